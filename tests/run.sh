@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs every test and check. Its last line is
+# `N passed, N failed`; the exit code is 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+readonly all_stages=(packages format lint dev asan tsan tidy)
+readonly buf_version=1.75.0
+readonly fuzz_seconds=${EVENTHUB_FUZZ_SECONDS:-20}
+jobs=$(nproc)
+
+usage() {
+  cat <<'USAGE'
+Usage: tests/run.sh [STAGE...]
+
+Runs the named stages, or all of them, in this order:
+
+  packages   install the Debian packages that are missing (needs root or sudo)
+  format     clang-format 14 on every tracked C++ file, shellcheck on every tracked script
+  lint       buf on the protobuf contract
+  dev        build everything with gcc, run all tests
+  asan       the same with AddressSanitizer and UndefinedBehaviorSanitizer
+  tsan       storage and server/core with ThreadSanitizer
+  tidy       build with clang-19, -Wthread-safety and clang-tidy; run each fuzz target briefly
+
+Examples:
+  tests/run.sh                    everything, as the CI does
+  tests/run.sh format dev         a quick check before a commit
+  cmake --build build/dev && ctest --test-dir build/dev -R Publish
+                                  single tests, once `dev` has been built
+
+Environment:
+  EVENTHUB_FUZZ_SECONDS   how long each fuzz target runs (default 20)
+USAGE
+}
+
+passed=0
+failed=0
+failures=()
+
+count_pass() { passed=$((passed + 1)); }
+count_failure() {
+  failed=$((failed + 1))
+  failures+=("$1")
+  echo "FAILED: $1" >&2
+}
+# check NAME COMMAND...: one thing that passes or fails.
+check() {
+  local name=$1
+  shift
+  if "$@"; then count_pass; else count_failure "$name"; fi
+}
+
+announce() {
+  printf '\n== %s  [%s, %d min %02d s after start]\n' "$*" "$(date +%H:%M:%S)" \
+    $((SECONDS / 60)) $((SECONDS % 60))
+}
+
+# gcc 12's ThreadSanitizer does not cope with kernels that spread addresses over 32 bits.
+without_aslr() {
+  if setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi
+}
+
+# build PRESET: configures and builds; without it, nothing of the stage can run.
+build() {
+  announce "$1: build"
+  cmake --preset "$1" >"build/$1-configure.log" 2>&1 || {
+    cat "build/$1-configure.log" >&2
+    count_failure "$1: cmake --preset $1"
+    return 1
+  }
+  without_aslr cmake --build "build/$1" -j "$jobs" -- --quiet || {
+    count_failure "$1: build"
+    return 1
+  }
+}
+
+# run_ctest PRESET: runs the tests of a build and adds them up from ctest's own report.
+run_ctest() {
+  local report="$PWD/build/$1/ctest.xml"
+  announce "$1: tests"
+  rm -f "$report"
+  without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" \
+    --output-junit "$report" >"build/$1/ctest.log" 2>&1
+  local code=$? tests failures_here skipped
+  grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed +[0-9.]+ sec$)' \
+    "build/$1/ctest.log" | grep -v '^$'
+  attribute() { sed -nE "s/^[[:space:]]*$1=\"([0-9]+)\".*/\1/p" "$report" 2>/dev/null | head -1; }
+  tests=$(attribute tests)
+  failures_here=$(attribute failures)
+  skipped=$(attribute skipped)
+  if [[ -z "$tests" || -z "$failures_here" ]]; then
+    count_failure "$1: ctest gave no report"
+    return
+  fi
+  passed=$((passed + tests - failures_here - ${skipped:-0}))
+  if [[ "$failures_here" -gt 0 ]]; then
+    failed=$((failed + failures_here))
+    failures+=("$1: $failures_here of $tests tests")
+  elif [[ "$code" -ne 0 ]]; then
+    count_failure "$1: ctest ended with code $code"
+  fi
+}
+
+stage_packages() {
+  announce "packages"
+  deploy/install-packages.sh build test lint || count_failure "packages"
+}
+
+stage_format() {
+  announce "format"
+  local sources scripts
+  mapfile -t sources < <(git ls-files -- '*.h' '*.cc')
+  mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run)
+  check "format: clang-format" clang-format-14 --dry-run -Werror "${sources[@]}"
+  check "format: shellcheck" shellcheck "${scripts[@]}"
+}
+
+stage_lint() {
+  announce "lint"
+  local buf machine
+  machine=$(uname -m)
+  [[ "$machine" == x86_64 ]] && machine=x64
+  buf="build/tools/node_modules/@bufbuild/buf-linux-$machine/bin/buf"
+  if [[ "$("$buf" --version 2>/dev/null)" != "$buf_version" ]]; then
+    npm install --prefix build/tools --no-audit --no-fund --loglevel=error \
+      "@bufbuild/buf@$buf_version" "@bufbuild/buf-linux-$machine@$buf_version" || {
+      count_failure "lint: npm install of buf $buf_version"
+      return
+    }
+  fi
+  check "lint: buf lint proto" "$buf" lint proto
+}
+
+stage_dev() { build dev && run_ctest dev; }
+stage_asan() { build asan && run_ctest asan; }
+stage_tsan() { build tsan && run_ctest tsan; }
+
+stage_tidy() {
+  build tidy || return
+  local target name
+  for target in build/tidy/bin/*_fuzz; do
+    [[ -x "$target" ]] || continue
+    name=$(basename "$target")
+    # New inputs go to the first folder; those that are tracked are where a run starts from.
+    local corpora=("build/tidy/corpus/$name")
+    mkdir -p "${corpora[0]}"
+    [[ -d "tests/fuzz/corpus/$name" ]] && corpora+=("tests/fuzz/corpus/$name")
+    announce "tidy: $name, $fuzz_seconds s"
+    check "tidy: $name" "$target" -max_total_time="$fuzz_seconds" -verbosity=0 \
+      -print_final_stats=1 -artifact_prefix="build/tidy/$name-" "${corpora[@]}"
+  done
+}
+
+stages=()
+for argument in "$@"; do
+  case "$argument" in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      if [[ " ${all_stages[*]} " != *" $argument "* ]]; then
+        echo "run.sh: no stage '$argument'; try --help" >&2
+        exit 2
+      fi
+      stages+=("$argument")
+      ;;
+  esac
+done
+[[ ${#stages[@]} -gt 0 ]] || stages=("${all_stages[@]}")
+
+mkdir -p build
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+for stage in "${stages[@]}"; do
+  "stage_$stage"
+done
+
+announce "done"
+for failure in ${failures[@]+"${failures[@]}"}; do
+  echo "failed: $failure"
+done
+echo "$passed passed, $failed failed"
+[[ "$failed" -eq 0 ]]
