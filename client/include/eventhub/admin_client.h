@@ -1,0 +1,64 @@
+// Administers a hub: topics, statistics, health.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/connection.h"
+#include "eventhub/topic.h"
+
+namespace eventhub::client {
+
+struct AdminOptions {
+  // For each call; DEADLINE_EXCEEDED after it. Lists make a call per page.
+  absl::Duration timeout = absl::Seconds(10);
+};
+
+// The control plane of a hub. Thread-safe; every method blocks. A call is made once, not retried;
+// UNAVAILABLE means that the hub could not be reached, and after it, or DEADLINE_EXCEEDED, a change
+// may or may not have been made. Changes are on the hub's disk (synced) when they are answered.
+//
+// Example:
+//
+//     AdminClient admin(Connect("localhost:7070"));
+//     absl::StatusOr<Topic> topic = admin.CreateTopic({.name = "orders", .partitions = 8});
+class AdminClient {
+ public:
+  explicit AdminClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
+
+  // Creates a topic and returns it with defaults filled in. ALREADY_EXISTS if there is one of that
+  // name, whatever its settings; INVALID_ARGUMENT names the field.
+  absl::StatusOr<Topic> CreateTopic(const Topic& topic);
+
+  // NOT_FOUND if there is none, here and below.
+  absl::StatusOr<TopicDescription> GetTopic(const std::string& name);
+
+  // All topics, by name.
+  absl::StatusOr<std::vector<Topic>> ListTopics();
+
+  // Changes what `update` sets and returns the topic as it is then. INVALID_ARGUMENT if it sets
+  // nothing, or names the field.
+  absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update);
+
+  // Deletes a topic and all its events, for good.
+  absl::Status DeleteTopic(const std::string& name);
+
+  // All partitions of a topic, by number.
+  absl::StatusOr<std::vector<PartitionInfo>> ListPartitions(const std::string& topic);
+
+  absl::StatusOr<HubStats> GetStats();
+
+  // The health of the hub as a whole, or of one of its gRPC services (NOT_FOUND if it has none of
+  // that name), e.g. "eventhub.v1.EventHubService".
+  absl::StatusOr<Health> CheckHealth(const std::string& service = "");
+
+ private:
+  const std::shared_ptr<Connection> connection_;
+  const AdminOptions options_;
+};
+
+}  // namespace eventhub::client

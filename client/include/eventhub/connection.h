@@ -1,0 +1,202 @@
+// The way to a hub: an interface, so that programs and the SDK itself can be tested without one.
+//
+// `Connect` makes the real one, over gRPC; eventhub/mocks/mock_connection.h has one for tests.
+// Publisher, Reader and AdminClient stand on a connection and add batching, retries and resumption;
+// programs that use them need nothing of this file but `Connect`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/bytes.h"
+#include "eventhub/topic.h"
+
+namespace eventhub::client {
+
+// Consecutive offsets in one partition: of those events of a request that belong to `partition`,
+// the k-th (from 0) has the offset `base_offset + k`.
+struct Placement {
+  uint32_t partition = 0;
+  int64_t base_offset = 0;
+  uint32_t count = 0;
+
+  friend bool operator==(const Placement&, const Placement&) = default;
+};
+
+// The hub's reply to one request of a publish stream.
+struct PublishReply {
+  // That of the request.
+  uint64_t correlation_id = 0;
+  // An error means that nothing was appended, unless it is UNAVAILABLE: then the outcome is
+  // unknown.
+  absl::Status status;
+  // One for each partition that got events, in order of its number.
+  std::vector<Placement> placements;
+  // Where the events without a key went; set only if the request named no partition and had some.
+  std::optional<uint32_t> keyless_partition;
+  // The request had been accepted before; these are the original placements.
+  bool duplicate = false;
+};
+
+// One publishing stream. Thread-safe. Dropping the last reference cancels it.
+class PublishStream {
+ public:
+  // Is told what happens to a stream, on threads of the connection, one call at a time but for
+  // OnWritten, which may come at the same time as another.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // The transport took the request; the next may be written.
+    virtual void OnWritten() = 0;
+    // In the order of the requests.
+    virtual void OnReply(PublishReply reply) = 0;
+    // The last call. Requests without a reply are in doubt.
+    virtual void OnClosed(absl::Status status) = 0;
+  };
+
+  virtual ~PublishStream() = default;
+
+  // Sends a PublishStreamRequest whose encoding is `header` followed by `events`. One at a time:
+  // not before OnWritten of the one before. Does nothing once the stream is closed.
+  virtual void Write(std::string header, Bytes events) = 0;
+
+  // Ends the stream soon, with CANCELLED.
+  virtual void Cancel() = 0;
+};
+
+// The position of a partition: the offset of the next event.
+struct PartitionOffset {
+  uint32_t partition = 0;
+  int64_t offset = 0;
+
+  friend bool operator==(const PartitionOffset&, const PartitionOffset&) = default;
+};
+
+// Where to start in a partition.
+struct StartPosition {
+  enum class Kind { kEarliest, kLatest, kOffset, kTimestamp };
+
+  // The first event that is kept.
+  static StartPosition Earliest() { return {}; }
+  // Only what comes from now on.
+  static StartPosition Latest() { return {.kind = Kind::kLatest}; }
+  // This offset, in each partition. Trimmed or beyond the end: OUT_OF_RANGE.
+  static StartPosition Offset(int64_t offset) { return {.kind = Kind::kOffset, .offset = offset}; }
+  // The first event that the hub appended at this time or later.
+  static StartPosition Timestamp(absl::Time time) {
+    return {.kind = Kind::kTimestamp, .timestamp = time};
+  }
+
+  Kind kind = Kind::kEarliest;
+  int64_t offset = 0;
+  absl::Time timestamp = absl::InfinitePast();
+};
+
+// What to read; eventhub/v1/hub.proto, ReadRequest.
+struct ReadSpec {
+  std::string topic;
+  std::vector<uint32_t> partitions;
+  StartPosition start;
+  std::vector<PartitionOffset> offsets;
+  std::optional<int64_t> stop_offset;
+  std::optional<absl::Time> stop_time;
+  bool follow = false;
+  uint32_t max_response_bytes = 0;
+};
+
+// One call of Read. Read is for one thread at a time; Cancel may come from any.
+class ReadStream {
+ public:
+  enum class Outcome {
+    kFrame,    // A response was received.
+    kTimeout,  // None came in time; the stream goes on.
+    kClosed,   // The stream has ended; see `status`.
+  };
+
+  virtual ~ReadStream() = default;
+
+  // Waits for the next response, at most `timeout`; sets `frame` to an encoded ReadResponse. What
+  // is not taken waits at the hub: flow control bounds the memory on both sides.
+  virtual Outcome Read(absl::Duration timeout, Bytes& frame) = 0;
+
+  // How the stream ended: OK at the end that was asked for. After kClosed.
+  virtual absl::Status status() const = 0;
+
+  // Ends the stream soon, with CANCELLED; a waiting Read returns.
+  virtual void Cancel() = 0;
+};
+
+// A hub, reached over the network or played by a test. Thread-safe. Unary calls block until the
+// reply, an error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo
+// (eventhub/error.h). What each can fail with is in eventhub/v1/{hub,admin}.proto.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // Starts a publish stream. Does not fail: errors come as OnClosed. `handler` is kept until then.
+  virtual std::shared_ptr<PublishStream> OpenPublishStream(
+      std::shared_ptr<PublishStream::Handler> handler) = 0;
+
+  // Starts to read. Does not fail: errors come as kClosed.
+  virtual std::unique_ptr<ReadStream> OpenReadStream(const ReadSpec& spec) = 0;
+
+  // Runs `work` on a thread of the connection after `delay`, also while other work of the
+  // connection goes on. Work that is not due when the connection is destroyed is dropped.
+  virtual void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) = 0;
+
+  // Looks up a topic's number of partitions without blocking; `done` is called once, on a thread of
+  // the connection.
+  virtual void GetPartitionCount(const std::string& topic, absl::Duration timeout,
+                                 absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done) = 0;
+
+  virtual absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<TopicDescription> GetTopic(const std::string& name,
+                                                    absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<Topic>> ListTopics(uint32_t page_size, const std::string& page_token,
+                                                 absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update,
+                                            absl::Duration timeout) = 0;
+  virtual absl::Status DeleteTopic(const std::string& name, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<PartitionInfo>> ListPartitions(const std::string& topic,
+                                                             uint32_t page_size,
+                                                             const std::string& page_token,
+                                                             absl::Duration timeout) = 0;
+  virtual absl::StatusOr<HubStats> GetStats(absl::Duration timeout) = 0;
+
+  // The health of a service of the hub; empty: of the hub as a whole. NOT_FOUND if there is none.
+  virtual absl::StatusOr<Health> CheckHealth(const std::string& service,
+                                             absl::Duration timeout) = 0;
+};
+
+// How to reach a hub.
+struct ConnectionOptions {
+  // Pings the hub when nothing else was received for so long and calls are open, and closes the
+  // connection when no answer comes for 20 s. At least 10 s; infinite: never, the default, since a
+  // publisher notices a silent hub by `PublisherOptions::reply_timeout`.
+  absl::Duration keepalive = absl::InfiniteDuration();
+
+  // The longest pause between attempts to connect; at least 100 ms.
+  absl::Duration max_reconnect_delay = absl::Seconds(2);
+
+  // Sent to the hub in front of gRPC's own user agent, e.g. "billing/1.4".
+  std::string user_agent;
+};
+
+// A connection to the hub at `address`: `host:port`, `dns:///host:port` or `unix:/path`. Returns at
+// once and never fails: the network is used when the first call is made, and again whenever it
+// broke. Each connection has a TCP connection of its own, shared by all that uses it.
+//
+// Example:
+//
+//     std::shared_ptr<Connection> hub = Connect("localhost:7070");
+std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options = {});
+
+}  // namespace eventhub::client

@@ -1,0 +1,129 @@
+// Received events as they are on the wire: parsed when and if they are looked at.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/bytes.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::client {
+
+class EventBatch;
+
+// One received event: a view into its batch, valid as long as that batch object.
+class ReceivedEvent {
+ public:
+  uint32_t partition() const;
+  int64_t offset() const { return offset_; }
+  // When the hub appended it, by its clock.
+  absl::Time append_time() const;
+
+  // The encoded eventhub.v1.Event.
+  std::string_view bytes() const { return bytes_; }
+
+  // Parses it into `event`, whose memory is used again: a loop with one v1::Event hardly allocates.
+  // Does not fail on what a hub delivers; DATA_LOSS if the bytes are not an event after all.
+  absl::Status ParseTo(v1::Event& event) const;
+
+ private:
+  friend class EventBatch;
+
+  const EventBatch* batch_ = nullptr;
+  int64_t offset_ = 0;
+  std::string_view bytes_;
+};
+
+// Events of one partition, in order. Cheap to copy and to move: the bytes are shared.
+// Thread-compatible. A range of ReceivedEvent:
+//
+//     v1::Event event;
+//     for (const ReceivedEvent& received : batch) {
+//       RETURN_IF_ERROR(received.ParseTo(event));
+//       …
+//     }
+class EventBatch {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = ReceivedEvent;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const ReceivedEvent*;
+    using reference = const ReceivedEvent&;
+
+    const ReceivedEvent& operator*() const { return current_; }
+    const ReceivedEvent* operator->() const { return &current_; }
+    Iterator& operator++() {
+      ++index_;
+      Load();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.index_ == b.index_; }
+
+   private:
+    friend class EventBatch;
+    Iterator(const EventBatch* batch, size_t index);
+    void Load();
+
+    size_t index_;
+    std::string_view rest_;
+    ReceivedEvent current_;
+  };
+
+  EventBatch() = default;
+
+  // Reads one EventBatch message that lies within `frame`. DATA_LOSS if it is not well formed;
+  // afterwards no access can fail, but for parsing single events.
+  static absl::StatusOr<EventBatch> Parse(const Bytes& frame, std::string_view message);
+
+  uint32_t partition() const { return partition_; }
+  // When the hub appended these events, by its clock.
+  absl::Time append_time() const { return append_time_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  // The offsets of the first and of the last event; only if the batch is not empty.
+  int64_t first_offset() const { return OffsetOf(0); }
+  int64_t last_offset() const { return OffsetOf(size_ - 1); }
+
+  // All that was in the log was handed out with this batch; it may be empty.
+  bool caught_up() const { return caught_up_; }
+  // The end of what was asked for: this batch is empty and nothing will follow.
+  bool done() const { return done_; }
+
+  Iterator begin() const { return Iterator(this, 0); }
+  Iterator end() const { return Iterator(this, size_); }
+
+  // Nearly what the batch takes in memory; several batches may share it.
+  size_t bytes() const { return events_.size(); }
+
+ private:
+  friend class Reader;
+  friend class ReceivedEvent;
+
+  int64_t OffsetOf(size_t i) const {
+    return base_offset_ + (offset_deltas_.empty() ? static_cast<int64_t>(i) : offset_deltas_[i]);
+  }
+
+  Bytes frame_;
+  std::string_view events_;  // The events as fields, one after another; within the frame.
+  size_t size_ = 0;
+  uint32_t partition_ = 0;
+  int64_t base_offset_ = 0;
+  std::vector<uint32_t> offset_deltas_;
+  absl::Time append_time_ = absl::InfinitePast();
+  bool caught_up_ = false;
+  bool done_ = false;
+};
+
+inline uint32_t ReceivedEvent::partition() const { return batch_->partition(); }
+inline absl::Time ReceivedEvent::append_time() const { return batch_->append_time(); }
+
+}  // namespace eventhub::client

@@ -1,0 +1,65 @@
+// A Connection for the tests of programs that use the SDK: no hub, no network. Needs GoogleMock.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "eventhub/connection.h"
+#include "gmock/gmock.h"
+
+namespace eventhub::client {
+
+// Example:
+//
+//     auto hub = std::make_shared<MockConnection>();
+//     EXPECT_CALL(*hub, CreateTopic).WillOnce(Return(Topic{.name = "orders"}));
+//     CodeUnderTest(hub);
+class MockConnection : public Connection {
+ public:
+  MOCK_METHOD(std::shared_ptr<PublishStream>, OpenPublishStream,
+              (std::shared_ptr<PublishStream::Handler> handler), (override));
+  MOCK_METHOD(std::unique_ptr<ReadStream>, OpenReadStream, (const ReadSpec& spec), (override));
+  MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
+              (override));
+  MOCK_METHOD(void, GetPartitionCount,
+              (const std::string& topic, absl::Duration timeout,
+               absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<TopicDescription>, GetTopic,
+              (const std::string& name, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Page<Topic>>, ListTopics,
+              (uint32_t page_size, const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Topic>, UpdateTopic,
+              (const std::string& name, const TopicUpdate& update, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::Status, DeleteTopic, (const std::string& name, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Page<PartitionInfo>>, ListPartitions,
+              (const std::string& topic, uint32_t page_size, const std::string& page_token,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<HubStats>, GetStats, (absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Health>, CheckHealth,
+              (const std::string& service, absl::Duration timeout), (override));
+};
+
+// A publish stream whose writes a test expects; replies are given to the handler it was opened
+// with.
+class MockPublishStream : public PublishStream {
+ public:
+  MOCK_METHOD(void, Write, (std::string header, Bytes events), (override));
+  MOCK_METHOD(void, Cancel, (), (override));
+};
+
+// A read stream whose frames a test gives.
+class MockReadStream : public ReadStream {
+ public:
+  MOCK_METHOD(Outcome, Read, (absl::Duration timeout, Bytes& frame), (override));
+  MOCK_METHOD(absl::Status, status, (), (const, override));
+  MOCK_METHOD(void, Cancel, (), (override));
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,110 @@
+// Topics and what the hub has to say of them and of itself: the values of AdminClient.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace eventhub::client {
+
+// What an acknowledged event survives.
+enum class Durability {
+  kDefault = 0,  // The topic's default.
+  kWritten = 1,  // The death of the hub, not a power loss.
+  kSynced = 2,   // A power loss.
+};
+
+// A named log of events in one or more partitions.
+struct Topic {
+  // 1 to 200 of `a-z A-Z 0-9 . _ -`, the first one a letter, a digit or `_`.
+  std::string name;
+  // 1 to 100,000. Can grow, never shrink.
+  uint32_t partitions = 1;
+  // Events appended longer ago go; at least 1 s, or infinite.
+  absl::Duration max_age = absl::InfiniteDuration();
+  // The oldest events go while the topic holds more bytes; 0: no limit.
+  uint64_t max_bytes = 0;
+  // For events published without one. kDefault at creation: kSynced.
+  Durability default_durability = Durability::kDefault;
+  // The largest event, encoded; 1 to 16,777,216. 0 at creation: 1,048,576.
+  uint32_t max_event_bytes = 0;
+  // For people; at most 1,024 bytes.
+  std::string description;
+  // Set by the hub.
+  absl::Time create_time = absl::InfinitePast();
+};
+
+// A change of a topic: what is set is changed.
+struct TopicUpdate {
+  std::optional<uint32_t> partitions;
+  std::optional<absl::Duration> max_age;  // Infinite: no limit.
+  std::optional<uint64_t> max_bytes;      // 0: no limit.
+  std::optional<Durability> default_durability;
+  std::optional<uint32_t> max_event_bytes;
+  std::optional<std::string> description;
+};
+
+// What a topic holds, and what went through it since the hub started. Bytes are of encoded events.
+struct TopicStats {
+  uint64_t events = 0;
+  uint64_t bytes = 0;
+  uint64_t published_events = 0;
+  uint64_t published_bytes = 0;
+  uint64_t delivered_events = 0;  // Each delivery counted.
+  uint64_t delivered_bytes = 0;
+  uint64_t refused_requests = 0;
+  uint32_t readers = 0;  // Connected now.
+};
+
+// A topic and what it holds.
+struct TopicDescription {
+  Topic topic;
+  TopicStats stats;
+};
+
+// The state of a partition.
+struct PartitionInfo {
+  uint32_t partition = 0;
+  int64_t start_offset = 0;  // The first event kept; `end_offset` when there is none.
+  int64_t end_offset = 0;    // What the next event will get.
+  uint64_t bytes = 0;
+  std::optional<absl::Time> last_append_time;  // Not set when no event is kept.
+};
+
+// What the hub counts of itself. See eventhub/v1/admin.proto, GetStatsResponse.
+struct HubStats {
+  std::string version;
+  absl::Time start_time = absl::InfinitePast();
+  bool writable = false;
+  std::string store_error;
+  uint32_t topics = 0;
+  uint32_t partitions = 0;
+  TopicStats totals;
+  uint64_t commits = 0;
+  uint64_t syncs = 0;
+  uint64_t tail_cache_bytes = 0;
+  uint64_t tail_cache_hits = 0;
+  uint64_t cold_reads = 0;
+  uint64_t in_flight_bytes = 0;
+  uint64_t disk_bytes = 0;
+  uint64_t disk_free_bytes = 0;
+};
+
+// What grpc.health.v1 answers.
+enum class Health {
+  kUnknown = 0,
+  kServing = 1,
+  kNotServing = 2,
+};
+
+// A part of a list. `next_page_token` is empty on the last page.
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  std::string next_page_token;
+};
+
+}  // namespace eventhub::client
