@@ -1,0 +1,107 @@
+#include "storage/commit_builder.h"
+
+#include "absl/container/inlined_vector.h"
+#include "rocksdb/write_batch.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
+
+}  // namespace
+
+CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes)
+    : store_(store),
+      now_(now),
+      write_(std::make_unique<rocksdb::WriteBatch>(expected_bytes + expected_bytes / 8)) {}
+
+CommitBuilder::~CommitBuilder() = default;
+
+void CommitBuilder::Open(PartitionLog& log) {
+  auto batch = std::make_shared<RecordBatch>();
+  log.Begin(*batch, now_);
+  batches_.push_back({&log, batch});
+  log.set_open_batch(std::move(batch));
+}
+
+Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t count) {
+  const RecordBatch* open = log.open_batch().get();
+  if (open == nullptr || open->header.bytes + events.size() > kMaxBatchBytes) Open(log);
+  RecordBatch& batch = *log.open_batch();
+  const Offset base = log.Assign(batch, count, static_cast<uint32_t>(events.size()));
+  batch.chunks.push_back(std::move(events));
+  return base;
+}
+
+void CommitBuilder::Put(Column column, std::string_view key, std::string_view value) {
+  write_->Put(store_.handle(column), ToSlice(key), ToSlice(value));
+}
+
+void CommitBuilder::DeletePrefix(Column column, std::string_view prefix) {
+  write_->DeleteRange(store_.handle(column), ToSlice(prefix), PrefixEnd(prefix));
+}
+
+void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start) {
+  const BatchKey first(log.topic(), log.id(), Offset(0));
+  const BatchKey last(log.topic(), log.id(), start.offset);
+  for (const Column column : {Column::kEvents, Column::kIndex}) {
+    write_->DeleteRange(store_.handle(column), ToSlice(first.view()), ToSlice(last.view()));
+  }
+  Put(Column::kMeta, LogStartKey(log.topic(), log.id()), start.Encode());
+  trims_.emplace_back(&log, start);
+}
+
+void CommitBuilder::DeleteTopic(TopicId topic) { deleted_topics_.push_back(topic); }
+
+bool CommitBuilder::empty() const {
+  return batches_.empty() && deleted_topics_.empty() && write_->Count() == 0;
+}
+
+// Last of all, so that nothing of the topic is left.
+void CommitBuilder::DeleteTopics() {
+  for (const TopicId topic : deleted_topics_) {
+    DeletePrefix(Column::kEvents, TopicPrefix(topic));
+    DeletePrefix(Column::kIndex, TopicPrefix(topic));
+    DeletePrefix(Column::kProducers, TopicPrefix(topic));
+    DeletePrefix(Column::kMeta, LogStartPrefix(topic));
+    DeletePrefix(Column::kMeta, TopicKey(topic));
+  }
+}
+
+void CommitBuilder::PutBatches() {
+  absl::InlinedVector<rocksdb::Slice, 16> parts;
+  for (const Appended& appended : batches_) {
+    const RecordBatch& batch = *appended.batch;
+    const BatchKey key(appended.log->topic(), appended.log->id(), batch.base);
+    const rocksdb::Slice key_slice = ToSlice(key.view());
+    parts.clear();
+    for (const SharedBytes& chunk : batch.chunks) parts.push_back(ToSlice(chunk.view()));
+    write_->Put(store_.handle(Column::kEvents), rocksdb::SliceParts(&key_slice, 1),
+                rocksdb::SliceParts(parts.data(), static_cast<int>(parts.size())));
+    write_->Put(store_.handle(Column::kIndex), key_slice, batch.header.Encode());
+    appended.log->set_open_batch(nullptr);
+  }
+}
+
+absl::Status CommitBuilder::Write(LogStore& store) {
+  PutBatches();
+  DeleteTopics();
+  const absl::Status status = store.Write(*write_);
+  write_.reset();  // The copy is not needed any more; the chunks are.
+  return status;
+}
+
+void CommitBuilder::Publish(TailCache& cache) {
+  absl::InlinedVector<Watermark*, 8> topics;
+  for (const Appended& appended : batches_) {
+    cache.Insert(appended.log->tail(), appended.batch);
+    appended.log->Publish(*appended.batch);
+    Watermark* const topic = &appended.log->topic_mark();
+    if (topics.empty() || topics.back() != topic) topics.push_back(topic);
+  }
+  for (const auto& [log, start] : trims_) log->SetStart(start.offset, start.bytes_before);
+  for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
+}
+
+}  // namespace eventhub

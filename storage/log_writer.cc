@@ -1,0 +1,166 @@
+#include "storage/log_writer.h"
+
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace eventhub {
+namespace {
+
+// Bounds the memory of a commit, and how long the first task of a group waits for the last.
+constexpr size_t kMaxGroupBytes = size_t{4} << 20;
+
+// Keys and small records of a task beside its events.
+constexpr size_t kTaskOverhead = 256;
+
+}  // namespace
+
+LogWriter::LogWriter(LogStore& store, TailCache& cache, const Clock& clock,
+                     absl::AnyInvocable<void(const absl::Status&)> on_failure)
+    : store_(store),
+      cache_(cache),
+      clock_(clock),
+      on_failure_(std::move(on_failure)),
+      sync_thread_([this] { RunSyncs(); }),
+      commit_thread_([this] { RunCommits(); }) {}
+
+LogWriter::~LogWriter() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  submitted_.NotifyOne();
+  commit_thread_.join();
+  {
+    MutexLock lock(sync_mutex_);
+    sync_stopping_ = true;
+  }
+  written_.NotifyOne();
+  sync_thread_.join();
+}
+
+void LogWriter::Submit(std::unique_ptr<CommitTask> task) {
+  bool was_empty;
+  {
+    MutexLock lock(mutex_);
+    was_empty = queue_.empty();
+    queue_.push_back(std::move(task));
+  }
+  if (was_empty) submitted_.NotifyOne();
+}
+
+absl::Status LogWriter::failure() const {
+  MutexLock lock(mutex_);
+  return failure_;
+}
+
+void LogWriter::RunCommits() {
+  for (;;) {
+    Group group;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) submitted_.Wait(mutex_);
+      if (queue_.empty()) return;
+      group = TakeGroup();
+    }
+    WriteGroup(group);
+    HandOver(std::move(group));
+  }
+}
+
+LogWriter::Group LogWriter::TakeGroup() {
+  Group group;
+  size_t bytes = 0;
+  size_t count = 0;
+  while (count < queue_.size() && bytes < kMaxGroupBytes) bytes += queue_[count++]->bytes();
+  if (count == queue_.size()) {
+    group.tasks.swap(queue_);
+  } else {
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+    group.tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+    queue_.erase(queue_.begin(), end);
+  }
+  group.commit =
+      std::make_unique<CommitBuilder>(store_, clock_.Now(), bytes + count * kTaskOverhead);
+  return group;
+}
+
+void LogWriter::WriteGroup(Group& group) {
+  if (failed_.load(std::memory_order_acquire)) {
+    group.status = failure();
+    return;
+  }
+  for (const std::unique_ptr<CommitTask>& task : group.tasks) {
+    task->Prepare(*group.commit);
+    group.synced |= task->synced();
+  }
+  if (group.commit->empty()) return;
+  group.status = group.commit->Write(store_);
+  if (!group.status.ok()) group.status = Fail(group.status);
+  counters_.commits.fetch_add(1, std::memory_order_relaxed);
+}
+
+void LogWriter::HandOver(Group group) {
+  {
+    MutexLock lock(sync_mutex_);
+    if (group.synced || syncing_ || !unsynced_.empty()) {
+      unsynced_.push_back(std::move(group));
+      written_.NotifyOne();
+      return;
+    }
+  }
+  Finish(group);
+}
+
+void LogWriter::RunSyncs() {
+  std::vector<Group> groups;
+  for (;;) {
+    {
+      MutexLock lock(sync_mutex_);
+      syncing_ = false;
+      while (unsynced_.empty() && !sync_stopping_) written_.Wait(sync_mutex_);
+      if (unsynced_.empty()) return;
+      groups.swap(unsynced_);
+      syncing_ = true;
+    }
+    SyncGroups(groups);
+    for (Group& group : groups) Finish(group);
+    groups.clear();
+  }
+}
+
+void LogWriter::SyncGroups(std::vector<Group>& groups) {
+  bool synced = false;
+  for (const Group& group : groups) synced |= group.synced && group.status.ok();
+  // A sync after a failed one may succeed although the data of the first is lost: none is tried.
+  absl::Status status = failure();
+  if (status.ok() && synced) {
+    status = store_.Sync();
+    if (!status.ok()) status = Fail(status);
+    counters_.syncs.fetch_add(1, std::memory_order_relaxed);
+  }
+  for (Group& group : groups) {
+    if (group.status.ok()) group.status = status;
+  }
+}
+
+void LogWriter::Finish(Group& group) {
+  if (group.status.ok()) group.commit->Publish(cache_);
+  for (const std::unique_ptr<CommitTask>& task : group.tasks) task->Done(group.status);
+}
+
+absl::Status LogWriter::Fail(const absl::Status& cause) {
+  const absl::Status failure = absl::UnavailableError(
+      absl::StrCat("the store refuses writes until the hub is restarted: ", cause.message()));
+  {
+    MutexLock lock(mutex_);
+    if (!failure_.ok()) return failure_;
+    failure_ = failure;
+  }
+  failed_.store(true, std::memory_order_release);
+  on_failure_(failure);
+  return failure;
+}
+
+}  // namespace eventhub

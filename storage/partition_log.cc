@@ -1,0 +1,60 @@
+#include "storage/partition_log.h"
+
+#include <algorithm>
+
+namespace eventhub {
+
+PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds,
+                           Watermark& topic_mark)
+    : topic_(topic),
+      id_(id),
+      topic_mark_(topic_mark),
+      start_(bounds.start.value()),
+      start_bytes_(bounds.start_bytes),
+      end_bytes_(bounds.end_bytes),
+      last_append_micros_(bounds.last_append_micros),
+      end_(bounds.end.value()),
+      next_(bounds.end),
+      next_bytes_(bounds.end_bytes),
+      next_append_micros_(bounds.last_append_micros) {}
+
+uint64_t PartitionLog::bytes() const {
+  // Two loads may straddle a trim; the order makes the difference err to the large side, never
+  // below zero.
+  const uint64_t start = start_bytes_.load(std::memory_order_acquire);
+  return end_bytes_.load(std::memory_order_acquire) - start;
+}
+
+absl::Time PartitionLog::last_append_time() const {
+  return absl::FromUnixMicros(last_append_micros_.load(std::memory_order_acquire));
+}
+
+void PartitionLog::Begin(RecordBatch& batch, absl::Time now) {
+  // The system's clock may be set back; append times, which are searched, must not run backwards.
+  next_append_micros_ = std::max(next_append_micros_, absl::ToUnixMicros(now));
+  batch.base = next_;
+  batch.header.append_micros = next_append_micros_;
+  batch.header.bytes_before = next_bytes_;
+}
+
+Offset PartitionLog::Assign(RecordBatch& batch, uint32_t count, uint32_t bytes) {
+  const Offset base = next_;
+  batch.header.count += count;
+  batch.header.bytes += bytes;
+  next_ = next_ + count;
+  next_bytes_ += bytes;
+  return base;
+}
+
+void PartitionLog::Publish(const RecordBatch& batch) {
+  end_bytes_.store(batch.header.bytes_before + batch.header.bytes, std::memory_order_release);
+  last_append_micros_.store(batch.header.append_micros, std::memory_order_release);
+  end_.Advance(batch.end().value());
+}
+
+void PartitionLog::SetStart(Offset start, uint64_t start_bytes) {
+  start_.store(start.value(), std::memory_order_release);
+  start_bytes_.store(start_bytes, std::memory_order_release);
+}
+
+}  // namespace eventhub

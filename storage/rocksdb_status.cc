@@ -1,0 +1,20 @@
+#include "storage/rocksdb_status.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace eventhub {
+
+absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string message = absl::StrCat(what, ": ", status.ToString());
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit) {
+    return absl::ResourceExhaustedError(message);
+  }
+  if (status.IsCorruption()) return absl::DataLossError(message);
+  if (status.IsNotFound()) return absl::NotFoundError(message);
+  return absl::UnavailableError(message);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,66 @@
+#include "storage/tail_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace eventhub {
+namespace {
+
+// The batch, its share of the queues, and the allocator's slack.
+constexpr size_t kBatchOverhead = 256;
+
+}  // namespace
+
+bool PartitionTail::Read(Offset from, Offset end, size_t max_bytes,
+                         std::vector<RecordBatchPtr>* out) const {
+  MutexLock lock(shared_->mutex);
+  if (shared_->batches == nullptr) return false;
+  const Batches& batches = *shared_->batches;
+  if (from < batches.front()->base) return false;
+  auto it = std::partition_point(batches.begin(), batches.end(),
+                                 [from](const RecordBatchPtr& b) { return b->end() <= from; });
+  if (it == batches.end()) return false;
+  for (size_t bytes = 0; it != batches.end() && bytes < max_bytes && (*it)->base < end; ++it) {
+    bytes += (*it)->header.bytes;
+    out->push_back(*it);
+  }
+  return true;
+}
+
+void TailCache::Insert(PartitionTail& tail, RecordBatchPtr batch) {
+  PartitionTail::Shared& shared = *tail.shared_;
+  const size_t cost = batch->header.bytes + kBatchOverhead;
+  const Offset base = batch->base;
+  {
+    MutexLock lock(shared.mutex);
+    if (shared.batches == nullptr) shared.batches = std::make_unique<PartitionTail::Batches>();
+    shared.batches->push_back(std::move(batch));
+  }
+  MutexLock lock(mutex_);
+  queue_.push_back({tail.shared_, base, cost});
+  bytes_.fetch_add(cost, std::memory_order_relaxed);
+  Evict();
+}
+
+void TailCache::Evict() {
+  while (bytes() > capacity_ && !queue_.empty()) {
+    const Entry entry = std::move(queue_.front());
+    queue_.pop_front();
+    bytes_.fetch_sub(entry.cost, std::memory_order_relaxed);
+    RecordBatchPtr victim;  // Freed after the lock is released.
+    MutexLock lock(entry.tail->mutex);
+    std::unique_ptr<PartitionTail::Batches>& batches = entry.tail->batches;
+    if (batches == nullptr || batches->front()->base != entry.base) continue;  // Dropped before.
+    victim = std::move(batches->front());
+    batches->pop_front();
+    if (batches->empty()) batches.reset();
+  }
+}
+
+void TailCache::Drop(PartitionTail& tail) {
+  std::unique_ptr<PartitionTail::Batches> dropped;  // Freed after the lock is released.
+  MutexLock lock(tail.shared_->mutex);
+  dropped.swap(tail.shared_->batches);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,79 @@
+// What one commit writes: gathered from many requests, written at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "storage/base/shared_bytes.h"
+#include "storage/base/types.h"
+#include "storage/log_store.h"
+#include "storage/partition_log.h"
+#include "storage/record_batch.h"
+
+namespace eventhub {
+
+// Filled on the commit thread by the tasks of one group, then written, then made visible. Appends
+// to the same partition are coalesced into one batch, whatever requests they came with.
+class CommitBuilder {
+ public:
+  // A batch takes no more events once it has this many bytes; a single larger event makes a batch
+  // of its own.
+  static constexpr size_t kMaxBatchBytes = size_t{256} << 10;
+
+  // `expected_bytes` of events are to come, or about as many.
+  CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes);
+  ~CommitBuilder();
+
+  CommitBuilder(const CommitBuilder&) = delete;
+  CommitBuilder& operator=(const CommitBuilder&) = delete;
+
+  absl::Time now() const { return now_; }
+
+  // Appends `count` whole encoded events, at least one, and returns the offset of the first. They
+  // become visible, and the partition object must live, until the group is done.
+  Offset Append(PartitionLog& log, SharedBytes events, uint32_t count);
+
+  void Put(Column column, std::string_view key, std::string_view value);
+  void DeletePrefix(Column column, std::string_view prefix);
+
+  // Cuts off what lies before `start`, a batch boundary not before the log's start.
+  void Trim(PartitionLog& log, const LogPosition& start);
+
+  // Deletes all that is stored of a topic, what this commit appends to it included. Its id must not
+  // be used again.
+  void DeleteTopic(TopicId topic);
+
+  // Whether there is anything to write.
+  bool empty() const;
+
+  // Writes everything. Once, after the last change.
+  absl::Status Write(LogStore& store);
+
+  // Makes everything visible in `cache` and to waiters. Once, after Write and whatever sync was
+  // asked for.
+  void Publish(TailCache& cache);
+
+ private:
+  struct Appended {
+    PartitionLog* log;
+    std::shared_ptr<RecordBatch> batch;
+  };
+
+  void Open(PartitionLog& log);
+  void PutBatches();
+  void DeleteTopics();
+
+  const LogStore& store_;
+  const absl::Time now_;
+  std::vector<Appended> batches_;
+  std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
+  std::vector<TopicId> deleted_topics_;
+  std::unique_ptr<rocksdb::WriteBatch> write_;
+};
+
+}  // namespace eventhub

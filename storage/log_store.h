@@ -1,0 +1,116 @@
+// The durable log: a RocksDB instance used as an append-only store of record batches. Nothing
+// outside storage/ names RocksDB. What is in it, byte for byte: FORMAT.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/base/types.h"
+#include "storage/partition_log.h"
+#include "storage/record_batch.h"
+
+namespace rocksdb {
+class DB;
+class ColumnFamilyHandle;
+class Env;
+class WriteBatch;
+}  // namespace rocksdb
+
+namespace eventhub {
+
+// The column families. `kMeta` is RocksDB's default one.
+enum class Column { kMeta, kEvents, kIndex, kProducers };
+
+struct LogStoreOptions {
+  // The data directory; made if missing. One process at a time.
+  std::string directory;
+
+  // Memory for writes not yet in table files; several of these may be held. Bytes.
+  size_t write_buffer_bytes = size_t{64} << 20;
+
+  // The write-ahead log is replayed after a crash; this bounds its size, and so the time to start.
+  // Bytes.
+  size_t max_log_bytes = size_t{512} << 20;
+
+  // After a crash the end of the write-ahead log may be torn, and is cut off. Damage before the end
+  // is refused at Open, unless this says to drop everything from the damage on.
+  bool drop_after_damage = false;
+
+  // Where files are; null: the machine's disk. Must outlive the store.
+  rocksdb::Env* env = nullptr;
+};
+
+// Thread-safe; writes are made by one thread at a time (LogWriter).
+class LogStore {
+ public:
+  // Opens or creates the store. FAILED_PRECONDITION, with nothing touched, if another process has
+  // it open or if it was written by a newer format; DATA_LOSS if it is damaged; UNAVAILABLE or
+  // RESOURCE_EXHAUSTED if the disk does not do.
+  static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);
+  ~LogStore();
+
+  // Writes the batch, all or nothing, to the operating system. After an error it is not known what
+  // is on disk, and the caller must not write again until the store is reopened.
+  absl::Status Write(rocksdb::WriteBatch& batch);
+
+  // Makes all that was written before this call survive a power loss. May run beside Write. Errors
+  // as for Write.
+  absl::Status Sync();
+
+  // Appends the batches that hold the offsets from `from` to before `end`, up to the first that
+  // makes them `max_bytes` or more. The range must be within the log; NOT_FOUND if a part was
+  // trimmed meanwhile.
+  absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
+                    std::vector<RecordBatchPtr>* out) const;
+
+  // What the store knows of a partition; all zero for one that was never written.
+  absl::StatusOr<LogBounds> Recover(TopicId topic, PartitionId partition) const;
+
+  // Where the batch that holds `offset` begins; `offset` must be within the log.
+  absl::StatusOr<LogPosition> SeekBatch(TopicId topic, PartitionId partition, Offset offset) const;
+
+  // The first batch of the range that was appended at `time` or later; the end of the range if
+  // there is none.
+  absl::StatusOr<LogPosition> SeekTime(TopicId topic, PartitionId partition, const LogBounds& range,
+                                       absl::Time time) const;
+
+  // Point look-up; nullopt if there is no such key.
+  absl::StatusOr<std::optional<std::string>> Get(Column column, std::string_view key) const;
+
+  // Calls `visit` with each key that starts with `prefix`, in order, and its value, until it
+  // returns false.
+  absl::Status Scan(
+      Column column, std::string_view prefix,
+      absl::FunctionRef<bool(std::string_view key, std::string_view value)> visit) const;
+
+  // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
+  absl::Status Reclaim(TopicId topic);
+
+  // The size of all files, and what is free on their disk. Bytes; 0 where the disk does not tell.
+  uint64_t DiskBytes() const;
+  uint64_t DiskFreeBytes() const;
+
+  rocksdb::ColumnFamilyHandle* handle(Column column) const {
+    return handles_[static_cast<size_t>(column)];
+  }
+
+ private:
+  explicit LogStore(const LogStoreOptions& options);
+  absl::Status OpenDb();
+  // The value of a batch's key in `events`, without a copy.
+  absl::StatusOr<SharedBytes> ReadEvents(std::string_view key, const BatchHeader& header) const;
+
+  const LogStoreOptions options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+};
+
+}  // namespace eventhub

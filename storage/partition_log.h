@@ -1,0 +1,94 @@
+// The in-memory side of one partition: where its log begins and ends, and who waits for it to grow.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "storage/base/types.h"
+#include "storage/record_batch.h"
+#include "storage/tail_cache.h"
+#include "storage/watermark.h"
+
+namespace eventhub {
+
+// What recovery learns of a partition from the store.
+struct LogBounds {
+  Offset start;              // The first offset kept.
+  Offset end;                // The offset of the next event.
+  uint64_t start_bytes = 0;  // Bytes of all batches before `start`.
+  uint64_t end_bytes = 0;    // Bytes of all batches before `end`.
+  int64_t last_append_micros = 0;
+};
+
+// One partition. A batch goes through two states here: appended, when the commit thread has given
+// it offsets, and visible, when it is as durable as its requests asked for. Readers see visible
+// batches only.
+//
+// Thread-safe but for the members that say otherwise. An idle partition takes a few hundred bytes.
+class PartitionLog {
+ public:
+  // `topic_mark` counts the visible commits of the whole topic, and outlives this object.
+  PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds, Watermark& topic_mark);
+
+  PartitionLog(const PartitionLog&) = delete;
+  PartitionLog& operator=(const PartitionLog&) = delete;
+
+  TopicId topic() const { return topic_; }
+  PartitionId id() const { return id_; }
+
+  // The first offset kept, and the offset after the last visible event.
+  Offset start() const { return Offset(start_.load(std::memory_order_acquire)); }
+  Offset end() const { return Offset(end_.value()); }
+
+  // The encoded size of the events kept.
+  uint64_t bytes() const;
+  // When the last visible event was appended; the Unix epoch if there never was one.
+  absl::Time last_append_time() const;
+
+  // Passes an offset when that offset is visible.
+  Watermark& end_mark() { return end_; }
+  Watermark& topic_mark() { return topic_mark_; }
+  PartitionTail& tail() { return tail_; }
+
+  // Commit thread only.
+
+  // The offset that the next event gets; ahead of end() while commits are under way.
+  Offset next_offset() const { return next_; }
+  // Gives offsets to the events of `batch` and returns the first.
+  Offset Assign(RecordBatch& batch, uint32_t count, uint32_t bytes);
+  // Fills in what a new, empty batch starts with.
+  void Begin(RecordBatch& batch, absl::Time now);
+  // The batch of the commit under way that still takes events.
+  const std::shared_ptr<RecordBatch>& open_batch() const { return open_batch_; }
+  void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
+
+  // The thread that makes commits visible, only.
+
+  // Makes a batch visible and wakes those who wait for this partition; not those who wait for the
+  // topic.
+  void Publish(const RecordBatch& batch);
+  // Moves the start after a trim is on disk. `start_bytes` as in LogBounds.
+  void SetStart(Offset start, uint64_t start_bytes);
+
+ private:
+  const TopicId topic_;
+  const PartitionId id_;
+  Watermark& topic_mark_;
+
+  std::atomic<int64_t> start_;
+  std::atomic<uint64_t> start_bytes_;
+  std::atomic<uint64_t> end_bytes_;
+  std::atomic<int64_t> last_append_micros_;
+  Watermark end_;
+  PartitionTail tail_;
+
+  // Commit thread only.
+  Offset next_;
+  uint64_t next_bytes_;
+  int64_t next_append_micros_;
+  std::shared_ptr<RecordBatch> open_batch_;
+};
+
+}  // namespace eventhub
