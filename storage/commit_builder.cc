@@ -7,7 +7,7 @@
 namespace eventhub {
 namespace {
 
-rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
+rocksdb::Slice ToSlice(absl::string_view view) { return {view.data(), view.size()}; }
 
 }  // namespace
 
@@ -34,11 +34,11 @@ Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t cou
   return base;
 }
 
-void CommitBuilder::Put(Column column, std::string_view key, std::string_view value) {
+void CommitBuilder::Put(Column column, absl::string_view key, absl::string_view value) {
   write_->Put(store_.handle(column), ToSlice(key), ToSlice(value));
 }
 
-void CommitBuilder::DeletePrefix(Column column, std::string_view prefix) {
+void CommitBuilder::DeletePrefix(Column column, absl::string_view prefix) {
   write_->DeleteRange(store_.handle(column), ToSlice(prefix), PrefixEnd(prefix));
 }
 

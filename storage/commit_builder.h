@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/types.h"
@@ -38,8 +38,8 @@ class CommitBuilder {
   // become visible, and the partition object must live, until the group is done.
   Offset Append(PartitionLog& log, SharedBytes events, uint32_t count);
 
-  void Put(Column column, std::string_view key, std::string_view value);
-  void DeletePrefix(Column column, std::string_view prefix);
+  void Put(Column column, absl::string_view key, absl::string_view value);
+  void DeletePrefix(Column column, absl::string_view prefix);
 
   // Cuts off what lies before `start`, a batch boundary not before the log's start.
   void Trim(PartitionLog& log, const LogPosition& start);

@@ -21,8 +21,8 @@ T LoadRaw(const char* from) {
 
 }  // namespace
 
-const std::string_view kTopicKeyPrefix = "t";
-const std::string_view kNextTopicIdKey = "n";
+const absl::string_view kTopicKeyPrefix = "t";
+const absl::string_view kNextTopicIdKey = "n";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -40,7 +40,7 @@ BatchKey::BatchKey(TopicId topic, PartitionId partition, Offset base) {
   std::memcpy(bytes_ + 8, &o, sizeof(o));
 }
 
-Offset BatchKey::BaseOf(std::string_view key) {
+Offset BatchKey::BaseOf(absl::string_view key) {
   return Offset(static_cast<int64_t>(be64toh(LoadRaw<uint64_t>(key.data() + 8))));
 }
 
@@ -50,7 +50,7 @@ std::string TopicKey(TopicId topic) {
   return key;
 }
 
-TopicId TopicIdOf(std::string_view topic_key) {
+TopicId TopicIdOf(absl::string_view topic_key) {
   return TopicId(be32toh(LoadRaw<uint32_t>(topic_key.data() + kTopicKeyPrefix.size())));
 }
 
@@ -72,16 +72,16 @@ std::string TopicPrefix(TopicId topic) {
   return key;
 }
 
-std::string ProducerPrefix(TopicId topic, std::string_view producer) {
+std::string ProducerPrefix(TopicId topic, absl::string_view producer) {
   std::string key = TopicPrefix(topic);
   AppendBig16(&key, static_cast<uint16_t>(producer.size()));
   key.append(producer);
   return key;
 }
 
-std::string_view ProducerPrefixOf(std::string_view key) { return key.substr(0, key.size() - 1); }
+absl::string_view ProducerPrefixOf(absl::string_view key) { return key.substr(0, key.size() - 1); }
 
-std::string PrefixEnd(std::string_view prefix) {
+std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && end.back() == '\xff') end.pop_back();
   if (!end.empty()) ++end.back();

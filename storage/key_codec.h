@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
+#include "absl/strings/string_view.h"
 #include "storage/base/types.h"
 
 namespace eventhub {
@@ -17,10 +17,10 @@ class BatchKey {
 
   BatchKey(TopicId topic, PartitionId partition, Offset base);
 
-  std::string_view view() const { return {bytes_, kSize}; }
+  absl::string_view view() const { return {bytes_, kSize}; }
 
   // The base offset of an encoded key; `key` is kSize bytes long.
-  static Offset BaseOf(std::string_view key);
+  static Offset BaseOf(absl::string_view key);
 
  private:
   char bytes_[kSize];
@@ -33,19 +33,19 @@ std::string TopicPrefix(TopicId topic);
 std::string TopicKey(TopicId topic);
 std::string LogStartKey(TopicId topic, PartitionId partition);
 std::string LogStartPrefix(TopicId topic);
-extern const std::string_view kTopicKeyPrefix;
-extern const std::string_view kNextTopicIdKey;
+extern const absl::string_view kTopicKeyPrefix;
+extern const absl::string_view kNextTopicIdKey;
 // The topic of a key that TopicKey made.
-TopicId TopicIdOf(std::string_view topic_key);
+TopicId TopicIdOf(absl::string_view topic_key);
 
 // In column `producers`: topic | length of the name | name | slot. The prefix has all slots of one
 // producer.
-std::string ProducerPrefix(TopicId topic, std::string_view producer);
+std::string ProducerPrefix(TopicId topic, absl::string_view producer);
 // The part of a producer key before its slot, and the slot.
-std::string_view ProducerPrefixOf(std::string_view key);
+absl::string_view ProducerPrefixOf(absl::string_view key);
 
 // The smallest key that is larger than every key with this prefix; empty if there is none.
-std::string PrefixEnd(std::string_view prefix);
+std::string PrefixEnd(absl::string_view prefix);
 
 // Fixed-width integers: big-endian in keys, little-endian in values.
 void AppendBig16(std::string* to, uint16_t value);

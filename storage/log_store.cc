@@ -28,8 +28,8 @@ constexpr uint64_t kMinBlobBytes = 4096;
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
-rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
-std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+rocksdb::Slice ToSlice(absl::string_view view) { return {view.data(), view.size()}; }
+absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 rocksdb::Env* EnvOf(const LogStoreOptions& options) {
   return options.env != nullptr ? options.env : rocksdb::Env::Default();
@@ -174,7 +174,7 @@ absl::Status LogStore::OpenDb() {
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(
       MakeDbOptions(options_), options_.directory + kDbDirectory, columns, &handles_, &db);
-  if (status.IsIOError() && ToView(status.ToString()).find("lock") != std::string_view::npos) {
+  if (status.IsIOError() && ToView(status.ToString()).find("lock") != absl::string_view::npos) {
     return absl::FailedPreconditionError(
         absl::StrCat("data directory ", options_.directory, " is in use by another process"));
   }
@@ -219,7 +219,7 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
   return absl::OkStatus();
 }
 
-absl::StatusOr<SharedBytes> LogStore::ReadEvents(std::string_view key,
+absl::StatusOr<SharedBytes> LogStore::ReadEvents(absl::string_view key,
                                                  const BatchHeader& header) const {
   auto value = std::make_unique<rocksdb::PinnableSlice>();
   const int64_t base = BatchKey::BaseOf(key).value();
@@ -230,7 +230,7 @@ absl::StatusOr<SharedBytes> LogStore::ReadEvents(std::string_view key,
     return absl::DataLossError(absl::StrCat("the batch at offset ", base, " has ", value->size(),
                                             " bytes, not ", header.bytes));
   }
-  const std::string_view region = ToView(*value);
+  const absl::string_view region = ToView(*value);
   return SharedBytes::Wrap(region, ReleasePinned, value.release());
 }
 
@@ -288,7 +288,7 @@ absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partit
 }
 
 absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
-                                                         std::string_view key) const {
+                                                         absl::string_view key) const {
   std::string value;
   const rocksdb::Status status =
       db_->Get(rocksdb::ReadOptions(), handle(column), ToSlice(key), &value);
@@ -298,8 +298,8 @@ absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
 }
 
 absl::Status LogStore::Scan(
-    Column column, std::string_view prefix,
-    absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const {
+    Column column, absl::string_view prefix,
+    absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit) const {
   const std::string upper = PrefixEnd(prefix);
   const rocksdb::Slice upper_bound = ToSlice(upper);
   rocksdb::ReadOptions options;

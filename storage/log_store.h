@@ -6,12 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/types.h"
 #include "storage/partition_log.h"
@@ -83,13 +83,13 @@ class LogStore {
                                        absl::Time time) const;
 
   // Point look-up; nullopt if there is no such key.
-  absl::StatusOr<std::optional<std::string>> Get(Column column, std::string_view key) const;
+  absl::StatusOr<std::optional<std::string>> Get(Column column, absl::string_view key) const;
 
   // Calls `visit` with each key that starts with `prefix`, in order, and its value, until it
   // returns false.
   absl::Status Scan(
-      Column column, std::string_view prefix,
-      absl::FunctionRef<bool(std::string_view key, std::string_view value)> visit) const;
+      Column column, absl::string_view prefix,
+      absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
   absl::Status Reclaim(TopicId topic);
@@ -106,7 +106,7 @@ class LogStore {
   explicit LogStore(const LogStoreOptions& options);
   absl::Status OpenDb();
   // The value of a batch's key in `events`, without a copy.
-  absl::StatusOr<SharedBytes> ReadEvents(std::string_view key, const BatchHeader& header) const;
+  absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;
   std::unique_ptr<rocksdb::DB> db_;

@@ -22,7 +22,7 @@ std::string BatchHeader::Encode() const {
   return value;
 }
 
-absl::StatusOr<BatchHeader> BatchHeader::Decode(std::string_view value) {
+absl::StatusOr<BatchHeader> BatchHeader::Decode(absl::string_view value) {
   if (value.size() != kEncodedSize || LoadLittle32(value.data()) != kVersion) {
     return absl::DataLossError(
         absl::StrCat("batch header of ", value.size(), " bytes is not of version ", kVersion));
@@ -44,7 +44,7 @@ std::string LogPosition::Encode() const {
   return value;
 }
 
-absl::StatusOr<LogPosition> LogPosition::Decode(std::string_view value) {
+absl::StatusOr<LogPosition> LogPosition::Decode(absl::string_view value) {
   if (value.size() != kEncodedSize || LoadLittle32(value.data()) != kVersion) {
     return absl::DataLossError(
         absl::StrCat("log start of ", value.size(), " bytes is not of version ", kVersion));

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/types.h"
@@ -29,7 +29,7 @@ struct BatchHeader {
   std::string Encode() const;
 
   // DATA_LOSS if `value` is not a header of a version that this hub knows.
-  static absl::StatusOr<BatchHeader> Decode(std::string_view value);
+  static absl::StatusOr<BatchHeader> Decode(absl::string_view value);
 
   absl::Time append_time() const { return absl::FromUnixMicros(append_micros); }
 };
@@ -55,7 +55,7 @@ struct LogPosition {
   uint64_t bytes_before = 0;  // As in BatchHeader.
 
   std::string Encode() const;
-  static absl::StatusOr<LogPosition> Decode(std::string_view value);
+  static absl::StatusOr<LogPosition> Decode(absl::string_view value);
 };
 
 using RecordBatchPtr = std::shared_ptr<const RecordBatch>;

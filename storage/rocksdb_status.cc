@@ -6,7 +6,7 @@
 
 namespace eventhub {
 
-absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view what) {
+absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) {
   if (status.ok()) return absl::OkStatus();
   const std::string message = absl::StrCat(what, ": ", status.ToString());
   if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit) {

@@ -1,15 +1,14 @@
 // The one place that turns a rocksdb::Status into an absl::Status.
 #pragma once
 
-#include <string_view>
-
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "rocksdb/status.h"
 
 namespace eventhub {
 
 // `what` says what was tried, and on what: "write to the log in /data". Out of space:
 // RESOURCE_EXHAUSTED; damaged data: DATA_LOSS; any other trouble of the disk: UNAVAILABLE.
-absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view what);
+absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
 }  // namespace eventhub

@@ -14,14 +14,14 @@ SharedBytes SharedBytes::Allocate(size_t size, char** data) {
   return bytes;
 }
 
-SharedBytes SharedBytes::Copy(std::string_view from) {
+SharedBytes SharedBytes::Copy(absl::string_view from) {
   char* data;
   SharedBytes bytes = Allocate(from.size(), &data);
   if (!from.empty()) std::memcpy(data, from.data(), from.size());
   return bytes;
 }
 
-SharedBytes SharedBytes::Wrap(std::string_view view, void (*release)(void*), void* arg) {
+SharedBytes SharedBytes::Wrap(absl::string_view view, void (*release)(void*), void* arg) {
   char* unused;
   SharedBytes bytes = Allocate(0, &unused);
   bytes.owner_->release = release;
@@ -30,7 +30,7 @@ SharedBytes SharedBytes::Wrap(std::string_view view, void (*release)(void*), voi
   return bytes;
 }
 
-SharedBytes SharedBytes::Sub(std::string_view part) const {
+SharedBytes SharedBytes::Sub(absl::string_view part) const {
   SharedBytes bytes(*this);
   bytes.view_ = part;
   return bytes;

@@ -4,8 +4,9 @@
 
 #include <atomic>
 #include <cstddef>
-#include <string_view>
 #include <utility>
+
+#include "absl/strings/string_view.h"
 
 namespace eventhub {
 
@@ -26,18 +27,18 @@ class SharedBytes {
 
   // A new buffer of `size` bytes, to be filled through `data` before the first copy is made.
   static SharedBytes Allocate(size_t size, char** data);
-  static SharedBytes Copy(std::string_view bytes);
+  static SharedBytes Copy(absl::string_view bytes);
 
   // Bytes that live elsewhere: `release(arg)` is called once when the last reference is gone.
-  static SharedBytes Wrap(std::string_view bytes, void (*release)(void* arg), void* arg);
+  static SharedBytes Wrap(absl::string_view bytes, void (*release)(void* arg), void* arg);
 
-  std::string_view view() const { return view_; }
+  absl::string_view view() const { return view_; }
   const char* data() const { return view_.data(); }
   size_t size() const { return view_.size(); }
   bool empty() const { return view_.empty(); }
 
   // A part of these bytes, which holds the whole buffer. `part` must be a range within view().
-  SharedBytes Sub(std::string_view part) const;
+  SharedBytes Sub(absl::string_view part) const;
 
   // For handing a reference to C code: the caller of Release() owes one call of Drop() with the
   // result.
@@ -62,7 +63,7 @@ class SharedBytes {
   }
 
   Owner* owner_ = nullptr;
-  std::string_view view_;
+  absl::string_view view_;
 };
 
 }  // namespace eventhub
