@@ -1,0 +1,38 @@
+// Events as CloudEvents 1.0 in their JSON format, one per line, and back.
+//
+// JSON has fewer types than CloudEvents: binary, URI and timestamp extension attributes become
+// strings, and come back as strings. All else makes the round trip unchanged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::cli {
+
+// Where a stored event is; becomes the members `partition`, `offset` and `appendtime`.
+struct Position {
+  uint32_t partition = 0;
+  int64_t offset = 0;
+  absl::Time append_time;
+};
+
+// Appends one line without its newline. `data` is written as JSON if the event says that it is JSON
+// (or does not say) and it is, as a string if its content type is text, else as `data_base64`.
+// JSON data is copied as it is, so numbers keep their digits.
+void AppendEventJson(const v1::Event& event, const Position& position, std::string* line);
+
+// Reads one event. Members that AppendEventJson() adds for the position are dropped. Attributes
+// that are missing stay empty; who publishes the event fills them in or refuses it.
+// INVALID_ARGUMENT, naming the member, if `line` is not a JSON object that can be an event.
+absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
+
+// Seconds and nanoseconds of a protobuf timestamp.
+google::protobuf::Timestamp ToTimestamp(absl::Time time);
+absl::Time FromTimestamp(const google::protobuf::Timestamp& timestamp);
+
+}  // namespace eventhub::cli

@@ -1,0 +1,76 @@
+// What the subcommands of `eventhub` share, and how each is added to the command line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/cli/units.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/connection.h"
+
+namespace eventhub::cli {
+
+// The global options, and the chosen subcommand. Made by main() before the command line is parsed
+// and outlives all that refers to it.
+struct Context {
+  // `host:port` or `unix:/path`.
+  std::string address = "localhost:7070";
+  // How long to try; each command has its own default.
+  std::optional<absl::Duration> timeout;
+  // What the chosen subcommand does; set while the command line is parsed.
+  std::function<absl::Status()> run;
+};
+
+// Each adds one subcommand, its options and its examples.
+void AddTopicsCommand(CLI::App& app, Context& context);
+void AddPublishCommand(CLI::App& app, Context& context);
+void AddReadCommand(CLI::App& app, Context& context);
+void AddStatsCommand(CLI::App& app, Context& context);
+void AddHealthCommand(CLI::App& app, Context& context);
+void AddBenchCommand(CLI::App& app, Context& context);
+
+// A connection to the hub; the network is used when the first call is made.
+std::shared_ptr<client::Connection> ConnectToHub(const Context& context,
+                                                 client::ConnectionOptions options = {});
+client::AdminClient ConnectAdmin(const Context& context);
+
+// Adds `--output=table|json`; sets `*json`.
+void AddOutputOption(CLI::App& command, bool* json);
+
+// Parses `default`, `written` or `synced`.
+absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);
+absl::string_view DurabilityName(client::Durability durability);
+
+// An error in how the command was called, found after parsing: main() exits with 2.
+absl::Status UsageError(absl::string_view message);
+bool IsUsageError(const absl::Status& status);
+
+// A failure that needs no words: main() exits with 1 and prints nothing.
+absl::Status SilentFailure();
+bool IsSilentFailure(const absl::Status& status);
+
+// Adds an option whose text is turned into `*target` by `parse`, which returns a StatusOr; a text
+// that it refuses is a usage error with its message.
+template <typename T, typename Parse>
+CLI::Option* AddParsedOption(CLI::App& command, const std::string& name, T* target, Parse parse,
+                             const std::string& description, const std::string& type_name) {
+  const auto assign = [target, parse, name](const std::string& text) {
+    auto value = parse(text);
+    // What the library expects of a callback.
+    if (!value.ok()) throw CLI::ValidationError(name, std::string(value.status().message()));
+    *target = *std::move(value);
+  };
+  return command.add_option_function<std::string>(name, assign, description)->type_name(type_name);
+}
+
+// Writes to standard output at once. A failure, such as a full disk, is returned. A reader that
+// went away ends the process by SIGPIPE, as it does for any filter.
+absl::Status WriteOut(absl::string_view text);
+
+}  // namespace eventhub::cli

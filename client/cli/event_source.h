@@ -1,0 +1,52 @@
+// Makes events of lines: of text, or of CloudEvents in JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::cli {
+
+// What the events get, beside what is in the lines.
+struct EventTemplate {
+  // Whether a line is a CloudEvent; else it is the data of one.
+  bool json_input = false;
+  // These are given to events that lack them: all, for text.
+  std::string type;
+  std::string source;
+  std::string subject;
+  std::string content_type;
+  std::string key;
+  std::vector<std::pair<std::string, std::string>> attributes;
+  // An id is this and a number, from 1.
+  std::string id_prefix;
+  // Where the key is: a column (`2`, separated by white space, from 1), or a dotted path into the
+  // JSON data (`customer.id`). Empty: nowhere.
+  std::string key_field;
+};
+
+// Thread-compatible.
+class EventSource {
+ public:
+  explicit EventSource(EventTemplate event_template);
+
+  // INVALID_ARGUMENT says what is wrong with the line: it is not an event, or has no key field.
+  absl::StatusOr<v1::Event> FromLine(absl::string_view line);
+
+ private:
+  v1::Event FromText(absl::string_view line) const;
+  void FillIn(v1::Event& event) const;
+  absl::StatusOr<std::string> FindKey(absl::string_view line, const v1::Event& event) const;
+
+  const EventTemplate template_;
+  const uint64_t key_column_;  // 0: key_field is a path.
+  uint64_t count_ = 0;
+};
+
+}  // namespace eventhub::cli

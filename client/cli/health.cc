@@ -1,0 +1,74 @@
+// `eventhub health`: whether the hub serves; for people, scripts and container engines.
+#include <poll.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/interrupt.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kExamples[] = R"(
+Exits with 0 if the hub is serving, else with 1. A hub whose store refuses writes is not.
+
+Examples:
+  eventhub health
+  eventhub health --wait=30s && echo up
+  eventhub health --quiet || systemctl restart eventhub)";
+
+constexpr absl::Duration kAskEvery = absl::Milliseconds(100);
+
+struct HealthFlags {
+  std::string service;
+  std::optional<absl::Duration> wait;
+  bool quiet = false;
+};
+
+absl::Status Check(client::AdminClient& admin, const HealthFlags& flags) {
+  ASSIGN_OR_RETURN(const client::Health health, admin.CheckHealth(flags.service));
+  if (health == client::Health::kServing) return absl::OkStatus();
+  return absl::UnavailableError("the hub is not serving");
+}
+
+absl::Status Health(const Context& context, const HealthFlags& flags) {
+  const Interrupt interrupt;
+  client::ConnectionOptions connection;
+  connection.max_reconnect_delay = kAskEvery;
+  client::AdminClient admin(ConnectToHub(context, std::move(connection)),
+                            {.timeout = context.timeout.value_or(absl::Seconds(3))});
+  const absl::Duration give_up =
+      Clock::System().Monotonic() + flags.wait.value_or(absl::ZeroDuration());
+  absl::Status status = Check(admin, flags);
+  while (!status.ok() && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
+    pollfd stop{interrupt.fd(), POLLIN, 0};
+    poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
+    status = Check(admin, flags);
+  }
+  if (flags.quiet) return status.ok() ? status : SilentFailure();
+  RETURN_IF_ERROR(status);
+  return WriteOut("serving\n");
+}
+
+}  // namespace
+
+void AddHealthCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("health", "Say whether the hub is serving");
+  command->footer(kExamples);
+  const auto flags = std::make_shared<HealthFlags>();
+  AddParsedOption(*command, "--wait", &flags->wait, ParseAge, "Ask until it is, at most so long",
+                  "DURATION");
+  command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
+      ->type_name("NAME");
+  command->add_flag("-q,--quiet", flags->quiet, "Print nothing");
+  command->callback(
+      [&context, flags] { context.run = [&context, flags] { return Health(context, *flags); }; });
+}
+
+}  // namespace eventhub::cli

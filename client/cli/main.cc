@@ -1,0 +1,94 @@
+// The command line of the hub: `eventhub`. One file for each group of subcommands.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/cli/command.h"
+#include "client/cli/units.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kUsage = 2;
+
+constexpr char kExamples[] = R"(
+Examples:
+  eventhub topics create orders --partitions=8 --max-age=30d
+  echo 'hello' | eventhub publish orders
+  eventhub read orders --follow
+  eventhub publish orders --input=json events.jsonl
+  eventhub stats
+  eventhub publish --help            every subcommand teaches by example
+
+Exit codes: 0 success, 1 failure, 2 wrong usage.)";
+
+void AddGlobalOptions(CLI::App& app, Context& context) {
+  app.add_option("-a,--address", context.address, "The hub: host:port, or unix:/path")
+      ->envname("EVENTHUB_ADDRESS")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  AddParsedOption(app, "--timeout", &context.timeout, ParseAge,
+                  "How long to try, retries included (default 30s)", "DURATION");
+  app.set_version_flag("--version", "eventhub " EVENTHUB_VERSION);
+}
+
+void PrintError(absl::string_view message) {
+  const std::string line = absl::StrReplaceAll(absl::StripAsciiWhitespace(message),
+                                               {{"\r\n", "; "}, {"\n", "; "}, {"\r", "; "}});
+  std::fprintf(stderr, "eventhub: %s\n", line.c_str());
+}
+
+int ReportUsage(const CLI::App& app, absl::string_view message) {
+  std::string command = app.get_name();
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    absl::StrAppend(&command, " ", at->get_name());
+  }
+  PrintError(absl::StrCat(message, " (try: ", command, " --help)"));
+  return kUsage;
+}
+
+int Run(const CLI::App& app, const Context& context) {
+  const absl::Status status = context.run();
+  if (status.ok()) return EXIT_SUCCESS;
+  if (IsUsageError(status)) return ReportUsage(app, status.message());
+  if (!IsSilentFailure(status)) {
+    PrintError(absl::StrCat(status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
+  }
+  return kFailure;
+}
+
+int Main(int argc, char** argv) {
+  // The library's own lines on stderr would only repeat what the command reports.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+
+  Context context;
+  CLI::App app("Administers an event hub, publishes to it and reads from it.", "eventhub");
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.fallthrough();
+  AddGlobalOptions(app, context);
+  AddTopicsCommand(app, context);
+  AddPublishCommand(app, context);
+  AddReadCommand(app, context);
+  AddStatsCommand(app, context);
+  AddHealthCommand(app, context);
+  AddBenchCommand(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    return app.exit(help_or_version);
+  } catch (const CLI::ParseError& error) {
+    return ReportUsage(app, error.what());
+  }
+  return Run(app, context);
+}
+
+}  // namespace
+}  // namespace eventhub::cli
+
+int main(int argc, char** argv) { return eventhub::cli::Main(argc, argv); }

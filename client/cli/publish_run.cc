@@ -1,0 +1,175 @@
+#include "client/cli/publish_run.h"
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "client/cli/ack_writer.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/line_reader.h"
+#include "client/cli/terminal.h"
+#include "client/cli/units.h"
+#include "eventhub/publisher.h"
+#include "storage/base/mutex.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+// What the connection's threads report. Thread-safe; outlives the publisher.
+class Tally {
+ public:
+  void OnBatch(const client::BatchResult& result) {
+    if (result.status.ok()) {
+      acknowledged_.fetch_add(result.events, std::memory_order_relaxed);
+      return;
+    }
+    failed_.fetch_add(result.events, std::memory_order_relaxed);
+    MutexLock lock(mutex_);
+    first_error_.Update(result.status);
+  }
+
+  uint64_t acknowledged() const { return acknowledged_.load(std::memory_order_relaxed); }
+  uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
+  absl::Status first_error() const {
+    MutexLock lock(mutex_);
+    return first_error_;
+  }
+
+ private:
+  std::atomic<uint64_t> acknowledged_{0};
+  std::atomic<uint64_t> failed_{0};
+  mutable Mutex mutex_;
+  absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One run of the command. Its members are destroyed in an order in which no callback can use what
+// is gone: the publisher first.
+class PublishRun {
+ public:
+  PublishRun(const PublishRunOptions& options, EventSource source)
+      : options_(options), source_(std::move(source)), progress_(!options.quiet) {
+    if (options.acks) acks_ = std::make_unique<AckWriter>();
+  }
+
+  absl::Status Run(const Context& context) {
+    interrupt_.OnRaise(
+        [] { std::fputs("\neventhub: publishing what was read; once more to give up\n", stderr); });
+    RETURN_IF_ERROR(Connect(context));
+    absl::Status status = PublishFiles();
+    const absl::Status flushed = publisher_->Flush();
+    if (acks_ != nullptr) status.Update(acks_->Finish());
+    return Report(std::move(status), flushed);
+  }
+
+ private:
+  absl::Status Connect(const Context& context) {
+    client::PublisherOptions publisher;
+    publisher.topic = options_.topic;
+    publisher.durability = options_.durability;
+    publisher.producer_id = options_.producer_id;
+    if (context.timeout.has_value()) publisher.deadline = *context.timeout;
+    publisher.on_batch_done = [this](const client::BatchResult& result) { tally_.OnBatch(result); };
+    ASSIGN_OR_RETURN(publisher_,
+                     client::Publisher::Create(ConnectToHub(context), std::move(publisher)));
+    return absl::OkStatus();
+  }
+
+  absl::Status PublishFiles() {
+    std::vector<std::string> files = options_.files;
+    if (files.empty()) files.emplace_back("-");
+    for (const std::string& file : files) {
+      ASSIGN_OR_RETURN(const auto lines, LineReader::Open(file, interrupt_.fd()));
+      RETURN_IF_ERROR(PublishLines(*lines));
+    }
+    if (interrupt_.raised()) return absl::CancelledError("interrupted before the end of the input");
+    return absl::OkStatus();
+  }
+
+  absl::Status PublishLines(LineReader& lines) {
+    for (uint64_t number = 1;; ++number) {
+      ASSIGN_OR_RETURN(const std::optional<absl::string_view> line, lines.Next());
+      if (!line.has_value() || interrupt_.raised()) return absl::OkStatus();
+      if (line->empty()) continue;
+      const absl::Status published = PublishLine(*line);
+      if (!published.ok()) {
+        const absl::Status named(published.code(), absl::StrCat(lines.name(), ", line ", number,
+                                                                ": ", published.message()));
+        if (!options_.keep_going || !absl::IsInvalidArgument(published)) return named;
+        ++left_out_;
+        if (first_left_out_.ok()) first_left_out_ = named;
+      }
+      // The hub's refusals come later than the lines that they are about.
+      if (!options_.keep_going && tally_.failed() > 0) return absl::OkStatus();
+      progress_.Update(tally_.acknowledged(), bytes_);
+    }
+  }
+
+  absl::Status PublishLine(absl::string_view line) {
+    ASSIGN_OR_RETURN(const v1::Event event, source_.FromLine(line));
+    if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForRoom());
+    RETURN_IF_ERROR(options_.partition.has_value()
+                        ? publisher_->PublishTo(*options_.partition, event, OnAck(event))
+                        : PublishByKey(event));
+    bytes_ += event.ByteSizeLong();
+    return absl::OkStatus();
+  }
+
+  absl::Status PublishByKey(const v1::Event& event) {
+    if (acks_ == nullptr) return publisher_->Publish(event);
+    return publisher_->Publish(event, OnAck(event));
+  }
+
+  client::Publisher::Callback OnAck(const v1::Event& event) {
+    if (acks_ == nullptr) return nullptr;
+    return [acks = acks_.get(), id = event.id()](absl::StatusOr<client::PublishedEvent> result) {
+      if (result.ok()) acks->Add(id, *result);
+    };
+  }
+
+  absl::Status Report(absl::Status status, const absl::Status& flushed) {
+    const uint64_t acknowledged = tally_.acknowledged();
+    if (!options_.quiet) {
+      const std::string summary = progress_.Summary(acknowledged, bytes_);
+      progress_.Finish();
+      std::fprintf(stderr, "published %s\n", summary.c_str());
+    }
+    if (tally_.failed() > 0) {
+      const absl::Status error = tally_.first_error();
+      status.Update(absl::Status(error.code(),
+                                 absl::StrCat(FormatCount(tally_.failed()), " of ",
+                                              FormatCount(tally_.failed() + acknowledged),
+                                              " events were not acknowledged: ", error.message())));
+    }
+    if (left_out_ > 0) {
+      status.Update(absl::Status(first_left_out_.code(),
+                                 absl::StrCat(FormatCount(left_out_), " lines were left out; ",
+                                              first_left_out_.message())));
+    }
+    status.Update(flushed);
+    return status;
+  }
+
+  const PublishRunOptions& options_;
+  Interrupt interrupt_;  // Before anything that starts threads.
+  EventSource source_;
+  Progress progress_;
+  uint64_t bytes_ = 0;
+  uint64_t left_out_ = 0;
+  absl::Status first_left_out_;
+  Tally tally_;
+  std::unique_ptr<AckWriter> acks_;
+  std::unique_ptr<client::Publisher> publisher_;
+};
+
+}  // namespace
+
+absl::Status RunPublish(const Context& context, const PublishRunOptions& options,
+                        EventSource source) {
+  return PublishRun(options, std::move(source)).Run(context);
+}
+
+}  // namespace eventhub::cli

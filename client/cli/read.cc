@@ -1,0 +1,238 @@
+// `eventhub read`: the events of a topic, on standard output.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/cloudevents_json.h"
+#include "client/cli/command.h"
+#include "client/cli/event_format.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/terminal.h"
+#include "client/cli/units.h"
+#include "eventhub/reader.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kExamples[] = R"(
+Prints the events of each partition in their order. Without --follow it ends at the end of the log;
+with it, it goes on until ctrl-C, also over restarts of the hub.
+
+Examples:
+  eventhub read orders                             all there is
+  eventhub read orders --follow --from=latest      what comes from now on
+  eventhub read orders --from=15m                  of the last 15 minutes
+  eventhub read orders --from=2026-01-31T12:00:00Z --to=2026-02-01
+  eventhub read orders --partition=3 --from=1200 --limit=10
+  eventhub read orders --from=0:1200,1:1187        go on at these offsets of partitions 0 and 1
+  eventhub read orders --output=json | jq .data    CloudEvents, with partition, offset, appendtime
+  eventhub read orders --format='%p:%o %k %d\n'
+
+Formats: %p partition, %o offset, %a append time, %i id, %s source, %t type, %u subject,
+%e event time, %k key, %c content type, %d data (made printable), %D data as it is.)";
+
+constexpr char kTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
+
+struct ReadFlags {
+  client::ReaderOptions reader;
+  EventFormat format;
+  bool json = false;
+  uint64_t limit = std::numeric_limits<uint64_t>::max();
+  bool summary = false;
+};
+
+bool IsNumber(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+}
+
+absl::StatusOr<int64_t> ParseOffset(absl::string_view text) {
+  int64_t offset = 0;
+  if (IsNumber(text) && absl::SimpleAtoi(text, &offset)) return offset;
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not an offset"));
+}
+
+// `0:1200,1:1187`: these partitions alone, from there.
+absl::Status ParsePositions(absl::string_view text, client::ReaderOptions& reader) {
+  for (const absl::string_view pair : absl::StrSplit(text, ',')) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(pair, absl::MaxSplits(':', 1));
+    client::PartitionOffset position;
+    if (!IsNumber(parts.first) || !absl::SimpleAtoi(parts.first, &position.partition)) {
+      return absl::InvalidArgumentError(absl::StrCat("'", pair, "' is not PARTITION:OFFSET"));
+    }
+    ASSIGN_OR_RETURN(position.offset, ParseOffset(parts.second));
+    reader.offsets.push_back(position);
+    reader.partitions.push_back(position.partition);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseFrom(const std::string& text, client::ReaderOptions& reader) {
+  if (text == "earliest") {
+    reader.start = client::StartPosition::Earliest();
+  } else if (text == "latest") {
+    reader.start = client::StartPosition::Latest();
+  } else if (IsNumber(text)) {
+    ASSIGN_OR_RETURN(const int64_t offset, ParseOffset(text));
+    reader.start = client::StartPosition::Offset(offset);
+  } else if (const auto time = ParseMoment(text, Clock::System().Now()); time.ok()) {
+    reader.start = client::StartPosition::Timestamp(*time);
+  } else if (text.find_first_not_of("0123456789:,") == std::string::npos) {
+    return ParsePositions(text, reader);
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "' is not earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or a ",
+        "duration back from now (15m)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseTo(const std::string& text, client::ReaderOptions& reader) {
+  if (IsNumber(text)) {
+    ASSIGN_OR_RETURN(reader.stop_offset, ParseOffset(text));
+  } else {
+    ASSIGN_OR_RETURN(reader.stop_time, ParseMoment(text, Clock::System().Now()));
+  }
+  return absl::OkStatus();
+}
+
+// Prints batches until the limit is reached.
+class Printer {
+ public:
+  explicit Printer(const ReadFlags& flags) : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0) {}
+
+  bool done() const { return events_ >= flags_.limit; }
+
+  absl::Status Print(const client::EventBatch& batch) {
+    out_.clear();
+    for (const client::ReceivedEvent& received : batch) {
+      if (done()) break;
+      RETURN_IF_ERROR(received.ParseTo(event_));
+      const Position position{received.partition(), received.offset(), received.append_time()};
+      if (flags_.json) {
+        AppendEventJson(event_, position, &out_);
+        out_.push_back('\n');
+      } else {
+        flags_.format.Append(event_, position, &out_);
+      }
+      ++events_;
+      bytes_ += received.bytes().size();
+    }
+    progress_.Update(events_, bytes_);
+    return WriteOut(out_);
+  }
+
+  void Summarise() {
+    progress_.Finish();
+    if (!flags_.summary) return;
+    std::fprintf(stderr, "read %s\n", progress_.Summary(events_, bytes_).c_str());
+  }
+
+ private:
+  const ReadFlags& flags_;
+  Progress progress_;
+  std::string out_;
+  v1::Event event_;
+  uint64_t events_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+absl::Status ReadAll(client::Reader& reader, Printer& printer) {
+  while (!printer.done()) {
+    ASSIGN_OR_RETURN(const client::EventBatch batch, reader.Next());
+    if (batch.done()) break;
+    RETURN_IF_ERROR(printer.Print(batch));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Read(const Context& context, ReadFlags flags) {
+  Interrupt interrupt;
+  const auto hub = ConnectToHub(context);
+  // A follower waits for a hub that went away; one that was never there is an error at once.
+  RETURN_IF_ERROR(client::AdminClient(hub, {.timeout = context.timeout.value_or(absl::Seconds(10))})
+                      .GetTopic(flags.reader.topic)
+                      .status());
+  flags.reader.reconnect_deadline =
+      context.timeout.value_or(flags.reader.follow ? absl::InfiniteDuration() : absl::Seconds(30));
+  ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, flags.reader));
+  interrupt.OnRaise([&reader] { reader->Cancel(); });
+  Printer printer(flags);
+  absl::Status status = ReadAll(*reader, printer);
+  interrupt.OnRaise(nullptr);
+  printer.Summarise();
+  // Ctrl-C is how a follower is meant to end.
+  if (absl::IsCancelled(status) && interrupt.raised() && flags.reader.follow) {
+    return absl::OkStatus();
+  }
+  return status;
+}
+
+// An option whose text sets several fields of the reader.
+void AddPlaceOption(CLI::App& command, const std::string& name, client::ReaderOptions& reader,
+                    absl::Status (*parse)(const std::string&, client::ReaderOptions&),
+                    const std::string& description) {
+  const auto assign = [&reader, parse, name](const std::string& text) {
+    const absl::Status status = parse(text, reader);
+    // What the library expects of a callback.
+    if (!status.ok()) throw CLI::ValidationError(name, std::string(status.message()));
+  };
+  command.add_option_function<std::string>(name, assign, description)->type_name("PLACE");
+}
+
+void AddReadFlags(CLI::App& command, ReadFlags& flags) {
+  AddPlaceOption(command, "--from", flags.reader, ParseFrom,
+                 "earliest (default), latest, an offset, a time, a duration back from now, or "
+                 "PARTITION:OFFSET,…");
+  AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
+  command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
+  command.add_option("-n,--limit", flags.limit, "Stop after so many events")->type_name("N");
+  command
+      .add_option("-p,--partition", flags.reader.partitions, "Only this partition; may be repeated")
+      ->expected(1)
+      ->type_name("N");
+  command.add_flag_callback(
+      "--skip-trimmed",
+      [&flags] { flags.reader.when_trimmed = client::WhenTrimmed::kSkipToEarliest; },
+      "Go on at the first event that is kept when retention was faster");
+  CLI::Option* output =
+      command
+          .add_option_function<std::string>(
+              "-o,--output", [&flags](const std::string& name) { flags.json = name == "json"; },
+              "text (default), or json: CloudEvents")
+          ->check(CLI::IsMember({"text", "json"}))
+          ->type_name("text|json");
+  AddParsedOption(command, "--format", &flags.format, EventFormat::Parse,
+                  "How to print an event as text", "FORMAT")
+      ->default_str(kTextFormat)
+      ->excludes(output);
+  command.add_flag("--summary", flags.summary, "At the end, say on stderr how much it was");
+}
+
+}  // namespace
+
+void AddReadCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("read", "Print the events of a topic");
+  command->footer(kExamples);
+  const auto flags = std::make_shared<ReadFlags>();
+  flags->format = *EventFormat::Parse(kTextFormat);
+  command->add_option("TOPIC", flags->reader.topic, "The topic")->required();
+  AddReadFlags(*command, *flags);
+  command->callback(
+      [&context, flags] { context.run = [&context, flags] { return Read(context, *flags); }; });
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,76 @@
+// `eventhub stats`: what the hub counts of itself.
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/table.h"
+#include "client/cli/topic_output.h"
+#include "client/cli/units.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kExamples[] = R"(
+Examples:
+  eventhub stats
+  eventhub stats --output=json | jq .totals.published_events
+  watch -n 1 eventhub stats)";
+
+Json HubJson(const client::HubStats& stats) {
+  return {{"version", stats.version},
+          {"start_time", FormatMoment(stats.start_time)},
+          {"writable", stats.writable},
+          {"store_error", stats.store_error},
+          {"topics", stats.topics},
+          {"partitions", stats.partitions},
+          {"totals", StatsJson(stats.totals)},
+          {"commits", stats.commits},
+          {"syncs", stats.syncs},
+          {"tail_cache_bytes", stats.tail_cache_bytes},
+          {"tail_cache_hits", stats.tail_cache_hits},
+          {"cold_reads", stats.cold_reads},
+          {"in_flight_bytes", stats.in_flight_bytes},
+          {"disk_bytes", stats.disk_bytes},
+          {"disk_free_bytes", stats.disk_free_bytes}};
+}
+
+Fields HubFields(const client::HubStats& stats) {
+  const absl::Duration up = Clock::System().Now() - stats.start_time;
+  Fields fields = {{"version", stats.version},
+                   {"up", absl::StrCat(FormatAge(up), ", since ", FormatMoment(stats.start_time))},
+                   {"writable", stats.writable ? "yes" : absl::StrCat("no: ", stats.store_error)},
+                   {"topics", absl::StrCat(FormatCount(stats.topics), " with ",
+                                           FormatCount(stats.partitions), " partitions")}};
+  AppendStatsFields(stats.totals, &fields);
+  fields.emplace_back(
+      "commits", absl::StrCat(FormatCount(stats.commits), ", syncs ", FormatCount(stats.syncs)));
+  fields.emplace_back("read batches",
+                      absl::StrCat(FormatCount(stats.tail_cache_hits), " from memory, ",
+                                   FormatCount(stats.cold_reads), " from disk"));
+  fields.emplace_back("memory", absl::StrCat(FormatBytes(stats.tail_cache_bytes), " for readers, ",
+                                             FormatBytes(stats.in_flight_bytes), " in flight"));
+  fields.emplace_back("disk", absl::StrCat(FormatBytes(stats.disk_bytes), " used, ",
+                                           FormatBytes(stats.disk_free_bytes), " free"));
+  return fields;
+}
+
+absl::Status Stats(const Context& context, bool json) {
+  ASSIGN_OR_RETURN(const client::HubStats stats, ConnectAdmin(context).GetStats());
+  return WriteOut(json ? HubJson(stats).dump() + "\n" : RenderFields(HubFields(stats)));
+}
+
+}  // namespace
+
+void AddStatsCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("stats", "Show what the hub counts of itself");
+  command->footer(kExamples);
+  const auto json = std::make_shared<bool>(false);
+  AddOutputOption(*command, json.get());
+  command->callback(
+      [&context, json] { context.run = [&context, json] { return Stats(context, *json); }; });
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,120 @@
+#include "client/cli/topic_output.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/cli/command.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
+#include "client/cli/units.h"
+
+namespace eventhub::cli {
+namespace {
+
+std::string MaxAge(const client::Topic& topic) {
+  return topic.max_age == absl::InfiniteDuration() ? "unlimited" : FormatAge(topic.max_age);
+}
+
+std::string MaxBytes(const client::Topic& topic) {
+  return topic.max_bytes == 0 ? "unlimited" : FormatBytes(topic.max_bytes);
+}
+
+std::string Printable(const std::string& text) {
+  std::string line;
+  AppendPrintable(text, &line);
+  return line;
+}
+
+std::string CountAndBytes(uint64_t events, uint64_t bytes) {
+  return absl::StrCat(FormatCount(events), " (", FormatBytes(bytes), ")");
+}
+
+}  // namespace
+
+Json TopicJson(const client::Topic& topic) {
+  Json json = {{"name", topic.name}, {"partitions", topic.partitions}};
+  const bool ages = topic.max_age != absl::InfiniteDuration();
+  json["max_age_seconds"] = ages ? Json(absl::ToDoubleSeconds(topic.max_age)) : Json(nullptr);
+  json["max_bytes"] = topic.max_bytes != 0 ? Json(topic.max_bytes) : Json(nullptr);
+  json["default_durability"] = std::string(DurabilityName(topic.default_durability));
+  json["max_event_bytes"] = topic.max_event_bytes;
+  json["description"] = topic.description;
+  json["create_time"] = FormatMoment(topic.create_time);
+  return json;
+}
+
+Json StatsJson(const client::TopicStats& stats) {
+  return {{"events", stats.events},
+          {"bytes", stats.bytes},
+          {"published_events", stats.published_events},
+          {"published_bytes", stats.published_bytes},
+          {"delivered_events", stats.delivered_events},
+          {"delivered_bytes", stats.delivered_bytes},
+          {"refused_requests", stats.refused_requests},
+          {"readers", stats.readers}};
+}
+
+Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
+  Json list = Json::array();
+  for (const client::PartitionInfo& partition : partitions) {
+    Json json = {{"partition", partition.partition},
+                 {"start_offset", partition.start_offset},
+                 {"end_offset", partition.end_offset},
+                 {"bytes", partition.bytes}};
+    json["last_append_time"] = partition.last_append_time.has_value()
+                                   ? Json(FormatMoment(*partition.last_append_time))
+                                   : Json(nullptr);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Fields TopicFields(const client::Topic& topic) {
+  return {{"name", topic.name},
+          {"partitions", FormatCount(topic.partitions)},
+          {"max age", MaxAge(topic)},
+          {"max bytes", MaxBytes(topic)},
+          {"durability", std::string(DurabilityName(topic.default_durability))},
+          {"max event", FormatBytes(topic.max_event_bytes)},
+          {"description", Printable(topic.description)},
+          {"created", FormatMoment(topic.create_time)}};
+}
+
+void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
+  fields->emplace_back("events kept", CountAndBytes(stats.events, stats.bytes));
+  fields->emplace_back("published",
+                       absl::StrCat(CountAndBytes(stats.published_events, stats.published_bytes),
+                                    " since the hub started"));
+  fields->emplace_back("delivered",
+                       absl::StrCat(CountAndBytes(stats.delivered_events, stats.delivered_bytes),
+                                    " since the hub started"));
+  fields->emplace_back("refused", absl::StrCat(FormatCount(stats.refused_requests),
+                                               " requests since the hub started"));
+  fields->emplace_back("readers", FormatCount(stats.readers));
+}
+
+std::string RenderTopics(const std::vector<client::Topic>& topics) {
+  Table table({"NAME", ">PARTITIONS", ">MAX AGE", ">MAX BYTES", "DURABILITY", ">MAX EVENT",
+               "CREATED", "DESCRIPTION"});
+  for (const client::Topic& topic : topics) {
+    table.AddRow({topic.name, FormatCount(topic.partitions), MaxAge(topic), MaxBytes(topic),
+                  std::string(DurabilityName(topic.default_durability)),
+                  FormatBytes(topic.max_event_bytes),
+                  FormatMoment(absl::FromUnixSeconds(absl::ToUnixSeconds(topic.create_time))),
+                  Printable(topic.description)});
+  }
+  return table.Render();
+}
+
+std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions) {
+  Table table({">PARTITION", ">START", ">END", ">EVENTS", ">BYTES", "LAST APPENDED"});
+  for (const client::PartitionInfo& partition : partitions) {
+    table.AddRow(
+        {FormatCount(partition.partition), FormatCount(partition.start_offset),
+         FormatCount(partition.end_offset),
+         FormatCount(partition.end_offset - partition.start_offset), FormatBytes(partition.bytes),
+         partition.last_append_time.has_value() ? FormatMoment(*partition.last_append_time) : "-"});
+  }
+  return table.Render();
+}
+
+}  // namespace eventhub::cli

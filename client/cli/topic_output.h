@@ -1,0 +1,27 @@
+// Topics, partitions and counters as tables and as JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eventhub/topic.h"
+
+namespace eventhub::cli {
+
+using Json = nlohmann::ordered_json;
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// Limits that are not set are null.
+Json TopicJson(const client::Topic& topic);
+Json StatsJson(const client::TopicStats& stats);
+Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions);
+
+Fields TopicFields(const client::Topic& topic);
+void AppendStatsFields(const client::TopicStats& stats, Fields* fields);
+
+std::string RenderTopics(const std::vector<client::Topic>& topics);
+std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions);
+
+}  // namespace eventhub::cli

@@ -1,0 +1,37 @@
+// Sizes, durations, times and counts as people write and read them: `10GiB`, `7d`, `15m`,
+// `2026-01-31T12:00:00Z`, `1,234,567`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace eventhub::cli {
+
+// A number of bytes: `4096`, `1.5MiB`, `10G`. k, M, G and T, with or without `iB`, are powers of
+// 1,024; `kB`, `MB`, `GB` and `TB` are powers of 1,000. INVALID_ARGUMENT for anything else.
+absl::StatusOr<uint64_t> ParseBytes(absl::string_view text);
+
+// With three significant digits: `512 B`, `1.46 GiB`.
+std::string FormatBytes(uint64_t bytes);
+
+// A positive duration: `90s`, `1h30m`, `7d`, `2w`, `250ms`. INVALID_ARGUMENT for anything else.
+absl::StatusOr<absl::Duration> ParseAge(absl::string_view text);
+
+// The two largest units that are not zero: `7d`, `1h30m`, `250ms`.
+std::string FormatAge(absl::Duration age);
+
+// A moment: RFC 3339 (`2026-01-31T12:00:00Z`), a UTC date (`2026-01-31`), or a duration back from
+// `now` (`15m`). INVALID_ARGUMENT for anything else.
+absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
+
+// RFC 3339 in UTC; microseconds when there are any.
+std::string FormatMoment(absl::Time time);
+
+// With thousands separators: `1,234,567`.
+std::string FormatCount(uint64_t count);
+
+}  // namespace eventhub::cli
