@@ -110,6 +110,13 @@ absl::Status SetTime(const std::string& name, const Json& value, v1::Event* even
   return absl::OkStatus();
 }
 
+// Large unsigned numbers do not fit the library's signed ones, nor its comparisons.
+bool FitsInt32(const Json& number) {
+  constexpr std::numeric_limits<int32_t> kLimits;
+  if (number.is_number_unsigned()) return number.get<uint64_t>() <= uint64_t{kLimits.max()};
+  return number.get<int64_t>() >= kLimits.min();
+}
+
 absl::Status SetAttribute(const std::string& name, const Json& value, v1::Event* event) {
   v1::AttributeValue attribute;
   if (value.is_string()) {
@@ -117,11 +124,7 @@ absl::Status SetAttribute(const std::string& name, const Json& value, v1::Event*
   } else if (value.is_boolean()) {
     attribute.set_boolean(value.get<bool>());
   } else if (value.is_number_integer()) {
-    constexpr std::numeric_limits<int32_t> kInteger;
-    // Compared as they are parsed: large unsigned numbers do not fit the signed type.
-    if (value > kInteger.max() || value < kInteger.min()) {
-      return BadMember(name, "does not fit 32 bits");
-    }
+    if (!FitsInt32(value)) return BadMember(name, "does not fit 32 bits");
     attribute.set_integer(value.get<int32_t>());
   } else {
     return BadMember(name, "is neither a string, nor a boolean, nor an integer");

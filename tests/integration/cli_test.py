@@ -1,0 +1,383 @@
+"""The command line against a hub: what it prints, what it returns, how it ends."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import unittest
+
+from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest
+
+COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
+            ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
+            ["health"], ["bench"], []]
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class UsageTest(unittest.TestCase):
+    """What needs no hub."""
+
+    def run_cli(self, *arguments, **environment):
+        return subprocess.run([EVENTHUB, *arguments], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, **environment), stdin=subprocess.DEVNULL,
+                              timeout=TIMEOUT)
+
+    def test_every_help_has_examples(self):
+        for command in COMMANDS:
+            result = self.run_cli(*command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("Examples:", result.stdout, command)
+            self.assertIn("eventhub " + " ".join(command), result.stdout)
+
+    def test_version(self):
+        self.assertRegex(self.run_cli("--version").stdout, r"^eventhub \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage(self):
+        for arguments in ([], ["nothing"], ["topics"], ["topics", "create"], ["publish"],
+                          ["topics", "create", "t", "--max-age=7y"],
+                          ["topics", "create", "t", "--max-bytes=many"],
+                          ["topics", "create", "t", "--partitions=0"],
+                          ["topics", "create", "t", "--max-event-bytes=17MiB"],
+                          ["topics", "delete", "t"],
+                          ["publish", "t", "--durability=never"],
+                          ["publish", "t", "--key=a", "--key-field=b"],
+                          ["publish", "t", "--attribute=x"],
+                          ["read", "t", "--from=yesterday"], ["read", "t", "--format=%x"],
+                          ["read", "t", "--output=xml"], ["health", "--wait=soon"]):
+            result = self.run_cli(*arguments)
+            self.assertEqual(result.returncode, 2, (arguments, result.stderr))
+            self.assertRegex(result.stderr, r"^eventhub: .*--help\)\n$", arguments)
+            self.assertEqual(result.stdout, "")
+
+    def test_a_hub_that_is_not_there(self):
+        address = "unix:/nonexistent/eventhub.socket"
+        for arguments in (["topics", "list"], ["stats"], ["health"], ["read", "t"],
+                          ["read", "t", "--follow"]):
+            result = self.run_cli("--timeout=2s", *arguments, EVENTHUB_ADDRESS=address)
+            self.assertEqual(result.returncode, 1, (arguments, result.stderr))
+            self.assertRegex(result.stderr, r"^eventhub: [^\n]+\n$", arguments)
+
+
+class TopicsTest(HubTest):
+
+    def test_life_of_a_topic(self):
+        self.ok("topics", "create", "life", "--partitions=4", "--max-age=7d", "--max-bytes=10GiB",
+                "--durability=written", "--max-event-bytes=64KiB", "--description=for a test")
+        topic = json.loads(self.ok("topics", "describe", "life", "--output=json", "--partitions"))
+        self.assertEqual(topic["partitions"], 4)
+        self.assertEqual(topic["max_age_seconds"], 7 * 86400)
+        self.assertEqual(topic["max_bytes"], 10 << 30)
+        self.assertEqual(topic["default_durability"], "written")
+        self.assertEqual(topic["max_event_bytes"], 64 << 10)
+        self.assertEqual(topic["description"], "for a test")
+        self.assertEqual(topic["stats"]["events"], 0)
+        self.assertEqual([p["end_offset"] for p in topic["partition_list"]], [0] * 4)
+
+        self.ok("topics", "update", "life", "--partitions=6", "--max-age=unlimited")
+        topic = json.loads(self.ok("topics", "describe", "life", "--output=json"))
+        self.assertEqual(topic["partitions"], 6)
+        self.assertIsNone(topic["max_age_seconds"])
+        self.assertEqual(topic["max_bytes"], 10 << 30)
+
+        text = self.ok("topics", "describe", "life", "--partitions")
+        self.assertRegex(text, r"(?m)^max bytes: +10\.0 GiB$")
+        self.assertRegex(text, r"(?m)^PARTITION +START +END")
+
+        self.ok("topics", "delete", "life", "--yes")
+        self.assertIn("NOT_FOUND", self.fails(1, "topics", "describe", "life"))
+        self.assertIn("NOT_FOUND", self.fails(1, "topics", "delete", "life", "--yes"))
+
+    def test_list(self):
+        for name in ("list-b", "list-a"):
+            self.ok("topics", "create", name)
+        names = [t["name"] for t in json_lines(self.ok("topics", "list", "-o", "json"))]
+        self.assertEqual([n for n in names if n.startswith("list-")], ["list-a", "list-b"])
+        self.assertRegex(self.ok("topics", "list"), r"(?m)^NAME +PARTITIONS.*\n(.*\n)*list-a +1 ")
+
+    def test_create_twice(self):
+        topic = self.topic("--partitions=3")
+        self.assertIn("ALREADY_EXISTS", self.fails(1, "topics", "create", topic))
+        self.ok("topics", "create", topic, "--if-not-exists", "--partitions=9")
+        described = json.loads(self.ok("topics", "describe", topic, "-o", "json"))
+        self.assertEqual(described["partitions"], 3)
+
+    def test_refusals_of_the_hub(self):
+        self.assertIn("INVALID_ARGUMENT", self.fails(1, "topics", "create", "no/slash"))
+        topic = self.topic("--partitions=2")
+        self.fails(1, "topics", "update", topic, "--partitions=1")
+        self.assertIn("INVALID_ARGUMENT", self.fails(1, "topics", "update", topic))
+
+    def delete_on_terminal(self, topic, answer):
+        leader, follower = pty.openpty()
+        process = self.hub.popen("topics", "delete", topic, stdin=follower,
+                                 stderr=subprocess.PIPE)
+        os.close(follower)
+        os.write(leader, answer)
+        _, err = process.communicate(timeout=TIMEOUT)
+        os.close(leader)
+        return process.returncode, err.decode()
+
+    def test_delete_asks_on_a_terminal(self):
+        topic = self.topic()
+        code, err = self.delete_on_terminal(topic, b"n\n")
+        self.assertEqual(code, 1)
+        self.assertIn(f"Delete topic '{topic}' with 0 events", err)
+        self.ok("topics", "describe", topic)
+        code, _ = self.delete_on_terminal(topic, b"y\n")
+        self.assertEqual(code, 0)
+        self.fails(1, "topics", "describe", topic)
+
+
+class PublishReadTest(HubTest):
+
+    def test_text(self):
+        topic = self.topic()
+        self.ok("publish", topic, "--type=t", "--source=/s", "--key=k", "--id-prefix=n",
+                stdin="one\ntwo\r\n\nGrüße\nlast".encode())
+        self.assertEqual(self.ok("read", topic, "--format=%o %i %t %s %k %c %d\\n").splitlines(), [
+            "0 n1 t /s k text/plain one", "1 n2 t /s k text/plain two",
+            "2 n3 t /s k text/plain Grüße", "3 n4 t /s k text/plain last"])
+        line = self.ok("read", topic, "--limit=1")
+        self.assertRegex(line, r"^0:0\t\d{4}-\d\d-\d\dT[0-9:.]+Z\tt\tk\tone\n$")
+
+    def test_defaults_of_text(self):
+        topic = self.topic()
+        for _ in range(2):
+            self.ok("publish", topic, stdin=b"a\n")
+        events = json_lines(self.ok("read", topic, "--output=json"))
+        self.assertEqual(len({event["id"] for event in events}), 2)
+        self.assertTrue(all(event["type"] == "eventhub.cli.line" for event in events))
+        self.assertTrue(all("time" in event for event in events))
+
+    def test_cloudevents_round_trip(self):
+        topic, copy = self.topic(), "copy-of-cloudevents"
+        self.ok("topics", "create", copy)
+        events = [
+            {"specversion": "1.0", "id": "1", "source": "/s", "type": "a", "subject": "x",
+             "time": "2026-01-31T12:00:00.5Z", "partitionkey": "k", "traceparent": "00-ab",
+             "sampled": True, "retries": 3, "datacontenttype": "application/json",
+             "data": {"n": 9007199254740993, "s": "Grüße\n"}},
+            {"specversion": "1.0", "id": "2", "source": "/s", "type": "b",
+             "datacontenttype": "text/plain", "data": "plain \u001b text"},
+            {"specversion": "1.0", "id": "3", "source": "/s", "type": "c",
+             "datacontenttype": "application/octet-stream", "data_base64": "AAH/"},
+            {"specversion": "1.0", "id": "4", "source": "/s", "type": "d"}]
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        self.ok("publish", topic, "--input=json", stdin=lines.encode())
+        first = self.ok("read", topic, "--output=json")
+        self.ok("publish", copy, "--input=json", stdin=first.encode())
+        for text in (first, self.ok("read", copy, "--output=json")):
+            read = json_lines(text)
+            for event in read:
+                self.assertEqual(event.pop("partition"), 0)
+                self.assertIn("appendtime", event)
+                del event["appendtime"]
+            self.assertEqual([event.pop("offset") for event in read], [0, 1, 2, 3])
+            self.assertEqual(read, events)
+
+    def test_key_field_keeps_order_per_key(self):
+        topic = self.topic("--partitions=4")
+        lines = "".join(f'{{"user":{{"id":"u{i % 7}"}},"n":{i}}}\n' for i in range(2000))
+        self.ok("publish", topic, "--content-type=application/json", "--key-field=user.id",
+                stdin=lines.encode())
+        last, partitions = {}, {}
+        for event in json_lines(self.ok("read", topic, "--output=json")):
+            key, number = event["partitionkey"], event["data"]["n"]
+            self.assertEqual(key, f"u{number % 7}")
+            self.assertLess(last.get(key, -1), number)
+            last[key] = number
+            self.assertEqual(partitions.setdefault(key, event["partition"]), event["partition"])
+        self.assertEqual(sorted(last.values()), list(range(1993, 2000)))
+        self.assertGreater(len(set(partitions.values())), 1)
+
+    def test_acks_are_where_the_events_are(self):
+        topic = self.topic("--partitions=3")
+        acks = self.ok("publish", topic, "--acks", "--key-field=1", "--id-prefix=e",
+                       stdin="".join(f"key{i % 11} {i}\n" for i in range(5000)).encode())
+        read = self.ok("read", topic, "--format=%p\\t%o\\t%i\\n")
+        self.assertEqual(len(acks.splitlines()), 5000)
+        self.assertEqual(sorted(acks.splitlines()), sorted(read.splitlines()))
+
+    def test_ranges(self):
+        topic = self.topic("--partitions=2")
+        for partition in "01":
+            self.ok("publish", topic, f"--partition={partition}",
+                    stdin="".join(f"{i}\n" for i in range(10)).encode())
+
+        def read(*options):
+            return self.ok("read", topic, "--format=%p:%d ", *options).split()
+        self.assertEqual(read("--partition=1", "--from=8"), ["1:8", "1:9"])
+        self.assertEqual(read("--partition=0", "--from=2", "--to=4"), ["0:2", "0:3"])
+        self.assertEqual(read("--from=0:9,1:8"), ["0:9", "1:8", "1:9"])
+        self.assertEqual(read("--from=latest"), [])
+        self.assertEqual(len(read("--from=1h")), 20)
+        self.assertEqual(read("--to=1h"), [])
+        self.assertEqual(len(read("--limit=7")), 7)
+        times = self.ok("read", topic, "--partition=1", "--format=%a\\n").splitlines()
+        self.assertEqual(len(read("--partition=1", f"--from={times[0]}")), 10)
+        self.assertIn("OUT_OF_RANGE", self.fails(1, "read", topic, "--from=11"))
+        self.assertIn("NOT_FOUND", self.fails(1, "read", topic, "--partition=2"))
+
+    def test_files_and_summary(self):
+        topic = self.topic()
+        path = f"{self.hub.directory}/lines"
+        with open(path, "w", encoding="utf-8") as lines:
+            lines.writelines(f"{i}\n" for i in range(100_000))
+        result = self.hub.run("publish", topic, path, path)
+        self.assertEqual(result.code, 0, result.err)
+        self.assertRegex(result.err.decode(), r"^published 200,000 events, .*/s\n$")
+        result = self.hub.run("read", topic, "--summary", "--format=%d\\n")
+        self.assertEqual(result.out, b"".join(b"%d\n" % i for i in range(100_000)) * 2)
+        self.assertRegex(result.err.decode(), r"^read 200,000 events, .*/s\n$")
+        self.assertIn(path + ".none", self.fails(1, "publish", topic, "-q", path + ".none"))
+
+    def test_lines_that_are_no_events(self):
+        topic = self.topic()
+        good = b'{"id":"%d","source":"/s","type":"t"}\n'
+        lines = good % 1 + b'{"id":2}\n' + good % 3
+        self.assertIn("line 2: member 'id' is not a string",
+                      self.fails(1, "publish", topic, "-q", "--input=json", stdin=lines))
+        self.assertEqual(self.ok("read", topic, "--format=%i\\n"), "1\n")
+        self.assertIn("1 lines were left out; standard input, line 2: member 'id'",
+                      self.fails(1, "publish", topic, "-q", "--input=json", "--keep-going",
+                                 stdin=lines))
+        self.assertEqual(self.ok("read", topic, "--format=%i "), "1 1 3 ")
+        self.assertIn("type", self.fails(1, "publish", topic, "-q", "--input=json",
+                                         stdin=b'{"id":"1","source":"/s"}\n'))
+
+    def test_refusals_of_the_hub(self):
+        self.assertIn("NOT_FOUND", self.fails(1, "publish", "none", "-q", stdin=b"x\n"))
+        self.assertIn("NOT_FOUND", self.fails(1, "read", "none"))
+        topic = self.topic("--max-event-bytes=1KiB")
+        self.fails(1, "publish", topic, "-q", stdin=b"x" * 2000)
+        self.assertEqual(self.ok("read", topic), "")
+
+    def test_nothing_to_publish(self):
+        self.ok("publish", self.topic(), "--quiet")
+
+    def test_control_characters_do_not_reach_the_terminal(self):
+        topic = self.topic()
+        self.ok("publish", topic, "--key=\x1b[2J", stdin=b"\x1b]0;title\x07\xff\n")
+        text = self.ok("read", topic)
+        self.assertIn("\\x1b[2J\t\\x1b]0;title\\x07\\xff\n", text)
+
+    def test_a_reader_that_goes_away(self):
+        topic = self.topic()
+        self.ok("publish", topic, "-q", stdin=b"x\n" * 50_000)
+        read = self.hub.popen("read", topic, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        read.stdout.readline()
+        read.stdout.close()
+        self.assertEqual(read.wait(TIMEOUT), -signal.SIGPIPE)
+        self.assertEqual(read.stderr.read(), b"")
+        read.stderr.close()
+
+
+class FollowTest(HubTest):
+
+    def follow(self, topic, *options):
+        process = self.hub.popen("read", topic, "--follow", "--format=%d\\n", *options,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_prints_what_comes_and_ends_with_ctrl_c(self):
+        topic = self.topic()
+        self.ok("publish", topic, "-q", stdin=b"before\n")
+        reader = self.follow(topic)
+        self.assertEqual(reader.stdout.readline(), "before\n")
+        self.ok("publish", topic, "-q", stdin=b"after\n")
+        self.assertEqual(reader.stdout.readline(), "after\n")
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(TIMEOUT), 0)
+        self.assertEqual(reader.stderr.read(), "")
+
+    def test_limit_ends_it(self):
+        topic = self.topic()
+        reader = self.follow(topic, "--limit=2")
+        self.ok("publish", topic, "-q", stdin=b"1\n2\n3\n")
+        self.assertEqual(reader.wait(TIMEOUT), 0)
+        self.assertEqual(reader.stdout.read(), "1\n2\n")
+
+    def test_publisher_takes_what_was_read_when_interrupted(self):
+        topic = self.topic()
+        publisher = self.hub.popen("publish", topic, "-q", "--acks", stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        publisher.stdin.write("one\n")
+        publisher.stdin.flush()
+        self.assertTrue(publisher.stdout.readline().startswith("0\t0\t"))
+        publisher.send_signal(signal.SIGINT)
+        _, err = publisher.communicate(timeout=TIMEOUT)
+        self.assertEqual(publisher.returncode, 1)
+        self.assertIn("interrupted", err)
+        self.assertEqual(self.ok("read", topic, "--format=%d\\n"), "one\n")
+
+    def test_goes_on_over_a_killed_hub(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        self.assertEqual(hub.run("topics", "create", "t").code, 0)
+        reader = hub.popen("read", "t", "--follow", "--format=%d\\n", "--limit=4",
+                           stdout=subprocess.PIPE, text=True)
+        self.addCleanup(reader.communicate)
+        publisher = hub.popen("publish", "t", "--acks", "-q", stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+        for number in range(2):
+            publisher.stdin.write(f"{number}\n")
+            publisher.stdin.flush()
+            self.assertTrue(publisher.stdout.readline().startswith(f"0\t{number}\t"))
+        hub.stop(signal.SIGKILL)
+        publisher.stdin.write("2\n3\n")
+        publisher.stdin.flush()
+        hub.start()
+        out, _ = publisher.communicate(timeout=TIMEOUT)
+        self.assertEqual(publisher.returncode, 0)
+        self.assertEqual([line.split("\t")[1] for line in out.splitlines()], ["2", "3"])
+        self.assertEqual(reader.communicate(timeout=TIMEOUT)[0], "0\n1\n2\n3\n")
+        self.assertEqual(reader.returncode, 0)
+        self.assertEqual(hub.stop(), 0)
+
+
+class HealthTest(HubTest):
+
+    def test_health(self):
+        self.assertEqual(self.ok("health"), "serving\n")
+        self.assertEqual(self.ok("health", "--quiet"), "")
+        self.assertEqual(self.ok("health", "--service=eventhub.v1.EventHubService"), "serving\n")
+        self.assertIn("NOT_FOUND", self.fails(1, "health", "--service=none"))
+
+    def test_quiet_failure(self):
+        result = self.hub.run("--address=unix:/nonexistent/socket", "health", "--quiet")
+        self.assertEqual((result.code, result.out, result.err), (1, b"", b""))
+
+    def test_stats(self):
+        topic = self.topic()
+        before = json.loads(self.ok("stats", "--output=json"))
+        self.ok("publish", topic, "-q", stdin=b"x\n" * 100)
+        after = json.loads(self.ok("stats", "--output=json"))
+        self.assertTrue(after["writable"])
+        published = [stats["totals"]["published_events"] for stats in (before, after)]
+        self.assertEqual(published[1] - published[0], 100)
+        self.assertGreater(after["syncs"], before["syncs"])
+        self.assertRegex(self.ok("stats"), r"(?m)^writable: +yes$")
+
+
+class BenchTest(HubTest):
+
+    def test_measures_and_cleans_up(self):
+        result = json.loads(self.ok("bench", "--events=20000", "--size=1KiB", "--producers=2",
+                                    "--partitions=2", "--round-trips=20", "--output=json"))
+        self.assertEqual(result["data_bytes"], 1024)
+        self.assertGreater(result["publish_events_per_second"], 0)
+        self.assertGreater(result["read_events_per_second"], 0)
+        self.assertGreaterEqual(result["round_trip_p99_ms"], result["round_trip_p50_ms"])
+        self.assertEqual(self.ok("topics", "list", "--output=json"), "")
+        self.assertIn("events/s", self.ok("bench", "--events=1000", "--round-trips=0"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,112 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
+#include "client/cli/units.h"
+
+namespace eventhub::cli {
+namespace {
+
+TEST(CliUnits, ParsesSizes) {
+  EXPECT_EQ(*ParseBytes("0"), 0);
+  EXPECT_EQ(*ParseBytes("4096"), 4096);
+  EXPECT_EQ(*ParseBytes("7B"), 7);
+  EXPECT_EQ(*ParseBytes("64k"), 64 << 10);
+  EXPECT_EQ(*ParseBytes("64 KiB"), 64 << 10);
+  EXPECT_EQ(*ParseBytes("1.5MiB"), 3 << 19);
+  EXPECT_EQ(*ParseBytes("1MB"), 1'000'000);
+  EXPECT_EQ(*ParseBytes("10GiB"), uint64_t{10} << 30);
+  EXPECT_EQ(*ParseBytes("2T"), uint64_t{2} << 40);
+}
+
+TEST(CliUnits, RefusesWhatIsNoSize) {
+  for (const char* text : {"", "x", "GiB", "-1", "1X", "1KiBs", "1e3", "1..2", "99999999999T"}) {
+    EXPECT_EQ(ParseBytes(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(CliUnits, FormatsSizes) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1024), "1.00 KiB");
+  EXPECT_EQ(FormatBytes(1500 << 10), "1.46 MiB");
+  EXPECT_EQ(FormatBytes(uint64_t{10} << 30), "10.0 GiB");
+  EXPECT_EQ(FormatBytes(uint64_t{512} << 40), "512 TiB");
+}
+
+TEST(CliUnits, ParsesDurations) {
+  EXPECT_EQ(*ParseAge("90s"), absl::Seconds(90));
+  EXPECT_EQ(*ParseAge("1h30m"), absl::Minutes(90));
+  EXPECT_EQ(*ParseAge("7d"), absl::Hours(168));
+  EXPECT_EQ(*ParseAge("2w"), absl::Hours(336));
+  EXPECT_EQ(*ParseAge("250ms"), absl::Milliseconds(250));
+  EXPECT_EQ(*ParseAge("0.5h"), absl::Minutes(30));
+}
+
+TEST(CliUnits, RefusesWhatIsNoDuration) {
+  for (const char* text : {"", "7", "d", "7y", "-1s", "1h-2m", "1h 2m", "0s", "300000d"}) {
+    EXPECT_EQ(ParseAge(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(CliUnits, FormatsDurations) {
+  EXPECT_EQ(FormatAge(absl::Hours(168)), "7d");
+  EXPECT_EQ(FormatAge(absl::Minutes(90)), "1h30m");
+  EXPECT_EQ(FormatAge(absl::Hours(49) + absl::Seconds(5)), "2d1h");
+  EXPECT_EQ(FormatAge(absl::Milliseconds(250)), "250ms");
+  EXPECT_EQ(FormatAge(absl::ZeroDuration()), "0s");
+}
+
+TEST(CliUnits, ParsesMoments) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  EXPECT_EQ(*ParseMoment("15m", now), now - absl::Minutes(15));
+  EXPECT_EQ(*ParseMoment("2027-01-15T08:00:00Z", now), now);
+  EXPECT_EQ(*ParseMoment("2027-01-15T10:00:00+02:00", now), now);
+  EXPECT_EQ(*ParseMoment("2027-01-15", now), now - absl::Hours(8));
+  EXPECT_FALSE(ParseMoment("yesterday", now).ok());
+  EXPECT_FALSE(ParseMoment("", now).ok());
+}
+
+TEST(CliUnits, FormatsMomentsAndCounts) {
+  EXPECT_EQ(FormatMoment(absl::FromUnixSeconds(1'800'000'000)), "2027-01-15T08:00:00Z");
+  EXPECT_EQ(FormatMoment(absl::FromUnixMillis(1'800'000'000'250)), "2027-01-15T08:00:00.25Z");
+  EXPECT_EQ(FormatCount(0), "0");
+  EXPECT_EQ(FormatCount(999), "999");
+  EXPECT_EQ(FormatCount(1000), "1,000");
+  EXPECT_EQ(FormatCount(1'234'567), "1,234,567");
+}
+
+TEST(CliTable, AlignsColumns) {
+  Table table({"NAME", ">SIZE"});
+  table.AddRow({"a", "1"});
+  table.AddRow({"longer", "1,000"});
+  EXPECT_EQ(table.Render(), "NAME     SIZE\na           1\nlonger  1,000\n");
+  EXPECT_EQ(RenderFields({{"a", "1"}, {"long", "2"}}), "a:    1\nlong: 2\n");
+}
+
+std::string Printable(absl::string_view bytes) {
+  std::string line;
+  AppendPrintable(bytes, &line);
+  return line;
+}
+
+TEST(CliTerminal, KeepsTextAndDisarmsControls) {
+  EXPECT_EQ(Printable("plain \"text\" \\"), "plain \"text\" \\");
+  EXPECT_EQ(Printable("Grüße €, 😀"), "Grüße €, 😀");
+  EXPECT_EQ(Printable("a\nb\tc\r"), "a\\nb\\tc\\r");
+  EXPECT_EQ(Printable("\x1b[2J\x7f"), "\\x1b[2J\\x7f");
+  EXPECT_EQ(Printable(absl::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(Printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control";
+}
+
+TEST(CliTerminal, ShowsWhatIsNotUtf8AsBytes) {
+  EXPECT_EQ(Printable("\xff"), "\\xff");
+  EXPECT_EQ(Printable("\xc3"), "\\xc3") << "cut off";
+  EXPECT_EQ(Printable("\xc0\xaf"), "\\xc0\\xaf") << "overlong";
+  EXPECT_EQ(Printable("\xed\xa0\x80"), "\\xed\\xa0\\x80") << "a surrogate";
+  EXPECT_EQ(Printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80") << "beyond Unicode";
+}
+
+}  // namespace
+}  // namespace eventhub::cli
