@@ -37,11 +37,11 @@ struct PublishReply {
   uint64_t correlation_id = 0;
   // An error means that nothing was appended, unless it is UNAVAILABLE: then the outcome is
   // unknown.
-  absl::Status status;
+  absl::Status status{};
   // One for each partition that got events, in order of its number.
-  std::vector<Placement> placements;
+  std::vector<Placement> placements{};
   // Where the events without a key went; set only if the request named no partition and had some.
-  std::optional<uint32_t> keyless_partition;
+  std::optional<uint32_t> keyless_partition{};
   // The request had been accepted before; these are the original placements.
   bool duplicate = false;
 };
@@ -102,12 +102,12 @@ struct StartPosition {
 
 // What to read; eventhub/v1/hub.proto, ReadRequest.
 struct ReadSpec {
-  std::string topic;
-  std::vector<uint32_t> partitions;
-  StartPosition start;
-  std::vector<PartitionOffset> offsets;
-  std::optional<int64_t> stop_offset;
-  std::optional<absl::Time> stop_time;
+  std::string topic{};
+  std::vector<uint32_t> partitions{};
+  StartPosition start{};
+  std::vector<PartitionOffset> offsets{};
+  std::optional<int64_t> stop_offset{};
+  std::optional<absl::Time> stop_time{};
   bool follow = false;
   uint32_t max_response_bytes = 0;
 };
@@ -178,16 +178,17 @@ class Connection {
 
 // How to reach a hub.
 struct ConnectionOptions {
-  // Pings the hub when nothing else was received for so long and calls are open, and closes the
-  // connection when no answer comes for 20 s. At least 10 s; infinite: never, the default, since a
-  // publisher notices a silent hub by `PublisherOptions::reply_timeout`.
-  absl::Duration keepalive = absl::InfiniteDuration();
+  // Pings the hub when calls are open and nothing was received for so long; a connection on which
+  // neither pings nor requests are acknowledged within 20 s is closed and made anew. At least 10 s;
+  // infinite: never. Hubs refuse clients that ping more often than they allow, by default every 5
+  // min.
+  absl::Duration keepalive = absl::Minutes(6);
 
   // The longest pause between attempts to connect; at least 100 ms.
   absl::Duration max_reconnect_delay = absl::Seconds(2);
 
   // Sent to the hub in front of gRPC's own user agent, e.g. "billing/1.4".
-  std::string user_agent;
+  std::string user_agent{};
 };
 
 // A connection to the hub at `address`: `host:port`, `dns:///host:port` or `unix:/path`. Returns at

@@ -39,14 +39,14 @@ std::string_view ErrorReasonName(ErrorReason reason);
 // The hub's detail of one error. What does not belong to the reason is not set.
 struct ErrorInfo {
   ErrorReason reason = ErrorReason::kUnspecified;
-  std::string field;                          // The field at fault, e.g. "events[3].source".
-  std::optional<uint32_t> event_index;        // The event at fault, in its request.
-  std::optional<uint32_t> partition;          // The partition that the offsets are of.
-  std::optional<int64_t> earliest_offset;     // The first offset that can be read.
-  std::optional<int64_t> end_offset;          // The offset that the next event will get.
-  std::optional<uint64_t> producer_epoch;     // The epoch that holds.
-  std::optional<uint64_t> expected_sequence;  // The sequence that the hub waits for.
-  std::optional<absl::Duration> retry_delay;  // Wait this long before a retry.
+  std::string field{};                          // The field at fault, e.g. "events[3].source".
+  std::optional<uint32_t> event_index{};        // The event at fault, in its request.
+  std::optional<uint32_t> partition{};          // The partition that the offsets are of.
+  std::optional<int64_t> earliest_offset{};     // The first offset that can be read.
+  std::optional<int64_t> end_offset{};          // The offset that the next event will get.
+  std::optional<uint64_t> producer_epoch{};     // The epoch that holds.
+  std::optional<uint64_t> expected_sequence{};  // The sequence that the hub waits for.
+  std::optional<absl::Duration> retry_delay{};  // Wait this long before a retry.
 };
 
 // The detail that `status` carries, if it does.

@@ -16,6 +16,7 @@
 namespace eventhub::client {
 
 class EventBatch;
+class ReaderCore;
 
 // One received event: a view into its batch, valid as long as that batch object.
 class ReceivedEvent {
@@ -105,7 +106,7 @@ class EventBatch {
   size_t bytes() const { return events_.size(); }
 
  private:
-  friend class Reader;
+  friend class ReaderCore;
   friend class ReceivedEvent;
 
   int64_t OffsetOf(size_t i) const {

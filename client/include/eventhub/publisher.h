@@ -21,9 +21,13 @@
 
 namespace eventhub::client {
 
+class PublisherCore;
+
 // Where a published event is.
 struct PublishedEvent {
   uint32_t partition = 0;
+  // -1, with partition 0: it is appended, but the hub could not be asked where. That takes an event
+  // with a key, in a batch that went to several partitions, and a connection that broke just then.
   int64_t offset = 0;
   // The hub had accepted the request before, i.e. a retry was not needed after all.
   bool duplicate = false;
@@ -48,7 +52,7 @@ enum class WhenFull {
 
 struct PublisherOptions {
   // The topic. Required.
-  std::string topic;
+  std::string topic{};
 
   // When events count as published.
   Durability durability = Durability::kDefault;
@@ -81,7 +85,7 @@ struct PublisherOptions {
   absl::Duration reply_timeout = absl::Seconds(30);
 
   // Between attempts.
-  RetryOptions retry;
+  RetryOptions retry{};
 
   // Whether retries are recognised by the hub, so that each event is appended exactly once and in
   // order however often it is sent. Without it, an event whose connection broke may be appended
@@ -90,12 +94,12 @@ struct PublisherOptions {
 
   // Names this producer at the hub, at most 256 bytes. Empty: a random name. A publisher with a
   // name fences those that had the name before it: their events fail with ABORTED.
-  std::string producer_id;
+  std::string producer_id{};
 
   // Is told the result of every batch, on a thread of the connection and before the callbacks of
   // its events; must be quick, must not block and must not use the publisher but for Publish with
   // WhenFull::kFail. Cheaper than a callback for each event.
-  std::function<void(const BatchResult&)> on_batch_done;
+  std::function<void(const BatchResult&)> on_batch_done{};
 };
 
 // Publishes to one topic. Thread-safe.
@@ -159,12 +163,11 @@ class Publisher {
   // callback.
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
- private:
-  friend class PublisherPeer;  // Tests, which inject a clock.
-  class Core;
-  explicit Publisher(std::shared_ptr<Core> core);
+  // For Create, and for tests, which inject a clock.
+  explicit Publisher(std::shared_ptr<PublisherCore> core);
 
-  std::shared_ptr<Core> core_;
+ private:
+  const std::shared_ptr<PublisherCore> core_;
 };
 
 }  // namespace eventhub::client

@@ -16,6 +16,8 @@
 
 namespace eventhub::client {
 
+class ReaderCore;
+
 // What a reader does when the events it is to read next were trimmed by the topic's retention.
 enum class WhenTrimmed {
   kFail,  // Next returns OUT_OF_RANGE; GetErrorInfo has `partition` and `earliest_offset`.
@@ -24,23 +26,23 @@ enum class WhenTrimmed {
 
 struct ReaderOptions {
   // The topic. Required.
-  std::string topic;
+  std::string topic{};
 
   // The partitions, each at most once. Empty: all, those added later included.
-  std::vector<uint32_t> partitions;
+  std::vector<uint32_t> partitions{};
 
   // Where to start, in partitions that `offsets` does not name.
   StartPosition start = StartPosition::Earliest();
 
   // Where to start in single partitions: what Reader::positions gave, for an exact resume.
-  std::vector<PartitionOffset> offsets;
+  std::vector<PartitionOffset> offsets{};
 
   // Deliver only events before this offset in each partition. With `follow`, a stop beyond the end
   // is waited for.
-  std::optional<int64_t> stop_offset;
+  std::optional<int64_t> stop_offset{};
 
   // Deliver only events that the hub appended before this time.
-  std::optional<absl::Time> stop_time;
+  std::optional<absl::Time> stop_time{};
 
   // Go on after the end of the log. Without, the end is that which the log had when the call began
   // (after a reconnection: when it was begun again).
@@ -52,7 +54,7 @@ struct ReaderOptions {
   uint32_t max_response_bytes = 0;
 
   // Between attempts to reconnect.
-  RetryOptions retry;
+  RetryOptions retry{};
 
   // Give up, with the last error, when no response came for so long while reconnecting. More than
   // 0; infinite: never.
@@ -106,11 +108,11 @@ class Reader {
   // How many offsets were left out because of WhenTrimmed::kSkipToEarliest. Not while Next runs.
   uint64_t skipped_events() const;
 
- private:
-  class Core;
-  explicit Reader(std::unique_ptr<Core> core);
+  // For Create, and for tests, which inject a clock.
+  explicit Reader(std::unique_ptr<ReaderCore> core);
 
-  std::unique_ptr<Core> core_;
+ private:
+  const std::unique_ptr<ReaderCore> core_;
 };
 
 }  // namespace eventhub::client

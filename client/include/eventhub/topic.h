@@ -20,7 +20,7 @@ enum class Durability {
 // A named log of events in one or more partitions.
 struct Topic {
   // 1 to 200 of `a-z A-Z 0-9 . _ -`, the first one a letter, a digit or `_`.
-  std::string name;
+  std::string name{};
   // 1 to 100,000. Can grow, never shrink.
   uint32_t partitions = 1;
   // Events appended longer ago go; at least 1 s, or infinite.
@@ -32,19 +32,19 @@ struct Topic {
   // The largest event, encoded; 1 to 16,777,216. 0 at creation: 1,048,576.
   uint32_t max_event_bytes = 0;
   // For people; at most 1,024 bytes.
-  std::string description;
+  std::string description{};
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
 
 // A change of a topic: what is set is changed.
 struct TopicUpdate {
-  std::optional<uint32_t> partitions;
-  std::optional<absl::Duration> max_age;  // Infinite: no limit.
-  std::optional<uint64_t> max_bytes;      // 0: no limit.
-  std::optional<Durability> default_durability;
-  std::optional<uint32_t> max_event_bytes;
-  std::optional<std::string> description;
+  std::optional<uint32_t> partitions{};
+  std::optional<absl::Duration> max_age{};  // Infinite: no limit.
+  std::optional<uint64_t> max_bytes{};      // 0: no limit.
+  std::optional<Durability> default_durability{};
+  std::optional<uint32_t> max_event_bytes{};
+  std::optional<std::string> description{};
 };
 
 // What a topic holds, and what went through it since the hub started. Bytes are of encoded events.
@@ -61,8 +61,8 @@ struct TopicStats {
 
 // A topic and what it holds.
 struct TopicDescription {
-  Topic topic;
-  TopicStats stats;
+  Topic topic{};
+  TopicStats stats{};
 };
 
 // The state of a partition.
@@ -71,18 +71,18 @@ struct PartitionInfo {
   int64_t start_offset = 0;  // The first event kept; `end_offset` when there is none.
   int64_t end_offset = 0;    // What the next event will get.
   uint64_t bytes = 0;
-  std::optional<absl::Time> last_append_time;  // Not set when no event is kept.
+  std::optional<absl::Time> last_append_time{};  // Not set when no event is kept.
 };
 
 // What the hub counts of itself. See eventhub/v1/admin.proto, GetStatsResponse.
 struct HubStats {
-  std::string version;
+  std::string version{};
   absl::Time start_time = absl::InfinitePast();
   bool writable = false;
-  std::string store_error;
+  std::string store_error{};
   uint32_t topics = 0;
   uint32_t partitions = 0;
-  TopicStats totals;
+  TopicStats totals{};
   uint64_t commits = 0;
   uint64_t syncs = 0;
   uint64_t tail_cache_bytes = 0;
@@ -103,8 +103,8 @@ enum class Health {
 // A part of a list. `next_page_token` is empty on the last page.
 template <typename T>
 struct Page {
-  std::vector<T> items;
-  std::string next_page_token;
+  std::vector<T> items{};
+  std::string next_page_token{};
 };
 
 }  // namespace eventhub::client

@@ -1,0 +1,92 @@
+#include "eventhub/event_batch.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/src/proto_time.h"
+#include "client/src/wire.h"
+
+namespace eventhub::client {
+namespace {
+
+absl::Status Malformed(std::string_view what) {
+  return absl::DataLossError(absl::StrCat("the hub sent a malformed ", std::string(what)));
+}
+
+bool ParseDeltas(const FieldScanner& field, std::vector<uint32_t>& deltas) {
+  if (field.type == FieldScanner::kVarint) {
+    deltas.push_back(static_cast<uint32_t>(field.value));
+    return true;
+  }
+  // Packed: varints one after another.
+  uint64_t value = 0;
+  int shift = 0;
+  for (const char c : field.bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (shift > 63) return false;
+    value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+    shift += 7;
+    if (byte >= 0x80) continue;
+    deltas.push_back(static_cast<uint32_t>(value));
+    value = 0;
+    shift = 0;
+  }
+  return shift == 0;
+}
+
+}  // namespace
+
+absl::Status ReceivedEvent::ParseTo(v1::Event& event) const {
+  if (event.ParseFromArray(bytes_.data(), static_cast<int>(bytes_.size()))) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the event at offset ", offset_, " of partition ",
+                                          batch_->partition(), " is not well formed"));
+}
+
+EventBatch::Iterator::Iterator(const EventBatch* batch, size_t index)
+    : index_(index), rest_(batch->events_) {
+  current_.batch_ = batch;
+  if (index < batch->size_) Load();
+}
+
+void EventBatch::Iterator::Load() {
+  if (index_ >= current_.batch_->size_) return;
+  FieldScanner field(rest_);
+  while (field.Next() && field.number != kEventsField) {
+  }
+  rest_ = field.rest();
+  current_.bytes_ = field.bytes;
+  current_.offset_ = current_.batch_->OffsetOf(index_);
+}
+
+absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_view message) {
+  EventBatch batch;
+  FieldScanner field(message);
+  while (field.Next()) {
+    if (field.number == kEventsField && field.type == FieldScanner::kLength) {
+      if (batch.size_++ == 0) {
+        const size_t before = field.field_start() - message.data();
+        batch.events_ = message.substr(before);
+      }
+    } else if (field.number == 1 && field.type == FieldScanner::kVarint) {
+      batch.partition_ = static_cast<uint32_t>(field.value);
+    } else if (field.number == 2 && field.type == FieldScanner::kVarint) {
+      batch.base_offset_ = static_cast<int64_t>(field.value);
+    } else if (field.number == 3 && field.type == FieldScanner::kLength) {
+      google::protobuf::Timestamp time;
+      if (!time.ParseFromArray(field.bytes.data(), static_cast<int>(field.bytes.size()))) {
+        return Malformed("append time");
+      }
+      batch.append_time_ = FromProto(time);
+    } else if (field.number == 4) {
+      if (!ParseDeltas(field, batch.offset_deltas_)) return Malformed("list of offset deltas");
+    }
+  }
+  if (!field.ok()) return Malformed("event batch");
+  if (!batch.offset_deltas_.empty() && batch.offset_deltas_.size() != batch.size_) {
+    return Malformed("event batch: as many offset deltas as events are needed");
+  }
+  batch.frame_ = frame;
+  return batch;
+}
+
+}  // namespace eventhub::client

@@ -1,0 +1,62 @@
+#include "client/src/event_check.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/error.h"
+
+namespace eventhub::client {
+namespace {
+
+constexpr size_t kMaxAttributeBytes = 1024;
+constexpr int kMaxAttributes = 256;
+constexpr size_t kMaxAttributeNameBytes = 256;
+
+absl::Status Invalid(const char* field, std::string_view what) {
+  absl::Status status =
+      absl::InvalidArgumentError(absl::StrCat("event.", field, " ", std::string(what)));
+  SetErrorInfo({.reason = ErrorReason::kInvalidField, .field = field}, status);
+  return status;
+}
+
+bool TooLong(const std::string& value) { return value.size() > kMaxAttributeBytes; }
+
+absl::Status FindFault(const v1::Event& event) {
+  const struct {
+    const char* name;
+    const std::string& value;
+    bool required;
+  } fields[] = {
+      {"id", event.id(), true},
+      {"source", event.source(), true},
+      {"type", event.type(), true},
+      {"subject", event.subject(), false},
+      {"partition_key", event.partition_key(), false},
+      {"data_content_type", event.data_content_type(), false},
+      {"data_schema", event.data_schema(), false},
+  };
+  for (const auto& field : fields) {
+    if (field.required && field.value.empty()) return Invalid(field.name, "is required");
+    if (TooLong(field.value)) return Invalid(field.name, "is longer than 1,024 bytes");
+  }
+  if (event.attributes_size() > kMaxAttributes) return Invalid("attributes", "are more than 256");
+  for (const auto& [name, value] : event.attributes()) {
+    if (name.empty() || name.size() > kMaxAttributeNameBytes) {
+      return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckEvent(const v1::Event& event) {
+  const bool plain = !event.id().empty() && !event.source().empty() && !event.type().empty() &&
+                     !TooLong(event.id()) && !TooLong(event.source()) && !TooLong(event.type()) &&
+                     !TooLong(event.subject()) && !TooLong(event.partition_key()) &&
+                     !TooLong(event.data_content_type()) && !TooLong(event.data_schema()) &&
+                     event.attributes().empty();
+  return plain ? absl::OkStatus() : FindFault(event);
+}
+
+}  // namespace eventhub::client

@@ -1,0 +1,13 @@
+// What can be known of an event to be wrong without asking the hub.
+#pragma once
+
+#include "absl/status/status.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::client {
+
+// INVALID_ARGUMENT, naming the field, if a required attribute is missing or an attribute is longer
+// than eventhub/v1/event.proto allows. Cheap: looks at lengths only.
+absl::Status CheckEvent(const v1::Event& event);
+
+}  // namespace eventhub::client

@@ -1,0 +1,104 @@
+#include "client/src/grpc_publish_stream.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/slice.h>
+
+#include <utility>
+
+#include "client/src/grpc_status.h"
+
+namespace eventhub::client {
+namespace {
+
+constexpr char kMethod[] = "/eventhub.v1.EventHubService/PublishStream";
+
+// A slice that holds a reference to the bytes.
+grpc::Slice ToSlice(Bytes bytes) {
+  auto* held = new Bytes(std::move(bytes));
+  return grpc::Slice(
+      const_cast<char*>(held->view.data()), held->view.size(),
+      [](void* arg) { delete static_cast<Bytes*>(arg); }, held);
+}
+
+PublishReply ToReply(const v1::PublishStreamResponse& response) {
+  PublishReply reply;
+  reply.correlation_id = response.correlation_id();
+  if (response.has_error()) {
+    reply.status = FromProto(response.error());
+    return reply;
+  }
+  if (!response.has_result()) {
+    reply.status = absl::InternalError("the hub sent a publish reply without an outcome");
+    return reply;
+  }
+  reply.placements.reserve(response.result().placements_size());
+  for (const v1::Placement& placement : response.result().placements()) {
+    reply.placements.push_back({placement.partition(), placement.base_offset(), placement.count()});
+  }
+  if (response.result().has_keyless_partition()) {
+    reply.keyless_partition = response.result().keyless_partition();
+  }
+  reply.duplicate = response.result().duplicate();
+  return reply;
+}
+
+}  // namespace
+
+GrpcPublishStream::GrpcPublishStream(std::shared_ptr<grpc::Channel> channel,
+                                     std::shared_ptr<Handler> handler)
+    : channel_(std::move(channel)), handler_(std::move(handler)) {}
+
+std::shared_ptr<GrpcPublishStream> GrpcPublishStream::Start(std::shared_ptr<grpc::Channel> channel,
+                                                            std::shared_ptr<Handler> handler) {
+  auto stream = std::make_shared<GrpcPublishStream>(std::move(channel), std::move(handler));
+  stream->self_ = stream;
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(stream->channel_);
+  stub.PrepareBidiStreamingCall(&stream->context_, kMethod, {}, stream.get());
+  stream->AddHold();
+  stream->StartRead(&stream->response_);
+  stream->StartCall();
+  return stream;
+}
+
+void GrpcPublishStream::Write(std::string header, Bytes events) {
+  if (!EnterWrite()) return;
+  const grpc::Slice slices[] = {grpc::Slice(header), ToSlice(std::move(events))};
+  request_ = grpc::ByteBuffer(slices, 2);
+  StartWrite(&request_);
+  LeaveWrite();
+}
+
+void GrpcPublishStream::Cancel() { context_.TryCancel(); }
+
+bool GrpcPublishStream::EnterWrite() {
+  int state = state_.load();
+  do {
+    if (state & kEnded) return false;
+  } while (!state_.compare_exchange_weak(state, state + kWriter));
+  return true;
+}
+
+void GrpcPublishStream::LeaveWrite() {
+  if (state_.fetch_sub(kWriter) == kWriter + kEnded) RemoveHold();
+}
+
+void GrpcPublishStream::OnReadDone(bool ok) {
+  if (!ok) {
+    if (state_.fetch_or(kEnded) == 0) RemoveHold();
+    return;
+  }
+  handler_->OnReply(ToReply(response_));
+  StartRead(&response_);
+}
+
+void GrpcPublishStream::OnWriteDone(bool ok) {
+  request_.Clear();
+  if (ok) handler_->OnWritten();
+}
+
+void GrpcPublishStream::OnDone(const grpc::Status& status) {
+  const std::shared_ptr<GrpcPublishStream> self = std::move(self_);
+  handler_->OnClosed(FromGrpc(status));
+}
+
+}  // namespace eventhub::client

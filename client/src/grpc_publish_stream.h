@@ -1,0 +1,58 @@
+// PublishStream over gRPC.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "eventhub/connection.h"
+#include "eventhub/v1/hub.pb.h"
+
+namespace eventhub::client {
+
+// One call of PublishStream on raw bytes: what is written is never copied on the way to gRPC.
+// Lifecycle: keeps itself alive until gRPC is done with it.
+class GrpcPublishStream final
+    : public PublishStream,
+      public std::enable_shared_from_this<GrpcPublishStream>,
+      private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
+ public:
+  // Starts the call.
+  static std::shared_ptr<GrpcPublishStream> Start(std::shared_ptr<grpc::Channel> channel,
+                                                  std::shared_ptr<Handler> handler);
+
+  // Use Start.
+  GrpcPublishStream(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Handler> handler);
+
+  void Write(std::string header, Bytes events) override;
+  void Cancel() override;
+
+ private:
+  // gRPC may be asked for something new only while it is held (AddHold). The hold is given up,
+  // once, when the call has ended and no Write is being started: kEnded and no kWriter.
+  static constexpr int kEnded = 1;
+  static constexpr int kWriter = 2;
+
+  bool EnterWrite();
+  void LeaveWrite();
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnDone(const grpc::Status& status) override;
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::shared_ptr<Handler> handler_;
+  grpc::ClientContext context_;
+  std::atomic<int> state_{0};
+  grpc::ByteBuffer request_;            // Of the write in progress.
+  v1::PublishStreamResponse response_;  // Of the read in progress.
+  std::shared_ptr<GrpcPublishStream> self_;
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,48 @@
+// ReadStream over gRPC.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <memory>
+
+#include "eventhub/connection.h"
+
+namespace eventhub::client {
+
+// One call of Read on raw bytes. It has a completion queue of its own, which the caller of Read
+// polls: a response is received on the very thread that wants it.
+class GrpcReadStream final : public ReadStream {
+ public:
+  // Starts the call.
+  GrpcReadStream(std::shared_ptr<grpc::Channel> channel, const ReadSpec& spec);
+  ~GrpcReadStream() override;
+
+  Outcome Read(absl::Duration timeout, Bytes& frame) override;
+  absl::Status status() const override { return status_; }
+  void Cancel() override { context_.TryCancel(); }
+
+ private:
+  // What a completion is of; the values are gRPC's tags.
+  enum class Step : intptr_t { kStarted = 1, kWritten, kRead, kFinished };
+
+  static void* Tag(Step step) { return reinterpret_cast<void*>(step); }
+  // True if the completion ends a call of Read, with `outcome`.
+  bool Complete(Step step, bool ok, Bytes& frame, Outcome& outcome);
+  // False if the response could not be had; then the stream counts as closed.
+  bool TakeFrame(Bytes& frame);
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
+  grpc::Status grpc_status_;
+  bool closed_ = false;
+  absl::Status status_;
+};
+
+}  // namespace eventhub::client

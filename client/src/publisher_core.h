@@ -1,0 +1,115 @@
+// The publisher: open batches, the stream, and the threads that meet here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/src/backoff.h"
+#include "client/src/batch.h"
+#include "client/src/request_queue.h"
+#include "client/src/result_reporter.h"
+#include "eventhub/connection.h"
+#include "eventhub/publisher.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub::client {
+
+// See Publisher for the contract. One mutex guards everything; it is never held while the stream is
+// written to or opened, nor while a callback runs. Kept alive by its publisher and by calls in
+// progress; the stream and timers have weak references.
+class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
+ public:
+  PublisherCore(std::shared_ptr<Connection> connection, PublisherOptions options,
+                const Clock& clock);
+
+  absl::Status Add(std::optional<uint32_t> partition, const v1::Event& event,
+                   Publisher::Callback done);
+  absl::Status Flush(absl::Duration timeout);
+  void Close();
+
+ private:
+  class StreamHandler;
+  using OpenBatches = std::list<std::unique_ptr<Batch>>;
+
+  absl::Duration Now() const { return clock_.Monotonic(); }
+
+  // Waits for space for `bytes`, as the options say. Gives the mutex up meanwhile.
+  absl::Status AwaitSpace(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasSpace(size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The batch that is to take an event of `bytes`.
+  OpenBatches::iterator BatchFor(std::optional<uint32_t> partition, size_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Seal(OpenBatches::iterator batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SealAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SealLingered(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Writes what may be written, opening a stream if there is none. Without the mutex.
+  void Pump();
+  void OpenStream();
+  std::string EncodeHeader(const Batch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void OnWritten(uint64_t stream);
+  void OnReply(uint64_t stream, PublishReply reply);
+  void OnClosed(uint64_t stream, const absl::Status& status);
+  // Forgets the stream; the caller drops the reference without the mutex.
+  std::shared_ptr<PublishStream> LoseStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Fence(const absl::Status& status, std::vector<Finished>& finished)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BackOff(absl::Duration at_least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void Arm(absl::Duration when) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnTimer();
+
+  // To be called, with what is to be given to Report, before the mutex is given up.
+  void Finish(std::vector<Finished>& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives results to the caller's callbacks. Without the mutex.
+  void Report(std::vector<Finished> finished);
+  void Resolved(const Finished& finished);
+
+  const std::shared_ptr<Connection> connection_;
+  const PublisherOptions options_;
+  const Clock& clock_;
+  const std::string producer_id_;
+  const std::shared_ptr<ResultReporter> reporter_;
+
+  Mutex mutex_;
+  CondVar space_;     // Of the buffer.
+  CondVar resolved_;  // Batches, or reports that were in progress.
+
+  // Where events go in.
+  OpenBatches open_ ABSL_GUARDED_BY(mutex_);  // In the order in which they were begun.
+  std::optional<OpenBatches::iterator> mixed_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint32_t, OpenBatches::iterator> by_partition_ ABSL_GUARDED_BY(mutex_);
+  size_t open_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t last_batch_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t waiting_for_space_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status refusing_ ABSL_GUARDED_BY(mutex_);  // Why no event is taken, if not OK.
+
+  // Where they go out.
+  RequestQueue queue_ ABSL_GUARDED_BY(mutex_);
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<PublishStream> stream_ ABSL_GUARDED_BY(mutex_);
+  uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;  // What of former streams is ignored by.
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;        // Or opening.
+  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration not_before_ ABSL_GUARDED_BY(mutex_);  // Backing off until then.
+  absl::Duration armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
+
+  // Results.
+  uint64_t next_batch_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::set<uint64_t> unresolved_ ABSL_GUARDED_BY(mutex_);
+  size_t reporting_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status first_error_ ABSL_GUARDED_BY(mutex_);  // Since the last Flush.
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,234 @@
+#include "client/src/request_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "eventhub/error.h"
+
+namespace eventhub::client {
+namespace {
+
+// Errors of the hub that a later attempt may not meet.
+bool IsTransient(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether the events may have been appended nevertheless.
+bool IsInDoubt(absl::StatusCode code) {
+  return IsTransient(code) && code != absl::StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
+Batch* RequestQueue::Send(absl::Duration now) {
+  if (kept_ > 0 && awaiting_ > 0) return nullptr;
+  if (awaiting_ == 0) {  // All replies are in: from here on, what was kept is sent again.
+    kept_ = 0;
+    gap_expected_ = false;
+    if (new_epoch_) return nullptr;
+  }
+  if (awaiting_ == batches_.size() || awaiting_ >= options_.max_requests) return nullptr;
+  Batch& batch = *batches_[awaiting_];
+  if (awaiting_ > 0 && awaiting_bytes_ + batch.bytes() > options_.max_bytes) return nullptr;
+  if (options_.idempotent && !batch.sequence) batch.sequence = next_sequence_++;
+  batch.correlation_id = next_correlation_id_++;
+  batch.sent_at = now;
+  ++awaiting_;
+  awaiting_bytes_ += batch.bytes();
+  return &batch;
+}
+
+bool RequestQueue::TakeNewEpoch() {
+  if (!new_epoch_ || awaiting_ > 0) return false;
+  new_epoch_ = false;
+  kept_ = 0;
+  gap_expected_ = false;
+  next_sequence_ = 0;
+  DropReported();
+  for (const std::unique_ptr<Batch>& batch : batches_) batch->sequence.reset();
+  return true;
+}
+
+AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& finished) {
+  if (awaiting_ == 0 || batches_[kept_]->correlation_id != reply.correlation_id) {
+    return AfterReply::kBroken;
+  }
+  if (!reply.status.ok()) return Refuse(std::move(reply), finished);
+  std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/true);
+  Report(absl::OkStatus(), std::move(batch), std::move(reply), finished);
+  return AfterReply::kGoOn;
+}
+
+AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finished) {
+  const absl::StatusCode code = reply.status.code();
+  switch (GetErrorReason(reply.status)) {
+    case ErrorReason::kSequenceGap:
+      // Without a refused request before it, the hub has lost what it had accepted.
+      if (!gap_expected_) new_epoch_ = true;
+      batches_[kept_]->in_doubt = false;
+      Keep();
+      return AfterReply::kGoOn;
+    case ErrorReason::kUnknownProducer:
+      new_epoch_ = true;
+      Keep();
+      return AfterReply::kGoOn;
+    case ErrorReason::kStaleEpoch:
+      return AfterReply::kFenced;
+    case ErrorReason::kSequenceTooOld: {
+      std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/true);
+      const absl::Status status = reply.status;
+      Report(status, std::move(batch), std::move(reply), finished);
+      return AfterReply::kGoOn;
+    }
+    case ErrorReason::kInvalidField:
+      if (RefuseEvent(reply.status, finished)) {
+        Keep();
+        return AfterReply::kGoOn;
+      }
+      break;
+    default:
+      break;
+  }
+  if (IsTransient(code)) {
+    if (IsInDoubt(code)) batches_[kept_]->in_doubt = true;
+    Keep();
+    return AfterReply::kBackOff;
+  }
+  // If an earlier attempt was accepted, its sequence is used after all, and nobody can tell.
+  if (batches_[kept_]->in_doubt) new_epoch_ = true;
+  std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/false);
+  gap_expected_ = true;
+  const absl::Status status = reply.status;
+  Report(status, std::move(batch), std::move(reply), finished);
+  return AfterReply::kGoOn;
+}
+
+bool RequestQueue::RefuseEvent(const absl::Status& status, std::vector<Finished>& finished) {
+  Batch& batch = *batches_[kept_];
+  const std::optional<ErrorInfo> info = GetErrorInfo(status);
+  if (!info->event_index || *info->event_index >= batch.events() || batch.events() == 1) {
+    return false;
+  }
+  if (batch.in_doubt) new_epoch_ = true;
+  const size_t before = batch.bytes();
+  Finished one{.status = status, .batch_id = batch.id, .events = 1};
+  if (Publisher::Callback done = batch.Remove(*info->event_index); done) {
+    one.results.push_back({*info->event_index, std::move(done)});
+  }
+  awaiting_bytes_ -= before - batch.bytes();
+  bytes_ -= before - batch.bytes();
+  if (!batch.reported) finished.push_back(std::move(one));
+  return true;
+}
+
+void RequestQueue::Keep() {
+  awaiting_bytes_ -= batches_[kept_]->bytes();
+  --awaiting_;
+  ++kept_;
+  gap_expected_ = true;
+}
+
+std::unique_ptr<Batch> RequestQueue::Remove(Iterator at, bool sequence_used) {
+  const size_t index = at - batches_.begin();
+  std::unique_ptr<Batch> batch = std::move(*at);
+  if (batch->sequence && !sequence_used) {
+    for (Iterator later = at + 1; later != batches_.end(); ++later) {
+      if ((*later)->sequence) --*(*later)->sequence;
+    }
+    --next_sequence_;
+  }
+  batches_.erase(at);
+  bytes_ -= batch->bytes();
+  if (index < kept_) {
+    --kept_;
+  } else if (index < kept_ + awaiting_) {
+    --awaiting_;
+    awaiting_bytes_ -= batch->bytes();
+  }
+  return batch;
+}
+
+void RequestQueue::Report(const absl::Status& status, std::unique_ptr<Batch> batch,
+                          PublishReply reply, std::vector<Finished>& finished) {
+  if (batch->reported) return;
+  Finished result{
+      .status = status, .batch_id = batch->id, .whole_batch = true, .events = batch->events()};
+  result.results = std::move(batch->results);
+  result.batch = std::move(batch);
+  result.reply = std::move(reply);
+  finished.push_back(std::move(result));
+}
+
+void RequestQueue::OnStreamLost() {
+  for (size_t i = kept_; i < kept_ + awaiting_; ++i) batches_[i]->in_doubt = true;
+  kept_ = 0;
+  awaiting_ = 0;
+  awaiting_bytes_ = 0;
+  gap_expected_ = false;
+  if (!options_.idempotent) DropReported();  // There are no sequences to keep.
+}
+
+void RequestQueue::DropReported() {
+  std::erase_if(batches_, [this](const std::unique_ptr<Batch>& batch) {
+    if (batch->reported) bytes_ -= batch->bytes();
+    return batch->reported;
+  });
+}
+
+void RequestQueue::Expire(absl::Duration now, std::vector<Finished>& finished) {
+  const absl::Status status =
+      absl::DeadlineExceededError("the event could not be published within its deadline");
+  for (size_t i = 0; i < batches_.size();) {
+    Batch& batch = *batches_[i];
+    if (batch.reported || batch.deadline > now) {
+      ++i;
+      continue;
+    }
+    const bool awaits_reply = i >= kept_ && i < kept_ + awaiting_;
+    if (awaits_reply || (batch.in_doubt && options_.idempotent)) {
+      batch.reported = true;
+      Finished result{
+          .status = status, .batch_id = batch.id, .whole_batch = true, .events = batch.events()};
+      result.results = std::move(batch.results);
+      finished.push_back(std::move(result));
+      ++i;
+    } else {
+      Report(status, Remove(batches_.begin() + i, /*sequence_used=*/false), {}, finished);
+    }
+  }
+}
+
+void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& finished) {
+  OnStreamLost();
+  if (!batches_.empty()) new_epoch_ = true;  // Sequences in doubt cannot be continued.
+  while (!batches_.empty()) {
+    std::unique_ptr<Batch> batch = std::move(batches_.front());
+    batches_.pop_front();
+    bytes_ -= batch->bytes();
+    Report(status, std::move(batch), {}, finished);
+  }
+}
+
+absl::Duration RequestQueue::NextDeadline() const {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const std::unique_ptr<Batch>& batch : batches_) {
+    if (!batch->reported) next = std::min(next, batch->deadline);
+  }
+  return next;
+}
+
+absl::Duration RequestQueue::OldestSentAt() const {
+  return awaiting_ == 0 ? absl::InfiniteDuration() : batches_[kept_]->sent_at;
+}
+
+}  // namespace eventhub::client

@@ -1,0 +1,111 @@
+#include "client/src/topic_proto.h"
+
+#include "client/src/proto_time.h"
+
+namespace eventhub::client {
+
+Topic FromProto(const v1::Topic& proto) {
+  Topic topic;
+  topic.name = proto.name();
+  topic.partitions = proto.partitions();
+  if (proto.retention().has_max_age()) topic.max_age = FromProto(proto.retention().max_age());
+  topic.max_bytes = proto.retention().max_bytes();
+  topic.default_durability = static_cast<Durability>(proto.default_durability());
+  topic.max_event_bytes = proto.max_event_bytes();
+  topic.description = proto.description();
+  if (proto.has_create_time()) topic.create_time = FromProto(proto.create_time());
+  return topic;
+}
+
+v1::Topic ToProto(const Topic& topic) {
+  v1::Topic proto;
+  proto.set_name(topic.name);
+  proto.set_partitions(topic.partitions);
+  if (topic.max_age != absl::InfiniteDuration()) {
+    ToProto(topic.max_age, *proto.mutable_retention()->mutable_max_age());
+  }
+  if (topic.max_bytes != 0) proto.mutable_retention()->set_max_bytes(topic.max_bytes);
+  proto.set_default_durability(static_cast<v1::Durability>(topic.default_durability));
+  proto.set_max_event_bytes(topic.max_event_bytes);
+  proto.set_description(topic.description);
+  return proto;
+}
+
+v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& update) {
+  v1::UpdateTopicRequest proto;
+  v1::Topic& topic = *proto.mutable_topic();
+  topic.set_name(name);
+  google::protobuf::FieldMask& mask = *proto.mutable_update_mask();
+  if (update.partitions) {
+    topic.set_partitions(*update.partitions);
+    mask.add_paths("partitions");
+  }
+  if (update.max_age) {
+    if (*update.max_age != absl::InfiniteDuration()) {
+      ToProto(*update.max_age, *topic.mutable_retention()->mutable_max_age());
+    }
+    mask.add_paths("retention.max_age");
+  }
+  if (update.max_bytes) {
+    topic.mutable_retention()->set_max_bytes(*update.max_bytes);
+    mask.add_paths("retention.max_bytes");
+  }
+  if (update.default_durability) {
+    topic.set_default_durability(static_cast<v1::Durability>(*update.default_durability));
+    mask.add_paths("default_durability");
+  }
+  if (update.max_event_bytes) {
+    topic.set_max_event_bytes(*update.max_event_bytes);
+    mask.add_paths("max_event_bytes");
+  }
+  if (update.description) {
+    topic.set_description(*update.description);
+    mask.add_paths("description");
+  }
+  return proto;
+}
+
+TopicStats FromProto(const v1::TopicStats& proto) {
+  TopicStats stats;
+  stats.events = proto.events();
+  stats.bytes = proto.bytes();
+  stats.published_events = proto.published_events();
+  stats.published_bytes = proto.published_bytes();
+  stats.delivered_events = proto.delivered_events();
+  stats.delivered_bytes = proto.delivered_bytes();
+  stats.refused_requests = proto.refused_requests();
+  stats.readers = proto.readers();
+  return stats;
+}
+
+PartitionInfo FromProto(const v1::PartitionInfo& proto) {
+  PartitionInfo info;
+  info.partition = proto.partition();
+  info.start_offset = proto.start_offset();
+  info.end_offset = proto.end_offset();
+  info.bytes = proto.bytes();
+  if (proto.has_last_append_time()) info.last_append_time = FromProto(proto.last_append_time());
+  return info;
+}
+
+HubStats FromProto(const v1::GetStatsResponse& proto) {
+  HubStats stats;
+  stats.version = proto.version();
+  if (proto.has_start_time()) stats.start_time = FromProto(proto.start_time());
+  stats.writable = proto.writable();
+  stats.store_error = proto.store_error();
+  stats.topics = proto.topics();
+  stats.partitions = proto.partitions();
+  stats.totals = FromProto(proto.totals());
+  stats.commits = proto.commits();
+  stats.syncs = proto.syncs();
+  stats.tail_cache_bytes = proto.tail_cache_bytes();
+  stats.tail_cache_hits = proto.tail_cache_hits();
+  stats.cold_reads = proto.cold_reads();
+  stats.in_flight_bytes = proto.in_flight_bytes();
+  stats.disk_bytes = proto.disk_bytes();
+  stats.disk_free_bytes = proto.disk_free_bytes();
+  return stats;
+}
+
+}  // namespace eventhub::client
