@@ -34,7 +34,7 @@ void AddOutputOption(CLI::App& command, bool* json) {
           "-o,--output", [json](const std::string& format) { *json = format == "json"; },
           "table, or json: one object per line")
       ->check(CLI::IsMember({"table", "json"}))
-      ->type_name("table|json");
+      ->type_name("FORMAT");
 }
 
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text) {

@@ -31,8 +31,8 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
       ->envname("EVENTHUB_ADDRESS")
       ->type_name("ADDRESS")
       ->capture_default_str();
-  AddParsedOption(app, "--timeout", &context.timeout, ParseAge,
-                  "How long to try, retries included (default 30s)", "DURATION");
+  AddParsedOption(app, "--timeout", &context.timeout, ParseAge, "How long to try, retries included",
+                  "DURATION");
   app.set_version_flag("--version", "eventhub " EVENTHUB_VERSION);
 }
 

@@ -135,7 +135,7 @@ void AddPublishCommand(CLI::App& app, Context& context) {
           [flags](const std::string& format) { flags->event.json_input = format == "json"; },
           "What a line is: text, the data of an event (default); json, a CloudEvent")
       ->check(CLI::IsMember({"text", "json"}))
-      ->type_name("text|json");
+      ->type_name("FORMAT");
   AddRunFlags(*command, flags->run);
   AddEventFlags(*command, *flags);
   command->callback(

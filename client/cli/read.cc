@@ -214,7 +214,7 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
               "-o,--output", [&flags](const std::string& name) { flags.json = name == "json"; },
               "text (default), or json: CloudEvents")
           ->check(CLI::IsMember({"text", "json"}))
-          ->type_name("text|json");
+          ->type_name("FORMAT");
   AddParsedOption(command, "--format", &flags.format, EventFormat::Parse,
                   "How to print an event as text", "FORMAT")
       ->default_str(kTextFormat)
