@@ -75,11 +75,15 @@ std::string TopicPrefix(TopicId topic) {
 std::string ProducerPrefix(TopicId topic, absl::string_view producer) {
   std::string key = TopicPrefix(topic);
   AppendBig16(&key, static_cast<uint16_t>(producer.size()));
-  key.append(producer);
+  key.append(producer.data(), producer.size());
   return key;
 }
 
-absl::string_view ProducerPrefixOf(absl::string_view key) { return key.substr(0, key.size() - 1); }
+absl::string_view ProducerNameOf(absl::string_view key) {
+  key.remove_prefix(6);
+  key.remove_suffix(1);
+  return key;
+}
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);

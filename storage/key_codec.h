@@ -41,8 +41,8 @@ TopicId TopicIdOf(absl::string_view topic_key);
 // In column `producers`: topic | length of the name | name | slot. The prefix has all slots of one
 // producer.
 std::string ProducerPrefix(TopicId topic, absl::string_view producer);
-// The part of a producer key before its slot, and the slot.
-absl::string_view ProducerPrefixOf(absl::string_view key);
+// The name in a producer key.
+absl::string_view ProducerNameOf(absl::string_view key);
 
 // The smallest key that is larger than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);

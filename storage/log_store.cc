@@ -205,8 +205,9 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
   index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
   size_t bytes = 0;
-  for (Offset next = from; next < end && bytes < max_bytes; index->Next()) {
+  for (Offset next = from; next < end; index->Next()) {
     ASSIGN_OR_RETURN(const IndexEntry entry, EntryAt(*index, topic, partition, next));
+    if (bytes > 0 && bytes + entry.header.bytes > max_bytes) break;
     auto batch = std::make_shared<RecordBatch>();
     batch->base = entry.base;
     batch->header = entry.header;

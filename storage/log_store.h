@@ -65,9 +65,9 @@ class LogStore {
   // as for Write.
   absl::Status Sync();
 
-  // Appends the batches that hold the offsets from `from` to before `end`, up to the first that
-  // makes them `max_bytes` or more. The range must be within the log; NOT_FOUND if a part was
-  // trimmed meanwhile.
+  // Appends the batches that hold the offsets from `from` to before `end`, as far as they have no
+  // more than `max_bytes` together, but at least one. The range must be within the log and not
+  // empty; NOT_FOUND if a part was trimmed meanwhile.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out) const;
 

@@ -19,10 +19,8 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       next_append_micros_(bounds.last_append_micros) {}
 
 uint64_t PartitionLog::bytes() const {
-  // Two loads may straddle a trim; the order makes the difference err to the large side, never
-  // below zero.
-  const uint64_t start = start_bytes_.load(std::memory_order_acquire);
-  return end_bytes_.load(std::memory_order_acquire) - start;
+  const uint64_t start = start_bytes();  // Before the end, which only grows.
+  return end_bytes() - start;
 }
 
 absl::Time PartitionLog::last_append_time() const {

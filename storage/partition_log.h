@@ -44,6 +44,9 @@ class PartitionLog {
 
   // The encoded size of the events kept.
   uint64_t bytes() const;
+  // As in LogBounds.
+  uint64_t start_bytes() const { return start_bytes_.load(std::memory_order_acquire); }
+  uint64_t end_bytes() const { return end_bytes_.load(std::memory_order_acquire); }
   // When the last visible event was appended; the Unix epoch if there never was one.
   absl::Time last_append_time() const;
 

@@ -1,0 +1,69 @@
+#include "server/core/append_task.h"
+
+#include <utility>
+
+#include "server/core/errors.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+
+AppendTask::AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
+                       CheckedPublish publish, PublishDone done)
+    : topic_(std::move(topic)),
+      producer_{head.producer_id(), head.producer_epoch(), head.sequence()},
+      expected_offset_(head.has_expected_offset() ? std::optional(Offset(head.expected_offset()))
+                                                  : std::nullopt),
+      publish_(std::move(publish)),
+      done_(std::move(done)) {}
+
+void AppendTask::Prepare(CommitBuilder& commit) {
+  const absl::StatusOr<bool> admitted = Admit(commit);
+  if (!admitted.ok()) {
+    refused_ = admitted.status();
+  } else if (*admitted) {
+    Append(commit);
+  }
+}
+
+absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
+  if (topic_->closing()) return TopicNotFound(topic_->name());
+  if (!producer_.id.empty()) {
+    ASSIGN_OR_RETURN(const bool is_new,
+                     topic_->producers().Admit(producer_, commit, &publish_.result));
+    if (!is_new) return false;
+  }
+  if (expected_offset_.has_value()) {
+    const PartitionLog& log = *publish_.appends.front().log;
+    if (log.next_offset() != *expected_offset_) {
+      return OffsetMismatch(topic_->name(), log.id(), *expected_offset_, log.next_offset());
+    }
+  }
+  return true;
+}
+
+void AppendTask::Append(CommitBuilder& commit) {
+  for (PartitionAppend& append : publish_.appends) {
+    v1::Placement& placement = *publish_.result.add_placements();
+    placement.set_partition(append.log->id().value());
+    placement.set_count(append.count);
+    const Offset base = commit.Append(*append.log, std::move(append.events), append.count);
+    placement.set_base_offset(base.value());
+  }
+  if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
+}
+
+void AppendTask::Done(const absl::Status& status) {
+  TopicCounters& counters = topic_->counters();
+  if (!status.ok() || !refused_.ok()) {
+    counters.refused_requests.fetch_add(1, std::memory_order_relaxed);
+    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    return;
+  }
+  if (!publish_.result.duplicate()) {
+    counters.published_events.fetch_add(publish_.count, std::memory_order_relaxed);
+    counters.published_bytes.fetch_add(publish_.bytes, std::memory_order_relaxed);
+  }
+  std::move(done_)(std::move(publish_.result));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,41 @@
+// The commit of one publish request.
+#pragma once
+
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "server/core/producer_table.h"
+#include "server/core/publish_request.h"
+#include "server/core/topic.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// Called once: where the events are, or why they are not appended. Must not block.
+using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
+
+class AppendTask final : public CommitTask {
+ public:
+  AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
+             CheckedPublish publish, PublishDone done);
+
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+  size_t bytes() const override { return publish_.bytes; }
+  bool synced() const override { return publish_.synced; }
+
+ private:
+  // Whether the request is to be appended: not if it is a duplicate, whose result is then set.
+  absl::StatusOr<bool> Admit(const CommitBuilder& commit);
+  void Append(CommitBuilder& commit);
+
+  const std::shared_ptr<Topic> topic_;
+  const ProducerRequest producer_;
+  const std::optional<Offset> expected_offset_;
+  CheckedPublish publish_;
+  PublishDone done_;
+  absl::Status refused_;  // By Prepare.
+};
+
+}  // namespace eventhub

@@ -1,0 +1,218 @@
+#include "server/core/broker.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
+#include "server/core/topic_settings.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+constexpr absl::Duration kDiskFullRetry = absl::Seconds(5);
+constexpr uint32_t kDefaultPage = 100;
+constexpr uint32_t kMaxPage = 1000;
+
+size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
+
+v1::PartitionInfo Describe(const PartitionLog& log) {
+  v1::PartitionInfo info;
+  info.set_partition(log.id().value());
+  const Offset start = log.start();  // Before the end, which only grows.
+  info.set_start_offset(start.value());
+  info.set_bytes(log.bytes());
+  info.set_end_offset(log.end().value());
+  if (log.end() > start) {
+    *info.mutable_last_append_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
+        absl::ToUnixMicros(log.last_append_time()));
+  }
+  return info;
+}
+
+void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
+  sum->set_events(sum->events() + stats.events());
+  sum->set_bytes(sum->bytes() + stats.bytes());
+  sum->set_published_events(sum->published_events() + stats.published_events());
+  sum->set_published_bytes(sum->published_bytes() + stats.published_bytes());
+  sum->set_delivered_events(sum->delivered_events() + stats.delivered_events());
+  sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
+  sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
+  sum->set_readers(sum->readers() + stats.readers());
+}
+
+}  // namespace
+
+Broker::Broker(BrokerOptions options)
+    : options_(std::move(options)), cache_(options_.tail_cache_bytes) {}
+
+absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
+  std::unique_ptr<Broker> broker(new Broker(std::move(options)));
+  RETURN_IF_ERROR(broker->Start());
+  return broker;
+}
+
+absl::Status Broker::Start() {
+  ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
+  RETURN_IF_ERROR(catalog_.Load(*store_));
+  ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
+                   store_->Get(Column::kMeta, kNextTopicIdKey));
+  topics_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, TopicId(1)});
+  if (next_id.has_value()) topics_->next_id = TopicId(LoadLittle32(next_id->data()));
+  writer_ = std::make_unique<LogWriter>(
+      *store_, cache_, *options_.clock,
+      [this](const absl::Status& failure) { options_.on_writable_change(failure); });
+  if (options_.maintenance.has_value()) {
+    maintenance_ = std::make_unique<Maintenance>(
+        *options_.maintenance, catalog_, *store_, *writer_, *options_.clock,
+        [this](bool enough) { SetDiskSpace(enough); },
+        [this](const absl::Status& error) { options_.on_background_error(error); });
+  }
+  return absl::OkStatus();
+}
+
+Broker::~Broker() {
+  maintenance_.reset();  // It submits to the writer.
+  writer_.reset();
+}
+
+void Broker::SetDiskSpace(bool enough) {
+  disk_full_.store(!enough, std::memory_order_relaxed);
+  options_.on_writable_change(writable());
+}
+
+absl::Status Broker::writable() const {
+  RETURN_IF_ERROR(writer_->failure());
+  if (!disk_full_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  return DiskFull(store_->DiskFreeBytes(), options_.maintenance->min_free_disk_bytes,
+                  kDiskFullRetry);
+}
+
+absl::StatusOr<std::shared_ptr<Topic>> Broker::FindTopic(absl::string_view field,
+                                                         absl::string_view name) const {
+  if (name.empty()) return InvalidField(field, "is required");
+  std::shared_ptr<Topic> topic = catalog_.Find(name);
+  if (topic == nullptr) return TopicNotFound(name);
+  return topic;
+}
+
+void Broker::Publish(const PublishRequest& request, PublishDone done) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("topic", request.head.topic());
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  absl::StatusOr<CheckedPublish> publish = disk_full_.load(std::memory_order_relaxed)
+                                               ? absl::StatusOr<CheckedPublish>(writable())
+                                               : CheckPublish(request, **topic);
+  if (!publish.ok()) {
+    (*topic)->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    std::move(done)(publish.status());
+    return;
+  }
+  writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
+                                               std::move(done)));
+}
+
+absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {
+  ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
+  return TopicReader::Open(request, std::move(topic), *store_, read_counters_);
+}
+
+void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {
+  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, options_.clock->Now());
+  if (!settings.ok()) {
+    std::move(done)(settings.status());
+    return;
+  }
+  writer_->Submit(
+      std::make_unique<CreateTopicTask>(*topics_, *std::move(settings), std::move(done)));
+}
+
+void Broker::UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("topic.name", request.topic().name());
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  writer_->Submit(std::make_unique<UpdateTopicTask>(*std::move(topic), request, std::move(done)));
+}
+
+void Broker::DeleteTopic(const std::string& name, StatusDone done) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("name", name);
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  const TopicId id = (*topic)->id();
+  writer_->Submit(std::make_unique<DeleteTopicTask>(
+      *topics_, *std::move(topic), [this, id, done = std::move(done)](absl::Status status) mutable {
+        if (status.ok() && maintenance_ != nullptr) maintenance_->TopicDeleted(id);
+        std::move(done)(std::move(status));
+      }));
+}
+
+absl::StatusOr<v1::GetTopicResponse> Broker::GetTopic(const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic("name", name));
+  v1::GetTopicResponse response;
+  *response.mutable_topic() = topic->view()->settings;
+  *response.mutable_stats() = topic->Stats();
+  return response;
+}
+
+absl::StatusOr<v1::ListTopicsResponse> Broker::ListTopics(
+    const v1::ListTopicsRequest& request) const {
+  const size_t size = PageSize(request.page_size());
+  const auto topics = catalog_.List(request.page_token(), size + 1);
+  v1::ListTopicsResponse response;
+  for (size_t i = 0; i < std::min(size, topics.size()); ++i) {
+    *response.add_topics() = topics[i]->view()->settings;
+  }
+  if (topics.size() > size) response.set_next_page_token(topics[size - 1]->name());
+  return response;
+}
+
+absl::StatusOr<v1::ListPartitionsResponse> Broker::ListPartitions(
+    const v1::ListPartitionsRequest& request) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
+  const std::shared_ptr<const TopicView> view = topic->view();
+  uint32_t first = 0;
+  if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &first)) {
+    return InvalidField("page_token", "is not one of ListPartitions");
+  }
+  v1::ListPartitionsResponse response;
+  const size_t last = std::min(first + PageSize(request.page_size()), view->partitions.size());
+  for (size_t p = first; p < last; ++p) *response.add_partitions() = Describe(*view->partitions[p]);
+  if (last < view->partitions.size()) response.set_next_page_token(absl::StrCat(last));
+  return response;
+}
+
+v1::GetStatsResponse Broker::GetStats() const {
+  v1::GetStatsResponse stats;
+  const absl::Status status = writable();
+  stats.set_writable(status.ok());
+  stats.set_store_error(std::string(status.message()));
+  size_t partitions = 0;
+  const auto topics = catalog_.List("", std::numeric_limits<size_t>::max());
+  for (const std::shared_ptr<Topic>& topic : topics) {
+    partitions += topic->view()->partitions.size();
+    AddTo(stats.mutable_totals(), topic->Stats());
+  }
+  stats.set_topics(static_cast<uint32_t>(topics.size()));
+  stats.set_partitions(static_cast<uint32_t>(partitions));
+  stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
+  stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
+  stats.set_tail_cache_bytes(cache_.bytes());
+  stats.set_tail_cache_hits(read_counters_.tail_batches.load(std::memory_order_relaxed));
+  stats.set_cold_reads(read_counters_.cold_batches.load(std::memory_order_relaxed));
+  stats.set_disk_bytes(store_->DiskBytes());
+  stats.set_disk_free_bytes(store_->DiskFreeBytes());
+  return stats;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,94 @@
+// The broker: what the hub does, without the network. The RPC layer and the tests are its callers.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/admin.pb.h"
+#include "eventhub/v1/hub.pb.h"
+#include "server/core/append_task.h"
+#include "server/core/maintenance.h"
+#include "server/core/publish_request.h"
+#include "server/core/topic_catalog.h"
+#include "server/core/topic_changes.h"
+#include "server/core/topic_reader.h"
+#include "storage/base/clock.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+#include "storage/tail_cache.h"
+
+namespace eventhub {
+
+struct BrokerOptions {
+  LogStoreOptions store;
+  // Memory for the newest events. Bytes.
+  size_t tail_cache_bytes = size_t{256} << 20;
+  // Unset: nothing is trimmed, expired or checked unless a test does it.
+  std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
+  // Must outlive the broker.
+  const Clock* clock = &Clock::System();
+  // Told when the hub stops taking writes (the reason), and when it takes them again (OK). From any
+  // thread.
+  absl::AnyInvocable<void(const absl::Status&)> on_writable_change = [](const absl::Status&) {};
+  // Told of what failed in the background. From any thread.
+  absl::AnyInvocable<void(const absl::Status&)> on_background_error = [](const absl::Status&) {};
+};
+
+// Thread-safe. The publish path, start to end: Publish() -> CheckPublish (publish_request.h) ->
+// AppendTask -> LogWriter (storage/) -> the task's Done().
+class Broker {
+ public:
+  // Opens the store and takes up its topics. Errors: see LogStore::Open.
+  static absl::StatusOr<std::unique_ptr<Broker>> Open(BrokerOptions options);
+
+  // Finishes what was accepted. Readers must be gone by then.
+  ~Broker();
+
+  // Appends the events of a request; see EventHubService.Publish. `done` may be called before this
+  // returns.
+  void Publish(const PublishRequest& request, PublishDone done);
+
+  // Begins a read; see EventHubService.Read. May read from the disk. The broker outlives the
+  // reader.
+  absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const v1::ReadRequest& request);
+
+  // The methods of AdminService, under the same names and with the same errors.
+  void CreateTopic(const v1::Topic& topic, TopicDone done);
+  void UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done);
+  void DeleteTopic(const std::string& name, StatusDone done);
+  absl::StatusOr<v1::GetTopicResponse> GetTopic(const std::string& name) const;
+  absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) const;
+  absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
+      const v1::ListPartitionsRequest& request) const;
+  // All but version, start time and bytes in flight, which the broker does not know.
+  v1::GetStatsResponse GetStats() const;
+
+  // Why publishing is refused at the moment; OK if it is not.
+  absl::Status writable() const;
+
+ private:
+  explicit Broker(BrokerOptions options);
+  absl::Status Start();
+  absl::StatusOr<std::shared_ptr<Topic>> FindTopic(absl::string_view field,
+                                                   absl::string_view name) const;
+  void SetDiskSpace(bool enough);
+
+  BrokerOptions options_;
+  std::unique_ptr<LogStore> store_;
+  TailCache cache_;
+  TopicCatalog catalog_;
+  ReadCounters read_counters_;
+  std::atomic<bool> disk_full_{false};
+  std::unique_ptr<TopicStore> topics_;
+  std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Maintenance> maintenance_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,168 @@
+#include "server/core/errors.h"
+
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace eventhub {
+namespace {
+
+using v1::ErrorDetail;
+
+absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail detail,
+                  ErrorDetail::Reason reason) {
+  detail.set_reason(reason);
+  return WithDetail(absl::Status(code, message), detail);
+}
+
+ErrorDetail RetryAfter(absl::Duration delay) {
+  ErrorDetail detail;
+  const timespec ts = absl::ToTimespec(delay);
+  detail.mutable_retry_delay()->set_seconds(ts.tv_sec);
+  detail.mutable_retry_delay()->set_nanos(static_cast<int32_t>(ts.tv_nsec));
+  return detail;
+}
+
+std::string InTopic(absl::string_view topic, PartitionId partition) {
+  return absl::StrCat("topic ", topic, ", partition ", partition.value());
+}
+
+std::string OfProducer(absl::string_view producer) { return absl::StrCat("producer ", producer); }
+
+}  // namespace
+
+const absl::string_view kErrorDetailUrl = "type.googleapis.com/eventhub.v1.ErrorDetail";
+
+absl::Status WithDetail(absl::Status status, const ErrorDetail& detail) {
+  status.SetPayload(kErrorDetailUrl, absl::Cord(detail.SerializeAsString()));
+  return status;
+}
+
+std::optional<ErrorDetail> DetailOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kErrorDetailUrl);
+  ErrorDetail detail;
+  if (!payload.has_value() || !detail.ParseFromString(std::string(*payload))) return std::nullopt;
+  return detail;
+}
+
+absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
+  ErrorDetail detail;
+  detail.set_field(field.data(), field.size());
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat(field, ": ", problem), detail,
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem) {
+  const std::string path = absl::StrCat("events[", index, "]", field.empty() ? "" : ".", field);
+  ErrorDetail detail;
+  detail.set_field(path);
+  detail.set_event_index(index);
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat(path, ": ", problem), detail,
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status TopicNotFound(absl::string_view topic) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("topic ", topic, " does not exist"), {},
+              ErrorDetail::REASON_TOPIC_NOT_FOUND);
+}
+
+absl::Status TopicExists(absl::string_view topic) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("topic ", topic, " exists already"),
+              {}, ErrorDetail::REASON_TOPIC_EXISTS);
+}
+
+absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions) {
+  ErrorDetail detail;
+  detail.set_partition(partition);
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("topic ", topic, " has ", partitions, " partitions, and no partition ",
+                           partition),
+              detail, ErrorDetail::REASON_PARTITION_NOT_FOUND);
+}
+
+absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Offset offset,
+                              Offset earliest, Offset end) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_earliest_offset(earliest.value());
+  detail.set_end_offset(end.value());
+  return Make(absl::StatusCode::kOutOfRange,
+              absl::StrCat(InTopic(topic, partition), ": offset ", offset.value(),
+                           offset < earliest ? " is trimmed" : " is beyond the end",
+                           "; the earliest is ", earliest.value(), ", the end ", end.value()),
+              detail, ErrorDetail::REASON_OFFSET_OUT_OF_RANGE);
+}
+
+absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offset expected,
+                            Offset next) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_end_offset(next.value());
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(InTopic(topic, partition), ": expected_offset is ", expected.value(),
+                           ", the next offset ", next.value()),
+              detail, ErrorDetail::REASON_OFFSET_MISMATCH);
+}
+
+absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current) {
+  ErrorDetail detail;
+  detail.set_producer_epoch(current);
+  return Make(
+      absl::StatusCode::kAborted,
+      absl::StrCat(OfProducer(producer), ": epoch ", epoch, " is over, it is epoch ", current),
+      detail, ErrorDetail::REASON_STALE_EPOCH);
+}
+
+absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(expected);
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(OfProducer(producer), ": sequence ", sequence, " leaves a gap after ",
+                           expected, ", which is due"),
+              detail, ErrorDetail::REASON_SEQUENCE_GAP);
+}
+
+absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint64_t expected) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(expected);
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat(OfProducer(producer), ": sequence ", sequence,
+                           " was accepted, too long ago for its offsets to be known"),
+              detail, ErrorDetail::REASON_SEQUENCE_TOO_OLD);
+}
+
+absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(0);
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat(OfProducer(producer), " is not known here, so sequence ", sequence,
+                           " cannot follow; start a new epoch at sequence 0"),
+              detail, ErrorDetail::REASON_UNKNOWN_PRODUCER);
+}
+
+absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("too many bytes wait to be committed for ", whose),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT);
+}
+
+absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the hub's disk has ", free_bytes, " bytes free, less than ",
+                           wanted_bytes, "; writes are refused until there is more"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
+}
+
+absl::Status ShuttingDown(absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kUnavailable, "the hub is shutting down", RetryAfter(retry_delay),
+              ErrorDetail::REASON_SHUTTING_DOWN);
+}
+
+absl::Status StoreFailed(const absl::Status& failure) {
+  ErrorDetail detail;
+  detail.set_reason(ErrorDetail::REASON_STORE_FAILED);
+  return WithDetail(failure, detail);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,48 @@
+// Errors of the broker: an absl::Status whose payload is the contract's ErrorDetail.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/hub.pb.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// The key of the payload, as in google.protobuf.Any.
+extern const absl::string_view kErrorDetailUrl;
+
+absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail);
+
+// The detail of a status; nullopt if it has none.
+std::optional<v1::ErrorDetail> DetailOf(const absl::Status& status);
+
+// A field of a request is not valid. The message is "FIELD: PROBLEM".
+absl::Status InvalidField(absl::string_view field, absl::string_view problem);
+// The same for a field of an event, e.g. "events[3].source: is required". An empty field means the
+// event itself.
+absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem);
+
+absl::Status TopicNotFound(absl::string_view topic);
+absl::Status TopicExists(absl::string_view topic);
+absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions);
+absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Offset offset,
+                              Offset earliest, Offset end);
+absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offset expected,
+                            Offset next);
+absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current);
+absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected);
+absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint64_t expected);
+absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence);
+absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
+absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
+absl::Status ShuttingDown(absl::Duration retry_delay);
+
+// Adds to a failure of the store what the contract wants to be said of it.
+absl::Status StoreFailed(const absl::Status& failure);
+
+}  // namespace eventhub

@@ -1,0 +1,204 @@
+#include "server/core/event_scanner.h"
+
+#include <xxhash.h>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "server/core/utf8.h"
+#include "server/core/wire.h"
+
+namespace eventhub {
+namespace {
+
+enum Field : uint32_t {
+  kId = 1,
+  kSource = 2,
+  kType = 3,
+  kSubject = 4,
+  kTime = 5,
+  kPartitionKey = 6,
+  kDataContentType = 7,
+  kDataSchema = 8,
+  kAttributes = 9,
+  kData = 10,
+};
+
+const char* NameOf(uint32_t field) {
+  static constexpr const char* kNames[] = {"",
+                                           "id",
+                                           "source",
+                                           "type",
+                                           "subject",
+                                           "time",
+                                           "partition_key",
+                                           "data_content_type",
+                                           "data_schema",
+                                           "attributes",
+                                           "data"};
+  return field <= kData ? kNames[field] : "";
+}
+
+// Why an event is refused. Static texts, so that the scan itself builds no strings.
+struct Fault {
+  uint32_t field;
+  const char* problem;  // Null: there is no fault.
+};
+
+constexpr Fault kNoFault = {0, nullptr};
+constexpr const char* kMalformed = "is not well-formed protobuf";
+
+// Checks a google.protobuf.Timestamp: the fields of the message and its range.
+const char* CheckTimestamp(absl::string_view bytes) {
+  WireReader reader(bytes);
+  uint64_t values[3] = {0, 0, 0};
+  while (!reader.AtEnd()) {
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type)) return kMalformed;
+    const bool known = field <= 2 && type == WireType::kVarint;
+    if (known ? !reader.ReadVarint(&values[field]) : !reader.Skip(type)) return kMalformed;
+  }
+  const auto seconds = static_cast<int64_t>(values[1]);
+  const auto nanos = static_cast<int32_t>(values[2]);
+  // Years 1 to 9999, as timestamp.proto has it.
+  if (seconds < -62135596800 || seconds > 253402300799) return "is out of the range of a timestamp";
+  if (nanos < 0 || nanos > 999999999) return "has nanoseconds out of range";
+  return nullptr;
+}
+
+// Checks an AttributeValue.
+const char* CheckAttributeValue(absl::string_view bytes) {
+  WireReader reader(bytes);
+  while (!reader.AtEnd()) {
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type)) return kMalformed;
+    if (type != WireType::kBytes || field < 3 || field > 7) {
+      if (!reader.Skip(type)) return kMalformed;
+      continue;
+    }
+    absl::string_view value;
+    if (!reader.ReadBytes(&value)) return kMalformed;
+    if (field == 7) {
+      if (const char* problem = CheckTimestamp(value)) return problem;
+    } else if (field != 4 && !IsUtf8(value)) {
+      return "has a value that is not UTF-8";
+    }
+  }
+  return nullptr;
+}
+
+// Checks an entry of the map `attributes`.
+const char* CheckAttribute(absl::string_view bytes) {
+  WireReader reader(bytes);
+  absl::string_view name;
+  while (!reader.AtEnd()) {
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type)) return kMalformed;
+    if (type != WireType::kBytes || field > 2) {
+      if (!reader.Skip(type)) return kMalformed;
+      continue;
+    }
+    absl::string_view value;
+    if (!reader.ReadBytes(&value)) return kMalformed;
+    if (field == 1) {
+      name = value;
+    } else if (const char* problem = CheckAttributeValue(value)) {
+      return problem;
+    }
+  }
+  if (name.empty()) return "has an attribute without a name";
+  if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
+  if (!IsUtf8(name)) return "has a name that is not UTF-8";
+  return nullptr;
+}
+
+const char* CheckString(absl::string_view value) {
+  if (value.size() > kMaxStringAttributeBytes) return "has more than 1024 bytes";
+  if (!IsUtf8(value)) return "is not UTF-8";
+  return nullptr;
+}
+
+// One event; `key` becomes its partition key. As in protobuf, the last of repeated singular fields
+// holds, but all of them are checked.
+Fault CheckEvent(absl::string_view bytes, absl::string_view* key) {
+  WireReader reader(bytes);
+  bool present[kType + 1] = {};
+  size_t attributes = 0;
+  while (!reader.AtEnd()) {
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type)) return {0, kMalformed};
+    if (type != WireType::kBytes || field > kData) {
+      if (!reader.Skip(type)) return {field, kMalformed};
+      continue;
+    }
+    absl::string_view value;
+    if (!reader.ReadBytes(&value)) return {field, kMalformed};
+    const char* problem = nullptr;
+    switch (field) {
+      case kData:
+        break;
+      case kTime:
+        problem = CheckTimestamp(value);
+        break;
+      case kAttributes:
+        problem =
+            ++attributes > kMaxAttributes ? "has more than 256 entries" : CheckAttribute(value);
+        break;
+      case kPartitionKey:
+        *key = value;
+        problem = CheckString(value);
+        break;
+      default:
+        if (field <= kType) present[field] = !value.empty();
+        problem = CheckString(value);
+    }
+    if (problem != nullptr) return {field, problem};
+  }
+  for (const uint32_t field : {kId, kSource, kType}) {
+    if (!present[field]) return {field, "is required"};
+  }
+  return kNoFault;
+}
+
+}  // namespace
+
+absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
+                        EventScan* scan) {
+  WireReader reader(region);
+  while (!reader.AtEnd()) {
+    const char* const start = reader.position();
+    uint32_t field;
+    WireType type;
+    absl::string_view event;
+    if (!reader.ReadTag(&field, &type) || field != kEventsField || type != WireType::kBytes ||
+        !reader.ReadBytes(&event)) {
+      return InvalidEvent(scan->count, "", kMalformed);
+    }
+    if (event.size() > max_event_bytes) {
+      return InvalidEvent(
+          scan->count, "",
+          absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
+    }
+    absl::string_view key;
+    const Fault fault = CheckEvent(event, &key);
+    if (fault.problem != nullptr) {
+      return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
+    }
+    ++scan->count;
+    if (!key.empty()) ++scan->keyed;
+    if (keys) {
+      scan->events.push_back({static_cast<uint32_t>(reader.position() - start), !key.empty(),
+                              key.empty() ? 0 : XXH64(key.data(), key.size(), 0)});
+    }
+  }
+  return absl::OkStatus();
+}
+
+uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions) {
+  return static_cast<uint32_t>(XXH64(key.data(), key.size(), 0) % partitions);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,40 @@
+// The one look that the hub takes at the bytes of published events: finds where each begins, and
+// refuses what a conforming protobuf parser would refuse, so that no stored event can poison a
+// reader.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace eventhub {
+
+// The limits on events; see event.proto.
+inline constexpr size_t kMaxStringAttributeBytes = 1024;
+inline constexpr size_t kMaxAttributes = 256;
+inline constexpr size_t kMaxAttributeNameBytes = 256;
+
+// What the scan finds out of one event.
+struct ScannedEvent {
+  uint32_t bytes;     // Tag and length included.
+  bool keyed;         // Has a partition key.
+  uint64_t key_hash;  // XXH64 of the key with seed 0, if keyed.
+};
+
+struct EventScan {
+  uint32_t count = 0;
+  uint32_t keyed = 0;
+  std::vector<ScannedEvent> events;  // Filled only if asked for.
+};
+
+// Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
+// fault, by its index, and the field. With `keys`, `events` is filled in.
+absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
+                        EventScan* scan);
+
+// The partition of a key among `partitions`, as event.proto defines it.
+uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions);
+
+}  // namespace eventhub

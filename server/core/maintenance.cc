@@ -1,0 +1,78 @@
+#include "server/core/maintenance.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace eventhub {
+
+Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
+                         LogStore& store, LogWriter& writer, const Clock& clock,
+                         absl::AnyInvocable<void(bool)> on_disk_space,
+                         absl::AnyInvocable<void(const absl::Status&)> on_error)
+    : options_(options),
+      store_(store),
+      clock_(clock),
+      retention_(options.retention, catalog, store, writer, clock),
+      on_disk_space_(std::move(on_disk_space)),
+      on_error_(std::move(on_error)),
+      thread_([this] { Run(); }) {}
+
+Maintenance::~Maintenance() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+  thread_.join();
+}
+
+void Maintenance::TopicDeleted(TopicId topic) {
+  {
+    MutexLock lock(mutex_);
+    deleted_.push_back(topic);
+  }
+  changed_.NotifyAll();
+}
+
+void Maintenance::Run() {
+  const absl::Duration start = clock_.Monotonic();
+  std::vector<Duty> duties = {
+      {options_.disk_check_interval, start, &Maintenance::CheckDisk},
+      {options_.retention_interval, start, &Maintenance::TrimTopics},
+      {options_.producer_expiry_interval, start, &Maintenance::ExpireProducers},
+  };
+  for (;;) {
+    for (Duty& duty : duties) {
+      if (clock_.Monotonic() < duty.due) continue;
+      if (absl::Status status = (this->*duty.run)(); !status.ok()) on_error_(status);
+      duty.due = clock_.Monotonic() + duty.interval;
+    }
+    const auto next = std::min_element(duties.begin(), duties.end(),
+                                       [](const Duty& a, const Duty& b) { return a.due < b.due; });
+    for (const TopicId topic : WaitUntil(next->due)) {
+      if (absl::Status status = retention_.ReclaimDeleted(topic); !status.ok()) on_error_(status);
+    }
+    MutexLock lock(mutex_);
+    if (stopping_) return;
+  }
+}
+
+std::vector<TopicId> Maintenance::WaitUntil(absl::Duration due) {
+  MutexLock lock(mutex_);
+  while (!stopping_ && deleted_.empty()) {
+    const absl::Duration left = due - clock_.Monotonic();
+    if (left <= absl::ZeroDuration()) break;
+    changed_.WaitFor(mutex_, left);
+  }
+  return std::exchange(deleted_, {});
+}
+
+absl::Status Maintenance::CheckDisk() {
+  const uint64_t free = store_.DiskFreeBytes();
+  const bool enough = free == 0 || free >= options_.min_free_disk_bytes;
+  if (enough != enough_) on_disk_space_(enough);
+  enough_ = enough;
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

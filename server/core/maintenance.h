@@ -1,0 +1,71 @@
+// The hub's housekeeping, on a thread of its own: retention, disk space, idle producers.
+#pragma once
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/core/retention.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+struct MaintenanceOptions {
+  RetentionOptions retention;
+  absl::Duration retention_interval = absl::Seconds(30);
+  absl::Duration producer_expiry_interval = absl::Hours(1);
+  absl::Duration disk_check_interval = absl::Seconds(1);
+  // With less than this free on the disk, publishing is refused, while there is still room to keep
+  // the store sound.
+  uint64_t min_free_disk_bytes = uint64_t{256} << 20;
+};
+
+// Thread-safe. Runs from construction to destruction.
+class Maintenance {
+ public:
+  // `on_disk_space` is called with whether there is enough, at first and at each change; `on_error`
+  // with what failed.
+  Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog, LogStore& store,
+              LogWriter& writer, const Clock& clock,
+              absl::AnyInvocable<void(bool enough)> on_disk_space,
+              absl::AnyInvocable<void(const absl::Status&)> on_error);
+  ~Maintenance();
+
+  // Gives the disk space of a deleted topic back, soon.
+  void TopicDeleted(TopicId topic);
+
+ private:
+  // Something that is done every so often.
+  struct Duty {
+    absl::Duration interval;
+    absl::Duration due;  // Monotonic.
+    absl::Status (Maintenance::*run)();
+  };
+
+  void Run();
+  std::vector<TopicId> WaitUntil(absl::Duration due) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckDisk();
+  absl::Status TrimTopics() { return retention_.TrimTopics(); }
+  absl::Status ExpireProducers() { return retention_.ExpireProducers(); }
+
+  const MaintenanceOptions options_;
+  LogStore& store_;
+  const Clock& clock_;
+  Retention retention_;
+  absl::AnyInvocable<void(bool)> on_disk_space_;
+  absl::AnyInvocable<void(const absl::Status&)> on_error_;
+  bool enough_ = true;
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<TopicId> deleted_ ABSL_GUARDED_BY(mutex_);
+
+  std::thread thread_;  // Last: it uses what is above.
+};
+
+}  // namespace eventhub

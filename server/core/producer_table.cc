@@ -1,0 +1,154 @@
+#include "server/core/producer_table.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kVersion = 1;
+constexpr size_t kRecordHeader = 28;
+
+// Producers of one topic held in memory; those over it are loaded again when they come back.
+constexpr size_t kMaxInMemory = 1000;
+
+struct StoredRequest {
+  uint64_t epoch;
+  uint64_t sequence;
+  absl::Time time;
+  std::string result;
+};
+
+std::string Encode(const StoredRequest& request) {
+  std::string value;
+  AppendLittle32(&value, kVersion);
+  AppendLittle64(&value, request.epoch);
+  AppendLittle64(&value, request.sequence);
+  AppendLittle64(&value, static_cast<uint64_t>(absl::ToUnixMicros(request.time)));
+  value += request.result;
+  return value;
+}
+
+absl::StatusOr<StoredRequest> Decode(absl::string_view value) {
+  if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kVersion) {
+    return absl::DataLossError(
+        absl::StrCat("producer record of ", value.size(), " bytes is not of version ", kVersion));
+  }
+  const auto micros = static_cast<int64_t>(LoadLittle64(value.data() + 20));
+  return StoredRequest{LoadLittle64(value.data() + 4), LoadLittle64(value.data() + 12),
+                       absl::FromUnixMicros(micros), std::string(value.substr(kRecordHeader))};
+}
+
+}  // namespace
+
+absl::StatusOr<absl::Time> ProducerTable::TimeOfRecord(absl::string_view value) {
+  ASSIGN_OR_RETURN(const StoredRequest request, Decode(value));
+  return request.time;
+}
+
+absl::StatusOr<bool> ProducerTable::Admit(const ProducerRequest& request,
+                                          const CommitBuilder& commit, v1::PublishResult* result) {
+  ASSIGN_OR_RETURN(const Producer* const producer, Find(request.id, commit.now()));
+  if (producer == nullptr) {
+    if (request.sequence != 0) return UnknownProducer(request.id, request.sequence);
+    return true;
+  }
+  if (request.epoch < producer->epoch) {
+    return StaleEpoch(request.id, request.epoch, producer->epoch);
+  }
+  const uint64_t expected = request.epoch > producer->epoch ? 0 : producer->next_sequence;
+  if (request.sequence > expected) return SequenceGap(request.id, request.sequence, expected);
+  if (request.sequence == expected) return true;
+  for (const Request& known : producer->requests) {
+    if (known.sequence != request.sequence) continue;
+    if (!result->ParseFromString(known.result)) {
+      return absl::DataLossError(absl::StrCat("producer ", request.id, ": the record of sequence ",
+                                              request.sequence, " is damaged"));
+    }
+    result->set_duplicate(true);
+    return false;
+  }
+  return SequenceTooOld(request.id, request.sequence, expected);
+}
+
+void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResult& result,
+                           CommitBuilder& commit) {
+  MakeRoom(commit.now());
+  Producer& producer = producers_[request.id];
+  if (request.epoch > producer.epoch) {
+    producer.epoch = request.epoch;
+    producer.requests.clear();
+  }
+  producer.next_sequence = request.sequence + 1;
+  producer.last_active = commit.now();
+  producer.requests.push_back({request.sequence, result.SerializeAsString()});
+  if (producer.requests.size() > kWindow) producer.requests.pop_front();
+
+  std::string key = ProducerPrefix(topic_, request.id);
+  key.push_back(static_cast<char>(request.sequence % kWindow));
+  commit.Put(
+      Column::kProducers, key,
+      Encode({request.epoch, request.sequence, commit.now(), producer.requests.back().result}));
+}
+
+absl::StatusOr<ProducerTable::Producer*> ProducerTable::Find(const std::string& id,
+                                                             absl::Time now) {
+  const auto it = producers_.find(id);
+  if (it != producers_.end()) return &it->second;
+  ASSIGN_OR_RETURN(Producer producer, Load(id));
+  if (producer.requests.empty()) return nullptr;
+  MakeRoom(now);
+  return &producers_.emplace(id, std::move(producer)).first->second;
+}
+
+absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& id) const {
+  std::vector<StoredRequest> stored;
+  absl::Status damage;
+  RETURN_IF_ERROR(store_.Scan(Column::kProducers, ProducerPrefix(topic_, id),
+                              [&](absl::string_view, absl::string_view value) {
+                                absl::StatusOr<StoredRequest> request = Decode(value);
+                                if (request.ok()) stored.push_back(*std::move(request));
+                                damage = request.status();
+                                return damage.ok();
+                              }));
+  RETURN_IF_ERROR(damage);
+  // Slots that the newest epoch has not reached yet still hold requests of former ones.
+  Producer producer;
+  for (const StoredRequest& request : stored) {
+    producer.epoch = std::max(producer.epoch, request.epoch);
+  }
+  std::sort(stored.begin(), stored.end(),
+            [](const StoredRequest& a, const StoredRequest& b) { return a.sequence < b.sequence; });
+  for (StoredRequest& request : stored) {
+    if (request.epoch != producer.epoch) continue;
+    producer.next_sequence = request.sequence + 1;
+    producer.last_active = std::max(producer.last_active, request.time);
+    producer.requests.push_back({request.sequence, std::move(request.result)});
+  }
+  return producer;
+}
+
+void ProducerTable::MakeRoom(absl::Time now) {
+  if (producers_.size() < kMaxInMemory) return;
+  const auto oldest = std::min_element(
+      producers_.begin(), producers_.end(),
+      [](const auto& a, const auto& b) { return a.second.last_active < b.second.last_active; });
+  // What this commit has recorded is not in the store yet, and has to stay.
+  if (oldest->second.last_active < now) producers_.erase(oldest);
+}
+
+absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, CommitBuilder& commit) {
+  ASSIGN_OR_RETURN(const Producer* const producer, Find(std::string(id), commit.now()));
+  if (producer == nullptr || producer->last_active >= since) return absl::OkStatus();
+  commit.DeletePrefix(Column::kProducers, ProducerPrefix(topic_, id));
+  producers_.erase(std::string(id));
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

@@ -1,0 +1,164 @@
+#include "server/core/publish_request.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "server/core/event_scanner.h"
+#include "server/core/utf8.h"
+#include "server/core/wire.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMaxProducerIdBytes = 256;
+
+absl::Status Malformed() {
+  return absl::InvalidArgumentError("the request is not well-formed protobuf");
+}
+
+// Whether `rest` is events to the last byte; what they contain is looked at later.
+bool AllEvents(absl::string_view rest) {
+  WireReader reader(rest);
+  while (!reader.AtEnd()) {
+    if (*reader.position() != kEventsTag) return false;
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return false;
+  }
+  return true;
+}
+
+// Legal, and slow: copies so that the events come last.
+absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
+  std::string head;
+  std::string events;
+  WireReader reader(message);
+  while (!reader.AtEnd()) {
+    const char* const start = reader.position();
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type)) return Malformed();
+    absl::string_view event;
+    if (field == kEventsField && type == WireType::kBytes) {
+      const char* const value = reader.position();
+      if (!reader.Skip(type)) return Malformed();
+      events.push_back(kEventsTag);  // The tag may have come in a longer form.
+      events.append(value, reader.position());
+    } else {
+      if (!reader.Skip(type)) return Malformed();
+      head.append(start, reader.position());
+    }
+  }
+  PublishRequest request;
+  if (!request.head.ParseFromString(head)) return Malformed();
+  request.events = SharedBytes::Copy(events);
+  return request;
+}
+
+absl::Status CheckHead(const v1::PublishStreamRequest& head) {
+  if (head.durability() < v1::DURABILITY_UNSPECIFIED || head.durability() > v1::DURABILITY_SYNCED) {
+    return InvalidField("durability", absl::StrCat("has the unknown value ", head.durability()));
+  }
+  if (head.producer_id().size() > kMaxProducerIdBytes) {
+    return InvalidField("producer_id", "has more than 256 bytes");
+  }
+  if (head.producer_id().empty() && (head.producer_epoch() != 0 || head.sequence() != 0)) {
+    return InvalidField("producer_id", "is required with producer_epoch and sequence");
+  }
+  if (head.has_expected_offset()) {
+    if (!head.has_partition()) return InvalidField("partition", "is required with expected_offset");
+    if (head.expected_offset() < 0) return InvalidField("expected_offset", "is negative");
+  }
+  return absl::OkStatus();
+}
+
+// Copies the events of each partition together: one pass to size the pieces, one to copy.
+void Distribute(const PublishRequest& request, const TopicView& view, const EventScan& scan,
+                uint32_t keyless, CheckedPublish* checked) {
+  const auto partitions = static_cast<uint32_t>(view.partitions.size());
+  const auto partition_of = [&](const ScannedEvent& event) {
+    return event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : keyless;
+  };
+  std::vector<uint32_t> partition(scan.events.size());
+  std::vector<uint32_t> counts(partitions);
+  std::vector<size_t> bytes(partitions);
+  for (size_t i = 0; i < scan.events.size(); ++i) {
+    partition[i] = partition_of(scan.events[i]);
+    ++counts[partition[i]];
+    bytes[partition[i]] += scan.events[i].bytes;
+  }
+  char* copy;
+  const SharedBytes region = SharedBytes::Allocate(request.events.size(), &copy);
+  std::vector<char*> next(partitions);
+  for (uint32_t p = 0; p < partitions; ++p) {
+    next[p] = copy;
+    if (counts[p] == 0) continue;
+    checked->appends.push_back(
+        {view.partitions[p], region.Sub(absl::string_view(copy, bytes[p])), counts[p]});
+    copy += bytes[p];
+  }
+  const char* event = request.events.data();
+  for (size_t i = 0; i < scan.events.size(); ++i) {
+    char*& to = next[partition[i]];
+    std::memcpy(to, event, scan.events[i].bytes);
+    to += scan.events[i].bytes;
+    event += scan.events[i].bytes;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
+  WireReader reader(message.view());
+  while (!reader.AtEnd() && *reader.position() != kEventsTag) {
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return Malformed();
+  }
+  const size_t head_size = static_cast<size_t>(reader.position() - message.data());
+  const absl::string_view rest = message.view().substr(head_size);
+  if (!AllEvents(rest)) return ParseOutOfOrder(message.view());
+  PublishRequest request;
+  if (!request.head.ParseFromArray(message.data(), static_cast<int>(head_size))) return Malformed();
+  request.events = message.Sub(rest);
+  return request;
+}
+
+absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic) {
+  const v1::PublishStreamRequest& head = request.head;
+  RETURN_IF_ERROR(CheckHead(head));
+  const std::shared_ptr<const TopicView> view = topic.view();
+  const auto partitions = static_cast<uint32_t>(view->partitions.size());
+  if (head.has_partition() && head.partition() >= partitions) {
+    return PartitionNotFound(topic.name(), head.partition(), partitions);
+  }
+  const bool by_key = !head.has_partition() && partitions > 1;
+  EventScan scan;
+  RETURN_IF_ERROR(
+      ScanEvents(request.events.view(), view->settings.max_event_bytes(), by_key, &scan));
+  if (scan.count == 0) return InvalidField("events", "is empty");
+
+  CheckedPublish checked;
+  checked.count = scan.count;
+  checked.bytes = request.events.size();
+  const v1::Durability durability = head.durability() != v1::DURABILITY_UNSPECIFIED
+                                        ? head.durability()
+                                        : view->settings.default_durability();
+  checked.synced = durability == v1::DURABILITY_SYNCED;
+  uint32_t partition = head.partition();
+  if (!head.has_partition() && scan.keyed < scan.count) {
+    partition = topic.NextKeylessPartition(request.events.size(), partitions);
+    checked.result.set_keyless_partition(partition);
+  }
+  if (by_key && scan.keyed > 0) {
+    Distribute(request, *view, scan, partition, &checked);
+  } else {
+    checked.appends.push_back({view->partitions[partition], request.events, scan.count});
+  }
+  return checked;
+}
+
+}  // namespace eventhub

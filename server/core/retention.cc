@@ -1,0 +1,150 @@
+#include "server/core/retention.h"
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "server/core/topic_settings.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+
+Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog, LogStore& store,
+                     LogWriter& writer, const Clock& clock)
+    : options_(options), catalog_(catalog), store_(store), writer_(writer), clock_(clock) {}
+
+absl::Status Retention::TrimTopics() {
+  return ForEachTopic([this](const std::shared_ptr<Topic>& topic) { return TrimTopic(topic); });
+}
+
+absl::Status Retention::ExpireProducers() {
+  return ForEachTopic(
+      [this](const std::shared_ptr<Topic>& topic) { return ExpireProducersOf(topic); });
+}
+
+absl::Status Retention::ForEachTopic(
+    absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit) {
+  absl::Status first;
+  constexpr size_t kPage = 100;
+  std::string after;
+  for (;;) {
+    const std::vector<std::shared_ptr<Topic>> topics = catalog_.List(after, kPage);
+    for (const std::shared_ptr<Topic>& topic : topics) first.Update(visit(topic));
+    if (topics.size() < kPage) return first;
+    after = topics.back()->name();
+  }
+}
+
+absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
+  const std::shared_ptr<const TopicView> view = topic->view();
+  ASSIGN_OR_RETURN(const absl::Time cut, CutOf(*view));
+  if (cut == absl::InfinitePast()) return absl::OkStatus();
+  TrimTask::Cuts cuts;
+  for (PartitionLog* log : view->partitions) {
+    if (log->start() == log->end()) continue;
+    ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
+    if (start.offset > log->start()) cuts.emplace_back(log, start);
+  }
+  if (cuts.empty()) return absl::OkStatus();
+  return Trim(topic, std::move(cuts));
+}
+
+absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
+  const absl::Duration max_age = MaxAgeOf(view.settings);
+  const absl::Time by_age =
+      max_age == absl::InfiniteDuration() ? absl::InfinitePast() : clock_.Now() - max_age;
+  if (view.settings.retention().max_bytes() == 0) return by_age;
+  return CutBySize(view, by_age);
+}
+
+absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Time at_least) const {
+  const uint64_t limit = view.settings.retention().max_bytes();
+  const auto bytes_after = [&](absl::Time cut) -> absl::StatusOr<uint64_t> {
+    uint64_t bytes = 0;
+    for (const PartitionLog* log : view.partitions) {
+      if (log->start() == log->end()) continue;
+      const uint64_t end_bytes = log->end_bytes();
+      ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
+      bytes += end_bytes - std::min(end_bytes, start.bytes_before);
+    }
+    return bytes;
+  };
+  ASSIGN_OR_RETURN(const uint64_t bytes, bytes_after(at_least));
+  if (bytes <= limit) return at_least;
+  // The cut that empties the topic is one past the last append. Microseconds, as in the store.
+  int64_t low = std::max<int64_t>(0, absl::ToUnixMicros(at_least));
+  int64_t high = absl::ToUnixMicros(clock_.Now());
+  for (const PartitionLog* log : view.partitions) {
+    high = std::max(high, absl::ToUnixMicros(log->last_append_time()));
+  }
+  ++high;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    ASSIGN_OR_RETURN(const uint64_t left, bytes_after(absl::FromUnixMicros(middle)));
+    if (left <= limit) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return absl::FromUnixMicros(low);
+}
+
+absl::StatusOr<LogPosition> Retention::PositionAt(const PartitionLog& log, absl::Time cut) const {
+  LogBounds range;
+  range.start = log.start();
+  range.start_bytes = log.start_bytes();
+  range.end_bytes =
+      log.end_bytes();  // Before the end: a later pass finds what this one is short of.
+  range.end = log.end();
+  return store_.SeekTime(log.topic(), log.id(), range, cut);
+}
+
+absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
+  std::promise<absl::Status> outcome;
+  writer_.Submit(make([&outcome](absl::Status status) { outcome.set_value(std::move(status)); }));
+  return outcome.get_future().get();
+}
+
+absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, TrimTask::Cuts cuts) {
+  uint64_t bytes = 0;
+  for (const auto& [log, start] : cuts) bytes += start.bytes_before - log->start_bytes();
+  RETURN_IF_ERROR(Await([&](StatusDone done) {
+    return std::make_unique<TrimTask>(topic, std::move(cuts), std::move(done));
+  }));
+  uint64_t& trimmed = trimmed_bytes_[topic->id()];
+  trimmed += bytes;
+  if (trimmed < options_.reclaim_bytes) return absl::OkStatus();
+  trimmed = 0;
+  return store_.Reclaim(topic->id());
+}
+
+absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic) {
+  const absl::Time since = clock_.Now() - options_.producer_expiry;
+  std::map<std::string, absl::Time, std::less<>> last_active;  // By key prefix.
+  absl::Status damage;
+  RETURN_IF_ERROR(store_.Scan(Column::kProducers, TopicPrefix(topic->id()),
+                              [&](absl::string_view key, absl::string_view value) {
+                                const absl::StatusOr<absl::Time> time =
+                                    ProducerTable::TimeOfRecord(value);
+                                damage = time.status();
+                                if (!damage.ok()) return false;
+                                absl::Time& last = last_active[std::string(ProducerNameOf(key))];
+                                last = std::max(last, *time);
+                                return true;
+                              }));
+  RETURN_IF_ERROR(damage);
+  std::vector<std::string> idle;
+  for (const auto& [producer, last] : last_active) {
+    if (last < since) idle.push_back(producer);
+  }
+  if (idle.empty()) return absl::OkStatus();
+  return Await([&](StatusDone done) {
+    return std::make_unique<ExpireProducersTask>(topic, std::move(idle), since, std::move(done));
+  });
+}
+
+}  // namespace eventhub

@@ -1,0 +1,67 @@
+// Keeps topics within their limits of age and size, and forgets idle producers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/core/topic.h"
+#include "server/core/topic_catalog.h"
+#include "server/core/topic_changes.h"
+#include "storage/base/clock.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+struct RetentionOptions {
+  // Producers that published nothing for so long are forgotten.
+  absl::Duration producer_expiry = absl::Hours(7 * 24);
+  // Disk space is returned once so much of a topic was trimmed. Bytes.
+  uint64_t reclaim_bytes = uint64_t{64} << 20;
+};
+
+// Both limits are cuts in time: what was appended before the cut goes. Under a limit by size the
+// cut is the earliest time that leaves no more than the limit, over all partitions of the topic.
+//
+// Used by one thread; blocks it on the disk.
+class Retention {
+ public:
+  Retention(const RetentionOptions& options, const TopicCatalog& catalog, LogStore& store,
+            LogWriter& writer, const Clock& clock);
+
+  // Trims all topics to their limits. Goes on after an error with the next topic; returns the first
+  // error.
+  absl::Status TrimTopics();
+
+  // Forgets the idle producers of all topics; reads all that is stored of producers. Errors as
+  // above.
+  absl::Status ExpireProducers();
+
+  // Gives back the space of a deleted topic.
+  absl::Status ReclaimDeleted(TopicId topic) { return store_.Reclaim(topic); }
+
+ private:
+  absl::Status ForEachTopic(absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
+  absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
+  absl::StatusOr<absl::Time> CutOf(const TopicView& view) const;
+  absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
+  // Where the partition begins when all before `cut` is gone.
+  absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;
+  absl::Status Trim(const std::shared_ptr<Topic>& topic, TrimTask::Cuts cuts);
+  absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic);
+  // Submits a task made with a callback, and waits for its outcome.
+  absl::Status Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
+
+  const RetentionOptions options_;
+  const TopicCatalog& catalog_;
+  LogStore& store_;
+  LogWriter& writer_;
+  const Clock& clock_;
+  absl::flat_hash_map<TopicId, uint64_t> trimmed_bytes_;  // Since the last reclaim.
+};
+
+}  // namespace eventhub

@@ -1,0 +1,116 @@
+// The commits that create, change, delete and trim topics. They go through the same queue as
+// publishes, so each of them has a definite place among the events.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/admin.pb.h"
+#include "server/core/topic.h"
+#include "server/core/topic_catalog.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+using TopicDone = absl::AnyInvocable<void(absl::StatusOr<v1::Topic>) &&>;
+using StatusDone = absl::AnyInvocable<void(absl::Status) &&>;
+
+// What the changes work on; outlives them.
+struct TopicStore {
+  const LogStore& store;
+  TopicCatalog& catalog;
+  TailCache& cache;
+  // Commit thread only: the id of the topic that is created next.
+  TopicId next_id;
+};
+
+// A change of a topic's metadata: small, and synced.
+class TopicChange : public CommitTask {
+ public:
+  size_t bytes() const override { return 0; }
+  bool synced() const override { return true; }
+};
+
+class CreateTopicTask final : public TopicChange {
+ public:
+  // `settings` are checked and complete.
+  CreateTopicTask(TopicStore& topics, v1::Topic settings, TopicDone done);
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+
+ private:
+  absl::Status Create(CommitBuilder& commit);
+
+  TopicStore& topics_;
+  const v1::Topic settings_;
+  TopicDone done_;
+  std::shared_ptr<Topic> topic_;
+  absl::Status refused_;
+};
+
+class UpdateTopicTask final : public TopicChange {
+ public:
+  UpdateTopicTask(std::shared_ptr<Topic> topic, v1::UpdateTopicRequest request, TopicDone done);
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+
+ private:
+  absl::Status Update(CommitBuilder& commit);
+
+  const std::shared_ptr<Topic> topic_;
+  const v1::UpdateTopicRequest request_;
+  TopicDone done_;
+  v1::Topic settings_;
+  uint32_t added_partitions_ = 0;
+  absl::Status refused_;
+};
+
+class DeleteTopicTask final : public TopicChange {
+ public:
+  DeleteTopicTask(TopicStore& topics, std::shared_ptr<Topic> topic, StatusDone done);
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+
+ private:
+  TopicStore& topics_;
+  const std::shared_ptr<Topic> topic_;
+  StatusDone done_;
+  absl::Status refused_;
+};
+
+// Cuts off the beginnings of partitions.
+class TrimTask final : public TopicChange {
+ public:
+  using Cuts = std::vector<std::pair<PartitionLog*, LogPosition>>;
+
+  TrimTask(std::shared_ptr<Topic> topic, Cuts cuts, StatusDone done);
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+
+ private:
+  const std::shared_ptr<Topic> topic_;
+  const Cuts cuts_;
+  StatusDone done_;
+};
+
+// Forgets producers that were not active since a time.
+class ExpireProducersTask final : public TopicChange {
+ public:
+  ExpireProducersTask(std::shared_ptr<Topic> topic, std::vector<std::string> producers,
+                      absl::Time since, StatusDone done);
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+
+ private:
+  const std::shared_ptr<Topic> topic_;
+  const std::vector<std::string> producers_;
+  const absl::Time since_;
+  StatusDone done_;
+  absl::Status refused_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,271 @@
+#include "server/core/topic_reader.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "server/core/event_slice.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kDefaultResponseBytes = 1u << 20;
+constexpr uint32_t kMinResponseBytes = 4096;
+constexpr uint32_t kMaxResponseBytes = 4'000'000;
+
+absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
+absl::Status CheckRequest(const v1::ReadRequest& request) {
+  const uint32_t bytes = request.max_response_bytes();
+  if (bytes != 0 && (bytes < kMinResponseBytes || bytes > kMaxResponseBytes)) {
+    return InvalidField("max_response_bytes",
+                        absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
+  }
+  if (request.has_stop_offset() && request.stop_offset() < 0) {
+    return InvalidField("stop_offset", "is negative");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
+                         const LogStore& store, ReadCounters& counters)
+    : topic_(std::move(topic)),
+      store_(store),
+      counters_(counters),
+      all_partitions_(request.partitions().empty()),
+      follow_(request.follow()),
+      max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
+                                                   : kDefaultResponseBytes) {
+  if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
+  topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
+}
+
+TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memory_order_relaxed); }
+
+absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadRequest& request,
+                                                               std::shared_ptr<Topic> topic,
+                                                               const LogStore& store,
+                                                               ReadCounters& counters) {
+  RETURN_IF_ERROR(CheckRequest(request));
+  std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters));
+  RETURN_IF_ERROR(reader->SelectPartitions(request));
+  RETURN_IF_ERROR(reader->FindStarts(request));
+  return reader;
+}
+
+absl::Status TopicReader::SelectPartitions(const v1::ReadRequest& request) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  if (all_partitions_) {
+    for (uint32_t p = 0; p < view->partitions.size(); ++p) RETURN_IF_ERROR(AddCursor(p, *view));
+    return absl::OkStatus();
+  }
+  absl::flat_hash_set<uint32_t> seen;
+  for (const uint32_t partition : request.partitions()) {
+    if (!seen.insert(partition).second) {
+      return InvalidField("partitions", absl::StrCat("names partition ", partition, " twice"));
+    }
+    RETURN_IF_ERROR(AddCursor(partition, *view));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::AddCursor(uint32_t partition, const TopicView& view) {
+  if (partition >= view.partitions.size()) {
+    return PartitionNotFound(topic_->name(), partition, view.partitions.size());
+  }
+  cursors_.push_back({view.partitions[partition], Offset(0), Offset::Max()});
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
+  absl::flat_hash_map<uint32_t, int64_t> offsets;
+  for (const v1::PartitionOffset& o : request.offsets()) offsets[o.partition()] = o.offset();
+  for (Cursor& cursor : cursors_) {
+    const Offset end = cursor.log->end();
+    const auto exact = offsets.find(cursor.log->id().value());
+    v1::StartPosition start = request.start();
+    if (exact != offsets.end()) start.set_offset(exact->second);
+    ASSIGN_OR_RETURN(cursor.next, FindStart(start, *cursor.log));
+    if (request.has_stop_offset()) cursor.stop = Offset(request.stop_offset());
+    if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Offset> TopicReader::FindStart(const v1::StartPosition& start,
+                                              const PartitionLog& log) const {
+  switch (start.position_case()) {
+    case v1::StartPosition::kLatest:
+      return log.end();
+    case v1::StartPosition::kTimestamp:
+      return SeekTime(log, ToTime(start.timestamp()));
+    case v1::StartPosition::kOffset: {
+      const Offset offset(start.offset());
+      if (offset < log.start() || offset > log.end()) {
+        return OffsetOutOfRange(topic_->name(), log.id(), offset, log.start(), log.end());
+      }
+      return offset;
+    }
+    case v1::StartPosition::kEarliest:
+    case v1::StartPosition::POSITION_NOT_SET:
+      break;
+  }
+  return log.start();
+}
+
+absl::StatusOr<Offset> TopicReader::SeekTime(const PartitionLog& log, absl::Time time) const {
+  for (;;) {
+    LogBounds range;
+    range.start = log.start();
+    range.end = log.end();
+    const absl::StatusOr<LogPosition> position =
+        store_.SeekTime(log.topic(), log.id(), range, time);
+    if (position.ok()) return position->offset;
+    // Trimmed under the search: what is left is searched again.
+    if (!absl::IsNotFound(position.status()) || log.start() == range.start) {
+      return position.status();
+    }
+  }
+}
+
+absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
+  if (topic_->deleted()) return TopicNotFound(topic_->name());
+  if (!started_) {
+    started_ = true;
+    for (const Cursor& cursor : cursors_) frame->start.emplace_back(cursor.log->id(), cursor.next);
+    return Step::kFrame;
+  }
+  seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
+  TakeUpNewPartitions(frame);
+  bool had_events = false;
+  for (size_t i = 0; i < cursors_.size(); ++i) {
+    const size_t index = (turn_ + i) % cursors_.size();
+    ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursors_[index], frame));
+    if (fill == Fill::kNothing) continue;
+    had_events = true;
+    if (fill == Fill::kSome) continue;
+    // Full: the next one is first next time. Cold: this one is, with a frame of its own.
+    turn_ = fill == Fill::kFull ? (index + 1) % cursors_.size() : index;
+    if (fill == Fill::kCold && frame->empty()) return Step::kCold;
+    return Step::kFrame;
+  }
+  if (had_events || !said_caught_up_) {
+    frame->caught_up = AtHead();
+    said_caught_up_ = frame->caught_up;
+  }
+  if (!frame->empty()) return Step::kFrame;
+  return AllDone() ? Step::kEnd : Step::kWait;
+}
+
+void TopicReader::TakeUpNewPartitions(Frame* frame) {
+  if (!all_partitions_ || !follow_) return;
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
+    cursors_.push_back({view->partitions[p], Offset(0), Offset::Max()});
+    frame->start.emplace_back(view->partitions[p]->id(), Offset(0));
+  }
+}
+
+absl::Status TopicReader::CheckReadable(const Cursor& cursor) const {
+  const PartitionLog& log = *cursor.log;
+  if (cursor.next >= log.start()) return absl::OkStatus();
+  return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.start(), log.end());
+}
+
+absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Frame* frame) {
+  const Offset end = std::min(cursor.log->end(), cursor.stop);
+  if (cursor.next >= end) return Fill::kNothing;
+  RETURN_IF_ERROR(CheckReadable(cursor));
+  batches_.clear();
+  if (!cursor.log->tail().Read(cursor.next, end, max_bytes_ - frame->bytes, &batches_)) {
+    return Fill::kCold;
+  }
+  counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  return Take(cursor, batches_, frame) ? Fill::kSome : Fill::kFull;
+}
+
+absl::Status TopicReader::ReadCold(Frame* frame) {
+  // Small remains of many partitions share a frame.
+  for (size_t i = 0; i < cursors_.size() && frame->bytes < max_bytes_ / 2; ++i) {
+    Cursor& cursor = cursors_[turn_];
+    turn_ = (turn_ + 1) % cursors_.size();
+    ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
+    if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
+  const Offset end = std::min(cursor.log->end(), cursor.stop);
+  batches_.clear();
+  const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
+                                          max_bytes_ - frame->bytes, &batches_);
+  if (!status.ok()) {
+    RETURN_IF_ERROR(CheckReadable(cursor));  // Trimmed, or deleted, meanwhile.
+    if (topic_->deleted()) return TopicNotFound(topic_->name());
+    return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
+  }
+  counters_.cold_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  Take(cursor, batches_, frame);
+  return absl::OkStatus();
+}
+
+bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame) {
+  for (const RecordBatchPtr& batch : batches) {
+    if (batch->header.append_time() >= stop_time_) {
+      cursor.stop = cursor.next;
+      return true;
+    }
+    const size_t room = max_bytes_ - std::min(frame->bytes, max_bytes_);
+    // A batch is cut only where the frame would else be small: cutting has to walk over its events.
+    if (batch->header.bytes > room && frame->bytes >= max_bytes_ / 2) return false;
+    const bool whole_allowed = frame->bytes == 0;
+    const Offset end = std::min(cursor.log->end(), cursor.stop);
+    Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
+    if (!whole_allowed && slice.bytes > room) return false;
+    Deliver(std::move(slice), cursor, frame);
+    if (cursor.next < std::min(batch->end(), end)) return false;
+  }
+  return frame->bytes < max_bytes_;
+}
+
+void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
+  cursor.next = delivery.base + delivery.count;
+  frame->bytes += delivery.bytes;
+  TopicCounters& counters = topic_->counters();
+  counters.delivered_events.fetch_add(delivery.count, std::memory_order_relaxed);
+  counters.delivered_bytes.fetch_add(delivery.bytes, std::memory_order_relaxed);
+  frame->deliveries.push_back(std::move(delivery));
+}
+
+bool TopicReader::AtHead() const {
+  return std::all_of(cursors_.begin(), cursors_.end(),
+                     [](const Cursor& c) { return c.done() || c.next >= c.log->end(); });
+}
+
+bool TopicReader::AllDone() const {
+  return std::all_of(cursors_.begin(), cursors_.end(), [](const Cursor& c) { return c.done(); });
+}
+
+Watermark& TopicReader::mark() const {
+  const bool single = !all_partitions_ && cursors_.size() == 1;
+  return single ? cursors_.front().log->end_mark() : topic_->mark();
+}
+
+bool TopicReader::NotifyWhenMore(Watermark::Waiter& waiter) {
+  if (!mark().NotifyPast(seen_mark_, waiter)) return false;
+  // A deletion or a new partition wakes only who is registered by then.
+  const bool changed = topic_->deleted() ||
+                       (all_partitions_ && topic_->view()->partitions.size() != cursors_.size());
+  return !changed || !mark().Cancel(waiter);
+}
+
+bool TopicReader::CancelNotify(Watermark::Waiter& waiter) { return mark().Cancel(waiter); }
+
+}  // namespace eventhub

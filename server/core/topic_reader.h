@@ -1,0 +1,128 @@
+// A read of a topic in progress: one cursor per partition, and no queue. What it delivers is
+// shared, never copied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/hub.pb.h"
+#include "server/core/topic.h"
+#include "storage/base/shared_bytes.h"
+#include "storage/log_store.h"
+
+namespace eventhub {
+
+// Counted since the hub started, over all readers.
+struct ReadCounters {
+  std::atomic<uint64_t> tail_batches{0};
+  std::atomic<uint64_t> cold_batches{0};
+};
+
+// Consecutive events of one partition, as they are delivered.
+struct Delivery {
+  PartitionId partition;
+  Offset base;
+  uint32_t count = 0;
+  size_t bytes = 0;
+  int64_t append_micros = 0;
+  absl::InlinedVector<SharedBytes, 1> events;
+};
+
+// What one response holds.
+struct Frame {
+  std::vector<Delivery> deliveries;
+  std::vector<std::pair<PartitionId, Offset>> start;
+  bool caught_up = false;
+  size_t bytes = 0;  // Of the events.
+
+  bool empty() const { return deliveries.empty() && start.empty() && !caught_up; }
+};
+
+// Used by one thread at a time. The topic, the store and the counters outlive it.
+class TopicReader {
+ public:
+  enum class Step {
+    kFrame,  // The frame has something to deliver.
+    kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
+    kWait,   // There is nothing now: call NotifyWhenMore.
+    kEnd,    // The stop is reached.
+  };
+
+  // Checks the request and finds the start; may read from the disk. Errors as for
+  // EventHubService.Read.
+  static absl::StatusOr<std::unique_ptr<TopicReader>> Open(const v1::ReadRequest& request,
+                                                           std::shared_ptr<Topic> topic,
+                                                           const LogStore& store,
+                                                           ReadCounters& counters);
+  ~TopicReader();
+
+  TopicReader(const TopicReader&) = delete;
+  TopicReader& operator=(const TopicReader&) = delete;
+
+  // Fills an empty frame from memory, as far as it goes. Never blocks. NOT_FOUND: the topic was
+  // deleted. OUT_OF_RANGE: the next event was trimmed.
+  absl::StatusOr<Step> Poll(Frame* frame);
+
+  // Fills an empty frame from the disk, after Poll returned kCold. Errors as for Poll; DATA_LOSS if
+  // the disk is damaged.
+  absl::Status ReadCold(Frame* frame);
+
+  // After Poll returned kWait: arranges for waiter.Wake() when Poll may have more to say. False,
+  // with nothing registered, if it already has.
+  bool NotifyWhenMore(Watermark::Waiter& waiter);
+  // See Watermark::Cancel.
+  bool CancelNotify(Watermark::Waiter& waiter);
+
+ private:
+  struct Cursor {
+    PartitionLog* log;
+    Offset next;
+    Offset stop;  // Exclusive.
+
+    bool done() const { return next >= stop; }
+  };
+  enum class Fill { kNothing, kSome, kFull, kCold };
+
+  TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
+              ReadCounters& counters);
+
+  absl::Status SelectPartitions(const v1::ReadRequest& request);
+  absl::Status AddCursor(uint32_t partition, const TopicView& view);
+  absl::Status FindStarts(const v1::ReadRequest& request);
+  absl::StatusOr<Offset> FindStart(const v1::StartPosition& start, const PartitionLog& log) const;
+  absl::StatusOr<Offset> SeekTime(const PartitionLog& log, absl::Time time) const;
+  void TakeUpNewPartitions(Frame* frame);
+  absl::Status CheckReadable(const Cursor& cursor) const;
+  absl::StatusOr<Fill> FillFromMemory(Cursor& cursor, Frame* frame);
+  absl::Status FillFromDisk(Cursor& cursor, Frame* frame);
+  // Moves batches into the frame; false if the frame is full.
+  bool Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame);
+  void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
+  bool AtHead() const;
+  bool AllDone() const;
+  Watermark& mark() const;
+
+  const std::shared_ptr<Topic> topic_;
+  const LogStore& store_;
+  ReadCounters& counters_;
+  const bool all_partitions_;
+  const bool follow_;
+  const size_t max_bytes_;
+  absl::Time stop_time_ = absl::InfiniteFuture();
+
+  std::vector<Cursor> cursors_;
+  size_t turn_ = 0;  // The cursor that is served first.
+  int64_t seen_mark_ = 0;
+  bool started_ = false;
+  bool said_caught_up_ = false;
+  std::vector<RecordBatchPtr> batches_;  // Scratch.
+};
+
+}  // namespace eventhub

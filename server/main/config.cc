@@ -1,0 +1,185 @@
+#include "server/main/config.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+
+// A size as people write it: "256MiB", "10GB", "4096".
+struct Bytes {
+  uint64_t value = 0;
+};
+
+bool AbslParseFlag(absl::string_view text, Bytes* bytes, std::string* error) {
+  static constexpr struct {
+    const char* suffix;
+    uint64_t factor;
+  } kUnits[] = {{"KiB", 1ull << 10},
+                {"MiB", 1ull << 20},
+                {"GiB", 1ull << 30},
+                {"TiB", 1ull << 40},
+                {"kB", 1'000},
+                {"MB", 1'000'000},
+                {"GB", 1'000'000'000},
+                {"TB", 1'000'000'000'000},
+                {"B", 1},
+                {"", 1}};
+  for (const auto& unit : kUnits) {
+    absl::string_view number = text;
+    if (!absl::ConsumeSuffix(&number, unit.suffix)) continue;
+    uint64_t value;
+    if (!absl::SimpleAtoi(number, &value) || value > UINT64_MAX / unit.factor) break;
+    bytes->value = value * unit.factor;
+    return true;
+  }
+  *error = absl::StrCat("'", text, "' is not a size such as 4096, 256MiB or 10GB");
+  return false;
+}
+
+std::string AbslUnparseFlag(Bytes bytes) {
+  for (const auto& [suffix, shift] : {std::pair("GiB", 30), {"MiB", 20}, {"KiB", 10}}) {
+    const uint64_t unit = 1ull << shift;
+    if (bytes.value >= unit && bytes.value % unit == 0) {
+      return absl::StrCat(bytes.value / unit, suffix);
+    }
+  }
+  return absl::StrCat(bytes.value);
+}
+
+}  // namespace eventhub
+
+using eventhub::Bytes;
+
+ABSL_FLAG(std::string, data_dir, "/data",
+          "Directory of the hub's data; made if missing. One hub at a time.");
+ABSL_FLAG(std::vector<std::string>, listen, std::vector<std::string>({"0.0.0.0:7070"}),
+          "Addresses to listen on, separated by commas: HOST:PORT (port 0: any free one) or "
+          "unix:PATH.");
+ABSL_FLAG(std::string, port_file, "",
+          "File to write the addresses to, one per line, once the hub serves.");
+ABSL_FLAG(std::string, log_format, "text", "Log format, text or json. The log goes to stderr.");
+ABSL_FLAG(std::string, log_level, "info", "Least level that is logged: debug, info, warn, error.");
+ABSL_FLAG(Bytes, tail_cache, Bytes{256ull << 20},
+          "Memory for the newest events of all topics; readers near the head are served from it.");
+ABSL_FLAG(Bytes, write_buffer, Bytes{64ull << 20},
+          "Size of one of the store's write buffers; up to four are held.");
+ABSL_FLAG(Bytes, max_log, Bytes{512ull << 20},
+          "Size of the write-ahead log that is replayed after a crash; bounds the time to start.");
+ABSL_FLAG(Bytes, max_request, Bytes{20ull << 20}, "Largest request that is accepted.");
+ABSL_FLAG(Bytes, max_in_flight, Bytes{256ull << 20},
+          "Most bytes of publish requests that may wait to be committed, over all connections.");
+ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{32ull << 20},
+          "The same, for each connection.");
+ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
+          "With less than this free on the disk, publishing is refused until there is more.");
+ABSL_FLAG(int, disk_threads, 4, "Threads that read from the disk for readers that are behind.");
+ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
+          "How often topics are trimmed to their retention.");
+ABSL_FLAG(absl::Duration, producer_expiry, absl::Hours(7 * 24),
+          "Idempotent producers that published nothing for so long are forgotten.");
+ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(10),
+          "How long a shutdown waits for calls under way before it cancels them.");
+ABSL_FLAG(bool, drop_after_damage, false,
+          "Start although the write-ahead log is damaged, without what comes after the damage. "
+          "Loses acknowledged events; the last resort when there is no other copy.");
+
+namespace eventhub {
+namespace {
+
+absl::Status Invalid(absl::string_view flag, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", problem));
+}
+
+absl::Status CheckListen(const std::vector<std::string>& addresses) {
+  if (addresses.empty()) return Invalid("listen", "names no address");
+  for (const std::string& address : addresses) {
+    if (absl::StartsWith(address, "unix:") && address.size() > 5) continue;
+    int port = -1;
+    const size_t colon = address.rfind(':');
+    if (colon == std::string::npos || colon == 0 ||
+        !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
+      return Invalid("listen", absl::StrCat("'", address, "' is neither HOST:PORT nor unix:PATH"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAtLeast(absl::string_view flag, Bytes value, uint64_t least) {
+  if (value.value >= least) return absl::OkStatus();
+  return Invalid(flag, absl::StrCat("has to be at least ", AbslUnparseFlag(Bytes{least})));
+}
+
+absl::Status CheckPositive(absl::string_view flag, absl::Duration value) {
+  if (value > absl::ZeroDuration()) return absl::OkStatus();
+  return Invalid(flag, "has to be more than 0");
+}
+
+absl::Status CheckOneOf(absl::string_view flag, const std::string& value,
+                        const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return absl::OkStatus();
+  return Invalid(flag, absl::StrCat("'", value, "' is none of ", absl::StrJoin(allowed, ", ")));
+}
+
+absl::Status CheckFlags() {
+  constexpr uint64_t kMiB = 1ull << 20;
+  if (absl::GetFlag(FLAGS_data_dir).empty()) return Invalid("data_dir", "is empty");
+  RETURN_IF_ERROR(CheckListen(absl::GetFlag(FLAGS_listen)));
+  RETURN_IF_ERROR(CheckOneOf("log_format", absl::GetFlag(FLAGS_log_format), {"text", "json"}));
+  RETURN_IF_ERROR(
+      CheckOneOf("log_level", absl::GetFlag(FLAGS_log_level), {"debug", "info", "warn", "error"}));
+  RETURN_IF_ERROR(CheckAtLeast("write_buffer", absl::GetFlag(FLAGS_write_buffer), kMiB));
+  RETURN_IF_ERROR(CheckAtLeast("max_log", absl::GetFlag(FLAGS_max_log), kMiB));
+  RETURN_IF_ERROR(CheckAtLeast("max_request", absl::GetFlag(FLAGS_max_request), 1024));
+  if (absl::GetFlag(FLAGS_max_request).value > 1024 * kMiB) {
+    return Invalid("max_request", "has to be at most 1GiB");
+  }
+  RETURN_IF_ERROR(CheckAtLeast("max_in_flight", absl::GetFlag(FLAGS_max_in_flight), kMiB));
+  RETURN_IF_ERROR(CheckAtLeast("max_in_flight_per_connection",
+                               absl::GetFlag(FLAGS_max_in_flight_per_connection), kMiB));
+  if (absl::GetFlag(FLAGS_disk_threads) < 1 || absl::GetFlag(FLAGS_disk_threads) > 256) {
+    return Invalid("disk_threads", "has to be 1 to 256");
+  }
+  RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
+  return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ConfigFromFlags() {
+  RETURN_IF_ERROR(CheckFlags());
+  Config config;
+  config.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace);
+  config.log_format = absl::GetFlag(FLAGS_log_format);
+  config.log_level = absl::GetFlag(FLAGS_log_level);
+  config.port_file = absl::GetFlag(FLAGS_port_file);
+
+  ServerOptions& server = config.server;
+  server.version = EVENTHUB_VERSION;
+  server.listen = absl::GetFlag(FLAGS_listen);
+  server.max_request_bytes = absl::GetFlag(FLAGS_max_request).value;
+  server.disk_threads = absl::GetFlag(FLAGS_disk_threads);
+  server.publish_limits.total_bytes = absl::GetFlag(FLAGS_max_in_flight).value;
+  server.publish_limits.connection_bytes = absl::GetFlag(FLAGS_max_in_flight_per_connection).value;
+
+  BrokerOptions& broker = server.broker;
+  broker.store.directory = absl::GetFlag(FLAGS_data_dir);
+  broker.store.write_buffer_bytes = absl::GetFlag(FLAGS_write_buffer).value;
+  broker.store.max_log_bytes = absl::GetFlag(FLAGS_max_log).value;
+  broker.store.drop_after_damage = absl::GetFlag(FLAGS_drop_after_damage);
+  broker.tail_cache_bytes = absl::GetFlag(FLAGS_tail_cache).value;
+  broker.maintenance->min_free_disk_bytes = absl::GetFlag(FLAGS_min_free_disk).value;
+  broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);
+  broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
+  return config;
+}
+
+}  // namespace eventhub

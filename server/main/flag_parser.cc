@@ -1,0 +1,152 @@
+#include "server/main/flag_parser.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include "absl/flags/commandlineflag.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kHelpWidth = 96;
+
+// The flags of this program: Abseil defines some of its own.
+std::map<std::string, absl::CommandLineFlag*> OwnFlags() {
+  std::map<std::string, absl::CommandLineFlag*> flags;
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    if (absl::StrContains(flag->Filename(), "server/main/")) flags.emplace(std::string(name), flag);
+  }
+  return flags;
+}
+
+absl::Status SetFlag(absl::CommandLineFlag& flag, absl::string_view value,
+                     absl::string_view where) {
+  std::string error;
+  if (flag.ParseFrom(value, &error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(where, ": ", error));
+}
+
+std::string VariableOf(absl::string_view prefix, absl::string_view flag) {
+  return absl::StrCat(prefix, absl::AsciiStrToUpper(flag));
+}
+
+class ArgumentParser {
+ public:
+  explicit ArgumentParser(std::map<std::string, absl::CommandLineFlag*> flags)
+      : flags_(std::move(flags)) {}
+
+  absl::StatusOr<ParsedAction> Parse(const std::vector<std::string>& arguments) {
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      absl::string_view argument = arguments[i];
+      if (argument == "-h" || argument == "--help") return ParsedAction::kHelp;
+      if (argument == "--version") return ParsedAction::kVersion;
+      if (!absl::ConsumePrefix(&argument, "--") || argument.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(arguments[i], ": is not a flag; see --help"));
+      }
+      const std::vector<std::string> parts = absl::StrSplit(argument, absl::MaxSplits('=', 1));
+      if (parts.size() == 2) {
+        RETURN_IF_ERROR(Set(parts[0], parts[1]));
+      } else if (IsBoolean(parts[0])) {
+        RETURN_IF_ERROR(SetBoolean(parts[0]));
+      } else if (i + 1 < arguments.size()) {
+        RETURN_IF_ERROR(Set(parts[0], arguments[++i]));
+      } else {
+        return absl::InvalidArgumentError(absl::StrCat("--", parts[0], ": has no value"));
+      }
+    }
+    return ParsedAction::kRun;
+  }
+
+ private:
+  absl::Status Set(const std::string& name, const std::string& value) {
+    if (name == "flagfile") return ParseFile(value);
+    const auto flag = flags_.find(name);
+    if (flag == flags_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("--", name, ": unknown flag; see --help"));
+    }
+    return SetFlag(*flag->second, value, absl::StrCat("--", name));
+  }
+
+  bool IsBoolean(absl::string_view name) const {
+    auto flag = flags_.find(std::string(name));
+    if (flag == flags_.end() && absl::ConsumePrefix(&name, "no")) {
+      flag = flags_.find(std::string(name));
+    }
+    return flag != flags_.end() && flag->second->IsOfType<bool>();
+  }
+
+  absl::Status SetBoolean(absl::string_view name) {
+    const bool positive = flags_.find(std::string(name)) != flags_.end();
+    if (!positive) name.remove_prefix(2);
+    return Set(std::string(name), positive ? "true" : "false");
+  }
+
+  absl::Status ParseFile(const std::string& path) {
+    if (in_file_) return absl::InvalidArgumentError("--flagfile: cannot be in a flag file");
+    std::ifstream file(path);
+    if (!file) return absl::InvalidArgumentError(absl::StrCat("--flagfile: cannot read ", path));
+    std::vector<std::string> arguments;
+    for (std::string line; std::getline(file, line);) {
+      const absl::string_view text = absl::StripAsciiWhitespace(line);
+      if (!text.empty() && text[0] != '#') arguments.emplace_back(text);
+    }
+    in_file_ = true;
+    const absl::StatusOr<ParsedAction> action = Parse(arguments);
+    in_file_ = false;
+    if (action.ok()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", action.status().message()));
+  }
+
+  const std::map<std::string, absl::CommandLineFlag*> flags_;
+  bool in_file_ = false;
+};
+
+// Breaks a text into lines, each indented.
+std::string Wrap(absl::string_view text, absl::string_view indent) {
+  std::string out;
+  std::string line(indent);
+  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (line.size() + word.size() + 1 > kHelpWidth) {
+      absl::StrAppend(&out, line, "\n");
+      line = std::string(indent);
+    }
+    absl::StrAppend(&line, line.size() > indent.size() ? " " : "", word);
+  }
+  absl::StrAppend(&out, line, "\n");
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<ParsedAction> ParseFlags(const std::vector<std::string>& arguments,
+                                        absl::string_view environment_prefix) {
+  const auto flags = OwnFlags();
+  for (const auto& [name, flag] : flags) {
+    const std::string variable = VariableOf(environment_prefix, name);
+    const char* const value = std::getenv(variable.c_str());
+    if (value != nullptr) RETURN_IF_ERROR(SetFlag(*flag, value, variable));
+  }
+  return ArgumentParser(flags).Parse(arguments);
+}
+
+std::string DescribeFlags(absl::string_view environment_prefix) {
+  std::string text;
+  for (const auto& [name, flag] : OwnFlags()) {
+    const std::string standard = flag->DefaultValue();
+    absl::StrAppend(&text, "  --", name, "=", standard.empty() ? "''" : standard, "   (",
+                    VariableOf(environment_prefix, name), ")\n", Wrap(flag->Help(), "      "));
+  }
+  return text;
+}
+
+}  // namespace eventhub

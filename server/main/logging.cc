@@ -1,0 +1,50 @@
+#include "server/main/logging.h"
+
+#include <memory>
+#include <utility>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "spdlog/pattern_formatter.h"
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace eventhub {
+namespace {
+
+// The message as a JSON string, quotes included.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    google::protobuf::Value value;
+    value.set_string_value(std::string(message.payload.begin(), message.payload.end()));
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(value, &json).ok()) {
+      json = "\"(message is not UTF-8)\"";
+    }
+    out.append(json.data(), json.data() + json.size());
+  }
+
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonMessage>();
+  }
+};
+
+}  // namespace
+
+void SetUpLogging(const std::string& format, const std::string& level) {
+  auto logger = spdlog::stderr_color_mt("eventhubd");
+  logger->set_level(spdlog::level::from_str(level));
+  if (format == "json") {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+    formatter->add_flag<JsonMessage>('*');
+    formatter->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})");
+    logger->set_formatter(std::move(formatter));
+  } else {
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %v", spdlog::pattern_time_type::utc);
+  }
+  spdlog::set_default_logger(std::move(logger));
+}
+
+}  // namespace eventhub

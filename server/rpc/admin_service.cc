@@ -1,0 +1,91 @@
+#include "server/rpc/admin_service.h"
+
+#include <utility>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/rpc/rpc_status.h"
+
+namespace eventhub {
+namespace {
+
+// Ends a call whose outcome is the whole response.
+template <typename Response>
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context,
+                                absl::StatusOr<Response> outcome, Response* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  if (outcome.ok()) *response = *std::move(outcome);
+  reactor->Finish(ToGrpcStatus(outcome.status()));
+  return reactor;
+}
+
+// Ends a call, later, whose outcome is the topic of the response.
+template <typename Response>
+TopicDone ReplyWithTopic(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](absl::StatusOr<v1::Topic> topic) {
+    if (topic.ok()) *response->mutable_topic() = *std::move(topic);
+    reactor->Finish(ToGrpcStatus(topic.status()));
+  };
+}
+
+}  // namespace
+
+AdminService::AdminService(Broker& broker, const PublishLimits& limits, std::string version,
+                           absl::Time start)
+    : broker_(broker), limits_(limits), version_(std::move(version)), start_(start) {}
+
+grpc::ServerUnaryReactor* AdminService::CreateTopic(grpc::CallbackServerContext* context,
+                                                    const v1::CreateTopicRequest* request,
+                                                    v1::CreateTopicResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  broker_.CreateTopic(request->topic(), ReplyWithTopic(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::GetTopic(grpc::CallbackServerContext* context,
+                                                 const v1::GetTopicRequest* request,
+                                                 v1::GetTopicResponse* response) {
+  return Reply(context, broker_.GetTopic(request->name()), response);
+}
+
+grpc::ServerUnaryReactor* AdminService::ListTopics(grpc::CallbackServerContext* context,
+                                                   const v1::ListTopicsRequest* request,
+                                                   v1::ListTopicsResponse* response) {
+  return Reply(context, broker_.ListTopics(*request), response);
+}
+
+grpc::ServerUnaryReactor* AdminService::UpdateTopic(grpc::CallbackServerContext* context,
+                                                    const v1::UpdateTopicRequest* request,
+                                                    v1::UpdateTopicResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  broker_.UpdateTopic(*request, ReplyWithTopic(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteTopicRequest* request,
+                                                    v1::DeleteTopicResponse*) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  broker_.DeleteTopic(request->name(), [reactor](const absl::Status& status) {
+    reactor->Finish(ToGrpcStatus(status));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::ListPartitions(grpc::CallbackServerContext* context,
+                                                       const v1::ListPartitionsRequest* request,
+                                                       v1::ListPartitionsResponse* response) {
+  return Reply(context, broker_.ListPartitions(*request), response);
+}
+
+grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* context,
+                                                 const v1::GetStatsRequest*,
+                                                 v1::GetStatsResponse* response) {
+  v1::GetStatsResponse stats = broker_.GetStats();
+  stats.set_version(version_);
+  *stats.mutable_start_time() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(start_));
+  stats.set_in_flight_bytes(limits_.in_flight_bytes());
+  return Reply(context, absl::StatusOr<v1::GetStatsResponse>(std::move(stats)), response);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,45 @@
+// AdminService: generated messages in and out of the broker.
+#pragma once
+
+#include "absl/time/time.h"
+#include "eventhub/v1/admin.grpc.pb.h"
+#include "server/core/broker.h"
+#include "server/rpc/publish_limits.h"
+
+namespace eventhub {
+
+// Thread-safe. What it is made with outlives it.
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  AdminService(Broker& broker, const PublishLimits& limits, std::string version, absl::Time start);
+
+  grpc::ServerUnaryReactor* CreateTopic(grpc::CallbackServerContext* context,
+                                        const v1::CreateTopicRequest* request,
+                                        v1::CreateTopicResponse* response) override;
+  grpc::ServerUnaryReactor* GetTopic(grpc::CallbackServerContext* context,
+                                     const v1::GetTopicRequest* request,
+                                     v1::GetTopicResponse* response) override;
+  grpc::ServerUnaryReactor* ListTopics(grpc::CallbackServerContext* context,
+                                       const v1::ListTopicsRequest* request,
+                                       v1::ListTopicsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateTopic(grpc::CallbackServerContext* context,
+                                        const v1::UpdateTopicRequest* request,
+                                        v1::UpdateTopicResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteTopic(grpc::CallbackServerContext* context,
+                                        const v1::DeleteTopicRequest* request,
+                                        v1::DeleteTopicResponse* response) override;
+  grpc::ServerUnaryReactor* ListPartitions(grpc::CallbackServerContext* context,
+                                           const v1::ListPartitionsRequest* request,
+                                           v1::ListPartitionsResponse* response) override;
+  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context,
+                                     const v1::GetStatsRequest* request,
+                                     v1::GetStatsResponse* response) override;
+
+ private:
+  Broker& broker_;
+  const PublishLimits& limits_;
+  const std::string version_;
+  const absl::Time start_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,41 @@
+#include "server/rpc/byte_buffers.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace eventhub {
+
+absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) {
+    return absl::InvalidArgumentError("the request cannot be decompressed");
+  }
+  size_t size = 0;
+  for (const grpc::Slice& slice : slices) size += slice.size();
+  char* to;
+  SharedBytes bytes = SharedBytes::Allocate(size, &to);
+  for (const grpc::Slice& slice : slices) {
+    if (slice.size() == 0) continue;
+    std::memcpy(to, slice.begin(), slice.size());
+    to += slice.size();
+  }
+  return bytes;
+}
+
+grpc::Slice ToSlice(SharedBytes bytes) {
+  // gRPC does not write to slices that it did not make.
+  char* const data = const_cast<char*>(bytes.data());
+  const size_t size = bytes.size();
+  return grpc::Slice(data, size, SharedBytes::Drop, std::move(bytes).Release());
+}
+
+grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
+  grpc::Slice slice(message.ByteSizeLong());
+  message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,112 @@
+#include "server/rpc/frame_encoder.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/rpc/byte_buffers.h"
+
+namespace eventhub {
+namespace {
+
+// Field numbers of hub.proto.
+constexpr int kResponseBatches = 1;
+constexpr int kResponseCaughtUp = 2;
+constexpr int kResponseStart = 3;
+constexpr int kPartition = 1;   // Of EventBatch and PartitionOffset.
+constexpr int kOffset = 2;      // Of EventBatch and PartitionOffset.
+constexpr int kAppendTime = 3;  // Of EventBatch.
+constexpr int kSeconds = 1;     // Of Timestamp.
+constexpr int kNanos = 2;
+
+// A slice has a fixed cost, about that of copying so many bytes.
+constexpr size_t kMinSharedBytes = 2048;
+
+void AppendVarint(std::string* to, uint64_t value) {
+  while (value >= 0x80) {
+    to->push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  to->push_back(static_cast<char>(value));
+}
+
+void AppendNumber(std::string* to, int field, uint64_t value) {
+  if (value == 0) return;  // The default.
+  AppendVarint(to, static_cast<uint64_t>(field) << 3);
+  AppendVarint(to, value);
+}
+
+void AppendLength(std::string* to, int field, size_t size) {
+  AppendVarint(to, (static_cast<uint64_t>(field) << 3) | 2);
+  AppendVarint(to, size);
+}
+
+void AppendMessage(std::string* to, int field, const std::string& message) {
+  AppendLength(to, field, message.size());
+  to->append(message);
+}
+
+// An EventBatch without its events.
+std::string BatchHead(const Delivery& delivery) {
+  constexpr int64_t kMicros = 1'000'000;
+  std::string time;
+  AppendNumber(&time, kSeconds, static_cast<uint64_t>(delivery.append_micros / kMicros));
+  AppendNumber(&time, kNanos, static_cast<uint64_t>(delivery.append_micros % kMicros * 1000));
+  std::string head;
+  AppendNumber(&head, kPartition, delivery.partition.value());
+  AppendNumber(&head, kOffset, static_cast<uint64_t>(delivery.base.value()));
+  AppendMessage(&head, kAppendTime, time);
+  return head;
+}
+
+// Gathers copied bytes and shared ones into slices.
+class SliceBuilder {
+ public:
+  std::string& copied() { return copied_; }
+
+  void Share(SharedBytes bytes) {
+    if (bytes.size() < kMinSharedBytes) {
+      copied_.append(bytes.data(), bytes.size());
+      return;
+    }
+    Flush();
+    slices_.push_back(ToSlice(std::move(bytes)));
+  }
+
+  grpc::ByteBuffer Build() {
+    Flush();
+    return grpc::ByteBuffer(slices_.data(), slices_.size());
+  }
+
+ private:
+  void Flush() {
+    if (copied_.empty()) return;
+    slices_.emplace_back(copied_.data(), copied_.size());
+    copied_.clear();
+  }
+
+  std::string copied_;
+  std::vector<grpc::Slice> slices_;
+};
+
+}  // namespace
+
+grpc::ByteBuffer EncodeFrame(Frame frame) {
+  SliceBuilder out;
+  for (const auto& [partition, offset] : frame.start) {
+    std::string position;
+    AppendNumber(&position, kPartition, partition.value());
+    AppendNumber(&position, kOffset, static_cast<uint64_t>(offset.value()));
+    AppendMessage(&out.copied(), kResponseStart, position);
+  }
+  if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
+  for (Delivery& delivery : frame.deliveries) {
+    const std::string head = BatchHead(delivery);
+    AppendLength(&out.copied(), kResponseBatches, head.size() + delivery.bytes);
+    out.copied().append(head);
+    for (SharedBytes& events : delivery.events) out.Share(std::move(events));
+  }
+  return out.Build();
+}
+
+}  // namespace eventhub

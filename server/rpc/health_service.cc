@@ -1,0 +1,170 @@
+#include "server/rpc/health_service.h"
+
+#include <utility>
+#include <vector>
+
+namespace eventhub {
+
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+
+namespace {
+
+bool IsKnown(const std::string& service) {
+  return service.empty() || service == "eventhub.v1.EventHubService" ||
+         service == "eventhub.v1.AdminService";
+}
+
+}  // namespace
+
+// One watch. Sends the newest status once the last is out; statuses in between are skipped.
+class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
+                          public std::enable_shared_from_this<HealthWatch> {
+ public:
+  explicit HealthWatch(HealthService& service) : service_(service) {}
+
+  void HoldForGrpc() { self_ = shared_from_this(); }
+
+  void Set(HealthCheckResponse::ServingStatus status, bool last) {
+    {
+      MutexLock lock(mutex_);
+      wanted_ = status;
+      ending_ |= last;
+    }
+    Proceed();
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      writing_ = false;
+      ending_ |= !ok;
+    }
+    Proceed();
+  }
+
+  void OnCancel() override { Set(HealthCheckResponse::UNKNOWN, /*last=*/true); }
+
+  void OnDone() override {
+    {
+      MutexLock lock(service_.mutex_);
+      service_.watches_.erase(this);
+    }
+    const std::shared_ptr<HealthWatch> last = std::move(self_);
+  }
+
+ private:
+  enum class Action { kNone, kWrite, kFinish };
+
+  void Proceed() {
+    const std::shared_ptr<HealthWatch> self = shared_from_this();
+    for (;;) {
+      Action action;
+      {
+        MutexLock lock(mutex_);
+        if (proceeding_) return;
+        action = NextAction();
+        proceeding_ = action != Action::kNone;
+      }
+      if (action == Action::kNone) return;
+      if (action == Action::kWrite) StartWrite(&out_);
+      if (action == Action::kFinish) {
+        Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the hub is shutting down"));
+      }
+      MutexLock lock(mutex_);
+      proceeding_ = false;
+    }
+  }
+
+  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_ || finished_) return Action::kNone;
+    if (wanted_ != sent_ && wanted_ != HealthCheckResponse::UNKNOWN) {
+      sent_ = wanted_;
+      out_.set_status(sent_);
+      writing_ = true;
+      return Action::kWrite;
+    }
+    if (!ending_) return Action::kNone;
+    finished_ = true;
+    return Action::kFinish;
+  }
+
+  HealthService& service_;
+  std::shared_ptr<HealthWatch> self_;
+  HealthCheckResponse out_;  // Belongs to the write under way.
+
+  Mutex mutex_;
+  HealthCheckResponse::ServingStatus wanted_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
+  HealthCheckResponse::ServingStatus sent_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
+  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context,
+                                               const HealthCheckRequest* request,
+                                               HealthCheckResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  if (!IsKnown(request->service())) {
+    reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND,
+                                 "service " + request->service() + " is not one of this hub"));
+    return reactor;
+  }
+  {
+    MutexLock lock(mutex_);
+    response->set_status(serving_ && !shutdown_ ? HealthCheckResponse::SERVING
+                                                : HealthCheckResponse::NOT_SERVING);
+  }
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
+    grpc::CallbackServerContext*, const HealthCheckRequest* request) {
+  auto watch = std::make_shared<HealthWatch>(*this);
+  watch->HoldForGrpc();
+  if (!IsKnown(request->service())) {
+    watch->Set(HealthCheckResponse::SERVICE_UNKNOWN, /*last=*/false);
+    return watch.get();
+  }
+  {
+    MutexLock lock(mutex_);
+    watches_.emplace(watch.get(), watch);
+  }
+  Tell();
+  return watch.get();
+}
+
+void HealthService::SetServing(bool serving) {
+  {
+    MutexLock lock(mutex_);
+    serving_ = serving;
+  }
+  Tell();
+}
+
+void HealthService::Shutdown() {
+  {
+    MutexLock lock(mutex_);
+    shutdown_ = true;
+  }
+  Tell();
+}
+
+void HealthService::Tell() {
+  std::vector<std::shared_ptr<HealthWatch>> watches;
+  HealthCheckResponse::ServingStatus status;
+  bool last;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [raw, watch] : watches_) {
+      if (auto alive = watch.lock()) watches.push_back(std::move(alive));
+    }
+    last = shutdown_;
+    status = serving_ && !last ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
+  }
+  for (const std::shared_ptr<HealthWatch>& watch : watches) watch->Set(status, last);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,25 @@
+#include "server/rpc/hub_service.h"
+
+#include "grpcpp/server_context.h"
+#include "server/rpc/publish_call.h"
+#include "server/rpc/publish_stream.h"
+
+namespace eventhub {
+
+grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* context,
+                                              const grpc::ByteBuffer* request,
+                                              grpc::ByteBuffer* response) {
+  return StartPublishCall(broker_, limits_, context, request, response);
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::PublishStream(
+    grpc::CallbackServerContext* context) {
+  return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_);
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServerContext*,
+                                                             const grpc::ByteBuffer* request) {
+  return ReadStream::Start(broker_, pools_, registry_, *request);
+}
+
+}  // namespace eventhub

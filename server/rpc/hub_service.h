@@ -1,0 +1,37 @@
+// EventHubService: its methods take and give raw bytes, so that events are never parsed.
+#pragma once
+
+#include "eventhub/v1/hub.grpc.pb.h"
+#include "server/core/broker.h"
+#include "server/rpc/publish_limits.h"
+#include "server/rpc/read_stream.h"
+#include "server/rpc/stream_registry.h"
+
+namespace eventhub {
+
+using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
+    v1::EventHubService::WithRawCallbackMethod_PublishStream<
+        v1::EventHubService::WithRawCallbackMethod_Read<v1::EventHubService::Service>>>;
+
+// Thread-safe. What it is made with outlives it.
+class HubService final : public RawHubService {
+ public:
+  HubService(Broker& broker, PublishLimits& limits, ReadPools pools, StreamRegistry& registry)
+      : broker_(broker), limits_(limits), pools_(pools), registry_(registry) {}
+
+  grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PublishStream(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* context,
+                                                   const grpc::ByteBuffer* request) override;
+
+ private:
+  Broker& broker_;
+  PublishLimits& limits_;
+  const ReadPools pools_;
+  StreamRegistry& registry_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,60 @@
+// How much may be in flight: publish requests that were received and are not yet answered.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "server/core/memory_budget.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+struct PublishLimitOptions {
+  size_t connection_bytes = size_t{32} << 20;
+  size_t total_bytes = size_t{256} << 20;
+};
+
+// Thread-safe. Outlives what Connect() returns.
+class PublishLimits {
+ public:
+  // The share of one connection, held by its streams and calls.
+  class Connection {
+   public:
+    Connection(PublishLimits& limits, std::string peer);
+    ~Connection();
+
+    void Add(size_t bytes);
+    void Release(size_t bytes);
+    bool spent() const { return own_.spent() || limits_.total_.spent(); }
+    // Why it is spent.
+    absl::string_view culprit() const { return own_.spent() ? "this connection" : "the hub"; }
+
+    // Arranges for waiter.Wake() once there may be room again. Returns what it waits for, to cancel
+    // it with; null, with nothing registered, if there is room.
+    MemoryBudget* NotifyWhenFree(Watermark::Waiter& waiter);
+
+   private:
+    friend class PublishLimits;
+    PublishLimits& limits_;
+    const std::string peer_;
+    MemoryBudget own_;
+  };
+
+  explicit PublishLimits(const PublishLimitOptions& options)
+      : options_(options), total_(options.total_bytes) {}
+
+  // `peer` names the connection: its remote address.
+  std::shared_ptr<Connection> Connect(const std::string& peer);
+
+  size_t in_flight_bytes() const { return total_.used(); }
+
+ private:
+  const PublishLimitOptions options_;
+  MemoryBudget total_;
+  Mutex mutex_;
+  absl::flat_hash_map<std::string, std::weak_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub

@@ -1,0 +1,85 @@
+// The streaming method EventHubService.PublishStream.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/core/broker.h"
+#include "server/rpc/publish_limits.h"
+#include "server/rpc/stream_registry.h"
+#include "storage/base/mutex.h"
+#include "storage/watermark.h"
+
+namespace eventhub {
+
+// One stream. Requests are handed to the broker as they come; their outcomes come back from the
+// commit thread, and go out in the order of the requests. While too much is in flight, on the
+// connection or in the hub, or too many replies wait to be sent, nothing is read, so that HTTP/2
+// flow control holds the client back.
+//
+// gRPC holds a reference until OnDone, and so does each request that the broker has.
+class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                            public DrainableStream,
+                            public std::enable_shared_from_this<PublishStream>,
+                            private Watermark::Waiter {
+ public:
+  static PublishStream* Start(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
+                              StreamRegistry& registry);
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void Drain() override;
+
+ private:
+  // The place of a request's reply in the order.
+  struct Reply {
+    bool ready = false;
+    grpc::ByteBuffer bytes;
+  };
+  enum class Action { kNone, kRead, kWrite, kFinish };
+
+  PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
+                StreamRegistry& registry);
+
+  void Wake() override;  // There may be room in the budget again.
+
+  void Handle(uint64_t number);
+  absl::Status Submit(const SharedBytes& message, uint64_t number);
+  void Answer(uint64_t number, uint64_t correlation_id, absl::StatusOr<v1::PublishResult> outcome);
+
+  // Does what can be done now, one thing after the other, on one thread at a time. To be called
+  // after each change.
+  void Proceed();
+  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  grpc::Status FinalStatus();
+
+  Broker& broker_;
+  const std::shared_ptr<PublishLimits::Connection> connection_;
+  StreamRegistry& registry_;
+  std::shared_ptr<PublishStream> self_;  // gRPC's reference.
+
+  grpc::ByteBuffer in_;   // Belongs to the read under way.
+  grpc::ByteBuffer out_;  // Belongs to the write under way.
+
+  Mutex mutex_;
+  std::deque<Reply> replies_ ABSL_GUARDED_BY(mutex_);  // From request number first_reply_ on.
+  uint64_t first_reply_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  MemoryBudget* waiting_for_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // The client sends no more.
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;       // The client is gone.
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,134 @@
+#include "server/rpc/read_stream.h"
+
+#include <utility>
+
+#include "server/core/errors.h"
+#include "server/rpc/byte_buffers.h"
+#include "server/rpc/frame_encoder.h"
+#include "server/rpc/rpc_status.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr absl::Duration kReconnectDelay = absl::Seconds(1);
+
+absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
+  ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(buffer));
+  v1::ReadRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError("the request is not well-formed protobuf");
+  }
+  return request;
+}
+
+}  // namespace
+
+ReadStream::ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry)
+    : broker_(broker), pools_(pools), registry_(registry) {}
+
+ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
+                              const grpc::ByteBuffer& request) {
+  std::shared_ptr<ReadStream> stream(new ReadStream(broker, pools, registry));
+  stream->self_ = stream;
+  registry.Add(stream);
+  // Finding the start may read from the disk.
+  pools.disk.Post([stream, request] { stream->Open(request); });
+  return stream.get();
+}
+
+void ReadStream::Open(const grpc::ByteBuffer& buffer) {
+  absl::StatusOr<v1::ReadRequest> request = Parse(buffer);
+  if (!request.ok()) return End(request.status());
+  absl::StatusOr<std::unique_ptr<TopicReader>> reader = broker_.OpenReader(*request);
+  if (!reader.ok()) return End(reader.status());
+  reader_ = *std::move(reader);
+  Advance();
+}
+
+void ReadStream::Advance() {
+  for (;;) {
+    if (StopAsked()) return EndBecause(stop_);
+    Frame frame;
+    const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame);
+    if (!step.ok()) return End(step.status());
+    switch (*step) {
+      case TopicReader::Step::kFrame:
+        return Send(std::move(frame));
+      case TopicReader::Step::kEnd:
+        return End(absl::OkStatus());
+      case TopicReader::Step::kCold:
+        return pools_.disk.Post([self = shared_from_this()] { self->ReadCold(); });
+      case TopicReader::Step::kWait:
+        if (Sleep()) return;
+        break;
+    }
+  }
+}
+
+void ReadStream::ReadCold() {
+  if (StopAsked()) return EndBecause(stop_);
+  Frame frame;
+  const absl::Status status = reader_->ReadCold(&frame);
+  if (!status.ok()) return End(status);
+  Send(std::move(frame));
+}
+
+void ReadStream::Send(Frame frame) {
+  out_ = EncodeFrame(std::move(frame));
+  StartWrite(&out_);
+}
+
+bool ReadStream::Sleep() {
+  // Held, because from the registration on the stream may be woken, and end, on another thread.
+  const std::shared_ptr<ReadStream> self = shared_from_this();
+  waiting_reader_.store(reader_.get(), std::memory_order_seq_cst);
+  if (!reader_->NotifyWhenMore(*this)) return false;
+  // Who asked to stop before the registration found nothing to wake. If the wait cannot be taken
+  // back, somebody else has, and goes on.
+  return !StopAsked() || !reader_->CancelNotify(*this);
+}
+
+void ReadStream::Wake() {
+  pools_.wake.Post([self = shared_from_this()] { self->Advance(); });
+}
+
+bool ReadStream::StopAsked() { return stop_.load(std::memory_order_seq_cst) != Stop::kNo; }
+
+void ReadStream::OnWriteDone(bool ok) {
+  out_.Clear();
+  if (!ok) return End(absl::CancelledError("the client has gone"));
+  Advance();
+}
+
+void ReadStream::OnCancel() {
+  Stop expected = Stop::kNo;
+  stop_.compare_exchange_strong(expected, Stop::kCancelled, std::memory_order_seq_cst);
+  WakeToStop();
+}
+
+void ReadStream::Drain() {
+  Stop expected = Stop::kNo;
+  stop_.compare_exchange_strong(expected, Stop::kDraining, std::memory_order_seq_cst);
+  WakeToStop();
+}
+
+// Takes the wait, if there is one, and with it the right to end the stream.
+void ReadStream::WakeToStop() {
+  TopicReader* const reader = waiting_reader_.load(std::memory_order_seq_cst);
+  if (reader != nullptr && reader->CancelNotify(*this)) EndBecause(stop_);
+}
+
+void ReadStream::EndBecause(Stop stop) {
+  End(stop == Stop::kDraining ? ShuttingDown(kReconnectDelay)
+                              : absl::CancelledError("the client has gone"));
+}
+
+void ReadStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+
+void ReadStream::OnDone() {
+  registry_.Remove(*this);
+  const std::shared_ptr<ReadStream> last = std::move(self_);
+}
+
+}  // namespace eventhub

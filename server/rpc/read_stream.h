@@ -1,0 +1,76 @@
+// The streaming method EventHubService.Read.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "eventhub/v1/hub.pb.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/core/broker.h"
+#include "server/core/topic_reader.h"
+#include "server/rpc/stream_registry.h"
+#include "storage/base/work_pool.h"
+#include "storage/watermark.h"
+
+namespace eventhub {
+
+// The threads that readers are served on, beside gRPC's.
+struct ReadPools {
+  WorkPool& wake;  // Goes on with readers that waited at the head; never blocks.
+  WorkPool& disk;  // Reads from the disk.
+};
+
+// One read. It holds one frame at most: the next is made when gRPC has taken the last, from memory
+// on gRPC's thread, or from the disk on a pool. At the head it sleeps as a waiter of the log.
+//
+// At any time there is one thing under way, and it alone goes on with the stream: a write, a piece
+// of work in a pool, or a wait. Who ends the stream from outside only says so (`stop_`), and wakes
+// it if it waits.
+class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                         public DrainableStream,
+                         public std::enable_shared_from_this<ReadStream>,
+                         private Watermark::Waiter {
+ public:
+  // `request` is an encoded v1::ReadRequest.
+  static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
+                           const grpc::ByteBuffer& request);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void Drain() override;
+
+ private:
+  enum class Stop { kNo, kCancelled, kDraining };
+
+  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry);
+
+  void Wake() override;  // On the commit thread: only hands over to a pool.
+  void Open(const grpc::ByteBuffer& request);
+  // Goes on, from memory if it can.
+  void Advance();
+  void ReadCold();
+  // Sleeps until there is more; false if there is already.
+  bool Sleep();
+  void Send(Frame frame);
+  bool StopAsked();
+  void WakeToStop();
+  void EndBecause(Stop stop);
+  void End(const absl::Status& status);
+
+  Broker& broker_;
+  const ReadPools pools_;
+  StreamRegistry& registry_;
+  std::shared_ptr<ReadStream> self_;  // gRPC's reference.
+  std::atomic<Stop> stop_{Stop::kNo};
+
+  // Belongs to what is under way.
+  std::unique_ptr<TopicReader> reader_;
+  grpc::ByteBuffer out_;
+
+  // The reader as seen by those who end the stream; set once, before the first wait.
+  std::atomic<TopicReader*> waiting_reader_{nullptr};
+};
+
+}  // namespace eventhub

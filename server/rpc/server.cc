@@ -1,0 +1,118 @@
+#include "server/rpc/server.h"
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/rpc/admin_service.h"
+#include "server/rpc/health_service.h"
+#include "server/rpc/hub_service.h"
+#include "server/rpc/stream_registry.h"
+#include "storage/base/status_macros.h"
+#include "storage/base/work_pool.h"
+
+namespace eventhub {
+namespace {
+
+// Going on with readers does not block, so a thread per core would do; two is what overlaps on the
+// smallest machine.
+constexpr int kWakeThreads = 2;
+
+// gRPC's own buffers, beside what the limits count.
+constexpr size_t kTransportBytes = size_t{256} << 20;
+
+// Calls of one connection at a time; each may hold one request that is not counted yet.
+constexpr int kMaxStreamsPerConnection = 1000;
+
+// "HOST:PORT" with the port that was bound.
+std::string BoundAddress(const std::string& address, int port) {
+  if (absl::StartsWith(address, "unix:")) return address;
+  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+}
+
+}  // namespace
+
+// In order of construction; destroyed the other way round.
+struct Server::Services {
+  explicit Services(ServerOptions& options)
+      : limits(options.publish_limits), wake_pool(kWakeThreads), disk_pool(options.disk_threads) {}
+
+  HealthService health;
+  PublishLimits limits;
+  StreamRegistry registry;
+  std::unique_ptr<Broker> broker;
+  WorkPool wake_pool;
+  WorkPool disk_pool;
+  std::unique_ptr<HubService> hub;
+  std::unique_ptr<AdminService> admin;
+};
+
+Server::Server() = default;
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+  std::unique_ptr<Server> server(new Server);
+  server->services_ = std::make_unique<Services>(options);
+  Services& services = *server->services_;
+  options.broker.on_writable_change =
+      [&health = services.health,
+       report = std::move(options.broker.on_writable_change)](const absl::Status& status) mutable {
+        health.SetServing(status.ok());
+        report(status);
+      };
+  const absl::Time start = options.broker.clock->Now();
+  ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
+  services.hub = std::make_unique<HubService>(*services.broker, services.limits,
+                                              ReadPools{services.wake_pool, services.disk_pool},
+                                              services.registry);
+  services.admin =
+      std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
+  RETURN_IF_ERROR(server->Listen(options));
+  services.health.SetServing(services.broker->writable().ok());
+  return server;
+}
+
+absl::Status Server::Listen(const ServerOptions& options) {
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
+  builder.SetMaxSendMessageSize(std::numeric_limits<int>::max());
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+  // Two hubs on one port would each get a part of the clients.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  grpc::ResourceQuota quota("eventhub");
+  quota.Resize(options.publish_limits.total_bytes + kTransportBytes);
+  builder.SetResourceQuota(quota);
+  std::vector<int> ports(options.listen.size());
+  for (size_t i = 0; i < options.listen.size(); ++i) {
+    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  builder.RegisterService(services_->hub.get());
+  builder.RegisterService(services_->admin.get());
+  builder.RegisterService(&services_->health);
+  server_ = builder.BuildAndStart();
+  for (size_t i = 0; i < options.listen.size(); ++i) {
+    if (server_ == nullptr || ports[i] == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen[i]));
+    }
+    addresses_.push_back(BoundAddress(options.listen[i], ports[i]));
+  }
+  return absl::OkStatus();
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  services_->health.Shutdown();
+  services_->registry.Drain();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  server_->Wait();
+}
+
+Server::~Server() {
+  if (server_ != nullptr) Shutdown(absl::ZeroDuration());
+}
+
+}  // namespace eventhub

@@ -1,0 +1,39 @@
+// The streams that are open, so that a shutdown can end them.
+#pragma once
+
+#include <memory>
+
+#include "absl/container/flat_hash_map.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+// A stream that can be asked to end.
+class DrainableStream {
+ public:
+  // Finishes what was accepted, then ends the call with UNAVAILABLE. On any thread, without a lock
+  // held.
+  virtual void Drain() = 0;
+
+ protected:
+  ~DrainableStream() = default;
+};
+
+// Thread-safe.
+class StreamRegistry {
+ public:
+  // If the registry drains already, the stream is drained at once.
+  void Add(const std::shared_ptr<DrainableStream>& stream);
+  void Remove(DrainableStream& stream);
+
+  // Asks all streams to end, those too that come later.
+  void Drain();
+
+ private:
+  Mutex mutex_;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_map<DrainableStream*, std::weak_ptr<DrainableStream>> streams_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub
