@@ -64,6 +64,13 @@ AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& fini
     return AfterReply::kBroken;
   }
   if (!reply.status.ok()) return Refuse(std::move(reply), finished);
+  if (reply.duplicate && !batches_[kept_]->in_doubt) {
+    // It was never sent before, so its sequence is another's: one that was refused for good, on an
+    // attempt after it had been accepted (its topic's settings were changed in between).
+    new_epoch_ = true;
+    Keep();
+    return AfterReply::kGoOn;
+  }
   std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/true);
   Report(absl::OkStatus(), std::move(batch), std::move(reply), finished);
   return AfterReply::kGoOn;
@@ -104,8 +111,6 @@ AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finis
     Keep();
     return AfterReply::kBackOff;
   }
-  // If an earlier attempt was accepted, its sequence is used after all, and nobody can tell.
-  if (batches_[kept_]->in_doubt) new_epoch_ = true;
   std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/false);
   gap_expected_ = true;
   const absl::Status status = reply.status;
@@ -119,7 +124,6 @@ bool RequestQueue::RefuseEvent(const absl::Status& status, std::vector<Finished>
   if (!info->event_index || *info->event_index >= batch.events() || batch.events() == 1) {
     return false;
   }
-  if (batch.in_doubt) new_epoch_ = true;
   const size_t before = batch.bytes();
   Finished one{.status = status, .batch_id = batch.id, .events = 1};
   if (Publisher::Callback done = batch.Remove(*info->event_index); done) {

@@ -1,0 +1,211 @@
+#include "tests/client/fake_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "eventhub/partition.h"
+
+namespace eventhub::client {
+
+using ::testing::_;
+
+absl::Status HubError(absl::StatusCode code, ErrorInfo info, std::string_view message) {
+  absl::Status status(code, std::string(message));
+  SetErrorInfo(info, status);
+  return status;
+}
+
+class FakeHub::Stream : public PublishStream {
+ public:
+  explicit Stream(FakeHub& hub) : hub_(hub) {}
+
+  void Write(std::string header, Bytes events) override {
+    v1::PublishStreamRequest request;
+    ASSERT_TRUE(request.ParseFromString(header + std::string(events.view)));
+    hub_.Written(this, std::move(request));
+  }
+  void Cancel() override {}
+
+ private:
+  FakeHub& hub_;
+};
+
+FakeHub::FakeHub() {
+  ON_CALL(*this, OpenPublishStream)
+      .WillByDefault([this](std::shared_ptr<PublishStream::Handler> handler) {
+        return Open(std::move(handler));
+      });
+  ON_CALL(*this, RunAfter)
+      .WillByDefault([this](absl::Duration delay, absl::AnyInvocable<void() &&> work) {
+        if (skip_waits_) {
+          clock_.Advance(delay);
+          std::move(work)();
+          return;
+        }
+        MutexLock lock(mutex_);
+        timers_.emplace(clock_.Monotonic() + delay, std::move(work));
+      });
+  ON_CALL(*this, GetPartitionCount)
+      .WillByDefault([this](const std::string&, absl::Duration,
+                            absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done) {
+        std::move(done)(partitions_);
+      });
+}
+
+void FakeHub::Advance(absl::Duration by) {
+  const absl::Duration target = clock_.Monotonic() + by;
+  for (;;) {
+    absl::AnyInvocable<void() &&> work;
+    {
+      MutexLock lock(mutex_);
+      if (timers_.empty() || timers_.begin()->first > target) break;
+      clock_.Advance(std::max(timers_.begin()->first - clock_.Monotonic(), absl::ZeroDuration()));
+      work = std::move(timers_.begin()->second);
+      timers_.erase(timers_.begin());
+    }
+    std::move(work)();
+  }
+  clock_.Advance(std::max(target - clock_.Monotonic(), absl::ZeroDuration()));
+}
+
+size_t FakeHub::timers() const {
+  MutexLock lock(mutex_);
+  return timers_.size();
+}
+
+size_t FakeHub::waiting() const {
+  MutexLock lock(mutex_);
+  return inbox_.size();
+}
+
+std::shared_ptr<PublishStream> FakeHub::Open(std::shared_ptr<PublishStream::Handler> handler) {
+  ++streams_opened_;
+  auto stream = std::make_shared<Stream>(*this);
+  if (down_) {
+    handler->OnClosed(absl::UnavailableError("connection refused"));
+    return stream;
+  }
+  MutexLock lock(mutex_);
+  inbox_.clear();
+  handler_ = std::move(handler);
+  stream_ = stream.get();
+  return stream;
+}
+
+void FakeHub::Written(Stream* stream, v1::PublishStreamRequest request) {
+  std::shared_ptr<PublishStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_) return;
+    inbox_.push_back(std::move(request));
+    handler = handler_;
+  }
+  handler->OnWritten();
+}
+
+v1::PublishStreamRequest FakeHub::TakeRequest() {
+  MutexLock lock(mutex_);
+  v1::PublishStreamRequest request = std::move(inbox_.front());
+  inbox_.pop_front();
+  return request;
+}
+
+void FakeHub::Handle() {
+  const PublishReply reply = Process(TakeRequest());
+  handler_->OnReply(reply);
+}
+
+void FakeHub::HandleAll() {
+  while (waiting() > 0) Handle();
+}
+
+void FakeHub::Refuse(const absl::Status& status) {
+  const v1::PublishStreamRequest request = TakeRequest();
+  handler_->OnReply({.correlation_id = request.correlation_id(), .status = status});
+}
+
+void FakeHub::ReplyTo(uint64_t correlation_id) {
+  handler_->OnReply({.correlation_id = correlation_id, .placements = {{0, 0, 1}}});
+}
+
+void FakeHub::HandleAndBreak() {
+  Process(TakeRequest());
+  Break();
+}
+
+void FakeHub::Break(const absl::Status& status) {
+  std::shared_ptr<PublishStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    inbox_.clear();
+    stream_ = nullptr;
+    handler = std::exchange(handler_, nullptr);
+  }
+  if (handler != nullptr) handler->OnClosed(status);
+}
+
+PublishReply FakeHub::Process(const v1::PublishStreamRequest& request) {
+  PublishReply reply{.correlation_id = request.correlation_id()};
+  for (int i = 0; i < request.events_size(); ++i) {
+    if (std::count(invalid_.begin(), invalid_.end(), request.events(i).id()) == 0) continue;
+    reply.status =
+        HubError(absl::StatusCode::kInvalidArgument,
+                 {.reason = ErrorReason::kInvalidField, .event_index = static_cast<uint32_t>(i)});
+    return reply;
+  }
+  if (request.producer_id().empty()) {
+    reply.placements = Append(request);
+    return reply;
+  }
+  if (producers_.count(request.producer_id()) == 0 && request.sequence() != 0) {
+    reply.status =
+        HubError(absl::StatusCode::kFailedPrecondition, {.reason = ErrorReason::kUnknownProducer});
+    return reply;
+  }
+  Producer& producer = producers_[request.producer_id()];
+  if (request.producer_epoch() > producer.epoch) producer = {.epoch = request.producer_epoch()};
+  if (request.producer_epoch() < producer.epoch) {
+    reply.status = HubError(absl::StatusCode::kAborted,
+                            {.reason = ErrorReason::kStaleEpoch, .producer_epoch = producer.epoch});
+  } else if (request.sequence() > producer.next_sequence) {
+    reply.status = HubError(
+        absl::StatusCode::kAborted,
+        {.reason = ErrorReason::kSequenceGap, .expected_sequence = producer.next_sequence});
+  } else if (request.sequence() < producer.next_sequence) {
+    EXPECT_GE(request.sequence() + 64, producer.next_sequence) << "too old to be remembered";
+    reply.placements = producer.accepted[request.sequence()];
+    reply.duplicate = true;
+  } else {
+    reply.placements = Append(request);
+    producer.accepted[producer.next_sequence++] = reply.placements;
+  }
+  return reply;
+}
+
+std::vector<Placement> FakeHub::Append(const v1::PublishStreamRequest& request) {
+  std::map<uint32_t, Placement> placements;
+  for (const v1::Event& event : request.events()) {
+    uint32_t partition = 0;
+    if (request.has_partition()) {
+      partition = request.partition();
+    } else if (!event.partition_key().empty()) {
+      partition = PartitionFor(event.partition_key(), partitions_);
+    }
+    const int64_t offset = ends_[partition]++;
+    auto [placement, first] = placements.try_emplace(partition, Placement{partition, offset, 0});
+    ++placement->second.count;
+    stored_.push_back(
+        {event.id(), request.has_partition() ? std::optional(partition) : std::nullopt});
+  }
+  std::vector<Placement> result;
+  for (const auto& [partition, placement] : placements) result.push_back(placement);
+  return result;
+}
+
+std::vector<std::string> FakeHub::ids() const {
+  std::vector<std::string> ids;
+  for (const Stored& stored : stored_) ids.push_back(stored.id);
+  return ids;
+}
+
+}  // namespace eventhub::client

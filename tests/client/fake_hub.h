@@ -1,0 +1,98 @@
+// A hub in the test's own process and time: it takes publish requests as the real one does, and the
+// test says when it answers, what it refuses and when connections break.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eventhub/error.h"
+#include "eventhub/mocks/mock_connection.h"
+#include "eventhub/v1/hub.pb.h"
+#include "tests/support/fake_clock.h"
+
+namespace eventhub::client {
+
+// The error that a hub would raise, with its detail.
+absl::Status HubError(absl::StatusCode code, ErrorInfo info, std::string_view message = "refused");
+
+// Timers run in Advance, on its thread; so does everything else, but for what a test itself does on
+// other threads. Not thread-safe unless noted.
+class FakeHub : public MockConnection {
+ public:
+  struct Stored {
+    std::string id;
+    std::optional<uint32_t> partition;
+  };
+
+  FakeHub();
+
+  FakeClock& clock() { return clock_; }
+  // Moves time, running what becomes due on the way. Thread-safe.
+  void Advance(absl::Duration by);
+  // Makes RunAfter move time by itself: a wait is over as soon as it begins.
+  void SkipWaits() { skip_waits_ = true; }
+  size_t timers() const;
+
+  // Requests that were written to the current stream and not handled. Thread-safe.
+  size_t waiting() const;
+  const v1::PublishStreamRequest& request(size_t i) const { return inbox_[i]; }
+  size_t streams_opened() const { return streams_opened_; }
+
+  // Handles the oldest request as the real hub does: checks epoch and sequence, appends, replies.
+  void Handle();
+  void HandleAll();
+  // Refuses the oldest request with `status`.
+  void Refuse(const absl::Status& status);
+  // Sends a good reply with a correlation number of the test's choice.
+  void ReplyTo(uint64_t correlation_id);
+  // Handles the oldest request, but its reply is lost with the connection.
+  void HandleAndBreak();
+  // Closes the stream; what it has not handled is lost.
+  void Break(const absl::Status& status = absl::UnavailableError("connection reset"));
+  // New streams fail at once until it is unset.
+  void SetDown(bool down) { down_ = down; }
+  // Forgets all producers, as a hub does with those that were idle for too long.
+  void ForgetProducers() { producers_.clear(); }
+  // From now on, requests with these events are refused, each naming the first such event.
+  void SetInvalid(std::vector<std::string> ids) { invalid_ = std::move(ids); }
+  // With more than one partition, events without an explicit one go by their key.
+  void SetPartitions(uint32_t partitions) { partitions_ = partitions; }
+
+  const std::vector<Stored>& stored() const { return stored_; }
+  std::vector<std::string> ids() const;
+
+ private:
+  class Stream;
+  struct Producer {
+    uint64_t epoch = 0;
+    uint64_t next_sequence = 0;
+    std::map<uint64_t, std::vector<Placement>> accepted{};
+  };
+
+  std::shared_ptr<PublishStream> Open(std::shared_ptr<PublishStream::Handler> handler);
+  void Written(Stream* stream, v1::PublishStreamRequest request);
+  PublishReply Process(const v1::PublishStreamRequest& request);
+  std::vector<Placement> Append(const v1::PublishStreamRequest& request);
+  v1::PublishStreamRequest TakeRequest();
+
+  FakeClock clock_;
+  mutable Mutex mutex_;
+  std::multimap<absl::Duration, absl::AnyInvocable<void() &&>> timers_ ABSL_GUARDED_BY(mutex_);
+  bool skip_waits_ = false;
+  bool down_ = false;
+  uint32_t partitions_ = 1;
+  size_t streams_opened_ = 0;
+  std::shared_ptr<PublishStream::Handler> handler_;
+  Stream* stream_ = nullptr;
+  std::deque<v1::PublishStreamRequest> inbox_;
+  std::map<std::string, Producer> producers_;
+  std::vector<std::string> invalid_;
+  std::vector<Stored> stored_;
+  std::map<uint32_t, int64_t> ends_;
+};
+
+}  // namespace eventhub::client

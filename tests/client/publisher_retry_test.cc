@@ -1,0 +1,299 @@
+// Retries: what is sent again, with which sequence, in which order, and for how long.
+
+#include <random>
+
+#include "tests/client/publisher_fixture.h"
+
+namespace eventhub::client {
+namespace {
+
+using ::testing::ElementsAre;
+
+// One request per event, so that tests can speak of requests.
+PublisherOptions OneEventEach() { return {.topic = "t", .max_batch_events = 1}; }
+
+TEST_F(PublisherTest, ResendsWhatHadNoReplyInOrder) {
+  Start(OneEventEach());
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Handle();
+  hub_->HandleAndBreak();  // "b" is appended, but nobody was told.
+  EXPECT_FALSE(HasResult("b"));
+  EXPECT_EQ(hub_->waiting(), 0u);
+  hub_->Advance(absl::Milliseconds(20));
+  ASSERT_EQ(hub_->waiting(), 2u);
+  EXPECT_EQ(hub_->request(0).sequence(), 1u);
+  EXPECT_EQ(hub_->request(1).sequence(), 2u);
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
+  EXPECT_TRUE(PlaceOf("b").duplicate);
+  EXPECT_EQ(PlaceOf("b").offset, 1);
+  EXPECT_FALSE(PlaceOf("c").duplicate);
+}
+
+TEST_F(PublisherTest, BacksOffLongerEachTimeAndStartsAnewAfterSuccess) {
+  Start({.topic = "t",
+         .retry = {.initial_delay = absl::Milliseconds(100), .max_delay = absl::Seconds(1)}});
+  hub_->SetDown(true);
+  ASSERT_TRUE(Publish("a").ok());
+  EXPECT_EQ(hub_->streams_opened(), 1u);
+  hub_->Advance(absl::Milliseconds(49));  // Half of the first delay at least.
+  EXPECT_EQ(hub_->streams_opened(), 1u);
+  hub_->Advance(absl::Milliseconds(51));
+  EXPECT_EQ(hub_->streams_opened(), 2u);
+  hub_->Advance(absl::Milliseconds(99));
+  EXPECT_EQ(hub_->streams_opened(), 2u);
+  hub_->Advance(absl::Milliseconds(101));
+  EXPECT_EQ(hub_->streams_opened(), 3u);
+  hub_->Advance(absl::Seconds(20));  // From here on at most a second apart.
+  const size_t before = hub_->streams_opened();
+  hub_->Advance(absl::Seconds(10));
+  EXPECT_GE(hub_->streams_opened() - before, 9u);
+  EXPECT_LE(hub_->streams_opened() - before, 21u);
+
+  hub_->SetDown(false);
+  hub_->Advance(absl::Seconds(1));
+  hub_->HandleAll();
+  EXPECT_TRUE(StatusOf("a").ok());
+  ASSERT_TRUE(Publish("b").ok());
+  hub_->Break();
+  const size_t opened = hub_->streams_opened();
+  hub_->Advance(absl::Milliseconds(100));
+  EXPECT_EQ(hub_->streams_opened(), opened + 1);
+}
+
+TEST_F(PublisherTest, KeepsToTheDelayThatTheHubAsksFor) {
+  Start();
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->Refuse(HubError(absl::StatusCode::kResourceExhausted,
+                        {.reason = ErrorReason::kDiskFull, .retry_delay = absl::Seconds(7)}));
+  hub_->Advance(absl::Milliseconds(6999));
+  EXPECT_EQ(hub_->waiting(), 0u);
+  hub_->Advance(absl::Milliseconds(1));
+  ASSERT_EQ(hub_->waiting(), 1u);
+  EXPECT_EQ(hub_->request(0).sequence(), 0u);
+  hub_->Handle();
+  EXPECT_TRUE(StatusOf("a").ok());
+}
+
+TEST_F(PublisherTest, ARequestRefusedForGoodFailsAloneAndTheOthersMoveUp) {
+  Start(OneEventEach());
+  for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Handle();
+  hub_->Refuse(absl::InvalidArgumentError("bad"));
+  EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kInvalidArgument);
+  hub_->Handle();  // "c": a gap.
+  EXPECT_FALSE(HasResult("c"));
+  EXPECT_EQ(hub_->waiting(), 1u) << "sent again before all replies were in";
+  hub_->Handle();  // "d": a gap.
+  ASSERT_EQ(hub_->waiting(), 2u);
+  EXPECT_EQ(hub_->request(0).sequence(), 1u);
+  EXPECT_EQ(hub_->request(1).sequence(), 2u);
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "c", "d"));
+  ASSERT_TRUE(Publish("e").ok());
+  EXPECT_EQ(hub_->request(0).sequence(), 3u);
+}
+
+TEST_F(PublisherTest, OneBadEventDoesNotFailItsNeighbours) {
+  Start({.topic = "t", .linger = absl::Milliseconds(1)});
+  for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->SetInvalid({"b", "d"});
+  hub_->Advance(absl::Milliseconds(1));
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "c"));
+  EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(StatusOf("d").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PlaceOf("a").offset, 0);
+  EXPECT_EQ(PlaceOf("c").offset, 1);
+  EXPECT_EQ(publisher_->Flush().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(PublisherTest, TheLaterRequestOfARefusedOneIsNotSentBeforeIt) {
+  Start(OneEventEach());
+  for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Refuse(
+      HubError(absl::StatusCode::kResourceExhausted, {.reason = ErrorReason::kTooMuchInFlight}));
+  hub_->Handle();  // "b": a gap.
+  ASSERT_TRUE(Publish("c").ok());
+  EXPECT_EQ(hub_->waiting(), 0u);
+  hub_->Advance(absl::Milliseconds(20));
+  EXPECT_EQ(hub_->waiting(), 3u);
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(PublisherTest, StartsANewEpochWhenTheHubForgotIt) {
+  Start(OneEventEach());
+  ASSERT_TRUE(Publish("a").ok());
+  const uint64_t epoch = hub_->request(0).producer_epoch();
+  hub_->Handle();
+  hub_->ForgetProducers();
+  ASSERT_TRUE(Publish("b").ok());
+  ASSERT_TRUE(Publish("c").ok());
+  hub_->Handle();
+  hub_->Handle();
+  ASSERT_EQ(hub_->waiting(), 2u);
+  EXPECT_GT(hub_->request(0).producer_epoch(), epoch);
+  EXPECT_EQ(hub_->request(0).sequence(), 0u);
+  EXPECT_EQ(hub_->request(1).sequence(), 1u);
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
+  Start(OneEventEach());
+  ASSERT_TRUE(Publish("a").ok());
+  const uint64_t epoch = hub_->request(0).producer_epoch();
+  hub_->Refuse(HubError(absl::StatusCode::kAborted,
+                        {.reason = ErrorReason::kSequenceGap, .expected_sequence = 0}));
+  ASSERT_EQ(hub_->waiting(), 1u);
+  EXPECT_GT(hub_->request(0).producer_epoch(), epoch);
+  hub_->Handle();
+  EXPECT_TRUE(StatusOf("a").ok());
+}
+
+TEST_F(PublisherTest, IsFencedByANewerProducer) {
+  Start({.topic = "t", .max_batch_events = 1, .producer_id = "billing"});
+  ASSERT_TRUE(Publish("a").ok());
+  ASSERT_TRUE(Publish("b").ok());
+  EXPECT_EQ(hub_->request(0).producer_id(), "billing");
+  hub_->Refuse(HubError(absl::StatusCode::kAborted, {.reason = ErrorReason::kStaleEpoch}));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Publish("c").code(), absl::StatusCode::kAborted);
+}
+
+TEST_F(PublisherTest, GivesUpAtTheDeadline) {
+  Start({.topic = "t", .deadline = absl::Seconds(10)});
+  hub_->SetDown(true);
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->Advance(absl::Milliseconds(9999));
+  EXPECT_FALSE(HasResult("a"));
+  hub_->Advance(absl::Milliseconds(1));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kDeadlineExceeded);
+  hub_->SetDown(false);
+  hub_->Advance(absl::Seconds(10));
+  EXPECT_EQ(hub_->waiting(), 0u);  // It was never sent, and is not any more.
+}
+
+TEST_F(PublisherTest, WhatIsInDoubtAtTheDeadlineKeepsItsSequence) {
+  Start({.topic = "t", .max_batch_events = 1, .deadline = absl::Seconds(10)});
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->HandleAndBreak();
+  hub_->SetDown(true);
+  hub_->Advance(absl::Seconds(10));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kDeadlineExceeded);
+  hub_->SetDown(false);
+  ASSERT_TRUE(Publish("b").ok());
+  hub_->Advance(absl::Seconds(5));
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));  // "b" was not taken for a duplicate.
+  EXPECT_FALSE(PlaceOf("b").duplicate);
+}
+
+TEST_F(PublisherTest, GivesUpAHubThatDoesNotReply) {
+  Start({.topic = "t", .reply_timeout = absl::Seconds(3)});
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->Advance(absl::Milliseconds(2999));
+  EXPECT_EQ(hub_->streams_opened(), 1u);
+  hub_->Advance(absl::Milliseconds(100));
+  EXPECT_EQ(hub_->streams_opened(), 2u);
+  hub_->HandleAll();
+  EXPECT_TRUE(StatusOf("a").ok());
+}
+
+TEST_F(PublisherTest, AStreamRefusedForGoodFailsWhatWaits) {
+  Start();
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->Break(absl::UnimplementedError("no such method"));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST_F(PublisherTest, AReplyToNoRequestBreaksTheStream) {
+  Start();
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->ReplyTo(4711);
+  EXPECT_FALSE(HasResult("a"));
+  hub_->Advance(absl::Milliseconds(20));
+  EXPECT_EQ(hub_->streams_opened(), 2u);
+  hub_->HandleAll();
+  EXPECT_TRUE(StatusOf("a").ok());
+}
+
+TEST_F(PublisherTest, WithoutIdempotenceRequestsHaveNoSequence) {
+  Start({.topic = "t", .max_batch_events = 1, .idempotent = false});
+  ASSERT_TRUE(Publish("a").ok());
+  EXPECT_TRUE(hub_->request(0).producer_id().empty());
+  hub_->HandleAndBreak();
+  hub_->Advance(absl::Milliseconds(20));
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "a"));  // At least once.
+  EXPECT_TRUE(StatusOf("a").ok());
+}
+
+// Whatever fails in between: every event that is reported as published is stored exactly once, the
+// others not at all, and all in order.
+class PublisherChaosTest : public PublisherTest, public testing::WithParamInterface<unsigned> {};
+
+TEST_P(PublisherChaosTest, ExactlyOnceAndInOrder) {
+  std::mt19937 random(GetParam());
+  SCOPED_TRACE(testing::Message() << "seed " << GetParam());
+  Start({.topic = "t",
+         .max_batch_events = 1 + random() % 4,
+         .max_in_flight_requests = 1 + random() % 8,
+         .deadline = absl::InfiniteDuration(),
+         .reply_timeout = absl::InfiniteDuration()});
+  constexpr int kEvents = 400;
+  std::vector<std::string> invalid;
+  for (int i = 0; i < kEvents; i += 1 + random() % 50) invalid.push_back(std::to_string(i));
+  hub_->SetInvalid(invalid);
+  int published = 0;
+  while (published < kEvents || order_.size() < kEvents) {
+    switch (random() % 12) {
+      case 0:
+        hub_->Break();
+        break;
+      case 1:
+        if (hub_->waiting() > 0) hub_->HandleAndBreak();
+        break;
+      case 2:
+        if (hub_->waiting() > 0) {
+          hub_->Refuse(HubError(absl::StatusCode::kResourceExhausted,
+                                {.reason = ErrorReason::kTooMuchInFlight}));
+        }
+        break;
+      case 3:
+        if (hub_->waiting() > 0) hub_->Refuse(absl::UnavailableError("in doubt"));
+        break;
+      case 4:
+      case 5:
+        hub_->Advance(absl::Milliseconds(random() % 100));
+        break;
+      case 6:
+      case 7:
+      case 8:
+        if (hub_->waiting() > 0) hub_->Handle();
+        break;
+      default:
+        if (published < kEvents) {
+          ASSERT_TRUE(Publish(std::to_string(published++)).ok());
+        }
+        break;
+    }
+  }
+  std::vector<std::string> expected;
+  for (int i = 0; i < kEvents; ++i) {
+    const std::string id = std::to_string(i);
+    const bool bad = std::count(invalid.begin(), invalid.end(), id) != 0;
+    EXPECT_EQ(StatusOf(id).ok(), !bad) << id;
+    if (bad) continue;
+    EXPECT_EQ(PlaceOf(id).offset, static_cast<int64_t>(expected.size()));
+    expected.push_back(id);
+  }
+  EXPECT_EQ(hub_->ids(), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, PublisherChaosTest, testing::Range(1u, 101u));
+
+}  // namespace
+}  // namespace eventhub::client
