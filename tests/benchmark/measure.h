@@ -1,7 +1,6 @@
 // What every benchmark program needs: a stopwatch, percentiles, CPU time of a process, and one way
 // to print a result, so that run.py reads all programs alike.
-#ifndef EVENTHUB_TESTS_BENCHMARK_MEASURE_H_
-#define EVENTHUB_TESTS_BENCHMARK_MEASURE_H_
+#pragma once
 
 #include <chrono>
 #include <cstdint>
@@ -37,5 +36,3 @@ using Result = std::vector<std::pair<std::string, double>>;
 void PrintResult(const std::string& name, const Result& result);
 
 }  // namespace eventhub::benchmark
-
-#endif  // EVENTHUB_TESTS_BENCHMARK_MEASURE_H_

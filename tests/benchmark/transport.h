@@ -1,8 +1,7 @@
 // The bare transport: what gRPC alone does with the hub's traffic, without a hub behind it. Raw
 // ByteBuffers on the callback API, as in the hub. Three methods: a sink that acknowledges each
 // frame of a stream, a source that streams frames, an echo.
-#ifndef EVENTHUB_TESTS_BENCHMARK_TRANSPORT_H_
-#define EVENTHUB_TESTS_BENCHMARK_TRANSPORT_H_
+#pragma once
 
 #include <grpcpp/grpcpp.h>
 
@@ -56,5 +55,3 @@ int MeasureSource(const TransportOptions& options);
 int MeasureEcho(const TransportOptions& options);
 
 }  // namespace eventhub::benchmark
-
-#endif  // EVENTHUB_TESTS_BENCHMARK_TRANSPORT_H_

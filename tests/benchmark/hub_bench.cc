@@ -1,0 +1,117 @@
+// See hub_bench.h. Example:
+//   hub_bench --mode=create --address=localhost:7070 --topic=t --partitions=64
+//   hub_bench --mode=publish --address=localhost:7070 --topic=t --threads=4 --durability=synced
+#include "tests/benchmark/hub_bench.h"
+
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <thread>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/connection.h"
+#include "storage/base/status_macros.h"
+#include "tests/benchmark/measure.h"
+
+ABSL_FLAG(std::string, mode, "publish",
+          "create, wait, publish, latency, read, read_once, fan_out or stats");
+ABSL_FLAG(std::string, address, "localhost:7070", "the hub");
+ABSL_FLAG(std::string, topic, "benchmark", "the topic");
+ABSL_FLAG(uint32_t, partitions, 1, "of the topic, at creation");
+ABSL_FLAG(uint64_t, event_bytes, 100, "encoded size of an event");
+ABSL_FLAG(std::string, durability, "written", "written or synced");
+ABSL_FLAG(int, threads, 1, "publishing or reading threads, each with its own connection");
+ABSL_FLAG(int, keys, 0, "distinct partition keys; 0: no keys");
+ABSL_FLAG(int64_t, events, 0, "events to publish per thread; 0: as many as --seconds allow");
+ABSL_FLAG(uint64_t, batch_bytes, 0, "batch size of the SDK; 0: its default");
+ABSL_FLAG(double, seconds, 3, "how long to measure, or to wait");
+ABSL_FLAG(bool, parse, false, "parse each event read");
+
+namespace eventhub::benchmark {
+
+absl::Status CreateTopic(const HubOptions& options) {
+  client::AdminOptions admin_options;
+  admin_options.timeout = absl::Seconds(60);
+  client::AdminClient admin(client::Connect(options.address), admin_options);
+  const absl::Status deleted = admin.DeleteTopic(options.topic);
+  if (!absl::IsNotFound(deleted)) RETURN_IF_ERROR(deleted);
+  client::Topic topic;
+  topic.name = options.topic;
+  topic.partitions = options.partitions;
+  return admin.CreateTopic(topic).status();
+}
+
+absl::Status AwaitServing(const HubOptions& options) {
+  const Stopwatch watch;
+  while (watch.Seconds() < options.seconds) {
+    // A new connection each time: one that was refused waits before it tries again.
+    client::AdminOptions admin_options;
+    admin_options.timeout = absl::Seconds(1);
+    client::AdminClient admin(client::Connect(options.address), admin_options);
+    const absl::StatusOr<client::Health> health = admin.CheckHealth();
+    if (health.ok() && *health == client::Health::kServing) return absl::OkStatus();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return absl::DeadlineExceededError(options.address + " is not serving");
+}
+
+absl::Status PrintStats(const HubOptions& options) {
+  client::AdminClient admin(client::Connect(options.address));
+  ASSIGN_OR_RETURN(const client::HubStats stats, admin.GetStats());
+  PrintResult("hub_stats", {{"stored_bytes", static_cast<double>(stats.totals.bytes)},
+                            {"delivered_bytes", static_cast<double>(stats.totals.delivered_bytes)},
+                            {"commits", static_cast<double>(stats.commits)},
+                            {"syncs", static_cast<double>(stats.syncs)},
+                            {"tail_cache_hits", static_cast<double>(stats.tail_cache_hits)},
+                            {"cold_reads", static_cast<double>(stats.cold_reads)},
+                            {"disk_bytes", static_cast<double>(stats.disk_bytes)}});
+  return absl::OkStatus();
+}
+
+namespace {
+
+absl::Status Run() {
+  HubOptions options;
+  options.address = absl::GetFlag(FLAGS_address);
+  options.topic = absl::GetFlag(FLAGS_topic);
+  options.partitions = absl::GetFlag(FLAGS_partitions);
+  options.event_bytes = absl::GetFlag(FLAGS_event_bytes);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  options.keys = absl::GetFlag(FLAGS_keys);
+  options.events = absl::GetFlag(FLAGS_events);
+  options.batch_bytes = absl::GetFlag(FLAGS_batch_bytes);
+  options.seconds = absl::GetFlag(FLAGS_seconds);
+  options.parse = absl::GetFlag(FLAGS_parse);
+  const std::string durability = absl::GetFlag(FLAGS_durability);
+  if (durability == "synced") {
+    options.durability = client::Durability::kSynced;
+  } else if (durability != "written") {
+    return absl::InvalidArgumentError("--durability must be written or synced");
+  }
+  const std::map<std::string, std::function<absl::Status()>> modes = {
+      {"create", [&] { return CreateTopic(options); }},
+      {"wait", [&] { return AwaitServing(options); }},
+      {"publish", [&] { return MeasurePublish(options); }},
+      {"latency", [&] { return MeasureLatency(options); }},
+      {"read", [&] { return MeasureRead(options, /*once=*/false); }},
+      {"read_once", [&] { return MeasureRead(options, /*once=*/true); }},
+      {"fan_out", [&] { return MeasureFanOut(options); }},
+      {"stats", [&] { return PrintStats(options); }},
+  };
+  const auto mode = modes.find(absl::GetFlag(FLAGS_mode));
+  if (mode == modes.end()) return absl::InvalidArgumentError("unknown --mode");
+  return mode->second();
+}
+
+}  // namespace
+}  // namespace eventhub::benchmark
+
+int main(int argc, char** argv) {
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = eventhub::benchmark::Run();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  return 1;
+}
