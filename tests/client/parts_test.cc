@@ -1,0 +1,249 @@
+// The small parts: errors, partitions, the wire format, batches, places, lists, timers.
+
+#include <future>
+
+#include "client/src/batch.h"
+#include "client/src/grpc_status.h"
+#include "client/src/locate.h"
+#include "client/src/proto_time.h"
+#include "client/src/timer_thread.h"
+#include "client/src/topic_proto.h"
+#include "client/src/wire.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/error.h"
+#include "eventhub/event_batch.h"
+#include "eventhub/mocks/mock_connection.h"
+#include "eventhub/partition.h"
+#include "gtest/gtest.h"
+
+namespace eventhub::client {
+namespace {
+
+using ::testing::_;
+using ::testing::Return;
+
+TEST(ErrorTest, InfoSurvivesTheStatus) {
+  absl::Status status = absl::OutOfRangeError("trimmed");
+  EXPECT_FALSE(GetErrorInfo(status).has_value());
+  EXPECT_EQ(GetErrorReason(status), ErrorReason::kUnspecified);
+  SetErrorInfo({.reason = ErrorReason::kOffsetOutOfRange,
+                .field = "offsets[0]",
+                .event_index = 1,
+                .partition = 2,
+                .earliest_offset = 3,
+                .end_offset = 4,
+                .producer_epoch = 5,
+                .expected_sequence = 6,
+                .retry_delay = absl::Milliseconds(1500)},
+               status);
+  const auto info = GetErrorInfo(status);
+  ASSERT_TRUE(info.has_value());
+  EXPECT_EQ(info->reason, ErrorReason::kOffsetOutOfRange);
+  EXPECT_EQ(info->field, "offsets[0]");
+  EXPECT_EQ(info->event_index, 1u);
+  EXPECT_EQ(info->partition, 2u);
+  EXPECT_EQ(info->earliest_offset, 3);
+  EXPECT_EQ(info->end_offset, 4);
+  EXPECT_EQ(info->producer_epoch, 5u);
+  EXPECT_EQ(info->expected_sequence, 6u);
+  EXPECT_EQ(info->retry_delay, absl::Milliseconds(1500));
+  EXPECT_EQ(ErrorReasonName(info->reason), "OFFSET_OUT_OF_RANGE");
+}
+
+// Each reason of the contract has its enumerator, of the same number.
+TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
+  EXPECT_EQ(static_cast<int>(ErrorReason::kShuttingDown), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
+  EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
+}
+
+TEST(ErrorTest, ComesFromTheTrailerAndFromReplies) {
+  v1::ErrorStatus proto;
+  proto.set_code(5);
+  proto.set_message("no topic x");
+  v1::ErrorDetail detail;
+  detail.set_reason(v1::ErrorDetail::REASON_TOPIC_NOT_FOUND);
+  proto.add_details()->PackFrom(detail);
+  for (const absl::Status& status :
+       {FromProto(proto), FromGrpc(grpc::Status(grpc::StatusCode::NOT_FOUND, "no topic x",
+                                                proto.SerializeAsString()))}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(status.message(), "no topic x");
+    EXPECT_EQ(GetErrorReason(status), ErrorReason::kTopicNotFound);
+  }
+}
+
+TEST(PartitionTest, IsXxh64) {
+  EXPECT_EQ(KeyHash(""), 0xEF46DB3751D8E999u);  // The published value of XXH64 of nothing.
+  EXPECT_EQ(KeyHash("abc"), 0x44BC2CF5AD770999u);
+  EXPECT_EQ(PartitionFor("abc", 10), 0x44BC2CF5AD770999u % 10);
+  EXPECT_EQ(PartitionFor("abc", 1), 0u);
+}
+
+TEST(FieldScannerTest, RefusesWhatIsNotWellFormed) {
+  for (const std::string& bytes :
+       {std::string("\x7A\x05"
+                    "abc",
+                    5),                                                          // Cut off.
+        std::string("\x7A"),                                                     // No length.
+        std::string("\x80"),                                                     // Half a tag.
+        std::string("\x00\x01", 2),                                              // Field 0.
+        std::string("\x0B"),                                                     // A group.
+        std::string("\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 12)}) {  // Over 64 bits.
+    FieldScanner field(bytes);
+    while (field.Next()) {
+    }
+    EXPECT_FALSE(field.ok()) << testing::PrintToString(bytes);
+  }
+}
+
+v1::Event MakeEvent(const std::string& id, const std::string& key) {
+  v1::Event event;
+  event.set_id(id);
+  event.set_partition_key(key);
+  return event;
+}
+
+void Append(Batch& batch, const v1::Event& event, Publisher::Callback done = nullptr) {
+  batch.Append(event, event.ByteSizeLong(), std::move(done));
+}
+
+TEST(BatchTest, RemovesAnEventAndItsCallback) {
+  Batch batch(1, std::nullopt, 0);
+  std::string called;
+  for (const char* id : {"a", "b", "c"}) {
+    Append(batch, MakeEvent(id, ""),
+           [&called, id](absl::StatusOr<PublishedEvent>) { called += id; });
+  }
+  const Bytes before = batch.body();
+  const std::string copy(before.view);
+  batch.Remove(1)(PublishedEvent{});
+  EXPECT_EQ(called, "b");
+  EXPECT_EQ(batch.events(), 2u);
+  EXPECT_EQ(before.view, copy) << "a buffer that the transport may hold was changed";
+  v1::PublishRequest request;
+  ASSERT_TRUE(request.ParseFromString(std::string(batch.body().view)));
+  EXPECT_EQ(request.events(0).id(), "a");
+  EXPECT_EQ(request.events(1).id(), "c");
+  ASSERT_EQ(batch.results.size(), 2u);
+  EXPECT_EQ(batch.results[1].index, 1u);
+}
+
+TEST(LocateTest, FollowsKeysAndNotices) {
+  Batch batch(1, std::nullopt, 0);
+  const uint32_t x = PartitionFor("x", 8);
+  const uint32_t y = PartitionFor("y", 8);
+  ASSERT_NE(x, y);
+  for (const char* key : {"x", "y", "", "x"}) Append(batch, MakeEvent("e", key));
+  std::vector<Placement> placements = {{x, 100, 2}, {y, 200, 2}};
+  const auto places = LocateEvents(batch.body().view, placements, y, 8);
+  ASSERT_TRUE(places.has_value());
+  EXPECT_EQ((*places)[0].offset, 100);
+  EXPECT_EQ((*places)[1].offset, 200);
+  EXPECT_EQ((*places)[2].offset, 201);
+  EXPECT_EQ((*places)[3].offset, 101);
+  EXPECT_FALSE(LocateEvents(batch.body().view, placements, y, 7).has_value());
+}
+
+TEST(EventBatchTest, HasEventsAmongOtherFields) {
+  v1::EventBatch proto;
+  proto.set_partition(3);
+  proto.set_base_offset(8);
+  proto.add_events()->set_id("a");
+  proto.add_events()->set_id("b");
+  // Fields may come in any order; a field of a later version (100) is passed over.
+  std::string bytes = proto.SerializeAsString() + std::string("\xA0\x06\x01", 3);
+  v1::EventBatch more;
+  more.add_events()->set_id("c");
+  bytes += more.SerializeAsString();
+  const Bytes frame = Bytes::Of(bytes);
+  const auto batch = EventBatch::Parse(frame, frame.view);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_EQ(batch->size(), 3u);
+  EXPECT_EQ(batch->last_offset(), 10);
+  std::string ids;
+  v1::Event event;
+  for (const ReceivedEvent& received : *batch) {
+    ASSERT_TRUE(received.ParseTo(event).ok());
+    ids += event.id();
+  }
+  EXPECT_EQ(ids, "abc");
+}
+
+TEST(ProtoTimeTest, GoesBothWays) {
+  for (const absl::Time time : {absl::FromUnixMillis(-1500), absl::UnixEpoch(),
+                                absl::FromUnixNanos(1'700'000'000'123'456'789)}) {
+    google::protobuf::Timestamp proto;
+    ToProto(time, proto);
+    EXPECT_GE(proto.nanos(), 0);
+    EXPECT_EQ(FromProto(proto), time);
+  }
+  google::protobuf::Duration proto;
+  ToProto(absl::Milliseconds(-1500), proto);
+  EXPECT_EQ(proto.seconds(), -1);
+  EXPECT_EQ(proto.nanos(), -500'000'000);
+  ToProto(absl::InfiniteDuration(), proto);
+  EXPECT_EQ(proto.seconds(), 315'576'000'000);
+}
+
+TEST(TopicProtoTest, UpdatesNameWhatTheySet) {
+  const v1::UpdateTopicRequest request =
+      ToProto("t", {.max_age = absl::InfiniteDuration(), .description = "d"});
+  EXPECT_EQ(request.topic().name(), "t");
+  EXPECT_FALSE(request.topic().retention().has_max_age());
+  ASSERT_EQ(request.update_mask().paths_size(), 2);
+  EXPECT_EQ(request.update_mask().paths(0), "retention.max_age");
+  EXPECT_EQ(request.update_mask().paths(1), "description");
+
+  Topic topic{.name = "t", .partitions = 3, .max_age = absl::Hours(1), .max_bytes = 7};
+  topic.default_durability = Durability::kWritten;
+  const Topic back = FromProto(ToProto(topic));
+  EXPECT_EQ(back.partitions, 3u);
+  EXPECT_EQ(back.max_age, absl::Hours(1));
+  EXPECT_EQ(back.max_bytes, 7u);
+  EXPECT_EQ(back.default_durability, Durability::kWritten);
+}
+
+TEST(AdminClientTest, ListsAllPages) {
+  auto hub = std::make_shared<testing::StrictMock<MockConnection>>();
+  EXPECT_CALL(*hub, ListTopics(_, "", absl::Seconds(3)))
+      .WillOnce(Return(Page<Topic>{{{.name = "a"}, {.name = "b"}}, "next"}));
+  EXPECT_CALL(*hub, ListTopics(_, "next", _)).WillOnce(Return(Page<Topic>{{{.name = "c"}}, ""}));
+  AdminClient admin(hub, {.timeout = absl::Seconds(3)});
+  const auto topics = admin.ListTopics();
+  ASSERT_TRUE(topics.ok());
+  ASSERT_EQ(topics->size(), 3u);
+  EXPECT_EQ((*topics)[2].name, "c");
+
+  EXPECT_CALL(*hub, ListPartitions("a", _, "", _))
+      .WillOnce(Return(absl::NotFoundError("no topic a")));
+  EXPECT_EQ(admin.ListPartitions("a").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(TimerThreadTest, RunsInOrderOfTime) {
+  std::promise<void> done;
+  std::string order;
+  TimerThread timer;
+  timer.RunAfter(absl::Milliseconds(30), [&] {
+    order += "b";
+    done.set_value();
+  });
+  timer.RunAfter(absl::Milliseconds(1), [&] { order += "a"; });
+  timer.RunAfter(absl::InfiniteDuration(), [&] { order += "never"; });
+  done.get_future().wait();
+  EXPECT_EQ(order, "ab");
+}
+
+TEST(TimerThreadTest, MayBeDestroyedByItsOwnWork) {
+  auto timer = std::make_shared<TimerThread>();
+  TimerThread* const raw = timer.get();
+  std::promise<void> done;
+  raw->RunAfter(absl::ZeroDuration(), [timer = std::move(timer), &done]() mutable {
+    timer.reset();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+}  // namespace
+}  // namespace eventhub::client
