@@ -1,0 +1,143 @@
+"""What is measured, and what is asked of it: rows that compare two measurements, or one with a limit."""
+
+import dataclasses
+from typing import Optional
+
+import work
+
+SIZES = {'100b': 100, '1k': 1024}
+PRODUCERS = (1, 4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """`value` is (measurement, metric). With a `reference` the row asks for a ratio, else for a value; `target` is the
+    least, or with `at_most` the most, that reaches it. Without a target the row is for information."""
+    name: str
+    title: str
+    value: tuple
+    unit: str
+    reference: Optional[tuple] = None
+    versus: str = ''
+    target: Optional[float] = None
+    at_most: bool = False
+
+
+def measurements(bench):
+    """All measurements by name. Those of programs that are not installed are missing."""
+    b = bench
+    result = {
+        'transport.sink.1': lambda: b.transport('sink', work.PUBLISH_FRAME),
+        'transport.sink.4': lambda: b.transport('sink', work.PUBLISH_FRAME, 4),
+        'transport.sink.1.keep': lambda: b.transport('sink', work.PUBLISH_FRAME, keep_memory=True),
+        'transport.source.1': lambda: b.transport('source', work.READ_FRAME),
+        'transport.source.1.keep': lambda: b.transport('source', work.READ_FRAME, keep_memory=True),
+        'transport.source.100': lambda: b.transport('source', work.READ_FRAME, work.READERS),
+        'transport.echo': lambda: b.transport('echo', 100),
+        'store.none': lambda: b.store('none'),
+        'store.pipelined': lambda: b.store('pipelined'),
+        'hub.latency': lambda: b.latency(100),
+        'hub.fan_out': lambda: b.fan_out(1024),
+        'hub.partitions.10000': b.idle_partitions,
+        'hub.restart': b.restart,
+        'hub.keyless.10000': lambda: b.publish(100, 1, 'written', work.MANY_PARTITIONS),
+    }
+    for size, event_bytes in SIZES.items():
+        result[f'hub.read.{size}'] = lambda e=event_bytes: b.read(e)
+        for partitions in (1, 64, 1000):
+            result[f'hub.keyed.{size}.{partitions}'] = lambda e=event_bytes, p=partitions: b.publish(
+                e, 1, 'written', p, keys=100_000)
+        for producers in PRODUCERS:
+            for durability in ('written', 'synced'):
+                result[f'hub.publish.{size}.{producers}.{durability}'] = (
+                    lambda e=event_bytes, p=producers, d=durability: b.publish(e, p, d))
+            if b.has_nats:
+                result[f'nats.{size}.{producers}'] = lambda e=event_bytes, p=producers: b.nats(e, p)
+            if b.has_redis:
+                for fsync in ('everysec', 'always'):
+                    result[f'redis.{fsync}.{size}.{producers}'] = (
+                        lambda e=event_bytes, p=producers, f=fsync: b.redis(e, p, f))
+    return result
+
+
+def _publish_rows(size, producers, nats, redis, wire):
+    rows = []
+    title = f'{"100 B" if size == "100b" else "1 KiB"}, {producers} producer{"s" if producers > 1 else ""}'
+    name = f'{size}.{producers}'
+    written = (f'hub.publish.{name}.written', 'events_per_s')
+    synced = (f'hub.publish.{name}.synced', 'events_per_s')
+    def add(kind, value, reference, versus, target, unit='events/s'):
+        rows.append(Row(f'publish.{name}.{kind}', f'publish {title}, {kind.split("-")[0].upper()}', value, unit,
+                        reference, versus, target))
+    add('written-nats', written, (f'nats.{name}', 'publish_per_s'), 'NATS JetStream', nats)
+    add('written-redis', written, (f'redis.everysec.{name}', 'publish_per_s'), 'Redis everysec', redis)
+    if wire:
+        add('written-transport', (f'hub.publish.{name}.written', 'wire_mb_per_s'),
+            (f'transport.sink.{producers}', 'mb_per_s'), 'bare transport', wire, 'MB/s')
+    add('synced-written', synced, written, 'WRITTEN', 0.75)
+    add('synced-redis', synced, (f'redis.always.{name}', 'publish_per_s'), 'Redis always', 5)
+    return rows
+
+
+def _read_rows():
+    source = ('transport.source.1', 'mb_per_s')
+    nats = ('nats.100b.1', 'read_per_s')
+    rows = [
+        Row('read.1k.tail', 'read 1 KiB from the tail cache', ('hub.read.1k', 'tail_mb_per_s'), 'MB/s', source,
+            'bare transport', 0.8),
+        Row('read.1k.cold', 'read 1 KiB cold, after a restart', ('hub.read.1k', 'cold_mb_per_s'), 'MB/s', source,
+            'bare transport', 0.6),
+        Row('read.1k.disk', 'the same, page cache dropped', ('hub.read.1k', 'disk_mb_per_s'), 'MB/s', source,
+            'bare transport'),
+    ]
+    for part, title, target in (('tail', 'from the tail cache', 4), ('cold', 'cold, after a restart', 4),
+                                ('parsed', 'from the tail cache, each parsed', None)):
+        rows.append(Row(f'read.100b.{part}', f'read 100 B {title}', ('hub.read.100b', f'{part}_events_per_s'),
+                        'events/s', nats, 'NATS ordered consumer', target))
+    return rows
+
+
+def _partition_rows():
+    rows = []
+    for size, title in (('100b', '100 B'), ('1k', '1 KiB')):
+        for partitions, target in ((64, 0.7), (1000, 0.3)):
+            rows.append(Row(f'keyed.{size}.{partitions}', f'publish keyed {title} over {partitions} partitions',
+                            (f'hub.keyed.{size}.{partitions}', 'events_per_s'), 'events/s',
+                            (f'hub.keyed.{size}.1', 'events_per_s'), 'one partition', target))
+    many = 'hub.partitions.10000'
+    rows += [
+        Row('partitions.memory', '10,000 partitions, memory each', (many, 'bytes_each'), 'bytes', None, 'limit', 2048,
+            True),
+        Row('partitions.start', '10,000 partitions, start-up', (many, 'start_s'), 's', None, 'limit', 1, True),
+        Row('partitions.keyless', 'publish 100 B without keys over 10,000 partitions',
+            ('hub.keyless.10000', 'events_per_s'), 'events/s', ('hub.publish.100b.1.written', 'events_per_s'),
+            'one partition', 0.7),
+    ]
+    return rows
+
+
+def rows(restart_events):
+    """All rows, in the order of the table."""
+    return [
+        *_publish_rows('100b', 1, nats=10, redis=2.4, wire=None),
+        *_publish_rows('100b', 4, nats=15, redis=4, wire=None),
+        *_publish_rows('1k', 1, nats=3.3, redis=2.6, wire=0.7),
+        *_publish_rows('1k', 4, nats=3.3, redis=2.6, wire=0.7),
+        *_read_rows(),
+        Row('latency', 'one event at a time, p50, WRITTEN', ('hub.latency', 'p50_us'), 'us',
+            ('transport.echo', 'p50_us'), 'bare unary echo', 1.4, True),
+        Row('fan_out', f'1 producer, {work.READERS} readers, delivered', ('hub.fan_out', 'mb_per_s'), 'MB/s',
+            ('transport.source.100', 'mb_per_s'), 'bare transport', 0.8),
+        Row('fan_out.copies', 'the same, stored copies', ('hub.fan_out', 'stored_copies'), '', None, 'limit', 1, True),
+        *_partition_rows(),
+        Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
+            'limit', 2, True),
+        Row('base.sink.keep', 'bare transport up, allocator kept', ('transport.sink.1.keep', 'mb_per_s'), 'MB/s',
+            ('transport.sink.1', 'mb_per_s'), 'as it comes'),
+        Row('base.source.keep', 'bare transport down, allocator kept', ('transport.source.1.keep', 'mb_per_s'), 'MB/s',
+            ('transport.source.1', 'mb_per_s'), 'as it comes'),
+        Row('base.publish.store', 'publish 1 KiB, 1 producer, WRITTEN', ('hub.publish.1k.1.written', 'mb_per_s'),
+            'MB/s', ('store.none', 'mb_per_s'), 'bare store'),
+        Row('base.synced.store', 'publish 1 KiB, 1 producer, SYNCED', ('hub.publish.1k.1.synced', 'mb_per_s'), 'MB/s',
+            ('store.pipelined', 'mb_per_s'), 'bare store'),
+    ]

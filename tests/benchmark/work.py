@@ -1,0 +1,159 @@
+"""The measurements: each sets up servers, runs a client, and returns numbers by name."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import servers
+
+# Frames of the bare transport: what the SDK sends (its batch size) and what the hub sends (its response size).
+PUBLISH_FRAME = 256 << 10
+READ_FRAME = 1 << 20
+
+# An allocator that keeps freed memory, set up from outside.
+KEEP_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str(256 << 20), 'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}
+
+READERS = 100
+MANY_PARTITIONS = 10_000
+
+
+class Bench:
+    """Runs the benchmark programs of one build. `seconds` is how long each measures."""
+
+    def __init__(self, build, scratch, seconds, quick):
+        self._bin = build / 'bin'
+        self._scratch = scratch
+        self._seconds = seconds
+        self._log = scratch / 'servers.log'
+        self.restart_events = 1_000_000 if quick else 10_000_000
+        self._read_bytes = (32 if quick else 128) << 20
+        self._fan_out_bytes = (4 if quick else 32) << 20
+        self.has_nats = shutil.which('nats-server') is not None and (self._bin / 'nats_bench').exists()
+        self.has_redis = shutil.which('redis-server') is not None and (self._bin / 'redis_bench').exists()
+
+    def _run(self, program, *flags, env=None):
+        """What the program measured, or None if it printed nothing."""
+        command = [str(self._bin / program), *flags]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20 * self._seconds + 180,
+                                  env=os.environ | (env or {}), check=False)
+        except subprocess.TimeoutExpired:
+            raise servers.Failure(f'{" ".join(command)}: takes too long') from None
+        if done.returncode != 0:
+            raise servers.Failure(f'{" ".join(command)}: {done.stderr.strip()}')
+        return json.loads(done.stdout) if done.stdout else None
+
+    def _timed(self, program, *flags, env=None):
+        return self._run(program, f'--seconds={self._seconds}', *flags, env=env)
+
+    def _directory(self):
+        return servers.data_directory(self._scratch)
+
+    def _hub(self, directory):
+        return servers.Hub(str(self._bin / 'eventhubd'), str(self._bin / 'hub_bench'), directory, self._log)
+
+    def _on_hub(self, hub, mode, **flags):
+        arguments = [f'--{name}={value}' for name, value in flags.items()]
+        return self._timed('hub_bench', f'--mode={mode}', f'--address={hub.address}', *arguments)
+
+    def transport(self, mode, frame, streams=1, keep_memory=False):
+        """The bare transport."""
+        environment = KEEP_MEMORY if keep_memory else {}
+        with servers.transport(str(self._bin / 'bare_transport'), self._log, environment) as (address, pid):
+            return self._timed('bare_transport', f'--mode={mode}', f'--address={address}', f'--frame_bytes={frame}',
+                               f'--streams={streams}', f'--server_pid={pid}', env=environment)
+
+    def store(self, sync):
+        """The bare store."""
+        with self._directory() as directory:
+            return self._timed('bare_store', f'--directory={directory / "store"}', f'--sync={sync}')
+
+    def nats(self, event_bytes, producers):
+        """JetStream: publish, then read what was published."""
+        with self._directory() as directory, servers.nats(directory, self._log) as url:
+            flags = (f'--url={url}', f'--event_bytes={event_bytes}', f'--producers={producers}')
+            published = self._timed('nats_bench', '--mode=publish', *flags)
+            read = self._timed('nats_bench', '--mode=read', *flags)
+            return {'publish_per_s': published['events_per_s'], 'read_per_s': read['events_per_s']}
+
+    def redis(self, event_bytes, producers, fsync):
+        """Redis Streams: publish, then read what was published."""
+        with self._directory() as directory, servers.redis(directory, self._log, fsync) as port:
+            flags = (f'--port={port}', f'--event_bytes={event_bytes}', f'--producers={producers}')
+            published = self._timed('redis_bench', '--mode=publish', *flags)
+            read = self._timed('redis_bench', '--mode=read', *flags)
+            return {'publish_per_s': published['events_per_s'], 'read_per_s': read['events_per_s']}
+
+    def publish(self, event_bytes, producers, durability, partitions=1, keys=0):
+        """The hub: publish to one topic."""
+        with self._directory() as directory, self._hub(directory) as hub:
+            hub.start()
+            self._on_hub(hub, 'create', partitions=partitions)
+            result = self._on_hub(hub, 'publish', event_bytes=event_bytes, threads=producers, durability=durability,
+                                  keys=keys)
+            # On the wire an event has a tag and its length before it.
+            prefix = 2 if event_bytes < 128 else 3
+            result['wire_mb_per_s'] = result['events_per_s'] * (event_bytes + prefix) / 1e6
+            return result
+
+    def read(self, event_bytes):
+        """The hub: read from memory; after a restart; after a restart with the files not in memory."""
+        with self._directory() as directory, self._hub(directory) as hub:
+            hub.start()
+            self._on_hub(hub, 'create')
+            self._on_hub(hub, 'publish', event_bytes=event_bytes, events=self._read_bytes // event_bytes)
+            tail = self._on_hub(hub, 'read')
+            parsed = self._on_hub(hub, 'read', parse='true')
+            hub.stop()
+            hub.start()
+            cold = self._on_hub(hub, 'read_once')
+            hub.stop()
+            hub.drop_file_cache()
+            hub.start()
+            disk = self._on_hub(hub, 'read_once')
+            parts = {'tail': tail, 'parsed': parsed, 'cold': cold, 'disk': disk}
+            return {f'{part}_{unit}': result[unit] for part, result in parts.items()
+                    for unit in ('events_per_s', 'mb_per_s')}
+
+    def latency(self, event_bytes):
+        """The hub: one event at a time."""
+        with self._directory() as directory, self._hub(directory) as hub:
+            hub.start()
+            self._on_hub(hub, 'create')
+            return self._on_hub(hub, 'latency', event_bytes=event_bytes)
+
+    def fan_out(self, event_bytes):
+        """The hub: one producer, many readers."""
+        with self._directory() as directory, self._hub(directory) as hub:
+            hub.start()
+            self._on_hub(hub, 'create')
+            result = self._on_hub(hub, 'fan_out', event_bytes=event_bytes, threads=READERS,
+                                  events=self._fan_out_bytes // event_bytes)
+            stored = self._on_hub(hub, 'stats')['stored_bytes']
+            result['stored_copies'] = stored * READERS / (result['events'] * event_bytes)
+            return result
+
+    def idle_partitions(self):
+        """The hub: memory and start-up with many partitions, over those with one."""
+        resident = {}
+        started = {}
+        for partitions in (1, MANY_PARTITIONS):
+            with self._directory() as directory, self._hub(directory) as hub:
+                hub.start()
+                self._on_hub(hub, 'create', partitions=partitions)
+                hub.stop()
+                started[partitions] = hub.start()
+                resident[partitions] = hub.resident_bytes()
+        return {'bytes_each': (resident[MANY_PARTITIONS] - resident[1]) / MANY_PARTITIONS,
+                'start_s': started[MANY_PARTITIONS]}
+
+    def restart(self):
+        """The hub: from kill -9 until it serves again."""
+        with self._directory() as directory, self._hub(directory) as hub:
+            hub.start()
+            self._on_hub(hub, 'create')
+            self._on_hub(hub, 'publish', event_bytes=100, events=self.restart_events)
+            hub.stop(signal.SIGKILL)
+            return {'start_s': hub.start()}
