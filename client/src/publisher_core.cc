@@ -267,10 +267,13 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
     const absl::Status status = reply.status;
     switch (queue_.OnReply(std::move(reply), finished)) {
       case AfterReply::kGoOn:
-        if (status.ok()) backoff_.Reset();
+        if (status.ok()) {
+          backoff_.Reset();
+          last_failure_ = absl::OkStatus();
+        }
         break;
       case AfterReply::kBackOff:
-        BackOff(RetryDelay(status));
+        BackOff(status);
         break;
       case AfterReply::kFenced:
         Fence(status, finished);
@@ -278,7 +281,7 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
         break;
       case AfterReply::kBroken:
         lost = LoseStream();
-        BackOff(absl::ZeroDuration());
+        BackOff(absl::InternalError("the hub sent a reply to no request"));
         break;
     }
     if (options_.linger <= absl::ZeroDuration() && queue_.empty()) SealAll();
@@ -297,7 +300,7 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
     if (stream != stream_number_) return;
     lost = LoseStream();
     if (IsTransient(status.code())) {
-      if (!queue_.empty()) BackOff(RetryDelay(status));
+      if (!queue_.empty()) BackOff(status);
     } else {
       queue_.FailAll(status, finished);
     }
@@ -320,8 +323,9 @@ void PublisherCore::Fence(const absl::Status& status, std::vector<Finished>& fin
   queue_.FailAll(status, finished);
 }
 
-void PublisherCore::BackOff(absl::Duration at_least) {
-  not_before_ = Now() + std::max(backoff_.Next(), at_least);
+void PublisherCore::BackOff(const absl::Status& status) {
+  last_failure_ = status;
+  not_before_ = Now() + std::max(backoff_.Next(), RetryDelay(status));
   Arm(not_before_);
 }
 
@@ -342,10 +346,10 @@ void PublisherCore::OnTimer() {
     if (now < armed_for_) return;  // Of a time that was superseded by an earlier one.
     armed_for_ = absl::InfiniteDuration();
     SealLingered(now);
-    queue_.Expire(now, finished);
+    queue_.Expire(now, DeadlineError(), finished);
     if (queue_.OldestSentAt() + options_.reply_timeout <= now) {
       silent = LoseStream();
-      BackOff(absl::ZeroDuration());
+      BackOff(absl::UnavailableError("the hub does not reply"));
     }
     Arm(std::min(queue_.NextDeadline(), queue_.OldestSentAt() + options_.reply_timeout));
     if (!queue_.empty() && now < not_before_) Arm(not_before_);
@@ -360,6 +364,15 @@ void PublisherCore::OnTimer() {
   if (silent != nullptr) silent->Cancel();
   Pump();
   Report(std::move(finished));
+}
+
+absl::Status PublisherCore::DeadlineError() const {
+  std::string message = absl::StrCat("the event for topic ", options_.topic,
+                                     " could not be published within its deadline");
+  if (!last_failure_.ok()) {
+    absl::StrAppend(&message, "; the last attempt that failed: ", last_failure_.message());
+  }
+  return absl::DeadlineExceededError(message);
 }
 
 void PublisherCore::Finish(std::vector<Finished>& finished) {

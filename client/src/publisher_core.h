@@ -65,10 +65,12 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   std::shared_ptr<PublishStream> LoseStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fence(const absl::Status& status, std::vector<Finished>& finished)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void BackOff(absl::Duration at_least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // No attempt for a while, because of `status`.
+  void BackOff(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void Arm(absl::Duration when) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnTimer();
+  absl::Status DeadlineError() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // To be called, with what is to be given to Report, before the mutex is given up.
   void Finish(std::vector<Finished>& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -103,6 +105,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;        // Or opening.
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   absl::Duration not_before_ ABSL_GUARDED_BY(mutex_);  // Backing off until then.
+  absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);  // Of an attempt; for messages.
   absl::Duration armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 
   // Results.

@@ -189,9 +189,8 @@ void RequestQueue::DropReported() {
   });
 }
 
-void RequestQueue::Expire(absl::Duration now, std::vector<Finished>& finished) {
-  const absl::Status status =
-      absl::DeadlineExceededError("the event could not be published within its deadline");
+void RequestQueue::Expire(absl::Duration now, const absl::Status& status,
+                          std::vector<Finished>& finished) {
   for (size_t i = 0; i < batches_.size();) {
     Batch& batch = *batches_[i];
     if (batch.reported || batch.deadline > now) {

@@ -76,9 +76,9 @@ class RequestQueue {
   // 0.
   bool TakeNewEpoch();
 
-  // Fails what is past its deadline. What is in doubt is reported but kept, since later requests
-  // count on its sequence.
-  void Expire(absl::Duration now, std::vector<Finished>& finished);
+  // Fails what is past its deadline with `status`. What is in doubt is reported but kept, since
+  // later requests count on its sequence.
+  void Expire(absl::Duration now, const absl::Status& status, std::vector<Finished>& finished);
 
   // Fails everything.
   void FailAll(const absl::Status& status, std::vector<Finished>& finished);

@@ -1,0 +1,33 @@
+# What a program outside needs to use the SDK: libraries, headers, the contract, and how to find them
+# (CMake package `eventhub`, target eventhub::client; pkg-config module `eventhub`). Component `sdk`.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/eventhub)
+set(generated ${PROJECT_BINARY_DIR}/proto)
+
+install(TARGETS eventhub_client eventhub_grpc eventhub_proto eventhub_base
+  EXPORT eventhub-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/eventhub
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT sdk FILES_MATCHING PATTERN *.h)
+install(FILES ${generated}/eventhub/v1/event.pb.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/eventhub/v1 COMPONENT sdk)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/eventhub
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/eventhub/proto COMPONENT sdk
+  FILES_MATCHING PATTERN *.proto)
+
+install(EXPORT eventhub-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+configure_package_config_file(
+  ${CMAKE_CURRENT_SOURCE_DIR}/eventhub-config.cmake.in
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config.cmake
+  INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+configure_file(${CMAKE_CURRENT_SOURCE_DIR}/eventhub.pc.in ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
+  @ONLY)
+install(FILES
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config.cmake
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-version.cmake
+  DESTINATION ${package_dir} COMPONENT sdk)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT sdk)
