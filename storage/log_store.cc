@@ -232,6 +232,9 @@ absl::StatusOr<SharedBytes> LogStore::ReadEvents(absl::string_view key,
                                             " bytes, not ", header.bytes));
   }
   const absl::string_view region = ToView(*value);
+  // A value beside its key is pinned in the store's block cache, and readers may hold the bytes for
+  // longer than there is a store. A blob is on its own.
+  if (region.size() < kMinBlobBytes) return SharedBytes::Copy(region);
   return SharedBytes::Wrap(region, ReleasePinned, value.release());
 }
 

@@ -105,7 +105,7 @@ class LogStore {
  private:
   explicit LogStore(const LogStoreOptions& options);
   absl::Status OpenDb();
-  // The value of a batch's key in `events`, without a copy.
+  // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;

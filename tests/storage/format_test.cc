@@ -1,0 +1,157 @@
+// The bytes on disk, as storage/FORMAT.md has them. Who changes one of these tests changes the
+// format.
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "gtest/gtest.h"
+#include "storage/key_codec.h"
+#include "storage/record_batch.h"
+#include "tests/storage/log_rig.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+using absl::BytesToHexString;
+
+TEST(KeyCodec, BatchKeyIsBigEndian) {
+  const BatchKey key(TopicId(0x01020304), PartitionId(0x05060708), Offset(0x090a0b0c0d0e0f10));
+  EXPECT_EQ(BytesToHexString(key.view()), "0102030405060708090a0b0c0d0e0f10");
+  EXPECT_EQ(BatchKey::BaseOf(key.view()), Offset(0x090a0b0c0d0e0f10));
+}
+
+TEST(KeyCodec, MetaKeys) {
+  EXPECT_EQ(BytesToHexString(TopicKey(TopicId(0x01020304))), "7401020304");
+  EXPECT_EQ(TopicIdOf(TopicKey(TopicId(0x01020304))), TopicId(0x01020304));
+  EXPECT_EQ(BytesToHexString(LogStartPrefix(TopicId(0x01020304))), "7301020304");
+  EXPECT_EQ(BytesToHexString(LogStartKey(TopicId(0x01020304), PartitionId(0x0a0b0c0d))),
+            "73010203040a0b0c0d");
+  EXPECT_EQ(kNextTopicIdKey, "n");
+  EXPECT_EQ(kTopicKeyPrefix, "t");
+}
+
+TEST(KeyCodec, ProducerKey) {
+  const std::string prefix = ProducerPrefix(TopicId(0x01020304), "abc");
+  EXPECT_EQ(BytesToHexString(prefix),
+            "01020304"
+            "0003"
+            "616263");
+  EXPECT_EQ(ProducerNameOf(prefix + '\x3f'), "abc");
+  EXPECT_EQ(BytesToHexString(TopicPrefix(TopicId(0x01020304))), "01020304");
+}
+
+TEST(KeyCodec, OrderOfKeysIsOrderOfOffsets) {
+  const BatchKey low(TopicId(1), PartitionId(255), Offset(255));
+  const BatchKey higher_offset(TopicId(1), PartitionId(255), Offset(256));
+  const BatchKey higher_partition(TopicId(1), PartitionId(256), Offset(0));
+  const BatchKey higher_topic(TopicId(256), PartitionId(0), Offset(0));
+  EXPECT_LT(low.view(), higher_offset.view());
+  EXPECT_LT(higher_offset.view(), higher_partition.view());
+  EXPECT_LT(higher_partition.view(), higher_topic.view());
+}
+
+TEST(KeyCodec, PrefixEndIsTheNextKeyAfterAllWithThePrefix) {
+  EXPECT_EQ(PrefixEnd("ab"), "ac");
+  EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
+  EXPECT_EQ(PrefixEnd("\xff\xff"), "");
+  EXPECT_EQ(PrefixEnd(""), "");
+}
+
+TEST(RecordBatch, HeaderIsLittleEndian) {
+  const BatchHeader header{0x01020304, 0x05060708, 0x090a0b0c0d0e0f10, 0x1112131415161718};
+  const std::string value = header.Encode();
+  EXPECT_EQ(BytesToHexString(value),
+            "01000000"  // Version.
+            "04030201"
+            "08070605"
+            "100f0e0d0c0b0a09"
+            "1817161514131211");
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_EQ(decoded.count, header.count);
+  EXPECT_EQ(decoded.bytes, header.bytes);
+  EXPECT_EQ(decoded.append_micros, header.append_micros);
+  EXPECT_EQ(decoded.bytes_before, header.bytes_before);
+}
+
+TEST(RecordBatch, LogStartIsLittleEndian) {
+  const LogPosition start{Offset(0x0102030405060708), 0x1112131415161718};
+  const std::string value = start.Encode();
+  EXPECT_EQ(BytesToHexString(value),
+            "01000000"  // Version.
+            "0807060504030201"
+            "1817161514131211");
+  ASSERT_OK_AND_ASSIGN(const LogPosition decoded, LogPosition::Decode(value));
+  EXPECT_EQ(decoded.offset, start.offset);
+  EXPECT_EQ(decoded.bytes_before, start.bytes_before);
+}
+
+TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
+  std::string header = BatchHeader().Encode();
+  EXPECT_THAT(BatchHeader::Decode(header + "x"), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(BatchHeader::Decode(header.substr(1)), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(BatchHeader::Decode(""), StatusIs(absl::StatusCode::kDataLoss));
+  header[0] = 2;
+  EXPECT_THAT(BatchHeader::Decode(header), StatusIs(absl::StatusCode::kDataLoss));
+
+  std::string start = LogPosition().Encode();
+  EXPECT_THAT(LogPosition::Decode(start + "x"), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(LogPosition::Decode(""), StatusIs(absl::StatusCode::kDataLoss));
+  start[0] = 0;
+  EXPECT_THAT(LogPosition::Decode(start), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// The records of a small log, all of them.
+TEST(StoredRecords, AreWhereTheFormatSays) {
+  LogRig rig(FaultEnv::Medium::kMemory);
+  ASSERT_THAT(rig.Open(), IsOk());
+  PartitionLog& log = rig.log(2);
+  ASSERT_THAT(rig.Append(log, "first", 3, true), IsOk());
+  ASSERT_THAT(rig.Append(log, "second", 1, true), IsOk());
+  ASSERT_THAT(rig.Trim(log, Offset(3)), IsOk());
+
+  const auto dump = [&](Column column) {
+    std::vector<std::pair<std::string, std::string>> records;
+    EXPECT_THAT(rig.store().Scan(column, "",
+                                 [&](absl::string_view key, absl::string_view value) {
+                                   records.emplace_back(BytesToHexString(key),
+                                                        BytesToHexString(value));
+                                   return true;
+                                 }),
+                IsOk());
+    return records;
+  };
+  using Records = std::vector<std::pair<std::string, std::string>>;
+  // 1,700,000,000 s is where the fake clock stands.
+  EXPECT_EQ(dump(Column::kIndex), (Records{{"00000007"
+                                            "00000002"
+                                            "0000000000000003",
+                                            "01000000"
+                                            "01000000"
+                                            "06000000"
+                                            "00401e18240a0600"
+                                            "0500000000000000"}}));
+  EXPECT_EQ(dump(Column::kEvents), (Records{{"00000007"
+                                             "00000002"
+                                             "0000000000000003",
+                                             "7365636f6e64"}}));
+  EXPECT_EQ(dump(Column::kMeta), (Records{{"73"
+                                           "00000007"
+                                           "00000002",
+                                           "01000000"
+                                           "0300000000000000"
+                                           "0500000000000000"}}));
+  EXPECT_EQ(dump(Column::kProducers), Records());
+}
+
+TEST(StoredFiles, AreWhereTheFormatSays) {
+  LogRig rig(FaultEnv::Medium::kDisk);
+  ASSERT_THAT(rig.Open(), IsOk());
+  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "1\n");
+  for (const std::string& file : rig.disk.Files(rig.options.directory)) {
+    const std::string name = file.substr(rig.options.directory.size());
+    EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name.starts_with("/log/")) << name;
+  }
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,109 @@
+// A store with all that is needed to write to it, on a disk that fails on demand.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+#include "storage/partition_log.h"
+#include "storage/tail_cache.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_env.h"
+
+namespace eventhub {
+
+// A task made of functions.
+class TestTask final : public CommitTask {
+ public:
+  using PrepareFn = std::function<void(CommitBuilder&)>;
+  using DoneFn = std::function<void(const absl::Status&)>;
+
+  TestTask(PrepareFn prepare, DoneFn done, bool synced, size_t bytes = 0)
+      : prepare_(std::move(prepare)), done_(std::move(done)), synced_(synced), bytes_(bytes) {}
+
+  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
+  void Done(const absl::Status& status) override { done_(status); }
+  size_t bytes() const override { return bytes_; }
+  bool synced() const override { return synced_; }
+
+ private:
+  const PrepareFn prepare_;
+  const DoneFn done_;
+  const bool synced_;
+  const size_t bytes_;
+};
+
+// What one batch is, in a form that can be compared and printed.
+struct StoredBatch {
+  int64_t base;
+  uint32_t count;
+  int64_t append_micros;
+  uint64_t bytes_before;
+  std::string events;
+
+  bool operator==(const StoredBatch&) const = default;
+};
+std::ostream& operator<<(std::ostream& os, const StoredBatch& batch);
+
+// `size` bytes that depend on `seed` and do not compress to nothing.
+std::string Payload(uint64_t seed, size_t size);
+
+class LogRig {
+ public:
+  static constexpr TopicId kTopic{7};
+
+  explicit LogRig(FaultEnv::Medium medium);
+  ~LogRig() { Close(); }
+
+  // May be changed between Close and Open.
+  LogStoreOptions options;
+  size_t cache_bytes = size_t{1} << 20;
+  FakeClock clock;
+  FaultEnv disk;
+
+  absl::Status Open();
+  void Close();
+  // Fails the test if it cannot be opened again.
+  void Reopen();
+
+  LogStore& store() { return *store_; }
+  LogWriter& writer() { return *writer_; }
+  TailCache& cache() { return *cache_; }
+  Watermark& topic_mark() { return topic_mark_; }
+  // How often the writer said that writes are refused.
+  int failures() const { return failures_; }
+
+  // A partition as the store knows it since the last Open.
+  PartitionLog& log(uint32_t partition = 0, TopicId topic = kTopic);
+
+  // Runs a task to its end.
+  absl::Status Commit(TestTask::PrepareFn prepare, bool synced);
+  // Appends one batch; returns the offset of its first event.
+  absl::StatusOr<Offset> Append(PartitionLog& log, const std::string& events, uint32_t count,
+                                bool synced);
+  absl::Status Trim(PartitionLog& log, Offset offset);
+
+  // All that the store has of a visible log, read from the disk in pieces of `max_bytes`.
+  absl::StatusOr<std::vector<StoredBatch>> Read(PartitionLog& log, size_t max_bytes = 1 << 20);
+
+ private:
+  std::unique_ptr<LogStore> store_;
+  std::unique_ptr<TailCache> cache_;
+  Watermark topic_mark_;
+  std::map<std::pair<TopicId, uint32_t>, std::unique_ptr<PartitionLog>> logs_;
+  std::atomic<int> failures_{0};
+  std::unique_ptr<LogWriter> writer_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,103 @@
+// The file system of FaultEnv: see there. Tests include fault_env.h, which is free of RocksDB.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "rocksdb/file_system.h"
+#include "storage/base/mutex.h"
+#include "tests/support/fault_env.h"
+
+namespace eventhub {
+
+// Passes everything on to another file system, and keeps account of what is durable. Thread-safe.
+class FaultFs final : public rocksdb::FileSystemWrapper {
+ public:
+  using Fault = FaultEnv::Fault;
+
+  explicit FaultFs(const std::shared_ptr<rocksdb::FileSystem>& target)
+      : FileSystemWrapper(target) {}
+
+  const char* Name() const override { return "FaultFs"; }
+
+  // As in FaultEnv.
+  void FailWrites(Fault fault, const std::string& suffix);
+  void FailSyncs(Fault fault);
+  void HoldSyncs();
+  void ReleaseSyncs();
+  int held_syncs() const;
+  void Cut();
+  void Forget();
+
+  // What happens to open files.
+  struct Verdict {
+    rocksdb::IOStatus status;
+    bool half = false;  // Half of it is written.
+  };
+  Verdict OnAppend(const std::string& path, size_t bytes);
+  // Waits while syncs are held. Before: whether the sync is to be done, and how much it will make
+  // durable; after: what was done.
+  rocksdb::IOStatus BeforeSync(const std::string& path, uint64_t* size);
+  void AfterSync(const std::string& path, uint64_t size);
+  rocksdb::IOStatus OnDirectorySync(const std::string& path);
+
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus ReopenWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                       std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                       rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus NewDirectory(const std::string& path, const rocksdb::IOOptions& options,
+                                 std::unique_ptr<rocksdb::FSDirectory>* directory,
+                                 rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus CreateDir(const std::string& path, const rocksdb::IOOptions& options,
+                              rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus CreateDirIfMissing(const std::string& path, const rocksdb::IOOptions& options,
+                                       rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* dbg) override;
+
+  // Past all faults and all accounts.
+  std::string Read(const std::string& path) const;
+  void Write(const std::string& path, const std::string& bytes);
+
+ private:
+  struct File {
+    uint64_t size = 0;
+    uint64_t synced = 0;
+  };
+  struct Rename {
+    std::string from;
+    std::string to;
+    std::optional<std::string> replaced;  // What was at `to` before.
+  };
+
+  // An error if the power is cut, else OK.
+  rocksdb::IOStatus CheckPower(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wrap(const std::string& path, std::unique_ptr<rocksdb::FSWritableFile>* file);
+  void UndoRename(const Rename& rename) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable Mutex mutex_;
+  CondVar released_;
+  Fault write_fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
+  std::string write_fault_suffix_ ABSL_GUARDED_BY(mutex_);
+  Fault sync_fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
+  bool cut_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;
+  int held_syncs_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
+  // Made since their directory was synced last.
+  std::set<std::string> new_entries_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> new_directories_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Rename> renames_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub

@@ -1,0 +1,70 @@
+// Short ways to call a hub, for tests whose subject is something else than the call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "tests/support/test_hub.h"
+
+namespace eventhub {
+
+v1::Event MakeEvent(const std::string& id, const std::string& data = "data",
+                    const std::string& key = "");
+
+// A request for `count` events with ids from "0" on.
+v1::PublishRequest MakePublish(const std::string& topic, int count = 1,
+                               const std::string& data = "data");
+v1::PublishStreamRequest MakeStreamPublish(const std::string& topic, uint64_t correlation_id,
+                                           int count = 1, const std::string& data = "data");
+
+// These fail the test if the call does.
+void CreateTopic(HubClient& client, const std::string& name, uint32_t partitions = 1);
+void CreateTopic(HubClient& client, const v1::Topic& topic);
+v1::PublishResult Publish(HubClient& client, const v1::PublishRequest& request);
+v1::GetStatsResponse GetStats(HubClient& client);
+v1::PartitionInfo GetPartition(HubClient& client, const std::string& topic, uint32_t partition = 0);
+
+// The outcome of a call with one response.
+template <typename Response>
+struct Outcome {
+  grpc::Status status;
+  Response response;
+};
+
+Outcome<v1::PublishResponse> TryPublish(HubClient& client, const v1::PublishRequest& request);
+
+// What a read delivered, and how it ended.
+struct ReadOutcome {
+  grpc::Status status;
+  std::vector<v1::ReadResponse> responses;
+
+  // The ids of the events, as delivered.
+  std::vector<std::string> ids() const;
+};
+
+// Reads to the end of the call.
+ReadOutcome ReadAll(HubClient& client, const v1::ReadRequest& request);
+v1::ReadRequest ReadOf(const std::string& topic);
+
+// The detail of an error; a reason of -1 if there is none, or more than one.
+v1::ErrorDetail DetailOf(const grpc::Status& status);
+v1::ErrorDetail DetailOf(const v1::ErrorStatus& status);
+
+// Matches a grpc::Status with this code and this reason in its ErrorDetail.
+MATCHER_P2(FailsWith, code, reason,
+           "is " + std::to_string(code) + " for reason " + v1::ErrorDetail::Reason_Name(reason)) {
+  *result_listener << "which is " << arg.error_code() << " for reason "
+                   << v1::ErrorDetail::Reason_Name(DetailOf(arg).reason()) << ": "
+                   << arg.error_message();
+  return arg.error_code() == code && DetailOf(arg).reason() == reason;
+}
+
+MATCHER(IsOk, "is OK") {
+  *result_listener << "which is " << arg.error_code() << ": " << arg.error_message();
+  return arg.ok();
+}
+
+}  // namespace eventhub

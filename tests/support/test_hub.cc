@@ -1,0 +1,54 @@
+#include "tests/support/test_hub.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "grpcpp/create_channel.h"
+
+namespace eventhub {
+namespace {
+
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(std::numeric_limits<int>::max());
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+HubClient::HubClient(const std::string& address)
+    : channel_(NewChannel(address)),
+      hub_(v1::EventHubService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
+
+ServerOptions TestServerOptions() {
+  ServerOptions options;
+  options.listen = {"127.0.0.1:0"};
+  options.disk_threads = 2;
+  options.version = "test";
+  options.broker.store.directory = "/hub";
+  return options;
+}
+
+TestHub::TestHub(ServerOptions options) {
+  if (options.broker.store.directory == "/hub") options.broker.store.env = memory_.env();
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
+  if (!server.ok()) {
+    std::fprintf(stderr, "no hub: %s\n", server.status().ToString().c_str());
+    std::abort();
+  }
+  server_ = *std::move(server);
+  client_ = std::make_unique<HubClient>(address());
+}
+
+TestHub::~TestHub() {
+  gate().Open();
+  client_.reset();
+}
+
+void TestHub::Shutdown(absl::Duration grace) { server_->Shutdown(grace); }
+
+}  // namespace eventhub

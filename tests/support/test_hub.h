@@ -1,0 +1,57 @@
+// The real server, in the test's own process, on a free port, with its data in memory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/hub.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "server/rpc/server.h"
+#include "tests/support/gate_fs.h"
+
+namespace eventhub {
+
+// A connection to a hub, of its own, and the plain generated stubs over it. Thread-safe.
+class HubClient {
+ public:
+  explicit HubClient(const std::string& address);
+
+  v1::EventHubService::Stub& hub() { return *hub_; }
+  v1::AdminService::Stub& admin() { return *admin_; }
+  grpc::health::v1::Health::Stub& health() { return *health_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::EventHubService::Stub> hub_;
+  const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+// Options that suit most tests: loopback, a free port, 10 s to shut down are never needed.
+ServerOptions TestServerOptions();
+
+// Serves from construction to Shutdown or destruction; a start that fails ends the test program.
+class TestHub {
+ public:
+  explicit TestHub(ServerOptions options = TestServerOptions());
+  // First opens the gate, so that no commit is left waiting.
+  ~TestHub();
+
+  std::string address(size_t i = 0) const { return server_->addresses()[i]; }
+  Server& server() { return *server_; }
+  HubClient& client() { return *client_; }
+  SyncGate& gate() { return memory_.gate(); }
+
+  // Once. See Server::Shutdown.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  GatedMemory memory_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<HubClient> client_;
+};
+
+}  // namespace eventhub
