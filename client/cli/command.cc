@@ -4,10 +4,12 @@
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "storage/base/mutex.h"
 
 namespace eventhub::cli {
 namespace {
@@ -17,10 +19,17 @@ constexpr absl::string_view kSilentPayload = "eventhub.cli/silent";
 
 }  // namespace
 
-std::shared_ptr<client::Connection> ConnectToHub(const Context& context,
-                                                 client::ConnectionOptions options) {
+std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
+  client::ConnectionOptions options;
   options.user_agent = "eventhub-cli/" EVENTHUB_VERSION;
-  return client::Connect(context.address, std::move(options));
+  auto connection = client::Connect(context.address, std::move(options));
+  // Kept until the process ends: gRPC 1.51 aborts it when its last channel is dropped on one of
+  // gRPC's own threads, where a stream that has just ended may hold it.
+  static Mutex mutex;
+  static auto* const kept = new std::vector<std::shared_ptr<client::Connection>>();
+  MutexLock lock(mutex);
+  kept->push_back(connection);
+  return connection;
 }
 
 client::AdminClient ConnectAdmin(const Context& context) {

@@ -36,8 +36,7 @@ void AddHealthCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);
 
 // A connection to the hub; the network is used when the first call is made.
-std::shared_ptr<client::Connection> ConnectToHub(const Context& context,
-                                                 client::ConnectionOptions options = {});
+std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
 client::AdminClient ConnectAdmin(const Context& context);
 
 // Adds `--output=table|json`; sets `*json`.

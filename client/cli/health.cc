@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
@@ -31,7 +30,10 @@ struct HealthFlags {
   bool quiet = false;
 };
 
-absl::Status Check(client::AdminClient& admin, const HealthFlags& flags) {
+// Connects anew each time: a connection that failed takes a while before it tries again.
+absl::Status Check(const Context& context, const HealthFlags& flags) {
+  client::AdminClient admin(ConnectToHub(context),
+                            {.timeout = context.timeout.value_or(absl::Seconds(3))});
   ASSIGN_OR_RETURN(const client::Health health, admin.CheckHealth(flags.service));
   if (health == client::Health::kServing) return absl::OkStatus();
   return absl::UnavailableError("the hub is not serving");
@@ -39,17 +41,13 @@ absl::Status Check(client::AdminClient& admin, const HealthFlags& flags) {
 
 absl::Status Health(const Context& context, const HealthFlags& flags) {
   const Interrupt interrupt;
-  client::ConnectionOptions connection;
-  connection.max_reconnect_delay = kAskEvery;
-  client::AdminClient admin(ConnectToHub(context, std::move(connection)),
-                            {.timeout = context.timeout.value_or(absl::Seconds(3))});
   const absl::Duration give_up =
       Clock::System().Monotonic() + flags.wait.value_or(absl::ZeroDuration());
-  absl::Status status = Check(admin, flags);
+  absl::Status status = Check(context, flags);
   while (!status.ok() && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
     pollfd stop{interrupt.fd(), POLLIN, 0};
     poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
-    status = Check(admin, flags);
+    status = Check(context, flags);
   }
   if (flags.quiet) return status.ok() ? status : SilentFailure();
   RETURN_IF_ERROR(status);

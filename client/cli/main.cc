@@ -57,7 +57,9 @@ int Run(const CLI::App& app, const Context& context) {
   if (status.ok()) return EXIT_SUCCESS;
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (!IsSilentFailure(status)) {
-    PrintError(absl::StrCat(status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
+    const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
+                            status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
   }
   return kFailure;
 }
@@ -65,6 +67,9 @@ int Run(const CLI::App& app, const Context& context) {
 int Main(int argc, char** argv) {
   // The library's own lines on stderr would only repeat what the command reports.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  // How often gRPC looks after a connection that no call waits for; by default 5 s, which is long
+  // for one who waits for a hub to come back.
+  setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", /*overwrite=*/0);
 
   Context context;
   CLI::App app("Administers an event hub, publishes to it and reads from it.", "eventhub");

@@ -1,0 +1,29 @@
+# The command line: its parts, and the program itself against a hub.
+eventhub_test(cli_test SOURCES cli_units_test.cc cli_events_test.cc LIBS eventhub_cli)
+# Debian's own, which is the one that has Debian's gRPC.
+find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>")
+foreach(suite IN ITEMS Usage Topics PublishRead Follow Health Bench)
+  add_test(NAME Cli.${suite}
+    COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/cli_test.py -v ${suite}Test)
+  set_tests_properties(Cli.${suite} PROPERTIES TIMEOUT 300 ENVIRONMENT "${cli_environment}")
+endforeach()
+
+# The programs in README.md are compiled and run as they stand there.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
+file(READ ${PROJECT_SOURCE_DIR}/README.md readme)
+string(REGEX MATCH "```cpp\n([^`]*)```" snippet "${readme}")
+file(CONFIGURE OUTPUT readme_snippet.cc CONTENT "${CMAKE_MATCH_1}" @ONLY)
+add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/readme_snippet.cc)
+target_link_libraries(readme_snippet PRIVATE eventhub_client eventhub_warnings)
+set(readme_languages Cpp Python)
+if(EXISTS ${PROJECT_SOURCE_DIR}/build/tools/node_modules/@grpc/grpc-js)
+  list(APPEND readme_languages Node)
+endif()
+foreach(language IN LISTS readme_languages)
+  add_test(NAME Readme.${language}
+    COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/cli_readme_test.py -v
+            ReadmeTest.test_${language})
+  set_tests_properties(Readme.${language} PROPERTIES TIMEOUT 120 ENVIRONMENT
+    "${cli_environment};SNIPPET=$<TARGET_FILE:readme_snippet>;PROTOC=$<TARGET_FILE:protobuf::protoc>")
+endforeach()
