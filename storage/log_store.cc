@@ -1,7 +1,9 @@
 #include "storage/log_store.h"
 
+#include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
+constexpr char kLockFile[] = "/LOCK";
 constexpr char kDbDirectory[] = "/log";
 
 // Below this a value stays beside its key: a blob has a fixed cost of a record and a look-up.
@@ -35,28 +38,29 @@ rocksdb::Env* EnvOf(const LogStoreOptions& options) {
   return options.env != nullptr ? options.env : rocksdb::Env::Default();
 }
 
-// The format is in a file of its own, so that a newer store is refused before anything of it is
-// opened.
-absl::Status CheckFormat(const LogStoreOptions& options) {
-  rocksdb::Env* const env = EnvOf(options);
-  const std::string& directory = options.directory;
+absl::Status SyncDirectory(rocksdb::Env* env, const std::string& directory) {
+  std::unique_ptr<rocksdb::Directory> handle;
+  RETURN_IF_ERROR(FromRocksDb(env->NewDirectory(directory, &handle),
+                              absl::StrCat("open directory ", directory)));
+  return FromRocksDb(handle->Fsync(), absl::StrCat("sync directory ", directory));
+}
+
+// Makes the data directory if there is none.
+absl::Status MakeDirectory(rocksdb::Env* env, const std::string& directory) {
+  if (!env->FileExists(directory).IsNotFound()) return absl::OkStatus();
   RETURN_IF_ERROR(FromRocksDb(env->CreateDirIfMissing(directory),
                               absl::StrCat("create data directory ", directory)));
+  const std::filesystem::path parent = std::filesystem::path(directory).parent_path();
+  return SyncDirectory(env, parent.empty() ? "." : parent.string());
+}
+
+// The format is in a file of its own, so that a newer store is refused before anything of it is
+// opened. Returns false if there is neither a format nor a log.
+absl::StatusOr<bool> CheckFormat(rocksdb::Env* env, const std::string& directory) {
   const std::string path = directory + kFormatFile;
   if (env->FileExists(path).IsNotFound()) {
-    if (env->FileExists(directory + kDbDirectory).ok()) {
-      return absl::DataLossError(absl::StrCat(path, " is missing, but the log is there"));
-    }
-    const std::string temporary = path + ".new";
-    RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(env, absl::StrCat(kFormat, "\n"),
-                                                           temporary, /*should_sync=*/true),
-                                absl::StrCat("write ", temporary)));
-    RETURN_IF_ERROR(
-        FromRocksDb(env->RenameFile(temporary, path), absl::StrCat("rename to ", path)));
-    std::unique_ptr<rocksdb::Directory> handle;
-    RETURN_IF_ERROR(FromRocksDb(env->NewDirectory(directory, &handle),
-                                absl::StrCat("open data directory ", directory)));
-    return FromRocksDb(handle->Fsync(), absl::StrCat("sync data directory ", directory));
+    if (env->FileExists(directory + kDbDirectory).IsNotFound()) return false;
+    return absl::DataLossError(absl::StrCat(path, " is missing, but the log is there"));
   }
   std::string text;
   RETURN_IF_ERROR(
@@ -70,7 +74,17 @@ absl::Status CheckFormat(const LogStoreOptions& options) {
                                                       format, "; this hub knows formats up to ",
                                                       kFormat));
   }
-  return absl::OkStatus();
+  return true;
+}
+
+absl::Status WriteFormat(rocksdb::Env* env, const std::string& directory) {
+  const std::string path = directory + kFormatFile;
+  const std::string temporary = path + ".new";
+  RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::WriteStringToFile(env, absl::StrCat(kFormat, "\n"), temporary, /*should_sync=*/true),
+      absl::StrCat("write ", temporary)));
+  RETURN_IF_ERROR(FromRocksDb(env->RenameFile(temporary, path), absl::StrCat("rename to ", path)));
+  return SyncDirectory(env, directory);
 }
 
 rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
@@ -157,10 +171,28 @@ void ReleasePinned(void* arg) { delete static_cast<rocksdb::PinnableSlice*>(arg)
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const LogStoreOptions& options) {
-  RETURN_IF_ERROR(CheckFormat(options));
+  rocksdb::Env* const env = EnvOf(options);
+  ASSIGN_OR_RETURN(bool has_format, CheckFormat(env, options.directory));
+  RETURN_IF_ERROR(MakeDirectory(env, options.directory));
   std::unique_ptr<LogStore> store(new LogStore(options));
+  RETURN_IF_ERROR(store->Lock());
+  // Again: who had the lock may have made it meanwhile.
+  ASSIGN_OR_RETURN(has_format, CheckFormat(env, options.directory));
+  if (!has_format) RETURN_IF_ERROR(WriteFormat(env, options.directory));
   RETURN_IF_ERROR(store->OpenDb());
   return store;
+}
+
+// RocksDB has a lock of its own, but rotates its files before it takes it.
+absl::Status LogStore::Lock() {
+  const std::string path = options_.directory + kLockFile;
+  const rocksdb::Status status = EnvOf(options_)->LockFile(path, &lock_);
+  // The message alone tells a lock that is held from a file that cannot be opened.
+  if (status.IsIOError() && !absl::StrContains(status.ToString(), "open a file for lock")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("data directory ", options_.directory, " is in use by another process"));
+  }
+  return FromRocksDb(status, absl::StrCat("lock ", path));
 }
 
 absl::Status LogStore::OpenDb() {
@@ -172,22 +204,23 @@ absl::Status LogStore::OpenDb() {
       {"producers", MakeSmallColumnOptions()},
   };
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(
-      MakeDbOptions(options_), options_.directory + kDbDirectory, columns, &handles_, &db);
-  if (status.IsIOError() && ToView(status.ToString()).find("lock") != absl::string_view::npos) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("data directory ", options_.directory, " is in use by another process"));
-  }
-  RETURN_IF_ERROR(FromRocksDb(status, absl::StrCat("open the log in ", options_.directory)));
+  RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::Open(MakeDbOptions(options_), options_.directory + kDbDirectory,
+                                    columns, &handles_, &db),
+                  absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
-  return absl::OkStatus();
+  // RocksDB syncs its directory, but not the entry of it that the first start makes.
+  return SyncDirectory(EnvOf(options_), options_.directory);
 }
 
 LogStore::LogStore(const LogStoreOptions& options) : options_(options) {}
 
 LogStore::~LogStore() {
-  if (db_ == nullptr) return;
-  for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  if (db_ != nullptr) {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+    db_.reset();
+  }
+  if (lock_ != nullptr) EnvOf(options_)->UnlockFile(lock_);
 }
 
 absl::Status LogStore::Write(rocksdb::WriteBatch& batch) {
@@ -325,9 +358,10 @@ uint64_t LogStore::DiskBytes() const {
   return bytes;
 }
 
-uint64_t LogStore::DiskFreeBytes() const {
+std::optional<uint64_t> LogStore::DiskFreeBytes() const {
   uint64_t bytes = 0;
-  return EnvOf(options_)->GetFreeSpace(options_.directory, &bytes).ok() ? bytes : 0;
+  if (!EnvOf(options_)->GetFreeSpace(options_.directory, &bytes).ok()) return std::nullopt;
+  return bytes;
 }
 
 absl::Status LogStore::Reclaim(TopicId topic) {

@@ -21,6 +21,7 @@ namespace rocksdb {
 class DB;
 class ColumnFamilyHandle;
 class Env;
+class FileLock;
 class WriteBatch;
 }  // namespace rocksdb
 
@@ -94,9 +95,10 @@ class LogStore {
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
   absl::Status Reclaim(TopicId topic);
 
-  // The size of all files, and what is free on their disk. Bytes; 0 where the disk does not tell.
+  // The size of all files. Bytes.
   uint64_t DiskBytes() const;
-  uint64_t DiskFreeBytes() const;
+  // What is free on their disk; nullopt where the disk does not tell. Bytes.
+  std::optional<uint64_t> DiskFreeBytes() const;
 
   rocksdb::ColumnFamilyHandle* handle(Column column) const {
     return handles_[static_cast<size_t>(column)];
@@ -104,11 +106,13 @@ class LogStore {
 
  private:
   explicit LogStore(const LogStoreOptions& options);
+  absl::Status Lock();
   absl::Status OpenDb();
   // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;
+  rocksdb::FileLock* lock_ = nullptr;  // On the data directory.
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };

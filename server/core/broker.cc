@@ -77,7 +77,8 @@ absl::Status Broker::Start() {
 }
 
 Broker::~Broker() {
-  maintenance_.reset();  // It submits to the writer.
+  // It submits to the writer, whose tasks tell it of deletions.
+  if (maintenance_ != nullptr) maintenance_->Stop();
   writer_.reset();
 }
 
@@ -89,7 +90,7 @@ void Broker::SetDiskSpace(bool enough) {
 absl::Status Broker::writable() const {
   RETURN_IF_ERROR(writer_->failure());
   if (!disk_full_.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return DiskFull(store_->DiskFreeBytes(), options_.maintenance->min_free_disk_bytes,
+  return DiskFull(store_->DiskFreeBytes().value_or(0), options_.maintenance->min_free_disk_bytes,
                   kDiskFullRetry);
 }
 
@@ -107,9 +108,9 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
     std::move(done)(topic.status());
     return;
   }
-  absl::StatusOr<CheckedPublish> publish = disk_full_.load(std::memory_order_relaxed)
-                                               ? absl::StatusOr<CheckedPublish>(writable())
-                                               : CheckPublish(request, **topic);
+  absl::Status refusal;
+  if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
+  absl::StatusOr<CheckedPublish> publish = refusal.ok() ? CheckPublish(request, **topic) : refusal;
   if (!publish.ok()) {
     (*topic)->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     std::move(done)(publish.status());
@@ -211,7 +212,7 @@ v1::GetStatsResponse Broker::GetStats() const {
   stats.set_tail_cache_hits(read_counters_.tail_batches.load(std::memory_order_relaxed));
   stats.set_cold_reads(read_counters_.cold_batches.load(std::memory_order_relaxed));
   stats.set_disk_bytes(store_->DiskBytes());
-  stats.set_disk_free_bytes(store_->DiskFreeBytes());
+  stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));
   return stats;
 }
 

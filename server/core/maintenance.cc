@@ -1,6 +1,7 @@
 #include "server/core/maintenance.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace eventhub {
@@ -17,13 +18,15 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
       on_error_(std::move(on_error)),
       thread_([this] { Run(); }) {}
 
-Maintenance::~Maintenance() {
+Maintenance::~Maintenance() { Stop(); }
+
+void Maintenance::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.NotifyAll();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Maintenance::TopicDeleted(TopicId topic) {
@@ -68,8 +71,8 @@ std::vector<TopicId> Maintenance::WaitUntil(absl::Duration due) {
 }
 
 absl::Status Maintenance::CheckDisk() {
-  const uint64_t free = store_.DiskFreeBytes();
-  const bool enough = free == 0 || free >= options_.min_free_disk_bytes;
+  const std::optional<uint64_t> free = store_.DiskFreeBytes();
+  const bool enough = !free.has_value() || *free >= options_.min_free_disk_bytes;
   if (enough != enough_) on_disk_space_(enough);
   enough_ = enough;
   return absl::OkStatus();

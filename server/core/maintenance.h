@@ -24,16 +24,19 @@ struct MaintenanceOptions {
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
 };
 
-// Thread-safe. Runs from construction to destruction.
+// Thread-safe. Runs from construction to Stop().
 class Maintenance {
  public:
-  // `on_disk_space` is called with whether there is enough, at first and at each change; `on_error`
-  // with what failed.
+  // `on_disk_space` is called with whether there is enough at each change, and there is at first;
+  // `on_error` with what failed.
   Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog, LogStore& store,
               LogWriter& writer, const Clock& clock,
               absl::AnyInvocable<void(bool enough)> on_disk_space,
               absl::AnyInvocable<void(const absl::Status&)> on_error);
   ~Maintenance();
+
+  // Waits for what is being done, and does nothing any more. The other methods may still be called.
+  void Stop();
 
   // Gives the disk space of a deleted topic back, soon.
   void TopicDeleted(TopicId topic);

@@ -149,7 +149,7 @@ TEST(StoredFiles, AreWhereTheFormatSays) {
   EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "1\n");
   for (const std::string& file : rig.disk.Files(rig.options.directory)) {
     const std::string name = file.substr(rig.options.directory.size());
-    EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name.starts_with("/log/")) << name;
+    EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name == "/LOCK" || name.starts_with("/log/")) << name;
   }
 }
 

@@ -1,0 +1,120 @@
+// Which data directories are opened, and which are refused and left alone.
+#include <map>
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "storage/log_store.h"
+#include "tests/storage/log_rig.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+
+class LogStoreOpenTest : public testing::TestWithParam<FaultEnv::Medium> {
+ protected:
+  LogStoreOpenTest() : rig_(GetParam()) {}
+
+  // Leaves a directory with one batch in it.
+  void Fill() {
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Append(rig_.log(), "events", 2, /*synced=*/true), IsOk());
+    rig_.Close();
+  }
+
+  std::string format_file() const { return rig_.options.directory + "/EVENTHUB_FORMAT"; }
+
+  std::map<std::string, std::string> Snapshot() const {
+    std::map<std::string, std::string> files;
+    for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
+      files[file] = rig_.disk.ReadFile(file);
+    }
+    return files;
+  }
+
+  LogRig rig_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, LogStoreOpenTest,
+                         testing::Values(FaultEnv::Medium::kMemory, FaultEnv::Medium::kDisk),
+                         [](const auto& info) {
+                           return info.param == FaultEnv::Medium::kMemory ? "Memory" : "Disk";
+                         });
+
+TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
+  ASSERT_THAT(rig_.Open(), IsOk());
+  ASSERT_THAT(rig_.Append(rig_.log(), "events", 2, /*synced=*/true), IsOk());
+  const auto before = Snapshot();
+  EXPECT_THAT(LogStore::Open(rig_.options),
+              StatusIs(StatusCode::kFailedPrecondition, "is in use by another process"));
+  EXPECT_EQ(Snapshot(), before);
+  // The first goes on, and its end frees the directory.
+  EXPECT_THAT(rig_.Append(rig_.log(), "events", 1, /*synced=*/true), IsOk());
+  rig_.Close();
+  EXPECT_THAT(LogStore::Open(rig_.options), IsOk());
+}
+
+TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
+  Fill();
+  rig_.disk.WriteFile(format_file(), "2\n");
+  const auto before = Snapshot();
+  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 2"));
+  EXPECT_EQ(Snapshot(), before);
+  rig_.disk.WriteFile(format_file(), "1\n");
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.log().end(), Offset(2));
+}
+
+TEST_P(LogStoreOpenTest, MissingFormatBesideALogIsRefusedAndUntouched) {
+  Fill();
+  rig_.disk.DeleteFile(format_file());
+  const auto before = Snapshot();
+  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kDataLoss, "EVENTHUB_FORMAT"));
+  EXPECT_EQ(Snapshot(), before);
+}
+
+TEST_P(LogStoreOpenTest, DamagedFormatIsRefusedAndUntouched) {
+  Fill();
+  for (const char* text : {"", "\n", "one\n", "0\n", "-1\n", "1\n1\n", "99999999999999999999\n"}) {
+    rig_.disk.WriteFile(format_file(), text);
+    const auto before = Snapshot();
+    EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kDataLoss, "EVENTHUB_FORMAT"))
+        << text;
+    EXPECT_EQ(Snapshot(), before);
+  }
+}
+
+TEST_P(LogStoreOpenTest, FormatLeftHalfMadeIsMadeAnew) {
+  ASSERT_THAT(rig_.Open(), IsOk());
+  rig_.Close();
+  for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
+    rig_.disk.DeleteFile(file);
+  }
+  rig_.options.directory = rig_.disk.directory();
+  rig_.disk.WriteFile(format_file() + ".new", "");
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "1\n");
+}
+
+TEST_P(LogStoreOpenTest, DiskThatFailsIsNamedAndNothingIsHalfDone) {
+  rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace);
+  EXPECT_THAT(LogStore::Open(rig_.options),
+              StatusIs(StatusCode::kResourceExhausted, rig_.options.directory));
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  EXPECT_THAT(LogStore::Open(rig_.options),
+              StatusIs(StatusCode::kUnavailable, rig_.options.directory));
+  rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
+  EXPECT_THAT(rig_.Open(), IsOk());
+}
+
+TEST(LogStoreOpen, DirectoryThatCannotBeMadeIsNotTakenForOneInUse) {
+  LogStoreOptions options;
+  options.directory = "/proc/lock/hub";
+  EXPECT_THAT(LogStore::Open(options), StatusIs(StatusCode::kUnavailable, "/proc/lock/hub"));
+}
+
+}  // namespace
+}  // namespace eventhub
