@@ -79,8 +79,12 @@ absl::StatusOr<bool> ProducerTable::Admit(const ProducerRequest& request,
 
 void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResult& result,
                            CommitBuilder& commit) {
-  MakeRoom(commit.now());
-  Producer& producer = producers_[request.id];
+  auto it = producers_.find(request.id);
+  if (it == producers_.end()) {
+    MakeRoom(commit.now());  // Not for one that is there: it might be the one to go.
+    it = producers_.emplace(request.id, Producer()).first;
+  }
+  Producer& producer = it->second;
   if (request.epoch > producer.epoch) {
     producer.epoch = request.epoch;
     producer.requests.clear();
