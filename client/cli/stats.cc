@@ -38,7 +38,7 @@ Json HubJson(const client::HubStats& stats) {
 }
 
 Fields HubFields(const client::HubStats& stats) {
-  const absl::Duration up = Clock::System().Now() - stats.start_time;
+  const absl::Duration up = absl::Trunc(Clock::System().Now() - stats.start_time, absl::Seconds(1));
   Fields fields = {{"version", stats.version},
                    {"up", absl::StrCat(FormatAge(up), ", since ", FormatMoment(stats.start_time))},
                    {"writable", stats.writable ? "yes" : absl::StrCat("no: ", stats.store_error)},
