@@ -4,14 +4,14 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "server/core/errors.h"
 
 namespace eventhub {
 
 absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   if (!buffer.Dump(&slices).ok()) {
-    return absl::InvalidArgumentError("the request cannot be decompressed");
+    return MalformedRequest("cannot be decompressed");
   }
   size_t size = 0;
   for (const grpc::Slice& slice : slices) size += slice.size();

@@ -21,14 +21,14 @@ bool IsKnown(const std::string& service) {
 class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
                           public std::enable_shared_from_this<HealthWatch> {
  public:
-  explicit HealthWatch(HealthService& service) : service_(service) {}
+  HealthWatch(HealthService& service, bool known) : service_(service), known_(known) {}
 
   void HoldForGrpc() { self_ = shared_from_this(); }
 
   void Set(HealthCheckResponse::ServingStatus status, bool last) {
     {
       MutexLock lock(mutex_);
-      wanted_ = status;
+      wanted_ = known_ ? status : HealthCheckResponse::SERVICE_UNKNOWN;
       ending_ |= last;
     }
     Proceed();
@@ -43,7 +43,14 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
     Proceed();
   }
 
-  void OnCancel() override { Set(HealthCheckResponse::UNKNOWN, /*last=*/true); }
+  void OnCancel() override {
+    {
+      MutexLock lock(mutex_);
+      wanted_ = sent_;
+      ending_ = true;
+    }
+    Proceed();
+  }
 
   void OnDone() override {
     {
@@ -90,6 +97,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   }
 
   HealthService& service_;
+  const bool known_;  // Whether what it watches is a service of this hub; stays as it is.
   std::shared_ptr<HealthWatch> self_;
   HealthCheckResponse out_;  // Belongs to the write under way.
 
@@ -122,12 +130,8 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext*, const HealthCheckRequest* request) {
-  auto watch = std::make_shared<HealthWatch>(*this);
+  auto watch = std::make_shared<HealthWatch>(*this, IsKnown(request->service()));
   watch->HoldForGrpc();
-  if (!IsKnown(request->service())) {
-    watch->Set(HealthCheckResponse::SERVICE_UNKNOWN, /*last=*/false);
-    return watch.get();
-  }
   {
     MutexLock lock(mutex_);
     watches_.emplace(watch.get(), watch);

@@ -32,6 +32,8 @@ PublishStream* PublishStream::Start(Broker& broker,
 }
 
 void PublishStream::OnReadDone(bool ok) {
+  grpc::ByteBuffer message;
+  message.Swap(&in_);  // Before the lock: after it another thread may read anew.
   bool taken = false;
   uint64_t number = 0;
   {
@@ -45,14 +47,13 @@ void PublishStream::OnReadDone(bool ok) {
       ++unanswered_;
     }
   }
-  if (taken) Handle(number);
+  if (taken) Handle(message, number);
   Proceed();
 }
 
-void PublishStream::Handle(uint64_t number) {
-  const absl::StatusOr<SharedBytes> message = Gather(in_);
-  in_.Clear();
-  const absl::Status status = message.ok() ? Submit(*message, number) : message.status();
+void PublishStream::Handle(const grpc::ByteBuffer& message, uint64_t number) {
+  const absl::StatusOr<SharedBytes> bytes = Gather(message);
+  const absl::Status status = bytes.ok() ? Submit(*bytes, number) : bytes.status();
   if (!status.ok()) Answer(number, 0, status);
 }
 

@@ -48,7 +48,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   void Wake() override;  // There may be room in the budget again.
 
-  void Handle(uint64_t number);
+  void Handle(const grpc::ByteBuffer& message, uint64_t number);
   absl::Status Submit(const SharedBytes& message, uint64_t number);
   void Answer(uint64_t number, uint64_t correlation_id, absl::StatusOr<v1::PublishResult> outcome);
 

@@ -17,7 +17,7 @@ absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
   ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(buffer));
   v1::ReadRequest request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::InvalidArgumentError("the request is not well-formed protobuf");
+    return MalformedRequest("is not well-formed protobuf");
   }
   return request;
 }

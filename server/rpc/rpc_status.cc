@@ -16,6 +16,8 @@ v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
     detail.set_type_url(std::string(url));
     detail.set_value(std::string(payload));
   });
+  // The contract promises a detail; one without a reason says that there is no more to say.
+  if (error.details().empty()) error.add_details()->PackFrom(v1::ErrorDetail());
   return error;
 }
 

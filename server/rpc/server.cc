@@ -96,12 +96,13 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {
-    if (server_ == nullptr || ports[i] == 0) {
+    if (ports[i] == 0) {
       return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen[i]));
     }
     addresses_.push_back(BoundAddress(options.listen[i], ports[i]));
   }
-  return absl::OkStatus();
+  return server_ != nullptr ? absl::OkStatus()
+                            : absl::UnavailableError("the gRPC server does not start");
 }
 
 void Server::Shutdown(absl::Duration grace) {
