@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Checks that includes follow the layers: main -> rpc -> core -> storage -> base; client -> proto and base.
+# CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failures=0
+
+# forbid FOLDER PATTERN WHY: no file below FOLDER includes what matches PATTERN.
+forbid() {
+  local found
+  found=$(grep -rnE --include='*.h' --include='*.cc' "^#include [\"<]($2)" "$1" || true)
+  if [[ -n "$found" ]]; then
+    echo "$1 must not include these: $3"
+    echo "$found" | sed 's/^/  /'
+    failures=$((failures + 1))
+  fi
+}
+
+forbid storage/base 'storage/[a-z_0-9]+\.h|server/|client/|eventhub/|grpc|google/|rocksdb/' 'base is below all'
+forbid storage 'server/|client/|eventhub/|grpc|google/' 'storage knows neither the contract nor gRPC'
+forbid server/core 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'core knows no gRPC and no RocksDB'
+forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core only'
+forbid server/main 'client/|rocksdb/' 'the daemon knows the server only'
+forbid client 'server/|storage/[a-z_0-9]+\.h|rocksdb/' 'clients know the contract and base only'
+forbid client/cli 'client/src/|grpc|eventhub/v1/.*\.grpc\.pb' 'the CLI uses public headers only'
+forbid client/examples 'client/src/|storage/|grpc|eventhub/v1/.*\.grpc\.pb' 'examples use public headers only'
+
+[[ $failures -eq 0 ]] && echo "includes follow the layers"
+exit $((failures > 0))
