@@ -15,6 +15,7 @@
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_status.h"
+#include "storage/wal_check.h"
 
 namespace eventhub {
 namespace {
@@ -95,7 +96,9 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
   db.max_total_wal_size = options.max_log_bytes;
   db.max_background_jobs = 2;
   db.max_open_files = 1024;
-  db.avoid_flush_during_recovery = true;  // Start at once; the memory is bounded by the log's size.
+  // Start at once; the memory is bounded by the log's size. But a damaged log has to go, or it
+  // would be found damaged again.
+  db.avoid_flush_during_recovery = !options.drop_after_damage;
   // RocksDB's own default would drop, without a word, what follows a damaged record in the middle
   // of the log.
   db.wal_recovery_mode = options.drop_after_damage
@@ -203,6 +206,10 @@ absl::Status LogStore::OpenDb() {
       {"index", MakeSmallColumnOptions()},
       {"producers", MakeSmallColumnOptions()},
   };
+  const std::string directory = options_.directory + kDbDirectory;
+  if (!options_.drop_after_damage) {
+    RETURN_IF_ERROR(CheckWriteAheadLog(EnvOf(options_), directory));
+  }
   rocksdb::DB* db = nullptr;
   RETURN_IF_ERROR(
       FromRocksDb(rocksdb::DB::Open(MakeDbOptions(options_), options_.directory + kDbDirectory,

@@ -1,12 +1,14 @@
 // CRC32C for RocksDB, in hardware.
 //
-// Debian builds its RocksDB for the oldest processor it supports, so that each byte of the log and of the blob files is
-// checksummed with table look-ups; measured, that is half of all CPU time of a store under load. RocksDB calls its own
-// checksum through the dynamic linker, and a program's own definition of a symbol comes before a library's: the
-// function here takes the place of RocksDB's. It computes the same sums, so nothing on disk changes; where the linker
-// does not let it in, RocksDB's is used and everything is only slower.
+// Debian builds its RocksDB for the oldest processor it supports, so that each byte of the log and
+// of the blob files is checksummed with table look-ups; measured, that is half of all CPU time of a
+// store under load. RocksDB calls its own checksum through the dynamic linker, and a program's own
+// definition of a symbol comes before a library's: the function here takes the place of RocksDB's.
+// It computes the same sums, so nothing on disk changes; where the linker does not let it in,
+// RocksDB's is used and everything is only slower.
 //
-// The linker is told to take this file in by storage/CMakeLists.txt; tests/storage proves that it does.
+// The linker is told to take this file in by storage/CMakeLists.txt; tests/storage proves that it
+// does.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -46,13 +46,11 @@ std::vector<std::string> FaultEnv::Files(const std::string& directory) const {
   for (const std::string& child : children) {
     if (child == "." || child == "..") continue;
     const std::string path = directory + "/" + child;
-    bool is_directory = false;
-    fs_->IsDirectory(path, rocksdb::IOOptions(), &is_directory, nullptr);
-    if (!is_directory) {
-      files.push_back(path);
-      continue;
-    }
-    for (std::string& file : Files(path)) files.push_back(std::move(file));
+    // Files in memory cannot be asked whether they are directories.
+    std::vector<std::string> below = Files(path);
+    const bool is_directory = !below.empty() || std::filesystem::is_directory(path);
+    if (!is_directory) files.push_back(path);
+    for (std::string& file : below) files.push_back(std::move(file));
   }
   std::sort(files.begin(), files.end());
   return files;

@@ -11,6 +11,9 @@
 
 namespace eventhub {
 
+// How long a test waits for what has to happen. Long: only a test that fails uses it up.
+inline constexpr absl::Duration kTestDeadline = absl::Seconds(60);
+
 v1::Event MakeEvent(const std::string& id, const std::string& data = "data",
                     const std::string& key = "");
 

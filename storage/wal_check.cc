@@ -1,0 +1,173 @@
+#include "storage/wal_check.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "rocksdb/env.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+#include "storage/rocksdb_status.h"
+
+namespace rocksdb::crc32c {
+
+uint32_t Extend(uint32_t crc, const char* data, size_t size);
+
+}  // namespace rocksdb::crc32c
+
+namespace eventhub {
+namespace {
+
+// RocksDB's log format: blocks of records, each with a header of sum, length and type; what does
+// not fit a block goes on in the next. The first bytes of a write are its sequence and its count.
+constexpr size_t kBlock = 32768;
+constexpr size_t kHeader = 7;
+constexpr size_t kWriteHeader = 12;
+enum Type : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
+
+// Read at a time; whole blocks.
+constexpr size_t kPiece = 32 * kBlock;
+
+struct Record {
+  uint8_t type = 0;
+  absl::string_view payload;
+};
+
+// The record at `at` of a block, which may be cut short by the end of the file; nullopt if there is
+// none that is whole.
+std::optional<Record> RecordAt(absl::string_view block, size_t at) {
+  if (at + kHeader > block.size()) return std::nullopt;
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(block[at + i]); };
+  const size_t length = byte(4) | byte(5) << 8;
+  if (byte(6) < kFull || byte(6) > kLast) return std::nullopt;
+  if (at + kHeader + length > block.size()) return std::nullopt;
+  return Record{byte(6), block.substr(at + kHeader, length)};
+}
+
+bool SumHolds(absl::string_view block, size_t at, const Record& record) {
+  const uint32_t masked = LoadLittle32(block.data() + at);
+  const uint32_t rotated = masked - 0xa282ead8;
+  const uint32_t sum = rotated >> 17 | rotated << 15;
+  return sum ==
+         rocksdb::crc32c::Extend(0, block.data() + at + kHeader - 1, record.payload.size() + 1);
+}
+
+// Follows the records of one file, which is given to it block by block.
+class LogFollower {
+ public:
+  // `sequence` is that of the first write, if it is known.
+  LogFollower(std::string path, std::optional<uint64_t> sequence)
+      : path_(std::move(path)), sequence_(sequence) {}
+
+  absl::Status Block(absl::string_view block) {
+    size_t at = 0;
+    while (!stopped_ && at < block.size()) {
+      if (kBlock - at < kHeader) break;  // Too little for a record: filled up.
+      const std::optional<Record> record = RecordAt(block, at);
+      if (!record.has_value() || !Follows(record->type)) {
+        stopped_ = true;
+        break;
+      }
+      RETURN_IF_ERROR(Take(*record, position_ + at));
+      at += kHeader + record->payload.size();
+    }
+    if (stopped_) RETURN_IF_ERROR(LookBehindStop(block, at + 1));
+    position_ += block.size();
+    return absl::OkStatus();
+  }
+
+  // Whether the file ends within a write; after all blocks.
+  bool torn() const { return stopped_ || within_write_; }
+  // The sequence of the write that is to follow; nullopt as long as none was seen.
+  std::optional<uint64_t> sequence() const { return sequence_; }
+
+ private:
+  bool Follows(uint8_t type) const { return within_write_ == (type == kMiddle || type == kLast); }
+
+  absl::Status Take(const Record& record, size_t position) {
+    within_write_ = record.type == kFirst || record.type == kMiddle;
+    if (record.type != kFull && record.type != kFirst) return absl::OkStatus();
+    if (record.payload.size() < kWriteHeader) return Damaged(position);
+    const uint64_t sequence = LoadLittle64(record.payload.data());
+    if (sequence_.has_value() && sequence != *sequence_) return Damaged(position);
+    sequence_ = sequence + LoadLittle32(record.payload.data() + 8);
+    return absl::OkStatus();
+  }
+
+  absl::Status LookBehindStop(absl::string_view block, size_t from) {
+    for (size_t at = from; at < block.size(); ++at) {
+      const std::optional<Record> record = RecordAt(block, at);
+      if (record.has_value() && !record->payload.empty() && SumHolds(block, at, *record)) {
+        return Damaged(position_ + at);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Damaged(size_t position) const {
+    return absl::DataLossError(
+        absl::StrCat("the log file ", path_, " is damaged before byte ", position));
+  }
+
+  const std::string path_;
+  size_t position_ = 0;  // Of the block.
+  std::optional<uint64_t> sequence_;
+  bool within_write_ = false;
+  bool stopped_ = false;
+};
+
+absl::Status Follow(rocksdb::Env* env, const std::string& path, LogFollower* follower) {
+  std::unique_ptr<rocksdb::SequentialFile> file;
+  RETURN_IF_ERROR(FromRocksDb(env->NewSequentialFile(path, &file, rocksdb::EnvOptions()),
+                              absl::StrCat("open ", path)));
+  const auto buffer = std::make_unique<char[]>(kPiece);
+  for (;;) {
+    rocksdb::Slice read;
+    RETURN_IF_ERROR(
+        FromRocksDb(file->Read(kPiece, &read, buffer.get()), absl::StrCat("read ", path)));
+    absl::string_view rest(read.data(), read.size());
+    while (!rest.empty()) {
+      const absl::string_view block = rest.substr(0, kBlock);
+      RETURN_IF_ERROR(follower->Block(block));
+      rest.remove_prefix(block.size());
+    }
+    if (read.size() < kPiece) return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory) {
+  std::vector<std::string> children;
+  if (env->FileExists(directory).IsNotFound()) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      FromRocksDb(env->GetChildren(directory, &children), absl::StrCat("list ", directory)));
+  std::vector<std::pair<uint64_t, std::string>> files;
+  for (const std::string& child : children) {
+    uint64_t number = 0;
+    if (absl::EndsWith(child, ".log") &&
+        absl::SimpleAtoi(absl::StripSuffix(child, ".log"), &number)) {
+      files.emplace_back(number, absl::StrCat(directory, "/", child));
+    }
+  }
+  std::sort(files.begin(), files.end());
+  // What is lost at the end of a file leaves a gap before the next. A gap after a file that is
+  // whole may be one of files that are not needed any more, and are being deleted.
+  std::optional<uint64_t> sequence;
+  for (const auto& [number, path] : files) {
+    LogFollower follower(path, sequence);
+    RETURN_IF_ERROR(Follow(env, path, &follower));
+    sequence = follower.torn() ? follower.sequence() : std::nullopt;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

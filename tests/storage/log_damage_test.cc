@@ -1,0 +1,274 @@
+// Damage to files at rest: found, never served, and never taken for the end of the log.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/log_store.h"
+#include "tests/storage/log_rig.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using ::testing::AnyOf;
+using ::testing::SizeIs;
+
+class LogDamageTest : public testing::Test {
+ protected:
+  LogDamageTest() : rig_(FaultEnv::Medium::kMemory) {}
+
+  // Writes a few batches, small ones and one for a blob file, and remembers what is there.
+  void Fill() {
+    ASSERT_THAT(rig_.Open(), IsOk());
+    for (uint64_t i = 0; i < 6; ++i) {
+      const size_t bytes = i == 2 ? 6000 : 100 + i;
+      ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, bytes), 2, /*synced=*/true), IsOk());
+    }
+    content_ = rig_.Read(rig_.log()).value();
+    ASSERT_THAT(content_, SizeIs(6));
+  }
+
+  std::vector<std::string> FilesNamed(const std::string& suffix) const {
+    std::vector<std::string> files;
+    for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
+      if (absl::EndsWith(file, suffix)) files.push_back(file);
+    }
+    return files;
+  }
+
+  // The log file that has data in it.
+  std::string LogFile() const {
+    std::vector<std::string> files = FilesNamed(".log");
+    std::erase_if(files, [&](const std::string& f) { return rig_.disk.ReadFile(f).empty(); });
+    EXPECT_THAT(files, SizeIs(1));
+    return files.empty() ? "" : files[0];
+  }
+
+  // Opens the damaged store and reads all of it.
+  absl::StatusOr<std::vector<StoredBatch>> OpenAndRead() {
+    const absl::Status opened = rig_.Open();
+    if (!opened.ok()) return opened;
+    const auto bounds = rig_.store().Recover(LogRig::kTopic, PartitionId(0));
+    if (!bounds.ok()) return bounds.status();
+    return rig_.Read(rig_.log());
+  }
+
+  std::map<std::string, std::string> Snapshot() const {
+    std::map<std::string, std::string> files;
+    for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
+      // Locks are made anew.
+      if (!absl::EndsWith(file, "/LOCK")) files[file] = rig_.disk.ReadFile(file);
+    }
+    return files;
+  }
+
+  void Restore(const std::map<std::string, std::string>& files) {
+    rig_.Close();
+    for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
+      rig_.disk.DeleteFile(file);
+    }
+    for (const auto& [file, bytes] : files) rig_.disk.WriteFile(file, bytes);
+  }
+
+  // Puts a damaged log in place of the sound one.
+  void ExpectRefused(const std::string& damaged, const std::string& where) {
+    rig_.disk.WriteFile(LogFile(), damaged);
+    EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss)) << where;
+    rig_.Close();
+  }
+
+  // Damages every `step`-th byte of the files, one at a time. Either all is as it was, or the
+  // damage is found.
+  void FlipBits(const std::string& suffix, size_t step, int* found) {
+    rig_.Close();
+    const auto sound = Snapshot();
+    *found = 0;
+    for (const std::string& file : FilesNamed(suffix)) {
+      for (size_t at = 0; at < sound.at(file).size(); at += step) {
+        std::string damaged = sound.at(file);
+        damaged[at] ^= static_cast<char>(1 << at % 8);
+        rig_.disk.WriteFile(file, damaged);
+        const auto read = OpenAndRead();
+        if (read.ok()) {
+          EXPECT_EQ(*read, content_) << file << " byte " << at << " of " << damaged.size();
+        } else {
+          EXPECT_THAT(read, AnyOf(StatusIs(StatusCode::kDataLoss), StatusIs(StatusCode::kNotFound),
+                                  StatusIs(StatusCode::kUnavailable)))
+              << file << " byte " << at;
+          ++*found;
+        }
+        Restore(sound);
+      }
+    }
+  }
+
+  LogRig rig_;
+  std::vector<StoredBatch> content_;
+};
+
+TEST_F(LogDamageTest, FlippedBitsInTablesAreFound) {
+  Fill();
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  int found = 0;
+  FlipBits(".sst", 23, &found);
+  EXPECT_GT(found, 50);
+}
+
+TEST_F(LogDamageTest, FlippedBitsInBlobsAreFound) {
+  Fill();
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  ASSERT_THAT(FilesNamed(".blob"), SizeIs(1));
+  int found = 0;
+  FlipBits(".blob", 101, &found);
+  EXPECT_GT(found, 50);
+}
+
+TEST_F(LogDamageTest, FlippedBitsInTheLogAreFound) {
+  Fill();
+  // What comes last may be taken for a write that a crash cut short; nothing before it may.
+  ASSERT_THAT(rig_.Append(rig_.log(), "last", 1, /*synced=*/true), IsOk());
+  rig_.Close();
+  const auto sound = Snapshot();
+  const std::string& log = sound.at(LogFile());
+  const size_t last_write = log.rfind("last") - 120;  // Its header is within these.
+  for (size_t at = 0; at < last_write; at += at < 250 ? 1 : 197) {
+    std::string damaged = log;
+    damaged[at] ^= static_cast<char>(1 << at % 8);
+    ExpectRefused(damaged, absl::StrCat("byte ", at));
+    Restore(sound);
+  }
+}
+
+TEST_F(LogDamageTest, ZerosInTheLogAreFound) {
+  Fill();
+  rig_.Close();
+  const auto sound = Snapshot();
+  const std::string& log = sound.at(LogFile());
+  for (size_t at = 0; at + 600 < log.size(); at += 211) {
+    std::string damaged = log;
+    damaged.replace(at, 512, 512, '\0');
+    ExpectRefused(damaged, absl::StrCat("bytes from ", at));
+    Restore(sound);
+  }
+}
+
+// Writes that go over many blocks, each of them hit once.
+TEST_F(LogDamageTest, DamageInALongLogIsFound) {
+  ASSERT_THAT(rig_.Open(), IsOk());
+  for (uint64_t i = 0; i < 12; ++i) {
+    ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 32'768 * (i % 3) + 32'700 + i), 1, true),
+                IsOk());
+  }
+  rig_.Close();
+  const auto sound = Snapshot();
+  const std::string& log = sound.at(LogFile());
+  for (size_t block = 0; block + 4 * 32'768 < log.size(); block += 32'768) {
+    for (const size_t at : {4, 5, 6, 20'000}) {
+      std::string damaged = log;
+      damaged[block + at] ^= static_cast<char>(0x40);
+      ExpectRefused(damaged, absl::StrCat("block ", block, " byte ", at));
+      Restore(sound);
+    }
+    std::string damaged = log;
+    damaged.replace(block, 4096, 4096, '\0');
+    ExpectRefused(damaged, absl::StrCat("page ", block));
+    Restore(sound);
+  }
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.log().end(), Offset(12));
+}
+
+TEST_F(LogDamageTest, TornEndOfTheLogIsCutOff) {
+  Fill();
+  rig_.Close();
+  const auto sound = Snapshot();
+  const std::string& log = sound.at(LogFile());
+  for (size_t size = log.size(); (size -= 3) > log.size() - 400;) {
+    rig_.disk.WriteFile(LogFile(), log.substr(0, size));
+    ASSERT_THAT(rig_.Open(), IsOk()) << size;
+    const auto read = rig_.Read(rig_.log());
+    ASSERT_THAT(read, IsOk()) << size;
+    // Whole batches, from the first on.
+    ASSERT_LT(read->size(), content_.size());
+    ASSERT_GE(read->size(), 3u);
+    EXPECT_TRUE(std::equal(read->begin(), read->end(), content_.begin())) << size;
+    EXPECT_EQ(rig_.log().end(), Offset(static_cast<int64_t>(read->size()) * 2));
+    Restore(sound);
+  }
+}
+
+TEST_F(LogDamageTest, TornEndStaysCutOffWhenTheLogGoesOn) {
+  Fill();
+  rig_.Close();
+  const std::string log = rig_.disk.ReadFile(LogFile());
+  rig_.disk.WriteFile(LogFile(), log.substr(0, log.size() - 10));
+  content_.pop_back();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Append(rig_.log(), "more", 1, /*synced=*/true), IsOk());
+    const auto read = rig_.Read(rig_.log());
+    ASSERT_THAT(read, IsOk());
+    content_.push_back(read->back());
+    EXPECT_EQ(*read, content_);
+    rig_.Close();
+  }
+}
+
+// A crash of the machine may keep a later file and lose the end of an earlier one.
+TEST_F(LogDamageTest, GapBetweenLogFilesIsFound) {
+  Fill();
+  rig_.Close();
+  const std::string first = LogFile();
+  const std::string log = rig_.disk.ReadFile(first);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  ASSERT_THAT(rig_.Append(rig_.log(), "more", 1, /*synced=*/true), IsOk());
+  rig_.Close();
+  rig_.disk.WriteFile(first, log.substr(0, log.size() - 10));
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "is damaged"));
+}
+
+TEST_F(LogDamageTest, LogIsCutAtTheDamageIfAskedFor) {
+  Fill();
+  rig_.Close();
+  const auto sound = Snapshot();
+  std::string damaged = sound.at(LogFile());
+  const size_t at = damaged.find(content_[1].events);
+  ASSERT_NE(at, std::string::npos);
+  damaged[at] ^= 1;
+  ExpectRefused(damaged, "the second write");
+
+  rig_.options.drop_after_damage = true;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_EQ(rig_.log().end(), Offset(2));
+  ASSERT_THAT(rig_.Append(rig_.log(), "more", 1, /*synced=*/true), IsOk());
+  content_.resize(1);
+  content_.push_back(rig_.Read(rig_.log()).value().back());
+  // The damage is gone for good.
+  rig_.options.drop_after_damage = false;
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Read(rig_.log()).value(), content_);
+}
+
+TEST_F(LogDamageTest, MissingFilesAreFound) {
+  Fill();
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  rig_.Close();
+  const auto sound = Snapshot();
+  for (const char* suffix : {".sst", ".blob"}) {
+    for (const std::string& file : FilesNamed(suffix)) {
+      rig_.disk.DeleteFile(file);
+      EXPECT_FALSE(OpenAndRead().ok()) << file;
+      Restore(sound);
+    }
+  }
+  EXPECT_EQ(OpenAndRead().value(), content_);
+}
+
+}  // namespace
+}  // namespace eventhub
