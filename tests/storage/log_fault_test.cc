@@ -1,0 +1,201 @@
+// A disk that fails, fills up, or loses its power under a store in use.
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/key_codec.h"
+#include "storage/log_store.h"
+#include "tests/storage/log_rig.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using Medium = FaultEnv::Medium;
+using Fault = FaultEnv::Fault;
+
+class LogFaultTest : public testing::TestWithParam<Medium> {
+ protected:
+  LogFaultTest() : rig_(GetParam()) {}
+
+  void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
+
+  absl::Status Append(const std::string& events, bool synced) {
+    return rig_.Append(rig_.log(), events, 1, synced).status();
+  }
+
+  std::vector<std::string> Events() {
+    std::vector<std::string> events;
+    const auto batches = rig_.Read(rig_.log());
+    EXPECT_THAT(batches, IsOk());
+    if (!batches.ok()) return events;
+    for (const StoredBatch& batch : *batches) events.push_back(batch.events);
+    return events;
+  }
+
+  // The disk has failed: nothing is written any more, what is there can be read, and after the
+  // failure has gone and the store is opened again, all that was acknowledged is there.
+  void ExpectReadOnlyUntilReopened(const std::vector<std::string>& acknowledged) {
+    for (const bool synced : {true, false}) {
+      EXPECT_THAT(Append("refused", synced), StatusIs(StatusCode::kUnavailable, "refuses writes"));
+    }
+    EXPECT_THAT(rig_.writer().failure(), StatusIs(StatusCode::kUnavailable, "injected"));
+    EXPECT_EQ(rig_.failures(), 1);
+    EXPECT_EQ(Events(), acknowledged);
+
+    // The end of the failure alone changes nothing.
+    rig_.disk.FailWrites(Fault::kNone);
+    rig_.disk.FailSyncs(Fault::kNone);
+    EXPECT_THAT(Append("refused", true), StatusIs(StatusCode::kUnavailable));
+    EXPECT_EQ(rig_.failures(), 1);
+
+    rig_.Reopen();
+    std::vector<std::string> events = Events();
+    ASSERT_GE(events.size(), acknowledged.size());
+    // The write that failed is in doubt; those refused after it are not there.
+    EXPECT_LE(events.size(), acknowledged.size() + 1);
+    EXPECT_THAT(events, testing::Not(testing::Contains("refused")));
+    EXPECT_THAT(Append("goes on", true), IsOk());
+    events.push_back("goes on");
+    EXPECT_EQ(Events(), events);
+    events.resize(acknowledged.size());
+    EXPECT_EQ(events, acknowledged);
+  }
+
+  LogRig rig_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, LogFaultTest, testing::Values(Medium::kMemory, Medium::kDisk),
+                         [](const auto& info) {
+                           return info.param == Medium::kMemory ? "Memory" : "Disk";
+                         });
+
+TEST_P(LogFaultTest, FailedWrite) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  ASSERT_THAT(Append("second", false), IsOk());
+  rig_.disk.FailWrites(Fault::kIoError, ".log");
+  EXPECT_THAT(Append("in doubt", false), StatusIs(StatusCode::kUnavailable, "injected failure"));
+  ExpectReadOnlyUntilReopened({"first", "second"});
+}
+
+TEST_P(LogFaultTest, NoSpace) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  ASSERT_THAT(Append("second", false), IsOk());
+  rig_.disk.FailWrites(Fault::kNoSpace, ".log");
+  EXPECT_THAT(Append("in doubt", true), StatusIs(StatusCode::kUnavailable, "lack of space"));
+  ExpectReadOnlyUntilReopened({"first", "second"});
+}
+
+TEST_P(LogFaultTest, FailedSync) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  ASSERT_THAT(Append("second", false), IsOk());
+  rig_.disk.FailSyncs(Fault::kIoError);
+  EXPECT_THAT(Append("in doubt", true), StatusIs(StatusCode::kUnavailable, "injected failure"));
+  EXPECT_EQ(rig_.log().end(), Offset(2));  // Not shown to readers.
+  ExpectReadOnlyUntilReopened({"first", "second"});
+}
+
+// A disk that fails while tables are written in the background.
+TEST_P(LogFaultTest, FailedFlush) {
+  rig_.Close();
+  rig_.options.write_buffer_bytes = 64 << 10;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  rig_.disk.FailWrites(Fault::kNoSpace, ".blob");
+  std::vector<std::string> acknowledged;
+  absl::Status status;
+  for (uint64_t i = 0; i < 1000 && status.ok(); ++i) {
+    std::string events = Payload(i, 8192);
+    status = Append(events, false);
+    if (status.ok()) acknowledged.push_back(std::move(events));
+  }
+  ASSERT_THAT(status, StatusIs(StatusCode::kUnavailable));
+  ExpectReadOnlyUntilReopened(acknowledged);
+}
+
+// What the store is asked to do in one step, and what has to be there if it was acknowledged.
+class PowerLossTest : public testing::TestWithParam<Medium> {
+ protected:
+  static constexpr int kSteps = 14;
+
+  // After each step in memory; on a real disk, which is slower, after some.
+  static int StepsApart() { return GetParam() == Medium::kMemory ? 1 : 4; }
+
+  // Step `i` of a script that has everything in it that changes files.
+  absl::Status Run(LogRig& rig, int i, bool synced) {
+    rig.clock.Advance(absl::Seconds(1));
+    switch (i % 7) {
+      case 3:
+        return rig.store().Reclaim(LogRig::kTopic);  // Writes tables and blobs, drops log files.
+      case 5:
+        return rig.Trim(rig.log(), rig.log().start() + 2);
+      case 6:
+        rig.Close();
+        return rig.Open();
+      default:
+        return rig.Append(rig.log(), Payload(i, i % 2 == 0 ? 50 : 9000), 2, synced).status();
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, PowerLossTest, testing::Values(Medium::kMemory, Medium::kDisk),
+                         [](const auto& info) {
+                           return info.param == Medium::kMemory ? "Memory" : "Disk";
+                         });
+
+TEST_P(PowerLossTest, LosesNothingThatWasAcknowledgedAsSynced) {
+  for (int steps = 1; steps <= kSteps; steps += StepsApart()) {
+    SCOPED_TRACE(steps);
+    LogRig rig(GetParam());
+    ASSERT_THAT(rig.Open(), IsOk());
+    for (int i = 0; i < steps; ++i) ASSERT_THAT(Run(rig, i, /*synced=*/true), IsOk());
+    const auto content = rig.Read(rig.log());
+    ASSERT_THAT(content, IsOk());
+    const Offset start = rig.log().start();
+    const Offset end = rig.log().end();
+
+    rig.disk.Cut();
+    rig.Close();
+    rig.disk.Forget();
+    ASSERT_THAT(rig.Open(), IsOk());
+    EXPECT_EQ(rig.log().start(), start);
+    EXPECT_EQ(rig.log().end(), end);
+    const auto after = rig.Read(rig.log());
+    ASSERT_THAT(after, IsOk());
+    EXPECT_EQ(*after, *content);
+    // And it goes on from there.
+    ASSERT_THAT(rig.Append(rig.log(), "more", 1, /*synced=*/true), IsOk());
+    EXPECT_EQ(rig.Read(rig.log()).value().size(), content->size() + 1);
+  }
+}
+
+// Written only, a power loss may take events, but from the end only, and never the hub.
+TEST_P(PowerLossTest, LosesOnlyTheEndOfWhatWasWritten) {
+  bool lost = false;
+  for (int steps = 1; steps <= kSteps; steps += StepsApart()) {
+    SCOPED_TRACE(steps);
+    LogRig rig(GetParam());
+    ASSERT_THAT(rig.Open(), IsOk());
+    ASSERT_THAT(rig.Append(rig.log(), "synced", 2, /*synced=*/true), IsOk());
+    for (int i = 0; i < steps; ++i) ASSERT_THAT(Run(rig, i, /*synced=*/false), IsOk());
+    const auto content = rig.Read(rig.log());
+    ASSERT_THAT(content, IsOk());
+
+    rig.disk.Cut();
+    rig.Close();
+    rig.disk.Forget();
+    ASSERT_THAT(rig.Open(), IsOk());
+    const auto after = rig.Read(rig.log());
+    ASSERT_THAT(after, IsOk());
+    ASSERT_LE(after->size(), content->size());
+    lost |= after->size() < content->size();
+    EXPECT_TRUE(std::equal(after->begin(), after->end(), content->begin()));
+    ASSERT_THAT(rig.Append(rig.log(), "more", 1, /*synced=*/true), IsOk());
+    EXPECT_EQ(rig.Read(rig.log()).value().size(), after->size() + 1);
+  }
+  EXPECT_TRUE(lost);  // Else the test's disk forgets nothing.
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,97 @@
+// Disk space comes back: of trimmed and deleted events, also where they lie among live ones.
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/storage/log_rig.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+class ReclaimTest : public testing::Test {
+ protected:
+  ReclaimTest() : rig_(FaultEnv::Medium::kMemory) {
+    rig_.options.write_buffer_bytes = size_t{4} << 20;
+    rig_.options.max_log_bytes = size_t{8} << 20;
+  }
+
+  void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
+
+  void Append(PartitionLog& log, int count, size_t bytes) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_THAT(rig_.Append(log, Payload(++seed_, bytes), 1, /*synced=*/false), IsOk());
+    }
+  }
+
+  LogRig rig_;
+  uint64_t seed_ = 0;
+};
+
+TEST_F(ReclaimTest, SpaceOfTrimmedEventsComesBack) {
+  PartitionLog& log = rig_.log();
+  Append(log, 200, 100'000);
+  const uint64_t full = rig_.store().DiskBytes();
+  EXPECT_GT(full, 20'000'000u);
+  ASSERT_THAT(rig_.Trim(log, Offset(190)), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  EXPECT_EQ(rig_.Read(log).value().size(), 10u);
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Read(rig_.log()).value().size(), 10u);
+}
+
+TEST_F(ReclaimTest, SpaceOfSmallEventsComesBack) {
+  PartitionLog& log = rig_.log();
+  Append(log, 5000, 2000);  // Not in blob files.
+  const uint64_t full = rig_.store().DiskBytes();
+  EXPECT_GT(full, 9'000'000u);
+  ASSERT_THAT(rig_.Trim(log, log.end()), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+}
+
+// Topics are written side by side, so their events share files; one is trimmed, the other stays.
+TEST_F(ReclaimTest, SpaceComesBackFromFilesSharedWithLiveEvents) {
+  PartitionLog& trimmed = rig_.log(0, TopicId(1));
+  PartitionLog& kept = rig_.log(0, TopicId(2));
+  for (int i = 0; i < 30; ++i) {
+    Append(trimmed, 12, 250'000);
+    Append(kept, 1, 250'000);
+  }
+  const auto content = rig_.Read(kept).value();
+  const uint64_t full = rig_.store().DiskBytes();
+  EXPECT_GT(full, 95'000'000u);
+  ASSERT_THAT(rig_.Trim(trimmed, trimmed.end()), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(TopicId(1)), IsOk());
+  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  EXPECT_EQ(rig_.Read(kept).value(), content);
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value(), content);
+}
+
+TEST_F(ReclaimTest, SpaceOfADeletedTopicComesBack) {
+  Append(rig_.log(0, TopicId(1)), 100, 100'000);
+  Append(rig_.log(0, TopicId(2)), 2, 100'000);
+  const uint64_t full = rig_.store().DiskBytes();
+  ASSERT_THAT(rig_.Commit([](CommitBuilder& c) { c.DeleteTopic(TopicId(1)); }, true), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(TopicId(1)), IsOk());
+  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value().size(), 2u);
+}
+
+// A reader in the middle of what is trimmed and reclaimed keeps the bytes that it has.
+TEST_F(ReclaimTest, ReadersKeepWhatTheyHold) {
+  PartitionLog& log = rig_.log();
+  Append(log, 50, 100'000);
+  std::vector<RecordBatchPtr> batches;
+  ASSERT_THAT(rig_.store().Read(log.topic(), log.id(), Offset(0), Offset(50), 1 << 20, &batches),
+              IsOk());
+  ASSERT_THAT(rig_.Trim(log, log.end()), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  for (size_t i = 0; i < batches.size(); ++i) {
+    EXPECT_EQ(batches[i]->chunks[0].view(), Payload(i + 1, 100'000));
+  }
+}
+
+}  // namespace
+}  // namespace eventhub
