@@ -62,6 +62,11 @@ absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_
               ErrorDetail::REASON_INVALID_FIELD);
 }
 
+absl::Status MalformedRequest(absl::string_view problem) {
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat("the request ", problem), {},
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
 absl::Status TopicNotFound(absl::string_view topic) {
   return Make(absl::StatusCode::kNotFound, absl::StrCat("topic ", topic, " does not exist"), {},
               ErrorDetail::REASON_TOPIC_NOT_FOUND);

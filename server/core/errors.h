@@ -27,6 +27,9 @@ absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 // event itself.
 absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem);
 
+// The bytes of a request are not what protobuf makes of any.
+absl::Status MalformedRequest(absl::string_view problem);
+
 absl::Status TopicNotFound(absl::string_view topic);
 absl::Status TopicExists(absl::string_view topic);
 absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions);

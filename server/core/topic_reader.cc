@@ -41,7 +41,8 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       all_partitions_(request.partitions().empty()),
       follow_(request.follow()),
       max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
-                                                   : kDefaultResponseBytes) {
+                                                   : kDefaultResponseBytes),
+      stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()) {
   if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
   topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
 }
@@ -79,7 +80,7 @@ absl::Status TopicReader::AddCursor(uint32_t partition, const TopicView& view) {
   if (partition >= view.partitions.size()) {
     return PartitionNotFound(topic_->name(), partition, view.partitions.size());
   }
-  cursors_.push_back({view.partitions[partition], Offset(0), Offset::Max()});
+  cursors_.push_back({view.partitions[partition], Offset(0), stop_});
   return absl::OkStatus();
 }
 
@@ -92,7 +93,6 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
     v1::StartPosition start = request.start();
     if (exact != offsets.end()) start.set_offset(exact->second);
     ASSIGN_OR_RETURN(cursor.next, FindStart(start, *cursor.log));
-    if (request.has_stop_offset()) cursor.stop = Offset(request.stop_offset());
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
   return absl::OkStatus();
@@ -143,19 +143,17 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
   }
   seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
   TakeUpNewPartitions(frame);
-  bool had_events = false;
   for (size_t i = 0; i < cursors_.size(); ++i) {
     const size_t index = (turn_ + i) % cursors_.size();
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursors_[index], frame));
     if (fill == Fill::kNothing) continue;
-    had_events = true;
     if (fill == Fill::kSome) continue;
     // Full: the next one is first next time. Cold: this one is, with a frame of its own.
     turn_ = fill == Fill::kFull ? (index + 1) % cursors_.size() : index;
     if (fill == Fill::kCold && frame->empty()) return Step::kCold;
     return Step::kFrame;
   }
-  if (had_events || !said_caught_up_) {
+  if (!said_caught_up_) {
     frame->caught_up = AtHead();
     said_caught_up_ = frame->caught_up;
   }
@@ -167,7 +165,7 @@ void TopicReader::TakeUpNewPartitions(Frame* frame) {
   if (!all_partitions_ || !follow_) return;
   const std::shared_ptr<const TopicView> view = topic_->view();
   for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
-    cursors_.push_back({view->partitions[p], Offset(0), Offset::Max()});
+    cursors_.push_back({view->partitions[p], Offset(0), stop_});
     frame->start.emplace_back(view->partitions[p]->id(), Offset(0));
   }
 }
@@ -237,6 +235,7 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
 
 void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
   cursor.next = delivery.base + delivery.count;
+  said_caught_up_ = false;
   frame->bytes += delivery.bytes;
   TopicCounters& counters = topic_->counters();
   counters.delivered_events.fetch_add(delivery.count, std::memory_order_relaxed);

@@ -115,6 +115,7 @@ class TopicReader {
   const bool all_partitions_;
   const bool follow_;
   const size_t max_bytes_;
+  const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
 
   std::vector<Cursor> cursors_;

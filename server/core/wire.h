@@ -26,13 +26,13 @@ class WireReader {
       *value = static_cast<uint8_t>(*pos_++);
       return true;
     }
-    return ReadLongVarint(value);
+    return ReadLongVarint(10, value);
   }
 
   // Field numbers are 1 to 2^29-1. Groups, which proto3 does not have, fail.
   bool ReadTag(uint32_t* field, WireType* type) {
     uint64_t tag;
-    if (!ReadVarint(&tag) || tag > UINT32_MAX || tag < 8) return false;
+    if (!ReadShortVarint(&tag) || tag > UINT32_MAX || tag < 8) return false;
     *field = static_cast<uint32_t>(tag >> 3);
     *type = static_cast<WireType>(tag & 7);
     return *type == WireType::kVarint || *type == WireType::kFixed64 || *type == WireType::kBytes ||
@@ -41,7 +41,7 @@ class WireReader {
 
   bool ReadBytes(absl::string_view* value) {
     uint64_t size;
-    if (!ReadVarint(&size) || size > static_cast<uint64_t>(end_ - pos_)) return false;
+    if (!ReadShortVarint(&size) || size > static_cast<uint64_t>(end_ - pos_)) return false;
     *value = absl::string_view(pos_, size);
     pos_ += size;
     return true;
@@ -70,9 +70,18 @@ class WireReader {
     return true;
   }
 
-  bool ReadLongVarint(uint64_t* value) {
+  // A tag or a length, of which protobuf's own parsers take no more than five bytes.
+  bool ReadShortVarint(uint64_t* value) {
+    if (pos_ != end_ && static_cast<uint8_t>(*pos_) < 0x80) {
+      *value = static_cast<uint8_t>(*pos_++);
+      return true;
+    }
+    return ReadLongVarint(5, value);
+  }
+
+  bool ReadLongVarint(int max_bytes, uint64_t* value) {
     uint64_t result = 0;
-    for (int shift = 0; shift < 70 && pos_ != end_; shift += 7) {
+    for (int shift = 0; shift < 7 * max_bytes && pos_ != end_; shift += 7) {
       const uint8_t byte = static_cast<uint8_t>(*pos_++);
       result |= static_cast<uint64_t>(byte & 0x7f) << (shift < 64 ? shift : 63);
       if (byte < 0x80) {
