@@ -107,6 +107,9 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
   // There is one writer, so the machinery for several is only overhead.
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;
+  // Where flushing falls behind, writes are slowed to this and not to RocksDB's 16 MB/s. Bytes per
+  // second.
+  db.delayed_write_rate = uint64_t{256} << 20;
   db.keep_log_file_num = 3;
   db.max_log_file_size = size_t{8} << 20;
   db.stats_dump_period_sec = 0;

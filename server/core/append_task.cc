@@ -42,12 +42,21 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
 }
 
 void AppendTask::Append(CommitBuilder& commit) {
+  v1::PublishResult& result = publish_.result;
   for (PartitionAppend& append : publish_.appends) {
-    v1::Placement& placement = *publish_.result.add_placements();
-    placement.set_partition(append.log->id().value());
-    placement.set_count(append.count);
+    const uint32_t partition = append.log->id().value();
     const Offset base = commit.Append(*append.log, std::move(append.events), append.count);
+    if (result.placements_size() > 0) {
+      v1::Placement& last = *result.mutable_placements()->rbegin();
+      if (last.partition() == partition) {  // Nothing else can have come in between.
+        last.set_count(last.count() + append.count);
+        continue;
+      }
+    }
+    v1::Placement& placement = *result.add_placements();
+    placement.set_partition(partition);
     placement.set_base_offset(base.value());
+    placement.set_count(append.count);
   }
   if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
 }

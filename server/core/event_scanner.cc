@@ -104,13 +104,13 @@ const char* CheckAttribute(absl::string_view bytes) {
     if (!reader.ReadBytes(&value)) return kMalformed;
     if (field == 1) {
       name = value;
+      if (!IsUtf8(name)) return "has a name that is not UTF-8";
     } else if (const char* problem = CheckAttributeValue(value)) {
       return problem;
     }
   }
   if (name.empty()) return "has an attribute without a name";
   if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
-  if (!IsUtf8(name)) return "has a name that is not UTF-8";
   return nullptr;
 }
 
@@ -190,7 +190,8 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
     ++scan->count;
     if (!key.empty()) ++scan->keyed;
     if (keys) {
-      scan->events.push_back({static_cast<uint32_t>(reader.position() - start), !key.empty(),
+      scan->events.push_back({static_cast<uint32_t>(start - region.data()),
+                              static_cast<uint32_t>(reader.position() - start), !key.empty(),
                               key.empty() ? 0 : XXH64(key.data(), key.size(), 0)});
     }
   }

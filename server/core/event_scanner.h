@@ -18,6 +18,7 @@ inline constexpr size_t kMaxAttributeNameBytes = 256;
 
 // What the scan finds out of one event.
 struct ScannedEvent {
+  uint32_t begin;     // In the region.
   uint32_t bytes;     // Tag and length included.
   bool keyed;         // Has a partition key.
   uint64_t key_hash;  // XXH64 of the key with seed 0, if keyed.

@@ -35,6 +35,27 @@ class EventWalker {
 
 }  // namespace
 
+std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {
+  if (events.size() <= max_bytes) return {{events, count}};
+  std::vector<EventRun> runs;
+  EventWalker walker(events);
+  while (!walker.AtEnd()) {
+    const char* const start = walker.position();
+    size_t bytes = walker.Step();
+    if (bytes == 0) break;
+    uint32_t run = 1;
+    while (!walker.AtEnd()) {
+      EventWalker ahead = walker;
+      bytes += ahead.Step();
+      if (bytes > max_bytes) break;
+      walker = ahead;
+      ++run;
+    }
+    runs.push_back({walker.Since(start), run});
+  }
+  return runs;
+}
+
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
                     size_t max_bytes) {
   Delivery slice;

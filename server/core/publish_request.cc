@@ -1,11 +1,14 @@
 #include "server/core/publish_request.h"
 
+#include <array>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
+#include "server/core/event_slice.h"
 #include "server/core/utf8.h"
 #include "server/core/wire.h"
 #include "storage/base/status_macros.h"
@@ -14,10 +17,9 @@ namespace eventhub {
 namespace {
 
 constexpr size_t kMaxProducerIdBytes = 256;
+constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 
-absl::Status Malformed() {
-  return absl::InvalidArgumentError("the request is not well-formed protobuf");
-}
+absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
 
 // Whether `rest` is events to the last byte; what they contain is looked at later.
 bool AllEvents(absl::string_view rest) {
@@ -75,37 +77,52 @@ absl::Status CheckHead(const v1::PublishStreamRequest& head) {
   return absl::OkStatus();
 }
 
-// Copies the events of each partition together: one pass to size the pieces, one to copy.
+// The indices of the events, by partition, those of a partition in their order: a radix sort, whose
+// cost and memory go with the number of events and not with that of partitions.
+std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of,
+                                       uint32_t partitions) {
+  constexpr int kDigitBits = 8;
+  constexpr uint32_t kDigits = 1u << kDigitBits;
+  std::vector<uint32_t> order(partition_of.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<uint32_t> sorted(order.size());
+  for (int shift = 0; (partitions - 1) >> shift > 0; shift += kDigitBits) {
+    const auto digit_of = [&](uint32_t i) { return (partition_of[i] >> shift) % kDigits; };
+    std::array<uint32_t, kDigits + 1> begin = {};
+    for (const uint32_t i : order) ++begin[digit_of(i) + 1];
+    std::partial_sum(begin.begin(), begin.end(), begin.begin());
+    for (const uint32_t i : order) sorted[begin[digit_of(i)]++] = i;
+    order.swap(sorted);
+  }
+  return order;
+}
+
+// Copies the events of each partition together, in order.
 void Distribute(const PublishRequest& request, const TopicView& view, const EventScan& scan,
-                uint32_t keyless, CheckedPublish* checked) {
+                uint32_t keyless, std::vector<PartitionAppend>* appends) {
   const auto partitions = static_cast<uint32_t>(view.partitions.size());
-  const auto partition_of = [&](const ScannedEvent& event) {
-    return event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : keyless;
-  };
-  std::vector<uint32_t> partition(scan.events.size());
-  std::vector<uint32_t> counts(partitions);
-  std::vector<size_t> bytes(partitions);
-  for (size_t i = 0; i < scan.events.size(); ++i) {
-    partition[i] = partition_of(scan.events[i]);
-    ++counts[partition[i]];
-    bytes[partition[i]] += scan.events[i].bytes;
+  std::vector<uint32_t> partition_of;
+  partition_of.reserve(scan.events.size());
+  for (const ScannedEvent& event : scan.events) {
+    partition_of.push_back(event.keyed ? static_cast<uint32_t>(event.key_hash % partitions)
+                                       : keyless);
   }
-  char* copy;
-  const SharedBytes region = SharedBytes::Allocate(request.events.size(), &copy);
-  std::vector<char*> next(partitions);
-  for (uint32_t p = 0; p < partitions; ++p) {
-    next[p] = copy;
-    if (counts[p] == 0) continue;
-    checked->appends.push_back(
-        {view.partitions[p], region.Sub(absl::string_view(copy, bytes[p])), counts[p]});
-    copy += bytes[p];
-  }
-  const char* event = request.events.data();
-  for (size_t i = 0; i < scan.events.size(); ++i) {
-    char*& to = next[partition[i]];
-    std::memcpy(to, event, scan.events[i].bytes);
-    to += scan.events[i].bytes;
-    event += scan.events[i].bytes;
+  const std::vector<uint32_t> order = OrderByPartition(partition_of, partitions);
+  char* to;
+  const SharedBytes region = SharedBytes::Allocate(request.events.size(), &to);
+  for (size_t i = 0; i < order.size();) {
+    const uint32_t partition = partition_of[order[i]];
+    char* const begin = to;
+    uint32_t count = 0;
+    for (; i < order.size() && partition_of[order[i]] == partition; ++i, ++count) {
+      const ScannedEvent& event = scan.events[order[i]];
+      const size_t bytes = static_cast<size_t>(to - begin) + event.bytes;
+      if (count > 0 && bytes > kMaxBatchBytes) break;
+      std::memcpy(to, request.events.data() + event.begin, event.bytes);
+      to += event.bytes;
+    }
+    const absl::string_view run(begin, static_cast<size_t>(to - begin));
+    appends->push_back({view.partitions[partition], region.Sub(run), count});
   }
 }
 
@@ -117,6 +134,8 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
     uint32_t field;
     WireType type;
     if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return Malformed();
+    // An event behind a tag in a longer form is an event, too.
+    if (field == kEventsField) return ParseOutOfOrder(message.view());
   }
   const size_t head_size = static_cast<size_t>(reader.position() - message.data());
   const absl::string_view rest = message.view().substr(head_size);
@@ -154,9 +173,11 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     checked.result.set_keyless_partition(partition);
   }
   if (by_key && scan.keyed > 0) {
-    Distribute(request, *view, scan, partition, &checked);
+    Distribute(request, *view, scan, partition, &checked.appends);
   } else {
-    checked.appends.push_back({view->partitions[partition], request.events, scan.count});
+    for (EventRun& run : CutIntoRuns(request.events, scan.count, kMaxBatchBytes)) {
+      checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
+    }
   }
   return checked;
 }

@@ -25,7 +25,7 @@ struct PublishRequest {
 // INVALID_ARGUMENT if it is not well-formed.
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message);
 
-// Events that go to one partition, in order.
+// Events that go to one partition, in order: no more than a batch takes, unless it is a single one.
 struct PartitionAppend {
   PartitionLog* log;
   SharedBytes events;
@@ -34,7 +34,7 @@ struct PartitionAppend {
 
 // A request that was found valid, with its events distributed over the partitions.
 struct CheckedPublish {
-  std::vector<PartitionAppend> appends;  // By partition number.
+  std::vector<PartitionAppend> appends;  // By partition number; one may have several.
   uint32_t count = 0;
   size_t bytes = 0;
   bool synced = false;
