@@ -14,6 +14,13 @@
 namespace eventhub::client {
 namespace {
 
+// Without linger a request goes out as soon as none is in flight. A producer that published so many
+// events while the last one was is a fast one: small requests would cost it more than the moment
+// that it takes to fill a larger one.
+constexpr size_t kFastProducerEvents = 64;
+constexpr size_t kWorthwhileBytes = 64 * 1024;
+constexpr absl::Duration kGatherTime = absl::Microseconds(500);
+
 std::string ProducerId(const PublisherOptions& options) {
   if (!options.idempotent || !options.producer_id.empty()) return options.producer_id;
   absl::BitGen random;
@@ -100,9 +107,11 @@ absl::Status PublisherCore::Add(std::optional<uint32_t> partition, const v1::Eve
     Batch& batch = **open;
     batch.Append(event, size, std::move(done));
     open_bytes_ += bytes;
+    ++open_events_;
     if (batch.bytes() >= options_.max_batch_bytes || batch.events() >= options_.max_batch_events) {
       Seal(open);
-    } else if (options_.linger <= absl::ZeroDuration() && queue_.empty()) {
+    } else if (options_.linger <= absl::ZeroDuration() && queue_.empty() &&
+               (!gathering_ || open_bytes_ >= kWorthwhileBytes)) {
       SealAll();
     }
     pump = !queue_.empty() && !writing_;
@@ -176,13 +185,25 @@ void PublisherCore::Seal(OpenBatches::iterator open) {
     mixed_.reset();
   }
   open_bytes_ -= batch->bytes();
+  open_events_ -= batch->events();
   // The next batch is likely to be as large, with a little to spare.
   last_batch_bytes_ = std::min(batch->bytes() + batch->bytes() / 8, options_.max_batch_bytes);
   queue_.Push(std::move(batch));
 }
 
 void PublisherCore::SealAll() {
+  gathering_ = false;
   while (!open_.empty()) Seal(open_.begin());
+}
+
+void PublisherCore::SealIfIdle() {
+  if (open_events_ < kFastProducerEvents || open_bytes_ >= kWorthwhileBytes) {
+    SealAll();
+    return;
+  }
+  gathering_ = true;
+  gather_until_ = Now() + kGatherTime;
+  Arm(gather_until_);
 }
 
 void PublisherCore::SealLingered(absl::Duration now) {
@@ -284,7 +305,7 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
         BackOff(absl::InternalError("the hub sent a reply to no request"));
         break;
     }
-    if (options_.linger <= absl::ZeroDuration() && queue_.empty()) SealAll();
+    if (options_.linger <= absl::ZeroDuration() && queue_.empty()) SealIfIdle();
     Finish(finished);
   }
   if (lost != nullptr) lost->Cancel();
@@ -345,6 +366,7 @@ void PublisherCore::OnTimer() {
     const absl::Duration now = Now();
     if (now < armed_for_) return;  // Of a time that was superseded by an earlier one.
     armed_for_ = absl::InfiniteDuration();
+    if (gathering_ && gather_until_ <= now) SealAll();
     SealLingered(now);
     queue_.Expire(now, DeadlineError(), finished);
     if (queue_.OldestSentAt() + options_.reply_timeout <= now) {
@@ -356,6 +378,7 @@ void PublisherCore::OnTimer() {
     if (!open_.empty()) {
       Arm(open_.front()->deadline);
       if (options_.linger > absl::ZeroDuration()) Arm(open_.front()->opened_at + options_.linger);
+      if (gathering_) Arm(gather_until_);
     }
     Finish(finished);
   }

@@ -53,6 +53,9 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   void SealAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SealLingered(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // With no linger, after a reply: sends what has gathered, or lets it gather a little more.
+  void SealIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // Writes what may be written, opening a stream if there is none. Without the mutex.
   void Pump();
   void OpenStream();
@@ -94,6 +97,9 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   absl::flat_hash_map<uint32_t, OpenBatches::iterator> by_partition_ ABSL_GUARDED_BY(mutex_);
   size_t open_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t last_batch_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t open_events_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool gathering_ ABSL_GUARDED_BY(mutex_) = false;  // See SealIfIdle; until gather_until_.
+  absl::Duration gather_until_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_for_space_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status refusing_ ABSL_GUARDED_BY(mutex_);  // Why no event is taken, if not OK.
 

@@ -39,6 +39,22 @@ TEST_F(PublisherTest, GathersWhatComesWhileARequestIsInFlight) {
   EXPECT_EQ(PlaceOf("c").offset, 2);
 }
 
+TEST_F(PublisherTest, AFastProducerGathersALittleMore) {
+  Start();
+  ASSERT_TRUE(Publish("first").ok());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Publish(std::to_string(i)).ok());
+  hub_->Handle();
+  EXPECT_EQ(hub_->waiting(), 0u);
+  ASSERT_TRUE(Publish("last").ok());
+  EXPECT_EQ(hub_->waiting(), 0u);
+  hub_->Advance(absl::Microseconds(500));
+  ASSERT_EQ(hub_->waiting(), 1u);
+  EXPECT_EQ(hub_->request(0).events_size(), 101);
+  hub_->Handle();
+  ASSERT_TRUE(Publish("alone").ok());
+  EXPECT_EQ(hub_->waiting(), 1u);
+}
+
 TEST_F(PublisherTest, LingersUntilTheFirstEventHasWaited) {
   Start({.topic = "t", .linger = absl::Milliseconds(5)});
   ASSERT_TRUE(Publish("a").ok());

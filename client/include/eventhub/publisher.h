@@ -61,9 +61,9 @@ struct PublisherOptions {
   size_t max_batch_bytes = 256 * 1024;
   // … or this many events (1 to 1,000,000) …
   size_t max_batch_events = 100'000;
-  // … or its first event has waited so long. 0: at once when no request is in flight, else as soon
-  // as none is, which gives small batches to a slow producer and large ones to a fast one. 0 to 1
-  // min.
+  // … or its first event has waited so long; 0 to 1 min. 0: at once when no request is in flight,
+  // else as soon as none is (a producer of more than 64 events meanwhile: up to 0.5 ms later),
+  // which gives small batches to a slow producer and large ones to a fast one.
   absl::Duration linger = absl::ZeroDuration();
 
   // How much may be sent and not yet acknowledged: requests, 1 to 64; bytes, at least 1 (one
