@@ -15,7 +15,7 @@
 namespace eventhub::benchmark {
 namespace {
 
-constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
+constexpr absl::Duration kFlushTimeout = absl::Seconds(30);
 
 struct Producer {
   std::unique_ptr<client::Publisher> publisher;

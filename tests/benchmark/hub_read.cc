@@ -88,7 +88,7 @@ absl::Status PublishAll(const HubOptions& options) {
                    client::Publisher::Create(client::Connect(options.address), publisher_options));
   ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.event_bytes, 0, options.keys));
   for (int64_t i = 0; i < options.events; ++i) RETURN_IF_ERROR(publisher->Publish(events.Next()));
-  return publisher->Flush(absl::Seconds(60));
+  return publisher->Flush(absl::Seconds(30));
 }
 
 void Report(const char* name, const Received& received, double seconds) {
