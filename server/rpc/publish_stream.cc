@@ -32,13 +32,10 @@ PublishStream* PublishStream::Start(Broker& broker,
 }
 
 void PublishStream::OnReadDone(bool ok) {
-  grpc::ByteBuffer message;
-  message.Swap(&in_);  // Before the lock: after it another thread may read anew.
   bool taken = false;
   uint64_t number = 0;
   {
     MutexLock lock(mutex_);
-    reading_ = false;
     half_closed_ |= !ok;
     if (ok && !finished_) {
       taken = true;
@@ -47,13 +44,20 @@ void PublishStream::OnReadDone(bool ok) {
       ++unanswered_;
     }
   }
-  if (taken) Handle(message, number);
+  if (taken) Handle(number);
+  in_.Clear();
+  {
+    // Only now: a reply to an earlier request may be sent on another thread at this time, which
+    // would read on, and the next request could overtake this one on its way to the broker.
+    MutexLock lock(mutex_);
+    reading_ = false;
+  }
   Proceed();
 }
 
-void PublishStream::Handle(const grpc::ByteBuffer& message, uint64_t number) {
-  const absl::StatusOr<SharedBytes> bytes = Gather(message);
-  const absl::Status status = bytes.ok() ? Submit(*bytes, number) : bytes.status();
+void PublishStream::Handle(uint64_t number) {
+  const absl::StatusOr<SharedBytes> message = Gather(in_);
+  const absl::Status status = message.ok() ? Submit(*message, number) : message.status();
   if (!status.ok()) Answer(number, 0, status);
 }
 

@@ -48,7 +48,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   void Wake() override;  // There may be room in the budget again.
 
-  void Handle(const grpc::ByteBuffer& message, uint64_t number);
+  void Handle(uint64_t number);
   absl::Status Submit(const SharedBytes& message, uint64_t number);
   void Answer(uint64_t number, uint64_t correlation_id, absl::StatusOr<v1::PublishResult> outcome);
 
@@ -73,7 +73,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   uint64_t first_reply_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
   bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
-  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // Until what was read is with the broker.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   MemoryBudget* waiting_for_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // The client sends no more.
