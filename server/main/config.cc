@@ -148,6 +148,9 @@ absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_disk_threads) < 1 || absl::GetFlag(FLAGS_disk_threads) > 256) {
     return Invalid("disk_threads", "has to be 1 to 256");
   }
+  if (absl::GetFlag(FLAGS_shutdown_grace) < absl::ZeroDuration()) {
+    return Invalid("shutdown_grace", "has to be 0 or more");
+  }
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }

@@ -49,9 +49,15 @@ void TuneAllocator() {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
 }
 
-int Fail(const absl::Status& status, int exit_code) {
+int FailUsage(const absl::Status& status) {
   std::fprintf(stderr, "eventhubd: %s\n", std::string(status.message()).c_str());
-  return exit_code;
+  return kExitUsage;
+}
+
+// Once there is a log, errors are in it, in its format.
+int FailToServe(const std::string& message) {
+  spdlog::error("{}", message);
+  return kExitFailure;
 }
 
 bool WritePortFile(const std::string& path, const std::vector<std::string>& addresses) {
@@ -76,10 +82,10 @@ int Serve(Config config) {
   const std::string directory = config.server.broker.store.directory;
   spdlog::info("eventhubd {} opens {}", config.server.version, directory);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));
-  if (!server.ok()) return Fail(server.status(), kExitFailure);
+  if (!server.ok()) return FailToServe(std::string(server.status().message()));
   spdlog::info("serving on {}", absl::StrJoin((*server)->addresses(), ", "));
   if (!config.port_file.empty() && !WritePortFile(config.port_file, (*server)->addresses())) {
-    return Fail(absl::UnavailableError("cannot write " + config.port_file), kExitFailure);
+    return FailToServe("cannot write " + config.port_file);
   }
   const int signal = WaitForTermination();
   spdlog::info("{}: shutting down", strsignal(signal));
@@ -91,7 +97,7 @@ int Serve(Config config) {
 
 int Main(const std::vector<std::string>& arguments) {
   const absl::StatusOr<ParsedAction> action = ParseFlags(arguments, kEnvironmentPrefix);
-  if (!action.ok()) return Fail(action.status(), kExitUsage);
+  if (!action.ok()) return FailUsage(action.status());
   if (*action == ParsedAction::kHelp) {
     std::printf("%s%s", kHelp, DescribeFlags(kEnvironmentPrefix).c_str());
     return 0;
@@ -101,7 +107,7 @@ int Main(const std::vector<std::string>& arguments) {
     return 0;
   }
   absl::StatusOr<Config> config = ConfigFromFlags();
-  if (!config.ok()) return Fail(config.status(), kExitUsage);
+  if (!config.ok()) return FailUsage(config.status());
   SetUpLogging(config->log_format, config->log_level);
   return Serve(*std::move(config));
 }
