@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/types.h"
+#include "storage/data_directory.h"
 #include "storage/partition_log.h"
 #include "storage/record_batch.h"
 
@@ -21,7 +22,6 @@ namespace rocksdb {
 class DB;
 class ColumnFamilyHandle;
 class Env;
-class FileLock;
 class WriteBatch;
 }  // namespace rocksdb
 
@@ -106,13 +106,12 @@ class LogStore {
 
  private:
   explicit LogStore(const LogStoreOptions& options);
-  absl::Status Lock();
   absl::Status OpenDb();
   // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;
-  rocksdb::FileLock* lock_ = nullptr;  // On the data directory.
+  std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };

@@ -1,0 +1,103 @@
+#include "storage/data_directory.h"
+
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rocksdb/env.h"
+#include "storage/base/status_macros.h"
+#include "storage/rocksdb_status.h"
+
+namespace eventhub {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
+constexpr char kLockFile[] = "/LOCK";
+constexpr char kDbDirectory[] = "/log";
+
+absl::Status SyncDirectory(rocksdb::Env* env, const std::string& directory) {
+  std::unique_ptr<rocksdb::Directory> handle;
+  RETURN_IF_ERROR(FromRocksDb(env->NewDirectory(directory, &handle),
+                              absl::StrCat("open directory ", directory)));
+  return FromRocksDb(handle->Fsync(), absl::StrCat("sync directory ", directory));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env* env,
+                                                                   const std::string& path) {
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(env, path));
+  // The format is in a file of its own, so that a newer store is refused before anything of it is
+  // opened.
+  RETURN_IF_ERROR(directory->CheckFormat().status());
+  RETURN_IF_ERROR(directory->Make());
+  RETURN_IF_ERROR(directory->Lock());
+  // Again: who had the lock may have made it meanwhile.
+  ASSIGN_OR_RETURN(const bool has_format, directory->CheckFormat());
+  if (!has_format) RETURN_IF_ERROR(directory->WriteFormat());
+  return directory;
+}
+
+DataDirectory::~DataDirectory() {
+  if (lock_ != nullptr) env_->UnlockFile(lock_);
+}
+
+std::string DataDirectory::db_path() const { return path_ + kDbDirectory; }
+
+absl::Status DataDirectory::Sync() const { return SyncDirectory(env_, path_); }
+
+absl::Status DataDirectory::Make() const {
+  if (!env_->FileExists(path_).IsNotFound()) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      FromRocksDb(env_->CreateDirIfMissing(path_), absl::StrCat("create data directory ", path_)));
+  const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
+  return SyncDirectory(env_, parent.empty() ? "." : parent.string());
+}
+
+// RocksDB has a lock of its own, but rotates its files before it takes it.
+absl::Status DataDirectory::Lock() {
+  const std::string file = path_ + kLockFile;
+  const rocksdb::Status status = env_->LockFile(file, &lock_);
+  // The message alone tells a lock that is held from a file that cannot be opened.
+  if (status.IsIOError() && !absl::StrContains(status.ToString(), "open a file for lock")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("data directory ", path_, " is in use by another process"));
+  }
+  return FromRocksDb(status, absl::StrCat("lock ", file));
+}
+
+absl::StatusOr<bool> DataDirectory::CheckFormat() const {
+  const std::string file = path_ + kFormatFile;
+  if (env_->FileExists(file).IsNotFound()) {
+    if (env_->FileExists(db_path()).IsNotFound()) return false;
+    return absl::DataLossError(absl::StrCat(file, " is missing, but the log is there"));
+  }
+  std::string text;
+  RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::ReadFileToString(env_, file, &text), absl::StrCat("read ", file)));
+  int format = 0;
+  if (!absl::SimpleAtoi(absl::StripSuffix(text, "\n"), &format) || format < 1) {
+    return absl::DataLossError(absl::StrCat(file, " does not hold a format number"));
+  }
+  if (format > kFormat) {
+    return absl::FailedPreconditionError(absl::StrCat("data directory ", path_, " has format ",
+                                                      format, "; this hub knows formats up to ",
+                                                      kFormat));
+  }
+  return true;
+}
+
+absl::Status DataDirectory::WriteFormat() const {
+  const std::string file = path_ + kFormatFile;
+  const std::string temporary = file + ".new";
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(env_, absl::StrCat(kFormat, "\n"),
+                                                         temporary, /*should_sync=*/true),
+                              absl::StrCat("write ", temporary)));
+  RETURN_IF_ERROR(FromRocksDb(env_->RenameFile(temporary, file), absl::StrCat("rename to ", file)));
+  return Sync();
+}
+
+}  // namespace eventhub

@@ -1,0 +1,79 @@
+#include "storage/rocksdb_options.h"
+
+#include "rocksdb/env.h"
+#include "rocksdb/table.h"
+
+namespace eventhub {
+
+rocksdb::Env* EnvOf(const LogStoreOptions& options) {
+  return options.env != nullptr ? options.env : rocksdb::Env::Default();
+}
+
+rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
+  rocksdb::DBOptions db;
+  db.env = EnvOf(options);
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  db.max_total_wal_size = options.max_log_bytes;
+  db.max_background_jobs = 2;
+  db.max_open_files = 1024;
+  // Start at once; the memory is bounded by the log's size. But a damaged log has to go, or it
+  // would be found damaged again.
+  db.avoid_flush_during_recovery = !options.drop_after_damage;
+  // RocksDB's own default would drop, without a word, what follows a damaged record in the middle
+  // of the log.
+  db.wal_recovery_mode = options.drop_after_damage
+                             ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                             : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // There is one writer, so the machinery for several is only overhead.
+  db.allow_concurrent_memtable_write = false;
+  db.enable_write_thread_adaptive_yield = false;
+  // Where flushing falls behind, writes are slowed to this and not to RocksDB's 16 MB/s. Bytes per
+  // second.
+  db.delayed_write_rate = uint64_t{256} << 20;
+  db.keep_log_file_num = 3;
+  db.max_log_file_size = size_t{8} << 20;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  return db;
+}
+
+namespace {
+
+rocksdb::ColumnFamilyOptions MakeSmallColumnOptions() {
+  rocksdb::ColumnFamilyOptions column;
+  column.write_buffer_size = size_t{16} << 20;
+  column.compression = rocksdb::kNoCompression;
+  rocksdb::BlockBasedTableOptions table;
+  table.format_version = 5;
+  column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return column;
+}
+
+rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& options) {
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
+  column.write_buffer_size = options.write_buffer_bytes;
+  column.max_write_buffer_number = 4;
+  column.level0_slowdown_writes_trigger = 40;
+  column.level0_stop_writes_trigger = 60;
+  // Small tables: they hold keys, each of which may stand for a large blob that a reclaim has to
+  // look at.
+  column.target_file_size_base = uint64_t{4} << 20;
+  column.enable_blob_files = true;
+  column.min_blob_size = kMinBlobBytes;
+  column.blob_file_size = uint64_t{128} << 20;
+  return column;
+}
+
+}  // namespace
+
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options) {
+  return {
+      {rocksdb::kDefaultColumnFamilyName, MakeSmallColumnOptions()},
+      {"events", MakeEventsColumnOptions(options)},
+      {"index", MakeSmallColumnOptions()},
+      {"producers", MakeSmallColumnOptions()},
+  };
+}
+
+}  // namespace eventhub

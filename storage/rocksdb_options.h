@@ -1,0 +1,23 @@
+// How RocksDB is set up for a log: why it is not at its defaults.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+#include "storage/log_store.h"
+
+namespace eventhub {
+
+// Below this a value stays beside its key: a blob has a fixed cost of a record and a look-up.
+inline constexpr uint64_t kMinBlobBytes = 4096;
+
+rocksdb::Env* EnvOf(const LogStoreOptions& options);
+
+rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options);
+
+// The column families in the order of Column.
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options);
+
+}  // namespace eventhub
