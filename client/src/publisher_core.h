@@ -42,6 +42,8 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   using OpenBatches = std::list<std::unique_ptr<Batch>>;
 
   absl::Duration Now() const { return clock_.Monotonic(); }
+  // Epochs are times, so that a producer fences its former lives without having stored anything.
+  static uint64_t EpochAt(absl::Time now);
 
   // Waits for space for `bytes`, as the options say. Gives the mutex up meanwhile.
   absl::Status AwaitSpace(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -185,7 +185,7 @@ struct ConnectionOptions {
   absl::Duration keepalive = absl::Minutes(6);
 
   // The longest pause between attempts to connect; at least 100 ms.
-  absl::Duration max_reconnect_delay = absl::Seconds(2);
+  absl::Duration max_reconnect_delay = absl::Seconds(1);
 
   // Sent to the hub in front of gRPC's own user agent, e.g. "billing/1.4".
   std::string user_agent{};

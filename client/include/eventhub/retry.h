@@ -12,7 +12,7 @@ struct RetryOptions {
   // Before the first retry; more than 0.
   absl::Duration initial_delay = absl::Milliseconds(20);
   // The longest delay; at least `initial_delay`.
-  absl::Duration max_delay = absl::Seconds(5);
+  absl::Duration max_delay = absl::Seconds(1);
   // At least 1.
   double multiplier = 2.0;
 };
