@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly all_stages=(packages format lint dev asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8")
-readonly fuzz_seconds=${EVENTHUB_FUZZ_SECONDS:-20}
+readonly fuzz_seconds=${EVENTHUB_FUZZ_SECONDS:-15}
 jobs=$(nproc)
 
 usage() {
@@ -30,7 +30,7 @@ Examples:
                                   single tests, once `dev` has been built
 
 Environment:
-  EVENTHUB_FUZZ_SECONDS   how long each fuzz target runs (default 20)
+  EVENTHUB_FUZZ_SECONDS   how long each fuzz target runs (default 15)
 USAGE
 }
 
@@ -75,13 +75,13 @@ build() {
   }
 }
 
-# run_ctest PRESET: runs the tests of a build and adds them up from ctest's own report.
+# run_ctest PRESET [OPTION...]: runs the tests of a build and adds them up from ctest's own report.
 run_ctest() {
   local report="$PWD/build/$1/ctest.xml"
   announce "$1: tests"
   rm -f "$report"
   without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" \
-    --output-junit "$report" >"build/$1/ctest.log" 2>&1
+    --output-junit "$report" "${@:2}" >"build/$1/ctest.log" 2>&1
   local code=$? tests failures_here skipped
   grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed +[0-9.]+ sec$)' \
     "build/$1/ctest.log" | grep -v '^$'
@@ -149,21 +149,10 @@ stage_tsan() { build tsan && run_ctest tsan; }
 stage_tidy() {
   # The preset runs clang-tidy on all that is compiled; here the product alone is looked at, since
   # a minute per file is too much for generated code and for tests.
-  build tidy -DCMAKE_CXX_CLANG_TIDY= || return
+  build tidy -DCMAKE_CXX_CLANG_TIDY= -Dfuzz_seconds="$fuzz_seconds" || return
   announce "tidy: clang-tidy"
   check "tidy: clang-tidy" clang_tidy
-  local target name
-  for target in build/tidy/bin/*_fuzz; do
-    [[ -x "$target" ]] || continue
-    name=$(basename "$target")
-    # New inputs go to the first folder; those that are tracked are where a run starts from.
-    local corpora=("build/tidy/corpus/$name")
-    mkdir -p "${corpora[0]}"
-    [[ -d "tests/fuzz/corpus/$name" ]] && corpora+=("tests/fuzz/corpus/$name")
-    announce "tidy: $name, $fuzz_seconds s"
-    check "tidy: $name" "$target" -max_total_time="$fuzz_seconds" -verbosity=0 \
-      -print_final_stats=1 -artifact_prefix="build/tidy/$name-" "${corpora[@]}"
-  done
+  run_ctest tidy --label-regex fuzz
 }
 
 stages=()
