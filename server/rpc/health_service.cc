@@ -115,8 +115,7 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
                                                HealthCheckResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   if (!IsKnown(request->service())) {
-    reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND,
-                                 "service " + request->service() + " is not one of this hub"));
+    reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "not a service of this hub"));
     return reactor;
   }
   {
