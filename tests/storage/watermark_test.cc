@@ -153,7 +153,7 @@ TEST(Watermark, CancelRacesWithAdvance) {
         ++woken;
       }
     }
-    return woken >= 20 && cancelled >= 20;
+    return woken >= 3 && cancelled >= 20;
   }));
   stop = true;
   writer.join();

@@ -1,0 +1,151 @@
+#include "tests/server/broker_rig.h"
+
+#include <algorithm>
+#include <future>
+#include <ostream>
+
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+
+std::vector<std::string> Delivered::Ids(uint32_t partition) const {
+  std::vector<std::string> ids;
+  const auto it = events.find(partition);
+  if (it == events.end()) return ids;
+  for (const Event& event : it->second) ids.push_back(event.id);
+  return ids;
+}
+
+std::ostream& operator<<(std::ostream& os, const Delivered::Event& event) {
+  return os << event.offset << ":" << event.id;
+}
+
+BrokerRig::BrokerRig() : disk(FaultEnv::Medium::kMemory) {}
+
+absl::Status BrokerRig::Open() {
+  BrokerOptions options;
+  options.store.directory = disk.directory() + "/hub";
+  options.store.env = disk.env();
+  options.tail_cache_bytes = tail_cache_bytes;
+  options.maintenance = maintenance;
+  options.clock = &clock;
+  options.on_writable_change = [this](const absl::Status& status) {
+    MutexLock lock(mutex_);
+    said_writable_ = status;
+  };
+  ASSIGN_OR_RETURN(broker_, Broker::Open(std::move(options)));
+  return absl::OkStatus();
+}
+
+void BrokerRig::Reopen() {
+  Close();
+  ASSERT_THAT(Open(), IsOk());
+}
+
+absl::Status BrokerRig::said_writable() {
+  MutexLock lock(mutex_);
+  return said_writable_;
+}
+
+absl::StatusOr<v1::PublishResult> BrokerRig::Publish(const v1::PublishStreamRequest& request) {
+  return PublishBytes(request.SerializeAsString());
+}
+
+absl::StatusOr<v1::PublishResult> BrokerRig::PublishBytes(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(SharedBytes::Copy(bytes)));
+  std::promise<absl::StatusOr<v1::PublishResult>> outcome;
+  broker_->Publish(request, [&](absl::StatusOr<v1::PublishResult> result) {
+    outcome.set_value(std::move(result));
+  });
+  return outcome.get_future().get();
+}
+
+absl::StatusOr<int64_t> BrokerRig::Publish(const std::string& topic,
+                                           const std::vector<std::string>& ids,
+                                           uint32_t partition) {
+  v1::PublishStreamRequest request = MakeRequest(topic, ids);
+  request.set_partition(partition);
+  ASSIGN_OR_RETURN(const v1::PublishResult result, Publish(request));
+  return result.placements(0).base_offset();
+}
+
+absl::StatusOr<v1::Topic> BrokerRig::Create(const v1::Topic& topic) {
+  std::promise<absl::StatusOr<v1::Topic>> outcome;
+  broker_->CreateTopic(topic, [&](auto result) { outcome.set_value(std::move(result)); });
+  return outcome.get_future().get();
+}
+
+absl::StatusOr<v1::Topic> BrokerRig::Create(const std::string& name, uint32_t partitions) {
+  v1::Topic topic;
+  topic.set_name(name);
+  topic.set_partitions(partitions);
+  return Create(topic);
+}
+
+absl::StatusOr<v1::Topic> BrokerRig::Update(const v1::Topic& topic,
+                                            const std::vector<std::string>& mask) {
+  v1::UpdateTopicRequest request;
+  *request.mutable_topic() = topic;
+  for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
+  std::promise<absl::StatusOr<v1::Topic>> outcome;
+  broker_->UpdateTopic(request, [&](auto result) { outcome.set_value(std::move(result)); });
+  return outcome.get_future().get();
+}
+
+absl::Status BrokerRig::Delete(const std::string& name) {
+  std::promise<absl::Status> outcome;
+  broker_->DeleteTopic(name, [&](absl::Status status) { outcome.set_value(std::move(status)); });
+  return outcome.get_future().get();
+}
+
+absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) {
+  Delivered all;
+  while (all.frames < max_frames) {
+    Frame frame;
+    ASSIGN_OR_RETURN(const TopicReader::Step step, reader.Poll(&frame));
+    if (step == TopicReader::Step::kWait) return all;
+    if (step == TopicReader::Step::kEnd) {
+      all.at_end = true;
+      return all;
+    }
+    if (step == TopicReader::Step::kCold) RETURN_IF_ERROR(reader.ReadCold(&frame));
+    ++all.frames;
+    all.caught_up += frame.caught_up ? 1 : 0;
+    all.largest_frame = std::max(all.largest_frame, frame.bytes);
+    for (const auto& [partition, offset] : frame.start) {
+      EXPECT_TRUE(all.start.emplace(partition.value(), offset.value()).second);
+    }
+    for (const Delivery& delivery : frame.deliveries) {
+      std::string region;
+      for (const SharedBytes& piece : delivery.events) region.append(piece.data(), piece.size());
+      EXPECT_EQ(region.size(), delivery.bytes);
+      const std::vector<std::string> ids = IdsOf(region);
+      EXPECT_EQ(ids.size(), delivery.count);
+      int64_t offset = delivery.base.value();
+      for (const std::string& id : ids) {
+        all.events[delivery.partition.value()].push_back({offset++, id});
+      }
+    }
+  }
+  return all;
+}
+
+absl::StatusOr<Delivered> BrokerRig::Read(const v1::ReadRequest& request) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<TopicReader> reader, broker_->OpenReader(request));
+  return Drain(*reader);
+}
+
+absl::StatusOr<Delivered> BrokerRig::Read(const std::string& topic) { return Read(ReadOf(topic)); }
+
+v1::PartitionInfo BrokerRig::Describe(const std::string& topic, uint32_t partition) {
+  v1::ListPartitionsRequest request;
+  request.set_topic(topic);
+  request.set_page_size(1);
+  if (partition > 0) request.set_page_token(std::to_string(partition));
+  const absl::StatusOr<v1::ListPartitionsResponse> response = broker_->ListPartitions(request);
+  EXPECT_THAT(response, IsOk());
+  return response.ok() && response->partitions_size() == 1 ? response->partitions(0)
+                                                           : v1::PartitionInfo();
+}
+
+}  // namespace eventhub

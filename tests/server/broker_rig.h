@@ -1,0 +1,112 @@
+// A broker in memory, with its calls made synchronous.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/broker.h"
+#include "server/core/errors.h"
+#include "tests/support/events.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_env.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+
+// A status with the code `code` and a detail with the reason `reason`.
+MATCHER_P2(Refused, code, reason, "") {
+  const absl::Status& status = StatusOf(arg);
+  *result_listener << status.ToString();
+  const std::optional<v1::ErrorDetail> detail = DetailOf(status);
+  return status.code() == code && detail.has_value() && detail->reason() == reason;
+}
+
+// Everything that a reader delivered.
+struct Delivered {
+  struct Event {
+    int64_t offset;
+    std::string id;
+    bool operator==(const Event&) const = default;
+  };
+  std::map<uint32_t, std::vector<Event>> events;  // By partition.
+  std::map<uint32_t, int64_t> start;
+  int frames = 0;
+  int caught_up = 0;
+  size_t largest_frame = 0;
+  bool at_end = false;  // The stop is reached; else there is nothing more for now.
+
+  std::vector<std::string> Ids(uint32_t partition = 0) const;
+};
+std::ostream& operator<<(std::ostream& os, const Delivered::Event& event);
+
+class BrokerRig {
+ public:
+  BrokerRig();
+  ~BrokerRig() { Close(); }
+
+  FakeClock clock;
+  FaultEnv disk;
+  // Taken by Open. No maintenance unless a test sets it.
+  size_t tail_cache_bytes = size_t{1} << 20;
+  std::optional<MaintenanceOptions> maintenance;
+
+  absl::Status Open();
+  void Close() { broker_.reset(); }
+  void Reopen();
+
+  Broker& broker() { return *broker_; }
+  // What the broker last said of taking writes.
+  absl::Status said_writable();
+
+  // Encodes the request, and publishes as the hub does with what comes off the wire.
+  absl::StatusOr<v1::PublishResult> Publish(const v1::PublishStreamRequest& request);
+  absl::StatusOr<v1::PublishResult> PublishBytes(const std::string& bytes);
+  // To one partition; the offset of the first event.
+  absl::StatusOr<int64_t> Publish(const std::string& topic, const std::vector<std::string>& ids,
+                                  uint32_t partition = 0);
+
+  absl::StatusOr<v1::Topic> Create(const v1::Topic& topic);
+  absl::StatusOr<v1::Topic> Create(const std::string& name, uint32_t partitions = 1);
+  absl::StatusOr<v1::Topic> Update(const v1::Topic& topic, const std::vector<std::string>& mask);
+  absl::Status Delete(const std::string& name);
+
+  // Takes from the reader what there is; up to `max_frames`.
+  static absl::StatusOr<Delivered> Drain(TopicReader& reader, int max_frames = 1 << 30);
+  // Opens a reader and drains it.
+  absl::StatusOr<Delivered> Read(const v1::ReadRequest& request);
+  absl::StatusOr<Delivered> Read(const std::string& topic);
+
+  // The state of a partition.
+  v1::PartitionInfo Describe(const std::string& topic, uint32_t partition = 0);
+
+ private:
+  std::unique_ptr<Broker> broker_;
+  Mutex mutex_;
+  absl::Status said_writable_ ABSL_GUARDED_BY(mutex_);
+};
+
+// With a rig that is open.
+class BrokerTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
+
+  BrokerRig rig_;
+};
+
+inline v1::ReadRequest ReadOf(const std::string& topic) {
+  v1::ReadRequest request;
+  request.set_topic(topic);
+  return request;
+}
+
+}  // namespace eventhub
