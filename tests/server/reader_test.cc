@@ -1,0 +1,427 @@
+// Reading: from where, up to where, in which portions, and what ends it.
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/util/time_util.h"
+#include "gtest/gtest.h"
+#include "tests/server/broker_rig.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using Step = TopicReader::Step;
+
+google::protobuf::Timestamp Stamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+class CountingWaiter final : public Watermark::Waiter {
+ public:
+  void Wake() override { ++wakes; }
+  std::atomic<int> wakes{0};
+};
+
+// Both from memory and from disk: the tests are the same.
+class ReaderTest : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    if (cold()) rig_.tail_cache_bytes = 0;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Create("t", 1), IsOk());
+    ASSERT_THAT(rig_.Create("many", 4), IsOk());
+  }
+
+  bool cold() const { return GetParam(); }
+
+  // Ten batches of three events: 0 to 29, batch i appended i seconds after the start.
+  void Fill() {
+    start_ = rig_.clock.Now();
+    for (int i = 0; i < 10; ++i) {
+      std::vector<std::string> ids;
+      for (int k = 0; k < 3; ++k) ids.push_back(std::to_string(3 * i + k));
+      ASSERT_EQ(rig_.Publish("t", ids).value_or(-1), 3 * i);
+      rig_.clock.Advance(absl::Seconds(1));
+    }
+  }
+
+  // The first and the last offset that a read delivers, and that nothing in between is missing.
+  std::pair<int64_t, int64_t> Range(const v1::ReadRequest& request) {
+    const absl::StatusOr<Delivered> read = rig_.Read(request);
+    EXPECT_THAT(read, IsOk());
+    if (!read.ok() || !read->events.contains(0)) return {-1, -1};
+    const auto& events = read->events.at(0);
+    for (size_t i = 0; i < events.size(); ++i) {
+      EXPECT_EQ(events[i].offset, events[0].offset + static_cast<int64_t>(i));
+      EXPECT_EQ(events[i].id, std::to_string(events[i].offset));
+    }
+    EXPECT_EQ(read->start.at(0), events[0].offset);
+    return {events.front().offset, events.back().offset};
+  }
+
+  std::unique_ptr<TopicReader> Follow(const std::string& topic) {
+    v1::ReadRequest request = ReadOf(topic);
+    request.set_follow(true);
+    auto reader = rig_.broker().OpenReader(request);
+    EXPECT_THAT(reader, IsOk());
+    return *std::move(reader);
+  }
+
+  BrokerRig rig_;
+  absl::Time start_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ReaderTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Disk" : "Memory"; });
+
+TEST_P(ReaderTest, StartsWhereToldTo) {
+  Fill();
+  v1::ReadRequest request = ReadOf("t");
+  EXPECT_THAT(Range(request), Pair(0, 29));
+  request.mutable_start()->set_earliest(true);
+  EXPECT_THAT(Range(request), Pair(0, 29));
+  request.mutable_start()->set_offset(0);
+  EXPECT_THAT(Range(request), Pair(0, 29));
+  request.mutable_start()->set_offset(7);
+  EXPECT_THAT(Range(request), Pair(7, 29));
+  request.mutable_start()->set_offset(29);
+  EXPECT_THAT(Range(request), Pair(29, 29));
+  request.mutable_start()->set_latest(true);
+  EXPECT_THAT(Range(request), Pair(-1, -1));
+  request.mutable_start()->set_offset(30);
+  EXPECT_THAT(Range(request), Pair(-1, -1));
+  for (const int64_t offset : {int64_t{31}, int64_t{-1}, INT64_MAX, INT64_MIN}) {
+    request.mutable_start()->set_offset(offset);
+    const auto refused = rig_.Read(request);
+    EXPECT_THAT(refused,
+                Refused(StatusCode::kOutOfRange, v1::ErrorDetail::REASON_OFFSET_OUT_OF_RANGE));
+    EXPECT_EQ(DetailOf(refused.status())->earliest_offset(), 0);
+    EXPECT_EQ(DetailOf(refused.status())->end_offset(), 30);
+  }
+}
+
+TEST_P(ReaderTest, StartsAtATime) {
+  Fill();
+  v1::ReadRequest request = ReadOf("t");
+  const auto from = [&](absl::Time time) {
+    *request.mutable_start()->mutable_timestamp() = Stamp(time);
+    return Range(request).first;
+  };
+  EXPECT_EQ(from(start_ - absl::Hours(1)), 0);
+  EXPECT_EQ(from(start_), 0);
+  EXPECT_EQ(from(start_ + absl::Microseconds(1)), 3);
+  EXPECT_EQ(from(start_ + absl::Seconds(4)), 12);
+  EXPECT_EQ(from(start_ + absl::Seconds(9)), 27);
+  EXPECT_EQ(from(start_ + absl::Seconds(10)), -1);
+}
+
+TEST_P(ReaderTest, OffsetsOfSinglePartitionsComeFirst) {
+  for (uint32_t p = 0; p < 4; ++p) ASSERT_THAT(rig_.Publish("many", {"a", "b", "c"}, p), IsOk());
+  v1::ReadRequest request = ReadOf("many");
+  request.mutable_start()->set_offset(2);
+  v1::PartitionOffset& one = *request.add_offsets();
+  one.set_partition(1);
+  one.set_offset(1);
+  v1::PartitionOffset& three = *request.add_offsets();
+  three.set_partition(3);
+  three.set_offset(3);
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
+  EXPECT_THAT(read.start, ElementsAre(Pair(0, 2), Pair(1, 1), Pair(2, 2), Pair(3, 3)));
+  EXPECT_THAT(read.Ids(0), ElementsAre("c"));
+  EXPECT_THAT(read.Ids(1), ElementsAre("b", "c"));
+  EXPECT_THAT(read.Ids(3), IsEmpty());
+}
+
+TEST_P(ReaderTest, PartitionsAreThoseNamed) {
+  for (uint32_t p = 0; p < 4; ++p) ASSERT_THAT(rig_.Publish("many", {"a"}, p), IsOk());
+  v1::ReadRequest request = ReadOf("many");
+  request.add_partitions(3);
+  request.add_partitions(1);
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
+  EXPECT_THAT(read.events, SizeIs(2));
+  EXPECT_THAT(read.start, ElementsAre(Pair(1, 0), Pair(3, 0)));
+  request.add_partitions(4);
+  EXPECT_THAT(rig_.Read(request),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_PARTITION_NOT_FOUND));
+  request.set_partitions(2, 3);
+  EXPECT_THAT(rig_.Read(request),
+              Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+}
+
+TEST_P(ReaderTest, StopsAtAnOffset) {
+  Fill();
+  v1::ReadRequest request = ReadOf("t");
+  for (const int64_t stop : {1, 3, 7, 29, 30}) {
+    request.set_stop_offset(stop);
+    EXPECT_THAT(Range(request), Pair(0, stop - 1));
+  }
+  request.set_stop_offset(1000);  // Cut to the end.
+  EXPECT_THAT(Range(request), Pair(0, 29));
+  EXPECT_TRUE(rig_.Read(request)->at_end);
+  request.set_stop_offset(0);
+  EXPECT_THAT(Range(request), Pair(-1, -1));
+  request.mutable_start()->set_offset(10);
+  request.set_stop_offset(5);
+  EXPECT_THAT(Range(request), Pair(-1, -1));
+  EXPECT_TRUE(rig_.Read(request)->at_end);
+  request.set_stop_offset(-1);
+  EXPECT_THAT(rig_.Read(request), StatusIs(StatusCode::kInvalidArgument, "stop_offset"));
+}
+
+TEST_P(ReaderTest, StopsAtATime) {
+  Fill();
+  v1::ReadRequest request = ReadOf("t");
+  const auto last = [&](absl::Time time) {
+    *request.mutable_stop_time() = Stamp(time);
+    const int64_t offset = Range(request).second;
+    EXPECT_TRUE(rig_.Read(request)->at_end);
+    return offset;
+  };
+  EXPECT_EQ(last(start_), -1);
+  EXPECT_EQ(last(start_ + absl::Microseconds(1)), 2);
+  EXPECT_EQ(last(start_ + absl::Seconds(5)), 14);
+  EXPECT_EQ(last(start_ + absl::Hours(1)), 29);
+}
+
+TEST_P(ReaderTest, EndsAtTheEndThatWasWhenItBegan) {
+  ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+  ASSERT_THAT(rig_.Publish("t", {"2"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.Ids(), ElementsAre("0", "1"));
+  EXPECT_TRUE(read.at_end);
+}
+
+TEST_P(ReaderTest, FirstFrameIsTheStartAlone) {
+  ASSERT_THAT(rig_.Publish("t", {"0"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+  ASSERT_OK_AND_ASSIGN(const Delivered first, BrokerRig::Drain(*reader, 1));
+  EXPECT_THAT(first.start, ElementsAre(Pair(0, 0)));
+  EXPECT_THAT(first.events, IsEmpty());
+  EXPECT_EQ(first.caught_up, 0);
+}
+
+TEST_P(ReaderTest, SaysThatItHasCaughtUp) {
+  for (const char* topic : {"t", "many"}) {
+    const auto reader = Follow(topic);
+    // Nothing is there: said at once, and once.
+    ASSERT_OK_AND_ASSIGN(const Delivered empty, BrokerRig::Drain(*reader));
+    EXPECT_EQ(empty.caught_up, 1);
+    ASSERT_OK_AND_ASSIGN(const Delivered nothing, BrokerRig::Drain(*reader));
+    EXPECT_EQ(nothing.frames, 0);
+    // And again each time.
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_THAT(rig_.Publish(topic, {"a", "b"}), IsOk());
+      ASSERT_OK_AND_ASSIGN(const Delivered more, BrokerRig::Drain(*reader));
+      EXPECT_THAT(more.Ids(), ElementsAre("a", "b"));
+      EXPECT_EQ(more.caught_up, 1);
+      EXPECT_FALSE(more.at_end);
+    }
+  }
+  EXPECT_EQ(rig_.Read("t")->caught_up, 1);
+  EXPECT_EQ(rig_.Read("many")->caught_up, 1);
+}
+
+TEST_P(ReaderTest, FollowsUpToItsStop) {
+  v1::ReadRequest request = ReadOf("t");
+  request.set_follow(true);
+  request.set_stop_offset(3);
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
+  EXPECT_FALSE(read.at_end);
+  ASSERT_THAT(rig_.Publish("t", {"2", "3"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.Ids(), ElementsAre("2"));
+  EXPECT_TRUE(read.at_end);
+}
+
+TEST_P(ReaderTest, IsWokenByWhatIsNew) {
+  for (const bool single : {true, false}) {
+    v1::ReadRequest request = ReadOf("many");
+    request.set_follow(true);
+    if (single) request.add_partitions(2);
+    request.mutable_start()->set_latest(true);
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    ASSERT_THAT(BrokerRig::Drain(*reader), IsOk());
+    CountingWaiter waiter;
+    ASSERT_TRUE(reader->NotifyWhenMore(waiter));
+    ASSERT_THAT(rig_.Publish("many", {"a"}, 2), IsOk());
+    EXPECT_EQ(waiter.wakes, 1);
+    // What came since the last look is not waited for.
+    EXPECT_FALSE(reader->NotifyWhenMore(waiter));
+    EXPECT_THAT(BrokerRig::Drain(*reader)->Ids(2), ElementsAre("a"));
+    ASSERT_TRUE(reader->NotifyWhenMore(waiter));
+    EXPECT_TRUE(reader->CancelNotify(waiter));
+    EXPECT_EQ(waiter.wakes, 1);
+  }
+}
+
+TEST_P(ReaderTest, TakesUpPartitionsAddedWhileItFollows) {
+  const auto reader = Follow("t");
+  ASSERT_THAT(BrokerRig::Drain(*reader), IsOk());
+  CountingWaiter waiter;
+  ASSERT_TRUE(reader->NotifyWhenMore(waiter));
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.set_partitions(3);
+  ASSERT_THAT(rig_.Update(topic, {"partitions"}), IsOk());
+  EXPECT_EQ(waiter.wakes, 1);
+  ASSERT_THAT(rig_.Publish("t", {"a"}, 2), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.start, ElementsAre(Pair(1, 0), Pair(2, 0)));
+  EXPECT_THAT(read.Ids(2), ElementsAre("a"));
+  EXPECT_EQ(read.caught_up, 1);
+  ASSERT_TRUE(reader->NotifyWhenMore(waiter));
+  ASSERT_THAT(rig_.Publish("t", {"b"}, 1), IsOk());
+  EXPECT_EQ(waiter.wakes, 2);
+  EXPECT_THAT(BrokerRig::Drain(*reader)->Ids(1), ElementsAre("b"));
+}
+
+TEST_P(ReaderTest, EndsWhenTheTopicIsDeleted) {
+  for (const bool single : {true, false}) {
+    ASSERT_THAT(rig_.Create("gone", 2), IsOk());
+    ASSERT_THAT(rig_.Publish("gone", {"a"}), IsOk());
+    v1::ReadRequest request = ReadOf("gone");
+    request.set_follow(true);
+    if (single) request.add_partitions(0);
+    ASSERT_OK_AND_ASSIGN(const auto waiting, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(const auto in_the_middle, rig_.broker().OpenReader(request));
+    ASSERT_THAT(BrokerRig::Drain(*waiting), IsOk());
+    ASSERT_THAT(BrokerRig::Drain(*in_the_middle, 1), IsOk());
+    CountingWaiter waiter;
+    ASSERT_TRUE(waiting->NotifyWhenMore(waiter));
+    ASSERT_THAT(rig_.Delete("gone"), IsOk());
+    EXPECT_EQ(waiter.wakes, 1);
+    for (TopicReader* reader : {waiting.get(), in_the_middle.get()}) {
+      EXPECT_FALSE(reader->NotifyWhenMore(waiter));
+      EXPECT_THAT(BrokerRig::Drain(*reader),
+                  Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+    }
+    // Another topic of that name is none of theirs.
+    ASSERT_THAT(rig_.Create("gone", 2), IsOk());
+    EXPECT_THAT(BrokerRig::Drain(*waiting), StatusIs(StatusCode::kNotFound));
+    ASSERT_THAT(rig_.Delete("gone"), IsOk());
+  }
+}
+
+TEST_P(ReaderTest, FramesAreLimited) {
+  v1::PublishStreamRequest publish = MakeRequest("t", {});
+  for (int i = 0; i < 100; ++i) {
+    *publish.add_events() = MakeEvent(std::to_string(i), "", std::string(i % 7 * 200, 'x'));
+  }
+  for (int i = 0; i < 3; ++i) ASSERT_THAT(rig_.Publish(publish), IsOk());
+  v1::ReadRequest request = ReadOf("t");
+  request.set_max_response_bytes(4096);
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
+  EXPECT_LE(read.largest_frame, 4096u);
+  EXPECT_LT(read.frames, 120);  // 190 KB: no frame is less than half full but the last ones.
+  ASSERT_THAT(read.events.at(0), SizeIs(300));
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(read.events.at(0)[i], (Delivered::Event{i, std::to_string(i % 100)}));
+  }
+  for (const uint32_t bad : {1u, 4095u, 4'000'001u}) {
+    request.set_max_response_bytes(bad);
+    EXPECT_THAT(rig_.Read(request), StatusIs(StatusCode::kInvalidArgument, "max_response_bytes"));
+  }
+}
+
+TEST_P(ReaderTest, EventLargerThanAFrameComesAlone) {
+  v1::PublishStreamRequest publish = MakeRequest("t", {"0"});
+  *publish.add_events() = MakeEvent("1", "", std::string(50'000, 'x'));
+  *publish.add_events() = MakeEvent("2");
+  ASSERT_THAT(rig_.Publish(publish), IsOk());
+  v1::ReadRequest request = ReadOf("t");
+  request.set_max_response_bytes(4096);
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
+  EXPECT_THAT(read.Ids(), ElementsAre("0", "1", "2"));
+  EXPECT_LT(read.largest_frame, 50'100u);
+}
+
+// A reader that is slow has its next events fetched from the disk, and is soon up again.
+TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
+  rig_.Close();
+  rig_.tail_cache_bytes = cold() ? 0 : 20'000;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  const auto reader = Follow("many");
+  std::map<uint32_t, int> seen;
+  for (int i = 0; i < 300; ++i) {
+    for (uint32_t p = 0; p < 4; ++p) {
+      v1::PublishStreamRequest publish = MakeRequest("many", {});
+      *publish.add_events() = MakeEvent(std::to_string(i), "", std::string(300, 'x'));
+      publish.set_partition(p);
+      publish.set_durability(v1::DURABILITY_WRITTEN);
+      ASSERT_THAT(rig_.Publish(publish), IsOk());
+    }
+    if (i % 50 > 3) continue;  // Now far behind, now at the head.
+    ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
+    for (const auto& [partition, events] : read.events) {
+      for (const Delivered::Event& event : events) {
+        ASSERT_EQ(event.offset, seen[partition]);
+        ASSERT_EQ(event.id, std::to_string(seen[partition]++));
+      }
+    }
+    for (uint32_t p = 0; p < 4; ++p) ASSERT_EQ(seen[p], i + 1);
+  }
+  EXPECT_GT(rig_.broker().GetStats().cold_reads(), 0u);
+  EXPECT_EQ(rig_.broker().GetStats().tail_cache_hits() > 0, !cold());
+}
+
+// Readers that follow on threads of their own, beside the thread that commits.
+TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
+  class Follower final : public Watermark::Waiter {
+   public:
+    explicit Follower(std::unique_ptr<TopicReader> reader) : reader_(std::move(reader)) {}
+    void Wake() override { woken = true; }
+
+    // Until `count` events have come.
+    void Run(int64_t count) {
+      while (next < count) {
+        const auto read = BrokerRig::Drain(*reader_);
+        ASSERT_THAT(read, IsOk());
+        for (const auto& [partition, events] : read->events) {
+          for (const Delivered::Event& event : events) ASSERT_EQ(event.offset, next++);
+        }
+        woken = false;
+        if (next < count && reader_->NotifyWhenMore(*this)) {
+          ASSERT_TRUE(Eventually([this] { return woken.load(); }));
+        }
+      }
+    }
+
+    int64_t next = 0;
+    std::atomic<bool> woken{false};
+
+   private:
+    const std::unique_ptr<TopicReader> reader_;
+  };
+  constexpr int kRequests = 300;
+  std::vector<std::unique_ptr<Follower>> followers;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    followers.push_back(std::make_unique<Follower>(Follow("t")));
+    threads.emplace_back([follower = followers.back().get()] { follower->Run(2 * kRequests); });
+  }
+  std::atomic<int> done{0};
+  for (int i = 0; i < kRequests; ++i) {
+    v1::PublishStreamRequest request = MakeRequest("t", {"a", "b"});
+    if (i % 3 != 0) request.set_durability(v1::DURABILITY_WRITTEN);
+    rig_.broker().Publish(
+        ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
+        [&](const absl::StatusOr<v1::PublishResult>& result) { done += result.ok() ? 1 : 0; });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(Eventually([&] { return done == kRequests; }));
+  for (const auto& follower : followers) EXPECT_EQ(follower->next, 2 * kRequests);
+}
+
+}  // namespace
+}  // namespace eventhub

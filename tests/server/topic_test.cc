@@ -1,0 +1,339 @@
+// Topics: made, listed, changed and deleted, also at the same time.
+#include <condition_variable>
+#include <future>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/topic_settings.h"
+#include "tests/server/broker_rig.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+v1::Topic Named(const std::string& name) {
+  v1::Topic topic;
+  topic.set_name(name);
+  return topic;
+}
+
+class TopicTest : public BrokerTest {
+ protected:
+  // What the status of `topic` names as the field at fault.
+  static std::string FieldOf(const absl::Status& status) {
+    EXPECT_THAT(status,
+                Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+    const auto detail = DetailOf(status);
+    return detail.has_value() ? detail->field() : "none";
+  }
+
+  v1::ListTopicsResponse List(uint32_t size, const std::string& token) {
+    v1::ListTopicsRequest request;
+    request.set_page_size(size);
+    request.set_page_token(token);
+    return rig_.broker().ListTopics(request).value();
+  }
+
+  static std::vector<std::string> NamesOf(const v1::ListTopicsResponse& response) {
+    std::vector<std::string> names;
+    for (const v1::Topic& topic : response.topics()) names.push_back(topic.name());
+    return names;
+  }
+};
+
+TEST_F(TopicTest, CreatedWithDefaults) {
+  ASSERT_OK_AND_ASSIGN(const v1::Topic topic, rig_.Create(Named("orders")));
+  EXPECT_EQ(topic.partitions(), 1u);
+  EXPECT_EQ(topic.default_durability(), v1::DURABILITY_SYNCED);
+  EXPECT_EQ(topic.max_event_bytes(), 1u << 20);
+  EXPECT_FALSE(topic.has_retention());
+  EXPECT_EQ(topic.create_time().seconds(), absl::ToUnixSeconds(rig_.clock.Now()));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse got, rig_.broker().GetTopic("orders"));
+    EXPECT_EQ(got.topic().ShortDebugString(), topic.ShortDebugString());
+    rig_.Reopen();
+  }
+}
+
+TEST_F(TopicTest, CreatedOnce) {
+  ASSERT_THAT(rig_.Create("orders"), IsOk());
+  EXPECT_THAT(rig_.Create("orders", 5),
+              Refused(StatusCode::kAlreadyExists, v1::ErrorDetail::REASON_TOPIC_EXISTS));
+  EXPECT_EQ(rig_.broker().GetTopic("orders")->topic().partitions(), 1u);
+}
+
+TEST_F(TopicTest, NamesAreChecked) {
+  for (const std::string& good : {std::string("a"), std::string("_x"), std::string("9"),
+                                  std::string("A.b-C_d.0"), std::string(200, 'x')}) {
+    EXPECT_THAT(rig_.Create(good), IsOk()) << good;
+  }
+  for (const std::string& bad :
+       {std::string(), std::string(".a"), std::string("-a"), std::string("a b"), std::string("a/b"),
+        std::string("\xc3\xa4"), std::string("a\0b", 3), std::string(201, 'x')}) {
+    EXPECT_EQ(FieldOf(rig_.Create(bad).status()), "topic.name") << bad;
+  }
+}
+
+TEST_F(TopicTest, SettingsAreChecked) {
+  const auto fault = [&](auto change) {
+    v1::Topic topic = Named("t");
+    change(topic);
+    return FieldOf(rig_.Create(topic).status());
+  };
+  EXPECT_EQ(fault([](v1::Topic& t) { t.set_partitions(100'001); }), "topic.partitions");
+  EXPECT_EQ(fault([](v1::Topic& t) { t.mutable_retention()->mutable_max_age(); }),
+            "topic.retention.max_age");
+  EXPECT_EQ(fault([](v1::Topic& t) { t.mutable_retention()->mutable_max_age()->set_seconds(-5); }),
+            "topic.retention.max_age");
+  EXPECT_EQ(fault([](v1::Topic& t) { t.set_default_durability(static_cast<v1::Durability>(9)); }),
+            "topic.default_durability");
+  EXPECT_EQ(fault([](v1::Topic& t) { t.set_max_event_bytes((16 << 20) + 1); }),
+            "topic.max_event_bytes");
+  EXPECT_EQ(fault([](v1::Topic& t) { t.set_description(std::string(1025, 'x')); }),
+            "topic.description");
+  EXPECT_THAT(rig_.broker().GetTopic("t"),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+}
+
+TEST_F(TopicTest, ListedByNameInPages) {
+  for (const char* name : {"b", "a", "d", "c", "e"}) ASSERT_THAT(rig_.Create(name), IsOk());
+  v1::ListTopicsResponse page = List(2, "");
+  EXPECT_THAT(NamesOf(page), ElementsAre("a", "b"));
+  // What is deleted and made between pages disturbs nothing.
+  ASSERT_THAT(rig_.Delete("b"), IsOk());
+  ASSERT_THAT(rig_.Create("aa"), IsOk());
+  page = List(2, page.next_page_token());
+  EXPECT_THAT(NamesOf(page), ElementsAre("c", "d"));
+  page = List(2, page.next_page_token());
+  EXPECT_THAT(NamesOf(page), ElementsAre("e"));
+  EXPECT_EQ(page.next_page_token(), "");
+  // A page that is just full is the last one.
+  EXPECT_EQ(List(5, "").next_page_token(), "");
+  EXPECT_EQ(List(0, "").topics_size(), 5);
+}
+
+TEST_F(TopicTest, PagesHaveDefaultAndGreatestSizes) {
+  v1::Topic topic = Named("t");
+  topic.set_partitions(1500);
+  ASSERT_THAT(rig_.Create(topic), IsOk());
+  v1::ListPartitionsRequest request;
+  request.set_topic("t");
+  const auto list = [&] { return rig_.broker().ListPartitions(request); };
+  ASSERT_OK_AND_ASSIGN(v1::ListPartitionsResponse page, list());
+  EXPECT_EQ(page.partitions_size(), 100);
+  request.set_page_size(5000);
+  ASSERT_OK_AND_ASSIGN(page, list());
+  EXPECT_EQ(page.partitions_size(), 1000);
+  request.set_page_token(page.next_page_token());
+  ASSERT_OK_AND_ASSIGN(page, list());
+  EXPECT_EQ(page.partitions_size(), 500);
+  EXPECT_EQ(page.partitions(0).partition(), 1000u);
+  EXPECT_EQ(page.next_page_token(), "");
+  for (const char* bad : {"x", "-1", "99999999999"}) {
+    request.set_page_token(bad);
+    EXPECT_EQ(FieldOf(list().status()), "page_token");
+  }
+  request.set_page_token("4000000000");
+  ASSERT_OK_AND_ASSIGN(page, list());
+  EXPECT_EQ(page.partitions_size(), 0);
+  EXPECT_EQ(page.next_page_token(), "");
+}
+
+TEST_F(TopicTest, MaskSaysWhatChanges) {
+  v1::Topic topic = Named("t");
+  topic.set_description("old");
+  topic.mutable_retention()->mutable_max_age()->set_seconds(100);
+  topic.mutable_retention()->set_max_bytes(1000);
+  ASSERT_THAT(rig_.Create(topic), IsOk());
+
+  v1::Topic change = Named("t");
+  change.set_description("new");
+  change.set_partitions(3);
+  change.set_max_event_bytes(500);
+  change.set_default_durability(v1::DURABILITY_WRITTEN);
+  change.mutable_retention()->set_max_bytes(2000);
+  ASSERT_OK_AND_ASSIGN(v1::Topic now, rig_.Update(change, {"description"}));
+  EXPECT_EQ(now.description(), "new");
+  EXPECT_EQ(now.partitions(), 1u);
+  ASSERT_OK_AND_ASSIGN(now, rig_.Update(change, {"retention.max_bytes"}));
+  EXPECT_EQ(now.retention().max_bytes(), 2000u);
+  EXPECT_EQ(now.retention().max_age().seconds(), 100);
+  ASSERT_OK_AND_ASSIGN(now, rig_.Update(change, {"retention.max_age"}));
+  EXPECT_FALSE(now.retention().has_max_age());
+  change.mutable_retention()->set_max_bytes(3000);
+  ASSERT_OK_AND_ASSIGN(now, rig_.Update(change, {"retention", "partitions", "default_durability",
+                                                 "max_event_bytes"}));
+  EXPECT_EQ(now.retention().max_bytes(), 3000u);
+  EXPECT_EQ(now.partitions(), 3u);
+  EXPECT_EQ(now.default_durability(), v1::DURABILITY_WRITTEN);
+  EXPECT_EQ(now.max_event_bytes(), 500u);
+
+  rig_.Reopen();
+  EXPECT_EQ(rig_.broker().GetTopic("t")->topic().ShortDebugString(), now.ShortDebugString());
+  EXPECT_THAT(rig_.Publish("t", {"a"}, 2), IsOk());
+  v1::PublishStreamRequest large = MakeRequest("t", {});
+  *large.add_events() = MakeEvent("large", "", std::string(500, 'x'));
+  EXPECT_THAT(rig_.Publish(large), StatusIs(StatusCode::kInvalidArgument));
+}
+
+TEST_F(TopicTest, BadChangesAreRefusedAndChangeNothing) {
+  v1::Topic topic = Named("t");
+  topic.set_partitions(4);
+  ASSERT_OK_AND_ASSIGN(topic, rig_.Create(topic));
+  v1::Topic change = Named("t");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {}).status()), "update_mask");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"name"}).status()), "update_mask");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"create_time"}).status()), "update_mask");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"retention.max_age.seconds"}).status()), "update_mask");
+  change.set_partitions(3);
+  change.set_description("new");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"description", "partitions"}).status()),
+            "topic.partitions");
+  change.set_partitions(100'001);
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"partitions"}).status()), "topic.partitions");
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"default_durability"}).status()),
+            "topic.default_durability");
+  EXPECT_EQ(FieldOf(rig_.Update(Named(""), {"description"}).status()), "topic.name");
+  EXPECT_THAT(rig_.Update(Named("none"), {"description"}),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  EXPECT_EQ(rig_.broker().GetTopic("t")->topic().ShortDebugString(), topic.ShortDebugString());
+}
+
+TEST_F(TopicTest, DeletedTopicIsGoneAndItsNameIsFree) {
+  ASSERT_THAT(rig_.Create("t", 2), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}, 1), IsOk());
+  ASSERT_THAT(rig_.Delete("t"), IsOk());
+  EXPECT_THAT(rig_.Delete("t"),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  EXPECT_THAT(rig_.Publish("t", {"a"}), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(NamesOf(List(0, "")), IsEmpty());
+  rig_.Reopen();
+  EXPECT_THAT(NamesOf(List(0, "")), IsEmpty());
+  // Another topic of that name.
+  ASSERT_THAT(rig_.Create("t", 2), IsOk());
+  EXPECT_EQ(rig_.Publish("t", {"c"}, 1).value(), 0);
+  EXPECT_THAT(rig_.Read("t").value().Ids(1), ElementsAre("c"));
+}
+
+TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
+  ASSERT_THAT(rig_.Create("t", 3), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}, 1), IsOk());
+  ASSERT_THAT(rig_.Delete("t"), IsOk());
+  ASSERT_THAT(rig_.Create("t", 3), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"c"}, 2), IsOk());
+  const v1::TopicStats before = rig_.broker().GetTopic("t")->stats();
+  rig_.Reopen();
+  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().events(), before.events());
+  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().bytes(), before.bytes());
+  EXPECT_EQ(rig_.Publish("t", {"d"}, 2).value(), 1);
+  EXPECT_THAT(rig_.Read("t").value().Ids(2), ElementsAre("c", "d"));
+}
+
+// Changes that wait together are written together, and each still has its place.
+class RacingTopicTest : public TopicTest {
+ protected:
+  // Makes what `submit` does one commit: it runs while an earlier commit's sync is held, and then
+  // the thread that commits is.
+  void InOneCommit(absl::FunctionRef<void()> submit) {
+    // The commit thread waits in the completion of a request without a sync.
+    v1::PublishStreamRequest request = MakeRequest("gate", {"x"});
+    request.set_durability(v1::DURABILITY_WRITTEN);
+    std::promise<void> entered;
+    std::promise<void> leave;
+    ASSERT_OK_AND_ASSIGN(const PublishRequest parsed,
+                         ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())));
+    rig_.broker().Publish(parsed, [&](absl::StatusOr<v1::PublishResult>) {
+      entered.set_value();
+      leave.get_future().wait();
+    });
+    entered.get_future().wait();
+    const uint64_t commits = rig_.broker().GetStats().commits();
+    submit();
+    leave.set_value();
+    ASSERT_THAT(rig_.Publish("gate", {"last"}), IsOk());
+    EXPECT_LE(rig_.broker().GetStats().commits(), commits + 2);
+  }
+
+  void SetUp() override {
+    TopicTest::SetUp();
+    ASSERT_THAT(rig_.Create("gate"), IsOk());
+    ASSERT_THAT(rig_.Create("t", 1), IsOk());
+  }
+
+  TopicDone Note(const std::string& what) {
+    return [this, what](const absl::StatusOr<v1::Topic>& result) {
+      done_.push_back(what + " " + absl::StatusCodeToString(result.status().code()));
+    };
+  }
+  StatusDone NoteDeleted() {
+    return [this](const absl::Status& status) {
+      done_.push_back("delete " + absl::StatusCodeToString(status.code()));
+    };
+  }
+  void Submit(const std::string& id) {
+    const std::string bytes = MakeRequest("t", {id}).SerializeAsString();
+    rig_.broker().Publish(
+        ParsePublishRequest(SharedBytes::Copy(bytes)).value(),
+        [this, id](const absl::StatusOr<v1::PublishResult>& result) {
+          done_.push_back(id + " " + absl::StatusCodeToString(result.status().code()));
+        });
+  }
+  void Grow(uint32_t partitions) {
+    v1::UpdateTopicRequest request;
+    request.mutable_topic()->set_name("t");
+    request.mutable_topic()->set_partitions(partitions);
+    request.mutable_update_mask()->add_paths("partitions");
+    rig_.broker().UpdateTopic(request, Note("grow to " + std::to_string(partitions)));
+  }
+
+  std::vector<std::string> done_;  // By the broker's threads, one at a time.
+};
+
+TEST_F(RacingTopicTest, CreatedOnceByMany) {
+  InOneCommit([&] {
+    for (int i = 0; i < 3; ++i) rig_.broker().CreateTopic(Named("new"), Note("create"));
+  });
+  EXPECT_THAT(done_, ElementsAre("create OK", "create ALREADY_EXISTS", "create ALREADY_EXISTS"));
+}
+
+TEST_F(RacingTopicTest, UpdatesBuildOnEachOther) {
+  InOneCommit([&] {
+    Grow(3);
+    Grow(2);
+    Grow(5);
+  });
+  EXPECT_THAT(done_, ElementsAre("grow to 3 OK", "grow to 2 INVALID_ARGUMENT", "grow to 5 OK"));
+  EXPECT_THAT(rig_.Publish("t", {"a"}, 4), IsOk());
+  rig_.Reopen();
+  EXPECT_EQ(rig_.broker().GetTopic("t")->topic().partitions(), 5u);
+  EXPECT_EQ(rig_.Publish("t", {"b"}, 4).value(), 1);
+}
+
+TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
+  InOneCommit([&] {
+    Submit("before");
+    rig_.broker().DeleteTopic("t", NoteDeleted());
+    Submit("after");
+    Grow(2);
+    rig_.broker().DeleteTopic("t", NoteDeleted());
+    rig_.broker().CreateTopic(Named("t"), Note("create"));
+    rig_.broker().CreateTopic(Named("t"), Note("create"));
+  });
+  EXPECT_THAT(done_, ElementsAre("before OK", "delete OK", "after NOT_FOUND", "grow to 2 NOT_FOUND",
+                                 "delete NOT_FOUND", "create OK", "create ALREADY_EXISTS"));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(rig_.Describe("t").end_offset(), 0);
+    EXPECT_EQ(rig_.broker().GetTopic("t")->topic().partitions(), 1u);
+    rig_.Reopen();
+  }
+}
+
+}  // namespace
+}  // namespace eventhub
