@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "client/src/grpc_publish_stream.h"
 #include "client/src/grpc_read_stream.h"
 #include "client/src/grpc_status.h"
+#include "client/src/grpc_thread.h"
 #include "client/src/timer_thread.h"
 #include "client/src/topic_proto.h"
 #include "eventhub/connection.h"
@@ -60,22 +62,17 @@ void SetTimeout(absl::Duration timeout, grpc::ClientContext& context) {
                        absl::ToChronoMicroseconds(std::min(timeout, absl::Hours(24 * 365))));
 }
 
-// One GetTopic without blocking; owned by gRPC until it is answered.
-struct TopicLookup {
-  grpc::ClientContext context{};
-  v1::GetTopicRequest request{};
-  v1::GetTopicResponse response{};
-  absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done;
-};
-
 class GrpcConnection final : public Connection {
  public:
   GrpcConnection(std::string_view address, const ConnectionOptions& options)
       : channel_(CreateChannel(address, options)), admin_(channel_), health_(channel_) {}
 
+  // The streams have ended, or are about to: who opened them holds the connection for longer.
+  ~GrpcConnection() override { users_.AwaitNone(); }
+
   std::shared_ptr<PublishStream> OpenPublishStream(
       std::shared_ptr<PublishStream::Handler> handler) override {
-    return GrpcPublishStream::Start(channel_, std::move(handler));
+    return GrpcPublishStream::Start(channel_, users_, std::move(handler));
   }
 
   std::unique_ptr<ReadStream> OpenReadStream(const ReadSpec& spec) override {
@@ -84,22 +81,6 @@ class GrpcConnection final : public Connection {
 
   void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) override {
     timer_.RunAfter(delay, std::move(work));
-  }
-
-  void GetPartitionCount(const std::string& topic, absl::Duration timeout,
-                         absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done) override {
-    auto* lookup = new TopicLookup{.done = std::move(done)};
-    lookup->request.set_name(topic);
-    SetTimeout(timeout, lookup->context);
-    admin_.async()->GetTopic(&lookup->context, &lookup->request, &lookup->response,
-                             [lookup](grpc::Status status) {
-                               const std::unique_ptr<TopicLookup> owned(lookup);
-                               if (status.ok()) {
-                                 std::move(owned->done)(owned->response.topic().partitions());
-                               } else {
-                                 std::move(owned->done)(FromGrpc(status));
-                               }
-                             });
   }
 
   absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) override {
@@ -204,6 +185,7 @@ class GrpcConnection final : public Connection {
     return response;
   }
 
+  ChannelUsers users_;
   const std::shared_ptr<grpc::Channel> channel_;
   v1::AdminService::Stub admin_;
   grpc::health::v1::Health::Stub health_;
@@ -213,7 +195,14 @@ class GrpcConnection final : public Connection {
 }  // namespace
 
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options) {
-  return std::make_shared<GrpcConnection>(address, options);
+  return std::shared_ptr<Connection>(new GrpcConnection(address, options),
+                                     [](GrpcConnection* connection) {
+                                       if (GrpcThreadScope::Active()) {
+                                         std::thread([connection] { delete connection; }).detach();
+                                       } else {
+                                         delete connection;
+                                       }
+                                     });
 }
 
 }  // namespace eventhub::client

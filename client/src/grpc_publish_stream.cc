@@ -38,21 +38,22 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
   if (response.result().has_keyless_partition()) {
     reply.keyless_partition = response.result().keyless_partition();
   }
+  reply.partition_count = response.result().partition_count();
   reply.duplicate = response.result().duplicate();
   return reply;
 }
 
 }  // namespace
 
-GrpcPublishStream::GrpcPublishStream(std::shared_ptr<grpc::Channel> channel,
-                                     std::shared_ptr<Handler> handler)
-    : channel_(std::move(channel)), handler_(std::move(handler)) {}
+GrpcPublishStream::GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler)
+    : use_(users), handler_(std::move(handler)) {}
 
-std::shared_ptr<GrpcPublishStream> GrpcPublishStream::Start(std::shared_ptr<grpc::Channel> channel,
-                                                            std::shared_ptr<Handler> handler) {
-  auto stream = std::make_shared<GrpcPublishStream>(std::move(channel), std::move(handler));
+std::shared_ptr<GrpcPublishStream> GrpcPublishStream::Start(
+    const std::shared_ptr<grpc::Channel>& channel, ChannelUsers& users,
+    std::shared_ptr<Handler> handler) {
+  auto stream = std::make_shared<GrpcPublishStream>(users, std::move(handler));
   stream->self_ = stream;
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(stream->channel_);
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(channel);
   stub.PrepareBidiStreamingCall(&stream->context_, kMethod, {}, stream.get());
   stream->AddHold();
   stream->StartRead(&stream->response_);
@@ -83,6 +84,7 @@ void GrpcPublishStream::LeaveWrite() {
 }
 
 void GrpcPublishStream::OnReadDone(bool ok) {
+  const GrpcThreadScope scope;
   if (!ok) {
     if (state_.fetch_or(kEnded) == 0) RemoveHold();
     return;
@@ -92,11 +94,13 @@ void GrpcPublishStream::OnReadDone(bool ok) {
 }
 
 void GrpcPublishStream::OnWriteDone(bool ok) {
+  const GrpcThreadScope scope;
   request_.Clear();
   if (ok) handler_->OnWritten();
 }
 
 void GrpcPublishStream::OnDone(const grpc::Status& status) {
+  const GrpcThreadScope scope;
   const std::shared_ptr<GrpcPublishStream> self = std::move(self_);
   handler_->OnClosed(FromGrpc(status));
 }

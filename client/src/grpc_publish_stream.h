@@ -11,24 +11,26 @@
 #include <memory>
 #include <string>
 
+#include "client/src/grpc_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/v1/hub.pb.h"
 
 namespace eventhub::client {
 
 // One call of PublishStream on raw bytes: what is written is never copied on the way to gRPC.
-// Lifecycle: keeps itself alive until gRPC is done with it.
+// Lifecycle: keeps itself alive until gRPC is done with it; the channel and `users` outlive it.
 class GrpcPublishStream final
     : public PublishStream,
       public std::enable_shared_from_this<GrpcPublishStream>,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
  public:
   // Starts the call.
-  static std::shared_ptr<GrpcPublishStream> Start(std::shared_ptr<grpc::Channel> channel,
+  static std::shared_ptr<GrpcPublishStream> Start(const std::shared_ptr<grpc::Channel>& channel,
+                                                  ChannelUsers& users,
                                                   std::shared_ptr<Handler> handler);
 
   // Use Start.
-  GrpcPublishStream(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<Handler> handler);
+  GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler);
 
   void Write(std::string header, Bytes events) override;
   void Cancel() override;
@@ -46,7 +48,7 @@ class GrpcPublishStream final
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
 
-  const std::shared_ptr<grpc::Channel> channel_;
+  const ChannelUse use_;
   const std::shared_ptr<Handler> handler_;
   grpc::ClientContext context_;
   std::atomic<int> state_{0};
