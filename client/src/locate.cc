@@ -1,5 +1,7 @@
 #include "client/src/locate.h"
 
+#include <cstdint>
+
 #include "absl/container/flat_hash_map.h"
 #include "client/src/wire.h"
 #include "eventhub/partition.h"
@@ -8,11 +10,6 @@ namespace eventhub::client {
 namespace {
 
 constexpr uint32_t kPartitionKeyField = 6;
-
-struct Cursor {
-  int64_t next_offset;
-  uint32_t left;
-};
 
 std::string_view PartitionKey(std::string_view event) {
   FieldScanner field(event);
@@ -25,29 +22,48 @@ std::string_view PartitionKey(std::string_view event) {
   return key;
 }
 
+// Where the next event of a partition is.
+struct Cursor {
+  int64_t offset;
+  uint32_t left;
+};
+
+// The common case: all events went to one partition, so none needs to be looked at.
+std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, size_t count,
+                                                    bool duplicate) {
+  if (placement.count != count) return std::nullopt;
+  std::vector<PublishedEvent> located(count);
+  int64_t offset = placement.base_offset;
+  for (PublishedEvent& event : located) event = {placement.partition, offset++, duplicate};
+  return located;
+}
+
 }  // namespace
 
-std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body,
-                                                        absl::Span<const Placement> placements,
-                                                        std::optional<uint32_t> keyless_partition,
-                                                        uint32_t partitions) {
+std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
+                                                        const PublishReply& reply) {
+  if (reply.placements.size() == 1) {
+    return LocateIn(reply.placements.front(), count, reply.duplicate);
+  }
   absl::flat_hash_map<uint32_t, Cursor> cursors;
-  for (const Placement& placement : placements) {
+  for (const Placement& placement : reply.placements) {
     cursors[placement.partition] = {placement.base_offset, placement.count};
   }
   std::vector<PublishedEvent> located;
+  located.reserve(count);
   FieldScanner field(body);
   while (field.Next()) {
-    uint32_t partition = placements.empty() ? 0 : placements.front().partition;
-    if (placements.size() > 1) {
-      const std::string_view key = PartitionKey(field.bytes);
-      if (key.empty() && !keyless_partition) return std::nullopt;
-      partition = key.empty() ? *keyless_partition : PartitionFor(key, partitions);
+    const std::string_view key = PartitionKey(field.bytes);
+    std::optional<uint32_t> partition = reply.keyless_partition;
+    if (!key.empty()) {
+      if (reply.partition_count == 0) return std::nullopt;
+      partition = PartitionFor(key, reply.partition_count);
     }
-    const auto cursor = cursors.find(partition);
+    if (!partition) return std::nullopt;
+    const auto cursor = cursors.find(*partition);
     if (cursor == cursors.end() || cursor->second.left == 0) return std::nullopt;
     --cursor->second.left;
-    located.push_back({.partition = partition, .offset = cursor->second.next_offset++});
+    located.push_back({*partition, cursor->second.offset++, reply.duplicate});
   }
   return located;
 }

@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/src/call_back.h"
 #include "client/src/event_check.h"
 #include "storage/base/status_macros.h"
 
@@ -34,8 +35,6 @@ PublisherCore::PublisherCore(std::shared_ptr<Connection> connection, PublisherOp
       options_(std::move(options)),
       clock_(clock),
       producer_id_(ProducerId(options_)),
-      reporter_(
-          std::make_shared<ResultReporter>(connection_, options_.topic, options_.on_batch_done)),
       queue_({.max_requests = options_.max_in_flight_requests,
               .max_bytes = options_.max_in_flight_bytes,
               .idempotent = options_.idempotent}),
@@ -185,17 +184,11 @@ void PublisherCore::Finish(std::vector<Finished>& finished) {
 }
 
 void PublisherCore::Report(std::vector<Finished> finished) {
+  if (finished.empty()) return;
   for (Finished& result : finished) {
-    reporter_->Report(std::move(result), [core = shared_from_this()](const Finished& reported) {
-      core->Resolved(reported);
-    });
-  }
-}
-
-void PublisherCore::Resolved(const Finished& finished) {
-  {
+    CallBack(result, options_.on_batch_done);
     MutexLock lock(mutex_);
-    if (finished.whole_batch) unresolved_.erase(finished.batch_id);
+    if (result.whole_batch) unresolved_.erase(result.batch_id);
     --reporting_;
   }
   resolved_.NotifyAll();
@@ -236,7 +229,6 @@ void PublisherCore::Close() {
   space_.NotifyAll();
   if (stream != nullptr) stream->Cancel();
   Report(std::move(finished));
-  reporter_->Stop();
   MutexLock lock(mutex_);
   while (reporting_ > 0) resolved_.Wait(mutex_);
 }

@@ -16,7 +16,6 @@
 #include "client/src/backoff.h"
 #include "client/src/batch.h"
 #include "client/src/request_queue.h"
-#include "client/src/result_reporter.h"
 #include "eventhub/connection.h"
 #include "eventhub/publisher.h"
 #include "storage/base/clock.h"
@@ -79,15 +78,14 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
 
   // To be called, with what is to be given to Report, before the mutex is given up.
   void Finish(std::vector<Finished>& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Gives results to the caller's callbacks. Without the mutex.
+  // Gives results to the caller's callbacks, and counts their batches as resolved. Without the
+  // mutex.
   void Report(std::vector<Finished> finished);
-  void Resolved(const Finished& finished);
 
   const std::shared_ptr<Connection> connection_;
   const PublisherOptions options_;
   const Clock& clock_;
   const std::string producer_id_;
-  const std::shared_ptr<ResultReporter> reporter_;
 
   Mutex mutex_;
   CondVar space_;     // Of the buffer.

@@ -167,6 +167,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
                                         ? head.durability()
                                         : view->settings.default_durability();
   checked.synced = durability == v1::DURABILITY_SYNCED;
+  if (!head.has_partition()) checked.result.set_partition_count(partitions);
   uint32_t partition = head.partition();
   if (!head.has_partition() && scan.keyed < scan.count) {
     partition = topic.NextKeylessPartition(request.events.size(), partitions);

@@ -38,7 +38,7 @@ struct CheckedPublish {
   uint32_t count = 0;
   size_t bytes = 0;
   bool synced = false;
-  v1::PublishResult result;  // keyless_partition is set; the placements are known at the commit.
+  v1::PublishResult result;  // Complete but for the placements, which are known at the commit.
 };
 
 // Validates all of the request against the topic. Errors: see hub.proto; the request has no effect.

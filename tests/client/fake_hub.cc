@@ -45,11 +45,6 @@ FakeHub::FakeHub() {
         MutexLock lock(mutex_);
         timers_.emplace(clock_.Monotonic() + delay, std::move(work));
       });
-  ON_CALL(*this, GetPartitionCount)
-      .WillByDefault([this](const std::string&, absl::Duration,
-                            absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done) {
-        std::move(done)(partitions_);
-      });
 }
 
 void FakeHub::Advance(absl::Duration by) {
@@ -154,7 +149,8 @@ PublishReply FakeHub::Process(const v1::PublishStreamRequest& request) {
     return reply;
   }
   if (request.producer_id().empty()) {
-    reply.placements = Append(request);
+    reply = Append(request);
+    reply.correlation_id = request.correlation_id();
     return reply;
   }
   if (producers_.count(request.producer_id()) == 0 && request.sequence() != 0) {
@@ -173,16 +169,19 @@ PublishReply FakeHub::Process(const v1::PublishStreamRequest& request) {
         {.reason = ErrorReason::kSequenceGap, .expected_sequence = producer.next_sequence});
   } else if (request.sequence() < producer.next_sequence) {
     EXPECT_GE(request.sequence() + 64, producer.next_sequence) << "too old to be remembered";
-    reply.placements = producer.accepted[request.sequence()];
+    reply = producer.accepted[request.sequence()];
     reply.duplicate = true;
   } else {
-    reply.placements = Append(request);
-    producer.accepted[producer.next_sequence++] = reply.placements;
+    reply = Append(request);
+    producer.accepted[producer.next_sequence++] = reply;
   }
+  reply.correlation_id = request.correlation_id();
   return reply;
 }
 
-std::vector<Placement> FakeHub::Append(const v1::PublishStreamRequest& request) {
+PublishReply FakeHub::Append(const v1::PublishStreamRequest& request) {
+  PublishReply reply;
+  if (!request.has_partition()) reply.partition_count = partitions_;
   std::map<uint32_t, Placement> placements;
   for (const v1::Event& event : request.events()) {
     uint32_t partition = 0;
@@ -190,6 +189,8 @@ std::vector<Placement> FakeHub::Append(const v1::PublishStreamRequest& request) 
       partition = request.partition();
     } else if (!event.partition_key().empty()) {
       partition = PartitionFor(event.partition_key(), partitions_);
+    } else {
+      reply.keyless_partition = partition;
     }
     const int64_t offset = ends_[partition]++;
     auto [placement, first] = placements.try_emplace(partition, Placement{partition, offset, 0});
@@ -197,9 +198,8 @@ std::vector<Placement> FakeHub::Append(const v1::PublishStreamRequest& request) 
     stored_.push_back(
         {event.id(), request.has_partition() ? std::optional(partition) : std::nullopt});
   }
-  std::vector<Placement> result;
-  for (const auto& [partition, placement] : placements) result.push_back(placement);
-  return result;
+  for (const auto& [partition, placement] : placements) reply.placements.push_back(placement);
+  return reply;
 }
 
 std::vector<std::string> FakeHub::ids() const {

@@ -59,7 +59,7 @@ class FakeHub : public MockConnection {
   void ForgetProducers() { producers_.clear(); }
   // From now on, requests with these events are refused, each naming the first such event.
   void SetInvalid(std::vector<std::string> ids) { invalid_ = std::move(ids); }
-  // With more than one partition, events without an explicit one go by their key.
+  // Events without an explicit partition go by their key; those without a key go to partition 0.
   void SetPartitions(uint32_t partitions) { partitions_ = partitions; }
 
   const std::vector<Stored>& stored() const { return stored_; }
@@ -70,13 +70,14 @@ class FakeHub : public MockConnection {
   struct Producer {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
-    std::map<uint64_t, std::vector<Placement>> accepted{};
+    std::map<uint64_t, PublishReply> accepted{};
   };
 
   std::shared_ptr<PublishStream> Open(std::shared_ptr<PublishStream::Handler> handler);
   void Written(Stream* stream, v1::PublishStreamRequest request);
   PublishReply Process(const v1::PublishStreamRequest& request);
-  std::vector<Placement> Append(const v1::PublishStreamRequest& request);
+  // A good reply, but for the correlation number.
+  PublishReply Append(const v1::PublishStreamRequest& request);
   v1::PublishStreamRequest TakeRequest();
 
   FakeClock clock_;

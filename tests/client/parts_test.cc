@@ -135,14 +135,35 @@ TEST(LocateTest, FollowsKeysAndNotices) {
   const uint32_t y = PartitionFor("y", 8);
   ASSERT_NE(x, y);
   for (const char* key : {"x", "y", "", "x"}) Append(batch, MakeEvent("e", key));
-  std::vector<Placement> placements = {{x, 100, 2}, {y, 200, 2}};
-  const auto places = LocateEvents(batch.body().view, placements, y, 8);
+  PublishReply reply{.placements = {{x, 100, 2}, {y, 200, 2}},
+                     .keyless_partition = y,
+                     .partition_count = 8,
+                     .duplicate = true};
+  const auto places = LocateEvents(batch.body().view, 4, reply);
   ASSERT_TRUE(places.has_value());
   EXPECT_EQ((*places)[0].offset, 100);
   EXPECT_EQ((*places)[1].offset, 200);
   EXPECT_EQ((*places)[2].offset, 201);
   EXPECT_EQ((*places)[3].offset, 101);
-  EXPECT_FALSE(LocateEvents(batch.body().view, placements, y, 7).has_value());
+  EXPECT_TRUE((*places)[3].duplicate);
+  for (const uint32_t wrong : {0u, 7u}) {
+    reply.partition_count = wrong;
+    EXPECT_FALSE(LocateEvents(batch.body().view, 4, reply).has_value());
+  }
+  reply.partition_count = 8;
+  reply.keyless_partition.reset();
+  EXPECT_FALSE(LocateEvents(batch.body().view, 4, reply).has_value());
+}
+
+TEST(LocateTest, OnePlacementIsOfAllEvents) {
+  Batch batch(1, 3, 0);
+  for (int i = 0; i < 2; ++i) Append(batch, MakeEvent("e", ""));
+  const auto places = LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 2}}});
+  ASSERT_TRUE(places.has_value());
+  EXPECT_EQ((*places)[1].partition, 3u);
+  EXPECT_EQ((*places)[1].offset, 101);
+  EXPECT_FALSE(LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 1}}}).has_value());
+  EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
 }
 
 TEST(EventBatchTest, HasEventsAmongOtherFields) {

@@ -150,6 +150,20 @@ TEST_F(ProducerTest, KeylessPartitionIsThatOfTheOriginal) {
   }
 }
 
+TEST_F(ProducerTest, PartitionCountIsThatOfTheOriginal) {
+  ASSERT_OK_AND_ASSIGN(const v1::PublishResult first, Publish("p", 0, 0));
+  EXPECT_EQ(first.partition_count(), 4u);
+  v1::Topic grown;
+  grown.set_name("t");
+  grown.set_partitions(5);
+  ASSERT_THAT(rig_.Update(grown, {"partitions"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(const v1::PublishResult again, Publish("p", 0, 0));
+  EXPECT_TRUE(again.duplicate());
+  EXPECT_EQ(Where(again), Where(first));
+  ASSERT_OK_AND_ASSIGN(const v1::PublishResult next, Publish("p", 0, 1));
+  EXPECT_EQ(next.partition_count(), 5u);
+}
+
 // More producers than are held in memory, each of them with requests to remember.
 TEST_F(ProducerTest, MoreThanFitMemory) {
   constexpr int kProducers = 1200;

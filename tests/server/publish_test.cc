@@ -88,6 +88,7 @@ TEST_F(PublishTest, GoesByKey) {
   }
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult result, rig_.Publish(request));
   EXPECT_FALSE(result.has_keyless_partition());
+  EXPECT_EQ(result.partition_count(), 8u);
   ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read("many"));
   uint32_t placed = 0;
   for (const v1::Placement& placement : result.placements()) {
@@ -138,6 +139,7 @@ TEST_F(PublishTest, NamedPartitionHoldsForAll) {
   request.set_partition(5);
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult result, rig_.Publish(request));
   EXPECT_FALSE(result.has_keyless_partition());
+  EXPECT_EQ(result.partition_count(), 0u);
   ASSERT_EQ(result.placements_size(), 1);
   EXPECT_EQ(result.placements(0).partition(), 5u);
   EXPECT_EQ(result.placements(0).count(), 2u);

@@ -42,7 +42,9 @@ struct PublishReply {
   std::vector<Placement> placements{};
   // Where the events without a key went; set only if the request named no partition and had some.
   std::optional<uint32_t> keyless_partition{};
-  // The request had been accepted before; these are the original placements.
+  // What PartitionFor takes for the events with a key; 0 if the request named a partition.
+  uint32_t partition_count = 0;
+  // The request had been accepted before; this is the original answer.
   bool duplicate = false;
 };
 
@@ -151,11 +153,6 @@ class Connection {
   // Runs `work` on a thread of the connection after `delay`, also while other work of the
   // connection goes on. Work that is not due when the connection is destroyed is dropped.
   virtual void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) = 0;
-
-  // Looks up a topic's number of partitions without blocking; `done` is called once, on a thread of
-  // the connection.
-  virtual void GetPartitionCount(const std::string& topic, absl::Duration timeout,
-                                 absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done) = 0;
 
   virtual absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) = 0;
   virtual absl::StatusOr<TopicDescription> GetTopic(const std::string& name,

@@ -26,8 +26,6 @@ class PublisherCore;
 // Where a published event is.
 struct PublishedEvent {
   uint32_t partition = 0;
-  // -1, with partition 0: it is appended, but the hub could not be asked where. That takes an event
-  // with a key, in a batch that went to several partitions, and a connection that broke just then.
   int64_t offset = 0;
   // The hub had accepted the request before, i.e. a retry was not needed after all.
   bool duplicate = false;
@@ -124,7 +122,8 @@ struct PublisherOptions {
 //     RETURN_IF_ERROR(publisher->Flush());
 class Publisher {
  public:
-  // Called exactly once: where the event is, or why it is not.
+  // Called exactly once: where the event is, or why it is not; see BatchResult for the errors.
+  // INTERNAL may also mean that it is appended, but a hub with a defect does not tell where.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<PublishedEvent>) &&>;
 
   // INVALID_ARGUMENT, naming the option, if one is out of range. Does not use the network.

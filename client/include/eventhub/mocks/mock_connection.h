@@ -21,10 +21,6 @@ class MockConnection : public Connection {
   MOCK_METHOD(std::unique_ptr<ReadStream>, OpenReadStream, (const ReadSpec& spec), (override));
   MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
               (override));
-  MOCK_METHOD(void, GetPartitionCount,
-              (const std::string& topic, absl::Duration timeout,
-               absl::AnyInvocable<void(absl::StatusOr<uint32_t>) &&> done),
-              (override));
   MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<TopicDescription>, GetTopic,

@@ -1,0 +1,16 @@
+// Tells the caller of a publisher what became of its events.
+#pragma once
+
+#include <functional>
+
+#include "client/src/request_queue.h"
+#include "eventhub/publisher.h"
+
+namespace eventhub::client {
+
+// Calls `on_batch_done`, if it is set, then the callback of each event, which is then destroyed.
+// The hub tells places by request and partition; they are worked out for each event that has a
+// callback.
+void CallBack(Finished& finished, const std::function<void(const BatchResult&)>& on_batch_done);
+
+}  // namespace eventhub::client
