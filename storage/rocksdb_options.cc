@@ -31,6 +31,9 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
   // Where flushing falls behind, writes are slowed to this and not to RocksDB's 16 MB/s. Bytes per
   // second.
   db.delayed_write_rate = uint64_t{256} << 20;
+  // What is written starts on its way to the disk at once, and not with the sync that waits for it.
+  db.wal_bytes_per_sync = uint64_t{1} << 20;
+  db.bytes_per_sync = uint64_t{1} << 20;
   db.keep_log_file_num = 3;
   db.max_log_file_size = size_t{8} << 20;
   db.stats_dump_period_sec = 0;
