@@ -108,7 +108,12 @@ absl::Status Server::Listen(const ServerOptions& options) {
 void Server::Shutdown(absl::Duration grace) {
   services_->health.Shutdown();
   services_->registry.Drain();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  // gRPC closes a connection once its client has confirmed all that was sent before the shutdown.
+  // Streams that end later may lose their last replies: if the client still sends, the connection
+  // is reset. So the streams come first, with most of the time.
+  const absl::Time deadline = absl::Now() + grace;
+  services_->registry.AwaitEmpty(grace * 0.75);
+  server_->Shutdown(absl::ToChronoTime(deadline));
   server_->Wait();
 }
 

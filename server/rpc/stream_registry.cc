@@ -1,6 +1,9 @@
 #include "server/rpc/stream_registry.h"
 
+#include <algorithm>
 #include <vector>
+
+#include "absl/time/clock.h"
 
 namespace eventhub {
 
@@ -18,6 +21,7 @@ void StreamRegistry::Add(const std::shared_ptr<DrainableStream>& stream) {
 void StreamRegistry::Remove(DrainableStream& stream) {
   MutexLock lock(mutex_);
   streams_.erase(&stream);
+  if (streams_.empty()) emptied_.NotifyAll();
 }
 
 void StreamRegistry::Drain() {
@@ -30,6 +34,16 @@ void StreamRegistry::Drain() {
     }
   }
   for (const std::shared_ptr<DrainableStream>& stream : streams) stream->Drain();
+}
+
+void StreamRegistry::AwaitEmpty(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mutex_);
+  while (!streams_.empty()) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return;
+    emptied_.WaitFor(mutex_, std::min(left, absl::Hours(1)));  // It may be infinite.
+  }
 }
 
 }  // namespace eventhub

@@ -29,8 +29,12 @@ class StreamRegistry {
   // Asks all streams to end, those too that come later.
   void Drain();
 
+  // Waits until none is open, at most so long.
+  void AwaitEmpty(absl::Duration timeout);
+
  private:
   Mutex mutex_;
+  CondVar emptied_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<DrainableStream*, std::weak_ptr<DrainableStream>> streams_
       ABSL_GUARDED_BY(mutex_);
