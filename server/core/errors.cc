@@ -35,7 +35,7 @@ std::string OfProducer(absl::string_view producer) { return absl::StrCat("produc
 const absl::string_view kErrorDetailUrl = "type.googleapis.com/eventhub.v1.ErrorDetail";
 
 absl::Status WithDetail(absl::Status status, const ErrorDetail& detail) {
-  status.SetPayload(kErrorDetailUrl, absl::Cord(detail.SerializeAsString()));
+  status.SetPayload(kErrorDetailUrl, absl::Cord(absl::string_view(detail.SerializeAsString())));
   return status;
 }
 
