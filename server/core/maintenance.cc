@@ -46,9 +46,10 @@ void Maintenance::Run() {
   };
   for (;;) {
     for (Duty& duty : duties) {
-      if (clock_.Monotonic() < duty.due) continue;
+      const absl::Duration now = clock_.Monotonic();
+      if (now < duty.due) continue;
       if (absl::Status status = (this->*duty.run)(); !status.ok()) on_error_(status);
-      duty.due = clock_.Monotonic() + duty.interval;
+      duty.due = now + duty.interval;
     }
     const auto next = std::min_element(duties.begin(), duties.end(),
                                        [](const Duty& a, const Duty& b) { return a.due < b.due; });

@@ -104,7 +104,7 @@ void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResu
 absl::StatusOr<ProducerTable::Producer*> ProducerTable::Find(const std::string& id,
                                                              absl::Time now) {
   const auto it = producers_.find(id);
-  if (it != producers_.end()) return &it->second;
+  if (it != producers_.end()) return it->second.requests.empty() ? nullptr : &it->second;
   ASSIGN_OR_RETURN(Producer producer, Load(id));
   if (producer.requests.empty()) return nullptr;
   MakeRoom(now);
@@ -140,6 +140,10 @@ absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& i
 
 void ProducerTable::MakeRoom(absl::Time now) {
   if (producers_.size() < kMaxInMemory) return;
+  absl::erase_if(producers_, [now](const auto& entry) {
+    return entry.second.requests.empty() && entry.second.last_active < now;
+  });
+  if (producers_.size() < kMaxInMemory) return;
   const auto oldest = std::min_element(
       producers_.begin(), producers_.end(),
       [](const auto& a, const auto& b) { return a.second.last_active < b.second.last_active; });
@@ -151,7 +155,10 @@ absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, Commi
   ASSIGN_OR_RETURN(const Producer* const producer, Find(std::string(id), commit.now()));
   if (producer == nullptr || producer->last_active >= since) return absl::OkStatus();
   commit.DeletePrefix(Column::kProducers, ProducerPrefix(topic_, id));
-  producers_.erase(std::string(id));
+  // Until the commit is in the store, the store would give the producer back.
+  Producer& forgotten = producers_[std::string(id)];
+  forgotten = Producer();
+  forgotten.last_active = commit.now();
   return absl::OkStatus();
 }
 

@@ -59,7 +59,7 @@ class ProducerTable {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
     absl::Time last_active;
-    std::deque<Request> requests;  // The newest kWindow, by sequence.
+    std::deque<Request> requests;  // The newest kWindow, by sequence; none: forgotten.
   };
 
   // Null if the producer is not known.
