@@ -229,6 +229,9 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   const std::string last = PrefixEnd(first);
   const rocksdb::Slice begin = ToSlice(first);
   const rocksdb::Slice end = ToSlice(last);
+  // What is in memory of any column holds the write-ahead log, and the events in it, on the disk.
+  RETURN_IF_ERROR(FromRocksDb(db_->Flush(rocksdb::FlushOptions(), handles_),
+                              absl::StrCat("write tables in ", options_.directory)));
   for (const Column column : {Column::kEvents, Column::kIndex}) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;

@@ -12,7 +12,6 @@ class ReclaimTest : public testing::Test {
  protected:
   ReclaimTest() : rig_(FaultEnv::Medium::kMemory) {
     rig_.options.write_buffer_bytes = size_t{4} << 20;
-    rig_.options.max_log_bytes = size_t{8} << 20;
   }
 
   void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
