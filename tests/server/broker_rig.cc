@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <iostream>
 #include <ostream>
 
 #include "storage/base/status_macros.h"
@@ -32,6 +33,9 @@ absl::Status BrokerRig::Open() {
   options.on_writable_change = [this](const absl::Status& status) {
     MutexLock lock(mutex_);
     said_writable_ = status;
+  };
+  options.on_background_error = [](const absl::Status& status) {
+    std::cout << "in the background: " << status << std::endl;
   };
   ASSIGN_OR_RETURN(broker_, Broker::Open(std::move(options)));
   return absl::OkStatus();

@@ -42,6 +42,9 @@ class FaultEnv {
   // From now on syncs of files and directories fail, and make nothing durable.
   void FailSyncs(Fault fault);
 
+  // What the disk says is free; without a call, what it says of itself. Bytes.
+  void SetFreeSpace(uint64_t bytes);
+
   // Syncs of files wait from now on until ReleaseSyncs().
   void HoldSyncs();
   void ReleaseSyncs();

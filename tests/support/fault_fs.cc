@@ -106,6 +106,11 @@ void FaultFs::FailSyncs(Fault fault) {
   sync_fault_ = fault;
 }
 
+void FaultFs::SetFreeSpace(uint64_t bytes) {
+  MutexLock lock(mutex_);
+  free_space_ = bytes;
+}
+
 void FaultFs::HoldSyncs() {
   MutexLock lock(mutex_);
   hold_syncs_ = true;
@@ -290,6 +295,14 @@ IOStatus FaultFs::DeleteFile(const std::string& path, const IOOptions& options,
   new_entries_.erase(path);
   std::erase_if(renames_, [&](const Rename& rename) { return rename.to == path; });
   return target()->DeleteFile(path, options, dbg);
+}
+
+IOStatus FaultFs::GetFreeSpace(const std::string& path, const IOOptions& options, uint64_t* free,
+                               IODebugContext* dbg) {
+  MutexLock lock(mutex_);
+  if (!free_space_.has_value()) return target()->GetFreeSpace(path, options, free, dbg);
+  *free = *free_space_;
+  return IOStatus::OK();
 }
 
 std::string FaultFs::Read(const std::string& path) const {

@@ -28,6 +28,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   // As in FaultEnv.
   void FailWrites(Fault fault, const std::string& suffix);
   void FailSyncs(Fault fault);
+  void SetFreeSpace(uint64_t bytes);
   void HoldSyncs();
   void ReleaseSyncs();
   int held_syncs() const;
@@ -64,6 +65,8 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
                                rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus GetFreeSpace(const std::string& path, const rocksdb::IOOptions& options,
+                                 uint64_t* free, rocksdb::IODebugContext* dbg) override;
 
   // Past all faults and all accounts.
   std::string Read(const std::string& path) const;
@@ -90,6 +93,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   Fault write_fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
   std::string write_fault_suffix_ ABSL_GUARDED_BY(mutex_);
   Fault sync_fault_ ABSL_GUARDED_BY(mutex_) = Fault::kNone;
+  std::optional<uint64_t> free_space_ ABSL_GUARDED_BY(mutex_);
   bool cut_ ABSL_GUARDED_BY(mutex_) = false;
   bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;
   int held_syncs_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -1,0 +1,234 @@
+// What the hub does by itself: trims, expires, returns space, watches the disk.
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/broker_rig.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+
+constexpr absl::Duration kTick = absl::Milliseconds(1);
+
+class RetentionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.maintenance = MaintenanceOptions();
+    rig_.maintenance->retention_interval = kTick;
+    rig_.maintenance->producer_expiry_interval = kTick;
+    rig_.maintenance->disk_check_interval = kTick;
+    rig_.maintenance->retention.producer_expiry = absl::Hours(1);
+    rig_.maintenance->retention.reclaim_bytes = 1 << 20;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    // Trimmed last in each pass, so its trim shows that a pass is over.
+    v1::Topic probe;
+    probe.set_name("zz-probe");
+    probe.mutable_retention()->mutable_max_age()->set_seconds(1);
+    ASSERT_THAT(rig_.Create(probe), IsOk());
+  }
+
+  v1::Topic Create(uint32_t partitions, int64_t max_age_seconds, uint64_t max_bytes) {
+    v1::Topic topic;
+    topic.set_name("t");
+    topic.set_partitions(partitions);
+    if (max_age_seconds > 0) {
+      topic.mutable_retention()->mutable_max_age()->set_seconds(max_age_seconds);
+    }
+    topic.mutable_retention()->set_max_bytes(max_bytes);
+    EXPECT_THAT(rig_.Create(topic), IsOk());
+    return topic;
+  }
+
+  // Lets time pass, by 2 s or more, and waits until all limits have been applied.
+  void Pass(absl::Duration time) {
+    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
+    rig_.clock.Advance(time);
+    ASSERT_TRUE(Eventually([&] {
+      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
+      return probe.start_offset() == probe.end_offset();
+    }));
+  }
+
+  int64_t Start(uint32_t partition = 0) { return rig_.Describe("t", partition).start_offset(); }
+
+  BrokerRig rig_;
+};
+
+TEST_F(RetentionTest, ByAge) {
+  Create(1, /*max_age_seconds=*/20, 0);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
+    Pass(absl::Seconds(2));
+  }
+  EXPECT_EQ(Start(), 0);  // The first batch is 20 s old, not older.
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Start(), 3);
+  Pass(absl::Seconds(9));
+  EXPECT_EQ(Start(), 18);
+  rig_.Reopen();
+  EXPECT_EQ(Start(), 18);
+  EXPECT_EQ(rig_.Read("t")->Ids().size(), 12u);
+  Pass(absl::Hours(1));
+  EXPECT_EQ(Start(), 30);
+  EXPECT_EQ(rig_.Describe("t").bytes(), 0u);
+  EXPECT_TRUE(rig_.Read("t")->events.empty());
+  EXPECT_EQ(rig_.Publish("t", {"d"}).value(), 30);
+}
+
+TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
+  const uint64_t each = EncodeEvent(MakeEvent("a", "", std::string(1000, 'x'))).size();
+  Create(3, 0, 5 * each);
+  const auto publish = [&](uint32_t partition) {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    *request.add_events() = MakeEvent("a", "", std::string(1000, 'x'));
+    request.set_partition(partition);
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+    rig_.clock.Advance(absl::Microseconds(1));
+  };
+  const auto starts = [&] { return std::vector<int64_t>{Start(0), Start(1), Start(2)}; };
+  for (const uint32_t partition : {0, 1, 0, 2, 2}) publish(partition);
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(starts(), (std::vector<int64_t>{0, 0, 0}));
+  publish(2);
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(starts(), (std::vector<int64_t>{1, 0, 0}));
+  publish(2);
+  publish(1);
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(starts(), (std::vector<int64_t>{2, 1, 0}));
+  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().bytes(), 5 * each);
+}
+
+TEST_F(RetentionTest, LimitsWorkTogetherAndOnWhatIsStored) {
+  v1::Topic topic = Create(1, 0, 0);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    rig_.clock.Advance(absl::Seconds(1));
+  }
+  Pass(absl::Hours(1000));
+  EXPECT_EQ(Start(), 0);
+  topic.mutable_retention()->set_max_bytes(4 * EncodeEvent(MakeEvent("a")).size());
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_bytes"}), IsOk());
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Start(), 6);
+  topic.mutable_retention()->mutable_max_age()->set_seconds(1000 * 3600 + 5);
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_age"}), IsOk());
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Start(), 9);
+}
+
+TEST_F(RetentionTest, ReaderOfTrimmedEventsIsToldWhereToGoOn) {
+  for (const size_t cache : {size_t{0}, size_t{1} << 20}) {
+    rig_.Close();
+    rig_.tail_cache_bytes = cache;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    Create(1, /*max_age_seconds=*/10, 0);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+    Pass(absl::Seconds(20));
+    ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
+    const auto refused = BrokerRig::Drain(*reader);
+    EXPECT_THAT(refused,
+                Refused(StatusCode::kOutOfRange, v1::ErrorDetail::REASON_OFFSET_OUT_OF_RANGE));
+    EXPECT_EQ(DetailOf(refused.status())->earliest_offset(), 2);
+    EXPECT_EQ(DetailOf(refused.status())->end_offset(), 3);
+    v1::ReadRequest request = ReadOf("t");
+    request.mutable_start()->set_offset(1);
+    EXPECT_THAT(rig_.Read(request), StatusIs(StatusCode::kOutOfRange));
+    request.mutable_start()->set_offset(2);
+    EXPECT_THAT(rig_.Read(request)->Ids(), testing::ElementsAre("c"));
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+TEST_F(RetentionTest, SpaceOfTrimmedAndOfDeletedTopicsComesBack) {
+  const auto fill = [&] {
+    for (int i = 0; i < 40; ++i) {
+      v1::PublishStreamRequest request = MakeRequest("t", {});
+      *request.add_events() = MakeEvent("a", "", std::string(200'000, static_cast<char>(i)));
+      request.set_durability(v1::DURABILITY_WRITTEN);
+      ASSERT_THAT(rig_.Publish(request), IsOk());
+    }
+    ASSERT_GT(rig_.broker().GetStats().disk_bytes(), 8'000'000u);
+  };
+  const auto is_back = [&] { return rig_.broker().GetStats().disk_bytes() < 2'000'000; };
+  Create(1, /*max_age_seconds=*/10, 0);
+  fill();
+  Pass(absl::Seconds(20));
+  EXPECT_TRUE(Eventually(is_back));
+  fill();
+  ASSERT_THAT(rig_.Delete("t"), IsOk());
+  EXPECT_TRUE(Eventually(is_back));
+}
+
+TEST_F(RetentionTest, IdleProducersAreForgotten) {
+  Create(1, 0, 0);
+  const auto publish = [&](const std::string& producer, uint64_t sequence) {
+    v1::PublishStreamRequest request = MakeRequest("t", {producer});
+    request.set_producer_id(producer);
+    request.set_sequence(sequence);
+    return rig_.Publish(request);
+  };
+  ASSERT_THAT(publish("idle", 0), IsOk());
+  ASSERT_THAT(publish("idle", 1), IsOk());
+  ASSERT_THAT(publish("busy", 0), IsOk());
+  rig_.clock.Advance(absl::Minutes(40));
+  ASSERT_THAT(publish("busy", 1), IsOk());
+  EXPECT_TRUE(publish("idle", 0)->duplicate());  // A retry is no sign of life.
+  rig_.clock.Advance(absl::Minutes(40));
+  ASSERT_TRUE(Eventually([&] { return !publish("idle", 0)->duplicate(); }));
+  EXPECT_TRUE(publish("busy", 0)->duplicate());
+  EXPECT_TRUE(publish("busy", 1)->duplicate());
+  // The forgotten one has begun anew, and nothing of its former life is left.
+  EXPECT_FALSE(publish("idle", 1)->duplicate());
+  rig_.Reopen();
+  EXPECT_TRUE(publish("idle", 1)->duplicate());
+  EXPECT_EQ(publish("idle", 1)->placements(0).base_offset(), 5);
+  EXPECT_TRUE(publish("busy", 0)->duplicate());
+}
+
+TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
+  Create(1, 0, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  // A disk without one free byte is full, too.
+  for (const uint64_t free : {uint64_t{100} << 20, uint64_t{0}}) {
+    rig_.disk.SetFreeSpace(free);
+    rig_.clock.Advance(kTick);
+    ASSERT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
+    const auto refused = rig_.Publish("t", {"b"});
+    EXPECT_THAT(refused,
+                Refused(StatusCode::kResourceExhausted, v1::ErrorDetail::REASON_DISK_FULL));
+    EXPECT_GT(DetailOf(refused.status())->retry_delay().seconds(), 0);
+    EXPECT_TRUE(Eventually([&] { return !rig_.said_writable().ok(); }));
+    EXPECT_FALSE(rig_.broker().GetStats().writable());
+    EXPECT_EQ(rig_.broker().GetStats().disk_free_bytes(), free);
+    EXPECT_THAT(rig_.Read("t")->Ids(), testing::ElementsAre("a"));
+
+    rig_.disk.SetFreeSpace(uint64_t{10} << 30);
+    rig_.clock.Advance(kTick);
+    ASSERT_TRUE(Eventually([&] { return rig_.said_writable().ok(); }));
+    EXPECT_THAT(rig_.broker().writable(), IsOk());
+  }
+  EXPECT_EQ(rig_.Publish("t", {"b"}).value(), 1);
+}
+
+// What is under way when the broker goes is finished.
+TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
+  for (int i = 0; i < 20; ++i) {
+    Create(3, 1, 1000);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    rig_.clock.Advance(absl::Hours(2));
+    absl::Status deleted = absl::UnknownError("not called");
+    rig_.broker().DeleteTopic("t", [&](const absl::Status& status) { deleted = status; });
+    rig_.Reopen();
+    EXPECT_THAT(deleted, IsOk());
+    EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
+  }
+}
+
+}  // namespace
+}  // namespace eventhub
