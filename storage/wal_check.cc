@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -94,11 +95,21 @@ class LogFollower {
 
   absl::Status Take(const Record& record, size_t position) {
     within_write_ = record.type == kFirst || record.type == kMiddle;
-    if (record.type != kFull && record.type != kFirst) return absl::OkStatus();
-    if (record.payload.size() < kWriteHeader) return Damaged(position);
-    const uint64_t sequence = LoadLittle64(record.payload.data());
-    if (sequence_.has_value() && sequence != *sequence_) return Damaged(position);
-    sequence_ = sequence + LoadLittle32(record.payload.data() + 8);
+    if (record.type == kFull || record.type == kFirst) header_.clear();
+    // Near the end of a block even the header of a write may be cut.
+    const size_t missing = kWriteHeader - header_.size();
+    if (missing > 0) {
+      const absl::string_view part = record.payload.substr(0, missing);
+      header_.append(part.data(), part.size());
+      if (header_.size() == kWriteHeader && sequence_.has_value() &&
+          LoadLittle64(header_.data()) != *sequence_) {
+        return Damaged(position);
+      }
+    }
+    if (within_write_) return absl::OkStatus();
+    if (header_.size() < kWriteHeader) return Damaged(position);
+    // A write counts once it is whole: the sequence of a torn one is given again.
+    sequence_ = LoadLittle64(header_.data()) + LoadLittle32(header_.data() + 8);
     return absl::OkStatus();
   }
 
@@ -120,6 +131,7 @@ class LogFollower {
   const std::string path_;
   size_t position_ = 0;  // Of the block.
   std::optional<uint64_t> sequence_;
+  std::string header_;  // Of the write that is followed, as far as it was seen.
   bool within_write_ = false;
   bool stopped_ = false;
 };

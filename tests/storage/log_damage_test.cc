@@ -270,5 +270,16 @@ TEST_F(LogDamageTest, MissingFilesAreFound) {
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
 
+// The log is made of blocks, and a write may begin anywhere in them, even so late that its header
+// is cut in two.
+TEST_F(LogDamageTest, ASoundLogIsSoundWhereverItsWritesBegin) {
+  ASSERT_THAT(rig_.Open(), IsOk());
+  for (uint64_t i = 0; i < 20'000; ++i) {
+    ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 1 + i % 97), 1, /*synced=*/false), IsOk());
+  }
+  rig_.Close();
+  EXPECT_THAT(OpenAndRead(), IsOk());
+}
+
 }  // namespace
 }  // namespace eventhub
