@@ -1,0 +1,18 @@
+// Records of the store: a record that is read is the one that would be written; nothing else is
+// read.
+#include "server/core/producer_table.h"
+#include "storage/record_batch.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const absl::string_view input = eventhub::Input(data, size);
+  const auto header = eventhub::BatchHeader::Decode(input);
+  FUZZ_CHECK(!header.ok() || header->Encode() == input);
+  const auto position = eventhub::LogPosition::Decode(input);
+  FUZZ_CHECK(!position.ok() || position->Encode() == input);
+  for (const absl::Status& status : {header.status(), position.status(),
+                                     eventhub::ProducerTable::TimeOfRecord(input).status()}) {
+    FUZZ_CHECK(status.ok() || absl::IsDataLoss(status));
+  }
+  return 0;
+}

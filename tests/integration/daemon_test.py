@@ -1,0 +1,301 @@
+"""The daemon's command line, environment, exit codes, log and files.
+
+The program is named by the environment: EVENTHUBD.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+EVENTHUBD = os.environ["EVENTHUBD"]
+TIMEOUT = 60
+
+
+class Daemon:
+    """A daemon that serves; ended with the `with` block."""
+
+    def __init__(self, directory, *flags, environment=None):
+        self.port_file = os.path.join(directory, "ports")
+        self.process = subprocess.Popen(
+            [EVENTHUBD, f"--port_file={self.port_file}", *flags],
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            env=dict(clean_environment(), **(environment or {})))
+
+    def __enter__(self):
+        end = time.monotonic() + TIMEOUT
+        while not os.path.exists(self.port_file):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"does not start: {self.process.stderr.read()}")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(TIMEOUT)
+        self.process.stderr.close()
+
+    def addresses(self):
+        with open(self.port_file, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends it; returns the exit code and the lines of its log."""
+        self.process.send_signal(how)
+        log = self.process.stderr.read().decode()
+        return self.process.wait(TIMEOUT), log.splitlines()
+
+
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if not name.startswith("EVENTHUB")}
+
+
+class DaemonTest(unittest.TestCase):
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="eventhub-daemon-")
+        self.addCleanup(temporary.cleanup)
+        self.directory = temporary.name
+        self.data = os.path.join(self.directory, "data")
+
+    def path(self, name, contents=None):
+        path = os.path.join(self.directory, name)
+        if contents is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(contents)
+        return path
+
+    def run_daemon(self, *flags, environment=None):
+        """Runs a daemon that is expected to end by itself."""
+        return subprocess.run([EVENTHUBD, *flags], capture_output=True, timeout=TIMEOUT,
+                              check=False, env=dict(clean_environment(), **(environment or {})))
+
+    def fails(self, code, *flags, environment=None):
+        """The only line of output of a daemon that must end with `code`."""
+        result = self.run_daemon(*flags, environment=environment)
+        self.assertEqual(result.returncode, code, (flags, result.stderr))
+        self.assertEqual(result.stdout, b"")
+        lines = result.stderr.decode().splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.assertRegex(lines[0], r"^eventhubd: .+[^.]$")
+        self.assertFalse(os.path.exists(self.data), "a start that was wrong left traces")
+        return lines[0]
+
+    def start(self, *flags, environment=None):
+        if not any(flag.startswith("--listen") for flag in flags):
+            flags += ("--listen=127.0.0.1:0",)
+        return Daemon(self.directory, f"--data_dir={self.data}", *flags, environment=environment)
+
+
+class FlagsTest(DaemonTest):
+
+    def test_each_flag_refuses_bad_values(self):
+        for flag, value in [
+                ("data_dir", ""),
+                ("listen", ""), ("listen", "here"), ("listen", ":80"), ("listen", "host:port"),
+                ("listen", "host:65536"), ("listen", "host:-1"), ("listen", "unix:"),
+                ("listen", "127.0.0.1:0,bad"),
+                ("log_format", "xml"), ("log_level", "loud"), ("log_level", "Info"),
+                ("tail_cache", "much"), ("tail_cache", "-1"), ("tail_cache", "1.5GiB"),
+                ("tail_cache", "20000000TiB"),
+                ("write_buffer", "1023KiB"), ("write_buffer", "0"), ("max_log", "1"),
+                ("max_request", "1023"), ("max_request", "2GiB"),
+                ("max_in_flight", "0"), ("max_in_flight_per_connection", "1kB"),
+                ("min_free_disk", "x"),
+                ("disk_threads", "0"), ("disk_threads", "257"), ("disk_threads", "two"),
+                ("retention_interval", "0"), ("retention_interval", "30"),
+                ("producer_expiry", "-1s"), ("shutdown_grace", "-1s"), ("shutdown_grace", "soon"),
+                ("drop_after_damage", "maybe")]:
+            with self.subTest(flag=flag, value=value):
+                line = self.fails(2, f"--data_dir={self.data}", f"--{flag}={value}")
+                self.assertIn(f"--{flag}: ", line)
+
+    def test_the_command_line_itself_is_checked(self):
+        for arguments, line in [
+                (["--bogus=1"], "eventhubd: --bogus: unknown flag; see --help"),
+                (["--bogus"], "eventhubd: --bogus: has no value"),
+                (["serve"], "eventhubd: serve: is not a flag; see --help"),
+                (["-p", "1"], "eventhubd: -p: is not a flag; see --help"),
+                (["--"], "eventhubd: --: is not a flag; see --help"),
+                (["--data_dir"], "eventhubd: --data_dir: has no value")]:
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.fails(2, *arguments), line)
+
+    def test_environment_variables_are_checked(self):
+        line = self.fails(2, f"--data_dir={self.data}", environment={"EVENTHUB_MAX_LOG": "x"})
+        self.assertIn("EVENTHUB_MAX_LOG: ", line)
+
+    def test_flag_files_are_checked(self):
+        missing = self.path("missing")
+        self.assertEqual(self.fails(2, f"--flagfile={missing}"),
+                         f"eventhubd: --flagfile: cannot read {missing}")
+        bad = self.path("bad", "--data_dir=x\n--log_level=loud\n--nonsense=1\n")
+        self.assertIn(f"{bad}: --nonsense: ", self.fails(2, f"--flagfile={bad}"))
+        nested = self.path("nested", f"--flagfile={bad}\n")
+        self.assertIn("--flagfile: cannot be in a flag file",
+                      self.fails(2, f"--flagfile={nested}"))
+
+    def test_help_names_each_flag_its_variable_and_default(self):
+        for flag in ["--help", "-h"]:
+            result = self.run_daemon(flag)
+            self.assertEqual(result.returncode, 0)
+            self.assertEqual(result.stderr, b"")
+        text = result.stdout.decode()
+        self.assertIn("--listen=0.0.0.0:7070   (EVENTHUB_LISTEN)", text)
+        self.assertIn("--tail_cache=256MiB   (EVENTHUB_TAIL_CACHE)", text)
+        self.assertIn("--drop_after_damage=false", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+
+    def test_version(self):
+        result = self.run_daemon("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout.decode(), r"^eventhubd \d+\.\d+\.\d+\n$")
+
+    def test_all_sources_of_flags_and_their_precedence(self):
+        flags = self.path("flags", "# a comment\n\n  --listen=unix:" + self.path("from-file")
+                          + "\n--log_level=debug\n--nodrop_after_damage\n")
+        environment = {"EVENTHUB_DATA_DIR": self.data,
+                       "EVENTHUB_LISTEN": "unix:" + self.path("from-environment"),
+                       "EVENTHUB_LOG_FORMAT": "json"}
+        cases = [([], "from-environment"),
+                 ([f"--flagfile={flags}"], "from-file"),
+                 ([f"--flagfile={flags}", "--listen", "unix:" + self.path("from-flag")],
+                  "from-flag")]
+        for arguments, socket_name in cases:
+            with self.subTest(arguments=arguments):
+                with Daemon(self.directory, *arguments, environment=environment) as daemon:
+                    self.assertEqual(daemon.addresses(), ["unix:" + self.path(socket_name)])
+                    code, log = daemon.stop()
+                    self.assertEqual(code, 0)
+                    json.loads(log[0])
+                os.remove(daemon.port_file)
+
+
+class StartTest(DaemonTest):
+
+    def fails_to_start(self, *flags):
+        """The last line of the log of a daemon that cannot start."""
+        result = self.run_daemon(f"--data_dir={self.data}", "--listen=127.0.0.1:0", *flags)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr.decode().splitlines()[-1]
+
+    def test_the_port_file_has_an_address_per_line(self):
+        unix = "unix:" + self.path("socket")
+        with self.start(f"--listen=127.0.0.1:0,{unix},localhost:0") as daemon:
+            tcp, second, third = daemon.addresses()
+            self.assertEqual(second, unix)
+            self.assertRegex(third, r"^localhost:[1-9]\d*$")
+            host, port = tcp.rsplit(":", 1)
+            socket.create_connection((host, int(port)), TIMEOUT).close()
+            self.assertEqual(daemon.stop()[0], 0)
+
+    def test_a_port_file_that_cannot_be_written(self):
+        path = self.path("none/ports")
+        self.assertIn(f"cannot write {path}", self.fails_to_start(f"--port_file={path}"))
+
+    def test_both_signals_end_it_in_order(self):
+        for number in [signal.SIGTERM, signal.SIGINT]:
+            with self.start() as daemon:
+                code, log = daemon.stop(number)
+            self.assertEqual(code, 0)
+            self.assertIn("shutting down", log[-2])
+            self.assertIn("done", log[-1])
+            os.remove(daemon.port_file)
+
+    def test_a_second_daemon_on_the_same_data_is_refused(self):
+        with self.start() as daemon:
+            self.assertIn(f"data directory {self.data} is in use by another process",
+                          self.fails_to_start())
+            self.assertEqual(daemon.stop()[0], 0)
+
+    def test_data_of_a_newer_format_is_refused_and_untouched(self):
+        with self.start() as daemon:
+            self.assertEqual(daemon.stop()[0], 0)
+        with open(os.path.join(self.data, "EVENTHUB_FORMAT"), "r+", encoding="utf-8") as file:
+            file.write("999\n")
+        before = self.snapshot()
+        self.assertRegex(self.fails_to_start(), "has format 999; this hub knows formats up to")
+        self.assertEqual(self.snapshot(), before)
+
+    def snapshot(self):
+        files = {}
+        for directory, _, names in os.walk(self.data):
+            for name in names:
+                path = os.path.join(directory, name)
+                with open(path, "rb") as file:
+                    files[path] = (os.stat(path).st_mtime_ns, file.read())
+        return files
+
+    def test_a_data_directory_that_cannot_be(self):
+        self.data = self.path("file", "in the way")
+        self.assertIn(self.data, self.fails_to_start())
+        self.data = "/proc/eventhub"
+        self.assertIn(self.data, self.fails_to_start())
+
+    def test_a_data_directory_that_cannot_be_written(self):
+        os.mkdir(self.data, 0o500)
+        nobody = None
+        if os.geteuid() == 0:  # Who may write everywhere.
+            os.chmod(self.directory, 0o755)
+            os.chmod(self.data, 0o555)
+            nobody = 65534
+        try:
+            result = subprocess.run(
+                [EVENTHUBD, f"--data_dir={self.data}", "--listen=127.0.0.1:0"], user=nobody,
+                capture_output=True, timeout=TIMEOUT, check=False, env=clean_environment())
+        except PermissionError:
+            self.skipTest("the daemon's folder is closed to other users")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn(self.data, result.stderr.decode().splitlines()[-1])
+
+    def test_an_address_in_use_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            self.assertIn(f"cannot listen on {address}",
+                          self.fails_to_start(f"--listen=127.0.0.1:0,{address}"))
+
+
+class LogTest(DaemonTest):
+
+    def test_json_lines_are_json(self):
+        awkward = self.path('da"ta\\ \u00e4')
+        with Daemon(self.directory, f"--data_dir={awkward}", "--listen=127.0.0.1:0",
+                    "--log_format=json") as daemon:
+            code, log = daemon.stop()
+        self.assertEqual(code, 0)
+        records = [json.loads(line) for line in log]
+        for record in records:
+            self.assertEqual(set(record), {"time", "level", "message"})
+            self.assertRegex(record["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+            self.assertEqual(record["level"], "info")
+        self.assertTrue(any(awkward in record["message"] for record in records))
+
+    def test_a_failed_start_is_json_too(self):
+        with self.start():
+            result = self.run_daemon(f"--data_dir={self.data}", "--listen=127.0.0.1:0",
+                                     "--log_format=json")
+        self.assertEqual(result.returncode, 1)
+        records = [json.loads(line) for line in result.stderr.decode().splitlines()]
+        self.assertEqual(records[-1]["level"], "error")
+        self.assertIn("in use", records[-1]["message"])
+
+    def test_text_lines(self):
+        with self.start() as daemon:
+            code, log = daemon.stop()
+        self.assertEqual(code, 0)
+        for line in log:
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|error) +\S")
+
+    def test_the_level_is_kept_to(self):
+        with self.start("--log_level=error") as daemon:
+            self.assertEqual(daemon.stop(), (0, []))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,134 @@
+// An orderly shutdown of the server: what was accepted is answered, streams end UNAVAILABLE.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "tests/support/eventually.h"
+#include "tests/support/hub_calls.h"
+#include "tests/support/temp_directory.h"
+
+namespace eventhub {
+namespace {
+
+using grpc::StatusCode;
+using v1::ErrorDetail;
+
+const auto kShutDown = FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_SHUTTING_DOWN);
+
+TEST(DrainTest, AcceptedRequestsAreAnswered) {
+  TestHub hub;
+  CreateTopic(hub.client(), "t");
+  hub.gate().Close();
+  grpc::ClientContext context;
+  const auto stream = hub.client().hub().PublishStream(&context);
+  constexpr int kRequests = 10;
+  for (int i = 0; i < kRequests; ++i) {
+    EXPECT_TRUE(stream->Write(MakeStreamPublish("t", static_cast<uint64_t>(i))));
+  }
+  auto unary = std::async(std::launch::async,
+                          [&] { return TryPublish(hub.client(), MakePublish("t")).status; });
+  const size_t expected = kRequests * MakeStreamPublish("t", 1).ByteSizeLong();
+  ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= expected; }));
+  std::thread shutdown([&hub] { hub.Shutdown(kTestDeadline); });
+  // The health service tells when the drain has begun.
+  grpc::ClientContext watch_context;
+  const auto watch = hub.client().health().Watch(&watch_context, {});
+  grpc::health::v1::HealthCheckResponse health;
+  while (watch->Read(&health)) {
+  }
+  watch->Finish();
+  hub.gate().Open();
+  v1::PublishStreamResponse reply;
+  for (int i = 0; i < kRequests; ++i) {
+    ASSERT_TRUE(stream->Read(&reply));
+    EXPECT_EQ(reply.correlation_id(), static_cast<uint64_t>(i));
+    EXPECT_TRUE(reply.has_result());
+  }
+  EXPECT_FALSE(stream->Read(&reply));
+  const grpc::Status status = stream->Finish();
+  EXPECT_THAT(status, kShutDown);
+  EXPECT_GT(DetailOf(status).retry_delay().seconds(), 0);
+  EXPECT_THAT(unary.get(), IsOk());
+  shutdown.join();
+}
+
+TEST(DrainTest, ReadersEnd) {
+  TestHub hub;
+  CreateTopic(hub.client(), "t");
+  v1::ReadRequest request = ReadOf("t");
+  request.set_follow(true);
+  auto reader = std::async(std::launch::async, [&] { return ReadAll(hub.client(), request); });
+  ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).totals().readers() == 1; }));
+  hub.Shutdown(kTestDeadline);
+  const ReadOutcome outcome = reader.get();
+  EXPECT_THAT(outcome.status, kShutDown);
+}
+
+TEST(DrainTest, AReaderThatDoesNotReadIsCutOffAfterTheGrace) {
+  TestHub hub;
+  CreateTopic(hub.client(), "t");
+  for (int i = 0; i < 10; ++i) {
+    Publish(hub.client(), MakePublish("t", 1, std::string(1'000'000, 'x')));
+  }
+  grpc::ClientContext context;
+  const auto stream = hub.client().hub().Read(&context, ReadOf("t"));
+  ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).totals().delivered_events() > 0; }));
+  hub.Shutdown(absl::Milliseconds(50));
+  v1::ReadResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST(DrainTest, AtFullSpeedNothingAnsweredIsLost) {
+  const TempDirectory directory;
+  const auto options = [&directory] {
+    ServerOptions o = TestServerOptions();
+    o.broker.store.directory = directory / "data";
+    return o;
+  };
+  std::atomic<int64_t> acknowledged{-1};  // The highest offset.
+  {
+    TestHub hub(options());
+    CreateTopic(hub.client(), "t");
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&] {
+        HubClient client(hub.address());
+        grpc::ClientContext context;
+        const auto stream = client.hub().PublishStream(&context);
+        std::thread writer([&] {
+          while (stream->Write(MakeStreamPublish("t", 1, 10))) {
+          }
+        });
+        v1::PublishStreamResponse reply;
+        while (stream->Read(&reply)) {
+          ASSERT_TRUE(reply.has_result());
+          const int64_t offset = reply.result().placements(0).base_offset() + 9;
+          int64_t highest = acknowledged;
+          while (offset > highest && !acknowledged.compare_exchange_weak(highest, offset)) {
+          }
+        }
+        EXPECT_THAT(stream->Finish(), kShutDown);
+        writer.join();
+      });
+      threads.emplace_back([&] {
+        HubClient client(hub.address());
+        v1::ReadRequest request = ReadOf("t");
+        request.set_follow(true);
+        EXPECT_THAT(ReadAll(client, request).status, kShutDown);
+      });
+    }
+    ASSERT_TRUE(Eventually([&] { return acknowledged > 2000; }));
+    hub.Shutdown(kTestDeadline);
+    for (std::thread& thread : threads) thread.join();
+  }
+  TestHub hub(options());
+  EXPECT_GT(GetPartition(hub.client(), "t").end_offset(), acknowledged);
+}
+
+}  // namespace
+}  // namespace eventhub
