@@ -63,7 +63,12 @@ absl::Status Broker::Start() {
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_->Get(Column::kMeta, kNextTopicIdKey));
   topics_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, TopicId(1)});
-  if (next_id.has_value()) topics_->next_id = TopicId(LoadLittle32(next_id->data()));
+  if (next_id.has_value()) {
+    if (next_id->size() != sizeof(uint32_t)) {
+      return absl::DataLossError("the record of the next topic id is damaged");
+    }
+    topics_->next_id = TopicId(LoadLittle32(next_id->data()));
+  }
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });

@@ -2,10 +2,14 @@
 // format.
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/commit_builder.h"
+#include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
 
@@ -76,6 +80,31 @@ TEST(StoredRecords, OfTheBroker) {
                       "00000002"
                       "0000000000000002"),
             BytesToHexString(region));
+}
+
+// Records that are not what the format says are refused at the start, by name.
+TEST(StoredRecords, DamagedOnesAreRefused) {
+  const std::vector<std::pair<std::string, std::string>> records = {
+      {std::string(kNextTopicIdKey), "\x01\x02"},
+      {TopicKey(TopicId(1)), "\xff"},
+      {LogStartKey(TopicId(1), PartitionId(0)), std::string(20, '\x02')},
+  };
+  for (const auto& [key, value] : records) {
+    BrokerRig rig;
+    ASSERT_THAT(rig.Open(), IsOk());
+    ASSERT_THAT(rig.Create("t"), IsOk());
+    rig.Close();
+    LogStoreOptions options;
+    options.directory = rig.disk.directory() + "/hub";
+    options.env = rig.disk.env();
+    {
+      ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+      CommitBuilder commit(*store, rig.clock.Now(), 100);
+      commit.Put(Column::kMeta, key, value);
+      ASSERT_THAT(commit.Write(*store), IsOk());
+    }
+    EXPECT_THAT(rig.Open(), StatusIs(absl::StatusCode::kDataLoss)) << BytesToHexString(key);
+  }
 }
 
 }  // namespace
