@@ -17,7 +17,15 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
     : options_(options), catalog_(catalog), store_(store), writer_(writer), clock_(clock) {}
 
 absl::Status Retention::TrimTopics() {
-  return ForEachTopic([this](const std::shared_ptr<Topic>& topic) { return TrimTopic(topic); });
+  return ForEachTopic([this](const std::shared_ptr<Topic>& topic) {
+    absl::Status status = TrimTopic(topic);
+    if (!absl::IsNotFound(status)) return status;
+    // Of a topic that is being deleted, which is known for sure once another commit has passed.
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<TrimTask>(topic, TrimTask::Cuts(), std::move(done));
+    }));
+    return topic->deleted() ? absl::OkStatus() : status;
+  });
 }
 
 absl::Status Retention::ExpireProducers() {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <future>
-#include <iostream>
 #include <ostream>
 
 #include "storage/base/status_macros.h"
@@ -34,8 +33,9 @@ absl::Status BrokerRig::Open() {
     MutexLock lock(mutex_);
     said_writable_ = status;
   };
-  options.on_background_error = [](const absl::Status& status) {
-    std::cout << "in the background: " << status << std::endl;
+  options.on_background_error = [this](const absl::Status& status) {
+    MutexLock lock(mutex_);
+    background_errors_.push_back(status);
   };
   ASSIGN_OR_RETURN(broker_, Broker::Open(std::move(options)));
   return absl::OkStatus();
@@ -49,6 +49,11 @@ void BrokerRig::Reopen() {
 absl::Status BrokerRig::said_writable() {
   MutexLock lock(mutex_);
   return said_writable_;
+}
+
+std::vector<absl::Status> BrokerRig::background_errors() {
+  MutexLock lock(mutex_);
+  return background_errors_;
 }
 
 absl::StatusOr<v1::PublishResult> BrokerRig::Publish(const v1::PublishStreamRequest& request) {

@@ -68,6 +68,9 @@ class BrokerRig {
   // What the broker last said of taking writes.
   absl::Status said_writable();
 
+  // What failed in the background.
+  std::vector<absl::Status> background_errors();
+
   // Encodes the request, and publishes as the hub does with what comes off the wire.
   absl::StatusOr<v1::PublishResult> Publish(const v1::PublishStreamRequest& request);
   absl::StatusOr<v1::PublishResult> PublishBytes(const std::string& bytes);
@@ -93,6 +96,7 @@ class BrokerRig {
   std::unique_ptr<Broker> broker_;
   Mutex mutex_;
   absl::Status said_writable_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::Status> background_errors_ ABSL_GUARDED_BY(mutex_);
 };
 
 // With a rig that is open.

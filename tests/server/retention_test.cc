@@ -228,6 +228,7 @@ TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
     EXPECT_THAT(deleted, IsOk());
     EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
   }
+  EXPECT_THAT(rig_.background_errors(), testing::IsEmpty());
 }
 
 }  // namespace
