@@ -1,5 +1,7 @@
 #include "eventhub/event_batch.h"
 
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "client/src/proto_time.h"
 #include "client/src/wire.h"
@@ -51,7 +53,7 @@ EventBatch::Iterator::Iterator(const EventBatch* batch, size_t index)
 void EventBatch::Iterator::Load() {
   if (index_ >= current_.batch_->size_) return;
   FieldScanner field(rest_);
-  while (field.Next() && field.number != kEventsField) {
+  while (field.Next() && (field.number != kEventsField || field.type != FieldScanner::kLength)) {
   }
   rest_ = field.rest();
   current_.bytes_ = field.bytes;
@@ -84,6 +86,12 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
   if (!field.ok()) return Malformed("event batch");
   if (!batch.offset_deltas_.empty() && batch.offset_deltas_.size() != batch.size_) {
     return Malformed("event batch: as many offset deltas as events are needed");
+  }
+  // So that no offset overflows, whatever the deltas.
+  constexpr int64_t kMaxBase =
+      std::numeric_limits<int64_t>::max() - std::numeric_limits<uint32_t>::max();
+  if (batch.base_offset_ < 0 || batch.base_offset_ > kMaxBase) {
+    return Malformed("event batch: its offset cannot be");
   }
   batch.frame_ = frame;
   return batch;
