@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
+#include "google/protobuf/stubs/logging.h"
 
 // Ends the run with a report of the input, whatever the build.
 #define FUZZ_CHECK(condition)                                                             \
@@ -17,6 +18,9 @@
   } while (false)
 
 namespace eventhub {
+
+// Protobuf reports each string that is not UTF-8, of which there are millions here.
+inline const bool kQuiet = (google::protobuf::SetLogHandler(nullptr), true);
 
 inline absl::string_view Input(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};

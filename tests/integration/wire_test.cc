@@ -131,10 +131,10 @@ TEST_F(WireTest, WhatAConformingParserWouldRefuseIsRefused) {
       event + "\x0a",  // A field without a length.
       event +
           "\x0a\x05"
-          "abc",                                               // Shorter than it says.
-      event + "\x00\x00",                                      // Field 0.
-      event + "\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",  // A varint of more than 64 bits.
-      event + "\x32\x01\xff",                                  // Not UTF-8.
+          "abc",                                                   // Shorter than it says.
+      event + std::string(2, '\0'),                                // Field 0.
+      event + "\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  // A varint of eleven bytes.
+      event + "\x32\x01\xff",                                      // Not UTF-8.
       event + entry_with_bad_first_key,
       // Tags and lengths of more than five bytes.
       event + std::string("\x8a\x80\x80\x80\x80\x00\x01k", 8),
