@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
       }
       return 1;
     }
-    std::cout << batch->size() << " events\n";
+    std::cout << batch->size() << " events" << std::endl;
     // Dealt with; should this process die before the offsets are saved, the batch comes again.
     Save(path, (*reader)->positions());
   }

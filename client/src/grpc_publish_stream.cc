@@ -48,7 +48,7 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
 GrpcPublishStream::GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler)
     : use_(users), handler_(std::move(handler)) {}
 
-std::shared_ptr<GrpcPublishStream> GrpcPublishStream::Start(
+std::shared_ptr<PublishStream> GrpcPublishStream::Start(
     const std::shared_ptr<grpc::Channel>& channel, ChannelUsers& users,
     std::shared_ptr<Handler> handler) {
   auto stream = std::make_shared<GrpcPublishStream>(users, std::move(handler));
@@ -58,7 +58,8 @@ std::shared_ptr<GrpcPublishStream> GrpcPublishStream::Start(
   stream->AddHold();
   stream->StartRead(&stream->response_);
   stream->StartCall();
-  return stream;
+  return std::shared_ptr<PublishStream>(stream.get(),
+                                        [stream](PublishStream*) { stream->Cancel(); });
 }
 
 void GrpcPublishStream::Write(std::string header, Bytes events) {

@@ -24,10 +24,10 @@ class GrpcPublishStream final
       public std::enable_shared_from_this<GrpcPublishStream>,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
  public:
-  // Starts the call.
-  static std::shared_ptr<GrpcPublishStream> Start(const std::shared_ptr<grpc::Channel>& channel,
-                                                  ChannelUsers& users,
-                                                  std::shared_ptr<Handler> handler);
+  // Starts the call, which is cancelled when the last copy of the result goes.
+  static std::shared_ptr<PublishStream> Start(const std::shared_ptr<grpc::Channel>& channel,
+                                              ChannelUsers& users,
+                                              std::shared_ptr<Handler> handler);
 
   // Use Start.
   GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler);

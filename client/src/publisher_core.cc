@@ -116,9 +116,7 @@ PublisherCore::OpenBatches::iterator PublisherCore::BatchFor(std::optional<uint3
   auto batch = std::make_unique<Batch>(id, partition, last_batch_bytes_);
   batch->opened_at = Now();
   batch->deadline = batch->opened_at + options_.deadline;
-  Arm(std::min(batch->deadline, options_.linger > absl::ZeroDuration()
-                                    ? batch->opened_at + options_.linger
-                                    : absl::InfiniteDuration()));
+  Arm(SealTime(*batch));
   unresolved_.insert(unresolved_.end(), id);
   const auto open = open_.insert(open_.end(), std::move(batch));
   if (partition) {
@@ -149,20 +147,24 @@ void PublisherCore::SealAll() {
   while (!open_.empty()) Seal(open_.begin());
 }
 
-void PublisherCore::SealIfIdle() {
-  if (open_events_ < kFastProducerEvents || open_bytes_ >= kWorthwhileBytes) {
-    SealAll();
-    return;
-  }
-  gathering_ = true;
-  gather_until_ = Now() + kGatherTime;
-  Arm(gather_until_);
+absl::Duration PublisherCore::SealTime(const Batch& batch) const {
+  if (options_.linger <= absl::ZeroDuration()) return batch.deadline;
+  return std::min(batch.deadline, batch.opened_at + options_.linger);
 }
 
-void PublisherCore::SealLingered(absl::Duration now) {
-  while (!open_.empty() &&
-         (open_.front()->opened_at + options_.linger <= now || open_.front()->deadline <= now)) {
-    Seal(open_.begin());
+void PublisherCore::SealDue(absl::Duration now) {
+  if (gathering_ && gather_until_ <= now) SealAll();
+  while (!open_.empty() && SealTime(*open_.front()) <= now) Seal(open_.begin());
+}
+
+void PublisherCore::SealIfIdle() {
+  if (options_.linger > absl::ZeroDuration() || !queue_.empty()) return;
+  if (open_events_ < kFastProducerEvents || open_bytes_ >= kWorthwhileBytes) {
+    SealAll();
+  } else if (!gathering_) {
+    gathering_ = true;
+    gather_until_ = Now() + kGatherTime;
+    Arm(gather_until_);
   }
 }
 

@@ -52,9 +52,11 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Seal(OpenBatches::iterator batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SealAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SealLingered(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  // With no linger, after a reply: sends what has gathered, or lets it gather a little more.
+  // When the batch is sealed at the latest, whatever happens.
+  absl::Duration SealTime(const Batch& batch) const;
+  void SealDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To be called when requests may have left the queue. With no linger and none left, seals what
+  // has gathered, or lets it gather a little more.
   void SealIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Writes what may be written, opening a stream if there is none. Without the mutex.
@@ -98,7 +100,8 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   size_t open_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t last_batch_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t open_events_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool gathering_ ABSL_GUARDED_BY(mutex_) = false;  // See SealIfIdle; until gather_until_.
+  // See SealIfIdle; until gather_until_, for which, or for before, the timer is armed.
+  bool gathering_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration gather_until_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_for_space_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status refusing_ ABSL_GUARDED_BY(mutex_);  // Why no event is taken, if not OK.

@@ -64,7 +64,11 @@ void PublisherCore::Pump() {
     const absl::Duration now = Now();
     if (writing_ || queue_.empty() || now < not_before_ || !refusing_.ok()) return;
     if (stream_ != nullptr) {
-      if (queue_.TakeNewEpoch()) epoch_ = std::max(epoch_ + 1, EpochAt(clock_.Now()));
+      if (queue_.TakeNewEpoch()) {
+        epoch_ = std::max(epoch_ + 1, EpochAt(clock_.Now()));
+        SealIfIdle();  // What was kept for its sequence alone is gone, and left space.
+        if (waiting_for_space_ > 0) space_.NotifyAll();
+      }
       Batch* const batch = queue_.Send(now);
       if (batch == nullptr) return;
       Arm(now + options_.reply_timeout);
@@ -91,7 +95,8 @@ void PublisherCore::OpenStream() {
       connection_->OpenPublishStream(std::make_shared<StreamHandler>(weak_from_this(), number));
   {
     MutexLock lock(mutex_);
-    if (stream_number_ != number) return;  // It was closed, or the publisher was, in the meantime.
+    // Closed in the meantime, or the publisher was: the last reference goes, and cancels it.
+    if (stream_number_ != number) return;
     stream_ = std::move(stream);
     writing_ = false;
   }
@@ -147,7 +152,7 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
         BackOff(absl::InternalError("the hub sent a reply to no request"));
         break;
     }
-    if (options_.linger <= absl::ZeroDuration() && queue_.empty()) SealIfIdle();
+    SealIfIdle();
     Finish(finished);
   }
   if (lost != nullptr) lost->Cancel();
@@ -167,6 +172,7 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
     } else {
       queue_.FailAll(status, finished);
     }
+    SealIfIdle();
     Finish(finished);
   }
   Pump();
@@ -208,20 +214,17 @@ void PublisherCore::OnTimer() {
     const absl::Duration now = Now();
     if (now < armed_for_) return;  // Of a time that was superseded by an earlier one.
     armed_for_ = absl::InfiniteDuration();
-    if (gathering_ && gather_until_ <= now) SealAll();
-    SealLingered(now);
+    SealDue(now);
     queue_.Expire(now, DeadlineError(), finished);
     if (queue_.OldestSentAt() + options_.reply_timeout <= now) {
       silent = LoseStream();
       BackOff(absl::UnavailableError("the hub does not reply"));
     }
+    SealIfIdle();
     Arm(std::min(queue_.NextDeadline(), queue_.OldestSentAt() + options_.reply_timeout));
     if (!queue_.empty() && now < not_before_) Arm(not_before_);
-    if (!open_.empty()) {
-      Arm(open_.front()->deadline);
-      if (options_.linger > absl::ZeroDuration()) Arm(open_.front()->opened_at + options_.linger);
-      if (gathering_) Arm(gather_until_);
-    }
+    if (!open_.empty()) Arm(SealTime(*open_.front()));
+    if (gathering_) Arm(gather_until_);
     Finish(finished);
   }
   space_.NotifyAll();  // They look at the time themselves.

@@ -54,6 +54,39 @@ TEST_F(PublisherTest, AFastProducerGathersALittleMore) {
   EXPECT_EQ(hub_->waiting(), 1u);
 }
 
+TEST_F(PublisherTest, SendsWhatHasGatheredAlsoWhenTheRequestBeforeItFails) {
+  Start();
+  ASSERT_TRUE(Publish("a").ok());
+  ASSERT_TRUE(Publish("b").ok());
+  hub_->Break(absl::PermissionDeniedError("not for you"));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kPermissionDenied);
+  ASSERT_EQ(hub_->waiting(), 1u);
+  hub_->Handle();
+  EXPECT_TRUE(StatusOf("b").ok());
+}
+
+TEST_F(PublisherTest, SendsWhatHasGatheredAlsoWhenWhatWasBeforeItIsForgotten) {
+  Start({.topic = "t", .deadline = absl::Seconds(10)});
+  ASSERT_TRUE(Publish("first").ok());
+  hub_->Handle();
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->HandleAndBreak();
+  hub_->SetDown(true);
+  hub_->Advance(absl::Seconds(11));
+  EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kDeadlineExceeded);
+  ASSERT_TRUE(Publish("b").ok());  // Behind "a", whose sequence may have been used.
+  hub_->ForgetProducers();
+  hub_->SetDown(false);
+  hub_->Advance(absl::Seconds(6));
+  ASSERT_EQ(hub_->request(0).sequence(), 1u);
+  hub_->Handle();  // The producer is not known: a new epoch, without "a".
+  ASSERT_EQ(hub_->waiting(), 1u);
+  EXPECT_EQ(hub_->request(0).events(0).id(), "b");
+  EXPECT_EQ(hub_->request(0).sequence(), 0u);
+  hub_->Handle();
+  EXPECT_TRUE(StatusOf("b").ok());
+}
+
 TEST_F(PublisherTest, LingersUntilTheFirstEventHasWaited) {
   Start({.topic = "t", .linger = absl::Milliseconds(5)});
   ASSERT_TRUE(Publish("a").ok());

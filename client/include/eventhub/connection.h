@@ -136,9 +136,10 @@ class ReadStream {
   virtual void Cancel() = 0;
 };
 
-// A hub, reached over the network or played by a test. Thread-safe. Unary calls block until the
-// reply, an error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo
-// (eventhub/error.h). What each can fail with is in eventhub/v1/{hub,admin}.proto.
+// A hub, reached over the network or played by a test. Thread-safe. Must outlive its streams: its
+// destruction waits until all publish streams have ended. Unary calls block until the reply, an
+// error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo (eventhub/error.h). What
+// each can fail with is in eventhub/v1/{hub,admin}.proto.
 class Connection {
  public:
   virtual ~Connection() = default;
