@@ -28,7 +28,7 @@ std::string FileContents(const std::string& path) {
 // In the child, after fork: only what is safe there.
 [[noreturn]] void Exec(const std::vector<char*>& arguments, int log) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  dup2(log, STDERR_FILENO);
+  if (log >= 0) dup2(log, STDERR_FILENO);
   execv(EVENTHUBD, arguments.data());
   _exit(127);
 }
@@ -49,6 +49,7 @@ absl::Duration HubProcess::Start() {
                                         "--listen=127.0.0.1:0", "--port_file=" + port_file};
   arguments.insert(arguments.end(), flags_.begin(), flags_.end());
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const std::string log_path = directory_ + "/log";
