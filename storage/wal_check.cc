@@ -70,17 +70,19 @@ class LogFollower {
 
   absl::Status Block(absl::string_view block) {
     size_t at = 0;
+    size_t behind = 0;  // Where to look for records once they have stopped.
     while (!stopped_ && at < block.size()) {
       if (kBlock - at < kHeader) break;  // Too little for a record: filled up.
       const std::optional<Record> record = RecordAt(block, at);
       if (!record.has_value() || !Follows(record->type)) {
         stopped_ = true;
+        behind = at + 1;
         break;
       }
       RETURN_IF_ERROR(Take(*record, position_ + at));
       at += kHeader + record->payload.size();
     }
-    if (stopped_) RETURN_IF_ERROR(LookBehindStop(block, at + 1));
+    if (stopped_) RETURN_IF_ERROR(LookBehindStop(block, behind));
     position_ += block.size();
     return absl::OkStatus();
   }
