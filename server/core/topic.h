@@ -69,7 +69,7 @@ class Topic {
   ProducerTable& producers() { return producers_; }
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return pending_; }
-  void set_pending(v1::Topic settings) { pending_ = std::move(settings); }
+  void set_pending(const v1::Topic& settings) { pending_ = settings; }
   // Whether the deletion was submitted, which may not be visible yet.
   bool closing() const { return closing_; }
   void set_closing() { closing_ = true; }

@@ -91,11 +91,16 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
     const Offset end = cursor.log->end();
     const auto exact = offsets.find(cursor.log->id().value());
     v1::StartPosition start = request.start();
-    if (exact != offsets.end()) start.set_offset(exact->second);
+    if (exact != offsets.end()) {
+      start.set_offset(exact->second);
+      offsets.erase(exact);
+    }
     ASSIGN_OR_RETURN(cursor.next, FindStart(start, *cursor.log));
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
-  return absl::OkStatus();
+  if (offsets.empty()) return absl::OkStatus();
+  return InvalidField("offsets", absl::StrCat("names partition ", offsets.begin()->first,
+                                              ", which is not one of those to read"));
 }
 
 absl::StatusOr<Offset> TopicReader::FindStart(const v1::StartPosition& start,

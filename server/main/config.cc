@@ -74,7 +74,10 @@ ABSL_FLAG(Bytes, write_buffer, Bytes{64ull << 20},
           "Size of one of the store's write buffers; up to four are held.");
 ABSL_FLAG(Bytes, max_log, Bytes{512ull << 20},
           "Size of the write-ahead log that is replayed after a crash; bounds the time to start.");
-ABSL_FLAG(Bytes, max_request, Bytes{20ull << 20}, "Largest request that is accepted.");
+ABSL_FLAG(
+    Bytes, max_request, Bytes{4ull << 20},
+    "Largest request that is accepted, and so the limit of events beside that of their topic. "
+    "A connection can make the hub hold 100 times as much.");
 ABSL_FLAG(Bytes, max_in_flight, Bytes{256ull << 20},
           "Most bytes of publish requests that may wait to be committed, over all connections.");
 ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{32ull << 20},

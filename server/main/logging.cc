@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "google/protobuf/struct.pb.h"
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
@@ -45,6 +46,8 @@ void SetUpLogging(const std::string& format, const std::string& level) {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %v", spdlog::pattern_time_type::utc);
   }
   spdlog::set_default_logger(std::move(logger));
+  // It would write a line to stderr for each request that is not UTF-8; the client is told.
+  google::protobuf::SetLogHandler(nullptr);
 }
 
 }  // namespace eventhub

@@ -26,8 +26,16 @@ constexpr int kWakeThreads = 2;
 // gRPC's own buffers, beside what the limits count.
 constexpr size_t kTransportBytes = size_t{256} << 20;
 
-// Calls of one connection at a time; each may hold one request that is not counted yet.
-constexpr int kMaxStreamsPerConnection = 1000;
+// Calls of one connection at a time; others wait at the client. gRPC receives a request as a whole
+// before anything can be said about it, so that a connection may hold this many times the largest
+// request.
+constexpr int kMaxStreamsPerConnection = 100;
+
+// A client that is gone without a word is noticed by a ping that it does not answer; clients may do
+// the same.
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+constexpr int kMinClientPingMs = 5'000;
 
 // "HOST:PORT" with the port that was bound.
 std::string BoundAddress(const std::string& address, int port) {
@@ -82,6 +90,11 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
   builder.SetMaxSendMessageSize(std::numeric_limits<int>::max());
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinClientPingMs);
   // Two hubs on one port would each get a part of the clients.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   grpc::ResourceQuota quota("eventhub");

@@ -23,7 +23,7 @@ struct ServerOptions {
   std::vector<std::string> listen = {"0.0.0.0:7070"};
   PublishLimitOptions publish_limits;
   // The largest request; a larger one ends its call with RESOURCE_EXHAUSTED. Bytes.
-  size_t max_request_bytes = size_t{20} << 20;
+  size_t max_request_bytes = size_t{4} << 20;
   // Threads that read from the disk for readers that are behind.
   int disk_threads = 4;
   // Said by GetStats.

@@ -18,7 +18,11 @@ class SharedBytes {
   SharedBytes(const SharedBytes& other) : owner_(other.owner_), view_(other.view_) { Ref(); }
   SharedBytes(SharedBytes&& other) noexcept
       : owner_(std::exchange(other.owner_, nullptr)), view_(std::exchange(other.view_, {})) {}
-  SharedBytes& operator=(SharedBytes other) noexcept {
+  SharedBytes& operator=(const SharedBytes& other) {
+    SharedBytes copy(other);
+    return *this = std::move(copy);
+  }
+  SharedBytes& operator=(SharedBytes&& other) noexcept {
     std::swap(owner_, other.owner_);
     std::swap(view_, other.view_);
     return *this;

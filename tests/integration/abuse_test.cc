@@ -310,7 +310,7 @@ TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
   for (int i = 0; i < 4; ++i) {
     publishers.push_back(std::make_unique<Publisher>());
     Publisher& publisher = *publishers.back();
-    publisher.client = std::make_unique<HubClient>(hub_.address());
+    publisher.client = std::make_unique<HubClient>(hub_.address(), SmallWindow());
     publisher.stream = publisher.client->hub().PublishStream(&publisher.context);
     publisher.thread = std::thread([&publisher, &request] {
       while (publisher.stream->Write(request)) ++publisher.written;

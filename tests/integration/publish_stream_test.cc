@@ -209,7 +209,7 @@ TEST(PublishFlowControlTest, WhatWaitsForTheDiskIsBounded) {
 TEST(PublishFlowControlTest, AClientThatTakesNoRepliesIsHeldBack) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
-  HubClient other(hub.address());
+  HubClient other(hub.address(), SmallWindow());
   v1::PublishStreamRequest request = MakeStreamPublish("t", 1);
   request.set_durability(v1::DURABILITY_WRITTEN);
   Flood flood(other, request);

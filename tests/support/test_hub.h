@@ -8,6 +8,7 @@
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/support/channel_arguments.h"
 #include "server/rpc/server.h"
 #include "tests/support/gate_fs.h"
 
@@ -16,7 +17,7 @@ namespace eventhub {
 // A connection to a hub, of its own, and the plain generated stubs over it. Thread-safe.
 class HubClient {
  public:
-  explicit HubClient(const std::string& address);
+  explicit HubClient(const std::string& address, const grpc::ChannelArguments& arguments = {});
 
   v1::EventHubService::Stub& hub() { return *hub_; }
   v1::AdminService::Stub& admin() { return *admin_; }
@@ -29,6 +30,10 @@ class HubClient {
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
+
+// A client whose gRPC takes no more than 64 KiB that it was not asked for, instead of what the
+// connection could carry: it holds the hub back soon.
+grpc::ChannelArguments SmallWindow();
 
 // Options that suit most tests: loopback, a free port, 10 s to shut down are never needed.
 ServerOptions TestServerOptions();
