@@ -4,12 +4,10 @@
 
 #include <cerrno>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "storage/base/mutex.h"
 
 namespace eventhub::cli {
 namespace {
@@ -22,14 +20,7 @@ constexpr absl::string_view kSilentPayload = "eventhub.cli/silent";
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
   client::ConnectionOptions options;
   options.user_agent = "eventhub-cli/" EVENTHUB_VERSION;
-  auto connection = client::Connect(context.address, std::move(options));
-  // Kept until the process ends: gRPC 1.51 aborts it when its last channel is dropped on one of
-  // gRPC's own threads, where a stream that has just ended may hold it.
-  static Mutex mutex;
-  static auto* const kept = new std::vector<std::shared_ptr<client::Connection>>();
-  MutexLock lock(mutex);
-  kept->push_back(connection);
-  return connection;
+  return client::Connect(context.address, std::move(options));
 }
 
 client::AdminClient ConnectAdmin(const Context& context) {
