@@ -92,6 +92,8 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
   command.add_option("--attribute", flags.attributes, "An extension attribute; may be repeated")
       ->type_name("NAME=VALUE")
       ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group("Events");
   CLI::Option* key = command.add_option("-k,--key", event.key, "The partition key of all events")
                          ->type_name("TEXT")

@@ -199,10 +199,14 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
                  "PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
   command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
-  command.add_option("-n,--limit", flags.limit, "Stop after so many events")->type_name("N");
+  command.add_option("-n,--limit", flags.limit, "Stop after so many events")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   command
       .add_option("-p,--partition", flags.reader.partitions, "Only this partition; may be repeated")
       ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("N");
   command.add_flag_callback(
       "--skip-trimmed",

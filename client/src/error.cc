@@ -58,7 +58,7 @@ void SetErrorInfo(const ErrorInfo& info, absl::Status& status) {
   if (info.producer_epoch) detail.set_producer_epoch(*info.producer_epoch);
   if (info.expected_sequence) detail.set_expected_sequence(*info.expected_sequence);
   if (info.retry_delay) ToProto(*info.retry_delay, *detail.mutable_retry_delay());
-  status.SetPayload(kTypeUrl, absl::Cord(detail.SerializeAsString()));
+  status.SetPayload(kTypeUrl, absl::Cord(absl::string_view(detail.SerializeAsString())));
 }
 
 }  // namespace eventhub::client

@@ -9,7 +9,7 @@ namespace {
 
 void CopyDetails(const v1::ErrorStatus& from, absl::Status& to) {
   for (const google::protobuf::Any& detail : from.details()) {
-    to.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+    to.SetPayload(detail.type_url(), absl::Cord(absl::string_view(detail.value())));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "client/src/publisher_core.h"
 #include "eventhub/error.h"
 #include "eventhub/v1/hub.pb.h"
@@ -25,6 +26,13 @@ bool IsTransient(absl::StatusCode code) {
     default:
       return false;
   }
+}
+
+// gRPC ends the stream at a request that is larger than the hub receives; the hub itself, which
+// would name it, never sees it. Only the words tell this from an exhaustion that passes.
+bool IsRequestTooLarge(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) && !GetErrorInfo(status) &&
+         absl::StrContains(status.message(), "larger than max");
 }
 
 absl::Duration RetryDelay(const absl::Status& status) {
@@ -167,7 +175,9 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
     MutexLock lock(mutex_);
     if (stream != stream_number_) return;
     lost = LoseStream();
-    if (IsTransient(status.code())) {
+    if (IsRequestTooLarge(status)) {
+      queue_.FailLargest(status, finished);
+    } else if (IsTransient(status.code())) {
       if (!queue_.empty()) BackOff(status);
     } else {
       queue_.FailAll(status, finished);

@@ -211,6 +211,17 @@ void RequestQueue::Expire(absl::Duration now, const absl::Status& status,
   }
 }
 
+void RequestQueue::FailLargest(const absl::Status& status, std::vector<Finished>& finished) {
+  const auto largest =
+      std::max_element(batches_.begin(), batches_.end(),
+                       [](const std::unique_ptr<Batch>& a, const std::unique_ptr<Batch>& b) {
+                         return (a->in_doubt ? a->bytes() : 0) < (b->in_doubt ? b->bytes() : 0);
+                       });
+  if (largest == batches_.end() || !(*largest)->in_doubt) return;
+  // The hub never saw it, so its sequence is free.
+  Report(status, Remove(largest, /*sequence_used=*/false), {}, finished);
+}
+
 void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& finished) {
   OnStreamLost();
   if (!batches_.empty()) new_epoch_ = true;  // Sequences in doubt cannot be continued.

@@ -80,6 +80,10 @@ class RequestQueue {
   // later requests count on its sequence.
   void Expire(absl::Duration now, const absl::Status& status, std::vector<Finished>& finished);
 
+  // Fails the largest of the batches that were sent, which the transport does not take. After
+  // OnStreamLost.
+  void FailLargest(const absl::Status& status, std::vector<Finished>& finished);
+
   // Fails everything.
   void FailAll(const absl::Status& status, std::vector<Finished>& finished);
 

@@ -2,6 +2,9 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/utf8.h"
@@ -88,6 +91,15 @@ const char* CheckAttributeValue(absl::string_view bytes) {
   return nullptr;
 }
 
+// Whether CloudEvents has an attribute of that name, or its JSON format a member, that an extension
+// would hide.
+bool IsReservedName(absl::string_view name) {
+  static constexpr absl::string_view kReserved[] = {
+      "data",   "data_base64", "datacontenttype", "dataschema", "id",  "partitionkey",
+      "source", "specversion", "subject",         "time",       "type"};
+  return std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved);
+}
+
 // Checks an entry of the map `attributes`.
 const char* CheckAttribute(absl::string_view bytes) {
   WireReader reader(bytes);
@@ -111,6 +123,7 @@ const char* CheckAttribute(absl::string_view bytes) {
   }
   if (name.empty()) return "has an attribute without a name";
   if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
+  if (IsReservedName(name)) return "has the name of an attribute with a field of its own";
   return nullptr;
 }
 

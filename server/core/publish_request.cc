@@ -43,7 +43,6 @@ absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
     uint32_t field;
     WireType type;
     if (!reader.ReadTag(&field, &type)) return Malformed();
-    absl::string_view event;
     if (field == kEventsField && type == WireType::kBytes) {
       const char* const value = reader.position();
       if (!reader.Skip(type)) return Malformed();

@@ -1,5 +1,9 @@
 #include "server/rpc/server.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <limits>
 #include <utility>
 
@@ -37,9 +41,26 @@ constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMinClientPingMs = 5'000;
 
+constexpr char kUnixPrefix[] = "unix:";
+
+// Whether a process listens on the socket that a "unix:PATH" address names. gRPC would take the
+// path away from it.
+bool IsUnixSocketInUse(const std::string& address) {
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  const std::string path = address.substr(sizeof(kUnixPrefix) - 1);
+  if (path.size() >= sizeof(name.sun_path)) return false;  // gRPC refuses it.
+  path.copy(name.sun_path, path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool answers = connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0;
+  close(fd);
+  return answers;
+}
+
 // "HOST:PORT" with the port that was bound.
 std::string BoundAddress(const std::string& address, int port) {
-  if (absl::StartsWith(address, "unix:")) return address;
+  if (absl::StartsWith(address, kUnixPrefix)) return address;
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
 }
 
@@ -102,6 +123,10 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.SetResourceQuota(quota);
   std::vector<int> ports(options.listen.size());
   for (size_t i = 0; i < options.listen.size(); ++i) {
+    if (absl::StartsWith(options.listen[i], kUnixPrefix) && IsUnixSocketInUse(options.listen[i])) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on ", options.listen[i], ": another process does"));
+    }
     builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
   }
   builder.RegisterService(services_->hub.get());

@@ -208,6 +208,20 @@ TEST_F(PublisherTest, AStreamRefusedForGoodFailsWhatWaits) {
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kUnimplemented);
 }
 
+TEST_F(PublisherTest, ARequestThatTheTransportDoesNotTakeFailsAlone) {
+  Start(OneEventEach());
+  ASSERT_TRUE(Publish("a").ok());
+  ASSERT_TRUE(Publish("large-large-large").ok());
+  ASSERT_TRUE(Publish("b").ok());
+  hub_->Handle();
+  hub_->Break(absl::ResourceExhaustedError("Received message larger than max (9 vs. 8)"));
+  EXPECT_TRUE(absl::IsResourceExhausted(StatusOf("large-large-large")));
+  hub_->Advance(absl::Seconds(1));
+  hub_->HandleAll();
+  EXPECT_TRUE(StatusOf("b").ok());
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));
+}
+
 TEST_F(PublisherTest, AReplyToNoRequestBreaksTheStream) {
   Start();
   ASSERT_TRUE(Publish("a").ok());

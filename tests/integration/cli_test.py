@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest
@@ -144,6 +145,15 @@ class PublishReadTest(HubTest):
         line = self.ok("read", topic, "--limit=1")
         self.assertRegex(line, r"^0:0\t\d{4}-\d\d-\d\dT[0-9:.]+Z\tt\tk\tone\n$")
 
+    def test_attributes_may_be_repeated_before_a_file(self):
+        topic = self.topic()
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as lines:
+            lines.write("one\n")
+            lines.flush()
+            self.ok("publish", topic, "--attribute=a=1", "--attribute", "b=2", lines.name)
+        event = json.loads(self.ok("read", topic, "--output=json"))
+        self.assertEqual((event["a"], event["b"]), ("1", "2"))
+
     def test_defaults_of_text(self):
         topic = self.topic()
         for _ in range(2):
@@ -212,6 +222,8 @@ class PublishReadTest(HubTest):
             return self.ok("read", topic, "--format=%p:%d ", *options).split()
         self.assertEqual(read("--partition=1", "--from=8"), ["1:8", "1:9"])
         self.assertEqual(read("--partition=0", "--from=2", "--to=4"), ["0:2", "0:3"])
+        self.assertEqual(len(read("--partition=0", "--partition=1")), 20)
+        self.fails(2, "read", topic, "--limit=-1")
         self.assertEqual(read("--from=0:9,1:8"), ["0:9", "1:8", "1:9"])
         self.assertEqual(read("--from=latest"), [])
         self.assertEqual(len(read("--from=1h")), 20)

