@@ -23,12 +23,14 @@ struct Position {
 
 // Appends one line without its newline. `data` is written as JSON if the event says that it is JSON
 // (or does not say) and it is, as a string if its content type is text, else as `data_base64`.
-// JSON data is copied as it is, so numbers keep their digits.
+// JSON data is copied as it was stored.
 void AppendEventJson(const v1::Event& event, const Position& position, std::string* line);
 
-// Reads one event. Members that AppendEventJson() adds for the position are dropped. Attributes
-// that are missing stay empty; who publishes the event fills them in or refuses it.
-// INVALID_ARGUMENT, naming the member, if `line` is not a JSON object that can be an event.
+// Reads one event. Members that AppendEventJson() adds for the position are dropped. JSON data is
+// stored in a form of its own: without white space, members sorted, numbers as doubles where they
+// are no 64-bit integers; `data_base64` keeps every byte. Attributes that are missing stay empty;
+// who publishes the event fills them in or refuses it. INVALID_ARGUMENT, naming the member, if
+// `line` is not a JSON object that can be an event.
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
 
 // Seconds and nanoseconds of a protobuf timestamp.
