@@ -13,8 +13,9 @@ template <typename Response>
 grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context,
                                 absl::StatusOr<Response> outcome, Response* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const grpc::Status status = ToGrpcStatus(outcome.status());
   if (outcome.ok()) *response = *std::move(outcome);
-  reactor->Finish(ToGrpcStatus(outcome.status()));
+  reactor->Finish(status);
   return reactor;
 }
 
@@ -22,8 +23,9 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context,
 template <typename Response>
 TopicDone ReplyWithTopic(grpc::ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<v1::Topic> topic) {
+    const grpc::Status status = ToGrpcStatus(topic.status());
     if (topic.ok()) *response->mutable_topic() = *std::move(topic);
-    reactor->Finish(ToGrpcStatus(topic.status()));
+    reactor->Finish(status);
   };
 }
 
