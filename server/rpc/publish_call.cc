@@ -24,12 +24,13 @@ absl::Status Start(Broker& broker, const std::shared_ptr<PublishLimits::Connecti
   connection->Add(bytes);
   broker.Publish(publish, [=](absl::StatusOr<v1::PublishResult> result) {
     connection->Release(bytes);
+    const grpc::Status status = ToGrpcStatus(result.status());
     if (result.ok()) {
       v1::PublishResponse answer;
       *answer.mutable_result() = *std::move(result);
       *response = Serialize(answer);
     }
-    reactor->Finish(ToGrpcStatus(result.status()));
+    reactor->Finish(status);
   });
   return absl::OkStatus();
 }
