@@ -117,8 +117,8 @@ absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& i
   RETURN_IF_ERROR(store_.Scan(Column::kProducers, ProducerPrefix(topic_, id),
                               [&](absl::string_view, absl::string_view value) {
                                 absl::StatusOr<StoredRequest> request = Decode(value);
-                                if (request.ok()) stored.push_back(*std::move(request));
                                 damage = request.status();
+                                if (damage.ok()) stored.push_back(*std::move(request));
                                 return damage.ok();
                               }));
   RETURN_IF_ERROR(damage);
