@@ -15,7 +15,7 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.max_total_wal_size = options.max_log_bytes;
-  db.max_background_jobs = 2;
+  db.max_background_jobs = 8;  // Of which two flush.
   db.max_open_files = 1024;
   // Start at once; the memory is bounded by the log's size. But a damaged log has to go, or it
   // would be found damaged again.
@@ -30,7 +30,7 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
   db.enable_write_thread_adaptive_yield = false;
   // Where flushing falls behind, writes are slowed to this and not to RocksDB's 16 MB/s. Bytes per
   // second.
-  db.delayed_write_rate = uint64_t{256} << 20;
+  db.delayed_write_rate = uint64_t{2} << 30;
   // What is written starts on its way to the disk at once, and not with the sync that waits for it.
   db.wal_bytes_per_sync = uint64_t{1} << 20;
   db.bytes_per_sync = uint64_t{1} << 20;
