@@ -11,23 +11,6 @@
 namespace eventhub::client {
 namespace {
 
-// Whether a new stream may do better.
-bool IsTransient(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kOk:
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // gRPC ends the stream at a request that is larger than the hub receives; the hub itself, which
 // would name it, never sees it. Only the words tell this from an exhaustion that passes.
 bool IsRequestTooLarge(const absl::Status& status) {
@@ -177,7 +160,7 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
     lost = LoseStream();
     if (IsRequestTooLarge(status)) {
       queue_.FailLargest(status, finished);
-    } else if (IsTransient(status.code())) {
+    } else if (status.ok() || MayPass(status.code())) {
       if (!queue_.empty()) BackOff(status);
     } else {
       queue_.FailAll(status, finished);

@@ -10,22 +10,6 @@
 namespace eventhub::client {
 namespace {
 
-// Whether a new stream may do better.
-bool IsTransient(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
-      return true;
-    default:
-      return false;
-  }
-}
-
 absl::Status MalformedResponse() {
   return absl::DataLossError("the hub sent a malformed read response");
 }
@@ -170,7 +154,7 @@ absl::Status ReaderCore::OnClosed(const absl::Status& status) {
     return absl::OkStatus();
   }
   if (status.code() == absl::StatusCode::kOutOfRange && Skip(status)) return absl::OkStatus();
-  if (status.ok() || IsTransient(status.code())) return Retry(status);
+  if (status.ok() || MayPass(status.code())) return Retry(status);
   return status;
 }
 
