@@ -16,7 +16,7 @@ CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expec
       now_(now),
       write_(std::make_unique<rocksdb::WriteBatch>(expected_bytes + expected_bytes / 8)) {}
 
-CommitBuilder::~CommitBuilder() = default;
+CommitBuilder::~CommitBuilder() { DropHooks(); }
 
 void CommitBuilder::Open(PartitionLog& log) {
   auto batch = std::make_shared<RecordBatch>();
@@ -38,6 +38,10 @@ void CommitBuilder::Put(Column column, absl::string_view key, absl::string_view 
   write_->Put(store_.handle(column), ToSlice(key), ToSlice(value));
 }
 
+void CommitBuilder::Delete(Column column, absl::string_view key) {
+  write_->Delete(store_.handle(column), ToSlice(key));
+}
+
 void CommitBuilder::DeletePrefix(Column column, absl::string_view prefix) {
   write_->DeleteRange(store_.handle(column), ToSlice(prefix), PrefixEnd(prefix));
 }
@@ -53,6 +57,26 @@ void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start) {
 }
 
 void CommitBuilder::DeleteTopic(TopicId topic) { deleted_topics_.push_back(topic); }
+
+void CommitBuilder::AddHook(std::shared_ptr<CommitHook> hook) {
+  if (hook->added_) return;
+  hook->added_ = true;
+  hooks_.push_back(std::move(hook));
+}
+
+void CommitBuilder::RunHooks() {
+  // By index, and each held by a reference of its own: a hook may add others.
+  for (size_t i = 0; i < hooks_.size(); ++i) {
+    const std::shared_ptr<CommitHook> hook = hooks_[i];
+    hook->BeforeWrite(*this);
+  }
+  DropHooks();
+}
+
+void CommitBuilder::DropHooks() {
+  for (const std::shared_ptr<CommitHook>& hook : hooks_) hook->added_ = false;
+  hooks_.clear();
+}
 
 bool CommitBuilder::empty() const {
   return batches_.empty() && deleted_topics_.empty() && write_->Count() == 0;

@@ -17,6 +17,22 @@
 
 namespace eventhub {
 
+class CommitBuilder;
+
+// Something that writes its state once per commit, however many of the commit's tasks changed it.
+// In one commit at a time, that is: used by the tasks of one LogWriter.
+class CommitHook {
+ public:
+  virtual ~CommitHook() = default;
+
+  // Adds to the commit what its tasks left to be written. On the commit thread.
+  virtual void BeforeWrite(CommitBuilder& commit) = 0;
+
+ private:
+  friend class CommitBuilder;
+  bool added_ = false;  // To the commit under way.
+};
+
 // Filled on the commit thread by the tasks of one group, then written, then made visible. Appends
 // to the same partition are coalesced into one batch, whatever requests they came with.
 class CommitBuilder {
@@ -39,6 +55,9 @@ class CommitBuilder {
   Offset Append(PartitionLog& log, SharedBytes events, uint32_t count);
 
   void Put(Column column, absl::string_view key, absl::string_view value);
+  void Delete(Column column, absl::string_view key);
+  // Costs every later read of the column a little, until it is compacted: not for what happens
+  // often and concerns few keys.
   void DeletePrefix(Column column, absl::string_view prefix);
 
   // Cuts off what lies before `start`, a batch boundary not before the log's start.
@@ -47,6 +66,13 @@ class CommitBuilder {
   // Deletes all that is stored of a topic, what this commit appends to it included. Its id must not
   // be used again.
   void DeleteTopic(TopicId topic);
+
+  // Has `hook` called once, after the last task's Prepare and before the write. Adding it twice is
+  // the same as once. A hook may add others.
+  void AddHook(std::shared_ptr<CommitHook> hook);
+
+  // Calls the hooks and lets go of them. After the last task, before empty() and Write.
+  void RunHooks();
 
   // Whether there is anything to write.
   bool empty() const;
@@ -67,12 +93,14 @@ class CommitBuilder {
   void Open(PartitionLog& log);
   void PutBatches();
   void DeleteTopics();
+  void DropHooks();
 
   const LogStore& store_;
   const absl::Time now_;
   std::vector<Appended> batches_;
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
   std::vector<TopicId> deleted_topics_;
+  std::vector<std::shared_ptr<CommitHook>> hooks_;
   std::unique_ptr<rocksdb::WriteBatch> write_;
 };
 

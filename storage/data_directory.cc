@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
 constexpr char kLockFile[] = "/LOCK";
 constexpr char kDbDirectory[] = "/log";
@@ -36,8 +36,9 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env*
   RETURN_IF_ERROR(directory->Make());
   RETURN_IF_ERROR(directory->Lock());
   // Again: who had the lock may have made it meanwhile.
-  ASSIGN_OR_RETURN(const bool has_format, directory->CheckFormat());
-  if (!has_format) RETURN_IF_ERROR(directory->WriteFormat());
+  ASSIGN_OR_RETURN(const std::optional<int> format, directory->CheckFormat());
+  if (!format.has_value()) RETURN_IF_ERROR(directory->WriteFormat());
+  directory->older_ = format.value_or(kFormat) < kFormat;
   return directory;
 }
 
@@ -46,6 +47,13 @@ DataDirectory::~DataDirectory() {
 }
 
 std::string DataDirectory::db_path() const { return path_ + kDbDirectory; }
+
+absl::Status DataDirectory::FinishUpgrade() {
+  if (!older_) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteFormat());
+  older_ = false;
+  return absl::OkStatus();
+}
 
 absl::Status DataDirectory::Sync() const { return SyncDirectory(env_, path_); }
 
@@ -69,10 +77,10 @@ absl::Status DataDirectory::Lock() {
   return FromRocksDb(status, absl::StrCat("lock ", file));
 }
 
-absl::StatusOr<bool> DataDirectory::CheckFormat() const {
+absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
   const std::string file = path_ + kFormatFile;
   if (env_->FileExists(file).IsNotFound()) {
-    if (env_->FileExists(db_path()).IsNotFound()) return false;
+    if (env_->FileExists(db_path()).IsNotFound()) return std::nullopt;
     return absl::DataLossError(absl::StrCat(file, " is missing, but the log is there"));
   }
   std::string text;
@@ -87,7 +95,7 @@ absl::StatusOr<bool> DataDirectory::CheckFormat() const {
                                                       format, "; this hub knows formats up to ",
                                                       kFormat));
   }
-  return true;
+  return format;
 }
 
 absl::Status DataDirectory::WriteFormat() const {

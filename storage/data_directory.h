@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,10 +15,11 @@ class FileLock;
 
 namespace eventhub {
 
-// Holds the lock of a data directory from Open() to destruction.
+// Holds the lock of a data directory from Open() to destruction. Thread-compatible.
 class DataDirectory {
  public:
-  // Takes the directory over, or makes it. Errors, with nothing touched: FAILED_PRECONDITION if
+  // Takes the directory over, or makes it. One of an older format keeps its number until
+  // FinishUpgrade. Errors, with nothing touched: FAILED_PRECONDITION if
   // another process has it or a newer format is in it, DATA_LOSS if there is no telling its format.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(rocksdb::Env* env,
                                                              const std::string& path);
@@ -31,6 +33,10 @@ class DataDirectory {
   // Where the RocksDB instance is.
   std::string db_path() const;
 
+  // Says that what is in the directory has become what this hub's format asks for, if it was of an
+  // older one. Last of all: a crash before it leaves a directory that is upgraded anew.
+  absl::Status FinishUpgrade();
+
   // Makes the entries of the directory survive a power loss.
   absl::Status Sync() const;
 
@@ -39,13 +45,14 @@ class DataDirectory {
 
   absl::Status Make() const;
   absl::Status Lock();
-  // Returns false if there is neither a format nor a log.
-  absl::StatusOr<bool> CheckFormat() const;
+  // Returns the format; nullopt if there is neither a format nor a log.
+  absl::StatusOr<std::optional<int>> CheckFormat() const;
   absl::Status WriteFormat() const;
 
   rocksdb::Env* const env_;
   const std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
+  bool older_ = false;  // The number in the directory is less than this hub's.
 };
 
 }  // namespace eventhub

@@ -19,10 +19,60 @@ T LoadRaw(const char* from) {
   return value;
 }
 
+uint32_t LoadBig32(const char* from) { return be32toh(LoadRaw<uint32_t>(from)); }
+uint64_t LoadBig64(const char* from) { return be64toh(LoadRaw<uint64_t>(from)); }
+
+void AppendOffset(std::string* to, Offset offset) {
+  AppendRaw(to, htobe64(static_cast<uint64_t>(offset.value())));
+}
+
+std::string KindPrefix(SubscriptionId subscription, CursorsKind kind) {
+  std::string key = SubscriptionPrefix(subscription);
+  key.push_back(static_cast<char>(kind));
+  return key;
+}
+
+// Takes the fields of a key off its front, as long as there are enough bytes.
+class KeyReader {
+ public:
+  explicit KeyReader(absl::string_view rest) : rest_(rest) {}
+
+  uint8_t Byte() { return Has(1) ? static_cast<uint8_t>(*Take(1)) : 0; }
+  uint32_t Big32() { return Has(4) ? LoadBig32(Take(4)) : 0; }
+  Offset TakeOffset() {
+    const auto value = static_cast<int64_t>(Has(8) ? LoadBig64(Take(8)) : 0);
+    ok_ &= value >= 0;
+    return Offset(value);
+  }
+  absl::string_view Name() {
+    ok_ &= !rest_.empty();
+    const absl::string_view name = rest_;
+    rest_ = {};
+    return name;
+  }
+
+  // Whether every field was there, and nothing is left.
+  bool ok() const { return ok_ && rest_.empty(); }
+
+ private:
+  bool Has(size_t bytes) { return ok_ &= rest_.size() >= bytes; }
+  const char* Take(size_t bytes) {
+    const char* const taken = rest_.data();
+    rest_.remove_prefix(bytes);
+    return taken;
+  }
+
+  absl::string_view rest_;
+  bool ok_ = true;
+};
+
 }  // namespace
 
 const absl::string_view kTopicKeyPrefix = "t";
 const absl::string_view kNextTopicIdKey = "n";
+const absl::string_view kSubscriptionKeyPrefix = "u";
+const absl::string_view kNextSubscriptionIdKey = "v";
+const absl::string_view kGenerationKey = "g";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -41,7 +91,7 @@ BatchKey::BatchKey(TopicId topic, PartitionId partition, Offset base) {
 }
 
 Offset BatchKey::BaseOf(absl::string_view key) {
-  return Offset(static_cast<int64_t>(be64toh(LoadRaw<uint64_t>(key.data() + 8))));
+  return Offset(static_cast<int64_t>(LoadBig64(key.data() + 8)));
 }
 
 std::string TopicKey(TopicId topic) {
@@ -51,7 +101,7 @@ std::string TopicKey(TopicId topic) {
 }
 
 TopicId TopicIdOf(absl::string_view topic_key) {
-  return TopicId(be32toh(LoadRaw<uint32_t>(topic_key.data() + kTopicKeyPrefix.size())));
+  return TopicId(LoadBig32(topic_key.data() + kTopicKeyPrefix.size()));
 }
 
 std::string LogStartPrefix(TopicId topic) {
@@ -83,6 +133,91 @@ absl::string_view ProducerNameOf(absl::string_view key) {
   key.remove_prefix(6);
   key.remove_suffix(1);
   return key;
+}
+
+std::string SubscriptionKey(SubscriptionId id) {
+  std::string key(kSubscriptionKeyPrefix);
+  AppendBig32(&key, id.value());
+  return key;
+}
+
+SubscriptionId SubscriptionIdOf(absl::string_view subscription_key) {
+  return SubscriptionId(LoadBig32(subscription_key.data() + kSubscriptionKeyPrefix.size()));
+}
+
+std::string SubscriptionPrefix(SubscriptionId subscription) {
+  std::string key;
+  AppendBig32(&key, subscription.value());
+  return key;
+}
+
+std::string CursorKey(SubscriptionId subscription, PartitionId partition) {
+  std::string key = KindPrefix(subscription, CursorsKind::kCursor);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::string PendingPrefix(SubscriptionId subscription, PartitionId partition) {
+  std::string key = KindPrefix(subscription, CursorsKind::kPending);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::string PendingKey(SubscriptionId subscription, PartitionId partition, Offset start) {
+  std::string key = PendingPrefix(subscription, partition);
+  AppendOffset(&key, start);
+  return key;
+}
+
+std::string SnapshotPrefix(SubscriptionId subscription) {
+  return KindPrefix(subscription, CursorsKind::kSnapshot);
+}
+
+std::string SnapshotKey(SubscriptionId subscription, absl::string_view name) {
+  std::string key = SnapshotPrefix(subscription);
+  key.append(name.data(), name.size());
+  return key;
+}
+
+std::string DeadLetterPrefix(SubscriptionId subscription) {
+  return KindPrefix(subscription, CursorsKind::kDeadLetter);
+}
+
+std::string DeadLetterKey(SubscriptionId subscription, TopicId dead_letter_topic,
+                          PartitionId partition, Offset offset) {
+  std::string key = DeadLetterPrefix(subscription);
+  AppendBig32(&key, dead_letter_topic.value());
+  AppendBig32(&key, partition.value());
+  AppendOffset(&key, offset);
+  return key;
+}
+
+std::optional<CursorsKey> ParseCursorsKey(absl::string_view key) {
+  KeyReader reader(key);
+  CursorsKey parsed;
+  parsed.subscription = SubscriptionId(reader.Big32());
+  parsed.kind = static_cast<CursorsKind>(reader.Byte());
+  switch (parsed.kind) {
+    case CursorsKind::kCursor:
+      parsed.partition = PartitionId(reader.Big32());
+      break;
+    case CursorsKind::kPending:
+      parsed.partition = PartitionId(reader.Big32());
+      parsed.offset = reader.TakeOffset();
+      break;
+    case CursorsKind::kSnapshot:
+      parsed.name = reader.Name();
+      break;
+    case CursorsKind::kDeadLetter:
+      parsed.topic = TopicId(reader.Big32());
+      parsed.partition = PartitionId(reader.Big32());
+      parsed.offset = reader.TakeOffset();
+      break;
+    default:
+      return std::nullopt;
+  }
+  if (!reader.ok()) return std::nullopt;
+  return parsed;
 }
 
 std::string PrefixEnd(absl::string_view prefix) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -43,6 +44,49 @@ TopicId TopicIdOf(absl::string_view topic_key);
 std::string ProducerPrefix(TopicId topic, absl::string_view producer);
 // The name in a producer key.
 absl::string_view ProducerNameOf(absl::string_view key);
+
+// In column `meta`, of subscriptions.
+std::string SubscriptionKey(SubscriptionId id);
+extern const absl::string_view kSubscriptionKeyPrefix;
+extern const absl::string_view kNextSubscriptionIdKey;
+// The subscription of a key that SubscriptionKey made.
+SubscriptionId SubscriptionIdOf(absl::string_view subscription_key);
+
+// In column `meta`: how often the store was opened for serving.
+extern const absl::string_view kGenerationKey;
+
+// In column `cursors`: subscription | kind | what the kind needs. The numbers are on the disk.
+enum class CursorsKind : uint8_t {
+  kCursor = 1,      // partition
+  kPending = 2,     // partition | first offset of the range
+  kSnapshot = 3,    // name, at least one byte
+  kDeadLetter = 4,  // dead-letter topic | partition | offset
+};
+
+// What all keys of a subscription in `cursors` start with.
+std::string SubscriptionPrefix(SubscriptionId subscription);
+std::string CursorKey(SubscriptionId subscription, PartitionId partition);
+std::string PendingKey(SubscriptionId subscription, PartitionId partition, Offset start);
+// All pending ranges of one partition, in the order of their offsets.
+std::string PendingPrefix(SubscriptionId subscription, PartitionId partition);
+std::string SnapshotKey(SubscriptionId subscription, absl::string_view name);
+std::string SnapshotPrefix(SubscriptionId subscription);
+std::string DeadLetterKey(SubscriptionId subscription, TopicId dead_letter_topic,
+                          PartitionId partition, Offset offset);
+std::string DeadLetterPrefix(SubscriptionId subscription);
+
+// A key of `cursors`, taken apart. What the kind has not is zero or empty.
+struct CursorsKey {
+  SubscriptionId subscription;
+  CursorsKind kind = CursorsKind::kCursor;
+  TopicId topic;           // kDeadLetter: the dead-letter topic.
+  PartitionId partition;   // Of `topic`, or of the subscription's topic.
+  Offset offset;           // kPending, kDeadLetter.
+  absl::string_view name;  // kSnapshot; a part of the key that was parsed.
+};
+
+// nullopt for what none of the functions above makes.
+std::optional<CursorsKey> ParseCursorsKey(absl::string_view key);
 
 // The smallest key that is larger than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -26,28 +26,21 @@ std::string PartitionEnd(TopicId topic, PartitionId partition) {
   return PrefixEnd(BatchKey(topic, partition, Offset(0)).view().substr(0, 8));
 }
 
-struct IndexEntry {
-  Offset base;
-  BatchHeader header;
-
-  Offset end() const { return base + header.count; }
-};
-
 // The entry that `index` is at, which has to hold `offset` of the partition.
-absl::StatusOr<IndexEntry> EntryAt(const rocksdb::Iterator& index, TopicId topic,
-                                   PartitionId partition, Offset offset) {
+absl::StatusOr<BatchInfo> EntryAt(const rocksdb::Iterator& index, TopicId topic,
+                                  PartitionId partition, Offset offset) {
   RETURN_IF_ERROR(FromRocksDb(index.status(), "read the index"));
   const BatchKey key(topic, partition, offset);
   if (index.Valid() && ToView(index.key()).substr(0, 8) == key.view().substr(0, 8)) {
-    IndexEntry entry{BatchKey::BaseOf(ToView(index.key())), {}};
+    BatchInfo entry{BatchKey::BaseOf(ToView(index.key())), {}};
     ASSIGN_OR_RETURN(entry.header, BatchHeader::Decode(ToView(index.value())));
     if (entry.base <= offset && offset < entry.end()) return entry;
   }
   return absl::NotFoundError(absl::StrCat("no batch holds offset ", offset.value()));
 }
 
-absl::StatusOr<IndexEntry> FindBatch(rocksdb::Iterator& index, TopicId topic, PartitionId partition,
-                                     Offset offset) {
+absl::StatusOr<BatchInfo> SeekBatch(rocksdb::Iterator& index, TopicId topic, PartitionId partition,
+                                    Offset offset) {
   index.SeekForPrev(ToSlice(BatchKey(topic, partition, offset).view()));
   return EntryAt(index, topic, partition, offset);
 }
@@ -74,7 +67,9 @@ absl::Status LogStore::OpenDb() {
       absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
   // RocksDB syncs its directory, but not the entry of it that the first start makes.
-  return directory_->Sync();
+  RETURN_IF_ERROR(directory_->Sync());
+  // The column families that an older format has not are made, and on the disk.
+  return directory_->FinishUpgrade();
 }
 
 LogStore::LogStore(const LogStoreOptions& options) : options_(options) {}
@@ -100,7 +95,7 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
   index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
   size_t bytes = 0;
   for (Offset next = from; next < end; index->Next()) {
-    ASSIGN_OR_RETURN(const IndexEntry entry, EntryAt(*index, topic, partition, next));
+    ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
     if (bytes > 0 && bytes + entry.header.bytes > max_bytes) break;
     auto batch = std::make_shared<RecordBatch>();
     batch->base = entry.base;
@@ -159,12 +154,11 @@ absl::StatusOr<LogBounds> LogStore::Recover(TopicId topic, PartitionId partition
   return bounds;
 }
 
-absl::StatusOr<LogPosition> LogStore::SeekBatch(TopicId topic, PartitionId partition,
-                                                Offset offset) const {
+absl::StatusOr<BatchInfo> LogStore::FindBatch(TopicId topic, PartitionId partition,
+                                              Offset offset) const {
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
-  ASSIGN_OR_RETURN(const IndexEntry entry, FindBatch(*index, topic, partition, offset));
-  return LogPosition{entry.base, entry.header.bytes_before};
+  return SeekBatch(*index, topic, partition, offset);
 }
 
 absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partition,
@@ -175,7 +169,7 @@ absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partit
   LogPosition high{range.end, range.end_bytes};
   while (low.offset < high.offset) {
     const Offset middle = low.offset + (high.offset - low.offset) / 2;
-    ASSIGN_OR_RETURN(const IndexEntry entry, FindBatch(*index, topic, partition, middle));
+    ASSIGN_OR_RETURN(const BatchInfo entry, SeekBatch(*index, topic, partition, middle));
     if (entry.header.append_time() < time) {
       low = {entry.end(), entry.header.bytes_before + entry.header.bytes};
     } else {

@@ -28,7 +28,7 @@ class WriteBatch;
 namespace eventhub {
 
 // The column families. `kMeta` is RocksDB's default one.
-enum class Column { kMeta, kEvents, kIndex, kProducers };
+enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors };
 
 struct LogStoreOptions {
   // The data directory; made if missing. One process at a time.
@@ -52,9 +52,10 @@ struct LogStoreOptions {
 // Thread-safe; writes are made by one thread at a time (LogWriter).
 class LogStore {
  public:
-  // Opens or creates the store. FAILED_PRECONDITION, with nothing touched, if another process has
-  // it open or if it was written by a newer format; DATA_LOSS if it is damaged; UNAVAILABLE or
-  // RESOURCE_EXHAUSTED if the disk does not do.
+  // Opens or creates the store; one of an older format becomes one of this hub's.
+  // FAILED_PRECONDITION, with nothing touched, if another process has it open or if it was written
+  // by a newer format; DATA_LOSS if it is damaged; UNAVAILABLE or RESOURCE_EXHAUSTED if the disk
+  // does not do.
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);
   ~LogStore();
 
@@ -75,8 +76,9 @@ class LogStore {
   // What the store knows of a partition; all zero for one that was never written.
   absl::StatusOr<LogBounds> Recover(TopicId topic, PartitionId partition) const;
 
-  // Where the batch that holds `offset` begins; `offset` must be within the log.
-  absl::StatusOr<LogPosition> SeekBatch(TopicId topic, PartitionId partition, Offset offset) const;
+  // The batch that holds `offset`, without its events; NOT_FOUND if none does. One look-up in the
+  // index, which may have to read the disk.
+  absl::StatusOr<BatchInfo> FindBatch(TopicId topic, PartitionId partition, Offset offset) const;
 
   // The first batch of the range that was appended at `time` or later; the end of the range if
   // there is none.

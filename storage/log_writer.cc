@@ -95,6 +95,7 @@ void LogWriter::WriteGroup(Group& group) {
     task->Prepare(*group.commit);
     group.synced |= task->synced();
   }
+  group.commit->RunHooks();
   if (group.commit->empty()) return;
   group.status = group.commit->Write(store_);
   if (!group.status.ok()) group.status = Fail(group.status);

@@ -34,6 +34,15 @@ struct BatchHeader {
   absl::Time append_time() const { return absl::FromUnixMicros(append_micros); }
 };
 
+// A batch, but for its events.
+struct BatchInfo {
+  Offset base;
+  BatchHeader header;
+
+  // The offset after the last event.
+  Offset end() const { return base + header.count; }
+};
+
 // The events region is a run of encoded fields `repeated Event events = 15`, as it came with
 // requests and as it goes out to readers; it may lie in several chunks, each of whole events.
 // Immutable once committed, and shared by then.

@@ -2,6 +2,7 @@
 
 #include "rocksdb/env.h"
 #include "rocksdb/table.h"
+#include "rocksdb/utilities/table_properties_collectors.h"
 
 namespace eventhub {
 
@@ -68,6 +69,18 @@ rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& opti
   return column;
 }
 
+// Records that are soon deleted: a table in which deletions pile up is compacted at once, so that
+// a scan does not have to pass over them.
+rocksdb::ColumnFamilyOptions MakeCursorsColumnOptions() {
+  constexpr size_t kWindow = 1024;  // Consecutive keys of a table.
+  constexpr size_t kDeletions = 512;
+  constexpr double kDeletionShare = 0.5;
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
+  column.table_properties_collector_factories.push_back(
+      rocksdb::NewCompactOnDeletionCollectorFactory(kWindow, kDeletions, kDeletionShare));
+  return column;
+}
+
 }  // namespace
 
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options) {
@@ -76,6 +89,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& 
       {"events", MakeEventsColumnOptions(options)},
       {"index", MakeSmallColumnOptions()},
       {"producers", MakeSmallColumnOptions()},
+      {"cursors", MakeCursorsColumnOptions()},
   };
 }
 

@@ -81,7 +81,8 @@ absl::StatusOr<Offset> LogRig::Append(PartitionLog& log, const std::string& even
 absl::Status LogRig::Trim(PartitionLog& log, Offset offset) {
   LogPosition start{log.end(), log.end_bytes()};
   if (offset < log.end()) {
-    ASSIGN_OR_RETURN(start, store_->SeekBatch(log.topic(), log.id(), offset));
+    ASSIGN_OR_RETURN(const BatchInfo batch, store_->FindBatch(log.topic(), log.id(), offset));
+    start = {batch.base, batch.header.bytes_before};
   }
   return Commit([&](CommitBuilder& commit) { commit.Trim(log, start); }, /*synced=*/true);
 }
