@@ -1,8 +1,8 @@
 // The way to a hub: an interface, so that programs and the SDK itself can be tested without one.
 //
 // `Connect` makes the real one, over gRPC; eventhub/mocks/mock_connection.h has one for tests.
-// Publisher, Reader and AdminClient stand on a connection and add batching, retries and resumption;
-// programs that use them need nothing of this file but `Connect`.
+// Publisher, Reader, Subscriber and the clients for administration stand on a connection and add
+// batching, retries and resumption; programs that use them need nothing of this file but `Connect`.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/bytes.h"
+#include "eventhub/position.h"
+#include "eventhub/subscription.h"
 #include "eventhub/topic.h"
 
 namespace eventhub::client {
@@ -74,34 +76,6 @@ class PublishStream {
   virtual void Cancel() = 0;
 };
 
-// The position of a partition: the offset of the next event.
-struct PartitionOffset {
-  uint32_t partition = 0;
-  int64_t offset = 0;
-
-  friend bool operator==(const PartitionOffset&, const PartitionOffset&) = default;
-};
-
-// Where to start in a partition.
-struct StartPosition {
-  enum class Kind { kEarliest, kLatest, kOffset, kTimestamp };
-
-  // The first event that is kept.
-  static StartPosition Earliest() { return {}; }
-  // Only what comes from now on.
-  static StartPosition Latest() { return {.kind = Kind::kLatest}; }
-  // This offset, in each partition. Trimmed or beyond the end: OUT_OF_RANGE.
-  static StartPosition Offset(int64_t offset) { return {.kind = Kind::kOffset, .offset = offset}; }
-  // The first event that the hub appended at this time or later.
-  static StartPosition Timestamp(absl::Time time) {
-    return {.kind = Kind::kTimestamp, .timestamp = time};
-  }
-
-  Kind kind = Kind::kEarliest;
-  int64_t offset = 0;
-  absl::Time timestamp = absl::InfinitePast();
-};
-
 // What to read; eventhub/v1/hub.proto, ReadRequest.
 struct ReadSpec {
   std::string topic{};
@@ -136,10 +110,37 @@ class ReadStream {
   virtual void Cancel() = 0;
 };
 
+// One call of Consume. Thread-safe. Dropping the last reference cancels it.
+class ConsumeStream {
+ public:
+  // Is told what happens to a stream, on threads of the connection, one call at a time but for
+  // OnWritten, which may come at the same time as another.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // The transport took the request; the next may be written.
+    virtual void OnWritten() = 0;
+    // A response was received: an encoded ConsumeResponse. The next is received meanwhile; credit
+    // bounds what can come.
+    virtual void OnFrame(Bytes frame) = 0;
+    // The last call. OK: the hub let the consumer leave.
+    virtual void OnClosed(absl::Status status) = 0;
+  };
+
+  virtual ~ConsumeStream() = default;
+
+  // Sends an encoded ConsumeRequest. One at a time: not before OnWritten of the one before. Does
+  // nothing once the stream is closed.
+  virtual void Write(std::string request) = 0;
+
+  // Ends the stream soon, with CANCELLED.
+  virtual void Cancel() = 0;
+};
+
 // A hub, reached over the network or played by a test. Thread-safe. Must outlive its streams: its
-// destruction waits until all publish streams have ended. Unary calls block until the reply, an
-// error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo (eventhub/error.h). What
-// each can fail with is in eventhub/v1/{hub,admin}.proto.
+// destruction waits until all publish and consume streams have ended. Unary calls block until the
+// reply, an error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo
+// (eventhub/error.h). What each can fail with is in eventhub/v1/{hub,admin,subscription}.proto.
 class Connection {
  public:
   virtual ~Connection() = default;

@@ -31,6 +31,13 @@ enum class ErrorReason {
   kStoreFailed = 12,       // The store refuses writes since a disk error, until a restart.
   kDiskFull = 13,          // The hub's disk is nearly full: `retry_delay`.
   kShuttingDown = 14,      // The hub is shutting down: `retry_delay`.
+  kSubscriptionNotFound = 15,  // The subscription does not exist.
+  kSubscriptionExists = 16,    // A subscription of that name exists.
+  kLeaseLost = 17,             // The events are not leased to this consumer (any more).
+  kSnapshotNotFound = 18,      // The subscription has no such snapshot.
+  kSnapshotExists = 19,        // The subscription has a snapshot of that name.
+  kTopicInUse = 20,            // The topic has subscriptions, or is where dead letters of one go.
+  kReplayNotFound = 21,        // The subscription has no such replay.
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.

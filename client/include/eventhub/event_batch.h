@@ -25,6 +25,8 @@ class ReceivedEvent {
   int64_t offset() const { return offset_; }
   // When the hub appended it, by its clock.
   absl::Time append_time() const;
+  // See EventBatch.
+  uint32_t delivery_attempt() const;
 
   // The encoded eventhub.v1.Event.
   std::string_view bytes() const { return bytes_; }
@@ -88,6 +90,11 @@ class EventBatch {
   uint32_t partition() const { return partition_; }
   // When the hub appended these events, by its clock.
   absl::Time append_time() const { return append_time_; }
+  // How many times these events were delivered to consumers of the subscription, this time
+  // included: 1, 2, …; 0 when they were read without a subscription.
+  uint32_t delivery_attempt() const { return delivery_attempt_; }
+  // Names the lease under which they were delivered; 0 without a subscription.
+  uint64_t lease_epoch() const { return lease_epoch_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   // The offsets of the first and of the last event; only if the batch is not empty.
@@ -120,11 +127,14 @@ class EventBatch {
   int64_t base_offset_ = 0;
   std::vector<uint32_t> offset_deltas_;
   absl::Time append_time_ = absl::InfinitePast();
+  uint32_t delivery_attempt_ = 0;
+  uint64_t lease_epoch_ = 0;
   bool caught_up_ = false;
   bool done_ = false;
 };
 
 inline uint32_t ReceivedEvent::partition() const { return batch_->partition(); }
 inline absl::Time ReceivedEvent::append_time() const { return batch_->append_time(); }
+inline uint32_t ReceivedEvent::delivery_attempt() const { return batch_->delivery_attempt(); }
 
 }  // namespace eventhub::client

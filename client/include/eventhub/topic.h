@@ -27,6 +27,10 @@ struct Topic {
   absl::Duration max_age = absl::InfiniteDuration();
   // The oldest events go while the topic holds more bytes; 0: no limit.
   uint64_t max_bytes = 0;
+  // Events wait, beyond both limits, for the subscriptions of the topic …
+  bool keep_until_acked = false;
+  // … but what waits only for them is at most so many bytes, oldest out first; 0: no limit.
+  uint64_t keep_until_acked_max_bytes = 0;
   // For events published without one. kDefault at creation: kSynced.
   Durability default_durability = Durability::kDefault;
   // The largest event, encoded; 1 to 16,777,216. 0 at creation: 1,048,576.
@@ -42,6 +46,8 @@ struct TopicUpdate {
   std::optional<uint32_t> partitions{};
   std::optional<absl::Duration> max_age{};  // Infinite: no limit.
   std::optional<uint64_t> max_bytes{};      // 0: no limit.
+  std::optional<bool> keep_until_acked{};
+  std::optional<uint64_t> keep_until_acked_max_bytes{};  // 0: no limit.
   std::optional<Durability> default_durability{};
   std::optional<uint32_t> max_event_bytes{};
   std::optional<std::string> description{};
@@ -91,6 +97,8 @@ struct HubStats {
   uint64_t in_flight_bytes = 0;
   uint64_t disk_bytes = 0;
   uint64_t disk_free_bytes = 0;
+  uint32_t subscriptions = 0;
+  uint32_t consumers = 0;  // Connected now.
 };
 
 // What grpc.health.v1 answers.
