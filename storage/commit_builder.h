@@ -56,8 +56,9 @@ class CommitBuilder {
 
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);
-  // Costs every later read of the column a little, until it is compacted: not for what happens
-  // often and concerns few keys.
+  // Deletes every key with this prefix, which must have a byte other than 0xff. Costs every later
+  // read of the column a little, until it is compacted: not for what happens often and concerns few
+  // keys.
   void DeletePrefix(Column column, absl::string_view prefix);
 
   // Cuts off what lies before `start`, a batch boundary not before the log's start.
