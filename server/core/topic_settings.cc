@@ -1,49 +1,23 @@
 #include "server/core/topic_settings.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/field_checks.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
-constexpr size_t kMaxNameBytes = 200;
-constexpr size_t kMaxDescriptionBytes = 1024;
-
-absl::Status CheckName(const std::string& name) {
-  if (name.empty()) return InvalidField("topic.name", "is required");
-  if (name.size() > kMaxNameBytes) return InvalidField("topic.name", "has more than 200 bytes");
-  const auto valid = [](char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-  };
-  if (!std::all_of(name.begin(), name.end(), valid) || name[0] == '.' || name[0] == '-') {
-    return InvalidField("topic.name",
-                        "has to be of a-z A-Z 0-9 . _ - and begin with a letter, a digit or _");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckRetention(const v1::Retention& retention) {
-  if (!retention.has_max_age()) return absl::OkStatus();
-  const auto& age = retention.max_age();
-  constexpr int64_t kMaxSeconds = 315'576'000'000;  // The range of a Duration: 10,000 years.
-  if (age.seconds() < 1 || age.seconds() > kMaxSeconds || age.nanos() < 0 ||
-      age.nanos() > 999'999'999) {
-    return InvalidField("topic.retention.max_age", "has to be 1 s or more");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Check(const v1::Topic& topic) {
-  RETURN_IF_ERROR(CheckName(topic.name()));
+  RETURN_IF_ERROR(CheckName("topic.name", topic.name()));
   if (topic.partitions() < 1 || topic.partitions() > kMaxPartitions) {
     return InvalidField("topic.partitions", absl::StrCat("has to be 1 to ", kMaxPartitions));
   }
-  RETURN_IF_ERROR(CheckRetention(topic.retention()));
+  if (topic.retention().has_max_age()) {
+    RETURN_IF_ERROR(CheckDuration("topic.retention.max_age", topic.retention().max_age(),
+                                  absl::Seconds(1), absl::InfiniteDuration()));
+  }
   if (topic.default_durability() != v1::DURABILITY_SYNCED &&
       topic.default_durability() != v1::DURABILITY_WRITTEN) {
     return InvalidField("topic.default_durability", "has to be WRITTEN or SYNCED");
@@ -52,10 +26,7 @@ absl::Status Check(const v1::Topic& topic) {
     return InvalidField("topic.max_event_bytes",
                         absl::StrCat("has to be 1 to ", kMaxMaxEventBytes));
   }
-  if (topic.description().size() > kMaxDescriptionBytes) {
-    return InvalidField("topic.description", "has more than 1024 bytes");
-  }
-  return absl::OkStatus();
+  return CheckDescription("topic.description", topic.description());
 }
 
 }  // namespace
@@ -95,6 +66,11 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
       }
     } else if (path == "retention.max_bytes") {
       topic.mutable_retention()->set_max_bytes(asked.retention().max_bytes());
+    } else if (path == "retention.keep_until_acked") {
+      topic.mutable_retention()->set_keep_until_acked(asked.retention().keep_until_acked());
+    } else if (path == "retention.keep_until_acked_max_bytes") {
+      topic.mutable_retention()->set_keep_until_acked_max_bytes(
+          asked.retention().keep_until_acked_max_bytes());
     } else if (path == "default_durability") {
       topic.set_default_durability(asked.default_durability());
     } else if (path == "max_event_bytes") {
@@ -105,14 +81,14 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
   }
+  topic.DiscardUnknownFields();
   RETURN_IF_ERROR(Check(topic));
   return topic;
 }
 
 absl::Duration MaxAgeOf(const v1::Topic& settings) {
   if (!settings.retention().has_max_age()) return absl::InfiniteDuration();
-  const auto& age = settings.retention().max_age();
-  return absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
+  return ToDuration(settings.retention().max_age());
 }
 
 }  // namespace eventhub

@@ -1,0 +1,31 @@
+// Rules that fields of several messages share. INVALID_ARGUMENT names the field, by the path that
+// the caller gives, e.g. `subscription.ack_deadline`.
+#pragma once
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+
+namespace eventhub {
+
+inline constexpr size_t kMaxNameBytes = 200;
+inline constexpr size_t kMaxDescriptionBytes = 1024;
+
+// The names of topics, subscriptions and snapshots: 1 to 200 characters of `a-z A-Z 0-9 . _ -`, the
+// first one a letter, a digit or `_`.
+absl::Status CheckName(absl::string_view field, absl::string_view name);
+
+absl::Status CheckDescription(absl::string_view field, absl::string_view description);
+
+// That a duration is well formed, by the rules of its type, and within [min, max]; a `max` of
+// absl::InfiniteDuration() stands for the 10,000 years of the type.
+absl::Status CheckDuration(absl::string_view field, const google::protobuf::Duration& duration,
+                           absl::Duration min, absl::Duration max);
+
+// The value of a well-formed duration.
+absl::Duration ToDuration(const google::protobuf::Duration& duration);
+
+}  // namespace eventhub

@@ -1,0 +1,160 @@
+#include "server/core/subscription/subscription_settings.h"
+
+#include <cstdint>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/field_mask_util.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+using google::protobuf::util::FieldMaskUtil;
+using google::protobuf::util::TimeUtil;
+
+constexpr uint32_t kMaxAttempts = 1000;
+constexpr absl::string_view kDeadLetterSuffix = ".dead-letters";
+
+constexpr absl::string_view kChangeable[] = {
+    "ack_deadline",
+    "retry_policy",
+    "retry_policy.min_backoff",
+    "retry_policy.max_backoff",
+    "max_delivery_attempts",
+    "dead_letter_topic",
+    "expire_after",
+    "paused",
+    "rate_limit",
+    "rate_limit.events_per_second",
+    "rate_limit.bytes_per_second",
+    "ack_durability",
+    "description",
+};
+
+void FillRetryPolicy(v1::RetryPolicy& policy) {
+  if (!policy.has_min_backoff()) {
+    *policy.mutable_min_backoff() = TimeUtil::MillisecondsToDuration(100);
+  }
+  if (!policy.has_max_backoff()) *policy.mutable_max_backoff() = TimeUtil::SecondsToDuration(60);
+}
+
+absl::Status CheckKind(const v1::Subscription& settings) {
+  if (settings.kind() != v1::Subscription::KIND_STREAM &&
+      settings.kind() != v1::Subscription::KIND_QUEUE) {
+    return InvalidField("subscription.kind", "has to be STREAM or QUEUE");
+  }
+  const bool queue = settings.kind() == v1::Subscription::KIND_QUEUE;
+  if (settings.ordered_by_key() && !queue) {
+    return InvalidField("subscription.ordered_by_key", "is for QUEUE only");
+  }
+  if (settings.has_ack_deadline()) {
+    return CheckDuration("subscription.ack_deadline", settings.ack_deadline(),
+                         absl::Milliseconds(100), absl::Hours(12));
+  }
+  return queue ? InvalidField("subscription.ack_deadline", "is required for QUEUE")
+               : absl::OkStatus();
+}
+
+absl::Status CheckRetryPolicy(const v1::RetryPolicy& policy) {
+  RETURN_IF_ERROR(CheckDuration("subscription.retry_policy.min_backoff", policy.min_backoff(),
+                                absl::ZeroDuration(), absl::Hours(1)));
+  return CheckDuration("subscription.retry_policy.max_backoff", policy.max_backoff(),
+                       ToDuration(policy.min_backoff()), absl::Hours(24));
+}
+
+absl::Status CheckDeadLetters(const v1::Subscription& settings) {
+  if (settings.max_delivery_attempts() > kMaxAttempts) {
+    return InvalidField("subscription.max_delivery_attempts",
+                        absl::StrCat("has to be at most ", kMaxAttempts));
+  }
+  RETURN_IF_ERROR(CheckName("subscription.dead_letter_topic", settings.dead_letter_topic()));
+  if (settings.dead_letter_topic() == settings.topic()) {
+    return InvalidField("subscription.dead_letter_topic",
+                        absl::StrCat("is ", settings.topic(), ", the subscription's own topic"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const v1::Subscription& settings) {
+  RETURN_IF_ERROR(CheckName("subscription.name", settings.name()));
+  RETURN_IF_ERROR(CheckName("subscription.topic", settings.topic()));
+  RETURN_IF_ERROR(CheckKind(settings));
+  RETURN_IF_ERROR(CheckRetryPolicy(settings.retry_policy()));
+  RETURN_IF_ERROR(CheckDeadLetters(settings));
+  if (settings.has_expire_after()) {
+    RETURN_IF_ERROR(CheckDuration("subscription.expire_after", settings.expire_after(),
+                                  absl::Minutes(1), absl::InfiniteDuration()));
+  }
+  if (settings.ack_durability() != v1::DURABILITY_SYNCED &&
+      settings.ack_durability() != v1::DURABILITY_WRITTEN) {
+    return InvalidField("subscription.ack_durability", "has to be WRITTEN or SYNCED");
+  }
+  return CheckDescription("subscription.description", settings.description());
+}
+
+int64_t ToMicros(const google::protobuf::Duration& duration) {
+  return absl::ToInt64Microseconds(ToDuration(duration));
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription& asked,
+                                                         const v1::Topic& topic, absl::Time now) {
+  v1::Subscription settings = asked;
+  settings.DiscardUnknownFields();
+  // First, for the name of the dead-letter topic is made of it.
+  RETURN_IF_ERROR(CheckName("subscription.name", settings.name()));
+  FillRetryPolicy(*settings.mutable_retry_policy());
+  if (!settings.has_ack_deadline() && settings.kind() == v1::Subscription::KIND_QUEUE) {
+    *settings.mutable_ack_deadline() = TimeUtil::SecondsToDuration(30);
+  }
+  if (settings.dead_letter_topic().empty()) {
+    settings.set_dead_letter_topic(absl::StrCat(settings.name(), kDeadLetterSuffix));
+  }
+  if (settings.ack_durability() == v1::DURABILITY_UNSPECIFIED) {
+    settings.set_ack_durability(topic.default_durability());
+  }
+  *settings.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
+  RETURN_IF_ERROR(Check(settings));
+  return settings;
+}
+
+absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
+    const v1::Subscription& current, const v1::Subscription& asked,
+    const google::protobuf::FieldMask& mask) {
+  if (mask.paths().empty()) return InvalidField("update_mask", "is required");
+  for (const std::string& path : mask.paths()) {
+    if (!absl::c_linear_search(kChangeable, path)) {
+      return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
+    }
+  }
+  v1::Subscription settings = current;
+  FieldMaskUtil::MergeOptions options;
+  options.set_replace_message_fields(true);
+  FieldMaskUtil::MergeMessageTo(asked, mask, options, &settings);
+  settings.DiscardUnknownFields();
+  FillRetryPolicy(*settings.mutable_retry_policy());
+  RETURN_IF_ERROR(Check(settings));
+  return settings;
+}
+
+DeliveryRules RulesOf(const v1::Subscription& settings) {
+  DeliveryRules rules;
+  rules.queue = settings.kind() == v1::Subscription::KIND_QUEUE;
+  rules.ordered_by_key = settings.ordered_by_key();
+  if (settings.has_ack_deadline()) rules.ack_deadline = ToMicros(settings.ack_deadline());
+  rules.min_backoff = ToMicros(settings.retry_policy().min_backoff());
+  rules.max_backoff = ToMicros(settings.retry_policy().max_backoff());
+  rules.max_attempts = settings.max_delivery_attempts();
+  return rules;
+}
+
+absl::Duration ExpireAfterOf(const v1::Subscription& settings) {
+  return settings.has_expire_after() ? ToDuration(settings.expire_after())
+                                     : absl::InfiniteDuration();
+}
+
+}  // namespace eventhub

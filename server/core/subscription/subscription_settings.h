@@ -1,0 +1,32 @@
+// The rules for a subscription's name and settings.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/admin.pb.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "google/protobuf/field_mask.pb.h"
+#include "server/core/field_checks.h"
+#include "server/core/subscription/partition_cursor.h"
+
+namespace eventhub {
+
+// The settings that a subscription of `topic` is created with: `asked`, checked, defaults filled
+// in. INVALID_ARGUMENT names the field at fault, e.g. `subscription.ack_deadline`. Whether there is
+// a dead-letter topic of that name is for the caller to see to.
+absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription& asked,
+                                                         const v1::Topic& topic, absl::Time now);
+
+// `current` with the fields that the mask names taken from `asked`. A retry policy that is not set
+// is the default one. INVALID_ARGUMENT names the field at fault, or `update_mask`.
+absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
+    const v1::Subscription& current, const v1::Subscription& asked,
+    const google::protobuf::FieldMask& mask);
+
+// What cursors go by, of settings that the functions above made.
+DeliveryRules RulesOf(const v1::Subscription& settings);
+
+// For how long the subscription may be unused; absl::InfiniteDuration() if for ever.
+absl::Duration ExpireAfterOf(const v1::Subscription& settings);
+
+}  // namespace eventhub
