@@ -192,12 +192,18 @@ absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
 absl::Status LogStore::Scan(
     Column column, absl::string_view prefix,
     absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit) const {
+  return ScanFrom(column, prefix, prefix, visit);
+}
+
+absl::Status LogStore::ScanFrom(
+    Column column, absl::string_view prefix, absl::string_view from,
+    absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit) const {
   const std::string upper = PrefixEnd(prefix);
   const rocksdb::Slice upper_bound = ToSlice(upper);
   rocksdb::ReadOptions options;
   if (!upper.empty()) options.iterate_upper_bound = &upper_bound;
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, handle(column)));
-  for (it->Seek(ToSlice(prefix)); it->Valid(); it->Next()) {
+  for (it->Seek(ToSlice(from)); it->Valid(); it->Next()) {
     if (!visit(ToView(it->key()), ToView(it->value()))) return absl::OkStatus();
   }
   return FromRocksDb(it->status(), "scan the store");

@@ -94,6 +94,11 @@ class LogStore {
       Column column, absl::string_view prefix,
       absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
+  // The same from the first key on that is not less than `from`, which starts with `prefix`.
+  absl::Status ScanFrom(
+      Column column, absl::string_view prefix, absl::string_view from,
+      absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
+
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
   absl::Status Reclaim(TopicId topic);
 

@@ -72,9 +72,12 @@ absl::Status Broker::Start() {
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
+  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
+                                                   read_counters_, options_.run_alarm);
+  RETURN_IF_ERROR(subscriptions_->Load());
   if (options_.maintenance.has_value()) {
     maintenance_ = std::make_unique<Maintenance>(
-        *options_.maintenance, catalog_, *store_, *writer_, *options_.clock,
+        *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
         [this](bool enough) { SetDiskSpace(enough); },
         [this](const absl::Status& error) { options_.on_background_error(error); });
   }
@@ -82,8 +85,9 @@ absl::Status Broker::Start() {
 }
 
 Broker::~Broker() {
-  // It submits to the writer, whose tasks tell it of deletions.
+  // They submit to the writer, whose tasks tell them of what became of it.
   if (maintenance_ != nullptr) maintenance_->Stop();
+  if (subscriptions_ != nullptr) subscriptions_->Stop();
   writer_.reset();
 }
 
@@ -149,15 +153,16 @@ void Broker::UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done) 
   writer_->Submit(std::make_unique<UpdateTopicTask>(*std::move(topic), request, std::move(done)));
 }
 
-void Broker::DeleteTopic(const std::string& name, StatusDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("name", name);
+void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("name", request.name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
   }
   const TopicId id = (*topic)->id();
   writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, *std::move(topic), [this, id, done = std::move(done)](absl::Status status) mutable {
+      *topics_, subscriptions_->catalog(), *std::move(topic), request.delete_subscriptions(),
+      [this, id, done = std::move(done)](absl::Status status) mutable {
         if (status.ok() && maintenance_ != nullptr) maintenance_->TopicDeleted(id);
         std::move(done)(std::move(status));
       }));
@@ -211,6 +216,11 @@ v1::GetStatsResponse Broker::GetStats() const {
   }
   stats.set_topics(static_cast<uint32_t>(topics.size()));
   stats.set_partitions(static_cast<uint32_t>(partitions));
+  size_t consumers = 0;
+  const auto subscriptions = subscriptions_->catalog().List("", SIZE_MAX);
+  for (const auto& subscription : subscriptions) consumers += subscription->consumer_count();
+  stats.set_subscriptions(static_cast<uint32_t>(subscriptions.size()));
+  stats.set_consumers(static_cast<uint32_t>(consumers));
   stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
   stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
   stats.set_tail_cache_bytes(cache_.bytes());

@@ -16,6 +16,7 @@
 #include "server/core/append_task.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
+#include "server/core/subscription/subscriptions.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
 #include "server/core/topic_reader.h"
@@ -32,6 +33,8 @@ struct BrokerOptions {
   size_t tail_cache_bytes = size_t{256} << 20;
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
+  // Whether leases and delays end by themselves; if not, a test calls Subscriptions::RunDue.
+  bool run_alarm = true;
   // Must outlive the broker.
   const Clock* clock = &Clock::System();
   // Told when the hub stops taking writes (the reason), and when it takes them again (OK). From any
@@ -48,7 +51,7 @@ class Broker {
   // Opens the store and takes up its topics. Errors: see LogStore::Open.
   static absl::StatusOr<std::unique_ptr<Broker>> Open(BrokerOptions options);
 
-  // Finishes what was accepted. Readers must be gone by then.
+  // Finishes what was accepted. Readers and consumers must be gone by then.
   ~Broker();
 
   // Appends the events of a request; see EventHubService.Publish. `done` may be called before this
@@ -62,13 +65,16 @@ class Broker {
   // The methods of AdminService, under the same names and with the same errors.
   void CreateTopic(const v1::Topic& topic, TopicDone done);
   void UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done);
-  void DeleteTopic(const std::string& name, StatusDone done);
+  void DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done);
   absl::StatusOr<v1::GetTopicResponse> GetTopic(const std::string& name) const;
   absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) const;
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
       const v1::ListPartitionsRequest& request) const;
   // All but version, start time and bytes in flight, which the broker does not know.
   v1::GetStatsResponse GetStats() const;
+
+  // Durable subscriptions and their consumers.
+  Subscriptions& subscriptions() { return *subscriptions_; }
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
@@ -88,6 +94,7 @@ class Broker {
   std::atomic<bool> disk_full_{false};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<Maintenance> maintenance_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/utf8.h"
 
 namespace eventhub {
 namespace {
@@ -28,6 +29,9 @@ std::string InTopic(absl::string_view topic, PartitionId partition) {
   return absl::StrCat("topic ", topic, ", partition ", partition.value());
 }
 
+// Messages repeat what the client sent, and travel in trailers, whose size clients limit.
+constexpr size_t kMaxMessageBytes = 1024;
+
 std::string OfProducer(absl::string_view producer) { return absl::StrCat("producer ", producer); }
 
 }  // namespace
@@ -44,6 +48,22 @@ std::optional<ErrorDetail> DetailOf(const absl::Status& status) {
   ErrorDetail detail;
   if (!payload.has_value() || !detail.ParseFromString(std::string(*payload))) return std::nullopt;
   return detail;
+}
+
+v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
+  v1::ErrorStatus error;
+  error.set_code(static_cast<int>(status.code()));
+  const absl::string_view message = Shorten(status.message(), kMaxMessageBytes);
+  error.set_message(message.size() < status.message().size() ? absl::StrCat(message, "...")
+                                                             : std::string(message));
+  status.ForEachPayload([&error](absl::string_view url, const absl::Cord& payload) {
+    google::protobuf::Any& detail = *error.add_details();
+    detail.set_type_url(std::string(url));
+    detail.set_value(std::string(payload));
+  });
+  // The contract promises a detail; one without a reason says that there is no more to say.
+  if (error.details().empty()) error.add_details()->PackFrom(v1::ErrorDetail());
+  return error;
 }
 
 absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
@@ -144,6 +164,43 @@ absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence) {
               absl::StrCat(OfProducer(producer), " is not known here, so sequence ", sequence,
                            " cannot follow; start a new epoch at sequence 0"),
               detail, ErrorDetail::REASON_UNKNOWN_PRODUCER);
+}
+
+absl::Status SubscriptionNotFound(absl::string_view subscription) {
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("subscription ", subscription, " does not exist"), {},
+              ErrorDetail::REASON_SUBSCRIPTION_NOT_FOUND);
+}
+
+absl::Status SubscriptionExists(absl::string_view subscription) {
+  return Make(absl::StatusCode::kAlreadyExists,
+              absl::StrCat("subscription ", subscription, " exists already"), {},
+              ErrorDetail::REASON_SUBSCRIPTION_EXISTS);
+}
+
+absl::Status LeaseLost(absl::string_view subscription, absl::string_view consumer) {
+  return Make(
+      absl::StatusCode::kAborted,
+      absl::StrCat("subscription ", subscription, ": these events are not leased to consumer ",
+                   consumer, ", or not any more"),
+      {}, ErrorDetail::REASON_LEASE_LOST);
+}
+
+absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot) {
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("subscription ", subscription, " has no snapshot ", snapshot), {},
+              ErrorDetail::REASON_SNAPSHOT_NOT_FOUND);
+}
+
+absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot) {
+  return Make(absl::StatusCode::kAlreadyExists,
+              absl::StrCat("subscription ", subscription, " has a snapshot ", snapshot, " already"),
+              {}, ErrorDetail::REASON_SNAPSHOT_EXISTS);
+}
+
+absl::Status TopicInUse(absl::string_view topic, absl::string_view why) {
+  return Make(absl::StatusCode::kFailedPrecondition, absl::StrCat("topic ", topic, " ", why), {},
+              ErrorDetail::REASON_TOPIC_IN_USE);
 }
 
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay) {

@@ -21,6 +21,9 @@ absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail);
 // The detail of a status; nullopt if it has none.
 std::optional<v1::ErrorDetail> DetailOf(const absl::Status& status);
 
+// The status as a value of the contract, for the reply on a stream that goes on.
+v1::ErrorStatus ToErrorStatus(const absl::Status& status);
+
 // A field of a request is not valid. The message is "FIELD: PROBLEM".
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 // The same for a field of an event, e.g. "events[3].source: is required". An empty field means the
@@ -41,6 +44,12 @@ absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t cur
 absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected);
 absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint64_t expected);
 absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence);
+absl::Status SubscriptionNotFound(absl::string_view subscription);
+absl::Status SubscriptionExists(absl::string_view subscription);
+absl::Status LeaseLost(absl::string_view subscription, absl::string_view consumer);
+absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot);
+absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot);
+absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
 absl::Status ShuttingDown(absl::Duration retry_delay);

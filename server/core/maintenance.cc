@@ -7,13 +7,14 @@
 namespace eventhub {
 
 Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
-                         LogStore& store, LogWriter& writer, const Clock& clock,
-                         absl::AnyInvocable<void(bool)> on_disk_space,
+                         Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+                         const Clock& clock, absl::AnyInvocable<void(bool)> on_disk_space,
                          absl::AnyInvocable<void(const absl::Status&)> on_error)
     : options_(options),
+      subscriptions_(subscriptions),
       store_(store),
       clock_(clock),
-      retention_(options.retention, catalog, store, writer, clock),
+      retention_(options.retention, catalog, subscriptions, store, writer, clock),
       on_disk_space_(std::move(on_disk_space)),
       on_error_(std::move(on_error)),
       thread_([this] { Run(); }) {}
@@ -42,6 +43,7 @@ void Maintenance::Run() {
   std::vector<Duty> duties = {
       {options_.disk_check_interval, start, &Maintenance::CheckDisk},
       {options_.retention_interval, start, &Maintenance::TrimTopics},
+      {options_.retention_interval, start, &Maintenance::ExpireSubscriptions},
       {options_.producer_expiry_interval, start, &Maintenance::ExpireProducers},
   };
   for (;;) {

@@ -1,4 +1,5 @@
-// The hub's housekeeping, on a thread of its own: retention, disk space, idle producers.
+// The hub's housekeeping, on a thread of its own: retention, disk space, idle producers and
+// subscriptions.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,8 @@ class Maintenance {
  public:
   // `on_disk_space` is called with whether there is enough at each change, and there is at first;
   // `on_error` with what failed.
-  Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog, LogStore& store,
-              LogWriter& writer, const Clock& clock,
+  Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
+              Subscriptions& subscriptions, LogStore& store, LogWriter& writer, const Clock& clock,
               absl::AnyInvocable<void(bool enough)> on_disk_space,
               absl::AnyInvocable<void(const absl::Status&)> on_error);
   ~Maintenance();
@@ -54,8 +55,10 @@ class Maintenance {
   absl::Status CheckDisk();
   absl::Status TrimTopics() { return retention_.TrimTopics(); }
   absl::Status ExpireProducers() { return retention_.ExpireProducers(); }
+  absl::Status ExpireSubscriptions() { return subscriptions_.Expire(); }
 
   const MaintenanceOptions options_;
+  Subscriptions& subscriptions_;
   LogStore& store_;
   const Clock& clock_;
   Retention retention_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,9 +13,15 @@
 
 namespace eventhub {
 
-Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog, LogStore& store,
-                     LogWriter& writer, const Clock& clock)
-    : options_(options), catalog_(catalog), store_(store), writer_(writer), clock_(clock) {}
+Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog,
+                     const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+                     const Clock& clock)
+    : options_(options),
+      catalog_(catalog),
+      subscriptions_(subscriptions),
+      store_(store),
+      writer_(writer),
+      clock_(clock) {}
 
 absl::Status Retention::TrimTopics() {
   return ForEachTopic([this](const std::shared_ptr<Topic>& topic) {
@@ -56,6 +63,9 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
     ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
     if (start.offset > log->start()) cuts.emplace_back(log, start);
   }
+  if (view->settings.retention().keep_until_acked()) {
+    RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
+  }
   if (cuts.empty()) return absl::OkStatus();
   return Trim(topic, std::move(cuts));
 }
@@ -68,9 +78,25 @@ absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
   return CutBySize(view, by_age);
 }
 
+// The earliest time, not before `low` and not after `high`, that fits; `high` does. Microseconds,
+// as in the store.
+absl::StatusOr<absl::Time> FindCut(int64_t low, int64_t high,
+                                   absl::FunctionRef<absl::StatusOr<bool>(absl::Time)> fits) {
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    ASSIGN_OR_RETURN(const bool middle_fits, fits(absl::FromUnixMicros(middle)));
+    if (middle_fits) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return absl::FromUnixMicros(low);
+}
+
 absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Time at_least) const {
   const uint64_t limit = view.settings.retention().max_bytes();
-  const auto bytes_after = [&](absl::Time cut) -> absl::StatusOr<uint64_t> {
+  const auto fits = [&](absl::Time cut) -> absl::StatusOr<bool> {
     uint64_t bytes = 0;
     for (const PartitionLog* log : view.partitions) {
       if (log->start() == log->end()) continue;
@@ -78,27 +104,55 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
       ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
       bytes += end_bytes - std::min(end_bytes, start.bytes_before);
     }
-    return bytes;
+    return bytes <= limit;
   };
-  ASSIGN_OR_RETURN(const uint64_t bytes, bytes_after(at_least));
-  if (bytes <= limit) return at_least;
-  // The cut that empties the topic is one past the last append. Microseconds, as in the store.
-  int64_t low = std::max<int64_t>(0, absl::ToUnixMicros(at_least));
+  ASSIGN_OR_RETURN(const bool all_fits, fits(at_least));
+  if (all_fits) return at_least;
+  // The cut that empties the topic is one past the last append.
   int64_t high = absl::ToUnixMicros(clock_.Now());
   for (const PartitionLog* log : view.partitions) {
     high = std::max(high, absl::ToUnixMicros(log->last_append_time()));
   }
-  ++high;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    ASSIGN_OR_RETURN(const uint64_t left, bytes_after(absl::FromUnixMicros(middle)));
-    if (left <= limit) {
-      high = middle;
-    } else {
-      low = middle + 1;
+  return FindCut(std::max<int64_t>(0, absl::ToUnixMicros(at_least)), high + 1, fits);
+}
+
+absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut,
+                                             TrimTask::Cuts* cuts) const {
+  TrimTask::Cuts waiting;
+  for (const auto& [log, start] : *cuts) {
+    const std::optional<Offset> settled = subscriptions_.SettledBefore(topic, log->id());
+    LogPosition position = start;
+    if (settled.has_value() && *settled < start.offset) {
+      const Offset first = std::max(*settled, log->start());
+      ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), first));
+      position = {batch.base, batch.header.bytes_before};
     }
+    waiting.emplace_back(log, position);
   }
-  return absl::FromUnixMicros(low);
+  // What waits for nothing else is bounded.
+  const uint64_t limit = topic.view()->settings.retention().keep_until_acked_max_bytes();
+  absl::Time oldest = absl::UnixEpoch();
+  if (limit > 0) {
+    const auto fits = [&](absl::Time time) -> absl::StatusOr<bool> {
+      uint64_t bytes = 0;
+      for (size_t i = 0; i < cuts->size(); ++i) {
+        ASSIGN_OR_RETURN(const LogPosition position, PositionAt(*(*cuts)[i].first, time));
+        const uint64_t from = std::max(waiting[i].second.bytes_before, position.bytes_before);
+        const uint64_t to = (*cuts)[i].second.bytes_before;
+        if (from < to) bytes += to - from;
+      }
+      return bytes <= limit;
+    };
+    ASSIGN_OR_RETURN(oldest, FindCut(0, absl::ToUnixMicros(cut), fits));
+  }
+  TrimTask::Cuts kept;
+  for (const auto& [log, start] : waiting) {
+    ASSIGN_OR_RETURN(LogPosition position, PositionAt(*log, oldest));
+    if (position.offset < start.offset) position = start;
+    if (position.offset > log->start()) kept.emplace_back(log, position);
+  }
+  *cuts = std::move(kept);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<LogPosition> Retention::PositionAt(const PartitionLog& log, absl::Time cut) const {

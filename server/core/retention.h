@@ -3,11 +3,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/core/subscription/subscriptions.h"
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
@@ -30,8 +32,9 @@ struct RetentionOptions {
 // Used by one thread; blocks it on the disk.
 class Retention {
  public:
-  Retention(const RetentionOptions& options, const TopicCatalog& catalog, LogStore& store,
-            LogWriter& writer, const Clock& clock);
+  Retention(const RetentionOptions& options, const TopicCatalog& catalog,
+            const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+            const Clock& clock);
 
   // Trims all topics to their limits. Goes on after an error with the next topic; returns the first
   // error.
@@ -49,6 +52,9 @@ class Retention {
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
   absl::StatusOr<absl::Time> CutOf(const TopicView& view) const;
   absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
+  // With keep_until_acked: takes of the cuts what some subscription has not settled, as far as the
+  // bound on that allows. `cut` is the time that they were made for.
+  absl::Status WaitForSubscriptions(const Topic& topic, absl::Time cut, TrimTask::Cuts* cuts) const;
   // Where the partition begins when all before `cut` is gone.
   absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;
   absl::Status Trim(const std::shared_ptr<Topic>& topic, TrimTask::Cuts cuts);
@@ -58,6 +64,7 @@ class Retention {
 
   const RetentionOptions options_;
   const TopicCatalog& catalog_;
+  const Subscriptions& subscriptions_;
   LogStore& store_;
   LogWriter& writer_;
   const Clock& clock_;

@@ -50,6 +50,14 @@ std::shared_ptr<Topic> TopicCatalog::Find(absl::string_view name) const {
   return it == topics_.end() ? nullptr : it->second;
 }
 
+std::shared_ptr<Topic> TopicCatalog::Find(TopicId id) const {
+  MutexLock lock(mutex_);
+  for (const auto& [name, topic] : topics_) {
+    if (topic->id() == id) return topic;
+  }
+  return nullptr;
+}
+
 std::vector<std::shared_ptr<Topic>> TopicCatalog::List(absl::string_view after,
                                                        size_t limit) const {
   std::vector<std::shared_ptr<Topic>> topics;

@@ -24,6 +24,9 @@ class TopicCatalog {
   // Null if there is none.
   std::shared_ptr<Topic> Find(absl::string_view name) const;
 
+  // The same by id; looks at all of them.
+  std::shared_ptr<Topic> Find(TopicId id) const;
+
   // Up to `limit` topics in order of their names, from the first name greater than `after` on.
   std::vector<std::shared_ptr<Topic>> List(absl::string_view after, size_t limit) const;
 

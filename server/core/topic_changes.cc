@@ -19,35 +19,39 @@ absl::Status Outcome(const absl::Status& refused, const absl::Status& committed)
 
 }  // namespace
 
+absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::Topic& settings,
+                                                CommitBuilder& commit) {
+  const std::string& name = settings.name();
+  const std::shared_ptr<Topic> present = topics.catalog.Find(name);
+  const bool exists = present != nullptr && !present->closing();
+  if (exists || !topics.catalog.Reserve(name)) return TopicExists(name);
+  const TopicId id = topics.next_id;
+  topics.next_id = TopicId(id.value() + 1);
+  std::string next_id;
+  AppendLittle32(&next_id, topics.next_id.value());
+  commit.Put(Column::kMeta, kNextTopicIdKey, next_id);
+  commit.Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings));
+  auto topic = std::make_shared<Topic>(id, name, topics.store);
+  topic->Apply(settings, std::vector<LogBounds>(settings.partitions()));
+  topic->set_pending(settings);
+  return topic;
+}
+
 CreateTopicTask::CreateTopicTask(TopicStore& topics, v1::Topic settings, TopicDone done)
     : topics_(topics), settings_(std::move(settings)), done_(std::move(done)) {}
 
-void CreateTopicTask::Prepare(CommitBuilder& commit) { refused_ = Create(commit); }
-
-absl::Status CreateTopicTask::Create(CommitBuilder& commit) {
-  const std::string& name = settings_.name();
-  const std::shared_ptr<Topic> present = topics_.catalog.Find(name);
-  const bool exists = present != nullptr && !present->closing();
-  if (exists || !topics_.catalog.Reserve(name)) return TopicExists(name);
-  const TopicId id = topics_.next_id;
-  topics_.next_id = TopicId(id.value() + 1);
-  std::string next_id;
-  AppendLittle32(&next_id, topics_.next_id.value());
-  commit.Put(Column::kMeta, kNextTopicIdKey, next_id);
-  commit.Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings_));
-  topic_ = std::make_shared<Topic>(id, name, topics_.store);
-  topic_->Apply(settings_, std::vector<LogBounds>(settings_.partitions()));
-  topic_->set_pending(settings_);
-  return absl::OkStatus();
+void CreateTopicTask::Prepare(CommitBuilder& commit) {
+  topic_ = AddTopic(topics_, settings_, commit);
 }
 
 void CreateTopicTask::Done(const absl::Status& status) {
-  const absl::Status outcome = Outcome(refused_, status);
+  // Of a commit that failed before Prepare, the topic is not set.
+  const absl::Status outcome = status.ok() ? topic_.status() : Outcome({}, status);
   if (!outcome.ok()) {
     std::move(done_)(outcome);
     return;
   }
-  topics_.catalog.Add(topic_);
+  topics_.catalog.Add(*topic_);
   std::move(done_)(settings_);
 }
 
@@ -78,16 +82,36 @@ void UpdateTopicTask::Done(const absl::Status& status) {
   std::move(done_)(settings_);
 }
 
-DeleteTopicTask::DeleteTopicTask(TopicStore& topics, std::shared_ptr<Topic> topic, StatusDone done)
-    : topics_(topics), topic_(std::move(topic)), done_(std::move(done)) {}
+DeleteTopicTask::DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
+                                 std::shared_ptr<Topic> topic, bool with_subscriptions,
+                                 StatusDone done)
+    : topics_(topics),
+      subscriptions_(subscriptions),
+      topic_(std::move(topic)),
+      with_subscriptions_(with_subscriptions),
+      done_(std::move(done)) {}
 
-void DeleteTopicTask::Prepare(CommitBuilder& commit) {
-  if (topic_->closing()) {
-    refused_ = TopicNotFound(topic_->name());
-    return;
+void DeleteTopicTask::Prepare(CommitBuilder& commit) { refused_ = Delete(commit); }
+
+absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
+  if (topic_->closing()) return TopicNotFound(topic_->name());
+  const auto subscriptions = subscriptions_.PendingOf(*topic_);
+  if (!subscriptions.empty() && !with_subscriptions_) {
+    return TopicInUse(topic_->name(),
+                      absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
   }
+  const auto users = subscriptions_.PendingWithDeadLettersIn(*topic_);
+  if (!users.empty()) {
+    return TopicInUse(topic_->name(),
+                      absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
+  }
+  for (const std::shared_ptr<Subscription>& subscription : subscriptions) {
+    subscriptions_.Delete(*subscription, commit);
+  }
+  deleted_subscriptions_ = subscriptions;
   topic_->set_closing();
   commit.DeleteTopic(topic_->id());
+  return absl::OkStatus();
 }
 
 void DeleteTopicTask::Done(const absl::Status& status) {
@@ -95,8 +119,10 @@ void DeleteTopicTask::Done(const absl::Status& status) {
   if (outcome.ok()) {
     topics_.catalog.Remove(*topic_);
     topic_->SetDeleted();
-    for (PartitionLog* partition : topic_->view()->partitions)
+    for (PartitionLog* partition : topic_->view()->partitions) {
       topics_.cache.Drop(partition->tail());
+    }
+    for (const auto& subscription : deleted_subscriptions_) subscriptions_.Remove(*subscription);
   }
   std::move(done_)(outcome);
 }

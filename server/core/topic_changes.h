@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/subscription/subscription_catalog.h"
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "storage/log_writer.h"
@@ -28,6 +29,12 @@ struct TopicStore {
   TopicId next_id;
 };
 
+// Writes a new topic of these settings, which are checked and complete, with the commit; it becomes
+// known by TopicCatalog::Add once that is done. ALREADY_EXISTS if there is one of that name, or is
+// about to be.
+absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::Topic& settings,
+                                                CommitBuilder& commit);
+
 // A change of a topic's metadata: small, and synced.
 class TopicChange : public CommitTask {
  public:
@@ -43,13 +50,10 @@ class CreateTopicTask final : public TopicChange {
   void Done(const absl::Status& status) override;
 
  private:
-  absl::Status Create(CommitBuilder& commit);
-
   TopicStore& topics_;
   const v1::Topic settings_;
   TopicDone done_;
-  std::shared_ptr<Topic> topic_;
-  absl::Status refused_;
+  absl::StatusOr<std::shared_ptr<Topic>> topic_;
 };
 
 class UpdateTopicTask final : public TopicChange {
@@ -71,15 +75,22 @@ class UpdateTopicTask final : public TopicChange {
 
 class DeleteTopicTask final : public TopicChange {
  public:
-  DeleteTopicTask(TopicStore& topics, std::shared_ptr<Topic> topic, StatusDone done);
+  // `with_subscriptions`: they go with it; else they keep it.
+  DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
+                  std::shared_ptr<Topic> topic, bool with_subscriptions, StatusDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
+  absl::Status Delete(CommitBuilder& commit);
+
   TopicStore& topics_;
+  SubscriptionCatalog& subscriptions_;
   const std::shared_ptr<Topic> topic_;
+  const bool with_subscriptions_;
   StatusDone done_;
   absl::Status refused_;
+  std::vector<std::shared_ptr<Subscription>> deleted_subscriptions_;
 };
 
 // Cuts off the beginnings of partitions.

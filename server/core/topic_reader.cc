@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/event_slice.h"
+#include "server/core/start_position.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -14,10 +15,6 @@ namespace {
 constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 constexpr uint32_t kMinResponseBytes = 4096;
 constexpr uint32_t kMaxResponseBytes = 4'000'000;
-
-absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
 
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   const uint32_t bytes = request.max_response_bytes();
@@ -95,48 +92,12 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
       start.set_offset(exact->second);
       offsets.erase(exact);
     }
-    ASSIGN_OR_RETURN(cursor.next, FindStart(start, *cursor.log));
+    ASSIGN_OR_RETURN(cursor.next, ResolveStart(start, topic_->name(), *cursor.log, store_));
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
   if (offsets.empty()) return absl::OkStatus();
   return InvalidField("offsets", absl::StrCat("names partition ", offsets.begin()->first,
                                               ", which is not one of those to read"));
-}
-
-absl::StatusOr<Offset> TopicReader::FindStart(const v1::StartPosition& start,
-                                              const PartitionLog& log) const {
-  switch (start.position_case()) {
-    case v1::StartPosition::kLatest:
-      return log.end();
-    case v1::StartPosition::kTimestamp:
-      return SeekTime(log, ToTime(start.timestamp()));
-    case v1::StartPosition::kOffset: {
-      const Offset offset(start.offset());
-      if (offset < log.start() || offset > log.end()) {
-        return OffsetOutOfRange(topic_->name(), log.id(), offset, log.start(), log.end());
-      }
-      return offset;
-    }
-    case v1::StartPosition::kEarliest:
-    case v1::StartPosition::POSITION_NOT_SET:
-      break;
-  }
-  return log.start();
-}
-
-absl::StatusOr<Offset> TopicReader::SeekTime(const PartitionLog& log, absl::Time time) const {
-  for (;;) {
-    LogBounds range;
-    range.start = log.start();
-    range.end = log.end();
-    const absl::StatusOr<LogPosition> position =
-        store_.SeekTime(log.topic(), log.id(), range, time);
-    if (position.ok()) return position->offset;
-    // Trimmed under the search: what is left is searched again.
-    if (!absl::IsNotFound(position.status()) || log.start() == range.start) {
-      return position.status();
-    }
-  }
 }
 
 absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {

@@ -32,6 +32,8 @@ struct Delivery {
   uint32_t count = 0;
   size_t bytes = 0;
   int64_t append_micros = 0;
+  uint32_t attempt = 0;      // To consumers of subscriptions only.
+  uint64_t lease_epoch = 0;  // Likewise.
   absl::InlinedVector<SharedBytes, 1> events;
 };
 
@@ -96,8 +98,6 @@ class TopicReader {
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
   absl::Status FindStarts(const v1::ReadRequest& request);
-  absl::StatusOr<Offset> FindStart(const v1::StartPosition& start, const PartitionLog& log) const;
-  absl::StatusOr<Offset> SeekTime(const PartitionLog& log, absl::Time time) const;
   void TakeUpNewPartitions(Frame* frame);
   absl::Status CheckReadable(const Cursor& cursor) const;
   absl::StatusOr<Fill> FillFromMemory(Cursor& cursor, Frame* frame);

@@ -43,4 +43,11 @@ inline bool IsUtf8(absl::string_view s) {
   return true;
 }
 
+// The beginning of a well-formed text, cut between characters to at most `max_bytes`.
+inline absl::string_view Shorten(absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && (text[max_bytes] & 0xc0) == 0x80) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
 }  // namespace eventhub

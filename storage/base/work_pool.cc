@@ -9,13 +9,14 @@ WorkPool::WorkPool(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-WorkPool::~WorkPool() {
+void WorkPool::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
   posted_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void WorkPool::Post(absl::AnyInvocable<void() &&> work) {

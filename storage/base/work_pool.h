@@ -11,17 +11,19 @@
 
 namespace eventhub {
 
-// Thread-safe. Work is started in the order it was posted. The destructor runs what is still
-// posted, then joins.
+// Thread-safe. Work is started in the order it was posted.
 class WorkPool {
  public:
   explicit WorkPool(int threads);
-  ~WorkPool();
+  ~WorkPool() { Stop(); }
 
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
-  // Never blocks on the work itself. Work posted by work that runs during destruction is run too.
+  // Runs what is still posted, by that work too, then joins. Nothing may be posted after it.
+  void Stop();
+
+  // Never blocks on the work itself.
   void Post(absl::AnyInvocable<void() &&> work);
 
  private:

@@ -1,0 +1,24 @@
+// Where in a log a position of the contract is.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/hub.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "storage/log_store.h"
+#include "storage/partition_log.h"
+
+namespace eventhub {
+
+absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
+
+// The offset of the position in the visible log; an unset position is the earliest. May read from
+// the disk. OUT_OF_RANGE: the offset is trimmed or beyond the end.
+absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string_view topic,
+                                    const PartitionLog& log, const LogStore& store);
+
+// The first offset that was appended at `time` or later; the end of the log if there is none.
+absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, absl::Time time);
+
+}  // namespace eventhub

@@ -1,0 +1,73 @@
+// A consumer of a subscription, as the subscription sees it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/hub.pb.h"
+#include "server/core/subscription/partition_cursor.h"
+#include "server/core/topic_reader.h"
+
+namespace eventhub {
+
+// What one response to a consumer holds.
+struct ConsumeFrame {
+  v1::ConsumeResponse control;  // All but the batches.
+  std::vector<Delivery> deliveries;
+  size_t bytes = 0;  // Of the events.
+};
+
+struct ConsumerOptions {
+  std::string name;
+  std::string address;
+  size_t max_frame_bytes = size_t{1} << 20;
+  // Called, on any thread and without a lock held, when a consumer that had nothing to do may have
+  // something. Must not block.
+  absl::AnyInvocable<void()> wake;
+};
+
+// Guarded by the subscription's mutex, but for what is constant.
+struct Consumer {
+  Consumer(ConsumerId consumer_id, ConsumerOptions consumer_options, absl::Time now)
+      : id(consumer_id), options(std::move(consumer_options)), connect_time(now) {}
+
+  bool CreditLeft() const { return out.events < credit.events && out.bytes < credit.bytes; }
+
+  const ConsumerId id;
+  ConsumerOptions options;  // Constant.
+  const absl::Time connect_time;
+
+  Usage credit{1000, int64_t{16} << 20};
+  Usage out;
+
+  v1::ConsumeResponse notices;  // To be said with the next frame.
+  bool has_notices = false;
+  bool waiting = false;  // Nothing to do until it is woken.
+  bool in_line = false;  // Among those that wait for events.
+  bool leaving = false;
+  bool closed = false;
+  bool stalled = false;          // Lost a partition for want of acks, and was not heard of since.
+  bool caught_up = false;        // Said so, and nothing was delivered since.
+  bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
+  int unsettled = 0;             // Requests without a settlement yet.
+  size_t turn = 0;               // The partition that is served first.
+
+  // A read from the disk that was asked for.
+  struct ColdRead {
+    size_t partition;
+    Candidate candidate;
+  };
+  std::optional<ColdRead> cold;
+
+  uint64_t acked = 0;
+  uint64_t nacked = 0;
+  absl::Time last_ack = absl::InfinitePast();
+};
+
+}  // namespace eventhub

@@ -1,0 +1,99 @@
+#include "server/core/subscription/dead_letter.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/v1/hub.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/event_slice.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr char kPrefix[] = "deadletter";
+
+absl::StatusOr<v1::Event> Parse(const LoggedEvent& logged) {
+  // The bytes are those of a batch's field of events.
+  v1::EventBatch batch;
+  if (!batch.ParseFromArray(logged.bytes.data(), static_cast<int>(logged.bytes.size())) ||
+      batch.events_size() != 1) {
+    return absl::DataLossError("a stored event is not well-formed");
+  }
+  return std::move(*batch.mutable_events(0));
+}
+
+SharedBytes Encode(v1::Event event) {
+  v1::EventBatch batch;
+  *batch.add_events() = std::move(event);
+  return SharedBytes::Copy(batch.SerializeAsString());
+}
+
+}  // namespace
+
+absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
+                         size_t max_bytes, std::vector<RecordBatchPtr>* batches) {
+  if (from < log.start()) {
+    return absl::NotFoundError(absl::StrCat("offset ", from.value(), " is trimmed"));
+  }
+  if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
+  const absl::Status status = store.Read(log.topic(), log.id(), from, end, max_bytes, batches);
+  if (!absl::IsNotFound(status) || from < log.start()) return status;
+  return absl::DataLossError(status.message());
+}
+
+absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset) {
+  std::vector<RecordBatchPtr> batches;
+  RETURN_IF_ERROR(ReadBatches(store, log, offset, offset + 1, 1, &batches));
+  const Delivery event = SliceBatch(*batches.front(), log.id(), offset, offset + 1, SIZE_MAX);
+  return LoggedEvent{event.events.front(), event.append_micros};
+}
+
+absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
+                                      const DeadLetterPlace& place) {
+  const std::shared_ptr<Topic> topic = topics.Find(place.topic);
+  if (topic == nullptr) return absl::NotFoundError("the dead-letter topic was deleted");
+  const std::shared_ptr<const TopicView> view = topic->view();
+  if (place.partition.value() >= view->partitions.size()) {
+    return absl::DataLossError("a dead letter is in no partition of its topic");
+  }
+  return ReadEvent(store, *view->partitions[place.partition.value()], place.offset);
+}
+
+absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
+  ASSIGN_OR_RETURN(v1::Event event, Parse(logged));
+  const auto attribute = [&event](absl::string_view name) -> v1::AttributeValue& {
+    return (*event.mutable_attributes())[absl::StrCat(kPrefix, name)];
+  };
+  attribute("subscription").set_string(note.subscription);
+  attribute("topic").set_string(note.topic);
+  attribute("partition").set_integer(static_cast<int32_t>(note.partition.value()));
+  attribute("offset").set_string(absl::StrCat(note.offset.value()));
+  attribute("attempts").set_integer(static_cast<int32_t>(note.attempts));
+  attribute("reason").set_string(note.reason);
+  *attribute("time").mutable_timestamp() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(note.time));
+  return Encode(std::move(event));
+}
+
+absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter) {
+  ASSIGN_OR_RETURN(v1::Event event, Parse(letter));
+  for (const char* name :
+       {"subscription", "topic", "partition", "offset", "attempts", "reason", "time"}) {
+    event.mutable_attributes()->erase(absl::StrCat(kPrefix, name));
+  }
+  return event;
+}
+
+absl::StatusOr<RecordBatchPtr> BatchOfDeadLetter(const LoggedEvent& letter, Offset offset) {
+  ASSIGN_OR_RETURN(v1::Event event, EventOfDeadLetter(letter));
+  auto batch = std::make_shared<RecordBatch>();
+  batch->base = offset;
+  batch->chunks.push_back(Encode(std::move(event)));
+  batch->header.count = 1;
+  batch->header.bytes = static_cast<uint32_t>(batch->chunks.front().size());
+  batch->header.append_micros = letter.append_micros;
+  return RecordBatchPtr(std::move(batch));
+}
+
+}  // namespace eventhub

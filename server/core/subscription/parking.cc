@@ -1,0 +1,171 @@
+#include "server/core/subscription/parking.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/event_scanner.h"
+#include "server/core/subscription/dead_letter.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+// Events of one commit.
+constexpr size_t kMaxTaskBytes = size_t{1} << 20;
+constexpr size_t kMaxTaskEvents = 1000;
+
+struct ParkedEvent {
+  PartitionId partition;
+  Offset offset;
+  uint32_t attempts;
+  std::string reason;
+  absl::Status unreadable;
+  SharedBytes letter;
+  bool keyed = false;
+  uint64_t key_hash = 0;
+};
+
+// The commit of some events.
+class ParkTask final : public CommitTask {
+ public:
+  ParkTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+           std::vector<ParkedEvent> events, size_t bytes, ParkingDone done)
+      : context_(context),
+        subscription_(std::move(subscription)),
+        events_(std::move(events)),
+        bytes_(bytes),
+        done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override {
+    if (subscription_->closing()) return;
+    topic_ = context_.topics.Find(subscription_->settings().dead_letter_topic());
+    if (topic_ != nullptr && topic_->closing()) topic_ = nullptr;
+    for (ParkedEvent& event : events_) Park(commit, event);
+  }
+
+  void Done(const absl::Status& status) override {
+    if (status.ok()) subscription_->open_dead_letters().fetch_add(letters_);
+    done_(status);
+  }
+
+  size_t bytes() const override { return bytes_; }
+  bool synced() const override { return true; }
+
+ private:
+  void Park(CommitBuilder& commit, ParkedEvent& event) {
+    // Meanwhile the subscription may have been moved.
+    if (!subscription_->IsParking(event.partition, event.offset)) return;
+    if (absl::IsNotFound(event.unreadable)) {
+      subscription_->FinishParking(commit, event.partition, event.offset, false);
+    } else if (!event.unreadable.ok()) {
+      Abandon(event, event.unreadable.message());
+    } else if (topic_ == nullptr) {
+      Abandon(event, "its dead-letter topic does not exist");
+    } else {
+      Append(commit, event);
+      subscription_->FinishParking(commit, event.partition, event.offset, true);
+    }
+  }
+
+  void Append(CommitBuilder& commit, ParkedEvent& event) {
+    const std::shared_ptr<const TopicView> view = topic_->view();
+    const size_t partition = event.keyed ? event.key_hash % view->partitions.size() : 0;
+    PartitionLog& log = *view->partitions[partition];
+    const size_t size = event.letter.size();
+    const Offset offset = commit.Append(log, std::move(event.letter), 1);
+    stored::DeadLetter record;
+    record.set_version(1);
+    record.set_source_partition(event.partition.value());
+    record.set_source_offset(event.offset.value());
+    record.set_attempts(event.attempts);
+    record.set_reason(event.reason);
+    record.set_time_micros(absl::ToUnixMicros(commit.now()));
+    commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
+               record.SerializeAsString());
+    topic_->counters().published_events.fetch_add(1, std::memory_order_relaxed);
+    topic_->counters().published_bytes.fetch_add(size, std::memory_order_relaxed);
+    ++letters_;
+  }
+
+  void Abandon(const ParkedEvent& event, absl::string_view why) {
+    subscription_->AbandonParking(event.partition, event.offset,
+                                  absl::StrCat(event.reason, " (not a dead letter: ", why, ")"));
+  }
+
+  const SubscriptionContext& context_;
+  const std::shared_ptr<Subscription> subscription_;
+  std::vector<ParkedEvent> events_;
+  const size_t bytes_;
+  ParkingDone done_;
+  std::shared_ptr<Topic> topic_;  // Lives until the commit is done.
+  int64_t letters_ = 0;
+};
+
+// Reads what is parked, and submits it a piece at a time.
+class Parker {
+ public:
+  Parker(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+         ParkingDone done)
+      : context_(context), subscription_(std::move(subscription)), done_(std::move(done)) {}
+
+  void Run(const std::vector<Parked>& parked) {
+    for (const Parked& range : parked) {
+      for (uint32_t i = 0; i < range.count; ++i) Add(range, range.start + i);
+    }
+    Submit([done = std::move(done_)](const absl::Status& status) mutable { done(status); });
+  }
+
+ private:
+  void Add(const Parked& range, Offset offset) {
+    if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) {
+      Submit([](const absl::Status&) {});  // What fails here fails the last one too.
+    }
+    ParkedEvent event{range.partition, offset, range.attempts, range.reason, {}, {}};
+    event.unreadable = Read(event);
+    bytes_ += event.letter.size();
+    events_.push_back(std::move(event));
+  }
+
+  absl::Status Read(ParkedEvent& event) {
+    PartitionLog& log = *subscription_->topic()->view()->partitions[event.partition.value()];
+    absl::StatusOr<LoggedEvent> logged = ReadEvent(context_.store, log, event.offset);
+    if (!logged.ok()) return logged.status();
+    const absl::StatusOr<SharedBytes> letter = MakeDeadLetter(
+        *logged, {subscription_->name(), subscription_->topic()->name(), event.partition,
+                  event.offset, event.attempts, event.reason, context_.clock.Now()});
+    if (!letter.ok()) return letter.status();
+    event.letter = *letter;
+    EventScan scan;
+    absl::Status status = ScanEvents(event.letter.view(), SIZE_MAX, true, &scan);
+    if (!status.ok()) return status;
+    event.keyed = scan.events.front().keyed;
+    event.key_hash = scan.events.front().key_hash;
+    return absl::OkStatus();
+  }
+
+  void Submit(ParkingDone done) {
+    context_.writer.Submit(std::make_unique<ParkTask>(context_, subscription_, std::move(events_),
+                                                      bytes_, std::move(done)));
+    events_.clear();
+    bytes_ = 0;
+  }
+
+  const SubscriptionContext& context_;
+  const std::shared_ptr<Subscription> subscription_;
+  ParkingDone done_;
+  std::vector<ParkedEvent> events_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace
+
+void StartParking(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+                  std::vector<Parked> parked, ParkingDone done) {
+  context.background.Post([&context, subscription = std::move(subscription),
+                           parked = std::move(parked), done = std::move(done)]() mutable {
+    Parker(context, std::move(subscription), std::move(done)).Run(parked);
+  });
+}
+
+}  // namespace eventhub

@@ -1,0 +1,212 @@
+// A subscription's place in one partition: what is next, what is out, and what is to come again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/core/subscription/key_order.h"
+#include "server/core/subscription/pending_ranges.h"
+#include "server/core/subscription/records.pb.h"
+#include "storage/base/types.h"
+#include "storage/commit_builder.h"
+#include "storage/partition_log.h"
+
+namespace eventhub {
+
+// Where a dead letter is.
+struct DeadLetterPlace {
+  TopicId topic;
+  PartitionId partition;
+  Offset offset;
+};
+
+// What of a subscription's settings its cursors go by. Times in microseconds.
+struct DeliveryRules {
+  bool queue = false;
+  bool ordered_by_key = false;
+  int64_t ack_deadline = 0;  // 0: none.
+  int64_t min_backoff = 0;
+  int64_t max_backoff = 0;
+  uint32_t max_attempts = 0;  // 0: no limit.
+};
+
+// Events that were out, or are to be.
+struct Usage {
+  int64_t events = 0;
+  int64_t bytes = 0;
+};
+
+// Events to be given up.
+struct Parked {
+  PartitionId partition;
+  Offset start;
+  uint32_t count;
+  uint32_t attempts;
+  std::string reason;
+};
+
+// What operations on cursors bring about beside the change itself; they add to it.
+struct Effects {
+  absl::InlinedVector<std::pair<ConsumerId, Usage>, 2> released;
+  std::vector<Parked> parked;
+  int64_t acked = 0;
+  int64_t nacked = 0;
+  int64_t skipped = 0;
+  int64_t expired = 0;
+  int64_t lost = 0;
+  std::vector<std::pair<Offset, Offset>> trimmed;
+  bool more_to_deliver = false;
+};
+
+// What to deliver next.
+struct Candidate {
+  Offset start;
+  Offset end;             // Exclusive.
+  uint32_t attempts = 0;  // Before this delivery.
+  bool fresh = false;     // Was never delivered.
+  bool extra = false;
+  std::optional<DeadLetterPlace> redriven_from = {};  // Where a copy is, for a single event.
+};
+
+// Guarded by the subscription's mutex. Times are microseconds of the monotonic clock.
+class PartitionCursor {
+ public:
+  using Refused = absl::FunctionRef<void(Offset from, Offset to)>;
+
+  // How many ranges may be pending; then nothing new is delivered until some are settled.
+  static constexpr size_t kMaxRanges = 250'000;
+  static constexpr size_t kMaxWaiting = 100'000;  // Events that wait for their keys.
+
+  PartitionCursor(PartitionLog& log, Offset next) : log_(&log), next_(next) {}
+
+  PartitionLog& log() const { return *log_; }
+  PartitionId id() const { return log_->id(); }
+  const PendingRanges& pending() const { return pending_; }
+  // The first offset that was never delivered.
+  Offset next() const { return next_; }
+  // Everything live before it is settled.
+  Offset acked() const;
+  // Live events that are not settled, up to `end`.
+  int64_t LagUpTo(Offset end) const;
+  uint64_t lost() const { return lost_; }
+  bool Exhausted(const DeliveryRules& rules) const;
+
+  uint64_t epoch() const { return epoch_; }
+  void set_epoch(uint64_t epoch) { epoch_ = epoch; }
+
+  // STREAM: who has the partition, and until when it may still settle after it has to give it up.
+  ConsumerId owner;
+  bool draining = false;
+  int64_t drain_due = 0;
+  int64_t lease_due = 0;  // With an ack deadline: when the owner loses it for want of acks.
+  bool busy = false;      // A read from the disk is under way for it.
+  bool extra_turn = false;
+
+  // Delivery.
+
+  std::optional<Candidate> Next(const DeliveryRules& rules, bool extra) const;
+  // Of events [start, start + count) of a candidate, which the log gave: whether the one at
+  // `event`, of that key, may be delivered; if not, it is to be blocked.
+  bool AdmitKey(Offset event, uint64_t key);
+  // Marks events of a candidate as delivered.
+  void Lease(const Candidate& candidate, Offset start, uint32_t count, uint32_t event_bytes,
+             ConsumerId consumer, int64_t due);
+  // Marks an event of a candidate as waiting for its key, or for its retry.
+  void Block(const Candidate& candidate, Offset event);
+
+  // Settling. Each tells what was refused: what is not at this consumer.
+
+  void Ack(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to, Refused refused,
+           Effects* effects);
+  // `retry_at`: when the events come again.
+  void Retry(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
+             absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
+             absl::string_view reason, Refused refused, Effects* effects);
+  void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
+            Effects* effects);
+  void Skip(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects);
+  void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused);
+
+  // Takes all that a consumer has back.
+  void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+              Effects* effects);
+  // Takes back what is over, and makes ready what waited long enough.
+  void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);
+  // To be called after loading, and after a change of the rules: parks what has no attempts left.
+  // What waits for a retry does so from here on; but with ordered_by_key its key is not known after
+  // a restart, so it is a candidate once, to be admitted and blocked, lest its key go on without
+  // it.
+  void ParkExhausted(const DeliveryRules& rules, absl::string_view why, Effects* effects);
+
+  // What was parked is in the dead-letter topic; or was not put there, and is to come again.
+  void FinishParking(Offset start, uint32_t count, Effects* effects);
+  void AbandonParking(Offset start, uint32_t count, int64_t retry_at, absl::string_view why);
+
+  // Forgets what retention has removed.
+  void DropTrimmed(Effects* effects);
+
+  // Moving.
+
+  void Seek(Offset to, Effects* effects);
+  // Forgets what lies behind the end of a log that lost unsynced events.
+  void CutTo(Offset end);
+  // Adds unsettled events before `next`; after Seek.
+  void AddPending(Offset start, int64_t count, uint32_t attempts);
+  // Adds what is settled of [from, to) as extra; returns how many events that is. With `add` false
+  // only counts.
+  int64_t AddReplay(Offset from, Offset to, bool add);
+  int64_t CancelReplays(Effects* effects);
+  // Adds one event, unless it is pending or never was delivered.
+  void AddRedriven(Offset event, const DeadLetterPlace& place);
+
+  // The store. `wall_offset`: what the wall clock has more than the monotonic.
+
+  bool dirty() const { return dirty_ || pending_.dirty(); }
+  void Flush(SubscriptionId subscription, int64_t wall_offset, CommitBuilder& commit);
+  void Load(const stored::Cursor& cursor);
+  void Load(Offset start, const stored::Range& range, int64_t wall_offset, int64_t now);
+
+ private:
+  using RedrivenPlaces = absl::btree_map<int64_t, DeadLetterPlace>;
+
+  // STREAM: whether an event, live or extra, is out for the last time.
+  bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
+  int64_t CountLeased(bool extra) const;
+  std::optional<Candidate> FirstExtra() const;
+  // Nothing overtakes what waits for a retry.
+  std::optional<Candidate> FirstInOrder(const DeliveryRules& rules) const;
+  std::optional<Candidate> Fresh(const DeliveryRules& rules) const;
+  Candidate MakeCandidate(PendingRanges::Map::const_iterator it) const;
+  // Edits what of [from, to) the consumer has; refuses the rest.
+  void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
+                  PendingRanges::Edit edit);
+  void Release(const PendingRange& range, Effects* effects);
+  // Makes a range wait for its next delivery, or for its end.
+  void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, int64_t ready_at,
+               int64_t now, absl::string_view reason, Effects* effects);
+  void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
+  // To be called for what was removed, outside of an edit.
+  void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
+  KeyOrder& keys();
+
+  PartitionLog* log_;
+  Offset next_;
+  uint64_t epoch_ = 0;
+  uint64_t lost_ = 0;
+  bool dirty_ = false;
+  PendingRanges pending_;
+  std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.
+  // Of redriven events, where their copies are.
+  std::unique_ptr<RedrivenPlaces> redriven_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,212 @@
+#include "server/core/subscription/pending_ranges.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace eventhub {
+namespace {
+
+// The largest range; longer ones are several.
+constexpr int64_t kMaxCount = int64_t{1} << 31;
+
+bool SameReason(const PendingRange& a, const PendingRange& b) {
+  if (a.reason == nullptr || b.reason == nullptr) return a.reason == b.reason;
+  return *a.reason == *b.reason;
+}
+
+}  // namespace
+
+PendingRange PendingRange::Copy() const {
+  PendingRange copy;
+  copy.due = due;
+  if (reason != nullptr) copy.reason = std::make_unique<const std::string>(*reason);
+  copy.count = count;
+  copy.consumer = consumer;
+  copy.event_bytes = event_bytes;
+  copy.attempts = attempts;
+  copy.state = state;
+  copy.extra = extra;
+  copy.redriven = redriven;
+  return copy;
+}
+
+bool PendingRange::Like(const PendingRange& other) const {
+  const auto fields = [](const PendingRange& r) {
+    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, bool{r.extra});
+  };
+  return !redriven && !other.redriven && fields(*this) == fields(other) &&
+         SameReason(*this, other) && int64_t{count} + other.count <= kMaxCount;
+}
+
+void PendingRanges::Count(const PendingRange& range, int64_t sign) {
+  const int64_t events = sign * range.count;
+  (range.extra ? counts_.extra : counts_.live) += events;
+  switch (range.state) {
+    case RangeState::kReady:
+      break;
+    case RangeState::kLeased:
+      counts_.leased += events;
+      if (!range.extra) counts_.leased_live += events;
+      break;
+    case RangeState::kDelayed:
+      counts_.delayed += events;
+      break;
+    case RangeState::kBlocked:
+      counts_.blocked += events;
+      break;
+    case RangeState::kParking:
+      counts_.parking += events;
+      break;
+  }
+}
+
+void PendingRanges::Index(int64_t start, const PendingRange& range) {
+  if (range.state == RangeState::kReady) ready_[range.extra].insert(start);
+  const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
+  if (waits && range.due != kNever) due_.emplace(range.due, start);
+}
+
+void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
+  if (range.state == RangeState::kReady) ready_[range.extra].erase(start);
+  const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
+  if (waits && range.due != kNever) due_.erase({range.due, start});
+}
+
+void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
+  if (range.dirty) return;
+  range.dirty = true;
+  dirty_.push_back(start);
+}
+
+PendingRanges::Map::iterator PendingRanges::Insert(int64_t start, PendingRange range) {
+  range.stored = gone_.erase(start) > 0;
+  range.dirty = false;
+  Index(start, range);
+  const auto it = map_.emplace(start, std::move(range)).first;
+  MarkDirty(start, it->second);
+  return it;
+}
+
+PendingRanges::Map::iterator PendingRanges::Remove(Map::iterator it) {
+  if (it->second.stored) gone_.insert(it->first);
+  return map_.erase(it);
+}
+
+void PendingRanges::Add(Offset start, int64_t count, const PendingRange& range) {
+  const int64_t end = start.value() + count;
+  for (int64_t at = start.value(); at < end; at += kMaxCount) {
+    PendingRange piece = range.Copy();
+    piece.count = static_cast<uint32_t>(std::min(end - at, kMaxCount));
+    Count(piece, +1);
+    Insert(at, std::move(piece));
+  }
+  JoinAround(start.value(), end);
+}
+
+void PendingRanges::Split(int64_t at) {
+  auto it = map_.upper_bound(at);
+  if (it == map_.begin()) return;
+  --it;
+  const int64_t start = it->first;
+  PendingRange& left = it->second;
+  if (at <= start || at >= start + left.count) return;
+  PendingRange right = left.Copy();
+  right.count = static_cast<uint32_t>(start + left.count - at);
+  left.count = static_cast<uint32_t>(at - start);
+  MarkDirty(start, left);
+  Insert(at, std::move(right));
+}
+
+void PendingRanges::EditRange(Offset from, Offset to, Edit edit) {
+  if (from >= to) return;
+  Split(from.value());
+  Split(to.value());
+  for (auto it = map_.lower_bound(from.value()); it != map_.end() && it->first < to.value();) {
+    PendingRange& range = it->second;
+    Count(range, -1);
+    Unindex(it->first, range);
+    const Verdict verdict = edit(Offset(it->first), range);
+    if (verdict == Verdict::kRemove) {
+      it = Remove(it);
+      continue;
+    }
+    Count(range, +1);
+    Index(it->first, range);
+    if (verdict == Verdict::kChanged) MarkDirty(it->first, range);
+    ++it;
+  }
+  JoinAround(from.value(), to.value());
+}
+
+void PendingRanges::JoinAround(int64_t from, int64_t to) {
+  auto it = map_.lower_bound(from);
+  while (it != map_.end() && it->first <= to) {
+    it = Join(it);
+    ++it;
+  }
+}
+
+PendingRanges::Map::iterator PendingRanges::Join(Map::iterator it) {
+  if (it == map_.begin()) return it;
+  auto left = std::prev(it);
+  if (left->first + left->second.count != it->first || !left->second.Like(it->second)) return it;
+  const int64_t start = left->first;
+  const uint32_t count = it->second.count;
+  Unindex(it->first, it->second);
+  Remove(it);
+  left = map_.find(start);
+  left->second.count += count;
+  MarkDirty(start, left->second);
+  return left;
+}
+
+void PendingRanges::Clear() {
+  for (auto it = map_.begin(); it != map_.end();) it = Remove(it);
+  for (auto& ready : ready_) ready.clear();
+  due_.clear();
+  counts_ = Counts();
+}
+
+PendingRanges::Map::const_iterator PendingRanges::FirstReady(bool extra) const {
+  return ready_[extra].empty() ? map_.end() : map_.find(*ready_[extra].begin());
+}
+
+PendingRanges::Map::const_iterator PendingRanges::At(Offset offset) const {
+  auto it = map_.upper_bound(offset.value());
+  if (it == map_.begin()) return it;
+  const auto before = std::prev(it);
+  return before->first + before->second.count > offset.value() ? before : it;
+}
+
+void PendingRanges::EditDue(int64_t now, Edit edit) {
+  std::vector<std::pair<int64_t, int64_t>> due;
+  for (auto it = due_.begin(); it != due_.end() && it->first <= now; ++it) {
+    due.emplace_back(it->second, it->second + map_.at(it->second).count);
+  }
+  std::sort(due.begin(), due.end());
+  for (const auto& [start, end] : due) EditRange(Offset(start), Offset(end), edit);
+}
+
+void PendingRanges::Flush(absl::FunctionRef<void(Offset, const PendingRange&)> put,
+                          absl::FunctionRef<void(Offset)> erase) {
+  for (const int64_t start : gone_) erase(Offset(start));
+  gone_.clear();
+  for (const int64_t start : dirty_) {
+    const auto it = map_.find(start);
+    if (it == map_.end() || !it->second.dirty) continue;
+    put(Offset(start), it->second);
+    it->second.dirty = false;
+    it->second.stored = true;
+  }
+  dirty_.clear();
+}
+
+void PendingRanges::Load(Offset start, PendingRange range) {
+  range.stored = true;
+  range.dirty = false;
+  Count(range, +1);
+  Index(start.value(), range);
+  map_.emplace(start.value(), std::move(range));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,130 @@
+// What a subscription has delivered of a partition, and not settled: ranges of offsets, each in one
+// state.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// A consumer that is or was connected; never used again while the hub runs. 0: none.
+using ConsumerId = StrongInt<struct ConsumerIdTag, uint32_t>;
+
+enum class RangeState : uint8_t {
+  kReady,    // To be delivered.
+  kLeased,   // At a consumer, until `due`.
+  kDelayed,  // To be delivered, from `due` on.
+  kBlocked,  // Waits for an earlier event of its key.
+  kParking,  // On its way to the dead-letter topic.
+};
+
+// Consecutive events in the same state.
+struct PendingRange {
+  int64_t due = 0;                            // Microseconds of the monotonic clock.
+  std::unique_ptr<const std::string> reason;  // Of the last nack; null: none.
+  uint32_t count = 0;
+  ConsumerId consumer;       // While leased.
+  uint32_t event_bytes = 0;  // While leased: the mean size.
+  uint16_t attempts = 0;     // Deliveries so far, the one under way included.
+  RangeState state = RangeState::kReady;
+  bool extra : 1 = false;     // Of a replay or a redrive.
+  bool redriven : 1 = false;  // Of a redrive: always a single event.
+
+  // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
+  bool stored : 1 = false;
+  bool dirty : 1 = false;
+
+  PendingRange Copy() const;
+  // Whether both can be one range, when they are neighbours.
+  bool Like(const PendingRange& other) const;
+};
+
+// An ordered map of ranges that never overlap; equal neighbours are one. A range that is not in it
+// is settled, or was never delivered. What changed since the last flush is tracked, so that writing
+// it costs what changed, not what is pending.
+//
+// About 50 bytes for each range, and 25 more while it is to be due. Not thread-safe.
+class PendingRanges {
+ public:
+  using Map = absl::btree_map<int64_t, PendingRange>;
+
+  // Numbers of events.
+  struct Counts {
+    int64_t live = 0;  // All but extra ones.
+    int64_t extra = 0;
+    int64_t leased = 0;
+    int64_t leased_live = 0;
+    int64_t delayed = 0;
+    int64_t blocked = 0;
+    int64_t parking = 0;
+  };
+
+  enum class Verdict { kKeep, kChanged, kRemove };
+  using Edit = absl::FunctionRef<Verdict(Offset start, PendingRange& range)>;
+
+  const Map& map() const { return map_; }
+  const Counts& counts() const { return counts_; }
+
+  // Adds `count` events from `start` on, none of which may be pending. `range` says all but the
+  // count.
+  void Add(Offset start, int64_t count, const PendingRange& range);
+
+  // Calls `edit` for what is pending of [from, to), range by range, cut to the bounds. It may
+  // change the range in place, but not its count, and says what it did.
+  void EditRange(Offset from, Offset to, Edit edit);
+
+  void Clear();
+
+  // The first range that is ready, live or extra; map().end() if there is none.
+  Map::const_iterator FirstReady(bool extra) const;
+  // The range that holds the offset, or the first one after it.
+  Map::const_iterator At(Offset offset) const;
+
+  // When the first range will be due. INT64_MAX: none ever.
+  int64_t next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
+  // Calls `edit` for all that is due, which is not to be due then any more.
+  void EditDue(int64_t now, Edit edit);
+
+  // Whether there is something to flush.
+  bool dirty() const { return !dirty_.empty() || !gone_.empty(); }
+  // Calls `put` for what the store is to have, `erase` for what it is not to have any more.
+  void Flush(absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
+             absl::FunctionRef<void(Offset start)> erase);
+  // Adds a range that the store has.
+  void Load(Offset start, PendingRange range);
+
+ private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  // `range` is counted already.
+  Map::iterator Insert(int64_t start, PendingRange range);
+  // What is removed is neither counted nor indexed any more.
+  Map::iterator Remove(Map::iterator it);
+  void Split(int64_t at);
+  // Joins `it` with the range before it if they are alike; returns the range that holds `it`.
+  Map::iterator Join(Map::iterator it);
+  void JoinAround(int64_t from, int64_t to);
+  void MarkDirty(int64_t start, PendingRange& range);
+  void Count(const PendingRange& range, int64_t sign);
+  void Index(int64_t start, const PendingRange& range);
+  void Unindex(int64_t start, const PendingRange& range);
+
+  Map map_;
+  absl::btree_set<int64_t> ready_[2];                 // Starts of ready ranges: live, extra.
+  absl::btree_set<std::pair<int64_t, int64_t>> due_;  // When a range is due, and its start.
+  Counts counts_;
+  std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
+  absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.
+};
+
+}  // namespace eventhub

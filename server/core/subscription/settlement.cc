@@ -1,0 +1,45 @@
+#include "server/core/subscription/settlement.h"
+
+#include "server/core/errors.h"
+
+namespace eventhub {
+
+void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why) {
+  const int code = static_cast<int>(why.code());
+  if (settlement_.refused_size() > 0) {
+    v1::RefusedRange& last = *settlement_.mutable_refused()->rbegin();
+    if (last.partition() == partition && last.range().end() == start &&
+        last.error().code() == code) {
+      last.mutable_range()->set_end(end);
+      return;
+    }
+  }
+  v1::RefusedRange& refused = *settlement_.add_refused();
+  refused.set_partition(partition);
+  refused.mutable_range()->set_start(start);
+  refused.mutable_range()->set_end(end);
+  *refused.mutable_error() = ToErrorStatus(why);
+}
+
+void Refusals::AddInvalid(uint32_t partition, const v1::OffsetRange& range) {
+  Add(partition, range.start(), range.end(),
+      InvalidField("ranges", "an offset range has to be 0 <= start < end"));
+}
+
+v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why) {
+  v1::Settlement settlement;
+  Refusals refusals(&settlement);
+  const auto refuse = [&](const auto& parts) {
+    for (const auto& part : parts) {
+      for (const v1::OffsetRange& range : part.ranges()) {
+        refusals.Add(part.partition(), range.start(), range.end(), why);
+      }
+    }
+  };
+  refuse(request.acks());
+  refuse(request.nacks());
+  refuse(request.extensions());
+  return settlement;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,341 @@
+// A durable subscription: shares the events of a topic out to its consumers, and keeps what they
+// have done.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/alarm.h"
+#include "server/core/subscription/consumer.h"
+#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/records.pb.h"
+#include "server/core/subscription/settlement.h"
+#include "server/core/subscription/token_bucket.h"
+#include "server/core/topic.h"
+#include "server/core/topic_catalog.h"
+#include "server/core/topic_reader.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+#include "storage/base/work_pool.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+#include "storage/watermark.h"
+
+namespace eventhub {
+
+// What subscriptions work with; outlives them.
+struct SubscriptionContext {
+  const LogStore& store;
+  LogWriter& writer;
+  const Clock& clock;
+  const TopicCatalog& topics;
+  ReadCounters& reads;
+  Alarm& alarm;
+  WorkPool& background;               // Reads events that become dead letters.
+  std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
+};
+
+struct PartitionRange {
+  PartitionId partition;
+  Offset start;
+  Offset end;  // Exclusive.
+};
+using PartitionRanges = std::vector<PartitionRange>;
+
+// The state of a partition for one moment, for reports and retention.
+struct CursorState {
+  PartitionLog* log;
+  Offset acked;
+  Offset next;
+  Offset end;
+  int64_t lag = 0;
+  PendingRanges::Counts counts;
+  std::string owner;  // STREAM: the name of the consumer.
+  uint64_t epoch = 0;
+  uint64_t lost = 0;
+  // Of the oldest live event that is not settled, if it was delivered.
+  uint32_t head_attempts = 0;
+  RangeState head_state = RangeState::kReady;
+  absl::Time head_due;
+  std::string head_consumer;
+  std::string head_reason;
+};
+
+// Thread-safe. All changes are made under one mutex: deliveries by the threads that serve
+// consumers, settlements and moves by the commit thread, in the order of commits. What changed is
+// written with the commit that is under way, once per commit (CommitHook).
+//
+// Whatever ends or starts to be possible for a consumer wakes it, after the mutex is released.
+class Subscription final : public CommitHook,
+                           public AlarmTarget,
+                           public std::enable_shared_from_this<Subscription>,
+                           private Watermark::Waiter {
+ public:
+  enum class Step {
+    kFrame,  // The frame has something to say.
+    kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
+    kWait,   // There is nothing now; the consumer is woken when there may be.
+    kEnd,    // The consumer asked to leave, and everything is settled.
+  };
+
+  struct Counters {
+    uint64_t delivered_events = 0;
+    uint64_t delivered_bytes = 0;
+    uint64_t redelivered_events = 0;
+    uint64_t acked = 0;
+    uint64_t nacked = 0;
+    uint64_t skipped = 0;
+    uint64_t expired = 0;
+    uint64_t dead_lettered = 0;
+    absl::Time last_ack = absl::InfinitePast();
+  };
+
+  Subscription(const SubscriptionContext& context, SubscriptionId id, std::shared_ptr<Topic> topic,
+               stored::Subscription record);
+  ~Subscription();
+
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+  SubscriptionId id() const { return id_; }
+  const std::string& name() const { return name_; }
+  const std::shared_ptr<Topic>& topic() const { return topic_; }
+  v1::Subscription settings() const;
+  DeliveryRules rules() const;
+
+  // ---- Consumers; what is given to several calls, by one thread at a time. The caller keeps the
+  // consumer until Close.
+
+  // `first` is the request that opens it.
+  std::shared_ptr<Consumer> Open(ConsumerOptions options, const v1::ConsumeRequest& first);
+
+  // Fills an empty frame from memory. Never blocks. NOT_FOUND: the subscription was deleted.
+  absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame);
+
+  // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty.
+  absl::Status ReadCold(Consumer& consumer, ConsumeFrame* frame);
+
+  void SetCredit(Consumer& consumer, const v1::Credit& credit);
+  void Leave(Consumer& consumer);
+
+  // Carries out the acks, nacks and extensions of a request; a Settlement will be among the
+  // consumer's notices.
+  void Settle(const std::shared_ptr<Consumer>& consumer, v1::ConsumeRequest request);
+
+  // Whether the consumer has so many requests not settled that it must not send more.
+  bool Overloaded(const Consumer& consumer) const;
+
+  // Ends all leases of the consumer. It is not woken after this.
+  void Close(Consumer& consumer);
+
+  // ---- Commit thread.
+
+  // A request with acks, nacks or extensions, in its place among the commits. Returns the events
+  // that have to be parked before it is settled.
+  std::vector<Parked> SettleIn(CommitBuilder& commit, Consumer& consumer,
+                               const v1::ConsumeRequest& request, v1::Settlement* settlement);
+  // Says the outcome of a settlement to the consumer. On any thread.
+  void Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement);
+
+  // Whether the event is still to be parked; see FinishParking.
+  bool IsParking(PartitionId partition, Offset event) const;
+  // `dead_letter`: it is in the dead-letter topic now; else it is lost.
+  void FinishParking(CommitBuilder& commit, PartitionId partition, Offset event, bool dead_letter);
+  void AbandonParking(PartitionId partition, Offset event, absl::string_view why);
+
+  // Replaces the settings.
+  void Apply(CommitBuilder& commit, const v1::Subscription& settings);
+  void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
+
+  // Moves partitions; each (partition, offset) with the ranges that are not settled before it.
+  struct Place {
+    PartitionId partition;
+    Offset next;
+    std::vector<stored::SnapshotPartition> pending;  // None or one.
+  };
+  void Seek(CommitBuilder& commit, const std::vector<Place>& places);
+  // Adds what is settled of the ranges; returns the number of events.
+  int64_t Replay(CommitBuilder& commit, const PartitionRanges& ranges);
+  int64_t CancelReplays(CommitBuilder& commit);
+  void Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
+               const DeadLetterPlace& place);
+  stored::Snapshot TakeSnapshot() const;
+
+  // Writes the record; Touch notes in it that it was used now.
+  void PutRecord(CommitBuilder& commit) const;
+  void Touch(CommitBuilder& commit);
+
+  // Dead letters whose redrive or discard is in a commit that is not written yet.
+  absl::flat_hash_set<std::string>& closing_dead_letters() { return closing_dead_letters_; }
+  // Whether the deletion was submitted, which may not be visible yet.
+  bool closing() const { return closing_; }
+  void set_closing() { closing_ = true; }
+
+  void BeforeWrite(CommitBuilder& commit) override;
+
+  // ---- Any thread.
+
+  // Its consumers end with NOT_FOUND.
+  void SetDeleted();
+  void OnAlarm() override;
+
+  // Counts what a replay of the ranges would deliver.
+  int64_t CountReplay(const PartitionRanges& ranges);
+
+  // What a move to these places would change.
+  std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places) const;
+
+  std::vector<CursorState> Cursors();
+  // Everything before it is settled; the start of the log for a partition that is not known yet.
+  Offset AckedOffset(PartitionId partition) const;
+  Counters counters() const;
+  std::vector<v1::ConsumerInfo> Consumers() const;
+  // Whether the rate limit holds deliveries back at this moment.
+  bool RateLimited();
+  size_t consumer_count() const;
+  absl::Time last_used() const;
+  std::atomic<int64_t>& open_dead_letters() { return open_dead_letters_; }
+
+  // ---- Before it is known to others.
+
+  void LoadCursor(PartitionId partition, const stored::Cursor& cursor);
+  void LoadRange(PartitionId partition, Offset start, const stored::Range& range);
+  // Sets where partitions begin; to be written with the next commit.
+  void Start(const std::vector<Offset>& next);
+  // After the last of these.
+  void FinishLoading();
+
+ private:
+  // What is to be done after the mutex is released; see CarryOut.
+  struct Aftermath {
+    std::vector<std::shared_ptr<Consumer>> wake;
+    std::vector<Parked> park;
+    bool flush = false;
+    int64_t alarm = INT64_MAX;
+  };
+  class Room;  // How much may still be delivered in a frame.
+
+  void Wake() override;  // The topic has new events.
+
+  void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Applies what an operation on a cursor brought about.
+  void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MarkDirty(const PartitionCursor& cursor, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // QUEUE: the next one that waits and has credit; it wakes the next. STREAM: all that wait.
+  void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CarryOut(Aftermath after);
+  // The same for changes that are made for a commit, and will be written with it.
+  void CarryOutIn(CommitBuilder& commit, Aftermath after);
+  void Flush();
+  // Tells consumers that what they have out of the partition is theirs no longer.
+  void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Delivery (subscription_delivery.cc).
+  enum class Fill { kNothing, kSome, kFull, kCold };
+  bool MayDeliver(Consumer& consumer, int64_t now, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Fill DeliverFrom(PartitionCursor& cursor, Consumer& consumer, int64_t now, Room& room,
+                   ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Fill DeliverCandidate(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                        Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Fill DeliverBatches(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                      const std::vector<RecordBatchPtr>& batches, Room& room, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                  Delivery run, Room& room, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DeliverByKey(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                    const Delivery& slice, Room& room, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteCaughtUp(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool AtHead(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Arm(Consumer& consumer, int64_t seen, bool wants_events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Assignment (subscription_assignment.cc).
+  void Rebalance(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the owner's lease, with what it has out.
+  void Revoke(PartitionCursor& cursor, absl::string_view why, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartDraining(PartitionCursor& cursor, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RevokeOverdue(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Settling (subscription_settling.cc).
+  template <typename Part>
+  PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, Refusals& refusals)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refusals, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& refusals, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension, Refusals& refusals,
+                Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t Backoff(uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  int64_t Now() const { return absl::ToInt64Microseconds(context_.clock.Monotonic()); }
+  int64_t WallOffset() const;
+  void SetRules(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const SubscriptionContext& context_;
+  const SubscriptionId id_;
+  const std::string name_;
+  const std::shared_ptr<Topic> topic_;
+  std::atomic<int64_t> open_dead_letters_{0};
+
+  // Commit thread only.
+  bool closing_ = false;
+  absl::flat_hash_set<std::string> closing_dead_letters_;
+
+  mutable Mutex mutex_;
+  stored::Subscription record_ ABSL_GUARDED_BY(mutex_);
+  DeliveryRules rules_ ABSL_GUARDED_BY(mutex_);
+  bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
+  // By partition number.
+  std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
+  std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
+  bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::btree_map<ConsumerId, std::shared_ptr<Consumer>> consumers_ ABSL_GUARDED_BY(mutex_);
+  uint32_t last_consumer_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Who waits for events, in turn: few, so that taking the first is cheap.
+  std::vector<std::weak_ptr<Consumer>> waiting_ ABSL_GUARDED_BY(mutex_);
+  Counters counters_ ABSL_GUARDED_BY(mutex_);
+  TokenBucket event_rate_ ABSL_GUARDED_BY(mutex_);
+  TokenBucket byte_rate_ ABSL_GUARDED_BY(mutex_);
+  TokenBucket replay_event_rate_ ABSL_GUARDED_BY(mutex_);
+  TokenBucket replay_byte_rate_ ABSL_GUARDED_BY(mutex_);
+  int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
+  // Held while the topic may wake this.
+  std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);
+  absl::BitGen random_ ABSL_GUARDED_BY(mutex_);
+  std::vector<RecordBatchPtr> batches_ ABSL_GUARDED_BY(mutex_);  // Scratch.
+};
+
+}  // namespace eventhub

@@ -1,0 +1,128 @@
+// Who has which partition of a STREAM subscription, and how partitions move.
+#include <utility>
+
+#include "server/core/subscription/assignment.h"
+#include "server/core/subscription/subscription.h"
+
+namespace eventhub {
+namespace {
+
+// How long a consumer may take to settle what it has of a partition that is to move.
+constexpr int64_t kDrainTime = 30'000'000;
+
+void Describe(const PartitionCursor& cursor, v1::PartitionLease* lease) {
+  lease->set_partition(cursor.id().value());
+  lease->set_lease_epoch(cursor.epoch());
+}
+
+}  // namespace
+
+void Subscription::Rebalance(Aftermath* after) {
+  AddCursors();
+  if (rules_.queue) return;
+  std::vector<ConsumerId> consumers;
+  std::vector<ConsumerId> stalled;
+  for (const auto& [id, consumer] : consumers_) {
+    if (!consumer->leaving) (consumer->stalled ? stalled : consumers).push_back(id);
+  }
+  if (consumers.empty()) consumers = std::move(stalled);
+  std::vector<ConsumerId> owners;
+  owners.reserve(cursors_.size());
+  for (const auto& cursor : cursors_) owners.push_back(cursor->owner);
+  const std::vector<ConsumerId> plan = PlanAssignment(owners, consumers);
+  for (size_t p = 0; p < cursors_.size(); ++p) {
+    PartitionCursor& cursor = *cursors_[p];
+    if (cursor.owner == plan[p]) {
+      if (std::exchange(cursor.draining, false)) NoteAssigned(cursor, after);  // It may keep it.
+    } else if (cursor.owner == ConsumerId()) {
+      Assign(cursor, plan[p], after);
+    } else if (cursor.pending().counts().leased > 0) {
+      StartDraining(cursor, after);
+    } else {
+      Revoke(cursor, "", after);
+      if (plan[p] != ConsumerId()) Assign(cursor, plan[p], after);
+    }
+  }
+}
+
+void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after) {
+  cursor.owner = owner;
+  cursor.draining = false;
+  cursor.set_epoch(context_.next_epoch.fetch_add(1));
+  NoteAssigned(cursor, after);
+}
+
+void Subscription::NoteAssigned(PartitionCursor& cursor, Aftermath* after) {
+  Consumer* const consumer = Find(cursor.owner);
+  if (consumer == nullptr) return;
+  v1::PartitionLease& lease = *consumer->notices.add_assigned();
+  Describe(cursor, &lease);
+  lease.set_next_offset(cursor.acked().value());
+  consumer->has_notices = true;
+  WakeConsumer(*consumer, after);
+}
+
+void Subscription::StartDraining(PartitionCursor& cursor, Aftermath* after) {
+  if (cursor.draining) return;
+  cursor.draining = true;
+  const int64_t time = rules_.ack_deadline > 0 ? rules_.ack_deadline : kDrainTime;
+  cursor.drain_due = Now() + time;
+  SetAlarm(cursor.drain_due, after);
+  Consumer* const consumer = Find(cursor.owner);
+  if (consumer == nullptr) return;
+  v1::PartitionLease& lease = *consumer->notices.add_draining();
+  Describe(cursor, &lease);
+  lease.mutable_time_left()->set_seconds(time / 1'000'000);
+  lease.mutable_time_left()->set_nanos(static_cast<int32_t>(time % 1'000'000 * 1000));
+  consumer->has_notices = true;
+  WakeConsumer(*consumer, after);
+}
+
+void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
+  for (const auto& [id, consumer] : consumers_) {
+    if (!rules_.queue && cursor.owner != id) continue;
+    Describe(cursor, consumer->notices.add_revoked());
+    consumer->has_notices = true;
+    WakeConsumer(*consumer, after);
+  }
+  // Whatever comes under the old one is refused.
+  cursor.set_epoch(context_.next_epoch.fetch_add(1));
+}
+
+void Subscription::Revoke(PartitionCursor& cursor, absl::string_view why, Aftermath* after) {
+  const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
+  cursor.draining = false;
+  if (Consumer* const consumer = Find(owner); consumer != nullptr) {
+    Describe(cursor, consumer->notices.add_revoked());
+    consumer->has_notices = true;
+    WakeConsumer(*consumer, after);
+  }
+  if (cursor.pending().counts().leased == 0) return;
+  Effects effects;
+  cursor.Return(rules_, owner, why, &effects);
+  Conclude(cursor, effects, after);
+}
+
+void Subscription::RevokeOverdue(int64_t now, Aftermath* after) {
+  if (rules_.queue) return;
+  bool revoked = false;
+  for (const auto& cursor : cursors_) {
+    if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
+    const bool lease_over = rules_.ack_deadline > 0 && now >= cursor->lease_due;
+    if (!lease_over && !(cursor->draining && now >= cursor->drain_due)) {
+      if (cursor->draining) SetAlarm(cursor->drain_due, after);
+      if (rules_.ack_deadline > 0) SetAlarm(cursor->lease_due, after);
+      continue;
+    }
+    // The next one is tried before this one is trusted again.
+    if (Consumer* const consumer = Find(cursor->owner); consumer != nullptr) {
+      consumer->stalled = true;
+    }
+    counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);
+    Revoke(*cursor, "the lease ended without an ack", after);
+    revoked = true;
+  }
+  if (revoked) Rebalance(after);
+}
+
+}  // namespace eventhub

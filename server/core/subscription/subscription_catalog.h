@@ -1,0 +1,71 @@
+// The subscriptions of the hub, by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/core/topic.h"
+#include "storage/base/mutex.h"
+#include "storage/commit_builder.h"
+
+namespace eventhub {
+
+class Subscription;
+struct SubscriptionContext;
+
+// Thread-safe but for what the commit thread alone may use.
+class SubscriptionCatalog {
+ public:
+  using Subscriptions = std::vector<std::shared_ptr<Subscription>>;
+
+  // Reads all subscriptions and their state from the store.
+  absl::Status Load(const SubscriptionContext& context);
+
+  // Null if there is none.
+  std::shared_ptr<Subscription> Find(absl::string_view name) const;
+
+  // Up to `limit` in order of their names, from the first name greater than `after` on.
+  Subscriptions List(absl::string_view after, size_t limit) const;
+
+  // The subscriptions of a topic.
+  Subscriptions Of(const Topic& topic) const;
+
+  size_t size() const;
+
+  // Makes a subscription known, or unknown, after the commit that does it.
+  void Add(std::shared_ptr<Subscription> subscription);
+  void Remove(Subscription& subscription);
+
+  // Commit thread only: as of the last change submitted, which may not be visible yet.
+
+  // Takes a name for a new subscription; false if there is one.
+  bool AddPending(std::shared_ptr<Subscription> subscription);
+  bool IsPending(absl::string_view name) const { return pending_.contains(name); }
+  Subscriptions PendingOf(const Topic& topic) const;
+  Subscriptions PendingWithDeadLettersIn(const Topic& topic) const;
+  // Deletes all that is stored of a subscription.
+  void Delete(Subscription& subscription, CommitBuilder& commit);
+  SubscriptionId TakeId(CommitBuilder& commit);
+
+ private:
+  using ByName = absl::btree_map<std::string, std::shared_ptr<Subscription>, std::less<>>;
+
+  absl::Status LoadSettings(const SubscriptionContext& context,
+                            absl::btree_map<SubscriptionId, std::shared_ptr<Subscription>>* by_id);
+
+  mutable Mutex mutex_;
+  ByName subscriptions_ ABSL_GUARDED_BY(mutex_);
+
+  // Commit thread only.
+  ByName pending_;
+  SubscriptionId next_id_{1};
+};
+
+// The names, for a message; the first few of many.
+std::string JoinNames(const SubscriptionCatalog::Subscriptions& subscriptions);
+
+}  // namespace eventhub

@@ -1,0 +1,106 @@
+#include "server/core/subscription/subscription_changes.h"
+
+#include "server/core/errors.h"
+#include "server/core/topic_settings.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+absl::Status Outcome(const absl::Status& refused, const absl::Status& committed) {
+  if (!refused.ok()) return refused;
+  return committed.ok() ? committed : StoreFailed(committed);
+}
+
+}  // namespace
+
+CreateSubscriptionTask::CreateSubscriptionTask(const SubscriptionContext& context,
+                                               TopicStore& topics, SubscriptionCatalog& catalog,
+                                               std::shared_ptr<Topic> topic,
+                                               v1::Subscription settings, std::vector<Offset> start,
+                                               SubscriptionDone done)
+    : context_(context),
+      topics_(topics),
+      catalog_(catalog),
+      topic_(std::move(topic)),
+      settings_(std::move(settings)),
+      start_(std::move(start)),
+      done_(std::move(done)) {}
+
+void CreateSubscriptionTask::Prepare(CommitBuilder& commit) { refused_ = Create(commit); }
+
+absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
+  if (topic_->closing()) return TopicNotFound(topic_->name());
+  if (catalog_.IsPending(settings_.name())) return SubscriptionExists(settings_.name());
+  RETURN_IF_ERROR(AddDeadLetterTopic(commit));
+  stored::Subscription record;
+  record.set_version(1);
+  record.set_topic_id(topic_->id().value());
+  *record.mutable_settings() = settings_;
+  record.set_last_used_micros(absl::ToUnixMicros(commit.now()));
+  subscription_ =
+      std::make_shared<Subscription>(context_, catalog_.TakeId(commit), topic_, std::move(record));
+  subscription_->Start(start_);
+  subscription_->PutRecord(commit);
+  commit.AddHook(subscription_);
+  catalog_.AddPending(subscription_);
+  return absl::OkStatus();
+}
+
+absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
+  v1::Topic asked;
+  asked.set_name(settings_.dead_letter_topic());
+  asked.set_description("Dead letters of subscription " + settings_.name());
+  ASSIGN_OR_RETURN(const v1::Topic settings, NewTopicSettings(asked, commit.now()));
+  absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
+  if (absl::IsAlreadyExists(topic.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(topic.status());
+  dead_letter_topic_ = *std::move(topic);
+  return absl::OkStatus();
+}
+
+void CreateSubscriptionTask::Done(const absl::Status& status) {
+  const absl::Status outcome = Outcome(refused_, status);
+  if (!outcome.ok()) {
+    std::move(done_)(outcome);
+    return;
+  }
+  if (dead_letter_topic_ != nullptr) topics_.catalog.Add(dead_letter_topic_);
+  catalog_.Add(subscription_);
+  std::move(done_)(settings_);
+}
+
+DeleteSubscriptionTask::DeleteSubscriptionTask(SubscriptionCatalog& catalog,
+                                               std::shared_ptr<Subscription> subscription,
+                                               StatusDone done)
+    : catalog_(catalog), subscription_(std::move(subscription)), done_(std::move(done)) {}
+
+void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
+  if (subscription_->closing()) {
+    refused_ = SubscriptionNotFound(subscription_->name());
+    return;
+  }
+  catalog_.Delete(*subscription_, commit);
+}
+
+void DeleteSubscriptionTask::Done(const absl::Status& status) {
+  const absl::Status outcome = Outcome(refused_, status);
+  if (outcome.ok()) catalog_.Remove(*subscription_);
+  std::move(done_)(outcome);
+}
+
+ChangeSubscriptionTask::ChangeSubscriptionTask(std::shared_ptr<Subscription> subscription,
+                                               Change change, StatusDone done)
+    : subscription_(std::move(subscription)), change_(std::move(change)), done_(std::move(done)) {}
+
+void ChangeSubscriptionTask::Prepare(CommitBuilder& commit) {
+  refused_ =
+      subscription_->closing() ? SubscriptionNotFound(subscription_->name()) : change_(commit);
+}
+
+void ChangeSubscriptionTask::Done(const absl::Status& status) {
+  std::move(done_)(Outcome(refused_, status));
+}
+
+}  // namespace eventhub

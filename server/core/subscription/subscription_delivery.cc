@@ -1,0 +1,370 @@
+// Delivery: what a consumer gets next, from memory or from the disk.
+#include <algorithm>
+#include <utility>
+
+#include "server/core/errors.h"
+#include "server/core/event_scanner.h"
+#include "server/core/event_slice.h"
+#include "server/core/subscription/dead_letter.h"
+#include "server/core/subscription/subscription.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// `events` may be as good as infinite.
+Offset After(Offset offset, int64_t events) {
+  return events > Offset::Max() - offset ? Offset::Max() : offset + events;
+}
+
+// What the log has of a candidate; if retention took it, the copy that a dead letter is.
+absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& log,
+                             const Candidate& candidate, size_t max_bytes,
+                             std::vector<RecordBatchPtr>* batches) {
+  const absl::Status status =
+      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches);
+  if (!absl::IsNotFound(status) || !candidate.redriven_from.has_value()) return status;
+  ASSIGN_OR_RETURN(const LoggedEvent letter,
+                   ReadPlace(context.topics, context.store, *candidate.redriven_from));
+  ASSIGN_OR_RETURN(RecordBatchPtr batch, BatchOfDeadLetter(letter, candidate.start));
+  batches->push_back(std::move(batch));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
+class Subscription::Room {
+ public:
+  Room(const Consumer& consumer, TokenBucket& event_rate, TokenBucket& byte_rate, int64_t now)
+      : events_(std::min(consumer.credit.events - consumer.out.events, event_rate.Available(now))),
+        bytes_(std::min(consumer.credit.bytes - consumer.out.bytes, byte_rate.Available(now))),
+        frame_bytes_(static_cast<int64_t>(consumer.options.max_frame_bytes)),
+        alone_(consumer.out.events == 0) {}
+
+  int64_t events() const { return events_; }
+  int64_t bytes() const { return std::min(bytes_, frame_bytes_); }
+  bool full() const { return events_ <= 0 || bytes() <= 0; }
+
+  // Whether a run of these bytes may go in; an event that is larger than all that, only alone.
+  bool Takes(int64_t run_bytes) const { return run_bytes <= bytes() || alone_; }
+
+  void Take(int64_t run_events, int64_t run_bytes) {
+    events_ -= run_events;
+    bytes_ -= run_bytes;
+    frame_bytes_ -= run_bytes;
+    alone_ = false;
+  }
+
+ private:
+  int64_t events_;
+  int64_t bytes_;
+  int64_t frame_bytes_;
+  bool alone_;
+};
+
+absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame) {
+  Aftermath after;
+  Step step = Step::kWait;
+  {
+    MutexLock lock(mutex_);
+    if (deleted_) return SubscriptionNotFound(name_);
+    for (;;) {
+      const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
+      if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
+      const int64_t now = Now();
+      const bool may_deliver = MayDeliver(consumer, now, &after);
+      if (may_deliver && Deliver(consumer, now, frame, &after) == Fill::kCold) {
+        if (frame->deliveries.empty()) {
+          TakeNotices(consumer, frame);
+          step = Step::kCold;
+          break;
+        }
+      }
+      NoteCaughtUp(consumer, frame);
+      if (TakeNotices(consumer, frame) || !frame->deliveries.empty()) {
+        step = Step::kFrame;
+        // Others may have a share in what is left.
+        if (rules_.queue && !frame->deliveries.empty()) WakeForEvents(&after);
+        break;
+      }
+      if (consumer.leaving && consumer.out.events == 0 && consumer.unsettled == 0) {
+        step = Step::kEnd;
+        break;
+      }
+      if (Arm(consumer, seen, may_deliver)) break;
+    }
+  }
+  CarryOut(std::move(after));
+  return step;
+}
+
+bool Subscription::TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
+  if (!std::exchange(consumer.has_notices, false)) return false;
+  frame->control.MergeFrom(consumer.notices);
+  consumer.notices.Clear();
+  return true;
+}
+
+void Subscription::NoteCaughtUp(Consumer& consumer, ConsumeFrame* frame) {
+  if (!frame->deliveries.empty()) consumer.caught_up = false;
+  if (consumer.caught_up || consumer.leaving || !AtHead(consumer)) return;
+  consumer.caught_up = true;
+  consumer.may_fall_behind = true;
+  consumer.notices.set_caught_up(true);
+  consumer.has_notices = true;
+}
+
+bool Subscription::AtHead(const Consumer& consumer) const {
+  bool any = false;
+  for (const auto& cursor : cursors_) {
+    if (!rules_.queue && cursor->owner != consumer.id) continue;
+    any = true;
+    if (cursor->next() < cursor->log().end()) return false;
+  }
+  return any;
+}
+
+bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
+  consumer.waiting = true;
+  if (!wants_events) return true;
+  if (!std::exchange(consumer.in_line, true)) waiting_.push_back(consumers_.at(consumer.id));
+  if (registered_ != nullptr) return true;
+  registered_ = shared_from_this();
+  const bool registered = topic_->mark().NotifyPast(seen, *this);
+  // A new partition wakes only who is registered by then.
+  const bool changed = topic_->view()->partitions.size() > cursors_.size();
+  if (registered && !(changed && topic_->mark().Cancel(*this))) return true;
+  registered_.reset();
+  consumer.waiting = false;
+  return false;
+}
+
+// On the commit thread: only hands over to the consumers.
+void Subscription::Wake() {
+  Aftermath after;
+  std::shared_ptr<Subscription> self;
+  {
+    MutexLock lock(mutex_);
+    self = std::move(registered_);
+    WakeForEvents(&after);
+  }
+  CarryOut(std::move(after));
+}
+
+bool Subscription::MayDeliver(Consumer& consumer, int64_t now, Aftermath* after) {
+  if (record_.settings().paused() || consumer.leaving || !consumer.CreditLeft()) return false;
+  const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
+  if (allowed > now) SetAlarm(allowed, after);
+  return true;
+}
+
+Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
+                                         Aftermath* after) {
+  Room room(consumer, event_rate_, byte_rate_, now);
+  for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
+    const size_t p = (consumer.turn + i) % cursors_.size();
+    PartitionCursor& cursor = *cursors_[p];
+    if (cursor.busy || cursor.draining) continue;
+    if (!rules_.queue && cursor.owner != consumer.id) continue;
+    Effects trimmed;
+    cursor.DropTrimmed(&trimmed);
+    if (trimmed.lost > 0) Conclude(cursor, trimmed, after);
+    const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
+    if (cursor.dirty()) MarkDirty(cursor, after);
+    SetAlarm(cursor.pending().next_due(), after);
+    if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {
+      SetAlarm(cursor.lease_due, after);
+    }
+    if (fill == Fill::kNothing || fill == Fill::kSome) continue;
+    // Full: the next partition is first next time. Cold: this one, with a frame of its own.
+    consumer.turn = fill == Fill::kFull ? (p + 1) % cursors_.size() : p;
+    return fill;
+  }
+  return frame->deliveries.empty() ? Fill::kNothing : Fill::kSome;
+}
+
+// Live events and those of replays take turns.
+Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& consumer,
+                                             int64_t now, Room& room, ConsumeFrame* frame,
+                                             Aftermath* after) {
+  const bool both = cursor.pending().counts().extra > 0;
+  bool extra = both && cursor.extra_turn;
+  if (both) cursor.extra_turn = !cursor.extra_turn;
+  Fill fill = Fill::kNothing;
+  for (int turn = 0; turn < (both ? 2 : 1); ++turn, extra = !extra) {
+    while (!room.full()) {
+      std::optional<Candidate> candidate = cursor.Next(rules_, extra);
+      if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
+      fill = DeliverCandidate(cursor, consumer, *candidate, room, frame);
+      if (fill == Fill::kFull || fill == Fill::kCold) return fill;
+    }
+  }
+  return fill;
+}
+
+// Replays are bounded by a rate of their own.
+bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
+  if (!candidate.extra) return true;
+  const int64_t events = replay_event_rate_.Available(now);
+  if (events < 1 || replay_byte_rate_.Available(now) < 1) {
+    SetAlarm(std::max(replay_event_rate_.AvailableAt(now), replay_byte_rate_.AvailableAt(now)),
+             after);
+    return false;
+  }
+  candidate.end = std::min(candidate.end, After(candidate.start, events));
+  return true;
+}
+
+Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consumer& consumer,
+                                                  const Candidate& candidate, Room& room,
+                                                  ConsumeFrame* frame) {
+  batches_.clear();
+  const Offset end = std::min(candidate.end, After(candidate.start, room.events()));
+  const bool copy_only =
+      candidate.redriven_from.has_value() && candidate.start < cursor.log().start();
+  if (copy_only || !cursor.log().tail().Read(candidate.start, end,
+                                             static_cast<size_t>(room.bytes()), &batches_)) {
+    if (frame->deliveries.empty()) {
+      consumer.cold = {cursor.id().value(), candidate};
+      cursor.busy = true;
+      if (std::exchange(consumer.may_fall_behind, false)) {
+        consumer.notices.set_fell_behind(true);
+        consumer.has_notices = true;
+      }
+    }
+    return Fill::kCold;
+  }
+  context_.reads.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  return DeliverBatches(cursor, consumer, candidate, batches_, room, frame);
+}
+
+Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consumer& consumer,
+                                                const Candidate& candidate,
+                                                const std::vector<RecordBatchPtr>& batches,
+                                                Room& room, ConsumeFrame* frame) {
+  Offset at = candidate.start;
+  for (const RecordBatchPtr& batch : batches) {
+    while (at < std::min(batch->end(), candidate.end)) {
+      if (room.full()) return Fill::kFull;
+      const Offset end = std::min(candidate.end, After(at, room.events()));
+      Delivery slice = SliceBatch(*batch, cursor.id(), at, end, static_cast<size_t>(room.bytes()));
+      if (slice.count == 0 || !room.Takes(static_cast<int64_t>(slice.bytes))) return Fill::kFull;
+      at = slice.base + slice.count;
+      if (rules_.ordered_by_key) {
+        DeliverByKey(cursor, consumer, candidate, slice, room, frame);
+      } else {
+        DeliverRun(cursor, consumer, candidate, std::move(slice), room, frame);
+      }
+    }
+  }
+  return Fill::kSome;
+}
+
+void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
+                              const Candidate& candidate, Delivery run, Room& room,
+                              ConsumeFrame* frame) {
+  const auto mean = static_cast<uint32_t>(run.bytes / run.count);
+  const int64_t now = Now();
+  int64_t due = INT64_MAX;
+  if (rules_.queue) {
+    due = now + rules_.ack_deadline;
+  } else if (cursor.pending().counts().leased == 0) {
+    cursor.lease_due = now + rules_.ack_deadline;
+  }
+  cursor.Lease(candidate, run.base, run.count, mean, consumer.id, due);
+  run.attempt = candidate.attempts + 1;
+  run.lease_epoch = cursor.epoch();
+  const int64_t events = run.count;
+  const auto bytes = static_cast<int64_t>(run.bytes);
+  consumer.out.events += events;
+  consumer.out.bytes += events * mean;
+  room.Take(events, bytes);
+  event_rate_.Take(events);
+  byte_rate_.Take(bytes);
+  if (candidate.extra) {
+    replay_event_rate_.Take(events);
+    replay_byte_rate_.Take(bytes);
+  }
+  counters_.delivered_events += run.count;
+  counters_.delivered_bytes += run.bytes;
+  if (candidate.attempts > 0) counters_.redelivered_events += run.count;
+  topic_->counters().delivered_events.fetch_add(run.count, std::memory_order_relaxed);
+  topic_->counters().delivered_bytes.fetch_add(run.bytes, std::memory_order_relaxed);
+  frame->bytes += run.bytes;
+  frame->deliveries.push_back(std::move(run));
+}
+
+void Subscription::DeliverByKey(PartitionCursor& cursor, Consumer& consumer,
+                                const Candidate& candidate, const Delivery& slice, Room& room,
+                                ConsumeFrame* frame) {
+  Delivery run;
+  const auto start_run = [&](Offset base) {
+    run = Delivery();
+    run.partition = slice.partition;
+    run.append_micros = slice.append_micros;
+    run.base = base;
+  };
+  const auto end_run = [&] {
+    if (run.count > 0) DeliverRun(cursor, consumer, candidate, std::move(run), room, frame);
+  };
+  Offset at = slice.base;
+  start_run(at);
+  EventScan scan;
+  for (const SharedBytes& chunk : slice.events) {
+    scan = EventScan();
+    // Found valid when they were published.
+    if (!ScanEvents(chunk.view(), SIZE_MAX, true, &scan).ok()) continue;
+    for (const ScannedEvent& event : scan.events) {
+      if (event.keyed && !cursor.AdmitKey(at, event.key_hash)) {
+        end_run();
+        cursor.Block(candidate, at);
+        start_run(at + 1);
+      } else {
+        run.events.push_back(chunk.Sub(chunk.view().substr(event.begin, event.bytes)));
+        run.bytes += event.bytes;
+        ++run.count;
+      }
+      at = at + 1;
+    }
+  }
+  end_run();
+}
+
+absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
+  const Consumer::ColdRead cold = *consumer.cold;
+  PartitionLog& log = *topic_->view()->partitions[cold.partition];
+  std::vector<RecordBatchPtr> batches;
+  const absl::Status status =
+      ReadForDelivery(context_, log, cold.candidate, consumer.options.max_frame_bytes, &batches);
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    consumer.cold.reset();
+    PartitionCursor& cursor = *cursors_[cold.partition];
+    cursor.busy = false;
+    WakeForEvents(&after);
+    if (status.ok()) {
+      context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
+      // Meanwhile the subscription may have moved, or the consumer may have lost the partition.
+      std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.extra);
+      const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
+                         now_next->fresh == cold.candidate.fresh && !cursor.draining &&
+                         (rules_.queue || cursor.owner == consumer.id);
+      const int64_t now = Now();
+      if (still && !deleted_ && MayDeliver(consumer, now, &after) &&
+          Admit(*now_next, now, &after)) {
+        Room room(consumer, event_rate_, byte_rate_, now);
+        DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
+        MarkDirty(cursor, &after);
+        SetAlarm(cursor.pending().next_due(), &after);
+      }
+    }
+    TakeNotices(consumer, frame);
+  }
+  CarryOut(std::move(after));
+  // Trimmed meanwhile: the next Poll says so.
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,147 @@
+// What a subscription tells of itself.
+#include <algorithm>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/core/subscription/subscription.h"
+
+namespace eventhub {
+namespace {
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+v1::Credit ToCredit(const Usage& usage) {
+  v1::Credit credit;
+  credit.set_events(static_cast<uint32_t>(std::max<int64_t>(0, usage.events)));
+  credit.set_bytes(static_cast<uint64_t>(std::max<int64_t>(0, usage.bytes)));
+  return credit;
+}
+
+const PendingRange* Head(const PartitionCursor& cursor) {
+  for (const auto& [start, range] : cursor.pending().map()) {
+    if (!range.extra) return &range;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string Subscription::NameOf(ConsumerId consumer) const {
+  const Consumer* const found = Find(consumer);
+  return found == nullptr ? "" : found->options.name;
+}
+
+std::vector<CursorState> Subscription::Cursors() {
+  std::vector<CursorState> states;
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    Rebalance(&after);  // Takes up new partitions.
+    states.reserve(cursors_.size());
+    for (const auto& cursor : cursors_) {
+      Effects trimmed;
+      cursor->DropTrimmed(&trimmed);
+      if (trimmed.lost > 0) Conclude(*cursor, trimmed, &after);
+      CursorState& state = states.emplace_back();
+      state.log = &cursor->log();
+      state.end = cursor->log().end();
+      state.acked = cursor->acked();
+      state.next = cursor->next();
+      state.lag = cursor->LagUpTo(state.end);
+      state.counts = cursor->pending().counts();
+      state.owner = NameOf(cursor->owner);
+      state.epoch = cursor->epoch();
+      state.lost = cursor->lost();
+      const PendingRange* const head = Head(*cursor);
+      if (head == nullptr) continue;
+      state.head_attempts = head->attempts;
+      state.head_state = head->state;
+      if (head->state == RangeState::kDelayed) {
+        state.head_due = absl::FromUnixMicros(head->due + WallOffset());
+      }
+      state.head_consumer = NameOf(head->consumer);
+      if (head->reason != nullptr) state.head_reason = *head->reason;
+    }
+  }
+  CarryOut(std::move(after));
+  return states;
+}
+
+Offset Subscription::AckedOffset(PartitionId partition) const {
+  MutexLock lock(mutex_);
+  if (partition.value() >= cursors_.size()) return Offset(0);
+  return cursors_[partition.value()]->acked();
+}
+
+Subscription::Counters Subscription::counters() const {
+  MutexLock lock(mutex_);
+  return counters_;
+}
+
+std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
+  std::vector<v1::ConsumerInfo> infos;
+  MutexLock lock(mutex_);
+  for (const auto& [id, consumer] : consumers_) {
+    v1::ConsumerInfo& info = infos.emplace_back();
+    info.set_name(consumer->options.name);
+    info.set_address(consumer->options.address);
+    *info.mutable_connect_time() = ToTimestamp(consumer->connect_time);
+    *info.mutable_credit() = ToCredit(consumer->credit);
+    *info.mutable_in_use() = ToCredit(consumer->out);
+    info.set_acked_events(consumer->acked);
+    info.set_nacked_events(consumer->nacked);
+    info.set_leaving(consumer->leaving);
+    if (consumer->last_ack != absl::InfinitePast()) {
+      *info.mutable_last_ack_time() = ToTimestamp(consumer->last_ack);
+    }
+    if (rules_.queue) continue;
+    for (const auto& cursor : cursors_) {
+      if (cursor->owner == id) info.add_partitions(cursor->id().value());
+    }
+  }
+  std::stable_sort(infos.begin(), infos.end(),
+                   [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  return infos;
+}
+
+bool Subscription::RateLimited() {
+  MutexLock lock(mutex_);
+  const int64_t now = Now();
+  return event_rate_.Available(now) < 1 || byte_rate_.Available(now) < 1;
+}
+
+size_t Subscription::consumer_count() const {
+  MutexLock lock(mutex_);
+  return consumers_.size();
+}
+
+absl::Time Subscription::last_used() const {
+  MutexLock lock(mutex_);
+  return absl::FromUnixMicros(record_.last_used_micros());
+}
+
+std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) const {
+  std::vector<v1::PartitionMove> moves;
+  MutexLock lock(mutex_);
+  for (const Place& place : places) {
+    if (place.partition.value() >= cursors_.size()) continue;
+    const PartitionCursor& cursor = *cursors_[place.partition.value()];
+    const Offset end = cursor.log().end();
+    Offset to = place.next;
+    int64_t lag = std::max<int64_t>(0, end - place.next);
+    for (const stored::SnapshotPartition& pending : place.pending) {
+      for (const uint32_t count : pending.counts()) lag += count;
+      if (pending.starts_size() > 0) to = std::min(to, Offset(pending.starts(0)));
+    }
+    v1::PartitionMove& move = moves.emplace_back();
+    move.set_partition(place.partition.value());
+    move.set_from_offset(cursor.acked().value());
+    move.set_to_offset(to.value());
+    move.set_lag_before(static_cast<uint64_t>(cursor.LagUpTo(end)));
+    move.set_lag_after(static_cast<uint64_t>(lag));
+  }
+  return moves;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,22 @@
+// What there is to say of a subscription: figures, and why it is behind, in words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/subscription.h"
+
+namespace eventhub {
+
+// Reads the index for sizes and ages. `partitions`, if not null, gets one entry for each.
+v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& subscription,
+                              std::vector<v1::SubscriptionPartition>* partitions);
+
+// Why it does not go on or does not go faster, the weightiest first; see GetSubscriptionResponse.
+std::vector<std::string> Findings(const SubscriptionContext& context, Subscription& subscription,
+                                  const v1::SubscriptionStats& stats,
+                                  const std::vector<v1::SubscriptionPartition>& partitions,
+                                  const std::vector<v1::ConsumerInfo>& consumers);
+
+}  // namespace eventhub

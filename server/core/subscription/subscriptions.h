@@ -1,0 +1,138 @@
+// The hub's subscriptions: what SubscriptionService and EventHubService.Consume do, without the
+// network.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/hub.pb.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/alarm.h"
+#include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_catalog.h"
+#include "server/core/subscription/subscription_changes.h"
+#include "server/core/topic_changes.h"
+#include "storage/base/work_pool.h"
+
+namespace eventhub {
+
+template <typename Response>
+using ResponseDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
+
+// A consumer that is connected: what EventHubService.Consume serves. Closing it, or destroying it,
+// ends its leases. Poll and ReadCold are called by one thread at a time, the others at any time.
+class ConsumerSession {
+ public:
+  using Step = Subscription::Step;
+
+  ConsumerSession(std::shared_ptr<Subscription> subscription, std::shared_ptr<Consumer> consumer)
+      : subscription_(std::move(subscription)), consumer_(std::move(consumer)) {}
+  ~ConsumerSession() { Close(); }
+
+  ConsumerSession(const ConsumerSession&) = delete;
+  ConsumerSession& operator=(const ConsumerSession&) = delete;
+
+  absl::StatusOr<Step> Poll(ConsumeFrame* frame) { return subscription_->Poll(*consumer_, frame); }
+  absl::Status ReadCold(ConsumeFrame* frame) { return subscription_->ReadCold(*consumer_, frame); }
+
+  // Takes what a client sent after the first request: credit, leave, and what is to be settled.
+  // INVALID_ARGUMENT if it makes no sense at all.
+  absl::Status Take(v1::ConsumeRequest request);
+  void Leave() { subscription_->Leave(*consumer_); }
+
+  // Whether nothing is to be taken until more is settled; Poll says when by its settlements.
+  bool Overloaded() const { return subscription_->Overloaded(*consumer_); }
+
+  void Close() { subscription_->Close(*consumer_); }
+
+ private:
+  const std::shared_ptr<Subscription> subscription_;
+  const std::shared_ptr<Consumer> consumer_;
+};
+
+// Thread-safe. Methods that take a callback call it once, maybe before they return; those that do
+// not are blocked by the disk. Errors as in subscription.proto.
+class Subscriptions {
+ public:
+  // What is given outlives this. With `run_alarm` false the leases end only when RunDue is called.
+  Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
+                ReadCounters& reads, bool run_alarm);
+  ~Subscriptions();
+
+  // Reads all from the store. Once, first.
+  absl::Status Load();
+
+  // Ends what is under way; consumers must be gone by then. Before the writer is.
+  void Stop();
+
+  absl::StatusOr<std::unique_ptr<ConsumerSession>> OpenConsumer(const v1::ConsumeRequest& first,
+                                                                std::string address,
+                                                                absl::AnyInvocable<void()> wake);
+
+  void Create(const v1::CreateSubscriptionRequest& request, SubscriptionDone done);
+  void Update(const v1::UpdateSubscriptionRequest& request, SubscriptionDone done);
+  void Delete(const std::string& name, StatusDone done);
+  absl::StatusOr<v1::GetSubscriptionResponse> Get(const v1::GetSubscriptionRequest& request) const;
+  absl::StatusOr<v1::ListSubscriptionsResponse> List(
+      const v1::ListSubscriptionsRequest& request) const;
+
+  void Seek(const v1::SeekSubscriptionRequest& request,
+            ResponseDone<v1::SeekSubscriptionResponse> done);
+  void Replay(const v1::ReplaySubscriptionRequest& request,
+              ResponseDone<v1::ReplaySubscriptionResponse> done);
+  void CancelReplays(const std::string& name, ResponseDone<v1::CancelReplaysResponse> done);
+
+  void CreateSnapshot(const v1::CreateSnapshotRequest& request,
+                      ResponseDone<v1::CreateSnapshotResponse> done);
+  absl::StatusOr<v1::ListSnapshotsResponse> ListSnapshots(const std::string& name) const;
+  void DeleteSnapshot(const v1::DeleteSnapshotRequest& request, StatusDone done);
+
+  absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
+      const v1::ListDeadLettersRequest& request) const;
+  absl::StatusOr<v1::RedriveDeadLettersResponse> RedriveDeadLetters(
+      const v1::RedriveDeadLettersRequest& request);
+  absl::StatusOr<v1::DiscardDeadLettersResponse> DiscardDeadLetters(
+      const v1::DiscardDeadLettersRequest& request);
+
+  // Before which offset of a partition every subscription has settled everything; nullopt if the
+  // topic has none.
+  std::optional<Offset> SettledBefore(const Topic& topic, PartitionId partition) const;
+
+  // Deletes what was not used for longer than its settings allow.
+  absl::Status Expire();
+
+  void RunDue() { alarm_.RunDue(); }
+  SubscriptionCatalog& catalog() { return catalog_; }
+  const SubscriptionCatalog& catalog() const { return catalog_; }
+
+ private:
+  absl::StatusOr<std::shared_ptr<Subscription>> FindSubscription(absl::string_view field,
+                                                                 absl::string_view name) const;
+  // Submits a change, and the response that it makes when it is on the disk.
+  template <typename Response>
+  void Change(std::shared_ptr<Subscription> subscription,
+              absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
+              ResponseDone<Response> done);
+  absl::Status TakeGeneration();
+  absl::StatusOr<uint64_t> CloseLetters(const std::string& name, bool has_selector,
+                                        const v1::DeadLetterSelector& selector, bool dry_run,
+                                        bool redrive);
+  absl::StatusOr<std::vector<Subscription::Place>> PlacesOf(
+      const v1::SeekSubscriptionRequest& request, const Subscription& subscription) const;
+
+  TopicStore& topics_;
+  LogWriter& writer_;
+  std::atomic<uint64_t> next_epoch_{0};
+  Alarm alarm_;
+  WorkPool background_{1};
+  const SubscriptionContext context_;
+  SubscriptionCatalog catalog_;
+};
+
+}  // namespace eventhub
