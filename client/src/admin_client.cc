@@ -1,29 +1,10 @@
 #include "eventhub/admin_client.h"
 
-#include <iterator>
 #include <utility>
 
+#include "client/src/all_pages.h"
+
 namespace eventhub::client {
-namespace {
-
-constexpr uint32_t kPageSize = 1000;
-
-// All pages of a list, one after another; `fetch` gets a page token.
-template <typename T, typename Fetch>
-absl::StatusOr<std::vector<T>> AllPages(Fetch fetch) {
-  std::vector<T> items;
-  std::string token;
-  do {
-    absl::StatusOr<Page<T>> page = fetch(token);
-    if (!page.ok()) return page.status();
-    std::move(page->items.begin(), page->items.end(), std::back_inserter(items));
-    token = std::move(page->next_page_token);
-  } while (!token.empty());
-  return items;
-}
-
-}  // namespace
-
 AdminClient::AdminClient(std::shared_ptr<Connection> connection, AdminOptions options)
     : connection_(std::move(connection)), options_(options) {}
 
@@ -45,8 +26,8 @@ absl::StatusOr<Topic> AdminClient::UpdateTopic(const std::string& name, const To
   return connection_->UpdateTopic(name, update, options_.timeout);
 }
 
-absl::Status AdminClient::DeleteTopic(const std::string& name) {
-  return connection_->DeleteTopic(name, options_.timeout);
+absl::Status AdminClient::DeleteTopic(const std::string& name, bool delete_subscriptions) {
+  return connection_->DeleteTopic(name, delete_subscriptions, options_.timeout);
 }
 
 absl::StatusOr<std::vector<PartitionInfo>> AdminClient::ListPartitions(const std::string& topic) {

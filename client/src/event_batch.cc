@@ -55,9 +55,31 @@ void EventBatch::Iterator::Load() {
   FieldScanner field(rest_);
   while (field.Next() && (field.number != kEventsField || field.type != FieldScanner::kLength)) {
   }
+  start_ = field.field_start();
   rest_ = field.rest();
   current_.bytes_ = field.bytes;
   current_.offset_ = current_.batch_->OffsetOf(index_);
+}
+
+EventBatch EventBatch::Part(Iterator from, size_t count) const {
+  EventBatch part;
+  part.frame_ = frame_;
+  part.size_ = count;
+  part.partition_ = partition_;
+  part.append_time_ = append_time_;
+  part.delivery_attempt_ = delivery_attempt_;
+  part.lease_epoch_ = lease_epoch_;
+  if (offset_deltas_.empty()) {
+    part.base_offset_ = from->offset();
+  } else {
+    part.base_offset_ = base_offset_;
+    const auto first = offset_deltas_.begin() + static_cast<std::ptrdiff_t>(from.index_);
+    part.offset_deltas_.assign(first, first + static_cast<std::ptrdiff_t>(count));
+  }
+  const char* const start = from.start_;
+  for (size_t i = 1; i < count; ++i) ++from;
+  part.events_ = {start, static_cast<size_t>(from.rest_.data() - start)};
+  return part;
 }
 
 absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_view message) {
@@ -81,6 +103,10 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
       batch.append_time_ = FromProto(time);
     } else if (field.number == 4) {
       if (!ParseDeltas(field, batch.offset_deltas_)) return Malformed("list of offset deltas");
+    } else if (field.number == 5 && field.type == FieldScanner::kVarint) {
+      batch.delivery_attempt_ = static_cast<uint32_t>(field.value);
+    } else if (field.number == 6 && field.type == FieldScanner::kVarint) {
+      batch.lease_epoch_ = field.value;
     }
   }
   if (!field.ok()) return Malformed("event batch");

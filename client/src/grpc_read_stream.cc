@@ -1,12 +1,13 @@
 #include "client/src/grpc_read_stream.h"
 
 #include <grpc/support/time.h>
-#include <grpcpp/support/proto_buffer_writer.h>
 #include <grpcpp/support/slice.h>
 
 #include <utility>
 
+#include "client/src/grpc_frame.h"
 #include "client/src/grpc_status.h"
+#include "client/src/position_proto.h"
 #include "client/src/proto_time.h"
 #include "eventhub/v1/hub.pb.h"
 
@@ -15,33 +16,12 @@ namespace {
 
 constexpr char kMethod[] = "/eventhub.v1.EventHubService/Read";
 
-void SetStart(const StartPosition& start, v1::StartPosition& proto) {
-  switch (start.kind) {
-    case StartPosition::Kind::kEarliest:
-      proto.set_earliest(true);
-      break;
-    case StartPosition::Kind::kLatest:
-      proto.set_latest(true);
-      break;
-    case StartPosition::Kind::kOffset:
-      proto.set_offset(start.offset);
-      break;
-    case StartPosition::Kind::kTimestamp:
-      ToProto(start.timestamp, *proto.mutable_timestamp());
-      break;
-  }
-}
-
 grpc::ByteBuffer ToRequest(const ReadSpec& spec) {
   v1::ReadRequest request;
   request.set_topic(spec.topic);
   request.mutable_partitions()->Assign(spec.partitions.begin(), spec.partitions.end());
-  SetStart(spec.start, *request.mutable_start());
-  for (const PartitionOffset& position : spec.offsets) {
-    v1::PartitionOffset* proto = request.add_offsets();
-    proto->set_partition(position.partition);
-    proto->set_offset(position.offset);
-  }
+  ToProto(spec.start, *request.mutable_start());
+  for (const PartitionOffset& position : spec.offsets) ToProto(position, *request.add_offsets());
   if (spec.stop_offset) request.set_stop_offset(*spec.stop_offset);
   if (spec.stop_time) ToProto(*spec.stop_time, *request.mutable_stop_time());
   request.set_follow(spec.follow);
@@ -120,18 +100,11 @@ bool GrpcReadStream::Complete(Step step, bool ok, Bytes& frame, Outcome& outcome
 }
 
 bool GrpcReadStream::TakeFrame(Bytes& frame) {
-  auto slice = std::make_shared<grpc::Slice>();
-  grpc::Status status = response_.TrySingleSlice(slice.get());
-  if (!status.ok()) status = response_.DumpToSingleSlice(slice.get());
-  response_.Clear();
-  if (!status.ok()) {
-    closed_ = true;
-    status_ = FromGrpc(status);
-    return false;
-  }
-  frame.view = {reinterpret_cast<const char*>(slice->begin()), slice->size()};
-  frame.owner = std::move(slice);
-  return true;
+  const grpc::Status status = client::TakeFrame(response_, frame);
+  if (status.ok()) return true;
+  closed_ = true;
+  status_ = FromGrpc(status);
+  return false;
 }
 
 }  // namespace eventhub::client

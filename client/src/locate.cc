@@ -3,24 +3,12 @@
 #include <cstdint>
 
 #include "absl/container/flat_hash_map.h"
+#include "client/src/event_key.h"
 #include "client/src/wire.h"
 #include "eventhub/partition.h"
 
 namespace eventhub::client {
 namespace {
-
-constexpr uint32_t kPartitionKeyField = 6;
-
-std::string_view PartitionKey(std::string_view event) {
-  FieldScanner field(event);
-  std::string_view key;
-  while (field.Next()) {
-    if (field.number == kPartitionKeyField && field.type == FieldScanner::kLength) {
-      key = field.bytes;
-    }
-  }
-  return key;
-}
 
 // Where the next event of a partition is.
 struct Cursor {

@@ -10,6 +10,8 @@ Topic FromProto(const v1::Topic& proto) {
   topic.partitions = proto.partitions();
   if (proto.retention().has_max_age()) topic.max_age = FromProto(proto.retention().max_age());
   topic.max_bytes = proto.retention().max_bytes();
+  topic.keep_until_acked = proto.retention().keep_until_acked();
+  topic.keep_until_acked_max_bytes = proto.retention().keep_until_acked_max_bytes();
   topic.default_durability = static_cast<Durability>(proto.default_durability());
   topic.max_event_bytes = proto.max_event_bytes();
   topic.description = proto.description();
@@ -25,6 +27,10 @@ v1::Topic ToProto(const Topic& topic) {
     ToProto(topic.max_age, *proto.mutable_retention()->mutable_max_age());
   }
   if (topic.max_bytes != 0) proto.mutable_retention()->set_max_bytes(topic.max_bytes);
+  if (topic.keep_until_acked) proto.mutable_retention()->set_keep_until_acked(true);
+  if (topic.keep_until_acked_max_bytes != 0) {
+    proto.mutable_retention()->set_keep_until_acked_max_bytes(topic.keep_until_acked_max_bytes);
+  }
   proto.set_default_durability(static_cast<v1::Durability>(topic.default_durability));
   proto.set_max_event_bytes(topic.max_event_bytes);
   proto.set_description(topic.description);
@@ -49,6 +55,14 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
   if (update.max_bytes) {
     topic.mutable_retention()->set_max_bytes(*update.max_bytes);
     mask.add_paths("retention.max_bytes");
+  }
+  if (update.keep_until_acked) {
+    topic.mutable_retention()->set_keep_until_acked(*update.keep_until_acked);
+    mask.add_paths("retention.keep_until_acked");
+  }
+  if (update.keep_until_acked_max_bytes) {
+    topic.mutable_retention()->set_keep_until_acked_max_bytes(*update.keep_until_acked_max_bytes);
+    mask.add_paths("retention.keep_until_acked_max_bytes");
   }
   if (update.default_durability) {
     topic.set_default_durability(static_cast<v1::Durability>(*update.default_durability));
@@ -105,6 +119,8 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
   stats.in_flight_bytes = proto.in_flight_bytes();
   stats.disk_bytes = proto.disk_bytes();
   stats.disk_free_bytes = proto.disk_free_bytes();
+  stats.subscriptions = proto.subscriptions();
+  stats.consumers = proto.consumers();
   return stats;
 }
 

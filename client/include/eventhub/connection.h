@@ -152,6 +152,10 @@ class Connection {
   // Starts to read. Does not fail: errors come as kClosed.
   virtual std::unique_ptr<ReadStream> OpenReadStream(const ReadSpec& spec) = 0;
 
+  // Starts to consume. Does not fail: errors come as OnClosed. `handler` is kept until then.
+  virtual std::shared_ptr<ConsumeStream> OpenConsumeStream(
+      std::shared_ptr<ConsumeStream::Handler> handler) = 0;
+
   // Runs `work` on a thread of the connection after `delay`, also while other work of the
   // connection goes on. Work that is not due when the connection is destroyed is dropped.
   virtual void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) = 0;
@@ -163,7 +167,8 @@ class Connection {
                                                  absl::Duration timeout) = 0;
   virtual absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update,
                                             absl::Duration timeout) = 0;
-  virtual absl::Status DeleteTopic(const std::string& name, absl::Duration timeout) = 0;
+  virtual absl::Status DeleteTopic(const std::string& name, bool delete_subscriptions,
+                                   absl::Duration timeout) = 0;
   virtual absl::StatusOr<Page<PartitionInfo>> ListPartitions(const std::string& topic,
                                                              uint32_t page_size,
                                                              const std::string& page_token,
@@ -173,6 +178,48 @@ class Connection {
   // The health of a service of the hub; empty: of the hub as a whole. NOT_FOUND if there is none.
   virtual absl::StatusOr<Health> CheckHealth(const std::string& service,
                                              absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<Subscription> CreateSubscription(const Subscription& subscription,
+                                                          const StartPosition& start,
+                                                          absl::Duration timeout) = 0;
+  virtual absl::StatusOr<SubscriptionDescription> GetSubscription(const std::string& name,
+                                                                  uint32_t max_partitions,
+                                                                  absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<SubscriptionSummary>> ListSubscriptions(const std::string& topic,
+                                                                      uint32_t page_size,
+                                                                      const std::string& page_token,
+                                                                      absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Subscription> UpdateSubscription(const std::string& name,
+                                                          const SubscriptionUpdate& update,
+                                                          absl::Duration timeout) = 0;
+  virtual absl::Status DeleteSubscription(const std::string& name, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::vector<PartitionMove>> SeekSubscription(const std::string& name,
+                                                                      const SeekTarget& target,
+                                                                      bool dry_run,
+                                                                      absl::Duration timeout) = 0;
+  virtual absl::StatusOr<ReplayResult> ReplaySubscription(const std::string& name,
+                                                          const ReplaySpec& spec, bool dry_run,
+                                                          absl::Duration timeout) = 0;
+  virtual absl::StatusOr<uint64_t> CancelReplays(const std::string& name,
+                                                 absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Snapshot> CreateSnapshot(const std::string& subscription,
+                                                  const std::string& name,
+                                                  absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::vector<Snapshot>> ListSnapshots(const std::string& subscription,
+                                                              absl::Duration timeout) = 0;
+  virtual absl::Status DeleteSnapshot(const std::string& subscription, const std::string& name,
+                                      absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<DeadLetter>> ListDeadLetters(const std::string& subscription,
+                                                           const DeadLetterSelector& selector,
+                                                           bool with_data, uint32_t page_size,
+                                                           const std::string& page_token,
+                                                           absl::Duration timeout) = 0;
+  virtual absl::StatusOr<uint64_t> RedriveDeadLetters(const std::string& subscription,
+                                                      const DeadLetterSelector& selector,
+                                                      bool dry_run, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
+                                                      const DeadLetterSelector& selector,
+                                                      bool dry_run, absl::Duration timeout) = 0;
 };
 
 // How to reach a hub.

@@ -37,7 +37,6 @@ enum class ErrorReason {
   kSnapshotNotFound = 18,      // The subscription has no such snapshot.
   kSnapshotExists = 19,        // The subscription has a snapshot of that name.
   kTopicInUse = 20,            // The topic has subscriptions, or is where dead letters of one go.
-  kReplayNotFound = 21,        // The subscription has no such replay.
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.

@@ -15,6 +15,7 @@
 
 namespace eventhub::client {
 
+class Delivery;
 class EventBatch;
 class ReaderCore;
 
@@ -77,7 +78,8 @@ class EventBatch {
     void Load();
 
     size_t index_;
-    std::string_view rest_;
+    const char* start_ = nullptr;  // Of the current event as a field.
+    std::string_view rest_;        // After it.
     ReceivedEvent current_;
   };
 
@@ -113,12 +115,16 @@ class EventBatch {
   size_t bytes() const { return events_.size(); }
 
  private:
+  friend class Delivery;
   friend class ReaderCore;
   friend class ReceivedEvent;
 
   int64_t OffsetOf(size_t i) const {
     return base_offset_ + (offset_deltas_.empty() ? static_cast<int64_t>(i) : offset_deltas_[i]);
   }
+
+  // The `count` events, at least 1, from where `from` is.
+  EventBatch Part(Iterator from, size_t count) const;
 
   Bytes frame_;
   std::string_view events_;  // The events as fields, one after another; within the frame.

@@ -131,7 +131,8 @@ struct SubscriberOptions {
   // the hub is at most one event larger.
   Credit credit{};
 
-  // The size up to which the hub fills a response, 4,096 to 4,000,000; 0: the hub's default.
+  // The size up to which the hub fills a response, 4,096 to 4,000,000; 0: the hub's default, and
+  // 65,536 with kPerKey. The memory of a response is kept until all its events are settled.
   uint32_t max_response_bytes = 0;
 
   // Leases of events that are being handled, or wait here to be, are extended for so long after

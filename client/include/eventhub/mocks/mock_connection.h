@@ -19,6 +19,8 @@ class MockConnection : public Connection {
   MOCK_METHOD(std::shared_ptr<PublishStream>, OpenPublishStream,
               (std::shared_ptr<PublishStream::Handler> handler), (override));
   MOCK_METHOD(std::unique_ptr<ReadStream>, OpenReadStream, (const ReadSpec& spec), (override));
+  MOCK_METHOD(std::shared_ptr<ConsumeStream>, OpenConsumeStream,
+              (std::shared_ptr<ConsumeStream::Handler> handler), (override));
   MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
               (override));
   MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
@@ -31,7 +33,8 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<Topic>, UpdateTopic,
               (const std::string& name, const TopicUpdate& update, absl::Duration timeout),
               (override));
-  MOCK_METHOD(absl::Status, DeleteTopic, (const std::string& name, absl::Duration timeout),
+  MOCK_METHOD(absl::Status, DeleteTopic,
+              (const std::string& name, bool delete_subscriptions, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<Page<PartitionInfo>>, ListPartitions,
               (const std::string& topic, uint32_t page_size, const std::string& page_token,
@@ -40,6 +43,52 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<HubStats>, GetStats, (absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<Health>, CheckHealth,
               (const std::string& service, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Subscription>, CreateSubscription,
+              (const Subscription& subscription, const StartPosition& start,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<SubscriptionDescription>, GetSubscription,
+              (const std::string& name, uint32_t max_partitions, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Page<SubscriptionSummary>>, ListSubscriptions,
+              (const std::string& topic, uint32_t page_size, const std::string& page_token,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Subscription>, UpdateSubscription,
+              (const std::string& name, const SubscriptionUpdate& update, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::Status, DeleteSubscription, (const std::string& name, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<PartitionMove>>, SeekSubscription,
+              (const std::string& name, const SeekTarget& target, bool dry_run,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<ReplayResult>, ReplaySubscription,
+              (const std::string& name, const ReplaySpec& spec, bool dry_run,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<uint64_t>, CancelReplays,
+              (const std::string& name, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Snapshot>, CreateSnapshot,
+              (const std::string& subscription, const std::string& name, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<Snapshot>>, ListSnapshots,
+              (const std::string& subscription, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::Status, DeleteSnapshot,
+              (const std::string& subscription, const std::string& name, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Page<DeadLetter>>, ListDeadLetters,
+              (const std::string& subscription, const DeadLetterSelector& selector, bool with_data,
+               uint32_t page_size, const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<uint64_t>, RedriveDeadLetters,
+              (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<uint64_t>, DiscardDeadLetters,
+              (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
+               absl::Duration timeout),
+              (override));
 };
 
 // A publish stream whose writes a test expects; replies are given to the handler it was opened
@@ -47,6 +96,14 @@ class MockConnection : public Connection {
 class MockPublishStream : public PublishStream {
  public:
   MOCK_METHOD(void, Write, (std::string header, Bytes events), (override));
+  MOCK_METHOD(void, Cancel, (), (override));
+};
+
+// A consume stream whose requests a test expects; responses are given to the handler it was opened
+// with.
+class MockConsumeStream : public ConsumeStream {
+ public:
+  MOCK_METHOD(void, Write, (std::string request), (override));
   MOCK_METHOD(void, Cancel, (), (override));
 };
 

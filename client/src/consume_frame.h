@@ -1,0 +1,30 @@
+// One response of Consume, taken apart.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "eventhub/bytes.h"
+#include "eventhub/event_batch.h"
+#include "eventhub/v1/hub.pb.h"
+
+namespace eventhub::client {
+
+// The fields of a ConsumeResponse; see there. The batches are views of the response.
+struct ConsumeFrame {
+  std::vector<EventBatch> batches{};
+  bool caught_up = false;
+  bool fell_behind = false;
+  std::optional<v1::ConsumeOpened> opened{};
+  std::vector<v1::PartitionLease> assigned{};
+  std::vector<v1::PartitionLease> draining{};
+  std::vector<v1::PartitionLease> revoked{};
+  std::vector<v1::Settlement> settlements{};
+  std::vector<v1::TrimmedRange> trimmed{};
+};
+
+// DATA_LOSS if `bytes` are not a ConsumeResponse.
+absl::StatusOr<ConsumeFrame> ParseConsumeFrame(const Bytes& bytes);
+
+}  // namespace eventhub::client

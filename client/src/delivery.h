@@ -1,0 +1,82 @@
+// A batch as it was delivered to a subscriber, and what is left to be done of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/time/time.h"
+#include "eventhub/event_batch.h"
+#include "eventhub/position.h"
+
+namespace eventhub::client {
+
+class Lease;
+
+// Events are known by their index in the batch. The batch never changes, and handlers look at it
+// without a lock; all else is guarded by the subscriber's mutex. Does not move: iterators point
+// into it.
+class Delivery {
+ public:
+  Delivery(EventBatch batch, std::shared_ptr<Lease> lease, absl::Duration received_at,
+           absl::Duration lease_end)
+      : batch_(std::move(batch)),
+        lease_(std::move(lease)),
+        end_(batch_.size()),
+        received_at_(received_at),
+        lease_end_(lease_end) {}
+
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  const EventBatch& batch() const { return batch_; }
+  Lease& lease() const { return *lease_; }
+  int64_t OffsetOf(size_t i) const { return batch_.OffsetOf(i); }
+  EventBatch Part(const EventBatch::Iterator& from, size_t count) const {
+    return batch_.Part(from, count);
+  }
+  // Calls `visit` for consecutive offsets among the events from `first` to before `end`.
+  void ForEachRange(size_t first, size_t end, absl::FunctionRef<void(OffsetRange)> visit) const;
+
+  // Events from here on are void: they will come again, or are somebody else's.
+  size_t end() const { return end_; }
+  void CutTo(size_t index);
+
+  // Events before this one all have an outcome.
+  size_t finished_to() const { return finished_to_; }
+  bool finished() const { return finished_to_ >= end_; }
+  size_t unfinished() const { return end_ - finished_to_ - finished_beyond_; }
+  // Gives events outcomes; each has had none.
+  void Finish(size_t first, size_t count);
+  // Calls `visit` for consecutive offsets of events without an outcome.
+  void ForEachUnfinished(absl::FunctionRef<void(OffsetRange)> visit) const;
+
+  // Delivered beside the live flow of a STREAM subscription: a replay.
+  bool beside() const { return beside_; }
+  void set_beside() { beside_ = true; }
+
+  absl::Duration received_at() const { return received_at_; }
+  // When the hub gives the events to others, unless it hears something.
+  absl::Duration lease_end() const { return lease_end_; }
+  void set_lease_end(absl::Duration end) { lease_end_ = end; }
+
+  // Where the lease keeps it.
+  std::list<std::shared_ptr<Delivery>>::iterator place{};
+
+ private:
+  const EventBatch batch_;
+  const std::shared_ptr<Lease> lease_;
+  size_t end_;
+  size_t finished_to_ = 0;
+  size_t finished_beyond_ = 0;          // How many in finished_flags_ are set beyond finished_to_.
+  std::vector<bool> finished_flags_{};  // Empty as long as outcomes come in order.
+  bool beside_ = false;
+  const absl::Duration received_at_;
+  absl::Duration lease_end_;
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,117 @@
+// The real Connection: gRPC.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/src/grpc_status.h"
+#include "client/src/grpc_thread.h"
+#include "client/src/timer_thread.h"
+#include "eventhub/connection.h"
+#include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/subscription.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace eventhub::client {
+
+// One channel, and what goes over it. See Connect for how its last reference goes.
+class GrpcConnection final : public Connection {
+ public:
+  explicit GrpcConnection(std::shared_ptr<grpc::Channel> channel);
+
+  // The streams have ended, or are about to: who opened them holds the connection for longer.
+  ~GrpcConnection() override { users_.AwaitNone(); }
+
+  std::shared_ptr<PublishStream> OpenPublishStream(
+      std::shared_ptr<PublishStream::Handler> handler) override;
+  std::unique_ptr<ReadStream> OpenReadStream(const ReadSpec& spec) override;
+  std::shared_ptr<ConsumeStream> OpenConsumeStream(
+      std::shared_ptr<ConsumeStream::Handler> handler) override;
+  void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) override;
+
+  // grpc_admin_calls.cc
+  absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) override;
+  absl::StatusOr<TopicDescription> GetTopic(const std::string& name,
+                                            absl::Duration timeout) override;
+  absl::StatusOr<Page<Topic>> ListTopics(uint32_t page_size, const std::string& page_token,
+                                         absl::Duration timeout) override;
+  absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update,
+                                    absl::Duration timeout) override;
+  absl::Status DeleteTopic(const std::string& name, bool delete_subscriptions,
+                           absl::Duration timeout) override;
+  absl::StatusOr<Page<PartitionInfo>> ListPartitions(const std::string& topic, uint32_t page_size,
+                                                     const std::string& page_token,
+                                                     absl::Duration timeout) override;
+  absl::StatusOr<HubStats> GetStats(absl::Duration timeout) override;
+  absl::StatusOr<Health> CheckHealth(const std::string& service, absl::Duration timeout) override;
+
+  // grpc_subscription_calls.cc
+  absl::StatusOr<Subscription> CreateSubscription(const Subscription& subscription,
+                                                  const StartPosition& start,
+                                                  absl::Duration timeout) override;
+  absl::StatusOr<SubscriptionDescription> GetSubscription(const std::string& name,
+                                                          uint32_t max_partitions,
+                                                          absl::Duration timeout) override;
+  absl::StatusOr<Page<SubscriptionSummary>> ListSubscriptions(const std::string& topic,
+                                                              uint32_t page_size,
+                                                              const std::string& page_token,
+                                                              absl::Duration timeout) override;
+  absl::StatusOr<Subscription> UpdateSubscription(const std::string& name,
+                                                  const SubscriptionUpdate& update,
+                                                  absl::Duration timeout) override;
+  absl::Status DeleteSubscription(const std::string& name, absl::Duration timeout) override;
+  absl::StatusOr<std::vector<PartitionMove>> SeekSubscription(const std::string& name,
+                                                              const SeekTarget& target,
+                                                              bool dry_run,
+                                                              absl::Duration timeout) override;
+  absl::StatusOr<ReplayResult> ReplaySubscription(const std::string& name, const ReplaySpec& spec,
+                                                  bool dry_run, absl::Duration timeout) override;
+  absl::StatusOr<uint64_t> CancelReplays(const std::string& name, absl::Duration timeout) override;
+  absl::StatusOr<Snapshot> CreateSnapshot(const std::string& subscription, const std::string& name,
+                                          absl::Duration timeout) override;
+  absl::StatusOr<std::vector<Snapshot>> ListSnapshots(const std::string& subscription,
+                                                      absl::Duration timeout) override;
+  absl::Status DeleteSnapshot(const std::string& subscription, const std::string& name,
+                              absl::Duration timeout) override;
+  absl::StatusOr<Page<DeadLetter>> ListDeadLetters(const std::string& subscription,
+                                                   const DeadLetterSelector& selector,
+                                                   bool with_data, uint32_t page_size,
+                                                   const std::string& page_token,
+                                                   absl::Duration timeout) override;
+  absl::StatusOr<uint64_t> RedriveDeadLetters(const std::string& subscription,
+                                              const DeadLetterSelector& selector, bool dry_run,
+                                              absl::Duration timeout) override;
+  absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
+                                              const DeadLetterSelector& selector, bool dry_run,
+                                              absl::Duration timeout) override;
+
+ private:
+  static void SetTimeout(absl::Duration timeout, grpc::ClientContext& context);
+
+  // One unary call; the type of the response follows from the method.
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> Call(Stub& stub,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                const Request& request, absl::Duration timeout) {
+    grpc::ClientContext context;
+    SetTimeout(timeout, context);
+    Response response;
+    const grpc::Status status = (stub.*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpc(status);
+    return response;
+  }
+
+  ChannelUsers users_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  v1::AdminService::Stub admin_;
+  v1::SubscriptionService::Stub subscriptions_;
+  grpc::health::v1::Health::Stub health_;
+  TimerThread timer_;
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,85 @@
+#include "client/src/grpc_consume_stream.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/slice.h>
+
+#include <utility>
+
+#include "client/src/grpc_frame.h"
+#include "client/src/grpc_status.h"
+
+namespace eventhub::client {
+namespace {
+
+constexpr char kMethod[] = "/eventhub.v1.EventHubService/Consume";
+
+}  // namespace
+
+GrpcConsumeStream::GrpcConsumeStream(ChannelUsers& users, std::shared_ptr<Handler> handler)
+    : use_(users), handler_(std::move(handler)) {}
+
+std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(
+    const std::shared_ptr<grpc::Channel>& channel, ChannelUsers& users,
+    std::shared_ptr<Handler> handler) {
+  auto stream = std::make_shared<GrpcConsumeStream>(users, std::move(handler));
+  stream->self_ = stream;
+  grpc::GenericStub stub(channel);
+  stub.PrepareBidiStreamingCall(&stream->context_, kMethod, {}, stream.get());
+  stream->AddHold();
+  stream->StartRead(&stream->response_);
+  stream->StartCall();
+  return std::shared_ptr<ConsumeStream>(stream.get(),
+                                        [stream](ConsumeStream*) { stream->Cancel(); });
+}
+
+void GrpcConsumeStream::Write(std::string request) {
+  if (!EnterWrite()) return;
+  const grpc::Slice slice(request);
+  request_ = grpc::ByteBuffer(&slice, 1);
+  StartWrite(&request_);
+  LeaveWrite();
+}
+
+void GrpcConsumeStream::Cancel() { context_.TryCancel(); }
+
+bool GrpcConsumeStream::EnterWrite() {
+  int state = state_.load();
+  do {
+    if (state & kEnded) return false;
+  } while (!state_.compare_exchange_weak(state, state + kWriter));
+  return true;
+}
+
+void GrpcConsumeStream::LeaveWrite() {
+  if (state_.fetch_sub(kWriter) == kWriter + kEnded) RemoveHold();
+}
+
+void GrpcConsumeStream::OnReadDone(bool ok) {
+  const GrpcThreadScope scope;
+  Bytes frame;
+  // A response that cannot be had has no way to be reported but the end of the call.
+  if (ok && !TakeFrame(response_, frame).ok()) {
+    context_.TryCancel();
+    ok = false;
+  }
+  if (!ok) {
+    if (state_.fetch_or(kEnded) == 0) RemoveHold();
+    return;
+  }
+  handler_->OnFrame(std::move(frame));
+  StartRead(&response_);
+}
+
+void GrpcConsumeStream::OnWriteDone(bool ok) {
+  const GrpcThreadScope scope;
+  request_.Clear();
+  if (ok) handler_->OnWritten();
+}
+
+void GrpcConsumeStream::OnDone(const grpc::Status& status) {
+  const GrpcThreadScope scope;
+  const std::shared_ptr<GrpcConsumeStream> self = std::move(self_);
+  handler_->OnClosed(FromGrpc(status));
+}
+
+}  // namespace eventhub::client

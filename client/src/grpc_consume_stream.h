@@ -1,0 +1,58 @@
+// ConsumeStream over gRPC.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "client/src/grpc_thread.h"
+#include "eventhub/connection.h"
+
+namespace eventhub::client {
+
+// One call of Consume on raw bytes: the events in a response are not copied, but for one copy of a
+// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it; the
+// channel and `users` outlive it.
+class GrpcConsumeStream final
+    : public ConsumeStream,
+      private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  // Starts the call, which is cancelled when the last copy of the result goes.
+  static std::shared_ptr<ConsumeStream> Start(const std::shared_ptr<grpc::Channel>& channel,
+                                              ChannelUsers& users,
+                                              std::shared_ptr<Handler> handler);
+
+  // Use Start.
+  GrpcConsumeStream(ChannelUsers& users, std::shared_ptr<Handler> handler);
+
+  void Write(std::string request) override;
+  void Cancel() override;
+
+ private:
+  // gRPC may be asked for something new only while it is held (AddHold). The hold is given up,
+  // once, when the call has ended and no Write is being started: kEnded and no kWriter.
+  static constexpr int kEnded = 1;
+  static constexpr int kWriter = 2;
+
+  bool EnterWrite();
+  void LeaveWrite();
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnDone(const grpc::Status& status) override;
+
+  const ChannelUse use_;
+  const std::shared_ptr<Handler> handler_;
+  grpc::ClientContext context_;
+  std::atomic<int> state_{0};
+  grpc::ByteBuffer request_;   // Of the write in progress.
+  grpc::ByteBuffer response_;  // Of the read in progress.
+  std::shared_ptr<GrpcConsumeStream> self_;
+};
+
+}  // namespace eventhub::client

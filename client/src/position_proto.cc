@@ -1,0 +1,34 @@
+#include "client/src/position_proto.h"
+
+#include "client/src/proto_time.h"
+
+namespace eventhub::client {
+
+void ToProto(const StartPosition& start, v1::StartPosition& proto) {
+  switch (start.kind) {
+    case StartPosition::Kind::kEarliest:
+      proto.set_earliest(true);
+      break;
+    case StartPosition::Kind::kLatest:
+      proto.set_latest(true);
+      break;
+    case StartPosition::Kind::kOffset:
+      proto.set_offset(start.offset);
+      break;
+    case StartPosition::Kind::kTimestamp:
+      ToProto(start.timestamp, *proto.mutable_timestamp());
+      break;
+  }
+}
+
+void ToProto(const PartitionOffset& position, v1::PartitionOffset& proto) {
+  proto.set_partition(position.partition);
+  proto.set_offset(position.offset);
+}
+
+PartitionRange FromProto(const v1::TrimmedRange& proto) {
+  return {.partition = proto.partition(),
+          .range = {.start = proto.range().start(), .end = proto.range().end()}};
+}
+
+}  // namespace eventhub::client

@@ -1,0 +1,13 @@
+// Places in a log, to and from the contract's messages.
+#pragma once
+
+#include "eventhub/position.h"
+#include "eventhub/v1/hub.pb.h"
+
+namespace eventhub::client {
+
+void ToProto(const StartPosition& start, v1::StartPosition& proto);
+void ToProto(const PartitionOffset& position, v1::PartitionOffset& proto);
+PartitionRange FromProto(const v1::TrimmedRange& proto);
+
+}  // namespace eventhub::client

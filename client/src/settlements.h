@@ -1,0 +1,49 @@
+// Outcomes that the hub was sent, until it has said what became of them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "eventhub/position.h"
+#include "eventhub/v1/hub.pb.h"
+
+namespace eventhub::client {
+
+// Consecutive events of one request, with the same kind of outcome.
+struct SentOutcome {
+  PartitionRange at{};
+  uint64_t events = 0;
+  bool nack = false;
+};
+
+// Thread-compatible.
+class Settlements {
+ public:
+  // What became of the outcomes of one request, in events.
+  struct Result {
+    uint64_t acked = 0;
+    uint64_t nacked = 0;
+    uint64_t lease_lost = 0;
+    uint64_t failed = 0;
+  };
+
+  // A request that will be settled; may have extensions only.
+  void Add(uint64_t correlation_id, std::vector<SentOutcome> outcomes);
+
+  // The hub's answer. All zero if there was no such request.
+  Result Settle(const v1::Settlement& settlement);
+
+  // The connection broke: how many outcomes are in doubt.
+  uint64_t Lose();
+
+  // Requests without an answer, and the events of their outcomes.
+  size_t requests() const { return sent_.size(); }
+  uint64_t events() const { return events_; }
+
+ private:
+  absl::flat_hash_map<uint64_t, std::vector<SentOutcome>> sent_;
+  uint64_t events_ = 0;
+};
+
+}  // namespace eventhub::client

@@ -1,0 +1,212 @@
+// The half of the subscriber that receives: leases, events, settlements, the end of streams.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/src/position_proto.h"
+#include "client/src/proto_time.h"
+#include "client/src/subscriber_core.h"
+#include "eventhub/error.h"
+
+namespace eventhub::client {
+
+template <typename Hook, typename... Args>
+void SubscriberCore::Note(const Hook& hook, Calls& calls, Args... args) {
+  if (hook) calls.emplace_back([&hook, args...] { hook(args...); });
+}
+
+void SubscriberCore::Call(Calls calls) {
+  if (calls.empty()) return;
+  MutexLock lock(hooks_mutex_);
+  if (hooks_over_) return;
+  for (auto& call : calls) std::move(call)();
+}
+
+void SubscriberCore::OnWritten(uint64_t stream) {
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    writing_ = false;
+  }
+  Pump();
+}
+
+void SubscriberCore::OnFrame(uint64_t stream, const Bytes& bytes) {
+  absl::StatusOr<ConsumeFrame> frame = ParseConsumeFrame(bytes);
+  std::shared_ptr<ConsumeStream> lost;
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    if (frame.ok()) {
+      TakeFrame(*std::move(frame), calls);
+      if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
+    } else {
+      lost = LoseStream(calls);
+      End(frame.status());
+    }
+  }
+  if (lost != nullptr) lost->Cancel();
+  Pump();
+  Call(std::move(calls));
+}
+
+void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
+  if (frame.opened) TakeOpened(*frame.opened, calls);
+  TakeLeases(frame, calls);
+  for (const v1::TrimmedRange& trimmed : frame.trimmed) {
+    const PartitionRange range = FromProto(trimmed);
+    counters_.trimmed += static_cast<uint64_t>(range.range.end - range.range.start);
+    Note(options_.hooks.on_trimmed, calls, range);
+  }
+  for (EventBatch& batch : frame.batches) TakeBatch(std::move(batch));
+  for (const v1::Settlement& settlement : frame.settlements) TakeSettlement(settlement);
+  if (frame.caught_up) Note(options_.hooks.on_caught_up, calls);
+  if (frame.fell_behind) Note(options_.hooks.on_fell_behind, calls);
+}
+
+void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
+  queue_kind_ = opened.queue();
+  const absl::Duration deadline = FromProto(opened.ack_deadline());
+  ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
+  Order order = options_.order;
+  if (order == Order::kDefault) order = queue_kind_ ? Order::kNone : Order::kPerPartition;
+  queue_.SetOrder(order);
+  failing_since_.reset();
+  backoff_.Reset();
+  ++counters_.connections;
+  Note(options_.hooks.on_connected, calls, opened.consumer());
+}
+
+void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
+  for (const v1::PartitionLease& revoked : frame.revoked) {
+    auto it = leases_.lower_bound({revoked.partition(), 0});
+    while (it != leases_.end() &&
+           it->first <= LeaseId{revoked.partition(), revoked.lease_epoch()}) {
+      EndLease(*it->second);
+      it = leases_.erase(it);
+    }
+    Note(options_.hooks.on_revoked, calls, revoked.partition());
+  }
+  for (const v1::PartitionLease& assigned : frame.assigned) {
+    const LeaseId id{assigned.partition(), assigned.lease_epoch()};
+    std::shared_ptr<Lease>& lease = leases_[id];
+    if (lease != nullptr) EndLease(*lease);
+    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_, assigned.next_offset());
+    Note(options_.hooks.on_assigned, calls,
+         PartitionOffset{assigned.partition(), assigned.next_offset()});
+  }
+  for (const v1::PartitionLease& draining : frame.draining) {
+    Note(options_.hooks.on_draining, calls, draining.partition());
+  }
+}
+
+void SubscriberCore::TakeBatch(EventBatch batch) {
+  const absl::Duration now = Now();
+  const size_t events = batch.size();
+  counters_.delivered += events;
+  if (batch.delivery_attempt() > 1) counters_.redelivered += events;
+  std::shared_ptr<Lease>& lease = leases_[{batch.partition(), batch.lease_epoch()}];
+  if (lease == nullptr) {
+    lease =
+        std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_, std::nullopt);
+  }
+  const absl::Duration lease_end = queue_kind_ ? now + ack_deadline_ : absl::InfiniteDuration();
+  auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, lease_end);
+  if (!lease->Accept(delivery)) {
+    counters_.dropped += events;
+    return;
+  }
+  queue_.Add(std::move(delivery));
+  if (ack_deadline_ != absl::InfiniteDuration() && extend_at_ == absl::InfiniteDuration()) {
+    extend_at_ = now + ack_deadline_ / 3;
+    Arm(extend_at_);
+  }
+}
+
+void SubscriberCore::TakeSettlement(const v1::Settlement& settlement) {
+  const Settlements::Result result = settlements_.Settle(settlement);
+  counters_.acked += result.acked;
+  counters_.nacked += result.nacked;
+  counters_.lease_lost += result.lease_lost;
+  counters_.failed += result.failed;
+  const auto [first, last] = awaiting_.equal_range(settlement.correlation_id());
+  for (auto it = first; it != last; ++it) it->second->OnSettled(settlement.correlation_id());
+  awaiting_.erase(first, last);
+}
+
+void SubscriberCore::EndLease(Lease& lease) {
+  pending_events_ -= lease.pending_events();
+  pending_bytes_ -= lease.pending_bytes();
+  counters_.lease_lost += lease.End();
+  std::erase_if(listed_, [&lease](const auto& listed) { return listed.get() == &lease; });
+}
+
+std::shared_ptr<ConsumeStream> SubscriberCore::LoseStream(Calls& calls) {
+  ++stream_number_;
+  opening_ = writing_ = false;
+  counters_.in_doubt += settlements_.Lose();
+  for (const auto& [id, lease] : leases_) {
+    counters_.in_doubt += lease->End();
+    if (!queue_kind_) Note(options_.hooks.on_revoked, calls, id.first);
+  }
+  leases_.clear();
+  listed_.clear();
+  awaiting_.clear();
+  queue_.Clear();
+  extensions_.Clear();
+  pending_events_ = pending_bytes_ = 0;
+  extend_at_ = absl::InfiniteDuration();
+  return std::exchange(stream_, nullptr);
+}
+
+void SubscriberCore::OnClosed(uint64_t stream, const absl::Status& status) {
+  std::shared_ptr<ConsumeStream> lost;
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    const uint64_t in_doubt = counters_.in_doubt;
+    bool unfinished = false;
+    for (const auto& [id, lease] : leases_) unfinished |= lease->unfinished() > 0;
+    lost = LoseStream(calls);
+    unfinished |= counters_.in_doubt > in_doubt;
+    if (stopping_) {
+      End(status.ok() || (MayPass(status.code()) && !unfinished) ? absl::OkStatus() : status);
+    } else if (status.ok() || MayPass(status.code())) {
+      Note(options_.hooks.on_disconnected, calls, status);
+      Reconnect(status);
+    } else {
+      End(status);
+    }
+  }
+  Call(std::move(calls));
+}
+
+void SubscriberCore::Reconnect(const absl::Status& status) {
+  const absl::Duration now = Now();
+  if (!failing_since_) failing_since_ = now;
+  if (now - *failing_since_ >= options_.reconnect_deadline) {
+    End(absl::UnavailableError(
+        absl::StrCat("no connection to consume subscription ", options_.subscription, " for ",
+                     absl::FormatDuration(options_.reconnect_deadline), ": ", status.ToString())));
+    return;
+  }
+  absl::Duration delay = backoff_.Next();
+  if (const auto info = GetErrorInfo(status); info && info->retry_delay) {
+    delay = std::max(delay, *info->retry_delay);
+  }
+  retry_at_ = now + delay;
+  Arm(retry_at_);
+}
+
+void SubscriberCore::End(const absl::Status& status) {
+  if (ended_) return;
+  ended_ = true;
+  final_ = status;
+  retry_at_ = absl::InfiniteDuration();
+  change_.NotifyAll();
+}
+
+}  // namespace eventhub::client
