@@ -1,5 +1,6 @@
 // The bytes on disk, as storage/FORMAT.md has them. Who changes one of these tests changes the
 // format.
+#include <optional>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -28,6 +29,12 @@ TEST(KeyCodec, MetaKeys) {
             "73010203040a0b0c0d");
   EXPECT_EQ(kNextTopicIdKey, "n");
   EXPECT_EQ(kTopicKeyPrefix, "t");
+  EXPECT_EQ(BytesToHexString(SubscriptionKey(SubscriptionId(0x01020304))), "7501020304");
+  EXPECT_EQ(SubscriptionIdOf(SubscriptionKey(SubscriptionId(0xf1020304))),
+            SubscriptionId(0xf1020304));
+  EXPECT_EQ(kSubscriptionKeyPrefix, "u");
+  EXPECT_EQ(kNextSubscriptionIdKey, "v");
+  EXPECT_EQ(kGenerationKey, "g");
 }
 
 TEST(KeyCodec, ProducerKey) {
@@ -48,6 +55,83 @@ TEST(KeyCodec, OrderOfKeysIsOrderOfOffsets) {
   EXPECT_LT(low.view(), higher_offset.view());
   EXPECT_LT(higher_offset.view(), higher_partition.view());
   EXPECT_LT(higher_partition.view(), higher_topic.view());
+}
+
+TEST(KeyCodec, CursorsKeys) {
+  constexpr SubscriptionId kSubscription(0x01020304);
+  constexpr PartitionId kPartition(0x0a0b0c0d);
+  constexpr Offset kOffset(0x1112131415161718);
+  EXPECT_EQ(BytesToHexString(SubscriptionPrefix(kSubscription)), "01020304");
+  EXPECT_EQ(BytesToHexString(CursorKey(kSubscription, kPartition)), "01020304010a0b0c0d");
+  EXPECT_EQ(BytesToHexString(PendingPrefix(kSubscription, kPartition)), "01020304020a0b0c0d");
+  EXPECT_EQ(BytesToHexString(PendingKey(kSubscription, kPartition, kOffset)),
+            "01020304020a0b0c0d1112131415161718");
+  EXPECT_EQ(BytesToHexString(SnapshotPrefix(kSubscription)), "0102030403");
+  EXPECT_EQ(BytesToHexString(SnapshotKey(kSubscription, "abc")), "0102030403616263");
+  EXPECT_EQ(BytesToHexString(DeadLetterPrefix(kSubscription)), "0102030404");
+  EXPECT_EQ(
+      BytesToHexString(DeadLetterKey(kSubscription, TopicId(0x05060708), kPartition, kOffset)),
+      "0102030404050607080a0b0c0d1112131415161718");
+}
+
+TEST(KeyCodec, CursorsKeysAreTakenApart) {
+  constexpr SubscriptionId kSubscription(0xf1020304);
+  constexpr PartitionId kPartition(0xfa0b0c0d);
+  const auto parse = [](const std::string& key) {
+    const std::optional<CursorsKey> parsed = ParseCursorsKey(key);
+    EXPECT_TRUE(parsed.has_value()) << BytesToHexString(key);
+    return parsed.value_or(CursorsKey());
+  };
+  const CursorsKey cursor = parse(CursorKey(kSubscription, kPartition));
+  EXPECT_EQ(cursor.subscription, kSubscription);
+  EXPECT_EQ(cursor.kind, CursorsKind::kCursor);
+  EXPECT_EQ(cursor.partition, kPartition);
+
+  const CursorsKey pending = parse(PendingKey(kSubscription, kPartition, Offset::Max()));
+  EXPECT_EQ(pending.subscription, kSubscription);
+  EXPECT_EQ(pending.kind, CursorsKind::kPending);
+  EXPECT_EQ(pending.partition, kPartition);
+  EXPECT_EQ(pending.offset, Offset::Max());
+
+  const std::string key = SnapshotKey(kSubscription, std::string("a\0\xff", 3));
+  const CursorsKey snapshot = parse(key);
+  EXPECT_EQ(snapshot.subscription, kSubscription);
+  EXPECT_EQ(snapshot.kind, CursorsKind::kSnapshot);
+  EXPECT_EQ(snapshot.name, absl::string_view("a\0\xff", 3));
+
+  const CursorsKey letter =
+      parse(DeadLetterKey(kSubscription, TopicId(0xf5060708), kPartition, Offset(7)));
+  EXPECT_EQ(letter.subscription, kSubscription);
+  EXPECT_EQ(letter.kind, CursorsKind::kDeadLetter);
+  EXPECT_EQ(letter.topic, TopicId(0xf5060708));
+  EXPECT_EQ(letter.partition, kPartition);
+  EXPECT_EQ(letter.offset, Offset(7));
+}
+
+TEST(KeyCodec, MalformedCursorsKeysAreRefused) {
+  constexpr SubscriptionId kSubscription(1);
+  constexpr PartitionId kPartition(2);
+  for (const std::string& key : {
+           CursorKey(kSubscription, kPartition),
+           PendingKey(kSubscription, kPartition, Offset(3)),
+           DeadLetterKey(kSubscription, TopicId(4), kPartition, Offset(3)),
+       }) {
+    for (size_t size = 0; size < key.size(); ++size) {
+      EXPECT_FALSE(ParseCursorsKey(key.substr(0, size)).has_value()) << BytesToHexString(key);
+    }
+    EXPECT_FALSE(ParseCursorsKey(key + "x").has_value()) << BytesToHexString(key);
+  }
+  EXPECT_FALSE(ParseCursorsKey(SnapshotPrefix(kSubscription)).has_value());  // No name.
+  for (const char kind : {'\0', '\x05', '\xff'}) {
+    std::string key = CursorKey(kSubscription, kPartition);
+    key[4] = kind;
+    EXPECT_FALSE(ParseCursorsKey(key).has_value()) << BytesToHexString(key);
+  }
+  for (std::string key : {PendingKey(kSubscription, kPartition, Offset(3)),
+                          DeadLetterKey(kSubscription, TopicId(4), kPartition, Offset(3))}) {
+    key[key.size() - 8] = '\x80';  // An offset is never negative.
+    EXPECT_FALSE(ParseCursorsKey(key).has_value()) << BytesToHexString(key);
+  }
 }
 
 TEST(KeyCodec, PrefixEndIsTheNextKeyAfterAllWithThePrefix) {
@@ -141,12 +225,13 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
                                            "0300000000000000"
                                            "0500000000000000"}}));
   EXPECT_EQ(dump(Column::kProducers), Records());
+  EXPECT_EQ(dump(Column::kCursors), Records());
 }
 
 TEST(StoredFiles, AreWhereTheFormatSays) {
   LogRig rig(FaultEnv::Medium::kDisk);
   ASSERT_THAT(rig.Open(), IsOk());
-  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "1\n");
+  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "2\n");
   for (const std::string& file : rig.disk.Files(rig.options.directory)) {
     const std::string name = file.substr(rig.options.directory.size());
     EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name == "/LOCK" || name.starts_with("/log/")) << name;

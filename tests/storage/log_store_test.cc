@@ -120,6 +120,42 @@ TEST_P(LogStoreTest, ReadsWhatIsNotThereAsNotFound) {
               StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_P(LogStoreTest, FindsTheBatchOfAnOffset) {
+  Append(rig_.log(1), 1, 10);
+  const absl::Time start = rig_.clock.Now();
+  const std::vector<uint32_t> counts = {3, 1, 2};
+  for (const uint32_t count : counts) Append(rig_.log(), count, 100 * count);
+  const auto find = [&](int64_t offset) {
+    return rig_.store().FindBatch(LogRig::kTopic, PartitionId(0), Offset(offset));
+  };
+  const auto expect_batches = [&] {
+    int64_t base = 0;
+    absl::Time at = start;
+    for (const uint32_t count : counts) {
+      at += absl::Seconds(1);
+      for (int64_t offset = base; offset < base + count; ++offset) {
+        ASSERT_OK_AND_ASSIGN(const BatchInfo batch, find(offset));
+        EXPECT_EQ(batch.base, Offset(base));
+        EXPECT_EQ(batch.end(), Offset(base + count));
+        EXPECT_EQ(batch.header.count, count);
+        EXPECT_EQ(batch.header.bytes, 100 * count);
+        EXPECT_EQ(batch.header.bytes_before, static_cast<uint64_t>(100 * base));
+        EXPECT_EQ(batch.header.append_time(), at);
+      }
+      base += count;
+    }
+    EXPECT_THAT(find(base), StatusIs(absl::StatusCode::kNotFound));
+  };
+  expect_batches();
+  rig_.Reopen();
+  expect_batches();
+  ASSERT_THAT(rig_.Trim(rig_.log(), Offset(3)), IsOk());
+  EXPECT_THAT(find(2), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(find(3), IsOk());
+  EXPECT_THAT(rig_.store().FindBatch(LogRig::kTopic, PartitionId(5), Offset(0)),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_P(LogStoreTest, SeeksByTime) {
   PartitionLog& log = rig_.log();
   const absl::Time start = rig_.clock.Now();
