@@ -411,6 +411,7 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   }
   if (lost > 0) {
     effects->lost += lost;
+    effects->more_to_deliver = true;  // A STREAM may have waited for its retry.
     lost_ += static_cast<uint64_t>(lost);
     dirty_ = true;
   }
