@@ -310,6 +310,20 @@ TEST_P(LogStoreTest, ScanVisitsAPrefixInOrderUntilToldToStop) {
   keys = {"", ""};
   ASSERT_THAT(rig_.store().Scan(Column::kMeta, "", visit), IsOk());
   EXPECT_THAT(keys, ElementsAre("", "", "a"));
+  const auto scan_from = [&](const std::string& prefix, const std::string& from) {
+    std::vector<std::string> found;
+    EXPECT_THAT(rig_.store().ScanFrom(Column::kMeta, prefix, from,
+                                      [&](absl::string_view key, absl::string_view) {
+                                        found.emplace_back(key);
+                                        return true;
+                                      }),
+                IsOk());
+    return found;
+  };
+  EXPECT_THAT(scan_from("b", "b"), ElementsAre("b", "b1", "b2"));
+  EXPECT_THAT(scan_from("b", "b1"), ElementsAre("b1", "b2"));
+  EXPECT_THAT(scan_from("b", "b11"), ElementsAre("b2"));
+  EXPECT_THAT(scan_from("b", "b3"), ElementsAre());
   const auto missing = rig_.store().Get(Column::kMeta, "d");
   ASSERT_THAT(missing, IsOk());
   EXPECT_EQ(*missing, std::nullopt);
