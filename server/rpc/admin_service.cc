@@ -67,9 +67,8 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
                                                     const v1::DeleteTopicRequest* request,
                                                     v1::DeleteTopicResponse*) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.DeleteTopic(request->name(), [reactor](const absl::Status& status) {
-    reactor->Finish(ToGrpcStatus(status));
-  });
+  broker_.DeleteTopic(
+      *request, [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
   return reactor;
 }
 

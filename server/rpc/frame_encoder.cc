@@ -16,6 +16,8 @@ constexpr int kResponseStart = 3;
 constexpr int kPartition = 1;   // Of EventBatch and PartitionOffset.
 constexpr int kOffset = 2;      // Of EventBatch and PartitionOffset.
 constexpr int kAppendTime = 3;  // Of EventBatch.
+constexpr int kAttempt = 5;     // Of EventBatch.
+constexpr int kLeaseEpoch = 6;  // Of EventBatch.
 constexpr int kSeconds = 1;     // Of Timestamp.
 constexpr int kNanos = 2;
 
@@ -56,6 +58,8 @@ std::string BatchHead(const Delivery& delivery) {
   AppendNumber(&head, kPartition, delivery.partition.value());
   AppendNumber(&head, kOffset, static_cast<uint64_t>(delivery.base.value()));
   AppendMessage(&head, kAppendTime, time);
+  AppendNumber(&head, kAttempt, delivery.attempt);
+  AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
   return head;
 }
 
@@ -89,6 +93,16 @@ class SliceBuilder {
   std::vector<grpc::Slice> slices_;
 };
 
+// Both kinds of responses have their batches in the same field.
+void AppendBatches(std::vector<Delivery> deliveries, SliceBuilder* out) {
+  for (Delivery& delivery : deliveries) {
+    const std::string head = BatchHead(delivery);
+    AppendLength(&out->copied(), kResponseBatches, head.size() + delivery.bytes);
+    out->copied().append(head);
+    for (SharedBytes& events : delivery.events) out->Share(std::move(events));
+  }
+}
+
 }  // namespace
 
 grpc::ByteBuffer EncodeFrame(Frame frame) {
@@ -100,12 +114,14 @@ grpc::ByteBuffer EncodeFrame(Frame frame) {
     AppendMessage(&out.copied(), kResponseStart, position);
   }
   if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
-  for (Delivery& delivery : frame.deliveries) {
-    const std::string head = BatchHead(delivery);
-    AppendLength(&out.copied(), kResponseBatches, head.size() + delivery.bytes);
-    out.copied().append(head);
-    for (SharedBytes& events : delivery.events) out.Share(std::move(events));
-  }
+  AppendBatches(std::move(frame.deliveries), &out);
+  return out.Build();
+}
+
+grpc::ByteBuffer EncodeFrame(ConsumeFrame frame) {
+  SliceBuilder out;
+  frame.control.AppendToString(&out.copied());
+  AppendBatches(std::move(frame.deliveries), &out);
   return out.Build();
 }
 

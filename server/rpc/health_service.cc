@@ -12,7 +12,7 @@ namespace {
 
 bool IsKnown(const std::string& service) {
   return service.empty() || service == "eventhub.v1.EventHubService" ||
-         service == "eventhub.v1.AdminService";
+         service == "eventhub.v1.AdminService" || service == "eventhub.v1.SubscriptionService";
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "server/rpc/hub_service.h"
 
 #include "grpcpp/server_context.h"
+#include "server/rpc/consume_stream.h"
 #include "server/rpc/publish_call.h"
 #include "server/rpc/publish_stream.h"
 
@@ -20,6 +21,11 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Publish
 grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServerContext*,
                                                              const grpc::ByteBuffer* request) {
   return ReadStream::Start(broker_, pools_, registry_, *request);
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Consume(
+    grpc::CallbackServerContext* context) {
+  return ConsumeStream::Start(broker_, context->peer(), pools_, registry_);
 }
 
 }  // namespace eventhub

@@ -17,6 +17,7 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/stream_registry.h"
+#include "server/rpc/subscription_service.h"
 #include "storage/base/status_macros.h"
 #include "storage/base/work_pool.h"
 
@@ -79,6 +80,7 @@ struct Server::Services {
   WorkPool disk_pool;
   std::unique_ptr<HubService> hub;
   std::unique_ptr<AdminService> admin;
+  std::unique_ptr<SubscriptionService> subscriptions;
 };
 
 Server::Server() = default;
@@ -100,6 +102,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
                                               services.registry);
   services.admin =
       std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
+  services.subscriptions =
+      std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
   RETURN_IF_ERROR(server->Listen(options));
   services.health.SetServing(services.broker->writable().ok());
   return server;
@@ -131,6 +135,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   }
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
+  builder.RegisterService(services_->subscriptions.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {

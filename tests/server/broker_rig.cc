@@ -103,7 +103,9 @@ absl::StatusOr<v1::Topic> BrokerRig::Update(const v1::Topic& topic,
 
 absl::Status BrokerRig::Delete(const std::string& name) {
   std::promise<absl::Status> outcome;
-  broker_->DeleteTopic(name, [&](absl::Status status) { outcome.set_value(std::move(status)); });
+  v1::DeleteTopicRequest request;
+  request.set_name(name);
+  broker_->DeleteTopic(request, [&](absl::Status status) { outcome.set_value(std::move(status)); });
   return outcome.get_future().get();
 }
 

@@ -223,7 +223,9 @@ TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
     ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
     rig_.clock.Advance(absl::Hours(2));
     absl::Status deleted = absl::UnknownError("not called");
-    rig_.broker().DeleteTopic("t", [&](const absl::Status& status) { deleted = status; });
+    v1::DeleteTopicRequest request;
+    request.set_name("t");
+    rig_.broker().DeleteTopic(request, [&](const absl::Status& status) { deleted = status; });
     rig_.Reopen();
     EXPECT_THAT(deleted, IsOk());
     EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));

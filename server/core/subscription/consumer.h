@@ -21,6 +21,8 @@ struct ConsumeFrame {
   v1::ConsumeResponse control;  // All but the batches.
   std::vector<Delivery> deliveries;
   size_t bytes = 0;  // Of the events.
+
+  bool empty() const { return deliveries.empty() && control.ByteSizeLong() == 0; }
 };
 
 struct ConsumerOptions {
@@ -51,6 +53,7 @@ struct Consumer {
   bool waiting = false;  // Nothing to do until it is woken.
   bool in_line = false;  // Among those that wait for events.
   bool leaving = false;
+  bool leaving_at_once = false;  // Without waiting for what is out.
   bool closed = false;
   bool stalled = false;          // Lost a partition for want of acks, and was not heard of since.
   bool caught_up = false;        // Said so, and nothing was delivered since.

@@ -264,11 +264,13 @@ void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
   CarryOut(std::move(after));
 }
 
-void Subscription::Leave(Consumer& consumer) {
+void Subscription::Leave(Consumer& consumer, bool at_once) {
   Aftermath after;
   {
     MutexLock lock(mutex_);
+    if (consumer.closed) return;
     consumer.leaving = true;
+    consumer.leaving_at_once |= at_once;
     Rebalance(&after);
     WakeForEvents(&after);  // What it was woken for is for another.
     WakeConsumer(consumer, &after);

@@ -84,7 +84,7 @@ class Subscription final : public CommitHook,
     kFrame,  // The frame has something to say.
     kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
     kWait,   // There is nothing now; the consumer is woken when there may be.
-    kEnd,    // The consumer asked to leave, and everything is settled.
+    kEnd,    // The consumer has left; see Leave.
   };
 
   struct Counters {
@@ -125,7 +125,9 @@ class Subscription final : public CommitHook,
   absl::Status ReadCold(Consumer& consumer, ConsumeFrame* frame);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
-  void Leave(Consumer& consumer);
+  // Nothing more is delivered; Poll ends when all is settled that is out, or, with `at_once`, that
+  // was asked to be.
+  void Leave(Consumer& consumer, bool at_once);
 
   // Carries out the acks, nacks and extensions of a request; a Settlement will be among the
   // consumer's notices.

@@ -69,6 +69,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
   {
     MutexLock lock(mutex_);
     if (deleted_) return SubscriptionNotFound(name_);
+    if (consumer.closed) return Step::kEnd;
     for (;;) {
       const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
       if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
@@ -88,7 +89,8 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
         if (rules_.queue && !frame->deliveries.empty()) WakeForEvents(&after);
         break;
       }
-      if (consumer.leaving && consumer.out.events == 0 && consumer.unsettled == 0) {
+      const bool all_back = consumer.out.events == 0 || consumer.leaving_at_once;
+      if (consumer.leaving && all_back && consumer.unsettled == 0) {
         step = Step::kEnd;
         break;
       }
@@ -352,7 +354,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
                          (rules_.queue || cursor.owner == consumer.id);
       const int64_t now = Now();
-      if (still && !deleted_ && MayDeliver(consumer, now, &after) &&
+      if (still && !deleted_ && !consumer.closed && MayDeliver(consumer, now, &after) &&
           Admit(*now_next, now, &after)) {
         Room room(consumer, event_rate_, byte_rate_, now);
         DeliverBatches(cursor, consumer, *now_next, batches, room, frame);

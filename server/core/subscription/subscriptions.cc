@@ -88,7 +88,7 @@ v1::Snapshot Describe(absl::string_view name, const stored::Snapshot& stored) {
 absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
   if (request.has_open()) return InvalidField("open", "may be in the first request only");
   if (request.has_credit()) subscription_->SetCredit(*consumer_, request.credit());
-  if (request.leave()) Leave();
+  if (request.leave()) Leave(/*at_once=*/false);
   if (!request.acks().empty() || !request.nacks().empty() || !request.extensions().empty()) {
     subscription_->Settle(consumer_, std::move(request));
   }

@@ -44,7 +44,7 @@ class ConsumerSession {
   // Takes what a client sent after the first request: credit, leave, and what is to be settled.
   // INVALID_ARGUMENT if it makes no sense at all.
   absl::Status Take(v1::ConsumeRequest request);
-  void Leave() { subscription_->Leave(*consumer_); }
+  void Leave(bool at_once) { subscription_->Leave(*consumer_, at_once); }
 
   // Whether nothing is to be taken until more is settled; Poll says when by its settlements.
   bool Overloaded() const { return subscription_->Overloaded(*consumer_); }

@@ -1,0 +1,81 @@
+// The streaming method EventHubService.Consume.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/core/broker.h"
+#include "server/rpc/read_stream.h"
+#include "server/rpc/stream_registry.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+// One consumer. Both directions go on by themselves: requests are taken as they come, while not too
+// many of them wait for their settlement; and whenever gRPC has taken a response the next is made,
+// from memory at once, or from the disk on a pool. With nothing to say it sleeps, and costs nothing
+// until the subscription wakes it.
+//
+// gRPC holds a reference until OnDone.
+class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                            public DrainableStream,
+                            public std::enable_shared_from_this<ConsumeStream> {
+ public:
+  static ConsumeStream* Start(Broker& broker, std::string address, ReadPools pools,
+                              StreamRegistry& registry);
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void Drain() override;
+
+ private:
+  enum class Action { kNone, kRead, kPoll, kFinish };
+
+  ConsumeStream(Broker& broker, std::string address, ReadPools pools, StreamRegistry& registry);
+
+  absl::Status Handle(const grpc::ByteBuffer& message);
+  absl::Status Open(const v1::ConsumeRequest& request);
+  // On any thread: there may be something to send.
+  void Wake();
+  // Makes the next response, on the thread that proceeds.
+  void Poll();
+  void ReadCold(ConsumeFrame frame);
+  void Send(ConsumeFrame frame);
+  void EndWith(const absl::Status& status);
+
+  // Does what can be done now, one thing after the other, on one thread at a time. To be called
+  // after each change.
+  void Proceed();
+  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  grpc::Status FinalStatus();
+  // Null until it is open; then until OnDone.
+  ConsumerSession* session();
+
+  Broker& broker_;
+  const std::string address_;
+  const ReadPools pools_;
+  StreamRegistry& registry_;
+  std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
+
+  grpc::ByteBuffer in_;   // Belongs to the read under way.
+  grpc::ByteBuffer out_;  // Belongs to the write under way.
+
+  Mutex mutex_;
+  std::unique_ptr<ConsumerSession> session_ ABSL_GUARDED_BY(mutex_);
+  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool sending_ ABSL_GUARDED_BY(mutex_) = false;  // From the look for something until it is sent.
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;    // There may be something to send.
+  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // With `status_`.
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub

@@ -1,0 +1,165 @@
+#include "server/rpc/subscription_service.h"
+
+#include <utility>
+
+#include "server/rpc/rpc_status.h"
+
+namespace eventhub {
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+// Ends a call with an outcome that is all of the response.
+template <typename Response>
+void Finish(ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome, Response* response) {
+  const grpc::Status status = ToGrpcStatus(outcome.status());
+  if (outcome.ok()) *response = *std::move(outcome);
+  reactor->Finish(status);
+}
+
+// The same, later.
+template <typename Response>
+ResponseDone<Response> FinishLater(ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](absl::StatusOr<Response> outcome) {
+    Finish(reactor, std::move(outcome), response);
+  };
+}
+
+// The same, with an outcome that is the subscription in the response.
+template <typename Response>
+SubscriptionDone FinishWithSubscription(ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](absl::StatusOr<v1::Subscription> outcome) {
+    const grpc::Status status = ToGrpcStatus(outcome.status());
+    if (outcome.ok()) *response->mutable_subscription() = *std::move(outcome);
+    reactor->Finish(status);
+  };
+}
+
+StatusDone FinishEmpty(ServerUnaryReactor* reactor) {
+  return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
+}
+
+// Carries a call out on the pool. The request and the response live until the reactor is finished.
+ServerUnaryReactor* Run(WorkPool& pool, CallbackServerContext* context,
+                        absl::AnyInvocable<void(ServerUnaryReactor*) &&> call) {
+  ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool.Post([reactor, call = std::move(call)]() mutable { std::move(call)(reactor); });
+  return reactor;
+}
+
+}  // namespace
+
+ServerUnaryReactor* SubscriptionService::CreateSubscription(
+    CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
+    v1::CreateSubscriptionResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.Create(*request, FinishWithSubscription(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::GetSubscription(CallbackServerContext* context,
+                                                         const v1::GetSubscriptionRequest* request,
+                                                         v1::GetSubscriptionResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.Get(*request), response);
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::ListSubscriptions(
+    CallbackServerContext* context, const v1::ListSubscriptionsRequest* request,
+    v1::ListSubscriptionsResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.List(*request), response);
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::UpdateSubscription(
+    CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
+    v1::UpdateSubscriptionResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.Update(*request, FinishWithSubscription(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::DeleteSubscription(
+    CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
+    v1::DeleteSubscriptionResponse*) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.Delete(request->name(), FinishEmpty(reactor));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::SeekSubscription(
+    CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
+    v1::SeekSubscriptionResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.Seek(*request, FinishLater(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::ReplaySubscription(
+    CallbackServerContext* context, const v1::ReplaySubscriptionRequest* request,
+    v1::ReplaySubscriptionResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.Replay(*request, FinishLater(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::CancelReplays(CallbackServerContext* context,
+                                                       const v1::CancelReplaysRequest* request,
+                                                       v1::CancelReplaysResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.CancelReplays(request->name(), FinishLater(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::CreateSnapshot(CallbackServerContext* context,
+                                                        const v1::CreateSnapshotRequest* request,
+                                                        v1::CreateSnapshotResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.CreateSnapshot(*request, FinishLater(reactor, response));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::ListSnapshots(CallbackServerContext* context,
+                                                       const v1::ListSnapshotsRequest* request,
+                                                       v1::ListSnapshotsResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.ListSnapshots(request->subscription()), response);
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::DeleteSnapshot(CallbackServerContext* context,
+                                                        const v1::DeleteSnapshotRequest* request,
+                                                        v1::DeleteSnapshotResponse*) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    subscriptions_.DeleteSnapshot(*request, FinishEmpty(reactor));
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::ListDeadLetters(CallbackServerContext* context,
+                                                         const v1::ListDeadLettersRequest* request,
+                                                         v1::ListDeadLettersResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.ListDeadLetters(*request), response);
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
+    CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
+    v1::RedriveDeadLettersResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.RedriveDeadLetters(*request), response);
+  });
+}
+
+ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
+    CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
+    v1::DiscardDeadLettersResponse* response) {
+  return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
+    Finish(reactor, subscriptions_.DiscardDeadLetters(*request), response);
+  });
+}
+
+}  // namespace eventhub
