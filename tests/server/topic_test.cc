@@ -91,6 +91,11 @@ TEST_F(TopicTest, SettingsAreChecked) {
             "topic.retention.max_age");
   EXPECT_EQ(fault([](v1::Topic& t) { t.mutable_retention()->mutable_max_age()->set_seconds(-5); }),
             "topic.retention.max_age");
+  EXPECT_EQ(fault([](v1::Topic& t) {
+              t.mutable_retention()->mutable_max_age()->set_seconds(5);
+              t.mutable_retention()->mutable_max_age()->set_nanos(-1);
+            }),
+            "topic.retention.max_age");
   EXPECT_EQ(fault([](v1::Topic& t) { t.set_default_durability(static_cast<v1::Durability>(9)); }),
             "topic.default_durability");
   EXPECT_EQ(fault([](v1::Topic& t) { t.set_max_event_bytes((16 << 20) + 1); }),
@@ -180,6 +185,27 @@ TEST_F(TopicTest, MaskSaysWhatChanges) {
   v1::PublishStreamRequest large = MakeRequest("t", {});
   *large.add_events() = MakeEvent("large", "", std::string(500, 'x'));
   EXPECT_THAT(rig_.Publish(large), StatusIs(StatusCode::kInvalidArgument));
+}
+
+TEST_F(TopicTest, RetentionThatWaitsForSubscriptionsIsASettingLikeOthers) {
+  v1::Topic topic = Named("t");
+  topic.mutable_retention()->set_max_bytes(1000);
+  topic.mutable_retention()->set_keep_until_acked(true);
+  ASSERT_OK_AND_ASSIGN(v1::Topic now, rig_.Create(topic));
+  EXPECT_TRUE(now.retention().keep_until_acked());
+  EXPECT_EQ(now.retention().keep_until_acked_max_bytes(), 0u);
+
+  v1::Topic change = Named("t");
+  change.mutable_retention()->set_keep_until_acked_max_bytes(5000);
+  ASSERT_OK_AND_ASSIGN(now, rig_.Update(change, {"retention.keep_until_acked_max_bytes"}));
+  EXPECT_EQ(now.retention().keep_until_acked_max_bytes(), 5000u);
+  EXPECT_TRUE(now.retention().keep_until_acked());
+  ASSERT_OK_AND_ASSIGN(now, rig_.Update(change, {"retention.keep_until_acked"}));
+  EXPECT_FALSE(now.retention().keep_until_acked());
+  EXPECT_EQ(now.retention().max_bytes(), 1000u);
+  rig_.Reopen();
+  EXPECT_EQ(rig_.broker().GetTopic("t")->topic().ShortDebugString(), now.ShortDebugString());
+  EXPECT_EQ(FieldOf(rig_.Update(change, {"retention.keep_until_acked.x"}).status()), "update_mask");
 }
 
 TEST_F(TopicTest, BadChangesAreRefusedAndChangeNothing) {
@@ -272,11 +298,6 @@ class RacingTopicTest : public TopicTest {
       done_.push_back(what + " " + absl::StatusCodeToString(result.status().code()));
     };
   }
-  StatusDone NoteDeleted() {
-    return [this](const absl::Status& status) {
-      done_.push_back("delete " + absl::StatusCodeToString(status.code()));
-    };
-  }
   void Submit(const std::string& id) {
     const std::string bytes = MakeRequest("t", {id}).SerializeAsString();
     rig_.broker().Publish(
@@ -284,6 +305,13 @@ class RacingTopicTest : public TopicTest {
         [this, id](const absl::StatusOr<v1::PublishResult>& result) {
           done_.push_back(id + " " + absl::StatusCodeToString(result.status().code()));
         });
+  }
+  void Delete(const std::string& name) {
+    v1::DeleteTopicRequest request;
+    request.set_name(name);
+    rig_.broker().DeleteTopic(request, [this](const absl::Status& status) {
+      done_.push_back("delete " + absl::StatusCodeToString(status.code()));
+    });
   }
   void Grow(uint32_t partitions) {
     v1::UpdateTopicRequest request;
@@ -319,10 +347,10 @@ TEST_F(RacingTopicTest, UpdatesBuildOnEachOther) {
 TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
   InOneCommit([&] {
     Submit("before");
-    rig_.broker().DeleteTopic("t", NoteDeleted());
+    Delete("t");
     Submit("after");
     Grow(2);
-    rig_.broker().DeleteTopic("t", NoteDeleted());
+    Delete("t");
     rig_.broker().CreateTopic(Named("t"), Note("create"));
     rig_.broker().CreateTopic(Named("t"), Note("create"));
   });

@@ -1,0 +1,331 @@
+#include "tests/server/cursor_model.h"
+
+#include <algorithm>
+
+namespace eventhub {
+
+std::ostream& operator<<(std::ostream& os, const ModelEvent& event) {
+  return os << "{state " << static_cast<int>(event.state) << ", due " << event.due << ", "
+            << event.attempts << " attempts, consumer " << event.consumer
+            << (event.extra ? ", extra, copy " : ", copy ") << event.redriven_from.value_or(-1)
+            << " " << event.reason << "}";
+}
+
+std::ostream& operator<<(std::ostream& os, const ModelParked& parked) {
+  return os << "{" << parked.attempts << " attempts, " << parked.reason << "}";
+}
+
+bool CursorModel::IsLast(uint32_t attempts) const {
+  return rules.max_attempts > 0 && attempts >= rules.max_attempts;
+}
+
+bool CursorModel::Has(const ModelEvent& event, ConsumerId consumer) const {
+  return event.state == RangeState::kLeased && event.consumer == consumer;
+}
+
+int64_t CursorModel::CountIf(const std::function<bool(const ModelEvent&)>& is) const {
+  return std::count_if(events.begin(), events.end(),
+                       [&](const auto& entry) { return is(entry.second); });
+}
+
+int64_t CursorModel::Acked() const {
+  for (const auto& [offset, event] : events) {
+    if (!event.extra) return offset;
+  }
+  return next;
+}
+
+int64_t CursorModel::First() const { return events.empty() ? next : events.begin()->first; }
+
+int64_t CursorModel::NextDue() const {
+  int64_t next_due = kNever;
+  for (const auto& [offset, event] : events) {
+    const bool waits = event.state == RangeState::kLeased || event.state == RangeState::kDelayed;
+    if (waits) next_due = std::min(next_due, event.due);
+  }
+  return next_due;
+}
+
+// ---- Delivery
+
+std::optional<CursorModel::Next> CursorModel::NextOf(bool extra) const {
+  std::optional<Next> found;
+  for (const auto& [offset, event] : events) {
+    if (event.extra != extra) continue;
+    // In a STREAM nothing overtakes what waits; extra events have no order.
+    if (!rules.queue && !extra && event.state == RangeState::kDelayed) return std::nullopt;
+    if (event.state != RangeState::kReady) continue;
+    found = Next{offset, event.attempts, false, false, event.redriven_from};
+    break;
+  }
+  if (!found.has_value() && !extra && next < log_end) {
+    found = Next{next, 0, true, false, std::nullopt};
+  }
+  if (rules.queue || !found.has_value()) return found;
+  const auto out = [extra](const ModelEvent& event) {
+    return event.state == RangeState::kLeased && event.extra == extra;
+  };
+  const auto last_out = [&](const ModelEvent& event) {
+    return out(event) && IsLast(event.attempts);
+  };
+  found->alone = IsLast(found->attempts + 1);
+  if (CountIf(last_out) > 0 || (found->alone && CountIf(out) > 0)) return std::nullopt;
+  return found;
+}
+
+bool CursorModel::Admit(int64_t event, uint64_t key) {
+  if (key == 0) return true;
+  std::vector<int64_t>& queue = keys_[key];
+  if (std::count(queue.begin(), queue.end(), event) == 0) queue.push_back(event);
+  const auto it = events.find(event);
+  return queue.front() == event && (it == events.end() || it->second.due == 0);
+}
+
+void CursorModel::Lease(int64_t event, ConsumerId consumer, int64_t due_at) {
+  next = std::max(next, event + 1);
+  ModelEvent& leased = events[event];
+  leased.state = RangeState::kLeased;
+  leased.consumer = consumer;
+  leased.due = due_at;
+  ++leased.attempts;
+}
+
+void CursorModel::Block(int64_t event) {
+  next = std::max(next, event + 1);
+  ModelEvent& blocked = events[event];
+  blocked.state = blocked.due != 0 ? RangeState::kDelayed : RangeState::kBlocked;
+}
+
+// ---- Settling
+
+void CursorModel::Release(const ModelEvent& event) {
+  if (event.state == RangeState::kLeased) ++effects.released[event.consumer.value()];
+}
+
+void CursorModel::Settle(int64_t offset) {
+  events.erase(offset);
+  for (auto& [key, queue] : keys_) {
+    const auto it = std::find(queue.begin(), queue.end(), offset);
+    if (it == queue.end()) continue;
+    queue.erase(it);
+    if (queue.empty()) continue;
+    ModelEvent& first = events.at(queue.front());
+    if (first.state == RangeState::kBlocked) first.state = RangeState::kReady;
+  }
+}
+
+void CursorModel::StartParking(int64_t offset, ModelEvent& event, const std::string& reason) {
+  effects.parked[offset] = {event.attempts, reason.empty() ? event.reason : reason};
+  event.state = RangeState::kParking;
+  event.consumer = ConsumerId();
+  event.due = 0;
+}
+
+void CursorModel::Requeue(int64_t offset, ModelEvent& event, int64_t ready_at,
+                          const std::string& reason) {
+  Release(event);
+  if (IsLast(event.attempts)) return StartParking(offset, event, reason);
+  if (!reason.empty()) event.reason = reason;
+  event.consumer = ConsumerId();
+  event.state = ready_at > now ? RangeState::kDelayed : RangeState::kReady;
+  event.due = ready_at > now ? ready_at : 0;
+}
+
+CursorModel::Offsets CursorModel::ForLeased(ConsumerId consumer, int64_t from, int64_t to,
+                                            const std::function<void(int64_t, ModelEvent&)>& act) {
+  Offsets refused;
+  for (int64_t offset = from; offset < to; ++offset) {
+    const auto it = events.find(offset);
+    if (it == events.end() || !Has(it->second, consumer)) {
+      refused.insert(offset);
+    } else {
+      act(offset, it->second);
+    }
+  }
+  return refused;
+}
+
+CursorModel::Offsets CursorModel::Ack(ConsumerId consumer, int64_t from, int64_t to) {
+  const auto ack = [&](int64_t offset, const ModelEvent& event) {
+    Release(event);
+    ++effects.acked;
+    Settle(offset);
+  };
+  if (rules.queue) return ForLeased(consumer, from, to, ack);
+  Offsets refused;
+  for (int64_t offset = std::min(from, First()); offset < to; ++offset) {
+    const bool named = offset >= from;
+    if (offset >= next) {
+      if (named) refused.insert(offset);
+      continue;
+    }
+    const auto it = events.find(offset);
+    if (it == events.end()) continue;
+    const ModelEvent& event = it->second;
+    if (Has(event, consumer)) {
+      if (named || !event.extra) ack(offset, event);
+    } else if (named && !event.extra && event.state != RangeState::kParking) {
+      refused.insert(offset);
+    }
+  }
+  return refused;
+}
+
+CursorModel::Offsets CursorModel::Retry(ConsumerId consumer, int64_t from, int64_t to,
+                                        const RetryAt& retry_at, const std::string& reason) {
+  bool rewind = false;
+  if (!rules.queue) to = std::min(to, from + 1);
+  const Offsets refused = ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
+    ++effects.nacked;
+    Requeue(offset, event, retry_at(event.attempts), reason);
+    if (!event.extra && event.state != RangeState::kParking) rewind = true;
+  });
+  if (rules.queue || !rewind) return refused;
+  for (auto& [offset, event] : events) {
+    if (offset < to || event.extra || event.state != RangeState::kLeased) continue;
+    Release(event);
+    event.state = RangeState::kReady;
+    event.consumer = ConsumerId();
+    event.due = 0;
+  }
+  return refused;
+}
+
+CursorModel::Offsets CursorModel::Park(ConsumerId consumer, int64_t from, int64_t to,
+                                       const std::string& reason) {
+  return ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
+    ++effects.nacked;
+    Release(event);
+    StartParking(offset, event, reason);
+  });
+}
+
+CursorModel::Offsets CursorModel::Skip(ConsumerId consumer, int64_t from, int64_t to) {
+  return ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
+    ++effects.nacked;
+    ++effects.skipped;
+    Release(event);
+    Settle(offset);
+  });
+}
+
+CursorModel::Offsets CursorModel::Extend(ConsumerId consumer, int64_t from, int64_t to,
+                                         int64_t due) {
+  return ForLeased(consumer, from, to, [due](int64_t, ModelEvent& event) { event.due = due; });
+}
+
+void CursorModel::Return(ConsumerId consumer, const std::string& why) {
+  for (auto& [offset, event] : events) {
+    if (Has(event, consumer)) Requeue(offset, event, 0, why);
+  }
+}
+
+void CursorModel::Expire() {
+  for (auto& [offset, event] : events) {
+    if (event.state == RangeState::kLeased && event.due <= now) {
+      ++effects.expired;
+      Requeue(offset, event, 0, "the lease ended without an ack");
+    } else if (event.state == RangeState::kDelayed && event.due <= now) {
+      event.state = RangeState::kReady;
+      event.due = 0;
+    }
+  }
+}
+
+void CursorModel::ParkExhausted(const std::string& why) {
+  for (auto& [offset, event] : events) {
+    if (event.state == RangeState::kLeased || event.state == RangeState::kParking) continue;
+    if (IsLast(event.attempts)) {
+      StartParking(offset, event, event.reason.empty() ? why : event.reason);
+    } else if (event.state == RangeState::kReady && event.due != 0 && !rules.ordered_by_key) {
+      event.state = RangeState::kDelayed;
+    }
+  }
+}
+
+void CursorModel::FinishParking(int64_t from, int64_t to) {
+  for (int64_t offset = from; offset < to; ++offset) {
+    const auto it = events.find(offset);
+    if (it != events.end() && it->second.state == RangeState::kParking) Settle(offset);
+  }
+}
+
+void CursorModel::AbandonParking(int64_t from, int64_t to, int64_t retry_at,
+                                 const std::string& why) {
+  for (auto& [offset, event] : events) {
+    if (offset < from || offset >= to || event.state != RangeState::kParking) continue;
+    event.state = RangeState::kDelayed;
+    event.due = retry_at;
+    event.reason = why;
+  }
+}
+
+// ---- Moving
+
+void CursorModel::DropTrimmed() {
+  for (int64_t offset = First(); offset < log_start; ++offset) {
+    const auto it = events.find(offset);
+    if (it != events.end()) {
+      const ModelEvent& event = it->second;
+      const bool out = event.state == RangeState::kLeased || event.state == RangeState::kParking;
+      if (out || event.redriven_from.has_value()) continue;
+      if (!event.extra) ++effects.lost;
+      effects.trimmed.insert(offset);
+      Settle(offset);
+    } else if (offset >= next) {
+      ++effects.lost;
+      effects.trimmed.insert(offset);
+    }
+  }
+  next = std::max(next, log_start);
+  lost += static_cast<uint64_t>(effects.lost);
+}
+
+void CursorModel::Seek(int64_t to) {
+  for (const auto& [offset, event] : events) Release(event);
+  events.clear();
+  keys_.clear();
+  next = to;
+}
+
+int64_t CursorModel::AddReplay(int64_t from, int64_t to, bool add) {
+  int64_t added = 0;
+  for (int64_t offset = from; offset < std::min(to, next); ++offset) {
+    if (events.contains(offset)) continue;
+    ++added;
+    if (add) events[offset].extra = true;
+  }
+  return added;
+}
+
+int64_t CursorModel::CancelReplays() {
+  Offsets ended;
+  for (const auto& [offset, event] : events) {
+    const bool out = event.state == RangeState::kLeased || event.state == RangeState::kParking;
+    if (event.extra && !event.redriven_from.has_value() && !out) ended.insert(offset);
+  }
+  for (const int64_t offset : ended) Settle(offset);
+  return static_cast<int64_t>(ended.size());
+}
+
+void CursorModel::AddRedriven(int64_t offset, int64_t copy) {
+  if (offset >= next) return;
+  const auto [it, added] = events.try_emplace(offset);
+  if (!added && !it->second.extra) return;
+  it->second.extra = true;
+  it->second.redriven_from = copy;
+}
+
+void CursorModel::Restart(int64_t now_then) {
+  keys_.clear();
+  for (auto& [offset, event] : events) {
+    const bool waits = event.state == RangeState::kDelayed ||
+                       (event.state == RangeState::kReady && event.due != 0);
+    event.due = waits && event.due > now ? event.due - now + now_then : 0;
+    event.state = RangeState::kReady;
+    event.consumer = ConsumerId();
+  }
+  now = now_then;
+}
+
+}  // namespace eventhub

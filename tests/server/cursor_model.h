@@ -1,0 +1,123 @@
+// What a PartitionCursor is to do, event by event: too simple to be wrong, and too slow to be used.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/core/subscription/partition_cursor.h"
+
+namespace eventhub {
+
+// A pending event.
+struct ModelEvent {
+  RangeState state = RangeState::kReady;
+  int64_t due = 0;
+  uint32_t attempts = 0;
+  ConsumerId consumer;
+  bool extra = false;
+  std::string reason;
+  std::optional<int64_t> redriven_from;  // The offset of the copy.
+
+  bool operator==(const ModelEvent&) const = default;
+};
+std::ostream& operator<<(std::ostream& os, const ModelEvent& event);
+
+struct ModelParked {
+  uint32_t attempts;
+  std::string reason;
+  bool operator==(const ModelParked&) const = default;
+};
+std::ostream& operator<<(std::ostream& os, const ModelParked& parked);
+
+// As Effects, event by event.
+struct ModelEffects {
+  std::map<uint32_t, int64_t> released;
+  std::map<int64_t, ModelParked> parked;
+  int64_t acked = 0;
+  int64_t nacked = 0;
+  int64_t skipped = 0;
+  int64_t expired = 0;
+  int64_t lost = 0;
+  std::set<int64_t> trimmed;
+};
+
+// All its members are for tests to look at. Settling operations return the offsets refused.
+class CursorModel {
+ public:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  using Offsets = std::set<int64_t>;
+  using RetryAt = std::function<int64_t(uint32_t attempts)>;
+
+  explicit CursorModel(const DeliveryRules& rules) : rules(rules) {}
+
+  // The first event to be delivered; nullopt if there is none.
+  struct Next {
+    int64_t start;
+    uint32_t attempts = 0;
+    bool fresh = false;
+    bool alone = false;
+    std::optional<int64_t> redriven_from;
+  };
+  std::optional<Next> NextOf(bool extra) const;
+  // Whether the event may be delivered; it is blocked if not. Key 0: none.
+  bool Admit(int64_t event, uint64_t key);
+  void Lease(int64_t event, ConsumerId consumer, int64_t due_at);
+  void Block(int64_t event);
+
+  Offsets Ack(ConsumerId consumer, int64_t from, int64_t to);
+  Offsets Retry(ConsumerId consumer, int64_t from, int64_t to, const RetryAt& retry_at,
+                const std::string& reason);
+  Offsets Park(ConsumerId consumer, int64_t from, int64_t to, const std::string& reason);
+  Offsets Skip(ConsumerId consumer, int64_t from, int64_t to);
+  Offsets Extend(ConsumerId consumer, int64_t from, int64_t to, int64_t due);
+  void Return(ConsumerId consumer, const std::string& why);
+  void Expire();
+  void ParkExhausted(const std::string& why);
+  void FinishParking(int64_t from, int64_t to);
+  void AbandonParking(int64_t from, int64_t to, int64_t retry_at, const std::string& why);
+  void DropTrimmed();
+  void Seek(int64_t to);
+  int64_t AddReplay(int64_t from, int64_t to, bool add);
+  int64_t CancelReplays();
+  void AddRedriven(int64_t event, int64_t copy);
+  // What is left after a restart, when the monotonic clock has become `now_then`.
+  void Restart(int64_t now_then);
+
+  // What it is to be by now.
+  int64_t Acked() const;
+  int64_t NextDue() const;
+  int64_t CountIf(const std::function<bool(const ModelEvent&)>& is) const;
+
+  DeliveryRules rules;
+  int64_t now = 0;
+  int64_t log_start = 0;
+  int64_t log_end = 0;
+  int64_t next = 0;
+  uint64_t lost = 0;
+  std::map<int64_t, ModelEvent> events;
+  ModelEffects effects;  // Of the operations since it was last cleared.
+
+ private:
+  bool IsLast(uint32_t attempts) const;
+  // Everything before it is settled.
+  int64_t First() const;
+  bool Has(const ModelEvent& event, ConsumerId consumer) const;
+  // Does `act` for those of [from, to) that the consumer has, and returns the others.
+  Offsets ForLeased(ConsumerId consumer, int64_t from, int64_t to,
+                    const std::function<void(int64_t, ModelEvent&)>& act);
+  void Release(const ModelEvent& event);
+  void Settle(int64_t event);
+  void Requeue(int64_t offset, ModelEvent& event, int64_t ready_at, const std::string& reason);
+  void StartParking(int64_t offset, ModelEvent& event, const std::string& reason);
+
+  std::map<uint64_t, std::vector<int64_t>> keys_;  // In the order of delivery.
+};
+
+}  // namespace eventhub

@@ -1,0 +1,428 @@
+// Random operations on a PartitionCursor and on the model of it.
+//
+// After each, all that can be seen of both is the same. Beside that: no key is in two hands at once
+// or overtaken, whatever makes a delivery possible says so, and in the end everything is settled.
+#include "tests/server/cursor_model.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/cursor_rig.h"
+#include "tests/server/seeded.h"
+
+namespace eventhub {
+namespace {
+
+using Offsets = CursorModel::Offsets;
+
+enum class Kind { kStream, kQueue, kOrderedQueue };
+
+class CursorModelTest : public SeededTest, public testing::WithParamInterface<Kind> {
+ protected:
+  void SetUp() override {
+    model_ = std::make_unique<CursorModel>(DeliveryRules());
+    model_->rules.queue = GetParam() != Kind::kStream;
+    model_->rules.ordered_by_key = GetParam() == Kind::kOrderedQueue;
+  }
+
+  PartitionCursor& cursor() { return *rig_.cursor; }
+  const DeliveryRules& rules() const { return model_->rules; }
+
+  // Key 0: none.
+  uint64_t KeyOf(int64_t event) const {
+    return rules().ordered_by_key ? static_cast<uint64_t>(event) % 4 : 0;
+  }
+
+  // Mostly one that has something.
+  ConsumerId AnyConsumer() {
+    if (rules().queue) return ConsumerId(static_cast<uint32_t>(Int(1, 3)));
+    return OneIn(10) ? ConsumerId(999) : owner_;
+  }
+
+  // Mostly in what was delivered.
+  std::pair<int64_t, int64_t> AnyRange() {
+    const int64_t from = Int(std::max<int64_t>(0, model_->Acked() - 3), model_->next);
+    if (!rules().queue && OneIn(5)) return {0, from};
+    return {from, from + Int(0, OneIn(3) ? 20 : 4)};
+  }
+
+  std::string AnyReason() { return OneIn(2) ? "" : absl::StrCat("reason ", Int(1, 3)); }
+
+  PartitionCursor::Refused Collect(Offsets* refused) {
+    collect_ = [refused](Offset from, Offset to) {
+      for (Offset event = from; event < to; event = event + 1) {
+        EXPECT_TRUE(refused->insert(event.value()).second) << "refused twice: " << event;
+      }
+    };
+    return collect_;
+  }
+
+  // ---- Operations
+
+  void Grow() {
+    if (model_->log_end > model_->next + 20 || model_->events.size() > 60) return;
+    const auto count = static_cast<uint32_t>(Int(1, 10));
+    rig_.Grow(count);
+    model_->log_end += count;
+  }
+
+  void Trim() {
+    model_->log_start = Int(model_->log_start, std::min(model_->log_start + 6, model_->log_end));
+    rig_.Trim(model_->log_start);
+    cursor().DropTrimmed(&effects_);
+    model_->DropTrimmed();
+  }
+
+  void Deliver() {
+    const bool extra = OneIn(3);
+    const std::optional<Candidate> found = cursor().Next(rules(), extra);
+    const std::optional<CursorModel::Next> wanted = model_->NextOf(extra);
+    ASSERT_EQ(found.has_value(), wanted.has_value());
+    if (!found.has_value()) return;
+    ASSERT_EQ(found->start.value(), wanted->start);
+    ASSERT_EQ(found->attempts, wanted->attempts);
+    ASSERT_EQ(found->fresh, wanted->fresh);
+    ASSERT_EQ(found->extra, extra);
+    ASSERT_EQ(found->redriven_from.has_value(), wanted->redriven_from.has_value());
+    if (found->redriven_from.has_value()) {
+      ASSERT_EQ(found->redriven_from->offset.value(), *wanted->redriven_from);
+    }
+    CheckEnd(*found, *wanted);
+    const int64_t count = std::min(Int(1, 8), found->end - found->start);
+    const ConsumerId consumer =
+        rules().queue ? ConsumerId(static_cast<uint32_t>(Int(1, 3))) : owner_;
+    const int64_t due = rules().queue ? model_->now + Int(1, 30) : CursorModel::kNever;
+    if (rules().ordered_by_key) {
+      for (int64_t i = 0; i < count; ++i) DeliverByKey(*found, found->start + i, consumer, due);
+      return;
+    }
+    cursor().Lease(*found, found->start, static_cast<uint32_t>(count), CursorRig::kEventBytes,
+                   consumer, due);
+    for (int64_t i = 0; i < count; ++i) model_->Lease(wanted->start + i, consumer, due);
+  }
+
+  // All that it holds out is in the same state.
+  void CheckEnd(const Candidate& found, const CursorModel::Next& wanted) {
+    ASSERT_GT(found.end, found.start);
+    if (wanted.alone || wanted.redriven_from.has_value()) {
+      ASSERT_EQ(found.end - found.start, 1);
+    } else if (wanted.fresh) {
+      ASSERT_EQ(found.end.value(), model_->log_end);
+    } else {
+      for (Offset event = found.start; event < found.end; event = event + 1) {
+        const auto it = model_->events.find(event.value());
+        ASSERT_NE(it, model_->events.end());
+        ASSERT_EQ(it->second.state, RangeState::kReady);
+        ASSERT_EQ(it->second.attempts, found.attempts);
+        ASSERT_EQ(it->second.extra, found.extra);
+      }
+    }
+  }
+
+  void DeliverByKey(const Candidate& candidate, Offset event, ConsumerId consumer, int64_t due) {
+    const uint64_t key = KeyOf(event.value());
+    const bool admitted = key == 0 || cursor().AdmitKey(event, key);
+    ASSERT_EQ(admitted, model_->Admit(event.value(), key)) << event;
+    if (!admitted) {
+      cursor().Block(candidate, event);
+      model_->Block(event.value());
+      return;
+    }
+    if (key != 0) CheckOrder(event.value(), candidate.extra);
+    cursor().Lease(candidate, event, 1, CursorRig::kEventBytes, consumer, due);
+    model_->Lease(event.value(), consumer, due);
+  }
+
+  void CheckOrder(int64_t event, bool extra) {
+    for (const auto& [offset, other] : model_->events) {
+      if (offset == event || KeyOf(offset) != KeyOf(event)) continue;
+      ASSERT_NE(other.state, RangeState::kLeased) << "two of a key at once: " << offset;
+      // What ran out of attempts by a restart or new rules may not have had its key known.
+      const bool in_order = !extra && !other.extra && !unordered_.contains(offset);
+      ASSERT_FALSE(in_order && offset < event) << offset << " " << other << " was overtaken by " << event;
+    }
+  }
+
+  void Settle() {
+    const ConsumerId consumer = AnyConsumer();
+    const auto [from, to] = AnyRange();
+    const std::string reason = AnyReason();
+    Offsets refused;
+    const auto collect = Collect(&refused);
+    const Offset first(from);
+    const Offset last(to);
+    switch (Int(0, 6)) {
+      case 0: {
+        const int64_t delay = OneIn(3) ? 0 : Int(1, 20);
+        const auto retry_at = [&](uint32_t attempts) { return model_->now + delay * attempts; };
+        cursor().Retry(rules(), consumer, first, last, retry_at, model_->now, reason, collect,
+                       &effects_);
+        ASSERT_EQ(refused, model_->Retry(consumer, from, to, retry_at, reason));
+        break;
+      }
+      case 1:
+        cursor().Park(consumer, first, last, reason, collect, &effects_);
+        ASSERT_EQ(refused, model_->Park(consumer, from, to, reason));
+        break;
+      case 2:
+        cursor().Skip(consumer, first, last, collect, &effects_);
+        ASSERT_EQ(refused, model_->Skip(consumer, from, to));
+        break;
+      case 3: {
+        if (!rules().queue) break;
+        const int64_t due = model_->now + Int(1, 60);
+        cursor().Extend(consumer, first, last, due, collect);
+        ASSERT_EQ(refused, model_->Extend(consumer, from, to, due));
+        break;
+      }
+      default:
+        cursor().Ack(rules(), consumer, first, last, collect, &effects_);
+        ASSERT_EQ(refused, model_->Ack(consumer, from, to));
+        break;
+    }
+  }
+
+  void Return() {
+    const ConsumerId consumer = AnyConsumer();
+    cursor().Return(rules(), consumer, "gone", &effects_);
+    model_->Return(consumer, "gone");
+    if (consumer == owner_) owner_ = ConsumerId(owner_.value() + 1);
+  }
+
+  void Expire() {
+    model_->now += Int(0, 15);
+    cursor().Expire(rules(), model_->now, &effects_);
+    model_->Expire();
+  }
+
+  void EndParking(bool all = false) {
+    const int64_t from = all ? 0 : Int(0, model_->next);
+    const int64_t to = all ? model_->next : from + Int(0, 20);
+    if (!all && OneIn(3)) {
+      const int64_t retry_at = model_->now + Int(1, 10);
+      cursor().AbandonParking(Offset(from), static_cast<uint32_t>(to - from), retry_at, "no topic");
+      model_->AbandonParking(from, to, retry_at, "no topic");
+      return;
+    }
+    cursor().FinishParking(Offset(from), static_cast<uint32_t>(to - from), &effects_);
+    model_->FinishParking(from, to);
+  }
+
+  void NoteUnordered(const Parked& parked) {
+    for (uint32_t i = 0; i < parked.count; ++i) unordered_.insert(parked.start.value() + i);
+  }
+
+  void ChangeRules() {
+    model_->rules.max_attempts = OneIn(3) ? 0 : static_cast<uint32_t>(Int(1, 5));
+    cursor().ParkExhausted(rules(), "changed", &effects_);
+    model_->ParkExhausted("changed");
+    for (const Parked& range : effects_.parked) NoteUnordered(range);
+  }
+
+  void Seek() {
+    const int64_t to = Int(model_->log_start, model_->log_end);
+    cursor().Seek(Offset(to), &effects_);
+    model_->Seek(to);
+    unordered_.clear();
+    // A snapshot.
+    for (int64_t at = model_->log_start; OneIn(2);) {
+      at += Int(0, 5);
+      const int64_t count = Int(1, 5);
+      if (at + count > to) break;
+      const auto attempts = static_cast<uint32_t>(Int(0, 2));
+      cursor().AddPending(Offset(at), count, attempts);
+      for (int64_t i = 0; i < count; ++i) model_->events[at + i].attempts = attempts;
+      at += count;
+    }
+  }
+
+  void Replay() {
+    const auto [from, to] = AnyRange();
+    switch (Int(0, 3)) {
+      case 0:
+        ASSERT_EQ(cursor().CancelReplays(&effects_), model_->CancelReplays());
+        break;
+      case 1: {
+        const int64_t event = Int(0, model_->next + 2);
+        const int64_t copy = Int(0, 1000);
+        cursor().AddRedriven(Offset(event), {TopicId(9), PartitionId(0), Offset(copy)});
+        model_->AddRedriven(event, copy);
+        break;
+      }
+      default: {
+        const int64_t count = model_->AddReplay(from, to, false);
+        ASSERT_EQ(cursor().AddReplay(Offset(from), Offset(to), false), count);
+        ASSERT_EQ(cursor().AddReplay(Offset(from), Offset(to), true), count);
+        model_->AddReplay(from, to, true);
+        break;
+      }
+    }
+  }
+
+  void Restart() {
+    const int64_t wall = model_->now + wall_offset_;
+    const int64_t now = Int(1, 1000);
+    rig_.Reopen(wall_offset_, wall - now, now);
+    wall_offset_ = wall - now;
+    model_->Restart(now);
+    cursor().ParkExhausted(rules(), "restarted", &effects_);
+    model_->ParkExhausted("restarted");
+    for (const Parked& range : effects_.parked) NoteUnordered(range);
+    owner_ = ConsumerId(owner_.value() + 1);
+  }
+
+  // ---- What has to hold
+
+  void CompareEvents() {
+    std::map<int64_t, ModelEvent> found;
+    for (const auto& [start, range] : cursor().pending().map()) {
+      for (uint32_t i = 0; i < range.count; ++i) {
+        ModelEvent& event = found[start + i];
+        event.state = range.state;
+        event.due = range.due;
+        event.attempts = range.attempts;
+        event.consumer = range.consumer;
+        event.extra = range.extra;
+        if (range.reason != nullptr) event.reason = *range.reason;
+        // Where the copy is shows when it is delivered.
+        if (!range.redriven) continue;
+        const auto it = model_->events.find(start + i);
+        ASSERT_NE(it, model_->events.end());
+        event.redriven_from = it->second.redriven_from.value_or(-1);
+      }
+    }
+    ASSERT_EQ(found, model_->events);
+    ASSERT_EQ(cursor().next().value(), model_->next);
+    ASSERT_EQ(cursor().acked().value(), model_->Acked());
+    ASSERT_EQ(cursor().lost(), model_->lost);
+    ASSERT_EQ(cursor().pending().next_due(), model_->NextDue());
+    const int64_t live = model_->CountIf([](const ModelEvent& event) { return !event.extra; });
+    ASSERT_EQ(cursor().LagUpTo(rig_.log.end()),
+              live + std::max<int64_t>(0, model_->log_end - model_->next));
+  }
+
+  void CompareEffects() {
+    const ModelEffects& wanted = model_->effects;
+    ASSERT_EQ(effects_.acked, wanted.acked);
+    ASSERT_EQ(effects_.nacked, wanted.nacked);
+    ASSERT_EQ(effects_.skipped, wanted.skipped);
+    ASSERT_EQ(effects_.expired, wanted.expired);
+    ASSERT_EQ(effects_.lost, wanted.lost);
+    std::map<uint32_t, int64_t> released;
+    for (const auto& [consumer, usage] : effects_.released) {
+      released[consumer.value()] += usage.events;
+      ASSERT_EQ(usage.bytes, usage.events * CursorRig::kEventBytes);
+    }
+    ASSERT_EQ(released, wanted.released);
+    std::map<int64_t, ModelParked> parked;
+    for (const Parked& range : effects_.parked) {
+      ASSERT_EQ(range.partition, rig_.log.id());
+      for (uint32_t i = 0; i < range.count; ++i) {
+        const int64_t event = range.start.value() + i;
+        ASSERT_TRUE(parked.emplace(event, ModelParked{range.attempts, range.reason}).second);
+      }
+    }
+    ASSERT_EQ(parked, wanted.parked);
+    Offsets trimmed;
+    for (const auto& [from, to] : effects_.trimmed) {
+      for (int64_t i = from.value(); i < to.value(); ++i) ASSERT_TRUE(trimmed.insert(i).second);
+    }
+    ASSERT_EQ(trimmed, wanted.trimmed);
+  }
+
+  bool Deliverable() const {
+    return model_->NextOf(false).has_value() || model_->NextOf(true).has_value();
+  }
+
+  // Does something that consumers are woken for if need be, and compares.
+  template <typename Operation>
+  void Do(Operation operation, bool wakes) {
+    effects_ = Effects();
+    model_->effects = ModelEffects();
+    const bool before = Deliverable();
+    (this->*operation)();
+    if (HasFailure()) return;
+    CompareEvents();
+    CompareEffects();
+    const bool said = effects_.more_to_deliver || !effects_.released.empty();
+    ASSERT_TRUE(!wakes || before || said || !Deliverable()) << "nobody would be woken";
+  }
+
+  void Step() {
+    const int64_t what = Int(0, 99);
+    if (what < 25) return Do(&CursorModelTest::Deliver, false);
+    if (what < 60) return Do(&CursorModelTest::Settle, true);
+    if (what < 65) return Do(&CursorModelTest::Expire, true);
+    if (what < 72) return Do(&CursorModelTest::EndSomeParking, true);
+    if (what < 76) return Do(&CursorModelTest::Replay, false);
+    if (what < 86) return Do(&CursorModelTest::Grow, false);
+    if (what < 90) return Do(&CursorModelTest::Return, true);
+    if (what < 93) return Do(&CursorModelTest::Trim, true);
+    if (what < 96) return Do(&CursorModelTest::Restart, false);
+    if (what < 98) return Do(&CursorModelTest::ChangeRules, false);
+    if (OneIn(4)) Do(&CursorModelTest::Seek, false);
+  }
+
+  void EndSomeParking() { EndParking(); }
+  void EndAllParking() { EndParking(true); }
+
+  void AckAll() {
+    for (const ConsumerId consumer : {ConsumerId(1), ConsumerId(2), ConsumerId(3), owner_}) {
+      cursor().Ack(
+          rules(), consumer, Offset(0), cursor().next(), [](Offset, Offset) {}, &effects_);
+      model_->Ack(consumer, 0, model_->next);
+    }
+  }
+
+  // With consumers that ack everything, all comes to an end.
+  void Drain() {
+    const auto left = [this] { return model_->log_end - model_->next + Pending(); };
+    for (int i = 0; left() > 0; ++i) {
+      ASSERT_LT(i, 50'000) << left() << " events are stuck";
+      Do(&CursorModelTest::Deliver, false);
+      Do(&CursorModelTest::AckAll, true);
+      Do(&CursorModelTest::EndAllParking, true);
+      Do(&CursorModelTest::Expire, true);
+      if (HasFailure()) return;
+    }
+    ASSERT_TRUE(cursor().pending().map().empty());
+    ASSERT_EQ(cursor().acked(), rig_.log.end());
+  }
+  int64_t Pending() const { return static_cast<int64_t>(model_->events.size()); }
+
+  CursorRig rig_;
+  std::unique_ptr<CursorModel> model_;
+  Effects effects_;
+  ConsumerId owner_{1000};
+  int64_t wall_offset_ = 1'700'000'000'000'000;
+  Offsets unordered_;
+  std::function<void(Offset, Offset)> collect_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, CursorModelTest,
+                         testing::Values(Kind::kStream, Kind::kQueue, Kind::kOrderedQueue),
+                         [](const auto& info) {
+                           return info.param == Kind::kStream  ? "Stream"
+                                  : info.param == Kind::kQueue ? "Queue"
+                                                               : "OrderedQueue";
+                         });
+
+TEST_P(CursorModelTest, DoesAsTheModel) {
+  const int steps = Steps(20'000);
+  for (int i = 0; i < steps; ++i) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));
+    Step();
+    if (i % 2'000 == 1'999 && !HasFailure()) Drain();
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,91 @@
+// A cursor on a log that a test makes longer and shorter, with a store to be written to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "server/core/subscription/partition_cursor.h"
+#include "storage/commit_builder.h"
+#include "storage/key_codec.h"
+#include "storage/log_store.h"
+#include "storage/partition_log.h"
+#include "tests/support/fault_env.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+
+class CursorRig {
+ public:
+  static constexpr SubscriptionId kSubscription{3};
+  static constexpr uint32_t kEventBytes = 10;
+
+  CursorRig() {
+    LogStoreOptions options;
+    options.directory = disk_.directory() + "/hub";
+    options.env = disk_.env();
+    store_ = LogStore::Open(options).value();
+    cursor = std::make_unique<PartitionCursor>(log, Offset(0));
+  }
+
+  // Events become visible.
+  void Grow(uint32_t count) {
+    RecordBatch batch;
+    batch.base = log.end();
+    batch.header.count = count;
+    log.Publish(batch);
+  }
+  void Trim(int64_t start) { log.SetStart(Offset(start), 0); }
+
+  // Delivers the next `count` events, or as many as there are.
+  void Deliver(const DeliveryRules& rules, ConsumerId consumer, uint32_t count, int64_t due,
+               bool extra = false) {
+    while (count > 0) {
+      const std::optional<Candidate> next = cursor->Next(rules, extra);
+      if (!next.has_value()) return;
+      const auto piece = static_cast<uint32_t>(std::min<int64_t>(count, next->end - next->start));
+      cursor->Lease(*next, next->start, piece, kEventBytes, consumer, due);
+      count -= piece;
+    }
+  }
+
+  // Writes the cursor, forgets it, and makes it of what was written; times as for
+  // PartitionCursor::Flush and Load.
+  void Reopen(int64_t wall_offset_before, int64_t wall_offset_after, int64_t now) {
+    CommitBuilder commit(*store_, absl::UnixEpoch(), 0);
+    cursor->Flush(kSubscription, wall_offset_before, commit);
+    EXPECT_FALSE(cursor->dirty());
+    if (!commit.empty()) {
+      EXPECT_THAT(commit.Write(*store_), IsOk());
+    }
+    cursor = std::make_unique<PartitionCursor>(log, Offset(0));
+    const auto record = store_->Get(Column::kCursors, CursorKey(kSubscription, log.id())).value();
+    stored::Cursor stored;
+    if (record.has_value()) {
+      EXPECT_TRUE(stored.ParseFromString(*record));
+      cursor->Load(stored);
+    }
+    EXPECT_THAT(store_->Scan(Column::kCursors, PendingPrefix(kSubscription, log.id()),
+                             [&](absl::string_view key, absl::string_view value) {
+                               stored::Range range;
+                               EXPECT_TRUE(range.ParseFromString(std::string(value)));
+                               cursor->Load(ParseCursorsKey(key)->offset, range, wall_offset_after,
+                                            now);
+                               return true;
+                             }),
+                IsOk());
+    EXPECT_FALSE(cursor->dirty());
+  }
+
+ private:
+  FaultEnv disk_{FaultEnv::Medium::kMemory};
+  std::unique_ptr<LogStore> store_;
+  Watermark topic_mark_;
+
+ public:
+  PartitionLog log{TopicId(1), PartitionId(2), LogBounds(), topic_mark_};
+  std::unique_ptr<PartitionCursor> cursor;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,140 @@
+// Events of a key in order: against a list for each key.
+#include "server/core/subscription/key_order.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/seeded.h"
+
+namespace eventhub {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+constexpr uint64_t kA = 1;
+constexpr uint64_t kB = 2;
+
+TEST(KeyOrderTest, FirstOfEachKeyIsFree) {
+  KeyOrder order;
+  EXPECT_TRUE(order.Admit(Offset(0), kA));
+  EXPECT_FALSE(order.Admit(Offset(1), kA));
+  EXPECT_TRUE(order.Admit(Offset(2), kB));
+  EXPECT_FALSE(order.Admit(Offset(3), kA));
+  EXPECT_EQ(order.waiting(), 2u);
+  EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
+  EXPECT_THAT(order.Settle(Offset(1)), Optional(Offset(3)));
+  EXPECT_EQ(order.Settle(Offset(3)), std::nullopt);
+  EXPECT_EQ(order.Settle(Offset(2)), std::nullopt);
+  EXPECT_EQ(order.waiting(), 0u);
+  EXPECT_TRUE(order.Admit(Offset(4), kA));
+}
+
+// It is delivered once more after a nack, or waits once more.
+TEST(KeyOrderTest, AdmittedAgainKeepsItsPlace) {
+  KeyOrder order;
+  ASSERT_TRUE(order.Admit(Offset(0), kA));
+  ASSERT_FALSE(order.Admit(Offset(1), kA));
+  EXPECT_TRUE(order.Admit(Offset(0), kA));
+  EXPECT_FALSE(order.Admit(Offset(1), kA));
+  EXPECT_EQ(order.waiting(), 1u);
+  EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
+  EXPECT_TRUE(order.Admit(Offset(1), kA));
+}
+
+TEST(KeyOrderTest, SettledOutOfTurn) {
+  KeyOrder order;
+  for (int64_t event = 0; event < 5; ++event) order.Admit(Offset(event), kA);
+  EXPECT_EQ(order.Settle(Offset(2)), std::nullopt);
+  EXPECT_EQ(order.Settle(Offset(4)), std::nullopt);
+  EXPECT_EQ(order.Settle(Offset(4)), std::nullopt);
+  EXPECT_FALSE(order.Admit(Offset(5), kA));
+  EXPECT_THAT(order.Settle(Offset(0)), Optional(Offset(1)));
+  EXPECT_THAT(order.Settle(Offset(1)), Optional(Offset(3)));
+  EXPECT_THAT(order.Settle(Offset(3)), Optional(Offset(5)));
+}
+
+TEST(KeyOrderTest, KnownOfALargeRangeCostsWhatIsKnown) {
+  KeyOrder order;
+  for (const int64_t event : {7, 3, 5}) order.Admit(Offset(event), kA);
+  EXPECT_THAT(order.KnownOf(Offset(4), Offset::Max()), ElementsAre(Offset(5), Offset(7)));
+  EXPECT_THAT(order.KnownOf(Offset(3), Offset(6)), ElementsAre(Offset(3), Offset(5)));
+  EXPECT_THAT(order.KnownOf(Offset(8), Offset::Max()), IsEmpty());
+}
+
+class KeyOrderModelTest : public SeededTest {
+ protected:
+  using Queue = std::vector<int64_t>;
+
+  // The key whose queue has the event.
+  std::map<uint64_t, Queue>::iterator QueueOf(int64_t event) {
+    return std::find_if(queues_.begin(), queues_.end(), [event](const auto& entry) {
+      return std::count(entry.second.begin(), entry.second.end(), event) > 0;
+    });
+  }
+
+  bool Admit(int64_t event, uint64_t key) {
+    auto it = QueueOf(event);
+    if (it == queues_.end()) {
+      queues_[key].push_back(event);
+      it = queues_.find(key);
+    }
+    return it->second.front() == event;
+  }
+
+  std::optional<Offset> Settle(int64_t event) {
+    const auto it = QueueOf(event);
+    if (it == queues_.end()) return std::nullopt;
+    Queue& queue = it->second;
+    const bool first = queue.front() == event;
+    queue.erase(std::find(queue.begin(), queue.end(), event));
+    if (!queue.empty()) return first ? std::optional(Offset(queue.front())) : std::nullopt;
+    queues_.erase(it);
+    return std::nullopt;
+  }
+
+  size_t Waiting() const {
+    size_t waiting = 0;
+    for (const auto& [key, queue] : queues_) waiting += queue.size() - 1;
+    return waiting;
+  }
+
+  std::vector<Offset> KnownOf(int64_t from, int64_t to) {
+    std::vector<Offset> known;
+    for (int64_t event = from; event < to; ++event) {
+      if (QueueOf(event) != queues_.end()) known.push_back(Offset(event));
+    }
+    return known;
+  }
+
+  std::map<uint64_t, Queue> queues_;
+};
+
+TEST_F(KeyOrderModelTest, DoesAsTheModel) {
+  constexpr int64_t kEvents = 60;
+  KeyOrder order;
+  for (int i = 0; i < Steps(20'000); ++i) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));
+    const int64_t event = Int(0, kEvents);
+    if (OneIn(2)) {
+      const uint64_t key = static_cast<uint64_t>(event) % 7;
+      ASSERT_EQ(order.Admit(Offset(event), key), Admit(event, key));
+    } else {
+      ASSERT_EQ(order.Settle(Offset(event)), Settle(event));
+    }
+    ASSERT_EQ(order.waiting(), Waiting());
+    ASSERT_EQ(order.Knows(Offset(event)), QueueOf(event) != queues_.end());
+    const int64_t from = Int(0, kEvents);
+    const int64_t to = Int(from, 2 * kEvents);
+    ASSERT_EQ(order.KnownOf(Offset(from), Offset(to)), KnownOf(from, to));
+  }
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,368 @@
+// A subscription's place in a partition, case by case. What random operations do to it, and a
+// comparison with a model, is in cursor_model_test.cc.
+#include "server/core/subscription/partition_cursor.h"
+
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/cursor_rig.h"
+
+namespace eventhub {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using Ranges = std::vector<std::pair<int64_t, int64_t>>;
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr ConsumerId kOne{1};
+constexpr ConsumerId kTwo{2};
+constexpr uint64_t kKey = 77;
+
+class PartitionCursorTest : public testing::Test {
+ protected:
+  PartitionCursor& cursor() { return *rig_.cursor; }
+
+  void Deliver(ConsumerId consumer, uint32_t count, int64_t due = kNever) {
+    rig_.Deliver(rules_, consumer, count, due);
+  }
+  // What would be delivered next.
+  std::pair<int64_t, int64_t> Next(bool extra = false) {
+    const std::optional<Candidate> next = cursor().Next(rules_, extra);
+    if (!next.has_value()) return {-1, -1};
+    return {next->start.value(), next->end.value()};
+  }
+
+  // Settling operations return what was refused.
+  Ranges Ack(ConsumerId consumer, int64_t from, int64_t to) {
+    Ranges refused;
+    const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
+    cursor().Ack(rules_, consumer, Offset(from), Offset(to), note, &effects_);
+    return refused;
+  }
+  Ranges Retry(ConsumerId consumer, int64_t from, int64_t to, int64_t at = 0,
+               const std::string& reason = "") {
+    Ranges refused;
+    const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
+    cursor().Retry(
+        rules_, consumer, Offset(from), Offset(to), [at](uint32_t) { return at; }, 0, reason, note,
+        &effects_);
+    return refused;
+  }
+  Ranges Park(ConsumerId consumer, int64_t from, int64_t to, const std::string& reason) {
+    Ranges refused;
+    const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
+    cursor().Park(consumer, Offset(from), Offset(to), reason, note, &effects_);
+    return refused;
+  }
+  // Delivers a single event if its key allows it.
+  bool DeliverKeyed(ConsumerId consumer, uint64_t key) {
+    const std::optional<Candidate> next = cursor().Next(rules_, false);
+    if (!next.has_value()) return false;
+    if (cursor().AdmitKey(next->start, key)) {
+      cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, consumer, kNever);
+      return true;
+    }
+    cursor().Block(*next, next->start);
+    return false;
+  }
+
+  CursorRig rig_;
+  DeliveryRules rules_;
+  Effects effects_;
+};
+
+class StreamCursorTest : public PartitionCursorTest {};
+
+class QueueCursorTest : public PartitionCursorTest {
+ protected:
+  QueueCursorTest() { rules_.queue = true; }
+};
+
+TEST_F(StreamCursorTest, AckIsCumulative) {
+  rig_.Grow(10);
+  Deliver(kOne, 8);
+  EXPECT_THAT(Ack(kOne, 4, 5), IsEmpty());
+  EXPECT_EQ(cursor().acked(), Offset(5));
+  EXPECT_EQ(effects_.acked, 5);
+  EXPECT_THAT(Ack(kOne, 0, 5), IsEmpty());
+  EXPECT_EQ(effects_.acked, 5);
+  // What was not delivered cannot be acked.
+  EXPECT_THAT(Ack(kOne, 0, 100), ElementsAre(std::pair(8, 100)));
+  EXPECT_EQ(cursor().acked(), Offset(8));
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 2);
+}
+
+TEST_F(StreamCursorTest, WhoHasNothingAcksNothing) {
+  rig_.Grow(3);
+  Deliver(kOne, 3);
+  EXPECT_THAT(Ack(kTwo, 0, 3), ElementsAre(std::pair(0, 3)));
+  EXPECT_EQ(cursor().acked(), Offset(0));
+  EXPECT_EQ(effects_.acked, 0);
+}
+
+TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
+  rig_.Grow(10);
+  Deliver(kOne, 6);
+  EXPECT_THAT(Retry(kOne, 2, 4, /*at=*/50, "busy"), IsEmpty());
+  EXPECT_EQ(effects_.nacked, 1);
+  // Nothing overtakes it, though there is more.
+  EXPECT_EQ(Next(), std::pair(int64_t{-1}, int64_t{-1}));
+  // What came after it is not acked by an ack that comes too late; what came before is.
+  EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(2, 3), std::pair(3, 6)));
+  EXPECT_EQ(cursor().acked(), Offset(2));
+  cursor().Expire(rules_, 50, &effects_);
+  EXPECT_EQ(Next(), std::pair(int64_t{2}, int64_t{3}));
+  Deliver(kOne, 100);
+  EXPECT_EQ(cursor().next(), Offset(10));
+  EXPECT_EQ(cursor().pending().At(Offset(5))->second.attempts, 2);
+  EXPECT_EQ(cursor().pending().At(Offset(9))->second.attempts, 1);
+}
+
+TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
+  rig_.Grow(5);
+  Deliver(kOne, 4);
+  EXPECT_THAT(Park(kOne, 1, 2, "poison"), IsEmpty());
+  EXPECT_EQ(Next(), std::pair(int64_t{4}, int64_t{5}));
+  EXPECT_THAT(Ack(kOne, 0, 4), IsEmpty());
+  EXPECT_EQ(effects_.acked, 3);
+  EXPECT_EQ(cursor().acked(), Offset(1));
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].reason, "poison");
+  cursor().FinishParking(Offset(1), 1, &effects_);
+  EXPECT_EQ(cursor().acked(), Offset(4));
+}
+
+// Its consumer may die of it: then no other event is parked with it.
+TEST_F(StreamCursorTest, LastAttemptIsAlone) {
+  rules_.max_attempts = 2;
+  rig_.Grow(6);
+  Deliver(kOne, 3);
+  cursor().Return(rules_, kOne, "gone", &effects_);
+  EXPECT_EQ(Next(), std::pair(int64_t{0}, int64_t{1}));
+  Deliver(kOne, 1);
+  EXPECT_EQ(Next().first, -1);
+  cursor().Return(rules_, kOne, "gone", &effects_);
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].count, 1u);
+  EXPECT_EQ(effects_.parked[0].attempts, 2u);
+  EXPECT_EQ(Next(), std::pair(int64_t{1}, int64_t{2}));
+}
+
+// A replay of many must not become dead letters for one of them.
+TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
+  rules_.max_attempts = 2;
+  rig_.Grow(6);
+  Deliver(kOne, 6);
+  cursor().Return(rules_, kOne, "", &effects_);
+  while (Next().first >= 0) {
+    Deliver(kOne, 1);
+    Ack(kOne, 0, 6);
+  }
+  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(6), true), 6);
+  rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
+  cursor().Return(rules_, kOne, "gone", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{0}, int64_t{1}));
+  rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
+  cursor().Return(rules_, kOne, "gone", &effects_);
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].count, 1u);
+}
+
+TEST_F(StreamCursorTest, ExtraEventsAreAckedByName) {
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  Ack(kOne, 0, 8);
+  cursor().AddReplay(Offset(0), Offset(8), true);
+  rig_.Deliver(rules_, kOne, 8, kNever, /*extra=*/true);
+  EXPECT_THAT(Ack(kOne, 9, 10), IsEmpty());
+  EXPECT_EQ(cursor().pending().counts().live, 0);
+  EXPECT_EQ(cursor().pending().counts().extra, 8);
+  // A part of what came at once.
+  EXPECT_THAT(Ack(kOne, 5, 8), IsEmpty());
+  EXPECT_EQ(cursor().pending().counts().extra, 5);
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
+}
+
+TEST_F(QueueCursorTest, AcksWhatIsNamedAndHeld) {
+  rig_.Grow(10);
+  Deliver(kOne, 5);
+  Deliver(kTwo, 5);
+  EXPECT_THAT(Ack(kOne, 3, 7), ElementsAre(std::pair(5, 7)));
+  EXPECT_THAT(Ack(kOne, 3, 5), ElementsAre(std::pair(3, 5)));
+  EXPECT_EQ(effects_.acked, 2);
+  EXPECT_THAT(Ack(kTwo, 5, 10), IsEmpty());
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 3);
+  EXPECT_EQ(cursor().acked(), Offset(0));
+}
+
+TEST_F(QueueCursorTest, LeaseEndsUnlessExtended) {
+  rig_.Grow(4);
+  Deliver(kOne, 4, /*due=*/100);
+  cursor().Extend(kOne, Offset(2), Offset(4), 200, [](Offset, Offset) { FAIL(); });
+  EXPECT_EQ(cursor().pending().next_due(), 100);
+  cursor().Expire(rules_, 150, &effects_);
+  EXPECT_EQ(effects_.expired, 2);
+  EXPECT_EQ(Next(), std::pair(int64_t{0}, int64_t{2}));
+  EXPECT_EQ(cursor().pending().next_due(), 200);
+  EXPECT_THAT(Ack(kOne, 0, 4), ElementsAre(std::pair(0, 2)));
+}
+
+TEST_F(QueueCursorTest, WhatRetentionRemovesIsCountedOnce) {
+  rig_.Grow(20);
+  Deliver(kOne, 6);
+  Retry(kOne, 0, 4);
+  rig_.Trim(8);
+  Effects of_another;
+  of_another.lost = 1000;  // Effects add up over partitions.
+  cursor().DropTrimmed(&of_another);
+  // 0 to 3 were to come again, 6 and 7 never came; 4 and 5 are out.
+  EXPECT_EQ(of_another.lost, 1006);
+  EXPECT_EQ(cursor().lost(), 6u);
+  EXPECT_THAT(Ack(kOne, 4, 6), IsEmpty());
+  cursor().DropTrimmed(&of_another);
+  EXPECT_EQ(cursor().lost(), 6u);
+  EXPECT_EQ(cursor().next(), Offset(8));
+}
+
+TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  Ack(kOne, 0, 10);
+  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(5), true), 5);
+  cursor().AddRedriven(Offset(5), {TopicId(9), PartitionId(1), Offset(33)});
+  cursor().AddRedriven(Offset(6), {TopicId(9), PartitionId(1), Offset(34)});
+  // One that a replay would have brought anyway.
+  cursor().AddRedriven(Offset(2), {TopicId(9), PartitionId(1), Offset(35)});
+  EXPECT_EQ(cursor().CancelReplays(&effects_), 4);
+  rig_.Trim(6);
+  cursor().DropTrimmed(&effects_);
+  EXPECT_EQ(effects_.lost, 0);
+  rig_.Reopen(0, 0, 0);
+  std::vector<std::pair<int64_t, int64_t>> copies;
+  while (const auto next = cursor().Next(rules_, true)) {
+    ASSERT_TRUE(next->redriven_from.has_value());
+    EXPECT_EQ(next->redriven_from->topic, TopicId(9));
+    EXPECT_EQ(next->redriven_from->partition, PartitionId(1));
+    EXPECT_EQ(next->end - next->start, 1);
+    copies.emplace_back(next->start.value(), next->redriven_from->offset.value());
+    cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, kOne, kNever);
+  }
+  EXPECT_THAT(copies, ElementsAre(std::pair(2, 35), std::pair(5, 33), std::pair(6, 34)));
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
+}
+
+TEST_F(QueueCursorTest, ReplayBringsOnlyWhatIsSettled) {
+  rig_.Grow(10);
+  Deliver(kOne, 6);
+  Ack(kOne, 1, 3);
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), false), 2);
+  EXPECT_EQ(Next(/*extra=*/true).first, -1);
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), true), 2);
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{1}, int64_t{3}));
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), true), 0);
+}
+
+TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
+  rig_.Grow(10);
+  Deliver(kOne, 6);
+  Retry(kOne, 1, 2, 100);
+  effects_ = Effects();
+  cursor().Seek(Offset(3), &effects_);
+  ASSERT_EQ(effects_.released.size(), 1u);
+  EXPECT_EQ(effects_.released[0].second.events, 5);
+  EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(0, 6)));
+  EXPECT_EQ(Next(), std::pair(int64_t{3}, int64_t{10}));
+  cursor().AddPending(Offset(0), 2, 4);
+  EXPECT_EQ(cursor().acked(), Offset(0));
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 9);
+  EXPECT_EQ(cursor().Next(rules_, false)->attempts, 4u);
+  cursor().CutTo(Offset(1));
+  EXPECT_EQ(Next(), std::pair(int64_t{0}, int64_t{1}));
+  EXPECT_EQ(cursor().next(), Offset(1));
+}
+
+TEST_F(QueueCursorTest, HolesHoldNewEventsUpOnlyBeyondTheirLimit) {
+  const auto holes = static_cast<uint32_t>(PartitionCursor::kMaxRanges);
+  rig_.Grow(2 * holes + 10);
+  Deliver(kOne, 2 * holes);
+  for (int64_t event = 0; event < 2 * int64_t{holes}; event += 2) Ack(kOne, event, event + 1);
+  EXPECT_TRUE(cursor().Exhausted(rules_));
+  EXPECT_EQ(Next().first, -1);
+  Retry(kOne, 1, 2);
+  EXPECT_EQ(Next().first, 1);
+  Deliver(kOne, 1);
+  Ack(kOne, 1, 2);
+  EXPECT_EQ(Next().first, 2 * int64_t{holes});
+}
+
+class OrderedCursorTest : public QueueCursorTest {
+ protected:
+  OrderedCursorTest() { rules_.ordered_by_key = true; }
+};
+
+TEST_F(OrderedCursorTest, OneOfAKeyAtATime) {
+  rig_.Grow(3);
+  EXPECT_TRUE(DeliverKeyed(kOne, kKey));
+  EXPECT_FALSE(DeliverKeyed(kTwo, kKey));
+  EXPECT_TRUE(DeliverKeyed(kTwo, kKey + 1));
+  EXPECT_EQ(cursor().pending().counts().blocked, 1);
+  Ack(kOne, 0, 1);
+  EXPECT_TRUE(effects_.more_to_deliver);
+  EXPECT_TRUE(DeliverKeyed(kTwo, kKey));
+}
+
+TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
+  rig_.Grow(2);
+  ASSERT_TRUE(DeliverKeyed(kOne, kKey));
+  ASSERT_FALSE(DeliverKeyed(kOne, kKey));
+  Park(kOne, 0, 1, "poison");
+  EXPECT_EQ(Next().first, -1);
+  cursor().FinishParking(Offset(0), 1, &effects_);
+  EXPECT_TRUE(effects_.more_to_deliver);
+  EXPECT_EQ(Next().first, 1);
+}
+
+// The store knows neither keys nor who waits for whom.
+TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
+  rig_.Grow(2);
+  ASSERT_TRUE(DeliverKeyed(kOne, kKey));
+  ASSERT_FALSE(DeliverKeyed(kOne, kKey));
+  Retry(kOne, 0, 1, /*at=*/500);
+  rig_.Reopen(/*wall_offset_before=*/1000, /*wall_offset_after=*/1200, /*now=*/10);
+  cursor().ParkExhausted(rules_, "", &effects_);
+  EXPECT_FALSE(DeliverKeyed(kOne, kKey));
+  EXPECT_FALSE(DeliverKeyed(kOne, kKey));
+  EXPECT_EQ(Next().first, -1);
+  EXPECT_EQ(cursor().pending().next_due(), 300);
+  rig_.Reopen(1200, 1200, 20);
+  cursor().ParkExhausted(rules_, "", &effects_);
+  EXPECT_FALSE(DeliverKeyed(kOne, kKey));
+  cursor().Expire(rules_, 300, &effects_);
+  EXPECT_TRUE(DeliverKeyed(kOne, kKey));
+  EXPECT_EQ(cursor().pending().At(Offset(0))->second.attempts, 2);
+  EXPECT_FALSE(DeliverKeyed(kOne, kKey));
+}
+
+TEST_F(OrderedCursorTest, EndOfALargeReplayCostsWhatWasDelivered) {
+  constexpr int64_t kEvents = 4'000'000'000;
+  rig_.Grow(4'000'000'000);
+  cursor().Seek(Offset(kEvents), &effects_);
+  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(kEvents), true), kEvents);
+  const std::optional<Candidate> next = cursor().Next(rules_, true);
+  ASSERT_TRUE(cursor().AdmitKey(next->start, kKey));
+  cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, kOne, kNever);
+  EXPECT_EQ(cursor().CancelReplays(&effects_), kEvents - 1);
+  EXPECT_THAT(Ack(kOne, 0, 1), IsEmpty());
+  EXPECT_TRUE(cursor().pending().map().empty());
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,42 @@
+// Random tests that can be repeated.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include "absl/strings/numbers.h"
+#include "gtest/gtest.h"
+
+namespace eventhub {
+
+// Prints its seed. EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or prolong a run.
+class SeededTest : public testing::Test {
+ protected:
+  SeededTest() : seed_(NumberOf("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
+    std::cout << "EVENTHUB_TEST_SEED=" << seed_ << std::endl;
+  }
+
+  static int Steps(int otherwise) {
+    return static_cast<int>(NumberOf("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise)));
+  }
+
+  // From `from` to `to`, both included.
+  int64_t Int(int64_t from, int64_t to) {
+    return std::uniform_int_distribution<int64_t>(from, to)(random_);
+  }
+  bool OneIn(int n) { return Int(1, n) == 1; }
+
+  const uint64_t seed_;
+  std::mt19937_64 random_;
+
+ private:
+  static uint64_t NumberOf(const char* variable, uint64_t otherwise) {
+    const char* const text = std::getenv(variable);
+    uint64_t number = 0;
+    return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
+  }
+};
+
+}  // namespace eventhub
