@@ -30,7 +30,29 @@ class FakeHub::Stream : public PublishStream {
   FakeHub& hub_;
 };
 
+class FakeHub::ConsumerStream : public ConsumeStream {
+ public:
+  explicit ConsumerStream(FakeHub& hub) : hub_(hub) {}
+
+  void Write(std::string request) override {
+    v1::ConsumeRequest parsed;
+    ASSERT_TRUE(parsed.ParseFromString(request));
+    hub_.ConsumeWritten(this, std::move(parsed));
+  }
+  void Cancel() override {
+    MutexLock lock(hub_.mutex_);
+    ++hub_.consume_cancels_;
+  }
+
+ private:
+  FakeHub& hub_;
+};
+
 FakeHub::FakeHub() {
+  ON_CALL(*this, OpenConsumeStream)
+      .WillByDefault([this](std::shared_ptr<ConsumeStream::Handler> handler) {
+        return OpenConsume(std::move(handler));
+      });
   ON_CALL(*this, OpenPublishStream)
       .WillByDefault([this](std::shared_ptr<PublishStream::Handler> handler) {
         return Open(std::move(handler));
@@ -200,6 +222,89 @@ PublishReply FakeHub::Append(const v1::PublishStreamRequest& request) {
   }
   for (const auto& [partition, placement] : placements) reply.placements.push_back(placement);
   return reply;
+}
+
+std::shared_ptr<ConsumeStream> FakeHub::OpenConsume(
+    std::shared_ptr<ConsumeStream::Handler> handler) {
+  auto stream = std::make_shared<ConsumerStream>(*this);
+  {
+    MutexLock lock(mutex_);
+    ++consume_streams_opened_;
+    if (!down_) {
+      consume_requests_.clear();
+      consume_write_held_ = false;
+      consumer_ = std::move(handler);
+      consumer_stream_ = stream.get();
+      return stream;
+    }
+  }
+  handler->OnClosed(absl::UnavailableError("connection refused"));
+  return stream;
+}
+
+void FakeHub::ConsumeWritten(ConsumerStream* stream, v1::ConsumeRequest request) {
+  std::shared_ptr<ConsumeStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    if (stream != consumer_stream_) return;
+    EXPECT_FALSE(consume_write_held_) << "a second write before the first was taken up";
+    consume_requests_.push_back(std::move(request));
+    consume_write_held_ = hold_consume_writes_;
+    if (consume_write_held_) return;
+    handler = consumer_;
+  }
+  handler->OnWritten();
+}
+
+void FakeHub::HoldConsumeWrites(bool hold) {
+  std::shared_ptr<ConsumeStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    hold_consume_writes_ = hold;
+    if (hold || !std::exchange(consume_write_held_, false)) return;
+    handler = consumer_;
+  }
+  handler->OnWritten();
+}
+
+std::vector<v1::ConsumeRequest> FakeHub::TakeConsumeRequests() {
+  MutexLock lock(mutex_);
+  return std::exchange(consume_requests_, {});
+}
+
+size_t FakeHub::consume_streams_opened() const {
+  MutexLock lock(mutex_);
+  return consume_streams_opened_;
+}
+
+int FakeHub::consume_cancels() const {
+  MutexLock lock(mutex_);
+  return consume_cancels_;
+}
+
+void FakeHub::Send(const v1::ConsumeResponse& response) {
+  SendBytes(Bytes::Of(response.SerializeAsString()));
+}
+
+void FakeHub::SendBytes(Bytes bytes) {
+  std::shared_ptr<ConsumeStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    handler = consumer_;
+  }
+  ASSERT_NE(handler, nullptr) << "nobody is connected";
+  handler->OnFrame(std::move(bytes));
+}
+
+void FakeHub::CloseConsume(const absl::Status& status) {
+  std::shared_ptr<ConsumeStream::Handler> handler;
+  {
+    MutexLock lock(mutex_);
+    consumer_stream_ = nullptr;
+    handler = std::exchange(consumer_, nullptr);
+  }
+  ASSERT_NE(handler, nullptr) << "nobody is connected";
+  handler->OnClosed(status);
 }
 
 std::vector<std::string> FakeHub::ids() const {

@@ -62,11 +62,24 @@ class FakeHub : public MockConnection {
   // Events without an explicit partition go by their key; those without a key go to partition 0.
   void SetPartitions(uint32_t partitions) { partitions_ = partitions; }
 
+  // Consume: the requests written to the current stream and not taken yet, and what the test makes
+  // the hub say. Writes are taken up at once, unless they are held.
+  std::vector<v1::ConsumeRequest> TakeConsumeRequests();
+  size_t consume_streams_opened() const;
+  void Send(const v1::ConsumeResponse& response);
+  void SendBytes(Bytes bytes);
+  void CloseConsume(const absl::Status& status);
+  // From now on, or no longer, writes to the stream are not taken up.
+  void HoldConsumeWrites(bool hold);
+  // How often a test's consume stream was cancelled.
+  int consume_cancels() const;
+
   const std::vector<Stored>& stored() const { return stored_; }
   std::vector<std::string> ids() const;
 
  private:
   class Stream;
+  class ConsumerStream;
   struct Producer {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
@@ -74,7 +87,9 @@ class FakeHub : public MockConnection {
   };
 
   std::shared_ptr<PublishStream> Open(std::shared_ptr<PublishStream::Handler> handler);
+  std::shared_ptr<ConsumeStream> OpenConsume(std::shared_ptr<ConsumeStream::Handler> handler);
   void Written(Stream* stream, v1::PublishStreamRequest request);
+  void ConsumeWritten(ConsumerStream* stream, v1::ConsumeRequest request);
   PublishReply Process(const v1::PublishStreamRequest& request);
   // A good reply, but for the correlation number.
   PublishReply Append(const v1::PublishStreamRequest& request);
@@ -90,6 +105,13 @@ class FakeHub : public MockConnection {
   std::shared_ptr<PublishStream::Handler> handler_;
   Stream* stream_ = nullptr;
   std::deque<v1::PublishStreamRequest> inbox_;
+  std::shared_ptr<ConsumeStream::Handler> consumer_ ABSL_GUARDED_BY(mutex_);
+  ConsumerStream* consumer_stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::vector<v1::ConsumeRequest> consume_requests_ ABSL_GUARDED_BY(mutex_);
+  size_t consume_streams_opened_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool hold_consume_writes_ ABSL_GUARDED_BY(mutex_) = false;
+  bool consume_write_held_ ABSL_GUARDED_BY(mutex_) = false;
+  int consume_cancels_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Producer> producers_;
   std::vector<std::string> invalid_;
   std::vector<Stored> stored_;

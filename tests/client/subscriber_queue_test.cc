@@ -1,0 +1,292 @@
+// The subscriber on a QUEUE subscription: acks by name, orders, lease extension.
+
+#include <future>
+#include <set>
+
+#include "gtest/gtest.h"
+#include "tests/client/subscriber_fixture.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+using SubscriberQueueTest = SubscriberTest;
+
+TEST_F(SubscriberQueueTest, AcksExactlyWhatIsDone) {
+  outcomes_ = {{"0/3", Outcome::Retry("slow")},
+               {"0/4", Outcome::Retry("slow")},
+               {"0/6", Outcome::Park("broken")}};
+  StartQueue();
+  hub_->HoldConsumeWrites(true);
+  subscriber_->Pause();
+  hub_->Send(Events(0, 0, 8));
+  hub_->Send(Events(1, 5, 1));
+  hub_->Send(EventsAt(0, {20, 21, 30}));
+  Run();
+  Sent();
+  hub_->HoldConsumeWrites(false);
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,3)[5,6)[7,8)[20,22)[30,31)", "ack 1@11 [5,6)",
+                                  "retry 0@10 [3,5): slow", "park 0@10 [6,7): broken"));
+  EXPECT_EQ(subscriber_->counters().unsettled, 12u);
+  v1::ConsumeResponse settled = Settled(last_request_);
+  Refuse(0, 2, 4, absl::StatusCode::kAborted, settled);
+  Refuse(0, 30, 31, absl::StatusCode::kUnavailable, settled);
+  Refuse(7, 0, 1000, absl::StatusCode::kNotFound, settled);
+  hub_->Send(settled);
+  const SubscriberCounters counters = subscriber_->counters();
+  EXPECT_EQ(counters.acked, 7u);
+  EXPECT_EQ(counters.nacked, 2u);
+  EXPECT_EQ(counters.lease_lost, 2u);
+  EXPECT_EQ(counters.failed, 1u);
+  EXPECT_EQ(counters.unsettled, 0u);
+}
+
+TEST_F(SubscriberQueueTest, ARetryTakesNothingBack) {
+  outcomes_ = {{"0/0", Outcome::Retry("", absl::Milliseconds(1500))}};
+  StartQueue();
+  hub_->Send(Events(0, 0, 3));
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
+  EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [0,1) after 1.5s"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,3)"));
+  hub_->Send(Events(0, 0, 1, 2));
+  Run();
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,1)"));
+}
+
+TEST_F(SubscriberQueueTest, ExceptionsAreRetries) {
+  StartQueue({.on_event = [](const ReceivedEvent& event) -> Outcome {
+    if (event.offset() == 0) throw std::runtime_error("bad \xFF luck");
+    throw 7;
+  }});
+  hub_->Send(Events(0, 0, 1));
+  hub_->Send(Events(0, 5, 1));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [0,1): bad ? luck"));
+  EXPECT_THAT(
+      SettleLast(),
+      ElementsAre("retry 0@10 [5,6): the handler threw something that is no std::exception"));
+}
+
+TEST_F(SubscriberQueueTest, AnExceptionOutOfABatchHandlerIsARetryOfTheBatch) {
+  StartQueue(
+      {.on_batch = [](const EventBatch&) -> BatchOutcome { throw std::runtime_error("no disk"); }});
+  hub_->Send(EventsAt(0, {1, 2, 9}));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [1,3)[9,10): no disk"));
+}
+
+TEST_F(SubscriberQueueTest, ALongReasonIsCut) {
+  outcomes_ = {{"0/0", Outcome::Park(std::string(511, 'x') + "\xC3\xA9 and more")}};
+  StartQueue();
+  hub_->Send(Events(0, 0, 1));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("park 0@10 [0,1): " + std::string(511, 'x')));
+}
+
+TEST_F(SubscriberQueueTest, ASeekRevokesWhatIsOut) {
+  StartQueue();
+  hub_->Send(Events(0, 0, 4));
+  ASSERT_TRUE(RunOne());
+  Sent();
+  hub_->Send(Revoked(0, 10));
+  hub_->Send(Events(0, 100, 1, 1, {}, /*epoch=*/11));
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/100"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@11 [100,101)"));
+}
+
+// Handlers that wait until the test lets them go, on threads of their own.
+class SubscriberThreadsTest : public SubscriberTest {
+ protected:
+  SubscriberThreadsTest() { threads_ = 4; }
+  ~SubscriberThreadsTest() override {
+    ReleaseAll();
+    subscriber_.reset();  // Its threads use the members below.
+  }
+
+  Outcome Block(const ReceivedEvent& received) {
+    v1::Event event;
+    EXPECT_TRUE(received.ParseTo(event).ok());
+    MutexLock lock(blocked_mutex_);
+    blocked_.insert(event.id());
+    while (released_.count(event.id()) == 0 && !all_released_) changed_.Wait(blocked_mutex_);
+    blocked_.erase(event.id());
+    done_.push_back(event.id());
+    return Outcome::Ack();
+  }
+  SubscriberOptions Blocking(Order order) {
+    return {.on_event = [this](const ReceivedEvent& event) { return Block(event); },
+            .order = order};
+  }
+  void Release(const std::string& id) {
+    MutexLock lock(blocked_mutex_);
+    released_.insert(id);
+    changed_.NotifyAll();
+  }
+  void ReleaseAll() {
+    MutexLock lock(blocked_mutex_);
+    all_released_ = true;
+    changed_.NotifyAll();
+  }
+  bool AreRunning(const std::set<std::string>& ids) {
+    return Eventually([&] {
+      MutexLock lock(blocked_mutex_);
+      return blocked_ == ids;
+    });
+  }
+  std::vector<std::string> Done() {
+    MutexLock lock(blocked_mutex_);
+    return done_;
+  }
+
+  Mutex blocked_mutex_;
+  CondVar changed_;
+  std::set<std::string> blocked_;
+  std::set<std::string> released_;
+  std::vector<std::string> done_;
+  bool all_released_ = false;
+};
+
+TEST_F(SubscriberThreadsTest, WithoutAnOrderAsManyRunAsThereAreThreads) {
+  StartQueue(Blocking(Order::kDefault));
+  hub_->Send(Events(0, 0, 6));
+  EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/2", "0/3"}));
+  Release("0/1");
+  EXPECT_TRUE(AreRunning({"0/0", "0/2", "0/3", "0/4"}));
+  EXPECT_TRUE(Eventually([&] { return subscriber_->counters().requests == 1; }));
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [1,2)"));
+}
+
+TEST_F(SubscriberThreadsTest, PerPartitionOneRunsInEach) {
+  StartStream(Blocking(Order::kDefault));
+  hub_->Send(Assigned(1, 0));
+  hub_->Send(Events(0, 0, 3));
+  hub_->Send(Events(1, 0, 3));
+  EXPECT_TRUE(AreRunning({"0/0", "1/0"}));
+  Release("0/0");
+  EXPECT_TRUE(AreRunning({"0/1", "1/0"}));
+}
+
+TEST_F(SubscriberThreadsTest, PerKeyOneRunsForEach) {
+  StartQueue(Blocking(Order::kPerKey));
+  hub_->Send(Events(0, 0, 6, 1, {"a", "b", ""}));
+  // The last two have no key, and wait for nobody.
+  EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/2", "0/5"}));
+  Release("0/2");
+  EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/5"}));
+  Release("0/1");
+  EXPECT_TRUE(AreRunning({"0/0", "0/4", "0/5"}));
+  ReleaseAll();
+  EXPECT_TRUE(Eventually([&] { return Done().size() == 6; }));
+}
+
+TEST_F(SubscriberThreadsTest, StopWaitsForHandlersAndForTheHub) {
+  StartQueue(Blocking(Order::kDefault));
+  hub_->Send(Events(0, 0, 1));
+  ASSERT_TRUE(AreRunning({"0/0"}));
+  auto stopped = std::async(std::launch::async, [&] { return subscriber_->Stop(); });
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<std::string> sent = Sent();
+    return !sent.empty() && sent.back() == "leave";
+  }));
+  ReleaseAll();
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<std::string> sent = Sent();
+    return !sent.empty() && sent.back() == "ack 0@10 [0,1)";
+  }));
+  hub_->Send(Settled(last_request_));
+  hub_->CloseConsume(absl::OkStatus());
+  EXPECT_TRUE(stopped.get().ok());
+  EXPECT_EQ(subscriber_->counters().acked, 1u);
+}
+
+TEST_F(SubscriberThreadsTest, AConnectionThatBreaksWhileStoppingLeavesWhatIsOutToOthers) {
+  StartQueue(Blocking(Order::kDefault));
+  hub_->Send(Events(0, 0, 2));
+  ASSERT_TRUE(AreRunning({"0/0", "0/1"}));
+  subscriber_->RequestStop();
+  hub_->CloseConsume(absl::UnavailableError("reset"));
+  ReleaseAll();  // Wait is for handlers that run, too.
+  EXPECT_EQ(subscriber_->Wait().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hub_->consume_streams_opened(), 1u);
+}
+
+class SubscriberExtensionTest : public SubscriberTest {
+ protected:
+  SubscriberExtensionTest() { ack_deadline_ = absl::Seconds(30); }
+};
+
+TEST_F(SubscriberExtensionTest, WhatIsNotDoneIsExtended) {
+  StartQueue({.max_lease_extension = absl::Minutes(1)});
+  hub_->Send(Events(0, 0, 4));
+  ASSERT_TRUE(RunOne());
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  SettleLast();
+  hub_->Advance(absl::Seconds(9));
+  EXPECT_THAT(Sent(), IsEmpty());
+  hub_->Advance(absl::Seconds(1));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));  // All that is here of it.
+  // What came only just now is not.
+  hub_->Advance(absl::Seconds(8));
+  hub_->Send(Events(0, 10, 1));
+  hub_->Advance(absl::Seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10 [1,4)"));
+  // It ends after a minute; then the lease does, and nobody handles it any more.
+  hub_->Advance(absl::Seconds(40));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10", "extend 0@10", "extend 0@10", "extend 0@10"));
+  hub_->Advance(absl::Seconds(60));
+  Sent();
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/0"));
+  EXPECT_EQ(subscriber_->counters().dropped, 4u);
+}
+
+TEST_F(SubscriberExtensionTest, OutcomesThatAreOutOfOrderAreSpared) {
+  SubscriberOptions options{.order = Order::kPerKey};
+  options.on_event = [this](const ReceivedEvent& received) {
+    if (received.offset() == 2) {
+      hub_->Advance(absl::Seconds(8));
+      hub_->Send(Events(0, 100, 1));
+      hub_->Advance(absl::Seconds(3));
+    }
+    return Outcome::Ack();
+  };
+  StartQueue(std::move(options));
+  hub_->HoldConsumeWrites(true);
+  subscriber_->Pause();
+  hub_->Send(Events(0, 0, 6, 1, {"a", "b", "c"}));
+  Run();
+  Sent();
+  hub_->HoldConsumeWrites(false);
+  // 0/0 and 0/1 were done when it was time, 0/3 and 0/4 not.
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,6)[100,101)", "extend 0@10 [2,6)"));
+}
+
+TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
+  StartStream();
+  hub_->Send(Events(0, 0, 2));
+  hub_->Advance(absl::Seconds(10));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));
+  Run();
+  Sent();
+  SettleLast();
+  hub_->Advance(absl::Minutes(5));
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(hub_->timers(), 0u);  // Nothing is out, so nothing ticks.
+}
+
+TEST_F(SubscriberExtensionTest, WithoutADeadlineNothingIsExtended) {
+  ack_deadline_ = absl::ZeroDuration();
+  StartStream();
+  hub_->Send(Events(0, 0, 2));
+  hub_->Advance(absl::Hours(5));
+  EXPECT_THAT(Sent(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace eventhub::client
