@@ -24,6 +24,8 @@ Examples:
   eventhub bench --events=200000 --size=1KiB --producers=4 --partitions=4
   eventhub bench --durability=written --output=json)";
 
+constexpr uint64_t kMaxEvents = uint64_t{1} << 40;
+
 absl::StatusOr<uint64_t> ParseDataSize(absl::string_view text) {
   ASSIGN_OR_RETURN(const uint64_t size, ParseBytes(text));
   if (size > 1'000'000) {
@@ -79,27 +81,20 @@ void AddBenchCommand(CLI::App& app, Context& context) {
   command->footer(kExamples);
   const auto options = std::make_shared<BenchOptions>();
   const auto json = std::make_shared<bool>(false);
-  command->add_option("-n,--events", options->events, "How many (default 1,000,000)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+  AddCountOption(*command, "-n,--events", &options->events, 1, kMaxEvents,
+                 "How many (default 1,000,000)");
   AddParsedOption(*command, "--size", &options->size, ParseDataSize,
                   "The data of each event (default 100 bytes)", "SIZE");
-  command->add_option("--partitions", options->partitions, "Of the topic (default 1)")
-      ->check(CLI::Range(1, 100'000))
-      ->type_name("N");
-  command->add_option("--producers", options->producers, "Connections that publish (default 1)")
-      ->check(CLI::Range(1, 256))
-      ->type_name("N");
-  command
-      ->add_option("--round-trips", options->round_trips,
-                   "Events published one at a time (default 1,000)")
-      ->type_name("N");
+  AddCountOption(*command, "--partitions", &options->partitions, 1, 100'000,
+                 "Of the topic (default 1)");
+  AddCountOption(*command, "--producers", &options->producers, 1, 256,
+                 "Connections that publish (default 1)");
+  AddCountOption(*command, "--round-trips", &options->round_trips, 0, kMaxEvents,
+                 "Events published one at a time (default 1,000)");
   AddParsedOption(*command, "--durability", &options->durability, ParseDurability,
                   "When an event is acknowledged (default synced)", "synced|written");
   AddOutputOption(*command, json.get());
-  command->callback([&context, options, json] {
-    context.run = [&context, options, json] { return Bench(context, *options, *json); };
-  });
+  SetRun(*command, context, [&context, options, json] { return Bench(context, *options, *json); });
 }
 
 }  // namespace eventhub::cli

@@ -84,6 +84,7 @@ Json HeaderJson(const v1::Event& event, const Position& position) {
   json["partition"] = position.partition;
   json["offset"] = position.offset;
   json["appendtime"] = FormatMoment(position.append_time);
+  if (position.attempt > 0) json["deliveryattempt"] = position.attempt;
   if (!event.data_content_type().empty()) json["datacontenttype"] = event.data_content_type();
   return json;
 }
@@ -142,7 +143,10 @@ absl::Status SetMember(const std::string& name, const Json& value, v1::Event* ev
   if (name == "partitionkey") return SetString(name, value, event->mutable_partition_key());
   if (name == "datacontenttype") return SetString(name, value, event->mutable_data_content_type());
   if (name == "dataschema") return SetString(name, value, event->mutable_data_schema());
-  if (name == "partition" || name == "offset" || name == "appendtime") return absl::OkStatus();
+  if (name == "partition" || name == "offset" || name == "appendtime" ||
+      name == "deliveryattempt") {
+    return absl::OkStatus();
+  }
   if (name == "specversion") {
     return value == "1.0" ? absl::OkStatus() : BadMember(name, "is not \"1.0\"");
   }

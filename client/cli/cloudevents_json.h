@@ -14,11 +14,14 @@
 
 namespace eventhub::cli {
 
-// Where a stored event is; becomes the members `partition`, `offset` and `appendtime`.
+// Where a stored event is; becomes the members `partition`, `offset` and `appendtime`, and
+// `deliveryattempt` if it was delivered to a consumer.
 struct Position {
   uint32_t partition = 0;
   int64_t offset = 0;
   absl::Time append_time;
+  // How often it was delivered; 0: it was read without a subscription.
+  uint32_t attempt = 0;
 };
 
 // Appends one line without its newline. `data` is written as JSON if the event says that it is JSON

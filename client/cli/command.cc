@@ -2,11 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <iostream>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 
 namespace eventhub::cli {
@@ -28,12 +32,43 @@ client::AdminClient ConnectAdmin(const Context& context) {
                              {.timeout = context.timeout.value_or(absl::Seconds(10))});
 }
 
+client::SubscriptionClient ConnectSubscriptions(const Context& context) {
+  return client::SubscriptionClient(ConnectToHub(context),
+                                    {.timeout = context.timeout.value_or(absl::Seconds(10))});
+}
+
+void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run) {
+  command.callback([&context, run = std::move(run)] { context.run = run; });
+}
+
+CLI::Validator OneOf(std::vector<std::string> words) {
+  return CLI::Validator(
+      [words = std::move(words)](const std::string& text) {
+        if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
+        return absl::StrCat("'", text, "' is not one of: ", absl::StrJoin(words, ", "));
+      },
+      "");
+}
+
+absl::Status NeedTerminal(absl::string_view command) {
+  if (isatty(STDIN_FILENO) == 1) return absl::OkStatus();
+  return UsageError(absl::StrCat(command, ": without a terminal to ask on, it takes --yes"));
+}
+
+absl::Status Confirm(const std::string& question, const std::string& otherwise) {
+  std::fprintf(stderr, "%s [y/N] ", question.c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return absl::OkStatus();
+  return absl::CancelledError(otherwise);
+}
+
 void AddOutputOption(CLI::App& command, bool* json) {
   command
       .add_option_function<std::string>(
           "-o,--output", [json](const std::string& format) { *json = format == "json"; },
           "table, or json: one object per line")
-      ->check(CLI::IsMember({"table", "json"}))
+      ->check(OneOf({"table", "json"}))
       ->type_name("FORMAT");
 }
 

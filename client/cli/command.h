@@ -2,17 +2,21 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/cli/units.h"
 #include "eventhub/admin_client.h"
 #include "eventhub/connection.h"
+#include "eventhub/subscription_client.h"
 
 namespace eventhub::cli {
 
@@ -31,6 +35,12 @@ struct Context {
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
+void AddSubscriptionsCommand(CLI::App& app, Context& context);
+void AddConsumeCommand(CLI::App& app, Context& context);
+void AddSeekCommand(CLI::App& app, Context& context);
+void AddReplayCommand(CLI::App& app, Context& context);
+void AddSnapshotsCommand(CLI::App& app, Context& context);
+void AddDeadLettersCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);
@@ -38,6 +48,10 @@ void AddBenchCommand(CLI::App& app, Context& context);
 // A connection to the hub; the network is used when the first call is made.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
 client::AdminClient ConnectAdmin(const Context& context);
+client::SubscriptionClient ConnectSubscriptions(const Context& context);
+
+// Sets what `command` does when it is chosen.
+void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run);
 
 // Adds `--output=table|json`; sets `*json`.
 void AddOutputOption(CLI::App& command, bool* json);
@@ -54,6 +68,11 @@ bool IsUsageError(const absl::Status& status);
 absl::Status SilentFailure();
 bool IsSilentFailure(const absl::Status& status);
 
+// The long name among `-p,--partitions`.
+inline std::string OptionTitle(const std::string& names) {
+  return names.substr(names.rfind(',') + 1);
+}
+
 // Adds an option whose text is turned into `*target` by `parse`, which returns a StatusOr; a text
 // that it refuses is a usage error with its message.
 template <typename T, typename Parse>
@@ -62,11 +81,67 @@ CLI::Option* AddParsedOption(CLI::App& command, const std::string& name, T* targ
   const auto assign = [target, parse, name](const std::string& text) {
     auto value = parse(text);
     // What the library expects of a callback.
-    if (!value.ok()) throw CLI::ValidationError(name, std::string(value.status().message()));
+    if (!value.ok()) {
+      throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
+    }
     *target = *std::move(value);
   };
   return command.add_option_function<std::string>(name, assign, description)->type_name(type_name);
 }
+
+// As AddParsedOption, for an option that may be repeated, each time with one value.
+template <typename T, typename Parse>
+CLI::Option* AddParsedListOption(CLI::App& command, const std::string& name, std::vector<T>* target,
+                                 Parse parse, const std::string& description,
+                                 const std::string& type_name) {
+  const auto assign = [target, parse, name](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      auto value = parse(text);
+      // What the library expects of a callback.
+      if (!value.ok()) {
+        throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
+      }
+      target->push_back(*std::move(value));
+    }
+  };
+  return command.add_option_function<std::vector<std::string>>(name, assign, description)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name(type_name);
+}
+
+template <typename T>
+struct CountType {
+  using Type = T;
+};
+template <typename T>
+struct CountType<std::optional<T>> {
+  using Type = T;
+};
+
+// An option that is a number from `min` to `max`; `*target` is an integer or an optional of one.
+template <typename T>
+CLI::Option* AddCountOption(CLI::App& command, const std::string& name, T* target, uint64_t min,
+                            uint64_t max, const std::string& description) {
+  using Count = typename CountType<T>::Type;
+  max = std::min<uint64_t>(max, std::numeric_limits<Count>::max());
+  const auto parse = [min, max](absl::string_view text) -> absl::StatusOr<Count> {
+    const absl::StatusOr<uint64_t> count = ParseCount(text, min, max);
+    if (!count.ok()) return count.status();
+    return static_cast<Count>(*count);
+  };
+  return AddParsedOption(command, name, target, parse, description, "N");
+}
+
+// What an option accepts: one of these words.
+CLI::Validator OneOf(std::vector<std::string> words);
+
+// A usage error if there is no terminal to ask on: a script has to say --yes to `command`.
+absl::Status NeedTerminal(absl::string_view command);
+
+// Asks `question` on the terminal. CANCELLED with `otherwise` if the answer is not yes.
+absl::Status Confirm(const std::string& question, const std::string& otherwise);
 
 // Writes to standard output at once. A failure, such as a full disk, is returned. A reader that
 // went away ends the process by SIGPIPE, as it does for any filter.

@@ -8,7 +8,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr absl::string_view kFields = "poaistuekcdD";
+constexpr absl::string_view kFields = "poanistuekcdD";
 
 absl::StatusOr<char> Unescape(char c) {
   switch (c) {
@@ -76,7 +76,9 @@ void EventFormat::AppendField(char field, const v1::Event& event, const Position
     case 'o':
       return absl::StrAppend(out, position.offset);
     case 'a':
-      return absl::StrAppend(out, FormatMoment(position.append_time));
+      return absl::StrAppend(out, FormatMomentWide(position.append_time));
+    case 'n':
+      return absl::StrAppend(out, position.attempt);
     case 'i':
       return AppendPrintable(event.id(), out);
     case 's':
@@ -86,7 +88,7 @@ void EventFormat::AppendField(char field, const v1::Event& event, const Position
     case 'u':
       return AppendPrintable(event.subject(), out);
     case 'e':
-      if (event.has_time()) absl::StrAppend(out, FormatMoment(FromTimestamp(event.time())));
+      if (event.has_time()) absl::StrAppend(out, FormatMomentWide(FromTimestamp(event.time())));
       return;
     case 'k':
       return AppendPrintable(event.partition_key(), out);

@@ -1,4 +1,4 @@
-// How `eventhub read` prints an event: by a format like printf's.
+// How `eventhub read` and `eventhub consume` print an event: by a format like printf's.
 #pragma once
 
 #include <string>
@@ -11,9 +11,13 @@
 
 namespace eventhub::cli {
 
+// How `read` and `consume` print an event as text unless told otherwise.
+inline constexpr char kEventTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
+
 // A parsed format. Immutable.
 //
 //   %p partition     %o offset         %a append time   %i id           %s source
+//   %n the number of the delivery, 0 for an event that was read without a subscription
 //   %t type          %u subject        %e event time    %k key          %c content type
 //   %d data, kept on one line and without control characters             %D data as it is
 //   %%  a percent sign;   \n  \t  \0  \\  as in C

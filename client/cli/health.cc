@@ -65,8 +65,7 @@ void AddHealthCommand(CLI::App& app, Context& context) {
   command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
       ->type_name("NAME");
   command->add_flag("-q,--quiet", flags->quiet, "Print nothing");
-  command->callback(
-      [&context, flags] { context.run = [&context, flags] { return Health(context, *flags); }; });
+  SetRun(*command, context, [&context, flags] { return Health(context, *flags); });
 }
 
 }  // namespace eventhub::cli

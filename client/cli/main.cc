@@ -1,13 +1,17 @@
 // The command line of the hub: `eventhub`. One file for each group of subcommands.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/command.h"
 #include "client/cli/units.h"
+#include "client/cli/usage.h"
 
 namespace eventhub::cli {
 namespace {
@@ -21,6 +25,9 @@ Examples:
   echo 'hello' | eventhub publish orders
   eventhub read orders --follow
   eventhub publish orders --input=json events.jsonl
+  eventhub subscriptions create billing --topic=orders --kind=queue
+  eventhub consume billing --exec=./bill
+  eventhub subscriptions describe billing
   eventhub stats
   eventhub publish --help            every subcommand teaches by example
 
@@ -72,7 +79,9 @@ int Main(int argc, char** argv) {
   setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", /*overwrite=*/0);
 
   Context context;
-  CLI::App app("Administers an event hub, publishes to it and reads from it.", "eventhub");
+  CLI::App app(
+      "Administers an event hub, publishes to it, reads from it and consumes its subscriptions.",
+      "eventhub");
   app.footer(kExamples);
   app.require_subcommand(1);
   app.fallthrough();
@@ -80,15 +89,24 @@ int Main(int argc, char** argv) {
   AddTopicsCommand(app, context);
   AddPublishCommand(app, context);
   AddReadCommand(app, context);
+  AddSubscriptionsCommand(app, context);
+  AddConsumeCommand(app, context);
+  AddSeekCommand(app, context);
+  AddReplayCommand(app, context);
+  AddSnapshotsCommand(app, context);
+  AddDeadLettersCommand(app, context);
   AddStatsCommand(app, context);
   AddHealthCommand(app, context);
   AddBenchCommand(app, context);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = CommandLineWords(argc, argv);
+    // The library takes them off the end.
+    std::reverse(words.begin(), words.end());
+    app.parse(std::move(words));
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::ParseError& error) {
-    return ReportUsage(app, error.what());
+    return ReportUsage(app, ExplainParseError(app, error));
   }
   return Run(app, context);
 }

@@ -19,6 +19,7 @@
 #include "client/cli/event_source.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/line_reader.h"
+#include "client/cli/places.h"
 #include "client/cli/publish_run.h"
 #include "client/cli/units.h"
 #include "eventhub/publisher.h"
@@ -107,11 +108,8 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
 }
 
 void AddRunFlags(CLI::App& command, PublishRunOptions& run) {
-  command
-      .add_option_function<uint32_t>(
-          "-p,--partition", [&run](uint32_t partition) { run.partition = partition; },
-          "The partition of all events (default: by key)")
-      ->type_name("N");
+  AddParsedOption(command, "-p,--partition", &run.partition, ParsePartition,
+                  "The partition of all events (default: by key)", "N");
   AddParsedOption(command, "--durability", &run.durability, ParseDurability,
                   "When an event is acknowledged (default: as the topic says)", "synced|written");
   command
@@ -120,7 +118,7 @@ void AddRunFlags(CLI::App& command, PublishRunOptions& run) {
       ->type_name("NAME");
   command.add_flag("--keep-going", run.keep_going, "Leave out lines that are no events");
   command.add_flag("--acks", run.acks, "Print partition, offset and id of acknowledged events");
-  command.add_flag("-q,--quiet", run.quiet, "No progress, no summary");
+  command.add_flag("-q,--quiet", run.quiet, "No progress, no notices, no summary");
 }
 
 }  // namespace
@@ -136,12 +134,11 @@ void AddPublishCommand(CLI::App& app, Context& context) {
           "-i,--input",
           [flags](const std::string& format) { flags->event.json_input = format == "json"; },
           "What a line is: text, the data of an event (default); json, a CloudEvent")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(OneOf({"text", "json"}))
       ->type_name("FORMAT");
   AddRunFlags(*command, flags->run);
   AddEventFlags(*command, *flags);
-  command->callback(
-      [&context, flags] { context.run = [&context, flags] { return Publish(context, *flags); }; });
+  SetRun(*command, context, [&context, flags] { return Publish(context, *flags); });
 }
 
 }  // namespace eventhub::cli

@@ -3,11 +3,13 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/cli/ack_writer.h"
+#include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/line_reader.h"
 #include "client/cli/terminal.h"
@@ -32,6 +34,10 @@ class Tally {
     first_error_.Update(result.status);
   }
 
+  // An event of so many encoded bytes is acknowledged.
+  void OnEvent(uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint64_t acknowledged() const { return acknowledged_.load(std::memory_order_relaxed); }
   uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
   absl::Status first_error() const {
@@ -42,6 +48,7 @@ class Tally {
  private:
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<uint64_t> failed_{0};
+  std::atomic<uint64_t> bytes_{0};
   mutable Mutex mutex_;
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
 };
@@ -59,8 +66,13 @@ class PublishRun {
     interrupt_.OnRaise(
         [] { std::fputs("\neventhub: publishing what was read; once more to give up\n", stderr); });
     RETURN_IF_ERROR(Connect(context));
+    std::optional<HubWatch> watch;
+    if (!options_.quiet) {
+      watch.emplace(context.address, HealthProbe(hub_, [this] { return tally_.acknowledged(); }));
+    }
     absl::Status status = PublishFiles();
     const absl::Status flushed = publisher_->Flush();
+    watch.reset();
     if (acks_ != nullptr) status.Update(acks_->Finish());
     return Report(std::move(status), flushed);
   }
@@ -73,8 +85,8 @@ class PublishRun {
     publisher.producer_id = options_.producer_id;
     if (context.timeout.has_value()) publisher.deadline = *context.timeout;
     publisher.on_batch_done = [this](const client::BatchResult& result) { tally_.OnBatch(result); };
-    ASSIGN_OR_RETURN(publisher_,
-                     client::Publisher::Create(ConnectToHub(context), std::move(publisher)));
+    hub_ = ConnectToHub(context);
+    ASSIGN_OR_RETURN(publisher_, client::Publisher::Create(hub_, std::move(publisher)));
     return absl::OkStatus();
   }
 
@@ -104,36 +116,40 @@ class PublishRun {
       }
       // The hub's refusals come later than the lines that they are about.
       if (!options_.keep_going && tally_.failed() > 0) return absl::OkStatus();
-      progress_.Update(tally_.acknowledged(), bytes_);
+      progress_.Update(tally_.acknowledged(), tally_.bytes());
     }
   }
 
   absl::Status PublishLine(absl::string_view line) {
     ASSIGN_OR_RETURN(const v1::Event event, source_.FromLine(line));
     if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForRoom());
-    RETURN_IF_ERROR(options_.partition.has_value()
-                        ? publisher_->PublishTo(*options_.partition, event, OnAck(event))
-                        : PublishByKey(event));
-    bytes_ += event.ByteSizeLong();
-    return absl::OkStatus();
-  }
-
-  absl::Status PublishByKey(const v1::Event& event) {
-    if (acks_ == nullptr) return publisher_->Publish(event);
+    if (options_.partition.has_value()) {
+      return publisher_->PublishTo(*options_.partition, event, OnAck(event));
+    }
     return publisher_->Publish(event, OnAck(event));
   }
 
   client::Publisher::Callback OnAck(const v1::Event& event) {
-    if (acks_ == nullptr) return nullptr;
-    return [acks = acks_.get(), id = event.id()](absl::StatusOr<client::PublishedEvent> result) {
-      if (result.ok()) acks->Add(id, *result);
+    // Small enough to be kept without an allocation.
+    Tally* const tally = &tally_;
+    const uint64_t bytes = event.ByteSizeLong();
+    if (acks_ == nullptr) {
+      return [tally, bytes](const absl::StatusOr<client::PublishedEvent>& result) {
+        if (result.ok()) tally->OnEvent(bytes);
+      };
+    }
+    return [tally, bytes, acks = acks_.get(),
+            id = event.id()](const absl::StatusOr<client::PublishedEvent>& result) {
+      if (!result.ok()) return;
+      tally->OnEvent(bytes);
+      acks->Add(id, *result);
     };
   }
 
   absl::Status Report(absl::Status status, const absl::Status& flushed) {
     const uint64_t acknowledged = tally_.acknowledged();
     if (!options_.quiet) {
-      const std::string summary = progress_.Summary(acknowledged, bytes_);
+      const std::string summary = progress_.Summary(acknowledged, tally_.bytes());
       progress_.Finish();
       std::fprintf(stderr, "published %s\n", summary.c_str());
     }
@@ -157,11 +173,11 @@ class PublishRun {
   Interrupt interrupt_;  // Before anything that starts threads.
   EventSource source_;
   Progress progress_;
-  uint64_t bytes_ = 0;
   uint64_t left_out_ = 0;
   absl::Status first_left_out_;
   Tally tally_;
   std::unique_ptr<AckWriter> acks_;
+  std::shared_ptr<client::Connection> hub_;
   std::unique_ptr<client::Publisher> publisher_;
 };
 

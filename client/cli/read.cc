@@ -1,7 +1,7 @@
 // `eventhub read`: the events of a topic, on standard output.
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -10,14 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/event_format.h"
+#include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/places.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
 #include "eventhub/reader.h"
@@ -42,9 +41,8 @@ Examples:
   eventhub read orders --format='%p:%o %k %d\n'
 
 Formats: %p partition, %o offset, %a append time, %i id, %s source, %t type, %u subject,
-%e event time, %k key, %c content type, %d data (made printable), %D data as it is.)";
-
-constexpr char kTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
+%e event time, %k key, %c content type, %d data (made printable), %D data as it is.
+Text escapes what would command a terminal; --output=json keeps every byte.)";
 
 struct ReadFlags {
   client::ReaderOptions reader;
@@ -54,49 +52,16 @@ struct ReadFlags {
   bool summary = false;
 };
 
-bool IsNumber(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
-}
-
-absl::StatusOr<int64_t> ParseOffset(absl::string_view text) {
-  int64_t offset = 0;
-  if (IsNumber(text) && absl::SimpleAtoi(text, &offset)) return offset;
-  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not an offset"));
-}
-
-// `0:1200,1:1187`: these partitions alone, from there.
-absl::Status ParsePositions(absl::string_view text, client::ReaderOptions& reader) {
-  for (const absl::string_view pair : absl::StrSplit(text, ',')) {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(pair, absl::MaxSplits(':', 1));
-    client::PartitionOffset position;
-    if (!IsNumber(parts.first) || !absl::SimpleAtoi(parts.first, &position.partition)) {
-      return absl::InvalidArgumentError(absl::StrCat("'", pair, "' is not PARTITION:OFFSET"));
-    }
-    ASSIGN_OR_RETURN(position.offset, ParseOffset(parts.second));
-    reader.offsets.push_back(position);
-    reader.partitions.push_back(position.partition);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ParseFrom(const std::string& text, client::ReaderOptions& reader) {
-  if (text == "earliest") {
-    reader.start = client::StartPosition::Earliest();
-  } else if (text == "latest") {
-    reader.start = client::StartPosition::Latest();
-  } else if (IsNumber(text)) {
-    ASSIGN_OR_RETURN(const int64_t offset, ParseOffset(text));
-    reader.start = client::StartPosition::Offset(offset);
-  } else if (const auto time = ParseMoment(text, Clock::System().Now()); time.ok()) {
-    reader.start = client::StartPosition::Timestamp(*time);
-  } else if (text.find_first_not_of("0123456789:,") == std::string::npos) {
-    return ParsePositions(text, reader);
-  } else {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", text, "' is not earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or a ",
-        "duration back from now (15m)"));
+  if (text.find(':') != std::string::npos &&
+      text.find_first_not_of("0123456789:,") == std::string::npos) {
+    ASSIGN_OR_RETURN(reader.offsets, ParsePartitionOffsets(text));
+    for (const client::PartitionOffset& place : reader.offsets) {
+      reader.partitions.push_back(place.partition);
+    }
+    return absl::OkStatus();
   }
+  ASSIGN_OR_RETURN(reader.start, ParseStart(text, Clock::System().Now()));
   return absl::OkStatus();
 }
 
@@ -115,6 +80,8 @@ class Printer {
   explicit Printer(const ReadFlags& flags) : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0) {}
 
   bool done() const { return events_ >= flags_.limit; }
+  // Thread-safe.
+  uint64_t events() const { return events_.load(std::memory_order_relaxed); }
 
   absl::Status Print(const client::EventBatch& batch) {
     out_.clear();
@@ -146,7 +113,7 @@ class Printer {
   Progress progress_;
   std::string out_;
   v1::Event event_;
-  uint64_t events_ = 0;
+  std::atomic<uint64_t> events_{0};
   uint64_t bytes_ = 0;
 };
 
@@ -171,7 +138,12 @@ absl::Status Read(const Context& context, ReadFlags flags) {
   ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, flags.reader));
   interrupt.OnRaise([&reader] { reader->Cancel(); });
   Printer printer(flags);
+  std::optional<HubWatch> watch;
+  if (flags.reader.follow) {
+    watch.emplace(context.address, HealthProbe(hub, [&printer] { return printer.events(); }));
+  }
   absl::Status status = ReadAll(*reader, printer);
+  watch.reset();
   interrupt.OnRaise(nullptr);
   printer.Summarise();
   // Ctrl-C is how a follower is meant to end.
@@ -199,15 +171,9 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
                  "PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
   command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
-  command.add_option("-n,--limit", flags.limit, "Stop after so many events")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  command
-      .add_option("-p,--partition", flags.reader.partitions, "Only this partition; may be repeated")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->type_name("N");
+  AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit, "Stop after so many events");
+  AddParsedListOption(command, "-p,--partition", &flags.reader.partitions, ParsePartition,
+                      "Only this partition; may be repeated", "N");
   command.add_flag_callback(
       "--skip-trimmed",
       [&flags] { flags.reader.when_trimmed = client::WhenTrimmed::kSkipToEarliest; },
@@ -217,11 +183,11 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
           .add_option_function<std::string>(
               "-o,--output", [&flags](const std::string& name) { flags.json = name == "json"; },
               "text (default), or json: CloudEvents")
-          ->check(CLI::IsMember({"text", "json"}))
+          ->check(OneOf({"text", "json"}))
           ->type_name("FORMAT");
   AddParsedOption(command, "--format", &flags.format, EventFormat::Parse,
                   "How to print an event as text", "FORMAT")
-      ->default_str(kTextFormat)
+      ->default_str(kEventTextFormat)
       ->excludes(output);
   command.add_flag("--summary", flags.summary, "At the end, say on stderr how much it was");
 }
@@ -232,11 +198,10 @@ void AddReadCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("read", "Print the events of a topic");
   command->footer(kExamples);
   const auto flags = std::make_shared<ReadFlags>();
-  flags->format = *EventFormat::Parse(kTextFormat);
+  flags->format = *EventFormat::Parse(kEventTextFormat);
   command->add_option("TOPIC", flags->reader.topic, "The topic")->required();
   AddReadFlags(*command, *flags);
-  command->callback(
-      [&context, flags] { context.run = [&context, flags] { return Read(context, *flags); }; });
+  SetRun(*command, context, [&context, flags] { return Read(context, *flags); });
 }
 
 }  // namespace eventhub::cli

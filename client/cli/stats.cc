@@ -26,6 +26,8 @@ Json HubJson(const client::HubStats& stats) {
           {"store_error", stats.store_error},
           {"topics", stats.topics},
           {"partitions", stats.partitions},
+          {"subscriptions", stats.subscriptions},
+          {"consumers", stats.consumers},
           {"totals", StatsJson(stats.totals)},
           {"commits", stats.commits},
           {"syncs", stats.syncs},
@@ -39,11 +41,15 @@ Json HubJson(const client::HubStats& stats) {
 
 Fields HubFields(const client::HubStats& stats) {
   const absl::Duration up = absl::Trunc(Clock::System().Now() - stats.start_time, absl::Seconds(1));
-  Fields fields = {{"version", stats.version},
-                   {"up", absl::StrCat(FormatAge(up), ", since ", FormatMoment(stats.start_time))},
-                   {"writable", stats.writable ? "yes" : absl::StrCat("no: ", stats.store_error)},
-                   {"topics", absl::StrCat(FormatCount(stats.topics), " with ",
-                                           FormatCount(stats.partitions), " partitions")}};
+  Fields fields = {
+      {"version", stats.version},
+      {"up", absl::StrCat(FormatAge(up), ", since ", FormatSecond(stats.start_time))},
+      {"writable", stats.writable ? "yes" : absl::StrCat("no: ", stats.store_error)},
+      {"topics", absl::StrCat(FormatCount(stats.topics), " with ", FormatCount(stats.partitions),
+                              " partitions")},
+      {"subscriptions",
+       absl::StrCat(FormatCount(stats.subscriptions), " with ", FormatCount(stats.consumers),
+                    stats.consumers == 1 ? " consumer" : " consumers")}};
   AppendStatsFields(stats.totals, &fields);
   fields.emplace_back(
       "commits", absl::StrCat(FormatCount(stats.commits), ", syncs ", FormatCount(stats.syncs)));
@@ -69,8 +75,7 @@ void AddStatsCommand(CLI::App& app, Context& context) {
   command->footer(kExamples);
   const auto json = std::make_shared<bool>(false);
   AddOutputOption(*command, json.get());
-  command->callback(
-      [&context, json] { context.run = [&context, json] { return Stats(context, *json); }; });
+  SetRun(*command, context, [&context, json] { return Stats(context, *json); });
 }
 
 }  // namespace eventhub::cli

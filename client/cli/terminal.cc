@@ -67,6 +67,12 @@ void AppendPrintable(absl::string_view bytes, std::string* line) {
   }
 }
 
+std::string Printable(absl::string_view bytes) {
+  std::string line;
+  AppendPrintable(bytes, &line);
+  return line;
+}
+
 Progress::Progress(bool enabled)
     : enabled_(enabled && isatty(STDERR_FILENO) == 1),
       start_(Clock::System().Monotonic()),

@@ -13,6 +13,9 @@ namespace eventhub::cli {
 // characters become `\n`, `\t`, `\x1b`, …; so do bytes of what is not UTF-8.
 void AppendPrintable(absl::string_view bytes, std::string* line);
 
+// `bytes` in that form.
+std::string Printable(absl::string_view bytes);
+
 // A line on stderr that is drawn anew a few times a second, if stderr is a terminal; else nothing.
 // Not thread-safe.
 class Progress {

@@ -18,10 +18,10 @@ std::string MaxBytes(const client::Topic& topic) {
   return topic.max_bytes == 0 ? "unlimited" : FormatBytes(topic.max_bytes);
 }
 
-std::string Printable(const std::string& text) {
-  std::string line;
-  AppendPrintable(text, &line);
-  return line;
+std::string KeepUntilAcked(const client::Topic& topic) {
+  if (!topic.keep_until_acked) return "no";
+  if (topic.keep_until_acked_max_bytes == 0) return "yes";
+  return absl::StrCat("at most ", FormatBytes(topic.keep_until_acked_max_bytes));
 }
 
 std::string CountAndBytes(uint64_t events, uint64_t bytes) {
@@ -35,6 +35,10 @@ Json TopicJson(const client::Topic& topic) {
   const bool ages = topic.max_age != absl::InfiniteDuration();
   json["max_age_seconds"] = ages ? Json(absl::ToDoubleSeconds(topic.max_age)) : Json(nullptr);
   json["max_bytes"] = topic.max_bytes != 0 ? Json(topic.max_bytes) : Json(nullptr);
+  json["keep_until_acked"] = topic.keep_until_acked;
+  json["keep_until_acked_max_bytes"] = topic.keep_until_acked_max_bytes != 0
+                                           ? Json(topic.keep_until_acked_max_bytes)
+                                           : Json(nullptr);
   json["default_durability"] = std::string(DurabilityName(topic.default_durability));
   json["max_event_bytes"] = topic.max_event_bytes;
   json["description"] = topic.description;
@@ -73,10 +77,11 @@ Fields TopicFields(const client::Topic& topic) {
           {"partitions", FormatCount(topic.partitions)},
           {"max age", MaxAge(topic)},
           {"max bytes", MaxBytes(topic)},
+          {"until acked", KeepUntilAcked(topic)},
           {"durability", std::string(DurabilityName(topic.default_durability))},
           {"max event", FormatBytes(topic.max_event_bytes)},
           {"description", Printable(topic.description)},
-          {"created", FormatMoment(topic.create_time)}};
+          {"created", FormatSecond(topic.create_time)}};
 }
 
 void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
@@ -92,14 +97,14 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   fields->emplace_back("readers", FormatCount(stats.readers));
 }
 
-std::string RenderTopics(const std::vector<client::Topic>& topics) {
-  Table table({"NAME", ">PARTITIONS", ">MAX AGE", ">MAX BYTES", "DURABILITY", ">MAX EVENT",
-               "CREATED", "DESCRIPTION"});
-  for (const client::Topic& topic : topics) {
-    table.AddRow({topic.name, FormatCount(topic.partitions), MaxAge(topic), MaxBytes(topic),
+std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
+  Table table({"NAME", ">PARTITIONS", ">EVENTS", ">SIZE", ">MAX AGE", ">MAX BYTES", "DURABILITY",
+               ">MAX EVENT", "CREATED", "DESCRIPTION"});
+  for (const auto& [topic, stats] : topics) {
+    table.AddRow({topic.name, FormatCount(topic.partitions), FormatCount(stats.events),
+                  FormatBytes(stats.bytes), MaxAge(topic), MaxBytes(topic),
                   std::string(DurabilityName(topic.default_durability)),
-                  FormatBytes(topic.max_event_bytes),
-                  FormatMoment(absl::FromUnixSeconds(absl::ToUnixSeconds(topic.create_time))),
+                  FormatBytes(topic.max_event_bytes), FormatSecond(topic.create_time),
                   Printable(topic.description)});
   }
   return table.Render();
@@ -112,7 +117,8 @@ std::string RenderPartitions(const std::vector<client::PartitionInfo>& partition
         {FormatCount(partition.partition), FormatCount(partition.start_offset),
          FormatCount(partition.end_offset),
          FormatCount(partition.end_offset - partition.start_offset), FormatBytes(partition.bytes),
-         partition.last_append_time.has_value() ? FormatMoment(*partition.last_append_time) : "-"});
+         partition.last_append_time.has_value() ? FormatMomentWide(*partition.last_append_time)
+                                                : "-"});
   }
   return table.Render();
 }

@@ -21,7 +21,7 @@ Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions);
 Fields TopicFields(const client::Topic& topic);
 void AppendStatsFields(const client::TopicStats& stats, Fields* fields);
 
-std::string RenderTopics(const std::vector<client::Topic>& topics);
+std::string RenderTopics(const std::vector<client::TopicDescription>& topics);
 std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions);
 
 }  // namespace eventhub::cli

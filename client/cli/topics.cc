@@ -1,10 +1,7 @@
 // `eventhub topics`: creates, lists, describes, updates and deletes topics.
-#include <unistd.h>
-
-#include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,18 +17,52 @@ namespace {
 
 constexpr char kExamples[] = R"(
 Examples:
+  eventhub topics create clicks --partitions=16 --max-age=7d
+  eventhub topics list
+  eventhub topics describe clicks --partitions
+  eventhub topics update clicks --max-age=unlimited
+  eventhub topics delete clicks)";
+
+constexpr char kCreateExamples[] = R"(
+Examples:
   eventhub topics create orders                      one partition, everything kept for ever
   eventhub topics create clicks --partitions=16 --max-age=7d --max-bytes=10GiB
-  eventhub topics update clicks --max-age=unlimited --partitions=32
+  eventhub topics create jobs --max-age=1d --keep-until-acked=50GiB
+  eventhub topics create orders --if-not-exists)";
+
+constexpr char kListExamples[] = R"(
+Examples:
+  eventhub topics list
+  eventhub topics list --output=json | jq -r '[.name, .stats.bytes] | @tsv')";
+
+constexpr char kDescribeExamples[] = R"(
+Examples:
+  eventhub topics describe clicks
   eventhub topics describe clicks --partitions
-  eventhub topics list --output=json | jq -r .name
-  eventhub topics delete clicks --yes)";
+  eventhub topics describe clicks --output=json | jq .stats.published_events)";
+
+constexpr char kUpdateExamples[] = R"(
+Events already stored follow the new settings too.
+
+Examples:
+  eventhub topics update clicks --max-age=unlimited --partitions=32
+  eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
+  eventhub topics update clicks --keep-until-acked=off --description=)";
+
+constexpr char kDeleteExamples[] = R"(
+Examples:
+  eventhub topics delete clicks
+  eventhub topics delete clicks orders --yes
+  eventhub topics delete jobs --with-subscriptions --yes)";
 
 // What `create` and `update` have in common; what is given is set.
 struct TopicFlags {
   std::vector<std::string> names;
   client::TopicUpdate update;
   bool if_not_exists = false;
+  bool partitions = false;
+  bool with_subscriptions = false;
+  bool yes = false;
   bool json = false;
 };
 
@@ -53,18 +84,37 @@ absl::StatusOr<uint32_t> ParseEventBytes(absl::string_view text) {
   return static_cast<uint32_t>(bytes);
 }
 
+absl::Status SetKeepUntilAcked(const std::string& text, client::TopicUpdate& update) {
+  update.keep_until_acked = text != "off" && text != "false";
+  if (text == "off" || text == "false" || text == "true" || text == "unlimited") {
+    update.keep_until_acked_max_bytes = 0;
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(update.keep_until_acked_max_bytes, ParseBytes(text));
+  return absl::OkStatus();
+}
+
 void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   client::TopicUpdate& update = flags.update;
-  command
-      .add_option_function<uint32_t>(
-          "-p,--partitions", [&update](uint32_t count) { update.partitions = count; },
-          "1 to 100,000; can grow, never shrink")
-      ->check(CLI::Range(1, 100'000))
-      ->type_name("N");
+  AddCountOption(command, "-p,--partitions", &update.partitions, 1, 100'000,
+                 "1 to 100,000; can grow, never shrink");
   AddParsedOption(command, "--max-age", &update.max_age, ParseMaxAge,
                   "Drop events appended longer ago, e.g. 7d; or unlimited", "DURATION");
   AddParsedOption(command, "--max-bytes", &update.max_bytes, ParseMaxBytes,
                   "Drop the oldest events beyond this size, e.g. 10GiB; or unlimited", "SIZE");
+  const CLI::callback_t keep = [&update](const CLI::results_t& values) {
+    const absl::Status set = SetKeepUntilAcked(values.back(), update);
+    // What the library expects of a callback.
+    if (!set.ok()) throw CLI::ValidationError("--keep-until-acked", std::string(set.message()));
+    return true;
+  };
+  // A flag: its value, if it has one, is part of the same word.
+  command
+      .add_option("--keep-until-acked", keep,
+                  "Keep what subscriptions have not acked beyond these limits, without an end or "
+                  "up to a size; or =off")
+      ->expected(0)
+      ->type_name("[=SIZE]");
   AddParsedOption(command, "--durability", &update.default_durability, ParseDurability,
                   "For events published without one: synced survives a power loss, written the "
                   "death of the hub",
@@ -79,6 +129,13 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   AddOutputOption(command, &flags.json);
 }
 
+bool IsEmpty(const client::TopicUpdate& update) {
+  const auto any = [](const auto&... fields) { return (fields.has_value() || ...); };
+  return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
+              update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
+              update.description);
+}
+
 absl::Status PrintTopic(const client::Topic& topic, bool json) {
   return WriteOut(json ? TopicJson(topic).dump() + "\n" : RenderFields(TopicFields(topic)));
 }
@@ -90,6 +147,8 @@ absl::Status Create(const Context& context, const TopicFlags& flags) {
   topic.partitions = given.partitions.value_or(1);
   topic.max_age = given.max_age.value_or(absl::InfiniteDuration());
   topic.max_bytes = given.max_bytes.value_or(0);
+  topic.keep_until_acked = given.keep_until_acked.value_or(false);
+  topic.keep_until_acked_max_bytes = given.keep_until_acked_max_bytes.value_or(0);
   topic.default_durability = given.default_durability.value_or(client::Durability::kDefault);
   topic.max_event_bytes = given.max_event_bytes.value_or(0);
   topic.description = given.description.value_or("");
@@ -104,68 +163,79 @@ absl::Status Create(const Context& context, const TopicFlags& flags) {
 }
 
 absl::Status List(const Context& context, bool json) {
-  ASSIGN_OR_RETURN(const std::vector<client::Topic> topics, ConnectAdmin(context).ListTopics());
-  if (!json) return WriteOut(RenderTopics(topics));
+  client::AdminClient admin = ConnectAdmin(context);
+  ASSIGN_OR_RETURN(const std::vector<client::Topic> topics, admin.ListTopics());
+  std::vector<client::TopicDescription> described;
+  for (const client::Topic& topic : topics) {
+    absl::StatusOr<client::TopicDescription> description = admin.GetTopic(topic.name);
+    // Deleted since it was listed.
+    if (absl::IsNotFound(description.status())) continue;
+    RETURN_IF_ERROR(description.status());
+    described.push_back(*std::move(description));
+  }
+  if (!json) return WriteOut(RenderTopics(described));
   std::string out;
-  for (const client::Topic& topic : topics) absl::StrAppend(&out, TopicJson(topic).dump(), "\n");
+  for (const auto& [topic, stats] : described) {
+    Json line = TopicJson(topic);
+    line["stats"] = StatsJson(stats);
+    absl::StrAppend(&out, line.dump(), "\n");
+  }
   return WriteOut(out);
 }
 
-absl::Status Describe(const Context& context, const TopicFlags& flags, bool with_partitions) {
+absl::Status Describe(const Context& context, const TopicFlags& flags) {
   client::AdminClient admin = ConnectAdmin(context);
   ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(flags.names.front()));
   std::vector<client::PartitionInfo> partitions;
-  if (with_partitions) {
+  if (flags.partitions) {
     ASSIGN_OR_RETURN(partitions, admin.ListPartitions(topic.topic.name));
   }
   if (flags.json) {
     Json json = TopicJson(topic.topic);
     json["stats"] = StatsJson(topic.stats);
-    if (with_partitions) json["partition_list"] = PartitionsJson(partitions);
+    if (flags.partitions) json["partition_list"] = PartitionsJson(partitions);
     return WriteOut(json.dump() + "\n");
   }
   auto fields = TopicFields(topic.topic);
   AppendStatsFields(topic.stats, &fields);
   std::string out = RenderFields(fields);
-  if (with_partitions) absl::StrAppend(&out, "\n", RenderPartitions(partitions));
+  if (flags.partitions) absl::StrAppend(&out, "\n", RenderPartitions(partitions));
   return WriteOut(out);
 }
 
 absl::Status Update(const Context& context, const TopicFlags& flags) {
+  if (IsEmpty(flags.update)) return UsageError("topics update: nothing is to be changed");
   ASSIGN_OR_RETURN(const client::Topic topic,
                    ConnectAdmin(context).UpdateTopic(flags.names.front(), flags.update));
   return PrintTopic(topic, flags.json);
 }
 
-// Asks on the terminal; a script has to say --yes.
 absl::Status ConfirmDeletion(client::AdminClient& admin, const std::string& name) {
-  if (isatty(STDIN_FILENO) == 0) {
-    return UsageError("topics delete: without a terminal to ask on, it takes --yes");
-  }
   ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(name));
-  std::fprintf(stderr, "Delete topic '%s' with %s events (%s) for good? [y/N] ", name.c_str(),
-               FormatCount(topic.stats.events).c_str(), FormatBytes(topic.stats.bytes).c_str());
-  std::string answer;
-  std::getline(std::cin, answer);
-  if (answer == "y" || answer == "Y" || answer == "yes") return absl::OkStatus();
-  return absl::CancelledError(absl::StrCat("topic '", name, "' is kept"));
+  return Confirm(absl::StrCat("Delete topic '", name, "' with ", FormatCount(topic.stats.events),
+                              " events (", FormatBytes(topic.stats.bytes), ") for good?"),
+                 absl::StrCat("topic '", name, "' is kept"));
 }
 
-absl::Status Delete(const Context& context, const TopicFlags& flags, bool yes) {
+absl::Status Delete(const Context& context, const TopicFlags& flags) {
+  if (!flags.yes) RETURN_IF_ERROR(NeedTerminal("topics delete"));
   client::AdminClient admin = ConnectAdmin(context);
   for (const std::string& name : flags.names) {
-    if (!yes) RETURN_IF_ERROR(ConfirmDeletion(admin, name));
-    RETURN_IF_ERROR(admin.DeleteTopic(name));
+    if (!flags.yes) RETURN_IF_ERROR(ConfirmDeletion(admin, name));
+    RETURN_IF_ERROR(admin.DeleteTopic(name, flags.with_subscriptions));
   }
   return absl::OkStatus();
 }
 
-// A subcommand of `topics` whose positional argument is one name.
-CLI::App* AddNamed(CLI::App& topics, const std::string& verb, const std::string& description,
-                   TopicFlags& flags) {
+CLI::App* AddVerb(CLI::App& topics, const std::string& verb, const std::string& description,
+                  const char* examples) {
   CLI::App* command = topics.add_subcommand(verb, description);
-  command->add_option("TOPIC", flags.names, "Its name")->required()->expected(1);
+  command->footer(examples);
   return command;
+}
+
+void AddName(CLI::App& command, TopicFlags& flags) {
+  command.add_option("TOPIC", flags.names, "Its name")->required()->expected(1);
 }
 
 }  // namespace
@@ -176,41 +246,37 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
   topics->require_subcommand(1);
   // Kept by the callbacks for as long as the command line lives.
   const auto flags = std::make_shared<TopicFlags>();
-  const auto partitions = std::make_shared<bool>(false);
-  const auto yes = std::make_shared<bool>(false);
 
-  CLI::App* create = AddNamed(*topics, "create", "Create a topic", *flags);
+  CLI::App* create = AddVerb(*topics, "create", "Create a topic", kCreateExamples);
+  AddName(*create, *flags);
   AddTopicFlags(*create, *flags);
   create->add_flag("--if-not-exists", flags->if_not_exists,
                    "Succeed, and change nothing, if it exists");
-  create->callback(
-      [&context, flags] { context.run = [&context, flags] { return Create(context, *flags); }; });
+  SetRun(*create, context, [&context, flags] { return Create(context, *flags); });
 
-  CLI::App* list = topics->add_subcommand("list", "List all topics by name");
+  CLI::App* list = AddVerb(*topics, "list", "List all topics by name", kListExamples);
   AddOutputOption(*list, &flags->json);
-  list->callback([&context, flags] {
-    context.run = [&context, flags] { return List(context, flags->json); };
-  });
+  SetRun(*list, context, [&context, flags] { return List(context, flags->json); });
 
-  CLI::App* describe = AddNamed(*topics, "describe", "Show a topic and what it holds", *flags);
-  describe->add_flag("--partitions", *partitions, "Also show each partition");
+  CLI::App* describe =
+      AddVerb(*topics, "describe", "Show a topic and what it holds", kDescribeExamples);
+  AddName(*describe, *flags);
+  describe->add_flag("--partitions", flags->partitions, "Also show each partition");
   AddOutputOption(*describe, &flags->json);
-  describe->callback([&context, flags, partitions] {
-    context.run = [&context, flags, partitions] { return Describe(context, *flags, *partitions); };
-  });
+  SetRun(*describe, context, [&context, flags] { return Describe(context, *flags); });
 
-  CLI::App* update = AddNamed(*topics, "update", "Change what is given, at once", *flags);
+  CLI::App* update = AddVerb(*topics, "update", "Change what is given, at once", kUpdateExamples);
+  AddName(*update, *flags);
   AddTopicFlags(*update, *flags);
-  update->callback(
-      [&context, flags] { context.run = [&context, flags] { return Update(context, *flags); }; });
+  SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
-  CLI::App* remove = topics->add_subcommand("delete", "Delete topics and their events, for good");
+  CLI::App* remove =
+      AddVerb(*topics, "delete", "Delete topics and their events, for good", kDeleteExamples);
   remove->add_option("TOPIC", flags->names, "Their names")->required();
-  remove->add_flag("-y,--yes", *yes, "Do not ask");
-  remove->callback([&context, flags, yes] {
-    context.run = [&context, flags, yes] { return Delete(context, *flags, *yes); };
-  });
-  for (CLI::App* command : {create, list, describe, update, remove}) command->footer(kExamples);
+  remove->add_flag("--with-subscriptions", flags->with_subscriptions,
+                   "Delete their subscriptions too");
+  remove->add_flag("-y,--yes", flags->yes, "Do not ask");
+  SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }
 
 }  // namespace eventhub::cli

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 
 namespace eventhub::cli {
 namespace {
@@ -77,6 +78,22 @@ std::string FormatBytes(uint64_t bytes) {
   return absl::StrFormat("%.*f %s", decimals, value, unit);
 }
 
+absl::StatusOr<uint64_t> ParseCount(absl::string_view text, uint64_t min, uint64_t max) {
+  uint64_t count = 0;
+  const std::string digits = absl::StrReplaceAll(text, {{",", ""}});
+  const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos;
+  if (number && absl::SimpleAtoi(digits, &count) && count >= min && count <= max) return count;
+  const std::string range = max == std::numeric_limits<uint64_t>::max()
+                                ? absl::StrCat(" of at least ", min)
+                                : absl::StrCat(" from ", min, " to ", FormatCount(max));
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a number", range));
+}
+
+absl::StatusOr<absl::Duration> ParseDelay(absl::string_view text) {
+  if (text == "0" || text == "0s") return absl::ZeroDuration();
+  return ParseAge(text);
+}
+
 absl::StatusOr<absl::Duration> ParseAge(absl::string_view text) {
   absl::Duration age;
   absl::string_view rest = text;
@@ -111,6 +128,11 @@ std::string FormatAge(absl::Duration age) {
   return out;
 }
 
+std::string FormatRoughAge(absl::Duration age) {
+  const bool seconds = age >= absl::Seconds(1);
+  return FormatAge(absl::Trunc(age, seconds ? absl::Seconds(1) : absl::Milliseconds(1)));
+}
+
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
   absl::Time time;
   std::string error;
@@ -125,6 +147,14 @@ absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
 
 std::string FormatMoment(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone());
+}
+
+std::string FormatMomentWide(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
+}
+
+std::string FormatSecond(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 std::string FormatCount(uint64_t count) {

@@ -18,11 +18,20 @@ absl::StatusOr<uint64_t> ParseBytes(absl::string_view text);
 // With three significant digits: `512 B`, `1.46 GiB`.
 std::string FormatBytes(uint64_t bytes);
 
+// A whole number from `min` to `max`, commas allowed: `1,000`. INVALID_ARGUMENT for anything else.
+absl::StatusOr<uint64_t> ParseCount(absl::string_view text, uint64_t min, uint64_t max);
+
 // A positive duration: `90s`, `1h30m`, `7d`, `2w`, `250ms`. INVALID_ARGUMENT for anything else.
 absl::StatusOr<absl::Duration> ParseAge(absl::string_view text);
 
+// As ParseAge, or `0`.
+absl::StatusOr<absl::Duration> ParseDelay(absl::string_view text);
+
 // The two largest units that are not zero: `7d`, `1h30m`, `250ms`.
 std::string FormatAge(absl::Duration age);
+
+// The same of an age that was measured: nothing below a second, or below a millisecond.
+std::string FormatRoughAge(absl::Duration age);
 
 // A moment: RFC 3339 (`2026-01-31T12:00:00Z`), a UTC date (`2026-01-31`), or a duration back from
 // `now` (`15m`). INVALID_ARGUMENT for anything else.
@@ -30,6 +39,10 @@ absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 
 // RFC 3339 in UTC; microseconds when there are any.
 std::string FormatMoment(absl::Time time);
+
+// The same, as wide for every time: to the microsecond, or to the second.
+std::string FormatMomentWide(absl::Time time);
+std::string FormatSecond(absl::Time time);
 
 // With thousands separators: `1,234,567`.
 std::string FormatCount(uint64_t count);

@@ -44,6 +44,17 @@ TEST(CliJson, WritesMembersInAFixedOrder) {
             R"("partition":3,"offset":17,"appendtime":"2027-01-15T08:00:00Z","data":{"a": 1}})");
 }
 
+TEST(CliJson, NamesTheDeliveryOfAConsumer) {
+  Position delivered = kPosition;
+  delivered.attempt = 2;
+  std::string line;
+  AppendEventJson(MinimalEvent(), delivered, &line);
+  EXPECT_THAT(line, HasSubstr(R"("appendtime":"2027-01-15T08:00:00Z","deliveryattempt":2})"));
+  const auto back = ParseEventJson(line);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_TRUE(back->attributes().empty());
+}
+
 // What a JSON round trip keeps, it keeps exactly.
 TEST(CliJson, RoundTrip) {
   v1::Event event = MinimalEvent();
@@ -165,6 +176,9 @@ TEST(CliEventFormat, PrintsFields) {
   std::string out;
   EventFormat::Parse("%p:%o\\t%i %s %t [%k] 100%% %d|%D\\n")->Append(event, kPosition, &out);
   EXPECT_EQ(out, "3:17\t1 /s t [] 100% a\\nb|a\nb\n");
+  out.clear();
+  EventFormat::Parse("%a %n")->Append(event, kPosition, &out);
+  EXPECT_EQ(out, "2027-01-15T08:00:00.000000Z 0");
   EXPECT_FALSE(EventFormat::Parse("%x").ok());
   EXPECT_FALSE(EventFormat::Parse("\\q").ok());
   EXPECT_FALSE(EventFormat::Parse("%").ok());

@@ -1,13 +1,21 @@
 # The command line: its parts, and the program itself against a hub.
-eventhub_test(cli_test SOURCES cli_units_test.cc cli_events_test.cc LIBS eventhub_cli)
+eventhub_test(cli_test
+  SOURCES cli_command_test.cc cli_events_test.cc cli_output_test.cc cli_units_test.cc
+          cli_usage_test.cc
+  LIBS eventhub_cli)
 # Debian's own, which is the one that has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>")
-foreach(suite IN ITEMS Usage Topics PublishRead Follow Health Bench)
-  add_test(NAME Cli.${suite}
-    COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/cli_test.py -v ${suite}Test)
-  set_tests_properties(Cli.${suite} PROPERTIES TIMEOUT 300 ENVIRONMENT "${cli_environment}")
-endforeach()
+# Each suite has a hub of its own.
+function(cli_suites program)
+  foreach(suite IN LISTS ARGN)
+    add_test(NAME Cli.${suite}
+      COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${program} -v ${suite}Test)
+    set_tests_properties(Cli.${suite} PROPERTIES TIMEOUT 300 ENVIRONMENT "${cli_environment}")
+  endforeach()
+endfunction()
+cli_suites(cli_test.py Usage Topics PublishRead Follow Health Bench)
+cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 
 # The programs in README.md are compiled and run as they stand there.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)

@@ -58,6 +58,29 @@ TEST(CliUnits, FormatsDurations) {
   EXPECT_EQ(FormatAge(absl::ZeroDuration()), "0s");
 }
 
+TEST(CliUnits, ParsesCounts) {
+  EXPECT_EQ(*ParseCount("7", 1, 7), 7);
+  EXPECT_EQ(*ParseCount("1,000", 1, 1000), 1000);
+  EXPECT_EQ(*ParseCount("18446744073709551615", 0, ~uint64_t{0}), ~uint64_t{0});
+  for (const char* text : {"", "8", "0", "-1", "1.5", "x", "0x1", "18446744073709551616"}) {
+    EXPECT_EQ(ParseCount(text, 1, 7).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(CliUnits, ParsesDelays) {
+  EXPECT_EQ(*ParseDelay("0"), absl::ZeroDuration());
+  EXPECT_EQ(*ParseDelay("0s"), absl::ZeroDuration());
+  EXPECT_EQ(*ParseDelay("90s"), absl::Seconds(90));
+  EXPECT_FALSE(ParseDelay("-1s").ok());
+}
+
+TEST(CliUnits, FormatsRoughAges) {
+  EXPECT_EQ(FormatRoughAge(absl::Milliseconds(3250)), "3s");
+  EXPECT_EQ(FormatRoughAge(absl::Microseconds(12'345)), "12ms");
+  EXPECT_EQ(FormatRoughAge(absl::Minutes(90)), "1h30m");
+  EXPECT_EQ(FormatRoughAge(absl::ZeroDuration()), "0s");
+}
+
 TEST(CliUnits, ParsesMoments) {
   const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
   EXPECT_EQ(*ParseMoment("15m", now), now - absl::Minutes(15));
@@ -71,6 +94,9 @@ TEST(CliUnits, ParsesMoments) {
 TEST(CliUnits, FormatsMomentsAndCounts) {
   EXPECT_EQ(FormatMoment(absl::FromUnixSeconds(1'800'000'000)), "2027-01-15T08:00:00Z");
   EXPECT_EQ(FormatMoment(absl::FromUnixMillis(1'800'000'000'250)), "2027-01-15T08:00:00.25Z");
+  EXPECT_EQ(FormatMomentWide(absl::FromUnixMillis(1'800'000'000'250)),
+            "2027-01-15T08:00:00.250000Z");
+  EXPECT_EQ(FormatSecond(absl::FromUnixMillis(1'800'000'000'250)), "2027-01-15T08:00:00Z");
   EXPECT_EQ(FormatCount(0), "0");
   EXPECT_EQ(FormatCount(999), "999");
   EXPECT_EQ(FormatCount(1000), "1,000");
@@ -83,12 +109,6 @@ TEST(CliTable, AlignsColumns) {
   table.AddRow({"longer", "1,000"});
   EXPECT_EQ(table.Render(), "NAME     SIZE\na           1\nlonger  1,000\n");
   EXPECT_EQ(RenderFields({{"a", "1"}, {"long", "2"}}), "a:    1\nlong: 2\n");
-}
-
-std::string Printable(absl::string_view bytes) {
-  std::string line;
-  AppendPrintable(bytes, &line);
-  return line;
 }
 
 TEST(CliTerminal, KeepsTextAndDisarmsControls) {

@@ -1,0 +1,78 @@
+#include "client/cli/consume_tally.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/units.h"
+#include "storage/base/clock.h"
+
+namespace eventhub::cli {
+
+ConsumeTally::ConsumeTally(uint64_t limit) : limit_(limit), touched_(Clock::System().Monotonic()) {}
+
+uint64_t ConsumeTally::Begin(uint64_t count) {
+  MutexLock lock(mutex_);
+  const uint64_t taken = std::min(count, limit_ - begun_);
+  begun_ += taken;
+  return taken;
+}
+
+void ConsumeTally::Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes) {
+  MutexLock lock(mutex_);
+  bytes_ += bytes;
+  switch (outcome.kind) {
+    case client::Outcome::Kind::kAck:
+      acked_ += count;
+      break;
+    case client::Outcome::Kind::kRetry:
+      retried_ += count;
+      break;
+    case client::Outcome::Kind::kPark:
+      parked_ += count;
+      break;
+    case client::Outcome::Kind::kSkip:
+      skipped_ += count;
+      break;
+  }
+}
+
+uint64_t ConsumeTally::End(uint64_t count) {
+  MutexLock lock(mutex_);
+  ended_ += count;
+  touched_ = Clock::System().Monotonic();
+  return limit_ - ended_;
+}
+
+void ConsumeTally::Touch() {
+  MutexLock lock(mutex_);
+  touched_ = Clock::System().Monotonic();
+}
+
+absl::Duration ConsumeTally::IdleFor() const {
+  MutexLock lock(mutex_);
+  if (begun_ > ended_) return absl::ZeroDuration();
+  return Clock::System().Monotonic() - touched_;
+}
+
+uint64_t ConsumeTally::running() const {
+  MutexLock lock(mutex_);
+  return begun_ - ended_;
+}
+
+uint64_t ConsumeTally::handled() const {
+  MutexLock lock(mutex_);
+  return ended_;
+}
+
+uint64_t ConsumeTally::bytes() const {
+  MutexLock lock(mutex_);
+  return bytes_;
+}
+
+std::string ConsumeTally::Outcomes() const {
+  MutexLock lock(mutex_);
+  return absl::StrCat(FormatCount(acked_), " acked, ", FormatCount(retried_), " to be retried, ",
+                      FormatCount(parked_), " parked, ", FormatCount(skipped_), " skipped");
+}
+
+}  // namespace eventhub::cli

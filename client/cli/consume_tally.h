@@ -1,0 +1,51 @@
+// What a run of `eventhub consume` has done, and how much it may still do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "eventhub/subscriber.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub::cli {
+
+// Thread-safe.
+class ConsumeTally {
+ public:
+  // At most `limit` events are handled.
+  explicit ConsumeTally(uint64_t limit);
+
+  // Handling `count` events begins; how many of them, from the first, are within the limit.
+  uint64_t Begin(uint64_t count);
+  // What became of `count` events that were begun, of so many encoded bytes.
+  void Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes);
+  // `count` of those that were begun are done; how many may still follow.
+  uint64_t End(uint64_t count);
+
+  // Idleness begins anew.
+  void Touch();
+  // For how long nothing was handled; zero while something is.
+  absl::Duration IdleFor() const;
+
+  uint64_t running() const;
+  uint64_t handled() const;
+  uint64_t bytes() const;
+
+  // `12 acked, 1 to be retried, 0 parked, 0 skipped`.
+  std::string Outcomes() const;
+
+ private:
+  const uint64_t limit_;
+  mutable Mutex mutex_;
+  uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t acked_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t retried_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t parked_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t skipped_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration touched_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub::cli

@@ -1,0 +1,232 @@
+// `eventhub dead-letters`: what a subscription gave up: look at it, return it, or discard it.
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/cloudevents_json.h"
+#include "client/cli/command.h"
+#include "client/cli/places.h"
+#include "client/cli/subscription_output.h"
+#include "client/cli/units.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kExamples[] = R"(
+A dead letter is an event that failed as often as the subscription allows, or that a consumer parked.
+It waits in the dead-letter topic until it is redriven or discarded.
+
+Examples:
+  eventhub dead-letters list billing
+  eventhub dead-letters show billing --range=0:17
+  eventhub dead-letters redrive billing --reason-contains='bank does not answer' --dry-run
+  eventhub dead-letters redrive billing --all
+  eventhub dead-letters discard billing --type=shop.order.test)";
+
+constexpr char kListExamples[] = R"(
+LETTER is where it is in the dead-letter topic, SOURCE where it comes from: PARTITION:OFFSET.
+
+Examples:
+  eventhub dead-letters list billing
+  eventhub dead-letters list billing --since=1h --type=shop.order.placed --limit=1000
+  eventhub dead-letters list billing --output=json | jq -r .reason | sort | uniq -c | sort -rn)";
+
+constexpr char kShowExamples[] = R"(
+Prints whole events as `read --output=json` does, with the attributes that say why they are here.
+
+Examples:
+  eventhub dead-letters show billing --range=0:17
+  eventhub dead-letters show billing --since=1h | jq .data)";
+
+constexpr char kRedriveExamples[] = R"(
+They return to this subscription, and to no other reader of the topic; attempts count anew.
+
+Examples:
+  eventhub dead-letters redrive billing --range=0:17
+  eventhub dead-letters redrive billing --range=0:0-99 --range=1:0-50 --dry-run
+  eventhub dead-letters redrive billing --until=2026-01-31 --reason-contains=timeout
+  eventhub dead-letters redrive billing --all)";
+
+constexpr char kDiscardExamples[] = R"(
+They are listed no more; the dead-letter topic keeps them as its retention says.
+
+Examples:
+  eventhub dead-letters discard billing --range=0:17
+  eventhub dead-letters discard billing --until=30d --dry-run
+  eventhub dead-letters discard billing --all)";
+
+// As much as a person looks at, unless told otherwise.
+constexpr uint64_t kListed = 100;
+
+struct DeadLetterFlags {
+  std::string subscription;
+  client::DeadLetterSelector selector;
+  std::optional<uint64_t> limit;
+  bool all = false;
+  bool dry_run = false;
+  bool json = false;
+};
+
+bool IsEmpty(const client::DeadLetterSelector& selector) {
+  return selector.ranges.empty() && !selector.start_time.has_value() &&
+         !selector.end_time.has_value() && selector.types.empty() &&
+         selector.reason_contains.empty();
+}
+
+absl::Status List(const Context& context, const DeadLetterFlags& flags) {
+  const uint64_t limit =
+      flags.limit.value_or(flags.json ? std::numeric_limits<uint64_t>::max() : kListed);
+  std::vector<client::DeadLetter> letters;
+  absl::Status written;
+  uint64_t count = 0;
+  bool more = false;
+  RETURN_IF_ERROR(ConnectSubscriptions(context).ListDeadLetters(
+      flags.subscription, flags.selector, /*with_data=*/false, [&](client::DeadLetter letter) {
+        more = count == limit;
+        if (more) return false;
+        ++count;
+        if (flags.json) {
+          written = WriteOut(DeadLetterJson(letter).dump() + "\n");
+        } else {
+          letters.push_back(std::move(letter));
+        }
+        return written.ok();
+      }));
+  if (!flags.json) written.Update(WriteOut(RenderDeadLetters(letters)));
+  if (more) std::fprintf(stderr, "eventhub: there are more than these; see --limit\n");
+  return written;
+}
+
+// As it lies in the dead-letter topic.
+v1::Event WithReason(client::DeadLetter letter, const std::string& subscription) {
+  v1::Event event = std::move(letter.event);
+  auto& attributes = *event.mutable_attributes();
+  attributes["deadlettersubscription"].set_string(subscription);
+  attributes["deadletterreason"].set_string(letter.reason);
+  attributes["deadletterpartition"].set_integer(static_cast<int32_t>(letter.source_partition));
+  attributes["deadletteroffset"].set_string(absl::StrCat(letter.source_offset));
+  attributes["deadletterattempts"].set_integer(static_cast<int32_t>(letter.attempts));
+  *attributes["deadlettertime"].mutable_timestamp() = ToTimestamp(letter.time);
+  return event;
+}
+
+absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
+  const uint64_t limit = flags.limit.value_or(std::numeric_limits<uint64_t>::max());
+  absl::Status written;
+  uint64_t count = 0;
+  RETURN_IF_ERROR(ConnectSubscriptions(context).ListDeadLetters(
+      flags.subscription, flags.selector, /*with_data=*/true, [&](client::DeadLetter letter) {
+        const Position position{letter.partition, letter.offset, letter.time};
+        std::string line;
+        AppendEventJson(WithReason(std::move(letter), flags.subscription), position, &line);
+        written = WriteOut(line + "\n");
+        return written.ok() && ++count < limit;
+      }));
+  if (written.ok() && count == 0) {
+    return absl::NotFoundError(
+        absl::StrCat("subscription '", flags.subscription, "' has no such dead letters"));
+  }
+  return written;
+}
+
+absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
+  if (IsEmpty(flags.selector) == flags.all) return absl::OkStatus();
+  return UsageError(absl::StrCat("dead-letters ", verb, ": ",
+                                 flags.all ? "--all and conditions exclude each other"
+                                           : "say which by a condition, or --all"));
+}
+
+absl::Status PrintCount(uint64_t events, const char* done, const DeadLetterFlags& flags) {
+  if (flags.json) {
+    return WriteOut(Json{{"dry_run", flags.dry_run}, {"events", events}}.dump() + "\n");
+  }
+  return WriteOut(absl::StrCat(FormatCount(events), events == 1 ? " dead letter" : " dead letters",
+                               flags.dry_run ? " would be "
+                               : events == 1 ? " is "
+                                             : " are ",
+                               done, "\n"));
+}
+
+absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
+  RETURN_IF_ERROR(CheckSelector("redrive", flags));
+  ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).RedriveDeadLetters(
+                                              flags.subscription, flags.selector, flags.dry_run));
+  return PrintCount(events, "redriven", flags);
+}
+
+absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
+  RETURN_IF_ERROR(CheckSelector("discard", flags));
+  ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).DiscardDeadLetters(
+                                              flags.subscription, flags.selector, flags.dry_run));
+  return PrintCount(events, "discarded", flags);
+}
+
+void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
+  const auto moment = [](absl::string_view text) {
+    return ParseMoment(text, Clock::System().Now());
+  };
+  const auto type = [](absl::string_view text) -> absl::StatusOr<std::string> {
+    return std::string(text);
+  };
+  AddParsedListOption(command, "--range", &selector.ranges, ParsePartitionRange,
+                      "These offsets of the dead-letter topic, both included; may be repeated",
+                      "PARTITION:FIRST-LAST");
+  AddParsedOption(command, "--since", &selector.start_time, moment,
+                  "Given up at this time or later, or since a duration back from now", "TIME");
+  AddParsedOption(command, "--until", &selector.end_time, moment, "Given up before this time",
+                  "TIME");
+  AddParsedListOption(command, "--type", &selector.types, type,
+                      "Of this event type; may be repeated", "TYPE");
+  command.add_option("--reason-contains", selector.reason_contains, "Whose reason contains this")
+      ->type_name("TEXT");
+}
+
+}  // namespace
+
+void AddDeadLettersCommand(CLI::App& app, Context& context) {
+  CLI::App* group = app.add_subcommand("dead-letters",
+                                       "List, show, redrive, discard what a subscription gave up");
+  group->footer(kExamples);
+  group->require_subcommand(1);
+  const auto flags = std::make_shared<DeadLetterFlags>();
+  const auto add = [group, flags](const std::string& verb, const std::string& description,
+                                  const char* examples) {
+    CLI::App* command = group->add_subcommand(verb, description);
+    command->footer(examples);
+    command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
+    AddSelectorFlags(*command, flags->selector);
+    return command;
+  };
+  const auto add_limit = [flags](CLI::App* command, const char* description) {
+    AddCountOption(*command, "-n,--limit", &flags->limit, 1, std::numeric_limits<uint64_t>::max(),
+                   description);
+  };
+  CLI::App* list = add("list", "List open dead letters, oldest first", kListExamples);
+  add_limit(list, "At most so many (table: 100 unless set)");
+  AddOutputOption(*list, &flags->json);
+  SetRun(*list, context, [&context, flags] { return List(context, *flags); });
+
+  CLI::App* show = add("show", "Print dead letters with their data", kShowExamples);
+  add_limit(show, "At most so many");
+  SetRun(*show, context, [&context, flags] { return Show(context, *flags); });
+
+  const auto add_action = [&](const char* verb, const char* description, const char* examples,
+                              absl::Status (*run)(const Context&, const DeadLetterFlags&)) {
+    CLI::App* command = add(verb, description, examples);
+    command->add_flag("--all", flags->all, "All of them; needed where no condition is given");
+    command->add_flag("--dry-run", flags->dry_run, "Only count them");
+    AddOutputOption(*command, &flags->json);
+    SetRun(*command, context, [&context, flags, run] { return run(context, *flags); });
+  };
+  add_action("redrive", "Deliver dead letters again", kRedriveExamples, Redrive);
+  add_action("discard", "Give dead letters up", kDiscardExamples, Discard);
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,84 @@
+#include "client/cli/event_environment.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/units.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr absl::string_view kPrefix = "EVENTHUB_";
+
+std::string AttributeText(const v1::AttributeValue& value) {
+  switch (value.value_case()) {
+    case v1::AttributeValue::kBoolean:
+      return value.boolean() ? "true" : "false";
+    case v1::AttributeValue::kInteger:
+      return absl::StrCat(value.integer());
+    case v1::AttributeValue::kString:
+      return value.string();
+    case v1::AttributeValue::kBinary:
+      return absl::Base64Escape(value.binary());
+    case v1::AttributeValue::kUri:
+      return value.uri();
+    case v1::AttributeValue::kUriRef:
+      return value.uri_ref();
+    case v1::AttributeValue::kTimestamp:
+      return FormatMoment(FromTimestamp(value.timestamp()));
+    case v1::AttributeValue::VALUE_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+std::string AttributeVariable(absl::string_view name) {
+  std::string variable = absl::StrCat("ATTR_", absl::AsciiStrToUpper(name));
+  std::replace_if(
+      variable.begin(), variable.end(),
+      [](char c) { return !absl::ascii_isalnum(static_cast<unsigned char>(c)); }, '_');
+  return variable;
+}
+
+}  // namespace
+
+std::vector<std::string> BaseEnvironment(const std::string& address,
+                                         const std::string& subscription) {
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (!absl::StartsWith(*variable, kPrefix)) environment.emplace_back(*variable);
+  }
+  environment.push_back(absl::StrCat(kPrefix, "ADDRESS=", address));
+  environment.push_back(absl::StrCat(kPrefix, "SUBSCRIPTION=", subscription));
+  return environment;
+}
+
+void AppendEventEnvironment(const v1::Event& event, const Position& position,
+                            std::vector<std::string>* environment) {
+  const auto add = [environment](absl::string_view name, absl::string_view value) {
+    environment->push_back(absl::StrCat(kPrefix, name, "=", value));
+  };
+  add("ID", event.id());
+  add("SOURCE", event.source());
+  add("TYPE", event.type());
+  add("SUBJECT", event.subject());
+  add("TIME", event.has_time() ? FormatMoment(FromTimestamp(event.time())) : "");
+  add("KEY", event.partition_key());
+  add("CONTENT_TYPE", event.data_content_type());
+  add("SCHEMA", event.data_schema());
+  add("PARTITION", absl::StrCat(position.partition));
+  add("OFFSET", absl::StrCat(position.offset));
+  add("APPEND_TIME", FormatMoment(position.append_time));
+  add("ATTEMPT", absl::StrCat(position.attempt));
+  for (const auto& [name, value] : event.attributes()) {
+    add(AttributeVariable(name), AttributeText(value));
+  }
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,26 @@
+// The options that `subscriptions create` and `subscriptions update` have in common.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "eventhub/subscription.h"
+
+namespace eventhub::cli {
+
+// Adds an option for each setting that can be changed; what is given is set in `update`, which
+// outlives the command.
+void AddSubscriptionFlags(CLI::App& command, client::SubscriptionUpdate& update);
+
+// Whether anything is set.
+bool IsEmpty(const client::SubscriptionUpdate& update);
+
+// Sets in `subscription` what `update` sets.
+void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription* subscription);
+
+// `stream` or `queue`; INVALID_ARGUMENT for anything else.
+absl::StatusOr<client::SubscriptionKind> ParseKind(absl::string_view text);
+absl::string_view KindName(client::SubscriptionKind kind);
+
+}  // namespace eventhub::cli

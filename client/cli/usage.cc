@@ -1,0 +1,145 @@
+#include "client/cli/usage.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace eventhub::cli {
+namespace {
+
+// The number of letters to change, add or leave out to make one of the other (Levenshtein).
+size_t Distance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// The subcommand that was being parsed.
+const CLI::App& Deepest(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return *at;
+}
+
+std::vector<std::string> SubcommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> OptionNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+template <typename Kind>
+bool Is(const CLI::ParseError& error) {
+  return dynamic_cast<const Kind*>(&error) != nullptr;
+}
+
+std::string Suggestion(const std::string& nearest) {
+  return nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?");
+}
+
+std::string ExplainUnknownWord(const CLI::App& at, const std::string& word) {
+  if (absl::StartsWith(word, "-") && word.size() > 1) {
+    const std::string name = word.substr(0, word.find('='));
+    return absl::StrCat("'", at.get_name(), "' has no option '", name, "'",
+                        Suggestion(NearestWord(name, OptionNames(at))));
+  }
+  const std::vector<std::string> commands = SubcommandNames(at);
+  if (commands.empty()) {
+    return absl::StrCat("'", word, "' is more than '", at.get_name(), "' takes");
+  }
+  const std::string nearest = NearestWord(word, commands);
+  return absl::StrCat("'", at.get_name(), "' has no command '", word, "'",
+                      nearest.empty() ? absl::StrCat("; it has ", absl::StrJoin(commands, ", "))
+                                      : Suggestion(nearest));
+}
+
+}  // namespace
+
+std::vector<std::string> CommandLineWords(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  bool options = true;
+  for (int i = 1; i < argc; ++i) {
+    const absl::string_view word = argv[i];
+    options = options && word != "--";
+    if (options && absl::StartsWith(word, "--") && word.find('=') == word.size() - 1) {
+      words.emplace_back(word.substr(0, word.size() - 1));
+      words.emplace_back();
+    } else {
+      words.emplace_back(word);
+    }
+  }
+  return words;
+}
+
+std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates) {
+  // A slip or two; one letter in three is another word.
+  size_t best = std::min<size_t>(word.size() / 3 + 1, 3);
+  std::string nearest;
+  for (const std::string& candidate : candidates) {
+    const bool beginning = word.size() >= 3 && absl::StartsWith(candidate, word);
+    const size_t distance = beginning ? 0 : Distance(word, candidate);
+    if (distance < best || (distance == best && nearest.empty())) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& at = Deepest(app);
+  const std::string message = error.what();
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  if (!unknown.empty() && (Is<CLI::ExtrasError>(error) || Is<CLI::RequiredError>(error))) {
+    return ExplainUnknownWord(at, unknown.front());
+  }
+  if (message == "A subcommand is required") {
+    return absl::StrCat("'", at.get_name(),
+                        "' needs a command: ", absl::StrJoin(SubcommandNames(at), ", "));
+  }
+  const std::string name = message.substr(0, message.find(':'));
+  if (Is<CLI::RequiredError>(error)) {
+    return absl::StrCat(message.substr(0, message.find(' ')), " is missing");
+  }
+  if (Is<CLI::ExcludesError>(error)) {
+    const size_t middle = message.find(" excludes ");
+    if (middle != std::string::npos) {
+      return absl::StrCat(message.substr(0, middle), " and ", message.substr(middle + 10),
+                          " exclude each other");
+    }
+  }
+  if (Is<CLI::ArgumentMismatch>(error)) {
+    if (absl::EndsWith(message, " missing")) return absl::StrCat(name, ": its value is missing");
+    if (absl::StrContains(message, "flag override")) {
+      return absl::StrCat(message.substr(0, message.find(' ')), " takes no value");
+    }
+    if (absl::StrContains(message, "received"))
+      return absl::StrCat(name, " is there more than once");
+  }
+  return message;
+}
+
+}  // namespace eventhub::cli

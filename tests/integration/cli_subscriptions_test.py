@@ -1,0 +1,394 @@
+"""Subscriptions from the command line: administration, consumers, commands, dead letters."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from cli_hub import TIMEOUT, HubTest
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class SubscriptionTest(HubTest):
+    """What the tests below have in common."""
+
+    def subscription(self, *options, events=0, kind="queue"):
+        """A new subscription and its topic, both named for the test, with events 0, 1, 2, …"""
+        name = self.topic("--partitions=1")
+        if events:
+            self.publish(name, range(events))
+        self.ok("subscriptions", "create", name, f"--topic={name}", f"--kind={kind}",
+                "--from=earliest", *options)
+        return name
+
+    def publish(self, topic, data, *options):
+        self.ok("publish", topic, "-q", *options, stdin="".join(f"{x}\n" for x in data).encode())
+
+    def describe(self, name):
+        return json.loads(self.ok("subscriptions", "describe", name, "--output=json"))
+
+    def consume(self, name, *options):
+        """All there is, one consumer after another: lines of data."""
+        options = options if any("--format" in o for o in options) else ("--format=%d\\n", *options)
+        return self.ok("consume", name, "--idle-exit=500ms",
+                       *options).splitlines()
+
+    def wait_until(self, condition):
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "it does not come about")
+            time.sleep(0.05)
+
+
+class SubscriptionsTest(SubscriptionTest):
+
+    def test_life_of_a_subscription(self):
+        topic = self.topic()
+        self.ok("subscriptions", "create", "life", f"--topic={topic}", "--kind=queue",
+                "--ordered-by-key", "--ack-deadline=2m", "--min-backoff=1s", "--max-backoff=10m",
+                "--max-attempts=5", "--rate-events=1,000", "--rate-bytes=1MiB",
+                "--expire-after=7d", "--ack-durability=written", "--description=for a test")
+        life = self.describe("life")
+        self.assertEqual(life["topic"], topic)
+        self.assertEqual(life["kind"], "queue")
+        self.assertTrue(life["ordered_by_key"])
+        self.assertEqual(life["ack_deadline_seconds"], 120)
+        self.assertEqual(life["min_backoff_seconds"], 1)
+        self.assertEqual(life["max_backoff_seconds"], 600)
+        self.assertEqual(life["max_delivery_attempts"], 5)
+        self.assertEqual(life["dead_letter_topic"], "life.dead-letters")
+        self.assertEqual(life["events_per_second"], 1000)
+        self.assertEqual(life["bytes_per_second"], 1 << 20)
+        self.assertEqual(life["expire_after_seconds"], 7 * 86400)
+        self.assertEqual(life["ack_durability"], "written")
+        self.assertEqual(life["description"], "for a test")
+        self.ok("topics", "describe", "life.dead-letters")
+
+        self.ok("subscriptions", "update", "life", "--max-attempts=0", "--rate-events=unlimited",
+                "--expire-after=never", "--description=")
+        life = self.describe("life")
+        self.assertIsNone(life["max_delivery_attempts"])
+        self.assertIsNone(life["events_per_second"])
+        self.assertEqual(life["bytes_per_second"], 1 << 20)
+        self.assertIsNone(life["expire_after_seconds"])
+        self.assertEqual(life["description"], "")
+
+        self.ok("subscriptions", "pause", "life")
+        self.assertTrue(self.describe("life")["paused"])
+        self.ok("subscriptions", "resume", "life")
+        self.assertFalse(self.describe("life")["paused"])
+
+        self.ok("subscriptions", "delete", "life", "--yes")
+        self.assertIn("NOT_FOUND", self.fails(1, "subscriptions", "describe", "life"))
+        self.ok("topics", "describe", "life.dead-letters")
+
+    def test_list(self):
+        name = self.subscription(events=7)
+        listed = [s for s in json_lines(self.ok("subscriptions", "list", "-o", "json",
+                                                f"--topic={name}"))]
+        self.assertEqual([s["name"] for s in listed], [name])
+        self.assertEqual(listed[0]["stats"]["lag_events"], 7)
+        self.assertEqual(listed[0]["consumers"], 0)
+        self.assertRegex(self.ok("subscriptions", "list"),
+                         rf"(?m)^{name} +{name} +queue +no consumer +7 ")
+
+    def test_describe_says_why(self):
+        name = self.subscription(events=3)
+        text = self.ok("subscriptions", "describe", name)
+        self.assertRegex(text, rf"^{name}: queue of topic {name}\n\n  \* .*no consumer")
+        self.assertRegex(text, r"(?m)^lag: +3 events")
+        self.consume(name)
+        self.assertIn("* all is settled", self.ok("subscriptions", "describe", name))
+
+    def test_refusals(self):
+        name = self.subscription()
+        create = ("subscriptions", "create", name, "--kind=queue")
+        self.assertIn("ALREADY_EXISTS", self.fails(1, *create, f"--topic={name}"))
+        self.assertIn("NOT_FOUND", self.fails(1, "subscriptions", "create", "of-none",
+                                              "--kind=queue", "--topic=none"))
+        self.assertIn("INVALID_ARGUMENT", self.fails(1, "subscriptions", "create", "no/slash",
+                                                     "--kind=queue", f"--topic={name}"))
+        self.assertIn("INVALID_ARGUMENT", self.fails(1, "subscriptions", "create", "s",
+                                                     "--kind=stream", "--ordered-by-key",
+                                                     f"--topic={name}"))
+        for command in (["subscriptions", "describe"], ["subscriptions", "pause"],
+                        ["subscriptions", "delete", "--yes"], ["consume"],
+                        ["seek", "--to=earliest"], ["replay", "--from=earliest"],
+                        ["replay", "--cancel"], ["snapshots", "list"], ["dead-letters", "list"]):
+            self.assertIn("NOT_FOUND", self.fails(1, *command, "none"), command)
+
+    def test_deleting_a_topic(self):
+        name = self.subscription()
+        self.assertIn(name, self.fails(1, "topics", "delete", name, "--yes"))
+        self.ok("topics", "delete", name, "--with-subscriptions", "--yes")
+        self.assertIn("NOT_FOUND", self.fails(1, "subscriptions", "describe", name))
+
+    def test_stats(self):
+        self.subscription()
+        stats = json.loads(self.ok("stats", "--output=json"))
+        self.assertGreater(stats["subscriptions"], 0)
+        self.assertRegex(self.ok("stats"), r"(?m)^subscriptions: +\d+ with \d+ consumers?$")
+
+
+class SeekTest(SubscriptionTest):
+
+    def test_seek(self):
+        name = self.subscription(events=10)
+        self.assertEqual(len(self.consume(name)), 10)
+        moves = json.loads(self.ok("seek", name, "--to=earliest", "--dry-run", "-o", "json"))
+        self.assertEqual(moves["moves"], [{"partition": 0, "from_offset": 10, "to_offset": 0,
+                                           "lag_before": 0, "lag_after": 10}])
+        self.assertEqual(self.consume(name), [])
+        text = self.ok("seek", name, "--offset=0:7")
+        self.assertIn("lag: 0 events before, 3 after", text)
+        self.assertEqual(self.consume(name), ["7", "8", "9"])
+        self.ok("seek", name, "--to=1h")
+        self.ok("seek", name, "--to=latest")
+        self.assertEqual(self.consume(name), [])
+        self.assertIn("OUT_OF_RANGE", self.fails(1, "seek", name, "--offset=0:11"))
+        self.fails(2, "seek", name)
+
+    def test_snapshots(self):
+        name = self.subscription(events=6)
+        self.consume(name, "--limit=2")
+        created = json.loads(self.ok("snapshots", "create", name, "before", "-o", "json"))
+        self.assertEqual((created["name"], created["lag_events"]), ("before", 4))
+        self.assertIn("ALREADY_EXISTS", self.fails(1, "snapshots", "create", name, "before"))
+        self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
+        self.assertRegex(self.ok("snapshots", "list", name), r"(?m)^before +.*Z +4$")
+        self.ok("seek", name, "--to=snapshot:before")
+        self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
+        self.ok("snapshots", "delete", name, "before")
+        self.assertIn("NOT_FOUND", self.fails(1, "seek", name, "--to=snapshot:before"))
+
+    def test_replay(self):
+        name = self.subscription(events=10)
+        self.consume(name)
+        dry = json.loads(self.ok("replay", name, "--from=3", "--to=6", "--dry-run", "-o", "json"))
+        self.assertEqual(dry, {"dry_run": True, "events": 3, "ranges": [
+            {"partition": 0, "start_offset": 3, "end_offset": 6}]})
+        self.assertEqual(self.consume(name), [])
+        self.assertIn("3 events are delivered again", self.ok("replay", name, "--from=3", "--to=6"))
+        self.assertEqual(self.consume(name), ["3", "4", "5"])
+        self.ok("replay", name, "--from=earliest")
+        self.assertIn("10 events are not delivered again", self.ok("replay", name, "--cancel"))
+        self.assertEqual(self.consume(name), [])
+
+
+class ConsumeTest(SubscriptionTest):
+
+    def test_prints_and_acks(self):
+        name = self.subscription(events=5)
+        self.assertEqual(self.consume(name, "--limit=2"), ["0", "1"])
+        self.assertEqual(self.describe(name)["stats"]["lag_events"], 3)
+        events = json_lines(self.ok("consume", name, "--limit=3", "--output=json"))
+        self.assertEqual([e["data"] for e in events], ["2", "3", "4"])
+        self.assertEqual({e["deliveryattempt"] for e in events}, {1})
+        self.assertEqual(self.describe(name)["stats"]["lag_events"], 0)
+
+    def test_ends_with_a_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                name = f"ends-with-{number}"
+                self.ok("topics", "create", name)
+                self.ok("subscriptions", "create", name, f"--topic={name}", "--kind=stream")
+                consumer = self.hub.popen("consume", name, "--format=%d\\n", "--name=me",
+                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.wait_until(lambda name=name: self.describe(name)["consumers"])
+                self.assertEqual(self.describe(name)["consumers"][0]["name"], "me")
+                self.publish(name, ["x"])
+                self.assertEqual(consumer.stdout.readline(), b"x\n")
+                consumer.send_signal(number)
+                _, err = consumer.communicate(timeout=TIMEOUT)
+                self.assertEqual((consumer.returncode, err), (0, b""))
+                self.assertEqual(self.describe(name)["stats"]["lag_events"], 0)
+
+    def test_two_share_and_one_is_killed(self):
+        name = self.subscription(events=2000)
+        with tempfile.TemporaryDirectory() as folder:
+            consumers = []
+            for number in range(2):
+                with open(f"{folder}/{number}", "wb") as out:
+                    consumers.append(self.hub.popen(
+                        "consume", name, "--format=%d\\n", "--credit-events=10", stdout=out))
+            self.wait_until(lambda: all(os.path.getsize(f"{folder}/{n}") > 0 for n in range(2)))
+            consumers[0].kill()
+            consumers[0].wait()
+            self.wait_until(lambda: self.describe(name)["stats"]["lag_events"] == 0)
+            consumers[1].terminate()
+            self.assertEqual(consumers[1].wait(TIMEOUT), 0)
+            lines = []
+            for number in range(2):
+                with open(f"{folder}/{number}", encoding="utf-8") as out:
+                    lines += [line for line in out if line.endswith("\n")]
+        self.assertEqual({int(line) for line in lines}, set(range(2000)))
+        self.assertLessEqual(len(lines), 2000 + 10)
+
+    def test_summary(self):
+        name = self.subscription(events=3)
+        result = self.hub.run("consume", name, "--limit=3", "--summary", "--format=")
+        self.assertEqual(result.code, 0, result.err)
+        self.assertRegex(result.err.decode(), r"^consumed 3 events, .*/s; 3 acked, 0 to be retried, "
+                                              r"0 parked, 0 skipped\n$")
+
+
+class ExecTest(SubscriptionTest):
+
+    def run_exec(self, name, script, *options):
+        """Runs a shell script for each event until there are none; standard output."""
+        return self.ok("consume", name, "--idle-exit=500ms", f"--exec=sh -c '{script}'", *options)
+
+    def test_data_and_environment(self):
+        name = self.topic("--partitions=2")
+        self.ok("subscriptions", "create", name, f"--topic={name}", "--kind=queue")
+        self.ok("publish", name, "-q", "--partition=1", "--key=k", "--type=t.x", "--subject=s u",
+                "--attribute=traceparent=00-ab", "--id-prefix=n", stdin=b"hello $HOME\n")
+        out = self.run_exec(name, 'echo "$EVENTHUB_ID|$EVENTHUB_TYPE|$EVENTHUB_SUBJECT|'
+                                  '$EVENTHUB_KEY|$EVENTHUB_PARTITION|$EVENTHUB_OFFSET|'
+                                  '$EVENTHUB_ATTEMPT|$EVENTHUB_ATTR_TRACEPARENT|'
+                                  '$EVENTHUB_SUBSCRIPTION|$(cat)"')
+        self.assertEqual(out, f"n1|t.x|s u|k|1|0|1|00-ab|{name}|hello $HOME\n")
+
+    def test_braces_stand_for_the_data(self):
+        name = self.subscription()
+        self.publish(name, ["a b; $(date)"])
+        self.assertEqual(self.ok("consume", name, "--limit=1", "--exec=printf '<%s>' {}"),
+                         "<a b; $(date)>")
+
+    def test_exit_codes(self):
+        name = self.subscription("--min-backoff=0", "--max-attempts=3", events=4)
+        self.run_exec(name, 'case "$(cat)" in 0) exit 0;; 1) exit 65;; 2) exit 100;; '
+                            '*) echo "no route" >&2; exit 75;; esac')
+        stats = self.describe(name)["stats"]
+        self.assertEqual(stats["lag_events"], 0)
+        self.assertEqual(stats["acked_events"], 1)
+        self.assertEqual(stats["skipped_events"], 1)
+        self.assertEqual(stats["open_dead_letters"], 2)
+        letters = json_lines(self.ok("dead-letters", "list", name, "--output=json"))
+        self.assertEqual({letter["source_offset"]: (letter["attempts"], letter["reason"])
+                          for letter in letters},
+                         {1: (1, "exit code 65"), 3: (3, "exit code 75: no route")})
+
+    def test_a_retry_comes_with_its_attempt(self):
+        name = self.subscription("--min-backoff=0", events=1)
+        out = self.run_exec(name, "echo $EVENTHUB_ATTEMPT; test $EVENTHUB_ATTEMPT = 3")
+        self.assertEqual(out, "1\n2\n3\n")
+
+    def test_retry_delay_and_describe(self):
+        name = self.subscription("--max-attempts=9", events=1)
+        result = self.hub.run("consume", name, "--limit=1", "--retry-delay=1h",
+                              "--exec=sh -c 'echo the bank is shut >&2; exit 1'")
+        self.assertEqual((result.code, result.err), (0, b"the bank is shut\n"))
+        head = self.describe(name)["partition_list"][0]
+        self.assertEqual((head["head_attempts"], head["head_reason"]),
+                         (1, "exit code 1: the bank is shut"))
+        self.assertIn("the bank is shut", self.ok("subscriptions", "describe", name))
+
+    def test_batches(self):
+        name = self.subscription(events=10)
+        out = self.ok("consume", name, "--limit=10", "--batch-size=4",
+                      "--exec-batch=sh -c 'echo $EVENTHUB_PARTITION $EVENTHUB_OFFSET "
+                      "$EVENTHUB_EVENTS; cat'")
+        heads = [line for line in out.splitlines() if not line.startswith("{")]
+        events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        self.assertEqual([event["data"] for event in events], [str(i) for i in range(10)])
+        self.assertEqual(sum(int(head.split()[2]) for head in heads), 10)
+        self.assertTrue(all(int(head.split()[2]) <= 4 for head in heads))
+        self.assertEqual(self.describe(name)["stats"]["lag_events"], 0)
+
+    def test_concurrency(self):
+        name = self.subscription(events=4)
+        # Each waits for the three others, so that they have to run at the same time.
+        with tempfile.TemporaryDirectory() as folder:
+            self.run_exec(name, f"touch {folder}/$EVENTHUB_OFFSET; until [ $(ls {folder} | wc -l) "
+                                "= 4 ]; do sleep 0.05; done", "--concurrency=4")
+        self.assertEqual(self.describe(name)["stats"]["acked_events"], 4)
+
+    def test_a_signal_lets_commands_finish(self):
+        name = self.subscription(events=1)
+        with tempfile.TemporaryDirectory() as folder:
+            consumer = self.hub.popen(
+                "consume", name, f"--exec=sh -c 'touch {folder}/begun; "
+                f"until [ -e {folder}/go ]; do sleep 0.05; done; echo finished'",
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+            self.wait_until(lambda: os.path.exists(f"{folder}/begun"))
+            # As ctrl-C does: to the whole group of the terminal.
+            os.killpg(consumer.pid, signal.SIGINT)
+            self.assertIn(b"once more to give up", consumer.stderr.readline()
+                          + consumer.stderr.readline())
+            with open(f"{folder}/go", "wb"):
+                pass
+            out, _ = consumer.communicate(timeout=TIMEOUT)
+        self.assertEqual((consumer.returncode, out), (0, b"finished\n"))
+        self.assertEqual(self.describe(name)["stats"]["lag_events"], 0)
+
+    def test_a_program_that_is_not_there_costs_no_attempt(self):
+        name = self.subscription(events=1)
+        self.assertIn("cannot run './none'", self.fails(1, "consume", name, "--exec=./none"))
+        self.assertEqual(self.describe(name)["stats"]["delivered_events"], 0)
+
+
+class DeadLettersTest(SubscriptionTest):
+
+    def dead(self, events=4):
+        """A subscription all whose events are dead letters."""
+        name = self.subscription(events=events)
+        self.ok("consume", name, f"--limit={events}",
+                "--exec=sh -c 'echo reason $(cat) >&2; exit 65'")
+        return name
+
+    def selected(self, name, *options):
+        return [letter["source_offset"] for letter in
+                json_lines(self.ok("dead-letters", "list", name, "-o", "json", *options))]
+
+    def test_list_and_show(self):
+        name = self.dead()
+        self.assertEqual(self.selected(name), [0, 1, 2, 3])
+        self.assertEqual(self.selected(name, "--range=0:1-2"), [1, 2])
+        self.assertEqual(self.selected(name, "--range=0:0", "--range=0:3"), [0, 3])
+        self.assertEqual(self.selected(name, "--reason-contains=reason 2"), [2])
+        self.assertEqual(self.selected(name, "--type=none"), [])
+        self.assertEqual(self.selected(name, "--until=1h"), [])
+        self.assertEqual(len(self.selected(name, "--since=1h")), 4)
+        self.assertEqual(self.selected(name, "--limit=2"), [0, 1])
+        table = self.ok("dead-letters", "list", name)
+        self.assertRegex(table, r"^LETTER +SOURCE +ATTEMPTS")
+        self.assertRegex(table, r"(?m)^0:3 +0:3 +1 .* exit code 65: reason 3$")
+        event = json.loads(self.ok("dead-letters", "show", name, "--range=0:2"))
+        self.assertEqual((event["data"], event["offset"], event["deadletteroffset"]), ("2", 2, "2"))
+        self.assertEqual(event["deadletterreason"], "exit code 65: reason 2")
+        self.assertIn("NOT_FOUND", self.fails(1, "dead-letters", "show", name, "--range=0:9"))
+
+    def test_redrive_returns_them(self):
+        name = self.dead()
+        self.fails(2, "dead-letters", "redrive", name)
+        self.fails(2, "dead-letters", "redrive", name, "--all", "--range=0:1")
+        self.assertEqual(self.ok("dead-letters", "redrive", name, "--range=0:1-2", "--dry-run"),
+                         "2 dead letters would be redriven\n")
+        self.assertEqual(self.ok("dead-letters", "redrive", name, "--range=0:1-2"),
+                         "2 dead letters are redriven\n")
+        self.assertEqual(sorted(self.consume(name)), ["1", "2"])
+        self.assertEqual(self.selected(name), [0, 3])
+        self.assertEqual(json.loads(self.ok("dead-letters", "redrive", name, "--all", "-o",
+                                            "json")), {"dry_run": False, "events": 2})
+        self.assertEqual(sorted(self.consume(name, "--format=%d %n\\n")), ["0 1", "3 1"])
+
+    def test_discard_gives_them_up(self):
+        name = self.dead()
+        self.fails(2, "dead-letters", "discard", name)
+        self.assertEqual(self.ok("dead-letters", "discard", name, "--range=0:0"),
+                         "1 dead letter is discarded\n")
+        self.assertEqual(self.selected(name), [1, 2, 3])
+        self.ok("dead-letters", "discard", name, "--all")
+        self.assertEqual(self.selected(name), [])
+        self.assertEqual(self.consume(name), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
