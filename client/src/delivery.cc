@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "client/src/lease.h"
+
 namespace eventhub::client {
 
 void Delivery::ForEachRange(size_t first, size_t end,
@@ -18,6 +20,8 @@ void Delivery::ForEachRange(size_t first, size_t end,
     first = last + 1;
   }
 }
+
+bool Delivery::expired(absl::Duration now) const { return lease_->queue() && lease_end_ <= now; }
 
 void Delivery::CutTo(size_t index) {
   if (index >= end_) return;

@@ -63,6 +63,8 @@ class Delivery {
   // When the hub gives the events to others, unless it hears something.
   absl::Duration lease_end() const { return lease_end_; }
   void set_lease_end(absl::Duration end) { lease_end_ = end; }
+  // QUEUE: whether that has come to pass. (Of a STREAM, the hub says so.)
+  bool expired(absl::Duration now) const;
 
   // Where the lease keeps it.
   std::list<std::shared_ptr<Delivery>>::iterator place{};

@@ -35,6 +35,7 @@ class Lease {
 
   uint32_t partition() const { return partition_; }
   uint64_t epoch() const { return epoch_; }
+  bool queue() const { return queue_; }
 
   // Takes up what was delivered. False if it is void already.
   bool Accept(const std::shared_ptr<Delivery>& delivery);

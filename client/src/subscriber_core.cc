@@ -138,17 +138,16 @@ absl::Status SubscriberCore::Stop(absl::Duration timeout) {
 
 void SubscriberCore::CutOff() {
   std::shared_ptr<ConsumeStream> stream;
-  Calls calls;
   {
     MutexLock lock(mutex_);
     cut_off_ = true;
     if (ended_) return;
-    stream = LoseStream(calls);
+    Calls untold;  // Hooks are for what comes from the hub.
+    stream = LoseStream(untold);
     End(absl::CancelledError(absl::StrCat("the consumer of subscription ", options_.subscription,
                                           " was cut off before everything was settled")));
   }
   if (stream != nullptr) stream->Cancel();
-  Call(std::move(calls));
 }
 
 void SubscriberCore::Close() {

@@ -52,6 +52,8 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
 
  private:
   class StreamHandler;
+  // How often in an ack deadline leases are looked after.
+  static constexpr int kExtensionsPerDeadline = 3;
   using LeaseId = std::pair<uint32_t, uint64_t>;  // Partition, epoch.
   // Calls of hooks, to be made without the mutex.
   using Calls = std::vector<absl::AnyInvocable<void() &&>>;

@@ -112,15 +112,14 @@ void SubscriberCore::TakeBatch(EventBatch batch) {
     lease =
         std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_, std::nullopt);
   }
-  const absl::Duration lease_end = queue_kind_ ? now + ack_deadline_ : absl::InfiniteDuration();
-  auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, lease_end);
+  auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, now + ack_deadline_);
   if (!lease->Accept(delivery)) {
     counters_.dropped += events;
     return;
   }
   queue_.Add(std::move(delivery));
   if (ack_deadline_ != absl::InfiniteDuration() && extend_at_ == absl::InfiniteDuration()) {
-    extend_at_ = now + ack_deadline_ / 3;
+    extend_at_ = now + ack_deadline_ / kExtensionsPerDeadline;
     Arm(extend_at_);
   }
 }

@@ -20,9 +20,6 @@ constexpr int64_t kMaxRequestBytes = 1 << 20;
 // With Order::kPerKey, unless the caller says something else.
 constexpr uint32_t kResponseBytesPerKey = 64 * 1024;
 
-// Of the ack deadline: how often leases are looked after.
-constexpr int kExtensionsPerDeadline = 3;
-
 }  // namespace
 
 // Of one stream; what comes from a stream that was given up is told apart by its number.

@@ -74,7 +74,7 @@ void WorkQueue::ForgetIfIdle(Lane& lane) {
 
 bool WorkQueue::DropVoid(Lane& lane, absl::Duration now) {
   const Item& item = lane.items[lane.head];
-  if (item.first < item.delivery->end() && item.delivery->lease_end() > now) return false;
+  if (item.first < item.delivery->end() && !item.delivery->expired(now)) return false;
   dropped_ += item.end - item.first;
   lane.Pop();
   return true;

@@ -98,7 +98,8 @@ struct SubscriberHooks {
   // STREAM: another consumer waits for the partition; it goes when what was delivered is settled.
   std::function<void(uint32_t partition)> on_draining{};
   // The lease of the partition is over. What is not handed to a handler yet is dropped; a handler
-  // that is at it goes on, and its outcome does not count. On a broken connection too (STREAM).
+  // that is at it goes on, and its outcome does not count. On a broken connection too (STREAM), but
+  // not when the subscriber itself cuts it off.
   std::function<void(uint32_t partition)> on_revoked{};
 };
 
