@@ -18,6 +18,19 @@ constexpr int64_t kAlarmSlack = 5'000;
 // Requests of one consumer that wait for their settlement; then it has to wait too.
 constexpr int kMaxUnsettled = 256;
 
+// What is trimmed in several steps, while the consumer takes nothing, is one range.
+void AddTrimmed(uint32_t partition, int64_t start, int64_t end, v1::ConsumeResponse* notices) {
+  for (v1::TrimmedRange& trimmed : *notices->mutable_trimmed()) {
+    if (trimmed.partition() != partition || trimmed.range().end() != start) continue;
+    trimmed.mutable_range()->set_end(end);
+    return;
+  }
+  v1::TrimmedRange& trimmed = *notices->add_trimmed();
+  trimmed.set_partition(partition);
+  trimmed.mutable_range()->set_start(start);
+  trimmed.mutable_range()->set_end(end);
+}
+
 Usage ToUsage(const v1::Credit& credit) {
   return {credit.events(), static_cast<int64_t>(std::min<uint64_t>(credit.bytes(), INT64_MAX))};
 }
@@ -135,10 +148,7 @@ void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, 
   for (const auto& [id, consumer] : consumers_) {
     if (!rules_.queue && cursor.owner != id) continue;
     for (const auto& [start, end] : effects.trimmed) {
-      v1::TrimmedRange& trimmed = *consumer->notices.add_trimmed();
-      trimmed.set_partition(cursor.id().value());
-      trimmed.mutable_range()->set_start(start.value());
-      trimmed.mutable_range()->set_end(end.value());
+      AddTrimmed(cursor.id().value(), start.value(), end.value(), &consumer->notices);
     }
     consumer->has_notices = true;
     WakeConsumer(*consumer, after);
@@ -298,11 +308,16 @@ void Subscription::Close(Consumer& consumer) {
       Conclude(*cursor, effects, &after);
     }
     consumers_.erase(consumer.id);
+    if (consumers_.empty()) Unregister();
     Rebalance(&after);
     WakeAll(&after);
   }
   CarryOut(std::move(after));
   context_.writer.Submit(std::make_unique<TouchTask>(shared_from_this()));
+}
+
+void Subscription::Unregister() {
+  if (registered_ != nullptr && topic_->mark().Cancel(*this)) registered_.reset();
 }
 
 void Subscription::SetDeleted() {
@@ -311,8 +326,7 @@ void Subscription::SetDeleted() {
     MutexLock lock(mutex_);
     deleted_ = true;
     WakeAll(&after);
-    // While it is registered it holds itself.
-    if (registered_ != nullptr && topic_->mark().Cancel(*this)) registered_.reset();
+    Unregister();
   }
   CarryOut(std::move(after));
 }

@@ -245,6 +245,8 @@ class Subscription final : public CommitHook,
   // The same for changes that are made for a commit, and will be written with it.
   void CarryOutIn(CommitBuilder& commit, Aftermath after);
   void Flush();
+  // While it is registered with the topic it holds itself.
+  void Unregister() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells consumers that what they have out of the partition is theirs no longer.
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -252,7 +254,10 @@ class Subscription final : public CommitHook,
 
   // Delivery (subscription_delivery.cc).
   enum class Fill { kNothing, kSome, kFull, kCold };
-  bool MayDeliver(Consumer& consumer, int64_t now, Aftermath* after)
+  // What a consumer that got nothing waits for.
+  enum class Want { kEvents, kDisk, kNothing };
+  bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -74,13 +74,11 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
       const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
       if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
       const int64_t now = Now();
-      const bool may_deliver = MayDeliver(consumer, now, &after);
-      if (may_deliver && Deliver(consumer, now, frame, &after) == Fill::kCold) {
-        if (frame->deliveries.empty()) {
-          TakeNotices(consumer, frame);
-          step = Step::kCold;
-          break;
-        }
+      const Want want = FillFrame(consumer, now, frame, &after);
+      if (want == Want::kDisk) {
+        TakeNotices(consumer, frame);
+        step = Step::kCold;
+        break;
       }
       NoteCaughtUp(consumer, frame);
       if (TakeNotices(consumer, frame) || !frame->deliveries.empty()) {
@@ -94,7 +92,8 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
         step = Step::kEnd;
         break;
       }
-      if (Arm(consumer, seen, may_deliver)) break;
+      if (want == Want::kNothing && rules_.queue) WakeForEvents(&after);  // In its place.
+      if (Arm(consumer, seen, want == Want::kEvents)) break;
     }
   }
   CarryOut(std::move(after));
@@ -103,6 +102,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
 
 bool Subscription::TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
   if (!std::exchange(consumer.has_notices, false)) return false;
+  consumer.unsettled -= consumer.notices.settlements_size();
   frame->control.MergeFrom(consumer.notices);
   consumer.notices.Clear();
   return true;
@@ -154,11 +154,23 @@ void Subscription::Wake() {
   CarryOut(std::move(after));
 }
 
-bool Subscription::MayDeliver(Consumer& consumer, int64_t now, Aftermath* after) {
-  if (record_.settings().paused() || consumer.leaving || !consumer.CreditLeft()) return false;
+bool Subscription::MayDeliver(const Consumer& consumer) const {
+  return !record_.settings().paused() && !consumer.leaving && consumer.CreditLeft();
+}
+
+Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
+                                           Aftermath* after) {
+  if (!MayDeliver(consumer)) return Want::kNothing;
   const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
-  if (allowed > now) SetAlarm(allowed, after);
-  return true;
+  if (allowed > now) {
+    SetAlarm(allowed, after);
+    return Want::kEvents;
+  }
+  const Fill fill = Deliver(consumer, now, frame, after);
+  if (!frame->deliveries.empty()) return Want::kEvents;
+  if (fill == Fill::kCold) return Want::kDisk;
+  // The next event does not fit its credit: it waits for that.
+  return fill == Fill::kFull ? Want::kNothing : Want::kEvents;
 }
 
 Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
@@ -354,7 +366,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
                          (rules_.queue || cursor.owner == consumer.id);
       const int64_t now = Now();
-      if (still && !deleted_ && !consumer.closed && MayDeliver(consumer, now, &after) &&
+      if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           Admit(*now_next, now, &after)) {
         Room room(consumer, event_rate_, byte_rate_, now);
         DeliverBatches(cursor, consumer, *now_next, batches, room, frame);

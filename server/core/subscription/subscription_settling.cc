@@ -184,7 +184,6 @@ void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settle
   Aftermath after;
   {
     MutexLock lock(mutex_);
-    --consumer->unsettled;
     if (consumer->closed) return;
     *consumer->notices.add_settlements() = std::move(settlement);
     consumer->has_notices = true;

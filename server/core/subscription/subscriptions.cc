@@ -26,6 +26,17 @@ constexpr size_t kMaxConsumerName = 256;
 constexpr uint32_t kMinResponseBytes = 4096;
 constexpr uint32_t kMaxResponseBytes = 4'000'000;
 
+// The commit thread has to look at each.
+constexpr int kMaxRanges = 10'000;
+
+int CountRanges(const v1::ConsumeRequest& request) {
+  int count = 0;
+  for (const v1::Ack& ack : request.acks()) count += 1 + ack.ranges_size();
+  for (const v1::Nack& nack : request.nacks()) count += 1 + nack.ranges_size();
+  for (const v1::LeaseExtension& e : request.extensions()) count += 1 + e.ranges_size();
+  return count;
+}
+
 size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 // Writes one record; nobody waits for it.
@@ -87,6 +98,9 @@ v1::Snapshot Describe(absl::string_view name, const stored::Snapshot& stored) {
 
 absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
   if (request.has_open()) return InvalidField("open", "may be in the first request only");
+  if (CountRanges(request) > kMaxRanges) {
+    return InvalidField("ranges", absl::StrCat("are more than ", kMaxRanges, " in one request"));
+  }
   if (request.has_credit()) subscription_->SetCredit(*consumer_, request.credit());
   if (request.leave()) Leave(/*at_once=*/false);
   if (!request.acks().empty() || !request.nacks().empty() || !request.extensions().empty()) {
