@@ -1,5 +1,6 @@
 // What the broker stores, byte for byte, as storage/FORMAT.md has it. Who changes this changes the
 // format.
+#include <future>
 #include <map>
 #include <string>
 #include <utility>
@@ -51,6 +52,7 @@ TEST(StoredRecords, OfTheBroker) {
     return records;
   };
   EXPECT_EQ(dump(Column::kMeta), (Records{
+                                     {"67", "0100000000000000"},  // Opened once.
                                      {"6e", "02000000"},
                                      {"7400000001",
                                       "0a0174"              // name: "t"
@@ -82,14 +84,83 @@ TEST(StoredRecords, OfTheBroker) {
             BytesToHexString(region));
 }
 
+TEST(StoredRecords, OfASubscription) {
+  BrokerRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t", 2), IsOk());
+  ASSERT_THAT(rig.Publish("t", {"a", "b"}, 1), IsOk());
+  v1::CreateSubscriptionRequest request;
+  request.mutable_subscription()->set_name("s");
+  request.mutable_subscription()->set_topic("t");
+  request.mutable_subscription()->set_kind(v1::Subscription::KIND_QUEUE);
+  std::promise<absl::StatusOr<v1::Subscription>> created;
+  rig.broker().subscriptions().Create(request,
+                                      [&](auto result) { created.set_value(std::move(result)); });
+  ASSERT_OK_AND_ASSIGN(const v1::Subscription subscription, created.get_future().get());
+  v1::CreateSnapshotRequest snapshot;
+  snapshot.set_subscription("s");
+  snapshot.set_name("kept");
+  std::promise<absl::Status> kept;
+  rig.broker().subscriptions().CreateSnapshot(
+      snapshot, [&](auto result) { kept.set_value(result.status()); });
+  ASSERT_THAT(kept.get_future().get(), IsOk());
+  rig.Close();
+
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  const auto dump = [&](Column column, absl::string_view prefix) {
+    Records records;
+    EXPECT_THAT(store->Scan(column, prefix,
+                            [&](absl::string_view key, absl::string_view value) {
+                              records[BytesToHexString(key)] = BytesToHexString(value);
+                              return true;
+                            }),
+                IsOk());
+    return records;
+  };
+  EXPECT_EQ(dump(Column::kMeta, kNextSubscriptionIdKey), (Records{{"76", "02000000"}}));
+  EXPECT_EQ(dump(Column::kMeta, kSubscriptionKeyPrefix),
+            (Records{{"7500000001",
+                      "0801"                              // version
+                      "1001"                              // topic_id
+                      "1a33"                              // settings
+                      "0a0173"                            // name: "s"
+                      "120174"                            // topic: "t"
+                      "1802"                              // kind: QUEUE
+                      "2a02081e"                          // ack_deadline: 30 s
+                      "320b0a051080c2d72f1202083c"        // retry_policy: 100 ms to 1 min
+                      "420e732e646561642d6c657474657273"  // "s.dead-letters"
+                      "6002"                              // ack_durability: SYNCED
+                      "72060880e2cfaa06"                  // create_time
+                      "288080f9c0c1c48203"}}));           // last_used_micros
+  EXPECT_EQ(dump(Column::kCursors, ""),
+            (Records{
+                {"000000010100000000", "0801"},      // At the start of an empty partition.
+                {"000000010100000001", "08011002"},  // next_offset: 2
+                {"00000001036b657074",               // The snapshot "kept".
+                 "0801"                              // version
+                 "108080f9c0c1c48203"                // create_time_micros
+                 "2200"                              // partition 0
+                 "220408011002"},                    // partition 1, next_offset: 2
+            }));
+}
+
 // Records that are not what the format says are refused at the start, by name.
 TEST(StoredRecords, DamagedOnesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> records = {
       {std::string(kNextTopicIdKey), "\x01\x02"},
       {TopicKey(TopicId(1)), "\xff"},
       {LogStartKey(TopicId(1), PartitionId(0)), std::string(20, '\x02')},
+      {std::string(kGenerationKey), "\x01\x02"},
+      {std::string(kNextSubscriptionIdKey), "\x01\x02"},
+      {SubscriptionKey(SubscriptionId(1)), "\xff"},                              // Not a message.
+      {SubscriptionKey(SubscriptionId(1)), std::string("\x08\x02\x10\x01", 4)},  // Version 2.
+      {SubscriptionKey(SubscriptionId(1)), std::string("\x08\x01\x10\x09", 4)},  // No such topic.
   };
   for (const auto& [key, value] : records) {
+    SCOPED_TRACE(BytesToHexString(key));
     BrokerRig rig;
     ASSERT_THAT(rig.Open(), IsOk());
     ASSERT_THAT(rig.Create("t"), IsOk());
@@ -103,7 +174,32 @@ TEST(StoredRecords, DamagedOnesAreRefused) {
       commit.Put(Column::kMeta, key, value);
       ASSERT_THAT(commit.Write(*store), IsOk());
     }
-    EXPECT_THAT(rig.Open(), StatusIs(absl::StatusCode::kDataLoss)) << BytesToHexString(key);
+    EXPECT_THAT(rig.Open(), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+TEST(StoredRecords, DamagedOnesOfCursorsAreRefused) {
+  const std::string version_1("\x08\x01", 2);
+  const std::vector<std::pair<std::string, std::string>> records = {
+      {"\x01", version_1},                                        // No key.
+      {CursorKey(SubscriptionId(7), PartitionId(0)), version_1},  // No such subscription.
+      {SubscriptionPrefix(SubscriptionId(7)) + "\x05" + "rest", version_1},  // No such kind.
+  };
+  for (const auto& [key, value] : records) {
+    SCOPED_TRACE(BytesToHexString(key));
+    BrokerRig rig;
+    ASSERT_THAT(rig.Open(), IsOk());
+    rig.Close();
+    LogStoreOptions options;
+    options.directory = rig.disk.directory() + "/hub";
+    options.env = rig.disk.env();
+    {
+      ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+      CommitBuilder commit(*store, rig.clock.Now(), 100);
+      commit.Put(Column::kCursors, key, value);
+      ASSERT_THAT(commit.Write(*store), IsOk());
+    }
+    EXPECT_THAT(rig.Open(), StatusIs(absl::StatusCode::kDataLoss));
   }
 }
 
