@@ -116,7 +116,7 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       alarm_(clock, run_alarm),
       context_{store, writer, clock, topics.catalog, reads, alarm_, background_, next_epoch_} {}
 
-Subscriptions::~Subscriptions() { Stop(); }
+Subscriptions::~Subscriptions() = default;
 
 absl::Status Subscriptions::Load() {
   RETURN_IF_ERROR(TakeGeneration());
