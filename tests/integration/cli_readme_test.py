@@ -34,6 +34,17 @@ class ReadmeTest(HubTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 
+    def test_Shell(self):
+        path = os.pathsep.join([os.path.dirname(os.environ["EVENTHUB"]), os.environ["PATH"]])
+        out = self.run_program("bash", "-euc", snippet("sh"), PATH=path,
+                               EVENTHUB_ADDRESS=self.hub.address)
+        self.assertIn("billed 1\n", out)
+        self.assertIn("billed 2\n", out)
+        self.assertRegex(out, r"(?m)^0:\d +0:2 +3 .*exit code 75: the bank is shut$")
+        self.assertRegex(out, r"(?m)^0:\d +0:3 +1 .*exit code 65: not a payment$")
+        self.assertIn("1 dead letter is redriven\n", out)
+        self.assertRegex(out, r"(?m)^dead letters: 1 open")
+
     def test_Cpp(self):
         out = self.run_program(os.environ["SNIPPET"], self.hub.address)
         self.assertEqual(out, '0 shop.order.placed {"total": 42}\n')

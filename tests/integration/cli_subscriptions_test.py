@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from cli_hub import TIMEOUT, HubTest
+from cli_hub import TIMEOUT, Hub, HubTest
 
 
 def json_lines(text):
@@ -35,9 +35,9 @@ class SubscriptionTest(HubTest):
 
     def consume(self, name, *options):
         """All there is, one consumer after another: lines of data."""
-        options = options if any("--format" in o for o in options) else ("--format=%d\\n", *options)
-        return self.ok("consume", name, "--idle-exit=500ms",
-                       *options).splitlines()
+        if not any(option.startswith("--format=") for option in options):
+            options = ("--format=%d\\n", *options)
+        return self.ok("consume", name, "--idle-exit=500ms", *options).splitlines()
 
     def wait_until(self, condition):
         deadline = time.monotonic() + TIMEOUT
@@ -230,12 +230,44 @@ class ConsumeTest(SubscriptionTest):
         self.assertEqual({int(line) for line in lines}, set(range(2000)))
         self.assertLessEqual(len(lines), 2000 + 10)
 
+    def test_goes_on_over_a_killed_hub(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        for command in (["topics", "create", "t"],
+                        ["subscriptions", "create", "s", "--topic=t", "--kind=stream"]):
+            self.assertEqual(hub.run(*command).code, 0)
+        consumer = hub.popen("consume", "s", "--format=%d\\n", stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        self.addCleanup(consumer.communicate)
+        self.addCleanup(consumer.kill)
+        for number in range(3):
+            self.assertEqual(hub.run("publish", "t", "-q", stdin=b"%d\n" % number).code, 0)
+            # What was printed when the hub was killed may come again.
+            line = consumer.stdout.readline()
+            while line == f"{number - 1}\n":
+                line = consumer.stdout.readline()
+            self.assertEqual(line, f"{number}\n")
+            hub.stop(signal.SIGKILL)
+            hub.start()
+        consumer.terminate()
+        self.assertEqual(consumer.wait(TIMEOUT), 0)
+
+    def test_a_subscription_that_is_deleted(self):
+        name = self.subscription(events=1)
+        consumer = self.hub.popen("consume", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        consumer.stdout.readline()
+        self.ok("subscriptions", "delete", name, "--yes")
+        _, err = consumer.communicate(timeout=TIMEOUT)
+        self.assertEqual(consumer.returncode, 1)
+        self.assertRegex(err.decode(), r"^eventhub: .*\(NOT_FOUND\)\n$")
+
     def test_summary(self):
         name = self.subscription(events=3)
         result = self.hub.run("consume", name, "--limit=3", "--summary", "--format=")
         self.assertEqual(result.code, 0, result.err)
-        self.assertRegex(result.err.decode(), r"^consumed 3 events, .*/s; 3 acked, 0 to be retried, "
-                                              r"0 parked, 0 skipped\n$")
+        self.assertRegex(result.err.decode(), r"^consumed 3 events, .*/s; 3 acked, "
+                                              r"0 to be retried, 0 parked, 0 skipped\n$")
 
 
 class ExecTest(SubscriptionTest):
@@ -279,6 +311,19 @@ class ExecTest(SubscriptionTest):
         name = self.subscription("--min-backoff=0", events=1)
         out = self.run_exec(name, "echo $EVENTHUB_ATTEMPT; test $EVENTHUB_ATTEMPT = 3")
         self.assertEqual(out, "1\n2\n3\n")
+
+    def test_a_stream_keeps_its_order(self):
+        name = self.subscription("--min-backoff=0", kind="stream", events=6)
+        out = self.run_exec(name, 'data=$(cat); echo $data; '
+                                  'test "$data" != 3 -o $EVENTHUB_ATTEMPT = 3', "--concurrency=4")
+        self.assertEqual(out.split(), ["0", "1", "2", "3", "3", "3", "4", "5"])
+
+    def test_a_batch_that_fails_comes_again(self):
+        name = self.subscription("--min-backoff=0", events=3)
+        out = self.ok("consume", name, "--idle-exit=500ms",
+                      "--exec-batch=sh -c 'cat; test $EVENTHUB_ATTEMPT = 2'")
+        attempts = [(e["data"], e["deliveryattempt"]) for e in json_lines(out)]
+        self.assertEqual(sorted(attempts), [(d, n) for d in "012" for n in (1, 2)])
 
     def test_retry_delay_and_describe(self):
         name = self.subscription("--max-attempts=9", events=1)
