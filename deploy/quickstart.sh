@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a running event hub in one command: installs packages, builds, publishes
-# this machine's package history through a hub of its own, kills the hub on the way, and checks that
-# nothing was lost. Leaves nothing behind but the packages and build/release.
+# this machine's package history through a hub of its own, kills the hub on the way, then one of two
+# consumers that share the work, and checks that nothing was lost. Leaves nothing behind but the
+# packages and build/release.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,11 +15,11 @@ fi
 readonly many=600000
 readonly topic=packages
 work=$(mktemp -d -t eventhub-quickstart.XXXXXX)
-hub_pid="" publisher_pid="" reader_pid=""
+hub_pid="" publisher_pid="" reader_pid="" consumer_pids=""
 
 clean_up() {
   local pid
-  for pid in $publisher_pid $reader_pid $hub_pid; do
+  for pid in $publisher_pid $reader_pid $consumer_pids $hub_pid; do
     kill -9 "$pid" 2>/dev/null || true
   done
   wait 2>/dev/null || true
@@ -165,6 +166,34 @@ good "nothing is missing, nothing is there twice"
 problem=$(check_acknowledged "$work/acks-before" "$work/read") || fail "$problem"
 problem=$(check_acknowledged "$work/acks" "$work/read") || fail "$problem"
 good "what was acknowledged, before and after the kill, is where the hub said it is"
+
+step "6. Two consumers share the work, and one is killed"
+eventhub subscriptions create shared --topic="$topic" --kind=queue --from=earliest --output=json \
+  >/dev/null
+for consumer in 1 2; do
+  # The one that is left ends when nothing comes any more.
+  eventhub consume shared --name="consumer-$consumer" --idle-exit=2s --format='%i\n' \
+    >"$work/consumed-$consumer" 2>"$work/consumer-$consumer.log" &
+  consumer_pids+=" $!"
+done
+read -r doomed survivor <<<"$consumer_pids"
+both_work() {
+  [[ $(lines_in "$work/consumed-1") -gt $((total / 20)) && -s "$work/consumed-2" ]]
+}
+wait_for 120 both_work || fail "nothing is consumed: $(cat "$work"/consumer-*.log)"
+kill -0 "$doomed" 2>/dev/null || fail "the consumers were done before one was killed"
+{ kill -9 "$doomed" && wait "$doomed"; } 2>/dev/null || true
+before=$(cat "$work"/consumed-* | wc -l)
+echo "killed one when $(thousands "$before") of $(thousands "$total") events were consumed"
+wait "$survivor" || fail "the consumer that was left: $(cat "$work/consumer-2.log")"
+consumer_pids=""
+consumed=$(cat "$work"/consumed-* | wc -l)
+distinct=$(cat "$work"/consumed-* | sort -u | wc -l)
+[[ $distinct -eq $total ]] || fail "$distinct different events were consumed instead of $total"
+good "the other did the rest: all $(thousands "$total") events came" \
+  "($(thousands $((consumed - distinct))) twice: printed by the dead one, and not yet acked)"
+eventhub subscriptions describe shared | sed '/^$/d; /^Settings/,$d; s/^/    /'
+step "7. What the hub says of itself"
 eventhub stats | sed 's/^/    /'
 kill -TERM "$hub_pid"
 wait "$hub_pid" || fail "the hub ended with exit code $? on SIGTERM"
@@ -179,9 +208,11 @@ ${bold}How to go on${plain}
   eventhub topics create orders --partitions=8
   echo 'hello' | eventhub publish orders
   eventhub read orders --follow
+  eventhub subscriptions create billing --topic=orders --kind=queue
+  eventhub consume billing --exec='sh -c "cat >&2"'
   eventhub --help                                     each command teaches by example
 
-  README.md                    containers, C++, Python, Node, operation, guarantees
+  README.md                    subscriptions, containers, C++, Python, Node, operation, guarantees
   ./tests/run.sh               every test
   ./tests/benchmark/run.sh     how fast it is, next to what you use today
 NEXT
