@@ -12,7 +12,8 @@ std::ostream& operator<<(std::ostream& os, const ModelEvent& event) {
 }
 
 std::ostream& operator<<(std::ostream& os, const ModelParked& parked) {
-  return os << "{" << parked.attempts << " attempts, " << parked.reason << "}";
+  return os << "{" << parked.attempts << " attempts, copy " << parked.redriven_from.value_or(-1)
+            << ", " << parked.reason << "}";
 }
 
 bool CursorModel::IsLast(uint32_t attempts) const {
@@ -115,7 +116,8 @@ void CursorModel::Settle(int64_t offset) {
 }
 
 void CursorModel::StartParking(int64_t offset, ModelEvent& event, const std::string& reason) {
-  effects.parked[offset] = {event.attempts, reason.empty() ? event.reason : reason};
+  effects.parked[offset] = {event.attempts, reason.empty() ? event.reason : reason,
+                            event.redriven_from};
   event.state = RangeState::kParking;
   event.consumer = ConsumerId();
   event.due = 0;

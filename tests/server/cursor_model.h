@@ -32,6 +32,8 @@ std::ostream& operator<<(std::ostream& os, const ModelEvent& event);
 struct ModelParked {
   uint32_t attempts;
   std::string reason;
+  std::optional<int64_t> redriven_from;
+
   bool operator==(const ModelParked&) const = default;
 };
 std::ostream& operator<<(std::ostream& os, const ModelParked& parked);

@@ -146,7 +146,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       ASSERT_NE(other.state, RangeState::kLeased) << "two of a key at once: " << offset;
       // What ran out of attempts by a restart or new rules may not have had its key known.
       const bool in_order = !extra && !other.extra && !unordered_.contains(offset);
-      ASSERT_FALSE(in_order && offset < event) << offset << " " << other << " was overtaken by " << event;
+      ASSERT_FALSE(in_order && offset < event)
+          << offset << " " << other << " was overtaken by " << event;
     }
   }
 
@@ -326,7 +327,9 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       ASSERT_EQ(range.partition, rig_.log.id());
       for (uint32_t i = 0; i < range.count; ++i) {
         const int64_t event = range.start.value() + i;
-        ASSERT_TRUE(parked.emplace(event, ModelParked{range.attempts, range.reason}).second);
+        std::optional<int64_t> copy;
+        if (range.redriven_from.has_value()) copy = range.redriven_from->offset.value();
+        ASSERT_TRUE(parked.emplace(event, ModelParked{range.attempts, range.reason, copy}).second);
       }
     }
     ASSERT_EQ(parked, wanted.parked);

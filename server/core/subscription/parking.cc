@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/event_scanner.h"
 #include "server/core/subscription/dead_letter.h"
+#include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
@@ -122,14 +123,17 @@ class Parker {
       Submit([](const absl::Status&) {});  // What fails here fails the last one too.
     }
     ParkedEvent event{range.partition, offset, range.attempts, range.reason, {}, {}};
-    event.unreadable = Read(event);
+    event.unreadable = Read(event, range.redriven_from);
     bytes_ += event.letter.size();
     events_.push_back(std::move(event));
   }
 
-  absl::Status Read(ParkedEvent& event) {
+  absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
     PartitionLog& log = *subscription_->topic()->view()->partitions[event.partition.value()];
     absl::StatusOr<LoggedEvent> logged = ReadEvent(context_.store, log, event.offset);
+    if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
+      logged = ReadCopy(*redriven_from, event.offset);
+    }
     if (!logged.ok()) return logged.status();
     const absl::StatusOr<SharedBytes> letter = MakeDeadLetter(
         *logged, {subscription_->name(), subscription_->topic()->name(), event.partition,
@@ -142,6 +146,13 @@ class Parker {
     event.keyed = scan.events.front().keyed;
     event.key_hash = scan.events.front().key_hash;
     return absl::OkStatus();
+  }
+
+  // What was a dead letter before may be nowhere else any more.
+  absl::StatusOr<LoggedEvent> ReadCopy(const DeadLetterPlace& place, Offset offset) {
+    ASSIGN_OR_RETURN(const LoggedEvent letter, ReadPlace(context_.topics, context_.store, place));
+    ASSIGN_OR_RETURN(const RecordBatchPtr batch, BatchOfDeadLetter(letter, offset));
+    return LoggedEvent{batch->chunks.front(), letter.append_micros};
   }
 
   void Submit(ParkingDone done) {

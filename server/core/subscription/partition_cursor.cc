@@ -249,9 +249,10 @@ void PartitionCursor::Ack(const DeliveryRules& rules, ConsumerId consumer, Offse
 
 void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::string_view reason,
                                    Effects* effects) {
-  effects->parked.push_back(
-      {id(), start, range.count, range.attempts,
-       std::string(reason.empty() && range.reason != nullptr ? *range.reason : reason)});
+  Parked parked{id(), start, range.count, range.attempts, std::string(reason), std::nullopt};
+  if (reason.empty() && range.reason != nullptr) parked.reason = *range.reason;
+  if (range.redriven) parked.redriven_from = redriven_->at(start.value());
+  effects->parked.push_back(std::move(parked));
   range.state = RangeState::kParking;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
@@ -403,6 +404,8 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
     return Verdict::kRemove;
   });
   for (const auto& [first, count] : removed) effects->trimmed.emplace_back(first, first + count);
+  // A STREAM may have waited for its retry.
+  effects->more_to_deliver |= !removed.empty();
   Forget(removed, effects);
   if (behind) {
     lost += start - next_;
@@ -411,7 +414,6 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   }
   if (lost > 0) {
     effects->lost += lost;
-    effects->more_to_deliver = true;  // A STREAM may have waited for its retry.
     lost_ += static_cast<uint64_t>(lost);
     dirty_ = true;
   }

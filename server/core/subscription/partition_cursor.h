@@ -52,6 +52,7 @@ struct Parked {
   uint32_t count;
   uint32_t attempts;
   std::string reason;
+  std::optional<DeadLetterPlace> redriven_from;  // As in Candidate.
 };
 
 // What operations on cursors bring about beside the change itself; they add to it.
