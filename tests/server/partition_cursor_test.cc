@@ -259,6 +259,25 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
 }
 
+TEST_F(QueueCursorTest, RedrivenEventOfWhichNothingIsLeftIsLost) {
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  Ack(kOne, 0, 10);
+  cursor().AddRedriven(Offset(3), {TopicId(9), PartitionId(1), Offset(33)});
+  cursor().AddRedriven(Offset(7), {TopicId(9), PartitionId(1), Offset(34)});
+  rig_.Trim(5);
+  cursor().DropTrimmed(&effects_);
+  cursor().DropRedriven(Offset(3), &effects_);
+  EXPECT_EQ(effects_.lost, 1);
+  EXPECT_THAT(effects_.trimmed, ElementsAre(std::pair(Offset(3), Offset(4))));
+  // This one is in the log still.
+  cursor().DropRedriven(Offset(7), &effects_);
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{7}, int64_t{8}));
+  rig_.Reopen(0, 0, 0);
+  EXPECT_EQ(cursor().lost(), 1u);
+  EXPECT_EQ(cursor().pending().counts().extra, 1);
+}
+
 TEST_F(QueueCursorTest, ReplayBringsOnlyWhatIsSettled) {
   rig_.Grow(10);
   Deliver(kOne, 6);

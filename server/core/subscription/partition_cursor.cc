@@ -419,6 +419,23 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   }
 }
 
+void PartitionCursor::DropRedriven(Offset event, Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
+    const bool gone = range.redriven && start < log_->start();
+    if (!gone || range.state != RangeState::kReady) return Verdict::kKeep;
+    removed.emplace_back(start, 1);
+    return Verdict::kRemove;
+  });
+  if (removed.empty()) return;
+  Forget(removed, effects);
+  effects->trimmed.emplace_back(event, event + 1);
+  effects->more_to_deliver = true;
+  ++effects->lost;
+  ++lost_;
+  dirty_ = true;
+}
+
 // ---- Moving
 
 void PartitionCursor::Seek(Offset to, Effects* effects) {

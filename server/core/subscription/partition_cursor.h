@@ -154,6 +154,8 @@ class PartitionCursor {
 
   // Forgets what retention has removed.
   void DropTrimmed(Effects* effects);
+  // Forgets a redriven event whose copy is gone too. It counts as lost, for it will not come.
+  void DropRedriven(Offset event, Effects* effects);
 
   // Moving.
 

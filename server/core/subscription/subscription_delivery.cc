@@ -374,6 +374,11 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
         SetAlarm(cursor.pending().next_due(), &after);
       }
     }
+    if (absl::IsNotFound(status) && cold.candidate.redriven_from.has_value()) {
+      Effects effects;
+      cursor.DropRedriven(cold.candidate.start, &effects);
+      Conclude(cursor, effects, &after);
+    }
     TakeNotices(consumer, frame);
   }
   CarryOut(std::move(after));
