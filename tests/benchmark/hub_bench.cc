@@ -16,7 +16,8 @@
 #include "tests/benchmark/measure.h"
 
 ABSL_FLAG(std::string, mode, "publish",
-          "create, wait, publish, latency, read, read_once, fan_out or stats");
+          "create, wait, publish, latency, read, read_once, fan_out, stats, subscribe, consume, "
+          "consume_once, holes, many, stuck, victim or failover");
 ABSL_FLAG(std::string, address, "localhost:7070", "the hub");
 ABSL_FLAG(std::string, topic, "benchmark", "the topic");
 ABSL_FLAG(uint32_t, partitions, 1, "of the topic, at creation");
@@ -28,6 +29,14 @@ ABSL_FLAG(int64_t, events, 0, "events to publish per thread; 0: as many as --sec
 ABSL_FLAG(uint64_t, batch_bytes, 0, "batch size of the SDK; 0: its default");
 ABSL_FLAG(double, seconds, 3, "how long to measure, or to wait");
 ABSL_FLAG(bool, parse, false, "parse each event read");
+ABSL_FLAG(std::string, subscription, "benchmark", "the subscription, or what several are called");
+ABSL_FLAG(std::string, kind, "queue", "of a subscription: stream or queue");
+ABSL_FLAG(int, subscriptions, 1, "how many to create");
+ABSL_FLAG(int, consumers, 1, "how many subscriptions are consumed");
+ABSL_FLAG(bool, from_start, false, "create subscriptions at the start of the topic, not its end");
+ABSL_FLAG(std::string, dead_letter_topic, "", "of subscriptions; empty: one each");
+ABSL_FLAG(uint32_t, credit, 0, "events that may be at a consumer, unacked; 0: the SDK's default");
+ABSL_FLAG(int, kills, 20, "how many consumers to kill");
 
 namespace eventhub::benchmark {
 
@@ -72,8 +81,26 @@ absl::Status PrintStats(const HubOptions& options) {
 
 namespace {
 
+absl::Status ReadSubscriptionFlags(HubOptions& options) {
+  options.subscription = absl::GetFlag(FLAGS_subscription);
+  options.subscriptions = absl::GetFlag(FLAGS_subscriptions);
+  options.consumers = absl::GetFlag(FLAGS_consumers);
+  options.dead_letter_topic = absl::GetFlag(FLAGS_dead_letter_topic);
+  options.credit_events = absl::GetFlag(FLAGS_credit);
+  options.kills = absl::GetFlag(FLAGS_kills);
+  if (absl::GetFlag(FLAGS_from_start)) options.start = client::StartPosition::Earliest();
+  const std::string kind = absl::GetFlag(FLAGS_kind);
+  if (kind == "stream") {
+    options.kind = client::SubscriptionKind::kStream;
+  } else if (kind != "queue") {
+    return absl::InvalidArgumentError("--kind must be stream or queue");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
   HubOptions options;
+  RETURN_IF_ERROR(ReadSubscriptionFlags(options));
   options.address = absl::GetFlag(FLAGS_address);
   options.topic = absl::GetFlag(FLAGS_topic);
   options.partitions = absl::GetFlag(FLAGS_partitions);
@@ -99,6 +126,14 @@ absl::Status Run() {
       {"read_once", [&] { return MeasureRead(options, /*once=*/true); }},
       {"fan_out", [&] { return MeasureFanOut(options); }},
       {"stats", [&] { return PrintStats(options); }},
+      {"subscribe", [&] { return CreateSubscriptions(options); }},
+      {"consume", [&] { return MeasureConsume(options); }},
+      {"consume_once", [&] { return MeasureConsumeOnce(options); }},
+      {"holes", [&] { return MeasureHoles(options); }},
+      {"many", [&] { return MeasureManySubscriptions(options); }},
+      {"stuck", [&] { return BeStuck(options); }},
+      {"victim", [&] { return BeVictim(options); }},
+      {"failover", [&] { return MeasureFailover(options); }},
   };
   const auto mode = modes.find(absl::GetFlag(FLAGS_mode));
   if (mode == modes.end()) return absl::InvalidArgumentError("unknown --mode");

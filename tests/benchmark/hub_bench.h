@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "eventhub/position.h"
+#include "eventhub/subscription.h"
 #include "eventhub/topic.h"
 
 namespace eventhub::benchmark {
@@ -29,14 +31,30 @@ struct HubOptions {
   double seconds = 3;
   // Parse each event read, as an application would; else it is only found.
   bool parse = false;
+
+  // The subscription; of several, what their names begin with.
+  std::string subscription;
+  client::SubscriptionKind kind = client::SubscriptionKind::kQueue;
+  // How many to create, and how many of them have a consumer.
+  int subscriptions = 1;
+  int consumers = 1;
+  // At creation. An empty dead-letter topic: one for each subscription, as the hub names it.
+  client::StartPosition start = client::StartPosition::Latest();
+  std::string dead_letter_topic;
+  // What a consumer allows to be out; 0 events: the SDK's default.
+  uint32_t credit_events = 0;
+  uint64_t credit_bytes = 64 << 20;
+  // How many consumers to kill.
+  int kills = 20;
 };
 
-// Each prints one result, but for CreateTopic and AwaitServing.
+// Each prints one result, but for those that say so.
 
-// Creates the topic, anew if there is one of that name.
+// Creates the topic, anew if there is one of that name. Prints nothing.
 absl::Status CreateTopic(const HubOptions& options);
 
-// Returns when the hub's health is SERVING; DEADLINE_EXCEEDED after `seconds`.
+// Returns when the hub's health is SERVING; DEADLINE_EXCEEDED after `seconds`. Prints
+// nothing.
 absl::Status AwaitServing(const HubOptions& options);
 
 // Publishes as fast as the SDK takes events; counts what is acknowledged.
@@ -53,5 +71,38 @@ absl::Status MeasureFanOut(const HubOptions& options);
 
 // What the hub counts of itself.
 absl::Status PrintStats(const HubOptions& options);
+
+// Creates subscriptions of the topic. Prints nothing.
+absl::Status CreateSubscriptions(const HubOptions& options);
+
+// The name of the i-th of them, from 0.
+std::string SubscriptionName(const HubOptions& options, int i);
+
+// The topic from its start to its end, again and again in turn: read, consumed by a new STREAM
+// subscription, consumed by a new QUEUE subscription. The median of each.
+absl::Status MeasureConsume(const HubOptions& options);
+
+// Consumes the subscription until it has nothing to deliver.
+absl::Status MeasureConsumeOnce(const HubOptions& options);
+
+// Consumes the subscription, a QUEUE, but acks every other event only; the others wait for a retry
+// that is hours away.
+absl::Status MeasureHoles(const HubOptions& options);
+
+// Publishes `events` events, while the first `consumers` of the subscriptions are consumed; until
+// all of those have all.
+absl::Status MeasureManySubscriptions(const HubOptions& options);
+
+// A consumer that takes what its credit allows and never acks any of it. Prints when it
+// is connected, and does not return.
+absl::Status BeStuck(const HubOptions& options);
+
+// A consumer that acks at once, until it is killed. Prints when it is connected.
+absl::Status BeVictim(const HubOptions& options);
+
+// Kills a consumer, a process of its own, again and again, and measures how long what it had takes
+// to flow to another one: of a STREAM, the next event of each of its partitions, which get one each
+// millisecond; of a QUEUE, each of the events that it had.
+absl::Status MeasureFailover(const HubOptions& options);
 
 }  // namespace eventhub::benchmark

@@ -5,45 +5,14 @@
 
 #include "eventhub/admin_client.h"
 #include "eventhub/connection.h"
-#include "eventhub/publisher.h"
 #include "eventhub/reader.h"
 #include "storage/base/status_macros.h"
 #include "tests/benchmark/hub_bench.h"
-#include "tests/benchmark/hub_event.h"
+#include "tests/benchmark/hub_pass.h"
 #include "tests/benchmark/measure.h"
 
 namespace eventhub::benchmark {
 namespace {
-
-// A hub that sends nothing for so long does not work.
-constexpr absl::Duration kNextTimeout = absl::Seconds(30);
-
-struct Received {
-  int64_t events = 0;
-  int64_t bytes = 0;
-};
-
-absl::Status Count(const client::EventBatch& batch, bool parse, Received& received) {
-  v1::Event event;
-  for (const client::ReceivedEvent& one : batch) {
-    if (parse) RETURN_IF_ERROR(one.ParseTo(event));
-    ++received.events;
-    received.bytes += static_cast<int64_t>(one.bytes().size());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadToEnd(const HubOptions& options, std::shared_ptr<client::Connection> connection,
-                       Received& received) {
-  client::ReaderOptions reader_options;
-  reader_options.topic = options.topic;
-  ASSIGN_OR_RETURN(auto reader, client::Reader::Create(std::move(connection), reader_options));
-  while (true) {
-    ASSIGN_OR_RETURN(const client::EventBatch batch, reader->Next(kNextTimeout));
-    if (batch.done()) return absl::OkStatus();
-    RETURN_IF_ERROR(Count(batch, options.parse, received));
-  }
-}
 
 // Follows the topic from its end. For the thread that made it.
 class Follower {
@@ -80,23 +49,6 @@ class Follower {
   Received received_;
 };
 
-absl::Status PublishAll(const HubOptions& options) {
-  client::PublisherOptions publisher_options;
-  publisher_options.topic = options.topic;
-  publisher_options.durability = options.durability;
-  ASSIGN_OR_RETURN(auto publisher,
-                   client::Publisher::Create(client::Connect(options.address), publisher_options));
-  ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.event_bytes, 0, options.keys));
-  for (int64_t i = 0; i < options.events; ++i) RETURN_IF_ERROR(publisher->Publish(events.Next()));
-  return publisher->Flush(absl::Seconds(30));
-}
-
-void Report(const char* name, const Received& received, double seconds) {
-  PrintResult(name, {{"events", static_cast<double>(received.events)},
-                     {"events_per_s", static_cast<double>(received.events) / seconds},
-                     {"mb_per_s", static_cast<double>(received.bytes) / seconds / 1e6}});
-}
-
 }  // namespace
 
 absl::Status MeasureRead(const HubOptions& options, bool once) {
@@ -115,7 +67,9 @@ absl::Status MeasureRead(const HubOptions& options, bool once) {
   for (Task& task : tasks) {
     threads.emplace_back([&] {
       do {
-        task.status = ReadToEnd(options, task.connection, task.received);
+        const absl::StatusOr<Received> pass = ReadPass(options, task.connection);
+        task.status = pass.status();
+        if (pass.ok()) task.received += *pass;
       } while (task.status.ok() && !once && watch.Seconds() < options.seconds);
     });
   }
@@ -124,10 +78,10 @@ absl::Status MeasureRead(const HubOptions& options, bool once) {
   Received total;
   for (const Task& task : tasks) {
     RETURN_IF_ERROR(task.status);
-    total.events += task.received.events;
-    total.bytes += task.received.bytes;
+    total += task.received;
   }
-  Report("hub_read", total, seconds);
+  total.seconds = seconds;
+  PrintResult("hub_read", Rates("", total));
   return absl::OkStatus();
 }
 
@@ -151,10 +105,10 @@ absl::Status MeasureFanOut(const HubOptions& options) {
   Received total;
   for (size_t i = 0; i < followers.size(); ++i) {
     RETURN_IF_ERROR(statuses[i]);
-    total.events += followers[i].received().events;
-    total.bytes += followers[i].received().bytes;
+    total += followers[i].received();
   }
-  Report("hub_fan_out", total, seconds);
+  total.seconds = seconds;
+  PrintResult("hub_fan_out", Rates("", total));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 // NATS JetStream under the work that the hub is measured with. Publishes asynchronously to a stream
-// in a file, or reads it with an ordered consumer; each producer is a thread with a connection of
-// its own. The messages are as long as the hub's encoded events. Example:
+// in a file, reads it with an ordered consumer, or works it off with a pull consumer and an
+// explicit acknowledgement for each message; each producer and each fetcher is a thread with a
+// connection of its own. The messages are as long as the hub's encoded events. Example:
 //   nats_bench --mode=publish --url=nats://localhost:4222 --event_bytes=100 --producers=4
 #include <nats.h>
 
@@ -18,17 +19,21 @@
 #include "tests/benchmark/measure.h"
 
 ABSL_FLAG(std::string, mode, "publish",
-          "publish: deletes and creates the stream, then publishes; read: reads all of it");
+          "publish: deletes and creates the stream, then publishes; read: reads all of it; pull: "
+          "fetches and acknowledges all of it");
 ABSL_FLAG(std::string, url, "nats://localhost:4222", "the server");
 ABSL_FLAG(int, event_bytes, 100, "size of a message");
 ABSL_FLAG(int, producers, 1, "publishing threads");
 ABSL_FLAG(int64_t, max_pending, 8192, "messages of a producer in flight");
+ABSL_FLAG(int, fetchers, 1, "threads that fetch and acknowledge");
+ABSL_FLAG(int, fetch, 1000, "messages to fetch at a time");
 ABSL_FLAG(double, seconds, 3, "how long to publish, or to read at most");
 
 namespace eventhub::benchmark {
 namespace {
 
 constexpr char kStream[] = "benchmark";
+constexpr char kPullConsumer[] = "pull";
 
 // Prints what failed; true if it did.
 bool Failed(natsStatus status, const char* what) {
@@ -122,16 +127,24 @@ int Publish() {
   return 0;
 }
 
-int Read() {
-  Session session;
-  if (!session.Open()) return 1;
+// The messages in the stream; -1 if that cannot be found out.
+int64_t Available(Session& session) {
   jsErrCode error{};
   jsStreamInfo* info = nullptr;
   if (Failed(js_GetStreamInfo(&info, session.js, kStream, nullptr, &error), "find the stream")) {
-    return 1;
+    return -1;
   }
   const auto available = static_cast<int64_t>(info->State.Msgs);
   jsStreamInfo_Destroy(info);
+  return available;
+}
+
+int Read() {
+  Session session;
+  if (!session.Open()) return 1;
+  const int64_t available = Available(session);
+  if (available < 0) return 1;
+  jsErrCode error{};
   jsSubOptions options;
   jsSubOptions_Init(&options);
   options.Ordered = true;
@@ -161,6 +174,74 @@ int Read() {
   std::_Exit(ok ? 0 : 1);
 }
 
+// One of those that share the work of the pull consumer, which is made by the first of them.
+struct Fetcher {
+  Session session;
+  natsSubscription* subscription = nullptr;
+  bool ok = false;
+  double last_ack = 0;
+
+  bool Open() {
+    if (!session.Open()) return false;
+    jsErrCode error{};
+    jsSubOptions options;
+    jsSubOptions_Init(&options);
+    options.Config.AckPolicy = js_AckExplicit;
+    options.Config.MaxAckPending = -1;  // What is out never holds it back.
+    return !Failed(js_PullSubscribe(&subscription, session.js, kStream, kPullConsumer, nullptr,
+                                    &options, &error),
+                   "pull");
+  }
+
+  // Until all have `available` together, or the time is over. Acknowledgements are not waited for:
+  // they count when they are sent.
+  void Run(int64_t available, const Stopwatch& watch, std::atomic<int64_t>& acked) {
+    const double seconds = absl::GetFlag(FLAGS_seconds);
+    ok = true;
+    while (ok && acked < available && watch.Seconds() < seconds) {
+      natsMsgList list{};
+      jsErrCode error{};
+      const natsStatus fetched = natsSubscription_Fetch(
+          &list, subscription, absl::GetFlag(FLAGS_fetch), /*timeout ms=*/200, &error);
+      // The others may have had the last ones.
+      ok = fetched == NATS_TIMEOUT || !Failed(fetched, "fetch");
+      for (int i = 0; ok && i < list.Count; ++i) {
+        ok = !Failed(natsMsg_Ack(list.Msgs[i], nullptr), "acknowledge");
+      }
+      acked += list.Count;
+      if (list.Count > 0) last_ack = watch.Seconds();
+      natsMsgList_Destroy(&list);
+    }
+    ok = ok && !Failed(natsConnection_Flush(session.connection), "flush");
+  }
+};
+
+int Pull() {
+  std::vector<std::unique_ptr<Fetcher>> fetchers;
+  for (int i = 0; i < absl::GetFlag(FLAGS_fetchers); ++i) {
+    fetchers.push_back(std::make_unique<Fetcher>());
+    if (!fetchers.back()->Open()) return 1;
+  }
+  const int64_t available = Available(fetchers.front()->session);
+  if (available < 0) return 1;
+  std::atomic<int64_t> acked{0};
+  const Stopwatch watch;
+  std::vector<std::thread> threads;
+  for (const auto& fetcher : fetchers) {
+    threads.emplace_back([&, f = fetcher.get()] { f->Run(available, watch, acked); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  double seconds = 0;  // Not what some wait for when the others have had the last ones.
+  for (const auto& fetcher : fetchers) {
+    if (!fetcher->ok) return 1;
+    seconds = std::max(seconds, fetcher->last_ack);
+    natsSubscription_Destroy(fetcher->subscription);
+  }
+  const auto events = static_cast<double>(acked.load());
+  PrintResult("nats_pull", {{"events", events}, {"events_per_s", events / seconds}});
+  return 0;
+}
+
 }  // namespace
 }  // namespace eventhub::benchmark
 
@@ -172,6 +253,8 @@ int main(int argc, char** argv) {
     code = eventhub::benchmark::Publish();
   } else if (mode == "read") {
     code = eventhub::benchmark::Read();
+  } else if (mode == "pull") {
+    code = eventhub::benchmark::Pull();
   } else {
     std::fprintf(stderr, "unknown --mode=%s\n", mode.c_str());
   }

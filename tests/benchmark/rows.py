@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Optional
 
+import subscriptions
 import work
 
 SIZES = {'100b': 100, '1k': 1024}
@@ -41,9 +42,18 @@ def measurements(bench):
         'hub.partitions.10000': b.idle_partitions,
         'hub.restart': b.restart,
         'hub.keyless.10000': lambda: b.publish(100, 1, 'written', work.MANY_PARTITIONS),
+        'hub.holes': b.holes,
+        'hub.stuck': b.stuck,
+        'hub.failover.stream': lambda: b.failover('stream'),
+        'hub.failover.queue': lambda: b.failover('queue'),
+        'hub.idle': lambda: b.idle_subscriptions(dead_letter_topics=True),
+        'hub.idle.shared': lambda: b.idle_subscriptions(dead_letter_topics=False),
     }
     for size, event_bytes in SIZES.items():
         result[f'hub.read.{size}'] = lambda e=event_bytes: b.read(e)
+        result[f'hub.consume.{size}'] = lambda e=event_bytes: b.consume(e)
+        if b.has_nats:
+            result[f'nats.pull.{size}'] = lambda e=event_bytes: b.nats_pull(e)
         for partitions in (1, 64, 1000):
             result[f'hub.keyed.{size}.{partitions}'] = lambda e=event_bytes, p=partitions: b.publish(
                 e, 1, 'written', p, keys=100_000)
@@ -116,6 +126,55 @@ def _partition_rows():
     return rows
 
 
+def _consume_rows():
+    rows = []
+    for size, title in (('1k', '1 KiB'), ('100b', '100 B')):
+        hub = f'hub.consume.{size}'
+        for part, where in (('tail', 'from the tail cache'), ('cold', 'cold, after a restart')):
+            for kind, target in (('stream', 0.9), ('queue', 0.5)):
+                rows.append(Row(f'consume.{kind}.{size}.{part}', f'{kind.upper()}, {title} {where}',
+                                (hub, f'{part}_{kind}_events_per_s'), 'events/s',
+                                (hub, f'{part}_read_events_per_s'), 'plain read', target))
+        rows.append(Row(f'consume.queue.{size}.nats', f'QUEUE, {title}, acked one by one',
+                        (hub, 'tail_queue_events_per_s'), 'events/s', (f'nats.pull.{size}', 'events_per_s'),
+                        'NATS pull consumer', 3))
+        for kind in ('stream', 'queue'):
+            rows.append(Row(f'consume.{kind}.{size}.credit', f'{kind.upper()}, {title}, with the default credit',
+                            (hub, f'default_{kind}_events_per_s'), 'events/s',
+                            (hub, f'tail_{kind}_events_per_s'), f'{subscriptions.CREDIT:,} events'))
+    return rows
+
+
+def _subscription_rows():
+    holes = 'hub.holes'
+    rows = [
+        Row('holes.beside', 'QUEUE beside 100,000 holes', (holes, 'beside_holes_per_s'), 'events/s',
+            (holes, 'beside_none_per_s'), 'without holes', 0.9),
+        Row('holes.make', 'QUEUE, every other event not acked', (holes, 'make_per_s'), 'events/s',
+            (holes, 'full_per_s'), 'all acked'),
+        Row('holes.memory', '100,000 holes, memory', (holes, 'live_mb'), 'MB', None, 'limit', 5, True),
+        Row('holes.memory.restarted', 'the same after a restart', (holes, 'restarted_mb'), 'MB', None, 'limit', 5,
+            True),
+        Row('stuck', f'{subscriptions.SUBSCRIPTIONS:,} subscriptions, one of them stuck', ('hub.stuck', 'stuck_per_s'),
+            'events/s', ('hub.stuck', 'free_per_s'), 'none stuck', 0.95),
+    ]
+    for kind, what in (('stream', 'its partitions flow at another'), ('queue', 'its events are at another')):
+        hub = f'hub.failover.{kind}'
+        rows.append(Row(f'failover.{kind}', f'{kind.upper()}: consumer killed, {what}, p50', (hub, 'p50_ms'), 'ms',
+                        None, 'limit', 50, True))
+        rows.append(Row(f'failover.{kind}.all', 'the same, the last one, p50', (hub, 'all_p50_ms'), 'ms'))
+    count = f'{subscriptions.IDLE_SUBSCRIPTIONS:,} subscriptions'
+    rows += [
+        Row('idle.memory', f'{count}, memory each', ('hub.idle', 'bytes_each'), 'bytes', None, 'limit', 4096, True),
+        Row('idle.memory.restarted', 'the same after a restart', ('hub.idle', 'restarted_bytes_each'), 'bytes', None,
+            'limit', 4096, True),
+        Row('idle.memory.shared', 'the same, one dead-letter topic for all',
+            ('hub.idle.shared', 'restarted_bytes_each'), 'bytes', None, 'limit', 4096, True),
+        Row('idle.start', f'{count}, start-up', ('hub.idle', 'start_s'), 's', None, 'limit', 1, True),
+    ]
+    return rows
+
+
 def rows(restart_events):
     """All rows, in the order of the table."""
     return [
@@ -131,6 +190,8 @@ def rows(restart_events):
         Row('fan_out.copies', 'the same, bytes on disk per byte published', ('hub.fan_out', 'stored_copies'), '', None,
             'limit', 1.1, True),
         *_partition_rows(),
+        *_consume_rows(),
+        *_subscription_rows(),
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),
         Row('base.sink.keep', 'bare transport up, allocator kept', ('transport.sink.1.keep', 'mb_per_s'), 'MB/s',

@@ -116,6 +116,7 @@ def main():
     names = [name for name in registry if name in needed]
     scratch.mkdir(parents=True)
     began = time.time()
+    load_before = os.getloadavg()  # What others do on the machine shows in all figures.
     try:
         samples, errors = measure(names, registry, arguments.rounds)
     finally:
@@ -127,7 +128,8 @@ def main():
     arguments.json.write_text(json.dumps({
         'began': int(began), 'took_s': round(time.time() - began, 1), 'rounds': arguments.rounds,
         'seconds': arguments.seconds, 'quick': arguments.quick,
-        'machine': {'cores': os.cpu_count(), 'system': platform.platform()},
+        'machine': {'cores': os.cpu_count(), 'system': platform.platform(),
+                    'load_before': load_before, 'load_after': os.getloadavg()},
         'rows': results, 'samples': samples, 'errors': errors}, indent=1) + '\n')
     print(f'\nAll samples: {arguments.json}')
     return 1 if errors else 0

@@ -7,7 +7,7 @@ build=$root/build/release
 for argument in "$@"; do
   case $argument in
     --build-dir=*) build=${argument#*=} existing=1 ;;
-    -h | --help) existing=1 ;;
+    -h | --help | --list) existing=1 ;;
   esac
 done
 if [ -z "${existing:-}" ]; then

@@ -106,6 +106,11 @@ class Hub:
         self._process = None
         self.address = None
 
+    @property
+    def pid(self):
+        """The process that runs, or ran last."""
+        return self._process.pid
+
     def start(self):
         """Starts it; returns the seconds until its health was SERVING."""
         port_file = self._directory / 'port'

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import servers
+import subscriptions
 
 # Frames of the bare transport: what the SDK sends (its batch size) and what the hub sends (its response size).
 PUBLISH_FRAME = 256 << 10
@@ -19,7 +20,7 @@ READERS = 100
 MANY_PARTITIONS = 10_000
 
 
-class Bench:
+class Bench(subscriptions.Measurements):
     """Runs the benchmark programs of one build. `seconds` is how long each measures."""
 
     def __init__(self, build, scratch, seconds, quick):
@@ -77,6 +78,13 @@ class Bench:
             published = self._timed('nats_bench', '--mode=publish', *flags)
             read = self._timed('nats_bench', '--mode=read', *flags)
             return {'publish_per_s': published['events_per_s'], 'read_per_s': read['events_per_s']}
+
+    def nats_pull(self, event_bytes):
+        """JetStream: publish, then work it off with a pull consumer and explicit acknowledgements."""
+        with self._directory() as directory, servers.nats(directory, self._log) as url:
+            flags = (f'--url={url}', f'--event_bytes={event_bytes}')
+            self._timed('nats_bench', '--mode=publish', *flags)
+            return self._timed('nats_bench', '--mode=pull', *flags)
 
     def redis(self, event_bytes, producers, fsync):
         """Redis Streams: publish, then read what was published."""
