@@ -26,16 +26,16 @@ Examples:
   eventhub consume billing --limit=10 --output=json | jq .data
   eventhub consume billing --exec=./bill --concurrency=8
   eventhub consume billing --exec='curl --fail --silent --data-binary @- http://localhost:8080/bill'
-  eventhub consume billing --exec='sh -c "echo $EVENTHUB_TYPE of $EVENTHUB_KEY, try $EVENTHUB_ATTEMPT"'
+  eventhub consume billing --exec='sh -c "echo $EVENTHUB_TYPE, attempt $EVENTHUB_ATTEMPT"'
   eventhub consume billing --exec='timeout 30s ./bill' --retry-delay=1m
-  eventhub consume billing --exec-batch='psql -c "\copy inbox from stdin"' --batch-size=500
+  eventhub consume billing --exec-batch='./bill --json-lines' --batch-size=500
   eventhub consume billing --exec=./bill --idle-exit=5s      do what there is, and end
 
-Commands: the data is on stdin, and stands for a word {}; nothing else is expanded, and no shell is
-used unless you write one. EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT, _TIME, _KEY, _CONTENT_TYPE, _SCHEMA,
-_PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _SUBSCRIPTION, _ADDRESS and _ATTR_<NAME> are in the
-environment. --exec-batch gets events of one partition as JSON lines, with EVENTHUB_EVENTS, their
-number, and _OFFSET of the first.
+Commands: the data is on stdin, and takes the place of a word {}; nothing else is expanded, and no
+shell is used unless you write one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT, _TIME,
+_KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _SUBSCRIPTION, _ADDRESS,
+and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as JSON lines,
+with EVENTHUB_EVENTS, their number, and EVENTHUB_OFFSET of the first.
 
 Exit codes of commands:
   0       ack: done

@@ -20,8 +20,8 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kExamples[] = R"(
-A dead letter is an event that failed as often as the subscription allows, or that a consumer parked.
-It waits in the dead-letter topic until it is redriven or discarded.
+A dead letter is an event that failed as often as the subscription allows, or that a consumer
+parked. It waits in the dead-letter topic until it is redriven or discarded.
 
 Examples:
   eventhub dead-letters list billing

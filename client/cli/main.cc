@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,7 +105,12 @@ int Main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());
     app.parse(std::move(words));
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    // The library leaves out the end of the last line.
+    std::ostringstream text;
+    const int code = app.exit(help_or_version, text);
+    const absl::Status written =
+        WriteOut(absl::StrCat(absl::StripTrailingAsciiWhitespace(text.str()), "\n"));
+    return written.ok() ? code : kFailure;
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, ExplainParseError(app, error));
   }

@@ -29,9 +29,9 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kExamples[] = R"(
-Each line that is not empty becomes one event: its data (--input=text), or all of it, as CloudEvents JSON
-(--input=json; attributes that an event lacks are filled in from the flags). Events with the same
-key keep their order. Exits with 0 only if every event was acknowledged.
+Each line that is not empty becomes one event: its data (--input=text), or all of it, as CloudEvents
+JSON (--input=json; attributes that an event lacks are filled in from the flags). Events with the
+same key keep their order. Exits with 0 only if every event was acknowledged.
 
 Examples:
   echo 'hello' | eventhub publish greetings

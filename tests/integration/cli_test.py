@@ -40,6 +40,7 @@ class UsageTest(unittest.TestCase):
             self.assertIn("Examples:", result.stdout, command)
             examples = result.stdout.split("Examples:")[1]
             self.assertIn("eventhub " + " ".join(command), examples)
+            self.assertRegex(result.stdout, r"[^\n]\n\Z")
 
     def test_version(self):
         self.assertRegex(self.run_cli("--version").stdout, r"^eventhub \d+\.\d+\.\d+\n$")
