@@ -32,9 +32,9 @@ Examples:
   eventhub consume billing --exec=./bill --idle-exit=5s      do what there is, and end
 
 Commands: the data is on stdin, and takes the place of a word {}; nothing else is expanded, and no
-shell is used unless you write one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT, _TIME,
-_KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _SUBSCRIPTION, _ADDRESS,
-and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as JSON lines,
+shell is used unless you write one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT,
+_TIME, _KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _SUBSCRIPTION,
+_ADDRESS, and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as JSON lines,
 with EVENTHUB_EVENTS, their number, and EVENTHUB_OFFSET of the first.
 
 Exit codes of commands:
