@@ -20,6 +20,10 @@ constexpr int kHttp2FrameBytes = 1 << 20;
 // How much a stream may receive before the program takes it; also bounds a reader's memory.
 constexpr int kStreamLookaheadBytes = 4 << 20;
 
+// Whatever its name says, gRPC's argument is how long an attempt to connect may take: a second
+// SYN, and a hub or a client that is short of CPU, have to fit in. What is refused fails at once.
+constexpr int kConnectTimeoutMs = 5000;
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT32_MAX));
 }
@@ -36,7 +40,7 @@ std::shared_ptr<grpc::Channel> CreateChannel(std::string_view address,
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   const int max_backoff = std::max(Milliseconds(options.max_reconnect_delay), 100);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, std::min(100, max_backoff));
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, std::min(100, max_backoff));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, max_backoff);
   if (options.keepalive != absl::InfiniteDuration()) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
