@@ -37,7 +37,7 @@ class SubscriptionTest(HubTest):
         """All there is, one consumer after another: lines of data."""
         if not any(option.startswith("--format=") for option in options):
             options = ("--format=%d\\n", *options)
-        return self.ok("consume", name, "--idle-exit=500ms", *options).splitlines()
+        return self.ok("consume", name, "--idle-exit=1s", *options).splitlines()
 
     def wait_until(self, condition):
         deadline = time.monotonic() + TIMEOUT
@@ -274,7 +274,7 @@ class ExecTest(SubscriptionTest):
 
     def run_exec(self, name, script, *options):
         """Runs a shell script for each event until there are none; standard output."""
-        return self.ok("consume", name, "--idle-exit=500ms", f"--exec=sh -c '{script}'", *options)
+        return self.ok("consume", name, "--idle-exit=1s", f"--exec=sh -c '{script}'", *options)
 
     def test_data_and_environment(self):
         name = self.topic("--partitions=2")
@@ -320,7 +320,7 @@ class ExecTest(SubscriptionTest):
 
     def test_a_batch_that_fails_comes_again(self):
         name = self.subscription("--min-backoff=0", events=3)
-        out = self.ok("consume", name, "--idle-exit=500ms",
+        out = self.ok("consume", name, "--idle-exit=1s",
                       "--exec-batch=sh -c 'cat; test $EVENTHUB_ATTEMPT = 2'")
         attempts = [(e["data"], e["deliveryattempt"]) for e in json_lines(out)]
         self.assertEqual(sorted(attempts), [(d, n) for d in "012" for n in (1, 2)])
