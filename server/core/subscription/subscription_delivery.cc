@@ -38,29 +38,36 @@ class Subscription::Room {
  public:
   Room(const Consumer& consumer, TokenBucket& event_rate, TokenBucket& byte_rate, int64_t now)
       : events_(std::min(consumer.credit.events - consumer.out.events, event_rate.Available(now))),
-        bytes_(std::min(consumer.credit.bytes - consumer.out.bytes, byte_rate.Available(now))),
-        frame_bytes_(static_cast<int64_t>(consumer.options.max_frame_bytes)),
+        credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
+        frame_bytes_(std::min(static_cast<int64_t>(consumer.options.max_frame_bytes),
+                              byte_rate.Available(now))),
         alone_(consumer.out.events == 0) {}
 
   int64_t events() const { return events_; }
-  int64_t bytes() const { return std::min(bytes_, frame_bytes_); }
+  int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
   bool full() const { return events_ <= 0 || bytes() <= 0; }
 
-  // Whether a run of these bytes may go in; an event that is larger than all that, only alone.
-  bool Takes(int64_t run_bytes) const { return run_bytes <= bytes() || alone_; }
+  // Whether a run of these bytes may go in. An event that is larger than the credit left goes when
+  // nothing else is out; one that is larger than a frame, or than the rate allows at once, in a
+  // frame of its own.
+  bool Takes(int64_t run_bytes) const {
+    return (run_bytes <= credit_bytes_ || alone_) && (run_bytes <= frame_bytes_ || first_);
+  }
 
   void Take(int64_t run_events, int64_t run_bytes) {
     events_ -= run_events;
-    bytes_ -= run_bytes;
+    credit_bytes_ -= run_bytes;
     frame_bytes_ -= run_bytes;
     alone_ = false;
+    first_ = false;
   }
 
  private:
   int64_t events_;
-  int64_t bytes_;
+  int64_t credit_bytes_;
   int64_t frame_bytes_;
-  bool alone_;
+  bool alone_;         // Nothing is out.
+  bool first_ = true;  // Nothing is in the frame.
 };
 
 absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame) {
