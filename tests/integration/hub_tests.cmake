@@ -4,12 +4,19 @@ eventhub_test(hub_test
   SOURCES
     admin_test.cc
     cancel_test.cc
+    consume_cancel_test.cc
+    consume_failover_test.cc
+    consume_flow_test.cc
+    consume_log_test.cc
+    consume_settle_test.cc
+    consume_test.cc
     drain_test.cc
     health_test.cc
     listener_test.cc
     publish_stream_test.cc
     publish_test.cc
     read_test.cc
+    subscription_service_test.cc
     wire_test.cc
   LIBS eventhub_test_hub
   LABELS integration)
