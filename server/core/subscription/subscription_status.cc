@@ -70,6 +70,11 @@ std::string Shown(const google::protobuf::Duration& age) {
       absl::Trunc(absl::Microseconds(TimeUtil::DurationToMicroseconds(age)), absl::Seconds(1)));
 }
 
+// "1 event", "2 events".
+std::string Numbered(uint64_t count, absl::string_view what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
 // What holds the oldest event of a partition up; empty if nothing does.
 std::string HeadFinding(const v1::SubscriptionPartition& p) {
   if (p.head_attempts() == 0) return "";
@@ -78,8 +83,8 @@ std::string HeadFinding(const v1::SubscriptionPartition& p) {
   const std::string reason =
       p.head_reason().empty() ? "" : absl::StrCat("; last reason: ", p.head_reason());
   if (p.has_head_retry_time()) {
-    return absl::StrCat(head, "was delivered ", p.head_attempts(), " times and is retried at ",
-                        TimeUtil::ToString(p.head_retry_time()), reason);
+    return absl::StrCat(head, "was delivered ", Numbered(p.head_attempts(), "time"),
+                        " and is retried at ", TimeUtil::ToString(p.head_retry_time()), reason);
   }
   if (!p.head_consumer().empty() && p.oldest_age().seconds() > 0) {
     return absl::StrCat(head, "attempt ", p.head_attempts(), ", is at consumer ", p.head_consumer(),
@@ -174,8 +179,8 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
       findings.push_back(std::move(finding));
     }
     if (stats.blocked_events() > 0) {
-      findings.push_back(absl::StrCat(stats.blocked_events(),
-                                      " events wait for earlier ones of their partition keys"));
+      findings.push_back(absl::StrCat(Numbered(stats.blocked_events(), "event"),
+                                      " waiting for earlier ones of their partition keys"));
     }
     if (findings.empty() && stats.oldest_age().seconds() > 0) {
       findings.push_back(absl::StrCat("nothing holds it up; its consumers are ",
@@ -183,11 +188,11 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
     }
   }
   if (stats.open_dead_letters() > 0) {
-    findings.push_back(absl::StrCat(stats.open_dead_letters(), " dead letters are open"));
+    findings.push_back(absl::StrCat("open dead letters: ", stats.open_dead_letters()));
   }
   if (stats.lost_events() > 0) {
-    findings.push_back(absl::StrCat(stats.lost_events(),
-                                    " events were removed by retention before they were settled"));
+    findings.push_back(absl::StrCat(Numbered(stats.lost_events(), "event"),
+                                    " lost: removed by retention before being settled"));
   }
   return findings;
 }
