@@ -40,6 +40,14 @@ bool Lease::IsBeside(const EventBatch& batch) const {
   return !taken_back_ && batch.first_offset() < received_to_;
 }
 
+void Lease::LearnFrom(const EventBatch& batch) {
+  uint32_t not_last = batch.size() > 1 ? batch.delivery_attempt() : 0;
+  if (!open_.empty() && !open_.back()->beside()) {
+    not_last = std::max(not_last, open_.back()->batch().delivery_attempt());
+  }
+  attempts_.not_last = std::max(attempts_.not_last, not_last);
+}
+
 bool Lease::Accept(const std::shared_ptr<Delivery>& delivery) {
   const EventBatch& batch = delivery->batch();
   if (over_) return false;
@@ -52,6 +60,7 @@ bool Lease::Accept(const std::shared_ptr<Delivery>& delivery) {
       delivery->set_beside();
     } else {
       if (stale_ && batch.first_offset() > *taken_back_) return false;
+      LearnFrom(batch);
       taken_back_.reset();
       stale_ = false;
       received_to_ = batch.last_offset() + 1;
@@ -103,22 +112,27 @@ void Lease::FinishByName(const Delivery& delivery, size_t first, size_t count,
   });
 }
 
+bool Lease::MayBeLastAttempt(const Delivery& delivery, int64_t offset) const {
+  return delivery.batch().size() == 1 && received_to_ == offset + 1 &&
+         delivery.batch().delivery_attempt() > attempts_.not_last &&
+         std::none_of(open_.begin(), open_.end(), [&](const auto& other) {
+           return other.get() != &delivery && !other->beside();
+         });
+}
+
 void Lease::TakeBack(Delivery& delivery, size_t index, const Outcome& outcome) {
   const int64_t offset = delivery.OffsetOf(index);
-  // An event on its last attempt is delivered alone: the hub then parks it and goes on behind it,
-  // so that what comes next is not stale. Any other event comes again.
-  const bool alone = delivery.batch().size() == 1 && received_to_ == offset + 1 &&
-                     std::none_of(open_.begin(), open_.end(), [&](const auto& other) {
-                       return other.get() != &delivery && !other->beside();
-                     });
+  const bool may_be_last = MayBeLastAttempt(delivery, offset);
   delivery.CutTo(index);
   std::erase_if(open_, [&](const auto& other) {
     const bool behind = !other->beside() && other->OffsetOf(0) > offset;
     if (behind) other->CutTo(0);
     return behind;
   });
+  // After its last attempt the hub parks an event, and goes on behind it; any other comes again,
+  // and what comes before it was sent too early.
   taken_back_ = std::min(taken_back_.value_or(offset), offset);
-  stale_ = !alone;
+  stale_ = !may_be_last;
   stale_until_ = 0;
   settled_ahead_.Remove(offset, received_to_);
   AddNack({offset, offset + 1}, 1, outcome);

@@ -19,6 +19,13 @@
 
 namespace eventhub::client {
 
+// What a consumer learns of the subscription's limit on attempts. The hub delivers an event of a
+// STREAM alone when it is the last time; so an attempt at which an event was not alone is not the
+// last one.
+struct AttemptsSeen {
+  uint32_t not_last = 0;  // The highest such attempt.
+};
+
 // Guarded by the subscriber's mutex.
 //
 // QUEUE: each event is settled by name. STREAM: acks go up to the first event without an outcome,
@@ -27,9 +34,14 @@ namespace eventhub::client {
 // the live flow and are settled by name.
 class Lease {
  public:
-  // `next`: STREAM, the offset that will be delivered first.
-  Lease(uint32_t partition, uint64_t epoch, bool queue, std::optional<int64_t> next)
-      : partition_(partition), epoch_(epoch), queue_(queue), live_(next.has_value()) {
+  // `next`: STREAM, the offset that will be delivered first. `attempts` outlives this object.
+  Lease(uint32_t partition, uint64_t epoch, bool queue, std::optional<int64_t> next,
+        AttemptsSeen& attempts)
+      : partition_(partition),
+        epoch_(epoch),
+        queue_(queue),
+        attempts_(attempts),
+        live_(next.has_value()) {
     if (next) acked_to_ = ack_to_ = received_to_ = *next;
   }
 
@@ -86,6 +98,9 @@ class Lease {
 
   // Whether a delivery of a STREAM is a replay; the others are the live flow.
   bool IsBeside(const EventBatch& batch) const;
+  void LearnFrom(const EventBatch& batch);
+  // Whether what the hub sends behind an event that is to be retried may be meant to be handled.
+  bool MayBeLastAttempt(const Delivery& delivery, int64_t offset) const;
   void FinishByName(const Delivery& delivery, size_t first, size_t count, const Outcome& outcome);
   void TakeBack(Delivery& delivery, size_t index, const Outcome& outcome);
   void AddNack(OffsetRange range, uint64_t events, const Outcome& outcome);
@@ -100,6 +115,7 @@ class Lease {
   const uint32_t partition_;
   const uint64_t epoch_;
   const bool queue_;
+  AttemptsSeen& attempts_;
   bool over_ = false;
   // With events without an outcome, in the order in which they came. What is finished goes at once:
   // it holds the memory of a response.

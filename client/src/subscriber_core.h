@@ -131,6 +131,7 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   // What it brings.
   bool queue_kind_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration ack_deadline_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
+  AttemptsSeen attempts_ ABSL_GUARDED_BY(mutex_);
   std::map<LeaseId, std::shared_ptr<Lease>> leases_ ABSL_GUARDED_BY(mutex_);
   WorkQueue queue_ ABSL_GUARDED_BY(mutex_);
   absl::Duration extend_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();

@@ -60,14 +60,16 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
     counters_.trimmed += static_cast<uint64_t>(range.range.end - range.range.start);
     Note(options_.hooks.on_trimmed, calls, range);
   }
-  for (EventBatch& batch : frame.batches) TakeBatch(std::move(batch));
+  // First: the batches were chosen after the hub did what it says here.
   for (const v1::Settlement& settlement : frame.settlements) TakeSettlement(settlement);
+  for (EventBatch& batch : frame.batches) TakeBatch(std::move(batch));
   if (frame.caught_up) Note(options_.hooks.on_caught_up, calls);
   if (frame.fell_behind) Note(options_.hooks.on_fell_behind, calls);
 }
 
 void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   queue_kind_ = opened.queue();
+  attempts_ = {};
   const absl::Duration deadline = FromProto(opened.ack_deadline());
   ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
   Order order = options_.order;
@@ -93,7 +95,8 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
     const LeaseId id{assigned.partition(), assigned.lease_epoch()};
     std::shared_ptr<Lease>& lease = leases_[id];
     if (lease != nullptr) EndLease(*lease);
-    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_, assigned.next_offset());
+    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_, assigned.next_offset(),
+                                    attempts_);
     Note(options_.hooks.on_assigned, calls,
          PartitionOffset{assigned.partition(), assigned.next_offset()});
   }
@@ -109,8 +112,8 @@ void SubscriberCore::TakeBatch(EventBatch batch) {
   if (batch.delivery_attempt() > 1) counters_.redelivered += events;
   std::shared_ptr<Lease>& lease = leases_[{batch.partition(), batch.lease_epoch()}];
   if (lease == nullptr) {
-    lease =
-        std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_, std::nullopt);
+    lease = std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_,
+                                    std::nullopt, attempts_);
   }
   auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, now + ack_deadline_);
   if (!lease->Accept(delivery)) {

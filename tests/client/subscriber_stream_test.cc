@@ -137,6 +137,23 @@ TEST_F(SubscriberStreamTest, WhatFollowsTheLastAttemptIsNotMistakenForStale) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [7,9)"));
 }
 
+TEST_F(SubscriberStreamTest, WhatFollowsAnAttemptKnownNotToBeTheLastIs) {
+  outcomes_ = {{"0/2", Outcome::Retry("")}};
+  StartStream();
+  hub_->Send(Events(0, 0, 2));  // Not alone at their first attempt, so there will be a second.
+  Run();
+  hub_->Send(Events(0, 2, 1));
+  Run();
+  hub_->Send(Events(0, 3, 1));
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
+  Sent();
+  SettleLast();
+  hub_->Send(Events(0, 2, 2, 2));
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/2", "0/3"));
+}
+
 TEST_F(SubscriberStreamTest, ParkAndSkipGoBeforeTheAckThatPassesThem) {
   outcomes_ = {{"0/1", Outcome::Park("broken")}, {"0/3", Outcome::Skip("not ours")}};
   StartStream();
