@@ -6,7 +6,9 @@ folder, PROTO_DIR.
 
 import glob
 import importlib
+import itertools
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -47,6 +49,7 @@ message ServiceResponse { string name = 1; }
 
 # Filled in by setUpModule.
 event_pb2 = hub_pb2 = hub_grpc = admin_pb2 = admin_grpc = health_pb2 = health_grpc = None
+subscription_pb2 = subscription_grpc = None
 reflection_pb2 = reflection_grpc = None
 
 
@@ -65,23 +68,70 @@ def generate(directory):
     grpc.__path__.append(os.path.join(directory, "grpc"))
     sys.path.insert(0, directory)
     names = ["eventhub.v1.event_pb2", "eventhub.v1.hub_pb2", "eventhub.v1.hub_pb2_grpc",
-             "eventhub.v1.admin_pb2", "eventhub.v1.admin_pb2_grpc", "grpc.health.v1.health_pb2",
+             "eventhub.v1.admin_pb2", "eventhub.v1.admin_pb2_grpc", "eventhub.v1.subscription_pb2",
+             "eventhub.v1.subscription_pb2_grpc", "grpc.health.v1.health_pb2",
              "grpc.health.v1.health_pb2_grpc", "reflection_pb2", "reflection_pb2_grpc"]
     return [importlib.import_module(name) for name in names]
 
 
 def setUpModule():
     global event_pb2, hub_pb2, hub_grpc, admin_pb2, admin_grpc, health_pb2, health_grpc
-    global reflection_pb2, reflection_grpc
+    global subscription_pb2, subscription_grpc, reflection_pb2, reflection_grpc
     directory = tempfile.TemporaryDirectory(prefix="eventhub-python-")
     unittest.addModuleCleanup(directory.cleanup)
-    (event_pb2, hub_pb2, hub_grpc, admin_pb2, admin_grpc, health_pb2, health_grpc, reflection_pb2,
-     reflection_grpc) = generate(directory.name)
+    (event_pb2, hub_pb2, hub_grpc, admin_pb2, admin_grpc, subscription_pb2, subscription_grpc,
+     health_pb2, health_grpc, reflection_pb2, reflection_grpc) = generate(directory.name)
 
 
 def make_event(number, key=""):
     return event_pb2.Event(id=str(number), source="/python", type="test.done", partition_key=key,
                            data=f"data {number}".encode())
+
+
+class Consumer:
+    """A Consume stream: requests are put in, responses come out."""
+
+    def __init__(self, hub, subscription, **credit):
+        self.requests = queue.SimpleQueue()
+        first = hub_pb2.ConsumeRequest(
+            open=hub_pb2.ConsumeOpen(subscription=subscription, consumer="python"))
+        if credit:
+            first.credit.CopyFrom(hub_pb2.Credit(**credit))
+        self.requests.put(first)
+        self.call = hub.Consume(iter(self.requests.get, None), timeout=TIMEOUT)
+        self.first = next(self.call)  # It may hold events already.
+        self.opened = self.first.opened
+        self.correlation_id = 0
+
+    def deliveries(self):
+        """What comes, as (batch, offset, event), for ever."""
+        for response in itertools.chain([self.first], self.call):
+            for batch in response.batches:
+                for i, event in enumerate(batch.events):
+                    yield batch, batch.base_offset + i, event
+
+    def settle(self, **parts):
+        """Sends acks, nacks or extensions; returns the ranges that were refused."""
+        self.correlation_id += 1
+        self.requests.put(hub_pb2.ConsumeRequest(correlation_id=self.correlation_id, **parts))
+        for response in self.call:
+            for settlement in response.settlements:
+                if settlement.correlation_id == self.correlation_id:
+                    return settlement.refused
+        raise AssertionError("the stream ended before the settlement")
+
+    def leave(self):
+        """Ends in order; what is left of the stream, which has to end with OK."""
+        self.requests.put(hub_pb2.ConsumeRequest(leave=True))
+        rest = list(self.call)
+        self.requests.put(None)
+        return rest
+
+
+def about(part, batch, offset, **fields):
+    """An Ack, Nack or LeaseExtension of one event."""
+    return part(partition=batch.partition, lease_epoch=batch.lease_epoch,
+                ranges=[hub_pb2.OffsetRange(start=offset, end=offset + 1)], **fields)
 
 
 class PythonClientTest(unittest.TestCase):
@@ -108,6 +158,7 @@ class PythonClientTest(unittest.TestCase):
         cls.addClassCleanup(cls.channel.close)
         cls.hub = hub_grpc.EventHubServiceStub(cls.channel)
         cls.admin = admin_grpc.AdminServiceStub(cls.channel)
+        cls.subscriptions = subscription_grpc.SubscriptionServiceStub(cls.channel)
 
     @classmethod
     def end(cls):
@@ -209,10 +260,105 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(code, grpc.StatusCode.OUT_OF_RANGE)
         self.assertEqual((detail.earliest_offset, detail.end_offset), (0, 0))
 
+    def subscription(self, topic, kind, **settings):
+        """A new subscription of a topic, from its start, named for the test."""
+        response = self.subscriptions.CreateSubscription(
+            subscription_pb2.CreateSubscriptionRequest(
+                subscription=subscription_pb2.Subscription(
+                    name=topic, topic=topic, kind=kind, **settings),
+                start=hub_pb2.StartPosition(earliest=True)))
+        return response.subscription.name
+
+    def stats(self, name):
+        return self.subscriptions.GetSubscription(
+            subscription_pb2.GetSubscriptionRequest(name=name)).stats
+
+    def test_queue_consumer(self):
+        topic = self.topic()
+        name = self.subscription(topic, subscription_pb2.Subscription.KIND_QUEUE,
+                                 max_delivery_attempts=2)
+        self.hub.Publish(
+            hub_pb2.PublishRequest(topic=topic, events=[make_event(i) for i in range(4)]))
+        consumer = Consumer(self.hub, name, events=1, bytes=1 << 20)
+        self.assertTrue(consumer.opened.queue)
+        self.assertEqual(consumer.opened.ack_deadline.seconds, 30)
+        # One at a time: 0 is done, 1 fails once, 2 is given up, 3 fails twice and is given up too.
+        failures = {1: 1, 3: 2}
+        seen = []
+        for batch, offset, event in consumer.deliveries():
+            self.assertEqual(event, make_event(offset))
+            seen.append((offset, batch.delivery_attempt))
+            if offset == 2:
+                parts = {"nacks": [about(hub_pb2.Nack, batch, offset, reason="no good",
+                                         action=hub_pb2.Nack.ACTION_PARK)]}
+            elif failures.get(offset, 0) >= batch.delivery_attempt:
+                nack = about(hub_pb2.Nack, batch, offset, reason="failed")
+                nack.retry_after.FromMilliseconds(0)
+                parts = {"nacks": [nack]}
+            else:
+                parts = {"acks": [about(hub_pb2.Ack, batch, offset)]}
+            # Without credit nothing comes before the settlement, which would be passed over.
+            self.assertEqual(list(consumer.settle(credit=hub_pb2.Credit(), **parts)), [])
+            if self.stats(name).lag_events == 0:
+                break
+            consumer.requests.put(
+                hub_pb2.ConsumeRequest(credit=hub_pb2.Credit(events=1, bytes=1 << 20)))
+        self.assertEqual(seen, [(0, 1), (1, 1), (1, 2), (2, 1), (3, 1), (3, 2)])
+        consumer.leave()
+        letters = self.subscriptions.ListDeadLetters(
+            subscription_pb2.ListDeadLettersRequest(subscription=name)).dead_letters
+        self.assertEqual([(l.source_offset, l.attempts, l.reason) for l in letters],
+                         [(2, 1, "no good"), (3, 2, "failed")])
+
+    def test_stream_consumer(self):
+        topic = self.topic(partitions=2)
+        name = self.subscription(topic, subscription_pb2.Subscription.KIND_STREAM)
+        for partition in range(2):
+            self.hub.Publish(hub_pb2.PublishRequest(
+                topic=topic, partition=partition, events=[make_event(i) for i in range(10)]))
+        # The first consumer acks a part, and breaks off; the next one goes on from there.
+        first = Consumer(self.hub, name)
+        self.assertFalse(first.opened.queue)
+        deliveries = first.deliveries()
+        got = [next(deliveries) for _ in range(20)]
+        for partition in range(2):
+            offsets = [offset for batch, offset, _ in got if batch.partition == partition]
+            self.assertEqual(offsets, list(range(10)))
+        acks = [about(hub_pb2.Ack, batch, 5) for batch in
+                {batch.partition: batch for batch, _, _ in got}.values()]
+        self.assertEqual(list(first.settle(acks=acks)), [])
+        first.call.cancel()
+        second = Consumer(self.hub, name)
+        deliveries = second.deliveries()
+        rest = [next(deliveries) for _ in range(8)]
+        self.assertEqual(sorted((batch.partition, offset) for batch, offset, _ in rest),
+                         [(p, o) for p in range(2) for o in range(6, 10)])
+        self.assertEqual({batch.delivery_attempt for batch, _, _ in rest}, {2})
+        # What it settled under the lease of before is not its to settle.
+        (refused,) = second.settle(acks=acks[:1])
+        self.assertEqual(refused.error.code, grpc.StatusCode.ABORTED.value[0])
+        acks = [about(hub_pb2.Ack, batch, 9) for batch in
+                {batch.partition: batch for batch, _, _ in rest}.values()]
+        self.assertEqual(list(second.settle(acks=acks)), [])
+        second.leave()
+        self.assertEqual(self.stats(name).lag_events, 0)
+
+    def test_consume_errors(self):
+        def consume(first):
+            return self.hub.Consume(iter([first]))
+        code, detail = self.error(
+            consume, hub_pb2.ConsumeRequest(open=hub_pb2.ConsumeOpen(subscription="none")))
+        self.assertEqual(code, grpc.StatusCode.NOT_FOUND)
+        self.assertEqual(detail.reason, hub_pb2.ErrorDetail.REASON_SUBSCRIPTION_NOT_FOUND)
+        code, detail = self.error(consume, hub_pb2.ConsumeRequest(leave=True))
+        self.assertEqual(code, grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertEqual(detail.field, "open")
+
     def test_health(self):
         stub = health_grpc.HealthStub(self.channel)
         serving = health_pb2.HealthCheckResponse.SERVING
-        for service in ["", "eventhub.v1.EventHubService", "eventhub.v1.AdminService"]:
+        for service in ["", "eventhub.v1.EventHubService", "eventhub.v1.AdminService",
+                        "eventhub.v1.SubscriptionService"]:
             request = health_pb2.HealthCheckRequest(service=service)
             self.assertEqual(stub.Check(request).status, serving)
             watch = stub.Watch(request)
@@ -241,7 +387,7 @@ class PythonClientTest(unittest.TestCase):
         response = self.reflect(list_services="*")
         names = sorted(service.name for service in response.list_services_response.service)
         self.assertEqual(names, ["eventhub.v1.AdminService", "eventhub.v1.EventHubService",
-                                 "grpc.health.v1.Health",
+                                 "eventhub.v1.SubscriptionService", "grpc.health.v1.Health",
                                  "grpc.reflection.v1alpha.ServerReflection"])
         for name in names:
             files = self.reflect(file_containing_symbol=name).file_descriptor_response
