@@ -34,6 +34,7 @@ struct Delivery {
   int64_t append_micros = 0;
   uint32_t attempt = 0;      // To consumers of subscriptions only.
   uint64_t lease_epoch = 0;  // Likewise.
+  bool replayed = false;     // Likewise.
   absl::InlinedVector<SharedBytes, 1> events;
 };
 

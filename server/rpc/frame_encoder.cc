@@ -18,6 +18,7 @@ constexpr int kOffset = 2;      // Of EventBatch and PartitionOffset.
 constexpr int kAppendTime = 3;  // Of EventBatch.
 constexpr int kAttempt = 5;     // Of EventBatch.
 constexpr int kLeaseEpoch = 6;  // Of EventBatch.
+constexpr int kReplayed = 7;    // Of EventBatch.
 constexpr int kSeconds = 1;     // Of Timestamp.
 constexpr int kNanos = 2;
 
@@ -60,6 +61,7 @@ std::string BatchHead(const Delivery& delivery) {
   AppendMessage(&head, kAppendTime, time);
   AppendNumber(&head, kAttempt, delivery.attempt);
   AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
+  AppendNumber(&head, kReplayed, delivery.replayed ? 1 : 0);
   return head;
 }
 

@@ -180,7 +180,7 @@ CursorModel::Offsets CursorModel::Retry(ConsumerId consumer, int64_t from, int64
   const Offsets refused = ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
     ++effects.nacked;
     Requeue(offset, event, retry_at(event.attempts), reason);
-    if (!event.extra && event.state != RangeState::kParking) rewind = true;
+    if (!event.extra) rewind = true;
   });
   if (rules.queue || !rewind) return refused;
   for (auto& [offset, event] : events) {

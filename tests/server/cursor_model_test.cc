@@ -184,7 +184,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         break;
       }
       default:
-        cursor().Ack(rules(), consumer, first, last, collect, &effects_);
+        cursor().Ack(rules().queue, consumer, first, last, collect, &effects_);
         ASSERT_EQ(refused, model_->Ack(consumer, from, to));
         break;
     }
@@ -379,7 +379,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   void AckAll() {
     for (const ConsumerId consumer : {ConsumerId(1), ConsumerId(2), ConsumerId(3), owner_}) {
       cursor().Ack(
-          rules(), consumer, Offset(0), cursor().next(), [](Offset, Offset) {}, &effects_);
+          rules().queue, consumer, Offset(0), cursor().next(), [](Offset, Offset) {}, &effects_);
       model_->Ack(consumer, 0, model_->next);
     }
   }

@@ -43,7 +43,7 @@ class PartitionCursorTest : public testing::Test {
   Ranges Ack(ConsumerId consumer, int64_t from, int64_t to) {
     Ranges refused;
     const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
-    cursor().Ack(rules_, consumer, Offset(from), Offset(to), note, &effects_);
+    cursor().Ack(rules_.queue, consumer, Offset(from), Offset(to), note, &effects_);
     return refused;
   }
   Ranges Retry(ConsumerId consumer, int64_t from, int64_t to, int64_t at = 0,

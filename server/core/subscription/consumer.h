@@ -50,8 +50,9 @@ struct Consumer {
 
   v1::ConsumeResponse notices;  // To be said with the next frame.
   bool has_notices = false;
-  bool waiting = false;  // Nothing to do until it is woken.
-  bool in_line = false;  // Among those that wait for events.
+  bool waiting = false;         // Nothing to do until it is woken.
+  bool in_line = false;         // Among those that wait for events.
+  bool short_of_bytes = false;  // The next event, on the disk, does not fit what credit is left.
   bool leaving = false;
   bool leaving_at_once = false;  // Without waiting for what is out.
   bool closed = false;

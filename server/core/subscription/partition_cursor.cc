@@ -215,8 +215,8 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
   }
 }
 
-void PartitionCursor::Ack(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
-                          Refused refused, Effects* effects) {
+void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
+                          Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
   const auto remove = [&](Offset start, PendingRange& range) {
     Release(range, effects);
@@ -224,7 +224,7 @@ void PartitionCursor::Ack(const DeliveryRules& rules, ConsumerId consumer, Offse
     removed.emplace_back(start, range.count);
     return Verdict::kRemove;
   };
-  if (rules.queue) {
+  if (exact) {
     EditLeased(consumer, from, to, refused, remove);
   } else {
     // Up to `to`, whatever else was named; but for extra events, which are acked by name.
@@ -284,10 +284,11 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Off
   EditLeased(consumer, from, nacked_to, refused, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
     Requeue(rules, start, range, retry_at(range.attempts), now, reason, effects);
-    rewind |= !range.extra && range.state != RangeState::kParking;
+    rewind |= !range.extra;
     return Verdict::kChanged;
   });
   if (rules.queue || !rewind) return;
+  effects->rewound = true;
   // What was delivered after it comes again after it; not for a fault of its own.
   pending_.EditRange(nacked_to, next_, [&](Offset, PendingRange& range) {
     if (range.state != RangeState::kLeased || range.extra) return Verdict::kKeep;
@@ -376,6 +377,19 @@ void PartitionCursor::FinishParking(Offset start, uint32_t count, Effects* effec
     return Verdict::kRemove;
   });
   Forget(removed, effects);
+}
+
+void PartitionCursor::LoseParked(Offset event, Effects* effects) {
+  const auto it = pending_.At(event);
+  if (it == pending_.map().end() || it->first > event.value()) return;
+  // An event of a replay was settled before.
+  const bool lost = !it->second.extra || it->second.redriven;
+  FinishParking(event, 1, effects);
+  if (!lost) return;
+  effects->trimmed.emplace_back(event, event + 1);
+  ++effects->lost;
+  ++lost_;
+  dirty_ = true;
 }
 
 void PartitionCursor::AbandonParking(Offset start, uint32_t count, int64_t retry_at,

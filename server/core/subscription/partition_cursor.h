@@ -66,6 +66,7 @@ struct Effects {
   int64_t lost = 0;
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
+  bool rewound = false;  // A STREAM was taken back.
 };
 
 // What to deliver next.
@@ -126,9 +127,11 @@ class PartitionCursor {
 
   // Settling. Each tells what was refused: what is not at this consumer.
 
-  void Ack(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to, Refused refused,
+  // Just the range; or, not `exact`, all live events before `to`, too.
+  void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
            Effects* effects);
-  // `retry_at`: when the events come again.
+  // `retry_at`: when the events come again. In a STREAM about the first of them, and takes the
+  // partition back to it.
   void Retry(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
              absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
              absl::string_view reason, Refused refused, Effects* effects);
@@ -150,6 +153,8 @@ class PartitionCursor {
 
   // What was parked is in the dead-letter topic; or was not put there, and is to come again.
   void FinishParking(Offset start, uint32_t count, Effects* effects);
+  // What was parked is nowhere any more.
+  void LoseParked(Offset event, Effects* effects);
   void AbandonParking(Offset start, uint32_t count, int64_t retry_at, absl::string_view why);
 
   // Forgets what retention has removed.

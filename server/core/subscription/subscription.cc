@@ -132,6 +132,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     if (consumer == nullptr) continue;
     consumer->out.events -= usage.events;
     consumer->out.bytes -= usage.bytes;
+    consumer->short_of_bytes = false;
     released = true;
     WakeConsumer(*consumer, after);  // It has credit again, or may end.
   }
@@ -269,6 +270,7 @@ void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
   {
     MutexLock lock(mutex_);
     consumer.credit = ToUsage(credit);
+    consumer.short_of_bytes = false;
     WakeConsumer(consumer, &after);
   }
   CarryOut(std::move(after));
@@ -355,9 +357,15 @@ void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings
   {
     MutexLock lock(mutex_);
     *record_.mutable_settings() = settings;
-    SetRules(Now());
+    const int64_t now = Now();
+    const int64_t deadline_before = rules_.ack_deadline;
+    SetRules(now);
     for (const auto& cursor : cursors_) {
       Effects effects;
+      if (!rules_.queue && rules_.ack_deadline != deadline_before) {
+        cursor->lease_due = now + rules_.ack_deadline;
+        NoteDelivered(*cursor, &after);
+      }
       cursor->ParkExhausted(rules_, "the limit of deliveries was lowered", &effects);
       Conclude(*cursor, effects, &after);
     }
@@ -393,6 +401,7 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
   Aftermath after;
   {
     MutexLock lock(mutex_);
+    AddCursors();
     for (const Place& place : places) {
       PartitionCursor& cursor = *cursors_[place.partition.value()];
       const ConsumerId owner = cursor.owner;
@@ -400,7 +409,10 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
       cursor.Seek(place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
         for (int i = 0; i < pending.starts_size(); ++i) {
-          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i), pending.attempts(i));
+          // What was out for the last time then has its last delivery again.
+          uint32_t attempts = pending.attempts(i);
+          if (rules_.max_attempts > 0) attempts = std::min(attempts, rules_.max_attempts - 1);
+          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i), attempts);
         }
       }
       NoteMoved(cursor, &after);
@@ -486,9 +498,13 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects;
-    cursor.FinishParking(event, 1, &effects);
+    if (dead_letter) {
+      cursor.FinishParking(event, 1, &effects);
+      ++counters_.dead_lettered;
+    } else {
+      cursor.LoseParked(event, &effects);
+    }
     effects.more_to_deliver = true;  // A STREAM goes on after its last attempt.
-    if (dead_letter) ++counters_.dead_lettered;
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));

@@ -194,7 +194,7 @@ class Subscription final : public CommitHook,
   int64_t CountReplay(const PartitionRanges& ranges);
 
   // What a move to these places would change.
-  std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places) const;
+  std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places);
 
   std::vector<CursorState> Cursors();
   // Everything before it is settled; the start of the log for a partition that is not known yet.
@@ -261,6 +261,8 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteDelivered(const PartitionCursor& cursor, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverFrom(PartitionCursor& cursor, Consumer& consumer, int64_t now, Room& room,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
@@ -302,6 +304,8 @@ class Subscription final : public CommitHook,
   void AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refusals, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& refusals, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteRewound(Consumer& consumer, const PartitionCursor& cursor, Offset to)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension, Refusals& refusals,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

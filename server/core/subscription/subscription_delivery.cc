@@ -167,7 +167,7 @@ bool Subscription::MayDeliver(const Consumer& consumer) const {
 
 Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                            Aftermath* after) {
-  if (!MayDeliver(consumer)) return Want::kNothing;
+  if (!MayDeliver(consumer) || consumer.short_of_bytes) return Want::kNothing;
   const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
   if (allowed > now) {
     SetAlarm(allowed, after);
@@ -192,17 +192,22 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
     cursor.DropTrimmed(&trimmed);
     if (trimmed.lost > 0) Conclude(cursor, trimmed, after);
     const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
-    if (cursor.dirty()) MarkDirty(cursor, after);
-    SetAlarm(cursor.pending().next_due(), after);
-    if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {
-      SetAlarm(cursor.lease_due, after);
-    }
+    NoteDelivered(cursor, after);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
     // Full: the next partition is first next time. Cold: this one, with a frame of its own.
     consumer.turn = fill == Fill::kFull ? (p + 1) % cursors_.size() : p;
     return fill;
   }
   return frame->deliveries.empty() ? Fill::kNothing : Fill::kSome;
+}
+
+// What is to be written, and when leases end.
+void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after) {
+  if (cursor.dirty()) MarkDirty(cursor, after);
+  SetAlarm(cursor.pending().next_due(), after);
+  if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {
+    SetAlarm(cursor.lease_due, after);
+  }
 }
 
 // Live events and those of replays take turns.
@@ -268,6 +273,12 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
   for (const RecordBatchPtr& batch : batches) {
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
+      // A batch is cut only where the frame would else be small: cutting has to walk over its
+      // events, and each part is leased, sent and settled by itself.
+      if (frame->bytes >= consumer.options.max_frame_bytes / 2 &&
+          static_cast<int64_t>(batch->header.bytes) > room.bytes()) {
+        return Fill::kFull;
+      }
       const Offset end = std::min(candidate.end, After(at, room.events()));
       Delivery slice = SliceBatch(*batch, cursor.id(), at, end, static_cast<size_t>(room.bytes()));
       if (slice.count == 0 || !room.Takes(static_cast<int64_t>(slice.bytes))) return Fill::kFull;
@@ -296,6 +307,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   cursor.Lease(candidate, run.base, run.count, mean, consumer.id, due);
   run.attempt = candidate.attempts + 1;
   run.lease_epoch = cursor.epoch();
+  run.replayed = candidate.extra;
   const int64_t events = run.count;
   const auto bytes = static_cast<int64_t>(run.bytes);
   consumer.out.events += events;
@@ -376,9 +388,12 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
       if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           Admit(*now_next, now, &after)) {
         Room room(consumer, event_rate_, byte_rate_, now);
-        DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
-        MarkDirty(cursor, &after);
-        SetAlarm(cursor.pending().next_due(), &after);
+        const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
+        // To be read again when it has some credit back, not before.
+        consumer.short_of_bytes =
+            fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
+        if (!frame->deliveries.empty()) consumer.caught_up = false;
+        NoteDelivered(cursor, &after);
       }
     }
     if (absl::IsNotFound(status) && cold.candidate.redriven_from.has_value()) {

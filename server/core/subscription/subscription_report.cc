@@ -121,18 +121,26 @@ absl::Time Subscription::last_used() const {
   return absl::FromUnixMicros(record_.last_used_micros());
 }
 
-std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) const {
+std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {
   std::vector<v1::PartitionMove> moves;
   MutexLock lock(mutex_);
+  AddCursors();
   for (const Place& place : places) {
-    if (place.partition.value() >= cursors_.size()) continue;
     const PartitionCursor& cursor = *cursors_[place.partition.value()];
+    // What is trimmed cannot be moved to.
+    const Offset start = cursor.log().start();
     const Offset end = cursor.log().end();
-    Offset to = place.next;
-    int64_t lag = std::max<int64_t>(0, end - place.next);
+    const Offset next = std::max(place.next, start);
+    Offset to = next;
+    int64_t lag = std::max<int64_t>(0, end - next);
     for (const stored::SnapshotPartition& pending : place.pending) {
-      for (const uint32_t count : pending.counts()) lag += count;
-      if (pending.starts_size() > 0) to = std::min(to, Offset(pending.starts(0)));
+      for (int i = 0; i < pending.starts_size(); ++i) {
+        const Offset from = std::max(Offset(pending.starts(i)), start);
+        const Offset before = Offset(pending.starts(i)) + pending.counts(i);
+        if (from >= before) continue;
+        lag += before - from;
+        to = std::min(to, from);
+      }
     }
     v1::PartitionMove& move = moves.emplace_back();
     move.set_partition(place.partition.value());

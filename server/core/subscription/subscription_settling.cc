@@ -81,7 +81,8 @@ void Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refus
       refusals.AddInvalid(ack.partition(), range);
       continue;
     }
-    cursor->Ack(rules_, consumer.id, Offset(range.start()), Offset(range.end()),
+    cursor->Ack(rules_.queue || ack.exact(), consumer.id, Offset(range.start()),
+                Offset(range.end()),
                 refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name)), &effects);
   }
   if (effects.acked > 0) {
@@ -131,12 +132,21 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
     } else if (nack.action() == v1::Nack::ACTION_SKIP) {
       cursor->Skip(consumer.id, from, to, refused, &effects);
     } else {
+      effects.rewound = false;
       cursor->Retry(rules_, consumer.id, from, to, retry_at, now, reason, refused, &effects);
+      if (effects.rewound) NoteRewound(consumer, *cursor, from);
     }
   }
   consumer.nacked += static_cast<uint64_t>(effects.nacked);
   effects.more_to_deliver |= effects.nacked > 0;
   Conclude(*cursor, effects, after);
+}
+
+void Subscription::NoteRewound(Consumer& consumer, const PartitionCursor& cursor, Offset to) {
+  v1::PartitionOffset& rewound = *consumer.notices.add_rewound();
+  rewound.set_partition(cursor.id().value());
+  rewound.set_offset(to.value());
+  consumer.has_notices = true;  // It is woken by what is released.
 }
 
 void Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension,
