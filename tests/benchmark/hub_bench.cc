@@ -36,6 +36,7 @@ ABSL_FLAG(int, consumers, 1, "how many subscriptions are consumed");
 ABSL_FLAG(bool, from_start, false, "create subscriptions at the start of the topic, not its end");
 ABSL_FLAG(std::string, dead_letter_topic, "", "of subscriptions; empty: one each");
 ABSL_FLAG(uint32_t, credit, 0, "events that may be at a consumer, unacked; 0: the SDK's default");
+ABSL_FLAG(uint64_t, credit_bytes, 64 << 20, "the bytes of these events");
 ABSL_FLAG(int, kills, 20, "how many consumers to kill");
 
 namespace eventhub::benchmark {
@@ -87,6 +88,7 @@ absl::Status ReadSubscriptionFlags(HubOptions& options) {
   options.consumers = absl::GetFlag(FLAGS_consumers);
   options.dead_letter_topic = absl::GetFlag(FLAGS_dead_letter_topic);
   options.credit_events = absl::GetFlag(FLAGS_credit);
+  options.credit_bytes = absl::GetFlag(FLAGS_credit_bytes);
   options.kills = absl::GetFlag(FLAGS_kills);
   if (absl::GetFlag(FLAGS_from_start)) options.start = client::StartPosition::Earliest();
   const std::string kind = absl::GetFlag(FLAGS_kind);
