@@ -111,7 +111,7 @@ absl::Status MeasureHoles(const HubOptions& options) {
   }
   subscriber_options.on_event = [](const client::ReceivedEvent& event) {
     return event.offset() % 2 == 0 ? client::Outcome::Ack()
-                                   : client::Outcome::Retry("left as a hole", kHoleDelay);
+                                   : client::Outcome::Retry(/*reason=*/"", kHoleDelay);
   };
   absl::Notification caught_up;
   subscriber_options.hooks.on_caught_up = [&caught_up] {
