@@ -121,10 +121,13 @@ Candidate PartitionCursor::MakeCandidate(PendingRanges::Map::const_iterator it) 
 }
 
 bool PartitionCursor::AdmitKey(Offset event, uint64_t key) {
-  if (!keys().Admit(event, key)) return false;
+  return keys().Admit(event, key) && !WaitsForRetry(event);
+}
+
+bool PartitionCursor::WaitsForRetry(Offset event) const {
   const auto range = pending_.At(event);
   const bool pending = range != pending_.map().end() && range->first <= event.value();
-  return !pending || !WaitsUnknown(range->second);
+  return pending && WaitsUnknown(range->second);
 }
 
 void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t count,

@@ -119,6 +119,9 @@ class PartitionCursor {
   // Of events [start, start + count) of a candidate, which the log gave: whether the one at
   // `event`, of that key, may be delivered; if not, it is to be blocked.
   bool AdmitKey(Offset event, uint64_t key);
+  // Whether an event of a candidate is to wait for its retry, and is to be blocked: see
+  // ParkExhausted.
+  bool WaitsForRetry(Offset event) const;
   // Marks events of a candidate as delivered.
   void Lease(const Candidate& candidate, Offset start, uint32_t count, uint32_t event_bytes,
              ConsumerId consumer, int64_t due);

@@ -183,6 +183,7 @@ Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, Cons
 Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                          Aftermath* after) {
   Room room(consumer, event_rate_, byte_rate_, now);
+  bool full = false;
   for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
     const size_t p = (consumer.turn + i) % cursors_.size();
     PartitionCursor& cursor = *cursors_[p];
@@ -194,11 +195,16 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
     const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
     NoteDelivered(cursor, after);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
+    if (fill == Fill::kFull && frame->deliveries.empty()) {
+      full = true;  // What does not fit here does not keep others back.
+      continue;
+    }
     // Full: the next partition is first next time. Cold: this one, with a frame of its own.
     consumer.turn = fill == Fill::kFull ? (p + 1) % cursors_.size() : p;
     return fill;
   }
-  return frame->deliveries.empty() ? Fill::kNothing : Fill::kSome;
+  if (!frame->deliveries.empty()) return Fill::kSome;
+  return full ? Fill::kFull : Fill::kNothing;
 }
 
 // What is to be written, and when leases end.
@@ -349,7 +355,9 @@ void Subscription::DeliverByKey(PartitionCursor& cursor, Consumer& consumer,
     // Found valid when they were published.
     if (!ScanEvents(chunk.view(), SIZE_MAX, true, &scan).ok()) continue;
     for (const ScannedEvent& event : scan.events) {
-      if (event.keyed && !cursor.AdmitKey(at, event.key_hash)) {
+      const bool admitted =
+          event.keyed ? cursor.AdmitKey(at, event.key_hash) : !cursor.WaitsForRetry(at);
+      if (!admitted) {
         end_run();
         cursor.Block(candidate, at);
         start_run(at + 1);
