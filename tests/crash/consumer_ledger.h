@@ -1,0 +1,94 @@
+// What the consumers of one subscription know of its events, over crashes: each line is checked
+// against those before it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "storage/base/mutex.h"
+#include "tests/crash/crash_publisher.h"
+
+namespace eventhub {
+
+// Thread-safe. What it finds wrong fails the test.
+class ConsumerLedger {
+ public:
+  // `ordered`: lines are added in the order in which things happened, as they are by threads of one
+  // process. If not, the hub has to live on throughout.
+  explicit ConsumerLedger(bool ordered) : ordered_(ordered) {}
+
+  void Delivered(const Place& place, uint32_t attempt) {
+    MutexLock lock(mutex_);
+    ++deliveries_;
+    Entry& entry = entries_[place];
+    if (ordered_) {
+      EXPECT_FALSE(entry.settled) << "offset " << place.second << " of partition " << place.first
+                                  << " comes again after its ack was confirmed";
+      EXPECT_GE(attempt, entry.attempt) << "the attempts of offset " << place.second
+                                        << " of partition " << place.first << " go back";
+    } else {
+      EXPECT_TRUE(entry.attempts.insert(attempt).second)
+          << "attempt " << attempt << " at offset " << place.second << " of partition "
+          << place.first << " is there twice";
+    }
+    entry.attempt = std::max(entry.attempt, attempt);
+    CheckEnd(place, entry);
+  }
+
+  // The hub confirmed the ack of an event that was delivered with this attempt.
+  void Settled(const Place& place, uint32_t attempt) {
+    MutexLock lock(mutex_);
+    Entry& entry = entries_[place];
+    EXPECT_FALSE(entry.settled) << "offset " << place.second << " of partition " << place.first
+                                << " was acked by two";
+    entry.settled = true;
+    entry.settled_attempt = attempt;
+    CheckEnd(place, entry);
+  }
+
+  size_t deliveries() const {
+    MutexLock lock(mutex_);
+    return deliveries_;
+  }
+  size_t settled() const {
+    MutexLock lock(mutex_);
+    return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(),
+                                             [](const auto& e) { return e.second.settled; }));
+  }
+  bool WasDelivered(const Place& place) const {
+    MutexLock lock(mutex_);
+    return entries_.count(place) > 0;
+  }
+  // The last attempt at the event that was seen.
+  uint32_t AttemptOf(const Place& place) const {
+    MutexLock lock(mutex_);
+    const auto it = entries_.find(place);
+    return it == entries_.end() ? 0 : it->second.attempt;
+  }
+
+ private:
+  struct Entry {
+    uint32_t attempt = 0;
+    bool settled = false;
+    uint32_t settled_attempt = 0;
+    std::set<uint32_t> attempts;  // Only if not ordered.
+  };
+
+  static void CheckEnd(const Place& place, const Entry& entry) {
+    if (!entry.settled) return;
+    EXPECT_LE(entry.attempt, entry.settled_attempt)
+        << "offset " << place.second << " of partition " << place.first
+        << " comes again after its ack was confirmed";
+  }
+
+  const bool ordered_;
+  mutable Mutex mutex_;
+  size_t deliveries_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<Place, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace eventhub

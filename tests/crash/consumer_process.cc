@@ -1,0 +1,46 @@
+// A consumer as a process of its own, to be killed: writes a line to the standard output for each
+// event it got ("D partition offset attempt") before it acks it, and for each ack that was
+// confirmed ("S partition offset attempt").
+//
+//     crash_consumer_process ADDRESS SUBSCRIPTION SEED
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "gtest/gtest.h"
+#include "tests/crash/crash_consumer.h"
+
+namespace {
+
+int lines = -1;  // The standard output, which nothing else is written to.
+
+// A whole line or none, whenever the process dies: a pipe takes short writes at once.
+void WriteLine(char kind, const eventhub::Place& place, uint32_t attempt) {
+  char line[80];
+  const int size = std::snprintf(line, sizeof(line), "%c %u %lld %u\n", kind, place.first,
+                                 static_cast<long long>(place.second), attempt);
+  if (write(lines, line, static_cast<size_t>(size)) != size) _exit(1);
+  // What the consumer itself finds wrong, and has reported.
+  if (testing::UnitTest::GetInstance()->ad_hoc_test_result().Failed()) _exit(1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  uint64_t seed;
+  if (argc != 4 || !absl::SimpleAtoi(argv[3], &seed)) return 2;
+  lines = dup(STDOUT_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  eventhub::ConsumerEvents events;
+  events.delivered = [](const eventhub::Place& place, uint32_t attempt) {
+    WriteLine('D', place, attempt);
+  };
+  events.settled = [](const eventhub::Place& place, uint32_t attempt) {
+    WriteLine('S', place, attempt);
+  };
+  const grpc::Status status = eventhub::CrashConsumer(argv[2], events, seed).Run(argv[1]);
+  std::fprintf(stderr, "the stream ended: %s\n", status.error_message().c_str());
+  return 1;
+}

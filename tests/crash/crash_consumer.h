@@ -1,0 +1,57 @@
+// A consumer that settles what it gets, gives some events up, and remembers what was confirmed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/crash/crash_publisher.h"
+
+namespace eventhub {
+
+// Whether an event is one that every consumer fails at, so that it ends as a dead letter.
+bool IsPoisoned(const std::string& id);
+
+// Told of what a consumer saw, in order, on its thread.
+struct ConsumerEvents {
+  std::function<void(const Place&, uint32_t attempt)> delivered;
+  std::function<void(const Place&, uint32_t attempt)> settled;
+};
+
+// In a QUEUE it nacks poisoned events until the hub parks them, in a STREAM it parks them at once.
+// Some of its acks come late, so that there is always something out. Thread-compatible.
+class CrashConsumer {
+ public:
+  CrashConsumer(std::string subscription, ConsumerEvents events, uint64_t seed)
+      : subscription_(std::move(subscription)), events_(std::move(events)), random_(seed) {}
+
+  // Consumes until the stream breaks; returns how it ended.
+  grpc::Status Run(const std::string& address);
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::ConsumeRequest, v1::ConsumeResponse>;
+  using Confirmed = std::vector<std::pair<Place, uint32_t>>;
+
+  void Take(const v1::EventBatch& batch);
+  // Whether what was held back is sent.
+  bool Flush(Stream& stream);
+  bool Send(Stream& stream, v1::ConsumeRequest& request, Confirmed confirmed);
+  void Confirm(const v1::Settlement& settlement);
+
+  const std::string subscription_;
+  const ConsumerEvents events_;
+  std::mt19937_64 random_;
+  // Of one run.
+  bool queue_ = false;
+  uint64_t next_request_ = 1;
+  std::map<uint64_t, Confirmed> unsettled_;
+  v1::ConsumeRequest nacks_;
+  v1::ConsumeRequest acks_;
+  Confirmed acked_;
+};
+
+}  // namespace eventhub
