@@ -224,15 +224,18 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   bool extra = both && cursor.extra_turn;
   if (both) cursor.extra_turn = !cursor.extra_turn;
   Fill fill = Fill::kNothing;
+  bool full = false;
   for (int turn = 0; turn < (both ? 2 : 1); ++turn, extra = !extra) {
     while (!room.full()) {
       std::optional<Candidate> candidate = cursor.Next(rules_, extra);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
       fill = DeliverCandidate(cursor, consumer, *candidate, room, frame);
-      if (fill == Fill::kFull || fill == Fill::kCold) return fill;
+      if (fill == Fill::kCold || (fill == Fill::kFull && !frame->deliveries.empty())) return fill;
+      if (fill == Fill::kFull) break;  // What does not fit here does not keep the others back.
     }
+    full |= fill == Fill::kFull;
   }
-  return fill;
+  return full && frame->deliveries.empty() ? Fill::kFull : fill;
 }
 
 // Replays are bounded by a rate of their own.
