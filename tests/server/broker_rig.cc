@@ -29,6 +29,7 @@ absl::Status BrokerRig::Open() {
   options.tail_cache_bytes = tail_cache_bytes;
   options.maintenance = maintenance;
   options.clock = &clock;
+  options.run_alarm = false;  // The clock moves when a test moves it.
   options.on_writable_change = [this](const absl::Status& status) {
     MutexLock lock(mutex_);
     said_writable_ = status;

@@ -1,0 +1,165 @@
+// Consumers of a broker in memory, and the calls of SubscriptionService made synchronous.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/broker.h"
+#include "tests/server/broker_rig.h"
+
+namespace eventhub {
+
+// An event as a consumer got it.
+struct Received {
+  uint32_t partition;
+  int64_t offset;
+  std::string id;
+  std::string key;
+  uint32_t attempt;
+  uint64_t epoch;
+  size_t bytes;
+};
+std::ostream& operator<<(std::ostream& os, const Received& event);
+
+std::vector<std::string> IdsOf(const std::vector<Received>& events);
+
+// A consumer that does as the network does: it polls when it opened and when it was woken, until it
+// is told to wait. Used by one thread; gone before the broker is.
+class TestConsumer {
+ public:
+  static absl::StatusOr<std::unique_ptr<TestConsumer>> Open(Broker& broker,
+                                                            const v1::ConsumeRequest& first);
+
+  // Whether there may be something to receive.
+  bool woken() const { return waker_->woken.load(); }
+  // Takes what there is, if it was woken; `max_frames` at most.
+  absl::Status Poll(int max_frames = 1 << 30);
+  // Polls though it was not woken.
+  absl::Status PollAnyway();
+  // Polls, and returns all events that were not taken yet.
+  std::vector<Received> Receive();
+  // Waits until so many events are there, and returns them.
+  std::vector<Received> Receive(size_t count);
+
+  // Sends a request that is answered with a settlement, and waits for that.
+  v1::Settlement Settle(v1::ConsumeRequest request);
+  v1::Settlement Ack(uint32_t partition, uint64_t epoch, int64_t start, int64_t end);
+  v1::Settlement Ack(const Received& event);
+  v1::Settlement Nack(const Received& event, v1::Nack::Action action,
+                      const std::string& reason = "", absl::Duration retry_after = kByPolicy);
+  v1::Settlement Extend(const Received& event, absl::Duration time);
+  // Acks all of them; false if anything was refused.
+  bool AckAll(const std::vector<Received>& events);
+  void SetCredit(uint32_t events, uint64_t bytes = uint64_t{16} << 20);
+  void Leave();
+
+  static constexpr absl::Duration kByPolicy = -absl::InfiniteDuration();
+
+  ConsumerSession& session() { return *session_; }
+  // It left, and all is settled.
+  bool ended() const { return ended_; }
+  // All that was said but events and settlements, put together.
+  v1::ConsumeResponse said;
+  int caught_up = 0;
+  int fell_behind = 0;
+  int frames = 0;
+  // Events not taken yet.
+  std::deque<Received> events;
+
+ private:
+  struct Waker {
+    std::atomic<bool> woken{true};
+  };
+
+  explicit TestConsumer(std::shared_ptr<Waker> waker) : waker_(std::move(waker)) {}
+  void Take(ConsumeFrame frame);
+
+  const std::shared_ptr<Waker> waker_;
+  std::unique_ptr<ConsumerSession> session_;
+  std::map<uint64_t, v1::Settlement> settlements_;
+  uint64_t last_correlation_ = 0;
+  bool ended_ = false;
+};
+
+// The offsets that a settlement refused, each of which has the code; else a failure.
+std::vector<int64_t> RefusedOffsets(const v1::Settlement& settlement,
+                                    absl::StatusCode code = absl::StatusCode::kAborted);
+
+class SubscriptionRig : public BrokerRig {
+ public:
+  absl::StatusOr<v1::Subscription> Subscribe(const v1::Subscription& subscription,
+                                             const v1::StartPosition& start);
+  // From the earliest on.
+  absl::StatusOr<v1::Subscription> Subscribe(const v1::Subscription& subscription);
+  absl::StatusOr<v1::Subscription> UpdateSubscription(const v1::Subscription& subscription,
+                                                      const std::vector<std::string>& mask);
+  absl::Status DeleteSubscription(const std::string& name);
+  absl::StatusOr<v1::SeekSubscriptionResponse> Seek(const v1::SeekSubscriptionRequest& request);
+  absl::StatusOr<v1::ReplaySubscriptionResponse> Replay(
+      const v1::ReplaySubscriptionRequest& request);
+  absl::StatusOr<v1::CancelReplaysResponse> CancelReplays(const std::string& name);
+  absl::StatusOr<v1::CreateSnapshotResponse> CreateSnapshot(const std::string& subscription,
+                                                            const std::string& name);
+  absl::Status DeleteSnapshot(const std::string& subscription, const std::string& name);
+  v1::GetSubscriptionResponse Get(const std::string& name);
+  std::vector<v1::DeadLetter> DeadLetters(const std::string& subscription);
+
+  // Of the subscription; with the default credit unless one is given.
+  std::unique_ptr<TestConsumer> Consume(const std::string& subscription, const std::string& name,
+                                        uint32_t credit = 0);
+
+  // Moves the clock, and ends what is over by then.
+  void Pass(absl::Duration time);
+
+  // Waits until no event is on its way to the dead-letter topic.
+  void AwaitParking(const std::string& subscription);
+
+  // Has retention remove all that was appended before this moment and `keep`; `expected` is where
+  // the partitions begin then, and has to change one. Needs EnableTrimming before Open. Moves the
+  // clock by 1 s; what is over by then ends with the next Pass.
+  void Trim(const std::string& topic, absl::Duration keep, const std::vector<int64_t>& expected);
+  void EnableTrimming();
+
+  Subscriptions& subscriptions() { return broker().subscriptions(); }
+};
+
+v1::Subscription SubscriptionOf(const std::string& name, const std::string& topic,
+                                v1::Subscription::Kind kind);
+google::protobuf::Duration ToProto(absl::Duration duration);
+
+// With a rig that is open.
+class SubscriptionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.EnableTrimming();
+    ASSERT_THAT(rig_.Open(), IsOk());
+  }
+
+  // Topic t and subscription s of it, from the earliest on.
+  void SetUpQueue(uint32_t partitions = 1) { Create(Queue(), partitions); }
+  void SetUpStream(uint32_t partitions = 1) { Create(Stream(), partitions); }
+  void Create(const v1::Subscription& subscription, uint32_t partitions = 1) {
+    ASSERT_THAT(rig_.Create("t", partitions), IsOk());
+    ASSERT_THAT(rig_.Subscribe(subscription), IsOk());
+  }
+  static v1::Subscription Queue() { return SubscriptionOf("s", "t", v1::Subscription::KIND_QUEUE); }
+  static v1::Subscription Stream() {
+    return SubscriptionOf("s", "t", v1::Subscription::KIND_STREAM);
+  }
+
+  SubscriptionRig rig_;
+};
+
+}  // namespace eventhub
