@@ -32,9 +32,8 @@ grpc::Status CrashConsumer::Run(const std::string& address) {
     if (response.has_opened()) queue_ = response.opened().queue();
     for (const v1::Settlement& settlement : response.settlements()) Confirm(settlement);
     for (const v1::EventBatch& batch : response.batches()) Take(batch);
-    // At the head, or without credit, nothing more would come that could have the rest sent.
-    const bool wait = acked_.size() < kMaxHeld && !response.caught_up() && random_() % 3 == 0;
-    if (!wait && !Flush(*stream)) break;
+    const bool hold = !acked_.empty() && acked_.size() < kMaxHeld && random_() % 3 == 0;
+    if (!(hold ? Extend(*stream) : Flush(*stream))) break;
   }
   return stream->Finish();
 }
@@ -64,6 +63,16 @@ void CrashConsumer::Take(const v1::EventBatch& batch) {
     nack.set_reason("poisoned");
   }
   if (!ack.ranges().empty()) *acks_.add_acks() = std::move(ack);
+}
+
+// Gives what is held back more time; the answer to that is when it is looked at again.
+bool CrashConsumer::Extend(Stream& stream) {
+  const v1::Ack& last = acks_.acks(acks_.acks_size() - 1);
+  v1::ConsumeRequest request;
+  v1::LeaseExtension& extension = *request.add_extensions();
+  extension.set_partition(last.partition());
+  extension.set_lease_epoch(last.lease_epoch());
+  return Send(stream, request, {});
 }
 
 // Nacks first: in a STREAM an ack is about all that lies before it.

@@ -37,7 +37,8 @@ class CrashConsumer {
   using Confirmed = std::vector<std::pair<Place, uint32_t>>;
 
   void Take(const v1::EventBatch& batch);
-  // Whether what was held back is sent.
+  // These return whether the stream still takes requests.
+  bool Extend(Stream& stream);
   bool Flush(Stream& stream);
   bool Send(Stream& stream, v1::ConsumeRequest& request, Confirmed confirmed);
   void Confirm(const v1::Settlement& settlement);

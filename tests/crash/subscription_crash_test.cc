@@ -255,17 +255,20 @@ TEST_F(SubscriptionCrashTest, OfConsumers) {
     ledgers.push_back(std::make_unique<ConsumerLedger>(/*ordered=*/false));
     for (int i = 0; i < 2; ++i) processes.push_back(start(s));
   }
+  std::atomic<bool> done{false};
+  std::thread publishing([&] {
+    while (!done) publisher_.Finish(hub_.address(), 10);
+  });
   for (int k = 0; k < kConsumerKills && !HasFailure(); ++k) {
     const size_t victim = random_() % processes.size();
     // It is in the middle of its work when it dies.
-    ASSERT_TRUE(Eventually([&] {
-      publisher_.Finish(hub_.address(), 10);
-      return processes[victim]->lines() > 0;
-    }));
-    publisher_.Finish(hub_.address(), static_cast<int>(random_() % 30));
+    const size_t lines = 1 + random_() % 200;
+    EXPECT_TRUE(Eventually([&] { return processes[victim]->lines() >= lines; }));
     processes[victim].reset();
     processes[victim] = start(victim / 2);
   }
+  done = true;
+  publishing.join();
   EXPECT_TRUE(EventuallySettled());
   processes.clear();
   const std::map<Place, std::string> contents = Contents();
