@@ -12,7 +12,7 @@ from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
-            ["health"], ["bench"], []]
+            ["filter"], ["filter", "eval"], ["health"], ["bench"], []]
 
 
 def json_lines(text):
