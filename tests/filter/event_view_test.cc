@@ -1,15 +1,13 @@
 // EventView sees what a protobuf parser sees, however an event is encoded.
 #include "server/filter/event_view.h"
 
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/filter/casts.h"
 #include "tests/filter/cesql_cases.h"
+#include "tests/filter/show.h"
 #include "tests/server/seeded.h"
 
 namespace eventhub {
@@ -17,86 +15,23 @@ namespace {
 
 using filter::AttributeSet;
 using filter::Value;
-using filter::ValueType;
-
-constexpr const char* kNames[] = {
-    "id",         "source",      "type", "subject", "time", "partitionkey", "datacontenttype",
-    "dataschema", "specversion", "ext",  "other",   "flag", "none"};
-
-// A value in a form that can be compared and printed.
-std::string Show(const Value& value) {
-  switch (value.type()) {
-    case ValueType::kMissing:
-      return "missing";
-    case ValueType::kBoolean:
-      return value.boolean() ? "boolean true" : "boolean false";
-    case ValueType::kInteger:
-      return "integer " + std::to_string(value.integer());
-    case ValueType::kString:
-      return "string " + std::string(value.text());
-    case ValueType::kBinary:
-      return "binary " + std::string(value.text());
-    case ValueType::kTimestamp:
-      return "timestamp " + std::to_string(value.seconds()) + "." + std::to_string(value.nanos());
-  }
-  return "";
-}
-
-std::string ShowString(const std::string& text) {
-  return text.empty() ? "missing" : "string " + text;
-}
-
-std::string ShowTime(const google::protobuf::Timestamp& time) {
-  return Show(Value::Timestamp(time.seconds(), time.nanos()));
-}
-
-// The same by way of the parsed message.
-std::string ShowParsed(const v1::Event& event, const std::string& name) {
-  if (name == "id") return "string " + event.id();
-  if (name == "source") return "string " + event.source();
-  if (name == "type") return "string " + event.type();
-  if (name == "specversion") return "string 1.0";
-  if (name == "subject") return ShowString(event.subject());
-  if (name == "partitionkey") return ShowString(event.partition_key());
-  if (name == "datacontenttype") return ShowString(event.data_content_type());
-  if (name == "dataschema") return ShowString(event.data_schema());
-  if (name == "time") return event.has_time() ? ShowTime(event.time()) : "missing";
-  const auto found = event.attributes().find(name);
-  if (found == event.attributes().end()) return "missing";
-  const v1::AttributeValue& value = found->second;
-  switch (value.value_case()) {
-    case v1::AttributeValue::kBoolean:
-      return Show(Value::Boolean(value.boolean()));
-    case v1::AttributeValue::kInteger:
-      return Show(Value::Integer(value.integer()));
-    case v1::AttributeValue::kString:
-      return Show(Value::String(value.string()));
-    case v1::AttributeValue::kBinary:
-      return Show(Value::Binary(value.binary()));
-    case v1::AttributeValue::kUri:
-      return Show(Value::String(value.uri()));
-    case v1::AttributeValue::kUriRef:
-      return Show(Value::String(value.uri_ref()));
-    case v1::AttributeValue::kTimestamp:
-      return ShowTime(value.timestamp());
-    case v1::AttributeValue::VALUE_NOT_SET:
-      break;
-  }
-  return "missing";
-}
 
 void ExpectAgreement(const std::string& bytes) {
   v1::Event parsed;
   ASSERT_TRUE(parsed.ParseFromString(bytes));
   const EventView view(bytes);
   AttributeSet all;
-  for (const char* name : kNames) all.Add(name);
+  for (const char* name :
+       {"id", "source", "type", "subject", "time", "partitionkey", "datacontenttype", "dataschema",
+        "specversion", "ext", "other", "flag", "none"}) {
+    all.Add(name);
+  }
   std::vector<Value> values(all.size());
   ASSERT_TRUE(view.Read(all, values.data()));
   for (uint32_t slot = 0; slot < all.size(); ++slot) {
     const std::string& name = all.name(slot);
-    EXPECT_EQ(Show(values[slot]), ShowParsed(parsed, name)) << name;
-    EXPECT_EQ(Show(view.Find(name)), ShowParsed(parsed, name)) << name;
+    EXPECT_EQ(Show(values[slot]), ShowAttribute(parsed, name)) << name;
+    EXPECT_EQ(Show(view.Find(name)), ShowAttribute(parsed, name)) << name;
   }
 }
 
