@@ -33,6 +33,7 @@ class FilterCompiler {
   absl::Status Compile(const v1::Filter& filter, const std::string& field, int depth,
                        TypeSet* types);
 
+  size_t attributes() { return builder_.program().attributes.size(); }
   std::shared_ptr<const filter::Program> Finish() { return builder_.Finish(); }
 
  private:
@@ -158,6 +159,12 @@ absl::StatusOr<CompiledFilter> CompileFilter(const v1::Filter& filter, absl::str
   FilterCompiler compiler;
   TypeSet types;
   RETURN_IF_ERROR(compiler.Compile(filter, std::string(field), 1, &types));
+  // Each is looked for in each attribute of each event.
+  if (compiler.attributes() > kMaxFilterAttributes) {
+    return Refusal(field,
+                   absl::StrCat("looks at ", compiler.attributes(),
+                                " attributes; a filter looks at most at ", kMaxFilterAttributes));
+  }
   return CompiledFilter(compiler.Finish(), std::move(types));
 }
 

@@ -23,6 +23,7 @@ struct Program;
 inline constexpr size_t kMaxFilterBytes = 64 << 10;
 inline constexpr int kMaxFilterDepth = 16;
 inline constexpr int kMaxFilterParts = 1024;
+inline constexpr size_t kMaxFilterAttributes = 256;
 
 // A filter of any dialect. Immutable, cheap to copy, thread-safe.
 class CompiledFilter {

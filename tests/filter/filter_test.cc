@@ -186,6 +186,14 @@ TEST(Filter, Limits) {
   wide.mutable_any()->add_filters()->set_sql("false");
   EXPECT_THAT(CompileFilter(wide), StatusIs(absl::StatusCode::kInvalidArgument));
 
+  v1::Filter curious;
+  std::string sql = "EXISTS a0";
+  for (size_t i = 1; i < kMaxFilterAttributes; ++i) sql += " OR EXISTS a" + std::to_string(i);
+  curious.set_sql(sql);
+  EXPECT_THAT(CompileFilter(curious), IsOk());
+  curious.set_sql(sql + " OR EXISTS other");
+  EXPECT_THAT(CompileFilter(curious), StatusIs(absl::StatusCode::kInvalidArgument));
+
   v1::Filter big;
   for (int i = 0; i < 5; ++i) {
     big.mutable_any()->add_filters()->set_sql("id = '" + std::string(14'000, 'x') + "'");
