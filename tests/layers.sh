@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks that includes follow the layers: main -> rpc -> core -> storage -> base; client -> proto and base.
+# Checks that includes follow the layers: main -> rpc -> core -> storage -> base; core -> filter -> base;
+# client -> proto and base, and the command line -> filter, which it evaluates without a hub.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,9 +21,14 @@ forbid() {
 forbid storage/base 'storage/[a-z_0-9]+\.h|server/|client/|eventhub/|grpc|google/|rocksdb/' 'base is below all'
 forbid storage 'server/|client/|eventhub/|grpc|google/' 'storage knows neither the contract nor gRPC'
 forbid server/core 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'core knows no gRPC and no RocksDB'
+forbid server/filter 'server/(rpc|main)/|server/core/([^wu]|w[^i]|u[^t])|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+  'filter knows messages, base, and how core reads wire format and UTF-8'
 forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core only'
 forbid server/main 'client/|rocksdb/' 'the daemon knows the server only'
-forbid client 'server/|storage/[a-z_0-9]+\.h|rocksdb/' 'clients know the contract and base only'
+forbid client 'server/(core|rpc|main)/|storage/[a-z_0-9]+\.h|rocksdb/' 'clients know the contract and base only'
+for part in include src examples; do
+  forbid client/$part 'server/' 'only the command line evaluates filters'
+done
 forbid client/cli 'client/src/|grpc|eventhub/v1/.*\.grpc\.pb' 'the CLI uses public headers only'
 forbid client/examples 'client/src/|storage/|grpc|eventhub/v1/.*\.grpc\.pb' 'examples use public headers only'
 

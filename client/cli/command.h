@@ -41,6 +41,7 @@ void AddSeekCommand(CLI::App& app, Context& context);
 void AddReplayCommand(CLI::App& app, Context& context);
 void AddSnapshotsCommand(CLI::App& app, Context& context);
 void AddDeadLettersCommand(CLI::App& app, Context& context);
+void AddFilterCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);

@@ -96,6 +96,7 @@ int Main(int argc, char** argv) {
   AddReplayCommand(app, context);
   AddSnapshotsCommand(app, context);
   AddDeadLettersCommand(app, context);
+  AddFilterCommand(app, context);
   AddStatsCommand(app, context);
   AddHealthCommand(app, context);
   AddBenchCommand(app, context);

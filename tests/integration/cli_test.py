@@ -12,6 +12,7 @@ from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
+            ["filter"], ["filter", "eval"],
             ["health"], ["bench"], ["subscriptions"], ["subscriptions", "create"],
             ["subscriptions", "list"], ["subscriptions", "describe"], ["subscriptions", "update"],
             ["subscriptions", "delete"], ["subscriptions", "pause"], ["subscriptions", "resume"],

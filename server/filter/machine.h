@@ -1,0 +1,28 @@
+// Runs compiled filters and expressions.
+#pragma once
+
+#include <cstdint>
+
+#include "server/filter/failure.h"
+#include "server/filter/program.h"
+#include "server/filter/scratch.h"
+#include "server/filter/value.h"
+
+namespace eventhub::filter {
+
+// What a run came to. On failure `value` is what CESQL says an expression returns then: what the
+// operator that failed returns if it is the outermost one, else the zero value of the expression's
+// type. Strings belong to the event, the program or the scratch.
+struct Outcome {
+  Value value;
+  Failure failure;
+};
+
+// Runs `program` on attributes that EventView::Read() found for it. Stops at the first failure (the
+// "fail fast mode" of the specification). Thread-safe.
+Outcome Run(const Program& program, const Value* attributes, Scratch& scratch);
+
+// Runs a part of it that looks at no attribute and leaves one value: for folding constants.
+Outcome RunPart(const Program& program, size_t begin, Scratch& scratch);
+
+}  // namespace eventhub::filter

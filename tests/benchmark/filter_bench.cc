@@ -1,0 +1,146 @@
+// Filters on stored events, on one thread: how many events per second each of some filters looks
+// at, beside a copy of the same bytes and a walk from event to event. No hub, no disk. Example:
+//   filter_bench --event_bytes=100 --seconds=1
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/strings/str_cat.h"
+#include "eventhub/v1/event.pb.h"
+#include "eventhub/v1/filter.pb.h"
+#include "server/core/wire.h"
+#include "server/filter/filter.h"
+#include "tests/benchmark/measure.h"
+
+ABSL_FLAG(uint64_t, event_bytes, 100, "size of an encoded event, about");
+ABSL_FLAG(uint64_t, batch_bytes, 256 << 10, "bytes that lie together, as in a stored batch");
+ABSL_FLAG(double, seconds, 1, "how long to measure each");
+
+namespace eventhub::benchmark {
+namespace {
+
+constexpr int kTypes = 100;
+
+std::string TypeOf(int number) { return absl::StrCat("shop.order.kind", number % kTypes); }
+
+// Events of a hundred types in turn, as `repeated Event events = 15`.
+std::string MakeBatch() {
+  std::string batch;
+  for (int i = 0; batch.size() < absl::GetFlag(FLAGS_batch_bytes); ++i) {
+    v1::Event event;
+    event.set_id(absl::StrCat("id-", 100'000 + i));
+    event.set_source("/shop");
+    event.set_type(TypeOf(i));
+    event.set_partition_key(absl::StrCat("key-", i % 1000));
+    (*event.mutable_attributes())["hop"].set_integer(i % 10);
+    const size_t header = event.ByteSizeLong() + 2;
+    if (const uint64_t wanted = absl::GetFlag(FLAGS_event_bytes); wanted > header) {
+      event.set_data(std::string(wanted - header, 'x'));
+    }
+    const std::string bytes = event.SerializeAsString();
+    batch.push_back(kEventsTag);
+    size_t size = bytes.size();
+    for (; size >= 0x80; size >>= 7) batch.push_back(static_cast<char>(size | 0x80));
+    batch.push_back(static_cast<char>(size));
+    batch += bytes;
+  }
+  return batch;
+}
+
+// Calls `look` for each event; returns how many there are.
+template <typename Look>
+uint64_t ForEach(const std::string& batch, Look look) {
+  WireReader reader(batch);
+  uint64_t events = 0;
+  uint32_t field;
+  WireType type;
+  absl::string_view event;
+  for (; !reader.AtEnd() && reader.ReadTag(&field, &type) && reader.ReadBytes(&event); ++events) {
+    look(event);
+  }
+  return events;
+}
+
+// Runs `pass` over and over; it returns how many events it has seen and how many have passed.
+void Measure(const std::string& name, const std::function<std::pair<uint64_t, uint64_t>()>& pass) {
+  pass();
+  const Stopwatch watch;
+  uint64_t seen = 0, passed = 0;
+  while (watch.Seconds() < absl::GetFlag(FLAGS_seconds)) {
+    const auto [more_seen, more_passed] = pass();
+    seen += more_seen;
+    passed += more_passed;
+  }
+  PrintResult(
+      name, {{"events_per_second", static_cast<double>(seen) / watch.Seconds()},
+             {"passed_percent", 100.0 * static_cast<double>(passed) / static_cast<double>(seen)}});
+}
+
+v1::Filter Sql(const std::string& expression) {
+  v1::Filter filter;
+  filter.set_sql(expression);
+  return filter;
+}
+
+std::vector<std::pair<std::string, v1::Filter>> Filters() {
+  v1::Filter exact, prefix, any;
+  (*exact.mutable_exact()->mutable_values())["type"] = TypeOf(7);
+  (*prefix.mutable_prefix()->mutable_values())["type"] = "shop.order.kind9";
+  for (const char* const hop : {"1", "2"}) {
+    (*any.mutable_any()->add_filters()->mutable_exact()->mutable_values())["hop"] = hop;
+  }
+  return {{"filter_exact_type", exact},
+          {"filter_prefix_type", prefix},
+          {"filter_any_extension", any},
+          {"filter_sql_type", Sql("type = 'shop.order.kind7'")},
+          {"filter_sql_three", Sql("source = '/shop' AND type != 'shop.order.kind7' AND hop < 5")},
+          {"filter_sql_like", Sql("type LIKE 'shop.%.kind_'")},
+          {"filter_sql_in", Sql("type IN ('a', 'b', 'shop.order.kind1', 'shop.order.kind2')")},
+          {"filter_sql_function", Sql("UPPER(LEFT(type, 4)) = 'SHOP' AND LENGTH(id) > 8")}};
+}
+
+int Run() {
+  const std::string batch = MakeBatch();
+  const uint64_t events = ForEach(batch, [](absl::string_view) {});
+  std::string copy(batch.size(), '\0');
+  volatile uint64_t sink = 0;
+  Measure("filter_copy", [&] {
+    std::memcpy(copy.data(), batch.data(), batch.size());
+    sink = sink + static_cast<uint8_t>(copy[copy.size() / 2]);
+    return std::pair(events, events);
+  });
+  Measure("filter_walk", [&] {
+    uint64_t bytes = 0;
+    const uint64_t seen = ForEach(batch, [&](absl::string_view event) { bytes += event.size(); });
+    sink = sink + bytes;
+    return std::pair(seen, seen);
+  });
+  for (const auto& [name, filter] : Filters()) {
+    const absl::StatusOr<CompiledFilter> compiled = CompileFilter(filter);
+    if (!compiled.ok()) {
+      std::fprintf(stderr, "%s: %s\n", name.c_str(), compiled.status().ToString().c_str());
+      return 1;
+    }
+    Measure(name, [&] {
+      uint64_t passed = 0;
+      const uint64_t seen =
+          ForEach(batch, [&](absl::string_view event) { passed += compiled->Matches(event); });
+      return std::pair(seen, passed);
+    });
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace eventhub::benchmark
+
+int main(int argc, char** argv) {
+  absl::ParseCommandLine(argc, argv);
+  return eventhub::benchmark::Run();
+}

@@ -1,0 +1,207 @@
+// The filter dialects, and what is refused.
+#include "server/filter/filter.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/filter/cesql_cases.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+v1::Filter Parse(const std::string& text) {
+  v1::Filter filter;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &filter)) << text;
+  return filter;
+}
+
+bool Passes(const std::string& text, const v1::Event& event = SampleEvent()) {
+  const absl::StatusOr<CompiledFilter> filter = CompileFilter(Parse(text));
+  EXPECT_TRUE(filter.ok()) << filter.status();
+  return filter.ok() && filter->Matches(event.SerializeAsString());
+}
+
+std::string Condition(const std::string& name, const std::string& value) {
+  return "values { key: '" + name + "' value: '" + value + "' }";
+}
+
+std::string Exact(const std::string& name, const std::string& value) {
+  return "exact { " + Condition(name, value) + " }";
+}
+
+// Filters that are true and false, of a dialect and of an expression.
+const char* const kTrue[] = {"exact { values { key: 'id' value: 'id-1' } }", "sql: 'hop = 5'"};
+const char* const kFalse[] = {"exact { values { key: 'id' value: 'id' } }", "sql: 'hop = 6'",
+                              "sql: 'missing = 1'", "sql: 'hop'"};
+
+TEST(Filter, Exact) {
+  EXPECT_TRUE(Passes(Exact("type", "shop.order.placed")));
+  EXPECT_FALSE(Passes(Exact("type", "shop.order")));
+  EXPECT_FALSE(Passes(Exact("type", "Shop.order.placed")));
+  EXPECT_FALSE(Passes(Exact("missing", "x")));
+  EXPECT_TRUE(Passes("exact { " + Condition("id", "id-1") + Condition("ttl", "10") + "}"));
+  EXPECT_FALSE(Passes("exact { " + Condition("id", "id-1") + Condition("ttl", "11") + "}"));
+  EXPECT_FALSE(Passes("exact { " + Condition("id", "id-2") + Condition("ttl", "10") + "}"));
+}
+
+TEST(Filter, ValuesThatAreNoStrings) {
+  EXPECT_TRUE(Passes(Exact("specversion", "1.0")));
+  EXPECT_TRUE(Passes(Exact("flag", "true")));
+  EXPECT_TRUE(Passes(Exact("hop", "5")));
+  EXPECT_FALSE(Passes(Exact("hop", "05")));
+  EXPECT_TRUE(Passes(Exact("raw", "AP8Q")));
+  EXPECT_TRUE(Passes(Exact("time", "2026-01-01T00:00:00Z")));
+  EXPECT_TRUE(Passes(Exact("when", "2026-01-01T00:00:00.12Z")));
+  EXPECT_TRUE(Passes("prefix { " + Condition("time", "2026-01") + "}"));
+}
+
+TEST(Filter, PrefixAndSuffix) {
+  EXPECT_TRUE(Passes("prefix { " + Condition("type", "shop.") + "}"));
+  EXPECT_TRUE(Passes("prefix { " + Condition("type", "shop.order.placed") + "}"));
+  EXPECT_FALSE(Passes("prefix { " + Condition("type", "order") + "}"));
+  EXPECT_FALSE(Passes("prefix { " + Condition("missing", "x") + "}"));
+  EXPECT_TRUE(Passes("suffix { " + Condition("type", ".placed") + "}"));
+  EXPECT_FALSE(Passes("suffix { " + Condition("type", "order") + "}"));
+  EXPECT_FALSE(Passes("suffix { " + Condition("missing", "x") + "}"));
+  EXPECT_TRUE(Passes("prefix { " + Condition("type", "shop") + Condition("source", "/shop") + "}"));
+  EXPECT_FALSE(Passes("prefix { " + Condition("type", "shop") + Condition("source", "shop") + "}"));
+}
+
+TEST(Filter, AllAnyNot) {
+  for (const char* const yes : kTrue) {
+    for (const char* const no : kFalse) {
+      const std::string t = std::string("filters { ") + yes + " } ";
+      const std::string f = std::string("filters { ") + no + " } ";
+      EXPECT_TRUE(Passes("all { " + t + "}"));
+      EXPECT_TRUE(Passes("all { " + t + t + "}"));
+      EXPECT_FALSE(Passes("all { " + t + f + "}"));
+      EXPECT_FALSE(Passes("all { " + f + t + "}"));
+      EXPECT_TRUE(Passes("any { " + t + f + "}"));
+      EXPECT_TRUE(Passes("any { " + f + f + t + "}"));
+      EXPECT_FALSE(Passes("any { " + f + f + "}"));
+      EXPECT_FALSE(Passes(std::string("negation { ") + yes + "}"));
+      EXPECT_TRUE(Passes(std::string("negation { ") + no + "}"));
+      EXPECT_TRUE(Passes("all { filters { negation { any { " + f + f + "} } } " + t + "}"));
+      EXPECT_FALSE(Passes("any { filters { negation { all { " + t + t + "} } } " + f + "}"));
+    }
+  }
+}
+
+TEST(Filter, OnlyTheBooleanTruePasses) {
+  EXPECT_TRUE(Passes("sql: 'true'"));
+  EXPECT_TRUE(Passes("sql: 'flag'"));
+  EXPECT_FALSE(Passes("sql: 'false'"));
+  EXPECT_FALSE(Passes("sql: '1'"));
+  EXPECT_FALSE(Passes("sql: '\"true\"'"));
+  EXPECT_FALSE(Passes("sql: 'missing'"));
+  EXPECT_FALSE(Passes("sql: 'NOT (missing = 1)'"));
+  EXPECT_FALSE(Passes("sql: '1 / 0 = 0'"));
+}
+
+// After a failure the next expression of the same filter runs as if nothing had been.
+TEST(Filter, AFailureEndsItsOwnExpressionAlone) {
+  EXPECT_TRUE(
+      Passes("any { filters { sql: 'CONCAT(id, 1, 2, missing) = id' } "
+             "filters { sql: 'id IN (subject, hop / 0)' } filters { sql: 'hop = 5' } }"));
+}
+
+TEST(Filter, EventsThatAreNone) {
+  const absl::StatusOr<CompiledFilter> filter = CompileFilter(Parse("sql: 'true'"));
+  ASSERT_TRUE(filter.ok());
+  EXPECT_FALSE(filter->Matches("\x0a\x7f"));
+  const absl::StatusOr<CompiledFilter> negation =
+      CompileFilter(Parse("negation { " + Exact("type", "x") + "}"));
+  ASSERT_TRUE(negation.ok());
+  EXPECT_FALSE(negation->Matches("\x0a\x7f"));
+}
+
+TEST(Filter, ManyAttributes) {
+  std::string sql = "true";
+  v1::Event event = SampleEvent();
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = "attribute" + std::to_string(i);
+    (*event.mutable_attributes())[name].set_integer(i);
+    sql += " AND " + name + " = " + std::to_string(i);
+  }
+  EXPECT_TRUE(Passes("sql: '" + sql + "'", event));
+  event.mutable_attributes()->at("attribute39").set_integer(0);
+  EXPECT_FALSE(Passes("sql: '" + sql + "'", event));
+}
+
+// What is refused: the message begins with the field at fault.
+void ExpectRefused(const std::string& text, const std::string& message) {
+  const absl::StatusOr<CompiledFilter> filter = CompileFilter(Parse(text), "route.filter");
+  EXPECT_THAT(filter, StatusIs(absl::StatusCode::kInvalidArgument)) << text;
+  EXPECT_THAT(std::string(filter.status().message()), StartsWith(message)) << text;
+}
+
+TEST(Filter, Refusals) {
+  ExpectRefused("", "route.filter: names no dialect");
+  ExpectRefused("exact {}", "route.filter.exact: names no attribute");
+  ExpectRefused("prefix {}", "route.filter.prefix: names no attribute");
+  ExpectRefused("suffix {}", "route.filter.suffix: names no attribute");
+  ExpectRefused("exact { " + Condition("", "x") + "}",
+                "route.filter.exact: names an attribute without a name");
+  ExpectRefused("exact { " + Condition("type", "") + "}",
+                "route.filter.exact.values['type']: is empty");
+  ExpectRefused("exact { " + Condition("data", "x") + "}",
+                "route.filter.exact.values['data']: data is no attribute");
+  ExpectRefused("all {}", "route.filter.all: has no filters");
+  ExpectRefused("any {}", "route.filter.any: has no filters");
+  ExpectRefused("negation {}", "route.filter.negation: names no dialect");
+  ExpectRefused("sql: ''", "route.filter.sql: line 1, column 1: expected an expression");
+  ExpectRefused("all { filters { sql: 'true' } filters { any { filters { sql: 'a =\\n= b' } } } }",
+                "route.filter.all.filters[1].any.filters[0].sql: line 2, column 1: expected an "
+                "expression, found '='");
+  ExpectRefused("sql: 'id = \\'x\\' AND\\n HASH(id) = 1'",
+                "route.filter.sql: line 2, column 2: there is no function HASH");
+  ExpectRefused("sql: 'LENGTH() = 1'",
+                "route.filter.sql: line 1, column 1: there is no function LENGTH with 0 arguments");
+}
+
+TEST(Filter, Limits) {
+  const auto nested = [](int depth) {
+    v1::Filter filter;
+    filter.set_sql("true");
+    for (int i = 1; i < depth; ++i) {
+      v1::Filter outer;
+      *outer.mutable_negation() = filter;
+      filter = outer;
+    }
+    return filter;
+  };
+  EXPECT_THAT(CompileFilter(nested(kMaxFilterDepth)), IsOk());
+  EXPECT_THAT(CompileFilter(nested(kMaxFilterDepth + 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+
+  v1::Filter wide;
+  for (int i = 1; i < kMaxFilterParts; ++i) wide.mutable_any()->add_filters()->set_sql("false");
+  EXPECT_THAT(CompileFilter(wide), IsOk());
+  wide.mutable_any()->add_filters()->set_sql("false");
+  EXPECT_THAT(CompileFilter(wide), StatusIs(absl::StatusCode::kInvalidArgument));
+
+  v1::Filter curious;
+  std::string sql = "EXISTS a0";
+  for (size_t i = 1; i < kMaxFilterAttributes; ++i) sql += " OR EXISTS a" + std::to_string(i);
+  curious.set_sql(sql);
+  EXPECT_THAT(CompileFilter(curious), IsOk());
+  curious.set_sql(sql + " OR EXISTS other");
+  EXPECT_THAT(CompileFilter(curious), StatusIs(absl::StatusCode::kInvalidArgument));
+
+  v1::Filter big;
+  for (int i = 0; i < 5; ++i) {
+    big.mutable_any()->add_filters()->set_sql("id = '" + std::string(14'000, 'x') + "'");
+  }
+  const absl::Status refused = CompileFilter(big).status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("a filter has at most 65536"));
+}
+
+}  // namespace
+}  // namespace eventhub
