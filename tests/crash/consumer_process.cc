@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   events.settled = [](const eventhub::Place& place, uint32_t attempt) {
     WriteLine('S', place, attempt);
   };
+  events.nacked = [](const eventhub::Place&, uint32_t) {};
   const grpc::Status status = eventhub::CrashConsumer(argv[2], events, seed).Run(argv[1]);
   std::fprintf(stderr, "the stream ended: %s\n", status.error_message().c_str());
   return 1;

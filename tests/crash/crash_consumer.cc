@@ -20,7 +20,7 @@ grpc::Status CrashConsumer::Run(const std::string& address) {
   unsettled_.clear();
   nacks_.Clear();
   acks_.Clear();
-  acked_.clear();
+  held_ = {};
   HubClient client(address);
   grpc::ClientContext context;
   const auto stream = client.hub().Consume(&context);
@@ -32,7 +32,7 @@ grpc::Status CrashConsumer::Run(const std::string& address) {
     if (response.has_opened()) queue_ = response.opened().queue();
     for (const v1::Settlement& settlement : response.settlements()) Confirm(settlement);
     for (const v1::EventBatch& batch : response.batches()) Take(batch);
-    const bool hold = !acked_.empty() && acked_.size() < kMaxHeld && random_() % 3 == 0;
+    const bool hold = !held_.acked.empty() && held_.acked.size() < kMaxHeld && random_() % 3 == 0;
     if (!(hold ? Extend(*stream) : Flush(*stream))) break;
   }
   return stream->Finish();
@@ -51,9 +51,10 @@ void CrashConsumer::Take(const v1::EventBatch& batch) {
     range.set_end(place.second + 1);
     if (!IsPoisoned(event.id())) {
       *ack.add_ranges() = range;
-      acked_.emplace_back(place, batch.delivery_attempt());
+      held_.acked.emplace_back(place, batch.delivery_attempt());
       continue;
     }
+    held_.nacked.emplace_back(place, batch.delivery_attempt());
     v1::Nack& nack = *nacks_.add_nacks();
     nack.set_partition(batch.partition());
     nack.set_lease_epoch(batch.lease_epoch());
@@ -77,8 +78,9 @@ bool CrashConsumer::Extend(Stream& stream) {
 
 // Nacks first: in a STREAM an ack is about all that lies before it.
 bool CrashConsumer::Flush(Stream& stream) {
-  if (!nacks_.nacks().empty() && !Send(stream, nacks_, {})) return false;
-  return acks_.acks().empty() || Send(stream, acks_, std::exchange(acked_, {}));
+  if (!nacks_.nacks().empty() && !Send(stream, nacks_, {{}, std::exchange(held_.nacked, {})}))
+    return false;
+  return acks_.acks().empty() || Send(stream, acks_, {std::exchange(held_.acked, {}), {}});
 }
 
 bool CrashConsumer::Send(Stream& stream, v1::ConsumeRequest& request, Confirmed confirmed) {
@@ -106,8 +108,11 @@ void CrashConsumer::Confirm(const v1::Settlement& settlement) {
     EXPECT_EQ(refused.error().code(), static_cast<int>(grpc::StatusCode::ABORTED))
         << refused.ShortDebugString();
   }
-  for (const auto& [place, attempt] : it->second) {
+  for (const auto& [place, attempt] : it->second.acked) {
     if (!is_refused(place)) events_.settled(place, attempt);
+  }
+  for (const auto& [place, attempt] : it->second.nacked) {
+    if (!is_refused(place)) events_.nacked(place, attempt);
   }
   unsettled_.erase(it);
 }

@@ -19,7 +19,8 @@ bool IsPoisoned(const std::string& id);
 // Told of what a consumer saw, in order, on its thread.
 struct ConsumerEvents {
   std::function<void(const Place&, uint32_t attempt)> delivered;
-  std::function<void(const Place&, uint32_t attempt)> settled;
+  std::function<void(const Place&, uint32_t attempt)> settled;  // Acked, and confirmed.
+  std::function<void(const Place&, uint32_t attempt)> nacked;   // And confirmed.
 };
 
 // In a QUEUE it nacks poisoned events until the hub parks them, in a STREAM it parks them at once.
@@ -34,7 +35,10 @@ class CrashConsumer {
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::ConsumeRequest, v1::ConsumeResponse>;
-  using Confirmed = std::vector<std::pair<Place, uint32_t>>;
+  struct Confirmed {
+    std::vector<std::pair<Place, uint32_t>> acked;
+    std::vector<std::pair<Place, uint32_t>> nacked;
+  };
 
   void Take(const v1::EventBatch& batch);
   // These return whether the stream still takes requests.
@@ -52,7 +56,7 @@ class CrashConsumer {
   std::map<uint64_t, Confirmed> unsettled_;
   v1::ConsumeRequest nacks_;
   v1::ConsumeRequest acks_;
-  Confirmed acked_;
+  Confirmed held_;
 };
 
 }  // namespace eventhub

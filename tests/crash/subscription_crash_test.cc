@@ -1,6 +1,6 @@
 // Subscriptions while the hub, or their consumers, are killed with -9 under load: every event is
-// delivered to each of them, none again after its ack was confirmed, attempts do not go back, and
-// what all fail at is a dead letter, once.
+// delivered to each of them, none again after its ack was confirmed, an attempt that was nacked
+// counts, and what all fail at is a dead letter, once.
 //
 // EVENTHUB_CRASH_SEED repeats a run.
 #include <fcntl.h>
@@ -68,7 +68,8 @@ class SubscriptionCrashTest : public testing::Test {
 
   static ConsumerEvents EventsTo(ConsumerLedger& ledger) {
     return {[&ledger](const Place& p, uint32_t attempt) { ledger.Delivered(p, attempt); },
-            [&ledger](const Place& p, uint32_t attempt) { ledger.Settled(p, attempt); }};
+            [&ledger](const Place& p, uint32_t attempt) { ledger.Settled(p, attempt); },
+            [&ledger](const Place& p, uint32_t attempt) { ledger.Nacked(p, attempt); }};
   }
 
   // What is in the topic, by place.
