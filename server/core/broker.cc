@@ -69,11 +69,12 @@ absl::Status Broker::Start() {
     }
     topics_->next_id = TopicId(LoadLittle32(next_id->data()));
   }
+  ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, options_.clock->Now()));
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
-                                                   read_counters_, options_.run_alarm);
+                                                   read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   if (options_.maintenance.has_value()) {
     maintenance_ = std::make_unique<Maintenance>(

@@ -97,5 +97,24 @@ TEST_F(SubscriptionBehaviourTest, AFailedStoreRefusesSettlementsAndLosesNothing)
   EXPECT_THAT(IdsOf(rig_.Consume("s", "c")->Receive()), ElementsAre("b"));
 }
 
+TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {
+  v1::Subscription subscription = Queue();
+  *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
+  Create(subscription);
+  auto consumer = rig_.Consume("s", "c");
+  rig_.Pass(absl::Minutes(2));
+  ASSERT_THAT(rig_.subscriptions().Expire(), IsOk());
+  rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
+  consumer.reset();
+  rig_.Close();
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  ASSERT_THAT(rig_.subscriptions().Expire(), IsOk());
+  EXPECT_NE(rig_.subscriptions().catalog().Find("s"), nullptr);
+  rig_.Pass(absl::Minutes(1));
+  ASSERT_THAT(rig_.subscriptions().Expire(), IsOk());
+  EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
+}
+
 }  // namespace
 }  // namespace eventhub

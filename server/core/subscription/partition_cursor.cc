@@ -575,8 +575,17 @@ void PartitionCursor::Load(const stored::Cursor& cursor) {
   lost_ = cursor.lost_events();
 }
 
-void PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wall_offset,
+bool PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wall_offset,
                            int64_t now) {
+  Offset last(0);
+  if (!pending_.map().empty()) {
+    const auto& [first, range] = *pending_.map().rbegin();
+    last = Offset(first) + range.count;
+  }
+  if (record.count() == 0 || start < last || start >= next_ || record.count() > next_ - start ||
+      record.retry_time_micros() < 0 || (record.has_redriven_from() && record.count() != 1)) {
+    return false;
+  }
   PendingRange range;
   range.count = record.count();
   range.attempts = static_cast<uint16_t>(std::min(record.attempts(), kMaxCountedAttempts));
@@ -593,6 +602,7 @@ void PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wa
                                        Offset(from.offset())});
   }
   pending_.Load(start, std::move(range));
+  return true;
 }
 
 }  // namespace eventhub

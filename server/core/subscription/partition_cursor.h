@@ -184,7 +184,8 @@ class PartitionCursor {
   bool dirty() const { return dirty_ || pending_.dirty(); }
   void Flush(SubscriptionId subscription, int64_t wall_offset, CommitBuilder& commit);
   void Load(const stored::Cursor& cursor);
-  void Load(Offset start, const stored::Range& range, int64_t wall_offset, int64_t now);
+  // After the cursor, ranges in their order. False, with nothing changed, if it cannot be one.
+  bool Load(Offset start, const stored::Range& range, int64_t wall_offset, int64_t now);
 
  private:
   using RedrivenPlaces = absl::btree_map<int64_t, DeadLetterPlace>;

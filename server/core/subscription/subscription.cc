@@ -43,6 +43,7 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       id_(id),
       name_(record.settings().name()),
       topic_(std::move(topic)),
+      loaded_(context_.clock.Now()),
       record_(std::move(record)) {
   MutexLock lock(mutex_);
   SetRules(Now());
@@ -83,15 +84,23 @@ void Subscription::AddCursors() {
   }
 }
 
-void Subscription::LoadCursor(PartitionId partition, const stored::Cursor& cursor) {
+absl::Status Subscription::LoadCursor(PartitionId partition, const stored::Cursor& cursor) {
   MutexLock lock(mutex_);
-  if (partition.value() < cursors_.size()) cursors_[partition.value()]->Load(cursor);
+  if (partition.value() >= cursors_.size() || cursor.next_offset() < 0) {
+    return absl::DataLossError(absl::StrCat("a cursor of subscription ", name_, " is damaged"));
+  }
+  cursors_[partition.value()]->Load(cursor);
+  return absl::OkStatus();
 }
 
-void Subscription::LoadRange(PartitionId partition, Offset start, const stored::Range& range) {
+absl::Status Subscription::LoadRange(PartitionId partition, Offset start,
+                                     const stored::Range& range) {
   MutexLock lock(mutex_);
-  if (partition.value() >= cursors_.size()) return;
-  cursors_[partition.value()]->Load(start, range, WallOffset(), Now());
+  if (partition.value() < cursors_.size() &&
+      cursors_[partition.value()]->Load(start, range, WallOffset(), Now())) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("a range of subscription ", name_, " is damaged"));
 }
 
 void Subscription::Start(const std::vector<Offset>& next) {

@@ -209,8 +209,10 @@ class Subscription final : public CommitHook,
 
   // ---- Before it is known to others.
 
-  void LoadCursor(PartitionId partition, const stored::Cursor& cursor);
-  void LoadRange(PartitionId partition, Offset start, const stored::Range& range);
+  // All cursors first, then the ranges in their order. DATA_LOSS if they cannot be what was
+  // written.
+  absl::Status LoadCursor(PartitionId partition, const stored::Cursor& cursor);
+  absl::Status LoadRange(PartitionId partition, Offset start, const stored::Range& range);
   // Sets where partitions begin; to be written with the next commit.
   void Start(const std::vector<Offset>& next);
   // After the last of these.
@@ -319,6 +321,7 @@ class Subscription final : public CommitHook,
   const SubscriptionId id_;
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
+  const absl::Time loaded_;
   std::atomic<int64_t> open_dead_letters_{0};
 
   // Commit thread only.

@@ -33,14 +33,12 @@ absl::Status LoadEntry(const CursorsKey& key, absl::string_view value, Subscript
     case CursorsKind::kCursor: {
       stored::Cursor cursor;
       if (!Parse(value, &cursor)) return Damaged(what);
-      subscription.LoadCursor(key.partition, cursor);
-      break;
+      return subscription.LoadCursor(key.partition, cursor);
     }
     case CursorsKind::kPending: {
       stored::Range range;
-      if (!Parse(value, &range) || range.count() == 0) return Damaged(what);
-      subscription.LoadRange(key.partition, key.offset, range);
-      break;
+      if (!Parse(value, &range)) return Damaged(what);
+      return subscription.LoadRange(key.partition, key.offset, range);
     }
     case CursorsKind::kDeadLetter:
       subscription.open_dead_letters().fetch_add(1);

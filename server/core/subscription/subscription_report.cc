@@ -118,7 +118,8 @@ size_t Subscription::consumer_count() const {
 
 absl::Time Subscription::last_used() const {
   MutexLock lock(mutex_);
-  return absl::FromUnixMicros(record_.last_used_micros());
+  // A hub that was killed could not note that consumers were connected.
+  return std::max(absl::FromUnixMicros(record_.last_used_micros()), loaded_);
 }
 
 std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {

@@ -39,22 +39,6 @@ int CountRanges(const v1::ConsumeRequest& request) {
 
 size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
-// Writes one record; nobody waits for it.
-class PutTask final : public CommitTask {
- public:
-  PutTask(Column column, absl::string_view key, std::string value)
-      : column_(column), key_(key), value_(std::move(value)) {}
-  void Prepare(CommitBuilder& commit) override { commit.Put(column_, key_, value_); }
-  void Done(const absl::Status&) override {}
-  size_t bytes() const override { return 0; }
-  bool synced() const override { return true; }
-
- private:
-  const Column column_;
-  const std::string key_;
-  const std::string value_;
-};
-
 // A commit whose outcome is all that matters: when it is done, so is all that was before it.
 class BarrierTask final : public CommitTask {
  public:
@@ -110,35 +94,34 @@ absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
 }
 
 Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock,
-                             TopicStore& topics, ReadCounters& reads, bool run_alarm)
+                             TopicStore& topics, ReadCounters& reads, uint64_t generation,
+                             bool run_alarm)
     : topics_(topics),
       writer_(writer),
+      next_epoch_(generation << 32),
       alarm_(clock, run_alarm),
       context_{store, writer, clock, topics.catalog, reads, alarm_, background_, next_epoch_} {}
 
 Subscriptions::~Subscriptions() = default;
 
-absl::Status Subscriptions::Load() {
-  RETURN_IF_ERROR(TakeGeneration());
-  return catalog_.Load(context_);
-}
+absl::Status Subscriptions::Load() { return catalog_.Load(context_); }
 
-// Epochs of leases of different lives of the hub never meet.
-absl::Status Subscriptions::TakeGeneration() {
+absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
   ASSIGN_OR_RETURN(const std::optional<std::string> stored,
-                   context_.store.Get(Column::kMeta, kGenerationKey));
-  uint64_t generation = 0;
+                   store.Get(Column::kMeta, kGenerationKey));
+  uint64_t generation = 1;
   if (stored.has_value()) {
     if (stored->size() != sizeof(uint64_t)) {
       return absl::DataLossError("the record of the hub's generation is damaged");
     }
-    generation = LoadLittle64(stored->data());
+    generation = LoadLittle64(stored->data()) + 1;
   }
-  std::string next;
-  AppendLittle64(&next, ++generation);
-  next_epoch_.store(generation << 32);
-  writer_.Submit(std::make_unique<PutTask>(Column::kMeta, kGenerationKey, next));
-  return absl::OkStatus();
+  std::string record;
+  AppendLittle64(&record, generation);
+  CommitBuilder commit(store, now, record.size());
+  commit.Put(Column::kMeta, kGenerationKey, record);
+  RETURN_IF_ERROR(commit.Write(store));
+  return generation;
 }
 
 void Subscriptions::Stop() {

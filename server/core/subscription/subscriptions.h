@@ -56,13 +56,18 @@ class ConsumerSession {
   const std::shared_ptr<Consumer> consumer_;
 };
 
+// Counts that the store was opened for serving, so that epochs of leases of different lives of the
+// hub never meet. Before anything else is written.
+absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now);
+
 // Thread-safe. Methods that take a callback call it once, maybe before they return; those that do
 // not are blocked by the disk. Errors as in subscription.proto.
 class Subscriptions {
  public:
-  // What is given outlives this. With `run_alarm` false the leases end only when RunDue is called.
+  // What is given outlives this; `generation` is what TakeGeneration gave. With `run_alarm` false
+  // the leases end only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
-                ReadCounters& reads, bool run_alarm);
+                ReadCounters& reads, uint64_t generation, bool run_alarm);
   ~Subscriptions();
 
   // Reads all from the store. Once, first.
@@ -119,7 +124,6 @@ class Subscriptions {
   void Change(std::shared_ptr<Subscription> subscription,
               absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
               ResponseDone<Response> done);
-  absl::Status TakeGeneration();
   absl::StatusOr<uint64_t> CloseLetters(const std::string& name, bool has_selector,
                                         const v1::DeadLetterSelector& selector, bool dry_run,
                                         bool redrive);
@@ -128,7 +132,7 @@ class Subscriptions {
 
   TopicStore& topics_;
   LogWriter& writer_;
-  std::atomic<uint64_t> next_epoch_{0};
+  std::atomic<uint64_t> next_epoch_;
   Alarm alarm_;
   WorkPool background_{1};
   const SubscriptionContext context_;
