@@ -37,6 +37,8 @@ bool TakeMessage(const FieldScanner& field, ConsumeFrame& frame) {
       return AppendTo(field.bytes, frame.settlements);
     case v1::ConsumeResponse::kTrimmedFieldNumber:
       return AppendTo(field.bytes, frame.trimmed);
+    case v1::ConsumeResponse::kRewoundFieldNumber:
+      return AppendTo(field.bytes, frame.rewound);
     default:
       return true;  // Of a newer hub.
   }

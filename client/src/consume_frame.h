@@ -22,6 +22,7 @@ struct ConsumeFrame {
   std::vector<v1::PartitionLease> revoked{};
   std::vector<v1::Settlement> settlements{};
   std::vector<v1::TrimmedRange> trimmed{};
+  std::vector<v1::PartitionOffset> rewound{};
 };
 
 // DATA_LOSS if `bytes` are not a ConsumeResponse.

@@ -1,6 +1,7 @@
 #include "client/src/delivery.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "client/src/lease.h"
 
@@ -30,6 +31,13 @@ void Delivery::CutTo(size_t index) {
   }
   end_ = index;
   finished_to_ = std::min(finished_to_, end_);
+}
+
+size_t Delivery::IndexOf(int64_t offset) const {
+  const auto indices = std::views::iota(size_t{0}, end_);
+  const auto at =
+      std::ranges::lower_bound(indices, offset, {}, [&](size_t i) { return OffsetOf(i); });
+  return static_cast<size_t>(at - indices.begin());
 }
 
 void Delivery::Finish(size_t first, size_t count) {

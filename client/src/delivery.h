@@ -45,6 +45,8 @@ class Delivery {
   // Events from here on are void: they will come again, or are somebody else's.
   size_t end() const { return end_; }
   void CutTo(size_t index);
+  // The first event, of those that are not void, at `offset` or behind; end() if there is none.
+  size_t IndexOf(int64_t offset) const;
 
   // Events before this one all have an outcome.
   size_t finished_to() const { return finished_to_; }
@@ -54,10 +56,6 @@ class Delivery {
   void Finish(size_t first, size_t count);
   // Calls `visit` for consecutive offsets of events without an outcome.
   void ForEachUnfinished(absl::FunctionRef<void(OffsetRange)> visit) const;
-
-  // Delivered beside the live flow of a STREAM subscription: a replay.
-  bool beside() const { return beside_; }
-  void set_beside() { beside_ = true; }
 
   absl::Duration received_at() const { return received_at_; }
   // When the hub gives the events to others, unless it hears something.
@@ -76,7 +74,6 @@ class Delivery {
   size_t finished_to_ = 0;
   size_t finished_beyond_ = 0;          // How many in finished_flags_ are set beyond finished_to_.
   std::vector<bool> finished_flags_{};  // Empty as long as outcomes come in order.
-  bool beside_ = false;
   const absl::Duration received_at_;
   absl::Duration lease_end_;
 };

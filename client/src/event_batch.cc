@@ -69,6 +69,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.append_time_ = append_time_;
   part.delivery_attempt_ = delivery_attempt_;
   part.lease_epoch_ = lease_epoch_;
+  part.replayed_ = replayed_;
   if (offset_deltas_.empty()) {
     part.base_offset_ = from->offset();
   } else {
@@ -107,6 +108,8 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
       batch.delivery_attempt_ = static_cast<uint32_t>(field.value);
     } else if (field.number == 6 && field.type == FieldScanner::kVarint) {
       batch.lease_epoch_ = field.value;
+    } else if (field.number == 7 && field.type == FieldScanner::kVarint) {
+      batch.replayed_ = field.value != 0;
     }
   }
   if (!field.ok()) return Malformed("event batch");

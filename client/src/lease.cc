@@ -1,6 +1,7 @@
 #include "client/src/lease.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "client/src/proto_time.h"
@@ -12,6 +13,9 @@ namespace {
 // Nearly what they take, encoded.
 constexpr int64_t kRangeBytes = 24;
 constexpr int64_t kNackBytes = 64;
+
+// What the hub takes.
+constexpr absl::Duration kMaxDelay = absl::Hours(7 * 24);
 
 v1::Nack::Action ActionOf(Outcome::Kind kind) {
   switch (kind) {
@@ -28,6 +32,8 @@ bool Same(const Outcome& a, const Outcome& b) {
   return a.kind == b.kind && a.delay == b.delay && a.reason == b.reason;
 }
 
+uint64_t Count(OffsetRange range) { return static_cast<uint64_t>(range.end - range.start); }
+
 void Set(OffsetRange range, v1::OffsetRange& proto) {
   proto.set_start(range.start);
   proto.set_end(range.end);
@@ -35,139 +41,98 @@ void Set(OffsetRange range, v1::OffsetRange& proto) {
 
 }  // namespace
 
-bool Lease::IsBeside(const EventBatch& batch) const {
-  if (batch.first_offset() < ack_to_) return true;
-  return !taken_back_ && batch.first_offset() < received_to_;
-}
-
-void Lease::LearnFrom(const EventBatch& batch) {
-  uint32_t not_last = batch.size() > 1 ? batch.delivery_attempt() : 0;
-  if (!open_.empty() && !open_.back()->beside()) {
-    not_last = std::max(not_last, open_.back()->batch().delivery_attempt());
-  }
-  attempts_.not_last = std::max(attempts_.not_last, not_last);
+int64_t Lease::void_from() const {
+  int64_t from = retry_ ? retry_->range.start : std::numeric_limits<int64_t>::max();
+  for (const Rewind& rewind : rewinds_) from = std::min(from, rewind.offset);
+  return from;
 }
 
 bool Lease::Accept(const std::shared_ptr<Delivery>& delivery) {
-  const EventBatch& batch = delivery->batch();
   if (over_) return false;
-  if (!queue_) {
-    if (!live_) {
-      live_ = true;
-      acked_to_ = ack_to_ = received_to_ = batch.first_offset();
-    }
-    if (IsBeside(batch)) {
-      delivery->set_beside();
-    } else {
-      if (stale_ && batch.first_offset() > *taken_back_) return false;
-      LearnFrom(batch);
-      taken_back_.reset();
-      stale_ = false;
-      received_to_ = batch.last_offset() + 1;
-    }
+  if (IsLive(*delivery)) {
+    CutFrom(void_from(), *delivery);
+    if (delivery->end() == 0) return false;
   }
   delivery->place = open_.insert(open_.end(), delivery);
   return true;
 }
 
+void Lease::CutFrom(int64_t offset, Delivery& delivery) {
+  if (delivery.OffsetOf(delivery.end() - 1) < offset) return;
+  delivery.ForEachUnfinished([&](OffsetRange range) {
+    range.start = std::max(range.start, offset);
+    if (range.start < range.end) void_.Add(range);
+  });
+  delivery.CutTo(delivery.IndexOf(offset));
+}
+
 void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome& outcome) {
   if (over_ || first >= delivery.end()) return;
   count = std::min(count, delivery.end() - first);
-  pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
-  if (queue_ || delivery.beside()) {
-    FinishByName(delivery, first, count, outcome);
-    delivery.Finish(first, count);
-    if (delivery.finished()) open_.erase(delivery.place);
+  const bool retry = outcome.kind == Outcome::Kind::kRetry;
+  if (retry && IsLive(delivery)) {
+    pending_bytes_ += delivery.batch().bytes() / delivery.batch().size();
+    TakeBack(delivery.OffsetOf(first), outcome);
     return;
   }
-  if (outcome.kind == Outcome::Kind::kRetry) {
-    TakeBack(delivery, first, outcome);
-  } else {
-    if (outcome.kind != Outcome::Kind::kAck) {
-      delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
-        AddNack(range, static_cast<uint64_t>(range.end - range.start), outcome);
-        settled_ahead_.Add(range);
-      });
-    }
-    delivery.Finish(first, count);
-  }
-  Advance();
-}
-
-void Lease::FinishByName(const Delivery& delivery, size_t first, size_t count,
-                         const Outcome& outcome) {
+  pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
   delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
-    const auto events = static_cast<uint64_t>(range.end - range.start);
     if (outcome.kind == Outcome::Kind::kAck) {
-      named_acks_.Add(range);
-      pending_named_ += events;
-    } else if (queue_ || outcome.kind != Outcome::Kind::kRetry) {
-      AddNack(range, events, outcome);
+      acks_.Add(range);
+      pending_acked_ += Count(range);
+    } else if (queue_ || !retry) {
+      AddNack(range, outcome);
     } else {
       // On a STREAM a retry is about the first offset that it names.
       for (int64_t offset = range.start; offset < range.end; ++offset) {
-        AddNack({offset, offset + 1}, 1, outcome);
+        AddNack({offset, offset + 1}, outcome);
       }
     }
   });
+  delivery.Finish(first, count);
+  if (delivery.finished()) open_.erase(delivery.place);
 }
 
-bool Lease::MayBeLastAttempt(const Delivery& delivery, int64_t offset) const {
-  return delivery.batch().size() == 1 && received_to_ == offset + 1 &&
-         delivery.batch().delivery_attempt() > attempts_.not_last &&
-         std::none_of(open_.begin(), open_.end(), [&](const auto& other) {
-           return other.get() != &delivery && !other->beside();
-         });
-}
-
-void Lease::TakeBack(Delivery& delivery, size_t index, const Outcome& outcome) {
-  const int64_t offset = delivery.OffsetOf(index);
-  const bool may_be_last = MayBeLastAttempt(delivery, offset);
-  delivery.CutTo(index);
-  std::erase_if(open_, [&](const auto& other) {
-    const bool behind = !other->beside() && other->OffsetOf(0) > offset;
-    if (behind) other->CutTo(0);
-    return behind;
+void Lease::TakeBack(int64_t offset, const Outcome& outcome) {
+  std::erase_if(open_, [&](const auto& delivery) {
+    if (!IsLive(*delivery)) return false;
+    CutFrom(offset, *delivery);
+    return delivery->finished();
   });
-  // After its last attempt the hub parks an event, and goes on behind it; any other comes again,
-  // and what comes before it was sent too early.
-  taken_back_ = std::min(taken_back_.value_or(offset), offset);
-  stale_ = !may_be_last;
-  stale_until_ = 0;
-  settled_ahead_.Remove(offset, received_to_);
-  AddNack({offset, offset + 1}, 1, outcome);
+  void_.Remove(offset, offset + 1);  // The hub is told of that one.
+  if (!retry_) ++pending_nacked_;    // Else it is for an event behind, which comes again.
+  retry_ = {.range = {offset, offset + 1}, .outcome = outcome};
 }
 
-void Lease::AddNack(OffsetRange range, uint64_t events, const Outcome& outcome) {
-  pending_nacked_ += events;
+void Lease::OnRewound(int64_t offset) {
+  const auto it = std::ranges::find(rewinds_, offset, &Rewind::offset);
+  if (it == rewinds_.end()) return;
+  rewinds_.erase(it);
+  void_.Remove(offset, std::numeric_limits<int64_t>::max());
+}
+
+void Lease::OnRefused(uint64_t correlation_id, OffsetRange range) {
+  const size_t refused = std::erase_if(rewinds_, [&](const Rewind& rewind) {
+    return rewind.correlation_id == correlation_id && range.start <= rewind.offset &&
+           rewind.offset < range.end;
+  });
+  if (refused == 0 || void_.empty()) return;
+  // The lease is not over, so the event is gone: retention removed it. What was dropped behind it
+  // is out here, and has to come again.
+  const int64_t next = void_.first().start;
+  if (next < void_from())
+    TakeBack(next, Outcome::Retry("an event before it is gone", absl::ZeroDuration()));
+}
+
+void Lease::AddNack(OffsetRange range, const Outcome& outcome) {
+  pending_nacked_ += Count(range);
   const bool mergeable = queue_ || outcome.kind != Outcome::Kind::kRetry;
   if (mergeable && !nacks_.empty() && nacks_.back().range.end == range.start &&
       Same(nacks_.back().outcome, outcome)) {
     nacks_.back().range.end = range.end;
-    nacks_.back().events += events;
     return;
   }
-  nacks_.push_back({.range = range, .outcome = outcome, .events = events});
-}
-
-void Lease::Advance() {
-  for (auto it = open_.begin(); it != open_.end();) {
-    const Delivery& delivery = **it;
-    if (delivery.beside()) {
-      ++it;
-      continue;
-    }
-    const size_t finished = delivery.finished_to();
-    if (finished > 0 && delivery.OffsetOf(finished - 1) >= ack_to_) {
-      size_t from = finished;
-      while (from > 0 && delivery.OffsetOf(from - 1) >= ack_to_) --from;
-      const int64_t to = delivery.OffsetOf(finished - 1) + 1;
-      pending_acked_ += finished - from - settled_ahead_.Remove(ack_to_, to);
-      ack_to_ = to;
-    }
-    if (!delivery.finished()) return;
-    it = open_.erase(it);
-  }
+  nacks_.push_back({.range = range, .outcome = outcome});
 }
 
 uint64_t Lease::End() {
@@ -175,25 +140,50 @@ uint64_t Lease::End() {
   for (const auto& delivery : open_) delivery->CutTo(0);
   open_.clear();
   const uint64_t untold = pending_events();
-  pending_named_ = pending_acked_ = pending_nacked_ = pending_bytes_ = 0;
-  named_acks_ = OffsetSet();
+  pending_acked_ = pending_nacked_ = pending_bytes_ = 0;
+  acks_ = OffsetSet();
   nacks_.clear();
+  retry_.reset();
+  rewinds_.clear();
+  void_ = OffsetSet();
   return untold;
 }
 
 void Lease::AddPending(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent,
                        int64_t& budget) {
-  // An ack that goes up to an offset would also ack what is parked or skipped before it, if the hub
-  // looked at it first.
-  int64_t limit = ack_to_;
-  for (const Nack& nack : nacks_) {
-    if (!queue_ && nack.range.start >= acked_to_) limit = std::min(limit, nack.range.start);
-  }
+  if (!acks_.empty()) AddAcks(request, sent, budget);
   AddNacks(request, sent, budget);
-  if (!queue_ && limit > acked_to_) AddStreamAck(limit, request, sent, budget);
-  if (!named_acks_.empty()) AddNamedAcks(request, sent, budget);
-  if (stale_ && stale_until_ == 0 && nacks_.empty()) stale_until_ = request.correlation_id();
+  // After it, the hub would refuse outcomes of what lies behind.
+  if (retry_ && acks_.empty() && nacks_.empty() && budget > 0) {
+    v1::Nack& proto = AddNack(retry_->outcome, request, budget);
+    AddRange(retry_->range, /*nack=*/true, *proto.add_ranges(), sent, budget);
+    rewinds_.push_back({request.correlation_id(), retry_->range.start});
+    retry_.reset();
+  }
   if (pending_events() == 0) pending_bytes_ = 0;
+}
+
+void Lease::AddRange(OffsetRange range, bool nack, v1::OffsetRange& proto,
+                     std::vector<SentOutcome>& sent, int64_t& budget) {
+  Set(range, proto);
+  budget -= kRangeBytes;
+  sent.push_back(
+      {.at = {.partition = partition_, .range = range}, .events = Count(range), .nack = nack});
+  (nack ? pending_nacked_ : pending_acked_) -= Count(range);
+}
+
+v1::Nack& Lease::AddNack(const Outcome& outcome, v1::ConsumeRequest& request, int64_t& budget) {
+  v1::Nack& nack = *request.add_nacks();
+  nack.set_partition(partition_);
+  nack.set_lease_epoch(epoch_);
+  nack.set_action(ActionOf(outcome.kind));
+  if (outcome.delay) {
+    ToProto(std::clamp(*outcome.delay, absl::ZeroDuration(), kMaxDelay),
+            *nack.mutable_retry_after());
+  }
+  nack.set_reason(CleanReason(outcome.reason));
+  budget -= kNackBytes + static_cast<int64_t>(nack.reason().size());
+  return nack;
 }
 
 void Lease::AddNacks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent, int64_t& budget) {
@@ -201,62 +191,23 @@ void Lease::AddNacks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent
   v1::Nack* proto = nullptr;
   for (; taken < nacks_.size() && budget > 0; ++taken) {
     const Nack& nack = nacks_[taken];
-    const Outcome& outcome = nack.outcome;
-    const bool again = queue_ && taken > 0 && Same(nacks_[taken - 1].outcome, outcome);
-    if (!again) {
-      proto = request.add_nacks();
-      proto->set_partition(partition_);
-      proto->set_lease_epoch(epoch_);
-      proto->set_action(ActionOf(outcome.kind));
-      if (outcome.delay) ToProto(*outcome.delay, *proto->mutable_retry_after());
-      proto->set_reason(CleanReason(outcome.reason));
-      budget -= kNackBytes + static_cast<int64_t>(proto->reason().size());
-    }
-    Set(nack.range, *proto->add_ranges());
-    budget -= kRangeBytes;
-    sent.push_back({.at = {.partition = partition_, .range = nack.range},
-                    .events = nack.events,
-                    .nack = true});
-    pending_nacked_ -= nack.events;
+    const bool again = queue_ && taken > 0 && Same(nacks_[taken - 1].outcome, nack.outcome);
+    if (!again) proto = &AddNack(nack.outcome, request, budget);
+    AddRange(nack.range, /*nack=*/true, *proto->add_ranges(), sent, budget);
   }
   nacks_.erase(nacks_.begin(), nacks_.begin() + static_cast<std::ptrdiff_t>(taken));
 }
 
-void Lease::AddStreamAck(int64_t limit, v1::ConsumeRequest& request, std::vector<SentOutcome>& sent,
-                         int64_t& budget) {
-  const OffsetRange range{acked_to_, limit};
+void Lease::AddAcks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent, int64_t& budget) {
+  if (budget <= 0) return;
   v1::Ack& ack = *request.add_acks();
   ack.set_partition(partition_);
   ack.set_lease_epoch(epoch_);
-  Set(range, *ack.add_ranges());
-  budget -= 2 * kRangeBytes;
-  const uint64_t events = limit == ack_to_
-                              ? pending_acked_
-                              : std::min(pending_acked_, static_cast<uint64_t>(limit - acked_to_));
-  pending_acked_ -= events;
-  acked_to_ = limit;
-  sent.push_back({.at = {.partition = partition_, .range = range}, .events = events});
-}
-
-void Lease::AddNamedAcks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent,
-                         int64_t& budget) {
-  v1::Ack& ack = *request.add_acks();
-  ack.set_partition(partition_);
-  ack.set_lease_epoch(epoch_);
+  ack.set_exact(!queue_);
   budget -= kRangeBytes;
-  while (!named_acks_.empty() && budget > 0) {
-    const OffsetRange range = named_acks_.TakeFirst();
-    Set(range, *ack.add_ranges());
-    budget -= kRangeBytes;
-    const auto events = static_cast<uint64_t>(range.end - range.start);
-    pending_named_ -= events;
-    sent.push_back({.at = {.partition = partition_, .range = range}, .events = events});
-  }
-  if (ack.ranges().empty()) request.mutable_acks()->RemoveLast();
-}
-
-void Lease::OnSettled(uint64_t correlation_id) {
-  if (stale_ && stale_until_ == correlation_id) stale_ = false;
+  do {
+    AddRange(acks_.TakeFirst(), /*nack=*/false, *ack.add_ranges(), sent, budget);
+  } while (!acks_.empty() && budget > 0);
 }
 
 bool Lease::Extend(const KeepAlive& keep, v1::ConsumeRequest& request) {
@@ -285,9 +236,7 @@ bool Lease::Extend(const KeepAlive& keep, v1::ConsumeRequest& request) {
 
 uint64_t Lease::unfinished() const {
   uint64_t events = 0;
-  for (const auto& delivery : open_) {
-    events += queue_ ? delivery->unfinished() : delivery->end() - delivery->finished_to();
-  }
+  for (const auto& delivery : open_) events += delivery->unfinished();
   return events;
 }
 

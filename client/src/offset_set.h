@@ -15,6 +15,9 @@ class OffsetSet {
   // Adds a range, which overlaps with none that is there.
   void Add(OffsetRange range);
 
+  // The first range; there has to be one.
+  OffsetRange first() const { return {ends_.begin()->first, ends_.begin()->second}; }
+
   // Removes the first range and gives it; there has to be one.
   OffsetRange TakeFirst();
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/src/backoff.h"
@@ -82,6 +83,10 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   void TakeLeases(const ConsumeFrame& frame, Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeBatch(EventBatch batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeSettlement(const v1::Settlement& settlement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeRewound(const v1::PartitionOffset& rewound) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Calls `visit` with each lease of a partition.
+  void ForEachLease(uint32_t partition, absl::FunctionRef<void(Lease&)> visit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLease(Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The connection is gone, and all that was under way with it.
   std::shared_ptr<ConsumeStream> LoseStream(Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -131,15 +136,12 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   // What it brings.
   bool queue_kind_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration ack_deadline_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
-  AttemptsSeen attempts_ ABSL_GUARDED_BY(mutex_);
   std::map<LeaseId, std::shared_ptr<Lease>> leases_ ABSL_GUARDED_BY(mutex_);
   WorkQueue queue_ ABSL_GUARDED_BY(mutex_);
   absl::Duration extend_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 
   // What goes back.
   std::vector<std::shared_ptr<Lease>> listed_ ABSL_GUARDED_BY(mutex_);  // With something pending.
-  // Leases that wait for the settlement of a request; see Lease::awaits.
-  std::multimap<uint64_t, std::shared_ptr<Lease>> awaiting_ ABSL_GUARDED_BY(mutex_);
   uint64_t pending_events_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   v1::ConsumeRequest extensions_ ABSL_GUARDED_BY(mutex_);

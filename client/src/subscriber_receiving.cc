@@ -1,6 +1,7 @@
 // The half of the subscriber that receives: leases, events, settlements, the end of streams.
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -62,6 +63,7 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
   }
   // First: the batches were chosen after the hub did what it says here.
   for (const v1::Settlement& settlement : frame.settlements) TakeSettlement(settlement);
+  for (const v1::PartitionOffset& rewound : frame.rewound) TakeRewound(rewound);
   for (EventBatch& batch : frame.batches) TakeBatch(std::move(batch));
   if (frame.caught_up) Note(options_.hooks.on_caught_up, calls);
   if (frame.fell_behind) Note(options_.hooks.on_fell_behind, calls);
@@ -69,7 +71,6 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
 
 void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   queue_kind_ = opened.queue();
-  attempts_ = {};
   const absl::Duration deadline = FromProto(opened.ack_deadline());
   ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
   Order order = options_.order;
@@ -95,8 +96,7 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
     const LeaseId id{assigned.partition(), assigned.lease_epoch()};
     std::shared_ptr<Lease>& lease = leases_[id];
     if (lease != nullptr) EndLease(*lease);
-    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_, assigned.next_offset(),
-                                    attempts_);
+    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_);
     Note(options_.hooks.on_assigned, calls,
          PartitionOffset{assigned.partition(), assigned.next_offset()});
   }
@@ -112,8 +112,7 @@ void SubscriberCore::TakeBatch(EventBatch batch) {
   if (batch.delivery_attempt() > 1) counters_.redelivered += events;
   std::shared_ptr<Lease>& lease = leases_[{batch.partition(), batch.lease_epoch()}];
   if (lease == nullptr) {
-    lease = std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_,
-                                    std::nullopt, attempts_);
+    lease = std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_);
   }
   auto delivery = std::make_shared<Delivery>(std::move(batch), lease, now, now + ack_deadline_);
   if (!lease->Accept(delivery)) {
@@ -133,9 +132,24 @@ void SubscriberCore::TakeSettlement(const v1::Settlement& settlement) {
   counters_.nacked += result.nacked;
   counters_.lease_lost += result.lease_lost;
   counters_.failed += result.failed;
-  const auto [first, last] = awaiting_.equal_range(settlement.correlation_id());
-  for (auto it = first; it != last; ++it) it->second->OnSettled(settlement.correlation_id());
-  awaiting_.erase(first, last);
+  for (const v1::RefusedRange& refused : settlement.refused()) {
+    const OffsetRange range{refused.range().start(), refused.range().end()};
+    ForEachLease(refused.partition(), [&](Lease& lease) {
+      const uint64_t events = lease.pending_events();
+      lease.OnRefused(settlement.correlation_id(), range);
+      pending_events_ += lease.pending_events() - events;
+      if (lease.pending_events() > 0) List(lease);
+    });
+  }
+}
+
+void SubscriberCore::TakeRewound(const v1::PartitionOffset& rewound) {
+  ForEachLease(rewound.partition(), [&](Lease& lease) { lease.OnRewound(rewound.offset()); });
+}
+
+void SubscriberCore::ForEachLease(uint32_t partition, absl::FunctionRef<void(Lease&)> visit) {
+  const auto end = leases_.upper_bound({partition, std::numeric_limits<uint64_t>::max()});
+  for (auto it = leases_.lower_bound({partition, 0}); it != end; ++it) visit(*it->second);
 }
 
 void SubscriberCore::EndLease(Lease& lease) {
@@ -155,7 +169,6 @@ std::shared_ptr<ConsumeStream> SubscriberCore::LoseStream(Calls& calls) {
   }
   leases_.clear();
   listed_.clear();
-  awaiting_.clear();
   queue_.Clear();
   extensions_.Clear();
   pending_events_ = pending_bytes_ = 0;

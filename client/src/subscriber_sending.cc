@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kMaxUnsettledRequests = 16;
 constexpr uint64_t kGoodPart = 8;
 
-// A request stays well below what a hub takes.
-constexpr int64_t kMaxRequestBytes = 1 << 20;
+// A request stays below the 10,000 ranges that a hub takes: each counts as at least 24 bytes.
+constexpr int64_t kMaxRequestBytes = 200'000;
 
 // With Order::kPerKey, unless the caller says something else.
 constexpr uint32_t kResponseBytesPerKey = 64 * 1024;
@@ -129,9 +129,6 @@ void SubscriberCore::AddOutcomes(v1::ConsumeRequest& request) {
     const uint64_t events = lease->pending_events();
     const uint64_t bytes = lease->pending_bytes();
     if (budget > 0) lease->AddPending(request, sent, budget);
-    if (lease->awaits(request.correlation_id())) {
-      awaiting_.emplace(request.correlation_id(), lease);
-    }
     pending_events_ -= events - lease->pending_events();
     pending_bytes_ -= bytes - lease->pending_bytes();
     if (lease->pending_events() > 0) {

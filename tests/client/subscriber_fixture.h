@@ -75,6 +75,21 @@ inline v1::ConsumeResponse EventsAt(uint32_t partition, const std::vector<int64_
   return response;
 }
 
+// Events of a replay.
+inline v1::ConsumeResponse Replayed(uint32_t partition, int64_t base, int count,
+                                    uint32_t attempt = 1) {
+  v1::ConsumeResponse response = Events(partition, base, count, attempt);
+  response.mutable_batches(0)->set_replayed(true);
+  return response;
+}
+
+inline v1::ConsumeResponse Rewound(uint32_t partition, int64_t offset) {
+  v1::ConsumeResponse response;
+  response.add_rewound()->set_partition(partition);
+  response.mutable_rewound(0)->set_offset(offset);
+  return response;
+}
+
 inline v1::ConsumeResponse Settled(uint64_t correlation_id) {
   v1::ConsumeResponse response;
   response.add_settlements()->set_correlation_id(correlation_id);
@@ -101,7 +116,8 @@ std::string DescribeRanges(const Message& message) {
   return text;
 }
 
-// The parts of a request in words, e.g. "ack 0@10 [0,5)", "retry 0@10 [3,4) after 1s: no bank".
+// The parts of a request in words, e.g. "ack exact 0@10 [0,5)", "retry 0@10 [3,4) after 1s: no
+// bank".
 inline std::vector<std::string> Describe(const v1::ConsumeRequest& request) {
   std::vector<std::string> words;
   if (request.has_open()) words.push_back("open " + request.open().subscription());
@@ -109,7 +125,9 @@ inline std::vector<std::string> Describe(const v1::ConsumeRequest& request) {
     words.push_back(absl::StrCat("credit ", request.credit().events(), " events ",
                                  request.credit().bytes(), " bytes"));
   }
-  for (const v1::Ack& ack : request.acks()) words.push_back("ack " + DescribeRanges(ack));
+  for (const v1::Ack& ack : request.acks()) {
+    words.push_back((ack.exact() ? "ack exact " : "ack ") + DescribeRanges(ack));
+  }
   for (const v1::Nack& nack : request.nacks()) {
     const char* const action = nack.action() == v1::Nack::ACTION_RETRY  ? "retry "
                                : nack.action() == v1::Nack::ACTION_PARK ? "park "

@@ -147,7 +147,7 @@ TEST_F(SubscriberFlowTest, ReconnectsAndForgetsWhatWasUnderWay) {
   ASSERT_TRUE(RunOne());  // Sent, and never settled.
   ASSERT_TRUE(RunOne());  // Never sent.
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
   hub_->CloseConsume(absl::UnavailableError("reset"));
   Run();
   EXPECT_THAT(Handled(), IsEmpty());
@@ -167,7 +167,7 @@ TEST_F(SubscriberFlowTest, ReconnectsAndForgetsWhatWasUnderWay) {
   hub_->Send(Events(0, 1, 3, 2, {}, 33));
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/1", "0/2", "0/3"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@33 [1,4)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@33 [1,4)"));
   EXPECT_EQ(subscriber_->counters().connections, 2u);
 }
 
@@ -222,8 +222,8 @@ TEST_F(SubscriberFlowTest, StopsWhenAllIsSettled) {
   subscriber_->RequestStop();
   EXPECT_THAT(Sent(), ElementsAre("leave"));
   Run();
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,2)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [1,2)"));
   EXPECT_EQ(subscriber_->Wait(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);
   SettleLast();
   hub_->CloseConsume(absl::OkStatus());

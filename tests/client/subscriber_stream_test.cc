@@ -1,4 +1,5 @@
-// The subscriber on a STREAM subscription: cumulative acks, taking back, parking, replays, leases.
+// The subscriber on a STREAM subscription: acks, parking, replays, leases. What a retry takes back
+// is in subscriber_rewind_test.cc.
 
 #include "gtest/gtest.h"
 #include "tests/client/subscriber_fixture.h"
@@ -11,14 +12,14 @@ using ::testing::IsEmpty;
 
 using SubscriberStreamTest = SubscriberTest;
 
-TEST_F(SubscriberStreamTest, AcksUpToWhatIsHandled) {
+TEST_F(SubscriberStreamTest, AcksWhatIsHandled) {
   StartStream({}, 5);
   hub_->Send(Events(0, 5, 3));
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/5", "0/6", "0/7"));
   // The first goes at once; what follows waits for its settlement, and goes together.
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [5,6)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [6,8)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [5,6)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [6,8)"));
   EXPECT_THAT(SettleLast(), IsEmpty());
   const SubscriberCounters counters = subscriber_->counters();
   EXPECT_EQ(counters.delivered, 3u);
@@ -39,8 +40,8 @@ TEST_F(SubscriberStreamTest, ABatchIsHandedOverAsItCame) {
   hub_->Send(Events(0, 1000, 10, /*attempt=*/3));
   Run();
   EXPECT_THAT(batches, ElementsAre("0+1000 attempt 1 lease 10", "1000+10 attempt 3 lease 10"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1000)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1000,1010)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1000)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [1000,1010)"));
   EXPECT_EQ(subscriber_->counters().redelivered, 10u);
 }
 
@@ -64,97 +65,10 @@ TEST_F(SubscriberStreamTest, BatchesMayBeHandedOverInParts) {
   Run();
   EXPECT_THAT(parts, ElementsAre("0 1 ", "2 ", "4 7 ", "8 11 "));
   Sent();
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [2,12)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [2,3)[4,5)[7,9)[11,12)"));
 }
 
-TEST_F(SubscriberStreamTest, ARetryTakesThePartitionBack) {
-  outcomes_ = {{"0/2", Outcome::Retry("no bank", absl::Seconds(1))}};
-  StartStream();
-  hub_->HoldConsumeWrites(true);
-  hub_->Send(Events(0, 0, 5));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
-  hub_->Send(Events(0, 5, 5));  // Sent before the hub heard of the retry.
-  hub_->HoldConsumeWrites(false);
-  Run();
-  EXPECT_THAT(Handled(), IsEmpty());
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,2)", "retry 0@10 [2,3) after 1s: no bank"));
-  hub_->Send(Events(0, 10, 1));  // This too.
-  EXPECT_THAT(SettleLast(), IsEmpty());
-  Run();
-  EXPECT_THAT(Handled(), IsEmpty());
-
-  hub_->Send(Events(0, 2, 4, /*attempt=*/2));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/2", "0/3", "0/4", "0/5"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [2,6)"));
-  SettleLast();
-  const SubscriberCounters counters = subscriber_->counters();
-  EXPECT_EQ(counters.acked, 6u);
-  EXPECT_EQ(counters.nacked, 1u);
-  EXPECT_EQ(counters.dropped, 2u + 5u + 1u);
-  EXPECT_EQ(counters.unsettled, 0u);
-}
-
-TEST_F(SubscriberStreamTest, WhatIsTakenBackMayComeAgainBeforeTheSettlement) {
-  outcomes_ = {{"0/0", Outcome::Retry("", absl::ZeroDuration())}};
-  StartStream();
-  hub_->Send(Events(0, 0, 3));
-  Run();
-  EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [0,1) after 0"));
-  hub_->Send(Events(0, 3, 1));
-  hub_->Send(Events(0, 0, 4, 2));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/0", "0/1", "0/2", "0/3"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,4)"));
-}
-
-TEST_F(SubscriberStreamTest, AfterTheSettlementWhateverComesIsHandled) {
-  outcomes_ = {{"0/1", Outcome::Retry("")}};
-  StartStream();
-  hub_->Send(Events(0, 0, 3));
-  Run();
-  Sent();
-  SettleLast();
-  SettleLast();
-  // The event was trimmed meanwhile.
-  hub_->Send(Events(0, 20, 1));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/20"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [1,21)"));
-}
-
-TEST_F(SubscriberStreamTest, WhatFollowsTheLastAttemptIsNotMistakenForStale) {
-  outcomes_ = {{"0/7", Outcome::Retry("poison")}};
-  StartStream({}, 7);
-  hub_->Send(Events(0, 7, 1, /*attempt=*/5));
-  Run();
-  EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [7,8): poison"));
-  hub_->Send(Events(0, 8, 1));  // The hub has parked it, and goes on before it says so.
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/7", "0/8"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [7,9)"));
-}
-
-TEST_F(SubscriberStreamTest, WhatFollowsAnAttemptKnownNotToBeTheLastIs) {
-  outcomes_ = {{"0/2", Outcome::Retry("")}};
-  StartStream();
-  hub_->Send(Events(0, 0, 2));  // Not alone at their first attempt, so there will be a second.
-  Run();
-  hub_->Send(Events(0, 2, 1));
-  Run();
-  hub_->Send(Events(0, 3, 1));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
-  Sent();
-  SettleLast();
-  hub_->Send(Events(0, 2, 2, 2));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/2", "0/3"));
-}
-
-TEST_F(SubscriberStreamTest, ParkAndSkipGoBeforeTheAckThatPassesThem) {
+TEST_F(SubscriberStreamTest, ParkAndSkipAreAboutWhatTheyName) {
   outcomes_ = {{"0/1", Outcome::Park("broken")}, {"0/3", Outcome::Skip("not ours")}};
   StartStream();
   hub_->HoldConsumeWrites(true);
@@ -164,41 +78,44 @@ TEST_F(SubscriberStreamTest, ParkAndSkipGoBeforeTheAckThatPassesThem) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2", "0/3", "0/4"));
   Sent();
   hub_->HoldConsumeWrites(false);
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)", "park 0@10 [1,2): broken",
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)[2,3)[4,5)", "park 0@10 [1,2): broken",
                                   "skip 0@10 [3,4): not ours"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,5)"));
-  SettleLast();
+  EXPECT_THAT(SettleLast(), IsEmpty());
   EXPECT_EQ(subscriber_->counters().acked, 3u);
   EXPECT_EQ(subscriber_->counters().nacked, 2u);
 }
 
-TEST_F(SubscriberStreamTest, InABatchTheFirstRetryDecides) {
-  StartStream({.on_batch = [](const EventBatch& batch) {
-    if (batch.delivery_attempt() > 1) return BatchOutcome();
-    return BatchOutcome(Outcome::Ack(), {{1, Outcome::Skip("")},
-                                         {3, Outcome::Retry("later")},
-                                         {4, Outcome::Park("never said")},
-                                         {99, Outcome::Park("no such event")}});
-  }});
-  hub_->Send(Events(0, 0, 6));
+TEST_F(SubscriberStreamTest, OffsetsThatWereLeftOutAreNotAcked) {
+  StartStream();
+  hub_->HoldConsumeWrites(true);
+  subscriber_->SetCredit({.events = 100, .bytes = 1000});
+  hub_->Send(EventsAt(0, {4, 7, 8, 11}));
   Run();
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)", "skip 0@10 [1,2)", "retry 0@10 [3,4): later"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,3)"));
-  hub_->Send(Events(0, 3, 3, 2));
-  Run();
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [3,6)"));
+  Sent();
+  hub_->HoldConsumeWrites(false);
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [4,5)[7,9)[11,12)"));
 }
 
 TEST_F(SubscriberStreamTest, ReplaysComeBesideTheLiveFlow) {
   outcomes_ = {{"0/12", Outcome::Retry("again")}, {"0/13", Outcome::Park("")}};
-  StartStream({}, 100);
+  std::vector<int64_t> replayed;
+  StartStream({.on_event =
+                   [&](const ReceivedEvent& event) {
+                     if (event.replayed()) replayed.push_back(event.offset());
+                     v1::Event parsed;
+                     EXPECT_TRUE(event.ParseTo(parsed).ok());
+                     return OutcomeOf(parsed.id());
+                   }},
+              100);
   hub_->Send(Events(0, 100, 2));
-  hub_->Send(Events(0, 10, 4));
+  hub_->Send(Replayed(0, 10, 5));
   hub_->Send(Events(0, 102, 1));
   Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/100", "0/101", "0/10", "0/11", "0/12", "0/13", "0/102"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [100,101)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [101,103)", "ack 0@10 [10,12)",
+  EXPECT_THAT(Handled(),
+              ElementsAre("0/100", "0/101", "0/10", "0/11", "0/12", "0/13", "0/14", "0/102"));
+  EXPECT_THAT(replayed, ElementsAre(10, 11, 12, 13, 14));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [100,101)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [10,12)[14,15)[101,103)",
                                         "retry 0@10 [12,13): again", "park 0@10 [13,14)"));
 }
 
@@ -227,18 +144,18 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "1/50"));
   EXPECT_THAT(news,
               ElementsAre("assigned 0 from 0", "assigned 1 from 50", "draining 0", "revoked 0"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
   v1::ConsumeResponse settled = Settled(last_request_);
   Refuse(0, 0, 1, absl::StatusCode::kAborted, settled);
   hub_->Send(settled);
-  EXPECT_THAT(Sent(), ElementsAre("ack 1@11 [50,51)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 1@11 [50,51)"));
   EXPECT_EQ(subscriber_->counters().lease_lost, 1u);
   EXPECT_EQ(subscriber_->counters().dropped, 2u);
   // It comes back under a new lease.
   hub_->Send(Assigned(0, 1, /*epoch=*/20));
   hub_->Send(Events(0, 1, 1, 1, {}, 20));
   Run();
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@20 [1,2)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@20 [1,2)"));
 }
 
 TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
@@ -253,7 +170,7 @@ TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
   EXPECT_EQ(subscriber_->counters().dropped, 1u);
 }
 
-TEST_F(SubscriberStreamTest, PerKeyAcksUpToTheLowestThatIsNotDone) {
+TEST_F(SubscriberStreamTest, PerKeyAcksWhateverIsDone) {
   // While the handler of `a` runs, those of `b` run on the same thread, deeper.
   SubscriberOptions options{.order = Order::kPerKey};
   options.on_event = [this](const ReceivedEvent& received) {
@@ -267,37 +184,10 @@ TEST_F(SubscriberStreamTest, PerKeyAcksUpToTheLowestThatIsNotDone) {
   Run();
   // 0/2 and 0/4 have the key of 0/0, and wait for it.
   EXPECT_THAT(Handled(), ElementsAre("0/1", "0/3", "0/0", "0/2", "0/4"));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,2)"));
-  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [2,5)"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [1,2)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,1)[2,5)"));
   SettleLast();
   EXPECT_EQ(subscriber_->counters().acked, 5u);
-}
-
-TEST_F(SubscriberStreamTest, PerKeyARetryVoidsWhatOthersHaveDoneBehindIt) {
-  SubscriberOptions options{.order = Order::kPerKey};
-  options.on_event = [this](const ReceivedEvent& received) {
-    v1::Event event;
-    EXPECT_TRUE(received.ParseTo(event).ok());
-    if (event.id() == "0/0" && received.delivery_attempt() == 1) Run();
-    return OutcomeOf(event.id());
-  };
-  outcomes_ = {{"0/0", Outcome::Retry("")}, {"0/3", Outcome::Park("bad")}};
-  StartStream(std::move(options));
-  hub_->Send(Events(0, 0, 4, 1, {"a", "b"}));
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/1", "0/3", "0/0"));
-  EXPECT_THAT(Sent(), ElementsAre("park 0@10 [3,4): bad"));
-  EXPECT_THAT(SettleLast(), ElementsAre("retry 0@10 [0,1)"));
-  EXPECT_THAT(SettleLast(), IsEmpty());
-  hub_->Send(Events(0, 0, 3, 2, {"a", "b"}));  // What is parked does not come again.
-  Run();
-  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2"));
-  Sent();
-  SettleLast();
-  SettleLast();
-  EXPECT_EQ(subscriber_->counters().acked, 3u);
-  EXPECT_EQ(subscriber_->counters().nacked, 2u);
-  EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
 }  // namespace

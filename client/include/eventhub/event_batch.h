@@ -28,6 +28,7 @@ class ReceivedEvent {
   absl::Time append_time() const;
   // See EventBatch.
   uint32_t delivery_attempt() const;
+  bool replayed() const;
 
   // The encoded eventhub.v1.Event.
   std::string_view bytes() const { return bytes_; }
@@ -95,6 +96,9 @@ class EventBatch {
   // How many times these events were delivered to consumers of the subscription, this time
   // included: 1, 2, …; 0 when they were read without a subscription.
   uint32_t delivery_attempt() const { return delivery_attempt_; }
+  // Whether they are of a replay or a redrive: they come beside the live flow of the subscription,
+  // and in no order with it. False when they were read without a subscription.
+  bool replayed() const { return replayed_; }
   // Names the lease under which they were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
   size_t size() const { return size_; }
@@ -135,6 +139,7 @@ class EventBatch {
   absl::Time append_time_ = absl::InfinitePast();
   uint32_t delivery_attempt_ = 0;
   uint64_t lease_epoch_ = 0;
+  bool replayed_ = false;
   bool caught_up_ = false;
   bool done_ = false;
 };
@@ -142,5 +147,6 @@ class EventBatch {
 inline uint32_t ReceivedEvent::partition() const { return batch_->partition(); }
 inline absl::Time ReceivedEvent::append_time() const { return batch_->append_time(); }
 inline uint32_t ReceivedEvent::delivery_attempt() const { return batch_->delivery_attempt(); }
+inline bool ReceivedEvent::replayed() const { return batch_->replayed(); }
 
 }  // namespace eventhub::client

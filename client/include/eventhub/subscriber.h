@@ -33,7 +33,7 @@ struct Outcome {
   };
 
   static Outcome Ack() { return {}; }
-  // `delay`: 0 to 7 days.
+  // `delay`: 0 to 7 days; what lies beyond is taken as the nearest of these.
   static Outcome Retry(std::string reason, std::optional<absl::Duration> delay = std::nullopt) {
     return {.kind = Kind::kRetry, .reason = std::move(reason), .delay = delay};
   }
@@ -72,8 +72,8 @@ enum class Order {
   // One at a time for each partition, in the order of delivery.
   kPerPartition,
   // One at a time for each partition key, in the order of delivery; different keys, and events
-  // without a key, at the same time. Needs `on_event`. (On a STREAM, acks then go up to the lowest
-  // offset that is not done.)
+  // without a key, at the same time. Needs `on_event`. (On a STREAM, a retry for one key also takes
+  // back what is not done yet of the others behind it.)
   kPerKey,
   // Any. (A QUEUE with `ordered_by_key` is in order all the same: the hub holds the events back.)
   kNone,
@@ -115,9 +115,9 @@ struct SubscriberOptions {
   // of a handler is a Retry with what() as its reason. The event or batch is valid until the
   // handler returns; a copy of the batch is valid as long as it lives.
   std::function<Outcome(const ReceivedEvent& event)> on_event{};
-  // Events of one partition, as many as came together. On a STREAM the first event that is not
-  // acked decides: the hub takes the partition back to it, and what follows it comes again,
-  // whatever its outcome was.
+  // Events of one partition, as many as came together. On a STREAM the first kRetry decides: the
+  // hub takes the partition back to that event, and what follows it comes again, whatever its
+  // outcome was; but for replayed events, each of which is by itself.
   std::function<BatchOutcome(const EventBatch& batch)> on_batch{};
 
   // Batches are handed to `on_batch` in parts of at most so many events; 0: as they came.
@@ -157,7 +157,7 @@ struct SubscriberCounters {
   uint64_t redelivered = 0;  // Of those: the second delivery or a later one.
   uint64_t handled = 0;      // A handler had them.
   uint64_t dropped = 0;      // Received, but not handed to a handler: their lease was over, or a
-                             // nack took the partition back.
+                             // retry took the partition back.
   uint64_t acked = 0;        // Confirmed by the hub, durable.
   uint64_t nacked = 0;       // Confirmed by the hub; all outcomes but kAck.
   uint64_t lease_lost = 0;   // Outcomes that the hub refused: others have or had the events.
@@ -179,8 +179,10 @@ struct SubscriberCounters {
 // confirmed; delivery_attempt tells.
 //
 // Outcomes are gathered into ranges: sent at once when nothing is under way, and together with
-// those that come meanwhile when something is. On a STREAM, an outcome other than kAck takes the
-// partition back: what was delivered behind that event is dropped, and comes again.
+// those that come meanwhile when something is. Nothing is acked but what a handler said is done. On
+// a STREAM, a kRetry takes the partition back: what was delivered behind that event, and has no
+// outcome yet, is dropped, and comes again; a handler that is at it goes on, and its outcome does
+// not count. What came before, outcomes of other events, and replayed events are not affected.
 //
 // Memory: what `credit` allows. Threads: SubscriberOptions::threads.
 //

@@ -1,0 +1,362 @@
+// The subscriber against the real hub: what the fakes take for granted, and whole lives of
+// consumers.
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "eventhub/publisher.h"
+#include "eventhub/subscriber.h"
+#include "eventhub/subscription_client.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/base/mutex.h"
+#include "tests/support/eventually.h"
+#include "tests/support/test_hub.h"
+
+namespace eventhub::client {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr absl::Duration kLong = absl::Seconds(60);
+
+// What handlers were given, from any thread.
+class Log {
+ public:
+  void Add(const ReceivedEvent& event) {
+    MutexLock lock(mutex_);
+    offsets_[event.partition()].push_back(event.offset());
+    ++size_;
+  }
+  void Add(const EventBatch& batch) {
+    for (const ReceivedEvent& event : batch) Add(event);
+  }
+  std::map<uint32_t, std::vector<int64_t>> offsets() const {
+    MutexLock lock(mutex_);
+    return offsets_;
+  }
+  size_t size() const {
+    MutexLock lock(mutex_);
+    return size_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<uint32_t, std::vector<int64_t>> offsets_ ABSL_GUARDED_BY(mutex_);
+  size_t size_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class SubscriberHubTest : public testing::Test {
+ protected:
+  SubscriberHubTest() : connection_(Connect(hub_.address())) {}
+
+  void Create(SubscriptionKind kind, uint32_t partitions, Subscription settings = {}) {
+    ASSERT_TRUE(AdminClient(connection_).CreateTopic({.name = "t", .partitions = partitions}).ok());
+    settings.name = "s";
+    settings.topic = "t";
+    settings.kind = kind;
+    settings.retry_policy = {.min_backoff = absl::Milliseconds(1),
+                             .max_backoff = absl::Milliseconds(5)};
+    const auto created = client_.CreateSubscription(settings, StartPosition::Earliest());
+    ASSERT_TRUE(created.ok()) << created.status();
+  }
+
+  // Events `first` to before `end`, with keys from "0" to "keys - 1" in turn.
+  void Publish(int first, int end, int keys, size_t batch_events = 100) {
+    auto publisher = Publisher::Create(
+        connection_,
+        {.topic = "t", .durability = Durability::kWritten, .max_batch_events = batch_events});
+    ASSERT_TRUE(publisher.ok());
+    v1::Event event;
+    event.set_source("/test");
+    event.set_type("test");
+    for (int i = first; i < end; ++i) {
+      event.set_id(std::to_string(i));
+      event.set_partition_key(std::to_string(i % keys));
+      ASSERT_TRUE((*publisher)->Publish(event).ok());
+    }
+    ASSERT_TRUE((*publisher)->Flush(kLong).ok());
+  }
+
+  std::unique_ptr<Subscriber> Start(SubscriberOptions options) {
+    options.subscription = "s";
+    auto subscriber = Subscriber::Start(connection_, std::move(options));
+    EXPECT_TRUE(subscriber.ok()) << subscriber.status();
+    return *std::move(subscriber);
+  }
+
+  SubscriptionStats Stats() {
+    const auto description = client_.GetSubscription("s");
+    EXPECT_TRUE(description.ok()) << description.status();
+    return description.ok() ? description->stats : SubscriptionStats();
+  }
+  bool NoLagIsLeft() {
+    return Eventually([this] { return Stats().lag_events == 0; }, kLong);
+  }
+
+  TestHub hub_;
+  const std::shared_ptr<Connection> connection_;
+  SubscriptionClient client_{connection_};
+};
+
+TEST_F(SubscriberHubTest, AStreamIsHandedOverInOrderAndWithoutRepetition) {
+  Create(SubscriptionKind::kStream, 4);
+  Publish(0, 10'000, 50);
+  Log log;
+  const auto options = [&log] {
+    return SubscriberOptions{.on_batch = [&log](const EventBatch& batch) {
+      log.Add(batch);
+      return Outcome::Ack();
+    }};
+  };
+  auto first = Start(options());
+  ASSERT_TRUE(Eventually([&] { return log.size() > 0; }));
+  auto second = Start(options());
+  Publish(10'000, 20'000, 50);
+  EXPECT_TRUE(first->Stop(kLong).ok());
+  Publish(20'000, 30'000, 50);
+  ASSERT_TRUE(NoLagIsLeft());
+  EXPECT_TRUE(second->Stop(kLong).ok());
+  EXPECT_EQ(log.size(), 30'000u);
+  for (const auto& [partition, offsets] : log.offsets()) {
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      ASSERT_EQ(offsets[i], static_cast<int64_t>(i)) << "partition " << partition;
+    }
+  }
+  EXPECT_EQ(first->counters().acked + second->counters().acked, 30'000u);
+  EXPECT_EQ(first->counters().lease_lost + second->counters().lease_lost, 0u);
+}
+
+// Retries, parks and skips at random: in each partition, or for each key, an event is not handled
+// before those in front of it are done.
+class SubscriberOrderTest : public SubscriberHubTest,
+                            public testing::WithParamInterface<std::pair<SubscriptionKind, Order>> {
+};
+
+TEST_P(SubscriberOrderTest, HoldsWhateverHandlersSay) {
+  constexpr int kEvents = 6000;
+  constexpr int kKeys = 20;
+  const auto [kind, order] = GetParam();
+  const bool stream = kind == SubscriptionKind::kStream;
+  Create(kind, 3, {.ordered_by_key = !stream});
+  Mutex mutex;
+  std::mt19937 random(testing::UnitTest::GetInstance()->random_seed());
+  std::map<std::string, int64_t> last_done;  // By what is in order: the partition, or the key.
+  std::set<std::string> ids_done;
+  int disorder = 0;
+  int again = 0;
+  SubscriberOptions options{.order = order};
+  options.on_event = [&](const ReceivedEvent& received) {
+    v1::Event event;
+    EXPECT_TRUE(received.ParseTo(event).ok());
+    MutexLock lock(mutex);
+    const std::string lane = stream && order != Order::kPerKey
+                                 ? absl::StrCat("partition ", received.partition())
+                                 : "key " + event.partition_key();
+    const auto [last, is_new] = last_done.try_emplace(lane, -1);
+    if (ids_done.count(event.id()) != 0) ++again;
+    if (received.offset() > last->second) {
+      // All of the lane between has to be done; with one key in a partition of several, those are
+      // the offsets of that key, which are known by the ids: 20 apart.
+      const int id = std::stoi(event.id());
+      if (lane[0] == 'k' && id >= kKeys && ids_done.count(std::to_string(id - kKeys)) == 0) {
+        ++disorder;
+      }
+      if (lane[0] == 'p' && received.offset() != last->second + 1) ++disorder;
+    }
+    const auto dice = random() % 100;
+    if (dice < 3) return Outcome::Retry("later");
+    if (dice < 4) return Outcome::Retry("at once", absl::ZeroDuration());
+    ids_done.insert(event.id());
+    last->second = std::max(last->second, received.offset());
+    if (dice < 6) return Outcome::Park("broken");
+    if (dice < 8) return Outcome::Skip("not ours");
+    return Outcome::Ack();
+  };
+  auto subscriber = Start(std::move(options));
+  Publish(0, kEvents, kKeys, /*batch_events=*/7);
+  ASSERT_TRUE(NoLagIsLeft());
+  EXPECT_TRUE(subscriber->Stop(kLong).ok());
+  MutexLock lock(mutex);
+  EXPECT_EQ(disorder, 0);
+  EXPECT_EQ(ids_done.size(), static_cast<size_t>(kEvents));
+  // Only per key on a STREAM: a retry of one key takes back what others had done behind it.
+  if (!stream || order != Order::kPerKey) {
+    EXPECT_EQ(again, 0);
+  }
+  EXPECT_EQ(subscriber->counters().lease_lost, 0u);
+  EXPECT_EQ(subscriber->counters().failed, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Orders, SubscriberOrderTest,
+                         testing::Values(std::pair(SubscriptionKind::kStream, Order::kPerPartition),
+                                         std::pair(SubscriptionKind::kStream, Order::kPerKey),
+                                         std::pair(SubscriptionKind::kQueue, Order::kNone),
+                                         std::pair(SubscriptionKind::kQueue, Order::kPerKey)));
+
+TEST_F(SubscriberHubTest, APoisonEventOfAStreamBecomesADeadLetterAndComesBackWhenRedriven) {
+  Create(SubscriptionKind::kStream, 1, {.max_delivery_attempts = 3});
+  Publish(0, 10, 1);
+  Log log;
+  std::atomic<bool> mended = false;
+  auto subscriber = Start({.on_event = [&](const ReceivedEvent& event) {
+    log.Add(event);
+    if (event.offset() == 4 && !mended) throw std::runtime_error("poison");
+    return Outcome::Ack();
+  }});
+  ASSERT_TRUE(NoLagIsLeft());
+  EXPECT_THAT(log.offsets()[0], ElementsAre(0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 9));
+  std::vector<DeadLetter> letters;
+  const auto list = [&] {
+    letters.clear();
+    return client_.ListDeadLetters("s", {}, /*with_data=*/false, [&](DeadLetter letter) {
+      letters.push_back(std::move(letter));
+      return true;
+    });
+  };
+  ASSERT_TRUE(list().ok());
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].source_offset, 4);
+  EXPECT_EQ(letters[0].attempts, 3u);
+  EXPECT_EQ(letters[0].reason, "poison");
+  EXPECT_EQ(letters[0].event.id(), "4");
+
+  mended = true;
+  EXPECT_EQ(client_.RedriveDeadLetters("s", {}).value(), 1u);
+  ASSERT_TRUE(Eventually([&] { return log.size() == 13; }, kLong));
+  ASSERT_TRUE(Eventually([&] { return Stats().replay_events == 0; }, kLong));
+  ASSERT_TRUE(list().ok());
+  EXPECT_TRUE(letters.empty());
+  EXPECT_TRUE(subscriber->Stop(kLong).ok());
+}
+
+TEST_F(SubscriberHubTest, WhatAConsumerHadGoesToAnotherWhenItIsCut) {
+  Create(SubscriptionKind::kQueue, 2);
+  Publish(0, 100, 10);
+  Log log;
+  Mutex mutex;
+  CondVar released;
+  bool release = false;
+  auto stuck = Start({.on_event =
+                          [&](const ReceivedEvent&) {
+                            MutexLock lock(mutex);
+                            while (!release) released.Wait(mutex);
+                            return Outcome::Ack();
+                          },
+                      .threads = 1});
+  ASSERT_TRUE(Eventually([&] { return stuck->counters().delivered == 100; }, kLong));
+  auto other = Start({.on_event = [&](const ReceivedEvent& event) {
+    log.Add(event);
+    return Outcome::Ack();
+  }});
+  EXPECT_EQ(stuck->Stop(absl::Milliseconds(10)).code(), absl::StatusCode::kDeadlineExceeded);
+  ASSERT_TRUE(NoLagIsLeft());
+  EXPECT_EQ(log.size(), 100u);
+  {
+    MutexLock lock(mutex);
+    release = true;
+  }
+  released.NotifyAll();
+  EXPECT_EQ(stuck->counters().acked, 0u);
+}
+
+TEST_F(SubscriberHubTest, LeasesAreKeptWhileHandlersTakeTheirTime) {
+  Create(SubscriptionKind::kQueue, 1, {.ack_deadline = absl::Milliseconds(200)});
+  Publish(0, 6, 1);
+  Log log;
+  auto subscriber = Start({.on_event =
+                               [&](const ReceivedEvent& event) {
+                                 absl::SleepFor(absl::Milliseconds(300));  // The work.
+                                 log.Add(event);
+                                 return Outcome::Ack();
+                               },
+                           .threads = 2});
+  ASSERT_TRUE(NoLagIsLeft());
+  EXPECT_EQ(log.size(), 6u);
+  EXPECT_EQ(Stats().expired_events, 0u);
+  EXPECT_GT(subscriber->counters().extensions, 0u);
+}
+
+TEST_F(SubscriberHubTest, ASeekTakesEffectWhileItConsumes) {
+  Create(SubscriptionKind::kStream, 2);
+  Publish(0, 1000, 10);
+  Log log;
+  auto subscriber = Start({.on_batch = [&](const EventBatch& batch) {
+    log.Add(batch);
+    return Outcome::Ack();
+  }});
+  ASSERT_TRUE(NoLagIsLeft());
+  const auto moves = client_.Seek("s", {.start = StartPosition::Earliest()});
+  ASSERT_TRUE(moves.ok()) << moves.status();
+  EXPECT_EQ(moves->size(), 2u);
+  ASSERT_TRUE(Eventually([&] { return log.size() == 2000; }, kLong));
+  ASSERT_TRUE(NoLagIsLeft());
+}
+
+TEST_F(SubscriberHubTest, AReplayComesBesideTheLiveFlow) {
+  Create(SubscriptionKind::kStream, 1);
+  Publish(0, 500, 10);
+  Log log;
+  auto subscriber = Start({.on_batch = [&](const EventBatch& batch) {
+    log.Add(batch);
+    return Outcome::Ack();
+  }});
+  ASSERT_TRUE(NoLagIsLeft());
+  const auto replay =
+      client_.Replay("s", {.start = StartPosition::Offset(100), .stop_offset = 300});
+  ASSERT_TRUE(replay.ok()) << replay.status();
+  EXPECT_EQ(replay->events, 200u);
+  Publish(500, 1000, 10);
+  ASSERT_TRUE(Eventually([&] { return log.size() == 1200; }, kLong));
+  ASSERT_TRUE(NoLagIsLeft());
+  ASSERT_TRUE(Eventually([&] { return Stats().replay_events == 0; }, kLong));
+  EXPECT_EQ(subscriber->counters().lease_lost, 0u);
+}
+
+TEST_F(SubscriberHubTest, ADeletedSubscriptionEndsIt) {
+  Create(SubscriptionKind::kQueue, 1);
+  auto subscriber = Start({.on_event = [](const ReceivedEvent&) { return Outcome::Ack(); }});
+  ASSERT_TRUE(Eventually([&] { return subscriber->counters().connections == 1; }, kLong));
+  ASSERT_TRUE(client_.DeleteSubscription("s").ok());
+  EXPECT_EQ(subscriber->Wait(kLong).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SubscriberHubTest, CreditAndPauseHoldDelivery) {
+  Create(SubscriptionKind::kQueue, 1);
+  Publish(0, 100, 10);
+  Mutex mutex;
+  CondVar released;
+  bool release = false;
+  auto subscriber = Start({.on_event =
+                               [&](const ReceivedEvent&) {
+                                 MutexLock lock(mutex);
+                                 while (!release) released.Wait(mutex);
+                                 return Outcome::Ack();
+                               },
+                           .credit = {.events = 10, .bytes = 1 << 20}});
+  ASSERT_TRUE(Eventually([&] { return Stats().in_flight_events == 10; }, kLong));
+  subscriber->SetCredit({.events = 30, .bytes = 1 << 20});
+  ASSERT_TRUE(Eventually([&] { return subscriber->counters().delivered == 30; }, kLong));
+  subscriber->Pause();
+  {
+    MutexLock lock(mutex);
+    release = true;
+  }
+  released.NotifyAll();
+  ASSERT_TRUE(Eventually([&] { return subscriber->counters().acked == 30; }, kLong));
+  EXPECT_EQ(subscriber->counters().delivered, 30u);
+  subscriber->Resume();
+  ASSERT_TRUE(NoLagIsLeft());
+}
+
+}  // namespace
+}  // namespace eventhub::client
