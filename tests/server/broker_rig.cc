@@ -28,8 +28,8 @@ absl::Status BrokerRig::Open() {
   options.store.env = disk.env();
   options.tail_cache_bytes = tail_cache_bytes;
   options.maintenance = maintenance;
-  options.clock = &clock;
-  options.run_alarm = false;  // The clock moves when a test moves it.
+  if (!real_time) options.clock = &clock;
+  options.run_alarm = real_time;  // Else the clock moves when a test moves it.
   options.on_writable_change = [this](const absl::Status& status) {
     MutexLock lock(mutex_);
     said_writable_ = status;

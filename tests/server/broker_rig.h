@@ -59,6 +59,8 @@ class BrokerRig {
   // Taken by Open. No maintenance unless a test sets it.
   size_t tail_cache_bytes = size_t{1} << 20;
   std::optional<MaintenanceOptions> maintenance;
+  // The machine's clock instead of `clock`; leases and delays end by themselves then.
+  bool real_time = false;
 
   absl::Status Open();
   void Close() { broker_.reset(); }
