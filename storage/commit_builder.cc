@@ -53,6 +53,7 @@ void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start) {
     write_->DeleteRange(store_.handle(column), ToSlice(first.view()), ToSlice(last.view()));
   }
   Put(Column::kMeta, LogStartKey(log.topic(), log.id()), start.Encode());
+  log.BeginTrim(start.offset);
   trims_.emplace_back(&log, start);
 }
 

@@ -10,6 +10,7 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       id_(id),
       topic_mark_(topic_mark),
       start_(bounds.start.value()),
+      trimmed_to_(bounds.start.value()),
       start_bytes_(bounds.start_bytes),
       end_bytes_(bounds.end_bytes),
       last_append_micros_(bounds.last_append_micros),

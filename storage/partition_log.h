@@ -42,6 +42,9 @@ class PartitionLog {
   Offset start() const { return Offset(start_.load(std::memory_order_acquire)); }
   Offset end() const { return Offset(end_.value()); }
 
+  // Reads may find nothing before it: start(), or ahead of it while a trim is under way.
+  Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
+
   // The encoded size of the events kept.
   uint64_t bytes() const;
   // As in LogBounds.
@@ -65,6 +68,8 @@ class PartitionLog {
   void Begin(RecordBatch& batch, absl::Time now);
   // The batch of the commit under way that still takes events.
   const std::shared_ptr<RecordBatch>& open_batch() const { return open_batch_; }
+  // Before a trim up to `start` is written; SetStart follows.
+  void BeginTrim(Offset start) { trimmed_to_.store(start.value(), std::memory_order_release); }
   void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
 
   // The thread that makes commits visible, only.
@@ -81,6 +86,7 @@ class PartitionLog {
   Watermark& topic_mark_;
 
   std::atomic<int64_t> start_;
+  std::atomic<int64_t> trimmed_to_;
   std::atomic<uint64_t> start_bytes_;
   std::atomic<uint64_t> end_bytes_;
   std::atomic<int64_t> last_append_micros_;

@@ -32,12 +32,12 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
 absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, absl::Time time) {
   for (;;) {
     LogBounds range;
-    range.start = log.start();
+    range.start = log.trimmed_to();
     range.end = log.end();
     const absl::StatusOr<LogPosition> position = store.SeekTime(log.topic(), log.id(), range, time);
     if (position.ok()) return position->offset;
     // Trimmed under the search: what is left is searched again.
-    if (!absl::IsNotFound(position.status()) || log.start() == range.start) {
+    if (!absl::IsNotFound(position.status()) || log.trimmed_to() == range.start) {
       return position.status();
     }
   }

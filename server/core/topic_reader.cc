@@ -171,7 +171,10 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
                                           max_bytes_ - frame->bytes, &batches_);
   if (!status.ok()) {
-    RETURN_IF_ERROR(CheckReadable(cursor));  // Trimmed, or deleted, meanwhile.
+    const PartitionLog& log = *cursor.log;  // Trimmed, or deleted, meanwhile.
+    if (cursor.next < log.trimmed_to()) {
+      return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
+    }
     if (topic_->deleted()) return TopicNotFound(topic_->name());
     return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
   }

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/eventually.h"
 
 namespace eventhub {
 namespace {
@@ -95,6 +96,31 @@ TEST_F(SubscriptionBehaviourTest, AFailedStoreRefusesSettlementsAndLosesNothing)
   rig_.disk.FailWrites(FaultEnv::Fault::kNone);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(IdsOf(rig_.Consume("s", "c")->Receive()), ElementsAre("b"));
+}
+
+TEST_F(SubscriptionBehaviourTest, ATrimThatIsNotDurableYetIsNoDamage) {
+  SetUpQueue();
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.mutable_retention()->mutable_max_age()->set_seconds(60);
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_age"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  rig_.Reopen();  // On the disk only.
+  const auto consumer = rig_.Consume("s", "c");
+  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  ASSERT_THAT(reader, IsOk());
+  rig_.disk.HoldSyncs();
+  rig_.clock.Advance(absl::Hours(1));
+  EXPECT_TRUE(Eventually([&] { return rig_.disk.held_syncs() > 0; }));
+  EXPECT_THAT(consumer->Poll(1), IsOk());
+  EXPECT_THAT(consumer->events, IsEmpty());
+  EXPECT_THAT(BrokerRig::Drain(**reader), StatusIs(StatusCode::kOutOfRange));
+  rig_.disk.ReleaseSyncs();
+  EXPECT_TRUE(Eventually([&] {
+    EXPECT_THAT(consumer->PollAnyway(), IsOk());
+    return consumer->said.trimmed_size() > 0;
+  }));
+  EXPECT_EQ(rig_.Get("s").stats().lost_events(), 2u);
 }
 
 TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {

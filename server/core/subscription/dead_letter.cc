@@ -38,7 +38,7 @@ absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, 
   }
   if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
   const absl::Status status = store.Read(log.topic(), log.id(), from, end, max_bytes, batches);
-  if (!absl::IsNotFound(status) || from < log.start()) return status;
+  if (!absl::IsNotFound(status) || from < log.trimmed_to()) return status;
   return absl::DataLossError(status.message());
 }
 
