@@ -47,18 +47,16 @@ class Dice {
 class Ledger {
  public:
   void Note(const std::vector<Received>& events, const v1::Settlement& settlement) {
-    std::set<std::pair<uint32_t, int64_t>> refused;
+    // An event may be named twice, when it came under two leases.
+    std::multiset<std::pair<uint32_t, int64_t>> refused;
     for (const v1::RefusedRange& range : settlement.refused()) {
       for (int64_t offset = range.range().start(); offset < range.range().end(); ++offset) {
         refused.emplace(range.partition(), offset);
       }
     }
     MutexLock lock(mutex_);
-    for (const Received& event : events) {
-      if (!refused.contains({event.partition, event.offset})) {
-        ++settled_[{event.partition, event.offset}];
-      }
-    }
+    for (const Received& event : events) ++settled_[{event.partition, event.offset}];
+    for (const auto& event : refused) --settled_[event];
   }
 
   std::map<std::pair<uint32_t, int64_t>, int> Take() {
