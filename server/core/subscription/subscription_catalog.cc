@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -78,11 +79,16 @@ absl::Status SubscriptionCatalog::LoadSettings(
   absl::Status status;
   RETURN_IF_ERROR(context.store.Scan(
       Column::kMeta, kSubscriptionKeyPrefix, [&](absl::string_view key, absl::string_view value) {
+        if (key.size() != SubscriptionKey(SubscriptionId()).size()) {
+          status = Damaged("a key of a subscription");
+          return false;
+        }
         const SubscriptionId id = SubscriptionIdOf(key);
         stored::Subscription record;
-        const bool parsed = Parse(value, &record);
+        const bool sound =
+            Parse(value, &record) && CheckSubscriptionSettings(record.settings()).ok();
         const auto topic = topics.find(TopicId(record.topic_id()));
-        if (!parsed || topic == topics.end()) {
+        if (!sound || topic == topics.end() || pending_.contains(record.settings().name())) {
           status = Damaged(absl::StrCat("the record of subscription ", id.value()));
           return false;
         }

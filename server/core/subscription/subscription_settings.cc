@@ -78,7 +78,9 @@ absl::Status CheckDeadLetters(const v1::Subscription& settings) {
   return absl::OkStatus();
 }
 
-absl::Status Check(const v1::Subscription& settings) {
+}  // namespace
+
+absl::Status CheckSubscriptionSettings(const v1::Subscription& settings) {
   RETURN_IF_ERROR(CheckName("subscription.name", settings.name()));
   RETURN_IF_ERROR(CheckName("subscription.topic", settings.topic()));
   RETURN_IF_ERROR(CheckKind(settings));
@@ -94,6 +96,8 @@ absl::Status Check(const v1::Subscription& settings) {
   }
   return CheckDescription("subscription.description", settings.description());
 }
+
+namespace {
 
 int64_t ToMicros(const google::protobuf::Duration& duration) {
   return absl::ToInt64Microseconds(ToDuration(duration));
@@ -118,7 +122,7 @@ absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription&
     settings.set_ack_durability(topic.default_durability());
   }
   *settings.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
-  RETURN_IF_ERROR(Check(settings));
+  RETURN_IF_ERROR(CheckSubscriptionSettings(settings));
   return settings;
 }
 
@@ -137,7 +141,7 @@ absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
   FieldMaskUtil::MergeMessageTo(asked, mask, options, &settings);
   settings.DiscardUnknownFields();
   FillRetryPolicy(*settings.mutable_retry_policy());
-  RETURN_IF_ERROR(Check(settings));
+  RETURN_IF_ERROR(CheckSubscriptionSettings(settings));
   return settings;
 }
 

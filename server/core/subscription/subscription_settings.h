@@ -23,6 +23,9 @@ absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
     const v1::Subscription& current, const v1::Subscription& asked,
     const google::protobuf::FieldMask& mask);
 
+// Whether these can be complete settings; INVALID_ARGUMENT as above.
+absl::Status CheckSubscriptionSettings(const v1::Subscription& settings);
+
 // What cursors go by, of settings that the functions above made.
 DeliveryRules RulesOf(const v1::Subscription& settings);
 

@@ -69,6 +69,22 @@ absl::Status CheckOpen(const v1::ConsumeRequest& first) {
   return absl::OkStatus();
 }
 
+// Whether it can be what was kept of that partition.
+bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
+  const int ranges = kept.starts_size();
+  const int64_t next = kept.next_offset();
+  if (kept.counts_size() != ranges || kept.attempts_size() != ranges) return false;
+  if (next < 0 || Offset(next) > log.end()) return false;
+  int64_t last = 0;
+  for (int i = 0; i < ranges; ++i) {
+    const int64_t start = kept.starts(i);
+    const int64_t count = kept.counts(i);
+    if (start < last || start >= next || count == 0 || count > next - start) return false;
+    last = start + count;
+  }
+  return true;
+}
+
 v1::Snapshot Describe(absl::string_view name, const stored::Snapshot& stored) {
   v1::Snapshot snapshot;
   snapshot.set_name(std::string(name));
@@ -305,7 +321,10 @@ absl::StatusOr<std::vector<Subscription::Place>> Subscriptions::PlacesOf(
       return absl::DataLossError(absl::StrCat("snapshot ", request.snapshot(), " is damaged"));
     }
     for (const stored::SnapshotPartition& partition : snapshot.partitions()) {
-      if (partition.partition() >= places.size()) continue;
+      if (partition.partition() >= places.size() ||
+          !IsSound(partition, *view->partitions[partition.partition()])) {
+        return absl::DataLossError(absl::StrCat("snapshot ", request.snapshot(), " is damaged"));
+      }
       places[partition.partition()] = {
           PartitionId(partition.partition()), Offset(partition.next_offset()), {partition}};
     }
