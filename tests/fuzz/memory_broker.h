@@ -1,4 +1,4 @@
-// A broker on a store in memory, for fuzz targets; made once, and never destroyed.
+// Brokers on stores in memory, for fuzz targets.
 #pragma once
 
 #include <future>
@@ -12,13 +12,21 @@
 
 namespace eventhub {
 
-inline std::unique_ptr<Broker> NewMemoryBroker() {
+inline constexpr char kMemoryDirectory[] = "/fuzz";
+
+// Opens what is there.
+inline absl::StatusOr<std::unique_ptr<Broker>> OpenMemoryBroker(GatedMemory& memory) {
   BrokerOptions options;
-  options.store.directory = "/fuzz";
-  static GatedMemory* const memory = new GatedMemory;
-  options.store.env = memory->env();
+  options.store.directory = kMemoryDirectory;
+  options.store.env = memory.env();
   options.maintenance.reset();
-  absl::StatusOr<std::unique_ptr<Broker>> broker = Broker::Open(std::move(options));
+  return Broker::Open(std::move(options));
+}
+
+// To be made once, and never destroyed.
+inline std::unique_ptr<Broker> NewMemoryBroker() {
+  static GatedMemory* const memory = new GatedMemory;
+  absl::StatusOr<std::unique_ptr<Broker>> broker = OpenMemoryBroker(*memory);
   FUZZ_CHECK(broker.ok());
   return *std::move(broker);
 }
