@@ -10,6 +10,7 @@
 #include "server/core/errors.h"
 #include "server/core/start_position.h"
 #include "server/core/subscription/dead_letter.h"
+#include "server/core/subscription/stored_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -83,7 +84,8 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
     OpenDeadLetter letter;
     if (!key.has_value() ||
-        !letter.record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        !letter.record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+        !IsStoredTime(letter.record.time_micros())) {
       return absl::DataLossError(
           absl::StrCat("a dead letter of ", subscription.name(), " is damaged"));
     }

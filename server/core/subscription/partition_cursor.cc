@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "server/core/subscription/stored_time.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
@@ -583,7 +584,8 @@ bool PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wa
     last = Offset(first) + range.count;
   }
   if (record.count() == 0 || start < last || start >= next_ || record.count() > next_ - start ||
-      record.retry_time_micros() < 0 || (record.has_redriven_from() && record.count() != 1)) {
+      record.retry_time_micros() < 0 || !IsStoredTime(record.retry_time_micros()) ||
+      (record.has_redriven_from() && record.count() != 1)) {
     return false;
   }
   PendingRange range;

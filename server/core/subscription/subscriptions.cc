@@ -10,6 +10,7 @@
 #include "server/core/errors.h"
 #include "server/core/start_position.h"
 #include "server/core/subscription/dead_letter_office.h"
+#include "server/core/subscription/stored_time.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/subscription/subscription_status.h"
 #include "server/core/topic_settings.h"
@@ -519,7 +520,8 @@ absl::StatusOr<v1::ListSnapshotsResponse> Subscriptions::ListSnapshots(
         const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
         stored::Snapshot snapshot;
         if (!key.has_value() ||
-            !snapshot.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+            !snapshot.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+            !IsStoredTime(snapshot.create_time_micros())) {
           status = absl::DataLossError(absl::StrCat("a snapshot of ", name, " is damaged"));
           return false;
         }

@@ -1,0 +1,17 @@
+// Times in records of the store: a damaged one is found before it gets to protobuf, which throws.
+#pragma once
+
+#include <cstdint>
+
+#include "google/protobuf/util/time_util.h"
+
+namespace eventhub {
+
+// Whether a Timestamp can have so many microseconds since the Unix epoch.
+inline bool IsStoredTime(int64_t micros) {
+  using google::protobuf::util::TimeUtil;
+  return micros >= TimeUtil::kTimestampMinSeconds * 1'000'000 &&
+         micros <= TimeUtil::kTimestampMaxSeconds * 1'000'000;
+}
+
+}  // namespace eventhub
