@@ -101,7 +101,7 @@ class Subscription final : public CommitHook,
 
   Subscription(const SubscriptionContext& context, SubscriptionId id, std::shared_ptr<Topic> topic,
                stored::Subscription record);
-  ~Subscription();
+  ~Subscription() override;
 
   Subscription(const Subscription&) = delete;
   Subscription& operator=(const Subscription&) = delete;
