@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -21,8 +22,9 @@ std::vector<Share> CountShares(const std::vector<ConsumerId>& owners,
   std::vector<Share> shares;
   for (const ConsumerId consumer : consumers) shares.push_back({consumer, held[consumer]});
   // Those with the most keep the odd ones.
-  std::stable_sort(shares.begin(), shares.end(),
-                   [](const Share& a, const Share& b) { return a.held > b.held; });
+  std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) {
+    return std::pair(b.held, a.consumer) < std::pair(a.held, b.consumer);
+  });
   for (size_t i = 0; i < shares.size(); ++i) {
     const bool odd = i < owners.size() % shares.size();
     shares[i].quota = owners.size() / shares.size() + (odd ? 1 : 0);

@@ -100,8 +100,9 @@ std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
       if (cursor->owner == id) info.add_partitions(cursor->id().value());
     }
   }
-  std::stable_sort(infos.begin(), infos.end(),
-                   [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.name(), a.address()) < std::pair(b.name(), b.address());
+  });
   return infos;
 }
 
