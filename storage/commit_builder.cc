@@ -3,14 +3,9 @@
 #include "absl/container/inlined_vector.h"
 #include "rocksdb/write_batch.h"
 #include "storage/key_codec.h"
+#include "storage/rocksdb_slice.h"
 
 namespace eventhub {
-namespace {
-
-rocksdb::Slice ToSlice(absl::string_view view) { return {view.data(), view.size()}; }
-
-}  // namespace
-
 CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes)
     : store_(store),
       now_(now),

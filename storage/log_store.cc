@@ -9,6 +9,7 @@
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_options.h"
+#include "storage/rocksdb_slice.h"
 #include "storage/rocksdb_status.h"
 #include "storage/wal_check.h"
 
@@ -19,7 +20,6 @@ namespace {
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
-rocksdb::Slice ToSlice(absl::string_view view) { return {view.data(), view.size()}; }
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 std::string PartitionEnd(TopicId topic, PartitionId partition) {

@@ -15,7 +15,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kBenchExamples[] = R"(
 Makes a topic of its own, publishes to it, reads it back, and deletes it. Needs room for the events
 on the hub's disk.
 
@@ -58,7 +58,7 @@ Json ResultJson(const BenchOptions& options, const BenchResult& result) {
           {"round_trip_p99_ms", absl::ToDoubleMilliseconds(result.round_trip_p99)}};
 }
 
-absl::Status Bench(const Context& context, const BenchOptions& options, bool json) {
+absl::Status RunAndPrint(const Context& context, const BenchOptions& options, bool json) {
   ASSIGN_OR_RETURN(const BenchResult result, RunBench(context, options));
   if (json) return WriteOut(ResultJson(options, result).dump() + "\n");
   const auto milliseconds = [](absl::Duration time) {
@@ -78,7 +78,7 @@ absl::Status Bench(const Context& context, const BenchOptions& options, bool jso
 
 void AddBenchCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("bench", "Measure a running hub");
-  command->footer(kExamples);
+  command->footer(kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   const auto json = std::make_shared<bool>(false);
   AddCountOption(*command, "-n,--events", &options->events, 1, kMaxEvents,
@@ -94,7 +94,8 @@ void AddBenchCommand(CLI::App& app, Context& context) {
   AddParsedOption(*command, "--durability", &options->durability, ParseDurability,
                   "When an event is acknowledged (default synced)", "synced|written");
   AddOutputOption(*command, json.get());
-  SetRun(*command, context, [&context, options, json] { return Bench(context, *options, *json); });
+  SetRun(*command, context,
+         [&context, options, json] { return RunAndPrint(context, *options, *json); });
 }
 
 }  // namespace eventhub::cli

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -10,13 +9,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/json.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Invalid UTF-8 cannot come from the hub, which refuses it; it must not stop a reader either.
 std::string Dump(const Json& json) {

@@ -16,7 +16,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kConsumeExamples[] = R"(
 Without a command it prints events as `eventhub read` does, and acks them once they are printed. Any
 number of consumers may share a subscription; ctrl-C or SIGTERM leaves when what was delivered is
 done and settled.
@@ -107,7 +107,7 @@ void AddPrintFlags(CLI::App& command, ConsumeFlags& flags) {
 void AddConsumeCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "consume", "Print the events of a subscription, or run a command for each");
-  command->footer(kExamples);
+  command->footer(kConsumeExamples);
   const auto flags = std::make_shared<ConsumeFlags>();
   ConsumeOptions& run = flags->run;
   run.format = *EventFormat::Parse(kEventTextFormat);

@@ -19,7 +19,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kDeadLettersExamples[] = R"(
 A dead letter is an event that failed as often as the subscription allows, or that a consumer
 parked. It waits in the dead-letter topic until it is redriven or discarded.
 
@@ -30,7 +30,7 @@ Examples:
   eventhub dead-letters redrive billing --all
   eventhub dead-letters discard billing --type=shop.order.test)";
 
-constexpr char kListExamples[] = R"(
+constexpr char kListDeadLetterExamples[] = R"(
 LETTER is where it is in the dead-letter topic, SOURCE where it comes from: PARTITION:OFFSET.
 
 Examples:
@@ -38,14 +38,14 @@ Examples:
   eventhub dead-letters list billing --since=1h --type=shop.order.placed --limit=1000
   eventhub dead-letters list billing --output=json | jq -r .reason | sort | uniq -c | sort -rn)";
 
-constexpr char kShowExamples[] = R"(
+constexpr char kShowDeadLetterExamples[] = R"(
 Prints whole events as `read --output=json` does, with the attributes that say why they are here.
 
 Examples:
   eventhub dead-letters show billing --range=0:17
   eventhub dead-letters show billing --since=1h | jq .data)";
 
-constexpr char kRedriveExamples[] = R"(
+constexpr char kRedriveDeadLetterExamples[] = R"(
 They return to this subscription, and to no other reader of the topic; attempts count anew.
 
 Examples:
@@ -54,7 +54,7 @@ Examples:
   eventhub dead-letters redrive billing --until=2026-01-31 --reason-contains=timeout
   eventhub dead-letters redrive billing --all)";
 
-constexpr char kDiscardExamples[] = R"(
+constexpr char kDiscardDeadLetterExamples[] = R"(
 They are listed no more; the dead-letter topic keeps them as its retention says.
 
 Examples:
@@ -193,7 +193,7 @@ void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
 void AddDeadLettersCommand(CLI::App& app, Context& context) {
   CLI::App* group = app.add_subcommand("dead-letters",
                                        "List, show, redrive, discard what a subscription gave up");
-  group->footer(kExamples);
+  group->footer(kDeadLettersExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<DeadLetterFlags>();
   const auto add = [group, flags](const std::string& verb, const std::string& description,
@@ -208,12 +208,12 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
     AddCountOption(*command, "-n,--limit", &flags->limit, 1, std::numeric_limits<uint64_t>::max(),
                    description);
   };
-  CLI::App* list = add("list", "List open dead letters, oldest first", kListExamples);
+  CLI::App* list = add("list", "List open dead letters, oldest first", kListDeadLetterExamples);
   add_limit(list, "At most so many (table: 100 unless set)");
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 
-  CLI::App* show = add("show", "Print dead letters with their data", kShowExamples);
+  CLI::App* show = add("show", "Print dead letters with their data", kShowDeadLetterExamples);
   add_limit(show, "At most so many");
   SetRun(*show, context, [&context, flags] { return Show(context, *flags); });
 
@@ -225,8 +225,8 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
     AddOutputOption(*command, &flags->json);
     SetRun(*command, context, [&context, flags, run] { return run(context, *flags); });
   };
-  add_action("redrive", "Deliver dead letters again", kRedriveExamples, Redrive);
-  add_action("discard", "Give dead letters up", kDiscardExamples, Discard);
+  add_action("redrive", "Deliver dead letters again", kRedriveDeadLetterExamples, Redrive);
+  add_action("discard", "Give dead letters up", kDiscardDeadLetterExamples, Discard);
 }
 
 }  // namespace eventhub::cli

@@ -21,7 +21,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kFilterExamples[] = R"(
 Filters choose events by their attributes, never by their data.
 
 Examples:
@@ -45,8 +45,6 @@ Examples:
   eventhub filter eval --filter='{"prefix": {"type": "shop."}}' --event=event.json && echo passes
   eventhub filter eval --filter='{"all": [{"exact": {"source": "/shop"}},
     {"not": {"sql": "EXISTS test"}}]}' --event=-)";
-
-using Json = nlohmann::json;
 
 struct EvalFlags {
   std::string expression;
@@ -85,14 +83,14 @@ absl::StatusOr<EventInput> LoadEvent(const std::string& path) {
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", parsed.status().message()));
   }
-  const Json json = Json::parse(text);
+  const nlohmann::json json = nlohmann::json::parse(text);
   const auto time = json.find("time");
   const bool has_time = time != json.end() && time->is_string();
   return EventInput{parsed->SerializeAsString(), has_time ? time->get<std::string>() : ""};
 }
 
-Json ValueJson(const CesqlResult& result) {
-  return std::visit([](const auto& value) { return Json(value); }, result.value);
+nlohmann::json ValueJson(const CesqlResult& result) {
+  return std::visit([](const auto& value) { return nlohmann::json(value); }, result.value);
 }
 
 absl::Status EvaluateExpression(const EvalFlags& flags) {
@@ -103,8 +101,8 @@ absl::Status EvaluateExpression(const EvalFlags& flags) {
   }
   ASSIGN_OR_RETURN(const EventInput event, LoadEvent(flags.event));
   const CesqlResult result = expression->Evaluate(EventView(event.encoded, event.time));
-  RETURN_IF_ERROR(WriteOut(
-      absl::StrCat(ValueJson(result).dump(-1, ' ', false, Json::error_handler_t::replace), "\n")));
+  RETURN_IF_ERROR(WriteOut(absl::StrCat(
+      ValueJson(result).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "\n")));
   if (!result.error.has_value()) return absl::OkStatus();
   const absl::string_view kind = CesqlErrorName(result.error->kind);
   std::fprintf(stderr, "error: %.*s: %s\n", static_cast<int>(kind.size()), kind.data(),
@@ -162,7 +160,7 @@ void AddEval(CLI::App& filter, Context& context) {
 
 void AddFilterCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("filter", "Try out filters and expressions");
-  command->footer(kExamples);
+  command->footer(kFilterExamples);
   command->require_subcommand(1);
   AddEval(*command, context);
 }

@@ -9,13 +9,11 @@
 namespace eventhub::cli {
 namespace {
 
-using Json = nlohmann::json;
-
 absl::Status Problem(absl::string_view place, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(place, ": ", problem));
 }
 
-absl::Status ReadAttributes(const Json& json, const std::string& place,
+absl::Status ReadAttributes(const nlohmann::json& json, const std::string& place,
                             v1::Filter::Attributes* attributes) {
   if (!json.is_object()) return Problem(place, "is not an object");
   for (const auto& [name, value] : json.items()) {
@@ -25,9 +23,10 @@ absl::Status ReadAttributes(const Json& json, const std::string& place,
   return absl::OkStatus();
 }
 
-absl::Status ReadFilter(const Json& json, const std::string& place, int depth, v1::Filter* filter);
+absl::Status ReadFilter(const nlohmann::json& json, const std::string& place, int depth,
+                        v1::Filter* filter);
 
-absl::Status ReadFilters(const Json& json, const std::string& place, int depth,
+absl::Status ReadFilters(const nlohmann::json& json, const std::string& place, int depth,
                          v1::Filter::Filters* filters) {
   if (!json.is_array()) return Problem(place, "is not an array");
   for (size_t i = 0; i < json.size(); ++i) {
@@ -37,7 +36,8 @@ absl::Status ReadFilters(const Json& json, const std::string& place, int depth,
   return absl::OkStatus();
 }
 
-absl::Status ReadFilter(const Json& json, const std::string& place, int depth, v1::Filter* filter) {
+absl::Status ReadFilter(const nlohmann::json& json, const std::string& place, int depth,
+                        v1::Filter* filter) {
   if (depth > kMaxFilterDepth) {
     return Problem(place, absl::StrCat("is nested deeper than ", kMaxFilterDepth));
   }
@@ -46,7 +46,7 @@ absl::Status ReadFilter(const Json& json, const std::string& place, int depth, v
     return Problem(place, "is not an object with one dialect as its only member");
   }
   const std::string& dialect = json.begin().key();
-  const Json& value = json.begin().value();
+  const nlohmann::json& value = json.begin().value();
   const std::string inner = absl::StrCat(place, ".", dialect);
   if (dialect == "exact") return ReadAttributes(value, inner, filter->mutable_exact());
   if (dialect == "prefix") return ReadAttributes(value, inner, filter->mutable_prefix());
@@ -62,21 +62,21 @@ absl::Status ReadFilter(const Json& json, const std::string& place, int depth, v
   return absl::OkStatus();
 }
 
-Json AttributesJson(const v1::Filter::Attributes& attributes) {
-  Json json = Json::object();
+nlohmann::json AttributesJson(const v1::Filter::Attributes& attributes) {
+  nlohmann::json json = nlohmann::json::object();
   for (const auto& [name, value] : attributes.values()) json[name] = value;
   return json;
 }
 
-Json ToJson(const v1::Filter& filter);
+nlohmann::json ToJson(const v1::Filter& filter);
 
-Json FiltersJson(const v1::Filter::Filters& filters) {
-  Json json = Json::array();
+nlohmann::json FiltersJson(const v1::Filter::Filters& filters) {
+  nlohmann::json json = nlohmann::json::array();
   for (const v1::Filter& filter : filters.filters()) json.push_back(ToJson(filter));
   return json;
 }
 
-Json ToJson(const v1::Filter& filter) {
+nlohmann::json ToJson(const v1::Filter& filter) {
   switch (filter.dialect_case()) {
     case v1::Filter::kExact:
       return {{"exact", AttributesJson(filter.exact())}};
@@ -95,13 +95,13 @@ Json ToJson(const v1::Filter& filter) {
     case v1::Filter::DIALECT_NOT_SET:
       break;
   }
-  return Json::object();
+  return nlohmann::json::object();
 }
 
 }  // namespace
 
 absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json) {
-  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return Problem("filter", "is not valid JSON");
   v1::Filter filter;
   RETURN_IF_ERROR(ReadFilter(parsed, "filter", 1, &filter));
@@ -109,7 +109,7 @@ absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json) {
 }
 
 std::string FilterJson(const v1::Filter& filter) {
-  return ToJson(filter).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return ToJson(filter).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace eventhub::cli

@@ -14,7 +14,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kHealthExamples[] = R"(
 Exits with 0 if the hub is serving, else with 1. A hub whose store refuses writes is not.
 
 Examples:
@@ -58,7 +58,7 @@ absl::Status Health(const Context& context, const HealthFlags& flags) {
 
 void AddHealthCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("health", "Say whether the hub is serving");
-  command->footer(kExamples);
+  command->footer(kHealthExamples);
   const auto flags = std::make_shared<HealthFlags>();
   AddParsedOption(*command, "--wait", &flags->wait, ParseAge, "Ask until it is, at most so long",
                   "DURATION");

@@ -28,7 +28,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kPublishExamples[] = R"(
 Each line that is not empty becomes one event: its data (--input=text), or all of it, as CloudEvents
 JSON (--input=json; attributes that an event lacks are filled in from the flags). Events with the
 same key keep their order. Exits with 0 only if every event was acknowledged.
@@ -125,7 +125,7 @@ void AddRunFlags(CLI::App& command, PublishRunOptions& run) {
 
 void AddPublishCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("publish", "Publish events, one per line");
-  command->footer(kExamples);
+  command->footer(kPublishExamples);
   const auto flags = std::make_shared<PublishFlags>();
   command->add_option("TOPIC", flags->run.topic, "The topic")->required();
   command->add_option("FILE", flags->run.files, "Files; - or none: standard input");

@@ -26,7 +26,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kReadExamples[] = R"(
 Prints the events of each partition in their order. Without --follow it ends at the end of the log;
 with it, it goes on until ctrl-C, also over restarts of the hub.
 
@@ -196,7 +196,7 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
 
 void AddReadCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("read", "Print the events of a topic");
-  command->footer(kExamples);
+  command->footer(kReadExamples);
   const auto flags = std::make_shared<ReadFlags>();
   flags->format = *EventFormat::Parse(kEventTextFormat);
   command->add_option("TOPIC", flags->reader.topic, "The topic")->required();

@@ -10,7 +10,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kSnapshotsExamples[] = R"(
 A snapshot does not hold up retention: events that it leads back to may be gone.
 
 Examples:
@@ -19,17 +19,17 @@ Examples:
   eventhub seek billing --to=snapshot:before-deploy
   eventhub snapshots delete billing before-deploy)";
 
-constexpr char kCreateExamples[] = R"(
+constexpr char kCreateSnapshotExamples[] = R"(
 Examples:
   eventhub snapshots create billing before-deploy
   eventhub snapshots create billing nightly-$(date +%F) --output=json)";
 
-constexpr char kListExamples[] = R"(
+constexpr char kListSnapshotExamples[] = R"(
 Examples:
   eventhub snapshots list billing
   eventhub snapshots list billing --output=json | jq -r .name)";
 
-constexpr char kDeleteExamples[] = R"(
+constexpr char kDeleteSnapshotExamples[] = R"(
 Examples:
   eventhub snapshots delete billing before-deploy)";
 
@@ -63,7 +63,7 @@ absl::Status Delete(const Context& context, const SnapshotFlags& flags) {
 void AddSnapshotsCommand(CLI::App& app, Context& context) {
   CLI::App* group =
       app.add_subcommand("snapshots", "Create, list, delete snapshots of a subscription");
-  group->footer(kExamples);
+  group->footer(kSnapshotsExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<SnapshotFlags>();
   const auto add = [group, flags](const std::string& verb, const std::string& description,
@@ -73,16 +73,16 @@ void AddSnapshotsCommand(CLI::App& app, Context& context) {
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     return command;
   };
-  CLI::App* create = add("create", "Keep what is acked now under a name", kCreateExamples);
+  CLI::App* create = add("create", "Keep what is acked now under a name", kCreateSnapshotExamples);
   create->add_option("NAME", flags->name, "The name of the snapshot")->required();
   AddOutputOption(*create, &flags->json);
   SetRun(*create, context, [&context, flags] { return Create(context, *flags); });
 
-  CLI::App* list = add("list", "List the snapshots by name", kListExamples);
+  CLI::App* list = add("list", "List the snapshots by name", kListSnapshotExamples);
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 
-  CLI::App* remove = add("delete", "Delete a snapshot", kDeleteExamples);
+  CLI::App* remove = add("delete", "Delete a snapshot", kDeleteSnapshotExamples);
   remove->add_option("NAME", flags->name, "The name of the snapshot")->required();
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }

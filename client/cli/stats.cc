@@ -13,7 +13,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kStatsExamples[] = R"(
 Examples:
   eventhub stats
   eventhub stats --output=json | jq .totals.published_events
@@ -72,7 +72,7 @@ absl::Status Stats(const Context& context, bool json) {
 
 void AddStatsCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("stats", "Show what the hub counts of itself");
-  command->footer(kExamples);
+  command->footer(kStatsExamples);
   const auto json = std::make_shared<bool>(false);
   AddOutputOption(*command, json.get());
   SetRun(*command, context, [&context, json] { return Stats(context, *json); });

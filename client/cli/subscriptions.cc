@@ -17,7 +17,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kSubscriptionsExamples[] = R"(
 The hub keeps, for each subscription, what its consumers have done. A stream gives each partition to
 one consumer at a time, in order; a queue gives events to any consumer, and acks them one by one.
 
@@ -28,7 +28,7 @@ Examples:
   eventhub subscriptions pause billing
   eventhub consume billing --exec=./bill)";
 
-constexpr char kCreateExamples[] = R"(
+constexpr char kCreateSubscriptionExamples[] = R"(
 Examples:
   eventhub subscriptions create billing --topic=orders --kind=queue --from=earliest
   eventhub subscriptions create audit --topic=orders --kind=stream
@@ -36,13 +36,13 @@ Examples:
     --ack-deadline=2m --max-attempts=5 --min-backoff=1s --max-backoff=10m --rate-events=100
   eventhub subscriptions create scratch --topic=orders --kind=queue --from=15m --expire-after=1h)";
 
-constexpr char kListExamples[] = R"(
+constexpr char kListSubscriptionExamples[] = R"(
 Examples:
   eventhub subscriptions list
   eventhub subscriptions list --topic=orders
   eventhub subscriptions list --output=json | jq -r 'select(.stats.lag_events > 1000) | .name')";
 
-constexpr char kDescribeExamples[] = R"(
+constexpr char kDescribeSubscriptionExamples[] = R"(
 What holds it up comes first, in words; then its totals, the partitions that are furthest behind,
 and the consumers with what they hold and may hold.
 
@@ -51,7 +51,7 @@ Examples:
   watch -n 1 eventhub subscriptions describe billing
   eventhub subscriptions describe billing --output=json | jq -r '.findings[]')";
 
-constexpr char kUpdateExamples[] = R"(
+constexpr char kUpdateSubscriptionExamples[] = R"(
 Consumers stay connected. Topic, kind and order cannot be changed.
 
 Examples:
@@ -59,7 +59,7 @@ Examples:
   eventhub subscriptions update billing --rate-events=50
   eventhub subscriptions update billing --rate-events=unlimited --description=)";
 
-constexpr char kDeleteExamples[] = R"(
+constexpr char kDeleteSubscriptionExamples[] = R"(
 Its snapshots and open dead letters go too; the dead-letter topic stays.
 
 Examples:
@@ -172,7 +172,7 @@ void AddNames(CLI::App& command, const Flags& flags) {
 }
 
 void AddCreate(CLI::App& group, Context& context, const Flags& flags) {
-  CLI::App* create = AddVerb(group, "create", "Create a subscription", kCreateExamples);
+  CLI::App* create = AddVerb(group, "create", "Create a subscription", kCreateSubscriptionExamples);
   AddName(*create, flags);
   create->add_option("--topic", flags->topic, "Whose events")->required()->type_name("TOPIC");
   AddParsedOption(*create, "--kind", &flags->kind, ParseKind,
@@ -191,13 +191,14 @@ void AddCreate(CLI::App& group, Context& context, const Flags& flags) {
 }
 
 void AddQueries(CLI::App& group, Context& context, const Flags& flags) {
-  CLI::App* list = AddVerb(group, "list", "List subscriptions and how they do", kListExamples);
+  CLI::App* list =
+      AddVerb(group, "list", "List subscriptions and how they do", kListSubscriptionExamples);
   list->add_option("--topic", flags->topic, "Only those of this topic")->type_name("TOPIC");
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 
   CLI::App* describe =
-      AddVerb(group, "describe", "Say why a subscription is behind", kDescribeExamples);
+      AddVerb(group, "describe", "Say why a subscription is behind", kDescribeSubscriptionExamples);
   AddName(*describe, flags);
   AddCountOption(*describe, "--max-partitions", &flags->max_partitions, 1, 1000,
                  "With --output=json: so many partitions at most (default 100)");
@@ -206,13 +207,15 @@ void AddQueries(CLI::App& group, Context& context, const Flags& flags) {
 }
 
 void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
-  CLI::App* update = AddVerb(group, "update", "Change what is given, at once", kUpdateExamples);
+  CLI::App* update =
+      AddVerb(group, "update", "Change what is given, at once", kUpdateSubscriptionExamples);
   AddName(*update, flags);
   AddSubscriptionFlags(*update, flags->update);
   AddOutputOption(*update, &flags->json);
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
-  CLI::App* remove = AddVerb(group, "delete", "Delete subscriptions, for good", kDeleteExamples);
+  CLI::App* remove =
+      AddVerb(group, "delete", "Delete subscriptions, for good", kDeleteSubscriptionExamples);
   AddNames(*remove, flags);
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
@@ -231,7 +234,7 @@ void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
 void AddSubscriptionsCommand(CLI::App& app, Context& context) {
   CLI::App* group = app.add_subcommand(
       "subscriptions", "Create, list, describe, update, pause, delete subscriptions");
-  group->footer(kExamples);
+  group->footer(kSubscriptionsExamples);
   group->require_subcommand(1);
   // Kept by the callbacks for as long as the command line lives.
   const auto flags = std::make_shared<SubscriptionCommand>();

@@ -1,16 +1,15 @@
 // Topics, partitions and counters as tables and as JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "client/cli/json.h"
 #include "eventhub/topic.h"
 
 namespace eventhub::cli {
 
-using Json = nlohmann::ordered_json;
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 // Limits that are not set are null.

@@ -15,7 +15,7 @@
 namespace eventhub::cli {
 namespace {
 
-constexpr char kExamples[] = R"(
+constexpr char kTopicsExamples[] = R"(
 Examples:
   eventhub topics create clicks --partitions=16 --max-age=7d
   eventhub topics list
@@ -23,25 +23,25 @@ Examples:
   eventhub topics update clicks --max-age=unlimited
   eventhub topics delete clicks)";
 
-constexpr char kCreateExamples[] = R"(
+constexpr char kCreateTopicExamples[] = R"(
 Examples:
   eventhub topics create orders                      one partition, everything kept for ever
   eventhub topics create clicks --partitions=16 --max-age=7d --max-bytes=10GiB
   eventhub topics create jobs --max-age=1d --keep-until-acked=50GiB
   eventhub topics create orders --if-not-exists)";
 
-constexpr char kListExamples[] = R"(
+constexpr char kListTopicExamples[] = R"(
 Examples:
   eventhub topics list
   eventhub topics list --output=json | jq -r '[.name, .stats.bytes] | @tsv')";
 
-constexpr char kDescribeExamples[] = R"(
+constexpr char kDescribeTopicExamples[] = R"(
 Examples:
   eventhub topics describe clicks
   eventhub topics describe clicks --partitions
   eventhub topics describe clicks --output=json | jq .stats.published_events)";
 
-constexpr char kUpdateExamples[] = R"(
+constexpr char kUpdateTopicExamples[] = R"(
 Events already stored follow the new settings too.
 
 Examples:
@@ -49,7 +49,7 @@ Examples:
   eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
   eventhub topics update clicks --keep-until-acked=off --description=)";
 
-constexpr char kDeleteExamples[] = R"(
+constexpr char kDeleteTopicExamples[] = R"(
 Examples:
   eventhub topics delete clicks
   eventhub topics delete clicks orders --yes
@@ -242,36 +242,37 @@ void AddName(CLI::App& command, TopicFlags& flags) {
 
 void AddTopicsCommand(CLI::App& app, Context& context) {
   CLI::App* topics = app.add_subcommand("topics", "Create, list, describe, update, delete topics");
-  topics->footer(kExamples);
+  topics->footer(kTopicsExamples);
   topics->require_subcommand(1);
   // Kept by the callbacks for as long as the command line lives.
   const auto flags = std::make_shared<TopicFlags>();
 
-  CLI::App* create = AddVerb(*topics, "create", "Create a topic", kCreateExamples);
+  CLI::App* create = AddVerb(*topics, "create", "Create a topic", kCreateTopicExamples);
   AddName(*create, *flags);
   AddTopicFlags(*create, *flags);
   create->add_flag("--if-not-exists", flags->if_not_exists,
                    "Succeed, and change nothing, if it exists");
   SetRun(*create, context, [&context, flags] { return Create(context, *flags); });
 
-  CLI::App* list = AddVerb(*topics, "list", "List all topics by name", kListExamples);
+  CLI::App* list = AddVerb(*topics, "list", "List all topics by name", kListTopicExamples);
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, flags->json); });
 
   CLI::App* describe =
-      AddVerb(*topics, "describe", "Show a topic and what it holds", kDescribeExamples);
+      AddVerb(*topics, "describe", "Show a topic and what it holds", kDescribeTopicExamples);
   AddName(*describe, *flags);
   describe->add_flag("--partitions", flags->partitions, "Also show each partition");
   AddOutputOption(*describe, &flags->json);
   SetRun(*describe, context, [&context, flags] { return Describe(context, *flags); });
 
-  CLI::App* update = AddVerb(*topics, "update", "Change what is given, at once", kUpdateExamples);
+  CLI::App* update =
+      AddVerb(*topics, "update", "Change what is given, at once", kUpdateTopicExamples);
   AddName(*update, *flags);
   AddTopicFlags(*update, *flags);
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
   CLI::App* remove =
-      AddVerb(*topics, "delete", "Delete topics and their events, for good", kDeleteExamples);
+      AddVerb(*topics, "delete", "Delete topics and their events, for good", kDeleteTopicExamples);
   remove->add_option("TOPIC", flags->names, "Their names")->required();
   remove->add_flag("--with-subscriptions", flags->with_subscriptions,
                    "Delete their subscriptions too");

@@ -11,7 +11,7 @@
 namespace eventhub::client {
 namespace {
 
-constexpr char kMethod[] = "/eventhub.v1.EventHubService/Consume";
+constexpr char kConsumeMethod[] = "/eventhub.v1.EventHubService/Consume";
 
 }  // namespace
 
@@ -24,7 +24,7 @@ std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(
   auto stream = std::make_shared<GrpcConsumeStream>(users, std::move(handler));
   stream->self_ = stream;
   grpc::GenericStub stub(channel);
-  stub.PrepareBidiStreamingCall(&stream->context_, kMethod, {}, stream.get());
+  stub.PrepareBidiStreamingCall(&stream->context_, kConsumeMethod, {}, stream.get());
   stream->AddHold();
   stream->StartRead(&stream->response_);
   stream->StartCall();

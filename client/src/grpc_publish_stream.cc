@@ -10,7 +10,7 @@
 namespace eventhub::client {
 namespace {
 
-constexpr char kMethod[] = "/eventhub.v1.EventHubService/PublishStream";
+constexpr char kPublishMethod[] = "/eventhub.v1.EventHubService/PublishStream";
 
 // A slice that holds a reference to the bytes.
 grpc::Slice ToSlice(Bytes bytes) {
@@ -54,7 +54,7 @@ std::shared_ptr<PublishStream> GrpcPublishStream::Start(
   auto stream = std::make_shared<GrpcPublishStream>(users, std::move(handler));
   stream->self_ = stream;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(channel);
-  stub.PrepareBidiStreamingCall(&stream->context_, kMethod, {}, stream.get());
+  stub.PrepareBidiStreamingCall(&stream->context_, kPublishMethod, {}, stream.get());
   stream->AddHold();
   stream->StartRead(&stream->response_);
   stream->StartCall();

@@ -14,7 +14,7 @@
 namespace eventhub::client {
 namespace {
 
-constexpr char kMethod[] = "/eventhub.v1.EventHubService/Read";
+constexpr char kReadMethod[] = "/eventhub.v1.EventHubService/Read";
 
 grpc::ByteBuffer ToRequest(const ReadSpec& spec) {
   v1::ReadRequest request;
@@ -40,7 +40,7 @@ gpr_timespec Deadline(absl::Duration timeout) {
 
 GrpcReadStream::GrpcReadStream(std::shared_ptr<grpc::Channel> channel, const ReadSpec& spec)
     : channel_(std::move(channel)), request_(ToRequest(spec)) {
-  call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kMethod, &queue_);
+  call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kReadMethod, &queue_);
   call_->StartCall(Tag(Step::kStarted));
 }
 

@@ -9,11 +9,7 @@
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {
-
-constexpr absl::Duration kReconnectDelay = absl::Seconds(1);
-
-}  // namespace
+namespace {}  // namespace
 
 ConsumeStream::ConsumeStream(Broker& broker, std::string address, ReadPools pools,
                              StreamRegistry& registry)

@@ -13,8 +13,6 @@ namespace {
 // A client that does not take its replies is not read from once so many wait.
 constexpr size_t kMaxReplies = 1024;
 
-constexpr absl::Duration kReconnectDelay = absl::Seconds(1);
-
 }  // namespace
 
 PublishStream::PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,

@@ -11,8 +11,6 @@
 namespace eventhub {
 namespace {
 
-constexpr absl::Duration kReconnectDelay = absl::Seconds(1);
-
 absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
   ASSIGN_OR_RETURN(const SharedBytes bytes, Gather(buffer));
   v1::ReadRequest request;

@@ -97,7 +97,7 @@ TEST(FieldScannerTest, RefusesWhatIsNotWellFormed) {
   }
 }
 
-v1::Event MakeEvent(const std::string& id, const std::string& key) {
+v1::Event KeyedEvent(const std::string& id, const std::string& key) {
   v1::Event event;
   event.set_id(id);
   event.set_partition_key(key);
@@ -112,7 +112,7 @@ TEST(BatchTest, RemovesAnEventAndItsCallback) {
   Batch batch(1, std::nullopt, 0);
   std::string called;
   for (const char* id : {"a", "b", "c"}) {
-    Append(batch, MakeEvent(id, ""),
+    Append(batch, KeyedEvent(id, ""),
            [&called, id](absl::StatusOr<PublishedEvent>) { called += id; });
   }
   const Bytes before = batch.body();
@@ -134,7 +134,7 @@ TEST(LocateTest, FollowsKeysAndNotices) {
   const uint32_t x = PartitionFor("x", 8);
   const uint32_t y = PartitionFor("y", 8);
   ASSERT_NE(x, y);
-  for (const char* key : {"x", "y", "", "x"}) Append(batch, MakeEvent("e", key));
+  for (const char* key : {"x", "y", "", "x"}) Append(batch, KeyedEvent("e", key));
   PublishReply reply{.placements = {{x, 100, 2}, {y, 200, 2}},
                      .keyless_partition = y,
                      .partition_count = 8,
@@ -157,7 +157,7 @@ TEST(LocateTest, FollowsKeysAndNotices) {
 
 TEST(LocateTest, OnePlacementIsOfAllEvents) {
   Batch batch(1, 3, 0);
-  for (int i = 0; i < 2; ++i) Append(batch, MakeEvent("e", ""));
+  for (int i = 0; i < 2; ++i) Append(batch, KeyedEvent("e", ""));
   const auto places = LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 2}}});
   ASSERT_TRUE(places.has_value());
   EXPECT_EQ((*places)[1].partition, 3u);

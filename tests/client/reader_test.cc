@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A response with `count` events of `partition`, named by partition and offset.
-v1::ReadResponse Events(uint32_t partition, int64_t base, int count) {
+v1::ReadResponse ReadEvents(uint32_t partition, int64_t base, int count) {
   v1::ReadResponse response;
   v1::EventBatch& batch = *response.add_batches();
   batch.set_partition(partition);
@@ -134,7 +134,8 @@ class ReaderTest : public testing::Test {
 };
 
 TEST_F(ReaderTest, ReadsToTheEnd) {
-  streams_ = {{Start({{0, 5}}), Events(0, 5, 2), Events(0, 7, 1), CaughtUp(), absl::OkStatus()}};
+  streams_ = {
+      {Start({{0, 5}}), ReadEvents(0, 5, 2), ReadEvents(0, 7, 1), CaughtUp(), absl::OkStatus()}};
   Open({.topic = "t", .start = StartPosition::Offset(5)});
   EXPECT_THAT(ReadAll(), ElementsAre("0/5", "0/6", "0/7"));
   EXPECT_TRUE(done_);
@@ -146,10 +147,10 @@ TEST_F(ReaderTest, ReadsToTheEnd) {
 }
 
 TEST_F(ReaderTest, ResumesAfterTheLastEventHandedOut) {
-  streams_ = {{Start({{0, 0}, {1, 40}, {2, 7}}), Events(0, 0, 3), Events(1, 40, 1),
+  streams_ = {{Start({{0, 0}, {1, 40}, {2, 7}}), ReadEvents(0, 0, 3), ReadEvents(1, 40, 1),
                absl::UnavailableError("reset")},
               {absl::UnavailableError("refused")},
-              {Start({{0, 3}, {1, 41}, {2, 7}}), Events(1, 41, 1), Events(0, 3, 1)}};
+              {Start({{0, 3}, {1, 41}, {2, 7}}), ReadEvents(1, 41, 1), ReadEvents(0, 3, 1)}};
   Open({.topic = "t", .start = StartPosition::Latest(), .follow = true});
   EXPECT_THAT(ReadAll(), ElementsAre("0/0", "0/1", "0/2", "1/40", "1/41", "0/3"));
   EXPECT_EQ(last_.code(), absl::StatusCode::kDeadlineExceeded);
@@ -165,7 +166,7 @@ TEST_F(ReaderTest, ResumesAfterTheLastEventHandedOut) {
 }
 
 TEST_F(ReaderTest, AStreamThatNeverBeganIsAskedForTheSameAgain) {
-  streams_ = {{absl::UnavailableError("refused")}, {Start({{0, 9}}), Events(0, 9, 1)}};
+  streams_ = {{absl::UnavailableError("refused")}, {Start({{0, 9}}), ReadEvents(0, 9, 1)}};
   Open({.topic = "t", .start = StartPosition::Latest(), .follow = true});
   EXPECT_THAT(ReadAll(), ElementsAre("0/9"));
   EXPECT_EQ(specs_[1].start.kind, StartPosition::Kind::kLatest);
@@ -178,7 +179,7 @@ TEST_F(ReaderTest, GivenOffsetsAreAskedFor) {
 }
 
 TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
-  v1::ReadResponse response = Events(0, 10, 1);
+  v1::ReadResponse response = ReadEvents(0, 10, 1);
   response.mutable_batches(0)->add_events()->set_id("0/12");
   response.mutable_batches(0)->add_events()->set_id("0/310");
   for (const uint32_t delta : {0, 2, 300}) response.mutable_batches(0)->add_offset_deltas(delta);
@@ -207,8 +208,8 @@ TEST_F(ReaderTest, TrimmedEventsAreAnError) {
 }
 
 TEST_F(ReaderTest, TrimmedEventsAreSkippedIfAskedFor) {
-  streams_ = {{Start({{1, 20}}), Events(1, 20, 2), Trimmed(50)},
-              {Start({{1, 50}}), Events(1, 50, 1), absl::OkStatus()}};
+  streams_ = {{Start({{1, 20}}), ReadEvents(1, 20, 2), Trimmed(50)},
+              {Start({{1, 50}}), ReadEvents(1, 50, 1), absl::OkStatus()}};
   Open({.topic = "t", .when_trimmed = WhenTrimmed::kSkipToEarliest});
   EXPECT_THAT(ReadAll(), ElementsAre("1/20", "1/21", "1/50"));
   EXPECT_THAT(specs_[1].offsets, ElementsAre(PartitionOffset{1, 50}));
@@ -241,7 +242,7 @@ TEST_F(ReaderTest, OtherErrorsAreGivenToTheCaller) {
 }
 
 TEST_F(ReaderTest, AMalformedResponseIsAnError) {
-  v1::ReadResponse response = Events(0, 0, 2);
+  v1::ReadResponse response = ReadEvents(0, 0, 2);
   response.mutable_batches(0)->add_offset_deltas(0);  // One delta for two events.
   streams_ = {{response}};
   Open({.topic = "t", .follow = true});
@@ -250,7 +251,7 @@ TEST_F(ReaderTest, AMalformedResponseIsAnError) {
 }
 
 TEST_F(ReaderTest, CancelEndsIt) {
-  streams_ = {{Start({{0, 0}}), Events(0, 0, 1)}};
+  streams_ = {{Start({{0, 0}}), ReadEvents(0, 0, 1)}};
   Open({.topic = "t", .follow = true});
   ASSERT_TRUE(reader_->Next().ok());
   reader_->Cancel();

@@ -29,7 +29,7 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kPartitions = 4;
+constexpr uint32_t kTopicPartitions = 4;
 constexpr int kHubRounds = 4;
 constexpr int kConsumerKills = 25;
 // More deliveries than an event has for want of luck.
@@ -48,11 +48,11 @@ class SubscriptionCrashTest : public testing::Test {
       : seed_(SeedOfRun()),
         random_(seed_),
         hub_(directory_.path(), {"--write_buffer=1MiB"}),
-        publisher_("p", "t", kPartitions, random_()) {
+        publisher_("p", "t", kTopicPartitions, random_()) {
     std::cout << "EVENTHUB_CRASH_SEED=" << seed_ << std::endl;
     hub_.Start();
     HubClient client(hub_.address());
-    CreateTopic(client, "t", kPartitions);
+    CreateTopic(client, "t", kTopicPartitions);
   }
 
   void Create(v1::Subscription settings, uint32_t max_attempts, v1::Durability durability) {

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+const absl::Time kReportTime = absl::FromUnixSeconds(1'800'000'000);
 
 client::SubscriptionDescription Behind() {
   client::SubscriptionDescription description;
@@ -24,11 +24,11 @@ client::SubscriptionDescription Behind() {
   subscription.ack_deadline = absl::Seconds(30);
   subscription.max_delivery_attempts = 5;
   subscription.dead_letter_topic = "billing.dead-letters";
-  subscription.create_time = kNow - absl::Hours(1);
+  subscription.create_time = kReportTime - absl::Hours(1);
   description.stats.lag_events = 1234;
   description.stats.lag_bytes = 2048;
   description.stats.oldest_age = absl::Minutes(3);
-  description.stats.last_ack_time = kNow - absl::Seconds(90);
+  description.stats.last_ack_time = kReportTime - absl::Seconds(90);
   description.findings = {"partition 0: offset 7 fails, \x1b[2Jattempt 3"};
   client::SubscriptionPartition partition;
   partition.acked_offset = 7;
@@ -36,12 +36,12 @@ client::SubscriptionDescription Behind() {
   partition.end_offset = 1241;
   partition.lag_events = 1234;
   partition.head_attempts = 3;
-  partition.head_retry_time = kNow + absl::Seconds(4);
+  partition.head_retry_time = kReportTime + absl::Seconds(4);
   partition.head_reason = "exit code 1: no route";
   description.partitions = {partition, {.partition = 1}};
   client::ConsumerInfo consumer;
   consumer.name = "worker-1";
-  consumer.connect_time = kNow - absl::Minutes(5);
+  consumer.connect_time = kReportTime - absl::Minutes(5);
   consumer.credit.events = 20;
   consumer.in_use.events = 17;
   description.consumers = {consumer};
@@ -49,7 +49,7 @@ client::SubscriptionDescription Behind() {
 }
 
 TEST(CliReport, FindingsComeFirst) {
-  const std::string report = RenderDescription(Behind(), kNow);
+  const std::string report = RenderDescription(Behind(), kReportTime);
   EXPECT_THAT(report, StartsWith("billing: queue of topic orders\n\n"
                                  "  * partition 0: offset 7 fails, \\x1b[2Jattempt 3\n\n"));
   EXPECT_THAT(report, HasSubstr("1,234 events (2.00 KiB), the oldest is 3m old"));
@@ -62,17 +62,17 @@ TEST(CliReport, FindingsComeFirst) {
 TEST(CliReport, LeavesOutPartitionsWithNothingToDo) {
   client::SubscriptionDescription description = Behind();
   description.partitions.erase(description.partitions.begin());
-  EXPECT_THAT(RenderDescription(description, kNow), Not(HasSubstr("PARTITION")));
+  EXPECT_THAT(RenderDescription(description, kReportTime), Not(HasSubstr("PARTITION")));
 }
 
 TEST(CliReport, SaysWhenNothingIsWrong) {
   client::SubscriptionDescription description = Behind();
   description.findings.clear();
-  EXPECT_THAT(RenderDescription(description, kNow), HasSubstr("* nothing holds it up"));
+  EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("* nothing holds it up"));
   description.stats.lag_events = 0;
-  EXPECT_THAT(RenderDescription(description, kNow), HasSubstr("* all is settled"));
+  EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("* all is settled"));
   description.consumers.clear();
-  EXPECT_THAT(RenderDescription(description, kNow), HasSubstr("No consumer is connected."));
+  EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("No consumer is connected."));
 }
 
 TEST(CliReport, NamesWhoHasAPartitionOfAStream) {
@@ -80,7 +80,7 @@ TEST(CliReport, NamesWhoHasAPartitionOfAStream) {
   description.subscription.kind = client::SubscriptionKind::kStream;
   description.partitions.front().consumer = "worker-1";
   description.consumers.front().partitions = {0, 3};
-  const std::string report = RenderDescription(description, kNow);
+  const std::string report = RenderDescription(description, kReportTime);
   EXPECT_THAT(report, HasSubstr("CONSUMER  OLDEST EVENT"));
   EXPECT_THAT(report, HasSubstr("  0,3\n"));
 }
@@ -130,7 +130,7 @@ TEST(CliSubscriptionOutput, ShowsDeadLettersWithTheirReason) {
   letter.source_offset = 1200;
   letter.attempts = 5;
   letter.reason = "exit code 65: \x1b]0;no";
-  letter.time = kNow;
+  letter.time = kReportTime;
   letter.event.set_type("shop.order.placed");
   const std::string table = RenderDeadLetters({letter});
   EXPECT_THAT(table, HasSubstr("0:17"));

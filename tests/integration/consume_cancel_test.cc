@@ -14,7 +14,7 @@ namespace {
 
 using grpc::StatusCode;
 
-constexpr int kRounds = 40;
+constexpr int kCancelRounds = 40;
 
 class ConsumeCancelTest : public ConsumeTest {
  protected:
@@ -46,7 +46,7 @@ class ConsumeCancelTest : public ConsumeTest {
 
 TEST_F(ConsumeCancelTest, BeforeTheFirstResponse) {
   PublishSome(10);
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
     consumer.Cancel();
     EXPECT_EQ(consumer.End().error_code(), StatusCode::CANCELLED);
@@ -54,7 +54,7 @@ TEST_F(ConsumeCancelTest, BeforeTheFirstResponse) {
 }
 
 TEST_F(ConsumeCancelTest, BeforeTheFirstRequest) {
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     grpc::ClientContext context;
     const auto stream = hub_.client().hub().Consume(&context);
     context.TryCancel();
@@ -63,7 +63,7 @@ TEST_F(ConsumeCancelTest, BeforeTheFirstRequest) {
 }
 
 TEST_F(ConsumeCancelTest, WhileItIsWoken) {
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
     ASSERT_TRUE(consumer.Next());
     std::thread publisher([&] { PublishSome(1); });
@@ -75,7 +75,7 @@ TEST_F(ConsumeCancelTest, WhileItIsWoken) {
 
 TEST_F(ConsumeCancelTest, WhileAcksAreNotSettled) {
   PublishSome(20);
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
     if (consumer.events().empty()) PublishSome(1);
     ASSERT_TRUE(consumer.UntilEvents(1));
@@ -92,7 +92,7 @@ TEST_F(ConsumeCancelTest, WhileAcksAreNotSettled) {
 }
 
 TEST_F(ConsumeCancelTest, WhileItParks) {
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     PublishSome(3);
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
     ASSERT_TRUE(consumer.UntilEvents(1));
@@ -105,7 +105,7 @@ TEST_F(ConsumeCancelTest, WhileItParks) {
 TEST_F(ConsumeCancelTest, WhileAPartitionMoves) {
   PublishTo(0, 5);
   PublishTo(1, 5);
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer first(hub_.client(), "s");
     ASSERT_TRUE(first.UntilEvents(1));
     TestConsumer second(hub_.client(), "s");
@@ -121,7 +121,7 @@ TEST_F(ConsumeCancelTest, WhileAPartitionMoves) {
 }
 
 TEST_F(ConsumeCancelTest, WhileItsSubscriptionIsDeleted) {
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     CreateSubscription(hub_.client(), QueueOf("gone"));
     TestConsumer consumer(hub_.client(), "gone");
     if (i % 2 == 0) {
@@ -145,7 +145,7 @@ TEST_F(ConsumeCancelTest, AtRandomMoments) {
   for (unsigned t = 0; t < 4; ++t) {
     threads.emplace_back([this, t] {
       std::mt19937 random(t);
-      for (int i = 0; i < kRounds; ++i) {
+      for (int i = 0; i < kCancelRounds; ++i) {
         TestConsumer consumer(hub_.client(), t % 2 == 0 ? "q" : "s");
         const unsigned steps = random() % 8;
         for (unsigned step = 0; step < steps && consumer.Next(); ++step) {
@@ -180,7 +180,7 @@ class ColdConsumeCancelTest : public ConsumeCancelTest {
 
 TEST_F(ColdConsumeCancelTest, WhileItReadsFromTheDisk) {
   for (int i = 0; i < 20; ++i) PublishTo(static_cast<uint32_t>(i % 2), 5, std::string(20'000, 'x'));
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kCancelRounds; ++i) {
     v1::ConsumeRequest first = OpenOf(i % 2 == 0 ? "q" : "s");
     first.mutable_open()->set_max_response_bytes(50'000);
     TestConsumer consumer(hub_.client(), first);

@@ -15,7 +15,7 @@ namespace {
 using grpc::StatusCode;
 using testing::ElementsAre;
 
-constexpr int kRounds = 30;
+constexpr int kFailovers = 30;
 constexpr absl::Duration kMaxFailover = absl::Seconds(1);
 
 class FailoverTest : public ConsumeTest {
@@ -24,7 +24,7 @@ class FailoverTest : public ConsumeTest {
   template <typename Dead, typename Kill>
   void Measure(const std::string& subscription, const std::string& what, Dead make, Kill kill) {
     std::vector<absl::Duration> times;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kFailovers; ++round) {
       auto victim = make();
       PublishSome(1);
       ASSERT_TRUE(victim->UntilEvents(1));
@@ -45,7 +45,7 @@ class FailoverTest : public ConsumeTest {
     }
     std::sort(times.begin(), times.end());
     std::cout << "failover of a " << what << ": median "
-              << absl::FormatDuration(absl::Trunc(times[kRounds / 2], absl::Microseconds(10)))
+              << absl::FormatDuration(absl::Trunc(times[kFailovers / 2], absl::Microseconds(10)))
               << ", slowest "
               << absl::FormatDuration(absl::Trunc(times.back(), absl::Microseconds(10)))
               << std::endl;

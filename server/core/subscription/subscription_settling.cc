@@ -16,7 +16,8 @@ constexpr int64_t kMaxExtension = int64_t{12} * 3600 * 1'000'000;  // 12 h.
 constexpr int64_t kMaxRetryDelay = int64_t{7} * 24 * 3600 * 1'000'000;
 constexpr int kMaxDoublings = 40;
 
-int64_t ToMicros(const google::protobuf::Duration& duration) {
+// Of what a consumer asks, so of any value at all.
+int64_t ClampedMicros(const google::protobuf::Duration& duration) {
   constexpr int64_t kLimit = int64_t{1} << 40;
   return std::clamp<int64_t>(duration.seconds(), -kLimit, kLimit) * 1'000'000 +
          duration.nanos() / 1000;
@@ -108,7 +109,7 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
   PartitionCursor* const cursor = FindLeased(consumer, nack, refusals);
   if (cursor == nullptr) return;
   const int64_t now = Now();
-  const int64_t asked = ToMicros(nack.retry_after());
+  const int64_t asked = ClampedMicros(nack.retry_after());
   if (nack.has_retry_after() && (asked < 0 || asked > kMaxRetryDelay)) {
     for (const v1::OffsetRange& range : nack.ranges()) {
       refusals.Add(nack.partition(), range.start(), range.end(),
@@ -154,7 +155,7 @@ void Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extens
   PartitionCursor* const cursor = FindLeased(consumer, extension, refusals);
   if (cursor == nullptr) return;
   int64_t time = rules_.ack_deadline;
-  if (extension.has_extension()) time = ToMicros(extension.extension());
+  if (extension.has_extension()) time = ClampedMicros(extension.extension());
   if (time < kMinExtension || time > kMaxExtension) {
     if (!rules_.queue && rules_.ack_deadline == 0) return;  // Such a lease has no end.
     refusals.Add(extension.partition(), 0, cursor->next().value(),
