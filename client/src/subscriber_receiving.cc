@@ -134,7 +134,7 @@ void SubscriberCore::TakeSettlement(const v1::Settlement& settlement) {
   counters_.failed += result.failed;
   for (const v1::RefusedRange& refused : settlement.refused()) {
     const OffsetRange range{refused.range().start(), refused.range().end()};
-    ForEachLease(refused.partition(), [&](Lease& lease) {
+    ForEachLease(refused.partition(), [&](Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       const uint64_t events = lease.pending_events();
       lease.OnRefused(settlement.correlation_id(), range);
       pending_events_ += lease.pending_events() - events;

@@ -11,7 +11,7 @@ namespace {
 
 using Verdict = PendingRanges::Verdict;
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kCursorVersion = 1;
 constexpr uint32_t kMaxCountedAttempts = std::numeric_limits<uint16_t>::max();
 
 uint16_t CountAttempt(uint32_t attempts) {
@@ -539,7 +539,7 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
                             CommitBuilder& commit) {
   if (dirty_) {
     stored::Cursor cursor;
-    cursor.set_version(kVersion);
+    cursor.set_version(kCursorVersion);
     cursor.set_next_offset(next_.value());
     cursor.set_lost_events(lost_);
     commit.Put(Column::kCursors, CursorKey(subscription, id()), cursor.SerializeAsString());
@@ -548,7 +548,7 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
   pending_.Flush(
       [&](Offset start, const PendingRange& range) {
         stored::Range record;
-        record.set_version(kVersion);
+        record.set_version(kCursorVersion);
         record.set_count(range.count);
         record.set_attempts(range.attempts);
         record.set_extra(range.extra);

@@ -14,7 +14,7 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kCatalogVersion = 1;
 constexpr size_t kNamesShown = 10;
 
 absl::Status Damaged(absl::string_view what) {
@@ -25,7 +25,7 @@ absl::Status Damaged(absl::string_view what) {
 template <typename Record>
 bool Parse(absl::string_view value, Record* record) {
   return record->ParseFromArray(value.data(), static_cast<int>(value.size())) &&
-         record->version() == kVersion;
+         record->version() == kCatalogVersion;
 }
 
 absl::Status LoadEntry(const CursorsKey& key, absl::string_view value, Subscription& subscription) {

@@ -347,7 +347,7 @@ void Subscription::DeliverByKey(PartitionCursor& cursor, Consumer& consumer,
     run.append_micros = slice.append_micros;
     run.base = base;
   };
-  const auto end_run = [&] {
+  const auto end_run = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (run.count > 0) DeliverRun(cursor, consumer, candidate, std::move(run), room, frame);
   };
   Offset at = slice.base;

@@ -117,7 +117,7 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
     }
     return;
   }
-  const auto retry_at = [&](uint32_t attempts) {
+  const auto retry_at = [&](uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return now + (nack.has_retry_after() ? asked : Backoff(attempts));
   };
   const absl::string_view reason = Shorten(nack.reason(), kMaxReasonBytes);

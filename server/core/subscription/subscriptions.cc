@@ -274,8 +274,10 @@ absl::StatusOr<v1::GetSubscriptionResponse> Subscriptions::Get(
        Findings(context_, *subscription, response.stats(), partitions, consumers)) {
     response.add_findings(std::move(finding));
   }
-  std::stable_sort(partitions.begin(), partitions.end(),
-                   [](const auto& a, const auto& b) { return a.lag_events() > b.lag_events(); });
+  std::sort(partitions.begin(), partitions.end(), [](const auto& a, const auto& b) {
+    return std::make_pair(b.lag_events(), a.partition()) <
+           std::make_pair(a.lag_events(), b.partition());
+  });
   partitions.resize(std::min(partitions.size(), PageSize(request.max_partitions())));
   for (v1::SubscriptionPartition& p : partitions) *response.add_partitions() = std::move(p);
   for (const v1::ConsumerInfo& consumer : consumers) *response.add_consumers() = consumer;
