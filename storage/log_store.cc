@@ -7,6 +7,7 @@
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
 #include "storage/base/status_macros.h"
+#include "storage/fail_stop.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_options.h"
 #include "storage/rocksdb_slice.h"
@@ -62,9 +63,9 @@ absl::Status LogStore::OpenDb() {
     RETURN_IF_ERROR(CheckWriteAheadLog(EnvOf(options_), path));
   }
   rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(FromRocksDb(
-      rocksdb::DB::Open(MakeDbOptions(options_), path, MakeColumns(options_), &handles_, &db),
-      absl::StrCat("open the log in ", options_.directory)));
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(MakeDbOptions(options_, fail_stop_->env()), path,
+                                                MakeColumns(options_), &handles_, &db),
+                              absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
   // RocksDB syncs its directory, but not the entry of it that the first start makes.
   RETURN_IF_ERROR(directory_->Sync());
@@ -72,7 +73,8 @@ absl::Status LogStore::OpenDb() {
   return directory_->FinishUpgrade();
 }
 
-LogStore::LogStore(const LogStoreOptions& options) : options_(options) {}
+LogStore::LogStore(const LogStoreOptions& options)
+    : options_(options), fail_stop_(std::make_unique<FailStop>(EnvOf(options))) {}
 
 LogStore::~LogStore() {
   if (db_ == nullptr) return;
@@ -80,12 +82,14 @@ LogStore::~LogStore() {
 }
 
 absl::Status LogStore::Write(rocksdb::WriteBatch& batch) {
-  return FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch),
-                     absl::StrCat("write to the log in ", options_.directory));
+  return FromRocksDb(
+      fail_stop_->Change([&] { return db_->Write(rocksdb::WriteOptions(), &batch); }),
+      absl::StrCat("write to the log in ", options_.directory));
 }
 
 absl::Status LogStore::Sync() {
-  return FromRocksDb(db_->SyncWAL(), absl::StrCat("sync the log in ", options_.directory));
+  return FromRocksDb(fail_stop_->Sync([&] { return db_->SyncWAL(); }),
+                     absl::StrCat("sync the log in ", options_.directory));
 }
 
 absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, Offset end,
@@ -230,13 +234,16 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   const rocksdb::Slice begin = ToSlice(first);
   const rocksdb::Slice end = ToSlice(last);
   // What is in memory of any column holds the write-ahead log, and the events in it, on the disk.
-  RETURN_IF_ERROR(FromRocksDb(db_->Flush(rocksdb::FlushOptions(), handles_),
-                              absl::StrCat("write tables in ", options_.directory)));
+  RETURN_IF_ERROR(
+      FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
+                  absl::StrCat("write tables in ", options_.directory)));
   for (const Column column : {Column::kEvents, Column::kIndex}) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    RETURN_IF_ERROR(FromRocksDb(db_->CompactRange(options, handle(column), &begin, &end),
+    RETURN_IF_ERROR(FromRocksDb(fail_stop_->Change([&] {
+      return db_->CompactRange(options, handle(column), &begin, &end);
+    }),
                                 absl::StrCat("reclaim the space of topic ", topic.value())));
   }
   // The keys are gone; whole files of blobs went with them. What shares files with live data is
@@ -251,7 +258,9 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  return FromRocksDb(db_->CompactRange(options, handle(Column::kEvents), nullptr, nullptr),
+  return FromRocksDb(fail_stop_->Change([&] {
+    return db_->CompactRange(options, handle(Column::kEvents), nullptr, nullptr);
+  }),
                      "move live events out of files of trimmed ones");
 }
 

@@ -27,6 +27,8 @@ class WriteBatch;
 
 namespace eventhub {
 
+class FailStop;
+
 // The column families. `kMeta` is RocksDB's default one.
 enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors };
 
@@ -118,6 +120,7 @@ class LogStore {
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;
+  std::unique_ptr<FailStop> fail_stop_;
   std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;

@@ -10,9 +10,9 @@ rocksdb::Env* EnvOf(const LogStoreOptions& options) {
   return options.env != nullptr ? options.env : rocksdb::Env::Default();
 }
 
-rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options) {
+rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* env) {
   rocksdb::DBOptions db;
-  db.env = EnvOf(options);
+  db.env = env;
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.max_total_wal_size = options.max_log_bytes;

@@ -15,7 +15,8 @@ inline constexpr uint64_t kMinBlobBytes = 4096;
 
 rocksdb::Env* EnvOf(const LogStoreOptions& options);
 
-rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options);
+// On the files of `env`.
+rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* env);
 
 // The column families in the order of Column.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options);

@@ -114,6 +114,26 @@ TEST_P(LogFaultTest, FailedFlush) {
   ExpectReadOnlyUntilReopened(acknowledged);
 }
 
+// No new log can be made for what follows the tables to be written.
+TEST_P(LogFaultTest, FailedSwitchToANewLog) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  ASSERT_THAT(Append("second", true), IsOk());
+  ASSERT_THAT(rig_.Trim(rig_.log(), Offset(1)), IsOk());
+  ASSERT_THAT(Append("third", true), IsOk());
+  const auto forget = [](CommitBuilder& commit) { commit.DeletePrefix(Column::kMeta, "none"); };
+  ASSERT_THAT(rig_.Commit(forget, /*synced=*/true), IsOk());
+  rig_.disk.Cut();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(rig_.store().Reclaim(LogRig::kTopic), StatusIs(StatusCode::kUnavailable));
+  }
+  EXPECT_THAT(Append("refused", false), StatusIs(StatusCode::kUnavailable, "refuses writes"));
+  EXPECT_THAT(Events(), testing::ElementsAre("second", "third"));
+  rig_.Close();
+  rig_.disk.Forget();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_THAT(Events(), testing::ElementsAre("second", "third"));
+}
+
 // What the store is asked to do in one step, and what has to be there if it was acknowledged.
 class PowerLossTest : public testing::TestWithParam<Medium> {
  protected:

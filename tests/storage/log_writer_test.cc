@@ -204,11 +204,12 @@ TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
   rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, ".log");
   Submit("b", /*synced=*/false);
-  ASSERT_TRUE(Eventually([&] { return rig_.failures() == 1; }));
+  Submit("c", /*synced=*/true);
   rig_.disk.ReleaseSyncs();
-  ASSERT_TRUE(EventuallyDone(2));
-  // The sync of "a" was under way and held.
-  EXPECT_THAT(done(), ElementsAre("a", "b failed"));
+  ASSERT_TRUE(EventuallyDone(3));
+  // The sync of "a" was under way and held; none is begun after the failure.
+  EXPECT_THAT(done(), ElementsAre("a", "b failed", "c failed"));
+  EXPECT_EQ(rig_.failures(), 1);
   EXPECT_THAT(rig_.writer().failure(), StatusIs(StatusCode::kUnavailable, "lack of space"));
 }
 
