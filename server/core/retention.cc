@@ -24,6 +24,8 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
       clock_(clock) {}
 
 absl::Status Retention::TrimTopics() {
+  // All topics are trimmed for the same time, however long the pass takes.
+  now_ = clock_.Now();
   return ForEachTopic([this](const std::shared_ptr<Topic>& topic) {
     absl::Status status = TrimTopic(topic);
     if (!absl::IsNotFound(status)) return status;
@@ -73,7 +75,7 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
 absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
   const absl::Duration max_age = MaxAgeOf(view.settings);
   const absl::Time by_age =
-      max_age == absl::InfiniteDuration() ? absl::InfinitePast() : clock_.Now() - max_age;
+      max_age == absl::InfiniteDuration() ? absl::InfinitePast() : now_ - max_age;
   if (view.settings.retention().max_bytes() == 0) return by_age;
   return CutBySize(view, by_age);
 }
@@ -109,7 +111,7 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
   ASSIGN_OR_RETURN(const bool all_fits, fits(at_least));
   if (all_fits) return at_least;
   // The cut that empties the topic is one past the last append.
-  int64_t high = absl::ToUnixMicros(clock_.Now());
+  int64_t high = absl::ToUnixMicros(now_);
   for (const PartitionLog* log : view.partitions) {
     high = std::max(high, absl::ToUnixMicros(log->last_append_time()));
   }

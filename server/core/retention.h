@@ -68,6 +68,7 @@ class Retention {
   LogStore& store_;
   LogWriter& writer_;
   const Clock& clock_;
+  absl::Time now_;                                        // Of the pass.
   absl::flat_hash_map<TopicId, uint64_t> trimmed_bytes_;  // Since the last reclaim.
 };
 
