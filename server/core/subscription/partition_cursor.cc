@@ -27,11 +27,15 @@ bool WaitsUnknown(const PendingRange& range) {
   return range.state == RangeState::kReady && range.due != 0;
 }
 
-std::unique_ptr<const std::string> Reason(absl::string_view reason) {
-  return reason.empty() ? nullptr : std::make_unique<const std::string>(reason);
-}
-
 }  // namespace
+
+std::shared_ptr<const std::string> PartitionCursor::Reason(absl::string_view reason) {
+  if (reason.empty()) return nullptr;
+  if (last_reason_ == nullptr || *last_reason_ != reason) {
+    last_reason_ = std::make_shared<const std::string>(reason);
+  }
+  return last_reason_;
+}
 
 KeyOrder& PartitionCursor::keys() {
   if (keys_ == nullptr) keys_ = std::make_unique<KeyOrder>();

@@ -209,6 +209,9 @@ class PartitionCursor {
   // To be called for what was removed, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
   KeyOrder& keys();
+  // Ranges often have the same one: of a service that is down, of a batch that failed. Null for
+  // none.
+  std::shared_ptr<const std::string> Reason(absl::string_view reason);
 
   PartitionLog* log_;
   Offset next_;
@@ -216,6 +219,7 @@ class PartitionCursor {
   uint64_t lost_ = 0;
   bool dirty_ = false;
   PendingRanges pending_;
+  std::shared_ptr<const std::string> last_reason_;
   std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.
   // Of redriven events, where their copies are.
   std::unique_ptr<RedrivenPlaces> redriven_;

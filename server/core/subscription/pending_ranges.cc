@@ -10,23 +10,16 @@ namespace {
 constexpr int64_t kMaxCount = int64_t{1} << 31;
 
 bool SameReason(const PendingRange& a, const PendingRange& b) {
-  if (a.reason == nullptr || b.reason == nullptr) return a.reason == b.reason;
+  if (a.reason == b.reason) return true;
+  if (a.reason == nullptr || b.reason == nullptr) return false;
   return *a.reason == *b.reason;
 }
 
 }  // namespace
 
 PendingRange PendingRange::Copy() const {
-  PendingRange copy;
-  copy.due = due;
-  if (reason != nullptr) copy.reason = std::make_unique<const std::string>(*reason);
-  copy.count = count;
-  copy.consumer = consumer;
-  copy.event_bytes = event_bytes;
-  copy.attempts = attempts;
-  copy.state = state;
-  copy.extra = extra;
-  copy.redriven = redriven;
+  PendingRange copy = *this;
+  copy.stored = copy.dirty = false;
   return copy;
 }
 

@@ -31,7 +31,7 @@ enum class RangeState : uint8_t {
 // Consecutive events in the same state.
 struct PendingRange {
   int64_t due = 0;                            // Microseconds of the monotonic clock.
-  std::unique_ptr<const std::string> reason;  // Of the last nack; null: none.
+  std::shared_ptr<const std::string> reason;  // Of the last nack; null: none.
   uint32_t count = 0;
   ConsumerId consumer;       // While leased.
   uint32_t event_bytes = 0;  // While leased: the mean size.
@@ -44,6 +44,7 @@ struct PendingRange {
   bool stored : 1 = false;
   bool dirty : 1 = false;
 
+  // Another range like it, which the store does not have.
   PendingRange Copy() const;
   // Whether both can be one range, when they are neighbours.
   bool Like(const PendingRange& other) const;
@@ -53,7 +54,7 @@ struct PendingRange {
 // is settled, or was never delivered. What changed since the last flush is tracked, so that writing
 // it costs what changed, not what is pending.
 //
-// About 50 bytes for each range, and 25 more while it is to be due. Not thread-safe.
+// About 60 bytes for each range, and 25 more while it is to be due. Not thread-safe.
 class PendingRanges {
  public:
   using Map = absl::btree_map<int64_t, PendingRange>;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
@@ -44,7 +45,8 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       name_(record.settings().name()),
       topic_(std::move(topic)),
       loaded_(context_.clock.Now()),
-      record_(std::move(record)) {
+      record_(std::move(record)),
+      random_(absl::Uniform<uint32_t>(absl::BitGen())) {
   MutexLock lock(mutex_);
   SetRules(Now());
   AddCursors();

@@ -5,12 +5,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
@@ -348,7 +348,8 @@ class Subscription final : public CommitHook,
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   // Held while the topic may wake this.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);
-  absl::BitGen random_ ABSL_GUARDED_BY(mutex_);
+  // For jitter; a better generator would be half of what an idle subscription takes.
+  std::minstd_rand random_ ABSL_GUARDED_BY(mutex_);
   std::vector<RecordBatchPtr> batches_ ABSL_GUARDED_BY(mutex_);  // Scratch.
 };
 

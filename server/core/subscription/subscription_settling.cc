@@ -1,6 +1,7 @@
 // Acks, nacks and extensions, in their place among the commits.
 #include <algorithm>
 
+#include "absl/random/distributions.h"
 #include "server/core/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/settlement.h"
