@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
@@ -105,6 +107,17 @@ absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json) {
   if (parsed.is_discarded()) return Problem("filter", "is not valid JSON");
   v1::Filter filter;
   RETURN_IF_ERROR(ReadFilter(parsed, "filter", 1, &filter));
+  return filter;
+}
+
+absl::StatusOr<v1::Filter> ParseFilter(absl::string_view text) {
+  // No expression begins with either.
+  const absl::string_view trimmed = absl::StripLeadingAsciiWhitespace(text);
+  if (absl::StartsWith(trimmed, "{") || absl::StartsWith(trimmed, "[")) {
+    return ParseFilterJson(trimmed);
+  }
+  v1::Filter filter;
+  filter.set_sql(std::string(text));
   return filter;
 }
 

@@ -17,6 +17,9 @@ namespace eventhub::cli {
 // deeper than a filter may be; whether the hub takes what it says is not checked here.
 absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json);
 
+// What --filter takes: JSON as above, or an expression in CloudEvents SQL.
+absl::StatusOr<v1::Filter> ParseFilter(absl::string_view text);
+
 // The same in one line; members sorted.
 std::string FilterJson(const v1::Filter& filter);
 

@@ -14,6 +14,7 @@
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/event_format.h"
+#include "client/cli/filter_json.h"
 #include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/places.h"
@@ -35,6 +36,8 @@ Examples:
   eventhub read orders --follow --from=latest      what comes from now on
   eventhub read orders --from=15m                  of the last 15 minutes
   eventhub read orders --from=2026-01-31T12:00:00Z --to=2026-02-01
+  eventhub read orders --filter="type = 'shop.order.placed' AND subject LIKE 'eu/%'"
+  eventhub read orders --filter='{"prefix": {"type": "shop."}}'
   eventhub read orders --partition=3 --from=1200 --limit=10
   eventhub read orders --from=0:1200,1:1187        go on at these offsets of partitions 0 and 1
   eventhub read orders --output=json | jq .data    CloudEvents, with partition, offset, appendtime
@@ -63,6 +66,11 @@ absl::Status ParseFrom(const std::string& text, client::ReaderOptions& reader) {
   }
   ASSIGN_OR_RETURN(reader.start, ParseStart(text, Clock::System().Now()));
   return absl::OkStatus();
+}
+
+absl::StatusOr<client::Filter> ParseClientFilter(absl::string_view text) {
+  ASSIGN_OR_RETURN(v1::Filter filter, ParseFilter(text));
+  return client::Filter(std::move(filter));
 }
 
 absl::Status ParseTo(const std::string& text, client::ReaderOptions& reader) {
@@ -171,6 +179,10 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
                  "PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
   command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
+  AddParsedOption(command, "--filter", &flags.reader.filter, ParseClientFilter,
+                  "Only what passes: an expression (CloudEvents SQL) or a filter in JSON; see "
+                  "eventhub filter --help",
+                  "FILTER");
   AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit, "Stop after so many events");
   AddParsedListOption(command, "-p,--partition", &flags.reader.partitions, ParsePartition,
                       "Only this partition; may be repeated", "N");

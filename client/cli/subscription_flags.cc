@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/filter_json.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -27,6 +28,12 @@ absl::StatusOr<uint64_t> ParseEventRate(absl::string_view text) {
 absl::StatusOr<uint64_t> ParseByteRate(absl::string_view text) {
   if (text == "unlimited") return 0;
   return ParseBytes(text);
+}
+
+absl::StatusOr<std::optional<client::Filter>> ParseFilterOrNone(absl::string_view text) {
+  if (text == "none") return std::nullopt;
+  ASSIGN_OR_RETURN(v1::Filter filter, ParseFilter(text));
+  return client::Filter(std::move(filter));
 }
 
 void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
@@ -66,6 +73,10 @@ void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
           "--description", [&update](const std::string& text) { update.description = text; },
           "For people")
       ->type_name("TEXT");
+  AddParsedOption(command, "--filter", &update.filter, ParseFilterOrNone,
+                  "Deliver only what passes: an expression (CloudEvents SQL) or a filter in JSON; "
+                  "see eventhub filter --help. Or none",
+                  "FILTER");
 }
 
 template <typename T>
@@ -85,7 +96,7 @@ bool IsEmpty(const client::SubscriptionUpdate& update) {
   return !any(update.ack_deadline, update.min_backoff, update.max_backoff,
               update.max_delivery_attempts, update.dead_letter_topic, update.expire_after,
               update.paused, update.events_per_second, update.bytes_per_second,
-              update.ack_durability, update.description);
+              update.ack_durability, update.description, update.filter);
 }
 
 void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription* subscription) {
@@ -100,6 +111,7 @@ void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription*
   Apply(update.bytes_per_second, &subscription->rate_limit.bytes_per_second);
   Apply(update.ack_durability, &subscription->ack_durability);
   Apply(update.description, &subscription->description);
+  Apply(update.filter, &subscription->filter);
 }
 
 absl::StatusOr<client::SubscriptionKind> ParseKind(absl::string_view text) {

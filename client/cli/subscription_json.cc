@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/cli/command.h"
+#include "client/cli/filter_json.h"
 #include "client/cli/subscription_flags.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/units.h"
@@ -77,6 +78,8 @@ Json SubscriptionJson(const client::Subscription& subscription) {
           {"events_per_second", LimitJson(subscription.rate_limit.events_per_second)},
           {"bytes_per_second", LimitJson(subscription.rate_limit.bytes_per_second)},
           {"ack_durability", std::string(DurabilityName(subscription.ack_durability))},
+          {"filter", subscription.filter ? Json::parse(FilterJson(subscription.filter->proto()))
+                                         : Json(nullptr)},
           {"description", subscription.description},
           {"create_time", FormatMoment(subscription.create_time)}};
 }
@@ -96,6 +99,7 @@ Json SubscriptionStatsJson(const client::SubscriptionStats& stats) {
           {"skipped_events", stats.skipped_events},
           {"expired_events", stats.expired_events},
           {"dead_lettered_events", stats.dead_lettered_events},
+          {"filtered_events", stats.filtered_events},
           {"open_dead_letters", stats.open_dead_letters},
           {"lost_events", stats.lost_events},
           {"replay_events", stats.replay_events},

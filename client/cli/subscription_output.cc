@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/filter_json.h"
 #include "client/cli/subscription_flags.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
@@ -62,6 +63,9 @@ Fields SubscriptionFields(const client::Subscription& subscription) {
   fields.emplace_back("rate", Rate(subscription.rate_limit));
   fields.emplace_back("acks", std::string(DurabilityName(subscription.ack_durability)));
   fields.emplace_back("paused", subscription.paused ? "yes" : "no");
+  if (subscription.filter) {
+    fields.emplace_back("filter", Printable(FilterJson(subscription.filter->proto())));
+  }
   fields.emplace_back("description", Printable(subscription.description));
   fields.emplace_back("created", FormatSecond(subscription.create_time));
   return fields;

@@ -68,6 +68,9 @@ Fields Totals(const client::SubscriptionDescription& description, absl::Time now
   add("delivered",
       absl::StrCat(FormatCount(stats.delivered_events), " (", FormatBytes(stats.delivered_bytes),
                    ") since start, ", FormatCount(stats.redelivered_events), " of them again"));
+  if (stats.filtered_events > 0) {
+    add("filtered", absl::StrCat(FormatCount(stats.filtered_events), " left out since start"));
+  }
   add("settled",
       absl::StrCat(FormatCount(stats.acked_events), " acked, ", FormatCount(stats.nacked_events),
                    " nacked (", FormatCount(stats.skipped_events), " skipped), ",

@@ -32,6 +32,7 @@ constexpr char kCreateSubscriptionExamples[] = R"(
 Examples:
   eventhub subscriptions create billing --topic=orders --kind=queue --from=earliest
   eventhub subscriptions create audit --topic=orders --kind=stream
+  eventhub subscriptions create eu --topic=orders --kind=queue --filter="subject LIKE 'eu/%'"
   eventhub subscriptions create mail --topic=orders --kind=queue --ordered-by-key \
     --ack-deadline=2m --max-attempts=5 --min-backoff=1s --max-backoff=10m --rate-events=100
   eventhub subscriptions create scratch --topic=orders --kind=queue --from=15m --expire-after=1h)";
@@ -57,6 +58,7 @@ Consumers stay connected. Topic, kind and order cannot be changed.
 Examples:
   eventhub subscriptions update billing --max-attempts=10 --max-backoff=1h
   eventhub subscriptions update billing --rate-events=50
+  eventhub subscriptions update eu --filter='{"prefix": {"subject": "eu/"}}'
   eventhub subscriptions update billing --rate-events=unlimited --description=)";
 
 constexpr char kDeleteSubscriptionExamples[] = R"(

@@ -26,6 +26,7 @@ grpc::ByteBuffer ToRequest(const ReadSpec& spec) {
   if (spec.stop_time) ToProto(*spec.stop_time, *request.mutable_stop_time());
   request.set_follow(spec.follow);
   request.set_max_response_bytes(spec.max_response_bytes);
+  if (spec.filter) *request.mutable_filter() = spec.filter->proto();
   const grpc::Slice slice(request.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }

@@ -106,6 +106,7 @@ ReadSpec ReaderCore::MakeSpec() const {
   spec.stop_time = options_.stop_time;
   spec.follow = options_.follow;
   spec.max_response_bytes = options_.max_response_bytes;
+  spec.filter = options_.filter;
   return spec;
 }
 
@@ -124,11 +125,16 @@ absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
       if (!ParsePosition(field.bytes, position)) return MalformedResponse();
       positions_.try_emplace(position.partition, position.offset);
       started_ = true;
+    } else if (field.number == 4 && field.type == FieldScanner::kLength) {
+      PartitionOffset position;
+      if (!ParsePosition(field.bytes, position)) return MalformedResponse();
+      passed_.push_back(position);
     }
   }
   if (!field.ok()) return MalformedResponse();
   failing_since_.reset();
   backoff_.Reset();
+  if (queue_.empty()) TakePassed();
   if (caught_up) {
     if (queue_.empty()) queue_.emplace_back();
     queue_.back().caught_up_ = true;
@@ -140,7 +146,13 @@ EventBatch ReaderCore::HandOut() {
   EventBatch batch = std::move(queue_.front());
   queue_.pop_front();
   if (!batch.empty()) positions_[batch.partition()] = batch.last_offset() + 1;
+  if (queue_.empty()) TakePassed();
   return batch;
+}
+
+void ReaderCore::TakePassed() {
+  for (const PartitionOffset& position : passed_) positions_[position.partition] = position.offset;
+  passed_.clear();
 }
 
 absl::Status ReaderCore::OnClosed(const absl::Status& status) {

@@ -49,6 +49,8 @@ class ReaderCore {
   // Takes a response apart into queue_.
   absl::Status TakeFrame(const Bytes& frame);
   EventBatch HandOut();
+  // After all that the same response had before it.
+  void TakePassed();
   // The stream has ended with `status`. Returns an error if that is final.
   absl::Status OnClosed(const absl::Status& status);
   // Skips what was trimmed. False if `status` does not allow it.
@@ -70,8 +72,9 @@ class ReaderCore {
   bool started_ = false;                         // The hub has said where the partitions start.
   std::map<uint32_t, int64_t> positions_;        // The offset after the last event handed out.
   uint64_t skipped_events_ = 0;
-  std::deque<EventBatch> queue_;  // Received, not handed out.
-  absl::Status final_;            // Next fails with it from now on, if not OK.
+  std::deque<EventBatch> queue_;         // Received, not handed out.
+  std::vector<PartitionOffset> passed_;  // Where the partitions are behind what is in `queue_`.
+  absl::Status final_;                   // Next fails with it from now on, if not OK.
   bool done_ = false;
 };
 

@@ -90,6 +90,7 @@ Subscription FromProto(const v1::Subscription& proto) {
                              .bytes_per_second = proto.rate_limit().bytes_per_second()};
   subscription.ack_durability = static_cast<Durability>(proto.ack_durability());
   subscription.description = proto.description();
+  if (proto.has_filter()) subscription.filter = Filter(proto.filter());
   if (proto.has_create_time()) subscription.create_time = client::FromProto(proto.create_time());
   return subscription;
 }
@@ -119,6 +120,7 @@ v1::Subscription ToProto(const Subscription& subscription) {
   }
   proto.set_ack_durability(static_cast<v1::Durability>(subscription.ack_durability));
   proto.set_description(subscription.description);
+  if (subscription.filter) *proto.mutable_filter() = subscription.filter->proto();
   return proto;
 }
 
@@ -175,6 +177,10 @@ v1::UpdateSubscriptionRequest ToProto(const std::string& name, const Subscriptio
     to.set_description(*update.description);
     mask.add_paths("description");
   }
+  if (update.filter) {
+    if (*update.filter) *to.mutable_filter() = (*update.filter)->proto();
+    mask.add_paths("filter");
+  }
   return proto;
 }
 
@@ -194,6 +200,7 @@ SubscriptionStats FromProto(const v1::SubscriptionStats& proto) {
   stats.skipped_events = proto.skipped_events();
   stats.expired_events = proto.expired_events();
   stats.dead_lettered_events = proto.dead_lettered_events();
+  stats.filtered_events = proto.filtered_events();
   stats.open_dead_letters = proto.open_dead_letters();
   stats.lost_events = proto.lost_events();
   stats.replay_events = proto.replay_events();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/core/utf8.h"
 
 namespace eventhub {
@@ -80,6 +81,12 @@ absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_
   detail.set_event_index(index);
   return Make(absl::StatusCode::kInvalidArgument, absl::StrCat(path, ": ", problem), detail,
               ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status InvalidFilter(const absl::Status& status) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
+  return InvalidField(parts.first, parts.second);
 }
 
 absl::Status MalformedRequest(absl::string_view problem) {

@@ -30,6 +30,9 @@ absl::Status InvalidField(absl::string_view field, absl::string_view problem);
 // event itself.
 absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem);
 
+// Of what CompileFilter says of a filter that is not valid.
+absl::Status InvalidFilter(const absl::Status& status);
+
 // The bytes of a request are not what protobuf makes of any.
 absl::Status MalformedRequest(absl::string_view problem);
 

@@ -211,8 +211,10 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
   return absl::OkStatus();
 }
 
+uint64_t HashOfKey(absl::string_view key) { return XXH64(key.data(), key.size(), 0); }
+
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions) {
-  return static_cast<uint32_t>(XXH64(key.data(), key.size(), 0) % partitions);
+  return static_cast<uint32_t>(HashOfKey(key) % partitions);
 }
 
 }  // namespace eventhub

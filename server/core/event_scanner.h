@@ -35,6 +35,9 @@ struct EventScan {
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan);
 
+// XXH64 of a partition key with seed 0.
+uint64_t HashOfKey(absl::string_view key);
+
 // The partition of a key among `partitions`, as event.proto defines it.
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions);
 

@@ -5,35 +5,6 @@
 #include "server/core/wire.h"
 
 namespace eventhub {
-namespace {
-
-// Walks over the events of a chunk; the bytes were validated when they were published.
-class EventWalker {
- public:
-  explicit EventWalker(const SharedBytes& chunk) : chunk_(&chunk), reader_(chunk.view()) {}
-
-  bool AtEnd() const { return reader_.AtEnd(); }
-  const char* position() const { return reader_.position(); }
-
-  // Returns the size of the event stepped over.
-  size_t Step() {
-    const char* const start = reader_.position();
-    uint32_t field;
-    WireType type;
-    if (!reader_.ReadTag(&field, &type) || !reader_.Skip(type)) return 0;
-    return static_cast<size_t>(reader_.position() - start);
-  }
-
-  SharedBytes Since(const char* start) const {
-    return chunk_->Sub(absl::string_view(start, static_cast<size_t>(position() - start)));
-  }
-
- private:
-  const SharedBytes* chunk_;
-  WireReader reader_;
-};
-
-}  // namespace
 
 std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {
   if (events.size() <= max_bytes) return {{events, count}};
@@ -41,12 +12,13 @@ std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, siz
   EventWalker walker(events);
   while (!walker.AtEnd()) {
     const char* const start = walker.position();
-    size_t bytes = walker.Step();
-    if (bytes == 0) break;
+    SlicedEvent event;
+    if (!walker.Next(&event)) break;
+    size_t bytes = event.field.size();
     uint32_t run = 1;
-    while (!walker.AtEnd()) {
-      EventWalker ahead = walker;
-      bytes += ahead.Step();
+    EventWalker ahead = walker;
+    while (ahead.Next(&event)) {
+      bytes += event.field.size();
       if (bytes > max_bytes) break;
       walker = ahead;
       ++run;
@@ -73,12 +45,13 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
   bool full = false;
   for (const SharedBytes& chunk : batch.chunks) {
     EventWalker walker(chunk);
-    while (at < slice.base && !walker.AtEnd() && walker.Step() > 0) at = at + 1;
+    SlicedEvent event;
+    while (at < slice.base && walker.Next(&event)) at = at + 1;
     const char* const start = walker.position();
-    while (at < end && !walker.AtEnd() && !full) {
-      EventWalker ahead = walker;
-      const size_t bytes = ahead.Step();
-      full = bytes == 0 || (slice.count > 0 && slice.bytes + bytes > max_bytes);
+    EventWalker ahead = walker;
+    while (at < end && ahead.Next(&event)) {
+      const size_t bytes = event.field.size();
+      full = slice.count > 0 && slice.bytes + bytes > max_bytes;
       if (full) break;
       walker = ahead;
       at = at + 1;
@@ -89,6 +62,39 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
     if (full || at >= end) break;
   }
   return slice;
+}
+
+Delivery FilterSlice(const Delivery& slice, const CompiledFilter& filter) {
+  Delivery passed;
+  passed.partition = slice.partition;
+  passed.append_micros = slice.append_micros;
+  Offset at = slice.base;
+  for (const SharedBytes& chunk : slice.events) {
+    EventWalker walker(chunk);
+    const char* run = walker.position();
+    const char* run_end = run;  // Of what passed in succession.
+    const auto end_run = [&] {
+      if (run == run_end) return;
+      passed.events.push_back(
+          chunk.Sub(absl::string_view(run, static_cast<size_t>(run_end - run))));
+    };
+    for (SlicedEvent event; walker.Next(&event); at = at + 1) {
+      if (!filter.Matches(event.message)) continue;
+      if (event.field.data() != run_end) {
+        end_run();
+        run = event.field.data();
+      }
+      run_end = walker.position();
+      if (passed.count == 0) passed.base = at;
+      passed.offset_deltas.push_back(static_cast<uint32_t>(at - passed.base));
+      passed.bytes += event.field.size();
+      ++passed.count;
+    }
+    end_run();
+  }
+  const bool gaps = passed.count > 0 && passed.offset_deltas.back() + 1 != passed.count;
+  if (!gaps) passed.offset_deltas.clear();
+  return passed;
 }
 
 }  // namespace eventhub

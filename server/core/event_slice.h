@@ -3,10 +3,48 @@
 
 #include <vector>
 
-#include "server/core/topic_reader.h"
+#include "absl/strings/string_view.h"
+#include "server/core/delivery.h"
+#include "server/core/wire.h"
+#include "server/filter/filter.h"
+#include "storage/base/shared_bytes.h"
 #include "storage/record_batch.h"
 
 namespace eventhub {
+
+// One event of a chunk.
+struct SlicedEvent {
+  absl::string_view field;    // With its tag and length.
+  absl::string_view message;  // Without.
+};
+
+// Walks over the events of a chunk; the bytes were validated when they were published.
+class EventWalker {
+ public:
+  explicit EventWalker(const SharedBytes& chunk) : chunk_(&chunk), reader_(chunk.view()) {}
+
+  bool AtEnd() const { return reader_.AtEnd(); }
+  const char* position() const { return reader_.position(); }
+
+  // Steps over an event. False: there is none.
+  bool Next(SlicedEvent* event) {
+    const char* const start = reader_.position();
+    uint32_t field;
+    WireType type;
+    if (!reader_.ReadTag(&field, &type) || !reader_.ReadBytes(&event->message)) return false;
+    event->field = absl::string_view(start, static_cast<size_t>(reader_.position() - start));
+    return true;
+  }
+
+  // What was stepped over since `start`.
+  SharedBytes Since(const char* start) const {
+    return chunk_->Sub(absl::string_view(start, static_cast<size_t>(position() - start)));
+  }
+
+ private:
+  const SharedBytes* chunk_;
+  WireReader reader_;
+};
 
 // Whole events in one piece.
 struct EventRun {
@@ -22,5 +60,8 @@ std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, siz
 // one.
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
                     size_t max_bytes);
+
+// Those of its events that pass: maybe none.
+Delivery FilterSlice(const Delivery& slice, const CompiledFilter& filter);
 
 }  // namespace eventhub

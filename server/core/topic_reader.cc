@@ -16,6 +16,12 @@ constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 constexpr uint32_t kMinResponseBytes = 4096;
 constexpr uint32_t kMaxResponseBytes = 4'000'000;
 
+// Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
+constexpr size_t kMaxPolledBytes = size_t{256} << 10;
+
+// A reader that is told nothing else is told where it is after so much was left out. Bytes.
+constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
+
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   const uint32_t bytes = request.max_response_bytes();
   if (bytes != 0 && (bytes < kMinResponseBytes || bytes > kMaxResponseBytes)) {
@@ -52,6 +58,11 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadReq
                                                                ReadCounters& counters) {
   RETURN_IF_ERROR(CheckRequest(request));
   std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters));
+  if (request.has_filter()) {
+    absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
+    if (!filter.ok()) return InvalidFilter(filter.status());
+    reader->filter_ = *std::move(filter);
+  }
   RETURN_IF_ERROR(reader->SelectPartitions(request));
   RETURN_IF_ERROR(reader->FindStarts(request));
   return reader;
@@ -108,6 +119,8 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
     return Step::kFrame;
   }
   seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
+  scanned_ = 0;
+  scan_limit_ = kMaxPolledBytes;
   TakeUpNewPartitions(frame);
   for (size_t i = 0; i < cursors_.size(); ++i) {
     const size_t index = (turn_ + i) % cursors_.size();
@@ -116,13 +129,15 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
     if (fill == Fill::kSome) continue;
     // Full: the next one is first next time. Cold: this one is, with a frame of its own.
     turn_ = fill == Fill::kFull ? (index + 1) % cursors_.size() : index;
-    if (fill == Fill::kCold && frame->empty()) return Step::kCold;
+    if (fill != Fill::kFull && frame->empty()) return Step::kCold;
+    NotePassed(frame);
     return Step::kFrame;
   }
   if (!said_caught_up_) {
     frame->caught_up = AtHead();
     said_caught_up_ = frame->caught_up;
   }
+  if (!frame->empty() || AllDone() || untold_ > kMaxUntoldBytes) NotePassed(frame);
   if (!frame->empty()) return Step::kFrame;
   return AllDone() ? Step::kEnd : Step::kWait;
 }
@@ -146,22 +161,29 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
   const Offset end = std::min(cursor.log->end(), cursor.stop);
   if (cursor.next >= end) return Fill::kNothing;
   RETURN_IF_ERROR(CheckReadable(cursor));
-  batches_.clear();
-  if (!cursor.log->tail().Read(cursor.next, end, max_bytes_ - frame->bytes, &batches_)) {
-    return Fill::kCold;
-  }
-  counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
-  return Take(cursor, batches_, frame) ? Fill::kSome : Fill::kFull;
+  do {
+    if (scanned_ > scan_limit_) return Fill::kPaused;
+    batches_.clear();
+    if (!cursor.log->tail().Read(cursor.next, end, max_bytes_ - frame->bytes, &batches_)) {
+      return Fill::kCold;
+    }
+    counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+    if (!Take(cursor, batches_, frame)) return Fill::kFull;
+  } while (filter_.has_value() && cursor.next < std::min(end, cursor.stop));
+  return Fill::kSome;
 }
 
 absl::Status TopicReader::ReadCold(Frame* frame) {
+  scanned_ = 0;
+  scan_limit_ = max_bytes_;
   // Small remains of many partitions share a frame.
-  for (size_t i = 0; i < cursors_.size() && frame->bytes < max_bytes_ / 2; ++i) {
+  for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < max_bytes_ / 2; ++i) {
     Cursor& cursor = cursors_[turn_];
     turn_ = (turn_ + 1) % cursors_.size();
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
     if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
   }
+  if (!frame->empty()) NotePassed(frame);
   return absl::OkStatus();
 }
 
@@ -189,27 +211,49 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       cursor.stop = cursor.next;
       return true;
     }
-    const size_t room = max_bytes_ - std::min(frame->bytes, max_bytes_);
-    // A batch is cut only where the frame would else be small: cutting has to walk over its events.
-    if (batch->header.bytes > room && frame->bytes >= max_bytes_ / 2) return false;
-    const bool whole_allowed = frame->bytes == 0;
-    const Offset end = std::min(cursor.log->end(), cursor.stop);
-    Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
-    if (!whole_allowed && slice.bytes > room) return false;
-    Deliver(std::move(slice), cursor, frame);
-    if (cursor.next < std::min(batch->end(), end)) return false;
+    const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop});
+    while (cursor.next < end) {
+      const size_t room = max_bytes_ - std::min(frame->bytes, max_bytes_);
+      // A batch is cut only where the frame would else be small: cutting has to walk over its
+      // events.
+      if (batch->header.bytes > room && frame->bytes >= max_bytes_ / 2) return false;
+      const bool whole_allowed = frame->bytes == 0;
+      Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
+      if (!whole_allowed && slice.bytes > room) return false;
+      Deliver(std::move(slice), cursor, frame);
+      // What the filter left out has left its room.
+      if (cursor.next < end && !filter_.has_value()) return false;
+    }
   }
   return frame->bytes < max_bytes_;
 }
 
 void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
   cursor.next = delivery.base + delivery.count;
+  if (filter_.has_value()) {
+    const uint32_t count = delivery.count;
+    scanned_ += delivery.bytes;
+    untold_ += delivery.bytes;
+    delivery = FilterSlice(delivery, *filter_);
+    counters_.filtered_events.fetch_add(count - delivery.count, std::memory_order_relaxed);
+    cursor.passed = delivery.count == 0 || delivery.end() < cursor.next;
+    if (delivery.count == 0) return;
+  }
   said_caught_up_ = false;
   frame->bytes += delivery.bytes;
   TopicCounters& counters = topic_->counters();
   counters.delivered_events.fetch_add(delivery.count, std::memory_order_relaxed);
   counters.delivered_bytes.fetch_add(delivery.bytes, std::memory_order_relaxed);
   frame->deliveries.push_back(std::move(delivery));
+}
+
+void TopicReader::NotePassed(Frame* frame) {
+  if (!filter_.has_value()) return;
+  untold_ = 0;
+  for (Cursor& cursor : cursors_) {
+    if (!std::exchange(cursor.passed, false)) continue;
+    frame->passed.emplace_back(cursor.log->id(), cursor.next);
+  }
 }
 
 bool TopicReader::AtHead() const {

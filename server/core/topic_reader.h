@@ -8,13 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/delivery.h"
 #include "server/core/topic.h"
-#include "storage/base/shared_bytes.h"
+#include "server/filter/filter.h"
 #include "storage/log_store.h"
 
 namespace eventhub {
@@ -23,29 +23,7 @@ namespace eventhub {
 struct ReadCounters {
   std::atomic<uint64_t> tail_batches{0};
   std::atomic<uint64_t> cold_batches{0};
-};
-
-// Consecutive events of one partition, as they are delivered.
-struct Delivery {
-  PartitionId partition;
-  Offset base;
-  uint32_t count = 0;
-  size_t bytes = 0;
-  int64_t append_micros = 0;
-  uint32_t attempt = 0;      // To consumers of subscriptions only.
-  uint64_t lease_epoch = 0;  // Likewise.
-  bool replayed = false;     // Likewise.
-  absl::InlinedVector<SharedBytes, 1> events;
-};
-
-// What one response holds.
-struct Frame {
-  std::vector<Delivery> deliveries;
-  std::vector<std::pair<PartitionId, Offset>> start;
-  bool caught_up = false;
-  size_t bytes = 0;  // Of the events.
-
-  bool empty() const { return deliveries.empty() && start.empty() && !caught_up; }
+  std::atomic<uint64_t> filtered_events{0};  // Left out.
 };
 
 // Used by one thread at a time. The topic, the store and the counters outlive it.
@@ -53,9 +31,11 @@ class TopicReader {
  public:
   enum class Step {
     kFrame,  // The frame has something to deliver.
-    kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
-    kWait,   // There is nothing now: call NotifyWhenMore.
-    kEnd,    // The stop is reached.
+    // The next events are on disk only, or have to be looked for among many that the filter leaves
+    // out: call ReadCold where blocking is allowed.
+    kCold,
+    kWait,  // There is nothing now: call NotifyWhenMore.
+    kEnd,   // The stop is reached.
   };
 
   // Checks the request and finds the start; may read from the disk. Errors as for
@@ -73,8 +53,8 @@ class TopicReader {
   // deleted. OUT_OF_RANGE: the next event was trimmed.
   absl::StatusOr<Step> Poll(Frame* frame);
 
-  // Fills an empty frame from the disk, after Poll returned kCold. Errors as for Poll; DATA_LOSS if
-  // the disk is damaged.
+  // Fills an empty frame after Poll returned kCold; with a filter it may stay empty. Errors as for
+  // Poll; DATA_LOSS if the disk is damaged.
   absl::Status ReadCold(Frame* frame);
 
   // After Poll returned kWait: arranges for waiter.Wake() when Poll may have more to say. False,
@@ -87,11 +67,13 @@ class TopicReader {
   struct Cursor {
     PartitionLog* log;
     Offset next;
-    Offset stop;  // Exclusive.
+    Offset stop;          // Exclusive.
+    bool passed = false;  // Events before `next` were left out, which the reader was not told.
 
     bool done() const { return next >= stop; }
   };
-  enum class Fill { kNothing, kSome, kFull, kCold };
+  // kPaused: the filter left out so much that it is time to see to other things.
+  enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
               ReadCounters& counters);
@@ -106,6 +88,8 @@ class TopicReader {
   // Moves batches into the frame; false if the frame is full.
   bool Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame);
   void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
+  // Tells the reader how far it is in partitions whose last events were left out.
+  void NotePassed(Frame* frame);
   bool AtHead() const;
   bool AllDone() const;
   Watermark& mark() const;
@@ -118,10 +102,15 @@ class TopicReader {
   const size_t max_bytes_;
   const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
+  std::optional<CompiledFilter> filter_;
 
   std::vector<Cursor> cursors_;
   size_t turn_ = 0;  // The cursor that is served first.
   int64_t seen_mark_ = 0;
+  // Bytes looked through by this call, and since NotePassed.
+  size_t scanned_ = 0;
+  size_t scan_limit_ = 0;
+  size_t untold_ = 0;
   bool started_ = false;
   bool said_caught_up_ = false;
   std::vector<RecordBatchPtr> batches_;  // Scratch.

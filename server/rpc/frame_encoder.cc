@@ -13,9 +13,11 @@ namespace {
 constexpr int kResponseBatches = 1;
 constexpr int kResponseCaughtUp = 2;
 constexpr int kResponseStart = 3;
+constexpr int kResponsePassed = 4;
 constexpr int kPartition = 1;   // Of EventBatch and PartitionOffset.
 constexpr int kOffset = 2;      // Of EventBatch and PartitionOffset.
 constexpr int kAppendTime = 3;  // Of EventBatch.
+constexpr int kDeltas = 4;      // Of EventBatch.
 constexpr int kAttempt = 5;     // Of EventBatch.
 constexpr int kLeaseEpoch = 6;  // Of EventBatch.
 constexpr int kReplayed = 7;    // Of EventBatch.
@@ -59,6 +61,11 @@ std::string BatchHead(const Delivery& delivery) {
   AppendNumber(&head, kPartition, delivery.partition.value());
   AppendNumber(&head, kOffset, static_cast<uint64_t>(delivery.base.value()));
   AppendMessage(&head, kAppendTime, time);
+  if (!delivery.offset_deltas.empty()) {
+    std::string deltas;
+    for (const uint32_t delta : delivery.offset_deltas) AppendVarint(&deltas, delta);
+    AppendMessage(&head, kDeltas, deltas);
+  }
   AppendNumber(&head, kAttempt, delivery.attempt);
   AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
   AppendNumber(&head, kReplayed, delivery.replayed ? 1 : 0);
@@ -105,16 +112,22 @@ void AppendBatches(std::vector<Delivery> deliveries, SliceBuilder* out) {
   }
 }
 
+void AppendPositions(const std::vector<std::pair<PartitionId, Offset>>& positions, int field,
+                     std::string* to) {
+  for (const auto& [partition, offset] : positions) {
+    std::string position;
+    AppendNumber(&position, kPartition, partition.value());
+    AppendNumber(&position, kOffset, static_cast<uint64_t>(offset.value()));
+    AppendMessage(to, field, position);
+  }
+}
+
 }  // namespace
 
 grpc::ByteBuffer EncodeFrame(Frame frame) {
   SliceBuilder out;
-  for (const auto& [partition, offset] : frame.start) {
-    std::string position;
-    AppendNumber(&position, kPartition, partition.value());
-    AppendNumber(&position, kOffset, static_cast<uint64_t>(offset.value()));
-    AppendMessage(&out.copied(), kResponseStart, position);
-  }
+  AppendPositions(frame.start, kResponseStart, &out.copied());
+  AppendPositions(frame.passed, kResponsePassed, &out.copied());
   if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
   AppendBatches(std::move(frame.deliveries), &out);
   return out.Build();

@@ -69,6 +69,7 @@ void ReadStream::ReadCold() {
   Frame frame;
   const absl::Status status = reader_->ReadCold(&frame);
   if (!status.ok()) return End(status);
+  if (frame.empty()) return Advance();
   Send(std::move(frame));
 }
 

@@ -189,6 +189,20 @@ TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
   EXPECT_THAT(reader_->positions(), ElementsAre(PartitionOffset{0, 311}));
 }
 
+TEST_F(ReaderTest, ResumesBehindWhatTheFilterLeftOut) {
+  v1::ReadResponse response = ReadEvents(0, 10, 1);
+  v1::PartitionOffset& passed = *response.add_passed();
+  passed.set_partition(0);
+  passed.set_offset(500);
+  streams_ = {{response, absl::UnavailableError("gone")}, {absl::OkStatus()}};
+  Open({.topic = "t", .filter = Filter::Prefix({{"type", "shop."}})});
+  EXPECT_THAT(ReadAll(), ElementsAre("0/10"));
+  ASSERT_EQ(specs_.size(), 2u);
+  EXPECT_THAT(specs_[1].offsets, ElementsAre(PartitionOffset{0, 500}));
+  EXPECT_EQ(specs_[1].filter->proto().prefix().values().at("type"), "shop.");
+  EXPECT_THAT(reader_->positions(), ElementsAre(PartitionOffset{0, 500}));
+}
+
 absl::Status Trimmed(int64_t earliest) {
   return HubError(absl::StatusCode::kOutOfRange, {.reason = ErrorReason::kOffsetOutOfRange,
                                                   .partition = 1,

@@ -35,4 +35,4 @@ read -ra link <<<"$(pkg-config --define-variable=prefix="$work/prefix" --libs ev
 
 echo "== the contract"
 protoc -I "$work/prefix/share/eventhub/proto" --descriptor_set_out=/dev/null \
-  eventhub/v1/{event,hub,admin}.proto
+  eventhub/v1/{event,filter,hub,admin,subscription}.proto

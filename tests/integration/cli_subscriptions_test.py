@@ -48,6 +48,28 @@ class SubscriptionTest(HubTest):
 
 class SubscriptionsTest(SubscriptionTest):
 
+    def test_filters(self):
+        name = self.subscription("--filter=subject LIKE 'eu/%'")
+        for subject in ("eu/1", "us/2", "eu/3"):
+            self.publish(name, [subject], f"--subject={subject}")
+        self.assertEqual(self.consume(name), ["eu/1", "eu/3"])
+        state = self.describe(name)
+        self.assertEqual(state["filter"], {"sql": "subject LIKE 'eu/%'"})
+        self.assertEqual(state["stats"]["filtered_events"], 1)
+        self.assertEqual(state["stats"]["lag_events"], 0)
+        self.ok("subscriptions", "update", name, '--filter={"prefix": {"subject": "us/"}}')
+        self.publish(name, ["us/4"], "--subject=us/4")
+        self.publish(name, ["eu/5"], "--subject=eu/5")
+        self.assertEqual(self.consume(name), ["us/4"])
+        self.ok("subscriptions", "update", name, "--filter=none")
+        self.assertIsNone(self.describe(name)["filter"])
+        bad = self.hub.run("subscriptions", "update", name, "--filter=subject LIKE")
+        self.assertEqual(bad.code, 1)
+        self.assertIn(b"subscription.filter.sql: line 1, column", bad.err)
+        read = self.ok("read", name, "--filter=EXISTS subject AND subject = 'us/2'",
+                       "--format=%o %d\\n")
+        self.assertEqual(read, "1 us/2\n")
+
     def test_life_of_a_subscription(self):
         topic = self.topic()
         self.ok("subscriptions", "create", "life", f"--topic={topic}", "--kind=queue",

@@ -127,15 +127,19 @@ absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) 
     for (const auto& [partition, offset] : frame.start) {
       EXPECT_TRUE(all.start.emplace(partition.value(), offset.value()).second);
     }
+    for (const auto& [partition, offset] : frame.passed) {
+      all.passed[partition.value()] = offset.value();
+    }
     for (const Delivery& delivery : frame.deliveries) {
       std::string region;
       for (const SharedBytes& piece : delivery.events) region.append(piece.data(), piece.size());
       EXPECT_EQ(region.size(), delivery.bytes);
       const std::vector<std::string> ids = IdsOf(region);
       EXPECT_EQ(ids.size(), delivery.count);
-      int64_t offset = delivery.base.value();
-      for (const std::string& id : ids) {
-        all.events[delivery.partition.value()].push_back({offset++, id});
+      for (size_t i = 0; i < ids.size(); ++i) {
+        const size_t delta = delivery.offset_deltas.empty() ? i : delivery.offset_deltas[i];
+        all.events[delivery.partition.value()].push_back(
+            {delivery.base.value() + static_cast<int64_t>(delta), ids[i]});
       }
     }
   }

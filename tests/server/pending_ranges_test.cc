@@ -22,7 +22,7 @@ namespace {
 
 using Verdict = PendingRanges::Verdict;
 
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNotDue = std::numeric_limits<int64_t>::max();
 
 // One pending event.
 struct Pending {
@@ -81,7 +81,7 @@ Events EventsOf(const Ranges& ranges) {
 
 bool Waits(const Pending& event) {
   const bool waits = event.state == RangeState::kLeased || event.state == RangeState::kDelayed;
-  return waits && event.due != kNever;
+  return waits && event.due != kNotDue;
 }
 
 class PendingRangesTest : public SeededTest {
@@ -91,7 +91,7 @@ class PendingRangesTest : public SeededTest {
     event.state = static_cast<RangeState>(Int(0, 4));
     if (event.state == RangeState::kLeased) event.consumer = static_cast<uint32_t>(Int(1, 2));
     const bool waits = event.state == RangeState::kLeased || event.state == RangeState::kDelayed;
-    if (waits) event.due = OneIn(3) ? kNever : now_ + Int(1, 20);
+    if (waits) event.due = OneIn(3) ? kNotDue : now_ + Int(1, 20);
     event.attempts = static_cast<uint32_t>(Int(0, 2));
     event.extra = OneIn(4);
     if (OneIn(4)) event.reason = OneIn(2) ? "one" : "two";
@@ -198,7 +198,7 @@ class PendingRangesTest : public SeededTest {
 
   void CompareCounts() {
     PendingRanges::Counts counts;
-    int64_t next_due = kNever;
+    int64_t next_due = kNotDue;
     for (const auto& [offset, event] : model_) {
       ++(event.extra ? counts.extra : counts.live);
       if (event.state == RangeState::kLeased) ++counts.leased;
@@ -343,7 +343,7 @@ TEST_F(HolesTest, CostWhatTheyAre) {
     });
   }
   EXPECT_EQ(calls_, kEvents / 2);
-  EXPECT_EQ(ranges_.next_due(), kNever);
+  EXPECT_EQ(ranges_.next_due(), kNotDue);
 
   for (int64_t event = 1; event < kEvents; event += 2) Remove(event);
   EXPECT_TRUE(ranges_.map().empty());

@@ -98,6 +98,7 @@ TEST(SubscriptionSettingsTest, WhatIsAskedForIsKept) {
   *asked.mutable_retry_policy()->mutable_max_backoff() = Span(24 * 3600);
   asked.set_max_delivery_attempts(1000);
   asked.set_dead_letter_topic("letters");
+  asked.mutable_filter()->set_sql("EXISTS test");
   *asked.mutable_expire_after() = Span(60);
   asked.set_paused(true);
   asked.mutable_rate_limit()->set_bytes_per_second(std::numeric_limits<uint64_t>::max());
@@ -213,6 +214,7 @@ TEST(SubscriptionSettingsTest, MaskSaysWhatChanges) {
   *asked.mutable_retry_policy()->mutable_max_backoff() = Span(2);
   asked.set_max_delivery_attempts(5);
   asked.set_dead_letter_topic("letters");
+  asked.mutable_filter()->set_sql("EXISTS test");
   *asked.mutable_expire_after() = Span(3600);
   asked.set_paused(true);
   asked.mutable_rate_limit()->set_events_per_second(10);
@@ -244,6 +246,7 @@ TEST(SubscriptionSettingsTest, MaskSaysWhatChanges) {
           [](auto& s) { s.mutable_rate_limit()->set_bytes_per_second(20); });
   changed("ack_durability", [](auto& s) { s.set_ack_durability(v1::DURABILITY_SYNCED); });
   changed("description", [](auto& s) { s.set_description("new"); });
+  changed("filter", [&](auto& s) { *s.mutable_filter() = asked.filter(); });
 }
 
 TEST(SubscriptionSettingsTest, WhatIsNotSetIsTakenOverToo) {
@@ -269,8 +272,8 @@ TEST(SubscriptionSettingsTest, BadChangesAreRefused) {
     return FieldOf(Update(made, asked, paths).status());
   };
   EXPECT_EQ(fault(Stream(), {}), "update_mask");
-  for (const char* path : {"name", "topic", "kind", "ordered_by_key", "create_time", "filter", "",
-                           "ack_deadline.seconds", "retry_policy.", "*"}) {
+  for (const char* path : {"name", "topic", "kind", "ordered_by_key", "create_time", "filter.sql",
+                           "", "ack_deadline.seconds", "retry_policy.", "*"}) {
     EXPECT_EQ(fault(Stream(), {"paused", path}), "update_mask") << path;
   }
   EXPECT_EQ(fault(Queue(), {"ack_deadline"}), "subscription.ack_deadline");

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/bytes.h"
+#include "eventhub/filter.h"
 #include "eventhub/position.h"
 #include "eventhub/subscription.h"
 #include "eventhub/topic.h"
@@ -86,6 +87,7 @@ struct ReadSpec {
   std::optional<absl::Time> stop_time{};
   bool follow = false;
   uint32_t max_response_bytes = 0;
+  std::optional<Filter> filter{};
 };
 
 // One call of Read. Read is for one thread at a time; Cancel may come from any.

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "eventhub/connection.h"
 #include "eventhub/event_batch.h"
+#include "eventhub/filter.h"
 #include "eventhub/retry.h"
 
 namespace eventhub::client {
@@ -52,6 +53,9 @@ struct ReaderOptions {
 
   // The size up to which the hub fills a response, 4,096 to 4,000,000; 0: the hub's default.
   uint32_t max_response_bytes = 0;
+
+  // Deliver only events that pass.
+  std::optional<Filter> filter{};
 
   // Between attempts to reconnect.
   RetryOptions retry{};
@@ -101,8 +105,9 @@ class Reader {
   // Makes Next, also one that waits, return CANCELLED.
   void Cancel();
 
-  // The offset after the last event handed out, for each partition known so far, in order of the
-  // partition's number: `ReaderOptions::offsets` for a later reader. Not while Next runs.
+  // The offset after the last event handed out, or after those that the filter left out behind it,
+  // for each partition known so far, in order of the partition's number: `ReaderOptions::offsets`
+  // for a later reader. Not while Next runs.
   std::vector<PartitionOffset> positions() const;
 
   // How many offsets were left out because of WhenTrimmed::kSkipToEarliest. Not while Next runs.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "eventhub/filter.h"
 #include "eventhub/position.h"
 #include "eventhub/topic.h"
 #include "eventhub/v1/event.pb.h"
@@ -72,6 +73,8 @@ struct Subscription {
   Durability ack_durability = Durability::kDefault;
   // For people; at most 1,024 bytes.
   std::string description{};
+  // Only events that pass are delivered; the hub acks the others itself.
+  std::optional<Filter> filter{};
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
@@ -89,6 +92,8 @@ struct SubscriptionUpdate {
   std::optional<uint64_t> bytes_per_second{};   // 0: no limit.
   std::optional<Durability> ack_durability{};
   std::optional<std::string> description{};
+  // Takes effect with what was not delivered yet. Holds nothing: no filter any more.
+  std::optional<std::optional<Filter>> filter{};
 };
 
 // How a subscription does; counts are since the hub started unless said otherwise, bytes are of
@@ -108,6 +113,7 @@ struct SubscriptionStats {
   uint64_t skipped_events = 0;  // Nacked with skip.
   uint64_t expired_events = 0;  // Leases that ended because time was up.
   uint64_t dead_lettered_events = 0;
+  uint64_t filtered_events = 0;    // Left out by the filter.
   uint64_t open_dead_letters = 0;  // Now.
   uint64_t lost_events = 0;        // Trimmed before they were settled, ever.
   uint64_t replay_events = 0;      // Of replays and redrives, still to be settled; not in the lag.

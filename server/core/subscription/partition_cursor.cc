@@ -173,6 +173,15 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
   });
 }
 
+void PartitionCursor::Pass(const Candidate& candidate, Offset event) {
+  if (candidate.fresh) {
+    next_ = event + 1;
+    passed_ = true;
+    return;
+  }
+  pending_.EditRange(event, event + 1, [](Offset, PendingRange&) { return Verdict::kRemove; });
+}
+
 // ---- Settling
 
 void PartitionCursor::EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
@@ -548,6 +557,7 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
     cursor.set_lost_events(lost_);
     commit.Put(Column::kCursors, CursorKey(subscription, id()), cursor.SerializeAsString());
     dirty_ = false;
+    passed_ = false;
   }
   pending_.Flush(
       [&](Offset start, const PendingRange& range) {

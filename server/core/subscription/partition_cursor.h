@@ -127,6 +127,8 @@ class PartitionCursor {
              ConsumerId consumer, int64_t due);
   // Marks an event of a candidate as waiting for its key, or for its retry.
   void Block(const Candidate& candidate, Offset event);
+  // Leaves out an event of a candidate, which is settled thereby.
+  void Pass(const Candidate& candidate, Offset event);
 
   // Settling. Each tells what was refused: what is not at this consumer.
 
@@ -182,6 +184,9 @@ class PartitionCursor {
   // The store. `wall_offset`: what the wall clock has more than the monotonic.
 
   bool dirty() const { return dirty_ || pending_.dirty(); }
+  // What was passed alone is not worth a write of its own: after a crash it is passed again.
+  bool passed() const { return passed_; }
+  void KeepPassed() { dirty_ |= std::exchange(passed_, false); }
   void Flush(SubscriptionId subscription, int64_t wall_offset, CommitBuilder& commit);
   void Load(const stored::Cursor& cursor);
   // After the cursor, ranges in their order. False, with nothing changed, if it cannot be one.
@@ -218,6 +223,7 @@ class PartitionCursor {
   uint64_t epoch_ = 0;
   uint64_t lost_ = 0;
   bool dirty_ = false;
+  bool passed_ = false;  // Behind `next_`, since it was written last.
   PendingRanges pending_;
   std::shared_ptr<const std::string> last_reason_;
   std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.

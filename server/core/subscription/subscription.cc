@@ -60,6 +60,11 @@ int64_t Subscription::WallOffset() const {
 
 void Subscription::SetRules(int64_t now) {
   rules_ = RulesOf(record_.settings());
+  filter_.reset();
+  if (record_.settings().has_filter()) {
+    // Checked when it was set, and when the record was loaded.
+    filter_ = std::make_unique<const CompiledFilter>(*CompileFilter(record_.settings().filter()));
+  }
   event_rate_.SetRate(record_.settings().rate_limit().events_per_second(), now);
   byte_rate_.SetRate(record_.settings().rate_limit().bytes_per_second(), now);
   replay_event_rate_.SetRate(record_.replay_rate_limit().events_per_second(), now);
@@ -353,6 +358,7 @@ void Subscription::OnAlarm() {
     for (const auto& cursor : cursors_) {
       Effects effects;
       cursor->Expire(rules_, now, &effects);
+      cursor->KeepPassed();
       Conclude(*cursor, effects, &after);
     }
     RevokeOverdue(now, &after);

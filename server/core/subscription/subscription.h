@@ -23,6 +23,7 @@
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_reader.h"
+#include "server/filter/filter.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 #include "storage/base/work_pool.h"
@@ -96,6 +97,7 @@ class Subscription final : public CommitHook,
     uint64_t skipped = 0;
     uint64_t expired = 0;
     uint64_t dead_lettered = 0;
+    uint64_t filtered = 0;
     absl::Time last_ack = absl::InfinitePast();
   };
 
@@ -269,6 +271,9 @@ class Subscription final : public CommitHook,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To be read in ReadCold; nothing else is delivered from the cursor meanwhile.
+  void AskForCold(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                  const ConsumeFrame& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverCandidate(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                         Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverBatches(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
@@ -277,8 +282,20 @@ class Subscription final : public CommitHook,
   void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                   Delivery run, Room& room, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void DeliverByKey(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                    const Delivery& slice, Room& room, ConsumeFrame* frame)
+  // Whether the filter is about the candidate; whether each of its events has to be looked at.
+  bool Filters(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool EachIsChosen(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return rules_.ordered_by_key || Filters(candidate);
+  }
+  // What goes of the slice, as far as there is room; returns the offset of the first event that did
+  // not.
+  Offset DeliverChosen(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                       const Delivery& slice, Room& room, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  enum class Choice { kDeliver, kBlock, kPass };
+  Choice Choose(PartitionCursor& cursor, const Candidate& candidate, Offset event,
+                absl::string_view message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event, Choice choice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteCaughtUp(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -331,6 +348,7 @@ class Subscription final : public CommitHook,
   mutable Mutex mutex_;
   stored::Subscription record_ ABSL_GUARDED_BY(mutex_);
   DeliveryRules rules_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<const CompiledFilter> filter_ ABSL_GUARDED_BY(mutex_);  // Null: none.
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);

@@ -7,10 +7,17 @@
 #include "server/core/event_slice.h"
 #include "server/core/subscription/dead_letter.h"
 #include "server/core/subscription/subscription.h"
+#include "server/filter/event_view.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
+
+// Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
+constexpr int64_t kMaxPolledBytes = 256 << 10;
+
+// When a cursor that only passes events is written. Microseconds.
+constexpr int64_t kKeepPassedAfter = 1'000'000;
 
 // `events` may be as good as infinite.
 Offset After(Offset offset, int64_t events) {
@@ -47,11 +54,17 @@ class Subscription::Room {
   int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
   bool full() const { return events_ <= 0 || bytes() <= 0; }
 
+  // Bytes of events that were looked at one by one.
+  int64_t scanned() const { return scanned_; }
+  void Scan(size_t bytes) { scanned_ += static_cast<int64_t>(bytes); }
+
   // Whether a run of these bytes may go in. An event that is larger than the credit left goes when
   // nothing else is out; one that is larger than a frame, or than the rate allows at once, in a
   // frame of its own.
-  bool Takes(int64_t run_bytes) const {
-    return (run_bytes <= credit_bytes_ || alone_) && (run_bytes <= frame_bytes_ || first_);
+  bool Takes(int64_t run_events, int64_t run_bytes) const {
+    const bool one = run_events == 1;
+    return run_events <= events_ && (run_bytes <= credit_bytes_ || (one && alone_)) &&
+           (run_bytes <= frame_bytes_ || (one && first_));
   }
 
   void Take(int64_t run_events, int64_t run_bytes) {
@@ -66,6 +79,7 @@ class Subscription::Room {
   int64_t events_;
   int64_t credit_bytes_;
   int64_t frame_bytes_;
+  int64_t scanned_ = 0;
   bool alone_;         // Nothing is out.
   bool first_ = true;  // Nothing is in the frame.
 };
@@ -210,6 +224,7 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
 // What is to be written, and when leases end.
 void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after) {
   if (cursor.dirty()) MarkDirty(cursor, after);
+  if (cursor.passed()) SetAlarm(Now() + kKeepPassedAfter, after);
   SetAlarm(cursor.pending().next_due(), after);
   if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {
     SetAlarm(cursor.lease_due, after);
@@ -251,22 +266,32 @@ bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
   return true;
 }
 
+void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
+                              const Candidate& candidate, const ConsumeFrame& frame) {
+  if (!frame.deliveries.empty()) return;
+  consumer.cold = {cursor.id().value(), candidate};
+  cursor.busy = true;
+}
+
 Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consumer& consumer,
                                                   const Candidate& candidate, Room& room,
                                                   ConsumeFrame* frame) {
+  if (room.scanned() > kMaxPolledBytes) {
+    AskForCold(cursor, consumer, candidate, *frame);
+    return Fill::kCold;
+  }
   batches_.clear();
-  const Offset end = std::min(candidate.end, After(candidate.start, room.events()));
+  const Offset end = EachIsChosen(candidate)
+                         ? candidate.end
+                         : std::min(candidate.end, After(candidate.start, room.events()));
   const bool copy_only =
       candidate.redriven_from.has_value() && candidate.start < cursor.log().start();
   if (copy_only || !cursor.log().tail().Read(candidate.start, end,
                                              static_cast<size_t>(room.bytes()), &batches_)) {
-    if (frame->deliveries.empty()) {
-      consumer.cold = {cursor.id().value(), candidate};
-      cursor.busy = true;
-      if (std::exchange(consumer.may_fall_behind, false)) {
-        consumer.notices.set_fell_behind(true);
-        consumer.has_notices = true;
-      }
+    AskForCold(cursor, consumer, candidate, *frame);
+    if (consumer.cold.has_value() && std::exchange(consumer.may_fall_behind, false)) {
+      consumer.notices.set_fell_behind(true);
+      consumer.has_notices = true;
     }
     return Fill::kCold;
   }
@@ -282,6 +307,12 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
   for (const RecordBatchPtr& batch : batches) {
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
+      if (EachIsChosen(candidate)) {
+        const Delivery slice = SliceBatch(*batch, cursor.id(), at, candidate.end, SIZE_MAX);
+        at = DeliverChosen(cursor, consumer, candidate, slice, room, frame);
+        if (at < slice.end()) return Fill::kFull;
+        continue;
+      }
       // A batch is cut only where the frame would else be small: cutting has to walk over its
       // events, and each part is leased, sent and settled by itself.
       if (frame->bytes >= consumer.options.max_frame_bytes / 2 &&
@@ -290,13 +321,10 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
       }
       const Offset end = std::min(candidate.end, After(at, room.events()));
       Delivery slice = SliceBatch(*batch, cursor.id(), at, end, static_cast<size_t>(room.bytes()));
-      if (slice.count == 0 || !room.Takes(static_cast<int64_t>(slice.bytes))) return Fill::kFull;
-      at = slice.base + slice.count;
-      if (rules_.ordered_by_key) {
-        DeliverByKey(cursor, consumer, candidate, slice, room, frame);
-      } else {
-        DeliverRun(cursor, consumer, candidate, std::move(slice), room, frame);
-      }
+      if (slice.count == 0 || !room.Takes(slice.count, static_cast<int64_t>(slice.bytes)))
+        return Fill::kFull;
+      at = slice.end();
+      DeliverRun(cursor, consumer, candidate, std::move(slice), room, frame);
     }
   }
   return Fill::kSome;
@@ -337,42 +365,66 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   frame->deliveries.push_back(std::move(run));
 }
 
-void Subscription::DeliverByKey(PartitionCursor& cursor, Consumer& consumer,
-                                const Candidate& candidate, const Delivery& slice, Room& room,
-                                ConsumeFrame* frame) {
-  Delivery run;
-  const auto start_run = [&](Offset base) {
-    run = Delivery();
-    run.partition = slice.partition;
-    run.append_micros = slice.append_micros;
-    run.base = base;
-  };
-  const auto end_run = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (run.count > 0) DeliverRun(cursor, consumer, candidate, std::move(run), room, frame);
-  };
+// What was delivered before has passed, or is to come whatever the filter says. But a replay is of
+// all that is settled.
+bool Subscription::Filters(const Candidate& candidate) const {
+  if (filter_ == nullptr || candidate.redriven_from.has_value()) return false;
+  return candidate.fresh || (candidate.extra && candidate.attempts == 0);
+}
+
+Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const Candidate& candidate,
+                                          Offset event, absl::string_view message) {
+  if (Filters(candidate) && !filter_->Matches(message)) return Choice::kPass;
+  if (!rules_.ordered_by_key) return Choice::kDeliver;
+  const filter::Value key = EventView(message).Find("partitionkey");
+  const bool admitted =
+      key.missing() ? !cursor.WaitsForRetry(event) : cursor.AdmitKey(event, HashOfKey(key.text()));
+  return admitted ? Choice::kDeliver : Choice::kBlock;
+}
+
+void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event,
+                            Choice choice) {
+  if (choice == Choice::kBlock) return cursor.Block(candidate, event);
+  cursor.Pass(candidate, event);
+  ++counters_.filtered;
+}
+
+Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
+                                   const Candidate& candidate, const Delivery& slice, Room& room,
+                                   ConsumeFrame* frame) {
   Offset at = slice.base;
-  start_run(at);
-  EventScan scan;
   for (const SharedBytes& chunk : slice.events) {
-    scan = EventScan();
-    // Found valid when they were published.
-    if (!ScanEvents(chunk.view(), SIZE_MAX, true, &scan).ok()) continue;
-    for (const ScannedEvent& event : scan.events) {
-      const bool admitted =
-          event.keyed ? cursor.AdmitKey(at, event.key_hash) : !cursor.WaitsForRetry(at);
-      if (!admitted) {
+    EventWalker walker(chunk);
+    Delivery run;
+    const char* begin = nullptr;  // Of the run.
+    const auto end_run = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      if (run.count == 0) return;
+      run.partition = slice.partition;
+      run.append_micros = slice.append_micros;
+      run.events.push_back(chunk.Sub(absl::string_view(begin, run.bytes)));
+      DeliverRun(cursor, consumer, candidate, std::exchange(run, Delivery()), room, frame);
+    };
+    for (SlicedEvent event; walker.Next(&event); at = at + 1) {
+      if (!room.Takes(run.count + 1, static_cast<int64_t>(run.bytes + event.field.size()))) {
         end_run();
-        cursor.Block(candidate, at);
-        start_run(at + 1);
-      } else {
-        run.events.push_back(chunk.Sub(chunk.view().substr(event.begin, event.bytes)));
-        run.bytes += event.bytes;
-        ++run.count;
+        return at;
       }
-      at = at + 1;
+      room.Scan(event.field.size());
+      const Choice choice = Choose(cursor, candidate, at, event.message);
+      if (choice != Choice::kDeliver) {
+        end_run();
+        LeaveOut(cursor, candidate, at, choice);
+        continue;
+      }
+      if (run.count++ == 0) {
+        run.base = at;
+        begin = event.field.data();
+      }
+      run.bytes += event.field.size();
     }
+    end_run();
   }
-  end_run();
+  return at;
 }
 
 absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {

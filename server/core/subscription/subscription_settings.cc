@@ -7,6 +7,7 @@
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -32,6 +33,7 @@ constexpr absl::string_view kChangeable[] = {
     "rate_limit.bytes_per_second",
     "ack_durability",
     "description",
+    "filter",
 };
 
 void FillRetryPolicy(v1::RetryPolicy& policy) {
@@ -93,6 +95,11 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings) {
   if (settings.ack_durability() != v1::DURABILITY_SYNCED &&
       settings.ack_durability() != v1::DURABILITY_WRITTEN) {
     return InvalidField("subscription.ack_durability", "has to be WRITTEN or SYNCED");
+  }
+  if (settings.has_filter()) {
+    const absl::StatusOr<CompiledFilter> filter =
+        CompileFilter(settings.filter(), "subscription.filter");
+    if (!filter.ok()) return InvalidFilter(filter.status());
   }
   return CheckDescription("subscription.description", settings.description());
 }

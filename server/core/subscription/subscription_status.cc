@@ -145,6 +145,7 @@ v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& 
   stats.set_skipped_events(counters.skipped);
   stats.set_expired_events(counters.expired);
   stats.set_dead_lettered_events(counters.dead_lettered);
+  stats.set_filtered_events(counters.filtered);
   stats.set_open_dead_letters(static_cast<uint64_t>(
       std::max<int64_t>(0, subscription.open_dead_letters().load(std::memory_order_relaxed))));
   if (counters.last_ack != absl::InfinitePast()) {

@@ -1,0 +1,46 @@
+// What is delivered to readers and consumers: shared, never copied.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "storage/base/shared_bytes.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// Events of one partition, as they are delivered.
+struct Delivery {
+  PartitionId partition;
+  Offset base;
+  uint32_t count = 0;
+  size_t bytes = 0;
+  int64_t append_micros = 0;
+  // From `base`, of each event; empty if they are consecutive.
+  std::vector<uint32_t> offset_deltas;
+  uint32_t attempt = 0;      // To consumers of subscriptions only.
+  uint64_t lease_epoch = 0;  // Likewise.
+  bool replayed = false;     // Likewise.
+  absl::InlinedVector<SharedBytes, 1> events;
+
+  // The offset after the last event; there has to be one.
+  Offset end() const {
+    return base + (offset_deltas.empty() ? count : int64_t{offset_deltas.back()} + 1);
+  }
+};
+
+// What one response holds.
+struct Frame {
+  std::vector<Delivery> deliveries;
+  std::vector<std::pair<PartitionId, Offset>> start;
+  std::vector<std::pair<PartitionId, Offset>> passed;
+  bool caught_up = false;
+  size_t bytes = 0;  // Of the events.
+
+  bool empty() const { return deliveries.empty() && start.empty() && passed.empty() && !caught_up; }
+};
+
+}  // namespace eventhub

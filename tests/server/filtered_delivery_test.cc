@@ -1,0 +1,299 @@
+// Filters on readers and subscriptions: who gets what, and what becomes of the rest. What a filter
+// means is tested in tests/filter.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/seeded.h"
+#include "tests/server/subscription_rig.h"
+#include "tests/support/events.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::SizeIs;
+
+v1::Filter Sql(const std::string& expression) {
+  v1::Filter filter;
+  filter.set_sql(expression);
+  return filter;
+}
+
+// Of the events whose ids begin with a `y`.
+v1::Filter Wanted() { return Sql("id LIKE 'y%'"); }
+
+std::vector<std::string> Ids(const std::string& first, int count) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < count; ++i) ids.push_back(absl::StrCat(first, i));
+  return ids;
+}
+
+// From memory and from the disk.
+class FilteredReadTest : public SeededTest, public testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    if (GetParam()) rig_.tail_cache_bytes = 0;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Create("t", 2), IsOk());
+  }
+
+  static v1::ReadRequest Request() {
+    v1::ReadRequest request = ReadOf("t");
+    *request.mutable_filter() = Wanted();
+    return request;
+  }
+
+  // Many events that nobody wants.
+  void Bury(int64_t bytes) {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    request.set_partition(0);
+    for (int i = 0; i < 100; ++i)
+      *request.add_events() = MakeEvent("n", "", std::string(1000, 'x'));
+    for (int64_t done = 0; done < bytes; done += 100'000) {
+      ASSERT_THAT(rig_.Publish(request), IsOk());
+    }
+  }
+
+  BrokerRig rig_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, FilteredReadTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Disk" : "Memory"; });
+
+TEST_P(FilteredReadTest, GivesWhatPassesAtItsOffsets) {
+  ASSERT_THAT(rig_.Publish("t", {"n", "y1", "n", "y2", "y3", "n"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"y4", "y5"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"n", "n"}, 1), IsOk());
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(Request()));
+  EXPECT_EQ(read.events.size(), 1u);
+  EXPECT_THAT(read.events.at(0), ElementsAre(Delivered::Event{1, "y1"}, Delivered::Event{3, "y2"},
+                                             Delivered::Event{4, "y3"}, Delivered::Event{6, "y4"},
+                                             Delivered::Event{7, "y5"}));
+  EXPECT_THAT(read.start, ElementsAre(Pair(0, 0), Pair(1, 0)));
+  EXPECT_THAT(read.passed, ElementsAre(Pair(1, 2)));
+  EXPECT_EQ(read.caught_up, 1);
+  EXPECT_TRUE(read.at_end);
+}
+
+TEST_P(FilteredReadTest, SaysHowFarItIsWhenNothingPasses) {
+  ASSERT_THAT(rig_.Publish("t", {"y", "n"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"n"}), IsOk());
+  v1::ReadRequest request = Request();
+  request.set_stop_offset(2);
+  ASSERT_OK_AND_ASSIGN(Delivered read, rig_.Read(request));
+  EXPECT_THAT(read.Ids(), ElementsAre("y"));
+  EXPECT_THAT(read.passed, ElementsAre(Pair(0, 2)));
+  request.clear_stop_offset();
+  request.mutable_start()->set_offset(1);
+  request.add_partitions(0);
+  ASSERT_OK_AND_ASSIGN(read, rig_.Read(request));
+  EXPECT_THAT(read.events, IsEmpty());
+  EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3)));
+  EXPECT_EQ(read.caught_up, 1);
+}
+
+TEST_P(FilteredReadTest, FindsFewAmongMany) {
+  Bury(3'000'000);
+  ASSERT_THAT(rig_.Publish("t", {"y1"}), IsOk());
+  Bury(3'000'000);
+  v1::ReadRequest request = Request();
+  request.set_follow(true);
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.Ids(), ElementsAre("y1"));
+  EXPECT_EQ(read.events.at(0)[0].offset, 3000);
+  EXPECT_EQ(read.caught_up, 1);
+  ASSERT_THAT(rig_.Publish("t", {"n", "y2"}), IsOk());
+  ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.Ids(), ElementsAre("y2"));
+  // A follower that nothing is wanted for hears of its place from time to time.
+  Bury(10'000'000);
+  ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.events, IsEmpty());
+  EXPECT_THAT(read.passed, SizeIs(1));
+}
+
+TEST_P(FilteredReadTest, RefusesWhatIsNoFilter) {
+  v1::ReadRequest request = ReadOf("t");
+  *request.mutable_filter() = Sql("type =");
+  const absl::Status status = rig_.Read(request).status();
+  EXPECT_THAT(status, Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+  EXPECT_EQ(DetailOf(status)->field(), "filter.sql");
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("line 1, column 7"));
+  *request.mutable_filter() = v1::Filter();
+  EXPECT_THAT(rig_.Read(request),
+              Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+}
+
+// What a filtered read gives is what an unfiltered one gives, without what does not pass.
+TEST_P(FilteredReadTest, IsTheReadWithoutTheRest) {
+  for (int i = 0; i < 60; ++i) {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    request.set_partition(static_cast<uint32_t>(Int(0, 1)));
+    const int64_t share = Int(0, 4);
+    for (int64_t k = Int(1, 40); k > 0; --k) {
+      *request.add_events() = MakeEvent(Int(1, 4) <= share ? "y" : "n", "",
+                                        std::string(static_cast<size_t>(Int(0, 3000)), 'x'));
+    }
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+  }
+  for (const uint32_t response : {4096u, 20'000u, 1'000'000u}) {
+    v1::ReadRequest request = ReadOf("t");
+    request.set_max_response_bytes(response);
+    ASSERT_OK_AND_ASSIGN(Delivered expected, rig_.Read(request));
+    *request.mutable_filter() = Wanted();
+    ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
+    for (auto& [partition, events] : expected.events) {
+      std::erase_if(events, [](const Delivered::Event& event) { return event.id == "n"; });
+    }
+    for (const auto& [partition, events] : expected.events) {
+      EXPECT_THAT(read.events.at(partition), testing::ElementsAreArray(events));
+    }
+  }
+}
+
+class FilteredSubscriptionTest : public SubscriptionTest {
+ protected:
+  void SetUpFiltered(v1::Subscription subscription) {
+    *subscription.mutable_filter() = Wanted();
+    Create(subscription);
+  }
+
+  v1::SubscriptionPartition Place() { return rig_.Get("s").partitions(0); }
+};
+
+TEST_F(FilteredSubscriptionTest, TheHubAcksWhatIsLeftOut) {
+  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
+    SetUpFiltered(subscription);
+    ASSERT_THAT(rig_.Publish("t", {"n", "y1", "n", "y2", "y3", "n"}), IsOk());
+    const auto consumer = rig_.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(3);
+    EXPECT_THAT(IdsOf(events), ElementsAre("y1", "y2", "y3"));
+    EXPECT_EQ(events[0].offset, 1);
+    EXPECT_EQ(events[1].offset, 3);
+    EXPECT_EQ(events[2].offset, 4);
+    EXPECT_EQ(consumer->caught_up, 1);
+    EXPECT_EQ(Place().acked_offset(), 1);
+    EXPECT_EQ(Place().next_offset(), 6);
+    EXPECT_TRUE(consumer->AckAll(events));
+    EXPECT_EQ(Place().acked_offset(), 6);
+    EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+    EXPECT_EQ(rig_.Get("s").stats().filtered_events(), 3u);
+    EXPECT_EQ(rig_.Get("s").stats().acked_events(), 3u);
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+// Nothing of it was delivered, so nothing of it is written at once; but it is in the end.
+TEST_F(FilteredSubscriptionTest, APlaceBehindWhatIsLeftOutIsKept) {
+  SetUpFiltered(Queue());
+  ASSERT_THAT(rig_.Publish("t", Ids("n", 10)), IsOk());
+  {
+    const auto consumer = rig_.Consume("s", "c");
+    EXPECT_THAT(consumer->Receive(), IsEmpty());
+    EXPECT_EQ(Place().acked_offset(), 10);
+    rig_.Pass(absl::Seconds(2));
+  }
+  rig_.Reopen();
+  EXPECT_EQ(Place().acked_offset(), 10);
+  EXPECT_EQ(rig_.Get("s").subscription().filter().sql(), Wanted().sql());
+}
+
+TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {
+  for (const size_t cache : {size_t{0}, size_t{64} << 20}) {
+    rig_.tail_cache_bytes = cache;
+    rig_.Reopen();
+    SetUpFiltered(Queue());
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    for (int i = 0; i < 100; ++i)
+      *request.add_events() = MakeEvent("n", "", std::string(1000, 'x'));
+    for (int i = 0; i < 50; ++i) ASSERT_THAT(rig_.Publish(request), IsOk());
+    ASSERT_THAT(rig_.Publish("t", {"y1", "n", "y2"}), IsOk());
+    const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
+    std::vector<Received> events = consumer->Receive(1);
+    EXPECT_THAT(IdsOf(events), ElementsAre("y1"));
+    EXPECT_EQ(events[0].offset, 5000);
+    EXPECT_THAT(consumer->Receive(), IsEmpty());
+    EXPECT_TRUE(consumer->AckAll(events));
+    EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("y2"));
+    EXPECT_EQ(rig_.Get("s").stats().filtered_events(), 5001u);
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+TEST_F(FilteredSubscriptionTest, AChangeIsAboutWhatWasNotDelivered) {
+  SetUpFiltered(Queue());
+  ASSERT_THAT(rig_.Publish("t", {"n1", "y1"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> first = consumer->Receive(1);
+  EXPECT_THAT(IdsOf(first), ElementsAre("y1"));
+  v1::Subscription changed = Queue();
+  *changed.mutable_filter() = Sql("id LIKE 'n%'");
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"filter"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"n2", "y2"}), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("n2"));
+  // It passed when its turn came.
+  EXPECT_THAT(
+      RefusedOffsets(consumer->Nack(first[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration())),
+      IsEmpty());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("y1"));
+  changed.clear_filter();
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"filter"}), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"n3", "y3"}), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("n3", "y3"));
+  *changed.mutable_filter() = Sql("(");
+  EXPECT_EQ(DetailOf(rig_.UpdateSubscription(changed, {"filter"}).status())->field(),
+            "subscription.filter.sql");
+}
+
+TEST_F(FilteredSubscriptionTest, ReplaysAreFilteredAndRedrivesAreNot) {
+  SetUpFiltered(Queue());
+  ASSERT_THAT(rig_.Publish("t", {"n1", "y1", "n2", "y2"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(2);
+  EXPECT_TRUE(consumer->AckAll({events[0]}));
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[1], v1::Nack::ACTION_PARK, "not today")),
+              IsEmpty());
+  rig_.AwaitParking("s");
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Replay(replay), IsOk());
+  const std::vector<Received> again = consumer->Receive(2);
+  EXPECT_THAT(IdsOf(again), ElementsAre("y1", "y2"));
+  EXPECT_TRUE(consumer->AckAll(again));
+  EXPECT_EQ(rig_.Get("s").stats().replay_events(), 0u);
+}
+
+TEST_F(FilteredSubscriptionTest, KeysStayInOrder) {
+  v1::Subscription subscription = Queue();
+  subscription.set_ordered_by_key(true);
+  SetUpFiltered(subscription);
+  v1::PublishStreamRequest request = MakeRequest("t", {});
+  for (const auto& [id, key] : std::vector<std::pair<const char*, const char*>>{
+           {"n1", "a"}, {"y1", "a"}, {"y2", "b"}, {"n2", "b"}, {"y3", "a"}, {"y4", "b"}}) {
+    *request.add_events() = MakeEvent(id, key);
+  }
+  ASSERT_THAT(rig_.Publish(request), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> first = consumer->Receive(2);
+  EXPECT_THAT(IdsOf(first), ElementsAre("y1", "y2"));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_TRUE(consumer->AckAll(first));
+  const std::vector<Received> second = consumer->Receive(2);
+  EXPECT_THAT(IdsOf(second), ElementsAre("y3", "y4"));
+  EXPECT_TRUE(consumer->AckAll(second));
+  EXPECT_EQ(Place().acked_offset(), 6);
+}
+
+}  // namespace
+}  // namespace eventhub
