@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
+
 namespace eventhub {
 namespace {
 
@@ -218,6 +220,12 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key) {
   }
   if (!reader.ok()) return std::nullopt;
   return parsed;
+}
+
+std::string TransactionPrefix() { return TopicPrefix(TopicId(0)); }
+
+std::string TransactionKey(absl::string_view id) {
+  return absl::StrCat(TransactionPrefix(), id);
 }
 
 std::string PrefixEnd(absl::string_view prefix) {

@@ -88,6 +88,10 @@ struct CursorsKey {
 // nullopt for what none of the functions above makes.
 std::optional<CursorsKey> ParseCursorsKey(absl::string_view key);
 
+// In column `producers`: transactions, under a topic id that no topic has.
+std::string TransactionKey(absl::string_view id);
+std::string TransactionPrefix();
+
 // The smallest key that is larger than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);
 

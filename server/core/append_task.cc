@@ -7,43 +7,17 @@
 
 namespace eventhub {
 
-AppendTask::AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
-                       CheckedPublish publish, PublishDone done)
-    : topic_(std::move(topic)),
-      producer_{head.producer_id(), head.producer_epoch(), head.sequence()},
-      expected_offset_(head.has_expected_offset() ? std::optional(Offset(head.expected_offset()))
-                                                  : std::nullopt),
-      publish_(std::move(publish)),
-      done_(std::move(done)) {}
-
-void AppendTask::Prepare(CommitBuilder& commit) {
-  const absl::StatusOr<bool> admitted = Admit(commit);
-  if (!admitted.ok()) {
-    refused_ = admitted.status();
-  } else if (*admitted) {
-    Append(commit);
-  }
+absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
+                           std::optional<Offset> expected) {
+  if (!expected.has_value()) return absl::OkStatus();
+  const PartitionLog& log = *publish.appends.front().log;
+  if (log.next_offset() == *expected) return absl::OkStatus();
+  return OffsetMismatch(topic.name(), log.id(), *expected, log.next_offset());
 }
 
-absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
-  if (topic_->closing()) return TopicNotFound(topic_->name());
-  if (!producer_.id.empty()) {
-    ASSIGN_OR_RETURN(const bool is_new,
-                     topic_->producers().Admit(producer_, commit, &publish_.result));
-    if (!is_new) return false;
-  }
-  if (expected_offset_.has_value()) {
-    const PartitionLog& log = *publish_.appends.front().log;
-    if (log.next_offset() != *expected_offset_) {
-      return OffsetMismatch(topic_->name(), log.id(), *expected_offset_, log.next_offset());
-    }
-  }
-  return true;
-}
-
-void AppendTask::Append(CommitBuilder& commit) {
-  v1::PublishResult& result = publish_.result;
-  for (PartitionAppend& append : publish_.appends) {
+void AppendAll(CheckedPublish& publish, CommitBuilder& commit) {
+  v1::PublishResult& result = publish.result;
+  for (PartitionAppend& append : publish.appends) {
     const uint32_t partition = append.log->id().value();
     const Offset base = commit.Append(*append.log, std::move(append.events), append.count);
     if (result.placements_size() > 0) {
@@ -58,7 +32,36 @@ void AppendTask::Append(CommitBuilder& commit) {
     placement.set_base_offset(base.value());
     placement.set_count(append.count);
   }
-  if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
+}
+
+AppendTask::AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
+                       CheckedPublish publish, PublishDone done)
+    : topic_(std::move(topic)),
+      producer_{head.producer_id(), head.producer_epoch(), head.sequence()},
+      expected_offset_(head.has_expected_offset() ? std::optional(Offset(head.expected_offset()))
+                                                  : std::nullopt),
+      publish_(std::move(publish)),
+      done_(std::move(done)) {}
+
+void AppendTask::Prepare(CommitBuilder& commit) {
+  const absl::StatusOr<bool> admitted = Admit(commit);
+  if (!admitted.ok()) {
+    refused_ = admitted.status();
+  } else if (*admitted) {
+    AppendAll(publish_, commit);
+    if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
+  }
+}
+
+absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
+  if (topic_->closing()) return TopicNotFound(topic_->name());
+  if (!producer_.id.empty()) {
+    ASSIGN_OR_RETURN(const bool is_new,
+                     topic_->producers().Admit(producer_, commit, &publish_.result));
+    if (!is_new) return false;
+  }
+  RETURN_IF_ERROR(CheckExpected(*topic_, publish_, expected_offset_));
+  return true;
 }
 
 void AppendTask::Done(const absl::Status& status) {

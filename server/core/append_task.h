@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -14,6 +15,14 @@ namespace eventhub {
 
 // Called once: where the events are, or why they are not appended. Must not block.
 using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
+
+// Appends the events of a checked request, and fills in where they are.
+void AppendAll(CheckedPublish& publish, CommitBuilder& commit);
+
+// Whether the partition that a checked request goes to has the offset that was expected, if any
+// was.
+absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
+                           std::optional<Offset> expected);
 
 class AppendTask final : public CommitTask {
  public:
@@ -28,7 +37,6 @@ class AppendTask final : public CommitTask {
  private:
   // Whether the request is to be appended: not if it is a duplicate, whose result is then set.
   absl::StatusOr<bool> Admit(const CommitBuilder& commit);
-  void Append(CommitBuilder& commit);
 
   const std::shared_ptr<Topic> topic_;
   const ProducerRequest producer_;

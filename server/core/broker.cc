@@ -73,6 +73,7 @@ absl::Status Broker::Start() {
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
+  transactions_ = std::make_shared<TransactionTable>(*store_);
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
                                                    read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
@@ -128,6 +129,60 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
   }
   writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
                                                std::move(done)));
+}
+
+absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
+    const TransactionRequest& request) const {
+  const v1::TransactRequest& head = request.head;
+  CheckedTransaction checked;
+  checked.id = head.transaction_id();
+  const auto wants_sync = [&head](bool by_default) {
+    return head.durability() == v1::DURABILITY_SYNCED ||
+           (head.durability() == v1::DURABILITY_UNSPECIFIED && by_default);
+  };
+  if (head.has_acks()) {
+    const std::string& name = head.acks().subscription();
+    if (name.empty()) return InvalidField("acks.subscription", "is required");
+    checked.subscription = subscriptions_->catalog().Find(name);
+    if (checked.subscription == nullptr) return SubscriptionNotFound(name);
+    checked.acks = head.acks();
+    checked.synced =
+        wants_sync(checked.subscription->settings().ack_durability() == v1::DURABILITY_SYNCED);
+  }
+  for (const v1::OffsetCheck& check : head.checks()) {
+    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("checks.topic", check.topic()));
+    const std::shared_ptr<const TopicView> view = topic->view();
+    if (check.partition() >= view->partitions.size()) {
+      return PartitionNotFound(check.topic(), check.partition(), view->partitions.size());
+    }
+    checked.checks.push_back(
+        {std::move(topic), view->partitions[check.partition()], Offset(check.expected_offset())});
+  }
+  for (const PublishRequest& append : request.appends) {
+    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("appends.topic", append.head.topic()));
+    if (!append.head.producer_id().empty()) {
+      return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
+    }
+    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic));
+    checked.bytes += publish.bytes;
+    checked.synced |= wants_sync(publish.synced);
+    std::optional<Offset> expected;
+    if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
+    checked.appends.push_back({std::move(topic), expected, std::move(publish)});
+  }
+  return checked;
+}
+
+void Broker::Transact(const TransactionRequest& request, TransactDone done) {
+  absl::Status refusal;
+  if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
+  absl::StatusOr<CheckedTransaction> checked = refusal.ok() ? CheckTransaction(request) : refusal;
+  if (!checked.ok()) {
+    std::move(done)(checked.status());
+    return;
+  }
+  writer_->Submit(
+      std::make_unique<TransactTask>(transactions_, *std::move(checked), std::move(done)));
 }
 
 absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {

@@ -20,6 +20,7 @@
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
 #include "server/core/topic_reader.h"
+#include "server/core/transaction.h"
 #include "storage/base/clock.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -58,6 +59,9 @@ class Broker {
   // returns.
   void Publish(const PublishRequest& request, PublishDone done);
 
+  // Makes changes to several topics and a subscription together; see EventHubService.Transact.
+  void Transact(const TransactionRequest& request, TransactDone done);
+
   // Begins a read; see EventHubService.Read. May read from the disk. The broker outlives the
   // reader.
   absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const v1::ReadRequest& request);
@@ -84,6 +88,7 @@ class Broker {
   absl::Status Start();
   absl::StatusOr<std::shared_ptr<Topic>> FindTopic(absl::string_view field,
                                                    absl::string_view name) const;
+  absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
   void SetDiskSpace(bool enough);
 
   BrokerOptions options_;
@@ -95,6 +100,7 @@ class Broker {
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
 };
 

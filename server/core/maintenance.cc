@@ -45,6 +45,7 @@ void Maintenance::Run() {
       {options_.retention_interval, start, &Maintenance::TrimTopics},
       {options_.retention_interval, start, &Maintenance::ExpireSubscriptions},
       {options_.producer_expiry_interval, start, &Maintenance::ExpireProducers},
+      {options_.producer_expiry_interval, start, &Maintenance::ExpireTransactions},
   };
   for (;;) {
     for (Duty& duty : duties) {

@@ -55,6 +55,7 @@ class Maintenance {
   absl::Status CheckDisk();
   absl::Status TrimTopics() { return retention_.TrimTopics(); }
   absl::Status ExpireProducers() { return retention_.ExpireProducers(); }
+  absl::Status ExpireTransactions() { return retention_.ExpireTransactions(); }
   absl::Status ExpireSubscriptions() { return subscriptions_.Expire(); }
 
   const MaintenanceOptions options_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/core/topic_settings.h"
+#include "server/core/transaction.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -208,6 +209,44 @@ absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic) {
   if (idle.empty()) return absl::OkStatus();
   return Await([&](StatusDone done) {
     return std::make_unique<ExpireProducersTask>(topic, std::move(idle), since, std::move(done));
+  });
+}
+
+namespace {
+
+// Forgets transactions. What is forgotten is long past, so no check is needed at the commit.
+class ForgetTransactionsTask final : public TopicChange {
+ public:
+  ForgetTransactionsTask(std::vector<std::string> keys, StatusDone done)
+      : keys_(std::move(keys)), done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override {
+    for (const std::string& key : keys_) commit.Delete(Column::kProducers, key);
+  }
+  void Done(const absl::Status& status) override { std::move(done_)(status); }
+
+ private:
+  const std::vector<std::string> keys_;
+  StatusDone done_;
+};
+
+}  // namespace
+
+absl::Status Retention::ExpireTransactions() {
+  const absl::Time since = clock_.Now() - options_.producer_expiry;
+  std::vector<std::string> old;
+  absl::Status damage;
+  RETURN_IF_ERROR(store_.Scan(
+      Column::kProducers, TransactionPrefix(), [&](absl::string_view key, absl::string_view value) {
+        const absl::StatusOr<absl::Time> time = TransactionTable::TimeOfRecord(value);
+        damage = time.status();
+        if (damage.ok() && *time < since) old.emplace_back(key);
+        return damage.ok();
+      }));
+  RETURN_IF_ERROR(damage);
+  if (old.empty()) return absl::OkStatus();
+  return Await([&](StatusDone done) {
+    return std::make_unique<ForgetTransactionsTask>(std::move(old), std::move(done));
   });
 }
 

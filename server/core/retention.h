@@ -44,6 +44,9 @@ class Retention {
   // above.
   absl::Status ExpireProducers();
 
+  // Forgets transactions that were done as long ago. Errors as above.
+  absl::Status ExpireTransactions();
+
   // Gives back the space of a deleted topic.
   absl::Status ReclaimDeleted(TopicId topic) { return store_.Reclaim(topic); }
 

@@ -23,6 +23,12 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServe
   return ReadStream::Start(broker_, pools_, registry_, *request);
 }
 
+grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,
+                                               const grpc::ByteBuffer* request,
+                                               grpc::ByteBuffer* response) {
+  return StartTransactCall(broker_, limits_, context, request, response);
+}
+
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Consume(
     grpc::CallbackServerContext* context) {
   return ConsumeStream::Start(broker_, context->peer(), pools_, registry_);

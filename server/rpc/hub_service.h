@@ -12,7 +12,9 @@ namespace eventhub {
 using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
     v1::EventHubService::WithRawCallbackMethod_PublishStream<
         v1::EventHubService::WithRawCallbackMethod_Read<
-            v1::EventHubService::WithRawCallbackMethod_Consume<v1::EventHubService::Service>>>>;
+            v1::EventHubService::WithRawCallbackMethod_Consume<
+                v1::EventHubService::WithRawCallbackMethod_Transact<
+                    v1::EventHubService::Service>>>>>;
 
 // Thread-safe. What it is made with outlives it.
 class HubService final : public RawHubService {
@@ -27,6 +29,9 @@ class HubService final : public RawHubService {
       grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* context,
                                                    const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* Transact(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* context) override;
 

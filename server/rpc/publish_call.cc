@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "grpcpp/server_context.h"
 #include "server/core/errors.h"
 #include "server/rpc/byte_buffers.h"
@@ -14,25 +15,33 @@ namespace {
 
 constexpr absl::Duration kInFlightRetry = absl::Milliseconds(100);
 
-absl::Status Start(Broker& broker, const std::shared_ptr<PublishLimits::Connection>& connection,
-                   const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
-                   grpc::ServerUnaryReactor* reactor) {
-  if (connection->spent()) return TooMuchInFlight(connection->culprit(), kInFlightRetry);
-  ASSIGN_OR_RETURN(const SharedBytes message, Gather(request));
-  ASSIGN_OR_RETURN(const PublishRequest publish, ParsePublishRequest(message));
-  const size_t bytes = message.size();
-  connection->Add(bytes);
-  broker.Publish(publish, [=](absl::StatusOr<v1::PublishResult> result) {
-    connection->Release(bytes);
-    const grpc::Status status = ToGrpcStatus(result.status());
-    if (result.ok()) {
-      v1::PublishResponse answer;
-      *answer.mutable_result() = *std::move(result);
-      *response = Serialize(answer);
-    }
-    reactor->Finish(status);
-  });
-  return absl::OkStatus();
+// What the two methods have in common: the limits, and what a failure looks like. `call` gets the
+// bytes, and a callback for the outcome, which it calls once if it returns OK.
+template <typename Response>
+grpc::ServerUnaryReactor* StartCall(
+    PublishLimits& limits, grpc::CallbackServerContext* context, const grpc::ByteBuffer& request,
+    grpc::ByteBuffer* response,
+    absl::FunctionRef<absl::Status(const SharedBytes&,
+                                   absl::AnyInvocable<void(absl::StatusOr<Response>) &&>)>
+        call) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const std::shared_ptr<PublishLimits::Connection> connection = limits.Connect(context->peer());
+  const auto start = [&]() -> absl::Status {
+    if (connection->spent()) return TooMuchInFlight(connection->culprit(), kInFlightRetry);
+    ASSIGN_OR_RETURN(const SharedBytes message, Gather(request));
+    const size_t bytes = message.size();
+    connection->Add(bytes);
+    const absl::Status status =
+        call(message, [connection, bytes, response, reactor](absl::StatusOr<Response> outcome) {
+          connection->Release(bytes);
+          if (outcome.ok()) *response = Serialize(*outcome);
+          reactor->Finish(ToGrpcStatus(outcome.status()));
+        });
+    if (!status.ok()) connection->Release(bytes);
+    return status;
+  };
+  if (const absl::Status status = start(); !status.ok()) reactor->Finish(ToGrpcStatus(status));
+  return reactor;
 }
 
 }  // namespace
@@ -41,11 +50,32 @@ grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits
                                            grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const absl::Status status =
-      Start(broker, limits.Connect(context->peer()), *request, response, reactor);
-  if (!status.ok()) reactor->Finish(ToGrpcStatus(status));
-  return reactor;
+  return StartCall<v1::PublishResponse>(
+      limits, context, *request, response,
+      [&](const SharedBytes& message, auto done) -> absl::Status {
+        ASSIGN_OR_RETURN(const PublishRequest publish, ParsePublishRequest(message));
+        broker.Publish(publish,
+                       [done = std::move(done)](absl::StatusOr<v1::PublishResult> result) mutable {
+                         if (!result.ok()) return std::move(done)(result.status());
+                         v1::PublishResponse answer;
+                         *answer.mutable_result() = *std::move(result);
+                         std::move(done)(std::move(answer));
+                       });
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* StartTransactCall(Broker& broker, PublishLimits& limits,
+                                            grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) {
+  return StartCall<v1::TransactResponse>(
+      limits, context, *request, response,
+      [&](const SharedBytes& message, auto done) -> absl::Status {
+        ASSIGN_OR_RETURN(const TransactionRequest transaction, ParseTransaction(message));
+        broker.Transact(transaction, std::move(done));
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace eventhub

@@ -14,4 +14,10 @@ grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response);
 
+// The same for EventHubService.Transact.
+grpc::ServerUnaryReactor* StartTransactCall(Broker& broker, PublishLimits& limits,
+                                            grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response);
+
 }  // namespace eventhub

@@ -36,12 +36,17 @@ struct ConsumerOptions {
 
 // Guarded by the subscription's mutex, but for what is constant.
 struct Consumer {
-  Consumer(ConsumerId consumer_id, ConsumerOptions consumer_options, absl::Time now)
-      : id(consumer_id), options(std::move(consumer_options)), connect_time(now) {}
+  Consumer(ConsumerId consumer_id, uint64_t consumer_session, ConsumerOptions consumer_options,
+           absl::Time now)
+      : id(consumer_id),
+        session(consumer_session),
+        options(std::move(consumer_options)),
+        connect_time(now) {}
 
   bool CreditLeft() const { return out.events < credit.events && out.bytes < credit.bytes; }
 
   const ConsumerId id;
+  const uint64_t session;   // What clients know it by.
   ConsumerOptions options;  // Constant.
   const absl::Time connect_time;
 

@@ -232,6 +232,25 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
   }
 }
 
+bool PartitionCursor::IsLeased(const DeliveryRules& rules, ConsumerId consumer, Offset from,
+                               Offset to) const {
+  if (!rules.queue) {
+    // The owner of a partition may ack again what it acked, but not what went back from it.
+    for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+      if (it->second.state != RangeState::kLeased) return false;
+    }
+    return owner == consumer && to <= next_;
+  }
+  Offset at = from;
+  for (auto it = pending_.At(from); it != pending_.map().end() && at < to; ++it) {
+    const PendingRange& range = it->second;
+    const bool leased = range.state == RangeState::kLeased && range.consumer == consumer;
+    if (Offset(it->first) > at || !leased) return false;
+    at = Offset(it->first) + range.count;
+  }
+  return at >= to;
+}
+
 void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
                           Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;

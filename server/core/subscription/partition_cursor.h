@@ -132,6 +132,8 @@ class PartitionCursor {
 
   // Settling. Each tells what was refused: what is not at this consumer.
 
+  // Whether an ack would be carried out as a whole.
+  bool IsLeased(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to) const;
   // Just the range; or, not `exact`, all live events before `to`, too.
   void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
            Effects* effects);

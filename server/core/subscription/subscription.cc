@@ -263,13 +263,15 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
   std::shared_ptr<Consumer> consumer;
   {
     MutexLock lock(mutex_);
-    consumer = std::make_shared<Consumer>(ConsumerId(++last_consumer_), std::move(options),
-                                          context_.clock.Now());
+    consumer =
+        std::make_shared<Consumer>(ConsumerId(++last_consumer_), context_.next_epoch.fetch_add(1),
+                                   std::move(options), context_.clock.Now());
     if (first.has_credit()) consumer->credit = ToUsage(first.credit());
     consumer->leaving = first.leave();
     v1::ConsumeOpened& opened = *consumer->notices.mutable_opened();
     opened.set_consumer(consumer->options.name);
     opened.set_queue(rules_.queue);
+    opened.set_session(consumer->session);
     opened.mutable_ack_deadline()->set_seconds(rules_.ack_deadline / 1'000'000);
     opened.mutable_ack_deadline()->set_nanos(
         static_cast<int32_t>(rules_.ack_deadline % 1'000'000 * 1000));

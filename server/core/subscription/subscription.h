@@ -147,6 +147,9 @@ class Subscription final : public CommitHook,
   // that have to be parked before it is settled.
   std::vector<Parked> SettleIn(CommitBuilder& commit, Consumer& consumer,
                                const v1::ConsumeRequest& request, v1::Settlement* settlement);
+  // The acks of a transaction: all of them, or, if not all is leased to the consumer of that
+  // session (ABORTED), none.
+  absl::Status AckAll(CommitBuilder& commit, const v1::TransactAcks& acks);
   // Says the outcome of a settlement to the consumer. On any thread.
   void Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement);
 
@@ -254,6 +257,9 @@ class Subscription final : public CommitHook,
   // Tells consumers that what they have out of the partition is theirs no longer.
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Delivery (subscription_delivery.cc).

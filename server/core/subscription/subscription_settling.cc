@@ -2,11 +2,13 @@
 #include <algorithm>
 
 #include "absl/random/distributions.h"
+#include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/settlement.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/utf8.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
@@ -95,6 +97,45 @@ void Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refus
     effects.more_to_deliver |= rules_.max_attempts > 0 && !rules_.queue;
   }
   Conclude(*cursor, effects, after);
+}
+
+Consumer* Subscription::FindSession(uint64_t session) const {
+  for (const auto& [id, consumer] : consumers_) {
+    if (consumer->session == session) return consumer.get();
+  }
+  return nullptr;
+}
+
+absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack) const {
+  if (ack.partition() >= cursors_.size()) {
+    return PartitionNotFound(topic_->name(), ack.partition(), cursors_.size());
+  }
+  const PartitionCursor& cursor = *cursors_[ack.partition()];
+  bool leased = cursor.epoch() == ack.lease_epoch();
+  for (const v1::OffsetRange& range : ack.ranges()) {
+    if (!IsRange(range)) {
+      return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
+    }
+    leased =
+        leased && cursor.IsLeased(rules_, consumer.id, Offset(range.start()), Offset(range.end()));
+  }
+  return leased ? absl::OkStatus() : LeaseLost(name_, consumer.options.name);
+}
+
+absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks& acks) {
+  Aftermath after;
+  {
+    // Under one lock: a consumer may go away at any moment, and its leases with it.
+    MutexLock lock(mutex_);
+    Consumer* const consumer = FindSession(acks.session());
+    if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
+    for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack));
+    v1::Settlement settlement;
+    Refusals refusals(&settlement);
+    for (const v1::Ack& ack : acks.acks()) AckIn(*consumer, ack, refusals, &after);
+  }
+  CarryOutIn(commit, std::move(after));
+  return absl::OkStatus();
 }
 
 int64_t Subscription::Backoff(uint32_t attempts) {
