@@ -22,6 +22,7 @@ void ConsumeTally::Count(const client::Outcome& outcome, uint64_t count, uint64_
   bytes_ += bytes;
   switch (outcome.kind) {
     case client::Outcome::Kind::kAck:
+    case client::Outcome::Kind::kSettled:
       acked_ += count;
       break;
     case client::Outcome::Kind::kRetry:

@@ -69,6 +69,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.append_time_ = append_time_;
   part.delivery_attempt_ = delivery_attempt_;
   part.lease_epoch_ = lease_epoch_;
+  part.session_ = session_;
   part.replayed_ = replayed_;
   if (offset_deltas_.empty()) {
     part.base_offset_ = from->offset();

@@ -11,6 +11,7 @@
 #include "client/src/grpc_consume_stream.h"
 #include "client/src/grpc_publish_stream.h"
 #include "client/src/grpc_read_stream.h"
+#include "client/src/transaction_proto.h"
 
 namespace eventhub::client {
 namespace {
@@ -55,7 +56,19 @@ std::shared_ptr<grpc::Channel> CreateChannel(std::string_view address,
 }  // namespace
 
 GrpcConnection::GrpcConnection(std::shared_ptr<grpc::Channel> channel)
-    : channel_(std::move(channel)), admin_(channel_), subscriptions_(channel_), health_(channel_) {}
+    : channel_(std::move(channel)),
+      events_(channel_),
+      admin_(channel_),
+      subscriptions_(channel_),
+      health_(channel_) {}
+
+absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& transaction,
+                                                           absl::Duration timeout) {
+  const auto response =
+      Call(events_, &v1::EventHubService::Stub::Transact, ToProto(transaction), timeout);
+  if (!response.ok()) return response.status();
+  return FromProto(*response, transaction);
+}
 
 std::shared_ptr<PublishStream> GrpcConnection::OpenPublishStream(
     std::shared_ptr<PublishStream::Handler> handler) {

@@ -13,6 +13,7 @@
 #include "client/src/timer_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/hub.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
@@ -32,6 +33,9 @@ class GrpcConnection final : public Connection {
   std::shared_ptr<ConsumeStream> OpenConsumeStream(
       std::shared_ptr<ConsumeStream::Handler> handler) override;
   void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) override;
+
+  absl::StatusOr<TransactionResult> Transact(const Transaction& transaction,
+                                             absl::Duration timeout) override;
 
   // grpc_admin_calls.cc
   absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) override;
@@ -108,6 +112,7 @@ class GrpcConnection final : public Connection {
 
   ChannelUsers users_;
   const std::shared_ptr<grpc::Channel> channel_;
+  v1::EventHubService::Stub events_;
   v1::AdminService::Stub admin_;
   v1::SubscriptionService::Stub subscriptions_;
   grpc::health::v1::Health::Stub health_;

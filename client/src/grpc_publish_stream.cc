@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/src/grpc_status.h"
+#include "client/src/publish_proto.h"
 
 namespace eventhub::client {
 namespace {
@@ -31,15 +32,7 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
     reply.status = absl::InternalError("the hub sent a publish reply without an outcome");
     return reply;
   }
-  reply.placements.reserve(response.result().placements_size());
-  for (const v1::Placement& placement : response.result().placements()) {
-    reply.placements.push_back({placement.partition(), placement.base_offset(), placement.count()});
-  }
-  if (response.result().has_keyless_partition()) {
-    reply.keyless_partition = response.result().keyless_partition();
-  }
-  reply.partition_count = response.result().partition_count();
-  reply.duplicate = response.result().duplicate();
+  SetResult(response.result(), reply);
   return reply;
 }
 

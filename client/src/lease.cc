@@ -75,6 +75,15 @@ void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome
     TakeBack(delivery.OffsetOf(first), outcome);
     return;
   }
+  // What was settled by a transaction the hub knows.
+  if (outcome.kind != Outcome::Kind::kSettled) AddOutcome(delivery, first, count, outcome);
+  delivery.Finish(first, count);
+  if (delivery.finished()) open_.erase(delivery.place);
+}
+
+void Lease::AddOutcome(const Delivery& delivery, size_t first, size_t count,
+                       const Outcome& outcome) {
+  const bool retry = outcome.kind == Outcome::Kind::kRetry;
   pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
   delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
     if (outcome.kind == Outcome::Kind::kAck) {
@@ -89,8 +98,6 @@ void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome
       }
     }
   });
-  delivery.Finish(first, count);
-  if (delivery.finished()) open_.erase(delivery.place);
 }
 
 void Lease::TakeBack(int64_t offset, const Outcome& outcome) {

@@ -93,6 +93,7 @@ class Lease {
   int64_t void_from() const;
   // Makes what of a live delivery is at `offset` or behind void.
   void CutFrom(int64_t offset, Delivery& delivery);
+  void AddOutcome(const Delivery& delivery, size_t first, size_t count, const Outcome& outcome);
   void TakeBack(int64_t offset, const Outcome& outcome);
   void AddNack(OffsetRange range, const Outcome& outcome);
 

@@ -71,6 +71,7 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
 
 void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   queue_kind_ = opened.queue();
+  session_ = opened.session();
   const absl::Duration deadline = FromProto(opened.ack_deadline());
   ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
   Order order = options_.order;
@@ -106,6 +107,7 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
 }
 
 void SubscriberCore::TakeBatch(EventBatch batch) {
+  batch.session_ = session_;
   const absl::Duration now = Now();
   const size_t events = batch.size();
   counters_.delivered += events;

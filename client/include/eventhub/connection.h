@@ -24,6 +24,9 @@
 
 namespace eventhub::client {
 
+struct Transaction;
+struct TransactionResult;
+
 // Consecutive offsets in one partition: of those events of a request that belong to `partition`,
 // the k-th (from 0) has the offset `base_offset + k`.
 struct Placement {
@@ -161,6 +164,10 @@ class Connection {
   // Runs `work` on a thread of the connection after `delay`, also while other work of the
   // connection goes on. Work that is not due when the connection is destroyed is dropped.
   virtual void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) = 0;
+
+  // One attempt at a transaction; see Commit in eventhub/transaction.h.
+  virtual absl::StatusOr<TransactionResult> Transact(const Transaction& transaction,
+                                                     absl::Duration timeout) = 0;
 
   virtual absl::StatusOr<Topic> CreateTopic(const Topic& topic, absl::Duration timeout) = 0;
   virtual absl::StatusOr<TopicDescription> GetTopic(const std::string& name,

@@ -18,6 +18,7 @@ namespace eventhub::client {
 class Delivery;
 class EventBatch;
 class ReaderCore;
+class SubscriberCore;
 
 // One received event: a view into its batch, valid as long as that batch object.
 class ReceivedEvent {
@@ -29,6 +30,8 @@ class ReceivedEvent {
   // See EventBatch.
   uint32_t delivery_attempt() const;
   bool replayed() const;
+  uint64_t lease_epoch() const;
+  uint64_t session() const;
 
   // The encoded eventhub.v1.Event.
   std::string_view bytes() const { return bytes_; }
@@ -101,6 +104,8 @@ class EventBatch {
   bool replayed() const { return replayed_; }
   // Names the lease under which they were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
+  // Names the connected consumer that they were delivered to; 0 without a subscription.
+  uint64_t session() const { return session_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   // The offsets of the first and of the last event; only if the batch is not empty.
@@ -122,6 +127,7 @@ class EventBatch {
   friend class Delivery;
   friend class ReaderCore;
   friend class ReceivedEvent;
+  friend class SubscriberCore;
 
   int64_t OffsetOf(size_t i) const {
     return base_offset_ + (offset_deltas_.empty() ? static_cast<int64_t>(i) : offset_deltas_[i]);
@@ -139,6 +145,7 @@ class EventBatch {
   absl::Time append_time_ = absl::InfinitePast();
   uint32_t delivery_attempt_ = 0;
   uint64_t lease_epoch_ = 0;
+  uint64_t session_ = 0;
   bool replayed_ = false;
   bool caught_up_ = false;
   bool done_ = false;
@@ -148,5 +155,7 @@ inline uint32_t ReceivedEvent::partition() const { return batch_->partition(); }
 inline absl::Time ReceivedEvent::append_time() const { return batch_->append_time(); }
 inline uint32_t ReceivedEvent::delivery_attempt() const { return batch_->delivery_attempt(); }
 inline bool ReceivedEvent::replayed() const { return batch_->replayed(); }
+inline uint64_t ReceivedEvent::lease_epoch() const { return batch_->lease_epoch(); }
+inline uint64_t ReceivedEvent::session() const { return batch_->session(); }
 
 }  // namespace eventhub::client

@@ -26,10 +26,11 @@ class SubscriberCore;
 // What became of an event, as its handler sees it.
 struct Outcome {
   enum class Kind {
-    kAck,    // It is done.
-    kRetry,  // To be delivered again, after `delay` or as the subscription's retry policy has it.
-    kPark,   // To the dead-letter topic.
-    kSkip,   // Done with, though nothing was done; the hub counts it.
+    kAck,      // It is done.
+    kRetry,    // To be delivered again, after `delay` or as the subscription's retry policy has it.
+    kPark,     // To the dead-letter topic.
+    kSkip,     // Done with, though nothing was done; the hub counts it.
+    kSettled,  // Acked by a transaction that was committed (eventhub/transaction.h).
   };
 
   static Outcome Ack() { return {}; }
@@ -40,6 +41,7 @@ struct Outcome {
   static Outcome Park(std::string reason) {
     return {.kind = Kind::kPark, .reason = std::move(reason)};
   }
+  static Outcome Settled() { return {.kind = Kind::kSettled}; }
   static Outcome Skip(std::string reason) {
     return {.kind = Kind::kSkip, .reason = std::move(reason)};
   }

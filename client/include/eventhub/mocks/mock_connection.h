@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eventhub/connection.h"
+#include "eventhub/transaction.h"
 #include "gmock/gmock.h"
 
 namespace eventhub::client {
@@ -23,6 +24,8 @@ class MockConnection : public Connection {
               (std::shared_ptr<ConsumeStream::Handler> handler), (override));
   MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
               (override));
+  MOCK_METHOD(absl::StatusOr<TransactionResult>, Transact,
+              (const Transaction& transaction, absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<TopicDescription>, GetTopic,
