@@ -3,6 +3,7 @@
 #include <future>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -265,26 +266,44 @@ TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
 // Changes that wait together are written together, and each still has its place.
 class RacingTopicTest : public TopicTest {
  protected:
-  // Makes what `submit` does one commit: it runs while an earlier commit's sync is held, and then
-  // the thread that commits is.
+  // Makes what `submit` does one commit: it runs while the thread that commits waits.
   void InOneCommit(absl::FunctionRef<void()> submit) {
-    // The commit thread waits in the completion of a request without a sync.
-    v1::PublishStreamRequest request = MakeRequest("gate", {"x"});
-    request.set_durability(v1::DURABILITY_WRITTEN);
+    const std::thread::id sync_thread = ThreadOf(v1::DURABILITY_SYNCED, [] {});
     std::promise<void> entered;
     std::promise<void> leave;
-    ASSERT_OK_AND_ASSIGN(const PublishRequest parsed,
-                         ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())));
-    rig_.broker().Publish(parsed, [&](absl::StatusOr<v1::PublishResult>) {
-      entered.set_value();
-      leave.get_future().wait();
+    // The commit thread completes requests without a sync itself, unless one is being synced.
+    std::thread gate([&] {
+      bool waited = false;
+      while (!waited) {
+        ThreadOf(v1::DURABILITY_WRITTEN, [&] {
+          if (std::this_thread::get_id() == sync_thread) return;
+          waited = true;
+          entered.set_value();
+          leave.get_future().wait();
+        });
+      }
     });
     entered.get_future().wait();
     const uint64_t commits = rig_.broker().GetStats().commits();
     submit();
     leave.set_value();
+    gate.join();
     ASSERT_THAT(rig_.Publish("gate", {"last"}), IsOk());
     EXPECT_LE(rig_.broker().GetStats().commits(), commits + 2);
+  }
+
+  // Publishes; returns the thread on which the request was completed, after `completed` ran on it.
+  std::thread::id ThreadOf(v1::Durability durability, absl::FunctionRef<void()> completed) {
+    v1::PublishStreamRequest request = MakeRequest("gate", {"x"});
+    request.set_durability(durability);
+    std::promise<std::thread::id> thread;
+    rig_.broker().Publish(
+        ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
+        [&](const absl::StatusOr<v1::PublishResult>&) {
+          completed();
+          thread.set_value(std::this_thread::get_id());
+        });
+    return thread.get_future().get();
   }
 
   void SetUp() override {
