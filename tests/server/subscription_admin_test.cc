@@ -146,6 +146,21 @@ TEST_F(SeekTest, WhatWasOutIsTheConsumersNoLonger) {
   EXPECT_EQ(Stats().in_flight_events(), 1u);
 }
 
+TEST_F(SeekTest, WhatWaitedForARetryIsForgotten) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(2);
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY)), IsEmpty());
+  v1::SeekSubscriptionRequest request;
+  request.set_name("s");
+  request.mutable_start()->set_latest(true);
+  ASSERT_THAT(rig_.Seek(request), IsOk());
+  rig_.Pass(absl::Hours(1));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_EQ(Stats().lag_events(), 0u);
+}
+
 TEST_F(SeekTest, RefusesPlacesThatAreNone) {
   SetUpQueue(2);
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
@@ -474,6 +489,67 @@ TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
   EXPECT_THAT(bystander->Receive(), IsEmpty());
   EXPECT_EQ(rig_.Get("other").stats().delivered_events(), 5u);
   EXPECT_EQ(rig_.Describe("t").end_offset(), 5);
+}
+
+TEST_F(DeadLettersTest, AreCountedAnewWhenRedriven) {
+  v1::Subscription subscription = Queue();
+  subscription.set_max_delivery_attempts(2);
+  Create(subscription);
+  Park();
+  EXPECT_EQ(Redrive(Range(0, 1)), 1u);
+  const auto consumer = rig_.Consume("s", "c");
+  for (const uint32_t attempt : {1u, 2u}) {
+    const std::vector<Received> events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1));
+    EXPECT_EQ(events[0].attempt, attempt);
+    EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "still bad",
+                                              absl::ZeroDuration())),
+                IsEmpty());
+  }
+  rig_.AwaitParking("s");
+  v1::DeadLetterSelector bad;
+  bad.set_reason_contains("still bad");
+  EXPECT_THAT(Picked(bad), ElementsAre("a"));
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  EXPECT_EQ(Stats().replay_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
+  SetUpQueue();
+  Park();
+  rig_.Trim("t", absl::Seconds(1), {5});
+  EXPECT_EQ(Redrive(Range(3, 4)), 1u);
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(IdsOf(events), ElementsAre("d"));
+  EXPECT_EQ(events[0].offset, 3);
+  v1::Event published = MakeEvent("d", "", "data of it");
+  published.set_type("even");
+  EXPECT_EQ(events[0].bytes, EncodeEvent(published).size());
+  EXPECT_TRUE(consumer->AckAll(events));
+  EXPECT_EQ(Stats().lost_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, GoWithTheirSubscriptionButStayInTheirTopic) {
+  SetUpQueue();
+  Park();
+  ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+  EXPECT_EQ(rig_.Describe("s.dead-letters").end_offset(), 5);
+  ASSERT_THAT(rig_.Subscribe(Queue()), IsOk());
+  EXPECT_THAT(Picked(All()), IsEmpty());
+  EXPECT_EQ(Stats().open_dead_letters(), 0u);
+}
+
+TEST_F(DeadLettersTest, KeepTheBeginningOfALongReason) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK,
+                                            std::string(512, 'x') + std::string(100, 'y'))),
+              IsEmpty());
+  rig_.AwaitParking("s");
+  EXPECT_EQ(rig_.DeadLetters("s").at(0).reason(), std::string(512, 'x'));
 }
 
 TEST_F(DeadLettersTest, OfOneSubscriptionAreNoneOfAnother) {
@@ -890,6 +966,43 @@ TEST_F(SubscriptionAdminTest, FindsEventsThatWaitForTheirKeys) {
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(consumer->Receive(), SizeIs(1));
   EXPECT_THAT(Findings(), ElementsAre("2 events waiting for earlier ones of their partition keys"));
+}
+
+TEST_F(SubscriptionAdminTest, FindsThatConsumersAreMerelyBehind) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(Findings(), IsEmpty());
+  rig_.Pass(absl::Seconds(90));
+  EXPECT_THAT(Findings(),
+              ElementsAre("nothing holds it up; its consumers are 1m30s behind and work"));
+}
+
+TEST_F(SubscriptionAdminTest, GetTellsOfItsConsumers) {
+  SetUpStream(3);
+  const auto second = rig_.Consume("s", "b", /*credit=*/7);
+  const auto first = rig_.Consume("s", "a");
+  EXPECT_THAT(second->Receive(), IsEmpty());
+  ASSERT_THAT(rig_.Publish("t", {"x", "y"}), IsOk());
+  const std::vector<Received> events = second->Receive(2);
+  EXPECT_TRUE(second->AckAll({events[0]}));
+  second->Leave();
+  const v1::GetSubscriptionResponse response = rig_.Get("s");
+  ASSERT_EQ(response.consumers_size(), 2);
+  EXPECT_EQ(response.consumers(0).name(), "a");
+  EXPECT_EQ(response.consumers(0).credit().events(), 1000u);
+  EXPECT_THAT(response.consumers(0).partitions(), SizeIs(2));
+  EXPECT_FALSE(response.consumers(0).has_last_ack_time());
+  const v1::ConsumerInfo& leaving = response.consumers(1);
+  EXPECT_EQ(leaving.name(), "b");
+  EXPECT_EQ(leaving.address(), "test:1");
+  EXPECT_EQ(leaving.credit().events(), 7u);
+  EXPECT_EQ(leaving.in_use().events(), 1u);
+  EXPECT_THAT(leaving.partitions(), ElementsAre(0));
+  EXPECT_EQ(leaving.acked_events(), 1u);
+  EXPECT_TRUE(leaving.has_last_ack_time());
+  EXPECT_TRUE(leaving.leaving());
+  EXPECT_EQ(response.partitions(0).consumer(), "b");
 }
 
 TEST_F(DeadLettersTest, OpenOnesAreFound) {

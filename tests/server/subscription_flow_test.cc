@@ -322,6 +322,16 @@ TEST_F(KeptSubscriptionTest, WhatIsKeptHasALimit) {
               testing::Contains("2 events lost: removed by retention before being settled"));
 }
 
+TEST_F(KeptSubscriptionTest, NothingIsKeptForADeletedSubscription) {
+  SetUpKept(0);
+  PublishOne("a");
+  TrimAll();
+  EXPECT_EQ(rig_.Describe("t").start_offset(), 0);
+  ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+  TrimAll();
+  EXPECT_EQ(rig_.Describe("t").start_offset(), 1);
+}
+
 TEST_F(SubscriptionFlowTest, WhatWasTrimmedUndeliveredIsReportedOnce) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
