@@ -224,9 +224,7 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key) {
 
 std::string TransactionPrefix() { return TopicPrefix(TopicId(0)); }
 
-std::string TransactionKey(absl::string_view id) {
-  return absl::StrCat(TransactionPrefix(), id);
-}
+std::string TransactionKey(absl::string_view id) { return absl::StrCat(TransactionPrefix(), id); }
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);
