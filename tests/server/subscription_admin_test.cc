@@ -833,7 +833,7 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
 }
 
-TEST_F(SubscriptionAdminTest, DISABLED_IsNotExpiredAtTheMomentWhenItsLastConsumerGoes) {
+TEST_F(SubscriptionAdminTest, IsNotExpiredAtTheMomentWhenItsLastConsumerGoes) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
   Create(subscription);

@@ -328,6 +328,8 @@ void Subscription::Close(Consumer& consumer) {
       Conclude(*cursor, effects, &after);
     }
     consumers_.erase(consumer.id);
+    // At once, lest it be taken for one that was unused all the while; the task below writes it.
+    record_.set_last_used_micros(absl::ToUnixMicros(context_.clock.Now()));
     if (consumers_.empty()) Unregister();
     Rebalance(&after);
     WakeAll(&after);

@@ -195,6 +195,9 @@ class Subscription final : public CommitHook,
   void SetDeleted();
   void OnAlarm() override;
 
+  // Takes of the ranges what was never delivered.
+  void CutToDelivered(PartitionRanges& ranges);
+
   // Counts what a replay of the ranges would deliver.
   int64_t CountReplay(const PartitionRanges& ranges);
 

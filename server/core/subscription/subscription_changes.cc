@@ -73,20 +73,24 @@ void CreateSubscriptionTask::Done(const absl::Status& status) {
 
 DeleteSubscriptionTask::DeleteSubscriptionTask(SubscriptionCatalog& catalog,
                                                std::shared_ptr<Subscription> subscription,
-                                               StatusDone done)
-    : catalog_(catalog), subscription_(std::move(subscription)), done_(std::move(done)) {}
+                                               StatusDone done, absl::Time unless_used_since)
+    : catalog_(catalog),
+      subscription_(std::move(subscription)),
+      done_(std::move(done)),
+      unless_used_since_(unless_used_since) {}
 
 void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
   if (subscription_->closing()) {
     refused_ = SubscriptionNotFound(subscription_->name());
     return;
   }
-  catalog_.Delete(*subscription_, commit);
+  used_ = subscription_->last_used() > unless_used_since_;
+  if (!used_) catalog_.Delete(*subscription_, commit);
 }
 
 void DeleteSubscriptionTask::Done(const absl::Status& status) {
   const absl::Status outcome = Outcome(refused_, status);
-  if (outcome.ok()) catalog_.Remove(*subscription_);
+  if (outcome.ok() && !used_) catalog_.Remove(*subscription_);
   std::move(done_)(outcome);
 }
 

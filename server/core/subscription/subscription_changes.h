@@ -45,8 +45,9 @@ class CreateSubscriptionTask final : public TopicChange {
 
 class DeleteSubscriptionTask final : public TopicChange {
  public:
+  // Deletes nothing, and says OK, if it was used after `unless_used_since`.
   DeleteSubscriptionTask(SubscriptionCatalog& catalog, std::shared_ptr<Subscription> subscription,
-                         StatusDone done);
+                         StatusDone done, absl::Time unless_used_since = absl::InfiniteFuture());
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
@@ -54,6 +55,8 @@ class DeleteSubscriptionTask final : public TopicChange {
   SubscriptionCatalog& catalog_;
   const std::shared_ptr<Subscription> subscription_;
   StatusDone done_;
+  const absl::Time unless_used_since_;
+  bool used_ = false;
   absl::Status refused_;
 };
 

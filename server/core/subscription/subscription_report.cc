@@ -119,8 +119,18 @@ size_t Subscription::consumer_count() const {
 
 absl::Time Subscription::last_used() const {
   MutexLock lock(mutex_);
+  if (!consumers_.empty()) return context_.clock.Now();
   // A hub that was killed could not note that consumers were connected.
   return std::max(absl::FromUnixMicros(record_.last_used_micros()), loaded_);
+}
+
+void Subscription::CutToDelivered(PartitionRanges& ranges) {
+  MutexLock lock(mutex_);
+  AddCursors();
+  for (PartitionRange& range : ranges) {
+    const Offset next = cursors_[range.partition.value()]->next();
+    range.end = std::max(range.start, std::min(range.end, next));
+  }
 }
 
 std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {

@@ -446,6 +446,7 @@ void Subscriptions::Replay(const v1::ReplaySubscriptionRequest& request,
     std::move(done)(ranges.status());
     return;
   }
+  (*subscription)->CutToDelivered(*ranges);
   v1::ReplaySubscriptionResponse response;
   Describe(*ranges, &response);
   if (request.dry_run()) {
@@ -633,10 +634,12 @@ absl::Status Subscriptions::Expire() {
   absl::Status first;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
     const absl::Duration expiry = ExpireAfterOf(subscription->settings());
-    if (expiry == absl::InfiniteDuration() || subscription->consumer_count() > 0) continue;
-    if (context_.clock.Now() - subscription->last_used() < expiry) continue;
+    if (expiry == absl::InfiniteDuration()) continue;
+    const absl::Time since = context_.clock.Now() - expiry;
+    if (subscription->last_used() > since) continue;
     std::promise<absl::Status> done;
-    Delete(subscription->name(), [&done](absl::Status status) { done.set_value(status); });
+    writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
+        catalog_, subscription, [&done](absl::Status status) { done.set_value(status); }, since));
     const absl::Status status = done.get_future().get();
     if (!absl::IsNotFound(status)) first.Update(status);
   }
