@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
 constexpr char kLockFile[] = "/LOCK";
 constexpr char kDbDirectory[] = "/log";

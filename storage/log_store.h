@@ -30,7 +30,7 @@ namespace eventhub {
 class FailStop;
 
 // The column families. `kMeta` is RocksDB's default one.
-enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors };
+enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIdentities };
 
 struct LogStoreOptions {
   // The data directory; made if missing. One process at a time.

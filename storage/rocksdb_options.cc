@@ -71,7 +71,7 @@ rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& opti
 
 // Records that are soon deleted: a table in which deletions pile up is compacted at once, so that
 // a scan does not have to pass over them.
-rocksdb::ColumnFamilyOptions MakeCursorsColumnOptions() {
+rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions() {
   constexpr size_t kWindow = 1024;  // Consecutive keys of a table.
   constexpr size_t kDeletions = 512;
   constexpr double kDeletionShare = 0.5;
@@ -89,7 +89,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& 
       {"events", MakeEventsColumnOptions(options)},
       {"index", MakeSmallColumnOptions()},
       {"producers", MakeSmallColumnOptions()},
-      {"cursors", MakeCursorsColumnOptions()},
+      {"cursors", MakeShortLivedColumnOptions()},
+      {"delayed", MakeShortLivedColumnOptions()},
+      {"identities", MakeSmallColumnOptions()},
   };
 }
 

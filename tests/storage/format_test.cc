@@ -231,7 +231,7 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
 TEST(StoredFiles, AreWhereTheFormatSays) {
   LogRig rig(FaultEnv::Medium::kDisk);
   ASSERT_THAT(rig.Open(), IsOk());
-  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "2\n");
+  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "3\n");
   for (const std::string& file : rig.disk.Files(rig.options.directory)) {
     const std::string name = file.substr(rig.options.directory.size());
     EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name == "/LOCK" || name.starts_with("/log/")) << name;

@@ -62,7 +62,7 @@ TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
   const auto before = Snapshot();
   EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 3"));
   EXPECT_EQ(Snapshot(), before);
-  rig_.disk.WriteFile(format_file(), "2\n");
+  rig_.disk.WriteFile(format_file(), "3\n");
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_EQ(rig_.log().end(), Offset(2));
 }
@@ -95,7 +95,7 @@ TEST_P(LogStoreOpenTest, FormatLeftHalfMadeIsMadeAnew) {
   rig_.options.directory = rig_.disk.directory();
   rig_.disk.WriteFile(format_file() + ".new", "");
   ASSERT_THAT(rig_.Open(), IsOk());
-  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "2\n");
+  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "3\n");
 }
 
 TEST_P(LogStoreOpenTest, DiskThatFailsIsNamedAndNothingIsHalfDone) {
