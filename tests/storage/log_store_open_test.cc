@@ -58,9 +58,9 @@ TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
 
 TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
   Fill();
-  rig_.disk.WriteFile(format_file(), "3\n");
+  rig_.disk.WriteFile(format_file(), "4\n");
   const auto before = Snapshot();
-  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 3"));
+  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 4"));
   EXPECT_EQ(Snapshot(), before);
   rig_.disk.WriteFile(format_file(), "3\n");
   ASSERT_THAT(rig_.Open(), IsOk());
