@@ -10,6 +10,7 @@
 #include "server/core/producer_table.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
@@ -37,6 +38,7 @@ struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // By partition number; one may have several.
   uint32_t count = 0;
   size_t bytes = 0;
+  TypeSummary types;
   bool synced = false;
   v1::PublishResult result;  // Complete but for the placements, which are known at the commit.
 };
