@@ -124,8 +124,11 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
     std::move(done)(publish.status());
     return;
   }
-  writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
-                                               std::move(done)));
+  std::optional<Offset> expected;
+  if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
+  writer_->Submit(std::make_unique<AppendTask>(
+      request.head, TopicAppend{*std::move(topic), expected, *std::move(publish)},
+      std::move(done)));
 }
 
 absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(

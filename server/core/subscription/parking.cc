@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/event_scanner.h"
 #include "server/core/subscription/dead_letter.h"
+#include "server/core/topic_append.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -46,7 +47,10 @@ class ParkTask final : public CommitTask {
   }
 
   void Done(const absl::Status& status) override {
-    if (status.ok()) subscription_->open_dead_letters().fetch_add(letters_);
+    if (status.ok()) {
+      subscription_->open_dead_letters().fetch_add(static_cast<int64_t>(appended_.size()));
+      for (const TopicAppend& append : appended_) CountAppend(append);
+    }
     done_(status);
   }
 
@@ -63,18 +67,28 @@ class ParkTask final : public CommitTask {
       Abandon(event, event.unreadable.message());
     } else if (topic_ == nullptr) {
       Abandon(event, "its dead-letter topic does not exist");
+    } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
+      Abandon(event, refused.message());
     } else {
-      Append(commit, event);
       subscription_->FinishParking(commit, event.partition, event.offset, true);
     }
   }
 
-  void Append(CommitBuilder& commit, ParkedEvent& event) {
+  // An error: the topic cannot take it, and nothing was done.
+  absl::Status Append(CommitBuilder& commit, ParkedEvent& event) {
     const std::shared_ptr<const TopicView> view = topic_->view();
-    const size_t partition = event.keyed ? event.key_hash % view->partitions.size() : 0;
+    const auto partitions = static_cast<uint32_t>(view->partitions.size());
+    const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
     PartitionLog& log = *view->partitions[partition];
-    const size_t size = event.letter.size();
-    const Offset offset = commit.Append(log, std::move(event.letter), 1);
+    TopicAppend append{topic_, std::nullopt, {}};
+    append.publish.count = 1;
+    append.publish.bytes = event.letter.size();
+    append.publish.result.set_partition_count(partitions);
+    append.publish.appends.push_back({&log, std::move(event.letter), 1});
+    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append));
+    CarryOutAppend(append, commit);
+    const Offset offset(append.publish.result.placements(0).base_offset());
     stored::DeadLetter record;
     record.set_version(1);
     record.set_source_partition(event.partition.value());
@@ -84,9 +98,8 @@ class ParkTask final : public CommitTask {
     record.set_time_micros(absl::ToUnixMicros(commit.now()));
     commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
                record.SerializeAsString());
-    topic_->counters().published_events.fetch_add(1, std::memory_order_relaxed);
-    topic_->counters().published_bytes.fetch_add(size, std::memory_order_relaxed);
-    ++letters_;
+    appended_.push_back(std::move(append));
+    return absl::OkStatus();
   }
 
   void Abandon(const ParkedEvent& event, absl::string_view why) {
@@ -100,7 +113,7 @@ class ParkTask final : public CommitTask {
   const size_t bytes_;
   ParkingDone done_;
   std::shared_ptr<Topic> topic_;  // Lives until the commit is done.
-  int64_t letters_ = 0;
+  std::vector<TopicAppend> appended_;
 };
 
 // Reads what is parked, and submits it a piece at a time.
