@@ -30,8 +30,8 @@ struct LoggedEvent {
 absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
                          size_t max_bytes, std::vector<RecordBatchPtr>* batches);
 
-// The event at an offset. NOT_FOUND if it was trimmed.
-absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset);
+// The event of a batch at an offset that it has.
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
 
 // The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed.
 absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
