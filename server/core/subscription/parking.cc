@@ -17,6 +17,9 @@ namespace {
 constexpr size_t kMaxTaskBytes = size_t{1} << 20;
 constexpr size_t kMaxTaskEvents = 1000;
 
+// Between why an event was given up, and why it is not a dead letter yet.
+constexpr absl::string_view kNotYet = " (not a dead letter: ";
+
 struct ParkedEvent {
   PartitionId partition;
   Offset offset;
@@ -103,8 +106,11 @@ class ParkTask final : public CommitTask {
   }
 
   void Abandon(const ParkedEvent& event, absl::string_view why) {
-    subscription_->AbandonParking(event.partition, event.offset,
-                                  absl::StrCat(event.reason, " (not a dead letter: ", why, ")"));
+    // The reason may be that of the attempt before, which ended here too.
+    const absl::string_view reason = event.reason;
+    subscription_->AbandonParking(
+        event.partition, event.offset,
+        absl::StrCat(reason.substr(0, reason.find(kNotYet)), kNotYet, why, ")"));
   }
 
   const SubscriptionContext& context_;
@@ -142,8 +148,7 @@ class Parker {
   }
 
   absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
-    PartitionLog& log = *subscription_->topic()->view()->partitions[event.partition.value()];
-    absl::StatusOr<LoggedEvent> logged = ReadEvent(context_.store, log, event.offset);
+    absl::StatusOr<LoggedEvent> logged = ReadLogged(event.partition, event.offset);
     if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
       logged = ReadCopy(*redriven_from, event.offset);
     }
@@ -159,6 +164,19 @@ class Parker {
     event.keyed = scan.events.front().keyed;
     event.key_hash = scan.events.front().key_hash;
     return absl::OkStatus();
+  }
+
+  // Events of one batch often come together, and it may have thousands.
+  absl::StatusOr<LoggedEvent> ReadLogged(PartitionId partition, Offset offset) {
+    if (batch_ == nullptr || batch_partition_ != partition || offset < batch_->base ||
+        offset >= batch_->end()) {
+      PartitionLog& log = *subscription_->topic()->view()->partitions[partition.value()];
+      std::vector<RecordBatchPtr> batches;
+      RETURN_IF_ERROR(ReadBatches(context_.store, log, offset, offset + 1, 1, &batches));
+      batch_ = std::move(batches.front());
+      batch_partition_ = partition;
+    }
+    return EventOf(*batch_, partition, offset);
   }
 
   // What was a dead letter before may be nowhere else any more.
@@ -180,6 +198,8 @@ class Parker {
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;
+  RecordBatchPtr batch_;  // Read last, of that partition.
+  PartitionId batch_partition_;
 };
 
 }  // namespace
