@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
 #include "storage/base/status_macros.h"
 
@@ -15,7 +16,8 @@ absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
   return OffsetMismatch(topic.name(), log.id(), *expected, log.next_offset());
 }
 
-void AppendAll(CheckedPublish& publish, CommitBuilder& commit) {
+void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish,
+               CommitBuilder& commit) {
   v1::PublishResult& result = publish.result;
   for (PartitionAppend& append : publish.appends) {
     const uint32_t partition = append.log->id().value();
@@ -31,6 +33,9 @@ void AppendAll(CheckedPublish& publish, CommitBuilder& commit) {
     placement.set_partition(partition);
     placement.set_base_offset(base.value());
     placement.set_count(append.count);
+  }
+  if (!publish.delayed.empty()) {
+    publish.delayed_table->Accept(topic, publish.delayed, commit, &result);
   }
 }
 
@@ -48,7 +53,7 @@ void AppendTask::Prepare(CommitBuilder& commit) {
   if (!admitted.ok()) {
     refused_ = admitted.status();
   } else if (*admitted) {
-    AppendAll(publish_, commit);
+    AppendAll(topic_, publish_, commit);
     if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
   }
 }

@@ -16,8 +16,9 @@ namespace eventhub {
 // Called once: where the events are, or why they are not appended. Must not block.
 using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
 
-// Appends the events of a checked request, and fills in where they are.
-void AppendAll(CheckedPublish& publish, CommitBuilder& commit);
+// Appends the events of a checked request, puts the delayed ones aside, and fills in where they
+// are.
+void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish, CommitBuilder& commit);
 
 // Whether the partition that a checked request goes to has the offset that was expected, if any
 // was.
@@ -31,7 +32,7 @@ class AppendTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return publish_.bytes; }
+  size_t bytes() const override { return publish_.bytes + publish_.delayed_bytes; }
   bool synced() const override { return publish_.synced; }
 
  private:

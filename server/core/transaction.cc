@@ -148,7 +148,7 @@ absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
     RETURN_IF_ERROR(subscription->AckAll(commit, transaction_.acks));
   }
   for (CheckedTransaction::Append& append : transaction_.appends) {
-    AppendAll(append.publish, commit);
+    AppendAll(append.topic, append.publish, commit);
     *response_.add_results() = append.publish.result;
   }
   if (!transaction_.id.empty()) table_->Record(transaction_.id, response_, commit);
