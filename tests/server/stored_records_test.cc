@@ -112,7 +112,7 @@ TEST(StoredRecords, OfDelayedEvents) {
                           "01000000"   // Version.
                           "0200000000000000"},
                          {"00000001"
-                          "00060a24184f8240"   // Due: 1,700,000,001 s.
+                          "00060a24182d8240"   // Due: 1,700,000,001 s.
                           "0000010000000000",  // Of the first start, the first.
                           "01000000"           // Version.
                           "00401e18240a0600"   // Accepted: 1,700,000,000 s.
@@ -120,7 +120,7 @@ TEST(StoredRecords, OfDelayedEvents) {
                           "ffffffff" +
                               event},
                          {"00000001"
-                          "00060a24184f8240"
+                          "00060a24182d8240"
                           "0000010000000001",
                           "01000000"
                           "00401e18240a0600"
