@@ -21,6 +21,9 @@ namespace {
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
+// A batch that is passed over counts this much of what a read may take: its entry in the index.
+constexpr size_t kPassedBatchCost = 64;
+
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 std::string PartitionEnd(TopicId topic, PartitionId partition) {
@@ -93,20 +96,25 @@ absl::Status LogStore::Sync() {
 }
 
 absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, Offset end,
-                            size_t max_bytes, std::vector<RecordBatchPtr>* out) const {
+                            size_t max_bytes, std::vector<RecordBatchPtr>* out,
+                            WantedBatches wanted) const {
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
   index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
   size_t bytes = 0;
   for (Offset next = from; next < end; index->Next()) {
     ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
-    if (bytes > 0 && bytes + entry.header.bytes > max_bytes) break;
+    const bool read = wanted(entry.header);
+    const size_t cost = read ? entry.header.bytes : kPassedBatchCost;
+    if (bytes > 0 && bytes + cost > max_bytes) break;
     auto batch = std::make_shared<RecordBatch>();
     batch->base = entry.base;
     batch->header = entry.header;
-    ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
-    batch->chunks.push_back(std::move(events));
-    bytes += entry.header.bytes;
+    if (read) {
+      ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
+      batch->chunks.push_back(std::move(events));
+    }
+    bytes += cost;
     next = entry.end();
     out->push_back(std::move(batch));
   }

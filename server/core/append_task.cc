@@ -21,7 +21,8 @@ void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish,
   v1::PublishResult& result = publish.result;
   for (PartitionAppend& append : publish.appends) {
     const uint32_t partition = append.log->id().value();
-    const Offset base = commit.Append(*append.log, std::move(append.events), append.count);
+    const Offset base =
+        commit.Append(*append.log, std::move(append.events), append.count, publish.types);
     if (result.placements_size() > 0) {
       v1::Placement& last = *result.mutable_placements()->rbegin();
       if (last.partition() == partition) {  // Nothing else can have come in between.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/field_checks.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -16,10 +17,6 @@ namespace eventhub {
 namespace {
 
 constexpr absl::Duration kDiskFullRetry = absl::Seconds(5);
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1000;
-
-size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;

@@ -182,9 +182,16 @@ const char* CheckString(absl::string_view value) {
   return nullptr;
 }
 
-// One event; `key` becomes its partition key. As in protobuf, the last of repeated singular fields
-// holds, but all of them are checked.
-Fault CheckEvent(absl::string_view bytes, absl::string_view* key, DelayFields* delay) {
+// What the hub needs to know of one event.
+struct Essentials {
+  absl::string_view type;
+  absl::string_view key;  // Empty: none.
+  DelayFields delay;
+};
+
+// Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
+// checked.
+Fault CheckEvent(absl::string_view bytes, Essentials* event) {
   WireReader reader(bytes);
   bool present[kType + 1] = {};
   size_t attributes = 0;
@@ -210,17 +217,18 @@ Fault CheckEvent(absl::string_view bytes, absl::string_view* key, DelayFields* d
             ++attributes > kMaxAttributes ? "has more than 256 entries" : CheckAttribute(value);
         break;
       case kPartitionKey:
-        *key = value;
+        event->key = value;
         problem = CheckString(value);
         break;
       case kDeliverAt:
-        problem = delay->TakeAt(value);
+        problem = event->delay.TakeAt(value);
         break;
       case kDeliverAfter:
-        problem = delay->TakeAfter(value);
+        problem = event->delay.TakeAfter(value);
         break;
       default:
         if (field <= kType) present[field] = !value.empty();
+        if (field == kType) event->type = value;
         problem = CheckString(value);
     }
     if (problem != nullptr) return {field, problem};
@@ -236,6 +244,7 @@ Fault CheckEvent(absl::string_view bytes, absl::string_view* key, DelayFields* d
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan) {
   WireReader reader(region);
+  absl::string_view last_type;
   while (!reader.AtEnd()) {
     const char* const start = reader.position();
     uint32_t field;
@@ -250,18 +259,23 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
           scan->count, "",
           absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
     }
-    absl::string_view key;
-    DelayFields delay;
-    const Fault fault = CheckEvent(event, &key, &delay);
+    Essentials essentials;
+    const Fault fault = CheckEvent(event, &essentials);
     if (fault.problem != nullptr) {
       return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
     }
+    const DelayFields& delay = essentials.delay;
     if (delay.at || delay.after) {
       scan->delays.push_back({scan->count, static_cast<uint32_t>(start - region.data()),
                               static_cast<uint32_t>(reader.position() - start), delay.after,
                               delay.time.value()});
     }
     ++scan->count;
+    if (essentials.type != last_type && !scan->types.any()) {
+      last_type = essentials.type;
+      scan->types.Add(HashOfType(last_type));
+    }
+    const absl::string_view key = essentials.key;
     if (!key.empty()) ++scan->keyed;
     if (keys) {
       scan->events.push_back({static_cast<uint32_t>(start - region.data()),
@@ -273,6 +287,10 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
 }
 
 uint64_t HashOfKey(absl::string_view key) { return XXH64(key.data(), key.size(), 0); }
+
+uint32_t HashOfType(absl::string_view type) {
+  return static_cast<uint32_t>(XXH3_64bits(type.data(), type.size()));
+}
 
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions) {
   return static_cast<uint32_t>(HashOfKey(key) % partitions);

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
@@ -37,6 +38,7 @@ struct ScannedDelay {
 struct EventScan {
   uint32_t count = 0;
   uint32_t keyed = 0;
+  TypeSummary types;
   std::vector<ScannedEvent> events;  // Filled only if asked for.
   std::vector<ScannedDelay> delays;  // Few have any.
 };
@@ -52,6 +54,9 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
 
 // XXH64 of a partition key with seed 0.
 uint64_t HashOfKey(absl::string_view key);
+
+// What a TypeSummary has of an event type: the lower half of its XXH3 of 64 bits.
+uint32_t HashOfType(absl::string_view type);
 
 // The partition of a key among `partitions`, as event.proto defines it.
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions);

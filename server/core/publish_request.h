@@ -11,6 +11,7 @@
 #include "server/core/producer_table.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
@@ -47,6 +48,7 @@ struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // By partition number; one may have several.
   uint32_t count = 0;
   size_t bytes = 0;
+  TypeSummary types;
   bool synced = false;
   std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;

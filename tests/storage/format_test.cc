@@ -156,19 +156,48 @@ TEST(KeyCodec, PrefixEndIsTheNextKeyAfterAllWithThePrefix) {
 }
 
 TEST(RecordBatch, HeaderIsLittleEndian) {
-  const BatchHeader header{0x01020304, 0x05060708, 0x090a0b0c0d0e0f10, 0x1112131415161718};
+  BatchHeader header{0x01020304, 0x05060708, 0x090a0b0c0d0e0f10, 0x1112131415161718, {}};
+  header.types.Add(0x21222324);
+  header.types.Add(0x11121314);
   const std::string value = header.Encode();
   EXPECT_EQ(BytesToHexString(value),
-            "01000000"  // Version.
+            "02000000"  // Version.
             "04030201"
             "08070605"
             "100f0e0d0c0b0a09"
-            "1817161514131211");
+            "1817161514131211"
+            "02"  // Types.
+            "14131211"
+            "24232221");
   ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
   EXPECT_EQ(decoded.count, header.count);
   EXPECT_EQ(decoded.bytes, header.bytes);
   EXPECT_EQ(decoded.append_micros, header.append_micros);
   EXPECT_EQ(decoded.bytes_before, header.bytes_before);
+  EXPECT_FALSE(decoded.types.any());
+  EXPECT_THAT(decoded.types.hashes(), testing::ElementsAre(0x11121314u, 0x21222324u));
+}
+
+TEST(RecordBatch, HeaderOfAnyTypesSaysNone) {
+  BatchHeader header;
+  header.types = TypeSummary::Any();
+  const std::string value = header.Encode();
+  EXPECT_EQ(BytesToHexString(value.substr(28)), "00");
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_TRUE(decoded.types.any());
+}
+
+TEST(RecordBatch, HeaderOfVersion1IsOfAnyTypes) {
+  const std::string value = absl::HexStringToBytes(
+      "01000000"
+      "04030201"
+      "08070605"
+      "100f0e0d0c0b0a09"
+      "1817161514131211");
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_EQ(decoded.count, 0x01020304u);
+  EXPECT_EQ(decoded.bytes_before, 0x1112131415161718u);
+  EXPECT_TRUE(decoded.types.any());
 }
 
 TEST(RecordBatch, LogStartIsLittleEndian) {
@@ -185,10 +214,13 @@ TEST(RecordBatch, LogStartIsLittleEndian) {
 
 TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
   std::string header = BatchHeader().Encode();
+  std::string more = header;
+  more.back() = 1;  // A type that is not there.
+  EXPECT_THAT(BatchHeader::Decode(more), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header + "x"), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header.substr(1)), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(""), StatusIs(absl::StatusCode::kDataLoss));
-  header[0] = 2;
+  header[0] = 3;
   EXPECT_THAT(BatchHeader::Decode(header), StatusIs(absl::StatusCode::kDataLoss));
 
   std::string start = LogPosition().Encode();

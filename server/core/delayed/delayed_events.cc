@@ -13,6 +13,7 @@
 #include "server/core/delayed/delayed_record.h"
 #include "server/core/errors.h"
 #include "server/core/event_slice.h"
+#include "server/core/field_checks.h"
 #include "server/core/subscription/stored_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -22,8 +23,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr uint32_t kDefaultDelayedPage = 100;
-constexpr uint32_t kMaxDelayedPage = 1000;
 constexpr size_t kMaxPageBytes = size_t{1} << 20;
 constexpr int kMaxCancels = 10'000;
 // Looked up together: values are held meanwhile.
@@ -237,8 +236,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
     if (!next.has_value()) return InvalidField("page_token", "is not one of ListDelayedEvents");
     from = std::max(from, next->Encode());
   }
-  const uint32_t size = request.page_size() == 0 ? kDefaultDelayedPage
-                                                 : std::min(request.page_size(), kMaxDelayedPage);
+  const size_t size = PageSize(request.page_size());
   v1::ListDelayedEventsResponse response;
   size_t bytes = 0;
   absl::Status damage;
@@ -251,7 +249,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                           return false;
                         }
                         if (key->due_micros >= due_before) return false;
-                        const auto count = static_cast<uint32_t>(response.events_size());
+                        const auto count = static_cast<size_t>(response.events_size());
                         if (count == size || (count > 0 && bytes + value.size() > kMaxPageBytes)) {
                           response.set_next_page_token(DelayIdOf(*key));
                           return false;

@@ -96,6 +96,7 @@ CheckedPublish ReleaseTask::Distribute() {
     released_.push_back(std::move(piece_.keys[i]));
   }
   publish.count = static_cast<uint32_t>(placed.size());
+  publish.types = piece_.scan.types;
   publish.result.set_partition_count(partitions);
   std::stable_sort(placed.begin(), placed.end(),
                    [](const Placed& a, const Placed& b) { return a.partition < b.partition; });

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/topic_reader.h"
 
@@ -71,6 +73,7 @@ struct Consumer {
   struct ColdRead {
     size_t partition;
     Candidate candidate;
+    std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
   };
   std::optional<ColdRead> cold;
 

@@ -32,12 +32,14 @@ SharedBytes Encode(v1::Event event) {
 }  // namespace
 
 absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
-                         size_t max_bytes, std::vector<RecordBatchPtr>* batches) {
+                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
+                         WantedBatches wanted) {
   if (from < log.start()) {
     return absl::NotFoundError(absl::StrCat("offset ", from.value(), " is trimmed"));
   }
   if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
-  const absl::Status status = store.Read(log.topic(), log.id(), from, end, max_bytes, batches);
+  const absl::Status status =
+      store.Read(log.topic(), log.id(), from, end, max_bytes, batches, wanted);
   if (!absl::IsNotFound(status) || from < log.trimmed_to()) return status;
   return absl::DataLossError(status.message());
 }

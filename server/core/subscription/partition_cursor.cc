@@ -173,13 +173,13 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
   });
 }
 
-void PartitionCursor::Pass(const Candidate& candidate, Offset event) {
+void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
   if (candidate.fresh) {
-    next_ = event + 1;
+    next_ = to;
     passed_ = true;
     return;
   }
-  pending_.EditRange(event, event + 1, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  pending_.EditRange(from, to, [](Offset, PendingRange&) { return Verdict::kRemove; });
 }
 
 // ---- Settling

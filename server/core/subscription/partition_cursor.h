@@ -127,8 +127,8 @@ class PartitionCursor {
              ConsumerId consumer, int64_t due);
   // Marks an event of a candidate as waiting for its key, or for its retry.
   void Block(const Candidate& candidate, Offset event);
-  // Leaves out an event of a candidate, which is settled thereby.
-  void Pass(const Candidate& candidate, Offset event);
+  // Leaves out events of a candidate from `from` to before `to`, which are settled thereby.
+  void Pass(const Candidate& candidate, Offset from, Offset to);
 
   // Settling. Each tells what was refused: what is not at this consumer.
 

@@ -63,7 +63,7 @@ void Subscription::SetRules(int64_t now) {
   filter_.reset();
   if (record_.settings().has_filter()) {
     // Checked when it was set, and when the record was loaded.
-    filter_ = std::make_unique<const CompiledFilter>(*CompileFilter(record_.settings().filter()));
+    filter_ = std::make_shared<const EventFilter>(*CompileFilter(record_.settings().filter()));
   }
   event_rate_.SetRate(record_.settings().rate_limit().events_per_second(), now);
   byte_rate_.SetRate(record_.settings().rate_limit().bytes_per_second(), now);

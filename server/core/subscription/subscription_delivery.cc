@@ -27,9 +27,12 @@ Offset After(Offset offset, int64_t events) {
 // What the log has of a candidate; if retention took it, the copy that a dead letter is.
 absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& log,
                              const Candidate& candidate, size_t max_bytes,
-                             std::vector<RecordBatchPtr>* batches) {
+                             const EventFilter* filter, std::vector<RecordBatchPtr>* batches) {
+  const auto wanted = [filter](const BatchHeader& batch) {
+    return filter == nullptr || filter->MayPass(batch);
+  };
   const absl::Status status =
-      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches);
+      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches, wanted);
   if (!absl::IsNotFound(status) || !candidate.redriven_from.has_value()) return status;
   ASSIGN_OR_RETURN(const LoggedEvent letter,
                    ReadPlace(context.topics, context.store, *candidate.redriven_from));
@@ -269,7 +272,7 @@ bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
 void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
                               const Candidate& candidate, const ConsumeFrame& frame) {
   if (!frame.deliveries.empty()) return;
-  consumer.cold = {cursor.id().value(), candidate};
+  consumer.cold = {cursor.id().value(), candidate, Filters(candidate) ? filter_ : nullptr};
   cursor.busy = true;
 }
 
@@ -307,6 +310,16 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
   for (const RecordBatchPtr& batch : batches) {
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
+      if (Filters(candidate) && !filter_->MayPass(batch->header)) {
+        const Offset end = std::min(batch->end(), candidate.end);
+        cursor.Pass(candidate, at, end);
+        counters_.filtered += static_cast<uint64_t>(end - at);
+        room.Scan(EventFilter::kPassedBatchCost);
+        at = end;
+        continue;
+      }
+      // The filter has changed since it was read, and wants it now: it is read again.
+      if (batch->chunks.empty()) return Fill::kSome;
       if (EachIsChosen(candidate)) {
         const Delivery slice = SliceBatch(*batch, cursor.id(), at, candidate.end, SIZE_MAX);
         at = DeliverChosen(cursor, consumer, candidate, slice, room, frame);
@@ -385,7 +398,7 @@ Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const Candida
 void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event,
                             Choice choice) {
   if (choice == Choice::kBlock) return cursor.Block(candidate, event);
-  cursor.Pass(candidate, event);
+  cursor.Pass(candidate, event, event + 1);
   ++counters_.filtered;
 }
 
@@ -431,8 +444,8 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
   const Consumer::ColdRead cold = *consumer.cold;
   PartitionLog& log = *topic_->view()->partitions[cold.partition];
   std::vector<RecordBatchPtr> batches;
-  const absl::Status status =
-      ReadForDelivery(context_, log, cold.candidate, consumer.options.max_frame_bytes, &batches);
+  const absl::Status status = ReadForDelivery(
+      context_, log, cold.candidate, consumer.options.max_frame_bytes, cold.filter.get(), &batches);
   Aftermath after;
   {
     MutexLock lock(mutex_);
