@@ -83,9 +83,10 @@ bool CommitBuilder::empty() const {
 // Last of all, so that nothing of the topic is left.
 void CommitBuilder::DeleteTopics() {
   for (const TopicId topic : deleted_topics_) {
-    DeletePrefix(Column::kEvents, TopicPrefix(topic));
-    DeletePrefix(Column::kIndex, TopicPrefix(topic));
-    DeletePrefix(Column::kProducers, TopicPrefix(topic));
+    for (const Column column : {Column::kEvents, Column::kIndex, Column::kProducers,
+                                Column::kDelayed, Column::kIdentities}) {
+      DeletePrefix(column, TopicPrefix(topic));
+    }
     DeletePrefix(Column::kMeta, LogStartPrefix(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }

@@ -201,6 +201,25 @@ absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
   return value;
 }
 
+absl::Status LogStore::GetAll(
+    Column column, const std::vector<std::string>& keys,
+    absl::FunctionRef<void(size_t, std::optional<absl::string_view>)> visit) const {
+  const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  std::vector<rocksdb::PinnableSlice> values(keys.size());
+  std::vector<rocksdb::Status> statuses(keys.size());
+  db_->MultiGet(rocksdb::ReadOptions(), handle(column), keys.size(), slices.data(), values.data(),
+                statuses.data());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!statuses[i].IsNotFound()) {
+      RETURN_IF_ERROR(FromRocksDb(statuses[i], "read from the store"));
+    }
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    visit(i, statuses[i].ok() ? std::optional(ToView(values[i])) : std::nullopt);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LogStore::Scan(
     Column column, absl::string_view prefix,
     absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit) const {
@@ -245,7 +264,8 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   RETURN_IF_ERROR(
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
                   absl::StrCat("write tables in ", options_.directory)));
-  for (const Column column : {Column::kEvents, Column::kIndex}) {
+  for (const Column column :
+       {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities}) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;

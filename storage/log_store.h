@@ -95,6 +95,12 @@ class LogStore {
   // Point look-up; nullopt if there is no such key.
   absl::StatusOr<std::optional<std::string>> Get(Column column, absl::string_view key) const;
 
+  // Looks many keys up at once, and calls `visit` with the index of each, in order, and its value.
+  // After an error it was not called.
+  absl::Status GetAll(
+      Column column, const std::vector<std::string>& keys,
+      absl::FunctionRef<void(size_t index, std::optional<absl::string_view> value)> visit) const;
+
   // Calls `visit` with each key that starts with `prefix`, in order, and its value, until it
   // returns false.
   absl::Status Scan(

@@ -35,6 +35,9 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     placement.set_base_offset(base.value());
     placement.set_count(run.count);
   }
+  CheckedPublish& publish = append.publish;
+  if (publish.delayed.empty()) return;
+  publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
 }
 
 void CountAppend(const TopicAppend& append) {

@@ -37,7 +37,7 @@ absl::Status AdmitAppend(const TopicAppend& append);
 
 absl::Status SettleAppend(TopicAppend& append);
 
-// Appends the events, and fills in where they are (publish.result.placements).
+// Appends the events, puts the delayed ones aside, and fills in where they are.
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
 
 // Counts what was appended, if the commit succeeded.

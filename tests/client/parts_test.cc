@@ -266,5 +266,50 @@ TEST(TimerThreadTest, MayBeDestroyedByItsOwnWork) {
   done.get_future().wait();
 }
 
+std::string DelayedBody(int count, const std::string& key) {
+  v1::EventBatch batch;
+  for (int i = 0; i < count; ++i) batch.add_events()->set_partition_key(key);
+  return batch.SerializeAsString();
+}
+
+TEST(LocateDelayed, EachEventHasItsOutcome) {
+  const absl::Time due = absl::FromUnixSeconds(7);
+  PublishReply reply{.placements = {{0, 100, 2}},
+                     .keyless_partition = 0,
+                     .partition_count = 1,
+                     .delayed = {{1, "id-1", due}, {4, "id-4", due}},
+                     .duplicates = {{2, 3, 77}, {5, std::nullopt, std::nullopt}}};
+  const auto events = LocateEvents(DelayedBody(6, ""), 6, reply);
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 6u);
+  EXPECT_EQ((*events)[0].offset, 100);
+  EXPECT_FALSE((*events)[0].delayed.has_value());
+  ASSERT_TRUE((*events)[1].delayed.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "id-1");
+  EXPECT_EQ((*events)[1].delayed->due_time, due);
+  EXPECT_TRUE((*events)[2].deduplicated);
+  EXPECT_EQ((*events)[2].partition, 3u);
+  EXPECT_EQ((*events)[2].offset, 77);
+  EXPECT_EQ((*events)[3].offset, 101);
+  EXPECT_FALSE((*events)[3].deduplicated);
+  EXPECT_EQ((*events)[4].delayed->id, "id-4");
+  EXPECT_TRUE((*events)[5].deduplicated);
+  EXPECT_EQ((*events)[5].offset, -1);
+}
+
+TEST(LocateDelayed, NothingAppended) {
+  const PublishReply reply{.partition_count = 4, .delayed = {{0, "a", {}}, {1, "b", {}}}};
+  const auto events = LocateEvents(DelayedBody(2, "key"), 2, reply);
+  ASSERT_TRUE(events.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "b");
+}
+
+TEST(LocateDelayed, ContradictionsAreNoticed) {
+  PublishReply reply{.placements = {{0, 100, 1}}, .delayed = {{7, "a", {}}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
+  reply.delayed = {{1, "a", {}}, {0, "b", {}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
+}
+
 }  // namespace
 }  // namespace eventhub::client

@@ -47,6 +47,20 @@ TEST(KeyCodec, ProducerKey) {
   EXPECT_EQ(BytesToHexString(TopicPrefix(TopicId(0x01020304))), "01020304");
 }
 
+TEST(KeyCodec, DelayedKey) {
+  const DelayedKey key{TopicId(0x01020304), 0x05060708090a0b0c, 0xf112131415161718};
+  EXPECT_EQ(BytesToHexString(key.Encode()), "0102030405060708090a0b0cf112131415161718");
+  const std::optional<DelayedKey> parsed = ParseDelayedKey(key.Encode());
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->topic, key.topic);
+  EXPECT_EQ(parsed->due_micros, key.due_micros);
+  EXPECT_EQ(parsed->sequence, key.sequence);
+  EXPECT_EQ(TopicIdOfPrefix(key.Encode()), key.topic);
+  EXPECT_FALSE(ParseDelayedKey(TopicPrefix(key.topic)).has_value());
+  EXPECT_FALSE(ParseDelayedKey(key.Encode() + '0').has_value());
+  EXPECT_FALSE(ParseDelayedKey(key.Encode().substr(1)).has_value());
+}
+
 TEST(KeyCodec, OrderOfKeysIsOrderOfOffsets) {
   const BatchKey low(TopicId(1), PartitionId(255), Offset(255));
   const BatchKey higher_offset(TopicId(1), PartitionId(255), Offset(256));
@@ -241,11 +255,12 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
   EXPECT_EQ(dump(Column::kIndex), (Records{{"00000007"
                                             "00000002"
                                             "0000000000000003",
-                                            "01000000"
+                                            "02000000"
                                             "01000000"
                                             "06000000"
                                             "00401e18240a0600"
-                                            "0500000000000000"}}));
+                                            "0500000000000000"
+                                            "00"}}));
   EXPECT_EQ(dump(Column::kEvents), (Records{{"00000007"
                                              "00000002"
                                              "0000000000000003",

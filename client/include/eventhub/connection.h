@@ -37,6 +37,21 @@ struct Placement {
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 
+// An event of a request that was put aside until it is due.
+struct DelayPlacement {
+  uint32_t event_index = 0;
+  std::string delay_id{};
+  absl::Time due_time{};
+};
+
+// An event of a request that its topic had already.
+struct DuplicatePlacement {
+  uint32_t event_index = 0;
+  // Where the first one is; none if that one was put aside for later.
+  std::optional<uint32_t> partition{};
+  std::optional<int64_t> offset{};
+};
+
 // The hub's reply to one request of a publish stream.
 struct PublishReply {
   // That of the request.
@@ -52,6 +67,9 @@ struct PublishReply {
   uint32_t partition_count = 0;
   // The request had been accepted before; this is the original answer.
   bool duplicate = false;
+  // Those that are not among the placements, by index.
+  std::vector<DelayPlacement> delayed{};
+  std::vector<DuplicatePlacement> duplicates{};
 };
 
 // One publishing stream. Thread-safe. Dropping the last reference cancels it.
