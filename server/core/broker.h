@@ -14,6 +14,7 @@
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/append_task.h"
+#include "server/core/link/links.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
 #include "server/core/subscription/subscriptions.h"
@@ -80,6 +81,9 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // What comes from other hubs. Whoever moves links on must have stopped before the broker goes.
+  Links& links() { return *links_; }
+
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 
@@ -100,6 +104,7 @@ class Broker {
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<Links> links_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
 };

@@ -13,8 +13,8 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kDefaultResponseBytes = 1u << 20;
-constexpr uint32_t kMinResponseBytes = 4096;
-constexpr uint32_t kMaxResponseBytes = 4'000'000;
+constexpr uint32_t kMinReadBytes = 4096;
+constexpr uint32_t kMaxReadBytes = 4'000'000;
 
 // Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
 constexpr size_t kMaxPolledBytes = size_t{256} << 10;
@@ -24,9 +24,9 @@ constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   const uint32_t bytes = request.max_response_bytes();
-  if (bytes != 0 && (bytes < kMinResponseBytes || bytes > kMaxResponseBytes)) {
+  if (bytes != 0 && (bytes < kMinReadBytes || bytes > kMaxReadBytes)) {
     return InvalidField("max_response_bytes",
-                        absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
+                        absl::StrCat("has to be ", kMinReadBytes, " to ", kMaxReadBytes));
   }
   if (request.has_stop_offset() && request.stop_offset() < 0) {
     return InvalidField("stop_offset", "is negative");

@@ -1,0 +1,127 @@
+#include "server/core/link/link_step.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/append_task.h"
+#include "server/core/errors.h"
+#include "server/core/wire.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// A region of events without the one of that index.
+SharedBytes WithoutEvent(const SharedBytes& events, uint32_t index) {
+  WireReader reader(events.view());
+  const char* start = reader.position();
+  for (uint32_t i = 0; i <= index; ++i) {
+    start = reader.position();
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return {};
+  }
+  const absl::string_view all = events.view();
+  return SharedBytes::Copy(
+      absl::StrCat(all.substr(0, static_cast<size_t>(start - all.data())),
+                   all.substr(static_cast<size_t>(reader.position() - all.data()))));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<CheckedPublish>> CheckStep(LinkStep& step) {
+  Topic& topic = *step.link->topic();
+  const bool same_partitions = topic.view()->partitions.size() == step.remote_partitions;
+  std::vector<CheckedPublish> appends;
+  for (LinkMove& move : step.moves) {
+    while (!move.events.empty()) {
+      PublishRequest request;
+      if (same_partitions) request.head.set_partition(move.partition);
+      request.events = move.events;
+      absl::StatusOr<CheckedPublish> append = CheckPublish(request, topic);
+      if (append.ok()) {
+        step.progress.appended_events += append->count;
+        step.progress.appended_bytes += append->bytes;
+        appends.push_back(*std::move(append));
+        break;
+      }
+      const std::optional<v1::ErrorDetail> detail = DetailOf(append.status());
+      if (!absl::IsInvalidArgument(append.status()) || !detail || !detail->has_event_index()) {
+        return append.status();
+      }
+      move.events = WithoutEvent(move.events, detail->event_index());
+      ++move.refused_events;
+    }
+  }
+  return appends;
+}
+
+LinkStepTask::LinkStepTask(LinkStep step, std::vector<CheckedPublish> appends, LinkStepDone done)
+    : step_(std::move(step)), appends_(std::move(appends)), done_(std::move(done)) {
+  for (const CheckedPublish& append : appends_) synced_ |= append.synced;
+}
+
+void LinkStepTask::Prepare(CommitBuilder& commit) {
+  refused_ = Check();
+  if (refused_.ok()) CarryOut(commit);
+}
+
+absl::Status LinkStepTask::Check() const {
+  const Link& link = *step_.link;
+  if (link.closing() || link.pending().generation != step_.generation) {
+    return absl::AbortedError(absl::StrCat("link ", link.name(), " was changed"));
+  }
+  if (link.topic()->closing()) return TopicNotFound(link.topic()->name());
+  const auto& positions = link.pending().positions;
+  for (const LinkMove& move : step_.moves) {
+    const auto position = positions.find(move.partition);
+    const bool there = position == positions.end() ? !move.from.has_value()
+                                                   : move.from == position->second.next_offset;
+    if (!there) {
+      return absl::AbortedError(absl::StrCat("link ", link.name(), " is elsewhere in partition ",
+                                             move.partition, " of the remote topic"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LinkStepTask::CarryOut(CommitBuilder& commit) {
+  Link& link = *step_.link;
+  if (step_.origin.has_value()) link.Restart(*step_.origin, commit);
+  if (step_.started && !link.pending().record.started()) {
+    stored::Link record = link.pending().record;
+    record.set_started(true);
+    link.SetRecord(record, commit);
+  }
+  for (CheckedPublish& append : appends_) AppendAll(append, commit);
+  for (const LinkMove& move : step_.moves) {
+    LinkPosition position;
+    const auto present = link.pending().positions.find(move.partition);
+    if (present != link.pending().positions.end()) position = present->second;
+    position.next_offset = move.to;
+    position.lost_events += move.lost_events;
+    position.refused_events += move.refused_events;
+    link.SetPosition(move.partition, position, commit);
+    moved_[move.partition] = position;
+  }
+  record_ = link.pending().record;
+}
+
+void LinkStepTask::Done(const absl::Status& status) {
+  Link& link = *step_.link;
+  TopicCounters& counters = link.topic()->counters();
+  if (!status.ok() || !refused_.ok()) {
+    if (!appends_.empty()) counters.refused_requests.fetch_add(1, std::memory_order_relaxed);
+    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    return;
+  }
+  link.Publish(record_, step_.generation, moved_, step_.origin.has_value());
+  const LinkProgress& progress = step_.progress;
+  counters.published_events.fetch_add(progress.appended_events, std::memory_order_relaxed);
+  counters.published_bytes.fetch_add(progress.appended_bytes, std::memory_order_relaxed);
+  link.monitor().AddProgress(progress);
+  std::move(done_)(absl::OkStatus());
+}
+
+}  // namespace eventhub
