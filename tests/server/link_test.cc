@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/link/hub_path.h"
 #include "tests/server/broker_rig.h"
 
 namespace eventhub {
@@ -202,6 +203,19 @@ TEST_F(LinksTest, AStepFromElsewhereDoesNothing) {
   EXPECT_TRUE(absl::IsAborted(Submit(StepOf(0, 1, {"a"}))));
   EXPECT_TRUE(absl::IsAborted(Submit(StepOf(2, 3, {"c"}))));
   ASSERT_THAT(Submit(StepOf(1, 2, {"b"})), IsOk());
+  EXPECT_THAT(Ids(), ElementsAre("a", "b"));
+}
+
+TEST_F(LinksTest, AStepMayMoveSeveralTimesInAPartition) {
+  ASSERT_THAT(Create(MakeLink()), IsOk());
+  LinkStep step = StepOf(std::nullopt, 1, {"a"});
+  step.moves.push_back(StepOf(1, 4, {"b"}).moves[0]);
+  step.moves.push_back(StepOf(4, 6, {}).moves[0]);
+  ASSERT_THAT(Submit(std::move(step)), IsOk());
+  EXPECT_EQ(Status().positions(0).offset(), 6);
+  LinkStep gap = StepOf(6, 7, {"c"});
+  gap.moves.push_back(StepOf(8, 9, {"d"}).moves[0]);
+  EXPECT_TRUE(absl::IsAborted(Submit(std::move(gap))));
   EXPECT_THAT(Ids(), ElementsAre("a", "b"));
 }
 

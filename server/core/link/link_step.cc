@@ -73,15 +73,23 @@ absl::Status LinkStepTask::Check() const {
     return absl::AbortedError(absl::StrCat("link ", link.name(), " was changed"));
   }
   if (link.topic()->closing()) return TopicNotFound(link.topic()->name());
-  const auto& positions = link.pending().positions;
+  // A step may move several times in a partition.
+  absl::btree_map<uint32_t, int64_t> reached;
+  const auto position_in = [&](uint32_t partition) -> std::optional<int64_t> {
+    const auto moved = reached.find(partition);
+    if (moved != reached.end()) return moved->second;
+    if (step_.origin.has_value()) return std::nullopt;
+    const auto& positions = link.pending().positions;
+    const auto position = positions.find(partition);
+    if (position == positions.end()) return std::nullopt;
+    return position->second.next_offset;
+  };
   for (const LinkMove& move : step_.moves) {
-    const auto position = positions.find(move.partition);
-    const bool there = position == positions.end() ? !move.from.has_value()
-                                                   : move.from == position->second.next_offset;
-    if (!there) {
+    if (position_in(move.partition) != move.from) {
       return absl::AbortedError(absl::StrCat("link ", link.name(), " is elsewhere in partition ",
                                              move.partition, " of the remote topic"));
     }
+    reached[move.partition] = move.to;
   }
   return absl::OkStatus();
 }
