@@ -191,7 +191,8 @@ TEST_F(LinkTest, EventsFlowWithTheHubInTheirPath) {
   remote_.Publish("out", {"c"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 3); }));
   EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "b", "c"));
-  for (v1::Event& event : *std::make_unique<std::vector<v1::Event>>(local_.Events("in"))) {
+  std::vector<v1::Event> events = local_.Events("in");
+  for (v1::Event& event : events) {
     EXPECT_EQ(PathOf(event), remote_.id());
     event.mutable_attributes()->erase("hubpath");
     EXPECT_EQ(event.SerializeAsString(), MakeEvent(event.id()).SerializeAsString());

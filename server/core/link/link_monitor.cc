@@ -30,7 +30,8 @@ void LinkMonitor::SetRemoteHub(const std::string& id) {
 
 void LinkMonitor::SetLag(uint64_t events) {
   MutexLock lock(mutex_);
-  status_.set_lag_events(events);
+  // What was asked for before may be answered after; and who is caught up has passed all there is.
+  if (status_.state() != v1::LinkStatus::STATE_CAUGHT_UP) status_.set_lag_events(events);
 }
 
 void LinkMonitor::AddProgress(const LinkProgress& progress) {
