@@ -121,6 +121,7 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
   stats.disk_free_bytes = proto.disk_free_bytes();
   stats.subscriptions = proto.subscriptions();
   stats.consumers = proto.consumers();
+  stats.hub_id = proto.hub_id();
   return stats;
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
 
 namespace eventhub {

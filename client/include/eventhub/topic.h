@@ -99,6 +99,7 @@ struct HubStats {
   uint64_t disk_free_bytes = 0;
   uint32_t subscriptions = 0;
   uint32_t consumers = 0;  // Connected now.
+  std::string hub_id{};    // Identifies the hub's store among all hubs.
 };
 
 // What grpc.health.v1 answers.
