@@ -9,7 +9,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/json.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -39,28 +38,6 @@ bool IsUtf8(absl::string_view text) {
   } catch (const Json::exception&) {  // The library has no other way to ask.
     return false;
   }
-}
-
-Json AttributeJson(const v1::AttributeValue& value) {
-  switch (value.value_case()) {
-    case v1::AttributeValue::kBoolean:
-      return value.boolean();
-    case v1::AttributeValue::kInteger:
-      return value.integer();
-    case v1::AttributeValue::kString:
-      return value.string();
-    case v1::AttributeValue::kBinary:
-      return absl::Base64Escape(value.binary());
-    case v1::AttributeValue::kUri:
-      return value.uri();
-    case v1::AttributeValue::kUriRef:
-      return value.uri_ref();
-    case v1::AttributeValue::kTimestamp:
-      return FormatMoment(FromTimestamp(value.timestamp()));
-    case v1::AttributeValue::VALUE_NOT_SET:
-      break;
-  }
-  return nullptr;
 }
 
 // The members but for the data.
@@ -171,6 +148,28 @@ absl::Status SetData(const Json& json, v1::Event* event) {
 }
 
 }  // namespace
+
+Json AttributeJson(const v1::AttributeValue& value) {
+  switch (value.value_case()) {
+    case v1::AttributeValue::kBoolean:
+      return value.boolean();
+    case v1::AttributeValue::kInteger:
+      return value.integer();
+    case v1::AttributeValue::kString:
+      return value.string();
+    case v1::AttributeValue::kBinary:
+      return absl::Base64Escape(value.binary());
+    case v1::AttributeValue::kUri:
+      return value.uri();
+    case v1::AttributeValue::kUriRef:
+      return value.uri_ref();
+    case v1::AttributeValue::kTimestamp:
+      return FormatMoment(FromTimestamp(value.timestamp()));
+    case v1::AttributeValue::VALUE_NOT_SET:
+      break;
+  }
+  return nullptr;
+}
 
 void AppendEventJson(const v1::Event& event, const Position& position, std::string* line) {
   const std::string& data = event.data();

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/cli/json.h"
 #include "eventhub/v1/event.pb.h"
 
 namespace eventhub::cli {
@@ -35,6 +36,9 @@ void AppendEventJson(const v1::Event& event, const Position& position, std::stri
 // who publishes the event fills them in or refuses it. INVALID_ARGUMENT, naming the member, if
 // `line` is not a JSON object that can be an event.
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
+
+// The value of an extension attribute.
+Json AttributeJson(const v1::AttributeValue& value);
 
 // Seconds and nanoseconds of a protobuf timestamp.
 google::protobuf::Timestamp ToTimestamp(absl::Time time);

@@ -27,14 +27,16 @@ std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
   return client::Connect(context.address, std::move(options));
 }
 
+client::AdminOptions AdminOptionsOf(const Context& context) {
+  return {.timeout = context.timeout.value_or(absl::Seconds(10))};
+}
+
 client::AdminClient ConnectAdmin(const Context& context) {
-  return client::AdminClient(ConnectToHub(context),
-                             {.timeout = context.timeout.value_or(absl::Seconds(10))});
+  return client::AdminClient(ConnectToHub(context), AdminOptionsOf(context));
 }
 
 client::SubscriptionClient ConnectSubscriptions(const Context& context) {
-  return client::SubscriptionClient(ConnectToHub(context),
-                                    {.timeout = context.timeout.value_or(absl::Seconds(10))});
+  return client::SubscriptionClient(ConnectToHub(context), AdminOptionsOf(context));
 }
 
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run) {
@@ -70,6 +72,15 @@ void AddOutputOption(CLI::App& command, bool* json) {
           "table, or json: one object per line")
       ->check(OneOf({"table", "json"}))
       ->type_name("FORMAT");
+}
+
+void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled) {
+  CLI::Option* enable = command.add_flag_callback(
+      "--enable", [disabled] { *disabled = false; }, "Let it go on");
+  command
+      .add_flag_callback(
+          "--disable", [disabled] { *disabled = true; }, "Hold it; it is kept as it is")
+      ->excludes(enable);
 }
 
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text) {

@@ -35,6 +35,7 @@ struct Context {
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
+void AddRoutesCommand(CLI::App& app, Context& context);
 void AddSubscriptionsCommand(CLI::App& app, Context& context);
 void AddConsumeCommand(CLI::App& app, Context& context);
 void AddSeekCommand(CLI::App& app, Context& context);
@@ -48,6 +49,8 @@ void AddBenchCommand(CLI::App& app, Context& context);
 
 // A connection to the hub; the network is used when the first call is made.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
+// How the clients for administration are made.
+client::AdminOptions AdminOptionsOf(const Context& context);
 client::AdminClient ConnectAdmin(const Context& context);
 client::SubscriptionClient ConnectSubscriptions(const Context& context);
 
@@ -56,6 +59,9 @@ void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> r
 
 // Adds `--output=table|json`; sets `*json`.
 void AddOutputOption(CLI::App& command, bool* json);
+
+// Adds `--enable` and `--disable`; what is given is set in `*disabled`.
+void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled);
 
 // Parses `default`, `written` or `synced`.
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);

@@ -90,6 +90,7 @@ int Main(int argc, char** argv) {
   AddTopicsCommand(app, context);
   AddPublishCommand(app, context);
   AddReadCommand(app, context);
+  AddRoutesCommand(app, context);
   AddSubscriptionsCommand(app, context);
   AddConsumeCommand(app, context);
   AddSeekCommand(app, context);

@@ -13,9 +13,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/ack_writer.h"
 #include "client/cli/command.h"
+#include "client/cli/event_flags.h"
 #include "client/cli/event_source.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/line_reader.h"
@@ -69,13 +69,7 @@ void SetDefaults(EventTemplate& event) {
 }
 
 absl::Status Publish(const Context& context, PublishFlags flags) {
-  for (const std::string& attribute : flags.attributes) {
-    std::pair<std::string, std::string> pair = absl::StrSplit(attribute, absl::MaxSplits('=', 1));
-    if (pair.first.empty() || pair.first.size() == attribute.size()) {
-      return UsageError(absl::StrCat("--attribute: '", attribute, "' is not NAME=VALUE"));
-    }
-    flags.event.attributes.push_back(std::move(pair));
-  }
+  ASSIGN_OR_RETURN(flags.event.attributes, ParseAttributes(flags.attributes));
   SetDefaults(flags.event);
   return RunPublish(context, flags.run, EventSource(std::move(flags.event)));
 }
@@ -90,12 +84,7 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
   text("--subject", &event.subject, "What it happened to");
   text("--content-type", &event.content_type, "The media type of the data (text: text/plain)");
   text("--id-prefix", &event.id_prefix, "Ids are this and a number, from 1 (default: random)");
-  command.add_option("--attribute", flags.attributes, "An extension attribute; may be repeated")
-      ->type_name("NAME=VALUE")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Events");
+  AddAttributeOption(command, &flags.attributes)->group("Events");
   CLI::Option* key = command.add_option("-k,--key", event.key, "The partition key of all events")
                          ->type_name("TEXT")
                          ->group("Events");

@@ -62,6 +62,7 @@ struct TopicFlags {
   bool if_not_exists = false;
   bool partitions = false;
   bool with_subscriptions = false;
+  bool with_routes = false;
   bool yes = false;
   bool json = false;
 };
@@ -222,7 +223,8 @@ absl::Status Delete(const Context& context, const TopicFlags& flags) {
   client::AdminClient admin = ConnectAdmin(context);
   for (const std::string& name : flags.names) {
     if (!flags.yes) RETURN_IF_ERROR(ConfirmDeletion(admin, name));
-    RETURN_IF_ERROR(admin.DeleteTopic(name, flags.with_subscriptions));
+    RETURN_IF_ERROR(admin.DeleteTopic(name, {.delete_subscriptions = flags.with_subscriptions,
+                                             .delete_routes = flags.with_routes}));
   }
   return absl::OkStatus();
 }

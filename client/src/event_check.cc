@@ -40,6 +40,12 @@ absl::Status FindFault(const v1::Event& event) {
     if (TooLong(field.value)) return Invalid(field.name, "is longer than 1,024 bytes");
   }
   if (event.attributes_size() > kMaxAttributes) return Invalid("attributes", "are more than 256");
+  if (event.has_deliver_at() && event.has_deliver_after()) {
+    return Invalid("deliver_after", "and deliver_at exclude each other");
+  }
+  if (event.deliver_after().seconds() < 0 || event.deliver_after().nanos() < 0) {
+    return Invalid("deliver_after", "is negative");
+  }
   for (const auto& [name, value] : event.attributes()) {
     if (name.empty() || name.size() > kMaxAttributeNameBytes) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
@@ -55,7 +61,7 @@ absl::Status CheckEvent(const v1::Event& event) {
                      !TooLong(event.id()) && !TooLong(event.source()) && !TooLong(event.type()) &&
                      !TooLong(event.subject()) && !TooLong(event.partition_key()) &&
                      !TooLong(event.data_content_type()) && !TooLong(event.data_schema()) &&
-                     event.attributes().empty();
+                     event.attributes().empty() && !event.has_deliver_after();
   return plain ? absl::OkStatus() : FindFault(event);
 }
 

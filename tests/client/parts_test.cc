@@ -3,6 +3,7 @@
 #include <future>
 
 #include "client/src/batch.h"
+#include "client/src/event_check.h"
 #include "client/src/grpc_status.h"
 #include "client/src/locate.h"
 #include "client/src/proto_time.h"
@@ -52,7 +53,7 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has its enumerator, of the same number.
 TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kTopicInUse), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kLinkExists), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }
@@ -164,6 +165,56 @@ TEST(LocateTest, OnePlacementIsOfAllEvents) {
   EXPECT_EQ((*places)[1].offset, 101);
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 1}}}).has_value());
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
+}
+
+TEST(LocateTest, SomeEventsAreNotAppended) {
+  Batch batch(1, std::nullopt, 0);
+  const uint32_t x = PartitionFor("x", 8);
+  const uint32_t y = PartitionFor("y", 8);
+  for (const char* key : {"x", "y", "x", "y", "x"}) Append(batch, KeyedEvent("e", key));
+  PublishReply reply{.placements = {{x, 100, 1}, {y, 200, 1}},
+                     .partition_count = 8,
+                     .duplicates = {{0, x, 7}, {3}},
+                     .delayed = {{2, "later", absl::FromUnixSeconds(9)}}};
+  auto places = LocateEvents(batch.body().view, 5, reply);
+  ASSERT_TRUE(places.has_value());
+  EXPECT_TRUE((*places)[0].was_there);
+  EXPECT_EQ((*places)[0].partition, x);
+  EXPECT_EQ((*places)[0].offset, 7);
+  EXPECT_EQ((*places)[1].offset, 200);
+  EXPECT_FALSE((*places)[1].was_there);
+  EXPECT_EQ((*places)[1].delayed, nullptr);
+  EXPECT_EQ((*places)[2].offset, -1);
+  EXPECT_EQ((*places)[2].delayed->delay_id, "later");
+  EXPECT_EQ((*places)[2].delayed->due_time, absl::FromUnixSeconds(9));
+  EXPECT_TRUE((*places)[3].was_there);
+  EXPECT_EQ((*places)[3].offset, -1);
+  EXPECT_EQ((*places)[4].offset, 100);
+  reply.delayed[0].event_index = 5;
+  EXPECT_FALSE(LocateEvents(batch.body().view, 5, reply).has_value());
+  // None is appended; one, in the partition that the request named.
+  places = LocateEvents(batch.body().view, 5, {.duplicates = {{0}, {1}, {2}, {3}, {4}}});
+  ASSERT_TRUE(places.has_value());
+  EXPECT_TRUE((*places)[4].was_there);
+  places = LocateEvents(batch.body().view, 5,
+                        {.placements = {{3, 50, 1}}, .duplicates = {{0}, {1}, {3}, {4}}});
+  ASSERT_TRUE(places.has_value());
+  EXPECT_EQ((*places)[2].partition, 3u);
+  EXPECT_EQ((*places)[2].offset, 50);
+}
+
+TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
+  v1::Event event = KeyedEvent("e", "");
+  event.set_source("/s");
+  event.set_type("t");
+  event.mutable_deliver_after()->set_seconds(5);
+  EXPECT_TRUE(CheckEvent(event).ok());
+  event.mutable_deliver_at()->set_seconds(5);
+  EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after and deliver_at exclude each other");
+  event.clear_deliver_at();
+  event.mutable_deliver_after()->set_seconds(-5);
+  EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after is negative");
+  EXPECT_EQ(GetErrorInfo(CheckEvent(event))->field, "deliver_after");
 }
 
 TEST(EventBatchTest, HasEventsAmongOtherFields) {
