@@ -41,7 +41,7 @@ bool IsUtf8(absl::string_view text) {
 }
 
 // The members but for the data.
-Json HeaderJson(const v1::Event& event, const Position& position) {
+Json HeaderJson(const v1::Event& event, const std::optional<Position>& position) {
   Json json = {{"specversion", "1.0"}};
   json["id"] = event.id();
   json["source"] = event.source();
@@ -56,10 +56,12 @@ Json HeaderJson(const v1::Event& event, const Position& position) {
   }
   std::sort(attributes.begin(), attributes.end());
   for (auto& [name, value] : attributes) json[name] = std::move(value);
-  json["partition"] = position.partition;
-  json["offset"] = position.offset;
-  json["appendtime"] = FormatMoment(position.append_time);
-  if (position.attempt > 0) json["deliveryattempt"] = position.attempt;
+  if (position.has_value()) {
+    json["partition"] = position->partition;
+    json["offset"] = position->offset;
+    json["appendtime"] = FormatMoment(position->append_time);
+    if (position->attempt > 0) json["deliveryattempt"] = position->attempt;
+  }
   if (!event.data_content_type().empty()) json["datacontenttype"] = event.data_content_type();
   return json;
 }
@@ -171,7 +173,8 @@ Json AttributeJson(const v1::AttributeValue& value) {
   return nullptr;
 }
 
-void AppendEventJson(const v1::Event& event, const Position& position, std::string* line) {
+void AppendEventJson(const v1::Event& event, const std::optional<Position>& position,
+                     std::string* line) {
   const std::string& data = event.data();
   const std::string& type = event.data_content_type();
   Json json = HeaderJson(event, position);

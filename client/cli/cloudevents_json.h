@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -25,10 +26,11 @@ struct Position {
   uint32_t attempt = 0;
 };
 
-// Appends one line without its newline. `data` is written as JSON if the event says that it is JSON
-// (or does not say) and it is, as a string if its content type is text, else as `data_base64`.
-// JSON data is copied as it was stored.
-void AppendEventJson(const v1::Event& event, const Position& position, std::string* line);
+// Appends one line without its newline; without a position for what is not in a log. `data` is
+// written as JSON if the event says that it is JSON (or does not say) and it is, as a string if its
+// content type is text, else as `data_base64`. JSON data is copied as it was stored.
+void AppendEventJson(const v1::Event& event, const std::optional<Position>& position,
+                     std::string* line);
 
 // Reads one event. Members that AppendEventJson() adds for the position are dropped. JSON data is
 // stored in a form of its own: without white space, members sorted, numbers as doubles where they

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -41,6 +42,13 @@ client::SubscriptionClient ConnectSubscriptions(const Context& context) {
 
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run) {
   command.callback([&context, run = std::move(run)] { context.run = run; });
+}
+
+CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
+                  const char* examples) {
+  CLI::App* command = group.add_subcommand(verb, description);
+  command->footer(examples);
+  return command;
 }
 
 CLI::Validator OneOf(std::vector<std::string> words) {
@@ -113,10 +121,17 @@ bool IsUsageError(const absl::Status& status) {
   return status.GetPayload(kUsagePayload).has_value();
 }
 
-absl::Status SilentFailure() {
+absl::Status SilentFailure(int exit_code) {
   absl::Status status = absl::UnknownError("");
-  status.SetPayload(kSilentPayload, absl::Cord());
+  status.SetPayload(kSilentPayload, absl::Cord(absl::StrCat(exit_code)));
   return status;
+}
+
+int SilentFailureCode(const absl::Status& status) {
+  int code = 1;
+  const auto payload = status.GetPayload(kSilentPayload);
+  if (payload && absl::SimpleAtoi(std::string(*payload), &code)) return code;
+  return 1;
 }
 
 bool IsSilentFailure(const absl::Status& status) {

@@ -34,7 +34,11 @@ struct Context {
 // Each adds one subcommand, its options and its examples.
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
+void AddDelayedCommand(CLI::App& app, Context& context);
+void AddLinksCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
+void AddApplyCommand(CLI::App& app, Context& context);
+void AddExportCommand(CLI::App& app, Context& context);
 void AddRoutesCommand(CLI::App& app, Context& context);
 void AddSubscriptionsCommand(CLI::App& app, Context& context);
 void AddConsumeCommand(CLI::App& app, Context& context);
@@ -57,6 +61,10 @@ client::SubscriptionClient ConnectSubscriptions(const Context& context);
 // Sets what `command` does when it is chosen.
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run);
 
+// Adds a command to a group of commands, e.g. `create` to `topics`.
+CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
+                  const char* examples);
+
 // Adds `--output=table|json`; sets `*json`.
 void AddOutputOption(CLI::App& command, bool* json);
 
@@ -71,8 +79,9 @@ absl::string_view DurabilityName(client::Durability durability);
 absl::Status UsageError(absl::string_view message);
 bool IsUsageError(const absl::Status& status);
 
-// A failure that needs no words: main() exits with 1 and prints nothing.
-absl::Status SilentFailure();
+// A failure that needs no words: main() exits with `exit_code` and prints nothing.
+absl::Status SilentFailure(int exit_code = 1);
+int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
 
 // The long name among `-p,--partitions`.

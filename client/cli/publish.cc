@@ -23,6 +23,7 @@
 #include "client/cli/publish_run.h"
 #include "client/cli/units.h"
 #include "eventhub/publisher.h"
+#include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -41,7 +42,11 @@ Examples:
     --key-field=customer.id                                      key: a member of the JSON data
   eventhub publish orders --input=json < cloudevents.jsonl
   eventhub read orders --output=json | eventhub publish orders-copy --input=json
-  seq 1000 | eventhub publish numbers --acks    prints: partition, offset, id of each event)";
+  seq 1000 | eventhub publish numbers --acks    prints: partition, offset, id of each event
+  echo 'pay by tonight' | eventhub publish reminders --deliver-after=8h --acks
+                                                prints: delayed, delay id, id
+  eventhub publish orders orders.txt --id-prefix=batch-7-   twice, to a topic that deduplicates:
+                                                the second time nothing is appended)";
 
 struct PublishFlags {
   PublishRunOptions run;
@@ -85,6 +90,16 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
   text("--content-type", &event.content_type, "The media type of the data (text: text/plain)");
   text("--id-prefix", &event.id_prefix, "Ids are this and a number, from 1 (default: random)");
   AddAttributeOption(command, &flags.attributes)->group("Events");
+  CLI::Option* after = AddParsedOption(
+      command, "--deliver-after", &event.deliver_after, ParseAge,
+      "Kept aside for so long, and appended then; see eventhub delayed --help", "DURATION");
+  after->group("Events");
+  AddParsedOption(
+      command, "--deliver-at", &event.deliver_at,
+      [](absl::string_view time) { return ParseFutureMoment(time, Clock::System().Now()); },
+      "Kept aside until then", "TIME")
+      ->excludes(after)
+      ->group("Events");
   CLI::Option* key = command.add_option("-k,--key", event.key, "The partition key of all events")
                          ->type_name("TEXT")
                          ->group("Events");

@@ -88,7 +88,7 @@ void AddSetFlag(CLI::App& command, client::RouteUpdate& update) {
 }
 
 template <typename T>
-void Apply(const std::optional<T>& value, T* field) {
+void SetIfGiven(const std::optional<T>& value, T* field) {
   if (value.has_value()) *field = *value;
 }
 
@@ -118,13 +118,13 @@ bool IsEmpty(const client::RouteUpdate& update) {
 }
 
 void ApplyUpdate(const client::RouteUpdate& update, client::Route* route) {
-  Apply(update.filter, &route->filter);
-  Apply(update.target_topics, &route->target_topics);
-  Apply(update.partition_key, &route->partition_key);
-  Apply(update.set_attributes, &route->set_attributes);
-  Apply(update.disabled, &route->disabled);
-  Apply(update.on_unavailable, &route->on_unavailable);
-  Apply(update.description, &route->description);
+  SetIfGiven(update.filter, &route->filter);
+  SetIfGiven(update.target_topics, &route->target_topics);
+  SetIfGiven(update.partition_key, &route->partition_key);
+  SetIfGiven(update.set_attributes, &route->set_attributes);
+  SetIfGiven(update.disabled, &route->disabled);
+  SetIfGiven(update.on_unavailable, &route->on_unavailable);
+  SetIfGiven(update.description, &route->description);
 }
 
 }  // namespace eventhub::cli
