@@ -41,8 +41,9 @@ class KeyReader {
 
   uint8_t Byte() { return Has(1) ? static_cast<uint8_t>(*Take(1)) : 0; }
   uint32_t Big32() { return Has(4) ? LoadBig32(Take(4)) : 0; }
+  uint64_t Big64() { return Has(8) ? LoadBig64(Take(8)) : 0; }
   Offset TakeOffset() {
-    const auto value = static_cast<int64_t>(Has(8) ? LoadBig64(Take(8)) : 0);
+    const auto value = static_cast<int64_t>(Big64());
     ok_ &= value >= 0;
     return Offset(value);
   }
@@ -225,6 +226,25 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key) {
 std::string TransactionPrefix() { return TopicPrefix(TopicId(0)); }
 
 std::string TransactionKey(absl::string_view id) { return absl::StrCat(TransactionPrefix(), id); }
+
+std::string DelayedKey::Encode() const {
+  std::string key = TopicPrefix(topic);
+  AppendRaw(&key, htobe64(static_cast<uint64_t>(due_micros)));
+  AppendRaw(&key, htobe64(sequence));
+  return key;
+}
+
+std::optional<DelayedKey> ParseDelayedKey(absl::string_view key) {
+  KeyReader reader(key);
+  DelayedKey parsed;
+  parsed.topic = TopicId(reader.Big32());
+  parsed.due_micros = reader.TakeOffset().value();  // As an offset, it is not negative.
+  parsed.sequence = reader.Big64();
+  if (!reader.ok()) return std::nullopt;
+  return parsed;
+}
+
+TopicId TopicIdOfPrefix(absl::string_view key) { return TopicId(LoadBig32(key.data())); }
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);

@@ -27,7 +27,8 @@ class BatchKey {
   char bytes_[kSize];
 };
 
-// What all keys of a topic in `events`, `index` and `producers` start with.
+// What all keys of a topic in `events`, `index`, `producers`, `delayed` and `identities` start
+// with.
 std::string TopicPrefix(TopicId topic);
 
 // In column `meta`.
@@ -91,6 +92,22 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key);
 // In column `producers`: transactions, under a topic id that no topic has.
 std::string TransactionKey(absl::string_view id);
 std::string TransactionPrefix();
+
+// In column `delayed`: topic | due time, microseconds since the Unix epoch | sequence. Before them,
+// a key of the topic alone (TopicPrefix) has how many there are.
+struct DelayedKey {
+  TopicId topic;
+  int64_t due_micros = 0;  // Not negative.
+  uint64_t sequence = 0;
+
+  std::string Encode() const;
+};
+
+// nullopt for what is not the key of a delayed event.
+std::optional<DelayedKey> ParseDelayedKey(absl::string_view key);
+
+// The topic of a key in `delayed`, which has at least that.
+TopicId TopicIdOfPrefix(absl::string_view key);
 
 // The smallest key that is larger than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);

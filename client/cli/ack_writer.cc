@@ -25,8 +25,8 @@ AckWriter::~AckWriter() {
 
 void AckWriter::Add(absl::string_view id, const client::PublishedEvent& event) {
   MutexLock lock(mutex_);
-  if (event.delayed != nullptr) {
-    absl::StrAppend(&pending_, "delayed\t", event.delayed->delay_id, "\t", id, "\n");
+  if (event.delayed.has_value()) {
+    absl::StrAppend(&pending_, "delayed\t", event.delayed->id, "\t", id, "\n");
   } else if (event.offset < 0) {
     absl::StrAppend(&pending_, "duplicate\t-\t", id, "\n");
   } else {

@@ -40,16 +40,16 @@ absl::Status FindFault(const v1::Event& event) {
     if (TooLong(field.value)) return Invalid(field.name, "is longer than 1,024 bytes");
   }
   if (event.attributes_size() > kMaxAttributes) return Invalid("attributes", "are more than 256");
-  if (event.has_deliver_at() && event.has_deliver_after()) {
-    return Invalid("deliver_after", "and deliver_at exclude each other");
-  }
-  if (event.deliver_after().seconds() < 0 || event.deliver_after().nanos() < 0) {
-    return Invalid("deliver_after", "is negative");
-  }
   for (const auto& [name, value] : event.attributes()) {
     if (name.empty() || name.size() > kMaxAttributeNameBytes) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
     }
+  }
+  if (event.has_deliver_at() && event.has_deliver_after()) {
+    return Invalid("deliver_after", "cannot be set together with deliver_at");
+  }
+  if (event.deliver_after().seconds() < 0 || event.deliver_after().nanos() < 0) {
+    return Invalid("deliver_after", "is negative");
   }
   return absl::OkStatus();
 }

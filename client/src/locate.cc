@@ -1,7 +1,6 @@
 #include "client/src/locate.h"
 
 #include <cstdint>
-#include <memory>
 
 #include "absl/container/flat_hash_map.h"
 #include "client/src/event_key.h"
@@ -31,78 +30,55 @@ std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, 
   return located;
 }
 
-PublishedEvent Place(const DuplicateEvent& event) {
-  return {.partition = event.partition.value_or(0),
-          .offset = event.partition ? event.offset.value_or(-1) : -1,
-          .was_there = true};
-}
-
-PublishedEvent Place(const DelayedPlacement& event) {
-  return {.offset = -1,
-          .delayed = std::make_shared<const DelayedPlace>(
-              DelayedPlace{.delay_id = event.delay_id, .due_time = event.due_time})};
-}
-
-// Goes through the events of a request that were not appended, by their index.
-template <typename T>
-class Exceptions {
- public:
-  explicit Exceptions(const std::vector<T>& events) : next_(events.begin()), end_(events.end()) {}
-
-  // Where event `index` is, if it is one of them. Indices are asked for in their order.
-  std::optional<PublishedEvent> Find(size_t index) {
-    if (next_ == end_ || next_->event_index != index) return std::nullopt;
-    return Place(*next_++);
-  }
-  bool done() const { return next_ == end_; }
-
- private:
-  typename std::vector<T>::const_iterator next_;
-  const typename std::vector<T>::const_iterator end_;
-};
-
-// The partition of an event that was appended; nullopt if the reply does not say.
-std::optional<uint32_t> PartitionOf(std::string_view event, const PublishReply& reply) {
-  // All are in one, also if the request named it.
-  if (reply.placements.size() == 1) return reply.placements.front().partition;
-  const std::string_view key = PartitionKey(event);
-  if (key.empty()) return reply.keyless_partition;
-  if (reply.partition_count == 0) return std::nullopt;
-  return PartitionFor(key, reply.partition_count);
-}
-
 }  // namespace
 
 std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
                                                         const PublishReply& reply) {
-  if (reply.placements.size() == 1 && reply.duplicates.empty() && reply.delayed.empty()) {
+  const bool one = reply.placements.size() == 1;
+  if (one && reply.delayed.empty() && reply.duplicates.empty()) {
     return LocateIn(reply.placements.front(), count, reply.duplicate);
   }
   absl::flat_hash_map<uint32_t, Cursor> cursors;
   for (const Placement& placement : reply.placements) {
     cursors[placement.partition] = {placement.base_offset, placement.count};
   }
-  Exceptions duplicates(reply.duplicates);
-  Exceptions delayed(reply.delayed);
   std::vector<PublishedEvent> located;
   located.reserve(count);
+  auto delayed = reply.delayed.begin();
+  auto duplicate = reply.duplicates.begin();
   FieldScanner field(body);
   while (field.Next()) {
-    std::optional<PublishedEvent> place = duplicates.Find(located.size());
-    if (!place) place = delayed.Find(located.size());
-    if (!place) {
-      const std::optional<uint32_t> partition = PartitionOf(field.bytes, reply);
-      if (!partition) return std::nullopt;
-      const auto cursor = cursors.find(*partition);
-      if (cursor == cursors.end() || cursor->second.left == 0) return std::nullopt;
-      --cursor->second.left;
-      place = PublishedEvent{.partition = *partition, .offset = cursor->second.offset++};
+    const size_t index = located.size();
+    PublishedEvent& event = located.emplace_back();
+    event.duplicate = reply.duplicate;
+    if (delayed != reply.delayed.end() && delayed->event_index == index) {
+      event.delayed = {delayed->delay_id, delayed->due_time};
+      ++delayed;
+      continue;
     }
-    place->duplicate = reply.duplicate;
-    located.push_back(*std::move(place));
+    if (duplicate != reply.duplicates.end() && duplicate->event_index == index) {
+      event.deduplicated = true;
+      event.partition = duplicate->partition.value_or(0);
+      event.offset = duplicate->offset.value_or(-1);
+      ++duplicate;
+      continue;
+    }
+    const std::string_view key = PartitionKey(field.bytes);
+    std::optional<uint32_t> partition = reply.keyless_partition;
+    if (one) {
+      partition = reply.placements.front().partition;
+    } else if (!key.empty()) {
+      if (reply.partition_count == 0) return std::nullopt;
+      partition = PartitionFor(key, reply.partition_count);
+    }
+    if (!partition) return std::nullopt;
+    const auto cursor = cursors.find(*partition);
+    if (cursor == cursors.end() || cursor->second.left == 0) return std::nullopt;
+    --cursor->second.left;
+    event.partition = *partition;
+    event.offset = cursor->second.offset++;
   }
-  // An index that is out of order, or that no event has.
-  if (!duplicates.done() || !delayed.done()) return std::nullopt;
+  if (delayed != reply.delayed.end() || duplicate != reply.duplicates.end()) return std::nullopt;
   return located;
 }
 

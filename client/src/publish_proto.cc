@@ -1,7 +1,5 @@
 #include "client/src/publish_proto.h"
 
-#include "client/src/proto_time.h"
-
 namespace eventhub::client {
 
 void SetResult(const v1::PublishResult& result, PublishReply& reply) {
@@ -12,16 +10,16 @@ void SetResult(const v1::PublishResult& result, PublishReply& reply) {
   if (result.has_keyless_partition()) reply.keyless_partition = result.keyless_partition();
   reply.partition_count = result.partition_count();
   reply.duplicate = result.duplicate();
+  for (const v1::DelayedPlacement& delayed : result.delayed()) {
+    const absl::Time due = absl::FromUnixSeconds(delayed.due_time().seconds()) +
+                           absl::Nanoseconds(delayed.due_time().nanos());
+    reply.delayed.push_back({delayed.event_index(), delayed.delay_id(), due});
+  }
   for (const v1::DuplicateEvent& event : result.duplicates()) {
-    DuplicateEvent duplicate{.event_index = event.event_index()};
+    DuplicatePlacement& duplicate = reply.duplicates.emplace_back();
+    duplicate.event_index = event.event_index();
     if (event.has_partition()) duplicate.partition = event.partition();
     if (event.has_offset()) duplicate.offset = event.offset();
-    reply.duplicates.push_back(duplicate);
-  }
-  for (const v1::DelayedPlacement& event : result.delayed()) {
-    reply.delayed.push_back({.event_index = event.event_index(),
-                             .delay_id = event.delay_id(),
-                             .due_time = FromProto(event.due_time())});
   }
 }
 

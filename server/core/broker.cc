@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/field_checks.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -16,10 +17,6 @@ namespace eventhub {
 namespace {
 
 constexpr absl::Duration kDiskFullRetry = absl::Seconds(5);
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1000;
-
-size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;
@@ -44,6 +41,7 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
   sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
   sum->set_readers(sum->readers() + stats.readers());
+  sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
 }
 
 }  // namespace
@@ -77,6 +75,12 @@ absl::Status Broker::Start() {
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
                                                    read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
+  delayed_ = std::make_unique<DelayedEvents>(
+      *store_, *writer_, *options_.clock, catalog_, generation,
+      DelayedEventsOptions{
+          options_.run_alarm, [this] { return writable(); },
+          [this](const absl::Status& error) { options_.on_background_error(error); }});
+  RETURN_IF_ERROR(delayed_->Load());
   if (options_.maintenance.has_value()) {
     maintenance_ = std::make_unique<Maintenance>(
         *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
@@ -89,6 +93,7 @@ absl::Status Broker::Start() {
 Broker::~Broker() {
   // They submit to the writer, whose tasks tell them of what became of it.
   if (maintenance_ != nullptr) maintenance_->Stop();
+  if (delayed_ != nullptr) delayed_->Stop();
   if (subscriptions_ != nullptr) subscriptions_->Stop();
   writer_.reset();
 }
@@ -121,14 +126,18 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
   }
   absl::Status refusal;
   if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
-  absl::StatusOr<CheckedPublish> publish = refusal.ok() ? CheckPublish(request, **topic) : refusal;
+  absl::StatusOr<CheckedPublish> publish =
+      refusal.ok() ? CheckPublish(request, **topic, delayed_->table()) : refusal;
   if (!publish.ok()) {
     (*topic)->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     std::move(done)(publish.status());
     return;
   }
-  writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
-                                               std::move(done)));
+  std::optional<Offset> expected;
+  if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
+  writer_->Submit(std::make_unique<AppendTask>(
+      request.head, TopicAppend{*std::move(topic), expected, *std::move(publish)},
+      std::move(done)));
 }
 
 absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
@@ -163,8 +172,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
     if (!append.head.producer_id().empty()) {
       return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
     }
-    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic));
-    checked.bytes += publish.bytes;
+    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_->table()));
+    checked.bytes += publish.bytes + publish.delayed_bytes;
     checked.synced |= wants_sync(publish.synced);
     std::optional<Offset> expected;
     if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());

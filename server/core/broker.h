@@ -14,6 +14,7 @@
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/append_task.h"
+#include "server/core/delayed/delayed_events.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
 #include "server/core/subscription/subscriptions.h"
@@ -34,7 +35,8 @@ struct BrokerOptions {
   size_t tail_cache_bytes = size_t{256} << 20;
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
-  // Whether leases and delays end by themselves; if not, a test calls Subscriptions::RunDue.
+  // Whether leases end and delayed events go by themselves; if not, a test calls
+  // Subscriptions::RunDue and DelayedEvents::RunDue.
   bool run_alarm = true;
   // Must outlive the broker.
   const Clock* clock = &Clock::System();
@@ -80,6 +82,9 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // Events that wait for their time.
+  DelayedEvents& delayed() { return *delayed_; }
+
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 
@@ -100,6 +105,7 @@ class Broker {
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<DelayedEvents> delayed_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
 };

@@ -14,6 +14,7 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/rpc/admin_service.h"
+#include "server/rpc/delayed_event_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/stream_registry.h"
@@ -81,6 +82,7 @@ struct Server::Services {
   std::unique_ptr<HubService> hub;
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
+  std::unique_ptr<DelayedEventService> delayed;
 };
 
 Server::Server() = default;
@@ -104,6 +106,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
   services.subscriptions =
       std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
+  services.delayed =
+      std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
   RETURN_IF_ERROR(server->Listen(options));
   services.health.SetServing(services.broker->writable().ok());
   return server;
@@ -136,6 +140,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
   builder.RegisterService(services_->subscriptions.get());
+  builder.RegisterService(services_->delayed.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {

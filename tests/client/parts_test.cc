@@ -167,42 +167,6 @@ TEST(LocateTest, OnePlacementIsOfAllEvents) {
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
 }
 
-TEST(LocateTest, SomeEventsAreNotAppended) {
-  Batch batch(1, std::nullopt, 0);
-  const uint32_t x = PartitionFor("x", 8);
-  const uint32_t y = PartitionFor("y", 8);
-  for (const char* key : {"x", "y", "x", "y", "x"}) Append(batch, KeyedEvent("e", key));
-  PublishReply reply{.placements = {{x, 100, 1}, {y, 200, 1}},
-                     .partition_count = 8,
-                     .duplicates = {{0, x, 7}, {3}},
-                     .delayed = {{2, "later", absl::FromUnixSeconds(9)}}};
-  auto places = LocateEvents(batch.body().view, 5, reply);
-  ASSERT_TRUE(places.has_value());
-  EXPECT_TRUE((*places)[0].was_there);
-  EXPECT_EQ((*places)[0].partition, x);
-  EXPECT_EQ((*places)[0].offset, 7);
-  EXPECT_EQ((*places)[1].offset, 200);
-  EXPECT_FALSE((*places)[1].was_there);
-  EXPECT_EQ((*places)[1].delayed, nullptr);
-  EXPECT_EQ((*places)[2].offset, -1);
-  EXPECT_EQ((*places)[2].delayed->delay_id, "later");
-  EXPECT_EQ((*places)[2].delayed->due_time, absl::FromUnixSeconds(9));
-  EXPECT_TRUE((*places)[3].was_there);
-  EXPECT_EQ((*places)[3].offset, -1);
-  EXPECT_EQ((*places)[4].offset, 100);
-  reply.delayed[0].event_index = 5;
-  EXPECT_FALSE(LocateEvents(batch.body().view, 5, reply).has_value());
-  // None is appended; one, in the partition that the request named.
-  places = LocateEvents(batch.body().view, 5, {.duplicates = {{0}, {1}, {2}, {3}, {4}}});
-  ASSERT_TRUE(places.has_value());
-  EXPECT_TRUE((*places)[4].was_there);
-  places = LocateEvents(batch.body().view, 5,
-                        {.placements = {{3, 50, 1}}, .duplicates = {{0}, {1}, {3}, {4}}});
-  ASSERT_TRUE(places.has_value());
-  EXPECT_EQ((*places)[2].partition, 3u);
-  EXPECT_EQ((*places)[2].offset, 50);
-}
-
 TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
   v1::Event event = KeyedEvent("e", "");
   event.set_source("/s");
@@ -210,7 +174,8 @@ TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
   event.mutable_deliver_after()->set_seconds(5);
   EXPECT_TRUE(CheckEvent(event).ok());
   event.mutable_deliver_at()->set_seconds(5);
-  EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after and deliver_at exclude each other");
+  EXPECT_EQ(CheckEvent(event).message(),
+            "event.deliver_after cannot be set together with deliver_at");
   event.clear_deliver_at();
   event.mutable_deliver_after()->set_seconds(-5);
   EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after is negative");
@@ -315,6 +280,51 @@ TEST(TimerThreadTest, MayBeDestroyedByItsOwnWork) {
     done.set_value();
   });
   done.get_future().wait();
+}
+
+std::string DelayedBody(int count, const std::string& key) {
+  v1::EventBatch batch;
+  for (int i = 0; i < count; ++i) batch.add_events()->set_partition_key(key);
+  return batch.SerializeAsString();
+}
+
+TEST(LocateDelayed, EachEventHasItsOutcome) {
+  const absl::Time due = absl::FromUnixSeconds(7);
+  PublishReply reply{.placements = {{0, 100, 2}},
+                     .keyless_partition = 0,
+                     .partition_count = 1,
+                     .delayed = {{1, "id-1", due}, {4, "id-4", due}},
+                     .duplicates = {{2, 3, 77}, {5, std::nullopt, std::nullopt}}};
+  const auto events = LocateEvents(DelayedBody(6, ""), 6, reply);
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 6u);
+  EXPECT_EQ((*events)[0].offset, 100);
+  EXPECT_FALSE((*events)[0].delayed.has_value());
+  ASSERT_TRUE((*events)[1].delayed.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "id-1");
+  EXPECT_EQ((*events)[1].delayed->due_time, due);
+  EXPECT_TRUE((*events)[2].deduplicated);
+  EXPECT_EQ((*events)[2].partition, 3u);
+  EXPECT_EQ((*events)[2].offset, 77);
+  EXPECT_EQ((*events)[3].offset, 101);
+  EXPECT_FALSE((*events)[3].deduplicated);
+  EXPECT_EQ((*events)[4].delayed->id, "id-4");
+  EXPECT_TRUE((*events)[5].deduplicated);
+  EXPECT_EQ((*events)[5].offset, -1);
+}
+
+TEST(LocateDelayed, NothingAppended) {
+  const PublishReply reply{.partition_count = 4, .delayed = {{0, "a", {}}, {1, "b", {}}}};
+  const auto events = LocateEvents(DelayedBody(2, "key"), 2, reply);
+  ASSERT_TRUE(events.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "b");
+}
+
+TEST(LocateDelayed, ContradictionsAreNoticed) {
+  PublishReply reply{.placements = {{0, 100, 1}}, .delayed = {{7, "a", {}}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
+  reply.delayed = {{1, "a", {}}, {0, "b", {}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
 }
 
 }  // namespace

@@ -317,8 +317,15 @@ TEST(PublishProtoTest, DuplicatesAndDelayedEvents) {
   ToProto(absl::FromUnixSeconds(9), *delayed.mutable_due_time());
   PublishReply reply;
   SetResult(result, reply);
-  EXPECT_THAT(reply.duplicates, ElementsAre(DuplicateEvent{1, 0, 0}, DuplicateEvent{2}));
-  EXPECT_THAT(reply.delayed, ElementsAre(DelayedPlacement{3, "d", absl::FromUnixSeconds(9)}));
+  ASSERT_THAT(reply.duplicates, SizeIs(2));
+  EXPECT_EQ(reply.duplicates[0].event_index, 1u);
+  EXPECT_EQ(reply.duplicates[0].partition, 0u);
+  EXPECT_EQ(reply.duplicates[0].offset, 0);
+  EXPECT_FALSE(reply.duplicates[1].partition.has_value());
+  ASSERT_THAT(reply.delayed, SizeIs(1));
+  EXPECT_EQ(reply.delayed[0].event_index, 3u);
+  EXPECT_EQ(reply.delayed[0].delay_id, "d");
+  EXPECT_EQ(reply.delayed[0].due_time, absl::FromUnixSeconds(9));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ eventhub_test(hub_test
     consume_log_test.cc
     consume_settle_test.cc
     consume_test.cc
+    delayed_event_test.cc
     drain_test.cc
     health_test.cc
     listener_test.cc

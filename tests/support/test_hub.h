@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/delayed.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -23,6 +24,7 @@ class HubClient {
   v1::EventHubService::Stub& hub() { return *hub_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   v1::SubscriptionService::Stub& subscriptions() { return *subscriptions_; }
+  v1::DelayedEventService::Stub& delayed() { return *delayed_; }
   grpc::health::v1::Health::Stub& health() { return *health_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -31,6 +33,7 @@ class HubClient {
   const std::unique_ptr<v1::EventHubService::Stub> hub_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::SubscriptionService::Stub> subscriptions_;
+  const std::unique_ptr<v1::DelayedEventService::Stub> delayed_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

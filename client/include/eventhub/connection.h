@@ -43,24 +43,19 @@ struct Placement {
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 
-// An event of a request that was not appended, because its topic had one of the same `source` and
-// `id` (Topic::deduplication_window).
-struct DuplicateEvent {
+// An event of a request that was put aside until it is due.
+struct DelayPlacement {
   uint32_t event_index = 0;
-  // Where the first one is, or was; not set if that one was put aside for later.
-  std::optional<uint32_t> partition{};
-  std::optional<int64_t> offset{};
-
-  friend bool operator==(const DuplicateEvent&, const DuplicateEvent&) = default;
+  std::string delay_id{};
+  absl::Time due_time{};
 };
 
-// An event of a request that was put aside until it is due.
-struct DelayedPlacement {
+// An event of a request that its topic had already.
+struct DuplicatePlacement {
   uint32_t event_index = 0;
-  std::string delay_id{};  // Names it among the delayed events of its topic.
-  absl::Time due_time = absl::InfinitePast();
-
-  friend bool operator==(const DelayedPlacement&, const DelayedPlacement&) = default;
+  // Where the first one is; none if that one was put aside for later.
+  std::optional<uint32_t> partition{};
+  std::optional<int64_t> offset{};
 };
 
 // The hub's reply to one request of a publish stream.
@@ -79,9 +74,9 @@ struct PublishReply {
   uint32_t partition_count = 0;
   // The request had been accepted before; this is the original answer.
   bool duplicate = false;
-  // In order of `event_index`.
-  std::vector<DuplicateEvent> duplicates{};
-  std::vector<DelayedPlacement> delayed{};
+  // Those that are not among the placements, by index.
+  std::vector<DelayPlacement> delayed{};
+  std::vector<DuplicatePlacement> duplicates{};
 };
 
 // One publishing stream. Thread-safe. Dropping the last reference cancels it.

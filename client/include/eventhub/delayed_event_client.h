@@ -22,7 +22,7 @@ namespace eventhub::client {
 //
 //     auto event = publisher->PublishAsync(reminder).get();  // reminder.mutable_deliver_after()
 //     DelayedEventClient delayed(hub);
-//     auto cancelled = delayed.Cancel("orders", {event->delayed->delay_id});
+//     auto cancelled = delayed.Cancel("orders", {event->delayed->id});
 class DelayedEventClient {
  public:
   explicit DelayedEventClient(std::shared_ptr<Connection> connection, AdminOptions options = {});

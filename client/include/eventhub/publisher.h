@@ -23,37 +23,40 @@ namespace eventhub::client {
 
 class PublisherCore;
 
-// An event that waits for its time.
-struct DelayedPlace {
-  std::string delay_id{};  // Names it among the delayed events of its topic.
-  absl::Time due_time = absl::InfinitePast();
-};
-
 // Where a published event is.
 struct PublishedEvent {
+  // An event that waits for its time (`Event.deliver_at`, `Event.deliver_after`).
+  struct Delay {
+    // Names it among the delayed events of its topic.
+    std::string id{};
+    absl::Time due_time{};
+  };
+
+  // Without meaning if it is `delayed`.
   uint32_t partition = 0;
   int64_t offset = 0;
   // The hub had accepted the request before, i.e. a retry was not needed after all.
   bool duplicate = false;
-  // An event of the same `source` and `id` was there before (Topic::deduplication_window), and this
-  // one was not appended: it is about that one. `offset` is -1 if that one waits for its time.
-  bool was_there = false;
-  // Set if the event was not appended, but put aside until it is due; `offset` is -1.
-  std::shared_ptr<const DelayedPlace> delayed{};
+  // Set if the event is not appended yet.
+  std::optional<Delay> delayed{};
+  // The event is not appended, because the topic had one of the same source and id already
+  // (`Topic.deduplication_window`). The place is that of the first one; offset -1 if the first one
+  // waits for its time.
+  bool deduplicated = false;
 };
 
 // The result of one request, that is of the events of one batch.
 struct BatchResult {
-  // OK: all are appended, but for those below. DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED: the
+  // OK: all are appended, delayed or duplicates. DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED: the
   // outcome may be unknown. Another error: none is.
   const absl::Status& status;
   // How many events it is about; at least 1.
   size_t events;
-  // Where they are, if the status is OK.
+  // Where those are that are appended, if the status is OK.
   absl::Span<const Placement> placements;
-  // Those that were there before, and those that wait for their time, if the status is OK.
-  absl::Span<const DuplicateEvent> duplicates{};
-  absl::Span<const DelayedPlacement> delayed{};
+  // Those that are not: that were there before, and that wait for their time.
+  absl::Span<const DuplicatePlacement> duplicates{};
+  absl::Span<const DelayPlacement> delayed{};
 };
 
 // What Publish does while the buffer is full.
