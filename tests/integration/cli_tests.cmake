@@ -15,6 +15,7 @@ function(cli_suites program)
   endforeach()
 endfunction()
 cli_suites(cli_test.py Usage Topics PublishRead Follow Health Bench)
+cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 
