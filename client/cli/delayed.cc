@@ -29,7 +29,7 @@ appended to its topic when it is due.
 Examples:
   echo 'pay by tonight' | eventhub publish reminders --deliver-after=8h
   eventhub delayed list reminders
-  eventhub delayed cancel reminders 0000018c1a2b3c4d-0000000000000001)";
+  eventhub delayed cancel reminders 6614f0ff8160f-10000000001)";
 
 constexpr char kListDelayedExamples[] = R"(
 In the order in which they are due. A duration is counted from now.
@@ -45,7 +45,7 @@ They will never be appended. Says how many were taken back; the others were appe
 before.
 
 Examples:
-  eventhub delayed cancel reminders 0000018c1a2b3c4d-0000000000000001
+  eventhub delayed cancel reminders 6614f0ff8160f-10000000001
   eventhub delayed list reminders -o json | jq -r .delay_id | xargs eventhub delayed cancel reminders)";
 
 // As much as a person looks at, unless told otherwise.

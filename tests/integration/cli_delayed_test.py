@@ -30,8 +30,9 @@ class DelayedTest(HubTest):
         self.assertEqual([e["delay_id"] for e in self.listed(topic, "--due-before=1d")], [later])
         self.assertEqual([e["delay_id"] for e in self.listed(topic, "--due-from=1d")], [last])
         self.assertRegex(self.ok("delayed", "list", topic), rf"(?m)^{later} .* 1h59m.* later ")
-        self.assertEqual(self.ok("delayed", "cancel", topic, later, "none"),
+        self.assertEqual(self.ok("delayed", "cancel", topic, later, later),
                          "1 of 2 events taken back\n")
+        self.assertIn("delay_ids[0]", self.fails(1, "delayed", "cancel", topic, "none"))
         self.assertEqual([e["delay_id"] for e in self.listed(topic)], [last])
         self.assertEqual(self.ok("read", topic), "")
 
