@@ -74,6 +74,7 @@ const absl::string_view kTopicKeyPrefix = "t";
 const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
+const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
@@ -146,6 +147,8 @@ std::string SubscriptionKey(SubscriptionId id) {
 SubscriptionId SubscriptionIdOf(absl::string_view subscription_key) {
   return SubscriptionId(LoadBig32(subscription_key.data() + kSubscriptionKeyPrefix.size()));
 }
+
+std::string RouteKey(absl::string_view name) { return absl::StrCat(kRouteKeyPrefix, name); }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {
   std::string key;

@@ -18,7 +18,9 @@ class AppendTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return append_.publish.bytes; }
+  size_t bytes() const override {
+    return append_.publish.bytes + BytesOfCopies(append_.publish.routes.get());
+  }
   bool synced() const override { return append_.publish.synced; }
 
  private:

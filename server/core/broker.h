@@ -16,6 +16,8 @@
 #include "server/core/append_task.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
+#include "server/core/route/route_table.h"
+#include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
@@ -80,6 +82,9 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // Routes between topics.
+  Routes& routes() { return *routes_; }
+
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 
@@ -95,10 +100,12 @@ class Broker {
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
   TopicCatalog catalog_;
+  RouteTable route_table_{catalog_};
   ReadCounters read_counters_;
   std::atomic<bool> disk_full_{false};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
-#include "server/core/producer_table.h"
+#include "server/core/partition_append.h"
+#include "server/core/route/route_plan.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
 
@@ -25,13 +27,6 @@ struct PublishRequest {
 // INVALID_ARGUMENT if it is not well-formed.
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message);
 
-// Events that go to one partition, in order: no more than a batch takes, unless it is a single one.
-struct PartitionAppend {
-  PartitionLog* log;
-  SharedBytes events;
-  uint32_t count;
-};
-
 // A request that was found valid, with its events distributed over the partitions.
 struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // By partition number; one may have several.
@@ -39,6 +34,7 @@ struct CheckedPublish {
   size_t bytes = 0;
   bool synced = false;
   v1::PublishResult result;  // Complete but for the placements, which are known at the commit.
+  std::unique_ptr<RoutePlan> routes;  // Null if the topic has no routes.
 };
 
 // Validates all of the request against the topic. Errors: see hub.proto; the request has no effect.
