@@ -31,6 +31,12 @@ Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t cou
   return base;
 }
 
+Offset CommitBuilder::Pass(PartitionLog& log, size_t bytes, uint32_t count) {
+  const Offset base = log.Pass(count, bytes);
+  passed_[&log] = log.next_position();
+  return base;
+}
+
 void CommitBuilder::Put(Column column, absl::string_view key, absl::string_view value) {
   write_->Put(store_.handle(column), ToSlice(key), ToSlice(value));
 }
@@ -44,13 +50,14 @@ void CommitBuilder::DeletePrefix(Column column, absl::string_view prefix) {
 }
 
 void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start) {
+  if (log.open_batch() != nullptr) PutBatches();  // Before the range delete that may be about them.
   const BatchKey first(log.topic(), log.id(), Offset(0));
   const BatchKey last(log.topic(), log.id(), start.offset);
   for (const Column column : {Column::kEvents, Column::kIndex}) {
     write_->DeleteRange(store_.handle(column), ToSlice(first.view()), ToSlice(last.view()));
   }
   Put(Column::kMeta, LogStartKey(log.topic(), log.id()), start.Encode());
-  log.BeginTrim(start.offset);
+  log.BeginTrim(start);
   trims_.emplace_back(&log, start);
 }
 
@@ -77,7 +84,7 @@ void CommitBuilder::DropHooks() {
 }
 
 bool CommitBuilder::empty() const {
-  return batches_.empty() && deleted_topics_.empty() && write_->Count() == 0;
+  return batches_.empty() && passed_.empty() && deleted_topics_.empty() && write_->Count() == 0;
 }
 
 // Last of all, so that nothing of the topic is left.
@@ -94,7 +101,8 @@ void CommitBuilder::DeleteTopics() {
 
 void CommitBuilder::PutBatches() {
   absl::InlinedVector<rocksdb::Slice, 16> parts;
-  for (const Appended& appended : batches_) {
+  for (; put_ < batches_.size(); ++put_) {
+    const Appended& appended = batches_[put_];
     const RecordBatch& batch = *appended.batch;
     const BatchKey key(appended.log->topic(), appended.log->id(), batch.base);
     const rocksdb::Slice key_slice = ToSlice(key.view());
@@ -109,6 +117,9 @@ void CommitBuilder::PutBatches() {
 
 absl::Status CommitBuilder::Write(LogStore& store) {
   PutBatches();
+  for (const auto& [log, end] : passed_) {
+    Put(Column::kMeta, LogStartKey(log->topic(), log->id()), log->next_start().Encode());
+  }
   DeleteTopics();
   const absl::Status status = store.Write(*write_);
   write_.reset();  // The copy is not needed any more; the chunks are.
@@ -123,7 +134,8 @@ void CommitBuilder::Publish(TailCache& cache) {
     Watermark* const topic = &appended.log->topic_mark();
     if (topics.empty() || topics.back() != topic) topics.push_back(topic);
   }
-  for (const auto& [log, start] : trims_) log->SetStart(start.offset, start.bytes_before);
+  for (const auto& [log, end] : passed_) log->PublishPassed(end);
+  for (const auto& [log, start] : trims_) log->SetStart(start);
   for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
 }
 

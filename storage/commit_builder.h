@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -56,6 +57,10 @@ class CommitBuilder {
   Offset Append(PartitionLog& log, SharedBytes events, uint32_t count,
                 const TypeSummary& types = TypeSummary::Any());
 
+  // Gives offsets to `count` events of a partition that keeps none, and returns the first. Its log
+  // starts behind them from then on.
+  Offset Pass(PartitionLog& log, size_t bytes, uint32_t count);
+
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);
   // Deletes every key with this prefix, which must have a byte other than 0xff. Costs every later
@@ -63,7 +68,8 @@ class CommitBuilder {
   // keys.
   void DeletePrefix(Column column, absl::string_view prefix);
 
-  // Cuts off what lies before `start`, a batch boundary not before the log's start.
+  // Cuts off what lies before `start`, what this commit has appended so far included; a batch
+  // boundary not before the log's start.
   void Trim(PartitionLog& log, const LogPosition& start);
 
   // Deletes all that is stored of a topic, what this commit appends to it included. Its id must not
@@ -101,7 +107,9 @@ class CommitBuilder {
   const LogStore& store_;
   const absl::Time now_;
   std::vector<Appended> batches_;
+  size_t put_ = 0;  // Of `batches_`, those that are in `write_`.
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
+  absl::flat_hash_map<PartitionLog*, LogPosition> passed_;
   std::vector<TopicId> deleted_topics_;
   std::vector<std::shared_ptr<CommitHook>> hooks_;
   std::unique_ptr<rocksdb::WriteBatch> write_;

@@ -75,6 +75,7 @@ const absl::string_view kTopicKeyPrefix = "t";
 const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
+const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
 const absl::string_view kHubIdKey = "h";
 const absl::string_view kLinkKeyPrefix = "l";
@@ -178,6 +179,7 @@ std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_
   if (!reader.ok()) return std::nullopt;
   return std::make_pair(id, partition);
 }
+std::string RouteKey(absl::string_view name) { return absl::StrCat(kRouteKeyPrefix, name); }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {
   std::string key;

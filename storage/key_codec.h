@@ -54,6 +54,10 @@ extern const absl::string_view kNextSubscriptionIdKey;
 // The subscription of a key that SubscriptionKey made.
 SubscriptionId SubscriptionIdOf(absl::string_view subscription_key);
 
+// In column `meta`: routes, by name.
+std::string RouteKey(absl::string_view name);
+extern const absl::string_view kRouteKeyPrefix;
+
 // In column `meta`: how often the store was opened for serving.
 extern const absl::string_view kGenerationKey;
 

@@ -160,9 +160,11 @@ absl::StatusOr<LogBounds> LogStore::Recover(TopicId topic, PartitionId partition
   RETURN_IF_ERROR(FromRocksDb(index->status(), "read the index"));
   if (!index->Valid()) return bounds;
   ASSIGN_OR_RETURN(const BatchHeader last, BatchHeader::Decode(ToView(index->value())));
-  bounds.end = BatchKey::BaseOf(ToView(index->key())) + last.count;
-  bounds.end_bytes = last.bytes_before + last.bytes;
   bounds.last_append_micros = last.append_micros;
+  const Offset end = BatchKey::BaseOf(ToView(index->key())) + last.count;
+  if (end <= bounds.end) return bounds;  // What came after it was not kept.
+  bounds.end = end;
+  bounds.end_bytes = last.bytes_before + last.bytes;
   return bounds;
 }
 

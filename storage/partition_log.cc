@@ -17,6 +17,7 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       end_(bounds.end.value()),
       next_(bounds.end),
       next_bytes_(bounds.end_bytes),
+      next_start_{bounds.start, bounds.start_bytes},
       next_append_micros_(bounds.last_append_micros) {}
 
 uint64_t PartitionLog::bytes() const {
@@ -51,9 +52,31 @@ void PartitionLog::Publish(const RecordBatch& batch) {
   end_.Advance(batch.end().value());
 }
 
-void PartitionLog::SetStart(Offset start, uint64_t start_bytes) {
-  start_.store(start.value(), std::memory_order_release);
-  start_bytes_.store(start_bytes, std::memory_order_release);
+void PartitionLog::BeginTrim(const LogPosition& start) {
+  next_start_ = start;
+  trimmed_to_.store(start.offset.value(), std::memory_order_release);
+}
+
+Offset PartitionLog::Pass(uint32_t count, uint64_t bytes) {
+  const Offset base = next_;
+  next_ = next_ + count;
+  next_bytes_ += bytes;
+  BeginTrim(next_position());
+  return base;
+}
+
+void PartitionLog::SetStart(const LogPosition& start) {
+  if (start.offset < this->start()) return;
+  start_.store(start.offset.value(), std::memory_order_release);
+  start_bytes_.store(start.bytes_before, std::memory_order_release);
+}
+
+void PartitionLog::PublishPassed(const LogPosition& end) {
+  if (end.offset > this->end()) {  // The end first: the start is never behind it.
+    end_bytes_.store(end.bytes_before, std::memory_order_release);
+    end_.Advance(end.offset.value());
+  }
+  SetStart(end);
 }
 
 }  // namespace eventhub

@@ -68,8 +68,15 @@ class PartitionLog {
   void Begin(RecordBatch& batch, absl::Time now);
   // The batch of the commit under way that still takes events.
   const std::shared_ptr<RecordBatch>& open_batch() const { return open_batch_; }
+  // What is behind the last event that has an offset.
+  LogPosition next_position() const { return {next_, next_bytes_}; }
+  // Where the log begins once all trims are written.
+  const LogPosition& next_start() const { return next_start_; }
   // Before a trim up to `start` is written; SetStart follows.
-  void BeginTrim(Offset start) { trimmed_to_.store(start.value(), std::memory_order_release); }
+  void BeginTrim(const LogPosition& start);
+  // Gives offsets to events that are not kept, of a log that keeps none, and returns the first;
+  // PublishPassed follows.
+  Offset Pass(uint32_t count, uint64_t bytes);
   void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
 
   // The thread that makes commits visible, only.
@@ -77,8 +84,10 @@ class PartitionLog {
   // Makes a batch visible and wakes those who wait for this partition; not those who wait for the
   // topic.
   void Publish(const RecordBatch& batch);
-  // Moves the start after a trim is on disk. `start_bytes` as in LogBounds.
-  void SetStart(Offset start, uint64_t start_bytes);
+  // Moves the start after a trim is on disk; never back.
+  void SetStart(const LogPosition& start);
+  // Moves start and end behind events that are not kept.
+  void PublishPassed(const LogPosition& end);
 
  private:
   const TopicId topic_;
@@ -96,6 +105,7 @@ class PartitionLog {
   // Commit thread only.
   Offset next_;
   uint64_t next_bytes_;
+  LogPosition next_start_;
   int64_t next_append_micros_;
   std::shared_ptr<RecordBatch> open_batch_;
 };

@@ -34,7 +34,7 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
     if (!is_new) return false;
   }
   RETURN_IF_ERROR(AdmitAppend(append_));
-  RETURN_IF_ERROR(SettleAppend(append_));
+  RETURN_IF_ERROR(SettleAppend(append_, commit));
   return true;
 }
 

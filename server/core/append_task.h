@@ -18,7 +18,7 @@ class AppendTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return append_.publish.bytes + append_.publish.delayed_bytes; }
+  size_t bytes() const override { return BytesOf(append_.publish); }
   bool synced() const override { return append_.publish.synced; }
 
  private:

@@ -41,6 +41,8 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_delivered_events(sum->delivered_events() + stats.delivered_events());
   sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
   sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
+  sum->set_routed_events(sum->routed_events() + stats.routed_events());
+  sum->set_unrouted_events(sum->unrouted_events() + stats.unrouted_events());
   sum->set_readers(sum->readers() + stats.readers());
   sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
 }
@@ -59,9 +61,11 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
 absl::Status Broker::Start() {
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
   RETURN_IF_ERROR(catalog_.Load(*store_));
+  RETURN_IF_ERROR(route_table_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_->Get(Column::kMeta, kNextTopicIdKey));
-  topics_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, TopicId(1)});
+  topics_ =
+      std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_, TopicId(1)});
   if (next_id.has_value()) {
     if (next_id->size() != sizeof(uint32_t)) {
       return absl::DataLossError("the record of the next topic id is damaged");
@@ -74,6 +78,7 @@ absl::Status Broker::Start() {
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
+  routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, *options_.clock);
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
                                                    read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
@@ -178,7 +183,7 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
       return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
     }
     ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_->table()));
-    checked.bytes += publish.bytes + publish.delayed_bytes;
+    checked.bytes += BytesOf(publish);
     checked.synced |= wants_sync(publish.synced);
     std::optional<Offset> expected;
     if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
@@ -220,7 +225,15 @@ void Broker::UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done) 
     std::move(done)(topic.status());
     return;
   }
-  writer_->Submit(std::make_unique<UpdateTopicTask>(*std::move(topic), request, std::move(done)));
+  const TopicId id = (*topic)->id();
+  writer_->Submit(std::make_unique<UpdateTopicTask>(
+      *topics_, subscriptions_->catalog(), *std::move(topic), request,
+      [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
+        if (changed.ok() && changed->retention().none() && maintenance_ != nullptr) {
+          maintenance_->ReclaimSoon(id);
+        }
+        std::move(done)(std::move(changed));
+      }));
 }
 
 void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done) {
@@ -231,10 +244,9 @@ void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done)
   }
   const TopicId id = (*topic)->id();
   writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, subscriptions_->catalog(), links_->catalog(), *std::move(topic),
-      request.delete_subscriptions(),
+      *topics_, subscriptions_->catalog(), links_->catalog(), *std::move(topic), request,
       [this, id, done = std::move(done)](absl::Status status) mutable {
-        if (status.ok() && maintenance_ != nullptr) maintenance_->TopicDeleted(id);
+        if (status.ok() && maintenance_ != nullptr) maintenance_->ReclaimSoon(id);
         std::move(done)(std::move(status));
       }));
 }
@@ -294,6 +306,7 @@ v1::GetStatsResponse Broker::GetStats() const {
   stats.set_consumers(static_cast<uint32_t>(consumers));
   stats.set_links(static_cast<uint32_t>(links_->catalog().size()));
   stats.set_hub_id(links_->hub_id());
+  stats.set_routes(static_cast<uint32_t>(routes_->size()));
   stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
   stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
   stats.set_tail_cache_bytes(cache_.bytes());

@@ -18,6 +18,8 @@
 #include "server/core/link/links.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
+#include "server/core/route/route_table.h"
+#include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
@@ -87,6 +89,8 @@ class Broker {
   DelayedEvents& delayed() { return *delayed_; }
   // What comes from other hubs. Whoever moves links on must have stopped before the broker goes.
   Links& links() { return *links_; }
+  // Routes between topics.
+  Routes& routes() { return *routes_; }
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
@@ -103,10 +107,12 @@ class Broker {
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
   TopicCatalog catalog_;
+  RouteTable route_table_{catalog_};
   ReadCounters read_counters_;
   std::atomic<bool> disk_full_{false};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;
   std::unique_ptr<Links> links_;

@@ -220,6 +220,49 @@ absl::Status TopicInUse(absl::string_view topic, absl::string_view why) {
               ErrorDetail::REASON_TOPIC_IN_USE);
 }
 
+absl::Status TopicKeepsNothing(absl::string_view topic) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic, " keeps no events (retention.none)"), {},
+              ErrorDetail::REASON_TOPIC_KEEPS_NOTHING);
+}
+
+absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
+                       absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("topic ", topic, " is full: it holds ", held_bytes,
+                           " bytes, and may hold ", max_bytes),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOPIC_FULL);
+}
+
+absl::Status RouteNotFound(absl::string_view route) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("route ", route, " does not exist"), {},
+              ErrorDetail::REASON_ROUTE_NOT_FOUND);
+}
+
+absl::Status RouteExists(absl::string_view route) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("route ", route, " exists already"),
+              {}, ErrorDetail::REASON_ROUTE_EXISTS);
+}
+
+absl::Status RouteLoop(absl::string_view problem) {
+  return Make(absl::StatusCode::kFailedPrecondition, std::string(problem), {},
+              ErrorDetail::REASON_ROUTE_LOOP);
+}
+
+absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view topic,
+                                    absl::string_view why) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("route ", route, ": topic ", topic, " cannot take the copy: ", why), {},
+              ErrorDetail::REASON_ROUTE_TARGET_UNAVAILABLE);
+}
+
+absl::Status TooManyCopies(absl::string_view topic) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("routes make more copies of a request to topic ", topic,
+                           " than one commit can take; publish fewer events at once"),
+              {}, ErrorDetail::REASON_UNSPECIFIED);
+}
+
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat("too many bytes wait to be committed for ", whose),

@@ -55,6 +55,16 @@ absl::Status SnapshotExists(absl::string_view subscription, absl::string_view sn
 absl::Status LinkNotFound(absl::string_view link);
 absl::Status LinkExists(absl::string_view link);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
+absl::Status TopicKeepsNothing(absl::string_view topic);
+absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
+                       absl::Duration retry_delay);
+absl::Status RouteNotFound(absl::string_view route);
+absl::Status RouteExists(absl::string_view route);
+// `problem` has the way.
+absl::Status RouteLoop(absl::string_view problem);
+absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view topic,
+                                    absl::string_view why);
+absl::Status TooManyCopies(absl::string_view topic);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
 absl::Status ShuttingDown(absl::Duration retry_delay);

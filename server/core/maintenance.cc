@@ -30,10 +30,10 @@ void Maintenance::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Maintenance::TopicDeleted(TopicId topic) {
+void Maintenance::ReclaimSoon(TopicId topic) {
   {
     MutexLock lock(mutex_);
-    deleted_.push_back(topic);
+    reclaims_.push_back(topic);
   }
   changed_.NotifyAll();
 }
@@ -57,7 +57,7 @@ void Maintenance::Run() {
     const auto next = std::min_element(duties.begin(), duties.end(),
                                        [](const Duty& a, const Duty& b) { return a.due < b.due; });
     for (const TopicId topic : WaitUntil(next->due)) {
-      if (absl::Status status = retention_.ReclaimDeleted(topic); !status.ok()) on_error_(status);
+      if (absl::Status status = retention_.Reclaim(topic); !status.ok()) on_error_(status);
     }
     MutexLock lock(mutex_);
     if (stopping_) return;
@@ -66,12 +66,12 @@ void Maintenance::Run() {
 
 std::vector<TopicId> Maintenance::WaitUntil(absl::Duration due) {
   MutexLock lock(mutex_);
-  while (!stopping_ && deleted_.empty()) {
+  while (!stopping_ && reclaims_.empty()) {
     const absl::Duration left = due - clock_.Monotonic();
     if (left <= absl::ZeroDuration()) break;
     changed_.WaitFor(mutex_, left);
   }
-  return std::exchange(deleted_, {});
+  return std::exchange(reclaims_, {});
 }
 
 absl::Status Maintenance::CheckDisk() {

@@ -39,8 +39,8 @@ class Maintenance {
   // Waits for what is being done, and does nothing any more. The other methods may still be called.
   void Stop();
 
-  // Gives the disk space of a deleted topic back, soon.
-  void TopicDeleted(TopicId topic);
+  // Gives the disk space of what was deleted of a topic, or all of it, back, soon.
+  void ReclaimSoon(TopicId topic);
 
  private:
   // Something that is done every so often.
@@ -70,7 +70,7 @@ class Maintenance {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<TopicId> deleted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<TopicId> reclaims_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;  // Last: it uses what is above.
 };

@@ -1,8 +1,5 @@
 #include "server/core/publish_request.h"
 
-#include <array>
-#include <cstring>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -78,53 +75,15 @@ absl::Status CheckHead(const v1::PublishStreamRequest& head) {
   return absl::OkStatus();
 }
 
-// The indices of the events, by partition, those of a partition in their order: a radix sort, whose
-// cost and memory go with the number of events and not with that of partitions.
-std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of,
-                                       uint32_t partitions) {
-  constexpr int kDigitBits = 8;
-  constexpr uint32_t kDigits = 1u << kDigitBits;
-  std::vector<uint32_t> order(partition_of.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::vector<uint32_t> sorted(order.size());
-  for (int shift = 0; (partitions - 1) >> shift > 0; shift += kDigitBits) {
-    const auto digit_of = [&](uint32_t i) { return (partition_of[i] >> shift) % kDigits; };
-    std::array<uint32_t, kDigits + 1> begin = {};
-    for (const uint32_t i : order) ++begin[digit_of(i) + 1];
-    std::partial_sum(begin.begin(), begin.end(), begin.begin());
-    for (const uint32_t i : order) sorted[begin[digit_of(i)]++] = i;
-    order.swap(sorted);
-  }
-  return order;
-}
-
-// Copies the events of each partition together, in order.
-void Distribute(const SharedBytes& events, const TopicView& view, const EventScan& scan,
-                uint32_t keyless, std::vector<PartitionAppend>* appends) {
-  const auto partitions = static_cast<uint32_t>(view.partitions.size());
+// The partition of each event; those without a key go to `keyless`.
+std::vector<uint32_t> PartitionsOf(const EventScan& scan, uint32_t partitions, uint32_t keyless) {
   std::vector<uint32_t> partition_of;
   partition_of.reserve(scan.events.size());
   for (const ScannedEvent& event : scan.events) {
     partition_of.push_back(event.keyed ? static_cast<uint32_t>(event.key_hash % partitions)
                                        : keyless);
   }
-  const std::vector<uint32_t> order = OrderByPartition(partition_of, partitions);
-  char* to;
-  const SharedBytes region = SharedBytes::Allocate(events.size(), &to);
-  for (size_t i = 0; i < order.size();) {
-    const uint32_t partition = partition_of[order[i]];
-    char* const begin = to;
-    uint32_t count = 0;
-    for (; i < order.size() && partition_of[order[i]] == partition; ++i, ++count) {
-      const ScannedEvent& event = scan.events[order[i]];
-      const size_t bytes = static_cast<size_t>(to - begin) + event.bytes;
-      if (count > 0 && bytes > kMaxBatchBytes) break;
-      std::memcpy(to, events.data() + event.begin, event.bytes);
-      to += event.bytes;
-    }
-    const absl::string_view run(begin, static_cast<size_t>(to - begin));
-    appends->push_back({view.partitions[partition], region.Sub(run), count});
-  }
+  return partition_of;
 }
 
 }  // namespace
@@ -145,6 +104,10 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
   if (!request.head.ParseFromArray(message.data(), static_cast<int>(head_size))) return Malformed();
   request.events = message.Sub(rest);
   return request;
+}
+
+size_t BytesOf(const CheckedPublish& publish) {
+  return publish.bytes + publish.delayed_bytes + BytesOfCopies(publish.routes.get());
 }
 
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
@@ -187,11 +150,19 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     checked.result.set_keyless_partition(partition);
   }
   if (by_key && scan.keyed > 0) {
-    Distribute(events, *view, scan, partition, &checked.appends);
+    checked.appends = Distribute(
+        PartitionsOf(scan, partitions, partition),
+        [&](uint32_t i) {
+          return events.view().substr(scan.events[i].begin, scan.events[i].bytes);
+        },
+        events.size(), view->partitions);
   } else if (scan.count > 0) {
     for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
     }
+  }
+  if (view->routes != nullptr) {
+    checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count());
   }
   return checked;
 }

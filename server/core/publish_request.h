@@ -2,13 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
-#include "server/core/producer_table.h"
+#include "server/core/partition_append.h"
+#include "server/core/route/route_plan.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/type_summary.h"
@@ -27,13 +29,6 @@ struct PublishRequest {
 // INVALID_ARGUMENT if it is not well-formed.
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message);
 
-// Events that go to one partition, in order: no more than a batch takes, unless it is a single one.
-struct PartitionAppend {
-  PartitionLog* log;
-  SharedBytes events;
-  uint32_t count;
-};
-
 // An event that is put aside until it is due.
 struct DelayedEvent {
   uint32_t index;  // In the request.
@@ -48,13 +43,17 @@ struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // By partition number; one may have several.
   uint32_t count = 0;
   size_t bytes = 0;
-  TypeSummary types;
+  TypeSummary types = TypeSummary::Any();
   bool synced = false;
   std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;
   DelayedTable* delayed_table = nullptr;  // For them.
   v1::PublishResult result;               // Complete but for what is known at the commit.
+  std::unique_ptr<RoutePlan> routes;      // Null if the topic has no routes.
 };
+
+// What a checked request adds to a commit. Bytes.
+size_t BytesOf(const CheckedPublish& publish);
 
 // Validates all of the request against the topic; `delayed` is where delayed events will go.
 // Errors: see hub.proto; the request has no effect.

@@ -77,7 +77,8 @@ absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
   const absl::Duration max_age = MaxAgeOf(view.settings);
   const absl::Time by_age =
       max_age == absl::InfiniteDuration() ? absl::InfinitePast() : now_ - max_age;
-  if (view.settings.retention().max_bytes() == 0) return by_age;
+  const v1::Retention& retention = view.settings.retention();
+  if (retention.max_bytes() == 0 || retention.refuse_when_full()) return by_age;
   return CutBySize(view, by_age);
 }
 

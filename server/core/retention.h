@@ -47,8 +47,8 @@ class Retention {
   // Forgets transactions that were done as long ago. Errors as above.
   absl::Status ExpireTransactions();
 
-  // Gives back the space of a deleted topic.
-  absl::Status ReclaimDeleted(TopicId topic) { return store_.Reclaim(topic); }
+  // Gives back the space of a topic that was deleted, or emptied.
+  absl::Status Reclaim(TopicId topic) { return store_.Reclaim(topic); }
 
  private:
   absl::Status ForEachTopic(absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);

@@ -26,9 +26,12 @@ void Topic::Apply(const v1::Topic& settings, const std::vector<LogBounds>& bound
     MutexLock lock(mutex_);
     auto view = std::make_shared<TopicView>();
     view->settings = settings;
+    view->routes = view_->routes;
     for (const LogBounds& b : bounds) {
       const PartitionId id(static_cast<uint32_t>(partitions_.size()));
       partitions_.push_back(std::make_unique<PartitionLog>(id_, id, b, mark_));
+      // Only a topic that is loaded has any, and nobody writes to it yet.
+      held_bytes_.fetch_add(b.end_bytes - b.start_bytes, std::memory_order_relaxed);
     }
     view->partitions.reserve(partitions_.size());
     for (const auto& partition : partitions_) view->partitions.push_back(partition.get());
@@ -39,8 +42,32 @@ void Topic::Apply(const v1::Topic& settings, const std::vector<LogBounds>& bound
 
 void Topic::SetDeleted() {
   deleted_.store(true, std::memory_order_seq_cst);
+  WakeReaders();
+}
+
+void Topic::NotePurge() {
+  purges_.fetch_add(1, std::memory_order_seq_cst);
+  WakeReaders();
+}
+
+void Topic::WakeReaders() {
   mark_.WakeAll();
   for (PartitionLog* partition : view()->partitions) partition->end_mark().WakeAll();
+}
+
+void Topic::SetPending(const v1::Topic& settings) {
+  pending_ = settings;
+  const v1::Retention& retention = settings.retention();
+  full_at_.store(retention.refuse_when_full() ? retention.max_bytes() : UINT64_MAX,
+                 std::memory_order_relaxed);
+}
+
+void Topic::SetRoutes(std::shared_ptr<const RouteSet> routes) {
+  routes_ = routes.get();
+  MutexLock lock(mutex_);
+  auto view = std::make_shared<TopicView>(*view_);
+  view->routes = std::move(routes);
+  view_ = std::move(view);
 }
 
 uint32_t Topic::NextKeylessPartition(size_t bytes, size_t partitions) {
@@ -64,6 +91,8 @@ v1::TopicStats Topic::Stats() const {
   stats.set_delivered_events(counters_.delivered_events.load(std::memory_order_relaxed));
   stats.set_delivered_bytes(counters_.delivered_bytes.load(std::memory_order_relaxed));
   stats.set_refused_requests(counters_.refused_requests.load(std::memory_order_relaxed));
+  stats.set_routed_events(counters_.routed_events.load(std::memory_order_relaxed));
+  stats.set_unrouted_events(counters_.unrouted_events.load(std::memory_order_relaxed));
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
   stats.set_delayed_events(counters_.delayed_events.load(std::memory_order_relaxed));
   return stats;

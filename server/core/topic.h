@@ -15,11 +15,14 @@
 
 namespace eventhub {
 
+class RouteSet;
+
 // What a topic is at one moment; replaced as a whole when its settings change. The partitions live
 // as long as the topic, and keep their place.
 struct TopicView {
   v1::Topic settings;
   std::vector<PartitionLog*> partitions;
+  std::shared_ptr<const RouteSet> routes;  // Those that lead from it; null if none do.
 };
 
 // Counted since the hub started.
@@ -32,6 +35,8 @@ struct TopicCounters {
   std::atomic<uint32_t> readers{0};
   // Not counted since the start, but how many there are; changed on the commit thread.
   std::atomic<uint64_t> delayed_events{0};
+  std::atomic<uint64_t> routed_events{0};    // Copied to it.
+  std::atomic<uint64_t> unrouted_events{0};  // Neither kept nor taken by a route.
 };
 
 // Thread-safe but for the members that say otherwise.
@@ -55,6 +60,18 @@ class Topic {
   bool deleted() const { return deleted_.load(std::memory_order_seq_cst); }
   void SetDeleted();
 
+  // How often it began, or ended to begin, to keep nothing: whoever reads across that is told so.
+  uint32_t purges() const { return purges_.load(std::memory_order_seq_cst); }
+  // What is in its partitions is gone, or about to; wakes the readers.
+  void NotePurge();
+
+  // The encoded size of what it holds, as of the last change submitted.
+  uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
+
+  // It takes no further events while it holds so much or more; the largest number if it always
+  // does.
+  uint64_t full_at() const { return full_at_.load(std::memory_order_relaxed); }
+
   // The partition for the events without a key of a request of so many bytes: the same one for a
   // while, so that batches are large, then the next.
   uint32_t NextKeylessPartition(size_t bytes, size_t partitions);
@@ -71,17 +88,33 @@ class Topic {
   ProducerTable& producers() { return producers_; }
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return pending_; }
-  void set_pending(const v1::Topic& settings) { pending_ = settings; }
+  void SetPending(const v1::Topic& settings);
+  // Whether its events are not stored.
+  bool keeps_nothing() const { return pending_.retention().none(); }
+  // Whether it takes no further events until there is room.
+  void AddHeld(int64_t bytes) {
+    held_bytes_.store(held_bytes() + static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  }
+  // The routes of the view. It changes before the commit that changes it is written: what is
+  // planned by it is committed later.
+  const RouteSet* routes() const { return routes_; }
+  void SetRoutes(std::shared_ptr<const RouteSet> routes);
   // Whether the deletion was submitted, which may not be visible yet.
   bool closing() const { return closing_; }
   void set_closing() { closing_ = true; }
 
  private:
+  void WakeReaders();
+
   const TopicId id_;
   const std::string name_;
   Watermark mark_;
   TopicCounters counters_;
   std::atomic<bool> deleted_{false};
+  std::atomic<uint32_t> purges_{0};
+  // Written by the commit thread.
+  std::atomic<uint64_t> held_bytes_{0};
+  std::atomic<uint64_t> full_at_{UINT64_MAX};
   std::atomic<uint64_t> keyless_bytes_{0};
 
   mutable Mutex mutex_;
@@ -92,6 +125,7 @@ class Topic {
   ProducerTable producers_;
   v1::Topic pending_;
   bool closing_ = false;
+  const RouteSet* routes_ = nullptr;
 };
 
 }  // namespace eventhub

@@ -2,10 +2,13 @@
 // transactions, dead letters, and what else comes).
 //
 //   1. AdmitAppend   Can the topic take it? Refuses.
-//   2. Deduplicate   (Where a topic drops what it has had: between 1 and 3, in SettleAppend. What
-//                    it drops leaves `publish.appends` before routes are settled.)
-//   3. SettleAppend  Refuses, if need be; after it nothing can be refused any more.
-//   4. CarryOutAppend      Appends. Cannot fail.
+//   2. Deduplicate   The place for what drops events that the topic has had: at the begin of
+//                    SettleAppend. What it drops leaves `publish.appends`, and `publish.routes` is
+//                    reset, so that step 3 plans anew from what is left. It remembers nothing
+//                    before step 4.
+//   3. SettleAppend  Routes: is their plan current, can the targets take the copies? Refuses, with
+//                    nothing done; after it nothing is refused any more.
+//   4. CarryOutAppend  Appends the events and their copies. Cannot fail.
 //
 // Until step 4 nothing is changed that a later refusal would have to take back. What appends to
 // several topics together takes all of its appends through steps 1 to 3 before the first is carried
@@ -28,17 +31,29 @@ struct TopicAppend {
   // What the next offset of their only partition has to be.
   std::optional<Offset> expected;
   CheckedPublish publish;
+  bool unkept = false;  // It was carried out into a topic that keeps nothing.
 };
 
-// All on the commit thread but CountAppend.
+// Whether the topic takes further events (`Retention.refuse_when_full`); RESOURCE_EXHAUSTED if not.
+// On any thread.
+absl::Status CheckRoom(const Topic& topic);
 
-// NOT_FOUND: the topic is being deleted. ABORTED: `expected` does not hold.
+// From here on all is for the commit thread but CountAppend.
+
+// NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` does
+// not hold.
 absl::Status AdmitAppend(const TopicAppend& append);
 
-absl::Status SettleAppend(TopicAppend& append);
+// FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes.
+absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
 
 // Appends the events, puts the delayed ones aside, and fills in where they are.
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
+
+// One run of events, none of another type than `types`, stored or, if the topic keeps nothing,
+// given offsets alone; a copy made by a route, too. Returns the offset of the first.
+Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
+                 CommitBuilder& commit);
 
 // Counts what was appended, if the commit succeeded.
 void CountAppend(const TopicAppend& append);

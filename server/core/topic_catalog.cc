@@ -38,7 +38,7 @@ absl::Status TopicCatalog::Load(const LogStore& store) {
     ASSIGN_OR_RETURN(const std::vector<LogBounds> bounds,
                      RecoverPartitions(store, id, 0, settings.partitions()));
     topic->Apply(settings, bounds);
-    topic->set_pending(settings);
+    topic->SetPending(settings);
     Add(std::move(topic));
   }
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "server/core/topic_changes.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,12 @@ absl::Status Outcome(const absl::Status& refused, const absl::Status& committed)
   return committed.ok() ? committed : StoreFailed(committed);
 }
 
+void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBuilder& commit) {
+  const uint64_t bytes = start.bytes_before - log.next_start().bytes_before;
+  topic.AddHeld(-static_cast<int64_t>(bytes));
+  commit.Trim(log, start);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::Topic& settings,
@@ -34,7 +41,8 @@ absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::To
   commit.Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings));
   auto topic = std::make_shared<Topic>(id, name, topics.store);
   topic->Apply(settings, std::vector<LogBounds>(settings.partitions()));
-  topic->set_pending(settings);
+  topic->SetPending(settings);
+  topics.routes.TopicAdded(topic);
   return topic;
 }
 
@@ -56,9 +64,14 @@ void CreateTopicTask::Done(const absl::Status& status) {
   std::move(done_)(settings_);
 }
 
-UpdateTopicTask::UpdateTopicTask(std::shared_ptr<Topic> topic, v1::UpdateTopicRequest request,
+UpdateTopicTask::UpdateTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
+                                 std::shared_ptr<Topic> topic, v1::UpdateTopicRequest request,
                                  TopicDone done)
-    : topic_(std::move(topic)), request_(std::move(request)), done_(std::move(done)) {}
+    : topics_(topics),
+      subscriptions_(subscriptions),
+      topic_(std::move(topic)),
+      request_(std::move(request)),
+      done_(std::move(done)) {}
 
 void UpdateTopicTask::Prepare(CommitBuilder& commit) { refused_ = Update(commit); }
 
@@ -67,10 +80,28 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   const v1::Topic& current = topic_->pending();
   ASSIGN_OR_RETURN(settings_,
                    ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
+  emptied_ = settings_.retention().none() && !current.retention().none();
+  if (emptied_) {
+    const auto subscriptions = subscriptions_.PendingOf(*topic_);
+    if (!subscriptions.empty()) {
+      return TopicInUse(topic_->name(),
+                        absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
+    }
+    Empty(commit);
+  }
   added_partitions_ = settings_.partitions() - current.partitions();
   commit.Put(Column::kMeta, TopicKey(topic_->id()), EncodeTopicRecord(settings_));
-  topic_->set_pending(settings_);
+  topic_->SetPending(settings_);
   return absl::OkStatus();
+}
+
+void UpdateTopicTask::Empty(CommitBuilder& commit) {
+  topic_->NotePurge();  // Readers of what goes are told so before it does.
+  for (PartitionLog* log : topic_->view()->partitions) {
+    if (log->next_offset() > log->next_start().offset) {
+      TrimLog(*topic_, *log, log->next_position(), commit);
+    }
+  }
 }
 
 void UpdateTopicTask::Done(const absl::Status& status) {
@@ -80,25 +111,28 @@ void UpdateTopicTask::Done(const absl::Status& status) {
     return;
   }
   topic_->Apply(settings_, std::vector<LogBounds>(added_partitions_));
+  if (emptied_) {
+    topic_->NotePurge();  // And those who came in between.
+    for (PartitionLog* log : topic_->view()->partitions) topics_.cache.Drop(log->tail());
+  }
   std::move(done_)(settings_);
 }
 
 DeleteTopicTask::DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
                                  const LinkCatalog& links, std::shared_ptr<Topic> topic,
-                                 bool with_subscriptions, StatusDone done)
+                                 v1::DeleteTopicRequest request, StatusDone done)
     : topics_(topics),
       subscriptions_(subscriptions),
       links_(links),
       topic_(std::move(topic)),
-      with_subscriptions_(with_subscriptions),
+      request_(std::move(request)),
       done_(std::move(done)) {}
 
 void DeleteTopicTask::Prepare(CommitBuilder& commit) { refused_ = Delete(commit); }
 
-absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
-  if (topic_->closing()) return TopicNotFound(topic_->name());
-  const auto subscriptions = subscriptions_.PendingOf(*topic_);
-  if (!subscriptions.empty() && !with_subscriptions_) {
+absl::Status DeleteTopicTask::CheckUnused(
+    const SubscriptionCatalog::Subscriptions& subscriptions) const {
+  if (!subscriptions.empty() && !request_.delete_subscriptions()) {
     return TopicInUse(topic_->name(),
                       absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
   }
@@ -110,11 +144,35 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
   if (const std::string links = links_.NamesInto(*topic_); !links.empty()) {
     return TopicInUse(topic_->name(), absl::StrCat("is what links append to: ", links));
   }
+  const RouteIndex& routes = topics_.routes.pending();
+  if (const auto from = routes.From(topic_->name()); !from.empty() && !request_.delete_routes()) {
+    return TopicInUse(topic_->name(), absl::StrCat("is the source of routes: ", JoinNames(from)));
+  }
+  std::vector<RouteIndex::RoutePtr> failing = routes.To(topic_->name());
+  failing.erase(std::remove_if(failing.begin(), failing.end(),
+                               [](const RouteIndex::RoutePtr& route) { return route->skips(); }),
+                failing.end());
+  if (!failing.empty()) {
+    return TopicInUse(topic_->name(), absl::StrCat("is a target of routes that fail without it: ",
+                                                   JoinNames(failing)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
+  if (topic_->closing()) return TopicNotFound(topic_->name());
+  const auto subscriptions = subscriptions_.PendingOf(*topic_);
+  RETURN_IF_ERROR(CheckUnused(subscriptions));
+  deleted_routes_ = topics_.routes.pending().From(topic_->name());
+  for (const RouteIndex::RoutePtr& route : deleted_routes_) {
+    topics_.routes.Delete(route->name(), commit);
+  }
   for (const std::shared_ptr<Subscription>& subscription : subscriptions) {
     subscriptions_.Delete(*subscription, commit);
   }
   deleted_subscriptions_ = subscriptions;
   topic_->set_closing();
+  topics_.routes.TopicClosed(topic_->name());
   commit.DeleteTopic(topic_->id());
   return absl::OkStatus();
 }
@@ -123,6 +181,7 @@ void DeleteTopicTask::Done(const absl::Status& status) {
   const absl::Status outcome = Outcome(refused_, status);
   if (outcome.ok()) {
     topics_.catalog.Remove(*topic_);
+    for (const RouteIndex::RoutePtr& route : deleted_routes_) topics_.routes.Remove(route->name());
     topic_->SetDeleted();
     for (PartitionLog* partition : topic_->view()->partitions) {
       topics_.cache.Drop(partition->tail());
@@ -137,7 +196,10 @@ TrimTask::TrimTask(std::shared_ptr<Topic> topic, Cuts cuts, StatusDone done)
 
 void TrimTask::Prepare(CommitBuilder& commit) {
   if (topic_->closing()) return;
-  for (const auto& [log, start] : cuts_) commit.Trim(*log, start);
+  for (const auto& [log, start] : cuts_) {
+    // Unless the topic was emptied since the cut was made.
+    if (start.offset > log->next_start().offset) TrimLog(*topic_, *log, start, commit);
+  }
 }
 
 void TrimTask::Done(const absl::Status& status) { std::move(done_)(Outcome({}, status)); }

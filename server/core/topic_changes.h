@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/route/route_table.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
@@ -27,6 +28,7 @@ struct TopicStore {
   const LogStore& store;
   TopicCatalog& catalog;
   TailCache& cache;
+  RouteTable& routes;
   // Commit thread only: the id of the topic that is created next.
   TopicId next_id;
 };
@@ -60,40 +62,47 @@ class CreateTopicTask final : public TopicChange {
 
 class UpdateTopicTask final : public TopicChange {
  public:
-  UpdateTopicTask(std::shared_ptr<Topic> topic, v1::UpdateTopicRequest request, TopicDone done);
+  UpdateTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
+                  std::shared_ptr<Topic> topic, v1::UpdateTopicRequest request, TopicDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
   absl::Status Update(CommitBuilder& commit);
+  void Empty(CommitBuilder& commit);
 
+  TopicStore& topics_;
+  SubscriptionCatalog& subscriptions_;
   const std::shared_ptr<Topic> topic_;
   const v1::UpdateTopicRequest request_;
   TopicDone done_;
   v1::Topic settings_;
   uint32_t added_partitions_ = 0;
+  bool emptied_ = false;
   absl::Status refused_;
 };
 
 class DeleteTopicTask final : public TopicChange {
  public:
-  // `with_subscriptions`: they go with it; else they keep it.
+  // The request says what goes with it; all else keeps it.
   DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions, const LinkCatalog& links,
-                  std::shared_ptr<Topic> topic, bool with_subscriptions, StatusDone done);
+                  std::shared_ptr<Topic> topic, v1::DeleteTopicRequest request, StatusDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
   absl::Status Delete(CommitBuilder& commit);
+  absl::Status CheckUnused(const SubscriptionCatalog::Subscriptions& subscriptions) const;
 
   TopicStore& topics_;
   SubscriptionCatalog& subscriptions_;
   const LinkCatalog& links_;
   const std::shared_ptr<Topic> topic_;
-  const bool with_subscriptions_;
+  const v1::DeleteTopicRequest request_;
   StatusDone done_;
   absl::Status refused_;
   std::vector<std::shared_ptr<Subscription>> deleted_subscriptions_;
+  std::vector<RouteIndex::RoutePtr> deleted_routes_;
 };
 
 // Cuts off the beginnings of partitions.

@@ -58,6 +58,10 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadReq
     if (!filter.ok()) return InvalidFilter(filter.status());
     reader->filter_.emplace(*std::move(filter));
   }
+  reader->purges_ = reader->topic_->purges();  // Before the look at the settings.
+  if (reader->topic_->view()->settings.retention().none()) {
+    return TopicKeepsNothing(reader->topic_->name());
+  }
   RETURN_IF_ERROR(reader->SelectPartitions(request));
   RETURN_IF_ERROR(reader->FindStarts(request));
   return reader;
@@ -108,6 +112,7 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
 
 absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
   if (topic_->deleted()) return TopicNotFound(topic_->name());
+  if (topic_->purges() != purges_) return TopicKeepsNothing(topic_->name());
   if (!started_) {
     started_ = true;
     for (const Cursor& cursor : cursors_) frame->start.emplace_back(cursor.log->id(), cursor.next);
@@ -284,7 +289,7 @@ Watermark& TopicReader::mark() const {
 bool TopicReader::NotifyWhenMore(Watermark::Waiter& waiter) {
   if (!mark().NotifyPast(seen_mark_, waiter)) return false;
   // A deletion or a new partition wakes only who is registered by then.
-  const bool changed = topic_->deleted() ||
+  const bool changed = topic_->deleted() || topic_->purges() != purges_ ||
                        (all_partitions_ && topic_->view()->partitions.size() != cursors_.size());
   return !changed || !mark().Cancel(waiter);
 }

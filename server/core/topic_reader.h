@@ -107,7 +107,8 @@ class TopicReader {
   std::optional<EventFilter> filter_;
 
   std::vector<Cursor> cursors_;
-  size_t turn_ = 0;  // The cursor that is served first.
+  uint32_t purges_ = 0;  // Of the topic, when it was opened.
+  size_t turn_ = 0;      // The cursor that is served first.
   int64_t seen_mark_ = 0;
   // Bytes looked through by this call, and since NotePassed.
   size_t scanned_ = 0;

@@ -9,6 +9,18 @@
 namespace eventhub {
 namespace {
 
+absl::Status CheckRetention(const v1::Retention& retention) {
+  if (retention.none() &&
+      (retention.has_max_age() || retention.max_bytes() > 0 || retention.keep_until_acked() ||
+       retention.keep_until_acked_max_bytes() > 0 || retention.refuse_when_full())) {
+    return InvalidField("topic.retention.none", "excludes all other limits");
+  }
+  if (retention.refuse_when_full() && retention.max_bytes() == 0) {
+    return InvalidField("topic.retention.refuse_when_full", "requires max_bytes");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Check(const v1::Topic& topic) {
   RETURN_IF_ERROR(CheckName("topic.name", topic.name()));
   if (topic.partitions() < 1 || topic.partitions() > kMaxPartitions) {
@@ -18,6 +30,7 @@ absl::Status Check(const v1::Topic& topic) {
     RETURN_IF_ERROR(CheckDuration("topic.retention.max_age", topic.retention().max_age(),
                                   absl::Seconds(1), absl::InfiniteDuration()));
   }
+  RETURN_IF_ERROR(CheckRetention(topic.retention()));
   if (topic.default_durability() != v1::DURABILITY_SYNCED &&
       topic.default_durability() != v1::DURABILITY_WRITTEN) {
     return InvalidField("topic.default_durability", "has to be WRITTEN or SYNCED");
@@ -71,6 +84,10 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
     } else if (path == "retention.keep_until_acked_max_bytes") {
       topic.mutable_retention()->set_keep_until_acked_max_bytes(
           asked.retention().keep_until_acked_max_bytes());
+    } else if (path == "retention.none") {
+      topic.mutable_retention()->set_none(asked.retention().none());
+    } else if (path == "retention.refuse_when_full") {
+      topic.mutable_retention()->set_refuse_when_full(asked.retention().refuse_when_full());
     } else if (path == "default_durability") {
       topic.set_default_durability(asked.default_durability());
     } else if (path == "max_event_bytes") {

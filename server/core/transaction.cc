@@ -112,12 +112,12 @@ TransactTask::TransactTask(std::shared_ptr<TransactionTable> table, CheckedTrans
     : table_(std::move(table)), transaction_(std::move(transaction)), done_(std::move(done)) {}
 
 void TransactTask::Prepare(CommitBuilder& commit) {
-  const absl::StatusOr<bool> admitted = Admit();
+  const absl::StatusOr<bool> admitted = Admit(commit);
   refused_ = admitted.ok() ? absl::OkStatus() : admitted.status();
   if (admitted.ok() && *admitted) refused_ = CarryOut(commit);
 }
 
-absl::StatusOr<bool> TransactTask::Admit() {
+absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
   if (!transaction_.id.empty()) {
     ASSIGN_OR_RETURN(std::optional<v1::TransactResponse> done, table_->Find(transaction_.id));
     if (done.has_value()) {
@@ -135,7 +135,7 @@ absl::StatusOr<bool> TransactTask::Admit() {
   }
   for (TopicAppend& append : transaction_.appends) {
     RETURN_IF_ERROR(AdmitAppend(append));
-    RETURN_IF_ERROR(SettleAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append, commit));
   }
   return true;
 }

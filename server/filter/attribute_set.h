@@ -24,6 +24,7 @@ class AttributeSet {
   // The slot of the attribute, which is added unless it is there. Slots count from 0.
   uint32_t Add(absl::string_view name);
 
+  const std::vector<std::string>& names() const { return names_; }
   size_t size() const { return names_.size(); }
   const std::string& name(uint32_t slot) const { return names_[slot]; }
 

@@ -143,6 +143,10 @@ CompiledFilter::CompiledFilter(std::shared_ptr<const filter::Program> program,
                                std::optional<std::vector<std::string>> types)
     : program_(std::move(program)), types_(std::move(types)) {}
 
+const std::vector<std::string>& CompiledFilter::Attributes() const {
+  return program_->attributes.names();
+}
+
 bool CompiledFilter::Matches(absl::string_view encoded_event) const {
   absl::InlinedVector<Value, kInlineAttributes> attributes(program_->attributes.size());
   if (!EventView(encoded_event).Read(program_->attributes, attributes.data())) return false;

@@ -34,6 +34,9 @@ class CompiledFilter {
   // than 16 attributes or nest values deeper than 16.
   bool Matches(absl::string_view encoded_event) const;
 
+  // The names of the attributes that are looked at, each once.
+  const std::vector<std::string>& Attributes() const;
+
   // The event types that can pass at all, sorted; nothing if that cannot be told, so that any may.
   // An event of another type does not pass, so whole batches without these types can be skipped.
   const std::optional<std::vector<std::string>>& Types() const { return types_; }

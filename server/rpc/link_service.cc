@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/rpc/rpc_status.h"
+#include "server/rpc/unary.h"
 
 namespace eventhub {
 namespace {
@@ -15,17 +15,6 @@ LinkDone FinishWithLink(grpc::ServerUnaryReactor* reactor, Response* response) {
     if (outcome.ok()) *response->mutable_link() = *std::move(outcome);
     reactor->Finish(status);
   };
-}
-
-// Ends a call with an outcome that is all of the response.
-template <typename Response>
-grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
-                                    absl::StatusOr<Response> outcome, Response* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const grpc::Status status = ToGrpcStatus(outcome.status());
-  if (outcome.ok()) *response = *std::move(outcome);
-  reactor->Finish(status);
-  return reactor;
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/link_service.h"
+#include "server/rpc/route_service.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 #include "storage/base/status_macros.h"
@@ -85,6 +86,7 @@ struct Server::Services {
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
   std::unique_ptr<DelayedEventService> delayed;
+  std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<LinkManager> link_manager;  // Null before the server serves.
 };
@@ -112,6 +114,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
   services.delayed =
       std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
+  services.routes = std::make_unique<RouteService>(services.broker->routes());
   services.links = std::make_unique<LinkService>(services.broker->links());
   RETURN_IF_ERROR(server->Listen(options));
   services.link_manager =
@@ -148,6 +151,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->admin.get());
   builder.RegisterService(services_->subscriptions.get());
   builder.RegisterService(services_->delayed.get());
+  builder.RegisterService(services_->routes.get());
   builder.RegisterService(services_->links.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();

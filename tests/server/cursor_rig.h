@@ -36,7 +36,7 @@ class CursorRig {
     batch.header.count = count;
     log.Publish(batch);
   }
-  void Trim(int64_t start) { log.SetStart(Offset(start), 0); }
+  void Trim(int64_t start) { log.SetStart({Offset(start), 0}); }
 
   // Delivers the next `count` events, or as many as there are.
   void Deliver(const DeliveryRules& rules, ConsumerId consumer, uint32_t count, int64_t due,

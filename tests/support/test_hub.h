@@ -9,6 +9,7 @@
 #include "eventhub/v1/delayed.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
 #include "eventhub/v1/link.grpc.pb.h"
+#include "eventhub/v1/route.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -27,6 +28,7 @@ class HubClient {
   v1::SubscriptionService::Stub& subscriptions() { return *subscriptions_; }
   v1::DelayedEventService::Stub& delayed() { return *delayed_; }
   v1::LinkService::Stub& links() { return *links_; }
+  v1::RouteService::Stub& routes() { return *routes_; }
   grpc::health::v1::Health::Stub& health() { return *health_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -37,6 +39,7 @@ class HubClient {
   const std::unique_ptr<v1::SubscriptionService::Stub> subscriptions_;
   const std::unique_ptr<v1::DelayedEventService::Stub> delayed_;
   const std::unique_ptr<v1::LinkService::Stub> links_;
+  const std::unique_ptr<v1::RouteService::Stub> routes_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

@@ -1,7 +1,6 @@
 #include "server/core/delayed/delayed_release.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/delayed/delayed_record.h"
@@ -69,7 +68,8 @@ void ReleaseTask::Prepare(CommitBuilder& commit) {
 absl::Status ReleaseTask::Release(CommitBuilder& commit) {
   append_.publish = Distribute();
   if (append_.publish.count == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(SettleAppend(append_));
+  RETURN_IF_ERROR(AdmitAppend(append_));
+  RETURN_IF_ERROR(SettleAppend(append_, commit));
   CarryOutAppend(append_, commit);
   table_.Release(*append_.topic, released_, commit);
   return absl::OkStatus();
@@ -79,11 +79,8 @@ CheckedPublish ReleaseTask::Distribute() {
   const std::shared_ptr<const TopicView> view = append_.topic->view();
   const auto partitions = static_cast<uint32_t>(view->partitions.size());
   const uint32_t keyless = append_.topic->NextKeylessPartition(piece_.events.size(), partitions);
-  struct Placed {
-    uint32_t partition;
-    absl::string_view event;
-  };
-  std::vector<Placed> placed;
+  std::vector<uint32_t> partition_of;
+  std::vector<absl::string_view> events;
   CheckedPublish publish;
   for (size_t i = 0; i < piece_.keys.size(); ++i) {
     if (table_.IsCancelled(piece_.keys[i])) continue;
@@ -94,31 +91,16 @@ CheckedPublish ReleaseTask::Distribute() {
     } else if (event.keyed) {
       partition = static_cast<uint32_t>(event.key_hash % partitions);
     }
-    placed.push_back({partition, piece_.events.view().substr(event.begin, event.bytes)});
+    partition_of.push_back(partition);
+    events.push_back(piece_.events.view().substr(event.begin, event.bytes));
     publish.bytes += event.bytes;
     released_.push_back(std::move(piece_.keys[i]));
   }
-  publish.count = static_cast<uint32_t>(placed.size());
+  publish.count = static_cast<uint32_t>(events.size());
   publish.types = piece_.scan.types;
   publish.result.set_partition_count(partitions);
-  std::stable_sort(placed.begin(), placed.end(),
-                   [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
-  char* to;
-  const SharedBytes region = SharedBytes::Allocate(publish.bytes, &to);
-  for (size_t i = 0; i < placed.size();) {
-    const uint32_t partition = placed[i].partition;
-    char* const begin = to;
-    uint32_t count = 0;
-    for (; i < placed.size() && placed[i].partition == partition; ++i, ++count) {
-      const absl::string_view event = placed[i].event;
-      const size_t bytes = static_cast<size_t>(to - begin) + event.size();
-      if (count > 0 && bytes > CommitBuilder::kMaxBatchBytes) break;
-      std::memcpy(to, event.data(), event.size());
-      to += event.size();
-    }
-    const absl::string_view run(begin, static_cast<size_t>(to - begin));
-    publish.appends.push_back({view->partitions[partition], region.Sub(run), count});
-  }
+  publish.appends = eventhub::Distribute(
+      partition_of, [&](uint32_t i) { return events[i]; }, publish.bytes, view->partitions);
   return publish;
 }
 

@@ -62,15 +62,15 @@ LinkStepTask::LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, Link
 }
 
 void LinkStepTask::Prepare(CommitBuilder& commit) {
-  refused_ = Settle();
+  refused_ = Settle(commit);
   if (refused_.ok()) CarryOut(commit);
 }
 
-absl::Status LinkStepTask::Settle() {
+absl::Status LinkStepTask::Settle(const CommitBuilder& commit) {
   RETURN_IF_ERROR(CheckPositions());
   for (TopicAppend& append : appends_) {
     RETURN_IF_ERROR(AdmitAppend(append));
-    RETURN_IF_ERROR(SettleAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append, commit));
   }
   return absl::OkStatus();
 }

@@ -58,7 +58,7 @@ class LinkStepTask final : public CommitTask {
 
  private:
   // All that may refuse the step, which changes nothing.
-  absl::Status Settle();
+  absl::Status Settle(const CommitBuilder& commit);
   absl::Status CheckPositions() const;
   void CarryOut(CommitBuilder& commit);
 

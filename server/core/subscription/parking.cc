@@ -89,7 +89,7 @@ class ParkTask final : public CommitTask {
     append.publish.result.set_partition_count(partitions);
     append.publish.appends.push_back({&log, std::move(event.letter), 1});
     RETURN_IF_ERROR(AdmitAppend(append));
-    RETURN_IF_ERROR(SettleAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append, commit));
     CarryOutAppend(append, commit);
     const Offset offset(append.publish.result.placements(0).base_offset());
     stored::DeadLetter record;

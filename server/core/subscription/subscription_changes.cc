@@ -32,6 +32,7 @@ void CreateSubscriptionTask::Prepare(CommitBuilder& commit) { refused_ = Create(
 
 absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
+  if (topic_->keeps_nothing()) return TopicKeepsNothing(topic_->name());
   if (catalog_.IsPending(settings_.name())) return SubscriptionExists(settings_.name());
   RETURN_IF_ERROR(AddDeadLetterTopic(commit));
   stored::Subscription record;

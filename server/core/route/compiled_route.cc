@@ -1,0 +1,62 @@
+#include "server/core/route/compiled_route.h"
+
+#include <utility>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
+
+namespace eventhub {
+namespace {
+
+bool LooksAtSourceAndTypeOnly(const std::optional<CompiledFilter>& filter) {
+  if (!filter.has_value()) return false;
+  for (const std::string& name : filter->Attributes()) {
+    if (name != "source" && name != "type" && name != "specversion") return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void RouteCounters::NoteFailure(absl::string_view why, absl::Time time) {
+  MutexLock lock(mutex_);
+  last_failure_ = std::string(why);
+  last_failure_time_ = time;
+}
+
+v1::RouteStats RouteCounters::Describe() const {
+  v1::RouteStats stats;
+  stats.set_matched_events(matched_events.load(std::memory_order_relaxed));
+  stats.set_copied_events(copied_events.load(std::memory_order_relaxed));
+  stats.set_copied_bytes(copied_bytes.load(std::memory_order_relaxed));
+  stats.set_skipped_events(skipped_events.load(std::memory_order_relaxed));
+  stats.set_failed_requests(failed_requests.load(std::memory_order_relaxed));
+  MutexLock lock(mutex_);
+  if (last_failure_.empty()) return stats;
+  stats.set_last_failure(last_failure_);
+  *stats.mutable_last_failure_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
+      absl::ToUnixMicros(last_failure_time_));
+  return stats;
+}
+
+CompiledRoute::CompiledRoute(v1::Route settings, std::optional<CompiledFilter> filter,
+                             std::shared_ptr<RouteCounters> counters)
+    : settings_(std::move(settings)),
+      filter_(std::move(filter)),
+      by_source_and_type_(LooksAtSourceAndTypeOnly(filter_)),
+      edit_(settings_),
+      counters_(std::move(counters)) {}
+
+absl::StatusOr<std::shared_ptr<const CompiledRoute>> CompiledRoute::Make(
+    v1::Route settings, std::shared_ptr<RouteCounters> counters) {
+  std::optional<CompiledFilter> filter;
+  if (settings.has_filter()) {
+    absl::StatusOr<CompiledFilter> compiled = CompileFilter(settings.filter(), "route.filter");
+    if (!compiled.ok()) return InvalidFilter(compiled.status());
+    filter = *std::move(compiled);
+  }
+  return std::shared_ptr<const CompiledRoute>(
+      new CompiledRoute(std::move(settings), std::move(filter), std::move(counters)));
+}
+
+}  // namespace eventhub

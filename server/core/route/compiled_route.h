@@ -1,0 +1,70 @@
+// A route, ready to be applied to events.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/route.pb.h"
+#include "server/core/route/event_edit.h"
+#include "server/filter/filter.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub {
+
+// What went through a route since the hub started, whatever its settings were. Thread-safe.
+struct RouteCounters {
+  std::atomic<uint64_t> matched_events{0};
+  std::atomic<uint64_t> copied_events{0};
+  std::atomic<uint64_t> copied_bytes{0};
+  std::atomic<uint64_t> skipped_events{0};
+  std::atomic<uint64_t> failed_requests{0};
+
+  void NoteFailure(absl::string_view why, absl::Time time);
+  v1::RouteStats Describe() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::string last_failure_ ABSL_GUARDED_BY(mutex_);
+  absl::Time last_failure_time_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Immutable but for the counters, thread-safe. A changed route is another one, with the same
+// counters.
+class CompiledRoute {
+ public:
+  // Of checked settings; INVALID_ARGUMENT if it is the filter that is not valid.
+  static absl::StatusOr<std::shared_ptr<const CompiledRoute>> Make(
+      v1::Route settings, std::shared_ptr<RouteCounters> counters);
+
+  const v1::Route& settings() const { return settings_; }
+  const std::string& name() const { return settings_.name(); }
+  const EventEdit& edit() const { return edit_; }
+  RouteCounters& counters() const { return *counters_; }
+  const std::shared_ptr<RouteCounters>& shared_counters() const { return counters_; }
+  bool skips() const { return settings_.on_unavailable() == v1::Route::ON_UNAVAILABLE_SKIP; }
+
+  const std::optional<CompiledFilter>& filter() const { return filter_; }
+  // Whether the filter looks at nothing but source and type.
+  bool by_source_and_type() const { return by_source_and_type_; }
+  bool Matches(absl::string_view event) const {
+    return !filter_.has_value() || filter_->Matches(event);
+  }
+
+ private:
+  CompiledRoute(v1::Route settings, std::optional<CompiledFilter> filter,
+                std::shared_ptr<RouteCounters> counters);
+
+  const v1::Route settings_;
+  const std::optional<CompiledFilter> filter_;
+  const bool by_source_and_type_;
+  const EventEdit edit_;
+  const std::shared_ptr<RouteCounters> counters_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,154 @@
+#include "server/core/route/route_settings.h"
+
+#include <string>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "eventhub/v1/event.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
+#include "server/core/event_scanner.h"
+#include "server/core/field_checks.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr int kMaxTargets = 64;
+constexpr size_t kMaxSetAttributes = 32;
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+absl::Status CheckTargets(const v1::Route& route) {
+  if (route.target_topics().empty()) return InvalidField("route.target_topics", "is required");
+  if (route.target_topics_size() > kMaxTargets) {
+    return InvalidField("route.target_topics", absl::StrCat("names more than ", kMaxTargets));
+  }
+  absl::flat_hash_set<absl::string_view> seen;
+  for (const std::string& target : route.target_topics()) {
+    RETURN_IF_ERROR(CheckName("route.target_topics", target));
+    if (target == route.source_topic()) {
+      return InvalidField("route.target_topics", absl::StrCat("has the source, ", target));
+    }
+    if (!seen.insert(target).second) {
+      return InvalidField("route.target_topics", absl::StrCat("names ", target, " twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKey(const v1::Route& route) {
+  if (!route.has_partition_key()) return absl::OkStatus();
+  const v1::PartitionKeyOverride& key = route.partition_key();
+  switch (key.key_case()) {
+    case v1::PartitionKeyOverride::kFromAttribute:
+      if (key.from_attribute().empty() || key.from_attribute().size() > kMaxAttributeNameBytes) {
+        return InvalidField("route.partition_key.from_attribute",
+                            absl::StrCat("has to be 1 to ", kMaxAttributeNameBytes, " bytes"));
+      }
+      if (key.from_attribute() == "data" || key.from_attribute() == "data_base64") {
+        return InvalidField("route.partition_key.from_attribute", "is data, which is no attribute");
+      }
+      return absl::OkStatus();
+    case v1::PartitionKeyOverride::kConstant:
+      if (key.constant().empty() || key.constant().size() > kMaxStringAttributeBytes) {
+        return InvalidField("route.partition_key.constant",
+                            absl::StrCat("has to be 1 to ", kMaxStringAttributeBytes, " bytes"));
+      }
+      return absl::OkStatus();
+    case v1::PartitionKeyOverride::kNone:
+      return absl::OkStatus();
+    case v1::PartitionKeyOverride::KEY_NOT_SET:
+      break;
+  }
+  return InvalidField("route.partition_key", "says no key: from_attribute, constant or none");
+}
+
+// By the rules for events: those of one that has them.
+absl::Status CheckAttributes(const v1::Route& route) {
+  if (route.set_attributes().size() > kMaxSetAttributes) {
+    return InvalidField("route.set_attributes", absl::StrCat("has more than ", kMaxSetAttributes));
+  }
+  for (const auto& [name, value] : route.set_attributes()) {
+    v1::EventBatch batch;
+    v1::Event& event = *batch.add_events();
+    event.set_id("id");
+    event.set_source("source");
+    event.set_type("type");
+    (*event.mutable_attributes())[name] = value;
+    EventScan scan;
+    const absl::Status status = ScanEvents(batch.SerializeAsString(), SIZE_MAX, false, &scan);
+    if (status.ok()) continue;
+    const absl::string_view message = status.message();
+    const size_t colon = message.find(": ");
+    const absl::string_view problem =
+        colon == absl::string_view::npos ? message : message.substr(colon + 2);
+    return InvalidField("route.set_attributes", absl::StrCat("'", name, "' ", problem));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckRouteSettings(const v1::Route& route) {
+  RETURN_IF_ERROR(CheckName("route.name", route.name()));
+  RETURN_IF_ERROR(CheckName("route.source_topic", route.source_topic()));
+  RETURN_IF_ERROR(CheckTargets(route));
+  RETURN_IF_ERROR(CheckKey(route));
+  RETURN_IF_ERROR(CheckAttributes(route));
+  if (route.on_unavailable() != v1::Route::ON_UNAVAILABLE_FAIL &&
+      route.on_unavailable() != v1::Route::ON_UNAVAILABLE_SKIP) {
+    return InvalidField("route.on_unavailable", "has to be FAIL or SKIP");
+  }
+  return CheckDescription("route.description", route.description());
+}
+
+absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time now) {
+  v1::Route route = asked;
+  if (route.on_unavailable() == v1::Route::ON_UNAVAILABLE_UNSPECIFIED) {
+    route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_FAIL);
+  }
+  *route.mutable_create_time() = ToTimestamp(now);
+  *route.mutable_update_time() = route.create_time();
+  route.DiscardUnknownFields();
+  RETURN_IF_ERROR(CheckRouteSettings(route));
+  return route;
+}
+
+absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v1::Route& asked,
+                                               const google::protobuf::FieldMask& mask,
+                                               absl::Time now) {
+  if (mask.paths().empty()) return InvalidField("update_mask", "is required");
+  v1::Route route = current;
+  for (const std::string& path : mask.paths()) {
+    if (path == "filter") {
+      route.clear_filter();
+      if (asked.has_filter()) *route.mutable_filter() = asked.filter();
+    } else if (path == "target_topics") {
+      *route.mutable_target_topics() = asked.target_topics();
+    } else if (path == "partition_key") {
+      route.clear_partition_key();
+      if (asked.has_partition_key()) *route.mutable_partition_key() = asked.partition_key();
+    } else if (path == "set_attributes") {
+      *route.mutable_set_attributes() = asked.set_attributes();
+    } else if (path == "disabled") {
+      route.set_disabled(asked.disabled());
+    } else if (path == "on_unavailable") {
+      route.set_on_unavailable(asked.on_unavailable() == v1::Route::ON_UNAVAILABLE_UNSPECIFIED
+                                   ? v1::Route::ON_UNAVAILABLE_FAIL
+                                   : asked.on_unavailable());
+    } else if (path == "description") {
+      route.set_description(asked.description());
+    } else {
+      return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
+    }
+  }
+  *route.mutable_update_time() = ToTimestamp(now);
+  route.DiscardUnknownFields();
+  RETURN_IF_ERROR(CheckRouteSettings(route));
+  return route;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,24 @@
+// The rules for a route's settings.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/v1/route.pb.h"
+#include "google/protobuf/field_mask.pb.h"
+
+namespace eventhub {
+
+// All that can be told of a route alone, but for its filter, which CompiledRoute::Make checks.
+// INVALID_ARGUMENT names the field.
+absl::Status CheckRouteSettings(const v1::Route& route);
+
+// The settings that a route is created with: `asked`, checked, defaults filled in.
+absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time now);
+
+// `current` with the fields that the mask names taken from `asked`, checked.
+absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v1::Route& asked,
+                                               const google::protobuf::FieldMask& mask,
+                                               absl::Time now);
+
+}  // namespace eventhub

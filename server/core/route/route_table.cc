@@ -1,0 +1,152 @@
+#include "server/core/route/route_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/core/route/records.pb.h"
+#include "server/core/route/route_settings.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kRouteVersion = 1;
+constexpr size_t kRouteNamesShown = 10;
+
+absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view name,
+                                                            absl::string_view value) {
+  stored::Route record;
+  const bool parsed = record.ParseFromArray(value.data(), static_cast<int>(value.size()));
+  if (parsed && record.version() == kRouteVersion && record.settings().name() == name &&
+      CheckRouteSettings(record.settings()).ok()) {
+    absl::StatusOr<std::shared_ptr<const CompiledRoute>> route =
+        CompiledRoute::Make(record.settings(), std::make_shared<RouteCounters>());
+    if (route.ok()) return route;
+  }
+  return absl::DataLossError(absl::StrCat("the record of route ", name, " is damaged"));
+}
+
+}  // namespace
+
+std::string JoinNames(const std::vector<RouteIndex::RoutePtr>& routes) {
+  const size_t shown = std::min(routes.size(), kRouteNamesShown);
+  std::string names = absl::StrJoin(
+      routes.begin(), routes.begin() + static_cast<std::ptrdiff_t>(shown), ", ",
+      [](std::string* out, const RouteIndex::RoutePtr& route) { out->append(route->name()); });
+  if (shown < routes.size()) absl::StrAppend(&names, " and ", routes.size() - shown, " more");
+  return names;
+}
+
+absl::Status RouteTable::Load(const LogStore& store) {
+  absl::Status status;
+  RETURN_IF_ERROR(store.Scan(Column::kMeta, kRouteKeyPrefix,
+                             [&](absl::string_view key, absl::string_view value) {
+                               auto route = Decode(key.substr(kRouteKeyPrefix.size()), value);
+                               status = route.status();
+                               if (!status.ok()) return false;
+                               pending_.Put(*route);
+                               MakeVisible({*std::move(route), {}});
+                               return true;
+                             }));
+  RETURN_IF_ERROR(status);
+  std::vector<const v1::Route*> routes;
+  absl::btree_set<std::string> sources;
+  for (const auto& [name, route] : pending_.all()) {
+    routes.push_back(&route->settings());
+    sources.insert(route->settings().source_topic());
+    if (FindTopic(route->settings().source_topic()) == nullptr) {
+      return absl::DataLossError(absl::StrCat("the source of route ", name, " is missing"));
+    }
+  }
+  if (!CheckRouteGraph(routes).ok()) return absl::DataLossError("the routes make a loop");
+  for (auto& [topic, set] :
+       pending_.BuildSets(sources, [this](const std::string& name) { return FindTopic(name); })) {
+    if (set != nullptr) FindTopic(topic)->SetRoutes(std::move(set));
+  }
+  return absl::OkStatus();
+}
+
+RouteTable::Known RouteTable::Find(absl::string_view name) const {
+  MutexLock lock(mutex_);
+  const auto it = visible_.find(name);
+  return it == visible_.end() ? Known() : it->second;
+}
+
+std::vector<RouteTable::Known> RouteTable::List(absl::string_view after, size_t limit,
+                                                absl::string_view topic) const {
+  const auto concerns = [topic](const v1::Route& route) {
+    const auto& targets = route.target_topics();
+    return topic.empty() || route.source_topic() == topic ||
+           std::find(targets.begin(), targets.end(), topic) != targets.end();
+  };
+  std::vector<Known> list;
+  MutexLock lock(mutex_);
+  for (auto it = visible_.upper_bound(after); it != visible_.end() && list.size() < limit; ++it) {
+    if (concerns(it->second.route->settings())) list.push_back(it->second);
+  }
+  return list;
+}
+
+size_t RouteTable::size() const {
+  MutexLock lock(mutex_);
+  return visible_.size();
+}
+
+void RouteTable::MakeVisible(Known known) {
+  const std::string name = known.route->name();
+  MutexLock lock(mutex_);
+  visible_[name] = std::move(known);
+}
+
+void RouteTable::Remove(absl::string_view name) {
+  MutexLock lock(mutex_);
+  const auto it = visible_.find(name);
+  if (it != visible_.end()) visible_.erase(it);
+}
+
+std::shared_ptr<Topic> RouteTable::FindTopic(const std::string& name) const {
+  const auto added = added_.find(name);
+  std::shared_ptr<Topic> topic = added != added_.end() ? added->second : catalog_.Find(name);
+  return topic == nullptr || topic->closing() ? nullptr : topic;
+}
+
+void RouteTable::Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit) {
+  stored::Route record;
+  record.set_version(kRouteVersion);
+  *record.mutable_settings() = route->settings();
+  commit.Put(Column::kMeta, RouteKey(route->name()), record.SerializeAsString());
+  const std::string source = route->settings().source_topic();
+  pending_.Put(std::move(route));
+  Rebuild(source);
+}
+
+void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
+  commit.Delete(Column::kMeta, RouteKey(name));
+  const std::string source = pending_.Find(name)->settings().source_topic();
+  pending_.Erase(name);
+  Rebuild(source);
+}
+
+void RouteTable::TopicAdded(const std::shared_ptr<Topic>& topic) {
+  if (pending_.To(topic->name()).empty()) return;
+  added_[topic->name()] = topic;
+  Rebuild(topic->name());
+}
+
+void RouteTable::TopicClosed(const std::string& name) {
+  added_.erase(name);
+  if (!pending_.To(name).empty()) Rebuild(name);
+}
+
+void RouteTable::Rebuild(const std::string& topic) {
+  const auto find = [this](const std::string& name) { return FindTopic(name); };
+  for (auto& [name, set] : pending_.BuildSets(pending_.UpstreamOf(topic), find)) {
+    const std::shared_ptr<Topic> source = FindTopic(name);
+    if (source != nullptr) source->SetRoutes(std::move(set));
+  }
+}
+
+}  // namespace eventhub

@@ -1,0 +1,76 @@
+// The routes of the hub.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "eventhub/v1/route.pb.h"
+#include "server/core/route/route_index.h"
+#include "server/core/topic_catalog.h"
+#include "storage/base/mutex.h"
+#include "storage/commit_builder.h"
+
+namespace eventhub {
+
+// Thread-safe but for what the commit thread alone may use.
+class RouteTable {
+ public:
+  // A route, and from which offset of each partition of its source on it is as it is.
+  struct Known {
+    std::shared_ptr<const CompiledRoute> route;
+    std::vector<v1::PartitionOffset> effective;
+  };
+
+  explicit RouteTable(const TopicCatalog& catalog) : catalog_(catalog) {}
+
+  // Reads all routes from the store, after the topics.
+  absl::Status Load(const LogStore& store);
+
+  // `route` is null if there is none.
+  Known Find(absl::string_view name) const;
+  // Up to `limit` in order of their names, from the first name greater than `after` on; if a topic
+  // is named, those from or to it.
+  std::vector<Known> List(absl::string_view after, size_t limit, absl::string_view topic) const;
+  size_t size() const;
+
+  // After the commit of a change.
+  void MakeVisible(Known known);
+  void Remove(absl::string_view name);
+
+  // Commit thread only: as of the last change submitted.
+
+  const RouteIndex& pending() const { return pending_; }
+  // Null if there is none, or it is being deleted.
+  std::shared_ptr<Topic> FindTopic(const std::string& name) const;
+  // Writes the route with the commit; in effect from now on. Its topics exist, and the graph is
+  // checked.
+  void Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit);
+  void Delete(absl::string_view name, CommitBuilder& commit);
+  // A topic of that name comes, or goes, with this commit: routes that lead to it see to that.
+  void TopicAdded(const std::shared_ptr<Topic>& topic);
+  void TopicClosed(const std::string& name);
+
+ private:
+  // Replaces the sets of the topics from which events can come to this one, and its own.
+  void Rebuild(const std::string& topic);
+
+  const TopicCatalog& catalog_;
+
+  mutable Mutex mutex_;
+  absl::btree_map<std::string, Known, std::less<>> visible_ ABSL_GUARDED_BY(mutex_);
+
+  // Commit thread only.
+  RouteIndex pending_;
+  // Targets that came after the routes to them, which the catalog may not know yet.
+  absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
+};
+
+// The names, for a message; the first few of many.
+std::string JoinNames(const std::vector<RouteIndex::RoutePtr>& routes);
+
+}  // namespace eventhub

@@ -1,0 +1,43 @@
+// What RouteService does, without the network.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/route.pb.h"
+#include "server/core/route/route_table.h"
+#include "server/core/topic_catalog.h"
+#include "storage/base/clock.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+template <typename Response>
+using RouteDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
+
+// Thread-safe. Callbacks are called once, maybe before the method returns. Errors as in
+// route.proto. What is given outlives this.
+class Routes {
+ public:
+  Routes(RouteTable& table, const TopicCatalog& topics, LogWriter& writer, const Clock& clock)
+      : table_(table), topics_(topics), writer_(writer), clock_(clock) {}
+
+  void Create(const v1::CreateRouteRequest& request, RouteDone<v1::CreateRouteResponse> done);
+  void Update(const v1::UpdateRouteRequest& request, RouteDone<v1::UpdateRouteResponse> done);
+  void Delete(const v1::DeleteRouteRequest& request, RouteDone<v1::DeleteRouteResponse> done);
+  absl::StatusOr<v1::GetRouteResponse> Get(const v1::GetRouteRequest& request) const;
+  absl::StatusOr<v1::ListRoutesResponse> List(const v1::ListRoutesRequest& request) const;
+  absl::StatusOr<v1::TestRoutesResponse> Test(const v1::TestRoutesRequest& request) const;
+
+  size_t size() const { return table_.size(); }
+
+ private:
+  RouteTable& table_;
+  const TopicCatalog& topics_;
+  LogWriter& writer_;
+  const Clock& clock_;
+};
+
+}  // namespace eventhub
