@@ -4,6 +4,7 @@
 
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
+#include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -16,9 +17,20 @@ absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
   return OffsetMismatch(topic.name(), log.id(), *expected, log.next_offset());
 }
 
+absl::Status LookUpDuplicates(Topic& topic, CheckedPublish& publish, const CommitBuilder& commit) {
+  if (publish.identities == nullptr) return absl::OkStatus();
+  const absl::Duration window = DeduplicationWindowOf(topic.pending());
+  if (window == absl::ZeroDuration()) {  // Since the request was checked.
+    publish.identities.reset();
+    return absl::OkStatus();
+  }
+  return topic.identities().LookUp(window, commit.now(), publish.identities.get());
+}
+
 void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish,
                CommitBuilder& commit) {
   v1::PublishResult& result = publish.result;
+  if (publish.identities != nullptr) topic->identities().Drop(&publish);
   for (PartitionAppend& append : publish.appends) {
     const uint32_t partition = append.log->id().value();
     const Offset base =
@@ -37,6 +49,9 @@ void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish,
   }
   if (!publish.delayed.empty()) {
     publish.delayed_table->Accept(topic, publish.delayed, commit, &result);
+  }
+  if (publish.identities != nullptr) {
+    topic->identities().Record(DeduplicationWindowOf(topic->pending()), commit, &publish);
   }
 }
 
@@ -67,6 +82,7 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
     if (!is_new) return false;
   }
   RETURN_IF_ERROR(CheckExpected(*topic_, publish_, expected_offset_));
+  RETURN_IF_ERROR(LookUpDuplicates(*topic_, publish_, commit));
   return true;
 }
 
@@ -80,6 +96,8 @@ void AppendTask::Done(const absl::Status& status) {
   if (!publish_.result.duplicate()) {
     counters.published_events.fetch_add(publish_.count, std::memory_order_relaxed);
     counters.published_bytes.fetch_add(publish_.bytes, std::memory_order_relaxed);
+    counters.duplicate_events.fetch_add(static_cast<uint64_t>(publish_.result.duplicates_size()),
+                                        std::memory_order_relaxed);
   }
   std::move(done_)(std::move(publish_.result));
 }

@@ -16,6 +16,10 @@ namespace eventhub {
 // Called once: where the events are, or why they are not appended. Must not block.
 using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
 
+// Finds out which events of a checked request the topic has had (`deduplication_window`); AppendAll
+// leaves them out. An error: the store is damaged.
+absl::Status LookUpDuplicates(Topic& topic, CheckedPublish& publish, const CommitBuilder& commit);
+
 // Appends the events of a checked request, puts the delayed ones aside, and fills in where they
 // are.
 void AppendAll(const std::shared_ptr<Topic>& topic, CheckedPublish& publish, CommitBuilder& commit);

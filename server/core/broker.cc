@@ -41,6 +41,7 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
   sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
   sum->set_readers(sum->readers() + stats.readers());
+  sum->set_duplicate_events(sum->duplicate_events() + stats.duplicate_events());
   sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
 }
 
@@ -56,6 +57,7 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
 }
 
 absl::Status Broker::Start() {
+  options_.store.clock = options_.clock;
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
   RETURN_IF_ERROR(catalog_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,

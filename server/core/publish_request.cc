@@ -99,8 +99,11 @@ std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of
 }
 
 // Copies the events of each partition together, in order.
-void Distribute(const SharedBytes& events, const TopicView& view, const EventScan& scan,
-                uint32_t keyless, std::vector<PartitionAppend>* appends) {
+// Returns
+// the order they are in then.
+std::vector<uint32_t> Distribute(const SharedBytes& events, const TopicView& view,
+                                 const EventScan& scan, uint32_t keyless,
+                                 std::vector<PartitionAppend>* appends) {
   const auto partitions = static_cast<uint32_t>(view.partitions.size());
   std::vector<uint32_t> partition_of;
   partition_of.reserve(scan.events.size());
@@ -108,7 +111,7 @@ void Distribute(const SharedBytes& events, const TopicView& view, const EventSca
     partition_of.push_back(event.keyed ? static_cast<uint32_t>(event.key_hash % partitions)
                                        : keyless);
   }
-  const std::vector<uint32_t> order = OrderByPartition(partition_of, partitions);
+  std::vector<uint32_t> order = OrderByPartition(partition_of, partitions);
   char* to;
   const SharedBytes region = SharedBytes::Allocate(events.size(), &to);
   for (size_t i = 0; i < order.size();) {
@@ -125,6 +128,28 @@ void Distribute(const SharedBytes& events, const TopicView& view, const EventSca
     const absl::string_view run(begin, static_cast<size_t>(to - begin));
     appends->push_back({view.partitions[partition], region.Sub(run), count});
   }
+  return order;
+}
+
+// The identities of all events. `order`: those of the runs, as Distribute has them; none: as they
+// came.
+void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublish* publish) {
+  // What is put aside was not counted there.
+  std::vector<uint32_t> indices;
+  auto delayed = publish->delayed.begin();
+  for (uint32_t i = 0; i < total; ++i) {
+    if (delayed != publish->delayed.end() && delayed->index == i) {
+      ++delayed;
+    } else {
+      indices.push_back(i);
+    }
+  }
+  if (order.empty()) {
+    order = std::move(indices);
+  } else {
+    for (uint32_t& index : order) index = indices[index];
+  }
+  FindIdentities(order, publish);
 }
 
 }  // namespace
@@ -161,6 +186,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   RETURN_IF_ERROR(
       ScanEvents(request.events.view(), view->settings.max_event_bytes(), by_key, &scan));
   if (scan.count == 0) return InvalidField("events", "is empty");
+  const uint32_t total = scan.count;
 
   CheckedPublish checked;
   SharedBytes events = request.events;
@@ -186,12 +212,16 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     partition = topic.NextKeylessPartition(events.size(), partitions);
     checked.result.set_keyless_partition(partition);
   }
+  std::vector<uint32_t> order;
   if (by_key && scan.keyed > 0) {
-    Distribute(events, *view, scan, partition, &checked.appends);
+    order = Distribute(events, *view, scan, partition, &checked.appends);
   } else if (scan.count > 0) {
     for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
     }
+  }
+  if (view->settings.has_deduplication_window()) {
+    FindIdentitiesOf(total, std::move(order), &checked);
   }
   return checked;
 }

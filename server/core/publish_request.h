@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/identities.h"
 #include "server/core/producer_table.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
@@ -39,6 +41,7 @@ struct DelayedEvent {
   uint32_t index;  // In the request.
   int64_t due_micros;
   std::string record;  // As it is stored.
+  IdentityHash identity;
 };
 
 class DelayedTable;
@@ -52,8 +55,9 @@ struct CheckedPublish {
   bool synced = false;
   std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;
-  DelayedTable* delayed_table = nullptr;  // For them.
-  v1::PublishResult result;               // Complete but for what is known at the commit.
+  DelayedTable* delayed_table = nullptr;          // For them.
+  std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
+  v1::PublishResult result;                       // Complete but for what is known at the commit.
 };
 
 // Validates all of the request against the topic; `delayed` is where delayed events will go.

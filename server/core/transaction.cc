@@ -113,12 +113,12 @@ TransactTask::TransactTask(std::shared_ptr<TransactionTable> table, CheckedTrans
     : table_(std::move(table)), transaction_(std::move(transaction)), done_(std::move(done)) {}
 
 void TransactTask::Prepare(CommitBuilder& commit) {
-  const absl::StatusOr<bool> admitted = Admit();
+  const absl::StatusOr<bool> admitted = Admit(commit);
   refused_ = admitted.ok() ? absl::OkStatus() : admitted.status();
   if (admitted.ok() && *admitted) refused_ = CarryOut(commit);
 }
 
-absl::StatusOr<bool> TransactTask::Admit() {
+absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
   if (!transaction_.id.empty()) {
     ASSIGN_OR_RETURN(std::optional<v1::TransactResponse> done, table_->Find(transaction_.id));
     if (done.has_value()) {
@@ -134,9 +134,10 @@ absl::StatusOr<bool> TransactTask::Admit() {
                             check.log->next_offset());
     }
   }
-  for (const CheckedTransaction::Append& append : transaction_.appends) {
+  for (CheckedTransaction::Append& append : transaction_.appends) {
     if (append.topic->closing()) return TopicNotFound(append.topic->name());
     RETURN_IF_ERROR(CheckExpected(*append.topic, append.publish, append.expected));
+    RETURN_IF_ERROR(LookUpDuplicates(*append.topic, append.publish, commit));
   }
   return true;
 }
@@ -164,6 +165,9 @@ void TransactTask::Done(const absl::Status& status) {
     } else if (!response_.duplicate()) {
       counters.published_events.fetch_add(append.publish.count, std::memory_order_relaxed);
       counters.published_bytes.fetch_add(append.publish.bytes, std::memory_order_relaxed);
+      counters.duplicate_events.fetch_add(
+          static_cast<uint64_t>(append.publish.result.duplicates_size()),
+          std::memory_order_relaxed);
     }
   }
   if (done) {

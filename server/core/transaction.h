@@ -91,7 +91,7 @@ class TransactTask final : public CommitTask {
 
  private:
   // Whether the transaction is to be carried out: not if it was, whose answer is then set.
-  absl::StatusOr<bool> Admit();
+  absl::StatusOr<bool> Admit(const CommitBuilder& commit);
   absl::Status CarryOut(CommitBuilder& commit);
 
   const std::shared_ptr<TransactionTable> table_;
