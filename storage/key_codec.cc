@@ -76,6 +76,9 @@ const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
 const absl::string_view kGenerationKey = "g";
+const absl::string_view kHubIdKey = "h";
+const absl::string_view kLinkKeyPrefix = "l";
+const absl::string_view kLinkPositionKeyPrefix = "k";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -146,6 +149,34 @@ std::string SubscriptionKey(SubscriptionId id) {
 
 SubscriptionId SubscriptionIdOf(absl::string_view subscription_key) {
   return SubscriptionId(LoadBig32(subscription_key.data() + kSubscriptionKeyPrefix.size()));
+}
+
+std::string LinkKey(LinkId id) {
+  std::string key(kLinkKeyPrefix);
+  AppendBig32(&key, id.value());
+  return key;
+}
+
+std::optional<LinkId> ParseLinkKey(absl::string_view key) {
+  KeyReader reader(key.substr(kLinkKeyPrefix.size()));
+  const LinkId id(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return id;
+}
+
+std::string LinkPositionKey(LinkId id, PartitionId partition) {
+  std::string key(kLinkPositionKeyPrefix);
+  AppendBig32(&key, id.value());
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key) {
+  KeyReader reader(key.substr(kLinkPositionKeyPrefix.size()));
+  const LinkId id(reader.Big32());
+  const PartitionId partition(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return std::make_pair(id, partition);
 }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {

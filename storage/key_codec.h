@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "storage/base/types.h"
@@ -55,6 +56,18 @@ SubscriptionId SubscriptionIdOf(absl::string_view subscription_key);
 
 // In column `meta`: how often the store was opened for serving.
 extern const absl::string_view kGenerationKey;
+
+// In column `meta`: what names this store among all hubs.
+extern const absl::string_view kHubIdKey;
+
+// In column `meta`, of links: a link, and its position in a partition of the remote topic.
+std::string LinkKey(LinkId id);
+std::string LinkPositionKey(LinkId id, PartitionId partition);
+extern const absl::string_view kLinkKeyPrefix;
+extern const absl::string_view kLinkPositionKeyPrefix;
+// nullopt for what the functions above do not make.
+std::optional<LinkId> ParseLinkKey(absl::string_view key);
+std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key);
 
 // In column `cursors`: subscription | kind | what the kind needs. The numbers are on the disk.
 enum class CursorsKind : uint8_t {

@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
 #include "server/core/field_checks.h"
+#include "server/core/hub_id.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -70,6 +71,7 @@ absl::Status Broker::Start() {
     topics_->next_id = TopicId(LoadLittle32(next_id->data()));
   }
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, options_.clock->Now()));
+  ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, options_.clock->Now()));
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
@@ -83,6 +85,9 @@ absl::Status Broker::Start() {
           options_.run_alarm, [this] { return writable(); },
           [this](const absl::Status& error) { options_.on_background_error(error); }});
   RETURN_IF_ERROR(delayed_->Load());
+  links_ = std::make_unique<Links>(*writer_, *options_.clock, catalog_, delayed_->table(),
+                                   std::move(hub_id), [this] { return writable(); });
+  RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
     maintenance_ = std::make_unique<Maintenance>(
         *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
@@ -135,8 +140,11 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
     std::move(done)(publish.status());
     return;
   }
-  writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
-                                               std::move(done)));
+  std::optional<Offset> expected;
+  if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
+  writer_->Submit(std::make_unique<AppendTask>(
+      request.head, TopicAppend{*std::move(topic), expected, *std::move(publish)},
+      std::move(done)));
 }
 
 absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
@@ -225,7 +233,8 @@ void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done)
   }
   const TopicId id = (*topic)->id();
   writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, subscriptions_->catalog(), *std::move(topic), request.delete_subscriptions(),
+      *topics_, subscriptions_->catalog(), links_->catalog(), *std::move(topic),
+      request.delete_subscriptions(),
       [this, id, done = std::move(done)](absl::Status status) mutable {
         if (status.ok() && maintenance_ != nullptr) maintenance_->TopicDeleted(id);
         std::move(done)(std::move(status));
@@ -285,6 +294,8 @@ v1::GetStatsResponse Broker::GetStats() const {
   for (const auto& subscription : subscriptions) consumers += subscription->consumer_count();
   stats.set_subscriptions(static_cast<uint32_t>(subscriptions.size()));
   stats.set_consumers(static_cast<uint32_t>(consumers));
+  stats.set_links(static_cast<uint32_t>(links_->catalog().size()));
+  stats.set_hub_id(links_->hub_id());
   stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
   stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
   stats.set_tail_cache_bytes(cache_.bytes());

@@ -15,6 +15,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/append_task.h"
 #include "server/core/delayed/delayed_events.h"
+#include "server/core/link/links.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
 #include "server/core/subscription/subscriptions.h"
@@ -84,6 +85,8 @@ class Broker {
 
   // Events that wait for their time.
   DelayedEvents& delayed() { return *delayed_; }
+  // What comes from other hubs. Whoever moves links on must have stopped before the broker goes.
+  Links& links() { return *links_; }
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
@@ -106,6 +109,7 @@ class Broker {
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;
+  std::unique_ptr<Links> links_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
 };

@@ -3,6 +3,7 @@
 #include <future>
 
 #include "client/src/batch.h"
+#include "client/src/event_check.h"
 #include "client/src/grpc_status.h"
 #include "client/src/locate.h"
 #include "client/src/proto_time.h"
@@ -52,7 +53,7 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has its enumerator, of the same number.
 TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kTopicInUse), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kLinkExists), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }
@@ -164,6 +165,21 @@ TEST(LocateTest, OnePlacementIsOfAllEvents) {
   EXPECT_EQ((*places)[1].offset, 101);
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 1}}}).has_value());
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
+}
+
+TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
+  v1::Event event = KeyedEvent("e", "");
+  event.set_source("/s");
+  event.set_type("t");
+  event.mutable_deliver_after()->set_seconds(5);
+  EXPECT_TRUE(CheckEvent(event).ok());
+  event.mutable_deliver_at()->set_seconds(5);
+  EXPECT_EQ(CheckEvent(event).message(),
+            "event.deliver_after cannot be set together with deliver_at");
+  event.clear_deliver_at();
+  event.mutable_deliver_after()->set_seconds(-5);
+  EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after is negative");
+  EXPECT_EQ(GetErrorInfo(CheckEvent(event))->field, "deliver_after");
 }
 
 TEST(EventBatchTest, HasEventsAmongOtherFields) {

@@ -13,6 +13,7 @@ eventhub_test(hub_test
     delayed_event_test.cc
     drain_test.cc
     health_test.cc
+    link_test.cc
     listener_test.cc
     publish_stream_test.cc
     publish_test.cc

@@ -35,6 +35,21 @@ TEST(KeyCodec, MetaKeys) {
   EXPECT_EQ(kSubscriptionKeyPrefix, "u");
   EXPECT_EQ(kNextSubscriptionIdKey, "v");
   EXPECT_EQ(kGenerationKey, "g");
+  EXPECT_EQ(kHubIdKey, "h");
+}
+
+TEST(KeyCodec, LinkKeys) {
+  EXPECT_EQ(kLinkKeyPrefix, "l");
+  EXPECT_EQ(kLinkPositionKeyPrefix, "k");
+  EXPECT_EQ(BytesToHexString(LinkKey(LinkId(0xf1020304))), "6cf1020304");
+  EXPECT_EQ(ParseLinkKey(LinkKey(LinkId(0xf1020304))), LinkId(0xf1020304));
+  const std::string key = LinkPositionKey(LinkId(0x01020304), PartitionId(0xfa0b0c0d));
+  EXPECT_EQ(BytesToHexString(key), "6b01020304fa0b0c0d");
+  EXPECT_EQ(ParseLinkPositionKey(key), std::make_pair(LinkId(0x01020304), PartitionId(0xfa0b0c0d)));
+  EXPECT_EQ(ParseLinkKey("l123"), std::nullopt);
+  EXPECT_EQ(ParseLinkKey("l12345"), std::nullopt);
+  EXPECT_EQ(ParseLinkPositionKey(key.substr(0, key.size() - 1)), std::nullopt);
+  EXPECT_EQ(ParseLinkPositionKey(key + "x"), std::nullopt);
 }
 
 TEST(KeyCodec, ProducerKey) {
@@ -255,11 +270,12 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
   EXPECT_EQ(dump(Column::kIndex), (Records{{"00000007"
                                             "00000002"
                                             "0000000000000003",
-                                            "01000000"
+                                            "02000000"
                                             "01000000"
                                             "06000000"
                                             "00401e18240a0600"
-                                            "0500000000000000"}}));
+                                            "0500000000000000"
+                                            "00"}}));
   EXPECT_EQ(dump(Column::kEvents), (Records{{"00000007"
                                              "00000002"
                                              "0000000000000003",

@@ -8,6 +8,7 @@
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "eventhub/v1/delayed.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
+#include "eventhub/v1/link.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -25,6 +26,7 @@ class HubClient {
   v1::AdminService::Stub& admin() { return *admin_; }
   v1::SubscriptionService::Stub& subscriptions() { return *subscriptions_; }
   v1::DelayedEventService::Stub& delayed() { return *delayed_; }
+  v1::LinkService::Stub& links() { return *links_; }
   grpc::health::v1::Health::Stub& health() { return *health_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -34,6 +36,7 @@ class HubClient {
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::SubscriptionService::Stub> subscriptions_;
   const std::unique_ptr<v1::DelayedEventService::Stub> delayed_;
+  const std::unique_ptr<v1::LinkService::Stub> links_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

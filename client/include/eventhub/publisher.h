@@ -54,6 +54,9 @@ struct BatchResult {
   size_t events;
   // Where those are that are appended, if the status is OK.
   absl::Span<const Placement> placements;
+  // Those that are not: that were there before, and that wait for their time.
+  absl::Span<const DuplicatePlacement> duplicates{};
+  absl::Span<const DelayPlacement> delayed{};
 };
 
 // What Publish does while the buffer is full.

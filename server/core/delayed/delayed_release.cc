@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/append_task.h"
 #include "server/core/delayed/delayed_record.h"
 #include "server/core/errors.h"
 #include "storage/base/status_macros.h"
@@ -56,26 +55,30 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
 
 ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece,
                          ReleaseDone done)
-    : table_(table), topic_(std::move(topic)), piece_(std::move(piece)), done_(std::move(done)) {}
+    : table_(table),
+      append_{std::move(topic), std::nullopt, {}},
+      piece_(std::move(piece)),
+      done_(std::move(done)) {}
 
 void ReleaseTask::Prepare(CommitBuilder& commit) {
   // The delayed events of a deleted topic are gone with it.
-  if (!topic_->closing()) refused_ = Release(commit);
+  if (!append_.topic->closing()) refused_ = Release(commit);
   table_.EndReading();
 }
 
 absl::Status ReleaseTask::Release(CommitBuilder& commit) {
-  publish_ = Distribute();
-  if (publish_.count == 0) return absl::OkStatus();
-  AppendAll(topic_, publish_, commit);
-  table_.Release(*topic_, released_, commit);
+  append_.publish = Distribute();
+  if (append_.publish.count == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(SettleAppend(append_, commit));
+  CarryOutAppend(append_, commit);
+  table_.Release(*append_.topic, released_, commit);
   return absl::OkStatus();
 }
 
 CheckedPublish ReleaseTask::Distribute() {
-  const std::shared_ptr<const TopicView> view = topic_->view();
+  const std::shared_ptr<const TopicView> view = append_.topic->view();
   const auto partitions = static_cast<uint32_t>(view->partitions.size());
-  const uint32_t keyless = topic_->NextKeylessPartition(piece_.events.size(), partitions);
+  const uint32_t keyless = append_.topic->NextKeylessPartition(piece_.events.size(), partitions);
   struct Placed {
     uint32_t partition;
     absl::string_view event;
@@ -121,11 +124,7 @@ CheckedPublish ReleaseTask::Distribute() {
 
 void ReleaseTask::Done(const absl::Status& status) {
   const absl::Status outcome = status.ok() ? refused_ : status;
-  if (outcome.ok()) {
-    TopicCounters& counters = topic_->counters();
-    counters.published_events.fetch_add(publish_.count, std::memory_order_relaxed);
-    counters.published_bytes.fetch_add(publish_.bytes, std::memory_order_relaxed);
-  }
+  if (outcome.ok()) CountAppend(append_);
   done_(outcome);
 }
 

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/event_scanner.h"
-#include "server/core/topic.h"
+#include "server/core/topic_append.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -71,11 +71,10 @@ class ReleaseTask final : public CommitTask {
   CheckedPublish Distribute();
 
   DelayedTable& table_;
-  const std::shared_ptr<Topic> topic_;
+  TopicAppend append_;
   DuePiece piece_;
   ReleaseDone done_;
   std::vector<std::string> released_;
-  CheckedPublish publish_;
   absl::Status refused_;
 };
 

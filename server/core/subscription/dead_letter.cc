@@ -44,10 +44,8 @@ absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, 
   return absl::DataLossError(status.message());
 }
 
-absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset) {
-  std::vector<RecordBatchPtr> batches;
-  RETURN_IF_ERROR(ReadBatches(store, log, offset, offset + 1, 1, &batches));
-  const Delivery event = SliceBatch(*batches.front(), log.id(), offset, offset + 1, SIZE_MAX);
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset) {
+  const Delivery event = SliceBatch(batch, partition, offset, offset + 1, SIZE_MAX);
   return LoggedEvent{event.events.front(), event.append_micros};
 }
 
@@ -59,7 +57,10 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
   if (place.partition.value() >= view->partitions.size()) {
     return absl::DataLossError("a dead letter is in no partition of its topic");
   }
-  return ReadEvent(store, *view->partitions[place.partition.value()], place.offset);
+  PartitionLog& log = *view->partitions[place.partition.value()];
+  std::vector<RecordBatchPtr> batches;
+  RETURN_IF_ERROR(ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches));
+  return EventOf(*batches.front(), log.id(), place.offset);
 }
 
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {

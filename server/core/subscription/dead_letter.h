@@ -32,8 +32,8 @@ absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, 
                          size_t max_bytes, std::vector<RecordBatchPtr>* batches,
                          WantedBatches wanted = AnyBatch);
 
-// The event at an offset. NOT_FOUND if it was trimmed.
-absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset);
+// The event of a batch at an offset that it has.
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
 
 // The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed.
 absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,

@@ -67,6 +67,7 @@ struct Effects {
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
   bool rewound = false;  // A STREAM was taken back.
+  size_t looked_at = 0;  // Pending ranges, by what consumers ask for.
 };
 
 // What to deliver next.
@@ -145,7 +146,8 @@ class PartitionCursor {
   void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
             Effects* effects);
   void Skip(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects);
-  void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused);
+  void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
+              Effects* effects);
 
   // Takes all that a consumer has back.
   void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
@@ -206,7 +208,7 @@ class PartitionCursor {
   std::optional<Candidate> Fresh(const DeliveryRules& rules) const;
   Candidate MakeCandidate(PendingRanges::Map::const_iterator it) const;
   // Edits what of [from, to) the consumer has; refuses the rest.
-  void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
+  void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects,
                   PendingRanges::Edit edit);
   void Release(const PendingRange& range, Effects* effects);
   // Makes a range wait for its next delivery, or for its end.

@@ -41,6 +41,19 @@ absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& l
   return absl::OkStatus();
 }
 
+// Adds what is to be told of a partition.
+void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* response) {
+  if (news.revoked.has_value()) *response->add_revoked() = *std::move(news.revoked);
+  if (news.assigned.has_value()) *response->add_assigned() = *std::move(news.assigned);
+  if (news.draining.has_value()) *response->add_draining() = *std::move(news.draining);
+  for (const auto& [start, end] : news.trimmed) {
+    v1::TrimmedRange& trimmed = *response->add_trimmed();
+    trimmed.set_partition(partition.value());
+    trimmed.mutable_range()->set_start(start.value());
+    trimmed.mutable_range()->set_end(end.value());
+  }
+}
+
 }  // namespace
 
 // What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
@@ -129,6 +142,8 @@ bool Subscription::TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
   consumer.unsettled -= consumer.notices.settlements_size();
   frame->control.MergeFrom(consumer.notices);
   consumer.notices.Clear();
+  for (auto& [partition, news] : consumer.news) Say(partition, std::move(news), &frame->control);
+  consumer.news.clear();
   return true;
 }
 
