@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/base/clock.h"
 #include "storage/base/types.h"
 #include "storage/data_directory.h"
 #include "storage/partition_log.h"
@@ -50,6 +51,9 @@ struct LogStoreOptions {
   // After a crash the end of the write-ahead log may be torn, and is cut off. Damage before the end
   // is refused at Open, unless this says to drop everything from the damage on.
   bool drop_after_damage = false;
+
+  // By which identities expire. Must outlive the store.
+  const Clock* clock = &Clock::System();
 
   // Where files are; null: the machine's disk. Must outlive the store.
   rocksdb::Env* env = nullptr;

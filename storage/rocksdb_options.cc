@@ -1,8 +1,13 @@
 #include "storage/rocksdb_options.h"
 
+#include <memory>
+
+#include "rocksdb/compaction_filter.h"
 #include "rocksdb/env.h"
+#include "rocksdb/filter_policy.h"
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
+#include "storage/key_codec.h"
 
 namespace eventhub {
 
@@ -81,6 +86,52 @@ rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions() {
   return column;
 }
 
+// Drops identities that have expired; what it does not know, it keeps.
+class ExpiryFilter final : public rocksdb::CompactionFilter {
+ public:
+  explicit ExpiryFilter(int64_t now) : now_(now) {}
+
+  const char* Name() const override { return "eventhub.Expiry"; }
+
+  bool Filter(int, const rocksdb::Slice&, const rocksdb::Slice& value, std::string*,
+              bool*) const override {
+    constexpr size_t kSize = 32;
+    constexpr size_t kExpiry = 12;
+    if (value.size() != kSize || LoadLittle32(value.data()) != 1) return false;
+    return static_cast<int64_t>(LoadLittle64(value.data() + kExpiry)) <= now_;
+  }
+
+ private:
+  const int64_t now_;
+};
+
+class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
+ public:
+  explicit ExpiryFilterFactory(const Clock& clock) : clock_(clock) {}
+
+  const char* Name() const override { return "eventhub.Expiry"; }
+
+  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
+      const rocksdb::CompactionFilter::Context&) override {
+    return std::make_unique<ExpiryFilter>(absl::ToUnixMicros(clock_.Now()));
+  }
+
+ private:
+  const Clock& clock_;
+};
+
+// Nearly all look-ups are for what is not there.
+rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options) {
+  constexpr double kFilterBitsPerKey = 10;
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
+  rocksdb::BlockBasedTableOptions table;
+  table.format_version = 5;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kFilterBitsPerKey));
+  column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  column.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(*options.clock);
+  return column;
+}
+
 }  // namespace
 
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options) {
@@ -91,7 +142,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& 
       {"producers", MakeSmallColumnOptions()},
       {"cursors", MakeShortLivedColumnOptions()},
       {"delayed", MakeShortLivedColumnOptions()},
-      {"identities", MakeSmallColumnOptions()},
+      {"identities", MakeIdentitiesColumnOptions(options)},
   };
 }
 

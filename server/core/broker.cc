@@ -44,6 +44,7 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_routed_events(sum->routed_events() + stats.routed_events());
   sum->set_unrouted_events(sum->unrouted_events() + stats.unrouted_events());
   sum->set_readers(sum->readers() + stats.readers());
+  sum->set_duplicate_events(sum->duplicate_events() + stats.duplicate_events());
   sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
 }
 
@@ -59,6 +60,7 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
 }
 
 absl::Status Broker::Start() {
+  options_.store.clock = options_.clock;
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
   RETURN_IF_ERROR(catalog_.Load(*store_));
   RETURN_IF_ERROR(route_table_.Load(*store_));

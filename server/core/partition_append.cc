@@ -33,8 +33,8 @@ std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of
 
 std::vector<PartitionAppend> Distribute(const std::vector<uint32_t>& partition_of,
                                         absl::FunctionRef<absl::string_view(uint32_t i)> event,
-                                        size_t bytes,
-                                        const std::vector<PartitionLog*>& partitions) {
+                                        size_t bytes, const std::vector<PartitionLog*>& partitions,
+                                        std::vector<uint32_t>* order_out) {
   std::vector<PartitionAppend> appends;
   const std::vector<uint32_t> order =
       OrderByPartition(partition_of, static_cast<uint32_t>(partitions.size()));
@@ -54,6 +54,7 @@ std::vector<PartitionAppend> Distribute(const std::vector<uint32_t>& partition_o
     const absl::string_view run(begin, static_cast<size_t>(to - begin));
     appends.push_back({partitions[partition], region.Sub(run), count});
   }
+  if (order_out != nullptr) *order_out = order;
   return appends;
 }
 

@@ -20,8 +20,10 @@ struct PartitionAppend {
 
 // Copies the events of each partition together, in order. Event i, whose bytes are `event(i)`, goes
 // to partition `partition_of[i]`; all have `bytes` together. The result is by partition number.
+// `order`, if it is given, becomes the indices in the order that the events have then.
 std::vector<PartitionAppend> Distribute(const std::vector<uint32_t>& partition_of,
                                         absl::FunctionRef<absl::string_view(uint32_t i)> event,
-                                        size_t bytes, const std::vector<PartitionLog*>& partitions);
+                                        size_t bytes, const std::vector<PartitionLog*>& partitions,
+                                        std::vector<uint32_t>* order = nullptr);
 
 }  // namespace eventhub

@@ -86,6 +86,27 @@ std::vector<uint32_t> PartitionsOf(const EventScan& scan, uint32_t partitions, u
   return partition_of;
 }
 
+// The identities of all events. `order`: those of the runs, as Distribute has them; none: as they
+// came.
+void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublish* publish) {
+  // What is put aside was not counted there.
+  std::vector<uint32_t> indices;
+  auto delayed = publish->delayed.begin();
+  for (uint32_t i = 0; i < total; ++i) {
+    if (delayed != publish->delayed.end() && delayed->index == i) {
+      ++delayed;
+    } else {
+      indices.push_back(i);
+    }
+  }
+  if (order.empty()) {
+    order = std::move(indices);
+  } else {
+    for (uint32_t& index : order) index = indices[index];
+  }
+  FindIdentities(order, publish);
+}
+
 }  // namespace
 
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
@@ -124,6 +145,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   RETURN_IF_ERROR(
       ScanEvents(request.events.view(), view->settings.max_event_bytes(), by_key, &scan));
   if (scan.count == 0) return InvalidField("events", "is empty");
+  const uint32_t total = scan.count;
 
   CheckedPublish checked;
   SharedBytes events = request.events;
@@ -149,13 +171,14 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     partition = topic.NextKeylessPartition(events.size(), partitions);
     checked.result.set_keyless_partition(partition);
   }
+  std::vector<uint32_t> order;
   if (by_key && scan.keyed > 0) {
     checked.appends = Distribute(
         PartitionsOf(scan, partitions, partition),
         [&](uint32_t i) {
           return events.view().substr(scan.events[i].begin, scan.events[i].bytes);
         },
-        events.size(), view->partitions);
+        events.size(), view->partitions, &order);
   } else if (scan.count > 0) {
     for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
@@ -163,6 +186,9 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   }
   if (view->routes != nullptr) {
     checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count());
+  }
+  if (view->settings.has_deduplication_window()) {
+    FindIdentitiesOf(total, std::move(order), &checked);
   }
   return checked;
 }

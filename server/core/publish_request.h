@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/identities.h"
 #include "server/core/partition_append.h"
 #include "server/core/route/route_plan.h"
 #include "server/core/topic.h"
@@ -34,6 +35,7 @@ struct DelayedEvent {
   uint32_t index;  // In the request.
   int64_t due_micros;
   std::string record;  // As it is stored.
+  IdentityHash identity;
 };
 
 class DelayedTable;
@@ -47,9 +49,10 @@ struct CheckedPublish {
   bool synced = false;
   std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;
-  DelayedTable* delayed_table = nullptr;  // For them.
-  v1::PublishResult result;               // Complete but for what is known at the commit.
-  std::unique_ptr<RoutePlan> routes;      // Null if the topic has no routes.
+  DelayedTable* delayed_table = nullptr;          // For them.
+  std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
+  v1::PublishResult result;                       // Complete but for what is known at the commit.
+  std::unique_ptr<RoutePlan> routes;              // Null if the topic has no routes.
 };
 
 // What a checked request adds to a commit. Bytes.

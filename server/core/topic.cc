@@ -14,7 +14,8 @@ Topic::Topic(TopicId id, std::string name, const LogStore& store)
     : id_(id),
       name_(std::move(name)),
       view_(std::make_shared<TopicView>()),
-      producers_(store, id) {}
+      producers_(store, id),
+      identities_(std::make_shared<IdentityTable>(store, id)) {}
 
 std::shared_ptr<const TopicView> Topic::view() const {
   MutexLock lock(mutex_);
@@ -94,6 +95,7 @@ v1::TopicStats Topic::Stats() const {
   stats.set_routed_events(counters_.routed_events.load(std::memory_order_relaxed));
   stats.set_unrouted_events(counters_.unrouted_events.load(std::memory_order_relaxed));
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
+  stats.set_duplicate_events(counters_.duplicate_events.load(std::memory_order_relaxed));
   stats.set_delayed_events(counters_.delayed_events.load(std::memory_order_relaxed));
   return stats;
 }

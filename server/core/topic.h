@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/identities.h"
 #include "server/core/producer_table.h"
 #include "storage/base/mutex.h"
 #include "storage/partition_log.h"
@@ -32,6 +33,7 @@ struct TopicCounters {
   std::atomic<uint64_t> delivered_events{0};
   std::atomic<uint64_t> delivered_bytes{0};
   std::atomic<uint64_t> refused_requests{0};
+  std::atomic<uint64_t> duplicate_events{0};
   std::atomic<uint32_t> readers{0};
   // Not counted since the start, but how many there are; changed on the commit thread.
   std::atomic<uint64_t> delayed_events{0};
@@ -86,6 +88,7 @@ class Topic {
   // Commit thread only.
 
   ProducerTable& producers() { return producers_; }
+  IdentityTable& identities() { return *identities_; }
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return pending_; }
   void SetPending(const v1::Topic& settings);
@@ -123,6 +126,7 @@ class Topic {
 
   // Commit thread only.
   ProducerTable producers_;
+  const std::shared_ptr<IdentityTable> identities_;
   v1::Topic pending_;
   bool closing_ = false;
   const RouteSet* routes_ = nullptr;

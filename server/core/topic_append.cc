@@ -4,12 +4,40 @@
 
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
+#include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
 constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
+
+// What the topic has had of the events; see identities.h.
+absl::Status LookUpIdentities(TopicAppend& append, const CommitBuilder& commit) {
+  CheckedPublish& publish = append.publish;
+  if (publish.identities == nullptr) return absl::OkStatus();
+  const absl::Duration window = DeduplicationWindowOf(append.topic->pending());
+  if (window == absl::ZeroDuration()) {  // Since the request was checked.
+    publish.identities.reset();
+    return absl::OkStatus();
+  }
+  return append.topic->identities().LookUp(window, commit.now(), publish.identities.get());
+}
+
+void PlanAnew(TopicAppend& append) {
+  append.publish.routes = PlanRoutes(append.topic->view()->routes, append.publish.appends,
+                                     append.publish.result.partition_count());
+}
+
+// Leaves out what the topic has had, and the copies of that.
+void DropDuplicates(TopicAppend& append, const CommitBuilder& commit) {
+  const uint32_t count = append.publish.count;
+  append.topic->identities().Drop(&append.publish);
+  if (append.publish.routes == nullptr || append.publish.count == count) return;
+  PlanAnew(append);
+  // What had room for all has room for a part; the rest of the commit does not count for that.
+  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) PlanAnew(append);
+}
 
 }  // namespace
 
@@ -38,22 +66,23 @@ absl::Status AdmitAppend(const TopicAppend& append) {
 }
 
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
+  RETURN_IF_ERROR(LookUpIdentities(append, commit));
   const Topic& topic = *append.topic;
   std::unique_ptr<RoutePlan>& plan = append.publish.routes;
   if (topic.routes() == nullptr) {
     plan.reset();
     return absl::OkStatus();
   }
-  if (plan == nullptr || plan->set.get() != topic.routes()) {  // There was none, or it is outdated.
-    plan = PlanRoutes(topic.view()->routes, append.publish.appends,
-                      append.publish.result.partition_count());
-  }
+  // There was none, or it is outdated.
+  if (plan == nullptr || plan->set.get() != topic.routes()) PlanAnew(append);
   return SettleRoutes(*plan, commit.now());
 }
 
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
-  v1::PublishResult& result = append.publish.result;
+  CheckedPublish& publish = append.publish;
+  v1::PublishResult& result = publish.result;
   append.unkept = append.topic->keeps_nothing();
+  if (publish.identities != nullptr) DropDuplicates(append, commit);
   for (PartitionAppend& run : append.publish.appends) {
     const uint32_t partition = run.log->id().value();
     const Offset base = AppendRun(*append.topic, run, append.publish.types, commit);
@@ -69,16 +98,22 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     placement.set_base_offset(base.value());
     placement.set_count(run.count);
   }
-  CheckedPublish& publish = append.publish;
   if (publish.routes != nullptr) CarryOutRoutes(*publish.routes, publish.types, commit);
-  if (publish.delayed.empty()) return;
-  publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
+  if (!publish.delayed.empty()) {
+    publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
+  }
+  if (publish.identities != nullptr) {
+    append.topic->identities().Record(DeduplicationWindowOf(append.topic->pending()), commit,
+                                      &publish);
+  }
 }
 
 void CountAppend(const TopicAppend& append) {
   TopicCounters& counters = append.topic->counters();
   counters.published_events.fetch_add(append.publish.count, std::memory_order_relaxed);
   counters.published_bytes.fetch_add(append.publish.bytes, std::memory_order_relaxed);
+  counters.duplicate_events.fetch_add(
+      static_cast<uint64_t>(append.publish.result.duplicates_size()), std::memory_order_relaxed);
   const RoutePlan* const plan = append.publish.routes.get();
   if (append.unkept) {
     counters.unrouted_events.fetch_add(plan != nullptr ? plan->untaken : append.publish.count,

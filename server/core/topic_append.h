@@ -2,17 +2,16 @@
 // transactions, dead letters, and what else comes).
 //
 //   1. AdmitAppend   Can the topic take it? Refuses.
-//   2. Deduplicate   The place for what drops events that the topic has had: at the begin of
-//                    SettleAppend. What it drops leaves `publish.appends`, and `publish.routes` is
-//                    reset, so that step 3 plans anew from what is left. It remembers nothing
-//                    before step 4.
-//   3. SettleAppend  Routes: is their plan current, can the targets take the copies? Refuses, with
-//                    nothing done; after it nothing is refused any more.
-//   4. CarryOutAppend  Appends the events and their copies. Cannot fail.
+//   2. SettleAppend  Looks up what the topic has had (`deduplication_window`). Routes: is their
+//   plan
+//                    current, can the targets take the copies? Refuses, with nothing done; after it
+//                    nothing is refused any more.
+//   3. CarryOutAppend  Leaves out what the topic has had, appends the rest and its copies. Cannot
+//                    fail.
 //
-// Until step 4 nothing is changed that a later refusal would have to take back. What appends to
-// several topics together takes all of its appends through steps 1 to 3 before the first is carried
-// out. Afterwards, when the commit is known to have succeeded or not, CountAppend.
+// Until step 3 nothing is changed that a later refusal would have to take back. What appends to
+// several topics together takes all of its appends through steps 1 and 2 before the first is
+// carried out. Afterwards, when the commit is known to have succeeded or not, CountAppend.
 #pragma once
 
 #include <memory>
@@ -44,10 +43,11 @@ absl::Status CheckRoom(const Topic& topic);
 // not hold.
 absl::Status AdmitAppend(const TopicAppend& append);
 
-// FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes.
+// FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes. DATA_LOSS: the store is damaged.
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
 
-// Appends the events, puts the delayed ones aside, and fills in where they are.
+// Appends the events that the topic has not had, puts the delayed ones aside, and fills in where
+// they are.
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
 
 // One run of events, none of another type than `types`, stored or, if the topic keeps nothing,

@@ -31,6 +31,10 @@ absl::Status Check(const v1::Topic& topic) {
                                   absl::Seconds(1), absl::InfiniteDuration()));
   }
   RETURN_IF_ERROR(CheckRetention(topic.retention()));
+  if (topic.has_deduplication_window()) {
+    RETURN_IF_ERROR(CheckDuration("topic.deduplication_window", topic.deduplication_window(),
+                                  absl::Seconds(1), absl::Hours(24 * 30)));
+  }
   if (topic.default_durability() != v1::DURABILITY_SYNCED &&
       topic.default_durability() != v1::DURABILITY_WRITTEN) {
     return InvalidField("topic.default_durability", "has to be WRITTEN or SYNCED");
@@ -94,6 +98,11 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
       topic.set_max_event_bytes(asked.max_event_bytes());
     } else if (path == "description") {
       topic.set_description(asked.description());
+    } else if (path == "deduplication_window") {
+      topic.clear_deduplication_window();
+      if (asked.has_deduplication_window()) {
+        *topic.mutable_deduplication_window() = asked.deduplication_window();
+      }
     } else {
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
@@ -106,6 +115,11 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
 absl::Duration MaxAgeOf(const v1::Topic& settings) {
   if (!settings.retention().has_max_age()) return absl::InfiniteDuration();
   return ToDuration(settings.retention().max_age());
+}
+
+absl::Duration DeduplicationWindowOf(const v1::Topic& settings) {
+  return settings.has_deduplication_window() ? ToDuration(settings.deduplication_window())
+                                             : absl::ZeroDuration();
 }
 
 }  // namespace eventhub

@@ -28,4 +28,7 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
 // The limit by age; absl::InfiniteDuration() if there is none.
 absl::Duration MaxAgeOf(const v1::Topic& settings);
 
+// Zero: the topic does not deduplicate.
+absl::Duration DeduplicationWindowOf(const v1::Topic& settings);
+
 }  // namespace eventhub
