@@ -148,7 +148,7 @@ class UpgradeTest : public testing::TestWithParam<Medium> {
     EXPECT_THAT(ColumnsOf(rig), Contains("cursors"));
     std::vector<std::map<std::string, std::string>> expected(7);
     for (const auto& [column, key, value] : format1_.records) expected[column][key] = value;
-    const std::vector<Column> columns = {Column::kMeta, Column::kEvents, Column::kIndex,
+    const std::vector<Column> columns = {Column::kMeta,      Column::kEvents,  Column::kIndex,
                                          Column::kProducers, Column::kCursors, Column::kDelayed,
                                          Column::kIdentities};
     for (size_t i = 0; i < columns.size(); ++i) {
