@@ -67,7 +67,6 @@ IdentityHash IdentityOf(absl::string_view event) {
     uint32_t field;
     WireType type;
     if (!reader.ReadTag(&field, &type)) break;  // Was found valid.
-    absl::string_view other;
     const bool wanted = type == WireType::kBytes && (field == 1 || field == 2);
     if (wanted ? !reader.ReadBytes(field == 1 ? &id : &source) : !reader.Skip(type)) break;
   }
