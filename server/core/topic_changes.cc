@@ -87,6 +87,11 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
       return TopicInUse(topic_->name(),
                         absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
     }
+    const auto users = subscriptions_.PendingWithDeadLettersIn(*topic_);
+    if (!users.empty()) {
+      return TopicInUse(topic_->name(), absl::StrCat("takes the dead letters of subscriptions: ",
+                                                     JoinNames(users)));
+    }
     Empty(commit);
   }
   added_partitions_ = settings_.partitions() - current.partitions();

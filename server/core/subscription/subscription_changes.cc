@@ -55,7 +55,12 @@ absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
   asked.set_description("Dead letters of subscription " + settings_.name());
   ASSIGN_OR_RETURN(const v1::Topic settings, NewTopicSettings(asked, commit.now()));
   absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
-  if (absl::IsAlreadyExists(topic.status())) return absl::OkStatus();
+  if (absl::IsAlreadyExists(topic.status())) {
+    // Not in the catalog: this very commit brings it, as the dead-letter topic of another.
+    const std::shared_ptr<Topic> known = topics_.catalog.Find(settings.name());
+    return known != nullptr && known->keeps_nothing() ? TopicKeepsNothing(known->name())
+                                                      : absl::OkStatus();
+  }
   RETURN_IF_ERROR(topic.status());
   dead_letter_topic_ = *std::move(topic);
   return absl::OkStatus();

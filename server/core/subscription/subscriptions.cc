@@ -236,6 +236,7 @@ void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, Subscri
         if (letters != current.dead_letter_topic()) {
           const std::shared_ptr<Topic> topic = topics_.catalog.Find(letters);
           if (topic == nullptr || topic->closing()) return TopicNotFound(letters);
+          if (topic->keeps_nothing()) return TopicKeepsNothing(letters);
         }
         subscription->Apply(commit, settings);
         *response = settings;
