@@ -20,6 +20,7 @@
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
 #include "server/core/topic_reader.h"
+#include "server/core/topology/topologies.h"
 #include "server/core/transaction.h"
 #include "storage/base/clock.h"
 #include "storage/log_store.h"
@@ -80,6 +81,9 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // Declarative administration.
+  Topologies& topologies() { return *topologies_; }
+
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 
@@ -102,6 +106,7 @@ class Broker {
   std::unique_ptr<Subscriptions> subscriptions_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<Topologies> topologies_;
 };
 
 }  // namespace eventhub

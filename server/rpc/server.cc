@@ -18,6 +18,7 @@
 #include "server/rpc/hub_service.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
+#include "server/rpc/topology_service.h"
 #include "storage/base/status_macros.h"
 #include "storage/base/work_pool.h"
 
@@ -81,6 +82,7 @@ struct Server::Services {
   std::unique_ptr<HubService> hub;
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
+  std::unique_ptr<TopologyService> topologies;
 };
 
 Server::Server() = default;
@@ -104,6 +106,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
   services.subscriptions =
       std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
+  services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
   services.health.SetServing(services.broker->writable().ok());
   return server;
@@ -136,6 +139,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
   builder.RegisterService(services_->subscriptions.get());
+  builder.RegisterService(services_->topologies.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {
