@@ -10,7 +10,10 @@ install(TARGETS eventhub_client eventhub_grpc eventhub_proto eventhub_base
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/eventhub
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT sdk FILES_MATCHING PATTERN *.h)
-install(FILES ${generated}/eventhub/v1/event.pb.h ${generated}/eventhub/v1/filter.pb.h
+# What the SDK's own headers include: events, filters, and topologies with all that is part of one.
+set(messages event filter hub admin subscription route link topology)
+list(TRANSFORM messages REPLACE "(.+)" "${generated}/eventhub/v1/\\1.pb.h")
+install(FILES ${messages}
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/eventhub/v1 COMPONENT sdk)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/eventhub
   DESTINATION ${CMAKE_INSTALL_DATADIR}/eventhub/proto COMPONENT sdk

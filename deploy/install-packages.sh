@@ -27,7 +27,7 @@ build_packages=(
   # RocksDB, and what its CMake package looks for.
   librocksdb-dev libbz2-dev libgflags-dev liblz4-dev libsnappy-dev libzstd-dev
   # The rest.
-  libcli11-dev libfmt-dev libisal-dev libspdlog-dev libxxhash-dev nlohmann-json3-dev
+  libcli11-dev libfmt-dev libisal-dev libspdlog-dev libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev
 )
 test_packages=(
   libgmock-dev libgtest-dev python3 python3-grpcio python3-protobuf python3-xxhash procps

@@ -20,11 +20,13 @@ void CommitBuilder::Open(PartitionLog& log) {
   log.set_open_batch(std::move(batch));
 }
 
-Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t count) {
+Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t count,
+                             const TypeSummary& types) {
   const RecordBatch* open = log.open_batch().get();
   if (open == nullptr || open->header.bytes + events.size() > kMaxBatchBytes) Open(log);
   RecordBatch& batch = *log.open_batch();
   const Offset base = log.Assign(batch, count, static_cast<uint32_t>(events.size()));
+  batch.header.types.Merge(types);
   batch.chunks.push_back(std::move(events));
   return base;
 }
@@ -81,9 +83,10 @@ bool CommitBuilder::empty() const {
 // Last of all, so that nothing of the topic is left.
 void CommitBuilder::DeleteTopics() {
   for (const TopicId topic : deleted_topics_) {
-    DeletePrefix(Column::kEvents, TopicPrefix(topic));
-    DeletePrefix(Column::kIndex, TopicPrefix(topic));
-    DeletePrefix(Column::kProducers, TopicPrefix(topic));
+    for (const Column column : {Column::kEvents, Column::kIndex, Column::kProducers,
+                                Column::kDelayed, Column::kIdentities}) {
+      DeletePrefix(column, TopicPrefix(topic));
+    }
     DeletePrefix(Column::kMeta, LogStartPrefix(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }

@@ -50,9 +50,11 @@ class CommitBuilder {
 
   absl::Time now() const { return now_; }
 
-  // Appends `count` whole encoded events, at least one, and returns the offset of the first. They
-  // become visible, and the partition object must live, until the group is done.
-  Offset Append(PartitionLog& log, SharedBytes events, uint32_t count);
+  // Appends `count` whole encoded events, at least one, none of another type than `types`, and
+  // returns the offset of the first. They become visible, and the partition object must live, until
+  // the group is done.
+  Offset Append(PartitionLog& log, SharedBytes events, uint32_t count,
+                const TypeSummary& types = TypeSummary::Any());
 
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);

@@ -41,8 +41,9 @@ class KeyReader {
 
   uint8_t Byte() { return Has(1) ? static_cast<uint8_t>(*Take(1)) : 0; }
   uint32_t Big32() { return Has(4) ? LoadBig32(Take(4)) : 0; }
+  uint64_t Big64() { return Has(8) ? LoadBig64(Take(8)) : 0; }
   Offset TakeOffset() {
-    const auto value = static_cast<int64_t>(Has(8) ? LoadBig64(Take(8)) : 0);
+    const auto value = static_cast<int64_t>(Big64());
     ok_ &= value >= 0;
     return Offset(value);
   }
@@ -75,6 +76,9 @@ const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
 const absl::string_view kGenerationKey = "g";
+const absl::string_view kHubIdKey = "h";
+const absl::string_view kLinkKeyPrefix = "l";
+const absl::string_view kLinkPositionKeyPrefix = "k";
 
 void AppendBig16(std::string* to, uint16_t value) { AppendRaw(to, htobe16(value)); }
 void AppendBig32(std::string* to, uint32_t value) { AppendRaw(to, htobe32(value)); }
@@ -145,6 +149,34 @@ std::string SubscriptionKey(SubscriptionId id) {
 
 SubscriptionId SubscriptionIdOf(absl::string_view subscription_key) {
   return SubscriptionId(LoadBig32(subscription_key.data() + kSubscriptionKeyPrefix.size()));
+}
+
+std::string LinkKey(LinkId id) {
+  std::string key(kLinkKeyPrefix);
+  AppendBig32(&key, id.value());
+  return key;
+}
+
+std::optional<LinkId> ParseLinkKey(absl::string_view key) {
+  KeyReader reader(key.substr(kLinkKeyPrefix.size()));
+  const LinkId id(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return id;
+}
+
+std::string LinkPositionKey(LinkId id, PartitionId partition) {
+  std::string key(kLinkPositionKeyPrefix);
+  AppendBig32(&key, id.value());
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key) {
+  KeyReader reader(key.substr(kLinkPositionKeyPrefix.size()));
+  const LinkId id(reader.Big32());
+  const PartitionId partition(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return std::make_pair(id, partition);
 }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {
@@ -225,6 +257,25 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key) {
 std::string TransactionPrefix() { return TopicPrefix(TopicId(0)); }
 
 std::string TransactionKey(absl::string_view id) { return absl::StrCat(TransactionPrefix(), id); }
+
+std::string DelayedKey::Encode() const {
+  std::string key = TopicPrefix(topic);
+  AppendRaw(&key, htobe64(static_cast<uint64_t>(due_micros)));
+  AppendRaw(&key, htobe64(sequence));
+  return key;
+}
+
+std::optional<DelayedKey> ParseDelayedKey(absl::string_view key) {
+  KeyReader reader(key);
+  DelayedKey parsed;
+  parsed.topic = TopicId(reader.Big32());
+  parsed.due_micros = reader.TakeOffset().value();  // As an offset, it is not negative.
+  parsed.sequence = reader.Big64();
+  if (!reader.ok()) return std::nullopt;
+  return parsed;
+}
+
+TopicId TopicIdOfPrefix(absl::string_view key) { return TopicId(LoadBig32(key.data())); }
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "storage/base/types.h"
@@ -27,7 +28,8 @@ class BatchKey {
   char bytes_[kSize];
 };
 
-// What all keys of a topic in `events`, `index` and `producers` start with.
+// What all keys of a topic in `events`, `index`, `producers`, `delayed` and `identities` start
+// with.
 std::string TopicPrefix(TopicId topic);
 
 // In column `meta`.
@@ -54,6 +56,18 @@ SubscriptionId SubscriptionIdOf(absl::string_view subscription_key);
 
 // In column `meta`: how often the store was opened for serving.
 extern const absl::string_view kGenerationKey;
+
+// In column `meta`: what names this store among all hubs.
+extern const absl::string_view kHubIdKey;
+
+// In column `meta`, of links: a link, and its position in a partition of the remote topic.
+std::string LinkKey(LinkId id);
+std::string LinkPositionKey(LinkId id, PartitionId partition);
+extern const absl::string_view kLinkKeyPrefix;
+extern const absl::string_view kLinkPositionKeyPrefix;
+// nullopt for what the functions above do not make.
+std::optional<LinkId> ParseLinkKey(absl::string_view key);
+std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key);
 
 // In column `cursors`: subscription | kind | what the kind needs. The numbers are on the disk.
 enum class CursorsKind : uint8_t {
@@ -91,6 +105,22 @@ std::optional<CursorsKey> ParseCursorsKey(absl::string_view key);
 // In column `producers`: transactions, under a topic id that no topic has.
 std::string TransactionKey(absl::string_view id);
 std::string TransactionPrefix();
+
+// In column `delayed`: topic | due time, microseconds since the Unix epoch | sequence. Before them,
+// a key of the topic alone (TopicPrefix) has how many there are.
+struct DelayedKey {
+  TopicId topic;
+  int64_t due_micros = 0;  // Not negative.
+  uint64_t sequence = 0;
+
+  std::string Encode() const;
+};
+
+// nullopt for what is not the key of a delayed event.
+std::optional<DelayedKey> ParseDelayedKey(absl::string_view key);
+
+// The topic of a key in `delayed`, which has at least that.
+TopicId TopicIdOfPrefix(absl::string_view key);
 
 // The smallest key that is larger than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);

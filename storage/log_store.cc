@@ -21,6 +21,9 @@ namespace {
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
+// A batch that is passed over counts this much of what a read may take: its entry in the index.
+constexpr size_t kPassedBatchCost = 64;
+
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 std::string PartitionEnd(TopicId topic, PartitionId partition) {
@@ -93,20 +96,25 @@ absl::Status LogStore::Sync() {
 }
 
 absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, Offset end,
-                            size_t max_bytes, std::vector<RecordBatchPtr>* out) const {
+                            size_t max_bytes, std::vector<RecordBatchPtr>* out,
+                            WantedBatches wanted) const {
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
   index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
   size_t bytes = 0;
   for (Offset next = from; next < end; index->Next()) {
     ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
-    if (bytes > 0 && bytes + entry.header.bytes > max_bytes) break;
+    const bool read = wanted(entry.header);
+    const size_t cost = read ? entry.header.bytes : kPassedBatchCost;
+    if (bytes > 0 && bytes + cost > max_bytes) break;
     auto batch = std::make_shared<RecordBatch>();
     batch->base = entry.base;
     batch->header = entry.header;
-    ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
-    batch->chunks.push_back(std::move(events));
-    bytes += entry.header.bytes;
+    if (read) {
+      ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
+      batch->chunks.push_back(std::move(events));
+    }
+    bytes += cost;
     next = entry.end();
     out->push_back(std::move(batch));
   }
@@ -193,6 +201,25 @@ absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
   return value;
 }
 
+absl::Status LogStore::GetAll(
+    Column column, const std::vector<std::string>& keys,
+    absl::FunctionRef<void(size_t, std::optional<absl::string_view>)> visit) const {
+  const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  std::vector<rocksdb::PinnableSlice> values(keys.size());
+  std::vector<rocksdb::Status> statuses(keys.size());
+  db_->MultiGet(rocksdb::ReadOptions(), handle(column), keys.size(), slices.data(), values.data(),
+                statuses.data());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!statuses[i].IsNotFound()) {
+      RETURN_IF_ERROR(FromRocksDb(statuses[i], "read from the store"));
+    }
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    visit(i, statuses[i].ok() ? std::optional(ToView(values[i])) : std::nullopt);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LogStore::Scan(
     Column column, absl::string_view prefix,
     absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit) const {
@@ -237,7 +264,8 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   RETURN_IF_ERROR(
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
                   absl::StrCat("write tables in ", options_.directory)));
-  for (const Column column : {Column::kEvents, Column::kIndex}) {
+  for (const Column column :
+       {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities}) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;

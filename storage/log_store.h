@@ -32,6 +32,10 @@ class FailStop;
 // The column families. `kMeta` is RocksDB's default one.
 enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIdentities };
 
+// Says of which batches the events are to be read.
+using WantedBatches = absl::FunctionRef<bool(const BatchHeader&)>;
+inline bool AnyBatch(const BatchHeader&) { return true; }
+
 struct LogStoreOptions {
   // The data directory; made if missing. One process at a time.
   std::string directory;
@@ -70,10 +74,11 @@ class LogStore {
   absl::Status Sync();
 
   // Appends the batches that hold the offsets from `from` to before `end`, as far as they have no
-  // more than `max_bytes` together, but at least one. The range must be within the log and not
-  // empty; NOT_FOUND if a part was trimmed meanwhile.
+  // more than `max_bytes` together, but at least one. The events of a batch that is not `wanted`
+  // are not read: it comes without chunks. The range must be within the log and not empty;
+  // NOT_FOUND if a part was trimmed meanwhile.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
-                    std::vector<RecordBatchPtr>* out) const;
+                    std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 
   // What the store knows of a partition; all zero for one that was never written.
   absl::StatusOr<LogBounds> Recover(TopicId topic, PartitionId partition) const;
@@ -89,6 +94,12 @@ class LogStore {
 
   // Point look-up; nullopt if there is no such key.
   absl::StatusOr<std::optional<std::string>> Get(Column column, absl::string_view key) const;
+
+  // Looks many keys up at once, and calls `visit` with the index of each, in order, and its value.
+  // After an error it was not called.
+  absl::Status GetAll(
+      Column column, const std::vector<std::string>& keys,
+      absl::FunctionRef<void(size_t index, std::optional<absl::string_view> value)> visit) const;
 
   // Calls `visit` with each key that starts with `prefix`, in order, and its value, until it
   // returns false.

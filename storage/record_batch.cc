@@ -7,27 +7,44 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 1;              // Of a log start, and of headers up to format 2.
+constexpr uint32_t kVersionWithTypes = 2;     // Of headers since.
+constexpr size_t kHeaderSize = 28;            // Of version 1.
+constexpr size_t kTypesAt = kHeaderSize + 1;  // A byte says how many there are.
 
 }  // namespace
 
 std::string BatchHeader::Encode() const {
   std::string value;
-  value.reserve(kEncodedSize);
-  AppendLittle32(&value, kVersion);
+  value.reserve(kTypesAt + types.hashes().size() * sizeof(uint32_t));
+  AppendLittle32(&value, kVersionWithTypes);
   AppendLittle32(&value, count);
   AppendLittle32(&value, bytes);
   AppendLittle64(&value, static_cast<uint64_t>(append_micros));
   AppendLittle64(&value, bytes_before);
+  value.push_back(static_cast<char>(types.hashes().size()));
+  for (const uint32_t hash : types.hashes()) AppendLittle32(&value, hash);
   return value;
 }
 
 absl::StatusOr<BatchHeader> BatchHeader::Decode(absl::string_view value) {
-  if (value.size() != kEncodedSize || LoadLittle32(value.data()) != kVersion) {
-    return absl::DataLossError(
-        absl::StrCat("batch header of ", value.size(), " bytes is not of version ", kVersion));
+  const uint32_t version = value.size() < kHeaderSize ? 0 : LoadLittle32(value.data());
+  size_t types = 0;
+  if (version == kVersionWithTypes && value.size() >= kTypesAt) {
+    types = static_cast<uint8_t>(value[kHeaderSize]);
+  }
+  const size_t size =
+      version == kVersionWithTypes ? kTypesAt + types * sizeof(uint32_t) : kHeaderSize;
+  if ((version != kVersion && version != kVersionWithTypes) || value.size() != size) {
+    return absl::DataLossError(absl::StrCat("batch header of ", value.size(),
+                                            " bytes is not of version ", kVersion, " or ",
+                                            kVersionWithTypes));
   }
   BatchHeader header;
+  if (types == 0) header.types = TypeSummary::Any();
+  for (size_t i = 0; i < types; ++i) {
+    header.types.Add(LoadLittle32(value.data() + kTypesAt + i * sizeof(uint32_t)));
+  }
   header.count = LoadLittle32(value.data() + 4);
   header.bytes = LoadLittle32(value.data() + 8);
   header.append_micros = static_cast<int64_t>(LoadLittle64(value.data() + 12));

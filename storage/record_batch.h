@@ -12,19 +12,19 @@
 #include "absl/time/time.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/types.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
 // What the column `index` says of a batch. Its layout on disk is in FORMAT.md.
 struct BatchHeader {
-  static constexpr size_t kEncodedSize = 28;
-
   uint32_t count = 0;  // Events.
   uint32_t bytes = 0;  // The size of the events region.
   int64_t append_micros =
       0;  // Wall clock, microseconds since the Unix epoch; monotonic per partition.
   uint64_t bytes_before =
       0;  // Of all batches of the partition before this one, trimmed ones included.
+  TypeSummary types;
 
   std::string Encode() const;
 

@@ -7,7 +7,7 @@ namespace eventhub {
 namespace {
 
 // The batch, its share of the queues, and the allocator's slack.
-constexpr size_t kBatchOverhead = 256;
+constexpr size_t kBatchOverhead = 320;
 
 }  // namespace
 

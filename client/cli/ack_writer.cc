@@ -25,7 +25,13 @@ AckWriter::~AckWriter() {
 
 void AckWriter::Add(absl::string_view id, const client::PublishedEvent& event) {
   MutexLock lock(mutex_);
-  absl::StrAppend(&pending_, event.partition, "\t", event.offset, "\t", id, "\n");
+  if (event.delayed.has_value()) {
+    absl::StrAppend(&pending_, "delayed\t", event.delayed->id, "\t", id, "\n");
+  } else if (event.offset < 0) {
+    absl::StrAppend(&pending_, "duplicate\t-\t", id, "\n");
+  } else {
+    absl::StrAppend(&pending_, event.partition, "\t", event.offset, "\t", id, "\n");
+  }
   added_.NotifyOne();
 }
 

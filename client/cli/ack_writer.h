@@ -12,8 +12,10 @@
 
 namespace eventhub::cli {
 
-// Lines of `partition offset id`, separated by tabs, each printed as soon as the event is
-// acknowledged. Thread-safe. Holds what standard output does not take yet; WaitForRoom bounds it.
+// Lines of `partition offset id`, separated by tabs; `delayed`, the delay id and the id of what
+// waits for its time, and `duplicate - id` of what waits already. Each is printed as soon as the
+// event is acknowledged. Thread-safe. Holds what standard output does not take yet; WaitForRoom
+// bounds it.
 class AckWriter {
  public:
   AckWriter();

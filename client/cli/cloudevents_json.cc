@@ -9,7 +9,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/json.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -41,30 +40,8 @@ bool IsUtf8(absl::string_view text) {
   }
 }
 
-Json AttributeJson(const v1::AttributeValue& value) {
-  switch (value.value_case()) {
-    case v1::AttributeValue::kBoolean:
-      return value.boolean();
-    case v1::AttributeValue::kInteger:
-      return value.integer();
-    case v1::AttributeValue::kString:
-      return value.string();
-    case v1::AttributeValue::kBinary:
-      return absl::Base64Escape(value.binary());
-    case v1::AttributeValue::kUri:
-      return value.uri();
-    case v1::AttributeValue::kUriRef:
-      return value.uri_ref();
-    case v1::AttributeValue::kTimestamp:
-      return FormatMoment(FromTimestamp(value.timestamp()));
-    case v1::AttributeValue::VALUE_NOT_SET:
-      break;
-  }
-  return nullptr;
-}
-
 // The members but for the data.
-Json HeaderJson(const v1::Event& event, const Position& position) {
+Json HeaderJson(const v1::Event& event, const std::optional<Position>& position) {
   Json json = {{"specversion", "1.0"}};
   json["id"] = event.id();
   json["source"] = event.source();
@@ -79,10 +56,12 @@ Json HeaderJson(const v1::Event& event, const Position& position) {
   }
   std::sort(attributes.begin(), attributes.end());
   for (auto& [name, value] : attributes) json[name] = std::move(value);
-  json["partition"] = position.partition;
-  json["offset"] = position.offset;
-  json["appendtime"] = FormatMoment(position.append_time);
-  if (position.attempt > 0) json["deliveryattempt"] = position.attempt;
+  if (position.has_value()) {
+    json["partition"] = position->partition;
+    json["offset"] = position->offset;
+    json["appendtime"] = FormatMoment(position->append_time);
+    if (position->attempt > 0) json["deliveryattempt"] = position->attempt;
+  }
   if (!event.data_content_type().empty()) json["datacontenttype"] = event.data_content_type();
   return json;
 }
@@ -172,7 +151,30 @@ absl::Status SetData(const Json& json, v1::Event* event) {
 
 }  // namespace
 
-void AppendEventJson(const v1::Event& event, const Position& position, std::string* line) {
+Json AttributeJson(const v1::AttributeValue& value) {
+  switch (value.value_case()) {
+    case v1::AttributeValue::kBoolean:
+      return value.boolean();
+    case v1::AttributeValue::kInteger:
+      return value.integer();
+    case v1::AttributeValue::kString:
+      return value.string();
+    case v1::AttributeValue::kBinary:
+      return absl::Base64Escape(value.binary());
+    case v1::AttributeValue::kUri:
+      return value.uri();
+    case v1::AttributeValue::kUriRef:
+      return value.uri_ref();
+    case v1::AttributeValue::kTimestamp:
+      return FormatMoment(FromTimestamp(value.timestamp()));
+    case v1::AttributeValue::VALUE_NOT_SET:
+      break;
+  }
+  return nullptr;
+}
+
+void AppendEventJson(const v1::Event& event, const std::optional<Position>& position,
+                     std::string* line) {
   const std::string& data = event.data();
   const std::string& type = event.data_content_type();
   Json json = HeaderJson(event, position);

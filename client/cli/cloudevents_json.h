@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/cli/json.h"
 #include "eventhub/v1/event.pb.h"
 
 namespace eventhub::cli {
@@ -24,10 +26,11 @@ struct Position {
   uint32_t attempt = 0;
 };
 
-// Appends one line without its newline. `data` is written as JSON if the event says that it is JSON
-// (or does not say) and it is, as a string if its content type is text, else as `data_base64`.
-// JSON data is copied as it was stored.
-void AppendEventJson(const v1::Event& event, const Position& position, std::string* line);
+// Appends one line without its newline; without a position for what is not in a log. `data` is
+// written as JSON if the event says that it is JSON (or does not say) and it is, as a string if its
+// content type is text, else as `data_base64`. JSON data is copied as it was stored.
+void AppendEventJson(const v1::Event& event, const std::optional<Position>& position,
+                     std::string* line);
 
 // Reads one event. Members that AppendEventJson() adds for the position are dropped. JSON data is
 // stored in a form of its own: without white space, members sorted, numbers as doubles where they
@@ -35,6 +38,9 @@ void AppendEventJson(const v1::Event& event, const Position& position, std::stri
 // who publishes the event fills them in or refuses it. INVALID_ARGUMENT, naming the member, if
 // `line` is not a JSON object that can be an event.
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
+
+// The value of an extension attribute.
+Json AttributeJson(const v1::AttributeValue& value);
 
 // Seconds and nanoseconds of a protobuf timestamp.
 google::protobuf::Timestamp ToTimestamp(absl::Time time);

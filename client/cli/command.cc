@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -27,18 +28,27 @@ std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
   return client::Connect(context.address, std::move(options));
 }
 
+client::AdminOptions AdminOptionsOf(const Context& context) {
+  return {.timeout = context.timeout.value_or(absl::Seconds(10))};
+}
+
 client::AdminClient ConnectAdmin(const Context& context) {
-  return client::AdminClient(ConnectToHub(context),
-                             {.timeout = context.timeout.value_or(absl::Seconds(10))});
+  return client::AdminClient(ConnectToHub(context), AdminOptionsOf(context));
 }
 
 client::SubscriptionClient ConnectSubscriptions(const Context& context) {
-  return client::SubscriptionClient(ConnectToHub(context),
-                                    {.timeout = context.timeout.value_or(absl::Seconds(10))});
+  return client::SubscriptionClient(ConnectToHub(context), AdminOptionsOf(context));
 }
 
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run) {
   command.callback([&context, run = std::move(run)] { context.run = run; });
+}
+
+CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
+                  const char* examples) {
+  CLI::App* command = group.add_subcommand(verb, description);
+  command->footer(examples);
+  return command;
 }
 
 CLI::Validator OneOf(std::vector<std::string> words) {
@@ -72,6 +82,15 @@ void AddOutputOption(CLI::App& command, bool* json) {
       ->type_name("FORMAT");
 }
 
+void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled) {
+  CLI::Option* enable = command.add_flag_callback(
+      "--enable", [disabled] { *disabled = false; }, "Let it go on");
+  command
+      .add_flag_callback(
+          "--disable", [disabled] { *disabled = true; }, "Hold it; it is kept as it is")
+      ->excludes(enable);
+}
+
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text) {
   if (text == "default") return client::Durability::kDefault;
   if (text == "written") return client::Durability::kWritten;
@@ -102,10 +121,17 @@ bool IsUsageError(const absl::Status& status) {
   return status.GetPayload(kUsagePayload).has_value();
 }
 
-absl::Status SilentFailure() {
+absl::Status SilentFailure(int exit_code) {
   absl::Status status = absl::UnknownError("");
-  status.SetPayload(kSilentPayload, absl::Cord());
+  status.SetPayload(kSilentPayload, absl::Cord(absl::StrCat(exit_code)));
   return status;
+}
+
+int SilentFailureCode(const absl::Status& status) {
+  int code = 1;
+  const auto payload = status.GetPayload(kSilentPayload);
+  if (payload && absl::SimpleAtoi(std::string(*payload), &code)) return code;
+  return 1;
 }
 
 bool IsSilentFailure(const absl::Status& status) {

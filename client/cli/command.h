@@ -34,7 +34,12 @@ struct Context {
 // Each adds one subcommand, its options and its examples.
 void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
+void AddDelayedCommand(CLI::App& app, Context& context);
+void AddLinksCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
+void AddApplyCommand(CLI::App& app, Context& context);
+void AddExportCommand(CLI::App& app, Context& context);
+void AddRoutesCommand(CLI::App& app, Context& context);
 void AddSubscriptionsCommand(CLI::App& app, Context& context);
 void AddConsumeCommand(CLI::App& app, Context& context);
 void AddSeekCommand(CLI::App& app, Context& context);
@@ -48,14 +53,23 @@ void AddBenchCommand(CLI::App& app, Context& context);
 
 // A connection to the hub; the network is used when the first call is made.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
+// How the clients for administration are made.
+client::AdminOptions AdminOptionsOf(const Context& context);
 client::AdminClient ConnectAdmin(const Context& context);
 client::SubscriptionClient ConnectSubscriptions(const Context& context);
 
 // Sets what `command` does when it is chosen.
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run);
 
+// Adds a command to a group of commands, e.g. `create` to `topics`.
+CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
+                  const char* examples);
+
 // Adds `--output=table|json`; sets `*json`.
 void AddOutputOption(CLI::App& command, bool* json);
+
+// Adds `--enable` and `--disable`; what is given is set in `*disabled`.
+void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled);
 
 // Parses `default`, `written` or `synced`.
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);
@@ -65,8 +79,9 @@ absl::string_view DurabilityName(client::Durability durability);
 absl::Status UsageError(absl::string_view message);
 bool IsUsageError(const absl::Status& status);
 
-// A failure that needs no words: main() exits with 1 and prints nothing.
-absl::Status SilentFailure();
+// A failure that needs no words: main() exits with `exit_code` and prints nothing.
+absl::Status SilentFailure(int exit_code = 1);
+int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
 
 // The long name among `-p,--partitions`.

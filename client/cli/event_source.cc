@@ -79,6 +79,13 @@ void EventSource::FillIn(v1::Event& event) const {
   FillIfEmpty(template_.subject, event.mutable_subject());
   FillIfEmpty(template_.content_type, event.mutable_data_content_type());
   FillIfEmpty(template_.key, event.mutable_partition_key());
+  if (template_.deliver_at) *event.mutable_deliver_at() = ToTimestamp(*template_.deliver_at);
+  if (template_.deliver_after) {
+    const absl::Duration delay = *template_.deliver_after;
+    google::protobuf::Duration& proto = *event.mutable_deliver_after();
+    proto.set_seconds(absl::ToInt64Seconds(delay));
+    proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(delay % absl::Seconds(1))));
+  }
   for (const auto& [name, value] : template_.attributes) {
     v1::AttributeValue& attribute = (*event.mutable_attributes())[name];
     if (attribute.value_case() == v1::AttributeValue::VALUE_NOT_SET) attribute.set_string(value);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "eventhub/v1/event.pb.h"
 
 namespace eventhub::cli {
@@ -24,6 +26,9 @@ struct EventTemplate {
   std::string content_type;
   std::string key;
   std::vector<std::pair<std::string, std::string>> attributes;
+  // When they are appended; neither: at once. One of them at most.
+  std::optional<absl::Time> deliver_at;
+  std::optional<absl::Duration> deliver_after;
   // An id is this and a number, from 1.
   std::string id_prefix;
   // Where the key is: a column (`2`, separated by white space, from 1), or a dotted path into the

@@ -2,9 +2,6 @@
 #include "server/filter/filter.h"
 
 #include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -15,6 +12,7 @@
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/filter_json.h"
+#include "client/cli/read_file.h"
 #include "server/filter/cesql.h"
 #include "storage/base/status_macros.h"
 
@@ -58,18 +56,6 @@ struct EventInput {
   std::string time;
 };
 
-absl::StatusOr<std::string> ReadAll(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
-  }
-  std::istream& input = path == "-" ? std::cin : file;
-  std::string text{std::istreambuf_iterator<char>(input), {}};
-  if (input.bad()) return absl::DataLossError(absl::StrCat(path, ": cannot be read"));
-  return text;
-}
-
 absl::StatusOr<EventInput> LoadEvent(const std::string& path) {
   v1::Event event;
   if (path.empty()) {
@@ -78,7 +64,7 @@ absl::StatusOr<EventInput> LoadEvent(const std::string& path) {
     event.set_type("example");
     return EventInput{event.SerializeAsString(), ""};
   }
-  ASSIGN_OR_RETURN(const std::string text, ReadAll(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   absl::StatusOr<v1::Event> parsed = ParseEventJson(text);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", parsed.status().message()));

@@ -29,6 +29,8 @@ Examples:
   eventhub subscriptions create billing --topic=orders --kind=queue
   eventhub consume billing --exec=./bill
   eventhub subscriptions describe billing
+  eventhub routes create eu --from=orders --to=orders.eu --filter="subject LIKE 'eu/%'"
+  eventhub apply -f topology.yaml --dry-run
   eventhub stats
   eventhub publish --help            every subcommand teaches by example
 
@@ -64,12 +66,27 @@ int Run(const CLI::App& app, const Context& context) {
   const absl::Status status = context.run();
   if (status.ok()) return EXIT_SUCCESS;
   if (IsUsageError(status)) return ReportUsage(app, status.message());
-  if (!IsSilentFailure(status)) {
-    const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-    PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
-                            status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
-  }
+  if (IsSilentFailure(status)) return SilentFailureCode(status);
+  const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
+                          status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
   return kFailure;
+}
+
+// What --help lists, in groups, the ones that a newcomer needs first.
+void AddCommands(CLI::App& app, Context& context) {
+  const auto add = [&](const char* group, std::vector<void (*)(CLI::App&, Context&)> commands) {
+    for (const auto command : commands) {
+      command(app, context);
+      app.get_subcommands([](const CLI::App*) { return true; }).back()->group(group);
+    }
+  };
+  add("Events", {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand});
+  add("Topology",
+      {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
+  add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddSeekCommand,
+                        AddReplayCommand, AddSnapshotsCommand, AddDeadLettersCommand});
+  add("The hub", {AddStatsCommand, AddHealthCommand, AddBenchCommand});
 }
 
 int Main(int argc, char** argv) {
@@ -87,19 +104,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   AddGlobalOptions(app, context);
-  AddTopicsCommand(app, context);
-  AddPublishCommand(app, context);
-  AddReadCommand(app, context);
-  AddSubscriptionsCommand(app, context);
-  AddConsumeCommand(app, context);
-  AddSeekCommand(app, context);
-  AddReplayCommand(app, context);
-  AddSnapshotsCommand(app, context);
-  AddDeadLettersCommand(app, context);
-  AddFilterCommand(app, context);
-  AddStatsCommand(app, context);
-  AddHealthCommand(app, context);
-  AddBenchCommand(app, context);
+  AddCommands(app, context);
   try {
     std::vector<std::string> words = CommandLineWords(argc, argv);
     // The library takes them off the end.

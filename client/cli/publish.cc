@@ -13,9 +13,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/ack_writer.h"
 #include "client/cli/command.h"
+#include "client/cli/event_flags.h"
 #include "client/cli/event_source.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/line_reader.h"
@@ -23,6 +23,7 @@
 #include "client/cli/publish_run.h"
 #include "client/cli/units.h"
 #include "eventhub/publisher.h"
+#include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -41,7 +42,11 @@ Examples:
     --key-field=customer.id                                      key: a member of the JSON data
   eventhub publish orders --input=json < cloudevents.jsonl
   eventhub read orders --output=json | eventhub publish orders-copy --input=json
-  seq 1000 | eventhub publish numbers --acks    prints: partition, offset, id of each event)";
+  seq 1000 | eventhub publish numbers --acks    prints: partition, offset, id of each event
+  echo 'pay by tonight' | eventhub publish reminders --deliver-after=8h --acks
+                                                prints: delayed, delay id, id
+  eventhub publish orders orders.txt --id-prefix=batch-7-   twice, to a topic that deduplicates:
+                                                the second time nothing is appended)";
 
 struct PublishFlags {
   PublishRunOptions run;
@@ -69,13 +74,7 @@ void SetDefaults(EventTemplate& event) {
 }
 
 absl::Status Publish(const Context& context, PublishFlags flags) {
-  for (const std::string& attribute : flags.attributes) {
-    std::pair<std::string, std::string> pair = absl::StrSplit(attribute, absl::MaxSplits('=', 1));
-    if (pair.first.empty() || pair.first.size() == attribute.size()) {
-      return UsageError(absl::StrCat("--attribute: '", attribute, "' is not NAME=VALUE"));
-    }
-    flags.event.attributes.push_back(std::move(pair));
-  }
+  ASSIGN_OR_RETURN(flags.event.attributes, ParseAttributes(flags.attributes));
   SetDefaults(flags.event);
   return RunPublish(context, flags.run, EventSource(std::move(flags.event)));
 }
@@ -90,11 +89,16 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
   text("--subject", &event.subject, "What it happened to");
   text("--content-type", &event.content_type, "The media type of the data (text: text/plain)");
   text("--id-prefix", &event.id_prefix, "Ids are this and a number, from 1 (default: random)");
-  command.add_option("--attribute", flags.attributes, "An extension attribute; may be repeated")
-      ->type_name("NAME=VALUE")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  AddAttributeOption(command, &flags.attributes)->group("Events");
+  CLI::Option* after = AddParsedOption(
+      command, "--deliver-after", &event.deliver_after, ParseAge,
+      "Kept aside for so long, and appended then; see eventhub delayed --help", "DURATION");
+  after->group("Events");
+  AddParsedOption(
+      command, "--deliver-at", &event.deliver_at,
+      [](absl::string_view time) { return ParseFutureMoment(time, Clock::System().Now()); },
+      "Kept aside until then", "TIME")
+      ->excludes(after)
       ->group("Events");
   CLI::Option* key = command.add_option("-k,--key", event.key, "The partition key of all events")
                          ->type_name("TEXT")

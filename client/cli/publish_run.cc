@@ -27,6 +27,8 @@ class Tally {
   void OnBatch(const client::BatchResult& result) {
     if (result.status.ok()) {
       acknowledged_.fetch_add(result.events, std::memory_order_relaxed);
+      duplicates_.fetch_add(result.duplicates.size(), std::memory_order_relaxed);
+      delayed_.fetch_add(result.delayed.size(), std::memory_order_relaxed);
       return;
     }
     failed_.fetch_add(result.events, std::memory_order_relaxed);
@@ -39,6 +41,8 @@ class Tally {
 
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint64_t acknowledged() const { return acknowledged_.load(std::memory_order_relaxed); }
+  uint64_t duplicates() const { return duplicates_.load(std::memory_order_relaxed); }
+  uint64_t delayed() const { return delayed_.load(std::memory_order_relaxed); }
   uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
   absl::Status first_error() const {
     MutexLock lock(mutex_);
@@ -47,6 +51,8 @@ class Tally {
 
  private:
   std::atomic<uint64_t> acknowledged_{0};
+  std::atomic<uint64_t> duplicates_{0};
+  std::atomic<uint64_t> delayed_{0};
   std::atomic<uint64_t> failed_{0};
   std::atomic<uint64_t> bytes_{0};
   mutable Mutex mutex_;
@@ -149,7 +155,15 @@ class PublishRun {
   absl::Status Report(absl::Status status, const absl::Status& flushed) {
     const uint64_t acknowledged = tally_.acknowledged();
     if (!options_.quiet) {
-      const std::string summary = progress_.Summary(acknowledged, tally_.bytes());
+      std::string summary = progress_.Summary(acknowledged, tally_.bytes());
+      if (tally_.duplicates() > 0) {
+        absl::StrAppend(&summary, "; ", FormatCount(tally_.duplicates()),
+                        " of them were there before, and are not appended");
+      }
+      if (tally_.delayed() > 0) {
+        absl::StrAppend(&summary, "; ", FormatCount(tally_.delayed()),
+                        " of them wait for their time");
+      }
       progress_.Finish();
       std::fprintf(stderr, "published %s\n", summary.c_str());
     }

@@ -21,6 +21,7 @@ Examples:
 
 Json HubJson(const client::HubStats& stats) {
   return {{"version", stats.version},
+          {"hub_id", stats.hub_id},
           {"start_time", FormatMoment(stats.start_time)},
           {"writable", stats.writable},
           {"store_error", stats.store_error},
@@ -28,6 +29,8 @@ Json HubJson(const client::HubStats& stats) {
           {"partitions", stats.partitions},
           {"subscriptions", stats.subscriptions},
           {"consumers", stats.consumers},
+          {"routes", stats.routes},
+          {"links", stats.links},
           {"totals", StatsJson(stats.totals)},
           {"commits", stats.commits},
           {"syncs", stats.syncs},
@@ -49,7 +52,8 @@ Fields HubFields(const client::HubStats& stats) {
                               " partitions")},
       {"subscriptions",
        absl::StrCat(FormatCount(stats.subscriptions), " with ", FormatCount(stats.consumers),
-                    stats.consumers == 1 ? " consumer" : " consumers")}};
+                    stats.consumers == 1 ? " consumer" : " consumers")},
+      {"routes", absl::StrCat(FormatCount(stats.routes), ", links ", FormatCount(stats.links))}};
   AppendStatsFields(stats.totals, &fields);
   fields.emplace_back(
       "commits", absl::StrCat(FormatCount(stats.commits), ", syncs ", FormatCount(stats.syncs)));

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
-#include "client/cli/filter_json.h"
+#include "client/cli/filter_flag.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -28,12 +28,6 @@ absl::StatusOr<uint64_t> ParseEventRate(absl::string_view text) {
 absl::StatusOr<uint64_t> ParseByteRate(absl::string_view text) {
   if (text == "unlimited") return 0;
   return ParseBytes(text);
-}
-
-absl::StatusOr<std::optional<client::Filter>> ParseFilterOrNone(absl::string_view text) {
-  if (text == "none") return std::nullopt;
-  ASSIGN_OR_RETURN(v1::Filter filter, ParseFilter(text));
-  return client::Filter(std::move(filter));
 }
 
 void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
@@ -73,10 +67,7 @@ void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
           "--description", [&update](const std::string& text) { update.description = text; },
           "For people")
       ->type_name("TEXT");
-  AddParsedOption(command, "--filter", &update.filter, ParseFilterOrNone,
-                  "Deliver only what passes: an expression (CloudEvents SQL) or a filter in JSON; "
-                  "see eventhub filter --help. Or none",
-                  "FILTER");
+  AddFilterOption(command, &update.filter, "Deliver only what passes");
 }
 
 template <typename T>

@@ -1,28 +1,14 @@
 // The JSON half of subscription_output.h.
-#include <optional>
 #include <utility>
 
 #include "client/cli/command.h"
-#include "client/cli/filter_json.h"
+#include "client/cli/json_values.h"
 #include "client/cli/subscription_flags.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/units.h"
 
 namespace eventhub::cli {
 namespace {
-
-Json SecondsJson(absl::Duration duration) {
-  return duration == absl::InfiniteDuration() ? Json(nullptr)
-                                              : Json(absl::ToDoubleSeconds(duration));
-}
-
-Json LimitJson(uint64_t limit) { return limit == 0 ? Json(nullptr) : Json(limit); }
-
-Json TimeJson(const std::optional<absl::Time>& time) {
-  return time.has_value() ? Json(FormatMoment(*time)) : Json(nullptr);
-}
-
-Json NameJson(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }
 
 Json CreditJson(const client::Credit& credit) {
   return {{"events", credit.events}, {"bytes", credit.bytes}};
@@ -78,8 +64,7 @@ Json SubscriptionJson(const client::Subscription& subscription) {
           {"events_per_second", LimitJson(subscription.rate_limit.events_per_second)},
           {"bytes_per_second", LimitJson(subscription.rate_limit.bytes_per_second)},
           {"ack_durability", std::string(DurabilityName(subscription.ack_durability))},
-          {"filter", subscription.filter ? Json::parse(FilterJson(subscription.filter->proto()))
-                                         : Json(nullptr)},
+          {"filter", FilterValueJson(subscription.filter)},
           {"description", subscription.description},
           {"create_time", FormatMoment(subscription.create_time)}};
 }

@@ -158,13 +158,6 @@ absl::Status SetPaused(const Context& context, const SubscriptionCommand& flags,
   return absl::OkStatus();
 }
 
-CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
-                  const char* examples) {
-  CLI::App* command = group.add_subcommand(verb, description);
-  command->footer(examples);
-  return command;
-}
-
 void AddName(CLI::App& command, const Flags& flags) {
   command.add_option("NAME", flags->names, "Its name")->required()->expected(1);
 }

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "client/cli/command.h"
+#include "client/cli/json_values.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
@@ -11,10 +12,12 @@ namespace eventhub::cli {
 namespace {
 
 std::string MaxAge(const client::Topic& topic) {
+  if (topic.keep_nothing) return "keeps nothing";
   return topic.max_age == absl::InfiniteDuration() ? "unlimited" : FormatAge(topic.max_age);
 }
 
 std::string MaxBytes(const client::Topic& topic) {
+  if (topic.keep_nothing) return "-";
   return topic.max_bytes == 0 ? "unlimited" : FormatBytes(topic.max_bytes);
 }
 
@@ -39,6 +42,11 @@ Json TopicJson(const client::Topic& topic) {
   json["keep_until_acked_max_bytes"] = topic.keep_until_acked_max_bytes != 0
                                            ? Json(topic.keep_until_acked_max_bytes)
                                            : Json(nullptr);
+  json["keep_nothing"] = topic.keep_nothing;
+  json["refuse_when_full"] = topic.refuse_when_full;
+  json["deduplication_window_seconds"] = topic.deduplication_window == absl::ZeroDuration()
+                                             ? Json(nullptr)
+                                             : SecondsJson(topic.deduplication_window);
   json["default_durability"] = std::string(DurabilityName(topic.default_durability));
   json["max_event_bytes"] = topic.max_event_bytes;
   json["description"] = topic.description;
@@ -54,7 +62,11 @@ Json StatsJson(const client::TopicStats& stats) {
           {"delivered_events", stats.delivered_events},
           {"delivered_bytes", stats.delivered_bytes},
           {"refused_requests", stats.refused_requests},
-          {"readers", stats.readers}};
+          {"readers", stats.readers},
+          {"routed_events", stats.routed_events},
+          {"duplicate_events", stats.duplicate_events},
+          {"delayed_events", stats.delayed_events},
+          {"unrouted_events", stats.unrouted_events}};
 }
 
 Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
@@ -78,6 +90,10 @@ Fields TopicFields(const client::Topic& topic) {
           {"max age", MaxAge(topic)},
           {"max bytes", MaxBytes(topic)},
           {"until acked", KeepUntilAcked(topic)},
+          {"when full", topic.refuse_when_full ? "refuses events" : "drops the oldest"},
+          {"deduplicates", topic.deduplication_window == absl::ZeroDuration()
+                               ? "no"
+                               : absl::StrCat("within ", FormatAge(topic.deduplication_window))},
           {"durability", std::string(DurabilityName(topic.default_durability))},
           {"max event", FormatBytes(topic.max_event_bytes)},
           {"description", Printable(topic.description)},
@@ -89,6 +105,14 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   fields->emplace_back("published",
                        absl::StrCat(CountAndBytes(stats.published_events, stats.published_bytes),
                                     " since the hub started"));
+  // What most topics have nothing of.
+  const auto rare = [fields](const char* name, uint64_t events, const char* what) {
+    if (events > 0) fields->emplace_back(name, absl::StrCat(FormatCount(events), what));
+  };
+  rare("routed", stats.routed_events, " copied to it since the hub started");
+  rare("duplicates", stats.duplicate_events, " not appended since the hub started");
+  rare("delayed", stats.delayed_events, " wait for their time");
+  rare("unrouted", stats.unrouted_events, " that no route took since the hub started");
   fields->emplace_back("delivered",
                        absl::StrCat(CountAndBytes(stats.delivered_events, stats.delivered_bytes),
                                     " since the hub started"));

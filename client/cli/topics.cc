@@ -28,6 +28,8 @@ Examples:
   eventhub topics create orders                      one partition, everything kept for ever
   eventhub topics create clicks --partitions=16 --max-age=7d --max-bytes=10GiB
   eventhub topics create jobs --max-age=1d --keep-until-acked=50GiB
+  eventhub topics create bus --retention=none        a pure bus: routes copy its events to others
+  eventhub topics create billing --max-bytes=10GiB --refuse-when-full --deduplicate=1d
   eventhub topics create orders --if-not-exists)";
 
 constexpr char kListTopicExamples[] = R"(
@@ -47,21 +49,24 @@ Events already stored follow the new settings too.
 Examples:
   eventhub topics update clicks --max-age=unlimited --partitions=32
   eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
-  eventhub topics update clicks --keep-until-acked=off --description=)";
+  eventhub topics update clicks --keep-until-acked=off --description=
+  eventhub topics update clicks --retention=unlimited --deduplicate=10m)";
 
 constexpr char kDeleteTopicExamples[] = R"(
 Examples:
   eventhub topics delete clicks
   eventhub topics delete clicks orders --yes
-  eventhub topics delete jobs --with-subscriptions --yes)";
+  eventhub topics delete jobs --with-subscriptions --with-routes --yes)";
 
 // What `create` and `update` have in common; what is given is set.
 struct TopicFlags {
   std::vector<std::string> names;
   client::TopicUpdate update;
+  std::string retention;  // `none`, `unlimited`, or empty.
   bool if_not_exists = false;
   bool partitions = false;
   bool with_subscriptions = false;
+  bool with_routes = false;
   bool yes = false;
   bool json = false;
 };
@@ -94,6 +99,59 @@ absl::Status SetKeepUntilAcked(const std::string& text, client::TopicUpdate& upd
   return absl::OkStatus();
 }
 
+absl::StatusOr<absl::Duration> ParseWindow(absl::string_view text) {
+  if (text == "off") return absl::ZeroDuration();
+  return ParseAge(text);
+}
+
+// What `--retention` says of the limits that are not given by themselves.
+absl::Status ApplyRetention(const std::string& retention, client::TopicUpdate& update) {
+  if (retention.empty()) return absl::OkStatus();
+  const bool none = retention == "none";
+  if (none &&
+      (update.max_age || update.max_bytes || update.keep_until_acked || update.refuse_when_full)) {
+    return UsageError("--retention=none excludes all limits: nothing is kept");
+  }
+  update.keep_nothing = none;
+  if (!update.max_age) update.max_age = absl::InfiniteDuration();
+  if (!update.max_bytes) update.max_bytes = 0;
+  if (!update.keep_until_acked) update.keep_until_acked = false;
+  if (!update.keep_until_acked_max_bytes) update.keep_until_acked_max_bytes = 0;
+  if (!update.refuse_when_full) update.refuse_when_full = false;
+  return absl::OkStatus();
+}
+
+void AddRetentionFlags(CLI::App& command, TopicFlags& flags) {
+  client::TopicUpdate& update = flags.update;
+  command
+      .add_option("--retention", flags.retention,
+                  "none: keep nothing, events go where routes copy them; unlimited: without all "
+                  "limits that are not given")
+      ->check(OneOf({"none", "unlimited"}))
+      ->type_name("none|unlimited");
+  const CLI::callback_t refuse = [&update](const CLI::results_t& values) {
+    const std::string& value = values.back();
+    if (value != "true" && value != "off" && value != "false") {
+      // What the library expects of a callback.
+      throw CLI::ValidationError("--refuse-when-full", absl::StrCat("'", value, "' is not off"));
+    }
+    update.refuse_when_full = value == "true";
+    return true;
+  };
+  // A flag: its value, if it has one, is part of the same word.
+  command
+      .add_option("--refuse-when-full", refuse,
+                  "A topic that holds --max-bytes takes no more events, instead of dropping the "
+                  "oldest; or =off")
+      ->expected(0)
+      ->type_name("[=off]");
+  AddParsedOption(
+      command, "--deduplicate", &update.deduplication_window, ParseWindow,
+      "Do not append an event of the same source and id as one within this time before, "
+      "1s to 30d; or off",
+      "DURATION");
+}
+
 void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   client::TopicUpdate& update = flags.update;
   AddCountOption(command, "-p,--partitions", &update.partitions, 1, 100'000,
@@ -115,6 +173,7 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
                   "up to a size; or =off")
       ->expected(0)
       ->type_name("[=SIZE]");
+  AddRetentionFlags(command, flags);
   AddParsedOption(command, "--durability", &update.default_durability, ParseDurability,
                   "For events published without one: synced survives a power loss, written the "
                   "death of the hub",
@@ -133,14 +192,16 @@ bool IsEmpty(const client::TopicUpdate& update) {
   const auto any = [](const auto&... fields) { return (fields.has_value() || ...); };
   return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
               update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
-              update.description);
+              update.description, update.keep_nothing, update.refuse_when_full,
+              update.deduplication_window);
 }
 
 absl::Status PrintTopic(const client::Topic& topic, bool json) {
   return WriteOut(json ? TopicJson(topic).dump() + "\n" : RenderFields(TopicFields(topic)));
 }
 
-absl::Status Create(const Context& context, const TopicFlags& flags) {
+absl::Status Create(const Context& context, TopicFlags flags) {
+  RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
   client::Topic topic;
   topic.name = flags.names.front();
   const client::TopicUpdate& given = flags.update;
@@ -152,6 +213,9 @@ absl::Status Create(const Context& context, const TopicFlags& flags) {
   topic.default_durability = given.default_durability.value_or(client::Durability::kDefault);
   topic.max_event_bytes = given.max_event_bytes.value_or(0);
   topic.description = given.description.value_or("");
+  topic.keep_nothing = given.keep_nothing.value_or(false);
+  topic.refuse_when_full = given.refuse_when_full.value_or(false);
+  topic.deduplication_window = given.deduplication_window.value_or(absl::ZeroDuration());
   client::AdminClient admin = ConnectAdmin(context);
   const absl::StatusOr<client::Topic> created = admin.CreateTopic(topic);
   if (absl::IsAlreadyExists(created.status()) && flags.if_not_exists) {
@@ -203,7 +267,8 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
   return WriteOut(out);
 }
 
-absl::Status Update(const Context& context, const TopicFlags& flags) {
+absl::Status Update(const Context& context, TopicFlags flags) {
+  RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
   if (IsEmpty(flags.update)) return UsageError("topics update: nothing is to be changed");
   ASSIGN_OR_RETURN(const client::Topic topic,
                    ConnectAdmin(context).UpdateTopic(flags.names.front(), flags.update));
@@ -222,16 +287,10 @@ absl::Status Delete(const Context& context, const TopicFlags& flags) {
   client::AdminClient admin = ConnectAdmin(context);
   for (const std::string& name : flags.names) {
     if (!flags.yes) RETURN_IF_ERROR(ConfirmDeletion(admin, name));
-    RETURN_IF_ERROR(admin.DeleteTopic(name, flags.with_subscriptions));
+    RETURN_IF_ERROR(admin.DeleteTopic(name, {.delete_subscriptions = flags.with_subscriptions,
+                                             .delete_routes = flags.with_routes}));
   }
   return absl::OkStatus();
-}
-
-CLI::App* AddVerb(CLI::App& topics, const std::string& verb, const std::string& description,
-                  const char* examples) {
-  CLI::App* command = topics.add_subcommand(verb, description);
-  command->footer(examples);
-  return command;
 }
 
 void AddName(CLI::App& command, TopicFlags& flags) {
@@ -276,6 +335,8 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
   remove->add_option("TOPIC", flags->names, "Their names")->required();
   remove->add_flag("--with-subscriptions", flags->with_subscriptions,
                    "Delete their subscriptions too");
+  remove->add_flag("--with-routes", flags->with_routes,
+                   "Delete the routes that lead from them too");
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -49,6 +50,24 @@ const std::array<TimeUnit, 7>& TimeUnits() {
                                                  {"ms", absl::Milliseconds(1)},
                                                  {"us", absl::Microseconds(1)}}};
   return units;
+}
+
+std::optional<absl::Time> ParseTime(absl::string_view text) {
+  absl::Time time;
+  std::string error;
+  if (absl::ParseTime(absl::RFC3339_full, text, &time, &error) ||
+      absl::ParseTime("%Y-%m-%d", text, &time, &error)) {
+    return time;
+  }
+  return std::nullopt;
+}
+
+absl::Status NotATime(absl::string_view text, absl::string_view direction) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text,
+                   "' is not a time; write it like 2026-01-31T12:00:00Z, 2026-01-31 or "
+                   "15m (",
+                   direction, ")"));
 }
 
 }  // namespace
@@ -128,21 +147,43 @@ std::string FormatAge(absl::Duration age) {
   return out;
 }
 
+std::string FormatExactAge(absl::Duration age) {
+  std::string out;
+  for (const TimeUnit& unit : TimeUnits()) {
+    if (unit.name == "w") continue;
+    const int64_t count = absl::IDivDuration(age, unit.length, &age);
+    if (count > 0) absl::StrAppend(&out, count, unit.name);
+  }
+  const int64_t rest = absl::ToInt64Nanoseconds(age);
+  if (rest > 0) absl::StrAppend(&out, absl::StrFormat("0.%03dus", rest));
+  return out.empty() ? "0s" : out;
+}
+
+std::string FormatExactBytes(uint64_t bytes) {
+  absl::string_view unit;
+  for (const absl::string_view next : {"KiB", "MiB", "GiB", "TiB"}) {
+    if (bytes == 0 || bytes % 1024 != 0) break;
+    bytes /= 1024;
+    unit = next;
+  }
+  return absl::StrCat(bytes, unit);
+}
+
 std::string FormatRoughAge(absl::Duration age) {
   const bool seconds = age >= absl::Seconds(1);
   return FormatAge(absl::Trunc(age, seconds ? absl::Seconds(1) : absl::Milliseconds(1)));
 }
 
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
-  absl::Time time;
-  std::string error;
-  if (absl::ParseTime(absl::RFC3339_full, text, &time, &error) ||
-      absl::ParseTime("%Y-%m-%d", text, &time, &error)) {
-    return time;
-  }
+  if (const auto time = ParseTime(text); time.has_value()) return *time;
   if (const auto age = ParseAge(text); age.ok()) return now - *age;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "'", text, "' is not a time; write it like 2026-01-31T12:00:00Z, 2026-01-31 or 15m (ago)"));
+  return NotATime(text, "ago");
+}
+
+absl::StatusOr<absl::Time> ParseFutureMoment(absl::string_view text, absl::Time now) {
+  if (const auto time = ParseTime(text); time.has_value()) return *time;
+  if (const auto delay = ParseAge(text); delay.ok()) return now + *delay;
+  return NotATime(text, "from now");
 }
 
 std::string FormatMoment(absl::Time time) {

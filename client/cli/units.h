@@ -30,12 +30,22 @@ absl::StatusOr<absl::Duration> ParseDelay(absl::string_view text);
 // The two largest units that are not zero: `7d`, `1h30m`, `250ms`.
 std::string FormatAge(absl::Duration age);
 
-// The same of an age that was measured: nothing below a second, or below a millisecond.
+// All units that are not zero, so that ParseAge gives it back: `1d2h3m4s`.
+std::string FormatExactAge(absl::Duration age);
+
+// The largest unit of which it is a whole number, so that ParseBytes gives it back: `10GiB`,
+// `1000`.
+std::string FormatExactBytes(uint64_t bytes);
+
+// As FormatAge, of an age that was measured: nothing below a second, or below a millisecond.
 std::string FormatRoughAge(absl::Duration age);
 
 // A moment: RFC 3339 (`2026-01-31T12:00:00Z`), a UTC date (`2026-01-31`), or a duration back from
 // `now` (`15m`). INVALID_ARGUMENT for anything else.
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
+
+// The same, but a duration is counted on from `now` (`15m`).
+absl::StatusOr<absl::Time> ParseFutureMoment(absl::string_view text, absl::Time now);
 
 // RFC 3339 in UTC; microseconds when there are any.
 std::string FormatMoment(absl::Time time);

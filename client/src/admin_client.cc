@@ -26,8 +26,8 @@ absl::StatusOr<Topic> AdminClient::UpdateTopic(const std::string& name, const To
   return connection_->UpdateTopic(name, update, options_.timeout);
 }
 
-absl::Status AdminClient::DeleteTopic(const std::string& name, bool delete_subscriptions) {
-  return connection_->DeleteTopic(name, delete_subscriptions, options_.timeout);
+absl::Status AdminClient::DeleteTopic(const std::string& name, const TopicDeletion& deletion) {
+  return connection_->DeleteTopic(name, deletion, options_.timeout);
 }
 
 absl::StatusOr<std::vector<PartitionInfo>> AdminClient::ListPartitions(const std::string& topic) {

@@ -17,7 +17,7 @@ void CallBackWithPlaces(Finished& finished) {
       std::move(result.done)((*places)[result.index]);
     } else {
       std::move(result.done)(absl::InternalError(
-          "the event is appended, but the hub's reply does not add up to where it is"));
+          "the event is accepted, but the hub's reply does not add up to where it is"));
     }
   }
 }
@@ -28,7 +28,9 @@ void CallBack(Finished& finished, const std::function<void(const BatchResult&)>&
   if (on_batch_done) {
     on_batch_done({.status = finished.status,
                    .events = finished.events,
-                   .placements = finished.reply.placements});
+                   .placements = finished.reply.placements,
+                   .duplicates = finished.reply.duplicates,
+                   .delayed = finished.reply.delayed});
   }
   if (finished.status.ok()) {
     if (!finished.results.empty()) CallBackWithPlaces(finished);

@@ -45,6 +45,12 @@ absl::Status FindFault(const v1::Event& event) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
     }
   }
+  if (event.has_deliver_at() && event.has_deliver_after()) {
+    return Invalid("deliver_after", "cannot be set together with deliver_at");
+  }
+  if (event.deliver_after().seconds() < 0 || event.deliver_after().nanos() < 0) {
+    return Invalid("deliver_after", "is negative");
+  }
   return absl::OkStatus();
 }
 
@@ -55,7 +61,7 @@ absl::Status CheckEvent(const v1::Event& event) {
                      !TooLong(event.id()) && !TooLong(event.source()) && !TooLong(event.type()) &&
                      !TooLong(event.subject()) && !TooLong(event.partition_key()) &&
                      !TooLong(event.data_content_type()) && !TooLong(event.data_schema()) &&
-                     event.attributes().empty();
+                     event.attributes().empty() && !event.has_deliver_after();
   return plain ? absl::OkStatus() : FindFault(event);
 }
 

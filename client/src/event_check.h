@@ -7,7 +7,8 @@
 namespace eventhub::client {
 
 // INVALID_ARGUMENT, naming the field, if a required attribute is missing or an attribute is longer
-// than eventhub/v1/event.proto allows. Cheap: looks at lengths only.
+// than eventhub/v1/event.proto allows, or if the two ways to delay an event are at odds. Cheap:
+// looks at lengths only.
 absl::Status CheckEvent(const v1::Event& event);
 
 }  // namespace eventhub::client

@@ -44,11 +44,12 @@ absl::StatusOr<Topic> GrpcConnection::UpdateTopic(const std::string& name,
   return FromProto(response->topic());
 }
 
-absl::Status GrpcConnection::DeleteTopic(const std::string& name, bool delete_subscriptions,
+absl::Status GrpcConnection::DeleteTopic(const std::string& name, const TopicDeletion& deletion,
                                          absl::Duration timeout) {
   v1::DeleteTopicRequest request;
   request.set_name(name);
-  request.set_delete_subscriptions(delete_subscriptions);
+  request.set_delete_subscriptions(deletion.delete_subscriptions);
+  request.set_delete_routes(deletion.delete_routes);
   return Call(admin_, &v1::AdminService::Stub::DeleteTopic, request, timeout).status();
 }
 

@@ -60,6 +60,10 @@ GrpcConnection::GrpcConnection(std::shared_ptr<grpc::Channel> channel)
       events_(channel_),
       admin_(channel_),
       subscriptions_(channel_),
+      routes_(channel_),
+      links_(channel_),
+      delayed_(channel_),
+      topology_(channel_),
       health_(channel_) {}
 
 absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& transaction,

@@ -12,9 +12,14 @@
 #include "client/src/grpc_thread.h"
 #include "client/src/timer_thread.h"
 #include "eventhub/connection.h"
+#include "eventhub/topology.h"
 #include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/delayed.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
+#include "eventhub/v1/link.grpc.pb.h"
+#include "eventhub/v1/route.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
+#include "eventhub/v1/topology.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace eventhub::client {
@@ -45,7 +50,7 @@ class GrpcConnection final : public Connection {
                                          absl::Duration timeout) override;
   absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update,
                                     absl::Duration timeout) override;
-  absl::Status DeleteTopic(const std::string& name, bool delete_subscriptions,
+  absl::Status DeleteTopic(const std::string& name, const TopicDeletion& deletion,
                            absl::Duration timeout) override;
   absl::StatusOr<Page<PartitionInfo>> ListPartitions(const std::string& topic, uint32_t page_size,
                                                      const std::string& page_token,
@@ -93,6 +98,44 @@ class GrpcConnection final : public Connection {
                                               const DeadLetterSelector& selector, bool dry_run,
                                               absl::Duration timeout) override;
 
+  // grpc_route_calls.cc
+  absl::StatusOr<RouteChange> CreateRoute(const Route& route, absl::Duration timeout) override;
+  absl::StatusOr<RouteDescription> GetRoute(const std::string& name,
+                                            absl::Duration timeout) override;
+  absl::StatusOr<Page<RouteDescription>> ListRoutes(const std::string& topic, uint32_t page_size,
+                                                    const std::string& page_token,
+                                                    absl::Duration timeout) override;
+  absl::StatusOr<RouteChange> UpdateRoute(const std::string& name, const RouteUpdate& update,
+                                          absl::Duration timeout) override;
+  absl::StatusOr<std::vector<PartitionOffset>> DeleteRoute(const std::string& name,
+                                                           absl::Duration timeout) override;
+  absl::StatusOr<RouteTest> TestRoutes(const std::string& topic, const v1::Event& event,
+                                       const std::optional<Route>& pretended,
+                                       absl::Duration timeout) override;
+
+  // grpc_link_calls.cc
+  absl::StatusOr<Link> CreateLink(const Link& link, absl::Duration timeout) override;
+  absl::StatusOr<LinkDescription> GetLink(const std::string& name, absl::Duration timeout) override;
+  absl::StatusOr<Page<LinkDescription>> ListLinks(uint32_t page_size, const std::string& page_token,
+                                                  absl::Duration timeout) override;
+  absl::StatusOr<Link> UpdateLink(const std::string& name, const LinkUpdate& update,
+                                  absl::Duration timeout) override;
+  absl::Status DeleteLink(const std::string& name, absl::Duration timeout) override;
+
+  // grpc_delayed_calls.cc
+  absl::StatusOr<Page<DelayedEvent>> ListDelayedEvents(const std::string& topic,
+                                                       const DueRange& range, uint32_t page_size,
+                                                       const std::string& page_token,
+                                                       absl::Duration timeout) override;
+  absl::StatusOr<uint32_t> CancelDelayedEvents(const std::string& topic,
+                                               const std::vector<std::string>& delay_ids,
+                                               absl::Duration timeout) override;
+
+  // grpc_topology_calls.cc
+  absl::StatusOr<ApplyResult> ApplyTopology(const Topology& topology, const ApplyOptions& options,
+                                            absl::Duration timeout) override;
+  absl::StatusOr<Topology> ExportTopology(absl::Duration timeout) override;
+
  private:
   static void SetTimeout(absl::Duration timeout, grpc::ClientContext& context);
 
@@ -115,6 +158,10 @@ class GrpcConnection final : public Connection {
   v1::EventHubService::Stub events_;
   v1::AdminService::Stub admin_;
   v1::SubscriptionService::Stub subscriptions_;
+  v1::RouteService::Stub routes_;
+  v1::LinkService::Stub links_;
+  v1::DelayedEventService::Stub delayed_;
+  v1::TopologyService::Stub topology_;
   grpc::health::v1::Health::Stub health_;
   TimerThread timer_;
 };

@@ -22,7 +22,11 @@ std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, 
   if (placement.count != count) return std::nullopt;
   std::vector<PublishedEvent> located(count);
   int64_t offset = placement.base_offset;
-  for (PublishedEvent& event : located) event = {placement.partition, offset++, duplicate};
+  for (PublishedEvent& event : located) {
+    event.partition = placement.partition;
+    event.offset = offset++;
+    event.duplicate = duplicate;
+  }
   return located;
 }
 
@@ -30,7 +34,8 @@ std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, 
 
 std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
                                                         const PublishReply& reply) {
-  if (reply.placements.size() == 1) {
+  const bool one = reply.placements.size() == 1;
+  if (one && reply.delayed.empty() && reply.duplicates.empty()) {
     return LocateIn(reply.placements.front(), count, reply.duplicate);
   }
   absl::flat_hash_map<uint32_t, Cursor> cursors;
@@ -39,11 +44,30 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
   }
   std::vector<PublishedEvent> located;
   located.reserve(count);
+  auto delayed = reply.delayed.begin();
+  auto duplicate = reply.duplicates.begin();
   FieldScanner field(body);
   while (field.Next()) {
+    const size_t index = located.size();
+    PublishedEvent& event = located.emplace_back();
+    event.duplicate = reply.duplicate;
+    if (delayed != reply.delayed.end() && delayed->event_index == index) {
+      event.delayed = {delayed->delay_id, delayed->due_time};
+      ++delayed;
+      continue;
+    }
+    if (duplicate != reply.duplicates.end() && duplicate->event_index == index) {
+      event.deduplicated = true;
+      event.partition = duplicate->partition.value_or(0);
+      event.offset = duplicate->offset.value_or(-1);
+      ++duplicate;
+      continue;
+    }
     const std::string_view key = PartitionKey(field.bytes);
     std::optional<uint32_t> partition = reply.keyless_partition;
-    if (!key.empty()) {
+    if (one) {
+      partition = reply.placements.front().partition;
+    } else if (!key.empty()) {
       if (reply.partition_count == 0) return std::nullopt;
       partition = PartitionFor(key, reply.partition_count);
     }
@@ -51,8 +75,10 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
     const auto cursor = cursors.find(*partition);
     if (cursor == cursors.end() || cursor->second.left == 0) return std::nullopt;
     --cursor->second.left;
-    located.push_back({*partition, cursor->second.offset++, reply.duplicate});
+    event.partition = *partition;
+    event.offset = cursor->second.offset++;
   }
+  if (delayed != reply.delayed.end() || duplicate != reply.duplicates.end()) return std::nullopt;
   return located;
 }
 

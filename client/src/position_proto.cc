@@ -21,9 +21,28 @@ void ToProto(const StartPosition& start, v1::StartPosition& proto) {
   }
 }
 
+StartPosition FromProto(const v1::StartPosition& proto) {
+  switch (proto.position_case()) {
+    case v1::StartPosition::kLatest:
+      return StartPosition::Latest();
+    case v1::StartPosition::kOffset:
+      return StartPosition::Offset(proto.offset());
+    case v1::StartPosition::kTimestamp:
+      return StartPosition::Timestamp(FromProto(proto.timestamp()));
+    case v1::StartPosition::kEarliest:
+    case v1::StartPosition::POSITION_NOT_SET:
+      break;
+  }
+  return StartPosition::Earliest();
+}
+
 void ToProto(const PartitionOffset& position, v1::PartitionOffset& proto) {
   proto.set_partition(position.partition);
   proto.set_offset(position.offset);
+}
+
+PartitionOffset FromProto(const v1::PartitionOffset& proto) {
+  return {.partition = proto.partition(), .offset = proto.offset()};
 }
 
 PartitionRange FromProto(const v1::TrimmedRange& proto) {

@@ -10,6 +10,17 @@ void SetResult(const v1::PublishResult& result, PublishReply& reply) {
   if (result.has_keyless_partition()) reply.keyless_partition = result.keyless_partition();
   reply.partition_count = result.partition_count();
   reply.duplicate = result.duplicate();
+  for (const v1::DelayedPlacement& delayed : result.delayed()) {
+    const absl::Time due = absl::FromUnixSeconds(delayed.due_time().seconds()) +
+                           absl::Nanoseconds(delayed.due_time().nanos());
+    reply.delayed.push_back({delayed.event_index(), delayed.delay_id(), due});
+  }
+  for (const v1::DuplicateEvent& event : result.duplicates()) {
+    DuplicatePlacement& duplicate = reply.duplicates.emplace_back();
+    duplicate.event_index = event.event_index();
+    if (event.has_partition()) duplicate.partition = event.partition();
+    if (event.has_offset()) duplicate.offset = event.offset();
+  }
 }
 
 }  // namespace eventhub::client

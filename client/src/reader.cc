@@ -19,8 +19,8 @@ absl::Status CheckOptions(const ReaderOptions& options) {
       (options.max_response_bytes < 4096 || options.max_response_bytes > 4'000'000)) {
     return absl::InvalidArgumentError("max_response_bytes must be 0 or 4,096 to 4,000,000");
   }
-  if (options.reconnect_deadline <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("reconnect_deadline must be more than 0");
+  if (options.reconnect_deadline < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("reconnect_deadline must not be negative");
   }
   return CheckRetryOptions(options.retry);
 }

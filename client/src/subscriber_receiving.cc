@@ -96,8 +96,8 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
   for (const v1::PartitionLease& assigned : frame.assigned) {
     const LeaseId id{assigned.partition(), assigned.lease_epoch()};
     std::shared_ptr<Lease>& lease = leases_[id];
-    if (lease != nullptr) EndLease(*lease);
-    lease = std::make_shared<Lease>(id.first, id.second, queue_kind_);
+    // Known already: it does not move after all, and what is out of it stays here.
+    if (lease == nullptr) lease = std::make_shared<Lease>(id.first, id.second, queue_kind_);
     Note(options_.hooks.on_assigned, calls,
          PartitionOffset{assigned.partition(), assigned.next_offset()});
   }

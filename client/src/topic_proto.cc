@@ -12,9 +12,14 @@ Topic FromProto(const v1::Topic& proto) {
   topic.max_bytes = proto.retention().max_bytes();
   topic.keep_until_acked = proto.retention().keep_until_acked();
   topic.keep_until_acked_max_bytes = proto.retention().keep_until_acked_max_bytes();
+  topic.keep_nothing = proto.retention().none();
+  topic.refuse_when_full = proto.retention().refuse_when_full();
   topic.default_durability = static_cast<Durability>(proto.default_durability());
   topic.max_event_bytes = proto.max_event_bytes();
   topic.description = proto.description();
+  if (proto.has_deduplication_window()) {
+    topic.deduplication_window = FromProto(proto.deduplication_window());
+  }
   if (proto.has_create_time()) topic.create_time = FromProto(proto.create_time());
   return topic;
 }
@@ -31,9 +36,14 @@ v1::Topic ToProto(const Topic& topic) {
   if (topic.keep_until_acked_max_bytes != 0) {
     proto.mutable_retention()->set_keep_until_acked_max_bytes(topic.keep_until_acked_max_bytes);
   }
+  if (topic.keep_nothing) proto.mutable_retention()->set_none(true);
+  if (topic.refuse_when_full) proto.mutable_retention()->set_refuse_when_full(true);
   proto.set_default_durability(static_cast<v1::Durability>(topic.default_durability));
   proto.set_max_event_bytes(topic.max_event_bytes);
   proto.set_description(topic.description);
+  if (topic.deduplication_window != absl::ZeroDuration()) {
+    ToProto(topic.deduplication_window, *proto.mutable_deduplication_window());
+  }
   return proto;
 }
 
@@ -64,6 +74,14 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
     topic.mutable_retention()->set_keep_until_acked_max_bytes(*update.keep_until_acked_max_bytes);
     mask.add_paths("retention.keep_until_acked_max_bytes");
   }
+  if (update.keep_nothing) {
+    topic.mutable_retention()->set_none(*update.keep_nothing);
+    mask.add_paths("retention.none");
+  }
+  if (update.refuse_when_full) {
+    topic.mutable_retention()->set_refuse_when_full(*update.refuse_when_full);
+    mask.add_paths("retention.refuse_when_full");
+  }
   if (update.default_durability) {
     topic.set_default_durability(static_cast<v1::Durability>(*update.default_durability));
     mask.add_paths("default_durability");
@@ -75,6 +93,12 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
   if (update.description) {
     topic.set_description(*update.description);
     mask.add_paths("description");
+  }
+  if (update.deduplication_window) {
+    if (*update.deduplication_window != absl::ZeroDuration()) {
+      ToProto(*update.deduplication_window, *topic.mutable_deduplication_window());
+    }
+    mask.add_paths("deduplication_window");
   }
   return proto;
 }
@@ -89,6 +113,10 @@ TopicStats FromProto(const v1::TopicStats& proto) {
   stats.delivered_bytes = proto.delivered_bytes();
   stats.refused_requests = proto.refused_requests();
   stats.readers = proto.readers();
+  stats.routed_events = proto.routed_events();
+  stats.duplicate_events = proto.duplicate_events();
+  stats.delayed_events = proto.delayed_events();
+  stats.unrouted_events = proto.unrouted_events();
   return stats;
 }
 
@@ -121,6 +149,9 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
   stats.disk_free_bytes = proto.disk_free_bytes();
   stats.subscriptions = proto.subscriptions();
   stats.consumers = proto.consumers();
+  stats.routes = proto.routes();
+  stats.links = proto.links();
+  stats.hub_id = proto.hub_id();
   return stats;
 }
 

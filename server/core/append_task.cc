@@ -7,40 +7,9 @@
 
 namespace eventhub {
 
-absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
-                           std::optional<Offset> expected) {
-  if (!expected.has_value()) return absl::OkStatus();
-  const PartitionLog& log = *publish.appends.front().log;
-  if (log.next_offset() == *expected) return absl::OkStatus();
-  return OffsetMismatch(topic.name(), log.id(), *expected, log.next_offset());
-}
-
-void AppendAll(CheckedPublish& publish, CommitBuilder& commit) {
-  v1::PublishResult& result = publish.result;
-  for (PartitionAppend& append : publish.appends) {
-    const uint32_t partition = append.log->id().value();
-    const Offset base = commit.Append(*append.log, std::move(append.events), append.count);
-    if (result.placements_size() > 0) {
-      v1::Placement& last = *result.mutable_placements()->rbegin();
-      if (last.partition() == partition) {  // Nothing else can have come in between.
-        last.set_count(last.count() + append.count);
-        continue;
-      }
-    }
-    v1::Placement& placement = *result.add_placements();
-    placement.set_partition(partition);
-    placement.set_base_offset(base.value());
-    placement.set_count(append.count);
-  }
-}
-
-AppendTask::AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
-                       CheckedPublish publish, PublishDone done)
-    : topic_(std::move(topic)),
-      producer_{head.producer_id(), head.producer_epoch(), head.sequence()},
-      expected_offset_(head.has_expected_offset() ? std::optional(Offset(head.expected_offset()))
-                                                  : std::nullopt),
-      publish_(std::move(publish)),
+AppendTask::AppendTask(const v1::PublishStreamRequest& head, TopicAppend append, PublishDone done)
+    : producer_{head.producer_id(), head.producer_epoch(), head.sequence()},
+      append_(std::move(append)),
       done_(std::move(done)) {}
 
 void AppendTask::Prepare(CommitBuilder& commit) {
@@ -48,34 +17,35 @@ void AppendTask::Prepare(CommitBuilder& commit) {
   if (!admitted.ok()) {
     refused_ = admitted.status();
   } else if (*admitted) {
-    AppendAll(publish_, commit);
-    if (!producer_.id.empty()) topic_->producers().Record(producer_, publish_.result, commit);
+    CarryOutAppend(append_, commit);
+    if (!producer_.id.empty()) {
+      append_.topic->producers().Record(producer_, append_.publish.result, commit);
+    }
   }
 }
 
 absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
-  if (topic_->closing()) return TopicNotFound(topic_->name());
+  Topic& topic = *append_.topic;
+  if (topic.closing()) return TopicNotFound(topic.name());
+  // First of all: what was accepted stays so, whatever the topic would say of it now.
   if (!producer_.id.empty()) {
     ASSIGN_OR_RETURN(const bool is_new,
-                     topic_->producers().Admit(producer_, commit, &publish_.result));
+                     topic.producers().Admit(producer_, commit, &append_.publish.result));
     if (!is_new) return false;
   }
-  RETURN_IF_ERROR(CheckExpected(*topic_, publish_, expected_offset_));
+  RETURN_IF_ERROR(AdmitAppend(append_));
+  RETURN_IF_ERROR(SettleAppend(append_));
   return true;
 }
 
 void AppendTask::Done(const absl::Status& status) {
-  TopicCounters& counters = topic_->counters();
   if (!status.ok() || !refused_.ok()) {
-    counters.refused_requests.fetch_add(1, std::memory_order_relaxed);
+    append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
     return;
   }
-  if (!publish_.result.duplicate()) {
-    counters.published_events.fetch_add(publish_.count, std::memory_order_relaxed);
-    counters.published_bytes.fetch_add(publish_.bytes, std::memory_order_relaxed);
-  }
-  std::move(done_)(std::move(publish_.result));
+  if (!append_.publish.result.duplicate()) CountAppend(append_);
+  std::move(done_)(std::move(append_.publish.result));
 }
 
 }  // namespace eventhub

@@ -1,14 +1,10 @@
 // The commit of one publish request.
 #pragma once
 
-#include <memory>
-#include <optional>
-
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "server/core/producer_table.h"
-#include "server/core/publish_request.h"
-#include "server/core/topic.h"
+#include "server/core/topic_append.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {
@@ -16,32 +12,21 @@ namespace eventhub {
 // Called once: where the events are, or why they are not appended. Must not block.
 using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
 
-// Appends the events of a checked request, and fills in where they are.
-void AppendAll(CheckedPublish& publish, CommitBuilder& commit);
-
-// Whether the partition that a checked request goes to has the offset that was expected, if any
-// was.
-absl::Status CheckExpected(const Topic& topic, const CheckedPublish& publish,
-                           std::optional<Offset> expected);
-
 class AppendTask final : public CommitTask {
  public:
-  AppendTask(std::shared_ptr<Topic> topic, const v1::PublishStreamRequest& head,
-             CheckedPublish publish, PublishDone done);
+  AppendTask(const v1::PublishStreamRequest& head, TopicAppend append, PublishDone done);
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return publish_.bytes; }
-  bool synced() const override { return publish_.synced; }
+  size_t bytes() const override { return append_.publish.bytes + append_.publish.delayed_bytes; }
+  bool synced() const override { return append_.publish.synced; }
 
  private:
   // Whether the request is to be appended: not if it is a duplicate, whose result is then set.
   absl::StatusOr<bool> Admit(const CommitBuilder& commit);
 
-  const std::shared_ptr<Topic> topic_;
   const ProducerRequest producer_;
-  const std::optional<Offset> expected_offset_;
-  CheckedPublish publish_;
+  TopicAppend append_;
   PublishDone done_;
   absl::Status refused_;  // By Prepare.
 };

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/field_checks.h"
+#include "server/core/hub_id.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -16,10 +18,6 @@ namespace eventhub {
 namespace {
 
 constexpr absl::Duration kDiskFullRetry = absl::Seconds(5);
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1000;
-
-size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;
@@ -44,6 +42,7 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
   sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
   sum->set_readers(sum->readers() + stats.readers());
+  sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
 }
 
 }  // namespace
@@ -70,6 +69,7 @@ absl::Status Broker::Start() {
     topics_->next_id = TopicId(LoadLittle32(next_id->data()));
   }
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, options_.clock->Now()));
+  ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, options_.clock->Now()));
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, *options_.clock,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
@@ -77,13 +77,22 @@ absl::Status Broker::Start() {
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
                                                    read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
+  delayed_ = std::make_unique<DelayedEvents>(
+      *store_, *writer_, *options_.clock, catalog_, generation,
+      DelayedEventsOptions{
+          options_.run_alarm, [this] { return writable(); },
+          [this](const absl::Status& error) { options_.on_background_error(error); }});
+  RETURN_IF_ERROR(delayed_->Load());
+  links_ = std::make_unique<Links>(*writer_, *options_.clock, catalog_, delayed_->table(),
+                                   std::move(hub_id), [this] { return writable(); });
+  RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
     maintenance_ = std::make_unique<Maintenance>(
         *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
         [this](bool enough) { SetDiskSpace(enough); },
         [this](const absl::Status& error) { options_.on_background_error(error); });
   }
-  topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_);
+  topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_, *links_);
   return absl::OkStatus();
 }
 
@@ -91,6 +100,7 @@ Broker::~Broker() {
   if (topologies_ != nullptr) topologies_->Stop();
   // They submit to the writer, whose tasks tell them of what became of it.
   if (maintenance_ != nullptr) maintenance_->Stop();
+  if (delayed_ != nullptr) delayed_->Stop();
   if (subscriptions_ != nullptr) subscriptions_->Stop();
   writer_.reset();
 }
@@ -123,14 +133,18 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
   }
   absl::Status refusal;
   if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
-  absl::StatusOr<CheckedPublish> publish = refusal.ok() ? CheckPublish(request, **topic) : refusal;
+  absl::StatusOr<CheckedPublish> publish =
+      refusal.ok() ? CheckPublish(request, **topic, delayed_->table()) : refusal;
   if (!publish.ok()) {
     (*topic)->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     std::move(done)(publish.status());
     return;
   }
-  writer_->Submit(std::make_unique<AppendTask>(*std::move(topic), request.head, *std::move(publish),
-                                               std::move(done)));
+  std::optional<Offset> expected;
+  if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
+  writer_->Submit(std::make_unique<AppendTask>(
+      request.head, TopicAppend{*std::move(topic), expected, *std::move(publish)},
+      std::move(done)));
 }
 
 absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
@@ -165,8 +179,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
     if (!append.head.producer_id().empty()) {
       return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
     }
-    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic));
-    checked.bytes += publish.bytes;
+    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_->table()));
+    checked.bytes += publish.bytes + publish.delayed_bytes;
     checked.synced |= wants_sync(publish.synced);
     std::optional<Offset> expected;
     if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
@@ -219,7 +233,8 @@ void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done)
   }
   const TopicId id = (*topic)->id();
   writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, subscriptions_->catalog(), *std::move(topic), request.delete_subscriptions(),
+      *topics_, subscriptions_->catalog(), links_->catalog(), *std::move(topic),
+      request.delete_subscriptions(),
       [this, id, done = std::move(done)](absl::Status status) mutable {
         if (status.ok() && maintenance_ != nullptr) maintenance_->TopicDeleted(id);
         std::move(done)(std::move(status));
@@ -279,6 +294,8 @@ v1::GetStatsResponse Broker::GetStats() const {
   for (const auto& subscription : subscriptions) consumers += subscription->consumer_count();
   stats.set_subscriptions(static_cast<uint32_t>(subscriptions.size()));
   stats.set_consumers(static_cast<uint32_t>(consumers));
+  stats.set_links(static_cast<uint32_t>(links_->catalog().size()));
+  stats.set_hub_id(links_->hub_id());
   stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
   stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
   stats.set_tail_cache_bytes(cache_.bytes());

@@ -14,6 +14,8 @@
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/append_task.h"
+#include "server/core/delayed/delayed_events.h"
+#include "server/core/link/links.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
 #include "server/core/subscription/subscriptions.h"
@@ -35,7 +37,8 @@ struct BrokerOptions {
   size_t tail_cache_bytes = size_t{256} << 20;
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
-  // Whether leases and delays end by themselves; if not, a test calls Subscriptions::RunDue.
+  // Whether leases end and delayed events go by themselves; if not, a test calls
+  // Subscriptions::RunDue and DelayedEvents::RunDue.
   bool run_alarm = true;
   // Must outlive the broker.
   const Clock* clock = &Clock::System();
@@ -81,6 +84,10 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
+  // Events that wait for their time.
+  DelayedEvents& delayed() { return *delayed_; }
+  // What comes from other hubs. Whoever moves links on must have stopped before the broker goes.
+  Links& links() { return *links_; }
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
@@ -104,6 +111,8 @@ class Broker {
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<DelayedEvents> delayed_;
+  std::unique_ptr<Links> links_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<Topologies> topologies_;

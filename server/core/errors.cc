@@ -233,6 +233,16 @@ absl::Status SnapshotExists(absl::string_view subscription, absl::string_view sn
               {}, ErrorDetail::REASON_SNAPSHOT_EXISTS);
 }
 
+absl::Status LinkNotFound(absl::string_view link) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("link ", link, " does not exist"), {},
+              ErrorDetail::REASON_LINK_NOT_FOUND);
+}
+
+absl::Status LinkExists(absl::string_view link) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("link ", link, " exists already"), {},
+              ErrorDetail::REASON_LINK_EXISTS);
+}
+
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why) {
   return Make(absl::StatusCode::kFailedPrecondition, absl::StrCat("topic ", topic, " ", why), {},
               ErrorDetail::REASON_TOPIC_IN_USE);

@@ -53,6 +53,8 @@ absl::Status SubscriptionExists(absl::string_view subscription);
 absl::Status LeaseLost(absl::string_view subscription, absl::string_view consumer);
 absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot);
 absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot);
+absl::Status LinkNotFound(absl::string_view link);
+absl::Status LinkExists(absl::string_view link);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);

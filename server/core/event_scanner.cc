@@ -24,6 +24,8 @@ enum Field : uint32_t {
   kDataSchema = 8,
   kAttributes = 9,
   kData = 10,
+  kDeliverAt = kDeliverAtField,
+  kDeliverAfter = kDeliverAfterField,
 };
 
 const char* NameOf(uint32_t field) {
@@ -37,8 +39,10 @@ const char* NameOf(uint32_t field) {
                                            "data_content_type",
                                            "data_schema",
                                            "attributes",
-                                           "data"};
-  return field <= kData ? kNames[field] : "";
+                                           "data",
+                                           "deliver_at",
+                                           "deliver_after"};
+  return field <= kDeliverAfter ? kNames[field] : "";
 }
 
 // Why an event is refused. Static texts, so that the scan itself builds no strings.
@@ -50,24 +54,69 @@ struct Fault {
 constexpr Fault kNoFault = {0, nullptr};
 constexpr const char* kMalformed = "is not well-formed protobuf";
 
-// Checks a google.protobuf.Timestamp: the fields of the message and its range.
-const char* CheckTimestamp(absl::string_view bytes) {
-  WireReader reader(bytes);
-  uint64_t values[3] = {0, 0, 0};
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return kMalformed;
-    const bool known = field <= 2 && type == WireType::kVarint;
-    if (known ? !reader.ReadVarint(&values[field]) : !reader.Skip(type)) return kMalformed;
+// A google.protobuf.Timestamp or Duration: they are encoded alike.
+struct Seconds {
+  int64_t seconds = 0;
+  int32_t nanos = 0;
+
+  // Takes over the fields that are in `bytes`, as protobuf merges a field that is there twice.
+  bool Merge(absl::string_view bytes) {
+    WireReader reader(bytes);
+    uint64_t values[3] = {0, static_cast<uint64_t>(seconds), static_cast<uint64_t>(nanos)};
+    while (!reader.AtEnd()) {
+      uint32_t field;
+      WireType type;
+      if (!reader.ReadTag(&field, &type)) return false;
+      const bool known = field <= 2 && type == WireType::kVarint;
+      if (known ? !reader.ReadVarint(&values[field]) : !reader.Skip(type)) return false;
+    }
+    seconds = static_cast<int64_t>(values[1]);
+    nanos = static_cast<int32_t>(values[2]);
+    return true;
   }
-  const auto seconds = static_cast<int64_t>(values[1]);
-  const auto nanos = static_cast<int32_t>(values[2]);
+
+  absl::Duration value() const { return absl::Seconds(seconds) + absl::Nanoseconds(nanos); }
+};
+
+const char* CheckTimestamp(absl::string_view bytes, Seconds* time) {
+  if (!time->Merge(bytes)) return kMalformed;
   // Years 1 to 9999, as timestamp.proto has it.
-  if (seconds < -62135596800 || seconds > 253402300799) return "is out of the range of a timestamp";
-  if (nanos < 0 || nanos > 999999999) return "has nanoseconds out of range";
+  if (time->seconds < -62135596800 || time->seconds > 253402300799) {
+    return "is out of the range of a timestamp";
+  }
+  if (time->nanos < 0 || time->nanos > 999999999) return "has nanoseconds out of range";
   return nullptr;
 }
+
+// The fields of the message and its range.
+const char* CheckTimestamp(absl::string_view bytes) {
+  Seconds time;
+  return CheckTimestamp(bytes, &time);
+}
+
+// What an event says of when it is to be appended.
+struct DelayFields {
+  bool at = false;
+  bool after = false;
+  Seconds time;
+
+  const char* TakeAt(absl::string_view bytes) {
+    if (after) return "cannot be set together with deliver_after";
+    at = true;
+    return CheckTimestamp(bytes, &time);
+  }
+
+  const char* TakeAfter(absl::string_view bytes) {
+    if (at) return "cannot be set together with deliver_at";
+    after = true;
+    if (!time.Merge(bytes)) return kMalformed;
+    if (time.seconds < 0 || time.nanos < 0) return "is negative";
+    // Some 10,000 years, as duration.proto has it.
+    if (time.seconds > 315576000000) return "is out of the range of a duration";
+    if (time.nanos > 999999999) return "has nanoseconds out of range";
+    return nullptr;
+  }
+};
 
 // Checks an AttributeValue.
 const char* CheckAttributeValue(absl::string_view bytes) {
@@ -133,9 +182,16 @@ const char* CheckString(absl::string_view value) {
   return nullptr;
 }
 
-// One event; `key` becomes its partition key. As in protobuf, the last of repeated singular fields
-// holds, but all of them are checked.
-Fault CheckEvent(absl::string_view bytes, absl::string_view* key) {
+// What the hub needs to know of one event.
+struct Essentials {
+  absl::string_view type;
+  absl::string_view key;  // Empty: none.
+  DelayFields delay;
+};
+
+// Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
+// checked.
+Fault CheckEvent(absl::string_view bytes, Essentials* event) {
   WireReader reader(bytes);
   bool present[kType + 1] = {};
   size_t attributes = 0;
@@ -143,7 +199,7 @@ Fault CheckEvent(absl::string_view bytes, absl::string_view* key) {
     uint32_t field;
     WireType type;
     if (!reader.ReadTag(&field, &type)) return {0, kMalformed};
-    if (type != WireType::kBytes || field > kData) {
+    if (type != WireType::kBytes || field > kDeliverAfter) {
       if (!reader.Skip(type)) return {field, kMalformed};
       continue;
     }
@@ -161,11 +217,18 @@ Fault CheckEvent(absl::string_view bytes, absl::string_view* key) {
             ++attributes > kMaxAttributes ? "has more than 256 entries" : CheckAttribute(value);
         break;
       case kPartitionKey:
-        *key = value;
+        event->key = value;
         problem = CheckString(value);
+        break;
+      case kDeliverAt:
+        problem = event->delay.TakeAt(value);
+        break;
+      case kDeliverAfter:
+        problem = event->delay.TakeAfter(value);
         break;
       default:
         if (field <= kType) present[field] = !value.empty();
+        if (field == kType) event->type = value;
         problem = CheckString(value);
     }
     if (problem != nullptr) return {field, problem};
@@ -181,6 +244,7 @@ Fault CheckEvent(absl::string_view bytes, absl::string_view* key) {
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan) {
   WireReader reader(region);
+  absl::string_view last_type;
   while (!reader.AtEnd()) {
     const char* const start = reader.position();
     uint32_t field;
@@ -195,12 +259,23 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
           scan->count, "",
           absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
     }
-    absl::string_view key;
-    const Fault fault = CheckEvent(event, &key);
+    Essentials essentials;
+    const Fault fault = CheckEvent(event, &essentials);
     if (fault.problem != nullptr) {
       return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
     }
+    const DelayFields& delay = essentials.delay;
+    if (delay.at || delay.after) {
+      scan->delays.push_back({scan->count, static_cast<uint32_t>(start - region.data()),
+                              static_cast<uint32_t>(reader.position() - start), delay.after,
+                              delay.time.value()});
+    }
     ++scan->count;
+    if (essentials.type != last_type && !scan->types.any()) {
+      last_type = essentials.type;
+      scan->types.Add(HashOfType(last_type));
+    }
+    const absl::string_view key = essentials.key;
     if (!key.empty()) ++scan->keyed;
     if (keys) {
       scan->events.push_back({static_cast<uint32_t>(start - region.data()),
@@ -212,6 +287,10 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
 }
 
 uint64_t HashOfKey(absl::string_view key) { return XXH64(key.data(), key.size(), 0); }
+
+uint32_t HashOfType(absl::string_view type) {
+  return static_cast<uint32_t>(XXH3_64bits(type.data(), type.size()));
+}
 
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions) {
   return static_cast<uint32_t>(HashOfKey(key) % partitions);

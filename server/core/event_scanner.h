@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
@@ -24,11 +26,26 @@ struct ScannedEvent {
   uint64_t key_hash;  // XXH64 of the key with seed 0, if keyed.
 };
 
+// An event that says when it is to be appended: `deliver_at` or `deliver_after`, well formed.
+struct ScannedDelay {
+  uint32_t index;  // Among the events.
+  uint32_t begin;  // In the region.
+  uint32_t bytes;  // Tag and length included.
+  bool relative;   // `time` counts from now, and not from the Unix epoch.
+  absl::Duration time;
+};
+
 struct EventScan {
   uint32_t count = 0;
   uint32_t keyed = 0;
+  TypeSummary types;
   std::vector<ScannedEvent> events;  // Filled only if asked for.
+  std::vector<ScannedDelay> delays;  // Few have any.
 };
+
+// The fields of an event that say when it is to be appended, and are no part of what is stored.
+inline constexpr uint32_t kDeliverAtField = 11;
+inline constexpr uint32_t kDeliverAfterField = 12;
 
 // Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
 // fault, by its index, and the field. With `keys`, `events` is filled in.
@@ -37,6 +54,9 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
 
 // XXH64 of a partition key with seed 0.
 uint64_t HashOfKey(absl::string_view key);
+
+// What a TypeSummary has of an event type: the lower half of its XXH3 of 64 bits.
+uint32_t HashOfType(absl::string_view type);
 
 // The partition of a key among `partitions`, as event.proto defines it.
 uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions);

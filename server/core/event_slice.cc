@@ -64,7 +64,7 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
   return slice;
 }
 
-Delivery FilterSlice(const Delivery& slice, const CompiledFilter& filter) {
+Delivery FilterSlice(const Delivery& slice, const EventFilter& filter) {
   Delivery passed;
   passed.partition = slice.partition;
   passed.append_micros = slice.append_micros;

@@ -5,8 +5,8 @@
 
 #include "absl/strings/string_view.h"
 #include "server/core/delivery.h"
+#include "server/core/event_filter.h"
 #include "server/core/wire.h"
-#include "server/filter/filter.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/record_batch.h"
 
@@ -62,6 +62,6 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
                     size_t max_bytes);
 
 // Those of its events that pass: maybe none.
-Delivery FilterSlice(const Delivery& slice, const CompiledFilter& filter);
+Delivery FilterSlice(const Delivery& slice, const EventFilter& filter);
 
 }  // namespace eventhub

@@ -11,6 +11,11 @@
 namespace eventhub {
 namespace {
 
+constexpr uint32_t kMinResponseBytes = 4096;
+constexpr uint32_t kMaxResponseBytes = 4'000'000;
+constexpr uint32_t kDefaultPage = 100;
+constexpr uint32_t kMaxPage = 1000;
+
 bool WellFormed(const google::protobuf::Duration& duration) {
   constexpr int64_t kMaxSeconds = 315'576'000'000;
   constexpr int32_t kMaxNanos = 999'999'999;
@@ -37,6 +42,16 @@ absl::Status CheckName(absl::string_view field, absl::string_view name) {
   }
   return absl::OkStatus();
 }
+
+absl::Status CheckResponseBytes(absl::string_view field, uint32_t bytes) {
+  if (bytes == 0 || (bytes >= kMinResponseBytes && bytes <= kMaxResponseBytes)) {
+    return absl::OkStatus();
+  }
+  return InvalidField(field,
+                      absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
+}
+
+size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 absl::Status CheckDescription(absl::string_view field, absl::string_view description) {
   if (description.size() > kMaxDescriptionBytes) {

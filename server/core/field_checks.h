@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,13 @@ inline constexpr size_t kMaxDescriptionBytes = 1024;
 // The names of topics, subscriptions and snapshots: 1 to 200 characters of `a-z A-Z 0-9 . _ -`, the
 // first one a letter, a digit or `_`.
 absl::Status CheckName(absl::string_view field, absl::string_view name);
+
+// How large a response may be made, for reads and consumers: 4,096 to 4,000,000 bytes, or 0 for the
+// default.
+absl::Status CheckResponseBytes(absl::string_view field, uint32_t bytes);
+
+// How many entries a page of a list has, when `asked` for so many; 0: the default.
+size_t PageSize(uint32_t asked);
 
 absl::Status CheckDescription(absl::string_view field, absl::string_view description);
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/delayed/delayed_split.h"
+#include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
@@ -97,7 +99,7 @@ std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of
 }
 
 // Copies the events of each partition together, in order.
-void Distribute(const PublishRequest& request, const TopicView& view, const EventScan& scan,
+void Distribute(const SharedBytes& events, const TopicView& view, const EventScan& scan,
                 uint32_t keyless, std::vector<PartitionAppend>* appends) {
   const auto partitions = static_cast<uint32_t>(view.partitions.size());
   std::vector<uint32_t> partition_of;
@@ -108,7 +110,7 @@ void Distribute(const PublishRequest& request, const TopicView& view, const Even
   }
   const std::vector<uint32_t> order = OrderByPartition(partition_of, partitions);
   char* to;
-  const SharedBytes region = SharedBytes::Allocate(request.events.size(), &to);
+  const SharedBytes region = SharedBytes::Allocate(events.size(), &to);
   for (size_t i = 0; i < order.size();) {
     const uint32_t partition = partition_of[order[i]];
     char* const begin = to;
@@ -117,7 +119,7 @@ void Distribute(const PublishRequest& request, const TopicView& view, const Even
       const ScannedEvent& event = scan.events[order[i]];
       const size_t bytes = static_cast<size_t>(to - begin) + event.bytes;
       if (count > 0 && bytes > kMaxBatchBytes) break;
-      std::memcpy(to, request.events.data() + event.begin, event.bytes);
+      std::memcpy(to, events.data() + event.begin, event.bytes);
       to += event.bytes;
     }
     const absl::string_view run(begin, static_cast<size_t>(to - begin));
@@ -145,7 +147,8 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
   return request;
 }
 
-absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic) {
+absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
+                                            DelayedTable& delayed) {
   const v1::PublishStreamRequest& head = request.head;
   RETURN_IF_ERROR(CheckHead(head));
   const std::shared_ptr<const TopicView> view = topic.view();
@@ -160,8 +163,19 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   if (scan.count == 0) return InvalidField("events", "is empty");
 
   CheckedPublish checked;
+  SharedBytes events = request.events;
+  if (!scan.delays.empty()) {
+    ASSIGN_OR_RETURN(SplitEvents split, SplitDelayed(request, scan, delayed.Now()));
+    events = std::move(split.now);
+    checked.delayed = std::move(split.later);
+    checked.delayed_bytes = split.later_bytes;
+    checked.delayed_table = &delayed;
+    scan = EventScan();
+    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan));
+  }
   checked.count = scan.count;
-  checked.bytes = request.events.size();
+  checked.bytes = events.size();
+  checked.types = std::move(scan.types);
   const v1::Durability durability = head.durability() != v1::DURABILITY_UNSPECIFIED
                                         ? head.durability()
                                         : view->settings.default_durability();
@@ -169,13 +183,13 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   if (!head.has_partition()) checked.result.set_partition_count(partitions);
   uint32_t partition = head.partition();
   if (!head.has_partition() && scan.keyed < scan.count) {
-    partition = topic.NextKeylessPartition(request.events.size(), partitions);
+    partition = topic.NextKeylessPartition(events.size(), partitions);
     checked.result.set_keyless_partition(partition);
   }
   if (by_key && scan.keyed > 0) {
-    Distribute(request, *view, scan, partition, &checked.appends);
-  } else {
-    for (EventRun& run : CutIntoRuns(request.events, scan.count, kMaxBatchBytes)) {
+    Distribute(events, *view, scan, partition, &checked.appends);
+  } else if (scan.count > 0) {
+    for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
     }
   }

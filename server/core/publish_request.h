@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,6 +11,7 @@
 #include "server/core/producer_table.h"
 #include "server/core/topic.h"
 #include "storage/base/shared_bytes.h"
+#include "storage/type_summary.h"
 
 namespace eventhub {
 
@@ -32,16 +34,31 @@ struct PartitionAppend {
   uint32_t count;
 };
 
+// An event that is put aside until it is due.
+struct DelayedEvent {
+  uint32_t index;  // In the request.
+  int64_t due_micros;
+  std::string record;  // As it is stored.
+};
+
+class DelayedTable;
+
 // A request that was found valid, with its events distributed over the partitions.
 struct CheckedPublish {
   std::vector<PartitionAppend> appends;  // By partition number; one may have several.
   uint32_t count = 0;
   size_t bytes = 0;
+  TypeSummary types;
   bool synced = false;
-  v1::PublishResult result;  // Complete but for the placements, which are known at the commit.
+  std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
+  size_t delayed_bytes = 0;
+  DelayedTable* delayed_table = nullptr;  // For them.
+  v1::PublishResult result;               // Complete but for what is known at the commit.
 };
 
-// Validates all of the request against the topic. Errors: see hub.proto; the request has no effect.
-absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic);
+// Validates all of the request against the topic; `delayed` is where delayed events will go.
+// Errors: see hub.proto; the request has no effect.
+absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
+                                            DelayedTable& delayed);
 
 }  // namespace eventhub

@@ -65,6 +65,7 @@ v1::TopicStats Topic::Stats() const {
   stats.set_delivered_bytes(counters_.delivered_bytes.load(std::memory_order_relaxed));
   stats.set_refused_requests(counters_.refused_requests.load(std::memory_order_relaxed));
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
+  stats.set_delayed_events(counters_.delayed_events.load(std::memory_order_relaxed));
   return stats;
 }
 

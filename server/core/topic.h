@@ -30,6 +30,8 @@ struct TopicCounters {
   std::atomic<uint64_t> delivered_bytes{0};
   std::atomic<uint64_t> refused_requests{0};
   std::atomic<uint32_t> readers{0};
+  // Not counted since the start, but how many there are; changed on the commit thread.
+  std::atomic<uint64_t> delayed_events{0};
 };
 
 // Thread-safe but for the members that say otherwise.

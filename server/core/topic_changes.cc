@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
+#include "server/core/link/link_catalog.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -83,10 +84,11 @@ void UpdateTopicTask::Done(const absl::Status& status) {
 }
 
 DeleteTopicTask::DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
-                                 std::shared_ptr<Topic> topic, bool with_subscriptions,
-                                 StatusDone done)
+                                 const LinkCatalog& links, std::shared_ptr<Topic> topic,
+                                 bool with_subscriptions, StatusDone done)
     : topics_(topics),
       subscriptions_(subscriptions),
+      links_(links),
       topic_(std::move(topic)),
       with_subscriptions_(with_subscriptions),
       done_(std::move(done)) {}
@@ -104,6 +106,9 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
   if (!users.empty()) {
     return TopicInUse(topic_->name(),
                       absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
+  }
+  if (const std::string links = links_.NamesInto(*topic_); !links.empty()) {
+    return TopicInUse(topic_->name(), absl::StrCat("is what links append to: ", links));
   }
   for (const std::shared_ptr<Subscription>& subscription : subscriptions) {
     subscriptions_.Delete(*subscription, commit);

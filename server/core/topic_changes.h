@@ -17,6 +17,8 @@
 
 namespace eventhub {
 
+class LinkCatalog;
+
 using TopicDone = absl::AnyInvocable<void(absl::StatusOr<v1::Topic>) &&>;
 using StatusDone = absl::AnyInvocable<void(absl::Status) &&>;
 
@@ -76,7 +78,7 @@ class UpdateTopicTask final : public TopicChange {
 class DeleteTopicTask final : public TopicChange {
  public:
   // `with_subscriptions`: they go with it; else they keep it.
-  DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,
+  DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions, const LinkCatalog& links,
                   std::shared_ptr<Topic> topic, bool with_subscriptions, StatusDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
@@ -86,6 +88,7 @@ class DeleteTopicTask final : public TopicChange {
 
   TopicStore& topics_;
   SubscriptionCatalog& subscriptions_;
+  const LinkCatalog& links_;
   const std::shared_ptr<Topic> topic_;
   const bool with_subscriptions_;
   StatusDone done_;

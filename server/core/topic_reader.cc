@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/event_slice.h"
+#include "server/core/field_checks.h"
 #include "server/core/start_position.h"
 #include "storage/base/status_macros.h"
 
@@ -13,8 +14,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kDefaultResponseBytes = 1u << 20;
-constexpr uint32_t kMinResponseBytes = 4096;
-constexpr uint32_t kMaxResponseBytes = 4'000'000;
 
 // Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
 constexpr size_t kMaxPolledBytes = size_t{256} << 10;
@@ -23,11 +22,7 @@ constexpr size_t kMaxPolledBytes = size_t{256} << 10;
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 
 absl::Status CheckRequest(const v1::ReadRequest& request) {
-  const uint32_t bytes = request.max_response_bytes();
-  if (bytes != 0 && (bytes < kMinResponseBytes || bytes > kMaxResponseBytes)) {
-    return InvalidField("max_response_bytes",
-                        absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
-  }
+  RETURN_IF_ERROR(CheckResponseBytes("max_response_bytes", request.max_response_bytes()));
   if (request.has_stop_offset() && request.stop_offset() < 0) {
     return InvalidField("stop_offset", "is negative");
   }
@@ -61,7 +56,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadReq
   if (request.has_filter()) {
     absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
     if (!filter.ok()) return InvalidFilter(filter.status());
-    reader->filter_ = *std::move(filter);
+    reader->filter_.emplace(*std::move(filter));
   }
   RETURN_IF_ERROR(reader->SelectPartitions(request));
   RETURN_IF_ERROR(reader->FindStarts(request));
@@ -190,8 +185,11 @@ absl::Status TopicReader::ReadCold(Frame* frame) {
 absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   const Offset end = std::min(cursor.log->end(), cursor.stop);
   batches_.clear();
+  const auto wanted = [this](const BatchHeader& batch) {
+    return !filter_.has_value() || filter_->MayPass(batch);
+  };
   const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
-                                          max_bytes_ - frame->bytes, &batches_);
+                                          max_bytes_ - frame->bytes, &batches_, wanted);
   if (!status.ok()) {
     const PartitionLog& log = *cursor.log;  // Trimmed, or deleted, meanwhile.
     if (cursor.next < log.trimmed_to()) {
@@ -212,6 +210,10 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       return true;
     }
     const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop});
+    if (filter_.has_value() && !filter_->MayPass(batch->header)) {
+      PassOver(*batch, end, cursor);
+      continue;
+    }
     while (cursor.next < end) {
       const size_t room = max_bytes_ - std::min(frame->bytes, max_bytes_);
       // A batch is cut only where the frame would else be small: cutting has to walk over its
@@ -226,6 +228,15 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
     }
   }
   return frame->bytes < max_bytes_;
+}
+
+void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor) {
+  counters_.filtered_events.fetch_add(static_cast<uint64_t>(end - cursor.next),
+                                      std::memory_order_relaxed);
+  cursor.next = end;
+  cursor.passed = true;
+  scanned_ += EventFilter::kPassedBatchCost;
+  untold_ += batch.header.bytes;
 }
 
 void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {

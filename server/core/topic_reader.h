@@ -13,8 +13,8 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/delivery.h"
+#include "server/core/event_filter.h"
 #include "server/core/topic.h"
-#include "server/filter/filter.h"
 #include "storage/log_store.h"
 
 namespace eventhub {
@@ -87,6 +87,8 @@ class TopicReader {
   absl::Status FillFromDisk(Cursor& cursor, Frame* frame);
   // Moves batches into the frame; false if the frame is full.
   bool Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame);
+  // Passes over the events of a batch up to `end`, none of which can pass the filter.
+  void PassOver(const RecordBatch& batch, Offset end, Cursor& cursor);
   void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
   // Tells the reader how far it is in partitions whose last events were left out.
   void NotePassed(Frame* frame);
@@ -102,7 +104,7 @@ class TopicReader {
   const size_t max_bytes_;
   const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
-  std::optional<CompiledFilter> filter_;
+  std::optional<EventFilter> filter_;
 
   std::vector<Cursor> cursors_;
   size_t turn_ = 0;  // The cursor that is served first.

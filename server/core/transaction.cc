@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/append_task.h"
 #include "server/core/errors.h"
 #include "server/core/wire.h"
 #include "storage/base/status_macros.h"
@@ -134,9 +133,9 @@ absl::StatusOr<bool> TransactTask::Admit() {
                             check.log->next_offset());
     }
   }
-  for (const CheckedTransaction::Append& append : transaction_.appends) {
-    if (append.topic->closing()) return TopicNotFound(append.topic->name());
-    RETURN_IF_ERROR(CheckExpected(*append.topic, append.publish, append.expected));
+  for (TopicAppend& append : transaction_.appends) {
+    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append));
   }
   return true;
 }
@@ -147,8 +146,8 @@ absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
     if (subscription->closing()) return SubscriptionNotFound(subscription->name());
     RETURN_IF_ERROR(subscription->AckAll(commit, transaction_.acks));
   }
-  for (CheckedTransaction::Append& append : transaction_.appends) {
-    AppendAll(append.publish, commit);
+  for (TopicAppend& append : transaction_.appends) {
+    CarryOutAppend(append, commit);
     *response_.add_results() = append.publish.result;
   }
   if (!transaction_.id.empty()) table_->Record(transaction_.id, response_, commit);
@@ -157,13 +156,11 @@ absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
 
 void TransactTask::Done(const absl::Status& status) {
   const bool done = status.ok() && refused_.ok();
-  for (const CheckedTransaction::Append& append : transaction_.appends) {
-    TopicCounters& counters = append.topic->counters();
+  for (const TopicAppend& append : transaction_.appends) {
     if (!done) {
-      counters.refused_requests.fetch_add(1, std::memory_order_relaxed);
+      append.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     } else if (!response_.duplicate()) {
-      counters.published_events.fetch_add(append.publish.count, std::memory_order_relaxed);
-      counters.published_bytes.fetch_add(append.publish.bytes, std::memory_order_relaxed);
+      CountAppend(append);
     }
   }
   if (done) {

@@ -12,9 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
-#include "server/core/publish_request.h"
 #include "server/core/subscription/subscription.h"
-#include "server/core/topic.h"
+#include "server/core/topic_append.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -59,11 +58,6 @@ using TransactDone = absl::AnyInvocable<void(absl::StatusOr<v1::TransactResponse
 
 // A transaction that was found valid as far as that can be told before the commit.
 struct CheckedTransaction {
-  struct Append {
-    std::shared_ptr<Topic> topic;
-    std::optional<Offset> expected;
-    CheckedPublish publish;
-  };
   struct Check {
     std::shared_ptr<Topic> topic;
     PartitionLog* log;
@@ -71,7 +65,7 @@ struct CheckedTransaction {
   };
 
   std::string id;
-  std::vector<Append> appends;
+  std::vector<TopicAppend> appends;
   std::vector<Check> checks;
   std::shared_ptr<Subscription> subscription;  // Null: nothing is acked.
   v1::TransactAcks acks;

@@ -79,6 +79,13 @@ int Serve(Config config) {
   config.server.broker.on_background_error = [](const absl::Status& status) {
     spdlog::error("{}", std::string(status.message()));
   };
+  config.server.on_link_change = [](absl::string_view link, const absl::Status& status) {
+    if (status.ok()) {
+      spdlog::info("link {}: events flow", std::string(link));
+    } else {
+      spdlog::warn("link {}: {}", std::string(link), std::string(status.message()));
+    }
+  };
   const std::string directory = config.server.broker.store.directory;
   spdlog::info("eventhubd {} opens {}", config.server.version, directory);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));

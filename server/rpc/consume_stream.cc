@@ -9,7 +9,6 @@
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {}  // namespace
 
 ConsumeStream::ConsumeStream(Broker& broker, std::string address, ReadPools pools,
                              StreamRegistry& registry)

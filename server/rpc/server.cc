@@ -13,9 +13,12 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/link/link_manager.h"
 #include "server/rpc/admin_service.h"
+#include "server/rpc/delayed_event_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
+#include "server/rpc/link_service.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 #include "server/rpc/topology_service.h"
@@ -82,6 +85,9 @@ struct Server::Services {
   std::unique_ptr<HubService> hub;
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<SubscriptionService> subscriptions;
+  std::unique_ptr<DelayedEventService> delayed;
+  std::unique_ptr<LinkService> links;
+  std::unique_ptr<LinkManager> link_manager;  // Null before the server serves.
   std::unique_ptr<TopologyService> topologies;
 };
 
@@ -106,8 +112,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
   services.subscriptions =
       std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
+  services.delayed =
+      std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
+  services.links = std::make_unique<LinkService>(services.broker->links());
   services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
+  services.link_manager =
+      std::make_unique<LinkManager>(services.broker->links(), std::move(options.on_link_change));
   services.health.SetServing(services.broker->writable().ok());
   return server;
 }
@@ -139,6 +150,8 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
   builder.RegisterService(services_->subscriptions.get());
+  builder.RegisterService(services_->delayed.get());
+  builder.RegisterService(services_->links.get());
   builder.RegisterService(services_->topologies.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
@@ -154,6 +167,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
 
 void Server::Shutdown(absl::Duration grace) {
   services_->health.Shutdown();
+  if (services_->link_manager != nullptr) services_->link_manager->Stop();
   services_->registry.Drain();
   // gRPC closes a connection once its client has confirmed all that was sent before the shutdown.
   // Streams that end later may lose their last replies: if the client still sends, the connection

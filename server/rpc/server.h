@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/core/broker.h"
+#include "server/link/link_worker.h"
 #include "server/rpc/publish_limits.h"
 
 namespace grpc {
@@ -26,6 +27,8 @@ struct ServerOptions {
   size_t max_request_bytes = size_t{4} << 20;
   // Threads that read from the disk for readers that are behind.
   int disk_threads = 4;
+  // Told when a link begins to flow, and why it does not; see LinkReport.
+  LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
   // Said by GetStats.
   std::string version = "unknown";
 };

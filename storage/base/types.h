@@ -38,6 +38,9 @@ using TopicId = StrongInt<struct TopicIdTag, uint32_t>;
 // A subscription's identity in the store; never used again after the subscription is deleted.
 using SubscriptionId = StrongInt<struct SubscriptionIdTag, uint32_t>;
 
+// A link's identity in the store.
+using LinkId = StrongInt<struct LinkIdTag, uint32_t>;
+
 // A partition of a topic, numbered from 0.
 using PartitionId = StrongInt<struct PartitionIdTag, uint32_t>;
 

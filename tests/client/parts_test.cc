@@ -3,6 +3,7 @@
 #include <future>
 
 #include "client/src/batch.h"
+#include "client/src/event_check.h"
 #include "client/src/grpc_status.h"
 #include "client/src/locate.h"
 #include "client/src/proto_time.h"
@@ -52,7 +53,7 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has its enumerator, of the same number.
 TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kTopicInUse), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kLinkExists), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }
@@ -166,6 +167,21 @@ TEST(LocateTest, OnePlacementIsOfAllEvents) {
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
 }
 
+TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
+  v1::Event event = KeyedEvent("e", "");
+  event.set_source("/s");
+  event.set_type("t");
+  event.mutable_deliver_after()->set_seconds(5);
+  EXPECT_TRUE(CheckEvent(event).ok());
+  event.mutable_deliver_at()->set_seconds(5);
+  EXPECT_EQ(CheckEvent(event).message(),
+            "event.deliver_after cannot be set together with deliver_at");
+  event.clear_deliver_at();
+  event.mutable_deliver_after()->set_seconds(-5);
+  EXPECT_EQ(CheckEvent(event).message(), "event.deliver_after is negative");
+  EXPECT_EQ(GetErrorInfo(CheckEvent(event))->field, "deliver_after");
+}
+
 TEST(EventBatchTest, HasEventsAmongOtherFields) {
   v1::EventBatch proto;
   proto.set_partition(3);
@@ -264,6 +280,51 @@ TEST(TimerThreadTest, MayBeDestroyedByItsOwnWork) {
     done.set_value();
   });
   done.get_future().wait();
+}
+
+std::string DelayedBody(int count, const std::string& key) {
+  v1::EventBatch batch;
+  for (int i = 0; i < count; ++i) batch.add_events()->set_partition_key(key);
+  return batch.SerializeAsString();
+}
+
+TEST(LocateDelayed, EachEventHasItsOutcome) {
+  const absl::Time due = absl::FromUnixSeconds(7);
+  PublishReply reply{.placements = {{0, 100, 2}},
+                     .keyless_partition = 0,
+                     .partition_count = 1,
+                     .delayed = {{1, "id-1", due}, {4, "id-4", due}},
+                     .duplicates = {{2, 3, 77}, {5, std::nullopt, std::nullopt}}};
+  const auto events = LocateEvents(DelayedBody(6, ""), 6, reply);
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 6u);
+  EXPECT_EQ((*events)[0].offset, 100);
+  EXPECT_FALSE((*events)[0].delayed.has_value());
+  ASSERT_TRUE((*events)[1].delayed.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "id-1");
+  EXPECT_EQ((*events)[1].delayed->due_time, due);
+  EXPECT_TRUE((*events)[2].deduplicated);
+  EXPECT_EQ((*events)[2].partition, 3u);
+  EXPECT_EQ((*events)[2].offset, 77);
+  EXPECT_EQ((*events)[3].offset, 101);
+  EXPECT_FALSE((*events)[3].deduplicated);
+  EXPECT_EQ((*events)[4].delayed->id, "id-4");
+  EXPECT_TRUE((*events)[5].deduplicated);
+  EXPECT_EQ((*events)[5].offset, -1);
+}
+
+TEST(LocateDelayed, NothingAppended) {
+  const PublishReply reply{.partition_count = 4, .delayed = {{0, "a", {}}, {1, "b", {}}}};
+  const auto events = LocateEvents(DelayedBody(2, "key"), 2, reply);
+  ASSERT_TRUE(events.has_value());
+  EXPECT_EQ((*events)[1].delayed->id, "b");
+}
+
+TEST(LocateDelayed, ContradictionsAreNoticed) {
+  PublishReply reply{.placements = {{0, 100, 1}}, .delayed = {{7, "a", {}}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
+  reply.delayed = {{1, "a", {}}, {0, "b", {}}};
+  EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
 }
 
 }  // namespace

@@ -158,6 +158,23 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@20 [1,2)"));
 }
 
+// Who the partition was to move to has gone: the hub says the same lease again.
+TEST_F(SubscriberStreamTest, WhatDoesNotMoveAfterAllIsGoneOnWith) {
+  StartStream();
+  hub_->Send(Events(0, 0, 3));
+  ASSERT_TRUE(RunOne());
+  v1::ConsumeResponse draining;
+  SetLease(0, 10, *draining.add_draining());
+  hub_->Send(draining);
+  hub_->Send(Assigned(0, 1));
+  hub_->Send(Events(0, 3, 1));
+  Run();
+  EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2", "0/3"));
+  EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [1,4)"));
+  EXPECT_EQ(subscriber_->counters().lease_lost, 0u);
+}
+
 TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
   StartStream({.on_event = [this](const ReceivedEvent&) {
     hub_->Send(Revoked(0));

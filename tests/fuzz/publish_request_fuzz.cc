@@ -50,7 +50,15 @@ void CheckSlices(const SharedBytes& events, uint32_t count) {
 
 void CheckPublished(const v1::PublishResult& result, const v1::PublishStreamRequest& parsed) {
   std::map<uint32_t, uint32_t> expected;
-  for (const v1::Event& event : parsed.events()) {
+  int delayed = 0;
+  for (int i = 0; i < parsed.events_size(); ++i) {
+    const v1::Event& event = parsed.events(i);
+    if (delayed < result.delayed_size() &&
+        result.delayed(delayed).event_index() == static_cast<uint32_t>(i)) {
+      FUZZ_CHECK(event.has_deliver_at() || event.has_deliver_after());
+      ++delayed;
+      continue;
+    }
     uint32_t partition = parsed.partition();
     if (!parsed.has_partition()) {
       partition = event.partition_key().empty()
@@ -59,6 +67,7 @@ void CheckPublished(const v1::PublishResult& result, const v1::PublishStreamRequ
     }
     ++expected[partition];
   }
+  FUZZ_CHECK(delayed == result.delayed_size());
   FUZZ_CHECK(static_cast<size_t>(result.placements_size()) == expected.size());
   for (const v1::Placement& placement : result.placements()) {
     FUZZ_CHECK(expected[placement.partition()] == placement.count());

@@ -1,5 +1,6 @@
 // Records of the store: a record that is read is the one that would be written; nothing else is
 // read.
+#include "server/core/delayed/delayed_record.h"
 #include "server/core/producer_table.h"
 #include "storage/record_batch.h"
 #include "tests/fuzz/fuzz.h"
@@ -10,8 +11,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_CHECK(!header.ok() || header->Encode() == input);
   const auto position = eventhub::LogPosition::Decode(input);
   FUZZ_CHECK(!position.ok() || position->Encode() == input);
-  for (const absl::Status& status : {header.status(), position.status(),
-                                     eventhub::ProducerTable::TimeOfRecord(input).status()}) {
+  const auto delayed = eventhub::DelayedRecord::Decode(input);
+  FUZZ_CHECK(!delayed.ok() || delayed->Encode() == input);
+  const auto count = eventhub::DecodeDelayedCount(input);
+  FUZZ_CHECK(!count.ok() || eventhub::EncodeDelayedCount(*count) == input);
+  for (const absl::Status& status :
+       {header.status(), position.status(), delayed.status(), count.status(),
+        eventhub::ProducerTable::TimeOfRecord(input).status()}) {
     FUZZ_CHECK(status.ok() || absl::IsDataLoss(status));
   }
   return 0;

@@ -1,7 +1,7 @@
 # The command line: its parts, and the program itself against a hub.
 eventhub_test(cli_test
   SOURCES cli_command_test.cc cli_events_test.cc cli_filter_json_test.cc cli_output_test.cc
-          cli_units_test.cc cli_usage_test.cc
+          cli_topology_test.cc cli_units_test.cc cli_usage_test.cc
   LIBS eventhub_cli)
 # Debian's own, which is the one that has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
@@ -15,6 +15,7 @@ function(cli_suites program)
   endforeach()
 endfunction()
 cli_suites(cli_test.py Usage Topics PublishRead Follow Health Bench)
+cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 

@@ -10,13 +10,16 @@ eventhub_test(hub_test
     consume_log_test.cc
     consume_settle_test.cc
     consume_test.cc
+    delayed_event_test.cc
     drain_test.cc
     health_test.cc
+    link_test.cc
     listener_test.cc
     publish_stream_test.cc
     publish_test.cc
     read_test.cc
     subscription_service_test.cc
+    topology_service_test.cc
     wire_test.cc
   LIBS eventhub_test_hub
   LABELS integration)

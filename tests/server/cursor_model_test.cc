@@ -179,7 +179,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       case 3: {
         if (!rules().queue) break;
         const int64_t due = model_->now + Int(1, 60);
-        cursor().Extend(consumer, first, last, due, collect);
+        cursor().Extend(consumer, first, last, due, collect, &effects_);
         ASSERT_EQ(refused, model_->Extend(consumer, from, to, due));
         break;
       }

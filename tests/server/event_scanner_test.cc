@@ -225,11 +225,32 @@ TEST(EventScanner, SizeOfAnEventIsLimited) {
   EXPECT_THAT(ScanEvents(EncodeEvent(event) + EncodeEvent(event), 999, false, &scan), Names(0, ""));
 }
 
+TEST(EventScanner, TimesToDeliverAreFound) {
+  using std::string;
+  // deliver_at of 5 s and, merged into it, 7 ns.
+  const string at = Wrap(Minimal() + string("\x5a\x02\x08\x05\x5a\x02\x10\x07", 8));
+  const string after = Wrap(Minimal() + string("\x62\x02\x08\x09", 4));
+  const string plain = Wrap(Minimal());
+  EventScan scan;
+  ASSERT_THAT(ScanEvents(plain + at + after, 1000, false, &scan), IsOk());
+  EXPECT_EQ(scan.count, 3u);
+  ASSERT_EQ(scan.delays.size(), 2u);
+  EXPECT_EQ(scan.delays[0].index, 1u);
+  EXPECT_EQ(scan.delays[0].begin, plain.size());
+  EXPECT_EQ(scan.delays[0].bytes, at.size());
+  EXPECT_FALSE(scan.delays[0].relative);
+  EXPECT_EQ(scan.delays[0].time, absl::Seconds(5) + absl::Nanoseconds(7));
+  EXPECT_TRUE(scan.delays[1].relative);
+  EXPECT_EQ(scan.delays[1].time, absl::Seconds(9));
+  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x5a\x01\xff", 3))), Names(0, "deliver_at"));
+  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x62\x01\xff", 3))), Names(0, "deliver_after"));
+}
+
 TEST(EventScanner, UnknownFieldsAreKept) {
   using std::string;
-  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x58\x01", 2))), IsOk());              // 11, varint.
-  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x5a\x01\xff", 3))), IsOk());          // 11, bytes.
-  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x5d\x01\x02\x03\x04", 5))), IsOk());  // 11, fixed.
+  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x68\x01", 2))), IsOk());              // 13, varint.
+  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x6a\x01\xff", 3))), IsOk());          // 13, bytes.
+  EXPECT_THAT(Scan(Wrap(Minimal() + string("\x6d\x01\x02\x03\x04", 5))), IsOk());  // 13, fixed.
   EXPECT_THAT(Scan(Wrap(Minimal() + string("\x08\x01", 2))), IsOk());              // 1 as a varint.
 }
 

@@ -26,6 +26,20 @@ v1::Filter Sql(const std::string& expression) {
   return filter;
 }
 
+v1::Filter OfType(const std::string& type) {
+  v1::Filter filter;
+  (*filter.mutable_exact()->mutable_values())["type"] = type;
+  return filter;
+}
+
+// One batch of events of one type.
+v1::PublishStreamRequest BatchOf(const std::string& type, const std::vector<std::string>& ids) {
+  v1::PublishStreamRequest request = MakeRequest("t", ids);
+  request.set_partition(0);
+  for (v1::Event& event : *request.mutable_events()) event.set_type(type);
+  return request;
+}
+
 // Of the events whose ids begin with a `y`.
 v1::Filter Wanted() { return Sql("id LIKE 'y%'"); }
 
@@ -118,6 +132,31 @@ TEST_P(FilteredReadTest, FindsFewAmongMany) {
   ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.events, IsEmpty());
   EXPECT_THAT(read.passed, SizeIs(1));
+}
+
+TEST_P(FilteredReadTest, PassesOverBatchesWithoutItsTypes) {
+  ASSERT_THAT(rig_.Publish(BatchOf("a", {"a1", "a2"})), IsOk());
+  for (int i = 0; i < 300; ++i) ASSERT_THAT(rig_.Publish(BatchOf("b", Ids("b", 10))), IsOk());
+  ASSERT_THAT(rig_.Publish(BatchOf("a", {"a3"})), IsOk());
+  ASSERT_THAT(rig_.Publish(BatchOf("b", {"b"})), IsOk());
+  v1::ReadRequest request = ReadOf("t");
+  *request.mutable_filter() = OfType("a");
+  const uint64_t before = rig_.broker().GetStats().cold_reads();
+  ASSERT_OK_AND_ASSIGN(Delivered read, rig_.Read(request));
+  EXPECT_THAT(read.events.at(0), ElementsAre(Delivered::Event{0, "a1"}, Delivered::Event{1, "a2"},
+                                             Delivered::Event{3002, "a3"}));
+  EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3004)));
+  EXPECT_EQ(read.caught_up, 1);
+  EXPECT_EQ(rig_.broker().GetStats().cold_reads() > before, GetParam());
+  // From within a batch that is passed over.
+  request.mutable_start()->set_offset(17);
+  request.add_partitions(0);
+  ASSERT_OK_AND_ASSIGN(read, rig_.Read(request));
+  EXPECT_THAT(read.events.at(0), ElementsAre(Delivered::Event{3002, "a3"}));
+  *request.mutable_filter() = OfType("c");
+  ASSERT_OK_AND_ASSIGN(read, rig_.Read(request));
+  EXPECT_THAT(read.events, IsEmpty());
+  EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3004)));
 }
 
 TEST_P(FilteredReadTest, RefusesWhatIsNoFilter) {
@@ -227,6 +266,39 @@ TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {
     EXPECT_EQ(rig_.Get("s").stats().filtered_events(), 5001u);
     ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
     ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+TEST_F(FilteredSubscriptionTest, PassesOverBatchesWithoutItsTypes) {
+  for (const size_t cache : {size_t{0}, size_t{64} << 20}) {
+    for (v1::Subscription subscription : {Stream(), Queue()}) {
+      rig_.tail_cache_bytes = cache;
+      rig_.Reopen();
+      *subscription.mutable_filter() = OfType("a");
+      Create(subscription);
+      for (int i = 0; i < 100; ++i) {
+        ASSERT_THAT(rig_.Publish(BatchOf("b", Ids("b", 20))), IsOk());
+      }
+      ASSERT_THAT(rig_.Publish(BatchOf("a", {"a1", "a2"})), IsOk());
+      const auto consumer = rig_.Consume("s", "c");
+      const std::vector<Received> events = consumer->Receive(2);
+      EXPECT_THAT(IdsOf(events), ElementsAre("a1", "a2"));
+      EXPECT_EQ(events[0].offset, 2000);
+      EXPECT_EQ(rig_.Get("s").stats().filtered_events(), 2000u);
+      EXPECT_TRUE(consumer->AckAll(events));
+      EXPECT_EQ(Place().acked_offset(), 2002);
+      // A replay looks at the settled ones, too.
+      v1::ReplaySubscriptionRequest replay;
+      replay.set_name("s");
+      replay.mutable_start()->set_earliest(true);
+      ASSERT_THAT(rig_.Replay(replay), IsOk());
+      const std::vector<Received> again = consumer->Receive(2);
+      EXPECT_THAT(IdsOf(again), ElementsAre("a1", "a2"));
+      EXPECT_TRUE(consumer->AckAll(again));
+      EXPECT_EQ(rig_.Get("s").stats().replay_events(), 0u);
+      ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+      ASSERT_THAT(rig_.Delete("t"), IsOk());
+    }
   }
 }
 

@@ -206,7 +206,8 @@ TEST_F(QueueCursorTest, AcksWhatIsNamedAndHeld) {
 TEST_F(QueueCursorTest, LeaseEndsUnlessExtended) {
   rig_.Grow(4);
   Deliver(kOne, 4, /*due=*/100);
-  cursor().Extend(kOne, Offset(2), Offset(4), 200, [](Offset, Offset) { FAIL(); });
+  cursor().Extend(
+      kOne, Offset(2), Offset(4), 200, [](Offset, Offset) { FAIL(); }, &effects_);
   EXPECT_EQ(cursor().pending().next_due(), 100);
   cursor().Expire(rules_, 150, &effects_);
   EXPECT_EQ(effects_.expired, 2);

@@ -12,15 +12,15 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr absl::Duration kTick = absl::Milliseconds(1);
+constexpr absl::Duration kStep = absl::Milliseconds(1);
 
 class RetentionTest : public testing::Test {
  protected:
   void SetUp() override {
     rig_.maintenance = MaintenanceOptions();
-    rig_.maintenance->retention_interval = kTick;
-    rig_.maintenance->producer_expiry_interval = kTick;
-    rig_.maintenance->disk_check_interval = kTick;
+    rig_.maintenance->retention_interval = kStep;
+    rig_.maintenance->producer_expiry_interval = kStep;
+    rig_.maintenance->disk_check_interval = kStep;
     rig_.maintenance->retention.producer_expiry = absl::Hours(1);
     rig_.maintenance->retention.reclaim_bytes = 1 << 20;
     ASSERT_THAT(rig_.Open(), IsOk());
@@ -197,7 +197,7 @@ TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
   // A disk without one free byte is full, too.
   for (const uint64_t free : {uint64_t{100} << 20, uint64_t{0}}) {
     rig_.disk.SetFreeSpace(free);
-    rig_.clock.Advance(kTick);
+    rig_.clock.Advance(kStep);
     ASSERT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
     const auto refused = rig_.Publish("t", {"b"});
     EXPECT_THAT(refused,
@@ -209,7 +209,7 @@ TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
     EXPECT_THAT(rig_.Read("t")->Ids(), testing::ElementsAre("a"));
 
     rig_.disk.SetFreeSpace(uint64_t{10} << 30);
-    rig_.clock.Advance(kTick);
+    rig_.clock.Advance(kStep);
     ASSERT_TRUE(Eventually([&] { return rig_.said_writable().ok(); }));
     EXPECT_THAT(rig_.broker().writable(), IsOk());
   }

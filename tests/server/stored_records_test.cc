@@ -51,17 +51,20 @@ TEST(StoredRecords, OfTheBroker) {
                 IsOk());
     return records;
   };
-  EXPECT_EQ(dump(Column::kMeta), (Records{
-                                     {"67", "0100000000000000"},  // Opened once.
-                                     {"6e", "02000000"},
-                                     {"7400000001",
-                                      "0a0174"              // name: "t"
-                                      "1003"                // partitions: 3
-                                      "2002"                // default_durability: SYNCED
-                                      "28808040"            // max_event_bytes: 1 MiB
-                                      "320164"              // description: "d"
-                                      "3a060880e2cfaa06"},  // create_time: 1,700,000,000 s
-                                 }));
+  Records meta = dump(Column::kMeta);
+  EXPECT_EQ(meta["68"].size(), 32u);  // The hub's id: 16 bytes at random.
+  meta.erase("68");
+  EXPECT_EQ(meta, (Records{
+                      {"67", "0100000000000000"},  // Opened once.
+                      {"6e", "02000000"},
+                      {"7400000001",
+                       "0a0174"              // name: "t"
+                       "1003"                // partitions: 3
+                       "2002"                // default_durability: SYNCED
+                       "28808040"            // max_event_bytes: 1 MiB
+                       "320164"              // description: "d"
+                       "3a060880e2cfaa06"},  // create_time: 1,700,000,000 s
+                  }));
   const Records producers = dump(Column::kProducers);
   ASSERT_EQ(producers.size(), 2u);
   const std::string prefix =
@@ -82,6 +85,52 @@ TEST(StoredRecords, OfTheBroker) {
                       "00000002"
                       "0000000000000002"),
             BytesToHexString(region));
+}
+
+TEST(StoredRecords, OfDelayedEvents) {
+  BrokerRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t", 4), IsOk());
+  v1::PublishStreamRequest request = MakeRequest("t", {"a"});
+  request.mutable_events(0)->mutable_deliver_after()->set_seconds(1);
+  ASSERT_THAT(rig.Publish(request), IsOk());
+  request.set_partition(3);
+  ASSERT_THAT(rig.Publish(request), IsOk());
+  rig.Close();
+
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  Records records;
+  ASSERT_THAT(store->Scan(Column::kDelayed, "",
+                          [&](absl::string_view key, absl::string_view value) {
+                            records[BytesToHexString(key)] = BytesToHexString(value);
+                            return true;
+                          }),
+              IsOk());
+  const std::string event = BytesToHexString(EncodeEvent(MakeEvent("a")));
+  EXPECT_EQ(records, (Records{
+                         {"00000001",  // The topic.
+                          "01000000"   // Version.
+                          "0200000000000000"},
+                         {"00000001"
+                          "00060a24182d8240"   // Due: 1,700,000,001 s.
+                          "0000010000000000",  // Of the first start, the first.
+                          "01000000"           // Version.
+                          "00401e18240a0600"   // Accepted: 1,700,000,000 s.
+                          "00"
+                          "ffffffff" +
+                              event},
+                         {"00000001"
+                          "00060a24182d8240"
+                          "0000010000000001",
+                          "01000000"
+                          "00401e18240a0600"
+                          "01"
+                          "03000000" +  // The partition.
+                              event},
+                     }));
 }
 
 TEST(StoredRecords, OfASubscription) {

@@ -896,6 +896,23 @@ TEST_F(SubscriptionAdminTest, FindsThatNobodyConsumes) {
   EXPECT_THAT(Findings(), ElementsAre("it is paused", "no consumer is connected"));
 }
 
+TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive();
+  ASSERT_THAT(events, SizeIs(1));
+  rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
+  EXPECT_THAT(RefusedOffsets(consumer->Ack(events[0]), absl::StatusCode::kUnavailable),
+              ElementsAre(0));
+  EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith("no ack can be kept: ")));
+  consumer->session().Close();
+  rig_.Close();
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_THAT(Findings(), ElementsAre("no consumer is connected"));
+}
+
 TEST_F(SubscriptionAdminTest, FindsThatConsumersHaveNoCredit) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());

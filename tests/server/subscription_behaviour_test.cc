@@ -1,9 +1,16 @@
 // Subscriptions, one behaviour each.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/commit_builder.h"
+#include "storage/key_codec.h"
+#include "storage/log_store.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/eventually.h"
 
@@ -11,6 +18,7 @@ namespace eventhub {
 namespace {
 
 using absl::StatusCode;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -140,6 +148,168 @@ TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {
   rig_.Pass(absl::Minutes(1));
   ASSERT_THAT(rig_.subscriptions().Expire(), IsOk());
   EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
+}
+
+// No call can bring this about; a data directory that was put together by hand can.
+TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) {
+  v1::Subscription subscription = Queue();
+  *subscription.mutable_retry_policy()->mutable_min_backoff() = ToProto(absl::Seconds(1));
+  *subscription.mutable_retry_policy()->mutable_max_backoff() = ToProto(absl::Seconds(1));
+  subscription.set_max_delivery_attempts(1);
+  Create(subscription);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.Close();
+  {
+    LogStoreOptions options;
+    options.directory = rig_.disk.directory() + "/hub";
+    options.env = rig_.disk.env();
+    const auto store = LogStore::Open(options);
+    ASSERT_THAT(store, IsOk());
+    CommitBuilder commit(**store, absl::UnixEpoch(), 0);
+    commit.Delete(Column::kMeta, TopicKey(TopicId(2)));
+    ASSERT_THAT(commit.Write(**store), IsOk());
+  }
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_THAT(rig_.Get("s").findings(),
+              Contains("its dead-letter topic s.dead-letters does not exist: what is to go there "
+                       "is tried again"));
+  const std::string why = " (not a dead letter: its dead-letter topic does not exist)";
+  auto consumer = rig_.Consume("s", "c");
+  for (uint32_t attempt = 1; attempt <= 4; ++attempt) {
+    const std::vector<Received> events = consumer->Receive(1);
+    EXPECT_EQ(events[0].attempt, attempt);
+    // The first reason holds while no other is given.
+    EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY,
+                                              attempt == 1 ? "no bank" : "")),
+                IsEmpty());
+    rig_.AwaitParking("s");
+    EXPECT_EQ(rig_.Get("s").partitions(0).head_reason(), "no bank" + why);
+    if (attempt == 3) {
+      consumer.reset();
+      rig_.Reopen();
+      rig_.AwaitParking("s");
+      EXPECT_EQ(rig_.Get("s").partitions(0).head_reason(), "no bank" + why);
+      consumer = rig_.Consume("s", "c");
+    }
+    rig_.Pass(absl::Seconds(1));
+  }
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 1u);
+  ASSERT_THAT(rig_.Create("s.dead-letters", 1), IsOk());
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY)), IsEmpty());
+  rig_.AwaitParking("s");
+  EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1));
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease) {
+  SetUpStream(2);
+  ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"b"}, 1), IsOk());
+  const auto first = rig_.Consume("s", "first");
+  const std::vector<Received> events = first->Receive(2);
+  const auto second = rig_.Consume("s", "second");
+  EXPECT_THAT(first->Receive(), IsEmpty());
+  ASSERT_EQ(first->said.draining_size(), 1);
+  first->said.Clear();
+  second->session().Close();
+  EXPECT_THAT(first->Receive(), IsEmpty());
+  ASSERT_EQ(first->said.assigned_size(), 1);
+  const v1::PartitionLease& kept = first->said.assigned(0);
+  EXPECT_EQ(kept.lease_epoch(), events[kept.partition()].epoch);
+  EXPECT_TRUE(first->AckAll(events));
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNothing) {
+  SetUpStream(4);
+  const auto first = rig_.Consume("s", "first");
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_earliest(true);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(rig_.Seek(seek), IsOk());
+    rig_.Consume("s", "second")->session().Close();
+  }
+  ASSERT_THAT(rig_.Publish("t", {"a"}, 3), IsOk());
+  const std::vector<Received> events = first->Receive(1);
+  EXPECT_EQ(first->said.revoked_size(), 4);
+  ASSERT_EQ(first->said.assigned_size(), 4);
+  EXPECT_EQ(first->said.draining_size(), 0);
+  for (int p = 0; p < 4; ++p) {
+    EXPECT_LT(first->said.revoked(p).lease_epoch(), first->said.assigned(p).lease_epoch());
+  }
+  EXPECT_EQ(first->said.assigned(3).lease_epoch(), events[0].epoch);
+  EXPECT_TRUE(first->AckAll(events));
+}
+
+class OneByOneTest : public SubscriptionBehaviourTest {
+ protected:
+  // Every other event stays at a consumer; the others are acked.
+  void MakeHoles(int64_t count) {
+    SetUpQueue();
+    std::vector<std::string> ids;
+    for (int64_t i = 0; i < 1000; ++i) ids.push_back(absl::StrCat(i));
+    for (int64_t i = 0; i < 2 * count; i += 1000) ASSERT_THAT(rig_.Publish("t", ids), IsOk());
+    consumer_ = rig_.Consume("s", "c", static_cast<uint32_t>(2 * count));
+    const std::vector<Received> events = consumer_->Receive(static_cast<size_t>(2 * count));
+    epoch_ = events[0].epoch;
+    for (int64_t from = 0; from < count; from += kAtOnce) {
+      v1::ConsumeRequest request;
+      v1::Ack& ack = *request.add_acks();
+      ack.set_lease_epoch(epoch_);
+      for (int64_t i = from; i < std::min(count, from + kAtOnce); ++i) {
+        v1::OffsetRange& range = *ack.add_ranges();
+        range.set_start(2 * i);
+        range.set_end(2 * i + 1);
+      }
+      ASSERT_THAT(consumer_->Settle(std::move(request)).refused(), IsEmpty());
+    }
+  }
+
+  static constexpr int64_t kAtOnce = 9000;
+  std::unique_ptr<TestConsumer> consumer_;
+  uint64_t epoch_ = 0;
+};
+
+TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
+  constexpr int64_t kHoles = 20'000;
+  MakeHoles(kHoles);
+  v1::ConsumeRequest request;
+  for (int i = 0; i < 4000; ++i) {
+    v1::LeaseExtension& extension = *request.add_extensions();
+    extension.set_lease_epoch(epoch_);
+    v1::OffsetRange& all = *extension.add_ranges();
+    all.set_end(INT64_MAX);
+  }
+  const v1::Settlement settlement = consumer_->Settle(request);
+  EXPECT_LE(settlement.refused_size(), 1001);
+  EXPECT_EQ(settlement.refused(0).error().code(), static_cast<int>(StatusCode::kAborted));
+  const v1::RefusedRange& last = *settlement.refused().rbegin();
+  EXPECT_EQ(last.error().code(), static_cast<int>(StatusCode::kInvalidArgument));
+  EXPECT_EQ(last.range().end(), INT64_MAX);
+  // What is asked for once is done.
+  const v1::Settlement acked = consumer_->Ack(0, epoch_, 0, 2 * kHoles);
+  EXPECT_EQ(acked.refused_size(), 1000);
+  EXPECT_EQ(acked.refused(0).range().end(), 1);
+  EXPECT_EQ(acked.refused(999).range().end(), 2 * kHoles - 1);
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
+  constexpr int64_t kHoles = 20'000;
+  MakeHoles(kHoles);
+  consumer_->session().Close();
+  const auto other = rig_.Consume("s", "other", /*credit=*/1);
+  EXPECT_THAT(other->Receive(), SizeIs(1));
+  other->SetCredit(0);
+  rig_.clock.Advance(absl::Seconds(5));
+  rig_.Trim("t", absl::Seconds(1), {2 * kHoles});
+  EXPECT_EQ(rig_.Get("s").stats().lost_events(), static_cast<uint64_t>(kHoles - 1));
+  EXPECT_THAT(other->PollAnyway(), IsOk());
+  ASSERT_EQ(other->said.trimmed_size(), kHoles - 1);
+  EXPECT_EQ(other->said.trimmed(0).range().start(), 3);
+  EXPECT_EQ(other->said.trimmed(0).range().end(), 4);
 }
 
 }  // namespace

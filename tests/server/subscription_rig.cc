@@ -331,12 +331,12 @@ void SubscriptionRig::EnableTrimming() {
 
 void SubscriptionRig::Trim(const std::string& topic, absl::Duration keep,
                            const std::vector<int64_t>& expected) {
-  constexpr absl::Duration kTick = absl::Seconds(1);
+  constexpr absl::Duration kStep = absl::Seconds(1);
   v1::Topic settings;
   settings.set_name(topic);
-  *settings.mutable_retention()->mutable_max_age() = ToProto(keep + kTick);
+  *settings.mutable_retention()->mutable_max_age() = ToProto(keep + kStep);
   ASSERT_THAT(Update(settings, {"retention.max_age"}), IsOk());
-  clock.Advance(kTick);
+  clock.Advance(kStep);
   ASSERT_TRUE(Eventually([&] {
     for (size_t p = 0; p < expected.size(); ++p) {
       if (Describe(topic, static_cast<uint32_t>(p)).start_offset() != expected[p]) return false;

@@ -88,6 +88,17 @@ TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
               ElementsAre("topic t: retention.none: has subscriptions: s"));
 }
 
+TEST_F(TopologyFaultTest, LinksNeedTheirTopicAndKeepWhereTheyRead) {
+  const std::string link =
+      R"(links { name: "l" remote_address: "other:1" local_topic: "t" disabled: true )";
+  MustApply(R"(topics { name: "t" })" + link + R"(remote_topic: "a" })");
+  EXPECT_THAT(
+      Faults(link + R"(remote_topic: "b" start { latest: true } })", /*prune=*/true),
+      ElementsAre("link l: local_topic: topic t will not exist",
+                  R"(link l: remote_topic: cannot be changed from "a" to "b")",
+                  R"(link l: start: cannot be changed from {"earliest":true} to {"latest":true})"));
+}
+
 TEST_F(TopologyFaultTest, AFaultyTopicIsNoFaultOfItsSubscriptions) {
   EXPECT_THAT(Faults(R"(topics { name: "t" partitions: 100001 }
                         subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })"),

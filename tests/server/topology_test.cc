@@ -209,6 +209,27 @@ TEST_F(TopologyTest, ExportsWhatMakesAnotherHubLikeIt) {
   EXPECT_EQ(ExportOf(other).DebugString(), exported.DebugString());
 }
 
+TEST_F(TopologyTest, LinksComeLastAndGoFirst) {
+  const std::string text = R"(
+    topics { name: "here" }
+    links { name: "l" remote_address: "other:7070" remote_topic: "there" local_topic: "here"
+            disabled: true filter { prefix { values { key: "type" value: "a" } } } })";
+  EXPECT_THAT(
+      MustApply(text),
+      ElementsAre(
+          "create topic here",
+          R"(create link l: remote_address ->"other:7070", remote_topic ->"there", )"
+          R"(local_topic ->"here", filter ->{"prefix":{"values":{"type":"a"}}}, disabled ->true)"));
+  EXPECT_THAT(MustApply(text, /*prune=*/true), IsEmpty());
+  EXPECT_EQ(Export().DebugString(), TopologyOf(text).DebugString());
+  EXPECT_THAT(MustApply(R"(topics { name: "here" }
+                           links { name: "l" remote_address: "third:7070" remote_topic: "there"
+                                   local_topic: "here" disabled: true })"),
+              ElementsAre(R"(update link l: remote_address "other:7070"->"third:7070", )"
+                          R"(filter {"prefix":{"values":{"type":"a"}}}->)"));
+  EXPECT_THAT(MustApply("", /*prune=*/true), ElementsAre("delete link l", "delete topic here"));
+}
+
 TEST_F(TopologyTest, SaysWhichChangesWereMadeWhenTheStoreFails) {
   MustApply(R"(topics { name: "t" })");
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);

@@ -35,6 +35,21 @@ TEST(KeyCodec, MetaKeys) {
   EXPECT_EQ(kSubscriptionKeyPrefix, "u");
   EXPECT_EQ(kNextSubscriptionIdKey, "v");
   EXPECT_EQ(kGenerationKey, "g");
+  EXPECT_EQ(kHubIdKey, "h");
+}
+
+TEST(KeyCodec, LinkKeys) {
+  EXPECT_EQ(kLinkKeyPrefix, "l");
+  EXPECT_EQ(kLinkPositionKeyPrefix, "k");
+  EXPECT_EQ(BytesToHexString(LinkKey(LinkId(0xf1020304))), "6cf1020304");
+  EXPECT_EQ(ParseLinkKey(LinkKey(LinkId(0xf1020304))), LinkId(0xf1020304));
+  const std::string key = LinkPositionKey(LinkId(0x01020304), PartitionId(0xfa0b0c0d));
+  EXPECT_EQ(BytesToHexString(key), "6b01020304fa0b0c0d");
+  EXPECT_EQ(ParseLinkPositionKey(key), std::make_pair(LinkId(0x01020304), PartitionId(0xfa0b0c0d)));
+  EXPECT_EQ(ParseLinkKey("l123"), std::nullopt);
+  EXPECT_EQ(ParseLinkKey("l12345"), std::nullopt);
+  EXPECT_EQ(ParseLinkPositionKey(key.substr(0, key.size() - 1)), std::nullopt);
+  EXPECT_EQ(ParseLinkPositionKey(key + "x"), std::nullopt);
 }
 
 TEST(KeyCodec, ProducerKey) {
@@ -45,6 +60,20 @@ TEST(KeyCodec, ProducerKey) {
             "616263");
   EXPECT_EQ(ProducerNameOf(prefix + '\x3f'), "abc");
   EXPECT_EQ(BytesToHexString(TopicPrefix(TopicId(0x01020304))), "01020304");
+}
+
+TEST(KeyCodec, DelayedKey) {
+  const DelayedKey key{TopicId(0x01020304), 0x05060708090a0b0c, 0xf112131415161718};
+  EXPECT_EQ(BytesToHexString(key.Encode()), "0102030405060708090a0b0cf112131415161718");
+  const std::optional<DelayedKey> parsed = ParseDelayedKey(key.Encode());
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->topic, key.topic);
+  EXPECT_EQ(parsed->due_micros, key.due_micros);
+  EXPECT_EQ(parsed->sequence, key.sequence);
+  EXPECT_EQ(TopicIdOfPrefix(key.Encode()), key.topic);
+  EXPECT_FALSE(ParseDelayedKey(TopicPrefix(key.topic)).has_value());
+  EXPECT_FALSE(ParseDelayedKey(key.Encode() + '0').has_value());
+  EXPECT_FALSE(ParseDelayedKey(key.Encode().substr(1)).has_value());
 }
 
 TEST(KeyCodec, OrderOfKeysIsOrderOfOffsets) {
@@ -142,19 +171,48 @@ TEST(KeyCodec, PrefixEndIsTheNextKeyAfterAllWithThePrefix) {
 }
 
 TEST(RecordBatch, HeaderIsLittleEndian) {
-  const BatchHeader header{0x01020304, 0x05060708, 0x090a0b0c0d0e0f10, 0x1112131415161718};
+  BatchHeader header{0x01020304, 0x05060708, 0x090a0b0c0d0e0f10, 0x1112131415161718, {}};
+  header.types.Add(0x21222324);
+  header.types.Add(0x11121314);
   const std::string value = header.Encode();
   EXPECT_EQ(BytesToHexString(value),
-            "01000000"  // Version.
+            "02000000"  // Version.
             "04030201"
             "08070605"
             "100f0e0d0c0b0a09"
-            "1817161514131211");
+            "1817161514131211"
+            "02"  // Types.
+            "14131211"
+            "24232221");
   ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
   EXPECT_EQ(decoded.count, header.count);
   EXPECT_EQ(decoded.bytes, header.bytes);
   EXPECT_EQ(decoded.append_micros, header.append_micros);
   EXPECT_EQ(decoded.bytes_before, header.bytes_before);
+  EXPECT_FALSE(decoded.types.any());
+  EXPECT_THAT(decoded.types.hashes(), testing::ElementsAre(0x11121314u, 0x21222324u));
+}
+
+TEST(RecordBatch, HeaderOfAnyTypesSaysNone) {
+  BatchHeader header;
+  header.types = TypeSummary::Any();
+  const std::string value = header.Encode();
+  EXPECT_EQ(BytesToHexString(value.substr(28)), "00");
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_TRUE(decoded.types.any());
+}
+
+TEST(RecordBatch, HeaderOfVersion1IsOfAnyTypes) {
+  const std::string value = absl::HexStringToBytes(
+      "01000000"
+      "04030201"
+      "08070605"
+      "100f0e0d0c0b0a09"
+      "1817161514131211");
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_EQ(decoded.count, 0x01020304u);
+  EXPECT_EQ(decoded.bytes_before, 0x1112131415161718u);
+  EXPECT_TRUE(decoded.types.any());
 }
 
 TEST(RecordBatch, LogStartIsLittleEndian) {
@@ -171,10 +229,13 @@ TEST(RecordBatch, LogStartIsLittleEndian) {
 
 TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
   std::string header = BatchHeader().Encode();
+  std::string more = header;
+  more.back() = 1;  // A type that is not there.
+  EXPECT_THAT(BatchHeader::Decode(more), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header + "x"), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header.substr(1)), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(""), StatusIs(absl::StatusCode::kDataLoss));
-  header[0] = 2;
+  header[0] = 3;
   EXPECT_THAT(BatchHeader::Decode(header), StatusIs(absl::StatusCode::kDataLoss));
 
   std::string start = LogPosition().Encode();
@@ -209,11 +270,12 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
   EXPECT_EQ(dump(Column::kIndex), (Records{{"00000007"
                                             "00000002"
                                             "0000000000000003",
-                                            "01000000"
+                                            "02000000"
                                             "01000000"
                                             "06000000"
                                             "00401e18240a0600"
-                                            "0500000000000000"}}));
+                                            "0500000000000000"
+                                            "00"}}));
   EXPECT_EQ(dump(Column::kEvents), (Records{{"00000007"
                                              "00000002"
                                              "0000000000000003",

@@ -79,6 +79,33 @@ TEST_P(LogStoreTest, ReadStartsWithTheBatchThatHoldsTheOffset) {
   EXPECT_EQ(batches[1]->base, Offset(5));
 }
 
+TEST_P(LogStoreTest, ReadGivesBatchesThatAreNotWantedWithoutTheirEvents) {
+  PartitionLog& log = rig_.log();
+  for (uint32_t i = 0; i < 100; ++i) {
+    TypeSummary types;
+    types.Add(i % 10);
+    ASSERT_THAT(
+        rig_.Commit(
+            [&](CommitBuilder& c) { c.Append(log, SharedBytes::Copy(Payload(i, 5000)), 2, types); },
+            false),
+        IsOk());
+  }
+  std::vector<RecordBatchPtr> batches;
+  const auto wanted = [](const BatchHeader& batch) { return batch.types.MayHave({3}); };
+  // What is not read does not count as what is: far more than five batches fit.
+  ASSERT_THAT(
+      rig_.store().Read(log.topic(), log.id(), Offset(0), Offset(200), 30'000, &batches, wanted),
+      IsOk());
+  ASSERT_GT(batches.size(), 40u);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    EXPECT_EQ(batches[i]->base, Offset(static_cast<int64_t>(2 * i)));
+    EXPECT_EQ(batches[i]->header.bytes, 5000u);
+    ASSERT_EQ(batches[i]->chunks.size(), i % 10 == 3 ? 1u : 0u) << i;
+    if (i % 10 != 3) continue;
+    EXPECT_EQ(batches[i]->chunks[0].view(), Payload(i, 5000));
+  }
+}
+
 TEST_P(LogStoreTest, ReadEndsAtItsLimitsButGivesOneBatch) {
   PartitionLog& log = rig_.log();
   for (int i = 0; i < 4; ++i) Append(log, 2, 100);

@@ -23,6 +23,9 @@ HubClient::HubClient(const std::string& address, const grpc::ChannelArguments& a
       hub_(v1::EventHubService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),
       subscriptions_(v1::SubscriptionService::NewStub(channel_)),
+      delayed_(v1::DelayedEventService::NewStub(channel_)),
+      links_(v1::LinkService::NewStub(channel_)),
+      topologies_(v1::TopologyService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 grpc::ChannelArguments SmallWindow() {

@@ -6,8 +6,11 @@
 #include <utility>
 
 #include "eventhub/v1/admin.grpc.pb.h"
+#include "eventhub/v1/delayed.grpc.pb.h"
 #include "eventhub/v1/hub.grpc.pb.h"
+#include "eventhub/v1/link.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
+#include "eventhub/v1/topology.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "server/rpc/server.h"
@@ -23,6 +26,9 @@ class HubClient {
   v1::EventHubService::Stub& hub() { return *hub_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   v1::SubscriptionService::Stub& subscriptions() { return *subscriptions_; }
+  v1::DelayedEventService::Stub& delayed() { return *delayed_; }
+  v1::LinkService::Stub& links() { return *links_; }
+  v1::TopologyService::Stub& topologies() { return *topologies_; }
   grpc::health::v1::Health::Stub& health() { return *health_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -31,6 +37,9 @@ class HubClient {
   const std::unique_ptr<v1::EventHubService::Stub> hub_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::SubscriptionService::Stub> subscriptions_;
+  const std::unique_ptr<v1::DelayedEventService::Stub> delayed_;
+  const std::unique_ptr<v1::LinkService::Stub> links_;
+  const std::unique_ptr<v1::TopologyService::Stub> topologies_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

@@ -44,10 +44,10 @@ class AdminClient {
   // nothing, or names the field.
   absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update);
 
-  // Deletes a topic and all its events, for good, and with `delete_subscriptions` its subscriptions
-  // too. FAILED_PRECONDITION, with the names, if it has some that are not to go with it, or if dead
-  // letters of a subscription go to it.
-  absl::Status DeleteTopic(const std::string& name, bool delete_subscriptions = false);
+  // Deletes a topic and all its events, for good, and what `deletion` says. FAILED_PRECONDITION,
+  // with the names, if it has subscriptions or routes that are not to go with it, if dead letters
+  // of a subscription go to it, or if a link, or a route that fails without it, leads to it.
+  absl::Status DeleteTopic(const std::string& name, const TopicDeletion& deletion = {});
 
   // All partitions of a topic, by number.
   absl::StatusOr<std::vector<PartitionInfo>> ListPartitions(const std::string& topic);

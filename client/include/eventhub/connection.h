@@ -17,18 +17,24 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/bytes.h"
+#include "eventhub/delayed_event.h"
 #include "eventhub/filter.h"
+#include "eventhub/link.h"
 #include "eventhub/position.h"
+#include "eventhub/route.h"
 #include "eventhub/subscription.h"
 #include "eventhub/topic.h"
 
 namespace eventhub::client {
 
+struct ApplyOptions;
+struct ApplyResult;
+class Topology;
 struct Transaction;
 struct TransactionResult;
 
 // Consecutive offsets in one partition: of those events of a request that belong to `partition`,
-// the k-th (from 0) has the offset `base_offset + k`.
+// and are neither duplicates nor delayed, the k-th (from 0) has the offset `base_offset + k`.
 struct Placement {
   uint32_t partition = 0;
   int64_t base_offset = 0;
@@ -37,11 +43,27 @@ struct Placement {
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 
+// An event of a request that was put aside until it is due.
+struct DelayPlacement {
+  uint32_t event_index = 0;
+  std::string delay_id{};
+  absl::Time due_time{};
+};
+
+// An event of a request that its topic had already.
+struct DuplicatePlacement {
+  uint32_t event_index = 0;
+  // Where the first one is; none if that one was put aside for later.
+  std::optional<uint32_t> partition{};
+  std::optional<int64_t> offset{};
+};
+
 // The hub's reply to one request of a publish stream.
 struct PublishReply {
   // That of the request.
   uint64_t correlation_id = 0;
-  // An error means that nothing was appended, unless it is UNAVAILABLE: then the outcome is
+  // OK: all events are appended, but for `duplicates` and `delayed`. An error means that nothing
+  // was, unless it is UNAVAILABLE: then the outcome is
   // unknown.
   absl::Status status{};
   // One for each partition that got events, in order of its number.
@@ -52,6 +74,9 @@ struct PublishReply {
   uint32_t partition_count = 0;
   // The request had been accepted before; this is the original answer.
   bool duplicate = false;
+  // Those that are not among the placements, by index.
+  std::vector<DelayPlacement> delayed{};
+  std::vector<DuplicatePlacement> duplicates{};
 };
 
 // One publishing stream. Thread-safe. Dropping the last reference cancels it.
@@ -145,7 +170,7 @@ class ConsumeStream {
 // A hub, reached over the network or played by a test. Thread-safe. Must outlive its streams: its
 // destruction waits until all publish and consume streams have ended. Unary calls block until the
 // reply, an error, or `timeout` (DEADLINE_EXCEEDED); their errors carry an ErrorInfo
-// (eventhub/error.h). What each can fail with is in eventhub/v1/{hub,admin,subscription}.proto.
+// (eventhub/error.h). What each can fail with is in the files of eventhub/v1.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -176,7 +201,7 @@ class Connection {
                                                  absl::Duration timeout) = 0;
   virtual absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update,
                                             absl::Duration timeout) = 0;
-  virtual absl::Status DeleteTopic(const std::string& name, bool delete_subscriptions,
+  virtual absl::Status DeleteTopic(const std::string& name, const TopicDeletion& deletion,
                                    absl::Duration timeout) = 0;
   virtual absl::StatusOr<Page<PartitionInfo>> ListPartitions(const std::string& topic,
                                                              uint32_t page_size,
@@ -229,6 +254,46 @@ class Connection {
   virtual absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
                                                       const DeadLetterSelector& selector,
                                                       bool dry_run, absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<RouteChange> CreateRoute(const Route& route, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<RouteDescription> GetRoute(const std::string& name,
+                                                    absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<RouteDescription>> ListRoutes(const std::string& topic,
+                                                            uint32_t page_size,
+                                                            const std::string& page_token,
+                                                            absl::Duration timeout) = 0;
+  virtual absl::StatusOr<RouteChange> UpdateRoute(const std::string& name,
+                                                  const RouteUpdate& update,
+                                                  absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::vector<PartitionOffset>> DeleteRoute(const std::string& name,
+                                                                   absl::Duration timeout) = 0;
+  virtual absl::StatusOr<RouteTest> TestRoutes(const std::string& topic, const v1::Event& event,
+                                               const std::optional<Route>& pretended,
+                                               absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<Link> CreateLink(const Link& link, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<LinkDescription> GetLink(const std::string& name,
+                                                  absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Page<LinkDescription>> ListLinks(uint32_t page_size,
+                                                          const std::string& page_token,
+                                                          absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Link> UpdateLink(const std::string& name, const LinkUpdate& update,
+                                          absl::Duration timeout) = 0;
+  virtual absl::Status DeleteLink(const std::string& name, absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<Page<DelayedEvent>> ListDelayedEvents(const std::string& topic,
+                                                               const DueRange& range,
+                                                               uint32_t page_size,
+                                                               const std::string& page_token,
+                                                               absl::Duration timeout) = 0;
+  virtual absl::StatusOr<uint32_t> CancelDelayedEvents(const std::string& topic,
+                                                       const std::vector<std::string>& delay_ids,
+                                                       absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<ApplyResult> ApplyTopology(const Topology& topology,
+                                                    const ApplyOptions& options,
+                                                    absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Topology> ExportTopology(absl::Duration timeout) = 0;
 };
 
 // How to reach a hub.

@@ -31,12 +31,20 @@ enum class ErrorReason {
   kStoreFailed = 12,       // The store refuses writes since a disk error, until a restart.
   kDiskFull = 13,          // The hub's disk is nearly full: `retry_delay`.
   kShuttingDown = 14,      // The hub is shutting down: `retry_delay`.
-  kSubscriptionNotFound = 15,  // The subscription does not exist.
-  kSubscriptionExists = 16,    // A subscription of that name exists.
-  kLeaseLost = 17,             // The events are not leased to this consumer (any more).
-  kSnapshotNotFound = 18,      // The subscription has no such snapshot.
-  kSnapshotExists = 19,        // The subscription has a snapshot of that name.
-  kTopicInUse = 20,            // The topic has subscriptions, or is where dead letters of one go.
+  kSubscriptionNotFound = 15,    // The subscription does not exist.
+  kSubscriptionExists = 16,      // A subscription of that name exists.
+  kLeaseLost = 17,               // The events are not leased to this consumer (any more).
+  kSnapshotNotFound = 18,        // The subscription has no such snapshot.
+  kSnapshotExists = 19,          // The subscription has a snapshot of that name.
+  kTopicInUse = 20,              // The topic has subscriptions or routes, or something leads to it.
+  kRouteNotFound = 21,           // The route does not exist.
+  kRouteExists = 22,             // A route of that name exists.
+  kRouteLoop = 23,               // The route would close a loop, or make a chain that is too long.
+  kRouteTargetUnavailable = 24,  // A topic that a route copies to cannot take an event.
+  kTopicKeepsNothing = 25,       // The topic keeps no events, so it cannot be read.
+  kTopicFull = 26,               // The topic holds as much as it may.
+  kLinkNotFound = 27,            // The link does not exist.
+  kLinkExists = 28,              // A link of that name exists.
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.

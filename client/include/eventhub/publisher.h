@@ -25,21 +25,38 @@ class PublisherCore;
 
 // Where a published event is.
 struct PublishedEvent {
+  // An event that waits for its time (`Event.deliver_at`, `Event.deliver_after`).
+  struct Delay {
+    // Names it among the delayed events of its topic.
+    std::string id{};
+    absl::Time due_time{};
+  };
+
+  // Without meaning if it is `delayed`.
   uint32_t partition = 0;
   int64_t offset = 0;
   // The hub had accepted the request before, i.e. a retry was not needed after all.
   bool duplicate = false;
+  // Set if the event is not appended yet.
+  std::optional<Delay> delayed{};
+  // The event is not appended, because the topic had one of the same source and id already
+  // (`Topic.deduplication_window`). The place is that of the first one; offset -1 if the first one
+  // waits for its time.
+  bool deduplicated = false;
 };
 
 // The result of one request, that is of the events of one batch.
 struct BatchResult {
-  // OK: all are appended. DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED: the outcome may be unknown.
-  // Another error: none is.
+  // OK: all are appended, delayed or duplicates. DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED: the
+  // outcome may be unknown. Another error: none is.
   const absl::Status& status;
   // How many events it is about; at least 1.
   size_t events;
-  // Where they are, if the status is OK.
+  // Where those are that are appended, if the status is OK.
   absl::Span<const Placement> placements;
+  // Those that are not: that were there before, and that wait for their time.
+  absl::Span<const DuplicatePlacement> duplicates{};
+  absl::Span<const DelayPlacement> delayed{};
 };
 
 // What Publish does while the buffer is full.

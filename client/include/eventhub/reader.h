@@ -60,8 +60,8 @@ struct ReaderOptions {
   // Between attempts to reconnect.
   RetryOptions retry{};
 
-  // Give up, with the last error, when no response came for so long while reconnecting. More than
-  // 0; infinite: never.
+  // Give up, with the last error, when no response came for so long while reconnecting. 0: do not
+  // reconnect at all; infinite: never give up.
   absl::Duration reconnect_deadline = absl::InfiniteDuration();
 };
 

@@ -31,12 +31,20 @@ struct Topic {
   bool keep_until_acked = false;
   // … but what waits only for them is at most so many bytes, oldest out first; 0: no limit.
   uint64_t keep_until_acked_max_bytes = 0;
+  // Nothing is kept: events go to where routes copy them, and are gone. Excludes the limits above;
+  // the topic cannot be read, nor have subscriptions.
+  bool keep_nothing = false;
+  // With `max_bytes`: a full topic takes no further events, instead of letting the oldest go.
+  bool refuse_when_full = false;
   // For events published without one. kDefault at creation: kSynced.
   Durability default_durability = Durability::kDefault;
   // The largest event, encoded; 1 to 16,777,216. 0 at creation: 1,048,576.
   uint32_t max_event_bytes = 0;
   // For people; at most 1,024 bytes.
   std::string description{};
+  // An event of the same `source` and `id` as one within this time before is not appended again;
+  // 1 s to 30 days, or 0: no deduplication.
+  absl::Duration deduplication_window = absl::ZeroDuration();
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
@@ -48,9 +56,18 @@ struct TopicUpdate {
   std::optional<uint64_t> max_bytes{};      // 0: no limit.
   std::optional<bool> keep_until_acked{};
   std::optional<uint64_t> keep_until_acked_max_bytes{};  // 0: no limit.
+  std::optional<bool> keep_nothing{};
+  std::optional<bool> refuse_when_full{};
   std::optional<Durability> default_durability{};
   std::optional<uint32_t> max_event_bytes{};
   std::optional<std::string> description{};
+  std::optional<absl::Duration> deduplication_window{};  // 0: none.
+};
+
+// What goes with a topic that is deleted; without it, a topic that has some is not.
+struct TopicDeletion {
+  bool delete_subscriptions = false;
+  bool delete_routes = false;  // Those that lead from it.
 };
 
 // What a topic holds, and what went through it since the hub started. Bytes are of encoded events.
@@ -62,7 +79,11 @@ struct TopicStats {
   uint64_t delivered_events = 0;  // Each delivery counted.
   uint64_t delivered_bytes = 0;
   uint64_t refused_requests = 0;
-  uint32_t readers = 0;  // Connected now.
+  uint32_t readers = 0;           // Connected now.
+  uint64_t routed_events = 0;     // Copied to it by routes; not among the published ones.
+  uint64_t duplicate_events = 0;  // Not appended, for they were there: `deduplication_window`.
+  uint64_t delayed_events = 0;    // That wait for their time, now.
+  uint64_t unrouted_events = 0;   // Of a topic that keeps nothing: that no route took.
 };
 
 // A topic and what it holds.
@@ -99,6 +120,9 @@ struct HubStats {
   uint64_t disk_free_bytes = 0;
   uint32_t subscriptions = 0;
   uint32_t consumers = 0;  // Connected now.
+  uint32_t routes = 0;
+  uint32_t links = 0;
+  std::string hub_id{};  // Identifies the hub's store among all hubs.
 };
 
 // What grpc.health.v1 answers.

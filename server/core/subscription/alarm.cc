@@ -19,12 +19,23 @@ void Alarm::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Alarm::Schedule(int64_t due, std::weak_ptr<AlarmTarget> target) {
+void Alarm::Schedule(int64_t due, const std::weak_ptr<AlarmTarget>& target) {
+  const std::shared_ptr<AlarmTarget> live = target.lock();
+  if (live == nullptr) return;
   bool first;
   {
     MutexLock lock(mutex_);
-    first = queue_.empty() || due < queue_.top().due;
-    queue_.push({due, std::move(target)});
+    const auto [it, added] = entries_.try_emplace(live.get(), Entry{due, target});
+    Entry& entry = it->second;
+    if (!added) {
+      // The address may be that of one that has died.
+      const bool same = !entry.target.expired();
+      if (same && entry.due <= due) return;
+      queue_.erase({entry.due, live.get()});
+      entry = {due, target};
+    }
+    queue_.emplace(due, live.get());
+    first = queue_.begin()->second == live.get();
   }
   if (first) changed_.NotifyOne();
 }
@@ -32,9 +43,11 @@ void Alarm::Schedule(int64_t due, std::weak_ptr<AlarmTarget> target) {
 std::vector<std::weak_ptr<AlarmTarget>> Alarm::TakeDue() {
   const int64_t now = absl::ToInt64Microseconds(clock_.Monotonic());
   std::vector<std::weak_ptr<AlarmTarget>> due;
-  while (!queue_.empty() && queue_.top().due <= now) {
-    due.push_back(queue_.top().target);
-    queue_.pop();
+  while (!queue_.empty() && queue_.begin()->first <= now) {
+    const auto it = entries_.find(queue_.begin()->second);
+    due.push_back(std::move(it->second.target));
+    entries_.erase(it);
+    queue_.erase(queue_.begin());
   }
   return due;
 }
@@ -58,8 +71,8 @@ void Alarm::Run() {
       const int64_t now = absl::ToInt64Microseconds(clock_.Monotonic());
       if (queue_.empty()) {
         changed_.Wait(mutex_);
-      } else if (queue_.top().due > now) {
-        changed_.WaitFor(mutex_, absl::Microseconds(queue_.top().due - now));
+      } else if (const int64_t due = queue_.begin()->first; due > now) {
+        changed_.WaitFor(mutex_, absl::Microseconds(due - now));
       }
       if (stopping_) return;
     }

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <queue>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 
@@ -34,8 +36,10 @@ class Alarm {
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
 
-  // Wakes the target at `due`, in microseconds of the monotonic clock, if it still lives then.
-  void Schedule(int64_t due, std::weak_ptr<AlarmTarget> target);
+  // Wakes the target at `due`, in microseconds of the monotonic clock, if it still lives then. A
+  // target is woken once for all it asked for before, at the earliest of these times; it asks again
+  // for the others.
+  void Schedule(int64_t due, const std::weak_ptr<AlarmTarget>& target);
 
   // Wakes all whose time has come.
   void RunDue();
@@ -47,8 +51,6 @@ class Alarm {
   struct Entry {
     int64_t due;
     std::weak_ptr<AlarmTarget> target;
-
-    bool operator<(const Entry& other) const { return due > other.due; }  // The earliest on top.
   };
 
   void Run();
@@ -58,7 +60,9 @@ class Alarm {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::priority_queue<Entry> queue_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<const AlarmTarget*, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  // The same, the earliest first.
+  absl::btree_set<std::pair<int64_t, const AlarmTarget*>> queue_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;  // Last: it uses what is above.
 };
 

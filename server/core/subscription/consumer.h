@@ -3,14 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/topic_reader.h"
 
@@ -23,6 +26,15 @@ struct ConsumeFrame {
   size_t bytes = 0;  // Of the events.
 
   bool empty() const { return deliveries.empty() && control.ByteSizeLong() == 0; }
+};
+
+// What a consumer is to be told of a partition. What comes later makes void what was not said yet:
+// so it is said in order, and stays small at a consumer that takes nothing.
+struct PartitionNews {
+  std::optional<v1::PartitionLease> revoked;
+  std::optional<v1::PartitionLease> assigned;  // After that.
+  std::optional<v1::PartitionLease> draining;  // After that.
+  std::vector<std::pair<Offset, Offset>> trimmed;
 };
 
 struct ConsumerOptions {
@@ -53,7 +65,9 @@ struct Consumer {
   Usage credit{1000, int64_t{16} << 20};
   Usage out;
 
-  v1::ConsumeResponse notices;  // To be said with the next frame.
+  // To be said with the next frame.
+  v1::ConsumeResponse notices;
+  absl::btree_map<PartitionId, PartitionNews> news;
   bool has_notices = false;
   bool waiting = false;         // Nothing to do until it is woken.
   bool in_line = false;         // Among those that wait for events.
@@ -71,6 +85,7 @@ struct Consumer {
   struct ColdRead {
     size_t partition;
     Candidate candidate;
+    std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
   };
   std::optional<ColdRead> cold;
 

@@ -32,20 +32,20 @@ SharedBytes Encode(v1::Event event) {
 }  // namespace
 
 absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
-                         size_t max_bytes, std::vector<RecordBatchPtr>* batches) {
+                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
+                         WantedBatches wanted) {
   if (from < log.start()) {
     return absl::NotFoundError(absl::StrCat("offset ", from.value(), " is trimmed"));
   }
   if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
-  const absl::Status status = store.Read(log.topic(), log.id(), from, end, max_bytes, batches);
+  const absl::Status status =
+      store.Read(log.topic(), log.id(), from, end, max_bytes, batches, wanted);
   if (!absl::IsNotFound(status) || from < log.trimmed_to()) return status;
   return absl::DataLossError(status.message());
 }
 
-absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset) {
-  std::vector<RecordBatchPtr> batches;
-  RETURN_IF_ERROR(ReadBatches(store, log, offset, offset + 1, 1, &batches));
-  const Delivery event = SliceBatch(*batches.front(), log.id(), offset, offset + 1, SIZE_MAX);
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset) {
+  const Delivery event = SliceBatch(batch, partition, offset, offset + 1, SIZE_MAX);
   return LoggedEvent{event.events.front(), event.append_micros};
 }
 
@@ -57,7 +57,10 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
   if (place.partition.value() >= view->partitions.size()) {
     return absl::DataLossError("a dead letter is in no partition of its topic");
   }
-  return ReadEvent(store, *view->partitions[place.partition.value()], place.offset);
+  PartitionLog& log = *view->partitions[place.partition.value()];
+  std::vector<RecordBatchPtr> batches;
+  RETURN_IF_ERROR(ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches));
+  return EventOf(*batches.front(), log.id(), place.offset);
 }
 
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {

@@ -26,12 +26,14 @@ struct LoggedEvent {
 };
 
 // Appends the batches that hold the range, from memory or the disk, as far as they have about
-// `max_bytes`, but at least one. NOT_FOUND: a part was trimmed.
+// `max_bytes`, but at least one. One that is not `wanted` may come without its events. NOT_FOUND: a
+// part was trimmed.
 absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
-                         size_t max_bytes, std::vector<RecordBatchPtr>* batches);
+                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
+                         WantedBatches wanted = AnyBatch);
 
-// The event at an offset. NOT_FOUND if it was trimmed.
-absl::StatusOr<LoggedEvent> ReadEvent(const LogStore& store, PartitionLog& log, Offset offset);
+// The event of a batch at an offset that it has.
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
 
 // The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed.
 absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/event_scanner.h"
 #include "server/core/subscription/dead_letter.h"
+#include "server/core/topic_append.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -15,6 +16,9 @@ namespace {
 // Events of one commit.
 constexpr size_t kMaxTaskBytes = size_t{1} << 20;
 constexpr size_t kMaxTaskEvents = 1000;
+
+// Between why an event was given up, and why it is not a dead letter yet.
+constexpr absl::string_view kNotYet = " (not a dead letter: ";
 
 struct ParkedEvent {
   PartitionId partition;
@@ -46,7 +50,10 @@ class ParkTask final : public CommitTask {
   }
 
   void Done(const absl::Status& status) override {
-    if (status.ok()) subscription_->open_dead_letters().fetch_add(letters_);
+    if (status.ok()) {
+      subscription_->open_dead_letters().fetch_add(static_cast<int64_t>(appended_.size()));
+      for (const TopicAppend& append : appended_) CountAppend(append);
+    }
     done_(status);
   }
 
@@ -63,18 +70,28 @@ class ParkTask final : public CommitTask {
       Abandon(event, event.unreadable.message());
     } else if (topic_ == nullptr) {
       Abandon(event, "its dead-letter topic does not exist");
+    } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
+      Abandon(event, refused.message());
     } else {
-      Append(commit, event);
       subscription_->FinishParking(commit, event.partition, event.offset, true);
     }
   }
 
-  void Append(CommitBuilder& commit, ParkedEvent& event) {
+  // An error: the topic cannot take it, and nothing was done.
+  absl::Status Append(CommitBuilder& commit, ParkedEvent& event) {
     const std::shared_ptr<const TopicView> view = topic_->view();
-    const size_t partition = event.keyed ? event.key_hash % view->partitions.size() : 0;
+    const auto partitions = static_cast<uint32_t>(view->partitions.size());
+    const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
     PartitionLog& log = *view->partitions[partition];
-    const size_t size = event.letter.size();
-    const Offset offset = commit.Append(log, std::move(event.letter), 1);
+    TopicAppend append{topic_, std::nullopt, {}};
+    append.publish.count = 1;
+    append.publish.bytes = event.letter.size();
+    append.publish.result.set_partition_count(partitions);
+    append.publish.appends.push_back({&log, std::move(event.letter), 1});
+    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append));
+    CarryOutAppend(append, commit);
+    const Offset offset(append.publish.result.placements(0).base_offset());
     stored::DeadLetter record;
     record.set_version(1);
     record.set_source_partition(event.partition.value());
@@ -84,14 +101,16 @@ class ParkTask final : public CommitTask {
     record.set_time_micros(absl::ToUnixMicros(commit.now()));
     commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
                record.SerializeAsString());
-    topic_->counters().published_events.fetch_add(1, std::memory_order_relaxed);
-    topic_->counters().published_bytes.fetch_add(size, std::memory_order_relaxed);
-    ++letters_;
+    appended_.push_back(std::move(append));
+    return absl::OkStatus();
   }
 
   void Abandon(const ParkedEvent& event, absl::string_view why) {
-    subscription_->AbandonParking(event.partition, event.offset,
-                                  absl::StrCat(event.reason, " (not a dead letter: ", why, ")"));
+    // The reason may be that of the attempt before, which ended here too.
+    const absl::string_view reason = event.reason;
+    subscription_->AbandonParking(
+        event.partition, event.offset,
+        absl::StrCat(reason.substr(0, reason.find(kNotYet)), kNotYet, why, ")"));
   }
 
   const SubscriptionContext& context_;
@@ -100,7 +119,7 @@ class ParkTask final : public CommitTask {
   const size_t bytes_;
   ParkingDone done_;
   std::shared_ptr<Topic> topic_;  // Lives until the commit is done.
-  int64_t letters_ = 0;
+  std::vector<TopicAppend> appended_;
 };
 
 // Reads what is parked, and submits it a piece at a time.
@@ -129,8 +148,7 @@ class Parker {
   }
 
   absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
-    PartitionLog& log = *subscription_->topic()->view()->partitions[event.partition.value()];
-    absl::StatusOr<LoggedEvent> logged = ReadEvent(context_.store, log, event.offset);
+    absl::StatusOr<LoggedEvent> logged = ReadLogged(event.partition, event.offset);
     if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
       logged = ReadCopy(*redriven_from, event.offset);
     }
@@ -146,6 +164,19 @@ class Parker {
     event.keyed = scan.events.front().keyed;
     event.key_hash = scan.events.front().key_hash;
     return absl::OkStatus();
+  }
+
+  // Events of one batch often come together, and it may have thousands.
+  absl::StatusOr<LoggedEvent> ReadLogged(PartitionId partition, Offset offset) {
+    if (batch_ == nullptr || batch_partition_ != partition || offset < batch_->base ||
+        offset >= batch_->end()) {
+      PartitionLog& log = *subscription_->topic()->view()->partitions[partition.value()];
+      std::vector<RecordBatchPtr> batches;
+      RETURN_IF_ERROR(ReadBatches(context_.store, log, offset, offset + 1, 1, &batches));
+      batch_ = std::move(batches.front());
+      batch_partition_ = partition;
+    }
+    return EventOf(*batch_, partition, offset);
   }
 
   // What was a dead letter before may be nowhere else any more.
@@ -167,6 +198,8 @@ class Parker {
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;
+  RecordBatchPtr batch_;  // Read last, of that partition.
+  PartitionId batch_partition_;
 };
 
 }  // namespace

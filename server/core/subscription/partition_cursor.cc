@@ -101,6 +101,11 @@ std::optional<Candidate> PartitionCursor::FirstExtra() const {
 }
 
 std::optional<Candidate> PartitionCursor::FirstInOrder(const DeliveryRules& rules) const {
+  if (pending_.counts().delayed == 0) {
+    // Without a look at all that is out.
+    const auto ready = pending_.FirstReady(false);
+    return ready == pending_.map().end() ? Fresh(rules) : MakeCandidate(ready);
+  }
   for (auto it = pending_.map().begin(); it != pending_.map().end(); ++it) {
     if (it->second.extra) continue;
     if (it->second.state == RangeState::kReady) return MakeCandidate(it);
@@ -173,24 +178,24 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
   });
 }
 
-void PartitionCursor::Pass(const Candidate& candidate, Offset event) {
+void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
   if (candidate.fresh) {
-    next_ = event + 1;
+    next_ = to;
     passed_ = true;
     return;
   }
-  pending_.EditRange(event, event + 1, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  pending_.EditRange(from, to, [](Offset, PendingRange&) { return Verdict::kRemove; });
 }
 
 // ---- Settling
 
 void PartitionCursor::EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
-                                 PendingRanges::Edit edit) {
+                                 Effects* effects, PendingRanges::Edit edit) {
   Offset at = from;  // What lies before is dealt with.
   const auto refuse_to = [&](Offset end) {
     if (at < end) refused(at, end);
   };
-  pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
+  effects->looked_at += pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
     if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
     refuse_to(start);
     at = start + range.count;
@@ -261,17 +266,18 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
     return Verdict::kRemove;
   };
   if (exact) {
-    EditLeased(consumer, from, to, refused, remove);
+    EditLeased(consumer, from, to, refused, effects, remove);
   } else {
     // Up to `to`, whatever else was named; but for extra events, which are acked by name.
     const Offset end = std::min(to, next_);
     const auto has = [&](const PendingRange& range) {
       return range.state == RangeState::kLeased && range.consumer == consumer;
     };
-    pending_.EditRange(Offset(0), end, [&](Offset start, PendingRange& range) {
-      return has(range) && !range.extra ? remove(start, range) : Verdict::kKeep;
-    });
-    pending_.EditRange(from, end, [&](Offset start, PendingRange& range) {
+    effects->looked_at +=
+        pending_.EditRange(Offset(0), end, [&](Offset start, PendingRange& range) {
+          return has(range) && !range.extra ? remove(start, range) : Verdict::kKeep;
+        });
+    effects->looked_at += pending_.EditRange(from, end, [&](Offset start, PendingRange& range) {
       if (has(range)) return remove(start, range);
       // What is parked is as good as acked, but what was taken back will come again.
       const bool again = !range.extra && range.state != RangeState::kParking;
@@ -317,7 +323,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Off
                             absl::string_view reason, Refused refused, Effects* effects) {
   const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
   bool rewind = false;
-  EditLeased(consumer, from, nacked_to, refused, [&](Offset start, PendingRange& range) {
+  EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
     Requeue(rules, start, range, retry_at(range.attempts), now, reason, effects);
     rewind |= !range.extra;
@@ -339,7 +345,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Off
 
 void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason,
                            Refused refused, Effects* effects) {
-  EditLeased(consumer, from, to, refused, [&](Offset start, PendingRange& range) {
+  EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
     Release(range, effects);
     StartParking(start, range, reason, effects);
@@ -350,7 +356,7 @@ void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::st
 void PartitionCursor::Skip(ConsumerId consumer, Offset from, Offset to, Refused refused,
                            Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
-  EditLeased(consumer, from, to, refused, [&](Offset start, PendingRange& range) {
+  EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
     effects->skipped += range.count;
     Release(range, effects);
@@ -361,8 +367,8 @@ void PartitionCursor::Skip(ConsumerId consumer, Offset from, Offset to, Refused 
 }
 
 void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_t due,
-                             Refused refused) {
-  EditLeased(consumer, from, to, refused, [&](Offset, PendingRange& range) {
+                             Refused refused, Effects* effects) {
+  EditLeased(consumer, from, to, refused, effects, [&](Offset, PendingRange& range) {
     range.due = due;
     return Verdict::kKeep;  // The store does not know of leases.
   });

@@ -67,6 +67,7 @@ struct Effects {
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
   bool rewound = false;  // A STREAM was taken back.
+  size_t looked_at = 0;  // Pending ranges, by what consumers ask for.
 };
 
 // What to deliver next.
@@ -127,8 +128,8 @@ class PartitionCursor {
              ConsumerId consumer, int64_t due);
   // Marks an event of a candidate as waiting for its key, or for its retry.
   void Block(const Candidate& candidate, Offset event);
-  // Leaves out an event of a candidate, which is settled thereby.
-  void Pass(const Candidate& candidate, Offset event);
+  // Leaves out events of a candidate from `from` to before `to`, which are settled thereby.
+  void Pass(const Candidate& candidate, Offset from, Offset to);
 
   // Settling. Each tells what was refused: what is not at this consumer.
 
@@ -145,7 +146,8 @@ class PartitionCursor {
   void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
             Effects* effects);
   void Skip(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects);
-  void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused);
+  void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
+              Effects* effects);
 
   // Takes all that a consumer has back.
   void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
@@ -206,7 +208,7 @@ class PartitionCursor {
   std::optional<Candidate> Fresh(const DeliveryRules& rules) const;
   Candidate MakeCandidate(PendingRanges::Map::const_iterator it) const;
   // Edits what of [from, to) the consumer has; refuses the rest.
-  void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
+  void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects,
                   PendingRanges::Edit edit);
   void Release(const PendingRange& range, Effects* effects);
   // Makes a range wait for its next delivery, or for its end.

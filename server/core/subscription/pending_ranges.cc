@@ -110,11 +110,13 @@ void PendingRanges::Split(int64_t at) {
   Insert(at, std::move(right));
 }
 
-void PendingRanges::EditRange(Offset from, Offset to, Edit edit) {
-  if (from >= to) return;
+size_t PendingRanges::EditRange(Offset from, Offset to, Edit edit) {
+  if (from >= to) return 0;
+  size_t seen = 0;
   Split(from.value());
   Split(to.value());
   for (auto it = map_.lower_bound(from.value()); it != map_.end() && it->first < to.value();) {
+    ++seen;
     PendingRange& range = it->second;
     Count(range, -1);
     Unindex(it->first, range);
@@ -129,6 +131,7 @@ void PendingRanges::EditRange(Offset from, Offset to, Edit edit) {
     ++it;
   }
   JoinAround(from.value(), to.value());
+  return seen;
 }
 
 void PendingRanges::JoinAround(int64_t from, int64_t to) {

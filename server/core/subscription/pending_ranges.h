@@ -81,8 +81,8 @@ class PendingRanges {
   void Add(Offset start, int64_t count, const PendingRange& range);
 
   // Calls `edit` for what is pending of [from, to), range by range, cut to the bounds. It may
-  // change the range in place, but not its count, and says what it did.
-  void EditRange(Offset from, Offset to, Edit edit);
+  // change the range in place, but not its count, and says what it did. Returns how many it saw.
+  size_t EditRange(Offset from, Offset to, Edit edit);
 
   void Clear();
 

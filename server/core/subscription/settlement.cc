@@ -1,17 +1,29 @@
 #include "server/core/subscription/settlement.h"
 
+#include <algorithm>
+
 #include "server/core/errors.h"
 
 namespace eventhub {
+namespace {
+
+// Some 200 ms.
+constexpr size_t kMaxSettlingWork = 1'000'000;
+
+}  // namespace
 
 void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why) {
   const int code = static_cast<int>(why.code());
   if (settlement_.refused_size() > 0) {
     v1::RefusedRange& last = *settlement_.mutable_refused()->rbegin();
-    if (last.partition() == partition && last.range().end() == start &&
-        last.error().code() == code) {
-      last.mutable_range()->set_end(end);
-      return;
+    if (last.partition() == partition && last.error().code() == code) {
+      v1::OffsetRange& range = *last.mutable_range();
+      const bool many = settlement_.refused_size() >= kMost;
+      if (range.end() == start || many) {
+        range.set_start(std::min(range.start(), start));
+        range.set_end(std::max(range.end(), end));
+        return;
+      }
     }
   }
   v1::RefusedRange& refused = *settlement_.add_refused();
@@ -24,6 +36,13 @@ void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::S
 void Refusals::AddInvalid(uint32_t partition, const v1::OffsetRange& range) {
   Add(partition, range.start(), range.end(),
       InvalidField("ranges", "an offset range has to be 0 <= start < end"));
+}
+
+bool Refusals::TooMuch(uint32_t partition, const v1::OffsetRange& range) {
+  if (looked_at_ < kMaxSettlingWork) return false;
+  Add(partition, range.start(), range.end(),
+      InvalidField("ranges", "overlap too often, or hold too many events, for one request"));
+  return true;
 }
 
 v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why) {

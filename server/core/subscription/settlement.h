@@ -1,6 +1,7 @@
 // The answer to a consumer's acks, nacks and extensions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -10,10 +11,19 @@
 
 namespace eventhub {
 
-// Gathers what is refused of a request. Neighbouring ranges with the same error are one.
+// Gathers what is refused of a request. Neighbouring ranges with the same error are one; of very
+// many, so are those that are not neighbours, with what lies between them.
 class Refusals {
  public:
+  static constexpr int kMost = 1000;
+
   explicit Refusals(v1::Settlement* settlement) : settlement_(*settlement) {}
+
+  // What the commit thread may do for one request: ranges that overlap could ask for any amount.
+  // True, with `range` refused, when that is spent.
+  bool TooMuch(uint32_t partition, const v1::OffsetRange& range);
+  // So many pending ranges were looked at.
+  void Spend(size_t looked_at) { looked_at_ += looked_at; }
 
   void Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why);
   void AddInvalid(uint32_t partition, const v1::OffsetRange& range);
@@ -27,6 +37,7 @@ class Refusals {
 
  private:
   v1::Settlement& settlement_;
+  size_t looked_at_ = 0;
 };
 
 // A settlement that refuses all of a request.

@@ -20,16 +20,14 @@ constexpr int64_t kAlarmSlack = 5'000;
 constexpr int kMaxUnsettled = 256;
 
 // What is trimmed in several steps, while the consumer takes nothing, is one range.
-void AddTrimmed(uint32_t partition, int64_t start, int64_t end, v1::ConsumeResponse* notices) {
-  for (v1::TrimmedRange& trimmed : *notices->mutable_trimmed()) {
-    if (trimmed.partition() != partition || trimmed.range().end() != start) continue;
-    trimmed.mutable_range()->set_end(end);
-    return;
+void AddTrimmed(const std::vector<std::pair<Offset, Offset>>& trimmed, PartitionNews& news) {
+  for (const auto& [start, end] : trimmed) {
+    if (!news.trimmed.empty() && news.trimmed.back().second == start) {
+      news.trimmed.back().second = end;
+    } else {
+      news.trimmed.emplace_back(start, end);
+    }
   }
-  v1::TrimmedRange& trimmed = *notices->add_trimmed();
-  trimmed.set_partition(partition);
-  trimmed.mutable_range()->set_start(start);
-  trimmed.mutable_range()->set_end(end);
 }
 
 Usage ToUsage(const v1::Credit& credit) {
@@ -63,7 +61,7 @@ void Subscription::SetRules(int64_t now) {
   filter_.reset();
   if (record_.settings().has_filter()) {
     // Checked when it was set, and when the record was loaded.
-    filter_ = std::make_unique<const CompiledFilter>(*CompileFilter(record_.settings().filter()));
+    filter_ = std::make_shared<const EventFilter>(*CompileFilter(record_.settings().filter()));
   }
   event_rate_.SetRate(record_.settings().rate_limit().events_per_second(), now);
   byte_rate_.SetRate(record_.settings().rate_limit().bytes_per_second(), now);
@@ -164,9 +162,7 @@ void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, 
   if (effects.lost == 0) return;
   for (const auto& [id, consumer] : consumers_) {
     if (!rules_.queue && cursor.owner != id) continue;
-    for (const auto& [start, end] : effects.trimmed) {
-      AddTrimmed(cursor.id().value(), start.value(), end.value(), &consumer->notices);
-    }
+    AddTrimmed(effects.trimmed, consumer->news[cursor.id()]);
     consumer->has_notices = true;
     WakeConsumer(*consumer, after);
   }

@@ -23,7 +23,6 @@
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_reader.h"
-#include "server/filter/filter.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 #include "storage/base/work_pool.h"
@@ -357,7 +356,7 @@ class Subscription final : public CommitHook,
   mutable Mutex mutex_;
   stored::Subscription record_ ABSL_GUARDED_BY(mutex_);
   DeliveryRules rules_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<const CompiledFilter> filter_ ABSL_GUARDED_BY(mutex_);  // Null: none.
+  std::shared_ptr<const EventFilter> filter_ ABSL_GUARDED_BY(mutex_);  // Null: none.
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);

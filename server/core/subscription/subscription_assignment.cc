@@ -10,9 +10,19 @@ namespace {
 // How long a consumer may take to settle what it has of a partition that is to move.
 constexpr int64_t kDrainTime = 30'000'000;
 
-void Describe(const PartitionCursor& cursor, v1::PartitionLease* lease) {
-  lease->set_partition(cursor.id().value());
-  lease->set_lease_epoch(cursor.epoch());
+v1::PartitionLease Describe(const PartitionCursor& cursor) {
+  v1::PartitionLease lease;
+  lease.set_partition(cursor.id().value());
+  lease.set_lease_epoch(cursor.epoch());
+  return lease;
+}
+
+void SayRevoked(const PartitionCursor& cursor, Consumer& consumer) {
+  PartitionNews& news = consumer.news[cursor.id()];
+  news.revoked = Describe(cursor);
+  news.assigned.reset();
+  news.draining.reset();
+  consumer.has_notices = true;
 }
 
 }  // namespace
@@ -55,9 +65,10 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
 void Subscription::NoteAssigned(PartitionCursor& cursor, Aftermath* after) {
   Consumer* const consumer = Find(cursor.owner);
   if (consumer == nullptr) return;
-  v1::PartitionLease& lease = *consumer->notices.add_assigned();
-  Describe(cursor, &lease);
-  lease.set_next_offset(cursor.acked().value());
+  PartitionNews& news = consumer->news[cursor.id()];
+  news.assigned = Describe(cursor);
+  news.assigned->set_next_offset(cursor.acked().value());
+  news.draining.reset();
   consumer->has_notices = true;
   WakeConsumer(*consumer, after);
 }
@@ -70,8 +81,7 @@ void Subscription::StartDraining(PartitionCursor& cursor, Aftermath* after) {
   SetAlarm(cursor.drain_due, after);
   Consumer* const consumer = Find(cursor.owner);
   if (consumer == nullptr) return;
-  v1::PartitionLease& lease = *consumer->notices.add_draining();
-  Describe(cursor, &lease);
+  v1::PartitionLease& lease = consumer->news[cursor.id()].draining.emplace(Describe(cursor));
   lease.mutable_time_left()->set_seconds(time / 1'000'000);
   lease.mutable_time_left()->set_nanos(static_cast<int32_t>(time % 1'000'000 * 1000));
   consumer->has_notices = true;
@@ -81,8 +91,7 @@ void Subscription::StartDraining(PartitionCursor& cursor, Aftermath* after) {
 void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
   for (const auto& [id, consumer] : consumers_) {
     if (!rules_.queue && cursor.owner != id) continue;
-    Describe(cursor, consumer->notices.add_revoked());
-    consumer->has_notices = true;
+    SayRevoked(cursor, *consumer);
     WakeConsumer(*consumer, after);
   }
   // Whatever comes under the old one is refused.
@@ -93,8 +102,7 @@ void Subscription::Revoke(PartitionCursor& cursor, absl::string_view why, Afterm
   const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
   cursor.draining = false;
   if (Consumer* const consumer = Find(owner); consumer != nullptr) {
-    Describe(cursor, consumer->notices.add_revoked());
-    consumer->has_notices = true;
+    SayRevoked(cursor, *consumer);
     WakeConsumer(*consumer, after);
   }
   if (cursor.pending().counts().leased == 0) return;

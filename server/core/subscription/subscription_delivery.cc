@@ -27,15 +27,31 @@ Offset After(Offset offset, int64_t events) {
 // What the log has of a candidate; if retention took it, the copy that a dead letter is.
 absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& log,
                              const Candidate& candidate, size_t max_bytes,
-                             std::vector<RecordBatchPtr>* batches) {
+                             const EventFilter* filter, std::vector<RecordBatchPtr>* batches) {
+  const auto wanted = [filter](const BatchHeader& batch) {
+    return filter == nullptr || filter->MayPass(batch);
+  };
   const absl::Status status =
-      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches);
+      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches, wanted);
   if (!absl::IsNotFound(status) || !candidate.redriven_from.has_value()) return status;
   ASSIGN_OR_RETURN(const LoggedEvent letter,
                    ReadPlace(context.topics, context.store, *candidate.redriven_from));
   ASSIGN_OR_RETURN(RecordBatchPtr batch, BatchOfDeadLetter(letter, candidate.start));
   batches->push_back(std::move(batch));
   return absl::OkStatus();
+}
+
+// Adds what is to be told of a partition.
+void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* response) {
+  if (news.revoked.has_value()) *response->add_revoked() = *std::move(news.revoked);
+  if (news.assigned.has_value()) *response->add_assigned() = *std::move(news.assigned);
+  if (news.draining.has_value()) *response->add_draining() = *std::move(news.draining);
+  for (const auto& [start, end] : news.trimmed) {
+    v1::TrimmedRange& trimmed = *response->add_trimmed();
+    trimmed.set_partition(partition.value());
+    trimmed.mutable_range()->set_start(start.value());
+    trimmed.mutable_range()->set_end(end.value());
+  }
 }
 
 }  // namespace
@@ -126,6 +142,8 @@ bool Subscription::TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
   consumer.unsettled -= consumer.notices.settlements_size();
   frame->control.MergeFrom(consumer.notices);
   consumer.notices.Clear();
+  for (auto& [partition, news] : consumer.news) Say(partition, std::move(news), &frame->control);
+  consumer.news.clear();
   return true;
 }
 
@@ -269,7 +287,7 @@ bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
 void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
                               const Candidate& candidate, const ConsumeFrame& frame) {
   if (!frame.deliveries.empty()) return;
-  consumer.cold = {cursor.id().value(), candidate};
+  consumer.cold = {cursor.id().value(), candidate, Filters(candidate) ? filter_ : nullptr};
   cursor.busy = true;
 }
 
@@ -307,6 +325,16 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
   for (const RecordBatchPtr& batch : batches) {
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
+      if (Filters(candidate) && !filter_->MayPass(batch->header)) {
+        const Offset end = std::min(batch->end(), candidate.end);
+        cursor.Pass(candidate, at, end);
+        counters_.filtered += static_cast<uint64_t>(end - at);
+        room.Scan(EventFilter::kPassedBatchCost);
+        at = end;
+        continue;
+      }
+      // The filter has changed since it was read, and wants it now: it is read again.
+      if (batch->chunks.empty()) return Fill::kSome;
       if (EachIsChosen(candidate)) {
         const Delivery slice = SliceBatch(*batch, cursor.id(), at, candidate.end, SIZE_MAX);
         at = DeliverChosen(cursor, consumer, candidate, slice, room, frame);
@@ -385,7 +413,7 @@ Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const Candida
 void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event,
                             Choice choice) {
   if (choice == Choice::kBlock) return cursor.Block(candidate, event);
-  cursor.Pass(candidate, event);
+  cursor.Pass(candidate, event, event + 1);
   ++counters_.filtered;
 }
 
@@ -431,8 +459,8 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
   const Consumer::ColdRead cold = *consumer.cold;
   PartitionLog& log = *topic_->view()->partitions[cold.partition];
   std::vector<RecordBatchPtr> batches;
-  const absl::Status status =
-      ReadForDelivery(context_, log, cold.candidate, consumer.options.max_frame_bytes, &batches);
+  const absl::Status status = ReadForDelivery(
+      context_, log, cold.candidate, consumer.options.max_frame_bytes, cold.filter.get(), &batches);
   Aftermath after;
   {
     MutexLock lock(mutex_);

@@ -26,6 +26,12 @@ int64_t ClampedMicros(const google::protobuf::Duration& duration) {
          duration.nanos() / 1000;
 }
 
+v1::OffsetRange AllBefore(Offset end) {
+  v1::OffsetRange range;
+  range.set_end(end.value());
+  return range;
+}
+
 bool IsRange(const v1::OffsetRange& range) {
   return range.start() >= 0 && range.start() < range.end();
 }
@@ -85,9 +91,12 @@ void Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refus
       refusals.AddInvalid(ack.partition(), range);
       continue;
     }
+    if (refusals.TooMuch(ack.partition(), range)) continue;
+    const size_t before = effects.looked_at;
     cursor->Ack(rules_.queue || ack.exact(), consumer.id, Offset(range.start()),
                 Offset(range.end()),
                 refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name)), &effects);
+    refusals.Spend(effects.looked_at - before);
   }
   if (effects.acked > 0) {
     consumer.acked += static_cast<uint64_t>(effects.acked);
@@ -168,8 +177,11 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
   for (const v1::OffsetRange& range : nack.ranges()) {
     const Offset from(range.start());
     const Offset to(range.end());
+    const size_t before = effects.looked_at;
     if (!IsRange(range)) {
       refusals.AddInvalid(nack.partition(), range);
+    } else if (refusals.TooMuch(nack.partition(), range)) {
+      continue;
     } else if (nack.action() == v1::Nack::ACTION_PARK) {
       cursor->Park(consumer.id, from, to, reason, refused, &effects);
     } else if (nack.action() == v1::Nack::ACTION_SKIP) {
@@ -179,6 +191,7 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
       cursor->Retry(rules_, consumer.id, from, to, retry_at, now, reason, refused, &effects);
       if (effects.rewound) NoteRewound(consumer, *cursor, from);
     }
+    refusals.Spend(effects.looked_at - before);
   }
   consumer.nacked += static_cast<uint64_t>(effects.nacked);
   effects.more_to_deliver |= effects.nacked > 0;
@@ -205,18 +218,26 @@ void Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extens
     return;
   }
   const int64_t due = Now() + time;
+  Effects effects;
   if (!rules_.queue) {
     cursor->lease_due = due;
   } else if (extension.ranges().empty()) {
-    cursor->Extend(consumer.id, Offset(0), cursor->next(), due, [](Offset, Offset) {});
+    if (refusals.TooMuch(extension.partition(), AllBefore(cursor->next()))) return;
+    cursor->Extend(
+        consumer.id, Offset(0), cursor->next(), due, [](Offset, Offset) {}, &effects);
+    refusals.Spend(effects.looked_at);
   } else {
     auto refused = refusals.Of(extension.partition(), LeaseLost(name_, consumer.options.name));
     for (const v1::OffsetRange& range : extension.ranges()) {
-      if (IsRange(range)) {
-        cursor->Extend(consumer.id, Offset(range.start()), Offset(range.end()), due, refused);
-      } else {
+      if (!IsRange(range)) {
         refusals.AddInvalid(extension.partition(), range);
+        continue;
       }
+      if (refusals.TooMuch(extension.partition(), range)) continue;
+      const size_t before = effects.looked_at;
+      cursor->Extend(consumer.id, Offset(range.start()), Offset(range.end()), due, refused,
+                     &effects);
+      refusals.Spend(effects.looked_at - before);
     }
   }
   SetAlarm(due, after);

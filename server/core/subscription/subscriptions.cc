@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/field_checks.h"
 #include "server/core/start_position.h"
 #include "server/core/subscription/dead_letter_office.h"
 #include "server/core/subscription/stored_time.h"
@@ -21,11 +22,8 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1000;
 constexpr size_t kMaxConsumerName = 256;
-constexpr uint32_t kMinResponseBytes = 4096;
-constexpr uint32_t kMaxResponseBytes = 4'000'000;
+constexpr uint32_t kLettersAtOnce = 1000;
 
 // The commit thread has to look at each.
 constexpr int kMaxRanges = 10'000;
@@ -37,8 +35,6 @@ int CountRanges(const v1::ConsumeRequest& request) {
   for (const v1::LeaseExtension& e : request.extensions()) count += 1 + e.ranges_size();
   return count;
 }
-
-size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
 
 // A commit whose outcome is all that matters: when it is done, so is all that was before it.
 class BarrierTask final : public CommitTask {
@@ -59,11 +55,7 @@ absl::Status CheckOpen(const v1::ConsumeRequest& first) {
   if (open.consumer().size() > kMaxConsumerName) {
     return InvalidField("open.consumer", "has more than 256 bytes");
   }
-  const uint32_t bytes = open.max_response_bytes();
-  if (bytes != 0 && (bytes < kMinResponseBytes || bytes > kMaxResponseBytes)) {
-    return InvalidField("open.max_response_bytes",
-                        absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
-  }
+  RETURN_IF_ERROR(CheckResponseBytes("open.max_response_bytes", open.max_response_bytes()));
   if (!first.acks().empty() || !first.nacks().empty() || !first.extensions().empty()) {
     return InvalidField("acks", "have nothing to settle in the first request");
   }
@@ -598,7 +590,7 @@ absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bo
   if (!has_selector) return InvalidField("selector", "is required; an empty one picks all");
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    FindSubscription("subscription", name));
-  const DeadLetterQuery query{selector, false, false, kMaxPage};
+  const DeadLetterQuery query{selector, false, false, kLettersAtOnce};
   uint64_t events = 0;
   std::string after;
   do {

@@ -97,6 +97,11 @@ absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState
     return TopicInUse(name,
                       absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
   }
+  const std::vector<std::string> links =
+      NamesOf<v1::Link>(hub, [&](const v1::Link& link) { return link.local_topic() == name; });
+  if (!links.empty()) {
+    return TopicInUse(name, absl::StrCat("is what links append to: ", JoinNames(links)));
+  }
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
+#include "server/core/topology/link_kind.h"
 #include "server/core/topology/subscription_kind.h"
 #include "server/core/topology/topic_kind.h"
 #include "server/core/topology/topology_plan.h"
@@ -42,9 +43,11 @@ absl::Status Of(const PlannedChange& change, const absl::Status& error) {
 
 }  // namespace
 
-Topologies::Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions) {
+Topologies::Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions,
+                       Links& links) {
   kinds_.push_back(std::make_unique<TopicKind>(broker, topics));
   kinds_.push_back(std::make_unique<SubscriptionKind>(subscriptions));
+  kinds_.push_back(std::make_unique<LinkKind>(links));
 }
 
 void Topologies::Apply(v1::ApplyTopologyRequest request, absl::AnyInvocable<bool()> gave_up,

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/topology.pb.h"
+#include "server/core/link/links.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topology/topology_kind.h"
@@ -23,7 +24,8 @@ class Broker;
 class Topologies {
  public:
   // What is given outlives this.
-  Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions);
+  Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions,
+             Links& links);
 
   // Finishes what was asked for. Nothing may be asked for after it.
   void Stop() { pool_.Stop(); }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eventhub/connection.h"
+#include "eventhub/topology.h"
 #include "eventhub/transaction.h"
 #include "gmock/gmock.h"
 
@@ -37,7 +38,7 @@ class MockConnection : public Connection {
               (const std::string& name, const TopicUpdate& update, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::Status, DeleteTopic,
-              (const std::string& name, bool delete_subscriptions, absl::Duration timeout),
+              (const std::string& name, const TopicDeletion& deletion, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<Page<PartitionInfo>>, ListPartitions,
               (const std::string& topic, uint32_t page_size, const std::string& page_token,
@@ -92,6 +93,47 @@ class MockConnection : public Connection {
               (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
                absl::Duration timeout),
               (override));
+  MOCK_METHOD(absl::StatusOr<RouteChange>, CreateRoute,
+              (const Route& route, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<RouteDescription>, GetRoute,
+              (const std::string& name, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Page<RouteDescription>>, ListRoutes,
+              (const std::string& topic, uint32_t page_size, const std::string& page_token,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<RouteChange>, UpdateRoute,
+              (const std::string& name, const RouteUpdate& update, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<PartitionOffset>>, DeleteRoute,
+              (const std::string& name, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<RouteTest>, TestRoutes,
+              (const std::string& topic, const v1::Event& event,
+               const std::optional<Route>& pretended, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Link>, CreateLink, (const Link& link, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<LinkDescription>, GetLink,
+              (const std::string& name, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<Page<LinkDescription>>, ListLinks,
+              (uint32_t page_size, const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Link>, UpdateLink,
+              (const std::string& name, const LinkUpdate& update, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::Status, DeleteLink, (const std::string& name, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Page<DelayedEvent>>, ListDelayedEvents,
+              (const std::string& topic, const DueRange& range, uint32_t page_size,
+               const std::string& page_token, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<uint32_t>, CancelDelayedEvents,
+              (const std::string& topic, const std::vector<std::string>& delay_ids,
+               absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<ApplyResult>, ApplyTopology,
+              (const Topology& topology, const ApplyOptions& options, absl::Duration timeout),
+              (override));
+  MOCK_METHOD(absl::StatusOr<Topology>, ExportTopology, (absl::Duration timeout), (override));
 };
 
 // A publish stream whose writes a test expects; replies are given to the handler it was opened

@@ -1,0 +1,161 @@
+// `eventhub apply` and `eventhub export`: the topology of a hub as files.
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/command.h"
+#include "client/cli/read_file.h"
+#include "client/cli/topology_output.h"
+#include "client/cli/topology_yaml.h"
+#include "eventhub/topology_client.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+// With --exit-code, when there is something to change.
+constexpr int kExitChanges = 3;
+
+constexpr char kApplyExamples[] = R"(
+Makes the hub what the files say: topics, subscriptions, routes and links, in YAML. All of it is
+checked first; if anything is wrong nothing is changed, and all that is wrong is said, with its line.
+What is as it should be is left alone, so the same file may be applied again and again.
+
+  topics:
+    - name: orders
+      retention: {max_age: 7d, max_bytes: 10GiB}
+    - name: orders.eu
+  routes:
+    - name: eu
+      source_topic: orders
+      target_topics: [orders.eu]
+      filter: {prefix: {subject: eu/}}        or an expression: subject LIKE 'eu/%'
+  subscriptions:
+    - {name: billing, topic: orders.eu, kind: queue, max_delivery_attempts: 5}
+  links:
+    - {name: from-shop, remote_address: "shop:7070", remote_topic: egress, local_topic: orders}
+
+Keys are the field names of the contract (eventhub/v1/*.proto).
+
+Examples:
+  eventhub apply -f topology.yaml --dry-run
+  eventhub apply -f topics.yaml -f routes.yaml
+  eventhub export | sed 's/max_age: 7d/max_age: 14d/' | eventhub apply -f -
+  eventhub apply -f topology.yaml --dry-run --exit-code || echo 'somebody changed the hub by hand'
+  eventhub apply -f topology.yaml --prune --yes             delete what the file does not name)";
+
+constexpr char kExportExamples[] = R"(
+Writes YAML that `eventhub apply` takes back without changes; settings that have their default are
+left out.
+
+Examples:
+  eventhub export > topology.yaml
+  eventhub export --address=hub-a:7070 | eventhub apply --address=hub-b:7070 -f -)";
+
+struct ApplyFlags {
+  std::vector<std::string> files;
+  client::ApplyOptions options;
+  bool exit_code = false;
+  bool yes = false;
+  bool json = false;
+};
+
+client::TopologyClient ConnectTopology(const Context& context) {
+  return client::TopologyClient(ConnectToHub(context),
+                                {.timeout = context.timeout.value_or(absl::Minutes(1))});
+}
+
+// One line for each fault.
+absl::Status PrintFaults(const std::vector<std::string>& faults) {
+  for (const std::string& fault : faults) std::fprintf(stderr, "eventhub: %s\n", fault.c_str());
+  return SilentFailure();
+}
+
+// What the hub finds wrong is as many lines as there are faults.
+absl::Status PrintRefusal(const absl::Status& status) {
+  const std::string message(status.message());
+  if (message.find('\n') == std::string::npos) return status;
+  return PrintFaults(absl::StrSplit(message, '\n', absl::SkipEmpty()));
+}
+
+absl::Status ConfirmPruning(client::TopologyClient& client, const client::Topology& topology) {
+  const absl::StatusOr<client::ApplyResult> plan =
+      client.Apply(topology, {.dry_run = true, .prune = true});
+  if (!plan.ok()) return PrintRefusal(plan.status());
+  const auto deletes = std::count_if(
+      plan->changes.begin(), plan->changes.end(), [](const client::TopologyChange& change) {
+        return change.action == client::TopologyChange::Action::kDelete;
+      });
+  if (deletes == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(NeedTerminal("apply --prune"));
+  std::fputs(RenderApply(*plan, /*dry_run=*/true).c_str(), stderr);
+  return Confirm("Make these changes, and delete topics with all their events?",
+                 "nothing was changed");
+}
+
+absl::Status Apply(const Context& context, const ApplyFlags& flags) {
+  TopologyReader reader;
+  for (const std::string& file : flags.files) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+    reader.Read(file == "-" ? "stdin" : file, text);
+  }
+  if (!reader.faults().empty()) return PrintFaults(reader.faults());
+  const client::Topology topology(reader.topology());
+  client::TopologyClient client = ConnectTopology(context);
+  if (flags.options.prune && !flags.options.dry_run && !flags.yes) {
+    RETURN_IF_ERROR(ConfirmPruning(client, topology));
+  }
+  const absl::StatusOr<client::ApplyResult> result = client.Apply(topology, flags.options);
+  if (!result.ok()) return PrintRefusal(result.status());
+  RETURN_IF_ERROR(WriteOut(flags.json ? ApplyJson(*result, flags.options.dry_run).dump() + "\n"
+                                      : RenderApply(*result, flags.options.dry_run)));
+  if (!result->status.ok()) {
+    return absl::Status(
+        result->status.code(),
+        absl::StrCat("not all changes were made, apply it again: ", result->status.message()));
+  }
+  return flags.exit_code && !result->changes.empty() ? SilentFailure(kExitChanges)
+                                                     : absl::OkStatus();
+}
+
+absl::Status Export(const Context& context) {
+  ASSIGN_OR_RETURN(const client::Topology topology, ConnectTopology(context).Export());
+  return WriteOut(WriteTopology(topology.proto()));
+}
+
+}  // namespace
+
+void AddApplyCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("apply", "Make the hub what files say");
+  command->footer(kApplyExamples);
+  const auto flags = std::make_shared<ApplyFlags>();
+  command
+      ->add_option("-f,--file", flags->files,
+                   "A topology in YAML; `-`: standard input; may be repeated")
+      ->required()
+      ->type_name("FILE")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--dry-run", flags->options.dry_run, "Only say what would be changed");
+  command->add_flag("--prune", flags->options.prune,
+                    "Delete what no file names; topics with all their events");
+  command->add_flag("--exit-code", flags->exit_code,
+                    "Exit with 3 if anything is changed, or would be");
+  command->add_flag("-y,--yes", flags->yes, "Do not ask before something is deleted");
+  AddOutputOption(*command, &flags->json);
+  SetRun(*command, context, [&context, flags] { return Apply(context, *flags); });
+}
+
+void AddExportCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("export", "Write the topology of the hub as YAML");
+  command->footer(kExportExamples);
+  SetRun(*command, context, [&context] { return Export(context); });
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,161 @@
+#include "client/cli/link_output.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/filter_json.h"
+#include "client/cli/json_values.h"
+#include "client/cli/route_output.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
+#include "client/cli/units.h"
+
+namespace eventhub::cli {
+namespace {
+
+const char* StateName(client::LinkStatus::State state) {
+  switch (state) {
+    case client::LinkStatus::State::kDisabled:
+      return "disabled";
+    case client::LinkStatus::State::kConnecting:
+      return "connecting";
+    case client::LinkStatus::State::kCatchingUp:
+      return "catching up";
+    case client::LinkStatus::State::kCaughtUp:
+      return "caught up";
+    case client::LinkStatus::State::kBlocked:
+      return "blocked";
+    case client::LinkStatus::State::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+// What the state means.
+std::string StateInWords(const client::LinkStatus& status) {
+  switch (status.state) {
+    case client::LinkStatus::State::kDisabled:
+      return "it is disabled, and does nothing";
+    case client::LinkStatus::State::kConnecting:
+      return "it tries to reach the other hub";
+    case client::LinkStatus::State::kCatchingUp:
+      return "events flow, and there are more";
+    case client::LinkStatus::State::kCaughtUp:
+      return "it has all there is";
+    case client::LinkStatus::State::kBlocked:
+      return "the topic here refuses its events, it tries again";
+    case client::LinkStatus::State::kUnknown:
+      break;
+  }
+  return "in a state that this command line does not know";
+}
+
+std::string StartText(const client::StartPosition& start) {
+  switch (start.kind) {
+    case client::StartPosition::Kind::kLatest:
+      return "latest";
+    case client::StartPosition::Kind::kOffset:
+      return absl::StrCat("offset ", start.offset);
+    case client::StartPosition::Kind::kTimestamp:
+      return FormatMoment(start.timestamp);
+    case client::StartPosition::Kind::kEarliest:
+      break;
+  }
+  return "earliest";
+}
+
+Json StartJson(const client::StartPosition& start) {
+  if (start.kind == client::StartPosition::Kind::kOffset) return start.offset;
+  return StartText(start);
+}
+
+std::string LagText(const client::LinkStatus& status) {
+  std::string text = absl::StrCat(FormatCount(status.lag_events), " events");
+  if (status.lag_time) {
+    absl::StrAppend(&text, ", the last one appended is ", FormatRoughAge(*status.lag_time),
+                    " late");
+  }
+  return text;
+}
+
+}  // namespace
+
+Json LinkJson(const client::Link& link) {
+  return {{"name", link.name},
+          {"remote_address", link.remote_address},
+          {"remote_topic", link.remote_topic},
+          {"local_topic", link.local_topic},
+          {"filter", FilterValueJson(link.filter)},
+          {"start", StartJson(link.start)},
+          {"disabled", link.disabled},
+          {"description", link.description},
+          {"create_time", FormatMoment(link.create_time)}};
+}
+
+Json LinkStatusJson(const client::LinkStatus& status) {
+  return {{"state", StateName(status.state)},
+          {"error", NameJson(status.error)},
+          {"state_time", FormatMoment(status.state_time)},
+          {"remote_hub_id", NameJson(status.remote_hub_id)},
+          {"lag_events", status.lag_events},
+          {"lag_seconds", status.lag_time ? SecondsJson(*status.lag_time) : Json(nullptr)},
+          {"appended_events", status.appended_events},
+          {"appended_bytes", status.appended_bytes},
+          {"looped_events", status.looped_events},
+          {"lost_events", status.lost_events},
+          {"refused_events", status.refused_events},
+          {"failures", status.failures},
+          {"positions", OffsetsJson(status.positions)}};
+}
+
+Fields LinkFields(const client::Link& link) {
+  return {{"name", link.name},
+          {"from", absl::StrCat(link.remote_topic, " of ", link.remote_address)},
+          {"to", link.local_topic},
+          {"filter", link.filter ? Printable(FilterJson(link.filter->proto())) : "none"},
+          {"start", StartText(link.start)},
+          {"enabled", link.disabled ? "no" : "yes"},
+          {"description", Printable(link.description)},
+          {"created", FormatSecond(link.create_time)}};
+}
+
+std::string RenderLinks(const std::vector<client::LinkDescription>& links) {
+  Table table({"NAME", "REMOTE", "REMOTE TOPIC", "TO", "STATE", ">LAG", ">APPENDED", ">LOST",
+               ">REFUSED", "ERROR"});
+  for (const auto& [link, status] : links) {
+    table.AddRow({link.name, link.remote_address, link.remote_topic, link.local_topic,
+                  StateName(status.state), FormatCount(status.lag_events),
+                  FormatCount(status.appended_events), FormatCount(status.lost_events),
+                  FormatCount(status.refused_events), Printable(status.error)});
+  }
+  return table.Render();
+}
+
+std::string RenderLinkReport(const client::LinkDescription& description, absl::Time now) {
+  const auto& [link, status] = description;
+  std::string out =
+      absl::StrCat(link.name, ": ", link.remote_topic, " of ", link.remote_address, " to ",
+                   link.local_topic, "\n\n  * ", StateName(status.state), " for ",
+                   FormatRoughAge(now - status.state_time), ": ", StateInWords(status), "\n");
+  if (!status.error.empty()) absl::StrAppend(&out, "  * ", Printable(status.error), "\n");
+  if (status.lost_events > 0) {
+    absl::StrAppend(&out, "  * ", FormatCount(status.lost_events),
+                    " events were trimmed there before it could read them\n");
+  }
+  if (status.refused_events > 0) {
+    absl::StrAppend(&out, "  * ", FormatCount(status.refused_events),
+                    " events were passed over: the topic here can never take them\n");
+  }
+  Fields fields = {
+      {"lag", LagText(status)},
+      {"appended", absl::StrCat(FormatCount(status.appended_events), " (",
+                                FormatBytes(status.appended_bytes), ") since the hub started")},
+      {"looped", absl::StrCat(FormatCount(status.looped_events),
+                              " passed over, for they had been here before")},
+      {"failures", absl::StrCat(FormatCount(status.failures), " connections")},
+      {"remote hub", status.remote_hub_id.empty() ? "not reached yet" : status.remote_hub_id},
+      {"next", RenderOffsets(status.positions)}};
+  const Fields settings = LinkFields(link);
+  fields.insert(fields.end(), settings.begin() + 3, settings.end());
+  return absl::StrCat(out, "\n", RenderFields(fields));
+}
+
+}  // namespace eventhub::cli

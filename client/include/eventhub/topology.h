@@ -1,0 +1,84 @@
+// The topology of a hub as one value: its topics, subscriptions, routes and links as they are to
+// be; what TopologyClient takes and gives. The rules are those of eventhub/v1/topology.proto.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "eventhub/link.h"
+#include "eventhub/route.h"
+#include "eventhub/subscription.h"
+#include "eventhub/topic.h"
+#include "eventhub/v1/topology.pb.h"
+
+namespace eventhub::client {
+
+// What there is to be on a hub; order does not matter. A value; the hub checks it when it is used.
+//
+// Example:
+//
+//     Topology topology;
+//     topology.Add(Topic{.name = "orders", .keep_nothing = true})
+//         .Add(Topic{.name = "orders.eu", .partitions = 8})
+//         .Add(Route{.name = "eu", .source_topic = "orders", .target_topics = {"orders.eu"}});
+class Topology {
+ public:
+  Topology() = default;
+  explicit Topology(v1::Topology proto) : proto_(std::move(proto)) {}
+
+  Topology& Add(const Topic& topic);
+  Topology& Add(const Subscription& subscription);
+  Topology& Add(const Route& route);
+  Topology& Add(const Link& link);
+
+  std::vector<Topic> topics() const;
+  std::vector<Subscription> subscriptions() const;
+  std::vector<Route> routes() const;
+  std::vector<Link> links() const;
+
+  const v1::Topology& proto() const { return proto_; }
+
+ private:
+  v1::Topology proto_;
+};
+
+// How a topology is applied.
+struct ApplyOptions {
+  // Check, and say what would be changed; change nothing.
+  bool dry_run = false;
+  // Delete what the topology does not name; topics with all their events.
+  bool prune = false;
+};
+
+// A setting that changes.
+struct FieldChange {
+  std::string path{};       // E.g. `retention.max_age`.
+  std::string old_value{};  // As JSON; empty if it was not set.
+  std::string new_value{};  // As JSON; empty if it is not set any more.
+};
+
+// One change of a hub.
+struct TopologyChange {
+  enum class Kind { kUnknown = 0, kTopic = 1, kSubscription = 2, kRoute = 3, kLink = 4 };
+  enum class Action { kUnknown = 0, kCreate = 1, kUpdate = 2, kDelete = 3 };
+
+  Kind kind = Kind::kUnknown;
+  Action action = Action::kUnknown;
+  std::string name{};
+  // kUpdate: from what to what; kCreate: what is not the default.
+  std::vector<FieldChange> fields{};
+};
+
+// What came of a topology that was found valid.
+struct ApplyResult {
+  // In the order in which they are made; if `status` is not OK, those that were made.
+  std::vector<TopologyChange> changes{};
+  // What is there and not named, and was left alone.
+  std::vector<TopologyChange> unnamed{};
+  // Why not all changes were made: the hub was changed meanwhile, or its store failed.
+  absl::Status status{};
+};
+
+}  // namespace eventhub::client

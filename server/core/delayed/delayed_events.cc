@@ -1,0 +1,288 @@
+#include "server/core/delayed/delayed_events.h"
+
+#include <algorithm>
+#include <future>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/delayed/delayed_record.h"
+#include "server/core/errors.h"
+#include "server/core/event_slice.h"
+#include "server/core/field_checks.h"
+#include "server/core/subscription/stored_time.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr size_t kMaxPageBytes = size_t{1} << 20;
+constexpr int kMaxCancels = 10'000;
+// Looked up together: values are held meanwhile.
+constexpr size_t kMaxLookUps = 256;
+
+// After a topic, or the store, refused what is due.
+constexpr absl::Duration kReleaseRetry = absl::Seconds(1);
+
+// The first whole microsecond that is not before the time; `otherwise` if there is no time.
+absl::StatusOr<int64_t> MicrosOf(const char* field, bool present,
+                                 const google::protobuf::Timestamp& time, int64_t otherwise) {
+  if (!present) return otherwise;
+  if (time.seconds() < TimeUtil::kTimestampMinSeconds ||
+      time.seconds() > TimeUtil::kTimestampMaxSeconds || time.nanos() < 0 ||
+      time.nanos() > 999'999'999) {
+    return InvalidField(field, "is not a valid timestamp");
+  }
+  const int64_t micros = time.seconds() * 1'000'000 + (int64_t{time.nanos()} + 999) / 1000;
+  return std::max(micros, int64_t{0});
+}
+
+absl::Status Describe(const DelayedKey& key, absl::string_view value, v1::DelayedEvent* event) {
+  ASSIGN_OR_RETURN(const DelayedRecord record, DelayedRecord::Decode(value));
+  SlicedEvent sliced;
+  const SharedBytes region = SharedBytes::Copy(record.event);
+  EventWalker walker(region);
+  if (!IsStoredTime(key.due_micros) || !walker.Next(&sliced) ||
+      !event->mutable_event()->ParseFromArray(sliced.message.data(),
+                                              static_cast<int>(sliced.message.size()))) {
+    return absl::DataLossError("a delayed event is damaged");
+  }
+  event->set_delay_id(DelayIdOf(key));
+  *event->mutable_due_time() = TimeUtil::MicrosecondsToTimestamp(key.due_micros);
+  *event->mutable_accept_time() = TimeUtil::MicrosecondsToTimestamp(record.accept_micros);
+  if (record.partition.has_value()) event->set_partition(record.partition->value());
+  return absl::OkStatus();
+}
+
+// Takes events back.
+class CancelDelayedTask final : public CommitTask {
+ public:
+  CancelDelayedTask(DelayedTable& table, std::shared_ptr<Topic> topic,
+                    std::vector<std::string> keys, CancelDelayedDone done)
+      : table_(table), topic_(std::move(topic)), keys_(std::move(keys)), done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override { refused_ = Cancel(commit); }
+
+  void Done(const absl::Status& status) override {
+    if (refused_.ok() && status.ok()) {
+      std::move(done_)(std::move(response_));
+    } else {
+      std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    }
+  }
+
+  size_t bytes() const override { return 0; }
+  bool synced() const override { return true; }
+
+ private:
+  absl::Status Cancel(CommitBuilder& commit) {
+    if (topic_->closing()) return TopicNotFound(topic_->name());
+    for (size_t i = 0; i < keys_.size(); i += kMaxLookUps) {
+      const auto begin = keys_.begin() + static_cast<std::ptrdiff_t>(i);
+      const auto end =
+          keys_.begin() + static_cast<std::ptrdiff_t>(std::min(keys_.size(), i + kMaxLookUps));
+      ASSIGN_OR_RETURN(const uint32_t cancelled,
+                       table_.Cancel(*topic_, std::vector<std::string>(begin, end), commit));
+      response_.set_cancelled(response_.cancelled() + cancelled);
+    }
+    return absl::OkStatus();
+  }
+
+  DelayedTable& table_;
+  const std::shared_ptr<Topic> topic_;
+  const std::vector<std::string> keys_;
+  CancelDelayedDone done_;
+  v1::CancelDelayedEventsResponse response_;
+  absl::Status refused_;
+};
+
+}  // namespace
+
+DelayedEvents::DelayedEvents(const LogStore& store, LogWriter& writer, const Clock& clock,
+                             const TopicCatalog& topics, uint64_t generation,
+                             DelayedEventsOptions options)
+    : store_(store),
+      writer_(writer),
+      clock_(clock),
+      topics_(topics),
+      options_(std::move(options)),
+      schedule_(clock),
+      table_(std::make_shared<DelayedTable>(store, clock, generation, schedule_)) {}
+
+DelayedEvents::~DelayedEvents() { Stop(); }
+
+absl::Status DelayedEvents::Load() {
+  absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> topics;
+  for (std::shared_ptr<Topic>& topic : topics_.List("", SIZE_MAX)) {
+    const TopicId id = topic->id();
+    topics.emplace(id, std::move(topic));
+  }
+  // From the count of each topic that has delayed events to its first event, to the next topic.
+  absl::Status damage;
+  std::string from;
+  for (bool more = true; more && damage.ok();) {
+    more = false;
+    Topic* counted = nullptr;
+    RETURN_IF_ERROR(store_.ScanFrom(
+        Column::kDelayed, "", from, [&](absl::string_view key, absl::string_view value) {
+          more = true;
+          const TopicId id = key.size() < sizeof(uint32_t) ? TopicId(0) : TopicIdOfPrefix(key);
+          const auto topic = topics.find(id);
+          if (topic == topics.end()) {
+            damage = absl::DataLossError(
+                absl::StrCat("there are delayed events of topic ", id.value(), ", which is not"));
+            return false;
+          }
+          from = PrefixEnd(TopicPrefix(id));
+          if (key.size() == sizeof(uint32_t)) {
+            const absl::StatusOr<uint64_t> count = DecodeDelayedCount(value);
+            damage = count.status();
+            if (!damage.ok()) return false;
+            counted = topic->second.get();
+            counted->counters().delayed_events.store(*count, std::memory_order_relaxed);
+            return true;
+          }
+          const std::optional<DelayedKey> parsed = ParseDelayedKey(key);
+          if (!parsed.has_value() || counted != topic->second.get()) {
+            damage = absl::DataLossError(
+                absl::StrCat("the delayed events of topic ", id.value(), " are damaged"));
+            return false;
+          }
+          schedule_.Add(topic->second, parsed->due_micros);
+          return false;
+        }));
+  }
+  RETURN_IF_ERROR(damage);
+  if (options_.run) {
+    thread_ = std::thread([this] {
+      while (schedule_.Wait()) RunDue();
+    });
+  }
+  return absl::OkStatus();
+}
+
+void DelayedEvents::Stop() {
+  schedule_.Stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void DelayedEvents::RunDue() {
+  while (!schedule_.stopped()) {
+    const std::optional<DelayedSchedule::Entry> entry = schedule_.TakeDue();
+    if (!entry.has_value()) return;
+    RunPiece(*entry);
+  }
+}
+
+void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
+  const int64_t now = absl::ToUnixMicros(clock_.Now());
+  const int64_t retry = now + absl::ToInt64Microseconds(kReleaseRetry);
+  absl::StatusOr<DuePiece> piece = ReadPiece(entry, now);
+  if (!piece.ok()) {
+    schedule_.Add(entry.topic, entry.due, retry);
+    if (absl::IsDataLoss(piece.status())) options_.on_error(piece.status());
+    return;
+  }
+  const std::optional<int64_t> next_due = piece->next_due;
+  const absl::Status released = Await([&](ReleaseDone done) {
+    return std::make_unique<ReleaseTask>(*table_, entry.topic, *std::move(piece), std::move(done));
+  });
+  if (!released.ok()) {
+    schedule_.Add(entry.topic, entry.due, retry);
+  } else if (next_due.has_value()) {
+    schedule_.Add(entry.topic, *next_due, now);  // Behind topics that are waiting.
+  }
+}
+
+absl::StatusOr<DuePiece> DelayedEvents::ReadPiece(const DelayedSchedule::Entry& entry,
+                                                  int64_t now) {
+  RETURN_IF_ERROR(options_.writable());
+  RETURN_IF_ERROR(Await([this](ReleaseDone done) {
+    return std::make_unique<BeginReadingTask>(*table_, std::move(done));
+  }));
+  return ReadDue(store_, entry.topic->id(), entry.due, now);
+}
+
+absl::Status DelayedEvents::Await(std::function<std::unique_ptr<CommitTask>(ReleaseDone)> make) {
+  auto outcome = std::make_shared<std::promise<absl::Status>>();
+  writer_.Submit(make([outcome](absl::Status status) { outcome->set_value(std::move(status)); }));
+  return outcome->get_future().get();
+}
+
+absl::StatusOr<std::shared_ptr<Topic>> DelayedEvents::FindTopic(const std::string& name) const {
+  if (name.empty()) return InvalidField("topic", "is required");
+  std::shared_ptr<Topic> topic = topics_.Find(name);
+  if (topic == nullptr) return TopicNotFound(name);
+  return topic;
+}
+
+absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
+    const v1::ListDelayedEventsRequest& request) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic(request.topic()));
+  ASSIGN_OR_RETURN(const int64_t due_from,
+                   MicrosOf("due_from", request.has_due_from(), request.due_from(), 0));
+  ASSIGN_OR_RETURN(const int64_t due_before, MicrosOf("due_before", request.has_due_before(),
+                                                      request.due_before(), INT64_MAX));
+  std::string from = DelayedKey{topic->id(), due_from, 0}.Encode();
+  if (!request.page_token().empty()) {
+    const std::optional<DelayedKey> next = ParseDelayId(topic->id(), request.page_token());
+    if (!next.has_value()) return InvalidField("page_token", "is not one of ListDelayedEvents");
+    from = std::max(from, next->Encode());
+  }
+  const size_t size = PageSize(request.page_size());
+  v1::ListDelayedEventsResponse response;
+  size_t bytes = 0;
+  absl::Status damage;
+  RETURN_IF_ERROR(
+      store_.ScanFrom(Column::kDelayed, TopicPrefix(topic->id()), from,
+                      [&](absl::string_view encoded, absl::string_view value) {
+                        const std::optional<DelayedKey> key = ParseDelayedKey(encoded);
+                        if (!key.has_value()) {
+                          damage = absl::DataLossError("the key of a delayed event is damaged");
+                          return false;
+                        }
+                        if (key->due_micros >= due_before) return false;
+                        const auto count = static_cast<size_t>(response.events_size());
+                        if (count == size || (count > 0 && bytes + value.size() > kMaxPageBytes)) {
+                          response.set_next_page_token(DelayIdOf(*key));
+                          return false;
+                        }
+                        bytes += value.size();
+                        damage = Describe(*key, value, response.add_events());
+                        return damage.ok();
+                      }));
+  RETURN_IF_ERROR(damage);
+  return response;
+}
+
+void DelayedEvents::Cancel(const v1::CancelDelayedEventsRequest& request, CancelDelayedDone done) {
+  const absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic(request.topic());
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  if (request.delay_ids().empty() || request.delay_ids_size() > kMaxCancels) {
+    std::move(done)(InvalidField("delay_ids", "have to be 1 to 10,000"));
+    return;
+  }
+  std::vector<std::string> keys;
+  for (int i = 0; i < request.delay_ids_size(); ++i) {
+    const std::optional<DelayedKey> key = ParseDelayId((*topic)->id(), request.delay_ids(i));
+    if (!key.has_value()) {
+      std::move(done)(InvalidField(absl::StrCat("delay_ids[", i, "]"), "is not a delay_id"));
+      return;
+    }
+    keys.push_back(key->Encode());
+  }
+  writer_.Submit(
+      std::make_unique<CancelDelayedTask>(*table_, *topic, std::move(keys), std::move(done)));
+}
+
+}  // namespace eventhub

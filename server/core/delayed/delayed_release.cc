@@ -1,0 +1,131 @@
+#include "server/core/delayed/delayed_release.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/delayed/delayed_record.h"
+#include "server/core/errors.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// Of one commit.
+constexpr size_t kMaxPieceBytes = size_t{1} << 20;
+constexpr size_t kMaxPieceEvents = 4096;
+
+}  // namespace
+
+absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t from, int64_t now) {
+  DuePiece piece;
+  std::string region;
+  absl::Status damage;
+  const auto visit = [&](absl::string_view encoded, absl::string_view value) {
+    const std::optional<DelayedKey> key = ParseDelayedKey(encoded);
+    const absl::StatusOr<DelayedRecord> record = DelayedRecord::Decode(value);
+    if (!key.has_value() || !record.ok()) {
+      damage = key.has_value() ? record.status()
+                               : absl::DataLossError("the key of a delayed event is damaged");
+      return false;
+    }
+    const bool full =
+        !piece.keys.empty() && (region.size() + record->event.size() > kMaxPieceBytes ||
+                                piece.keys.size() == kMaxPieceEvents);
+    if (key->due_micros > now || full) {
+      piece.next_due = key->due_micros;
+      return false;
+    }
+    piece.keys.emplace_back(encoded);
+    piece.partitions.push_back(record->partition);
+    region.append(record->event.data(), record->event.size());
+    return true;
+  };
+  RETURN_IF_ERROR(store.ScanFrom(Column::kDelayed, TopicPrefix(topic),
+                                 DelayedKey{topic, std::max(from, int64_t{0}), 0}.Encode(), visit));
+  RETURN_IF_ERROR(damage);
+  piece.events = SharedBytes::Copy(region);
+  const absl::Status scanned = ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan);
+  if (!scanned.ok() || piece.scan.count != piece.keys.size()) {
+    return absl::DataLossError(
+        absl::StrCat("a delayed event of topic ", topic.value(), " is damaged"));
+  }
+  return piece;
+}
+
+ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece,
+                         ReleaseDone done)
+    : table_(table),
+      append_{std::move(topic), std::nullopt, {}},
+      piece_(std::move(piece)),
+      done_(std::move(done)) {}
+
+void ReleaseTask::Prepare(CommitBuilder& commit) {
+  // The delayed events of a deleted topic are gone with it.
+  if (!append_.topic->closing()) refused_ = Release(commit);
+  table_.EndReading();
+}
+
+absl::Status ReleaseTask::Release(CommitBuilder& commit) {
+  append_.publish = Distribute();
+  if (append_.publish.count == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(SettleAppend(append_));
+  CarryOutAppend(append_, commit);
+  table_.Release(*append_.topic, released_, commit);
+  return absl::OkStatus();
+}
+
+CheckedPublish ReleaseTask::Distribute() {
+  const std::shared_ptr<const TopicView> view = append_.topic->view();
+  const auto partitions = static_cast<uint32_t>(view->partitions.size());
+  const uint32_t keyless = append_.topic->NextKeylessPartition(piece_.events.size(), partitions);
+  struct Placed {
+    uint32_t partition;
+    absl::string_view event;
+  };
+  std::vector<Placed> placed;
+  CheckedPublish publish;
+  for (size_t i = 0; i < piece_.keys.size(); ++i) {
+    if (table_.IsCancelled(piece_.keys[i])) continue;
+    const ScannedEvent& event = piece_.scan.events[i];
+    uint32_t partition = keyless;
+    if (piece_.partitions[i].has_value()) {
+      partition = piece_.partitions[i]->value();
+    } else if (event.keyed) {
+      partition = static_cast<uint32_t>(event.key_hash % partitions);
+    }
+    placed.push_back({partition, piece_.events.view().substr(event.begin, event.bytes)});
+    publish.bytes += event.bytes;
+    released_.push_back(std::move(piece_.keys[i]));
+  }
+  publish.count = static_cast<uint32_t>(placed.size());
+  publish.types = piece_.scan.types;
+  publish.result.set_partition_count(partitions);
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
+  char* to;
+  const SharedBytes region = SharedBytes::Allocate(publish.bytes, &to);
+  for (size_t i = 0; i < placed.size();) {
+    const uint32_t partition = placed[i].partition;
+    char* const begin = to;
+    uint32_t count = 0;
+    for (; i < placed.size() && placed[i].partition == partition; ++i, ++count) {
+      const absl::string_view event = placed[i].event;
+      const size_t bytes = static_cast<size_t>(to - begin) + event.size();
+      if (count > 0 && bytes > CommitBuilder::kMaxBatchBytes) break;
+      std::memcpy(to, event.data(), event.size());
+      to += event.size();
+    }
+    const absl::string_view run(begin, static_cast<size_t>(to - begin));
+    publish.appends.push_back({view->partitions[partition], region.Sub(run), count});
+  }
+  return publish;
+}
+
+void ReleaseTask::Done(const absl::Status& status) {
+  const absl::Status outcome = status.ok() ? refused_ : status;
+  if (outcome.ok()) CountAppend(append_);
+  done_(outcome);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,87 @@
+#include "server/core/delayed/delayed_split.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "server/core/delayed/delayed_record.h"
+#include "server/core/errors.h"
+#include "server/core/event_slice.h"
+#include "server/core/wire.h"
+
+namespace eventhub {
+namespace {
+
+void AppendVarint(std::string* to, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) to->push_back(static_cast<char>(value | 0x80));
+  to->push_back(static_cast<char>(value));
+}
+
+// Appends the event without its time to be delivered at, as a field of a region.
+void AppendStripped(absl::string_view event, std::string* region) {
+  std::string message;
+  message.reserve(event.size());
+  WireReader reader(event);
+  while (!reader.AtEnd()) {
+    const char* const start = reader.position();
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) break;  // Was found valid.
+    if (type == WireType::kBytes && (field == kDeliverAtField || field == kDeliverAfterField)) {
+      continue;
+    }
+    message.append(start, reader.position());
+  }
+  region->push_back(kEventsTag);
+  AppendVarint(region, message.size());
+  *region += message;
+}
+
+// Rounded up, so that nothing is early.
+int64_t MicrosAtOrAfter(absl::Time time) {
+  const int64_t micros = absl::ToUnixMicros(time);  // Rounds down.
+  return absl::FromUnixMicros(micros) < time ? micros + 1 : micros;
+}
+
+}  // namespace
+
+absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const EventScan& scan,
+                                         absl::Time now) {
+  SplitEvents split;
+  DelayedRecord record;
+  record.accept_micros = std::max(int64_t{0}, absl::ToUnixMicros(now));
+  if (request.head.has_partition()) record.partition = PartitionId(request.head.partition());
+  std::string region;
+  region.reserve(request.events.size());
+  std::string stripped;
+  const char* copied = request.events.data();  // Up to where all has been dealt with.
+  for (const ScannedDelay& delay : scan.delays) {
+    const char* const start = request.events.data() + delay.begin;
+    region.append(copied, start);
+    copied = start + delay.bytes;
+    const char* const field = delay.relative ? "deliver_after" : "deliver_at";
+    if (request.head.has_expected_offset()) {
+      return InvalidEvent(delay.index, field, "cannot be used with expected_offset");
+    }
+    const absl::Time due = (delay.relative ? now : absl::UnixEpoch()) + delay.time;
+    if (due > now + kMaxDelay) {
+      return InvalidEvent(delay.index, field, "is more than 366 days ahead");
+    }
+    SlicedEvent event;
+    EventWalker(request.events.Sub(absl::string_view(start, delay.bytes))).Next(&event);
+    stripped.clear();
+    AppendStripped(event.message, &stripped);
+    if (due <= now) {
+      region += stripped;
+      continue;
+    }
+    record.event = stripped;
+    split.later.push_back({delay.index, MicrosAtOrAfter(due), record.Encode()});
+    split.later_bytes += split.later.back().record.size();
+  }
+  region.append(copied, request.events.data() + request.events.size());
+  split.now = SharedBytes::Copy(region);
+  return split;
+}
+
+}  // namespace eventhub

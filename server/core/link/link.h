@@ -1,0 +1,96 @@
+// One link of this hub: its settings, where it is in the remote topic, and how it does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "eventhub/v1/link.pb.h"
+#include "server/core/link/link_monitor.h"
+#include "server/core/link/records.pb.h"
+#include "server/core/topic.h"
+#include "storage/base/mutex.h"
+#include "storage/commit_builder.h"
+
+namespace eventhub {
+
+// What positions are of: a topic, that is, one of that name which was created then.
+struct LinkOrigin {
+  std::string hub_id;
+  int64_t topic_micros = 0;
+
+  bool operator==(const LinkOrigin&) const = default;
+};
+
+// Where a link is in a partition of the remote topic, and what was passed over there for good.
+struct LinkPosition {
+  int64_t next_offset = 0;
+  uint64_t lost_events = 0;
+  uint64_t refused_events = 0;
+};
+
+// A link at one moment.
+struct LinkState {
+  // Changes with what the one who reads for the link goes by: steps of an older one are refused.
+  uint64_t generation = 1;
+  stored::Link record;
+  absl::btree_map<uint32_t, LinkPosition> positions;  // By remote partition.
+
+  LinkOrigin origin() const { return {record.remote_hub_id(), record.remote_topic_micros()}; }
+};
+
+// Thread-safe but for what the commit thread alone may use. It has two states: that of the last
+// change submitted, on the commit thread, and the one that commits made true, for all others.
+class Link {
+ public:
+  Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now);
+
+  LinkId id() const { return id_; }
+  const std::string& name() const { return name_; }
+  const std::shared_ptr<Topic>& topic() const { return topic_; }
+  LinkMonitor& monitor() { return monitor_; }
+
+  LinkState state() const;
+  v1::Link settings() const;
+  uint64_t generation() const;
+  v1::LinkStatus Status(absl::Time now, bool with_positions) const;
+
+  // Makes true what a commit did.
+  void Publish(const stored::Link& record, uint64_t generation);
+  void Publish(const stored::Link& record, uint64_t generation,
+               const absl::btree_map<uint32_t, LinkPosition>& moved, bool restarted);
+
+  // Before the hub serves.
+  void LoadPosition(PartitionId partition, const stored::LinkPosition& position);
+
+  // Commit thread only.
+
+  const LinkState& pending() const { return pending_; }
+  bool closing() const { return closing_; }
+  // These write what changes with the commit.
+  void SetRecord(const stored::Link& record, CommitBuilder& commit);
+  void NextGeneration() { ++pending_.generation; }
+  void SetPosition(uint32_t partition, const LinkPosition& position, CommitBuilder& commit);
+  // Forgets the positions, but for what they counted, and takes up another origin.
+  void Restart(const LinkOrigin& origin, CommitBuilder& commit);
+  void Delete(CommitBuilder& commit);
+
+ private:
+  const LinkId id_;
+  const std::string name_;
+  const std::shared_ptr<Topic> topic_;
+  mutable LinkMonitor monitor_;
+
+  mutable Mutex mutex_;
+  LinkState visible_ ABSL_GUARDED_BY(mutex_);
+
+  // Commit thread only.
+  LinkState pending_;
+  bool closing_ = false;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,141 @@
+#include "server/core/link/link_step.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "server/core/wire.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// A region of events without the one of that index.
+SharedBytes WithoutEvent(const SharedBytes& events, uint32_t index) {
+  WireReader reader(events.view());
+  const char* start = reader.position();
+  for (uint32_t i = 0; i <= index; ++i) {
+    start = reader.position();
+    uint32_t field;
+    WireType type;
+    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return {};
+  }
+  const absl::string_view all = events.view();
+  return SharedBytes::Copy(
+      absl::StrCat(all.substr(0, static_cast<size_t>(start - all.data())),
+                   all.substr(static_cast<size_t>(reader.position() - all.data()))));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable& delayed) {
+  const std::shared_ptr<Topic>& topic = step.link->topic();
+  const bool same_partitions = topic->view()->partitions.size() == step.remote_partitions;
+  std::vector<TopicAppend> appends;
+  for (LinkMove& move : step.moves) {
+    while (!move.events.empty()) {
+      PublishRequest request;
+      if (same_partitions) request.head.set_partition(move.partition);
+      request.events = move.events;
+      absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
+      if (append.ok()) {
+        step.progress.appended_events += append->count;
+        step.progress.appended_bytes += append->bytes;
+        appends.push_back({topic, std::nullopt, *std::move(append)});
+        break;
+      }
+      const std::optional<v1::ErrorDetail> detail = DetailOf(append.status());
+      if (!absl::IsInvalidArgument(append.status()) || !detail || !detail->has_event_index()) {
+        return append.status();
+      }
+      move.events = WithoutEvent(move.events, detail->event_index());
+      ++move.refused_events;
+    }
+  }
+  return appends;
+}
+
+LinkStepTask::LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, LinkStepDone done)
+    : step_(std::move(step)), appends_(std::move(appends)), done_(std::move(done)) {
+  for (const TopicAppend& append : appends_) synced_ |= append.publish.synced;
+}
+
+void LinkStepTask::Prepare(CommitBuilder& commit) {
+  refused_ = Settle();
+  if (refused_.ok()) CarryOut(commit);
+}
+
+absl::Status LinkStepTask::Settle() {
+  RETURN_IF_ERROR(CheckPositions());
+  for (TopicAppend& append : appends_) {
+    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(SettleAppend(append));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LinkStepTask::CheckPositions() const {
+  const Link& link = *step_.link;
+  if (link.closing() || link.pending().generation != step_.generation) {
+    return absl::AbortedError(absl::StrCat("link ", link.name(), " was changed"));
+  }
+  // A step may move several times in a partition.
+  absl::btree_map<uint32_t, int64_t> reached;
+  const auto position_in = [&](uint32_t partition) -> std::optional<int64_t> {
+    const auto moved = reached.find(partition);
+    if (moved != reached.end()) return moved->second;
+    if (step_.origin.has_value()) return std::nullopt;
+    const auto& positions = link.pending().positions;
+    const auto position = positions.find(partition);
+    if (position == positions.end()) return std::nullopt;
+    return position->second.next_offset;
+  };
+  for (const LinkMove& move : step_.moves) {
+    if (position_in(move.partition) != move.from) {
+      return absl::AbortedError(absl::StrCat("link ", link.name(), " is elsewhere in partition ",
+                                             move.partition, " of the remote topic"));
+    }
+    reached[move.partition] = move.to;
+  }
+  return absl::OkStatus();
+}
+
+void LinkStepTask::CarryOut(CommitBuilder& commit) {
+  Link& link = *step_.link;
+  if (step_.origin.has_value()) link.Restart(*step_.origin, commit);
+  if (step_.started && !link.pending().record.started()) {
+    stored::Link record = link.pending().record;
+    record.set_started(true);
+    link.SetRecord(record, commit);
+  }
+  for (TopicAppend& append : appends_) CarryOutAppend(append, commit);
+  for (const LinkMove& move : step_.moves) {
+    LinkPosition position;
+    const auto present = link.pending().positions.find(move.partition);
+    if (present != link.pending().positions.end()) position = present->second;
+    position.next_offset = move.to;
+    position.lost_events += move.lost_events;
+    position.refused_events += move.refused_events;
+    link.SetPosition(move.partition, position, commit);
+    moved_[move.partition] = position;
+  }
+  record_ = link.pending().record;
+}
+
+void LinkStepTask::Done(const absl::Status& status) {
+  Link& link = *step_.link;
+  if (!status.ok() || !refused_.ok()) {
+    if (!appends_.empty()) {
+      link.topic()->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    }
+    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    return;
+  }
+  link.Publish(record_, step_.generation, moved_, step_.origin.has_value());
+  for (const TopicAppend& append : appends_) CountAppend(append);
+  link.monitor().AddProgress(step_.progress);
+  std::move(done_)(absl::OkStatus());
+}
+
+}  // namespace eventhub

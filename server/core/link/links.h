@@ -1,0 +1,61 @@
+// The hub's links: what LinkService does, without the network, and the appending end of what reads
+// remote topics (server/link).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/link.pb.h"
+#include "server/core/link/link_catalog.h"
+#include "server/core/link/link_changes.h"
+#include "server/core/link/link_step.h"
+#include "server/core/topic_catalog.h"
+#include "storage/base/clock.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// Thread-safe. Methods that take a callback call it once, maybe before they return. Errors as in
+// link.proto.
+class Links {
+ public:
+  // What is given outlives this. `writable` says why publishing is refused at the moment.
+  Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics, DelayedTable& delayed,
+        std::string hub_id, absl::AnyInvocable<absl::Status() const> writable);
+
+  // Reads all from the store. Once, first.
+  absl::Status Load(const LogStore& store);
+
+  void Create(const v1::CreateLinkRequest& request, LinkDone done);
+  void Update(const v1::UpdateLinkRequest& request, LinkDone done);
+  void Delete(const std::string& name, StatusDone done);
+  absl::StatusOr<v1::GetLinkResponse> Get(const std::string& name) const;
+  absl::StatusOr<v1::ListLinksResponse> List(const v1::ListLinksRequest& request) const;
+
+  // Moves a link on. Steps of a link are done in the order of submission; after one that was
+  // refused, those that were to follow it are refused too, since the link is not where they begin.
+  void Submit(LinkStep step, LinkStepDone done);
+
+  LinkCatalog& catalog() { return catalog_; }
+  const LinkCatalog& catalog() const { return catalog_; }
+  const Clock& clock() const { return clock_; }
+  // That of this hub.
+  const std::string& hub_id() const { return hub_id_; }
+
+ private:
+  absl::StatusOr<std::shared_ptr<Link>> FindLink(absl::string_view field,
+                                                 absl::string_view name) const;
+
+  LogWriter& writer_;
+  const Clock& clock_;
+  const TopicCatalog& topics_;
+  DelayedTable& delayed_;
+  const std::string hub_id_;
+  const absl::AnyInvocable<absl::Status() const> writable_;
+  LinkCatalog catalog_;
+};
+
+}  // namespace eventhub

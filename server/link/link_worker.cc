@@ -1,0 +1,398 @@
+#include "server/link/link_worker.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "eventhub/error.h"
+#include "server/core/start_position.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// A step is submitted when it has so many bytes, or when the remote hub has no more for now.
+constexpr size_t kStepBytes = size_t{512} << 10;
+// What is read ahead of the commits.
+constexpr size_t kMaxSubmittedBytes = size_t{4} << 20;
+// What a step and each of its moves cost beside their events.
+constexpr size_t kMoveBytes = 128;
+
+// How often positions move on behind events that the filter leaves out, and the lag is asked for.
+constexpr absl::Duration kPassedInterval = absl::Seconds(1);
+constexpr absl::Duration kLagInterval = absl::Seconds(5);
+
+// For calls about the topic; a worker that waits for one does not stop before.
+constexpr absl::Duration kCallTimeout = absl::Seconds(3);
+constexpr absl::Duration kFirstRetry = absl::Milliseconds(100);
+constexpr absl::Duration kLastRetry = absl::Seconds(3);
+
+client::StartPosition ToClient(const v1::StartPosition& start) {
+  switch (start.position_case()) {
+    case v1::StartPosition::kLatest:
+      return client::StartPosition::Latest();
+    case v1::StartPosition::kOffset:
+      return client::StartPosition::Offset(start.offset());
+    case v1::StartPosition::kTimestamp:
+      return client::StartPosition::Timestamp(ToTime(start.timestamp()));
+    default:
+      return client::StartPosition::Earliest();
+  }
+}
+
+// Takes over a string.
+SharedBytes ToShared(std::string text) {
+  auto* const owner = new std::string(std::move(text));
+  return SharedBytes::Wrap(
+      *owner, [](void* arg) { delete static_cast<std::string*>(arg); }, owner);
+}
+
+}  // namespace
+
+LinkWorker::LinkWorker(Links& links, std::shared_ptr<Link> link, LinkReport& report)
+    : links_(links),
+      link_(std::move(link)),
+      generation_(link_->generation()),
+      settings_(link_->settings()),
+      report_(report),
+      connection_(client::Connect(settings_.remote_address(), {.user_agent = "eventhub-link"})),
+      admin_(connection_, {.timeout = kCallTimeout}),
+      thread_([this] { Run(); }) {}
+
+LinkWorker::~LinkWorker() {
+  Stop();
+  thread_.join();
+}
+
+void LinkWorker::Stop() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  if (reader_ != nullptr) reader_->Cancel();
+  changed_.NotifyAll();
+}
+
+void LinkWorker::Run() {
+  link_->monitor().SetState(v1::LinkStatus::STATE_CONNECTING, "", links_.clock().Now());
+  do {
+    const absl::Status broken = RunRound();
+    const absl::Status refused = AwaitSubmitted();
+    {
+      MutexLock lock(mutex_);
+      if (stopping_) return;
+    }
+    if (absl::IsAborted(refused)) {
+      MutexLock lock(mutex_);  // The link was changed, or is elsewhere: begin there.
+      attempts_ = std::max(attempts_, 1);
+    } else if (!refused.ok()) {
+      ReportFailure(v1::LinkStatus::STATE_BLOCKED, refused);
+    } else if (!broken.ok()) {
+      link_->monitor().AddFailure();
+      ReportFailure(v1::LinkStatus::STATE_CONNECTING, broken);
+    } else {
+      MutexLock lock(mutex_);
+      attempts_ = 0;
+    }
+  } while (WaitToRetry());
+}
+
+absl::Status LinkWorker::RunRound() {
+  LinkOrigin origin;
+  RETURN_IF_ERROR(Meet(&origin));
+  const LinkState state = link_->state();
+  path_.emplace(origin.hub_id, links_.hub_id());
+  started_ = state.record.started();
+  positions_.clear();
+  client::ReaderOptions options;
+  options.topic = settings_.remote_topic();
+  options.start = started_ ? client::StartPosition::Earliest() : ToClient(settings_.start());
+  for (const auto& [partition, position] : state.positions) {
+    positions_[partition] = position.next_offset;
+    options.offsets.push_back({partition, position.next_offset});
+  }
+  options.follow = true;
+  options.filter =
+      client::Filter(path_->RemoteFilter(settings_.has_filter() ? &settings_.filter() : nullptr));
+  // A connection that is made again may be one to another topic: that is for the next round.
+  options.reconnect_deadline = absl::ZeroDuration();
+  ASSIGN_OR_RETURN(const std::unique_ptr<client::Reader> reader,
+                   client::Reader::Create(connection_, std::move(options)));
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return absl::OkStatus();
+    reader_ = reader.get();
+    caught_up_ = false;
+  }
+  const absl::Status status = Follow(*reader);
+  MutexLock lock(mutex_);
+  reader_ = nullptr;
+  return status;
+}
+
+absl::Status LinkWorker::Meet(LinkOrigin* origin) {
+  ASSIGN_OR_RETURN(const client::HubStats hub, admin_.GetStats());
+  if (hub.hub_id.empty()) {
+    return absl::FailedPreconditionError("the remote hub has no id: it knows no links");
+  }
+  link_->monitor().SetRemoteHub(hub.hub_id);
+  if (hub.hub_id == links_.hub_id()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(settings_.remote_address(), " is this hub itself; that is for a route"));
+  }
+  ASSIGN_OR_RETURN(const client::TopicDescription topic, admin_.GetTopic(settings_.remote_topic()));
+  remote_partitions_ = topic.topic.partitions;
+  origin->hub_id = hub.hub_id;
+  origin->topic_micros = absl::ToUnixMicros(topic.topic.create_time);
+  const LinkOrigin known = link_->state().origin();
+  if (known == *origin) return absl::OkStatus();
+  LinkStep step = NewStep();
+  step.origin = *origin;
+  Submit(std::move(step), /*caught_up=*/false);
+  {
+    MutexLock lock(mutex_);
+    while (submitted_ > 0) changed_.Wait(mutex_);
+    // The reason is for Run; here it is just that the round cannot go on.
+    if (!refused_.ok()) return absl::CancelledError("the link was not taken to its remote topic");
+  }
+  if (!known.hub_id.empty()) {
+    report_(link_->name(), absl::DataLossError(absl::StrCat(
+                               "topic ", settings_.remote_topic(), " of hub ", origin->hub_id,
+                               " is not the one that was read before; it is read from"
+                               " its beginning")));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LinkWorker::Follow(client::Reader& reader) {
+  const Clock& clock = links_.clock();
+  absl::Duration passed_at = clock.Monotonic();
+  absl::Duration lag_at = clock.Monotonic();
+  for (;;) {
+    LinkStep step = NewStep();
+    max_event_bytes_ = link_->topic()->view()->settings.max_event_bytes();
+    size_t bytes = 0;
+    bool caught_up = false;
+    bool grown = false;
+    absl::StatusOr<client::EventBatch> batch = reader.Next(kPassedInterval);
+    while (batch.ok()) {
+      grown = !AddBatch(*batch, &step);
+      if (grown) break;
+      caught_up = batch->caught_up();
+      bytes += batch->bytes();
+      if (bytes >= kStepBytes || caught_up) break;
+      batch = reader.Next(absl::ZeroDuration());
+    }
+    const bool ended = !batch.ok() && !absl::IsDeadlineExceeded(batch.status());
+    if (!grown && !ended && (!started_ || clock.Monotonic() >= passed_at)) {
+      passed_at = clock.Monotonic() + kPassedInterval;
+      AddPassed(reader, &step);
+    }
+    if (!step.moves.empty() || caught_up) Submit(std::move(step), caught_up);
+    if (interrupted() || grown) return absl::OkStatus();
+    if (ended) {
+      return absl::IsOutOfRange(batch.status()) ? LeaveOutOfRange(batch.status()) : batch.status();
+    }
+    if (!caught_up && clock.Monotonic() >= lag_at) {
+      AskLag();
+      lag_at = clock.Monotonic() + kLagInterval;
+    }
+  }
+}
+
+bool LinkWorker::AddBatch(const client::EventBatch& batch, LinkStep* step) {
+  if (batch.empty()) return true;
+  const uint32_t partition = batch.partition();
+  if (partition >= remote_partitions_) return false;
+  LinkMove move;
+  move.partition = partition;
+  move.to = batch.last_offset() + 1;
+  const auto position = positions_.find(partition);
+  if (position != positions_.end()) {
+    move.from = position->second;
+    // Without a filter of its own, what the remote hub leaves out is what has been here.
+    if (!settings_.has_filter()) {
+      step->progress.looped_events +=
+          static_cast<uint64_t>(move.to - position->second) - batch.size();
+    }
+  }
+  positions_[partition] = move.to;
+  std::string events;
+  events.reserve(batch.bytes() + batch.size() * kMoveBytes);
+  for (const client::ReceivedEvent& event : batch) {
+    const absl::string_view bytes(event.bytes().data(), event.bytes().size());
+    switch (path_->Add(bytes, max_event_bytes_, &events)) {
+      case HubPathOutcome::kAdded:
+        break;
+      case HubPathOutcome::kLooped:
+        ++step->progress.looped_events;
+        break;
+      case HubPathOutcome::kTooLarge:
+        ++move.refused_events;
+        break;
+    }
+  }
+  move.events = ToShared(std::move(events));
+  step->progress.append_time = std::max(step->progress.append_time, batch.append_time());
+  step->moves.push_back(std::move(move));
+  return true;
+}
+
+void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
+  const std::vector<client::PartitionOffset> reached = reader.positions();
+  // Before the first response it knows only what it was told.
+  if (reached.size() < remote_partitions_) return;
+  for (const client::PartitionOffset& at : reached) {
+    const auto position = positions_.find(at.partition);
+    LinkMove move;
+    move.partition = at.partition;
+    move.to = at.offset;
+    if (position != positions_.end()) {
+      if (position->second >= at.offset) continue;
+      move.from = position->second;
+      if (!settings_.has_filter()) {
+        step->progress.looped_events += static_cast<uint64_t>(at.offset - position->second);
+      }
+    }
+    positions_[at.partition] = at.offset;
+    step->moves.push_back(std::move(move));
+  }
+  step->started = true;
+  started_ = true;
+}
+
+absl::Status LinkWorker::LeaveOutOfRange(const absl::Status& error) {
+  const std::optional<client::ErrorInfo> info = client::GetErrorInfo(error);
+  if (!info || !info->partition || !info->earliest_offset || !info->end_offset) return error;
+  LinkMove move;
+  move.partition = *info->partition;
+  int64_t at = settings_.start().offset();
+  const auto position = positions_.find(move.partition);
+  if (position != positions_.end()) {
+    at = position->second;
+    move.from = at;
+  }
+  if (at < *info->earliest_offset) {
+    move.to = *info->earliest_offset;
+    move.lost_events = static_cast<uint64_t>(move.to - at);
+  } else if (move.from.has_value() && at > *info->end_offset) {
+    // The remote hub lost what it had not synced, and gives its offsets to other events.
+    move.to = *info->end_offset;
+  } else {
+    return error;
+  }
+  report_(link_->name(), error);
+  LinkStep step = NewStep();
+  step.moves.push_back(std::move(move));
+  Submit(std::move(step), /*caught_up=*/false);
+  return absl::OkStatus();
+}
+
+void LinkWorker::AskLag() {
+  const auto partitions = admin_.ListPartitions(settings_.remote_topic());
+  if (!partitions.ok()) return;  // If the connection is broken, reading will say so.
+  const LinkState state = link_->state();
+  uint64_t lag = 0;
+  for (const client::PartitionInfo& partition : *partitions) {
+    int64_t at = partition.start_offset;
+    const auto position = state.positions.find(partition.partition);
+    if (position != state.positions.end()) at = std::max(at, position->second.next_offset);
+    if (partition.end_offset > at) lag += static_cast<uint64_t>(partition.end_offset - at);
+  }
+  link_->monitor().SetLag(lag);
+}
+
+LinkStep LinkWorker::NewStep() const {
+  LinkStep step;
+  step.link = link_;
+  step.generation = generation_;
+  step.remote_partitions = remote_partitions_;
+  return step;
+}
+
+void LinkWorker::Submit(LinkStep step, bool caught_up) {
+  size_t bytes = kMoveBytes;
+  for (const LinkMove& move : step.moves) bytes += move.events.size() + kMoveBytes;
+  {
+    MutexLock lock(mutex_);
+    while (submitted_bytes_ >= kMaxSubmittedBytes) changed_.Wait(mutex_);
+    // What follows a step that was refused would be, too.
+    if (stopping_ || !refused_.ok()) return;
+    ++submitted_;
+    submitted_bytes_ += bytes;
+    caught_up_ = caught_up;
+  }
+  links_.Submit(std::move(step),
+                [this, bytes](const absl::Status& status) { OnDone(bytes, status); });
+}
+
+void LinkWorker::OnDone(size_t bytes, const absl::Status& status) {
+  bool began = false;
+  if (status.ok()) {
+    MutexLock lock(mutex_);
+    const bool reads = reader_ != nullptr && refused_.ok();
+    if (reads) {
+      const bool all = submitted_ == 1 && caught_up_;
+      link_->monitor().SetState(
+          all ? v1::LinkStatus::STATE_CAUGHT_UP : v1::LinkStatus::STATE_CATCHING_UP, "",
+          links_.clock().Now());
+      began = !flowing_;
+      flowing_ = true;
+      attempts_ = 0;
+    }
+  }
+  if (began) report_(link_->name(), absl::OkStatus());
+  // Last: when nothing is under way, the worker may go.
+  MutexLock lock(mutex_);
+  if (!status.ok() && refused_.ok()) {
+    refused_ = status;
+    if (reader_ != nullptr) reader_->Cancel();
+  }
+  --submitted_;
+  submitted_bytes_ -= bytes;
+  changed_.NotifyAll();
+}
+
+absl::Status LinkWorker::AwaitSubmitted() {
+  MutexLock lock(mutex_);
+  while (submitted_ > 0) changed_.Wait(mutex_);
+  return std::exchange(refused_, absl::OkStatus());
+}
+
+void LinkWorker::ReportFailure(v1::LinkStatus::State state, const absl::Status& status) {
+  const v1::LinkStatus before = link_->monitor().Describe(links_.clock().Now());
+  const std::string error(status.message());
+  link_->monitor().SetState(state, error, links_.clock().Now());
+  {
+    MutexLock lock(mutex_);
+    flowing_ = false;
+    ++attempts_;
+  }
+  // The same again is no news.
+  if (before.state() != state || before.error() != error) report_(link_->name(), status);
+}
+
+bool LinkWorker::WaitToRetry() {
+  absl::BitGen random;
+  MutexLock lock(mutex_);
+  if (attempts_ == 0) return !stopping_;
+  const absl::Duration delay =
+      std::min(kLastRetry, kFirstRetry * (1 << std::min(attempts_ - 1, 10))) *
+      absl::Uniform(random, 0.5, 1.0);
+  const absl::Duration until = links_.clock().Monotonic() + delay;
+  while (!stopping_) {
+    const absl::Duration left = until - links_.clock().Monotonic();
+    if (left <= absl::ZeroDuration()) return true;
+    changed_.WaitFor(mutex_, left);
+  }
+  return false;
+}
+
+bool LinkWorker::interrupted() const {
+  MutexLock lock(mutex_);
+  return stopping_ || !refused_.ok();
+}
+
+}  // namespace eventhub

@@ -1,0 +1,27 @@
+// DelayedEventService: generated messages in and out of the core's delayed events.
+#pragma once
+
+#include "eventhub/v1/delayed.grpc.pb.h"
+#include "server/core/delayed/delayed_events.h"
+#include "storage/base/work_pool.h"
+
+namespace eventhub {
+
+// Thread-safe. What it is made with outlives it. Lists are read from the disk, on a pool.
+class DelayedEventService final : public v1::DelayedEventService::CallbackService {
+ public:
+  DelayedEventService(DelayedEvents& delayed, WorkPool& pool) : delayed_(delayed), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* ListDelayedEvents(grpc::CallbackServerContext* context,
+                                              const v1::ListDelayedEventsRequest* request,
+                                              v1::ListDelayedEventsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelDelayedEvents(grpc::CallbackServerContext* context,
+                                                const v1::CancelDelayedEventsRequest* request,
+                                                v1::CancelDelayedEventsResponse* response) override;
+
+ private:
+  DelayedEvents& delayed_;
+  WorkPool& pool_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,34 @@
+// LinkService: generated messages in and out of the core's links.
+#pragma once
+
+#include "eventhub/v1/link.grpc.pb.h"
+#include "server/core/link/links.h"
+
+namespace eventhub {
+
+// Thread-safe. What it is made with outlives it. No method looks at the disk.
+class LinkService final : public v1::LinkService::CallbackService {
+ public:
+  explicit LinkService(Links& links) : links_(links) {}
+
+  grpc::ServerUnaryReactor* CreateLink(grpc::CallbackServerContext* context,
+                                       const v1::CreateLinkRequest* request,
+                                       v1::CreateLinkResponse* response) override;
+  grpc::ServerUnaryReactor* GetLink(grpc::CallbackServerContext* context,
+                                    const v1::GetLinkRequest* request,
+                                    v1::GetLinkResponse* response) override;
+  grpc::ServerUnaryReactor* ListLinks(grpc::CallbackServerContext* context,
+                                      const v1::ListLinksRequest* request,
+                                      v1::ListLinksResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateLink(grpc::CallbackServerContext* context,
+                                       const v1::UpdateLinkRequest* request,
+                                       v1::UpdateLinkResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteLink(grpc::CallbackServerContext* context,
+                                       const v1::DeleteLinkRequest* request,
+                                       v1::DeleteLinkResponse* response) override;
+
+ private:
+  Links& links_;
+};
+
+}  // namespace eventhub

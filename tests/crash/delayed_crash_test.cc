@@ -1,0 +1,130 @@
+// The daemon killed with -9 while delayed events are accepted, cancelled and due: each that was
+// acknowledged is there exactly once in the end, unless it was cancelled.
+//
+// EVENTHUB_CRASH_SEED repeats a run, EVENTHUB_CRASH_ROUNDS makes it longer.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/support/eventually.h"
+#include "tests/support/hub_calls.h"
+#include "tests/support/hub_process.h"
+#include "tests/support/temp_directory.h"
+
+namespace eventhub {
+namespace {
+
+uint64_t DelayedCrashNumber(const char* name, uint64_t standard) {
+  const char* const text = std::getenv(name);
+  uint64_t value;
+  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : standard;
+}
+
+// Publishes events of which most are delayed by up to 400 ms, and cancels some, until the hub dies.
+class DelayedPublisher {
+ public:
+  explicit DelayedPublisher(uint64_t seed) : random_(seed) {}
+
+  void Run(const std::string& address) {
+    HubClient client(address);
+    while (PublishSome(client)) {
+      if (random_() % 4 == 0 && !CancelOne(client)) return;
+    }
+  }
+
+  std::set<std::string> acknowledged;
+  std::set<std::string> cancelled;  // For sure.
+  std::set<std::string> unsure;     // Of what became of the cancel.
+
+ private:
+  bool PublishSome(HubClient& client) {
+    v1::PublishRequest request;
+    request.set_topic("t");
+    request.set_durability(random_() % 2 == 0 ? v1::DURABILITY_WRITTEN : v1::DURABILITY_SYNCED);
+    std::vector<std::string> ids;
+    for (uint64_t i = 1 + random_() % 20; i > 0; --i) {
+      ids.push_back(absl::StrCat(next_++));
+      v1::Event& event = *request.add_events();
+      event =
+          MakeEvent(ids.back(), std::string(random_() % 50 == 0 ? 20'000 : 20, 'd'), ids.back());
+      if (random_() % 5 == 0) continue;
+      event.mutable_deliver_after()->set_nanos(static_cast<int32_t>(random_() % 400'000'000));
+    }
+    const auto outcome = TryPublish(client, request);
+    if (!outcome.status.ok()) return false;
+    acknowledged.insert(ids.begin(), ids.end());
+    for (const v1::DelayedPlacement& delayed : outcome.response.result().delayed()) {
+      last_ = {delayed.delay_id(), ids[delayed.event_index()]};
+    }
+    return true;
+  }
+
+  bool CancelOne(HubClient& client) {
+    grpc::ClientContext context;
+    v1::CancelDelayedEventsRequest request;
+    v1::CancelDelayedEventsResponse response;
+    request.set_topic("t");
+    if (last_.first.empty()) return true;
+    request.add_delay_ids(last_.first);
+    if (!client.delayed().CancelDelayedEvents(&context, request, &response).ok()) {
+      unsure.insert(last_.second);
+      return false;
+    }
+    if (response.cancelled() == 1) cancelled.insert(last_.second);
+    return true;
+  }
+
+  std::mt19937_64 random_;
+  int next_ = 0;
+  std::pair<std::string, std::string> last_;  // Delay id and id.
+};
+
+TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
+  const uint64_t seed = DelayedCrashNumber("EVENTHUB_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = DelayedCrashNumber("EVENTHUB_CRASH_ROUNDS", 5);
+  std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
+  std::mt19937_64 random(seed);
+  TempDirectory directory;
+  HubProcess hub(directory.path(), {"--write_buffer=1MiB"});
+  hub.Start();
+  {
+    HubClient client(hub.address());
+    CreateTopic(client, "t", 4);
+  }
+  DelayedPublisher publisher(random());
+  for (uint64_t round = 0; round < rounds; ++round) {
+    std::thread thread([&] { publisher.Run(hub.address()); });
+    // Not a wait for anything: the moment of death is what is random.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 700));
+    hub.Kill();
+    thread.join();
+    hub.Start();
+  }
+  HubClient client(hub.address());
+  ASSERT_TRUE(Eventually([&] { return GetStats(client).totals().delayed_events() == 0; }));
+  const ReadOutcome read = ReadAll(client, ReadOf("t"));
+  EXPECT_THAT(read.status, IsOk());
+  const std::vector<std::string> ids = read.ids();
+  const std::set<std::string> log(ids.begin(), ids.end());
+  EXPECT_EQ(log.size(), ids.size()) << "there are events that appear twice";
+  for (const std::string& id : publisher.acknowledged) {
+    if (publisher.unsure.contains(id)) continue;
+    EXPECT_EQ(log.contains(id), !publisher.cancelled.contains(id)) << id;
+  }
+  EXPECT_GT(publisher.acknowledged.size(), 100u);
+  EXPECT_GT(publisher.cancelled.size(), 0u);
+  std::cout << ids.size() << " events, " << publisher.cancelled.size() << " cancelled, " << rounds
+            << " crashes" << std::endl;
+}
+
+}  // namespace
+}  // namespace eventhub
