@@ -99,10 +99,12 @@ absl::Status Broker::Start() {
         [this](bool enough) { SetDiskSpace(enough); },
         [this](const absl::Status& error) { options_.on_background_error(error); });
   }
+  topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_, *routes_, *links_);
   return absl::OkStatus();
 }
 
 Broker::~Broker() {
+  if (topologies_ != nullptr) topologies_->Stop();
   // They submit to the writer, whose tasks tell them of what became of it.
   if (maintenance_ != nullptr) maintenance_->Stop();
   if (delayed_ != nullptr) delayed_->Stop();

@@ -24,6 +24,7 @@
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
 #include "server/core/topic_reader.h"
+#include "server/core/topology/topologies.h"
 #include "server/core/transaction.h"
 #include "storage/base/clock.h"
 #include "storage/log_store.h"
@@ -91,6 +92,8 @@ class Broker {
   Links& links() { return *links_; }
   // Routes between topics.
   Routes& routes() { return *routes_; }
+  // Declarative administration.
+  Topologies& topologies() { return *topologies_; }
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
@@ -118,6 +121,7 @@ class Broker {
   std::unique_ptr<Links> links_;
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<Topologies> topologies_;
 };
 
 }  // namespace eventhub

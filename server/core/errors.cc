@@ -1,9 +1,12 @@
 #include "server/core/errors.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "server/core/utf8.h"
 
@@ -30,8 +33,23 @@ std::string InTopic(absl::string_view topic, PartitionId partition) {
   return absl::StrCat("topic ", topic, ", partition ", partition.value());
 }
 
-// Messages repeat what the client sent, and travel in trailers, whose size clients limit.
-constexpr size_t kMaxMessageBytes = 1024;
+// Messages repeat what the client sent, and travel in trailers, twice, whose size clients limit to
+// 8 KiB. What is not plain ASCII takes three bytes there.
+constexpr size_t kMaxMessageBytes = 3072;
+
+size_t BytesSent(char c) { return c >= ' ' && c <= '~' && c != '%' ? 1 : 3; }
+
+// The beginning of a message that is sent.
+absl::string_view SentOf(absl::string_view message) {
+  size_t sent = 0;
+  for (size_t i = 0; i < message.size(); ++i) {
+    sent += BytesSent(message[i]);
+    if (sent > kMaxMessageBytes) return Shorten(message, i);
+  }
+  return message;
+}
+
+constexpr size_t kNamesShown = 10;
 
 std::string OfProducer(absl::string_view producer) { return absl::StrCat("producer ", producer); }
 
@@ -54,7 +72,7 @@ std::optional<ErrorDetail> DetailOf(const absl::Status& status) {
 v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
   v1::ErrorStatus error;
   error.set_code(static_cast<int>(status.code()));
-  const absl::string_view message = Shorten(status.message(), kMaxMessageBytes);
+  const absl::string_view message = SentOf(status.message());
   error.set_message(message.size() < status.message().size() ? absl::StrCat(message, "...")
                                                              : std::string(message));
   status.ForEachPayload([&error](absl::string_view url, const absl::Cord& payload) {
@@ -65,6 +83,16 @@ v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
   // The contract promises a detail; one without a reason says that there is no more to say.
   if (error.details().empty()) error.add_details()->PackFrom(v1::ErrorDetail());
   return error;
+}
+
+bool FitsMessage(absl::string_view message) { return SentOf(message).size() == message.size(); }
+
+std::string JoinNames(const std::vector<std::string>& names) {
+  const size_t shown = std::min(names.size(), kNamesShown);
+  std::string joined =
+      absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
+  if (shown < names.size()) absl::StrAppend(&joined, " and ", names.size() - shown, " more");
+  return joined;
 }
 
 absl::Status InvalidField(absl::string_view field, absl::string_view problem) {

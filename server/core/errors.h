@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -68,6 +69,12 @@ absl::Status TooManyCopies(absl::string_view topic);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
 absl::Status ShuttingDown(absl::Duration retry_delay);
+
+// Whether a message is short enough to be sent as a whole.
+bool FitsMessage(absl::string_view message);
+
+// Names, for a message; the first few of many.
+std::string JoinNames(const std::vector<std::string>& names);
 
 // Adds to a failure of the store what the contract wants to be said of it.
 absl::Status StoreFailed(const absl::Status& failure);

@@ -22,6 +22,7 @@
 #include "server/rpc/route_service.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
+#include "server/rpc/topology_service.h"
 #include "storage/base/status_macros.h"
 #include "storage/base/work_pool.h"
 
@@ -89,6 +90,7 @@ struct Server::Services {
   std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<LinkManager> link_manager;  // Null before the server serves.
+  std::unique_ptr<TopologyService> topologies;
 };
 
 Server::Server() = default;
@@ -116,6 +118,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
   services.routes = std::make_unique<RouteService>(services.broker->routes());
   services.links = std::make_unique<LinkService>(services.broker->links());
+  services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
   services.link_manager =
       std::make_unique<LinkManager>(services.broker->links(), std::move(options.on_link_change));
@@ -153,6 +156,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->delayed.get());
   builder.RegisterService(services_->routes.get());
   builder.RegisterService(services_->links.get());
+  builder.RegisterService(services_->topologies.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {

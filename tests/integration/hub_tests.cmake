@@ -19,6 +19,7 @@ eventhub_test(hub_test
     publish_test.cc
     read_test.cc
     subscription_service_test.cc
+    topology_service_test.cc
     wire_test.cc
   LIBS eventhub_test_hub
   LABELS integration)

@@ -26,6 +26,7 @@ HubClient::HubClient(const std::string& address, const grpc::ChannelArguments& a
       delayed_(v1::DelayedEventService::NewStub(channel_)),
       links_(v1::LinkService::NewStub(channel_)),
       routes_(v1::RouteService::NewStub(channel_)),
+      topologies_(v1::TopologyService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 grpc::ChannelArguments SmallWindow() {

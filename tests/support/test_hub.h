@@ -11,6 +11,7 @@
 #include "eventhub/v1/link.grpc.pb.h"
 #include "eventhub/v1/route.grpc.pb.h"
 #include "eventhub/v1/subscription.grpc.pb.h"
+#include "eventhub/v1/topology.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "server/rpc/server.h"
@@ -29,6 +30,7 @@ class HubClient {
   v1::DelayedEventService::Stub& delayed() { return *delayed_; }
   v1::LinkService::Stub& links() { return *links_; }
   v1::RouteService::Stub& routes() { return *routes_; }
+  v1::TopologyService::Stub& topologies() { return *topologies_; }
   grpc::health::v1::Health::Stub& health() { return *health_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -40,6 +42,7 @@ class HubClient {
   const std::unique_ptr<v1::DelayedEventService::Stub> delayed_;
   const std::unique_ptr<v1::LinkService::Stub> links_;
   const std::unique_ptr<v1::RouteService::Stub> routes_;
+  const std::unique_ptr<v1::TopologyService::Stub> topologies_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "server/core/errors.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
@@ -15,7 +15,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kCatalogVersion = 1;
-constexpr size_t kNamesShown = 10;
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat(what, " is damaged"));
@@ -53,14 +52,10 @@ absl::Status LoadEntry(const CursorsKey& key, absl::string_view value, Subscript
 }  // namespace
 
 std::string JoinNames(const SubscriptionCatalog::Subscriptions& subscriptions) {
-  const size_t shown = std::min(subscriptions.size(), kNamesShown);
-  std::string names = absl::StrJoin(
-      subscriptions.begin(), subscriptions.begin() + static_cast<std::ptrdiff_t>(shown), ", ",
-      [](std::string* out, const auto& subscription) { out->append(subscription->name()); });
-  if (shown < subscriptions.size()) {
-    absl::StrAppend(&names, " and ", subscriptions.size() - shown, " more");
-  }
-  return names;
+  std::vector<std::string> names;
+  names.reserve(subscriptions.size());
+  for (const auto& subscription : subscriptions) names.push_back(subscription->name());
+  return JoinNames(names);
 }
 
 absl::Status SubscriptionCatalog::LoadSettings(

@@ -1,6 +1,7 @@
 #include "server/core/subscription/subscription_changes.h"
 
 #include "server/core/errors.h"
+#include "server/core/subscription/subscription_settings.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -50,10 +51,8 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
 }
 
 absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
-  v1::Topic asked;
-  asked.set_name(settings_.dead_letter_topic());
-  asked.set_description("Dead letters of subscription " + settings_.name());
-  ASSIGN_OR_RETURN(const v1::Topic settings, NewTopicSettings(asked, commit.now()));
+  ASSIGN_OR_RETURN(const v1::Topic settings,
+                   NewTopicSettings(DeadLetterTopicFor(settings_), commit.now()));
   absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
   if (absl::IsAlreadyExists(topic.status())) {
     // Not in the catalog: this very commit brings it, as the dead-letter topic of another.

@@ -152,6 +152,13 @@ absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
   return settings;
 }
 
+v1::Topic DeadLetterTopicFor(const v1::Subscription& settings) {
+  v1::Topic topic;
+  topic.set_name(settings.dead_letter_topic());
+  topic.set_description("Dead letters of subscription " + settings.name());
+  return topic;
+}
+
 DeliveryRules RulesOf(const v1::Subscription& settings) {
   DeliveryRules rules;
   rules.queue = settings.kind() == v1::Subscription::KIND_QUEUE;

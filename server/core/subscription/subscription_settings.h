@@ -23,6 +23,10 @@ absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
     const v1::Subscription& current, const v1::Subscription& asked,
     const google::protobuf::FieldMask& mask);
 
+// The topic that is created with a subscription of these complete settings, for its dead letters,
+// unless there is one of that name.
+v1::Topic DeadLetterTopicFor(const v1::Subscription& settings);
+
 // Whether these can be complete settings; INVALID_ARGUMENT as above.
 absl::Status CheckSubscriptionSettings(const v1::Subscription& settings);
 

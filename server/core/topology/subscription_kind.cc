@@ -1,0 +1,102 @@
+#include "server/core/topology/subscription_kind.h"
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/core/errors.h"
+#include "server/core/subscription/subscription_settings.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+const v1::Subscription& AsSubscription(const google::protobuf::Message& message) {
+  return static_cast<const v1::Subscription&>(message);
+}
+
+SubscriptionDone WithoutSubscription(StatusDone done) {
+  return [done = std::move(done)](const absl::StatusOr<v1::Subscription>& subscription) mutable {
+    std::move(done)(subscription.status());
+  };
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<TopologyKind::Message>> SubscriptionKind::Present() const {
+  std::vector<std::unique_ptr<Message>> present;
+  for (const auto& subscription :
+       subscriptions_.catalog().List("", std::numeric_limits<size_t>::max())) {
+    present.push_back(std::make_unique<v1::Subscription>(subscription->settings()));
+  }
+  return present;
+}
+
+absl::StatusOr<std::unique_ptr<TopologyKind::Message>> SubscriptionKind::Complete(
+    const Message& asked, const TopologyState& hub) const {
+  const v1::Subscription& subscription = AsSubscription(asked);
+  const v1::Topic* const named = hub.Find<v1::Topic>(subscription.topic());
+  v1::Topic topic;
+  if (named != nullptr) topic = *named;
+  if (topic.default_durability() == v1::DURABILITY_UNSPECIFIED) {
+    // It does not exist, which CheckPlace says, or is not valid, which is said of the topic.
+    topic.set_default_durability(v1::DURABILITY_SYNCED);
+  }
+  ASSIGN_OR_RETURN(const v1::Subscription settings,
+                   NewSubscriptionSettings(subscription, topic, absl::UnixEpoch()));
+  return std::make_unique<v1::Subscription>(settings);
+}
+
+absl::Status SubscriptionKind::CheckChange(const Message& from, const Message& to,
+                                           const google::protobuf::FieldMask& mask) const {
+  return ChangedSubscriptionSettings(AsSubscription(from), AsSubscription(to), mask).status();
+}
+
+absl::Status SubscriptionKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
+  const v1::Subscription& subscription = AsSubscription(settings);
+  const v1::Topic* const topic = hub.Find<v1::Topic>(subscription.topic());
+  if (topic == nullptr) {
+    return InvalidField("subscription.topic",
+                        absl::StrCat("topic ", subscription.topic(), " will not exist"));
+  }
+  if (topic->retention().none()) {
+    return InvalidField("subscription.topic",
+                        absl::StrCat("topic ", subscription.topic(), " will keep nothing"));
+  }
+  const std::string& letters = subscription.dead_letter_topic();
+  const v1::Topic* const dead_letters = hub.Find<v1::Topic>(letters);
+  if (dead_letters == nullptr) {
+    return InvalidField("subscription.dead_letter_topic",
+                        absl::StrCat("topic ", letters, " will not exist"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubscriptionKind::CheckDelete(const std::string&, const TopologyState&) const {
+  return absl::OkStatus();
+}
+
+std::optional<v1::Topic> SubscriptionKind::ImpliedTopic(const Message& settings) const {
+  return DeadLetterTopicFor(AsSubscription(settings));
+}
+
+void SubscriptionKind::Create(const Message& settings, StatusDone done) {
+  v1::CreateSubscriptionRequest request;
+  *request.mutable_subscription() = AsSubscription(settings);
+  subscriptions_.Create(request, WithoutSubscription(std::move(done)));
+}
+
+void SubscriptionKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
+                              StatusDone done) {
+  v1::UpdateSubscriptionRequest request;
+  *request.mutable_subscription() = AsSubscription(settings);
+  *request.mutable_update_mask() = mask;
+  subscriptions_.Update(request, WithoutSubscription(std::move(done)));
+}
+
+void SubscriptionKind::Delete(const std::string& name, StatusDone done) {
+  subscriptions_.Delete(name, std::move(done));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,154 @@
+#include "server/core/topology/topic_kind.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/core/broker.h"
+#include "server/core/errors.h"
+#include "server/core/topic_settings.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+const v1::Topic& AsTopic(const google::protobuf::Message& message) {
+  return static_cast<const v1::Topic&>(message);
+}
+
+// The names of the objects of a kind that `uses` holds for.
+template <typename T, typename Uses>
+std::vector<std::string> NamesOf(const TopologyState& hub, Uses uses) {
+  std::vector<std::string> names;
+  hub.ForEach<T>([&](const T& settings) {
+    if (uses(settings)) names.push_back(settings.name());
+  });
+  return names;
+}
+
+std::vector<std::string> SubscriptionsOf(const std::string& topic, const TopologyState& hub) {
+  return NamesOf<v1::Subscription>(hub,
+                                   [&](const v1::Subscription& s) { return s.topic() == topic; });
+}
+
+std::vector<std::string> DeadLettersIn(const std::string& topic, const TopologyState& hub) {
+  return NamesOf<v1::Subscription>(
+      hub, [&](const v1::Subscription& s) { return s.dead_letter_topic() == topic; });
+}
+
+// Limits of 0 are none.
+uint64_t LimitOf(uint64_t bytes) {
+  return bytes == 0 ? std::numeric_limits<uint64_t>::max() : bytes;
+}
+
+TopicDone WithoutTopic(StatusDone done) {
+  return [done = std::move(done)](const absl::StatusOr<v1::Topic>& topic) mutable {
+    std::move(done)(topic.status());
+  };
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
+  std::vector<std::unique_ptr<Message>> present;
+  for (const auto& topic : catalog_.List("", std::numeric_limits<size_t>::max())) {
+    present.push_back(std::make_unique<v1::Topic>(topic->view()->settings));
+  }
+  return present;
+}
+
+absl::StatusOr<std::unique_ptr<TopologyKind::Message>> TopicKind::Complete(
+    const Message& asked, const TopologyState&) const {
+  ASSIGN_OR_RETURN(const v1::Topic topic, NewTopicSettings(AsTopic(asked), absl::UnixEpoch()));
+  return std::make_unique<v1::Topic>(topic);
+}
+
+absl::Status TopicKind::CheckChange(const Message& from, const Message& to,
+                                    const google::protobuf::FieldMask& mask) const {
+  return ChangedTopicSettings(AsTopic(from), AsTopic(to), mask).status();
+}
+
+absl::Status TopicKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
+  const v1::Topic& topic = AsTopic(settings);
+  if (!topic.retention().none()) return absl::OkStatus();
+  const std::vector<std::string> subscriptions = SubscriptionsOf(topic.name(), hub);
+  if (!subscriptions.empty()) {
+    return InvalidField("topic.retention.none",
+                        absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
+  }
+  const std::vector<std::string> users = DeadLettersIn(topic.name(), hub);
+  if (!users.empty()) {
+    return InvalidField(
+        "topic.retention.none",
+        absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState& hub) const {
+  const std::vector<std::string> subscriptions = SubscriptionsOf(name, hub);
+  if (!subscriptions.empty()) {
+    return TopicInUse(name, absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
+  }
+  const std::vector<std::string> users = DeadLettersIn(name, hub);
+  if (!users.empty()) {
+    return TopicInUse(name,
+                      absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
+  }
+  const std::vector<std::string> links =
+      NamesOf<v1::Link>(hub, [&](const v1::Link& link) { return link.local_topic() == name; });
+  if (!links.empty()) {
+    return TopicInUse(name, absl::StrCat("is what links append to: ", JoinNames(links)));
+  }
+  const std::vector<std::string> from =
+      NamesOf<v1::Route>(hub, [&](const v1::Route& route) { return route.source_topic() == name; });
+  if (!from.empty()) {
+    return TopicInUse(name, absl::StrCat("is the source of routes: ", JoinNames(from)));
+  }
+  const std::vector<std::string> failing = NamesOf<v1::Route>(hub, [&](const v1::Route& route) {
+    const auto& targets = route.target_topics();
+    return route.on_unavailable() == v1::Route::ON_UNAVAILABLE_FAIL &&
+           std::find(targets.begin(), targets.end(), name) != targets.end();
+  });
+  if (!failing.empty()) {
+    return TopicInUse(
+        name, absl::StrCat("is a target of routes that fail without it: ", JoinNames(failing)));
+  }
+  return absl::OkStatus();
+}
+
+bool TopicKind::Tightens(const Message& from, const Message& to) const {
+  const v1::Topic& before = AsTopic(from);
+  const v1::Topic& after = AsTopic(to);
+  const v1::Retention& kept = before.retention();
+  const v1::Retention& keeps = after.retention();
+  return (keeps.none() && !kept.none()) || MaxAgeOf(after) < MaxAgeOf(before) ||
+         LimitOf(keeps.max_bytes()) < LimitOf(kept.max_bytes()) ||
+         (kept.keep_until_acked() && !keeps.keep_until_acked()) ||
+         LimitOf(keeps.keep_until_acked_max_bytes()) < LimitOf(kept.keep_until_acked_max_bytes()) ||
+         (keeps.refuse_when_full() && !kept.refuse_when_full()) ||
+         after.max_event_bytes() < before.max_event_bytes();
+}
+
+void TopicKind::Create(const Message& settings, StatusDone done) {
+  broker_.CreateTopic(AsTopic(settings), WithoutTopic(std::move(done)));
+}
+
+void TopicKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
+                       StatusDone done) {
+  v1::UpdateTopicRequest request;
+  *request.mutable_topic() = AsTopic(settings);
+  *request.mutable_update_mask() = mask;
+  broker_.UpdateTopic(request, WithoutTopic(std::move(done)));
+}
+
+void TopicKind::Delete(const std::string& name, StatusDone done) {
+  v1::DeleteTopicRequest request;
+  request.set_name(name);
+  broker_.DeleteTopic(request, std::move(done));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,100 @@
+#include "server/core/topology/topologies.h"
+
+#include <future>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/errors.h"
+#include "server/core/topology/link_kind.h"
+#include "server/core/topology/route_kind.h"
+#include "server/core/topology/subscription_kind.h"
+#include "server/core/topology/topic_kind.h"
+#include "server/core/topology/topology_plan.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// Makes a change, and waits until it is on the disk.
+absl::Status MakeChange(const PlannedChange& change) {
+  std::promise<absl::Status> outcome;
+  StatusDone done = [&outcome](absl::Status status) { outcome.set_value(std::move(status)); };
+  switch (change.said.action()) {
+    case v1::TopologyChange::ACTION_CREATE:
+      change.kind->Create(*change.settings, std::move(done));
+      break;
+    case v1::TopologyChange::ACTION_UPDATE:
+      change.kind->Update(*change.settings, change.mask, std::move(done));
+      break;
+    default:
+      change.kind->Delete(change.said.name(), std::move(done));
+  }
+  return outcome.get_future().get();
+}
+
+// The error, with what it was about.
+absl::Status Of(const PlannedChange& change, const absl::Status& error) {
+  absl::Status named(error.code(), absl::StrCat(WordFor(*change.kind), " ", change.said.name(),
+                                                ": ", error.message()));
+  error.ForEachPayload([&named](absl::string_view url, const absl::Cord& payload) {
+    named.SetPayload(url, payload);
+  });
+  return named;
+}
+
+}  // namespace
+
+Topologies::Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions,
+                       Routes& routes, Links& links) {
+  kinds_.push_back(std::make_unique<TopicKind>(broker, topics));
+  kinds_.push_back(std::make_unique<SubscriptionKind>(subscriptions));
+  kinds_.push_back(std::make_unique<RouteKind>(routes));
+  kinds_.push_back(std::make_unique<LinkKind>(links));
+}
+
+void Topologies::Apply(v1::ApplyTopologyRequest request, absl::AnyInvocable<bool()> gave_up,
+                       ResponseDone<v1::ApplyTopologyResponse> done) {
+  pool_.Post([this, request = std::move(request), gave_up = std::move(gave_up),
+              done = std::move(done)]() mutable { std::move(done)(ApplyNow(request, gave_up)); });
+}
+
+absl::StatusOr<v1::ApplyTopologyResponse> Topologies::ApplyNow(
+    const v1::ApplyTopologyRequest& request, absl::AnyInvocable<bool()>& gave_up) {
+  const absl::Status cancelled = absl::CancelledError("the caller gave up");
+  if (gave_up()) return cancelled;
+  ASSIGN_OR_RETURN(TopologyPlan plan,
+                   PlanTopology(kinds_, PresentState(kinds_), request.topology(), request.prune()));
+  v1::ApplyTopologyResponse response;
+  for (v1::TopologyChange& unnamed : plan.unnamed) *response.add_unnamed() = std::move(unnamed);
+  for (PlannedChange& change : plan.changes) {
+    if (!request.dry_run()) {
+      const absl::Status made = gave_up() ? cancelled : MakeChange(change);
+      if (!made.ok()) {
+        *response.mutable_error() = ToErrorStatus(Of(change, made));
+        return response;
+      }
+    }
+    *response.add_changes() = std::move(change.said);
+  }
+  return response;
+}
+
+void Topologies::Export(ResponseDone<v1::ExportTopologyResponse> done) {
+  pool_.Post([this, done = std::move(done)]() mutable { std::move(done)(ExportNow()); });
+}
+
+v1::ExportTopologyResponse Topologies::ExportNow() {
+  const TopologyState hub = PresentState(kinds_);
+  v1::ExportTopologyResponse response;
+  v1::Topology& topology = *response.mutable_topology();
+  for (const auto& kind : kinds_) {
+    for (const auto& [name, settings] : hub.of(kind->kind())) {
+      google::protobuf::Message& object =
+          *topology.GetReflection()->AddMessage(&topology, &FieldOf(*kind));
+      object.CopyFrom(*LeastSettings(*kind, *settings, hub));
+    }
+  }
+  return response;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,66 @@
+// What there is in a hub, or will be: the settings of all objects, by kind and name. Checks of one
+// object ask this for the others, so that they can be made before any of them is there.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
+#include "eventhub/v1/topology.pb.h"
+#include "google/protobuf/message.h"
+
+namespace eventhub {
+
+template <typename T>
+struct TopologyKindOf;
+template <>
+struct TopologyKindOf<v1::Topic> {
+  static constexpr v1::TopologyChange::Kind value = v1::TopologyChange::KIND_TOPIC;
+};
+template <>
+struct TopologyKindOf<v1::Subscription> {
+  static constexpr v1::TopologyChange::Kind value = v1::TopologyChange::KIND_SUBSCRIPTION;
+};
+template <>
+struct TopologyKindOf<v1::Route> {
+  static constexpr v1::TopologyChange::Kind value = v1::TopologyChange::KIND_ROUTE;
+};
+template <>
+struct TopologyKindOf<v1::Link> {
+  static constexpr v1::TopologyChange::Kind value = v1::TopologyChange::KIND_LINK;
+};
+
+using Settings = std::shared_ptr<const google::protobuf::Message>;
+
+// Settings as KeepSettings (settings_diff.h) leaves them. A copy shares them. Not thread-safe.
+class TopologyState {
+ public:
+  using Objects = absl::btree_map<std::string, Settings, std::less<>>;
+
+  Objects& of(v1::TopologyChange::Kind kind) { return objects_[kind]; }
+  const Objects& of(v1::TopologyChange::Kind kind) const { return objects_[kind]; }
+
+  // Null if there is none.
+  template <typename T>
+  const T* Find(absl::string_view name) const {
+    const Objects& objects = of(TopologyKindOf<T>::value);
+    const auto it = objects.find(name);
+    return it == objects.end() ? nullptr : static_cast<const T*>(it->second.get());
+  }
+
+  // Calls `visit(settings)` for each of a kind, in order of their names.
+  template <typename T, typename Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& [name, settings] : of(TopologyKindOf<T>::value)) {
+      visit(static_cast<const T&>(*settings));
+    }
+  }
+
+ private:
+  std::array<Objects, v1::TopologyChange::Kind_ARRAYSIZE> objects_;
+};
+
+}  // namespace eventhub

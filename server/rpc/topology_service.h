@@ -1,0 +1,25 @@
+// TopologyService: generated messages in and out of the core.
+#pragma once
+
+#include "eventhub/v1/topology.grpc.pb.h"
+#include "server/core/topology/topologies.h"
+
+namespace eventhub {
+
+// Thread-safe. What it is made with outlives it.
+class TopologyService final : public v1::TopologyService::CallbackService {
+ public:
+  explicit TopologyService(Topologies& topologies) : topologies_(topologies) {}
+
+  grpc::ServerUnaryReactor* ApplyTopology(grpc::CallbackServerContext* context,
+                                          const v1::ApplyTopologyRequest* request,
+                                          v1::ApplyTopologyResponse* response) override;
+  grpc::ServerUnaryReactor* ExportTopology(grpc::CallbackServerContext* context,
+                                           const v1::ExportTopologyRequest* request,
+                                           v1::ExportTopologyResponse* response) override;
+
+ private:
+  Topologies& topologies_;
+};
+
+}  // namespace eventhub

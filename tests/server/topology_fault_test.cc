@@ -1,0 +1,125 @@
+// What a topology is refused for: all of it at once, and before anything is changed.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/topology_rig.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using testing::ElementsAre;
+using testing::SizeIs;
+using v1::ErrorDetail;
+
+class TopologyFaultTest : public TopologyTest {
+ protected:
+  std::vector<std::string> Faults(const std::string& text, bool prune = false) {
+    return absl::StrSplit(Refusal(text, prune), '\n');
+  }
+};
+
+TEST_F(TopologyFaultTest, SaysAllThatIsWrongALineEach) {
+  ASSERT_THAT(rig_.Create("orders", 8), IsOk());
+  EXPECT_THAT(
+      Faults(R"(
+        topics { name: "orders" partitions: 4 }
+        topics { name: "-" }
+        topics { }
+        topics { name: "large" max_event_bytes: 99999999 }
+        topics { name: "brief" retention { max_age { nanos: 1 } } }
+        subscriptions { name: "billing" topic: "nowhere" kind: KIND_QUEUE }
+        subscriptions { name: "mirror" topic: "orders" }
+        subscriptions { name: "self" topic: "orders" kind: KIND_STREAM dead_letter_topic: "orders" }
+        subscriptions { name: "picky" topic: "large" kind: KIND_STREAM filter { sql: "1 +\n" } })"),
+      ElementsAre(
+          "topic -: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a digit or _",
+          "topic topology.topics[2]: name: is required",
+          "topic large: max_event_bytes: has to be 1 to 16777216",
+          "topic brief: retention.max_age: has to be 1s or more",
+          "subscription mirror: kind: has to be STREAM or QUEUE",
+          "subscription self: dead_letter_topic: is orders, the subscription's own topic",
+          testing::StartsWith("subscription picky: filter.sql: "),
+          "topic orders: partitions: cannot shrink from 8 to 4",
+          "subscription billing: topic: topic nowhere will not exist"));
+}
+
+TEST_F(TopologyFaultTest, IsInvalidArgumentAndNamesTheFirstField) {
+  const auto response = Apply(R"(topics { name: "a" } topics { name: "b" partitions: 100001 })");
+  EXPECT_THAT(response, Refused(StatusCode::kInvalidArgument, ErrorDetail::REASON_INVALID_FIELD));
+  EXPECT_EQ(DetailOf(response.status())->field(), "topology.topics[1].partitions");
+}
+
+TEST_F(TopologyFaultTest, NamesAreUniquePerKind) {
+  EXPECT_THAT(
+      Faults(R"(topics { name: "a" } topics { name: "b" } topics { name: "a" partitions: 3 }
+                        subscriptions { name: "a" topic: "a" kind: KIND_QUEUE }
+                        subscriptions { name: "a" topic: "b" kind: KIND_QUEUE })"),
+      ElementsAre("topic a: name: is there before", "subscription a: name: is there before"));
+}
+
+TEST_F(TopologyFaultTest, SomeFieldsCannotBeChanged) {
+  MustApply(R"(topics { name: "a" } topics { name: "b" }
+               subscriptions { name: "s" topic: "a" kind: KIND_QUEUE ordered_by_key: true })");
+  EXPECT_THAT(
+      Faults(R"(subscriptions { name: "s" topic: "b" kind: KIND_STREAM })"),
+      ElementsAre(R"(subscription s: topic: cannot be changed from "a" to "b")",
+                  R"(subscription s: kind: cannot be changed from "KIND_QUEUE" to "KIND_STREAM")",
+                  "subscription s: ordered_by_key: cannot be changed from true to unset"));
+}
+
+TEST_F(TopologyFaultTest, PruneDoesNotTakeWhatIsNeeded) {
+  MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
+  EXPECT_THAT(Faults(R"(subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })", /*prune=*/true),
+              ElementsAre("subscription s: topic: topic t will not exist"));
+}
+
+TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
+  EXPECT_THAT(Faults(R"(topics { name: "bus" retention { none: true } }
+                        subscriptions { name: "s" topic: "bus" kind: KIND_QUEUE })"),
+              testing::Contains("subscription s: topic: topic bus will keep nothing"));
+  MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
+  // Also those that the topology does not name.
+  EXPECT_THAT(Faults(R"(topics { name: "t" retention { none: true } })"),
+              ElementsAre("topic t: retention.none: has subscriptions: s"));
+}
+
+TEST_F(TopologyFaultTest, LinksNeedTheirTopicAndKeepWhereTheyRead) {
+  const std::string link =
+      R"(links { name: "l" remote_address: "other:1" local_topic: "t" disabled: true )";
+  MustApply(R"(topics { name: "t" })" + link + R"(remote_topic: "a" })");
+  EXPECT_THAT(
+      Faults(link + R"(remote_topic: "b" start { latest: true } })", /*prune=*/true),
+      ElementsAre("link l: local_topic: topic t will not exist",
+                  R"(link l: remote_topic: cannot be changed from "a" to "b")",
+                  R"(link l: start: cannot be changed from {"earliest":true} to {"latest":true})"));
+}
+
+TEST_F(TopologyFaultTest, AFaultyTopicIsNoFaultOfItsSubscriptions) {
+  EXPECT_THAT(Faults(R"(topics { name: "t" partitions: 100001 }
+                        subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })"),
+              ElementsAre("topic t: partitions: has to be 1 to 100000"));
+}
+
+TEST_F(TopologyFaultTest, SaysHowManyFaultsThereAreMore) {
+  std::string topology;
+  for (int i = 0; i < 1000; ++i) absl::StrAppend(&topology, "topics { name: '-' } ");
+  const std::vector<std::string> few = Faults(topology);
+  EXPECT_EQ(few.back(), absl::StrCat("and ", 1000 - (few.size() - 1), " more"));
+  EXPECT_GT(few.size(), 20u);
+}
+
+TEST_F(TopologyFaultTest, LongNamesAreCut) {
+  const std::vector<std::string> faults =
+      Faults(absl::StrCat("topics { name: '", std::string(5000, 'x'), "' }"));
+  ASSERT_THAT(faults, SizeIs(1));
+  EXPECT_EQ(faults[0],
+            absl::StrCat("topic ", std::string(200, 'x'), ": name: has more than 200 bytes"));
+}
+
+}  // namespace
+}  // namespace eventhub
