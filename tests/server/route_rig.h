@@ -113,7 +113,9 @@ class RouteRig : public SubscriptionRig {
       Frame frame;
       const absl::StatusOr<TopicReader::Step> step = (*reader)->Poll(&frame);
       EXPECT_THAT(step, IsOk());
-      if (!step.ok() || *step == TopicReader::Step::kWait) return events;
+      if (!step.ok() || *step == TopicReader::Step::kWait || *step == TopicReader::Step::kEnd) {
+        return events;
+      }
       if (*step == TopicReader::Step::kCold) {
         EXPECT_THAT((*reader)->ReadCold(&frame), IsOk());
       }

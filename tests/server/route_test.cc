@@ -408,9 +408,9 @@ TEST_F(RouteTest, NamesTheFieldThatIsWrong) {
             "route.partition_key.from_attribute");
   EXPECT_EQ(field_of([](auto& r) { r.mutable_partition_key()->set_from_attribute(""); }),
             "route.partition_key.from_attribute");
-  EXPECT_EQ(field_of([](auto& r) { (*r.mutable_set_attributes())["Bad"].set_string("x"); }),
+  EXPECT_EQ(field_of([](auto& r) { (*r.mutable_set_attributes())["id"].set_string("x"); }),
             "route.set_attributes");
-  EXPECT_EQ(field_of([](auto& r) { (*r.mutable_set_attributes())["empty"]; }),
+  EXPECT_EQ(field_of([](auto& r) { (*r.mutable_set_attributes())[""].set_string("x"); }),
             "route.set_attributes");
   EXPECT_EQ(field_of([](auto& r) {
               for (int i = 0; i < 33; ++i) {
