@@ -70,6 +70,8 @@ class ParkTask final : public CommitTask {
       Abandon(event, event.unreadable.message());
     } else if (topic_ == nullptr) {
       Abandon(event, "its dead-letter topic does not exist");
+    } else if (topic_->keeps_nothing()) {
+      Abandon(event, "its dead-letter topic keeps nothing");
     } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
       Abandon(event, refused.message());
     } else {

@@ -43,6 +43,8 @@ std::vector<std::unique_ptr<TopologyKind::Message>> RouteKind::Present() const {
 absl::StatusOr<std::unique_ptr<TopologyKind::Message>> RouteKind::Complete(
     const Message& asked, const TopologyState&) const {
   ASSIGN_OR_RETURN(const v1::Route route, NewRouteSettings(AsRoute(asked), absl::UnixEpoch()));
+  // Its filter, too.
+  RETURN_IF_ERROR(CompiledRoute::Make(route, std::make_shared<RouteCounters>()).status());
   return std::make_unique<v1::Route>(route);
 }
 
