@@ -123,7 +123,7 @@ bool IsUsageError(const absl::Status& status) {
 
 absl::Status SilentFailure(int exit_code) {
   absl::Status status = absl::UnknownError("");
-  status.SetPayload(kSilentPayload, absl::Cord(absl::StrCat(exit_code)));
+  status.SetPayload(kSilentPayload, absl::Cord(absl::string_view(absl::StrCat(exit_code))));
   return status;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "server/core/route/route_table.h"
 #include "server/core/subscription/records.pb.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
@@ -112,7 +113,8 @@ class Store {
 // What a broker does with an open store.
 class Hub {
  public:
-  explicit Hub(LogStore& store) : store_(store), topics_{store, catalog_, cache_, TopicId(100)} {
+  explicit Hub(LogStore& store)
+      : store_(store), topics_{store, catalog_, cache_, routes_, TopicId(100)} {
     FUZZ_CHECK(catalog_.Load(store).ok());
     writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(),
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
@@ -131,6 +133,7 @@ class Hub {
   LogStore& store_;
   TailCache cache_{size_t{1} << 20};
   TopicCatalog catalog_;
+  RouteTable routes_{catalog_};
   ReadCounters reads_;
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;
