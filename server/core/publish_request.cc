@@ -160,7 +160,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   }
   checked.count = scan.count;
   checked.bytes = events.size();
-  checked.types = std::move(scan.types);
+  checked.types = scan.types;
   const v1::Durability durability = head.durability() != v1::DURABILITY_UNSPECIFIED
                                         ? head.durability()
                                         : view->settings.default_durability();
