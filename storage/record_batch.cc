@@ -43,7 +43,12 @@ absl::StatusOr<BatchHeader> BatchHeader::Decode(absl::string_view value) {
   BatchHeader header;
   if (types == 0) header.types = TypeSummary::Any();
   for (size_t i = 0; i < types; ++i) {
-    header.types.Add(LoadLittle32(value.data() + kTypesAt + i * sizeof(uint32_t)));
+    const uint32_t hash = LoadLittle32(value.data() + kTypesAt + i * sizeof(uint32_t));
+    const absl::Span<const uint32_t> before = header.types.hashes();
+    if (types > TypeSummary::kMaxTypes || (i > 0 && hash <= before.back())) {
+      return absl::DataLossError("the types of a batch header are damaged");
+    }
+    header.types.Add(hash);
   }
   header.count = LoadLittle32(value.data() + 4);
   header.bytes = LoadLittle32(value.data() + 8);

@@ -8,7 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view input = eventhub::Input(data, size);
   const auto header = eventhub::BatchHeader::Decode(input);
-  FUZZ_CHECK(!header.ok() || header->Encode() == input);
+  // One of version 1, which has 28 bytes, is written anew as one of version 2.
+  FUZZ_CHECK(!header.ok() || input.size() == 28 || header->Encode() == input);
   const auto position = eventhub::LogPosition::Decode(input);
   FUZZ_CHECK(!position.ok() || position->Encode() == input);
   const auto delayed = eventhub::DelayedRecord::Decode(input);
