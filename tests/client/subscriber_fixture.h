@@ -15,6 +15,7 @@
 #include "eventhub/subscriber.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_hub.h"
+#include "tests/support/eventually.h"
 
 namespace eventhub::client {
 
@@ -205,6 +206,15 @@ class SubscriberTest : public testing::Test {
       last_request_ = request.correlation_id();
       for (std::string& part : Describe(request)) words.push_back(std::move(part));
     }
+    return words;
+  }
+  // The same, once there is any: for handlers on threads of their own.
+  std::vector<std::string> AwaitSent() {
+    std::vector<std::string> words;
+    EXPECT_TRUE(Eventually([&] {
+      words = Sent();
+      return !words.empty();
+    }));
     return words;
   }
   // Settles the last request that was sent, and gives what that lets go.

@@ -158,8 +158,7 @@ TEST_F(SubscriberThreadsTest, WithoutAnOrderAsManyRunAsThereAreThreads) {
   EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/2", "0/3"}));
   Release("0/1");
   EXPECT_TRUE(AreRunning({"0/0", "0/2", "0/3", "0/4"}));
-  EXPECT_TRUE(Eventually([&] { return subscriber_->counters().requests == 1; }));
-  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [1,2)"));
+  EXPECT_THAT(AwaitSent(), ElementsAre("ack 0@10 [1,2)"));
 }
 
 TEST_F(SubscriberThreadsTest, PerPartitionOneRunsInEach) {

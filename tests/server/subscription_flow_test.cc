@@ -206,8 +206,11 @@ TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatWaits) {
   v1::Subscription changed = Queue();
   changed.set_max_delivery_attempts(1);
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"max_delivery_attempts"}), IsOk());
-  rig_.AwaitParking("s");
-  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  std::vector<v1::DeadLetter> letters;
+  ASSERT_TRUE(Eventually([&] {
+    letters = rig_.DeadLetters("s");
+    return !letters.empty();
+  }));
   ASSERT_THAT(letters, SizeIs(1));
   EXPECT_EQ(letters[0].attempts(), 1u);
 }

@@ -35,8 +35,8 @@ class LogWriterTest : public testing::Test {
           commit.Append(log, SharedBytes::Copy(std::string(bytes, 'x')), 1);
         },
         [this, name, &log](const absl::Status& status) {
-          Note(status.ok() ? name : name + " failed");
           if (status.ok()) visible_ = log.end();
+          Note(status.ok() ? name : name + " failed");
         },
         synced, bytes));
   }
