@@ -17,7 +17,7 @@
 
 ABSL_FLAG(std::string, mode, "publish",
           "create, wait, publish, latency, read, read_once, fan_out, stats, subscribe, consume, "
-          "consume_once, holes, many, stuck, victim or failover");
+          "consume_once, holes, many, stuck, victim, failover, route or process");
 ABSL_FLAG(std::string, address, "localhost:7070", "the hub");
 ABSL_FLAG(std::string, topic, "benchmark", "the topic");
 ABSL_FLAG(uint32_t, partitions, 1, "of the topic, at creation");
@@ -25,10 +25,16 @@ ABSL_FLAG(uint64_t, event_bytes, 100, "encoded size of an event");
 ABSL_FLAG(std::string, durability, "written", "written or synced");
 ABSL_FLAG(int, threads, 1, "publishing or reading threads, each with its own connection");
 ABSL_FLAG(int, keys, 0, "distinct partition keys; 0: no keys");
+ABSL_FLAG(int, types, 1, "distinct types of events");
+ABSL_FLAG(int, type_run, 1, "events of one type that follow one another");
 ABSL_FLAG(int64_t, events, 0, "events to publish per thread; 0: as many as --seconds allow");
 ABSL_FLAG(uint64_t, batch_bytes, 0, "batch size of the SDK; 0: its default");
 ABSL_FLAG(double, seconds, 3, "how long to measure, or to wait");
 ABSL_FLAG(bool, parse, false, "parse each event read");
+ABSL_FLAG(std::string, of_type, "", "read only events of this type");
+ABSL_FLAG(int, routes, 1, "how many routes to create");
+ABSL_FLAG(int, route_type, -1, "the type that the first route takes, by number; -1: all take all");
+ABSL_FLAG(bool, transact, false, "process in transactions");
 ABSL_FLAG(std::string, subscription, "benchmark", "the subscription, or what several are called");
 ABSL_FLAG(std::string, kind, "queue", "of a subscription: stream or queue");
 ABSL_FLAG(int, subscriptions, 1, "how many to create");
@@ -106,13 +112,19 @@ absl::Status Run() {
   options.address = absl::GetFlag(FLAGS_address);
   options.topic = absl::GetFlag(FLAGS_topic);
   options.partitions = absl::GetFlag(FLAGS_partitions);
-  options.event_bytes = absl::GetFlag(FLAGS_event_bytes);
+  options.shape = {.bytes = absl::GetFlag(FLAGS_event_bytes),
+                   .keys = absl::GetFlag(FLAGS_keys),
+                   .types = absl::GetFlag(FLAGS_types),
+                   .type_run = absl::GetFlag(FLAGS_type_run)};
   options.threads = absl::GetFlag(FLAGS_threads);
-  options.keys = absl::GetFlag(FLAGS_keys);
   options.events = absl::GetFlag(FLAGS_events);
   options.batch_bytes = absl::GetFlag(FLAGS_batch_bytes);
   options.seconds = absl::GetFlag(FLAGS_seconds);
   options.parse = absl::GetFlag(FLAGS_parse);
+  options.of_type = absl::GetFlag(FLAGS_of_type);
+  options.routes = absl::GetFlag(FLAGS_routes);
+  options.route_type = absl::GetFlag(FLAGS_route_type);
+  options.transact = absl::GetFlag(FLAGS_transact);
   const std::string durability = absl::GetFlag(FLAGS_durability);
   if (durability == "synced") {
     options.durability = client::Durability::kSynced;
@@ -136,6 +148,8 @@ absl::Status Run() {
       {"stuck", [&] { return BeStuck(options); }},
       {"victim", [&] { return BeVictim(options); }},
       {"failover", [&] { return MeasureFailover(options); }},
+      {"route", [&] { return CreateRoutes(options); }},
+      {"process", [&] { return MeasureProcess(options); }},
   };
   const auto mode = modes.find(absl::GetFlag(FLAGS_mode));
   if (mode == modes.end()) return absl::InvalidArgumentError("unknown --mode");

@@ -9,6 +9,7 @@
 #include "eventhub/position.h"
 #include "eventhub/subscription.h"
 #include "eventhub/topic.h"
+#include "tests/benchmark/hub_event.h"
 
 namespace eventhub::benchmark {
 
@@ -17,13 +18,10 @@ struct HubOptions {
   std::string topic;
   // At creation.
   uint32_t partitions = 1;
-  // The size of an event as it is encoded, which is what the hub stores and delivers.
-  size_t event_bytes = 100;
+  EventShape shape;
   client::Durability durability = client::Durability::kWritten;
   // Publishing or reading threads, each with a connection of its own.
   int threads = 1;
-  // Distinct partition keys; 0: events without one.
-  int keys = 0;
   // Publish so many events per thread; 0: as many as `seconds` allow.
   int64_t events = 0;
   // The SDK's batch size; 0: its default.
@@ -31,6 +29,15 @@ struct HubOptions {
   double seconds = 3;
   // Parse each event read, as an application would; else it is only found.
   bool parse = false;
+  // Read only events of this type; empty: all.
+  std::string of_type;
+
+  // How many routes to create, and of which type the first one takes events; the next ones take
+  // those of the next types. Less than 0: each takes all.
+  int routes = 1;
+  int route_type = -1;
+  // Handlers append what they make of an event, and ack it, in one transaction; else they publish.
+  bool transact = false;
 
   // The subscription; of several, what their names begin with.
   std::string subscription;
@@ -68,6 +75,16 @@ absl::Status MeasureLatency(const HubOptions& options);
 
 // Publishes `events` events, while all threads follow the topic; until all have received all.
 absl::Status MeasureFanOut(const HubOptions& options);
+
+// Creates routes from the topic to CopiesOf it, which is created too. Prints nothing.
+absl::Status CreateRoutes(const HubOptions& options);
+
+// Where routes of the topic copy to, and what is made of its events is published.
+std::string CopiesOf(const HubOptions& options);
+
+// Consumes the subscription, a QUEUE, one event per handler and `threads` handlers at a time; each
+// publishes an event to CopiesOf the topic, waits for the hub, and acks.
+absl::Status MeasureProcess(const HubOptions& options);
 
 // What the hub counts of itself.
 absl::Status PrintStats(const HubOptions& options);

@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kIdDigits = 12;
 constexpr size_t kKeyDigits = 6;
+constexpr size_t kTypeDigits = 4;
 
 // Keys come in an order without a pattern: steps of a prime, modulo their number.
 constexpr uint64_t kKeyStep = 7919;
@@ -20,31 +21,41 @@ void WriteDigits(uint64_t number, size_t digits, std::string& text) {
 
 }  // namespace
 
-EventMaker::EventMaker(int producer, int keys) : keys_(keys) {
-  event_.set_id(absl::StrCat(producer, "-", std::string(kIdDigits, '0')));
-  event_.set_source("/benchmark");
-  event_.set_type("benchmark.made");
-  if (keys > 0) event_.set_partition_key(absl::StrCat("k", std::string(kKeyDigits, '0')));
+std::string TypeName(int i) {
+  std::string name = absl::StrCat("benchmark.", std::string(kTypeDigits, '0'));
+  WriteDigits(static_cast<uint64_t>(i), kTypeDigits, name);
+  return name;
 }
 
-absl::StatusOr<EventMaker> EventMaker::Create(size_t encoded_bytes, int producer, int keys) {
-  EventMaker maker(producer, keys);
+EventMaker::EventMaker(const EventShape& shape, int producer) : shape_(shape) {
+  event_.set_id(absl::StrCat(producer, "-", std::string(kIdDigits, '0')));
+  event_.set_source("/benchmark");
+  event_.set_type(TypeName(0));
+  if (shape.keys > 0) event_.set_partition_key(absl::StrCat("k", std::string(kKeyDigits, '0')));
+}
+
+absl::StatusOr<EventMaker> EventMaker::Create(const EventShape& shape, int producer) {
+  EventMaker maker(shape, producer);
   // The data's length takes one byte or more, so the rest is found by trying.
   const size_t bare = maker.event_.ByteSizeLong();
-  for (size_t data = 1; bare + data < encoded_bytes; ++data) {
-    if (encoded_bytes - bare - data > 8) data = encoded_bytes - bare - 8;
+  for (size_t data = 1; bare + data < shape.bytes; ++data) {
+    if (shape.bytes - bare - data > 8) data = shape.bytes - bare - 8;
     maker.event_.set_data(std::string(data, 'x'));
-    if (maker.event_.ByteSizeLong() == encoded_bytes) return maker;
+    if (maker.event_.ByteSizeLong() == shape.bytes) return maker;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("no event has ", encoded_bytes, " bytes; the least is about ", bare + 3));
+      absl::StrCat("no event has ", shape.bytes, " bytes; the least is about ", bare + 3));
 }
 
 const v1::Event& EventMaker::Next() {
   WriteDigits(count_, kIdDigits, *event_.mutable_id());
-  if (keys_ > 0) {
-    WriteDigits(count_ * kKeyStep % static_cast<uint64_t>(keys_), kKeyDigits,
+  if (shape_.keys > 0) {
+    WriteDigits(count_ * kKeyStep % static_cast<uint64_t>(shape_.keys), kKeyDigits,
                 *event_.mutable_partition_key());
+  }
+  if (shape_.types > 1) {
+    const uint64_t run = count_ / static_cast<uint64_t>(shape_.type_run);
+    WriteDigits(run % static_cast<uint64_t>(shape_.types), kTypeDigits, *event_.mutable_type());
   }
   ++count_;
   return event_;

@@ -10,21 +10,34 @@
 
 namespace eventhub::benchmark {
 
-// Makes events of a fixed encoded size that differ in their ids, and in their keys if there are
-// any. For one thread.
+struct EventShape {
+  // The size of an event as it is encoded, which is what the hub stores and delivers.
+  size_t bytes = 100;
+  // Distinct partition keys; 0: events without one.
+  int keys = 0;
+  // Distinct types, and how many events of one follow one another.
+  int types = 1;
+  int type_run = 1;
+};
+
+// The i-th type, from 0; all are of the same length.
+std::string TypeName(int i);
+
+// Makes events of a fixed encoded size that differ in their ids, and in keys and types as the shape
+// says. For one thread.
 class EventMaker {
  public:
   // INVALID_ARGUMENT if an event of so few bytes cannot hold what every event has to. `producer` is
-  // part of the ids. `keys` distinct partition keys; 0: none.
-  static absl::StatusOr<EventMaker> Create(size_t encoded_bytes, int producer, int keys);
+  // part of the ids.
+  static absl::StatusOr<EventMaker> Create(const EventShape& shape, int producer);
 
   // The next event; valid until the next call.
   const v1::Event& Next();
 
  private:
-  EventMaker(int producer, int keys);
+  EventMaker(const EventShape& shape, int producer);
 
-  const int keys_;
+  EventShape shape_;
   uint64_t count_ = 0;
   v1::Event event_;
 };

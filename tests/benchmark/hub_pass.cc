@@ -88,6 +88,7 @@ client::SubscriberOptions ConsumerOptions(const HubOptions& options,
 Received& Received::operator+=(const Received& other) {
   events += other.events;
   bytes += other.bytes;
+  scanned += other.scanned;
   seconds += other.seconds;
   return *this;
 }
@@ -120,7 +121,7 @@ absl::Status PublishAll(const HubOptions& options) {
   publisher_options.durability = options.durability;
   ASSIGN_OR_RETURN(auto publisher,
                    client::Publisher::Create(client::Connect(options.address), publisher_options));
-  ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.event_bytes, 0, options.keys));
+  ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.shape, 0));
   for (int64_t i = 0; i < options.events; ++i) RETURN_IF_ERROR(publisher->Publish(events.Next()));
   return publisher->Flush(kNextTimeout);
 }
@@ -129,6 +130,9 @@ absl::StatusOr<Received> ReadPass(const HubOptions& options,
                                   const std::shared_ptr<client::Connection>& connection) {
   client::ReaderOptions reader_options;
   reader_options.topic = options.topic;
+  if (!options.of_type.empty()) {
+    reader_options.filter = client::Filter::Exact({{"type", options.of_type}});
+  }
   Received received;
   const Stopwatch watch;
   ASSIGN_OR_RETURN(auto reader, client::Reader::Create(connection, reader_options));
@@ -138,6 +142,7 @@ absl::StatusOr<Received> ReadPass(const HubOptions& options,
     RETURN_IF_ERROR(Count(batch, options.parse, received));
   }
   received.seconds = watch.Seconds();
+  for (const client::PartitionOffset& end : reader->positions()) received.scanned += end.offset;
   return received;
 }
 

@@ -24,6 +24,8 @@ inline constexpr absl::Duration kNextTimeout = absl::Seconds(30);
 struct Received {
   int64_t events = 0;
   int64_t bytes = 0;
+  // What a filter left out included.
+  int64_t scanned = 0;
   double seconds = 0;
 
   Received& operator+=(const Received& other);

@@ -31,8 +31,7 @@ absl::StatusOr<Producer> MakeProducer(const HubOptions& options, int number) {
   if (options.batch_bytes > 0) publisher_options.max_batch_bytes = options.batch_bytes;
   ASSIGN_OR_RETURN(auto publisher, client::Publisher::Create(client::Connect(options.address),
                                                              std::move(publisher_options)));
-  ASSIGN_OR_RETURN(EventMaker events,
-                   EventMaker::Create(options.event_bytes, number, options.keys));
+  ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.shape, number));
   Producer producer{std::move(publisher), std::move(events), 0, absl::OkStatus()};
   // The connection is made, and the topic known to be there, before the clock starts.
   RETURN_IF_ERROR(producer.publisher->Publish(producer.events.Next()));
@@ -77,7 +76,7 @@ absl::Status MeasurePublish(const HubOptions& options) {
   PrintResult("hub_publish",
               {{"events", events},
                {"events_per_s", events / seconds},
-               {"mb_per_s", events * static_cast<double>(options.event_bytes) / seconds / 1e6}});
+               {"mb_per_s", events * static_cast<double>(options.shape.bytes) / seconds / 1e6}});
   return absl::OkStatus();
 }
 

@@ -81,7 +81,9 @@ absl::Status MeasureRead(const HubOptions& options, bool once) {
     total += task.received;
   }
   total.seconds = seconds;
-  PrintResult("hub_read", Rates("", total));
+  Result result = Rates("", total);
+  result.emplace_back("scanned_per_s", static_cast<double>(total.scanned) / seconds);
+  PrintResult("hub_read", result);
   return absl::OkStatus();
 }
 

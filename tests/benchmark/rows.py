@@ -4,6 +4,7 @@ import dataclasses
 from typing import Optional
 
 import subscriptions
+import topology
 import work
 
 SIZES = {'100b': 100, '1k': 1024}
@@ -48,6 +49,13 @@ def measurements(bench):
         'hub.failover.queue': lambda: b.failover('queue'),
         'hub.idle': lambda: b.idle_subscriptions(dead_letter_topics=True),
         'hub.idle.shared': lambda: b.idle_subscriptions(dead_letter_topics=False),
+    }
+    result |= {
+        'filters': b.filters,
+        'hub.filtered.mixed': lambda: b.filtered_read(1),
+        'hub.filtered.runs': lambda: b.filtered_read(topology.TYPE_RUN),
+        'hub.routes': b.routes,
+        'hub.process': b.process,
     }
     for size, event_bytes in SIZES.items():
         result[f'hub.read.{size}'] = lambda e=event_bytes: b.read(e)
@@ -175,6 +183,33 @@ def _subscription_rows():
     return rows
 
 
+def _topology_rows():
+    routes = 'hub.routes'
+    rows = [
+        Row('filter.type', 'filter by type, 1 event in 100 of 100 B passes', ('filters', 'exact_type_per_s'), 'events/s',
+            None, 'limit', 5e6),
+        Row('filter.sql', 'CESQL of three comparisons', ('filters', 'sql_three_per_s'), 'events/s', None, 'limit',
+            1.5e6),
+        Row('route.copy', 'publish 100 B, one route copies all', (routes, 'copy_per_s'), 'events/s',
+            (routes, 'none_per_s'), 'no route', 0.5),
+        Row('route.rare', f'publish 100 B, {topology.ROUTES} routes, one event in {topology.TYPES} matches one',
+            (routes, 'rare_per_s'), 'events/s', (routes, 'none_per_s'), 'no route', 0.8),
+        Row('route.spread', f'publish 100 B, {topology.ROUTES} routes, each event matches one',
+            (routes, 'spread_per_s'), 'events/s', (routes, 'copy_per_s'), 'one route', 0.8),
+        Row('transact', 'append 1 and ack 1 in a transaction', ('hub.process', 'transact_per_s'), 'events/s',
+            ('hub.process', 'publish_per_s'), 'publish, then ack', 0.6),
+    ]
+    for part, where in (('tail', 'from the tail cache'), ('cold', 'cold, after a restart')):
+        metric = f'{part}_scanned_per_s'
+        rows += [
+            Row(f'filter.read.mixed.{part}', f'read 1 type of {topology.TYPES} {where}, mixed',
+                ('hub.filtered.mixed', metric), 'events/s', ('hub.filtered.mixed', f'all_{metric}'), 'all types'),
+            Row(f'filter.read.runs.{part}', 'the same, types in runs', ('hub.filtered.runs', metric), 'events/s',
+                ('hub.filtered.mixed', metric), 'mixed'),
+        ]
+    return rows
+
+
 def rows(restart_events):
     """All rows, in the order of the table."""
     return [
@@ -192,6 +227,7 @@ def rows(restart_events):
         *_partition_rows(),
         *_consume_rows(),
         *_subscription_rows(),
+        *_topology_rows(),
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),
         Row('base.sink.keep', 'bare transport up, allocator kept', ('transport.sink.1.keep', 'mb_per_s'), 'MB/s',

@@ -8,6 +8,7 @@ import subprocess
 
 import servers
 import subscriptions
+import topology
 
 # Frames of the bare transport: what the SDK sends (its batch size) and what the hub sends (its response size).
 PUBLISH_FRAME = 256 << 10
@@ -20,7 +21,7 @@ READERS = 100
 MANY_PARTITIONS = 10_000
 
 
-class Bench(subscriptions.Measurements):
+class Bench(subscriptions.Measurements, topology.Measurements):
     """Runs the benchmark programs of one build. `seconds` is how long each measures."""
 
     def __init__(self, build, scratch, seconds, quick):

@@ -92,7 +92,6 @@ class SubscriptionModelTest : public SeededTest {
   int last_client_ = 0;
   int published_ = 0;
   int delivered_ = 0;
-  int64_t lost_before_ = 0;
 };
 
 void SubscriptionModelTest::Start(v1::Subscription::Kind kind, bool ordered_by_key) {
