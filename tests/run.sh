@@ -19,9 +19,10 @@ Runs the named stages, or all of them, in this order:
   format     clang-format 14 on every tracked C++ file, shellcheck on every tracked script
   lint       buf on the protobuf contract
   dev        build everything with gcc, run all tests
-  asan       the same with AddressSanitizer and UndefinedBehaviorSanitizer
-  tsan       storage and server/core with ThreadSanitizer
-  tidy       build with clang-19, -Wthread-safety and clang-tidy; run each fuzz target briefly
+  asan       the same with clang-19, AddressSanitizer, UndefinedBehaviorSanitizer and
+             -Wthread-safety; run each fuzz target briefly
+  tsan       storage and server/core with clang-19 and ThreadSanitizer
+  tidy       clang-tidy on the product
 
 Examples:
   tests/run.sh                    everything, as the CI does
@@ -136,22 +137,21 @@ stage_lint() {
 
 # Says only what is wrong.
 clang_tidy() {
-  run-clang-tidy-19 -p build/tidy -quiet -j "$jobs" "/(storage|server|client)/.*/Unity/" \
-    >build/tidy/clang-tidy.log 2>&1 && return
-  grep -E '(warning|error): ' build/tidy/clang-tidy.log | sort -u
+  run-clang-tidy-19 -p build/asan -quiet -j "$jobs" "/(storage|server|client)/.*/Unity/" \
+    >build/asan/clang-tidy.log 2>&1 && return
+  grep -E '(warning|error): ' build/asan/clang-tidy.log | sort -u
   return 1
 }
 
 stage_dev() { build dev && run_ctest dev; }
-stage_asan() { build asan && run_ctest asan; }
+stage_asan() { build asan -Dfuzz_seconds="$fuzz_seconds" && run_ctest asan; }
 stage_tsan() { build tsan && run_ctest tsan; }
 
 stage_tidy() {
-  # The preset runs clang-tidy on all that is compiled; here the product alone is looked at.
-  build tidy -DCMAKE_CXX_CLANG_TIDY= -Dfuzz_seconds="$fuzz_seconds" || return
+  # It follows the compilation of the asan build, which is there already if that stage was run.
+  build asan -Dfuzz_seconds="$fuzz_seconds" || return
   announce "tidy: clang-tidy"
   check "tidy: clang-tidy" clang_tidy
-  run_ctest tidy --label-regex fuzz
 }
 
 stages=()

@@ -15,7 +15,7 @@ Topic::Topic(TopicId id, std::string name, const LogStore& store)
       name_(std::move(name)),
       view_(std::make_shared<TopicView>()),
       producers_(store, id),
-      identities_(std::make_shared<IdentityTable>(store, id)) {}
+      store_(store) {}
 
 std::shared_ptr<const TopicView> Topic::view() const {
   MutexLock lock(mutex_);
@@ -54,6 +54,11 @@ void Topic::NotePurge() {
 void Topic::WakeReaders() {
   mark_.WakeAll();
   for (PartitionLog* partition : view()->partitions) partition->end_mark().WakeAll();
+}
+
+IdentityTable& Topic::identities() {
+  if (identities_ == nullptr) identities_ = std::make_shared<IdentityTable>(store_, id_);
+  return *identities_;
 }
 
 void Topic::SetPending(const v1::Topic& settings) {

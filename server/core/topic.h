@@ -88,7 +88,8 @@ class Topic {
   // Commit thread only.
 
   ProducerTable& producers() { return producers_; }
-  IdentityTable& identities() { return *identities_; }
+  // Made when it is first asked for: few topics deduplicate.
+  IdentityTable& identities();
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return pending_; }
   void SetPending(const v1::Topic& settings);
@@ -126,7 +127,8 @@ class Topic {
 
   // Commit thread only.
   ProducerTable producers_;
-  const std::shared_ptr<IdentityTable> identities_;
+  const LogStore& store_;
+  std::shared_ptr<IdentityTable> identities_;
   v1::Topic pending_;
   bool closing_ = false;
   const RouteSet* routes_ = nullptr;

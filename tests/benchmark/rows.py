@@ -55,7 +55,8 @@ def measurements(bench):
         'hub.filtered.mixed': lambda: b.filtered_read(1),
         'hub.filtered.runs': lambda: b.filtered_read(topology.TYPE_RUN),
         'hub.routes': b.routes,
-        'hub.process': b.process,
+        'hub.process': lambda: b.process(topology.HANDLERS),
+        'hub.process.many': lambda: b.process(topology.MANY_HANDLERS),
     }
     for size, event_bytes in SIZES.items():
         result[f'hub.read.{size}'] = lambda e=event_bytes: b.read(e)
@@ -194,10 +195,15 @@ def _topology_rows():
             (routes, 'none_per_s'), 'no route', 0.5),
         Row('route.rare', f'publish 100 B, {topology.ROUTES} routes, one event in {topology.TYPES} matches one',
             (routes, 'rare_per_s'), 'events/s', (routes, 'none_per_s'), 'no route', 0.8),
-        Row('route.spread', f'publish 100 B, {topology.ROUTES} routes, each event matches one',
-            (routes, 'spread_per_s'), 'events/s', (routes, 'copy_per_s'), 'one route', 0.8),
+        Row('route.one', f'publish 100 B, {topology.ROUTES} routes, all events match the same one',
+            (routes, 'one_per_s'), 'events/s', (routes, 'copy_per_s'), 'one route', 0.8),
+        Row('route.spread', 'the same, each event matches another one', (routes, 'spread_per_s'), 'events/s',
+            (routes, 'copy_per_s'), 'one route'),
         Row('transact', 'append 1 and ack 1 in a transaction', ('hub.process', 'transact_per_s'), 'events/s',
             ('hub.process', 'publish_per_s'), 'publish, then ack', 0.6),
+        Row('transact.many', f'the same, {topology.MANY_HANDLERS} handlers at a time',
+            ('hub.process.many', 'transact_per_s'), 'events/s', ('hub.process.many', 'publish_per_s'),
+            'publish, then ack'),
     ]
     for part, where in (('tail', 'from the tail cache'), ('cold', 'cold, after a restart')):
         metric = f'{part}_scanned_per_s'

@@ -7,7 +7,8 @@ TYPES = 100
 TYPE_RUN = 20_000
 ROUTES = 100
 PROCESSED_EVENTS = 400_000
-HANDLERS = 16
+HANDLERS = 4  # As many as a Subscriber has by default.
+MANY_HANDLERS = 64
 PASSES = 4
 
 
@@ -36,10 +37,12 @@ class Measurements:
             return {f'{part}_scanned_per_s': result['scanned_per_s'] for part, result in parts.items()}
 
     def routes(self):
-        """Publishing events of a hundred types to topics without a route, with one that copies all, with a hundred of
-        which each event matches one, and with a hundred of which one matches, one event in a hundred; in turn."""
+        """Publishing events of a hundred types to topics without a route, with one that copies all, and with a hundred
+        each for a type: those that are published, so that each event matches another one than its neighbours, or of which
+        one is, so that one event in a hundred matches; and, with events of a single type, the same where one route of a
+        hundred matches all. In turn."""
         setups = {'none': None, 'copy': {'routes': 1}, 'spread': {'routes': ROUTES, 'route_type': 0},
-                  'rare': {'routes': ROUTES, 'route_type': TYPES - 1}}
+                  'rare': {'routes': ROUTES, 'route_type': TYPES - 1}, 'one': {'routes': ROUTES, 'route_type': 0}}
         rates = {name: [] for name in setups}
         for number in range(PASSES):
             order = list(setups)
@@ -49,10 +52,11 @@ class Measurements:
                     self._on_hub(hub, 'create')
                     if setups[name]:
                         self._on_hub(hub, 'route', **setups[name])
-                    rates[name].append(self._on_hub(hub, 'publish', event_bytes=100, types=TYPES)['events_per_s'])
+                    types = 1 if name == 'one' else TYPES
+                    rates[name].append(self._on_hub(hub, 'publish', event_bytes=100, types=types)['events_per_s'])
         return {f'{name}_per_s': statistics.median(each) for name, each in rates.items()}
 
-    def process(self):
+    def process(self, handlers):
         """Handlers that make one event of another, one at a time each: publish and ack, or both in a transaction."""
         rates = {'false': [], 'true': []}
         with self._directory() as directory, self._hub(directory) as hub:
@@ -65,5 +69,5 @@ class Measurements:
                     name = f'{transact}-{number}'
                     self._on_hub(hub, 'subscribe', subscription=name, from_start='true')
                     rates[transact].append(self._on_hub(hub, 'process', subscription=name, transact=transact,
-                                                        threads=HANDLERS)['events_per_s'])
+                                                        threads=handlers)['events_per_s'])
         return {'publish_per_s': statistics.median(rates['false']), 'transact_per_s': statistics.median(rates['true'])}

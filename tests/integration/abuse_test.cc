@@ -15,6 +15,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_directory.h"
 
 namespace eventhub {
@@ -26,11 +27,8 @@ using v1::ErrorDetail;
 constexpr size_t kMiB = size_t{1} << 20;
 // The daemon has its allocator keep so much freed memory.
 constexpr size_t kAllocatorSlack = 256 * kMiB;
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kMemoryFactor = 4;  // Shadow, red zones, and freed memory that is held back.
-#else
-constexpr size_t kMemoryFactor = 1;
-#endif
+// Shadow, red zones, and freed memory that is held back.
+constexpr size_t kMemoryFactor = kAddressSanitizer ? 4 : 1;
 
 // A client that keeps to the rules, all the while: publishes an event and reads it back. While the
 // hub has no room for more, it waits as long as it is told, and tries again.

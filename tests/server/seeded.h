@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
+#include "tests/support/sanitizers.h"
 
 namespace eventhub {
 
@@ -19,7 +20,8 @@ class SeededTest : public testing::Test {
   }
 
   static int Steps(int otherwise) {
-    return static_cast<int>(NumberOf("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise)));
+    return static_cast<int>(
+        NumberOf("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise / kStride)));
   }
 
   // From `from` to `to`, both included.

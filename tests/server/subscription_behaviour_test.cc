@@ -90,6 +90,24 @@ TEST_F(SubscriptionBehaviourTest, EpochsGrowOverRestarts) {
   EXPECT_THAT(RefusedOffsets(consumer->Ack(after[0])), IsEmpty());
 }
 
+TEST_F(SubscriptionBehaviourTest, EpochsGrowOverPowerLosses) {
+  SetUpQueue();
+  uint64_t last = 0;
+  for (int life = 0; life < 3; ++life) {
+    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    auto consumer = rig_.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_FALSE(events.empty());
+    EXPECT_GT(events[0].epoch, last);
+    last = events[0].epoch;
+    rig_.disk.Cut();
+    consumer.reset();
+    rig_.Close();
+    rig_.disk.Forget();
+    ASSERT_THAT(rig_.Open(), IsOk());
+  }
+}
+
 TEST_F(SubscriptionBehaviourTest, AFailedStoreRefusesSettlementsAndLosesNothing) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());

@@ -15,6 +15,7 @@
 #include "storage/log_store.h"
 #include "tests/storage/log_rig.h"
 #include "tests/storage/step_fs.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/status_matchers.h"
 
 namespace eventhub {
@@ -224,7 +225,7 @@ TEST_P(UpgradeTest, DiskThatFailsToSyncLeavesTheOldNumber) {
 
 // The power goes before every single change that the first start makes.
 TEST_P(UpgradeTest, PowerLossAnywhereLosesNothing) {
-  const int apart = GetParam() == Medium::kMemory ? 1 : 9;  // A real disk is slower.
+  const int apart = kStride * (GetParam() == Medium::kMemory ? 1 : 9);  // A real disk is slower.
   bool before = false;
   bool between = false;
   bool after = false;

@@ -130,6 +130,8 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
   CommitBuilder commit(store, now, record.size());
   commit.Put(Column::kMeta, kGenerationKey, record);
   RETURN_IF_ERROR(commit.Write(store));
+  // Else a power loss gives it out again, and with it lease epochs that consumers still hold.
+  RETURN_IF_ERROR(store.Sync());
   return generation;
 }
 
