@@ -37,6 +37,9 @@ struct DeliveryRules {
   int64_t min_backoff = 0;
   int64_t max_backoff = 0;
   uint32_t max_attempts = 0;  // 0: no limit.
+
+  // Whether a delivery with this number is the last one that there may be.
+  bool IsLast(uint32_t attempts) const { return max_attempts > 0 && attempts >= max_attempts; }
 };
 
 // Events that were out, or are to be.
@@ -197,6 +200,7 @@ class PartitionCursor {
   bool Load(Offset start, const stored::Range& range, int64_t wall_offset, int64_t now);
 
  private:
+  using Verdict = PendingRanges::Verdict;
   using RedrivenPlaces = absl::btree_map<int64_t, DeadLetterPlace>;
 
   // STREAM: whether an event, live or extra, is out for the last time.

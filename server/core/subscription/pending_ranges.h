@@ -2,6 +2,7 @@
 // state.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -43,6 +44,14 @@ struct PendingRange {
   // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
   bool stored : 1 = false;
   bool dirty : 1 = false;
+
+  // What `attempts` holds of such a number.
+  static uint16_t CountableAttempts(uint32_t number) {
+    return static_cast<uint16_t>(std::min<uint32_t>(number, std::numeric_limits<uint16_t>::max()));
+  }
+  // Whether the range was loaded and waits for a retry, but is a candidate first: see
+  // PartitionCursor::ParkExhausted.
+  bool waits_unknown() const { return state == RangeState::kReady && due != 0; }
 
   // Another range like it, which the store does not have.
   PendingRange Copy() const;

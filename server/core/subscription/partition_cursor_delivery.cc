@@ -1,0 +1,135 @@
+// What a cursor has to deliver next, and what becomes of it.
+#include <algorithm>
+
+#include "server/core/subscription/partition_cursor.h"
+
+namespace eventhub {
+
+std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, bool extra) const {
+  if (rules.queue) {
+    const auto ready = pending_.FirstReady(extra);
+    if (ready != pending_.map().end()) return MakeCandidate(ready);
+    if (extra) return std::nullopt;
+    return Fresh(rules);
+  }
+  if (LastAttemptIsOut(rules, extra)) return std::nullopt;
+  std::optional<Candidate> candidate = extra ? FirstExtra() : FirstInOrder(rules);
+  // Whose last attempt it is, is alone at the consumer.
+  if (candidate.has_value() && rules.IsLast(candidate->attempts + 1)) {
+    if (CountLeased(extra) > 0) return std::nullopt;
+    candidate->end = candidate->start + 1;
+  }
+  return candidate;
+}
+
+// Live events and extra ones do not wait for each other, lest one of the two flows stand still.
+bool PartitionCursor::LastAttemptIsOut(const DeliveryRules& rules, bool extra) const {
+  int64_t leased = rules.max_attempts > 0 ? CountLeased(extra) : 0;
+  for (auto it = pending_.map().begin(); leased > 0; ++it) {
+    const PendingRange& range = it->second;
+    if (range.state != RangeState::kLeased || range.extra != extra) continue;
+    if (rules.IsLast(range.attempts)) return true;
+    leased -= range.count;
+  }
+  return false;
+}
+
+int64_t PartitionCursor::CountLeased(bool extra) const {
+  const PendingRanges::Counts& counts = pending_.counts();
+  return extra ? counts.leased - counts.leased_live : counts.leased_live;
+}
+
+std::optional<Candidate> PartitionCursor::FirstExtra() const {
+  const auto ready = pending_.FirstReady(true);
+  if (ready == pending_.map().end()) return std::nullopt;
+  return MakeCandidate(ready);
+}
+
+std::optional<Candidate> PartitionCursor::FirstInOrder(const DeliveryRules& rules) const {
+  if (pending_.counts().delayed == 0) {
+    // Without a look at all that is out.
+    const auto ready = pending_.FirstReady(false);
+    return ready == pending_.map().end() ? Fresh(rules) : MakeCandidate(ready);
+  }
+  for (auto it = pending_.map().begin(); it != pending_.map().end(); ++it) {
+    if (it->second.extra) continue;
+    if (it->second.state == RangeState::kReady) return MakeCandidate(it);
+    if (it->second.state == RangeState::kDelayed) return std::nullopt;
+  }
+  return Fresh(rules);
+}
+
+std::optional<Candidate> PartitionCursor::Fresh(const DeliveryRules& rules) const {
+  const Offset end = log_->end();
+  if (next_ >= end || Exhausted(rules)) return std::nullopt;
+  Candidate candidate{next_, end};
+  candidate.fresh = true;
+  return candidate;
+}
+
+Candidate PartitionCursor::MakeCandidate(PendingRanges::Map::const_iterator it) const {
+  const Offset start(it->first);
+  Candidate candidate{start, start + it->second.count, it->second.attempts};
+  candidate.extra = it->second.extra;
+  if (it->second.redriven) candidate.redriven_from = redriven_->at(it->first);
+  return candidate;
+}
+
+bool PartitionCursor::AdmitKey(Offset event, uint64_t key) {
+  return keys().Admit(event, key) && !WaitsForRetry(event);
+}
+
+bool PartitionCursor::WaitsForRetry(Offset event) const {
+  const auto range = pending_.At(event);
+  const bool pending = range != pending_.map().end() && range->first <= event.value();
+  return pending && range->second.waits_unknown();
+}
+
+void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t count,
+                            uint32_t event_bytes, ConsumerId consumer, int64_t due) {
+  const auto lease = [&](PendingRange& range) {
+    range.state = RangeState::kLeased;
+    range.attempts = PendingRange::CountableAttempts(candidate.attempts + 1);
+    range.consumer = consumer;
+    range.event_bytes = event_bytes;
+    range.due = due;
+  };
+  if (candidate.fresh) {
+    PendingRange range;
+    lease(range);
+    pending_.Add(start, count, range);
+    next_ = start + count;
+    dirty_ = true;
+    return;
+  }
+  pending_.EditRange(start, start + count, [&](Offset, PendingRange& range) {
+    lease(range);
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::Block(const Candidate& candidate, Offset event) {
+  if (candidate.fresh) {
+    PendingRange range;
+    range.state = RangeState::kBlocked;
+    pending_.Add(event, 1, range);
+    next_ = event + 1;
+    dirty_ = true;
+    return;
+  }
+  pending_.EditRange(event, event + 1, [](Offset, PendingRange& range) {
+    range.state = range.waits_unknown() ? RangeState::kDelayed : RangeState::kBlocked;
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
+  if (candidate.fresh) {
+    next_ = to;
+    passed_ = true;
+    return;
+  }
+  pending_.EditRange(from, to, [](Offset, PendingRange&) { return Verdict::kRemove; });
+}
+
+}  // namespace eventhub

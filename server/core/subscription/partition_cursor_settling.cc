@@ -1,0 +1,311 @@
+// How what was delivered is settled: acks, nacks, ended leases, parking, trimming.
+#include <algorithm>
+
+#include "server/core/subscription/partition_cursor.h"
+
+namespace eventhub {
+
+void PartitionCursor::EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
+                                 Effects* effects, PendingRanges::Edit edit) {
+  Offset at = from;  // What lies before is dealt with.
+  const auto refuse_to = [&](Offset end) {
+    if (at < end) refused(at, end);
+  };
+  effects->looked_at += pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
+    if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
+    refuse_to(start);
+    at = start + range.count;
+    return edit(start, range);
+  });
+  refuse_to(to);
+}
+
+void PartitionCursor::Release(const PendingRange& range, Effects* effects) {
+  if (range.state != RangeState::kLeased) return;
+  const Usage usage{range.count, int64_t{range.count} * range.event_bytes};
+  if (!effects->released.empty() && effects->released.back().first == range.consumer) {
+    effects->released.back().second.events += usage.events;
+    effects->released.back().second.bytes += usage.bytes;
+    return;
+  }
+  effects->released.emplace_back(range.consumer, usage);
+}
+
+void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& removed,
+                             Effects* effects) {
+  for (const auto& [start, count] : removed) {
+    if (redriven_ != nullptr) {
+      const auto first = redriven_->lower_bound(start.value());
+      redriven_->erase(first, redriven_->lower_bound(start.value() + count));
+      if (redriven_->empty()) redriven_.reset();
+    }
+    if (keys_ == nullptr) continue;
+    for (const Offset event : keys_->KnownOf(start, start + count)) {
+      const std::optional<Offset> free = keys_->Settle(event);
+      if (!free.has_value()) continue;
+      pending_.EditRange(*free, *free + 1, [&](Offset, PendingRange& range) {
+        if (range.state != RangeState::kBlocked) return Verdict::kKeep;
+        range.state = RangeState::kReady;
+        effects->more_to_deliver = true;
+        return Verdict::kChanged;
+      });
+    }
+  }
+}
+
+bool PartitionCursor::IsLeased(const DeliveryRules& rules, ConsumerId consumer, Offset from,
+                               Offset to) const {
+  if (!rules.queue) {
+    // The owner of a partition may ack again what it acked, but not what went back from it.
+    for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+      if (it->second.state != RangeState::kLeased) return false;
+    }
+    return owner == consumer && to <= next_;
+  }
+  Offset at = from;
+  for (auto it = pending_.At(from); it != pending_.map().end() && at < to; ++it) {
+    const PendingRange& range = it->second;
+    const bool leased = range.state == RangeState::kLeased && range.consumer == consumer;
+    if (Offset(it->first) > at || !leased) return false;
+    at = Offset(it->first) + range.count;
+  }
+  return at >= to;
+}
+
+void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
+                          Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  const auto remove = [&](Offset start, PendingRange& range) {
+    Release(range, effects);
+    effects->acked += range.count;
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  };
+  if (exact) {
+    EditLeased(consumer, from, to, refused, effects, remove);
+  } else {
+    // Up to `to`, whatever else was named; but for extra events, which are acked by name.
+    const Offset end = std::min(to, next_);
+    const auto has = [&](const PendingRange& range) {
+      return range.state == RangeState::kLeased && range.consumer == consumer;
+    };
+    effects->looked_at +=
+        pending_.EditRange(Offset(0), end, [&](Offset start, PendingRange& range) {
+          return has(range) && !range.extra ? remove(start, range) : Verdict::kKeep;
+        });
+    effects->looked_at += pending_.EditRange(from, end, [&](Offset start, PendingRange& range) {
+      if (has(range)) return remove(start, range);
+      // What is parked is as good as acked, but what was taken back will come again.
+      const bool again = !range.extra && range.state != RangeState::kParking;
+      if (again) refused(start, start + range.count);
+      return Verdict::kKeep;
+    });
+    if (to > next_) refused(std::max(from, next_), to);
+  }
+  Forget(removed, effects);
+}
+
+void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::string_view reason,
+                                   Effects* effects) {
+  Parked parked{id(), start, range.count, range.attempts, std::string(reason), std::nullopt};
+  if (reason.empty() && range.reason != nullptr) parked.reason = *range.reason;
+  if (range.redriven) parked.redriven_from = redriven_->at(start.value());
+  effects->parked.push_back(std::move(parked));
+  range.state = RangeState::kParking;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.due = 0;
+}
+
+void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingRange& range,
+                              int64_t ready_at, int64_t now, absl::string_view reason,
+                              Effects* effects) {
+  Release(range, effects);
+  if (rules.max_attempts > 0 && range.attempts >= rules.max_attempts) {
+    StartParking(start, range, reason, effects);
+    return;
+  }
+  if (!reason.empty()) range.reason = Reason(reason);
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  const bool wait = ready_at > now;
+  range.state = wait ? RangeState::kDelayed : RangeState::kReady;
+  range.due = wait ? ready_at : 0;
+  effects->more_to_deliver |= !wait;
+}
+
+void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
+                            absl::FunctionRef<int64_t(uint32_t)> retry_at, int64_t now,
+                            absl::string_view reason, Refused refused, Effects* effects) {
+  const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
+  bool rewind = false;
+  EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
+    effects->nacked += range.count;
+    Requeue(rules, start, range, retry_at(range.attempts), now, reason, effects);
+    rewind |= !range.extra;
+    return Verdict::kChanged;
+  });
+  if (rules.queue || !rewind) return;
+  effects->rewound = true;
+  // What was delivered after it comes again after it; not for a fault of its own.
+  pending_.EditRange(nacked_to, next_, [&](Offset, PendingRange& range) {
+    if (range.state != RangeState::kLeased || range.extra) return Verdict::kKeep;
+    Release(range, effects);
+    range.state = RangeState::kReady;
+    range.consumer = ConsumerId();
+    range.event_bytes = 0;
+    range.due = 0;
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason,
+                           Refused refused, Effects* effects) {
+  EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
+    effects->nacked += range.count;
+    Release(range, effects);
+    StartParking(start, range, reason, effects);
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::Skip(ConsumerId consumer, Offset from, Offset to, Refused refused,
+                           Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
+    effects->nacked += range.count;
+    effects->skipped += range.count;
+    Release(range, effects);
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  });
+  Forget(removed, effects);
+}
+
+void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_t due,
+                             Refused refused, Effects* effects) {
+  EditLeased(consumer, from, to, refused, effects, [&](Offset, PendingRange& range) {
+    range.due = due;
+    return Verdict::kKeep;  // The store does not know of leases.
+  });
+}
+
+void PartitionCursor::Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+                             Effects* effects) {
+  pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
+    if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
+    Requeue(rules, start, range, 0, 0, why, effects);
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* effects) {
+  pending_.EditDue(now, [&](Offset start, PendingRange& range) {
+    if (range.due > now) return Verdict::kKeep;
+    if (range.state == RangeState::kLeased) {
+      effects->expired += range.count;
+      Requeue(rules, start, range, 0, now, "the lease ended without an ack", effects);
+    } else if (range.state == RangeState::kDelayed) {
+      range.state = RangeState::kReady;
+      range.due = 0;
+      effects->more_to_deliver = true;
+    }
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::ParkExhausted(const DeliveryRules& rules, absl::string_view why,
+                                    Effects* effects) {
+  pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
+    const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
+    if (!out && rules.IsLast(range.attempts)) {
+      StartParking(start, range, range.reason != nullptr ? "" : why, effects);
+      return Verdict::kChanged;
+    }
+    if (range.waits_unknown() && !rules.ordered_by_key) range.state = RangeState::kDelayed;
+    return Verdict::kKeep;
+  });
+}
+
+void PartitionCursor::FinishParking(Offset start, uint32_t count, Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
+    if (range.state != RangeState::kParking) return Verdict::kKeep;
+    removed.emplace_back(first, range.count);
+    return Verdict::kRemove;
+  });
+  Forget(removed, effects);
+}
+
+void PartitionCursor::LoseParked(Offset event, Effects* effects) {
+  const auto it = pending_.At(event);
+  if (it == pending_.map().end() || it->first > event.value()) return;
+  // An event of a replay was settled before.
+  const bool lost = !it->second.extra || it->second.redriven;
+  FinishParking(event, 1, effects);
+  if (!lost) return;
+  effects->trimmed.emplace_back(event, event + 1);
+  ++effects->lost;
+  ++lost_;
+  dirty_ = true;
+}
+
+void PartitionCursor::AbandonParking(Offset start, uint32_t count, int64_t retry_at,
+                                     absl::string_view why) {
+  pending_.EditRange(start, start + count, [&](Offset, PendingRange& range) {
+    if (range.state != RangeState::kParking) return Verdict::kKeep;
+    range.state = RangeState::kDelayed;
+    range.due = retry_at;
+    range.reason = Reason(why);
+    return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::DropTrimmed(Effects* effects) {
+  const Offset start = log_->start();
+  const bool behind = next_ < start;
+  if (!behind && (pending_.map().empty() || pending_.map().begin()->first >= start.value())) return;
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  int64_t lost = 0;
+  pending_.EditRange(Offset(0), start, [&](Offset first, PendingRange& range) {
+    // What is at a consumer can still be settled, and a dead letter has a copy.
+    const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
+    if (out || range.redriven) return Verdict::kKeep;
+    if (!range.extra) lost += range.count;
+    removed.emplace_back(first, range.count);
+    return Verdict::kRemove;
+  });
+  for (const auto& [first, count] : removed) effects->trimmed.emplace_back(first, first + count);
+  // A STREAM may have waited for its retry.
+  effects->more_to_deliver |= !removed.empty();
+  Forget(removed, effects);
+  if (behind) {
+    lost += start - next_;
+    effects->trimmed.emplace_back(next_, start);
+    next_ = start;
+  }
+  if (lost > 0) {
+    effects->lost += lost;
+    lost_ += static_cast<uint64_t>(lost);
+    dirty_ = true;
+  }
+}
+
+void PartitionCursor::DropRedriven(Offset event, Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
+    const bool gone = range.redriven && start < log_->start();
+    if (!gone || range.state != RangeState::kReady) return Verdict::kKeep;
+    removed.emplace_back(start, 1);
+    return Verdict::kRemove;
+  });
+  if (removed.empty()) return;
+  Forget(removed, effects);
+  effects->trimmed.emplace_back(event, event + 1);
+  effects->more_to_deliver = true;
+  ++effects->lost;
+  ++lost_;
+  dirty_ = true;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,135 @@
+// Consumers of a subscription that come and go, and what time brings about.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/subscription/cursor_tasks.h"
+#include "server/core/subscription/subscription.h"
+
+namespace eventhub {
+namespace {
+
+// Requests of one consumer that wait for their settlement; then it has to wait too.
+constexpr int kMaxUnsettled = 256;
+
+Usage ToUsage(const v1::Credit& credit) {
+  return {credit.events(), static_cast<int64_t>(std::min<uint64_t>(credit.bytes(), INT64_MAX))};
+}
+
+}  // namespace
+
+std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
+                                             const v1::ConsumeRequest& first) {
+  Aftermath after;
+  std::shared_ptr<Consumer> consumer;
+  {
+    MutexLock lock(mutex_);
+    consumer =
+        std::make_shared<Consumer>(ConsumerId(++last_consumer_), context_.next_epoch.fetch_add(1),
+                                   std::move(options), context_.clock.Now());
+    if (first.has_credit()) consumer->credit = ToUsage(first.credit());
+    consumer->leaving = first.leave();
+    v1::ConsumeOpened& opened = *consumer->notices.mutable_opened();
+    opened.set_consumer(consumer->options.name);
+    opened.set_queue(rules_.queue);
+    opened.set_session(consumer->session);
+    opened.mutable_ack_deadline()->set_seconds(rules_.ack_deadline / 1'000'000);
+    opened.mutable_ack_deadline()->set_nanos(
+        static_cast<int32_t>(rules_.ack_deadline % 1'000'000 * 1000));
+    consumer->has_notices = true;
+    consumers_.emplace(consumer->id, consumer);
+    Rebalance(&after);
+  }
+  CarryOut(std::move(after));
+  return consumer;
+}
+
+void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    consumer.credit = ToUsage(credit);
+    consumer.short_of_bytes = false;
+    WakeConsumer(consumer, &after);
+  }
+  CarryOut(std::move(after));
+}
+
+void Subscription::Leave(Consumer& consumer, bool at_once) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    if (consumer.closed) return;
+    consumer.leaving = true;
+    consumer.leaving_at_once |= at_once;
+    Rebalance(&after);
+    WakeForEvents(&after);  // What it was woken for is for another.
+    WakeConsumer(consumer, &after);
+  }
+  CarryOut(std::move(after));
+}
+
+bool Subscription::Overloaded(const Consumer& consumer) const {
+  MutexLock lock(mutex_);
+  return consumer.unsettled >= kMaxUnsettled;
+}
+
+void Subscription::Close(Consumer& consumer) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    if (consumer.closed) return;
+    consumer.closed = true;
+    if (consumer.cold.has_value()) cursors_[consumer.cold->partition]->busy = false;
+    for (const auto& cursor : cursors_) {
+      if (cursor->owner == consumer.id) cursor->owner = ConsumerId();
+      if (cursor->pending().counts().leased == 0) continue;
+      Effects effects;
+      cursor->Return(rules_, consumer.id, "its consumer went away without settling it", &effects);
+      Conclude(*cursor, effects, &after);
+    }
+    consumers_.erase(consumer.id);
+    // At once, lest it be taken for one that was unused all the while; the task below writes it.
+    record_.set_last_used_micros(absl::ToUnixMicros(context_.clock.Now()));
+    if (consumers_.empty()) Unregister();
+    Rebalance(&after);
+    WakeAll(&after);
+  }
+  CarryOut(std::move(after));
+  context_.writer.Submit(std::make_unique<TouchTask>(shared_from_this()));
+}
+
+void Subscription::Unregister() {
+  if (registered_ != nullptr && topic_->mark().Cancel(*this)) registered_.reset();
+}
+
+void Subscription::SetDeleted() {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    deleted_ = true;
+    WakeAll(&after);
+    Unregister();
+  }
+  CarryOut(std::move(after));
+}
+
+void Subscription::OnAlarm() {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    const int64_t now = Now();
+    alarm_due_ = INT64_MAX;
+    for (const auto& cursor : cursors_) {
+      Effects effects;
+      cursor->Expire(rules_, now, &effects);
+      cursor->KeepPassed();
+      Conclude(*cursor, effects, &after);
+    }
+    RevokeOverdue(now, &after);
+    WakeForEvents(&after);  // A rate limit may be over.
+  }
+  CarryOut(std::move(after));
+}
+
+}  // namespace eventhub

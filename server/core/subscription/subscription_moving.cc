@@ -1,0 +1,204 @@
+// Changes of a subscription, on the commit thread: settings, seek, replay, redrive, parking.
+#include <algorithm>
+#include <utility>
+
+#include "server/core/subscription/parking.h"
+#include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_settings.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+
+void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    *record_.mutable_settings() = settings;
+    const int64_t now = Now();
+    const int64_t deadline_before = rules_.ack_deadline;
+    SetRules(now);
+    for (const auto& cursor : cursors_) {
+      Effects effects;
+      if (!rules_.queue && rules_.ack_deadline != deadline_before) {
+        cursor->lease_due = now + rules_.ack_deadline;
+        NoteDelivered(*cursor, &after);
+      }
+      cursor->ParkExhausted(rules_, "the limit of deliveries was lowered", &effects);
+      Conclude(*cursor, effects, &after);
+    }
+    WakeAll(&after);
+  }
+  PutRecord(commit);
+  CarryOut(std::move(after));
+}
+
+void Subscription::SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit) {
+  {
+    MutexLock lock(mutex_);
+    *record_.mutable_replay_rate_limit() = limit;
+    SetRules(Now());
+  }
+  PutRecord(commit);
+}
+
+void Subscription::Touch(CommitBuilder& commit) {
+  {
+    MutexLock lock(mutex_);
+    record_.set_last_used_micros(absl::ToUnixMicros(context_.clock.Now()));
+  }
+  PutRecord(commit);
+}
+
+void Subscription::PutRecord(CommitBuilder& commit) const {
+  MutexLock lock(mutex_);
+  commit.Put(Column::kMeta, SubscriptionKey(id_), record_.SerializeAsString());
+}
+
+void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    AddCursors();
+    for (const Place& place : places) {
+      PartitionCursor& cursor = *cursors_[place.partition.value()];
+      const ConsumerId owner = cursor.owner;
+      Effects effects;
+      cursor.Seek(place.next, &effects);
+      for (const stored::SnapshotPartition& pending : place.pending) {
+        for (int i = 0; i < pending.starts_size(); ++i) {
+          // What was out for the last time then has its last delivery again.
+          uint32_t attempts = pending.attempts(i);
+          if (rules_.max_attempts > 0) attempts = std::min(attempts, rules_.max_attempts - 1);
+          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i), attempts);
+        }
+      }
+      NoteMoved(cursor, &after);
+      cursor.DropTrimmed(&effects);
+      Conclude(cursor, effects, &after);
+      if (owner != ConsumerId()) Assign(cursor, owner, &after);
+    }
+    Rebalance(&after);
+    WakeAll(&after);
+  }
+  CarryOutIn(commit, std::move(after));
+}
+
+int64_t Subscription::Replay(CommitBuilder& commit, const PartitionRanges& ranges) {
+  Aftermath after;
+  int64_t events = 0;
+  {
+    MutexLock lock(mutex_);
+    AddCursors();
+    for (const PartitionRange& range : ranges) {
+      PartitionCursor& cursor = *cursors_[range.partition.value()];
+      events += cursor.AddReplay(range.start, range.end, true);
+      Effects effects;
+      effects.more_to_deliver = true;
+      Conclude(cursor, effects, &after);
+    }
+  }
+  CarryOutIn(commit, std::move(after));
+  return events;
+}
+
+int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
+  MutexLock lock(mutex_);
+  AddCursors();
+  int64_t events = 0;
+  for (const PartitionRange& range : ranges) {
+    events += cursors_[range.partition.value()]->AddReplay(range.start, range.end, false);
+  }
+  return events;
+}
+
+int64_t Subscription::CancelReplays(CommitBuilder& commit) {
+  Aftermath after;
+  int64_t events = 0;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& cursor : cursors_) {
+      Effects effects;
+      events += cursor->CancelReplays(&effects);
+      Conclude(*cursor, effects, &after);
+    }
+  }
+  CarryOutIn(commit, std::move(after));
+  return events;
+}
+
+void Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
+                           const DeadLetterPlace& place) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    PartitionCursor& cursor = *cursors_[partition.value()];
+    cursor.AddRedriven(event, place);
+    Effects effects;
+    effects.more_to_deliver = true;
+    Conclude(cursor, effects, &after);
+  }
+  CarryOutIn(commit, std::move(after));
+}
+
+bool Subscription::IsParking(PartitionId partition, Offset event) const {
+  MutexLock lock(mutex_);
+  const PendingRanges& pending = cursors_[partition.value()]->pending();
+  const auto it = pending.At(event);
+  return it != pending.map().end() && it->first <= event.value() &&
+         it->second.state == RangeState::kParking;
+}
+
+void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, Offset event,
+                                 bool dead_letter) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    PartitionCursor& cursor = *cursors_[partition.value()];
+    Effects effects;
+    if (dead_letter) {
+      cursor.FinishParking(event, 1, &effects);
+      ++counters_.dead_lettered;
+    } else {
+      cursor.LoseParked(event, &effects);
+    }
+    effects.more_to_deliver = true;  // A STREAM goes on after its last attempt.
+    Conclude(cursor, effects, &after);
+  }
+  CarryOutIn(commit, std::move(after));
+}
+
+void Subscription::AbandonParking(PartitionId partition, Offset event, absl::string_view why) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    PartitionCursor& cursor = *cursors_[partition.value()];
+    cursor.AbandonParking(event, 1, Now() + rules_.max_backoff, why);
+    Effects effects;
+    Conclude(cursor, effects, &after);
+  }
+  CarryOut(std::move(after));
+}
+
+stored::Snapshot Subscription::TakeSnapshot() const {
+  stored::Snapshot snapshot;
+  snapshot.set_version(1);
+  snapshot.set_create_time_micros(absl::ToUnixMicros(context_.clock.Now()));
+  int64_t lag = 0;
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    stored::SnapshotPartition& partition = *snapshot.add_partitions();
+    partition.set_partition(cursor->id().value());
+    partition.set_next_offset(cursor->next().value());
+    for (const auto& [start, range] : cursor->pending().map()) {
+      if (range.extra) continue;
+      partition.add_starts(start);
+      partition.add_counts(range.count);
+      partition.add_attempts(range.attempts);
+    }
+    lag += cursor->LagUpTo(cursor->log().end());
+  }
+  snapshot.set_lag_events(static_cast<uint64_t>(lag));
+  return snapshot;
+}
+
+}  // namespace eventhub

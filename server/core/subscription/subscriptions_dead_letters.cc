@@ -1,0 +1,80 @@
+// Dead letters of subscriptions: listed, redriven, discarded.
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "server/core/errors.h"
+#include "server/core/field_checks.h"
+#include "server/core/subscription/dead_letter_office.h"
+#include "server/core/subscription/subscriptions.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kLettersAtOnce = 1000;
+
+}  // namespace
+
+absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
+    const v1::ListDeadLettersRequest& request) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   FindSubscription("subscription", request.subscription()));
+  v1::ListDeadLettersResponse response;
+  const DeadLetterQuery query{request.selector(), true, request.with_data(),
+                              PageSize(request.page_size())};
+  ASSIGN_OR_RETURN(DeadLetterPage page,
+                   FindDeadLetters(context_, *subscription, query, request.page_token()));
+  for (v1::DeadLetter& letter : page.letters) *response.add_dead_letters() = std::move(letter);
+  response.set_next_page_token(page.next);
+  return response;
+}
+
+absl::StatusOr<v1::RedriveDeadLettersResponse> Subscriptions::RedriveDeadLetters(
+    const v1::RedriveDeadLettersRequest& request) {
+  ASSIGN_OR_RETURN(const uint64_t events,
+                   CloseLetters(request.subscription(), request.has_selector(), request.selector(),
+                                request.dry_run(), /*redrive=*/true));
+  v1::RedriveDeadLettersResponse response;
+  response.set_events(events);
+  return response;
+}
+
+absl::StatusOr<v1::DiscardDeadLettersResponse> Subscriptions::DiscardDeadLetters(
+    const v1::DiscardDeadLettersRequest& request) {
+  ASSIGN_OR_RETURN(const uint64_t events,
+                   CloseLetters(request.subscription(), request.has_selector(), request.selector(),
+                                request.dry_run(), /*redrive=*/false));
+  v1::DiscardDeadLettersResponse response;
+  response.set_events(events);
+  return response;
+}
+
+absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bool has_selector,
+                                                     const v1::DeadLetterSelector& selector,
+                                                     bool dry_run, bool redrive) {
+  if (!has_selector) return InvalidField("selector", "is required; an empty one picks all");
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   FindSubscription("subscription", name));
+  const DeadLetterQuery query{selector, false, false, kLettersAtOnce};
+  uint64_t events = 0;
+  std::string after;
+  do {
+    ASSIGN_OR_RETURN(DeadLetterPage page, FindDeadLetters(context_, *subscription, query, after));
+    after = page.next;
+    if (dry_run || page.found.empty()) {
+      events += page.found.size();
+      continue;
+    }
+    std::promise<absl::StatusOr<int64_t>> closed;
+    writer_.Submit(std::make_unique<CloseLettersTask>(
+        context_, subscription, std::move(page.found), redrive,
+        [&closed](absl::StatusOr<int64_t> count) { closed.set_value(std::move(count)); }));
+    ASSIGN_OR_RETURN(const int64_t count, closed.get_future().get());
+    events += static_cast<uint64_t>(count);
+  } while (!after.empty());
+  return events;
+}
+
+}  // namespace eventhub
