@@ -343,6 +343,40 @@ class PythonClientTest(unittest.TestCase):
         second.leave()
         self.assertEqual(self.stats(name).lag_events, 0)
 
+    def test_consumers_that_come_and_go(self):
+        """Whatever a consumer does at its end, what it had goes to the next one, and nothing stays of it."""
+        topic = self.topic()
+        name = self.subscription(topic, subscription_pb2.Subscription.KIND_QUEUE)
+        self.hub.Publish(hub_pb2.PublishRequest(topic=topic, events=[make_event(i) for i in range(3)]))
+
+        def half_close(consumer):
+            consumer.requests.put(None)
+            list(consumer.call)
+
+        def leave(consumer):
+            consumer.settle(acks=[about(hub_pb2.Ack, batch, offset) for batch, offset, _ in consumer.taken])
+            consumer.leave()
+
+        def send_after_leaving(consumer):
+            consumer.requests.put(hub_pb2.ConsumeRequest(leave=True))
+            consumer.requests.put(hub_pb2.ConsumeRequest(credit=hub_pb2.Credit(events=1, bytes=1)))
+            consumer.call.cancel()
+
+        def go_without_a_word(consumer):
+            consumer.call.cancel()
+
+        for number, end in enumerate(100 * [half_close, go_without_a_word, send_after_leaving] + [leave]):
+            consumer = Consumer(self.hub, name)
+            consumer.taken = list(itertools.islice(consumer.deliveries(), 3))
+            self.assertEqual([offset for _, offset, _ in consumer.taken], [0, 1, 2])
+            self.assertEqual({batch.delivery_attempt for batch, _, _ in consumer.taken}, {number + 1})
+            end(consumer)
+        self.assertEqual(self.stats(name).lag_events, 0)
+        request = subscription_pb2.GetSubscriptionRequest(name=name)
+        end = time.monotonic() + TIMEOUT
+        while consumers := self.subscriptions.GetSubscription(request).consumers:
+            self.assertLess(time.monotonic(), end, consumers)
+
     def test_consume_errors(self):
         def consume(first):
             return self.hub.Consume(iter([first]))
