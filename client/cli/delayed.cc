@@ -70,6 +70,7 @@ std::string DelayedJson(const client::DelayedEvent& delayed) {
                {"due_time", FormatMoment(delayed.due_time)},
                {"accept_time", FormatMoment(delayed.accept_time)},
                {"partition", delayed.partition ? Json(*delayed.partition) : Json(nullptr)}};
+  if (!delayed.refusal.empty()) json["refusal"] = delayed.refusal;
   std::string line = json.dump();
   line.pop_back();
   return absl::StrCat(line, ",\"event\":", event, "}\n");
@@ -82,23 +83,30 @@ absl::Status ListDelayed(const Context& context, const DelayedCommand& flags) {
   const absl::Time now = Clock::System().Now();
   absl::Status written;
   uint64_t count = 0;
+  std::string refusal;
   bool more = false;
   RETURN_IF_ERROR(ConnectDelayed(context).List(
       flags.topic, flags.range, [&](const client::DelayedEvent& delayed) {
         more = count == limit;
         if (more) return false;
         ++count;
+        if (refusal.empty()) refusal = delayed.refusal;
         if (flags.json) {
           written = WriteOut(DelayedJson(delayed));
         } else {
           table.AddRow({delayed.delay_id, FormatSecond(delayed.due_time),
-                        delayed.due_time > now ? FormatRoughAge(delayed.due_time - now) : "due",
+                        delayed.due_time > now    ? FormatRoughAge(delayed.due_time - now)
+                        : delayed.refusal.empty() ? "due"
+                                                  : "refused",
                         Printable(delayed.event.type()), Printable(delayed.event.partition_key()),
                         Printable(delayed.event.id())});
         }
         return written.ok();
       }));
   if (!flags.json) written.Update(WriteOut(table.Render()));
+  if (!refusal.empty() && !flags.json) {
+    std::fprintf(stderr, "eventhub: what is due is not appended: %s\n", Printable(refusal).c_str());
+  }
   if (more) std::fprintf(stderr, "eventhub: there are more than these; see --limit\n");
   return written;
 }

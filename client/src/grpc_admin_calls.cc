@@ -84,6 +84,7 @@ absl::StatusOr<Health> GrpcConnection::CheckHealth(const std::string& service,
   grpc::health::v1::HealthCheckResponse response;
   grpc::ClientContext context;
   SetTimeout(timeout, context);
+  const CancellableCall cancellable(calls_, context);
   const grpc::Status status = health_.Check(&context, request, &response);
   if (!status.ok()) return FromGrpc(status);
   switch (response.status()) {

@@ -10,6 +10,7 @@
 
 #include "client/src/grpc_status.h"
 #include "client/src/grpc_thread.h"
+#include "client/src/grpc_unary_calls.h"
 #include "client/src/timer_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/topology.h"
@@ -38,6 +39,8 @@ class GrpcConnection final : public Connection {
   std::shared_ptr<ConsumeStream> OpenConsumeStream(
       std::shared_ptr<ConsumeStream::Handler> handler) override;
   void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) override;
+
+  void CancelCalls() override { calls_.Cancel(); }
 
   absl::StatusOr<TransactionResult> Transact(const Transaction& transaction,
                                              absl::Duration timeout) override;
@@ -147,6 +150,7 @@ class GrpcConnection final : public Connection {
                                 const Request& request, absl::Duration timeout) {
     grpc::ClientContext context;
     SetTimeout(timeout, context);
+    const CancellableCall cancellable(calls_, context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) return FromGrpc(status);
@@ -154,6 +158,7 @@ class GrpcConnection final : public Connection {
   }
 
   ChannelUsers users_;
+  UnaryCalls calls_;
   const std::shared_ptr<grpc::Channel> channel_;
   v1::EventHubService::Stub events_;
   v1::AdminService::Stub admin_;

@@ -17,6 +17,7 @@ DelayedEvent DelayedFromProto(v1::DelayedEvent proto) {
   if (proto.has_partition()) event.partition = proto.partition();
   if (proto.has_accept_time()) event.accept_time = FromProto(proto.accept_time());
   event.event = std::move(*proto.mutable_event());
+  event.refusal = std::move(*proto.mutable_refusal());
   return event;
 }
 

@@ -52,7 +52,7 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
     PublishedEvent& event = located.emplace_back();
     event.duplicate = reply.duplicate;
     if (delayed != reply.delayed.end() && delayed->event_index == index) {
-      event.delayed = {delayed->delay_id, delayed->due_time};
+      event.delayed = EventDelay{delayed->delay_id, delayed->due_time};
       ++delayed;
       continue;
     }

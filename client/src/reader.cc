@@ -44,6 +44,10 @@ void Reader::Cancel() { core_->Cancel(); }
 
 std::vector<PartitionOffset> Reader::positions() const { return core_->positions(); }
 
+std::optional<int64_t> Reader::start_of(uint32_t partition) const {
+  return core_->start_of(partition);
+}
+
 uint64_t Reader::skipped_events() const { return core_->skipped_events(); }
 
 }  // namespace eventhub::client

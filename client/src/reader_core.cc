@@ -107,6 +107,7 @@ ReadSpec ReaderCore::MakeSpec() const {
   spec.follow = options_.follow;
   spec.max_response_bytes = options_.max_response_bytes;
   spec.filter = options_.filter;
+  spec.report_passed = options_.report_passed;
   return spec;
 }
 
@@ -124,6 +125,7 @@ absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
       PartitionOffset position;
       if (!ParsePosition(field.bytes, position)) return MalformedResponse();
       positions_.try_emplace(position.partition, position.offset);
+      starts_.try_emplace(position.partition, position.offset);
       started_ = true;
     } else if (field.number == 4 && field.type == FieldScanner::kLength) {
       PartitionOffset position;
@@ -224,6 +226,11 @@ std::vector<PartitionOffset> ReaderCore::positions() const {
   positions.reserve(positions_.size());
   for (const auto& [partition, offset] : positions_) positions.push_back({partition, offset});
   return positions;
+}
+
+std::optional<int64_t> ReaderCore::start_of(uint32_t partition) const {
+  const auto it = starts_.find(partition);
+  return it == starts_.end() ? std::nullopt : std::optional(it->second);
 }
 
 }  // namespace eventhub::client

@@ -30,6 +30,7 @@ class ReaderCore {
   absl::StatusOr<EventBatch> Next(absl::Duration timeout);
   void Cancel();
   std::vector<PartitionOffset> positions() const;
+  std::optional<int64_t> start_of(uint32_t partition) const;
   uint64_t skipped_events() const { return skipped_events_; }
 
  private:
@@ -71,6 +72,7 @@ class ReaderCore {
   std::optional<absl::Duration> failing_since_;  // Of the first failure since the last response.
   bool started_ = false;                         // The hub has said where the partitions start.
   std::map<uint32_t, int64_t> positions_;        // The offset after the last event handed out.
+  std::map<uint32_t, int64_t> starts_;           // Where each began.
   uint64_t skipped_events_ = 0;
   std::deque<EventBatch> queue_;         // Received, not handed out.
   std::vector<PartitionOffset> passed_;  // Where the partitions are behind what is in `queue_`.

@@ -1,12 +1,12 @@
 #include "server/core/topic_changes.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/link/link_catalog.h"
 #include "server/core/topic_settings.h"
+#include "server/core/topic_users.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -17,6 +17,13 @@ namespace {
 absl::Status Outcome(const absl::Status& refused, const absl::Status& committed) {
   if (!refused.ok()) return refused;
   return committed.ok() ? committed : StoreFailed(committed);
+}
+
+template <typename Objects>
+std::vector<std::string> NamesOf(const Objects& objects) {
+  std::vector<std::string> names;
+  for (const auto& object : objects) names.push_back(object->name());
+  return names;
 }
 
 void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBuilder& commit) {
@@ -82,15 +89,11 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
                    ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
   emptied_ = settings_.retention().none() && !current.retention().none();
   if (emptied_) {
-    const auto subscriptions = subscriptions_.PendingOf(*topic_);
-    if (!subscriptions.empty()) {
-      return TopicInUse(topic_->name(),
-                        absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
-    }
-    const auto users = subscriptions_.PendingWithDeadLettersIn(*topic_);
-    if (!users.empty()) {
-      return TopicInUse(topic_->name(), absl::StrCat("takes the dead letters of subscriptions: ",
-                                                     JoinNames(users)));
+    TopicUsers users;
+    users.subscriptions = NamesOf(subscriptions_.PendingOf(*topic_));
+    users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
+    if (const std::string use = users.KeepEvents(); !use.empty()) {
+      return TopicInUse(topic_->name(), use);
     }
     Empty(commit);
   }
@@ -137,31 +140,17 @@ void DeleteTopicTask::Prepare(CommitBuilder& commit) { refused_ = Delete(commit)
 
 absl::Status DeleteTopicTask::CheckUnused(
     const SubscriptionCatalog::Subscriptions& subscriptions) const {
-  if (!subscriptions.empty() && !request_.delete_subscriptions()) {
-    return TopicInUse(topic_->name(),
-                      absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
-  }
-  const auto users = subscriptions_.PendingWithDeadLettersIn(*topic_);
-  if (!users.empty()) {
-    return TopicInUse(topic_->name(),
-                      absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
-  }
-  if (const std::string links = links_.NamesInto(*topic_); !links.empty()) {
-    return TopicInUse(topic_->name(), absl::StrCat("is what links append to: ", links));
-  }
   const RouteIndex& routes = topics_.routes.pending();
-  if (const auto from = routes.From(topic_->name()); !from.empty() && !request_.delete_routes()) {
-    return TopicInUse(topic_->name(), absl::StrCat("is the source of routes: ", JoinNames(from)));
+  const std::string& name = topic_->name();
+  TopicUsers users;
+  if (!request_.delete_subscriptions()) users.subscriptions = NamesOf(subscriptions);
+  users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
+  users.links = links_.NamesInto(*topic_);
+  if (!request_.delete_routes()) users.routes = NamesOf(routes.From(name));
+  for (const RouteIndex::RoutePtr& route : routes.To(name)) {
+    if (FailsWithout(route->settings(), name)) users.failing_routes.push_back(route->name());
   }
-  std::vector<RouteIndex::RoutePtr> failing = routes.To(topic_->name());
-  failing.erase(std::remove_if(failing.begin(), failing.end(),
-                               [](const RouteIndex::RoutePtr& route) { return route->skips(); }),
-                failing.end());
-  if (!failing.empty()) {
-    return TopicInUse(topic_->name(), absl::StrCat("is a target of routes that fail without it: ",
-                                                   JoinNames(failing)));
-  }
-  return absl::OkStatus();
+  return users.CheckDelete(name);
 }
 
 absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {

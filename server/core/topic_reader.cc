@@ -38,6 +38,7 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       counters_(counters),
       all_partitions_(request.partitions().empty()),
       follow_(request.follow()),
+      report_passed_(request.report_passed()),
       max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
                                                    : kDefaultResponseBytes),
       stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()) {
@@ -137,7 +138,9 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
     frame->caught_up = AtHead();
     said_caught_up_ = frame->caught_up;
   }
-  if (!frame->empty() || AllDone() || untold_ > kMaxUntoldBytes) NotePassed(frame);
+  if (!frame->empty() || AllDone() || report_passed_ || untold_ > kMaxUntoldBytes) {
+    NotePassed(frame);
+  }
   if (!frame->empty()) return Step::kFrame;
   return AllDone() ? Step::kEnd : Step::kWait;
 }

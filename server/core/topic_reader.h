@@ -101,6 +101,7 @@ class TopicReader {
   ReadCounters& counters_;
   const bool all_partitions_;
   const bool follow_;
+  const bool report_passed_;
   const size_t max_bytes_;
   const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();

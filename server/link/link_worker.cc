@@ -26,7 +26,7 @@ constexpr size_t kMoveBytes = 128;
 constexpr absl::Duration kPassedInterval = absl::Seconds(1);
 constexpr absl::Duration kLagInterval = absl::Seconds(5);
 
-// For calls about the topic; a worker that waits for one does not stop before.
+// For calls about the topic.
 constexpr absl::Duration kCallTimeout = absl::Seconds(3);
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(100);
 constexpr absl::Duration kLastRetry = absl::Seconds(3);
@@ -69,10 +69,13 @@ LinkWorker::~LinkWorker() {
 }
 
 void LinkWorker::Stop() {
-  MutexLock lock(mutex_);
-  stopping_ = true;
-  if (reader_ != nullptr) reader_->Cancel();
-  changed_.NotifyAll();
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    if (reader_ != nullptr) reader_->Cancel();
+    changed_.NotifyAll();
+  }
+  connection_->CancelCalls();
 }
 
 void LinkWorker::Run() {
@@ -116,6 +119,8 @@ absl::Status LinkWorker::RunRound() {
   options.follow = true;
   options.filter =
       client::Filter(path_->RemoteFilter(settings_.has_filter() ? &settings_.filter() : nullptr));
+  // Where the link is moves on also while nothing passes.
+  options.report_passed = true;
   // A connection that is made again may be one to another topic: that is for the next round.
   options.reconnect_deadline = absl::ZeroDuration();
   ASSIGN_OR_RETURN(const std::unique_ptr<client::Reader> reader,
@@ -170,17 +175,19 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
   const Clock& clock = links_.clock();
   absl::Duration passed_at = clock.Monotonic();
   absl::Duration lag_at = clock.Monotonic();
+  bool at_head = false;  // By what the remote hub said last.
   for (;;) {
     LinkStep step = NewStep();
     max_event_bytes_ = link_->topic()->view()->settings.max_event_bytes();
     size_t bytes = 0;
-    bool caught_up = false;
+    bool caught_up = false;  // As of this step.
     bool grown = false;
     absl::StatusOr<client::EventBatch> batch = reader.Next(kPassedInterval);
     while (batch.ok()) {
-      grown = !AddBatch(*batch, &step);
+      grown = !AddBatch(reader, *batch, &step);
       if (grown) break;
       caught_up = batch->caught_up();
+      at_head = caught_up;
       bytes += batch->bytes();
       if (bytes >= kStepBytes || caught_up) break;
       batch = reader.Next(absl::ZeroDuration());
@@ -190,7 +197,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
       passed_at = clock.Monotonic() + kPassedInterval;
       AddPassed(reader, &step);
     }
-    if (!step.moves.empty() || caught_up) Submit(std::move(step), caught_up);
+    if (!step.moves.empty() || caught_up) Submit(std::move(step), at_head);
     if (interrupted() || grown) return absl::OkStatus();
     if (ended) {
       return absl::IsOutOfRange(batch.status()) ? LeaveOutOfRange(batch.status()) : batch.status();
@@ -202,7 +209,8 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
   }
 }
 
-bool LinkWorker::AddBatch(const client::EventBatch& batch, LinkStep* step) {
+bool LinkWorker::AddBatch(const client::Reader& reader, const client::EventBatch& batch,
+                          LinkStep* step) {
   if (batch.empty()) return true;
   const uint32_t partition = batch.partition();
   if (partition >= remote_partitions_) return false;
@@ -210,14 +218,8 @@ bool LinkWorker::AddBatch(const client::EventBatch& batch, LinkStep* step) {
   move.partition = partition;
   move.to = batch.last_offset() + 1;
   const auto position = positions_.find(partition);
-  if (position != positions_.end()) {
-    move.from = position->second;
-    // Without a filter of its own, what the remote hub leaves out is what has been here.
-    if (!settings_.has_filter()) {
-      step->progress.looped_events +=
-          static_cast<uint64_t>(move.to - position->second) - batch.size();
-    }
-  }
+  if (position != positions_.end()) move.from = position->second;
+  step->progress.looped_events += LoopedBefore(reader, partition, move.to, batch.size());
   positions_[partition] = move.to;
   std::string events;
   events.reserve(batch.bytes() + batch.size() * kMoveBytes);
@@ -252,15 +254,23 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
     if (position != positions_.end()) {
       if (position->second >= at.offset) continue;
       move.from = position->second;
-      if (!settings_.has_filter()) {
-        step->progress.looped_events += static_cast<uint64_t>(at.offset - position->second);
-      }
     }
+    step->progress.looped_events += LoopedBefore(reader, at.partition, at.offset, 0);
     positions_[at.partition] = at.offset;
     step->moves.push_back(std::move(move));
   }
   step->started = true;
   started_ = true;
+}
+
+uint64_t LinkWorker::LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
+                                  size_t delivered) const {
+  // Without a filter of its own, what the remote hub leaves out is what has been here.
+  if (settings_.has_filter()) return 0;
+  const auto position = positions_.find(partition);
+  const std::optional<int64_t> from =
+      position != positions_.end() ? std::optional(position->second) : reader.start_of(partition);
+  return from.has_value() ? static_cast<uint64_t>(to - *from) - delivered : 0;
 }
 
 absl::Status LinkWorker::LeaveOutOfRange(const absl::Status& error) {

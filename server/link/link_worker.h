@@ -52,9 +52,13 @@ class LinkWorker {
   absl::Status Meet(LinkOrigin* origin);
   absl::Status Follow(client::Reader& reader);
   // Adds a batch to the step. False if it is of a partition that was added since the round began.
-  bool AddBatch(const client::EventBatch& batch, LinkStep* step);
+  bool AddBatch(const client::Reader& reader, const client::EventBatch& batch, LinkStep* step);
   // Adds where the reader is in partitions where the step leaves less.
   void AddPassed(const client::Reader& reader, LinkStep* step);
+  // How many events before `to` were passed over because they had been here, as far as that is
+  // known; `delivered` were not. From where the link is in the partition, or where it began.
+  uint64_t LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
+                        size_t delivered) const;
   // Goes on, if that helps, where the remote topic still has events.
   absl::Status LeaveOutOfRange(const absl::Status& error);
   void AskLag();

@@ -57,5 +57,21 @@ TEST(GrpcPublishStreamTest, IsCancelledWhenItsLastReferenceGoes) {
   EXPECT_EQ(closed.get().code(), absl::StatusCode::kCancelled);
 }
 
+TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {
+  const std::string path = testing::TempDir() + "silent-calls-" + std::to_string(getpid());
+  const SilentListener listener(path);
+  const std::shared_ptr<Connection> connection = Connect("unix:" + path);
+  std::future<absl::Status> first = std::async(
+      std::launch::async, [&] { return connection->GetStats(absl::InfiniteDuration()).status(); });
+  std::future<absl::Status> second = std::async(std::launch::async, [&] {
+    return connection->CheckHealth("", absl::InfiniteDuration()).status();
+  });
+  connection->CancelCalls();
+  EXPECT_EQ(first.get().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(second.get().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(connection->GetTopic("t", absl::InfiniteDuration()).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
 }  // namespace
 }  // namespace eventhub::client

@@ -300,6 +300,7 @@ TEST(LocateDelayed, EachEventHasItsOutcome) {
   ASSERT_EQ(events->size(), 6u);
   EXPECT_EQ((*events)[0].offset, 100);
   EXPECT_FALSE((*events)[0].delayed.has_value());
+  EXPECT_EQ(sizeof(PublishedEvent), 24u);  // There are many, and hardly one is delayed.
   ASSERT_TRUE((*events)[1].delayed.has_value());
   EXPECT_EQ((*events)[1].delayed->id, "id-1");
   EXPECT_EQ((*events)[1].delayed->due_time, due);

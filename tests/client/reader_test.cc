@@ -178,6 +178,17 @@ TEST_F(ReaderTest, GivenOffsetsAreAskedFor) {
   EXPECT_THAT(specs_[0].offsets, ElementsAre(PartitionOffset{3, 14}));
 }
 
+TEST_F(ReaderTest, KnowsWhereItBegan) {
+  v1::ReadResponse response = ReadEvents(0, 10, 2);
+  response.mutable_start()->Add()->set_offset(7);
+  streams_ = {{response, absl::OkStatus()}};
+  Open({.topic = "t"});
+  EXPECT_EQ(reader_->start_of(0), std::nullopt);
+  EXPECT_THAT(ReadAll(), ElementsAre("0/10", "0/11"));
+  EXPECT_EQ(reader_->start_of(0), 7);
+  EXPECT_EQ(reader_->start_of(1), std::nullopt);
+}
+
 TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
   v1::ReadResponse response = ReadEvents(0, 10, 1);
   response.mutable_batches(0)->add_events()->set_id("0/12");

@@ -1,6 +1,7 @@
 // Records of the store: a record that is read is the one that would be written; nothing else is
 // read.
 #include "server/core/delayed/delayed_record.h"
+#include "server/core/identities.h"
 #include "server/core/producer_table.h"
 #include "storage/record_batch.h"
 #include "tests/fuzz/fuzz.h"
@@ -16,8 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_CHECK(!delayed.ok() || delayed->Encode() == input);
   const auto count = eventhub::DecodeDelayedCount(input);
   FUZZ_CHECK(!count.ok() || eventhub::EncodeDelayedCount(*count) == input);
+  const auto identity = eventhub::IdentityRecord::Decode(input);
+  FUZZ_CHECK(!identity.ok() || identity->Encode() == input);
   for (const absl::Status& status :
-       {header.status(), position.status(), delayed.status(), count.status(),
+       {header.status(), position.status(), delayed.status(), count.status(), identity.status(),
         eventhub::ProducerTable::TimeOfRecord(input).status()}) {
     FUZZ_CHECK(status.ok() || absl::IsDataLoss(status));
   }

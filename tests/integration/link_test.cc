@@ -2,6 +2,9 @@
 // they have been.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <map>
 #include <memory>
@@ -12,6 +15,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
@@ -40,7 +44,7 @@ class LinkHub {
     options.listen = {address()};
     options.broker.store.env = memory_.env();
     options.broker.store.directory = "/" + name_;
-    options.broker.maintenance.reset();
+    options.broker.maintenance.emplace().retention_interval = absl::Milliseconds(10);
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -122,11 +126,14 @@ class LinkHub {
     return client().admin().DeleteTopic(&context, request, &response);
   }
   void Update(const v1::Topic& topic, const std::string& path) {
+    Update(topic, std::vector<std::string>{path});
+  }
+  void Update(const v1::Topic& topic, const std::vector<std::string>& mask) {
     grpc::ClientContext context;
     v1::UpdateTopicRequest request;
     v1::UpdateTopicResponse response;
     *request.mutable_topic() = topic;
-    request.mutable_update_mask()->add_paths(path);
+    for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
     ASSERT_THAT(client().admin().UpdateTopic(&context, request, &response), IsOk());
   }
 
@@ -473,6 +480,207 @@ TEST_F(LinkTest, MadeAnewItBeginsAnew) {
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 2); }));
   EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "a"));
+}
+
+TEST_F(LinkTest, WhatWasTrimmedIsCountedAsLostAndTheRestFollows) {
+  Connect();
+  remote_.Publish("out", Numbered(0, 5));
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 5); }));
+  v1::Link link = LinkFrom(remote_, "out", "in");
+  link.set_disabled(true);
+  ASSERT_THAT(local_.Update(link, {"disabled"}), IsOk());
+  remote_.Publish("out", Numbered(5, 10));
+  v1::Topic topic;
+  topic.set_name("out");
+  topic.mutable_retention()->set_max_bytes(1);
+  remote_.Update(topic, "retention.max_bytes");
+  ASSERT_TRUE(
+      Eventually([&] { return GetPartition(remote_.client(), "out").start_offset() == 15; }));
+  topic.mutable_retention()->set_max_bytes(0);
+  remote_.Update(topic, "retention.max_bytes");
+  remote_.Publish("out", Numbered(15, 3));
+  link.set_disabled(false);
+  ASSERT_THAT(local_.Update(link, {"disabled"}), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 8); }));
+  EXPECT_THAT(local_.Ids("in"), ElementsAre("0", "1", "2", "3", "4", "15", "16", "17"));
+  AwaitCaughtUp();
+  // One that is to start at what is gone.
+  CreateTopic(local_.client(), "late");
+  link = LinkFrom(remote_, "out", "late");
+  link.set_name("late");
+  link.mutable_start()->set_offset(2);
+  ASSERT_THAT(local_.Create(link), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("late", 3); }));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(local_.Status("link").lost_events(), 10u);
+    EXPECT_EQ(local_.Status("late").lost_events(), 13u);
+    local_.Stop();
+    local_.Start();
+  }
+  ASSERT_THAT(local_.Delete("late"), IsOk());
+}
+
+TEST_F(LinkTest, AFullTopicBlocksItUntilThereIsRoom) {
+  CreateTopic(remote_.client(), "out");
+  v1::Topic topic;
+  topic.set_name("in");
+  topic.mutable_retention()->set_max_bytes(1000);
+  topic.mutable_retention()->set_refuse_when_full(true);
+  CreateTopic(local_.client(), topic);
+  ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
+  // Each fills it, whatever the link takes together.
+  eventhub::Publish(remote_.client(), MakePublish("out", 1, std::string(1000, 'x')));
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
+  remote_.Publish("out", Numbered(1, 3));
+  ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_BLOCKED); }));
+  LinkStatus status = local_.Status("link");
+  EXPECT_THAT(status.error(), HasSubstr("topic in is full"));
+  EXPECT_TRUE(status.has_lag_time());
+  EXPECT_EQ(status.failures(), 0u);
+  EXPECT_EQ(status.positions(0).offset(), 1);
+  // It waits over a restart, too.
+  local_.Stop();
+  local_.Start();
+  ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_BLOCKED); }));
+  EXPECT_TRUE(local_.Has("in", 1));
+  topic.mutable_retention()->set_max_bytes(100'000);
+  local_.Update(topic, "retention.max_bytes");
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 4); }));
+  AwaitCaughtUp();
+  EXPECT_THAT(local_.Ids("in"), ElementsAre("0", "1", "2", "3"));
+  status = local_.Status("link");
+  EXPECT_THAT(status.error(), IsEmpty());
+  EXPECT_FALSE(status.has_lag_time());
+  EXPECT_EQ(status.appended_events(), 3u);
+  EXPECT_EQ(status.refused_events() + status.lost_events(), 0u);
+}
+
+TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
+  LinkHub third("third");
+  CreateTopic(third.client(), "out");
+  third.Publish("out", {"t1", "t2"});
+  Connect();
+  remote_.Publish("out", {"a", "b"});
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 2); }));
+  // The same hub by another way: it goes on where it is.
+  v1::Link link = LinkFrom(remote_, "out", "in");
+  const std::string other_way = absl::StrReplaceAll(remote_.address(), {{"/hub", "/./hub"}});
+  link.set_remote_address(other_way);
+  ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
+  remote_.Publish("out", {"c"});
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 3); }));
+  EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "b", "c"));
+  // Nobody is there: it keeps its place.
+  link.set_remote_address("unix:/nobody/there");
+  ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_CONNECTING); }));
+  remote_.Publish("out", {"d"});
+  link.set_remote_address(remote_.address());
+  ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 4); }));
+  // Another hub: its topic is another, too, and read from its beginning.
+  link.set_remote_address(third.address());
+  ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 6); }));
+  remote_.Publish("out", {"not linked any more"});
+  third.Publish("out", {"t3"});
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 7); }));
+  EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "b", "c", "d", "t1", "t2", "t3"));
+  AwaitCaughtUp();
+  EXPECT_EQ(local_.Status("link").remote_hub_id(), third.id());
+}
+
+TEST_F(LinkTest, WhatDoesNotPassAtTheHeadIsPassedWithFewWrites) {
+  CreateTopic(remote_.client(), "out", 2);
+  CreateTopic(local_.client(), "in");
+  v1::Link link = LinkFrom(remote_, "out", "in");
+  link.mutable_filter()->set_sql("id = 'wanted'");
+  ASSERT_THAT(local_.Create(link), IsOk());
+  AwaitCaughtUp();
+  const uint64_t before = GetStats(local_.client()).commits();
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < 200; ++i) {
+    remote_.Publish("out", {absl::StrCat(i)}, absl::StrCat("key", i % 9));
+  }
+  ASSERT_TRUE(Eventually([&] {
+    const LinkStatus status = local_.Status("link");
+    int64_t passed = 0;
+    for (const v1::PartitionOffset& at : status.positions()) passed += at.offset();
+    return passed == 200;
+  }));
+  EXPECT_LE(GetStats(local_.client()).commits() - before,
+            static_cast<uint64_t>((absl::Now() - start) / absl::Seconds(1)) + 2);
+  EXPECT_TRUE(local_.Is("link", LinkStatus::STATE_CAUGHT_UP));
+  EXPECT_EQ(local_.Status("link").looped_events(), 0u);
+  EXPECT_THAT(local_.Ids("in"), IsEmpty());
+}
+
+TEST_F(LinkTest, WhatComesBackIsCountedAtTheHead) {
+  CreateTopic(remote_.client(), "t");
+  CreateTopic(local_.client(), "t");
+  ASSERT_THAT(local_.Create(LinkFrom(remote_, "t", "t")), IsOk());
+  ASSERT_THAT(remote_.Create(LinkFrom(local_, "t", "t")), IsOk());
+  local_.Publish("t", {"a", "b"});
+  ASSERT_TRUE(Eventually([&] { return remote_.Has("t", 2); }));
+  ASSERT_TRUE(Eventually([&] {
+    const LinkStatus status = local_.Status("link");
+    return status.looped_events() == 2 && status.positions_size() == 1 &&
+           status.positions(0).offset() == 2;
+  }));
+  EXPECT_EQ(local_.Status("link").appended_events(), 0u);
+}
+
+TEST_F(LinkTest, WhatCameFromHereBeforeTheLinkBeganIsCounted) {
+  CreateTopic(remote_.client(), "t");
+  CreateTopic(local_.client(), "t");
+  ASSERT_THAT(remote_.Create(LinkFrom(local_, "t", "t")), IsOk());
+  local_.Publish("t", {"a", "b"});
+  ASSERT_TRUE(Eventually([&] { return remote_.Has("t", 2); }));
+  remote_.Publish("t", {"c"});
+  ASSERT_THAT(local_.Create(LinkFrom(remote_, "t", "t")), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("t", 3); }));
+  EXPECT_TRUE(Eventually([&] { return local_.Status("link").looped_events() == 2; }));
+}
+
+// Takes connections and says nothing.
+class SilentServer {
+ public:
+  SilentServer() : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = directory_.path() + "/silent";
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(listen(fd_, 8), 0);
+  }
+  ~SilentServer() {
+    close(accepted_);
+    close(fd_);
+  }
+  std::string address() const { return "unix:" + directory_.path() + "/silent"; }
+  // Waits for a connection.
+  void Await() {
+    accepted_ = accept(fd_, nullptr, nullptr);
+    EXPECT_GE(accepted_, 0);
+  }
+
+ private:
+  TempDirectory directory_;
+  const int fd_;
+  int accepted_ = -1;
+};
+
+TEST_F(LinkTest, StopsAtOnceWhileTheRemoteHubDoesNotAnswer) {
+  SilentServer silent;
+  CreateTopic(local_.client(), "in");
+  v1::Link link = LinkFrom(remote_, "out", "in");
+  link.set_remote_address(silent.address());
+  ASSERT_THAT(local_.Create(link), IsOk());
+  silent.Await();
+  const absl::Time start = absl::Now();
+  local_.Stop();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
+  local_.Start();
 }
 
 TEST_F(LinkTest, ManyEventsTakeFewCommits) {

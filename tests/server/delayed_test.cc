@@ -433,6 +433,86 @@ TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
   EXPECT_EQ(rig_.Log("t"), ids);
 }
 
+TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.mutable_retention()->set_max_bytes(1);
+  topic.mutable_retention()->set_refuse_when_full(true);
+  rig_.Accept("t", {After("a", absl::Seconds(1)), After("b", absl::Seconds(1)),
+                    After("later", absl::Hours(1))});
+  ASSERT_THAT(rig_.Publish("t", {"filler"}), IsOk());
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_bytes", "retention.refuse_when_full"}), IsOk());
+  const auto refusals = [&] {
+    v1::ListDelayedEventsRequest request;
+    request.set_topic("t");
+    std::vector<std::string> refusals;
+    for (const v1::DelayedEvent& event : rig_.List(request)) refusals.push_back(event.refusal());
+    return refusals;
+  };
+  const auto refused = [&] { return rig_.broker().GetTopic("t")->stats().refused_requests(); };
+  EXPECT_THAT(refusals(), ElementsAre("", "", ""));
+  for (int start = 0; start < 2; ++start) {
+    rig_.AdvanceAndRun(absl::Seconds(1));
+    EXPECT_THAT(rig_.Log("t"), ElementsAre("filler"));
+    EXPECT_EQ(rig_.Count("t"), 3u);
+    EXPECT_THAT(refusals(),
+                ElementsAre(HasSubstr("topic t is full"), HasSubstr("topic t is full"), IsEmpty()));
+    EXPECT_EQ(refused(), 1u);
+    if (start == 0) rig_.Reopen();
+  }
+  // It is tried again after 1 s, 2 s, 4 s, 8 s, 10 s, 10 s, …
+  uint64_t tries = 1;
+  for (const int delay : {1, 2, 4, 8, 10, 10}) {
+    rig_.AdvanceAndRun(absl::Seconds(delay) - absl::Milliseconds(1));
+    EXPECT_EQ(refused(), tries);
+    rig_.AdvanceAndRun(absl::Milliseconds(1));
+    EXPECT_EQ(refused(), ++tries);
+  }
+  topic.mutable_retention()->set_max_bytes(10'000);
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_bytes"}), IsOk());
+  rig_.AdvanceAndRun(absl::Seconds(10));
+  EXPECT_THAT(rig_.Log("t"), ElementsAre("filler", "a", "b"));
+  EXPECT_THAT(refusals(), ElementsAre(""));
+  EXPECT_EQ(rig_.Count("t"), 1u);
+  EXPECT_EQ(refused(), tries);
+  // Begins with 1 s again.
+  topic.mutable_retention()->set_max_bytes(1);
+  ASSERT_THAT(rig_.Update(topic, {"retention.max_bytes"}), IsOk());
+  rig_.AdvanceAndRun(absl::Hours(1));
+  EXPECT_EQ(refused(), tries + 1);
+  rig_.AdvanceAndRun(absl::Seconds(1));
+  EXPECT_EQ(refused(), tries + 2);
+}
+
+TEST(DelayedTrimming, MakesRoomInAFullTopic) {
+  DelayedRig rig;
+  rig.maintenance = MaintenanceOptions();
+  rig.maintenance->retention_interval = absl::Milliseconds(1);
+  ASSERT_THAT(rig.Open(), IsOk());
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.mutable_retention()->set_max_bytes(1);
+  topic.mutable_retention()->set_refuse_when_full(true);
+  topic.mutable_retention()->mutable_max_age()->set_seconds(60);
+  ASSERT_THAT(rig.Create(topic), IsOk());
+  rig.Accept("t", {After("a", absl::Seconds(1))});
+  ASSERT_THAT(rig.Publish("t", {"filler"}), IsOk());
+  rig.AdvanceAndRun(absl::Seconds(1));
+  EXPECT_EQ(rig.Count("t"), 1u);
+  EXPECT_THAT(rig.Publish("t", {"refused"}),
+              Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOPIC_FULL));
+  rig.clock.Advance(absl::Seconds(60));
+  ASSERT_TRUE(Eventually([&] { return rig.Describe("t").start_offset() == 1; }));
+  rig.AdvanceAndRun(absl::Seconds(1));
+  EXPECT_THAT(rig.Log("t"), ElementsAre("a"));
+  EXPECT_EQ(rig.Count("t"), 0u);
+  EXPECT_THAT(rig.Publish("t", {"refused"}),
+              Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOPIC_FULL));
+  rig.clock.Advance(absl::Seconds(61));
+  ASSERT_TRUE(Eventually([&] { return rig.Describe("t").start_offset() == 2; }));
+  EXPECT_THAT(rig.Publish("t", {"taken"}), IsOk());
+}
+
 TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
   DelayedRig rig;
   rig.maintenance = MaintenanceOptions();

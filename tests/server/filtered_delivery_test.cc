@@ -113,6 +113,28 @@ TEST_P(FilteredReadTest, SaysHowFarItIsWhenNothingPasses) {
   EXPECT_EQ(read.caught_up, 1);
 }
 
+TEST_P(FilteredReadTest, ReportsWhatItPassedAtTheHeadIfAsked) {
+  v1::ReadRequest request = Request();
+  request.set_follow(true);
+  for (const bool asked : {false, true}) {
+    request.set_report_passed(asked);
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
+    EXPECT_EQ(read.caught_up, 1);
+    ASSERT_THAT(rig_.Publish("t", {"n", "n"}), IsOk());
+    ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
+    EXPECT_THAT(read.events, IsEmpty());
+    if (asked) {
+      EXPECT_THAT(read.passed, ElementsAre(Pair(0, 4)));
+    } else {
+      EXPECT_THAT(read.passed, IsEmpty());
+    }
+    // Nothing new: nothing is said.
+    ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
+    EXPECT_THAT(read.passed, IsEmpty());
+  }
+}
+
 TEST_P(FilteredReadTest, FindsFewAmongMany) {
   Bury(3'000'000);
   ASSERT_THAT(rig_.Publish("t", {"y1"}), IsOk());

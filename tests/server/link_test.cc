@@ -266,6 +266,79 @@ TEST_F(LinksTest, WhatCanNeverBeTakenIsLeftOut) {
   EXPECT_EQ(Status().refused_events(), 1u);
 }
 
+TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
+  v1::Topic unique;
+  unique.set_name("in");
+  unique.mutable_deduplication_window()->set_seconds(60);
+  ASSERT_THAT(rig_.Update(unique, {"deduplication_window"}), IsOk());
+  ASSERT_THAT(Create(MakeLink()), IsOk());
+  ASSERT_THAT(Submit(StepOf(std::nullopt, 2, {"a", "b"})), IsOk());
+  const uint64_t bytes = Status().appended_bytes();
+  EXPECT_EQ(Status().appended_events(), 2u);
+  // Known, twice in a move, and in two moves of a step.
+  LinkStep step = StepOf(2, 5, {"b", "c", "c"});
+  step.moves.push_back(StepOf(5, 6, {"c"}).moves[0]);
+  ASSERT_THAT(Submit(std::move(step)), IsOk());
+  EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(Status().appended_events(), 3u);
+  EXPECT_EQ(Status().appended_bytes(), bytes / 2 * 3);
+  EXPECT_EQ(rig_.broker().GetTopic("in")->stats().duplicate_events(), 3u);
+  // A step that has nothing else moves the link on.
+  ASSERT_THAT(Submit(StepOf(6, 8, {"a", "b"})), IsOk());
+  EXPECT_EQ(Status().appended_events(), 3u);
+  EXPECT_EQ(Status().positions(0).offset(), 8);
+}
+
+TEST_F(LinksTest, AFullTopicRefusesAllOfAStep) {
+  v1::Topic full;
+  full.set_name("in");
+  full.mutable_retention()->set_max_bytes(1);
+  full.mutable_retention()->set_refuse_when_full(true);
+  ASSERT_THAT(Create(MakeLink()), IsOk());
+  ASSERT_THAT(Submit(StepOf(std::nullopt, 1, {"a"})), IsOk());
+  ASSERT_THAT(rig_.Update(full, {"retention.max_bytes", "retention.refuse_when_full"}), IsOk());
+  EXPECT_THAT(Submit(StepOf(1, 2, {"b"})),
+              Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOPIC_FULL));
+  EXPECT_EQ(Status().appended_events(), 1u);
+  EXPECT_EQ(Status().positions(0).offset(), 1);
+  // What appends nothing needs no room.
+  ASSERT_THAT(Submit(StepOf(1, 3, {})), IsOk());
+  full.mutable_retention()->set_max_bytes(10'000);
+  ASSERT_THAT(rig_.Update(full, {"retention.max_bytes"}), IsOk());
+  ASSERT_THAT(Submit(StepOf(3, 4, {"c"})), IsOk());
+  EXPECT_THAT(Ids(), ElementsAre("a", "c"));
+}
+
+TEST(LinkMonitorTest, LagTimeIsTheAgeOfTheNewestEvent) {
+  const absl::Time start = absl::FromUnixSeconds(1'700'000'000);
+  LinkMonitor monitor(start);
+  monitor.SetState(v1::LinkStatus::STATE_CATCHING_UP, "", start);
+  EXPECT_FALSE(monitor.Describe(start).has_lag_time());
+  const auto lag_at = [&](absl::Time now) {
+    const v1::LinkStatus status = monitor.Describe(now);
+    EXPECT_TRUE(status.has_lag_time());
+    return absl::Seconds(status.lag_time().seconds()) +
+           absl::Nanoseconds(status.lag_time().nanos());
+  };
+  LinkProgress progress;
+  progress.append_time = start - absl::Milliseconds(1500);
+  monitor.AddProgress(progress);
+  EXPECT_EQ(lag_at(start), absl::Milliseconds(1500));
+  EXPECT_EQ(lag_at(start + absl::Seconds(1)), absl::Milliseconds(2500));
+  // Of another partition, appended before.
+  progress.append_time = start - absl::Seconds(100);
+  monitor.AddProgress(progress);
+  EXPECT_EQ(lag_at(start), absl::Milliseconds(1500));
+  monitor.SetState(v1::LinkStatus::STATE_BLOCKED, "full", start);
+  EXPECT_EQ(lag_at(start), absl::Milliseconds(1500));
+  // The remote hub's clock is ahead.
+  progress.append_time = start + absl::Seconds(1);
+  monitor.AddProgress(progress);
+  EXPECT_EQ(lag_at(start), absl::ZeroDuration());
+  monitor.SetState(v1::LinkStatus::STATE_CAUGHT_UP, "", start);
+  EXPECT_FALSE(monitor.Describe(start + absl::Seconds(9)).has_lag_time());
+}
+
 TEST_F(LinksTest, TopicIsInUse) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   ASSERT_THAT(Create(MakeLink("another")), IsOk());

@@ -196,6 +196,76 @@ TEST(StoredRecords, OfASubscription) {
             }));
 }
 
+TEST(StoredRecords, OfALink) {
+  BrokerRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t"), IsOk());
+  v1::CreateLinkRequest request;
+  request.mutable_link()->set_name("l");
+  request.mutable_link()->set_remote_address("h:1");
+  request.mutable_link()->set_remote_topic("out");
+  request.mutable_link()->set_local_topic("t");
+  request.mutable_link()->mutable_start()->set_latest(true);
+  std::promise<absl::Status> created;
+  rig.broker().links().Create(request, [&](auto result) { created.set_value(result.status()); });
+  ASSERT_THAT(created.get_future().get(), IsOk());
+  const auto submit = [&](LinkStep step) {
+    step.link = rig.broker().links().catalog().Find("l");
+    step.generation = step.link->generation();
+    std::promise<absl::Status> done;
+    rig.broker().links().Submit(std::move(step), [&](const auto& s) { done.set_value(s); });
+    return done.get_future().get();
+  };
+  LinkStep old;
+  old.origin = LinkOrigin{"old", 1};
+  old.moves.push_back({0, std::nullopt, 9, {}, 3, 4});
+  ASSERT_THAT(submit(std::move(old)), IsOk());
+  LinkStep step;
+  step.origin = LinkOrigin{"hub", 2};
+  step.moves.push_back({2, std::nullopt, 5, {}, 1, 2});
+  step.moves.push_back({0, std::nullopt, 0, {}, 0, 0});
+  ASSERT_THAT(submit(std::move(step)), IsOk());
+  rig.Close();
+
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  const auto dump = [&](absl::string_view prefix) {
+    Records records;
+    EXPECT_THAT(store->Scan(Column::kMeta, prefix,
+                            [&](absl::string_view key, absl::string_view value) {
+                              records[BytesToHexString(key)] = BytesToHexString(value);
+                              return true;
+                            }),
+                IsOk());
+    return records;
+  };
+  EXPECT_EQ(dump(kLinkKeyPrefix), (Records{{"6c00000001",
+                                            "0801"              // version
+                                            "1001"              // topic_id
+                                            "1a1c"              // settings
+                                            "0a016c"            // name: "l"
+                                            "1203683a31"        // remote_address: "h:1"
+                                            "1a036f7574"        // remote_topic: "out"
+                                            "220174"            // local_topic: "t"
+                                            "32021001"          // start: latest
+                                            "4a060880e2cfaa06"  // create_time
+                                            "2001"              // started
+                                            "2a03687562"        // remote_hub_id: "hub"
+                                            "3002"              // remote_topic_micros
+                                            "3803"              // lost_events
+                                            "4004"}}));         // refused_events
+  EXPECT_EQ(dump(kLinkPositionKeyPrefix), (Records{
+                                              {"6b0000000100000000", "0801"},  // At the start.
+                                              {"6b0000000100000002",
+                                               "0801"    // version
+                                               "1005"    // next_offset
+                                               "1801"    // lost_events
+                                               "2002"},  // refused_events
+                                          }));
+}
+
 // Records that are not what the format says are refused at the start, by name.
 TEST(StoredRecords, DamagedOnesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> records = {
@@ -207,6 +277,10 @@ TEST(StoredRecords, DamagedOnesAreRefused) {
       {SubscriptionKey(SubscriptionId(1)), "\xff"},                              // Not a message.
       {SubscriptionKey(SubscriptionId(1)), std::string("\x08\x02\x10\x01", 4)},  // Version 2.
       {SubscriptionKey(SubscriptionId(1)), std::string("\x08\x01\x10\x09", 4)},  // No such topic.
+      {LinkKey(LinkId(1)), "\xff"},                                              // Not a message.
+      {LinkKey(LinkId(1)), std::string("\x08\x01\x10\x01", 4)},  // Without settings.
+      {LinkPositionKey(LinkId(1), PartitionId(0)), "\x08\x01"},  // No such link.
+      {std::string(kLinkPositionKeyPrefix), "\x08\x01"},         // No key.
   };
   for (const auto& [key, value] : records) {
     SCOPED_TRACE(BytesToHexString(key));

@@ -116,6 +116,7 @@ struct ReadSpec {
   bool follow = false;
   uint32_t max_response_bytes = 0;
   std::optional<Filter> filter{};
+  bool report_passed = false;
 };
 
 // One call of Read. Read is for one thread at a time; Cancel may come from any.
@@ -189,6 +190,10 @@ class Connection {
   // Runs `work` on a thread of the connection after `delay`, also while other work of the
   // connection goes on. Work that is not due when the connection is destroyed is dropped.
   virtual void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) = 0;
+
+  // Ends the unary calls that block, and those made from now on, with CANCELLED: for who has to
+  // stop threads that may be in one. Streams are not touched.
+  virtual void CancelCalls() = 0;
 
   // One attempt at a transaction; see Commit in eventhub/transaction.h.
   virtual absl::StatusOr<TransactionResult> Transact(const Transaction& transaction,

@@ -18,6 +18,7 @@ struct DelayedEvent {
   std::optional<uint32_t> partition{};  // If it was published to one explicitly.
   absl::Time accept_time = absl::InfinitePast();
   v1::Event event{};
+  std::string refusal{};  // It is due, and why its topic did not take it yet; else empty.
 };
 
 // Picks delayed events by when they are due.

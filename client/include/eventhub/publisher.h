@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -23,26 +24,52 @@ namespace eventhub::client {
 
 class PublisherCore;
 
+// How an event waits for its time (`Event.deliver_at`, `Event.deliver_after`).
+struct EventDelay {
+  // Names it among the delayed events of its topic.
+  std::string id{};
+  absl::Time due_time{};
+};
+
+// An EventDelay or none, used like a std::optional of it; but hardly an event has one, so what has
+// none costs a pointer. A value; as thread-safe as one.
+class OptionalDelay {
+ public:
+  OptionalDelay() = default;
+  OptionalDelay(std::nullopt_t) {}
+  OptionalDelay(EventDelay delay) : delay_(std::make_unique<EventDelay>(std::move(delay))) {}
+  OptionalDelay(const OptionalDelay& other)
+      : delay_(other.delay_ ? std::make_unique<EventDelay>(*other.delay_) : nullptr) {}
+  OptionalDelay(OptionalDelay&&) = default;
+  OptionalDelay& operator=(OptionalDelay other) {
+    delay_ = std::move(other.delay_);
+    return *this;
+  }
+
+  bool has_value() const { return delay_ != nullptr; }
+  explicit operator bool() const { return has_value(); }
+  const EventDelay& operator*() const { return *delay_; }
+  const EventDelay* operator->() const { return delay_.get(); }
+
+ private:
+  std::unique_ptr<const EventDelay> delay_;
+};
+
 // Where a published event is.
 struct PublishedEvent {
-  // An event that waits for its time (`Event.deliver_at`, `Event.deliver_after`).
-  struct Delay {
-    // Names it among the delayed events of its topic.
-    std::string id{};
-    absl::Time due_time{};
-  };
+  using Delay = EventDelay;
 
   // Without meaning if it is `delayed`.
   uint32_t partition = 0;
-  int64_t offset = 0;
   // The hub had accepted the request before, i.e. a retry was not needed after all.
   bool duplicate = false;
-  // Set if the event is not appended yet.
-  std::optional<Delay> delayed{};
   // The event is not appended, because the topic had one of the same source and id already
   // (`Topic.deduplication_window`). The place is that of the first one; offset -1 if the first one
   // waits for its time.
   bool deduplicated = false;
+  int64_t offset = 0;
+  // Set if the event is not appended yet.
+  OptionalDelay delayed{};
 };
 
 // The result of one request, that is of the events of one batch.

@@ -57,6 +57,10 @@ struct ReaderOptions {
   // Deliver only events that pass.
   std::optional<Filter> filter{};
 
+  // With a filter: have Reader::positions move on soon behind events that it leaves out at the end
+  // of the log, while Next waits. Costs a small response for what would else cost none.
+  bool report_passed = false;
+
   // Between attempts to reconnect.
   RetryOptions retry{};
 
@@ -109,6 +113,10 @@ class Reader {
   // for each partition known so far, in order of the partition's number: `ReaderOptions::offsets`
   // for a later reader. Not while Next runs.
   std::vector<PartitionOffset> positions() const;
+
+  // Where it began in a partition, as the hub resolved it; none as long as that is not known. Not
+  // while Next runs.
+  std::optional<int64_t> start_of(uint32_t partition) const;
 
   // How many offsets were left out because of WhenTrimmed::kSkipToEarliest. Not while Next runs.
   uint64_t skipped_events() const;

@@ -28,8 +28,9 @@ constexpr int kMaxCancels = 10'000;
 // Looked up together: values are held meanwhile.
 constexpr size_t kMaxLookUps = 256;
 
-// After a topic, or the store, refused what is due.
+// After the store refused what is due; after a topic did, twice as long each time, up to the last.
 constexpr absl::Duration kReleaseRetry = absl::Seconds(1);
+constexpr absl::Duration kLastReleaseRetry = absl::Seconds(10);
 
 // The first whole microsecond that is not before the time; `otherwise` if there is no time.
 absl::StatusOr<int64_t> MicrosOf(const char* field, bool present,
@@ -183,10 +184,9 @@ void DelayedEvents::RunDue() {
 
 void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
   const int64_t now = absl::ToUnixMicros(clock_.Now());
-  const int64_t retry = now + absl::ToInt64Microseconds(kReleaseRetry);
   absl::StatusOr<DuePiece> piece = ReadPiece(entry, now);
   if (!piece.ok()) {
-    schedule_.Add(entry.topic, entry.due, retry);
+    Postpone(entry, piece.status(), /*by_topic=*/false);
     if (absl::IsDataLoss(piece.status())) options_.on_error(piece.status());
     return;
   }
@@ -195,10 +195,36 @@ void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
     return std::make_unique<ReleaseTask>(*table_, entry.topic, *std::move(piece), std::move(done));
   });
   if (!released.ok()) {
-    schedule_.Add(entry.topic, entry.due, retry);
-  } else if (next_due.has_value()) {
-    schedule_.Add(entry.topic, *next_due, now);  // Behind topics that are waiting.
+    Postpone(entry, released, /*by_topic=*/true);
+    return;
   }
+  {
+    MutexLock lock(mutex_);
+    refusals_.erase(entry.topic->id());
+  }
+  if (next_due.has_value()) schedule_.Add(entry.topic, *next_due, now);  // Behind who is waiting.
+}
+
+void DelayedEvents::Postpone(const DelayedSchedule::Entry& entry, const absl::Status& why,
+                             bool by_topic) {
+  absl::Duration delay = kReleaseRetry;
+  {
+    MutexLock lock(mutex_);
+    // Topics that were deleted meanwhile.
+    absl::erase_if(refusals_, [](const auto& known) { return known.second.topic.expired(); });
+    Refusal& refusal = refusals_[entry.topic->id()];
+    refusal.topic = entry.topic;
+    refusal.why = std::string(why.message());
+    if (by_topic) delay = std::min(kLastReleaseRetry, delay * (1 << std::min(refusal.attempts, 8)));
+    refusal.attempts = by_topic ? refusal.attempts + 1 : 0;
+  }
+  schedule_.Add(entry.topic, entry.due, absl::ToUnixMicros(clock_.Now() + delay));
+}
+
+std::string DelayedEvents::RefusalOf(TopicId topic) const {
+  MutexLock lock(mutex_);
+  const auto it = refusals_.find(topic);
+  return it == refusals_.end() ? "" : it->second.why;
 }
 
 absl::StatusOr<DuePiece> DelayedEvents::ReadPiece(const DelayedSchedule::Entry& entry,
@@ -237,6 +263,8 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
     from = std::max(from, next->Encode());
   }
   const size_t size = PageSize(request.page_size());
+  const std::string refusal = RefusalOf(topic->id());
+  const int64_t now = absl::ToUnixMicros(clock_.Now());
   v1::ListDelayedEventsResponse response;
   size_t bytes = 0;
   absl::Status damage;
@@ -255,7 +283,9 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                           return false;
                         }
                         bytes += value.size();
-                        damage = Describe(*key, value, response.add_events());
+                        v1::DelayedEvent& event = *response.add_events();
+                        if (key->due_micros <= now) event.set_refusal(refusal);
+                        damage = Describe(*key, value, &event);
                         return damage.ok();
                       }));
   RETURN_IF_ERROR(damage);

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,6 +19,7 @@
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/topic_catalog.h"
 #include "storage/base/clock.h"
+#include "storage/base/mutex.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
 
@@ -65,8 +67,18 @@ class DelayedEvents {
 
  private:
   absl::StatusOr<std::shared_ptr<Topic>> FindTopic(const std::string& name) const;
+  // Why what is due of a topic was not appended when that was tried last.
+  struct Refusal {
+    std::weak_ptr<Topic> topic;
+    int attempts = 0;  // By the topic or its routes, since it took some.
+    std::string why;
+  };
+
   // Appends one piece of what is due.
   void RunPiece(const DelayedSchedule::Entry& entry);
+  // Notes why a piece stays where it is; it is tried again later.
+  void Postpone(const DelayedSchedule::Entry& entry, const absl::Status& why, bool by_topic);
+  std::string RefusalOf(TopicId topic) const;
   absl::StatusOr<DuePiece> ReadPiece(const DelayedSchedule::Entry& entry, int64_t now);
   // Submits a task and waits for it.
   absl::Status Await(std::function<std::unique_ptr<CommitTask>(ReleaseDone)> make);
@@ -78,6 +90,11 @@ class DelayedEvents {
   const DelayedEventsOptions options_;
   DelayedSchedule schedule_;
   const std::shared_ptr<DelayedTable> table_;
+
+  mutable Mutex mutex_;
+  // Of the topics that refused, alone.
+  absl::flat_hash_map<TopicId, Refusal> refusals_ ABSL_GUARDED_BY(mutex_);
+
   std::thread thread_;  // From Load() to Stop().
 };
 

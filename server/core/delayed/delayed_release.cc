@@ -105,8 +105,12 @@ CheckedPublish ReleaseTask::Distribute() {
 }
 
 void ReleaseTask::Done(const absl::Status& status) {
-  const absl::Status outcome = status.ok() ? refused_ : status;
-  if (outcome.ok()) CountAppend(append_);
+  const absl::Status outcome = status.ok() ? refused_ : StoreFailed(status);
+  if (outcome.ok()) {
+    CountAppend(append_);
+  } else {
+    append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+  }
   done_(outcome);
 }
 

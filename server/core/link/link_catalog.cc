@@ -5,8 +5,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -15,7 +13,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kLinkVersion = 1;
-constexpr size_t kLinkNamesShown = 10;
 
 template <typename Record>
 bool ParseLinkRecord(absl::string_view value, Record* record) {
@@ -118,16 +115,12 @@ bool LinkCatalog::AddPending(std::shared_ptr<Link> link) {
   return pending_.emplace(link->name(), link).second;
 }
 
-std::string LinkCatalog::NamesInto(const Topic& topic) const {
-  std::vector<absl::string_view> names;
+std::vector<std::string> LinkCatalog::NamesInto(const Topic& topic) const {
+  std::vector<std::string> names;
   for (const auto& [name, link] : pending_) {
     if (link->topic().get() == &topic) names.push_back(name);
   }
-  const size_t shown = std::min(names.size(), kLinkNamesShown);
-  std::string text =
-      absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
-  if (shown < names.size()) absl::StrAppend(&text, " and ", names.size() - shown, " more");
-  return text;
+  return names;
 }
 
 }  // namespace eventhub

@@ -49,9 +49,8 @@ class LinkCatalog {
   // Takes a name for a new link; false if there is one.
   bool AddPending(std::shared_ptr<Link> link);
   void RemovePending(const Link& link) { pending_.erase(link.name()); }
-  // The names of the links that append to a topic, for a message; the first few of many. Empty if
-  // there are none.
-  std::string NamesInto(const Topic& topic) const;
+  // The names of the links that append to a topic.
+  std::vector<std::string> NamesInto(const Topic& topic) const;
 
  private:
   using ByName = absl::btree_map<std::string, std::shared_ptr<Link>, std::less<>>;

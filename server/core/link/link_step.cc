@@ -40,8 +40,6 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
       request.events = move.events;
       absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
       if (append.ok()) {
-        step.progress.appended_events += append->count;
-        step.progress.appended_bytes += append->bytes;
         appends.push_back({topic, std::nullopt, *std::move(append)});
         break;
       }
@@ -58,7 +56,10 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
 
 LinkStepTask::LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, LinkStepDone done)
     : step_(std::move(step)), appends_(std::move(appends)), done_(std::move(done)) {
-  for (const TopicAppend& append : appends_) synced_ |= append.publish.synced;
+  for (const TopicAppend& append : appends_) {
+    synced_ |= append.publish.synced;
+    bytes_ += BytesOf(append.publish);
+  }
 }
 
 void LinkStepTask::Prepare(CommitBuilder& commit) {
@@ -133,7 +134,11 @@ void LinkStepTask::Done(const absl::Status& status) {
     return;
   }
   link.Publish(record_, step_.generation, moved_, step_.origin.has_value());
-  for (const TopicAppend& append : appends_) CountAppend(append);
+  for (const TopicAppend& append : appends_) {
+    CountAppend(append);
+    step_.progress.appended_events += append.publish.count;
+    step_.progress.appended_bytes += append.publish.bytes;
+  }
   link.monitor().AddProgress(step_.progress);
   std::move(done_)(absl::OkStatus());
 }

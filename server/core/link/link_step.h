@@ -39,7 +39,7 @@ struct LinkStep {
   uint32_t remote_partitions = 0;
 
   std::vector<LinkMove> moves;
-  LinkProgress progress;  // Counted when it is done; what is appended is filled in.
+  LinkProgress progress;  // Counted when it is done, with what was appended.
 };
 
 // OK, or why nothing of the step was done: ABORTED if the link is not where the step begins, or not
@@ -53,7 +53,7 @@ class LinkStepTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
-  size_t bytes() const override { return step_.progress.appended_bytes; }
+  size_t bytes() const override { return bytes_; }
   bool synced() const override { return synced_; }
 
  private:
@@ -66,6 +66,7 @@ class LinkStepTask final : public CommitTask {
   std::vector<TopicAppend> appends_;
   LinkStepDone done_;
   bool synced_ = false;
+  size_t bytes_ = 0;
   absl::Status refused_;
   // What becomes visible.
   stored::Link record_;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "server/core/route/records.pb.h"
 #include "server/core/route/route_settings.h"
 #include "storage/base/status_macros.h"
@@ -14,7 +13,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kRouteVersion = 1;
-constexpr size_t kRouteNamesShown = 10;
 
 absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view name,
                                                             absl::string_view value) {
@@ -30,15 +28,6 @@ absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view na
 }
 
 }  // namespace
-
-std::string JoinNames(const std::vector<RouteIndex::RoutePtr>& routes) {
-  const size_t shown = std::min(routes.size(), kRouteNamesShown);
-  std::string names = absl::StrJoin(
-      routes.begin(), routes.begin() + static_cast<std::ptrdiff_t>(shown), ", ",
-      [](std::string* out, const RouteIndex::RoutePtr& route) { out->append(route->name()); });
-  if (shown < routes.size()) absl::StrAppend(&names, " and ", routes.size() - shown, " more");
-  return names;
-}
 
 absl::Status RouteTable::Load(const LogStore& store) {
   absl::Status status;

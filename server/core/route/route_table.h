@@ -70,7 +70,4 @@ class RouteTable {
   absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
 };
 
-// The names, for a message; the first few of many.
-std::string JoinNames(const std::vector<RouteIndex::RoutePtr>& routes);
-
 }  // namespace eventhub

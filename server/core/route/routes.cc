@@ -137,7 +137,8 @@ void Routes::Update(const v1::UpdateRouteRequest& request,
                          ChangedRouteSettings(current->settings(), request.route(),
                                               request.update_mask(), clock_.Now()));
         const auto& paths = request.update_mask().paths();
-        // Targets of a route that skips may be gone; that is no reason against other changes.
+        // Targets of a route that skips may be gone; that is no reason against other changes. Those
+        // of one that fails cannot, and disabled or not it counts for loops.
         const bool moves = std::find(paths.begin(), paths.end(), "target_topics") != paths.end() ||
                            std::find(paths.begin(), paths.end(), "on_unavailable") != paths.end();
         if (moves) RETURN_IF_ERROR(CheckPlace(table_, settings));

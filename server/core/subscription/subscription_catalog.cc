@@ -51,13 +51,6 @@ absl::Status LoadEntry(const CursorsKey& key, absl::string_view value, Subscript
 
 }  // namespace
 
-std::string JoinNames(const SubscriptionCatalog::Subscriptions& subscriptions) {
-  std::vector<std::string> names;
-  names.reserve(subscriptions.size());
-  for (const auto& subscription : subscriptions) names.push_back(subscription->name());
-  return JoinNames(names);
-}
-
 absl::Status SubscriptionCatalog::LoadSettings(
     const SubscriptionContext& context,
     absl::btree_map<SubscriptionId, std::shared_ptr<Subscription>>* by_id) {

@@ -65,7 +65,4 @@ class SubscriptionCatalog {
   SubscriptionId next_id_{1};
 };
 
-// The names, for a message; the first few of many.
-std::string JoinNames(const SubscriptionCatalog::Subscriptions& subscriptions);
-
 }  // namespace eventhub

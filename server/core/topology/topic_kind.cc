@@ -1,15 +1,14 @@
 #include "server/core/topology/topic_kind.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/core/broker.h"
 #include "server/core/errors.h"
 #include "server/core/topic_settings.h"
+#include "server/core/topic_users.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -29,14 +28,18 @@ std::vector<std::string> NamesOf(const TopologyState& hub, Uses uses) {
   return names;
 }
 
-std::vector<std::string> SubscriptionsOf(const std::string& topic, const TopologyState& hub) {
-  return NamesOf<v1::Subscription>(hub,
-                                   [&](const v1::Subscription& s) { return s.topic() == topic; });
-}
-
-std::vector<std::string> DeadLettersIn(const std::string& topic, const TopologyState& hub) {
-  return NamesOf<v1::Subscription>(
+TopicUsers UsersOf(const std::string& topic, const TopologyState& hub) {
+  TopicUsers users;
+  users.subscriptions =
+      NamesOf<v1::Subscription>(hub, [&](const v1::Subscription& s) { return s.topic() == topic; });
+  users.dead_letters_of = NamesOf<v1::Subscription>(
       hub, [&](const v1::Subscription& s) { return s.dead_letter_topic() == topic; });
+  users.links = NamesOf<v1::Link>(hub, [&](const v1::Link& l) { return l.local_topic() == topic; });
+  users.routes =
+      NamesOf<v1::Route>(hub, [&](const v1::Route& r) { return r.source_topic() == topic; });
+  users.failing_routes =
+      NamesOf<v1::Route>(hub, [&](const v1::Route& r) { return FailsWithout(r, topic); });
+  return users;
 }
 
 // Limits of 0 are none.
@@ -74,50 +77,12 @@ absl::Status TopicKind::CheckChange(const Message& from, const Message& to,
 absl::Status TopicKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
   const v1::Topic& topic = AsTopic(settings);
   if (!topic.retention().none()) return absl::OkStatus();
-  const std::vector<std::string> subscriptions = SubscriptionsOf(topic.name(), hub);
-  if (!subscriptions.empty()) {
-    return InvalidField("topic.retention.none",
-                        absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
-  }
-  const std::vector<std::string> users = DeadLettersIn(topic.name(), hub);
-  if (!users.empty()) {
-    return InvalidField(
-        "topic.retention.none",
-        absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
-  }
-  return absl::OkStatus();
+  const std::string use = UsersOf(topic.name(), hub).KeepEvents();
+  return use.empty() ? absl::OkStatus() : InvalidField("topic.retention.none", use);
 }
 
 absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState& hub) const {
-  const std::vector<std::string> subscriptions = SubscriptionsOf(name, hub);
-  if (!subscriptions.empty()) {
-    return TopicInUse(name, absl::StrCat("has subscriptions: ", JoinNames(subscriptions)));
-  }
-  const std::vector<std::string> users = DeadLettersIn(name, hub);
-  if (!users.empty()) {
-    return TopicInUse(name,
-                      absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(users)));
-  }
-  const std::vector<std::string> links =
-      NamesOf<v1::Link>(hub, [&](const v1::Link& link) { return link.local_topic() == name; });
-  if (!links.empty()) {
-    return TopicInUse(name, absl::StrCat("is what links append to: ", JoinNames(links)));
-  }
-  const std::vector<std::string> from =
-      NamesOf<v1::Route>(hub, [&](const v1::Route& route) { return route.source_topic() == name; });
-  if (!from.empty()) {
-    return TopicInUse(name, absl::StrCat("is the source of routes: ", JoinNames(from)));
-  }
-  const std::vector<std::string> failing = NamesOf<v1::Route>(hub, [&](const v1::Route& route) {
-    const auto& targets = route.target_topics();
-    return route.on_unavailable() == v1::Route::ON_UNAVAILABLE_FAIL &&
-           std::find(targets.begin(), targets.end(), name) != targets.end();
-  });
-  if (!failing.empty()) {
-    return TopicInUse(
-        name, absl::StrCat("is a target of routes that fail without it: ", JoinNames(failing)));
-  }
-  return absl::OkStatus();
+  return UsersOf(name, hub).CheckDelete(name);
 }
 
 bool TopicKind::Tightens(const Message& from, const Message& to) const {

@@ -25,6 +25,7 @@ class MockConnection : public Connection {
               (std::shared_ptr<ConsumeStream::Handler> handler), (override));
   MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
               (override));
+  MOCK_METHOD(void, CancelCalls, (), (override));
   MOCK_METHOD(absl::StatusOr<TransactionResult>, Transact,
               (const Transaction& transaction, absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
