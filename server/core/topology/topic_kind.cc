@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "server/core/broker.h"
 #include "server/core/errors.h"
+#include "server/core/route/route_settings.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 
@@ -110,7 +111,7 @@ absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState
   }
   const std::vector<std::string> failing = NamesOf<v1::Route>(hub, [&](const v1::Route& route) {
     const auto& targets = route.target_topics();
-    return route.on_unavailable() == v1::Route::ON_UNAVAILABLE_FAIL &&
+    return !SkipsUnavailable(route) &&
            std::find(targets.begin(), targets.end(), name) != targets.end();
   });
   if (!failing.empty()) {
