@@ -274,6 +274,11 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                          r"^eventhub: stdin:\d+:\d+: is not YAML: ")
         self.assertIn("/nonexistent: cannot be opened",
                       self.fails(1, "apply", "-f", "/nonexistent"))
+        self.assertIn(f"{self.folder}: cannot be read",
+                      self.fails(1, "apply", "-f", self.folder))
+        # What is no text at all does nothing to the terminal.
+        self.assertIn(r"'\x1b[2J' is not a mapping",
+                      self.fails(1, "apply", "-f", "-", stdin=b'"\\e[2J"\n'))
 
     def test_faults_that_the_hub_finds_are_a_line_each(self):
         self.apply("topics: [{name: a, partitions: 4}, {name: b}]\n"

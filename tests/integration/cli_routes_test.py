@@ -323,6 +323,8 @@ class RoutesTestTest(RouteTest):
         self.assertEqual(self.ok_json("routes", "test", a, "--event=-",
                                       stdin=json.dumps(event).encode())["topics"], [a])
         self.assertIn("NOT_FOUND", self.fails(1, "routes", "test", a, "--event=/nonexistent"))
+        self.assertIn("/: cannot be read", self.fails(1, "routes", "test", a, "--event=/"))
+        self.assertIn("stdin: not valid JSON", self.fails(1, "routes", "test", a, "--event=-"))
         # What was read is taken as it is.
         self.publish(a, "again", options=["--subject=x", "--attribute=size=4"])
         line = self.ok("read", a, "--output=json").splitlines()[0]
@@ -355,7 +357,9 @@ class UnkeptTest(RouteTest):
         self.assertEqual(self.data(kept), ["1", "2"])
         topic = self.ok_json("topics", "describe", bus)
         self.assertEqual((topic["keep_nothing"], topic["stats"]["events"]), (True, 0))
-        self.assertRegex(self.ok("topics", "describe", bus), r"(?m)^max age: +keeps nothing$")
+        text = self.ok("topics", "describe", bus)
+        self.assertRegex(text, r"(?m)^max age: +keeps nothing$")
+        self.assertRegex(text, r"(?m)^when full: +-$")
         self.assertIn("keeps no events", self.fails(1, "read", bus))
         self.assertIn("FAILED_PRECONDITION", self.fails(
             1, "subscriptions", "create", "s", f"--topic={bus}", "--kind=queue"))
