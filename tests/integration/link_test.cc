@@ -270,10 +270,11 @@ TEST_F(LinkTest, BothWaysNothingComesBack) {
   remote_.Publish("t", {"r3"});
   local_.Publish("t", {"l2"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("t", 5) && remote_.Has("t", 5); }));
-  // Counted right after what is appended can be read.
+  // Counted right after what is appended can be read. What is left out before the first event that
+  // a link gets is not counted, and each has got one before the last of the other side comes back.
   EXPECT_TRUE(Eventually([&] {
     return local_.Status("link").looped_events() >= 1 &&
-           remote_.Status("link").looped_events() >= 2 &&
+           remote_.Status("link").looped_events() >= 1 &&
            local_.Status("link").appended_events() == 3 &&
            remote_.Status("link").appended_events() == 2;
   }));
