@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "client/cli/command.h"
 #include "client/cli/read_file.h"
+#include "client/cli/terminal.h"
 #include "client/cli/topology_output.h"
 #include "client/cli/topology_yaml.h"
 #include "eventhub/topology_client.h"
@@ -72,7 +73,9 @@ client::TopologyClient ConnectTopology(const Context& context) {
 
 // One line for each fault.
 absl::Status PrintFaults(const std::vector<std::string>& faults) {
-  for (const std::string& fault : faults) std::fprintf(stderr, "eventhub: %s\n", fault.c_str());
+  for (const std::string& fault : faults) {
+    std::fprintf(stderr, "eventhub: %s\n", Printable(fault).c_str());
+  }
   return SilentFailure();
 }
 
@@ -102,7 +105,7 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
   TopologyReader reader;
   for (const std::string& file : flags.files) {
     ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
-    reader.Read(file == "-" ? "stdin" : file, text);
+    reader.Read(FileName(file), text);
   }
   if (!reader.faults().empty()) return PrintFaults(reader.faults());
   const client::Topology topology(reader.topology());

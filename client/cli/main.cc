@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/command.h"
+#include "client/cli/terminal.h"
 #include "client/cli/units.h"
 #include "client/cli/usage.h"
 
@@ -49,7 +50,7 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
 void PrintError(absl::string_view message) {
   const std::string line = absl::StrReplaceAll(absl::StripAsciiWhitespace(message),
                                                {{"\r\n", "; "}, {"\n", "; "}, {"\r", "; "}});
-  std::fprintf(stderr, "eventhub: %s\n", line.c_str());
+  std::fprintf(stderr, "eventhub: %s\n", Printable(line).c_str());
 }
 
 int ReportUsage(const CLI::App& app, absl::string_view message) {

@@ -10,4 +10,7 @@ namespace eventhub::cli {
 // The content of a file; `-` is standard input. The error names it.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
+// What messages call it.
+std::string FileName(const std::string& path);
+
 }  // namespace eventhub::cli

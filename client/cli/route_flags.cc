@@ -100,10 +100,12 @@ void AddRouteFlags(CLI::App& command, client::RouteUpdate& update) {
   AddFilterOption(command, &update.filter, "Copy only what passes");
   AddKeyFlags(command, update);
   AddSetFlag(command, update);
-  AddParsedOption(command, "--on-unavailable", &update.on_unavailable, ParseOnUnavailable,
-                  "When a target cannot take a copy: fail refuses the publish, so that an event is "
-                  "everywhere it belongs or nowhere (default); skip leaves that copy out",
-                  "fail|skip");
+  AddParsedOption(
+      command, "--on-unavailable", &update.on_unavailable, ParseOnUnavailable,
+      "When a target cannot take a copy: fail refuses the publish, so that an event is "
+      "everywhere it belongs or nowhere (default); skip leaves that copy out, also while "
+      "there is no such topic",
+      "fail|skip");
   command
       .add_option_function<std::string>(
           "--description", [&update](const std::string& text) { update.description = text; },

@@ -34,7 +34,7 @@ absl::StatusOr<v1::Event> MakeTestEvent(TestEventFlags flags) {
   absl::StatusOr<v1::Event> event = EventSource(std::move(flags.event)).FromLine(json);
   if (event.ok() || flags.file.empty()) return event;
   return absl::Status(event.status().code(),
-                      absl::StrCat(flags.file, ": ", event.status().message()));
+                      absl::StrCat(FileName(flags.file), ": ", event.status().message()));
 }
 
 }  // namespace eventhub::cli

@@ -27,6 +27,11 @@ std::string KeepUntilAcked(const client::Topic& topic) {
   return absl::StrCat("at most ", FormatBytes(topic.keep_until_acked_max_bytes));
 }
 
+const char* WhenFull(const client::Topic& topic) {
+  if (topic.keep_nothing) return "-";
+  return topic.refuse_when_full ? "refuses events" : "drops the oldest";
+}
+
 std::string CountAndBytes(uint64_t events, uint64_t bytes) {
   return absl::StrCat(FormatCount(events), " (", FormatBytes(bytes), ")");
 }
@@ -90,7 +95,7 @@ Fields TopicFields(const client::Topic& topic) {
           {"max age", MaxAge(topic)},
           {"max bytes", MaxBytes(topic)},
           {"until acked", KeepUntilAcked(topic)},
-          {"when full", topic.refuse_when_full ? "refuses events" : "drops the oldest"},
+          {"when full", WhenFull(topic)},
           {"deduplicates", topic.deduplication_window == absl::ZeroDuration()
                                ? "no"
                                : absl::StrCat("within ", FormatAge(topic.deduplication_window))},

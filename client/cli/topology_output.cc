@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -66,12 +67,37 @@ std::string FilterText(const std::string& json) {
   return filter.has_sql() ? filter.sql() : FilterJson(filter);
 }
 
+// Of {"string":"x"} and the like, `"x"`.
+std::string AttributeText(const Json& value) {
+  static constexpr absl::string_view kPlain[] = {"string", "integer", "boolean"};
+  if (!value.is_object() || value.size() != 1) return value.dump();
+  const auto [type, plain] = *value.items().begin();
+  return absl::c_linear_search(kPlain, type) ? plain.dump() : value.dump();
+}
+
+// The names of topics, or attributes.
+std::string FlowText(const Json& value) {
+  std::vector<std::string> items;
+  for (const auto& [key, item] : value.items()) {
+    items.push_back(value.is_array() ? item.get<std::string>()
+                                     : absl::StrCat(key, ": ", AttributeText(item)));
+  }
+  const std::string text = absl::StrJoin(items, ", ");
+  return value.is_array() ? absl::StrCat("[", text, "]") : absl::StrCat("{", text, "}");
+}
+
+bool IsNames(const Json& value) {
+  return value.is_array() &&
+         absl::c_all_of(value, [](const Json& item) { return item.is_string(); });
+}
+
 // A value, which is JSON, as it would stand in the file.
 std::string ValueText(const FieldDescriptor* field, const std::string& json) {
   if (json.empty()) return "not set";
   const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded() || field == nullptr) return json;
   if (field->message_type() == v1::Filter::descriptor()) return FilterText(json);
+  if (IsNames(value) || (field->is_map() && value.is_object())) return FlowText(value);
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   absl::Duration duration;
   uint64_t number = 0;

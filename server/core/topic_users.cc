@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
+#include "server/core/route/route_settings.h"
 
 namespace eventhub {
 
@@ -27,7 +28,7 @@ absl::Status TopicUsers::CheckDelete(absl::string_view topic) const {
 
 bool FailsWithout(const v1::Route& route, absl::string_view topic) {
   const auto& targets = route.target_topics();
-  return route.on_unavailable() == v1::Route::ON_UNAVAILABLE_FAIL &&
+  return !SkipsUnavailable(route) &&
          std::find(targets.begin(), targets.end(), topic) != targets.end();
 }
 

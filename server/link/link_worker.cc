@@ -92,6 +92,7 @@ void LinkWorker::Run() {
       attempts_ = std::max(attempts_, 1);
     } else if (!refused.ok()) {
       ReportFailure(v1::LinkStatus::STATE_BLOCKED, refused);
+      AskLag();  // It grows meanwhile.
     } else if (!broken.ok()) {
       link_->monitor().AddFailure();
       ReportFailure(v1::LinkStatus::STATE_CONNECTING, broken);

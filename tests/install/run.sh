@@ -34,5 +34,8 @@ read -ra link <<<"$(pkg-config --define-variable=prefix="$work/prefix" --libs ev
 "$work/outside"
 
 echo "== the contract"
-protoc -I "$work/prefix/share/eventhub/proto" --descriptor_set_out=/dev/null \
-  eventhub/v1/{event,filter,hub,admin,subscription}.proto
+# All that is installed, which is all there is.
+cd "$work/prefix/share/eventhub/proto"
+protos=(eventhub/v1/*.proto)
+diff <(printf '%s\n' "${protos[@]}") <(cd "$here/../../proto" && printf '%s\n' eventhub/v1/*.proto)
+protoc -I . --descriptor_set_out=/dev/null "${protos[@]}"

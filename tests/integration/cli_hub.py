@@ -3,11 +3,13 @@
 The programs are named by the environment: EVENTHUB, EVENTHUBD.
 """
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 EVENTHUB = os.environ["EVENTHUB"]
@@ -71,32 +73,83 @@ class Hub:
         return subprocess.Popen([EVENTHUB, *arguments], env=self.environment(), **options)
 
 
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
 class HubTest(unittest.TestCase):
     """Tests that share a hub per class; each uses topics of its own."""
 
     @classmethod
     def setUpClass(cls):
-        cls.hub = Hub()
-        cls.addClassCleanup(cls.hub.close)
-        cls.hub.start()
+        cls.hub = cls.start_hub()
 
-    def ok(self, *arguments, stdin=b""):
-        """Standard output of a call that must succeed."""
-        result = self.hub.run(*arguments, stdin=stdin)
+    @classmethod
+    def start_hub(cls):
+        """A hub that is there until the tests of the class have run."""
+        hub = Hub()
+        cls.addClassCleanup(hub.close)
+        hub.start()
+        return hub
+
+    def ok(self, *arguments, stdin=b"", hub=None):
+        """Standard output of a call that must succeed; against `hub` instead of the class's."""
+        result = (hub or self.hub).run(*arguments, stdin=stdin)
         self.assertEqual(result.code, 0, (arguments, result.err))
         return result.out.decode()
 
-    def fails(self, code, *arguments, stdin=b""):
+    def ok_json(self, *arguments, stdin=b"", hub=None):
+        """The same of a call with --output=json that prints one object."""
+        return json.loads(self.ok(*arguments, "--output=json", stdin=stdin, hub=hub))
+
+    def fails(self, code, *arguments, stdin=b"", hub=None):
         """The error line of a call that must fail with `code`: one line, and nothing else."""
-        result = self.hub.run(*arguments, stdin=stdin)
+        lines = self.fault_lines(code, *arguments, stdin=stdin, hub=hub)
+        self.assertEqual(len(lines), 1, lines)
+        return lines[0]
+
+    def fault_lines(self, code, *arguments, stdin=b"", hub=None):
+        """The error lines of a call that must fail with `code`, and says nothing else."""
+        result = (hub or self.hub).run(*arguments, stdin=stdin)
         self.assertEqual(result.code, code, (arguments, result.out, result.err))
         lines = result.err.decode().splitlines()
-        self.assertEqual(len(lines), 1, lines)
-        self.assertTrue(lines[0].startswith("eventhub: "), lines)
-        return lines[0]
+        for line in lines:
+            self.assertTrue(line.startswith("eventhub: "), lines)
+        return lines
+
+    def wait_until(self, condition):
+        """What `condition` returns as soon as it holds; asks again and again."""
+        deadline = time.monotonic() + TIMEOUT
+        while not (outcome := condition()):
+            self.assertLess(time.monotonic(), deadline, "it does not come about")
+            time.sleep(0.05)
+        return outcome
 
     def topic(self, *options):
         """A new topic, named for the test."""
         name = self.id().split(".")[-1]
         self.ok("topics", "create", name, *options)
         return name
+
+
+class OwnHubTest(HubTest):
+    """The same with a hub per test: for tests that kill it, or that are about all of a hub."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def setUp(self):
+        self.hub = self.new_hub()
+
+    def new_hub(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        return hub
+
+    @staticmethod
+    def kill(hub):
+        """The hub ends at once, and is started again."""
+        hub.stop(signal.SIGKILL)
+        hub.start()

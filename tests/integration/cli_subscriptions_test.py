@@ -5,14 +5,9 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
-from cli_hub import TIMEOUT, Hub, HubTest
-
-
-def json_lines(text):
-    return [json.loads(line) for line in text.splitlines()]
+from cli_hub import TIMEOUT, Hub, HubTest, json_lines
 
 
 class SubscriptionTest(HubTest):
@@ -38,12 +33,6 @@ class SubscriptionTest(HubTest):
         if not any(option.startswith("--format=") for option in options):
             options = ("--format=%d\\n", *options)
         return self.ok("consume", name, "--idle-exit=1s", *options).splitlines()
-
-    def wait_until(self, condition):
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, "it does not come about")
-            time.sleep(0.05)
 
 
 class SubscriptionsTest(SubscriptionTest):

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest
+from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest, json_lines
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
@@ -19,11 +19,12 @@ COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "de
             ["consume"], ["seek"], ["replay"], ["snapshots"], ["snapshots", "create"],
             ["snapshots", "list"], ["snapshots", "delete"], ["dead-letters"],
             ["dead-letters", "list"], ["dead-letters", "show"], ["dead-letters", "redrive"],
-            ["dead-letters", "discard"], []]
-
-
-def json_lines(text):
-    return [json.loads(line) for line in text.splitlines()]
+            ["dead-letters", "discard"], ["delayed"], ["delayed", "list"], ["delayed", "cancel"],
+            ["routes"], ["routes", "create"], ["routes", "list"], ["routes", "describe"],
+            ["routes", "update"], ["routes", "delete"], ["routes", "test"], ["links"],
+            ["links", "create"], ["links", "list"], ["links", "describe"], ["links", "update"],
+            ["links", "enable"], ["links", "disable"], ["links", "delete"], ["apply"], ["export"],
+            []]
 
 
 class UsageTest(unittest.TestCase):
@@ -75,6 +76,22 @@ class UsageTest(unittest.TestCase):
                           ["consume", "s", "--exec=a", "--exec-batch=b"],
                           ["consume", "s", "--exec='"], ["consume", "s", "--concurrency=2"],
                           ["consume", "s", "--retry-delay=1s"],
+                          ["topics", "create", "t", "--retention=some"],
+                          ["topics", "create", "t", "--deduplicate=soon"],
+                          ["topics", "create", "t", "--refuse-when-full=maybe"],
+                          ["routes", "create", "r"], ["routes", "create", "r", "--from=a"],
+                          ["routes", "create", "r", "--from=a", "--to=b,"],
+                          ["routes", "create", "r", "--from=a", "--to=b", "--set=x"],
+                          ["routes", "create", "r", "--from=a", "--to=b", "--key=k", "--no-key"],
+                          ["routes", "create", "r", "--from=a", "--to=b", "--filter={"],
+                          ["routes", "create", "r", "--from=a", "--to=b", "--on-unavailable=ask"],
+                          ["routes", "update", "r"], ["routes", "test"],
+                          ["routes", "update", "r", "--enable", "--disable"],
+                          ["links", "create", "l", "--remote=h:1", "--remote-topic=t"],
+                          ["links", "create", "l", "--remote=h:1", "--remote-topic=t", "--to=t",
+                           "--from=soon"],
+                          ["links", "update", "l"], ["links", "delete"], ["links", "enable"],
+                          ["apply"], ["apply", "-f"], ["export", "x"],
                           ["consume", "s", "--exec=true", "--batch-size=2"]):
             result = self.run_cli(*arguments)
             self.assertEqual(result.returncode, 2, (arguments, result.stderr))
@@ -99,7 +116,9 @@ class UsageTest(unittest.TestCase):
         address = "unix:/nonexistent/eventhub.socket"
         for arguments in (["topics", "list"], ["stats"], ["health"], ["read", "t"],
                           ["read", "t", "--follow"], ["consume", "s"],
-                          ["subscriptions", "list"], ["dead-letters", "list", "s"]):
+                          ["subscriptions", "list"], ["dead-letters", "list", "s"],
+                          ["routes", "list"], ["links", "list"], ["export"],
+                          ["apply", "-f", "/dev/null"]):
             result = self.run_cli("--timeout=2s", *arguments, EVENTHUB_ADDRESS=address)
             self.assertEqual(result.returncode, 1, (arguments, result.stderr))
             self.assertRegex(result.stderr, r"^eventhub: [^\n]+\n$", arguments)

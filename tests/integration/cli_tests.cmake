@@ -15,9 +15,13 @@ function(cli_suites program)
   endforeach()
 endfunction()
 cli_suites(cli_test.py Usage Topics PublishRead Follow Health Bench)
+cli_suites(cli_apply_test.py Apply Export)
 cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
+cli_suites(cli_links_test.py Links LinksRestart)
+cli_suites(cli_routes_test.py Routes RoutesTest RoutesRestart Unkept)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
+cli_suites(cli_topologies_test.py Topologies)
 
 # The programs in README.md are compiled and run as they stand there.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
@@ -26,14 +30,14 @@ string(REGEX MATCH "```cpp\n([^`]*)```" snippet "${readme}")
 file(CONFIGURE OUTPUT readme_snippet.cc CONTENT "${CMAKE_MATCH_1}" @ONLY)
 add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/readme_snippet.cc)
 target_link_libraries(readme_snippet PRIVATE eventhub_client eventhub_warnings)
-set(readme_languages Shell Cpp Python)
+set(readme_programs Shell Topology Cpp Python)
 if(EXISTS ${PROJECT_SOURCE_DIR}/build/tools/node_modules/@grpc/grpc-js)
-  list(APPEND readme_languages Node)
+  list(APPEND readme_programs Node)
 endif()
-foreach(language IN LISTS readme_languages)
-  add_test(NAME Readme.${language}
+foreach(program IN LISTS readme_programs)
+  add_test(NAME Readme.${program}
     COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/cli_readme_test.py -v
-            ReadmeTest.test_${language})
-  set_tests_properties(Readme.${language} PROPERTIES TIMEOUT 120 ENVIRONMENT
+            ReadmeTest.test_${program})
+  set_tests_properties(Readme.${program} PROPERTIES TIMEOUT 120 ENVIRONMENT
     "${cli_environment};SNIPPET=$<TARGET_FILE:readme_snippet>;PROTOC=$<TARGET_FILE:protobuf::protoc>")
 endforeach()

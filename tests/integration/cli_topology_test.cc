@@ -209,7 +209,14 @@ client::ApplyResult SomeChanges() {
                    .fields = {{"retention.max_age", "\"604800s\"", ""},
                               {"retention.max_bytes", "\"1024\"", "\"2048\""},
                               {"default_durability", "", "\"DURABILITY_WRITTEN\""}}},
-                  {.kind = Change::Kind::kRoute, .action = Change::Action::kDelete, .name = "r"}},
+                  {.kind = Change::Kind::kRoute, .action = Change::Action::kDelete, .name = "r"},
+                  {.kind = Change::Kind::kRoute,
+                   .action = Change::Action::kUpdate,
+                   .name = "s",
+                   .fields = {{"target_topics", R"(["a"])", R"(["a","b"])"},
+                              {"set_attributes", "",
+                               R"({"a":{"string":"7"},"b":{"integer":7},"c":{"boolean":true},)"
+                               R"("d":{"uri":"urn:x"}})"}}}},
       .unnamed = {{.kind = Change::Kind::kLink, .name = "l"}}};
 }
 
@@ -222,8 +229,12 @@ TEST(CliTopologyOutput, ForPeople) {
             "    retention.max_bytes: 1KiB -> 2KiB\n"
             "    default_durability: not set -> written\n"
             "- route r\n"
+            "~ route s\n"
+            "    target_topics: [a] -> [a, b]\n"
+            "    set_attributes: not set -> "
+            "{a: \"7\", b: 7, c: true, d: {\"uri\":\"urn:x\"}}\n"
             "left alone, for no file names them: link l\n"
-            "dry run, nothing was changed; would be: 1 created, 1 updated, 1 deleted\n");
+            "dry run, nothing was changed; would be: 1 created, 2 updated, 1 deleted\n");
   EXPECT_EQ(RenderApply({}, /*dry_run=*/false), "no changes\n");
 }
 

@@ -103,6 +103,16 @@ TEST(CliUnits, FormatsMomentsAndCounts) {
   EXPECT_EQ(FormatCount(1'234'567), "1,234,567");
 }
 
+TEST(CliTable, CountsCharactersAndNotBytes) {
+  Table table({"KEY", "WHY", ">SIZE"});
+  table.AddRow({"größe", "…", "1"});
+  table.AddRow({"size", "short", "10"});
+  EXPECT_EQ(table.Render(),
+            "KEY    WHY    SIZE\n"
+            "größe  …         1\n"
+            "size   short    10\n");
+}
+
 TEST(CliTable, AlignsColumns) {
   Table table({"NAME", ">SIZE"});
   table.AddRow({"a", "1"});

@@ -18,6 +18,7 @@ eventhub_test(hub_test
     publish_stream_test.cc
     publish_test.cc
     read_test.cc
+    route_service_test.cc
     subscription_service_test.cc
     topology_service_test.cc
     wire_test.cc

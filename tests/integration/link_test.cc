@@ -279,8 +279,8 @@ TEST_F(LinkTest, BothWaysNothingComesBack) {
   ASSERT_TRUE(Eventually([&] { return local_.Has("t", 5) && remote_.Has("t", 5); }));
   // Counted right after what is appended can be read.
   EXPECT_TRUE(Eventually([&] {
-    return local_.Status("link").looped_events() >= 1 &&
-           remote_.Status("link").looped_events() >= 2 &&
+    return local_.Status("link").looped_events() == 2 &&
+           remote_.Status("link").looped_events() == 3 &&
            local_.Status("link").appended_events() == 3 &&
            remote_.Status("link").appended_events() == 2;
   }));
@@ -429,6 +429,30 @@ TEST_F(LinkTest, WhatTheTopicCanNeverTakeIsPassedOverAndCounted) {
   local_.Stop();
   local_.Start();
   EXPECT_EQ(local_.Status("link").refused_events(), 2u);
+}
+
+TEST_F(LinkTest, BlockedItSaysHowFarItIsBehind) {
+  CreateTopic(remote_.client(), "out");
+  v1::Topic full;
+  full.set_name("in");
+  full.mutable_retention()->set_max_bytes(1);
+  full.mutable_retention()->set_refuse_when_full(true);
+  CreateTopic(local_.client(), full);
+  remote_.Publish("out", {"a"});
+  ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
+  AwaitCaughtUp();
+  remote_.Publish("out", Numbered(0, 3));
+  ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_BLOCKED); }));
+  EXPECT_TRUE(Eventually([&] { return local_.Status("link").lag_events() == 3; }));
+  remote_.Publish("out", Numbered(3, 2));
+  EXPECT_TRUE(Eventually([&] { return local_.Status("link").lag_events() == 5; }));
+  EXPECT_THAT(local_.Status("link").error(), HasSubstr("topic in is full"));
+  full.mutable_retention()->set_max_bytes(1 << 20);
+  local_.Update(full, "retention.max_bytes");
+  ASSERT_TRUE(Eventually([&] { return local_.Has("in", 6); }));
+  AwaitCaughtUp();
+  EXPECT_EQ(local_.Status("link").lag_events(), 0u);
 }
 
 TEST_F(LinkTest, DisabledItKeepsItsPlace) {

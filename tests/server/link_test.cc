@@ -99,8 +99,8 @@ TEST_F(LinksTest, TheHubKeepsItsId) {
 TEST_F(LinksTest, FieldsAreChecked) {
   v1::Link link = MakeLink("no name");
   Invalid(link, "link.name");
-  for (const char* address :
-       {"", "host", ":7070", "host:0", "host:70700", "host:port", "unix:", "ho st:7070"}) {
+  for (const char* address : {"", "host", ":7070", "host:0", "host:70700", "host:port",
+                              "http://host:7070", "host:7070/", "unix:", "ho st:7070"}) {
     link = MakeLink();
     link.set_remote_address(address);
     Invalid(link, "link.remote_address");

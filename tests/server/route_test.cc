@@ -255,6 +255,44 @@ TEST_F(RouteTest, TargetsThatAreDeletedAndComeAgain) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("3", "4"));
 }
 
+TEST_F(RouteTest, TargetsOfARouteThatSkipsMayComeLater) {
+  v1::Route route = RouteOf("r", "a", {"b", "later"});
+  EXPECT_THAT(rig_.CreateRoute(route),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
+  EXPECT_THAT(rig_.CreateRoute(RouteOf("r", "nowhere", {"b"})),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  v1::TestRoutesRequest pretended;
+  pretended.set_topic("a");
+  *pretended.mutable_event() = MakeEvent("1");
+  *pretended.mutable_route() = route;
+  ASSERT_OK_AND_ASSIGN(const v1::TestRoutesResponse said, rig_.broker().routes().Test(pretended));
+  EXPECT_EQ(said.traces(1).outcome(), v1::RouteTrace::OUTCOME_SKIPPED);
+  EXPECT_THAT(said.topics(), ElementsAre("a", "b"));
+  ASSERT_THAT(rig_.CreateRoute(route), IsOk());
+  // Also through a topic that is not there, there must be no loop.
+  EXPECT_THAT(rig_.CreateRoute("back", "b", {"a"}),
+              Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_ROUTE_LOOP));
+  ASSERT_THAT(rig_.Publish("a", {"1"}), IsOk());
+  EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
+  EXPECT_EQ(rig_.StatsOf("r").skipped_events(), 1u);
+  rig_.Reopen();
+  route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_FAIL);
+  EXPECT_THAT(rig_.UpdateRoute(route, {"on_unavailable"}),
+              Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
+  route.add_target_topics("last");
+  ASSERT_THAT(rig_.UpdateRoute(route, {"target_topics"}), IsOk());
+  ASSERT_THAT(rig_.Create("later"), IsOk());
+  ASSERT_THAT(rig_.Publish("a", {"2"}), IsOk());
+  EXPECT_THAT(rig_.Ids("later"), ElementsAre("2"));
+  ASSERT_THAT(rig_.Create("last"), IsOk());
+  ASSERT_THAT(rig_.UpdateRoute(route, {"on_unavailable"}), IsOk());
+  EXPECT_THAT(rig_.Delete("last"),
+              Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_TOPIC_IN_USE));
+  ASSERT_THAT(rig_.Publish("a", {"3"}), IsOk());
+  EXPECT_THAT(rig_.Ids("last"), ElementsAre("3"));
+}
+
 TEST_F(RouteTest, SourcesThatAreDeletedTakeTheirRoutesOnRequest) {
   ASSERT_THAT(rig_.CreateRoute("bc", "b", {"c"}), IsOk());
   EXPECT_THAT(rig_.Delete("b"),

@@ -39,11 +39,12 @@ struct RouteKey {
   friend bool operator==(const RouteKey&, const RouteKey&) = default;
 };
 
-// What happens when a target cannot take a copy: it is gone, it is full, or the copy is too large.
+// What happens when a target cannot take a copy: it is not there, it is full, or the copy is too
+// large.
 enum class OnUnavailable {
   kDefault = 0,  // As kFail.
   kFail = 1,     // The request is refused as a whole: FAILED_PRECONDITION.
-  kSkip = 2,     // That copy is left out, and counted.
+  kSkip = 2,     // That copy is left out, and counted; the targets need not exist.
 };
 
 // Extension attributes by name.

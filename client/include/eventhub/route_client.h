@@ -30,9 +30,10 @@ class RouteClient {
   explicit RouteClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
   // Creates a route; returns it with defaults filled in, and from which offsets on it is effective.
-  // ALREADY_EXISTS if there is one of that name, whatever its settings; NOT_FOUND if the source or
-  // a target does not exist; FAILED_PRECONDITION (kRouteLoop), with the way, if an event could come
-  // to a topic that it was in before, or go through more than 8 routes.
+  // ALREADY_EXISTS if there is one of that name, whatever its settings; NOT_FOUND if the source
+  // does not exist, or a target of a route that does not skip; FAILED_PRECONDITION (kRouteLoop),
+  // with the way, if an event could come to a topic that it was in before, or go through more than
+  // 8 routes.
   absl::StatusOr<RouteChange> CreateRoute(const Route& route);
 
   absl::StatusOr<RouteDescription> GetRoute(const std::string& name);

@@ -36,7 +36,8 @@ absl::Status CheckAddress(const std::string& address) {
   }
   const size_t colon = address.rfind(':');
   uint32_t port = 0;
-  if (colon == std::string::npos || colon == 0 ||
+  // With a slash it is a URL.
+  if (colon == std::string::npos || colon == 0 || absl::StrContains(address, '/') ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port == 0 || port > UINT16_MAX) {
     return InvalidField(kField, absl::StrCat("is ", address, ", not HOST:PORT or unix:PATH"));
   }

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/route.pb.h"
 #include "server/core/route/event_edit.h"
+#include "server/core/route/route_settings.h"
 #include "server/filter/filter.h"
 #include "storage/base/mutex.h"
 
@@ -47,7 +48,7 @@ class CompiledRoute {
   const EventEdit& edit() const { return edit_; }
   RouteCounters& counters() const { return *counters_; }
   const std::shared_ptr<RouteCounters>& shared_counters() const { return counters_; }
-  bool skips() const { return settings_.on_unavailable() == v1::Route::ON_UNAVAILABLE_SKIP; }
+  bool skips() const { return SkipsUnavailable(settings_); }
 
   const std::optional<CompiledFilter>& filter() const { return filter_; }
   // Whether the filter looks at nothing but source and type.

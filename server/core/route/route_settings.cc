@@ -151,4 +151,8 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
   return route;
 }
 
+bool SkipsUnavailable(const v1::Route& route) {
+  return route.on_unavailable() == v1::Route::ON_UNAVAILABLE_SKIP;
+}
+
 }  // namespace eventhub

@@ -21,4 +21,8 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
                                                const google::protobuf::FieldMask& mask,
                                                absl::Time now);
 
+// Whether it leaves out copies that a target cannot take. Then its targets need not exist: topics
+// may be deleted, made again, or made later.
+bool SkipsUnavailable(const v1::Route& route);
+
 }  // namespace eventhub

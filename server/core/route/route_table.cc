@@ -120,9 +120,8 @@ void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
 }
 
 void RouteTable::TopicAdded(const std::shared_ptr<Topic>& topic) {
-  if (pending_.To(topic->name()).empty()) return;
   added_[topic->name()] = topic;
-  Rebuild(topic->name());
+  if (!pending_.To(topic->name()).empty()) Rebuild(topic->name());
 }
 
 void RouteTable::TopicClosed(const std::string& name) {

@@ -47,8 +47,8 @@ class RouteTable {
   const RouteIndex& pending() const { return pending_; }
   // Null if there is none, or it is being deleted.
   std::shared_ptr<Topic> FindTopic(const std::string& name) const;
-  // Writes the route with the commit; in effect from now on. Its topics exist, and the graph is
-  // checked.
+  // Writes the route with the commit; in effect from now on. Its source exists, so do its targets
+  // unless it skips, and the graph is checked.
   void Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit);
   void Delete(absl::string_view name, CommitBuilder& commit);
   // A topic of that name comes, or goes, with this commit: routes that lead to it see to that.
@@ -66,7 +66,8 @@ class RouteTable {
 
   // Commit thread only.
   RouteIndex pending_;
-  // Targets that came after the routes to them, which the catalog may not know yet.
+  // Topics that came since the hub started: the catalog knows them only once they are committed,
+  // and routes to them may be made before.
   absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
 };
 

@@ -107,7 +107,8 @@ bool Tracer::FollowRoute(const RouteSet::Entry& entry, absl::string_view event, 
     }
     if (why.empty()) {
       v1::RouteTrace& trace =
-          Add(route, depth, v1::RouteTrace::OUTCOME_COPIED, "the event passes the filter");
+          Add(route, depth, v1::RouteTrace::OUTCOME_COPIED,
+              route.filter().has_value() ? "the event passes the filter" : "the route copies all");
       trace.set_target_topic(target.name);
       trace.set_partition_key(std::string(ReadEventHead(copy).key));
       Hold(*target.topic);

@@ -66,12 +66,21 @@ class RouteTask final : public TopicChange {
   absl::StatusOr<RouteTable::Known> outcome_;
 };
 
+// The topics that the route cannot be without exist; `find` gives null for those that do not.
+template <typename Find>
+absl::Status CheckTopics(const v1::Route& route, Find find) {
+  if (find(route.source_topic()) == nullptr) return TopicNotFound(route.source_topic());
+  if (SkipsUnavailable(route)) return absl::OkStatus();
+  for (const std::string& target : route.target_topics()) {
+    if (find(target) == nullptr) return TopicNotFound(target);
+  }
+  return absl::OkStatus();
+}
+
 // On the commit thread: the topics of the route exist, and with it there is no loop.
 absl::Status CheckPlace(const RouteTable& table, const v1::Route& route) {
-  if (table.FindTopic(route.source_topic()) == nullptr) return TopicNotFound(route.source_topic());
-  for (const std::string& target : route.target_topics()) {
-    if (table.FindTopic(target) == nullptr) return TopicNotFound(target);
-  }
+  RETURN_IF_ERROR(
+      CheckTopics(route, [&table](const std::string& name) { return table.FindTopic(name); }));
   return table.pending().Check(route);
 }
 
@@ -136,12 +145,7 @@ void Routes::Update(const v1::UpdateRouteRequest& request,
         ASSIGN_OR_RETURN(v1::Route settings,
                          ChangedRouteSettings(current->settings(), request.route(),
                                               request.update_mask(), clock_.Now()));
-        const auto& paths = request.update_mask().paths();
-        // Targets of a route that skips may be gone; that is no reason against other changes. Those
-        // of one that fails cannot, and disabled or not it counts for loops.
-        const bool moves = std::find(paths.begin(), paths.end(), "target_topics") != paths.end() ||
-                           std::find(paths.begin(), paths.end(), "on_unavailable") != paths.end();
-        if (moves) RETURN_IF_ERROR(CheckPlace(table_, settings));
+        RETURN_IF_ERROR(CheckPlace(table_, settings));
         ASSIGN_OR_RETURN(std::shared_ptr<const CompiledRoute> route,
                          CompiledRoute::Make(std::move(settings), current->shared_counters()));
         table_.Put(route, commit);
@@ -210,10 +214,7 @@ absl::StatusOr<v1::TestRoutesResponse> Routes::Test(const v1::TestRoutesRequest&
   const auto find = [this](const std::string& name) { return topics_.Find(name); };
   if (request.has_route()) {
     ASSIGN_OR_RETURN(v1::Route settings, NewRouteSettings(request.route(), clock_.Now()));
-    if (find(settings.source_topic()) == nullptr) return TopicNotFound(settings.source_topic());
-    for (const std::string& target : settings.target_topics()) {
-      if (find(target) == nullptr) return TopicNotFound(target);
-    }
+    RETURN_IF_ERROR(CheckTopics(settings, find));
     RETURN_IF_ERROR(index.Check(settings));
     ASSIGN_OR_RETURN(RouteIndex::RoutePtr route,
                      CompiledRoute::Make(std::move(settings), std::make_shared<RouteCounters>()));

@@ -60,7 +60,7 @@ absl::Status RouteKind::CheckPlace(const Message& settings, const TopologyState&
                         absl::StrCat("topic ", route.source_topic(), " will not exist"));
   }
   for (const std::string& target : route.target_topics()) {
-    if (hub.Find<v1::Topic>(target) != nullptr) continue;
+    if (SkipsUnavailable(route) || hub.Find<v1::Topic>(target) != nullptr) continue;
     return InvalidField("route.target_topics", absl::StrCat("topic ", target, " will not exist"));
   }
   std::vector<const v1::Route*> all = {&route};

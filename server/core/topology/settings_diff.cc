@@ -8,9 +8,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "google/protobuf/util/type_resolver_util.h"
 
 namespace eventhub {
 namespace {
@@ -19,6 +22,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::util::MessageDifferencer;
 
+constexpr char kTypePrefix[] = "type.googleapis.com";
 constexpr absl::string_view kSetByTheHub[] = {"create_time", "update_time"};
 
 // A message with that field alone.
@@ -36,11 +40,28 @@ bool IsSet(const Message& message, const FieldDescriptor& field) {
                              : reflection.HasField(message, &field);
 }
 
+// As MessageToJsonString, with the entries of maps in order, so that the same value is the same
+// text.
+auto ToStableJson(const Message& message, std::string* json) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  static google::protobuf::util::TypeResolver* const types =
+      google::protobuf::util::NewTypeResolverForDescriptorPool(
+          kTypePrefix, google::protobuf::DescriptorPool::generated_pool());
+  return google::protobuf::util::BinaryToJsonString(
+      types, absl::StrCat(kTypePrefix, "/", message.GetDescriptor()->full_name()), bytes, json);
+}
+
 // The value of the one field that is set in `only`, as JSON; empty if it is not.
 std::string JsonOf(const Message& only, const FieldDescriptor& field) {
   if (!IsSet(only, field)) return "";
   std::string json;
-  if (!google::protobuf::util::MessageToJsonString(only, &json).ok()) {
+  if (!ToStableJson(only, &json).ok()) {
     return only.ShortDebugString();  // E.g. a time that JSON has no form for.
   }
   // It is {"name":VALUE}.
