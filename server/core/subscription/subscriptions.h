@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -138,5 +139,24 @@ class Subscriptions {
   const SubscriptionContext context_;
   SubscriptionCatalog catalog_;
 };
+
+template <typename Response>
+void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
+                           absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
+                           ResponseDone<Response> done) {
+  auto response = std::make_shared<Response>();
+  writer_.Submit(std::make_unique<ChangeSubscriptionTask>(
+      std::move(subscription),
+      [response, change = std::move(change)](CommitBuilder& commit) mutable {
+        return change(commit, response.get());
+      },
+      [response, done = std::move(done)](const absl::Status& status) mutable {
+        if (status.ok()) {
+          std::move(done)(std::move(*response));
+        } else {
+          std::move(done)(status);
+        }
+      }));
+}
 
 }  // namespace eventhub

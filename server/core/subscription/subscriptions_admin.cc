@@ -44,25 +44,6 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
   writer_.Submit(*std::move(task));
 }
 
-template <typename Response>
-void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
-                           absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
-                           ResponseDone<Response> done) {
-  auto response = std::make_shared<Response>();
-  writer_.Submit(std::make_unique<ChangeSubscriptionTask>(
-      std::move(subscription),
-      [response, change = std::move(change)](CommitBuilder& commit) mutable {
-        return change(commit, response.get());
-      },
-      [response, done = std::move(done)](const absl::Status& status) mutable {
-        if (status.ok()) {
-          std::move(done)(std::move(*response));
-        } else {
-          std::move(done)(status);
-        }
-      }));
-}
-
 void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, SubscriptionDone done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       FindSubscription("subscription.name", request.subscription().name());
