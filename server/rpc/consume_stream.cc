@@ -46,7 +46,7 @@ void ConsumeStream::OnReadDone(bool ok) {
   } else if (!ok && session == nullptr) {
     EndWith(InvalidField("open", "is required in the first request"));
   } else if (!ok) {
-    session->Leave(/*at_once=*/false);
+    session->Leave(/*at_once=*/true);  // Nothing that is out can be settled any more.
   }
   Proceed();
 }
