@@ -65,6 +65,7 @@ class SubscriptionModelTest : public SeededTest {
   void Poll(int id, int frames);
   void PollAll();
   void TakeEvents(int id);
+  void AwaitParked();  // If the model says that there is something to be parked.
   // Has the model see what the hub says of partitions and parking.
   void Observe();
   // Everything that was done is on the disk.
@@ -127,11 +128,14 @@ void SubscriptionModelTest::Start(v1::Subscription::Kind kind, bool ordered_by_k
 
 // ---- Looking
 
+void SubscriptionModelTest::AwaitParked() {
+  if (!std::exchange(model_->parked, false)) return;
+  rig_->AwaitParking("s");
+  Barrier();
+}
+
 void SubscriptionModelTest::Observe() {
-  if (std::exchange(model_->parked, false)) {
-    rig_->AwaitParking("s");
-    Barrier();
-  }
+  AwaitParked();
   const v1::GetSubscriptionResponse hub = rig_->Get("s");
   for (const v1::SubscriptionPartition& partition : hub.partitions()) {
     int owner = 0;
@@ -140,6 +144,7 @@ void SubscriptionModelTest::Observe() {
     }
     model_->Observe(partition, owner);
   }
+  AwaitParked();  // What a lease held that was seen to be over.
 }
 
 void SubscriptionModelTest::Barrier() {
