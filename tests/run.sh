@@ -21,7 +21,7 @@ Runs the named stages, or all of them, in this order:
   dev        build everything with gcc, run all tests
   asan       the same with clang-19, AddressSanitizer, UndefinedBehaviorSanitizer and
              -Wthread-safety; run each fuzz target briefly
-  tsan       storage and server/core with clang-19 and ThreadSanitizer
+  tsan       storage and server/core with gcc and ThreadSanitizer
   tidy       clang-tidy on the product
 
 Examples:
