@@ -66,7 +66,6 @@ class DelayedEvents {
   DelayedTable& table() { return *table_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<Topic>> FindTopic(const std::string& name) const;
   // Why what is due of a topic was not appended when that was tried last.
   struct Refusal {
     std::weak_ptr<Topic> topic;
@@ -74,6 +73,7 @@ class DelayedEvents {
     std::string why;
   };
 
+  absl::StatusOr<std::shared_ptr<Topic>> FindTopic(const std::string& name) const;
   // Appends one piece of what is due.
   void RunPiece(const DelayedSchedule::Entry& entry);
   // Notes why a piece stays where it is; it is tried again later.

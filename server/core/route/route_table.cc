@@ -120,6 +120,8 @@ void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
 }
 
 void RouteTable::TopicAdded(const std::shared_ptr<Topic>& topic) {
+  absl::erase_if(added_,
+                 [this](const auto& added) { return catalog_.Find(added.first) == added.second; });
   added_[topic->name()] = topic;
   if (!pending_.To(topic->name()).empty()) Rebuild(topic->name());
 }

@@ -66,8 +66,8 @@ class RouteTable {
 
   // Commit thread only.
   RouteIndex pending_;
-  // Topics that came since the hub started: the catalog knows them only once they are committed,
-  // and routes to them may be made before.
+  // Topics that the catalog may not know yet: it does once they are committed, and routes to them
+  // may be made before. What it knows goes from here when the next one comes.
   absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
 };
 
