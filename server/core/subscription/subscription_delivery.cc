@@ -7,6 +7,7 @@
 #include "server/core/event_slice.h"
 #include "server/core/subscription/dead_letter.h"
 #include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_room.h"
 #include "server/filter/event_view.h"
 #include "storage/base/status_macros.h"
 
@@ -55,50 +56,6 @@ void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* respons
 }
 
 }  // namespace
-
-// What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
-class Subscription::Room {
- public:
-  Room(const Consumer& consumer, TokenBucket& event_rate, TokenBucket& byte_rate, int64_t now)
-      : events_(std::min(consumer.credit.events - consumer.out.events, event_rate.Available(now))),
-        credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
-        frame_bytes_(std::min(static_cast<int64_t>(consumer.options.max_frame_bytes),
-                              byte_rate.Available(now))),
-        alone_(consumer.out.events == 0) {}
-
-  int64_t events() const { return events_; }
-  int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
-  bool full() const { return events_ <= 0 || bytes() <= 0; }
-
-  // Bytes of events that were looked at one by one.
-  int64_t scanned() const { return scanned_; }
-  void Scan(size_t bytes) { scanned_ += static_cast<int64_t>(bytes); }
-
-  // Whether a run of these bytes may go in. An event that is larger than the credit left goes when
-  // nothing else is out; one that is larger than a frame, or than the rate allows at once, in a
-  // frame of its own.
-  bool Takes(int64_t run_events, int64_t run_bytes) const {
-    const bool one = run_events == 1;
-    return run_events <= events_ && (run_bytes <= credit_bytes_ || (one && alone_)) &&
-           (run_bytes <= frame_bytes_ || (one && first_));
-  }
-
-  void Take(int64_t run_events, int64_t run_bytes) {
-    events_ -= run_events;
-    credit_bytes_ -= run_bytes;
-    frame_bytes_ -= run_bytes;
-    alone_ = false;
-    first_ = false;
-  }
-
- private:
-  int64_t events_;
-  int64_t credit_bytes_;
-  int64_t frame_bytes_;
-  int64_t scanned_ = 0;
-  bool alone_;         // Nothing is out.
-  bool first_ = true;  // Nothing is in the frame.
-};
 
 absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame) {
   Aftermath after;
