@@ -187,8 +187,8 @@ def _subscription_rows():
 def _topology_rows():
     routes = 'hub.routes'
     rows = [
-        Row('filter.type', 'filter by type, 1 event in 100 of 100 B passes', ('filters', 'exact_type_per_s'), 'events/s',
-            None, 'limit', 5e6),
+        Row('filter.type', 'filter by type, 1 event in 100 of 100 B passes', ('filters', 'exact_type_per_s'),
+            'events/s', None, 'limit', 5e6),
         Row('filter.sql', 'CESQL of three comparisons', ('filters', 'sql_three_per_s'), 'events/s', None, 'limit',
             1.5e6),
         Row('route.copy', 'publish 100 B, one route copies all', (routes, 'copy_per_s'), 'events/s',

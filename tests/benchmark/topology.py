@@ -37,10 +37,10 @@ class Measurements:
             return {f'{part}_scanned_per_s': result['scanned_per_s'] for part, result in parts.items()}
 
     def routes(self):
-        """Publishing events of a hundred types to topics without a route, with one that copies all, and with a hundred
-        each for a type: those that are published, so that each event matches another one than its neighbours, or of which
-        one is, so that one event in a hundred matches; and, with events of a single type, the same where one route of a
-        hundred matches all. In turn."""
+        """Publishing events of a hundred types to topics without a route, with one that copies all, and with a
+        hundred, each for a type: those that are published, so that each event matches another one than its neighbours,
+        or of which one is, so that one event in a hundred matches. And events of a single type, which one route of a
+        hundred matches. In turn."""
         setups = {'none': None, 'copy': {'routes': 1}, 'spread': {'routes': ROUTES, 'route_type': 0},
                   'rare': {'routes': ROUTES, 'route_type': TYPES - 1}, 'one': {'routes': ROUTES, 'route_type': 0}}
         rates = {name: [] for name in setups}
