@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/crash/crash_publisher.h"
+#include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_process.h"
 #include "tests/support/temp_directory.h"
@@ -25,17 +25,11 @@ namespace {
 constexpr uint32_t kPartitions = 8;
 constexpr absl::Duration kMaxStart = absl::Seconds(10);
 
-uint64_t FromEnvironment(const char* name, uint64_t standard) {
-  const char* const text = std::getenv(name);
-  uint64_t value;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : standard;
-}
-
 class CrashTest : public testing::Test {
  protected:
   CrashTest()
-      : seed_(FromEnvironment("EVENTHUB_CRASH_SEED", std::random_device()())),
-        rounds_(static_cast<int>(FromEnvironment("EVENTHUB_CRASH_ROUNDS", 6))),
+      : seed_(EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()())),
+        rounds_(static_cast<int>(EnvNumber("EVENTHUB_CRASH_ROUNDS", 6))),
         random_(seed_),
         hub_(directory_.path(), {"--retention_interval=20ms", "--write_buffer=1MiB"}) {
     std::cout << "EVENTHUB_CRASH_SEED=" << seed_ << std::endl;

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <random>
@@ -14,8 +13,8 @@
 #include <string>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
@@ -23,12 +22,6 @@
 
 namespace eventhub {
 namespace {
-
-uint64_t DelayedCrashNumber(const char* name, uint64_t standard) {
-  const char* const text = std::getenv(name);
-  uint64_t value;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : standard;
-}
 
 // Publishes events of which most are delayed by up to 400 ms, and cancels some, until the hub dies.
 class DelayedPublisher {
@@ -90,8 +83,8 @@ class DelayedPublisher {
 };
 
 TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
-  const uint64_t seed = DelayedCrashNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = DelayedCrashNumber("EVENTHUB_CRASH_ROUNDS", 5);
+  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 5);
   std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <random>
@@ -14,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tests/crash/crash_publisher.h"
+#include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
@@ -26,12 +25,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kLinkedPartitions = 4;
-
-uint64_t LinkCrashNumber(const char* name, uint64_t standard) {
-  const char* const text = std::getenv(name);
-  uint64_t value;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : standard;
-}
 
 void MakeLink(HubClient& local, const std::string& name, const std::string& address,
               const std::string& filter) {
@@ -82,8 +75,8 @@ LinkedTopic ReadLinked(HubClient& client, const std::string& topic) {
 }
 
 TEST(LinkCrashTest, EachRemoteEventAppearsExactlyOnce) {
-  const uint64_t seed = LinkCrashNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = LinkCrashNumber("EVENTHUB_CRASH_ROUNDS", 6);
+  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 6);
   std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory remote_directory;

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <random>
@@ -14,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tests/crash/crash_publisher.h"
+#include "tests/support/env_number.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/hub_process.h"
 #include "tests/support/temp_directory.h"
@@ -25,12 +24,6 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kRoutedPartitions = 4;
-
-uint64_t RouteCrashNumber(const char* name, uint64_t standard) {
-  const char* const text = std::getenv(name);
-  uint64_t value;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : standard;
-}
 
 // The ids of the events of a topic, in order.
 struct RoutedTopic {
@@ -131,8 +124,8 @@ class RouteToggle {
 };
 
 TEST(RouteCrashTest, SourcesAndTargetsNeverDiffer) {
-  const uint64_t seed = RouteCrashNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = RouteCrashNumber("EVENTHUB_CRASH_ROUNDS", 6);
+  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 6);
   std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -21,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/crash/consumer_ledger.h"
 #include "tests/crash/crash_consumer.h"
+#include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 #include "tests/support/hub_process.h"
 #include "tests/support/subscription_calls.h"
@@ -36,16 +36,10 @@ constexpr int kConsumerKills = 25;
 constexpr uint32_t kMaxAttempts = 12;
 constexpr uint32_t kManyAttempts = 1000;
 
-uint64_t SeedOfRun() {
-  const char* const text = std::getenv("EVENTHUB_CRASH_SEED");
-  uint64_t seed;
-  return text != nullptr && absl::SimpleAtoi(text, &seed) ? seed : std::random_device()();
-}
-
 class SubscriptionCrashTest : public testing::Test {
  protected:
   SubscriptionCrashTest()
-      : seed_(SeedOfRun()),
+      : seed_(EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()())),
         random_(seed_),
         hub_(directory_.path(), {"--write_buffer=1MiB"}),
         publisher_("p", "t", kTopicPartitions, random_()) {

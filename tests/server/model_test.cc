@@ -2,7 +2,6 @@
 //
 // The seed is printed; EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or prolong a run.
 #include <algorithm>
-#include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <map>
@@ -10,24 +9,18 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/event_scanner.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
 namespace {
 
 using absl::StatusCode;
-
-uint64_t NumberOf(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  uint64_t number = 0;
-  return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
-}
 
 struct ModelBatch {
   int64_t base;
@@ -88,7 +81,7 @@ struct ModelTopic {
 
 class ModelTest : public testing::Test {
  protected:
-  ModelTest() : seed_(NumberOf("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
+  ModelTest() : seed_(EnvNumber("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
     rig_.maintenance = MaintenanceOptions();
     rig_.maintenance->retention_interval = absl::Milliseconds(1);
     rig_.maintenance->retention.reclaim_bytes = 100'000;
@@ -328,7 +321,7 @@ class ModelTest : public testing::Test {
 };
 
 TEST_F(ModelTest, BrokerDoesWhatTheModelDoes) {
-  const uint64_t steps = NumberOf("EVENTHUB_TEST_STEPS", 800);
+  const uint64_t steps = EnvNumber("EVENTHUB_TEST_STEPS", 800);
   std::cout << "EVENTHUB_TEST_SEED=" << seed_ << " EVENTHUB_TEST_STEPS=" << steps << std::endl;
   ASSERT_THAT(rig_.Open(), IsOk());
   v1::Topic probe;

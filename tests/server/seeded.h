@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
+#include "tests/support/env_number.h"
 #include "tests/support/sanitizers.h"
 
 namespace eventhub {
@@ -15,13 +14,13 @@ namespace eventhub {
 // Prints its seed. EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or prolong a run.
 class SeededTest : public testing::Test {
  protected:
-  SeededTest() : seed_(NumberOf("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
+  SeededTest() : seed_(EnvNumber("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
     std::cout << "EVENTHUB_TEST_SEED=" << seed_ << std::endl;
   }
 
   static int Steps(int otherwise) {
     return static_cast<int>(
-        NumberOf("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise / kStride)));
+        EnvNumber("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise / kStride)));
   }
 
   // From `from` to `to`, both included.
@@ -32,13 +31,6 @@ class SeededTest : public testing::Test {
 
   const uint64_t seed_;
   std::mt19937_64 random_;
-
- private:
-  static uint64_t NumberOf(const char* variable, uint64_t otherwise) {
-    const char* const text = std::getenv(variable);
-    uint64_t number = 0;
-    return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
-  }
 };
 
 }  // namespace eventhub

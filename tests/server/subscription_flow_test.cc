@@ -596,7 +596,7 @@ TEST_F(SubscriptionFlowTest, FellBehindIsSaidOnceAfterCaughtUp) {
 // ---- Holes
 
 TEST_F(SubscriptionFlowTest, ManyHolesNeitherHoldLaterEventsUpNorForgetAcks) {
-  constexpr int64_t kHoles = 100'000 / kStride;
+  constexpr int64_t kHoles = kStride == 1 ? 100'000 : 5'000;
   SetUpQueue();
   for (int i = 0; i < 2 * kHoles; i += 5000) {
     ASSERT_THAT(rig_.Publish("t", Numbers(i, i + 5000)), IsOk());

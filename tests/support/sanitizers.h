@@ -18,8 +18,8 @@ inline constexpr bool kThreadSanitizer = true;
 inline constexpr bool kThreadSanitizer = false;
 #endif
 
-// Tests that go through all of many like states, one at a time, look at every so manieth only where
-// sanitizers are on; all of them are looked at in the build without.
+// Tests that go through many like states, one at a time, look at every kStride-th only where
+// sanitizers are on; the build without looks at all of them.
 inline constexpr int kStride = kAddressSanitizer || kThreadSanitizer ? 5 : 1;
 
 }  // namespace eventhub
