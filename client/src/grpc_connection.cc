@@ -11,6 +11,7 @@
 #include "client/src/grpc_consume_stream.h"
 #include "client/src/grpc_publish_stream.h"
 #include "client/src/grpc_read_stream.h"
+#include "client/src/keep_memory.h"
 #include "client/src/transaction_proto.h"
 
 namespace eventhub::client {
@@ -99,6 +100,7 @@ void GrpcConnection::SetTimeout(absl::Duration timeout, grpc::ClientContext& con
 }
 
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options) {
+  KeepFreedMemory();
   return std::shared_ptr<Connection>(new GrpcConnection(CreateChannel(address, options)),
                                      [](GrpcConnection* connection) {
                                        if (GrpcThreadScope::Active()) {

@@ -12,7 +12,7 @@ namespace {
 template <typename T, typename Protos>
 std::vector<T> AllFromProto(const Protos& protos) {
   std::vector<T> values;
-  for (const auto& proto : protos) values.push_back(FromProto(proto));
+  for (const auto& proto : protos) values.push_back(client::FromProto(proto));
   return values;
 }
 
