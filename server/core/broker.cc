@@ -258,7 +258,7 @@ void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done)
 absl::StatusOr<v1::GetTopicResponse> Broker::GetTopic(const std::string& name) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic("name", name));
   v1::GetTopicResponse response;
-  *response.mutable_topic() = topic->view()->settings;
+  *response.mutable_topic() = *topic->view()->settings;
   *response.mutable_stats() = topic->Stats();
   return response;
 }
@@ -269,7 +269,7 @@ absl::StatusOr<v1::ListTopicsResponse> Broker::ListTopics(
   const auto topics = catalog_.List(request.page_token(), size + 1);
   v1::ListTopicsResponse response;
   for (size_t i = 0; i < std::min(size, topics.size()); ++i) {
-    *response.add_topics() = topics[i]->view()->settings;
+    *response.add_topics() = *topics[i]->view()->settings;
   }
   if (topics.size() > size) response.set_next_page_token(topics[size - 1]->name());
   return response;

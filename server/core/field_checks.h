@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -35,5 +36,14 @@ absl::Status CheckDuration(absl::string_view field, const google::protobuf::Dura
 
 // The value of a well-formed duration.
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
+
+// Takes out of settings what the hub does not know. DiscardUnknownFields alone leaves an empty set
+// of them in every message, and the settings of idle topics and subscriptions are most of these.
+template <typename Settings>
+void DropUnknownFields(Settings& settings) {
+  settings.DiscardUnknownFields();
+  Settings compact;
+  if (compact.ParseFromString(settings.SerializeAsString())) settings = std::move(compact);
+}
 
 }  // namespace eventhub

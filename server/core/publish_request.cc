@@ -143,7 +143,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   const bool by_key = !head.has_partition() && partitions > 1;
   EventScan scan;
   RETURN_IF_ERROR(
-      ScanEvents(request.events.view(), view->settings.max_event_bytes(), by_key, &scan));
+      ScanEvents(request.events.view(), view->settings->max_event_bytes(), by_key, &scan));
   if (scan.count == 0) return InvalidField("events", "is empty");
   const uint32_t total = scan.count;
 
@@ -163,7 +163,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   checked.types = scan.types;
   const v1::Durability durability = head.durability() != v1::DURABILITY_UNSPECIFIED
                                         ? head.durability()
-                                        : view->settings.default_durability();
+                                        : view->settings->default_durability();
   checked.synced = durability == v1::DURABILITY_SYNCED;
   if (!head.has_partition()) checked.result.set_partition_count(partitions);
   uint32_t partition = head.partition();
@@ -187,7 +187,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   if (view->routes != nullptr) {
     checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count());
   }
-  if (view->settings.has_deduplication_window()) {
+  if (view->settings->has_deduplication_window()) {
     FindIdentitiesOf(total, std::move(order), &checked);
   }
   return checked;

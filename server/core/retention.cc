@@ -66,7 +66,7 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
     ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
     if (start.offset > log->start()) cuts.emplace_back(log, start);
   }
-  if (view->settings.retention().keep_until_acked()) {
+  if (view->settings->retention().keep_until_acked()) {
     RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
   }
   if (cuts.empty()) return absl::OkStatus();
@@ -74,10 +74,10 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
 }
 
 absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
-  const absl::Duration max_age = MaxAgeOf(view.settings);
+  const absl::Duration max_age = MaxAgeOf(*view.settings);
   const absl::Time by_age =
       max_age == absl::InfiniteDuration() ? absl::InfinitePast() : now_ - max_age;
-  const v1::Retention& retention = view.settings.retention();
+  const v1::Retention& retention = view.settings->retention();
   if (retention.max_bytes() == 0 || retention.refuse_when_full()) return by_age;
   return CutBySize(view, by_age);
 }
@@ -99,7 +99,7 @@ absl::StatusOr<absl::Time> FindCut(int64_t low, int64_t high,
 }
 
 absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Time at_least) const {
-  const uint64_t limit = view.settings.retention().max_bytes();
+  const uint64_t limit = view.settings->retention().max_bytes();
   const auto fits = [&](absl::Time cut) -> absl::StatusOr<bool> {
     uint64_t bytes = 0;
     for (const PartitionLog* log : view.partitions) {
@@ -134,7 +134,7 @@ absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut,
     waiting.emplace_back(log, position);
   }
   // What waits for nothing else is bounded.
-  const uint64_t limit = topic.view()->settings.retention().keep_until_acked_max_bytes();
+  const uint64_t limit = topic.view()->settings->retention().keep_until_acked_max_bytes();
   absl::Time oldest = absl::UnixEpoch();
   if (limit > 0) {
     const auto fits = [&](absl::Time time) -> absl::StatusOr<bool> {

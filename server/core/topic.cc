@@ -22,11 +22,11 @@ std::shared_ptr<const TopicView> Topic::view() const {
   return view_;
 }
 
-void Topic::Apply(const v1::Topic& settings, const std::vector<LogBounds>& bounds) {
+void Topic::Apply(TopicSettings settings, const std::vector<LogBounds>& bounds) {
   {
     MutexLock lock(mutex_);
     auto view = std::make_shared<TopicView>();
-    view->settings = settings;
+    view->settings = std::move(settings);
     view->routes = view_->routes;
     for (const LogBounds& b : bounds) {
       const PartitionId id(static_cast<uint32_t>(partitions_.size()));
@@ -61,9 +61,9 @@ IdentityTable& Topic::identities() {
   return *identities_;
 }
 
-void Topic::SetPending(const v1::Topic& settings) {
-  pending_ = settings;
-  const v1::Retention& retention = settings.retention();
+void Topic::SetPending(TopicSettings settings) {
+  pending_ = std::move(settings);
+  const v1::Retention& retention = pending_->retention();
   full_at_.store(retention.refuse_when_full() ? retention.max_bytes() : UINT64_MAX,
                  std::memory_order_relaxed);
 }

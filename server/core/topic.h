@@ -18,10 +18,13 @@ namespace eventhub {
 
 class RouteSet;
 
+// One copy for all who go by them.
+using TopicSettings = std::shared_ptr<const v1::Topic>;
+
 // What a topic is at one moment; replaced as a whole when its settings change. The partitions live
 // as long as the topic, and keep their place.
 struct TopicView {
-  v1::Topic settings;
+  TopicSettings settings;
   std::vector<PartitionLog*> partitions;
   std::shared_ptr<const RouteSet> routes;  // Those that lead from it; null if none do.
 };
@@ -83,7 +86,7 @@ class Topic {
 
   // Replaces the settings. Where there are more partitions than before, `bounds` has those of the
   // new ones.
-  void Apply(const v1::Topic& settings, const std::vector<LogBounds>& bounds);
+  void Apply(TopicSettings settings, const std::vector<LogBounds>& bounds);
 
   // Commit thread only.
 
@@ -91,10 +94,10 @@ class Topic {
   // Made when it is first asked for: few topics deduplicate.
   IdentityTable& identities();
   // The settings as of the last change submitted, which may not be visible yet.
-  const v1::Topic& pending() const { return pending_; }
-  void SetPending(const v1::Topic& settings);
+  const v1::Topic& pending() const { return *pending_; }
+  void SetPending(TopicSettings settings);
   // Whether its events are not stored.
-  bool keeps_nothing() const { return pending_.retention().none(); }
+  bool keeps_nothing() const { return pending_->retention().none(); }
   // Whether it takes no further events until there is room.
   void AddHeld(int64_t bytes) {
     held_bytes_.store(held_bytes() + static_cast<uint64_t>(bytes), std::memory_order_relaxed);
@@ -129,7 +132,7 @@ class Topic {
   ProducerTable producers_;
   const LogStore& store_;
   std::shared_ptr<IdentityTable> identities_;
-  v1::Topic pending_;
+  TopicSettings pending_;
   bool closing_ = false;
   const RouteSet* routes_ = nullptr;
 };

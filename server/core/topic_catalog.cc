@@ -30,13 +30,13 @@ absl::Status TopicCatalog::Load(const LogStore& store) {
                                return true;
                              }));
   for (const auto& [id, record] : records) {
-    v1::Topic settings;
-    if (!settings.ParseFromString(record)) {
+    auto settings = std::make_shared<v1::Topic>();
+    if (!settings->ParseFromString(record)) {
       return absl::DataLossError(absl::StrCat("the record of topic ", id.value(), " is damaged"));
     }
-    auto topic = std::make_shared<Topic>(id, settings.name(), store);
+    auto topic = std::make_shared<Topic>(id, settings->name(), store);
     ASSIGN_OR_RETURN(const std::vector<LogBounds> bounds,
-                     RecoverPartitions(store, id, 0, settings.partitions()));
+                     RecoverPartitions(store, id, 0, settings->partitions()));
     topic->Apply(settings, bounds);
     topic->SetPending(settings);
     Add(std::move(topic));

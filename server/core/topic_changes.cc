@@ -47,8 +47,9 @@ absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::To
   commit.Put(Column::kMeta, kNextTopicIdKey, next_id);
   commit.Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings));
   auto topic = std::make_shared<Topic>(id, name, topics.store);
-  topic->Apply(settings, std::vector<LogBounds>(settings.partitions()));
-  topic->SetPending(settings);
+  const auto shared = std::make_shared<const v1::Topic>(settings);
+  topic->Apply(shared, std::vector<LogBounds>(settings.partitions()));
+  topic->SetPending(shared);
   topics.routes.TopicAdded(topic);
   return topic;
 }
@@ -85,9 +86,10 @@ void UpdateTopicTask::Prepare(CommitBuilder& commit) { refused_ = Update(commit)
 absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
   const v1::Topic& current = topic_->pending();
-  ASSIGN_OR_RETURN(settings_,
+  ASSIGN_OR_RETURN(v1::Topic changed,
                    ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
-  emptied_ = settings_.retention().none() && !current.retention().none();
+  settings_ = std::make_shared<const v1::Topic>(std::move(changed));
+  emptied_ = settings_->retention().none() && !current.retention().none();
   if (emptied_) {
     TopicUsers users;
     users.subscriptions = NamesOf(subscriptions_.PendingOf(*topic_));
@@ -97,8 +99,8 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
     }
     Empty(commit);
   }
-  added_partitions_ = settings_.partitions() - current.partitions();
-  commit.Put(Column::kMeta, TopicKey(topic_->id()), EncodeTopicRecord(settings_));
+  added_partitions_ = settings_->partitions() - current.partitions();
+  commit.Put(Column::kMeta, TopicKey(topic_->id()), EncodeTopicRecord(*settings_));
   topic_->SetPending(settings_);
   return absl::OkStatus();
 }
@@ -123,7 +125,7 @@ void UpdateTopicTask::Done(const absl::Status& status) {
     topic_->NotePurge();  // And those who came in between.
     for (PartitionLog* log : topic_->view()->partitions) topics_.cache.Drop(log->tail());
   }
-  std::move(done_)(settings_);
+  std::move(done_)(*settings_);
 }
 
 DeleteTopicTask::DeleteTopicTask(TopicStore& topics, SubscriptionCatalog& subscriptions,

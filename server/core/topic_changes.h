@@ -76,7 +76,7 @@ class UpdateTopicTask final : public TopicChange {
   const std::shared_ptr<Topic> topic_;
   const v1::UpdateTopicRequest request_;
   TopicDone done_;
-  v1::Topic settings_;
+  TopicSettings settings_;
   uint32_t added_partitions_ = 0;
   bool emptied_ = false;
   absl::Status refused_;

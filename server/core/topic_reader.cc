@@ -60,7 +60,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadReq
     reader->filter_.emplace(*std::move(filter));
   }
   reader->purges_ = reader->topic_->purges();  // Before the look at the settings.
-  if (reader->topic_->view()->settings.retention().none()) {
+  if (reader->topic_->view()->settings->retention().none()) {
     return TopicKeepsNothing(reader->topic_->name());
   }
   RETURN_IF_ERROR(reader->SelectPartitions(request));

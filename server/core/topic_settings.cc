@@ -57,7 +57,7 @@ absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, absl::Time no
   if (topic.max_event_bytes() == 0) topic.set_max_event_bytes(kDefaultMaxEventBytes);
   *topic.mutable_create_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
-  topic.DiscardUnknownFields();
+  DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
   return topic;
 }
@@ -107,7 +107,7 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
   }
-  topic.DiscardUnknownFields();
+  DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
   return topic;
 }

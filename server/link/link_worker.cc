@@ -179,7 +179,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
   bool at_head = false;  // By what the remote hub said last.
   for (;;) {
     LinkStep step = NewStep();
-    max_event_bytes_ = link_->topic()->view()->settings.max_event_bytes();
+    max_event_bytes_ = link_->topic()->view()->settings->max_event_bytes();
     size_t bytes = 0;
     bool caught_up = false;  // As of this step.
     bool grown = false;

@@ -67,6 +67,17 @@ google::protobuf::Duration Span(int64_t seconds, int32_t nanos = 0) {
   return duration;
 }
 
+// 10,000 idle subscriptions are mostly their settings.
+TEST(SubscriptionSettings, TakeNoMoreThanWhatIsKnownOfThem) {
+  v1::Subscription asked = Queue();
+  asked.GetReflection()->MutableUnknownFields(&asked)->AddVarint(1000, 1);
+  ASSERT_OK_AND_ASSIGN(const v1::Subscription made, Create(asked));
+  v1::Subscription plain;
+  ASSERT_TRUE(plain.ParseFromString(made.SerializeAsString()));
+  EXPECT_TRUE(made.GetReflection()->GetUnknownFields(made).empty());
+  EXPECT_EQ(made.SpaceUsedLong(), plain.SpaceUsedLong());
+}
+
 TEST(SubscriptionSettingsTest, QueueHasDefaults) {
   ASSERT_OK_AND_ASSIGN(const v1::Subscription made, Create(Queue()));
   EXPECT_EQ(made.ack_deadline().seconds(), 30);

@@ -88,7 +88,7 @@ absl::Status CheckLinkSettings(const v1::Link& settings) {
 
 absl::StatusOr<v1::Link> NewLinkSettings(const v1::Link& asked, absl::Time now) {
   v1::Link settings = asked;
-  settings.DiscardUnknownFields();
+  DropUnknownFields(settings);
   if (settings.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
     settings.mutable_start()->set_earliest(true);
   }
@@ -110,7 +110,7 @@ absl::StatusOr<v1::Link> ChangedLinkSettings(const v1::Link& current, const v1::
   google::protobuf::util::FieldMaskUtil::MergeOptions options;
   options.set_replace_message_fields(true);
   google::protobuf::util::FieldMaskUtil::MergeMessageTo(asked, mask, options, &settings);
-  settings.DiscardUnknownFields();
+  DropUnknownFields(settings);
   RETURN_IF_ERROR(CheckLinkSettings(settings));
   return settings;
 }

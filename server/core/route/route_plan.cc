@@ -170,7 +170,7 @@ void Planner::PlanRoute(const RouteSet::Entry& entry, const Level& level,
 bool Planner::SharesBytes(const RouteSet::Target& target, const Level& level) const {
   const std::shared_ptr<const TopicView> view = target.topic->view();
   if (view->partitions.size() != 1 && view->partitions.size() != level.layout) return false;
-  const uint32_t limit = view->settings.max_event_bytes();
+  const uint32_t limit = view->settings->max_event_bytes();
   return std::all_of(level.runs.begin(), level.runs.end(), [limit](const PartitionAppend& run) {
     if (run.events.size() <= limit) return true;
     EventWalker walker(run.events);
@@ -219,7 +219,7 @@ std::vector<Copy> Planner::Edited(const EventEdit& edit, const std::vector<Copy>
 
 std::vector<Copy> Planner::Takeable(const std::vector<Copy>& copies, const TopicView& view,
                                     RouteHop& hop) {
-  const uint32_t limit = view.settings.max_event_bytes();
+  const uint32_t limit = view.settings->max_event_bytes();
   std::vector<Copy> taken;
   taken.reserve(copies.size());
   for (const Copy& copy : copies) {

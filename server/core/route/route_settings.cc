@@ -112,7 +112,7 @@ absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time no
   }
   *route.mutable_create_time() = ToTimestamp(now);
   *route.mutable_update_time() = route.create_time();
-  route.DiscardUnknownFields();
+  DropUnknownFields(route);
   RETURN_IF_ERROR(CheckRouteSettings(route));
   return route;
 }
@@ -146,7 +146,7 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
     }
   }
   *route.mutable_update_time() = ToTimestamp(now);
-  route.DiscardUnknownFields();
+  DropUnknownFields(route);
   RETURN_IF_ERROR(CheckRouteSettings(route));
   return route;
 }

@@ -27,7 +27,7 @@ absl::string_view MessageOf(const SharedBytes& field) {
 absl::Status CheckEvent(const SharedBytes& field, const TopicView& view) {
   EventScan scan;
   const absl::Status status =
-      ScanEvents(field.view(), view.settings.max_event_bytes(), false, &scan);
+      ScanEvents(field.view(), view.settings->max_event_bytes(), false, &scan);
   if (status.ok()) return status;
   constexpr absl::string_view kFirst = "events[0]";
   const std::string path = DetailOf(status).value_or(v1::ErrorDetail()).field();
@@ -46,7 +46,7 @@ class Tracer {
     if (response_.refusal().empty()) response_.set_refusal(std::string(why));
   }
   void Hold(const Topic& topic) {
-    if (!topic.view()->settings.retention().none()) topics_.insert(topic.name());
+    if (!topic.view()->settings->retention().none()) topics_.insert(topic.name());
   }
   void Finish() {
     for (const std::string& topic : topics_) response_.add_topics(topic);
@@ -99,7 +99,7 @@ bool Tracer::FollowRoute(const RouteSet::Entry& entry, absl::string_view event, 
       why = "it does not exist";
     } else if (!possible) {
       why = "it would have more than 256 attributes";
-    } else if (const uint32_t limit = target.topic->view()->settings.max_event_bytes();
+    } else if (const uint32_t limit = target.topic->view()->settings->max_event_bytes();
                copy.size() > limit) {
       why = absl::StrCat("it has ", copy.size(), " bytes; the topic takes at most ", limit);
     } else if (const absl::Status room = CheckRoom(*target.topic); !room.ok()) {

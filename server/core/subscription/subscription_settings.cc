@@ -115,7 +115,7 @@ int64_t ToMicros(const google::protobuf::Duration& duration) {
 absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription& asked,
                                                          const v1::Topic& topic, absl::Time now) {
   v1::Subscription settings = asked;
-  settings.DiscardUnknownFields();
+  DropUnknownFields(settings);
   // First, for the name of the dead-letter topic is made of it.
   RETURN_IF_ERROR(CheckName("subscription.name", settings.name()));
   FillRetryPolicy(*settings.mutable_retry_policy());
@@ -146,7 +146,7 @@ absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
   FieldMaskUtil::MergeOptions options;
   options.set_replace_message_fields(true);
   FieldMaskUtil::MergeMessageTo(asked, mask, options, &settings);
-  settings.DiscardUnknownFields();
+  DropUnknownFields(settings);
   FillRetryPolicy(*settings.mutable_retry_policy());
   RETURN_IF_ERROR(CheckSubscriptionSettings(settings));
   return settings;

@@ -21,10 +21,10 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
     const std::shared_ptr<Topic> topic = topics_.catalog.Find(name);
     if (topic == nullptr) return TopicNotFound(name);
     const std::shared_ptr<const TopicView> view = topic->view();
-    if (view->settings.retention().none()) return TopicKeepsNothing(name);
+    if (view->settings->retention().none()) return TopicKeepsNothing(name);
     ASSIGN_OR_RETURN(
         v1::Subscription settings,
-        NewSubscriptionSettings(request.subscription(), view->settings, context_.clock.Now()));
+        NewSubscriptionSettings(request.subscription(), *view->settings, context_.clock.Now()));
     v1::StartPosition start = request.start();
     if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) start.set_latest(true);
     std::vector<Offset> offsets;

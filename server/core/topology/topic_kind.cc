@@ -58,7 +58,7 @@ TopicDone WithoutTopic(StatusDone done) {
 std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
   std::vector<std::unique_ptr<Message>> present;
   for (const auto& topic : catalog_.List("", std::numeric_limits<size_t>::max())) {
-    present.push_back(std::make_unique<v1::Topic>(topic->view()->settings));
+    present.push_back(std::make_unique<v1::Topic>(*topic->view()->settings));
   }
   return present;
 }
