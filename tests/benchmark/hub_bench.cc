@@ -42,7 +42,7 @@ ABSL_FLAG(int, consumers, 1, "how many subscriptions are consumed");
 ABSL_FLAG(bool, from_start, false, "create subscriptions at the start of the topic, not its end");
 ABSL_FLAG(std::string, dead_letter_topic, "", "of subscriptions; empty: one each");
 ABSL_FLAG(uint32_t, credit, 0, "events that may be at a consumer, unacked; 0: the SDK's default");
-ABSL_FLAG(uint64_t, credit_bytes, 64 << 20, "the bytes of these events");
+ABSL_FLAG(uint64_t, credit_bytes, 16 << 20, "the bytes of these events");
 ABSL_FLAG(int, kills, 20, "how many consumers to kill");
 
 namespace eventhub::benchmark {
