@@ -19,8 +19,6 @@ bool Teach() {
 
 }  // namespace
 
-void KeepFreedMemory() {
-  [[maybe_unused]] static const bool taught = Teach();
-}
+void KeepFreedMemory() { [[maybe_unused]] static const bool taught = Teach(); }
 
 }  // namespace eventhub::client
