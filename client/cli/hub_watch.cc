@@ -19,6 +19,19 @@ constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
 // While the hub does not answer.
 constexpr absl::Duration kProbeAgain = absl::Milliseconds(200);
 
+// What the status means, if it is not well; see HubWatch::Probe.
+struct Trouble {
+  const char* begins;
+  const char* ends;
+};
+constexpr Trouble kSilent{"does not answer", "connected"};
+constexpr Trouble kFull{"takes nothing now", "goes on"};
+
+const Trouble* TroubleOf(const absl::Status& status) {
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return &kSilent;
+  return absl::IsResourceExhausted(status) ? &kFull : nullptr;
+}
+
 void PrintNotice(const std::string& text) {
   // Over the line of progress, if there is one.
   const char* const wipe = isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "";
@@ -51,22 +64,23 @@ bool HubWatch::WaitForNext(absl::Duration delay) {
 }
 
 void HubWatch::Run() {
-  std::optional<absl::Duration> silent_since;
-  bool told = false;
-  while (WaitForNext(silent_since.has_value() ? kProbeAgain : kPatience)) {
+  std::optional<absl::Duration> since;
+  const Trouble* told = nullptr;
+  while (WaitForNext(since.has_value() ? kProbeAgain : kPatience)) {
     const absl::Duration asked = Clock::System().Monotonic();
     const absl::Status status = probe_();
-    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
-      if (told) PrintNotice(absl::StrCat("hub at ", address_, ": connected"));
-      told = false;
-      silent_since.reset();
+    const Trouble* const trouble = TroubleOf(status);
+    if (trouble == nullptr) {
+      if (told != nullptr) PrintNotice(absl::StrCat("hub at ", address_, ": ", told->ends));
+      told = nullptr;
+      since.reset();
       continue;
     }
-    if (!silent_since.has_value()) silent_since = asked;
-    if (told || Clock::System().Monotonic() - *silent_since < kPatience) continue;
-    told = true;
-    PrintNotice(
-        absl::StrCat("hub at ", address_, " does not answer, still trying: ", status.message()));
+    if (!since.has_value()) since = asked;
+    if (told == trouble || Clock::System().Monotonic() - *since < kPatience) continue;
+    told = trouble;
+    PrintNotice(absl::StrCat("hub at ", address_, " ", trouble->begins,
+                             ", still trying: ", status.message()));
   }
 }
 
@@ -76,6 +90,16 @@ HubWatch::Probe HealthProbe(std::shared_ptr<client::Connection> hub,
     const uint64_t now = progress();
     if (std::exchange(last, now) != now) return absl::OkStatus();
     return hub->CheckHealth("", kProbeTimeout).status();
+  };
+}
+
+HubWatch::Probe PublishProbe(std::shared_ptr<client::Connection> hub,
+                             const client::Publisher& publisher,
+                             std::function<uint64_t()> progress) {
+  return [health = HealthProbe(std::move(hub), std::move(progress)), &publisher] {
+    absl::Status status = health();
+    if (status.ok()) status = publisher.last_failure();
+    return status;
   };
 }
 

@@ -9,15 +9,17 @@
 
 #include "absl/status/status.h"
 #include "eventhub/connection.h"
+#include "eventhub/publisher.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub::cli {
 
-// Prints one line on stderr when the hub has not answered for a second, and one when it does again.
-// Has a thread of its own, which ends with it.
+// Prints one line on stderr when the hub has not answered, or has taken nothing, for a second, and
+// one when it does again. Has a thread of its own, which ends with it.
 class HubWatch {
  public:
-  // Whether the hub answers: UNAVAILABLE and DEADLINE_EXCEEDED mean that it does not.
+  // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not answer, RESOURCE_EXHAUSTED that it
+  // takes nothing now; all else is well.
   using Probe = std::function<absl::Status()>;
 
   // `probe` is called about once a second, one call at a time; it may block for a second.
@@ -42,5 +44,10 @@ class HubWatch {
 // Asks the hub for its health, unless `progress`, a count, went up since the last time.
 HubWatch::Probe HealthProbe(std::shared_ptr<client::Connection> hub,
                             std::function<uint64_t()> progress);
+
+// The same for a publisher, which knows why what it sends is not taken.
+HubWatch::Probe PublishProbe(std::shared_ptr<client::Connection> hub,
+                             const client::Publisher& publisher,
+                             std::function<uint64_t()> progress);
 
 }  // namespace eventhub::cli

@@ -74,7 +74,8 @@ class PublishRun {
     RETURN_IF_ERROR(Connect(context));
     std::optional<HubWatch> watch;
     if (!options_.quiet) {
-      watch.emplace(context.address, HealthProbe(hub_, [this] { return tally_.acknowledged(); }));
+      watch.emplace(context.address,
+                    PublishProbe(hub_, *publisher_, [this] { return tally_.acknowledged(); }));
     }
     absl::Status status = PublishFiles();
     const absl::Status flushed = publisher_->Flush();

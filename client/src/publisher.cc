@@ -81,4 +81,6 @@ std::future<absl::StatusOr<PublishedEvent>> Publisher::PublishAsync(const v1::Ev
 
 absl::Status Publisher::Flush(absl::Duration timeout) { return core_->Flush(timeout); }
 
+absl::Status Publisher::last_failure() const { return core_->last_failure(); }
+
 }  // namespace eventhub::client

@@ -177,6 +177,11 @@ absl::Status PublisherCore::DeadlineError() const {
   return absl::DeadlineExceededError(message);
 }
 
+absl::Status PublisherCore::last_failure() const {
+  MutexLock lock(mutex_);
+  return last_failure_;
+}
+
 void PublisherCore::Finish(std::vector<Finished>& finished) {
   reporting_ += finished.size();
   for (const Finished& result : finished) {

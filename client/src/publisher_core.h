@@ -34,6 +34,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   absl::Status Add(std::optional<uint32_t> partition, const v1::Event& event,
                    Publisher::Callback done);
   absl::Status Flush(absl::Duration timeout);
+  absl::Status last_failure() const;
   void Close();
 
  private:
@@ -89,7 +90,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   const Clock& clock_;
   const std::string producer_id_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar space_;     // Of the buffer.
   CondVar resolved_;  // Batches, or reports that were in progress.
 
@@ -114,7 +115,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;        // Or opening.
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   absl::Duration not_before_ ABSL_GUARDED_BY(mutex_);  // Backing off until then.
-  absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);  // Of an attempt; for messages.
+  absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);
   absl::Duration armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 
   // Results.

@@ -67,11 +67,13 @@ TEST_F(PublisherTest, KeepsToTheDelayThatTheHubAsksFor) {
                         {.reason = ErrorReason::kDiskFull, .retry_delay = absl::Seconds(7)}));
   hub_->Advance(absl::Milliseconds(6999));
   EXPECT_EQ(hub_->waiting(), 0u);
+  EXPECT_TRUE(absl::IsResourceExhausted(publisher_->last_failure()));
   hub_->Advance(absl::Milliseconds(1));
   ASSERT_EQ(hub_->waiting(), 1u);
   EXPECT_EQ(hub_->request(0).sequence(), 0u);
   hub_->Handle();
   EXPECT_TRUE(StatusOf("a").ok());
+  EXPECT_TRUE(publisher_->last_failure().ok());
 }
 
 TEST_F(PublisherTest, ARequestRefusedForGoodFailsAloneAndTheOthersMoveUp) {

@@ -464,6 +464,23 @@ class FollowTest(HubTest):
             self.assertEqual(process.stderr.readline(),
                              f"eventhub: hub at {hub.address}: connected\n")
 
+    def test_a_full_topic_is_told_of(self):
+        topic = self.topic("--max-bytes=1KiB", "--refuse-when-full")
+        self.assertEqual(self.hub.run("publish", topic, stdin=b"x" * 2000 + b"\n").code, 0)
+        publisher = self.hub.popen("publish", topic, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(publisher.communicate)
+        self.addCleanup(publisher.kill)
+        publisher.stdin.write("1\n")
+        publisher.stdin.close()
+        publisher.stdin = None
+        self.assertRegex(publisher.stderr.readline(),
+                         f"^eventhub: hub at .* takes nothing now, still trying: .*{topic}")
+        self.ok("topics", "update", topic, "--max-bytes=1MiB")
+        self.assertRegex(publisher.communicate(timeout=30)[1],
+                         r"^eventhub: hub at .*: goes on\npublished 1 event")
+        self.assertEqual(publisher.returncode, 0)
+
     def test_counts_the_bytes_that_were_acknowledged(self):
         topic = self.topic("--max-event-bytes=1KiB")
         result = self.hub.run("publish", topic, stdin=b"x" * 2000 + b"\n")

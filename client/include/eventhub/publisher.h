@@ -206,6 +206,10 @@ class Publisher {
   // callback.
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
+  // Why the last attempt failed, if nothing was acknowledged since, and it is tried again: e.g.
+  // UNAVAILABLE, without a hub; RESOURCE_EXHAUSTED, for a full topic. Thread-safe.
+  absl::Status last_failure() const;
+
   // For Create, and for tests, which inject a clock.
   explicit Publisher(std::shared_ptr<PublisherCore> core);
 
