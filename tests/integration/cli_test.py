@@ -477,8 +477,7 @@ class FollowTest(HubTest):
         self.assertRegex(publisher.stderr.readline(),
                          f"^eventhub: hub at .* takes nothing now, still trying: .*{topic}")
         self.ok("topics", "update", topic, "--max-bytes=1MiB")
-        self.assertRegex(publisher.communicate(timeout=30)[1],
-                         r"^eventhub: hub at .*: goes on\npublished 1 event")
+        self.assertRegex(publisher.communicate(timeout=30)[1], "published 1 event")
         self.assertEqual(publisher.returncode, 0)
 
     def test_counts_the_bytes_that_were_acknowledged(self):
