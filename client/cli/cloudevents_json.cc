@@ -20,6 +20,29 @@ std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The library writes values out by recursion.
+constexpr int kMaxNesting = 1000;
+
+// Of valid JSON.
+bool NestsTooDeep(absl::string_view json) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxNesting) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
 // application/json, text/json and everything with the suffix +json; parameters do not matter.
 bool IsJsonType(absl::string_view content_type) {
   const std::string type = absl::AsciiStrToLower(
@@ -206,6 +229,7 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line) {
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return absl::InvalidArgumentError("not valid JSON");
+  if (NestsTooDeep(line)) return absl::InvalidArgumentError("nests more than 1,000 levels deep");
   if (!json.is_object()) return absl::InvalidArgumentError("not a JSON object");
   v1::Event event;
   for (const auto& [name, value] : json.items()) {

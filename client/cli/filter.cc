@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "client/cli/command.h"
 #include "client/cli/filter_json.h"
 #include "client/cli/read_file.h"
+#include "client/cli/terminal.h"
 #include "server/filter/cesql.h"
 #include "storage/base/status_macros.h"
 
@@ -30,12 +32,14 @@ constexpr char kEvalExamples[] = R"(
 EXPRESSION is CloudEvents SQL (CESQL) 1.0. Prints its value as JSON. If it fails, prints
 `error: KIND: WHY` on stderr, the value that the specification gives it nevertheless, and exits with
 1. KIND is cast, math, missingAttribute, missingFunction, functionEvaluation or generic. What is no
-expression is a usage error, `error: parse: ...` with the line and the column, and exits with 2.
+expression is a usage error, `eventhub: error: parse: ...` with the line and the column, and exits
+with 2; so is one of more than 16,384 bytes.
 
 With --filter, prints whether the event passes, and exits with 0 if it does and with 1 if not.
 
 The event is a CloudEvent in JSON; without --event, one that has the required attributes alone. Its
 time is evaluated as it is written, while the hub keeps the instant and sees it in UTC (`...Z`).
+Where an event was (`partition`, `offset`, `appendtime`, `deliveryattempt`) is no attribute of it.
 
 Examples:
   eventhub filter eval '2 + 3 * 4'
@@ -47,7 +51,7 @@ Examples:
 struct EvalFlags {
   std::string expression;
   std::string filter;
-  std::string event;
+  std::optional<std::string> event;
 };
 
 // An event and how its time was written.
@@ -56,18 +60,18 @@ struct EventInput {
   std::string time;
 };
 
-absl::StatusOr<EventInput> LoadEvent(const std::string& path) {
+absl::StatusOr<EventInput> LoadEvent(const std::optional<std::string>& path) {
   v1::Event event;
-  if (path.empty()) {
+  if (!path) {
     event.set_id("1");
     event.set_source("/example");
     event.set_type("example");
     return EventInput{event.SerializeAsString(), ""};
   }
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(*path));
   absl::StatusOr<v1::Event> parsed = ParseEventJson(text);
   if (!parsed.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", parsed.status().message()));
+    return absl::InvalidArgumentError(absl::StrCat(*path, ": ", parsed.status().message()));
   }
   const nlohmann::json json = nlohmann::json::parse(text);
   const auto time = json.find("time");
@@ -92,7 +96,7 @@ absl::Status EvaluateExpression(const EvalFlags& flags) {
   if (!result.error.has_value()) return absl::OkStatus();
   const absl::string_view kind = CesqlErrorName(result.error->kind);
   std::fprintf(stderr, "error: %.*s: %s\n", static_cast<int>(kind.size()), kind.data(),
-               result.error->message.c_str());
+               Printable(result.error->message).c_str());
   return SilentFailure();
 }
 

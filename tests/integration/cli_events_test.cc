@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/event_format.h"
 #include "client/cli/event_source.h"
@@ -98,6 +99,17 @@ TEST(CliJson, ImpliesTheContentTypeOfJsonData) {
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_EQ(event->data_content_type(), "application/json");
   EXPECT_EQ(event->data(), "\"text\"");
+}
+
+TEST(CliJson, NestsNoDeeperThanItCanBeWritten) {
+  const auto nested = [](size_t levels) {
+    return absl::StrCat(R"({"text":"[[\"[","data":)", std::string(levels - 1, '['),
+                        std::string(levels - 1, ']'), "}");
+  };
+  EXPECT_TRUE(ParseEventJson(nested(1000)).ok());
+  for (const size_t levels : {1001, 100'000}) {
+    EXPECT_THAT(ParseEventJson(nested(levels)).status().message(), testing::HasSubstr("nests"));
+  }
 }
 
 TEST(CliJson, NamesTheMemberThatIsWrong) {

@@ -55,6 +55,13 @@ class FilterEvalTest(unittest.TestCase):
             result = self.eval(expression, event=EVENT)
             self.expect(result, 1, value + "\n", rf"^error: {kind}: .+\n$")
 
+    def test_errors_cannot_command_the_terminal(self):
+        result = self.eval("INT(id)", event={**EVENT, "id": "\u001b[31m\n"})
+        self.expect(result, 1, "0\n", r"^error: cast: [^\x1b\n]*\\x1b\[31m\\n[^\n]*\n$")
+
+    def test_an_empty_name_is_no_event(self):
+        self.expect(self.eval("id", "--event="), 1, "", "cannot be opened")
+
     def test_parse_errors(self):
         for expression, where in (("", "line 1, column 1"), ("1 +", "line 1, column 4"),
                                   ("id =\n= 'a'", "line 2, column 1"),
