@@ -145,10 +145,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   }
   NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
-  if (cursor.dirty()) {
-    MarkDirty(cursor);
-    after->flush = true;
-  }
+  if (cursor.dirty()) MarkDirty(cursor, after);
   SetAlarm(cursor.pending().next_due(), after);
   if (effects.more_to_deliver) WakeForEvents(after);
   if (released && cursor.draining && cursor.pending().counts().leased == 0) Rebalance(after);
@@ -164,11 +161,12 @@ void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, 
   }
 }
 
-void Subscription::MarkDirty(const PartitionCursor& cursor) {
+void Subscription::MarkDirty(const PartitionCursor& cursor, Aftermath* after) {
   const size_t partition = cursor.id().value();
   if (std::find(dirty_.begin(), dirty_.end(), partition) == dirty_.end()) {
     dirty_.push_back(partition);
   }
+  after->flush = true;
 }
 
 void Subscription::SetAlarm(int64_t due, Aftermath* after) {

@@ -127,7 +127,6 @@ void Subscription::OnAlarm() {
       Conclude(*cursor, effects, &after);
     }
     RevokeOverdue(now, &after);
-    after.flush |= !dirty_.empty();
     WakeForEvents(&after);  // A rate limit may be over.
   }
   CarryOut(std::move(after));

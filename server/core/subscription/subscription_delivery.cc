@@ -17,9 +17,7 @@ namespace {
 // Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
 constexpr int64_t kMaxPolledBytes = 256 << 10;
 
-// When a cursor that only delivers, or only passes, events is written by itself. Microseconds. Most
-// of what is delivered is settled by then, and written once, with the acks.
-constexpr int64_t kKeepDeliveredAfter = 20'000;
+// When a cursor that only passes events is written. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
 
 // `events` may be as good as infinite.
@@ -200,10 +198,7 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
 
 // What is to be written, and when leases end.
 void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after) {
-  if (cursor.dirty()) {
-    MarkDirty(cursor);
-    SetAlarm(Now() + kKeepDeliveredAfter, after);
-  }
+  if (cursor.dirty()) MarkDirty(cursor, after);
   if (cursor.passed()) SetAlarm(Now() + kKeepPassedAfter, after);
   SetAlarm(cursor.pending().next_due(), after);
   if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {
