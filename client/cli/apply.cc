@@ -108,6 +108,11 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
     reader.Read(FileName(file), text);
   }
   if (!reader.faults().empty()) return PrintFaults(reader.faults());
+  // E.g. of an export that failed, at the other end of a pipe.
+  if (flags.options.prune && reader.topology().ByteSizeLong() == 0) {
+    return absl::InvalidArgumentError(
+        "there is nothing in what is to be applied: --prune would delete all that the hub has");
+  }
   const client::Topology topology(reader.topology());
   client::TopologyClient client = ConnectTopology(context);
   if (flags.options.prune && !flags.options.dry_run && !flags.yes) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -49,20 +50,20 @@ Formats: as those of `eventhub read`, and %n: the number of the delivery.)";
 
 struct ConsumeFlags {
   ConsumeOptions run;
-  std::string exec;
-  std::string exec_batch;
+  std::optional<std::string> exec;
+  std::optional<std::string> exec_batch;
 };
 
 absl::Status Consume(const Context& context, ConsumeFlags flags) {
   ConsumeOptions& run = flags.run;
-  run.batches = !flags.exec_batch.empty();
-  const std::string& command = run.batches ? flags.exec_batch : flags.exec;
-  if (command.empty()) {
+  run.batches = flags.exec_batch.has_value();
+  const std::optional<std::string>& command = run.batches ? flags.exec_batch : flags.exec;
+  if (!command) {
     if (run.concurrency > 1) return UsageError("--concurrency needs --exec or --exec-batch");
     if (run.retry_delay.has_value())
       return UsageError("--retry-delay needs --exec or --exec-batch");
   } else {
-    auto words = SplitCommand(command);
+    auto words = SplitCommand(*command);
     if (!words.ok()) return UsageError(words.status().message());
     run.command = *std::move(words);
     // Before any event is taken, which it would cost an attempt.

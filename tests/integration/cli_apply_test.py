@@ -194,8 +194,18 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         self.assertEqual(self.ok("read", "audit", "--format=%d\\n"), "x\n")
         self.assertEqual(self.export(),
                          "topics:\n  - name: audit\n  - name: bus\n    retention:\n      none: true\n")
-        self.assertEqual(self.apply("", "--prune", "--yes"), "- topic audit\n- topic bus\n2 deleted\n")
+        self.assertEqual(self.apply("topics: [{name: audit}]", "--prune", "--yes"),
+                         "- topic bus\n1 deleted\n")
         self.assertEqual(self.export(), "")
+
+    def test_prune_by_nothing_is_refused(self):
+        self.apply(SHOP)
+        before = self.export()
+        for nothing in ("", "# only a remark\n", "topics: []\n"):
+            for more in ("--dry-run", "--yes"):
+                self.assertIn("delete all", self.fails(1, "apply", "-f", self.file(nothing),
+                                                       "--prune", more))
+        self.assertEqual(self.export(), before)
 
     def test_prune_asks_on_a_terminal(self):
         self.apply("topics: [{name: a}, {name: b}]")
@@ -236,7 +246,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         again = json.loads(self.apply("topics: [{name: audit}]", "--output=json"))
         self.assertEqual(again["changes"], [])
         self.assertIn({"kind": "topic", "name": "bus"}, again["unnamed"])
-        pruned = json.loads(self.apply("", "--prune", "--yes", "-o", "json"))
+        pruned = json.loads(self.apply("topics: [{name: audit}]", "--prune", "--yes", "-o", "json"))
         self.assertEqual({c["action"] for c in pruned["changes"]}, {"delete"})
 
     def test_faults_of_a_file_have_their_place(self):

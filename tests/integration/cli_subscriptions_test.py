@@ -387,6 +387,8 @@ class ExecTest(SubscriptionTest):
     def test_a_program_that_is_not_there_costs_no_attempt(self):
         name = self.subscription(events=1)
         self.assertIn("cannot run './none'", self.fails(1, "consume", name, "--exec=./none"))
+        for option in ("--exec", "--exec-batch"):  # E.g. of a variable that is not set.
+            self.assertIn("the command is empty", self.fails(2, "consume", name, f"{option}="))
         self.assertEqual(self.describe(name)["stats"]["delivered_events"], 0)
 
 

@@ -232,6 +232,36 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
+TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  queue.set_max_delivery_attempts(3);
+  Create(queue);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b", "c", "d"}), IsOk());
+  const auto stuck = rig_.Consume("s", "stuck");
+  EXPECT_THAT(stuck->Receive(), SizeIs(4));
+  auto well = rig_.Consume("s", "well");
+  rig_.Pass(absl::Seconds(2));
+  EXPECT_THAT(stuck->Receive(), IsEmpty());
+  const std::vector<Received> others = well->Receive();
+  ASSERT_THAT(others, SizeIs(4));
+  EXPECT_EQ(others[0].attempt, 2u);
+  EXPECT_EQ(well->Ack(others[0].partition, others[0].epoch, 0, 4).refused_size(), 0);
+  well.reset();
+
+  // Alone, it gets one at a time, as long as nothing is heard of it.
+  ASSERT_THAT(rig_.Publish("t", {"e", "f", "g"}), IsOk());
+  const std::vector<Received> one = stuck->Receive();
+  ASSERT_THAT(one, SizeIs(1));
+  EXPECT_THAT(stuck->Receive(), IsEmpty());
+  rig_.Pass(absl::Seconds(2));
+  const std::vector<Received> again = stuck->Receive();
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].attempt, 2u);
+  EXPECT_EQ(stuck->Ack(again[0].partition, again[0].epoch, 4, 5).refused_size(), 0);
+  EXPECT_THAT(stuck->Receive(2), SizeIs(2));
+}
+
 TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());

@@ -61,6 +61,7 @@ struct Parked {
 // What operations on cursors bring about beside the change itself; they add to it.
 struct Effects {
   absl::InlinedVector<std::pair<ConsumerId, Usage>, 2> released;
+  absl::InlinedVector<ConsumerId, 2> overdue;  // Whose leases ended by time.
   std::vector<Parked> parked;
   int64_t acked = 0;
   int64_t nacked = 0;

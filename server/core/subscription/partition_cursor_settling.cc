@@ -204,6 +204,7 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
     if (range.due > now) return Verdict::kKeep;
     if (range.state == RangeState::kLeased) {
       effects->expired += range.count;
+      effects->overdue.push_back(range.consumer);
       Requeue(rules, start, range, 0, now, "the lease ended without an ack", effects);
     } else if (range.state == RangeState::kDelayed) {
       range.state = RangeState::kReady;

@@ -133,6 +133,9 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   counters_.nacked += static_cast<uint64_t>(effects.nacked);
   counters_.skipped += static_cast<uint64_t>(effects.skipped);
   counters_.expired += static_cast<uint64_t>(effects.expired);
+  for (const ConsumerId id : effects.overdue) {
+    if (Consumer* const consumer = Find(id); consumer != nullptr) consumer->stalled = true;
+  }
   bool released = false;
   for (const auto& [id, usage] : effects.released) {
     Consumer* const consumer = Find(id);
@@ -141,7 +144,11 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->out.bytes -= usage.bytes;
     consumer->short_of_bytes = false;
     released = true;
-    WakeConsumer(*consumer, after);  // It has credit again, or may end.
+    if (rules_.queue && consumer->stalled && !consumer->leaving) {
+      StandInLine(*consumer);  // For what it lost is others' first.
+    } else {
+      WakeConsumer(*consumer, after);  // It has credit again, or may end.
+    }
   }
   NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
@@ -183,16 +190,33 @@ void Subscription::WakeConsumer(Consumer& consumer, Aftermath* after) {
 
 void Subscription::WakeForEvents(Aftermath* after) {
   if (!rules_.queue) return WakeAll(after);
+  std::shared_ptr<Consumer> next;
+  std::vector<std::shared_ptr<Consumer>> stalled;
   size_t taken = 0;
-  while (taken < waiting_.size()) {
-    const std::shared_ptr<Consumer> consumer = waiting_[taken++].lock();
+  while (taken < waiting_.size() && next == nullptr) {
+    std::shared_ptr<Consumer> consumer = waiting_[taken++].lock();
     if (consumer == nullptr) continue;
     consumer->in_line = false;
     if (!consumer->waiting || !consumer->CreditLeft()) continue;
-    WakeConsumer(*consumer, after);
-    break;
+    if (consumer->stalled) {
+      stalled.push_back(std::move(consumer));
+    } else {
+      next = std::move(consumer);
+    }
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
+  for (const std::shared_ptr<Consumer>& consumer : stalled) {
+    if (next == nullptr) {
+      next = consumer;
+    } else {
+      StandInLine(*consumer);
+    }
+  }
+  if (next != nullptr) WakeConsumer(*next, after);
+}
+
+void Subscription::StandInLine(Consumer& consumer) {
+  if (!std::exchange(consumer.in_line, true)) waiting_.push_back(consumers_.at(consumer.id));
 }
 
 void Subscription::WakeAll(Aftermath* after) {

@@ -247,9 +247,13 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // QUEUE: the next one that waits and has credit; it wakes the next. STREAM: all that wait.
+  // QUEUE: the next one that waits and has credit, a stalled one only if there is no other; it
+  // wakes the next. STREAM: all that wait.
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StandInLine(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // It was heard of.
+  void Trust(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CarryOut(Aftermath after);
   // The same for changes that are made for a commit, and will be written with it.
   void CarryOutIn(CommitBuilder& commit, Aftermath after);
@@ -269,6 +273,9 @@ class Subscription final : public CommitHook,
   // What a consumer that got nothing waits for.
   enum class Want { kEvents, kDisk, kNothing };
   bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // QUEUE: whether what there is goes to others, as long as there are any.
+  bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Room RoomFor(const Consumer& consumer, int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)

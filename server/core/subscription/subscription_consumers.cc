@@ -44,12 +44,17 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
   return consumer;
 }
 
+void Subscription::Trust(Consumer& consumer, Aftermath* after) {
+  if (std::exchange(consumer.stalled, false) && rules_.queue) WakeConsumer(consumer, after);
+}
+
 void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
   Aftermath after;
   {
     MutexLock lock(mutex_);
     consumer.credit = ToUsage(credit);
     consumer.short_of_bytes = false;
+    Trust(consumer, &after);
     WakeConsumer(consumer, &after);
   }
   CarryOut(std::move(after));

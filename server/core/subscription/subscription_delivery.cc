@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
@@ -126,7 +127,7 @@ bool Subscription::AtHead(const Consumer& consumer) const {
 bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
   consumer.waiting = true;
   if (!wants_events) return true;
-  if (!std::exchange(consumer.in_line, true)) waiting_.push_back(consumers_.at(consumer.id));
+  StandInLine(consumer);
   if (registered_ != nullptr) return true;
   registered_ = shared_from_this();
   const bool registered = topic_->mark().NotifyPast(seen, *this);
@@ -151,12 +152,28 @@ void Subscription::Wake() {
 }
 
 bool Subscription::MayDeliver(const Consumer& consumer) const {
-  return !record_.settings().paused() && !consumer.leaving && consumer.CreditLeft();
+  if (record_.settings().paused() || consumer.leaving || !consumer.CreditLeft()) return false;
+  // One event at a time, until it is heard of.
+  return !rules_.queue || !consumer.stalled || consumer.out.events == 0;
+}
+
+bool Subscription::GivesWay(const Consumer& consumer) const {
+  if (!rules_.queue || !consumer.stalled) return false;
+  return absl::c_any_of(consumers_, [](const auto& entry) {
+    const Consumer& other = *entry.second;
+    return !other.stalled && !other.leaving && !other.closed && other.CreditLeft();
+  });
+}
+
+Subscription::Room Subscription::RoomFor(const Consumer& consumer, int64_t now) {
+  const bool one = rules_.queue && consumer.stalled;
+  return Room(consumer, one ? 1 : INT64_MAX, event_rate_, byte_rate_, now);
 }
 
 Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                            Aftermath* after) {
   if (!MayDeliver(consumer) || consumer.short_of_bytes) return Want::kNothing;
+  if (GivesWay(consumer)) return Want::kEvents;
   const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
   if (allowed > now) {
     SetAlarm(allowed, after);
@@ -171,7 +188,7 @@ Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, Cons
 
 Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                          Aftermath* after) {
-  Room room(consumer, event_rate_, byte_rate_, now);
+  Room room = RoomFor(consumer, now);
   bool full = false;
   for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
     const size_t p = (consumer.turn + i) % cursors_.size();
@@ -435,7 +452,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
       const int64_t now = Now();
       if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           Admit(*now_next, now, &after)) {
-        Room room(consumer, event_rate_, byte_rate_, now);
+        Room room = RoomFor(consumer, now);
         const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
         // To be read again when it has some credit back, not before.
         consumer.short_of_bytes =

@@ -14,8 +14,10 @@ namespace eventhub {
 // What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
 class Subscription::Room {
  public:
-  Room(const Consumer& consumer, TokenBucket& event_rate, TokenBucket& byte_rate, int64_t now)
-      : events_(std::min(consumer.credit.events - consumer.out.events, event_rate.Available(now))),
+  Room(const Consumer& consumer, int64_t most_events, TokenBucket& event_rate,
+       TokenBucket& byte_rate, int64_t now)
+      : events_(std::min({consumer.credit.events - consumer.out.events, most_events,
+                          event_rate.Available(now)})),
         credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
         frame_bytes_(std::min(static_cast<int64_t>(consumer.options.max_frame_bytes),
                               byte_rate.Available(now))),

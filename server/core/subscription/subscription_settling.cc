@@ -68,7 +68,7 @@ std::vector<Parked> Subscription::SettleIn(CommitBuilder& commit, Consumer& cons
   {
     MutexLock lock(mutex_);
     Refusals refusals(settlement);
-    consumer.stalled = false;
+    Trust(consumer, &after);
     for (const v1::Ack& ack : request.acks()) AckIn(consumer, ack, refusals, &after);
     for (const v1::Nack& nack : request.nacks()) NackIn(consumer, nack, refusals, &after);
     for (const v1::LeaseExtension& e : request.extensions()) {
