@@ -31,8 +31,11 @@ std::string Rate(const client::RateLimit& limit) {
 
 std::string State(const client::SubscriptionSummary& summary) {
   if (summary.subscription.paused) return "paused";
-  if (summary.consumers == 0) return summary.stats.lag_events == 0 ? "idle" : "no consumer";
-  return summary.stats.lag_events == 0 ? "caught up" : "behind";
+  const bool again = summary.stats.replay_events > 0;
+  const bool behind = summary.stats.lag_events > 0;
+  if (summary.consumers == 0) return behind || again ? "no consumer" : "idle";
+  if (behind) return "behind";
+  return again ? "replays" : "caught up";
 }
 
 std::string DryRunNote(bool dry_run) { return dry_run ? "dry run: nothing was changed\n" : ""; }

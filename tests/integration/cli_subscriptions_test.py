@@ -188,6 +188,9 @@ class SeekTest(SubscriptionTest):
         self.assertIn("3 events are delivered again", self.ok("replay", name, "--from=3", "--to=6"))
         self.assertEqual(self.consume(name), ["3", "4", "5"])
         self.ok("replay", name, "--from=earliest")
+        self.assertIn("10 events left of what is replayed or redriven",
+                      self.ok("subscriptions", "describe", name))
+        self.assertRegex(self.ok("subscriptions", "list"), rf"(?m)^{name} .*no consumer")
         self.assertIn("10 events are not delivered again", self.ok("replay", name, "--cancel"))
         self.assertEqual(self.consume(name), [])
 

@@ -188,6 +188,10 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
                                       Shown(stats.oldest_age()), " behind and work"));
     }
   }
+  if (stats.replay_events() > 0) {
+    findings.push_back(absl::StrCat(Numbered(stats.replay_events(), "event"),
+                                    " left of what is replayed or redriven"));
+  }
   if (stats.open_dead_letters() > 0) {
     findings.push_back(absl::StrCat("open dead letters: ", stats.open_dead_letters()));
   }
