@@ -134,7 +134,10 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   counters_.skipped += static_cast<uint64_t>(effects.skipped);
   counters_.expired += static_cast<uint64_t>(effects.expired);
   for (const ConsumerId id : effects.overdue) {
-    if (Consumer* const consumer = Find(id); consumer != nullptr) consumer->stalled = true;
+    Consumer* const consumer = Find(id);
+    if (consumer == nullptr) continue;
+    consumer->stalled = true;
+    consumer->trials = 1;
   }
   bool released = false;
   for (const auto& [id, usage] : effects.released) {

@@ -153,8 +153,7 @@ void Subscription::Wake() {
 
 bool Subscription::MayDeliver(const Consumer& consumer) const {
   if (record_.settings().paused() || consumer.leaving || !consumer.CreditLeft()) return false;
-  // One event at a time, until it is heard of.
-  return !rules_.queue || !consumer.stalled || consumer.out.events == 0;
+  return !rules_.queue || !consumer.stalled || consumer.trials > 0;
 }
 
 bool Subscription::GivesWay(const Consumer& consumer) const {
@@ -166,8 +165,8 @@ bool Subscription::GivesWay(const Consumer& consumer) const {
 }
 
 Subscription::Room Subscription::RoomFor(const Consumer& consumer, int64_t now) {
-  const bool one = rules_.queue && consumer.stalled;
-  return Room(consumer, one ? 1 : INT64_MAX, event_rate_, byte_rate_, now);
+  const bool tried = rules_.queue && consumer.stalled;
+  return Room(consumer, tried ? consumer.trials : INT64_MAX, event_rate_, byte_rate_, now);
 }
 
 Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
@@ -350,6 +349,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   const int64_t events = run.count;
   const auto bytes = static_cast<int64_t>(run.bytes);
   consumer.out.events += events;
+  if (consumer.stalled) consumer.trials -= events;
   consumer.out.bytes += events * mean;
   room.Take(events, bytes);
   event_rate_.Take(events);
