@@ -147,11 +147,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->out.bytes -= usage.bytes;
     consumer->short_of_bytes = false;
     released = true;
-    if (rules_.queue && consumer->stalled && !consumer->leaving) {
-      StandInLine(*consumer);  // For what it lost is others' first.
-    } else {
-      WakeConsumer(*consumer, after);  // It has credit again, or may end.
-    }
+    WakeConsumer(*consumer, after);  // It has credit again, or may end.
   }
   NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
