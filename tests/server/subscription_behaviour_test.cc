@@ -262,6 +262,22 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
   EXPECT_THAT(stuck->Receive(2), SizeIs(2));
 }
 
+TEST_F(SubscriptionBehaviourTest, AStuckConsumerIsWokenForWhatComesAfterItsLastAttempt) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  queue.set_max_delivery_attempts(1);
+  Create(queue);
+  const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  EXPECT_THAT(consumer->Receive(), SizeIs(1));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  rig_.Pass(absl::Seconds(2));
+  rig_.AwaitParking("s");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  ASSERT_THAT(rig_.Publish("t", {"b"}), IsOk());
+  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
+}
+
 TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
