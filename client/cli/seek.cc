@@ -19,8 +19,8 @@ namespace {
 
 constexpr char kSeekExamples[] = R"(
 Moves a subscription to another place in its topic's log, consumers connected or not. Events behind
-the place come again, those before it never. Events that are out, retries, running replays, and
-redriven dead letters that were not delivered yet, are forgotten.
+the place come again, those before it never, but for what is replayed and dead letters that were
+redriven. Events that are out, and retries, are forgotten.
 
 Examples:
   eventhub seek billing --to=2h --dry-run           what would come again?

@@ -44,7 +44,8 @@ Json ConsumerJson(const client::ConsumerInfo& consumer) {
           {"acked_events", consumer.acked_events},
           {"nacked_events", consumer.nacked_events},
           {"last_ack_time", TimeJson(consumer.last_ack_time)},
-          {"leaving", consumer.leaving}};
+          {"leaving", consumer.leaving},
+          {"stalled", consumer.stalled}};
 }
 
 }  // namespace

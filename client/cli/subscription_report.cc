@@ -136,7 +136,10 @@ std::string Consumers(const client::SubscriptionDescription& description, absl::
   headers.emplace_back(queue ? "STATE" : "PARTITIONS");
   Table table(std::move(headers));
   for (const client::ConsumerInfo& consumer : description.consumers) {
-    std::string last = consumer.leaving ? "leaving" : queue ? "-" : "";
+    std::string last = consumer.stalled   ? "stalled"
+                       : consumer.leaving ? "leaving"
+                       : queue            ? "-"
+                                          : "";
     if (!queue) {
       absl::StrAppend(
           &last, last.empty() ? "" : ": ",

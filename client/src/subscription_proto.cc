@@ -64,6 +64,7 @@ ConsumerInfo FromProto(const v1::ConsumerInfo& proto) {
   consumer.nacked_events = proto.nacked_events();
   consumer.last_ack_time = OptionalTime(proto.has_last_ack_time(), proto.last_ack_time());
   consumer.leaving = proto.leaving();
+  consumer.stalled = proto.stalled();
   return consumer;
 }
 

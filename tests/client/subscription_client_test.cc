@@ -196,6 +196,7 @@ TEST(SubscriptionProtoTest, ADescription) {
   v1::ConsumerInfo& consumer = *proto.add_consumers();
   consumer.add_partitions(4);
   consumer.mutable_in_use()->set_events(5);
+  consumer.set_stalled(true);
   proto.add_findings("no consumer is connected");
   const SubscriptionDescription description = FromProto(proto);
   EXPECT_EQ(description.subscription.kind, SubscriptionKind::kStream);
@@ -206,6 +207,7 @@ TEST(SubscriptionProtoTest, ADescription) {
   EXPECT_EQ(description.partitions.at(0).head_retry_time, absl::FromUnixSeconds(9));
   EXPECT_THAT(description.consumers.at(0).partitions, ElementsAre(4));
   EXPECT_EQ(description.consumers.at(0).in_use.events, 5u);
+  EXPECT_TRUE(description.consumers.at(0).stalled);
   EXPECT_THAT(description.findings, ElementsAre("no consumer is connected"));
 }
 

@@ -7,8 +7,8 @@ namespace eventhub {
 std::ostream& operator<<(std::ostream& os, const ModelEvent& event) {
   return os << "{state " << static_cast<int>(event.state) << ", due " << event.due << ", "
             << event.attempts << " attempts, consumer " << event.consumer
-            << (event.extra ? ", extra, copy " : ", copy ") << event.redriven_from.value_or(-1)
-            << " " << event.reason << "}";
+            << (event.extra ? ", extra" : "") << (event.alone ? ", alone" : "") << ", copy "
+            << event.redriven_from.value_or(-1) << " " << event.reason << "}";
 }
 
 std::ostream& operator<<(std::ostream& os, const ModelParked& parked) {
@@ -49,17 +49,19 @@ int64_t CursorModel::NextDue() const {
 
 // ---- Delivery
 
-std::optional<CursorModel::Next> CursorModel::NextOf(bool extra) const {
+std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
+  const bool extra = flow == Flow::kExtra;
   std::optional<Next> found;
   for (const auto& [offset, event] : events) {
-    if (event.extra != extra) continue;
+    if (event.alone != (flow == Flow::kAlone)) continue;
+    if (!event.alone && event.extra != extra) continue;
     // In a STREAM nothing overtakes what waits; extra events have no order.
     if (!rules.queue && !extra && event.state == RangeState::kDelayed) return std::nullopt;
     if (event.state != RangeState::kReady) continue;
-    found = Next{offset, event.attempts, false, false, event.redriven_from};
+    found = Next{offset, event.attempts, false, event.alone, event.redriven_from};
     break;
   }
-  if (!found.has_value() && !extra && next < log_end) {
+  if (!found.has_value() && flow == Flow::kLive && next < log_end) {
     found = Next{next, 0, true, false, std::nullopt};
   }
   if (rules.queue || !found.has_value()) return found;
@@ -119,11 +121,12 @@ void CursorModel::StartParking(int64_t offset, ModelEvent& event, const std::str
   effects.parked[offset] = {event.attempts, reason.empty() ? event.reason : reason,
                             event.redriven_from};
   event.state = RangeState::kParking;
+  event.alone = false;
   event.consumer = ConsumerId();
   event.due = 0;
 }
 
-void CursorModel::Requeue(int64_t offset, ModelEvent& event, int64_t ready_at,
+void CursorModel::Requeue(int64_t offset, ModelEvent& event, bool heard, int64_t ready_at,
                           const std::string& reason) {
   Release(event);
   if (IsLast(event.attempts)) return StartParking(offset, event, reason);
@@ -131,6 +134,7 @@ void CursorModel::Requeue(int64_t offset, ModelEvent& event, int64_t ready_at,
   event.consumer = ConsumerId();
   event.state = ready_at > now ? RangeState::kDelayed : RangeState::kReady;
   event.due = ready_at > now ? ready_at : 0;
+  event.alone = rules.queue && !heard && IsLast(event.attempts + 1);
 }
 
 CursorModel::Offsets CursorModel::ForLeased(ConsumerId consumer, int64_t from, int64_t to,
@@ -179,7 +183,7 @@ CursorModel::Offsets CursorModel::Retry(ConsumerId consumer, int64_t from, int64
   if (!rules.queue) to = std::min(to, from + 1);
   const Offsets refused = ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
     ++effects.nacked;
-    Requeue(offset, event, retry_at(event.attempts), reason);
+    Requeue(offset, event, true, retry_at(event.attempts), reason);
     if (!event.extra) rewind = true;
   });
   if (rules.queue || !rewind) return refused;
@@ -218,7 +222,7 @@ CursorModel::Offsets CursorModel::Extend(ConsumerId consumer, int64_t from, int6
 
 void CursorModel::Return(ConsumerId consumer, const std::string& why) {
   for (auto& [offset, event] : events) {
-    if (Has(event, consumer)) Requeue(offset, event, 0, why);
+    if (Has(event, consumer)) Requeue(offset, event, false, 0, why);
   }
 }
 
@@ -226,7 +230,7 @@ void CursorModel::Expire() {
   for (auto& [offset, event] : events) {
     if (event.state == RangeState::kLeased && event.due <= now) {
       ++effects.expired;
-      Requeue(offset, event, 0, "the lease ended without an ack");
+      Requeue(offset, event, false, 0, "the lease ended without an ack");
     } else if (event.state == RangeState::kDelayed && event.due <= now) {
       event.state = RangeState::kReady;
       event.due = 0;
@@ -284,9 +288,25 @@ void CursorModel::DropTrimmed() {
 }
 
 void CursorModel::Seek(int64_t to) {
-  for (const auto& [offset, event] : events) Release(event);
-  events.clear();
   keys_.clear();
+  for (auto it = events.begin(); it != events.end();) {
+    ModelEvent& event = it->second;
+    Release(event);
+    if (!event.extra || it->first >= std::max(to, log_start)) {
+      it = events.erase(it);
+      continue;
+    }
+    ++it;
+    if (event.state == RangeState::kLeased || event.state == RangeState::kBlocked) {
+      event.attempts = rules.BeforeLast(event.attempts);
+      event.state = RangeState::kReady;
+      event.due = 0;
+      event.consumer = ConsumerId();
+    }
+    if (event.state == RangeState::kDelayed && rules.ordered_by_key) {
+      event.state = RangeState::kReady;
+    }
+  }
   next = to;
 }
 
@@ -325,6 +345,7 @@ void CursorModel::Restart(int64_t now_then) {
                        (event.state == RangeState::kReady && event.due != 0);
     event.due = waits && event.due > now ? event.due - now + now_then : 0;
     event.state = RangeState::kReady;
+    event.alone = false;
     event.consumer = ConsumerId();
   }
   now = now_then;

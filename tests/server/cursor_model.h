@@ -22,6 +22,7 @@ struct ModelEvent {
   uint32_t attempts = 0;
   ConsumerId consumer;
   bool extra = false;
+  bool alone = false;
   std::string reason;
   std::optional<int64_t> redriven_from;  // The offset of the copy.
 
@@ -67,7 +68,7 @@ class CursorModel {
     bool alone = false;
     std::optional<int64_t> redriven_from;
   };
-  std::optional<Next> NextOf(bool extra) const;
+  std::optional<Next> NextOf(Flow flow) const;
   // Whether the event may be delivered; it is blocked if not. Key 0: none.
   bool Admit(int64_t event, uint64_t key);
   void Lease(int64_t event, ConsumerId consumer, int64_t due_at);
@@ -116,7 +117,8 @@ class CursorModel {
                     const std::function<void(int64_t, ModelEvent&)>& act);
   void Release(const ModelEvent& event);
   void Settle(int64_t event);
-  void Requeue(int64_t offset, ModelEvent& event, int64_t ready_at, const std::string& reason);
+  void Requeue(int64_t offset, ModelEvent& event, bool heard, int64_t ready_at,
+               const std::string& reason);
   void StartParking(int64_t offset, ModelEvent& event, const std::string& reason);
 
   std::map<uint64_t, std::vector<int64_t>> keys_;  // In the order of delivery.

@@ -81,15 +81,15 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   }
 
   void Deliver() {
-    const bool extra = OneIn(3);
-    const std::optional<Candidate> found = cursor().Next(rules(), extra);
-    const std::optional<CursorModel::Next> wanted = model_->NextOf(extra);
+    const auto flow = static_cast<Flow>(Int(0, kFlows - 1));
+    const std::optional<Candidate> found = cursor().Next(rules(), flow);
+    const std::optional<CursorModel::Next> wanted = model_->NextOf(flow);
     ASSERT_EQ(found.has_value(), wanted.has_value());
     if (!found.has_value()) return;
     ASSERT_EQ(found->start.value(), wanted->start);
     ASSERT_EQ(found->attempts, wanted->attempts);
     ASSERT_EQ(found->fresh, wanted->fresh);
-    ASSERT_EQ(found->extra, extra);
+    ASSERT_EQ(found->flow(), flow);
     ASSERT_EQ(found->redriven_from.has_value(), wanted->redriven_from.has_value());
     if (found->redriven_from.has_value()) {
       ASSERT_EQ(found->redriven_from->offset.value(), *wanted->redriven_from);
@@ -122,6 +122,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         ASSERT_EQ(it->second.state, RangeState::kReady);
         ASSERT_EQ(it->second.attempts, found.attempts);
         ASSERT_EQ(it->second.extra, found.extra);
+        ASSERT_FALSE(it->second.alone);
       }
     }
   }
@@ -229,7 +230,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
 
   void Seek() {
     const int64_t to = Int(model_->log_start, model_->log_end);
-    cursor().Seek(Offset(to), &effects_);
+    cursor().Seek(rules(), Offset(to), &effects_);
     model_->Seek(to);
     unordered_.clear();
     // A snapshot.
@@ -239,7 +240,10 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       if (at + count > to) break;
       const auto attempts = static_cast<uint32_t>(Int(0, 2));
       cursor().AddPending(Offset(at), count, attempts);
-      for (int64_t i = 0; i < count; ++i) model_->events[at + i].attempts = attempts;
+      for (int64_t i = 0; i < count; ++i) {
+        model_->events[at + i] = ModelEvent();
+        model_->events[at + i].attempts = attempts;
+      }
       at += count;
     }
   }
@@ -291,6 +295,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         event.attempts = range.attempts;
         event.consumer = range.consumer;
         event.extra = range.extra;
+        event.alone = range.alone;
         if (range.reason != nullptr) event.reason = *range.reason;
         // Where the copy is shows when it is delivered.
         if (!range.redriven) continue;
@@ -341,7 +346,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   }
 
   bool Deliverable() const {
-    return model_->NextOf(false).has_value() || model_->NextOf(true).has_value();
+    return model_->NextOf(Flow::kLive).has_value() || model_->NextOf(Flow::kExtra).has_value() ||
+           model_->NextOf(Flow::kAlone).has_value();
   }
 
   // Does something that consumers are woken for if need be, and compares.

@@ -42,7 +42,7 @@ class CursorRig {
   void Deliver(const DeliveryRules& rules, ConsumerId consumer, uint32_t count, int64_t due,
                bool extra = false) {
     while (count > 0) {
-      const std::optional<Candidate> next = cursor->Next(rules, extra);
+      const std::optional<Candidate> next = cursor->Next(rules, extra ? Flow::kExtra : Flow::kLive);
       if (!next.has_value()) return;
       const auto piece = static_cast<uint32_t>(std::min<int64_t>(count, next->end - next->start));
       cursor->Lease(*next, next->start, piece, kEventBytes, consumer, due);

@@ -34,7 +34,7 @@ class PartitionCursorTest : public testing::Test {
   }
   // What would be delivered next.
   std::pair<int64_t, int64_t> Next(bool extra = false) {
-    const std::optional<Candidate> next = cursor().Next(rules_, extra);
+    const std::optional<Candidate> next = cursor().Next(rules_, extra ? Flow::kExtra : Flow::kLive);
     if (!next.has_value()) return {-1, -1};
     return {next->start.value(), next->end.value()};
   }
@@ -63,7 +63,7 @@ class PartitionCursorTest : public testing::Test {
   }
   // Delivers a single event if its key allows it.
   bool DeliverKeyed(ConsumerId consumer, uint64_t key) {
-    const std::optional<Candidate> next = cursor().Next(rules_, false);
+    const std::optional<Candidate> next = cursor().Next(rules_, Flow::kLive);
     if (!next.has_value()) return false;
     if (cursor().AdmitKey(next->start, key)) {
       cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, consumer, kNever);
@@ -248,7 +248,7 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   EXPECT_EQ(effects_.lost, 0);
   rig_.Reopen(0, 0, 0);
   std::vector<std::pair<int64_t, int64_t>> copies;
-  while (const auto next = cursor().Next(rules_, true)) {
+  while (const auto next = cursor().Next(rules_, Flow::kExtra)) {
     ASSERT_TRUE(next->redriven_from.has_value());
     EXPECT_EQ(next->redriven_from->topic, TopicId(9));
     EXPECT_EQ(next->redriven_from->partition, PartitionId(1));
@@ -295,7 +295,7 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   Deliver(kOne, 6);
   Retry(kOne, 1, 2, 100);
   effects_ = Effects();
-  cursor().Seek(Offset(3), &effects_);
+  cursor().Seek(rules_, Offset(3), &effects_);
   ASSERT_EQ(effects_.released.size(), 1u);
   EXPECT_EQ(effects_.released[0].second.events, 5);
   EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(0, 6)));
@@ -303,7 +303,7 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   cursor().AddPending(Offset(0), 2, 4);
   EXPECT_EQ(cursor().acked(), Offset(0));
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 9);
-  EXPECT_EQ(cursor().Next(rules_, false)->attempts, 4u);
+  EXPECT_EQ(cursor().Next(rules_, Flow::kLive)->attempts, 4u);
   cursor().CutTo(Offset(1));
   EXPECT_EQ(Next(), std::pair(int64_t{0}, int64_t{1}));
   EXPECT_EQ(cursor().next(), Offset(1));
@@ -374,9 +374,9 @@ TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
 TEST_F(OrderedCursorTest, EndOfALargeReplayCostsWhatWasDelivered) {
   constexpr int64_t kEvents = 4'000'000'000;
   rig_.Grow(4'000'000'000);
-  cursor().Seek(Offset(kEvents), &effects_);
+  cursor().Seek(rules_, Offset(kEvents), &effects_);
   ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(kEvents), true), kEvents);
-  const std::optional<Candidate> next = cursor().Next(rules_, true);
+  const std::optional<Candidate> next = cursor().Next(rules_, Flow::kExtra);
   ASSERT_TRUE(cursor().AdmitKey(next->start, kKey));
   cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, kOne, kNever);
   EXPECT_EQ(cursor().CancelReplays(&effects_), kEvents - 1);

@@ -33,6 +33,7 @@ struct Pending {
   uint32_t consumer = 0;
   bool extra = false;
   bool redriven = false;
+  bool alone = false;
 
   bool operator==(const Pending&) const = default;
 };
@@ -40,8 +41,8 @@ struct Pending {
 std::ostream& operator<<(std::ostream& os, const Pending& event) {
   return os << "{state " << static_cast<int>(event.state) << ", due " << event.due << ", "
             << event.attempts << " attempts, consumer " << event.consumer
-            << (event.extra ? ", extra" : "") << (event.redriven ? ", redriven " : " ")
-            << event.reason << "}";
+            << (event.extra ? ", extra" : "") << (event.alone ? ", alone" : "")
+            << (event.redriven ? ", redriven " : " ") << event.reason << "}";
 }
 
 using Events = std::map<int64_t, Pending>;
@@ -53,7 +54,8 @@ Pending EventOf(const PendingRange& range) {
           range.attempts,
           range.consumer.value(),
           range.extra,
-          range.redriven};
+          range.redriven,
+          range.alone};
 }
 
 PendingRange RangeOf(const Pending& event) {
@@ -65,6 +67,7 @@ PendingRange RangeOf(const Pending& event) {
   range.consumer = ConsumerId(event.consumer);
   range.extra = event.extra;
   range.redriven = event.redriven;
+  range.alone = event.alone;
   return range;
 }
 
@@ -94,6 +97,7 @@ class PendingRangesTest : public SeededTest {
     if (waits) event.due = OneIn(3) ? kNotDue : now_ + Int(1, 20);
     event.attempts = static_cast<uint32_t>(Int(0, 2));
     event.extra = OneIn(4);
+    event.alone = OneIn(4);
     if (OneIn(4)) event.reason = OneIn(2) ? "one" : "two";
     return event;
   }
@@ -206,6 +210,7 @@ class PendingRangesTest : public SeededTest {
       if (event.state == RangeState::kDelayed) ++counts.delayed;
       if (event.state == RangeState::kBlocked) ++counts.blocked;
       if (event.state == RangeState::kParking) ++counts.parking;
+      if (event.state == RangeState::kReady && event.alone) ++counts.alone;
       if (Waits(event)) next_due = std::min(next_due, event.due);
     }
     const PendingRanges::Counts& found = ranges_.counts();
@@ -216,15 +221,18 @@ class PendingRangesTest : public SeededTest {
     ASSERT_EQ(found.delayed, counts.delayed);
     ASSERT_EQ(found.blocked, counts.blocked);
     ASSERT_EQ(found.parking, counts.parking);
+    ASSERT_EQ(found.alone, counts.alone);
     ASSERT_EQ(ranges_.next_due(), next_due);
   }
 
   void CompareFirst() {
-    for (const bool extra : {false, true}) {
-      const auto first = std::find_if(model_.begin(), model_.end(), [extra](const auto& entry) {
-        return entry.second.state == RangeState::kReady && entry.second.extra == extra;
+    for (const Flow flow : {Flow::kLive, Flow::kExtra, Flow::kAlone}) {
+      const auto first = std::find_if(model_.begin(), model_.end(), [flow](const auto& entry) {
+        const auto& [offset, event] = entry;
+        const Flow own = event.alone ? Flow::kAlone : (event.extra ? Flow::kExtra : Flow::kLive);
+        return event.state == RangeState::kReady && own == flow;
       });
-      const auto found = ranges_.FirstReady(extra);
+      const auto found = ranges_.FirstReady(flow);
       ASSERT_EQ(found == ranges_.map().end(), first == model_.end());
       if (first == model_.end()) continue;
       ASSERT_EQ(found->first, first->first);

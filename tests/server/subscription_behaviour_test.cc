@@ -243,6 +243,9 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
   auto well = rig_.Consume("s", "well");
   rig_.Pass(absl::Seconds(2));
   EXPECT_THAT(stuck->Receive(), IsEmpty());
+  EXPECT_THAT(rig_.Get("s").findings(),
+              Contains("consumer stuck let a lease end, and nothing came from it since: it gets "
+                       "nothing while others have credit"));
   const std::vector<Received> others = well->Receive();
   ASSERT_THAT(others, SizeIs(4));
   EXPECT_EQ(others[0].attempt, 2u);

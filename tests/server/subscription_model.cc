@@ -343,6 +343,15 @@ void SubscriptionModel::Trim(uint32_t p, int64_t start) {
 
 void SubscriptionModel::Seek(uint32_t p, int64_t to) {
   for (int64_t o = 0; Event* const event = Find(p, o); ++o) {
+    const bool comes_anyway = o >= to && !(event->redriven && o < partitions[p].start);
+    if (!comes_anyway && event->extra && event->where != Where::kDone) {
+      if (event->where == Where::kOut && rules.max_attempts > 0) {
+        event->attempts = std::min(event->attempts, rules.max_attempts - 1);
+      }
+      Release(*event);
+      event->where = Where::kWaiting;
+      continue;
+    }
     Settle(*event);
     event->surely_done = o < to;
     if (o < to) continue;
@@ -358,6 +367,9 @@ void SubscriptionModel::Restore(const SubscriptionModel& then) {
     for (size_t i = 0; i < before.size(); ++i) {
       Event& event = partitions[p].events[i];
       if (before[i].where == Where::kDone || before[i].extra) continue;
+      // There is its copy alone.
+      if (event.redriven && static_cast<int64_t>(i) < partitions[p].start) continue;
+      Settle(event);
       event.surely_done = false;
       event.where = before[i].where == Where::kFresh ? Where::kFresh : Where::kWaiting;
       event.attempts = before[i].where == Where::kFresh ? 0 : before[i].attempts;

@@ -154,6 +154,7 @@ struct ConsumerInfo {
   uint64_t nacked_events = 0;
   std::optional<absl::Time> last_ack_time{};
   bool leaving = false;  // It has not settled everything yet.
+  bool stalled = false;  // QUEUE: it let a lease end, and nothing came from it since.
 };
 
 // The settings and the state of a subscription.

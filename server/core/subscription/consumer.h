@@ -76,6 +76,7 @@ struct Consumer {
   bool leaving_at_once = false;  // Without waiting for what is out.
   bool closed = false;
   bool stalled = false;          // Lost a lease for want of acks, and was not heard of since.
+  bool alone = false;            // What is out is to be out alone.
   int64_t trials = 0;            // QUEUE, stalled: events that it gets nevertheless.
   bool caught_up = false;        // Said so, and nothing was delivered since.
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.

@@ -42,11 +42,33 @@ bool PartitionCursor::Exhausted(const DeliveryRules& rules) const {
 
 // ---- Moving
 
-void PartitionCursor::Seek(Offset to, Effects* effects) {
-  for (const auto& [start, range] : pending_.map()) Release(range, effects);
-  pending_.Clear();
+void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
   keys_.reset();
-  redriven_.reset();
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  const auto remove = [&](Offset start, PendingRange& range) {
+    Release(range, effects);
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  };
+  // What is trimmed does not come, wherever it lies.
+  const Offset comes_anyway = std::max(to, log_->start());
+  pending_.EditRange(comes_anyway, next_, remove);
+  pending_.EditRange(
+      Offset(0), std::min(comes_anyway, next_), [&](Offset start, PendingRange& range) {
+        if (!range.extra) return remove(start, range);
+        Release(range, effects);
+        if (range.state == RangeState::kLeased || range.state == RangeState::kBlocked) {
+          range.state = RangeState::kReady;
+          range.consumer = ConsumerId();
+          range.event_bytes = 0;
+          range.due = 0;
+          range.attempts = rules.BeforeLast(range.attempts);
+        } else if (range.state == RangeState::kDelayed && rules.ordered_by_key) {
+          range.state = RangeState::kReady;  // Its key is not known any more: see ParkExhausted.
+        }
+        return Verdict::kChanged;
+      });
+  Forget(removed, effects);
   draining = false;
   next_ = to;
   dirty_ = true;
@@ -59,13 +81,20 @@ void PartitionCursor::CutTo(Offset end) {
 }
 
 void PartitionCursor::AddPending(Offset start, int64_t count, uint32_t attempts) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(start, start + count, [&](Offset event, PendingRange& range) {
+    if (range.redriven && event < log_->start()) return Verdict::kKeep;
+    removed.emplace_back(event, range.count);
+    return Verdict::kRemove;
+  });
+  Effects none;  // Nothing of it was out, after Seek.
+  Forget(removed, &none);
   PendingRange range;
   range.attempts = PendingRange::CountableAttempts(attempts);
-  pending_.Add(start, count, range);
+  for (const auto& [from, to] : Gaps(start, start + count)) pending_.Add(from, to - from, range);
 }
 
-int64_t PartitionCursor::AddReplay(Offset from, Offset to, bool add) {
-  to = std::min(to, next_);
+std::vector<std::pair<Offset, Offset>> PartitionCursor::Gaps(Offset from, Offset to) const {
   std::vector<std::pair<Offset, Offset>> gaps;
   Offset at = from;
   for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
@@ -73,10 +102,14 @@ int64_t PartitionCursor::AddReplay(Offset from, Offset to, bool add) {
     at = std::max(at, Offset(it->first) + it->second.count);
   }
   if (at < to) gaps.emplace_back(at, to);
+  return gaps;
+}
+
+int64_t PartitionCursor::AddReplay(Offset from, Offset to, bool add) {
   int64_t events = 0;
   PendingRange range;
   range.extra = true;
-  for (const auto& [start, end] : gaps) {
+  for (const auto& [start, end] : Gaps(from, std::min(to, next_))) {
     events += end - start;
     if (add) pending_.Add(start, end - start, range);
   }

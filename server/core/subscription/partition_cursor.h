@@ -1,6 +1,7 @@
 // A subscription's place in one partition: what is next, what is out, and what is to come again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,6 +41,11 @@ struct DeliveryRules {
 
   // Whether a delivery with this number is the last one that there may be.
   bool IsLast(uint32_t attempts) const { return max_attempts > 0 && attempts >= max_attempts; }
+  // So many, or so few that one more delivery is allowed.
+  uint16_t BeforeLast(uint32_t attempts) const {
+    if (max_attempts > 0) attempts = std::min(attempts, max_attempts - 1);
+    return PendingRange::CountableAttempts(attempts);
+  }
 };
 
 // Events that were out, or are to be.
@@ -70,6 +76,7 @@ struct Effects {
   int64_t lost = 0;
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
+  bool alone = false;    // Something is to be delivered alone.
   bool rewound = false;  // A STREAM was taken back.
   size_t looked_at = 0;  // Pending ranges, by what consumers ask for.
 };
@@ -81,7 +88,10 @@ struct Candidate {
   uint32_t attempts = 0;  // Before this delivery.
   bool fresh = false;     // Was never delivered.
   bool extra = false;
+  bool alone = false;
   std::optional<DeadLetterPlace> redriven_from = {};  // Where a copy is, for a single event.
+
+  Flow flow() const { return alone ? Flow::kAlone : (extra ? Flow::kExtra : Flow::kLive); }
 };
 
 // Guarded by the subscription's mutex. Times are microseconds of the monotonic clock.
@@ -120,7 +130,8 @@ class PartitionCursor {
 
   // Delivery.
 
-  std::optional<Candidate> Next(const DeliveryRules& rules, bool extra) const;
+  // Of a flow; kAlone has a single event, and is for QUEUE only.
+  std::optional<Candidate> Next(const DeliveryRules& rules, Flow flow) const;
   // Of events [start, start + count) of a candidate, which the log gave: whether the one at
   // `event`, of that key, may be delivered; if not, it is to be blocked.
   bool AdmitKey(Offset event, uint64_t key);
@@ -156,6 +167,8 @@ class PartitionCursor {
   // Takes all that a consumer has back.
   void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
               Effects* effects);
+  // Has what waits to be delivered alone go with the others.
+  void LetAloneJoin();
   // Takes back what is over, and makes ready what waited long enough.
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);
   // To be called after loading, and after a change of the rules: parks what has no attempts left.
@@ -177,10 +190,12 @@ class PartitionCursor {
 
   // Moving.
 
-  void Seek(Offset to, Effects* effects);
+  // What was replayed or redriven before `to` still comes. To be followed by DropTrimmed.
+  void Seek(const DeliveryRules& rules, Offset to, Effects* effects);
   // Forgets what lies behind the end of a log that lost unsynced events.
   void CutTo(Offset end);
-  // Adds unsettled events before `next`; after Seek.
+  // Adds unsettled events before `next`; after Seek. Live, even if they were replayed or redriven;
+  // but for those that are left in the copies of dead letters only.
   void AddPending(Offset start, int64_t count, uint32_t attempts);
   // Adds what is settled of [from, to) as extra; returns how many events that is. With `add` false
   // only counts.
@@ -208,6 +223,8 @@ class PartitionCursor {
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
   int64_t CountLeased(bool extra) const;
   std::optional<Candidate> FirstExtra() const;
+  // What of [from, to) is not pending.
+  std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
   // Nothing overtakes what waits for a retry.
   std::optional<Candidate> FirstInOrder(const DeliveryRules& rules) const;
   std::optional<Candidate> Fresh(const DeliveryRules& rules) const;
@@ -216,9 +233,11 @@ class PartitionCursor {
   void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects,
                   PendingRanges::Edit edit);
   void Release(const PendingRange& range, Effects* effects);
-  // Makes a range wait for its next delivery, or for its end.
-  void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, int64_t ready_at,
-               int64_t now, absl::string_view reason, Effects* effects);
+  // Makes a range wait for its next delivery, or for its end. `heard`: its consumer said so. If
+  // not, any of the events that it had may be to blame: so that no event goes for another's fault,
+  // a QUEUE delivers them alone when it is the last time.
+  void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
+               int64_t ready_at, int64_t now, absl::string_view reason, Effects* effects);
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
   // To be called for what was removed, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);

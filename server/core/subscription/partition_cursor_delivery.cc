@@ -5,13 +5,14 @@
 
 namespace eventhub {
 
-std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, bool extra) const {
+std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow flow) const {
   if (rules.queue) {
-    const auto ready = pending_.FirstReady(extra);
+    const auto ready = pending_.FirstReady(flow);
     if (ready != pending_.map().end()) return MakeCandidate(ready);
-    if (extra) return std::nullopt;
-    return Fresh(rules);
+    return flow == Flow::kLive ? Fresh(rules) : std::nullopt;
   }
+  if (flow == Flow::kAlone) return std::nullopt;
+  const bool extra = flow == Flow::kExtra;
   if (LastAttemptIsOut(rules, extra)) return std::nullopt;
   std::optional<Candidate> candidate = extra ? FirstExtra() : FirstInOrder(rules);
   // Whose last attempt it is, is alone at the consumer.
@@ -40,7 +41,7 @@ int64_t PartitionCursor::CountLeased(bool extra) const {
 }
 
 std::optional<Candidate> PartitionCursor::FirstExtra() const {
-  const auto ready = pending_.FirstReady(true);
+  const auto ready = pending_.FirstReady(Flow::kExtra);
   if (ready == pending_.map().end()) return std::nullopt;
   return MakeCandidate(ready);
 }
@@ -48,7 +49,7 @@ std::optional<Candidate> PartitionCursor::FirstExtra() const {
 std::optional<Candidate> PartitionCursor::FirstInOrder(const DeliveryRules& rules) const {
   if (pending_.counts().delayed == 0) {
     // Without a look at all that is out.
-    const auto ready = pending_.FirstReady(false);
+    const auto ready = pending_.FirstReady(Flow::kLive);
     return ready == pending_.map().end() ? Fresh(rules) : MakeCandidate(ready);
   }
   for (auto it = pending_.map().begin(); it != pending_.map().end(); ++it) {
@@ -71,6 +72,8 @@ Candidate PartitionCursor::MakeCandidate(PendingRanges::Map::const_iterator it) 
   const Offset start(it->first);
   Candidate candidate{start, start + it->second.count, it->second.attempts};
   candidate.extra = it->second.extra;
+  candidate.alone = it->second.alone;
+  if (candidate.alone) candidate.end = start + 1;
   if (it->second.redriven) candidate.redriven_from = redriven_->at(it->first);
   return candidate;
 }

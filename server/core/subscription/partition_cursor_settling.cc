@@ -47,6 +47,7 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
         if (range.state != RangeState::kBlocked) return Verdict::kKeep;
         range.state = RangeState::kReady;
         effects->more_to_deliver = true;
+        effects->alone |= range.alone;
         return Verdict::kChanged;
       });
     }
@@ -112,13 +113,14 @@ void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::stri
   if (range.redriven) parked.redriven_from = redriven_->at(start.value());
   effects->parked.push_back(std::move(parked));
   range.state = RangeState::kParking;
+  range.alone = false;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
   range.due = 0;
 }
 
 void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingRange& range,
-                              int64_t ready_at, int64_t now, absl::string_view reason,
+                              bool heard, int64_t ready_at, int64_t now, absl::string_view reason,
                               Effects* effects) {
   Release(range, effects);
   if (rules.max_attempts > 0 && range.attempts >= rules.max_attempts) {
@@ -131,6 +133,8 @@ void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingR
   const bool wait = ready_at > now;
   range.state = wait ? RangeState::kDelayed : RangeState::kReady;
   range.due = wait ? ready_at : 0;
+  range.alone = rules.queue && !heard && rules.IsLast(range.attempts + 1U);
+  effects->alone |= range.alone;
   effects->more_to_deliver |= !wait;
 }
 
@@ -141,7 +145,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Off
   bool rewind = false;
   EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
-    Requeue(rules, start, range, retry_at(range.attempts), now, reason, effects);
+    Requeue(rules, start, range, true, retry_at(range.attempts), now, reason, effects);
     rewind |= !range.extra;
     return Verdict::kChanged;
   });
@@ -194,8 +198,15 @@ void PartitionCursor::Return(const DeliveryRules& rules, ConsumerId consumer, ab
                              Effects* effects) {
   pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
     if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
-    Requeue(rules, start, range, 0, 0, why, effects);
+    Requeue(rules, start, range, false, 0, 0, why, effects);
     return Verdict::kChanged;
+  });
+}
+
+void PartitionCursor::LetAloneJoin() {
+  pending_.EditRange(Offset(0), next_, [&](Offset, PendingRange& range) {
+    range.alone = false;
+    return Verdict::kKeep;  // The store does not know of it.
   });
 }
 
@@ -205,7 +216,7 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
     if (range.state == RangeState::kLeased) {
       effects->expired += range.count;
       effects->overdue.push_back(range.consumer);
-      Requeue(rules, start, range, 0, now, "the lease ended without an ack", effects);
+      Requeue(rules, start, range, false, 0, now, "the lease ended without an ack", effects);
     } else if (range.state == RangeState::kDelayed) {
       range.state = RangeState::kReady;
       range.due = 0;
@@ -271,7 +282,10 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   pending_.EditRange(Offset(0), start, [&](Offset first, PendingRange& range) {
     // What is at a consumer can still be settled, and a dead letter has a copy.
     const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
-    if (out || range.redriven) return Verdict::kKeep;
+    if (out || range.redriven) {
+      if (first >= next_) lost -= range.count;  // It is counted below.
+      return Verdict::kKeep;
+    }
     if (!range.extra) lost += range.count;
     removed.emplace_back(first, range.count);
     return Verdict::kRemove;

@@ -25,7 +25,8 @@ PendingRange PendingRange::Copy() const {
 
 bool PendingRange::Like(const PendingRange& other) const {
   const auto fields = [](const PendingRange& r) {
-    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, bool{r.extra});
+    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, bool{r.extra},
+                      bool{r.alone});
   };
   return !redriven && !other.redriven && fields(*this) == fields(other) &&
          SameReason(*this, other) && int64_t{count} + other.count <= kMaxCount;
@@ -36,6 +37,7 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
   (range.extra ? counts_.extra : counts_.live) += events;
   switch (range.state) {
     case RangeState::kReady:
+      if (range.alone) counts_.alone += events;
       break;
     case RangeState::kLeased:
       counts_.leased += events;
@@ -54,13 +56,13 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
 }
 
 void PendingRanges::Index(int64_t start, const PendingRange& range) {
-  if (range.state == RangeState::kReady) ready_[range.extra].insert(start);
+  if (range.state == RangeState::kReady) ready_[static_cast<size_t>(range.flow())].insert(start);
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
   if (waits && range.due != kNever) due_.emplace(range.due, start);
 }
 
 void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
-  if (range.state == RangeState::kReady) ready_[range.extra].erase(start);
+  if (range.state == RangeState::kReady) ready_[static_cast<size_t>(range.flow())].erase(start);
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
   if (waits && range.due != kNever) due_.erase({range.due, start});
 }
@@ -163,8 +165,9 @@ void PendingRanges::Clear() {
   counts_ = Counts();
 }
 
-PendingRanges::Map::const_iterator PendingRanges::FirstReady(bool extra) const {
-  return ready_[extra].empty() ? map_.end() : map_.find(*ready_[extra].begin());
+PendingRanges::Map::const_iterator PendingRanges::FirstReady(Flow flow) const {
+  const absl::btree_set<int64_t>& ready = ready_[static_cast<size_t>(flow)];
+  return ready.empty() ? map_.end() : map_.find(*ready.begin());
 }
 
 PendingRanges::Map::const_iterator PendingRanges::At(Offset offset) const {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -29,6 +31,14 @@ enum class RangeState : uint8_t {
   kParking,  // On its way to the dead-letter topic.
 };
 
+// What is ready is delivered apart from what has another flow.
+enum class Flow : uint8_t {
+  kLive,
+  kExtra,  // Of a replay or a redrive.
+  kAlone,  // Of either: to be delivered alone.
+};
+inline constexpr size_t kFlows = 3;
+
 // Consecutive events in the same state.
 struct PendingRange {
   int64_t due = 0;                            // Microseconds of the monotonic clock.
@@ -40,6 +50,7 @@ struct PendingRange {
   RangeState state = RangeState::kReady;
   bool extra : 1 = false;     // Of a replay or a redrive.
   bool redriven : 1 = false;  // Of a redrive: always a single event.
+  bool alone : 1 = false;     // The next delivery has to be: see PartitionCursor::Requeue.
 
   // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
   bool stored : 1 = false;
@@ -48,6 +59,10 @@ struct PendingRange {
   // What `attempts` holds of such a number.
   static uint16_t CountableAttempts(uint32_t number) {
     return static_cast<uint16_t>(std::min<uint32_t>(number, std::numeric_limits<uint16_t>::max()));
+  }
+  Flow flow() const {
+    if (alone) return Flow::kAlone;
+    return extra ? Flow::kExtra : Flow::kLive;
   }
   // Whether the range was loaded and waits for a retry, but is a candidate first: see
   // PartitionCursor::ParkExhausted.
@@ -77,6 +92,7 @@ class PendingRanges {
     int64_t delayed = 0;
     int64_t blocked = 0;
     int64_t parking = 0;
+    int64_t alone = 0;  // Ready, and of that flow.
   };
 
   enum class Verdict { kKeep, kChanged, kRemove };
@@ -95,8 +111,8 @@ class PendingRanges {
 
   void Clear();
 
-  // The first range that is ready, live or extra; map().end() if there is none.
-  Map::const_iterator FirstReady(bool extra) const;
+  // The first range that is ready; map().end() if there is none.
+  Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
   Map::const_iterator At(Offset offset) const;
 
@@ -130,8 +146,8 @@ class PendingRanges {
   void Unindex(int64_t start, const PendingRange& range);
 
   Map map_;
-  absl::btree_set<int64_t> ready_[2];                 // Starts of ready ranges: live, extra.
-  absl::btree_set<std::pair<int64_t, int64_t>> due_;  // When a range is due, and its start.
+  std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
+  absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.
   Counts counts_;
   std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
   absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.

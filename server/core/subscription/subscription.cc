@@ -105,7 +105,7 @@ void Subscription::Start(const std::vector<Offset>& next) {
   MutexLock lock(mutex_);
   Effects effects;
   for (size_t p = 0; p < next.size(); ++p) {
-    cursors_[p]->Seek(next[p], &effects);
+    cursors_[p]->Seek(rules_, next[p], &effects);
     dirty_.push_back(p);
   }
 }
@@ -139,6 +139,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->stalled = true;
     consumer->trials = 1;
   }
+  any_alone_ |= effects.alone;
   bool released = false;
   for (const auto& [id, usage] : effects.released) {
     Consumer* const consumer = Find(id);
@@ -146,6 +147,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->out.events -= usage.events;
     consumer->out.bytes -= usage.bytes;
     consumer->short_of_bytes = false;
+    if (consumer->out.events == 0) consumer->alone = false;
     released = true;
     WakeConsumer(*consumer, after);  // It has credit again, or may end.
   }
@@ -189,6 +191,7 @@ void Subscription::WakeConsumer(Consumer& consumer, Aftermath* after) {
 
 void Subscription::WakeForEvents(Aftermath* after) {
   if (!rules_.queue) return WakeAll(after);
+  if (Consumer* const drained = Find(drained_)) WakeConsumer(*drained, after);
   std::shared_ptr<Consumer> next;
   std::vector<std::shared_ptr<Consumer>> stalled;
   size_t taken = 0;

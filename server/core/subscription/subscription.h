@@ -208,6 +208,8 @@ class Subscription final : public CommitHook,
   Offset AckedOffset(PartitionId partition) const;
   Counters counters() const;
   std::vector<v1::ConsumerInfo> Consumers() const;
+  // QUEUE: events that are to be delivered alone.
+  int64_t WaitingAlone() const;
   // Whether the rate limit holds deliveries back at this moment.
   bool RateLimited();
   size_t consumer_count() const;
@@ -248,7 +250,7 @@ class Subscription final : public CommitHook,
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // QUEUE: the next one that waits and has credit, a stalled one only if there is no other; it
-  // wakes the next. STREAM: all that wait.
+  // wakes the next. And the one that is drained. STREAM: all that wait.
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StandInLine(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -277,6 +279,13 @@ class Subscription final : public CommitHook,
   bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Room RoomFor(const Consumer& consumer, int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // QUEUE: what has to be alone (subscription_isolation.cc).
+  enum class Isolation { kNone, kDeliver, kDrain };
+  Isolation IsolationOf(const Consumer& consumer, int64_t now, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  PartitionCursor* FindAlone(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Fill DeliverAlone(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -378,6 +387,10 @@ class Subscription final : public CommitHook,
   TokenBucket byte_rate_ ABSL_GUARDED_BY(mutex_);
   TokenBucket replay_event_rate_ ABSL_GUARDED_BY(mutex_);
   TokenBucket replay_byte_rate_ ABSL_GUARDED_BY(mutex_);
+  bool any_alone_ ABSL_GUARDED_BY(mutex_) = false;  // Maybe.
+  // Gets nothing until it has nothing out, or that time has come: see IsolationOf.
+  ConsumerId drained_ ABSL_GUARDED_BY(mutex_);
+  int64_t drain_due_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   // Held while the topic may wake this.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);

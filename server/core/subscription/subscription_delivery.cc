@@ -65,6 +65,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
     MutexLock lock(mutex_);
     if (deleted_) return SubscriptionNotFound(name_);
     if (consumer.closed) return Step::kEnd;
+    consumer.waiting = false;  // It is here, whether it was woken or not.
     for (;;) {
       const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
       if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
@@ -152,7 +153,8 @@ void Subscription::Wake() {
 }
 
 bool Subscription::MayDeliver(const Consumer& consumer) const {
-  if (record_.settings().paused() || consumer.leaving || !consumer.CreditLeft()) return false;
+  if (record_.settings().paused() || consumer.leaving || consumer.alone) return false;
+  if (!consumer.CreditLeft()) return false;
   return !rules_.queue || !consumer.stalled || consumer.trials > 0;
 }
 
@@ -178,7 +180,11 @@ Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, Cons
     SetAlarm(allowed, after);
     return Want::kEvents;
   }
-  const Fill fill = Deliver(consumer, now, frame, after);
+  const Isolation isolation = IsolationOf(consumer, now, after);
+  if (isolation == Isolation::kDrain) return Want::kNothing;
+  Fill fill = Fill::kNothing;
+  if (isolation == Isolation::kDeliver) fill = DeliverAlone(consumer, now, frame, after);
+  if (frame->deliveries.empty() && fill != Fill::kCold) fill = Deliver(consumer, now, frame, after);
   if (!frame->deliveries.empty()) return Want::kEvents;
   if (fill == Fill::kCold) return Want::kDisk;
   // The next event does not fit its credit: it waits for that.
@@ -233,7 +239,7 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   bool full = false;
   for (int turn = 0; turn < (both ? 2 : 1); ++turn, extra = !extra) {
     while (!room.full()) {
-      std::optional<Candidate> candidate = cursor.Next(rules_, extra);
+      std::optional<Candidate> candidate = cursor.Next(rules_, extra ? Flow::kExtra : Flow::kLive);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
       fill = DeliverCandidate(cursor, consumer, *candidate, room, frame);
       if (fill == Fill::kCold || (fill == Fill::kFull && !frame->deliveries.empty())) return fill;
@@ -348,6 +354,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   run.replayed = candidate.extra;
   const int64_t events = run.count;
   const auto bytes = static_cast<int64_t>(run.bytes);
+  consumer.alone = candidate.alone;
   consumer.out.events += events;
   if (consumer.stalled) consumer.trials -= events;
   consumer.out.bytes += events * mean;
@@ -445,7 +452,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
     if (status.ok()) {
       context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
       // Meanwhile the subscription may have moved, or the consumer may have lost the partition.
-      std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.extra);
+      std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());
       const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
                          (rules_.queue || cursor.owner == consumer.id);

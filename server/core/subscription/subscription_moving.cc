@@ -63,13 +63,12 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
       PartitionCursor& cursor = *cursors_[place.partition.value()];
       const ConsumerId owner = cursor.owner;
       Effects effects;
-      cursor.Seek(place.next, &effects);
+      cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
         for (int i = 0; i < pending.starts_size(); ++i) {
           // What was out for the last time then has its last delivery again.
-          uint32_t attempts = pending.attempts(i);
-          if (rules_.max_attempts > 0) attempts = std::min(attempts, rules_.max_attempts - 1);
-          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i), attempts);
+          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i),
+                            rules_.BeforeLast(pending.attempts(i)));
         }
       }
       NoteMoved(cursor, &after);

@@ -92,6 +92,7 @@ std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
     info.set_acked_events(consumer->acked);
     info.set_nacked_events(consumer->nacked);
     info.set_leaving(consumer->leaving);
+    info.set_stalled(consumer->stalled);
     if (consumer->last_ack != absl::InfinitePast()) {
       *info.mutable_last_ack_time() = ToTimestamp(consumer->last_ack);
     }
@@ -104,6 +105,13 @@ std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
     return std::pair(a.name(), a.address()) < std::pair(b.name(), b.address());
   });
   return infos;
+}
+
+int64_t Subscription::WaitingAlone() const {
+  MutexLock lock(mutex_);
+  int64_t events = 0;
+  for (const auto& cursor : cursors_) events += cursor->pending().counts().alone;
+  return events;
 }
 
 bool Subscription::RateLimited() {

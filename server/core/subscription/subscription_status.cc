@@ -117,6 +117,13 @@ void AddConsumerFindings(const v1::Subscription& settings, size_t partitions,
     findings->push_back(absl::StrCat(without, " of ", consumers.size(),
                                      " consumers have no credit left: their events are not acked"));
   }
+  for (const v1::ConsumerInfo& consumer : consumers) {
+    if (!consumer.stalled()) continue;
+    findings->push_back(
+        absl::StrCat("consumer ", consumer.name(),
+                     " let a lease end, and nothing came from it since: it gets nothing "
+                     "while others have credit"));
+  }
   if (settings.kind() == v1::Subscription::KIND_STREAM && consumers.size() > partitions) {
     findings->push_back(absl::StrCat(consumers.size(), " consumers share ", partitions,
                                      " partitions: some have none"));
@@ -182,6 +189,11 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
     if (stats.blocked_events() > 0) {
       findings.push_back(absl::StrCat(Numbered(stats.blocked_events(), "event"),
                                       " waiting for earlier ones of their partition keys"));
+    }
+    if (const int64_t alone = subscription.WaitingAlone(); alone > 0) {
+      findings.push_back(absl::StrCat(
+          Numbered(static_cast<uint64_t>(alone), "event"),
+          " delivered one at a time: it is the last time, and their consumers went away before"));
     }
     if (findings.empty() && stats.oldest_age().seconds() > 0) {
       findings.push_back(absl::StrCat("nothing holds it up; its consumers are ",

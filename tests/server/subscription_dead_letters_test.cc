@@ -1,0 +1,385 @@
+// Dead letters: what is said of them, redrives, discards.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/subscription_admin_fixture.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class DeadLettersTest : public SubscriptionAdminTest {
+ protected:
+  // Five dead letters, a second apart: a to e, every other one of them of the type `odd`.
+  void Park() {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    for (const char* id : {"a", "b", "c", "d", "e"}) {
+      v1::Event& event = *request.add_events();
+      event = MakeEvent(id, "", "data of it");
+      event.set_type(request.events_size() % 2 == 1 ? "odd" : "even");
+    }
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+    const auto consumer = rig_.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(5);
+    ASSERT_THAT(events, SizeIs(5));
+    parked_at_ = rig_.clock.Now();
+    for (const Received& event : events) {
+      ASSERT_THAT(RefusedOffsets(consumer->Nack(event, v1::Nack::ACTION_PARK, "no " + event.id)),
+                  IsEmpty());
+      rig_.Pass(absl::Seconds(1));
+    }
+    rig_.AwaitParking("s");
+  }
+
+  static v1::DeadLetterSelector Range(int64_t from, int64_t to, uint32_t partition = 0) {
+    v1::DeadLetterSelector selector;
+    v1::DeadLetterRange& range = *selector.add_ranges();
+    range.set_partition(partition);
+    range.mutable_range()->set_start(from);
+    range.mutable_range()->set_end(to);
+    return selector;
+  }
+
+  std::vector<std::string> Picked(const v1::DeadLetterSelector& selector) {
+    v1::ListDeadLettersRequest request;
+    request.set_subscription("s");
+    *request.mutable_selector() = selector;
+    const auto response = rig_.subscriptions().ListDeadLetters(request);
+    EXPECT_THAT(response, IsOk());
+    std::vector<std::string> ids;
+    for (const v1::DeadLetter& letter : response->dead_letters()) {
+      ids.push_back(letter.event().id());
+    }
+    return ids;
+  }
+
+  uint64_t Redrive(const v1::DeadLetterSelector& selector, bool dry_run = false) {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription("s");
+    *request.mutable_selector() = selector;
+    request.set_dry_run(dry_run);
+    const auto response = rig_.subscriptions().RedriveDeadLetters(request);
+    EXPECT_THAT(response, IsOk());
+    return response.ok() ? response->events() : 0;
+  }
+
+  uint64_t Discard(const v1::DeadLetterSelector& selector, bool dry_run = false) {
+    v1::DiscardDeadLettersRequest request;
+    request.set_subscription("s");
+    *request.mutable_selector() = selector;
+    request.set_dry_run(dry_run);
+    const auto response = rig_.subscriptions().DiscardDeadLetters(request);
+    EXPECT_THAT(response, IsOk());
+    return response.ok() ? response->events() : 0;
+  }
+
+  static v1::DeadLetterSelector All() { return {}; }
+
+  absl::Time parked_at_;
+};
+
+TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
+  SetUpQueue();
+  Park();
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(5));
+  const v1::DeadLetter& letter = letters[2];
+  EXPECT_EQ(letter.partition(), 0u);
+  EXPECT_EQ(letter.offset(), 2);
+  EXPECT_EQ(letter.source_partition(), 0u);
+  EXPECT_EQ(letter.source_offset(), 2);
+  EXPECT_EQ(letter.attempts(), 1u);
+  EXPECT_EQ(letter.reason(), "no c");
+  EXPECT_EQ(letter.time().seconds(), absl::ToUnixSeconds(parked_at_) + 2);
+  EXPECT_EQ(letter.event().id(), "c");
+  EXPECT_EQ(letter.event().data(), "");
+  v1::ListDeadLettersRequest request;
+  request.set_subscription("s");
+  request.set_with_data(true);
+  ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse with_data,
+                       rig_.subscriptions().ListDeadLetters(request));
+  EXPECT_EQ(with_data.dead_letters(2).event().data(), "data of it");
+  EXPECT_EQ(with_data.dead_letters(2).event().attributes().count("deadletterreason"), 0u)
+      << "as it was published";
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  EXPECT_EQ(Stats().dead_lettered_events(), 5u);
+}
+
+TEST_F(DeadLettersTest, AreEventsOfTheirTopicWithAttributesAdded) {
+  SetUpQueue();
+  Park();
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("s.dead-letters")));
+  Frame frame;
+  v1::EventBatch batch;
+  while (batch.events_size() < 5) {
+    ASSERT_OK_AND_ASSIGN(const TopicReader::Step step, reader->Poll(&frame));
+    ASSERT_NE(step, TopicReader::Step::kEnd);
+    for (const Delivery& delivery : frame.deliveries) {
+      for (const SharedBytes& piece : delivery.events) {
+        ASSERT_TRUE(batch.MergeFromString(std::string(piece.data(), piece.size())));
+      }
+    }
+    frame = Frame();
+  }
+  const auto& attributes = batch.events(1).attributes();
+  EXPECT_EQ(attributes.at("deadlettersubscription").string(), "s");
+  EXPECT_EQ(attributes.at("deadlettertopic").string(), "t");
+  EXPECT_EQ(attributes.at("deadletterreason").string(), "no b");
+  EXPECT_EQ(attributes.at("deadletterpartition").integer(), 0);
+  EXPECT_EQ(attributes.at("deadletterattempts").integer(), 1);
+  EXPECT_EQ(attributes.at("deadletteroffset").string(), "1");
+  EXPECT_EQ(attributes.at("deadlettertime").timestamp().seconds(),
+            absl::ToUnixSeconds(parked_at_) + 1);
+  EXPECT_EQ(batch.events(1).data(), "data of it");
+}
+
+TEST_F(DeadLettersTest, ArePickedBySelectors) {
+  SetUpQueue();
+  Park();
+  EXPECT_THAT(Picked(All()), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(Picked(Range(1, 3)), ElementsAre("b", "c"));
+  EXPECT_THAT(Picked(Range(1, 3, /*partition=*/1)), IsEmpty());
+  v1::DeadLetterSelector two = Range(0, 1);
+  *two.add_ranges() = Range(4, 100).ranges(0);
+  EXPECT_THAT(Picked(two), ElementsAre("a", "e"));
+  v1::DeadLetterSelector reason;
+  reason.set_reason_contains("o d");
+  EXPECT_THAT(Picked(reason), ElementsAre("d"));
+  v1::DeadLetterSelector time;
+  *time.mutable_start_time() = At(parked_at_ + absl::Seconds(1));
+  *time.mutable_end_time() = At(parked_at_ + absl::Seconds(4));
+  EXPECT_THAT(Picked(time), ElementsAre("b", "c", "d"));
+  time.add_types("odd");
+  EXPECT_THAT(Picked(time), ElementsAre("c"));
+  time.add_types("even");
+  EXPECT_THAT(Picked(time), ElementsAre("b", "c", "d"));
+}
+
+TEST_F(DeadLettersTest, AreListedByPages) {
+  SetUpQueue();
+  Park();
+  v1::ListDeadLettersRequest request;
+  request.set_subscription("s");
+  request.set_page_size(2);
+  std::vector<std::vector<std::string>> pages;
+  do {
+    ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse page,
+                         rig_.subscriptions().ListDeadLetters(request));
+    pages.emplace_back();
+    for (const v1::DeadLetter& letter : page.dead_letters()) {
+      pages.back().push_back(letter.event().id());
+    }
+    request.set_page_token(page.next_page_token());
+    if (pages.size() == 1) {
+      EXPECT_EQ(Discard(Range(1, 3)), 2u);  // The next page goes on behind what is gone.
+    }
+  } while (!request.page_token().empty() && pages.size() < 10);
+  EXPECT_THAT(pages, ElementsAre(ElementsAre("a", "b"), ElementsAre("d", "e")));
+  for (const char* token : {"x", "00", "zz"}) {
+    request.set_page_token(token);
+    EXPECT_EQ(FaultyField(rig_.subscriptions().ListDeadLetters(request).status()), "page_token")
+        << token;
+  }
+}
+
+TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
+  SetUpQueue();
+  v1::Subscription other = Queue();
+  other.set_name("other");
+  ASSERT_THAT(rig_.Subscribe(other), IsOk());
+  Park();
+  const auto bystander = rig_.Consume("other", "c");
+  EXPECT_TRUE(bystander->AckAll(bystander->Receive(5)));
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_EQ(Redrive(Range(1, 3), /*dry_run=*/true), 2u);
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_EQ(Redrive(Range(1, 3)), 2u);
+  EXPECT_EQ(Redrive(Range(1, 3)), 0u);
+  const std::vector<Received> events = consumer->Receive(2);
+  EXPECT_THAT(IdsOf(events), ElementsAre("b", "c"));
+  EXPECT_EQ(events[0].attempt, 1u);
+  EXPECT_EQ(events[0].offset, 1);
+  EXPECT_EQ(Stats().replay_events(), 2u);
+  EXPECT_TRUE(consumer->AckAll(events));
+  EXPECT_EQ(Stats().replay_events(), 0u);
+  EXPECT_EQ(Stats().open_dead_letters(), 3u);
+  EXPECT_THAT(Picked(All()), ElementsAre("a", "d", "e"));
+  EXPECT_THAT(bystander->Receive(), IsEmpty());
+  EXPECT_EQ(rig_.Get("other").stats().delivered_events(), 5u);
+  EXPECT_EQ(rig_.Describe("t").end_offset(), 5);
+}
+
+TEST_F(DeadLettersTest, AreCountedAnewWhenRedriven) {
+  v1::Subscription subscription = Queue();
+  subscription.set_max_delivery_attempts(2);
+  Create(subscription);
+  Park();
+  EXPECT_EQ(Redrive(Range(0, 1)), 1u);
+  const auto consumer = rig_.Consume("s", "c");
+  for (const uint32_t attempt : {1u, 2u}) {
+    const std::vector<Received> events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1));
+    EXPECT_EQ(events[0].attempt, attempt);
+    EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "still bad",
+                                              absl::ZeroDuration())),
+                IsEmpty());
+  }
+  rig_.AwaitParking("s");
+  v1::DeadLetterSelector bad;
+  bad.set_reason_contains("still bad");
+  EXPECT_THAT(Picked(bad), ElementsAre("a"));
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  EXPECT_EQ(Stats().replay_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
+  SetUpQueue();
+  Park();
+  rig_.Trim("t", absl::Seconds(1), {5});
+  EXPECT_EQ(Redrive(Range(3, 4)), 1u);
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(IdsOf(events), ElementsAre("d"));
+  EXPECT_EQ(events[0].offset, 3);
+  v1::Event published = MakeEvent("d", "", "data of it");
+  published.set_type("even");
+  EXPECT_EQ(events[0].bytes, EncodeEvent(published).size());
+  EXPECT_TRUE(consumer->AckAll(events));
+  EXPECT_EQ(Stats().lost_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, GoWithTheirSubscriptionButStayInTheirTopic) {
+  SetUpQueue();
+  Park();
+  ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+  EXPECT_EQ(rig_.Describe("s.dead-letters").end_offset(), 5);
+  ASSERT_THAT(rig_.Subscribe(Queue()), IsOk());
+  EXPECT_THAT(Picked(All()), IsEmpty());
+  EXPECT_EQ(Stats().open_dead_letters(), 0u);
+}
+
+TEST_F(DeadLettersTest, KeepTheBeginningOfALongReason) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK,
+                                            std::string(512, 'x') + std::string(100, 'y'))),
+              IsEmpty());
+  rig_.AwaitParking("s");
+  EXPECT_EQ(rig_.DeadLetters("s").at(0).reason(), std::string(512, 'x'));
+}
+
+TEST_F(DeadLettersTest, OfOneSubscriptionAreNoneOfAnother) {
+  SetUpQueue();
+  v1::Subscription other = Queue();
+  other.set_name("other");
+  other.set_dead_letter_topic("s.dead-letters");
+  ASSERT_THAT(rig_.Subscribe(other), IsOk());
+  Park();
+  EXPECT_THAT(rig_.DeadLetters("other"), IsEmpty());
+  v1::RedriveDeadLettersRequest request;
+  request.set_subscription("other");
+  request.mutable_selector();
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response,
+                       rig_.subscriptions().RedriveDeadLetters(request));
+  EXPECT_EQ(response.events(), 0u);
+  EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(5));
+}
+
+TEST_F(DeadLettersTest, DiscardedOnesStayInTheirTopicOnly) {
+  SetUpQueue();
+  Park();
+  v1::DeadLetterSelector odd;
+  odd.add_types("odd");
+  EXPECT_EQ(Discard(odd, /*dry_run=*/true), 3u);
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  EXPECT_EQ(Discard(odd), 3u);
+  EXPECT_EQ(Discard(odd), 0u);
+  EXPECT_THAT(Picked(All()), ElementsAre("b", "d"));
+  EXPECT_EQ(Redrive(odd), 0u);
+  EXPECT_EQ(rig_.Describe("s.dead-letters").end_offset(), 5);
+  rig_.Reopen();
+  EXPECT_THAT(Picked(All()), ElementsAre("b", "d"));
+  EXPECT_EQ(Stats().open_dead_letters(), 2u);
+}
+
+TEST_F(DeadLettersTest, ATopicThatIsUsedForThemStays) {
+  SetUpQueue();
+  EXPECT_THAT(rig_.Delete("s.dead-letters"),
+              Refused(StatusCode::kFailedPrecondition, Reason::REASON_TOPIC_IN_USE));
+  v1::Subscription changed = Queue();
+  changed.set_dead_letter_topic("none");
+  EXPECT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}),
+              Refused(StatusCode::kNotFound, Reason::REASON_TOPIC_NOT_FOUND));
+  EXPECT_EQ(rig_.Get("s").subscription().dead_letter_topic(), "s.dead-letters");
+}
+
+TEST_F(DeadLettersTest, OfATopicThatIsGoneAreReturnedAllTheSame) {
+  SetUpQueue();
+  Park();
+  ASSERT_THAT(rig_.Create("letters"), IsOk());
+  v1::Subscription changed = Queue();
+  changed.set_dead_letter_topic("letters");
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
+  ASSERT_THAT(rig_.Delete("s.dead-letters"), IsOk());
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(5));
+  EXPECT_EQ(letters[1].reason(), "no b");
+  EXPECT_EQ(letters[1].event().id(), "");
+  EXPECT_EQ(Redrive(Range(1, 2)), 1u);
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  EXPECT_THAT(IdsOf(events), ElementsAre("b"));
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "again")), IsEmpty());
+  rig_.AwaitParking("s");
+  EXPECT_EQ(rig_.Describe("letters").end_offset(), 1);
+  EXPECT_EQ(Discard(All()), 5u);
+}
+
+TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
+  SetUpQueue();
+  v1::ListDeadLettersRequest list;
+  v1::RedriveDeadLettersRequest redrive;
+  v1::DiscardDeadLettersRequest discard;
+  EXPECT_EQ(FaultyField(rig_.subscriptions().ListDeadLetters(list).status()), "subscription");
+  redrive.set_subscription("s");
+  discard.set_subscription("s");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().RedriveDeadLetters(redrive).status()), "selector");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().DiscardDeadLetters(discard).status()), "selector");
+  redrive.mutable_selector();
+  discard.mutable_selector();
+  redrive.clear_subscription();
+  discard.clear_subscription();
+  EXPECT_EQ(FaultyField(rig_.subscriptions().RedriveDeadLetters(redrive).status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().DiscardDeadLetters(discard).status()), "subscription");
+  list.set_subscription("none");
+  redrive.set_subscription("none");
+  discard.set_subscription("none");
+  const auto no_subscription =
+      Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
+  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(list), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().RedriveDeadLetters(redrive), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().DiscardDeadLetters(discard), no_subscription);
+}
+
+TEST_F(DeadLettersTest, OpenOnesAreFound) {
+  SetUpQueue();
+  Park();
+  EXPECT_THAT(Findings(), ElementsAre("open dead letters: 5"));
+  EXPECT_EQ(Discard(All()), 5u);
+  EXPECT_THAT(Findings(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace eventhub

@@ -1,0 +1,172 @@
+// QUEUE: what was at a consumer that went away without a word is alone when it is the last time.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/subscription_rig.h"
+
+namespace eventhub {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+class IsolationTest : public SubscriptionTest {
+ protected:
+  static constexpr absl::Duration kDeadline = absl::Seconds(10);
+
+  // Two attempts for each event.
+  void SetUpSubscription(bool ordered_by_key = false) {
+    v1::Subscription queue = Queue();
+    queue.set_max_delivery_attempts(2);
+    queue.set_ordered_by_key(ordered_by_key);
+    *queue.mutable_ack_deadline() = ToProto(kDeadline);
+    Create(queue);
+  }
+
+  // A consumer takes them, and dies.
+  void Die(const std::vector<std::string>& ids) {
+    ASSERT_THAT(rig_.Publish("t", ids), IsOk());
+    const auto consumer = rig_.Consume("s", "dying");
+    ASSERT_THAT(consumer->Receive(), SizeIs(ids.size()));
+  }
+};
+
+TEST_F(IsolationTest, OneOfThemIsOutAtATime) {
+  SetUpSubscription();
+  Die({"a", "b", "c"});
+  ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  for (const char* id : {"a", "b", "c", "d"}) {
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_THAT(IdsOf(events), ElementsAre(id));
+    EXPECT_EQ(events[0].attempt, *id == 'd' ? 1u : 2u);
+    EXPECT_THAT(consumer->Receive(), IsEmpty());
+    EXPECT_TRUE(consumer->AckAll(events));
+  }
+}
+
+TEST_F(IsolationTest, OnlyThePoisonousOneBecomesADeadLetter) {
+  SetUpSubscription();
+  Die({"good", "poison", "fine"});
+  for (int deaths = 0; rig_.Get("s").stats().lag_events() > 0; rig_.AwaitParking("s")) {
+    const auto consumer = rig_.Consume("s", "c");
+    for (bool alive = true; alive;) {
+      const std::vector<Received> events = consumer->Receive();
+      alive = !events.empty() && events[0].id != "poison";
+      if (alive) {
+        EXPECT_TRUE(consumer->AckAll(events));
+      }
+    }
+    ASSERT_LE(++deaths, 2);
+  }
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].event().id(), "poison");
+}
+
+TEST_F(IsolationTest, WhatWasNackedIsNotAlone) {
+  SetUpSubscription();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  for (const Received& event : consumer->Receive(2)) {
+    consumer->Nack(event, v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
+  }
+  EXPECT_THAT(consumer->Receive(2), SizeIs(2));
+}
+
+TEST_F(IsolationTest, GoesToWhoHasNothing) {
+  SetUpSubscription();
+  const auto busy = rig_.Consume("s", "busy", /*credit=*/2);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  ASSERT_THAT(busy->Receive(), SizeIs(2));
+  Die({"c"});
+  busy->SetCredit(10);
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  const auto idle = rig_.Consume("s", "idle");
+  EXPECT_THAT(IdsOf(idle->Receive()), ElementsAre("c"));
+  // Nobody has to wait for it any more.
+  ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
+  EXPECT_THAT(IdsOf(busy->Receive(1)), ElementsAre("d"));
+}
+
+TEST_F(IsolationTest, AConsumerThatIsBusyGetsNothingElseUntilItHasTakenIt) {
+  SetUpSubscription();
+  const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
+  const auto other = rig_.Consume("s", "other", /*credit=*/1);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const std::vector<Received> first = busy->Receive(1);
+  const std::vector<Received> second = other->Receive(1);
+  Die({"c"});
+  busy->SetCredit(10);
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  other->SetCredit(10);
+  EXPECT_THAT(IdsOf(other->Receive(1)), ElementsAre("d"));  // One waits, not all.
+  EXPECT_TRUE(busy->AckAll(first));
+  const std::vector<Received> alone = busy->Receive();
+  EXPECT_THAT(IdsOf(alone), ElementsAre("c"));
+  EXPECT_TRUE(busy->AckAll(alone));
+  ASSERT_THAT(rig_.Publish("t", {"e"}), IsOk());
+  EXPECT_THAT(rig_.Get("s").stats().in_flight_events(), 2u);
+}
+
+TEST_F(IsolationTest, IsNotWaitedForLongerThanTheAckDeadline) {
+  SetUpSubscription();
+  const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const std::vector<Received> first = busy->Receive(1);
+  Die({"b", "c"});
+  busy->SetCredit(10);
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  EXPECT_THAT(rig_.Get("s").findings(),
+              Contains("2 events delivered one at a time: it is the last time, and their consumers "
+                       "went away before"));
+  busy->Extend(first[0], 10 * kDeadline);
+  rig_.Pass(kDeadline / 2);
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  rig_.Pass(kDeadline / 2 + absl::Seconds(1));
+  EXPECT_THAT(IdsOf(busy->Receive(2)), UnorderedElementsAre("b", "c"));
+  EXPECT_TRUE(busy->AckAll(first));
+}
+
+TEST_F(IsolationTest, IsNotWaitedForByOneThatLeaves) {
+  SetUpSubscription();
+  const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
+  const auto other = rig_.Consume("s", "other", /*credit=*/1);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const std::vector<Received> first = busy->Receive(1);
+  const std::vector<Received> second = other->Receive(1);
+  Die({"c"});
+  busy->SetCredit(10);
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  busy->Leave();
+  EXPECT_THAT(busy->Receive(), IsEmpty());
+  EXPECT_TRUE(other->AckAll(second));
+  EXPECT_THAT(IdsOf(other->Receive()), ElementsAre("c"));
+}
+
+TEST_F(IsolationTest, KeepsTheOrderOfItsKey) {
+  SetUpSubscription(/*ordered_by_key=*/true);
+  v1::PublishStreamRequest request;
+  request.set_topic("t");
+  for (const char* id : {"a", "b"}) *request.add_events() = MakeEvent(id, "key", "");
+  *request.add_events() = MakeEvent("c", "", "");
+  ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
+  rig_.Consume("s", "dying")->Receive(2);
+  const auto consumer = rig_.Consume("s", "c");
+  for (const char* id : {"a", "c", "b"}) {
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_THAT(IdsOf(events), ElementsAre(id));
+    EXPECT_TRUE(consumer->AckAll(events));
+  }
+}
+
+}  // namespace
+}  // namespace eventhub
