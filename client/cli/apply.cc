@@ -11,6 +11,7 @@
 #include "client/cli/command.h"
 #include "client/cli/read_file.h"
 #include "client/cli/terminal.h"
+#include "client/cli/topology_faults.h"
 #include "client/cli/topology_output.h"
 #include "client/cli/topology_yaml.h"
 #include "eventhub/topology_client.h"
@@ -80,16 +81,16 @@ absl::Status PrintFaults(const std::vector<std::string>& faults) {
 }
 
 // What the hub finds wrong is as many lines as there are faults.
-absl::Status PrintRefusal(const absl::Status& status) {
-  const std::string message(status.message());
-  if (message.find('\n') == std::string::npos) return status;
-  return PrintFaults(absl::StrSplit(message, '\n', absl::SkipEmpty()));
+absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& status) {
+  std::vector<std::string> faults = absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
+  for (std::string& fault : faults) fault = LocateFault(reader, fault);
+  return faults.size() == 1 ? absl::Status(status.code(), faults.front()) : PrintFaults(faults);
 }
 
-absl::Status ConfirmPruning(client::TopologyClient& client, const client::Topology& topology) {
+absl::Status ConfirmPruning(client::TopologyClient& client, const TopologyReader& reader) {
   const absl::StatusOr<client::ApplyResult> plan =
-      client.Apply(topology, {.dry_run = true, .prune = true});
-  if (!plan.ok()) return PrintRefusal(plan.status());
+      client.Apply(client::Topology(reader.topology()), {.dry_run = true, .prune = true});
+  if (!plan.ok()) return PrintRefusal(reader, plan.status());
   const auto deletes = std::count_if(
       plan->changes.begin(), plan->changes.end(), [](const client::TopologyChange& change) {
         return change.action == client::TopologyChange::Action::kDelete;
@@ -113,13 +114,13 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
     return absl::InvalidArgumentError(
         "there is nothing in what is to be applied: --prune would delete all that the hub has");
   }
-  const client::Topology topology(reader.topology());
   client::TopologyClient client = ConnectTopology(context);
   if (flags.options.prune && !flags.options.dry_run && !flags.yes) {
-    RETURN_IF_ERROR(ConfirmPruning(client, topology));
+    RETURN_IF_ERROR(ConfirmPruning(client, reader));
   }
-  const absl::StatusOr<client::ApplyResult> result = client.Apply(topology, flags.options);
-  if (!result.ok()) return PrintRefusal(result.status());
+  const absl::StatusOr<client::ApplyResult> result =
+      client.Apply(client::Topology(reader.topology()), flags.options);
+  if (!result.ok()) return PrintRefusal(reader, result.status());
   RETURN_IF_ERROR(WriteOut(flags.json ? ApplyJson(*result, flags.options.dry_run).dump() + "\n"
                                       : RenderApply(*result, flags.options.dry_run)));
   if (!result->status.ok()) {

@@ -2,7 +2,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "eventhub/v1/topology.pb.h"
 
 namespace eventhub::cli {
 
@@ -19,6 +22,17 @@ bool IsSize(const google::protobuf::FieldDescriptor& field) {
 
 bool IsSetByHub(const google::protobuf::FieldDescriptor& field) {
   return field.name() == "create_time" || field.name() == "update_time";
+}
+
+const google::protobuf::FieldDescriptor* FindSetting(absl::string_view kind,
+                                                     absl::string_view path) {
+  // `topics`, `subscriptions`, …
+  const auto* field = v1::Topology::descriptor()->FindFieldByName(absl::StrCat(kind, "s"));
+  for (const absl::string_view step : absl::StrSplit(path, '.')) {
+    if (field == nullptr || field->message_type() == nullptr) return nullptr;
+    field = field->message_type()->FindFieldByName(std::string(step));
+  }
+  return field;
 }
 
 std::string ExpectedType(const google::protobuf::FieldDescriptor& field) {

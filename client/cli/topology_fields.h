@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 
 namespace eventhub::cli {
@@ -15,6 +16,11 @@ bool IsSize(const google::protobuf::FieldDescriptor& field);
 
 // Whether the hub sets it, and nobody else.
 bool IsSetByHub(const google::protobuf::FieldDescriptor& field);
+
+// The setting that a path leads to, e.g. `retention.max_age` of a `topic`; null if this command
+// line does not know it.
+const google::protobuf::FieldDescriptor* FindSetting(absl::string_view kind,
+                                                     absl::string_view path);
 
 // For messages: `a number`, `true or false`.
 std::string ExpectedType(const google::protobuf::FieldDescriptor& field);

@@ -6,7 +6,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/filter_json.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topology_fields.h"
@@ -47,18 +46,6 @@ const char* ActionWord(Action action) {
       break;
   }
   return "unknown";
-}
-
-// The setting that a path leads to; null if this command line does not know it.
-const FieldDescriptor* FindSetting(Kind kind, const std::string& path) {
-  // `topics`, `subscriptions`, …
-  const auto* list = v1::Topology::descriptor()->FindFieldByName(absl::StrCat(KindWord(kind), "s"));
-  const FieldDescriptor* field = list;
-  for (const absl::string_view step : absl::StrSplit(path, '.')) {
-    if (field == nullptr || field->message_type() == nullptr) return nullptr;
-    field = field->message_type()->FindFieldByName(std::string(step));
-  }
-  return field;
 }
 
 std::string FilterText(const std::string& json) {
@@ -119,7 +106,7 @@ std::string RenderChange(const client::TopologyChange& change) {
                                                               : "~";
   std::string out = absl::StrCat(sign, " ", KindWord(change.kind), " ", change.name, "\n");
   for (const client::FieldChange& field : change.fields) {
-    const FieldDescriptor* setting = FindSetting(change.kind, field.path);
+    const FieldDescriptor* setting = FindSetting(KindWord(change.kind), field.path);
     const std::string to = ValueText(setting, field.new_value);
     absl::StrAppend(&out, "    ", field.path, ": ",
                     Printable(change.action == Action::kUpdate

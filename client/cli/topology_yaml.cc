@@ -93,8 +93,7 @@ YAML::Node NodeAt(YAML::Node node, absl::string_view place) {
 // Reads one document of a file into messages.
 class DocumentReader {
  public:
-  DocumentReader(const std::string& file, std::vector<std::string>& faults,
-                 std::map<std::string, std::string>& places)
+  DocumentReader(const std::string& file, std::vector<std::string>& faults, Places& places)
       : file_(file), faults_(faults), places_(places) {}
 
   void ReadMessage(const YAML::Node& node, Message& message) {
@@ -239,10 +238,21 @@ class DocumentReader {
     const std::string name = object.GetReflection()->GetString(object, name_field);
     if (name.empty()) return Fault(node, "'name' is missing");
     const auto [place, added] =
-        places_.emplace(absl::StrCat(field.name(), " ", name), Place(node.Mark()));
-    if (!added) {
-      Fault(node,
-            absl::StrCat("'", name, "' of ", field.name(), " is there already: ", place->second));
+        places_.emplace(std::vector<std::string>{field.name(), name, ""}, Place(node.Mark()));
+    if (added) return NotePlaces(node, field.name(), name, "");
+    Fault(node,
+          absl::StrCat("'", name, "' of ", field.name(), " is there already: ", place->second));
+  }
+
+  // Of the fields; by now it is known that they are what the contract has.
+  void NotePlaces(const YAML::Node& node, const std::string& list, const std::string& name,
+                  const std::string& path) {
+    for (const auto& entry : node) {
+      const std::string& key = entry.first.Scalar();
+      const std::string field = path.empty() ? key : absl::StrCat(path, ".", key);
+      places_[{list, name, field}] = Place(entry.second.Mark());
+      // No setting is deeper, and aliases may make a circle.
+      if (path.empty() && entry.second.IsMap()) NotePlaces(entry.second, list, name, field);
     }
   }
 
@@ -389,10 +399,21 @@ class DocumentReader {
 
   const std::string& file_;
   std::vector<std::string>& faults_;
-  std::map<std::string, std::string>& places_;
+  Places& places_;
 };
 
 }  // namespace
+
+std::string TopologyReader::PlaceOf(const std::string& list, const std::string& name,
+                                    std::string path) const {
+  for (;;) {
+    const auto place = places_.find({list, name, path});
+    if (place != places_.end()) return place->second;
+    if (path.empty()) return "";
+    const size_t end = path.find_last_of(".[");
+    path.resize(end == std::string::npos ? 0 : end);
+  }
+}
 
 void TopologyReader::Read(const std::string& name, const std::string& text) {
   // What the library expects of its callers.

@@ -23,6 +23,9 @@
 
 namespace eventhub::cli {
 
+// `FILE:LINE:COLUMN`, by what is there.
+using Places = std::map<std::vector<std::string>, std::string>;
+
 // Gathers one topology from several files. Not thread-safe.
 class TopologyReader {
  public:
@@ -35,10 +38,16 @@ class TopologyReader {
   // Of use only if nothing is wrong.
   const v1::Topology& topology() const { return topology_; }
 
+  // Where a field of an object is, e.g. `retention.max_age` of `orders` in `topics`; else what it
+  // is in; empty if no file has the object.
+  std::string PlaceOf(const std::string& list, const std::string& name, std::string path) const;
+
  private:
   v1::Topology topology_;
   std::vector<std::string> faults_;
-  std::map<std::string, std::string> places_;  // Of each object, by its kind and name.
+  // Of each object, by its list and name, and of its fields, by their paths; that of the object
+  // itself is empty.
+  Places places_;
 };
 
 // What ReadTopology takes back. Fields that are not set are left out.

@@ -292,9 +292,10 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
 
     def test_faults_that_the_hub_finds_are_a_line_each(self):
         self.apply("topics: [{name: a, partitions: 4}, {name: b}]\n"
-                   "routes: [{name: ab, source_topic: a, target_topics: [b]}]")
+                   "routes: [{name: ab, source_topic: a, target_topics: [b]}]\n"
+                   "subscriptions: [{name: k, topic: b, kind: stream}]")
         before = self.export()
-        faults = self.fault_lines(1, "apply", "-f", self.file("""\
+        path = self.file("""\
             topics:
               - {name: a, partitions: 2}
               - {name: -x}
@@ -304,18 +305,24 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
               - {name: n, source_topic: a, target_topics: [none]}
             subscriptions:
               - {name: s, topic: nowhere, kind: queue}
-            """))
-        self.assertEqual(faults, [
-            "eventhub: topic -x: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a "
+              - name: k
+                topic: b
+                kind: queue
+            """)
+        faults = (
+            "3:12: topic -x: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a "
             "digit or _",
-            "eventhub: topic a: partitions: cannot shrink from 4 to 2",
-            "eventhub: subscription s: topic: topic nowhere will not exist",
-            "eventhub: route ba: the routes make a loop: a -> b -> a",
-            "eventhub: route n: target_topics: topic none will not exist"])
+            "2:27: topic a: partitions: cannot shrink from 4 to 2",
+            "9:22: subscription s: topic: topic nowhere will not exist",
+            "12:11: subscription k: kind: cannot be changed from stream to queue",
+            "6:5: route ba: the routes make a loop: a -> b -> a",
+            "7:47: route n: target_topics: topic none will not exist")
+        self.assertEqual(self.fault_lines(1, "apply", "-f", path),
+                         [f"eventhub: {path}:{fault}" for fault in faults])
         self.assertEqual(self.export(), before)
         # One fault is an error like any other.
         self.assertEqual(self.fails(1, "apply", "-f", self.file("topics: [{name: a}]")),
-                         "eventhub: topic a: partitions: cannot shrink from 4 to 1 "
+                         f"eventhub: {path}:1:10: topic a: partitions: cannot shrink from 4 to 1 "
                          "(INVALID_ARGUMENT)")
         # Prune does not take what is needed.
         self.assertIn("route ab: target_topics: topic b will not exist", self.fails(

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <string>
 
+#include "client/cli/topology_faults.h"
 #include "client/cli/topology_output.h"
 #include "client/cli/topology_yaml.h"
 #include "client/cli/units.h"
@@ -129,6 +130,23 @@ TEST(CliTopologyYaml, SeveralFilesAndDocumentsAreOneTopology) {
   EXPECT_EQ(reader.topology().topics_size(), 2);
   reader.Read("c", "topics: [{name: a}]");
   EXPECT_THAT(reader.faults(), ElementsAre("c:1:10: 'a' of topics is there already: a:1:10"));
+}
+
+TEST(CliTopologyFaults, HaveTheirPlaceAndTheWordsOfTheFile) {
+  TopologyReader reader;
+  reader.Read("a.yaml", "topics:\n- name: a\n  retention: {max_age: 7d}\n");
+  reader.Read("b.yaml", "subscriptions: [{name: a, kind: queue}]");
+  const auto located = [&](absl::string_view fault) { return LocateFault(reader, fault); };
+  EXPECT_EQ(located("topic a: retention.max_age: is odd: 7"),
+            "a.yaml:3:24: topic a: retention.max_age: is odd: 7");
+  EXPECT_EQ(located("topic a: retention.max_bytes: is odd"),
+            "a.yaml:3:14: topic a: retention.max_bytes: is odd");
+  EXPECT_EQ(located("topic a: partitions: are odd"), "a.yaml:2:3: topic a: partitions: are odd");
+  EXPECT_EQ(located("topic a: is odd"), "a.yaml:2:3: topic a: is odd");
+  EXPECT_EQ(located("topic b: is odd"), "topic b: is odd");
+  EXPECT_EQ(located("and 7 more"), "and 7 more");
+  EXPECT_EQ(located("subscription a: kind: is \"KIND_QUEUE\", has to be STREAM"),
+            "b.yaml:1:33: subscription a: kind: is queue, has to be stream");
 }
 
 TEST(CliTopologyYaml, SaysAllThatIsWrongAndWhere) {
