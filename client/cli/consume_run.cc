@@ -266,13 +266,13 @@ class ConsumeRun {
     const client::SubscriberCounters counters = subscriber().counters();
     const std::string speed = progress_.Summary(tally_.handled(), tally_.bytes());
     progress_.Finish();
-    const uint64_t late = counters.lease_lost + counters.in_doubt + counters.failed;
-    if (late > 0) {
-      std::fprintf(stderr, "eventhub: what became of %s events did not count; they come again\n",
-                   FormatCount(late).c_str());
+    const uint64_t unconfirmed = tally_.Unconfirmed(counters);
+    if (unconfirmed > 0) {
+      std::fprintf(stderr, "eventhub: the hub did not confirm %s; what is not done comes again\n",
+                   CountOf(unconfirmed, "event").c_str());
     }
     if (!options_.summary) return;
-    std::fprintf(stderr, "consumed %s; %s\n", speed.c_str(), tally_.Outcomes().c_str());
+    std::fprintf(stderr, "consumed %s; %s\n", speed.c_str(), tally_.Outcomes(counters).c_str());
   }
 
   const ConsumeOptions& options_;

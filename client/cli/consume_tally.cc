@@ -20,21 +20,7 @@ uint64_t ConsumeTally::Begin(uint64_t count) {
 void ConsumeTally::Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes) {
   MutexLock lock(mutex_);
   bytes_ += bytes;
-  switch (outcome.kind) {
-    case client::Outcome::Kind::kAck:
-    case client::Outcome::Kind::kSettled:
-      acked_ += count;
-      break;
-    case client::Outcome::Kind::kRetry:
-      retried_ += count;
-      break;
-    case client::Outcome::Kind::kPark:
-      parked_ += count;
-      break;
-    case client::Outcome::Kind::kSkip:
-      skipped_ += count;
-      break;
-  }
+  (outcome.kind == client::Outcome::Kind::kRetry ? retried_ : done_with_) += count;
 }
 
 uint64_t ConsumeTally::End(uint64_t count) {
@@ -70,10 +56,19 @@ uint64_t ConsumeTally::bytes() const {
   return bytes_;
 }
 
-std::string ConsumeTally::Outcomes() const {
+uint64_t ConsumeTally::Unconfirmed(const client::SubscriberCounters& hub) const {
   MutexLock lock(mutex_);
-  return absl::StrCat(FormatCount(acked_), " acked, ", FormatCount(retried_), " to be retried, ",
-                      FormatCount(parked_), " parked, ", FormatCount(skipped_), " skipped");
+  return done_with_ - std::min(done_with_, hub.acked + hub.parked + hub.skipped);
+}
+
+std::string ConsumeTally::Outcomes(const client::SubscriberCounters& hub) const {
+  const uint64_t unconfirmed = Unconfirmed(hub);
+  MutexLock lock(mutex_);
+  std::string text =
+      absl::StrCat(FormatCount(hub.acked), " acked, ", FormatCount(retried_), " to be retried, ",
+                   FormatCount(hub.parked), " parked, ", FormatCount(hub.skipped), " skipped");
+  if (unconfirmed > 0) absl::StrAppend(&text, ", ", FormatCount(unconfirmed), " not confirmed");
+  return text;
 }
 
 }  // namespace eventhub::cli

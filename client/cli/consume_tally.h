@@ -18,7 +18,7 @@ class ConsumeTally {
 
   // Handling `count` events begins; how many of them, from the first, are within the limit.
   uint64_t Begin(uint64_t count);
-  // What became of `count` events that were begun, of so many encoded bytes.
+  // What is to become of `count` events that were begun, of so many encoded bytes.
   void Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes);
   // `count` of those that were begun are done; how many may still follow.
   uint64_t End(uint64_t count);
@@ -32,8 +32,11 @@ class ConsumeTally {
   uint64_t handled() const;
   uint64_t bytes() const;
 
-  // `12 acked, 1 to be retried, 0 parked, 0 skipped`.
-  std::string Outcomes() const;
+  // How many events were done with, and the hub did not confirm it: they may come again.
+  uint64_t Unconfirmed(const client::SubscriberCounters& hub) const;
+  // `12 acked, 1 to be retried, 0 parked, 0 skipped`, by what the hub confirmed; `, 3 not
+  // confirmed`, if there are any.
+  std::string Outcomes(const client::SubscriberCounters& hub) const;
 
  private:
   const uint64_t limit_;
@@ -41,10 +44,9 @@ class ConsumeTally {
   uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t acked_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Nothing has to be confirmed for an event to come again.
   uint64_t retried_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t parked_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t skipped_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t done_with_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration touched_ ABSL_GUARDED_BY(mutex_);
 };
 

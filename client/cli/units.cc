@@ -205,4 +205,8 @@ std::string FormatCount(uint64_t count) {
   return digits;
 }
 
+std::string CountOf(uint64_t count, absl::string_view what) {
+  return absl::StrCat(FormatCount(count), " ", what, count == 1 ? "" : "s");
+}
+
 }  // namespace eventhub::cli

@@ -57,4 +57,7 @@ std::string FormatSecond(absl::Time time);
 // With thousands separators: `1,234,567`.
 std::string FormatCount(uint64_t count);
 
+// So many of what there is an `s` of: `1 event`, `1,234 events`.
+std::string CountOf(uint64_t count, absl::string_view what);
+
 }  // namespace eventhub::cli

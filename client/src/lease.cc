@@ -163,20 +163,20 @@ void Lease::AddPending(v1::ConsumeRequest& request, std::vector<SentOutcome>& se
   // After it, the hub would refuse outcomes of what lies behind.
   if (retry_ && acks_.empty() && nacks_.empty() && budget > 0) {
     v1::Nack& proto = AddNack(retry_->outcome, request, budget);
-    AddRange(retry_->range, /*nack=*/true, *proto.add_ranges(), sent, budget);
+    AddRange(retry_->range, Outcome::Kind::kRetry, *proto.add_ranges(), sent, budget);
     rewinds_.push_back({request.correlation_id(), retry_->range.start});
     retry_.reset();
   }
   if (pending_events() == 0) pending_bytes_ = 0;
 }
 
-void Lease::AddRange(OffsetRange range, bool nack, v1::OffsetRange& proto,
+void Lease::AddRange(OffsetRange range, Outcome::Kind kind, v1::OffsetRange& proto,
                      std::vector<SentOutcome>& sent, int64_t& budget) {
   Set(range, proto);
   budget -= kRangeBytes;
   sent.push_back(
-      {.at = {.partition = partition_, .range = range}, .events = Count(range), .nack = nack});
-  (nack ? pending_nacked_ : pending_acked_) -= Count(range);
+      {.at = {.partition = partition_, .range = range}, .events = Count(range), .kind = kind});
+  (kind == Outcome::Kind::kAck ? pending_acked_ : pending_nacked_) -= Count(range);
 }
 
 v1::Nack& Lease::AddNack(const Outcome& outcome, v1::ConsumeRequest& request, int64_t& budget) {
@@ -200,7 +200,7 @@ void Lease::AddNacks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent
     const Nack& nack = nacks_[taken];
     const bool again = queue_ && taken > 0 && Same(nacks_[taken - 1].outcome, nack.outcome);
     if (!again) proto = &AddNack(nack.outcome, request, budget);
-    AddRange(nack.range, /*nack=*/true, *proto->add_ranges(), sent, budget);
+    AddRange(nack.range, nack.outcome.kind, *proto->add_ranges(), sent, budget);
   }
   nacks_.erase(nacks_.begin(), nacks_.begin() + static_cast<std::ptrdiff_t>(taken));
 }
@@ -213,7 +213,7 @@ void Lease::AddAcks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent,
   ack.set_exact(!queue_);
   budget -= kRangeBytes;
   do {
-    AddRange(acks_.TakeFirst(), /*nack=*/false, *ack.add_ranges(), sent, budget);
+    AddRange(acks_.TakeFirst(), Outcome::Kind::kAck, *ack.add_ranges(), sent, budget);
   } while (!acks_.empty() && budget > 0);
 }
 

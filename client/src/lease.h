@@ -100,7 +100,7 @@ class Lease {
   void AddAcks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent, int64_t& budget);
   void AddNacks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent, int64_t& budget);
   v1::Nack& AddNack(const Outcome& outcome, v1::ConsumeRequest& request, int64_t& budget);
-  void AddRange(OffsetRange range, bool nack, v1::OffsetRange& proto,
+  void AddRange(OffsetRange range, Outcome::Kind kind, v1::OffsetRange& proto,
                 std::vector<SentOutcome>& sent, int64_t& budget);
 
   const uint32_t partition_;

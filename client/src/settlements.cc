@@ -53,7 +53,9 @@ Settlements::Result Settlements::Settle(const v1::Settlement& settlement) {
     Subtract(refused, sent, lost ? result.lease_lost : result.failed);
   }
   for (const SentOutcome& outcome : sent) {
-    (outcome.nack ? result.nacked : result.acked) += outcome.events;
+    (outcome.kind == Outcome::Kind::kAck ? result.acked : result.nacked) += outcome.events;
+    if (outcome.kind == Outcome::Kind::kPark) result.parked += outcome.events;
+    if (outcome.kind == Outcome::Kind::kSkip) result.skipped += outcome.events;
   }
   return result;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "eventhub/position.h"
+#include "eventhub/subscriber.h"
 #include "eventhub/v1/hub.pb.h"
 
 namespace eventhub::client {
@@ -14,7 +15,7 @@ namespace eventhub::client {
 struct SentOutcome {
   PartitionRange at{};
   uint64_t events = 0;
-  bool nack = false;
+  Outcome::Kind kind = Outcome::Kind::kAck;
 };
 
 // Thread-compatible.
@@ -24,6 +25,8 @@ class Settlements {
   struct Result {
     uint64_t acked = 0;
     uint64_t nacked = 0;
+    uint64_t parked = 0;   // Of those.
+    uint64_t skipped = 0;  // Likewise.
     uint64_t lease_lost = 0;
     uint64_t failed = 0;
   };

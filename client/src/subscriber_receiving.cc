@@ -132,6 +132,8 @@ void SubscriberCore::TakeSettlement(const v1::Settlement& settlement) {
   const Settlements::Result result = settlements_.Settle(settlement);
   counters_.acked += result.acked;
   counters_.nacked += result.nacked;
+  counters_.parked += result.parked;
+  counters_.skipped += result.skipped;
   counters_.lease_lost += result.lease_lost;
   counters_.failed += result.failed;
   for (const v1::RefusedRange& refused : settlement.refused()) {

@@ -40,6 +40,8 @@ TEST_F(SubscriberQueueTest, AcksExactlyWhatIsDone) {
   const SubscriberCounters counters = subscriber_->counters();
   EXPECT_EQ(counters.acked, 7u);
   EXPECT_EQ(counters.nacked, 2u);
+  EXPECT_EQ(counters.parked, 1u);
+  EXPECT_EQ(counters.skipped, 0u);
   EXPECT_EQ(counters.lease_lost, 2u);
   EXPECT_EQ(counters.failed, 1u);
   EXPECT_EQ(counters.unsettled, 0u);

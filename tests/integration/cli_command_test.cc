@@ -139,7 +139,19 @@ TEST(CliConsumeTally, KeepsTheLimit) {
   EXPECT_EQ(tally.End(2), 0);
   EXPECT_EQ(tally.handled(), 5);
   EXPECT_EQ(tally.bytes(), 50);
-  EXPECT_EQ(tally.Outcomes(), "3 acked, 0 to be retried, 2 parked, 0 skipped");
+}
+
+TEST(CliConsumeTally, SaysWhatTheHubConfirmed) {
+  ConsumeTally tally(100);
+  tally.Count(client::Outcome::Ack(), 30, 0);
+  tally.Count(client::Outcome::Park("no"), 2, 0);
+  tally.Count(client::Outcome::Retry("later"), 4, 0);
+  client::SubscriberCounters hub = {.acked = 30, .nacked = 5, .parked = 1, .skipped = 1};
+  EXPECT_EQ(tally.Unconfirmed(hub), 0);
+  EXPECT_EQ(tally.Outcomes(hub), "30 acked, 4 to be retried, 1 parked, 1 skipped");
+  hub.acked = 25;
+  EXPECT_EQ(tally.Unconfirmed(hub), 5);
+  EXPECT_EQ(tally.Outcomes(hub), "25 acked, 4 to be retried, 1 parked, 1 skipped, 5 not confirmed");
 }
 
 }  // namespace

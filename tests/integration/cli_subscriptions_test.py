@@ -283,6 +283,29 @@ class ConsumeTest(SubscriptionTest):
         self.assertRegex(result.err.decode(), r"^consumed 3 events, .*/s; 3 acked, "
                                               r"0 to be retried, 0 parked, 0 skipped\n$")
 
+    def test_the_summary_counts_what_the_hub_confirmed(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        self.ok("topics", "create", "t", hub=hub)
+        self.ok("subscriptions", "create", "s", "--topic=t", "--kind=queue", hub=hub)
+        self.ok("publish", "t", "-q", stdin=b"x\n", hub=hub)
+        with tempfile.TemporaryDirectory() as folder:
+            consumer = hub.popen("consume", "s", "--limit=2", "--summary",
+                                 f"--exec=sh -c 'touch {folder}/begun; "
+                                 f"until [ -e {folder}/go ]; do sleep 0.05; done'",
+                                 stderr=subprocess.PIPE)
+            self.wait_until(lambda: os.path.exists(f"{folder}/begun"))
+            hub.stop(signal.SIGKILL)
+            hub.start()
+            with open(f"{folder}/go", "wb"):
+                pass
+            _, err = consumer.communicate(timeout=TIMEOUT)
+        self.assertEqual(consumer.returncode, 0, err)
+        self.assertIn(b"the hub did not confirm 1 event; ", err)
+        self.assertRegex(err.decode(), r"consumed 2 events, .*/s; 1 acked, 0 to be retried, "
+                                       r"0 parked, 0 skipped, 1 not confirmed\n$")
+
 
 class ExecTest(SubscriptionTest):
 

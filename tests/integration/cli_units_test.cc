@@ -101,6 +101,9 @@ TEST(CliUnits, FormatsMomentsAndCounts) {
   EXPECT_EQ(FormatCount(999), "999");
   EXPECT_EQ(FormatCount(1000), "1,000");
   EXPECT_EQ(FormatCount(1'234'567), "1,234,567");
+  EXPECT_EQ(CountOf(0, "event"), "0 events");
+  EXPECT_EQ(CountOf(1, "event"), "1 event");
+  EXPECT_EQ(CountOf(1234, "event"), "1,234 events");
 }
 
 TEST(CliTable, CountsCharactersAndNotBytes) {

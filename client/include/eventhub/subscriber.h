@@ -162,6 +162,8 @@ struct SubscriberCounters {
                              // retry took the partition back.
   uint64_t acked = 0;        // Confirmed by the hub, durable.
   uint64_t nacked = 0;       // Confirmed by the hub; all outcomes but kAck.
+  uint64_t parked = 0;       // Of those: kPark.
+  uint64_t skipped = 0;      // Of those: kSkip.
   uint64_t lease_lost = 0;   // Outcomes that the hub refused: others have or had the events.
   uint64_t failed = 0;       // Outcomes that the hub refused for another reason, e.g. its disk.
   uint64_t in_doubt = 0;     // Outcomes sent, and not confirmed when the connection broke.
