@@ -35,7 +35,7 @@ std::string StateInWords(const client::LinkStatus& status) {
     case client::LinkStatus::State::kDisabled:
       return "it is disabled, and does nothing";
     case client::LinkStatus::State::kConnecting:
-      return "it tries to reach the other hub";
+      return "it tries to reach the other hub, and the topic there";
     case client::LinkStatus::State::kCatchingUp:
       return "events flow, and there are more";
     case client::LinkStatus::State::kCaughtUp:
@@ -67,8 +67,19 @@ Json StartJson(const client::StartPosition& start) {
   return StartText(start);
 }
 
+// Else the lag is what it was when the other hub was asked last, if it ever was.
+bool IsLagKnown(const client::LinkStatus& status) {
+  return status.state == client::LinkStatus::State::kCatchingUp ||
+         status.state == client::LinkStatus::State::kCaughtUp ||
+         status.state == client::LinkStatus::State::kBlocked;
+}
+
 std::string LagText(const client::LinkStatus& status) {
-  std::string text = absl::StrCat(FormatCount(status.lag_events), " events");
+  std::string text = CountOf(status.lag_events, "event");
+  if (!IsLagKnown(status)) {
+    return status.lag_events > 0 ? absl::StrCat("unknown; it was ", text, " when last asked for")
+                                 : "unknown";
+  }
   if (status.lag_time) {
     absl::StrAppend(&text, ", the last one appended is ", FormatRoughAge(*status.lag_time),
                     " late");
@@ -95,7 +106,7 @@ Json LinkStatusJson(const client::LinkStatus& status) {
           {"error", NameJson(status.error)},
           {"state_time", FormatMoment(status.state_time)},
           {"remote_hub_id", NameJson(status.remote_hub_id)},
-          {"lag_events", status.lag_events},
+          {"lag_events", IsLagKnown(status) ? Json(status.lag_events) : Json(nullptr)},
           {"lag_seconds", status.lag_time ? SecondsJson(*status.lag_time) : Json(nullptr)},
           {"appended_events", status.appended_events},
           {"appended_bytes", status.appended_bytes},
@@ -122,7 +133,8 @@ std::string RenderLinks(const std::vector<client::LinkDescription>& links) {
                ">REFUSED", "ERROR"});
   for (const auto& [link, status] : links) {
     table.AddRow({link.name, link.remote_address, link.remote_topic, link.local_topic,
-                  StateName(status.state), FormatCount(status.lag_events),
+                  StateName(status.state),
+                  IsLagKnown(status) ? FormatCount(status.lag_events) : "-",
                   FormatCount(status.appended_events), FormatCount(status.lost_events),
                   FormatCount(status.refused_events), Printable(status.error)});
   }
@@ -137,12 +149,14 @@ std::string RenderLinkReport(const client::LinkDescription& description, absl::T
                    FormatRoughAge(now - status.state_time), ": ", StateInWords(status), "\n");
   if (!status.error.empty()) absl::StrAppend(&out, "  * ", Printable(status.error), "\n");
   if (status.lost_events > 0) {
-    absl::StrAppend(&out, "  * ", FormatCount(status.lost_events),
-                    " events were trimmed there before it could read them\n");
+    absl::StrAppend(&out, "  * ", CountOf(status.lost_events, "event"),
+                    status.lost_events == 1 ? " was" : " were",
+                    " trimmed there before it could read them\n");
   }
   if (status.refused_events > 0) {
-    absl::StrAppend(&out, "  * ", FormatCount(status.refused_events),
-                    " events were passed over: the topic here can never take them\n");
+    absl::StrAppend(&out, "  * ", CountOf(status.refused_events, "event"),
+                    status.refused_events == 1 ? " was" : " were",
+                    " passed over: the topic here can never take them\n");
   }
   Fields fields = {
       {"lag", LagText(status)},
@@ -150,7 +164,7 @@ std::string RenderLinkReport(const client::LinkDescription& description, absl::T
                                 FormatBytes(status.appended_bytes), ") since the hub started")},
       {"looped", absl::StrCat(FormatCount(status.looped_events),
                               " passed over, for they had been here before")},
-      {"failures", absl::StrCat(FormatCount(status.failures), " connections")},
+      {"failures", CountOf(status.failures, "connection")},
       {"remote hub", status.remote_hub_id.empty() ? "not reached yet" : status.remote_hub_id},
       {"next", RenderOffsets(status.positions)}};
   const Fields settings = LinkFields(link);

@@ -44,6 +44,11 @@ client::StartPosition ToClient(const v1::StartPosition& start) {
   }
 }
 
+// Whether it is not an answer of the remote hub: that it lacks the topic, or is no hub to link.
+bool IsConnectionFailure(const absl::Status& status) {
+  return !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
+}
+
 // Takes over a string.
 SharedBytes ToShared(std::string text) {
   auto* const owner = new std::string(std::move(text));
@@ -94,7 +99,7 @@ void LinkWorker::Run() {
       ReportFailure(v1::LinkStatus::STATE_BLOCKED, refused);
       AskLag();  // It grows meanwhile.
     } else if (!broken.ok()) {
-      link_->monitor().AddFailure();
+      if (IsConnectionFailure(broken)) link_->monitor().AddFailure();
       ReportFailure(v1::LinkStatus::STATE_CONNECTING, broken);
     } else {
       MutexLock lock(mutex_);
@@ -148,10 +153,16 @@ absl::Status LinkWorker::Meet(LinkOrigin* origin) {
     return absl::FailedPreconditionError(
         absl::StrCat(settings_.remote_address(), " is this hub itself; that is for a route"));
   }
-  ASSIGN_OR_RETURN(const client::TopicDescription topic, admin_.GetTopic(settings_.remote_topic()));
-  remote_partitions_ = topic.topic.partitions;
+  const absl::StatusOr<client::TopicDescription> topic = admin_.GetTopic(settings_.remote_topic());
+  if (absl::IsNotFound(topic.status())) {
+    return absl::NotFoundError(absl::StrCat("the remote hub, ", hub.hub_id, " at ",
+                                            settings_.remote_address(), ", has no topic ",
+                                            settings_.remote_topic()));
+  }
+  RETURN_IF_ERROR(topic.status());
+  remote_partitions_ = topic->topic.partitions;
   origin->hub_id = hub.hub_id;
-  origin->topic_micros = absl::ToUnixMicros(topic.topic.create_time);
+  origin->topic_micros = absl::ToUnixMicros(topic->topic.create_time);
   const LinkOrigin known = link_->state().origin();
   if (known == *origin) return absl::OkStatus();
   LinkStep step = NewStep();

@@ -128,12 +128,15 @@ class LinksTest(LinkTest):
         self.link(name, remote=nowhere)
         self.await_error(name, "nowhere")
         text = self.ok("links", "describe", name)
-        self.assertRegex(text, r"\n  \* connecting for .*: it tries to reach the other hub\n"
+        self.assertRegex(text, r"\n  \* connecting for .*: it tries to reach the other hub, and the "
+                               r"topic there\n"
                                r"  \* .*nowhere.*\n\n")
         self.assertRegex(text, r"(?m)^remote hub: +not reached yet$")
         self.assertRegex(text, r"(?m)^failures: +[1-9]\d* connections$")
         self.assertRegex(self.ok("links", "list"),
-                         rf"(?m)^{name} +{nowhere} +{name} +{name} +connecting +0 .*nowhere")
+                         rf"(?m)^{name} +{nowhere} +{name} +{name} +connecting +- .*nowhere")
+        self.assertIsNone(self.status(name)["lag_events"])
+        self.assertRegex(text, r"(?m)^lag: +unknown$")
         # It is told where to go instead.
         self.publish(name, "x")
         self.ok("links", "update", name, f"--remote={self.remote.address}")
@@ -144,9 +147,11 @@ class LinksTest(LinkTest):
     def test_describe_when_the_remote_topic_is_not_there(self):
         name = self.topic()
         self.link(name)
-        self.await_error(name, f"topic {name} does not exist")
+        self.await_error(name, f"at {self.remote.address}, has no topic {name}")
         self.assertRegex(self.ok("links", "describe", name),
-                         rf"\n  \* connecting for .*\n  \* topic {name} does not exist\n")
+                         rf"\n  \* connecting for .*\n  \* the remote hub, \w+ at "
+                         rf"{self.remote.address}, has no topic {name}\n")
+        self.assertEqual(self.status(name)["failures"], 0)
         self.ok("topics", "create", name, hub=self.remote)
         self.publish(name, "x")
         self.await_data(name, "x")
@@ -196,7 +201,7 @@ class LinksTest(LinkTest):
         self.publish(name, "fits")
         self.await_data(name, "fits")
         self.wait_until(lambda: self.status(name)["refused_events"] == 1)
-        self.assertIn("\n  * 1 events were passed over: the topic here can never take them\n",
+        self.assertIn("\n  * 1 event was passed over: the topic here can never take them\n",
                       self.ok("links", "describe", name))
 
     def test_both_ways(self):
@@ -229,7 +234,7 @@ class LinksTest(LinkTest):
         self.assertRegex(table[0], "^NAME +REMOTE +REMOTE TOPIC +TO +STATE +LAG +APPENDED +LOST "
                                    "+REFUSED +ERROR$")
         row = next(line for line in table if line.startswith("list-a "))
-        self.assertRegex(row, rf"^list-a +{self.remote.address} +{name} +{name} +disabled +0 +0 +0 "
+        self.assertRegex(row, rf"^list-a +{self.remote.address} +{name} +{name} +disabled +- +0 +0 "
                               "+0$")
         self.assertEqual(row.index("disabled"), table[0].index("STATE"))
         self.ok("links", "delete", "list-a", "list-b")
