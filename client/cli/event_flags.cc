@@ -1,10 +1,27 @@
 #include "client/cli/event_flags.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/command.h"
 
 namespace eventhub::cli {
+
+absl::StatusOr<std::pair<std::string, std::string>> ParseAttribute(absl::string_view text) {
+  std::pair<std::string, std::string> pair = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const std::string& name = pair.first;
+  if (name.empty() || name.size() == text.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not NAME=VALUE"));
+  }
+  if (!std::all_of(name.begin(), name.end(),
+                   [](char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c); })) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", name, "' is not the name of an attribute: it is of a-z and 0-9 alone"));
+  }
+  return pair;
+}
 
 CLI::Option* AddAttributeOption(CLI::App& command, std::vector<std::string>* attributes) {
   return command.add_option("--attribute", *attributes, "An extension attribute; may be repeated")
@@ -18,11 +35,9 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes
     const std::vector<std::string>& attributes) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& attribute : attributes) {
-    std::pair<std::string, std::string> pair = absl::StrSplit(attribute, absl::MaxSplits('=', 1));
-    if (pair.first.empty() || pair.first.size() == attribute.size()) {
-      return UsageError(absl::StrCat("--attribute: '", attribute, "' is not NAME=VALUE"));
-    }
-    pairs.push_back(std::move(pair));
+    auto pair = ParseAttribute(attribute);
+    if (!pair.ok()) return UsageError(absl::StrCat("--attribute: ", pair.status().message()));
+    pairs.push_back(*std::move(pair));
   }
   return pairs;
 }

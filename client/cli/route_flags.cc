@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/command.h"
+#include "client/cli/event_flags.h"
 #include "client/cli/filter_flag.h"
 
 namespace eventhub::cli {
@@ -67,13 +68,10 @@ void AddSetFlag(CLI::App& command, client::RouteUpdate& update) {
     update.set_attributes.emplace();
     if (texts == std::vector<std::string>{"none"}) return;
     for (const std::string& text : texts) {
-      const std::pair<std::string, std::string> pair =
-          absl::StrSplit(text, absl::MaxSplits('=', 1));
-      if (pair.first.empty() || pair.first.size() == text.size()) {
-        // What the library expects of a callback.
-        throw CLI::ValidationError("--set", absl::StrCat("'", text, "' is not NAME=VALUE"));
-      }
-      (*update.set_attributes)[pair.first].set_string(pair.second);
+      const auto pair = ParseAttribute(text);
+      // What the library expects of a callback.
+      if (!pair.ok()) throw CLI::ValidationError("--set", std::string(pair.status().message()));
+      (*update.set_attributes)[pair->first].set_string(pair->second);
     }
   };
   command

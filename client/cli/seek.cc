@@ -89,7 +89,8 @@ struct ReplayFlags {
 absl::Status CancelReplays(const Context& context, const ReplayFlags& flags) {
   ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).CancelReplays(flags.name));
   if (flags.json) return WriteOut(Json{{"cancelled_events", events}}.dump() + "\n");
-  return WriteOut(absl::StrCat(FormatCount(events), " events are not delivered again\n"));
+  return WriteOut(absl::StrCat(CountOf(events, "event"), events == 1 ? " is" : " are",
+                               " not delivered again\n"));
 }
 
 absl::Status Replay(const Context& context, const ReplayFlags& flags) {
@@ -104,6 +105,13 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
                    ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run));
   return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
                              : RenderReplay(result, flags.dry_run));
+}
+
+absl::StatusOr<uint64_t> ParseReplayRate(absl::string_view text) {
+  ASSIGN_OR_RETURN(const uint64_t bytes, ParseBytes(text));
+  if (bytes > 0) return bytes;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' lets nothing through; without the option there is no limit"));
 }
 
 // An offset or a moment.
@@ -160,7 +168,7 @@ void AddReplayCommand(CLI::App& app, Context& context) {
   AddCountOption(*command, "--rate-events", &flags->rate.events_per_second, 1,
                  std::numeric_limits<uint64_t>::max(),
                  "At most so many events a second, all replays of the subscription together");
-  AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseBytes,
+  AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseReplayRate,
                   "At most so many bytes a second, e.g. 1MiB", "SIZE");
   command->add_flag("--cancel", flags->cancel, "End all replays of the subscription instead");
   command->add_flag("--dry-run", flags->dry_run, "Only say what would be delivered");

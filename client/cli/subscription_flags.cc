@@ -52,10 +52,11 @@ void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
 }
 
 void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
-  AddParsedOption(command, "--rate-events", &update.events_per_second, ParseEventRate,
-                  "At most so many events a second, all consumers together; or unlimited", "N");
+  AddParsedOption(
+      command, "--rate-events", &update.events_per_second, ParseEventRate,
+      "At most so many events a second, all consumers together; 0 or unlimited: no limit", "N");
   AddParsedOption(command, "--rate-bytes", &update.bytes_per_second, ParseByteRate,
-                  "At most so many bytes a second, e.g. 1MiB; or unlimited", "SIZE");
+                  "At most so many bytes a second, e.g. 1MiB; 0 or unlimited: no limit", "SIZE");
   AddParsedOption(command, "--expire-after", &update.expire_after, ParseAgeOrNever,
                   "Deleted when no consumer was connected for so long; or never", "DURATION");
   AddParsedOption(command, "--ack-durability", &update.ack_durability, ParseDurability,

@@ -101,7 +101,9 @@ absl::Status SetKeepUntilAcked(const std::string& text, client::TopicUpdate& upd
 
 absl::StatusOr<absl::Duration> ParseWindow(absl::string_view text) {
   if (text == "off") return absl::ZeroDuration();
-  return ParseAge(text);
+  ASSIGN_OR_RETURN(const absl::Duration window, ParseAge(text));
+  if (window >= absl::Seconds(1) && window <= absl::Hours(24 * 30)) return window;
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not 1s to 30d, or off"));
 }
 
 // What `--retention` says of the limits that are not given by themselves.
@@ -277,9 +279,10 @@ absl::Status Update(const Context& context, TopicFlags flags) {
 
 absl::Status ConfirmDeletion(client::AdminClient& admin, const std::string& name) {
   ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(name));
-  return Confirm(absl::StrCat("Delete topic '", name, "' with ", FormatCount(topic.stats.events),
-                              " events (", FormatBytes(topic.stats.bytes), ") for good?"),
-                 absl::StrCat("topic '", name, "' is kept"));
+  return Confirm(
+      absl::StrCat("Delete topic '", name, "' with ", CountOf(topic.stats.events, "event"), " (",
+                   FormatBytes(topic.stats.bytes), ") for good?"),
+      absl::StrCat("topic '", name, "' is kept"));
 }
 
 absl::Status Delete(const Context& context, const TopicFlags& flags) {

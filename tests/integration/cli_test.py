@@ -107,6 +107,16 @@ class UsageTest(unittest.TestCase):
                 (["read"], "TOPIC is missing"),
                 (["read", "t", "--limit=few"], "--limit: 'few' is not a number of at least 1"),
                 (["publish", "t", "--key=a", "--key-field=b"], "exclude each other"),
+                (["publish", "t", "--attribute=Tenant=x"],
+                 "--attribute: 'Tenant' is not the name of an attribute: it is of a-z and 0-9"),
+                (["routes", "create", "r", "--from=a", "--to=b", "--set=tenant_id=x"],
+                 "--set: 'tenant_id' is not the name of an attribute: it is of a-z and 0-9"),
+                (["topics", "create", "t", "--deduplicate=31d"],
+                 "--deduplicate: '31d' is not 1s to 30d, or off"),
+                (["replay", "s", "--from=1", "--rate-events=0"],
+                 "--rate-events: '0' is not a number of at least 1"),
+                (["replay", "s", "--from=1", "--rate-bytes=0"],
+                 "--rate-bytes: '0' lets nothing through; without the option there is no limit"),
                 (["subscriptions", "create", "s", "--topic=t"], "--kind is missing")):
             error = self.run_cli(*arguments).stderr
             self.assertIn(message, error)
