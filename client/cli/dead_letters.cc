@@ -1,4 +1,5 @@
 // `eventhub dead-letters`: what a subscription gave up: look at it, return it, or discard it.
+#include <algorithm>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -117,6 +118,11 @@ v1::Event WithReason(client::DeadLetter letter, const std::string& subscription)
   return event;
 }
 
+absl::Status NoSuchLetters(const DeadLetterFlags& flags) {
+  return absl::NotFoundError(
+      absl::StrCat("subscription '", flags.subscription, "' has no such dead letters"));
+}
+
 absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
   const uint64_t limit = flags.limit.value_or(std::numeric_limits<uint64_t>::max());
   absl::Status written;
@@ -129,11 +135,7 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
         written = WriteOut(line + "\n");
         return written.ok() && ++count < limit;
       }));
-  if (written.ok() && count == 0) {
-    return absl::NotFoundError(
-        absl::StrCat("subscription '", flags.subscription, "' has no such dead letters"));
-  }
-  return written;
+  return written.ok() && count == 0 ? NoSuchLetters(flags) : written;
 }
 
 absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
@@ -143,11 +145,20 @@ absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
                                            : "say which by a condition, or --all"));
 }
 
+// Whether each is named, one by one.
+bool AreNamed(const client::DeadLetterSelector& selector) {
+  return !selector.ranges.empty() &&
+         std::all_of(selector.ranges.begin(), selector.ranges.end(),
+                     [](const auto& at) { return at.range.end == at.range.start + 1; });
+}
+
 absl::Status PrintCount(uint64_t events, const char* done, const DeadLetterFlags& flags) {
+  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
   if (flags.json) {
     return WriteOut(Json{{"dry_run", flags.dry_run}, {"events", events}}.dump() + "\n");
   }
-  return WriteOut(absl::StrCat(FormatCount(events), events == 1 ? " dead letter" : " dead letters",
+  return WriteOut(absl::StrCat(events == 0 ? "nothing matched: " : "",
+                               CountOf(events, "dead letter"),
                                flags.dry_run ? " would be "
                                : events == 1 ? " is "
                                              : " are ",

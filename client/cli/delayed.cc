@@ -42,7 +42,7 @@ Examples:
 
 constexpr char kCancelDelayedExamples[] = R"(
 They will never be appended. Says how many were taken back; the others were appended, or cancelled,
-before.
+before. If that is so of all of them, it is an error.
 
 Examples:
   eventhub delayed cancel reminders 6614f0ff8160f-10000000001
@@ -115,10 +115,17 @@ absl::Status CancelDelayed(const Context& context, const DelayedCommand& flags) 
   ASSIGN_OR_RETURN(const uint64_t cancelled,
                    ConnectDelayed(context).Cancel(flags.topic, flags.ids));
   if (flags.json) {
-    return WriteOut(Json{{"cancelled", cancelled}, {"asked", flags.ids.size()}}.dump() + "\n");
+    RETURN_IF_ERROR(
+        WriteOut(Json{{"cancelled", cancelled}, {"asked", flags.ids.size()}}.dump() + "\n"));
   }
-  return WriteOut(absl::StrCat(FormatCount(cancelled), " of ", FormatCount(flags.ids.size()),
-                               flags.ids.size() == 1 ? " event" : " events", " taken back\n"));
+  if (cancelled == 0) {
+    return absl::NotFoundError(
+        absl::StrCat("nothing was taken back: topic '", flags.topic, "' has no such delayed ",
+                     flags.ids.size() == 1 ? "event" : "events", " any more"));
+  }
+  if (flags.json) return absl::OkStatus();
+  return WriteOut(absl::StrCat(FormatCount(cancelled), " of ", CountOf(flags.ids.size(), "event"),
+                               " taken back\n"));
 }
 
 }  // namespace

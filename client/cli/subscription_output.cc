@@ -101,7 +101,7 @@ std::string RenderMoves(const std::vector<client::PartitionMove>& moves, bool dr
                   absl::StrCat(move.to_offset), FormatCount(move.lag_before),
                   FormatCount(move.lag_after)});
   }
-  return absl::StrCat(table.Render(), "lag: ", FormatCount(before), " events before, ",
+  return absl::StrCat(table.Render(), "lag: ", CountOf(before, "event"), " before, ",
                       FormatCount(after), " after\n", DryRunNote(dry_run));
 }
 
@@ -111,9 +111,13 @@ std::string RenderReplay(const client::ReplayResult& result, bool dry_run) {
     table.AddRow({absl::StrCat(range.partition), absl::StrCat(range.range.start),
                   absl::StrCat(range.range.end - 1)});
   }
-  return absl::StrCat(result.ranges.empty() ? "" : table.Render(), FormatCount(result.events),
-                      dry_run ? " events would be" : " events are", " delivered again\n",
-                      DryRunNote(dry_run));
+  return absl::StrCat(result.ranges.empty() ? "" : table.Render(),
+                      result.events == 0 ? "nothing matched: " : "",
+                      CountOf(result.events, "event"),
+                      dry_run              ? " would be"
+                      : result.events == 1 ? " is"
+                                           : " are",
+                      " delivered again\n", DryRunNote(dry_run));
 }
 
 std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots) {

@@ -32,6 +32,10 @@ class DelayedTest(HubTest):
         self.assertRegex(self.ok("delayed", "list", topic), rf"(?m)^{later} .* 1h59m.* later ")
         self.assertEqual(self.ok("delayed", "cancel", topic, later, later),
                          "1 of 2 events taken back\n")
+        self.assertIn("no such delayed event any more (NOT_FOUND)",
+                      self.fails(1, "delayed", "cancel", topic, later))
+        gone = self.hub.run("delayed", "cancel", topic, later, "--output=json")
+        self.assertEqual((gone.code, json.loads(gone.out)), (1, {"cancelled": 0, "asked": 1}))
         self.assertIn("delay_ids[0]", self.fails(1, "delayed", "cancel", topic, "none"))
         self.assertEqual([e["delay_id"] for e in self.listed(topic)], [last])
         self.assertEqual(self.ok("read", topic), "")

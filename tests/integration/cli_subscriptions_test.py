@@ -187,6 +187,9 @@ class SeekTest(SubscriptionTest):
         self.assertEqual(self.consume(name), [])
         self.assertIn("3 events are delivered again", self.ok("replay", name, "--from=3", "--to=6"))
         self.assertEqual(self.consume(name), ["3", "4", "5"])
+        self.assertRegex(self.ok("replay", name, "--from=6", "--to=6"),
+                         r"^nothing matched: 0 events are delivered again\n$")
+        self.assertIn("no partition 7", self.fails(1, "replay", name, "--from=0", "--partition=7"))
         self.ok("replay", name, "--from=earliest")
         self.assertIn("10 events left of what is replayed or redriven",
                       self.ok("subscriptions", "describe", name))
@@ -451,6 +454,20 @@ class DeadLettersTest(SubscriptionTest):
         self.assertEqual((event["data"], event["offset"], event["deadletteroffset"]), ("2", 2, "2"))
         self.assertEqual(event["deadletterreason"], "exit code 65: reason 2")
         self.assertIn("NOT_FOUND", self.fails(1, "dead-letters", "show", name, "--range=0:9"))
+
+    def test_what_matches_nothing(self):
+        name = self.dead(events=1)
+        for verb in ("redrive", "discard"):
+            for condition in ("--type=none", "--range=0:5-9"):
+                self.assertRegex(self.ok("dead-letters", verb, name, condition),
+                                 "^nothing matched: 0 dead letters are ")
+            self.assertIn("has no such dead letters (NOT_FOUND)",
+                          self.fails(1, "dead-letters", verb, name, "--range=0:9"))
+        for verb in ("list", "show", "redrive", "discard"):
+            self.assertRegex(self.fails(1, "dead-letters", verb, name, "--range=7:0-9"),
+                             r"no partition 7 \(.*NOT_FOUND\)$")
+        self.assertRegex(self.ok("dead-letters", "discard", name, "--range=0:0"),
+                         "^1 dead letter is discarded\n$")
 
     def test_redrive_returns_them(self):
         name = self.dead()

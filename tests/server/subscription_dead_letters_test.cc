@@ -148,7 +148,7 @@ TEST_F(DeadLettersTest, ArePickedBySelectors) {
   Park();
   EXPECT_THAT(Picked(All()), ElementsAre("a", "b", "c", "d", "e"));
   EXPECT_THAT(Picked(Range(1, 3)), ElementsAre("b", "c"));
-  EXPECT_THAT(Picked(Range(1, 3, /*partition=*/1)), IsEmpty());
+  EXPECT_THAT(Picked(Range(100, 103)), IsEmpty());
   v1::DeadLetterSelector two = Range(0, 1);
   *two.add_ranges() = Range(4, 100).ranges(0);
   EXPECT_THAT(Picked(two), ElementsAre("a", "e"));
@@ -163,6 +163,25 @@ TEST_F(DeadLettersTest, ArePickedBySelectors) {
   EXPECT_THAT(Picked(time), ElementsAre("c"));
   time.add_types("even");
   EXPECT_THAT(Picked(time), ElementsAre("b", "c", "d"));
+}
+
+TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
+  SetUpQueue();
+  Park();
+  const v1::DeadLetterSelector selector = Range(1, 3, /*partition=*/1);
+  const auto answer = [&](auto request, auto call) {
+    request.set_subscription("s");
+    *request.mutable_selector() = selector;
+    return (rig_.subscriptions().*call)(request);
+  };
+  const auto refused = Refused(StatusCode::kNotFound, Reason::REASON_PARTITION_NOT_FOUND);
+  EXPECT_THAT(answer(v1::ListDeadLettersRequest(), &Subscriptions::ListDeadLetters), refused);
+  EXPECT_THAT(answer(v1::RedriveDeadLettersRequest(), &Subscriptions::RedriveDeadLetters), refused);
+  EXPECT_THAT(answer(v1::DiscardDeadLettersRequest(), &Subscriptions::DiscardDeadLetters), refused);
+  // Something is picked.
+  v1::DeadLetterSelector two = selector;
+  *two.add_ranges() = Range(4, 5).ranges(0);
+  EXPECT_THAT(Picked(two), ElementsAre("e"));
 }
 
 TEST_F(DeadLettersTest, AreListedByPages) {

@@ -15,6 +15,22 @@ namespace {
 
 constexpr uint32_t kLettersAtOnce = 1000;
 
+// For a selector that picked nothing: whether its ranges are of partitions that there are. Not
+// asked before, for dead letters may lie in a topic that was the subscription's once.
+absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& subscription,
+                             const v1::DeadLetterSelector& selector) {
+  const std::string name = subscription.settings().dead_letter_topic();
+  const std::shared_ptr<Topic> topic = topics.Find(name);
+  if (topic == nullptr) return absl::OkStatus();
+  const size_t partitions = topic->view()->partitions.size();
+  for (const auto& range : selector.ranges()) {
+    if (range.partition() >= partitions) {
+      return PartitionNotFound(name, range.partition(), partitions);
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
@@ -26,6 +42,9 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
                               PageSize(request.page_size())};
   ASSIGN_OR_RETURN(DeadLetterPage page,
                    FindDeadLetters(context_, *subscription, query, request.page_token()));
+  if (page.found.empty() && page.next.empty() && request.page_token().empty()) {
+    RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, request.selector()));
+  }
   for (v1::DeadLetter& letter : page.letters) *response.add_dead_letters() = std::move(letter);
   response.set_next_page_token(page.next);
   return response;
@@ -74,6 +93,7 @@ absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bo
     ASSIGN_OR_RETURN(const int64_t count, closed.get_future().get());
     events += static_cast<uint64_t>(count);
   } while (!after.empty());
+  if (events == 0) RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, selector));
   return events;
 }
 
