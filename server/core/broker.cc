@@ -97,7 +97,10 @@ absl::Status Broker::Start() {
     maintenance_ = std::make_unique<Maintenance>(
         *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
         [this](bool enough) { SetDiskSpace(enough); },
-        [this](const absl::Status& error) { options_.on_background_error(error); });
+        [this](const absl::Status& error) { options_.on_background_error(error); },
+        [this](absl::string_view name, absl::Time last_used) {
+          options_.on_subscription_expired(name, last_used);
+        });
   }
   topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_, *routes_, *links_);
   return absl::OkStatus();

@@ -49,6 +49,8 @@ struct BrokerOptions {
   absl::AnyInvocable<void(const absl::Status&)> on_writable_change = [](const absl::Status&) {};
   // Told of what failed in the background. From any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_background_error = [](const absl::Status&) {};
+  // Told of what nobody used for so long that it was deleted. From any thread.
+  OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
 
 // Thread-safe. The publish path, start to end: Publish() -> CheckPublish (publish_request.h) ->

@@ -9,7 +9,8 @@ namespace eventhub {
 Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
                          Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
                          const Clock& clock, absl::AnyInvocable<void(bool)> on_disk_space,
-                         absl::AnyInvocable<void(const absl::Status&)> on_error)
+                         absl::AnyInvocable<void(const absl::Status&)> on_error,
+                         OnSubscriptionExpired on_expired)
     : options_(options),
       subscriptions_(subscriptions),
       store_(store),
@@ -17,6 +18,7 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
       retention_(options.retention, catalog, subscriptions, store, writer, clock),
       on_disk_space_(std::move(on_disk_space)),
       on_error_(std::move(on_error)),
+      on_expired_(std::move(on_expired)),
       thread_([this] { Run(); }) {}
 
 Maintenance::~Maintenance() { Stop(); }
@@ -72,6 +74,11 @@ std::vector<TopicId> Maintenance::WaitUntil(absl::Duration due) {
     changed_.WaitFor(mutex_, left);
   }
   return std::exchange(reclaims_, {});
+}
+
+absl::Status Maintenance::ExpireSubscriptions() {
+  return subscriptions_.Expire(
+      [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); });
 }
 
 absl::Status Maintenance::CheckDisk() {

@@ -25,15 +25,20 @@ struct MaintenanceOptions {
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
 };
 
+// Told of a subscription that was deleted, and since when nobody used it.
+using OnSubscriptionExpired =
+    absl::AnyInvocable<void(absl::string_view subscription, absl::Time last_used)>;
+
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
  public:
   // `on_disk_space` is called with whether there is enough at each change, and there is at first;
-  // `on_error` with what failed.
+  // `on_error` with what failed, `on_expired` of what was deleted.
   Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
               Subscriptions& subscriptions, LogStore& store, LogWriter& writer, const Clock& clock,
               absl::AnyInvocable<void(bool enough)> on_disk_space,
-              absl::AnyInvocable<void(const absl::Status&)> on_error);
+              absl::AnyInvocable<void(const absl::Status&)> on_error,
+              OnSubscriptionExpired on_expired);
   ~Maintenance();
 
   // Waits for what is being done, and does nothing any more. The other methods may still be called.
@@ -56,7 +61,7 @@ class Maintenance {
   absl::Status TrimTopics() { return retention_.TrimTopics(); }
   absl::Status ExpireProducers() { return retention_.ExpireProducers(); }
   absl::Status ExpireTransactions() { return retention_.ExpireTransactions(); }
-  absl::Status ExpireSubscriptions() { return subscriptions_.Expire(); }
+  absl::Status ExpireSubscriptions();
 
   const MaintenanceOptions options_;
   Subscriptions& subscriptions_;
@@ -65,6 +70,7 @@ class Maintenance {
   Retention retention_;
   absl::AnyInvocable<void(bool)> on_disk_space_;
   absl::AnyInvocable<void(const absl::Status&)> on_error_;
+  OnSubscriptionExpired on_expired_;
   bool enough_ = true;
 
   Mutex mutex_;

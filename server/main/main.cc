@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "grpc/grpc.h"
 #include "server/main/config.h"
 #include "server/main/flag_parser.h"
@@ -78,6 +79,11 @@ int Serve(Config config) {
   };
   config.server.broker.on_background_error = [](const absl::Status& status) {
     spdlog::error("{}", std::string(status.message()));
+  };
+  config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
+    spdlog::info("subscription {} expired and is deleted: no consumer was connected since {}",
+                 std::string(name),
+                 absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_used, absl::UTCTimeZone()));
   };
   config.server.on_link_change = [](absl::string_view link, const absl::Status& status) {
     if (status.ok()) {

@@ -185,8 +185,12 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
   Create(subscription);
+  std::vector<std::pair<std::string, absl::Time>> expired;
   const auto exists = [&] {
-    EXPECT_THAT(rig_.subscriptions().Expire(), IsOk());
+    EXPECT_THAT(rig_.subscriptions().Expire([&](const std::string& name, absl::Time last_used) {
+      expired.emplace_back(name, last_used);
+    }),
+                IsOk());
     return rig_.subscriptions().catalog().Find("s") != nullptr;
   };
   rig_.Pass(absl::Seconds(59));
@@ -198,8 +202,10 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}), IsOk());  // It is noted.
   rig_.Pass(absl::Seconds(59));
   EXPECT_TRUE(exists());
+  EXPECT_THAT(expired, IsEmpty());
   rig_.Pass(absl::Seconds(1));
   EXPECT_FALSE(exists());
+  EXPECT_THAT(expired, ElementsAre(Pair("s", rig_.clock.Now() - absl::Minutes(1))));
   rig_.Reopen();
   EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
 }

@@ -147,18 +147,23 @@ std::optional<Offset> Subscriptions::SettledBefore(const Topic& topic,
   return settled;
 }
 
-absl::Status Subscriptions::Expire() {
+absl::Status Subscriptions::Expire(OnExpired expired) {
   absl::Status first;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
     const absl::Duration expiry = ExpireAfterOf(subscription->settings());
     if (expiry == absl::InfiniteDuration()) continue;
     const absl::Time since = context_.clock.Now() - expiry;
-    if (subscription->last_used() > since) continue;
+    const absl::Time last_used = subscription->last_used();
+    if (last_used > since) continue;
     std::promise<absl::Status> done;
     writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
         catalog_, subscription, [&done](absl::Status status) { done.set_value(status); }, since));
     const absl::Status status = done.get_future().get();
     if (!absl::IsNotFound(status)) first.Update(status);
+    // It may have been used meanwhile.
+    if (status.ok() && catalog_.Find(subscription->name()) != subscription) {
+      expired(subscription->name(), last_used);
+    }
   }
   return first;
 }

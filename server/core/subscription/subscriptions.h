@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
@@ -110,8 +111,10 @@ class Subscriptions {
   // topic has none.
   std::optional<Offset> SettledBefore(const Topic& topic, PartitionId partition) const;
 
-  // Deletes what was not used for longer than its settings allow.
-  absl::Status Expire();
+  // Deletes what was not used for longer than its settings allow; `expired` is told of each that
+  // was deleted, and when it was used last.
+  using OnExpired = absl::FunctionRef<void(const std::string& name, absl::Time last_used)>;
+  absl::Status Expire(OnExpired expired = [](const std::string&, absl::Time) {});
 
   void RunDue() { alarm_.RunDue(); }
   SubscriptionCatalog& catalog() { return catalog_; }
