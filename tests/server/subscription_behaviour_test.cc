@@ -228,7 +228,9 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY)), IsEmpty());
   rig_.AwaitParking("s");
-  EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1));
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].reason(), "no bank");
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 

@@ -18,7 +18,10 @@ constexpr size_t kMaxTaskBytes = size_t{1} << 20;
 constexpr size_t kMaxTaskEvents = 1000;
 
 // Between why an event was given up, and why it is not a dead letter yet.
-constexpr absl::string_view kNotYet = " (not a dead letter: ";
+constexpr char kNotYet[] = " (not a dead letter: ";
+
+// Why it was given up, without why an attempt to park it failed.
+std::string OwnReason(const std::string& reason) { return reason.substr(0, reason.find(kNotYet)); }
 
 struct ParkedEvent {
   PartitionId partition;
@@ -108,11 +111,8 @@ class ParkTask final : public CommitTask {
   }
 
   void Abandon(const ParkedEvent& event, absl::string_view why) {
-    // The reason may be that of the attempt before, which ended here too.
-    const absl::string_view reason = event.reason;
-    subscription_->AbandonParking(
-        event.partition, event.offset,
-        absl::StrCat(reason.substr(0, reason.find(kNotYet)), kNotYet, why, ")"));
+    subscription_->AbandonParking(event.partition, event.offset,
+                                  absl::StrCat(event.reason, kNotYet, why, ")"));
   }
 
   const SubscriptionContext& context_;
@@ -143,7 +143,8 @@ class Parker {
     if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) {
       Submit([](const absl::Status&) {});  // What fails here fails the last one too.
     }
-    ParkedEvent event{range.partition, offset, range.attempts, range.reason, {}, {}};
+    // The reason may be that of the attempt before, which ended in Abandon.
+    ParkedEvent event{range.partition, offset, range.attempts, OwnReason(range.reason), {}, {}};
     event.unreadable = Read(event, range.redriven_from);
     bytes_ += event.letter.size();
     events_.push_back(std::move(event));
