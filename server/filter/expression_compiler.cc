@@ -129,6 +129,10 @@ class ExpressionCompiler {
   absl::Status Expected(absl::string_view what) const {
     return ExpectedError(expression_, tokens_[at_], what);
   }
+  absl::Status TooDeep() const {
+    return SyntaxError(expression_, tokens_[at_].text,
+                       absl::StrCat("nests more than ", kMaxExpressionDepth, " levels deep"));
+  }
   absl::Status Expect(TokenKind kind, absl::string_view what) {
     return TakeIf(kind) ? absl::OkStatus() : Expected(what);
   }
@@ -253,7 +257,7 @@ absl::Status ExpressionCompiler::Like(bool negate, Operand* operand) {
 
 absl::Status ExpressionCompiler::In(bool negate, Operand* operand) {
   RETURN_IF_ERROR(Expect(TokenKind::kLeftParenthesis, "'(' after IN"));
-  if (++depth_ > kMaxExpressionDepth) return Expected("less nesting");
+  if (++depth_ > kMaxExpressionDepth) return TooDeep();
   std::vector<size_t> jumps;
   std::vector<Value> constants;  // The elements since the last that is none.
   bool all_constant = true;
@@ -300,7 +304,7 @@ absl::Status ExpressionCompiler::Unary(Operand* operand) {
   if (token.kind != TokenKind::kNot && token.kind != TokenKind::kMinus) return Primary(operand);
   Take();
   if (token.kind == TokenKind::kMinus && IsSignOfInteger(token)) return Integer(token, operand);
-  if (++depth_ > kMaxExpressionDepth) return Expected("less nesting");
+  if (++depth_ > kMaxExpressionDepth) return TooDeep();
   RETURN_IF_ERROR(Unary(operand));
   --depth_;
   builder_.Emit(token.kind == TokenKind::kNot ? Op::kNot : Op::kNegate);
@@ -334,7 +338,7 @@ absl::Status ExpressionCompiler::Primary(Operand* operand) {
       return Word(operand);
     case TokenKind::kLeftParenthesis:
       Take();
-      if (++depth_ > kMaxExpressionDepth) return Expected("less nesting");
+      if (++depth_ > kMaxExpressionDepth) return TooDeep();
       RETURN_IF_ERROR(Binary(kLowest, operand));
       --depth_;
       return Expect(TokenKind::kRightParenthesis, "an operator or ')'");
@@ -387,7 +391,7 @@ absl::Status ExpressionCompiler::FunctionCall(const Token& name, Operand* operan
     return Expected("a function name, of letters and '_' alone, before '('");
   }
   Take();
-  if (++depth_ > kMaxExpressionDepth) return Expected("less nesting");
+  if (++depth_ > kMaxExpressionDepth) return TooDeep();
   const uint32_t depth = builder_.depth();
   uint32_t count = 0;
   bool constant = true;

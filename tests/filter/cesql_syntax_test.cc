@@ -85,7 +85,10 @@ TEST(CesqlSyntax, Nesting) {
     return std::string(depth, '(') + "1" + std::string(depth, ')');
   };
   Check({{nested(64), 1}});
-  EXPECT_THAT(CesqlExpression::Parse(nested(65)), StatusIs(absl::StatusCode::kInvalidArgument));
+  const absl::Status refused = CesqlExpression::Parse(nested(65)).status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(refused.message(),
+              testing::HasSubstr("line 1, column 66: nests more than 64 levels deep"));
   std::string chain = "0";
   for (int i = 0; i < 4000; ++i) chain += "+1";
   Check({{chain, 4000}});
