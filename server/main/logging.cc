@@ -3,9 +3,11 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/util/json_util.h"
+#include "grpc/support/log.h"
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -32,6 +34,14 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
+// gRPC's own lines, as lines of this log. That it cannot listen is the error of the start.
+void LogOfGrpc(gpr_log_func_args* line) {
+  const bool known = absl::StrContains(line->message, "No address added");
+  spdlog::log(line->severity == GPR_LOG_SEVERITY_ERROR && !known ? spdlog::level::warn
+                                                                 : spdlog::level::debug,
+              "gRPC: {}", line->message);
+}
+
 }  // namespace
 
 void SetUpLogging(const std::string& format, const std::string& level) {
@@ -48,6 +58,7 @@ void SetUpLogging(const std::string& format, const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
   // It would write a line to stderr for each request that is not UTF-8; the client is told.
   google::protobuf::SetLogHandler(nullptr);
+  gpr_set_log_function(LogOfGrpc);
 }
 
 }  // namespace eventhub

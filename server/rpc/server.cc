@@ -1,9 +1,5 @@
 #include "server/rpc/server.h"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <limits>
 #include <utility>
 
@@ -19,6 +15,7 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/link_service.h"
+#include "server/rpc/listen_address.h"
 #include "server/rpc/route_service.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
@@ -46,23 +43,6 @@ constexpr int kMaxStreamsPerConnection = 100;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMinClientPingMs = 5'000;
-
-constexpr char kUnixPrefix[] = "unix:";
-
-// Whether a process listens on the socket that a "unix:PATH" address names. gRPC would take the
-// path away from it.
-bool IsUnixSocketInUse(const std::string& address) {
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  const std::string path = address.substr(sizeof(kUnixPrefix) - 1);
-  if (path.size() >= sizeof(name.sun_path)) return false;  // gRPC refuses it.
-  path.copy(name.sun_path, path.size());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const bool answers = connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0;
-  close(fd);
-  return answers;
-}
 
 // "HOST:PORT" with the port that was bound.
 std::string BoundAddress(const std::string& address, int port) {
@@ -160,9 +140,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {
-    if (ports[i] == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen[i]));
-    }
+    if (ports[i] == 0) return CannotListen(options.listen[i]);
     addresses_.push_back(BoundAddress(options.listen[i], ports[i]));
   }
   return server_ != nullptr ? absl::OkStatus()

@@ -257,8 +257,11 @@ class StartTest(DaemonTest):
     def test_an_address_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
-            self.assertIn(f"cannot listen on {address}",
-                          self.fails_to_start(f"--listen=127.0.0.1:0,{address}"))
+            result = self.run_daemon(f"--data_dir={self.data}", f"--listen=127.0.0.1:0,{address}")
+        self.assertEqual(result.returncode, 1)
+        first, second = result.stderr.decode().splitlines()
+        self.assertRegex(first, r"info +eventhubd .* opens ")
+        self.assertRegex(second, rf"error +cannot listen on {address}: Address already in use$")
 
 
 class LogTest(DaemonTest):

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/hub_calls.h"
 #include "tests/support/temp_directory.h"
 
@@ -50,7 +52,7 @@ TEST_F(ListenerTest, PortsAreNotShared) {
   const std::string taken = (*first)->addresses()[0];
   const auto second = Start(other, {"127.0.0.1:0", taken});
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(second.status().message(), "cannot listen on " + taken);
+  EXPECT_EQ(second.status().message(), "cannot listen on " + taken + ": Address already in use");
 }
 
 TEST_F(ListenerTest, TheSocketOfADeadHubIsReplaced) {
@@ -80,11 +82,17 @@ TEST_F(ListenerTest, TheSocketOfALivingHubIsNot) {
 }
 
 TEST_F(ListenerTest, AddressesThatCannotBeAreNamed) {
-  for (const std::string address : {"no-such-host.invalid:1", "unix:/no/such/directory/socket"}) {
+  const std::pair<std::string, std::string> addresses[] = {
+      {"no-such-host.invalid:1", ""},  // The words are those of the resolver.
+      {"unix:/no/such/directory/socket", ": No such file or directory"},
+      {absl::StrCat("unix:/", std::string(200, 'x')), ": the path is too long"},
+  };
+  for (const auto& [address, why] : addresses) {
     GatedMemory memory;
     const auto server = Start(memory, {address});
     EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable);
-    EXPECT_EQ(server.status().message(), "cannot listen on " + address);
+    EXPECT_THAT(std::string(server.status().message()),
+                testing::StartsWith("cannot listen on " + address + why));
   }
 }
 

@@ -1,0 +1,20 @@
+// Addresses that the hub is to listen on: what gRPC does not tell of them.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace eventhub {
+
+// What "unix:PATH" addresses begin with.
+inline constexpr char kUnixPrefix[] = "unix:";
+
+// Whether a process listens on the socket that a "unix:PATH" address names. gRPC would take the
+// path away from it.
+bool IsUnixSocketInUse(const std::string& address);
+
+// UNAVAILABLE: gRPC could not listen there. Says why, as far as binding to it once more does.
+absl::Status CannotListen(const std::string& address);
+
+}  // namespace eventhub
