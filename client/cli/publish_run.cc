@@ -170,10 +170,11 @@ class PublishRun {
     }
     if (tally_.failed() > 0) {
       const absl::Status error = tally_.first_error();
-      status.Update(absl::Status(error.code(),
-                                 absl::StrCat(FormatCount(tally_.failed()), " of ",
-                                              FormatCount(tally_.failed() + acknowledged),
-                                              " events were not acknowledged: ", error.message())));
+      status.Update(
+          absl::Status(error.code(), absl::StrCat(FormatCount(tally_.failed()), " of ",
+                                                  CountOf(tally_.failed() + acknowledged, "event"),
+                                                  tally_.failed() == 1 ? " was" : " were",
+                                                  " not acknowledged: ", error.message())));
     }
     if (left_out_ > 0) {
       status.Update(absl::Status(first_left_out_.code(),

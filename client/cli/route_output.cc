@@ -128,7 +128,7 @@ Fields RouteFields(const client::Route& route) {
 
 void AppendRouteStatsFields(const client::RouteStats& stats, Fields* fields) {
   fields->emplace_back(
-      "matched", absl::StrCat(FormatCount(stats.matched_events), " events since the hub started"));
+      "matched", absl::StrCat(CountOf(stats.matched_events, "event"), " since the hub started"));
   fields->emplace_back("copied", absl::StrCat(FormatCount(stats.copied_events), " (",
                                               FormatBytes(stats.copied_bytes), "), ",
                                               FormatCount(stats.skipped_events), " left out"));

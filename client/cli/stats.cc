@@ -48,11 +48,10 @@ Fields HubFields(const client::HubStats& stats) {
       {"version", stats.version},
       {"up", absl::StrCat(FormatAge(up), ", since ", FormatSecond(stats.start_time))},
       {"writable", stats.writable ? "yes" : absl::StrCat("no: ", stats.store_error)},
-      {"topics", absl::StrCat(FormatCount(stats.topics), " with ", FormatCount(stats.partitions),
-                              " partitions")},
-      {"subscriptions",
-       absl::StrCat(FormatCount(stats.subscriptions), " with ", FormatCount(stats.consumers),
-                    stats.consumers == 1 ? " consumer" : " consumers")},
+      {"topics",
+       absl::StrCat(FormatCount(stats.topics), " with ", CountOf(stats.partitions, "partition"))},
+      {"subscriptions", absl::StrCat(FormatCount(stats.subscriptions), " with ",
+                                     CountOf(stats.consumers, "consumer"))},
       {"routes", absl::StrCat(FormatCount(stats.routes), ", links ", FormatCount(stats.links))}};
   AppendStatsFields(stats.totals, &fields);
   fields.emplace_back(

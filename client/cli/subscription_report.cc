@@ -50,20 +50,20 @@ Fields Totals(const client::SubscriptionDescription& description, absl::Time now
     fields.emplace_back(name, std::move(text));
   };
   add("lag", stats.lag_events == 0 ? "none"
-                                   : absl::StrCat(FormatCount(stats.lag_events), " events (",
+                                   : absl::StrCat(CountOf(stats.lag_events, "event"), " (",
                                                   FormatBytes(stats.lag_bytes), "), the oldest is ",
                                                   FormatRoughAge(stats.oldest_age), " old"));
   add("out", absl::StrCat(FormatCount(stats.in_flight_events), " at consumers, ",
                           FormatCount(stats.delayed_events), " wait for a retry, ",
                           FormatCount(stats.blocked_events), " for an earlier one of their key"));
   if (stats.replay_events > 0) {
-    add("replays", absl::StrCat(FormatCount(stats.replay_events), " events left"));
+    add("replays", CountOf(stats.replay_events, "event") + " left");
   }
   add("dead letters", absl::StrCat(FormatCount(stats.open_dead_letters), " open, ",
                                    FormatCount(stats.dead_lettered_events), " new since start"));
   if (stats.lost_events > 0) {
-    add("lost", absl::StrCat(FormatCount(stats.lost_events),
-                             " events, which retention removed before they were settled"));
+    add("lost", absl::StrCat(CountOf(stats.lost_events, "event"),
+                             ", which retention removed before they were settled"));
   }
   add("delivered",
       absl::StrCat(FormatCount(stats.delivered_events), " (", FormatBytes(stats.delivered_bytes),

@@ -90,7 +90,7 @@ void Progress::Update(uint64_t events, uint64_t bytes) {
   const double rate =
       static_cast<double>(events - drawn_events_) / absl::ToDoubleSeconds(now - drawn_);
   const std::string line =
-      absl::StrCat("\r\033[K", FormatCount(events), " events, ", FormatBytes(bytes), ", ",
+      absl::StrCat("\r\033[K", CountOf(events, "event"), ", ", FormatBytes(bytes), ", ",
                    FormatCount(static_cast<uint64_t>(rate)), "/s");
   std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
@@ -102,10 +102,10 @@ std::string Progress::Summary(uint64_t events, uint64_t bytes) const {
   const absl::Duration took = Clock::System().Monotonic() - start_;
   const double seconds = std::max(absl::ToDoubleSeconds(took), 1e-6);
   return absl::StrCat(
-      FormatCount(events), events == 1 ? " event, " : " events, ", FormatBytes(bytes), " in ",
-      absl::StrFormat("%.2fs", seconds), ": ",
-      FormatCount(static_cast<uint64_t>(static_cast<double>(events) / seconds)), " events/s, ",
-      FormatBytes(static_cast<uint64_t>(static_cast<double>(bytes) / seconds)), "/s");
+      CountOf(events, "event"), ", ", FormatBytes(bytes), " in ", absl::StrFormat("%.2fs", seconds),
+      ": ", FormatCount(static_cast<uint64_t>(static_cast<double>(events) / seconds)),
+      " events/s, ", FormatBytes(static_cast<uint64_t>(static_cast<double>(bytes) / seconds)),
+      "/s");
 }
 
 }  // namespace eventhub::cli

@@ -136,7 +136,8 @@ absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size
   ErrorDetail detail;
   detail.set_partition(partition);
   return Make(absl::StatusCode::kNotFound,
-              absl::StrCat("topic ", topic, " has ", partitions, " partitions, and no partition ",
+              absl::StrCat("topic ", topic, " has ", partitions,
+                           partitions == 1 ? " partition" : " partitions", ", and no partition ",
                            partition),
               detail, ErrorDetail::REASON_PARTITION_NOT_FOUND);
 }

@@ -85,7 +85,7 @@ class RoutesTest(RouteTest):
         text = self.ok("routes", "describe", name)
         for line in (rf"from: +{a}", rf"to: +{b}", r'filter: +\{"prefix":\{"subject":"eu/"\}\}',
                      r'sets: +channel="größe"', "state: +enabled", "unavailable: +fail: .*",
-                     "effective: +from 0:0", "matched: +1 events since the hub started",
+                     "effective: +from 0:0", "matched: +1 event since the hub started",
                      r"copied: +1 \(\d+ B\), 0 left out", "failed: +0 requests refused"):
             self.assertRegex(text, rf"(?m)^{line}$")
         # The values are below each other.

@@ -125,8 +125,8 @@ void AddConsumerFindings(const v1::Subscription& settings, size_t partitions,
                      "while others have credit"));
   }
   if (settings.kind() == v1::Subscription::KIND_STREAM && consumers.size() > partitions) {
-    findings->push_back(absl::StrCat(consumers.size(), " consumers share ", partitions,
-                                     " partitions: some have none"));
+    findings->push_back(absl::StrCat(consumers.size(), " consumers share ",
+                                     Numbered(partitions, "partition"), ": some have none"));
   }
 }
 
