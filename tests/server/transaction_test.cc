@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/subscription/settlement.h"
 #include "storage/base/status_macros.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/events.h"
@@ -222,6 +223,33 @@ TEST_F(TransactionTest, TwinsAreDoneOnce) {
   }
   EXPECT_EQ(first, 1);
   EXPECT_THAT(Ids("out"), ElementsAre("x"));
+}
+
+TEST_F(TransactionTest, AsksForABoundedAmountOfWorkOrIsRefusedAsAWhole) {
+  Create(Queue());
+  constexpr int64_t kEvents = 2'000;
+  std::vector<std::string> ids;
+  for (int64_t i = 0; i < kEvents; ++i) ids.push_back(absl::StrCat(i));
+  ASSERT_THAT(rig_.Publish("t", ids), IsOk());
+  const auto consumer = rig_.Consume("s", "c", kEvents);
+  const std::vector<Received> events = consumer->Receive(kEvents);
+  std::vector<Received> odd;
+  for (const Received& event : events) {
+    if (event.offset % 2 == 1) odd.push_back(event);
+  }
+  ASSERT_TRUE(consumer->AckAll(odd));
+  v1::TransactRequest request;
+  Append(request, "out", {"x"});
+  Ack(request, *consumer, {events[0]});
+  v1::Ack& ack = *request.mutable_acks()->mutable_acks(0);
+  for (int64_t i = 0; i <= static_cast<int64_t>(Refusals::kMaxWork) / (kEvents / 2); ++i) {
+    v1::OffsetRange& range = *ack.add_ranges();
+    range.set_end(kEvents);
+  }
+  EXPECT_THAT(Transact(request),
+              Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
+  EXPECT_EQ(Acked(), 0);
+  EXPECT_THAT(Ids("out"), IsEmpty());
 }
 
 TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {

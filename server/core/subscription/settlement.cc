@@ -5,13 +5,6 @@
 #include "server/core/errors.h"
 
 namespace eventhub {
-namespace {
-
-// Some 200 ms.
-constexpr size_t kMaxSettlingWork = 1'000'000;
-
-}  // namespace
-
 void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why) {
   const int code = static_cast<int>(why.code());
   if (settlement_.refused_size() > 0) {
@@ -39,10 +32,13 @@ void Refusals::AddInvalid(uint32_t partition, const v1::OffsetRange& range) {
 }
 
 bool Refusals::TooMuch(uint32_t partition, const v1::OffsetRange& range) {
-  if (looked_at_ < kMaxSettlingWork) return false;
-  Add(partition, range.start(), range.end(),
-      InvalidField("ranges", "overlap too often, or hold too many events, for one request"));
+  if (looked_at_ < kMaxWork) return false;
+  Add(partition, range.start(), range.end(), TooMuchWork("ranges"));
   return true;
+}
+
+absl::Status TooMuchWork(absl::string_view field) {
+  return InvalidField(field, "overlap too often, or hold too many events, for one request");
 }
 
 v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "eventhub/v1/hub.pb.h"
 #include "storage/base/types.h"
 
@@ -16,6 +17,8 @@ namespace eventhub {
 class Refusals {
  public:
   static constexpr int kMost = 1000;
+  // Pending ranges that may be looked at for one request: some 200 ms of the commit thread.
+  static constexpr size_t kMaxWork = 1'000'000;
 
   explicit Refusals(v1::Settlement* settlement) : settlement_(*settlement) {}
 
@@ -39,6 +42,9 @@ class Refusals {
   v1::Settlement& settlement_;
   size_t looked_at_ = 0;
 };
+
+// For the ranges in that field of a request.
+absl::Status TooMuchWork(absl::string_view field);
 
 // A settlement that refuses all of a request.
 v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why);

@@ -266,7 +266,8 @@ class Subscription final : public CommitHook,
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack) const
+  // Whether it would be carried out as a whole; adds what that costs, at most, in pending ranges.
+  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* work) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -115,7 +115,8 @@ Consumer* Subscription::FindSession(uint64_t session) const {
   return nullptr;
 }
 
-absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack) const {
+absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack,
+                                    size_t* work) const {
   if (ack.partition() >= cursors_.size()) {
     return PartitionNotFound(topic_->name(), ack.partition(), cursors_.size());
   }
@@ -125,6 +126,10 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
     if (!IsRange(range)) {
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
     }
+    const size_t pending = cursor.pending().map().size();
+    *work += std::min(pending, static_cast<size_t>(range.end() - range.start()));
+    if (!rules_.queue && !ack.exact()) *work += pending;  // All before it, too.
+    if (*work > Refusals::kMaxWork) return TooMuchWork("acks.acks.ranges");
     leased =
         leased && cursor.IsLeased(rules_, consumer.id, Offset(range.start()), Offset(range.end()));
   }
@@ -138,8 +143,9 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     MutexLock lock(mutex_);
     Consumer* const consumer = FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
-    for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack));
-    v1::Settlement settlement;
+    size_t work = 0;
+    for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &work));
+    v1::Settlement settlement;  // Stays empty, by the above.
     Refusals refusals(&settlement);
     for (const v1::Ack& ack : acks.acks()) AckIn(*consumer, ack, refusals, &after);
   }
