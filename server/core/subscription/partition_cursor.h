@@ -76,7 +76,6 @@ struct Effects {
   int64_t lost = 0;
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
-  bool alone = false;    // Something is to be delivered alone.
   bool rewound = false;  // A STREAM was taken back.
   size_t looked_at = 0;  // Pending ranges, by what consumers ask for.
 };
@@ -167,7 +166,7 @@ class PartitionCursor {
   // Takes all that a consumer has back.
   void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
               Effects* effects);
-  // Has what waits to be delivered alone go with the others.
+  // Has what is to be delivered alone go with the others.
   void LetAloneJoin();
   // Takes back what is over, and makes ready what waited long enough.
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);

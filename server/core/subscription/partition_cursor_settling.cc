@@ -47,7 +47,6 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
         if (range.state != RangeState::kBlocked) return Verdict::kKeep;
         range.state = RangeState::kReady;
         effects->more_to_deliver = true;
-        effects->alone |= range.alone;
         return Verdict::kChanged;
       });
     }
@@ -134,7 +133,6 @@ void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingR
   range.state = wait ? RangeState::kDelayed : RangeState::kReady;
   range.due = wait ? ready_at : 0;
   range.alone = rules.queue && !heard && rules.IsLast(range.attempts + 1U);
-  effects->alone |= range.alone;
   effects->more_to_deliver |= !wait;
 }
 

@@ -139,7 +139,6 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->stalled = true;
     consumer->trials = 1;
   }
-  any_alone_ |= effects.alone;
   bool released = false;
   for (const auto& [id, usage] : effects.released) {
     Consumer* const consumer = Find(id);
@@ -155,6 +154,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
   if (cursor.dirty()) MarkDirty(cursor, after);
   SetAlarm(cursor.pending().next_due(), after);
+  NoteAlone(cursor, after);
   if (effects.more_to_deliver) WakeForEvents(after);
   if (released && cursor.draining && cursor.pending().counts().leased == 0) Rebalance(after);
 }
@@ -167,6 +167,12 @@ void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, 
     consumer->has_notices = true;
     WakeConsumer(*consumer, after);
   }
+}
+
+void Subscription::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
+  Effects effects;
+  cursor.DropTrimmed(&effects);
+  if (effects.lost > 0 || effects.more_to_deliver) Conclude(cursor, effects, after);
 }
 
 void Subscription::MarkDirty(const PartitionCursor& cursor, Aftermath* after) {
@@ -191,7 +197,6 @@ void Subscription::WakeConsumer(Consumer& consumer, Aftermath* after) {
 
 void Subscription::WakeForEvents(Aftermath* after) {
   if (!rules_.queue) return WakeAll(after);
-  if (Consumer* const drained = Find(drained_)) WakeConsumer(*drained, after);
   std::shared_ptr<Consumer> next;
   std::vector<std::shared_ptr<Consumer>> stalled;
   size_t taken = 0;

@@ -247,10 +247,11 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkDirty(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropTrimmed(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // QUEUE: the next one that waits and has credit, a stalled one only if there is no other; it
-  // wakes the next. And the one that is drained. STREAM: all that wait.
+  // wakes the next. STREAM: all that wait.
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StandInLine(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -266,8 +267,13 @@ class Subscription final : public CommitHook,
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether it would be carried out as a whole; adds what that costs, at most, in pending ranges.
-  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* work) const
+  // What acks cost, at most.
+  struct AckWork {
+    size_t ranges = 0;     // In the request: each may cut a pending one in two.
+    size_t looked_at = 0;  // Pending ones.
+  };
+  // Whether it would be carried out as a whole.
+  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, AckWork* work) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -283,6 +289,10 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // QUEUE: what has to be alone (subscription_isolation.cc).
   enum class Isolation { kNone, kDeliver, kDrain };
+  // To be called when there may be more or fewer of them in a partition.
+  void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetAloneJoin(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Isolation IsolationOf(const Consumer& consumer, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PartitionCursor* FindAlone(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -388,10 +398,8 @@ class Subscription final : public CommitHook,
   TokenBucket byte_rate_ ABSL_GUARDED_BY(mutex_);
   TokenBucket replay_event_rate_ ABSL_GUARDED_BY(mutex_);
   TokenBucket replay_byte_rate_ ABSL_GUARDED_BY(mutex_);
-  bool any_alone_ ABSL_GUARDED_BY(mutex_) = false;  // Maybe.
-  // Gets nothing until it has nothing out, or that time has come: see IsolationOf.
-  ConsumerId drained_ ABSL_GUARDED_BY(mutex_);
-  int64_t drain_due_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Until when events are kept apart that are to be delivered alone; INT64_MAX: there are none.
+  int64_t join_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   // Held while the topic may wake this.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);

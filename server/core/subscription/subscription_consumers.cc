@@ -132,6 +132,8 @@ void Subscription::OnAlarm() {
       Conclude(*cursor, effects, &after);
     }
     RevokeOverdue(now, &after);
+    if (now >= join_due_) LetAloneJoin(&after);
+    SetAlarm(join_due_, &after);
     WakeForEvents(&after);  // A rate limit may be over.
   }
   CarryOut(std::move(after));

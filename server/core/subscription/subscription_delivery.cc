@@ -162,7 +162,7 @@ bool Subscription::GivesWay(const Consumer& consumer) const {
   if (!rules_.queue || !consumer.stalled) return false;
   return absl::c_any_of(consumers_, [](const auto& entry) {
     const Consumer& other = *entry.second;
-    return !other.stalled && !other.leaving && !other.closed && other.CreditLeft();
+    return !other.stalled && !other.alone && !other.leaving && !other.closed && other.CreditLeft();
   });
 }
 
@@ -200,9 +200,7 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
     PartitionCursor& cursor = *cursors_[p];
     if (cursor.busy || cursor.draining) continue;
     if (!rules_.queue && cursor.owner != consumer.id) continue;
-    Effects trimmed;
-    cursor.DropTrimmed(&trimmed);
-    if (trimmed.lost > 0) Conclude(cursor, trimmed, after);
+    DropTrimmed(cursor, after);
     const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
     NoteDelivered(cursor, after);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
@@ -466,6 +464,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
             fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
         if (!frame->deliveries.empty()) consumer.caught_up = false;
         NoteDelivered(cursor, &after);
+        NoteAlone(cursor, &after);
       }
     }
     if (absl::IsNotFound(status) && cold.candidate.redriven_from.has_value()) {

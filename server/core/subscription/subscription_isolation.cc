@@ -1,44 +1,50 @@
 // QUEUE: what is delivered alone. When a consumer goes away without a word, each event that it had
 // may be the one that it died of. Before such an event becomes a dead letter, it is given to a
 // consumer that has nothing else, so that the others are not taken for it.
+//
+// As long as there are such events, a consumer that has something out gets nothing: the first that
+// has settled all takes one of them. But no longer than the ack deadline, for consumers may be at
+// work for hours: then the events go with the others.
 #include "absl/algorithm/container.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_room.h"
 
 namespace eventhub {
 
-PartitionCursor* Subscription::FindAlone(int64_t now, Aftermath* after) {
-  bool any = false;
-  for (const auto& cursor : cursors_) {
-    std::optional<Candidate> candidate = cursor->Next(rules_, Flow::kAlone);
-    if (!candidate.has_value()) continue;
-    any = true;
-    if (!cursor->busy && Admit(*candidate, now, after)) return cursor.get();
+void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
+  const bool kept_apart = join_due_ != INT64_MAX;
+  if (!kept_apart && cursor.pending().counts().alone == 0) return;
+  const bool any = absl::c_any_of(
+      cursors_, [](const auto& other) { return other->pending().counts().alone > 0; });
+  if (any == kept_apart) return;
+  join_due_ = any ? Now() + rules_.ack_deadline : INT64_MAX;
+  if (any) {
+    SetAlarm(join_due_, after);
+  } else {
+    WakeAll(after);
   }
-  any_alone_ = any;
-  drained_ = ConsumerId();
+}
+
+void Subscription::LetAloneJoin(Aftermath* after) {
+  for (const auto& cursor : cursors_) cursor->LetAloneJoin();
+  join_due_ = INT64_MAX;
+  WakeAll(after);
+}
+
+PartitionCursor* Subscription::FindAlone(int64_t now, Aftermath* after) {
+  for (const auto& cursor : cursors_) {
+    if (cursor->busy || cursor->pending().counts().alone == 0) continue;
+    DropTrimmed(*cursor, after);
+    std::optional<Candidate> candidate = cursor->Next(rules_, Flow::kAlone);
+    if (candidate.has_value() && Admit(*candidate, now, after)) return cursor.get();
+  }
   return nullptr;
 }
 
-// Who has nothing out takes it. If nobody comes, one consumer is given nothing more until it has
-// settled what is out; but not for longer than the ack deadline, for it may be at work for hours.
 Subscription::Isolation Subscription::IsolationOf(const Consumer& consumer, int64_t now,
                                                   Aftermath* after) {
-  if (!any_alone_ || FindAlone(now, after) == nullptr) return Isolation::kNone;
-  if (consumer.out.events == 0) return Isolation::kDeliver;
-  const Consumer* const drained = Find(drained_);
-  if (drained == nullptr || drained->leaving || drained->stalled || drained->credit.events <= 0 ||
-      drained->credit.bytes <= 0) {
-    drained_ = consumer.id;
-    drain_due_ = now + rules_.ack_deadline;
-    SetAlarm(drain_due_, after);
-  }
-  if (drained_ != consumer.id) return Isolation::kNone;
-  if (now < drain_due_) return Isolation::kDrain;
-  for (const auto& cursor : cursors_) cursor->LetAloneJoin();
-  any_alone_ = false;
-  drained_ = ConsumerId();
-  return Isolation::kNone;
+  if (join_due_ == INT64_MAX || FindAlone(now, after) == nullptr) return Isolation::kNone;
+  return consumer.out.events == 0 ? Isolation::kDeliver : Isolation::kDrain;
 }
 
 Subscription::Fill Subscription::DeliverAlone(Consumer& consumer, int64_t now, ConsumeFrame* frame,
@@ -49,10 +55,10 @@ Subscription::Fill Subscription::DeliverAlone(Consumer& consumer, int64_t now, C
     Room room = RoomFor(consumer, now);
     fill = DeliverCandidate(*cursor, consumer, candidate, room, frame);
     NoteDelivered(*cursor, after);
-    // Not, if it waits for another one of its key.
+    NoteAlone(*cursor, after);
+    // Unless it waits for another one of its key.
     if (fill != Fill::kSome || !frame->deliveries.empty()) break;
   }
-  if (Consumer* const drained = Find(drained_)) WakeConsumer(*drained, after);
   return fill;
 }
 

@@ -116,7 +116,7 @@ Consumer* Subscription::FindSession(uint64_t session) const {
 }
 
 absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack,
-                                    size_t* work) const {
+                                    AckWork* work) const {
   if (ack.partition() >= cursors_.size()) {
     return PartitionNotFound(topic_->name(), ack.partition(), cursors_.size());
   }
@@ -127,9 +127,10 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
     }
     const size_t pending = cursor.pending().map().size();
-    *work += std::min(pending, static_cast<size_t>(range.end() - range.start()));
-    if (!rules_.queue && !ack.exact()) *work += pending;  // All before it, too.
-    if (*work > Refusals::kMaxWork) return TooMuchWork("acks.acks.ranges");
+    const size_t all = pending + 2 * work->ranges++;
+    work->looked_at += std::min(all, static_cast<size_t>(range.end() - range.start()));
+    if (!rules_.queue && !ack.exact()) work->looked_at += all;  // All before it, too.
+    if (work->looked_at > Refusals::kMaxWork) return TooMuchWork("acks.acks.ranges");
     leased =
         leased && cursor.IsLeased(rules_, consumer.id, Offset(range.start()), Offset(range.end()));
   }
@@ -143,9 +144,9 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     MutexLock lock(mutex_);
     Consumer* const consumer = FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
-    size_t work = 0;
+    AckWork work;
     for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &work));
-    v1::Settlement settlement;  // Stays empty, by the above.
+    v1::Settlement settlement;  // By the above it refuses only what is named twice.
     Refusals refusals(&settlement);
     for (const v1::Ack& ack : acks.acks()) AckIn(*consumer, ack, refusals, &after);
   }
