@@ -155,6 +155,12 @@ class PendingRangesTest : public SeededTest {
     }
   }
 
+  void RemoveAll() {
+    ranges_.EditRange(Offset(0), Offset::Max(),
+                      [](Offset, PendingRange&) { return Verdict::kRemove; });
+    model_.clear();
+  }
+
   void EditDue() {
     now_ += Int(0, 10);
     ranges_.EditDue(now_, [&](Offset, PendingRange& range) {
@@ -270,9 +276,7 @@ TEST_F(PendingRangesTest, DoAsTheModel) {
         FlushAndLoad();
         break;
       case 5:
-        if (!OneIn(50)) break;
-        ranges_.Clear();
-        model_.clear();
+        if (OneIn(50)) RemoveAll();
         break;
       default:
         Edit();

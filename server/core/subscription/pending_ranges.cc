@@ -158,13 +158,6 @@ PendingRanges::Map::iterator PendingRanges::Join(Map::iterator it) {
   return left;
 }
 
-void PendingRanges::Clear() {
-  for (auto it = map_.begin(); it != map_.end();) it = Remove(it);
-  for (auto& ready : ready_) ready.clear();
-  due_.clear();
-  counts_ = Counts();
-}
-
 PendingRanges::Map::const_iterator PendingRanges::FirstReady(Flow flow) const {
   const absl::btree_set<int64_t>& ready = ready_[static_cast<size_t>(flow)];
   return ready.empty() ? map_.end() : map_.find(*ready.begin());

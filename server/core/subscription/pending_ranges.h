@@ -109,8 +109,6 @@ class PendingRanges {
   // change the range in place, but not its count, and says what it did. Returns how many it saw.
   size_t EditRange(Offset from, Offset to, Edit edit);
 
-  void Clear();
-
   // The first range that is ready; map().end() if there is none.
   Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
