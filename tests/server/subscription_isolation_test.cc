@@ -35,6 +35,24 @@ class IsolationTest : public SubscriptionTest {
     const auto consumer = rig_.Consume("s", "dying");
     ASSERT_THAT(consumer->Receive(), SizeIs(ids.size()));
   }
+
+  // Two consumers with an event each, and c, that is to be alone.
+  void SetUpBusyConsumers() {
+    SetUpSubscription();
+    busy_ = rig_.Consume("s", "busy", /*credit=*/1);
+    other_ = rig_.Consume("s", "other", /*credit=*/1);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    first_ = busy_->Receive(1);
+    second_ = other_->Receive(1);
+    Die({"c"});
+    busy_->SetCredit(10);
+    EXPECT_THAT(busy_->Receive(), IsEmpty());
+  }
+
+  std::unique_ptr<TestConsumer> busy_;
+  std::unique_ptr<TestConsumer> other_;
+  std::vector<Received> first_;
+  std::vector<Received> second_;
 };
 
 TEST_F(IsolationTest, OneOfThemIsOutAtATime) {
@@ -96,26 +114,18 @@ TEST_F(IsolationTest, GoesToWhoHasNothing) {
 }
 
 TEST_F(IsolationTest, ConsumersThatAreBusyGetNothingElseUntilOneHasTakenIt) {
-  SetUpSubscription();
-  const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
-  const auto other = rig_.Consume("s", "other", /*credit=*/1);
-  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-  const std::vector<Received> first = busy->Receive(1);
-  const std::vector<Received> second = other->Receive(1);
-  Die({"c"});
-  busy->SetCredit(10);
-  EXPECT_THAT(busy->Receive(), IsEmpty());
+  SetUpBusyConsumers();
   ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
-  EXPECT_THAT(busy->Receive(), IsEmpty());
-  other->SetCredit(2);
-  EXPECT_THAT(other->Receive(), IsEmpty());
-  EXPECT_TRUE(busy->AckAll(first));
-  const std::vector<Received> alone = busy->Receive();
+  EXPECT_THAT(busy_->Receive(), IsEmpty());
+  other_->SetCredit(2);
+  EXPECT_THAT(other_->Receive(), IsEmpty());
+  EXPECT_TRUE(busy_->AckAll(first_));
+  const std::vector<Received> alone = busy_->Receive();
   EXPECT_THAT(IdsOf(alone), ElementsAre("c"));
-  EXPECT_THAT(IdsOf(other->Receive(1)), ElementsAre("d"));
-  EXPECT_TRUE(busy->AckAll(alone));
+  EXPECT_THAT(IdsOf(other_->Receive(1)), ElementsAre("d"));
+  EXPECT_TRUE(busy_->AckAll(alone));
   ASSERT_THAT(rig_.Publish("t", {"e"}), IsOk());
-  EXPECT_THAT(IdsOf(busy->Receive(1)), ElementsAre("e"));
+  EXPECT_THAT(IdsOf(busy_->Receive(1)), ElementsAre("e"));
 }
 
 TEST_F(IsolationTest, IsNotWaitedForLongerThanTheAckDeadline) {
@@ -173,19 +183,11 @@ TEST_F(IsolationTest, ComesAgainThoughASeekTookItBack) {
 }
 
 TEST_F(IsolationTest, IsNotWaitedForByOneThatLeaves) {
-  SetUpSubscription();
-  const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
-  const auto other = rig_.Consume("s", "other", /*credit=*/1);
-  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-  const std::vector<Received> first = busy->Receive(1);
-  const std::vector<Received> second = other->Receive(1);
-  Die({"c"});
-  busy->SetCredit(10);
-  EXPECT_THAT(busy->Receive(), IsEmpty());
-  busy->Leave();
-  EXPECT_THAT(busy->Receive(), IsEmpty());
-  EXPECT_TRUE(other->AckAll(second));
-  EXPECT_THAT(IdsOf(other->Receive()), ElementsAre("c"));
+  SetUpBusyConsumers();
+  busy_->Leave();
+  EXPECT_THAT(busy_->Receive(), IsEmpty());
+  EXPECT_TRUE(other_->AckAll(second_));
+  EXPECT_THAT(IdsOf(other_->Receive()), ElementsAre("c"));
 }
 
 TEST_F(IsolationTest, KeepsTheOrderOfItsKey) {
