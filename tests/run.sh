@@ -84,8 +84,9 @@ run_ctest() {
   without_aslr ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" \
     --output-junit "$report" "${@:2}" >"build/$1/ctest.log" 2>&1
   local code=$? tests failures_here skipped
+  # Only what is not as it should be: of a program that failed, the tests that passed are left out.
   grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed +[0-9.]+ sec$)' \
-    "build/$1/ctest.log" | grep -v '^$'
+    "build/$1/ctest.log" | grep -vE '^(|\[-+\].*)$' | sed '/^\[ RUN /{N;/\n\[       OK /d}'
   attribute() { sed -nE "s/^[[:space:]]*$1=\"([0-9]+)\".*/\1/p" "$report" 2>/dev/null | head -1; }
   tests=$(attribute tests)
   failures_here=$(attribute failures)

@@ -358,6 +358,7 @@ void SubscriptionModel::Seek(uint32_t p, int64_t to) {
     event->where = Where::kFresh;
     event->attempts = 0;
   }
+  DropTrimmed(p);
 }
 
 void SubscriptionModel::Restore(const SubscriptionModel& then) {
