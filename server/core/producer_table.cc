@@ -12,7 +12,7 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kRecordVersion = 1;
+constexpr uint32_t kProducerRecordVersion = 1;
 constexpr size_t kRecordHeader = 28;
 
 // Producers of one topic held in memory; those over it are loaded again when they come back.
@@ -27,7 +27,7 @@ struct StoredRequest {
 
 std::string Encode(const StoredRequest& request) {
   std::string value;
-  AppendLittle32(&value, kRecordVersion);
+  AppendLittle32(&value, kProducerRecordVersion);
   AppendLittle64(&value, request.epoch);
   AppendLittle64(&value, request.sequence);
   AppendLittle64(&value, static_cast<uint64_t>(absl::ToUnixMicros(request.time)));
@@ -36,9 +36,9 @@ std::string Encode(const StoredRequest& request) {
 }
 
 absl::StatusOr<StoredRequest> Decode(absl::string_view value) {
-  if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kRecordVersion) {
+  if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kProducerRecordVersion) {
     return absl::DataLossError(absl::StrCat("producer record of ", value.size(),
-                                            " bytes is not of version ", kRecordVersion));
+                                            " bytes is not of version ", kProducerRecordVersion));
   }
   const auto micros = static_cast<int64_t>(LoadLittle64(value.data() + 20));
   return StoredRequest{LoadLittle64(value.data() + 4), LoadLittle64(value.data() + 12),
