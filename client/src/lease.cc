@@ -86,11 +86,12 @@ void Lease::AddOutcome(const Delivery& delivery, size_t first, size_t count,
   const bool retry = outcome.kind == Outcome::Kind::kRetry;
   pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
   delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
+    // An event may have been delivered again, under the same lease, before the hub was told of its
+    // ack: that holds, and is told once.
     if (outcome.kind == Outcome::Kind::kAck) {
-      acks_.Add(range);
-      pending_acked_ += Count(range);
+      pending_acked_ += acks_.Add(range);
     } else if (queue_ || !retry) {
-      AddNack(range, outcome);
+      acks_.ForEachMissing(range, [&](OffsetRange missing) { AddNack(missing, outcome); });
     } else {
       // On a STREAM a retry is about the first offset that it names.
       for (int64_t offset = range.start; offset < range.end; ++offset) {

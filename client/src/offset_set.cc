@@ -5,21 +5,40 @@
 
 namespace eventhub::client {
 
-void OffsetSet::Add(OffsetRange range) {
+uint64_t OffsetSet::Add(OffsetRange range) {
   auto next = ends_.end();
   // Mostly they come in order.
   if (!ends_.empty() && range.start < ends_.rbegin()->first) next = ends_.upper_bound(range.start);
   auto at = next;
-  if (next != ends_.begin() && std::prev(next)->second == range.start) {
+  if (next != ends_.begin() && std::prev(next)->second >= range.start) {
     at = std::prev(next);
-    at->second = range.end;
   } else {
-    at = ends_.emplace_hint(next, range.start, range.end);
+    at = ends_.emplace_hint(next, range.start, range.start);
   }
-  if (next != ends_.end() && next->first == range.end) {
+  uint64_t added = 0;
+  const auto grow_to = [&](int64_t end) {
+    if (end <= at->second) return;
+    added += static_cast<uint64_t>(end - at->second);
+    at->second = end;
+  };
+  while (next != ends_.end() && next->first <= range.end) {
+    grow_to(next->first);
     at->second = next->second;
-    ends_.erase(next);
+    next = ends_.erase(next);
   }
+  grow_to(range.end);
+  return added;
+}
+
+void OffsetSet::ForEachMissing(OffsetRange range,
+                               absl::FunctionRef<void(OffsetRange)> visit) const {
+  auto next = ends_.upper_bound(range.start);
+  if (next != ends_.begin()) range.start = std::max(range.start, std::prev(next)->second);
+  for (; next != ends_.end() && next->first < range.end; ++next) {
+    if (range.start < next->first) visit({range.start, next->first});
+    range.start = next->second;
+  }
+  if (range.start < range.end) visit(range);
 }
 
 OffsetRange OffsetSet::TakeFirst() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 
+#include "absl/functional/function_ref.h"
 #include "eventhub/position.h"
 
 namespace eventhub::client {
@@ -12,8 +13,11 @@ namespace eventhub::client {
 // Disjoint ranges in order; neighbours are one. Thread-compatible.
 class OffsetSet {
  public:
-  // Adds a range, which overlaps with none that is there.
-  void Add(OffsetRange range);
+  // Adds a range, which is not empty. How many of its offsets were not there.
+  uint64_t Add(OffsetRange range);
+
+  // Calls `visit` for what of a range is not there.
+  void ForEachMissing(OffsetRange range, absl::FunctionRef<void(OffsetRange)> visit) const;
 
   // The first range; there has to be one.
   OffsetRange first() const { return {ends_.begin()->first, ends_.begin()->second}; }

@@ -138,6 +138,8 @@ void SubscriberCore::AddOutcomes(v1::ConsumeRequest& request) {
     lease->listed = false;
     if (queue_kind_ && lease->idle()) leases_.erase({lease->partition(), lease->epoch()});
   }
+  // Of a request without any of these the hub says nothing.
+  if (sent.empty() && request.extensions().empty()) return;
   settlements_.Add(request.correlation_id(), std::move(sent));
   ++counters_.requests;
 }

@@ -2,10 +2,12 @@
 
 #include <future>
 
+#include "absl/strings/str_cat.h"
 #include "client/src/batch.h"
 #include "client/src/event_check.h"
 #include "client/src/grpc_status.h"
 #include "client/src/locate.h"
+#include "client/src/offset_set.h"
 #include "client/src/proto_time.h"
 #include "client/src/timer_thread.h"
 #include "client/src/topic_proto.h"
@@ -255,6 +257,42 @@ TEST(AdminClientTest, ListsAllPages) {
   EXPECT_CALL(*hub, ListPartitions("a", _, "", _))
       .WillOnce(Return(absl::NotFoundError("no topic a")));
   EXPECT_EQ(admin.ListPartitions("a").status().code(), absl::StatusCode::kNotFound);
+}
+
+std::string Missing(const OffsetSet& set, OffsetRange range) {
+  std::string text;
+  set.ForEachMissing(range, [&](OffsetRange missing) {
+    absl::StrAppend(&text, "[", missing.start, ",", missing.end, ")");
+  });
+  return text;
+}
+
+TEST(OffsetSetTest, CountsWhatIsNew) {
+  OffsetSet set;
+  EXPECT_EQ(set.Add({10, 20}), 10u);
+  EXPECT_EQ(set.Add({10, 20}), 0u);
+  EXPECT_EQ(set.Add({12, 15}), 0u);
+  EXPECT_EQ(set.Add({15, 22}), 2u);
+  EXPECT_EQ(set.Add({30, 40}), 10u);
+  EXPECT_EQ(set.Add({5, 11}), 5u);
+  EXPECT_EQ(set.size(), 2u);
+  EXPECT_EQ(set.Add({2, 3}), 1u);
+  EXPECT_EQ(set.Add({0, 50}), 50u - 17 - 10 - 1);
+  EXPECT_EQ(set.size(), 1u);
+  EXPECT_EQ(set.first().end, 50);
+  EXPECT_EQ(set.Add({50, 51}), 1u);
+  EXPECT_EQ(set.size(), 1u);
+}
+
+TEST(OffsetSetTest, TellsWhatIsMissing) {
+  OffsetSet set;
+  EXPECT_EQ(Missing(set, {3, 5}), "[3,5)");
+  set.Add({10, 20});
+  set.Add({30, 40});
+  EXPECT_EQ(Missing(set, {5, 50}), "[5,10)[20,30)[40,50)");
+  EXPECT_EQ(Missing(set, {12, 18}), "");
+  EXPECT_EQ(Missing(set, {15, 35}), "[20,30)");
+  EXPECT_EQ(Missing(set, {20, 30}), "[20,30)");
 }
 
 TEST(TimerThreadTest, RunsInOrderOfTime) {

@@ -60,6 +60,45 @@ TEST_F(SubscriberQueueTest, ARetryTakesNothingBack) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,1)"));
 }
 
+// The hub gave it to the same consumer again: it had not heard of the ack in time.
+TEST_F(SubscriberQueueTest, WhatIsAckedTwiceBeforeTheHubHearsOfItIsToldOnce) {
+  StartQueue();
+  hub_->Send(Events(0, 0, 1));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  hub_->Send(Events(0, 5, 3));
+  Run();
+  hub_->Send(Events(0, 4, 3, 2));
+  Run();
+  EXPECT_THAT(Sent(), IsEmpty());  // Gathered until the hub has answered.
+  EXPECT_EQ(subscriber_->counters().unsettled, 5u);
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [4,8)"));
+  hub_->Send(Settled(last_request_));
+  EXPECT_THAT(hub_->TakeConsumeRequests(), IsEmpty());
+  EXPECT_EQ(subscriber_->counters().unsettled, 0u);
+  EXPECT_EQ(subscriber_->counters().acked, 5u);
+  hub_->Send(Events(0, 8, 1));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [8,9)"));
+}
+
+TEST_F(SubscriberQueueTest, AnAckThatTheHubIsYetToHearOfHoldsAgainstANack) {
+  StartQueue();
+  hub_->Send(Events(0, 0, 1));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  hub_->Send(Events(0, 5, 1));
+  Run();
+  outcomes_ = {{"0/4", Outcome::Park("broken")},
+               {"0/5", Outcome::Park("broken")},
+               {"0/6", Outcome::Park("broken")}};
+  hub_->Send(Events(0, 4, 3, 2));
+  Run();
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [5,6)", "park 0@10 [4,5)[6,7): broken"));
+  SettleLast();
+  EXPECT_EQ(subscriber_->counters().unsettled, 0u);
+}
+
 TEST_F(SubscriberQueueTest, ExceptionsAreRetries) {
   StartQueue({.on_event = [](const ReceivedEvent& event) -> Outcome {
     if (event.offset() == 0) throw std::runtime_error("bad \xFF luck");
