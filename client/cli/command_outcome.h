@@ -17,7 +17,8 @@ inline constexpr int kExitSkips = 100;     // It is none of the command's busine
 
 // Exit code 0 acks, kExitParks parks, kExitSkips skips; all else is a retry, after `retry_delay` if
 // it is set. The reason is the exit code or signal, and the last line of stderr. A command that
-// could not be started is a retry too, unless it never could be for this event: that is parked.
+// could not be started, or whose end is not known, is a retry too, unless it never could be for
+// this event: that is parked.
 client::Outcome OutcomeOf(const absl::StatusOr<CommandResult>& result,
                           std::optional<absl::Duration> retry_delay);
 

@@ -158,6 +158,17 @@ void PassOnErrors(pid_t pid, int from, LastLine& last) {
   }
 }
 
+absl::StatusOr<int> WaitFor(pid_t pid, const std::string& program) {
+  int status = 0;
+  pid_t ended = -1;
+  do {
+    ended = waitpid(pid, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  if (ended == pid) return status;
+  return absl::UnknownError(
+      absl::StrCat("it is not known how '", program, "' ended: ", std::strerror(errno)));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> SplitCommand(absl::string_view text) {
@@ -191,6 +202,8 @@ absl::StatusOr<std::vector<std::string>> SplitCommand(absl::string_view text) {
   return words;
 }
 
+void ExpectCommands() { std::signal(SIGCHLD, SIG_DFL); }
+
 absl::StatusOr<CommandResult> RunCommand(const CommandSpec& spec) {
   const FileDescriptor input(memfd_create("event", MFD_CLOEXEC));
   std::array<int, 2> ends = {-1, -1};
@@ -205,9 +218,7 @@ absl::StatusOr<CommandResult> RunCommand(const CommandSpec& spec) {
   command_errors.Close();
   LastLine last;
   PassOnErrors(pid, errors.get(), last);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  ASSIGN_OR_RETURN(const int status, WaitFor(pid, spec.words.front()));
   return CommandResult{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
                        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                        .last_error = last.Take()};

@@ -29,6 +29,10 @@ struct CommandResult {
   std::string last_error{};  // The last line that it wrote to stderr, cut after 512 bytes.
 };
 
+// To be called before the first RunCommand. A process may be born ignoring the ends of its
+// children, and the system then keeps no exit codes for it.
+void ExpectCommands();
+
 // Runs a command and waits for its end. Its stdout is that of this process, and so is its stderr.
 // It is in a process group of its own, so that ctrl-C on the terminal does not reach it, and it
 // gets no signal masks. Thread-safe.
@@ -36,6 +40,7 @@ struct CommandResult {
 //   INVALID_ARGUMENT     arguments and environment are larger than the system allows
 //   RESOURCE_EXHAUSTED   no memory, process or file is left: it may work later
 //   FAILED_PRECONDITION  the program is not there, or cannot be run
+//   UNKNOWN              it was run, but the system does not tell how it ended
 absl::StatusOr<CommandResult> RunCommand(const CommandSpec& spec);
 
 // FAILED_PRECONDITION, naming it, if `program` is not an executable file in PATH.

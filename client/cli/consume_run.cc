@@ -292,6 +292,7 @@ class ConsumeRun {
 }  // namespace
 
 absl::Status RunConsume(const Context& context, const ConsumeOptions& options) {
+  ExpectCommands();
   return ConsumeRun(context, options).Run(context.address);
 }
 

@@ -64,6 +64,15 @@ TEST(CliCommand, ReportsASignal) {
   EXPECT_THAT(OutcomeOf(result, std::nullopt).reason, HasSubstr("signal 9"));
 }
 
+TEST(CliCommand, ACommandWhoseEndIsNotKnownIsRunAgain) {
+  std::signal(SIGCHLD, SIG_IGN);
+  const auto unknown = Shell("exit 0");
+  ExpectCommands();
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(OutcomeOf(unknown, std::nullopt).kind, Kind::kRetry);
+  EXPECT_EQ(Shell("exit 3")->exit_code, 3);
+}
+
 TEST(CliCommand, TellsWhatCannotRun) {
   EXPECT_EQ(RunCommand({.words = {"/nonexistent/bill"}}).status().code(),
             absl::StatusCode::kFailedPrecondition);

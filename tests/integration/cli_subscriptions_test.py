@@ -347,6 +347,15 @@ class ExecTest(SubscriptionTest):
                           for letter in letters},
                          {1: (1, "exit code 65"), 3: (3, "exit code 75: no route")})
 
+    def test_exit_codes_are_known_to_one_whose_parent_ignores_its_children(self):
+        name = self.subscription(events=1)
+        consumer = self.hub.popen(
+            "consume", name, "--limit=1", "--exec=sh -c 'exit 65'",
+            preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(consumer.wait(TIMEOUT), 0)
+        stats = self.describe(name)["stats"]
+        self.assertEqual((stats["acked_events"], stats["open_dead_letters"]), (0, 1))
+
     def test_a_retry_comes_with_its_attempt(self):
         name = self.subscription("--min-backoff=0", events=1)
         out = self.run_exec(name, "echo $EVENTHUB_ATTEMPT; test $EVENTHUB_ATTEMPT = 3")
