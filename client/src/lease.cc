@@ -10,9 +10,11 @@
 namespace eventhub::client {
 namespace {
 
-// Nearly what they take, encoded.
-constexpr int64_t kRangeBytes = 24;
+// Nearly what it takes, encoded.
 constexpr int64_t kNackBytes = 64;
+
+// So that what is left of a request is never overrun by much.
+constexpr size_t kMaxExtensionRanges = 1000;
 
 // What the hub takes.
 constexpr absl::Duration kMaxDelay = absl::Hours(7 * 24);
@@ -219,9 +221,7 @@ void Lease::AddAcks(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent,
 }
 
 bool Lease::Extend(const KeepAlive& keep, v1::ConsumeRequest& request) {
-  v1::LeaseExtension extension;
-  extension.set_partition(partition_);
-  extension.set_lease_epoch(epoch_);
+  std::vector<OffsetRange> ranges;
   bool any = false;
   bool all = true;
   for (const auto& delivery : open_) {
@@ -231,15 +231,27 @@ bool Lease::Extend(const KeepAlive& keep, v1::ConsumeRequest& request) {
     if (due && !over && !given_up) {
       any = true;
       delivery->set_lease_end(keep.now + keep.ack_deadline);
-      delivery->ForEachUnfinished([&](OffsetRange range) { Set(range, *extension.add_ranges()); });
+      delivery->ForEachUnfinished([&](OffsetRange range) { ranges.push_back(range); });
     } else {
       all = false;
     }
     if (!queue_) break;  // The partition as a whole goes by the event that holds it up.
   }
-  if (all || !queue_) extension.clear_ranges();
-  if (any) *request.add_extensions() = std::move(extension);
+  if (all || !queue_) ranges.clear();
+  if (any) AddExtensions(ranges, request);
   return !open_.empty();
+}
+
+void Lease::AddExtensions(const std::vector<OffsetRange>& ranges,
+                          v1::ConsumeRequest& request) const {
+  size_t at = 0;
+  do {
+    v1::LeaseExtension& extension = *request.add_extensions();
+    extension.set_partition(partition_);
+    extension.set_lease_epoch(epoch_);
+    const size_t end = std::min(at + kMaxExtensionRanges, ranges.size());
+    for (; at < end; ++at) Set(ranges[at], *extension.add_ranges());
+  } while (at < ranges.size());
 }
 
 uint64_t Lease::unfinished() const {

@@ -26,6 +26,9 @@ namespace eventhub::client {
 // the retry, and comes again. Outcomes that were there before it are told before it, and hold.
 class Lease {
  public:
+  // What a range is counted as in a request: nearly what it takes, encoded.
+  static constexpr int64_t kRangeBytes = 24;
+
   Lease(uint32_t partition, uint64_t epoch, bool queue)
       : partition_(partition), epoch_(epoch), queue_(queue) {}
 
@@ -58,8 +61,8 @@ class Lease {
   // The hub refused this of a request.
   void OnRefused(uint64_t correlation_id, OffsetRange range);
 
-  // Adds an extension for what was delivered a while ago and has no outcome; see KeepAlive. Returns
-  // whether there is anything left to be looked after.
+  // Adds extensions, each of 1,000 ranges at most, for what was delivered a while ago and has no
+  // outcome; see KeepAlive. Returns whether there is anything left to be looked after.
   struct KeepAlive {
     absl::Duration now;
     absl::Duration ack_deadline;
@@ -102,6 +105,8 @@ class Lease {
   v1::Nack& AddNack(const Outcome& outcome, v1::ConsumeRequest& request, int64_t& budget);
   void AddRange(OffsetRange range, Outcome::Kind kind, v1::OffsetRange& proto,
                 std::vector<SentOutcome>& sent, int64_t& budget);
+  // All of the partition, if there are no ranges.
+  void AddExtensions(const std::vector<OffsetRange>& ranges, v1::ConsumeRequest& request) const;
 
   const uint32_t partition_;
   const uint64_t epoch_;

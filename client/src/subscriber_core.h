@@ -68,6 +68,9 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   std::string EncodeRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddOpen(v1::ConsumeRequest& request) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddOutcomes(v1::ConsumeRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Those that do not fit are left for the next request.
+  void AddExtensions(v1::ConsumeRequest& request, int64_t& budget)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetCreditOf(v1::ConsumeRequest& request) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ExtendLeases(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Arm(absl::Duration when) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -120,10 +120,9 @@ void SubscriberCore::SetCreditOf(v1::ConsumeRequest& request) const {
 
 void SubscriberCore::AddOutcomes(v1::ConsumeRequest& request) {
   request.set_correlation_id(next_correlation_id_++);
-  request.mutable_extensions()->Swap(extensions_.mutable_extensions());
-  counters_.extensions += static_cast<uint64_t>(request.extensions_size());
-  std::vector<SentOutcome> sent;
   int64_t budget = kMaxRequestBytes;
+  AddExtensions(request, budget);
+  std::vector<SentOutcome> sent;
   std::vector<std::shared_ptr<Lease>> leases = std::exchange(listed_, {});
   for (const std::shared_ptr<Lease>& lease : leases) {
     const uint64_t events = lease->pending_events();
@@ -142,6 +141,17 @@ void SubscriberCore::AddOutcomes(v1::ConsumeRequest& request) {
   if (sent.empty() && request.extensions().empty()) return;
   settlements_.Add(request.correlation_id(), std::move(sent));
   ++counters_.requests;
+}
+
+void SubscriberCore::AddExtensions(v1::ConsumeRequest& request, int64_t& budget) {
+  auto& waiting = *extensions_.mutable_extensions();
+  int taken = 0;
+  for (; taken < waiting.size() && budget > 0; ++taken) {
+    budget -= Lease::kRangeBytes * (1 + waiting[taken].ranges_size());
+    request.add_extensions()->Swap(&waiting[taken]);
+  }
+  waiting.DeleteSubrange(0, taken);
+  counters_.extensions += static_cast<uint64_t>(taken);
 }
 
 void SubscriberCore::ExtendLeases(absl::Duration now) {

@@ -307,6 +307,28 @@ TEST_F(SubscriberExtensionTest, OutcomesThatAreOutOfOrderAreSpared) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,6)[100,101)", "extend 0@10 [2,6)"));
 }
 
+// A hub takes 10,000 ranges in a request, and each extension counts as one more.
+TEST_F(SubscriberExtensionTest, ManyRangesAreExtendedInMoreThanOneRequest) {
+  StartQueue();
+  std::vector<int64_t> offsets(25'000);
+  for (size_t i = 0; i < offsets.size(); ++i) offsets[i] = 2 * static_cast<int64_t>(i);
+  hub_->Send(EventsAt(0, offsets));
+  hub_->Advance(absl::Seconds(8));
+  hub_->Send(Events(0, 100'000, 1));
+  hub_->Advance(absl::Seconds(2));
+  std::set<int64_t> extended;
+  for (const v1::ConsumeRequest& request : hub_->TakeConsumeRequests()) {
+    int counted = 0;
+    for (const v1::LeaseExtension& extension : request.extensions()) {
+      EXPECT_GT(extension.ranges_size(), 0) << "that is all of the partition";
+      counted += 1 + extension.ranges_size();
+      for (const v1::OffsetRange& range : extension.ranges()) extended.insert(range.start());
+    }
+    EXPECT_LE(counted, 10'000);
+  }
+  EXPECT_EQ(extended, std::set<int64_t>(offsets.begin(), offsets.end()));
+}
+
 TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
   StartStream();
   hub_->Send(Events(0, 0, 2));

@@ -168,7 +168,7 @@ struct SubscriberCounters {
   uint64_t failed = 0;       // Outcomes that the hub refused for another reason, e.g. its disk.
   uint64_t in_doubt = 0;     // Outcomes sent, and not confirmed when the connection broke.
   uint64_t requests = 0;     // Messages with acks, nacks or extensions.
-  uint64_t extensions = 0;   // Lease extensions in them, one for each partition.
+  uint64_t extensions = 0;   // Lease extensions in them, one or more for each partition.
   uint64_t connections = 0;  // Times that a connection was made.
   uint64_t trimmed = 0;      // Offsets lost to retention; see on_trimmed.
   // Now:
