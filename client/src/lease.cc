@@ -70,16 +70,21 @@ void Lease::CutFrom(int64_t offset, Delivery& delivery) {
 
 void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome& outcome) {
   if (over_ || first >= delivery.end()) return;
-  count = std::min(count, delivery.end() - first);
   const bool retry = outcome.kind == Outcome::Kind::kRetry;
   if (retry && IsLive(delivery)) {
     pending_bytes_ += delivery.batch().bytes() / delivery.batch().size();
     TakeBack(delivery.OffsetOf(first), outcome);
     return;
   }
+  count = std::min(count, delivery.end() - first);
   // What was settled by a transaction the hub knows.
   if (outcome.kind != Outcome::Kind::kSettled) AddOutcome(delivery, first, count, outcome);
-  delivery.Finish(first, count);
+  Forget(delivery, first, count);
+}
+
+void Lease::Forget(Delivery& delivery, size_t first, size_t count) {
+  if (over_ || first >= delivery.end()) return;
+  delivery.Finish(first, std::min(count, delivery.end() - first));
   if (delivery.finished()) open_.erase(delivery.place);
 }
 

@@ -43,6 +43,9 @@ class Lease {
   // What of them is void, or past the lease, is ignored.
   void Finish(Delivery& delivery, size_t first, size_t count, const Outcome& outcome);
 
+  // The same events get no outcome: it is too late, and they come again.
+  void Forget(Delivery& delivery, size_t first, size_t count);
+
   // The lease is over: everything is void. Returns how many outcomes the hub was not told.
   uint64_t End();
   bool over() const { return over_; }

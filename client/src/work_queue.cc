@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "client/src/event_key.h"
+#include "client/src/lease.h"
 #include "eventhub/partition.h"
 
 namespace eventhub::client {
@@ -74,7 +75,10 @@ void WorkQueue::ForgetIfIdle(Lane& lane) {
 
 bool WorkQueue::DropVoid(Lane& lane, absl::Duration now) {
   const Item& item = lane.items[lane.head];
-  if (item.first < item.delivery->end() && !item.delivery->expired(now)) return false;
+  Delivery& delivery = *item.delivery;
+  if (item.first < delivery.end() && !delivery.expired(now)) return false;
+  // Others of it may be out, and wait for their outcomes.
+  delivery.lease().Forget(delivery, item.first, item.end - item.first);
   dropped_ += item.end - item.first;
   lane.Pop();
   return true;

@@ -40,7 +40,7 @@ class WorkQueue {
   void Add(std::shared_ptr<Delivery> delivery);
 
   // At most `max_events` that nothing has to be finished before; they are out until Done. Skips
-  // what is void, or whose lease has ended by `now`.
+  // what is void, or whose lease has ended by `now`, and makes its lease forget it.
   std::optional<Chunk> Take(size_t max_events, absl::Duration now);
 
   // The events of `chunk` from `next` on, which `at` points to, were not handled: they come first

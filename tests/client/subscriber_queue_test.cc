@@ -284,6 +284,31 @@ TEST_F(SubscriberExtensionTest, WhatIsNotDoneIsExtended) {
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/0"));
   EXPECT_EQ(subscriber_->counters().dropped, 4u);
+  EXPECT_EQ(subscriber_->counters().unsettled, 0u);
+  hub_->Advance(absl::Minutes(1));
+  EXPECT_EQ(hub_->timers(), 0u);
+}
+
+TEST_F(SubscriberExtensionTest, WhatIsDoneTooLateIsToldThoughItsNeighboursAreDropped) {
+  SubscriberOptions options{.order = Order::kPerKey, .max_lease_extension = absl::ZeroDuration()};
+  options.on_event = [this](const ReceivedEvent& received) {
+    // Of the same delivery, while this one is out.
+    if (received.offset() == 1) {
+      hub_->Advance(absl::Minutes(1));
+      EXPECT_FALSE(RunOne());
+      EXPECT_EQ(subscriber_->counters().unsettled, 3u)
+          << "the one before, this, and the next of its key";
+    }
+    return Outcome::Ack();
+  };
+  StartQueue(std::move(options));
+  hub_->Send(Events(0, 0, 6, 1, {"a", "b", "c"}));
+  Run();
+  EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)"));
+  EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [1,2)"));
+  SettleLast();
+  EXPECT_EQ(subscriber_->counters().dropped, 4u);
+  EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
 TEST_F(SubscriberExtensionTest, OutcomesThatAreOutOfOrderAreSpared) {
