@@ -54,6 +54,13 @@ bool IsTextType(absl::string_view content_type) {
   return absl::StartsWithIgnoreCase(content_type, "text/");
 }
 
+// Whether it can stand in a line of JSON as it is. The library takes a NUL for the end of its
+// input, and passes over a byte order mark.
+bool IsJson(absl::string_view text) {
+  return !absl::StrContains(text, '\0') && !absl::StartsWith(text, "\xEF\xBB\xBF") &&
+         Json::accept(text);
+}
+
 bool IsUtf8(absl::string_view text) {
   try {
     Json(text).dump();
@@ -205,7 +212,7 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
     line->append(Dump(json));
     return;
   }
-  if ((type.empty() || IsJsonType(type)) && Json::accept(data)) {
+  if ((type.empty() || IsJsonType(type)) && IsJson(data)) {
     line->append(Dump(json));
     line->pop_back();
     line->append(",\"data\":");
@@ -228,7 +235,10 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
 
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line) {
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return absl::InvalidArgumentError("not valid JSON");
+  // The library would take a NUL for the end of the line.
+  if (json.is_discarded() || absl::StrContains(line, '\0')) {
+    return absl::InvalidArgumentError("not valid JSON");
+  }
   if (NestsTooDeep(line)) return absl::InvalidArgumentError("nests more than 1,000 levels deep");
   if (!json.is_object()) return absl::InvalidArgumentError("not a JSON object");
   v1::Event event;

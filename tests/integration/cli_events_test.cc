@@ -87,6 +87,29 @@ TEST(CliJson, RoundTripOfDataThatIsNotJson) {
   }
 }
 
+TEST(CliJson, DataThatOnlyLooksLikeJsonDoesNotBreakTheLine) {
+  for (const auto& data : {std::string("{}\0}", 4), std::string("{}\0", 3),
+                           std::string("\xEF\xBB\xBF{}"), std::string("\0", 1)}) {
+    for (const char* type : {"", "application/json"}) {
+      v1::Event event = MinimalEvent();
+      event.set_data_content_type(type);
+      event.set_data(data);
+      EXPECT_THAT(ToJson(event), HasSubstr("\"data_base64\":"));
+      const absl::StatusOr<v1::Event> back = ParseEventJson(ToJson(event));
+      ASSERT_TRUE(back.ok()) << back.status();
+      EXPECT_EQ(back->data(), data);
+    }
+  }
+}
+
+TEST(CliJson, ALineHasNoMoreThanItsObject) {
+  const std::string line = R"({"id":"1"})";
+  EXPECT_TRUE(ParseEventJson(line).ok());
+  for (const auto& more : {std::string("\0", 1), std::string("\0{}", 3), std::string(" x")}) {
+    EXPECT_EQ(ParseEventJson(line + more).status().message(), "not valid JSON");
+  }
+}
+
 TEST(CliJson, DataOfSeveralLinesStaysOnOne) {
   v1::Event event = MinimalEvent();
   event.set_data("{\n  \"a\":\r\n 1.50000000000000000001\n}");
