@@ -170,8 +170,14 @@ void AddReplayCommand(CLI::App& app, Context& context) {
                  "At most so many events a second, all replays of the subscription together");
   AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseReplayRate,
                   "At most so many bytes a second, e.g. 1MiB", "SIZE");
-  command->add_flag("--cancel", flags->cancel, "End all replays of the subscription instead");
+  CLI::Option* cancel =
+      command->add_flag("--cancel", flags->cancel, "End all replays of the subscription instead");
   command->add_flag("--dry-run", flags->dry_run, "Only say what would be delivered");
+  // None of them would keep it from ending all.
+  for (const char* other :
+       {"--from", "--to", "--partition", "--rate-events", "--rate-bytes", "--dry-run"}) {
+    cancel->excludes(command->get_option(other));
+  }
   AddOutputOption(*command, &flags->json);
   SetRun(*command, context, [&context, flags] { return Replay(context, *flags); });
 }

@@ -70,6 +70,9 @@ class UsageTest(unittest.TestCase):
                           ["seek", "s"], ["seek", "s", "--to=somewhere"],
                           ["seek", "s", "--to=snapshot:"], ["seek", "s", "--offset=1"],
                           ["replay", "s"], ["replay", "s", "--from=1", "--to=soon"],
+                          *(["replay", "s", "--cancel", option] for option in
+                            ("--dry-run", "--from=1", "--to=2", "-p1", "--rate-events=1",
+                             "--rate-bytes=1KiB")),
                           ["snapshots", "create", "s"], ["dead-letters", "redrive", "s"],
                           ["dead-letters", "discard", "s", "--all", "--type=t"],
                           ["dead-letters", "list", "s", "--range=0"],
