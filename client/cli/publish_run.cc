@@ -103,6 +103,7 @@ class PublishRun {
     for (const std::string& file : files) {
       ASSIGN_OR_RETURN(const auto lines, LineReader::Open(file, interrupt_.fd()));
       RETURN_IF_ERROR(PublishLines(*lines));
+      if (Refused()) return absl::OkStatus();
     }
     if (interrupt_.raised()) return absl::CancelledError("interrupted before the end of the input");
     return absl::OkStatus();
@@ -121,11 +122,14 @@ class PublishRun {
         ++left_out_;
         if (first_left_out_.ok()) first_left_out_ = named;
       }
-      // The hub's refusals come later than the lines that they are about.
-      if (!options_.keep_going && tally_.failed() > 0) return absl::OkStatus();
+      if (Refused()) return absl::OkStatus();
       progress_.Update(tally_.acknowledged(), tally_.bytes());
     }
   }
+
+  // Whether the hub refused something that ends the run; it says so later than the lines that it is
+  // about are read. Report tells.
+  bool Refused() const { return !options_.keep_going && tally_.failed() > 0; }
 
   absl::Status PublishLine(absl::string_view line) {
     ASSIGN_OR_RETURN(const v1::Event event, source_.FromLine(line));

@@ -360,6 +360,25 @@ class PublishReadTest(HubTest):
         self.fails(1, "publish", topic, "-q", stdin=b"x" * 2000)
         self.assertEqual(self.ok("read", topic), "")
 
+    def test_what_the_hub_refuses_ends_it_before_the_next_file(self):
+        topic = self.topic("--max-event-bytes=1KiB")
+        pipe, path = f"{self.hub.directory}/pipe", f"{self.hub.directory}/next"
+        os.mkfifo(pipe)
+        with open(path, "w", encoding="utf-8") as lines:
+            lines.write("next\n")
+        publisher = self.hub.popen("publish", topic, "-q", pipe, path, stderr=subprocess.DEVNULL)
+        with open(pipe, "wb", buffering=0) as lines:
+            lines.write(b"x" * 2000 + b"\n")
+
+            def closed():
+                try:
+                    return not lines.write(b"more\n")
+                except BrokenPipeError:
+                    return True
+            self.wait_until(closed)
+        self.assertEqual(publisher.wait(TIMEOUT), 1)
+        self.assertNotIn("next", self.ok("read", topic, "--format=%d\\n"))
+
     def test_nothing_to_publish(self):
         self.ok("publish", self.topic(), "--quiet")
 
