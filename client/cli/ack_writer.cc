@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/terminal.h"
 
 namespace eventhub::cli {
 namespace {
@@ -26,12 +27,14 @@ AckWriter::~AckWriter() {
 void AckWriter::Add(absl::string_view id, const client::PublishedEvent& event) {
   MutexLock lock(mutex_);
   if (event.delayed.has_value()) {
-    absl::StrAppend(&pending_, "delayed\t", event.delayed->id, "\t", id, "\n");
+    absl::StrAppend(&pending_, "delayed\t", event.delayed->id, "\t");
   } else if (event.offset < 0) {
-    absl::StrAppend(&pending_, "duplicate\t-\t", id, "\n");
+    absl::StrAppend(&pending_, "duplicate\t-\t");
   } else {
-    absl::StrAppend(&pending_, event.partition, "\t", event.offset, "\t", id, "\n");
+    absl::StrAppend(&pending_, event.partition, "\t", event.offset, "\t");
   }
+  AppendPrintable(id, &pending_);
+  pending_.push_back('\n');
   added_.NotifyOne();
 }
 

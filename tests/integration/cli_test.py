@@ -387,6 +387,8 @@ class PublishReadTest(HubTest):
         self.ok("publish", topic, "--key=\x1b[2J", stdin=b"\x1b]0;title\x07\xff\n")
         text = self.ok("read", topic)
         self.assertIn("\\x1b[2J\t\\x1b]0;title\\x07\\xff\n", text)
+        self.assertEqual(self.ok("publish", topic, "--acks", "-q", "--id-prefix=\x1b[2J\n",
+                                 stdin=b"x\n"), "0\t1\t\\x1b[2J\\n1\n")
 
     def test_a_reader_that_goes_away(self):
         topic = self.topic()
