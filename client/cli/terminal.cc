@@ -46,6 +46,16 @@ bool IsControl(absl::string_view character) {
 
 }  // namespace
 
+size_t Utf8Prefix(absl::string_view bytes) {
+  size_t end = 0;
+  while (end < bytes.size()) {
+    const size_t length = Utf8Length(bytes.substr(end));
+    if (length == 0) break;
+    end += length;
+  }
+  return end;
+}
+
 void AppendPrintable(absl::string_view bytes, std::string* line) {
   while (!bytes.empty()) {
     const size_t length = Utf8Length(bytes);

@@ -1,6 +1,7 @@
 // What goes to a terminal: a line of progress on stderr, and data that cannot change its state.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -8,6 +9,9 @@
 #include "absl/time/time.h"
 
 namespace eventhub::cli {
+
+// How many bytes at the front of `bytes` are well-formed UTF-8.
+size_t Utf8Prefix(absl::string_view bytes);
 
 // Appends `bytes` so that they stay on one line and cannot command the terminal: control
 // characters become `\n`, `\t`, `\x1b`, …; so do bytes of what is not UTF-8.

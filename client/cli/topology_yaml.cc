@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/filter_json.h"
 #include "client/cli/places.h"
+#include "client/cli/terminal.h"
 #include "client/cli/topology_fields.h"
 #include "client/cli/units.h"
 #include "client/cli/usage.h"
@@ -402,6 +404,15 @@ class DocumentReader {
   Places& places_;
 };
 
+// `:LINE:COLUMN` of what follows `text`, which is UTF-8. Columns are of characters.
+std::string EndOf(absl::string_view text) {
+  const auto line = std::count(text.begin(), text.end(), '\n') + 1;
+  const absl::string_view last = text.substr(text.rfind('\n') + 1);
+  const auto characters =
+      std::count_if(last.begin(), last.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  return absl::StrCat(":", line, ":", characters + 1);
+}
+
 }  // namespace
 
 std::string TopologyReader::PlaceOf(const std::string& list, const std::string& name,
@@ -416,6 +427,12 @@ std::string TopologyReader::PlaceOf(const std::string& list, const std::string& 
 }
 
 void TopologyReader::Read(const std::string& name, const std::string& text) {
+  // The YAML library does not look; what takes the text from it does, and has no place to name.
+  const absl::string_view valid = absl::string_view(text).substr(0, Utf8Prefix(text));
+  if (valid.size() < text.size()) {
+    faults_.push_back(absl::StrCat(name, EndOf(valid), ": is not UTF-8"));
+    return;
+  }
   // What the library expects of its callers.
   try {
     for (const YAML::Node& document : YAML::LoadAll(text)) {

@@ -187,6 +187,13 @@ TEST(CliTopologyYaml, Filters) {
   EXPECT_THAT(route("&x {all: [*x]}"), ElementsAre(HasSubstr("nested deeper than")));
 }
 
+TEST(CliTopologyYaml, TextIsUtf8) {
+  EXPECT_THAT(Faults("routes:\n- name: r\n  filter: {exact: {a: \"Gr\u00FC\xDF\"}}\n"),
+              ElementsAre("t.yaml:3:27: is not UTF-8"));
+  EXPECT_THAT(Faults("\xFF"), ElementsAre("t.yaml:1:1: is not UTF-8"));
+  EXPECT_THAT(Faults("topics: [{name: a, description: \"Gr\u00FC\u00DFe\"}]"), testing::IsEmpty());
+}
+
 TEST(CliTopologyYaml, OtherFaults) {
   EXPECT_THAT(Faults("topics: {a: b"), ElementsAre(HasSubstr("is not YAML")));
   EXPECT_THAT(Faults("- a"), ElementsAre("t.yaml:1:1: a sequence is not a mapping"));
