@@ -72,6 +72,7 @@ void SubscriberCore::Pump() {
     MutexLock lock(mutex_);
     if (stream_ == nullptr || writing_ || !SendDue()) return;
     request = EncodeRequest();
+    if (request.empty()) return;
     writing_ = true;
     stream = stream_;
   }
@@ -137,8 +138,11 @@ void SubscriberCore::AddOutcomes(v1::ConsumeRequest& request) {
     lease->listed = false;
     if (queue_kind_ && lease->idle()) leases_.erase({lease->partition(), lease->epoch()});
   }
-  // Of a request without any of these the hub says nothing.
-  if (sent.empty() && request.extensions().empty()) return;
+  // What has none of these the hub never settles.
+  if (sent.empty() && request.extensions().empty()) {
+    request.clear_correlation_id();
+    return;
+  }
   settlements_.Add(request.correlation_id(), std::move(sent));
   ++counters_.requests;
 }
