@@ -101,19 +101,17 @@ void ConsumeStream::Poll() {
   const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame);
   if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame));
   if (step.ok() && *step == ConsumerSession::Step::kCold) {
-    return pools_.disk.Post([self = shared_from_this(), frame = std::move(frame)]() mutable {
-      self->ReadCold(std::move(frame));
-    });
+    return pools_.disk.Post([self = shared_from_this()] { self->ReadCold(); });
   }
   if (!step.ok() || *step == ConsumerSession::Step::kEnd) EndWith(step.status());
   MutexLock lock(mutex_);
   sending_ = false;
 }
 
-void ConsumeStream::ReadCold(ConsumeFrame frame) {
-  const absl::Status status = session()->ReadCold(&frame);
-  if (status.ok() && !frame.empty()) return Send(std::move(frame));
-  if (!status.ok()) EndWith(status);
+void ConsumeStream::ReadCold() {
+  ConsumeFrame frame;
+  session()->ReadCold(&frame);
+  if (!frame.empty()) return Send(std::move(frame));
   {
     MutexLock lock(mutex_);
     sending_ = false;

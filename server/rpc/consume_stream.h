@@ -43,7 +43,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Wake();
   // Makes the next response, on the thread that proceeds.
   void Poll();
-  void ReadCold(ConsumeFrame frame);
+  void ReadCold();
   void Send(ConsumeFrame frame);
   void EndWith(const absl::Status& status);
 

@@ -268,6 +268,23 @@ TEST_F(FilteredSubscriptionTest, APlaceBehindWhatIsLeftOutIsKept) {
   EXPECT_EQ(rig_.Get("s").subscription().filter().sql(), Wanted().sql());
 }
 
+TEST_F(FilteredSubscriptionTest, AReplayOfWhatIsLeftOutSurvivesARestart) {
+  SetUpFiltered(Queue());
+  ASSERT_THAT(rig_.Publish("t", Ids("n", 10)), IsOk());
+  {
+    const auto consumer = rig_.Consume("s", "c");
+    EXPECT_THAT(consumer->Receive(), IsEmpty());
+    v1::ReplaySubscriptionRequest replay;
+    replay.set_name("s");
+    replay.mutable_start()->set_earliest(true);
+    ASSERT_OK_AND_ASSIGN(const auto replayed, rig_.Replay(replay));
+    EXPECT_EQ(replayed.events(), 10u);
+  }
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Get("s").stats().replay_events(), 10u);
+  EXPECT_EQ(Place().next_offset(), 10);
+}
+
 TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {
   for (const size_t cache : {size_t{0}, size_t{64} << 20}) {
     rig_.tail_cache_bytes = cache;
@@ -387,6 +404,30 @@ TEST_F(FilteredSubscriptionTest, KeysStayInOrder) {
   EXPECT_THAT(IdsOf(second), ElementsAre("y3", "y4"));
   EXPECT_TRUE(consumer->AckAll(second));
   EXPECT_EQ(Place().acked_offset(), 6);
+}
+
+TEST_F(FilteredSubscriptionTest, WhatAReplayLeavesOutDoesNotHoldItsKeyUp) {
+  v1::Subscription subscription = Queue();
+  subscription.set_ordered_by_key(true);
+  Create(subscription);
+  v1::PublishStreamRequest request = MakeRequest("t", {});
+  for (const char* const id : {"y1", "n1"}) *request.add_events() = MakeEvent(id, "k");
+  ASSERT_THAT(rig_.Publish(request), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(consumer->AckAll(consumer->Receive(1)));
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Replay(replay), IsOk());
+  const std::vector<Received> again = consumer->Receive(1);  // The other one waits for it.
+  *subscription.mutable_filter() = Wanted();
+  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"filter"}), IsOk());
+  EXPECT_TRUE(consumer->AckAll(again));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  request.clear_events();
+  *request.add_events() = MakeEvent("y2", "k");
+  ASSERT_THAT(rig_.Publish(request), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("y2"));
 }
 
 }  // namespace

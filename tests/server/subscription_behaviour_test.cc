@@ -283,6 +283,79 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerIsWokenForWhatComesAfterItsLastA
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
 }
 
+TEST_F(SubscriptionBehaviourTest, AStuckConsumerGetsAnotherOneWhenASeekTakesItsOwn) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  Create(queue);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
+  rig_.Pass(absl::Seconds(2));
+  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
+}
+
+TEST_F(SubscriptionBehaviourTest, ASlowConsumerOfAStreamGetsItsShareAgainWhenItIsHeardOf) {
+  SetUpStream(2);
+  for (uint32_t p : {0, 1}) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
+  const auto slow = rig_.Consume("s", "slow");
+  const std::vector<Received> events = slow->Receive(2);
+  const auto other = rig_.Consume("s", "other");
+  EXPECT_THAT(slow->Receive(), IsEmpty());
+  ASSERT_EQ(slow->said.draining_size(), 1);
+  const uint32_t moving = slow->said.draining(0).partition();
+  EXPECT_TRUE(slow->AckAll({events[events[0].partition == moving ? 1 : 0]}));
+  rig_.Pass(absl::Seconds(30));
+  EXPECT_THAT(slow->Receive(), IsEmpty());
+  EXPECT_THAT(slow->said.revoked(), SizeIs(2));  // It is not trusted any more.
+  slow->said.Clear();
+  slow->Ack(events[events[0].partition == moving ? 0 : 1]);
+  slow->Receive();
+  EXPECT_THAT(slow->said.assigned(), SizeIs(1));
+}
+
+TEST_F(SubscriptionBehaviourTest, NewPartitionsAreTakenUpWhenAConsumerGoesThatHasToGiveOneUp) {
+  SetUpStream(2);
+  for (uint32_t p : {0, 1}) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
+  auto first = rig_.Consume("s", "first");
+  EXPECT_THAT(first->Receive(2), SizeIs(2));
+  const auto second = rig_.Consume("s", "second");
+  EXPECT_THAT(first->Receive(), IsEmpty());
+  EXPECT_EQ(first->said.draining_size(), 1);
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.set_partitions(64);
+  ASSERT_THAT(rig_.Update(topic, {"partitions"}), IsOk());
+  first.reset();
+  EXPECT_THAT(second->Receive(2), SizeIs(2));
+  EXPECT_THAT(second->said.assigned(), SizeIs(64));
+}
+
+TEST_F(SubscriptionBehaviourTest, AnExtensionOfALostLeaseIsRefused) {
+  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
+    Create(subscription);
+    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    const auto consumer = rig_.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(1);
+    v1::SeekSubscriptionRequest seek;
+    seek.set_name("s");
+    seek.mutable_start()->set_latest(true);
+    ASSERT_THAT(rig_.Seek(seek), IsOk());
+    v1::ConsumeRequest request;
+    v1::LeaseExtension& all = *request.add_extensions();
+    all.set_lease_epoch(events[0].epoch);
+    const v1::Settlement settlement = consumer->Settle(request);
+    ASSERT_THAT(settlement.refused(), SizeIs(1));
+    EXPECT_EQ(settlement.refused(0).error().code(), static_cast<int>(StatusCode::kAborted));
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
 TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());

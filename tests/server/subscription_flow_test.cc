@@ -572,6 +572,22 @@ TEST_F(SubscriptionFlowTest, CaughtUpIsSaidEachTimeTheHeadIsReached) {
   EXPECT_EQ(consumer->fell_behind, 0);
 }
 
+TEST_F(SubscriptionFlowTest, CaughtUpIsNotSaidWhileEventsWaitThatCameBack) {
+  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
+    Create(subscription);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
+    EXPECT_THAT(rig_.Consume("s", "gone")->Receive(3), SizeIs(3));
+    const auto consumer = rig_.Consume("s", "c", /*credit=*/2);
+    const std::vector<Received> events = consumer->Receive(2);
+    EXPECT_EQ(consumer->caught_up, 0);
+    EXPECT_TRUE(consumer->AckAll(events));
+    EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("c"));
+    EXPECT_EQ(consumer->caught_up, 1);
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
 TEST_F(SubscriptionFlowTest, FellBehindIsSaidOnceAfterCaughtUp) {
   rig_.tail_cache_bytes = 1000;
   rig_.Reopen();
@@ -591,6 +607,23 @@ TEST_F(SubscriptionFlowTest, FellBehindIsSaidOnceAfterCaughtUp) {
   }
   EXPECT_EQ(consumer->fell_behind, 1);
   EXPECT_EQ(consumer->caught_up, 3);
+}
+
+TEST_F(SubscriptionFlowTest, FellBehindIsNotSaidForAReplay) {
+  rig_.tail_cache_bytes = 1000;
+  rig_.Reopen();
+  SetUpQueue();
+  for (int i = 0; i < 50; ++i) ASSERT_THAT(rig_.Publish("t", Numbers(i, i + 1)), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(50)));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_GT(consumer->caught_up, 0);
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Replay(replay), IsOk());
+  EXPECT_THAT(consumer->Receive(50), SizeIs(50));
+  EXPECT_EQ(consumer->fell_behind, 0);
 }
 
 // ---- Holes

@@ -275,6 +275,42 @@ TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {
   EXPECT_THAT(Ids("out"), ElementsAre("of fast"));
 }
 
+TEST_F(TransactionTest, AcksOfAStreamAreOfSomethingOrRefused) {
+  Create(Stream());
+  ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(3);
+  v1::TransactRequest request;
+  Append(request, "out", {"x"});
+  Ack(request, *consumer, {events[1]});
+  request.mutable_acks()->mutable_acks(0)->set_exact(false);  // And what is before it.
+  EXPECT_THAT(Transact(request), IsOk());
+  EXPECT_EQ(Acked(), 2);
+  EXPECT_THAT(Transact(request), Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_LEASE_LOST));
+  v1::TransactRequest exact;
+  Append(exact, "out", {"y"});
+  Ack(exact, *consumer, {events[2]});
+  EXPECT_THAT(Transact(exact), IsOk());
+  EXPECT_THAT(Transact(exact), Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_LEASE_LOST));
+  EXPECT_THAT(Ids("out"), ElementsAre("x", "y"));
+}
+
+TEST_F(TransactionTest, AConsumerThatAcksThusIsTrustedAgain) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  Create(queue);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
+  rig_.Pass(absl::Seconds(2));
+  const std::vector<Received> again = consumer->Receive(1);
+  v1::TransactRequest request;
+  Ack(request, *consumer, again);
+  EXPECT_THAT(Transact(request), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"b", "c"}), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
+}
+
 // What is in doubt is done as a whole or not at all.
 TEST_F(TransactionTest, APowerLossTakesAllOfItOrNothing) {
   Create(Queue());

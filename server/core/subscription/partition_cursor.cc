@@ -40,6 +40,11 @@ bool PartitionCursor::Exhausted(const DeliveryRules& rules) const {
   return rules.ordered_by_key && keys_ != nullptr && keys_->waiting() >= kMaxWaiting;
 }
 
+bool PartitionCursor::AnyLiveReady() const {
+  const auto none = pending_.map().end();
+  return pending_.FirstReady(Flow::kLive) != none || pending_.FirstReady(Flow::kAlone) != none;
+}
+
 // ---- Moving
 
 void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
@@ -70,6 +75,7 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
       });
   Forget(removed, effects);
   draining = false;
+  read_failure.reset();
   next_ = to;
   dirty_ = true;
 }
@@ -156,7 +162,8 @@ void PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
 
 void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
                             CommitBuilder& commit) {
-  if (dirty_) {
+  // A range has to lie before the place that is written.
+  if (dirty_ || passed_) {
     stored::Cursor cursor;
     cursor.set_version(kCursorVersion);
     cursor.set_next_offset(next_.value());

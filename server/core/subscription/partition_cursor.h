@@ -115,6 +115,8 @@ class PartitionCursor {
   int64_t LagUpTo(Offset end) const;
   uint64_t lost() const { return lost_; }
   bool Exhausted(const DeliveryRules& rules) const;
+  // Whether live events that were delivered before are to be delivered.
+  bool AnyLiveReady() const;
 
   uint64_t epoch() const { return epoch_; }
   void set_epoch(uint64_t epoch) { epoch_ = epoch; }
@@ -125,6 +127,9 @@ class PartitionCursor {
   int64_t drain_due = 0;
   int64_t lease_due = 0;  // With an ack deadline: when the owner loses it for want of acks.
   bool busy = false;      // A read from the disk is under way for it.
+  // A read from the disk failed: until when there is no other, and why. Null: it did not.
+  int64_t read_again_at = 0;
+  std::shared_ptr<const std::string> read_failure;
   bool extra_turn = false;
 
   // Delivery.
@@ -143,12 +148,13 @@ class PartitionCursor {
   // Marks an event of a candidate as waiting for its key, or for its retry.
   void Block(const Candidate& candidate, Offset event);
   // Leaves out events of a candidate from `from` to before `to`, which are settled thereby.
-  void Pass(const Candidate& candidate, Offset from, Offset to);
+  void Pass(const Candidate& candidate, Offset from, Offset to, Effects* effects);
 
   // Settling. Each tells what was refused: what is not at this consumer.
 
-  // Whether an ack would be carried out as a whole.
-  bool IsLeased(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to) const;
+  // Whether an ack would be carried out as a whole, and settle something.
+  bool IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer, Offset from,
+                Offset to) const;
   // Just the range; or, not `exact`, all live events before `to`, too.
   void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
            Effects* effects);
@@ -221,7 +227,10 @@ class PartitionCursor {
   // STREAM: whether an event, live or extra, is out for the last time.
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
   int64_t CountLeased(bool extra) const;
+  // STREAM: whether an ack of [from, to) is of something, and of nothing that is to come again.
+  bool IsOut(bool exact, Offset from, Offset to) const;
   std::optional<Candidate> FirstExtra() const;
+  bool MayTakeUp(const DeliveryRules& rules, PendingRanges::Map::const_iterator range) const;
   // What of [from, to) is not pending.
   std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
   // Nothing overtakes what waits for a retry.

@@ -8,7 +8,9 @@ namespace eventhub {
 std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow flow) const {
   if (rules.queue) {
     const auto ready = pending_.FirstReady(flow);
-    if (ready != pending_.map().end()) return MakeCandidate(ready);
+    if (ready != pending_.map().end()) {
+      return MayTakeUp(rules, ready) ? std::optional(MakeCandidate(ready)) : std::nullopt;
+    }
     return flow == Flow::kLive ? Fresh(rules) : std::nullopt;
   }
   if (flow == Flow::kAlone) return std::nullopt;
@@ -21,6 +23,14 @@ std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow 
     candidate->end = candidate->start + 1;
   }
   return candidate;
+}
+
+// With many events that wait for their keys, another one is taken up only if nothing else is going
+// on.
+bool PartitionCursor::MayTakeUp(const DeliveryRules& rules,
+                                PendingRanges::Map::const_iterator range) const {
+  if (!rules.ordered_by_key || keys_ == nullptr || keys_->waiting() < kMaxWaiting) return true;
+  return pending_.counts().leased == 0 || keys_->Knows(Offset(range->first));
 }
 
 // Live events and extra ones do not wait for each other, lest one of the two flows stand still.
@@ -126,13 +136,18 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
   });
 }
 
-void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
+void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to, Effects* effects) {
   if (candidate.fresh) {
     next_ = to;
     passed_ = true;
     return;
   }
-  pending_.EditRange(from, to, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  });
+  Forget(removed, effects);
 }
 
 }  // namespace eventhub

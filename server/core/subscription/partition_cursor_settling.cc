@@ -53,15 +53,9 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
   }
 }
 
-bool PartitionCursor::IsLeased(const DeliveryRules& rules, ConsumerId consumer, Offset from,
-                               Offset to) const {
-  if (!rules.queue) {
-    // The owner of a partition may ack again what it acked, but not what went back from it.
-    for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
-      if (it->second.state != RangeState::kLeased) return false;
-    }
-    return owner == consumer && to <= next_;
-  }
+bool PartitionCursor::IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer,
+                               Offset from, Offset to) const {
+  if (!rules.queue) return owner == consumer && to <= next_ && IsOut(exact, from, to);
   Offset at = from;
   for (auto it = pending_.At(from); it != pending_.map().end() && at < to; ++it) {
     const PendingRange& range = it->second;
@@ -70,6 +64,21 @@ bool PartitionCursor::IsLeased(const DeliveryRules& rules, ConsumerId consumer, 
     at = Offset(it->first) + range.count;
   }
   return at >= to;
+}
+
+// The owner of a partition may ack again what it acked, beside what is new; but not what went back
+// from it.
+bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
+  bool any = false;
+  auto it = exact ? pending_.At(from) : pending_.map().begin();
+  for (; it != pending_.map().end() && it->first < to.value(); ++it) {
+    const PendingRange& range = it->second;
+    const bool leased = range.state == RangeState::kLeased;
+    const bool named = Offset(it->first) + range.count > from;
+    if (named && !leased) return false;
+    any |= leased && (named || !range.extra);
+  }
+  return any;
 }
 
 void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,

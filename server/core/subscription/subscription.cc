@@ -146,7 +146,11 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->out.events -= usage.events;
     consumer->out.bytes -= usage.bytes;
     consumer->short_of_bytes = false;
-    if (consumer->out.events == 0) consumer->alone = false;
+    if (consumer->out.events == 0) {
+      consumer->alone = false;
+      // With nothing out, only what it is given next can tell whether it is well again.
+      if (consumer->stalled) consumer->trials = std::max<int64_t>(consumer->trials, 1);
+    }
     released = true;
     WakeConsumer(*consumer, after);  // It has credit again, or may end.
   }

@@ -122,8 +122,9 @@ class Subscription final : public CommitHook,
   // Fills an empty frame from memory. Never blocks. NOT_FOUND: the subscription was deleted.
   absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame);
 
-  // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty.
-  absl::Status ReadCold(Consumer& consumer, ConsumeFrame* frame);
+  // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. A partition
+  // that cannot be read is tried again later, see ReadFailures.
+  void ReadCold(Consumer& consumer, ConsumeFrame* frame);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
   // Nothing more is delivered; Poll ends when all is settled that is out, or, with `at_once`, that
@@ -210,6 +211,8 @@ class Subscription final : public CommitHook,
   std::vector<v1::ConsumerInfo> Consumers() const;
   // QUEUE: events that are to be delivered alone.
   int64_t WaitingAlone() const;
+  // Of partitions whose next events could not be read, in words.
+  std::vector<std::string> ReadFailures() const;
   // Whether the rate limit holds deliveries back at this moment.
   bool RateLimited();
   size_t consumer_count() const;
@@ -284,6 +287,8 @@ class Subscription final : public CommitHook,
   bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // QUEUE: whether what there is goes to others, as long as there are any.
   bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the rate limit has anything left; if not, there will be an alarm.
+  bool RateAllows(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Room RoomFor(const Consumer& consumer, int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -330,8 +335,15 @@ class Subscription final : public CommitHook,
   enum class Choice { kDeliver, kBlock, kPass };
   Choice Choose(PartitionCursor& cursor, const Candidate& candidate, Offset event,
                 absl::string_view message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event, Choice choice)
+  void LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event, Choice choice,
+                Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,
+                Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What a read from the disk came to.
+  void NoteRead(PartitionCursor& cursor, Offset at, const absl::Status& status, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it is no other's turn, and no failure's.
+  static bool MayRead(const PartitionCursor& cursor, int64_t now);
   bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteCaughtUp(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AtHead(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

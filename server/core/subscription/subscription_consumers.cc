@@ -45,7 +45,12 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
 }
 
 void Subscription::Trust(Consumer& consumer, Aftermath* after) {
-  if (std::exchange(consumer.stalled, false) && rules_.queue) WakeConsumer(consumer, after);
+  if (!std::exchange(consumer.stalled, false)) return;
+  if (rules_.queue) {
+    WakeConsumer(consumer, after);
+  } else {
+    Rebalance(after);
+  }
 }
 
 void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
@@ -87,7 +92,10 @@ void Subscription::Close(Consumer& consumer) {
     consumer.closed = true;
     if (consumer.cold.has_value()) cursors_[consumer.cold->partition]->busy = false;
     for (const auto& cursor : cursors_) {
-      if (cursor->owner == consumer.id) cursor->owner = ConsumerId();
+      if (cursor->owner == consumer.id) {
+        cursor->owner = ConsumerId();
+        cursor->draining = false;
+      }
       if (cursor->pending().counts().leased == 0) continue;
       Effects effects;
       cursor->Return(rules_, consumer.id, "its consumer went away without settling it", &effects);

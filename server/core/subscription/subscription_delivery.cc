@@ -1,8 +1,11 @@
 // Delivery: what a consumer gets next, from memory or from the disk.
 #include <algorithm>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
@@ -20,6 +23,9 @@ constexpr int64_t kMaxPolledBytes = 256 << 10;
 
 // When a cursor that only passes events is written. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
+
+// How long a partition rests that could not be read. Microseconds.
+constexpr int64_t kReadAgainAfter = 5'000'000;
 
 // `events` may be as good as infinite.
 Offset After(Offset offset, int64_t events) {
@@ -72,8 +78,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
       const int64_t now = Now();
       const Want want = FillFrame(consumer, now, frame, &after);
       if (want == Want::kDisk) {
-        TakeNotices(consumer, frame);
-        step = Step::kCold;
+        step = Step::kCold;  // Notices go with what is read: there may be more by then.
         break;
       }
       NoteCaughtUp(consumer, frame);
@@ -120,7 +125,7 @@ bool Subscription::AtHead(const Consumer& consumer) const {
   for (const auto& cursor : cursors_) {
     if (!rules_.queue && cursor->owner != consumer.id) continue;
     any = true;
-    if (cursor->next() < cursor->log().end()) return false;
+    if (cursor->next() < cursor->log().end() || cursor->AnyLiveReady()) return false;
   }
   return any;
 }
@@ -171,15 +176,18 @@ Subscription::Room Subscription::RoomFor(const Consumer& consumer, int64_t now) 
   return Room(consumer, tried ? consumer.trials : INT64_MAX, event_rate_, byte_rate_, now);
 }
 
+bool Subscription::RateAllows(int64_t now, Aftermath* after) {
+  const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
+  if (allowed <= now) return true;
+  SetAlarm(allowed, after);
+  return false;
+}
+
 Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                            Aftermath* after) {
   if (!MayDeliver(consumer) || consumer.short_of_bytes) return Want::kNothing;
   if (GivesWay(consumer)) return Want::kEvents;
-  const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
-  if (allowed > now) {
-    SetAlarm(allowed, after);
-    return Want::kEvents;
-  }
+  if (!RateAllows(now, after)) return Want::kEvents;
   const Isolation isolation = IsolationOf(consumer, now, after);
   if (isolation == Isolation::kDrain) return Want::kNothing;
   Fill fill = Fill::kNothing;
@@ -198,7 +206,7 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
   for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
     const size_t p = (consumer.turn + i) % cursors_.size();
     PartitionCursor& cursor = *cursors_[p];
-    if (cursor.busy || cursor.draining) continue;
+    if (cursor.draining || !MayRead(cursor, now)) continue;
     if (!rules_.queue && cursor.owner != consumer.id) continue;
     DropTrimmed(cursor, after);
     const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
@@ -235,7 +243,8 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   if (both) cursor.extra_turn = !cursor.extra_turn;
   Fill fill = Fill::kNothing;
   bool full = false;
-  for (int turn = 0; turn < (both ? 2 : 1); ++turn, extra = !extra) {
+  // What is passed of one flow may let an event of the other go.
+  for (int turn = 0; turn < (both ? 2 : 1) || room.TakeFreed(); ++turn, extra = !extra) {
     while (!room.full()) {
       std::optional<Candidate> candidate = cursor.Next(rules_, extra ? Flow::kExtra : Flow::kLive);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
@@ -284,7 +293,8 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
   if (copy_only || !cursor.log().tail().Read(candidate.start, end,
                                              static_cast<size_t>(room.bytes()), &batches_)) {
     AskForCold(cursor, consumer, candidate, *frame);
-    if (consumer.cold.has_value() && std::exchange(consumer.may_fall_behind, false)) {
+    const bool behind = candidate.fresh && consumer.cold.has_value();
+    if (behind && std::exchange(consumer.may_fall_behind, false)) {
       consumer.notices.set_fell_behind(true);
       consumer.has_notices = true;
     }
@@ -304,8 +314,7 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
       if (room.full()) return Fill::kFull;
       if (Filters(candidate) && !filter_->MayPass(batch->header)) {
         const Offset end = std::min(batch->end(), candidate.end);
-        cursor.Pass(candidate, at, end);
-        counters_.filtered += static_cast<uint64_t>(end - at);
+        PassOver(cursor, candidate, at, end, room);
         room.Scan(EventFilter::kPassedBatchCost);
         at = end;
         continue;
@@ -390,10 +399,17 @@ Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const Candida
 }
 
 void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event,
-                            Choice choice) {
+                            Choice choice, Room& room) {
   if (choice == Choice::kBlock) return cursor.Block(candidate, event);
-  cursor.Pass(candidate, event, event + 1);
-  ++counters_.filtered;
+  PassOver(cursor, candidate, event, event + 1, room);
+}
+
+void Subscription::PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from,
+                            Offset to, Room& room) {
+  Effects effects;
+  cursor.Pass(candidate, from, to, &effects);
+  if (effects.more_to_deliver) room.NoteFreed();
+  counters_.filtered += static_cast<uint64_t>(to - from);
 }
 
 Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
@@ -420,7 +436,7 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
       const Choice choice = Choose(cursor, candidate, at, event.message);
       if (choice != Choice::kDeliver) {
         end_run();
-        LeaveOut(cursor, candidate, at, choice);
+        LeaveOut(cursor, candidate, at, choice, room);
         continue;
       }
       if (run.count++ == 0) {
@@ -434,7 +450,23 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
   return at;
 }
 
-absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
+// One partition that cannot be read does not hold the others up. (NOT_FOUND: it was trimmed
+// meanwhile, which the next Poll says.)
+void Subscription::NoteRead(PartitionCursor& cursor, Offset at, const absl::Status& status,
+                            Aftermath* after) {
+  cursor.read_failure.reset();
+  if (status.ok() || absl::IsNotFound(status)) return;
+  cursor.read_failure = std::make_shared<const std::string>(
+      absl::StrCat("cannot be read at offset ", at.value(), ": ", status.message()));
+  cursor.read_again_at = Now() + kReadAgainAfter;
+  SetAlarm(cursor.read_again_at, after);
+}
+
+bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
+  return !cursor.busy && (cursor.read_failure == nullptr || now >= cursor.read_again_at);
+}
+
+void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
   const Consumer::ColdRead cold = *consumer.cold;
   PartitionLog& log = *topic_->view()->partitions[cold.partition];
   std::vector<RecordBatchPtr> batches;
@@ -446,6 +478,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
     consumer.cold.reset();
     PartitionCursor& cursor = *cursors_[cold.partition];
     cursor.busy = false;
+    NoteRead(cursor, cold.candidate.start, status, &after);
     WakeForEvents(&after);
     if (status.ok()) {
       context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
@@ -456,7 +489,7 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
                          (rules_.queue || cursor.owner == consumer.id);
       const int64_t now = Now();
       if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
-          Admit(*now_next, now, &after)) {
+          RateAllows(now, &after) && Admit(*now_next, now, &after)) {
         Room room = RoomFor(consumer, now);
         const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
         // To be read again when it has some credit back, not before.
@@ -475,8 +508,6 @@ absl::Status Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
     TakeNotices(consumer, frame);
   }
   CarryOut(std::move(after));
-  // Trimmed meanwhile: the next Poll says so.
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
 }  // namespace eventhub

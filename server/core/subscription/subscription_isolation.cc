@@ -33,7 +33,7 @@ void Subscription::LetAloneJoin(Aftermath* after) {
 
 PartitionCursor* Subscription::FindAlone(int64_t now, Aftermath* after) {
   for (const auto& cursor : cursors_) {
-    if (cursor->busy || cursor->pending().counts().alone == 0) continue;
+    if (!MayRead(*cursor, now) || cursor->pending().counts().alone == 0) continue;
     DropTrimmed(*cursor, after);
     std::optional<Candidate> candidate = cursor->Next(rules_, Flow::kAlone);
     if (candidate.has_value() && Admit(*candidate, now, after)) return cursor.get();

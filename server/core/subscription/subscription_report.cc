@@ -1,6 +1,7 @@
 // What a subscription tells of itself.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/subscription/subscription.h"
 
@@ -112,6 +113,17 @@ int64_t Subscription::WaitingAlone() const {
   int64_t events = 0;
   for (const auto& cursor : cursors_) events += cursor->pending().counts().alone;
   return events;
+}
+
+std::vector<std::string> Subscription::ReadFailures() const {
+  std::vector<std::string> failures;
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    if (cursor->read_failure == nullptr) continue;
+    failures.push_back(
+        absl::StrCat("partition ", cursor->id().value(), " ", *cursor->read_failure));
+  }
+  return failures;
 }
 
 bool Subscription::RateLimited() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "server/core/subscription/consumer.h"
 #include "server/core/subscription/subscription.h"
@@ -31,6 +32,10 @@ class Subscription::Room {
   int64_t scanned() const { return scanned_; }
   void Scan(size_t bytes) { scanned_ += static_cast<int64_t>(bytes); }
 
+  // An event that waited for one that was passed may go now.
+  void NoteFreed() { freed_ = true; }
+  bool TakeFreed() { return std::exchange(freed_, false); }
+
   // Whether a run of these bytes may go in. An event that is larger than the credit left goes when
   // nothing else is out; one that is larger than a frame, or than the rate allows at once, in a
   // frame of its own.
@@ -53,6 +58,7 @@ class Subscription::Room {
   int64_t credit_bytes_;
   int64_t frame_bytes_;
   int64_t scanned_ = 0;
+  bool freed_ = false;
   bool alone_;         // Nothing is out.
   bool first_ = true;  // Nothing is in the frame.
 };

@@ -1,5 +1,6 @@
 // Acks, nacks and extensions, in their place among the commits.
 #include <algorithm>
+#include <type_traits>
 
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,11 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
   if (refusal.ok()) return cursor;
   for (const v1::OffsetRange& range : part.ranges()) {
     refusals.Add(part.partition(), range.start(), range.end(), refusal);
+  }
+  if constexpr (std::is_same_v<Part, v1::LeaseExtension>) {
+    // Without ranges it is of all that is out.
+    const int64_t end = cursor == nullptr ? 0 : cursor->next().value();
+    if (part.ranges().empty()) refusals.Add(part.partition(), 0, end, refusal);
   }
   return nullptr;
 }
@@ -131,8 +137,8 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
     work->looked_at += std::min(all, static_cast<size_t>(range.end() - range.start()));
     if (!rules_.queue && !ack.exact()) work->looked_at += all;  // All before it, too.
     if (work->looked_at > Refusals::kMaxWork) return TooMuchWork("acks.acks.ranges");
-    leased =
-        leased && cursor.IsLeased(rules_, consumer.id, Offset(range.start()), Offset(range.end()));
+    leased = leased && cursor.IsLeased(rules_, ack.exact(), consumer.id, Offset(range.start()),
+                                       Offset(range.end()));
   }
   return leased ? absl::OkStatus() : LeaseLost(name_, consumer.options.name);
 }
@@ -146,6 +152,7 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
     AckWork work;
     for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &work));
+    Trust(*consumer, &after);
     v1::Settlement settlement;  // By the above it refuses only what is named twice.
     Refusals refusals(&settlement);
     for (const v1::Ack& ack : acks.acks()) AckIn(*consumer, ack, refusals, &after);

@@ -176,6 +176,7 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
     findings.push_back(absl::StrCat("its dead-letter topic ", settings.dead_letter_topic(),
                                     " does not exist: what is to go there is tried again"));
   }
+  for (std::string& failure : subscription.ReadFailures()) findings.push_back(std::move(failure));
   const bool behind = stats.lag_events() > 0 || stats.replay_events() > 0;
   if (behind) {
     AddConsumerFindings(settings, partitions.size(), consumers, &findings);

@@ -41,7 +41,7 @@ class ConsumerSession {
   ConsumerSession& operator=(const ConsumerSession&) = delete;
 
   absl::StatusOr<Step> Poll(ConsumeFrame* frame) { return subscription_->Poll(*consumer_, frame); }
-  absl::Status ReadCold(ConsumeFrame* frame) { return subscription_->ReadCold(*consumer_, frame); }
+  void ReadCold(ConsumeFrame* frame) { subscription_->ReadCold(*consumer_, frame); }
 
   // Takes what a client sent after the first request: credit, leave, and what is to be settled.
   // INVALID_ARGUMENT if it makes no sense at all.
