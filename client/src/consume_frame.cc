@@ -39,6 +39,8 @@ bool TakeMessage(const FieldScanner& field, ConsumeFrame& frame) {
       return AppendTo(field.bytes, frame.trimmed);
     case v1::ConsumeResponse::kRewoundFieldNumber:
       return AppendTo(field.bytes, frame.rewound);
+    case v1::ConsumeResponse::kAckDeadlineFieldNumber:
+      return ParseInto(field.bytes, frame.ack_deadline.emplace());
     default:
       return true;  // Of a newer hub.
   }

@@ -23,6 +23,7 @@ struct ConsumeFrame {
   std::vector<v1::Settlement> settlements{};
   std::vector<v1::TrimmedRange> trimmed{};
   std::vector<v1::PartitionOffset> rewound{};
+  std::optional<google::protobuf::Duration> ack_deadline{};
 };
 
 // DATA_LOSS if `bytes` are not a ConsumeResponse.

@@ -126,6 +126,11 @@ void Lease::OnRewound(int64_t offset) {
   void_.Remove(offset, std::numeric_limits<int64_t>::max());
 }
 
+void Lease::OnAckDeadline(absl::Duration end) {
+  if (queue_) return;
+  for (const auto& delivery : open_) delivery->set_lease_end(end);
+}
+
 void Lease::OnRefused(uint64_t correlation_id, OffsetRange range) {
   const size_t refused = std::erase_if(rewinds_, [&](const Rewind& rewind) {
     return rewind.correlation_id == correlation_id && range.start <= rewind.offset &&

@@ -61,6 +61,9 @@ class Lease {
   // STREAM: the hub has taken the partition back to `offset`. What comes from there on is good, but
   // for what another retry is about.
   void OnRewound(int64_t offset);
+  // The subscription has a new ack deadline, and a partition of a STREAM is this consumer's until
+  // `end`; leases of events are not changed by that.
+  void OnAckDeadline(absl::Duration end);
   // The hub refused this of a request.
   void OnRefused(uint64_t correlation_id, OffsetRange range);
 

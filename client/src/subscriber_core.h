@@ -83,6 +83,9 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   void TakeFrame(ConsumeFrame frame, Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeOpened(const v1::ConsumeOpened& opened, Calls& calls)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A new one, for what is delivered from here on.
+  void TakeAckDeadline(const google::protobuf::Duration& told)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeLeases(const ConsumeFrame& frame, Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeBatch(EventBatch batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeSettlement(const v1::Settlement& settlement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

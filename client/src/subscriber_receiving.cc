@@ -55,6 +55,7 @@ void SubscriberCore::OnFrame(uint64_t stream, const Bytes& bytes) {
 
 void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
   if (frame.opened) TakeOpened(*frame.opened, calls);
+  if (frame.ack_deadline) TakeAckDeadline(*frame.ack_deadline);
   TakeLeases(frame, calls);
   for (const v1::TrimmedRange& trimmed : frame.trimmed) {
     const PartitionRange range = FromProto(trimmed);
@@ -72,8 +73,7 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
 void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   queue_kind_ = opened.queue();
   session_ = opened.session();
-  const absl::Duration deadline = FromProto(opened.ack_deadline());
-  ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
+  TakeAckDeadline(opened.ack_deadline());
   Order order = options_.order;
   if (order == Order::kDefault) order = queue_kind_ ? Order::kNone : Order::kPerPartition;
   queue_.SetOrder(order);
@@ -81,6 +81,16 @@ void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   backoff_.Reset();
   ++counters_.connections;
   Note(options_.hooks.on_connected, calls, opened.consumer());
+}
+
+void SubscriberCore::TakeAckDeadline(const google::protobuf::Duration& told) {
+  const absl::Duration deadline = FromProto(told);
+  ack_deadline_ = deadline > absl::ZeroDuration() ? deadline : absl::InfiniteDuration();
+  const absl::Duration end = Now() + ack_deadline_;
+  for (const auto& [id, lease] : leases_) lease->OnAckDeadline(end);
+  if (extend_at_ == absl::InfiniteDuration() && leases_.empty()) return;
+  extend_at_ = Now() + ack_deadline_ / kExtensionsPerDeadline;
+  Arm(extend_at_);
 }
 
 void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {

@@ -367,6 +367,30 @@ TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
   EXPECT_EQ(hub_->timers(), 0u);  // Nothing is out, so nothing ticks.
 }
 
+TEST_F(SubscriberExtensionTest, AShorterDeadlineIsTakenUp) {
+  StartQueue();
+  hub_->Send(Events(0, 0, 1));
+  v1::ConsumeResponse changed;
+  changed.mutable_ack_deadline()->set_seconds(6);
+  hub_->Send(changed);
+  hub_->Send(Events(0, 10, 1));
+  hub_->Advance(absl::Seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10 [10,11)"));  // The other one has its 30 s.
+}
+
+TEST_F(SubscriberExtensionTest, AStreamThatGetsADeadlineIsExtended) {
+  ack_deadline_ = absl::ZeroDuration();
+  StartStream();
+  hub_->Send(Events(0, 0, 1));
+  hub_->Advance(absl::Minutes(1));
+  EXPECT_THAT(Sent(), IsEmpty());
+  v1::ConsumeResponse changed;
+  changed.mutable_ack_deadline()->set_seconds(6);
+  hub_->Send(changed);
+  hub_->Advance(absl::Seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));
+}
+
 TEST_F(SubscriberExtensionTest, WithoutADeadlineNothingIsExtended) {
   ack_deadline_ = absl::ZeroDuration();
   StartStream();

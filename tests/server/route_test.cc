@@ -3,8 +3,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/route/route_index.h"
 #include "server/core/route/routes.h"
 #include "tests/server/route_rig.h"
 
@@ -92,6 +94,18 @@ TEST_F(RouteTest, GoesOnAlongChainsAndEachWayOfADiamond) {
   ASSERT_THAT(rig_.Publish("c", {"3"}), IsOk());
   EXPECT_THAT(rig_.Ids("d"), ElementsAre("1", "2", "2", "3"));
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1", "2"));
+}
+
+TEST(RouteGraphTest, AChainOfAnyLengthIsRefused) {
+  std::vector<v1::Route> routes(300'000);
+  std::vector<const v1::Route*> all;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    routes[i].set_source_topic(absl::StrFormat("t%06d", i));
+    routes[i].add_target_topics(absl::StrFormat("t%06d", i + 1));
+    all.push_back(&routes[i]);
+  }
+  EXPECT_THAT(CheckRouteGraph(all).message(),
+              HasSubstr("more than 8 routes: t000000 -> t000001 -> "));
 }
 
 TEST_F(RouteTest, RefusesLoopsAndWaysThatAreTooLong) {

@@ -56,6 +56,22 @@ TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineOfAStreamBeginsWhenItIsSet) {
   EXPECT_THAT(second->Receive(), SizeIs(1));
 }
 
+TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineIsSaidToConsumers) {
+  SetUpQueue();
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_FALSE(consumer->said.has_ack_deadline());
+  v1::Subscription subscription = Queue();
+  *subscription.mutable_ack_deadline() = ToProto(absl::Milliseconds(1500));
+  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"ack_deadline"}), IsOk());
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_EQ(consumer->said.ack_deadline().ShortDebugString(), "seconds: 1 nanos: 500000000");
+  consumer->said.Clear();
+  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}), IsOk());
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_FALSE(consumer->said.has_ack_deadline());
+}
+
 TEST_F(SubscriptionBehaviourTest, SeekKnowsPartitionsThatNobodyConsumedYet) {
   SetUpQueue();
   v1::Topic topic;

@@ -238,6 +238,39 @@ TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
   EXPECT_EQ(rig_.Describe("t").end_offset(), 5);
 }
 
+// Else a new filter might leave them out, or retention might take them, and they would be nowhere.
+TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
+  SetUpQueue();
+  Park();
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  v1::Subscription none = Queue();
+  none.mutable_filter()->set_sql("FALSE");
+  ASSERT_THAT(rig_.UpdateSubscription(none, {"filter"}), IsOk());
+  EXPECT_EQ(Redrive(Range(1, 3)), 0u);
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  EXPECT_EQ(Stats().lag_events(), 0u);
+  EXPECT_EQ(Redrive(Range(1, 3)), 2u);
+  EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
+}
+
+TEST_F(DeadLettersTest, AreRedrivenThoughTheyWereToComeWhenTheyWereTrimmed) {
+  SetUpQueue();
+  Park();
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  rig_.Trim("t", absl::ZeroDuration(), {5});
+  EXPECT_EQ(Redrive(Range(1, 3)), 2u);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
+}
+
 TEST_F(DeadLettersTest, AreCountedAnewWhenRedriven) {
   v1::Subscription subscription = Queue();
   subscription.set_max_delivery_attempts(2);

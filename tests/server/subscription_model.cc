@@ -408,10 +408,10 @@ int64_t SubscriptionModel::CancelReplays() {
   return events;
 }
 
-void SubscriptionModel::Redrive(const Letter& letter) {
+bool SubscriptionModel::Redrive(const Letter& letter) {
   const auto& [p, offset, attempts] = letter;
   Event& event = *Find(p, offset);
-  if (event.where == Where::kFresh || (event.where != Where::kDone && !event.extra)) return;
+  if (event.where != Where::kDone && !event.extra) return false;
   if (event.where == Where::kDone) {
     event.where = Where::kWaiting;
     event.attempts = 0;
@@ -420,6 +420,7 @@ void SubscriptionModel::Redrive(const Letter& letter) {
     event.extra = true;
   }
   event.redriven = true;
+  return true;
 }
 
 // ---- Restarts

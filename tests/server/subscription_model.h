@@ -89,7 +89,7 @@ class SubscriptionModel {
   void Restore(const SubscriptionModel& then);
   int64_t Replay(uint32_t partition, int64_t from, int64_t to);
   int64_t CancelReplays();
-  void Redrive(const Letter& letter);
+  bool Redrive(const Letter& letter);
 
   // Ends all leases. With `sure` false only what is sure is known, and the hub says the rest.
   void Reopen();

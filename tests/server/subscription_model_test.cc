@@ -531,15 +531,17 @@ void SubscriptionModelTest::CloseLetters() {
     ASSERT_THAT(response, IsOk());
     events = response->events();
   }
-  EXPECT_EQ(events, letters.size());
+  uint64_t closed_letters = 0;
   for (const v1::DeadLetter& letter : letters) {
     const SubscriptionModel::Letter closed{letter.source_partition(), letter.source_offset(),
                                            letter.attempts()};
     const auto it = model_->letters.find(closed);
     ASSERT_NE(it, model_->letters.end());
+    if (!discard && !model_->Redrive(closed)) continue;
     model_->letters.erase(it);
-    if (!discard) model_->Redrive(closed);
+    ++closed_letters;
   }
+  EXPECT_EQ(events, closed_letters);
   model_->MarkSure();
 }
 

@@ -39,6 +39,8 @@ class GraphCheck {
   absl::Status Visit(const std::string& topic) {
     const auto known = nodes_.find(topic);
     if (known != nodes_.end()) return known->second.open ? Loop(topic) : absl::OkStatus();
+    // A topology may ask for a chain of any length: it is not followed to its end.
+    if (way_.size() > kMaxRouteDepth) return TooLong(Way(topic));
     nodes_[topic].open = true;
     way_.push_back(topic);
     Node node;
@@ -52,7 +54,7 @@ class GraphCheck {
     }
     way_.pop_back();
     nodes_[topic] = node;
-    return node.depth <= kMaxRouteDepth ? absl::OkStatus() : TooLong(topic);
+    return node.depth <= kMaxRouteDepth ? absl::OkStatus() : TooLong(LongestFrom(topic));
   }
 
   absl::Status Loop(const std::string& topic) const {
@@ -61,9 +63,19 @@ class GraphCheck {
     return RouteLoop(absl::StrCat("the routes make a loop: ", absl::StrJoin(way, " -> ")));
   }
 
-  absl::Status TooLong(std::string topic) {
+  std::vector<std::string> Way(const std::string& topic) const {
+    std::vector<std::string> way = way_;
+    way.push_back(topic);
+    return way;
+  }
+
+  std::vector<std::string> LongestFrom(std::string topic) {
     std::vector<std::string> way;
     for (; !topic.empty(); topic = nodes_[topic].next) way.push_back(topic);
+    return way;
+  }
+
+  static absl::Status TooLong(const std::vector<std::string>& way) {
     return RouteLoop(absl::StrCat("events could go through more than ", kMaxRouteDepth,
                                   " routes: ", absl::StrJoin(way, " -> ")));
   }

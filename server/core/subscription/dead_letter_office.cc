@@ -142,13 +142,15 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
     }
   }
   for (const OpenDeadLetter* letter : open) {
+    const stored::DeadLetter& record = letter->record;
+    if (redrive_ && !subscription_->Redrive(commit, PartitionId(record.source_partition()),
+                                            Offset(record.source_offset()), letter->place)) {
+      continue;
+    }
     subscription_->closing_dead_letters().insert(letter->key);
     commit.Delete(Column::kCursors, letter->key);
-    if (!redrive_) continue;
-    subscription_->Redrive(commit, PartitionId(letter->record.source_partition()),
-                           Offset(letter->record.source_offset()), letter->place);
+    ++closed_;
   }
-  closed_ = static_cast<int64_t>(open.size());
   // They are needed until the commit is written; the next one looks into the store.
   commit.AddHook(subscription_);
   return absl::OkStatus();

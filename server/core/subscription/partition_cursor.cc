@@ -136,9 +136,10 @@ int64_t PartitionCursor::CancelReplays(Effects* effects) {
   return events;
 }
 
-void PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
-  if (event >= next_) return;  // It comes anyway.
-  bool comes = false;
+bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
+  if (event >= next_) return false;
+  bool pending = false;
+  bool live = false;
   const auto redrive = [&](PendingRange& range) {
     range.extra = true;
     range.redriven = true;
@@ -146,16 +147,18 @@ void PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
     redriven_->insert_or_assign(event.value(), place);
   };
   pending_.EditRange(event, event + 1, [&](Offset, PendingRange& range) {
-    comes = true;
-    if (!range.extra) return Verdict::kKeep;
+    pending = true;
+    live = !range.extra;
+    if (live) return Verdict::kKeep;
     // The end of its replay is not to take it away.
     redrive(range);
     return Verdict::kChanged;
   });
-  if (comes) return;
+  if (pending) return !live;
   PendingRange range;
   redrive(range);
   pending_.Add(event, 1, range);
+  return true;
 }
 
 // ---- The store

@@ -206,8 +206,9 @@ class PartitionCursor {
   // only counts.
   int64_t AddReplay(Offset from, Offset to, bool add);
   int64_t CancelReplays(Effects* effects);
-  // Adds one event, unless it is pending or never was delivered.
-  void AddRedriven(Offset event, const DeadLetterPlace& place);
+  // Adds one event. False, with nothing changed, if it is still to come with the live ones: these
+  // go by the filter, and may be trimmed before.
+  bool AddRedriven(Offset event, const DeadLetterPlace& place);
 
   // The store. `wall_offset`: what the wall clock has more than the monotonic.
 

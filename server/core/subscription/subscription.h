@@ -173,7 +173,8 @@ class Subscription final : public CommitHook,
   // Adds what is settled of the ranges; returns the number of events.
   int64_t Replay(CommitBuilder& commit, const PartitionRanges& ranges);
   int64_t CancelReplays(CommitBuilder& commit);
-  void Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
+  // Whether the event is to come again thereby: see PartitionCursor::AddRedriven.
+  bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
   stored::Snapshot TakeSnapshot() const;
 
@@ -258,6 +259,8 @@ class Subscription final : public CommitHook,
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StandInLine(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells all consumers of a new one.
+  void NoteAckDeadline() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // It was heard of.
   void Trust(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CarryOut(Aftermath after);

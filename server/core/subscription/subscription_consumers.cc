@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/subscription.h"
 
@@ -14,6 +15,10 @@ constexpr int kMaxUnsettled = 256;
 
 Usage ToUsage(const v1::Credit& credit) {
   return {credit.events(), static_cast<int64_t>(std::min<uint64_t>(credit.bytes(), INT64_MAX))};
+}
+
+google::protobuf::Duration ToProto(int64_t micros) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToDuration(micros);
 }
 
 }  // namespace
@@ -33,15 +38,20 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
     opened.set_consumer(consumer->options.name);
     opened.set_queue(rules_.queue);
     opened.set_session(consumer->session);
-    opened.mutable_ack_deadline()->set_seconds(rules_.ack_deadline / 1'000'000);
-    opened.mutable_ack_deadline()->set_nanos(
-        static_cast<int32_t>(rules_.ack_deadline % 1'000'000 * 1000));
+    *opened.mutable_ack_deadline() = ToProto(rules_.ack_deadline);
     consumer->has_notices = true;
     consumers_.emplace(consumer->id, consumer);
     Rebalance(&after);
   }
   CarryOut(std::move(after));
   return consumer;
+}
+
+void Subscription::NoteAckDeadline() {
+  for (const auto& [id, consumer] : consumers_) {
+    *consumer->notices.mutable_ack_deadline() = ToProto(rules_.ack_deadline);
+    consumer->has_notices = true;  // It is woken with all others.
+  }
 }
 
 void Subscription::Trust(Consumer& consumer, Aftermath* after) {

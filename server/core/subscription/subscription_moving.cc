@@ -17,6 +17,7 @@ void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings
     const int64_t now = Now();
     const int64_t deadline_before = rules_.ack_deadline;
     SetRules(now);
+    if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
     for (const auto& cursor : cursors_) {
       Effects effects;
       if (!rules_.queue && rules_.ack_deadline != deadline_before) {
@@ -125,18 +126,21 @@ int64_t Subscription::CancelReplays(CommitBuilder& commit) {
   return events;
 }
 
-void Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
+bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                            const DeadLetterPlace& place) {
   Aftermath after;
+  bool redriven = false;
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
-    cursor.AddRedriven(event, place);
     Effects effects;
-    effects.more_to_deliver = true;
+    cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
+    redriven = cursor.AddRedriven(event, place);
+    effects.more_to_deliver |= redriven;
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
+  return redriven;
 }
 
 bool Subscription::IsParking(PartitionId partition, Offset event) const {

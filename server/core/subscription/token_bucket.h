@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -34,7 +35,8 @@ class TokenBucket {
   // When at least one token is there.
   int64_t AvailableAt(int64_t now) {
     if (Available(now) >= 1) return now;
-    return now + static_cast<int64_t>((1 - tokens_) * kSecond / static_cast<double>(rate_)) + 1;
+    const double wait = std::ceil((1 - tokens_) * kSecond / static_cast<double>(rate_));
+    return now + static_cast<int64_t>(wait) + 1;  // One more, for what is lost by rounding.
   }
 
  private:
