@@ -17,10 +17,11 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
-using Step = ConsumerSession::Step;
 
 class ColdSubscriptionTest : public SubscriptionTest {
  protected:
+  using Step = ConsumerSession::Step;
+
   void SetUp() override {
     rig_.tail_cache_bytes = 0;
     SubscriptionTest::SetUp();
