@@ -1,19 +1,14 @@
-// Delivery: what a consumer gets next, from memory or from the disk.
+// Delivery: what a consumer gets next, from memory; subscription_cold.cc has what is on the disk.
 #include <algorithm>
-#include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
-#include "server/core/subscription/dead_letter.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_room.h"
 #include "server/filter/event_view.h"
-#include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
@@ -24,29 +19,9 @@ constexpr int64_t kMaxPolledBytes = 256 << 10;
 // When a cursor that only passes events is written. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
 
-// How long a partition rests that could not be read. Microseconds.
-constexpr int64_t kReadAgainAfter = 5'000'000;
-
 // `events` may be as good as infinite.
 Offset After(Offset offset, int64_t events) {
   return events > Offset::Max() - offset ? Offset::Max() : offset + events;
-}
-
-// What the log has of a candidate; if retention took it, the copy that a dead letter is.
-absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& log,
-                             const Candidate& candidate, size_t max_bytes,
-                             const EventFilter* filter, std::vector<RecordBatchPtr>* batches) {
-  const auto wanted = [filter](const BatchHeader& batch) {
-    return filter == nullptr || filter->MayPass(batch);
-  };
-  const absl::Status status =
-      ReadBatches(context.store, log, candidate.start, candidate.end, max_bytes, batches, wanted);
-  if (!absl::IsNotFound(status) || !candidate.redriven_from.has_value()) return status;
-  ASSIGN_OR_RETURN(const LoggedEvent letter,
-                   ReadPlace(context.topics, context.store, *candidate.redriven_from));
-  ASSIGN_OR_RETURN(RecordBatchPtr batch, BatchOfDeadLetter(letter, candidate.start));
-  batches->push_back(std::move(batch));
-  return absl::OkStatus();
 }
 
 // Adds what is to be told of a partition.
@@ -270,13 +245,6 @@ bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
   return true;
 }
 
-void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
-                              const Candidate& candidate, const ConsumeFrame& frame) {
-  if (!frame.deliveries.empty()) return;
-  consumer.cold = {cursor.id().value(), candidate, Filters(candidate) ? filter_ : nullptr};
-  cursor.busy = true;
-}
-
 Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consumer& consumer,
                                                   const Candidate& candidate, Room& room,
                                                   ConsumeFrame* frame) {
@@ -448,66 +416,6 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
     end_run();
   }
   return at;
-}
-
-// One partition that cannot be read does not hold the others up. (NOT_FOUND: it was trimmed
-// meanwhile, which the next Poll says.)
-void Subscription::NoteRead(PartitionCursor& cursor, Offset at, const absl::Status& status,
-                            Aftermath* after) {
-  cursor.read_failure.reset();
-  if (status.ok() || absl::IsNotFound(status)) return;
-  cursor.read_failure = std::make_shared<const std::string>(
-      absl::StrCat("cannot be read at offset ", at.value(), ": ", status.message()));
-  cursor.read_again_at = Now() + kReadAgainAfter;
-  SetAlarm(cursor.read_again_at, after);
-}
-
-bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
-  return !cursor.busy && (cursor.read_failure == nullptr || now >= cursor.read_again_at);
-}
-
-void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
-  const Consumer::ColdRead cold = *consumer.cold;
-  PartitionLog& log = *topic_->view()->partitions[cold.partition];
-  std::vector<RecordBatchPtr> batches;
-  const absl::Status status = ReadForDelivery(
-      context_, log, cold.candidate, consumer.options.max_frame_bytes, cold.filter.get(), &batches);
-  Aftermath after;
-  {
-    MutexLock lock(mutex_);
-    consumer.cold.reset();
-    PartitionCursor& cursor = *cursors_[cold.partition];
-    cursor.busy = false;
-    NoteRead(cursor, cold.candidate.start, status, &after);
-    WakeForEvents(&after);
-    if (status.ok()) {
-      context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
-      // Meanwhile the subscription may have moved, or the consumer may have lost the partition.
-      std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());
-      const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
-                         now_next->fresh == cold.candidate.fresh && !cursor.draining &&
-                         (rules_.queue || cursor.owner == consumer.id);
-      const int64_t now = Now();
-      if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
-          RateAllows(now, &after) && Admit(*now_next, now, &after)) {
-        Room room = RoomFor(consumer, now);
-        const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
-        // To be read again when it has some credit back, not before.
-        consumer.short_of_bytes =
-            fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
-        if (!frame->deliveries.empty()) consumer.caught_up = false;
-        NoteDelivered(cursor, &after);
-        NoteAlone(cursor, &after);
-      }
-    }
-    if (absl::IsNotFound(status) && cold.candidate.redriven_from.has_value()) {
-      Effects effects;
-      cursor.DropRedriven(cold.candidate.start, &effects);
-      Conclude(cursor, effects, &after);
-    }
-    TakeNotices(consumer, frame);
-  }
-  CarryOut(std::move(after));
 }
 
 }  // namespace eventhub
