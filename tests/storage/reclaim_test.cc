@@ -3,6 +3,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/storage/log_rig.h"
+#include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 
 namespace eventhub {
@@ -22,6 +23,12 @@ class ReclaimTest : public testing::Test {
     }
   }
 
+  // RocksDB's own threads may delete a file a little later.
+  void ExpectDiskBytesBelow(uint64_t limit) {
+    EXPECT_TRUE(Eventually([&] { return rig_.store().DiskBytes() < limit; }))
+        << rig_.store().DiskBytes() << " and not below " << limit;
+  }
+
   LogRig rig_;
   uint64_t seed_ = 0;
 };
@@ -33,7 +40,7 @@ TEST_F(ReclaimTest, SpaceOfTrimmedEventsComesBack) {
   EXPECT_GT(full, 20'000'000u);
   ASSERT_THAT(rig_.Trim(log, Offset(190)), IsOk());
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
-  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  ExpectDiskBytesBelow(full / 3);
   EXPECT_EQ(rig_.Read(log).value().size(), 10u);
   rig_.Reopen();
   EXPECT_EQ(rig_.Read(rig_.log()).value().size(), 10u);
@@ -46,7 +53,7 @@ TEST_F(ReclaimTest, SpaceOfSmallEventsComesBack) {
   EXPECT_GT(full, 9'000'000u);
   ASSERT_THAT(rig_.Trim(log, log.end()), IsOk());
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
-  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  ExpectDiskBytesBelow(full / 3);
 }
 
 // Topics are written side by side, so their events share files; one is trimmed, the other stays.
@@ -62,7 +69,7 @@ TEST_F(ReclaimTest, SpaceComesBackFromFilesSharedWithLiveEvents) {
   EXPECT_GT(full, 95'000'000u);
   ASSERT_THAT(rig_.Trim(trimmed, trimmed.end()), IsOk());
   ASSERT_THAT(rig_.store().Reclaim(TopicId(1)), IsOk());
-  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  ExpectDiskBytesBelow(full / 3);
   EXPECT_EQ(rig_.Read(kept).value(), content);
   rig_.Reopen();
   EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value(), content);
@@ -74,7 +81,7 @@ TEST_F(ReclaimTest, SpaceOfADeletedTopicComesBack) {
   const uint64_t full = rig_.store().DiskBytes();
   ASSERT_THAT(rig_.Commit([](CommitBuilder& c) { c.DeleteTopic(TopicId(1)); }, true), IsOk());
   ASSERT_THAT(rig_.store().Reclaim(TopicId(1)), IsOk());
-  EXPECT_LT(rig_.store().DiskBytes(), full / 3);
+  ExpectDiskBytesBelow(full / 3);
   EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value().size(), 2u);
 }
 
