@@ -147,8 +147,9 @@ class PartitionCursor {
              ConsumerId consumer, int64_t due);
   // Marks an event of a candidate as waiting for its key, or for its retry.
   void Block(const Candidate& candidate, Offset event);
-  // Leaves out events of a candidate from `from` to before `to`, which are settled thereby.
-  void Pass(const Candidate& candidate, Offset from, Offset to, Effects* effects);
+  // Leaves out events of a candidate from `from` to before `to`, which are settled thereby. Whether
+  // one that waited for them may go now.
+  bool Pass(const Candidate& candidate, Offset from, Offset to);
 
   // Settling. Each tells what was refused: what is not at this consumer.
 

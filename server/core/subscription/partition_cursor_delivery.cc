@@ -136,18 +136,20 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
   });
 }
 
-void PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to, Effects* effects) {
+bool PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
   if (candidate.fresh) {
     next_ = to;
     passed_ = true;
-    return;
+    return false;
   }
-  std::vector<std::pair<Offset, uint32_t>> removed;
+  std::vector<std::pair<Offset, uint32_t>> known;  // To the order of keys.
   pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
-    removed.emplace_back(start, range.count);
+    if (keys_ != nullptr) known.emplace_back(start, range.count);
     return Verdict::kRemove;
   });
-  Forget(removed, effects);
+  Effects effects;
+  Forget(known, &effects);
+  return effects.more_to_deliver;
 }
 
 }  // namespace eventhub

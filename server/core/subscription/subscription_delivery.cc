@@ -374,9 +374,7 @@ void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate,
 
 void Subscription::PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from,
                             Offset to, Room& room) {
-  Effects effects;
-  cursor.Pass(candidate, from, to, &effects);
-  if (effects.more_to_deliver) room.NoteFreed();
+  if (cursor.Pass(candidate, from, to)) room.NoteFreed();
   counters_.filtered += static_cast<uint64_t>(to - from);
 }
 
