@@ -300,18 +300,9 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerIsWokenForWhatComesAfterItsLastA
 }
 
 TEST_F(SubscriptionBehaviourTest, AStuckConsumerGetsAnotherOneWhenASeekTakesItsOwn) {
-  v1::Subscription queue = Queue();
-  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
-  Create(queue);
-  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  const auto consumer = rig_.Consume("s", "c");
+  const auto consumer = StalledConsumer();
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
-  rig_.Pass(absl::Seconds(2));
-  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
-  v1::SeekSubscriptionRequest seek;
-  seek.set_name("s");
-  seek.mutable_start()->set_earliest(true);
-  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  SeekToEarliest();
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
 }
 

@@ -242,10 +242,7 @@ TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
 TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
   SetUpQueue();
   Park();
-  v1::SeekSubscriptionRequest seek;
-  seek.set_name("s");
-  seek.mutable_start()->set_earliest(true);
-  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  SeekToEarliest();
   v1::Subscription none = Queue();
   none.mutable_filter()->set_sql("FALSE");
   ASSERT_THAT(rig_.UpdateSubscription(none, {"filter"}), IsOk());
@@ -261,10 +258,7 @@ TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
 TEST_F(DeadLettersTest, AreRedrivenThoughTheyWereToComeWhenTheyWereTrimmed) {
   SetUpQueue();
   Park();
-  v1::SeekSubscriptionRequest seek;
-  seek.set_name("s");
-  seek.mutable_start()->set_earliest(true);
-  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  SeekToEarliest();
   rig_.Trim("t", absl::ZeroDuration(), {5});
   EXPECT_EQ(Redrive(Range(1, 3)), 2u);
   const auto consumer = rig_.Consume("s", "c");

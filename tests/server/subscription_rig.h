@@ -159,6 +159,25 @@ class SubscriptionTest : public testing::Test {
     return SubscriptionOf("s", "t", v1::Subscription::KIND_STREAM);
   }
 
+  void SeekToEarliest() {
+    v1::SeekSubscriptionRequest seek;
+    seek.set_name("s");
+    seek.mutable_start()->set_earliest(true);
+    ASSERT_THAT(rig_.Seek(seek), IsOk());
+  }
+
+  // The only one of a QUEUE, which has let the lease of the only event end.
+  std::unique_ptr<TestConsumer> StalledConsumer() {
+    v1::Subscription queue = Queue();
+    *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+    Create(queue);
+    EXPECT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    std::unique_ptr<TestConsumer> consumer = rig_.Consume("s", "c");
+    EXPECT_EQ(consumer->Receive(1).size(), 1u);
+    rig_.Pass(absl::Seconds(2));
+    return consumer;
+  }
+
   SubscriptionRig rig_;
 };
 

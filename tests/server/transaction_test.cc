@@ -296,13 +296,7 @@ TEST_F(TransactionTest, AcksOfAStreamAreOfSomethingOrRefused) {
 }
 
 TEST_F(TransactionTest, AConsumerThatAcksThusIsTrustedAgain) {
-  v1::Subscription queue = Queue();
-  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
-  Create(queue);
-  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  const auto consumer = rig_.Consume("s", "c");
-  EXPECT_THAT(consumer->Receive(1), SizeIs(1));
-  rig_.Pass(absl::Seconds(2));
+  const auto consumer = StalledConsumer();
   const std::vector<Received> again = consumer->Receive(1);
   v1::TransactRequest request;
   Ack(request, *consumer, again);
