@@ -47,7 +47,8 @@ Examples:
   eventhub dead-letters show billing --since=1h | jq .data)";
 
 constexpr char kRedriveDeadLetterExamples[] = R"(
-They return to this subscription, and to no other reader of the topic; attempts count anew.
+They return to this subscription, and to no other reader of the topic; attempts count anew. What the
+subscription has yet to come to, after a seek back, stays a dead letter and is not counted.
 
 Examples:
   eventhub dead-letters redrive billing --range=0:17

@@ -79,7 +79,9 @@ class SubscriptionClient {
   absl::Status ListDeadLetters(const std::string& subscription, const DeadLetterSelector& selector,
                                bool with_data, absl::FunctionRef<bool(DeadLetter)> visit);
 
-  // Returns dead letters to the subscription; with `dry_run`, only counts them. How many.
+  // Returns dead letters to the subscription; with `dry_run`, only counts them. How many. Those
+  // whose events it has yet to come to, after a seek back, stay and are not counted, but for
+  // `dry_run`.
   absl::StatusOr<uint64_t> RedriveDeadLetters(const std::string& subscription,
                                               const DeadLetterSelector& selector,
                                               bool dry_run = false);
