@@ -1,7 +1,10 @@
 # The hub and its command line, on Debian 12.
 #
 #   docker build --tag eventhub .
-#   docker run --name hub --publish 7070:7070 --volume eventhub-data:/data eventhub
+#   docker run --name hub --publish 127.0.0.1:7070:7070 --volume eventhub-data:/data eventhub
+#
+# In a container the hub listens on all addresses; who can reach it is what --publish says. Beyond this machine: TLS, see
+# README.md.
 #
 # Runs as a user without rights, and with --read-only --cap-drop=ALL: it writes to /data alone.
 
@@ -22,12 +25,12 @@ RUN apt-get update -qq \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --system --gid 7070 eventhub \
  && useradd --system --uid 7070 --gid eventhub --no-create-home --home-dir /data eventhub \
- && install --directory --owner=eventhub --group=eventhub --mode=0750 /data
+ && install --directory --owner=eventhub --group=eventhub --mode=0700 /data
 COPY --from=build /out /
 COPY LICENSE /usr/share/doc/eventhub/
 
 USER 7070:7070
-ENV EVENTHUB_DATA_DIR=/data EVENTHUB_LOG_FORMAT=json
+ENV EVENTHUB_DATA_DIR=/data EVENTHUB_LISTEN=0.0.0.0:7070 EVENTHUB_LOG_FORMAT=json
 VOLUME /data
 EXPOSE 7070
 STOPSIGNAL SIGTERM

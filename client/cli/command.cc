@@ -22,9 +22,22 @@ constexpr absl::string_view kSilentPayload = "eventhub.cli/silent";
 
 }  // namespace
 
+bool UsesTls(const Context& context) {
+  const client::TlsOptions& tls = context.tls;
+  return context.use_tls || !tls.ca_file.empty() || !tls.certificate_file.empty() ||
+         !tls.key_file.empty() || !tls.server_name.empty();
+}
+
+absl::Status CheckTls(const Context& context) {
+  if (!UsesTls(context)) return absl::OkStatus();
+  const absl::Status status = client::CheckTls(context.tls);
+  return status.ok() ? status : UsageError(status.message());
+}
+
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
   client::ConnectionOptions options;
   options.user_agent = "eventhub-cli/" EVENTHUB_VERSION;
+  if (UsesTls(context)) options.tls = context.tls;
   return client::Connect(context.address, std::move(options));
 }
 

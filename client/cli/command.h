@@ -25,6 +25,9 @@ namespace eventhub::cli {
 struct Context {
   // `host:port` or `unix:/path`.
   std::string address = "localhost:7070";
+  // TLS with the hub; see UsesTls.
+  client::TlsOptions tls;
+  bool use_tls = false;
   // How long to try; each command has its own default.
   std::optional<absl::Duration> timeout;
   // What the chosen subcommand does; set while the command line is parsed.
@@ -50,6 +53,11 @@ void AddFilterCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);
+
+// Whether to talk TLS: it was asked for, or a file or a name of it is given.
+bool UsesTls(const Context& context);
+// Whether what was said of TLS can be used; a usage error if not.
+absl::Status CheckTls(const Context& context);
 
 // A connection to the hub; the network is used when the first call is made.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);

@@ -97,6 +97,7 @@ Json LinkJson(const client::Link& link) {
           {"filter", FilterValueJson(link.filter)},
           {"start", StartJson(link.start)},
           {"disabled", link.disabled},
+          {"tls", link.tls},
           {"description", link.description},
           {"create_time", FormatMoment(link.create_time)}};
 }

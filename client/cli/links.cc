@@ -91,6 +91,7 @@ absl::Status CreateLink(const Context& context, const LinkCommand& flags) {
   link.remote_address = flags.update.remote_address.value_or("");
   link.filter = flags.update.filter.value_or(std::nullopt);
   link.description = flags.update.description.value_or("");
+  link.tls = flags.update.tls.value_or(false);
   ASSIGN_OR_RETURN(const client::Link created, ConnectLinks(context).CreateLink(link));
   return PrintLink(created, flags.json);
 }
@@ -118,7 +119,8 @@ absl::Status DescribeLink(const Context& context, const LinkCommand& flags) {
 
 absl::Status UpdateLink(const Context& context, const LinkCommand& flags) {
   const client::LinkUpdate& update = flags.update;
-  if (!update.remote_address && !update.filter && !update.disabled && !update.description) {
+  if (!update.remote_address && !update.filter && !update.disabled && !update.description &&
+      !update.tls) {
     return UsageError("links update: nothing is to be changed");
   }
   ASSIGN_OR_RETURN(const client::Link updated,
@@ -159,6 +161,9 @@ CLI::Option* AddLinkSettings(CLI::App& command, client::LinkUpdate& update) {
   CLI::Option* remote = text("--remote", &update.remote_address,
                              "Where the other hub listens: host:port, or unix:/path", "ADDRESS");
   AddFilterOption(command, &update.filter, "Take only what passes, as the other hub sees it");
+  command.add_flag_function(
+      "--remote-tls,!--no-remote-tls", [&update](int64_t count) { update.tls = count > 0; },
+      "Reach the other hub by TLS, as this hub's --tls_ca and --tls_cert say");
   text("--description", &update.description, "For people", "TEXT");
   return remote;
 }

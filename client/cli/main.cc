@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/command.h"
@@ -37,11 +38,31 @@ Examples:
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.)";
 
+// Their variables are those of the daemon's flags that mean the same, so that one environment
+// serves both.
+void AddTlsOptions(CLI::App& app, Context& context) {
+  app.add_flag("--tls", context.use_tls, "Talk TLS; implied by the options below")
+      ->envname("EVENTHUB_TLS");
+  const auto text = [&app](const char* name, std::string* value, const char* variable,
+                           const char* type, const char* description) {
+    app.add_option(name, *value, description)->envname(variable)->type_name(type);
+  };
+  client::TlsOptions& tls = context.tls;
+  text("--tls-ca", &tls.ca_file, "EVENTHUB_TLS_CA", "FILE",
+       "Authorities to verify the hub by; else those of the system");
+  text("--tls-cert", &tls.certificate_file, "EVENTHUB_TLS_CERT", "FILE",
+       "The certificate to show the hub, if it asks for one");
+  text("--tls-key", &tls.key_file, "EVENTHUB_TLS_KEY", "FILE", "The key of that certificate");
+  text("--tls-server-name", &tls.server_name, "EVENTHUB_TLS_SERVER_NAME", "NAME",
+       "The name in the hub's certificate, if it is not the host of the address");
+}
+
 void AddGlobalOptions(CLI::App& app, Context& context) {
   app.add_option("-a,--address", context.address, "The hub: host:port, or unix:/path")
       ->envname("EVENTHUB_ADDRESS")
       ->type_name("ADDRESS")
       ->capture_default_str();
+  AddTlsOptions(app, context);
   AddParsedOption(app, "--timeout", &context.timeout, ParseAge, "How long to try, retries included",
                   "DURATION");
   app.set_version_flag("--version", "eventhub " EVENTHUB_VERSION);
@@ -63,14 +84,28 @@ int ReportUsage(const CLI::App& app, absl::string_view message) {
   return kUsage;
 }
 
+// What may be behind a connection that is not made: the two sides do not agree on TLS, which
+// neither can say.
+absl::string_view TlsHint(const Context& context, absl::string_view message) {
+  if (!absl::StrContains(message, "failed to connect")) return "";
+  if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "reset by peer")) {
+    return UsesTls(context) ? "; does it ask for a certificate? See --tls-cert"
+                            : "; does it talk TLS? See --tls-ca";
+  }
+  const bool plain = absl::StrContains(message, "wrong version number");
+  return plain ? "; it talks plain text there, not TLS" : "";
+}
+
 int Run(const CLI::App& app, const Context& context) {
-  const absl::Status status = context.run();
+  absl::Status status = CheckTls(context);
+  if (status.ok()) status = context.run();
   if (status.ok()) return EXIT_SUCCESS;
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
-                          status.message(), " (", absl::StatusCodeToString(status.code()), ")"));
+                          status.message(), unreachable ? TlsHint(context, status.message()) : "",
+                          " (", absl::StatusCodeToString(status.code()), ")"));
   return kFailure;
 }
 

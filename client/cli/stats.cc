@@ -19,6 +19,29 @@ Examples:
   eventhub stats --output=json | jq .totals.published_events
   watch -n 1 eventhub stats)";
 
+Json ListenersJson(const std::vector<client::Listener>& listeners) {
+  Json json = Json::array();
+  for (const client::Listener& listener : listeners) {
+    json.push_back({{"address", listener.address},
+                    {"tls", listener.tls},
+                    {"client_certificates", listener.client_certificates},
+                    {"unprotected", listener.unprotected}});
+  }
+  return json;
+}
+
+std::string ListenerText(const client::Listener& listener) {
+  absl::string_view note;
+  if (listener.client_certificates) {
+    note = " (TLS, clients with a certificate)";
+  } else if (listener.tls) {
+    note = listener.unprotected ? " (UNPROTECTED: TLS, but anybody is let in)" : " (TLS)";
+  } else if (listener.unprotected) {
+    note = " (UNPROTECTED: plain text, and anybody is let in)";
+  }
+  return absl::StrCat(listener.address, note);
+}
+
 Json HubJson(const client::HubStats& stats) {
   return {{"version", stats.version},
           {"hub_id", stats.hub_id},
@@ -31,6 +54,7 @@ Json HubJson(const client::HubStats& stats) {
           {"consumers", stats.consumers},
           {"routes", stats.routes},
           {"links", stats.links},
+          {"listeners", ListenersJson(stats.listeners)},
           {"totals", StatsJson(stats.totals)},
           {"commits", stats.commits},
           {"syncs", stats.syncs},
@@ -53,6 +77,9 @@ Fields HubFields(const client::HubStats& stats) {
       {"subscriptions", absl::StrCat(FormatCount(stats.subscriptions), " with ",
                                      CountOf(stats.consumers, "consumer"))},
       {"routes", absl::StrCat(FormatCount(stats.routes), ", links ", FormatCount(stats.links))}};
+  for (const client::Listener& listener : stats.listeners) {
+    fields.emplace_back("listens on", ListenerText(listener));
+  }
   AppendStatsFields(stats.totals, &fields);
   fields.emplace_back(
       "commits", absl::StrCat(FormatCount(stats.commits), ", syncs ", FormatCount(stats.syncs)));

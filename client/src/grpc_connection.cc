@@ -1,7 +1,6 @@
 #include "client/src/grpc_connection.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "client/src/grpc_consume_stream.h"
+#include "client/src/grpc_credentials.h"
 #include "client/src/grpc_publish_stream.h"
 #include "client/src/grpc_read_stream.h"
 #include "client/src/keep_memory.h"
@@ -49,8 +49,11 @@ std::shared_ptr<grpc::Channel> CreateChannel(std::string_view address,
                      Milliseconds(std::max(options.keepalive, absl::Seconds(10))));
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   }
+  if (options.tls && !options.tls->server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.tls->server_name);
+  }
   if (!options.user_agent.empty()) arguments.SetUserAgentPrefix(options.user_agent);
-  return grpc::CreateCustomChannel(std::string(address), grpc::InsecureChannelCredentials(),
+  return grpc::CreateCustomChannel(std::string(address), CredentialsFor(address, options),
                                    arguments);
 }
 

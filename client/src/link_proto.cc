@@ -15,6 +15,7 @@ Link FromProto(const v1::Link& proto) {
   link.start = FromProto(proto.start());
   link.disabled = proto.disabled();
   link.description = proto.description();
+  link.tls = proto.tls();
   if (proto.has_create_time()) link.create_time = FromProto(proto.create_time());
   return link;
 }
@@ -29,6 +30,7 @@ v1::Link ToProto(const Link& link) {
   ToProto(link.start, *proto.mutable_start());
   proto.set_disabled(link.disabled);
   proto.set_description(link.description);
+  proto.set_tls(link.tls);
   return proto;
 }
 
@@ -52,6 +54,10 @@ v1::UpdateLinkRequest ToProto(const std::string& name, const LinkUpdate& update)
   if (update.description) {
     link.set_description(*update.description);
     mask.add_paths("description");
+  }
+  if (update.tls) {
+    link.set_tls(*update.tls);
+    mask.add_paths("tls");
   }
   return proto;
 }

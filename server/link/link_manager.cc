@@ -5,8 +5,8 @@
 
 namespace eventhub {
 
-LinkManager::LinkManager(Links& links, LinkReport report)
-    : links_(links), report_(std::move(report)), thread_([this] { Run(); }) {}
+LinkManager::LinkManager(Links& links, client::TlsOptions tls, LinkReport report)
+    : links_(links), tls_(std::move(tls)), report_(std::move(report)), thread_([this] { Run(); }) {}
 
 void LinkManager::Stop() {
   {
@@ -48,7 +48,7 @@ void LinkManager::Update() {
   for (const std::shared_ptr<Link>& link : links_.catalog().List("", SIZE_MAX)) {
     if (!link->settings().disabled()) {
       std::unique_ptr<LinkWorker>& worker = workers_[link->name()];
-      if (worker == nullptr) worker = std::make_unique<LinkWorker>(links_, link, report_);
+      if (worker == nullptr) worker = std::make_unique<LinkWorker>(links_, link, tls_, report_);
     } else {
       link->monitor().SetState(v1::LinkStatus::STATE_DISABLED, "", links_.clock().Now());
     }

@@ -17,7 +17,7 @@ namespace eventhub {
 class LinkManager {
  public:
   // Begins at once. `links` outlives it.
-  LinkManager(Links& links, LinkReport report);
+  LinkManager(Links& links, client::TlsOptions tls, LinkReport report);
   ~LinkManager() { Stop(); }
 
   LinkManager(const LinkManager&) = delete;
@@ -32,6 +32,7 @@ class LinkManager {
   void Update();
 
   Links& links_;
+  const client::TlsOptions tls_;  // Of links that ask for it.
   LinkReport report_;
   absl::btree_map<std::string, std::unique_ptr<LinkWorker>> workers_;  // The thread's.
 

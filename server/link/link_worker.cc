@@ -44,6 +44,13 @@ client::StartPosition ToClient(const v1::StartPosition& start) {
   }
 }
 
+client::ConnectionOptions ConnectionOf(const v1::Link& settings, const client::TlsOptions& tls) {
+  client::ConnectionOptions options;
+  options.user_agent = "eventhub-link";
+  if (settings.tls()) options.tls = tls;
+  return options;
+}
+
 // Whether it is not an answer of the remote hub: that it lacks the topic, or is no hub to link.
 bool IsConnectionFailure(const absl::Status& status) {
   return !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
@@ -58,13 +65,14 @@ SharedBytes ToShared(std::string text) {
 
 }  // namespace
 
-LinkWorker::LinkWorker(Links& links, std::shared_ptr<Link> link, LinkReport& report)
+LinkWorker::LinkWorker(Links& links, std::shared_ptr<Link> link, const client::TlsOptions& tls,
+                       LinkReport& report)
     : links_(links),
       link_(std::move(link)),
       generation_(link_->generation()),
       settings_(link_->settings()),
       report_(report),
-      connection_(client::Connect(settings_.remote_address(), {.user_agent = "eventhub-link"})),
+      connection_(client::Connect(settings_.remote_address(), ConnectionOf(settings_, tls))),
       admin_(connection_, {.timeout = kCallTimeout}),
       thread_([this] { Run(); }) {}
 

@@ -30,7 +30,8 @@ using LinkReport = absl::AnyInvocable<void(absl::string_view link, const absl::S
 class LinkWorker {
  public:
   // What is given outlives it.
-  LinkWorker(Links& links, std::shared_ptr<Link> link, LinkReport& report);
+  LinkWorker(Links& links, std::shared_ptr<Link> link, const client::TlsOptions& tls,
+             LinkReport& report);
   // Stops, and waits until nothing of it is under way.
   ~LinkWorker();
 

@@ -61,9 +61,18 @@ using eventhub::Bytes;
 
 ABSL_FLAG(std::string, data_dir, "/data",
           "Directory of the hub's data; made if missing. One hub at a time.");
-ABSL_FLAG(std::vector<std::string>, listen, std::vector<std::string>({"0.0.0.0:7070"}),
+ABSL_FLAG(std::vector<std::string>, listen, std::vector<std::string>({"127.0.0.1:7070"}),
           "Addresses to listen on, separated by commas: HOST:PORT (port 0: any free one) or "
-          "unix:PATH.");
+          "unix:PATH. Whoever reaches an address may do anything, unless --tls_client_ca is set.");
+ABSL_FLAG(std::string, tls_cert, "",
+          "PEM file with the hub's certificate and the rest of its chain: addresses of the network "
+          "take TLS only. Read anew when it changes, like the other files of TLS.");
+ABSL_FLAG(std::string, tls_key, "", "PEM file with the key of --tls_cert, without a passphrase.");
+ABSL_FLAG(std::string, tls_client_ca, "",
+          "PEM file with authorities: only clients with a certificate of one of them are let in.");
+ABSL_FLAG(std::string, tls_ca, "",
+          "PEM file with the authorities that links verify other hubs by. Default: those of "
+          "--tls_client_ca, or else of the system.");
 ABSL_FLAG(std::string, port_file, "",
           "File to write the addresses to, one per line, once the hub serves.");
 ABSL_FLAG(std::string, log_format, "text", "Log format, text or json. The log goes to stderr.");
@@ -132,10 +141,23 @@ absl::Status CheckOneOf(absl::string_view flag, const std::string& value,
   return Invalid(flag, absl::StrCat("'", value, "' is none of ", absl::StrJoin(allowed, ", ")));
 }
 
+absl::Status CheckTlsFlags() {
+  const bool certificate = !absl::GetFlag(FLAGS_tls_cert).empty();
+  if (certificate != !absl::GetFlag(FLAGS_tls_key).empty()) {
+    return certificate ? Invalid("tls_cert", "needs --tls_key")
+                       : Invalid("tls_key", "needs --tls_cert");
+  }
+  if (!certificate && !absl::GetFlag(FLAGS_tls_client_ca).empty()) {
+    return Invalid("tls_client_ca", "needs --tls_cert and --tls_key");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckFlags() {
   constexpr uint64_t kMiB = 1ull << 20;
   if (absl::GetFlag(FLAGS_data_dir).empty()) return Invalid("data_dir", "is empty");
   RETURN_IF_ERROR(CheckListen(absl::GetFlag(FLAGS_listen)));
+  RETURN_IF_ERROR(CheckTlsFlags());
   RETURN_IF_ERROR(CheckOneOf("log_format", absl::GetFlag(FLAGS_log_format), {"text", "json"}));
   RETURN_IF_ERROR(
       CheckOneOf("log_level", absl::GetFlag(FLAGS_log_level), {"debug", "info", "warn", "error"}));
@@ -171,6 +193,14 @@ absl::StatusOr<Config> ConfigFromFlags() {
   ServerOptions& server = config.server;
   server.version = EVENTHUB_VERSION;
   server.listen = absl::GetFlag(FLAGS_listen);
+  server.tls = {.certificate_file = absl::GetFlag(FLAGS_tls_cert),
+                .key_file = absl::GetFlag(FLAGS_tls_key),
+                .client_ca_file = absl::GetFlag(FLAGS_tls_client_ca)};
+  // A hub is a client of others by the same certificate.
+  server.link_tls.ca_file =
+      absl::GetFlag(FLAGS_tls_ca).empty() ? server.tls.client_ca_file : absl::GetFlag(FLAGS_tls_ca);
+  server.link_tls.certificate_file = server.tls.certificate_file;
+  server.link_tls.key_file = server.tls.key_file;
   server.max_request_bytes = absl::GetFlag(FLAGS_max_request).value;
   server.disk_threads = absl::GetFlag(FLAGS_disk_threads);
   server.publish_limits.total_bytes = absl::GetFlag(FLAGS_max_in_flight).value;

@@ -1,5 +1,7 @@
 #include "server/main/logging.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
+#include "storage/base/clock.h"
 
 namespace eventhub {
 namespace {
@@ -34,12 +37,44 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
+// How many of gRPC's errors are logged in a second. There is one for each handshake that fails, and
+// those are as many as strangers like.
+constexpr int kErrorsOfGrpcPerSecond = 5;
+
+// Counts the lines of a second. Thread-safe; concurrent calls at the turn of a second may let a
+// line too many pass.
+class LineLimit {
+ public:
+  // Whether one more may be logged; in `*suppressed`, how many could not since the last that was.
+  bool Take(int* suppressed) {
+    const int64_t second = absl::ToInt64Seconds(Clock::System().Monotonic());
+    if (second_.exchange(second) != second) lines_ = 0;
+    if (lines_++ >= kErrorsOfGrpcPerSecond) {
+      ++suppressed_;
+      return false;
+    }
+    *suppressed = suppressed_.exchange(0);
+    return true;
+  }
+
+ private:
+  std::atomic<int64_t> second_ = -1;
+  std::atomic<int> lines_ = 0;
+  std::atomic<int> suppressed_ = 0;
+};
+
 // gRPC's own lines, as lines of this log. That it cannot listen is the error of the start.
 void LogOfGrpc(gpr_log_func_args* line) {
-  const bool known = absl::StrContains(line->message, "No address added");
-  spdlog::log(line->severity == GPR_LOG_SEVERITY_ERROR && !known ? spdlog::level::warn
-                                                                 : spdlog::level::debug,
-              "gRPC: {}", line->message);
+  static LineLimit limit;  // Of the process, as gRPC's log is.
+  if (line->severity != GPR_LOG_SEVERITY_ERROR ||
+      absl::StrContains(line->message, "No address added")) {
+    spdlog::debug("gRPC: {}", line->message);
+    return;
+  }
+  int suppressed = 0;
+  if (!limit.Take(&suppressed)) return;
+  if (suppressed > 0) spdlog::warn("gRPC: {} more errors, left out here", suppressed);
+  spdlog::warn("gRPC: {}", line->message);
 }
 
 }  // namespace

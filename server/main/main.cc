@@ -2,6 +2,7 @@
 //
 // Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start, 2 if it was started wrongly.
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstring>
@@ -66,6 +67,8 @@ bool WritePortFile(const std::string& path, const std::vector<std::string>& addr
   std::ofstream file(temporary);
   file << absl::StrJoin(addresses, "\n") << "\n";
   file.close();
+  // No secret, and of use to whoever may connect.
+  chmod(temporary.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
   return !file.fail() && std::rename(temporary.c_str(), path.c_str()) == 0;
 }
 
@@ -97,6 +100,12 @@ int Serve(Config config) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));
   if (!server.ok()) return FailToServe(std::string(server.status().message()));
   spdlog::info("serving on {}", absl::StrJoin((*server)->addresses(), ", "));
+  for (const std::string& address : (*server)->unprotected_addresses()) {
+    spdlog::warn(
+        "{} is unprotected: whoever reaches it may read, publish and delete; --tls_cert, --tls_key "
+        "and --tls_client_ca let in only clients with a certificate",
+        address);
+  }
   if (!config.port_file.empty() && !WritePortFile(config.port_file, (*server)->addresses())) {
     return FailToServe("cannot write " + config.port_file);
   }
@@ -130,6 +139,7 @@ int Main(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   eventhub::TuneAllocator();
+  umask(S_IRWXG | S_IRWXO);  // Events are for the hub alone; what others may use is opened to them.
   eventhub::BlockTerminationSignals();
   // Never undone: the last grpc_shutdown() may wait for seconds for a thread that sleeps in a poll.
   grpc_init();

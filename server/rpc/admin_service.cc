@@ -78,6 +78,11 @@ grpc::ServerUnaryReactor* AdminService::ListPartitions(grpc::CallbackServerConte
   return Reply(context, broker_.ListPartitions(*request), response);
 }
 
+void AdminService::SetListeners(std::vector<v1::Listener> listeners) {
+  MutexLock lock(mutex_);
+  listeners_ = std::move(listeners);
+}
+
 grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* context,
                                                  const v1::GetStatsRequest*,
                                                  v1::GetStatsResponse* response) {
@@ -86,6 +91,10 @@ grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* co
   *stats.mutable_start_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(start_));
   stats.set_in_flight_bytes(limits_.in_flight_bytes());
+  {
+    MutexLock lock(mutex_);
+    stats.mutable_listeners()->Assign(listeners_.begin(), listeners_.end());
+  }
   return Reply(context, absl::StatusOr<v1::GetStatsResponse>(std::move(stats)), response);
 }
 

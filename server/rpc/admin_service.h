@@ -1,10 +1,15 @@
 // AdminService: generated messages in and out of the broker.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "server/core/broker.h"
 #include "server/rpc/publish_limits.h"
+#include "storage/base/mutex.h"
 
 namespace eventhub {
 
@@ -12,6 +17,9 @@ namespace eventhub {
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   AdminService(Broker& broker, const PublishLimits& limits, std::string version, absl::Time start);
+
+  // What GetStats says of the addresses, once they are known.
+  void SetListeners(std::vector<v1::Listener> listeners);
 
   grpc::ServerUnaryReactor* CreateTopic(grpc::CallbackServerContext* context,
                                         const v1::CreateTopicRequest* request,
@@ -40,6 +48,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   const PublishLimits& limits_;
   const std::string version_;
   const absl::Time start_;
+
+  Mutex mutex_;
+  std::vector<v1::Listener> listeners_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace eventhub

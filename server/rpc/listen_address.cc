@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -76,6 +77,19 @@ bool IsUnixSocketInUse(const std::string& address) {
   const bool answers = connect(fd, reinterpret_cast<const sockaddr*>(&*name), sizeof(*name)) == 0;
   close(fd);
   return answers;
+}
+
+bool IsLocalAddress(absl::string_view address) {
+  if (absl::StartsWith(address, kUnixPrefix)) return true;
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+absl::Status RestrictUnixSocket(const std::string& address) {
+  if (!absl::StartsWith(address, kUnixPrefix)) return absl::OkStatus();
+  const std::string path = address.substr(sizeof(kUnixPrefix) - 1);
+  if (chmod(path.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot restrict access to ", address));
 }
 
 absl::Status CannotListen(const std::string& address) {

@@ -17,6 +17,7 @@
 #include "server/rpc/link_service.h"
 #include "server/rpc/listen_address.h"
 #include "server/rpc/route_service.h"
+#include "server/rpc/server_tls.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 #include "server/rpc/topology_service.h"
@@ -73,10 +74,10 @@ struct Server::Services {
   std::unique_ptr<TopologyService> topologies;
 };
 
-Server::Server() = default;
+Server::Server(ServerTlsOptions tls) : tls_(std::move(tls)) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
-  std::unique_ptr<Server> server(new Server);
+  std::unique_ptr<Server> server(new Server(options.tls));
   server->services_ = std::make_unique<Services>(options);
   Services& services = *server->services_;
   options.broker.on_writable_change =
@@ -100,13 +101,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   services.links = std::make_unique<LinkService>(services.broker->links());
   services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
-  services.link_manager =
-      std::make_unique<LinkManager>(services.broker->links(), std::move(options.on_link_change));
+  services.link_manager = std::make_unique<LinkManager>(
+      services.broker->links(), std::move(options.link_tls), std::move(options.on_link_change));
   services.health.SetServing(services.broker->writable().ok());
   return server;
 }
 
 absl::Status Server::Listen(const ServerOptions& options) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> network,
+                   NetworkCredentials(tls_));
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
@@ -124,11 +127,13 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.SetResourceQuota(quota);
   std::vector<int> ports(options.listen.size());
   for (size_t i = 0; i < options.listen.size(); ++i) {
-    if (absl::StartsWith(options.listen[i], kUnixPrefix) && IsUnixSocketInUse(options.listen[i])) {
+    const bool unix_socket = absl::StartsWith(options.listen[i], kUnixPrefix);
+    if (unix_socket && IsUnixSocketInUse(options.listen[i])) {
       return absl::UnavailableError(
           absl::StrCat("cannot listen on ", options.listen[i], ": another process does"));
     }
-    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+    builder.AddListeningPort(options.listen[i],
+                             unix_socket ? grpc::InsecureServerCredentials() : network, &ports[i]);
   }
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
@@ -143,8 +148,32 @@ absl::Status Server::Listen(const ServerOptions& options) {
     if (ports[i] == 0) return CannotListen(options.listen[i]);
     addresses_.push_back(BoundAddress(options.listen[i], ports[i]));
   }
-  return server_ != nullptr ? absl::OkStatus()
-                            : absl::UnavailableError("the gRPC server does not start");
+  if (server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
+  std::vector<v1::Listener> listeners;
+  for (const std::string& address : addresses_) {
+    RETURN_IF_ERROR(RestrictUnixSocket(address));
+    listeners.push_back(Describe(address));
+  }
+  services_->admin->SetListeners(std::move(listeners));
+  return absl::OkStatus();
+}
+
+v1::Listener Server::Describe(const std::string& address) const {
+  const bool unix_socket = absl::StartsWith(address, kUnixPrefix);
+  v1::Listener listener;
+  listener.set_address(address);
+  listener.set_tls(!unix_socket && tls_.enabled());
+  listener.set_client_certificates(!unix_socket && tls_.authenticates_clients());
+  listener.set_unprotected(!IsLocalAddress(address) && !tls_.authenticates_clients());
+  return listener;
+}
+
+std::vector<std::string> Server::unprotected_addresses() const {
+  std::vector<std::string> unprotected;
+  for (const std::string& address : addresses_) {
+    if (Describe(address).unprotected()) unprotected.push_back(address);
+  }
+  return unprotected;
 }
 
 void Server::Shutdown(absl::Duration grace) {

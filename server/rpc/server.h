@@ -8,9 +8,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "eventhub/connection.h"
 #include "server/core/broker.h"
 #include "server/link/link_worker.h"
 #include "server/rpc/publish_limits.h"
+#include "server/rpc/server_tls.h"
 
 namespace grpc {
 class Server;
@@ -21,7 +23,12 @@ namespace eventhub {
 struct ServerOptions {
   BrokerOptions broker;
   // "HOST:PORT" (port 0: any free one) or "unix:PATH".
-  std::vector<std::string> listen = {"0.0.0.0:7070"};
+  std::vector<std::string> listen = {"127.0.0.1:7070"};
+  // For what comes over the network; unix sockets are protected by the rights of their files
+  // instead.
+  ServerTlsOptions tls;
+  // For links that ask for TLS: whom they trust, and who this hub says it is.
+  client::TlsOptions link_tls;
   PublishLimitOptions publish_limits;
   // The largest request; a larger one ends its call with RESOURCE_EXHAUSTED. Bytes.
   size_t max_request_bytes = size_t{4} << 20;
@@ -36,12 +43,17 @@ struct ServerOptions {
 // Serves from Start() to Shutdown() or destruction. Thread-safe.
 class Server {
  public:
-  // Errors: those of Broker::Open; UNAVAILABLE if an address cannot be listened on.
+  // Errors: those of Broker::Open and NetworkCredentials; UNAVAILABLE if an address cannot be
+  // listened on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
   ~Server();
 
   // What is listened on, with the actual ports; in the order of ServerOptions::listen.
   const std::vector<std::string>& addresses() const { return addresses_; }
+
+  // Those of them that anybody can reach and call: neither local nor closed to clients without a
+  // certificate.
+  std::vector<std::string> unprotected_addresses() const;
 
   // Drains: health turns NOT_SERVING, streams end with UNAVAILABLE, what was accepted is committed
   // and answered. Calls that are not done after `grace` are cancelled. Blocks; once.
@@ -50,9 +62,11 @@ class Server {
  private:
   struct Services;
 
-  Server();
+  explicit Server(ServerTlsOptions tls);
+  v1::Listener Describe(const std::string& address) const;
   absl::Status Listen(const ServerOptions& options);
 
+  const ServerTlsOptions tls_;
   std::vector<std::string> addresses_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;

@@ -17,6 +17,7 @@ endfunction()
 cli_suites(cli_test.py Topics PublishRead Follow Health Bench)
 cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
+cli_suites(cli_tls_test.py Tls)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 # These start the programs hundreds of times, which takes minutes with sanitizers, and what they make
 # them do is what the tests of the parts do there.

@@ -127,6 +127,15 @@ class FlagsTest(DaemonTest):
             with self.subTest(arguments=arguments):
                 self.assertEqual(self.fails(2, *arguments), line)
 
+    def test_flags_of_tls_that_need_others(self):
+        for flags, line in [
+                (["--tls_cert=c"], "eventhubd: --tls_cert: needs --tls_key"),
+                (["--tls_key=k"], "eventhubd: --tls_key: needs --tls_cert"),
+                (["--tls_client_ca=a"],
+                 "eventhubd: --tls_client_ca: needs --tls_cert and --tls_key")]:
+            with self.subTest(flags=flags):
+                self.assertEqual(self.fails(2, f"--data_dir={self.data}", *flags), line)
+
     def test_environment_variables_are_checked(self):
         line = self.fails(2, f"--data_dir={self.data}", environment={"EVENTHUB_MAX_LOG": "x"})
         self.assertIn("EVENTHUB_MAX_LOG: ", line)
@@ -147,7 +156,7 @@ class FlagsTest(DaemonTest):
             self.assertEqual(result.returncode, 0)
             self.assertEqual(result.stderr, b"")
         text = result.stdout.decode()
-        self.assertIn("--listen=0.0.0.0:7070   (EVENTHUB_LISTEN)", text)
+        self.assertIn("--listen=127.0.0.1:7070   (EVENTHUB_LISTEN)", text)
         self.assertIn("--tail_cache=256MiB   (EVENTHUB_TAIL_CACHE)", text)
         self.assertIn("--drop_after_damage=false", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 100)
@@ -253,6 +262,36 @@ class StartTest(DaemonTest):
             self.skipTest("the daemon's folder is closed to other users")
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn(self.data, result.stderr.decode().splitlines()[-1])
+
+    def test_what_it_makes_is_for_its_user_alone(self):
+        unix = self.path("socket")
+        with self.start(f"--listen=unix:{unix}") as daemon:
+            self.assertEqual(os.stat(unix).st_mode & 0o777, 0o660)
+            self.assertEqual(os.stat(daemon.port_file).st_mode & 0o777, 0o644)
+            for directory, _, names in os.walk(self.data):
+                self.assertEqual(os.stat(directory).st_mode & 0o777, 0o700, directory)
+                for name in names:
+                    mode = os.stat(os.path.join(directory, name)).st_mode & 0o777
+                    self.assertEqual(mode, 0o600, name)
+            self.assertEqual(daemon.stop()[0], 0)
+
+    def test_unprotected_addresses_are_said_at_each_start(self):
+        with self.start("--listen=127.0.0.1:0,0.0.0.0:0") as daemon:
+            local, everywhere = daemon.addresses()
+            code, log = daemon.stop()
+        self.assertEqual(code, 0)
+        warnings = [line for line in log if "unprotected" in line]
+        self.assertEqual(len(warnings), 1, log)
+        self.assertIn(f" {everywhere} is unprotected", warnings[0])
+        self.assertNotIn(local, warnings[0])
+
+    def test_files_of_tls_that_cannot_be_used(self):
+        missing = self.path("missing.pem")
+        self.assertIn(f"{missing}: No such file",
+                      self.fails_to_start(f"--tls_cert={missing}", f"--tls_key={missing}"))
+        text = self.path("text.pem", "not PEM")
+        self.assertIn(f"{text}: holds no certificate",
+                      self.fails_to_start(f"--tls_cert={text}", f"--tls_key={text}"))
 
     def test_an_address_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -25,6 +25,13 @@ eventhub_test(hub_test
   LIBS eventhub_test_hub
   LABELS integration)
 
+eventhub_test(hub_tls_test
+  SOURCES tls_test.cc
+  LIBS eventhub_test_hub
+  LABELS integration)
+target_compile_definitions(hub_tls_test PRIVATE
+  EVENTHUB_MAKE_CERTIFICATES="${PROJECT_SOURCE_DIR}/deploy/make-certificates.sh")
+
 if(TARGET eventhubd)
   eventhub_test(hub_abuse_test
     SOURCES abuse_test.cc

@@ -301,6 +301,25 @@ class Connection {
   virtual absl::StatusOr<Topology> ExportTopology(absl::Duration timeout) = 0;
 };
 
+// TLS with a hub. Files are PEM, and read anew within ten seconds of a change: connections made
+// from then on use them.
+struct TlsOptions {
+  // Authorities, one of which has signed the hub's certificate. Empty: those that the system trusts
+  // (/etc/ssl/certs).
+  std::string ca_file{};
+  // What the program shows a hub that lets in only clients with a certificate: the certificate,
+  // followed by the rest of its chain, and its private key without a passphrase. Both or neither.
+  std::string certificate_file{};
+  std::string key_file{};
+  // The name that the hub's certificate has to bear, if that is not the host in the address.
+  std::string server_name{};
+};
+
+// Whether the files can be used. NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT or
+// FAILED_PRECONDITION (an expired certificate) name the file. Connect() cannot say so: until they
+// can be, its calls fail with UNAVAILABLE.
+absl::Status CheckTls(const TlsOptions& options);
+
 // How to reach a hub.
 struct ConnectionOptions {
   // Pings the hub when calls are open and nothing was received for so long; a connection on which
@@ -313,6 +332,10 @@ struct ConnectionOptions {
 
   // Sent to the hub in front of gRPC's own user agent, e.g. "billing/1.4".
   std::string user_agent{};
+
+  // Set: TLS. Not looked at for `unix:` addresses, which the rights of their files protect. Not
+  // set: plain text.
+  std::optional<TlsOptions> tls{};
 };
 
 // A connection to the hub at `address`: `host:port`, `dns:///host:port` or `unix:/path`. Returns at
@@ -326,6 +349,10 @@ struct ConnectionOptions {
 // Example:
 //
 //     std::shared_ptr<Connection> hub = Connect("localhost:7070");
+//
+//     ConnectionOptions options;
+//     options.tls = TlsOptions{.ca_file = "ca.pem", .certificate_file = "me.pem", .key_file =
+//     "me.key"}; std::shared_ptr<Connection> secured = Connect("hub.example:7070", options);
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options = {});
 
 }  // namespace eventhub::client

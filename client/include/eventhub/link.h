@@ -33,6 +33,9 @@ struct Link {
   std::string description{};
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
+  // The remote hub is reached by TLS, with the trust and the certificate of the hub that has the
+  // link.
+  bool tls = false;
 };
 
 // A change of a link: what is set is changed. Positions stay.
@@ -41,6 +44,7 @@ struct LinkUpdate {
   std::optional<std::optional<Filter>> filter{};  // Holds nothing: no filter any more.
   std::optional<bool> disabled{};
   std::optional<std::string> description{};
+  std::optional<bool> tls{};
 };
 
 // How a link does; counts are since the hub started unless said otherwise.

@@ -102,6 +102,14 @@ struct PartitionInfo {
 };
 
 // What the hub counts of itself. See eventhub/v1/admin.proto, GetStatsResponse.
+// An address that a hub listens on.
+struct Listener {
+  std::string address{};
+  bool tls = false;
+  bool client_certificates = false;  // Clients without one are not let in.
+  bool unprotected = false;          // Whoever reaches it over the network may do anything.
+};
+
 struct HubStats {
   std::string version{};
   absl::Time start_time = absl::InfinitePast();
@@ -123,6 +131,7 @@ struct HubStats {
   uint32_t routes = 0;
   uint32_t links = 0;
   std::string hub_id{};  // Identifies the hub's store among all hubs.
+  std::vector<Listener> listeners{};
 };
 
 // What grpc.health.v1 answers.

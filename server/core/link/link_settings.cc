@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kMaxAddressBytes = 512;
 constexpr absl::string_view kUnixScheme = "unix:";
 constexpr absl::string_view kChangeableOfLinks[] = {"remote_address", "filter", "disabled",
-                                                    "description"};
+                                                    "description", "tls"};
 
 absl::Status CheckAddress(const std::string& address) {
   constexpr absl::string_view kField = "link.remote_address";
@@ -79,6 +79,9 @@ absl::Status CheckFilter(const v1::Filter& filter) {
 absl::Status CheckLinkSettings(const v1::Link& settings) {
   RETURN_IF_ERROR(CheckRequiredName("link.name", settings.name()));
   RETURN_IF_ERROR(CheckAddress(settings.remote_address()));
+  if (settings.tls() && absl::StartsWith(settings.remote_address(), kUnixScheme)) {
+    return InvalidField("link.tls", "is for addresses of the network; a unix socket needs none");
+  }
   RETURN_IF_ERROR(CheckRequiredName("link.remote_topic", settings.remote_topic()));
   RETURN_IF_ERROR(CheckRequiredName("link.local_topic", settings.local_topic()));
   RETURN_IF_ERROR(CheckStart(settings.start()));
