@@ -39,6 +39,7 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
   if (detail.has_producer_epoch()) info.producer_epoch = detail.producer_epoch();
   if (detail.has_expected_sequence()) info.expected_sequence = detail.expected_sequence();
   if (detail.has_retry_delay()) info.retry_delay = FromProto(detail.retry_delay());
+  if (detail.has_agreed_offset()) info.agreed_offset = detail.agreed_offset();
   return info;
 }
 
@@ -58,6 +59,7 @@ void SetErrorInfo(const ErrorInfo& info, absl::Status& status) {
   if (info.producer_epoch) detail.set_producer_epoch(*info.producer_epoch);
   if (info.expected_sequence) detail.set_expected_sequence(*info.expected_sequence);
   if (info.retry_delay) ToProto(*info.retry_delay, *detail.mutable_retry_delay());
+  if (info.agreed_offset) detail.set_agreed_offset(*info.agreed_offset);
   status.SetPayload(kTypeUrl, absl::Cord(absl::string_view(detail.SerializeAsString())));
 }
 

@@ -45,6 +45,8 @@ enum class ErrorReason {
   kTopicFull = 26,               // The topic holds as much as it may.
   kLinkNotFound = 27,            // The link does not exist.
   kLinkExists = 28,              // A link of that name exists.
+  kOtherLog = 29,                // A position is of another log than this one: `agreed_offset`.
+  kOtherSubscription = 30,       // The subscription is another one than that of its name before.
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.
@@ -61,6 +63,7 @@ struct ErrorInfo {
   std::optional<uint64_t> producer_epoch{};     // The epoch that holds.
   std::optional<uint64_t> expected_sequence{};  // The sequence that the hub waits for.
   std::optional<absl::Duration> retry_delay{};  // Wait this long before a retry.
+  std::optional<int64_t> agreed_offset{};       // Before it, both logs have the same events.
 };
 
 // The detail that `status` carries, if it does.
