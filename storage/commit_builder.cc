@@ -49,12 +49,16 @@ void CommitBuilder::DeletePrefix(Column column, absl::string_view prefix) {
   write_->DeleteRange(store_.handle(column), ToSlice(prefix), PrefixEnd(prefix));
 }
 
-void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start) {
+void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start,
+                         absl::Span<const Offset> batches) {
   if (log.open_batch() != nullptr) PutBatches();  // Before the range delete that may be about them.
   const BatchKey first(log.topic(), log.id(), Offset(0));
   const BatchKey last(log.topic(), log.id(), start.offset);
   for (const Column column : {Column::kEvents, Column::kIndex}) {
-    write_->DeleteRange(store_.handle(column), ToSlice(first.view()), ToSlice(last.view()));
+    for (const Offset base : batches) Delete(column, BatchKey(log.topic(), log.id(), base).view());
+    if (batches.empty()) {
+      write_->DeleteRange(store_.handle(column), ToSlice(first.view()), ToSlice(last.view()));
+    }
   }
   Put(Column::kMeta, LogStartKey(log.topic(), log.id()), start.Encode());
   log.BeginTrim(start);

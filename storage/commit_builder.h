@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/types.h"
 #include "storage/log_store.h"
@@ -69,8 +70,10 @@ class CommitBuilder {
   void DeletePrefix(Column column, absl::string_view prefix);
 
   // Cuts off what lies before `start`, what this commit has appended so far included; a batch
-  // boundary not before the log's start.
-  void Trim(PartitionLog& log, const LogPosition& start);
+  // boundary not before the log's start. `batches`, if there are any, are the bases of all batches
+  // that go: they are deleted one by one, which for a few is cheaper than a range for all later
+  // reads.
+  void Trim(PartitionLog& log, const LogPosition& start, absl::Span<const Offset> batches = {});
 
   // Deletes all that is stored of a topic, what this commit appends to it included. Its id must not
   // be used again.

@@ -175,6 +175,24 @@ absl::StatusOr<BatchInfo> LogStore::FindBatch(TopicId topic, PartitionId partiti
   return SeekBatch(*index, topic, partition, offset);
 }
 
+absl::StatusOr<std::vector<Offset>> LogStore::FewBatches(TopicId topic, PartitionId partition,
+                                                         Offset from, Offset end,
+                                                         size_t limit) const {
+  const BatchKey upper(topic, partition, end);
+  const rocksdb::Slice upper_bound = ToSlice(upper.view());
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper_bound;
+  const std::unique_ptr<rocksdb::Iterator> index(db_->NewIterator(options, handle(Column::kIndex)));
+  std::vector<Offset> bases;
+  for (index->Seek(ToSlice(BatchKey(topic, partition, from).view())); index->Valid();
+       index->Next()) {
+    if (bases.size() == limit) return std::vector<Offset>();
+    bases.push_back(BatchKey::BaseOf(ToView(index->key())));
+  }
+  RETURN_IF_ERROR(FromRocksDb(index->status(), "read the index"));
+  return bases;
+}
+
 absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partition,
                                                const LogBounds& range, absl::Time time) const {
   const std::unique_ptr<rocksdb::Iterator> index(
@@ -251,17 +269,32 @@ uint64_t LogStore::DiskBytes() const {
   return bytes;
 }
 
+uint64_t LogStore::UnwrittenBytes() const {
+  uint64_t bytes = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+  return bytes;
+}
+
 std::optional<uint64_t> LogStore::DiskFreeBytes() const {
   uint64_t bytes = 0;
   if (!EnvOf(options_)->GetFreeSpace(options_.directory, &bytes).ok()) return std::nullopt;
   return bytes;
 }
 
-absl::Status LogStore::Reclaim(TopicId topic) {
+absl::Status LogStore::Reclaim(TopicId topic, Cancellation& cancellation) {
   const std::string first = TopicPrefix(topic);
   const std::string last = PrefixEnd(first);
   const rocksdb::Slice begin = ToSlice(first);
   const rocksdb::Slice end = ToSlice(last);
+  const auto compact = [&](Column column, rocksdb::CompactRangeOptions options,
+                           const rocksdb::Slice* from, const rocksdb::Slice* to) {
+    options.exclusive_manual_compaction = false;
+    options.canceled = &cancellation.flag();
+    return FromRocksDb(
+        fail_stop_->Change([&] { return db_->CompactRange(options, handle(column), from, to); }),
+        absl::StrCat("reclaim the space of topic ", topic.value()));
+  };
+  if (cancellation.cancelled()) return absl::CancelledError("reclaiming space is cancelled");
   // What is in memory of any column holds the write-ahead log, and the events in it, on the disk.
   RETURN_IF_ERROR(
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
@@ -269,12 +302,8 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   for (const Column column :
        {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities}) {
     rocksdb::CompactRangeOptions options;
-    options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    RETURN_IF_ERROR(FromRocksDb(fail_stop_->Change([&] {
-      return db_->CompactRange(options, handle(column), &begin, &end);
-    }),
-                                absl::StrCat("reclaim the space of topic ", topic.value())));
+    RETURN_IF_ERROR(compact(column, options, &begin, &end));
   }
   // The keys are gone; whole files of blobs went with them. What shares files with live data is
   // left.
@@ -284,14 +313,10 @@ absl::Status LogStore::Reclaim(TopicId topic) {
   db_->GetIntProperty(handle(Column::kEvents), "rocksdb.live-blob-file-garbage-size", &garbage);
   if (garbage < kMinGarbageBytes || garbage < kGarbageShare * total) return absl::OkStatus();
   rocksdb::CompactRangeOptions options;
-  options.exclusive_manual_compaction = false;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  return FromRocksDb(fail_stop_->Change([&] {
-    return db_->CompactRange(options, handle(Column::kEvents), nullptr, nullptr);
-  }),
-                     "move live events out of files of trimmed ones");
+  return compact(Column::kEvents, options, nullptr, nullptr);
 }
 
 }  // namespace eventhub

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/clock.h"
+#include "storage/base/job_scheduler.h"
 #include "storage/base/types.h"
 #include "storage/data_directory.h"
 #include "storage/partition_log.h"
@@ -91,6 +92,11 @@ class LogStore {
   // index, which may have to read the disk.
   absl::StatusOr<BatchInfo> FindBatch(TopicId topic, PartitionId partition, Offset offset) const;
 
+  // The bases of the batches that begin at `from` or later and before `end`; nothing if they are
+  // more than `limit`.
+  absl::StatusOr<std::vector<Offset>> FewBatches(TopicId topic, PartitionId partition, Offset from,
+                                                 Offset end, size_t limit) const;
+
   // The first batch of the range that was appended at `time` or later; the end of the range if
   // there is none.
   absl::StatusOr<LogPosition> SeekTime(TopicId topic, PartitionId partition, const LogBounds& range,
@@ -117,10 +123,18 @@ class LogStore {
       absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
-  absl::Status Reclaim(TopicId topic);
+  // CANCELLED soon after `cancellation` is: what was given back by then is.
+  absl::Status Reclaim(TopicId topic, Cancellation& cancellation);
+  absl::Status Reclaim(TopicId topic) {
+    Cancellation never;
+    return Reclaim(topic, never);
+  }
 
   // The size of all files. Bytes.
   uint64_t DiskBytes() const;
+  // What is in memory alone of tables, or in the write-ahead log alone of the disk, and is written
+  // once more. Bytes.
+  uint64_t UnwrittenBytes() const;
   // What is free on their disk; nullopt where the disk does not tell. Bytes.
   std::optional<uint64_t> DiskFreeBytes() const;
 

@@ -139,7 +139,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& 
       {rocksdb::kDefaultColumnFamilyName, MakeSmallColumnOptions()},
       {"events", MakeEventsColumnOptions(options)},
       {"index", MakeSmallColumnOptions()},
-      {"producers", MakeSmallColumnOptions()},
+      {"producers", MakeShortLivedColumnOptions()},
       {"cursors", MakeShortLivedColumnOptions()},
       {"delayed", MakeShortLivedColumnOptions()},
       {"identities", MakeIdentitiesColumnOptions(options)},

@@ -13,6 +13,7 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) 
     return absl::ResourceExhaustedError(message);
   }
   if (status.IsCorruption()) return absl::DataLossError(message);
+  if (status.IsManualCompactionPaused()) return absl::CancelledError(message);
   if (status.IsNotFound()) return absl::NotFoundError(message);
   return absl::UnavailableError(message);
 }

@@ -17,8 +17,6 @@
 namespace eventhub {
 namespace {
 
-constexpr absl::Duration kDiskFullRetry = absl::Seconds(5);
-
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;
   info.set_partition(log.id().value());
@@ -94,10 +92,13 @@ absl::Status Broker::Start() {
                                    std::move(hub_id), [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
+    disk_guard_ =
+        std::make_unique<DiskGuard>(*store_, options_.maintenance->min_free_disk_bytes,
+                                    [this](bool) { options_.on_writable_change(writable()); });
+    disk_guard_->Look();  // Before the first request.
     maintenance_ = std::make_unique<Maintenance>(
-        *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *options_.clock,
-        [this](bool enough) { SetDiskSpace(enough); },
-        [this](const absl::Status& error) { options_.on_background_error(error); },
+        *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *disk_guard_,
+        *options_.clock, [this](const absl::Status& error) { options_.on_background_error(error); },
         [this](absl::string_view name, absl::Time last_used) {
           options_.on_subscription_expired(name, last_used);
         });
@@ -115,16 +116,13 @@ Broker::~Broker() {
   writer_.reset();
 }
 
-void Broker::SetDiskSpace(bool enough) {
-  disk_full_.store(!enough, std::memory_order_relaxed);
-  options_.on_writable_change(writable());
+absl::Status Broker::writable() const {
+  if (const absl::Status failure = writer_->failure(); !failure.ok()) return StoreFailed(failure);
+  return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->status();
 }
 
-absl::Status Broker::writable() const {
-  RETURN_IF_ERROR(writer_->failure());
-  if (!disk_full_.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return DiskFull(store_->DiskFreeBytes().value_or(0), options_.maintenance->min_free_disk_bytes,
-                  kDiskFullRetry);
+absl::Status Broker::AdmitBytes(size_t bytes) {
+  return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->Admit(bytes);
 }
 
 absl::StatusOr<std::shared_ptr<Topic>> Broker::FindTopic(absl::string_view field,
@@ -141,8 +139,7 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
     std::move(done)(topic.status());
     return;
   }
-  absl::Status refusal;
-  if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
+  const absl::Status refusal = AdmitBytes(request.events.size());
   absl::StatusOr<CheckedPublish> publish =
       refusal.ok() ? CheckPublish(request, **topic, delayed_->table()) : refusal;
   if (!publish.ok()) {
@@ -200,8 +197,9 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
 }
 
 void Broker::Transact(const TransactionRequest& request, TransactDone done) {
-  absl::Status refusal;
-  if (disk_full_.load(std::memory_order_relaxed)) refusal = writable();
+  size_t bytes = 0;
+  for (const PublishRequest& append : request.appends) bytes += append.events.size();
+  const absl::Status refusal = AdmitBytes(bytes);
   absl::StatusOr<CheckedTransaction> checked = refusal.ok() ? CheckTransaction(request) : refusal;
   if (!checked.ok()) {
     std::move(done)(checked.status());

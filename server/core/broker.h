@@ -1,7 +1,6 @@
 // The broker: what the hub does, without the network. The RPC layer and the tests are its callers.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/append_task.h"
 #include "server/core/delayed/delayed_events.h"
+#include "server/core/disk_guard.h"
 #include "server/core/link/links.h"
 #include "server/core/maintenance.h"
 #include "server/core/publish_request.h"
@@ -105,8 +105,9 @@ class Broker {
   absl::Status Start();
   absl::StatusOr<std::shared_ptr<Topic>> FindTopic(absl::string_view field,
                                                    absl::string_view name) const;
+  // Accounts for what is to be appended; why it is refused, or OK.
+  absl::Status AdmitBytes(size_t bytes);
   absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
-  void SetDiskSpace(bool enough);
 
   BrokerOptions options_;
   std::unique_ptr<LogStore> store_;
@@ -114,7 +115,6 @@ class Broker {
   TopicCatalog catalog_;
   RouteTable route_table_{catalog_};
   ReadCounters read_counters_;
-  std::atomic<bool> disk_full_{false};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Routes> routes_;
@@ -122,6 +122,7 @@ class Broker {
   std::unique_ptr<DelayedEvents> delayed_;
   std::unique_ptr<Links> links_;
   std::shared_ptr<TransactionTable> transactions_;
+  std::unique_ptr<DiskGuard> disk_guard_;  // Null without maintenance.
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<Topologies> topologies_;
 };

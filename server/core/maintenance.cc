@@ -1,92 +1,64 @@
 #include "server/core/maintenance.h"
 
-#include <algorithm>
-#include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace eventhub {
+namespace {
+
+constexpr char kGuardLane[] = "guard";
+constexpr char kUpkeepLane[] = "upkeep";
+constexpr char kReclaimLane[] = "reclaim";
+
+// Bounds of a run. A guard looks at numbers; upkeep goes on where it was cancelled; what reclaiming
+// gave back until then is given back.
+constexpr absl::Duration kGuardBound = absl::Seconds(30);
+constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
+constexpr absl::Duration kReclaimBound = absl::Hours(2);
+
+}  // namespace
 
 Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
                          Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
-                         const Clock& clock, absl::AnyInvocable<void(bool)> on_disk_space,
+                         DiskGuard& guard, const Clock& clock,
                          absl::AnyInvocable<void(const absl::Status&)> on_error,
                          OnSubscriptionExpired on_expired)
-    : options_(options),
-      subscriptions_(subscriptions),
+    : subscriptions_(subscriptions),
       store_(store),
-      clock_(clock),
-      retention_(options.retention, catalog, subscriptions, store, writer, clock),
-      on_disk_space_(std::move(on_disk_space)),
-      on_error_(std::move(on_error)),
       on_expired_(std::move(on_expired)),
-      thread_([this] { Run(); }) {}
-
-Maintenance::~Maintenance() { Stop(); }
-
-void Maintenance::Stop() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.NotifyAll();
-  if (thread_.joinable()) thread_.join();
+      retention_(options.retention, catalog, subscriptions, store, writer, clock,
+                 [this](TopicId topic) { ReclaimSoon(topic); }),
+      jobs_(clock, std::move(on_error)) {
+  jobs_.Every(options.disk_check_interval,
+              {"disk space", kGuardLane, kGuardBound, [&guard](Cancellation&) {
+                 guard.Look();
+                 return absl::OkStatus();
+               }});
+  const auto upkeep = [&](const char* name, absl::Duration interval, auto run) {
+    jobs_.Every(interval, {name, kUpkeepLane, kUpkeepBound, std::move(run)});
+  };
+  upkeep("retention", options.retention_interval,
+         [this](Cancellation& cancellation) { return retention_.TrimTopics(cancellation); });
+  upkeep("idle subscriptions", options.retention_interval,
+         [this](Cancellation&) { return ExpireSubscriptions(); });
+  upkeep("idle producers", options.producer_expiry_interval,
+         [this](Cancellation& cancellation) { return retention_.ExpireProducers(cancellation); });
+  upkeep("old transactions", options.producer_expiry_interval, [this](Cancellation& cancellation) {
+    return retention_.ExpireTransactions(cancellation);
+  });
 }
 
 void Maintenance::ReclaimSoon(TopicId topic) {
-  {
-    MutexLock lock(mutex_);
-    reclaims_.push_back(topic);
-  }
-  changed_.NotifyAll();
-}
-
-void Maintenance::Run() {
-  const absl::Duration start = clock_.Monotonic();
-  std::vector<Duty> duties = {
-      {options_.disk_check_interval, start, &Maintenance::CheckDisk},
-      {options_.retention_interval, start, &Maintenance::TrimTopics},
-      {options_.retention_interval, start, &Maintenance::ExpireSubscriptions},
-      {options_.producer_expiry_interval, start, &Maintenance::ExpireProducers},
-      {options_.producer_expiry_interval, start, &Maintenance::ExpireTransactions},
-  };
-  for (;;) {
-    for (Duty& duty : duties) {
-      const absl::Duration now = clock_.Monotonic();
-      if (now < duty.due) continue;
-      if (absl::Status status = (this->*duty.run)(); !status.ok()) on_error_(status);
-      duty.due = now + duty.interval;
-    }
-    const auto next = std::min_element(duties.begin(), duties.end(),
-                                       [](const Duty& a, const Duty& b) { return a.due < b.due; });
-    for (const TopicId topic : WaitUntil(next->due)) {
-      if (absl::Status status = retention_.Reclaim(topic); !status.ok()) on_error_(status);
-    }
-    MutexLock lock(mutex_);
-    if (stopping_) return;
-  }
-}
-
-std::vector<TopicId> Maintenance::WaitUntil(absl::Duration due) {
-  MutexLock lock(mutex_);
-  while (!stopping_ && reclaims_.empty()) {
-    const absl::Duration left = due - clock_.Monotonic();
-    if (left <= absl::ZeroDuration()) break;
-    changed_.WaitFor(mutex_, left);
-  }
-  return std::exchange(reclaims_, {});
+  jobs_.Once(
+      {absl::StrCat("space of topic ", topic.value()), kReclaimLane, kReclaimBound,
+       [this, topic](Cancellation& cancellation) { return store_.Reclaim(topic, cancellation); }});
 }
 
 absl::Status Maintenance::ExpireSubscriptions() {
   return subscriptions_.Expire(
       [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); });
-}
-
-absl::Status Maintenance::CheckDisk() {
-  const std::optional<uint64_t> free = store_.DiskFreeBytes();
-  const bool enough = !free.has_value() || *free >= options_.min_free_disk_bytes;
-  if (enough != enough_) on_disk_space_(enough);
-  enough_ = enough;
-  return absl::OkStatus();
 }
 
 }  // namespace eventhub

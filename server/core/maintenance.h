@@ -1,17 +1,13 @@
-// The hub's housekeeping, on a thread of its own: retention, disk space, idle producers and
-// subscriptions.
+// The hub's housekeeping: retention, disk space, idle producers and subscriptions.
 #pragma once
-
-#include <atomic>
-#include <thread>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/core/disk_guard.h"
 #include "server/core/retention.h"
 #include "storage/base/clock.h"
-#include "storage/base/mutex.h"
+#include "storage/base/job_scheduler.h"
 
 namespace eventhub {
 
@@ -29,56 +25,33 @@ struct MaintenanceOptions {
 using OnSubscriptionExpired =
     absl::AnyInvocable<void(absl::string_view subscription, absl::Time last_used)>;
 
+// The jobs of one hub, on three lanes: the guard, which nothing holds up; upkeep, which waits for
+// commits; and giving space back, which may take long.
+//
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
  public:
-  // `on_disk_space` is called with whether there is enough at each change, and there is at first;
-  // `on_error` with what failed, `on_expired` of what was deleted.
+  // `on_error` is told of what failed, `on_expired` of what was deleted.
   Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
-              Subscriptions& subscriptions, LogStore& store, LogWriter& writer, const Clock& clock,
-              absl::AnyInvocable<void(bool enough)> on_disk_space,
-              absl::AnyInvocable<void(const absl::Status&)> on_error,
+              Subscriptions& subscriptions, LogStore& store, LogWriter& writer, DiskGuard& guard,
+              const Clock& clock, absl::AnyInvocable<void(const absl::Status&)> on_error,
               OnSubscriptionExpired on_expired);
-  ~Maintenance();
+  ~Maintenance() { Stop(); }
 
-  // Waits for what is being done, and does nothing any more. The other methods may still be called.
-  void Stop();
+  // Cancels what is being done, and does nothing any more. The other methods may still be called.
+  void Stop() { jobs_.Stop(); }
 
   // Gives the disk space of what was deleted of a topic, or all of it, back, soon.
   void ReclaimSoon(TopicId topic);
 
  private:
-  // Something that is done every so often.
-  struct Duty {
-    absl::Duration interval;
-    absl::Duration due;  // Monotonic.
-    absl::Status (Maintenance::*run)();
-  };
-
-  void Run();
-  std::vector<TopicId> WaitUntil(absl::Duration due) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status CheckDisk();
-  absl::Status TrimTopics() { return retention_.TrimTopics(); }
-  absl::Status ExpireProducers() { return retention_.ExpireProducers(); }
-  absl::Status ExpireTransactions() { return retention_.ExpireTransactions(); }
   absl::Status ExpireSubscriptions();
 
-  const MaintenanceOptions options_;
   Subscriptions& subscriptions_;
   LogStore& store_;
-  const Clock& clock_;
-  Retention retention_;
-  absl::AnyInvocable<void(bool)> on_disk_space_;
-  absl::AnyInvocable<void(const absl::Status&)> on_error_;
   OnSubscriptionExpired on_expired_;
-  bool enough_ = true;
-
-  Mutex mutex_;
-  CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<TopicId> reclaims_ ABSL_GUARDED_BY(mutex_);
-
-  std::thread thread_;  // Last: it uses what is above.
+  Retention retention_;
+  JobScheduler jobs_;  // Last: its threads use what is above.
 };
 
 }  // namespace eventhub

@@ -1,6 +1,7 @@
 #include "server/core/producer_table.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -79,18 +80,16 @@ absl::StatusOr<bool> ProducerTable::Admit(const ProducerRequest& request,
 
 void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResult& result,
                            CommitBuilder& commit) {
-  auto it = producers_.find(request.id);
-  if (it == producers_.end()) {
-    MakeRoom(commit.now());  // Not for one that is there: it might be the one to go.
-    it = producers_.emplace(request.id, Producer()).first;
-  }
-  Producer& producer = it->second;
+  const auto it = by_id_.find(request.id);
+  if (it != by_id_.end()) order_.splice(order_.end(), order_, it->second);
+  Producer& producer =
+      it != by_id_.end() ? *it->second : Insert(Producer(request.id), commit.now());
   if (request.epoch > producer.epoch) {
     producer.epoch = request.epoch;
     producer.requests.clear();
   }
   producer.next_sequence = request.sequence + 1;
-  producer.last_active = commit.now();
+  producer.last_active = producer.changed = commit.now();
   producer.requests.push_back({request.sequence, result.SerializeAsString()});
   if (producer.requests.size() > kWindow) producer.requests.pop_front();
 
@@ -101,21 +100,21 @@ void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResu
       Encode({request.epoch, request.sequence, commit.now(), producer.requests.back().result}));
 }
 
-absl::StatusOr<ProducerTable::Producer*> ProducerTable::Find(const std::string& id,
-                                                             absl::Time now) {
-  const auto it = producers_.find(id);
-  if (it != producers_.end()) return it->second.requests.empty() ? nullptr : &it->second;
+absl::StatusOr<ProducerTable::Producer*> ProducerTable::Find(absl::string_view id, absl::Time now) {
+  ++looked_at_;
+  const auto it = by_id_.find(id);
+  if (it != by_id_.end()) return it->second->requests.empty() ? nullptr : &*it->second;
   ASSIGN_OR_RETURN(Producer producer, Load(id));
   if (producer.requests.empty()) return nullptr;
-  MakeRoom(now);
-  return &producers_.emplace(id, std::move(producer)).first->second;
+  return &Insert(std::move(producer), now);
 }
 
-absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& id) const {
+absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(absl::string_view id) {
   std::vector<StoredRequest> stored;
   absl::Status damage;
   RETURN_IF_ERROR(store_.Scan(Column::kProducers, ProducerPrefix(topic_, id),
                               [&](absl::string_view, absl::string_view value) {
+                                ++looked_at_;
                                 absl::StatusOr<StoredRequest> request = Decode(value);
                                 damage = request.status();
                                 if (damage.ok()) stored.push_back(*std::move(request));
@@ -123,7 +122,7 @@ absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& i
                               }));
   RETURN_IF_ERROR(damage);
   // Slots that the newest epoch has not reached yet still hold requests of former ones.
-  Producer producer;
+  Producer producer(id);
   for (const StoredRequest& request : stored) {
     producer.epoch = std::max(producer.epoch, request.epoch);
   }
@@ -138,27 +137,59 @@ absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(const std::string& i
   return producer;
 }
 
+ProducerTable::Producer& ProducerTable::Insert(Producer producer, absl::Time now) {
+  MakeRoom(now);
+  order_.push_back(std::move(producer));
+  by_id_.emplace(order_.back().id, std::prev(order_.end()));
+  return order_.back();
+}
+
+// What the commit under way has changed is not in the store yet, and stays.
 void ProducerTable::MakeRoom(absl::Time now) {
-  if (producers_.size() < kMaxInMemory) return;
-  absl::erase_if(producers_, [now](const auto& entry) {
-    return entry.second.requests.empty() && entry.second.last_active < now;
-  });
-  if (producers_.size() < kMaxInMemory) return;
-  const auto oldest = std::min_element(
-      producers_.begin(), producers_.end(),
-      [](const auto& a, const auto& b) { return a.second.last_active < b.second.last_active; });
-  // What this commit has recorded is not in the store yet, and has to stay.
-  if (oldest->second.last_active < now) producers_.erase(oldest);
+  while (order_.size() >= kMaxInMemory && order_.front().changed != now) DropOldest();
+}
+
+void ProducerTable::DropOldest() {
+  ++looked_at_;
+  by_id_.erase(order_.front().id);
+  order_.pop_front();
 }
 
 absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, CommitBuilder& commit) {
-  ASSIGN_OR_RETURN(const Producer* const producer, Find(std::string(id), commit.now()));
-  if (producer == nullptr || producer->last_active >= since) return absl::OkStatus();
-  commit.DeletePrefix(Column::kProducers, ProducerPrefix(topic_, id));
+  while (!order_.empty() && order_.front().requests.empty() &&
+         order_.front().changed != commit.now()) {
+    DropOldest();  // The store has forgotten it, too.
+  }
+  ++looked_at_;
+  const auto it = by_id_.find(id);
+  if (it != by_id_.end() && it->second->last_active >= since) return absl::OkStatus();
+  // What is idle has changed nothing in this commit, so the store has all of it.
+  std::vector<std::string> keys;
+  absl::Time last_active = absl::InfinitePast();
+  absl::Status damage;
+  RETURN_IF_ERROR(store_.Scan(Column::kProducers, ProducerPrefix(topic_, id),
+                              [&](absl::string_view key, absl::string_view value) {
+                                ++looked_at_;
+                                const absl::StatusOr<absl::Time> time = TimeOfRecord(value);
+                                damage = time.status();
+                                if (!damage.ok()) return false;
+                                last_active = std::max(last_active, *time);
+                                keys.emplace_back(key);
+                                return true;
+                              }));
+  RETURN_IF_ERROR(damage);
+  if (last_active >= since) return absl::OkStatus();
+  // One by one: a range delete would cost every later read of the column a little.
+  for (const std::string& key : keys) commit.Delete(Column::kProducers, key);
   // Until the commit is in the store, the store would give the producer back.
-  Producer& forgotten = producers_[std::string(id)];
-  forgotten = Producer();
-  forgotten.last_active = commit.now();
+  if (it != by_id_.end()) {
+    const Order::iterator known = it->second;
+    by_id_.erase(it);
+    order_.erase(known);
+  }
+  order_.emplace_front(id);
+  order_.front().last_active = order_.front().changed = commit.now();
+  by_id_.emplace(order_.front().id, order_.begin());
   return absl::OkStatus();
 }
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
 #include "storage/commit_builder.h"
@@ -27,7 +29,8 @@ struct ProducerRequest {
 // commit, and loaded when a producer is first heard of; memory holds recently active producers
 // only. Format: storage/FORMAT.md.
 //
-// Used on the commit thread only.
+// Each call looks at one producer: at no more than kWindow stored requests, however many producers
+// there are. Used on the commit thread only.
 class ProducerTable {
  public:
   // How many requests of a producer are remembered.
@@ -50,26 +53,42 @@ class ProducerTable {
   // When the stored record of a request was written.
   static absl::StatusOr<absl::Time> TimeOfRecord(absl::string_view value);
 
+  // How many entries, in memory and in the store, were looked at so far: what the work costs.
+  uint64_t looked_at() const { return looked_at_; }
+
  private:
   struct Request {
     uint64_t sequence;
     std::string result;  // A serialized PublishResult: a tenth of the size of the message.
   };
   struct Producer {
+    explicit Producer(absl::string_view name) : id(name) {}
+
+    std::string id;
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
-    absl::Time last_active;
+    absl::Time last_active = absl::InfinitePast();
     std::deque<Request> requests;  // The newest kWindow, by sequence; none: forgotten.
+    // The time of the commit that changed it last, before which the store does not have that.
+    absl::Time changed = absl::InfinitePast();
   };
+  using Order = std::list<Producer>;
 
   // Null if the producer is not known.
-  absl::StatusOr<Producer*> Find(const std::string& id, absl::Time now);
-  absl::StatusOr<Producer> Load(const std::string& id) const;
+  absl::StatusOr<Producer*> Find(absl::string_view id, absl::Time now);
+  // The producer as it is stored; without requests if it is not.
+  absl::StatusOr<Producer> Load(absl::string_view id);
+  // Makes a producer the one that was used last.
+  Producer& Insert(Producer producer, absl::Time now);
+  // Drops those from memory that were not used for longest, as far as the store has them.
   void MakeRoom(absl::Time now);
+  void DropOldest();
 
   const LogStore& store_;
   const TopicId topic_;
-  absl::flat_hash_map<std::string, Producer> producers_;
+  Order order_;  // Those used last come last; forgotten ones come first.
+  absl::flat_hash_map<absl::string_view, Order::iterator> by_id_;  // Views of their ids.
+  uint64_t looked_at_ = 0;
 };
 
 }  // namespace eventhub

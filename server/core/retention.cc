@@ -13,21 +13,35 @@
 #include "storage/key_codec.h"
 
 namespace eventhub {
+namespace {
+
+// The work of one commit: so many partitions are cut, or producers looked at, or as many records.
+constexpr size_t kPartitionsPerCommit = 256;
+constexpr size_t kProducersPerCommit = 64;
+constexpr size_t kRecordsPerCommit = 256;
+
+// Up to so many batches are deleted one by one: range deletes are paid for by later reads.
+constexpr size_t kFewBatches = 16;
+
+absl::Status Cancelled() { return absl::CancelledError("retention is cancelled"); }
+
+}  // namespace
 
 Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog,
                      const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
-                     const Clock& clock)
+                     const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage)
     : options_(options),
       catalog_(catalog),
       subscriptions_(subscriptions),
       store_(store),
       writer_(writer),
-      clock_(clock) {}
+      clock_(clock),
+      on_garbage_(std::move(on_garbage)) {}
 
-absl::Status Retention::TrimTopics() {
+absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
   // All topics are trimmed for the same time, however long the pass takes.
   now_ = clock_.Now();
-  return ForEachTopic([this](const std::shared_ptr<Topic>& topic) {
+  return ForEachTopic(cancellation, [this](const std::shared_ptr<Topic>& topic) {
     absl::Status status = TrimTopic(topic);
     if (!absl::IsNotFound(status)) return status;
     // Of a topic that is being deleted, which is known for sure once another commit has passed.
@@ -38,19 +52,24 @@ absl::Status Retention::TrimTopics() {
   });
 }
 
-absl::Status Retention::ExpireProducers() {
-  return ForEachTopic(
-      [this](const std::shared_ptr<Topic>& topic) { return ExpireProducersOf(topic); });
+absl::Status Retention::ExpireProducers(const Cancellation& cancellation) {
+  return ForEachTopic(cancellation, [&](const std::shared_ptr<Topic>& topic) {
+    return ExpireProducersOf(topic, cancellation);
+  });
 }
 
 absl::Status Retention::ForEachTopic(
+    const Cancellation& cancellation,
     absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit) {
   absl::Status first;
   constexpr size_t kPage = 100;
   std::string after;
   for (;;) {
     const std::vector<std::shared_ptr<Topic>> topics = catalog_.List(after, kPage);
-    for (const std::shared_ptr<Topic>& topic : topics) first.Update(visit(topic));
+    for (const std::shared_ptr<Topic>& topic : topics) {
+      if (cancellation.cancelled()) return Cancelled();
+      first.Update(visit(topic));
+    }
     if (topics.size() < kPage) return first;
     after = topics.back()->name();
   }
@@ -60,7 +79,7 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
   const std::shared_ptr<const TopicView> view = topic->view();
   ASSIGN_OR_RETURN(const absl::Time cut, CutOf(*view));
   if (cut == absl::InfinitePast()) return absl::OkStatus();
-  TrimTask::Cuts cuts;
+  Cuts cuts;
   for (PartitionLog* log : view->partitions) {
     if (log->start() == log->end()) continue;
     ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
@@ -70,7 +89,7 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
     RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
   }
   if (cuts.empty()) return absl::OkStatus();
-  return Trim(topic, std::move(cuts));
+  return Trim(topic, cuts);
 }
 
 absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
@@ -120,9 +139,8 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
   return FindCut(std::max<int64_t>(0, absl::ToUnixMicros(at_least)), high + 1, fits);
 }
 
-absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut,
-                                             TrimTask::Cuts* cuts) const {
-  TrimTask::Cuts waiting;
+absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const {
+  Cuts waiting;
   for (const auto& [log, start] : *cuts) {
     const std::optional<Offset> settled = subscriptions_.SettledBefore(topic, log->id());
     LogPosition position = start;
@@ -149,7 +167,7 @@ absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut,
     };
     ASSIGN_OR_RETURN(oldest, FindCut(0, absl::ToUnixMicros(cut), fits));
   }
-  TrimTask::Cuts kept;
+  Cuts kept;
   for (const auto& [log, start] : waiting) {
     ASSIGN_OR_RETURN(LogPosition position, PositionAt(*log, oldest));
     if (position.offset < start.offset) position = start;
@@ -175,47 +193,75 @@ absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(Stat
   return outcome.get_future().get();
 }
 
-absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, TrimTask::Cuts cuts) {
+absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const Cuts& cuts) {
   uint64_t bytes = 0;
-  for (const auto& [log, start] : cuts) bytes += start.bytes_before - log->start_bytes();
-  RETURN_IF_ERROR(Await([&](StatusDone done) {
-    return std::make_unique<TrimTask>(topic, std::move(cuts), std::move(done));
-  }));
+  for (size_t first = 0; first < cuts.size(); first += kPartitionsPerCommit) {
+    const size_t last = std::min(cuts.size(), first + kPartitionsPerCommit);
+    TrimTask::Cuts piece;
+    for (size_t i = first; i < last; ++i) {
+      const auto& [log, start] = cuts[i];
+      bytes += start.bytes_before - log->start_bytes();
+      ASSIGN_OR_RETURN(
+          std::vector<Offset> batches,
+          store_.FewBatches(log->topic(), log->id(), log->start(), start.offset, kFewBatches));
+      piece.push_back({log, start, std::move(batches)});
+    }
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<TrimTask>(topic, std::move(piece), std::move(done));
+    }));
+  }
   uint64_t& trimmed = trimmed_bytes_[topic->id()];
   trimmed += bytes;
   if (trimmed < options_.reclaim_bytes) return absl::OkStatus();
   trimmed = 0;
-  return store_.Reclaim(topic->id());
-}
-
-absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic) {
-  const absl::Time since = clock_.Now() - options_.producer_expiry;
-  std::map<std::string, absl::Time, std::less<>> last_active;  // By key prefix.
-  absl::Status damage;
-  RETURN_IF_ERROR(store_.Scan(Column::kProducers, TopicPrefix(topic->id()),
-                              [&](absl::string_view key, absl::string_view value) {
-                                const absl::StatusOr<absl::Time> time =
-                                    ProducerTable::TimeOfRecord(value);
-                                damage = time.status();
-                                if (!damage.ok()) return false;
-                                absl::Time& last = last_active[std::string(ProducerNameOf(key))];
-                                last = std::max(last, *time);
-                                return true;
-                              }));
-  RETURN_IF_ERROR(damage);
-  std::vector<std::string> idle;
-  for (const auto& [producer, last] : last_active) {
-    if (last < since) idle.push_back(producer);
-  }
-  if (idle.empty()) return absl::OkStatus();
-  return Await([&](StatusDone done) {
-    return std::make_unique<ExpireProducersTask>(topic, std::move(idle), since, std::move(done));
-  });
+  on_garbage_(topic->id());
+  return absl::OkStatus();
 }
 
 namespace {
 
-// Forgets transactions. What is forgotten is long past, so no check is needed at the commit.
+// Gathers, from the records of a topic's producers in the order of their keys, those producers that
+// were not active since a time, as far as one commit forgets them.
+class IdleProducers {
+ public:
+  explicit IdleProducers(absl::Time since) : since_(since) {}
+
+  // Takes the next record; false if it is not taken, because there are enough without it.
+  bool Take(absl::string_view producer, absl::Time time) {
+    if (producer != producer_) {
+      Finish();
+      if (idle_.size() >= kProducersPerCommit || records_ >= kRecordsPerCommit) return false;
+      producer_ = std::string(producer);
+    }
+    last_active_ = std::max(last_active_, time);
+    ++records_of_producer_;
+    return true;
+  }
+
+  // No more of the last producer is to come.
+  void Finish() {
+    if (!producer_.empty() && last_active_ < since_) {
+      idle_.push_back(std::exchange(producer_, {}));
+      records_ += records_of_producer_;
+    }
+    producer_.clear();
+    last_active_ = absl::InfinitePast();
+    records_of_producer_ = 0;
+  }
+
+  std::vector<std::string>& idle() { return idle_; }
+
+ private:
+  const absl::Time since_;
+  std::string producer_;  // Whose records come; its name is never empty.
+  absl::Time last_active_ = absl::InfinitePast();
+  size_t records_of_producer_ = 0;
+  std::vector<std::string> idle_;
+  size_t records_ = 0;  // Of those.
+};
+
+// Forgets transactions. What is forgotten is long past, so no check is needed at the commit; what a
+// power loss undoes is done again.
 class ForgetTransactionsTask final : public TopicChange {
  public:
   ForgetTransactionsTask(std::vector<std::string> keys, StatusDone done)
@@ -225,6 +271,7 @@ class ForgetTransactionsTask final : public TopicChange {
     for (const std::string& key : keys_) commit.Delete(Column::kProducers, key);
   }
   void Done(const absl::Status& status) override { std::move(done_)(status); }
+  bool synced() const override { return false; }
 
  private:
   const std::vector<std::string> keys_;
@@ -233,22 +280,62 @@ class ForgetTransactionsTask final : public TopicChange {
 
 }  // namespace
 
-absl::Status Retention::ExpireTransactions() {
+absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic,
+                                          const Cancellation& cancellation) {
   const absl::Time since = clock_.Now() - options_.producer_expiry;
-  std::vector<std::string> old;
-  absl::Status damage;
-  RETURN_IF_ERROR(store_.Scan(
-      Column::kProducers, TransactionPrefix(), [&](absl::string_view key, absl::string_view value) {
-        const absl::StatusOr<absl::Time> time = TransactionTable::TimeOfRecord(value);
-        damage = time.status();
-        if (damage.ok() && *time < since) old.emplace_back(key);
-        return damage.ok();
-      }));
-  RETURN_IF_ERROR(damage);
-  if (old.empty()) return absl::OkStatus();
-  return Await([&](StatusDone done) {
-    return std::make_unique<ForgetTransactionsTask>(std::move(old), std::move(done));
-  });
+  const std::string prefix = TopicPrefix(topic->id());
+  std::string from = prefix;
+  for (bool more = true; more;) {
+    if (cancellation.cancelled()) return Cancelled();
+    more = false;
+    IdleProducers producers(since);
+    absl::Status damage;
+    RETURN_IF_ERROR(store_.ScanFrom(
+        Column::kProducers, prefix, from, [&](absl::string_view key, absl::string_view value) {
+          const absl::StatusOr<absl::Time> time = ProducerTable::TimeOfRecord(value);
+          damage = time.status();
+          if (!damage.ok()) return false;
+          more = !producers.Take(ProducerNameOf(key), *time);
+          if (more) from = std::string(key);
+          return !more && !cancellation.cancelled();
+        }));
+    RETURN_IF_ERROR(damage);
+    if (!more) producers.Finish();
+    if (producers.idle().empty()) continue;
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<ExpireProducersTask>(topic, std::move(producers.idle()), since,
+                                                   std::move(done));
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Retention::ExpireTransactions(const Cancellation& cancellation) {
+  const absl::Time since = clock_.Now() - options_.producer_expiry;
+  std::string from = TransactionPrefix();
+  for (bool more = true; more;) {
+    if (cancellation.cancelled()) return Cancelled();
+    more = false;
+    std::vector<std::string> old;
+    absl::Status damage;
+    RETURN_IF_ERROR(store_.ScanFrom(Column::kProducers, TransactionPrefix(), from,
+                                    [&](absl::string_view key, absl::string_view value) {
+                                      const absl::StatusOr<absl::Time> time =
+                                          TransactionTable::TimeOfRecord(value);
+                                      damage = time.status();
+                                      if (!damage.ok()) return false;
+                                      more = old.size() == kRecordsPerCommit;
+                                      if (more) from = std::string(key);
+                                      if (!more && *time < since) old.emplace_back(key);
+                                      return !more && !cancellation.cancelled();
+                                    }));
+    RETURN_IF_ERROR(damage);
+    if (old.empty()) continue;
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<ForgetTransactionsTask>(std::move(old), std::move(done));
+    }));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace eventhub

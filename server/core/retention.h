@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -14,6 +16,7 @@
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
 #include "storage/base/clock.h"
+#include "storage/base/job_scheduler.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
 
@@ -29,39 +32,45 @@ struct RetentionOptions {
 // Both limits are cuts in time: what was appended before the cut goes. Under a limit by size the
 // cut is the earliest time that leaves no more than the limit, over all partitions of the topic.
 //
+// What it changes, it changes in pieces: each commit has a bounded part of the work, and publishers
+// have their turn in between.
+//
 // Used by one thread; blocks it on the disk.
 class Retention {
  public:
+  // `on_garbage` is told of a topic of which so much was trimmed that its space should be given
+  // back.
   Retention(const RetentionOptions& options, const TopicCatalog& catalog,
             const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
-            const Clock& clock);
+            const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage);
 
   // Trims all topics to their limits. Goes on after an error with the next topic; returns the first
-  // error.
-  absl::Status TrimTopics();
+  // error; CANCELLED soon after `cancellation` is.
+  absl::Status TrimTopics(const Cancellation& cancellation);
 
   // Forgets the idle producers of all topics; reads all that is stored of producers. Errors as
   // above.
-  absl::Status ExpireProducers();
+  absl::Status ExpireProducers(const Cancellation& cancellation);
 
   // Forgets transactions that were done as long ago. Errors as above.
-  absl::Status ExpireTransactions();
-
-  // Gives back the space of a topic that was deleted, or emptied.
-  absl::Status Reclaim(TopicId topic) { return store_.Reclaim(topic); }
+  absl::Status ExpireTransactions(const Cancellation& cancellation);
 
  private:
-  absl::Status ForEachTopic(absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
+  using Cuts = std::vector<std::pair<PartitionLog*, LogPosition>>;
+
+  absl::Status ForEachTopic(const Cancellation& cancellation,
+                            absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
   absl::StatusOr<absl::Time> CutOf(const TopicView& view) const;
   absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
   // With keep_until_acked: takes of the cuts what some subscription has not settled, as far as the
   // bound on that allows. `cut` is the time that they were made for.
-  absl::Status WaitForSubscriptions(const Topic& topic, absl::Time cut, TrimTask::Cuts* cuts) const;
+  absl::Status WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const;
   // Where the partition begins when all before `cut` is gone.
   absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;
-  absl::Status Trim(const std::shared_ptr<Topic>& topic, TrimTask::Cuts cuts);
-  absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic);
+  absl::Status Trim(const std::shared_ptr<Topic>& topic, const Cuts& cuts);
+  absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic,
+                                 const Cancellation& cancellation);
   // Submits a task made with a callback, and waits for its outcome.
   absl::Status Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
 
@@ -71,6 +80,7 @@ class Retention {
   LogStore& store_;
   LogWriter& writer_;
   const Clock& clock_;
+  absl::AnyInvocable<void(TopicId)> on_garbage_;
   absl::Time now_;                                        // Of the pass.
   absl::flat_hash_map<TopicId, uint64_t> trimmed_bytes_;  // Since the last reclaim.
 };

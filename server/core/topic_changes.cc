@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/link/link_catalog.h"
+#include "server/core/subscription/subscription.h"
 #include "server/core/topic_settings.h"
 #include "server/core/topic_users.h"
 #include "storage/base/status_macros.h"
@@ -26,10 +27,11 @@ std::vector<std::string> NamesOf(const Objects& objects) {
   return names;
 }
 
-void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBuilder& commit) {
+void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBuilder& commit,
+             absl::Span<const Offset> batches = {}) {
   const uint64_t bytes = start.bytes_before - log.next_start().bytes_before;
   topic.AddHeld(-static_cast<int64_t>(bytes));
-  commit.Trim(log, start);
+  commit.Trim(log, start, batches);
 }
 
 }  // namespace
@@ -192,9 +194,9 @@ TrimTask::TrimTask(std::shared_ptr<Topic> topic, Cuts cuts, StatusDone done)
 
 void TrimTask::Prepare(CommitBuilder& commit) {
   if (topic_->closing()) return;
-  for (const auto& [log, start] : cuts_) {
+  for (const auto& [log, start, batches] : cuts_) {
     // Unless the topic was emptied since the cut was made.
-    if (start.offset > log->next_start().offset) TrimLog(*topic_, *log, start, commit);
+    if (start.offset > log->next_start().offset) TrimLog(*topic_, *log, start, commit, batches);
   }
 }
 

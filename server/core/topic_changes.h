@@ -105,10 +105,15 @@ class DeleteTopicTask final : public TopicChange {
   std::vector<RouteIndex::RoutePtr> deleted_routes_;
 };
 
-// Cuts off the beginnings of partitions.
+// Cuts off the beginnings of some partitions.
 class TrimTask final : public TopicChange {
  public:
-  using Cuts = std::vector<std::pair<PartitionLog*, LogPosition>>;
+  struct Cut {
+    PartitionLog* log;
+    LogPosition start;
+    std::vector<Offset> batches;  // As in CommitBuilder::Trim.
+  };
+  using Cuts = std::vector<Cut>;
 
   TrimTask(std::shared_ptr<Topic> topic, Cuts cuts, StatusDone done);
   void Prepare(CommitBuilder& commit) override;
@@ -120,13 +125,14 @@ class TrimTask final : public TopicChange {
   StatusDone done_;
 };
 
-// Forgets producers that were not active since a time.
+// Forgets producers that were not active since a time. What a power loss undoes is done again.
 class ExpireProducersTask final : public TopicChange {
  public:
   ExpireProducersTask(std::shared_ptr<Topic> topic, std::vector<std::string> producers,
                       absl::Time since, StatusDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
+  bool synced() const override { return false; }
 
  private:
   const std::shared_ptr<Topic> topic_;

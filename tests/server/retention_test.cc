@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/broker_rig.h"
@@ -189,6 +190,78 @@ TEST_F(RetentionTest, IdleProducersAreForgotten) {
   EXPECT_TRUE(publish("idle", 1)->duplicate());
   EXPECT_EQ(publish("idle", 1)->placements(0).base_offset(), 5);
   EXPECT_TRUE(publish("busy", 0)->duplicate());
+}
+
+TEST_F(RetentionTest, ManyIdleProducersAreForgottenInPieces) {
+  Create(1, 0, 0);
+  constexpr int kProducers = 2000;
+  const auto publish = [&](int producer) {
+    v1::PublishStreamRequest request = MakeRequest("t", {"a"});
+    request.set_producer_id(absl::StrCat("p", producer));
+    request.set_durability(v1::DURABILITY_WRITTEN);
+    return rig_.Publish(request);
+  };
+  for (int i = 0; i < kProducers; ++i) ASSERT_THAT(publish(i), IsOk());
+  const uint64_t commits = rig_.broker().GetStats().commits();
+  rig_.clock.Advance(absl::Hours(2));
+  // The longest names come last.
+  ASSERT_TRUE(Eventually([&] { return !publish(1999)->duplicate(); }));
+  EXPECT_GE(rig_.broker().GetStats().commits() - commits, uint64_t{kProducers / 64});
+  EXPECT_FALSE(publish(0)->duplicate());
+}
+
+TEST_F(RetentionTest, ManyPartitionsAreTrimmedInPieces) {
+  constexpr uint32_t kPartitions = 600;
+  Create(kPartitions, /*max_age_seconds=*/10, 0);
+  for (uint32_t i = 0; i < kPartitions; ++i) {
+    v1::PublishStreamRequest request = MakeRequest("t", {"a"});
+    request.set_partition(i);
+    request.set_durability(v1::DURABILITY_WRITTEN);
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+  }
+  Pass(absl::Seconds(20));
+  for (uint32_t i = 0; i < kPartitions; i += 7) ASSERT_EQ(Start(i), 1) << i;
+  rig_.Reopen();
+  for (uint32_t i = 0; i < kPartitions; i += 7) ASSERT_EQ(Start(i), 1) << i;
+}
+
+// Compaction may take long on the very disk that runs full.
+TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
+  Create(1, 0, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.disk.HoldSyncs(".sst");
+  ASSERT_THAT(rig_.Delete("t"), IsOk());
+  ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() > 0; }));
+  rig_.disk.SetFreeSpace(0);
+  rig_.clock.Advance(kStep);
+  EXPECT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
+  rig_.disk.SetFreeSpace(uint64_t{10} << 30);
+  rig_.clock.Advance(kStep);
+  EXPECT_TRUE(Eventually([&] { return rig_.broker().writable().ok(); }));
+  EXPECT_GT(rig_.disk.held_syncs(), 0);
+  rig_.disk.ReleaseSyncs();
+}
+
+// Between two looks at the disk, what is accepted counts.
+TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
+  Create(1, 0, 0);
+  const auto publish = [&] {
+    v1::PublishStreamRequest request = MakeRequest("t", {});
+    *request.add_events() = MakeEvent("a", "", std::string(1'000'000, 'x'));
+    request.set_durability(v1::DURABILITY_WRITTEN);
+    return rig_.Publish(request);
+  };
+  // The clock stands still: nobody looks at the disk but who publishes.
+  rig_.disk.SetFreeSpace((uint64_t{256} << 20) + 40'000'000);
+  rig_.clock.Advance(kStep);
+  ASSERT_TRUE(Eventually([&] { return publish().ok(); }));
+  int accepted = 1;
+  while (accepted < 100 && publish().ok()) ++accepted;
+  // The disk of the test does not shrink, but what is in memory is to be written once more.
+  EXPECT_LE(accepted, 40);
+  EXPECT_GE(accepted, 10);
+  EXPECT_THAT(publish(),
+              Refused(StatusCode::kResourceExhausted, v1::ErrorDetail::REASON_DISK_FULL));
 }
 
 TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {

@@ -1,4 +1,5 @@
 // Disk space comes back: of trimmed and deleted events, also where they lie among live ones.
+#include <future>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -83,6 +84,27 @@ TEST_F(ReclaimTest, SpaceOfADeletedTopicComesBack) {
   ASSERT_THAT(rig_.store().Reclaim(TopicId(1)), IsOk());
   ExpectDiskBytesBelow(full / 3);
   EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value().size(), 2u);
+}
+
+TEST_F(ReclaimTest, ReclaimingEndsWhenItIsCancelled) {
+  Cancellation cancellation;
+  cancellation.Cancel();
+  EXPECT_THAT(rig_.store().Reclaim(LogRig::kTopic, cancellation),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(ReclaimTest, ReclaimingUnderWayEndsWhenItIsCancelled) {
+  Append(rig_.log(), 100, 100'000);
+  ASSERT_THAT(rig_.Trim(rig_.log(), Offset(50)), IsOk());
+  rig_.disk.HoldSyncs(".sst");
+  Cancellation cancellation;
+  std::future<absl::Status> reclaimed = std::async(
+      std::launch::async, [&] { return rig_.store().Reclaim(LogRig::kTopic, cancellation); });
+  ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() > 0; }));
+  cancellation.Cancel();
+  rig_.disk.ReleaseSyncs();
+  EXPECT_THAT(reclaimed.get(), StatusIs(absl::StatusCode::kCancelled));
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // Another goes on.
 }
 
 // A reader in the middle of what is trimmed and reclaimed keeps the bytes that it has.

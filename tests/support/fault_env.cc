@@ -34,7 +34,7 @@ void FaultEnv::FailWrites(Fault fault, const std::string& suffix) {
 }
 void FaultEnv::FailSyncs(Fault fault) { fs_->FailSyncs(fault); }
 void FaultEnv::SetFreeSpace(uint64_t bytes) { fs_->SetFreeSpace(bytes); }
-void FaultEnv::HoldSyncs() { fs_->HoldSyncs(); }
+void FaultEnv::HoldSyncs(const std::string& suffix) { fs_->HoldSyncs(suffix); }
 void FaultEnv::ReleaseSyncs() { fs_->ReleaseSyncs(); }
 int FaultEnv::held_syncs() const { return fs_->held_syncs(); }
 void FaultEnv::Cut() { fs_->Cut(); }

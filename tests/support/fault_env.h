@@ -45,8 +45,8 @@ class FaultEnv {
   // What the disk says is free; without a call, what it says of itself. Bytes.
   void SetFreeSpace(uint64_t bytes);
 
-  // Syncs of files wait from now on until ReleaseSyncs().
-  void HoldSyncs();
+  // Syncs of files whose path ends with `suffix` wait from now on until ReleaseSyncs().
+  void HoldSyncs(const std::string& suffix = "");
   void ReleaseSyncs();
   // How many syncs wait.
   int held_syncs() const;

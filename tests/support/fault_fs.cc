@@ -111,8 +111,9 @@ void FaultFs::SetFreeSpace(uint64_t bytes) {
   free_space_ = bytes;
 }
 
-void FaultFs::HoldSyncs() {
+void FaultFs::HoldSyncs(const std::string& suffix) {
   MutexLock lock(mutex_);
+  hold_suffix_ = suffix;
   hold_syncs_ = true;
 }
 
@@ -186,9 +187,11 @@ FaultFs::Verdict FaultFs::OnAppend(const std::string& path, size_t bytes) {
 IOStatus FaultFs::BeforeSync(const std::string& path, uint64_t* size) {
   MutexLock lock(mutex_);
   *size = files_[path].size;
-  ++held_syncs_;
-  while (hold_syncs_) released_.Wait(mutex_);
-  --held_syncs_;
+  if (absl::EndsWith(path, hold_suffix_)) {
+    ++held_syncs_;
+    while (hold_syncs_) released_.Wait(mutex_);
+    --held_syncs_;
+  }
   if (cut_) return CheckPower(path);
   return ErrorOf(sync_fault_, path);
 }

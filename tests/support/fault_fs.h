@@ -29,7 +29,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   void FailWrites(Fault fault, const std::string& suffix);
   void FailSyncs(Fault fault);
   void SetFreeSpace(uint64_t bytes);
-  void HoldSyncs();
+  void HoldSyncs(const std::string& suffix);
   void ReleaseSyncs();
   int held_syncs() const;
   void Cut();
@@ -96,6 +96,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   std::optional<uint64_t> free_space_ ABSL_GUARDED_BY(mutex_);
   bool cut_ ABSL_GUARDED_BY(mutex_) = false;
   bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string hold_suffix_ ABSL_GUARDED_BY(mutex_);
   int held_syncs_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
   // Made since their directory was synced last.

@@ -1,0 +1,121 @@
+// The cost of remembering producers does not depend on how many there are.
+#include "server/core/producer_table.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_env.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+constexpr int kProducers = 20'000;
+
+class ProducerTableTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    LogStoreOptions options;
+    options.directory = disk_.directory() + "/hub";
+    options.env = disk_.env();
+    auto store = LogStore::Open(options);
+    ASSERT_THAT(store, IsOk());
+    store_ = *std::move(store);
+    table_ = std::make_unique<ProducerTable>(*store_, TopicId(1));
+  }
+
+  // One commit, at a time of its own.
+  template <typename Change>
+  void Commit(const Change& change) {
+    clock_.Advance(absl::Microseconds(1));
+    CommitBuilder commit(*store_, clock_.Now(), 1 << 16);
+    change(commit);
+    ASSERT_THAT(commit.Write(*store_), IsOk());
+  }
+
+  // Whether the producer's request is one that was not seen before.
+  bool Publish(CommitBuilder& commit, const std::string& id, uint64_t sequence) {
+    v1::PublishResult result;
+    const absl::StatusOr<bool> is_new = table_->Admit({id, 0, sequence}, commit, &result);
+    EXPECT_THAT(is_new, IsOk());
+    if (is_new.value_or(false)) table_->Record({id, 0, sequence}, result, commit);
+    return is_new.value_or(false);
+  }
+
+  static std::string Name(int i) { return absl::StrCat("producer-", i); }
+
+  void Fill() {
+    for (int i = 0; i < kProducers; i += 100) {
+      Commit([&](CommitBuilder& commit) {
+        for (int j = i; j < i + 100; ++j) Publish(commit, Name(j), 0);
+      });
+    }
+  }
+
+  FakeClock clock_;
+  FaultEnv disk_{FaultEnv::Medium::kMemory};
+  std::unique_ptr<LogStore> store_;
+  std::unique_ptr<ProducerTable> table_;
+};
+
+TEST_F(ProducerTableTest, ANewProducerCostsTheSameWhateverIsThere) {
+  Fill();
+  // Each looks itself up, and makes room for itself.
+  EXPECT_LE(table_->looked_at(), 3u * kProducers);
+}
+
+TEST_F(ProducerTableTest, ForgettingIdleProducersCostsTheSameForEach) {
+  Fill();
+  clock_.Advance(absl::Hours(1));
+  const absl::Time since = clock_.Now();
+  Commit([&](CommitBuilder& commit) { Publish(commit, Name(7), 1); });
+  const uint64_t before = table_->looked_at();
+  for (int i = 0; i < kProducers; i += 100) {
+    Commit([&](CommitBuilder& commit) {
+      for (int j = i; j < i + 100; ++j) {
+        ASSERT_THAT(table_->Expire(Name(j), since, commit), IsOk());
+      }
+    });
+  }
+  EXPECT_LE(table_->looked_at() - before, 4u * kProducers);
+  // All but the one that came back begin anew, also from what the store has.
+  for (int i = 0; i < 2; ++i) {
+    Commit([&](CommitBuilder& commit) {
+      EXPECT_FALSE(Publish(commit, Name(7), 1));
+      EXPECT_EQ(Publish(commit, Name(8), 0), i == 0);
+      v1::PublishResult result;
+      EXPECT_THAT(table_->Admit({Name(9), 0, 1}, commit, &result),
+                  StatusIs(absl::StatusCode::kFailedPrecondition));
+    });
+    table_ = std::make_unique<ProducerTable>(*store_, TopicId(1));
+  }
+}
+
+// What the commit under way has recorded is not in the store, and must not leave memory.
+TEST_F(ProducerTableTest, AllOfOneCommitAreKnownInIt) {
+  Commit([&](CommitBuilder& commit) {
+    for (int i = 0; i < 3000; ++i) EXPECT_TRUE(Publish(commit, Name(i), 0));
+    for (int i = 0; i < 3000; ++i) EXPECT_FALSE(Publish(commit, Name(i), 0));
+  });
+  Commit([&](CommitBuilder& commit) {
+    for (int i = 0; i < 3000; ++i) EXPECT_FALSE(Publish(commit, Name(i), 0));
+  });
+}
+
+// A clock that is set back must not keep producers in memory.
+TEST_F(ProducerTableTest, RoomIsMadeWhateverTheClockSays) {
+  for (int i = 0; i < 3000; ++i) {
+    CommitBuilder commit(*store_, clock_.Now() - absl::Seconds(i), 1 << 10);
+    Publish(commit, Name(i), 0);
+    ASSERT_THAT(commit.Write(*store_), IsOk());
+  }
+  const uint64_t before = table_->looked_at();
+  Commit([&](CommitBuilder& commit) { EXPECT_FALSE(Publish(commit, Name(0), 0)); });
+  EXPECT_GE(table_->looked_at() - before, 2u);  // It had to be loaded.
+}
+
+}  // namespace
+}  // namespace eventhub
