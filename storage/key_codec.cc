@@ -78,6 +78,7 @@ const absl::string_view kNextSubscriptionIdKey = "v";
 const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
 const absl::string_view kHubIdKey = "h";
+const absl::string_view kNotedTimeKey = "w";
 const absl::string_view kLinkKeyPrefix = "l";
 const absl::string_view kLinkPositionKeyPrefix = "k";
 

@@ -61,6 +61,9 @@ extern const absl::string_view kRouteKeyPrefix;
 // In column `meta`: how often the store was opened for serving.
 extern const absl::string_view kGenerationKey;
 
+// In column `meta`: the time that the hub noted last.
+extern const absl::string_view kNotedTimeKey;
+
 // In column `meta`: what names this store among all hubs.
 extern const absl::string_view kHubIdKey;
 

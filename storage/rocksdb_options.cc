@@ -113,7 +113,7 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
 
   std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
       const rocksdb::CompactionFilter::Context&) override {
-    return std::make_unique<ExpiryFilter>(absl::ToUnixMicros(clock_.Now()));
+    return std::make_unique<ExpiryFilter>(absl::ToUnixMicros(clock_.DeletionTime()));
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "server/core/errors.h"
 #include "server/core/field_checks.h"
 #include "server/core/hub_id.h"
+#include "server/core/noted_time.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -49,7 +50,7 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
 }  // namespace
 
 Broker::Broker(BrokerOptions options)
-    : options_(std::move(options)), cache_(options_.tail_cache_bytes) {}
+    : options_(std::move(options)), clock_(*options_.clock), cache_(options_.tail_cache_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
@@ -58,8 +59,10 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
 }
 
 absl::Status Broker::Start() {
-  options_.store.clock = options_.clock;
+  options_.store.clock = &clock_;
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
+  ASSIGN_OR_RETURN(const std::optional<absl::Time> noted, ReadNotedTime(*store_));
+  clock_.Resume(noted);
   RETURN_IF_ERROR(catalog_.Load(*store_));
   RETURN_IF_ERROR(route_table_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
@@ -72,24 +75,24 @@ absl::Status Broker::Start() {
     }
     topics_->next_id = TopicId(LoadLittle32(next_id->data()));
   }
-  ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, options_.clock->Now()));
-  ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, options_.clock->Now()));
+  ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, clock_.Now()));
+  ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
   writer_ = std::make_unique<LogWriter>(
-      *store_, cache_, *options_.clock,
+      *store_, cache_, clock_,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
-  routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, *options_.clock);
-  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, *options_.clock, *topics_,
+  routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
+  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_,
                                                    read_counters_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   delayed_ = std::make_unique<DelayedEvents>(
-      *store_, *writer_, *options_.clock, catalog_, generation,
+      *store_, *writer_, clock_, catalog_, generation,
       DelayedEventsOptions{
           options_.run_alarm, [this] { return writable(); },
           [this](const absl::Status& error) { options_.on_background_error(error); }});
   RETURN_IF_ERROR(delayed_->Load());
-  links_ = std::make_unique<Links>(*writer_, *options_.clock, catalog_, delayed_->table(),
-                                   std::move(hub_id), [this] { return writable(); });
+  links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), std::move(hub_id),
+                                   [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
     disk_guard_ =
@@ -97,11 +100,12 @@ absl::Status Broker::Start() {
                                     [this](bool) { options_.on_writable_change(writable()); });
     disk_guard_->Look();  // Before the first request.
     maintenance_ = std::make_unique<Maintenance>(
-        *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *disk_guard_,
-        *options_.clock, [this](const absl::Status& error) { options_.on_background_error(error); },
+        *options_.maintenance, catalog_, *subscriptions_, *store_, *writer_, *disk_guard_, clock_,
+        [this](const absl::Status& error) { options_.on_background_error(error); },
         [this](absl::string_view name, absl::Time last_used) {
           options_.on_subscription_expired(name, last_used);
-        });
+        },
+        [this](const absl::Status& doubt) { options_.on_clock_doubt(doubt); });
   }
   topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_, *routes_, *links_);
   return absl::OkStatus();
@@ -113,7 +117,16 @@ Broker::~Broker() {
   if (maintenance_ != nullptr) maintenance_->Stop();
   if (delayed_ != nullptr) delayed_->Stop();
   if (subscriptions_ != nullptr) subscriptions_->Stop();
+  if (maintenance_ != nullptr && clock_.doubt().ok()) {
+    writer_->Submit(std::make_unique<NoteTimeTask>());
+  }
   writer_.reset();
+}
+
+absl::Time Broker::ConfirmClock() {
+  clock_.Confirm();
+  writer_->Submit(std::make_unique<NoteTimeTask>());
+  return clock_.Now();
 }
 
 absl::Status Broker::writable() const {
@@ -215,7 +228,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRe
 }
 
 void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {
-  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, options_.clock->Now());
+  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, clock_.Now());
   if (!settings.ok()) {
     std::move(done)(settings.status());
     return;
@@ -317,6 +330,7 @@ v1::GetStatsResponse Broker::GetStats() const {
   stats.set_tail_cache_bytes(cache_.bytes());
   stats.set_tail_cache_hits(read_counters_.tail_batches.load(std::memory_order_relaxed));
   stats.set_cold_reads(read_counters_.cold_batches.load(std::memory_order_relaxed));
+  stats.set_clock_doubt(std::string(clock_.doubt().message()));
   stats.set_disk_bytes(store_->DiskBytes());
   stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));
   return stats;

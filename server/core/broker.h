@@ -27,6 +27,7 @@
 #include "server/core/topology/topologies.h"
 #include "server/core/transaction.h"
 #include "storage/base/clock.h"
+#include "storage/base/trusted_clock.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
 #include "storage/tail_cache.h"
@@ -49,6 +50,9 @@ struct BrokerOptions {
   absl::AnyInvocable<void(const absl::Status&)> on_writable_change = [](const absl::Status&) {};
   // Told of what failed in the background. From any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_background_error = [](const absl::Status&) {};
+  // Told when the system's clock is doubted (why), and when it is not any more (OK). From any
+  // thread.
+  absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt = [](const absl::Status&) {};
   // Told of what nobody used for so long that it was deleted. From any thread.
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
@@ -82,6 +86,9 @@ class Broker {
   absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) const;
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
       const v1::ListPartitionsRequest& request) const;
+  // Takes the time that the system's clock has now for right, and returns it; see
+  // AdminService.ConfirmClock.
+  absl::Time ConfirmClock();
   // All but version, start time and bytes in flight, which the broker does not know.
   v1::GetStatsResponse GetStats() const;
 
@@ -110,6 +117,7 @@ class Broker {
   absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
 
   BrokerOptions options_;
+  TrustedClock clock_;
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
   TopicCatalog catalog_;

@@ -1,9 +1,11 @@
 #include "server/core/maintenance.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/noted_time.h"
 
 namespace eventhub {
 namespace {
@@ -18,22 +20,35 @@ constexpr absl::Duration kGuardBound = absl::Seconds(30);
 constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
 constexpr absl::Duration kReclaimBound = absl::Hours(2);
 
+// How often the time is noted for the next start. A start that comes a day later is doubted.
+constexpr absl::Duration kNoteInterval = absl::Minutes(1);
+
 }  // namespace
 
 Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
                          Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
-                         DiskGuard& guard, const Clock& clock,
+                         DiskGuard& guard, TrustedClock& clock,
                          absl::AnyInvocable<void(const absl::Status&)> on_error,
-                         OnSubscriptionExpired on_expired)
+                         OnSubscriptionExpired on_expired,
+                         absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt)
     : subscriptions_(subscriptions),
       store_(store),
+      writer_(writer),
+      clock_(clock),
       on_expired_(std::move(on_expired)),
+      on_clock_doubt_(std::move(on_clock_doubt)),
+      noted_(clock.Monotonic()),
       retention_(options.retention, catalog, subscriptions, store, writer, clock,
                  [this](TopicId topic) { ReclaimSoon(topic); }),
       jobs_(clock, std::move(on_error)) {
   jobs_.Every(options.disk_check_interval,
               {"disk space", kGuardLane, kGuardBound, [&guard](Cancellation&) {
                  guard.Look();
+                 return absl::OkStatus();
+               }});
+  jobs_.Every(options.clock_check_interval,
+              {"clock", kGuardLane, kGuardBound, [this](Cancellation&) {
+                 CheckClock();
                  return absl::OkStatus();
                }});
   const auto upkeep = [&](const char* name, absl::Duration interval, auto run) {
@@ -48,6 +63,17 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
   upkeep("old transactions", options.producer_expiry_interval, [this](Cancellation& cancellation) {
     return retention_.ExpireTransactions(cancellation);
   });
+}
+
+void Maintenance::CheckClock() {
+  clock_.Look();
+  const absl::Status doubt = clock_.doubt();
+  if (doubt.ok() == doubted_) on_clock_doubt_(doubt);
+  doubted_ = !doubt.ok();
+  const absl::Duration now = clock_.Monotonic();
+  if (doubted_ || now - noted_ < kNoteInterval) return;
+  noted_ = now;
+  writer_.Submit(std::make_unique<NoteTimeTask>());
 }
 
 void Maintenance::ReclaimSoon(TopicId topic) {

@@ -1,4 +1,4 @@
-// The hub's housekeeping: retention, disk space, idle producers and subscriptions.
+// The hub's housekeeping: retention, disk space, the clock, idle producers and subscriptions.
 #pragma once
 
 #include "absl/functional/any_invocable.h"
@@ -6,8 +6,8 @@
 #include "absl/time/time.h"
 #include "server/core/disk_guard.h"
 #include "server/core/retention.h"
-#include "storage/base/clock.h"
 #include "storage/base/job_scheduler.h"
+#include "storage/base/trusted_clock.h"
 
 namespace eventhub {
 
@@ -16,6 +16,7 @@ struct MaintenanceOptions {
   absl::Duration retention_interval = absl::Seconds(30);
   absl::Duration producer_expiry_interval = absl::Hours(1);
   absl::Duration disk_check_interval = absl::Seconds(1);
+  absl::Duration clock_check_interval = absl::Seconds(1);
   // With less than this free on the disk, publishing is refused, while there is still room to keep
   // the store sound.
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
@@ -31,11 +32,13 @@ using OnSubscriptionExpired =
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
  public:
-  // `on_error` is told of what failed, `on_expired` of what was deleted.
+  // `on_error` is told of what failed, `on_expired` of what was deleted, `on_clock_doubt` of a
+  // clock that is doubted, and of one that is not any more.
   Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
               Subscriptions& subscriptions, LogStore& store, LogWriter& writer, DiskGuard& guard,
-              const Clock& clock, absl::AnyInvocable<void(const absl::Status&)> on_error,
-              OnSubscriptionExpired on_expired);
+              TrustedClock& clock, absl::AnyInvocable<void(const absl::Status&)> on_error,
+              OnSubscriptionExpired on_expired,
+              absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt);
   ~Maintenance() { Stop(); }
 
   // Cancels what is being done, and does nothing any more. The other methods may still be called.
@@ -45,11 +48,18 @@ class Maintenance {
   void ReclaimSoon(TopicId topic);
 
  private:
+  void CheckClock();
   absl::Status ExpireSubscriptions();
 
   Subscriptions& subscriptions_;
   LogStore& store_;
+  LogWriter& writer_;
+  TrustedClock& clock_;
   OnSubscriptionExpired on_expired_;
+  absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt_;
+  // Lane guard only.
+  bool doubted_ = false;
+  absl::Duration noted_;  // When the clock's time was; monotonic.
   Retention retention_;
   JobScheduler jobs_;  // Last: its threads use what is above.
 };

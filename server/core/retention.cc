@@ -40,7 +40,7 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
 
 absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
   // All topics are trimmed for the same time, however long the pass takes.
-  now_ = clock_.Now();
+  now_ = clock_.DeletionTime();
   return ForEachTopic(cancellation, [this](const std::shared_ptr<Topic>& topic) {
     absl::Status status = TrimTopic(topic);
     if (!absl::IsNotFound(status)) return status;
@@ -132,7 +132,7 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
   ASSIGN_OR_RETURN(const bool all_fits, fits(at_least));
   if (all_fits) return at_least;
   // The cut that empties the topic is one past the last append.
-  int64_t high = absl::ToUnixMicros(now_);
+  int64_t high = 0;
   for (const PartitionLog* log : view.partitions) {
     high = std::max(high, absl::ToUnixMicros(log->last_append_time()));
   }
@@ -282,7 +282,7 @@ class ForgetTransactionsTask final : public TopicChange {
 
 absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic,
                                           const Cancellation& cancellation) {
-  const absl::Time since = clock_.Now() - options_.producer_expiry;
+  const absl::Time since = clock_.DeletionTime() - options_.producer_expiry;
   const std::string prefix = TopicPrefix(topic->id());
   std::string from = prefix;
   for (bool more = true; more;) {
@@ -311,7 +311,7 @@ absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic,
 }
 
 absl::Status Retention::ExpireTransactions(const Cancellation& cancellation) {
-  const absl::Time since = clock_.Now() - options_.producer_expiry;
+  const absl::Time since = clock_.DeletionTime() - options_.producer_expiry;
   std::string from = TransactionPrefix();
   for (bool more = true; more;) {
     if (cancellation.cancelled()) return Cancelled();

@@ -83,6 +83,13 @@ int Serve(Config config) {
   config.server.broker.on_background_error = [](const absl::Status& status) {
     spdlog::error("{}", std::string(status.message()));
   };
+  config.server.broker.on_clock_doubt = [](const absl::Status& doubt) {
+    if (doubt.ok()) {
+      spdlog::info("the system's clock is trusted");
+    } else {
+      spdlog::warn("{}", std::string(doubt.message()));
+    }
+  };
   config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
     spdlog::info("subscription {} expired and is deleted: no consumer was connected since {}",
                  std::string(name),

@@ -98,4 +98,13 @@ grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* co
   return Reply(context, absl::StatusOr<v1::GetStatsResponse>(std::move(stats)), response);
 }
 
+grpc::ServerUnaryReactor* AdminService::ConfirmClock(grpc::CallbackServerContext* context,
+                                                     const v1::ConfirmClockRequest*,
+                                                     v1::ConfirmClockResponse* response) {
+  v1::ConfirmClockResponse confirmed;
+  *confirmed.mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
+      absl::ToUnixMicros(broker_.ConfirmClock()));
+  return Reply(context, absl::StatusOr<v1::ConfirmClockResponse>(std::move(confirmed)), response);
+}
+
 }  // namespace eventhub

@@ -42,6 +42,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context,
                                      const v1::GetStatsRequest* request,
                                      v1::GetStatsResponse* response) override;
+  grpc::ServerUnaryReactor* ConfirmClock(grpc::CallbackServerContext* context,
+                                         const v1::ConfirmClockRequest* request,
+                                         v1::ConfirmClockResponse* response) override;
 
  private:
   Broker& broker_;

@@ -16,6 +16,10 @@ class Clock {
   // Time since some fixed moment; never runs backwards.
   virtual absl::Duration Monotonic() const = 0;
 
+  // The time by which old things may be deleted: Now(), or the infinite past while there is a doubt
+  // whether that is right.
+  virtual absl::Time DeletionTime() const { return Now(); }
+
   // The system's clock; lives for ever.
   static const Clock& System();
 };

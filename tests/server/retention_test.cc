@@ -22,6 +22,7 @@ class RetentionTest : public testing::Test {
     rig_.maintenance->retention_interval = kStep;
     rig_.maintenance->producer_expiry_interval = kStep;
     rig_.maintenance->disk_check_interval = kStep;
+    rig_.maintenance->clock_check_interval = kStep;
     rig_.maintenance->retention.producer_expiry = absl::Hours(1);
     rig_.maintenance->retention.reclaim_bytes = 1 << 20;
     ASSERT_THAT(rig_.Open(), IsOk());
@@ -223,6 +224,62 @@ TEST_F(RetentionTest, ManyPartitionsAreTrimmedInPieces) {
   for (uint32_t i = 0; i < kPartitions; i += 7) ASSERT_EQ(Start(i), 1) << i;
   rig_.Reopen();
   for (uint32_t i = 0; i < kPartitions; i += 7) ASSERT_EQ(Start(i), 1) << i;
+}
+
+class ClockJumpTest : public RetentionTest {
+ protected:
+  static constexpr absl::Duration kDecade = absl::Hours(24 * 3653);
+
+  int64_t LastAppendSeconds() { return rig_.Describe("t").last_append_time().seconds(); }
+  bool doubted() { return !rig_.broker().GetStats().clock_doubt().empty(); }
+};
+
+TEST_F(ClockJumpTest, NothingIsDeletedByAJump) {
+  Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const int64_t before = LastAppendSeconds();
+  rig_.clock.Jump(kDecade);
+  EXPECT_TRUE(doubted());
+  ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
+  EXPECT_EQ(LastAppendSeconds(), before);  // Nor does the partition's time run ahead.
+  // Passes of retention come and go.
+  for (int i = 0; i < 20; ++i) {
+    rig_.clock.Advance(absl::Minutes(1));
+    ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
+  }
+  EXPECT_EQ(Start(), 0);
+  rig_.clock.Jump(-kDecade);
+  EXPECT_FALSE(doubted());
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Start(), 0);
+  EXPECT_THAT(rig_.Read("t")->Ids(), testing::ElementsAre("a", "b", "c"));
+}
+
+TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
+  Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.clock.Jump(kDecade);
+  EXPECT_TRUE(doubted());
+  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  EXPECT_FALSE(doubted());
+  rig_.clock.Advance(kStep);
+  EXPECT_TRUE(Eventually([&] { return Start() == 1; }));
+}
+
+TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
+  Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.Close();
+  rig_.clock.Jump(kDecade);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_TRUE(doubted());
+  rig_.Reopen();  // Again: the time of a doubted clock is not noted.
+  EXPECT_TRUE(doubted());
+  EXPECT_EQ(Start(), 0);
+  rig_.clock.Jump(-kDecade);
+  rig_.Reopen();
+  EXPECT_FALSE(doubted());
+  EXPECT_EQ(Start(), 0);
 }
 
 // Compaction may take long on the very disk that runs full.

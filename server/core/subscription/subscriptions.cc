@@ -152,7 +152,7 @@ absl::Status Subscriptions::Expire(OnExpired expired) {
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
     const absl::Duration expiry = ExpireAfterOf(subscription->settings());
     if (expiry == absl::InfiniteDuration()) continue;
-    const absl::Time since = context_.clock.Now() - expiry;
+    const absl::Time since = context_.clock.DeletionTime() - expiry;
     const absl::Time last_used = subscription->last_used();
     if (last_used > since) continue;
     std::promise<absl::Status> done;

@@ -1,0 +1,157 @@
+// A clock that jumps is not followed before it has held, and nothing is deleted by it until then.
+#include "storage/base/trusted_clock.h"
+
+#include <optional>
+
+#include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/status_matchers.h"
+
+namespace eventhub {
+namespace {
+
+constexpr absl::Duration kDecade = absl::Hours(24 * 3653);
+
+class TrustedClockTest : public testing::Test {
+ protected:
+  void SetUp() override { clock_.Resume(std::nullopt); }
+
+  // Lets time pass with a look each minute.
+  void Pass(absl::Duration time) {
+    for (; time > absl::ZeroDuration(); time -= absl::Minutes(1)) {
+      system_.Advance(std::min(time, absl::Minutes(1)));
+      clock_.Look();
+    }
+  }
+
+  // The clock goes by the time `ahead` of where it would be had it never jumped, and may delete.
+  void ExpectTrusted(absl::Duration ahead) {
+    EXPECT_EQ(clock_.Now(), start_ + system_.Monotonic() + ahead);
+    EXPECT_EQ(clock_.DeletionTime(), clock_.Now());
+    EXPECT_THAT(clock_.doubt(), IsOk());
+  }
+  void ExpectDoubted(absl::Duration ahead) {
+    EXPECT_EQ(clock_.Now(), start_ + system_.Monotonic() + ahead);
+    EXPECT_EQ(clock_.DeletionTime(), absl::InfinitePast());
+    EXPECT_THAT(clock_.doubt(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  }
+
+  FakeClock system_;
+  const absl::Time start_ = system_.Now();
+  TrustedClock clock_{system_};
+};
+
+TEST_F(TrustedClockTest, NothingIsDeletedBeforeItIsKnownWhenTheHubRanLast) {
+  const TrustedClock fresh(system_);
+  EXPECT_EQ(fresh.Now(), system_.Now());
+  EXPECT_EQ(fresh.DeletionTime(), absl::InfinitePast());
+}
+
+TEST_F(TrustedClockTest, SmallCorrectionsAreFollowedAtOnce) {
+  system_.Jump(absl::Seconds(50));
+  ExpectTrusted(absl::Seconds(50));
+  system_.Jump(-absl::Seconds(100));
+  ExpectTrusted(-absl::Seconds(50));
+}
+
+TEST_F(TrustedClockTest, ManySmallCorrectionsAreAJump) {
+  system_.Jump(absl::Seconds(50));
+  clock_.Look();
+  system_.Jump(absl::Seconds(50));
+  ExpectDoubted(absl::Seconds(50));
+  // Over hours they are the drift of a bad clock.
+  system_.Jump(-absl::Seconds(50));
+  Pass(absl::Hours(2));
+  system_.Jump(absl::Seconds(50));
+  ExpectTrusted(absl::Seconds(100));
+}
+
+TEST_F(TrustedClockTest, AClockThatJumpsAndComesBackChangesNothing) {
+  system_.Jump(kDecade);
+  ExpectDoubted(absl::ZeroDuration());  // At once, without a look.
+  Pass(absl::Hours(23));
+  ExpectDoubted(absl::ZeroDuration());
+  system_.Jump(-kDecade);
+  ExpectTrusted(absl::ZeroDuration());
+  Pass(absl::Hours(2));
+  ExpectTrusted(absl::ZeroDuration());
+}
+
+TEST_F(TrustedClockTest, AJumpIsFollowedOnceItHasHeld) {
+  system_.Jump(absl::Hours(8));  // The machine slept.
+  Pass(absl::Minutes(10));
+  ExpectDoubted(absl::ZeroDuration());
+  Pass(absl::Minutes(1));
+  ExpectTrusted(absl::Hours(8));
+  system_.Jump(-absl::Hours(8));
+  Pass(absl::Minutes(11));
+  ExpectTrusted(absl::ZeroDuration());
+  system_.Jump(kDecade);
+  Pass(absl::Hours(25));
+  ExpectTrusted(kDecade);
+}
+
+TEST_F(TrustedClockTest, AClockThatGoesOnJumpingIsNeverFollowed) {
+  for (int i = 0; i < 50; ++i) {
+    system_.Jump(absl::Minutes(2));
+    Pass(absl::Minutes(9));
+    ExpectDoubted(absl::ZeroDuration());
+  }
+}
+
+TEST_F(TrustedClockTest, AnOperatorMayConfirmIt) {
+  system_.Jump(kDecade);
+  clock_.Confirm();
+  ExpectTrusted(kDecade);
+}
+
+TEST_F(TrustedClockTest, AStartSoonAfterTheLastIsTrusted) {
+  TrustedClock next(system_);
+  next.Resume(system_.Now() - absl::Hours(23));
+  EXPECT_EQ(next.DeletionTime(), system_.Now());
+}
+
+TEST_F(TrustedClockTest, AStartLongAfterTheLastDeletesNothingForADay) {
+  TrustedClock next(system_);
+  next.Resume(system_.Now() - kDecade);
+  EXPECT_EQ(next.Now(), system_.Now());
+  EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());
+  EXPECT_THAT(next.doubt(), StatusIs(absl::StatusCode::kFailedPrecondition, "ran last"));
+  system_.Advance(absl::Hours(23));
+  next.Look();
+  EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());
+  system_.Advance(absl::Hours(1));
+  next.Look();
+  EXPECT_EQ(next.DeletionTime(), system_.Now());
+  EXPECT_THAT(next.doubt(), IsOk());
+}
+
+TEST_F(TrustedClockTest, AClockThatIsSetRightAfterSuchAStartIsFollowed) {
+  TrustedClock next(system_);
+  const absl::Time ran_last = system_.Now();
+  system_.Jump(kDecade);
+  next.Resume(ran_last);
+  EXPECT_EQ(next.Now(), ran_last + kDecade);
+  system_.Jump(-kDecade);
+  system_.Advance(absl::Minutes(5));
+  next.Look();
+  EXPECT_EQ(next.Now(), ran_last + absl::Minutes(5));
+  EXPECT_EQ(next.DeletionTime(), next.Now());
+}
+
+TEST_F(TrustedClockTest, AStartBeforeTheLastGoesOnFromThere) {
+  TrustedClock next(system_);
+  const absl::Time ran_last = system_.Now();
+  system_.Jump(-kDecade);  // A machine without a battery, before it has asked for the time.
+  next.Resume(ran_last);
+  EXPECT_EQ(next.Now(), ran_last);
+  EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());
+  system_.Advance(absl::Minutes(3));
+  system_.Jump(kDecade);
+  next.Look();
+  EXPECT_EQ(next.Now(), ran_last + absl::Minutes(3));
+  EXPECT_EQ(next.DeletionTime(), next.Now());
+}
+
+}  // namespace
+}  // namespace eventhub
