@@ -17,7 +17,7 @@
 
 ABSL_FLAG(std::string, mode, "publish",
           "create, wait, publish, latency, read, read_once, fan_out, stats, subscribe, consume, "
-          "consume_once, holes, many, stuck, victim, failover, route or process");
+          "consume_once, seek, holes, many, stuck, victim, failover, route, process or sustained");
 ABSL_FLAG(std::string, address, "localhost:7070", "the hub");
 ABSL_FLAG(std::string, topic, "benchmark", "the topic");
 ABSL_FLAG(uint32_t, partitions, 1, "of the topic, at creation");
@@ -30,6 +30,8 @@ ABSL_FLAG(int, type_run, 1, "events of one type that follow one another");
 ABSL_FLAG(int64_t, events, 0, "events to publish per thread; 0: as many as --seconds allow");
 ABSL_FLAG(uint64_t, batch_bytes, 0, "batch size of the SDK; 0: its default");
 ABSL_FLAG(double, seconds, 3, "how long to measure, or to wait");
+ABSL_FLAG(double, events_per_s, 0, "publish at this pace; 0: as fast as possible");
+ABSL_FLAG(int64_t, server_pid, 0, "the hub's process, whose memory is looked at");
 ABSL_FLAG(bool, parse, false, "parse each event read");
 ABSL_FLAG(std::string, of_type, "", "read only events of this type");
 ABSL_FLAG(int, routes, 1, "how many routes to create");
@@ -120,6 +122,8 @@ absl::Status Run() {
   options.events = absl::GetFlag(FLAGS_events);
   options.batch_bytes = absl::GetFlag(FLAGS_batch_bytes);
   options.seconds = absl::GetFlag(FLAGS_seconds);
+  options.events_per_s = absl::GetFlag(FLAGS_events_per_s);
+  options.server_pid = absl::GetFlag(FLAGS_server_pid);
   options.parse = absl::GetFlag(FLAGS_parse);
   options.of_type = absl::GetFlag(FLAGS_of_type);
   options.routes = absl::GetFlag(FLAGS_routes);
@@ -143,12 +147,14 @@ absl::Status Run() {
       {"subscribe", [&] { return CreateSubscriptions(options); }},
       {"consume", [&] { return MeasureConsume(options); }},
       {"consume_once", [&] { return MeasureConsumeOnce(options); }},
+      {"seek", [&] { return MeasureSeek(options); }},
       {"holes", [&] { return MeasureHoles(options); }},
       {"many", [&] { return MeasureManySubscriptions(options); }},
       {"stuck", [&] { return BeStuck(options); }},
       {"victim", [&] { return BeVictim(options); }},
       {"failover", [&] { return MeasureFailover(options); }},
       {"route", [&] { return CreateRoutes(options); }},
+      {"sustained", [&] { return MeasureSustained(options); }},
       {"process", [&] { return MeasureProcess(options); }},
   };
   const auto mode = modes.find(absl::GetFlag(FLAGS_mode));

@@ -27,6 +27,10 @@ struct HubOptions {
   // The SDK's batch size; 0: its default.
   size_t batch_bytes = 0;
   double seconds = 3;
+  // Publish so many events per second over all threads; 0: as many as the SDK takes.
+  double events_per_s = 0;
+  // The hub's process, whose memory is looked at; 0: none.
+  int64_t server_pid = 0;
   // Parse each event read, as an application would; else it is only found.
   bool parse = false;
   // Read only events of this type; empty: all.
@@ -70,6 +74,10 @@ absl::Status MeasurePublish(const HubOptions& options);
 // Reads the topic from its start to its end; several times over, if there is time, unless `once`.
 absl::Status MeasureRead(const HubOptions& options, bool once);
 
+// Publishes at full speed or at a pace, while a small publisher and a follower measure latencies beside: the rate per 5 s, the
+// longest time without an acknowledgement, the memory of the server, percentiles.
+absl::Status MeasureSustained(const HubOptions& options);
+
 // Publishes one event, waits until it is acknowledged, publishes the next.
 absl::Status MeasureLatency(const HubOptions& options);
 
@@ -101,6 +109,9 @@ absl::Status MeasureConsume(const HubOptions& options);
 
 // Consumes the subscription until it has nothing to deliver.
 absl::Status MeasureConsumeOnce(const HubOptions& options);
+
+// Moves the subscription to the end of the topic and back to its start; the mean of both.
+absl::Status MeasureSeek(const HubOptions& options);
 
 // Consumes the subscription, a QUEUE, but acks every other event only; the others wait for a retry
 // that is hours away.

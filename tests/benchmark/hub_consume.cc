@@ -102,6 +102,20 @@ absl::Status MeasureConsumeOnce(const HubOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status MeasureSeek(const HubOptions& options) {
+  client::SubscriptionClient subscriptions(client::Connect(options.address),
+                                           {.timeout = absl::Minutes(2)});
+  const Stopwatch watch;
+  RETURN_IF_ERROR(
+      subscriptions.Seek(options.subscription, {.start = client::StartPosition::Latest()})
+          .status());
+  RETURN_IF_ERROR(
+      subscriptions.Seek(options.subscription, {.start = client::StartPosition::Earliest()})
+          .status());
+  PrintResult("hub_seek", {{"seconds", watch.Seconds() / 2}});
+  return absl::OkStatus();
+}
+
 absl::Status MeasureHoles(const HubOptions& options) {
   const auto connection = client::Connect(options.address);
   client::SubscriberOptions subscriber_options;

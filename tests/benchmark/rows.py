@@ -4,6 +4,7 @@ import dataclasses
 from typing import Optional
 
 import subscriptions
+import sustained
 import topology
 import work
 
@@ -58,7 +59,16 @@ def measurements(bench):
         'hub.process': lambda: b.process(topology.HANDLERS),
         'hub.process.many': lambda: b.process(topology.MANY_HANDLERS),
     }
+    result['hub.tails'] = lambda: b.tails(1024)
+    result['hub.backlog'] = b.backlog
+    for sync in ('none', 'pipelined'):
+        result[f'store.sustained.{sync}'] = lambda s=sync: b.store_sustained(s)
     for size, event_bytes in SIZES.items():
+        for durability in ('written', 'synced'):
+            result[f'hub.sustained.{size}.{durability}'] = (
+                lambda e=event_bytes, d=durability: b.sustained(e, d))
+        if b.has_nats:
+            result[f'nats.sustained.{size}'] = lambda e=event_bytes: b.nats_sustained(e)
         result[f'hub.read.{size}'] = lambda e=event_bytes: b.read(e)
         result[f'hub.consume.{size}'] = lambda e=event_bytes: b.consume(e)
         if b.has_nats:
@@ -216,7 +226,44 @@ def _topology_rows():
     return rows
 
 
-def rows(restart_events):
+def _sustained_rows(backlog_events):
+    rows = []
+    for size, title in (('1k', '1 KiB'), ('100b', '100 B')):
+        for durability, sync in (('written', 'none'), ('synced', 'pipelined')):
+            hub = f'hub.sustained.{size}.{durability}'
+            name, what = f'sustained.{size}.{durability}', f'{title}, {durability.upper()}, for a minute'
+            rate = (hub, 'events_per_s')
+            rows += [
+                Row(f'{name}.nats', f'publish {what}', rate, 'events/s', (f'nats.sustained.{size}', 'publish_per_s'),
+                    'NATS JetStream'),
+                Row(f'{name}.store', f'publish {what}', (hub, 'mb_per_s'), 'MB/s',
+                    (f'store.sustained.{sync}', 'mb_per_s'), 'bare store'),
+                Row(f'{name}.worst', 'the same, in its slowest 5 s', (hub, 'worst_window_per_s'), 'events/s', rate,
+                    'the whole'),
+                Row(f'{name}.stall', 'the same, longest time without an acknowledgement', (hub, 'longest_stall_ms'),
+                    'ms'),
+                Row(f'{name}.memory', 'the same, most memory of the hub', (hub, 'resident_mb'), 'MB'),
+            ]
+            for part, beside in (('publish', 'a small publisher beside it'), ('follow', 'a follower of that one')):
+                rows += [Row(f'{name}.{part}.{percentile}', f'the same, {beside}, {percentile}',
+                             (hub, f'beside_{part}_{percentile}_ms'), 'ms') for percentile in ('p50', 'p99', 'p999')]
+    for load in sustained.LOADS:
+        for part, beside in (('publish', 'publish'), ('follow', 'deliver')):
+            rows += [Row(f'tails.{load}.{part}.{percentile}', f'{beside} at {load} % of full speed, {percentile}',
+                         ('hub.tails', f'{load}_beside_{part}_{percentile}_ms'), 'ms')
+                     for percentile in ('p50', 'p99', 'p999')]
+    hub = 'hub.backlog'
+    rows += [
+        Row('backlog.start', f'serving after kill -9 with {backlog_events:,} events', (hub, 'start_s'), 's'),
+        Row('backlog.memory', 'the same, memory beyond that of an empty hub', (hub, 'resident_mb'), 'MB'),
+        Row('backlog.seek', 'seek over all of it', (hub, 'seek_s'), 's'),
+        Row('backlog.consume', 'a STREAM catches up', (hub, 'consumed_per_s'), 'events/s'),
+        Row('backlog.beside', 'meanwhile, deliver what is published, p99', (hub, 'beside_follow_p99_ms'), 'ms'),
+    ]
+    return rows
+
+
+def rows(restart_events, backlog_events):
     """All rows, in the order of the table."""
     return [
         *_publish_rows('100b', 1, nats=10, redis=2.4, wire=None),
@@ -234,6 +281,7 @@ def rows(restart_events):
         *_consume_rows(),
         *_subscription_rows(),
         *_topology_rows(),
+        *_sustained_rows(backlog_events),
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),
         Row('base.sink.keep', 'bare transport up, allocator kept', ('transport.sink.1.keep', 'mb_per_s'), 'MB/s',

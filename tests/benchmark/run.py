@@ -107,7 +107,7 @@ def main():
     build = (arguments.build_dir or ROOT / 'build/release').resolve()
     scratch = ROOT / 'build/benchmark' / f'run-{os.getpid()}'
     bench = work.Bench(build, scratch, arguments.seconds, arguments.quick)
-    rows = [row for row in rows_module.rows(bench.restart_events) if re.search(arguments.only, row.name)]
+    rows = [row for row in rows_module.rows(bench.restart_events, bench.backlog_events) if re.search(arguments.only, row.name)]
     if arguments.list:
         print('\n'.join(row.name for row in rows))
         return 0

@@ -8,6 +8,7 @@ import subprocess
 
 import servers
 import subscriptions
+import sustained
 import topology
 
 # Frames of the bare transport: what the SDK sends (its batch size) and what the hub sends (its response size).
@@ -21,7 +22,7 @@ READERS = 100
 MANY_PARTITIONS = 10_000
 
 
-class Bench(subscriptions.Measurements, topology.Measurements):
+class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measurements):
     """Runs the benchmark programs of one build. `seconds` is how long each measures."""
 
     def __init__(self, build, scratch, seconds, quick):
@@ -29,6 +30,8 @@ class Bench(subscriptions.Measurements, topology.Measurements):
         self._scratch = scratch
         self._seconds = seconds
         self._log = scratch / 'servers.log'
+        self._sustained_seconds = seconds if quick else max(seconds, sustained.SECONDS)
+        self.backlog_events = 1_000_000 if quick else 100_000_000
         self.restart_events = 1_000_000 if quick else 10_000_000
         self._read_bytes = (32 if quick else 128) << 20
         self._fan_out_bytes = (4 if quick else 32) << 20
@@ -39,7 +42,7 @@ class Bench(subscriptions.Measurements, topology.Measurements):
         """What the program measured, or None if it printed nothing."""
         command = [str(self._bin / program), *flags]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20 * self._seconds + 180,
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20 * self._seconds + 600,
                                   env=os.environ | (env or {}), check=False)
         except subprocess.TimeoutExpired:
             raise servers.Failure(f'{" ".join(command)}: takes too long') from None
@@ -48,6 +51,7 @@ class Bench(subscriptions.Measurements, topology.Measurements):
         return json.loads(done.stdout) if done.stdout else None
 
     def _timed(self, program, *flags, env=None):
+        # The last of two equal flags holds.
         return self._run(program, f'--seconds={self._seconds}', *flags, env=env)
 
     def _directory(self):
@@ -67,16 +71,17 @@ class Bench(subscriptions.Measurements, topology.Measurements):
             return self._timed('bare_transport', f'--mode={mode}', f'--address={address}', f'--frame_bytes={frame}',
                                f'--streams={streams}', f'--server_pid={pid}', env=environment)
 
-    def store(self, sync):
+    def store(self, sync, seconds=None):
         """The bare store."""
         with self._directory() as directory:
-            return self._timed('bare_store', f'--directory={directory / "store"}', f'--sync={sync}')
+            return self._timed('bare_store', f'--directory={directory / "store"}', f'--sync={sync}',
+                               f'--seconds={seconds or self._seconds}')
 
-    def nats(self, event_bytes, producers):
+    def nats(self, event_bytes, producers, seconds=None):
         """JetStream: publish, then read what was published."""
         with self._directory() as directory, servers.nats(directory, self._log) as url:
             flags = (f'--url={url}', f'--event_bytes={event_bytes}', f'--producers={producers}')
-            published = self._timed('nats_bench', '--mode=publish', *flags)
+            published = self._timed('nats_bench', '--mode=publish', f'--seconds={seconds or self._seconds}', *flags)
             read = self._timed('nats_bench', '--mode=read', *flags)
             return {'publish_per_s': published['events_per_s'], 'read_per_s': read['events_per_s']}
 
