@@ -9,6 +9,7 @@ namespace eventhub {
 CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes)
     : store_(store),
       now_(now),
+      number_(store.visible_commits().Begin()),
       write_(std::make_unique<rocksdb::WriteBatch>(expected_bytes + expected_bytes / 8)) {}
 
 CommitBuilder::~CommitBuilder() { DropHooks(); }
@@ -79,6 +80,7 @@ void CommitBuilder::RunHooks() {
     const std::shared_ptr<CommitHook> hook = hooks_[i];
     hook->BeforeWrite(*this);
   }
+  called_hooks_ = hooks_;
   DropHooks();
 }
 
@@ -125,15 +127,21 @@ absl::Status CommitBuilder::Write(LogStore& store) {
     Put(Column::kMeta, LogStartKey(log->topic(), log->id()), log->next_start().Encode());
   }
   DeleteTopics();
+  store_.visible_commits().NoteWriting(number_);
   const absl::Status status = store.Write(*write_);
   write_.reset();  // The copy is not needed any more; the chunks are.
   return status;
 }
 
 void CommitBuilder::Publish(TailCache& cache) {
-  absl::InlinedVector<Watermark*, 8> topics;
   for (const Appended& appended : batches_) {
     cache.Insert(appended.log->tail(), appended.batch);
+    appended.log->Stage(appended.batch->end(), number_);
+  }
+  for (const auto& [log, end] : passed_) log->Stage(end.offset, number_);
+  store_.visible_commits().Advance(number_);
+  absl::InlinedVector<Watermark*, 8> topics;
+  for (const Appended& appended : batches_) {
     appended.log->Publish(*appended.batch);
     Watermark* const topic = &appended.log->topic_mark();
     if (topics.empty() || topics.back() != topic) topics.push_back(topic);
@@ -141,6 +149,8 @@ void CommitBuilder::Publish(TailCache& cache) {
   for (const auto& [log, end] : passed_) log->PublishPassed(end);
   for (const auto& [log, start] : trims_) log->SetStart(start);
   for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
+  for (const std::shared_ptr<CommitHook>& hook : called_hooks_) hook->OnVisible();
+  called_hooks_.clear();
 }
 
 }  // namespace eventhub

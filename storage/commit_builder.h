@@ -21,14 +21,20 @@ namespace eventhub {
 
 class CommitBuilder;
 
-// Something that writes its state once per commit, however many of the commit's tasks changed it.
-// In one commit at a time, that is: used by the tasks of one LogWriter.
+// Something that writes its state once per commit, however many of the commit's tasks changed it,
+// and that may have state which others see only with the commit. In one commit at a time, that is:
+// used by the tasks of one LogWriter.
 class CommitHook {
  public:
   virtual ~CommitHook() = default;
 
   // Adds to the commit what its tasks left to be written. On the commit thread.
   virtual void BeforeWrite(CommitBuilder& commit) = 0;
+
+  // The commit is visible: what it changed here may be seen from now on. Commits are visible in
+  // their order; one that failed never is, nor is any after it. On the thread that makes commits
+  // visible, before the tasks are done, without a lock held; must not block.
+  virtual void OnVisible() {}
 
  private:
   friend class CommitBuilder;
@@ -51,6 +57,9 @@ class CommitBuilder {
   CommitBuilder& operator=(const CommitBuilder&) = delete;
 
   absl::Time now() const { return now_; }
+
+  // Its place among the commits: see VisibleCommits.
+  int64_t number() const { return number_; }
 
   // Appends `count` whole encoded events, at least one, none of another type than `types`, and
   // returns the offset of the first. They become visible, and the partition object must live, until
@@ -83,7 +92,8 @@ class CommitBuilder {
   // the same as once. A hook may add others.
   void AddHook(std::shared_ptr<CommitHook> hook);
 
-  // Calls the hooks and lets go of them. After the last task, before empty() and Write.
+  // Calls the hooks, which may be added to the next commit from then on. After the last task,
+  // before empty() and Write.
   void RunHooks();
 
   // Whether there is anything to write.
@@ -92,8 +102,8 @@ class CommitBuilder {
   // Writes everything. Once, after the last change.
   absl::Status Write(LogStore& store);
 
-  // Makes everything visible in `cache` and to waiters. Once, after Write and whatever sync was
-  // asked for.
+  // Makes everything visible, at once, then wakes who waits for it and tells the hooks. Once, after
+  // Write and whatever sync was asked for.
   void Publish(TailCache& cache);
 
  private:
@@ -109,12 +119,14 @@ class CommitBuilder {
 
   const LogStore& store_;
   const absl::Time now_;
+  const int64_t number_;
   std::vector<Appended> batches_;
   size_t put_ = 0;  // Of `batches_`, those that are in `write_`.
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
   absl::flat_hash_map<PartitionLog*, LogPosition> passed_;
   std::vector<TopicId> deleted_topics_;
   std::vector<std::shared_ptr<CommitHook>> hooks_;
+  std::vector<std::shared_ptr<CommitHook>> called_hooks_;  // To be told when it is visible.
   std::unique_ptr<rocksdb::WriteBatch> write_;
 };
 

@@ -19,6 +19,7 @@
 #include "storage/data_directory.h"
 #include "storage/partition_log.h"
 #include "storage/record_batch.h"
+#include "storage/visible_commits.h"
 
 namespace rocksdb {
 class DB;
@@ -138,6 +139,9 @@ class LogStore {
   // What is free on their disk; nullopt where the disk does not tell. Bytes.
   std::optional<uint64_t> DiskFreeBytes() const;
 
+  // Of the writer that commits to this store.
+  VisibleCommits& visible_commits() const { return *visible_commits_; }
+
   rocksdb::ColumnFamilyHandle* handle(Column column) const {
     return handles_[static_cast<size_t>(column)];
   }
@@ -149,6 +153,7 @@ class LogStore {
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
   const LogStoreOptions options_;
+  const std::unique_ptr<VisibleCommits> visible_commits_ = std::make_unique<VisibleCommits>();
   std::unique_ptr<FailStop> fail_stop_;
   std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
   std::unique_ptr<rocksdb::DB> db_;

@@ -1,6 +1,8 @@
 #include "storage/log_writer.h"
 
+#include <future>
 #include <iterator>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,20 @@ constexpr size_t kMaxGroupBytes = size_t{4} << 20;
 
 // Keys and small records of a task beside its events.
 constexpr size_t kTaskOverhead = 256;
+
+// Changes nothing: it is done when all before it are.
+class PassingTask final : public CommitTask {
+ public:
+  explicit PassingTask(std::shared_ptr<std::promise<void>> passed) : passed_(std::move(passed)) {}
+
+  void Prepare(CommitBuilder&) override {}
+  void Done(const absl::Status&) override { passed_->set_value(); }
+  size_t bytes() const override { return 0; }
+  bool synced() const override { return false; }
+
+ private:
+  const std::shared_ptr<std::promise<void>> passed_;
+};
 
 }  // namespace
 
@@ -48,6 +64,15 @@ void LogWriter::Submit(std::unique_ptr<CommitTask> task) {
     queue_.push_back(std::move(task));
   }
   if (was_empty) submitted_.NotifyOne();
+}
+
+void LogWriter::AwaitVisible() {
+  const VisibleCommits& commits = store_.visible_commits();
+  if (commits.last() >= commits.written()) return;
+  auto passed = std::make_shared<std::promise<void>>();
+  std::future<void> visible = passed->get_future();
+  Submit(std::make_unique<PassingTask>(std::move(passed)));
+  visible.wait();
 }
 
 absl::Status LogWriter::failure() const {

@@ -69,6 +69,11 @@ class LogWriter {
   // Takes the task and returns at once.
   void Submit(std::unique_ptr<CommitTask> task);
 
+  // Blocks until all that the store has at the call is visible, or writes are refused: for answers
+  // that are read from the store, which has commits before they are visible. Not on a thread of the
+  // writer.
+  void AwaitVisible();
+
   // Why writes are refused; OK while they are not.
   absl::Status failure() const;
 

@@ -5,15 +5,17 @@
 namespace eventhub {
 
 PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds,
-                           Watermark& topic_mark)
+                           Watermark& topic_mark, const VisibleCommits& commits)
     : topic_(topic),
       id_(id),
       topic_mark_(topic_mark),
+      commits_(commits),
       start_(bounds.start.value()),
       trimmed_to_(bounds.start.value()),
       start_bytes_(bounds.start_bytes),
       end_bytes_(bounds.end_bytes),
       last_append_micros_(bounds.last_append_micros),
+      staged_end_(bounds.end.value()),
       end_(bounds.end.value()),
       next_(bounds.end),
       next_bytes_(bounds.end_bytes),
@@ -46,6 +48,13 @@ Offset PartitionLog::Assign(RecordBatch& batch, uint32_t count, uint32_t bytes) 
   return base;
 }
 
+void PartitionLog::Stage(Offset end, int64_t commit) {
+  if (end.value() <= staged_end_.load(std::memory_order_relaxed)) return;
+  // The commit before its end: who sees the end sees that the commit is a later one.
+  staged_in_.store(commit, std::memory_order_release);
+  staged_end_.store(end.value(), std::memory_order_release);
+}
+
 void PartitionLog::Publish(const RecordBatch& batch) {
   end_bytes_.store(batch.header.bytes_before + batch.header.bytes, std::memory_order_release);
   last_append_micros_.store(batch.header.append_micros, std::memory_order_release);
@@ -72,7 +81,7 @@ void PartitionLog::SetStart(const LogPosition& start) {
 }
 
 void PartitionLog::PublishPassed(const LogPosition& end) {
-  if (end.offset > this->end()) {  // The end first: the start is never behind it.
+  if (end.offset.value() > end_.value()) {  // The end first: the start is never behind it.
     end_bytes_.store(end.bytes_before, std::memory_order_release);
     end_.Advance(end.offset.value());
   }

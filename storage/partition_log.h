@@ -9,6 +9,7 @@
 #include "storage/base/types.h"
 #include "storage/record_batch.h"
 #include "storage/tail_cache.h"
+#include "storage/visible_commits.h"
 #include "storage/watermark.h"
 
 namespace eventhub {
@@ -29,8 +30,10 @@ struct LogBounds {
 // Thread-safe but for the members that say otherwise. An idle partition takes a few hundred bytes.
 class PartitionLog {
  public:
-  // `topic_mark` counts the visible commits of the whole topic, and outlives this object.
-  PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds, Watermark& topic_mark);
+  // `topic_mark` counts the visible commits of the whole topic; it and `commits`, those of the
+  // store, outlive this object.
+  PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds, Watermark& topic_mark,
+               const VisibleCommits& commits);
 
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
@@ -40,7 +43,13 @@ class PartitionLog {
 
   // The first offset kept, and the offset after the last visible event.
   Offset start() const { return Offset(start_.load(std::memory_order_acquire)); }
-  Offset end() const { return Offset(end_.value()); }
+  Offset end() const {
+    // In this order, see Stage: an end that is staged with a later commit is not taken for that of
+    // an earlier one.
+    const int64_t staged = staged_end_.load(std::memory_order_acquire);
+    if (staged_in_.load(std::memory_order_acquire) <= commits_.last()) return Offset(staged);
+    return Offset(end_.value());
+  }
 
   // Reads may find nothing before it: start(), or ahead of it while a trim is under way.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
@@ -53,7 +62,8 @@ class PartitionLog {
   // When the last visible event was appended; the Unix epoch if there never was one.
   absl::Time last_append_time() const;
 
-  // Passes an offset when that offset is visible.
+  // Passes an offset when that offset is visible, or soon after: what is waited for, not what is
+  // looked at.
   Watermark& end_mark() { return end_; }
   Watermark& topic_mark() { return topic_mark_; }
   PartitionTail& tail() { return tail_; }
@@ -81,25 +91,32 @@ class PartitionLog {
 
   // The thread that makes commits visible, only.
 
-  // Makes a batch visible and wakes those who wait for this partition; not those who wait for the
-  // topic.
+  // The end will be there as soon as `commit` is visible: that of all partitions of a commit is
+  // staged first, then VisibleCommits moves, then each is published.
+  void Stage(Offset end, int64_t commit);
+  // Completes what is visible of a batch and wakes those who wait for this partition; not those who
+  // wait for the topic.
   void Publish(const RecordBatch& batch);
   // Moves the start after a trim is on disk; never back.
   void SetStart(const LogPosition& start);
-  // Moves start and end behind events that are not kept.
+  // The same for events that are not kept, which the log starts behind.
   void PublishPassed(const LogPosition& end);
 
  private:
   const TopicId topic_;
   const PartitionId id_;
   Watermark& topic_mark_;
+  const VisibleCommits& commits_;
 
   std::atomic<int64_t> start_;
   std::atomic<int64_t> trimmed_to_;
   std::atomic<uint64_t> start_bytes_;
   std::atomic<uint64_t> end_bytes_;
   std::atomic<int64_t> last_append_micros_;
-  Watermark end_;
+  // The end as of a commit that may not be visible yet, and that commit.
+  std::atomic<int64_t> staged_end_;
+  std::atomic<int64_t> staged_in_{0};
+  Watermark end_;  // As of the commit before.
   PartitionTail tail_;
 
   // Commit thread only.

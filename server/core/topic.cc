@@ -30,7 +30,8 @@ void Topic::Apply(TopicSettings settings, const std::vector<LogBounds>& bounds) 
     view->routes = view_->routes;
     for (const LogBounds& b : bounds) {
       const PartitionId id(static_cast<uint32_t>(partitions_.size()));
-      partitions_.push_back(std::make_unique<PartitionLog>(id_, id, b, mark_));
+      partitions_.push_back(
+          std::make_unique<PartitionLog>(id_, id, b, mark_, store_.visible_commits()));
       // Only a topic that is loaded has any, and nobody writes to it yet.
       held_bytes_.fetch_add(b.end_bytes - b.start_bytes, std::memory_order_relaxed);
     }

@@ -38,7 +38,7 @@ struct TopicCounters {
   std::atomic<uint64_t> refused_requests{0};
   std::atomic<uint64_t> duplicate_events{0};
   std::atomic<uint32_t> readers{0};
-  // Not counted since the start, but how many there are; changed on the commit thread.
+  // Not counted since the start, but how many there are, as of the last visible commit.
   std::atomic<uint64_t> delayed_events{0};
   std::atomic<uint64_t> routed_events{0};    // Copied to it.
   std::atomic<uint64_t> unrouted_events{0};  // Neither kept nor taken by a route.
@@ -106,6 +106,9 @@ class Topic {
   // planned by it is committed later.
   const RouteSet* routes() const { return routes_; }
   void SetRoutes(std::shared_ptr<const RouteSet> routes);
+  // How many delayed events there are, with those of commits that are not visible yet.
+  uint64_t pending_delayed() const { return pending_delayed_; }
+  void set_pending_delayed(uint64_t events) { pending_delayed_ = events; }
   // Whether the deletion was submitted, which may not be visible yet.
   bool closing() const { return closing_; }
   void set_closing() { closing_ = true; }
@@ -133,6 +136,7 @@ class Topic {
   const LogStore& store_;
   std::shared_ptr<IdentityTable> identities_;
   TopicSettings pending_;
+  uint64_t pending_delayed_ = 0;
   bool closing_ = false;
   const RouteSet* routes_ = nullptr;
 };

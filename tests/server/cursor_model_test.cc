@@ -257,14 +257,14 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       case 1: {
         const int64_t event = Int(0, model_->next + 2);
         const int64_t copy = Int(0, 1000);
-        cursor().AddRedriven(Offset(event), {TopicId(9), PartitionId(0), Offset(copy)});
+        cursor().AddRedriven(Offset(event), {TopicId(9), PartitionId(0), Offset(copy)}, &effects_);
         model_->AddRedriven(event, copy);
         break;
       }
       default: {
         const int64_t count = model_->AddReplay(from, to, false);
-        ASSERT_EQ(cursor().AddReplay(Offset(from), Offset(to), false), count);
-        ASSERT_EQ(cursor().AddReplay(Offset(from), Offset(to), true), count);
+        ASSERT_EQ(cursor().CountReplay(Offset(from), Offset(to)), count);
+        ASSERT_EQ(cursor().AddReplay(Offset(from), Offset(to), &effects_), count);
         model_->AddReplay(from, to, true);
         break;
       }
@@ -358,10 +358,18 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     const bool before = Deliverable();
     (this->*operation)();
     if (HasFailure()) return;
+    Commit();
     CompareEvents();
     CompareEffects();
     const bool said = effects_.more_to_deliver || !effects_.released.empty();
     ASSERT_TRUE(!wakes || before || said || !Deliverable()) << "nobody would be woken";
+  }
+
+  // What the operation settled or added is so for others when its commit is visible, be it written
+  // by itself or with others; whichever it is, the store has the same afterwards.
+  void Commit() {
+    if (OneIn(2)) rig_.Write(wall_offset_);
+    rig_.Complete(&effects_);
   }
 
   void Step() {

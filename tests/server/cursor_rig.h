@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "server/core/subscription/partition_cursor.h"
@@ -34,6 +35,7 @@ class CursorRig {
     RecordBatch batch;
     batch.base = log.end();
     batch.header.count = count;
+    log.Stage(batch.end(), 0);
     log.Publish(batch);
   }
   void Trim(int64_t start) { log.SetStart({Offset(start), 0}); }
@@ -50,15 +52,27 @@ class CursorRig {
     }
   }
 
-  // Writes the cursor, forgets it, and makes it of what was written; times as for
-  // PartitionCursor::Flush and Load.
-  void Reopen(int64_t wall_offset_before, int64_t wall_offset_after, int64_t now) {
+  // The commit of the operations is visible.
+  void Complete(Effects* effects) {
+    for (const CommitChange& change : std::exchange(effects->in_commit, {})) {
+      cursor->Complete(change, effects);
+    }
+  }
+
+  // What a commit writes of the cursor.
+  void Write(int64_t wall_offset) {
     CommitBuilder commit(*store_, absl::UnixEpoch(), 0);
-    cursor->Flush(kSubscription, wall_offset_before, commit);
+    cursor->Flush(kSubscription, wall_offset, commit);
     EXPECT_FALSE(cursor->dirty());
     if (!commit.empty()) {
       EXPECT_THAT(commit.Write(*store_), IsOk());
     }
+  }
+
+  // Writes the cursor, forgets it, and makes it of what was written; times as for
+  // PartitionCursor::Flush and Load.
+  void Reopen(int64_t wall_offset_before, int64_t wall_offset_after, int64_t now) {
+    Write(wall_offset_before);
     cursor = std::make_unique<PartitionCursor>(log, Offset(0));
     const auto record = store_->Get(Column::kCursors, CursorKey(kSubscription, log.id())).value();
     stored::Cursor stored;
@@ -82,9 +96,10 @@ class CursorRig {
   FaultEnv disk_{FaultEnv::Medium::kMemory};
   std::unique_ptr<LogStore> store_;
   Watermark topic_mark_;
+  VisibleCommits commits_;
 
  public:
-  PartitionLog log{TopicId(1), PartitionId(2), LogBounds(), topic_mark_};
+  PartitionLog log{TopicId(1), PartitionId(2), LogBounds(), topic_mark_, commits_};
   std::unique_ptr<PartitionCursor> cursor;
 };
 

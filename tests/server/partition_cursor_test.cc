@@ -44,6 +44,7 @@ class PartitionCursorTest : public testing::Test {
     Ranges refused;
     const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
     cursor().Ack(rules_.queue, consumer, Offset(from), Offset(to), note, &effects_);
+    rig_.Complete(&effects_);
     return refused;
   }
   Ranges Retry(ConsumerId consumer, int64_t from, int64_t to, int64_t at = 0,
@@ -60,6 +61,15 @@ class PartitionCursorTest : public testing::Test {
     const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
     cursor().Park(consumer, Offset(from), Offset(to), reason, note, &effects_);
     return refused;
+  }
+  int64_t Replay(Offset from, Offset to) {
+    const int64_t events = cursor().AddReplay(from, to, &effects_);
+    rig_.Complete(&effects_);
+    return events;
+  }
+  void Redrive(Offset event, const DeadLetterPlace& place) {
+    cursor().AddRedriven(event, place, &effects_);
+    rig_.Complete(&effects_);
   }
   // Delivers a single event if its key allows it.
   bool DeliverKeyed(ConsumerId consumer, uint64_t key) {
@@ -136,6 +146,7 @@ TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
   ASSERT_EQ(effects_.parked.size(), 1u);
   EXPECT_EQ(effects_.parked[0].reason, "poison");
   cursor().FinishParking(Offset(1), 1, &effects_);
+  rig_.Complete(&effects_);
   EXPECT_EQ(cursor().acked(), Offset(4));
 }
 
@@ -165,7 +176,7 @@ TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
     Deliver(kOne, 1);
     Ack(kOne, 0, 6);
   }
-  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(6), true), 6);
+  ASSERT_EQ(Replay(Offset(0), Offset(6)), 6);
   rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
   cursor().Return(rules_, kOne, "gone", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
@@ -180,7 +191,7 @@ TEST_F(StreamCursorTest, ExtraEventsAreAckedByName) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 8);
-  cursor().AddReplay(Offset(0), Offset(8), true);
+  Replay(Offset(0), Offset(8));
   rig_.Deliver(rules_, kOne, 8, kNever, /*extra=*/true);
   EXPECT_THAT(Ack(kOne, 9, 10), IsEmpty());
   EXPECT_EQ(cursor().pending().counts().live, 0);
@@ -237,11 +248,11 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 10);
-  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(5), true), 5);
-  cursor().AddRedriven(Offset(5), {TopicId(9), PartitionId(1), Offset(33)});
-  cursor().AddRedriven(Offset(6), {TopicId(9), PartitionId(1), Offset(34)});
+  ASSERT_EQ(Replay(Offset(0), Offset(5)), 5);
+  Redrive(Offset(5), {TopicId(9), PartitionId(1), Offset(33)});
+  Redrive(Offset(6), {TopicId(9), PartitionId(1), Offset(34)});
   // One that a replay would have brought anyway.
-  cursor().AddRedriven(Offset(2), {TopicId(9), PartitionId(1), Offset(35)});
+  Redrive(Offset(2), {TopicId(9), PartitionId(1), Offset(35)});
   EXPECT_EQ(cursor().CancelReplays(&effects_), 4);
   rig_.Trim(6);
   cursor().DropTrimmed(&effects_);
@@ -264,8 +275,8 @@ TEST_F(QueueCursorTest, RedrivenEventOfWhichNothingIsLeftIsLost) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 10);
-  cursor().AddRedriven(Offset(3), {TopicId(9), PartitionId(1), Offset(33)});
-  cursor().AddRedriven(Offset(7), {TopicId(9), PartitionId(1), Offset(34)});
+  Redrive(Offset(3), {TopicId(9), PartitionId(1), Offset(33)});
+  Redrive(Offset(7), {TopicId(9), PartitionId(1), Offset(34)});
   rig_.Trim(5);
   cursor().DropTrimmed(&effects_);
   cursor().DropRedriven(Offset(3), &effects_);
@@ -283,11 +294,11 @@ TEST_F(QueueCursorTest, ReplayBringsOnlyWhatIsSettled) {
   rig_.Grow(10);
   Deliver(kOne, 6);
   Ack(kOne, 1, 3);
-  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), false), 2);
+  EXPECT_EQ(cursor().CountReplay(Offset(0), Offset(100)), 2);
   EXPECT_EQ(Next(/*extra=*/true).first, -1);
-  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), true), 2);
+  EXPECT_EQ(Replay(Offset(0), Offset(100)), 2);
   EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{1}, int64_t{3}));
-  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(100), true), 0);
+  EXPECT_EQ(Replay(Offset(0), Offset(100)), 0);
 }
 
 TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
@@ -339,6 +350,54 @@ TEST_F(OrderedCursorTest, OneOfAKeyAtATime) {
   EXPECT_TRUE(DeliverKeyed(kTwo, kKey));
 }
 
+// Whatever else the commit has has to be there first.
+TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
+  rig_.Grow(2);
+  ASSERT_TRUE(DeliverKeyed(kOne, kKey));
+  ASSERT_FALSE(DeliverKeyed(kOne, kKey));
+  cursor().Ack(
+      true, kOne, Offset(0), Offset(1), [](Offset, Offset) { FAIL(); }, &effects_);
+  rig_.Write(0);
+  EXPECT_EQ(effects_.released.size(), 1u);
+  EXPECT_EQ(cursor().acked(), Offset(0));
+  EXPECT_EQ(Next().first, -1);
+  // It is nobody's any more: neither the end of a lease nor of its consumer brings it again.
+  cursor().Return(rules_, kOne, "gone", &effects_);
+  cursor().Expire(rules_, kNever - 1, &effects_);
+  EXPECT_EQ(Next().first, -1);
+  rig_.Complete(&effects_);
+  EXPECT_EQ(cursor().acked(), Offset(1));
+  EXPECT_EQ(Next().first, 1);
+  EXPECT_FALSE(cursor().dirty());
+  // As in the store.
+  rig_.Reopen(0, 0, 0);
+  EXPECT_EQ(cursor().acked(), Offset(1));
+}
+
+// Seek, replay and redrive come after the commit that settles, whether that is visible or not.
+TEST_F(QueueCursorTest, WhatIsSettlingCanBeReplayedAndRedriven) {
+  rig_.Grow(6);
+  Deliver(kOne, 6);
+  Effects first;
+  cursor().Ack(
+      true, kOne, Offset(0), Offset(4), [](Offset, Offset) { FAIL(); }, &first);
+  rig_.Write(0);
+  EXPECT_EQ(cursor().CountReplay(Offset(0), Offset(3)), 3);
+  Effects second;
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(2), &second), 2);
+  EXPECT_TRUE(cursor().AddRedriven(Offset(3), {TopicId(9), PartitionId(1), Offset(33)}, &second));
+  rig_.Write(0);
+  rig_.Complete(&first);
+  EXPECT_EQ(Next(/*extra=*/true).first, -1);  // The second commit is not visible yet.
+  EXPECT_EQ(cursor().acked(), Offset(4));
+  rig_.Complete(&second);
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{0}, int64_t{2}));
+  EXPECT_EQ(cursor().pending().counts().extra, 3);
+  rig_.Reopen(0, 0, 0);
+  EXPECT_EQ(cursor().pending().counts().extra, 3);
+  EXPECT_EQ(cursor().pending().counts().live, 2);
+}
+
 TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));
@@ -346,6 +405,7 @@ TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
   Park(kOne, 0, 1, "poison");
   EXPECT_EQ(Next().first, -1);
   cursor().FinishParking(Offset(0), 1, &effects_);
+  rig_.Complete(&effects_);
   EXPECT_TRUE(effects_.more_to_deliver);
   EXPECT_EQ(Next().first, 1);
 }
@@ -375,7 +435,7 @@ TEST_F(OrderedCursorTest, EndOfALargeReplayCostsWhatWasDelivered) {
   constexpr int64_t kEvents = 4'000'000'000;
   rig_.Grow(4'000'000'000);
   cursor().Seek(rules_, Offset(kEvents), &effects_);
-  ASSERT_EQ(cursor().AddReplay(Offset(0), Offset(kEvents), true), kEvents);
+  ASSERT_EQ(Replay(Offset(0), Offset(kEvents)), kEvents);
   const std::optional<Candidate> next = cursor().Next(rules_, Flow::kExtra);
   ASSERT_TRUE(cursor().AdmitKey(next->start, kKey));
   cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, kOne, kNever);

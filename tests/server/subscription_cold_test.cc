@@ -87,6 +87,31 @@ TEST_F(ColdSubscriptionTest, APartitionThatCannotBeReadDoesNotHoldTheOthersUp) {
   }
 }
 
+// One alarm serves all that a subscription waits for: an earlier one does not take the place of it.
+TEST_F(ColdSubscriptionTest, AReadIsTriedAgainAlthoughALeaseEndsBefore) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  Create(queue, 2);
+  v1::PublishStreamRequest large = MakeRequest("t", {});
+  *large.add_events() = MakeEvent("large", "", std::string(100'000, 'x'));
+  large.set_partition(1);
+  ASSERT_THAT(rig_.BrokerRig::Publish(large), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
+  rig_.Close();
+  Damage();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
+  EXPECT_THAT(rig_.Get("s").findings(), Contains(HasSubstr("partition 1 cannot be read")));
+  rig_.Pass(absl::Seconds(2));  // The lease of `a` ends before the read is tried again.
+  const auto other = rig_.Consume("s", "other");
+  EXPECT_TRUE(other->AckAll(other->Receive(1)));
+  ASSERT_THAT(other->Poll(), IsOk());
+  EXPECT_FALSE(other->woken());
+  rig_.Pass(absl::Seconds(4));
+  EXPECT_TRUE(other->woken());
+}
+
 TEST_F(ColdSubscriptionTest, ALeaseThatMovesMeanwhileIsNotSaidToBeThere) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());

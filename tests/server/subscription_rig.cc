@@ -318,7 +318,7 @@ void SubscriptionRig::AwaitParking(const std::string& subscription) {
   EXPECT_TRUE(Eventually([&] {
     int64_t parking = 0;
     for (const CursorState& state : subscriptions().catalog().Find(subscription)->Cursors()) {
-      parking += state.counts.parking;
+      parking += state.counts.parking + state.counts.settling;
     }
     return parking == 0;
   }));

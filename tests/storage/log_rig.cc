@@ -57,7 +57,8 @@ PartitionLog& LogRig::log(uint32_t partition, TopicId topic) {
     const absl::StatusOr<LogBounds> bounds = store_->Recover(topic, PartitionId(partition));
     EXPECT_THAT(bounds, IsOk());
     log = std::make_unique<PartitionLog>(topic, PartitionId(partition),
-                                         bounds.ok() ? *bounds : LogBounds(), topic_mark_);
+                                         bounds.ok() ? *bounds : LogBounds(), topic_mark_,
+                                         store_->visible_commits());
   }
   return *log;
 }

@@ -147,6 +147,7 @@ absl::Status DelayedEvents::Load() {
             damage = count.status();
             if (!damage.ok()) return false;
             counted = topic->second.get();
+            counted->set_pending_delayed(*count);
             counted->counters().delayed_events.store(*count, std::memory_order_relaxed);
             return true;
           }
@@ -289,6 +290,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                         return damage.ok();
                       }));
   RETURN_IF_ERROR(damage);
+  writer_.AwaitVisible();  // What is not there any more is in the log, for readers, too.
   return response;
 }
 

@@ -37,7 +37,7 @@ void DelayedTable::Accept(const std::shared_ptr<Topic>& topic,
         google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(event.due_micros);
     earliest = std::min(earliest, event.due_micros);
   }
-  topic->counters().delayed_events.fetch_add(events.size(), std::memory_order_relaxed);
+  topic->set_pending_delayed(topic->pending_delayed() + events.size());
   changed_.insert(topic.get());
   commit.AddHook(shared_from_this());
   // This commit may not be done by then; who reads waits for it (BeginReading).
@@ -78,14 +78,16 @@ void DelayedTable::Release(Topic& topic, const std::vector<std::string>& keys,
 void DelayedTable::Take(Topic& topic, const std::string& key, CommitBuilder& commit) {
   commit.Delete(Column::kDelayed, key);
   taken_.insert(key);
-  topic.counters().delayed_events.fetch_sub(1, std::memory_order_relaxed);
+  topic.set_pending_delayed(topic.pending_delayed() - 1);
   changed_.insert(&topic);
   commit.AddHook(shared_from_this());
 }
 
 void DelayedTable::BeforeWrite(CommitBuilder& commit) {
+  Counts counts;
   for (Topic* const topic : changed_) {
-    const uint64_t count = topic->counters().delayed_events.load(std::memory_order_relaxed);
+    const uint64_t count = topic->pending_delayed();
+    counts.emplace_back(topic, count);
     const std::string key = TopicPrefix(topic->id());
     if (count == 0) {
       commit.Delete(Column::kDelayed, key);
@@ -95,6 +97,20 @@ void DelayedTable::BeforeWrite(CommitBuilder& commit) {
   }
   changed_.clear();
   taken_.clear();
+  MutexLock lock(mutex_);
+  written_.push_back(std::move(counts));
+}
+
+void DelayedTable::OnVisible() {
+  Counts counts;
+  {
+    MutexLock lock(mutex_);
+    counts = std::move(written_.front());
+    written_.pop_front();
+  }
+  for (const auto& [topic, count] : counts) {
+    topic->counters().delayed_events.store(count, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace eventhub

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -14,16 +16,17 @@
 #include "server/core/publish_request.h"
 #include "server/core/topic.h"
 #include "storage/base/clock.h"
+#include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"
 
 namespace eventhub {
 
-// The events are in the store alone. In memory is, of each topic, how many there are (in its
-// counters; written with each commit that changes it), and which were taken by the commit under way
-// or cancelled while a piece of due events is being read.
+// The events are in the store alone. In memory is, of each topic, how many there are (at the topic;
+// written with each commit that changes it, and counted there when that is visible), and which were
+// taken by the commit under way or cancelled while a piece of due events is being read.
 //
-// Used on the commit thread, but for Now().
+// Used on the commit thread, but for Now() and OnVisible().
 class DelayedTable final : public CommitHook, public std::enable_shared_from_this<DelayedTable> {
  public:
   // `generation` is one that no process before had on this store.
@@ -52,8 +55,12 @@ class DelayedTable final : public CommitHook, public std::enable_shared_from_thi
   void Release(Topic& topic, const std::vector<std::string>& keys, CommitBuilder& commit);
 
   void BeforeWrite(CommitBuilder& commit) override;
+  void OnVisible() override;
 
  private:
+  // How many a commit leaves of each topic that it changes; its tasks keep the topics alive.
+  using Counts = std::vector<std::pair<Topic*, uint64_t>>;
+
   void Take(Topic& topic, const std::string& key, CommitBuilder& commit);
 
   const LogStore& store_;
@@ -64,6 +71,10 @@ class DelayedTable final : public CommitHook, public std::enable_shared_from_thi
   absl::flat_hash_set<std::string> cancelled_;  // While reading_.
   absl::flat_hash_set<std::string> taken_;      // By the commit under way: still in the store.
   absl::flat_hash_set<Topic*> changed_;         // The same; its tasks keep them alive.
+
+  Mutex mutex_;
+  // Of the commits that are not visible yet, in their order.
+  std::deque<Counts> written_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace eventhub

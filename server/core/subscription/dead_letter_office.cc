@@ -63,6 +63,15 @@ absl::StatusOr<v1::Event> ReadLetter(const SubscriptionContext& context,
   return EventOfDeadLetter(*logged);
 }
 
+// Whether its commit is written and not visible yet: there is no such letter so far.
+bool IsToCome(const SubscriptionContext& context, const DeadLetterPlace& place) {
+  const std::shared_ptr<Topic> topic = context.topics.Find(place.topic);
+  if (topic == nullptr) return false;
+  const std::shared_ptr<const TopicView> view = topic->view();
+  if (place.partition.value() >= view->partitions.size()) return false;
+  return place.offset >= view->partitions[place.partition.value()]->end();
+}
+
 }  // namespace
 
 absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
@@ -92,6 +101,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     letter.key = std::string(encoded);
     letter.place = {key->topic, key->partition, key->offset};
     if (!PicksRecord(query.selector, letter)) return absl::OkStatus();
+    if (IsToCome(context, letter.place)) return absl::OkStatus();
     if (query.with_events || !query.selector.types().empty()) {
       ASSIGN_OR_RETURN(v1::Event event, ReadLetter(context, letter.place));
       if (!PicksType(query.selector, event.type())) return absl::OkStatus();

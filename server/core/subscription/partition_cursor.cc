@@ -60,7 +60,7 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
   pending_.EditRange(comes_anyway, next_, remove);
   pending_.EditRange(
       Offset(0), std::min(comes_anyway, next_), [&](Offset start, PendingRange& range) {
-        if (!range.extra) return remove(start, range);
+        if (!range.extra || range.state == RangeState::kSettling) return remove(start, range);
         Release(range, effects);
         if (range.state == RangeState::kLeased || range.state == RangeState::kBlocked) {
           range.state = RangeState::kReady;
@@ -104,6 +104,7 @@ std::vector<std::pair<Offset, Offset>> PartitionCursor::Gaps(Offset from, Offset
   std::vector<std::pair<Offset, Offset>> gaps;
   Offset at = from;
   for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+    if (it->second.state == RangeState::kSettling) continue;
     if (Offset(it->first) > at) gaps.emplace_back(at, Offset(it->first));
     at = std::max(at, Offset(it->first) + it->second.count);
   }
@@ -111,23 +112,54 @@ std::vector<std::pair<Offset, Offset>> PartitionCursor::Gaps(Offset from, Offset
   return gaps;
 }
 
-int64_t PartitionCursor::AddReplay(Offset from, Offset to, bool add) {
+int64_t PartitionCursor::CountReplay(Offset from, Offset to) const {
+  int64_t events = 0;
+  for (const auto& [start, end] : Gaps(from, std::min(to, next_))) events += end - start;
+  return events;
+}
+
+int64_t PartitionCursor::AddReplay(Offset from, Offset to, Effects* effects) {
   int64_t events = 0;
   PendingRange range;
   range.extra = true;
   for (const auto& [start, end] : Gaps(from, std::min(to, next_))) {
     events += end - start;
-    if (add) pending_.Add(start, end - start, range);
+    AddComing(start, end - start, range, effects);
   }
   return events;
+}
+
+// In the place of what is settling, too. A key that such an event holds up stays so until it is
+// settled again.
+void PartitionCursor::AddComing(Offset start, int64_t count, PendingRange range, Effects* effects) {
+  range.state = RangeState::kComing;
+  pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  pending_.Add(start, count, range);
+  effects->in_commit.push_back({start, count, false});
+}
+
+void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  pending_.EditRange(change.start, change.start + change.count,
+                     [&](Offset start, PendingRange& range) {
+                       if (change.settles && range.state == RangeState::kSettling) {
+                         removed.emplace_back(start, range.count);
+                         return Verdict::kRemove;
+                       }
+                       if (!change.settles && range.state == RangeState::kComing) {
+                         range.state = RangeState::kReady;
+                         effects->more_to_deliver = true;
+                       }
+                       return Verdict::kKeep;  // To the store, both are the same.
+                     });
+  Forget(removed, effects);
 }
 
 int64_t PartitionCursor::CancelReplays(Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
   int64_t events = 0;
   pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
-    const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
-    if (!range.extra || range.redriven || out) return Verdict::kKeep;
+    if (!range.extra || range.redriven || range.out()) return Verdict::kKeep;
     events += range.count;
     removed.emplace_back(start, range.count);
     return Verdict::kRemove;
@@ -136,7 +168,7 @@ int64_t PartitionCursor::CancelReplays(Effects* effects) {
   return events;
 }
 
-bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
+bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
   if (event >= next_) return false;
   bool pending = false;
   bool live = false;
@@ -147,6 +179,7 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
     redriven_->insert_or_assign(event.value(), place);
   };
   pending_.EditRange(event, event + 1, [&](Offset, PendingRange& range) {
+    if (range.state == RangeState::kSettling) return Verdict::kKeep;
     pending = true;
     live = !range.extra;
     if (live) return Verdict::kKeep;
@@ -157,7 +190,7 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place) {
   if (pending) return !live;
   PendingRange range;
   redrive(range);
-  pending_.Add(event, 1, range);
+  AddComing(event, 1, range, effects);
   return true;
 }
 

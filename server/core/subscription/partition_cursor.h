@@ -64,8 +64,17 @@ struct Parked {
   std::optional<DeadLetterPlace> redriven_from;  // As in Candidate.
 };
 
+// What a commit does to pending events when it is visible.
+struct CommitChange {
+  Offset start;
+  int64_t count = 0;
+  bool settles = false;  // Else they come.
+};
+
 // What operations on cursors bring about beside the change itself; they add to it.
 struct Effects {
+  // To be given to PartitionCursor::Complete when the commit under way is visible.
+  std::vector<CommitChange> in_commit;
   absl::InlinedVector<std::pair<ConsumerId, Usage>, 2> released;
   absl::InlinedVector<ConsumerId, 2> overdue;  // Whose leases ended by time.
   std::vector<Parked> parked;
@@ -127,6 +136,8 @@ class PartitionCursor {
   int64_t drain_due = 0;
   int64_t lease_due = 0;  // With an ack deadline: when the owner loses it for want of acks.
   bool busy = false;      // A read from the disk is under way for it.
+  // Nothing is delivered before that commit is visible, nor said to the owner; 0: there is none.
+  int64_t held_until = 0;
   // A read from the disk failed: until when there is no other, and why. Null: it did not.
   int64_t read_again_at = 0;
   std::shared_ptr<const std::string> read_failure;
@@ -151,7 +162,9 @@ class PartitionCursor {
   // one that waited for them may go now.
   bool Pass(const Candidate& candidate, Offset from, Offset to);
 
-  // Settling. Each tells what was refused: what is not at this consumer.
+  // Settling. Each tells what was refused: what is not at this consumer. What settles does so for
+  // the commits to come; whoever looks, and whatever waits for it, sees it when its commit is
+  // visible (Complete).
 
   // Whether an ack would be carried out as a whole, and settle something.
   bool IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer, Offset from,
@@ -183,6 +196,9 @@ class PartitionCursor {
   // it.
   void ParkExhausted(const DeliveryRules& rules, absl::string_view why, Effects* effects);
 
+  // A commit is visible that has the change.
+  void Complete(const CommitChange& change, Effects* effects);
+
   // What was parked is in the dead-letter topic; or was not put there, and is to come again.
   void FinishParking(Offset start, uint32_t count, Effects* effects);
   // What was parked is nowhere any more.
@@ -203,13 +219,13 @@ class PartitionCursor {
   // Adds unsettled events before `next`; after Seek. Live, even if they were replayed or redriven;
   // but for those that are left in the copies of dead letters only.
   void AddPending(Offset start, int64_t count, uint32_t attempts);
-  // Adds what is settled of [from, to) as extra; returns how many events that is. With `add` false
-  // only counts.
-  int64_t AddReplay(Offset from, Offset to, bool add);
+  // Adds what is settled of [from, to) as extra; returns how many events that is.
+  int64_t AddReplay(Offset from, Offset to, Effects* effects);
+  int64_t CountReplay(Offset from, Offset to) const;
   int64_t CancelReplays(Effects* effects);
   // Adds one event. False, with nothing changed, if it is still to come with the live ones: these
   // go by the filter, and may be trimmed before.
-  bool AddRedriven(Offset event, const DeadLetterPlace& place);
+  bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects);
 
   // The store. `wall_offset`: what the wall clock has more than the monotonic.
 
@@ -233,7 +249,7 @@ class PartitionCursor {
   bool IsOut(bool exact, Offset from, Offset to) const;
   std::optional<Candidate> FirstExtra() const;
   bool MayTakeUp(const DeliveryRules& rules, PendingRanges::Map::const_iterator range) const;
-  // What of [from, to) is not pending.
+  // What of [from, to) is not pending, or settling.
   std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
   // Nothing overtakes what waits for a retry.
   std::optional<Candidate> FirstInOrder(const DeliveryRules& rules) const;
@@ -243,6 +259,8 @@ class PartitionCursor {
   void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects,
                   PendingRanges::Edit edit);
   void Release(const PendingRange& range, Effects* effects);
+  void Settle(Offset start, PendingRange& range, Effects* effects);
+  void AddComing(Offset start, int64_t count, PendingRange range, Effects* effects);
   // Makes a range wait for its next delivery, or for its end. `heard`: its consumer said so. If
   // not, any of the events that it had may be to blame: so that no event goes for another's fault,
   // a QUEUE delivers them alone when it is the last time.

@@ -31,6 +31,24 @@ void PartitionCursor::Release(const PendingRange& range, Effects* effects) {
   effects->released.emplace_back(range.consumer, usage);
 }
 
+void PartitionCursor::Settle(Offset start, PendingRange& range, Effects* effects) {
+  Release(range, effects);
+  std::vector<CommitChange>& changes = effects->in_commit;
+  if (!changes.empty() && changes.back().settles &&
+      changes.back().start + changes.back().count == start) {
+    changes.back().count += range.count;
+  } else {
+    changes.push_back({start, range.count, true});
+  }
+  range.state = RangeState::kSettling;
+  range.alone = false;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.attempts = 0;
+  range.due = 0;
+  range.reason.reset();
+}
+
 void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& removed,
                              Effects* effects) {
   for (const auto& [start, count] : removed) {
@@ -47,7 +65,7 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
         if (range.state != RangeState::kBlocked) return Verdict::kKeep;
         range.state = RangeState::kReady;
         effects->more_to_deliver = true;
-        return Verdict::kChanged;
+        return Verdict::kKeep;  // The store does not know that it waited.
       });
     }
   }
@@ -73,6 +91,7 @@ bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
   auto it = exact ? pending_.At(from) : pending_.map().begin();
   for (; it != pending_.map().end() && it->first < to.value(); ++it) {
     const PendingRange& range = it->second;
+    if (range.state == RangeState::kSettling) continue;
     const bool leased = range.state == RangeState::kLeased;
     const bool named = Offset(it->first) + range.count > from;
     if (named && !leased) return false;
@@ -83,15 +102,13 @@ bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
 
 void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
                           Effects* effects) {
-  std::vector<std::pair<Offset, uint32_t>> removed;
-  const auto remove = [&](Offset start, PendingRange& range) {
-    Release(range, effects);
+  const auto ack = [&](Offset start, PendingRange& range) {
     effects->acked += range.count;
-    removed.emplace_back(start, range.count);
-    return Verdict::kRemove;
+    Settle(start, range, effects);
+    return Verdict::kChanged;
   };
   if (exact) {
-    EditLeased(consumer, from, to, refused, effects, remove);
+    EditLeased(consumer, from, to, refused, effects, ack);
   } else {
     // Up to `to`, whatever else was named; but for extra events, which are acked by name.
     const Offset end = std::min(to, next_);
@@ -100,18 +117,18 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
     };
     effects->looked_at +=
         pending_.EditRange(Offset(0), end, [&](Offset start, PendingRange& range) {
-          return has(range) && !range.extra ? remove(start, range) : Verdict::kKeep;
+          return has(range) && !range.extra ? ack(start, range) : Verdict::kKeep;
         });
     effects->looked_at += pending_.EditRange(from, end, [&](Offset start, PendingRange& range) {
-      if (has(range)) return remove(start, range);
+      if (has(range)) return ack(start, range);
       // What is parked is as good as acked, but what was taken back will come again.
-      const bool again = !range.extra && range.state != RangeState::kParking;
+      const bool again = !range.extra && range.state != RangeState::kParking &&
+                         range.state != RangeState::kSettling;
       if (again) refused(start, start + range.count);
       return Verdict::kKeep;
     });
     if (to > next_) refused(std::max(from, next_), to);
   }
-  Forget(removed, effects);
 }
 
 void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::string_view reason,
@@ -182,15 +199,12 @@ void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::st
 
 void PartitionCursor::Skip(ConsumerId consumer, Offset from, Offset to, Refused refused,
                            Effects* effects) {
-  std::vector<std::pair<Offset, uint32_t>> removed;
   EditLeased(consumer, from, to, refused, effects, [&](Offset start, PendingRange& range) {
     effects->nacked += range.count;
     effects->skipped += range.count;
-    Release(range, effects);
-    removed.emplace_back(start, range.count);
-    return Verdict::kRemove;
+    Settle(start, range, effects);
+    return Verdict::kChanged;
   });
-  Forget(removed, effects);
 }
 
 void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_t due,
@@ -236,8 +250,7 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
 void PartitionCursor::ParkExhausted(const DeliveryRules& rules, absl::string_view why,
                                     Effects* effects) {
   pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
-    const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
-    if (!out && rules.IsLast(range.attempts)) {
+    if (!range.out() && rules.IsLast(range.attempts)) {
       StartParking(start, range, range.reason != nullptr ? "" : why, effects);
       return Verdict::kChanged;
     }
@@ -247,13 +260,11 @@ void PartitionCursor::ParkExhausted(const DeliveryRules& rules, absl::string_vie
 }
 
 void PartitionCursor::FinishParking(Offset start, uint32_t count, Effects* effects) {
-  std::vector<std::pair<Offset, uint32_t>> removed;
   pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
     if (range.state != RangeState::kParking) return Verdict::kKeep;
-    removed.emplace_back(first, range.count);
-    return Verdict::kRemove;
+    Settle(first, range, effects);
+    return Verdict::kChanged;
   });
-  Forget(removed, effects);
 }
 
 void PartitionCursor::LoseParked(Offset event, Effects* effects) {
@@ -288,8 +299,7 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   int64_t lost = 0;
   pending_.EditRange(Offset(0), start, [&](Offset first, PendingRange& range) {
     // What is at a consumer can still be settled, and a dead letter has a copy.
-    const bool out = range.state == RangeState::kLeased || range.state == RangeState::kParking;
-    if (out || range.redriven) {
+    if (range.out() || range.redriven) {
       if (first >= next_) lost -= range.count;  // It is counted below.
       return Verdict::kKeep;
     }

@@ -52,6 +52,11 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
     case RangeState::kParking:
       counts_.parking += events;
       break;
+    case RangeState::kSettling:
+      counts_.settling += events;
+      break;
+    case RangeState::kComing:
+      break;
   }
 }
 
@@ -68,7 +73,9 @@ void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
 }
 
 void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
-  if (range.dirty) return;
+  // What the store does not have any more, it need not be told of again.
+  const bool gone = range.state == RangeState::kSettling && !range.stored;
+  if (range.dirty || gone) return;
   range.dirty = true;
   dirty_.push_back(start);
 }
@@ -186,9 +193,14 @@ void PendingRanges::Flush(absl::FunctionRef<void(Offset, const PendingRange&)> p
   for (const int64_t start : dirty_) {
     const auto it = map_.find(start);
     if (it == map_.end() || !it->second.dirty) continue;
-    put(Offset(start), it->second);
     it->second.dirty = false;
-    it->second.stored = true;
+    const bool settled = it->second.state == RangeState::kSettling;
+    if (!settled) {
+      put(Offset(start), it->second);
+    } else if (it->second.stored) {
+      erase(Offset(start));
+    }
+    it->second.stored = !settled;
   }
   dirty_.clear();
 }

@@ -29,6 +29,10 @@ enum class RangeState : uint8_t {
   kDelayed,  // To be delivered, from `due` on.
   kBlocked,  // Waits for an earlier event of its key.
   kParking,  // On its way to the dead-letter topic.
+  // Settled, or added, by a commit that is not visible yet: as good as gone, or to be delivered,
+  // for what comes after that commit; still there, or not yet, for all who look.
+  kSettling,
+  kComing,
 };
 
 // What is ready is delivered apart from what has another flow.
@@ -59,6 +63,11 @@ struct PendingRange {
   // What `attempts` holds of such a number.
   static uint16_t CountableAttempts(uint32_t number) {
     return static_cast<uint16_t>(std::min<uint32_t>(number, std::numeric_limits<uint16_t>::max()));
+  }
+  // Whether it is not the hub's to give or to take: at a consumer, or on its way to be settled.
+  bool out() const {
+    return state == RangeState::kLeased || state == RangeState::kParking ||
+           state == RangeState::kSettling;
   }
   Flow flow() const {
     if (alone) return Flow::kAlone;
@@ -93,6 +102,7 @@ class PendingRanges {
     int64_t blocked = 0;
     int64_t parking = 0;
     int64_t alone = 0;  // Ready, and of that flow.
+    int64_t settling = 0;
   };
 
   enum class Verdict { kKeep, kChanged, kRemove };
@@ -121,7 +131,8 @@ class PendingRanges {
 
   // Whether there is something to flush.
   bool dirty() const { return !dirty_.empty() || !gone_.empty(); }
-  // Calls `put` for what the store is to have, `erase` for what it is not to have any more.
+  // Calls `put` for what the store is to have, `erase` for what it is not to have any more: what is
+  // settling, too, for it is flushed with the commit that settles it.
   void Flush(absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
              absl::FunctionRef<void(Offset start)> erase);
   // Adds a range that the store has.

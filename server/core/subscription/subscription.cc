@@ -129,9 +129,15 @@ void Subscription::FinishLoading() {
 // ---- What comes of an operation
 
 void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after) {
-  counters_.acked += static_cast<uint64_t>(effects.acked);
+  if (!effects.in_commit.empty()) {
+    CommitChanges::Entry& entry = in_commit_.Of(after->commit);
+    for (const CommitChange& change : effects.in_commit) {
+      entry.changes.emplace_back(cursor.id(), change);
+    }
+    entry.acked += static_cast<uint64_t>(effects.acked);
+    entry.skipped += static_cast<uint64_t>(effects.skipped);
+  }
   counters_.nacked += static_cast<uint64_t>(effects.nacked);
-  counters_.skipped += static_cast<uint64_t>(effects.skipped);
   counters_.expired += static_cast<uint64_t>(effects.expired);
   for (const ConsumerId id : effects.overdue) {
     Consumer* const consumer = Find(id);
@@ -263,6 +269,45 @@ void Subscription::Flush() {
     flush_queued_ = true;
   }
   context_.writer.Submit(std::make_unique<FlushTask>(shared_from_this()));
+}
+
+void Subscription::TakeVisible(Aftermath* after) {
+  const int64_t visible = context_.store.visible_commits().last();
+  while (const std::optional<CommitChanges::Entry> entry = in_commit_.Take(visible)) {
+    counters_.acked += entry->acked;
+    counters_.skipped += entry->skipped;
+    counters_.dead_lettered += entry->dead_lettered;
+    for (auto change = entry->changes.begin(); change != entry->changes.end();) {
+      const PartitionId partition = change->first;
+      PartitionCursor& cursor = *cursors_[partition.value()];
+      Effects effects;
+      for (; change != entry->changes.end() && change->first == partition; ++change) {
+        cursor.Complete(change->second, &effects);
+      }
+      Conclude(cursor, effects, after);
+    }
+  }
+  const auto over = std::partition(held_.begin(), held_.end(),
+                                   [&](size_t p) { return cursors_[p]->held_until > visible; });
+  for (auto it = over; it != held_.end(); ++it) {
+    cursors_[*it]->held_until = 0;
+    NoteAssigned(*cursors_[*it], after);
+  }
+  if (over != held_.end()) WakeAll(after);
+  held_.erase(over, held_.end());
+}
+
+void Subscription::Hold(PartitionCursor& cursor, int64_t commit) {
+  if (std::exchange(cursor.held_until, commit) == 0) held_.push_back(cursor.id().value());
+}
+
+void Subscription::OnVisible() {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    TakeVisible(&after);
+  }
+  CarryOut(std::move(after));
 }
 
 void Subscription::BeforeWrite(CommitBuilder& commit) {

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/subscription/alarm.h"
+#include "server/core/subscription/commit_changes.h"
 #include "server/core/subscription/consumer.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/subscription/records.pb.h"
@@ -73,6 +74,10 @@ struct CursorState {
 // Thread-safe. All changes are made under one mutex: deliveries by the threads that serve
 // consumers, settlements and moves by the commit thread, in the order of commits. What changed is
 // written with the commit that is under way, once per commit (CommitHook).
+//
+// The commit thread decides what is settled; that is effective for others (reports, the next event
+// of a key, the next owner of a partition) with all else that the commit has, when it is visible
+// (TakeVisible). Only credit is given back at once.
 //
 // Whatever ends or starts to be possible for a consumer wakes it, after the mutex is released.
 class Subscription final : public CommitHook,
@@ -189,6 +194,7 @@ class Subscription final : public CommitHook,
   void set_closing() { closing_ = true; }
 
   void BeforeWrite(CommitBuilder& commit) override;
+  void OnVisible() override;
 
   // ---- Any thread.
 
@@ -234,6 +240,10 @@ class Subscription final : public CommitHook,
  private:
   // What is to be done after the mutex is released; see CarryOut.
   struct Aftermath {
+    Aftermath() = default;
+    explicit Aftermath(const CommitBuilder& builder) : commit(builder.number()) {}
+
+    int64_t commit = 0;  // What the operation is a part of; 0: of none.
     std::vector<std::shared_ptr<Consumer>> wake;
     std::vector<Parked> park;
     bool flush = false;
@@ -244,6 +254,10 @@ class Subscription final : public CommitHook,
   void Wake() override;  // The topic has new events.
 
   void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Carries out what commits changed that are visible now; to be called before a look at cursors.
+  void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing is delivered from the cursor, or said of it, before that commit is visible.
+  void Hold(PartitionCursor& cursor, int64_t commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Applies what an operation on a cursor brought about.
   void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -403,6 +417,8 @@ class Subscription final : public CommitHook,
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
+  CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
+  std::vector<size_t> held_ ABSL_GUARDED_BY(mutex_);  // Cursors with a `held_until`.
   bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
   absl::btree_map<ConsumerId, std::shared_ptr<Consumer>> consumers_ ABSL_GUARDED_BY(mutex_);
   uint32_t last_consumer_ ABSL_GUARDED_BY(mutex_) = 0;

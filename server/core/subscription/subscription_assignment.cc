@@ -59,12 +59,15 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
   cursor.owner = owner;
   cursor.draining = false;
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
+  // The new owner begins behind what was settled, so everything that was done together with that
+  // has to be there.
+  if (cursor.pending().counts().settling > 0) Hold(cursor, in_commit_.last());
   NoteAssigned(cursor, after);
 }
 
 void Subscription::NoteAssigned(PartitionCursor& cursor, Aftermath* after) {
   Consumer* const consumer = Find(cursor.owner);
-  if (consumer == nullptr) return;
+  if (consumer == nullptr || cursor.held_until != 0) return;
   PartitionNews& news = consumer->news[cursor.id()];
   news.assigned = Describe(cursor);
   news.assigned->set_next_offset(cursor.acked().value());

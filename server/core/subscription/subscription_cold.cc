@@ -55,7 +55,8 @@ void Subscription::NoteRead(PartitionCursor& cursor, Offset at, const absl::Stat
 }
 
 bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
-  return !cursor.busy && (cursor.read_failure == nullptr || now >= cursor.read_again_at);
+  if (cursor.busy || cursor.held_until != 0) return false;
+  return (cursor.read_failure == nullptr || now >= cursor.read_again_at);
 }
 
 void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
@@ -78,7 +79,7 @@ void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
       std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());
       const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
-                         (rules_.queue || cursor.owner == consumer.id);
+                         cursor.held_until == 0 && (rules_.queue || cursor.owner == consumer.id);
       const int64_t now = Now();
       if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           RateAllows(now, &after) && Admit(*now_next, now, &after)) {

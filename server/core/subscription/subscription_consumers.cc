@@ -148,6 +148,10 @@ void Subscription::OnAlarm() {
       cursor->Expire(rules_, now, &effects);
       cursor->KeepPassed();
       Conclude(*cursor, effects, &after);
+      // There is one alarm for all: this may have been set for something earlier.
+      if (cursor->read_failure != nullptr && cursor->read_again_at > now) {
+        SetAlarm(cursor->read_again_at, &after);
+      }
     }
     RevokeOverdue(now, &after);
     if (now >= join_due_) LetAloneJoin(&after);

@@ -47,6 +47,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
     if (deleted_) return SubscriptionNotFound(name_);
     if (consumer.closed) return Step::kEnd;
     consumer.waiting = false;  // It is here, whether it was woken or not.
+    TakeVisible(&after);
     for (;;) {
       const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
       if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
@@ -101,6 +102,7 @@ bool Subscription::AtHead(const Consumer& consumer) const {
     if (!rules_.queue && cursor->owner != consumer.id) continue;
     any = true;
     if (cursor->next() < cursor->log().end() || cursor->AnyLiveReady()) return false;
+    if (cursor->held_until != 0) return false;
   }
   return any;
 }

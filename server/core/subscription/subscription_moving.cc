@@ -56,7 +56,7 @@ void Subscription::PutRecord(CommitBuilder& commit) const {
 }
 
 void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
-  Aftermath after;
+  Aftermath after(commit);
   {
     MutexLock lock(mutex_);
     AddCursors();
@@ -72,6 +72,7 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
                             rules_.BeforeLast(pending.attempts(i)));
         }
       }
+      Hold(cursor, commit.number());
       NoteMoved(cursor, &after);
       cursor.DropTrimmed(&effects);
       Conclude(cursor, effects, &after);
@@ -84,16 +85,15 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
 }
 
 int64_t Subscription::Replay(CommitBuilder& commit, const PartitionRanges& ranges) {
-  Aftermath after;
+  Aftermath after(commit);
   int64_t events = 0;
   {
     MutexLock lock(mutex_);
     AddCursors();
     for (const PartitionRange& range : ranges) {
       PartitionCursor& cursor = *cursors_[range.partition.value()];
-      events += cursor.AddReplay(range.start, range.end, true);
       Effects effects;
-      effects.more_to_deliver = true;
+      events += cursor.AddReplay(range.start, range.end, &effects);
       Conclude(cursor, effects, &after);
     }
   }
@@ -106,13 +106,13 @@ int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
   AddCursors();
   int64_t events = 0;
   for (const PartitionRange& range : ranges) {
-    events += cursors_[range.partition.value()]->AddReplay(range.start, range.end, false);
+    events += cursors_[range.partition.value()]->CountReplay(range.start, range.end);
   }
   return events;
 }
 
 int64_t Subscription::CancelReplays(CommitBuilder& commit) {
-  Aftermath after;
+  Aftermath after(commit);
   int64_t events = 0;
   {
     MutexLock lock(mutex_);
@@ -128,15 +128,14 @@ int64_t Subscription::CancelReplays(CommitBuilder& commit) {
 
 bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                            const DeadLetterPlace& place) {
-  Aftermath after;
+  Aftermath after(commit);
   bool redriven = false;
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects;
     cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
-    redriven = cursor.AddRedriven(event, place);
-    effects.more_to_deliver |= redriven;
+    redriven = cursor.AddRedriven(event, place, &effects);
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
@@ -153,14 +152,14 @@ bool Subscription::IsParking(PartitionId partition, Offset event) const {
 
 void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, Offset event,
                                  bool dead_letter) {
-  Aftermath after;
+  Aftermath after(commit);
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects;
     if (dead_letter) {
       cursor.FinishParking(event, 1, &effects);
-      ++counters_.dead_lettered;
+      ++in_commit_.Of(commit.number()).dead_lettered;
     } else {
       cursor.LoseParked(event, &effects);
     }
@@ -194,6 +193,10 @@ stored::Snapshot Subscription::TakeSnapshot() const {
     partition.set_next_offset(cursor->next().value());
     for (const auto& [start, range] : cursor->pending().map()) {
       if (range.extra) continue;
+      if (range.state == RangeState::kSettling) {
+        lag -= range.count;  // By this commit, or one before.
+        continue;
+      }
       partition.add_starts(start);
       partition.add_counts(range.count);
       partition.add_attempts(range.attempts);

@@ -38,6 +38,7 @@ std::vector<CursorState> Subscription::Cursors() {
   Aftermath after;
   {
     MutexLock lock(mutex_);
+    TakeVisible(&after);
     Rebalance(&after);  // Takes up new partitions.
     states.reserve(cursors_.size());
     for (const auto& cursor : cursors_) {

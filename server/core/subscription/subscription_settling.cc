@@ -70,7 +70,7 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
 std::vector<Parked> Subscription::SettleIn(CommitBuilder& commit, Consumer& consumer,
                                            const v1::ConsumeRequest& request,
                                            v1::Settlement* settlement) {
-  Aftermath after;
+  Aftermath after(commit);
   {
     MutexLock lock(mutex_);
     Refusals refusals(settlement);
@@ -144,7 +144,7 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
 }
 
 absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks& acks) {
-  Aftermath after;
+  Aftermath after(commit);
   {
     // Under one lock: a consumer may go away at any moment, and its leases with it.
     MutexLock lock(mutex_);

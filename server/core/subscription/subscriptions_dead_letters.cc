@@ -42,6 +42,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
                               PageSize(request.page_size())};
   ASSIGN_OR_RETURN(DeadLetterPage page,
                    FindDeadLetters(context_, *subscription, query, request.page_token()));
+  writer_.AwaitVisible();  // What is not there any more was redriven, or discarded.
   if (page.found.empty() && page.next.empty() && request.page_token().empty()) {
     RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, request.selector()));
   }

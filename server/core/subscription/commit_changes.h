@@ -1,0 +1,51 @@
+// What commits change in the cursors of a subscription, until they are visible.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "server/core/subscription/partition_cursor.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// A commit is decided on the commit thread, and takes effect for others when it is visible: with
+// it, not before it. In between its changes wait here, in the order of commits. Those of a commit
+// that failed stay, for nobody knows whether they are true: what they settled is neither delivered
+// again nor called settled before a restart decides. Not thread-safe.
+class CommitChanges {
+ public:
+  // Of one commit.
+  struct Entry {
+    int64_t commit;
+    std::vector<std::pair<PartitionId, CommitChange>> changes;
+    uint64_t acked = 0;
+    uint64_t skipped = 0;
+    uint64_t dead_lettered = 0;
+  };
+
+  // Of a commit under way: the last one, or one after it.
+  Entry& Of(int64_t commit) {
+    if (entries_.empty() || entries_.back().commit != commit) entries_.push_back({commit, {}});
+    return entries_.back();
+  }
+
+  // The last commit with changes that nobody has seen; 0: there is none.
+  int64_t last() const { return entries_.empty() ? 0 : entries_.back().commit; }
+
+  // Takes the first entry, if it is visible.
+  std::optional<Entry> Take(int64_t visible) {
+    if (entries_.empty() || entries_.front().commit > visible) return std::nullopt;
+    std::optional<Entry> first(std::move(entries_.front()));
+    entries_.pop_front();
+    return first;
+  }
+
+ private:
+  std::deque<Entry> entries_;
+};
+
+}  // namespace eventhub

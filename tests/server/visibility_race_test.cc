@@ -1,0 +1,311 @@
+// The order of visibility under many threads: whoever sees a part of a commit sees all of it.
+// Consumers move on what they get in transactions, one topic to the next, and come and go without a
+// word; what each of them is given, and each report, is held against what can be read at that
+// moment. Syncs are held up at random, so that many commits are written and not visible.
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/transaction.h"
+#include "tests/server/route_rig.h"
+#include "tests/server/seeded.h"
+#include "tests/support/events.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kPartitions = 2;
+constexpr int kKeys = 3;
+constexpr int kEvents = 600;
+constexpr char kStream[] = "stream";
+constexpr char kQueue[] = "queue";
+constexpr char kLetters[] = "letters";
+
+// The ids of all events that can be read in a topic.
+class TopicIds {
+ public:
+  TopicIds(SubscriptionRig& rig, std::string topic) : rig_(rig), topic_(std::move(topic)) {}
+
+  // Reads on to the end of the topic, and says which of these are not there.
+  std::vector<std::string> Missing(const std::vector<std::string>& ids) {
+    MutexLock lock(mutex_);
+    v1::ReadRequest request = ReadOf(topic_);
+    for (const auto& [partition, next] : next_) {
+      v1::PartitionOffset& offset = *request.add_offsets();
+      offset.set_partition(partition);
+      offset.set_offset(next);
+    }
+    const absl::StatusOr<Delivered> read = rig_.Read(request);
+    EXPECT_THAT(read, IsOk());
+    for (const auto& [partition, events] : read->events) {
+      for (const Delivered::Event& event : events) {
+        ++ids_[event.id];
+        next_[partition] = event.offset + 1;
+      }
+    }
+    std::vector<std::string> missing;
+    for (const std::string& id : ids) {
+      if (!ids_.contains(id)) missing.push_back(id);
+    }
+    return missing;
+  }
+
+  // How often each was read.
+  std::map<std::string, int> ids() {
+    MutexLock lock(mutex_);
+    return ids_;
+  }
+
+ private:
+  SubscriptionRig& rig_;
+  const std::string topic_;
+  Mutex mutex_;
+  std::map<uint32_t, int64_t> next_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> ids_ ABSL_GUARDED_BY(mutex_);
+};
+
+class VisibilityRaceTest : public SeededTest {
+ protected:
+  void SetUp() override {
+    rig_.real_time = true;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Create("in", kPartitions), IsOk());
+    for (const char* topic : {"copy", "stream-out", "queue-out", kLetters}) {
+      ASSERT_THAT(rig_.Create(topic, kPartitions), IsOk());
+    }
+    ASSERT_THAT(rig_.CreateRoute(RouteOf("copies", "in", {"copy"})), IsOk());
+    ASSERT_THAT(rig_.Subscribe(SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM)),
+                IsOk());
+    v1::Subscription queue = SubscriptionOf(kQueue, "in", v1::Subscription::KIND_QUEUE);
+    queue.set_ordered_by_key(true);
+    queue.set_dead_letter_topic(kLetters);
+    ASSERT_THAT(rig_.Subscribe(queue), IsOk());
+  }
+
+  // The n-th event of a key; `partition` is where it goes.
+  static std::string IdOf(int key, int n) { return absl::StrCat(key, "-", n); }
+
+  void Publish(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    std::map<int, int> next;
+    for (int i = 0; i < kEvents; ++i) {
+      const int key = static_cast<int>(dice() % kKeys);
+      v1::PublishStreamRequest request = MakeRequest("in", {});
+      *request.add_events() = MakeEvent(IdOf(key, next[key]++), absl::StrCat(key));
+      request.set_durability(dice() % 2 == 0 ? v1::DURABILITY_SYNCED : v1::DURABILITY_WRITTEN);
+      EXPECT_THAT(rig_.BrokerRig::Publish(request), IsOk());
+    }
+    published_ = true;
+  }
+
+  // Moves the events on to `out`, and does not wait.
+  void Transact(const TestConsumer& consumer, const std::string& subscription,
+                const std::string& out, const std::vector<Received>& events, bool synced) {
+    v1::TransactRequest request;
+    request.set_durability(synced ? v1::DURABILITY_SYNCED : v1::DURABILITY_WRITTEN);
+    v1::TransactAppend& append = *request.add_appends();
+    append.set_topic(out);
+    v1::TransactAcks& acks = *request.mutable_acks();
+    acks.set_subscription(subscription);
+    acks.set_session(consumer.said.opened().session());
+    for (const Received& event : events) {
+      *append.add_events() = MakeEvent(event.id, event.key);
+      v1::Ack& ack = *acks.add_acks();
+      ack.set_partition(event.partition);
+      ack.set_lease_epoch(event.epoch);
+      ack.set_exact(true);
+      ack.add_ranges()->set_start(event.offset);
+      ack.mutable_ranges(0)->set_end(event.offset + 1);
+    }
+    const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
+    ASSERT_THAT(parsed, IsOk());
+    ++under_way_;
+    rig_.broker().Transact(*parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
+      // Its lease may be over.
+      EXPECT_TRUE(response.ok() || absl::IsAborted(response.status())) << response.status();
+      --under_way_;
+    });
+  }
+
+  // What is before an event, by its place in the topic: all that the partition had.
+  void CheckBefore(uint32_t partition, int64_t offset, const std::string& what) {
+    const std::vector<std::string> ids = InOf(partition, offset);
+    const std::vector<std::string> missing = stream_out_.Missing(ids);
+    EXPECT_THAT(missing, testing::IsEmpty()) << what << " " << partition << "/" << offset;
+  }
+
+  // The ids of the first events of a partition of `in`.
+  std::vector<std::string> InOf(uint32_t partition, int64_t end) {
+    MutexLock lock(in_mutex_);
+    std::vector<std::string>& ids = in_[partition];
+    if (static_cast<int64_t>(ids.size()) < end) {
+      v1::ReadRequest request = ReadOf("in");
+      request.add_partitions(partition);
+      ids = rig_.Read(request)->Ids(partition);
+    }
+    return {ids.begin(), ids.begin() + end};
+  }
+
+  // One life of a consumer after the other. The partition that one is given begins behind what all
+  // others moved on.
+  void ConsumeStream(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    while (!ended_) {
+      const auto consumer =
+          rig_.Consume(kStream, absl::StrCat("c", seed), 1 + static_cast<uint32_t>(dice() % 8));
+      for (uint64_t lives = 1 + dice() % 12; lives > 0 && !ended_; --lives) {
+        ASSERT_TRUE(Eventually([&] { return consumer->woken() || ended_; }));
+        const std::vector<Received> events = consumer->Receive();
+        for (const v1::PartitionLease& lease : consumer->said.assigned()) {
+          CheckBefore(lease.partition(), lease.next_offset(), "assigned");
+        }
+        consumer->said.clear_assigned();
+        if (events.empty()) continue;
+        Transact(*consumer, kStream, "stream-out", events, dice() % 2 == 0);
+      }
+      consumer->session().Close();
+    }
+  }
+
+  // The event before, of the same key, was moved on or became a dead letter.
+  void CheckKey(const Received& event) {
+    const std::string::size_type dash = event.id.find('-');
+    const int n = std::stoi(event.id.substr(dash + 1));
+    if (n == 0) return;
+    const std::string before = IdOf(std::stoi(event.id.substr(0, dash)), n - 1);
+    const std::vector<std::string> missing = queue_out_.Missing({before});
+    EXPECT_TRUE(missing.empty() || letters_.Missing({before}).empty())
+        << event.id << " came and " << before << " is nowhere";
+  }
+
+  void ConsumeQueue(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    while (!ended_) {
+      const auto consumer =
+          rig_.Consume(kQueue, absl::StrCat("c", seed), 1 + static_cast<uint32_t>(dice() % 4));
+      for (uint64_t lives = 1 + dice() % 12; lives > 0 && !ended_; --lives) {
+        ASSERT_TRUE(Eventually([&] { return consumer->woken() || ended_; }));
+        for (const Received& event : consumer->Receive()) {
+          // What was redriven comes when it likes.
+          if (letters_.Missing({event.id}).empty()) {
+            Transact(*consumer, kQueue, "queue-out", {event}, dice() % 2 == 0);
+            continue;
+          }
+          CheckKey(event);
+          if (dice() % 8 == 0) {
+            v1::ConsumeRequest nacks;
+            nacks.set_correlation_id(++last_nack_);
+            v1::Nack& nack = *nacks.add_nacks();
+            nack.set_partition(event.partition);
+            nack.set_lease_epoch(event.epoch);
+            nack.set_action(v1::Nack::ACTION_PARK);
+            nack.add_ranges()->set_start(event.offset);
+            nack.mutable_ranges(0)->set_end(event.offset + 1);
+            EXPECT_THAT(consumer->session().Take(std::move(nacks)), IsOk());
+          } else {
+            Transact(*consumer, kQueue, "queue-out", {event}, dice() % 2 == 0);
+          }
+        }
+      }
+      consumer->session().Close();
+    }
+  }
+
+  // Reports say nothing that cannot be read.
+  void Watch() {
+    for (bool last = false; !last;) {
+      last = ended_;
+      const v1::GetSubscriptionResponse stream = rig_.Get(kStream);
+      for (const v1::SubscriptionPartition& p : stream.partitions()) {
+        CheckBefore(p.partition(), p.acked_offset(), "acked");
+      }
+      // Copies come with their originals, to the same partitions: neither is ever alone.
+      for (uint32_t p = 0; p < kPartitions; ++p) {
+        const int64_t in = rig_.Describe("in", p).end_offset();
+        EXPECT_GE(rig_.Describe("copy", p).end_offset(), in);
+        const int64_t copies = rig_.Describe("copy", p).end_offset();
+        EXPECT_GE(rig_.Describe("in", p).end_offset(), copies);
+      }
+      for (const v1::DeadLetter& letter : rig_.DeadLetters(kQueue)) {
+        EXPECT_FALSE(letter.event().id().empty()) << letter.ShortDebugString();
+      }
+    }
+  }
+
+  void Redrive() {
+    while (!ended_) {
+      v1::RedriveDeadLettersRequest request;
+      request.set_subscription(kQueue);
+      request.mutable_selector();
+      EXPECT_THAT(rig_.subscriptions().RedriveDeadLetters(request), IsOk());
+    }
+  }
+
+  // Holds syncs up until some commits wait, and lets them go.
+  void HoldSyncs() {
+    while (!ended_) {
+      rig_.disk.HoldSyncs();
+      for (int i = 0; i < 300 && !ended_; ++i) std::this_thread::yield();
+      rig_.disk.ReleaseSyncs();
+      for (int i = 0; i < 30; ++i) std::this_thread::yield();
+    }
+  }
+
+  bool AllDone() {
+    if (!published_) return false;
+    for (const char* name : {kStream, kQueue}) {
+      const v1::SubscriptionStats stats = rig_.Get(name).stats();
+      if (stats.lag_events() + stats.replay_events() + stats.open_dead_letters() > 0) return false;
+    }
+    return true;
+  }
+
+  RouteRig rig_;
+  TopicIds stream_out_{rig_, "stream-out"};
+  TopicIds queue_out_{rig_, "queue-out"};
+  TopicIds letters_{rig_, kLetters};
+  std::atomic<bool> published_{false};
+  std::atomic<bool> ended_{false};
+  std::atomic<int> under_way_{0};
+  std::atomic<uint64_t> last_nack_{0};
+  Mutex in_mutex_;
+  std::map<uint32_t, std::vector<std::string>> in_ ABSL_GUARDED_BY(in_mutex_);
+};
+
+TEST_F(VisibilityRaceTest, WhoeverSeesAPartOfACommitSeesAllOfIt) {
+  std::vector<std::thread> threads;
+  const auto start = [&](std::function<void()> run) { threads.emplace_back(std::move(run)); };
+  start([this] { Publish(seed_); });
+  for (uint64_t i = 1; i <= 3; ++i) {
+    start([this, i] { ConsumeStream(seed_ + i); });
+    start([this, i] { ConsumeQueue(seed_ + 100 * i); });
+  }
+  start([this] { Watch(); });
+  start([this] { Redrive(); });
+  start([this] { HoldSyncs(); });
+  EXPECT_TRUE(Eventually([&] { return AllDone() || HasFailure(); }, absl::Seconds(60)));
+  ended_ = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(Eventually([&] { return under_way_ == 0; }));
+  // Each was moved on once.
+  for (TopicIds* out : {&stream_out_, &queue_out_}) {
+    out->Missing({});
+    const std::map<std::string, int> ids = out->ids();
+    EXPECT_EQ(ids.size(), static_cast<size_t>(kEvents));
+    for (const auto& [id, count] : ids) EXPECT_EQ(count, 1) << id;
+  }
+}
+
+}  // namespace
+}  // namespace eventhub
