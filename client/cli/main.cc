@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
 #include "client/cli/usage.h"
+#include "eventhub/error.h"
 
 namespace eventhub::cli {
 namespace {
@@ -96,6 +98,23 @@ absl::string_view TlsHint(const Context& context, absl::string_view message) {
   return plain ? "; it talks plain text there, not TLS" : "";
 }
 
+// The command that was chosen, at the end of its groups.
+const CLI::App& ChosenCommand(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return *at;
+}
+
+// Whether the command asks the hub for a change, and tells itself nothing of what became of it.
+bool AsksForChange(const CLI::App& command) {
+  constexpr absl::string_view kOthers[] = {"bench",  "consume", "describe", "eval",
+                                           "export", "health",  "list",     "publish",
+                                           "read",   "show",    "stats",    "test"};
+  const CLI::Option* const dry_run = command.get_option_no_throw("--dry-run");
+  if (dry_run != nullptr && dry_run->count() > 0) return false;
+  return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
+}
+
 int Run(const CLI::App& app, const Context& context) {
   absl::Status status = CheckTls(context);
   if (status.ok()) status = context.run();
@@ -103,9 +122,11 @@ int Run(const CLI::App& app, const Context& context) {
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  const bool in_doubt = client::OutcomeIsUnknown(status) && AsksForChange(ChosenCommand(app));
   PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
                           status.message(), unreachable ? TlsHint(context, status.message()) : "",
-                          " (", absl::StatusCodeToString(status.code()), ")"));
+                          " (", absl::StatusCodeToString(status.code()), ")",
+                          in_doubt ? "; it may be done nevertheless" : ""));
   return kFailure;
 }
 

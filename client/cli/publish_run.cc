@@ -14,6 +14,7 @@
 #include "client/cli/line_reader.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
+#include "eventhub/error.h"
 #include "eventhub/publisher.h"
 #include "storage/base/mutex.h"
 #include "storage/base/status_macros.h"
@@ -32,6 +33,9 @@ class Tally {
       return;
     }
     failed_.fetch_add(result.events, std::memory_order_relaxed);
+    if (client::OutcomeIsUnknown(result.status)) {
+      in_doubt_.fetch_add(result.events, std::memory_order_relaxed);
+    }
     MutexLock lock(mutex_);
     first_error_.Update(result.status);
   }
@@ -44,6 +48,8 @@ class Tally {
   uint64_t duplicates() const { return duplicates_.load(std::memory_order_relaxed); }
   uint64_t delayed() const { return delayed_.load(std::memory_order_relaxed); }
   uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
+  // Of those: may be appended nevertheless.
+  uint64_t in_doubt() const { return in_doubt_.load(std::memory_order_relaxed); }
   absl::Status first_error() const {
     MutexLock lock(mutex_);
     return first_error_;
@@ -54,6 +60,7 @@ class Tally {
   std::atomic<uint64_t> duplicates_{0};
   std::atomic<uint64_t> delayed_{0};
   std::atomic<uint64_t> failed_{0};
+  std::atomic<uint64_t> in_doubt_{0};
   std::atomic<uint64_t> bytes_{0};
   mutable Mutex mutex_;
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
@@ -173,12 +180,7 @@ class PublishRun {
       std::fprintf(stderr, "published %s\n", summary.c_str());
     }
     if (tally_.failed() > 0) {
-      const absl::Status error = tally_.first_error();
-      status.Update(
-          absl::Status(error.code(), absl::StrCat(FormatCount(tally_.failed()), " of ",
-                                                  CountOf(tally_.failed() + acknowledged, "event"),
-                                                  tally_.failed() == 1 ? " was" : " were",
-                                                  " not acknowledged: ", error.message())));
+      status.Update(NotAcknowledged(acknowledged));
     }
     if (left_out_ > 0) {
       status.Update(absl::Status(first_left_out_.code(),
@@ -187,6 +189,19 @@ class PublishRun {
     }
     status.Update(flushed);
     return status;
+  }
+
+  // What became of the events that failed: there are some.
+  absl::Status NotAcknowledged(uint64_t acknowledged) const {
+    const absl::Status error = tally_.first_error();
+    std::string message = absl::StrCat(
+        FormatCount(tally_.failed()), " of ", CountOf(tally_.failed() + acknowledged, "event"),
+        tally_.failed() == 1 ? " was" : " were", " not acknowledged");
+    if (tally_.in_doubt() > 0) {
+      absl::StrAppend(&message, ", of which ", FormatCount(tally_.in_doubt()),
+                      " may be in the topic nevertheless");
+    }
+    return absl::Status(error.code(), absl::StrCat(message, ": ", error.message()));
   }
 
   const PublishRunOptions& options_;

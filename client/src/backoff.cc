@@ -24,19 +24,4 @@ absl::Status CheckRetryOptions(const RetryOptions& options) {
   return absl::OkStatus();
 }
 
-bool MayPass(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kResourceExhausted:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace eventhub::client

@@ -28,7 +28,4 @@ class Backoff {
 // INVALID_ARGUMENT, naming the option, if one is out of range.
 absl::Status CheckRetryOptions(const RetryOptions& options);
 
-// Whether a new stream may do better than one that ended with this error.
-bool MayPass(absl::StatusCode code);
-
 }  // namespace eventhub::client

@@ -86,7 +86,7 @@ absl::StatusOr<Health> GrpcConnection::CheckHealth(const std::string& service,
   SetTimeout(timeout, context);
   const CancellableCall cancellable(calls_, context);
   const grpc::Status status = health_.Check(&context, request, &response);
-  if (!status.ok()) return FromGrpc(status);
+  if (!status.ok()) return FromGrpc(status, context, channels_->target());
   switch (response.status()) {
     case grpc::health::v1::HealthCheckResponse::SERVING:
       return Health::kServing;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "client/src/grpc_consume_stream.h"
 #include "client/src/grpc_credentials.h"
 #include "client/src/grpc_publish_stream.h"
@@ -30,8 +31,9 @@ int Milliseconds(absl::Duration duration) {
   return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT32_MAX));
 }
 
-std::shared_ptr<grpc::Channel> CreateChannel(std::string_view address,
-                                             const ConnectionOptions& options) {
+std::shared_ptr<grpc::Channel> CreateChannel(
+    const std::string& target, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    const ConnectionOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
@@ -53,22 +55,31 @@ std::shared_ptr<grpc::Channel> CreateChannel(std::string_view address,
     arguments.SetSslTargetNameOverride(options.tls->server_name);
   }
   if (!options.user_agent.empty()) arguments.SetUserAgentPrefix(options.user_agent);
-  return grpc::CreateCustomChannel(std::string(address), CredentialsFor(address, options),
-                                   arguments);
+  return grpc::CreateCustomChannel(target, credentials, arguments);
+}
+
+// gRPC has two ways to write an absolute path; this one tells a target from the address that a
+// connection to it has.
+std::string TargetOf(std::string_view address) {
+  constexpr std::string_view kUnix = "unix:";
+  std::string target(address);
+  const bool absolute = absl::StartsWith(target, "unix:/") && !absl::StartsWith(target, "unix://");
+  if (absolute) target.insert(kUnix.size(), "//");
+  return target;
 }
 
 }  // namespace
 
-GrpcConnection::GrpcConnection(std::shared_ptr<grpc::Channel> channel)
-    : channel_(std::move(channel)),
-      events_(channel_),
-      admin_(channel_),
-      subscriptions_(channel_),
-      routes_(channel_),
-      links_(channel_),
-      delayed_(channel_),
-      topology_(channel_),
-      health_(channel_) {}
+GrpcConnection::GrpcConnection(std::shared_ptr<ChannelPool> channels)
+    : channels_(std::move(channels)),
+      events_(channels_->first()),
+      admin_(channels_->first()),
+      subscriptions_(channels_->first()),
+      routes_(channels_->first()),
+      links_(channels_->first()),
+      delayed_(channels_->first()),
+      topology_(channels_->first()),
+      health_(channels_->first()) {}
 
 absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& transaction,
                                                            absl::Duration timeout) {
@@ -80,16 +91,16 @@ absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& tr
 
 std::shared_ptr<PublishStream> GrpcConnection::OpenPublishStream(
     std::shared_ptr<PublishStream::Handler> handler) {
-  return GrpcPublishStream::Start(channel_, users_, std::move(handler));
+  return GrpcPublishStream::Start(*channels_, users_, std::move(handler));
 }
 
 std::unique_ptr<ReadStream> GrpcConnection::OpenReadStream(const ReadSpec& spec) {
-  return std::make_unique<GrpcReadStream>(channel_, spec);
+  return std::make_unique<GrpcReadStream>(*channels_, spec);
 }
 
 std::shared_ptr<ConsumeStream> GrpcConnection::OpenConsumeStream(
     std::shared_ptr<ConsumeStream::Handler> handler) {
-  return GrpcConsumeStream::Start(channel_, users_, std::move(handler));
+  return GrpcConsumeStream::Start(*channels_, users_, std::move(handler));
 }
 
 void GrpcConnection::RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work) {
@@ -104,7 +115,12 @@ void GrpcConnection::SetTimeout(absl::Duration timeout, grpc::ClientContext& con
 
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options) {
   KeepFreedMemory();
-  return std::shared_ptr<Connection>(new GrpcConnection(CreateChannel(address, options)),
+  const std::string target = TargetOf(address);
+  auto open = [target, credentials = CredentialsFor(target, options), options] {
+    return CreateChannel(target, credentials, options);
+  };
+  auto channels = std::make_shared<ChannelPool>(target, std::move(open));
+  return std::shared_ptr<Connection>(new GrpcConnection(std::move(channels)),
                                      [](GrpcConnection* connection) {
                                        if (GrpcThreadScope::Active()) {
                                          std::thread([connection] { delete connection; }).detach();

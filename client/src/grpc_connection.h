@@ -1,13 +1,13 @@
 // The real Connection: gRPC.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "client/src/channel_pool.h"
 #include "client/src/grpc_status.h"
 #include "client/src/grpc_thread.h"
 #include "client/src/grpc_unary_calls.h"
@@ -25,10 +25,10 @@
 
 namespace eventhub::client {
 
-// One channel, and what goes over it. See Connect for how its last reference goes.
+// The channels to a hub, and what goes over them. See Connect for how its last reference goes.
 class GrpcConnection final : public Connection {
  public:
-  explicit GrpcConnection(std::shared_ptr<grpc::Channel> channel);
+  explicit GrpcConnection(std::shared_ptr<ChannelPool> channels);
 
   // The streams have ended, or are about to: who opened them holds the connection for longer.
   ~GrpcConnection() override { users_.AwaitNone(); }
@@ -153,13 +153,13 @@ class GrpcConnection final : public Connection {
     const CancellableCall cancellable(calls_, context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
-    if (!status.ok()) return FromGrpc(status);
+    if (!status.ok()) return FromGrpc(status, context, channels_->target());
     return response;
   }
 
   ChannelUsers users_;
   UnaryCalls calls_;
-  const std::shared_ptr<grpc::Channel> channel_;
+  const std::shared_ptr<ChannelPool> channels_;
   v1::EventHubService::Stub events_;
   v1::AdminService::Stub admin_;
   v1::SubscriptionService::Stub subscriptions_;

@@ -15,15 +15,16 @@ constexpr char kConsumeMethod[] = "/eventhub.v1.EventHubService/Consume";
 
 }  // namespace
 
-GrpcConsumeStream::GrpcConsumeStream(ChannelUsers& users, std::shared_ptr<Handler> handler)
-    : use_(users), handler_(std::move(handler)) {}
+GrpcConsumeStream::GrpcConsumeStream(ChannelUsers& users, ChannelPool::Place place,
+                                     std::shared_ptr<Handler> handler)
+    : use_(users), place_(std::move(place)), handler_(std::move(handler)) {}
 
-std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(
-    const std::shared_ptr<grpc::Channel>& channel, ChannelUsers& users,
-    std::shared_ptr<Handler> handler) {
-  auto stream = std::make_shared<GrpcConsumeStream>(users, std::move(handler));
+std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(ChannelPool& channels, ChannelUsers& users,
+                                                        std::shared_ptr<Handler> handler) {
+  auto stream =
+      std::make_shared<GrpcConsumeStream>(users, channels.TakePlace(), std::move(handler));
   stream->self_ = stream;
-  grpc::GenericStub stub(channel);
+  grpc::GenericStub stub(stream->place_.channel());
   stub.PrepareBidiStreamingCall(&stream->context_, kConsumeMethod, {}, stream.get());
   stream->AddHold();
   stream->StartRead(&stream->response_);

@@ -1,7 +1,6 @@
 // ConsumeStream over gRPC.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/client_callback.h>
@@ -10,25 +9,26 @@
 #include <memory>
 #include <string>
 
+#include "client/src/channel_pool.h"
 #include "client/src/grpc_thread.h"
 #include "eventhub/connection.h"
 
 namespace eventhub::client {
 
 // One call of Consume on raw bytes: the events in a response are not copied, but for one copy of a
-// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it; the
-// channel and `users` outlive it.
+// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it;
+// `users` outlives it.
 class GrpcConsumeStream final
     : public ConsumeStream,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // Starts the call, which is cancelled when the last copy of the result goes.
-  static std::shared_ptr<ConsumeStream> Start(const std::shared_ptr<grpc::Channel>& channel,
-                                              ChannelUsers& users,
+  static std::shared_ptr<ConsumeStream> Start(ChannelPool& channels, ChannelUsers& users,
                                               std::shared_ptr<Handler> handler);
 
   // Use Start.
-  GrpcConsumeStream(ChannelUsers& users, std::shared_ptr<Handler> handler);
+  GrpcConsumeStream(ChannelUsers& users, ChannelPool::Place place,
+                    std::shared_ptr<Handler> handler);
 
   void Write(std::string request) override;
   void Cancel() override;
@@ -47,6 +47,7 @@ class GrpcConsumeStream final
   void OnDone(const grpc::Status& status) override;
 
   const ChannelUse use_;
+  const ChannelPool::Place place_;
   const std::shared_ptr<Handler> handler_;
   grpc::ClientContext context_;
   std::atomic<int> state_{0};

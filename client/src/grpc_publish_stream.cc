@@ -38,15 +38,17 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
 
 }  // namespace
 
-GrpcPublishStream::GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler)
-    : use_(users), handler_(std::move(handler)) {}
+GrpcPublishStream::GrpcPublishStream(ChannelUsers& users, ChannelPool::Place place,
+                                     std::shared_ptr<Handler> handler)
+    : use_(users), place_(std::move(place)), handler_(std::move(handler)) {}
 
-std::shared_ptr<PublishStream> GrpcPublishStream::Start(
-    const std::shared_ptr<grpc::Channel>& channel, ChannelUsers& users,
-    std::shared_ptr<Handler> handler) {
-  auto stream = std::make_shared<GrpcPublishStream>(users, std::move(handler));
+std::shared_ptr<PublishStream> GrpcPublishStream::Start(ChannelPool& channels, ChannelUsers& users,
+                                                        std::shared_ptr<Handler> handler) {
+  auto stream =
+      std::make_shared<GrpcPublishStream>(users, channels.TakePlace(), std::move(handler));
   stream->self_ = stream;
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(channel);
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(
+      stream->place_.channel());
   stub.PrepareBidiStreamingCall(&stream->context_, kPublishMethod, {}, stream.get());
   stream->AddHold();
   stream->StartRead(&stream->response_);
@@ -96,7 +98,7 @@ void GrpcPublishStream::OnWriteDone(bool ok) {
 void GrpcPublishStream::OnDone(const grpc::Status& status) {
   const GrpcThreadScope scope;
   const std::shared_ptr<GrpcPublishStream> self = std::move(self_);
-  handler_->OnClosed(FromGrpc(status));
+  handler_->OnClosed(FromGrpc(status, context_, place_.target()));
 }
 
 }  // namespace eventhub::client

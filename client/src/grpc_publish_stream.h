@@ -1,7 +1,6 @@
 // PublishStream over gRPC.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -11,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "client/src/channel_pool.h"
 #include "client/src/grpc_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/v1/hub.pb.h"
@@ -18,19 +18,19 @@
 namespace eventhub::client {
 
 // One call of PublishStream on raw bytes: what is written is never copied on the way to gRPC.
-// Lifecycle: keeps itself alive until gRPC is done with it; the channel and `users` outlive it.
+// Lifecycle: keeps itself alive until gRPC is done with it; `users` outlives it.
 class GrpcPublishStream final
     : public PublishStream,
       public std::enable_shared_from_this<GrpcPublishStream>,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
  public:
   // Starts the call, which is cancelled when the last copy of the result goes.
-  static std::shared_ptr<PublishStream> Start(const std::shared_ptr<grpc::Channel>& channel,
-                                              ChannelUsers& users,
+  static std::shared_ptr<PublishStream> Start(ChannelPool& channels, ChannelUsers& users,
                                               std::shared_ptr<Handler> handler);
 
   // Use Start.
-  GrpcPublishStream(ChannelUsers& users, std::shared_ptr<Handler> handler);
+  GrpcPublishStream(ChannelUsers& users, ChannelPool::Place place,
+                    std::shared_ptr<Handler> handler);
 
   void Write(std::string header, Bytes events) override;
   void Cancel() override;
@@ -49,6 +49,7 @@ class GrpcPublishStream final
   void OnDone(const grpc::Status& status) override;
 
   const ChannelUse use_;
+  const ChannelPool::Place place_;
   const std::shared_ptr<Handler> handler_;
   grpc::ClientContext context_;
   std::atomic<int> state_{0};

@@ -40,9 +40,9 @@ gpr_timespec Deadline(absl::Duration timeout) {
 
 }  // namespace
 
-GrpcReadStream::GrpcReadStream(std::shared_ptr<grpc::Channel> channel, const ReadSpec& spec)
-    : channel_(std::move(channel)), request_(ToRequest(spec)) {
-  call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kReadMethod, &queue_);
+GrpcReadStream::GrpcReadStream(ChannelPool& channels, const ReadSpec& spec)
+    : place_(channels.TakePlace()), request_(ToRequest(spec)) {
+  call_ = grpc::GenericStub(place_.channel()).PrepareCall(&context_, kReadMethod, &queue_);
   call_->StartCall(Tag(Step::kStarted));
 }
 

@@ -17,7 +17,7 @@ namespace eventhub::client {
 class GrpcReadStream final : public ReadStream {
  public:
   // Starts the call.
-  GrpcReadStream(std::shared_ptr<grpc::Channel> channel, const ReadSpec& spec);
+  GrpcReadStream(ChannelPool& channels, const ReadSpec& spec);
   ~GrpcReadStream() override;
 
   Outcome Read(absl::Duration timeout, Bytes& frame) override;
@@ -34,7 +34,7 @@ class GrpcReadStream final : public ReadStream {
   // False if the response could not be had; then the stream counts as closed.
   bool TakeFrame(Bytes& frame);
 
-  const std::shared_ptr<grpc::Channel> channel_;
+  const ChannelPool::Place place_;
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

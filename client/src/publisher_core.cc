@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/src/call_back.h"
 #include "client/src/event_check.h"
+#include "client/src/failure.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
@@ -48,6 +49,12 @@ uint64_t PublisherCore::EpochAt(absl::Time now) {
 
 absl::Status PublisherCore::Add(std::optional<uint32_t> partition, const v1::Event& event,
                                 Publisher::Callback done) {
+  const absl::Status taken = Take(partition, event, std::move(done));
+  return taken.ok() ? taken : WithNothingDone(taken);
+}
+
+absl::Status PublisherCore::Take(std::optional<uint32_t> partition, const v1::Event& event,
+                                 Publisher::Callback done) {
   RETURN_IF_ERROR(CheckEvent(event));
   const size_t size = event.ByteSizeLong();
   const size_t bytes = Batch::FieldSize(size);
@@ -229,7 +236,7 @@ void PublisherCore::Close() {
     MutexLock lock(mutex_);
     refusing_ = absl::CancelledError("the publisher is being destroyed");
     SealAll();
-    stream = LoseStream();
+    stream = LoseStream(/*in_doubt=*/true);
     queue_.FailAll(refusing_, finished);
     Finish(finished);
   }

@@ -41,6 +41,10 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   class StreamHandler;
   using OpenBatches = std::list<std::unique_ptr<Batch>>;
 
+  // Add, but for the mark on errors that nothing was done.
+  absl::Status Take(std::optional<uint32_t> partition, const v1::Event& event,
+                    Publisher::Callback done);
+
   absl::Duration Now() const { return clock_.Monotonic(); }
   // Epochs are times, so that a producer fences its former lives without having stored anything.
   static uint64_t EpochAt(absl::Time now);
@@ -68,8 +72,9 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   void OnWritten(uint64_t stream);
   void OnReply(uint64_t stream, PublishReply reply);
   void OnClosed(uint64_t stream, const absl::Status& status);
-  // Forgets the stream; the caller drops the reference without the mutex.
-  std::shared_ptr<PublishStream> LoseStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Forgets the stream; the caller drops the reference without the mutex. `in_doubt`: what has no
+  // reply may have been appended.
+  std::shared_ptr<PublishStream> LoseStream(bool in_doubt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fence(const absl::Status& status, std::vector<Finished>& finished)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // No attempt for a while, because of `status`.

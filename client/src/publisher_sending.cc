@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "client/src/failure.h"
 #include "client/src/publisher_core.h"
 #include "eventhub/error.h"
 #include "eventhub/v1/hub.pb.h"
@@ -135,11 +136,12 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
         BackOff(status);
         break;
       case AfterReply::kFenced:
+        // What was sent behind it meets the same.
+        lost = LoseStream(/*in_doubt=*/false);
         Fence(status, finished);
-        lost = LoseStream();
         break;
       case AfterReply::kBroken:
-        lost = LoseStream();
+        lost = LoseStream(/*in_doubt=*/true);
         BackOff(absl::InternalError("the hub sent a reply to no request"));
         break;
     }
@@ -157,10 +159,12 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     if (stream != stream_number_) return;
-    lost = LoseStream();
-    if (IsRequestTooLarge(status)) {
-      queue_.FailLargest(status, finished);
-    } else if (status.ok() || MayPass(status.code())) {
+    const bool too_large = IsRequestTooLarge(status);
+    if (too_large) queue_.FailLargest(status, finished);
+    lost = LoseStream(/*in_doubt=*/!SaysNothingDone(status));
+    if (too_large) {
+      // The others are sent again at once.
+    } else if (status.ok() || MayPass(status)) {
       if (!queue_.empty()) BackOff(status);
     } else {
       queue_.FailAll(status, finished);
@@ -172,10 +176,10 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
   Report(std::move(finished));
 }
 
-std::shared_ptr<PublishStream> PublisherCore::LoseStream() {
+std::shared_ptr<PublishStream> PublisherCore::LoseStream(bool in_doubt) {
   ++stream_number_;
   writing_ = false;
-  queue_.OnStreamLost();
+  queue_.OnStreamLost(in_doubt);
   return std::exchange(stream_, nullptr);
 }
 
@@ -210,7 +214,7 @@ void PublisherCore::OnTimer() {
     SealDue(now);
     queue_.Expire(now, DeadlineError(), finished);
     if (queue_.OldestSentAt() + options_.reply_timeout <= now) {
-      silent = LoseStream();
+      silent = LoseStream(/*in_doubt=*/true);
       BackOff(absl::UnavailableError("the hub does not reply"));
     }
     SealIfIdle();

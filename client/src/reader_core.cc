@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/src/failure.h"
 #include "client/src/wire.h"
 #include "eventhub/error.h"
 
@@ -168,7 +169,7 @@ absl::Status ReaderCore::OnClosed(const absl::Status& status) {
     return absl::OkStatus();
   }
   if (status.code() == absl::StatusCode::kOutOfRange && Skip(status)) return absl::OkStatus();
-  if (status.ok() || MayPass(status.code())) return Retry(status);
+  if (status.ok() || MayPass(status)) return Retry(status);
   return status;
 }
 

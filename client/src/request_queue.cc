@@ -3,29 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/src/failure.h"
 #include "eventhub/error.h"
 
 namespace eventhub::client {
 namespace {
 
-// Errors of the hub that a later attempt may not meet.
-bool IsTransient(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnknown:
-      return true;
-    default:
-      return false;
-  }
+// What the last attempt at a batch says of it, in the light of those before.
+absl::Status OutcomeOf(const Batch& batch, const absl::Status& status) {
+  return batch.in_doubt ? WithUnknownOutcome(status) : status;
 }
 
-// Whether the events may have been appended nevertheless.
-bool IsInDoubt(absl::StatusCode code) {
-  return IsTransient(code) && code != absl::StatusCode::kResourceExhausted;
+// The same for a batch that is given up without an answer to its last attempt.
+absl::Status GivenUp(const Batch& batch, const absl::Status& status) {
+  return batch.in_doubt ? WithUnknownOutcome(status) : WithNothingDone(status);
 }
 
 }  // namespace
@@ -77,7 +68,6 @@ AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& fini
 }
 
 AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finished) {
-  const absl::StatusCode code = reply.status.code();
   switch (GetErrorReason(reply.status)) {
     case ErrorReason::kSequenceGap:
       // Without a refused request before it, the hub has lost what it had accepted.
@@ -106,15 +96,13 @@ AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finis
     default:
       break;
   }
-  if (IsTransient(code)) {
-    if (IsInDoubt(code)) batches_[kept_]->in_doubt = true;
+  if (MayPass(reply.status)) {
+    if (OutcomeIsUnknown(reply.status)) batches_[kept_]->in_doubt = true;
     Keep();
     return AfterReply::kBackOff;
   }
-  std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/false);
   gap_expected_ = true;
-  const absl::Status status = reply.status;
-  Report(status, std::move(batch), std::move(reply), finished);
+  Fail(batches_.begin() + kept_, OutcomeOf(*batches_[kept_], reply.status), finished);
   return AfterReply::kGoOn;
 }
 
@@ -125,7 +113,7 @@ bool RequestQueue::RefuseEvent(const absl::Status& status, std::vector<Finished>
     return false;
   }
   const size_t before = batch.bytes();
-  Finished one{.status = status, .batch_id = batch.id, .events = 1};
+  Finished one{.status = OutcomeOf(batch, status), .batch_id = batch.id, .events = 1};
   if (Publisher::Callback done = batch.Remove(*info->event_index); done) {
     one.results.push_back({*info->event_index, std::move(done)});
   }
@@ -173,8 +161,13 @@ void RequestQueue::Report(const absl::Status& status, std::unique_ptr<Batch> bat
   finished.push_back(std::move(result));
 }
 
-void RequestQueue::OnStreamLost() {
-  for (size_t i = kept_; i < kept_ + awaiting_; ++i) batches_[i]->in_doubt = true;
+void RequestQueue::Fail(Iterator at, const absl::Status& status, std::vector<Finished>& finished) {
+  const bool in_doubt = (*at)->in_doubt;
+  Report(status, Remove(at, /*sequence_used=*/in_doubt), {}, finished);
+}
+
+void RequestQueue::OnStreamLost(bool in_doubt) {
+  for (size_t i = kept_; i < kept_ + awaiting_; ++i) batches_[i]->in_doubt |= in_doubt;
   kept_ = 0;
   awaiting_ = 0;
   awaiting_bytes_ = 0;
@@ -200,36 +193,37 @@ void RequestQueue::Expire(absl::Duration now, const absl::Status& status,
     const bool awaits_reply = i >= kept_ && i < kept_ + awaiting_;
     if (awaits_reply || (batch.in_doubt && options_.idempotent)) {
       batch.reported = true;
-      Finished result{
-          .status = status, .batch_id = batch.id, .whole_batch = true, .events = batch.events()};
+      Finished result{.status = WithUnknownOutcome(status),
+                      .batch_id = batch.id,
+                      .whole_batch = true,
+                      .events = batch.events()};
       result.results = std::move(batch.results);
       finished.push_back(std::move(result));
       ++i;
     } else {
-      Report(status, Remove(batches_.begin() + i, /*sequence_used=*/false), {}, finished);
+      Fail(batches_.begin() + i, GivenUp(batch, status), finished);
     }
   }
 }
 
 void RequestQueue::FailLargest(const absl::Status& status, std::vector<Finished>& finished) {
-  const auto largest =
-      std::max_element(batches_.begin(), batches_.end(),
-                       [](const std::unique_ptr<Batch>& a, const std::unique_ptr<Batch>& b) {
-                         return (a->in_doubt ? a->bytes() : 0) < (b->in_doubt ? b->bytes() : 0);
-                       });
-  if (largest == batches_.end() || !(*largest)->in_doubt) return;
-  // The hub never saw it, so its sequence is free.
-  Report(status, Remove(largest, /*sequence_used=*/false), {}, finished);
+  if (awaiting_ == 0) return;
+  const auto sent = batches_.begin() + kept_;
+  const auto largest = std::max_element(
+      sent, sent + awaiting_, [](const std::unique_ptr<Batch>& a, const std::unique_ptr<Batch>& b) {
+        return a->bytes() < b->bytes();
+      });
+  Fail(largest, GivenUp(**largest, status), finished);
 }
 
 void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& finished) {
-  OnStreamLost();
   if (!batches_.empty()) new_epoch_ = true;  // Sequences in doubt cannot be continued.
   while (!batches_.empty()) {
     std::unique_ptr<Batch> batch = std::move(batches_.front());
     batches_.pop_front();
     bytes_ -= batch->bytes();
-    Report(status, std::move(batch), {}, finished);
+    const absl::Status outcome = GivenUp(*batch, status);
+    Report(outcome, std::move(batch), {}, finished);
   }
 }
 

@@ -69,8 +69,9 @@ class RequestQueue {
   // TakeNewEpoch.
   AfterReply OnReply(PublishReply reply, std::vector<Finished>& finished);
 
-  // The stream is gone: what was sent and not answered is in doubt, and is to be sent again.
-  void OnStreamLost();
+  // The stream is gone: what was sent and not answered is to be sent again, and is in doubt if the
+  // hub may have got it.
+  void OnStreamLost(bool in_doubt);
 
   // Whether the next request must start a new epoch; the caller then uses one. Sequences begin at
   // 0.
@@ -80,11 +81,11 @@ class RequestQueue {
   // later requests count on its sequence.
   void Expire(absl::Duration now, const absl::Status& status, std::vector<Finished>& finished);
 
-  // Fails the largest of the batches that were sent, which the transport does not take. After
+  // Fails the largest of the batches that await a reply, which the transport does not take. Before
   // OnStreamLost.
   void FailLargest(const absl::Status& status, std::vector<Finished>& finished);
 
-  // Fails everything.
+  // Fails everything. After OnStreamLost.
   void FailAll(const absl::Status& status, std::vector<Finished>& finished);
 
   bool empty() const { return batches_.empty(); }
@@ -99,10 +100,13 @@ class RequestQueue {
  private:
   using Iterator = std::deque<std::unique_ptr<Batch>>::iterator;
 
-  // Removes a batch; if its sequence was not used, those behind it move up.
+  // Removes a batch; if its sequence was not used, those behind it move up. The sequence of one in
+  // doubt counts as used: if it is not, a gap will tell, behind which nothing was accepted.
   std::unique_ptr<Batch> Remove(Iterator batch, bool sequence_used);
   void Report(const absl::Status& status, std::unique_ptr<Batch> batch, PublishReply reply,
               std::vector<Finished>& finished);
+  // Removes a batch that fails, and reports it.
+  void Fail(Iterator batch, const absl::Status& status, std::vector<Finished>& finished);
   // The oldest request that awaits a reply is to be sent again.
   void Keep();
   AfterReply Refuse(PublishReply reply, std::vector<Finished>& finished);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/src/failure.h"
 #include "client/src/position_proto.h"
 #include "client/src/proto_time.h"
 #include "client/src/subscriber_core.h"
@@ -202,8 +203,8 @@ void SubscriberCore::OnClosed(uint64_t stream, const absl::Status& status) {
     lost = LoseStream(calls);
     unfinished |= counters_.in_doubt > in_doubt;
     if (stopping_) {
-      End(status.ok() || (MayPass(status.code()) && !unfinished) ? absl::OkStatus() : status);
-    } else if (status.ok() || MayPass(status.code())) {
+      End(status.ok() || (MayPass(status) && !unfinished) ? absl::OkStatus() : status);
+    } else if (status.ok() || MayPass(status)) {
       Note(options_.hooks.on_disconnected, calls, status);
       Reconnect(status);
     } else {

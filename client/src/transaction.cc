@@ -7,6 +7,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "client/src/backoff.h"
+#include "client/src/failure.h"
 #include "eventhub/error.h"
 #include "storage/base/clock.h"
 
@@ -42,10 +43,9 @@ absl::Status CheckOptions(const CommitOptions& options) {
   return CheckRetryOptions(options.retry);
 }
 
-// ABORTED is an answer here, not bad luck.
+// CANCELLED: by this program (Connection::CancelCalls).
 bool MayTryAgain(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
-         absl::IsDeadlineExceeded(status);
+  return MayPass(status) && !absl::IsCancelled(status);
 }
 
 }  // namespace
@@ -84,9 +84,14 @@ absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& tra
   const Clock& clock = Clock::System();
   const absl::Duration end = clock.Monotonic() + options.deadline;
   Backoff backoff(options.retry);
+  bool in_doubt = false;
   for (;;) {
     absl::StatusOr<TransactionResult> result = hub.Transact(transaction, end - clock.Monotonic());
-    if (result.ok() || transaction.id.empty() || !MayTryAgain(result.status())) return result;
+    if (result.ok()) return result;
+    // What one attempt says of itself does not hold for one before it.
+    if (in_doubt) result = WithUnknownOutcome(result.status());
+    in_doubt |= OutcomeIsUnknown(result.status());
+    if (transaction.id.empty() || !MayTryAgain(result.status())) return result;
     absl::Duration delay = backoff.Next();
     if (const auto info = GetErrorInfo(result.status()); info && info->retry_delay) {
       delay = std::max(delay, *info->retry_delay);

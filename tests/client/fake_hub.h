@@ -49,6 +49,8 @@ class FakeHub : public MockConnection {
   void Refuse(const absl::Status& status);
   // Sends a good reply with a correlation number of the test's choice.
   void ReplyTo(uint64_t correlation_id);
+  // Handles the oldest request, but does not reply.
+  void Process() { Process(TakeRequest()); }
   // Handles the oldest request, but its reply is lost with the connection.
   void HandleAndBreak();
   // Closes the stream; what it has not handled is lost.

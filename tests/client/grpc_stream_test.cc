@@ -1,14 +1,21 @@
-// The gRPC connection against a peer that accepts connections and never says a word.
+// The gRPC connection against peers that no hub is: one that accepts connections and never says a
+// word, one that acts and whose transport then says something else, and none at all.
 
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <future>
 #include <string>
 
 #include "eventhub/connection.h"
+#include "eventhub/error.h"
+#include "eventhub/transaction.h"
 #include "gtest/gtest.h"
 
 namespace eventhub::client {
@@ -71,6 +78,86 @@ TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {
   EXPECT_EQ(second.get().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(connection->GetTopic("t", absl::InfiniteDuration()).status().code(),
             absl::StatusCode::kCancelled);
+}
+
+// A server that takes whatever it is asked for, and then ends the call as gRPC may do: with a
+// status that no hub gave.
+class TransportThatFails : private grpc::CallbackGenericService {
+ public:
+  explicit TransportThatFails(const std::string& address) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterCallbackGenericService(this);
+    server_ = builder.BuildAndStart();
+  }
+
+  void FailWith(int code) { code_ = code; }
+  int port() const { return port_; }
+  int acted() const { return acted_; }
+
+ private:
+  class Call : public grpc::ServerGenericBidiReactor {
+   public:
+    explicit Call(TransportThatFails& owner) : owner_(owner) { StartRead(&request_); }
+
+   private:
+    void OnReadDone(bool ok) override {
+      if (ok) ++owner_.acted_;
+      Finish(grpc::Status(static_cast<grpc::StatusCode>(owner_.code_.load()), "reset"));
+    }
+    void OnDone() override { delete this; }
+
+    TransportThatFails& owner_;
+    grpc::ByteBuffer request_;
+  };
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    return new Call(*this);
+  }
+
+  std::atomic<int> code_{14};
+  std::atomic<int> acted_{0};
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
+  const std::string path = "unix:" + testing::TempDir() + "fails-" + std::to_string(getpid());
+  TransportThatFails local(path);
+  TransportThatFails remote("127.0.0.1:0");
+  for (const auto& hub : {Connect(path), Connect("unix://" + path.substr(5)),
+                          Connect("localhost:" + std::to_string(remote.port())),
+                          Connect("ipv4:127.0.0.1:" + std::to_string(remote.port()))}) {
+    for (const int code : {1, 2, 4, 7, 8, 12, 13, 14, 16}) {
+      local.FailWith(code);
+      remote.FailWith(code);
+      const absl::Status created =
+          hub->CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
+      EXPECT_EQ(static_cast<int>(created.code()), code);
+      EXPECT_TRUE(OutcomeIsUnknown(created)) << created;
+      EXPECT_TRUE(
+          OutcomeIsUnknown(hub->Transact(Transaction(), absl::InfiniteDuration()).status()));
+    }
+  }
+  EXPECT_EQ(local.acted(), 2 * 2 * 9);
+  EXPECT_EQ(remote.acted(), 2 * 2 * 9);
+}
+
+TEST(OutcomeTest, IsKnownOfACallThatNeverLeft) {
+  const std::string path = testing::TempDir() + "silent-outcome-" + std::to_string(getpid());
+  const SilentListener listener(path);
+  for (const std::string& address :
+       {"unix:" + path, std::string("unix:/nonexistent/hub.sock"), std::string("127.0.0.1:1")}) {
+    const absl::Status created =
+        Connect(address)->CreateTopic({.name = "t"}, absl::Milliseconds(100)).status();
+    EXPECT_FALSE(created.ok());
+    EXPECT_FALSE(OutcomeIsUnknown(created)) << created;
+  }
+  const std::shared_ptr<Connection> connection = Connect("unix:/nonexistent/hub.sock");
+  const auto handler = std::make_shared<ClosedPromise>();
+  std::future<absl::Status> closed = handler->closed();
+  const std::shared_ptr<PublishStream> stream = connection->OpenPublishStream(handler);
+  EXPECT_FALSE(OutcomeIsUnknown(closed.get()));
 }
 
 }  // namespace

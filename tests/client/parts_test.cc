@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/src/batch.h"
 #include "client/src/event_check.h"
+#include "client/src/failure.h"
 #include "client/src/grpc_status.h"
 #include "client/src/locate.h"
 #include "client/src/offset_set.h"
@@ -73,6 +74,52 @@ TEST(ErrorTest, ComesFromTheTrailerAndFromReplies) {
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
     EXPECT_EQ(status.message(), "no topic x");
     EXPECT_EQ(GetErrorReason(status), ErrorReason::kTopicNotFound);
+  }
+}
+
+// An error as the hub sends it, and as gRPC makes it.
+absl::Status OfHub(absl::StatusCode code, ErrorReason reason = ErrorReason::kUnspecified) {
+  absl::Status status(code, "refused");
+  SetErrorInfo({.reason = reason}, status);
+  return status;
+}
+absl::Status OfTransport(int code) {
+  return absl::Status(static_cast<absl::StatusCode>(code), "reset");
+}
+
+TEST(FailureTest, OnlyTheHubsUnavailableLeavesInDoubt) {
+  for (int code = 1; code <= 16; ++code) {
+    EXPECT_EQ(OutcomeIsUnknown(OfHub(static_cast<absl::StatusCode>(code))), code == 14) << code;
+  }
+  EXPECT_TRUE(
+      OutcomeIsUnknown(OfHub(absl::StatusCode::kFailedPrecondition, ErrorReason::kSequenceTooOld)));
+  EXPECT_FALSE(OutcomeIsUnknown(absl::OkStatus()));
+}
+
+// All codes, as gRPC's documentation divides them: those its libraries give, and those they never
+// do, which are then this side's.
+TEST(FailureTest, WhateverTheTransportSaysLeavesInDoubt) {
+  for (const int code : {1, 2, 4, 7, 8, 12, 13, 14, 16}) {
+    EXPECT_TRUE(OutcomeIsUnknown(OfTransport(code))) << code;
+    EXPECT_FALSE(OutcomeIsUnknown(WithNothingDone(OfTransport(code)))) << code;
+  }
+  for (const int code : {3, 5, 6, 9, 10, 11, 15}) {
+    EXPECT_FALSE(OutcomeIsUnknown(OfTransport(code))) << code;
+    EXPECT_TRUE(OutcomeIsUnknown(WithUnknownOutcome(OfTransport(code)))) << code;
+  }
+}
+
+TEST(FailureTest, MarksAreReadByPeople) {
+  EXPECT_NE(WithUnknownOutcome(OfTransport(8)).ToString().find("'unknown'"), std::string::npos);
+  EXPECT_TRUE(SaysNothingDone(WithNothingDone(OfTransport(8))));
+  EXPECT_FALSE(SaysNothingDone(OfHub(absl::StatusCode::kNotFound)));
+}
+
+TEST(FailureTest, WhatMayPass) {
+  for (int code = 1; code <= 16; ++code) {
+    const bool may = code == 1 || code == 2 || code == 4 || code == 8 || code == 13 || code == 14;
+    EXPECT_EQ(MayPass(OfTransport(code)), may) << code;
+    EXPECT_EQ(MayPass(OfHub(static_cast<absl::StatusCode>(code))), may) << code;
   }
 }
 

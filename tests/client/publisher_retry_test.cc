@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "client/src/failure.h"
 #include "tests/client/publisher_fixture.h"
 
 namespace eventhub::client {
@@ -162,6 +163,82 @@ TEST_F(PublisherTest, IsFencedByANewerProducer) {
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kAborted);
   EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kAborted);
   EXPECT_EQ(Publish("c").code(), absl::StatusCode::kAborted);
+}
+
+// What was on its way to the hub when it was fenced elsewhere is refused with the rest; what a
+// stream took along when it broke may be appended.
+TEST_F(PublisherTest, AFencedOneKnowsWhatIsInDoubt) {
+  Start(OneEventEach());
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->HandleAndBreak();
+  ASSERT_TRUE(Publish("b").ok());
+  hub_->Advance(absl::Milliseconds(20));
+  ASSERT_EQ(hub_->waiting(), 2u);
+  hub_->Refuse(HubError(absl::StatusCode::kAborted, {.reason = ErrorReason::kStaleEpoch}));
+  EXPECT_TRUE(OutcomeIsUnknown(StatusOf("a")));
+  EXPECT_TRUE(absl::IsAborted(StatusOf("b")));
+  EXPECT_FALSE(OutcomeIsUnknown(StatusOf("b")));
+  EXPECT_FALSE(OutcomeIsUnknown(Publish("c")));
+}
+
+// As the hub's library resets streams when memory is short, whether the hub has acted or not.
+TEST_F(PublisherTest, AResetLeavesInDoubtAndIsTriedAgainUnderTheSameSequence) {
+  Start(OneEventEach());
+  for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Process();
+  hub_->Break(absl::ResourceExhaustedError("Received RST_STREAM with error code 11"));
+  EXPECT_FALSE(HasResult("a"));
+  hub_->Advance(absl::Milliseconds(20));
+  hub_->HandleAll();
+  EXPECT_TRUE(PlaceOf("a").duplicate);
+  EXPECT_FALSE(PlaceOf("b").duplicate);
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));
+}
+
+TEST_F(PublisherTest, AfterTheDeadlineOnlyWhatWasSentIsInDoubt) {
+  Start({.topic = "t",
+         .max_batch_events = 1,
+         .max_in_flight_requests = 1,
+         .deadline = absl::Seconds(1)});
+  for (const char* id : {"sent", "held"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Advance(absl::Seconds(1));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(StatusOf("sent")));
+  EXPECT_TRUE(OutcomeIsUnknown(StatusOf("sent")));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(StatusOf("held")));
+  EXPECT_FALSE(OutcomeIsUnknown(StatusOf("held")));
+}
+
+TEST_F(PublisherTest, WhatNeverLeftIsNotInDoubt) {
+  Start({.topic = "t", .max_batch_events = 1, .deadline = absl::Seconds(10)});
+  ASSERT_TRUE(Publish("a").ok());
+  hub_->Break(WithNothingDone(absl::UnavailableError("failed to connect to all addresses")));
+  hub_->SetDown(true);
+  hub_->Advance(absl::Seconds(10));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(StatusOf("a")));
+  EXPECT_FALSE(OutcomeIsUnknown(StatusOf("a")));
+}
+
+// "a" was appended; then the topic's settings were changed, and it is refused. What came behind it
+// must not be taken for it.
+TEST_F(PublisherTest, TheSequenceOfWhatIsInDoubtIsNotGivenToAnother) {
+  for (const bool appended : {true, false}) {
+    SCOPED_TRACE(appended);
+    const std::string a = appended ? "a" : "lost-a";
+    const std::string b = appended ? "b" : "b-behind-lost-a";
+    Start(OneEventEach());
+    ASSERT_TRUE(Publish(a).ok());
+    ASSERT_TRUE(Publish(b).ok());
+    if (appended) hub_->Process();
+    hub_->Break();
+    hub_->SetInvalid({a});
+    hub_->Advance(absl::Milliseconds(20));
+    hub_->HandleAll();
+    EXPECT_TRUE(absl::IsInvalidArgument(StatusOf(a)));
+    EXPECT_TRUE(OutcomeIsUnknown(StatusOf(a)));
+    EXPECT_TRUE(StatusOf(b).ok());
+    EXPECT_FALSE(PlaceOf(b).duplicate);
+  }
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "b-behind-lost-a"));
 }
 
 TEST_F(PublisherTest, GivesUpAtTheDeadline) {

@@ -131,6 +131,22 @@ TEST(TransactionTest, ARefusalIsFinal) {
   EXPECT_EQ(Commit(hub, Transaction(), kQuick).status().code(), absl::StatusCode::kAborted);
 }
 
+// The first attempt may be what is refused now: its acks are done, or a check does not hold any
+// more.
+TEST(TransactionTest, ARefusalAfterAnAttemptInDoubtLeavesInDoubt) {
+  absl::Status refused = absl::AbortedError("lost the lease");
+  SetErrorInfo({.reason = ErrorReason::kLeaseLost}, refused);
+  StrictMock<MockConnection> hub;
+  EXPECT_CALL(hub, Transact)
+      .WillOnce(Return(absl::ResourceExhaustedError("Received RST_STREAM with error code 11")))
+      .WillOnce(Return(refused))
+      .WillOnce(Return(refused));
+  const absl::Status second = Commit(hub, Transaction(), kQuick).status();
+  EXPECT_TRUE(absl::IsAborted(second));
+  EXPECT_TRUE(OutcomeIsUnknown(second));
+  EXPECT_FALSE(OutcomeIsUnknown(Commit(hub, Transaction(), kQuick).status()));
+}
+
 TEST(TransactionTest, TheDeadlineEndsIt) {
   StrictMock<MockConnection> hub;
   EXPECT_CALL(hub, Transact).WillOnce(Return(absl::UnavailableError("gone")));

@@ -12,6 +12,7 @@ eventhub_test(hub_test
     consume_test.cc
     delayed_event_test.cc
     drain_test.cc
+    error_detail_test.cc
     health_test.cc
     link_test.cc
     listener_test.cc

@@ -76,6 +76,19 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status);
 // Its reason alone; kUnspecified if `status` carries none.
 ErrorReason GetErrorReason(const absl::Status& status);
 
+// Whether what was asked for may have been done, or may still be, in spite of `error`. To know, ask
+// again under the same name: a sequence of a producer, an `expected_offset`, the id of a
+// transaction; or look. False: nothing was done.
+//
+// It is unknown after an UNAVAILABLE of the hub, whose store failed under the request, and after
+// whatever did not come from the hub but from gRPC or something on the way, be it UNAVAILABLE,
+// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED or another, unless the request never left this process.
+//
+// Example:
+//
+//     if (OutcomeIsUnknown(created.status())) { … }  // Look whether the topic is there.
+bool OutcomeIsUnknown(const absl::Status& error);
+
 // Makes `status` carry `info`: for mocks, which play the hub. An OK status is left as it is.
 void SetErrorInfo(const ErrorInfo& info, absl::Status& status);
 

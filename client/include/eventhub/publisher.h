@@ -74,8 +74,9 @@ struct PublishedEvent {
 
 // The result of one request, that is of the events of one batch.
 struct BatchResult {
-  // OK: all are appended, delayed or duplicates. DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED: the
-  // outcome may be unknown. Another error: none is.
+  // OK: all are appended, delayed or duplicates. An error: none is, unless OutcomeIsUnknown
+  // (eventhub/error.h) says so of it: then they may be, e.g. because the deadline passed before the
+  // hub replied.
   const absl::Status& status;
   // How many events it is about; at least 1.
   size_t events;
@@ -184,7 +185,7 @@ class Publisher {
   // Takes the event to be published; its partition is chosen by its `partition_key`, or by the hub
   // if it has none. Failures are known to `on_batch_done` and to the next Flush.
   //
-  // An error means that the event was not taken: INVALID_ARGUMENT (names the field),
+  // An error means that the event was not taken, and is not appended: INVALID_ARGUMENT (names the field),
   // RESOURCE_EXHAUSTED (the buffer is full), CANCELLED (the publisher is being destroyed), ABORTED
   // (a newer publisher has this producer's name). The event itself is not kept.
   absl::Status Publish(const v1::Event& event);

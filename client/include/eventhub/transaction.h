@@ -97,10 +97,13 @@ struct CommitOptions {
 // Commits the transaction; blocks. Tries again, under the id, when the hub cannot be reached or
 // puts it off. Without an id it tries once.
 //
+// After an error nothing is done, unless OutcomeIsUnknown (eventhub/error.h) says so of it: then the
+// transaction may be done; with an id, commit it again to know.
+//
 //   ABORTED            a check did not hold (see ErrorInfo), or what is to be acked is not at that
-//                      consumer any more: nothing is done
-//   DEADLINE_EXCEEDED, UNAVAILABLE  it may be done, or not; with an id, commit it again to know
-//   others             the hub's answer, as for publishing: nothing is done
+//                      consumer any more
+//   DEADLINE_EXCEEDED, UNAVAILABLE  no answer came, or none within the deadline
+//   others             the hub's answer, as for publishing
 absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& transaction,
                                          const CommitOptions& options = {});
 
