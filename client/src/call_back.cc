@@ -4,40 +4,53 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/src/guarded.h"
 #include "client/src/locate.h"
 
 namespace eventhub::client {
 namespace {
 
-void CallBackWithPlaces(Finished& finished) {
+void Call(PendingResult& pending, absl::StatusOr<PublishedEvent> result, absl::Status& first) {
+  first.Update(
+      Guarded("a callback of Publish", [&] { std::move(pending.done)(std::move(result)); }));
+}
+
+void CallBackWithPlaces(Finished& finished, absl::Status& first) {
   const std::optional<std::vector<PublishedEvent>> places =
       LocateEvents(finished.batch->body().view, finished.batch->events(), finished.reply);
   for (PendingResult& result : finished.results) {
     if (places) {
-      std::move(result.done)((*places)[result.index]);
+      Call(result, (*places)[result.index], first);
     } else {
-      std::move(result.done)(absl::InternalError(
-          "the event is accepted, but the hub's reply does not add up to where it is"));
+      Call(result,
+           absl::InternalError(
+               "the event is accepted, but the hub's reply does not add up to where it is"),
+           first);
     }
   }
 }
 
 }  // namespace
 
-void CallBack(Finished& finished, const std::function<void(const BatchResult&)>& on_batch_done) {
+absl::Status CallBack(Finished& finished,
+                      const std::function<void(const BatchResult&)>& on_batch_done) {
+  absl::Status first;
   if (on_batch_done) {
-    on_batch_done({.status = finished.status,
-                   .events = finished.events,
-                   .placements = finished.reply.placements,
-                   .duplicates = finished.reply.duplicates,
-                   .delayed = finished.reply.delayed});
+    first.Update(Guarded("on_batch_done", [&] {
+      on_batch_done({.status = finished.status,
+                     .events = finished.events,
+                     .placements = finished.reply.placements,
+                     .duplicates = finished.reply.duplicates,
+                     .delayed = finished.reply.delayed});
+    }));
   }
   if (finished.status.ok()) {
-    if (!finished.results.empty()) CallBackWithPlaces(finished);
+    if (!finished.results.empty()) CallBackWithPlaces(finished, first);
   } else {
-    for (PendingResult& result : finished.results) std::move(result.done)(finished.status);
+    for (PendingResult& result : finished.results) Call(result, finished.status, first);
   }
   finished.results.clear();
+  return first;
 }
 
 }  // namespace eventhub::client

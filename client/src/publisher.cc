@@ -55,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::Create(std::shared_ptr<Con
 
 Publisher::Publisher(std::shared_ptr<PublisherCore> core) : core_(std::move(core)) {}
 
-Publisher::~Publisher() { core_->Close(); }
+Publisher::~Publisher() { core_->Close(absl::ZeroDuration()).IgnoreError(); }
 
 absl::Status Publisher::Publish(const v1::Event& event) {
   return core_->Add(std::nullopt, event, nullptr);
@@ -80,6 +80,8 @@ std::future<absl::StatusOr<PublishedEvent>> Publisher::PublishAsync(const v1::Ev
 }
 
 absl::Status Publisher::Flush(absl::Duration timeout) { return core_->Flush(timeout); }
+
+absl::Status Publisher::Close(absl::Duration timeout) { return core_->Close(timeout); }
 
 absl::Status Publisher::last_failure() const { return core_->last_failure(); }
 

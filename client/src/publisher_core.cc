@@ -63,6 +63,7 @@ absl::Status PublisherCore::Take(std::optional<uint32_t> partition, const v1::Ev
     MutexLock lock(mutex_);
     if (!HasSpace(bytes)) RETURN_IF_ERROR(AwaitSpace(bytes));
     if (!refusing_.ok()) return refusing_;
+    failures_.Enter();
     const OpenBatches::iterator open = BatchFor(partition, bytes);
     Batch& batch = **open;
     batch.Append(event, size, std::move(done));
@@ -192,7 +193,7 @@ absl::Status PublisherCore::last_failure() const {
 void PublisherCore::Finish(std::vector<Finished>& finished) {
   reporting_ += finished.size();
   for (const Finished& result : finished) {
-    if (!result.status.ok() && first_error_.ok()) first_error_ = result.status;
+    if (!result.status.ok()) failures_.Add(result.status);
   }
   if (waiting_for_space_ > 0) space_.NotifyAll();
 }
@@ -200,8 +201,9 @@ void PublisherCore::Finish(std::vector<Finished>& finished) {
 void PublisherCore::Report(std::vector<Finished> finished) {
   if (finished.empty()) return;
   for (Finished& result : finished) {
-    CallBack(result, options_.on_batch_done);
+    const absl::Status called = CallBack(result, options_.on_batch_done);
     MutexLock lock(mutex_);
+    if (!called.ok()) failures_.Add(called);
     if (result.whole_batch) unresolved_.erase(result.batch_id);
     --reporting_;
   }
@@ -209,14 +211,17 @@ void PublisherCore::Report(std::vector<Finished> finished) {
 }
 
 absl::Status PublisherCore::Flush(absl::Duration timeout) {
-  uint64_t next;
   {
     MutexLock lock(mutex_);
     SealAll();
-    next = next_batch_id_;
   }
   Pump();
+  return AwaitResults(timeout);
+}
+
+absl::Status PublisherCore::AwaitResults(absl::Duration timeout) {
   MutexLock lock(mutex_);
+  const uint64_t next = next_batch_id_;
   const absl::Duration give_up = Now() + timeout;
   while (!unresolved_.empty() && *unresolved_.begin() < next) {
     if (Now() >= give_up) {
@@ -226,25 +231,32 @@ absl::Status PublisherCore::Flush(absl::Duration timeout) {
     Arm(give_up);
     resolved_.Wait(mutex_);
   }
-  return std::exchange(first_error_, absl::OkStatus());
+  return failures_.Take();
 }
 
-void PublisherCore::Close() {
+absl::Status PublisherCore::Close(absl::Duration timeout) {
+  {
+    MutexLock lock(mutex_);
+    if (refusing_.ok()) refusing_ = absl::CancelledError("the publisher is closed");
+    SealAll();
+  }
+  space_.NotifyAll();
+  if (timeout > absl::ZeroDuration()) Pump();
+  const absl::Status status = AwaitResults(timeout);
   std::vector<Finished> finished;
   std::shared_ptr<PublishStream> stream;
   {
     MutexLock lock(mutex_);
-    refusing_ = absl::CancelledError("the publisher is being destroyed");
-    SealAll();
+    closed_ = true;
     stream = LoseStream(/*in_doubt=*/true);
-    queue_.FailAll(refusing_, finished);
+    queue_.FailAll(absl::CancelledError("the publisher is closed"), finished);
     Finish(finished);
   }
-  space_.NotifyAll();
   if (stream != nullptr) stream->Cancel();
   Report(std::move(finished));
   MutexLock lock(mutex_);
   while (reporting_ > 0) resolved_.Wait(mutex_);
+  return status;
 }
 
 }  // namespace eventhub::client

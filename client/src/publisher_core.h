@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "client/src/backoff.h"
 #include "client/src/batch.h"
+#include "client/src/failure_log.h"
 #include "client/src/request_queue.h"
 #include "eventhub/connection.h"
 #include "eventhub/publisher.h"
@@ -34,8 +35,8 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   absl::Status Add(std::optional<uint32_t> partition, const v1::Event& event,
                    Publisher::Callback done);
   absl::Status Flush(absl::Duration timeout);
+  absl::Status Close(absl::Duration timeout);
   absl::Status last_failure() const;
-  void Close();
 
  private:
   class StreamHandler;
@@ -46,8 +47,12 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
                     Publisher::Callback done);
 
   absl::Duration Now() const { return clock_.Monotonic(); }
-  // Epochs are times, so that a producer fences its former lives without having stored anything.
+  // The first epoch is a time, so that a producer fences its former lives without having stored
+  // anything. Where a former one had a clock that was ahead, the hub tells its epoch.
   static uint64_t EpochAt(absl::Time now);
+
+  // Waits until all events taken so far have their results, at most `timeout`; see Flush.
+  absl::Status AwaitResults(absl::Duration timeout);
 
   // Waits for space for `bytes`, as the options say. Gives the mutex up meanwhile.
   absl::Status AwaitSpace(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -127,7 +132,8 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   uint64_t next_batch_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::set<uint64_t> unresolved_ ABSL_GUARDED_BY(mutex_);
   size_t reporting_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status first_error_ ABSL_GUARDED_BY(mutex_);  // Since the last Flush.
+  FailureLog failures_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;  // Nothing is sent any more.
 };
 
 }  // namespace eventhub::client

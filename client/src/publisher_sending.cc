@@ -54,10 +54,9 @@ void PublisherCore::Pump() {
   {
     MutexLock lock(mutex_);
     const absl::Duration now = Now();
-    if (writing_ || queue_.empty() || now < not_before_ || !refusing_.ok()) return;
+    if (writing_ || queue_.empty() || now < not_before_ || closed_) return;
     if (stream_ != nullptr) {
-      if (queue_.TakeNewEpoch()) {
-        epoch_ = std::max(epoch_ + 1, EpochAt(clock_.Now()));
+      if (queue_.TakeNewEpoch(epoch_)) {
         SealIfIdle();  // What was kept for its sequence alone is gone, and left space.
         if (waiting_for_space_ > 0) space_.NotifyAll();
       }

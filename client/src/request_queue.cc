@@ -39,9 +39,11 @@ Batch* RequestQueue::Send(absl::Duration now) {
   return &batch;
 }
 
-bool RequestQueue::TakeNewEpoch() {
+bool RequestQueue::TakeNewEpoch(uint64_t& epoch) {
   if (!new_epoch_ || awaiting_ > 0) return false;
   new_epoch_ = false;
+  if (held_epoch_ >= epoch) starting_ = false;
+  epoch = std::max(epoch, held_epoch_) + 1;
   kept_ = 0;
   gap_expected_ = false;
   next_sequence_ = 0;
@@ -62,9 +64,20 @@ AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& fini
     Keep();
     return AfterReply::kGoOn;
   }
+  starting_ = false;
   std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/true);
   Report(absl::OkStatus(), std::move(batch), std::move(reply), finished);
   return AfterReply::kGoOn;
+}
+
+bool RequestQueue::TakeOver(const absl::Status& status) {
+  const std::optional<ErrorInfo> info = GetErrorInfo(status);
+  // One that may have been accepted was, before it was fenced.
+  if (!starting_ || batches_[kept_]->in_doubt || !info->producer_epoch) return false;
+  held_epoch_ = std::max(held_epoch_, *info->producer_epoch);
+  new_epoch_ = true;
+  Keep();
+  return true;
 }
 
 AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finished) {
@@ -80,7 +93,7 @@ AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finis
       Keep();
       return AfterReply::kGoOn;
     case ErrorReason::kStaleEpoch:
-      return AfterReply::kFenced;
+      return TakeOver(reply.status) ? AfterReply::kGoOn : AfterReply::kFenced;
     case ErrorReason::kSequenceTooOld: {
       std::unique_ptr<Batch> batch = Remove(batches_.begin() + kept_, /*sequence_used=*/true);
       const absl::Status status = reply.status;

@@ -73,9 +73,9 @@ class RequestQueue {
   // hub may have got it.
   void OnStreamLost(bool in_doubt);
 
-  // Whether the next request must start a new epoch; the caller then uses one. Sequences begin at
-  // 0.
-  bool TakeNewEpoch();
+  // Whether the next request must start a new epoch: sequences then begin at 0. If so, `epoch` is
+  // raised, above all that the hub has told.
+  bool TakeNewEpoch(uint64_t& epoch);
 
   // Fails what is past its deadline with `status`. What is in doubt is reported but kept, since
   // later requests count on its sequence.
@@ -109,6 +109,9 @@ class RequestQueue {
   void Fail(Iterator batch, const absl::Status& status, std::vector<Finished>& finished);
   // The oldest request that awaits a reply is to be sent again.
   void Keep();
+  // Whether a producer that is only starting takes the name over from the one whose epoch holds;
+  // then the oldest request that awaits a reply is kept for a newer epoch.
+  bool TakeOver(const absl::Status& status);
   AfterReply Refuse(PublishReply reply, std::vector<Finished>& finished);
   // An INVALID_ARGUMENT that names one event of several: that one alone fails. False if it does
   // not.
@@ -123,6 +126,8 @@ class RequestQueue {
   size_t awaiting_bytes_ = 0;
   bool gap_expected_ = false;  // A request was refused since the last time none awaited a reply.
   bool new_epoch_ = false;
+  bool starting_ = true;     // Nothing was accepted, and no epoch of another was overtaken.
+  uint64_t held_epoch_ = 0;  // The highest that the hub told when it refused.
   uint64_t next_sequence_ = 0;
   uint64_t next_correlation_id_ = 1;
 };

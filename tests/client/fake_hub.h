@@ -51,6 +51,8 @@ class FakeHub : public MockConnection {
   void ReplyTo(uint64_t correlation_id);
   // Handles the oldest request, but does not reply.
   void Process() { Process(TakeRequest()); }
+  // Handles a request as if it had come from elsewhere; gives the reply.
+  PublishReply Process(const v1::PublishStreamRequest& request);
   // Handles the oldest request, but its reply is lost with the connection.
   void HandleAndBreak();
   // Closes the stream; what it has not handled is lost.
@@ -92,7 +94,6 @@ class FakeHub : public MockConnection {
   std::shared_ptr<ConsumeStream> OpenConsume(std::shared_ptr<ConsumeStream::Handler> handler);
   void Written(Stream* stream, v1::PublishStreamRequest request);
   void ConsumeWritten(ConsumerStream* stream, v1::ConsumeRequest request);
-  PublishReply Process(const v1::PublishStreamRequest& request);
   // A good reply, but for the correlation number.
   PublishReply Append(const v1::PublishStreamRequest& request);
   v1::PublishStreamRequest TakeRequest();

@@ -1,5 +1,10 @@
 // How the caller learns what became of its events: callbacks, futures, places.
 
+#include <future>
+#include <stdexcept>
+#include <thread>
+
+#include "client/src/failure_log.h"
 #include "eventhub/partition.h"
 #include "tests/client/publisher_fixture.h"
 
@@ -65,6 +70,76 @@ TEST_F(PublisherTest, AReplyThatDoesNotAddUpIsAnErrorOfTheCallbackAlone) {
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kInternal);
   EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kInternal);
   EXPECT_TRUE(publisher_->Flush().ok());  // They are appended.
+}
+
+// Whoever flushes is told; nobody takes an error from another.
+TEST_F(PublisherTest, EachThreadIsToldOfErrors) {
+  Start({.topic = "t", .max_batch_events = 1});
+  const auto in_thread = [](auto call) { return std::async(std::launch::async, call).get(); };
+  const auto flush = [&] { return publisher_->Flush(); };
+  ASSERT_TRUE(publisher_->Publish(MakeEvent("bad")).ok());
+  ASSERT_TRUE(in_thread([&] { return publisher_->Publish(MakeEvent("good")); }).ok());
+  hub_->SetInvalid({"bad"});
+  hub_->HandleAll();
+  EXPECT_TRUE(absl::IsInvalidArgument(in_thread(flush)));
+  EXPECT_TRUE(absl::IsInvalidArgument(publisher_->Flush()));
+  EXPECT_TRUE(publisher_->Flush().ok());
+  // One that comes later is not told of what was before.
+  EXPECT_TRUE(in_thread([&] {
+                EXPECT_TRUE(publisher_->Publish(MakeEvent("late")).ok());
+                hub_->HandleAll();
+                return publisher_->Flush();
+              }).ok());
+}
+
+TEST(FailureLogTest, KeepsTheNewestAndForgetsWhoTookLongAgo) {
+  FailureLog log;
+  log.Enter();
+  EXPECT_TRUE(log.Take().ok());
+  for (size_t i = 0; i <= FailureLog::kMaxFailures; ++i) {
+    log.Add(absl::NotFoundError(std::to_string(i)));
+  }
+  EXPECT_EQ(log.Take().message(), "1");
+  EXPECT_TRUE(log.Take().ok());
+  for (size_t i = 0; i <= FailureLog::kMaxThreads; ++i) std::thread([&log] { log.Enter(); }).join();
+  log.Add(absl::AbortedError("x"));
+  EXPECT_FALSE(log.Take().ok());
+}
+
+TEST_F(PublisherTest, ClosePublishesWhatWasTakenAndTakesNoMore) {
+  Start({.topic = "t", .linger = absl::Minutes(1)});
+  ASSERT_TRUE(Publish("a").ok());
+  auto closed =
+      std::async(std::launch::async, [&] { return publisher_->Close(absl::InfiniteDuration()); });
+  while (hub_->waiting() == 0) std::this_thread::yield();
+  hub_->HandleAll();
+  EXPECT_TRUE(closed.get().ok());
+  EXPECT_TRUE(StatusOf("a").ok());
+  EXPECT_TRUE(absl::IsCancelled(Publish("b")));
+}
+
+TEST_F(PublisherTest, CloseGivesUpInTimeAndSaysSo) {
+  Start({.topic = "t", .max_batch_events = 1});
+  ASSERT_TRUE(Publish("a").ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(publisher_->Close(absl::ZeroDuration())));
+  EXPECT_TRUE(absl::IsCancelled(StatusOf("a")));
+  EXPECT_TRUE(OutcomeIsUnknown(StatusOf("a")));
+}
+
+TEST_F(PublisherTest, ACallbackThatThrowsIsReportedAndTheOthersRun) {
+  Start({.topic = "t",
+         .linger = absl::Minutes(1),
+         .max_in_flight_requests = 1,
+         .on_batch_done = [](const BatchResult&) { throw std::runtime_error("out of paper"); }});
+  ASSERT_TRUE(publisher_->Publish(MakeEvent("a"), [](auto) { throw 1; }).ok());
+  ASSERT_TRUE(Publish("b").ok());
+  auto flushed = std::async(std::launch::async, [&] { return publisher_->Flush(); });
+  while (hub_->waiting() == 0) std::this_thread::yield();
+  hub_->HandleAll();
+  const absl::Status status = flushed.get();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnknown);
+  EXPECT_NE(status.ToString().find("out of paper"), std::string::npos);
+  EXPECT_TRUE(StatusOf("b").ok());
 }
 
 }  // namespace

@@ -154,6 +154,51 @@ TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
   EXPECT_TRUE(StatusOf("a").ok());
 }
 
+// The one before had a clock that was an hour ahead.
+TEST_F(PublisherTest, TakesItsNameOverWhateverTheClockSays) {
+  const PublisherOptions options = {.topic = "t", .max_batch_events = 1, .producer_id = "billing"};
+  Start(options);
+  std::unique_ptr<Publisher> former = std::move(publisher_);
+  ASSERT_TRUE(former->Publish(MakeEvent("former")).ok());
+  v1::PublishStreamRequest ahead = hub_->request(0);
+  ahead.set_producer_epoch(ahead.producer_epoch() + 3'600'000'000);
+  hub_->Process(ahead);
+  hub_->Break();
+  former.reset();
+
+  Start(options);
+  for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
+  hub_->Handle();  // Both are refused,
+  hub_->Handle();
+  ASSERT_EQ(hub_->waiting(), 2u);  // and come again.
+  EXPECT_EQ(hub_->request(0).producer_epoch(), ahead.producer_epoch() + 1);
+  EXPECT_EQ(hub_->request(0).sequence(), 0u);
+  hub_->HandleAll();
+  EXPECT_THAT(hub_->ids(), ElementsAre("former", "a", "b"));
+  // From now on it is fenced like any other.
+  ASSERT_TRUE(Publish("c").ok());
+  hub_->Refuse(HubError(absl::StatusCode::kAborted,
+                        {.reason = ErrorReason::kStaleEpoch, .producer_epoch = UINT64_MAX - 1}));
+  EXPECT_TRUE(absl::IsAborted(StatusOf("c")));
+}
+
+TEST_F(PublisherTest, TakesANameOverOnlyOnce) {
+  Start({.topic = "t", .max_batch_events = 1, .producer_id = "billing"});
+  ASSERT_TRUE(Publish("a").ok());
+  const uint64_t epoch = hub_->request(0).producer_epoch();
+  const auto stale = [](uint64_t holds) {
+    return HubError(absl::StatusCode::kAborted,
+                    {.reason = ErrorReason::kStaleEpoch, .producer_epoch = holds});
+  };
+  hub_->Refuse(stale(epoch + 5));
+  EXPECT_FALSE(HasResult("a"));
+  ASSERT_EQ(hub_->waiting(), 1u);
+  EXPECT_EQ(hub_->request(0).producer_epoch(), epoch + 6);
+  hub_->Refuse(stale(epoch + 7));
+  EXPECT_TRUE(absl::IsAborted(StatusOf("a")));
+  EXPECT_FALSE(OutcomeIsUnknown(StatusOf("a")));
+}
+
 TEST_F(PublisherTest, IsFencedByANewerProducer) {
   Start({.topic = "t", .max_batch_events = 1, .producer_id = "billing"});
   ASSERT_TRUE(Publish("a").ok());

@@ -136,7 +136,8 @@ struct PublisherOptions {
   bool idempotent = true;
 
   // Names this producer at the hub, at most 256 bytes. Empty: a random name. A publisher with a
-  // name fences those that had the name before it: their events fail with ABORTED.
+  // name fences those that had the name before it, whatever their clocks say: their events fail with
+  // ABORTED. Whose first event the hub accepted last has the name.
   std::string producer_id{};
 
   // Is told the result of every batch, on a thread of the connection and before the callbacks of
@@ -175,8 +176,10 @@ class Publisher {
   static absl::StatusOr<std::unique_ptr<Publisher>> Create(std::shared_ptr<Connection> connection,
                                                            PublisherOptions options);
 
-  // Fails what is not acknowledged yet with CANCELLED; returns when no callback runs any more. Call
-  // Flush first to publish everything. Not to be called from a callback.
+  // As Close(absl::ZeroDuration()): does not wait for the hub. What is not acknowledged yet fails
+  // with CANCELLED, which its callbacks are told and nobody else: call Flush or Close before, to
+  // publish everything and to know. Returns when no callback runs any more. Not to be called from a
+  // callback.
   ~Publisher();
 
   Publisher(const Publisher&) = delete;
@@ -186,7 +189,7 @@ class Publisher {
   // if it has none. Failures are known to `on_batch_done` and to the next Flush.
   //
   // An error means that the event was not taken, and is not appended: INVALID_ARGUMENT (names the field),
-  // RESOURCE_EXHAUSTED (the buffer is full), CANCELLED (the publisher is being destroyed), ABORTED
+  // RESOURCE_EXHAUSTED (the buffer is full), CANCELLED (the publisher is closed), ABORTED
   // (a newer publisher has this producer's name). The event itself is not kept.
   absl::Status Publish(const v1::Event& event);
 
@@ -202,10 +205,17 @@ class Publisher {
   std::future<absl::StatusOr<PublishedEvent>> PublishAsync(const v1::Event& event);
 
   // Sends what is waiting without lingering, and returns when all events taken before the call have
-  // their results and their callbacks have returned: OK, or the first error of an event since the
-  // last Flush; DEADLINE_EXCEEDED if it took longer than `timeout`. Not to be called from a
-  // callback.
+  // their results and their callbacks have returned: OK, or the first error of an event since this
+  // thread flushed last, or published first, whichever thread published the event. An error is told
+  // to every thread that flushes, and none takes it from another. (Of more than 64, the first is of
+  // the last 64.) UNKNOWN: a callback threw an exception, which is caught. DEADLINE_EXCEEDED: it
+  // took longer than `timeout`. Not to be called from a callback.
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
+
+  // Takes no more events, and flushes what was taken: the result is that of Flush. What has no
+  // result after `timeout` fails with CANCELLED. Returns when no callback runs any more. Not to be
+  // called from a callback.
+  absl::Status Close(absl::Duration timeout);
 
   // Why the last attempt failed, if nothing was acknowledged since, and it is tried again: e.g.
   // UNAVAILABLE, without a hub; RESOURCE_EXHAUSTED, for a full topic. Thread-safe.
