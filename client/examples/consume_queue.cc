@@ -4,6 +4,8 @@
 //
 //   consume_queue [address] [topic] [subscription]
 
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
 #include <stdexcept>
@@ -37,6 +39,10 @@ Outcome Bill(const ReceivedEvent& received) {
   return Outcome::Ack();
 }
 
+// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// why.
+void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -69,6 +75,7 @@ int main(int argc, char** argv) {
   options.subscription = name;
   options.on_event = Bill;
   options.threads = 8;
+  options.hooks.on_ended = WakeMain;
   auto subscriber = Subscriber::Start(hub, options);
   if (!subscriber.ok()) {
     std::cerr << subscriber.status() << "\n";

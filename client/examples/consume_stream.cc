@@ -4,6 +4,8 @@
 //
 //   consume_stream [address] [topic] [subscription]
 
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
 #include <string>
@@ -21,6 +23,14 @@ using eventhub::client::Subscriber;
 using eventhub::client::SubscriberOptions;
 using eventhub::client::SubscriptionClient;
 using eventhub::client::SubscriptionKind;
+
+namespace {
+
+// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// why.
+void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
+
+}  // namespace
 
 int main(int argc, char** argv) {
   // Blocked first, so that threads made later do not get them and sigwait below does.
@@ -59,6 +69,7 @@ int main(int argc, char** argv) {
               << lost.range.end << " of partition " << lost.partition << "\n";
   };
 
+  options.hooks.on_ended = WakeMain;
   auto subscriber = Subscriber::Start(hub, options);
   if (!subscriber.ok()) {
     std::cerr << subscriber.status() << "\n";

@@ -4,6 +4,8 @@
 //
 //   process [address] [topic] [target] [subscription]
 
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
 #include <string>
@@ -34,6 +36,10 @@ eventhub::v1::Event MakeInvoice(const eventhub::v1::Event& order) {
   invoice.set_data(order.data());
   return invoice;
 }
+
+// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// why.
+void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
 
 }  // namespace
 
@@ -72,7 +78,8 @@ int main(int argc, char** argv) {
     if (result.ok()) return Outcome::Settled();
     return Outcome::Retry(std::string(result.status().message()));
   };
-  auto subscriber = Subscriber::Start(hub, {.subscription = name, .on_event = process});
+  auto subscriber = Subscriber::Start(
+      hub, {.subscription = name, .on_event = process, .hooks = {.on_ended = WakeMain}});
   if (!subscriber.ok()) {
     std::cerr << subscriber.status() << "\n";
     return 1;

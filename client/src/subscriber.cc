@@ -50,6 +50,11 @@ absl::StatusOr<std::unique_ptr<Subscriber>> Subscriber::Start(
   return std::make_unique<Subscriber>(std::move(core));
 }
 
+absl::Status Subscriber::Run(std::shared_ptr<Connection> connection, SubscriberOptions options) {
+  ASSIGN_OR_RETURN(const auto subscriber, Start(std::move(connection), std::move(options)));
+  return subscriber->Wait();
+}
+
 Subscriber::Subscriber(std::shared_ptr<SubscriberCore> core) : core_(std::move(core)) {}
 
 Subscriber::~Subscriber() { core_->Close(); }

@@ -107,7 +107,12 @@ void SubscriberCore::RequestStop() {
     if (stopping_ || ended_) return;
     stopping_ = true;
     if (stream_ == nullptr && !opening_) {
-      End(absl::OkStatus());
+      // May be called from a hook, which another must not interrupt.
+      auto calls = std::make_shared<Calls>();
+      End(absl::OkStatus(), *calls);
+      connection_->RunAfter(absl::ZeroDuration(), [weak = weak_from_this(), calls] {
+        if (const auto core = weak.lock()) core->Call(std::move(*calls));
+      });
     } else {
       say_leave_ = true;
     }
@@ -142,10 +147,11 @@ void SubscriberCore::CutOff() {
     MutexLock lock(mutex_);
     cut_off_ = true;
     if (ended_) return;
-    Calls untold;  // Hooks are for what comes from the hub.
+    Calls untold;  // Who cuts it off knows.
     stream = LoseStream(untold);
     End(absl::CancelledError(absl::StrCat("the consumer of subscription ", options_.subscription,
-                                          " was cut off before everything was settled")));
+                                          " was cut off before everything was settled")),
+        untold);
   }
   if (stream != nullptr) stream->Cancel();
 }

@@ -96,8 +96,8 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   void EndLease(Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The connection is gone, and all that was under way with it.
   std::shared_ptr<ConsumeStream> LoseStream(Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Reconnect(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Reconnect(const absl::Status& status, Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const absl::Status& status, Calls& calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename Hook, typename... Args>
   static void Note(const Hook& hook, Calls& calls, Args... args);
   void Call(Calls calls);

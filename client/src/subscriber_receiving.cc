@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/src/failure.h"
+#include "client/src/guarded.h"
 #include "client/src/position_proto.h"
 #include "client/src/proto_time.h"
 #include "client/src/subscriber_core.h"
@@ -22,7 +23,11 @@ void SubscriberCore::Call(Calls calls) {
   if (calls.empty()) return;
   MutexLock lock(hooks_mutex_);
   if (hooks_over_) return;
-  for (auto& call : calls) std::move(call)();
+  uint64_t thrown = 0;
+  for (auto& call : calls) thrown += Guarded("a hook", std::move(call)).ok() ? 0 : 1;
+  if (thrown == 0) return;
+  MutexLock state_lock(mutex_);
+  counters_.hooks_thrown += thrown;
 }
 
 void SubscriberCore::OnWritten(uint64_t stream) {
@@ -46,7 +51,7 @@ void SubscriberCore::OnFrame(uint64_t stream, const Bytes& bytes) {
       if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
     } else {
       lost = LoseStream(calls);
-      End(frame.status());
+      End(frame.status(), calls);
     }
   }
   if (lost != nullptr) lost->Cancel();
@@ -203,24 +208,25 @@ void SubscriberCore::OnClosed(uint64_t stream, const absl::Status& status) {
     lost = LoseStream(calls);
     unfinished |= counters_.in_doubt > in_doubt;
     if (stopping_) {
-      End(status.ok() || (MayPass(status) && !unfinished) ? absl::OkStatus() : status);
+      End(status.ok() || (MayPass(status) && !unfinished) ? absl::OkStatus() : status, calls);
     } else if (status.ok() || MayPass(status)) {
       Note(options_.hooks.on_disconnected, calls, status);
-      Reconnect(status);
+      Reconnect(status, calls);
     } else {
-      End(status);
+      End(status, calls);
     }
   }
   Call(std::move(calls));
 }
 
-void SubscriberCore::Reconnect(const absl::Status& status) {
+void SubscriberCore::Reconnect(const absl::Status& status, Calls& calls) {
   const absl::Duration now = Now();
   if (!failing_since_) failing_since_ = now;
   if (now - *failing_since_ >= options_.reconnect_deadline) {
-    End(absl::UnavailableError(
-        absl::StrCat("no connection to consume subscription ", options_.subscription, " for ",
-                     absl::FormatDuration(options_.reconnect_deadline), ": ", status.ToString())));
+    End(absl::UnavailableError(absl::StrCat(
+            "no connection to consume subscription ", options_.subscription, " for ",
+            absl::FormatDuration(options_.reconnect_deadline), ": ", status.ToString())),
+        calls);
     return;
   }
   absl::Duration delay = backoff_.Next();
@@ -231,8 +237,9 @@ void SubscriberCore::Reconnect(const absl::Status& status) {
   Arm(retry_at_);
 }
 
-void SubscriberCore::End(const absl::Status& status) {
+void SubscriberCore::End(const absl::Status& status, Calls& calls) {
   if (ended_) return;
+  Note(options_.hooks.on_ended, calls, status);
   ended_ = true;
   final_ = status;
   retry_at_ = absl::InfiniteDuration();

@@ -1,5 +1,7 @@
 // The subscriber's stream: opening, credit, gathering of outcomes, reconnection, the end.
 
+#include <stdexcept>
+
 #include "gtest/gtest.h"
 #include "tests/client/subscriber_fixture.h"
 
@@ -191,6 +193,52 @@ TEST_F(SubscriberFlowTest, GivesUpAfterTheReconnectDeadline) {
   const absl::Status status = subscriber_->Wait();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("subscription s"));
+}
+
+TEST_F(SubscriberFlowTest, SaysThatItEndedAndWhy) {
+  std::vector<absl::StatusCode> ended;
+  SubscriberOptions options;
+  options.hooks.on_ended = [&](const absl::Status& status) {
+    ended.push_back(status.code());
+    EXPECT_EQ(subscriber_->Wait(absl::ZeroDuration()).code(), status.code());
+  };
+  StartQueue(options);
+  hub_->CloseConsume(absl::UnavailableError("reset"));
+  EXPECT_THAT(ended, IsEmpty());
+  hub_->Advance(absl::Seconds(1));
+  hub_->CloseConsume(absl::NotFoundError("subscription s does not exist"));
+  EXPECT_THAT(ended, ElementsAre(absl::StatusCode::kNotFound));
+
+  StartQueue(options);  // Left as it was asked to.
+  subscriber_->RequestStop();
+  hub_->CloseConsume(absl::OkStatus());
+  EXPECT_THAT(ended, ElementsAre(absl::StatusCode::kNotFound, absl::StatusCode::kOk));
+
+  StartQueue(options);  // Without a connection.
+  hub_->CloseConsume(absl::UnavailableError("reset"));
+  subscriber_->RequestStop();
+  hub_->Advance(absl::Milliseconds(1));
+  EXPECT_EQ(ended.size(), 3u);
+
+  StartQueue(options);
+  subscriber_.reset();  // Cut off, by whom knows.
+  EXPECT_EQ(ended.size(), 3u);
+}
+
+TEST_F(SubscriberFlowTest, AHookThatThrowsIsCountedAndTheOthersRun) {
+  int lost = 0;
+  SubscriberOptions options;
+  options.hooks.on_revoked = [&](uint32_t) { throw std::runtime_error("no"); };
+  options.hooks.on_disconnected = [&](const absl::Status&) {
+    ++lost;
+    throw 1;
+  };
+  StartStream(std::move(options));
+  hub_->CloseConsume(absl::UnavailableError("reset"));
+  EXPECT_EQ(lost, 1);
+  EXPECT_EQ(subscriber_->counters().hooks_thrown, 2u);
+  hub_->Advance(absl::Seconds(1));
+  EXPECT_EQ(hub_->consume_streams_opened(), 2u);
 }
 
 TEST_F(SubscriberFlowTest, ErrorsThatDoNotPassEndIt) {

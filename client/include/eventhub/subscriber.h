@@ -83,7 +83,8 @@ enum class Order {
 
 // What a program may want to know of what goes on. Called on a thread of the connection, one at a
 // time; must be quick, must not block, and may call the subscriber's methods but Stop, Wait and the
-// destructor. Each may be null.
+// destructor. Each may be null. An exception out of a hook is caught, and counted
+// (SubscriberCounters::hooks_thrown); the subscriber goes on.
 struct SubscriberHooks {
   // Connected: the name of this consumer as stats have it.
   std::function<void(const std::string& consumer)> on_connected{};
@@ -103,6 +104,10 @@ struct SubscriberHooks {
   // that is at it goes on, and its outcome does not count. On a broken connection too (STREAM), but
   // not when the subscriber itself cuts it off.
   std::function<void(uint32_t partition)> on_revoked{};
+  // The last one: the subscriber has ended, as Wait says, and nothing more is delivered; a handler
+  // may still be at it. E.g. NOT_FOUND: the subscription was deleted. Not called when the program
+  // cuts the subscriber off (the destructor, or a Stop whose time is up).
+  std::function<void(const absl::Status& status)> on_ended{};
 };
 
 struct SubscriberOptions {
@@ -155,22 +160,23 @@ struct SubscriberOptions {
 
 // What a subscriber counts, in events, since it started.
 struct SubscriberCounters {
-  uint64_t delivered = 0;    // Received; each delivery counted.
-  uint64_t redelivered = 0;  // Of those: the second delivery or a later one.
-  uint64_t handled = 0;      // A handler had them.
-  uint64_t dropped = 0;      // Received, but not handed to a handler: their lease was over, or a
-                             // retry took the partition back.
-  uint64_t acked = 0;        // Confirmed by the hub, durable.
-  uint64_t nacked = 0;       // Confirmed by the hub; all outcomes but kAck.
-  uint64_t parked = 0;       // Of those: kPark.
-  uint64_t skipped = 0;      // Of those: kSkip.
-  uint64_t lease_lost = 0;   // Outcomes that the hub refused: others have or had the events.
-  uint64_t failed = 0;       // Outcomes that the hub refused for another reason, e.g. its disk.
-  uint64_t in_doubt = 0;     // Outcomes sent, and not confirmed when the connection broke.
-  uint64_t requests = 0;     // Messages with acks, nacks or extensions.
-  uint64_t extensions = 0;   // Lease extensions in them, one or more for each partition.
-  uint64_t connections = 0;  // Times that a connection was made.
-  uint64_t trimmed = 0;      // Offsets lost to retention; see on_trimmed.
+  uint64_t delivered = 0;     // Received; each delivery counted.
+  uint64_t redelivered = 0;   // Of those: the second delivery or a later one.
+  uint64_t handled = 0;       // A handler had them.
+  uint64_t dropped = 0;       // Received, but not handed to a handler: their lease was over, or a
+                              // retry took the partition back.
+  uint64_t acked = 0;         // Confirmed by the hub, durable.
+  uint64_t nacked = 0;        // Confirmed by the hub; all outcomes but kAck.
+  uint64_t parked = 0;        // Of those: kPark.
+  uint64_t skipped = 0;       // Of those: kSkip.
+  uint64_t lease_lost = 0;    // Outcomes that the hub refused: others have or had the events.
+  uint64_t failed = 0;        // Outcomes that the hub refused for another reason, e.g. its disk.
+  uint64_t in_doubt = 0;      // Outcomes sent, and not confirmed when the connection broke.
+  uint64_t requests = 0;      // Messages with acks, nacks or extensions.
+  uint64_t extensions = 0;    // Lease extensions in them, one or more for each partition.
+  uint64_t connections = 0;   // Times that a connection was made.
+  uint64_t trimmed = 0;       // Offsets lost to retention; see on_trimmed.
+  uint64_t hooks_thrown = 0;  // Hooks that threw an exception.
   // Now:
   uint64_t unsettled = 0;  // Events here: waiting, being handled, or settled but not confirmed.
 };
@@ -178,8 +184,9 @@ struct SubscriberCounters {
 // One consumer of a subscription. Thread-safe.
 //
 // Lifecycle: Start connects and begins at once; RequestStop, a hub that says no, or the destructor
-// ends it. When the connection breaks it is made again, and the hub delivers again what was not
-// settled: each event is handled at least once, and more than once if its outcome could not be
+// ends it; a program that does not Wait hears of it by SubscriberHooks::on_ended, and would else be
+// idle for ever. When the connection breaks it is made again, and the hub delivers again what was
+// not settled: each event is handled at least once, and more than once if its outcome could not be
 // confirmed; delivery_attempt tells.
 //
 // Outcomes are gathered into ranges: sent at once when nothing is under way, and together with
@@ -204,6 +211,10 @@ class Subscriber {
   // INVALID_ARGUMENT, naming the option, if one is out of range. Does not wait for the network.
   static absl::StatusOr<std::unique_ptr<Subscriber>> Start(std::shared_ptr<Connection> connection,
                                                            SubscriberOptions options);
+
+  // Start, and Wait: for a thread that does nothing else. Returns when the subscriber has ended by
+  // itself, e.g. NOT_FOUND, because the subscription was deleted.
+  static absl::Status Run(std::shared_ptr<Connection> connection, SubscriberOptions options);
 
   // Ends it hard: what is not settled goes to others at once. Waits for handlers that run. Not to
   // be called from a handler or a hook.
