@@ -26,6 +26,8 @@ configure_package_config_file(
   INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-version.cmake
   COMPATIBILITY SameMinorVersion)
+# From the folder of eventhub.pc to the prefix: `lib` is one folder, `lib/x86_64-linux-gnu` two.
+string(REGEX REPLACE "[^/]+" ".." eventhub_pc_up "${CMAKE_INSTALL_LIBDIR}")
 configure_file(${CMAKE_CURRENT_SOURCE_DIR}/eventhub.pc.in ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
   @ONLY)
 install(FILES

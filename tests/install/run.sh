@@ -25,16 +25,17 @@ cmake --build "$work/cmake" >"$work/build.log" || {
 
 echo "== pkg-config"
 libdir=$(dirname "$(find "$work/prefix" -name eventhub.pc)")
-export PKG_CONFIG_PATH="$libdir"
-# As many words as pkg-config prints.
-read -ra compile <<<"$(pkg-config --define-variable=prefix="$work/prefix" --cflags eventhub)"
-read -ra link <<<"$(pkg-config --define-variable=prefix="$work/prefix" --libs eventhub)"
+# As many words as pkg-config prints. It finds the prefix by itself, wherever that was moved to.
+mv "$work/prefix" "$work/moved"
+export PKG_CONFIG_PATH="${libdir/$work\/prefix/$work\/moved}"
+read -ra compile <<<"$(pkg-config --cflags eventhub)"
+read -ra link <<<"$(pkg-config --libs eventhub)"
 "$cxx" -std=c++20 "${compile[@]}" "$here/outside.cc" -o "$work/outside" "${link[@]}"
 "$work/outside"
 
 echo "== the contract"
 # All that is installed, which is all there is.
-cd "$work/prefix/share/eventhub/proto"
+cd "$work/moved/share/eventhub/proto"
 protos=(eventhub/v1/*.proto)
 diff <(printf '%s\n' "${protos[@]}") <(cd "$here/../../proto" && printf '%s\n' eventhub/v1/*.proto)
 protoc -I . --descriptor_set_out=/dev/null "${protos[@]}"

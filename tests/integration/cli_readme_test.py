@@ -50,7 +50,7 @@ class ReadmeTest(SnippetTest):
         program.write_text(snippet("README.md", "js", "Publish and read"), encoding="utf-8")
         out = self.run_program("node", str(program), self.hub.address, str(ROOT / "proto"),
                                NODE_PATH=str(ROOT / "build/tools/node_modules"))
-        self.assertIn('shop.order.placed {"total": 3}\n', out)
+        self.assertEqual(out, 'published at 0 0\n0n shop.order.placed {"total": 3}\n')
 
 
 if __name__ == "__main__":
