@@ -1,6 +1,8 @@
 #include "storage/data_directory.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -37,7 +39,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env*
   RETURN_IF_ERROR(directory->Lock());
   // Again: who had the lock may have made it meanwhile.
   ASSIGN_OR_RETURN(const std::optional<int> format, directory->CheckFormat());
-  if (!format.has_value()) RETURN_IF_ERROR(directory->WriteFormat());
+  if (!format.has_value()) RETURN_IF_ERROR(directory->Begin());
   directory->older_ = format.value_or(kFormat) < kFormat;
   return directory;
 }
@@ -53,6 +55,13 @@ absl::Status DataDirectory::FinishUpgrade() {
   RETURN_IF_ERROR(WriteFormat());
   older_ = false;
   return absl::OkStatus();
+}
+
+absl::Status DataDirectory::Begin() const {
+  RETURN_IF_ERROR(
+      FromRocksDb(env_->CreateDirIfMissing(db_path()), absl::StrCat("create ", db_path())));
+  RETURN_IF_ERROR(Sync());
+  return WriteFormat();
 }
 
 absl::Status DataDirectory::Sync() const { return SyncDirectory(env_, path_); }
@@ -77,11 +86,34 @@ absl::Status DataDirectory::Lock() {
   return FromRocksDb(status, absl::StrCat("lock ", file));
 }
 
+absl::StatusOr<bool> DataDirectory::HasLog(absl::string_view suffix) const {
+  std::vector<std::string> children;
+  const rocksdb::Status listed = env_->GetChildren(db_path(), &children);
+  if (listed.IsNotFound() || listed.IsPathNotFound()) return false;
+  RETURN_IF_ERROR(FromRocksDb(listed, absl::StrCat("list ", db_path())));
+  return std::any_of(children.begin(), children.end(), [&](const std::string& name) {
+    return name != "." && name != ".." && absl::EndsWith(name, suffix);
+  });
+}
+
 absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
   const std::string file = path_ + kFormatFile;
   if (env_->FileExists(file).IsNotFound()) {
-    if (env_->FileExists(db_path()).IsNotFound()) return std::nullopt;
+    ASSIGN_OR_RETURN(const bool has_log, HasLog());
+    if (!has_log) return std::nullopt;
     return absl::DataLossError(absl::StrCat(file, " is missing, but the log is there"));
+  }
+  // The directory of the log is made before the format is written.
+  if (env_->FileExists(db_path()).IsNotFound()) {
+    return absl::DataLossError(absl::StrCat(
+        db_path(), " is missing, but ", file,
+        " is there: restore the log, or remove that file to begin without any events"));
+  }
+  // RocksDB would take the instance for a new one, and remove what it does not know.
+  ASSIGN_OR_RETURN(const bool has_tables, HasLog(".sst"));
+  if (has_tables && env_->FileExists(db_path() + "/CURRENT").IsNotFound()) {
+    return absl::DataLossError(
+        absl::StrCat(db_path(), "/CURRENT is missing beside tables: restore a backup"));
   }
   std::string text;
   RETURN_IF_ERROR(

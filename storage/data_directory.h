@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace rocksdb {
 class Env;
@@ -44,6 +45,10 @@ class DataDirectory {
   DataDirectory(rocksdb::Env* env, const std::string& path) : env_(env), path_(path) {}
 
   absl::Status Make() const;
+  // Makes a new directory one of this hub's format.
+  absl::Status Begin() const;
+  // Whether there is a file with this suffix where the RocksDB instance is to be.
+  absl::StatusOr<bool> HasLog(absl::string_view suffix = "") const;
   absl::Status Lock();
   // Returns the format; nullopt if there is neither a format nor a log.
   absl::StatusOr<std::optional<int>> CheckFormat() const;

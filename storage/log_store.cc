@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
 #include "storage/base/status_macros.h"
+#include "storage/disk_reserve.h"
 #include "storage/fail_stop.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_options.h"
@@ -33,7 +35,7 @@ std::string PartitionEnd(TopicId topic, PartitionId partition) {
 // The entry that `index` is at, which has to hold `offset` of the partition.
 absl::StatusOr<BatchInfo> EntryAt(const rocksdb::Iterator& index, TopicId topic,
                                   PartitionId partition, Offset offset) {
-  RETURN_IF_ERROR(FromRocksDb(index.status(), "read the index"));
+  RETURN_IF_ERROR(FromRocksDbRead(index.status(), "read the index"));
   const BatchKey key(topic, partition, offset);
   if (index.Valid() && ToView(index.key()).substr(0, 8) == key.view().substr(0, 8)) {
     BatchInfo entry{BatchKey::BaseOf(ToView(index.key())), {}};
@@ -47,6 +49,15 @@ absl::StatusOr<BatchInfo> SeekBatch(rocksdb::Iterator& index, TopicId topic, Par
                                     Offset offset) {
   index.SeekForPrev(ToSlice(BatchKey(topic, partition, offset).view()));
   return EntryAt(index, topic, partition, offset);
+}
+
+// Names the batch and the way on: what is lost is that, and what is behind it may be intact.
+absl::Status DamagedBatch(absl::string_view key, const BatchHeader& header,
+                          absl::string_view problem) {
+  const Offset base = BatchKey::BaseOf(key);
+  return absl::DataLossError(absl::StrCat(
+      "the events at offsets ", base.value(), " to ", (base + header.count).value() - 1,
+      " are damaged; read on from offset ", (base + header.count).value(), ": ", problem));
 }
 
 void ReleasePinned(void* arg) { delete static_cast<rocksdb::PinnableSlice*>(arg); }
@@ -65,22 +76,46 @@ absl::Status LogStore::OpenDb() {
   if (!options_.drop_after_damage) {
     RETURN_IF_ERROR(CheckWriteAheadLog(EnvOf(options_), path));
   }
+  if (const absl::Status room = CheckRoomToOpen(); !room.ok()) {
+    if (!reserve_->Release()) return room;
+    RETURN_IF_ERROR(CheckRoomToOpen());
+  }
   rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(MakeDbOptions(options_, fail_stop_->env()), path,
-                                                MakeColumns(options_), &handles_, &db),
-                              absl::StrCat("open the log in ", options_.directory)));
+  const rocksdb::Status opened = rocksdb::DB::Open(MakeDbOptions(options_, fail_stop_->env()), path,
+                                                   MakeColumns(options_), &handles_, &db);
+  if (opened.IsCorruption()) return DamagedLog(opened);
+  RETURN_IF_ERROR(FromRocksDb(opened, absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
+  reserve_->Serve();
   // RocksDB syncs its directory, but not the entry of it that the first start makes.
   RETURN_IF_ERROR(directory_->Sync());
   // The column families that an older format has not are made, and on the disk.
   return directory_->FinishUpgrade();
 }
 
+absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
+  // RocksDB names damaged tables, but not the place in the write-ahead log.
+  if (!options_.drop_after_damage) {
+    RETURN_IF_ERROR(
+        CheckWriteAheadLog(EnvOf(options_), directory_->db_path(), WalCheck::kWithSums));
+  }
+  const absl::string_view way_on =
+      absl::StrContains(cause.ToString(), "WAL")
+          ? "start it with --drop_after_damage to do without what follows, or restore a backup"
+          : "restore a backup";
+  return absl::DataLossError(absl::StrCat("the log in ", options_.directory,
+                                          " is damaged: ", cause.ToString(), "; ", way_on));
+}
+
 LogStore::LogStore(const LogStoreOptions& options)
-    : options_(options), fail_stop_(std::make_unique<FailStop>(EnvOf(options))) {}
+    : options_(options),
+      reserve_(std::make_unique<DiskReserve>(EnvOf(options), options.directory + "/RESERVE",
+                                             options.reserve_bytes)),
+      fail_stop_(std::make_unique<FailStop>(reserve_->env())) {}
 
 LogStore::~LogStore() {
   if (db_ == nullptr) return;
+  reserve_->Stop();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
 }
 
@@ -101,36 +136,43 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
   index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
-  size_t bytes = 0;
-  for (Offset next = from; next < end; index->Next()) {
-    ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
-    const bool read = wanted(entry.header);
-    const size_t cost = read ? entry.header.bytes : kPassedBatchCost;
-    if (bytes > 0 && bytes + cost > max_bytes) break;
-    auto batch = std::make_shared<RecordBatch>();
-    batch->base = entry.base;
-    batch->header = entry.header;
-    if (read) {
-      ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
-      batch->chunks.push_back(std::move(events));
+  const auto read = [&]() -> absl::Status {
+    size_t bytes = 0;
+    for (Offset next = from; next < end; index->Next()) {
+      ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
+      const bool read = wanted(entry.header);
+      const size_t cost = read ? entry.header.bytes : kPassedBatchCost;
+      if (bytes > 0 && bytes + cost > max_bytes) break;
+      auto batch = std::make_shared<RecordBatch>();
+      batch->base = entry.base;
+      batch->header = entry.header;
+      if (read) {
+        ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
+        batch->chunks.push_back(std::move(events));
+      }
+      bytes += cost;
+      next = entry.end();
+      out->push_back(std::move(batch));
     }
-    bytes += cost;
-    next = entry.end();
-    out->push_back(std::move(batch));
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  };
+  const size_t before = out->size();
+  const absl::Status status = read();
+  // What is intact before a damaged batch is given first; the next read says what is behind it.
+  return absl::IsDataLoss(status) && out->size() > before ? absl::OkStatus() : status;
 }
 
 absl::StatusOr<SharedBytes> LogStore::ReadEvents(absl::string_view key,
                                                  const BatchHeader& header) const {
   auto value = std::make_unique<rocksdb::PinnableSlice>();
-  const int64_t base = BatchKey::BaseOf(key).value();
-  RETURN_IF_ERROR(FromRocksDb(
+  const absl::Status status = FromRocksDbRead(
       db_->Get(rocksdb::ReadOptions(), handle(Column::kEvents), ToSlice(key), value.get()),
-      absl::StrCat("read the batch at offset ", base)));
+      "read a batch");
+  if (absl::IsDataLoss(status)) return DamagedBatch(key, header, status.message());
+  RETURN_IF_ERROR(status);
   if (value->size() != header.bytes) {
-    return absl::DataLossError(absl::StrCat("the batch at offset ", base, " has ", value->size(),
-                                            " bytes, not ", header.bytes));
+    return DamagedBatch(key, header,
+                        absl::StrCat("it has ", value->size(), " bytes, not ", header.bytes));
   }
   const absl::string_view region = ToView(*value);
   // A value beside its key is pinned in the store's block cache, and readers may hold the bytes for
@@ -157,7 +199,7 @@ absl::StatusOr<LogBounds> LogStore::Recover(TopicId topic, PartitionId partition
   options.iterate_lower_bound = &lower_bound;
   const std::unique_ptr<rocksdb::Iterator> index(db_->NewIterator(options, handle(Column::kIndex)));
   index->SeekToLast();
-  RETURN_IF_ERROR(FromRocksDb(index->status(), "read the index"));
+  RETURN_IF_ERROR(FromRocksDbRead(index->status(), "read the index"));
   if (!index->Valid()) return bounds;
   ASSIGN_OR_RETURN(const BatchHeader last, BatchHeader::Decode(ToView(index->value())));
   bounds.last_append_micros = last.append_micros;
@@ -189,7 +231,7 @@ absl::StatusOr<std::vector<Offset>> LogStore::FewBatches(TopicId topic, Partitio
     if (bases.size() == limit) return std::vector<Offset>();
     bases.push_back(BatchKey::BaseOf(ToView(index->key())));
   }
-  RETURN_IF_ERROR(FromRocksDb(index->status(), "read the index"));
+  RETURN_IF_ERROR(FromRocksDbRead(index->status(), "read the index"));
   return bases;
 }
 
@@ -217,7 +259,7 @@ absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,
   const rocksdb::Status status =
       db_->Get(rocksdb::ReadOptions(), handle(column), ToSlice(key), &value);
   if (status.IsNotFound()) return std::nullopt;
-  RETURN_IF_ERROR(FromRocksDb(status, "read from the store"));
+  RETURN_IF_ERROR(FromRocksDbRead(status, "read from the store"));
   return value;
 }
 
@@ -231,7 +273,7 @@ absl::Status LogStore::GetAll(
                 statuses.data());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!statuses[i].IsNotFound()) {
-      RETURN_IF_ERROR(FromRocksDb(statuses[i], "read from the store"));
+      RETURN_IF_ERROR(FromRocksDbRead(statuses[i], "read from the store"));
     }
   }
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -257,7 +299,7 @@ absl::Status LogStore::ScanFrom(
   for (it->Seek(ToSlice(from)); it->Valid(); it->Next()) {
     if (!visit(ToView(it->key()), ToView(it->value()))) return absl::OkStatus();
   }
-  return FromRocksDb(it->status(), "scan the store");
+  return FromRocksDbRead(it->status(), "scan the store");
 }
 
 uint64_t LogStore::DiskBytes() const {
@@ -267,6 +309,34 @@ uint64_t LogStore::DiskBytes() const {
   uint64_t bytes = 0;
   for (const auto& file : files) bytes += file.size_bytes;
   return bytes;
+}
+
+absl::Status LogStore::CheckRoomToOpen() const {
+  // The new files of a start, and tables of what the write-ahead log has beyond one write buffer.
+  constexpr uint64_t kNewFiles = uint64_t{8} << 20;
+  uint64_t log_bytes = 0;
+  std::vector<rocksdb::Env::FileAttributes> files;
+  EnvOf(options_)->GetChildrenFileAttributes(directory_->db_path(), &files).PermitUncheckedError();
+  for (const auto& file : files) {
+    if (absl::EndsWith(file.name, ".log")) log_bytes += file.size_bytes;
+  }
+  const uint64_t wanted =
+      kNewFiles +
+      (log_bytes > options_.write_buffer_bytes ? log_bytes - options_.write_buffer_bytes : 0);
+  const std::optional<uint64_t> free = DiskFreeBytes();
+  if (!free.has_value() || *free >= wanted) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the disk of ", options_.directory, " has ", *free,
+                   " bytes free, and to open the log may take ", wanted,
+                   "; make room on it and start the hub again"));
+}
+
+void LogStore::StopWaitingForSpace() { reserve_->Stop(); }
+
+bool LogStore::waiting_for_space() const { return reserve_->waiting(); }
+
+absl::Status LogStore::RestoreReserve(const Cancellation& cancellation) {
+  return reserve_->Restore(cancellation);
 }
 
 uint64_t LogStore::UnwrittenBytes() const {

@@ -25,11 +25,13 @@ namespace rocksdb {
 class DB;
 class ColumnFamilyHandle;
 class Env;
+class Status;
 class WriteBatch;
 }  // namespace rocksdb
 
 namespace eventhub {
 
+class DiskReserve;
 class FailStop;
 
 // The column families. `kMeta` is RocksDB's default one.
@@ -54,6 +56,10 @@ struct LogStoreOptions {
   // is refused at Open, unless this says to drop everything from the damage on.
   bool drop_after_damage = false;
 
+  // A file of this size is given up when the disk is full, so that there is room to delete; 0:
+  // none. Made by RestoreReserve. Bytes.
+  uint64_t reserve_bytes = 0;
+
   // By which identities expire. Must outlive the store.
   const Clock* clock = &Clock::System();
 
@@ -66,8 +72,8 @@ class LogStore {
  public:
   // Opens or creates the store; one of an older format becomes one of this hub's.
   // FAILED_PRECONDITION, with nothing touched, if another process has it open or if it was written
-  // by a newer format; DATA_LOSS if it is damaged; UNAVAILABLE or RESOURCE_EXHAUSTED if the disk
-  // does not do.
+  // by a newer format; DATA_LOSS if it is damaged; RESOURCE_EXHAUSTED if the disk has no room for
+  // what is written at a start; UNAVAILABLE if the disk does not do.
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);
   ~LogStore();
 
@@ -82,7 +88,8 @@ class LogStore {
   // Appends the batches that hold the offsets from `from` to before `end`, as far as they have no
   // more than `max_bytes` together, but at least one. The events of a batch that is not `wanted`
   // are not read: it comes without chunks. The range must be within the log and not empty;
-  // NOT_FOUND if a part was trimmed meanwhile.
+  // NOT_FOUND if a part was trimmed meanwhile. DATA_LOSS, which says where to read on, if the first
+  // batch is damaged; before another that is, what is intact is appended.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 
@@ -131,6 +138,15 @@ class LogStore {
     return Reclaim(topic, never);
   }
 
+  // A write that finds no space on the disk waits until there is some, with all that is behind it.
+  // From this call on none does: it fails, and the store refuses writes.
+  void StopWaitingForSpace();
+  // Whether a write waits for space.
+  bool waiting_for_space() const;
+  uint64_t reserve_bytes() const { return options_.reserve_bytes; }
+  // Makes the reserve if it was given up, or never made; blocks on the disk.
+  absl::Status RestoreReserve(const Cancellation& cancellation);
+
   // The size of all files. Bytes.
   uint64_t DiskBytes() const;
   // What is in memory alone of tables, or in the write-ahead log alone of the disk, and is written
@@ -152,7 +168,12 @@ class LogStore {
   // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
+  absl::Status DamagedLog(const rocksdb::Status& cause) const;
+  // Whether the disk has room to open the log: RocksDB asserts on the way that it has.
+  absl::Status CheckRoomToOpen() const;
+
   const LogStoreOptions options_;
+  std::unique_ptr<DiskReserve> reserve_;
   const std::unique_ptr<VisibleCommits> visible_commits_ = std::make_unique<VisibleCommits>();
   std::unique_ptr<FailStop> fail_stop_;
   std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.

@@ -18,4 +18,9 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) 
   return absl::UnavailableError(message);
 }
 
+absl::Status FromRocksDbRead(const rocksdb::Status& status, absl::string_view what) {
+  if (!status.IsPathNotFound()) return FromRocksDb(status, what);
+  return absl::DataLossError(absl::StrCat(what, ": a file is missing: ", status.ToString()));
+}
+
 }  // namespace eventhub

@@ -11,4 +11,7 @@ namespace eventhub {
 // RESOURCE_EXHAUSTED; damaged data: DATA_LOSS; any other trouble of the disk: UNAVAILABLE.
 absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
+// The same of a read of what the store has: a file that is missing is damage (DATA_LOSS).
+absl::Status FromRocksDbRead(const rocksdb::Status& status, absl::string_view what);
+
 }  // namespace eventhub

@@ -65,8 +65,8 @@ bool SumHolds(absl::string_view block, size_t at, const Record& record) {
 class LogFollower {
  public:
   // `sequence` is that of the first write, if it is known.
-  LogFollower(std::string path, std::optional<uint64_t> sequence)
-      : path_(std::move(path)), sequence_(sequence) {}
+  LogFollower(std::string path, std::optional<uint64_t> sequence, WalCheck check)
+      : path_(std::move(path)), check_(check), sequence_(sequence) {}
 
   absl::Status Block(absl::string_view block) {
     size_t at = 0;
@@ -78,6 +78,9 @@ class LogFollower {
         stopped_ = true;
         behind = at + 1;
         break;
+      }
+      if (check_ == WalCheck::kWithSums && !SumHolds(block, at, *record)) {
+        return Damaged(position_ + at + kHeader + record->payload.size());
       }
       RETURN_IF_ERROR(Take(*record, position_ + at));
       at += kHeader + record->payload.size();
@@ -127,10 +130,13 @@ class LogFollower {
 
   absl::Status Damaged(size_t position) const {
     return absl::DataLossError(
-        absl::StrCat("the log file ", path_, " is damaged before byte ", position));
+        absl::StrCat("the log file ", path_, " is damaged before byte ", position,
+                     "; start the hub with --drop_after_damage to do without what follows, or "
+                     "restore a backup"));
   }
 
   const std::string path_;
+  const WalCheck check_;
   size_t position_ = 0;  // Of the block.
   std::optional<uint64_t> sequence_;
   std::string header_;  // Of the write that is followed, as far as it was seen.
@@ -159,7 +165,7 @@ absl::Status Follow(rocksdb::Env* env, const std::string& path, LogFollower* fol
 
 }  // namespace
 
-absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory) {
+absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory, WalCheck check) {
   std::vector<std::string> children;
   if (env->FileExists(directory).IsNotFound()) return absl::OkStatus();
   RETURN_IF_ERROR(
@@ -177,7 +183,7 @@ absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory)
   // whole may be one of files that are not needed any more, and are being deleted.
   std::optional<uint64_t> sequence;
   for (const auto& [number, path] : files) {
-    LogFollower follower(path, sequence);
+    LogFollower follower(path, sequence, check);
     RETURN_IF_ERROR(Follow(env, path, &follower));
     sequence = follower.torn() ? follower.sequence() : std::nullopt;
   }

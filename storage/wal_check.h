@@ -18,10 +18,12 @@ namespace eventhub {
 // all that was acknowledged after it would be gone without a word. But a torn end is the end. So
 // this follows the records, and where they stop, looks for one that is whole behind the stop; it
 // also checks that the sequence numbers leave no gap. Sums of records that are in order are left to
-// RocksDB.
+// RocksDB, unless it is kWithSums.
 //
 // DATA_LOSS names the file and the place. A log whose very last write is damaged cannot be told
 // from a torn one, and is OK.
-absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory);
+enum class WalCheck { kOrder, kWithSums };
+absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory,
+                                WalCheck check = WalCheck::kOrder);
 
 }  // namespace eventhub

@@ -48,6 +48,7 @@ Json HubJson(const client::HubStats& stats) {
           {"start_time", FormatMoment(stats.start_time)},
           {"writable", stats.writable},
           {"store_error", stats.store_error},
+          {"clock_doubt", stats.clock_doubt},
           {"topics", stats.topics},
           {"partitions", stats.partitions},
           {"subscriptions", stats.subscriptions},
@@ -77,6 +78,7 @@ Fields HubFields(const client::HubStats& stats) {
       {"subscriptions", absl::StrCat(FormatCount(stats.subscriptions), " with ",
                                      CountOf(stats.consumers, "consumer"))},
       {"routes", absl::StrCat(FormatCount(stats.routes), ", links ", FormatCount(stats.links))}};
+  if (!stats.clock_doubt.empty()) fields.emplace_back("clock", stats.clock_doubt);
   for (const client::Listener& listener : stats.listeners) {
     fields.emplace_back("listens on", ListenerText(listener));
   }

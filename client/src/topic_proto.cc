@@ -152,6 +152,7 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
   stats.routes = proto.routes();
   stats.links = proto.links();
   stats.hub_id = proto.hub_id();
+  stats.clock_doubt = proto.clock_doubt();
   for (const v1::Listener& listener : proto.listeners()) {
     stats.listeners.push_back({.address = listener.address(),
                                .tls = listener.tls(),

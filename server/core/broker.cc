@@ -112,6 +112,7 @@ absl::Status Broker::Start() {
 }
 
 Broker::~Broker() {
+  if (store_ != nullptr) store_->StopWaitingForSpace();
   if (topologies_ != nullptr) topologies_->Stop();
   // They submit to the writer, whose tasks tell them of what became of it.
   if (maintenance_ != nullptr) maintenance_->Stop();

@@ -104,6 +104,9 @@ class Broker {
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
+  // A full disk holds nothing up any more: what waits for space fails. Before a shutdown.
+  void StopWaitingForSpace() { store_->StopWaitingForSpace(); }
+
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 

@@ -43,17 +43,18 @@ void DiskGuard::Look() {
     MutexLock lock(looking_);
     const std::optional<uint64_t> free = store_.DiskFreeBytes();
     const uint64_t taken = min_free_bytes_ + store_.UnwrittenBytes();
-    bool full = false;
-    uint64_t allowed = UINT64_MAX;
+    bool full = store_.waiting_for_space();
+    uint64_t room = UINT64_MAX;
     if (free.has_value()) {
       const uint64_t slack =
           full_.load(std::memory_order_relaxed) ? min_free_bytes_ / kSlackShare : 0;
-      full = *free < taken + slack || *free == 0;
-      allowed = full ? 0 : (*free - taken) / kRoomShare;
+      full |= *free < taken + slack || *free == 0;
+      room = full ? 0 : *free - taken;
     }
     free_bytes_.store(free.value_or(0), std::memory_order_relaxed);
     accepted_bytes_.store(0, std::memory_order_relaxed);
-    allowed_bytes_.store(allowed, std::memory_order_relaxed);
+    allowed_bytes_.store(room == UINT64_MAX ? room : room / kRoomShare, std::memory_order_relaxed);
+    room_bytes_.store(room, std::memory_order_relaxed);
     full_.store(full, std::memory_order_relaxed);
   }
   Tell();

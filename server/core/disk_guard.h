@@ -34,6 +34,9 @@ class DiskGuard {
   // Looks at the disk.
   void Look();
 
+  // What was free beyond the minimum at the last look. Bytes.
+  uint64_t room() const { return room_bytes_.load(std::memory_order_relaxed); }
+
  private:
   void Tell();
 
@@ -42,6 +45,7 @@ class DiskGuard {
   absl::AnyInvocable<void(bool)> on_change_;
   std::atomic<bool> full_{false};
   std::atomic<uint64_t> free_bytes_{0};  // At the last look.
+  std::atomic<uint64_t> room_bytes_{0};
   std::atomic<uint64_t> accepted_bytes_{0};
   std::atomic<uint64_t> allowed_bytes_{0};  // Of `accepted_bytes_`, until the next look.
 

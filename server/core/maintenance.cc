@@ -51,6 +51,13 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
                  CheckClock();
                  return absl::OkStatus();
                }});
+  jobs_.Every(options.reserve_interval,
+              {"disk reserve", kReclaimLane, kUpkeepBound,
+               [this, &guard, bytes = store.reserve_bytes()](Cancellation& cancellation) {
+                 // Not at the price of being full again.
+                 if (guard.room() / 2 < bytes) return absl::OkStatus();
+                 return store_.RestoreReserve(cancellation);
+               }});
   const auto upkeep = [&](const char* name, absl::Duration interval, auto run) {
     jobs_.Every(interval, {name, kUpkeepLane, kUpkeepBound, std::move(run)});
   };

@@ -20,6 +20,7 @@ struct MaintenanceOptions {
   // With less than this free on the disk, publishing is refused, while there is still room to keep
   // the store sound.
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
+  absl::Duration reserve_interval = absl::Seconds(30);
 };
 
 // Told of a subscription that was deleted, and since when nobody used it.

@@ -211,6 +211,9 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.store.write_buffer_bytes = absl::GetFlag(FLAGS_write_buffer).value;
   broker.store.max_log_bytes = absl::GetFlag(FLAGS_max_log).value;
   broker.store.drop_after_damage = absl::GetFlag(FLAGS_drop_after_damage);
+  // Enough for the commits under way and for the tables that free others.
+  broker.store.reserve_bytes =
+      std::min<uint64_t>(absl::GetFlag(FLAGS_min_free_disk).value / 4, uint64_t{64} << 20);
   broker.tail_cache_bytes = absl::GetFlag(FLAGS_tail_cache).value;
   broker.maintenance->min_free_disk_bytes = absl::GetFlag(FLAGS_min_free_disk).value;
   broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);

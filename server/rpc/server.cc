@@ -178,6 +178,7 @@ std::vector<std::string> Server::unprotected_addresses() const {
 
 void Server::Shutdown(absl::Duration grace) {
   services_->health.Shutdown();
+  if (services_->broker != nullptr) services_->broker->StopWaitingForSpace();
   if (services_->link_manager != nullptr) services_->link_manager->Stop();
   services_->registry.Drain();
   // gRPC closes a connection once its client has confirmed all that was sent before the shutdown.

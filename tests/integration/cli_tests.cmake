@@ -29,6 +29,11 @@ if(NOT EVENTHUB_SANITIZE)
   cli_suites(cli_topologies_test.py Topologies)
 endif()
 
+# On a disk that is really full, which takes the right to mount one.
+add_test(NAME FullDisk
+  COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/full_disk_test.py -v)
+set_tests_properties(FullDisk PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 ENVIRONMENT "${cli_environment}")
+
 # The programs in README.md are compiled and run as they stand there.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
 file(READ ${PROJECT_SOURCE_DIR}/README.md readme)

@@ -520,7 +520,7 @@ TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(rig.Create("t"), IsOk());
   rig.Accept("t", {After("a", absl::Seconds(1))});
-  rig.disk.SetFreeSpace(1);
+  rig.disk.SetFreeSpace(uint64_t{20} << 20);
   rig.Reopen();  // Whose first look at the disk is at once.
   ASSERT_TRUE(Eventually([&] { return !rig.broker().writable().ok(); }));
   rig.AdvanceAndRun(absl::Seconds(1));

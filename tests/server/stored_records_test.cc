@@ -266,6 +266,21 @@ TEST(StoredRecords, OfALink) {
                                           }));
 }
 
+TEST(StoredRecords, NotedTime) {
+  BrokerRig rig;
+  rig.maintenance = MaintenanceOptions();
+  ASSERT_THAT(rig.Open(), IsOk());
+  rig.Close();
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  ASSERT_OK_AND_ASSIGN(const auto record, store->Get(Column::kMeta, kNotedTimeKey));
+  EXPECT_EQ(BytesToHexString(record.value()),
+            "01000000"            // version
+            "00401e18240a0600");  // 1,700,000,000 s in microseconds
+}
+
 // Records that are not what the format says are refused at the start, by name.
 TEST(StoredRecords, DamagedOnesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> records = {
@@ -273,6 +288,7 @@ TEST(StoredRecords, DamagedOnesAreRefused) {
       {TopicKey(TopicId(1)), "\xff"},
       {LogStartKey(TopicId(1), PartitionId(0)), std::string(20, '\x02')},
       {std::string(kGenerationKey), "\x01\x02"},
+      {std::string(kNotedTimeKey), "\x01\x02"},
       {std::string(kNextSubscriptionIdKey), "\x01\x02"},
       {SubscriptionKey(SubscriptionId(1)), "\xff"},                              // Not a message.
       {SubscriptionKey(SubscriptionId(1)), std::string("\x08\x02\x10\x01", 4)},  // Version 2.

@@ -272,6 +272,106 @@ TEST_F(LogDamageTest, MissingFilesAreFound) {
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
 
+// Several log files, none of which is needed by fewer than all columns: as a crash leaves them
+// while tables are being written.
+class OlderLogTest : public LogDamageTest {
+ protected:
+  void FillTwoLogs() {
+    rig_.options.write_buffer_bytes = 64 << 10;
+    ASSERT_THAT(rig_.Open(), IsOk());
+    rig_.disk.HoldSyncs(".sst");
+    while (FilesNamed(".log").size() < 2) {
+      ASSERT_THAT(rig_.Append(rig_.log(), Payload(seed_++, 8000), 1, /*synced=*/true), IsOk());
+    }
+    // The sync of this one is of both files.
+    ASSERT_THAT(rig_.Append(rig_.log(), "last", 1, /*synced=*/true), IsOk());
+    content_ = rig_.Read(rig_.log()).value();
+    rig_.disk.Cut();
+    rig_.disk.ReleaseSyncs();
+    rig_.Close();
+    rig_.disk.Forget();
+    older_ = FilesNamed(".log")[0];
+    ASSERT_GT(rig_.disk.ReadFile(older_).size(), 60'000u);
+  }
+
+  uint64_t seed_ = 0;
+  std::string older_;
+};
+
+TEST_F(OlderLogTest, IsReadAfterACrash) {
+  FillTwoLogs();
+  EXPECT_EQ(OpenAndRead().value(), content_);
+}
+
+TEST_F(OlderLogTest, DamageIsRefusedByName) {
+  FillTwoLogs();
+  std::string damaged = rig_.disk.ReadFile(older_);
+  const size_t at = damaged.find(content_[2].events.substr(100, 100));
+  ASSERT_NE(at, std::string::npos);
+  damaged[at] ^= 1;
+  rig_.disk.WriteFile(older_, damaged);
+  const absl::Status refused = rig_.Open();
+  EXPECT_THAT(refused, StatusIs(StatusCode::kDataLoss, older_));
+  EXPECT_THAT(refused, StatusIs(StatusCode::kDataLoss, "--drop_after_damage"));
+
+  // The way on leads on: no table is ahead of the log.
+  rig_.options.drop_after_damage = true;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  content_.resize(2);
+  EXPECT_EQ(rig_.Read(rig_.log()).value(), content_);
+  ASSERT_THAT(rig_.Append(rig_.log(), "more", 1, /*synced=*/true), IsOk());
+  rig_.options.drop_after_damage = false;
+  rig_.Reopen();
+  EXPECT_EQ(rig_.log().end(), Offset(3));
+}
+
+TEST_F(OlderLogTest, MissingOrEmptiedOnesAreRefused) {
+  FillTwoLogs();
+  const std::string sound = rig_.disk.ReadFile(older_);
+  rig_.disk.DeleteFile(older_);
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss));
+  rig_.disk.WriteFile(older_, "");
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss));
+  rig_.disk.WriteFile(older_, sound);
+  EXPECT_EQ(OpenAndRead().value(), content_);
+}
+
+// A batch that is damaged, or whose file is missing, takes no other along.
+TEST_F(LogDamageTest, IntactBatchesBesideADamagedOneAreRead) {
+  ASSERT_THAT(rig_.Open(), IsOk());
+  for (uint64_t i = 0; i < 6; ++i) {
+    ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 6000 + i), 2, /*synced=*/true), IsOk());
+  }
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  rig_.Close();
+  const auto sound = Snapshot();
+  ASSERT_THAT(FilesNamed(".blob"), SizeIs(1));
+  const std::string blob = FilesNamed(".blob")[0];
+  std::string damaged = sound.at(blob);
+  damaged[damaged.find(Payload(3, 6003)) + 1000] ^= 1;
+  rig_.disk.WriteFile(blob, damaged);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  const auto read = [&](int64_t from, std::vector<RecordBatchPtr>* batches) {
+    return rig_.store().Read(LogRig::kTopic, PartitionId(0), Offset(from), Offset(12), 1 << 20,
+                             batches);
+  };
+  std::vector<RecordBatchPtr> before;
+  ASSERT_THAT(read(0, &before), IsOk());
+  ASSERT_THAT(before, SizeIs(3));
+  std::vector<RecordBatchPtr> none;
+  EXPECT_THAT(read(6, &none), StatusIs(StatusCode::kDataLoss, "offsets 6 to 7"));
+  EXPECT_THAT(read(6, &none), StatusIs(StatusCode::kDataLoss, "read on from offset 8"));
+  EXPECT_THAT(none, SizeIs(0));
+  std::vector<RecordBatchPtr> behind;
+  ASSERT_THAT(read(8, &behind), IsOk());
+  EXPECT_THAT(behind, SizeIs(2));
+
+  Restore(sound);
+  rig_.disk.DeleteFile(blob);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_THAT(read(0, &none), StatusIs(StatusCode::kDataLoss, "missing"));
+}
+
 // The log is made of blocks, and a write may begin anywhere in them, even so late that its header
 // is cut in two.
 TEST_F(LogDamageTest, ASoundLogIsSoundWhereverItsWritesBegin) {

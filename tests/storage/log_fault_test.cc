@@ -1,12 +1,15 @@
 // A disk that fails, fills up, or loses its power under a store in use.
+#include <future>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/storage/log_rig.h"
+#include "tests/support/eventually.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/status_matchers.h"
 
@@ -81,12 +84,67 @@ TEST_P(LogFaultTest, FailedWrite) {
   ExpectReadOnlyUntilReopened({"first", "second"});
 }
 
+// A full disk holds writes up; room that is made sets them going, and half a write is gone on with.
 TEST_P(LogFaultTest, NoSpace) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  rig_.disk.FailWrites(Fault::kNoSpace, ".log");
+  std::future<absl::Status> second =
+      std::async(std::launch::async, [&] { return Append("second, which is longer", true); });
+  ASSERT_TRUE(Eventually([&] { return rig_.store().waiting_for_space(); }));
+  EXPECT_THAT(Events(), testing::ElementsAre("first"));  // Reads go on.
+  rig_.disk.FailWrites(Fault::kNone);
+  EXPECT_THAT(second.get(), IsOk());
+  EXPECT_FALSE(rig_.store().waiting_for_space());
+  ASSERT_THAT(Append("third", true), IsOk());
+  EXPECT_EQ(rig_.failures(), 0);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Events(), testing::ElementsAre("first", "second, which is longer", "third"));
+    rig_.Reopen();
+  }
+}
+
+// Unless it is shutting down: then the write fails, and what it left is dropped by the next start.
+TEST_P(LogFaultTest, NoSpaceAtTheEnd) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());
   rig_.disk.FailWrites(Fault::kNoSpace, ".log");
-  EXPECT_THAT(Append("in doubt", true), StatusIs(StatusCode::kUnavailable, "lack of space"));
+  std::future<absl::Status> in_doubt =
+      std::async(std::launch::async, [&] { return Append("in doubt", true); });
+  ASSERT_TRUE(Eventually([&] { return rig_.store().waiting_for_space(); }));
+  rig_.store().StopWaitingForSpace();
+  EXPECT_THAT(in_doubt.get(), StatusIs(StatusCode::kUnavailable, "lack of space"));
   ExpectReadOnlyUntilReopened({"first", "second"});
+}
+
+TEST_P(LogFaultTest, TheReserveIsGivenUpFirst) {
+  rig_.Close();
+  rig_.options.reserve_bytes = 1 << 20;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  Cancellation never;
+  ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());
+  const std::string reserve = rig_.options.directory + "/RESERVE";
+  EXPECT_EQ(rig_.disk.ReadFile(reserve).size(), 1u << 20);
+  ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());  // It is there.
+  ASSERT_THAT(Append("first", true), IsOk());
+  rig_.disk.FailWrites(Fault::kNoSpace, ".log");
+  std::future<absl::Status> second =
+      std::async(std::launch::async, [&] { return Append("second", true); });
+  ASSERT_TRUE(Eventually([&] { return rig_.disk.ReadFile(reserve).empty(); }));
+  rig_.disk.FailWrites(Fault::kNone);
+  EXPECT_THAT(second.get(), IsOk());
+  ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());
+  EXPECT_EQ(rig_.disk.ReadFile(reserve).size(), 1u << 20);
+}
+
+// A start on a full disk says so, before RocksDB is asked; a reserve is given up for it.
+TEST_P(LogFaultTest, NoRoomToOpen) {
+  ASSERT_THAT(Append("first", true), IsOk());
+  rig_.Close();
+  rig_.disk.SetFreeSpace(1 << 20);
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kResourceExhausted, "make room"));
+  rig_.disk.SetFreeSpace(uint64_t{1} << 30);
+  ASSERT_THAT(rig_.Open(), IsOk());
+  EXPECT_THAT(Events(), testing::ElementsAre("first"));
 }
 
 TEST_P(LogFaultTest, FailedSync) {
@@ -103,7 +161,7 @@ TEST_P(LogFaultTest, FailedFlush) {
   rig_.Close();
   rig_.options.write_buffer_bytes = 64 << 10;
   ASSERT_THAT(rig_.Open(), IsOk());
-  rig_.disk.FailWrites(Fault::kNoSpace, ".blob");
+  rig_.disk.FailWrites(Fault::kIoError, ".blob");
   std::vector<std::string> acknowledged;
   absl::Status status;
   for (uint64_t i = 0; i < 1000 && status.ok(); ++i) {
@@ -113,6 +171,29 @@ TEST_P(LogFaultTest, FailedFlush) {
   }
   ASSERT_THAT(status, StatusIs(StatusCode::kUnavailable));
   ExpectReadOnlyUntilReopened(acknowledged);
+}
+
+// A disk that is full while tables are written in the background.
+TEST_P(LogFaultTest, NoSpaceForTables) {
+  rig_.Close();
+  rig_.options.write_buffer_bytes = 64 << 10;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  rig_.disk.FailWrites(Fault::kNoSpace, ".blob");
+  std::vector<std::string> appended;
+  std::future<absl::Status> outcome = std::async(std::launch::async, [&] {
+    for (uint64_t i = 0; i < 200; ++i) {
+      appended.push_back(Payload(i, 8192));
+      RETURN_IF_ERROR(Append(appended.back(), false));
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(Eventually([&] { return rig_.store().waiting_for_space(); }));
+  rig_.disk.FailWrites(Fault::kNone);
+  ASSERT_THAT(outcome.get(), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
+  EXPECT_EQ(Events(), appended);
+  rig_.Reopen();
+  EXPECT_EQ(Events(), appended);
 }
 
 // No new log can be made for what follows the tables to be written.

@@ -40,6 +40,7 @@ absl::Status LogRig::Open() {
 }
 
 void LogRig::Close() {
+  if (store_ != nullptr) store_->StopWaitingForSpace();
   writer_.reset();
   logs_.clear();
   cache_.reset();

@@ -56,6 +56,26 @@ TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
   EXPECT_THAT(LogStore::Open(rig_.options), IsOk());
 }
 
+// What was a hub with events must not become one without.
+TEST_P(LogStoreOpenTest, MissingLogIsRefused) {
+  Fill();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // Writes tables.
+  rig_.Close();
+  const std::string log = rig_.options.directory + "/log";
+  const std::string current = rig_.disk.ReadFile(log + "/CURRENT");
+  rig_.disk.DeleteFile(log + "/CURRENT");
+  const auto before = Snapshot();
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "CURRENT is missing"));
+  EXPECT_EQ(Snapshot(), before);
+  rig_.disk.WriteFile(log + "/CURRENT", current);
+  EXPECT_THAT(rig_.Open(), IsOk());
+  rig_.Close();
+  for (const std::string& file : rig_.disk.Files(log)) rig_.disk.DeleteFile(file);
+  rig_.disk.DeleteDirectory(log);
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "EVENTHUB_FORMAT is there"));
+}
+
 TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
   Fill();
   rig_.disk.WriteFile(format_file(), "4\n");

@@ -202,7 +202,7 @@ TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
   rig_.disk.HoldSyncs();
   Submit("a", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
-  rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, ".log");
+  rig_.disk.FailWrites(FaultEnv::Fault::kIoError, ".log");
   Submit("b", /*synced=*/false);
   Submit("c", /*synced=*/true);
   rig_.disk.ReleaseSyncs();
@@ -210,7 +210,7 @@ TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
   // The sync of "a" was under way and held; none is begun after the failure.
   EXPECT_THAT(done(), ElementsAre("a", "b failed", "c failed"));
   EXPECT_EQ(rig_.failures(), 1);
-  EXPECT_THAT(rig_.writer().failure(), StatusIs(StatusCode::kUnavailable, "lack of space"));
+  EXPECT_THAT(rig_.writer().failure(), StatusIs(StatusCode::kUnavailable, "injected failure"));
 }
 
 // Many threads; each one's tasks are done in its order, and offsets are given once.

@@ -64,6 +64,8 @@ class FaultEnv {
   std::string ReadFile(const std::string& path) const;
   void WriteFile(const std::string& path, const std::string& bytes);
   void DeleteFile(const std::string& path);
+  // An empty one.
+  void DeleteDirectory(const std::string& path);
 
  private:
   std::unique_ptr<rocksdb::Env> base_;  // Null: the machine's.

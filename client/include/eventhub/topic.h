@@ -132,6 +132,8 @@ struct HubStats {
   uint32_t links = 0;
   std::string hub_id{};  // Identifies the hub's store among all hubs.
   std::vector<Listener> listeners{};
+  // Why the hub doubts its system's clock, and deletes nothing by age; empty while it does not.
+  std::string clock_doubt{};
 };
 
 // What grpc.health.v1 answers.

@@ -1,0 +1,163 @@
+"""The hub on a disk that is really full: a small tmpfs, in a mount namespace of its own.
+
+The programs are named by the environment: EVENTHUBD, EVENTHUB.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TIMEOUT = 60
+MIB = 1 << 20
+DISK = 160 * MIB
+IN_NAMESPACE = "EVENTHUB_TEST_IN_NAMESPACE"
+
+
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if not name.startswith("EVENTHUB")}
+
+
+class FullDiskTest(unittest.TestCase):
+
+    def setUp(self):
+        self.mount = tempfile.mkdtemp()
+        self.addCleanup(os.rmdir, self.mount)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", self.mount], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.mount], check=True)
+        self.data = os.path.join(self.mount, "data")
+        self.outside = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.outside)
+        self.event = os.path.join(self.outside, "event")
+        with open(self.event, "wb") as file:
+            file.write(os.urandom(450_000).hex().encode())
+        self.process = None
+        self.addCleanup(self.kill)
+
+    def start(self):
+        ports = os.path.join(self.outside, "ports")
+        if os.path.exists(ports):
+            os.remove(ports)
+        self.log = open(os.path.join(self.outside, "log"), "a+", encoding="utf-8")
+        self.addCleanup(self.log.close)
+        self.process = subprocess.Popen(
+            [os.environ["EVENTHUBD"], f"--data_dir={self.data}", "--listen=127.0.0.1:0",
+             f"--port_file={ports}", "--min_free_disk=40MiB", "--write_buffer=4MiB",
+             "--max_log=16MiB", "--shutdown_grace=5s"], stderr=self.log, env=clean_environment())
+        end = time.monotonic() + TIMEOUT
+        while not os.path.exists(ports):
+            if self.process.poll() is not None:
+                return False
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.005)
+        with open(ports, encoding="utf-8") as file:
+            self.address = file.read().strip()
+        return True
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(TIMEOUT)
+
+    def cli(self, *arguments, **kwargs):
+        return subprocess.run([os.environ["EVENTHUB"], *arguments], capture_output=True,
+                              timeout=TIMEOUT, check=False,
+                              env=dict(clean_environment(), EVENTHUB_ADDRESS=self.address), **kwargs)
+
+    def publish(self, topic):
+        with open(self.event, "rb") as file:
+            return self.cli("--timeout=5s", "publish", topic, stdin=file)
+
+    def publish_until_refused(self, topic):
+        for accepted in range(1000):
+            if self.publish(topic).returncode != 0:
+                return accepted
+        raise AssertionError("is never refused")
+
+    def free(self):
+        stat = os.statvfs(self.mount)
+        return stat.f_bavail * stat.f_frsize
+
+    def fill(self):
+        """What others write takes the last byte."""
+        path = os.path.join(self.mount, "foreign")
+        with open(path, "ab", buffering=0) as file:
+            for size in (MIB, 4096):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError as error:
+                    self.assertEqual(error.errno, errno.ENOSPC)
+        self.assertLess(self.free(), 4096 * 4)
+
+    def eventually(self, condition):
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            self.assertLess(time.monotonic(), end, self.read_log())
+            time.sleep(0.1)
+
+    def read_log(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def test_recovers_without_a_restart(self):
+        self.assertTrue(self.start(), self.read_log())
+        for topic in ("kept", "large"):
+            self.assertEqual(self.cli("topics", "create", topic).returncode, 0)
+        self.assertEqual(self.publish("kept").returncode, 0)
+        self.eventually(lambda: os.path.exists(os.path.join(self.data, "RESERVE")))
+        self.assertGreater(self.publish_until_refused("large"), 10)
+        # The guard came first: no write has found the disk full.
+        self.assertGreater(self.free(), 10 * MIB)
+        self.fill()
+        self.assertIn(b"free", self.publish("large").stderr)
+        # There is room to delete, and what is deleted gives room.
+        deleted = self.cli("topics", "delete", "large", "--yes")
+        self.assertEqual(deleted.returncode, 0, deleted.stderr)
+        self.eventually(lambda: self.publish("kept").returncode == 0)
+        read = self.cli("read", "kept", "--output=json")
+        self.assertEqual(read.returncode, 0, read.stderr)
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(TIMEOUT), 0, self.read_log())
+        self.assertNotIn("until the hub is restarted", self.read_log())
+
+    def test_start_on_a_full_disk(self):
+        self.assertTrue(self.start(), self.read_log())
+        self.assertEqual(self.cli("topics", "create", "kept").returncode, 0)
+        self.assertEqual(self.publish("kept").returncode, 0)
+        self.eventually(lambda: os.path.exists(os.path.join(self.data, "RESERVE")))
+        self.kill()
+        os.remove(os.path.join(self.data, "RESERVE"))
+        self.fill()
+        self.assertFalse(self.start())
+        self.assertEqual(self.process.returncode, 1)
+        self.assertIn("make room", self.read_log())
+        os.remove(os.path.join(self.mount, "foreign"))
+        self.assertTrue(self.start(), self.read_log())
+        self.assertEqual(self.publish("kept").returncode, 0)
+
+
+def enter_namespace():
+    """Runs this again where it may mount; says why that is not possible."""
+    if IN_NAMESPACE in os.environ:
+        return None
+    unshare = ["unshare", "--mount", "--propagation=private"]
+    probe = subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], check=False,
+                           capture_output=True)
+    if probe.returncode != 0:
+        return f"cannot mount: {probe.stderr.decode().strip()}"
+    os.environ[IN_NAMESPACE] = "1"
+    os.execvp(unshare[0], [*unshare, sys.executable, "-B", *sys.argv])
+
+
+if __name__ == "__main__":
+    reason = enter_namespace()
+    if reason is not None:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    unittest.main()
