@@ -42,14 +42,16 @@ void DiskGuard::Look() {
   {
     MutexLock lock(looking_);
     const std::optional<uint64_t> free = store_.DiskFreeBytes();
-    const uint64_t taken = min_free_bytes_ + store_.UnwrittenBytes();
     bool full = store_.waiting_for_space();
     uint64_t room = UINT64_MAX;
     if (free.has_value()) {
       const uint64_t slack =
           full_.load(std::memory_order_relaxed) ? min_free_bytes_ / kSlackShare : 0;
-      full |= *free < taken + slack || *free == 0;
-      room = full ? 0 : *free - taken;
+      // The minimum may be any number: nothing is added to it.
+      const uint64_t left = *free - std::min(*free, min_free_bytes_);
+      const uint64_t unwritten = store_.UnwrittenBytes();
+      full |= *free < min_free_bytes_ || *free == 0 || left < unwritten + slack;
+      room = full ? 0 : left - unwritten;
     }
     free_bytes_.store(free.value_or(0), std::memory_order_relaxed);
     accepted_bytes_.store(0, std::memory_order_relaxed);
