@@ -1,5 +1,6 @@
 #include "client/src/event_check.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,11 @@ absl::Status Invalid(const char* field, std::string_view what) {
 }
 
 bool TooLong(const std::string& value) { return value.size() > kMaxAttributeBytes; }
+
+bool IsCloudEventsName(const std::string& name) {
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+}
 
 absl::Status FindFault(const v1::Event& event) {
   const struct {
@@ -43,6 +49,10 @@ absl::Status FindFault(const v1::Event& event) {
   for (const auto& [name, value] : event.attributes()) {
     if (name.empty() || name.size() > kMaxAttributeNameBytes) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
+    }
+    if (!IsCloudEventsName(name)) {
+      return Invalid("attributes",
+                     absl::StrCat("have a name that is not of a-z and 0-9 alone: '", name, "'"));
     }
   }
   if (event.has_deliver_at() && event.has_deliver_after()) {

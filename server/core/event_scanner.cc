@@ -149,8 +149,13 @@ bool IsReservedName(absl::string_view name) {
   return std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved);
 }
 
+bool IsCloudEventsName(absl::string_view name) {
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+}
+
 // Checks an entry of the map `attributes`.
-const char* CheckAttribute(absl::string_view bytes) {
+const char* CheckAttribute(absl::string_view bytes, AttributeNames names) {
   WireReader reader(bytes);
   absl::string_view name;
   while (!reader.AtEnd()) {
@@ -172,6 +177,9 @@ const char* CheckAttribute(absl::string_view bytes) {
   }
   if (name.empty()) return "has an attribute without a name";
   if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
+  if (names == AttributeNames::kCloudEvents && !IsCloudEventsName(name)) {
+    return "has a name that is not of a-z and 0-9 alone";
+  }
   if (IsReservedName(name)) return "has the name of an attribute with a field of its own";
   return nullptr;
 }
@@ -191,7 +199,7 @@ struct Essentials {
 
 // Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
 // checked.
-Fault CheckEvent(absl::string_view bytes, Essentials* event) {
+Fault CheckEvent(absl::string_view bytes, AttributeNames names, Essentials* event) {
   WireReader reader(bytes);
   bool present[kType + 1] = {};
   size_t attributes = 0;
@@ -213,8 +221,8 @@ Fault CheckEvent(absl::string_view bytes, Essentials* event) {
         problem = CheckTimestamp(value);
         break;
       case kAttributes:
-        problem =
-            ++attributes > kMaxAttributes ? "has more than 256 entries" : CheckAttribute(value);
+        problem = ++attributes > kMaxAttributes ? "has more than 256 entries"
+                                                : CheckAttribute(value, names);
         break;
       case kPartitionKey:
         event->key = value;
@@ -242,7 +250,7 @@ Fault CheckEvent(absl::string_view bytes, Essentials* event) {
 }  // namespace
 
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
-                        EventScan* scan) {
+                        EventScan* scan, AttributeNames names) {
   WireReader reader(region);
   absl::string_view last_type;
   while (!reader.AtEnd()) {
@@ -260,7 +268,7 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
           absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
     }
     Essentials essentials;
-    const Fault fault = CheckEvent(event, &essentials);
+    const Fault fault = CheckEvent(event, names, &essentials);
     if (fault.problem != nullptr) {
       return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
     }

@@ -18,6 +18,15 @@ inline constexpr size_t kMaxStringAttributeBytes = 1024;
 inline constexpr size_t kMaxAttributes = 256;
 inline constexpr size_t kMaxAttributeNameBytes = 256;
 
+// Which names attributes may have.
+enum class AttributeNames {
+  // Those of CloudEvents, of a-z and 0-9: what expressions, the JSON format and HTTP headers can
+  // name.
+  kCloudEvents,
+  // Any. Events that were stored when the hub did not look, here or at another hub, go on.
+  kAny,
+};
+
 // What the scan finds out of one event.
 struct ScannedEvent {
   uint32_t begin;     // In the region.
@@ -50,7 +59,7 @@ inline constexpr uint32_t kDeliverAfterField = 12;
 // Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
 // fault, by its index, and the field. With `keys`, `events` is filled in.
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
-                        EventScan* scan);
+                        EventScan* scan, AttributeNames names = AttributeNames::kCloudEvents);
 
 // XXH64 of a partition key with seed 0.
 uint64_t HashOfKey(absl::string_view key);

@@ -142,8 +142,8 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   }
   const bool by_key = !head.has_partition() && partitions > 1;
   EventScan scan;
-  RETURN_IF_ERROR(
-      ScanEvents(request.events.view(), view->settings->max_event_bytes(), by_key, &scan));
+  RETURN_IF_ERROR(ScanEvents(request.events.view(), view->settings->max_event_bytes(), by_key,
+                             &scan, request.names));
   if (scan.count == 0) return InvalidField("events", "is empty");
   const uint32_t total = scan.count;
 
@@ -156,7 +156,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     checked.delayed_bytes = split.later_bytes;
     checked.delayed_table = &delayed;
     scan = EventScan();
-    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan));
+    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, request.names));
   }
   checked.count = scan.count;
   checked.bytes = events.size();

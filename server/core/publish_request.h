@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/event_scanner.h"
 #include "server/core/identities.h"
 #include "server/core/partition_append.h"
 #include "server/core/route/route_plan.h"
@@ -23,6 +24,8 @@ namespace eventhub {
 struct PublishRequest {
   v1::PublishStreamRequest head;
   SharedBytes events;
+  // Which names the attributes of the events may have.
+  AttributeNames names = AttributeNames::kCloudEvents;
 };
 
 // Takes apart an encoded v1::PublishRequest or v1::PublishStreamRequest, which have the same fields

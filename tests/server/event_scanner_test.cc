@@ -185,6 +185,17 @@ TEST(EventScanner, Attributes) {
     EXPECT_THAT(scan(name, "text"), Names(0, "attributes")) << name;
   }
 
+  for (const char* name : {"MyExt", "example-extension", "hub_offset", "a.b", "é", " "}) {
+    EXPECT_THAT(scan(name, "text"), Names(0, "attributes")) << name;
+    v1::Event stored = MakeEvent("i");
+    (*stored.mutable_attributes())[name].set_string("text");
+    EventScan any;
+    EXPECT_THAT(
+        ScanEvents(EncodeEvent(stored), kMaxEventBytes, /*keys=*/true, &any, AttributeNames::kAny),
+        IsOk())
+        << name;
+  }
+
   v1::Event event = MakeEvent("i");
   for (int i = 0; i < 256; ++i) (*event.mutable_attributes())[std::to_string(i)].set_integer(i);
   EXPECT_THAT(ScanOne(event), IsOk());

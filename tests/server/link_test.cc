@@ -266,6 +266,18 @@ TEST_F(LinksTest, WhatCanNeverBeTakenIsLeftOut) {
   EXPECT_EQ(Status().refused_events(), 1u);
 }
 
+// The other hub may have stored them when names were not looked at.
+TEST_F(LinksTest, TakesAttributesOfAnyName) {
+  ASSERT_THAT(Create(MakeLink()), IsOk());
+  v1::Event event = MakeEvent("a");
+  (*event.mutable_attributes())["example-extension"].set_string("x");
+  LinkStep step = StepOf(std::nullopt, 1, {});
+  step.moves[0].events = SharedBytes::Copy(EncodeEvent(event));
+  ASSERT_THAT(Submit(std::move(step)), IsOk());
+  EXPECT_THAT(Ids(), ElementsAre("a"));
+  EXPECT_EQ(Status().refused_events(), 0u);
+}
+
 TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   v1::Topic unique;
   unique.set_name("in");

@@ -44,7 +44,8 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
                                  DelayedKey{topic, std::max(from, int64_t{0}), 0}.Encode(), visit));
   RETURN_IF_ERROR(damage);
   piece.events = SharedBytes::Copy(region);
-  const absl::Status scanned = ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan);
+  const absl::Status scanned =
+      ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan, AttributeNames::kAny);
   if (!scanned.ok() || piece.scan.count != piece.keys.size()) {
     return absl::DataLossError(
         absl::StrCat("a delayed event of topic ", topic.value(), " is damaged"));

@@ -38,6 +38,7 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
       PublishRequest request;
       if (same_partitions) request.head.set_partition(move.partition);
       request.events = move.events;
+      request.names = AttributeNames::kAny;
       absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
       if (append.ok()) {
         appends.push_back({topic, std::nullopt, *std::move(append)});

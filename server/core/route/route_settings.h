@@ -6,12 +6,13 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/route.pb.h"
 #include "google/protobuf/field_mask.pb.h"
+#include "server/core/event_scanner.h"
 
 namespace eventhub {
 
 // All that can be told of a route alone, but for its filter, which CompiledRoute::Make checks.
-// INVALID_ARGUMENT names the field.
-absl::Status CheckRouteSettings(const v1::Route& route);
+// INVALID_ARGUMENT names the field. `names` is for the attributes that it sets.
+absl::Status CheckRouteSettings(const v1::Route& route, AttributeNames names);
 
 // The settings that a route is created with: `asked`, checked, defaults filled in.
 absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time now);

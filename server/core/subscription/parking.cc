@@ -162,7 +162,8 @@ class Parker {
     if (!letter.ok()) return letter.status();
     event.letter = *letter;
     EventScan scan;
-    absl::Status status = ScanEvents(event.letter.view(), SIZE_MAX, true, &scan);
+    absl::Status status =
+        ScanEvents(event.letter.view(), SIZE_MAX, true, &scan, AttributeNames::kAny);
     if (!status.ok()) return status;
     event.keyed = scan.events.front().keyed;
     event.key_hash = scan.events.front().key_hash;
