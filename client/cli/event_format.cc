@@ -88,7 +88,7 @@ void EventFormat::AppendField(char field, const v1::Event& event, const Position
     case 'u':
       return AppendPrintable(event.subject(), out);
     case 'e':
-      if (event.has_time()) absl::StrAppend(out, FormatMomentWide(FromTimestamp(event.time())));
+      if (event.has_time()) absl::StrAppend(out, FormatMoment(FromTimestamp(event.time())));
       return;
     case 'k':
       return AppendPrintable(event.partition_key(), out);

@@ -40,6 +40,10 @@ std::string FormatExactBytes(uint64_t bytes);
 // As FormatAge, of an age that was measured: nothing below a second, or below a millisecond.
 std::string FormatRoughAge(absl::Duration age);
 
+// RFC 3339 within what a timestamp of protobuf can be: years 1 to 9999, to the nanosecond.
+// INVALID_ARGUMENT for anything else. FormatMoment() gives it back.
+absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text);
+
 // A moment: RFC 3339 (`2026-01-31T12:00:00Z`), a UTC date (`2026-01-31`), or a duration back from
 // `now` (`15m`). INVALID_ARGUMENT for anything else.
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
@@ -47,7 +51,7 @@ absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);
 // The same, but a duration is counted on from `now` (`15m`).
 absl::StatusOr<absl::Time> ParseFutureMoment(absl::string_view text, absl::Time now);
 
-// RFC 3339 in UTC; microseconds when there are any.
+// RFC 3339 in UTC; a fraction of the second when there is any.
 std::string FormatMoment(absl::Time time);
 
 // The same, as wide for every time: to the microsecond, or to the second.

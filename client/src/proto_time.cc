@@ -20,7 +20,8 @@ absl::Duration FromProto(const google::protobuf::Duration& proto) {
 }
 
 void ToProto(absl::Time time, google::protobuf::Timestamp& proto) {
-  time = std::clamp(time, absl::FromUnixSeconds(kMinSeconds), absl::FromUnixSeconds(kMaxSeconds));
+  const absl::Time last = absl::FromUnixSeconds(kMaxSeconds) + absl::Nanoseconds(999'999'999);
+  time = std::clamp(time, absl::FromUnixSeconds(kMinSeconds), last);
   const int64_t seconds = absl::ToUnixSeconds(time);  // Floors.
   proto.set_seconds(seconds);
   proto.set_nanos(

@@ -93,7 +93,7 @@ int Serve(Config config) {
   config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
     spdlog::info("subscription {} expired and is deleted: no consumer was connected since {}",
                  std::string(name),
-                 absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_used, absl::UTCTimeZone()));
+                 absl::FormatTime("%E4Y-%m-%dT%H:%M:%SZ", last_used, absl::UTCTimeZone()));
   };
   config.server.on_link_change = [](absl::string_view link, const absl::Status& status) {
     if (status.ok()) {
