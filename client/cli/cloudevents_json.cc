@@ -1,14 +1,17 @@
 #include "client/cli/cloudevents_json.h"
 
 #include <algorithm>
-#include <limits>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/json_slice.h"
+#include "client/cli/terminal.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -18,29 +21,6 @@ namespace {
 // Invalid UTF-8 cannot come from the hub, which refuses it; it must not stop a reader either.
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// The library writes values out by recursion.
-constexpr int kMaxNesting = 1000;
-
-// Of valid JSON.
-bool NestsTooDeep(absl::string_view json) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxNesting) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
 }
 
 // application/json, text/json and everything with the suffix +json; parameters do not matter.
@@ -54,20 +34,19 @@ bool IsTextType(absl::string_view content_type) {
   return absl::StartsWithIgnoreCase(content_type, "text/");
 }
 
-// Whether it can stand in a line of JSON as it is. The library takes a NUL for the end of its
-// input, and passes over a byte order mark.
-bool IsJson(absl::string_view text) {
-  return !absl::StrContains(text, '\0') && !absl::StartsWith(text, "\xEF\xBB\xBF") &&
-         Json::accept(text);
+// Whether JSON data can stand in a line as it is, and is the same when it is cut out again.
+bool FitsLine(absl::string_view data) {
+  return data.find_first_of("\r\n") == absl::string_view::npos && IsJsonValue(data);
 }
 
-bool IsUtf8(absl::string_view text) {
-  try {
-    Json(text).dump();
-    return true;
-  } catch (const Json::exception&) {  // The library has no other way to ask.
-    return false;
-  }
+// The members that say where an event is; they are no attributes.
+constexpr absl::string_view kPartition = "hub_partition";
+constexpr absl::string_view kOffset = "hub_offset";
+constexpr absl::string_view kAppendTime = "hub_append_time";
+constexpr absl::string_view kDeliveryAttempt = "hub_delivery_attempt";
+
+bool IsPositionMember(absl::string_view name) {
+  return name == kPartition || name == kOffset || name == kAppendTime || name == kDeliveryAttempt;
 }
 
 // The members but for the data.
@@ -87,10 +66,10 @@ Json HeaderJson(const v1::Event& event, const std::optional<Position>& position)
   std::sort(attributes.begin(), attributes.end());
   for (auto& [name, value] : attributes) json[name] = std::move(value);
   if (position.has_value()) {
-    json["partition"] = position->partition;
-    json["offset"] = position->offset;
-    json["appendtime"] = FormatMoment(position->append_time);
-    if (position->attempt > 0) json["deliveryattempt"] = position->attempt;
+    json[std::string(kPartition)] = position->partition;
+    json[std::string(kOffset)] = position->offset;
+    json[std::string(kAppendTime)] = FormatMoment(position->append_time);
+    if (position->attempt > 0) json[std::string(kDeliveryAttempt)] = position->attempt;
   }
   if (!event.data_content_type().empty()) json["datacontenttype"] = event.data_content_type();
   return json;
@@ -100,48 +79,56 @@ absl::Status BadMember(absl::string_view name, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat("member '", name, "' ", problem));
 }
 
-absl::Status SetString(const std::string& name, const Json& value, std::string* field) {
-  if (!value.is_string()) return BadMember(name, "is not a string");
-  *field = value.get<std::string>();
+// The functions below take values as they are written.
+
+bool IsString(absl::string_view value) { return absl::StartsWith(value, "\""); }
+
+absl::Status SetString(absl::string_view name, absl::string_view value, std::string* field) {
+  std::optional<std::string> text = JsonText(value);
+  if (!text) {
+    return BadMember(name, IsString(value) ? "is not Unicode text" : "is not a string");
+  }
+  *field = *std::move(text);
   return absl::OkStatus();
 }
 
-absl::Status SetTime(const std::string& name, const Json& value, v1::Event* event) {
+absl::Status SetTime(absl::string_view name, absl::string_view value, v1::Event* event) {
   std::string text;
   RETURN_IF_ERROR(SetString(name, value, &text));
-  absl::Time time;
-  std::string error;
-  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) {
-    return BadMember(name, "is not an RFC 3339 timestamp");
-  }
-  *event->mutable_time() = ToTimestamp(time);
+  const absl::StatusOr<absl::Time> time = ParseTimestamp(text);
+  if (!time.ok()) return BadMember(name, absl::StrCat("is ", time.status().message()));
+  *event->mutable_time() = ToTimestamp(*time);
   return absl::OkStatus();
 }
 
-// Large unsigned numbers do not fit the library's signed ones, nor its comparisons.
-bool FitsInt32(const Json& number) {
-  constexpr std::numeric_limits<int32_t> kLimits;
-  if (number.is_number_unsigned()) return number.get<uint64_t>() <= uint64_t{kLimits.max()};
-  return number.get<int64_t>() >= kLimits.min();
+absl::Status SetInteger(absl::string_view name, absl::string_view value,
+                        v1::AttributeValue* attribute) {
+  if (value.find_first_not_of("-0123456789") != absl::string_view::npos) {
+    return BadMember(name, "is neither a string, nor a boolean, nor an integer");
+  }
+  int32_t integer = 0;
+  if (!absl::SimpleAtoi(value, &integer)) return BadMember(name, "does not fit 32 bits");
+  attribute->set_integer(integer);
+  return absl::OkStatus();
 }
 
-absl::Status SetAttribute(const std::string& name, const Json& value, v1::Event* event) {
+absl::Status SetAttribute(const std::string& name, absl::string_view value, v1::Event* event) {
+  if (!IsAttributeName(name)) {
+    return BadMember(name, "is not the name of an attribute: it is of a-z and 0-9 alone");
+  }
   v1::AttributeValue attribute;
-  if (value.is_string()) {
-    attribute.set_string(value.get<std::string>());
-  } else if (value.is_boolean()) {
-    attribute.set_boolean(value.get<bool>());
-  } else if (value.is_number_integer()) {
-    if (!FitsInt32(value)) return BadMember(name, "does not fit 32 bits");
-    attribute.set_integer(value.get<int32_t>());
+  if (value == "true" || value == "false") {
+    attribute.set_boolean(value == "true");
+  } else if (IsString(value)) {
+    RETURN_IF_ERROR(SetString(name, value, attribute.mutable_string()));
   } else {
-    return BadMember(name, "is neither a string, nor a boolean, nor an integer");
+    RETURN_IF_ERROR(SetInteger(name, value, &attribute));
   }
   (*event->mutable_attributes())[name] = std::move(attribute);
   return absl::OkStatus();
 }
 
-absl::Status SetMember(const std::string& name, const Json& value, v1::Event* event) {
+absl::Status SetMember(const std::string& name, absl::string_view value, v1::Event* event) {
   if (name == "id") return SetString(name, value, event->mutable_id());
   if (name == "source") return SetString(name, value, event->mutable_source());
   if (name == "type") return SetString(name, value, event->mutable_type());
@@ -150,36 +137,39 @@ absl::Status SetMember(const std::string& name, const Json& value, v1::Event* ev
   if (name == "partitionkey") return SetString(name, value, event->mutable_partition_key());
   if (name == "datacontenttype") return SetString(name, value, event->mutable_data_content_type());
   if (name == "dataschema") return SetString(name, value, event->mutable_data_schema());
-  if (name == "partition" || name == "offset" || name == "appendtime" ||
-      name == "deliveryattempt") {
-    return absl::OkStatus();
-  }
+  if (IsPositionMember(name)) return absl::OkStatus();
   if (name == "specversion") {
-    return value == "1.0" ? absl::OkStatus() : BadMember(name, "is not \"1.0\"");
+    return JsonText(value) == "1.0" ? absl::OkStatus() : BadMember(name, "is not \"1.0\"");
   }
   return SetAttribute(name, value, event);
 }
 
-absl::Status SetData(const Json& json, v1::Event* event) {
-  const auto data = json.find("data");
-  const auto base64 = json.find("data_base64");
-  if (base64 != json.end()) {
-    if (data != json.end()) return BadMember("data", "excludes 'data_base64'");
-    std::string bytes;
-    if (!base64->is_string() || !absl::Base64Unescape(base64->get<std::string>(), &bytes)) {
-      return BadMember("data_base64", "is not Base64");
-    }
-    event->set_data(std::move(bytes));
-  } else if (data != json.end()) {
-    // The format implies JSON where it names no content type.
-    if (event->data_content_type().empty()) event->set_data_content_type("application/json");
-    const bool text = data->is_string() && !IsJsonType(event->data_content_type());
-    event->set_data(text ? data->get<std::string>() : Dump(*data));
+absl::Status SetBase64(absl::string_view value, v1::Event* event) {
+  const std::optional<std::string> text = JsonText(value);
+  if (!text || !absl::Base64Unescape(*text, event->mutable_data())) {
+    return BadMember("data_base64", "is not Base64");
   }
   return absl::OkStatus();
 }
 
+absl::Status SetData(absl::string_view value, v1::Event* event) {
+  // The format implies JSON where it names no content type.
+  if (event->data_content_type().empty()) event->set_data_content_type("application/json");
+  if (IsString(value) && !IsJsonType(event->data_content_type())) {
+    return SetString("data", value, event->mutable_data());
+  }
+  event->set_data(value.data(), value.size());
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+bool IsAttributeName(absl::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_islower(static_cast<unsigned char>(c)) ||
+           absl::ascii_isdigit(static_cast<unsigned char>(c));
+  });
+}
 
 Json AttributeJson(const v1::AttributeValue& value) {
   switch (value.value_case()) {
@@ -212,20 +202,13 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
     line->append(Dump(json));
     return;
   }
-  if ((type.empty() || IsJsonType(type)) && IsJson(data)) {
+  if ((type.empty() || IsJsonType(type)) && FitsLine(data)) {
     line->append(Dump(json));
     line->pop_back();
-    line->append(",\"data\":");
-    const size_t begin = line->size();
-    line->append(data);
-    // Within JSON strings these are escaped, so here they are white space between tokens.
-    std::replace_if(
-        line->begin() + static_cast<std::ptrdiff_t>(begin), line->end(),
-        [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    line->push_back('}');
+    absl::StrAppend(line, ",\"data\":", data, "}");
     return;
   }
-  if (IsTextType(type) && !IsJsonType(type) && IsUtf8(data)) {
+  if (IsTextType(type) && !IsJsonType(type) && Utf8Prefix(data) == data.size()) {
     json["data"] = data;
   } else {
     json["data_base64"] = absl::Base64Escape(data);
@@ -234,20 +217,26 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
 }
 
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line) {
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  // The library would take a NUL for the end of the line.
-  if (json.is_discarded() || absl::StrContains(line, '\0')) {
-    return absl::InvalidArgumentError("not valid JSON");
-  }
-  if (NestsTooDeep(line)) return absl::InvalidArgumentError("nests more than 1,000 levels deep");
-  if (!json.is_object()) return absl::InvalidArgumentError("not a JSON object");
+  ASSIGN_OR_RETURN(const std::vector<JsonMember> members, SliceJsonObject(line));
   v1::Event event;
-  for (const auto& [name, value] : json.items()) {
-    // CloudEvents allows null for an attribute that is not set.
-    if (name == "data" || name == "data_base64" || value.is_null()) continue;
-    RETURN_IF_ERROR(SetMember(name, value, &event));
+  std::optional<absl::string_view> data;
+  std::optional<absl::string_view> base64;
+  std::set<absl::string_view> seen;
+  for (const JsonMember& member : members) {
+    if (!seen.insert(member.name).second) {
+      return BadMember(member.name, "is there more than once");
+    }
+    if (member.name == "data") {
+      data = member.value;
+    } else if (member.name == "data_base64") {
+      base64 = member.value;
+    } else if (member.value != "null") {  // As if it was not there, by CloudEvents.
+      RETURN_IF_ERROR(SetMember(member.name, member.value, &event));
+    }
   }
-  RETURN_IF_ERROR(SetData(json, &event));
+  if (data && base64) return BadMember("data", "excludes 'data_base64'");
+  if (data) RETURN_IF_ERROR(SetData(*data, &event));
+  if (base64) RETURN_IF_ERROR(SetBase64(*base64, &event));
   return event;
 }
 

@@ -1,7 +1,8 @@
 // Events as CloudEvents 1.0 in their JSON format, one per line, and back.
 //
-// JSON has fewer types than CloudEvents: binary, URI and timestamp extension attributes become
-// strings, and come back as strings. All else makes the round trip unchanged.
+// Data makes the round trip byte for byte. JSON has fewer types than CloudEvents: binary, URI and
+// timestamp extension attributes become strings, and come back as strings. JSON data without a
+// content type comes back as `application/json`, which the format says it is.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,9 @@
 
 namespace eventhub::cli {
 
-// Where a stored event is; becomes the members `partition`, `offset` and `appendtime`, and
-// `deliveryattempt` if it was delivered to a consumer.
+// Where a stored event is; becomes the members `hub_partition`, `hub_offset` and `hub_append_time`,
+// and `hub_delivery_attempt` if it was delivered to a consumer. No attribute has an `_` in its
+// name.
 struct Position {
   uint32_t partition = 0;
   int64_t offset = 0;
@@ -26,18 +28,21 @@ struct Position {
   uint32_t attempt = 0;
 };
 
-// Appends one line without its newline; without a position for what is not in a log. `data` is
-// written as JSON if the event says that it is JSON (or does not say) and it is, as a string if its
-// content type is text, else as `data_base64`. JSON data is copied as it was stored.
+// Appends one line without its newline; without a position for what is not in a log. JSON data is
+// written as it is where a line can hold it: the event says that it is JSON (or does not say), it
+// is, and it has no line breaks and no white space around it. Text is written as a string if the
+// content type is text. All else is written as `data_base64`, so that every byte comes back.
 void AppendEventJson(const v1::Event& event, const std::optional<Position>& position,
                      std::string* line);
 
 // Reads one event. Members that AppendEventJson() adds for the position are dropped. JSON data is
-// stored in a form of its own: without white space, members sorted, numbers as doubles where they
-// are no 64-bit integers; `data_base64` keeps every byte. Attributes that are missing stay empty;
-// who publishes the event fills them in or refuses it. INVALID_ARGUMENT, naming the member, if
-// `line` is not a JSON object that can be an event.
+// stored as it is written, without the white space around it. Attributes that are missing stay
+// empty; who publishes the event fills them in or refuses it. INVALID_ARGUMENT, naming the member,
+// if `line` is not a JSON object that can be an event.
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
+
+// Whether CloudEvents has attributes of that name: of a-z and 0-9 alone.
+bool IsAttributeName(absl::string_view name);
 
 // The value of an extension attribute.
 Json AttributeJson(const v1::AttributeValue& value);

@@ -26,7 +26,7 @@ parked. It waits in the dead-letter topic until it is redriven or discarded.
 
 Examples:
   eventhub dead-letters list billing
-  eventhub dead-letters show billing --range=0:17
+  eventhub dead-letters show billing 0:17
   eventhub dead-letters redrive billing --reason-contains='bank does not answer' --dry-run
   eventhub dead-letters redrive billing --all
   eventhub dead-letters discard billing --type=shop.order.test)";
@@ -213,6 +213,9 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
     CLI::App* command = group->add_subcommand(verb, description);
     command->footer(examples);
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
+    AddParsedListOption(*command, "LETTER", &flags->selector.ranges, ParsePartitionRange,
+                        "Where they are in the dead-letter topic, as listed", "PARTITION:OFFSET")
+        ->expected(-1);
     AddSelectorFlags(*command, flags->selector);
     return command;
   };

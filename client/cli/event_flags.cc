@@ -1,10 +1,8 @@
 #include "client/cli/event_flags.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 
 namespace eventhub::cli {
@@ -15,8 +13,7 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseAttribute(absl::string_
   if (name.empty() || name.size() == text.size()) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not NAME=VALUE"));
   }
-  if (!std::all_of(name.begin(), name.end(),
-                   [](char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c); })) {
+  if (!IsAttributeName(name)) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", name, "' is not the name of an attribute: it is of a-z and 0-9 alone"));
   }

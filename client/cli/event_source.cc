@@ -1,12 +1,14 @@
 #include "client/cli/event_source.h"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/cloudevents_json.h"
+#include "client/cli/json_slice.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -28,17 +30,20 @@ std::optional<std::string> FindColumn(absl::string_view line, uint64_t column) {
 
 // Text without its quotes; numbers and booleans as they are written.
 std::optional<std::string> FindPath(absl::string_view data, absl::string_view path) {
-  const nlohmann::json json = nlohmann::json::parse(data, nullptr, /*allow_exceptions=*/false);
-  const nlohmann::json* at = &json;
   for (const absl::string_view name : absl::StrSplit(path, '.')) {
-    if (!at->is_object()) return std::nullopt;
-    const auto member = at->find(std::string(name));
-    if (member == at->end()) return std::nullopt;
-    at = &*member;
+    const absl::StatusOr<std::vector<JsonMember>> members = SliceJsonObject(data);
+    if (!members.ok()) return std::nullopt;
+    // Of members with one name the last holds, as it does for most who read JSON.
+    const auto member = std::find_if(members->rbegin(), members->rend(),
+                                     [name](const JsonMember& m) { return m.name == name; });
+    if (member == members->rend()) return std::nullopt;
+    data = member->value;
   }
-  if (at->is_string()) return at->get<std::string>();
-  if (at->is_number() || at->is_boolean()) return at->dump();
-  return std::nullopt;
+  if (absl::StartsWith(data, "\"")) return JsonText(data);
+  if (absl::StartsWith(data, "{") || absl::StartsWith(data, "[") || data == "null") {
+    return std::nullopt;
+  }
+  return std::string(data);
 }
 
 void FillIfEmpty(absl::string_view value, std::string* field) {

@@ -1,6 +1,7 @@
 // `eventhub filter`: what an expression or a filter makes of an event, without a hub.
 #include "server/filter/filter.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,11 +9,13 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/filter_json.h"
+#include "client/cli/json_slice.h"
 #include "client/cli/read_file.h"
 #include "client/cli/terminal.h"
 #include "server/filter/cesql.h"
@@ -39,7 +42,7 @@ With --filter, prints whether the event passes, and exits with 0 if it does and 
 
 The event is a CloudEvent in JSON; without --event, one that has the required attributes alone. Its
 time is evaluated as it is written, while the hub keeps the instant and sees it in UTC (`...Z`).
-Where an event was (`partition`, `offset`, `appendtime`, `deliveryattempt`) is no attribute of it.
+Where an event was (`hub_partition`, `hub_offset`, …) is no attribute of it.
 
 Examples:
   eventhub filter eval '2 + 3 * 4'
@@ -73,10 +76,11 @@ absl::StatusOr<EventInput> LoadEvent(const std::optional<std::string>& path) {
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(*path, ": ", parsed.status().message()));
   }
-  const nlohmann::json json = nlohmann::json::parse(text);
-  const auto time = json.find("time");
-  const bool has_time = time != json.end() && time->is_string();
-  return EventInput{parsed->SerializeAsString(), has_time ? time->get<std::string>() : ""};
+  ASSIGN_OR_RETURN(const std::vector<JsonMember> members, SliceJsonObject(text));
+  const auto time = std::find_if(members.begin(), members.end(),
+                                 [](const JsonMember& member) { return member.name == "time"; });
+  return EventInput{parsed->SerializeAsString(),
+                    time == members.end() ? "" : JsonText(time->value).value_or("")};
 }
 
 nlohmann::json ValueJson(const CesqlResult& result) {

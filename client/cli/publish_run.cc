@@ -11,6 +11,7 @@
 #include "client/cli/ack_writer.h"
 #include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/json_slice.h"
 #include "client/cli/line_reader.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
@@ -138,8 +139,16 @@ class PublishRun {
   // about are read. Report tells.
   bool Refused() const { return !options_.keep_going && tally_.failed() > 0; }
 
+  static absl::Status WithHint(const absl::Status& status, absl::string_view line) {
+    const absl::string_view hint = JsonLineHint(line);
+    if (hint.empty()) return status;
+    return absl::Status(status.code(), absl::StrCat(status.message(), ": ", hint));
+  }
+
   absl::Status PublishLine(absl::string_view line) {
-    ASSIGN_OR_RETURN(const v1::Event event, source_.FromLine(line));
+    const absl::StatusOr<v1::Event> made = source_.FromLine(line);
+    if (!made.ok()) return WithHint(made.status(), line);
+    const v1::Event& event = *made;
     if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForRoom());
     if (options_.partition.has_value()) {
       return publisher_->PublishTo(*options_.partition, event, OnAck(event));
@@ -183,9 +192,10 @@ class PublishRun {
       status.Update(NotAcknowledged(acknowledged));
     }
     if (left_out_ > 0) {
-      status.Update(absl::Status(first_left_out_.code(),
-                                 absl::StrCat(FormatCount(left_out_), " lines were left out; ",
-                                              first_left_out_.message())));
+      status.Update(
+          absl::Status(first_left_out_.code(),
+                       absl::StrCat(CountOf(left_out_, "line"), left_out_ == 1 ? " was" : " were",
+                                    " left out; ", first_left_out_.message())));
     }
     status.Update(flushed);
     return status;

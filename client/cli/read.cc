@@ -40,12 +40,13 @@ Examples:
   eventhub read orders --filter='{"prefix": {"type": "shop."}}'
   eventhub read orders --partition=3 --from=1200 --limit=10
   eventhub read orders --from=0:1200,1:1187        go on at these offsets of partitions 0 and 1
-  eventhub read orders --output=json | jq .data    CloudEvents, with partition, offset, appendtime
+  eventhub read orders --output=json | jq .data    CloudEvents, and hub_partition, hub_offset, …
   eventhub read orders --format='%p:%o %k %d\n'
 
 Formats: %p partition, %o offset, %a append time, %i id, %s source, %t type, %u subject,
 %e event time, %k key, %c content type, %d data (made printable), %D data as it is.
-Text escapes what would command a terminal; --output=json keeps every byte.)";
+Text escapes what would command a terminal. --output=json keeps every byte: JSON that has line breaks,
+or white space around it, is `data_base64`: jq '.data // (.data_base64 | @base64d | fromjson)'.)";
 
 struct ReadFlags {
   client::ReaderOptions reader;

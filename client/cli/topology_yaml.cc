@@ -191,7 +191,8 @@ class DocumentReader {
       ReadMessage(node, value);
     } else if (IsPlain(node) && (node.Scalar() == "true" || node.Scalar() == "false")) {
       value.set_boolean(node.Scalar() == "true");
-    } else if (IsPlain(node) && absl::SimpleAtoi(node.Scalar(), &integer)) {
+    } else if (IsPlain(node) && absl::SimpleAtoi(node.Scalar(), &integer) &&
+               absl::StrCat(integer) == node.Scalar()) {  // `007` is text.
       value.set_integer(integer);
     } else {
       value.set_string(node.Scalar());

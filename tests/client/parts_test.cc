@@ -257,8 +257,10 @@ TEST(EventBatchTest, HasEventsAmongOtherFields) {
 }
 
 TEST(ProtoTimeTest, GoesBothWays) {
-  for (const absl::Time time : {absl::FromUnixMillis(-1500), absl::UnixEpoch(),
-                                absl::FromUnixNanos(1'700'000'000'123'456'789)}) {
+  const absl::Time last = absl::FromUnixSeconds(253'402'300'800) - absl::Nanoseconds(1);
+  for (const absl::Time time :
+       {absl::FromUnixMillis(-1500), absl::UnixEpoch(), last,
+        absl::FromUnixSeconds(-62'135'596'800), absl::FromUnixNanos(1'700'000'000'123'456'789)}) {
     google::protobuf::Timestamp proto;
     ToProto(time, proto);
     EXPECT_GE(proto.nanos(), 0);

@@ -92,7 +92,7 @@ class LinksTest(LinkTest):
         event = json_lines(self.ok("read", name, "--output=json"))[0]
         there = json_lines(self.ok("read", name, "--output=json", hub=self.remote))[0]
         self.assertEqual(event.pop("hubpath"), self.status(name)["remote_hub_id"])
-        del event["appendtime"], there["appendtime"]
+        del event["hub_append_time"], there["hub_append_time"]
         self.assertEqual(event, there)
 
     def test_filter_and_start(self):

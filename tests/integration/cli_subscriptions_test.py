@@ -206,7 +206,7 @@ class ConsumeTest(SubscriptionTest):
         self.assertEqual(self.describe(name)["stats"]["lag_events"], 3)
         events = json_lines(self.ok("consume", name, "--limit=3", "--output=json"))
         self.assertEqual([e["data"] for e in events], ["2", "3", "4"])
-        self.assertEqual({e["deliveryattempt"] for e in events}, {1})
+        self.assertEqual({e["hub_delivery_attempt"] for e in events}, {1})
         self.assertEqual(self.describe(name)["stats"]["lag_events"], 0)
 
     def test_ends_with_a_signal(self):
@@ -371,7 +371,7 @@ class ExecTest(SubscriptionTest):
         name = self.subscription("--min-backoff=0", events=3)
         out = self.ok("consume", name, "--idle-exit=1s",
                       "--exec-batch=sh -c 'cat; test $EVENTHUB_ATTEMPT = 2'")
-        attempts = [(e["data"], e["deliveryattempt"]) for e in json_lines(out)]
+        attempts = [(e["data"], e["hub_delivery_attempt"]) for e in json_lines(out)]
         self.assertEqual(sorted(attempts), [(d, n) for d in "012" for n in (1, 2)])
 
     def test_retry_delay_and_describe(self):
@@ -459,8 +459,8 @@ class DeadLettersTest(SubscriptionTest):
         table = self.ok("dead-letters", "list", name)
         self.assertRegex(table, r"^LETTER +SOURCE +ATTEMPTS")
         self.assertRegex(table, r"(?m)^0:3 +0:3 +1 .* exit code 65: reason 3$")
-        event = json.loads(self.ok("dead-letters", "show", name, "--range=0:2"))
-        self.assertEqual((event["data"], event["offset"], event["deadletteroffset"]), ("2", 2, "2"))
+        event = json.loads(self.ok("dead-letters", "show", name, "0:2"))
+        self.assertEqual((event["data"], event["hub_offset"], event["deadletteroffset"]), ("2", 2, "2"))
         self.assertEqual(event["deadletterreason"], "exit code 65: reason 2")
         self.assertIn("NOT_FOUND", self.fails(1, "dead-letters", "show", name, "--range=0:9"))
 

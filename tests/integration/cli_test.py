@@ -275,10 +275,10 @@ class PublishReadTest(HubTest):
         for text in (first, self.ok("read", copy, "--output=json")):
             read = json_lines(text)
             for event in read:
-                self.assertEqual(event.pop("partition"), 0)
-                self.assertIn("appendtime", event)
-                del event["appendtime"]
-            self.assertEqual([event.pop("offset") for event in read], [0, 1, 2, 3])
+                self.assertEqual(event.pop("hub_partition"), 0)
+                self.assertIn("hub_append_time", event)
+                del event["hub_append_time"]
+            self.assertEqual([event.pop("hub_offset") for event in read], [0, 1, 2, 3])
             self.assertEqual(read, events)
 
     def test_key_field_keeps_order_per_key(self):
@@ -292,7 +292,7 @@ class PublishReadTest(HubTest):
             self.assertEqual(key, f"u{number % 7}")
             self.assertLess(last.get(key, -1), number)
             last[key] = number
-            self.assertEqual(partitions.setdefault(key, event["partition"]), event["partition"])
+            self.assertEqual(partitions.setdefault(key, event["hub_partition"]), event["hub_partition"])
         self.assertEqual(sorted(last.values()), list(range(1993, 2000)))
         self.assertGreater(len(set(partitions.values())), 1)
 
@@ -346,10 +346,15 @@ class PublishReadTest(HubTest):
         self.assertIn("line 2: member 'id' is not a string",
                       self.fails(1, "publish", topic, "-q", "--input=json", stdin=lines))
         self.assertEqual(self.ok("read", topic, "--format=%i\\n"), "1\n")
-        self.assertIn("1 lines were left out; standard input, line 2: member 'id'",
+        self.assertIn("1 line was left out; standard input, line 2: member 'id'",
                       self.fails(1, "publish", topic, "-q", "--input=json", "--keep-going",
                                  stdin=lines))
         self.assertEqual(self.ok("read", topic, "--format=%i "), "1 1 3 ")
+        for lines, hint in ((b'{\n"id": "1"\n}\n', "jq -c . writes them so"),
+                            (b'[{"id":"1"}]\n', "jq -c '.[]' writes them so")):
+            self.assertIn(hint, self.fails(1, "publish", topic, "-q", "--input=json", stdin=lines))
+            self.assertIn(hint, self.fails(1, "publish", topic, "-q", "--key-field=a.b",
+                                           stdin=lines))
         self.assertIn("type", self.fails(1, "publish", topic, "-q", "--input=json",
                                          stdin=b'{"id":"1","source":"/s"}\n'))
 
