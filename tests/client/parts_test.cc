@@ -18,6 +18,9 @@
 #include "eventhub/event_batch.h"
 #include "eventhub/mocks/mock_connection.h"
 #include "eventhub/partition.h"
+#include "eventhub/publisher.h"
+#include "eventhub/reader.h"
+#include "eventhub/subscriber.h"
 #include "gtest/gtest.h"
 
 namespace eventhub::client {
@@ -121,6 +124,26 @@ TEST(FailureTest, WhatMayPass) {
     EXPECT_EQ(MayPass(OfTransport(code)), may) << code;
     EXPECT_EQ(MayPass(OfHub(static_cast<absl::StatusCode>(code))), may) << code;
   }
+}
+
+TEST(ConnectionTest, WhatIsNotOverriddenIsUnimplementedAndEndsWhatUsesIt) {
+  const auto nothing = std::make_shared<Connection>();
+  auto publisher = Publisher::Create(nothing, {.topic = "t"});
+  ASSERT_TRUE(publisher.ok());
+  v1::Event event;
+  event.set_id("1");
+  event.set_source("/test");
+  event.set_type("test");
+  ASSERT_TRUE((*publisher)->Publish(event).ok());
+  const absl::Status published = (*publisher)->Flush();
+  EXPECT_TRUE(absl::IsUnimplemented(published));
+  EXPECT_FALSE(OutcomeIsUnknown(published));
+  auto reader = Reader::Create(nothing, {.topic = "t"});
+  ASSERT_TRUE(reader.ok());
+  EXPECT_TRUE(absl::IsUnimplemented((*reader)->Next().status()));
+  const auto handle = [](const ReceivedEvent&) { return client::Outcome::Ack(); };
+  EXPECT_TRUE(
+      absl::IsUnimplemented(Subscriber::Run(nothing, {.subscription = "s", .on_event = handle})));
 }
 
 TEST(PartitionTest, IsXxh64) {
