@@ -110,7 +110,14 @@ absl::Status EvaluateFilter(const EvalFlags& flags) {
   const absl::StatusOr<CompiledFilter> compiled = CompileFilter(*filter);
   if (!compiled.ok()) return UsageError(compiled.status().message());
   ASSIGN_OR_RETURN(const EventInput event, LoadEvent(flags.event));
-  const bool passes = compiled->Matches(event.encoded);
+  const FilterResult result = compiled->Run(event.encoded);
+  const bool passes = result == FilterResult::kPasses;
+  if (result == FilterResult::kTooCostly) {
+    std::fprintf(stderr,
+                 "error: the filter would look at more than %zu MiB of text for this event, which "
+                 "does not pass therefore\n",
+                 kMaxFilterWork >> 20);
+  }
   RETURN_IF_ERROR(WriteOut(passes ? "true\n" : "false\n"));
   return passes ? absl::OkStatus() : SilentFailure();
 }

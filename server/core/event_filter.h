@@ -2,6 +2,8 @@
 // any that pass.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -12,7 +14,7 @@
 
 namespace eventhub {
 
-// Immutable, thread-safe.
+// Thread-safe; immutable but for what it counts.
 class EventFilter {
  public:
   // A batch that is passed over whole counts this much of what may be looked through at a time.
@@ -21,8 +23,15 @@ class EventFilter {
 
   explicit EventFilter(CompiledFilter filter);
 
-  // See CompiledFilter::Matches.
-  bool Matches(absl::string_view encoded_event) const { return filter_.Matches(encoded_event); }
+  // See CompiledFilter::Run. `work`, if it is not null, is told what it cost.
+  bool Matches(absl::string_view encoded_event, size_t* work = nullptr) const {
+    const FilterResult result = filter_.Run(encoded_event, work);
+    if (result == FilterResult::kTooCostly) too_costly_.fetch_add(1, std::memory_order_relaxed);
+    return result == FilterResult::kPasses;
+  }
+
+  // How often it was given up: FilterResult::kTooCostly.
+  uint64_t too_costly() const { return too_costly_.load(std::memory_order_relaxed); }
 
   // False if no event of the batch passes, as its types tell.
   bool MayPass(const BatchHeader& batch) const {
@@ -31,6 +40,7 @@ class EventFilter {
 
  private:
   CompiledFilter filter_;
+  mutable std::atomic<uint64_t> too_costly_{0};
   std::optional<std::vector<uint32_t>> types_;  // Hashes, ascending; nothing: any type may pass.
 };
 

@@ -64,7 +64,8 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
   return slice;
 }
 
-Delivery FilterSlice(const Delivery& slice, const EventFilter& filter) {
+Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,
+                     SliceScan* scan) {
   Delivery passed;
   passed.partition = slice.partition;
   passed.append_micros = slice.append_micros;
@@ -78,8 +79,12 @@ Delivery FilterSlice(const Delivery& slice, const EventFilter& filter) {
       passed.events.push_back(
           chunk.Sub(absl::string_view(run, static_cast<size_t>(run_end - run))));
     };
-    for (SlicedEvent event; walker.Next(&event); at = at + 1) {
-      if (!filter.Matches(event.message)) continue;
+    for (SlicedEvent event; scan->work <= max_work && walker.Next(&event); at = at + 1) {
+      size_t work = 0;
+      const bool passes = filter.Matches(event.message, &work);
+      scan->work += std::max(work, event.field.size());
+      ++scan->events;
+      if (!passes) continue;
       if (event.field.data() != run_end) {
         end_run();
         run = event.field.data();

@@ -1,6 +1,8 @@
 // Cutting record batches between events.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -61,7 +63,15 @@ std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, siz
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
                     size_t max_bytes);
 
-// Those of its events that pass: maybe none.
-Delivery FilterSlice(const Delivery& slice, const EventFilter& filter);
+// How far a look at a slice came.
+struct SliceScan {
+  uint32_t events = 0;
+  size_t work = 0;  // Bytes: of the events, or what the filter looked at, whichever is more.
+};
+
+// Those of its events that pass: maybe none. Ends after `max_work`, but looks at one event at
+// least.
+Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,
+                     SliceScan* scan);
 
 }  // namespace eventhub

@@ -231,6 +231,8 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
       if (!whole_allowed && slice.bytes > room) return false;
       Deliver(std::move(slice), cursor, frame);
+      // The rest is for the next look, so that others have their turn.
+      if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < max_bytes_;
       // What the filter left out has left its room.
       if (cursor.next < end && !filter_.has_value()) return false;
     }
@@ -250,11 +252,14 @@ void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor)
 void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
   cursor.next = delivery.base + delivery.count;
   if (filter_.has_value()) {
-    const uint32_t count = delivery.count;
-    scanned_ += delivery.bytes;
+    SliceScan scan;
+    const Offset base = delivery.base;
     untold_ += delivery.bytes;
-    delivery = FilterSlice(delivery, *filter_);
-    counters_.filtered_events.fetch_add(count - delivery.count, std::memory_order_relaxed);
+    delivery =
+        FilterSlice(delivery, *filter_, scan_limit_ - std::min(scanned_, scan_limit_), &scan);
+    scanned_ += scan.work;
+    cursor.next = base + scan.events;
+    counters_.filtered_events.fetch_add(scan.events - delivery.count, std::memory_order_relaxed);
     cursor.passed = delivery.count == 0 || delivery.end() < cursor.next;
     if (delivery.count == 0) return;
   }

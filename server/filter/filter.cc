@@ -147,12 +147,17 @@ const std::vector<std::string>& CompiledFilter::Attributes() const {
   return program_->attributes.names();
 }
 
-bool CompiledFilter::Matches(absl::string_view encoded_event) const {
+FilterResult CompiledFilter::Run(absl::string_view encoded_event, size_t* work) const {
   absl::InlinedVector<Value, kInlineAttributes> attributes(program_->attributes.size());
-  if (!EventView(encoded_event).Read(program_->attributes, attributes.data())) return false;
+  if (!EventView(encoded_event).Read(program_->attributes, attributes.data())) {
+    return FilterResult::kDoesNotPass;
+  }
   filter::Scratch scratch;
-  // Every filter leaves a boolean and none fails.
-  return filter::Run(*program_, attributes.data(), scratch).value.boolean();
+  // Every filter leaves a boolean, and none fails for another reason.
+  const bool passes = filter::Run(*program_, attributes.data(), scratch).value.boolean();
+  if (work != nullptr) *work = scratch.work();
+  if (scratch.overspent()) return FilterResult::kTooCostly;
+  return passes ? FilterResult::kPasses : FilterResult::kDoesNotPass;
 }
 
 absl::StatusOr<CompiledFilter> CompileFilter(const v1::Filter& filter, absl::string_view field) {

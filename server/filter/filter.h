@@ -25,6 +25,17 @@ inline constexpr int kMaxFilterDepth = 16;
 inline constexpr int kMaxFilterParts = 1024;
 inline constexpr size_t kMaxFilterAttributes = 256;
 
+// How much text it may look at for one event; see filter.proto. Bytes.
+inline constexpr size_t kMaxFilterWork = size_t{4} << 20;
+
+// What a filter says of an event.
+enum class FilterResult {
+  kPasses,
+  kDoesNotPass,
+  // It would have looked at too much text for one event, which does not pass.
+  kTooCostly,
+};
+
 // A filter of any dialect. Immutable, cheap to copy, thread-safe.
 class CompiledFilter {
  public:
@@ -32,7 +43,13 @@ class CompiledFilter {
   // length before it. One that is not well-formed does not. Does not allocate, but for: binary
   // attributes, texts of more than 512 bytes that functions make, and filters that look at more
   // than 16 attributes or nest values deeper than 16.
-  bool Matches(absl::string_view encoded_event) const;
+  bool Matches(absl::string_view encoded_event) const {
+    return Run(encoded_event) == FilterResult::kPasses;
+  }
+
+  // The same, and why not. `work`, if it is not null, is told how many bytes of text were looked
+  // at.
+  FilterResult Run(absl::string_view encoded_event, size_t* work = nullptr) const;
 
   // The names of the attributes that are looked at, each once.
   const std::vector<std::string>& Attributes() const;

@@ -1,5 +1,7 @@
 #include "server/filter/like_pattern.h"
 
+#include <cstring>
+
 #include "absl/strings/match.h"
 #include "server/filter/text.h"
 
@@ -43,7 +45,8 @@ LikePattern::LikePattern(absl::string_view pattern) : pieces_(1) {
   }
 }
 
-bool LikePattern::Matches(absl::string_view text) const {
+bool LikePattern::Matches(absl::string_view text, Scratch& scratch) const {
+  if (!scratch.Spend(text.size())) return false;
   size_t at = MatchAt(pieces_.front(), text, 0);
   if (pieces_.size() == 1) return at == text.size();
   if (at == kNowhere) return false;
@@ -59,7 +62,7 @@ bool LikePattern::Matches(absl::string_view text) const {
   }
   // The leftmost place for each leaves the most room for the next.
   for (size_t i = 1; i + 1 < pieces_.size(); ++i) {
-    at = Search(pieces_[i], text.substr(0, end), at);
+    at = Search(pieces_[i], text.substr(0, end), at, scratch);
     if (at == kNowhere) return false;
   }
   return true;
@@ -81,13 +84,21 @@ size_t LikePattern::MatchAt(const Piece& piece, absl::string_view text, size_t a
   return at;
 }
 
-size_t LikePattern::Search(const Piece& piece, absl::string_view text, size_t at) {
-  if (!piece.wild) {
-    at = text.find(piece.text, at);
-    return at == kNowhere ? kNowhere : at + piece.text.size();
-  }
+size_t LikePattern::Search(const Piece& piece, absl::string_view text, size_t at,
+                           Scratch& scratch) {
+  if (piece.wild) return SearchWild(piece, text, at, scratch);
+  // Linear in both, unlike the search of string_view.
+  const void* const found =
+      memmem(text.data() + at, text.size() - at, piece.text.data(), piece.text.size());
+  if (found == nullptr) return kNowhere;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data()) + piece.text.size();
+}
+
+size_t LikePattern::SearchWild(const Piece& piece, absl::string_view text, size_t at,
+                               Scratch& scratch) {
   for (; at <= text.size(); ++at) {
     if (at < text.size() && IsContinuation(text[at])) continue;
+    if (!scratch.Spend(piece.text.size())) return kNowhere;
     if (const size_t end = MatchAt(piece, text, at); end != kNowhere) return end;
   }
   return kNowhere;

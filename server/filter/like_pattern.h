@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "server/filter/scratch.h"
 
 namespace eventhub::filter {
 
@@ -14,8 +15,10 @@ class LikePattern {
  public:
   explicit LikePattern(absl::string_view pattern);
 
-  // Takes time proportional to the length of the text times that of the pattern at most.
-  bool Matches(absl::string_view text) const;
+  // Takes time proportional to the length of the text and the pattern, unless it has a `_` between
+  // two `%`: then to their product, as far as `scratch` has time left. Without, the answer is of no
+  // use.
+  bool Matches(absl::string_view text, Scratch& scratch) const;
 
   // Whether one text alone matches, which is then `literal()`.
   bool is_literal() const { return pieces_.size() == 1 && !pieces_[0].wild; }
@@ -31,8 +34,10 @@ class LikePattern {
 
   // Where `piece` ends if it begins at `at`; npos if it does not.
   static size_t MatchAt(const Piece& piece, absl::string_view text, size_t at);
-  // Where the first `piece` from `at` on ends; npos if there is none.
-  static size_t Search(const Piece& piece, absl::string_view text, size_t at);
+  // Where the first `piece` from `at` on ends; npos if there is none, or no time.
+  static size_t Search(const Piece& piece, absl::string_view text, size_t at, Scratch& scratch);
+  // The same for a piece that has a `_`.
+  static size_t SearchWild(const Piece& piece, absl::string_view text, size_t at, Scratch& scratch);
 
   std::vector<Piece> pieces_;  // At least one; none but the first and the last is empty.
 };

@@ -41,11 +41,18 @@ class Machine {
     return true;
   }
 
+  // False, with the failure set, if the evaluation is too much.
+  bool Spend(size_t bytes) { return scratch_.Spend(bytes) || FailOverspent(); }
+  bool FailOverspent() {
+    return Fail(CesqlErrorKind::kGeneric, "it looks at more than 4 MiB of text for one event",
+                Value());
+  }
   bool Fail(CesqlErrorKind kind, const char* problem, const Value& subject) {
     failure_ = {kind, problem, subject, Value()};
     return false;
   }
   bool CastToInteger(const Value& value, int32_t* integer) {
+    if (value.type() == ValueType::kString && !Spend(value.text().size())) return false;
     return ToInteger(value, integer) ||
            Fail(CesqlErrorKind::kCast, "cannot be cast to an integer", value);
   }
@@ -77,6 +84,11 @@ Outcome Machine::Run(size_t begin) {
   while (next_ < program_.code.size()) {
     const Instruction& instruction = program_.code[next_++];
     if (Step(instruction)) continue;
+    if (scratch_.overspent()) {
+      // Nothing of a filter is true then, whatever is around what failed.
+      FailOverspent();
+      return {Value::Zero(program_.type), failure_};
+    }
     if (sql_ != nullptr) {
       size_ = sql_->b;
       next_ = static_cast<size_t>(sql_ - program_.code.data()) + sql_->a + 1;
@@ -144,8 +156,8 @@ bool Machine::Step(const Instruction& instruction) {
     case Op::kLike: {
       absl::string_view text;
       if (!CastToText(top(), &text)) return false;
-      top() = Value::Boolean(program_.patterns[instruction.a].Matches(text));
-      return true;
+      top() = Value::Boolean(program_.patterns[instruction.a].Matches(text, scratch_));
+      return !scratch_.overspent();
     }
     case Op::kIn:
       return In(instruction.a);
@@ -304,6 +316,10 @@ bool Machine::InSet(const ConstantSet& set, uint32_t distance) {
 
 bool Machine::Call(FunctionId function, uint32_t count) {
   size_ -= count;
+  for (size_t i = 0; i < count; ++i) {
+    const Value& argument = stack_[size_ + i];
+    if (argument.type() == ValueType::kString && !Spend(argument.text().size())) return false;
+  }
   Value result;
   return CallFunction(function, stack_.data() + size_, count, scratch_, &result, &failure_) &&
          Push(result);

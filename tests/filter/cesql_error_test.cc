@@ -119,11 +119,9 @@ TEST(CesqlError, TextsThatGetTooLong) {
   v1::Event event = SampleEvent();
   (*event.mutable_attributes())["big"].set_string(std::string(1 << 20, 'x'));
   const std::string bytes = event.SerializeAsString();
-  std::string expression = "CONCAT(big";
-  for (int i = 1; i < 16; ++i) expression += ",big";
-  EXPECT_EQ(EvaluateCesql("LENGTH(" + expression + "))", EventView(bytes)).value,
-            (std::variant<bool, int32_t, std::string>(16 << 20)));
-  const CesqlResult result = EvaluateCesql(expression + ",big)", EventView(bytes));
+  EXPECT_EQ(EvaluateCesql("LENGTH(CONCAT(big, big))", EventView(bytes)).value,
+            (std::variant<bool, int32_t, std::string>(2 << 20)));
+  const CesqlResult result = EvaluateCesql("CONCAT(big, big, big, big, big)", EventView(bytes));
   ASSERT_TRUE(result.error.has_value());
   EXPECT_EQ(result.error->kind, CesqlErrorKind::kGeneric);
 }

@@ -6,6 +6,8 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "server/filter/cesql.h"
+#include "server/filter/event_view.h"
 #include "tests/filter/cesql_cases.h"
 #include "tests/support/status_matchers.h"
 
@@ -48,6 +50,68 @@ TEST(Filter, Exact) {
   EXPECT_TRUE(Passes("exact { " + Condition("id", "id-1") + Condition("ttl", "10") + "}"));
   EXPECT_FALSE(Passes("exact { " + Condition("id", "id-1") + Condition("ttl", "11") + "}"));
   EXPECT_FALSE(Passes("exact { " + Condition("id", "id-2") + Condition("ttl", "10") + "}"));
+}
+
+// An event with a large attribute.
+v1::Event LargeEvent(char c, size_t size) {
+  v1::Event event = SampleEvent();
+  (*event.mutable_attributes())["large"].set_string(std::string(size, c));
+  return event;
+}
+
+FilterResult RunOn(const std::string& expression, const v1::Event& event, size_t* work = nullptr) {
+  v1::Filter filter;
+  filter.set_sql(expression);
+  const absl::StatusOr<CompiledFilter> compiled = CompileFilter(filter);
+  EXPECT_TRUE(compiled.ok()) << compiled.status();
+  if (!compiled.ok()) return FilterResult::kDoesNotPass;
+  return compiled->Run(event.SerializeAsString(), work);
+}
+
+std::string Repeated(const std::string& part, const std::string& between, int times) {
+  std::string all = part;
+  for (int i = 1; i < times; ++i) all += between + part;
+  return all;
+}
+
+TEST(Filter, LikeLooksAtATextOnce) {
+  const v1::Event event = LargeEvent('a', 500'000);
+  const std::string piece = std::string(200, 'a') + "b";
+  size_t work = 0;
+  EXPECT_EQ(RunOn("large LIKE '%" + piece + "%'", event, &work), FilterResult::kDoesNotPass);
+  EXPECT_EQ(work, 500'000u);
+  EXPECT_EQ(RunOn("large LIKE '" + Repeated("%a", "", 1000) + "%'", event, &work),
+            FilterResult::kPasses);
+  EXPECT_EQ(work, 500'000u);
+}
+
+TEST(Filter, WhatLooksAtTooMuchTextPassesNothing) {
+  const v1::Event event = LargeEvent('a', 500'000);
+  EXPECT_EQ(RunOn(Repeated("large LIKE '%b%'", " OR ", 8), event), FilterResult::kDoesNotPass);
+  const std::string many = Repeated("large LIKE '%b%'", " OR ", 60);
+  EXPECT_EQ(RunOn(many, event), FilterResult::kTooCostly);
+  // Nor does what is around it.
+  EXPECT_EQ(RunOn("NOT (" + many + ")", event), FilterResult::kTooCostly);
+  EXPECT_FALSE(Passes("negation { sql: \"" + many + "\" }", event));
+  EXPECT_FALSE(
+      Passes("any { filters { sql: \"" + many + "\" } filters { sql: 'hop = 5' } }", event));
+  EXPECT_EQ(RunOn("large LIKE '%" + std::string(200, '_') + "b%'", event),
+            FilterResult::kTooCostly);
+  EXPECT_EQ(RunOn(Repeated("LENGTH(large) = 1", " OR ", 60), event), FilterResult::kTooCostly);
+  // What compares with a constant looks at no more than that has.
+  EXPECT_EQ(RunOn(Repeated("large = 'b'", " OR ", 60), event), FilterResult::kDoesNotPass);
+  EXPECT_EQ(RunOn(Repeated("INT(large) = 1", " OR ", 60), event), FilterResult::kDoesNotPass);
+  // It is no matter of how many events.
+  EXPECT_EQ(RunOn(many, LargeEvent('a', 50'000)), FilterResult::kDoesNotPass);
+}
+
+TEST(Filter, ExpressionThatLooksAtTooMuchTextFails) {
+  const std::string encoded = LargeEvent('a', 500'000).SerializeAsString();
+  const CesqlResult result =
+      EvaluateCesql(Repeated("large LIKE '%b%'", " OR ", 60), EventView(encoded));
+  ASSERT_TRUE(result.error.has_value());
+  EXPECT_EQ(result.error->kind, CesqlErrorKind::kGeneric);
+  EXPECT_THAT(result.error->message, HasSubstr("more than 4 MiB of text"));
 }
 
 TEST(Filter, ValuesThatAreNoStrings) {
