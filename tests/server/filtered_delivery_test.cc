@@ -16,6 +16,7 @@ namespace {
 
 using absl::StatusCode;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
 using testing::SizeIs;
@@ -285,6 +286,75 @@ TEST_F(FilteredSubscriptionTest, AReplayOfWhatIsLeftOutSurvivesARestart) {
   rig_.Reopen();
   EXPECT_EQ(rig_.Get("s").stats().replay_events(), 11u);
   EXPECT_EQ(Place().next_offset(), 11);
+}
+
+// Events, and a filter that looks at much for each of them.
+v1::PublishStreamRequest LargeEvents(const std::vector<std::string>& ids, size_t bytes) {
+  v1::PublishStreamRequest request = MakeRequest("t", ids);
+  request.set_partition(0);
+  for (v1::Event& event : *request.mutable_events()) {
+    (*event.mutable_attributes())["large"].set_string(std::string(bytes, 'a'));
+  }
+  return request;
+}
+
+v1::Filter SlowFilter() {
+  std::string expression = "id LIKE 'y%' OR large LIKE '%b%'";
+  for (int i = 0; i < 100; ++i) absl::StrAppend(&expression, " OR large LIKE '%b%'");
+  return Sql(expression);
+}
+
+TEST_F(FilteredSubscriptionTest, SlowFilterIsNotRunOnTheThreadOfThePollForLong) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_filter() = SlowFilter();
+  Create(queue);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  // 10 KB each, and 1 MB of work.
+  ASSERT_THAT(rig_.BrokerRig::Publish(LargeEvents({"n1", "n2", "y1", "n3"}, 10'000)), IsOk());
+  ConsumeFrame frame;
+  ASSERT_EQ(consumer->session().Poll(&frame).value(), ConsumerSession::Step::kCold);
+  EXPECT_EQ(Place().next_offset(), 1);  // One event is more than its share.
+  EXPECT_THAT(rig_.Get("s").findings(), testing::Not(testing::Contains(HasSubstr("given up"))));
+  // A reader has the same share.
+  v1::ReadRequest read = ReadOf("t");
+  *read.mutable_filter() = SlowFilter();
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(read));
+  Frame start;
+  ASSERT_EQ(reader->Poll(&start).value(), TopicReader::Step::kFrame);
+  Frame first;
+  ASSERT_EQ(reader->Poll(&first).value(), TopicReader::Step::kCold);
+  EXPECT_THAT(first.deliveries, IsEmpty());
+  EXPECT_THAT(rig_.Drain(*reader)->Ids(), ElementsAre("y1"));
+}
+
+TEST_F(FilteredSubscriptionTest, FilterThatIsGivenUpIsAFinding) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_filter() = SlowFilter();
+  Create(queue);
+  ASSERT_THAT(rig_.BrokerRig::Publish(LargeEvents({"n1", "y1"}, 100'000)), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("y1"));
+  EXPECT_THAT(rig_.Get("s").findings(),
+              testing::Contains(HasSubstr("its filter was given up on 1 event")));
+}
+
+// What was looked at without the mutex counts only if the filter is the same afterwards.
+TEST_F(FilteredSubscriptionTest, FilterThatChangesDuringALookIsTheNewOne) {
+  v1::Subscription queue = Queue();
+  *queue.mutable_filter() = SlowFilter();
+  Create(queue);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  ASSERT_THAT(rig_.BrokerRig::Publish(LargeEvents({"n1", "n2", "n3"}, 10'000)), IsOk());
+  ConsumeFrame frame;
+  ASSERT_EQ(consumer->session().Poll(&frame).value(), ConsumerSession::Step::kCold);
+  v1::Subscription changed = Queue();
+  *changed.mutable_filter() = Sql("id = 'n2'");
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"filter"}), IsOk());
+  consumer->session().ReadCold(&frame);
+  EXPECT_THAT(frame.deliveries, IsEmpty());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("n2"));
 }
 
 TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {

@@ -83,11 +83,15 @@ struct Consumer {
   int unsettled = 0;             // Requests without a settlement yet.
   size_t turn = 0;               // The partition that is served first.
 
-  // A read from the disk that was asked for.
+  // What is done without the mutex before there is anything to deliver: events are read from the
+  // disk, unless there are batches from memory already, and looked at one by one.
   struct ColdRead {
     size_t partition;
     Candidate candidate;
     std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
+    bool each_is_chosen = false;
+    bool by_key = false;
+    std::vector<RecordBatchPtr> batches;
   };
   std::optional<ColdRead> cold;
 

@@ -17,8 +17,9 @@ namespace eventhub {
 class Refusals {
  public:
   static constexpr int kMost = 1000;
-  // Pending ranges that may be looked at for one request: some 200 ms of the commit thread.
-  static constexpr size_t kMaxWork = 1'000'000;
+  // Pending ranges that may be looked at for one request: as many as a partition may have, which
+  // takes the commit thread some 50 ms.
+  static constexpr size_t kMaxWork = 250'000;
 
   explicit Refusals(v1::Settlement* settlement) : settlement_(*settlement) {}
 

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/subscription/alarm.h"
 #include "server/core/subscription/commit_changes.h"
 #include "server/core/subscription/consumer.h"
+#include "server/core/subscription/event_choices.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/subscription/records.pb.h"
 #include "server/core/subscription/settlement.h"
@@ -220,6 +222,8 @@ class Subscription final : public CommitHook,
   int64_t WaitingAlone() const;
   // Of partitions whose next events could not be read, in words.
   std::vector<std::string> ReadFailures() const;
+  // How often its filter was given up, since it was set: see FilterResult::kTooCostly.
+  uint64_t TooCostly() const;
   // Whether the rate limit holds deliveries back at this moment.
   bool RateLimited();
   size_t consumer_count() const;
@@ -328,14 +332,24 @@ class Subscription final : public CommitHook,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // To be read in ReadCold; nothing else is delivered from the cursor meanwhile.
+  // One look for a consumer; nullopt: events from memory have to be looked at first (DeliverRead).
+  absl::StatusOr<std::optional<Step>> Look(Consumer& consumer, ConsumeFrame* frame,
+                                           bool may_look_through);
+  // Reads what was asked for, if it is not there, looks at the events, up to `max_work`, and
+  // delivers what the subscription wants of them. Returns the work. `last`: a consumer for which
+  // the next event is too large waits for credit.
+  size_t DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t max_work, bool last);
+  // To be read in ReadCold, or, with batches, to be chosen from; nothing else is delivered from the
+  // cursor meanwhile.
   void AskForCold(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                  const ConsumeFrame& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                  const ConsumeFrame& frame, std::vector<RecordBatchPtr> batches = {})
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverCandidate(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                         Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `choices`: null if the events go as they are.
   Fill DeliverBatches(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                      const std::vector<RecordBatchPtr>& batches, Room& room, ConsumeFrame* frame)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                      const std::vector<RecordBatchPtr>& batches, const EventChoices* choices,
+                      Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                   Delivery run, Room& room, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -346,12 +360,13 @@ class Subscription final : public CommitHook,
   }
   // What goes of the slice, as far as there is room; returns the offset of the first event that did
   // not.
+  using ChoiceOf = absl::FunctionRef<const EventChoices::Event&(Offset event)>;
   Offset DeliverChosen(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                       const Delivery& slice, Room& room, ConsumeFrame* frame)
+                       const Delivery& slice, ChoiceOf choice_of, Room& room, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   enum class Choice { kDeliver, kBlock, kPass };
-  Choice Choose(PartitionCursor& cursor, const Candidate& candidate, Offset event,
-                absl::string_view message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Choice Choose(PartitionCursor& cursor, const EventChoices::Event& event, Offset offset)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event, Choice choice,
                 Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,

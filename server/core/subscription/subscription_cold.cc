@@ -16,6 +16,9 @@ namespace {
 // How long a partition rests that could not be read. Microseconds.
 constexpr int64_t kReadAgainAfter = 5'000'000;
 
+// What is looked through by one job of the disk pool. Bytes.
+constexpr size_t kMaxColdWork = size_t{1} << 20;
+
 // What the log has of a candidate; if retention took it, the copy that a dead letter is.
 absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& log,
                              const Candidate& candidate, size_t max_bytes,
@@ -36,9 +39,16 @@ absl::Status ReadForDelivery(const SubscriptionContext& context, PartitionLog& l
 }  // namespace
 
 void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
-                              const Candidate& candidate, const ConsumeFrame& frame) {
+                              const Candidate& candidate, const ConsumeFrame& frame,
+                              std::vector<RecordBatchPtr> batches) {
   if (!frame.deliveries.empty()) return;
-  consumer.cold = {cursor.id().value(), candidate, Filters(candidate) ? filter_ : nullptr};
+  Consumer::ColdRead& cold = consumer.cold.emplace();
+  cold.partition = cursor.id().value();
+  cold.candidate = candidate;
+  cold.filter = Filters(candidate) ? filter_ : nullptr;
+  cold.each_is_chosen = EachIsChosen(candidate);
+  cold.by_key = rules_.ordered_by_key;
+  cold.batches = std::move(batches);
   cursor.busy = true;
 }
 
@@ -60,34 +70,57 @@ bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
 }
 
 void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
-  const Consumer::ColdRead cold = *consumer.cold;
-  PartitionLog& log = *topic_->view()->partitions[cold.partition];
-  std::vector<RecordBatchPtr> batches;
-  const absl::Status status = ReadForDelivery(
-      context_, log, cold.candidate, consumer.options.max_frame_bytes, cold.filter.get(), &batches);
+  DeliverRead(consumer, frame, kMaxColdWork, /*last=*/true);
+}
+
+size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t max_work,
+                                 bool last) {
+  Consumer::ColdRead cold = std::move(*consumer.cold);
+  const bool in_memory = !cold.batches.empty();
+  std::vector<RecordBatchPtr>& batches = cold.batches;
+  absl::Status status;
+  if (!in_memory) {
+    PartitionLog& log = *topic_->view()->partitions[cold.partition];
+    status = ReadForDelivery(context_, log, cold.candidate, consumer.options.max_frame_bytes,
+                             cold.filter.get(), &batches);
+  }
+  std::optional<EventChoices> choices;
+  if (status.ok() && cold.each_is_chosen) {
+    choices.emplace(batches, cold.candidate.start, cold.candidate.end, cold.filter.get(),
+                    cold.by_key, max_work);
+  }
   Aftermath after;
   {
     MutexLock lock(mutex_);
     consumer.cold.reset();
     PartitionCursor& cursor = *cursors_[cold.partition];
     cursor.busy = false;
-    NoteRead(cursor, cold.candidate.start, status, &after);
-    WakeForEvents(&after);
+    if (!in_memory) NoteRead(cursor, cold.candidate.start, status, &after);
+    if (rules_.queue || !in_memory) WakeForEvents(&after);
     if (status.ok()) {
-      context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
+      if (!in_memory) {
+        context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
+      }
       // Meanwhile the subscription may have moved, or the consumer may have lost the partition.
       std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());
       const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
                          cursor.held_until == 0 && (rules_.queue || cursor.owner == consumer.id);
+      // Nor is a filter asked that was replaced.
+      const bool same_filter = still && cold.filter == (Filters(*now_next) ? filter_ : nullptr) &&
+                               cold.each_is_chosen == EachIsChosen(*now_next);
+      if (in_memory) consumer.turn = (cold.partition + 1) % cursors_.size();
       const int64_t now = Now();
-      if (still && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
+      if (same_filter && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           RateAllows(now, &after) && Admit(*now_next, now, &after)) {
+        if (choices.has_value()) now_next->end = std::min(now_next->end, choices->end());
         Room room = RoomFor(consumer, now);
-        const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches, room, frame);
-        // To be read again when it has some credit back, not before.
+        const Fill fill = DeliverBatches(cursor, consumer, *now_next, batches,
+                                         choices.has_value() ? &*choices : nullptr, room, frame);
+        // To be read again when it has some credit back, not before; but first there may be
+        // something in memory, of another partition, that fits.
         consumer.short_of_bytes =
-            fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
+            last && fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
         if (!frame->deliveries.empty()) consumer.caught_up = false;
         NoteDelivered(cursor, &after);
         NoteAlone(cursor, &after);
@@ -98,9 +131,11 @@ void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
       cursor.DropRedriven(cold.candidate.start, &effects);
       Conclude(cursor, effects, &after);
     }
+    if (in_memory) NoteCaughtUp(consumer, frame);
     TakeNotices(consumer, frame);
   }
   CarryOut(std::move(after));
+  return choices.has_value() ? choices->work() : 0;
 }
 
 }  // namespace eventhub

@@ -4,17 +4,18 @@
 
 #include "absl/algorithm/container.h"
 #include "server/core/errors.h"
-#include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_room.h"
-#include "server/filter/event_view.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
 // Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
-constexpr int64_t kMaxPolledBytes = 256 << 10;
+constexpr size_t kMaxPolledBytes = size_t{256} << 10;
+// What a look counts as, at least.
+constexpr size_t kLookCost = size_t{32} << 10;
 
 // When a cursor that only passes events is written. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
@@ -40,12 +41,24 @@ void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* respons
 }  // namespace
 
 absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame) {
+  for (size_t looked_at = 0;;) {
+    ASSIGN_OR_RETURN(const std::optional<Step> step,
+                     Look(consumer, frame, looked_at <= kMaxPolledBytes));
+    if (step.has_value()) return *step;
+    looked_at += std::max(DeliverRead(consumer, frame, kMaxPolledBytes, /*last=*/false), kLookCost);
+    if (!frame->empty()) return Step::kFrame;
+  }
+}
+
+absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& consumer,
+                                                                     ConsumeFrame* frame,
+                                                                     bool may_look_through) {
   Aftermath after;
-  Step step = Step::kWait;
+  std::optional<Step> step = Step::kWait;
   {
     MutexLock lock(mutex_);
     if (deleted_) return SubscriptionNotFound(name_);
-    if (consumer.closed) return Step::kEnd;
+    if (consumer.closed) return {Step::kEnd};
     consumer.waiting = false;  // It is here, whether it was woken or not.
     TakeVisible(&after);
     for (;;) {
@@ -54,7 +67,9 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
       const int64_t now = Now();
       const Want want = FillFrame(consumer, now, frame, &after);
       if (want == Want::kDisk) {
-        step = Step::kCold;  // Notices go with what is read: there may be more by then.
+        // Notices go with what is read: there may be more by then.
+        step = Step::kCold;
+        if (may_look_through && !consumer.cold->batches.empty()) step.reset();
         break;
       }
       NoteCaughtUp(consumer, frame);
@@ -250,10 +265,6 @@ bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
 Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consumer& consumer,
                                                   const Candidate& candidate, Room& room,
                                                   ConsumeFrame* frame) {
-  if (room.scanned() > kMaxPolledBytes) {
-    AskForCold(cursor, consumer, candidate, *frame);
-    return Fill::kCold;
-  }
   batches_.clear();
   const Offset end = EachIsChosen(candidate)
                          ? candidate.end
@@ -271,29 +282,35 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
     return Fill::kCold;
   }
   context_.reads.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
-  return DeliverBatches(cursor, consumer, candidate, batches_, room, frame);
+  if (EachIsChosen(candidate)) {
+    AskForCold(cursor, consumer, candidate, *frame, std::exchange(batches_, {}));
+    return Fill::kCold;
+  }
+  return DeliverBatches(cursor, consumer, candidate, batches_, nullptr, room, frame);
 }
 
 Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consumer& consumer,
                                                 const Candidate& candidate,
                                                 const std::vector<RecordBatchPtr>& batches,
-                                                Room& room, ConsumeFrame* frame) {
+                                                const EventChoices* choices, Room& room,
+                                                ConsumeFrame* frame) {
   Offset at = candidate.start;
-  for (const RecordBatchPtr& batch : batches) {
+  for (size_t i = 0; i < batches.size() && at < candidate.end; ++i) {
+    const RecordBatchPtr& batch = batches[i];
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
       if (Filters(candidate) && !filter_->MayPass(batch->header)) {
         const Offset end = std::min(batch->end(), candidate.end);
         PassOver(cursor, candidate, at, end, room);
-        room.Scan(EventFilter::kPassedBatchCost);
         at = end;
         continue;
       }
-      // The filter has changed since it was read, and wants it now: it is read again.
-      if (batch->chunks.empty()) return Fill::kSome;
-      if (EachIsChosen(candidate)) {
+      if (choices != nullptr) {
         const Delivery slice = SliceBatch(*batch, cursor.id(), at, candidate.end, SIZE_MAX);
-        at = DeliverChosen(cursor, consumer, candidate, slice, room, frame);
+        const auto choice_of = [&](Offset event) -> const EventChoices::Event& {
+          return choices->Of(i, *batch, event);
+        };
+        at = DeliverChosen(cursor, consumer, candidate, slice, choice_of, room, frame);
         if (at < slice.end()) return Fill::kFull;
         continue;
       }
@@ -358,13 +375,12 @@ bool Subscription::Filters(const Candidate& candidate) const {
   return candidate.fresh || (candidate.extra && candidate.attempts == 0);
 }
 
-Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const Candidate& candidate,
-                                          Offset event, absl::string_view message) {
-  if (Filters(candidate) && !filter_->Matches(message)) return Choice::kPass;
+Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const EventChoices::Event& event,
+                                          Offset offset) {
+  if (!event.passes) return Choice::kPass;
   if (!rules_.ordered_by_key) return Choice::kDeliver;
-  const filter::Value key = EventView(message).Find("partitionkey");
   const bool admitted =
-      key.missing() ? !cursor.WaitsForRetry(event) : cursor.AdmitKey(event, HashOfKey(key.text()));
+      event.keyed ? cursor.AdmitKey(offset, event.key_hash) : !cursor.WaitsForRetry(offset);
   return admitted ? Choice::kDeliver : Choice::kBlock;
 }
 
@@ -381,8 +397,8 @@ void Subscription::PassOver(PartitionCursor& cursor, const Candidate& candidate,
 }
 
 Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
-                                   const Candidate& candidate, const Delivery& slice, Room& room,
-                                   ConsumeFrame* frame) {
+                                   const Candidate& candidate, const Delivery& slice,
+                                   ChoiceOf choice_of, Room& room, ConsumeFrame* frame) {
   Offset at = slice.base;
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);
@@ -400,8 +416,7 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
         end_run();
         return at;
       }
-      room.Scan(event.field.size());
-      const Choice choice = Choose(cursor, candidate, at, event.message);
+      const Choice choice = Choose(cursor, choice_of(at), at);
       if (choice != Choice::kDeliver) {
         end_run();
         LeaveOut(cursor, candidate, at, choice, room);

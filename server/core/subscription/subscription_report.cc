@@ -127,6 +127,11 @@ std::vector<std::string> Subscription::ReadFailures() const {
   return failures;
 }
 
+uint64_t Subscription::TooCostly() const {
+  MutexLock lock(mutex_);
+  return filter_ == nullptr ? 0 : filter_->too_costly();
+}
+
 bool Subscription::RateLimited() {
   MutexLock lock(mutex_);
   const int64_t now = Now();

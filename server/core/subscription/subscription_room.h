@@ -28,10 +28,6 @@ class Subscription::Room {
   int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
   bool full() const { return events_ <= 0 || bytes() <= 0; }
 
-  // Bytes of events that were looked at one by one.
-  int64_t scanned() const { return scanned_; }
-  void Scan(size_t bytes) { scanned_ += static_cast<int64_t>(bytes); }
-
   // An event that waited for one that was passed may go now.
   void NoteFreed() { freed_ = true; }
   bool TakeFreed() { return std::exchange(freed_, false); }
@@ -57,7 +53,6 @@ class Subscription::Room {
   int64_t events_;
   int64_t credit_bytes_;
   int64_t frame_bytes_;
-  int64_t scanned_ = 0;
   bool freed_ = false;
   bool alone_;         // Nothing is out.
   bool first_ = true;  // Nothing is in the frame.

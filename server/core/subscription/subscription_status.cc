@@ -177,6 +177,11 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
                                     " does not exist: what is to go there is tried again"));
   }
   for (std::string& failure : subscription.ReadFailures()) findings.push_back(std::move(failure));
+  if (const uint64_t events = subscription.TooCostly(); events > 0) {
+    findings.push_back(absl::StrCat("its filter was given up on ", Numbered(events, "event"),
+                                    ", which did not pass: it would have looked at more than ",
+                                    kMaxFilterWork >> 20, " MiB of text for each"));
+  }
   const bool behind = stats.lag_events() > 0 || stats.replay_events() > 0;
   if (behind) {
     AddConsumerFindings(settings, partitions.size(), consumers, &findings);
