@@ -4,6 +4,7 @@
 #include "rocksdb/write_batch.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_slice.h"
+#include "storage/run_history.h"
 
 namespace eventhub {
 CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes)
@@ -14,7 +15,19 @@ CommitBuilder::CommitBuilder(const LogStore& store, absl::Time now, size_t expec
 
 CommitBuilder::~CommitBuilder() { DropHooks(); }
 
+void CommitBuilder::BeginRun(PartitionLog& log) {
+  log.BeginRun();
+  Put(Column::kMeta, RunKey(log.topic(), log.id(), log.run_start()),
+      EncodeRunRecord(store_.runs().current(log.topic())));
+  // One comes; what nobody needs any more goes, so that there are no more than the log has. If the
+  // store cannot be read, that is for others to say.
+  const auto keys = store_.runs().ForgettableBefore(log.topic(), log.id(), log.next_start().offset);
+  if (!keys.ok()) return;
+  for (const std::string& key : *keys) Delete(Column::kMeta, key);
+}
+
 void CommitBuilder::Open(PartitionLog& log) {
+  if (!log.run_begun()) BeginRun(log);
   auto batch = std::make_shared<RecordBatch>();
   log.Begin(*batch, now_);
   batches_.push_back({&log, batch});
@@ -33,6 +46,7 @@ Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t cou
 }
 
 Offset CommitBuilder::Pass(PartitionLog& log, size_t bytes, uint32_t count) {
+  if (!log.run_begun()) BeginRun(log);
   const Offset base = log.Pass(count, bytes);
   passed_[&log] = log.next_position();
   return base;
@@ -101,6 +115,7 @@ void CommitBuilder::DeleteTopics() {
       DeletePrefix(column, TopicPrefix(topic));
     }
     DeletePrefix(Column::kMeta, LogStartPrefix(topic));
+    DeletePrefix(Column::kMeta, RunPrefix(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }
 }

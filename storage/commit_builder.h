@@ -57,6 +57,7 @@ class CommitBuilder {
   CommitBuilder& operator=(const CommitBuilder&) = delete;
 
   absl::Time now() const { return now_; }
+  const LogStore& store() const { return store_; }
 
   // Its place among the commits: see VisibleCommits.
   int64_t number() const { return number_; }
@@ -113,6 +114,8 @@ class CommitBuilder {
   };
 
   void Open(PartitionLog& log);
+  // What the log gets from here on is of the run that is under way.
+  void BeginRun(PartitionLog& log);
   void PutBatches();
   void DeleteTopics();
   void DropHooks();

@@ -124,6 +124,28 @@ std::string LogStartKey(TopicId topic, PartitionId partition) {
   return key;
 }
 
+std::string RunPrefix(TopicId topic) {
+  std::string key = "i";
+  AppendBig32(&key, topic.value());
+  return key;
+}
+
+std::string RunPrefix(TopicId topic, PartitionId partition) {
+  std::string key = RunPrefix(topic);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::string RunKey(TopicId topic, PartitionId partition, Offset first) {
+  std::string key = RunPrefix(topic, partition);
+  AppendOffset(&key, first);
+  return key;
+}
+
+Offset OffsetOfRunKey(absl::string_view key) {
+  return Offset(static_cast<int64_t>(LoadBig64(key.data() + key.size() - sizeof(uint64_t))));
+}
+
 std::string TopicPrefix(TopicId topic) {
   std::string key;
   AppendBig32(&key, topic.value());

@@ -41,6 +41,12 @@ extern const absl::string_view kNextTopicIdKey;
 // The topic of a key that TopicKey made.
 TopicId TopicIdOf(absl::string_view topic_key);
 
+// In column `meta`, of runs (run_history.h): topic | partition | offset of the run's first event.
+std::string RunKey(TopicId topic, PartitionId partition, Offset first);
+std::string RunPrefix(TopicId topic, PartitionId partition);
+std::string RunPrefix(TopicId topic);
+Offset OffsetOfRunKey(absl::string_view key);
+
 // In column `producers`: topic | length of the name | name | slot. The prefix has all slots of one
 // producer.
 std::string ProducerPrefix(TopicId topic, absl::string_view producer);

@@ -1,5 +1,6 @@
 #include "storage/log_store.h"
 
+#include <random>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -60,6 +61,11 @@ absl::Status DamagedBatch(absl::string_view key, const BatchHeader& header,
       " are damaged; read on from offset ", (base + header.count).value(), ": ", problem));
 }
 
+uint64_t RandomNumber() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
 void ReleasePinned(void* arg) { delete static_cast<rocksdb::PinnableSlice*>(arg); }
 
 }  // namespace
@@ -109,6 +115,7 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
 
 LogStore::LogStore(const LogStoreOptions& options)
     : options_(options),
+      runs_(*this, RandomNumber()),
       reserve_(std::make_unique<DiskReserve>(EnvOf(options), options.directory + "/RESERVE",
                                              options.reserve_bytes)),
       fail_stop_(std::make_unique<FailStop>(reserve_->env())) {}
@@ -300,6 +307,16 @@ absl::Status LogStore::ScanFrom(
     if (!visit(ToView(it->key()), ToView(it->value()))) return absl::OkStatus();
   }
   return FromRocksDbRead(it->status(), "scan the store");
+}
+
+absl::StatusOr<std::optional<std::pair<std::string, std::string>>> LogStore::FindLast(
+    Column column, absl::string_view prefix, absl::string_view upto) const {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(rocksdb::ReadOptions(), handle(column)));
+  it->SeekForPrev(ToSlice(upto));
+  RETURN_IF_ERROR(FromRocksDb(it->status(), "search the store"));
+  if (!it->Valid() || ToView(it->key()).substr(0, prefix.size()) != prefix) return std::nullopt;
+  return std::make_pair(it->key().ToString(), it->value().ToString());
 }
 
 uint64_t LogStore::DiskBytes() const {

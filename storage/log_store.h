@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -19,6 +20,7 @@
 #include "storage/data_directory.h"
 #include "storage/partition_log.h"
 #include "storage/record_batch.h"
+#include "storage/run_history.h"
 #include "storage/visible_commits.h"
 
 namespace rocksdb {
@@ -130,6 +132,15 @@ class LogStore {
       Column column, absl::string_view prefix, absl::string_view from,
       absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
+  // The last key that starts with `prefix` and is not greater than `upto`, which starts with it
+  // too, and its value; nullopt if there is none.
+  absl::StatusOr<std::optional<std::pair<std::string, std::string>>> FindLast(
+      Column column, absl::string_view prefix, absl::string_view upto) const;
+
+  // Who appended what; see run_history.h.
+  RunHistory& runs() { return runs_; }
+  const RunHistory& runs() const { return runs_; }
+
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
   // CANCELLED soon after `cancellation` is: what was given back by then is.
   absl::Status Reclaim(TopicId topic, Cancellation& cancellation);
@@ -175,6 +186,7 @@ class LogStore {
   const LogStoreOptions options_;
   std::unique_ptr<DiskReserve> reserve_;
   const std::unique_ptr<VisibleCommits> visible_commits_ = std::make_unique<VisibleCommits>();
+  RunHistory runs_;
   std::unique_ptr<FailStop> fail_stop_;
   std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
   std::unique_ptr<rocksdb::DB> db_;

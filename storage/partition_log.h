@@ -62,6 +62,10 @@ class PartitionLog {
   // When the last visible event was appended; the Unix epoch if there never was one.
   absl::Time last_append_time() const;
 
+  // The first offset that was, or is to be, given since the log was opened: what is not before it
+  // is of the run under way (run_history.h). Offset::Max() while nothing was appended.
+  Offset run_start() const { return Offset(run_start_.load(std::memory_order_acquire)); }
+
   // Passes an offset when that offset is visible, or soon after: what is waited for, not what is
   // looked at.
   Watermark& end_mark() { return end_; }
@@ -72,6 +76,9 @@ class PartitionLog {
 
   // The offset that the next event gets; ahead of end() while commits are under way.
   Offset next_offset() const { return next_; }
+  bool run_begun() const { return run_start() != Offset::Max(); }
+  // Before the first append.
+  void BeginRun() { run_start_.store(next_.value(), std::memory_order_release); }
   // Gives offsets to the events of `batch` and returns the first.
   Offset Assign(RecordBatch& batch, uint32_t count, uint32_t bytes);
   // Fills in what a new, empty batch starts with.
@@ -110,6 +117,7 @@ class PartitionLog {
 
   std::atomic<int64_t> start_;
   std::atomic<int64_t> trimmed_to_;
+  std::atomic<int64_t> run_start_{Offset::Max().value()};
   std::atomic<uint64_t> start_bytes_;
   std::atomic<uint64_t> end_bytes_;
   std::atomic<int64_t> last_append_micros_;

@@ -20,6 +20,7 @@
 #include "client/cli/places.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
+#include "eventhub/error.h"
 #include "eventhub/reader.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -135,6 +136,19 @@ absl::Status ReadAll(client::Reader& reader, Printer& printer) {
   return absl::OkStatus();
 }
 
+// Of a refusal because the hub has another log by now: how to go on with that one. Else as it is.
+absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
+  if (client::GetErrorReason(status) != client::ErrorReason::kOtherLog) return status;
+  const std::optional<client::ErrorInfo> info = client::GetErrorInfo(status);
+  std::string ways = "to go on with what is there now: --from=earliest, --from=latest";
+  // Of several partitions, only one is known.
+  if (info->agreed_offset && info->partition && reader.positions().size() == 1) {
+    absl::StrAppend(&ways, ", or, where both logs part, --from=", *info->partition, ":",
+                    *info->agreed_offset);
+  }
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", ways));
+}
+
 absl::Status Read(const Context& context, ReadFlags flags) {
   Interrupt interrupt;
   const auto hub = ConnectToHub(context);
@@ -151,7 +165,7 @@ absl::Status Read(const Context& context, ReadFlags flags) {
   if (flags.reader.follow) {
     watch.emplace(context.address, HealthProbe(hub, [&printer] { return printer.events(); }));
   }
-  absl::Status status = ReadAll(*reader, printer);
+  const absl::Status status = WithWaysOn(ReadAll(*reader, printer), *reader);
   watch.reset();
   interrupt.OnRaise(nullptr);
   printer.Summarise();

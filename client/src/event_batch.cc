@@ -71,6 +71,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.lease_epoch_ = lease_epoch_;
   part.session_ = session_;
   part.replayed_ = replayed_;
+  part.run_ = run_;
   if (offset_deltas_.empty()) {
     part.base_offset_ = from->offset();
   } else {
@@ -111,6 +112,8 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
       batch.lease_epoch_ = field.value;
     } else if (field.number == 7 && field.type == FieldScanner::kVarint) {
       batch.replayed_ = field.value != 0;
+    } else if (field.number == 8 && field.type == FieldScanner::kFixed64) {
+      batch.run_ = field.value;
     }
   }
   if (!field.ok()) return Malformed("event batch");

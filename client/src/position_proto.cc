@@ -39,10 +39,11 @@ StartPosition FromProto(const v1::StartPosition& proto) {
 void ToProto(const PartitionOffset& position, v1::PartitionOffset& proto) {
   proto.set_partition(position.partition);
   proto.set_offset(position.offset);
+  proto.set_run(position.run);
 }
 
 PartitionOffset FromProto(const v1::PartitionOffset& proto) {
-  return {.partition = proto.partition(), .offset = proto.offset()};
+  return {.partition = proto.partition(), .offset = proto.offset(), .run = proto.run()};
 }
 
 PartitionRange FromProto(const v1::TrimmedRange& proto) {

@@ -18,9 +18,10 @@ absl::Status MalformedResponse() {
 bool ParsePosition(std::string_view message, PartitionOffset& position) {
   FieldScanner field(message);
   while (field.Next()) {
-    if (field.type != FieldScanner::kVarint) continue;
-    if (field.number == 1) position.partition = static_cast<uint32_t>(field.value);
-    if (field.number == 2) position.offset = static_cast<int64_t>(field.value);
+    const bool varint = field.type == FieldScanner::kVarint;
+    if (field.number == 1 && varint) position.partition = static_cast<uint32_t>(field.value);
+    if (field.number == 2 && varint) position.offset = static_cast<int64_t>(field.value);
+    if (field.number == 3 && field.type == FieldScanner::kFixed64) position.run = field.value;
   }
   return field.ok();
 }
@@ -35,7 +36,7 @@ ReaderCore::ReaderCore(std::shared_ptr<Connection> connection, ReaderOptions opt
       backoff_(options_.retry),
       retry_at_(clock.Monotonic()) {
   for (const PartitionOffset& position : options_.offsets) {
-    positions_[position.partition] = position.offset;
+    positions_[position.partition] = {position.offset, position.run};
   }
 }
 
@@ -125,7 +126,7 @@ absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
     } else if (field.number == 3 && field.type == FieldScanner::kLength) {
       PartitionOffset position;
       if (!ParsePosition(field.bytes, position)) return MalformedResponse();
-      positions_.try_emplace(position.partition, position.offset);
+      positions_.try_emplace(position.partition, Place{position.offset, position.run});
       starts_.try_emplace(position.partition, position.offset);
       started_ = true;
     } else if (field.number == 4 && field.type == FieldScanner::kLength) {
@@ -148,13 +149,15 @@ absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
 EventBatch ReaderCore::HandOut() {
   EventBatch batch = std::move(queue_.front());
   queue_.pop_front();
-  if (!batch.empty()) positions_[batch.partition()] = batch.last_offset() + 1;
+  if (!batch.empty()) positions_[batch.partition()] = {batch.last_offset() + 1, batch.run()};
   if (queue_.empty()) TakePassed();
   return batch;
 }
 
 void ReaderCore::TakePassed() {
-  for (const PartitionOffset& position : passed_) positions_[position.partition] = position.offset;
+  for (const PartitionOffset& position : passed_) {
+    positions_[position.partition] = {position.offset, position.run};
+  }
   passed_.clear();
 }
 
@@ -178,12 +181,13 @@ bool ReaderCore::Skip(const absl::Status& status) {
   const std::optional<ErrorInfo> info = GetErrorInfo(status);
   if (!info || !info->partition || !info->earliest_offset) return false;
   const auto position = positions_.find(*info->partition);
-  const int64_t from = position != positions_.end() ? position->second : options_.start.offset;
+  const int64_t from =
+      position != positions_.end() ? position->second.offset : options_.start.offset;
   // Beyond the end is not trimmed; and a hub that refuses its own earliest offset would be asked
   // for ever.
   if (from >= *info->earliest_offset) return false;
   skipped_events_ += static_cast<uint64_t>(*info->earliest_offset - from);
-  positions_[*info->partition] = *info->earliest_offset;
+  positions_[*info->partition] = {*info->earliest_offset, 0};
   return true;
 }
 
@@ -225,7 +229,9 @@ void ReaderCore::WaitForRetry(absl::Duration deadline) {
 std::vector<PartitionOffset> ReaderCore::positions() const {
   std::vector<PartitionOffset> positions;
   positions.reserve(positions_.size());
-  for (const auto& [partition, offset] : positions_) positions.push_back({partition, offset});
+  for (const auto& [partition, place] : positions_) {
+    positions.push_back({partition, place.offset, place.run});
+  }
   return positions;
 }
 

@@ -34,6 +34,12 @@ class ReaderCore {
   uint64_t skipped_events() const { return skipped_events_; }
 
  private:
+  // Before an event: its offset, and the run of the one before it.
+  struct Place {
+    int64_t offset;
+    uint64_t run;
+  };
+
   // Wakes a reader that waits out its backoff; shared with the timer, which may fire late.
   struct Waiter {
     Mutex mutex;
@@ -71,7 +77,7 @@ class ReaderCore {
   absl::Duration retry_at_;                      // Not to be opened before.
   std::optional<absl::Duration> failing_since_;  // Of the first failure since the last response.
   bool started_ = false;                         // The hub has said where the partitions start.
-  std::map<uint32_t, int64_t> positions_;        // The offset after the last event handed out.
+  std::map<uint32_t, Place> positions_;          // After the last event handed out.
   std::map<uint32_t, int64_t> starts_;           // Where each began.
   uint64_t skipped_events_ = 0;
   std::deque<EventBatch> queue_;         // Received, not handed out.

@@ -141,7 +141,8 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
 
   // What it brings.
   bool queue_kind_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t session_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the stream.
+  uint64_t session_ ABSL_GUARDED_BY(mutex_) = 0;          // Of the stream.
+  uint64_t subscription_id_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the last time; 0: none yet.
   absl::Duration ack_deadline_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
   std::map<LeaseId, std::shared_ptr<Lease>> leases_ ABSL_GUARDED_BY(mutex_);
   WorkQueue queue_ ABSL_GUARDED_BY(mutex_);

@@ -79,6 +79,7 @@ void SubscriberCore::TakeFrame(ConsumeFrame frame, Calls& calls) {
 void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, Calls& calls) {
   queue_kind_ = opened.queue();
   session_ = opened.session();
+  subscription_id_ = opened.subscription_id();
   TakeAckDeadline(opened.ack_deadline());
   Order order = options_.order;
   if (order == Order::kDefault) order = queue_kind_ ? Order::kNone : Order::kPerPartition;
@@ -115,7 +116,7 @@ void SubscriberCore::TakeLeases(const ConsumeFrame& frame, Calls& calls) {
     // Known already: it does not move after all, and what is out of it stays here.
     if (lease == nullptr) lease = std::make_shared<Lease>(id.first, id.second, queue_kind_);
     Note(options_.hooks.on_assigned, calls,
-         PartitionOffset{assigned.partition(), assigned.next_offset()});
+         PartitionOffset{.partition = assigned.partition(), .offset = assigned.next_offset()});
   }
   for (const v1::PartitionLease& draining : frame.draining) {
     Note(options_.hooks.on_draining, calls, draining.partition());

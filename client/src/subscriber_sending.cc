@@ -104,6 +104,7 @@ std::string SubscriberCore::EncodeRequest() {
 void SubscriberCore::AddOpen(v1::ConsumeRequest& request) const {
   v1::ConsumeOpen& open = *request.mutable_open();
   open.set_subscription(options_.subscription);
+  open.set_subscription_id(subscription_id_);
   open.set_consumer(options_.consumer);
   open.set_max_response_bytes(options_.max_response_bytes);
   // An event that waits for its key keeps the memory of its response while others flow.

@@ -23,6 +23,7 @@ void ToProto(const TransactionAppend& append, v1::TransactAppend& proto) {
   proto.set_topic(append.topic);
   if (append.partition) proto.set_partition(*append.partition);
   if (append.expected_offset) proto.set_expected_offset(*append.expected_offset);
+  proto.set_expected_run(append.expected_run);
   for (const v1::Event& event : append.events) *proto.add_events() = event;
 }
 
@@ -50,6 +51,7 @@ v1::TransactRequest ToProto(const Transaction& transaction) {
     proto.set_topic(check.topic);
     proto.set_partition(check.partition);
     proto.set_expected_offset(check.next_offset);
+    proto.set_expected_run(check.expected_run);
   }
   for (const TransactionAppend& append : transaction.appends) {
     ToProto(append, *request.add_appends());

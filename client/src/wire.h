@@ -36,7 +36,7 @@ class FieldScanner {
       case kLength:
         return (ReadVarint(value) && Take(value)) || Fail();
       case kFixed64:
-        return Take(8) || Fail();
+        return TakeFixed64() || Fail();
       case kFixed32:
         return Take(4) || Fail();
     }
@@ -70,6 +70,13 @@ class FieldScanner {
       if (byte < 0x80) return true;
     }
     return false;
+  }
+
+  bool TakeFixed64() {
+    if (!Take(8)) return false;
+    value = 0;
+    for (int i = 7; i >= 0; --i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+    return true;
   }
 
   bool Take(uint64_t size) {

@@ -33,7 +33,7 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
                      topic.producers().Admit(producer_, commit, &append_.publish.result));
     if (!is_new) return false;
   }
-  RETURN_IF_ERROR(AdmitAppend(append_));
+  RETURN_IF_ERROR(AdmitAppend(append_, commit));
   RETURN_IF_ERROR(SettleAppend(append_, commit));
   return true;
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
@@ -11,6 +12,7 @@
 #include "server/core/field_checks.h"
 #include "server/core/hub_id.h"
 #include "server/core/noted_time.h"
+#include "server/core/start_position.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -77,6 +79,7 @@ absl::Status Broker::Start() {
   }
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, clock_.Now()));
   ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
+  store_->runs().SetOrigin(LoadLittle64(absl::HexStringToBytes(hub_id).data()));
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, clock_,
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
@@ -164,7 +167,8 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
   std::optional<Offset> expected;
   if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
   writer_->Submit(std::make_unique<AppendTask>(
-      request.head, TopicAppend{*std::move(topic), expected, *std::move(publish)},
+      request.head,
+      TopicAppend{*std::move(topic), expected, request.head.expected_run(), *std::move(publish)},
       std::move(done)));
 }
 
@@ -192,8 +196,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
     if (check.partition() >= view->partitions.size()) {
       return PartitionNotFound(check.topic(), check.partition(), view->partitions.size());
     }
-    checked.checks.push_back(
-        {std::move(topic), view->partitions[check.partition()], Offset(check.expected_offset())});
+    checked.checks.push_back({std::move(topic), view->partitions[check.partition()],
+                              Offset(check.expected_offset()), check.expected_run()});
   }
   for (const PublishRequest& append : request.appends) {
     ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("appends.topic", append.head.topic()));
@@ -205,7 +209,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
     checked.synced |= wants_sync(publish.synced);
     std::optional<Offset> expected;
     if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
-    checked.appends.push_back({std::move(topic), expected, std::move(publish)});
+    checked.appends.push_back(
+        {std::move(topic), expected, append.head.expected_run(), std::move(publish)});
   }
   return checked;
 }
@@ -225,7 +230,12 @@ void Broker::Transact(const TransactionRequest& request, TransactDone done) {
 
 absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {
   ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
-  return TopicReader::Open(request, std::move(topic), *store_, read_counters_);
+  std::shared_ptr<StopTime> stop_at;
+  if (request.follow() && request.has_stop_time()) {
+    stop_at = StopTime::Start(ToTime(request.stop_time()), topic, clock_, subscriptions_->alarm(),
+                              *writer_);
+  }
+  return TopicReader::Open(request, std::move(topic), *store_, read_counters_, std::move(stop_at));
 }
 
 void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -24,6 +23,7 @@ struct Delivery {
   uint32_t attempt = 0;      // To consumers of subscriptions only.
   uint64_t lease_epoch = 0;  // Likewise.
   bool replayed = false;     // Likewise.
+  uint64_t run = 0;          // To readers only: see storage/run_history.h.
   absl::InlinedVector<SharedBytes, 1> events;
 
   // The offset after the last event; there has to be one.
@@ -32,11 +32,18 @@ struct Delivery {
   }
 };
 
+// A place in a partition: before the event at `offset`.
+struct LogPlace {
+  PartitionId partition;
+  Offset offset;
+  uint64_t run = 0;  // Of the event before it; 0 if there is none.
+};
+
 // What one response holds.
 struct Frame {
   std::vector<Delivery> deliveries;
-  std::vector<std::pair<PartitionId, Offset>> start;
-  std::vector<std::pair<PartitionId, Offset>> passed;
+  std::vector<LogPlace> start;
+  std::vector<LogPlace> passed;
   bool caught_up = false;
   size_t bytes = 0;  // Of the events.
 

@@ -166,6 +166,44 @@ absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offs
               detail, ErrorDetail::REASON_OFFSET_MISMATCH);
 }
 
+absl::Status OtherLog(absl::string_view topic, PartitionId partition, Offset offset,
+                      std::optional<Offset> agreed, Offset earliest, Offset end) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_earliest_offset(earliest.value());
+  detail.set_end_offset(end.value());
+  if (agreed.has_value()) detail.set_agreed_offset(agreed->value());
+  return Make(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat(InTopic(topic, partition), ": offset ", offset.value(),
+                   " is a place in another log: the topic was created anew, or this is"
+                   " another hub, or one restored from a backup, or after a power loss; ",
+                   agreed.has_value()
+                       ? absl::StrCat("both have the same events before offset ", agreed->value())
+                       : std::string("which events both have is not known"),
+                   "; the earliest is ", earliest.value(), ", the end ", end.value()),
+      detail, ErrorDetail::REASON_OTHER_LOG);
+}
+
+absl::Status ExpectsOtherLog(absl::string_view topic, PartitionId partition, Offset expected) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_end_offset(expected.value());
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(InTopic(topic, partition), ": expected_offset ", expected.value(),
+                           " is the next one, but of another log: the event before it is not of"
+                           " expected_run"),
+              detail, ErrorDetail::REASON_OTHER_LOG);
+}
+
+absl::Status OtherSubscription(absl::string_view subscription) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("subscription ", subscription,
+                           " is another one than the one that was consumed before: it was created"
+                           " anew, or this is another hub"),
+              ErrorDetail(), ErrorDetail::REASON_OTHER_SUBSCRIPTION);
+}
+
 absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current) {
   ErrorDetail detail;
   detail.set_producer_epoch(current);

@@ -44,6 +44,12 @@ absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Of
                               Offset earliest, Offset end);
 absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offset expected,
                             Offset next);
+// The position of a request is of another log; `agreed`: up to where they are the same, if known.
+absl::Status OtherLog(absl::string_view topic, PartitionId partition, Offset offset,
+                      std::optional<Offset> agreed, Offset earliest, Offset end);
+// The same of an offset that an append, or a transaction, expects.
+absl::Status ExpectsOtherLog(absl::string_view topic, PartitionId partition, Offset expected);
+absl::Status OtherSubscription(absl::string_view subscription);
 absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current);
 absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected);
 absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint64_t expected);

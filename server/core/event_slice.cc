@@ -69,6 +69,7 @@ Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t ma
   Delivery passed;
   passed.partition = slice.partition;
   passed.append_micros = slice.append_micros;
+  passed.run = slice.run;
   Offset at = slice.base;
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);

@@ -71,6 +71,8 @@ absl::Status CheckHead(const v1::PublishStreamRequest& head) {
   if (head.has_expected_offset()) {
     if (!head.has_partition()) return InvalidField("partition", "is required with expected_offset");
     if (head.expected_offset() < 0) return InvalidField("expected_offset", "is negative");
+  } else if (head.expected_run() != 0) {
+    return InvalidField("expected_offset", "is required with expected_run");
   }
   return absl::OkStatus();
 }

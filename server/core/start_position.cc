@@ -1,6 +1,11 @@
 #include "server/core/start_position.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "server/core/errors.h"
+#include "storage/base/status_macros.h"
+#include "storage/run_history.h"
 
 namespace eventhub {
 
@@ -27,6 +32,30 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
       break;
   }
   return log.start();
+}
+
+absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& store, Offset offset) {
+  if (offset == Offset(0)) return 0;
+  const Offset last = offset + -1;
+  if (last >= log.run_start()) return store.runs().current(log.topic());
+  ASSIGN_OR_RETURN(const LogRun run, store.runs().Find(log.topic(), log.id(), last));
+  return run.id;
+}
+
+absl::Status CheckPlace(const v1::PartitionOffset& place, absl::string_view topic,
+                        const PartitionLog& log, const LogStore& store) {
+  const Offset offset(place.offset());
+  if (place.run() == 0 || offset == Offset(0) || offset < log.start()) return absl::OkStatus();
+  const Offset end = log.end();
+  if (offset <= end) {
+    ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, store, offset));
+    if (run == place.run()) return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::optional<LogRun> run,
+                   store.runs().FindId(log.topic(), log.id(), place.run()));
+  std::optional<Offset> agreed;
+  if (run.has_value() && run->first < offset) agreed = std::min({run->end, offset, end});
+  return OtherLog(topic, log.id(), offset, agreed, log.start(), end);
 }
 
 absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, absl::Time time) {

@@ -18,6 +18,15 @@ absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
 absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string_view topic,
                                     const PartitionLog& log, const LogStore& store);
 
+// The run of the event before `offset`, which is in the visible log or at its end; 0 if there is
+// none before it. May read from the disk.
+absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& store, Offset offset);
+
+// FAILED_PRECONDITION (REASON_OTHER_LOG) if a place that a client kept is not one in this log. What
+// was trimmed is for ResolveStart to refuse. May read from the disk.
+absl::Status CheckPlace(const v1::PartitionOffset& place, absl::string_view topic,
+                        const PartitionLog& log, const LogStore& store);
+
 // The first offset that was appended at `time` or later; the end of the log if there is none.
 absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, absl::Time time);
 

@@ -70,6 +70,9 @@ class Topic {
   // What is in its partitions is gone, or about to; wakes the readers.
   void NotePurge();
 
+  // Has all of them look again.
+  void WakeReaders();
+
   // The encoded size of what it holds, as of the last change submitted.
   uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
@@ -114,8 +117,6 @@ class Topic {
   void set_closing() { closing_ = true; }
 
  private:
-  void WakeReaders();
-
   const TopicId id_;
   const std::string name_;
   Watermark mark_;

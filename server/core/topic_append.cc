@@ -4,6 +4,7 @@
 
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
+#include "server/core/start_position.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
 
@@ -55,14 +56,23 @@ Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
   return commit.Append(*run.log, std::move(run.events), run.count, types);
 }
 
-absl::Status AdmitAppend(const TopicAppend& append) {
+absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
+                           uint64_t expected_run, const CommitBuilder& commit) {
+  if (log.next_offset() != expected) {
+    return OffsetMismatch(topic.name(), log.id(), expected, log.next_offset());
+  }
+  if (expected_run == 0 || expected == Offset(0)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, commit.store(), expected));
+  return run == expected_run ? absl::OkStatus() : ExpectsOtherLog(topic.name(), log.id(), expected);
+}
+
+absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
   const Topic& topic = *append.topic;
   if (topic.closing()) return TopicNotFound(topic.name());
   RETURN_IF_ERROR(CheckRoom(topic));
   if (!append.expected.has_value()) return absl::OkStatus();
-  const PartitionLog& log = *append.publish.appends.front().log;
-  if (log.next_offset() == *append.expected) return absl::OkStatus();
-  return OffsetMismatch(topic.name(), log.id(), *append.expected, log.next_offset());
+  return CheckExpected(topic, *append.publish.appends.front().log, *append.expected,
+                       append.expected_run, commit);
 }
 
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
@@ -97,6 +107,7 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     placement.set_partition(partition);
     placement.set_base_offset(base.value());
     placement.set_count(run.count);
+    placement.set_run(commit.store().runs().current(append.topic->id()));
   }
   if (publish.routes != nullptr) CarryOutRoutes(*publish.routes, publish.types, commit);
   if (!publish.delayed.empty()) {

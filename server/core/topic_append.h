@@ -28,8 +28,10 @@ namespace eventhub {
 struct TopicAppend {
   std::shared_ptr<Topic> topic;
   // What the next offset of their only partition has to be.
-  std::optional<Offset> expected;
-  CheckedPublish publish;
+  std::optional<Offset> expected{};
+  // The run of the event before that; 0: any.
+  uint64_t expected_run = 0;
+  CheckedPublish publish{};
   bool unkept = false;  // It was carried out into a topic that keeps nothing.
 };
 
@@ -39,9 +41,14 @@ absl::Status CheckRoom(const Topic& topic);
 
 // From here on all is for the commit thread but CountAppend.
 
-// NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` does
-// not hold.
-absl::Status AdmitAppend(const TopicAppend& append);
+// NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` or
+// `expected_run` does not hold. DATA_LOSS: the store is damaged.
+absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit);
+
+// ABORTED if `expected` is not the next offset of the log, or the event before it not of
+// `expected_run`, unless that is 0.
+absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
+                           uint64_t expected_run, const CommitBuilder& commit);
 
 // FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes. DATA_LOSS: the store is damaged.
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);

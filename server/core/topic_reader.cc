@@ -32,7 +32,8 @@ absl::Status CheckRequest(const v1::ReadRequest& request) {
 }  // namespace
 
 TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
-                         const LogStore& store, ReadCounters& counters)
+                         const LogStore& store, ReadCounters& counters,
+                         std::shared_ptr<StopTime> stop_at)
     : topic_(std::move(topic)),
       store_(store),
       counters_(counters),
@@ -41,7 +42,8 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       report_passed_(request.report_passed()),
       max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
                                                    : kDefaultResponseBytes),
-      stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()) {
+      stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()),
+      stop_at_(std::move(stop_at)) {
   if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
   topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
 }
@@ -51,9 +53,11 @@ TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memor
 absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadRequest& request,
                                                                std::shared_ptr<Topic> topic,
                                                                const LogStore& store,
-                                                               ReadCounters& counters) {
+                                                               ReadCounters& counters,
+                                                               std::shared_ptr<StopTime> stop_at) {
   RETURN_IF_ERROR(CheckRequest(request));
-  std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters));
+  std::unique_ptr<TopicReader> reader(
+      new TopicReader(request, std::move(topic), store, counters, std::move(stop_at)));
   if (request.has_filter()) {
     absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
     if (!filter.ok()) return InvalidFilter(filter.status());
@@ -93,17 +97,20 @@ absl::Status TopicReader::AddCursor(uint32_t partition, const TopicView& view) {
 }
 
 absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
-  absl::flat_hash_map<uint32_t, int64_t> offsets;
-  for (const v1::PartitionOffset& o : request.offsets()) offsets[o.partition()] = o.offset();
+  absl::flat_hash_map<uint32_t, const v1::PartitionOffset*> offsets;
+  for (const v1::PartitionOffset& o : request.offsets()) offsets[o.partition()] = &o;
   for (Cursor& cursor : cursors_) {
     const Offset end = cursor.log->end();
     const auto exact = offsets.find(cursor.log->id().value());
     v1::StartPosition start = request.start();
     if (exact != offsets.end()) {
-      start.set_offset(exact->second);
+      RETURN_IF_ERROR(CheckPlace(*exact->second, topic_->name(), *cursor.log, store_));
+      start.set_offset(exact->second->offset());
       offsets.erase(exact);
     }
     ASSIGN_OR_RETURN(cursor.next, ResolveStart(start, topic_->name(), *cursor.log, store_));
+    ASSIGN_OR_RETURN(cursor.run, RunBefore(*cursor.log, store_, cursor.next));
+    cursor.run_end = cursor.next;
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
   if (offsets.empty()) return absl::OkStatus();
@@ -116,10 +123,11 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
   if (topic_->purges() != purges_) return TopicKeepsNothing(topic_->name());
   if (!started_) {
     started_ = true;
-    for (const Cursor& cursor : cursors_) frame->start.emplace_back(cursor.log->id(), cursor.next);
+    for (const Cursor& cursor : cursors_) frame->start.push_back(PlaceOf(cursor));
     return Step::kFrame;
   }
   seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
+  seen_over_ = stop_at_ != nullptr && stop_at_->over();
   scanned_ = 0;
   scan_limit_ = kMaxPolledBytes;
   TakeUpNewPartitions(frame);
@@ -134,6 +142,7 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
     NotePassed(frame);
     return Step::kFrame;
   }
+  EndIfOver(seen_over_);
   if (!said_caught_up_) {
     frame->caught_up = AtHead();
     said_caught_up_ = frame->caught_up;
@@ -150,8 +159,39 @@ void TopicReader::TakeUpNewPartitions(Frame* frame) {
   const std::shared_ptr<const TopicView> view = topic_->view();
   for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
     cursors_.push_back({view->partitions[p], Offset(0), stop_});
-    frame->start.emplace_back(view->partitions[p]->id(), Offset(0));
+    frame->start.push_back(PlaceOf(cursors_.back()));
   }
+}
+
+LogPlace TopicReader::PlaceOf(const Cursor& cursor) const {
+  return {cursor.log->id(), cursor.next, cursor.run};
+}
+
+void TopicReader::EndIfOver(bool over) {
+  if (!over) return;
+  for (Cursor& cursor : cursors_) {
+    if (cursor.next >= cursor.log->end()) cursor.stop = std::min(cursor.stop, cursor.next);
+  }
+}
+
+absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
+  const PartitionLog& log = *cursor.log;
+  if (cursor.next >= log.run_start()) {
+    run_ = store_.runs().current(log.topic());
+    run_end_ = Offset::Max();
+    return run_end_;
+  }
+  if (cursor.next < cursor.run_end) {
+    run_ = cursor.run;
+    run_end_ = cursor.run_end;
+  } else {
+    ASSIGN_OR_RETURN(const LogRun run, store_.runs().Find(log.topic(), log.id(), cursor.next));
+    run_ = run.id;
+    run_end_ = run.end;
+  }
+  // The run that is under way may have begun since that was known.
+  run_end_ = std::min(run_end_, log.run_start());
+  return run_end_;
 }
 
 absl::Status TopicReader::CheckReadable(const Cursor& cursor) const {
@@ -164,6 +204,9 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
   const Offset end = std::min(cursor.log->end(), cursor.stop);
   if (cursor.next >= end) return Fill::kNothing;
   RETURN_IF_ERROR(CheckReadable(cursor));
+  // Only what was appended since the start is in memory.
+  run_ = store_.runs().current(topic_->id());
+  run_end_ = Offset::Max();
   do {
     if (scanned_ > scan_limit_) return Fill::kPaused;
     batches_.clear();
@@ -191,7 +234,9 @@ absl::Status TopicReader::ReadCold(Frame* frame) {
 }
 
 absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
-  const Offset end = std::min(cursor.log->end(), cursor.stop);
+  const Offset log_end = cursor.log->end();
+  ASSIGN_OR_RETURN(const Offset run_end, FindRun(cursor));
+  const Offset end = std::min({log_end, cursor.stop, run_end});
   batches_.clear();
   const auto wanted = [this](const BatchHeader& batch) {
     return !filter_.has_value() || filter_->MayPass(batch);
@@ -244,6 +289,8 @@ void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor)
   counters_.filtered_events.fetch_add(static_cast<uint64_t>(end - cursor.next),
                                       std::memory_order_relaxed);
   cursor.next = end;
+  cursor.run = run_;
+  cursor.run_end = run_end_;
   cursor.passed = true;
   scanned_ += EventFilter::kPassedBatchCost;
   untold_ += batch.header.bytes;
@@ -251,6 +298,9 @@ void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor)
 
 void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
   cursor.next = delivery.base + delivery.count;
+  cursor.run = run_;
+  cursor.run_end = run_end_;
+  delivery.run = run_;
   if (filter_.has_value()) {
     SliceScan scan;
     const Offset base = delivery.base;
@@ -276,7 +326,7 @@ void TopicReader::NotePassed(Frame* frame) {
   untold_ = 0;
   for (Cursor& cursor : cursors_) {
     if (!std::exchange(cursor.passed, false)) continue;
-    frame->passed.emplace_back(cursor.log->id(), cursor.next);
+    frame->passed.push_back(PlaceOf(cursor));
   }
 }
 
@@ -296,8 +346,10 @@ Watermark& TopicReader::mark() const {
 
 bool TopicReader::NotifyWhenMore(Watermark::Waiter& waiter) {
   if (!mark().NotifyPast(seen_mark_, waiter)) return false;
-  // A deletion or a new partition wakes only who is registered by then.
-  const bool changed = topic_->deleted() || topic_->purges() != purges_ ||
+  // A deletion, a new partition or the stop time wakes only who is registered by then.
+  const bool changed = topic_->deleted() ||
+                       (stop_at_ != nullptr && stop_at_->over() != seen_over_) ||
+                       topic_->purges() != purges_ ||
                        (all_partitions_ && topic_->view()->partitions.size() != cursors_.size());
   return !changed || !mark().Cancel(waiter);
 }

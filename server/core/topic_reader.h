@@ -14,6 +14,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/delivery.h"
 #include "server/core/event_filter.h"
+#include "server/core/stop_time.h"
 #include "server/core/topic.h"
 #include "storage/log_store.h"
 
@@ -38,12 +39,13 @@ class TopicReader {
     kEnd,   // The stop is reached.
   };
 
-  // Checks the request and finds the start; may read from the disk. Errors as for
-  // EventHubService.Read.
+  // Checks the request and finds the start; may read from the disk. `stop_at` is that of a request
+  // that follows up to a time; else null. Errors as for EventHubService.Read.
   static absl::StatusOr<std::unique_ptr<TopicReader>> Open(const v1::ReadRequest& request,
                                                            std::shared_ptr<Topic> topic,
                                                            const LogStore& store,
-                                                           ReadCounters& counters);
+                                                           ReadCounters& counters,
+                                                           std::shared_ptr<StopTime> stop_at);
   ~TopicReader();
 
   TopicReader(const TopicReader&) = delete;
@@ -67,7 +69,10 @@ class TopicReader {
   struct Cursor {
     PartitionLog* log;
     Offset next;
-    Offset stop;          // Exclusive.
+    Offset stop;  // Exclusive.
+    // Of the event before `next`: the run, and up to where events are known to be of it.
+    uint64_t run = 0;
+    Offset run_end = Offset(0);
     bool passed = false;  // Events before `next` were left out, which the reader was not told.
 
     bool done() const { return next >= stop; }
@@ -76,17 +81,22 @@ class TopicReader {
   enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-              ReadCounters& counters);
+              ReadCounters& counters, std::shared_ptr<StopTime> stop_at);
 
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
   absl::Status FindStarts(const v1::ReadRequest& request);
   void TakeUpNewPartitions(Frame* frame);
   absl::Status CheckReadable(const Cursor& cursor) const;
+  LogPlace PlaceOf(const Cursor& cursor) const;
   absl::StatusOr<Fill> FillFromMemory(Cursor& cursor, Frame* frame);
   absl::Status FillFromDisk(Cursor& cursor, Frame* frame);
   // Moves batches into the frame; false if the frame is full.
   bool Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame);
+  // What is taken next is of the run of `cursor.next`, up to the offset that it returns.
+  absl::StatusOr<Offset> FindRun(const Cursor& cursor);
+  // Ends the read where the log ends, if nothing that was appended before the stop time can come.
+  void EndIfOver(bool over);
   // Passes over the events of a batch up to `end`, none of which can pass the filter.
   void PassOver(const RecordBatch& batch, Offset end, Cursor& cursor);
   void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
@@ -105,12 +115,17 @@ class TopicReader {
   const size_t max_bytes_;
   const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
+  std::shared_ptr<StopTime> stop_at_;  // Null without a stop time, and if nothing is waited for.
   std::optional<EventFilter> filter_;
 
   std::vector<Cursor> cursors_;
   uint32_t purges_ = 0;  // Of the topic, when it was opened.
   size_t turn_ = 0;      // The cursor that is served first.
   int64_t seen_mark_ = 0;
+  bool seen_over_ = false;
+  // The run of what is being taken, and its end as far as it is known.
+  uint64_t run_ = 0;
+  Offset run_end_;
   // Bytes looked through by this call, and since NotePassed.
   size_t scanned_ = 0;
   size_t scan_limit_ = 0;

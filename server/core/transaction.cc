@@ -128,13 +128,11 @@ absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
   }
   for (const CheckedTransaction::Check& check : transaction_.checks) {
     if (check.topic->closing()) return TopicNotFound(check.topic->name());
-    if (check.log->next_offset() != check.expected) {
-      return OffsetMismatch(check.topic->name(), check.log->id(), check.expected,
-                            check.log->next_offset());
-    }
+    RETURN_IF_ERROR(
+        CheckExpected(*check.topic, *check.log, check.expected, check.expected_run, commit));
   }
   for (TopicAppend& append : transaction_.appends) {
-    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
   }
   return true;

@@ -62,6 +62,7 @@ struct CheckedTransaction {
     std::shared_ptr<Topic> topic;
     PartitionLog* log;
     Offset expected;
+    uint64_t expected_run;  // 0: any.
   };
 
   std::string id;

@@ -128,7 +128,7 @@ absl::Status LinkWorker::RunRound() {
   options.start = started_ ? client::StartPosition::Earliest() : ToClient(settings_.start());
   for (const auto& [partition, position] : state.positions) {
     positions_[partition] = position.next_offset;
-    options.offsets.push_back({partition, position.next_offset});
+    options.offsets.push_back({partition, position.next_offset, position.run});
   }
   options.follow = true;
   options.filter =
@@ -220,6 +220,9 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
     if (!step.moves.empty() || caught_up) Submit(std::move(step), at_head);
     if (interrupted() || grown) return absl::OkStatus();
     if (ended) {
+      if (client::GetErrorReason(batch.status()) == client::ErrorReason::kOtherLog) {
+        return LeaveOtherLog(batch.status());
+      }
       return absl::IsOutOfRange(batch.status()) ? LeaveOutOfRange(batch.status()) : batch.status();
     }
     if (!caught_up && clock.Monotonic() >= lag_at) {
@@ -237,6 +240,7 @@ bool LinkWorker::AddBatch(const client::Reader& reader, const client::EventBatch
   LinkMove move;
   move.partition = partition;
   move.to = batch.last_offset() + 1;
+  move.run = batch.run();
   const auto position = positions_.find(partition);
   if (position != positions_.end()) move.from = position->second;
   step->progress.looped_events += LoopedBefore(reader, partition, move.to, batch.size());
@@ -271,6 +275,7 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
     LinkMove move;
     move.partition = at.partition;
     move.to = at.offset;
+    move.run = at.run;
     if (position != positions_.end()) {
       if (position->second >= at.offset) continue;
       move.from = position->second;
@@ -291,6 +296,32 @@ uint64_t LinkWorker::LoopedBefore(const client::Reader& reader, uint32_t partiti
   const std::optional<int64_t> from =
       position != positions_.end() ? std::optional(position->second) : reader.start_of(partition);
   return from.has_value() ? static_cast<uint64_t>(to - *from) - delivered : 0;
+}
+
+absl::Status LinkWorker::LeaveOtherLog(const absl::Status& error) {
+  const std::optional<client::ErrorInfo> info = client::GetErrorInfo(error);
+  if (!info || !info->partition || !info->earliest_offset) return error;
+  const LinkState state = link_->state();
+  const auto position = state.positions.find(*info->partition);
+  if (position == state.positions.end()) return error;  // It was not asked with a run.
+  LinkMove move;
+  move.partition = *info->partition;
+  move.from = position->second.next_offset;
+  if (info->agreed_offset) {
+    move.to = *info->agreed_offset;
+    move.run = position->second.run;
+  } else if (!position->second.earlier.empty()) {
+    // The remote hub knows nothing of the newest run: how about the one before?
+    move.to = position->second.earlier.back().offset;
+    move.run = position->second.earlier.back().run;
+  } else {
+    move.to = *info->earliest_offset;
+  }
+  report_(link_->name(), error);
+  LinkStep step = NewStep();
+  step.moves.push_back(std::move(move));
+  Submit(std::move(step), /*caught_up=*/false);
+  return absl::OkStatus();
 }
 
 absl::Status LinkWorker::LeaveOutOfRange(const absl::Status& error) {

@@ -60,6 +60,8 @@ class LinkWorker {
   // known; `delivered` were not. From where the link is in the partition, or where it began.
   uint64_t LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
                         size_t delivered) const;
+  // Goes back to where the link read what the remote topic has now, too, or to its beginning.
+  absl::Status LeaveOtherLog(const absl::Status& error);
   // Goes on, if that helps, where the remote topic still has events.
   absl::Status LeaveOutOfRange(const absl::Status& error);
   void AskLag();

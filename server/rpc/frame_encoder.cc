@@ -21,6 +21,8 @@ constexpr int kDeltas = 4;      // Of EventBatch.
 constexpr int kAttempt = 5;     // Of EventBatch.
 constexpr int kLeaseEpoch = 6;  // Of EventBatch.
 constexpr int kReplayed = 7;    // Of EventBatch.
+constexpr int kBatchRun = 8;    // Of EventBatch.
+constexpr int kPlaceRun = 3;    // Of PartitionOffset.
 constexpr int kSeconds = 1;     // Of Timestamp.
 constexpr int kNanos = 2;
 
@@ -39,6 +41,13 @@ void AppendNumber(std::string* to, int field, uint64_t value) {
   if (value == 0) return;  // The default.
   AppendVarint(to, static_cast<uint64_t>(field) << 3);
   AppendVarint(to, value);
+}
+
+// A fixed64.
+void AppendFixed(std::string* to, int field, uint64_t value) {
+  if (value == 0) return;  // The default.
+  AppendVarint(to, (static_cast<uint64_t>(field) << 3) | 1);
+  for (int shift = 0; shift < 64; shift += 8) to->push_back(static_cast<char>(value >> shift));
 }
 
 void AppendLength(std::string* to, int field, size_t size) {
@@ -69,6 +78,7 @@ std::string BatchHead(const Delivery& delivery) {
   AppendNumber(&head, kAttempt, delivery.attempt);
   AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
   AppendNumber(&head, kReplayed, delivery.replayed ? 1 : 0);
+  AppendFixed(&head, kBatchRun, delivery.run);
   return head;
 }
 
@@ -112,12 +122,12 @@ void AppendBatches(std::vector<Delivery> deliveries, SliceBuilder* out) {
   }
 }
 
-void AppendPositions(const std::vector<std::pair<PartitionId, Offset>>& positions, int field,
-                     std::string* to) {
-  for (const auto& [partition, offset] : positions) {
+void AppendPlaces(const std::vector<LogPlace>& places, int field, std::string* to) {
+  for (const LogPlace& place : places) {
     std::string position;
-    AppendNumber(&position, kPartition, partition.value());
-    AppendNumber(&position, kOffset, static_cast<uint64_t>(offset.value()));
+    AppendNumber(&position, kPartition, place.partition.value());
+    AppendNumber(&position, kOffset, static_cast<uint64_t>(place.offset.value()));
+    AppendFixed(&position, kPlaceRun, place.run);
     AppendMessage(to, field, position);
   }
 }
@@ -126,8 +136,8 @@ void AppendPositions(const std::vector<std::pair<PartitionId, Offset>>& position
 
 grpc::ByteBuffer EncodeFrame(Frame frame) {
   SliceBuilder out;
-  AppendPositions(frame.start, kResponseStart, &out.copied());
-  AppendPositions(frame.passed, kResponsePassed, &out.copied());
+  AppendPlaces(frame.start, kResponseStart, &out.copied());
+  AppendPlaces(frame.passed, kResponsePassed, &out.copied());
   if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
   AppendBatches(std::move(frame.deliveries), &out);
   return out.Build();

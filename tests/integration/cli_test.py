@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -502,6 +503,39 @@ class FollowTest(HubTest):
         for process in processes:
             self.assertEqual(process.stderr.readline(),
                              f"eventhub: hub at {hub.address}: connected\n")
+
+    def test_ends_at_its_time_though_nothing_comes(self):
+        topic = self.topic("--partitions=2")
+        for place in ("1s", "2020-01-01"):
+            reader = self.follow(topic, f"--to={place}")
+            self.assertEqual(reader.wait(TIMEOUT), 0)
+            self.assertEqual(reader.stdout.read(), "")
+
+    def test_another_hub_at_the_address_is_told_of(self):
+        hubs = []
+        for count in (3, 8):
+            hub = Hub()
+            self.addCleanup(hub.close)
+            hub.start()
+            self.ok("topics", "create", "ord", hub=hub)
+            self.ok("publish", "ord", "-q", hub=hub,
+                    stdin="".join(f"{count}/{i}\n" for i in range(count)).encode())
+            hubs.append(hub)
+        hub, other = hubs
+        reader = hub.popen("read", "ord", "--follow", "--format=%d\\n", stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+        self.addCleanup(reader.communicate)
+        self.addCleanup(reader.kill)
+        self.assertEqual([reader.stdout.readline() for _ in range(3)],
+                         ["3/0\n", "3/1\n", "3/2\n"])
+        self.assertEqual((hub.stop(), other.stop()), (0, 0))
+        shutil.rmtree(f"{hub.directory}/data")
+        shutil.move(f"{other.directory}/data", f"{hub.directory}/data")
+        hub.start()
+        out, err = reader.communicate(timeout=TIMEOUT)
+        self.assertEqual((reader.returncode, out), (1, ""), err)
+        self.assertIn("another log", err)
+        self.assertIn("--from=earliest", err)
 
     def test_a_full_topic_is_told_of(self):
         topic = self.topic("--max-bytes=1KiB", "--refuse-when-full")

@@ -124,16 +124,20 @@ absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) 
     ++all.frames;
     all.caught_up += frame.caught_up ? 1 : 0;
     all.largest_frame = std::max(all.largest_frame, frame.bytes);
-    for (const auto& [partition, offset] : frame.start) {
-      EXPECT_TRUE(all.start.emplace(partition.value(), offset.value()).second);
+    for (const LogPlace& place : frame.start) {
+      EXPECT_TRUE(all.start.emplace(place.partition.value(), place.offset.value()).second);
+      all.runs[place.partition.value()] = place.run;
     }
-    for (const auto& [partition, offset] : frame.passed) {
-      all.passed[partition.value()] = offset.value();
+    for (const LogPlace& place : frame.passed) {
+      all.passed[place.partition.value()] = place.offset.value();
+      all.runs[place.partition.value()] = place.run;
     }
     for (const Delivery& delivery : frame.deliveries) {
       std::string region;
       for (const SharedBytes& piece : delivery.events) region.append(piece.data(), piece.size());
       EXPECT_EQ(region.size(), delivery.bytes);
+      EXPECT_NE(delivery.run, 0u);
+      all.runs[delivery.partition.value()] = delivery.run;
       const std::vector<std::string> ids = IdsOf(region);
       EXPECT_EQ(ids.size(), delivery.count);
       for (size_t i = 0; i < ids.size(); ++i) {

@@ -41,6 +41,7 @@ struct Delivered {
   std::map<uint32_t, std::vector<Event>> events;  // By partition.
   std::map<uint32_t, int64_t> start;
   std::map<uint32_t, int64_t> passed;  // What was said last.
+  std::map<uint32_t, uint64_t> runs;   // Of the event before where the reader is; said last.
   int frames = 0;
   int caught_up = 0;
   size_t largest_frame = 0;

@@ -423,5 +423,55 @@ TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
   for (const auto& follower : followers) EXPECT_EQ(follower->next, 2 * kRequests);
 }
 
+TEST_P(ReaderTest, AFollowerUpToATimeEndsWhenItHasPassed) {
+  v1::ReadRequest request = ReadOf("many");
+  request.set_follow(true);
+  *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(2500));
+  const auto reader = rig_.broker().OpenReader(request);
+  ASSERT_THAT(reader, IsOk());
+  const auto next_look = [&] {
+    rig_.clock.Advance(absl::Seconds(1));
+    rig_.broker().subscriptions().RunDue();
+  };
+  ASSERT_THAT(rig_.Publish("many", {"a"}), IsOk());
+  next_look();
+  absl::StatusOr<Delivered> read = BrokerRig::Drain(**reader);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_THAT(read->Ids(), ElementsAre("a"));
+  EXPECT_FALSE(read->at_end);
+  next_look();
+  CountingWaiter waiter;
+  EXPECT_FALSE(BrokerRig::Drain(**reader)->at_end);
+  ASSERT_TRUE((*reader)->NotifyWhenMore(waiter));
+  next_look();
+  ASSERT_TRUE(Eventually([&] { return waiter.wakes == 1; }));
+  ASSERT_THAT(rig_.Publish("many", {"later"}), IsOk());
+  read = BrokerRig::Drain(**reader);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_THAT(read->events, IsEmpty());
+  EXPECT_TRUE(read->at_end);
+}
+
+TEST_P(ReaderTest, AFollowerUpToATimeThatHasPassedEndsBehindWhatThereIs) {
+  Fill();
+  for (const std::string topic : {"t", "many"}) {
+    v1::ReadRequest request = ReadOf(topic);
+    request.set_follow(true);
+    *request.mutable_stop_time() = Stamp(start_ + absl::Milliseconds(4500));
+    const auto reader = rig_.broker().OpenReader(request);
+    ASSERT_THAT(reader, IsOk());
+    Delivered all;
+    ASSERT_TRUE(Eventually([&] {
+      const auto read = BrokerRig::Drain(**reader);
+      EXPECT_THAT(read, IsOk());
+      for (const auto& [partition, events] : read->events) {
+        all.events[partition].insert(all.events[partition].end(), events.begin(), events.end());
+      }
+      return read->at_end;
+    }));
+    EXPECT_EQ(all.events[0].size(), topic == "t" ? 15u : 0u);
+  }
+}
+
 }  // namespace
 }  // namespace eventhub

@@ -16,6 +16,7 @@ namespace {
 using absl::StatusCode;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pair;
 using testing::SizeIs;
 
 TEST_F(SubscriptionAdminTest, CreateRefusesWhatCannotBe) {

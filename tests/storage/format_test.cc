@@ -280,7 +280,13 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
                                              "00000002"
                                              "0000000000000003",
                                              "7365636f6e64"}}));
-  EXPECT_EQ(dump(Column::kMeta), (Records{{"73"
+  const uint64_t run = rig.store().runs().current(TopicId(7));
+  EXPECT_EQ(dump(Column::kMeta), (Records{{"69"
+                                           "00000007"
+                                           "00000002"
+                                           "0000000000000000",
+                                           BytesToHexString(EncodeRunRecord(run))},
+                                          {"73"
                                            "00000007"
                                            "00000002",
                                            "01000000"

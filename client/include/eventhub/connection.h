@@ -39,6 +39,9 @@ struct Placement {
   uint32_t partition = 0;
   int64_t base_offset = 0;
   uint32_t count = 0;
+  // The run of these events: with the offset after them, for TransactionAppend::expected_run and
+  // others. 0: the hub did not say.
+  uint64_t run = 0;
 
   friend bool operator==(const Placement&, const Placement&) = default;
 };

@@ -104,6 +104,8 @@ class EventBatch {
   bool replayed() const { return replayed_; }
   // Names the lease under which they were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
+  // The run of these events: see PartitionOffset. 0 with a subscription.
+  uint64_t run() const { return run_; }
   // Names the connected consumer that they were delivered to; 0 without a subscription.
   uint64_t session() const { return session_; }
   size_t size() const { return size_; }
@@ -146,6 +148,7 @@ class EventBatch {
   uint32_t delivery_attempt_ = 0;
   uint64_t lease_epoch_ = 0;
   uint64_t session_ = 0;
+  uint64_t run_ = 0;
   bool replayed_ = false;
   bool caught_up_ = false;
   bool done_ = false;

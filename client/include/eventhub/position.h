@@ -11,6 +11,10 @@ namespace eventhub::client {
 struct PartitionOffset {
   uint32_t partition = 0;
   int64_t offset = 0;
+  // The run of the event before it, which says of which log the offset is: kept and given back with
+  // it, it has the hub refuse a place in another log (ErrorReason::kOtherLog). 0: not known, not
+  // checked.
+  uint64_t run = 0;
 
   friend bool operator==(const PartitionOffset&, const PartitionOffset&) = default;
 };

@@ -35,7 +35,8 @@ struct ReaderOptions {
   // Where to start, in partitions that `offsets` does not name.
   StartPosition start = StartPosition::Earliest();
 
-  // Where to start in single partitions: what Reader::positions gave, for an exact resume.
+  // Where to start in single partitions: what Reader::positions gave, for an exact resume. The runs
+  // in it have the hub check that it is the same log; see Reader::Next.
   std::vector<PartitionOffset> offsets{};
 
   // Deliver only events before this offset in each partition. With `follow`, a stop beyond the end
@@ -98,7 +99,14 @@ class Reader {
   //   DEADLINE_EXCEEDED  nothing came within `timeout`; call again
   //   CANCELLED          Cancel was called
   //   OUT_OF_RANGE       events were trimmed; see WhenTrimmed. Also, whatever that says, when a
-  //                      position is beyond the end of the log: it lost what it had not synced
+  //                      position is beyond the end of the log
+  //   FAILED_PRECONDITION  with ErrorReason::kOtherLog: the hub has another log under this name
+  //                      than the one that was read. The topic was created anew; or another hub
+  //                      answers; or the hub was restored from a backup, or lost what it had not
+  //                      synced, and gives offsets a second time. What is there now cannot follow
+  //                      what was read. Begin a new reader: at StartPosition::Earliest (all of the
+  //                      new log), Latest (none of what it has), or, where ErrorInfo has an
+  //                      `agreed_offset`, there: the events before it are the same in both
   //   UNAVAILABLE        no connection for `reconnect_deadline`
   //   others             the hub's answer, e.g. NOT_FOUND: no such topic or partition
   //

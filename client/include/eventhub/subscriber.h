@@ -236,7 +236,9 @@ class Subscriber {
   void RequestStop();
 
   // Returns when the subscriber has ended: OK after RequestStop; the hub's error if that ended it
-  // (e.g. NOT_FOUND: the subscription was deleted; PERMISSION_DENIED; INVALID_ARGUMENT);
+  // (e.g. NOT_FOUND: the subscription was deleted; FAILED_PRECONDITION with
+  // ErrorReason::kOtherSubscription: it is another one of that name, so that what this one handled
+  // says nothing of it; a new Subscriber takes it as it is; PERMISSION_DENIED; INVALID_ARGUMENT);
   // UNAVAILABLE after `reconnect_deadline`; CANCELLED if it was cut off by Stop. DEADLINE_EXCEEDED
   // if it has not ended within `timeout`; it goes on.
   absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration());

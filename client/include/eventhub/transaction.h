@@ -24,6 +24,9 @@ struct TransactionAppend {
   std::optional<uint32_t> partition{};
   // The partition's next offset has to be this one, before the transaction. Needs `partition`.
   std::optional<int64_t> expected_offset{};
+  // With `expected_offset`: the run of the event before it (see PartitionOffset); ABORTED
+  // (ErrorReason::kOtherLog) if it is of another one. 0: not checked.
+  uint64_t expected_run = 0;
   std::vector<v1::Event> events{};
 };
 
@@ -32,6 +35,8 @@ struct OffsetCheck {
   std::string topic{};
   uint32_t partition = 0;
   int64_t next_offset = 0;
+  // As TransactionAppend::expected_run.
+  uint64_t expected_run = 0;
 };
 
 // What was delivered to a consumer of a subscription, under one lease, and is done.
@@ -97,8 +102,8 @@ struct CommitOptions {
 // Commits the transaction; blocks. Tries again, under the id, when the hub cannot be reached or
 // puts it off. Without an id it tries once.
 //
-// After an error nothing is done, unless OutcomeIsUnknown (eventhub/error.h) says so of it: then the
-// transaction may be done; with an id, commit it again to know.
+// After an error nothing is done, unless OutcomeIsUnknown (eventhub/error.h) says so of it: then
+// the transaction may be done; with an id, commit it again to know.
 //
 //   ABORTED            a check did not hold (see ErrorInfo), or what is to be acked is not at that
 //                      consumer any more

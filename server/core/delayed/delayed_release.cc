@@ -56,7 +56,7 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
 ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece,
                          ReleaseDone done)
     : table_(table),
-      append_{std::move(topic), std::nullopt, {}},
+      append_{.topic = std::move(topic)},
       piece_(std::move(piece)),
       done_(std::move(done)) {}
 
@@ -69,7 +69,7 @@ void ReleaseTask::Prepare(CommitBuilder& commit) {
 absl::Status ReleaseTask::Release(CommitBuilder& commit) {
   append_.publish = Distribute();
   if (append_.publish.count == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(AdmitAppend(append_));
+  RETURN_IF_ERROR(AdmitAppend(append_, commit));
   RETURN_IF_ERROR(SettleAppend(append_, commit));
   CarryOutAppend(append_, commit);
   table_.Release(*append_.topic, released_, commit);

@@ -21,7 +21,9 @@ DelayedTable::DelayedTable(const LogStore& store, const Clock& clock, uint64_t g
     : store_(store),
       clock_(clock),
       schedule_(schedule),
-      next_sequence_(generation << kSequenceBits) {}
+      // Not from 0: another hub that goes on with a copy of the store has the same generation.
+      next_sequence_(generation << kSequenceBits |
+                     (store.runs().current(TopicId(0)) >> (65 - kSequenceBits))) {}
 
 void DelayedTable::Accept(const std::shared_ptr<Topic>& topic,
                           const std::vector<DelayedEvent>& events, CommitBuilder& commit,

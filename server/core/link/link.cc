@@ -69,9 +69,25 @@ void Link::Publish(const stored::Link& record, uint64_t generation,
   for (const auto& [partition, position] : moved) visible_.positions[partition] = position;
 }
 
+void LinkPosition::MoveTo(const LinkPlace& place) {
+  if (place.offset >= next_offset) {
+    if (run != 0 && run != place.run) earlier.push_back({next_offset, run});
+    if (earlier.size() > kMaxEarlier) earlier.erase(earlier.begin());
+  } else {
+    while (!earlier.empty() && earlier.back().offset >= place.offset) earlier.pop_back();
+  }
+  next_offset = place.offset;
+  run = place.run;
+}
+
 void Link::LoadPosition(PartitionId partition, const stored::LinkPosition& position) {
-  const LinkPosition loaded = {position.next_offset(), position.lost_events(),
-                               position.refused_events()};
+  LinkPosition loaded = {.next_offset = position.next_offset(),
+                         .lost_events = position.lost_events(),
+                         .refused_events = position.refused_events(),
+                         .run = position.run()};
+  for (const stored::LinkPlace& place : position.earlier()) {
+    loaded.earlier.push_back({place.offset(), place.run()});
+  }
   pending_.positions[partition.value()] = loaded;
   MutexLock lock(mutex_);
   visible_.positions[partition.value()] = loaded;
@@ -89,6 +105,12 @@ void Link::SetPosition(uint32_t partition, const LinkPosition& position, CommitB
   record.set_next_offset(position.next_offset);
   record.set_lost_events(position.lost_events);
   record.set_refused_events(position.refused_events);
+  record.set_run(position.run);
+  for (const LinkPlace& place : position.earlier) {
+    stored::LinkPlace& stored = *record.add_earlier();
+    stored.set_offset(place.offset);
+    stored.set_run(place.run);
+  }
   pending_.positions[partition] = position;
   commit.Put(Column::kMeta, LinkPositionKey(id_, PartitionId(partition)),
              record.SerializeAsString());

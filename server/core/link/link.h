@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
@@ -26,11 +27,27 @@ struct LinkOrigin {
   bool operator==(const LinkOrigin&) const = default;
 };
 
+// A place in a partition of the remote topic: before the event at `offset`.
+struct LinkPlace {
+  int64_t offset = 0;
+  uint64_t run = 0;  // Of the event before it; 0: not known.
+};
+
 // Where a link is in a partition of the remote topic, and what was passed over there for good.
 struct LinkPosition {
   int64_t next_offset = 0;
   uint64_t lost_events = 0;
   uint64_t refused_events = 0;
+  uint64_t run = 0;  // As in LinkPlace.
+  // Where it came to the end of each run before that one, oldest first; the last kMaxEarlier of
+  // them. If the remote hub turns out to have another log from somewhere on, the two may still
+  // agree up to one of these.
+  std::vector<LinkPlace> earlier{};
+
+  static constexpr size_t kMaxEarlier = 8;
+
+  // Goes on, or back.
+  void MoveTo(const LinkPlace& place);
 };
 
 // A link at one moment.

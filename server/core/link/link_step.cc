@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
       request.names = AttributeNames::kAny;
       absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
       if (append.ok()) {
-        appends.push_back({topic, std::nullopt, *std::move(append)});
+        appends.push_back({.topic = topic, .publish = *std::move(append)});
         break;
       }
       const std::optional<v1::ErrorDetail> detail = DetailOf(append.status());
@@ -71,7 +71,7 @@ void LinkStepTask::Prepare(CommitBuilder& commit) {
 absl::Status LinkStepTask::Settle(const CommitBuilder& commit) {
   RETURN_IF_ERROR(CheckPositions());
   for (TopicAppend& append : appends_) {
-    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
   }
   return absl::OkStatus();
@@ -116,7 +116,7 @@ void LinkStepTask::CarryOut(CommitBuilder& commit) {
     LinkPosition position;
     const auto present = link.pending().positions.find(move.partition);
     if (present != link.pending().positions.end()) position = present->second;
-    position.next_offset = move.to;
+    position.MoveTo({move.to, move.run});
     position.lost_events += move.lost_events;
     position.refused_events += move.refused_events;
     link.SetPosition(move.partition, position, commit);

@@ -25,6 +25,7 @@ struct LinkMove {
   SharedBytes events;  // To append, as fields of a request; may be empty.
   uint64_t lost_events = 0;
   uint64_t refused_events = 0;
+  uint64_t run = 0;  // Of the event before `to`; 0: not known.
 };
 
 struct LinkStep {

@@ -88,12 +88,12 @@ class ParkTask final : public CommitTask {
     const auto partitions = static_cast<uint32_t>(view->partitions.size());
     const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
     PartitionLog& log = *view->partitions[partition];
-    TopicAppend append{topic_, std::nullopt, {}};
+    TopicAppend append{.topic = topic_};
     append.publish.count = 1;
     append.publish.bytes = event.letter.size();
     append.publish.result.set_partition_count(partitions);
     append.publish.appends.push_back({&log, std::move(event.letter), 1});
-    RETURN_IF_ERROR(AdmitAppend(append));
+    RETURN_IF_ERROR(AdmitAppend(append, commit));
     RETURN_IF_ERROR(SettleAppend(append, commit));
     CarryOutAppend(append, commit);
     const Offset offset(append.publish.result.placements(0).base_offset());

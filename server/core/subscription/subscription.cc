@@ -1,5 +1,7 @@
 #include "server/core/subscription/subscription.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 
 #include "absl/random/random.h"
@@ -27,12 +29,24 @@ void AddTrimmed(const std::vector<std::pair<Offset, Offset>>& trimmed, Partition
   }
 }
 
+// Of the store and its copies, this subscription; and of the copies, one that was created there
+// under the same id.
+uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
+                       const v1::Subscription& settings) {
+  const uint64_t parts[] = {context.store.runs().origin(), id.value(),
+                            static_cast<uint64_t>(settings.create_time().seconds()),
+                            static_cast<uint64_t>(settings.create_time().nanos())};
+  const uint64_t incarnation = XXH3_64bits(parts, sizeof(parts));
+  return incarnation != 0 ? incarnation : 1;
+}
+
 }  // namespace
 
 Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id,
                            std::shared_ptr<Topic> topic, stored::Subscription record)
     : context_(context),
       id_(id),
+      incarnation_(IncarnationOf(context, id, record.settings())),
       name_(record.settings().name()),
       topic_(std::move(topic)),
       loaded_(context_.clock.Now()),

@@ -115,6 +115,8 @@ class Subscription final : public CommitHook,
   Subscription& operator=(const Subscription&) = delete;
 
   SubscriptionId id() const { return id_; }
+  // Tells it from others that have, had or will have its name, here or at another hub; not 0.
+  uint64_t incarnation() const { return incarnation_; }
   const std::string& name() const { return name_; }
   const std::shared_ptr<Topic>& topic() const { return topic_; }
   v1::Subscription settings() const;
@@ -415,6 +417,7 @@ class Subscription final : public CommitHook,
 
   const SubscriptionContext& context_;
   const SubscriptionId id_;
+  const uint64_t incarnation_;
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
   const absl::Time loaded_;

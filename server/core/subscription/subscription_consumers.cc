@@ -38,6 +38,7 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
     opened.set_consumer(consumer->options.name);
     opened.set_queue(rules_.queue);
     opened.set_session(consumer->session);
+    opened.set_subscription_id(incarnation_);
     *opened.mutable_ack_deadline() = ToProto(rules_.ack_deadline);
     consumer->has_notices = true;
     consumers_.emplace(consumer->id, consumer);

@@ -74,7 +74,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
                              bool run_alarm)
     : topics_(topics),
       writer_(writer),
-      next_epoch_(generation << 32),
+      // Not from 0: another hub that goes on with a copy of the store has the same generation.
+      next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
       context_{store, writer, clock, topics.catalog, reads, alarm_, background_, next_epoch_} {}
 
@@ -124,6 +125,10 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
   RETURN_IF_ERROR(CheckOpen(first));
   ASSIGN_OR_RETURN(std::shared_ptr<Subscription> subscription,
                    FindSubscription("open.subscription", first.open().subscription()));
+  const uint64_t expected = first.open().subscription_id();
+  if (expected != 0 && expected != subscription->incarnation()) {
+    return OtherSubscription(subscription->name());
+  }
   ConsumerOptions options;
   options.name = first.open().consumer().empty() ? address : first.open().consumer();
   options.address = std::move(address);

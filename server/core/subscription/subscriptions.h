@@ -117,6 +117,7 @@ class Subscriptions {
   absl::Status Expire(OnExpired expired = [](const std::string&, absl::Time) {});
 
   void RunDue() { alarm_.RunDue(); }
+  Alarm& alarm() { return alarm_; }
   SubscriptionCatalog& catalog() { return catalog_; }
   const SubscriptionCatalog& catalog() const { return catalog_; }
 

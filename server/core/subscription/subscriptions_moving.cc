@@ -122,6 +122,7 @@ absl::StatusOr<std::vector<Subscription::Place>> Subscriptions::PlacesOf(
       return PartitionNotFound(subscription.topic()->name(), exact.partition(), places.size());
     }
     PartitionLog* const log = view->partitions[exact.partition()];
+    RETURN_IF_ERROR(CheckPlace(exact, subscription.topic()->name(), *log, context_.store));
     v1::StartPosition start;
     start.set_offset(exact.offset());
     ASSIGN_OR_RETURN(const Offset offset,
