@@ -115,9 +115,9 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
 
 LogStore::LogStore(const LogStoreOptions& options)
     : options_(options),
-      runs_(*this, RandomNumber()),
       reserve_(std::make_unique<DiskReserve>(EnvOf(options), options.directory + "/RESERVE",
                                              options.reserve_bytes)),
+      runs_(*this, RandomNumber()),
       fail_stop_(std::make_unique<FailStop>(reserve_->env())) {}
 
 LogStore::~LogStore() {

@@ -10,7 +10,7 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kHistoryVersion = 1;
 constexpr size_t kRecordSize = 12;
 
 // An id for a topic, of one for all topics: another one for each.
@@ -25,15 +25,15 @@ uint64_t IdFor(uint64_t seed, TopicId topic) {
 std::string EncodeRunRecord(uint64_t id) {
   std::string value;
   value.reserve(kRecordSize);
-  AppendLittle32(&value, kVersion);
+  AppendLittle32(&value, kHistoryVersion);
   AppendLittle64(&value, id);
   return value;
 }
 
 absl::StatusOr<uint64_t> DecodeRunRecord(absl::string_view value) {
-  if (value.size() != kRecordSize || LoadLittle32(value.data()) != kVersion) {
+  if (value.size() != kRecordSize || LoadLittle32(value.data()) != kHistoryVersion) {
     return absl::DataLossError(
-        absl::StrCat("run record of ", value.size(), " bytes is not of version ", kVersion));
+        absl::StrCat("run record of ", value.size(), " bytes is not of version ", kHistoryVersion));
   }
   return LoadLittle64(value.data() + 4);
 }
