@@ -106,16 +106,29 @@ absl::Status List(const Context& context, const DeadLetterFlags& flags) {
   return written;
 }
 
+// Where the hub writes the cause of a dead letter: behind those that the event has from before; see
+// DeadLetter in subscription.proto.
+std::string CausePrefix(const v1::Event& event) {
+  constexpr int kMaxCauses = 8;
+  const auto prefix = [](int n) {
+    return n == 1 ? std::string("deadletter") : absl::StrCat("deadletter", n);
+  };
+  int last = kMaxCauses - 1;
+  while (last > 0 && !event.attributes().contains(prefix(last) + "reason")) --last;
+  return prefix(last + 1);
+}
+
 // As it lies in the dead-letter topic.
 v1::Event WithReason(client::DeadLetter letter, const std::string& subscription) {
   v1::Event event = std::move(letter.event);
+  const std::string prefix = CausePrefix(event);
   auto& attributes = *event.mutable_attributes();
-  attributes["deadlettersubscription"].set_string(subscription);
-  attributes["deadletterreason"].set_string(letter.reason);
-  attributes["deadletterpartition"].set_integer(static_cast<int32_t>(letter.source_partition));
-  attributes["deadletteroffset"].set_string(absl::StrCat(letter.source_offset));
-  attributes["deadletterattempts"].set_integer(static_cast<int32_t>(letter.attempts));
-  *attributes["deadlettertime"].mutable_timestamp() = ToTimestamp(letter.time);
+  attributes[prefix + "subscription"].set_string(subscription);
+  attributes[prefix + "reason"].set_string(letter.reason);
+  attributes[prefix + "partition"].set_integer(static_cast<int32_t>(letter.source_partition));
+  attributes[prefix + "offset"].set_string(absl::StrCat(letter.source_offset));
+  attributes[prefix + "attempts"].set_integer(static_cast<int32_t>(letter.attempts));
+  *attributes[prefix + "time"].mutable_timestamp() = ToTimestamp(letter.time);
   return event;
 }
 

@@ -155,7 +155,7 @@ bool IsCloudEventsName(absl::string_view name) {
 }
 
 // Checks an entry of the map `attributes`.
-const char* CheckAttribute(absl::string_view bytes, AttributeNames names) {
+const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
   WireReader reader(bytes);
   absl::string_view name;
   while (!reader.AtEnd()) {
@@ -177,7 +177,7 @@ const char* CheckAttribute(absl::string_view bytes, AttributeNames names) {
   }
   if (name.empty()) return "has an attribute without a name";
   if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
-  if (names == AttributeNames::kCloudEvents && !IsCloudEventsName(name)) {
+  if (rules == EventRules::kPublished && !IsCloudEventsName(name)) {
     return "has a name that is not of a-z and 0-9 alone";
   }
   if (IsReservedName(name)) return "has the name of an attribute with a field of its own";
@@ -197,9 +197,16 @@ struct Essentials {
   DelayFields delay;
 };
 
+const char* TooManyAttributes(EventRules rules) {
+  return rules == EventRules::kPublished ? "has more than 256 entries"
+                                         : "has more than 512 entries";
+}
+
 // Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
 // checked.
-Fault CheckEvent(absl::string_view bytes, AttributeNames names, Essentials* event) {
+Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
+  const size_t max_attributes =
+      rules == EventRules::kPublished ? kMaxAttributes : kMaxStoredAttributes;
   WireReader reader(bytes);
   bool present[kType + 1] = {};
   size_t attributes = 0;
@@ -221,8 +228,8 @@ Fault CheckEvent(absl::string_view bytes, AttributeNames names, Essentials* even
         problem = CheckTimestamp(value);
         break;
       case kAttributes:
-        problem = ++attributes > kMaxAttributes ? "has more than 256 entries"
-                                                : CheckAttribute(value, names);
+        problem =
+            ++attributes > max_attributes ? TooManyAttributes(rules) : CheckAttribute(value, rules);
         break;
       case kPartitionKey:
         event->key = value;
@@ -250,7 +257,7 @@ Fault CheckEvent(absl::string_view bytes, AttributeNames names, Essentials* even
 }  // namespace
 
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
-                        EventScan* scan, AttributeNames names) {
+                        EventScan* scan, EventRules rules) {
   WireReader reader(region);
   absl::string_view last_type;
   while (!reader.AtEnd()) {
@@ -268,7 +275,7 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
           absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
     }
     Essentials essentials;
-    const Fault fault = CheckEvent(event, names, &essentials);
+    const Fault fault = CheckEvent(event, rules, &essentials);
     if (fault.problem != nullptr) {
       return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
     }

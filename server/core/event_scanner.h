@@ -15,16 +15,22 @@ namespace eventhub {
 
 // The limits on events; see event.proto.
 inline constexpr size_t kMaxStringAttributeBytes = 1024;
-inline constexpr size_t kMaxAttributes = 256;
+inline constexpr size_t kMaxAttributes = 256;  // As published.
 inline constexpr size_t kMaxAttributeNameBytes = 256;
 
-// Which names attributes may have.
-enum class AttributeNames {
-  // Those of CloudEvents, of a-z and 0-9: what expressions, the JSON format and HTTP headers can
-  // name.
-  kCloudEvents,
-  // Any. Events that were stored when the hub did not look, here or at another hub, go on.
-  kAny,
+// What the hub adds to an event that it accepted (the path of a link, the attributes that routes
+// set, the causes of dead letters) has room of its own, so that no event is stuck on its way
+// because it was published with as many attributes as it may have.
+inline constexpr size_t kMaxStoredAttributes = 512;
+
+// Which events are scanned.
+enum class EventRules {
+  // Those that come from a client. Their attributes have the names of CloudEvents, of a-z and 0-9:
+  // what expressions, the JSON format and HTTP headers can name.
+  kPublished,
+  // Those that were accepted before, here or at another hub, and go on: attributes have any names,
+  // as they had when the hub did not look, and are as many as are stored.
+  kStored,
 };
 
 // What the scan finds out of one event.
@@ -59,7 +65,7 @@ inline constexpr uint32_t kDeliverAfterField = 12;
 // Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
 // fault, by its index, and the field. With `keys`, `events` is filled in.
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
-                        EventScan* scan, AttributeNames names = AttributeNames::kCloudEvents);
+                        EventScan* scan, EventRules rules = EventRules::kPublished);
 
 // XXH64 of a partition key with seed 0.
 uint64_t HashOfKey(absl::string_view key);

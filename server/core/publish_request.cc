@@ -144,8 +144,9 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
   }
   const bool by_key = !head.has_partition() && partitions > 1;
   EventScan scan;
-  RETURN_IF_ERROR(ScanEvents(request.events.view(), view->settings->max_event_bytes(), by_key,
-                             &scan, request.names));
+  const size_t max_bytes = request.accepted ? SIZE_MAX : view->settings->max_event_bytes();
+  const EventRules rules = request.accepted ? EventRules::kStored : EventRules::kPublished;
+  RETURN_IF_ERROR(ScanEvents(request.events.view(), max_bytes, by_key, &scan, rules));
   if (scan.count == 0) return InvalidField("events", "is empty");
   const uint32_t total = scan.count;
 
@@ -158,8 +159,9 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     checked.delayed_bytes = split.later_bytes;
     checked.delayed_table = &delayed;
     scan = EventScan();
-    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, request.names));
+    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, rules));
   }
+  checked.accepted = request.accepted;
   checked.count = scan.count;
   checked.bytes = events.size();
   checked.types = scan.types;
@@ -187,7 +189,8 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
     }
   }
   if (view->routes != nullptr) {
-    checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count());
+    checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
+                                request.accepted);
   }
   if (view->settings->has_deduplication_window()) {
     FindIdentitiesOf(total, std::move(order), &checked);

@@ -24,8 +24,8 @@ namespace eventhub {
 struct PublishRequest {
   v1::PublishStreamRequest head;
   SharedBytes events;
-  // Which names the attributes of the events may have.
-  AttributeNames names = AttributeNames::kCloudEvents;
+  // A hub acknowledged the events before: the rules are those of stored events.
+  bool accepted = false;
 };
 
 // Takes apart an encoded v1::PublishRequest or v1::PublishStreamRequest, which have the same fields
@@ -50,6 +50,9 @@ struct CheckedPublish {
   size_t bytes = 0;
   TypeSummary types = TypeSummary::Any();
   bool synced = false;
+  // The events were acknowledged before, so that nobody is left to be told of a limit: a route
+  // skips what its target is too small for, whatever it does otherwise.
+  bool accepted = false;
   std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;
   DelayedTable* delayed_table = nullptr;          // For them.

@@ -26,8 +26,9 @@ absl::Status LookUpIdentities(TopicAppend& append, const CommitBuilder& commit) 
 }
 
 void PlanAnew(TopicAppend& append) {
-  append.publish.routes = PlanRoutes(append.topic->view()->routes, append.publish.appends,
-                                     append.publish.result.partition_count());
+  append.publish.routes =
+      PlanRoutes(append.topic->view()->routes, append.publish.appends,
+                 append.publish.result.partition_count(), append.publish.accepted);
 }
 
 // Leaves out what the topic has had, and the copies of that.

@@ -191,7 +191,7 @@ TEST(EventScanner, Attributes) {
     (*stored.mutable_attributes())[name].set_string("text");
     EventScan any;
     EXPECT_THAT(
-        ScanEvents(EncodeEvent(stored), kMaxEventBytes, /*keys=*/true, &any, AttributeNames::kAny),
+        ScanEvents(EncodeEvent(stored), kMaxEventBytes, /*keys=*/true, &any, EventRules::kStored),
         IsOk())
         << name;
   }

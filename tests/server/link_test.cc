@@ -381,10 +381,10 @@ TEST(HubPathTest, IsAddedReplacedAndFound) {
   EXPECT_EQ(add().attributes().at("hubpath").string(), there);
   EXPECT_EQ(add().attributes().at("other").integer(), 3);
   EXPECT_EQ(add().data(), "data");
-  // It fits to the byte.
-  EXPECT_EQ(add(expected.ByteSizeLong()).id(), "1");
+  // The path is on top of the limit; the rest fits to the byte.
+  EXPECT_EQ(add(event.ByteSizeLong()).id(), "1");
   std::string region;
-  EXPECT_EQ(path.Add(event.SerializeAsString(), expected.ByteSizeLong() - 1, &region),
+  EXPECT_EQ(path.Add(event.SerializeAsString(), event.ByteSizeLong() - 1, &region),
             HubPathOutcome::kTooLarge);
   (*event.mutable_attributes())["hubpath"].set_string("cc");
   EXPECT_EQ(add().attributes().at("hubpath").string(), "cc," + there);

@@ -373,6 +373,34 @@ TEST_F(RouteTest, DeadLettersAreRouted) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
 }
 
+TEST_F(RouteTest, WhatWasAcceptedIsNotHeldBackByALimitOfATarget) {
+  ASSERT_THAT(rig_.Subscribe(SubscriptionOf("s", "a", v1::Subscription::KIND_QUEUE)), IsOk());
+  v1::Topic small;
+  small.set_name("b");
+  small.set_max_event_bytes(10);
+  ASSERT_THAT(rig_.Update(small, {"max_event_bytes"}), IsOk());
+  ASSERT_THAT(rig_.CreateRoute("letters", "s.dead-letters", {"b", "c"}), IsOk());
+  ASSERT_THAT(rig_.Publish("a", {"1"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK, "bad");
+  rig_.AwaitParking("s");
+  EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1)) << "though the route does not skip";
+  EXPECT_THAT(rig_.Ids("b"), IsEmpty());
+  EXPECT_THAT(rig_.Ids("c"), ElementsAre("1"));
+}
+
+TEST_F(RouteTest, SetsAttributesOfEventsThatHaveAsManyAsTheyMay) {
+  v1::Route route = RouteOf("r", "a", {"b"});
+  (*route.mutable_set_attributes())["set"].set_integer(1);
+  ASSERT_THAT(rig_.CreateRoute(route), IsOk());
+  v1::Event event = MakeEvent("1");
+  for (int i = 0; i < 256; ++i) {
+    (*event.mutable_attributes())["a" + std::to_string(i)].set_integer(i);
+  }
+  ASSERT_THAT(rig_.PublishEvents("a", {event}), IsOk());
+  EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
+}
+
 TEST_F(RouteTest, SaysWhereAnEventWouldGo) {
   v1::Route filtered = RouteOf("1", "a", {"b"});
   *filtered.mutable_filter() = ExactFilter("type", "x");

@@ -1,4 +1,5 @@
 // Dead letters: what is said of them, redrives, discards.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -302,6 +303,63 @@ TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
   EXPECT_EQ(events[0].bytes, EncodeEvent(published).size());
   EXPECT_TRUE(consumer->AckAll(events));
   EXPECT_EQ(Stats().lost_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, OfDeadLettersKeepTheFirstCause) {
+  SetUpQueue();
+  constexpr int kSubscriptions = 10;  // One more cause than an event keeps, and one more again.
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  std::string name = "s";
+  for (int i = 1; i <= kSubscriptions; ++i) {
+    const auto consumer = rig_.Consume(name, "c");
+    const std::vector<Received> events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1));
+    EXPECT_THAT(RefusedOffsets(
+                    consumer->Nack(events[0], v1::Nack::ACTION_PARK, "cause " + std::to_string(i))),
+                IsEmpty());
+    rig_.AwaitParking(name);
+    const std::vector<v1::DeadLetter> letters = rig_.DeadLetters(name);
+    ASSERT_THAT(letters, SizeIs(1));
+    EXPECT_EQ(letters[0].reason(), "cause " + std::to_string(i));
+    const auto& attributes = letters[0].event().attributes();
+    EXPECT_EQ(attributes.size(), 7u * static_cast<size_t>(std::min(i - 1, 7)));
+    if (i > 1) {
+      EXPECT_EQ(attributes.at("deadletterreason").string(), "cause 1");
+      EXPECT_EQ(attributes.at("deadlettersubscription").string(), "s");
+      EXPECT_EQ(attributes.at("deadlettertopic").string(), "t");
+    }
+    if (i > 2) {
+      EXPECT_EQ(attributes.at("deadletter2reason").string(), "cause 2");
+      EXPECT_EQ(attributes.at("deadletter2subscription").string(), "s1");
+      EXPECT_EQ(attributes.at("deadletter2topic").string(), "s.dead-letters");
+    }
+    v1::Subscription next = Queue();
+    next.set_name("s" + std::to_string(i));
+    next.set_topic(name + ".dead-letters");
+    ASSERT_THAT(rig_.Subscribe(next), IsOk());
+    name = next.name();
+  }
+}
+
+TEST_F(DeadLettersTest, AnEventWithAsManyAttributesAsItMayHaveCanBeOne) {
+  SetUpQueue();
+  v1::PublishStreamRequest request = MakeRequest("t", {});
+  v1::Event& event = *request.add_events();
+  event = MakeEvent("a", "", "");
+  for (int i = 0; i < 256; ++i) {
+    (*event.mutable_attributes())["a" + std::to_string(i)].set_integer(i);
+  }
+  ASSERT_THAT(rig_.Publish(request), IsOk());
+  {
+    const auto consumer = rig_.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1));
+    EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "no")), IsEmpty());
+  }
+  rig_.AwaitParking("s");
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].event().attributes().size(), 256u);
 }
 
 TEST_F(DeadLettersTest, GoWithTheirSubscriptionButStayInTheirTopic) {

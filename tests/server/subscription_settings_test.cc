@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,24 @@ TEST(SubscriptionSettingsTest, QueueHasDefaults) {
   EXPECT_EQ(made.create_time().seconds(), absl::ToUnixSeconds(kNow));
 }
 
+TEST(SubscriptionSettingsTest, EveryNameHasADefaultTopicForDeadLetters) {
+  const auto topic_of = [](const std::string& name) {
+    v1::Subscription settings = Queue();
+    settings.set_name(name);
+    const absl::StatusOr<v1::Subscription> made = Create(settings);
+    EXPECT_THAT(made, IsOk()) << name.size();
+    return made.ok() ? made->dead_letter_topic() : "";
+  };
+  const std::string longest_whole(187, 'n');
+  EXPECT_EQ(topic_of(longest_whole), longest_whole + ".dead-letters");
+  std::set<std::string> topics;
+  for (size_t size = 188; size <= 200; ++size) topics.insert(topic_of(std::string(size, 'n')));
+  EXPECT_EQ(topics.size(), 13u);
+  for (const std::string& topic : topics) EXPECT_EQ(topic.size(), 200u);
+  EXPECT_EQ(topic_of(std::string(200, 'n')),
+            std::string(170, 'n') + "-c7d674096dc86278.dead-letters");
+}
+
 TEST(SubscriptionSettingsTest, StreamHasNoDeadlineUnlessAskedFor) {
   ASSERT_OK_AND_ASSIGN(v1::Subscription made, Create(Stream()));
   EXPECT_FALSE(made.has_ack_deadline());
@@ -143,9 +162,6 @@ TEST(SubscriptionSettingsTest, NamesAreChecked) {
     EXPECT_EQ(fault(bad), "subscription.name") << bad;
   }
   EXPECT_EQ(fault(std::string(201, 'x')), "subscription.name");
-  // The name itself would do, but not what is made of it.
-  EXPECT_EQ(fault(std::string(188, 'x')), "subscription.dead_letter_topic");
-  EXPECT_THAT(Create(Named(std::string(187, 'x'), v1::Subscription::KIND_QUEUE)), IsOk());
   v1::Subscription longest = Named(std::string(200, 'x'), v1::Subscription::KIND_QUEUE);
   longest.set_dead_letter_topic("letters");
   EXPECT_THAT(Create(longest), IsOk());

@@ -45,7 +45,7 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
   RETURN_IF_ERROR(damage);
   piece.events = SharedBytes::Copy(region);
   const absl::Status scanned =
-      ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan, AttributeNames::kAny);
+      ScanEvents(piece.events.view(), SIZE_MAX, true, &piece.scan, EventRules::kStored);
   if (!scanned.ok() || piece.scan.count != piece.keys.size()) {
     return absl::DataLossError(
         absl::StrCat("a delayed event of topic ", topic.value(), " is damaged"));
@@ -83,6 +83,7 @@ CheckedPublish ReleaseTask::Distribute() {
   std::vector<uint32_t> partition_of;
   std::vector<absl::string_view> events;
   CheckedPublish publish;
+  publish.accepted = true;
   for (size_t i = 0; i < piece_.keys.size(); ++i) {
     if (table_.IsCancelled(piece_.keys[i])) continue;
     const ScannedEvent& event = piece_.scan.events[i];

@@ -111,7 +111,8 @@ HubPathOutcome HubPath::Add(absl::string_view event, size_t max_event_bytes,
   AppendField(1, kName, &entry);
   AppendField(2, value, &entry);
   const size_t size = parsed.others_bytes + 1 + VarintSize(entry.size()) + entry.size();
-  if (size > max_event_bytes) return HubPathOutcome::kTooLarge;
+  // The path is on top: what the remote hub took, a topic of the same limit takes.
+  if (parsed.others_bytes > max_event_bytes) return HubPathOutcome::kTooLarge;
   region->push_back(kEventsTag);
   AppendVarint(size, region);
   for (const absl::string_view part : parsed.others) region->append(part.data(), part.size());

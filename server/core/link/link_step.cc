@@ -36,9 +36,9 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
   for (LinkMove& move : step.moves) {
     while (!move.events.empty()) {
       PublishRequest request;
+      request.accepted = true;  // By the remote hub; the worker looked at the size.
       if (same_partitions) request.head.set_partition(move.partition);
       request.events = move.events;
-      request.names = AttributeNames::kAny;
       absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
       if (append.ok()) {
         appends.push_back({.topic = topic, .publish = *std::move(append)});

@@ -105,7 +105,7 @@ bool EventEdit::Apply(absl::string_view event, std::string* out) const {
     copy.append(kept, start);
     kept = reader.position();
   }
-  if (!names_.empty() && attributes > kMaxAttributes) return false;
+  if (!names_.empty() && attributes > kMaxStoredAttributes) return false;
   copy.append(kept, event.data() + event.size());
   if (sets_key_) {
     if (const std::string key = KeyOf(event); !key.empty()) {

@@ -30,7 +30,7 @@ class EventEdit {
 
   // Appends the copy of a valid event as a field `events`, with tag and length. What is replaced is
   // left out, so that no field is there twice. False, appending nothing, if the copy would have
-  // more attributes than an event may have.
+  // more attributes than a stored event may have.
   bool Apply(absl::string_view event, std::string* out) const;
 
  private:

@@ -17,7 +17,7 @@ constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
 constexpr size_t kMaxCopies = 1'000'000;
 
 constexpr absl::string_view kNoTopic = "it does not exist";
-constexpr absl::string_view kTooManyAttributes = "it would have more than 256 attributes";
+constexpr absl::string_view kTooManyAttributes = "it would have more than 512 attributes";
 
 std::string TooLarge(size_t bytes, uint32_t limit) {
   return absl::StrCat("it has ", bytes, " bytes; the topic takes at most ", limit);
@@ -33,7 +33,7 @@ struct Copy {
 // Makes a plan, level by level: the copies that one level makes are the events of the next.
 class Planner {
  public:
-  explicit Planner(RoutePlan& plan) : plan_(plan) {}
+  Planner(RoutePlan& plan, bool accepted) : plan_(plan), accepted_(accepted) {}
 
   // Plans the routes of `set` for events of its topic. Returns how many of them no route takes.
   uint32_t Plan(const RouteSet& set, const std::vector<PartitionAppend>& runs, uint32_t layout);
@@ -64,6 +64,7 @@ class Planner {
   void Finish(RouteHop& hop, const TopicView& view);
 
   RoutePlan& plan_;
+  const bool accepted_;
   size_t copies_ = 0;
 };
 
@@ -230,7 +231,7 @@ std::vector<Copy> Planner::Takeable(const std::vector<Copy>& copies, const Topic
     ++hop.skipped;
     hop.skip_reason =
         copy.field.empty() ? std::string(kTooManyAttributes) : TooLarge(copy.message.size(), limit);
-    if (hop.route->skips()) continue;
+    if (hop.route->skips() || accepted_) continue;
     Refuse(RouteTargetUnavailable(hop.route->name(), hop.target->name, hop.skip_reason), hop.route);
     break;
   }
@@ -300,11 +301,11 @@ absl::Status Fail(const CompiledRoute& route, absl::Status why, absl::Time now) 
 }  // namespace
 
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
-                                      const std::vector<PartitionAppend>& appends,
-                                      uint32_t layout) {
+                                      const std::vector<PartitionAppend>& appends, uint32_t layout,
+                                      bool accepted) {
   auto plan = std::make_unique<RoutePlan>();
   plan->set = std::move(set);
-  plan->untaken = Planner(*plan).Plan(*plan->set, appends, layout);
+  plan->untaken = Planner(*plan, accepted).Plan(*plan->set, appends, layout);
   return plan;
 }
 

@@ -45,9 +45,10 @@ struct RoutePlan {
 
 // `layout` is the number of partitions that the events were distributed over by their keys; 0 if it
 // was not by keys. No bytes are copied for a route that takes all events, changes nothing and leads
-// to a topic of one partition or of the same layout.
+// to a topic of one partition or of the same layout. `accepted`: as of CheckedPublish.
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
-                                      const std::vector<PartitionAppend>& appends, uint32_t layout);
+                                      const std::vector<PartitionAppend>& appends, uint32_t layout,
+                                      bool accepted);
 
 // What the copies of a plan, if there is one, add to a commit. Bytes.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }

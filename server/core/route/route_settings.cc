@@ -67,7 +67,7 @@ absl::Status CheckKey(const v1::Route& route) {
 }
 
 // By the rules for events: those of one that has them.
-absl::Status CheckAttributes(const v1::Route& route, AttributeNames names) {
+absl::Status CheckAttributes(const v1::Route& route, EventRules rules) {
   if (route.set_attributes().size() > kMaxSetAttributes) {
     return InvalidField("route.set_attributes", absl::StrCat("has more than ", kMaxSetAttributes));
   }
@@ -80,7 +80,7 @@ absl::Status CheckAttributes(const v1::Route& route, AttributeNames names) {
     (*event.mutable_attributes())[name] = value;
     EventScan scan;
     const absl::Status status =
-        ScanEvents(batch.SerializeAsString(), SIZE_MAX, false, &scan, names);
+        ScanEvents(batch.SerializeAsString(), SIZE_MAX, false, &scan, rules);
     if (status.ok()) continue;
     const absl::string_view message = status.message();
     const size_t colon = message.find(": ");
@@ -93,12 +93,12 @@ absl::Status CheckAttributes(const v1::Route& route, AttributeNames names) {
 
 }  // namespace
 
-absl::Status CheckRouteSettings(const v1::Route& route, AttributeNames names) {
+absl::Status CheckRouteSettings(const v1::Route& route, EventRules rules) {
   RETURN_IF_ERROR(CheckName("route.name", route.name()));
   RETURN_IF_ERROR(CheckName("route.source_topic", route.source_topic()));
   RETURN_IF_ERROR(CheckTargets(route));
   RETURN_IF_ERROR(CheckKey(route));
-  RETURN_IF_ERROR(CheckAttributes(route, names));
+  RETURN_IF_ERROR(CheckAttributes(route, rules));
   if (route.on_unavailable() != v1::Route::ON_UNAVAILABLE_FAIL &&
       route.on_unavailable() != v1::Route::ON_UNAVAILABLE_SKIP) {
     return InvalidField("route.on_unavailable", "has to be FAIL or SKIP");
@@ -114,7 +114,7 @@ absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time no
   *route.mutable_create_time() = ToTimestamp(now);
   *route.mutable_update_time() = route.create_time();
   DropUnknownFields(route);
-  RETURN_IF_ERROR(CheckRouteSettings(route, AttributeNames::kCloudEvents));
+  RETURN_IF_ERROR(CheckRouteSettings(route, EventRules::kPublished));
   return route;
 }
 
@@ -123,7 +123,7 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
                                                absl::Time now) {
   if (mask.paths().empty()) return InvalidField("update_mask", "is required");
   v1::Route route = current;
-  AttributeNames names = AttributeNames::kAny;
+  EventRules rules = EventRules::kStored;
   for (const std::string& path : mask.paths()) {
     if (path == "filter") {
       route.clear_filter();
@@ -135,7 +135,7 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
       if (asked.has_partition_key()) *route.mutable_partition_key() = asked.partition_key();
     } else if (path == "set_attributes") {
       *route.mutable_set_attributes() = asked.set_attributes();
-      names = AttributeNames::kCloudEvents;
+      rules = EventRules::kPublished;
     } else if (path == "disabled") {
       route.set_disabled(asked.disabled());
     } else if (path == "on_unavailable") {
@@ -150,7 +150,7 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
   }
   *route.mutable_update_time() = ToTimestamp(now);
   DropUnknownFields(route);
-  RETURN_IF_ERROR(CheckRouteSettings(route, names));
+  RETURN_IF_ERROR(CheckRouteSettings(route, rules));
   return route;
 }
 

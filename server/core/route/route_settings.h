@@ -11,8 +11,8 @@
 namespace eventhub {
 
 // All that can be told of a route alone, but for its filter, which CompiledRoute::Make checks.
-// INVALID_ARGUMENT names the field. `names` is for the attributes that it sets.
-absl::Status CheckRouteSettings(const v1::Route& route, AttributeNames names);
+// INVALID_ARGUMENT names the field. `rules` are for the attributes that it sets.
+absl::Status CheckRouteSettings(const v1::Route& route, EventRules rules);
 
 // The settings that a route is created with: `asked`, checked, defaults filled in.
 absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time now);

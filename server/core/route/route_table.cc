@@ -19,7 +19,7 @@ absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view na
   stored::Route record;
   const bool parsed = record.ParseFromArray(value.data(), static_cast<int>(value.size()));
   if (parsed && record.version() == kRouteVersion && record.settings().name() == name &&
-      CheckRouteSettings(record.settings(), AttributeNames::kAny).ok()) {
+      CheckRouteSettings(record.settings(), EventRules::kStored).ok()) {
     absl::StatusOr<std::shared_ptr<const CompiledRoute>> route =
         CompiledRoute::Make(record.settings(), std::make_shared<RouteCounters>());
     if (route.ok()) return route;

@@ -98,7 +98,7 @@ bool Tracer::FollowRoute(const RouteSet::Entry& entry, absl::string_view event, 
     if (target.topic == nullptr) {
       why = "it does not exist";
     } else if (!possible) {
-      why = "it would have more than 256 attributes";
+      why = "it would have more than 512 attributes";
     } else if (const uint32_t limit = target.topic->view()->settings->max_event_bytes();
                copy.size() > limit) {
       why = absl::StrCat("it has ", copy.size(), " bytes; the topic takes at most ", limit);

@@ -1,5 +1,7 @@
 #include "server/core/subscription/dead_letter.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +13,26 @@
 namespace eventhub {
 namespace {
 
-constexpr char kPrefix[] = "deadletter";
+constexpr const char* kNoteAttributes[] = {"subscription", "topic",  "partition", "offset",
+                                           "attempts",     "reason", "time"};
+
+// The name of an attribute of the n-th note.
+std::string NoteAttribute(int n, absl::string_view name) {
+  return n == 1 ? absl::StrCat("deadletter", name) : absl::StrCat("deadletter", n, name);
+}
+
+bool HasNote(const v1::Event& event, int n) {
+  return std::any_of(std::begin(kNoteAttributes), std::end(kNoteAttributes), [&](const char* name) {
+    return event.attributes().contains(NoteAttribute(n, name));
+  });
+}
+
+// The number of the last note; 0: there is none.
+int LastNote(const v1::Event& event) {
+  int n = kMaxDeadLetterNotes;
+  while (n > 0 && !HasNote(event, n)) --n;
+  return n;
+}
 
 absl::StatusOr<v1::Event> Parse(const LoggedEvent& logged) {
   // The bytes are those of a batch's field of events.
@@ -65,8 +86,9 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
 
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
   ASSIGN_OR_RETURN(v1::Event event, Parse(logged));
-  const auto attribute = [&event](absl::string_view name) -> v1::AttributeValue& {
-    return (*event.mutable_attributes())[absl::StrCat(kPrefix, name)];
+  const int number = std::min(LastNote(event) + 1, kMaxDeadLetterNotes);
+  const auto attribute = [&event, number](absl::string_view name) -> v1::AttributeValue& {
+    return (*event.mutable_attributes())[NoteAttribute(number, name)];
   };
   attribute("subscription").set_string(note.subscription);
   attribute("topic").set_string(note.topic);
@@ -81,9 +103,9 @@ absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const Dead
 
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter) {
   ASSIGN_OR_RETURN(v1::Event event, Parse(letter));
-  for (const char* name :
-       {"subscription", "topic", "partition", "offset", "attempts", "reason", "time"}) {
-    event.mutable_attributes()->erase(absl::StrCat(kPrefix, name));
+  const int last = LastNote(event);
+  for (const char* name : kNoteAttributes) {
+    event.mutable_attributes()->erase(NoteAttribute(last, name));
   }
   return event;
 }

@@ -50,10 +50,13 @@ struct DeadLetterNote {
   absl::Time time;
 };
 
-// The event with the note added, as it goes into the dead-letter topic.
+// The event with the note added, as it goes into the dead-letter topic. An event that is a dead
+// letter already keeps its notes: the first one has the names without a number, the further ones
+// are numbered (`deadletter2reason`), up to kMaxDeadLetterNotes; then the last one is replaced.
+inline constexpr int kMaxDeadLetterNotes = 8;
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& event, const DeadLetterNote& note);
 
-// The event of a dead letter, without the note.
+// The event of a dead letter, without its last note: as it was in the subscription's topic.
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter);
 
 // The same, as a batch that stands for the one it came from.

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/event_scanner.h"
+#include "server/core/event_slice.h"
+#include "server/core/route/event_edit.h"
 #include "server/core/subscription/dead_letter.h"
 #include "server/core/topic_append.h"
 #include "storage/base/status_macros.h"
@@ -90,6 +92,7 @@ class ParkTask final : public CommitTask {
     PartitionLog& log = *view->partitions[partition];
     TopicAppend append{.topic = topic_};
     append.publish.count = 1;
+    append.publish.accepted = true;
     append.publish.bytes = event.letter.size();
     append.publish.result.set_partition_count(partitions);
     append.publish.appends.push_back({&log, std::move(event.letter), 1});
@@ -161,12 +164,13 @@ class Parker {
                   event.offset, event.attempts, event.reason, context_.clock.Now()});
     if (!letter.ok()) return letter.status();
     event.letter = *letter;
-    EventScan scan;
-    absl::Status status =
-        ScanEvents(event.letter.view(), SIZE_MAX, true, &scan, AttributeNames::kAny);
-    if (!status.ok()) return status;
-    event.keyed = scan.events.front().keyed;
-    event.key_hash = scan.events.front().key_hash;
+    // No limits here: what was accepted once can be parked.
+    EventWalker walker(event.letter);
+    SlicedEvent sliced;
+    walker.Next(&sliced);
+    const absl::string_view key = ReadEventHead(sliced.message).key;
+    event.keyed = !key.empty();
+    event.key_hash = HashOfKey(key);
     return absl::OkStatus();
   }
 

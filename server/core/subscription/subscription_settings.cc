@@ -7,6 +7,7 @@
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
+#include "server/core/event_scanner.h"
 #include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
 
@@ -106,6 +107,14 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings) {
 
 namespace {
 
+// A name that leaves no room for the suffix is cut, and told from others by a hash.
+std::string DefaultDeadLetterTopic(const std::string& subscription) {
+  const size_t room = kMaxNameBytes - kDeadLetterSuffix.size();
+  if (subscription.size() <= room) return absl::StrCat(subscription, kDeadLetterSuffix);
+  const std::string hash = absl::StrCat("-", absl::Hex(HashOfKey(subscription), absl::kZeroPad16));
+  return absl::StrCat(subscription.substr(0, room - hash.size()), hash, kDeadLetterSuffix);
+}
+
 int64_t ToMicros(const google::protobuf::Duration& duration) {
   return absl::ToInt64Microseconds(ToDuration(duration));
 }
@@ -123,7 +132,7 @@ absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription&
     *settings.mutable_ack_deadline() = TimeUtil::SecondsToDuration(30);
   }
   if (settings.dead_letter_topic().empty()) {
-    settings.set_dead_letter_topic(absl::StrCat(settings.name(), kDeadLetterSuffix));
+    settings.set_dead_letter_topic(DefaultDeadLetterTopic(settings.name()));
   }
   if (settings.ack_durability() == v1::DURABILITY_UNSPECIFIED) {
     settings.set_ack_durability(topic.default_durability());
