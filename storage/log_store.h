@@ -29,6 +29,7 @@ class ColumnFamilyHandle;
 class Env;
 class Status;
 class WriteBatch;
+struct CompactRangeOptions;
 }  // namespace rocksdb
 
 namespace eventhub {
@@ -143,7 +144,7 @@ class LogStore {
 
   // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
   // CANCELLED soon after `cancellation` is: what was given back by then is.
-  absl::Status Reclaim(TopicId topic, Cancellation& cancellation);
+  absl::Status Reclaim(TopicId topic, const Cancellation& cancellation);
   absl::Status Reclaim(TopicId topic) {
     Cancellation never;
     return Reclaim(topic, never);
@@ -178,6 +179,15 @@ class LogStore {
   absl::Status OpenDb();
   // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
+
+  // Where to divide a compaction of keys from `first` to `last`, so that each piece is bounded: the
+  // end of each.
+  std::vector<std::string> CompactionPieces(Column column, const std::string& first,
+                                            const std::string& last) const;
+  // CANCELLED between two pieces.
+  absl::Status CompactInPieces(Column column, rocksdb::CompactRangeOptions options,
+                               const std::string& first, const std::string& last,
+                               const Cancellation& cancellation);
 
   absl::Status DamagedLog(const rocksdb::Status& cause) const;
   // Whether the disk has room to open the log: RocksDB asserts on the way that it has.

@@ -31,9 +31,6 @@ class Cancellation {
   void Cancel() { cancelled_.store(true, std::memory_order_release); }
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
 
-  // For libraries that watch a flag. Only read.
-  std::atomic<bool>& flag() { return cancelled_; }
-
  private:
   std::atomic<bool> cancelled_{false};
 };
