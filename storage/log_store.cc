@@ -25,9 +25,9 @@ namespace {
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
-// Of tables, which a compaction that cannot be interrupted goes through. RocksDB 7.8 can cancel one
-// under way, but asserts afterwards that each of its tables has a key, which the one it was at may
-// not.
+// Of tables, which a compaction that cannot be interrupted goes through. RocksDB 7.8 can cut one
+// off under way, but asserts afterwards that each of its tables has a key, which the one it was at
+// may not.
 constexpr uint64_t kPieceBytes = uint64_t{128} << 20;
 
 // A batch that is passed over counts this much of what a read may take: its entry in the index.
@@ -129,6 +129,9 @@ LogStore::LogStore(const LogStoreOptions& options)
 LogStore::~LogStore() {
   if (db_ == nullptr) return;
   reserve_->Stop();
+  // Compactions under way end by themselves: see kPieceBytes for what becomes of one that is cut
+  // off.
+  db_->PauseBackgroundWork().PermitUncheckedError();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
 }
 

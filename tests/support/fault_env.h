@@ -51,7 +51,8 @@ class FaultEnv {
   // How many syncs wait.
   int held_syncs() const;
 
-  // The power goes: no change reaches the disk from now on, every one fails.
+  // The power goes: no change reaches the disk from now on, every one fails (to tables: seems to
+  // succeed).
   void Cut();
   // The power is back: what was not synced by Cut() is forgotten. That is the ends of files, and
   // files, directories and renames whose directory was not synced since; a deletion holds at once.

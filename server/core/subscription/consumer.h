@@ -46,6 +46,17 @@ struct ConsumerOptions {
   absl::AnyInvocable<void()> wake;
 };
 
+// What is done without the mutex before there is anything to deliver: events are read from the
+// disk, unless there are batches from memory already, and looked at one by one.
+struct ColdRead {
+  size_t partition = 0;
+  Candidate candidate;
+  std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
+  bool each_is_chosen = false;
+  bool by_key = false;
+  std::vector<RecordBatchPtr> batches;
+};
+
 // Guarded by the subscription's mutex, but for what is constant.
 struct Consumer {
   Consumer(ConsumerId consumer_id, uint64_t consumer_session, ConsumerOptions consumer_options,
@@ -83,16 +94,6 @@ struct Consumer {
   int unsettled = 0;             // Requests without a settlement yet.
   size_t turn = 0;               // The partition that is served first.
 
-  // What is done without the mutex before there is anything to deliver: events are read from the
-  // disk, unless there are batches from memory already, and looked at one by one.
-  struct ColdRead {
-    size_t partition;
-    Candidate candidate;
-    std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
-    bool each_is_chosen = false;
-    bool by_key = false;
-    std::vector<RecordBatchPtr> batches;
-  };
   std::optional<ColdRead> cold;
 
   uint64_t acked = 0;

@@ -301,8 +301,9 @@ void Subscription::TakeVisible(Aftermath* after) {
       Conclude(cursor, effects, after);
     }
   }
-  const auto over = std::partition(held_.begin(), held_.end(),
-                                   [&](size_t p) { return cursors_[p]->held_until > visible; });
+  const auto over = std::partition(held_.begin(), held_.end(), [&, &cursors = cursors_](size_t p) {
+    return cursors[p]->held_until > visible;
+  });
   for (auto it = over; it != held_.end(); ++it) {
     cursors_[*it]->held_until = 0;
     NoteAssigned(*cursors_[*it], after);

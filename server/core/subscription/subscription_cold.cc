@@ -42,7 +42,7 @@ void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
                               const Candidate& candidate, const ConsumeFrame& frame,
                               std::vector<RecordBatchPtr> batches) {
   if (!frame.deliveries.empty()) return;
-  Consumer::ColdRead& cold = consumer.cold.emplace();
+  ColdRead& cold = consumer.cold.emplace();
   cold.partition = cursor.id().value();
   cold.candidate = candidate;
   cold.filter = Filters(candidate) ? filter_ : nullptr;
@@ -75,7 +75,7 @@ void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
 
 size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t max_work,
                                  bool last) {
-  Consumer::ColdRead cold = std::move(*consumer.cold);
+  ColdRead cold = std::move(*consumer.cold);
   const bool in_memory = !cold.batches.empty();
   std::vector<RecordBatchPtr>& batches = cold.batches;
   absl::Status status;
