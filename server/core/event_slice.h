@@ -14,6 +14,9 @@
 
 namespace eventhub {
 
+// Events that a filter leaves out are looked through on the thread of a Poll up to this. Bytes.
+inline constexpr size_t kMaxPolledBytes = size_t{256} << 10;
+
 // One event of a chunk.
 struct SlicedEvent {
   absl::string_view field;    // With its tag and length.

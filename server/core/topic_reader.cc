@@ -15,9 +15,6 @@ namespace {
 
 constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 
-// Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
-constexpr size_t kMaxPolledBytes = size_t{256} << 10;
-
 // A reader that is told nothing else is told where it is after so much was left out. Bytes.
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 

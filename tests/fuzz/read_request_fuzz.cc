@@ -34,7 +34,7 @@ Broker* MakeBroker() {
 
 void CheckFrame(const Frame& frame, const v1::ReadRequest& request,
                 std::map<uint32_t, int64_t>* next) {
-  for (const auto& [partition, offset] : frame.start) (*next)[partition.value()] = offset.value();
+  for (const LogPlace& place : frame.start) (*next)[place.partition.value()] = place.offset.value();
   size_t bytes = 0;
   for (const Delivery& delivery : frame.deliveries) {
     int64_t& expected = (*next)[delivery.partition.value()];

@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // What a client keeps of a partition.
-struct Kept {
+struct PlaceKept {
   int64_t offset = 0;
   uint64_t run = 0;
 };
@@ -33,7 +33,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
 
   void Publish(const std::vector<std::string>& ids) { ASSERT_THAT(rig_.Publish("t", ids), IsOk()); }
 
-  static v1::ReadRequest Resume(const Kept& kept) {
+  static v1::ReadRequest Resume(const PlaceKept& kept) {
     v1::ReadRequest request = ReadOf("t");
     v1::PartitionOffset& place = *request.add_offsets();
     place.set_offset(kept.offset);
@@ -42,7 +42,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
   }
 
   // Reads from `from` to the end, and says where that is.
-  Kept ReadOn(const Kept& from, std::vector<std::string>* ids = nullptr) {
+  PlaceKept ReadOn(const PlaceKept& from, std::vector<std::string>* ids = nullptr) {
     const absl::StatusOr<Delivered> read = rig_.Read(Resume(from));
     EXPECT_THAT(read, IsOk());
     if (!read.ok()) return from;
@@ -52,9 +52,9 @@ class OtherLogTest : public testing::TestWithParam<bool> {
             read->runs.at(0)};
   }
 
-  absl::Status Refusal(const Kept& kept) { return rig_.Read(Resume(kept)).status(); }
+  absl::Status Refusal(const PlaceKept& kept) { return rig_.Read(Resume(kept)).status(); }
   // Up to where both logs are the same; -1: not said.
-  int64_t Agreed(const Kept& kept) {
+  int64_t Agreed(const PlaceKept& kept) {
     const absl::Status status = Refusal(kept);
     EXPECT_THAT(status,
                 Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_OTHER_LOG));
@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(All, OtherLogTest, testing::Bool(),
 
 TEST_P(OtherLogTest, APlaceHoldsOverRestarts) {
   Publish({"a", "b"});
-  const Kept first = ReadOn({});
+  const PlaceKept first = ReadOn({});
   EXPECT_EQ(first.offset, 2);
   EXPECT_NE(first.run, 0u);
   rig_.Reopen();
@@ -110,7 +110,7 @@ TEST_P(OtherLogTest, APlaceHoldsOverRestarts) {
   rig_.Reopen();
   Publish({"c"});
   std::vector<std::string> ids;
-  const Kept second = ReadOn(first, &ids);
+  const PlaceKept second = ReadOn(first, &ids);
   EXPECT_THAT(ids, ElementsAre("c"));
   EXPECT_NE(second.run, first.run);
   rig_.Reopen();
@@ -122,7 +122,7 @@ TEST_P(OtherLogTest, APlaceHoldsOverRestarts) {
 
 TEST_P(OtherLogTest, ATopicCreatedAnewIsAnother) {
   Publish({"a", "b", "c"});
-  const Kept kept = ReadOn({});
+  const PlaceKept kept = ReadOn({});
   ASSERT_THAT(rig_.Delete("t"), IsOk());
   ASSERT_THAT(rig_.Create("t", 1), IsOk());
   EXPECT_EQ(Agreed(kept), -1) << "beyond its end";
@@ -137,12 +137,12 @@ TEST_P(OtherLogTest, ARestoredHubIsAnotherFromItsEndOn) {
   Publish({"a", "b"});
   rig_.Reopen();
   Publish({"c"});
-  const Kept inside = ReadOn({});
+  const PlaceKept inside = ReadOn({});
   rig_.Close();
   const auto backup = Copy();
   ASSERT_THAT(rig_.Open(), IsOk());
   Publish({"d", "e"});
-  const Kept beyond = ReadOn({});
+  const PlaceKept beyond = ReadOn({});
   EXPECT_EQ(beyond.offset, 5);
 
   Restore(backup);
@@ -159,7 +159,7 @@ TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
   Publish({"a", "b"});
   const auto backup = Copy();
   Publish({"c", "d"});
-  const Kept of_first = ReadOn({});
+  const PlaceKept of_first = ReadOn({});
   rig_.Close();
   const auto first = Copy();
 
@@ -167,7 +167,7 @@ TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
   EXPECT_EQ(Agreed(of_first), 2) << "beyond the end";
   Publish({"C", "D", "E"});
   EXPECT_EQ(Agreed(of_first), 2);
-  const Kept of_second = ReadOn({});
+  const PlaceKept of_second = ReadOn({});
   EXPECT_EQ(of_second.offset, 5);
 
   // Back to the first, which has events where the second had others, of an older run.
@@ -187,7 +187,7 @@ TEST_P(OtherLogTest, WhatAPowerLossTookIsNotGivenForOthers) {
   ASSERT_THAT(rig_.Publish(request), IsOk());
   request.set_durability(v1::DURABILITY_WRITTEN);
   ASSERT_THAT(rig_.Publish(request), IsOk());
-  const Kept kept = ReadOn({});
+  const PlaceKept kept = ReadOn({});
   EXPECT_EQ(kept.offset, 2);
   rig_.disk.Cut();
   rig_.Close();
@@ -263,10 +263,10 @@ TEST_P(OtherLogTest, WhatIsOlderThanRunsIsOfOneThatCopiesShare) {
   ForgetRuns();
   const auto old = Copy();
   ASSERT_THAT(rig_.Open(), IsOk());
-  const Kept kept = ReadOn({});
+  const PlaceKept kept = ReadOn({});
   EXPECT_NE(kept.run, 0u);
   Publish({"c"});
-  const Kept later = ReadOn({});
+  const PlaceKept later = ReadOn({});
   EXPECT_NE(later.run, kept.run);
   Restore(old);
   EXPECT_EQ(ReadOn({}).run, kept.run);

@@ -25,7 +25,7 @@
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kPartitions = 2;
+constexpr uint32_t kRacePartitions = 2;
 constexpr int kKeys = 3;
 constexpr int kEvents = 600;
 constexpr char kStream[] = "stream";
@@ -80,9 +80,9 @@ class VisibilityRaceTest : public SeededTest {
   void SetUp() override {
     rig_.real_time = true;
     ASSERT_THAT(rig_.Open(), IsOk());
-    ASSERT_THAT(rig_.Create("in", kPartitions), IsOk());
+    ASSERT_THAT(rig_.Create("in", kRacePartitions), IsOk());
     for (const char* topic : {"copy", "stream-out", "queue-out", kLetters}) {
-      ASSERT_THAT(rig_.Create(topic, kPartitions), IsOk());
+      ASSERT_THAT(rig_.Create(topic, kRacePartitions), IsOk());
     }
     ASSERT_THAT(rig_.CreateRoute(RouteOf("copies", "in", {"copy"})), IsOk());
     ASSERT_THAT(rig_.Subscribe(SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM)),
@@ -231,7 +231,7 @@ class VisibilityRaceTest : public SeededTest {
         CheckBefore(p.partition(), p.acked_offset(), "acked");
       }
       // Copies come with their originals, to the same partitions: neither is ever alone.
-      for (uint32_t p = 0; p < kPartitions; ++p) {
+      for (uint32_t p = 0; p < kRacePartitions; ++p) {
         const int64_t in = rig_.Describe("in", p).end_offset();
         EXPECT_GE(rig_.Describe("copy", p).end_offset(), in);
         const int64_t copies = rig_.Describe("copy", p).end_offset();

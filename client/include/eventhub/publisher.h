@@ -136,8 +136,8 @@ struct PublisherOptions {
   bool idempotent = true;
 
   // Names this producer at the hub, at most 256 bytes. Empty: a random name. A publisher with a
-  // name fences those that had the name before it, whatever their clocks say: their events fail with
-  // ABORTED. Whose first event the hub accepted last has the name.
+  // name fences those that had the name before it, whatever their clocks say: their events fail
+  // with ABORTED. Whose first event the hub accepted last has the name.
   std::string producer_id{};
 
   // Is told the result of every batch, on a thread of the connection and before the callbacks of
@@ -188,8 +188,8 @@ class Publisher {
   // Takes the event to be published; its partition is chosen by its `partition_key`, or by the hub
   // if it has none. Failures are known to `on_batch_done` and to the next Flush.
   //
-  // An error means that the event was not taken, and is not appended: INVALID_ARGUMENT (names the field),
-  // RESOURCE_EXHAUSTED (the buffer is full), CANCELLED (the publisher is closed), ABORTED
+  // An error means that the event was not taken, and is not appended: INVALID_ARGUMENT (names the
+  // field), RESOURCE_EXHAUSTED (the buffer is full), CANCELLED (the publisher is closed), ABORTED
   // (a newer publisher has this producer's name). The event itself is not kept.
   absl::Status Publish(const v1::Event& event);
 

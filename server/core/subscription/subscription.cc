@@ -301,15 +301,17 @@ void Subscription::TakeVisible(Aftermath* after) {
       Conclude(cursor, effects, after);
     }
   }
-  const auto over = std::partition(held_.begin(), held_.end(), [&, &cursors = cursors_](size_t p) {
-    return cursors[p]->held_until > visible;
-  });
-  for (auto it = over; it != held_.end(); ++it) {
-    cursors_[*it]->held_until = 0;
-    NoteAssigned(*cursors_[*it], after);
+  size_t still_held = 0;
+  for (const size_t p : std::vector<size_t>(held_.begin(), held_.end())) {
+    if (cursors_[p]->held_until > visible) {
+      held_[still_held++] = p;
+      continue;
+    }
+    cursors_[p]->held_until = 0;
+    NoteAssigned(*cursors_[p], after);
   }
-  if (over != held_.end()) WakeAll(after);
-  held_.erase(over, held_.end());
+  if (still_held < held_.size()) WakeAll(after);
+  held_.resize(still_held);
 }
 
 void Subscription::Hold(PartitionCursor& cursor, int64_t commit) {

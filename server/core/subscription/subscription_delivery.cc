@@ -12,8 +12,6 @@
 namespace eventhub {
 namespace {
 
-// Events that a filter leaves out are looked through on the thread of Poll up to this. Bytes.
-constexpr size_t kMaxPolledBytes = size_t{256} << 10;
 // What a look counts as, at least.
 constexpr size_t kLookCost = size_t{32} << 10;
 
