@@ -129,9 +129,6 @@ LogStore::LogStore(const LogStoreOptions& options)
 LogStore::~LogStore() {
   if (db_ == nullptr) return;
   reserve_->Stop();
-  // Compactions under way end by themselves: see kPieceBytes for what becomes of one that is cut
-  // off.
-  db_->PauseBackgroundWork().PermitUncheckedError();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
 }
 

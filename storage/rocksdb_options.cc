@@ -33,9 +33,6 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* e
                              : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   // Older logs that are missing, or shorter than they were when they were synced, are damage.
   db.track_and_verify_wals_in_manifest = !options.drop_after_damage;
-  // All columns together, so that no table is ahead of the log: else what follows a damaged place
-  // of the log could not be dropped.
-  db.atomic_flush = true;
   // There is one writer, so the machinery for several is only overhead.
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;

@@ -74,8 +74,9 @@ absl::Status MeasurePublish(const HubOptions& options);
 // Reads the topic from its start to its end; several times over, if there is time, unless `once`.
 absl::Status MeasureRead(const HubOptions& options, bool once);
 
-// Publishes at full speed or at a pace, while a small publisher and a follower measure latencies beside: the rate per 5 s, the
-// longest time without an acknowledgement, the memory of the server, percentiles.
+// Publishes at full speed or at a pace, while a small publisher and a follower measure latencies
+// beside: the rate per 5 s, the longest time without an acknowledgement, the memory of the server,
+// percentiles.
 absl::Status MeasureSustained(const HubOptions& options);
 
 // Publishes one event, waits until it is acknowledged, publishes the next.
