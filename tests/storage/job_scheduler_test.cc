@@ -69,6 +69,7 @@ TEST_F(JobSchedulerTest, ALaneGoesOnBesideAJobThatBlocks) {
   jobs_.RunSoon("guard");
   EXPECT_TRUE(Eventually([&] { return runs == 2; }));
   EXPECT_TRUE(blocked);
+  jobs_.Stop();
 }
 
 TEST_F(JobSchedulerTest, ARunBeyondItsBoundIsCancelledAndReported) {
@@ -84,6 +85,7 @@ TEST_F(JobSchedulerTest, ARunBeyondItsBoundIsCancelledAndReported) {
   ASSERT_TRUE(Eventually([&] { return !errors().empty(); }));
   EXPECT_THAT(errors()[0], StatusIs(StatusCode::kDeadlineExceeded, "endless"));
   EXPECT_FALSE(blocked);
+  jobs_.Stop();
 }
 
 TEST_F(JobSchedulerTest, StopCancelsWhatRunsAndDropsWhatWaits) {
