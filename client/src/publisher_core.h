@@ -42,7 +42,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   class StreamHandler;
   using OpenBatches = std::list<std::unique_ptr<Batch>>;
 
-  // Add, but for the mark on errors that nothing was done.
+  // Like Add, but does not mark errors as having done nothing.
   absl::Status Take(std::optional<uint32_t> partition, const v1::Event& event,
                     Publisher::Callback done);
 

@@ -14,7 +14,7 @@
 
 namespace eventhub {
 
-// Thread-safe; immutable but for what it counts.
+// Thread-safe; immutable except for its counters.
 class EventFilter {
  public:
   // A batch that is passed over whole counts this much of what may be looked through at a time.

@@ -26,7 +26,7 @@ namespace eventhub {
 // written with each commit that changes it, and counted there when that is visible), and which were
 // taken by the commit under way or cancelled while a piece of due events is being read.
 //
-// Used on the commit thread, but for Now() and OnVisible().
+// Used on the commit thread, except Now() and OnVisible().
 class DelayedTable final : public CommitHook, public std::enable_shared_from_this<DelayedTable> {
  public:
   // `generation` is one that no process before had on this store.
