@@ -85,9 +85,8 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
     ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
     if (start.offset > log->start()) cuts.emplace_back(log, start);
   }
-  if (view->settings->retention().keep_until_acked()) {
-    RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
-  }
+  if (cuts.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
   if (cuts.empty()) return absl::OkStatus();
   return Trim(topic, cuts);
 }
@@ -140,19 +139,28 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
 }
 
 absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const {
+  const v1::Retention& retention = topic.view()->settings->retention();
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
+                   subscriptions_.LetterHolders(topic));
+  if (!retention.keep_until_acked() && holders.empty()) return absl::OkStatus();
   Cuts waiting;
   for (const auto& [log, start] : *cuts) {
-    const std::optional<Offset> settled = subscriptions_.SettledBefore(topic, log->id());
+    ASSIGN_OR_RETURN(std::optional<Offset> needed,
+                     subscriptions_.FirstLetterOf(holders, topic, log->id()));
+    if (retention.keep_until_acked()) {
+      const std::optional<Offset> settled = subscriptions_.SettledBefore(topic, log->id());
+      if (settled.has_value() && (!needed.has_value() || *settled < *needed)) needed = settled;
+    }
     LogPosition position = start;
-    if (settled.has_value() && *settled < start.offset) {
-      const Offset first = std::max(*settled, log->start());
+    if (needed.has_value() && *needed < start.offset) {
+      const Offset first = std::max(*needed, log->start());
       ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), first));
       position = {batch.base, batch.header.bytes_before};
     }
     waiting.emplace_back(log, position);
   }
   // What waits for nothing else is bounded.
-  const uint64_t limit = topic.view()->settings->retention().keep_until_acked_max_bytes();
+  const uint64_t limit = retention.keep_until_acked_max_bytes();
   absl::Time oldest = absl::UnixEpoch();
   if (limit > 0) {
     const auto fits = [&](absl::Time time) -> absl::StatusOr<bool> {

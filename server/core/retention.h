@@ -63,8 +63,8 @@ class Retention {
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
   absl::StatusOr<absl::Time> CutOf(const TopicView& view) const;
   absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
-  // With keep_until_acked: takes of the cuts what some subscription has not settled, as far as the
-  // bound on that allows. `cut` is the time that they were made for.
+  // Takes of the cuts what open dead letters need, and with keep_until_acked what some subscription
+  // has not settled, as far as the bound on that allows. `cut` is the time that they were made for.
   absl::Status WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const;
   // Where the partition begins when all before `cut` is gone.
   absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;

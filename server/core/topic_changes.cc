@@ -96,6 +96,9 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
     TopicUsers users;
     users.subscriptions = NamesOf(subscriptions_.PendingOf(*topic_));
     users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
+    ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
+                     subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_));
+    users.open_letters_of = NamesOf(holders);
     if (const std::string use = users.KeepEvents(); !use.empty()) {
       return TopicInUse(topic_->name(), use);
     }
@@ -149,6 +152,9 @@ absl::Status DeleteTopicTask::CheckUnused(
   TopicUsers users;
   if (!request_.delete_subscriptions()) users.subscriptions = NamesOf(subscriptions);
   users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
+                   subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_));
+  users.open_letters_of = NamesOf(holders);
   users.links = links_.NamesInto(*topic_);
   if (!request_.delete_routes()) users.routes = NamesOf(routes.From(name));
   for (const RouteIndex::RoutePtr& route : routes.To(name)) {

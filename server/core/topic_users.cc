@@ -10,8 +10,13 @@ namespace eventhub {
 
 std::string TopicUsers::KeepEvents() const {
   if (!subscriptions.empty()) return absl::StrCat("has subscriptions: ", JoinNames(subscriptions));
-  if (dead_letters_of.empty()) return "";
-  return absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(dead_letters_of));
+  if (!dead_letters_of.empty()) {
+    return absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(dead_letters_of));
+  }
+  if (open_letters_of.empty()) return "";
+  return absl::StrCat(
+      "has open dead letters, to be redriven or discarded first, of subscriptions: ",
+      JoinNames(open_letters_of));
 }
 
 absl::Status TopicUsers::CheckDelete(absl::string_view topic) const {

@@ -16,6 +16,7 @@ namespace eventhub {
 struct TopicUsers {
   std::vector<std::string> subscriptions;
   std::vector<std::string> dead_letters_of;  // Subscriptions whose dead letters it takes.
+  std::vector<std::string> open_letters_of;  // Subscriptions with open dead letters in it.
   std::vector<std::string> links;            // Those that append to it.
   std::vector<std::string> routes;           // Those that lead from it.
   std::vector<std::string> failing_routes;   // Those that fail without it.

@@ -150,7 +150,10 @@ ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.RedriveDeadLetters(*request), response);
+    Finish(
+        reactor,
+        subscriptions_.RedriveDeadLetters(*request, [context] { return context->IsCancelled(); }),
+        response);
   });
 }
 
@@ -158,7 +161,10 @@ ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.DiscardDeadLetters(*request), response);
+    Finish(
+        reactor,
+        subscriptions_.DiscardDeadLetters(*request, [context] { return context->IsCancelled(); }),
+        response);
   });
 }
 

@@ -170,15 +170,16 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
   SetUpQueue();
   Park();
   const v1::DeadLetterSelector selector = Range(1, 3, /*partition=*/1);
-  const auto answer = [&](auto request, auto call) {
+  const auto fill = [&](auto request) {
     request.set_subscription("s");
     *request.mutable_selector() = selector;
-    return (rig_.subscriptions().*call)(request);
+    return request;
   };
   const auto refused = Refused(StatusCode::kNotFound, Reason::REASON_PARTITION_NOT_FOUND);
-  EXPECT_THAT(answer(v1::ListDeadLettersRequest(), &Subscriptions::ListDeadLetters), refused);
-  EXPECT_THAT(answer(v1::RedriveDeadLettersRequest(), &Subscriptions::RedriveDeadLetters), refused);
-  EXPECT_THAT(answer(v1::DiscardDeadLettersRequest(), &Subscriptions::DiscardDeadLetters), refused);
+  Subscriptions& subscriptions = rig_.subscriptions();
+  EXPECT_THAT(subscriptions.ListDeadLetters(fill(v1::ListDeadLettersRequest())), refused);
+  EXPECT_THAT(subscriptions.RedriveDeadLetters(fill(v1::RedriveDeadLettersRequest())), refused);
+  EXPECT_THAT(subscriptions.DiscardDeadLetters(fill(v1::DiscardDeadLettersRequest())), refused);
   // Something is picked.
   v1::DeadLetterSelector two = selector;
   *two.add_ranges() = Range(4, 5).ranges(0);
@@ -429,18 +430,16 @@ TEST_F(DeadLettersTest, ATopicThatIsUsedForThemStays) {
   EXPECT_EQ(rig_.Get("s").subscription().dead_letter_topic(), "s.dead-letters");
 }
 
-TEST_F(DeadLettersTest, OfATopicThatIsGoneAreReturnedAllTheSame) {
+TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   SetUpQueue();
   Park();
   ASSERT_THAT(rig_.Create("letters"), IsOk());
   v1::Subscription changed = Queue();
   changed.set_dead_letter_topic("letters");
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
-  ASSERT_THAT(rig_.Delete("s.dead-letters"), IsOk());
-  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
-  ASSERT_THAT(letters, SizeIs(5));
-  EXPECT_EQ(letters[1].reason(), "no b");
-  EXPECT_EQ(letters[1].event().id(), "");
+  EXPECT_THAT(rig_.Delete("s.dead-letters"),
+              Refused(StatusCode::kFailedPrecondition, Reason::REASON_TOPIC_IN_USE));
+  EXPECT_EQ(rig_.DeadLetters("s").at(1).event().id(), "b");
   EXPECT_EQ(Redrive(Range(1, 2)), 1u);
   const auto consumer = rig_.Consume("s", "c");
   const std::vector<Received> events = consumer->Receive(1);
@@ -449,6 +448,66 @@ TEST_F(DeadLettersTest, OfATopicThatIsGoneAreReturnedAllTheSame) {
   rig_.AwaitParking("s");
   EXPECT_EQ(rig_.Describe("letters").end_offset(), 1);
   EXPECT_EQ(Discard(All()), 5u);
+  EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
+}
+
+TEST_F(DeadLettersTest, KeepTheirEventsWhileTheyAreOpenOrRedriven) {
+  SetUpQueue();
+  Park();
+  EXPECT_EQ(Discard(Range(0, 2)), 2u);
+  rig_.Trim("s.dead-letters", absl::Seconds(1), {2});  // Those from the first open one on stay.
+  rig_.Trim("t", absl::Seconds(1), {5});
+  EXPECT_EQ(Redrive(All()), 3u);
+  rig_.Reopen();
+  rig_.Trim("s.dead-letters", absl::Seconds(1), {2});
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(3);
+  EXPECT_THAT(IdsOf(events), ElementsAre("c", "d", "e"));
+  EXPECT_TRUE(consumer->AckAll(events));
+  rig_.Trim("s.dead-letters", absl::Seconds(1), {5});
+  EXPECT_EQ(Stats().lost_events(), 0u);
+}
+
+TEST_F(DeadLettersTest, WhoseEventsAreGoneAreNotCalledRedriven) {
+  SetUpQueue();
+  Park();
+  v1::Topic bounded;
+  bounded.set_name("s.dead-letters");
+  bounded.mutable_retention()->set_keep_until_acked_max_bytes(1);
+  ASSERT_THAT(rig_.Update(bounded, {"retention.keep_until_acked_max_bytes"}), IsOk());
+  rig_.Trim("s.dead-letters", absl::ZeroDuration(), {5});
+  EXPECT_EQ(Redrive(Range(0, 1)), 1u) << "the event is in its topic";
+  rig_.Trim("t", absl::Seconds(1), {5});
+  EXPECT_EQ(Redrive(All()), 0u);
+  EXPECT_EQ(Stats().open_dead_letters(), 4u);
+  EXPECT_EQ(Discard(All()), 4u);
+}
+
+TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
+  SetUpQueue();
+  Park();
+  v1::RedriveDeadLettersRequest request;
+  request.set_subscription("s");
+  request.mutable_selector();
+  const auto outcome = rig_.subscriptions().RedriveDeadLetters(request, [] { return true; });
+  EXPECT_EQ(outcome.status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
+  // Parks all of them anew after the redrive has begun, and before it looks for any.
+  const auto consumer = rig_.Consume("s", "c");
+  bool first = true;
+  const auto park_again = [&] {
+    if (!std::exchange(first, false)) return false;
+    EXPECT_EQ(Redrive(All()), 5u);
+    for (const Received& event : consumer->Receive(5)) {
+      EXPECT_THAT(RefusedOffsets(consumer->Nack(event, v1::Nack::ACTION_PARK, "again")), IsEmpty());
+    }
+    rig_.AwaitParking("s");
+    return false;
+  };
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response,
+                       rig_.subscriptions().RedriveDeadLetters(request, park_again));
+  EXPECT_EQ(response.events(), 0u);
+  EXPECT_EQ(Stats().open_dead_letters(), 5u);
 }
 
 TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {

@@ -1,6 +1,7 @@
 #include "server/core/subscription/dead_letter_office.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -16,6 +17,8 @@
 
 namespace eventhub {
 namespace {
+
+constexpr int64_t kLastOffset = std::numeric_limits<int64_t>::max();
 
 // One page looks at no more than this, whatever it finds.
 constexpr size_t kMaxLookedAt = 10'000;
@@ -72,7 +75,63 @@ bool IsToCome(const SubscriptionContext& context, const DeadLetterPlace& place) 
   return place.offset >= view->partitions[place.partition.value()]->end();
 }
 
+bool IsKept(const TopicView& view, PartitionId partition, Offset offset) {
+  if (partition.value() >= view.partitions.size()) return false;
+  return offset >= view.partitions[partition.value()]->next_start().offset;
+}
+
 }  // namespace
+
+absl::StatusOr<std::optional<Offset>> FirstOpenLetter(const LogStore& store,
+                                                      SubscriptionId subscription, TopicId topic,
+                                                      PartitionId partition) {
+  std::optional<Offset> first;
+  const std::string from = DeadLetterKey(subscription, topic, partition, Offset(0));
+  RETURN_IF_ERROR(store.ScanFrom(Column::kCursors, DeadLetterPrefix(subscription), from,
+                                 [&](absl::string_view encoded, absl::string_view) {
+                                   const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
+                                   if (key.has_value() && key->topic == topic &&
+                                       key->partition == partition) {
+                                     first = key->offset;
+                                   }
+                                   return false;
+                                 }));
+  return first;
+}
+
+absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscription,
+                                    TopicId topic) {
+  bool has = false;
+  const std::string from = DeadLetterKey(subscription, topic, PartitionId(0), Offset(0));
+  RETURN_IF_ERROR(store.ScanFrom(Column::kCursors, DeadLetterPrefix(subscription), from,
+                                 [&](absl::string_view encoded, absl::string_view) {
+                                   const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
+                                   has = key.has_value() && key->topic == topic;
+                                   return false;
+                                 }));
+  return has;
+}
+
+LetterBounds::LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic)
+    : topics_(topics) {
+  if (const std::shared_ptr<Topic> topic = topics.Find(dead_letter_topic)) Note(*topic);
+}
+
+void LetterBounds::Note(const Topic& topic) {
+  std::vector<Offset>& ends = ends_[topic.id()];
+  for (const PartitionLog* log : topic.view()->partitions) ends.push_back(log->end());
+}
+
+bool LetterBounds::Beyond(const DeadLetterPlace& place) {
+  if (!ends_.contains(place.topic)) {
+    const std::shared_ptr<Topic> topic = topics_.Find(place.topic);
+    if (topic == nullptr) return false;  // Nothing comes into it.
+    Note(*topic);
+  }
+  const std::vector<Offset>& ends = ends_.at(place.topic);
+  const uint32_t partition = place.partition.value();
+  return partition >= ends.size() || place.offset >= ends[partition];
+}
 
 absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
                                                const Subscription& subscription,
@@ -120,6 +179,15 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
           page.next = absl::BytesToHexString(last);
           return false;
         }
+        if (query.bounds != nullptr) {
+          const std::optional<CursorsKey> at = ParseCursorsKey(key);
+          if (at.has_value() && query.bounds->Beyond({at->topic, at->partition, at->offset})) {
+            // So is all behind it in the partition.
+            page.next = absl::BytesToHexString(
+                DeadLetterKey(subscription.id(), at->topic, at->partition, Offset(kLastOffset)));
+            return false;
+          }
+        }
         last = std::string(key);
         status = look(key, value);
         return status.ok();
@@ -153,6 +221,7 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
   }
   for (const OpenDeadLetter* letter : open) {
     const stored::DeadLetter& record = letter->record;
+    if (redrive_ && IsGone(*letter)) continue;
     if (redrive_ && !subscription_->Redrive(commit, PartitionId(record.source_partition()),
                                             Offset(record.source_offset()), letter->place)) {
       continue;
@@ -164,6 +233,17 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
   // They are needed until the commit is written; the next one looks into the store.
   commit.AddHook(subscription_);
   return absl::OkStatus();
+}
+
+bool CloseLettersTask::IsGone(const OpenDeadLetter& letter) const {
+  const std::shared_ptr<const TopicView> source = subscription_->topic()->view();
+  if (IsKept(*source, PartitionId(letter.record.source_partition()),
+             Offset(letter.record.source_offset()))) {
+    return false;
+  }
+  const std::shared_ptr<Topic> topic = context_.topics.Find(letter.place.topic);
+  return topic == nullptr || topic->closing() ||
+         !IsKept(*topic->view(), letter.place.partition, letter.place.offset);
 }
 
 void CloseLettersTask::Done(const absl::Status& status) {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
@@ -20,11 +22,32 @@ struct OpenDeadLetter {
   stored::DeadLetter record;
 };
 
+class LetterBounds;
+
 struct DeadLetterQuery {
   const v1::DeadLetterSelector& selector;
   bool with_events = false;
   bool with_data = false;
   size_t limit = 0;
+  LetterBounds* bounds = nullptr;  // Null: none.
+};
+
+// The dead letters that there were at some time: a redrive of them ends, although consumers park
+// further ones meanwhile, or the same anew.
+class LetterBounds {
+ public:
+  // As of now: the ends of the topic, if there is one.
+  LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic);
+
+  // Whether the letter came later. Of a topic that is asked for the first time, all that is there
+  // at that moment is within.
+  bool Beyond(const DeadLetterPlace& place);
+
+ private:
+  void Note(const Topic& topic);
+
+  const TopicCatalog& topics_;
+  absl::flat_hash_map<TopicId, std::vector<Offset>> ends_;  // By partition.
 };
 
 struct DeadLetterPage {
@@ -41,8 +64,18 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
                                                const DeadLetterQuery& query,
                                                const std::string& after);
 
+// The first open dead letter of a subscription in a partition of a topic; nullopt if there is none.
+// Reads from the disk, one key.
+absl::StatusOr<std::optional<Offset>> FirstOpenLetter(const LogStore& store,
+                                                      SubscriptionId subscription, TopicId topic,
+                                                      PartitionId partition);
+
+// Whether a subscription has an open dead letter in any partition of the topic. As above.
+absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscription,
+                                    TopicId topic);
+
 // Closes dead letters, and returns their events to the subscription or not. Those that are not open
-// any more are passed over.
+// any more are passed over; and so are, by a redrive, those whose event is nowhere any more.
 class CloseLettersTask final : public TopicChange {
  public:
   // `done` gets the number of those that were closed.
@@ -55,6 +88,7 @@ class CloseLettersTask final : public TopicChange {
 
  private:
   absl::Status Close(CommitBuilder& commit);
+  bool IsGone(const OpenDeadLetter& letter) const;
 
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;

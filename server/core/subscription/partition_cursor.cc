@@ -168,6 +168,17 @@ int64_t PartitionCursor::CancelReplays(Effects* effects) {
   return events;
 }
 
+std::optional<Offset> PartitionCursor::FirstRedrivenFrom(
+    TopicId topic, std::optional<PartitionId> partition) const {
+  std::optional<Offset> first;
+  if (redriven_ == nullptr) return first;
+  for (const auto& [event, place] : *redriven_) {
+    if (place.topic != topic || place.partition != partition.value_or(place.partition)) continue;
+    if (!first.has_value() || place.offset < *first) first = place.offset;
+  }
+  return first;
+}
+
 bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
   if (event >= next_) return false;
   bool pending = false;

@@ -116,6 +116,11 @@ class PartitionCursor {
   PartitionLog& log() const { return *log_; }
   PartitionId id() const { return log_->id(); }
   const PendingRanges& pending() const { return pending_; }
+
+  // The first of the dead letters in a partition of a topic, or in any, that redriven events may
+  // have to be read from; nullopt if there is none.
+  std::optional<Offset> FirstRedrivenFrom(TopicId topic,
+                                          std::optional<PartitionId> partition) const;
   // The first offset that was never delivered.
   Offset next() const { return next_; }
   // Everything live before it is settled.

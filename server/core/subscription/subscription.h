@@ -230,6 +230,10 @@ class Subscription final : public CommitHook,
   bool RateLimited();
   size_t consumer_count() const;
   absl::Time last_used() const;
+  // As of PartitionCursor, over all partitions.
+  std::optional<Offset> FirstRedrivenFrom(TopicId topic,
+                                          std::optional<PartitionId> partition) const;
+
   std::atomic<int64_t>& open_dead_letters() { return open_dead_letters_; }
 
   // ---- Before it is known to others.

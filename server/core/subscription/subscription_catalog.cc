@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
+#include "server/core/subscription/dead_letter_office.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
@@ -169,6 +170,17 @@ SubscriptionCatalog::Subscriptions SubscriptionCatalog::PendingWithDeadLettersIn
   Subscriptions list;
   for (const auto& [name, subscription] : pending_) {
     if (subscription->settings().dead_letter_topic() == topic.name()) list.push_back(subscription);
+  }
+  return list;
+}
+
+absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingWithOpenLettersIn(
+    const LogStore& store, const Topic& topic) const {
+  Subscriptions list;
+  for (const auto& [name, subscription] : pending_) {
+    if (subscription->open_dead_letters().load() == 0) continue;
+    ASSIGN_OR_RETURN(const bool has, HasOpenLetters(store, subscription->id(), topic.id()));
+    if (has) list.push_back(subscription);
   }
   return list;
 }

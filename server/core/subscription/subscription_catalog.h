@@ -7,10 +7,12 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/core/topic.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
+#include "storage/log_store.h"
 
 namespace eventhub {
 
@@ -47,6 +49,9 @@ class SubscriptionCatalog {
   bool IsPending(absl::string_view name) const { return pending_.contains(name); }
   Subscriptions PendingOf(const Topic& topic) const;
   Subscriptions PendingWithDeadLettersIn(const Topic& topic) const;
+  // Those that have open dead letters in it, which may have been their topic for them once.
+  absl::StatusOr<Subscriptions> PendingWithOpenLettersIn(const LogStore& store,
+                                                         const Topic& topic) const;
   // Deletes all that is stored of a subscription.
   void Delete(Subscription& subscription, CommitBuilder& commit);
   SubscriptionId TakeId(CommitBuilder& commit);

@@ -142,6 +142,17 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
   return redriven;
 }
 
+std::optional<Offset> Subscription::FirstRedrivenFrom(TopicId topic,
+                                                      std::optional<PartitionId> partition) const {
+  std::optional<Offset> first;
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    const std::optional<Offset> of_cursor = cursor->FirstRedrivenFrom(topic, partition);
+    if (of_cursor.has_value() && (!first.has_value() || *of_cursor < *first)) first = of_cursor;
+  }
+  return first;
+}
+
 bool Subscription::IsParking(PartitionId partition, Offset event) const {
   MutexLock lock(mutex_);
   const PendingRanges& pending = cursors_[partition.value()]->pending();

@@ -102,14 +102,24 @@ class Subscriptions {
 
   absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
       const v1::ListDeadLettersRequest& request) const;
+  // These two work piece by piece on the letters that there are at the call, and end between two
+  // pieces, with CANCELLED, once `cancelled` says so; the pieces before stay done.
+  using Cancelled = absl::FunctionRef<bool()>;
   absl::StatusOr<v1::RedriveDeadLettersResponse> RedriveDeadLetters(
-      const v1::RedriveDeadLettersRequest& request);
+      const v1::RedriveDeadLettersRequest& request, Cancelled cancelled = [] { return false; });
   absl::StatusOr<v1::DiscardDeadLettersResponse> DiscardDeadLetters(
-      const v1::DiscardDeadLettersRequest& request);
+      const v1::DiscardDeadLettersRequest& request, Cancelled cancelled = [] { return false; });
 
   // Before which offset of a partition every subscription has settled everything; nullopt if the
   // topic has none.
   std::optional<Offset> SettledBefore(const Topic& topic, PartitionId partition) const;
+
+  // The subscriptions that may need events of the topic for their dead letters, and from which
+  // offset of a partition on one of them does; nullopt if none does. Read from the disk.
+  absl::StatusOr<SubscriptionCatalog::Subscriptions> LetterHolders(const Topic& topic) const;
+  absl::StatusOr<std::optional<Offset>> FirstLetterOf(
+      const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
+      PartitionId partition) const;
 
   // Deletes what was not used for longer than its settings allow; `expired` is told of each that
   // was deleted, and when it was used last.
@@ -131,7 +141,7 @@ class Subscriptions {
               ResponseDone<Response> done);
   absl::StatusOr<uint64_t> CloseLetters(const std::string& name, bool has_selector,
                                         const v1::DeadLetterSelector& selector, bool dry_run,
-                                        bool redrive);
+                                        bool redrive, Cancelled cancelled);
   absl::StatusOr<std::vector<Subscription::Place>> PlacesOf(
       const v1::SeekSubscriptionRequest& request, const Subscription& subscription) const;
 

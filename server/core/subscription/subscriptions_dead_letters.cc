@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/field_checks.h"
 #include "server/core/subscription/dead_letter_office.h"
@@ -52,20 +53,20 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
 }
 
 absl::StatusOr<v1::RedriveDeadLettersResponse> Subscriptions::RedriveDeadLetters(
-    const v1::RedriveDeadLettersRequest& request) {
+    const v1::RedriveDeadLettersRequest& request, Cancelled cancelled) {
   ASSIGN_OR_RETURN(const uint64_t events,
                    CloseLetters(request.subscription(), request.has_selector(), request.selector(),
-                                request.dry_run(), /*redrive=*/true));
+                                request.dry_run(), /*redrive=*/true, cancelled));
   v1::RedriveDeadLettersResponse response;
   response.set_events(events);
   return response;
 }
 
 absl::StatusOr<v1::DiscardDeadLettersResponse> Subscriptions::DiscardDeadLetters(
-    const v1::DiscardDeadLettersRequest& request) {
+    const v1::DiscardDeadLettersRequest& request, Cancelled cancelled) {
   ASSIGN_OR_RETURN(const uint64_t events,
                    CloseLetters(request.subscription(), request.has_selector(), request.selector(),
-                                request.dry_run(), /*redrive=*/false));
+                                request.dry_run(), /*redrive=*/false, cancelled));
   v1::DiscardDeadLettersResponse response;
   response.set_events(events);
   return response;
@@ -73,14 +74,23 @@ absl::StatusOr<v1::DiscardDeadLettersResponse> Subscriptions::DiscardDeadLetters
 
 absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bool has_selector,
                                                      const v1::DeadLetterSelector& selector,
-                                                     bool dry_run, bool redrive) {
+                                                     bool dry_run, bool redrive,
+                                                     Cancelled cancelled) {
   if (!has_selector) return InvalidField("selector", "is required; an empty one picks all");
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    FindSubscription("subscription", name));
-  const DeadLetterQuery query{selector, false, false, kLettersAtOnce};
+  LetterBounds bounds(context_.topics, subscription->settings().dead_letter_topic());
+  const DeadLetterQuery query{selector, false, false, kLettersAtOnce, &bounds};
   uint64_t events = 0;
   std::string after;
   do {
+    if (cancelled()) {
+      return absl::CancelledError(absl::StrCat("the call was cancelled; before that ", events,
+                                               " dead letters were ",
+                                               dry_run   ? "counted"
+                                               : redrive ? "redriven"
+                                                         : "discarded"));
+    }
     ASSIGN_OR_RETURN(DeadLetterPage page, FindDeadLetters(context_, *subscription, query, after));
     after = page.next;
     if (dry_run || page.found.empty()) {
@@ -96,6 +106,34 @@ absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bo
   } while (!after.empty());
   if (events == 0) RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, selector));
   return events;
+}
+
+absl::StatusOr<SubscriptionCatalog::Subscriptions> Subscriptions::LetterHolders(
+    const Topic& topic) const {
+  SubscriptionCatalog::Subscriptions holders;
+  for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
+    // The disk first: a redrive is in memory before it is there.
+    ASSIGN_OR_RETURN(bool holds, HasOpenLetters(context_.store, subscription->id(), topic.id()));
+    holds = holds || subscription->FirstRedrivenFrom(topic.id(), std::nullopt).has_value();
+    if (holds) holders.push_back(subscription);
+  }
+  return holders;
+}
+
+absl::StatusOr<std::optional<Offset>> Subscriptions::FirstLetterOf(
+    const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
+    PartitionId partition) const {
+  std::optional<Offset> first;
+  const auto note = [&first](std::optional<Offset> offset) {
+    if (offset.has_value() && (!first.has_value() || *offset < *first)) first = offset;
+  };
+  for (const std::shared_ptr<Subscription>& subscription : holders) {
+    ASSIGN_OR_RETURN(const std::optional<Offset> open,
+                     FirstOpenLetter(context_.store, subscription->id(), topic.id(), partition));
+    note(open);
+    note(subscription->FirstRedrivenFrom(topic.id(), partition));
+  }
+  return first;
 }
 
 }  // namespace eventhub
