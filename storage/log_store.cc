@@ -111,8 +111,9 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
     RETURN_IF_ERROR(
         CheckWriteAheadLog(EnvOf(options_), directory_->db_path(), WalCheck::kWithSums));
   }
+  // Asked to do without what follows the damage, RocksDB refuses where tables hold it already.
   const absl::string_view way_on =
-      absl::StrContains(cause.ToString(), "WAL")
+      absl::StrContains(cause.ToString(), "WAL") && !options_.drop_after_damage
           ? "start it with --drop_after_damage to do without what follows, or restore a backup"
           : "restore a backup";
   return absl::DataLossError(absl::StrCat("the log in ", options_.directory,

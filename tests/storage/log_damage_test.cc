@@ -325,6 +325,28 @@ TEST_F(OlderLogTest, DamageIsRefusedByName) {
   EXPECT_EQ(rig_.log().end(), Offset(3));
 }
 
+// The events of both logs are in tables, their index is not: what follows the damage cannot be left
+// out any more.
+TEST_F(OlderLogTest, OnlyABackupHelpsWhereTablesAreAhead) {
+  rig_.options.write_buffer_bytes = 64 << 10;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  while (FilesNamed(".log").size() < 4 || FilesNamed(".sst").size() < 2) {
+    ASSERT_THAT(rig_.Append(rig_.log(), Payload(seed_++, 8000), 1, /*synced=*/true), IsOk());
+  }
+  rig_.Close();
+  older_ = FilesNamed(".log")[0];
+  std::string damaged = rig_.disk.ReadFile(older_);
+  ASSERT_GT(damaged.size(), 60'000u);
+  damaged[30'000] ^= 1;
+  rig_.disk.WriteFile(older_, damaged);
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, older_));
+
+  rig_.options.drop_after_damage = true;
+  const absl::Status refused = rig_.Open();
+  EXPECT_THAT(refused, StatusIs(StatusCode::kDataLoss, "restore a backup"));
+  EXPECT_THAT(refused.message(), testing::Not(testing::HasSubstr("--drop_after_damage")));
+}
+
 TEST_F(OlderLogTest, MissingOrEmptiedOnesAreRefused) {
   FillTwoLogs();
   const std::string sound = rig_.disk.ReadFile(older_);
