@@ -89,6 +89,7 @@ Json RouteStatsJson(const client::RouteStats& stats) {
           {"copied_bytes", stats.copied_bytes},
           {"skipped_events", stats.skipped_events},
           {"failed_requests", stats.failed_requests},
+          {"too_costly_events", stats.too_costly_events},
           {"last_failure", NameJson(stats.last_failure)},
           {"last_failure_time", TimeJson(stats.last_failure_time)}};
 }
@@ -134,6 +135,12 @@ void AppendRouteStatsFields(const client::RouteStats& stats, Fields* fields) {
                                               FormatCount(stats.skipped_events), " left out"));
   fields->emplace_back("failed",
                        absl::StrCat(FormatCount(stats.failed_requests), " requests refused"));
+  if (stats.too_costly_events > 0) {
+    fields->emplace_back(
+        "given up",
+        absl::StrCat("the filter would have had to look at too much of ",
+                     CountOf(stats.too_costly_events, "event"), ", which were not copied"));
+  }
   if (stats.last_failure.empty()) return;
   const std::string when =
       stats.last_failure_time ? absl::StrCat(" at ", FormatSecond(*stats.last_failure_time)) : "";

@@ -118,6 +118,7 @@ RouteStats FromProto(const v1::RouteStats& proto) {
   stats.copied_bytes = proto.copied_bytes();
   stats.skipped_events = proto.skipped_events();
   stats.failed_requests = proto.failed_requests();
+  stats.too_costly_events = proto.too_costly_events();
   stats.last_failure = proto.last_failure();
   if (proto.has_last_failure_time()) {
     stats.last_failure_time = FromProto(proto.last_failure_time());

@@ -243,6 +243,20 @@ TEST_F(RouteTest, WhatATargetCannotTakeIsRefusedOrSkipped) {
   EXPECT_EQ(rig_.StatsOf("r").failed_requests(), 1u);
 }
 
+TEST_F(RouteTest, AFilterThatIsGivenUpIsCounted) {
+  v1::Route route = RouteOf("r", "a", {"b"});
+  std::string costly = "LENGTH(big) = 1";
+  for (int i = 0; i < 60; ++i) absl::StrAppend(&costly, " OR LENGTH(big) = 1");
+  route.mutable_filter()->set_sql(costly);
+  ASSERT_THAT(rig_.CreateRoute(route), IsOk());
+  v1::Event big = MakeEvent("1");
+  (*big.mutable_attributes())["big"].set_string(std::string(500'000, 'x'));
+  ASSERT_THAT(rig_.PublishEvents("a", {big, MakeEvent("2")}), IsOk());
+  EXPECT_THAT(rig_.Ids("b"), IsEmpty());
+  EXPECT_EQ(rig_.StatsOf("r").too_costly_events(), 1u);
+  EXPECT_EQ(rig_.StatsOf("r").matched_events(), 0u);
+}
+
 TEST_F(RouteTest, TargetsThatAreDeletedAndComeAgain) {
   ASSERT_THAT(rig_.CreateRoute("ab", "a", {"b"}), IsOk());
   v1::Route skips = RouteOf("bc", "b", {"c"});

@@ -93,6 +93,7 @@ struct RouteStats {
   uint64_t failed_requests = 0;  // Refused because a target could not take a copy.
   std::string last_failure{};    // Why a target could not, the last time; empty: never.
   std::optional<absl::Time> last_failure_time{};
+  uint64_t too_costly_events = 0;  // Not copied: the filter would have looked at too much of them.
 };
 
 // A route, and what went through it.

@@ -31,6 +31,7 @@ v1::RouteStats RouteCounters::Describe() const {
   stats.set_copied_bytes(copied_bytes.load(std::memory_order_relaxed));
   stats.set_skipped_events(skipped_events.load(std::memory_order_relaxed));
   stats.set_failed_requests(failed_requests.load(std::memory_order_relaxed));
+  stats.set_too_costly_events(too_costly_events.load(std::memory_order_relaxed));
   MutexLock lock(mutex_);
   if (last_failure_.empty()) return stats;
   stats.set_last_failure(last_failure_);

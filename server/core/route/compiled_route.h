@@ -25,6 +25,7 @@ struct RouteCounters {
   std::atomic<uint64_t> copied_bytes{0};
   std::atomic<uint64_t> skipped_events{0};
   std::atomic<uint64_t> failed_requests{0};
+  std::atomic<uint64_t> too_costly_events{0};
 
   void NoteFailure(absl::string_view why, absl::Time time);
   v1::RouteStats Describe() const;
@@ -53,8 +54,16 @@ class CompiledRoute {
   const std::optional<CompiledFilter>& filter() const { return filter_; }
   // Whether the filter looks at nothing but source and type.
   bool by_source_and_type() const { return by_source_and_type_; }
+  FilterResult Filter(absl::string_view event) const {
+    return filter_.has_value() ? filter_->Run(event) : FilterResult::kPasses;
+  }
+  // The same for an event that is to be copied: counts one whose filter was given up.
   bool Matches(absl::string_view event) const {
-    return !filter_.has_value() || filter_->Matches(event);
+    const FilterResult result = Filter(event);
+    if (result == FilterResult::kTooCostly) {
+      counters_->too_costly_events.fetch_add(1, std::memory_order_relaxed);
+    }
+    return result == FilterResult::kPasses;
   }
 
  private:

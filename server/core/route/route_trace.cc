@@ -78,8 +78,11 @@ bool Tracer::Follow(const RouteSet& set, absl::string_view event, uint32_t depth
     if (response_.traces_size() >= kMaxTraces) return false;
     if (route.settings().disabled()) {
       Add(route, depth, v1::RouteTrace::OUTCOME_DISABLED, "the route is disabled");
-    } else if (!route.Matches(event)) {
-      Add(route, depth, v1::RouteTrace::OUTCOME_FILTERED, "the event does not pass the filter");
+    } else if (const FilterResult result = route.Filter(event); result != FilterResult::kPasses) {
+      Add(route, depth, v1::RouteTrace::OUTCOME_FILTERED,
+          result == FilterResult::kTooCostly
+              ? "the filter would have to look at too much of the event"
+              : "the event does not pass the filter");
     } else if (!FollowRoute(entry, event, depth)) {
       return false;
     }
