@@ -6,9 +6,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
+#include "rocksdb/write_buffer_manager.h"
 #include "storage/base/status_macros.h"
 #include "storage/disk_reserve.h"
 #include "storage/fail_stop.h"
@@ -93,8 +95,12 @@ absl::Status LogStore::OpenDb() {
     RETURN_IF_ERROR(CheckRoomToOpen());
   }
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(MakeDbOptions(options_, fail_stop_->env()), path,
-                                                   MakeColumns(options_), &handles_, &db);
+  block_cache_ = rocksdb::NewLRUCache(options_.block_cache_bytes);
+  write_memory_ = std::make_shared<rocksdb::WriteBufferManager>(options_.write_memory_bytes);
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, fail_stop_->env());
+  db_options.write_buffer_manager = write_memory_;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(db_options, path, MakeColumns(options_, block_cache_), &handles_, &db);
   if (opened.IsCorruption()) return DamagedLog(opened);
   RETURN_IF_ERROR(FromRocksDb(opened, absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
@@ -325,6 +331,12 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> LogStore::Fin
   if (!it->Valid() || ToView(it->key()).substr(0, prefix.size()) != prefix) return std::nullopt;
   return std::make_pair(it->key().ToString(), it->value().ToString());
 }
+
+void LogStore::SetBlockCacheBytes(size_t bytes) { block_cache_->SetCapacity(bytes); }
+
+size_t LogStore::block_cache_bytes() const { return block_cache_->GetUsage(); }
+
+size_t LogStore::write_memory_bytes() const { return write_memory_->memory_usage(); }
 
 uint64_t LogStore::DiskBytes() const {
   rocksdb::Env* const env = EnvOf(options_);

@@ -24,12 +24,14 @@
 #include "storage/visible_commits.h"
 
 namespace rocksdb {
+class Cache;
 class DB;
 class ColumnFamilyHandle;
 class Env;
 class Status;
 class WriteBatch;
 struct CompactRangeOptions;
+class WriteBufferManager;
 }  // namespace rocksdb
 
 namespace eventhub {
@@ -50,6 +52,13 @@ struct LogStoreOptions {
 
   // Memory for writes not yet in table files; several of these may be held. Bytes.
   size_t write_buffer_bytes = size_t{64} << 20;
+
+  // Over all columns, what is written and not yet in table files is brought there once it takes
+  // this. Bytes.
+  size_t write_memory_bytes = size_t{384} << 20;
+
+  // Memory for blocks of table files that were read, and for their indexes and filters. Bytes.
+  size_t block_cache_bytes = size_t{64} << 20;
 
   // The write-ahead log is replayed after a crash; this bounds its size, and so the time to start.
   // Bytes.
@@ -159,6 +168,12 @@ class LogStore {
   // Makes the reserve if it was given up, or never made; blocks on the disk.
   absl::Status RestoreReserve(const Cancellation& cancellation);
 
+  // Has the block cache hold no more than this from now on. Bytes.
+  void SetBlockCacheBytes(size_t bytes);
+  size_t block_cache_bytes() const;
+  // Memory of what is written and not yet in table files.
+  size_t write_memory_bytes() const;
+
   // The size of all files. Bytes.
   uint64_t DiskBytes() const;
   // What is in memory alone of tables, or in the write-ahead log alone of the disk, and is written
@@ -199,6 +214,8 @@ class LogStore {
   RunHistory runs_;
   std::unique_ptr<FailStop> fail_stop_;
   std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
+  std::shared_ptr<rocksdb::Cache> block_cache_;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_memory_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };

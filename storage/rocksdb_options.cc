@@ -1,5 +1,6 @@
 #include "storage/rocksdb_options.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "rocksdb/compaction_filter.h"
@@ -51,18 +52,30 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* e
 
 namespace {
 
-rocksdb::ColumnFamilyOptions MakeSmallColumnOptions() {
-  rocksdb::ColumnFamilyOptions column;
-  column.write_buffer_size = size_t{16} << 20;
-  column.compression = rocksdb::kNoCompression;
+using BlockCache = std::shared_ptr<rocksdb::Cache>;
+
+// Also what tables have beside blocks of data is in the cache, so that it bounds all of them.
+rocksdb::BlockBasedTableOptions MakeTableOptions(const BlockCache& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 5;
-  column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  return table;
+}
+
+rocksdb::ColumnFamilyOptions MakeSmallColumnOptions(const LogStoreOptions& options,
+                                                    const BlockCache& cache) {
+  rocksdb::ColumnFamilyOptions column;
+  column.write_buffer_size = std::min(size_t{16} << 20, options.write_buffer_bytes);
+  column.compression = rocksdb::kNoCompression;
+  column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(MakeTableOptions(cache)));
   return column;
 }
 
-rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& options) {
-  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
+rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& options,
+                                                     const BlockCache& cache) {
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions(options, cache);
   column.write_buffer_size = options.write_buffer_bytes;
   column.max_write_buffer_number = 4;
   column.level0_slowdown_writes_trigger = 40;
@@ -78,11 +91,12 @@ rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& opti
 
 // Records that are soon deleted: a table in which deletions pile up is compacted at once, so that
 // a scan does not have to pass over them.
-rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions() {
+rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions(const LogStoreOptions& options,
+                                                         const BlockCache& cache) {
   constexpr size_t kWindow = 1024;  // Consecutive keys of a table.
   constexpr size_t kDeletions = 512;
   constexpr double kDeletionShare = 0.5;
-  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions(options, cache);
   column.table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(kWindow, kDeletions, kDeletionShare));
   return column;
@@ -123,11 +137,11 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
 };
 
 // Nearly all look-ups are for what is not there.
-rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options) {
+rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options,
+                                                         const BlockCache& cache) {
   constexpr double kFilterBitsPerKey = 10;
-  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions();
-  rocksdb::BlockBasedTableOptions table;
-  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions(options, cache);
+  rocksdb::BlockBasedTableOptions table = MakeTableOptions(cache);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kFilterBitsPerKey));
   column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   column.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(*options.clock);
@@ -136,15 +150,16 @@ rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& 
 
 }  // namespace
 
-std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options) {
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
+    const LogStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
   return {
-      {rocksdb::kDefaultColumnFamilyName, MakeSmallColumnOptions()},
-      {"events", MakeEventsColumnOptions(options)},
-      {"index", MakeSmallColumnOptions()},
-      {"producers", MakeShortLivedColumnOptions()},
-      {"cursors", MakeShortLivedColumnOptions()},
-      {"delayed", MakeShortLivedColumnOptions()},
-      {"identities", MakeIdentitiesColumnOptions(options)},
+      {rocksdb::kDefaultColumnFamilyName, MakeSmallColumnOptions(options, cache)},
+      {"events", MakeEventsColumnOptions(options, cache)},
+      {"index", MakeSmallColumnOptions(options, cache)},
+      {"producers", MakeShortLivedColumnOptions(options, cache)},
+      {"cursors", MakeShortLivedColumnOptions(options, cache)},
+      {"delayed", MakeShortLivedColumnOptions(options, cache)},
+      {"identities", MakeIdentitiesColumnOptions(options, cache)},
   };
 }
 

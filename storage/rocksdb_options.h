@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "storage/log_store.h"
@@ -18,7 +20,8 @@ rocksdb::Env* EnvOf(const LogStoreOptions& options);
 // On the files of `env`.
 rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* env);
 
-// The column families in the order of Column.
-std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(const LogStoreOptions& options);
+// The column families in the order of Column, which share a block cache.
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
+    const LogStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& block_cache);
 
 }  // namespace eventhub

@@ -1,6 +1,7 @@
 #include "storage/tail_cache.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace eventhub {
@@ -39,22 +40,34 @@ void TailCache::Insert(PartitionTail& tail, RecordBatchPtr batch) {
   MutexLock lock(mutex_);
   queue_.push_back({tail.shared_, base, cost});
   bytes_.fetch_add(cost, std::memory_order_relaxed);
-  Evict();
+  Evict(std::numeric_limits<int>::max());
 }
 
-void TailCache::Evict() {
-  while (bytes() > capacity_ && !queue_.empty()) {
+void TailCache::SetCapacity(size_t bytes) {
+  constexpr int kTurn = 64;  // Commits become visible under the same mutex.
+  capacity_.store(bytes, std::memory_order_relaxed);
+  for (bool more = true; more;) {
+    MutexLock lock(mutex_);
+    more = Evict(kTurn);
+  }
+}
+
+bool TailCache::Evict(int batches) {
+  const size_t capacity = capacity_.load(std::memory_order_relaxed);
+  for (; bytes() > capacity && !queue_.empty(); --batches) {
+    if (batches == 0) return true;
     const Entry entry = std::move(queue_.front());
     queue_.pop_front();
     bytes_.fetch_sub(entry.cost, std::memory_order_relaxed);
     RecordBatchPtr victim;  // Freed after the lock is released.
     MutexLock lock(entry.tail->mutex);
-    std::unique_ptr<PartitionTail::Batches>& batches = entry.tail->batches;
-    if (batches == nullptr || batches->front()->base != entry.base) continue;  // Dropped before.
-    victim = std::move(batches->front());
-    batches->pop_front();
-    if (batches->empty()) batches.reset();
+    std::unique_ptr<PartitionTail::Batches>& tail = entry.tail->batches;
+    if (tail == nullptr || tail->front()->base != entry.base) continue;  // Dropped before.
+    victim = std::move(tail->front());
+    tail->pop_front();
+    if (tail->empty()) tail.reset();
   }
+  return false;
 }
 
 void TailCache::Drop(PartitionTail& tail) {

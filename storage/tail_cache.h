@@ -41,6 +41,9 @@ class TailCache {
  public:
   explicit TailCache(size_t capacity_bytes) : capacity_(capacity_bytes) {}
 
+  // Holds no more than this from now on. Bytes.
+  void SetCapacity(size_t bytes);
+
   // Adds the next batch of a partition.
   void Insert(PartitionTail& tail, RecordBatchPtr batch);
 
@@ -57,9 +60,10 @@ class TailCache {
     size_t cost;
   };
 
-  void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The oldest, up to a number of batches, while there are too many; whether there still are.
+  bool Evict(int batches) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const size_t capacity_;
+  std::atomic<size_t> capacity_;
   std::atomic<size_t> bytes_{0};
   Mutex mutex_;  // Taken before a PartitionTail's.
   std::deque<Entry> queue_ ABSL_GUARDED_BY(mutex_);
