@@ -69,8 +69,11 @@ absl::Status Broker::Start() {
   RETURN_IF_ERROR(route_table_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_->Get(Column::kMeta, kNextTopicIdKey));
-  topics_ =
-      std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_, TopicId(1)});
+  topics_ = std::make_unique<TopicStore>(
+      TopicStore{*store_, catalog_, cache_, route_table_, options_.max_partitions, TopicId(1)});
+  for (const auto& topic : catalog_.List("", SIZE_MAX)) {
+    topics_->partitions += topic->pending().partitions();
+  }
   if (next_id.has_value()) {
     if (next_id->size() != sizeof(uint32_t)) {
       return absl::DataLossError("the record of the next topic id is damaged");
@@ -131,6 +134,14 @@ absl::Time Broker::ConfirmClock() {
   clock_.Confirm();
   writer_->Submit(std::make_unique<NoteTimeTask>());
   return clock_.Now();
+}
+
+void Broker::SizeCaches(double share) {
+  const auto part = [share](size_t bytes) {
+    return static_cast<size_t>(share * static_cast<double>(bytes));
+  };
+  cache_.SetCapacity(part(options_.tail_cache_bytes));
+  store_->SetBlockCacheBytes(part(options_.store.block_cache_bytes));
 }
 
 absl::Status Broker::writable() const {
@@ -344,6 +355,15 @@ v1::GetStatsResponse Broker::GetStats() const {
   stats.set_clock_doubt(std::string(clock_.doubt().message()));
   stats.set_disk_bytes(store_->DiskBytes());
   stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));
+  const auto add = [&stats](const char* name, size_t used, size_t most) {
+    v1::MemoryShare& share = *stats.mutable_memory()->add_shares();
+    share.set_name(name);
+    share.set_used_bytes(used);
+    share.set_limit_bytes(most);
+  };
+  add("tail_cache", cache_.bytes(), options_.tail_cache_bytes);
+  add("block_cache", store_->block_cache_bytes(), options_.store.block_cache_bytes);
+  add("write_buffers", store_->write_memory_bytes(), options_.store.write_memory_bytes);
   return stats;
 }
 

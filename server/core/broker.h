@@ -38,6 +38,8 @@ struct BrokerOptions {
   LogStoreOptions store;
   // Memory for the newest events. Bytes.
   size_t tail_cache_bytes = size_t{256} << 20;
+  // Partitions of all topics together; nothing is created beyond that. What is there is opened.
+  size_t max_partitions = 10'000'000;
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
   // Whether leases end and delayed events go by themselves; if not, a test calls
@@ -106,6 +108,9 @@ class Broker {
 
   // A full disk holds nothing up any more: what waits for space fails. Before a shutdown.
   void StopWaitingForSpace() { store_->StopWaitingForSpace(); }
+
+  // Has the caches hold no more than this part of what the options say.
+  void SizeCaches(double share);
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;

@@ -46,6 +46,7 @@ struct Frame {
   std::vector<LogPlace> passed;
   bool caught_up = false;
   size_t bytes = 0;  // Of the events.
+  size_t held = 0;   // Of the batches that they are in, which stay in memory as a whole.
 
   bool empty() const { return deliveries.empty() && start.empty() && passed.empty() && !caught_up; }
 };

@@ -330,6 +330,13 @@ absl::Status TooManyCopies(absl::string_view topic) {
               {}, ErrorDetail::REASON_UNSPECIFIED);
 }
 
+absl::Status TooManyPartitions(size_t more, size_t present, size_t max) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat(more, " partitions more are too many: the hub has ", present, " of ",
+                           max, " that it may have (--max_partitions)"),
+              {}, ErrorDetail::REASON_TOO_MANY_PARTITIONS);
+}
+
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat("too many bytes wait to be committed for ", whose),

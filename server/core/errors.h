@@ -63,6 +63,7 @@ absl::Status LinkNotFound(absl::string_view link);
 absl::Status LinkExists(absl::string_view link);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 absl::Status TopicKeepsNothing(absl::string_view topic);
+absl::Status TooManyPartitions(size_t more, size_t present, size_t max);
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
                        absl::Duration retry_delay);
 absl::Status RouteNotFound(absl::string_view route);

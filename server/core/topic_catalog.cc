@@ -73,6 +73,11 @@ bool TopicCatalog::Reserve(const std::string& name) {
   return reserved_.insert(name).second;
 }
 
+void TopicCatalog::Unreserve(const std::string& name) {
+  MutexLock lock(mutex_);
+  reserved_.erase(name);
+}
+
 void TopicCatalog::Add(std::shared_ptr<Topic> topic) {
   MutexLock lock(mutex_);
   reserved_.erase(topic->name());

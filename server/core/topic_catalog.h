@@ -32,6 +32,7 @@ class TopicCatalog {
 
   // Keeps a name for a topic that is being created; false if that was done already.
   bool Reserve(const std::string& name);
+  void Unreserve(const std::string& name);
   // Makes a topic known, and ends the reservation of its name.
   void Add(std::shared_ptr<Topic> topic);
   void Remove(const Topic& topic);

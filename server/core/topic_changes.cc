@@ -36,12 +36,24 @@ void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBu
 
 }  // namespace
 
+absl::Status TopicStore::CheckRoomFor(uint32_t more) const {
+  if (partitions + more <= max_partitions) return absl::OkStatus();
+  return TooManyPartitions(more, partitions, max_partitions);
+}
+
 absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::Topic& settings,
                                                 CommitBuilder& commit) {
   const std::string& name = settings.name();
   const std::shared_ptr<Topic> present = topics.catalog.Find(name);
   const bool exists = present != nullptr && !present->closing();
-  if (exists || !topics.catalog.Reserve(name)) return TopicExists(name);
+  if (exists) return TopicExists(name);
+  const absl::Status room = topics.CheckRoomFor(settings.partitions());
+  if (!topics.catalog.Reserve(name)) return TopicExists(name);
+  if (!room.ok()) {
+    topics.catalog.Unreserve(name);
+    return room;
+  }
+  topics.partitions += settings.partitions();
   const TopicId id = topics.next_id;
   topics.next_id = TopicId(id.value() + 1);
   std::string next_id;
@@ -90,6 +102,8 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   const v1::Topic& current = topic_->pending();
   ASSIGN_OR_RETURN(v1::Topic changed,
                    ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
+  const uint32_t added = changed.partitions() - current.partitions();
+  if (added != 0) RETURN_IF_ERROR(topics_.CheckRoomFor(added));
   settings_ = std::make_shared<const v1::Topic>(std::move(changed));
   emptied_ = settings_->retention().none() && !current.retention().none();
   if (emptied_) {
@@ -104,7 +118,8 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
     }
     Empty(commit);
   }
-  added_partitions_ = settings_->partitions() - current.partitions();
+  added_partitions_ = added;
+  topics_.partitions += added;
   commit.Put(Column::kMeta, TopicKey(topic_->id()), EncodeTopicRecord(*settings_));
   topic_->SetPending(settings_);
   return absl::OkStatus();
@@ -175,6 +190,7 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
     subscriptions_.Delete(*subscription, commit);
   }
   deleted_subscriptions_ = subscriptions;
+  topics_.partitions -= topic_->pending().partitions();
   topic_->set_closing();
   topics_.routes.TopicClosed(topic_->name());
   commit.DeleteTopic(topic_->id());

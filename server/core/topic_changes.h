@@ -29,8 +29,16 @@ struct TopicStore {
   TopicCatalog& catalog;
   TailCache& cache;
   RouteTable& routes;
-  // Commit thread only: the id of the topic that is created next.
+  const size_t max_partitions;
+  // Commit thread only.
+
+  // The id of the topic that is created next.
   TopicId next_id;
+  // Partitions of all topics.
+  size_t partitions = 0;
+
+  // RESOURCE_EXHAUSTED if there cannot be so many more.
+  absl::Status CheckRoomFor(uint32_t more) const;
 };
 
 // Writes a new topic of these settings, which are checked and complete, with the commit; it becomes

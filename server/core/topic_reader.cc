@@ -1,6 +1,8 @@
 #include "server/core/topic_reader.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +19,19 @@ constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 
 // A reader that is told nothing else is told where it is after so much was left out. Bytes.
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
+
+// Makes a frame of a small part of large batches independent of them.
+void CopyEvents(Frame* frame) {
+  for (Delivery& delivery : frame->deliveries) {
+    for (SharedBytes& events : delivery.events) {
+      char* to;
+      SharedBytes copy = SharedBytes::Allocate(events.size(), &to);
+      std::memcpy(to, events.data(), events.size());
+      events = std::move(copy);
+    }
+  }
+  frame->held = frame->bytes;
+}
 
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   RETURN_IF_ERROR(CheckResponseBytes("max_response_bytes", request.max_response_bytes()));
@@ -115,7 +130,8 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
                                               ", which is not one of those to read"));
 }
 
-absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame) {
+absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_bytes) {
+  room_ = std::min(max_bytes, max_bytes_);
   if (topic_->deleted()) return TopicNotFound(topic_->name());
   if (topic_->purges() != purges_) return TopicKeepsNothing(topic_->name());
   if (!started_) {
@@ -207,7 +223,7 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
   do {
     if (scanned_ > scan_limit_) return Fill::kPaused;
     batches_.clear();
-    if (!cursor.log->tail().Read(cursor.next, end, max_bytes_ - frame->bytes, &batches_)) {
+    if (!cursor.log->tail().Read(cursor.next, end, room_ - frame->bytes, &batches_)) {
       return Fill::kCold;
     }
     counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
@@ -216,16 +232,19 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
   return Fill::kSome;
 }
 
-absl::Status TopicReader::ReadCold(Frame* frame) {
+absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
+  room_ = std::min(max_bytes, max_bytes_);
   scanned_ = 0;
-  scan_limit_ = max_bytes_;
+  scan_limit_ = room_;
   // Small remains of many partitions share a frame.
-  for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < max_bytes_ / 2; ++i) {
+  for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < room_ / 2; ++i) {
     Cursor& cursor = cursors_[turn_];
     turn_ = (turn_ + 1) % cursors_.size();
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
     if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
   }
+  batches_.clear();
+  if (frame->held / 2 > frame->bytes) CopyEvents(frame);
   if (!frame->empty()) NotePassed(frame);
   return absl::OkStatus();
 }
@@ -239,7 +258,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
     return !filter_.has_value() || filter_->MayPass(batch);
   };
   const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
-                                          max_bytes_ - frame->bytes, &batches_, wanted);
+                                          room_ - frame->bytes, &batches_, wanted);
   if (!status.ok()) {
     const PartitionLog& log = *cursor.log;  // Trimmed, or deleted, meanwhile.
     if (cursor.next < log.trimmed_to()) {
@@ -264,22 +283,27 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       PassOver(*batch, end, cursor);
       continue;
     }
+    bool counted = false;
     while (cursor.next < end) {
-      const size_t room = max_bytes_ - std::min(frame->bytes, max_bytes_);
+      const size_t room = room_ - std::min(frame->bytes, room_);
       // A batch is cut only where the frame would else be small: cutting has to walk over its
       // events.
-      if (batch->header.bytes > room && frame->bytes >= max_bytes_ / 2) return false;
+      if (batch->header.bytes > room && frame->bytes >= room_ / 2) return false;
       const bool whole_allowed = frame->bytes == 0;
       Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
       if (!whole_allowed && slice.bytes > room) return false;
+      const size_t before = frame->bytes;
       Deliver(std::move(slice), cursor, frame);
+      if (frame->bytes != before && !std::exchange(counted, true)) {
+        frame->held += batch->header.bytes;
+      }
       // The rest is for the next look, so that others have their turn.
-      if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < max_bytes_;
+      if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < room_;
       // What the filter left out has left its room.
       if (cursor.next < end && !filter_.has_value()) return false;
     }
   }
-  return frame->bytes < max_bytes_;
+  return frame->bytes < room_;
 }
 
 void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor) {

@@ -51,13 +51,16 @@ class TopicReader {
   TopicReader(const TopicReader&) = delete;
   TopicReader& operator=(const TopicReader&) = delete;
 
-  // Fills an empty frame from memory, as far as it goes. Never blocks. NOT_FOUND: the topic was
-  // deleted. OUT_OF_RANGE: the next event was trimmed.
-  absl::StatusOr<Step> Poll(Frame* frame);
+  // The size of a frame that the request asks for. A frame is larger only if one event is.
+  size_t frame_bytes() const { return max_bytes_; }
+
+  // Fills an empty frame from memory, as far as it goes, with no more than `max_bytes`. Never
+  // blocks. NOT_FOUND: the topic was deleted. OUT_OF_RANGE: the next event was trimmed.
+  absl::StatusOr<Step> Poll(Frame* frame, size_t max_bytes = SIZE_MAX);
 
   // Fills an empty frame after Poll returned kCold; with a filter it may stay empty. Errors as for
   // Poll; DATA_LOSS if the disk is damaged.
-  absl::Status ReadCold(Frame* frame);
+  absl::Status ReadCold(Frame* frame, size_t max_bytes = SIZE_MAX);
 
   // After Poll returned kWait: arranges for waiter.Wake() when Poll may have more to say. False,
   // with nothing registered, if it already has.
@@ -113,6 +116,7 @@ class TopicReader {
   const bool follow_;
   const bool report_passed_;
   const size_t max_bytes_;
+  size_t room_ = 0;    // Of the frame being made.
   const Offset stop_;  // Of each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
   std::shared_ptr<StopTime> stop_at_;  // Null without a stop time, and if nothing is waited for.

@@ -1,0 +1,123 @@
+// The memory that readers share.
+#include "server/core/frame_budget.h"
+
+#include <deque>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+class Reader final : public FrameBudget::Holder {
+ public:
+  void Granted(size_t bytes) override { granted = bytes; }
+  absl::AnyInvocable<void() &&> Eviction() override {
+    return [this] { evicted = true; };
+  }
+
+  size_t granted = 0;
+  bool evicted = false;
+};
+
+class FrameBudgetTest : public testing::Test {
+ protected:
+  // Readers that take what they get and never give it back, until one has to wait.
+  Reader& Exhaust(size_t frame) {
+    for (;;) {
+      Reader& reader = readers_.emplace_back();
+      const size_t granted = budget_.Take(reader, frame);
+      if (granted == 0) return reader;
+      budget_.Resize(reader, granted);
+    }
+  }
+
+  FakeClock clock_;
+  FrameBudget budget_{16 * kMiB, clock_};
+  std::deque<Reader> readers_;
+};
+
+TEST_F(FrameBudgetTest, WithPlentyAFrameGetsWhatItAsksFor) {
+  Reader reader;
+  EXPECT_EQ(budget_.Take(reader, kMiB), kMiB);
+  EXPECT_EQ(budget_.used(), kMiB);
+  budget_.Resize(reader, 10);
+  EXPECT_EQ(budget_.used(), 10u);
+  budget_.Return(reader);
+  EXPECT_EQ(budget_.used(), 0u);
+  budget_.Return(reader);  // Nothing to return.
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+TEST_F(FrameBudgetTest, FramesGetSmallerAndTheLimitHolds) {
+  Exhaust(4 * kMiB);
+  EXPECT_LE(budget_.used(), budget_.limit());
+  EXPECT_GT(budget_.used(), budget_.limit() - FrameBudget::kMinFrame);
+  EXPECT_GT(readers_.size(), 80u);  // Not four of 4 MiB.
+}
+
+TEST_F(FrameBudgetTest, WhoWaitsIsServedInOrder) {
+  Reader& first = Exhaust(kMiB);
+  Reader second;
+  EXPECT_EQ(budget_.Take(second, kMiB), 0u);
+  budget_.Return(readers_.front());
+  EXPECT_GT(first.granted, 0u);
+  EXPECT_GT(second.granted, 0u);  // A frame of one is room for small ones of both.
+  EXPECT_GE(first.granted, second.granted);
+  EXPECT_LE(budget_.used(), budget_.limit());
+}
+
+TEST_F(FrameBudgetTest, NobodyOvertakesWhoWaits) {
+  Reader& waiting = Exhaust(kMiB);
+  Reader& small = readers_[readers_.size() - 2];
+  budget_.Resize(small, 1);
+  budget_.Return(small);
+  if (waiting.granted != 0) GTEST_SKIP() << "there was room for it";
+  Reader late;
+  EXPECT_EQ(budget_.Take(late, 1), 0u);
+}
+
+TEST_F(FrameBudgetTest, AWaitCanBeTakenBack) {
+  Reader& waiting = Exhaust(kMiB);
+  EXPECT_TRUE(budget_.Cancel(waiting));
+  EXPECT_FALSE(budget_.Cancel(waiting));
+  budget_.Return(readers_.front());
+  EXPECT_EQ(waiting.granted, 0u);
+}
+
+TEST_F(FrameBudgetTest, AnEventLargerThanTheBudgetIsCounted) {
+  Reader reader;
+  ASSERT_GT(budget_.Take(reader, kMiB), 0u);
+  budget_.Resize(reader, 20 * kMiB);
+  Reader other;
+  EXPECT_EQ(budget_.Take(other, kMiB), 0u);
+  budget_.Return(reader);
+  EXPECT_EQ(other.granted, kMiB);
+}
+
+TEST_F(FrameBudgetTest, ThoseThatDoNotReadGoIfOthersWait) {
+  Reader reader;
+  ASSERT_GT(budget_.Take(reader, kMiB), 0u);
+  budget_.Resize(reader, kMiB);
+  Reader reads_the_disk;
+  ASSERT_GT(budget_.Take(reads_the_disk, kMiB), 0u);
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);  // It is in nobody's way.
+  Exhaust(kMiB);
+  clock_.Advance(absl::Milliseconds(900));
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 1u);
+  EXPECT_TRUE(reader.evicted);
+  EXPECT_FALSE(readers_.front().evicted);
+  clock_.Advance(absl::Milliseconds(200));
+  EXPECT_GT(budget_.EvictStalled(absl::Seconds(1)), 1u);
+  EXPECT_TRUE(readers_.front().evicted);
+  EXPECT_FALSE(readers_.back().evicted);  // It waits.
+  EXPECT_FALSE(reads_the_disk.evicted);
+}
+
+}  // namespace
+}  // namespace eventhub
