@@ -10,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/main/machine_memory.h"
+#include "server/main/memory_plan.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -77,20 +79,35 @@ ABSL_FLAG(std::string, port_file, "",
           "File to write the addresses to, one per line, once the hub serves.");
 ABSL_FLAG(std::string, log_format, "text", "Log format, text or json. The log goes to stderr.");
 ABSL_FLAG(std::string, log_level, "info", "Least level that is logged: debug, info, warn, error.");
-ABSL_FLAG(Bytes, tail_cache, Bytes{256ull << 20},
-          "Memory for the newest events of all topics; readers near the head are served from it.");
-ABSL_FLAG(Bytes, write_buffer, Bytes{64ull << 20},
-          "Size of one of the store's write buffers; up to four are held.");
+ABSL_FLAG(Bytes, memory_limit, Bytes{0},
+          "Memory that the hub takes at most. 0: three quarters of what its control group (cgroup) "
+          "allows, or half of the machine's. It has shares for all that clients make the hub hold; "
+          "beyond them requests are slowed or refused.");
+ABSL_FLAG(Bytes, tail_cache, Bytes{0},
+          "Memory for the newest events of all topics; readers near the head are served from it. "
+          "0: an eighth of --memory_limit, at most 256MiB.");
+ABSL_FLAG(Bytes, write_buffer, Bytes{0},
+          "Size of one of the store's write buffers; up to four are held. 0: a 32nd of "
+          "--memory_limit, at most 64MiB.");
 ABSL_FLAG(Bytes, max_log, Bytes{512ull << 20},
           "Size of the write-ahead log that is replayed after a crash; bounds the time to start.");
 ABSL_FLAG(
     Bytes, max_request, Bytes{4ull << 20},
-    "Largest request that is accepted, and so the limit of events beside that of their topic. "
-    "A connection can make the hub hold 100 times as much.");
-ABSL_FLAG(Bytes, max_in_flight, Bytes{256ull << 20},
-          "Most bytes of publish requests that may wait to be committed, over all connections.");
-ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{32ull << 20},
-          "The same, for each connection.");
+    "Largest request that is accepted, and so the limit of events beside that of their topic.");
+ABSL_FLAG(
+    Bytes, max_in_flight, Bytes{0},
+    "Most bytes of publish requests that may wait to be committed, over all connections. 0: an "
+    "eighth of --memory_limit, at most 256MiB.");
+ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{0},
+          "The same, for each connection. 0: an eighth of --max_in_flight.");
+ABSL_FLAG(
+    int, max_partitions, 0,
+    "Partitions of all topics together. 0: as many as an eighth of --memory_limit holds, at 512 "
+    "bytes each.");
+ABSL_FLAG(int, max_connections, 10'000, "Connections that are served at a time; more are closed.");
+ABSL_FLAG(int, max_connections_per_peer, 2'000,
+          "The same, for each host that connects. All that comes through a proxy, or over unix "
+          "sockets, is of one host.");
 ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
           "With less than this free on the disk, publishing is refused until there is more.");
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from the disk for readers that are behind.");
@@ -130,6 +147,16 @@ absl::Status CheckAtLeast(absl::string_view flag, Bytes value, uint64_t least) {
   return Invalid(flag, absl::StrCat("has to be at least ", AbslUnparseFlag(Bytes{least})));
 }
 
+// Of a flag that is 0 for a part of the memory limit.
+absl::Status CheckPart(absl::string_view flag, Bytes value, uint64_t least) {
+  return value.value == 0 ? absl::OkStatus() : CheckAtLeast(flag, value, least);
+}
+
+absl::Status CheckCount(absl::string_view flag, int value) {
+  if (value > 0) return absl::OkStatus();
+  return Invalid(flag, "has to be at least 1");
+}
+
 absl::Status CheckPositive(absl::string_view flag, absl::Duration value) {
   if (value > absl::ZeroDuration()) return absl::OkStatus();
   return Invalid(flag, "has to be more than 0");
@@ -161,15 +188,20 @@ absl::Status CheckFlags() {
   RETURN_IF_ERROR(CheckOneOf("log_format", absl::GetFlag(FLAGS_log_format), {"text", "json"}));
   RETURN_IF_ERROR(
       CheckOneOf("log_level", absl::GetFlag(FLAGS_log_level), {"debug", "info", "warn", "error"}));
-  RETURN_IF_ERROR(CheckAtLeast("write_buffer", absl::GetFlag(FLAGS_write_buffer), kMiB));
+  RETURN_IF_ERROR(CheckPart("memory_limit", absl::GetFlag(FLAGS_memory_limit), 128 * kMiB));
+  RETURN_IF_ERROR(CheckPart("write_buffer", absl::GetFlag(FLAGS_write_buffer), kMiB));
+  if (absl::GetFlag(FLAGS_max_partitions) < 0) return Invalid("max_partitions", "is negative");
+  RETURN_IF_ERROR(CheckCount("max_connections", absl::GetFlag(FLAGS_max_connections)));
+  RETURN_IF_ERROR(
+      CheckCount("max_connections_per_peer", absl::GetFlag(FLAGS_max_connections_per_peer)));
   RETURN_IF_ERROR(CheckAtLeast("max_log", absl::GetFlag(FLAGS_max_log), kMiB));
   RETURN_IF_ERROR(CheckAtLeast("max_request", absl::GetFlag(FLAGS_max_request), 1024));
   if (absl::GetFlag(FLAGS_max_request).value > 1024 * kMiB) {
     return Invalid("max_request", "has to be at most 1GiB");
   }
-  RETURN_IF_ERROR(CheckAtLeast("max_in_flight", absl::GetFlag(FLAGS_max_in_flight), kMiB));
-  RETURN_IF_ERROR(CheckAtLeast("max_in_flight_per_connection",
-                               absl::GetFlag(FLAGS_max_in_flight_per_connection), kMiB));
+  RETURN_IF_ERROR(CheckPart("max_in_flight", absl::GetFlag(FLAGS_max_in_flight), kMiB));
+  RETURN_IF_ERROR(CheckPart("max_in_flight_per_connection",
+                            absl::GetFlag(FLAGS_max_in_flight_per_connection), kMiB));
   if (absl::GetFlag(FLAGS_disk_threads) < 1 || absl::GetFlag(FLAGS_disk_threads) > 256) {
     return Invalid("disk_threads", "has to be 1 to 256");
   }
@@ -178,6 +210,31 @@ absl::Status CheckFlags() {
   }
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
+}
+
+// Shares of the limit, but for those that a flag says.
+absl::Status PlanMemory(ServerOptions& server) {
+  const uint64_t wanted = absl::GetFlag(FLAGS_memory_limit).value;
+  MemoryPlan plan = MemoryPlan::For(wanted != 0 ? wanted : DefaultMemoryLimit(ThisMachine()));
+  const auto take = [](Bytes flag, size_t* share) {
+    if (flag.value != 0) *share = flag.value;
+  };
+  take(absl::GetFlag(FLAGS_tail_cache), &plan.tail_cache);
+  take(absl::GetFlag(FLAGS_write_buffer), &plan.write_buffer);
+  take(absl::GetFlag(FLAGS_max_in_flight), &plan.in_flight);
+  if (plan.Sum() > plan.limit) {
+    return Invalid("memory_limit",
+                   absl::StrCat(AbslUnparseFlag(Bytes{plan.limit}), " is less than the ",
+                                AbslUnparseFlag(Bytes{plan.Sum()}),
+                                " that --tail_cache, --write_buffer, --max_in_flight and the rest "
+                                "may take together"));
+  }
+  plan.in_flight_per_connection = plan.in_flight / 8;
+  take(absl::GetFlag(FLAGS_max_in_flight_per_connection), &plan.in_flight_per_connection);
+  plan.ApplyTo(server);
+  const int partitions = absl::GetFlag(FLAGS_max_partitions);
+  if (partitions != 0) server.broker.max_partitions = static_cast<size_t>(partitions);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -203,21 +260,20 @@ absl::StatusOr<Config> ConfigFromFlags() {
   server.link_tls.key_file = server.tls.key_file;
   server.max_request_bytes = absl::GetFlag(FLAGS_max_request).value;
   server.disk_threads = absl::GetFlag(FLAGS_disk_threads);
-  server.publish_limits.total_bytes = absl::GetFlag(FLAGS_max_in_flight).value;
-  server.publish_limits.connection_bytes = absl::GetFlag(FLAGS_max_in_flight_per_connection).value;
+  server.connections.total = static_cast<size_t>(absl::GetFlag(FLAGS_max_connections));
+  server.connections.per_peer = static_cast<size_t>(absl::GetFlag(FLAGS_max_connections_per_peer));
 
   BrokerOptions& broker = server.broker;
   broker.store.directory = absl::GetFlag(FLAGS_data_dir);
-  broker.store.write_buffer_bytes = absl::GetFlag(FLAGS_write_buffer).value;
   broker.store.max_log_bytes = absl::GetFlag(FLAGS_max_log).value;
   broker.store.drop_after_damage = absl::GetFlag(FLAGS_drop_after_damage);
   // Enough for the commits under way and for the tables that free others.
   broker.store.reserve_bytes =
       std::min<uint64_t>(absl::GetFlag(FLAGS_min_free_disk).value / 4, uint64_t{64} << 20);
-  broker.tail_cache_bytes = absl::GetFlag(FLAGS_tail_cache).value;
   broker.maintenance->min_free_disk_bytes = absl::GetFlag(FLAGS_min_free_disk).value;
   broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
+  RETURN_IF_ERROR(PlanMemory(server));
   return config;
 }
 

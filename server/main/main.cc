@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -46,8 +47,8 @@ Flags:
 // glibc gives freed memory back to the kernel after each large request, and faults it in again for
 // the next: measured, that halves the throughput. Setting the one limit turns off the automatic
 // rise of the other, so both are set.
-void TuneAllocator() {
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+void TuneAllocator(size_t memory_limit) {
+  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min<size_t>(memory_limit / 8, 256 << 20)));
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
 }
 
@@ -102,6 +103,10 @@ int Serve(Config config) {
       spdlog::warn("link {}: {}", std::string(link), std::string(status.message()));
     }
   };
+  config.server.on_shed = [](size_t connections) {
+    spdlog::warn("memory is short: {} connections are cut off that sent much that is no request",
+                 connections);
+  };
   const std::string directory = config.server.broker.store.directory;
   spdlog::info("eventhubd {} opens {}", config.server.version, directory);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));
@@ -137,6 +142,7 @@ int Main(const std::vector<std::string>& arguments) {
   }
   absl::StatusOr<Config> config = ConfigFromFlags();
   if (!config.ok()) return FailUsage(config.status());
+  TuneAllocator(config->server.memory_limit);
   SetUpLogging(config->log_format, config->log_level);
   return Serve(*std::move(config));
 }
@@ -145,7 +151,6 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace eventhub
 
 int main(int argc, char** argv) {
-  eventhub::TuneAllocator();
   umask(S_IRWXG | S_IRWXO);  // Events are for the hub alone; what others may use is opened to them.
   eventhub::BlockTerminationSignals();
   // Never undone: the last grpc_shutdown() may wait for seconds for a thread that sleeps in a poll.

@@ -31,9 +31,9 @@ TopicDone ReplyWithTopic(grpc::ServerUnaryReactor* reactor, Response* response) 
 
 }  // namespace
 
-AdminService::AdminService(Broker& broker, const PublishLimits& limits, std::string version,
+AdminService::AdminService(Broker& broker, const MemoryReport& memory, std::string version,
                            absl::Time start)
-    : broker_(broker), limits_(limits), version_(std::move(version)), start_(start) {}
+    : broker_(broker), memory_(memory), version_(std::move(version)), start_(start) {}
 
 grpc::ServerUnaryReactor* AdminService::CreateTopic(grpc::CallbackServerContext* context,
                                                     const v1::CreateTopicRequest* request,
@@ -90,7 +90,7 @@ grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* co
   stats.set_version(version_);
   *stats.mutable_start_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(start_));
-  stats.set_in_flight_bytes(limits_.in_flight_bytes());
+  memory_.AddTo(&stats);
   {
     MutexLock lock(mutex_);
     stats.mutable_listeners()->Assign(listeners_.begin(), listeners_.end());

@@ -8,7 +8,7 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "server/core/broker.h"
-#include "server/rpc/publish_limits.h"
+#include "server/rpc/memory_report.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
@@ -16,7 +16,7 @@ namespace eventhub {
 // Thread-safe. What it is made with outlives it.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(Broker& broker, const PublishLimits& limits, std::string version, absl::Time start);
+  AdminService(Broker& broker, const MemoryReport& memory, std::string version, absl::Time start);
 
   // What GetStats says of the addresses, once they are known.
   void SetListeners(std::vector<v1::Listener> listeners);
@@ -48,7 +48,7 @@ class AdminService final : public v1::AdminService::CallbackService {
 
  private:
   Broker& broker_;
-  const PublishLimits& limits_;
+  const MemoryReport memory_;
   const std::string version_;
   const absl::Time start_;
 

@@ -18,9 +18,9 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Publish
   return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_);
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServerContext*,
+grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServerContext* context,
                                                              const grpc::ByteBuffer* request) {
-  return ReadStream::Start(broker_, pools_, registry_, *request);
+  return ReadStream::Start(broker_, pools_, registry_, context, *request);
 }
 
 grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,

@@ -1,21 +1,32 @@
 #include "server/rpc/listen_address.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
-#include <sys/socket.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
+
+// Connections that wait to be accepted; the kernel takes less if it is set to.
+constexpr int kBacklog = 4096;
+
+absl::Status CannotListen(const std::string& address, absl::string_view why) {
+  return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": ", why));
+}
 
 // What a "unix:PATH" address names; nullopt if its path is too long.
 std::optional<sockaddr_un> SocketName(const std::string& address) {
@@ -27,76 +38,157 @@ std::optional<sockaddr_un> SocketName(const std::string& address) {
   return name;
 }
 
-// Why no socket can be bound to it; empty if one can.
-std::string WhyNotBound(const sockaddr& name, socklen_t size) {
-  const int fd = socket(name.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return strerror(errno);
-  const int reuse = 1;  // As gRPC has it: what is left of a process that ended is no reason.
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
-  const std::string why = bind(fd, &name, size) == 0 ? "" : strerror(errno);
+bool IsInUse(const sockaddr_un& name) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool answers = connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
   close(fd);
-  return why;
+  return answers;
 }
 
-std::string WhyNoUnixSocket(const std::string& address) {
-  const std::optional<sockaddr_un> name = SocketName(address);
-  if (!name.has_value()) return "the path is too long";
-  const std::string why = WhyNotBound(reinterpret_cast<const sockaddr&>(*name), sizeof(*name));
-  if (why.empty()) unlink(name->sun_path);
-  return why;
+void SetOption(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-// Of "HOST:PORT".
-std::string WhyNoPort(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return "";
-  absl::string_view host = absl::string_view(address).substr(0, colon);
-  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
-  addrinfo hints = {};
-  hints.ai_flags = AI_PASSIVE;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int unknown =
-      getaddrinfo(std::string(host).c_str(), address.c_str() + colon + 1, &hints, &found);
-  if (unknown != 0) return gai_strerror(unknown);
-  std::string why;
-  for (const addrinfo* info = found; info != nullptr && why.empty(); info = info->ai_next) {
-    why = WhyNotBound(*info->ai_addr, info->ai_addrlen);
+// A socket that listens; -1 with errno if there cannot be one.
+int ListenOn(const sockaddr& name, socklen_t size) {
+  const int fd = socket(name.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  // What is left of a process that ended is no reason not to.
+  if (name.sa_family != AF_UNIX) SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (name.sa_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(fd, &name, size) == 0 && listen(fd, kBacklog) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+void SetPort(sockaddr* name, uint16_t port) {
+  if (name->sa_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(name)->sin6_port = htons(port);
+  } else {
+    reinterpret_cast<sockaddr_in*>(name)->sin_port = htons(port);
   }
-  freeaddrinfo(found);
-  return why;
+}
+
+uint16_t PortOf(const sockaddr_storage& name) {
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(name).sin6_port
+                                          : reinterpret_cast<const sockaddr_in&>(name).sin_port);
+}
+
+uint16_t BoundPort(int fd) {
+  sockaddr_storage name = {};
+  socklen_t size = sizeof(name);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size);
+  return PortOf(name);
 }
 
 }  // namespace
 
-bool IsUnixSocketInUse(const std::string& address) {
+ListenSockets::ListenSockets(ListenSockets&& other) noexcept { *this = std::move(other); }
+
+ListenSockets& ListenSockets::operator=(ListenSockets&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(unix_path_, other.unix_path_);
+  std::swap(descriptors_, other.descriptors_);
+  return *this;
+}
+
+void ListenSockets::Close() {
+  for (const int fd : descriptors_) close(fd);
+  descriptors_.clear();
+  if (!unix_path_.empty()) unlink(std::exchange(unix_path_, "").c_str());
+}
+
+absl::StatusOr<ListenSockets> ListenSockets::Open(const std::string& address) {
+  return absl::StartsWith(address, kUnixPrefix) ? OpenUnix(address) : OpenTcp(address);
+}
+
+absl::StatusOr<ListenSockets> ListenSockets::OpenUnix(const std::string& address) {
   const std::optional<sockaddr_un> name = SocketName(address);
-  if (!name.has_value()) return false;  // gRPC refuses it.
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const bool answers = connect(fd, reinterpret_cast<const sockaddr*>(&*name), sizeof(*name)) == 0;
-  close(fd);
-  return answers;
+  if (!name.has_value()) return CannotListen(address, "the path is too long");
+  if (IsInUse(*name)) return CannotListen(address, "another process does");
+  struct stat left_over;  // By a hub that was killed.
+  if (stat(name->sun_path, &left_over) == 0 && S_ISSOCK(left_over.st_mode)) unlink(name->sun_path);
+  const int fd = ListenOn(reinterpret_cast<const sockaddr&>(*name), sizeof(*name));
+  if (fd < 0) return CannotListen(address, strerror(errno));
+  ListenSockets sockets;
+  sockets.address_ = address;
+  sockets.unix_path_ = name->sun_path;
+  sockets.descriptors_.push_back(fd);
+  if (chmod(name->sun_path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot restrict access to ", address));
+  }
+  return sockets;
+}
+
+absl::StatusOr<ListenSockets> ListenSockets::OpenTcp(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return CannotListen(address, "it is not HOST:PORT");
+  absl::string_view host = absl::string_view(address).substr(0, colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  // A socket for all addresses of IPv6 serves those of IPv4 too.
+  const bool any = host == "0.0.0.0";
+  addrinfo hints = {};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  for (const absl::string_view tried : {any ? absl::string_view("::") : host, host}) {
+    addrinfo* found = nullptr;
+    const int unknown =
+        getaddrinfo(std::string(tried).c_str(), address.c_str() + colon + 1, &hints, &found);
+    if (unknown != 0) return CannotListen(address, gai_strerror(unknown));
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
+    ListenSockets sockets;
+    uint16_t port = 0;  // All of them get the first one's.
+    int error = 0;
+    for (addrinfo* info = found; info != nullptr; info = info->ai_next) {
+      if (port != 0) SetPort(info->ai_addr, port);
+      const int fd = ListenOn(*info->ai_addr, info->ai_addrlen);
+      if (fd < 0) {
+        error = errno;
+        // That an address is taken is told; one that this machine does not have is left out.
+        if (error == EADDRINUSE) break;
+        continue;
+      }
+      sockets.descriptors_.push_back(fd);
+      port = BoundPort(fd);
+    }
+    if (error != EADDRINUSE && !sockets.descriptors_.empty()) {
+      sockets.address_ = absl::StrCat(address.substr(0, colon), ":", port);
+      return sockets;
+    }
+    if (error == EADDRINUSE || tried == host) return CannotListen(address, strerror(error));
+  }
+  return CannotListen(address, strerror(EADDRNOTAVAIL));
+}
+
+PeerAddress PeerOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN];
+  if (address.ss_family == AF_INET) {
+    const auto& ipv4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof(text));
+    return {text, absl::StrCat("ipv4:", text, ":", PortOf(address))};
+  }
+  if (address.ss_family != AF_INET6) return {"unix", "unix:"};
+  in6_addr ip = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&ip)) {
+    inet_ntop(AF_INET, &ip.s6_addr[12], text, sizeof(text));
+    return {text, absl::StrCat("ipv4:", text, ":", PortOf(address))};
+  }
+  inet_ntop(AF_INET6, &ip, text, sizeof(text));
+  PeerAddress peer;
+  peer.name = absl::StrCat("ipv6:%5B", text, "%5D:", PortOf(address));
+  std::memset(&ip.s6_addr[8], 0, 8);
+  inet_ntop(AF_INET6, &ip, text, sizeof(text));
+  peer.host = absl::StrCat(text, "/64");
+  return peer;
 }
 
 bool IsLocalAddress(absl::string_view address) {
   if (absl::StartsWith(address, kUnixPrefix)) return true;
   const absl::string_view host = address.substr(0, address.rfind(':'));
   return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
-}
-
-absl::Status RestrictUnixSocket(const std::string& address) {
-  if (!absl::StartsWith(address, kUnixPrefix)) return absl::OkStatus();
-  const std::string path = address.substr(sizeof(kUnixPrefix) - 1);
-  if (chmod(path.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) == 0) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, absl::StrCat("cannot restrict access to ", address));
-}
-
-absl::Status CannotListen(const std::string& address) {
-  const std::string why =
-      absl::StartsWith(address, kUnixPrefix) ? WhyNoUnixSocket(address) : WhyNoPort(address);
-  return absl::UnavailableError(
-      absl::StrCat("cannot listen on ", address, why.empty() ? "" : ": ", why));
 }
 
 }  // namespace eventhub

@@ -1,7 +1,9 @@
 // How much may be in flight: publish requests that were received and are not yet answered.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -27,6 +29,8 @@ class PublishLimits {
 
     void Add(size_t bytes);
     void Release(size_t bytes);
+    // Of all requests so far.
+    uint64_t taken_bytes() const { return taken_.load(std::memory_order_relaxed); }
     bool spent() const { return own_.spent() || limits_.total_.spent(); }
     // Why it is spent.
     absl::string_view culprit() const { return own_.spent() ? "this connection" : "the hub"; }
@@ -39,6 +43,7 @@ class PublishLimits {
     friend class PublishLimits;
     PublishLimits& limits_;
     const std::string peer_;
+    std::atomic<uint64_t> taken_{0};
     MemoryBudget own_;
   };
 
@@ -48,6 +53,7 @@ class PublishLimits {
   // `peer` names the connection: its remote address.
   std::shared_ptr<Connection> Connect(const std::string& peer);
 
+  size_t total_bytes() const { return options_.total_bytes; }
   size_t in_flight_bytes() const { return total_.used(); }
 
  private:

@@ -1,7 +1,9 @@
 #include "server/rpc/read_stream.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "grpcpp/server_context.h"
 #include "server/core/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
@@ -22,12 +24,14 @@ absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-ReadStream::ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry)
-    : broker_(broker), pools_(pools), registry_(registry) {}
+ReadStream::ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry,
+                       grpc::CallbackServerContext* context)
+    : broker_(broker), pools_(pools), context_(context), registry_(registry) {}
 
 ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
+                              grpc::CallbackServerContext* context,
                               const grpc::ByteBuffer& request) {
-  std::shared_ptr<ReadStream> stream(new ReadStream(broker, pools, registry));
+  std::shared_ptr<ReadStream> stream(new ReadStream(broker, pools, registry, context));
   stream->self_ = stream;
   registry.Add(stream);
   // Finding the start may read from the disk.
@@ -47,8 +51,10 @@ void ReadStream::Open(const grpc::ByteBuffer& buffer) {
 void ReadStream::Advance() {
   for (;;) {
     if (StopAsked()) return EndBecause(stop_);
+    if (room_ == 0 && !TakeRoom()) return;
+    if (room_ == 0) continue;  // Asked to stop.
     Frame frame;
-    const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame);
+    const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame, room_);
     if (!step.ok()) return End(step.status());
     switch (*step) {
       case TopicReader::Step::kFrame:
@@ -58,6 +64,8 @@ void ReadStream::Advance() {
       case TopicReader::Step::kCold:
         return pools_.disk.Post([self = shared_from_this()] { self->ReadCold(); });
       case TopicReader::Step::kWait:
+        room_ = 0;
+        pools_.frames.Return(*this);
         if (Sleep()) return;
         break;
     }
@@ -67,13 +75,49 @@ void ReadStream::Advance() {
 void ReadStream::ReadCold() {
   if (StopAsked()) return EndBecause(stop_);
   Frame frame;
-  const absl::Status status = reader_->ReadCold(&frame);
+  const absl::Status status = reader_->ReadCold(&frame, room_);
   if (!status.ok()) return End(status);
   if (frame.empty()) return Advance();
   Send(std::move(frame));
 }
 
+bool ReadStream::TakeRoom() {
+  // Held, because from the registration on the stream may go on, and end, on another thread.
+  const std::shared_ptr<ReadStream> self = shared_from_this();
+  const size_t granted = pools_.frames.Take(*this, reader_->frame_bytes());
+  if (granted != 0) {
+    room_ = granted;
+    return true;
+  }
+  // Who asked to stop before the registration found nothing to wake.
+  return StopAsked() && pools_.frames.Cancel(*this);
+}
+
+void ReadStream::Granted(size_t bytes) {
+  room_ = bytes;
+  pools_.wake.Post([self = shared_from_this()] { self->Advance(); });
+}
+
+absl::AnyInvocable<void() &&> ReadStream::Eviction() {
+  // Its write is not done, or it would not hold its frame.
+  eviction_.store(EvictionState::kUnderWay, std::memory_order_seq_cst);
+  return [self = shared_from_this()] { self->Evict(); };
+}
+
+void ReadStream::Evict() {
+  context_->TryCancel();
+  EvictionState expected = EvictionState::kUnderWay;
+  if (eviction_.compare_exchange_strong(expected, EvictionState::kNone,
+                                        std::memory_order_seq_cst)) {
+    return;
+  }
+  eviction_.store(EvictionState::kNone, std::memory_order_seq_cst);
+  GoOn(written_);
+}
+
 void ReadStream::Send(Frame frame) {
+  pools_.frames.Resize(*this, std::max(frame.held, frame.bytes));
+  room_ = 0;
   out_ = EncodeFrame(std::move(frame));
   StartWrite(&out_);
 }
@@ -96,6 +140,17 @@ bool ReadStream::StopAsked() { return stop_.load(std::memory_order_seq_cst) != S
 
 void ReadStream::OnWriteDone(bool ok) {
   out_.Clear();
+  pools_.frames.Return(*this);
+  written_ = ok;
+  EvictionState expected = EvictionState::kUnderWay;
+  if (eviction_.compare_exchange_strong(expected, EvictionState::kWriteIsDone,
+                                        std::memory_order_seq_cst)) {
+    return;  // The eviction needs the call's context, which ends with the call.
+  }
+  GoOn(ok);
+}
+
+void ReadStream::GoOn(bool ok) {
   if (!ok) return End(absl::CancelledError("the client has gone"));
   Advance();
 }
@@ -114,6 +169,7 @@ void ReadStream::Drain() {
 
 // Takes the wait, if there is one, and with it the right to end the stream.
 void ReadStream::WakeToStop() {
+  if (pools_.frames.Cancel(*this)) return EndBecause(stop_);
   TopicReader* const reader = waiting_reader_.load(std::memory_order_seq_cst);
   if (reader != nullptr && reader->CancelNotify(*this)) EndBecause(stop_);
 }
@@ -123,7 +179,10 @@ void ReadStream::EndBecause(Stop stop) {
                               : absl::CancelledError("the client has gone"));
 }
 
-void ReadStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+void ReadStream::End(const absl::Status& status) {
+  pools_.frames.Return(*this);
+  Finish(ToGrpcStatus(status));
+}
 
 void ReadStream::OnDone() {
   registry_.Remove(*this);

@@ -8,6 +8,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/core/broker.h"
+#include "server/core/frame_budget.h"
 #include "server/core/topic_reader.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/work_pool.h"
@@ -15,26 +16,29 @@
 
 namespace eventhub {
 
-// The threads that readers are served on, beside gRPC's.
+// The threads that readers are served on, beside gRPC's, and the memory that they share.
 struct ReadPools {
   WorkPool& wake;  // Goes on with readers that waited at the head; never blocks.
   WorkPool& disk;  // Reads from the disk.
+  FrameBudget& frames;
 };
 
-// One read. It holds one frame at most: the next is made when gRPC has taken the last, from memory
+// One read. It holds one frame at most, of memory that it asks for before: the next is made when
+// gRPC has taken the last, from memory
 // on gRPC's thread, or from the disk on a pool. At the head it sleeps as a waiter of the log.
 //
 // At any time there is one thing under way, and it alone goes on with the stream: a write, a piece
-// of work in a pool, or a wait. Who ends the stream from outside only says so (`stop_`), and wakes
-// it if it waits.
+// of work in a pool, or a wait, for events or for memory. Who ends the stream from outside only
+// says so (`stop_`), and wakes it if it waits.
 class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          public DrainableStream,
                          public std::enable_shared_from_this<ReadStream>,
-                         private Watermark::Waiter {
+                         private Watermark::Waiter,
+                         private FrameBudget::Holder {
  public:
   // `request` is an encoded v1::ReadRequest.
   static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
-                           const grpc::ByteBuffer& request);
+                           grpc::CallbackServerContext* context, const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -44,9 +48,18 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  private:
   enum class Stop { kNo, kCancelled, kDraining };
 
-  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry);
+  // How an eviction and the end of the write that it is for go along.
+  enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
+
+  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry,
+             grpc::CallbackServerContext* context);
 
   void Wake() override;  // On the commit thread: only hands over to a pool.
+  void Granted(size_t bytes) override;
+  absl::AnyInvocable<void() &&> Eviction() override;
+  void Evict();
+  // Has memory for a frame; if not now, Granted() goes on.
+  bool TakeRoom();
   void Open(const grpc::ByteBuffer& request);
   // Goes on, from memory if it can.
   void Advance();
@@ -54,6 +67,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Sleeps until there is more; false if there is already.
   bool Sleep();
   void Send(Frame frame);
+  void GoOn(bool written);
   bool StopAsked();
   void WakeToStop();
   void EndBecause(Stop stop);
@@ -61,13 +75,17 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   Broker& broker_;
   const ReadPools pools_;
+  grpc::CallbackServerContext* const context_;  // Until OnDone.
   StreamRegistry& registry_;
   std::shared_ptr<ReadStream> self_;  // gRPC's reference.
   std::atomic<Stop> stop_{Stop::kNo};
+  std::atomic<EvictionState> eviction_{EvictionState::kNone};
 
   // Belongs to what is under way.
   std::unique_ptr<TopicReader> reader_;
   grpc::ByteBuffer out_;
+  size_t room_ = 0;       // That the next frame may take; 0: to be asked for.
+  bool written_ = false;  // How a write ended that was done during an eviction.
 
   // The reader as seen by those who end the stream; set once, before the first wait.
   std::atomic<TopicReader*> waiting_reader_{nullptr};

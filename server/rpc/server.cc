@@ -1,21 +1,25 @@
 #include "server/rpc/server.h"
 
+#include <algorithm>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/link/link_manager.h"
+#include "server/rpc/acceptor.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/delayed_event_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"
 #include "server/rpc/link_service.h"
 #include "server/rpc/listen_address.h"
+#include "server/rpc/memory_guard.h"
 #include "server/rpc/route_service.h"
 #include "server/rpc/server_tls.h"
 #include "server/rpc/stream_registry.h"
@@ -31,9 +35,6 @@ namespace {
 // smallest machine.
 constexpr int kWakeThreads = 2;
 
-// gRPC's own buffers, beside what the limits count.
-constexpr size_t kTransportBytes = size_t{256} << 20;
-
 // Calls of one connection at a time; others wait at the client. gRPC receives a request as a whole
 // before anything can be said about it, so that a connection may hold this many times the largest
 // request.
@@ -45,23 +46,38 @@ constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMinClientPingMs = 5'000;
 
-// "HOST:PORT" with the port that was bound.
-std::string BoundAddress(const std::string& address, int port) {
-  if (absl::StartsWith(address, kUnixPrefix)) return address;
-  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
-}
+// A client that connects says so at once.
+constexpr int kHandshakeMs = 10'000;
+
+// What is read of a connection at a time: all of it is taken apart before a look at others.
+constexpr int kReadBytes = 256 << 10;
+
+// Headers of a request.
+constexpr int kMaxMetadataBytes = 8 << 10;
+
+// While others wait for memory, a reader has to take its frame within this.
+constexpr absl::Duration kStalled = absl::Seconds(1);
+
+// A client that is there answers the ping that a shutdown begins with.
+constexpr absl::Duration kPingAnswer = absl::Seconds(1);
 
 }  // namespace
 
 // In order of construction; destroyed the other way round.
 struct Server::Services {
   explicit Services(ServerOptions& options)
-      : limits(options.publish_limits), wake_pool(kWakeThreads), disk_pool(options.disk_threads) {}
+      : limits(options.publish_limits),
+        connections(options.connections, limits, *options.broker.clock),
+        frames(options.frame_bytes, *options.broker.clock),
+        wake_pool(kWakeThreads),
+        disk_pool(options.disk_threads) {}
 
   HealthService health;
   PublishLimits limits;
+  ConnectionTable connections;
   StreamRegistry registry;
   std::unique_ptr<Broker> broker;
+  FrameBudget frames;
   WorkPool wake_pool;
   WorkPool disk_pool;
   std::unique_ptr<HubService> hub;
@@ -88,11 +104,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       };
   const absl::Time start = options.broker.clock->Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
-  services.hub = std::make_unique<HubService>(*services.broker, services.limits,
-                                              ReadPools{services.wake_pool, services.disk_pool},
-                                              services.registry);
-  services.admin =
-      std::make_unique<AdminService>(*services.broker, services.limits, options.version, start);
+  services.hub = std::make_unique<HubService>(
+      *services.broker, services.limits,
+      ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry);
+  services.admin = std::make_unique<AdminService>(
+      *services.broker,
+      MemoryReport{options.memory_limit, services.limits, services.frames, services.connections},
+      options.version, start);
   services.subscriptions =
       std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
   services.delayed =
@@ -101,6 +119,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   services.links = std::make_unique<LinkService>(services.broker->links());
   services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
+  server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(
       services.broker->links(), std::move(options.link_tls), std::move(options.on_link_change));
   services.health.SetServing(services.broker->writable().ok());
@@ -120,21 +139,25 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinClientPingMs);
-  // Two hubs on one port would each get a part of the clients.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytes);
   grpc::ResourceQuota quota("eventhub");
-  quota.Resize(options.publish_limits.total_bytes + kTransportBytes);
+  quota.Resize(options.transport_bytes);
   builder.SetResourceQuota(quota);
-  std::vector<int> ports(options.listen.size());
-  for (size_t i = 0; i < options.listen.size(); ++i) {
-    const bool unix_socket = absl::StartsWith(options.listen[i], kUnixPrefix);
-    if (unix_socket && IsUnixSocketInUse(options.listen[i])) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot listen on ", options.listen[i], ": another process does"));
-    }
-    builder.AddListeningPort(options.listen[i],
-                             unix_socket ? grpc::InsecureServerCredentials() : network, &ports[i]);
+  std::vector<ListenSockets> sockets;
+  for (const std::string& address : options.listen) {
+    ASSIGN_OR_RETURN(ListenSockets opened, ListenSockets::Open(address));
+    addresses_.push_back(opened.address());
+    sockets.push_back(std::move(opened));
   }
+  const auto accept_with = [&builder](std::shared_ptr<grpc::ServerCredentials> credentials) {
+    return builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        std::move(credentials));
+  };
+  acceptor_ = std::make_unique<Acceptor>(
+      accept_with(network), accept_with(grpc::InsecureServerCredentials()), services_->connections);
   builder.RegisterService(services_->hub.get());
   builder.RegisterService(services_->admin.get());
   builder.RegisterService(services_->subscriptions.get());
@@ -144,18 +167,13 @@ absl::Status Server::Listen(const ServerOptions& options) {
   builder.RegisterService(services_->topologies.get());
   builder.RegisterService(&services_->health);
   server_ = builder.BuildAndStart();
-  for (size_t i = 0; i < options.listen.size(); ++i) {
-    if (ports[i] == 0) return CannotListen(options.listen[i]);
-    addresses_.push_back(BoundAddress(options.listen[i], ports[i]));
-  }
   if (server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
   std::vector<v1::Listener> listeners;
   for (const std::string& address : addresses_) {
-    RETURN_IF_ERROR(RestrictUnixSocket(address));
     listeners.push_back(Describe(address));
   }
   services_->admin->SetListeners(std::move(listeners));
-  return absl::OkStatus();
+  return acceptor_->Start(std::move(sockets));
 }
 
 v1::Listener Server::Describe(const std::string& address) const {
@@ -176,6 +194,26 @@ std::vector<std::string> Server::unprotected_addresses() const {
   return unprotected;
 }
 
+void Server::WatchMemory(ServerOptions& options) {
+  if (options.memory_limit == 0) return;
+  Services& services = *services_;
+  MemoryGuardActions actions;
+  actions.used = AnonymousBytes;
+  actions.surplus = AllocatorSurplus;
+  actions.give_back = GiveBackSurplus;
+  actions.size_caches = [&services](double share) { services.broker->SizeCaches(share); };
+  actions.sample = [&services] { services.connections.Sample(); };
+  actions.shed = [&services, report = std::move(options.on_shed)]() mutable {
+    const size_t shed = services.connections.Shed();
+    if (shed != 0) report(shed);
+    return shed;
+  };
+  actions.evict = [&services] { services.frames.EvictStalled(kStalled); };
+  actions.close = [&services](bool closed) { services.connections.SetClosed(closed); };
+  memory_guard_ = std::make_unique<MemoryGuardThread>(
+      std::make_unique<MemoryGuard>(options.memory_limit, std::move(actions)));
+}
+
 void Server::Shutdown(absl::Duration grace) {
   services_->health.Shutdown();
   if (services_->broker != nullptr) services_->broker->StopWaitingForSpace();
@@ -186,8 +224,20 @@ void Server::Shutdown(absl::Duration grace) {
   // is reset. So the streams come first, with most of the time.
   const absl::Time deadline = absl::Now() + grace;
   services_->registry.AwaitEmpty(grace * 0.75);
-  server_->Shutdown(absl::ToChronoTime(deadline));
-  server_->Wait();
+  // Nobody comes any more, and gRPC asks each client, by a ping, whether it has heard of the end.
+  acceptor_->Stop();
+  absl::Notification ended;
+  services_->connections.MarkReceived();
+  std::thread shutdown([&] {
+    server_->Shutdown(absl::ToChronoTime(deadline));
+    server_->Wait();
+    ended.Notify();
+  });
+  // gRPC would wait for those who do not answer until the deadline.
+  if (!ended.WaitForNotificationWithTimeout(std::min(kPingAnswer, grace))) {
+    services_->connections.CloseSilent();
+  }
+  shutdown.join();
 }
 
 Server::~Server() {

@@ -11,6 +11,7 @@
 #include "eventhub/connection.h"
 #include "server/core/broker.h"
 #include "server/link/link_worker.h"
+#include "server/rpc/connection_table.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/server_tls.h"
 
@@ -19,6 +20,9 @@ class Server;
 }  // namespace grpc
 
 namespace eventhub {
+
+class Acceptor;
+class MemoryGuardThread;
 
 struct ServerOptions {
   BrokerOptions broker;
@@ -32,10 +36,19 @@ struct ServerOptions {
   PublishLimitOptions publish_limits;
   // The largest request; a larger one ends its call with RESOURCE_EXHAUSTED. Bytes.
   size_t max_request_bytes = size_t{4} << 20;
+  // Memory that the process is to take at most; 0: whatever it happens to. Bytes.
+  size_t memory_limit = 0;
+  // Bytes that gRPC may hold: requests being received, and what waits to be sent.
+  size_t transport_bytes = size_t{512} << 20;
+  // What readers may have been sent and not have taken, all together. Bytes.
+  size_t frame_bytes = size_t{512} << 20;
+  ConnectionLimits connections;
   // Threads that read from the disk for readers that are behind.
   int disk_threads = 4;
   // Told when a link begins to flow, and why it does not; see LinkReport.
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
+  // Told of connections that were cut off for want of memory. From any thread.
+  absl::AnyInvocable<void(size_t connections)> on_shed = [](size_t) {};
   // Said by GetStats.
   std::string version = "unknown";
 };
@@ -65,11 +78,14 @@ class Server {
   explicit Server(ServerTlsOptions tls);
   v1::Listener Describe(const std::string& address) const;
   absl::Status Listen(const ServerOptions& options);
+  void WatchMemory(ServerOptions& options);
 
   const ServerTlsOptions tls_;
   std::vector<std::string> addresses_;
   std::unique_ptr<Services> services_;
+  std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<MemoryGuardThread> memory_guard_;
 };
 
 }  // namespace eventhub

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/unary.h"
 
 namespace eventhub {
 namespace {
@@ -10,23 +11,7 @@ namespace {
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
-// Ends a call with an outcome that is all of the response.
-template <typename Response>
-void Finish(ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome, Response* response) {
-  const grpc::Status status = ToGrpcStatus(outcome.status());
-  if (outcome.ok()) *response = *std::move(outcome);
-  reactor->Finish(status);
-}
-
-// The same, later.
-template <typename Response>
-ResponseDone<Response> FinishLater(ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](absl::StatusOr<Response> outcome) {
-    Finish(reactor, std::move(outcome), response);
-  };
-}
-
-// The same, with an outcome that is the subscription in the response.
+// Ends a call, later, with an outcome that is the subscription in the response.
 template <typename Response>
 SubscriptionDone FinishWithSubscription(ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<v1::Subscription> outcome) {
@@ -62,7 +47,7 @@ ServerUnaryReactor* SubscriptionService::GetSubscription(CallbackServerContext* 
                                                          const v1::GetSubscriptionRequest* request,
                                                          v1::GetSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.Get(*request), response);
+    FinishCall(reactor, subscriptions_.Get(*request), response);
   });
 }
 
@@ -70,7 +55,7 @@ ServerUnaryReactor* SubscriptionService::ListSubscriptions(
     CallbackServerContext* context, const v1::ListSubscriptionsRequest* request,
     v1::ListSubscriptionsResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.List(*request), response);
+    FinishCall(reactor, subscriptions_.List(*request), response);
   });
 }
 
@@ -126,7 +111,7 @@ ServerUnaryReactor* SubscriptionService::ListSnapshots(CallbackServerContext* co
                                                        const v1::ListSnapshotsRequest* request,
                                                        v1::ListSnapshotsResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.ListSnapshots(request->subscription()), response);
+    FinishCall(reactor, subscriptions_.ListSnapshots(request->subscription()), response);
   });
 }
 
@@ -142,7 +127,7 @@ ServerUnaryReactor* SubscriptionService::ListDeadLetters(CallbackServerContext* 
                                                          const v1::ListDeadLettersRequest* request,
                                                          v1::ListDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(reactor, subscriptions_.ListDeadLetters(*request), response);
+    FinishCall(reactor, subscriptions_.ListDeadLetters(*request), response);
   });
 }
 
@@ -150,7 +135,7 @@ ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(
+    FinishCall(
         reactor,
         subscriptions_.RedriveDeadLetters(*request, [context] { return context->IsCancelled(); }),
         response);
@@ -161,7 +146,7 @@ ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    Finish(
+    FinishCall(
         reactor,
         subscriptions_.DiscardDeadLetters(*request, [context] { return context->IsCancelled(); }),
         response);

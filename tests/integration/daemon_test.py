@@ -104,9 +104,10 @@ class FlagsTest(DaemonTest):
                 ("log_format", "xml"), ("log_level", "loud"), ("log_level", "Info"),
                 ("tail_cache", "much"), ("tail_cache", "-1"), ("tail_cache", "1.5GiB"),
                 ("tail_cache", "20000000TiB"),
-                ("write_buffer", "1023KiB"), ("write_buffer", "0"), ("max_log", "1"),
+                ("write_buffer", "1023KiB"), ("memory_limit", "100MiB"), ("max_log", "1"),
                 ("max_request", "1023"), ("max_request", "2GiB"),
-                ("max_in_flight", "0"), ("max_in_flight_per_connection", "1kB"),
+                ("max_in_flight", "1"), ("max_in_flight_per_connection", "1kB"),
+                ("max_connections", "0"), ("max_connections_per_peer", "-1"),
                 ("min_free_disk", "x"),
                 ("disk_threads", "0"), ("disk_threads", "257"), ("disk_threads", "two"),
                 ("retention_interval", "0"), ("retention_interval", "30"),
@@ -157,7 +158,7 @@ class FlagsTest(DaemonTest):
             self.assertEqual(result.stderr, b"")
         text = result.stdout.decode()
         self.assertIn("--listen=127.0.0.1:7070   (EVENTHUB_LISTEN)", text)
-        self.assertIn("--tail_cache=256MiB   (EVENTHUB_TAIL_CACHE)", text)
+        self.assertIn("--min_free_disk=256MiB   (EVENTHUB_MIN_FREE_DISK)", text)
         self.assertIn("--drop_after_damage=false", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 100)
 

@@ -26,7 +26,11 @@ std::string FileContents(const std::string& path) {
 }
 
 // In the child, after fork: only what is safe there.
-[[noreturn]] void Exec(const std::vector<char*>& arguments, int log) {
+[[noreturn]] void Exec(const std::vector<char*>& arguments, int log, const char* procs_file) {
+  if (*procs_file != '\0') {
+    const int group = open(procs_file, O_WRONLY | O_CLOEXEC);
+    if (write(group, "0", 1) != 1) _exit(126);
+  }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (log >= 0) dup2(log, STDERR_FILENO);
   execv(EVENTHUBD, arguments.data());
@@ -57,7 +61,7 @@ absl::Duration HubProcess::Start() {
 
   const absl::Time start = absl::Now();
   const pid_t child = fork();
-  if (child == 0) Exec(argv, log);
+  if (child == 0) Exec(argv, log, procs_file_.c_str());
   close(log);
   pid_ = child;
   const bool serves = Eventually([&] {
@@ -86,6 +90,15 @@ void HubProcess::Kill() {
 }
 
 std::string HubProcess::Log() const { return FileContents(directory_ + "/log"); }
+
+size_t HubProcess::AnonymousBytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");
+  size_t total = 0;
+  size_t resident = 0;
+  size_t shared = 0;
+  file >> total >> resident >> shared;
+  return (resident - shared) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
 
 size_t HubProcess::ResidentBytes() const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");

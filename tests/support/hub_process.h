@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -22,6 +23,9 @@ class HubProcess {
 
   HubProcess(const HubProcess&) = delete;
   HubProcess& operator=(const HubProcess&) = delete;
+
+  // Has it start in a control group: the file that processes join it by.
+  void JoinCgroup(std::string procs_file) { procs_file_ = std::move(procs_file); }
 
   // Starts the daemon and waits until it serves; returns how long that took. Fails the test if it
   // does not.
@@ -42,10 +46,13 @@ class HubProcess {
   std::string Log() const;
   // The memory that it takes, in bytes.
   size_t ResidentBytes() const;
+  // Of that, what is in no file.
+  size_t AnonymousBytes() const;
 
  private:
   const std::string directory_;
   const std::vector<std::string> flags_;
+  std::string procs_file_;
   pid_t pid_ = 0;
   std::string address_;
 };

@@ -1,0 +1,49 @@
+#include "server/main/memory_plan.h"
+
+#include <algorithm>
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+// What one takes, idle: measured, and rounded up.
+constexpr size_t kPartitionBytes = 512;
+
+// The small columns' buffers, as a part of what the large one's take.
+size_t WriteMemory(size_t write_buffer) { return 4 * write_buffer + write_buffer; }
+
+}  // namespace
+
+MemoryPlan MemoryPlan::For(size_t limit) {
+  MemoryPlan plan;
+  plan.limit = limit;
+  plan.in_flight = std::min(limit / 8, 256 * kMiB);
+  plan.frames = std::min(limit / 8, 512 * kMiB);
+  plan.tail_cache = std::min(limit / 8, 256 * kMiB);
+  plan.write_buffer = std::min(limit / 32, 64 * kMiB);
+  plan.block_cache = std::min(limit / 32, 128 * kMiB);
+  plan.partitions = limit / 8;
+  return plan;
+}
+
+size_t MemoryPlan::Sum() const {
+  return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions;
+}
+
+void MemoryPlan::ApplyTo(ServerOptions& server) const {
+  server.memory_limit = limit;
+  // When gRPC's quota is used up, it closes idle connections, whosever they are, and ends calls
+  // that may have been carried out. So it is there for the worst alone; the guard acts before.
+  server.transport_bytes = limit;
+  server.publish_limits.total_bytes = in_flight;
+  server.publish_limits.connection_bytes = in_flight_per_connection;
+  server.frame_bytes = frames;
+  server.broker.max_partitions = partitions / kPartitionBytes;
+  server.broker.tail_cache_bytes = tail_cache;
+  server.broker.store.write_buffer_bytes = write_buffer;
+  server.broker.store.write_memory_bytes = WriteMemory(write_buffer);
+  server.broker.store.block_cache_bytes = block_cache;
+}
+
+}  // namespace eventhub

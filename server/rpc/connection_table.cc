@@ -1,0 +1,161 @@
+#include "server/rpc/connection_table.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace eventhub {
+namespace {
+
+// Frames and headers of calls that do make sense are not worth cutting a connection off for.
+constexpr double kMinWaste = 1 << 20;
+
+// From a host of which a connection was cut off, no new one is taken for so long.
+constexpr double kBanSeconds = 2;
+
+// What the kernel knows of a TCP connection; nullopt for other sockets.
+std::optional<tcp_info> TcpInfoOf(int fd) {
+  tcp_info info = {};
+  socklen_t size = sizeof(info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+      size < offsetof(tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received)) {
+    return std::nullopt;
+  }
+  return info;
+}
+
+// Ends a connection, and throws away what has come in and was not read.
+void CutOff(int fd) {
+  constexpr size_t kAll = size_t{64} << 20;
+  shutdown(fd, SHUT_RDWR);
+  while (recv(fd, nullptr, kAll, MSG_TRUNC | MSG_DONTWAIT) > 0) {
+  }
+}
+
+}  // namespace
+
+ConnectionTable::~ConnectionTable() {
+  for (const auto& [fd, connection] : connections_) close(fd);
+}
+
+void ConnectionTable::Fill(Host& host, absl::Duration now) const {
+  host.tokens =
+      std::min(limits_.new_per_second,
+               host.tokens + limits_.new_per_second * absl::ToDoubleSeconds(now - host.filled));
+  host.filled = now;
+}
+
+bool ConnectionTable::Admit(const PeerAddress& peer, int watched) {
+  std::shared_ptr<PublishLimits::Connection> share = publish_limits_.Connect(peer.name);
+  const absl::Duration now = clock_.Monotonic();
+  MutexLock lock(mutex_);
+  const auto [it, first] = hosts_.try_emplace(peer.host, Host{0, limits_.new_per_second, now});
+  Host& host = it->second;
+  Fill(host, now);
+  if (closed_ || connections_.size() >= limits_.total || host.connections >= limits_.per_peer ||
+      host.tokens < 1) {
+    ++counters_.refused;
+    return false;
+  }
+  --host.tokens;
+  ++host.connections;
+  ++counters_.accepted;
+  connections_[watched] = {peer.host, std::move(share)};
+  if (hosts_.size() > sweep_at_) ForgetIdleHosts(now);
+  return true;
+}
+
+void ConnectionTable::ForgetIdleHosts(absl::Duration now) {
+  absl::erase_if(hosts_, [&](auto& entry) {
+    Fill(entry.second, now);
+    return entry.second.connections == 0 && entry.second.tokens >= limits_.new_per_second;
+  });
+  sweep_at_ = std::max<size_t>(1024, 2 * hosts_.size());
+}
+
+void ConnectionTable::Remove(int watched) {
+  std::shared_ptr<PublishLimits::Connection> share;  // Dropped without the lock.
+  MutexLock lock(mutex_);
+  const auto it = connections_.find(watched);
+  if (it == connections_.end()) return;
+  --hosts_[it->second.host].connections;
+  share = std::move(it->second.share);
+  connections_.erase(it);
+  close(watched);
+}
+
+size_t ConnectionTable::size() const {
+  MutexLock lock(mutex_);
+  return connections_.size();
+}
+
+ConnectionTable::Counters ConnectionTable::counters() const {
+  MutexLock lock(mutex_);
+  return counters_;
+}
+
+void ConnectionTable::Sample() {
+  const absl::Duration now = clock_.Monotonic();
+  MutexLock lock(mutex_);
+  const double left = std::exp2(-absl::ToDoubleSeconds(now - std::exchange(sampled_, now)));
+  for (auto& [fd, connection] : connections_) {
+    const std::optional<tcp_info> info = TcpInfoOf(fd);
+    if (!info.has_value()) continue;
+    const uint64_t taken = connection.share->taken_bytes();
+    // A request may be counted before the kernel's number is looked at, never the other way round.
+    const uint64_t wasted =
+        info->tcpi_bytes_received > taken ? info->tcpi_bytes_received - taken : 0;
+    // It shrinks when a large request is complete.
+    connection.wasted = std::max(0.0, left * connection.wasted + static_cast<double>(wasted) -
+                                          static_cast<double>(connection.wasted_before));
+    connection.wasted_before = wasted;
+  }
+}
+
+size_t ConnectionTable::Shed() {
+  MutexLock lock(mutex_);
+  double most = 0;
+  for (const auto& [fd, connection] : connections_) {
+    if (!connection.shed) most = std::max(most, connection.wasted);
+  }
+  if (most < kMinWaste) return 0;
+  size_t count = 0;
+  for (auto& [fd, connection] : connections_) {
+    if (connection.shed || connection.wasted < std::max(kMinWaste, most / 8)) continue;
+    CutOff(fd);
+    connection.shed = true;
+    hosts_[connection.host].tokens = -limits_.new_per_second * kBanSeconds;
+    ++count;
+  }
+  counters_.shed += count;
+  return count;
+}
+
+void ConnectionTable::SetClosed(bool closed) {
+  MutexLock lock(mutex_);
+  closed_ = closed;
+}
+
+void ConnectionTable::MarkReceived() {
+  MutexLock lock(mutex_);
+  for (auto& [fd, connection] : connections_) {
+    if (const auto info = TcpInfoOf(fd)) connection.marked = info->tcpi_bytes_received;
+  }
+}
+
+void ConnectionTable::CloseSilent() {
+  MutexLock lock(mutex_);
+  for (const auto& [fd, connection] : connections_) {
+    const std::optional<tcp_info> info = TcpInfoOf(fd);
+    if (info.has_value() && info->tcpi_bytes_received == connection.marked) CutOff(fd);
+  }
+}
+
+}  // namespace eventhub

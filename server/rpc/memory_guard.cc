@@ -1,0 +1,121 @@
+#include "server/rpc/memory_guard.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "storage/base/clock.h"
+
+namespace eventhub {
+namespace {
+
+// Parts of the limit.
+constexpr double kCalm = 0.5;      // Below, the caches have all that they may.
+constexpr double kShort = 0.6;     // From here on they shrink, and freed memory is given back.
+constexpr double kCritical = 0.7;  // From here on connections are cut off.
+
+constexpr double kShrunk = 0.5;
+constexpr double kLeast = 0.125;
+
+constexpr absl::Duration kCalmInterval = absl::Milliseconds(25);
+constexpr absl::Duration kShortInterval = absl::Milliseconds(10);
+constexpr absl::Duration kCalmSampling = absl::Seconds(2);
+
+// Giving back makes what comes next fault its memory in again, so it waits for quiet and for a
+// worthwhile amount; unless memory is short.
+constexpr absl::Duration kGiveBackInterval = absl::Seconds(5);
+constexpr absl::Duration kShortGiveBackInterval = absl::Milliseconds(500);
+constexpr size_t kWorthwhile = size_t{16} << 20;
+
+}  // namespace
+
+absl::Duration MemoryGuard::Look(absl::Duration now) {
+  actions_.evict();
+  const double part = static_cast<double>(actions_.used()) / static_cast<double>(limit_);
+  if (part < kShort) {
+    Close(false);
+    if (part < kCalm) SizeCaches(1);
+    if (now - last_sample_ >= kCalmSampling) {
+      actions_.sample();
+      last_sample_ = now;
+    }
+    if (now - last_give_back_ >= kGiveBackInterval) {
+      if (actions_.surplus() > kWorthwhile) actions_.give_back();
+      last_give_back_ = now;
+    }
+    return kCalmInterval;
+  }
+  actions_.sample();
+  Close(part >= kCritical);
+  if (part >= kCritical) {
+    actions_.shed();
+    SizeCaches(kLeast);
+  } else {
+    SizeCaches(std::min(cache_share_, kShrunk));
+  }
+  if (now - last_give_back_ >= kShortGiveBackInterval) {
+    actions_.give_back();
+    last_give_back_ = now;
+  }
+  return kShortInterval;
+}
+
+void MemoryGuard::Close(bool closed) {
+  if (std::exchange(closed_, closed) != closed) actions_.close(closed);
+}
+
+void MemoryGuard::SizeCaches(double share) {
+  if (share == cache_share_) return;
+  cache_share_ = share;
+  actions_.size_caches(share);
+}
+
+size_t AnonymousBytes() {
+  static const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[128];
+  const ssize_t size = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  text[std::max<ssize_t>(size, 0)] = '\0';
+  size_t resident = 0;
+  size_t shared = 0;
+  if (std::sscanf(text, "%*u %zu %zu", &resident, &shared) != 2) return 0;
+  return (resident - std::min(shared, resident)) * page;
+}
+
+size_t AllocatorSurplus() {
+  const struct mallinfo2 info = mallinfo2();
+  const size_t asked_for = info.uordblks + info.hblkhd;
+  const size_t used = AnonymousBytes();
+  return used - std::min(used, asked_for);
+}
+
+void GiveBackSurplus() { malloc_trim(0); }
+
+MemoryGuardThread::MemoryGuardThread(std::unique_ptr<MemoryGuard> guard)
+    : guard_(std::move(guard)), thread_([this] { Run(); }) {}
+
+MemoryGuardThread::~MemoryGuardThread() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+  thread_.join();
+}
+
+void MemoryGuardThread::Run() {
+  for (;;) {
+    const absl::Duration pause = guard_->Look(Clock::System().Monotonic());
+    MutexLock lock(mutex_);
+    if (!stopping_) changed_.WaitFor(mutex_, pause);
+    if (stopping_) return;
+  }
+}
+
+}  // namespace eventhub

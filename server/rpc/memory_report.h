@@ -1,0 +1,23 @@
+// What GetStats says of memory and connections, beside what the broker knows.
+#pragma once
+
+#include <cstddef>
+
+#include "eventhub/v1/admin.pb.h"
+#include "server/core/frame_budget.h"
+#include "server/rpc/connection_table.h"
+#include "server/rpc/publish_limits.h"
+
+namespace eventhub {
+
+// Thread-safe. What it refers to outlives it.
+struct MemoryReport {
+  size_t limit;
+  const PublishLimits& in_flight;
+  const FrameBudget& frames;
+  const ConnectionTable& connections;
+
+  void AddTo(v1::GetStatsResponse* stats) const;
+};
+
+}  // namespace eventhub

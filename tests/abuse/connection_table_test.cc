@@ -1,0 +1,190 @@
+// Which connections come in, and which are cut off.
+#include "server/rpc/connection_table.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/eventually.h"
+#include "tests/support/fake_clock.h"
+
+namespace eventhub {
+namespace {
+
+// A TCP connection of this process with itself.
+class Pair {
+ public:
+  Pair() {
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(name);
+    bind(listener, reinterpret_cast<sockaddr*>(&name), size);
+    listen(listener, 1);
+    getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
+    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(client_, reinterpret_cast<sockaddr*>(&name), size), 0);
+    server_ = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    close(listener);
+  }
+  Pair(Pair&& other) noexcept
+      : client_(std::exchange(other.client_, -1)), server_(std::exchange(other.server_, -1)) {}
+  ~Pair() {
+    if (client_ >= 0) close(client_);
+    if (server_ >= 0) close(server_);
+  }
+
+  // For the table, which closes it.
+  int Watched() const { return dup(server_); }
+  // Has arrived, too: all of it is read.
+  void Send(size_t bytes) {
+    std::string piece(64 << 10, 'x');
+    for (size_t sent = 0; sent < bytes; sent += piece.size()) {
+      ASSERT_EQ(send(client_, piece.data(), piece.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(piece.size()));
+      ASSERT_EQ(recv(server_, piece.data(), piece.size(), MSG_WAITALL),
+                static_cast<ssize_t>(piece.size()));
+    }
+  }
+  bool CutOff() const {
+    char byte;
+    return recv(client_, &byte, 1, MSG_DONTWAIT) == 0;
+  }
+
+ private:
+  int client_;
+  int server_;
+};
+
+PeerAddress From(const std::string& host, int port = 1) {
+  return {host, "ipv4:" + host + ":" + std::to_string(port)};
+}
+
+class ConnectionTableTest : public testing::Test {
+ protected:
+  static ConnectionLimits Limits() {
+    ConnectionLimits limits;
+    limits.total = 5;
+    limits.per_peer = 3;
+    limits.new_per_second = 4;
+    return limits;
+  }
+
+  bool Admit(ConnectionTable& table, const PeerAddress& peer) {
+    pairs_.emplace_back();
+    const int watched = pairs_.back().Watched();
+    const bool admitted = table.Admit(peer, watched);
+    if (!admitted) {
+      close(watched);
+      pairs_.pop_back();
+    } else {
+      watched_.push_back(watched);
+    }
+    return admitted;
+  }
+
+  FakeClock clock_;
+  PublishLimits publish_limits_{PublishLimitOptions()};
+  ConnectionTable table_{Limits(), publish_limits_, clock_};
+  std::vector<Pair> pairs_;
+  std::vector<int> watched_;
+};
+
+TEST_F(ConnectionTableTest, AHostHasALimitAndSoHaveAll) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Admit(table_, From("10.0.0.1", i)));
+  EXPECT_FALSE(Admit(table_, From("10.0.0.1", 4)));
+  EXPECT_TRUE(Admit(table_, From("10.0.0.2")));
+  EXPECT_TRUE(Admit(table_, From("10.0.0.3")));
+  EXPECT_FALSE(Admit(table_, From("10.0.0.4")));
+  EXPECT_EQ(table_.size(), 5u);
+  table_.Remove(watched_.back());
+  EXPECT_TRUE(Admit(table_, From("10.0.0.4")));
+  EXPECT_EQ(table_.counters().accepted, 6u);
+  EXPECT_EQ(table_.counters().refused, 2u);
+}
+
+TEST_F(ConnectionTableTest, NewOnesAreLimitedBySecond) {
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(Admit(table_, From("10.0.0.1", i)));
+    table_.Remove(watched_.back());
+  }
+  EXPECT_FALSE(Admit(table_, From("10.0.0.1", 5)));
+  EXPECT_TRUE(Admit(table_, From("10.0.0.2", 5)));  // Another host's are its own.
+  clock_.Advance(absl::Milliseconds(300));
+  EXPECT_TRUE(Admit(table_, From("10.0.0.1", 6)));
+}
+
+TEST_F(ConnectionTableTest, WhoSendsMuchForNothingIsCutOff) {
+  const PeerAddress bad = From("10.0.0.1");
+  const PeerAddress good = From("10.0.0.2");
+  ASSERT_TRUE(Admit(table_, bad));
+  ASSERT_TRUE(Admit(table_, good));
+  ASSERT_TRUE(Admit(table_, From("10.0.0.3")));
+  table_.Sample();
+  pairs_[0].Send(4 << 20);
+  pairs_[1].Send(4 << 20);
+  publish_limits_.Connect(good.name)->Add(4 << 20);  // What it sent became requests.
+  table_.Sample();
+  EXPECT_EQ(table_.Shed(), 1u);
+  EXPECT_TRUE(pairs_[0].CutOff());
+  EXPECT_FALSE(pairs_[1].CutOff());
+  EXPECT_FALSE(pairs_[2].CutOff());
+  EXPECT_EQ(table_.Shed(), 0u);
+  // Its host is kept out for a while.
+  EXPECT_FALSE(Admit(table_, From("10.0.0.1", 2)));
+  clock_.Advance(absl::Seconds(4));
+  EXPECT_TRUE(Admit(table_, From("10.0.0.1", 3)));
+}
+
+TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
+  ASSERT_TRUE(Admit(table_, From("10.0.0.1")));
+  pairs_[0].Send(8 << 20);
+  table_.Sample();
+  clock_.Advance(absl::Seconds(20));
+  table_.Sample();
+  EXPECT_EQ(table_.Shed(), 0u);
+}
+
+TEST_F(ConnectionTableTest, WhoSaysNothingIsClosed) {
+  ASSERT_TRUE(Admit(table_, From("10.0.0.1")));
+  ASSERT_TRUE(Admit(table_, From("10.0.0.2")));
+  for (Pair& pair : pairs_) pair.Send(64 << 10);
+  table_.MarkReceived();
+  pairs_[1].Send(64 << 10);
+  table_.CloseSilent();
+  EXPECT_TRUE(pairs_[0].CutOff());
+  EXPECT_FALSE(pairs_[1].CutOff());
+}
+
+TEST_F(ConnectionTableTest, ClosedToAllForATime) {
+  table_.SetClosed(true);
+  EXPECT_FALSE(Admit(table_, From("10.0.0.1")));
+  table_.SetClosed(false);
+  EXPECT_TRUE(Admit(table_, From("10.0.0.1")));
+}
+
+TEST(PeerTest, IsNamedAsGrpcDoes) {
+  sockaddr_storage address = {};
+  auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address);
+  ipv6.sin6_family = AF_INET6;
+  ipv6.sin6_port = htons(5);
+  inet_pton(AF_INET6, "2001:db8:1:2:3::4", &ipv6.sin6_addr);
+  EXPECT_EQ(PeerOf(address).host, "2001:db8:1:2::/64");
+  EXPECT_EQ(PeerOf(address).name, "ipv6:%5B2001:db8:1:2:3::4%5D:5");
+  inet_pton(AF_INET6, "::ffff:10.1.2.3", &ipv6.sin6_addr);
+  EXPECT_EQ(PeerOf(address).host, "10.1.2.3");
+  EXPECT_EQ(PeerOf(address).name, "ipv4:10.1.2.3:5");
+}
+
+}  // namespace
+}  // namespace eventhub

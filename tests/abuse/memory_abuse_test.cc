@@ -1,0 +1,153 @@
+// The daemon in a control group, as in a container, under each attack: it is not killed, a client
+// beside the attackers goes on, and the memory comes back.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <memory>
+
+#include "tests/abuse/attacks.h"
+#include "tests/abuse/http2.h"
+#include "tests/abuse/neighbour.h"
+#include "tests/integration/raw_socket.h"
+#include "tests/support/eventually.h"
+#include "tests/support/hub_calls.h"
+#include "tests/support/hub_process.h"
+#include "tests/support/memory_cgroup.h"
+#include "tests/support/sanitizers.h"
+#include "tests/support/temp_directory.h"
+
+namespace eventhub::abuse {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr absl::Duration kAttack = absl::Seconds(1);
+
+// Other work of the machine shows in it; what is looked for are seconds.
+constexpr absl::Duration kPatience = absl::Milliseconds(1500);
+
+class MemoryAbuseTest : public testing::TestWithParam<size_t> {
+ protected:
+  void SetUp() override {
+    if (kAddressSanitizer) GTEST_SKIP() << "the sanitizer takes several times the memory";
+    absl::StatusOr<std::unique_ptr<MemoryCgroup>> group = MemoryCgroup::Create(GetParam() * kMiB);
+    if (group.ok()) {
+      group_ = *std::move(group);
+      hub_.JoinCgroup(group_->procs_file());
+    } else {
+      GTEST_SKIP() << group.status().message();
+    }
+    hub_.Start();
+    neighbour_ = std::make_unique<Neighbour>(hub_.address());
+    client_ = std::make_unique<HubClient>(hub_.address());
+    CreateTopic(*client_, "t");
+    idle_ = hub_.AnonymousBytes();
+  }
+
+  void TearDown() override {
+    if (!hub_.running()) return;
+    EXPECT_TRUE(Eventually([&] { return neighbour_->rounds() > 100; }));
+    neighbour_->Stop();
+    std::cout << "idle " << idle_ / kMiB << " MiB, at the end " << hub_.AnonymousBytes() / kMiB
+              << " MiB; neighbour: " << neighbour_->rounds() << " rounds, median "
+              << neighbour_->Percentile(0.5) << ", p99 " << neighbour_->Percentile(0.99)
+              << std::endl;
+    EXPECT_LT(neighbour_->Percentile(0.99), kPatience);
+    // The kernel's killer leaves no hub to answer.
+    EXPECT_FALSE(GetStats(*client_).version().empty());
+    neighbour_.reset();
+    client_.reset();
+    hub_.Terminate();
+    EXPECT_EQ(hub_.Wait(), 0);
+  }
+
+  // What a hub that has done something keeps: caches, and the allocator's leftovers.
+  void ExpectMemoryBack() {
+    EXPECT_TRUE(Eventually([&] { return hub_.AnonymousBytes() < idle_ * 6 / 5 + 128 * kMiB; }))
+        << hub_.AnonymousBytes() / kMiB << " MiB are kept, of " << idle_ / kMiB << " at first";
+  }
+
+  TempDirectory directory_;
+  std::unique_ptr<MemoryCgroup> group_;  // Goes after the process in it.
+  HubProcess hub_{directory_.path()};
+  std::unique_ptr<Neighbour> neighbour_;
+  std::unique_ptr<HubClient> client_;
+  size_t idle_ = 0;
+};
+
+TEST_P(MemoryAbuseTest, RequestsThatAreNeverCompleted) {
+  IncompleteRequests(hub_.address(), 10, 4 * kMiB - 1000, kAttack);
+  ExpectMemoryBack();
+}
+
+TEST_P(MemoryAbuseTest, HeadersWithoutAnEnd) {
+  EndlessContinuation(hub_.address(), 1, kAttack);
+  HugeMetadata(hub_.address(), 1, kAttack);
+  ExpectMemoryBack();
+}
+
+TEST_P(MemoryAbuseTest, ReadersOfColdEventsThatDoNotRead) {
+  v1::PublishRequest request = MakePublish("t", 3, std::string(1'000'000, 'x'));
+  request.set_durability(v1::DURABILITY_WRITTEN);
+  const size_t bytes = GetParam() * kMiB / 4;
+  for (size_t sent = 0; sent < bytes; sent += 3'000'000) {
+    while (!TryPublish(*client_, request).status.ok()) {
+    }
+  }
+  v1::ReadRequest read = ReadOf("t");
+  read.set_max_response_bytes(4'000'000);
+  StalledReads(hub_.address(), 5, read.SerializeAsString(), kAttack);
+  const v1::GetStatsResponse stats = GetStats(*client_);
+  EXPECT_LT(hub_.AnonymousBytes(), GetParam() * kMiB * 3 / 4) << stats.DebugString();
+}
+
+TEST_P(MemoryAbuseTest, TopicsOfManyPartitions) {
+  grpc::Status status;
+  int made = 0;
+  for (; status.ok() && made < 100; ++made) {
+    v1::CreateTopicRequest request;
+    request.mutable_topic()->set_name("many-" + std::to_string(made));
+    request.mutable_topic()->set_partitions(20'000);
+    grpc::ClientContext context;
+    v1::CreateTopicResponse response;
+    status = client_->admin().CreateTopic(&context, request, &response);
+  }
+  EXPECT_THAT(status, FailsWith(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                v1::ErrorDetail::REASON_TOO_MANY_PARTITIONS));
+  EXPECT_LT(hub_.AnonymousBytes(), GetParam() * kMiB / 2);
+  for (int i = 0; i + 1 < made; ++i) {
+    v1::DeleteTopicRequest request;
+    request.set_name("many-" + std::to_string(i));
+    grpc::ClientContext context;
+    v1::DeleteTopicResponse response;
+    EXPECT_THAT(client_->admin().DeleteTopic(&context, request, &response), IsOk());
+  }
+  ExpectMemoryBack();
+}
+
+TEST_P(MemoryAbuseTest, AFloodOfConnections) {
+  EXPECT_GT(ConnectionFlood(hub_.address(), kAttack), 1000u);
+  EXPECT_GT(GetStats(*client_).connections().refused(), 100u);
+  ExpectMemoryBack();
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, MemoryAbuseTest, testing::Values(512, 2048),
+                         [](const auto& limit) { return std::to_string(limit.param) + "MiB"; });
+
+// Only connections that nobody answers are left: a shutdown does not wait for them.
+TEST(ShutdownTest, IdleConnectionsDoNotHoldItUp) {
+  TempDirectory directory;
+  HubProcess hub(directory.path(), {"--shutdown_grace=60s"});
+  hub.Start();
+  RawSocket silent(hub.address());
+  RawSocket idle(hub.address());
+  idle.Send(kPreface + Http2Frame(kSettings, 0, 0, ""));
+  HubClient client(hub.address());
+  ASSERT_TRUE(Eventually([&] { return GetStats(client).connections().open() == 3; }));
+  const absl::Time start = absl::Now();
+  hub.Terminate();
+  EXPECT_EQ(hub.Wait(), 0);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15));
+}
+
+}  // namespace
+}  // namespace eventhub::abuse

@@ -1,0 +1,90 @@
+// What is done as the memory gets short.
+#include "server/rpc/memory_guard.h"
+
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kUnit = size_t{1} << 20;
+
+class MemoryGuardTest : public testing::Test {
+ protected:
+  MemoryGuardTest() : guard_(1000 * kUnit, Actions()) {}
+
+  void Look(size_t used_mib, absl::Duration later = absl::Milliseconds(50)) {
+    used_ = used_mib * kUnit;
+    now_ += later;
+    guard_.Look(now_);
+  }
+
+  size_t used_ = 0;
+  size_t surplus_ = 0;
+  absl::Duration now_ = absl::Hours(1);
+  int give_backs_ = 0;
+  int samples_ = 0;
+  int sheds_ = 0;
+  double caches_ = 1;
+  bool closed_ = false;
+  MemoryGuard guard_;
+
+ private:
+  MemoryGuardActions Actions() {
+    MemoryGuardActions actions;
+    actions.used = [this] { return used_; };
+    actions.surplus = [this] { return surplus_; };
+    actions.give_back = [this] { ++give_backs_; };
+    actions.size_caches = [this](double share) { caches_ = share; };
+    actions.sample = [this] { ++samples_; };
+    actions.shed = [this]() -> size_t { return ++sheds_; };
+    actions.evict = [] {};
+    actions.close = [this](bool closed) { closed_ = closed; };
+    return actions;
+  }
+};
+
+TEST_F(MemoryGuardTest, WithPlentyNothingHappens) {
+  for (int i = 0; i < 1000; ++i) Look(300);
+  EXPECT_EQ(give_backs_, 0);
+  EXPECT_EQ(sheds_, 0);
+  EXPECT_EQ(caches_, 1);
+  EXPECT_LT(samples_, 30);  // Seldom.
+}
+
+TEST_F(MemoryGuardTest, WhatWasFreedIsGivenBackNowAndThen) {
+  surplus_ = 200 * kUnit;
+  for (int i = 0; i < 1000; ++i) Look(300);  // 50 s.
+  EXPECT_GE(give_backs_, 9);
+  EXPECT_LE(give_backs_, 11);
+}
+
+TEST_F(MemoryGuardTest, AsItGetsShortCachesShrinkAndMemoryIsGivenBack) {
+  Look(650);
+  EXPECT_EQ(caches_, 0.5);
+  EXPECT_EQ(give_backs_, 1);
+  EXPECT_EQ(sheds_, 0);
+  EXPECT_FALSE(closed_);
+  for (int i = 0; i < 100; ++i) Look(650, absl::Milliseconds(10));
+  EXPECT_LE(give_backs_, 3);
+  Look(550);  // Between: as they are.
+  EXPECT_EQ(caches_, 0.5);
+  Look(400);
+  EXPECT_EQ(caches_, 1);
+}
+
+TEST_F(MemoryGuardTest, NearTheEndConnectionsAreCutOffAndNoneComeIn) {
+  Look(750);
+  EXPECT_EQ(sheds_, 1);
+  EXPECT_EQ(caches_, 0.125);
+  EXPECT_TRUE(closed_);
+  Look(650);
+  EXPECT_FALSE(closed_);
+  EXPECT_EQ(caches_, 0.125);
+  EXPECT_EQ(sheds_, 1);
+}
+
+}  // namespace
+}  // namespace eventhub
