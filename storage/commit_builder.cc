@@ -149,11 +149,13 @@ absl::Status CommitBuilder::Write(LogStore& store) {
 }
 
 void CommitBuilder::Publish(TailCache& cache) {
-  for (const Appended& appended : batches_) {
-    cache.Insert(appended.log->tail(), appended.batch);
-    appended.log->Stage(appended.batch->end(), number_);
+  for (const Appended& appended : batches_) cache.Insert(appended.log->tail(), appended.batch);
+  for (const auto& [log, end] : passed_) log->Stage(end, number_);
+  // The last batch of a partition comes first, so that no end between two is staged.
+  for (auto appended = batches_.rbegin(); appended != batches_.rend(); ++appended) {
+    appended->log->Stage(*appended->batch, number_);
   }
-  for (const auto& [log, end] : passed_) log->Stage(end.offset, number_);
+  for (const std::shared_ptr<CommitHook>& hook : called_hooks_) hook->Stage(number_);
   store_.visible_commits().Advance(number_);
   absl::InlinedVector<Watermark*, 8> topics;
   for (const Appended& appended : batches_) {

@@ -31,6 +31,10 @@ class CommitHook {
   // Adds to the commit what its tasks left to be written. On the commit thread.
   virtual void BeforeWrite(CommitBuilder& commit) = 0;
 
+  // The commit is about to be visible: what is to be seen with it is staged (VisibleNumber). On the
+  // thread that makes commits visible, with the restrictions of OnVisible.
+  virtual void Stage(int64_t /*number*/) {}
+
   // The commit is visible: what it changed here may be seen from now on. Commits are visible in
   // their order; one that failed never is, nor is any after it. On the thread that makes commits
   // visible, before the tasks are done, without a lock held; must not block.

@@ -1,5 +1,6 @@
 #include "storage/log_writer.h"
 
+#include <chrono>
 #include <future>
 #include <iterator>
 #include <memory>
@@ -16,18 +17,22 @@ constexpr size_t kMaxGroupBytes = size_t{4} << 20;
 // Keys and small records of a task beside its events.
 constexpr size_t kTaskOverhead = 256;
 
+// How often one who waits for commits looks whether they wait for space.
+constexpr std::chrono::milliseconds kLookForSpace(100);
+
 // Changes nothing: it is done when all before it are.
 class PassingTask final : public CommitTask {
  public:
-  explicit PassingTask(std::shared_ptr<std::promise<void>> passed) : passed_(std::move(passed)) {}
+  explicit PassingTask(std::shared_ptr<std::promise<absl::Status>> passed)
+      : passed_(std::move(passed)) {}
 
   void Prepare(CommitBuilder&) override {}
-  void Done(const absl::Status&) override { passed_->set_value(); }
+  void Done(const absl::Status& status) override { passed_->set_value(status); }
   size_t bytes() const override { return 0; }
   bool synced() const override { return false; }
 
  private:
-  const std::shared_ptr<std::promise<void>> passed_;
+  const std::shared_ptr<std::promise<absl::Status>> passed_;
 };
 
 }  // namespace
@@ -66,13 +71,18 @@ void LogWriter::Submit(std::unique_ptr<CommitTask> task) {
   if (was_empty) submitted_.NotifyOne();
 }
 
-void LogWriter::AwaitVisible() {
+absl::Status LogWriter::AwaitVisible() {
   const VisibleCommits& commits = store_.visible_commits();
-  if (commits.last() >= commits.written()) return;
-  auto passed = std::make_shared<std::promise<void>>();
-  std::future<void> visible = passed->get_future();
+  if (commits.last() >= commits.written()) return absl::OkStatus();
+  auto passed = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> visible = passed->get_future();
   Submit(std::make_unique<PassingTask>(std::move(passed)));
-  visible.wait();
+  while (visible.wait_for(kLookForSpace) != std::future_status::ready) {
+    if (store_.waiting_for_space()) {
+      return absl::UnavailableError("a write waits for space on the disk");
+    }
+  }
+  return visible.get();
 }
 
 absl::Status LogWriter::failure() const {

@@ -69,10 +69,11 @@ class LogWriter {
   // Takes the task and returns at once.
   void Submit(std::unique_ptr<CommitTask> task);
 
-  // Blocks until all that the store has at the call is visible, or writes are refused: for answers
-  // that are read from the store, which has commits before they are visible. Not on a thread of the
-  // writer.
-  void AwaitVisible();
+  // Blocks until all that the store has at the call is visible: for answers that are read from the
+  // store, which has commits before they are visible. UNAVAILABLE: nobody knows what becomes of a
+  // part of it, for writes are refused; or not soon, for a write waits for space on the disk. Not
+  // on a thread of the writer.
+  absl::Status AwaitVisible();
 
   // Why writes are refused; OK while they are not.
   absl::Status failure() const;

@@ -13,10 +13,10 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       start_(bounds.start.value()),
       trimmed_to_(bounds.start.value()),
       start_bytes_(bounds.start_bytes),
-      end_bytes_(bounds.end_bytes),
-      last_append_micros_(bounds.last_append_micros),
-      staged_end_(bounds.end.value()),
       end_(bounds.end.value()),
+      end_bytes_(static_cast<int64_t>(bounds.end_bytes)),
+      last_append_micros_(bounds.last_append_micros),
+      end_mark_(bounds.end.value()),
       next_(bounds.end),
       next_bytes_(bounds.end_bytes),
       next_start_{bounds.start, bounds.start_bytes},
@@ -28,7 +28,7 @@ uint64_t PartitionLog::bytes() const {
 }
 
 absl::Time PartitionLog::last_append_time() const {
-  return absl::FromUnixMicros(last_append_micros_.load(std::memory_order_acquire));
+  return absl::FromUnixMicros(last_append_micros_.Get(commits_));
 }
 
 void PartitionLog::Begin(RecordBatch& batch, absl::Time now) {
@@ -48,18 +48,19 @@ Offset PartitionLog::Assign(RecordBatch& batch, uint32_t count, uint32_t bytes) 
   return base;
 }
 
-void PartitionLog::Stage(Offset end, int64_t commit) {
-  if (end.value() <= staged_end_.load(std::memory_order_relaxed)) return;
-  // The commit before its end: who sees the end sees that the commit is a later one.
-  staged_in_.store(commit, std::memory_order_release);
-  staged_end_.store(end.value(), std::memory_order_release);
+void PartitionLog::Stage(const RecordBatch& last, int64_t commit) {
+  if (last.end().value() <= end_.staged()) return;
+  last_append_micros_.Stage(last.header.append_micros, commit);
+  Stage(LogPosition{last.end(), last.header.bytes_before + last.header.bytes}, commit);
 }
 
-void PartitionLog::Publish(const RecordBatch& batch) {
-  end_bytes_.store(batch.header.bytes_before + batch.header.bytes, std::memory_order_release);
-  last_append_micros_.store(batch.header.append_micros, std::memory_order_release);
-  end_.Advance(batch.end().value());
+void PartitionLog::Stage(const LogPosition& end, int64_t commit) {
+  if (end.offset.value() <= end_.staged()) return;
+  end_bytes_.Stage(static_cast<int64_t>(end.bytes_before), commit);
+  end_.Stage(end.offset.value(), commit);
 }
+
+void PartitionLog::Publish(const RecordBatch& batch) { end_mark_.Advance(batch.end().value()); }
 
 void PartitionLog::BeginTrim(const LogPosition& start) {
   next_start_ = start;
@@ -81,10 +82,7 @@ void PartitionLog::SetStart(const LogPosition& start) {
 }
 
 void PartitionLog::PublishPassed(const LogPosition& end) {
-  if (end.offset.value() > end_.value()) {  // The end first: the start is never behind it.
-    end_bytes_.store(end.bytes_before, std::memory_order_release);
-    end_.Advance(end.offset.value());
-  }
+  if (end.offset.value() > end_mark_.value()) end_mark_.Advance(end.offset.value());
   SetStart(end);
 }
 

@@ -43,13 +43,7 @@ class PartitionLog {
 
   // The first offset kept, and the offset after the last visible event.
   Offset start() const { return Offset(start_.load(std::memory_order_acquire)); }
-  Offset end() const {
-    // In this order, see Stage: an end that is staged with a later commit is not taken for that of
-    // an earlier one.
-    const int64_t staged = staged_end_.load(std::memory_order_acquire);
-    if (staged_in_.load(std::memory_order_acquire) <= commits_.last()) return Offset(staged);
-    return Offset(end_.value());
-  }
+  Offset end() const { return Offset(end_.Get(commits_)); }
 
   // Reads may find nothing before it: start(), or ahead of it while a trim is under way.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
@@ -58,7 +52,7 @@ class PartitionLog {
   uint64_t bytes() const;
   // As in LogBounds.
   uint64_t start_bytes() const { return start_bytes_.load(std::memory_order_acquire); }
-  uint64_t end_bytes() const { return end_bytes_.load(std::memory_order_acquire); }
+  uint64_t end_bytes() const { return static_cast<uint64_t>(end_bytes_.Get(commits_)); }
   // When the last visible event was appended; the Unix epoch if there never was one.
   absl::Time last_append_time() const;
 
@@ -68,7 +62,7 @@ class PartitionLog {
 
   // Passes an offset when that offset is visible, or soon after: what is waited for, not what is
   // looked at.
-  Watermark& end_mark() { return end_; }
+  Watermark& end_mark() { return end_mark_; }
   Watermark& topic_mark() { return topic_mark_; }
   PartitionTail& tail() { return tail_; }
 
@@ -98,11 +92,12 @@ class PartitionLog {
 
   // The thread that makes commits visible, only.
 
-  // The end will be there as soon as `commit` is visible: that of all partitions of a commit is
-  // staged first, then VisibleCommits moves, then each is published.
-  void Stage(Offset end, int64_t commit);
-  // Completes what is visible of a batch and wakes those who wait for this partition; not those who
-  // wait for the topic.
+  // The end, with what is told of it, will be there as soon as `commit` is visible: that of all
+  // partitions of a commit is staged first, then VisibleCommits moves, then each is published. Of
+  // several batches of a partition, the last: what is not behind the staged end changes nothing.
+  void Stage(const RecordBatch& last, int64_t commit);
+  void Stage(const LogPosition& end, int64_t commit);
+  // Wakes those who wait for this partition; not those who wait for the topic.
   void Publish(const RecordBatch& batch);
   // Moves the start after a trim is on disk; never back.
   void SetStart(const LogPosition& start);
@@ -119,12 +114,10 @@ class PartitionLog {
   std::atomic<int64_t> trimmed_to_;
   std::atomic<int64_t> run_start_{Offset::Max().value()};
   std::atomic<uint64_t> start_bytes_;
-  std::atomic<uint64_t> end_bytes_;
-  std::atomic<int64_t> last_append_micros_;
-  // The end as of a commit that may not be visible yet, and that commit.
-  std::atomic<int64_t> staged_end_;
-  std::atomic<int64_t> staged_in_{0};
-  Watermark end_;  // As of the commit before.
+  VisibleNumber end_;
+  VisibleNumber end_bytes_;
+  VisibleNumber last_append_micros_;
+  Watermark end_mark_;
   PartitionTail tail_;
 
   // Commit thread only.

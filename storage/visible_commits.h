@@ -36,4 +36,49 @@ class VisibleCommits {
   int64_t begun_ = 0;
 };
 
+// A number that commits change: who sees a commit sees the number that it left, and nobody sees it
+// before. It has two places, for a commit is staged only when the one before is visible.
+//
+// Thread-safe but for the members that say otherwise.
+class VisibleNumber {
+ public:
+  explicit VisibleNumber(int64_t value = 0) : before_(value), staged_(value) {}
+  VisibleNumber(const VisibleNumber&) = delete;
+  VisibleNumber& operator=(const VisibleNumber&) = delete;
+
+  int64_t Get(const VisibleCommits& commits) const {
+    // In this order, see Stage: what is staged with a later commit is not taken for what an earlier
+    // one left.
+    const int64_t staged = staged_.load(std::memory_order_acquire);
+    if (staged_in_.load(std::memory_order_acquire) <= commits.last()) return staged;
+    return before_.load(std::memory_order_acquire);
+  }
+
+  // The thread that makes commits visible, only.
+
+  // What was staged last.
+  int64_t staged() const { return staged_.load(std::memory_order_relaxed); }
+  // What there is from `commit` on. All that a commit changes is staged before
+  // VisibleCommits::Advance; of a number that is staged twice, the first value may be seen, too.
+  void Stage(int64_t value, int64_t commit) {
+    if (staged_in_.load(std::memory_order_relaxed) != commit) {
+      before_.store(staged(), std::memory_order_release);
+    }
+    // The commit before its value: who sees the value sees that the commit is a later one.
+    staged_in_.store(commit, std::memory_order_release);
+    staged_.store(value, std::memory_order_release);
+  }
+
+  // Before anybody looks, and no commit has changed it.
+  void Load(int64_t value) {
+    before_.store(value, std::memory_order_release);
+    staged_.store(value, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<int64_t> before_;
+  std::atomic<int64_t> staged_;
+  std::atomic<int64_t> staged_in_{0};
+};
+
 }  // namespace eventhub

@@ -39,9 +39,9 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
 }
 
 void AppendTask::Done(const absl::Status& status) {
-  if (!status.ok() || !refused_.ok()) {
+  if (const absl::Status outcome = OutcomeOf(refused_, status); !outcome.ok()) {
     append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
-    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    std::move(done_)(outcome);
     return;
   }
   if (!append_.publish.result.duplicate()) CountAppend(append_);

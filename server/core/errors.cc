@@ -21,6 +21,9 @@ absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail
   return WithDetail(absl::Status(code, message), detail);
 }
 
+// About as long as a commit takes.
+constexpr absl::Duration kTopicGoingRetry = absl::Milliseconds(100);
+
 ErrorDetail RetryAfter(absl::Duration delay) {
   ErrorDetail detail;
   const timespec ts = absl::ToTimespec(delay);
@@ -125,6 +128,11 @@ absl::Status MalformedRequest(absl::string_view problem) {
 absl::Status TopicNotFound(absl::string_view topic) {
   return Make(absl::StatusCode::kNotFound, absl::StrCat("topic ", topic, " does not exist"), {},
               ErrorDetail::REASON_TOPIC_NOT_FOUND);
+}
+
+absl::Status TopicGoing(absl::string_view topic) {
+  return Make(absl::StatusCode::kUnavailable, absl::StrCat("topic ", topic, " is being deleted"),
+              RetryAfter(kTopicGoingRetry), ErrorDetail::REASON_TOPIC_NOT_FOUND);
 }
 
 absl::Status TopicExists(absl::string_view topic) {
@@ -359,6 +367,10 @@ absl::Status StoreFailed(const absl::Status& failure) {
   ErrorDetail detail;
   detail.set_reason(ErrorDetail::REASON_STORE_FAILED);
   return WithDetail(failure, detail);
+}
+
+absl::Status OutcomeOf(const absl::Status& refused, const absl::Status& committed) {
+  return committed.ok() ? refused : StoreFailed(committed);
 }
 
 }  // namespace eventhub

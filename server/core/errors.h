@@ -38,6 +38,8 @@ absl::Status InvalidFilter(const absl::Status& status);
 absl::Status MalformedRequest(absl::string_view problem);
 
 absl::Status TopicNotFound(absl::string_view topic);
+// Its deletion is under way: what it held can not be read, and it is not known yet to be deleted.
+absl::Status TopicGoing(absl::string_view topic);
 absl::Status TopicExists(absl::string_view topic);
 absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions);
 absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Offset offset,
@@ -85,5 +87,10 @@ std::string JoinNames(const std::vector<std::string>& names);
 
 // Adds to a failure of the store what the contract wants to be said of it.
 absl::Status StoreFailed(const absl::Status& failure);
+
+// The outcome of a task: what it was refused for, OK if it was not, unless its commit failed. Then
+// that is the outcome of all its tasks: what one was refused for may be what another was to do in
+// it, or in a commit before it, and nobody knows whether that was done.
+absl::Status OutcomeOf(const absl::Status& refused, const absl::Status& committed);
 
 }  // namespace eventhub

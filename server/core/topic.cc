@@ -102,7 +102,7 @@ v1::TopicStats Topic::Stats() const {
   stats.set_unrouted_events(counters_.unrouted_events.load(std::memory_order_relaxed));
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
   stats.set_duplicate_events(counters_.duplicate_events.load(std::memory_order_relaxed));
-  stats.set_delayed_events(counters_.delayed_events.load(std::memory_order_relaxed));
+  stats.set_delayed_events(static_cast<uint64_t>(delayed_events_.Get(store_.visible_commits())));
   return stats;
 }
 

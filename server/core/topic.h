@@ -38,8 +38,6 @@ struct TopicCounters {
   std::atomic<uint64_t> refused_requests{0};
   std::atomic<uint64_t> duplicate_events{0};
   std::atomic<uint32_t> readers{0};
-  // Not counted since the start, but how many there are, as of the last visible commit.
-  std::atomic<uint64_t> delayed_events{0};
   std::atomic<uint64_t> routed_events{0};    // Copied to it.
   std::atomic<uint64_t> unrouted_events{0};  // Neither kept nor taken by a route.
 };
@@ -65,6 +63,11 @@ class Topic {
   bool deleted() const { return deleted_.load(std::memory_order_seq_cst); }
   void SetDeleted();
 
+  // Whether the deletion was submitted, which may not be visible yet; set before the store has it,
+  // by the commit thread.
+  bool closing() const { return closing_.load(std::memory_order_acquire); }
+  void set_closing() { closing_.store(true, std::memory_order_release); }
+
   // How often it began, or ended to begin, to keep nothing: whoever reads across that is told so.
   uint32_t purges() const { return purges_.load(std::memory_order_seq_cst); }
   // What is in its partitions is gone, or about to; wakes the readers.
@@ -83,6 +86,9 @@ class Topic {
   // The partition for the events without a key of a request of so many bytes: the same one for a
   // while, so that batches are large, then the next.
   uint32_t NextKeylessPartition(size_t bytes, size_t partitions);
+
+  // How many delayed events there are, as of the last visible commit.
+  VisibleNumber& delayed_events() { return delayed_events_; }
 
   // Sums over the partitions.
   v1::TopicStats Stats() const;
@@ -112,9 +118,6 @@ class Topic {
   // How many delayed events there are, with those of commits that are not visible yet.
   uint64_t pending_delayed() const { return pending_delayed_; }
   void set_pending_delayed(uint64_t events) { pending_delayed_ = events; }
-  // Whether the deletion was submitted, which may not be visible yet.
-  bool closing() const { return closing_; }
-  void set_closing() { closing_ = true; }
 
  private:
   const TopicId id_;
@@ -122,11 +125,13 @@ class Topic {
   Watermark mark_;
   TopicCounters counters_;
   std::atomic<bool> deleted_{false};
+  std::atomic<bool> closing_{false};
   std::atomic<uint32_t> purges_{0};
   // Written by the commit thread.
   std::atomic<uint64_t> held_bytes_{0};
   std::atomic<uint64_t> full_at_{UINT64_MAX};
   std::atomic<uint64_t> keyless_bytes_{0};
+  VisibleNumber delayed_events_;
 
   mutable Mutex mutex_;
   std::shared_ptr<const TopicView> view_ ABSL_GUARDED_BY(mutex_);
@@ -138,7 +143,6 @@ class Topic {
   std::shared_ptr<IdentityTable> identities_;
   TopicSettings pending_;
   uint64_t pending_delayed_ = 0;
-  bool closing_ = false;
   const RouteSet* routes_ = nullptr;
 };
 

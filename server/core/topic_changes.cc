@@ -14,12 +14,6 @@
 namespace eventhub {
 namespace {
 
-// The outcome of a change: that of Prepare, or that of the commit.
-absl::Status Outcome(const absl::Status& refused, const absl::Status& committed) {
-  if (!refused.ok()) return refused;
-  return committed.ok() ? committed : StoreFailed(committed);
-}
-
 template <typename Objects>
 std::vector<std::string> NamesOf(const Objects& objects) {
   std::vector<std::string> names;
@@ -76,8 +70,7 @@ void CreateTopicTask::Prepare(CommitBuilder& commit) {
 }
 
 void CreateTopicTask::Done(const absl::Status& status) {
-  // Of a commit that failed before Prepare, the topic is not set.
-  const absl::Status outcome = status.ok() ? topic_.status() : Outcome({}, status);
+  const absl::Status outcome = OutcomeOf(topic_.status(), status);
   if (!outcome.ok()) {
     std::move(done_)(outcome);
     return;
@@ -135,7 +128,7 @@ void UpdateTopicTask::Empty(CommitBuilder& commit) {
 }
 
 void UpdateTopicTask::Done(const absl::Status& status) {
-  const absl::Status outcome = Outcome(refused_, status);
+  const absl::Status outcome = OutcomeOf(refused_, status);
   if (!outcome.ok()) {
     std::move(done_)(outcome);
     return;
@@ -198,7 +191,7 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
 }
 
 void DeleteTopicTask::Done(const absl::Status& status) {
-  const absl::Status outcome = Outcome(refused_, status);
+  const absl::Status outcome = OutcomeOf(refused_, status);
   if (outcome.ok()) {
     topics_.catalog.Remove(*topic_);
     for (const RouteIndex::RoutePtr& route : deleted_routes_) topics_.routes.Remove(route->name());
@@ -222,7 +215,7 @@ void TrimTask::Prepare(CommitBuilder& commit) {
   }
 }
 
-void TrimTask::Done(const absl::Status& status) { std::move(done_)(Outcome({}, status)); }
+void TrimTask::Done(const absl::Status& status) { std::move(done_)(OutcomeOf({}, status)); }
 
 ExpireProducersTask::ExpireProducersTask(std::shared_ptr<Topic> topic,
                                          std::vector<std::string> producers, absl::Time since,
@@ -241,7 +234,7 @@ void ExpireProducersTask::Prepare(CommitBuilder& commit) {
 }
 
 void ExpireProducersTask::Done(const absl::Status& status) {
-  std::move(done_)(Outcome(refused_, status));
+  std::move(done_)(OutcomeOf(refused_, status));
 }
 
 }  // namespace eventhub

@@ -80,7 +80,10 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadReq
     return TopicKeepsNothing(reader->topic_->name());
   }
   RETURN_IF_ERROR(reader->SelectPartitions(request));
-  RETURN_IF_ERROR(reader->FindStarts(request));
+  const absl::Status found = reader->FindStarts(request);
+  // The store may have nothing of it any more, neither events nor runs.
+  if (!found.ok() && reader->topic_->closing()) return TopicGoing(reader->topic_->name());
+  RETURN_IF_ERROR(found);
   return reader;
 }
 
@@ -265,6 +268,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
       return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
     }
     if (topic_->deleted()) return TopicNotFound(topic_->name());
+    if (topic_->closing()) return TopicGoing(topic_->name());
     return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
   }
   counters_.cold_batches.fetch_add(batches_.size(), std::memory_order_relaxed);

@@ -153,18 +153,18 @@ absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
 }
 
 void TransactTask::Done(const absl::Status& status) {
-  const bool done = status.ok() && refused_.ok();
+  const absl::Status outcome = OutcomeOf(refused_, status);
   for (const TopicAppend& append : transaction_.appends) {
-    if (!done) {
+    if (!outcome.ok()) {
       append.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     } else if (!response_.duplicate()) {
       CountAppend(append);
     }
   }
-  if (done) {
+  if (outcome.ok()) {
     std::move(done_)(std::move(response_));
   } else {
-    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    std::move(done_)(outcome);
   }
 }
 

@@ -35,7 +35,7 @@ class CursorRig {
     RecordBatch batch;
     batch.base = log.end();
     batch.header.count = count;
-    log.Stage(batch.end(), 0);
+    log.Stage(batch, 0);
     log.Publish(batch);
   }
   void Trim(int64_t start) { log.SetStart({Offset(start), 0}); }

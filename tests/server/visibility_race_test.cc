@@ -1,7 +1,8 @@
 // The order of visibility under many threads: whoever sees a part of a commit sees all of it.
 // Consumers move on what they get in transactions, one topic to the next, and come and go without a
-// word; what each of them is given, and each report, is held against what can be read at that
-// moment. Syncs are held up at random, so that many commits are written and not visible.
+// word; dead letters are redriven, delayed events come due or are cancelled, a link moves on, and
+// routes copy. What each consumer is given, and each report, is held against what can be read at
+// that moment. Syncs are held up at random, so that many commits are written and not visible.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,9 @@ constexpr int kEvents = 600;
 constexpr char kStream[] = "stream";
 constexpr char kQueue[] = "queue";
 constexpr char kLetters[] = "letters";
+constexpr int kDelayed = 200;
+constexpr int kLinkSteps = 150;
+constexpr int kEventsOfAStep = 3;
 
 // The ids of all events that can be read in a topic.
 class TopicIds {
@@ -61,6 +65,14 @@ class TopicIds {
     return missing;
   }
 
+  // Reads on to the end of the topic, and says how many events it had.
+  int64_t Count() {
+    Missing({});
+    int64_t count = 0;
+    for (const auto& [id, times] : ids()) count += times;
+    return count;
+  }
+
   // How often each was read.
   std::map<std::string, int> ids() {
     MutexLock lock(mutex_);
@@ -81,10 +93,22 @@ class VisibilityRaceTest : public SeededTest {
     rig_.real_time = true;
     ASSERT_THAT(rig_.Open(), IsOk());
     ASSERT_THAT(rig_.Create("in", kRacePartitions), IsOk());
-    for (const char* topic : {"copy", "stream-out", "queue-out", kLetters}) {
+    for (const char* topic : {"copy", "stream-out", "queue-out", kLetters, "later", "later-copy",
+                              "linked", "linked-copy"}) {
       ASSERT_THAT(rig_.Create(topic, kRacePartitions), IsOk());
     }
     ASSERT_THAT(rig_.CreateRoute(RouteOf("copies", "in", {"copy"})), IsOk());
+    ASSERT_THAT(rig_.CreateRoute(RouteOf("later-copies", "later", {"later-copy"})), IsOk());
+    ASSERT_THAT(rig_.CreateRoute(RouteOf("linked-copies", "linked", {"linked-copy"})), IsOk());
+    v1::CreateLinkRequest link;
+    link.mutable_link()->set_name("link");
+    link.mutable_link()->set_remote_address("remote:7070");
+    link.mutable_link()->set_remote_topic("remote");
+    link.mutable_link()->set_local_topic("linked");
+    std::promise<absl::Status> linked;
+    rig_.broker().links().Create(link,
+                                 [&](const auto& answer) { linked.set_value(answer.status()); });
+    ASSERT_THAT(linked.get_future().get(), IsOk());
     ASSERT_THAT(rig_.Subscribe(SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM)),
                 IsOk());
     v1::Subscription queue = SubscriptionOf(kQueue, "in", v1::Subscription::KIND_QUEUE);
@@ -107,6 +131,148 @@ class VisibilityRaceTest : public SeededTest {
       EXPECT_THAT(rig_.BrokerRig::Publish(request), IsOk());
     }
     published_ = true;
+  }
+
+  // Puts events aside that are due soon, and takes some of them back.
+  void Delay(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    for (int i = 0; i < kDelayed; ++i) {
+      const std::string id = absl::StrCat("d-", i);
+      v1::PublishStreamRequest request = MakeRequest("later", {});
+      v1::Event& event = *request.add_events() = MakeEvent(id, id);
+      event.mutable_deliver_after()->set_nanos(static_cast<int>(dice() % 20) * 1'000'000);
+      request.set_durability(dice() % 2 == 0 ? v1::DURABILITY_SYNCED : v1::DURABILITY_WRITTEN);
+      ++submitted_;
+      const absl::StatusOr<v1::PublishResult> result = rig_.BrokerRig::Publish(request);
+      ASSERT_THAT(result, IsOk());
+      if (result->delayed_size() == 0 || dice() % 8 != 0) {  // Some are due at once.
+        MutexLock lock(delayed_mutex_);
+        kept_.push_back(id);
+        continue;
+      }
+      v1::CancelDelayedEventsRequest cancels;
+      cancels.set_topic("later");
+      cancels.add_delay_ids(result->delayed(0).delay_id());
+      std::promise<uint32_t> cancelled;
+      rig_.broker().delayed().Cancel(cancels, [&](const auto& answer) {
+        EXPECT_THAT(answer, IsOk());
+        cancelled.set_value(answer.ok() ? answer->cancelled() : 0);
+      });
+      MutexLock lock(delayed_mutex_);
+      (cancelled.get_future().get() == 1 ? cancelled_ : kept_).push_back(id);
+    }
+    delays_done_ = true;
+  }
+
+  std::vector<std::string> Kept() {
+    MutexLock lock(delayed_mutex_);
+    return kept_;
+  }
+
+  std::set<std::string> ListDelayed() {
+    std::set<std::string> ids;
+    v1::ListDelayedEventsRequest request;
+    request.set_topic("later");
+    request.set_page_size(1000);
+    const auto listed = rig_.broker().delayed().List(request);
+    EXPECT_THAT(listed, IsOk());
+    for (const v1::DelayedEvent& event : listed->events()) ids.insert(event.event().id());
+    return ids;
+  }
+
+  // An event is delayed or in the log.
+  void WatchDelayed() {
+    for (bool last = false; !last;) {
+      last = ended_;
+      std::vector<std::string> nowhere;
+      const std::vector<std::string> kept = Kept();
+      const std::set<std::string> listed = ListDelayed();
+      for (const std::string& id : later_.Missing(kept)) {
+        if (!listed.contains(id)) nowhere.push_back(id);
+      }
+      EXPECT_THAT(nowhere, testing::IsEmpty());
+      std::vector<std::string> twice;
+      const std::map<std::string, int> read = later_.ids();
+      for (const std::string& id : ListDelayed()) {
+        if (read.contains(id)) twice.push_back(id);
+      }
+      EXPECT_THAT(twice, testing::IsEmpty());
+      ExpectCopies("later", "later-copy");
+    }
+  }
+
+  // What was answered before is counted somewhere, and nothing is counted twice.
+  void WatchDelayedCount() {
+    for (bool last = false; !last;) {
+      last = ended_;
+      const auto kept = static_cast<int64_t>(Kept().size());
+      const int64_t delayed_before = DelayedEvents();
+      const int64_t readable = later_.Count();
+      const int64_t delayed_after = DelayedEvents();
+      EXPECT_GE(delayed_before + readable, kept);
+      EXPECT_LE(readable + delayed_after, submitted_);
+    }
+  }
+
+  int64_t DelayedEvents() {
+    return static_cast<int64_t>(rig_.broker().GetTopic("later")->stats().delayed_events());
+  }
+
+  // Moves the link on, some steps at once.
+  void MoveLink(uint64_t seed) {
+    std::mt19937_64 dice(seed);
+    Links& links = rig_.broker().links();
+    std::atomic<int> left{0};
+    for (int i = 0; i < kLinkSteps; ++i) {
+      LinkStep step;
+      step.link = links.catalog().Find("link");
+      step.generation = step.link->generation();
+      LinkMove& move = step.moves.emplace_back();
+      if (i > 0) move.from = i * kEventsOfAStep;
+      move.to = (i + 1) * kEventsOfAStep;
+      std::string events;
+      for (int64_t n = i * kEventsOfAStep; n < move.to; ++n) {
+        const std::string id = absl::StrCat("l-", n);
+        events += EncodeEvent(MakeEvent(id, id));
+      }
+      move.events = SharedBytes::Copy(events);
+      ++left;
+      links.Submit(std::move(step), [&](const absl::Status& outcome) {
+        EXPECT_THAT(outcome, IsOk());
+        --left;
+      });
+      const bool wait = dice() % 4 == 0;
+      EXPECT_TRUE(!wait || Eventually([&] { return left == 0; }));
+    }
+    EXPECT_TRUE(Eventually([&] { return left == 0; }));
+    linked_done_ = true;
+  }
+
+  // A link is behind what can be read, and not before it.
+  void WatchLink() {
+    const auto position = [this]() -> int64_t {
+      const v1::LinkStatus status = rig_.broker().links().Get("link")->status();
+      return status.positions_size() == 0 ? 0 : status.positions(0).offset();
+    };
+    for (bool last = false; !last;) {
+      last = ended_;
+      const int64_t before = position();
+      const int64_t readable = linked_.Count();
+      const int64_t after = position();
+      EXPECT_LE(before, readable);
+      EXPECT_GE(after, readable);
+      ExpectCopies("linked", "linked-copy");
+    }
+  }
+
+  // Copies come with their originals: neither is ever alone.
+  void ExpectCopies(const std::string& topic, const std::string& copy) {
+    for (uint32_t p = 0; p < kRacePartitions; ++p) {
+      const int64_t originals = rig_.Describe(topic, p).end_offset();
+      const int64_t copies = rig_.Describe(copy, p).end_offset();
+      EXPECT_GE(copies, originals);
+      EXPECT_GE(rig_.Describe(topic, p).end_offset(), copies);
+    }
   }
 
   // Moves the events on to `out`, and does not wait.
@@ -230,13 +396,14 @@ class VisibilityRaceTest : public SeededTest {
       for (const v1::SubscriptionPartition& p : stream.partitions()) {
         CheckBefore(p.partition(), p.acked_offset(), "acked");
       }
-      // Copies come with their originals, to the same partitions: neither is ever alone.
-      for (uint32_t p = 0; p < kRacePartitions; ++p) {
-        const int64_t in = rig_.Describe("in", p).end_offset();
-        EXPECT_GE(rig_.Describe("copy", p).end_offset(), in);
-        const int64_t copies = rig_.Describe("copy", p).end_offset();
-        EXPECT_GE(rig_.Describe("in", p).end_offset(), copies);
-      }
+      ExpectCopies("in", "copy");
+      const auto lettered = [this] {
+        return static_cast<int64_t>(rig_.Get(kQueue).stats().dead_lettered_events());
+      };
+      const int64_t lettered_before = lettered();
+      const int64_t letters = letters_.Count();
+      EXPECT_LE(lettered_before, letters);
+      EXPECT_GE(lettered(), letters);
       for (const v1::DeadLetter& letter : rig_.DeadLetters(kQueue)) {
         EXPECT_FALSE(letter.event().id().empty()) << letter.ShortDebugString();
       }
@@ -263,7 +430,7 @@ class VisibilityRaceTest : public SeededTest {
   }
 
   bool AllDone() {
-    if (!published_) return false;
+    if (!published_ || !delays_done_ || !linked_done_ || DelayedEvents() > 0) return false;
     for (const char* name : {kStream, kQueue}) {
       const v1::SubscriptionStats stats = rig_.Get(name).stats();
       if (stats.lag_events() + stats.replay_events() + stats.open_dead_letters() > 0) return false;
@@ -275,10 +442,18 @@ class VisibilityRaceTest : public SeededTest {
   TopicIds stream_out_{rig_, "stream-out"};
   TopicIds queue_out_{rig_, "queue-out"};
   TopicIds letters_{rig_, kLetters};
+  TopicIds later_{rig_, "later"};
+  TopicIds linked_{rig_, "linked"};
   std::atomic<bool> published_{false};
+  std::atomic<bool> delays_done_{false};
+  std::atomic<bool> linked_done_{false};
+  std::atomic<int64_t> submitted_{0};  // Events that are to be delayed.
   std::atomic<bool> ended_{false};
   std::atomic<int> under_way_{0};
   std::atomic<uint64_t> last_nack_{0};
+  Mutex delayed_mutex_;
+  std::vector<std::string> kept_ ABSL_GUARDED_BY(delayed_mutex_);  // Not cancelled.
+  std::vector<std::string> cancelled_ ABSL_GUARDED_BY(delayed_mutex_);
   Mutex in_mutex_;
   std::map<uint32_t, std::vector<std::string>> in_ ABSL_GUARDED_BY(in_mutex_);
 };
@@ -292,6 +467,11 @@ TEST_F(VisibilityRaceTest, WhoeverSeesAPartOfACommitSeesAllOfIt) {
     start([this, i] { ConsumeQueue(seed_ + 100 * i); });
   }
   start([this] { Watch(); });
+  start([this] { Delay(seed_ + 1000); });
+  start([this] { WatchDelayed(); });
+  start([this] { WatchDelayedCount(); });
+  start([this] { MoveLink(seed_ + 2000); });
+  start([this] { WatchLink(); });
   start([this] { Redrive(); });
   start([this] { HoldSyncs(); });
   EXPECT_TRUE(Eventually([&] { return AllDone() || HasFailure(); }, absl::Seconds(60)));
@@ -305,6 +485,14 @@ TEST_F(VisibilityRaceTest, WhoeverSeesAPartOfACommitSeesAllOfIt) {
     EXPECT_EQ(ids.size(), static_cast<size_t>(kEvents));
     for (const auto& [id, count] : ids) EXPECT_EQ(count, 1) << id;
   }
+  EXPECT_THAT(later_.Missing(Kept()), testing::IsEmpty());
+  {
+    const std::map<std::string, int> ids = later_.ids();
+    MutexLock lock(delayed_mutex_);
+    EXPECT_EQ(ids.size(), kept_.size());
+    for (const std::string& id : cancelled_) EXPECT_FALSE(ids.contains(id)) << id;
+  }
+  EXPECT_EQ(linked_.Count(), kLinkSteps * kEventsOfAStep);
 }
 
 }  // namespace

@@ -100,6 +100,35 @@ TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
   EXPECT_EQ(rig_.Get("s").stats().acked_events(), 2u);
 }
 
+// A replay takes the place of what was settled; the transaction that settled it is not visible for
+// that.
+TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
+  SetUpStream();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto first = rig_.Consume("s", "first", /*credit=*/1);
+  const std::vector<Received> events = first->Receive(1);
+  Hold();
+  Outcome outcome = Transact(*first, events, "x");
+  AwaitHeld();
+  auto replay = std::async(std::launch::async, [&] {
+    v1::ReplaySubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_earliest(true);
+    return rig_.Replay(request);
+  });
+  const auto cursors = [&] { return rig_.subscriptions().catalog().Find("s")->Cursors(); };
+  ASSERT_TRUE(Eventually([&] { return cursors()[0].counts.coming > 0; }));
+  first->session().Close();
+  const auto second = rig_.Consume("s", "second");
+  EXPECT_THAT(second->Receive(), IsEmpty());
+  EXPECT_EQ(second->said.assigned_size(), 0);
+  Release();
+  EXPECT_THAT(replay.get(), IsOk());
+  EXPECT_THAT(IdsOf(second->Receive(2)), testing::UnorderedElementsAre("a", "b"));
+  EXPECT_THAT(Ids("out"), ElementsAre("x"));
+  EXPECT_THAT(outcome.get(), IsOk());
+}
+
 // The first stays; what it settled lets the partition go.
 TEST_F(VisibilityTest, PartitionThatMovesWaitsForTheCommitThatSettlesTheLast) {
   SetUpStream(2);
@@ -322,6 +351,224 @@ TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
   EXPECT_EQ(listed + readable, 1u);
   release.join();
   EXPECT_EQ(delayed(), 0u);
+}
+
+TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
+  SetUpStream();
+  v1::PublishStreamRequest request = MakeRequest("t", {});
+  v1::Event& event = *request.add_events() = MakeEvent("later");
+  event.mutable_deliver_after()->set_seconds(60);
+  Hold();
+  auto publish =
+      std::async(std::launch::async, [&] { return rig_.BrokerRig::Publish(request).status(); });
+  AwaitHeld();
+  auto snapshot =
+      std::async(std::launch::async, [&] { return rig_.CreateSnapshot("s", "snapshot"); });
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  Release();
+  EXPECT_THAT(publish.get(), StatusIs(StatusCode::kUnavailable));
+  EXPECT_THAT(snapshot.get(), StatusIs(StatusCode::kUnavailable));
+  const auto unknown = Refused(StatusCode::kUnavailable, v1::ErrorDetail::REASON_STORE_FAILED);
+  v1::ListDelayedEventsRequest delayed;
+  delayed.set_topic("t");
+  EXPECT_THAT(rig_.broker().delayed().List(delayed), unknown);
+  EXPECT_THAT(rig_.subscriptions().ListSnapshots("s"), unknown);
+  v1::ListDeadLettersRequest letters;
+  letters.set_subscription("s");
+  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(letters), unknown);
+}
+
+// What a request is refused for may be what nobody knows.
+TEST_F(VisibilityTest, NothingIsRefusedForWhatAFailedCommitDid) {
+  SetUpStream();
+  const auto publish = [&](const std::string& id) {
+    v1::PublishStreamRequest request = MakeRequest("t", {id});
+    request.set_partition(0);
+    request.set_expected_offset(0);
+    request.set_durability(v1::DURABILITY_SYNCED);
+    return std::async(std::launch::async,
+                      [this, request] { return rig_.BrokerRig::Publish(request).status(); });
+  };
+  Hold();
+  auto first = publish("a");
+  AwaitHeld();
+  auto second = publish("b");
+  auto created = std::async(std::launch::async, [&] { return rig_.Create("new").status(); });
+  auto created_again = std::async(std::launch::async, [&] { return rig_.Create("new").status(); });
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  Release();
+  for (auto* outcome : {&first, &second, &created, &created_again}) {
+    EXPECT_THAT(outcome->get(),
+                Refused(StatusCode::kUnavailable, v1::ErrorDetail::REASON_STORE_FAILED));
+  }
+}
+
+// Stops the commit thread, so that what is submitted meanwhile is one commit.
+class VisibilityInOneCommitTest : public VisibilityTest {
+ protected:
+  void TearDown() override { Go(); }
+
+  void Stop() {
+    v1::PublishStreamRequest request = MakeRequest("out", {"stop"});
+    request.set_durability(v1::DURABILITY_WRITTEN);
+    const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
+    ASSERT_THAT(parsed, IsOk());
+    rig_.broker().Publish(*parsed, [this](const absl::StatusOr<v1::PublishResult>&) {
+      stopped_.set_value();
+      go_.get_future().wait();
+    });
+    stopped_.get_future().wait();
+  }
+  void Go() {
+    if (!std::exchange(gone_, true)) go_.set_value();
+  }
+
+ private:
+  std::promise<void> stopped_;
+  std::promise<void> go_;
+  bool gone_ = false;
+};
+
+TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
+  SetUpStream();
+  Stop();
+  std::vector<std::future<absl::Status>> outcomes;
+  const auto take = [&](auto call) {
+    auto outcome = std::make_shared<std::promise<absl::Status>>();
+    outcomes.push_back(outcome->get_future());
+    call([outcome](const auto& answer) { outcome->set_value(StatusOf(answer)); });
+  };
+  v1::CreateSnapshotRequest create;
+  create.set_subscription("s");
+  create.set_name("one");
+  v1::DeleteSnapshotRequest remove;
+  remove.set_subscription("s");
+  remove.set_name("one");
+  for (int i = 0; i < 2; ++i) {
+    take([&](auto done) { rig_.subscriptions().CreateSnapshot(create, std::move(done)); });
+  }
+  for (int i = 0; i < 2; ++i) {
+    take([&](auto done) { rig_.subscriptions().DeleteSnapshot(remove, std::move(done)); });
+  }
+  take([&](auto done) { rig_.subscriptions().CreateSnapshot(create, std::move(done)); });
+  Go();
+  EXPECT_THAT(outcomes[0].get(), IsOk());
+  EXPECT_THAT(outcomes[1].get(), StatusIs(StatusCode::kAlreadyExists));
+  EXPECT_THAT(outcomes[2].get(), IsOk());
+  EXPECT_THAT(outcomes[3].get(), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(outcomes[4].get(), IsOk());
+  EXPECT_EQ(rig_.subscriptions().ListSnapshots("s")->snapshots_size(), 1);
+}
+
+// The store has nothing of it any more, and nobody knows yet that it is gone: nothing is damaged.
+TEST_F(VisibilityTest, ReaderOfATopicThatIsBeingDeletedIsNotToldOfDamage) {
+  ASSERT_THAT(rig_.Create("t"), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.Reopen();  // Nothing is in memory.
+  v1::ReadRequest by_time = ReadOf("t");
+  by_time.mutable_start()->mutable_timestamp()->set_seconds(1);
+  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  ASSERT_THAT(reader, IsOk());
+  Hold();
+  auto deleted = std::async(std::launch::async, [&] { return rig_.Delete("t"); });
+  AwaitHeld();
+  const auto going = Refused(StatusCode::kUnavailable, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND);
+  EXPECT_THAT(BrokerRig::Drain(**reader), going);
+  EXPECT_THAT(rig_.Read(by_time), going);
+  Release();
+  EXPECT_THAT(deleted.get(), IsOk());
+  EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
+}
+
+// Stands at the head of a topic, and looks when something came.
+class Probe final : public Watermark::Waiter {
+ public:
+  Probe(TopicReader& reader, std::function<void()> look) : reader_(reader), look_(std::move(look)) {
+    EXPECT_THAT(BrokerRig::Drain(reader_), IsOk());
+    EXPECT_TRUE(reader_.NotifyWhenMore(*this));
+  }
+  ~Probe() { reader_.CancelNotify(*this); }
+
+  void Wake() override {
+    look_();
+    woken_ = true;
+  }
+  bool woken() const { return woken_; }
+
+ private:
+  TopicReader& reader_;
+  const std::function<void()> look_;
+  std::atomic<bool> woken_{false};
+};
+
+class WokenFirstTest : public VisibilityTest {
+ protected:
+  std::unique_ptr<TopicReader> Follow(const std::string& topic) {
+    v1::ReadRequest request = ReadOf(topic);
+    request.set_follow(true);
+    return *rig_.broker().OpenReader(request);
+  }
+};
+
+TEST_F(WokenFirstTest, SeesHowManyEventsAreStillDelayed) {
+  ASSERT_THAT(rig_.Create("t"), IsOk());
+  v1::PublishStreamRequest request = MakeRequest("t", {});
+  *request.add_events() = MakeEvent("later");
+  request.mutable_events(0)->mutable_deliver_after()->set_seconds(60);
+  ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
+  const auto reader = Follow("t");
+  const Probe probe(*reader, [&] {
+    const v1::TopicStats stats = rig_.broker().GetTopic("t")->stats();
+    EXPECT_EQ(stats.events(), 1u);
+    EXPECT_EQ(stats.delayed_events(), 0u);
+  });
+  rig_.clock.Advance(absl::Minutes(1));
+  rig_.broker().delayed().RunDue();
+  EXPECT_TRUE(probe.woken());
+}
+
+TEST_F(WokenFirstTest, SeesTheOpenDeadLetters) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const auto reader = Follow(rig_.Get("s").subscription().dead_letter_topic());
+  const Probe probe(*reader, [&] {
+    const v1::SubscriptionStats stats = rig_.Get("s").stats();
+    EXPECT_EQ(stats.dead_lettered_events(), 1u);
+    EXPECT_EQ(stats.open_dead_letters(), 1u);
+  });
+  EXPECT_THAT(consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK).refused(), IsEmpty());
+  EXPECT_TRUE(probe.woken());
+}
+
+TEST_F(WokenFirstTest, SeesWhereALinkIs) {
+  ASSERT_THAT(rig_.Create("t"), IsOk());
+  v1::CreateLinkRequest request;
+  v1::Link& link = *request.mutable_link();
+  link.set_name("link");
+  link.set_remote_address("remote:7070");
+  link.set_remote_topic("remote");
+  link.set_local_topic("t");
+  Links& links = rig_.broker().links();
+  std::promise<absl::Status> created;
+  links.Create(request, [&](const auto& answer) { created.set_value(answer.status()); });
+  ASSERT_THAT(created.get_future().get(), IsOk());
+  const auto reader = Follow("t");
+  const Probe probe(*reader, [&] {
+    const v1::LinkStatus status = links.Get("link")->status();
+    ASSERT_EQ(status.positions_size(), 1);
+    EXPECT_EQ(status.positions(0).offset(), 1);
+  });
+  LinkStep step;
+  step.link = links.catalog().Find("link");
+  step.generation = step.link->generation();
+  LinkMove& move = step.moves.emplace_back();
+  move.to = 1;
+  move.events = SharedBytes::Copy(EncodeEvent(MakeEvent("a")));
+  std::promise<absl::Status> moved;
+  links.Submit(std::move(step), [&](const absl::Status& outcome) { moved.set_value(outcome); });
+  ASSERT_THAT(moved.get_future().get(), IsOk());
+  EXPECT_TRUE(probe.woken());
 }
 
 }  // namespace

@@ -55,6 +55,45 @@ TEST_F(CommitVisibilityTest, NoPartitionIsAheadOfAnother) {
   EXPECT_EQ(b.end(), Offset(kCommits));
 }
 
+// Whoever sees the end sees what is told of the log with it.
+TEST_F(CommitVisibilityTest, SizeAndTimeComeWithTheEnd) {
+  constexpr int kCommits = 3000;
+  PartitionLog& log = rig_.log(0);
+  std::atomic<bool> done{false};
+  std::thread watcher([&] {
+    while (!done) {
+      const int64_t bytes = static_cast<int64_t>(log.end_bytes());
+      const int64_t end = log.end().value();
+      ASSERT_GE(end * 3, bytes);
+      ASSERT_GE(static_cast<int64_t>(log.end_bytes()), end * 3);
+      ASSERT_TRUE(end == 0 || log.last_append_time() != absl::UnixEpoch());
+    }
+  });
+  for (int i = 0; i < kCommits; ++i) {
+    ASSERT_THAT(rig_.Append(log, "abc", 1, /*synced=*/i % 8 == 0), IsOk());
+  }
+  done = true;
+  watcher.join();
+}
+
+TEST(VisibleNumberTest, ChangesWithItsCommit) {
+  VisibleCommits commits;
+  VisibleNumber number(7);
+  EXPECT_EQ(number.Get(commits), 7);
+  number.Stage(8, 1);
+  EXPECT_EQ(number.Get(commits), 7);
+  EXPECT_EQ(number.staged(), 8);
+  commits.Advance(1);
+  EXPECT_EQ(number.Get(commits), 8);
+  commits.Advance(4);
+  number.Stage(9, 5);
+  EXPECT_EQ(number.Get(commits), 8);
+  number.Stage(10, 5);  // The commit goes on.
+  EXPECT_EQ(number.Get(commits), 8);
+  commits.Advance(5);
+  EXPECT_EQ(number.Get(commits), 10);
+}
+
 // Notes what could be read when it was told.
 class WatchingHook final : public CommitHook {
  public:
@@ -118,7 +157,7 @@ TEST_F(CommitVisibilityTest, HooksOfACommitThatFailedAreNotTold) {
 
 TEST_F(CommitVisibilityTest, WhoAnswersFromTheStoreWaitsForWhatIsWritten) {
   PartitionLog& log = rig_.log(0);
-  rig_.writer().AwaitVisible();  // There is nothing.
+  EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());  // There is nothing.
   rig_.disk.HoldSyncs();
   std::atomic<bool> done{false};
   rig_.writer().Submit(std::make_unique<TestTask>(
@@ -127,13 +166,38 @@ TEST_F(CommitVisibilityTest, WhoAnswersFromTheStoreWaitsForWhatIsWritten) {
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
   Offset seen;
   std::thread asker([&] {
-    rig_.writer().AwaitVisible();
+    EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());
     seen = log.end();
   });
   rig_.disk.ReleaseSyncs();
   asker.join();
   EXPECT_EQ(seen, Offset(1));
   ASSERT_TRUE(Eventually([&] { return done.load(); }));
+}
+
+TEST_F(CommitVisibilityTest, WhatNobodyKnowsIsNotAnsweredFromTheStore) {
+  PartitionLog& log = rig_.log(0);
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  EXPECT_THAT(
+      rig_.Commit([&](CommitBuilder& commit) { commit.Append(log, SharedBytes::Copy("a"), 1); },
+                  /*synced=*/true),
+      StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(rig_.writer().AwaitVisible(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+// Who waits does not wait for somebody to make room.
+TEST_F(CommitVisibilityTest, WhatWaitsForSpaceIsNotWaitedFor) {
+  PartitionLog& log = rig_.log(0);
+  rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, ".log");
+  std::atomic<bool> done{false};
+  rig_.writer().Submit(std::make_unique<TestTask>(
+      [&](CommitBuilder& commit) { commit.Append(log, SharedBytes::Copy("a"), 1); },
+      [&](const absl::Status&) { done = true; }, /*synced=*/true));
+  ASSERT_TRUE(Eventually([&] { return rig_.store().waiting_for_space(); }));
+  EXPECT_THAT(rig_.writer().AwaitVisible(), StatusIs(absl::StatusCode::kUnavailable));
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+  ASSERT_TRUE(Eventually([&] { return done.load(); }));
+  EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());
 }
 
 }  // namespace

@@ -72,10 +72,11 @@ class CancelDelayedTask final : public CommitTask {
   void Prepare(CommitBuilder& commit) override { refused_ = Cancel(commit); }
 
   void Done(const absl::Status& status) override {
-    if (refused_.ok() && status.ok()) {
+    const absl::Status outcome = OutcomeOf(refused_, status);
+    if (outcome.ok()) {
       std::move(done_)(std::move(response_));
     } else {
-      std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+      std::move(done_)(outcome);
     }
   }
 
@@ -148,7 +149,7 @@ absl::Status DelayedEvents::Load() {
             if (!damage.ok()) return false;
             counted = topic->second.get();
             counted->set_pending_delayed(*count);
-            counted->counters().delayed_events.store(*count, std::memory_order_relaxed);
+            counted->delayed_events().Load(static_cast<int64_t>(*count));
             return true;
           }
           const std::optional<DelayedKey> parsed = ParseDelayedKey(key);
@@ -290,7 +291,8 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                         return damage.ok();
                       }));
   RETURN_IF_ERROR(damage);
-  writer_.AwaitVisible();  // What is not there any more is in the log, for readers, too.
+  // What is not there any more is in the log, for readers, too.
+  RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
   return response;
 }
 

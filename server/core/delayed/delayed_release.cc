@@ -107,7 +107,7 @@ CheckedPublish ReleaseTask::Distribute() {
 }
 
 void ReleaseTask::Done(const absl::Status& status) {
-  const absl::Status outcome = status.ok() ? refused_ : StoreFailed(status);
+  const absl::Status outcome = OutcomeOf(refused_, status);
   if (outcome.ok()) {
     CountAppend(append_);
   } else {

@@ -103,7 +103,7 @@ void DelayedTable::BeforeWrite(CommitBuilder& commit) {
   written_.push_back(std::move(counts));
 }
 
-void DelayedTable::OnVisible() {
+void DelayedTable::Stage(int64_t number) {
   Counts counts;
   {
     MutexLock lock(mutex_);
@@ -111,7 +111,7 @@ void DelayedTable::OnVisible() {
     written_.pop_front();
   }
   for (const auto& [topic, count] : counts) {
-    topic->counters().delayed_events.store(count, std::memory_order_relaxed);
+    topic->delayed_events().Stage(static_cast<int64_t>(count), number);
   }
 }
 

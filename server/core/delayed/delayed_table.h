@@ -26,7 +26,7 @@ namespace eventhub {
 // written with each commit that changes it, and counted there when that is visible), and which were
 // taken by the commit under way or cancelled while a piece of due events is being read.
 //
-// Used on the commit thread, except Now() and OnVisible().
+// Used on the commit thread, except Now() and Stage().
 class DelayedTable final : public CommitHook, public std::enable_shared_from_this<DelayedTable> {
  public:
   // `generation` is one that no process before had on this store.
@@ -55,7 +55,7 @@ class DelayedTable final : public CommitHook, public std::enable_shared_from_thi
   void Release(Topic& topic, const std::vector<std::string>& keys, CommitBuilder& commit);
 
   void BeforeWrite(CommitBuilder& commit) override;
-  void OnVisible() override;
+  void Stage(int64_t number) override;
 
  private:
   // How many a commit leaves of each topic that it changes; its tasks keep the topics alive.

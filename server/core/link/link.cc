@@ -9,8 +9,13 @@ constexpr uint32_t kRecordVersion = 1;
 
 }  // namespace
 
-Link::Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now)
-    : id_(id), name_(record.settings().name()), topic_(std::move(topic)), monitor_(now) {
+Link::Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now,
+           const VisibleCommits& commits)
+    : id_(id),
+      name_(record.settings().name()),
+      topic_(std::move(topic)),
+      commits_(commits),
+      monitor_(now) {
   pending_.record = std::move(record);
   if (pending_.record.settings().disabled()) {
     monitor_.SetState(v1::LinkStatus::STATE_DISABLED, "", now);
@@ -19,29 +24,53 @@ Link::Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::T
   visible_ = pending_;
 }
 
+Link::Change& Link::ChangeOf(const CommitBuilder& commit) {
+  if (changes_.empty() || changes_.back().commit != commit.number()) {
+    changes_.emplace_back().commit = commit.number();
+  }
+  return changes_.back();
+}
+
+const LinkState& Link::Visible() const {
+  const int64_t last = commits_.last();
+  for (; !changes_.empty() && changes_.front().commit <= last; changes_.pop_front()) {
+    Change& change = changes_.front();
+    if (change.record.has_value()) {
+      visible_.record = *std::move(change.record);
+      visible_.generation = change.generation;
+    }
+    if (change.restarted) visible_.positions.clear();
+    for (auto& [partition, position] : change.moved) {
+      visible_.positions[partition] = std::move(position);
+    }
+  }
+  return visible_;
+}
+
 LinkState Link::state() const {
   MutexLock lock(mutex_);
-  return visible_;
+  return Visible();
 }
 
 v1::Link Link::settings() const {
   MutexLock lock(mutex_);
-  return visible_.record.settings();
+  return Visible().record.settings();
 }
 
 uint64_t Link::generation() const {
   MutexLock lock(mutex_);
-  return visible_.generation;
+  return Visible().generation;
 }
 
 v1::LinkStatus Link::Status(absl::Time now, bool with_positions) const {
   v1::LinkStatus status = monitor_.Describe(now);
   MutexLock lock(mutex_);
+  const LinkState& visible = Visible();
   // What ends its events may not have heard of it yet.
-  if (visible_.record.settings().disabled()) status.set_state(v1::LinkStatus::STATE_DISABLED);
-  uint64_t lost = visible_.record.lost_events();
-  uint64_t refused = visible_.record.refused_events();
-  for (const auto& [partition, position] : visible_.positions) {
+  if (visible.record.settings().disabled()) status.set_state(v1::LinkStatus::STATE_DISABLED);
+  uint64_t lost = visible.record.lost_events();
+  uint64_t refused = visible.record.refused_events();
+  for (const auto& [partition, position] : visible.positions) {
     lost += position.lost_events;
     refused += position.refused_events;
     if (!with_positions) continue;
@@ -52,21 +81,6 @@ v1::LinkStatus Link::Status(absl::Time now, bool with_positions) const {
   status.set_lost_events(lost);
   status.set_refused_events(refused);
   return status;
-}
-
-void Link::Publish(const stored::Link& record, uint64_t generation) {
-  MutexLock lock(mutex_);
-  visible_.record = record;
-  visible_.generation = generation;
-}
-
-void Link::Publish(const stored::Link& record, uint64_t generation,
-                   const absl::btree_map<uint32_t, LinkPosition>& moved, bool restarted) {
-  MutexLock lock(mutex_);
-  visible_.record = record;
-  visible_.generation = generation;
-  if (restarted) visible_.positions.clear();
-  for (const auto& [partition, position] : moved) visible_.positions[partition] = position;
 }
 
 void LinkPosition::MoveTo(const LinkPlace& place) {
@@ -97,6 +111,10 @@ void Link::SetRecord(const stored::Link& record, CommitBuilder& commit) {
   pending_.record = record;
   pending_.record.set_version(kRecordVersion);
   commit.Put(Column::kMeta, LinkKey(id_), pending_.record.SerializeAsString());
+  MutexLock lock(mutex_);
+  Change& change = ChangeOf(commit);
+  change.record = pending_.record;
+  change.generation = pending_.generation;
 }
 
 void Link::SetPosition(uint32_t partition, const LinkPosition& position, CommitBuilder& commit) {
@@ -114,6 +132,8 @@ void Link::SetPosition(uint32_t partition, const LinkPosition& position, CommitB
   pending_.positions[partition] = position;
   commit.Put(Column::kMeta, LinkPositionKey(id_, PartitionId(partition)),
              record.SerializeAsString());
+  MutexLock lock(mutex_);
+  ChangeOf(commit).moved[partition] = position;
 }
 
 void Link::Restart(const LinkOrigin& origin, CommitBuilder& commit) {
@@ -128,6 +148,12 @@ void Link::Restart(const LinkOrigin& origin, CommitBuilder& commit) {
     commit.Delete(Column::kMeta, LinkPositionKey(id_, PartitionId(partition)));
   }
   pending_.positions.clear();
+  {
+    MutexLock lock(mutex_);
+    Change& change = ChangeOf(commit);
+    change.restarted = true;
+    change.moved.clear();
+  }
   SetRecord(record, commit);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "server/core/topic.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
+#include "storage/visible_commits.h"
 
 namespace eventhub {
 
@@ -61,10 +63,13 @@ struct LinkState {
 };
 
 // Thread-safe but for what the commit thread alone may use. It has two states: that of the last
-// change submitted, on the commit thread, and the one that commits made true, for all others.
+// change submitted, on the commit thread, and that of the last visible commit, for all others: who
+// sees what a step appended sees where the link is, and the other way round.
 class Link {
  public:
-  Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now);
+  // `commits`, those of the store, outlives it.
+  Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now,
+       const VisibleCommits& commits);
 
   LinkId id() const { return id_; }
   const std::string& name() const { return name_; }
@@ -76,11 +81,6 @@ class Link {
   uint64_t generation() const;
   v1::LinkStatus Status(absl::Time now, bool with_positions) const;
 
-  // Makes true what a commit did.
-  void Publish(const stored::Link& record, uint64_t generation);
-  void Publish(const stored::Link& record, uint64_t generation,
-               const absl::btree_map<uint32_t, LinkPosition>& moved, bool restarted);
-
   // Before the hub serves.
   void LoadPosition(PartitionId partition, const stored::LinkPosition& position);
 
@@ -88,7 +88,7 @@ class Link {
 
   const LinkState& pending() const { return pending_; }
   bool closing() const { return closing_; }
-  // These write what changes with the commit.
+  // These write what changes with the commit, and others see it when that is visible.
   void SetRecord(const stored::Link& record, CommitBuilder& commit);
   void NextGeneration() { ++pending_.generation; }
   void SetPosition(uint32_t partition, const LinkPosition& position, CommitBuilder& commit);
@@ -97,13 +97,29 @@ class Link {
   void Delete(CommitBuilder& commit);
 
  private:
+  // What a commit changes, until it is visible.
+  struct Change {
+    int64_t commit;
+    std::optional<stored::Link> record;
+    uint64_t generation = 0;  // With the record.
+    bool restarted = false;   // The positions of before are gone.
+    absl::btree_map<uint32_t, LinkPosition> moved;
+  };
+
+  // Of the commit under way.
+  Change& ChangeOf(const CommitBuilder& commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As of the last visible commit.
+  const LinkState& Visible() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const LinkId id_;
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
+  const VisibleCommits& commits_;
   mutable LinkMonitor monitor_;
 
   mutable Mutex mutex_;
-  LinkState visible_ ABSL_GUARDED_BY(mutex_);
+  mutable LinkState visible_ ABSL_GUARDED_BY(mutex_);  // As of the last look.
+  mutable std::deque<Change> changes_ ABSL_GUARDED_BY(mutex_);
 
   // Commit thread only.
   LinkState pending_;

@@ -33,7 +33,8 @@ absl::Status LinkCatalog::Load(const LogStore& store, const TopicCatalog& topics
             CheckLinkSettings(record.settings()).ok()) {
           std::shared_ptr<Topic> topic = topics.Find(record.settings().local_topic());
           if (topic != nullptr && topic->id() == TopicId(record.topic_id())) {
-            auto link = std::make_shared<Link>(*id, std::move(topic), std::move(record), now);
+            auto link = std::make_shared<Link>(*id, std::move(topic), std::move(record), now,
+                                               store.visible_commits());
             by_id.emplace(*id, link);
             next_id_ = std::max(next_id_, id->value() + 1);
             AddPending(link);

@@ -18,12 +18,6 @@ bool ReadsOtherwise(const v1::Link& before, const v1::Link& after) {
          !MessageDifferencer::Equals(before.filter(), after.filter());
 }
 
-// The outcome of a change: that of Prepare, or that of the commit.
-absl::Status OutcomeOf(const absl::Status& refused, const absl::Status& committed) {
-  if (!refused.ok()) return refused;
-  return committed.ok() ? committed : StoreFailed(committed);
-}
-
 }  // namespace
 
 CreateLinkTask::CreateLinkTask(LinkCatalog& links, std::shared_ptr<Topic> topic, v1::Link settings,
@@ -41,7 +35,8 @@ absl::Status CreateLinkTask::Create(CommitBuilder& commit) {
   stored::Link record;
   record.set_topic_id(topic_->id().value());
   *record.mutable_settings() = settings_;
-  auto link = std::make_shared<Link>(links_.TakeId(), topic_, record, now_);
+  auto link = std::make_shared<Link>(links_.TakeId(), topic_, record, now_,
+                                     commit.store().visible_commits());
   if (!links_.AddPending(link)) return LinkExists(settings_.name());
   link_ = std::move(link);
   link_->SetRecord(record, commit);
@@ -72,7 +67,6 @@ absl::Status UpdateLinkTask::Update(CommitBuilder& commit) {
   if (ReadsOtherwise(record_.settings(), settings)) link_->NextGeneration();
   *record_.mutable_settings() = settings;
   link_->SetRecord(record_, commit);
-  generation_ = link_->pending().generation;
   return absl::OkStatus();
 }
 
@@ -82,7 +76,6 @@ void UpdateLinkTask::Done(const absl::Status& status) {
     std::move(done_)(outcome);
     return;
   }
-  link_->Publish(record_, generation_);
   links_.NotifyChange();
   std::move(done_)(record_.settings());
 }

@@ -48,7 +48,6 @@ class UpdateLinkTask final : public TopicChange {
   const v1::UpdateLinkRequest request_;
   LinkDone done_;
   stored::Link record_;
-  uint64_t generation_ = 0;
   absl::Status refused_;
 };
 

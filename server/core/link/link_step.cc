@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
 #include "server/core/wire.h"
@@ -120,21 +121,18 @@ void LinkStepTask::CarryOut(CommitBuilder& commit) {
     position.lost_events += move.lost_events;
     position.refused_events += move.refused_events;
     link.SetPosition(move.partition, position, commit);
-    moved_[move.partition] = position;
   }
-  record_ = link.pending().record;
 }
 
 void LinkStepTask::Done(const absl::Status& status) {
   Link& link = *step_.link;
-  if (!status.ok() || !refused_.ok()) {
+  if (const absl::Status outcome = OutcomeOf(refused_, status); !outcome.ok()) {
     if (!appends_.empty()) {
       link.topic()->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
     }
-    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+    std::move(done_)(outcome);
     return;
   }
-  link.Publish(record_, step_.generation, moved_, step_.origin.has_value());
   for (const TopicAppend& append : appends_) {
     CountAppend(append);
     step_.progress.appended_events += append.publish.count;

@@ -7,7 +7,6 @@
 #include <optional>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "server/core/link/link.h"
@@ -69,9 +68,6 @@ class LinkStepTask final : public CommitTask {
   bool synced_ = false;
   size_t bytes_ = 0;
   absl::Status refused_;
-  // What becomes visible.
-  stored::Link record_;
-  absl::btree_map<uint32_t, LinkPosition> moved_;
 };
 
 // Finds the events of the step's moves valid for the local topic, as events that are published, and

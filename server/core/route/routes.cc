@@ -45,9 +45,7 @@ class RouteTask final : public TopicChange {
 
   void Done(const absl::Status& status) override {
     // Of a commit that failed before Prepare, the outcome is not set.
-    if (!status.ok() && (outcome_.ok() || absl::IsUnknown(outcome_.status()))) {
-      outcome_ = StoreFailed(status);
-    }
+    if (!status.ok()) outcome_ = StoreFailed(status);
     if (outcome_.ok()) {
       if (outcome_->route == nullptr) {
         table_.Remove(name_);

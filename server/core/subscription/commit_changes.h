@@ -25,6 +25,7 @@ class CommitChanges {
     uint64_t acked = 0;
     uint64_t skipped = 0;
     uint64_t dead_lettered = 0;
+    int64_t closed = 0;  // Dead letters.
   };
 
   // Of a commit under way: the last one, or one after it.

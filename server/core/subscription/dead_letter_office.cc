@@ -230,8 +230,8 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
     commit.Delete(Column::kCursors, letter->key);
     ++closed_;
   }
-  // They are needed until the commit is written; the next one looks into the store.
-  commit.AddHook(subscription_);
+  // Their keys are needed until the commit is written; the next one looks into the store.
+  subscription_->NoteClosed(commit, closed_);
   return absl::OkStatus();
 }
 
@@ -247,11 +247,10 @@ bool CloseLettersTask::IsGone(const OpenDeadLetter& letter) const {
 }
 
 void CloseLettersTask::Done(const absl::Status& status) {
-  if (!refused_.ok() || !status.ok()) {
-    std::move(done_)(refused_.ok() ? StoreFailed(status) : refused_);
+  if (const absl::Status outcome = OutcomeOf(refused_, status); !outcome.ok()) {
+    std::move(done_)(outcome);
     return;
   }
-  subscription_->open_dead_letters().fetch_sub(closed_);
   std::move(done_)(closed_);
 }
 

@@ -56,7 +56,6 @@ class ParkTask final : public CommitTask {
 
   void Done(const absl::Status& status) override {
     if (status.ok()) {
-      subscription_->open_dead_letters().fetch_add(static_cast<int64_t>(appended_.size()));
       for (const TopicAppend& append : appended_) CountAppend(append);
     }
     done_(status);

@@ -56,6 +56,7 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
       counts_.settling += events;
       break;
     case RangeState::kComing:
+      counts_.coming += events;
       break;
   }
 }

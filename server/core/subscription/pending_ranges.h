@@ -103,6 +103,7 @@ class PendingRanges {
     int64_t parking = 0;
     int64_t alone = 0;  // Ready, and of that flow.
     int64_t settling = 0;
+    int64_t coming = 0;
   };
 
   enum class Verdict { kKeep, kChanged, kRemove };

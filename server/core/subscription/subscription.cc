@@ -115,6 +115,12 @@ absl::Status Subscription::LoadRange(PartitionId partition, Offset start,
   return absl::DataLossError(absl::StrCat("a range of subscription ", name_, " is damaged"));
 }
 
+void Subscription::LoadDeadLetter() {
+  ++pending_dead_letters_;
+  MutexLock lock(mutex_);
+  ++counters_.open_dead_letters;
+}
+
 void Subscription::Start(const std::vector<Offset>& next) {
   MutexLock lock(mutex_);
   Effects effects;
@@ -291,6 +297,7 @@ void Subscription::TakeVisible(Aftermath* after) {
     counters_.acked += entry->acked;
     counters_.skipped += entry->skipped;
     counters_.dead_lettered += entry->dead_lettered;
+    counters_.open_dead_letters += static_cast<int64_t>(entry->dead_lettered) - entry->closed;
     for (auto change = entry->changes.begin(); change != entry->changes.end();) {
       const PartitionId partition = change->first;
       PartitionCursor& cursor = *cursors_[partition.value()];
@@ -315,7 +322,8 @@ void Subscription::TakeVisible(Aftermath* after) {
 }
 
 void Subscription::Hold(PartitionCursor& cursor, int64_t commit) {
-  if (std::exchange(cursor.held_until, commit) == 0) held_.push_back(cursor.id().value());
+  if (cursor.held_until == 0) held_.push_back(cursor.id().value());
+  cursor.held_until = std::max(cursor.held_until, commit);
 }
 
 void Subscription::OnVisible() {
@@ -329,6 +337,7 @@ void Subscription::OnVisible() {
 
 void Subscription::BeforeWrite(CommitBuilder& commit) {
   closing_dead_letters_.clear();  // From here on the store knows.
+  changed_snapshots_.clear();
   MutexLock lock(mutex_);
   flush_queued_ = false;
   if (closing_) return;

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -103,6 +105,7 @@ class Subscription final : public CommitHook,
     uint64_t skipped = 0;
     uint64_t expired = 0;
     uint64_t dead_lettered = 0;
+    int64_t open_dead_letters = 0;  // Not counted since the start, but how many there are.
     uint64_t filtered = 0;
     absl::Time last_ack = absl::InfinitePast();
   };
@@ -191,8 +194,14 @@ class Subscription final : public CommitHook,
   void PutRecord(CommitBuilder& commit) const;
   void Touch(CommitBuilder& commit);
 
+  // How many dead letters are open, with what the commits that are not visible yet do.
+  int64_t pending_dead_letters() const { return pending_dead_letters_; }
+  // Those of the commit are visible with it.
+  void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
   // Dead letters whose redrive or discard is in a commit that is not written yet.
   absl::flat_hash_set<std::string>& closing_dead_letters() { return closing_dead_letters_; }
+  // Keys of snapshots that a commit which is not written yet makes (true) or deletes.
+  absl::flat_hash_map<std::string, bool>& changed_snapshots() { return changed_snapshots_; }
   // Whether the deletion was submitted, which may not be visible yet.
   bool closing() const { return closing_; }
   void set_closing() { closing_ = true; }
@@ -234,14 +243,14 @@ class Subscription final : public CommitHook,
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
 
-  std::atomic<int64_t>& open_dead_letters() { return open_dead_letters_; }
-
   // ---- Before it is known to others.
 
   // All cursors first, then the ranges in their order. DATA_LOSS if they cannot be what was
   // written.
   absl::Status LoadCursor(PartitionId partition, const stored::Cursor& cursor);
   absl::Status LoadRange(PartitionId partition, Offset start, const stored::Range& range);
+  // There is one more.
+  void LoadDeadLetter();
   // Sets where partitions begin; to be written with the next commit.
   void Start(const std::vector<Offset>& next);
   // After the last of these.
@@ -425,11 +434,12 @@ class Subscription final : public CommitHook,
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
   const absl::Time loaded_;
-  std::atomic<int64_t> open_dead_letters_{0};
 
   // Commit thread only.
   bool closing_ = false;
+  int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;
+  absl::flat_hash_map<std::string, bool> changed_snapshots_;
 
   mutable Mutex mutex_;
   stored::Subscription record_ ABSL_GUARDED_BY(mutex_);

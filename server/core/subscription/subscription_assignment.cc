@@ -60,8 +60,9 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
   cursor.draining = false;
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
   // The new owner begins behind what was settled, so everything that was done together with that
-  // has to be there.
-  if (cursor.pending().counts().settling > 0) Hold(cursor, in_commit_.last());
+  // has to be there. What comes may have been settled in a commit just before.
+  const PendingRanges::Counts& counts = cursor.pending().counts();
+  if (counts.settling > 0 || counts.coming > 0) Hold(cursor, in_commit_.last());
   NoteAssigned(cursor, after);
 }
 

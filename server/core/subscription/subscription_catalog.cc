@@ -42,7 +42,7 @@ absl::Status LoadEntry(const CursorsKey& key, absl::string_view value, Subscript
       return subscription.LoadRange(key.partition, key.offset, range);
     }
     case CursorsKind::kDeadLetter:
-      subscription.open_dead_letters().fetch_add(1);
+      subscription.LoadDeadLetter();
       break;
     case CursorsKind::kSnapshot:
       break;
@@ -178,7 +178,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingW
     const LogStore& store, const Topic& topic) const {
   Subscriptions list;
   for (const auto& [name, subscription] : pending_) {
-    if (subscription->open_dead_letters().load() == 0) continue;
+    if (subscription->pending_dead_letters() == 0) continue;
     ASSIGN_OR_RETURN(const bool has, HasOpenLetters(store, subscription->id(), topic.id()));
     if (has) list.push_back(subscription);
   }

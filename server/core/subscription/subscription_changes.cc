@@ -7,14 +7,6 @@
 #include "storage/key_codec.h"
 
 namespace eventhub {
-namespace {
-
-absl::Status Outcome(const absl::Status& refused, const absl::Status& committed) {
-  if (!refused.ok()) return refused;
-  return committed.ok() ? committed : StoreFailed(committed);
-}
-
-}  // namespace
 
 CreateSubscriptionTask::CreateSubscriptionTask(const SubscriptionContext& context,
                                                TopicStore& topics, SubscriptionCatalog& catalog,
@@ -66,7 +58,7 @@ absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
 }
 
 void CreateSubscriptionTask::Done(const absl::Status& status) {
-  const absl::Status outcome = Outcome(refused_, status);
+  const absl::Status outcome = OutcomeOf(refused_, status);
   if (!outcome.ok()) {
     std::move(done_)(outcome);
     return;
@@ -94,7 +86,7 @@ void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
 }
 
 void DeleteSubscriptionTask::Done(const absl::Status& status) {
-  const absl::Status outcome = Outcome(refused_, status);
+  const absl::Status outcome = OutcomeOf(refused_, status);
   if (outcome.ok() && !used_) catalog_.Remove(*subscription_);
   std::move(done_)(outcome);
 }
@@ -109,7 +101,7 @@ void ChangeSubscriptionTask::Prepare(CommitBuilder& commit) {
 }
 
 void ChangeSubscriptionTask::Done(const absl::Status& status) {
-  std::move(done_)(Outcome(refused_, status));
+  std::move(done_)(OutcomeOf(refused_, status));
 }
 
 }  // namespace eventhub

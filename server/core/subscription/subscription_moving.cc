@@ -171,6 +171,7 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     if (dead_letter) {
       cursor.FinishParking(event, 1, &effects);
       ++in_commit_.Of(commit.number()).dead_lettered;
+      ++pending_dead_letters_;
     } else {
       cursor.LoseParked(event, &effects);
     }
@@ -178,6 +179,15 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
+}
+
+void Subscription::NoteClosed(CommitBuilder& commit, int64_t dead_letters) {
+  pending_dead_letters_ -= dead_letters;
+  {
+    MutexLock lock(mutex_);
+    in_commit_.Of(commit.number()).closed += dead_letters;
+  }
+  commit.AddHook(shared_from_this());
 }
 
 void Subscription::AbandonParking(PartitionId partition, Offset event, absl::string_view why) {

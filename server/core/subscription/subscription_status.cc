@@ -153,8 +153,8 @@ v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& 
   stats.set_expired_events(counters.expired);
   stats.set_dead_lettered_events(counters.dead_lettered);
   stats.set_filtered_events(counters.filtered);
-  stats.set_open_dead_letters(static_cast<uint64_t>(
-      std::max<int64_t>(0, subscription.open_dead_letters().load(std::memory_order_relaxed))));
+  stats.set_open_dead_letters(
+      static_cast<uint64_t>(std::max<int64_t>(0, counters.open_dead_letters)));
   if (counters.last_ack != absl::InfinitePast()) {
     *stats.mutable_last_ack_time() =
         TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(counters.last_ack));

@@ -43,7 +43,8 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
                               PageSize(request.page_size())};
   ASSIGN_OR_RETURN(DeadLetterPage page,
                    FindDeadLetters(context_, *subscription, query, request.page_token()));
-  writer_.AwaitVisible();  // What is not there any more was redriven, or discarded.
+  // What is not there any more was redriven, or discarded.
+  RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
   if (page.found.empty() && page.next.empty() && request.page_token().empty()) {
     RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, request.selector()));
   }

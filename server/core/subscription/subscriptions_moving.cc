@@ -41,6 +41,21 @@ v1::Snapshot Describe(absl::string_view name, const stored::Snapshot& stored) {
   return snapshot;
 }
 
+// On the commit thread: whether there is one, with what the commit under way does.
+absl::StatusOr<bool> HasSnapshot(const LogStore& store, Subscription& subscription,
+                                 const std::string& key) {
+  const auto changed = subscription.changed_snapshots().find(key);
+  if (changed != subscription.changed_snapshots().end()) return changed->second;
+  ASSIGN_OR_RETURN(const std::optional<std::string> stored, store.Get(Column::kCursors, key));
+  return stored.has_value();
+}
+
+void NoteSnapshot(const std::shared_ptr<Subscription>& subscription, const std::string& key,
+                  bool exists, CommitBuilder& commit) {
+  subscription->changed_snapshots()[key] = exists;
+  commit.AddHook(subscription);  // Which clears that when the commit is written.
+}
+
 // The ranges that a replay is about.
 absl::StatusOr<PartitionRanges> RangesOf(const v1::ReplaySubscriptionRequest& request,
                                          const Topic& topic, const LogStore& store) {
@@ -95,6 +110,8 @@ absl::StatusOr<std::vector<Subscription::Place>> Subscriptions::PlacesOf(
         const std::optional<std::string> stored,
         context_.store.Get(Column::kCursors, SnapshotKey(subscription.id(), request.snapshot())));
     if (!stored.has_value()) return SnapshotNotFound(subscription.name(), request.snapshot());
+    // It may just have been made.
+    RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
     stored::Snapshot snapshot;
     if (!snapshot.ParseFromString(*stored)) {
       return absl::DataLossError(absl::StrCat("snapshot ", request.snapshot(), " is damaged"));
@@ -230,11 +247,11 @@ void Subscriptions::CreateSnapshot(const v1::CreateSnapshotRequest& request,
       [this, subscription = *subscription, name = request.name()](
           CommitBuilder& commit, v1::CreateSnapshotResponse* response) -> absl::Status {
         const std::string key = SnapshotKey(subscription->id(), name);
-        ASSIGN_OR_RETURN(const std::optional<std::string> stored,
-                         context_.store.Get(Column::kCursors, key));
-        if (stored.has_value()) return SnapshotExists(subscription->name(), name);
+        ASSIGN_OR_RETURN(const bool exists, HasSnapshot(context_.store, *subscription, key));
+        if (exists) return SnapshotExists(subscription->name(), name);
         const stored::Snapshot snapshot = subscription->TakeSnapshot();
         commit.Put(Column::kCursors, key, snapshot.SerializeAsString());
+        NoteSnapshot(subscription, key, true, commit);
         *response->mutable_snapshot() = Describe(name, snapshot);
         return absl::OkStatus();
       },
@@ -262,6 +279,7 @@ absl::StatusOr<v1::ListSnapshotsResponse> Subscriptions::ListSnapshots(
         return true;
       }));
   RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
   return response;
 }
 
@@ -277,10 +295,10 @@ void Subscriptions::DeleteSnapshot(const v1::DeleteSnapshotRequest& request, Sta
       [this, subscription = *subscription,
        name = request.name()](CommitBuilder& commit) -> absl::Status {
         const std::string key = SnapshotKey(subscription->id(), name);
-        ASSIGN_OR_RETURN(const std::optional<std::string> stored,
-                         context_.store.Get(Column::kCursors, key));
-        if (!stored.has_value()) return SnapshotNotFound(subscription->name(), name);
+        ASSIGN_OR_RETURN(const bool exists, HasSnapshot(context_.store, *subscription, key));
+        if (!exists) return SnapshotNotFound(subscription->name(), name);
         commit.Delete(Column::kCursors, key);
+        NoteSnapshot(subscription, key, false, commit);
         return absl::OkStatus();
       },
       std::move(done)));
