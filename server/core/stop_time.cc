@@ -17,9 +17,8 @@ class StopTime::Barrier final : public CommitTask {
   explicit Barrier(std::weak_ptr<StopTime> stop) : stop_(std::move(stop)) {}
 
   void Prepare(CommitBuilder&) override {}
-  // A store that failed takes nothing more either.
-  void Done(const absl::Status&) override {
-    if (const std::shared_ptr<StopTime> stop = stop_.lock()) stop->OnCommitted();
+  void Done(const absl::Status& status) override {
+    if (const std::shared_ptr<StopTime> stop = stop_.lock()) stop->OnCommitted(status);
   }
   size_t bytes() const override { return 0; }
   bool synced() const override { return false; }
@@ -49,7 +48,8 @@ void StopTime::OnAlarm() {
   alarm_.Schedule(absl::ToInt64Microseconds(due), weak_from_this());
 }
 
-void StopTime::OnCommitted() {
+void StopTime::OnCommitted(const absl::Status& status) {
+  outcome_ = status;
   over_.store(true, std::memory_order_seq_cst);
   topic_->WakeReaders();
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/core/subscription/alarm.h"
 #include "server/core/topic.h"
@@ -24,6 +25,9 @@ class StopTime final : public AlarmTarget, public std::enable_shared_from_this<S
                                          const Clock& clock, Alarm& alarm, LogWriter& writer);
 
   bool over() const { return over_.load(std::memory_order_seq_cst); }
+  // Once it is over: OK, or why it is not known whether an event from before the time is still to
+  // come: the store failed, and what it did not confirm may be there after a restart.
+  const absl::Status& outcome() const { return outcome_; }
 
   void OnAlarm() override;
 
@@ -34,13 +38,14 @@ class StopTime final : public AlarmTarget, public std::enable_shared_from_this<S
  private:
   class Barrier;
 
-  void OnCommitted();
+  void OnCommitted(const absl::Status& status);
 
   const absl::Time time_;
   const std::shared_ptr<Topic> topic_;
   const Clock& clock_;
   Alarm& alarm_;
   LogWriter& writer_;
+  absl::Status outcome_;  // Written before `over_`.
   std::atomic<bool> over_{false};
 };
 

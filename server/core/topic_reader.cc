@@ -158,6 +158,7 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
     NotePassed(frame);
     return Step::kFrame;
   }
+  if (seen_over_ && frame->empty()) RETURN_IF_ERROR(stop_at_->outcome());
   EndIfOver(seen_over_);
   if (!said_caught_up_) {
     frame->caught_up = AtHead();

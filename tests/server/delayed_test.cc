@@ -417,6 +417,26 @@ TEST_F(DelayedTest, AFailedStoreLeavesThemForTheNextStart) {
   EXPECT_EQ(rig_.Count("t"), 0u);
 }
 
+TEST_F(DelayedTest, ManyAreTakenBackInPieces) {
+  std::vector<v1::Event> events;
+  for (int i = 0; i < 100; ++i) events.push_back(After(absl::StrCat(i), absl::Seconds(1 + i)));
+  rig_.Accept("t", events);
+  std::vector<std::string> ids;
+  for (const v1::DelayedEvent& event : rig_.List([] {
+         v1::ListDelayedEventsRequest request;
+         request.set_topic("t");
+         return request;
+       }())) {
+    ids.push_back(event.delay_id());
+  }
+  ASSERT_EQ(ids.size(), 100u);
+  ids.resize(99);
+  ids.push_back(ids.front());  // Named twice, it counts once.
+  EXPECT_THAT(rig_.Cancel("t", ids), Cancelled(99u));
+  EXPECT_EQ(rig_.Count("t"), 1u);
+  EXPECT_THAT(rig_.Cancel("t", ids), Cancelled(0u));
+}
+
 TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
   std::vector<v1::Event> events;
   std::vector<std::string> ids;

@@ -452,6 +452,25 @@ TEST_P(ReaderTest, AFollowerUpToATimeEndsWhenItHasPassed) {
   EXPECT_TRUE(read->at_end);
 }
 
+TEST_P(ReaderTest, AFollowerUpToATimeDoesNotEndWellIfNobodyKnowsWhatThereIs) {
+  v1::ReadRequest request = ReadOf("t");
+  request.set_follow(true);
+  *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(500));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
+  EXPECT_THAT(rig_.Publish("t", {"in doubt"}), StatusIs(StatusCode::kUnavailable, ""));
+  ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
+  EXPECT_THAT(read.Ids(), ElementsAre("a"));
+  CountingWaiter waiter;
+  ASSERT_TRUE(reader->NotifyWhenMore(waiter));
+  rig_.clock.Advance(absl::Seconds(1));
+  rig_.broker().subscriptions().RunDue();
+  ASSERT_TRUE(Eventually([&] { return waiter.wakes == 1; }));
+  EXPECT_THAT(BrokerRig::Drain(*reader), StatusIs(StatusCode::kUnavailable, ""));
+  rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+}
+
 TEST_P(ReaderTest, AFollowerUpToATimeThatHasPassedEndsBehindWhatThereIs) {
   Fill();
   for (const std::string topic : {"t", "many"}) {

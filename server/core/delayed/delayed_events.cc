@@ -25,8 +25,8 @@ using google::protobuf::util::TimeUtil;
 
 constexpr size_t kMaxPageBytes = size_t{1} << 20;
 constexpr int kMaxCancels = 10'000;
-// Looked up together: values are held meanwhile.
-constexpr size_t kMaxLookUps = 256;
+// Taken back by one commit: their values, of up to 16 MiB each, are read on the commit thread.
+constexpr size_t kCancelsPerCommit = 16;
 
 // After the store refused what is due; after a topic did, twice as long each time, up to the last.
 constexpr absl::Duration kReleaseRetry = absl::Seconds(1);
@@ -62,21 +62,33 @@ absl::Status Describe(const DelayedKey& key, absl::string_view value, v1::Delaye
   return absl::OkStatus();
 }
 
-// Takes events back.
+// A request to take events back.
+struct TakeBack {
+  DelayedTable& table;
+  LogWriter& writer;
+  const std::shared_ptr<Topic> topic;
+  const std::vector<std::string> keys;
+  CancelDelayedDone done;
+  size_t next = 0;
+  v1::CancelDelayedEventsResponse response{};
+};
+
+// Takes the next events of a request back, and submits the task for those after them.
 class CancelDelayedTask final : public CommitTask {
  public:
-  CancelDelayedTask(DelayedTable& table, std::shared_ptr<Topic> topic,
-                    std::vector<std::string> keys, CancelDelayedDone done)
-      : table_(table), topic_(std::move(topic)), keys_(std::move(keys)), done_(std::move(done)) {}
+  explicit CancelDelayedTask(std::unique_ptr<TakeBack> request) : request_(std::move(request)) {}
 
   void Prepare(CommitBuilder& commit) override { refused_ = Cancel(commit); }
 
   void Done(const absl::Status& status) override {
     const absl::Status outcome = OutcomeOf(refused_, status);
-    if (outcome.ok()) {
-      std::move(done_)(std::move(response_));
+    if (!outcome.ok()) {
+      std::move(request_->done)(outcome);
+    } else if (request_->next == request_->keys.size()) {
+      std::move(request_->done)(std::move(request_->response));
     } else {
-      std::move(done_)(outcome);
+      LogWriter& writer = request_->writer;
+      writer.Submit(std::make_unique<CancelDelayedTask>(std::move(request_)));
     }
   }
 
@@ -85,23 +97,19 @@ class CancelDelayedTask final : public CommitTask {
 
  private:
   absl::Status Cancel(CommitBuilder& commit) {
-    if (topic_->closing()) return TopicNotFound(topic_->name());
-    for (size_t i = 0; i < keys_.size(); i += kMaxLookUps) {
-      const auto begin = keys_.begin() + static_cast<std::ptrdiff_t>(i);
-      const auto end =
-          keys_.begin() + static_cast<std::ptrdiff_t>(std::min(keys_.size(), i + kMaxLookUps));
-      ASSIGN_OR_RETURN(const uint32_t cancelled,
-                       table_.Cancel(*topic_, std::vector<std::string>(begin, end), commit));
-      response_.set_cancelled(response_.cancelled() + cancelled);
-    }
+    if (request_->topic->closing()) return TopicNotFound(request_->topic->name());
+    const size_t end = std::min(request_->keys.size(), request_->next + kCancelsPerCommit);
+    const std::vector<std::string> keys(
+        request_->keys.begin() + static_cast<std::ptrdiff_t>(request_->next),
+        request_->keys.begin() + static_cast<std::ptrdiff_t>(end));
+    ASSIGN_OR_RETURN(const uint32_t cancelled,
+                     request_->table.Cancel(*request_->topic, keys, commit));
+    request_->response.set_cancelled(request_->response.cancelled() + cancelled);
+    request_->next = end;
     return absl::OkStatus();
   }
 
-  DelayedTable& table_;
-  const std::shared_ptr<Topic> topic_;
-  const std::vector<std::string> keys_;
-  CancelDelayedDone done_;
-  v1::CancelDelayedEventsResponse response_;
+  std::unique_ptr<TakeBack> request_;
   absl::Status refused_;
 };
 
@@ -315,8 +323,8 @@ void DelayedEvents::Cancel(const v1::CancelDelayedEventsRequest& request, Cancel
     }
     keys.push_back(key->Encode());
   }
-  writer_.Submit(
-      std::make_unique<CancelDelayedTask>(*table_, *topic, std::move(keys), std::move(done)));
+  writer_.Submit(std::make_unique<CancelDelayedTask>(std::make_unique<TakeBack>(
+      TakeBack{*table_, writer_, *topic, std::move(keys), std::move(done)})));
 }
 
 }  // namespace eventhub
