@@ -72,6 +72,7 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   part.session_ = session_;
   part.replayed_ = replayed_;
   part.run_ = run_;
+  part.redelivered_ = redelivered_;
   if (offset_deltas_.empty()) {
     part.base_offset_ = from->offset();
   } else {
@@ -114,6 +115,8 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
       batch.replayed_ = field.value != 0;
     } else if (field.number == 8 && field.type == FieldScanner::kFixed64) {
       batch.run_ = field.value;
+    } else if (field.number == 9 && field.type == FieldScanner::kVarint) {
+      batch.redelivered_ = field.value != 0;
     }
   }
   if (!field.ok()) return Malformed("event batch");

@@ -128,7 +128,7 @@ void SubscriberCore::TakeBatch(EventBatch batch) {
   const absl::Duration now = Now();
   const size_t events = batch.size();
   counters_.delivered += events;
-  if (batch.delivery_attempt() > 1) counters_.redelivered += events;
+  if (batch.redelivered()) counters_.redelivered += events;
   std::shared_ptr<Lease>& lease = leases_[{batch.partition(), batch.lease_epoch()}];
   if (lease == nullptr) {
     lease = std::make_shared<Lease>(batch.partition(), batch.lease_epoch(), queue_kind_);

@@ -24,6 +24,7 @@ struct Delivery {
   uint64_t lease_epoch = 0;  // Likewise.
   bool replayed = false;     // Likewise.
   uint64_t run = 0;          // To readers only: see storage/run_history.h.
+  bool redelivered = false;  // Likewise.
   absl::InlinedVector<SharedBytes, 1> events;
 
   // The offset after the last event; there has to be one.

@@ -82,7 +82,7 @@ absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
   }
   // What was asked before it was there.
   if (draining) opened->Leave(/*at_once=*/true);
-  if (ended) opened->Close();
+  if (ended) opened->Close(Subscription::Ended::kByHub);
   return absl::OkStatus();
 }
 
@@ -161,13 +161,16 @@ void ConsumeStream::Drain() {
 // Others get what this consumer has at this moment, not when gRPC is done with the stream.
 void ConsumeStream::EndWith(const absl::Status& status) {
   ConsumerSession* session;
+  bool draining;
   {
     MutexLock lock(mutex_);
     if (std::exchange(ended_, true)) return;
     status_ = status;
     session = session_.get();
+    draining = draining_;
   }
-  if (session != nullptr) session->Close();
+  if (session == nullptr) return;
+  session->Close(draining ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
 }
 
 void ConsumeStream::OnDone() {

@@ -14,16 +14,17 @@ constexpr int kResponseBatches = 1;
 constexpr int kResponseCaughtUp = 2;
 constexpr int kResponseStart = 3;
 constexpr int kResponsePassed = 4;
-constexpr int kPartition = 1;   // Of EventBatch and PartitionOffset.
-constexpr int kOffset = 2;      // Of EventBatch and PartitionOffset.
-constexpr int kAppendTime = 3;  // Of EventBatch.
-constexpr int kDeltas = 4;      // Of EventBatch.
-constexpr int kAttempt = 5;     // Of EventBatch.
-constexpr int kLeaseEpoch = 6;  // Of EventBatch.
-constexpr int kReplayed = 7;    // Of EventBatch.
-constexpr int kBatchRun = 8;    // Of EventBatch.
-constexpr int kPlaceRun = 3;    // Of PartitionOffset.
-constexpr int kSeconds = 1;     // Of Timestamp.
+constexpr int kPartition = 1;    // Of EventBatch and PartitionOffset.
+constexpr int kOffset = 2;       // Of EventBatch and PartitionOffset.
+constexpr int kAppendTime = 3;   // Of EventBatch.
+constexpr int kDeltas = 4;       // Of EventBatch.
+constexpr int kAttempt = 5;      // Of EventBatch.
+constexpr int kLeaseEpoch = 6;   // Of EventBatch.
+constexpr int kReplayed = 7;     // Of EventBatch.
+constexpr int kBatchRun = 8;     // Of EventBatch.
+constexpr int kRedelivered = 9;  // Of EventBatch.
+constexpr int kPlaceRun = 3;     // Of PartitionOffset.
+constexpr int kSeconds = 1;      // Of Timestamp.
 constexpr int kNanos = 2;
 
 // A slice has a fixed cost, about that of copying so many bytes.
@@ -79,6 +80,7 @@ std::string BatchHead(const Delivery& delivery) {
   AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
   AppendNumber(&head, kReplayed, delivery.replayed ? 1 : 0);
   AppendFixed(&head, kBatchRun, delivery.run);
+  AppendNumber(&head, kRedelivered, delivery.redelivered ? 1 : 0);
   return head;
 }
 

@@ -55,6 +55,7 @@ inline v1::ConsumeResponse Events(uint32_t partition, int64_t base, int count, u
   batch.set_partition(partition);
   batch.set_base_offset(base);
   batch.set_delivery_attempt(attempt);
+  batch.set_redelivered(attempt > 1);
   batch.set_lease_epoch(epoch == 0 ? 10 + partition : epoch);
   batch.mutable_append_time()->set_seconds(1'700'000'000);
   for (int i = 0; i < count; ++i) {

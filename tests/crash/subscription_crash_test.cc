@@ -257,7 +257,8 @@ TEST_F(SubscriptionCrashTest, OfConsumers) {
                                              *ledgers[subscription]);
   };
   for (size_t s = 0; s < names_.size(); ++s) {
-    ledgers.push_back(std::make_unique<ConsumerLedger>(/*ordered=*/false));
+    ledgers.push_back(
+        std::make_unique<ConsumerLedger>(/*ordered=*/false, /*each_counts=*/names_[s] == "q"));
     for (int i = 0; i < 2; ++i) processes.push_back(start(s));
   }
   std::atomic<bool> done{false};

@@ -7,8 +7,10 @@ namespace eventhub {
 std::ostream& operator<<(std::ostream& os, const ModelEvent& event) {
   return os << "{state " << static_cast<int>(event.state) << ", due " << event.due << ", "
             << event.attempts << " attempts, consumer " << event.consumer
-            << (event.extra ? ", extra" : "") << (event.alone ? ", alone" : "") << ", copy "
-            << event.redriven_from.value_or(-1) << " " << event.reason << "}";
+            << (event.extra ? ", extra" : "") << (event.alone ? ", alone" : "")
+            << (event.delivered ? ", delivered" : "") << (event.silent ? ", silent" : "")
+            << ", epoch " << event.epoch << ", copy " << event.redriven_from.value_or(-1) << " "
+            << event.reason << "}";
 }
 
 std::ostream& operator<<(std::ostream& os, const ModelParked& parked) {
@@ -52,19 +54,29 @@ int64_t CursorModel::NextDue() const {
 std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
   const bool extra = flow == Flow::kExtra;
   std::optional<Next> found;
+  bool continue_live = true;  // STREAM, alone: no live event waits before it.
   for (const auto& [offset, event] : events) {
-    if (event.alone != (flow == Flow::kAlone)) continue;
-    if (!event.alone && event.extra != extra) continue;
+    const bool in_order = !rules.queue && !event.extra && !extra;
     // In a STREAM nothing overtakes what waits; extra events have no order.
-    if (!rules.queue && !extra && event.state == RangeState::kDelayed) return std::nullopt;
+    if (in_order && event.state == RangeState::kDelayed) {
+      if (flow == Flow::kAlone) continue_live = false;
+      if (flow == Flow::kLive) return std::nullopt;
+    }
     if (event.state != RangeState::kReady) continue;
+    if (in_order && event.alone && flow == Flow::kLive) return std::nullopt;
+    if (event.alone != (flow == Flow::kAlone)) {
+      if (in_order && flow == Flow::kAlone) continue_live = false;
+      continue;
+    }
+    if (in_order && !continue_live) continue;
+    if (!event.alone && event.extra != extra) continue;
     found = Next{offset, event.attempts, false, event.alone, event.redriven_from};
     break;
   }
   if (!found.has_value() && flow == Flow::kLive && next < log_end) {
     found = Next{next, 0, true, false, std::nullopt};
   }
-  if (rules.queue || !found.has_value()) return found;
+  if (rules.queue || !found.has_value() || flow == Flow::kAlone) return found;
   const auto out = [extra](const ModelEvent& event) {
     return event.state == RangeState::kLeased && event.extra == extra;
   };
@@ -73,6 +85,7 @@ std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
   };
   found->alone = IsLast(found->attempts + 1);
   if (CountIf(last_out) > 0 || (found->alone && CountIf(out) > 0)) return std::nullopt;
+  if (!extra && found->start < suspects_end && CountIf(out) >= window) return std::nullopt;
   return found;
 }
 
@@ -90,6 +103,8 @@ void CursorModel::Lease(int64_t event, ConsumerId consumer, int64_t due_at) {
   leased.state = RangeState::kLeased;
   leased.consumer = consumer;
   leased.due = due_at;
+  leased.epoch = epoch;
+  leased.delivered = true;
   ++leased.attempts;
 }
 
@@ -123,18 +138,35 @@ void CursorModel::StartParking(int64_t offset, ModelEvent& event, const std::str
   event.state = RangeState::kParking;
   event.alone = false;
   event.consumer = ConsumerId();
+  event.epoch = 0;
   event.due = 0;
+}
+
+void CursorModel::TakeBack(ModelEvent& event) {
+  Release(event);
+  event.state = RangeState::kReady;
+  event.consumer = ConsumerId();
+  event.epoch = 0;
+  event.due = 0;
+  --event.attempts;
 }
 
 void CursorModel::Requeue(int64_t offset, ModelEvent& event, bool heard, int64_t ready_at,
                           const std::string& reason) {
   Release(event);
-  if (IsLast(event.attempts)) return StartParking(offset, event, reason);
+  if (IsLast(event.attempts)) {
+    // What failed without a word, and was not alone, may have done so for another.
+    const bool again = !heard && !event.silent && rules.max_attempts > 1;
+    if (!again) return StartParking(offset, event, reason);
+    event.attempts = rules.max_attempts - 1;
+  }
   if (!reason.empty()) event.reason = reason;
   event.consumer = ConsumerId();
+  event.epoch = 0;
   event.state = ready_at > now ? RangeState::kDelayed : RangeState::kReady;
   event.due = ready_at > now ? ready_at : 0;
-  event.alone = rules.queue && !heard && IsLast(event.attempts + 1);
+  event.silent = !heard;
+  event.alone = !heard && IsLast(event.attempts + 1);
 }
 
 CursorModel::Offsets CursorModel::ForLeased(ConsumerId consumer, int64_t from, int64_t to,
@@ -177,22 +209,26 @@ CursorModel::Offsets CursorModel::Ack(ConsumerId consumer, int64_t from, int64_t
   return refused;
 }
 
-CursorModel::Offsets CursorModel::Retry(ConsumerId consumer, int64_t from, int64_t to,
-                                        const RetryAt& retry_at, const std::string& reason) {
+CursorModel::Offsets CursorModel::Retry(ConsumerId consumer, uint64_t of_epoch, int64_t from,
+                                        int64_t to, const RetryAt& retry_at,
+                                        const std::string& reason) {
   bool rewind = false;
   if (!rules.queue) to = std::min(to, from + 1);
-  const Offsets refused = ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
+  Offsets again;
+  Offsets refused = ForLeased(consumer, from, to, [&](int64_t offset, ModelEvent& event) {
+    if (event.epoch != of_epoch) {
+      again.insert(offset);
+      return;
+    }
     ++effects.nacked;
     Requeue(offset, event, true, retry_at(event.attempts), reason);
     if (!event.extra) rewind = true;
   });
+  refused.merge(again);
   if (rules.queue || !rewind) return refused;
   for (auto& [offset, event] : events) {
     if (offset < to || event.extra || event.state != RangeState::kLeased) continue;
-    Release(event);
-    event.state = RangeState::kReady;
-    event.consumer = ConsumerId();
-    event.due = 0;
+    TakeBack(event);
   }
   return refused;
 }
@@ -220,9 +256,28 @@ CursorModel::Offsets CursorModel::Extend(ConsumerId consumer, int64_t from, int6
   return ForLeased(consumer, from, to, [due](int64_t, ModelEvent& event) { event.due = due; });
 }
 
-void CursorModel::Return(ConsumerId consumer, const std::string& why) {
+void CursorModel::Fail(ConsumerId consumer, const std::string& why) {
+  int64_t out = 0;
+  for (const auto& [offset, event] : events) {
+    if (rules.queue || rules.max_attempts == 0 || event.extra || !Has(event, consumer)) continue;
+    window = std::max<int64_t>(1, ++out / 2);
+    suspects_end = offset + 1;
+  }
+  bool live_failed = false;
+  bool extra_failed = false;
   for (auto& [offset, event] : events) {
-    if (Has(event, consumer)) Requeue(offset, event, false, 0, why);
+    if (!Has(event, consumer)) continue;
+    bool& failed = event.extra ? extra_failed : live_failed;
+    if (!rules.queue && failed) continue;
+    failed = true;
+    Requeue(offset, event, false, 0, why);
+  }
+  Recall(consumer);
+}
+
+void CursorModel::Recall(ConsumerId consumer) {
+  for (auto& [offset, event] : events) {
+    if (Has(event, consumer)) TakeBack(event);
   }
 }
 
@@ -238,12 +293,25 @@ void CursorModel::Expire() {
   }
 }
 
-void CursorModel::ParkExhausted(const std::string& why) {
+void CursorModel::ParkExhausted(bool lowered, const std::string& why) {
   for (auto& [offset, event] : events) {
-    if (event.state == RangeState::kLeased || event.state == RangeState::kParking) continue;
-    if (IsLast(event.attempts)) {
+    if (event.state == RangeState::kParking) continue;
+    const bool last = IsLast(event.attempts);
+    const bool spared = lowered && last && event.silent && rules.max_attempts > 1;
+    if (event.state == RangeState::kLeased) {
+      if (spared) event.silent = false;
+      continue;
+    }
+    if (last && !spared) {
       StartParking(offset, event, event.reason.empty() ? why : event.reason);
-    } else if (event.state == RangeState::kReady && event.due != 0 && !rules.ordered_by_key) {
+      continue;
+    }
+    if (spared) event.attempts = rules.max_attempts - 1;
+    event.alone = event.alone && IsLast(event.attempts + 1);
+    if (event.silent && IsLast(event.attempts + 1) && !event.alone) {
+      event.alone = event.silent = !rules.ordered_by_key;
+    }
+    if (event.state == RangeState::kReady && event.due != 0 && !rules.ordered_by_key) {
       event.state = RangeState::kDelayed;
     }
   }
@@ -289,6 +357,7 @@ void CursorModel::DropTrimmed() {
 
 void CursorModel::Seek(int64_t to) {
   keys_.clear();
+  suspects_end = 0;
   for (auto it = events.begin(); it != events.end();) {
     ModelEvent& event = it->second;
     Release(event);
@@ -297,8 +366,11 @@ void CursorModel::Seek(int64_t to) {
       continue;
     }
     ++it;
+    if (event.state == RangeState::kLeased) {
+      --event.attempts;
+      event.epoch = 0;
+    }
     if (event.state == RangeState::kLeased || event.state == RangeState::kBlocked) {
-      event.attempts = rules.BeforeLast(event.attempts);
       event.state = RangeState::kReady;
       event.due = 0;
       event.consumer = ConsumerId();
@@ -340,7 +412,11 @@ void CursorModel::AddRedriven(int64_t offset, int64_t copy) {
 
 void CursorModel::Restart(int64_t now_then) {
   keys_.clear();
+  suspects_end = 0;
+  window = kNever;
   for (auto& [offset, event] : events) {
+    if (event.state == RangeState::kLeased) --event.attempts;
+    event.epoch = 0;
     const bool waits = event.state == RangeState::kDelayed ||
                        (event.state == RangeState::kReady && event.due != 0);
     event.due = waits && event.due > now ? event.due - now + now_then : 0;

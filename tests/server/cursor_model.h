@@ -23,6 +23,9 @@ struct ModelEvent {
   ConsumerId consumer;
   bool extra = false;
   bool alone = false;
+  bool delivered = false;
+  bool silent = false;
+  uint64_t epoch = 0;
   std::string reason;
   std::optional<int64_t> redriven_from;  // The offset of the copy.
 
@@ -75,14 +78,15 @@ class CursorModel {
   void Block(int64_t event);
 
   Offsets Ack(ConsumerId consumer, int64_t from, int64_t to);
-  Offsets Retry(ConsumerId consumer, int64_t from, int64_t to, const RetryAt& retry_at,
-                const std::string& reason);
+  Offsets Retry(ConsumerId consumer, uint64_t epoch, int64_t from, int64_t to,
+                const RetryAt& retry_at, const std::string& reason);
   Offsets Park(ConsumerId consumer, int64_t from, int64_t to, const std::string& reason);
   Offsets Skip(ConsumerId consumer, int64_t from, int64_t to);
   Offsets Extend(ConsumerId consumer, int64_t from, int64_t to, int64_t due);
-  void Return(ConsumerId consumer, const std::string& why);
+  void Fail(ConsumerId consumer, const std::string& why);
+  void Recall(ConsumerId consumer);
   void Expire();
-  void ParkExhausted(const std::string& why);
+  void ParkExhausted(bool lowered, const std::string& why);
   void FinishParking(int64_t from, int64_t to);
   void AbandonParking(int64_t from, int64_t to, int64_t retry_at, const std::string& why);
   void DropTrimmed();
@@ -104,6 +108,9 @@ class CursorModel {
   int64_t log_end = 0;
   int64_t next = 0;
   uint64_t lost = 0;
+  uint64_t epoch = 0;
+  int64_t window = kNever;  // STREAM: how many before `suspects_end` may be out.
+  int64_t suspects_end = 0;
   std::map<int64_t, ModelEvent> events;
   ModelEffects effects;  // Of the operations since it was last cleared.
 
@@ -119,6 +126,7 @@ class CursorModel {
   void Settle(int64_t event);
   void Requeue(int64_t offset, ModelEvent& event, bool heard, int64_t ready_at,
                const std::string& reason);
+  void TakeBack(ModelEvent& event);
   void StartParking(int64_t offset, ModelEvent& event, const std::string& reason);
 
   std::map<uint64_t, std::vector<int64_t>> keys_;  // In the order of delivery.

@@ -164,9 +164,10 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       case 0: {
         const int64_t delay = OneIn(3) ? 0 : Int(1, 20);
         const auto retry_at = [&](uint32_t attempts) { return model_->now + delay * attempts; };
-        cursor().Retry(rules(), consumer, first, last, retry_at, model_->now, reason, collect,
-                       &effects_);
-        ASSERT_EQ(refused, model_->Retry(consumer, from, to, retry_at, reason));
+        const uint64_t epoch = OneIn(4) ? model_->epoch - 1 : model_->epoch;
+        cursor().Retry(rules(), consumer, epoch, first, last, retry_at, model_->now, reason,
+                       collect, &effects_);
+        ASSERT_EQ(refused, model_->Retry(consumer, epoch, from, to, retry_at, reason));
         break;
       }
       case 1:
@@ -193,8 +194,13 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
 
   void Return() {
     const ConsumerId consumer = AnyConsumer();
-    cursor().Return(rules(), consumer, "gone", &effects_);
-    model_->Return(consumer, "gone");
+    if (OneIn(4)) {
+      cursor().Recall(consumer, &effects_);
+      model_->Recall(consumer);
+    } else {
+      cursor().Fail(rules(), consumer, "gone", &effects_);
+      model_->Fail(consumer, "gone");
+    }
     if (consumer == owner_) owner_ = ConsumerId(owner_.value() + 1);
   }
 
@@ -202,6 +208,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     model_->now += Int(0, 15);
     cursor().Expire(rules(), model_->now, &effects_);
     model_->Expire();
+    cursor().RenewEpoch(++model_->epoch);
   }
 
   void EndParking(bool all = false) {
@@ -223,8 +230,9 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
 
   void ChangeRules() {
     model_->rules.max_attempts = OneIn(3) ? 0 : static_cast<uint32_t>(Int(1, 5));
-    cursor().ParkExhausted(rules(), "changed", &effects_);
-    model_->ParkExhausted("changed");
+    const bool lowered = !OneIn(3);
+    cursor().ParkExhausted(rules(), lowered, "changed", &effects_);
+    model_->ParkExhausted(lowered, "changed");
     for (const Parked& range : effects_.parked) NoteUnordered(range);
   }
 
@@ -239,10 +247,15 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
       const int64_t count = Int(1, 5);
       if (at + count > to) break;
       const auto attempts = static_cast<uint32_t>(Int(0, 2));
-      cursor().AddPending(Offset(at), count, attempts);
+      const bool silent = OneIn(2);
+      cursor().AddPending(rules(), Offset(at), count, attempts, silent);
       for (int64_t i = 0; i < count; ++i) {
         model_->events[at + i] = ModelEvent();
         model_->events[at + i].attempts = attempts;
+        model_->events[at + i].delivered = true;
+        model_->events[at + i].silent = silent && !rules().ordered_by_key;
+        model_->events[at + i].alone =
+            model_->events[at + i].silent && rules().IsLast(attempts + 1);
       }
       at += count;
     }
@@ -277,8 +290,9 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     rig_.Reopen(wall_offset_, wall - now, now);
     wall_offset_ = wall - now;
     model_->Restart(now);
-    cursor().ParkExhausted(rules(), "restarted", &effects_);
-    model_->ParkExhausted("restarted");
+    cursor().set_epoch(model_->epoch);
+    cursor().ParkExhausted(rules(), false, "restarted", &effects_);
+    model_->ParkExhausted(false, "restarted");
     for (const Parked& range : effects_.parked) NoteUnordered(range);
     owner_ = ConsumerId(owner_.value() + 1);
   }
@@ -296,7 +310,10 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         event.consumer = range.consumer;
         event.extra = range.extra;
         event.alone = range.alone;
-        if (range.reason != nullptr) event.reason = *range.reason;
+        event.delivered = range.delivered;
+        event.silent = range.silent;
+        event.epoch = range.lease_epoch;
+        event.reason = std::string(range.reason.view());
         // Where the copy is shows when it is delivered.
         if (!range.redriven) continue;
         const auto it = model_->events.find(start + i);

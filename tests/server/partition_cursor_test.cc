@@ -52,8 +52,8 @@ class PartitionCursorTest : public testing::Test {
     Ranges refused;
     const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
     cursor().Retry(
-        rules_, consumer, Offset(from), Offset(to), [at](uint32_t) { return at; }, 0, reason, note,
-        &effects_);
+        rules_, consumer, cursor().epoch(), Offset(from), Offset(to), [at](uint32_t) { return at; },
+        0, reason, note, &effects_);
     return refused;
   }
   Ranges Park(ConsumerId consumer, int64_t from, int64_t to, const std::string& reason) {
@@ -70,6 +70,9 @@ class PartitionCursorTest : public testing::Test {
   void Redrive(Offset event, const DeadLetterPlace& place) {
     cursor().AddRedriven(event, place, &effects_);
     rig_.Complete(&effects_);
+  }
+  uint32_t AttemptsOf(int64_t event) {
+    return cursor().pending().At(Offset(event))->second.attempts;
   }
   // Delivers a single event if its key allows it.
   bool DeliverKeyed(ConsumerId consumer, uint64_t key) {
@@ -131,7 +134,8 @@ TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
   EXPECT_EQ(Next(), std::pair(int64_t{2}, int64_t{3}));
   Deliver(kOne, 100);
   EXPECT_EQ(cursor().next(), Offset(10));
-  EXPECT_EQ(cursor().pending().At(Offset(5))->second.attempts, 2);
+  EXPECT_EQ(AttemptsOf(2), 2u);
+  EXPECT_EQ(AttemptsOf(5), 1u);
   EXPECT_EQ(cursor().pending().At(Offset(9))->second.attempts, 1);
 }
 
@@ -150,20 +154,185 @@ TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
   EXPECT_EQ(cursor().acked(), Offset(4));
 }
 
+// What lies behind it was never begun.
+TEST_F(StreamCursorTest, NackIsAFailedAttemptOfItsEventAlone) {
+  rules_.max_attempts = 3;
+  rig_.Grow(10);
+  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    Deliver(kOne, 10);
+    EXPECT_EQ(AttemptsOf(0), attempt);
+    Retry(kOne, 0, 1);
+  }
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].count, 1u);
+  EXPECT_EQ(effects_.parked[0].attempts, 3u);
+  const std::optional<Candidate> next = cursor().Next(rules_, Flow::kLive);
+  EXPECT_EQ(next->start, Offset(1));
+  EXPECT_EQ(next->end, Offset(10));
+  EXPECT_EQ(next->attempts, 0u);
+  EXPECT_TRUE(next->redelivered);
+}
+
+TEST_F(StreamCursorTest, EndOfAConsumerIsAFailedAttemptOfTheFirstEventAlone) {
+  rules_.max_attempts = 5;
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  Ack(kOne, 0, 4);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
+  EXPECT_EQ(AttemptsOf(4), 1u);
+  EXPECT_EQ(AttemptsOf(5), 0u);
+  EXPECT_EQ(AttemptsOf(9), 0u);
+}
+
+// A hub that crashes, and one that stops.
+TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
+  rules_.max_attempts = 1;
+  rig_.Grow(2);
+  Deliver(kOne, 2);
+  cursor().Recall(kOne, &effects_);
+  EXPECT_EQ(AttemptsOf(0), 0u);
+  Deliver(kOne, 2);
+  rig_.Reopen(1000, 1000, 10);
+  cursor().ParkExhausted(rules_, false, "", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  EXPECT_EQ(AttemptsOf(0), 0u);
+  EXPECT_TRUE(cursor().Next(rules_, Flow::kLive)->redelivered);
+}
+
+// Whichever event ends its consumers, it is the first that is out after a few of them.
+TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
+  constexpr int64_t kPoison = 50;
+  constexpr int64_t kEvents = 100;
+  rules_.max_attempts = 3;
+  rig_.Grow(kEvents);
+  int ends = 0;
+  while (effects_.parked.empty()) {
+    ASSERT_LE(ends, 10);
+    const bool alone = cursor().pending().counts().alone > 0;
+    const std::optional<Candidate> next = cursor().Next(rules_, alone ? Flow::kAlone : Flow::kLive);
+    ASSERT_TRUE(next.has_value());
+    cursor().Lease(*next, next->start, static_cast<uint32_t>(next->end - next->start),
+                   CursorRig::kEventBytes, kOne, kNever);
+    if (next->start <= Offset(kPoison) && Offset(kPoison) < next->end) {
+      cursor().Fail(rules_, kOne, "gone", &effects_);
+      ++ends;
+    } else {
+      Ack(kOne, next->start.value(), next->end.value());
+    }
+  }
+  EXPECT_LE(ends, 10);  // log2(kEvents), and its attempts.
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].start, Offset(kPoison));
+  EXPECT_EQ(effects_.parked[0].count, 1u);
+  // They are soon out together again.
+  cursor().FinishParking(Offset(kPoison), 1, &effects_);
+  rig_.Complete(&effects_);
+  int deliveries = 0;
+  for (; cursor().acked() < Offset(kEvents); ++deliveries) {
+    Deliver(kOne, kEvents);
+    Ack(kOne, 0, cursor().next().value());
+    ASSERT_LT(deliveries, 100);
+  }
+  EXPECT_LE(deliveries, 8);
+}
+
 // Its consumer may die of it: then no other event is parked with it.
 TEST_F(StreamCursorTest, LastAttemptIsAlone) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
   Deliver(kOne, 3);
-  cursor().Return(rules_, kOne, "gone", &effects_);
-  EXPECT_EQ(Next(), std::pair(int64_t{0}, int64_t{1}));
-  Deliver(kOne, 1);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
   EXPECT_EQ(Next().first, -1);
-  cursor().Return(rules_, kOne, "gone", &effects_);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  ASSERT_TRUE(alone.has_value());
+  EXPECT_EQ(alone->start, Offset(0));
+  EXPECT_EQ(alone->end, Offset(1));
+  cursor().Lease(*alone, alone->start, 1, CursorRig::kEventBytes, kOne, kNever);
+  EXPECT_EQ(Next().first, -1);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
   ASSERT_EQ(effects_.parked.size(), 1u);
   EXPECT_EQ(effects_.parked[0].count, 1u);
   EXPECT_EQ(effects_.parked[0].attempts, 2u);
-  EXPECT_EQ(Next(), std::pair(int64_t{1}, int64_t{2}));
+  EXPECT_EQ(Next().first, 1);
+  EXPECT_EQ(AttemptsOf(1), 0u);
+}
+
+// It was out beside others, which may be to blame.
+TEST_F(StreamCursorTest, LastAttemptThatWasNotMadeAloneIsMadeAgain) {
+  rules_.max_attempts = 2;
+  rig_.Grow(1);
+  Deliver(kOne, 1);
+  Retry(kOne, 0, 1);
+  Deliver(kOne, 1);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  ASSERT_TRUE(alone.has_value());
+  EXPECT_EQ(alone->attempts, 1u);
+  cursor().Lease(*alone, alone->start, 1, CursorRig::kEventBytes, kOne, kNever);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
+  EXPECT_EQ(effects_.parked.size(), 1u);
+}
+
+TEST_F(StreamCursorTest, LoweredLimitIsAboutAnEventsOwnFailures) {
+  rig_.Grow(10);
+  for (int i = 0; i < 5; ++i) {
+    Deliver(kOne, 10);
+    Retry(kOne, 0, 1);
+  }
+  rules_.max_attempts = 3;
+  cursor().ParkExhausted(rules_, true, "lowered", &effects_);
+  ASSERT_EQ(effects_.parked.size(), 1u);
+  EXPECT_EQ(effects_.parked[0].start, Offset(0));
+  EXPECT_EQ(effects_.parked[0].count, 1u);
+  EXPECT_EQ(Next(), std::pair(int64_t{1}, int64_t{10}));
+}
+
+// A hub that did not write `delivered` counted deliveries, also the one that was under way when it
+// ended.
+TEST_F(QueueCursorTest, LoadsRangesOfOlderHubs) {
+  rules_.max_attempts = 3;
+  rig_.Grow(3);
+  stored::Cursor place;
+  place.set_version(1);
+  place.set_next_offset(3);
+  cursor().Load(place);
+  stored::Range range;
+  range.set_version(1);
+  range.set_count(2);
+  range.set_attempts(3);
+  ASSERT_TRUE(cursor().Load(Offset(0), range, /*wall_offset=*/0, /*now=*/0));
+  range.set_count(1);
+  range.set_attempts(0);
+  ASSERT_TRUE(cursor().Load(Offset(2), range, 0, 0));
+  cursor().ParkExhausted(rules_, false, "", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  const std::optional<Candidate> next = cursor().Next(rules_, Flow::kLive);
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->end, Offset(2));
+  EXPECT_EQ(next->attempts, 2u);
+  EXPECT_TRUE(next->redelivered);
+  EXPECT_EQ(AttemptsOf(2), 0u);
+}
+
+TEST_F(QueueCursorTest, LoweredLimitLeavesAnAttemptToWhatFailedWithoutAWord) {
+  rig_.Grow(2);
+  for (int i = 0; i < 5; ++i) {
+    Deliver(kOne, 2);
+    cursor().Fail(rules_, kOne, "gone", &effects_);
+  }
+  rules_.max_attempts = 3;
+  cursor().ParkExhausted(rules_, true, "lowered", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  ASSERT_TRUE(alone.has_value());
+  EXPECT_EQ(alone->end - alone->start, 1);
+  EXPECT_EQ(alone->attempts, 2u);
+  // The store knows that it is to be alone.
+  rig_.Reopen(1000, 1000, 10);
+  cursor().ParkExhausted(rules_, false, "", &effects_);
+  EXPECT_THAT(effects_.parked, IsEmpty());
+  EXPECT_EQ(cursor().pending().counts().alone, 2);
 }
 
 // A replay of many must not become dead letters for one of them.
@@ -171,18 +340,16 @@ TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
   Deliver(kOne, 6);
-  cursor().Return(rules_, kOne, "", &effects_);
-  while (Next().first >= 0) {
-    Deliver(kOne, 1);
-    Ack(kOne, 0, 6);
-  }
+  Ack(kOne, 0, 6);
+  rig_.Complete(&effects_);
   ASSERT_EQ(Replay(Offset(0), Offset(6)), 6);
   rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
-  cursor().Return(rules_, kOne, "gone", &effects_);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
-  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{0}, int64_t{1}));
-  rig_.Deliver(rules_, kOne, 6, kNever, /*extra=*/true);
-  cursor().Return(rules_, kOne, "gone", &effects_);
+  const std::optional<Candidate> alone = cursor().Next(rules_, Flow::kAlone);
+  ASSERT_TRUE(alone.has_value());
+  cursor().Lease(*alone, alone->start, 1, CursorRig::kEventBytes, kOne, kNever);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
   ASSERT_EQ(effects_.parked.size(), 1u);
   EXPECT_EQ(effects_.parked[0].count, 1u);
 }
@@ -311,7 +478,7 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   EXPECT_EQ(effects_.released[0].second.events, 5);
   EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(0, 6)));
   EXPECT_EQ(Next(), std::pair(int64_t{3}, int64_t{10}));
-  cursor().AddPending(Offset(0), 2, 4);
+  cursor().AddPending(rules_, Offset(0), 2, 4, false);
   EXPECT_EQ(cursor().acked(), Offset(0));
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 9);
   EXPECT_EQ(cursor().Next(rules_, Flow::kLive)->attempts, 4u);
@@ -362,7 +529,7 @@ TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
   EXPECT_EQ(cursor().acked(), Offset(0));
   EXPECT_EQ(Next().first, -1);
   // It is nobody's any more: neither the end of a lease nor of its consumer brings it again.
-  cursor().Return(rules_, kOne, "gone", &effects_);
+  cursor().Fail(rules_, kOne, "gone", &effects_);
   cursor().Expire(rules_, kNever - 1, &effects_);
   EXPECT_EQ(Next().first, -1);
   rig_.Complete(&effects_);
@@ -417,13 +584,13 @@ TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
   ASSERT_FALSE(DeliverKeyed(kOne, kKey));
   Retry(kOne, 0, 1, /*at=*/500);
   rig_.Reopen(/*wall_offset_before=*/1000, /*wall_offset_after=*/1200, /*now=*/10);
-  cursor().ParkExhausted(rules_, "", &effects_);
+  cursor().ParkExhausted(rules_, false, "", &effects_);
   EXPECT_FALSE(DeliverKeyed(kOne, kKey));
   EXPECT_FALSE(DeliverKeyed(kOne, kKey));
   EXPECT_EQ(Next().first, -1);
   EXPECT_EQ(cursor().pending().next_due(), 300);
   rig_.Reopen(1200, 1200, 20);
-  cursor().ParkExhausted(rules_, "", &effects_);
+  cursor().ParkExhausted(rules_, false, "", &effects_);
   EXPECT_FALSE(DeliverKeyed(kOne, kKey));
   cursor().Expire(rules_, 300, &effects_);
   EXPECT_TRUE(DeliverKeyed(kOne, kKey));

@@ -34,6 +34,9 @@ struct Pending {
   bool extra = false;
   bool redriven = false;
   bool alone = false;
+  bool delivered = false;
+  bool silent = false;
+  uint64_t lease_epoch = 0;
 
   bool operator==(const Pending&) const = default;
 };
@@ -50,24 +53,30 @@ using Events = std::map<int64_t, Pending>;
 Pending EventOf(const PendingRange& range) {
   return {range.state,
           range.due,
-          range.reason == nullptr ? "" : *range.reason,
+          std::string(range.reason.view()),
           range.attempts,
           range.consumer.value(),
           range.extra,
           range.redriven,
-          range.alone};
+          range.alone,
+          range.delivered,
+          range.silent,
+          range.lease_epoch};
 }
 
 PendingRange RangeOf(const Pending& event) {
   PendingRange range;
   range.state = event.state;
   range.due = event.due;
-  if (!event.reason.empty()) range.reason = std::make_unique<const std::string>(event.reason);
+  range.reason = SharedText(event.reason);
   range.attempts = static_cast<uint16_t>(event.attempts);
   range.consumer = ConsumerId(event.consumer);
   range.extra = event.extra;
   range.redriven = event.redriven;
   range.alone = event.alone;
+  range.delivered = event.delivered;
+  range.silent = event.silent;
+  range.lease_epoch = event.lease_epoch;
   return range;
 }
 
@@ -98,6 +107,9 @@ class PendingRangesTest : public SeededTest {
     event.attempts = static_cast<uint32_t>(Int(0, 2));
     event.extra = OneIn(4);
     event.alone = OneIn(4);
+    event.delivered = OneIn(4);
+    event.silent = OneIn(4);
+    event.lease_epoch = OneIn(4) ? 1 : 0;
     if (OneIn(4)) event.reason = OneIn(2) ? "one" : "two";
     return event;
   }

@@ -14,6 +14,7 @@
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
+#include "tests/server/subscription_rig.h"
 
 namespace eventhub {
 namespace {
@@ -213,6 +214,52 @@ TEST(StoredRecords, OfASubscription) {
                  "2200"                              // partition 0
                  "220408011002"},                    // partition 1, next_offset: 2
             }));
+}
+
+TEST(StoredRecords, OfWhatIsPending) {
+  SubscriptionRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t"), IsOk());
+  ASSERT_THAT(rig.Publish("t", {"a", "b", "c"}), IsOk());
+  v1::Subscription queue = SubscriptionOf("s", "t", v1::Subscription::KIND_QUEUE);
+  ASSERT_THAT(rig.Subscribe(queue), IsOk());
+  {
+    const auto consumer = rig.Consume("s", "c");
+    const std::vector<Received> events = consumer->Receive(3);
+    ASSERT_EQ(events.size(), 3u);
+    consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "why", absl::Seconds(60));
+  }
+  rig.Close();
+
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  Records records;
+  ASSERT_THAT(store->Scan(Column::kCursors, "",
+                          [&](absl::string_view key, absl::string_view value) {
+                            records[BytesToHexString(key)] = BytesToHexString(value);
+                            return true;
+                          }),
+              IsOk());
+  EXPECT_EQ(records, (Records{
+                         {"000000010100000000", "08011003"},  // The cursor, next_offset: 3
+                         {"0000000102000000000000000000000000",
+                          "0801"                // version
+                          "1001"                // count
+                          "1801"                // attempts
+                          "20808ec7ddc1c48203"  // retry_time_micros: in a minute
+                          "3203776879"          // reason: "why"
+                          "4001"},              // delivered
+                         {"0000000102000000000000000000000001",
+                          "0801"  // version
+                          "1002"  // count
+                          "1801"  // attempts
+                          "322a" +
+                              BytesToHexString("its consumer went away without settling it") +
+                              "4001"    // delivered
+                              "4801"},  // silent
+                     }));
 }
 
 TEST(StoredRecords, OfALink) {

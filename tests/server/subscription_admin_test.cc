@@ -286,7 +286,7 @@ TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
   EXPECT_THAT(RefusedOffsets(consumer->Ack(events[0]), absl::StatusCode::kUnavailable),
               ElementsAre(0));
   EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith("no ack can be kept: ")));
-  consumer->session().Close();
+  consumer->session().Close(Subscription::Ended::kByConsumer);
   rig_.Close();
   rig_.disk.FailWrites(FaultEnv::Fault::kNone);
   ASSERT_THAT(rig_.Open(), IsOk());
@@ -321,7 +321,7 @@ TEST_F(SubscriptionAdminTest, FindsWhatTheOldestEventWaitsFor) {
                   consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "no disk", absl::Minutes(1))),
               IsEmpty());
   EXPECT_THAT(Findings(),
-              ElementsAre(head + "was delivered 1 time and is retried at 2023-11-14T22:14:25Z; "
+              ElementsAre(head + "failed 1 time and is retried at 2023-11-14T22:14:25Z; "
                                  "last reason: no disk"));
   const v1::SubscriptionPartition place = rig_.Get("s").partitions(0);
   EXPECT_EQ(place.head_attempts(), 1u);

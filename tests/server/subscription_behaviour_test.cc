@@ -373,7 +373,7 @@ TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease
   EXPECT_THAT(first->Receive(), IsEmpty());
   ASSERT_EQ(first->said.draining_size(), 1);
   first->said.Clear();
-  second->session().Close();
+  second->session().Close(Subscription::Ended::kByConsumer);
   EXPECT_THAT(first->Receive(), IsEmpty());
   ASSERT_EQ(first->said.assigned_size(), 1);
   const v1::PartitionLease& kept = first->said.assigned(0);
@@ -390,7 +390,7 @@ TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNo
   seek.mutable_start()->set_earliest(true);
   for (int i = 0; i < 100; ++i) {
     ASSERT_THAT(rig_.Seek(seek), IsOk());
-    rig_.Consume("s", "second")->session().Close();
+    rig_.Consume("s", "second")->session().Close(Subscription::Ended::kByConsumer);
   }
   ASSERT_THAT(rig_.Publish("t", {"a"}, 3), IsOk());
   const std::vector<Received> events = first->Receive(1);
@@ -460,7 +460,7 @@ TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
 TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
-  consumer_->session().Close();
+  consumer_->session().Close(Subscription::Ended::kByConsumer);
   const auto other = rig_.Consume("s", "other", /*credit=*/1);
   EXPECT_THAT(other->Receive(), SizeIs(1));
   other->SetCredit(0);
@@ -471,6 +471,133 @@ TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
   ASSERT_EQ(other->said.trimmed_size(), kHoles - 1);
   EXPECT_EQ(other->said.trimmed(0).range().start(), 3);
   EXPECT_EQ(other->said.trimmed(0).range().end(), 4);
+}
+
+class AttemptsTest : public SubscriptionTest {};
+
+// A handler that runs once is one attempt, however late it says that it failed.
+TEST_F(AttemptsTest, ANackAfterTheEndOfItsLeaseIsNotOfTheNextAttempt) {
+  v1::Subscription queue = Queue();
+  queue.set_max_delivery_attempts(3);
+  *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+  Create(queue);
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> first = consumer->Receive(2);
+  ASSERT_THAT(first, SizeIs(2));
+  consumer->Extend(first[1], absl::Seconds(60));
+  rig_.Pass(absl::Seconds(2));
+  const std::vector<Received> second = consumer->Receive(1);
+  ASSERT_THAT(IdsOf(second), ElementsAre("a"));
+  EXPECT_EQ(second[0].attempt, 2u);
+  EXPECT_THAT(RefusedOffsets(consumer->Nack(first[0], v1::Nack::ACTION_RETRY)), ElementsAre(0));
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  // The lease of the other one goes on.
+  EXPECT_THAT(
+      RefusedOffsets(consumer->Nack(first[1], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration())),
+      IsEmpty());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("b"));
+  // What is done is done.
+  EXPECT_THAT(RefusedOffsets(consumer->Ack(first[0])), IsEmpty());
+}
+
+TEST_F(AttemptsTest, WhatStandsBehindAFailingEventHasAllItsAttempts) {
+  v1::Subscription stream = Stream();
+  stream.set_max_delivery_attempts(3);
+  Create(stream);
+  ASSERT_THAT(rig_.Publish("t", {"bad", "flaky", "1", "2", "3"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_FALSE(events.empty());
+    EXPECT_EQ(events[0].id, "bad");
+    EXPECT_EQ(events[0].attempt, attempt);
+    consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
+  }
+  rig_.AwaitParking("s");
+  for (uint32_t attempt = 1; attempt <= 2; ++attempt) {
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_FALSE(events.empty());
+    EXPECT_EQ(events[0].id, "flaky");
+    EXPECT_EQ(events[0].attempt, attempt);
+    consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
+  }
+  EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1));
+}
+
+TEST_F(AttemptsTest, ALoweredLimitSparesWhatNeverFailed) {
+  Create(Stream());
+  ASSERT_THAT(rig_.Publish("t", {"bad", "1", "2", "3"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  for (int i = 0; i < 5; ++i) {
+    const std::vector<Received> events = consumer->Receive();
+    ASSERT_THAT(IdsOf(events), ElementsAre("bad", "1", "2", "3"));
+    consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "",
+                   i < 4 ? absl::ZeroDuration() : absl::Seconds(60));
+  }
+  v1::Subscription lowered = Stream();
+  lowered.set_max_delivery_attempts(3);
+  ASSERT_THAT(rig_.UpdateSubscription(lowered, {"max_delivery_attempts"}), IsOk());
+  rig_.AwaitParking("s");
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].event().id(), "bad");
+  EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAre("1", "2", "3"));
+}
+
+// Only a change of the limit is a reason to look at them again.
+TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
+  for (const bool ordered_by_key : {false, true}) {
+    v1::Subscription queue = Queue();
+    queue.set_max_delivery_attempts(2);
+    queue.set_ordered_by_key(ordered_by_key);
+    *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
+    Create(queue);
+    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    const auto end_a_consumer = [&](uint32_t attempt) {
+      const auto consumer = rig_.Consume("s", "c");
+      const std::vector<Received> events = consumer->Receive(1);
+      ASSERT_THAT(events, SizeIs(1));
+      EXPECT_EQ(events[0].attempt, attempt);
+      consumer->session().Close(Subscription::Ended::kByConsumer);
+    };
+    end_a_consumer(1);
+    rig_.Pass(absl::Seconds(2));  // Nor is it kept apart any more.
+    queue.set_description("new");
+    ASSERT_THAT(rig_.UpdateSubscription(queue, {"description"}), IsOk());
+    EXPECT_EQ(rig_.subscriptions().catalog().Find("s")->WaitingAlone(), 0);
+    end_a_consumer(2);
+    rig_.AwaitParking("s");
+    EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1)) << ordered_by_key;
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+TEST_F(AttemptsTest, TheHubsEndIsNoFailure) {
+  for (v1::Subscription subscription : {Stream(), Queue()}) {
+    subscription.set_max_delivery_attempts(2);
+    Create(subscription);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    for (int i = 0; i < 4; ++i) {
+      {
+        const auto consumer = rig_.Consume("s", "c");
+        const std::vector<Received> events = consumer->Receive(2);
+        ASSERT_THAT(IdsOf(events), ElementsAre("a", "b"));
+        EXPECT_EQ(events[0].attempt, 1u);
+        EXPECT_EQ(events[1].attempt, 1u);
+        // What is written after a kill is lost.
+        if (i % 2 == 0) rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
+        consumer->session().Close(i % 2 == 0 ? Subscription::Ended::kByConsumer
+                                             : Subscription::Ended::kByHub);
+      }
+      rig_.Close();
+      rig_.disk.FailWrites(FaultEnv::Fault::kNone);
+      ASSERT_THAT(rig_.Open(), IsOk());
+    }
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
 }
 
 }  // namespace

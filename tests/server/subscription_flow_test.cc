@@ -554,7 +554,8 @@ TEST_F(SubscriptionFlowTest, AConsumerThatDoesNotSettleLosesWhatIsToMove) {
   rig_.Pass(absl::Seconds(29));
   EXPECT_THAT(second->Receive(), IsEmpty());
   rig_.Pass(absl::Seconds(1));
-  EXPECT_THAT(AttemptsOf(second->Receive()), testing::Contains(2));
+  // For no fault of its event.
+  EXPECT_THAT(AttemptsOf(second->Receive()), ElementsAre(1));
 }
 
 TEST_F(SubscriptionFlowTest, CaughtUpIsSaidEachTimeTheHeadIsReached) {

@@ -1,4 +1,5 @@
 // QUEUE: what was at a consumer that went away without a word is alone when it is the last time.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,6 +97,33 @@ TEST_F(IsolationTest, WhatWasNackedIsNotAlone) {
     consumer->Nack(event, v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
   }
   EXPECT_THAT(consumer->Receive(2), SizeIs(2));
+}
+
+// Its partitions are handled side by side: a slow event of one is not to go for a poisonous one of
+// another.
+TEST_F(IsolationTest, IsAloneAmongAllPartitionsOfAStreamsConsumer) {
+  v1::Subscription stream = Stream();
+  stream.set_max_delivery_attempts(3);
+  Create(stream, /*partitions=*/2);
+  ASSERT_THAT(rig_.Publish("t", {"poison", "fine"}, 0), IsOk());
+  ASSERT_THAT(rig_.Publish("t", {"slow"}, 1), IsOk());
+  for (int ends = 0; rig_.Get("s").stats().dead_lettered_events() == 0; rig_.AwaitParking("s")) {
+    const auto consumer = rig_.Consume("s", "c");
+    for (bool alive = true; alive;) {
+      const std::vector<Received> events = consumer->Receive();
+      ASSERT_FALSE(events.empty());
+      const auto poisonous = [](const Received& event) { return event.id == "poison"; };
+      // It has time for the slow one only if it does not die meanwhile.
+      alive = std::none_of(events.begin(), events.end(), poisonous);
+      if (alive) {
+        EXPECT_TRUE(consumer->AckAll(events));
+      }
+    }
+    ASSERT_LE(++ends, 4);
+  }
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].event().id(), "poison");
 }
 
 TEST_F(IsolationTest, GoesToWhoHasNothing) {

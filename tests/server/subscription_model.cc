@@ -45,7 +45,7 @@ void SubscriptionModel::Open(int consumer, const Consumer& state) { consumers[co
 
 void SubscriptionModel::Close(int consumer) {
   for (uint32_t p = 0; p < partitions.size(); ++p) {
-    Return(p, consumer);
+    Fail(p, consumer);
     if (partitions[p].owner == consumer) partitions[p].owner = 0;
   }
   consumers.erase(consumer);
@@ -81,6 +81,7 @@ void SubscriptionModel::Deliver(int consumer, const Received& received) {
   event->consumer = consumer;
   event->delivered = true;
   event->attempts = received.attempt;
+  event->epoch = received.epoch;
   event->due = now + rules.ack_deadline;
   ++to.out_events;
   to.out_bytes += static_cast<int64_t>(event->bytes);
@@ -126,8 +127,9 @@ bool SubscriptionModel::AnyOut(const Partition& partition) const {
 // ---- Settling
 
 bool SubscriptionModel::HoldsLease(int consumer, uint32_t partition, uint64_t epoch) const {
-  return partitions[partition].epoch == epoch &&
-         (rules.queue || partitions[partition].owner == consumer);
+  const Partition& p = partitions[partition];
+  if (rules.queue) return p.first_epoch <= epoch && epoch <= p.epoch;
+  return p.epoch == epoch && p.owner == consumer;
 }
 
 bool SubscriptionModel::IsOutAt(const Event& event, int consumer) const {
@@ -173,11 +175,13 @@ void SubscriptionModel::ParkOne(uint32_t partition, int64_t offset) {
   parked = true;
 }
 
-void SubscriptionModel::Requeue(uint32_t partition, int64_t offset, int64_t ready_at) {
+void SubscriptionModel::Requeue(uint32_t partition, int64_t offset, bool heard, int64_t ready_at) {
   Event& event = *Find(partition, offset);
   if (rules.max_attempts > 0 && event.attempts >= rules.max_attempts) {
-    return ParkOne(partition, offset);
+    if (heard || event.silent || rules.max_attempts == 1) return ParkOne(partition, offset);
+    event.attempts = rules.max_attempts - 1;
   }
+  event.silent = !heard;
   Release(event);
   event.where = Where::kWaiting;
   event.ready_at = ready_at;
@@ -217,20 +221,17 @@ SubscriptionModel::Offsets SubscriptionModel::Retry(int consumer, uint32_t p, ui
   bool rewind = false;
   for (int64_t o = from; o < to; ++o) {
     Event* const event = Find(p, o);
-    if (event == nullptr || !IsOutAt(*event, consumer)) {
+    if (event == nullptr || !IsOutAt(*event, consumer) || event->epoch != epoch) {
       refused.push_back(o);
       continue;
     }
     const bool extra = event->extra;
-    Requeue(p, o, now + delay);
+    Requeue(p, o, true, now + delay);
     rewind |= !extra;
   }
   if (!rules.queue && rewind) {
     for (int64_t o = to; Event* const event = Find(p, o); ++o) {
-      if (event->where != Where::kOut || event->extra) continue;
-      Release(*event);
-      event->where = Where::kWaiting;
-      event->ready_at = now;
+      if (event->where == Where::kOut && !event->extra) TakeBack(*event);
     }
   }
   DropTrimmed(p);
@@ -286,9 +287,30 @@ SubscriptionModel::Offsets SubscriptionModel::Extend(int consumer, uint32_t p, u
   return refused;
 }
 
-void SubscriptionModel::Return(uint32_t p, int consumer) {
+void SubscriptionModel::TakeBack(Event& event) {
+  Release(event);
+  event.where = Where::kWaiting;
+  event.ready_at = now;
+  --event.attempts;
+}
+
+void SubscriptionModel::Fail(uint32_t p, int consumer) {
+  bool live_failed = false;
+  bool extra_failed = false;
   for (int64_t o = 0; Event* const event = Find(p, o); ++o) {
-    if (IsOutAt(*event, consumer)) Requeue(p, o, now);
+    if (!IsOutAt(*event, consumer)) continue;
+    bool& failed = event->extra ? extra_failed : live_failed;
+    if (rules.queue || !failed) {
+      failed = true;
+      Requeue(p, o, false, now);
+    }
+  }
+  Recall(p, consumer);
+}
+
+void SubscriptionModel::Recall(uint32_t p, int consumer) {
+  for (int64_t o = 0; Event* const event = Find(p, o); ++o) {
+    if (IsOutAt(*event, consumer)) TakeBack(*event);
   }
   DropTrimmed(p);
 }
@@ -297,7 +319,7 @@ void SubscriptionModel::Expire() {
   if (!rules.queue) return;  // See Observe.
   for (uint32_t p = 0; p < partitions.size(); ++p) {
     for (int64_t o = 0; Event* const event = Find(p, o); ++o) {
-      if (event->where == Where::kOut && event->due <= now) Requeue(p, o, now);
+      if (event->where == Where::kOut && event->due <= now) Requeue(p, o, false, now);
     }
     DropTrimmed(p);
   }
@@ -317,10 +339,18 @@ void SubscriptionModel::Observe(const v1::SubscriptionPartition& state, int owne
   if (before != 0 && AnyOut(partition)) {
     EXPECT_TRUE(overdue || now >= partition.drained_from + drain_time)
         << "partition " << state.partition() << " is taken from consumer " << before;
-    Return(state.partition(), before);
+    if (overdue) {
+      Fail(state.partition(), before);
+    } else {
+      Recall(state.partition(), before);
+    }
   }
   partition.owner = owner;
   partition.epoch = state.lease_epoch();
+  if (!rules.queue || partition.moved || partition.first_epoch == 0) {
+    partition.first_epoch = partition.epoch;
+  }
+  partition.moved = false;
   partition.drained_from = now;
 }
 
@@ -342,12 +372,11 @@ void SubscriptionModel::Trim(uint32_t p, int64_t start) {
 }
 
 void SubscriptionModel::Seek(uint32_t p, int64_t to) {
+  partitions[p].moved = true;
   for (int64_t o = 0; Event* const event = Find(p, o); ++o) {
     const bool comes_anyway = o >= to && !(event->redriven && o < partitions[p].start);
     if (!comes_anyway && event->extra && event->where != Where::kDone) {
-      if (event->where == Where::kOut && rules.max_attempts > 0) {
-        event->attempts = std::min(event->attempts, rules.max_attempts - 1);
-      }
+      if (event->where == Where::kOut) --event->attempts;
       Release(*event);
       event->where = Where::kWaiting;
       continue;
@@ -357,6 +386,7 @@ void SubscriptionModel::Seek(uint32_t p, int64_t to) {
     if (o < to) continue;
     event->where = Where::kFresh;
     event->attempts = 0;
+    event->silent = false;
   }
   DropTrimmed(p);
 }
@@ -374,7 +404,10 @@ void SubscriptionModel::Restore(const SubscriptionModel& then) {
       event.surely_done = false;
       event.where = before[i].where == Where::kFresh ? Where::kFresh : Where::kWaiting;
       event.attempts = before[i].where == Where::kFresh ? 0 : before[i].attempts;
-      // It gets its last delivery again.
+      // With ordered_by_key its key is not known any more, so it cannot be alone.
+      event.silent = before[i].where != Where::kFresh && before[i].silent && !rules.ordered_by_key;
+      if (before[i].where == Where::kOut) --event.attempts;
+      // It gets its last attempt again.
       if (rules.max_attempts > 0) event.attempts = std::min(event.attempts, rules.max_attempts - 1);
     }
     DropTrimmed(p);
@@ -389,6 +422,7 @@ int64_t SubscriptionModel::Replay(uint32_t p, int64_t from, int64_t to) {
     event->where = Where::kWaiting;
     event->extra = true;
     event->attempts = 0;
+    event->silent = false;
     event->surely_done = false;
     event->ready_at = now;
     ++events;
@@ -415,6 +449,7 @@ bool SubscriptionModel::Redrive(const Letter& letter) {
   if (event.where == Where::kDone) {
     event.where = Where::kWaiting;
     event.attempts = 0;
+    event.silent = false;
     event.ready_at = now;
     event.surely_done = false;
     event.extra = true;
@@ -426,13 +461,22 @@ bool SubscriptionModel::Redrive(const Letter& letter) {
 // ---- Restarts
 
 void SubscriptionModel::Reopen() {
-  while (!consumers.empty()) Close(consumers.begin()->first);
+  for (uint32_t p = 0; p < partitions.size(); ++p) {
+    for (const auto& [id, consumer] : consumers) Recall(p, id);
+    partitions[p].owner = 0;
+    partitions[p].moved = true;
+    for (Event& event : partitions[p].events) {
+      // As in Restore.
+      if (rules.ordered_by_key && event.attempts + 1 >= rules.max_attempts) event.silent = false;
+    }
+  }
+  consumers.clear();
 }
 
 void SubscriptionModel::MarkSure() {
   for (Partition& partition : partitions) {
     for (Event& event : partition.events) {
-      event.sure_attempts = event.attempts;
+      event.sure_attempts = event.attempts - (event.where == Where::kOut ? 1 : 0);
       event.surely_done = event.where == Where::kDone;
     }
   }
@@ -443,6 +487,7 @@ namespace {
 // Attempts by offset of what is not settled of a partition, and what was never delivered.
 struct Unsettled {
   std::map<int64_t, uint32_t> attempts;
+  std::map<int64_t, bool> silent;
   int64_t next = 0;
 
   std::optional<uint32_t> Of(int64_t offset) const {
@@ -460,6 +505,7 @@ Unsettled UnsettledOf(const stored::Snapshot& hub, uint32_t p) {
   for (int i = 0; i < partition.starts_size(); ++i) {
     for (int64_t k = 0; k < partition.counts(i); ++k) {
       unsettled.attempts[partition.starts(i) + k] = partition.attempts(i);
+      unsettled.silent[partition.starts(i) + k] = partition.silent(i);
     }
   }
   return unsettled;
@@ -477,7 +523,8 @@ void SubscriptionModel::Compare(const stored::Snapshot& hub) const {
       const bool live = event.where != Where::kDone && !event.extra;
       ASSERT_EQ(attempts.has_value(), live) << "unsettled: " << p << "/" << o;
       if (!live) continue;
-      EXPECT_EQ(*attempts, event.where == Where::kFresh ? 0 : event.attempts) << p << "/" << o;
+      const uint32_t failed = event.attempts - (event.where == Where::kOut ? 1 : 0);
+      EXPECT_EQ(*attempts, event.where == Where::kFresh ? 0 : failed) << p << "/" << o;
     }
   }
 }
@@ -489,6 +536,10 @@ void SubscriptionModel::Adopt(const stored::Snapshot& hub, bool acks_are_sure) {
       Event& event = partitions[p].events[o];
       if (event.extra) continue;
       const std::optional<uint32_t> attempts = unsettled.Of(static_cast<int64_t>(o));
+      if (const auto it = unsettled.silent.find(static_cast<int64_t>(o));
+          it != unsettled.silent.end()) {
+        event.silent = it->second;
+      }
       if (event.where != Where::kDone) {
         EXPECT_TRUE(attempts.has_value()) << p << "/" << o << " is lost";
         if (!attempts.has_value()) continue;

@@ -39,6 +39,8 @@ class SubscriptionModel {
     uint32_t sure_attempts = 0;  // That survive a power loss.
     bool surely_done = false;    // Likewise.
     bool delivered = false;      // Ever.
+    bool silent = false;         // Its last attempt failed without a word.
+    uint64_t epoch = 0;          // While it is out.
     int consumer = 0;
     int64_t due = 0;       // While it is out.
     int64_t ready_at = 0;  // While it waits.
@@ -49,6 +51,8 @@ class SubscriptionModel {
     int64_t start = 0;
     int owner = 0;  // STREAM; 0: none.
     uint64_t epoch = 0;
+    uint64_t first_epoch = 0;  // Events may be out since then.
+    bool moved = false;        // By a seek, which is not observed yet.
     int64_t lease_due = 0;
     int64_t drained_from = 0;  // STREAM: since when it may be about to move.
   };
@@ -120,10 +124,12 @@ class SubscriptionModel {
   bool IsOutAt(const Event& event, int consumer) const;
   void Release(Event& event);
   void Settle(Event& event);
-  void Requeue(uint32_t partition, int64_t offset, int64_t ready_at);
+  void Requeue(uint32_t partition, int64_t offset, bool heard, int64_t ready_at);
   void ParkOne(uint32_t partition, int64_t offset);
   // Takes what is out at the consumer back.
-  void Return(uint32_t partition, int consumer);
+  void TakeBack(Event& event);
+  void Fail(uint32_t partition, int consumer);
+  void Recall(uint32_t partition, int consumer);
   void DropTrimmed(uint32_t partition);
   void CheckOrder(uint32_t partition, int64_t offset) const;
   void CheckCredit(const Consumer& consumer, const Event& event) const;

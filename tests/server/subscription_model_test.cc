@@ -556,6 +556,9 @@ void SubscriptionModelTest::Reopen() {
   if (fate > 2 && (OneIn(2) || extras)) Barrier();
   if (fate == 3) rig_->disk.FailWrites(FaultEnv::Fault::kIoError);  // kill -9
   if (fate == 4) rig_->disk.Cut();
+  for (const auto& [id, client] : clients_) {
+    client.consumer->session().Close(Subscription::Ended::kByHub);
+  }
   clients_.clear();
   model_->Reopen();
   rig_->Close();

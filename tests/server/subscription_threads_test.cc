@@ -215,7 +215,7 @@ void SubscriptionThreadsTest::Consume(int id) {
     const std::shared_ptr<TestConsumer> consumer = *std::move(opened);
     if (name != kDeleted) Show(static_cast<size_t>(id), consumer);
     Serve(*consumer, name, dice);
-    consumer->session().Close();
+    consumer->session().Close(Subscription::Ended::kByConsumer);
     Show(static_cast<size_t>(id), nullptr);
   }
 }

@@ -340,7 +340,7 @@ class VisibilityRaceTest : public SeededTest {
         if (events.empty()) continue;
         Transact(*consumer, kStream, "stream-out", events, dice() % 2 == 0);
       }
-      consumer->session().Close();
+      consumer->session().Close(Subscription::Ended::kByConsumer);
     }
   }
 
@@ -384,7 +384,7 @@ class VisibilityRaceTest : public SeededTest {
           }
         }
       }
-      consumer->session().Close();
+      consumer->session().Close(Subscription::Ended::kByConsumer);
     }
   }
 

@@ -81,7 +81,7 @@ TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
   Hold();
   Outcome outcome = Transact(*first, events, "x");
   AwaitHeld();
-  first->session().Close();
+  first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
   // Nothing is said yet: where it begins tells what is settled.
   EXPECT_THAT(second->Receive(), IsEmpty());
@@ -118,7 +118,7 @@ TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
   });
   const auto cursors = [&] { return rig_.subscriptions().catalog().Find("s")->Cursors(); };
   ASSERT_TRUE(Eventually([&] { return cursors()[0].counts.coming > 0; }));
-  first->session().Close();
+  first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
   EXPECT_THAT(second->Receive(), IsEmpty());
   EXPECT_EQ(second->said.assigned_size(), 0);
@@ -169,7 +169,7 @@ TEST_F(VisibilityTest, NextEventOfAKeyComesAfterTheTransactionOfTheOneBefore) {
   EXPECT_THAT(second->events, IsEmpty());
   EXPECT_EQ(Partition().acked_offset(), 0);
   // It is settled all the same: neither its consumer's end nor the clock brings it again.
-  first->session().Close();
+  first->session().Close(Subscription::Ended::kByConsumer);
   rig_.Pass(absl::Hours(1));
   ASSERT_THAT(second->PollAnyway(), IsOk());
   EXPECT_THAT(second->events, IsEmpty());

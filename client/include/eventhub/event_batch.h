@@ -30,6 +30,7 @@ class ReceivedEvent {
   // See EventBatch.
   uint32_t delivery_attempt() const;
   bool replayed() const;
+  bool redelivered() const;
   uint64_t lease_epoch() const;
   uint64_t session() const;
 
@@ -96,12 +97,15 @@ class EventBatch {
   uint32_t partition() const { return partition_; }
   // When the hub appended these events, by its clock.
   absl::Time append_time() const { return append_time_; }
-  // How many times these events were delivered to consumers of the subscription, this time
-  // included: 1, 2, …; 0 when they were read without a subscription.
+  // The number of this attempt: 1, and one more for each that failed; 0 when they were read without
+  // a subscription. What counts is at `max_delivery_attempts` in eventhub/v1/subscription.proto.
   uint32_t delivery_attempt() const { return delivery_attempt_; }
   // Whether they are of a replay or a redrive: they come beside the live flow of the subscription,
   // and in no order with it. False when they were read without a subscription.
   bool replayed() const { return replayed_; }
+  // Whether a consumer may have handled them before. Also in a first attempt: see
+  // delivery_attempt.
+  bool redelivered() const { return redelivered_; }
   // Names the lease under which they were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
   // The run of these events: see PartitionOffset. 0 with a subscription.
@@ -150,6 +154,7 @@ class EventBatch {
   uint64_t session_ = 0;
   uint64_t run_ = 0;
   bool replayed_ = false;
+  bool redelivered_ = false;
   bool caught_up_ = false;
   bool done_ = false;
 };
@@ -158,6 +163,7 @@ inline uint32_t ReceivedEvent::partition() const { return batch_->partition(); }
 inline absl::Time ReceivedEvent::append_time() const { return batch_->append_time(); }
 inline uint32_t ReceivedEvent::delivery_attempt() const { return batch_->delivery_attempt(); }
 inline bool ReceivedEvent::replayed() const { return batch_->replayed(); }
+inline bool ReceivedEvent::redelivered() const { return batch_->redelivered(); }
 inline uint64_t ReceivedEvent::lease_epoch() const { return batch_->lease_epoch(); }
 inline uint64_t ReceivedEvent::session() const { return batch_->session(); }
 

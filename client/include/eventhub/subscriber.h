@@ -161,7 +161,7 @@ struct SubscriberOptions {
 // What a subscriber counts, in events, since it started.
 struct SubscriberCounters {
   uint64_t delivered = 0;     // Received; each delivery counted.
-  uint64_t redelivered = 0;   // Of those: the second delivery or a later one.
+  uint64_t redelivered = 0;   // Of those: delivered before, here or to another consumer.
   uint64_t handled = 0;       // A handler had them.
   uint64_t dropped = 0;       // Received, but not handed to a handler: their lease was over, or a
                               // retry took the partition back.
@@ -187,7 +187,7 @@ struct SubscriberCounters {
 // ends it; a program that does not Wait hears of it by SubscriberHooks::on_ended, and would else be
 // idle for ever. When the connection breaks it is made again, and the hub delivers again what was
 // not settled: each event is handled at least once, and more than once if its outcome could not be
-// confirmed; delivery_attempt tells.
+// confirmed; EventBatch::redelivered tells.
 //
 // Outcomes are gathered into ranges: sent at once when nothing is under way, and together with
 // those that come meanwhile when something is. Nothing is acked but what a handler said is done. On

@@ -222,7 +222,7 @@ struct DeadLetter {
   int64_t offset = 0;
   uint32_t source_partition = 0;  // Where it comes from.
   int64_t source_offset = 0;
-  uint32_t attempts = 0;  // How often it was delivered.
+  uint32_t attempts = 0;  // How many it had.
   std::string reason{};
   absl::Time time = absl::InfinitePast();  // When it was given up.
   v1::Event event{};                       // As published; `data` only if it was asked for.

@@ -92,7 +92,6 @@ struct Consumer {
   bool caught_up = false;        // Said so, and nothing was delivered since.
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
   int unsettled = 0;             // Requests without a settlement yet.
-  size_t turn = 0;               // The partition that is served first.
 
   std::optional<ColdRead> cold;
 

@@ -9,13 +9,12 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kCursorVersion = 1;
+
 }  // namespace
 
-std::shared_ptr<const std::string> PartitionCursor::Reason(absl::string_view reason) {
-  if (reason.empty()) return nullptr;
-  if (last_reason_ == nullptr || *last_reason_ != reason) {
-    last_reason_ = std::make_shared<const std::string>(reason);
-  }
+SharedText PartitionCursor::Reason(absl::string_view reason) {
+  if (reason.empty()) return SharedText();
+  if (last_reason_.view() != reason) last_reason_ = SharedText(reason);
   return last_reason_;
 }
 
@@ -61,13 +60,10 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
   pending_.EditRange(
       Offset(0), std::min(comes_anyway, next_), [&](Offset start, PendingRange& range) {
         if (!range.extra || range.state == RangeState::kSettling) return remove(start, range);
-        Release(range, effects);
-        if (range.state == RangeState::kLeased || range.state == RangeState::kBlocked) {
+        if (range.state == RangeState::kLeased) {
+          TakeBack(range, effects);
+        } else if (range.state == RangeState::kBlocked) {
           range.state = RangeState::kReady;
-          range.consumer = ConsumerId();
-          range.event_bytes = 0;
-          range.due = 0;
-          range.attempts = rules.BeforeLast(range.attempts);
         } else if (range.state == RangeState::kDelayed && rules.ordered_by_key) {
           range.state = RangeState::kReady;  // Its key is not known any more: see ParkExhausted.
         }
@@ -75,6 +71,7 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
       });
   Forget(removed, effects);
   draining = false;
+  suspects_end_ = Offset(0);
   read_failure.reset();
   next_ = to;
   dirty_ = true;
@@ -86,7 +83,8 @@ void PartitionCursor::CutTo(Offset end) {
   dirty_ = true;
 }
 
-void PartitionCursor::AddPending(Offset start, int64_t count, uint32_t attempts) {
+void PartitionCursor::AddPending(const DeliveryRules& rules, Offset start, int64_t count,
+                                 uint32_t attempts, bool silent) {
   std::vector<std::pair<Offset, uint32_t>> removed;
   pending_.EditRange(start, start + count, [&](Offset event, PendingRange& range) {
     if (range.redriven && event < log_->start()) return Verdict::kKeep;
@@ -97,6 +95,9 @@ void PartitionCursor::AddPending(Offset start, int64_t count, uint32_t attempts)
   Forget(removed, &none);
   PendingRange range;
   range.attempts = PendingRange::CountableAttempts(attempts);
+  range.delivered = true;
+  range.silent = silent && !rules.ordered_by_key;  // See ParkExhausted.
+  range.alone = range.silent && rules.IsLast(range.attempts + 1U);
   for (const auto& [from, to] : Gaps(start, start + count)) pending_.Add(from, to - from, range);
 }
 
@@ -224,12 +225,16 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
         stored::Range record;
         record.set_version(kCursorVersion);
         record.set_count(range.count);
-        record.set_attempts(range.attempts);
+        // A delivery under way has not failed; if the hub ends first, it never does.
+        const bool out = range.state == RangeState::kLeased;
+        record.set_attempts(range.attempts - (out ? 1U : 0U));
+        record.set_delivered(range.delivered);
+        record.set_silent(range.silent);
         record.set_extra(range.extra);
         if (range.state == RangeState::kDelayed || range.waits_unknown()) {
           record.set_retry_time_micros(range.due + wall_offset);
         }
-        if (range.reason != nullptr) record.set_reason(*range.reason);
+        record.set_reason(std::string(range.reason.view()));
         if (range.redriven) {
           const DeadLetterPlace& place = redriven_->at(start.value());
           stored::DeadLetterPlace& from = *record.mutable_redriven_from();
@@ -264,7 +269,12 @@ bool PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wa
   }
   PendingRange range;
   range.count = record.count();
-  range.attempts = PendingRange::CountableAttempts(record.attempts());
+  // Hubs that did not write `delivered` counted deliveries, and the last one may not have failed.
+  const bool counts_deliveries = record.attempts() > 0 && !record.delivered();
+  range.attempts =
+      PendingRange::CountableAttempts(record.attempts() - (counts_deliveries ? 1U : 0U));
+  range.delivered = record.delivered() || counts_deliveries;
+  range.silent = record.silent();
   range.extra = record.extra();
   range.reason = Reason(record.reason());
   const int64_t retry_at = record.retry_time_micros() - wall_offset;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +19,7 @@
 #include "server/core/subscription/key_order.h"
 #include "server/core/subscription/pending_ranges.h"
 #include "server/core/subscription/records.pb.h"
+#include "server/core/subscription/shared_text.h"
 #include "storage/base/types.h"
 #include "storage/commit_builder.h"
 #include "storage/partition_log.h"
@@ -39,9 +42,9 @@ struct DeliveryRules {
   int64_t max_backoff = 0;
   uint32_t max_attempts = 0;  // 0: no limit.
 
-  // Whether a delivery with this number is the last one that there may be.
+  // Whether an attempt with this number is the last one that there may be.
   bool IsLast(uint32_t attempts) const { return max_attempts > 0 && attempts >= max_attempts; }
-  // So many, or so few that one more delivery is allowed.
+  // So many, or so few that one more attempt is allowed.
   uint16_t BeforeLast(uint32_t attempts) const {
     if (max_attempts > 0) attempts = std::min(attempts, max_attempts - 1);
     return PendingRange::CountableAttempts(attempts);
@@ -92,9 +95,10 @@ struct Effects {
 // What to deliver next.
 struct Candidate {
   Offset start;
-  Offset end;             // Exclusive.
-  uint32_t attempts = 0;  // Before this delivery.
-  bool fresh = false;     // Was never delivered.
+  Offset end;                // Exclusive.
+  uint32_t attempts = 0;     // Those that failed.
+  bool fresh = false;        // Was never taken up.
+  bool redelivered = false;  // A consumer may have handled it.
   bool extra = false;
   bool alone = false;
   std::optional<DeadLetterPlace> redriven_from = {};  // Where a copy is, for a single event.
@@ -132,8 +136,13 @@ class PartitionCursor {
   // Whether live events that were delivered before are to be delivered.
   bool AnyLiveReady() const;
 
+  // The lease epoch of what is delivered. A new one ends all leases; a QUEUE also begins one when
+  // leases ended by time, so that what is said of those can be told from what is said of the next.
   uint64_t epoch() const { return epoch_; }
-  void set_epoch(uint64_t epoch) { epoch_ = epoch; }
+  void set_epoch(uint64_t epoch) { first_epoch_ = epoch_ = epoch; }
+  void RenewEpoch(uint64_t epoch) { epoch_ = epoch; }
+  // Whether events that are out may have been delivered under it.
+  bool Holds(uint64_t epoch) const { return first_epoch_ <= epoch && epoch <= epoch_; }
 
   // STREAM: who has the partition, and until when it may still settle after it has to give it up.
   ConsumerId owner;
@@ -147,10 +156,11 @@ class PartitionCursor {
   int64_t read_again_at = 0;
   std::shared_ptr<const std::string> read_failure;
   bool extra_turn = false;
+  std::list<size_t>::iterator turn;  // In Subscription::turns_.
 
   // Delivery.
 
-  // Of a flow; kAlone has a single event, and is for QUEUE only.
+  // Of a flow; kAlone has a single event.
   std::optional<Candidate> Next(const DeliveryRules& rules, Flow flow) const;
   // Of events [start, start + count) of a candidate, which the log gave: whether the one at
   // `event`, of that key, may be delivered; if not, it is to be blocked.
@@ -177,10 +187,10 @@ class PartitionCursor {
   // Just the range; or, not `exact`, all live events before `to`, too.
   void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
            Effects* effects);
-  // `retry_at`: when the events come again. In a STREAM about the first of them, and takes the
-  // partition back to it.
-  void Retry(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
-             absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
+  // Of a delivery under `epoch`; refuses what was delivered again since. `retry_at`: when the
+  // events come again. In a STREAM about the first of them, and takes the partition back to it.
+  void Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch, Offset from,
+             Offset to, absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
              absl::string_view reason, Refused refused, Effects* effects);
   void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
             Effects* effects);
@@ -188,18 +198,24 @@ class PartitionCursor {
   void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
               Effects* effects);
 
-  // Takes all that a consumer has back.
-  void Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
-              Effects* effects);
+  // Takes all that a consumer has back, without its having said a word. That is a failed attempt of
+  // what it may have been at: all of it in a QUEUE, the first live event and the first extra one in
+  // a STREAM.
+  void Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+            Effects* effects);
+  // Takes all that a consumer has back, for a reason that lies with none of the events.
+  void Recall(ConsumerId consumer, Effects* effects);
   // Has what is to be delivered alone go with the others.
   void LetAloneJoin();
   // Takes back what is over, and makes ready what waited long enough.
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);
   // To be called after loading, and after a change of the rules: parks what has no attempts left.
-  // What waits for a retry does so from here on; but with ordered_by_key its key is not known after
-  // a restart, so it is a candidate once, to be admitted and blocked, lest its key go on without
-  // it.
-  void ParkExhausted(const DeliveryRules& rules, absl::string_view why, Effects* effects);
+  // If the limit was lowered, what failed without a word has one more, alone: it may have failed
+  // for another's fault. What waits for a retry does so from here on; but with ordered_by_key its
+  // key is not known after a restart, so it is a candidate once, to be admitted and blocked, lest
+  // its key go on without it.
+  void ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
+                     Effects* effects);
 
   // A commit is visible that has the change.
   void Complete(const CommitChange& change, Effects* effects);
@@ -223,7 +239,8 @@ class PartitionCursor {
   void CutTo(Offset end);
   // Adds unsettled events before `next`; after Seek. Live, even if they were replayed or redriven;
   // but for those that are left in the copies of dead letters only.
-  void AddPending(Offset start, int64_t count, uint32_t attempts);
+  void AddPending(const DeliveryRules& rules, Offset start, int64_t count, uint32_t attempts,
+                  bool silent);
   // Adds what is settled of [from, to) as extra; returns how many events that is.
   int64_t AddReplay(Offset from, Offset to, Effects* effects);
   int64_t CountReplay(Offset from, Offset to) const;
@@ -253,6 +270,10 @@ class PartitionCursor {
   // STREAM: whether an ack of [from, to) is of something, and of nothing that is to come again.
   bool IsOut(bool exact, Offset from, Offset to) const;
   std::optional<Candidate> FirstExtra() const;
+  // STREAM: what is to be delivered alone, in its order.
+  std::optional<Candidate> FirstAlone() const;
+  // STREAM: leaves of a candidate what may be out together; see `window_`.
+  std::optional<Candidate> Narrow(Candidate candidate) const;
   bool MayTakeUp(const DeliveryRules& rules, PendingRanges::Map::const_iterator range) const;
   // What of [from, to) is not pending, or settling.
   std::vector<std::pair<Offset, Offset>> Gaps(Offset from, Offset to) const;
@@ -266,27 +287,35 @@ class PartitionCursor {
   void Release(const PendingRange& range, Effects* effects);
   void Settle(Offset start, PendingRange& range, Effects* effects);
   void AddComing(Offset start, int64_t count, PendingRange range, Effects* effects);
-  // Makes a range wait for its next delivery, or for its end. `heard`: its consumer said so. If
-  // not, any of the events that it had may be to blame: so that no event goes for another's fault,
-  // a QUEUE delivers them alone when it is the last time.
+  // An attempt failed: makes a range wait for the next one, or for its end. `heard`: its consumer
+  // said so. If not, another event that the consumer had may be to blame: so that none goes for
+  // another's fault, the last attempt is made alone. One that was the last, and was not to be made
+  // alone, is made again.
   void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
                int64_t ready_at, int64_t now, absl::string_view reason, Effects* effects);
+  // Makes a range ready again whose attempt does not count.
+  void TakeBack(PendingRange& range, Effects* effects);
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
   // To be called for what was removed, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
   KeyOrder& keys();
-  // Ranges often have the same one: of a service that is down, of a batch that failed. Null for
-  // none.
-  std::shared_ptr<const std::string> Reason(absl::string_view reason);
+  // Ranges often have the same one: of a service that is down, of a batch that failed.
+  SharedText Reason(absl::string_view reason);
 
   PartitionLog* log_;
   Offset next_;
   uint64_t epoch_ = 0;
+  uint64_t first_epoch_ = 0;
   uint64_t lost_ = 0;
   bool dirty_ = false;
   bool passed_ = false;  // Behind `next_`, since it was written last.
   PendingRanges pending_;
-  std::shared_ptr<const std::string> last_reason_;
+  // STREAM: how many live events before `suspects_end_` may be out together. A consumer that goes
+  // away without a word may have died of any that it had: half as many of these are out the next
+  // time, so that the one to blame is the first that is out after a few deaths.
+  int64_t window_ = std::numeric_limits<int64_t>::max();
+  Offset suspects_end_{0};
+  SharedText last_reason_;
   std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.
   // Of redriven events, where their copies are.
   std::unique_ptr<RedrivenPlaces> redriven_;

@@ -13,7 +13,7 @@ std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow 
     }
     return flow == Flow::kLive ? Fresh(rules) : std::nullopt;
   }
-  if (flow == Flow::kAlone) return std::nullopt;
+  if (flow == Flow::kAlone) return FirstAlone();
   const bool extra = flow == Flow::kExtra;
   if (LastAttemptIsOut(rules, extra)) return std::nullopt;
   std::optional<Candidate> candidate = extra ? FirstExtra() : FirstInOrder(rules);
@@ -22,6 +22,27 @@ std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow 
     if (CountLeased(extra) > 0) return std::nullopt;
     candidate->end = candidate->start + 1;
   }
+  if (!candidate.has_value() || extra) return candidate;
+  return candidate->alone ? std::nullopt : Narrow(*candidate);
+}
+
+std::optional<Candidate> PartitionCursor::FirstAlone() const {
+  if (pending_.counts().alone == 0) return std::nullopt;
+  bool live_waits = false;  // A live event is to go before any further one.
+  for (auto it = pending_.map().begin(); it != pending_.map().end(); ++it) {
+    const PendingRange& range = it->second;
+    const bool ready = range.state == RangeState::kReady;
+    if (ready && range.alone && (range.extra || !live_waits)) return MakeCandidate(it);
+    live_waits |= !range.extra && (ready || range.state == RangeState::kDelayed);
+  }
+  return std::nullopt;
+}
+
+std::optional<Candidate> PartitionCursor::Narrow(Candidate candidate) const {
+  if (candidate.start >= suspects_end_) return candidate;
+  const int64_t left = window_ - pending_.counts().leased_live;
+  if (left <= 0) return std::nullopt;
+  if (candidate.end - candidate.start > left) candidate.end = candidate.start + left;
   return candidate;
 }
 
@@ -57,7 +78,7 @@ std::optional<Candidate> PartitionCursor::FirstExtra() const {
 }
 
 std::optional<Candidate> PartitionCursor::FirstInOrder(const DeliveryRules& rules) const {
-  if (pending_.counts().delayed == 0) {
+  if (pending_.counts().delayed == 0 && pending_.counts().alone == 0) {
     // Without a look at all that is out.
     const auto ready = pending_.FirstReady(Flow::kLive);
     return ready == pending_.map().end() ? Fresh(rules) : MakeCandidate(ready);
@@ -81,6 +102,7 @@ std::optional<Candidate> PartitionCursor::Fresh(const DeliveryRules& rules) cons
 Candidate PartitionCursor::MakeCandidate(PendingRanges::Map::const_iterator it) const {
   const Offset start(it->first);
   Candidate candidate{start, start + it->second.count, it->second.attempts};
+  candidate.redelivered = it->second.delivered;
   candidate.extra = it->second.extra;
   candidate.alone = it->second.alone;
   if (candidate.alone) candidate.end = start + 1;
@@ -105,7 +127,9 @@ void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t c
     range.attempts = PendingRange::CountableAttempts(candidate.attempts + 1);
     range.consumer = consumer;
     range.event_bytes = event_bytes;
+    range.lease_epoch = epoch_;
     range.due = due;
+    range.delivered = true;
   };
   if (candidate.fresh) {
     PendingRange range;

@@ -44,9 +44,12 @@ void PartitionCursor::Settle(Offset start, PendingRange& range, Effects* effects
   range.alone = false;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
+  range.lease_epoch = 0;
   range.attempts = 0;
+  range.delivered = false;
+  range.silent = false;
   range.due = 0;
-  range.reason.reset();
+  range.reason = SharedText();
 }
 
 void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& removed,
@@ -134,40 +137,63 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
 void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::string_view reason,
                                    Effects* effects) {
   Parked parked{id(), start, range.count, range.attempts, std::string(reason), std::nullopt};
-  if (reason.empty() && range.reason != nullptr) parked.reason = *range.reason;
+  if (reason.empty()) parked.reason = std::string(range.reason.view());
   if (range.redriven) parked.redriven_from = redriven_->at(start.value());
   effects->parked.push_back(std::move(parked));
   range.state = RangeState::kParking;
   range.alone = false;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
+  range.lease_epoch = 0;
   range.due = 0;
+}
+
+void PartitionCursor::TakeBack(PendingRange& range, Effects* effects) {
+  Release(range, effects);
+  range.state = RangeState::kReady;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.lease_epoch = 0;
+  range.due = 0;
+  --range.attempts;
+  effects->more_to_deliver = true;
 }
 
 void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingRange& range,
                               bool heard, int64_t ready_at, int64_t now, absl::string_view reason,
                               Effects* effects) {
   Release(range, effects);
-  if (rules.max_attempts > 0 && range.attempts >= rules.max_attempts) {
-    StartParking(start, range, reason, effects);
-    return;
+  if (rules.IsLast(range.attempts)) {
+    const bool was_alone = range.silent;  // Or could not be.
+    if (heard || was_alone || rules.max_attempts == 1) {
+      StartParking(start, range, reason, effects);
+      return;
+    }
+    range.attempts = rules.BeforeLast(range.attempts);
   }
   if (!reason.empty()) range.reason = Reason(reason);
   range.consumer = ConsumerId();
   range.event_bytes = 0;
+  range.lease_epoch = 0;
   const bool wait = ready_at > now;
   range.state = wait ? RangeState::kDelayed : RangeState::kReady;
   range.due = wait ? ready_at : 0;
-  range.alone = rules.queue && !heard && rules.IsLast(range.attempts + 1U);
+  range.silent = !heard;
+  range.alone = !heard && rules.IsLast(range.attempts + 1U);
   effects->more_to_deliver |= !wait;
 }
 
-void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Offset from, Offset to,
-                            absl::FunctionRef<int64_t(uint32_t)> retry_at, int64_t now,
-                            absl::string_view reason, Refused refused, Effects* effects) {
+void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch,
+                            Offset from, Offset to, absl::FunctionRef<int64_t(uint32_t)> retry_at,
+                            int64_t now, absl::string_view reason, Refused refused,
+                            Effects* effects) {
   const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
   bool rewind = false;
   EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
+    if (range.lease_epoch != epoch) {
+      refused(start, start + range.count);
+      return Verdict::kKeep;
+    }
     effects->nacked += range.count;
     Requeue(rules, start, range, true, retry_at(range.attempts), now, reason, effects);
     rewind |= !range.extra;
@@ -178,11 +204,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, Off
   // What was delivered after it comes again after it; not for a fault of its own.
   pending_.EditRange(nacked_to, next_, [&](Offset, PendingRange& range) {
     if (range.state != RangeState::kLeased || range.extra) return Verdict::kKeep;
-    Release(range, effects);
-    range.state = RangeState::kReady;
-    range.consumer = ConsumerId();
-    range.event_bytes = 0;
-    range.due = 0;
+    TakeBack(range, effects);
     return Verdict::kChanged;
   });
 }
@@ -215,11 +237,39 @@ void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_
   });
 }
 
-void PartitionCursor::Return(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
-                             Effects* effects) {
-  pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
+void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+                           Effects* effects) {
+  const auto fail = [&](Offset start, PendingRange& range) {
     if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
     Requeue(rules, start, range, false, 0, 0, why, effects);
+    return Verdict::kChanged;
+  };
+  if (rules.queue) {
+    pending_.EditRange(Offset(0), next_, fail);
+    return;
+  }
+  std::optional<Offset> first_live;
+  std::optional<Offset> first_extra;
+  Offset live_end(0);
+  for (const auto& [start, range] : pending_.map()) {
+    if (range.state != RangeState::kLeased || range.consumer != consumer) continue;
+    std::optional<Offset>& first = range.extra ? first_extra : first_live;
+    if (!first.has_value()) first = Offset(start);
+    if (!range.extra) live_end = Offset(start) + range.count;
+  }
+  if (rules.max_attempts > 0 && first_live.has_value()) {
+    window_ = std::max<int64_t>(1, pending_.counts().leased_live / 2);
+    suspects_end_ = live_end;
+  }
+  if (first_live.has_value()) pending_.EditRange(*first_live, *first_live + 1, fail);
+  if (first_extra.has_value()) pending_.EditRange(*first_extra, *first_extra + 1, fail);
+  Recall(consumer, effects);
+}
+
+void PartitionCursor::Recall(ConsumerId consumer, Effects* effects) {
+  pending_.EditRange(Offset(0), next_, [&](Offset, PendingRange& range) {
+    if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
+    TakeBack(range, effects);
     return Verdict::kChanged;
   });
 }
@@ -247,15 +297,34 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
   });
 }
 
-void PartitionCursor::ParkExhausted(const DeliveryRules& rules, absl::string_view why,
+void PartitionCursor::ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
                                     Effects* effects) {
   pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
-    if (!range.out() && rules.IsLast(range.attempts)) {
-      StartParking(start, range, range.reason != nullptr ? "" : why, effects);
+    const bool spared =
+        lowered && range.silent && rules.IsLast(range.attempts) && rules.max_attempts > 1;
+    if (range.state == RangeState::kLeased) {
+      // This delivery is not alone. If it fails without a word, the next one is.
+      if (spared) range.silent = false;
+      return spared ? Verdict::kChanged : Verdict::kKeep;
+    }
+    if (range.out()) return Verdict::kKeep;
+    if (rules.IsLast(range.attempts) && !spared) {
+      StartParking(start, range, range.reason.empty() ? why : "", effects);
       return Verdict::kChanged;
     }
+    if (spared) range.attempts = rules.BeforeLast(range.attempts);
+    bool changed = spared;
+    const bool last_is_next = rules.IsLast(range.attempts + 1U);
+    range.alone = range.alone && last_is_next;
+    if (range.silent && last_is_next && !range.alone) {
+      // Earlier events of its key may not be known, and are not to be overtaken: with
+      // ordered_by_key it goes with the others once, and is made alone after that.
+      range.alone = !rules.ordered_by_key;
+      range.silent = range.alone;
+      changed |= !range.silent;
+    }
     if (range.waits_unknown() && !rules.ordered_by_key) range.state = RangeState::kDelayed;
-    return Verdict::kKeep;
+    return changed ? Verdict::kChanged : Verdict::kKeep;
   });
 }
 

@@ -9,12 +9,6 @@ namespace {
 // The largest range; longer ones are several.
 constexpr int64_t kMaxCount = int64_t{1} << 31;
 
-bool SameReason(const PendingRange& a, const PendingRange& b) {
-  if (a.reason == b.reason) return true;
-  if (a.reason == nullptr || b.reason == nullptr) return false;
-  return *a.reason == *b.reason;
-}
-
 }  // namespace
 
 PendingRange PendingRange::Copy() const {
@@ -25,11 +19,11 @@ PendingRange PendingRange::Copy() const {
 
 bool PendingRange::Like(const PendingRange& other) const {
   const auto fields = [](const PendingRange& r) {
-    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, bool{r.extra},
-                      bool{r.alone});
+    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, r.lease_epoch,
+                      bool{r.extra}, bool{r.alone}, bool{r.delivered}, bool{r.silent});
   };
-  return !redriven && !other.redriven && fields(*this) == fields(other) &&
-         SameReason(*this, other) && int64_t{count} + other.count <= kMaxCount;
+  return !redriven && !other.redriven && fields(*this) == fields(other) && reason == other.reason &&
+         int64_t{count} + other.count <= kMaxCount;
 }
 
 void PendingRanges::Count(const PendingRange& range, int64_t sign) {

@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +14,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
+#include "server/core/subscription/shared_text.h"
 #include "storage/base/types.h"
 
 namespace eventhub {
@@ -45,16 +44,19 @@ inline constexpr size_t kFlows = 3;
 
 // Consecutive events in the same state.
 struct PendingRange {
-  int64_t due = 0;                            // Microseconds of the monotonic clock.
-  std::shared_ptr<const std::string> reason;  // Of the last nack; null: none.
+  int64_t due = 0;    // Microseconds of the monotonic clock.
+  SharedText reason;  // Of the last nack.
   uint32_t count = 0;
   ConsumerId consumer;       // While leased.
+  uint64_t lease_epoch = 0;  // While leased: that of the delivery.
   uint32_t event_bytes = 0;  // While leased: the mean size.
-  uint16_t attempts = 0;     // Deliveries so far, the one under way included.
+  uint16_t attempts = 0;     // Those that failed, and the one under way.
   RangeState state = RangeState::kReady;
-  bool extra : 1 = false;     // Of a replay or a redrive.
-  bool redriven : 1 = false;  // Of a redrive: always a single event.
-  bool alone : 1 = false;     // The next delivery has to be: see PartitionCursor::Requeue.
+  bool extra : 1 = false;      // Of a replay or a redrive.
+  bool redriven : 1 = false;   // Of a redrive: always a single event.
+  bool alone : 1 = false;      // The next delivery has to be: see PartitionCursor::Requeue.
+  bool delivered : 1 = false;  // A consumer may have handled it.
+  bool silent : 1 = false;     // Its last attempt failed without a word about it.
 
   // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
   bool stored : 1 = false;
@@ -87,7 +89,7 @@ struct PendingRange {
 // is settled, or was never delivered. What changed since the last flush is tracked, so that writing
 // it costs what changed, not what is pending.
 //
-// About 60 bytes for each range, and 25 more while it is to be due. Not thread-safe.
+// About 70 bytes for each range, and 25 more while it is to be due. Not thread-safe.
 class PendingRanges {
  public:
   using Map = absl::btree_map<int64_t, PendingRange>;

@@ -55,6 +55,8 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
   MutexLock lock(mutex_);
   SetRules(Now());
   AddCursors();
+  const auto first = static_cast<std::ptrdiff_t>((context_.generation - 1) % turns_.size());
+  turns_.splice(turns_.end(), turns_, turns_.begin(), std::next(turns_.begin(), first));
 }
 
 Subscription::~Subscription() = default;
@@ -93,6 +95,7 @@ void Subscription::AddCursors() {
   for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
     cursors_.push_back(std::make_unique<PartitionCursor>(*view->partitions[p], Offset(0)));
     cursors_.back()->set_epoch(context_.next_epoch.fetch_add(1));
+    cursors_.back()->turn = turns_.insert(turns_.end(), p);
   }
 }
 
@@ -138,8 +141,7 @@ void Subscription::FinishLoading() {
       // A power loss may have taken events back that were acked.
       Effects effects;
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());
-      cursor->ParkExhausted(rules_, "delivered for the last time, and not settled before a restart",
-                            &effects);
+      cursor->ParkExhausted(rules_, false, "the last attempt failed before a restart", &effects);
       Conclude(*cursor, effects, &after);
     }
   }
@@ -281,7 +283,7 @@ void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
   CarryOut(std::move(after));
 }
 
-// Has what changed outside of a commit written with the next one: deliveries count as attempts.
+// Has what changed outside of a commit written with the next one: what was delivered, and failed.
 void Subscription::Flush() {
   {
     MutexLock lock(mutex_);

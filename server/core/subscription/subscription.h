@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <random>
 #include <string>
@@ -47,6 +48,7 @@ struct SubscriptionContext {
   Alarm& alarm;
   WorkPool& background;               // Reads events that become dead letters.
   std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
+  uint64_t generation;                // How often the store was opened, from 1 on.
 };
 
 struct PartitionRange {
@@ -150,8 +152,13 @@ class Subscription final : public CommitHook,
   // Whether the consumer has so many requests not settled that it must not send more.
   bool Overloaded(const Consumer& consumer) const;
 
+  // Whose doing it is that a consumer is no longer connected.
+  enum class Ended {
+    kByConsumer,  // Attempts have failed.
+    kByHub,       // It stops: what the consumer had is to blame for nothing.
+  };
   // Ends all leases of the consumer. It is not woken after this.
-  void Close(Consumer& consumer);
+  void Close(Consumer& consumer, Ended ended);
 
   // ---- Commit thread.
 
@@ -229,7 +236,7 @@ class Subscription final : public CommitHook,
   Offset AckedOffset(PartitionId partition) const;
   Counters counters() const;
   std::vector<v1::ConsumerInfo> Consumers() const;
-  // QUEUE: events that are to be delivered alone.
+  // Events that are to be delivered alone.
   int64_t WaitingAlone() const;
   // Of partitions whose next events could not be read, in words.
   std::vector<std::string> ReadFailures() const;
@@ -328,7 +335,7 @@ class Subscription final : public CommitHook,
   Room RoomFor(const Consumer& consumer, int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // QUEUE: what has to be alone (subscription_isolation.cc).
+  // What has to be alone (subscription_isolation.cc).
   enum class Isolation { kNone, kDeliver, kDrain };
   // To be called when there may be more or fewer of them in a partition.
   void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
@@ -336,7 +343,8 @@ class Subscription final : public CommitHook,
   void LetAloneJoin(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Isolation IsolationOf(const Consumer& consumer, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  PartitionCursor* FindAlone(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  PartitionCursor* FindAlone(const Consumer& consumer, int64_t now, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverAlone(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
@@ -347,6 +355,10 @@ class Subscription final : public CommitHook,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // It was served: others come first.
+  void EndTurn(PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    turns_.splice(turns_.end(), turns_, cursor.turn);
+  }
   // One look for a consumer; nullopt: events from memory have to be looked at first (DeliverRead).
   absl::StatusOr<std::optional<Step>> Look(Consumer& consumer, ConsumeFrame* frame,
                                            bool may_look_through);
@@ -403,8 +415,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the owner's lease, with what it has out.
-  void Revoke(PartitionCursor& cursor, absl::string_view why, Aftermath* after)
+  // Ends the owner's lease, with what it has out. `failed`: why that is a failed attempt; empty: it
+  // is not.
+  void Revoke(PartitionCursor& cursor, absl::string_view failed, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartDraining(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -448,6 +461,10 @@ class Subscription final : public CommitHook,
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
+  // Cursors by when they were served, the one that waits longest first. So each that has something
+  // to deliver is served before any other is served twice, by whatever consumers come and go. Each
+  // start of the hub begins with another one.
+  std::list<size_t> turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
   CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> held_ ABSL_GUARDED_BY(mutex_);  // Cursors with a `held_until`.

@@ -102,7 +102,7 @@ void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
 }
 
-void Subscription::Revoke(PartitionCursor& cursor, absl::string_view why, Aftermath* after) {
+void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, Aftermath* after) {
   const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
   cursor.draining = false;
   if (Consumer* const consumer = Find(owner); consumer != nullptr) {
@@ -111,7 +111,11 @@ void Subscription::Revoke(PartitionCursor& cursor, absl::string_view why, Afterm
   }
   if (cursor.pending().counts().leased == 0) return;
   Effects effects;
-  cursor.Return(rules_, owner, why, &effects);
+  if (failed.empty()) {
+    cursor.Recall(owner, &effects);
+  } else {
+    cursor.Fail(rules_, owner, failed, &effects);
+  }
   Conclude(cursor, effects, after);
 }
 
@@ -131,7 +135,8 @@ void Subscription::RevokeOverdue(int64_t now, Aftermath* after) {
       consumer->stalled = true;
     }
     counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);
-    Revoke(*cursor, "the lease ended without an ack", after);
+    // A partition that moves to another consumer does so for no fault of an event.
+    Revoke(*cursor, lease_over ? "the lease ended without an ack" : "", after);
     revoked = true;
   }
   if (revoked) Rebalance(after);

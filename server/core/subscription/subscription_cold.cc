@@ -109,7 +109,6 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
       // Nor is a filter asked that was replaced.
       const bool same_filter = still && cold.filter == (Filters(*now_next) ? filter_ : nullptr) &&
                                cold.each_is_chosen == EachIsChosen(*now_next);
-      if (in_memory) consumer.turn = (cold.partition + 1) % cursors_.size();
       const int64_t now = Now();
       if (same_filter && !deleted_ && !consumer.closed && MayDeliver(consumer) &&
           RateAllows(now, &after) && Admit(*now_next, now, &after)) {

@@ -95,7 +95,7 @@ bool Subscription::Overloaded(const Consumer& consumer) const {
   return consumer.unsettled >= kMaxUnsettled;
 }
 
-void Subscription::Close(Consumer& consumer) {
+void Subscription::Close(Consumer& consumer, Ended ended) {
   Aftermath after;
   {
     MutexLock lock(mutex_);
@@ -109,7 +109,11 @@ void Subscription::Close(Consumer& consumer) {
       }
       if (cursor->pending().counts().leased == 0) continue;
       Effects effects;
-      cursor->Return(rules_, consumer.id, "its consumer went away without settling it", &effects);
+      if (ended == Ended::kByHub) {
+        cursor->Recall(consumer.id, &effects);
+      } else {
+        cursor->Fail(rules_, consumer.id, "its consumer went away without settling it", &effects);
+      }
       Conclude(*cursor, effects, &after);
     }
     consumers_.erase(consumer.id);
@@ -147,6 +151,7 @@ void Subscription::OnAlarm() {
     for (const auto& cursor : cursors_) {
       Effects effects;
       cursor->Expire(rules_, now, &effects);
+      if (effects.expired > 0) cursor->RenewEpoch(context_.next_epoch.fetch_add(1));
       cursor->KeepPassed();
       Conclude(*cursor, effects, &after);
       // There is one alarm for all: this may have been set for something earlier.

@@ -193,22 +193,22 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
                                          Aftermath* after) {
   Room room = RoomFor(consumer, now);
   bool full = false;
+  auto turn = turns_.begin();
   for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
-    const size_t p = (consumer.turn + i) % cursors_.size();
-    PartitionCursor& cursor = *cursors_[p];
+    PartitionCursor& cursor = *cursors_[*turn++];  // Before its turn ends.
     if (cursor.draining || !MayRead(cursor, now)) continue;
     if (!rules_.queue && cursor.owner != consumer.id) continue;
     DropTrimmed(cursor, after);
+    const size_t before = frame->deliveries.size();
     const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
     NoteDelivered(cursor, after);
+    if (frame->deliveries.size() > before || consumer.cold.has_value()) EndTurn(cursor);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
     if (fill == Fill::kFull && frame->deliveries.empty()) {
       full = true;  // What does not fit here does not keep others back.
       continue;
     }
-    // Full: the next partition is first next time. Cold: this one, with a frame of its own.
-    consumer.turn = fill == Fill::kFull ? (p + 1) % cursors_.size() : p;
-    return fill;
+    return fill;  // What is on the disk has a frame of its own.
   }
   if (!frame->deliveries.empty()) return Fill::kSome;
   return full ? Fill::kFull : Fill::kNothing;
@@ -342,6 +342,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   }
   cursor.Lease(candidate, run.base, run.count, mean, consumer.id, due);
   run.attempt = candidate.attempts + 1;
+  run.redelivered = candidate.redelivered;
   run.lease_epoch = cursor.epoch();
   run.replayed = candidate.extra;
   const int64_t events = run.count;
@@ -359,7 +360,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   }
   counters_.delivered_events += run.count;
   counters_.delivered_bytes += run.bytes;
-  if (candidate.attempts > 0) counters_.redelivered_events += run.count;
+  if (candidate.redelivered) counters_.redelivered_events += run.count;
   topic_->counters().delivered_events.fetch_add(run.count, std::memory_order_relaxed);
   topic_->counters().delivered_bytes.fetch_add(run.bytes, std::memory_order_relaxed);
   frame->bytes += run.bytes;
@@ -370,7 +371,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
 // all that is settled.
 bool Subscription::Filters(const Candidate& candidate) const {
   if (filter_ == nullptr || candidate.redriven_from.has_value()) return false;
-  return candidate.fresh || (candidate.extra && candidate.attempts == 0);
+  return candidate.fresh || (candidate.extra && !candidate.redelivered);
 }
 
 Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const EventChoices::Event& event,

@@ -1,4 +1,4 @@
-// QUEUE: what is delivered alone. When a consumer goes away without a word, each event that it had
+// What is delivered alone. When a consumer goes away without a word, each event that it had
 // may be the one that it died of. Before such an event becomes a dead letter, it is given to a
 // consumer that has nothing else, so that the others are not taken for it.
 //
@@ -10,6 +10,12 @@
 #include "server/core/subscription/subscription_room.h"
 
 namespace eventhub {
+namespace {
+
+// How long events are kept apart if there is no ack deadline. Microseconds.
+constexpr int64_t kKeptApart = 30'000'000;
+
+}  // namespace
 
 void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
   const bool kept_apart = join_due_ != INT64_MAX;
@@ -17,7 +23,8 @@ void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
   const bool any = absl::c_any_of(
       cursors_, [](const auto& other) { return other->pending().counts().alone > 0; });
   if (any == kept_apart) return;
-  join_due_ = any ? Now() + rules_.ack_deadline : INT64_MAX;
+  const int64_t time = rules_.ack_deadline > 0 ? rules_.ack_deadline : kKeptApart;
+  join_due_ = any ? Now() + time : INT64_MAX;
   if (any) {
     SetAlarm(join_due_, after);
   } else {
@@ -31,29 +38,32 @@ void Subscription::LetAloneJoin(Aftermath* after) {
   WakeAll(after);
 }
 
-PartitionCursor* Subscription::FindAlone(int64_t now, Aftermath* after) {
-  for (const auto& cursor : cursors_) {
+PartitionCursor* Subscription::FindAlone(const Consumer& consumer, int64_t now, Aftermath* after) {
+  for (const size_t p : turns_) {
+    PartitionCursor* const cursor = cursors_[p].get();
     if (!MayRead(*cursor, now) || cursor->pending().counts().alone == 0) continue;
+    if (!rules_.queue && (cursor->owner != consumer.id || cursor->draining)) continue;
     DropTrimmed(*cursor, after);
     std::optional<Candidate> candidate = cursor->Next(rules_, Flow::kAlone);
-    if (candidate.has_value() && Admit(*candidate, now, after)) return cursor.get();
+    if (candidate.has_value() && Admit(*candidate, now, after)) return cursor;
   }
   return nullptr;
 }
 
 Subscription::Isolation Subscription::IsolationOf(const Consumer& consumer, int64_t now,
                                                   Aftermath* after) {
-  if (join_due_ == INT64_MAX || FindAlone(now, after) == nullptr) return Isolation::kNone;
+  if (join_due_ == INT64_MAX || FindAlone(consumer, now, after) == nullptr) return Isolation::kNone;
   return consumer.out.events == 0 ? Isolation::kDeliver : Isolation::kDrain;
 }
 
 Subscription::Fill Subscription::DeliverAlone(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                               Aftermath* after) {
   Fill fill = Fill::kNothing;
-  while (PartitionCursor* const cursor = FindAlone(now, after)) {
+  while (PartitionCursor* const cursor = FindAlone(consumer, now, after)) {
     const Candidate candidate = *cursor->Next(rules_, Flow::kAlone);
     Room room = RoomFor(consumer, now);
     fill = DeliverCandidate(*cursor, consumer, candidate, room, frame);
+    if (fill != Fill::kFull) EndTurn(*cursor);
     NoteDelivered(*cursor, after);
     NoteAlone(*cursor, after);
     // Unless it waits for another one of its key.

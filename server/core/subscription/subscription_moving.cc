@@ -16,15 +16,19 @@ void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings
     *record_.mutable_settings() = settings;
     const int64_t now = Now();
     const int64_t deadline_before = rules_.ack_deadline;
+    const uint32_t attempts_before = rules_.max_attempts;
     SetRules(now);
     if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
+    const bool lowered = attempts_before == 0 || rules_.max_attempts < attempts_before;
     for (const auto& cursor : cursors_) {
       Effects effects;
       if (!rules_.queue && rules_.ack_deadline != deadline_before) {
         cursor->lease_due = now + rules_.ack_deadline;
         NoteDelivered(*cursor, &after);
       }
-      cursor->ParkExhausted(rules_, "the limit of deliveries was lowered", &effects);
+      if (rules_.max_attempts != attempts_before) {
+        cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects);
+      }
       Conclude(*cursor, effects, &after);
     }
     WakeAll(&after);
@@ -67,9 +71,10 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
       cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
         for (int i = 0; i < pending.starts_size(); ++i) {
-          // What was out for the last time then has its last delivery again.
-          cursor.AddPending(Offset(pending.starts(i)), pending.counts(i),
-                            rules_.BeforeLast(pending.attempts(i)));
+          // Under a lower limit than then, the last attempt is left.
+          cursor.AddPending(rules_, Offset(pending.starts(i)), pending.counts(i),
+                            rules_.BeforeLast(pending.attempts(i)),
+                            i < pending.silent_size() && pending.silent(i));
         }
       }
       Hold(cursor, commit.number());
@@ -220,7 +225,9 @@ stored::Snapshot Subscription::TakeSnapshot() const {
       }
       partition.add_starts(start);
       partition.add_counts(range.count);
-      partition.add_attempts(range.attempts);
+      const bool out = range.state == RangeState::kLeased;
+      partition.add_attempts(range.attempts - (out ? 1U : 0U));
+      partition.add_silent(range.silent);
     }
     lag += cursor->LagUpTo(cursor->log().end());
   }

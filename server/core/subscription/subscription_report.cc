@@ -63,7 +63,7 @@ std::vector<CursorState> Subscription::Cursors() {
         state.head_due = absl::FromUnixMicros(head->due + WallOffset());
       }
       state.head_consumer = NameOf(head->consumer);
-      if (head->reason != nullptr) state.head_reason = *head->reason;
+      state.head_reason = std::string(head->reason.view());
     }
   }
   CarryOut(std::move(after));

@@ -51,7 +51,7 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
   } else {
     cursor = cursors_[part.partition()].get();
     const bool owned = rules_.queue || cursor->owner == consumer.id;
-    if (!owned || cursor->epoch() != part.lease_epoch() || consumer.closed) {
+    if (!owned || !cursor->Holds(part.lease_epoch()) || consumer.closed) {
       refusal = LeaseLost(name_, consumer.options.name);
     }
   }
@@ -127,7 +127,7 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
     return PartitionNotFound(topic_->name(), ack.partition(), cursors_.size());
   }
   const PartitionCursor& cursor = *cursors_[ack.partition()];
-  bool leased = cursor.epoch() == ack.lease_epoch();
+  bool leased = cursor.Holds(ack.lease_epoch());
   for (const v1::OffsetRange& range : ack.ranges()) {
     if (!IsRange(range)) {
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
@@ -202,7 +202,8 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
       cursor->Skip(consumer.id, from, to, refused, &effects);
     } else {
       effects.rewound = false;
-      cursor->Retry(rules_, consumer.id, from, to, retry_at, now, reason, refused, &effects);
+      cursor->Retry(rules_, consumer.id, nack.lease_epoch(), from, to, retry_at, now, reason,
+                    refused, &effects);
       if (effects.rewound) NoteRewound(consumer, *cursor, from);
     }
     refusals.Spend(effects.looked_at - before);

@@ -83,8 +83,8 @@ std::string HeadFinding(const v1::SubscriptionPartition& p) {
   const std::string reason =
       p.head_reason().empty() ? "" : absl::StrCat("; last reason: ", p.head_reason());
   if (p.has_head_retry_time()) {
-    return absl::StrCat(head, "was delivered ", Numbered(p.head_attempts(), "time"),
-                        " and is retried at ", TimeUtil::ToString(p.head_retry_time()), reason);
+    return absl::StrCat(head, "failed ", Numbered(p.head_attempts(), "time"), " and is retried at ",
+                        TimeUtil::ToString(p.head_retry_time()), reason);
   }
   if (!p.head_consumer().empty() && p.oldest_age().seconds() > 0) {
     return absl::StrCat(head, "attempt ", p.head_attempts(), ", is at consumer ", p.head_consumer(),

@@ -35,7 +35,7 @@ class ConsumerSession {
 
   ConsumerSession(std::shared_ptr<Subscription> subscription, std::shared_ptr<Consumer> consumer)
       : subscription_(std::move(subscription)), consumer_(std::move(consumer)) {}
-  ~ConsumerSession() { Close(); }
+  ~ConsumerSession() { Close(Subscription::Ended::kByConsumer); }
 
   ConsumerSession(const ConsumerSession&) = delete;
   ConsumerSession& operator=(const ConsumerSession&) = delete;
@@ -51,7 +51,7 @@ class ConsumerSession {
   // Whether nothing is to be taken until more is settled; Poll says when by its settlements.
   bool Overloaded() const { return subscription_->Overloaded(*consumer_); }
 
-  void Close() { subscription_->Close(*consumer_); }
+  void Close(Subscription::Ended ended) { subscription_->Close(*consumer_, ended); }
 
  private:
   const std::shared_ptr<Subscription> subscription_;
