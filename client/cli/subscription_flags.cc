@@ -40,9 +40,8 @@ void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
                   "DURATION");
   AddParsedOption(command, "--max-backoff", &update.max_backoff, ParseDelay,
                   "The longest delay of a retry (1m unless set)", "DURATION");
-  AddCountOption(
-      command, "--max-attempts", &update.max_delivery_attempts, 0, 1000,
-      "After so many deliveries without an ack an event becomes a dead letter; 0: never");
+  AddCountOption(command, "--max-attempts", &update.max_delivery_attempts, 0, 1000,
+                 "After so many failed attempts an event becomes a dead letter; 0: never");
   command
       .add_option_function<std::string>(
           "--dead-letter-topic",

@@ -128,9 +128,18 @@ absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
     cursor.run_end = cursor.next;
     if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
   }
+  if (!request.offsets().empty()) turn_ = FurthestBehind();
   if (offsets.empty()) return absl::OkStatus();
   return InvalidField("offsets", absl::StrCat("names partition ", offsets.begin()->first,
                                               ", which is not one of those to read"));
+}
+
+size_t TopicReader::FurthestBehind() const {
+  const auto behind = [](const Cursor& c) { return std::min(c.log->end(), c.stop) - c.next; };
+  const auto last =
+      std::max_element(cursors_.begin(), cursors_.end(),
+                       [&](const Cursor& a, const Cursor& b) { return behind(a) < behind(b); });
+  return static_cast<size_t>(last - cursors_.begin());
 }
 
 absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_bytes) {
@@ -149,11 +158,13 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
   TakeUpNewPartitions(frame);
   for (size_t i = 0; i < cursors_.size(); ++i) {
     const size_t index = (turn_ + i) % cursors_.size();
+    const Offset before = cursors_[index].next;
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursors_[index], frame));
     if (fill == Fill::kNothing) continue;
     if (fill == Fill::kSome) continue;
-    // Full: the next one is first next time. Cold: this one is, with a frame of its own.
-    turn_ = fill == Fill::kFull ? (index + 1) % cursors_.size() : index;
+    // What was served is last next time, and what found no room is first. So is what is cold, with
+    // a frame of its own.
+    turn_ = cursors_[index].next > before ? (index + 1) % cursors_.size() : index;
     if (fill != Fill::kFull && frame->empty()) return Step::kCold;
     NotePassed(frame);
     return Step::kFrame;
@@ -243,9 +254,11 @@ absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
   // Small remains of many partitions share a frame.
   for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < room_ / 2; ++i) {
     Cursor& cursor = cursors_[turn_];
-    turn_ = (turn_ + 1) % cursors_.size();
+    const Offset before = cursor.next;
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
     if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
+    if (fill != Fill::kNothing && cursor.next == before && !frame->empty()) break;  // No room.
+    turn_ = (turn_ + 1) % cursors_.size();
   }
   batches_.clear();
   if (frame->held / 2 > frame->bytes) CopyEvents(frame);

@@ -89,6 +89,9 @@ class TopicReader {
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
   absl::Status FindStarts(const v1::ReadRequest& request);
+  // The cursor that a reader which resumes is served first: one that is resumed again and again is
+  // not served the first ones alone.
+  size_t FurthestBehind() const;
   void TakeUpNewPartitions(Frame* frame);
   absl::Status CheckReadable(const Cursor& cursor) const;
   LogPlace PlaceOf(const Cursor& cursor) const;

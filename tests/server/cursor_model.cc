@@ -73,7 +73,8 @@ std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
     found = Next{offset, event.attempts, false, event.alone, event.redriven_from};
     break;
   }
-  if (!found.has_value() && flow == Flow::kLive && next < log_end) {
+  const bool in_turn = rules.queue && fresh_turn && (!rules.ordered_by_key || all_known);
+  if ((!found.has_value() || in_turn) && flow == Flow::kLive && next < log_end) {
     found = Next{next, 0, true, false, std::nullopt};
   }
   if (rules.queue || !found.has_value() || flow == Flow::kAlone) return found;
@@ -97,7 +98,15 @@ bool CursorModel::Admit(int64_t event, uint64_t key) {
   return queue.front() == event && (it == events.end() || it->second.due == 0);
 }
 
+void CursorModel::NoteTakenUp(int64_t event) {
+  const auto it = events.find(event);
+  if (it != events.end() && (it->second.extra || it->second.alone)) return;
+  fresh_turn = event < next;
+  all_known |= event >= next;
+}
+
 void CursorModel::Lease(int64_t event, ConsumerId consumer, int64_t due_at) {
+  NoteTakenUp(event);
   next = std::max(next, event + 1);
   ModelEvent& leased = events[event];
   leased.state = RangeState::kLeased;
@@ -109,6 +118,7 @@ void CursorModel::Lease(int64_t event, ConsumerId consumer, int64_t due_at) {
 }
 
 void CursorModel::Block(int64_t event) {
+  NoteTakenUp(event);
   next = std::max(next, event + 1);
   ModelEvent& blocked = events[event];
   blocked.state = blocked.due != 0 ? RangeState::kDelayed : RangeState::kBlocked;
@@ -357,6 +367,7 @@ void CursorModel::DropTrimmed() {
 
 void CursorModel::Seek(int64_t to) {
   keys_.clear();
+  all_known = false;
   suspects_end = 0;
   for (auto it = events.begin(); it != events.end();) {
     ModelEvent& event = it->second;
@@ -412,6 +423,8 @@ void CursorModel::AddRedriven(int64_t offset, int64_t copy) {
 
 void CursorModel::Restart(int64_t now_then) {
   keys_.clear();
+  fresh_turn = false;
+  all_known = false;
   suspects_end = 0;
   window = kNever;
   for (auto& [offset, event] : events) {

@@ -111,11 +111,14 @@ class CursorModel {
   uint64_t epoch = 0;
   int64_t window = kNever;  // STREAM: how many before `suspects_end` may be out.
   int64_t suspects_end = 0;
+  bool fresh_turn = false;  // QUEUE: what is fresh comes first.
+  bool all_known = false;   // With ordered_by_key: no key of a live event is unknown.
   std::map<int64_t, ModelEvent> events;
   ModelEffects effects;  // Of the operations since it was last cleared.
 
  private:
   bool IsLast(uint32_t attempts) const;
+  void NoteTakenUp(int64_t event);
   // Everything before it is settled.
   int64_t First() const;
   bool Has(const ModelEvent& event, ConsumerId consumer) const;

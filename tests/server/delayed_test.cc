@@ -1,4 +1,5 @@
 // Delayed events: put aside, appended when they are due, taken back; over restarts and failures.
+#include <algorithm>
 #include <future>
 #include <map>
 #include <set>
@@ -10,7 +11,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "server/core/event_scanner.h"
-#include "tests/server/broker_rig.h"
+#include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
 #include "tests/support/eventually.h"
 
@@ -451,6 +452,29 @@ TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
   EXPECT_EQ(rig_.Count("t"), 5'000u);
   rig_.AdvanceAndRun(absl::Seconds(1));
   EXPECT_EQ(rig_.Log("t"), ids);
+}
+
+// A topic with much that is due does not keep another one waiting for longer than a piece. The
+// order of commits is that of their copies.
+TEST_F(DelayedTest, TopicsTakeTurnsPieceByPiece) {
+  constexpr int kEvents = 20'000;
+  constexpr size_t kPiece = 4096;
+  RouteRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  for (const char* topic : {"busy", "quiet", "all"}) ASSERT_THAT(rig.Create(topic), IsOk());
+  ASSERT_THAT(rig.CreateRoute("b", "busy", {"all"}), IsOk());
+  ASSERT_THAT(rig.CreateRoute("q", "quiet", {"all"}), IsOk());
+  std::vector<v1::Event> events;
+  for (int i = 0; i < kEvents; ++i) events.push_back(After("busy", absl::Seconds(1)));
+  ASSERT_THAT(rig.Publish(RequestOf("busy", events)), IsOk());
+  ASSERT_THAT(rig.Publish(RequestOf("quiet", {After("quiet", absl::Seconds(2))})), IsOk());
+  rig.clock.Advance(absl::Seconds(3));
+  rig.broker().delayed().RunDue();
+  ASSERT_OK_AND_ASSIGN(const Delivered read, rig.Read("all"));
+  const std::vector<std::string> ids = read.Ids(0);
+  ASSERT_EQ(ids.size(), size_t{kEvents + 1});
+  const auto quiet = std::find(ids.begin(), ids.end(), "quiet");
+  EXPECT_LE(quiet - ids.begin(), static_cast<std::ptrdiff_t>(kPiece));
 }
 
 TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {

@@ -1,4 +1,5 @@
 // Reading: from where, up to where, in which portions, and what ends it.
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -331,6 +332,113 @@ TEST_P(ReaderTest, FramesAreLimited) {
   for (const uint32_t bad : {1u, 4095u, 4'000'001u}) {
     request.set_max_response_bytes(bad);
     EXPECT_THAT(rig_.Read(request), StatusIs(StatusCode::kInvalidArgument, "max_response_bytes"));
+  }
+}
+
+// A filter that leaves most of a partition out does not keep the others waiting.
+TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
+  for (int batch = 0; batch < 20; ++batch) {
+    v1::PublishStreamRequest publish = MakeRequest("many", {});
+    for (int i = 0; i < 50; ++i) {
+      v1::Event event = MakeEvent(i == 0 ? "found" : "other", "", std::string(3000, 'x'));
+      event.set_type(event.id());
+      *publish.add_events() = event;
+    }
+    publish.set_partition(0);
+    ASSERT_THAT(rig_.Publish(publish), IsOk());
+  }
+  v1::PublishStreamRequest publish = MakeRequest("many", {});
+  *publish.add_events() = MakeEvent("waits");
+  publish.mutable_events(0)->set_type("found");
+  publish.set_partition(3);
+  ASSERT_THAT(rig_.Publish(publish), IsOk());
+
+  v1::ReadRequest request = ReadOf("many");
+  (*request.mutable_filter()->mutable_exact()->mutable_values())["type"] = "found";
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  int frames = 0;  // Of partition 0, before that of the other one.
+  for (bool served = false; !served;) {
+    Frame frame;
+    ASSERT_OK_AND_ASSIGN(const TopicReader::Step step, reader->Poll(&frame));
+    ASSERT_NE(step, TopicReader::Step::kEnd);
+    if (step == TopicReader::Step::kCold) {
+      ASSERT_THAT(reader->ReadCold(&frame), IsOk());
+    }
+    bool other = false;
+    for (const Delivery& delivery : frame.deliveries) {
+      served |= delivery.partition == PartitionId(3);
+      other |= delivery.partition == PartitionId(0);
+    }
+    if (other && !served) ++frames;
+  }
+  EXPECT_LE(frames, 1);
+}
+
+// Nor is what did not fit beside the events of one that always has some.
+TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
+  const auto publish = [this](uint32_t partition, const std::string& id, size_t bytes) {
+    v1::PublishStreamRequest request = MakeRequest("many", {});
+    *request.add_events() = MakeEvent(id, "", std::string(bytes, 'x'));
+    request.set_partition(partition);
+    ASSERT_THAT(rig_.Publish(request), IsOk());
+  };
+  publish(1, "large", 3500);
+  v1::ReadRequest request = ReadOf("many");
+  request.set_follow(true);
+  request.set_max_response_bytes(4096);
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  int frames = 0;
+  for (bool served = false; !served; ++frames) {
+    ASSERT_LT(frames, 10);
+    publish(0, "small", 1000);
+    Frame frame;
+    while (frame.deliveries.empty()) {
+      frame = Frame();
+      ASSERT_OK_AND_ASSIGN(const TopicReader::Step step, reader->Poll(&frame));
+      if (step == TopicReader::Step::kCold) {
+        ASSERT_THAT(reader->ReadCold(&frame), IsOk());
+      }
+    }
+    for (const Delivery& delivery : frame.deliveries) {
+      served |= delivery.partition == PartitionId(1);
+    }
+  }
+  EXPECT_LE(frames, 2);
+}
+
+// A reader whose stream breaks again and again is not served the first partitions alone.
+TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
+  for (uint32_t p = 0; p < 4; ++p) {
+    for (uint32_t i = 0; i < 3 + p % 3; ++i) {
+      v1::PublishStreamRequest publish = MakeRequest("many", {});
+      *publish.add_events() = MakeEvent("e", "", std::string(3000, 'x'));
+      publish.set_partition(p);
+      ASSERT_THAT(rig_.Publish(publish), IsOk());
+    }
+  }
+  std::vector<int64_t> next(4, 0);
+  std::vector<int64_t> left = {3, 4, 5, 3};
+  for (int i = 0; i < 15; ++i) {
+    v1::ReadRequest request = ReadOf("many");
+    request.set_max_response_bytes(4096);  // An event.
+    for (uint32_t p = 0; p < 4; ++p) {
+      v1::PartitionOffset& offset = *request.add_offsets();
+      offset.set_partition(p);
+      offset.set_offset(next[p]);
+    }
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    Frame frame;
+    while (frame.deliveries.empty()) {
+      frame = Frame();
+      ASSERT_OK_AND_ASSIGN(const TopicReader::Step step, reader->Poll(&frame));
+      if (step == TopicReader::Step::kCold) {
+        ASSERT_THAT(reader->ReadCold(&frame), IsOk());
+      }
+    }
+    const uint32_t served = frame.deliveries[0].partition.value();
+    EXPECT_EQ(left[served], *std::max_element(left.begin(), left.end())) << i;
+    ++next[served];
+    --left[served];
   }
 }
 

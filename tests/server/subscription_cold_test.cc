@@ -1,5 +1,4 @@
 // Consumers whose next events are on the disk, and what happens while they are read.
-#include <set>
 #include <string>
 #include <vector>
 
@@ -150,49 +149,6 @@ TEST_F(ColdSubscriptionTest, ARateThatIsUsedUpMeanwhileIsNotTakenForCredit) {
   EXPECT_THAT(first->Receive(), IsEmpty());
   rig_.Pass(absl::Seconds(1));
   EXPECT_THAT(first->Receive(), SizeIs(2));
-}
-
-// Whoever comes, and however little it takes: no partition is served twice while another one waits.
-TEST_F(ColdSubscriptionTest, ConsumersThatComeAndGoServeAllPartitionsInTurn) {
-  constexpr uint32_t kPartitions = 4;
-  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
-    Create(subscription, kPartitions);
-    for (uint32_t p = 0; p < kPartitions; ++p) {
-      ASSERT_THAT(rig_.Publish("t", {"a", "b", "c", "d", "e", "f"}, p), IsOk());
-    }
-    for (int round = 0; round < 3; ++round) {
-      std::set<uint32_t> served;
-      for (uint32_t visit = 0; visit < kPartitions; ++visit) {
-        const auto consumer = rig_.Consume("s", "c", /*credit=*/2);
-        const std::vector<Received> events = consumer->Receive(2);
-        for (const Received& event : events) served.insert(event.partition);
-        consumer->SetCredit(0);
-        EXPECT_TRUE(consumer->AckAll(events));
-      }
-      EXPECT_THAT(served, SizeIs(kPartitions)) << "round " << round;
-    }
-    EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
-    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
-    ASSERT_THAT(rig_.Delete("t"), IsOk());
-  }
-}
-
-// Each start begins with another partition, lest the first ones get all while a hub restarts often.
-TEST_F(ColdSubscriptionTest, StartsServeAllPartitionsInTurn) {
-  constexpr uint32_t kPartitions = 4;
-  SetUpQueue(kPartitions);
-  for (uint32_t p = 0; p < kPartitions; ++p) {
-    ASSERT_THAT(rig_.Publish("t", {"a", "b", "c", "d"}, p), IsOk());
-  }
-  std::set<uint32_t> served;
-  for (uint32_t start = 0; start < kPartitions; ++start) {
-    rig_.Close();
-    ASSERT_THAT(rig_.Open(), IsOk());
-    const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
-    for (const Received& event : consumer->Receive(1)) served.insert(event.partition);
-    consumer->session().Close(Subscription::Ended::kByHub);
-  }
-  EXPECT_THAT(served, SizeIs(kPartitions));
 }
 
 // A turn is a frame.

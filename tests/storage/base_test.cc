@@ -1,8 +1,11 @@
 // storage/base, and what stands in for a part of RocksDB.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "storage/base/clock.h"
@@ -61,6 +64,28 @@ TEST(WorkPool, RunsEverythingBeforeItEnds) {
     }
   }
   EXPECT_GE(done, 100);
+}
+
+// Streams share the disk threads so: whoever posts its next read when it is done with one waits for
+// one of each other.
+TEST(WorkPool, WorkThatPostsItselfAgainTakesTurns) {
+  constexpr int kStreams = 3;
+  constexpr int kReads = 100;
+  std::vector<int> reads(kStreams);
+  int largest_lead = 0;
+  std::function<void(int)> read;
+  {
+    WorkPool pool(1);
+    read = [&](int stream) {
+      if (++reads[stream] < kReads) pool.Post([&, stream] { read(stream); });
+      const auto [least, most] = std::minmax_element(reads.begin(), reads.end());
+      if (*most < kReads) largest_lead = std::max(largest_lead, *most - *least);
+    };
+    pool.Post([&] {
+      for (int stream = 0; stream < kStreams; ++stream) pool.Post([&, stream] { read(stream); });
+    });
+  }
+  EXPECT_EQ(largest_lead, 1);
 }
 
 TEST(Clock, MonotonicDoesNotRunBackwards) {

@@ -59,7 +59,8 @@ struct Subscription {
   // events are out; 0 at creation, or infinite: for ever.
   absl::Duration ack_deadline = absl::ZeroDuration();
   RetryPolicy retry_policy{};
-  // An event delivered so many times without an ack becomes a dead letter; 1 to 1,000; 0: never.
+  // An event of which so many attempts failed becomes a dead letter; 1 to 1,000; 0: never. What
+  // counts is at `max_delivery_attempts` in eventhub/v1/subscription.proto.
   uint32_t max_delivery_attempts = 0;
   // Empty at creation: `name` with `.dead-letters` after it.
   std::string dead_letter_topic{};
@@ -107,7 +108,7 @@ struct SubscriptionStats {
   uint64_t blocked_events = 0;    // Waiting for an earlier event of their key now.
   uint64_t delivered_events = 0;  // Each delivery counted.
   uint64_t delivered_bytes = 0;
-  uint64_t redelivered_events = 0;  // Deliveries that were not the first of their event.
+  uint64_t redelivered_events = 0;  // Deliveries of events that may have been handled.
   uint64_t acked_events = 0;
   uint64_t nacked_events = 0;   // Whatever the action.
   uint64_t skipped_events = 0;  // Nacked with skip.

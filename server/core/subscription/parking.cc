@@ -130,21 +130,38 @@ class ParkTask final : public CommitTask {
 class Parker {
  public:
   Parker(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
-         ParkingDone done)
-      : context_(context), subscription_(std::move(subscription)), done_(std::move(done)) {}
+         std::vector<Parked> parked, ParkingDone done)
+      : context_(context),
+        subscription_(std::move(subscription)),
+        parked_(std::move(parked)),
+        done_(std::move(done)) {}
 
-  void Run(const std::vector<Parked>& parked) {
-    for (const Parked& range : parked) {
-      for (uint32_t i = 0; i < range.count; ++i) Add(range, range.start + i);
-    }
-    Submit([done = std::move(done_)](const absl::Status& status) mutable { done(status); });
+  // After each piece it is others' turn.
+  static void Post(std::unique_ptr<Parker> parker) {
+    WorkPool& background = parker->context_.background;
+    background.Post([parker = std::move(parker)]() mutable {
+      if (parker->SubmitPiece()) Post(std::move(parker));
+    });
   }
 
  private:
-  void Add(const Parked& range, Offset offset) {
-    if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) {
-      Submit([](const absl::Status&) {});  // What fails here fails the last one too.
+  // False: it was the last one.
+  bool SubmitPiece() {
+    for (; range_ < parked_.size(); ++range_, event_ = 0) {
+      const Parked& range = parked_[range_];
+      for (; event_ < range.count; ++event_) {
+        if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) {
+          Submit([](const absl::Status&) {});  // What fails here fails the last one too.
+          return true;
+        }
+        Add(range, range.start + event_);
+      }
     }
+    Submit([done = std::move(done_)](const absl::Status& status) mutable { done(status); });
+    return false;
+  }
+
+  void Add(const Parked& range, Offset offset) {
     // The reason may be that of the attempt before, which ended in Abandon.
     ParkedEvent event{range.partition, offset, range.attempts, OwnReason(range.reason), {}, {}};
     event.unreadable = Read(event, range.redriven_from);
@@ -202,6 +219,9 @@ class Parker {
 
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
+  const std::vector<Parked> parked_;
+  size_t range_ = 0;    // Of `parked_`: the next one,
+  uint32_t event_ = 0;  // and the next event of it.
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;
@@ -213,10 +233,8 @@ class Parker {
 
 void StartParking(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                   std::vector<Parked> parked, ParkingDone done) {
-  context.background.Post([&context, subscription = std::move(subscription),
-                           parked = std::move(parked), done = std::move(done)]() mutable {
-    Parker(context, std::move(subscription), std::move(done)).Run(parked);
-  });
+  Parker::Post(std::make_unique<Parker>(context, std::move(subscription), std::move(parked),
+                                        std::move(done)));
 }
 
 }  // namespace eventhub

@@ -48,6 +48,7 @@ bool PartitionCursor::AnyLiveReady() const {
 
 void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
   keys_.reset();
+  all_known_ = false;
   std::vector<std::pair<Offset, uint32_t>> removed;
   const auto remove = [&](Offset start, PendingRange& range) {
     Release(range, effects);

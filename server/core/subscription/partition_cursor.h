@@ -281,6 +281,8 @@ class PartitionCursor {
   std::optional<Candidate> FirstInOrder(const DeliveryRules& rules) const;
   std::optional<Candidate> Fresh(const DeliveryRules& rules) const;
   Candidate MakeCandidate(PendingRanges::Map::const_iterator it) const;
+  // Events of a candidate were delivered, or left out.
+  void NoteTakenUp(const Candidate& candidate);
   // Edits what of [from, to) the consumer has; refuses the rest.
   void EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects,
                   PendingRanges::Edit edit);
@@ -316,6 +318,12 @@ class PartitionCursor {
   int64_t window_ = std::numeric_limits<int64_t>::max();
   Offset suspects_end_{0};
   SharedText last_reason_;
+  // QUEUE: live events that were never taken up come before those that were, and the other way
+  // round, in turn: lest what fails again and again keep all others waiting.
+  bool fresh_turn_ = false;
+  // With ordered_by_key: no live event is ready whose key was not seen since the start or the last
+  // seek. Else it might be overtaken by one of its key that was never taken up.
+  bool all_known_ = false;
   std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.
   // Of redriven events, where their copies are.
   std::unique_ptr<RedrivenPlaces> redriven_;

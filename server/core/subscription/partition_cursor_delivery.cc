@@ -8,6 +8,9 @@ namespace eventhub {
 std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow flow) const {
   if (rules.queue) {
     const auto ready = pending_.FirstReady(flow);
+    if (flow == Flow::kLive && fresh_turn_ && (!rules.ordered_by_key || all_known_)) {
+      if (const std::optional<Candidate> fresh = Fresh(rules); fresh.has_value()) return fresh;
+    }
     if (ready != pending_.map().end()) {
       return MayTakeUp(rules, ready) ? std::optional(MakeCandidate(ready)) : std::nullopt;
     }
@@ -120,6 +123,12 @@ bool PartitionCursor::WaitsForRetry(Offset event) const {
   return pending && range->second.waits_unknown();
 }
 
+void PartitionCursor::NoteTakenUp(const Candidate& candidate) {
+  if (candidate.extra || candidate.alone) return;
+  fresh_turn_ = !candidate.fresh;
+  all_known_ |= candidate.fresh;
+}
+
 void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t count,
                             uint32_t event_bytes, ConsumerId consumer, int64_t due) {
   const auto lease = [&](PendingRange& range) {
@@ -131,6 +140,7 @@ void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t c
     range.due = due;
     range.delivered = true;
   };
+  NoteTakenUp(candidate);
   if (candidate.fresh) {
     PendingRange range;
     lease(range);
@@ -146,6 +156,7 @@ void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t c
 }
 
 void PartitionCursor::Block(const Candidate& candidate, Offset event) {
+  NoteTakenUp(candidate);
   if (candidate.fresh) {
     PendingRange range;
     range.state = RangeState::kBlocked;
@@ -161,6 +172,7 @@ void PartitionCursor::Block(const Candidate& candidate, Offset event) {
 }
 
 bool PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
+  NoteTakenUp(candidate);
   if (candidate.fresh) {
     next_ = to;
     passed_ = true;

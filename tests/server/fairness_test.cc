@@ -1,0 +1,215 @@
+// Whoever waits for a subscription is served within a bound, whatever else there is to do and
+// however its consumers come and go: partitions, live events beside replays, and events beside
+// those that fail.
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/subscription_rig.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub {
+namespace {
+
+using testing::SizeIs;
+
+enum class Mode { kStream, kQueue, kOrderedByKey };
+
+// Everything from memory, or everything from the disk.
+class FairnessTest : public testing::TestWithParam<std::tuple<Mode, bool>> {
+ public:
+  static std::string NameOf(const testing::TestParamInfo<ParamType>& info) {
+    const char* const names[] = {"Stream", "Queue", "OrderedByKey"};
+    const auto& [mode, cold] = info.param;
+    return absl::StrCat(names[static_cast<int>(mode)], cold ? "FromDisk" : "FromMemory");
+  }
+
+ protected:
+  void SetUp() override {
+    if (cold()) rig_.tail_cache_bytes = 0;
+    ASSERT_THAT(rig_.Open(), IsOk());
+  }
+
+  Mode mode() const { return std::get<0>(GetParam()); }
+  bool cold() const { return std::get<1>(GetParam()); }
+
+  void Create(uint32_t partitions) {
+    ASSERT_THAT(rig_.Create("t", partitions), IsOk());
+    v1::Subscription subscription = SubscriptionOf(
+        "s", "t",
+        mode() == Mode::kStream ? v1::Subscription::KIND_STREAM : v1::Subscription::KIND_QUEUE);
+    subscription.set_ordered_by_key(mode() == Mode::kOrderedByKey);
+    ASSERT_THAT(rig_.Subscribe(subscription), IsOk());
+  }
+
+  // Each event has a key of its own, and a commit.
+  void Publish(uint32_t partition, int events) {
+    for (int i = 0; i < events; ++i) {
+      v1::PublishStreamRequest request = MakeRequest("t", {});
+      *request.add_events() = MakeEvent("e", absl::StrCat("key ", i));
+      request.set_partition(partition);
+      ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
+    }
+  }
+
+  SubscriptionRig rig_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, FairnessTest,
+                         testing::Combine(testing::Values(Mode::kStream, Mode::kQueue,
+                                                          Mode::kOrderedByKey),
+                                          testing::Bool()),
+                         FairnessTest::NameOf);
+
+// Of P partitions with something to deliver each is served once by P consumers that take a little,
+// one after the other.
+TEST_P(FairnessTest, ConsumersThatComeAndGoServePartitionsInTurn) {
+  constexpr uint32_t kPartitions = 4;
+  constexpr int kRounds = 3;
+  Create(kPartitions);
+  for (uint32_t p = 0; p < kPartitions; ++p) Publish(p, 2 * kRounds);
+  for (int round = 0; round < kRounds; ++round) {
+    std::set<uint32_t> served;
+    for (uint32_t visit = 0; visit < kPartitions; ++visit) {
+      const auto consumer = rig_.Consume("s", "c", /*credit=*/2);
+      const std::vector<Received> events = consumer->Receive(2);
+      for (const Received& event : events) served.insert(event.partition);
+      consumer->SetCredit(0);
+      EXPECT_TRUE(consumer->AckAll(events));
+    }
+    EXPECT_THAT(served, SizeIs(kPartitions)) << "round " << round;
+  }
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+// Nor are the first partitions served alone by consumers that die of what they get.
+TEST_P(FairnessTest, ConsumersThatCrashServePartitionsInTurn) {
+  constexpr uint32_t kPartitions = 4;
+  Create(kPartitions);
+  for (uint32_t p = 0; p < kPartitions; ++p) Publish(p, 10);
+  for (int round = 0; round < 3; ++round) {
+    std::set<uint32_t> served;
+    for (uint32_t visit = 0; visit < kPartitions; ++visit) {
+      const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
+      for (const Received& event : consumer->Receive(1)) served.insert(event.partition);
+    }
+    EXPECT_THAT(served, SizeIs(kPartitions)) << "round " << round;
+  }
+}
+
+// Each start of the hub begins with another partition: P starts serve them all, also if each serves
+// one event.
+TEST_P(FairnessTest, StartsServePartitionsInTurn) {
+  constexpr uint32_t kPartitions = 4;
+  Create(kPartitions);
+  for (uint32_t p = 0; p < kPartitions; ++p) Publish(p, 4);
+  std::set<uint32_t> served;
+  for (uint32_t start = 0; start < kPartitions; ++start) {
+    rig_.Close();
+    ASSERT_THAT(rig_.Open(), IsOk());
+    const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
+    for (const Received& event : consumer->Receive(1)) served.insert(event.partition);
+    consumer->session().Close(Subscription::Ended::kByHub);
+  }
+  EXPECT_THAT(served, SizeIs(kPartitions));
+}
+
+// Of two frames of a partition one is live and one is of the replay, while there is both.
+TEST_P(FairnessTest, LiveEventsAndReplaysTakeTurns) {
+  constexpr int kEvents = 10;
+  Create(1);
+  Publish(0, kEvents);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(kEvents)));
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Replay(replay), IsOk());
+  consumer->SetCredit(0);
+  Publish(0, kEvents);
+  int replayed = 0;
+  for (int i = 1; i <= 2 * kEvents; ++i) {
+    consumer->SetCredit(1);
+    const std::vector<Received> events = consumer->Receive(1);
+    consumer->SetCredit(0);
+    ASSERT_THAT(events, SizeIs(1));
+    if (events[0].offset < kEvents) ++replayed;
+    EXPECT_LE(std::abs(2 * replayed - i), 2) << "of " << i << " events";
+    EXPECT_TRUE(consumer->AckAll(events));
+  }
+}
+
+// An event that fails again and again, at once, holds up no other one of a QUEUE. (In a STREAM it
+// does by what that is.)
+TEST_P(FairnessTest, WhatNeverCameTakesTurnsWithWhatFails) {
+  if (mode() == Mode::kStream) return;
+  constexpr int kEvents = 10;
+  Create(1);
+  Publish(0, kEvents);
+  const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
+  std::set<int64_t> acked;
+  for (int i = 0; i < 2 * kEvents; ++i) {
+    const std::vector<Received> events = consumer->Receive(1);
+    ASSERT_THAT(events, SizeIs(1));
+    if (events[0].offset == 0) {
+      consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
+    } else {
+      EXPECT_TRUE(consumer->AckAll(events));
+      acked.insert(events[0].offset);
+    }
+  }
+  EXPECT_THAT(acked, SizeIs(kEvents - 1));
+}
+
+// What one subscription gives up at once, however much that is, does not keep the dead letters of
+// another waiting.
+TEST(ParkingFairness, SubscriptionsTakeTurns) {
+  constexpr uint32_t kEvents = 10'000;
+  SubscriptionRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("letters"), IsOk());
+  const auto create = [&](const std::string& name, const std::vector<std::string>& ids) {
+    ASSERT_THAT(rig.Create(name), IsOk());
+    v1::Subscription queue = SubscriptionOf(name, name, v1::Subscription::KIND_QUEUE);
+    queue.set_dead_letter_topic("letters");
+    ASSERT_THAT(rig.Subscribe(queue), IsOk());
+    ASSERT_THAT(rig.Publish(name, ids), IsOk());
+  };
+  create("many", std::vector<std::string>(kEvents, "many"));
+  create("one", {"one"});
+  const auto park_all = [&](TestConsumer& consumer, size_t events) {
+    const std::vector<Received> received = consumer.Receive(events);
+    ASSERT_THAT(received, SizeIs(events));
+    v1::ConsumeRequest request;
+    v1::Nack& nack = *request.add_nacks();
+    nack.set_action(v1::Nack::ACTION_PARK);
+    nack.set_lease_epoch(received[0].epoch);
+    nack.add_ranges()->set_end(static_cast<int64_t>(events));
+    ASSERT_THAT(consumer.session().Take(std::move(request)), IsOk());
+  };
+  const auto of_many = rig.Consume("many", "c", kEvents);
+  const auto of_one = rig.Consume("one", "c");
+  rig.disk.HoldSyncs();  // So that both begin at once.
+  park_all(*of_many, kEvents);
+  park_all(*of_one, 1);
+  rig.disk.ReleaseSyncs();
+  const auto dead = [&](const std::string& name) {
+    return rig.Get(name).stats().dead_lettered_events();
+  };
+  ASSERT_TRUE(Eventually([&] { return dead("many") == kEvents && dead("one") == 1; }));
+  ASSERT_OK_AND_ASSIGN(const Delivered letters, rig.Read("letters"));
+  const std::vector<std::string> ids = letters.Ids(0);
+  ASSERT_EQ(ids.size(), size_t{kEvents + 1});
+  // A few pieces of 1,000; it would be behind all of them.
+  EXPECT_LE(std::find(ids.begin(), ids.end(), "one") - ids.begin(), 5'000);
+}
+
+}  // namespace
+}  // namespace eventhub
