@@ -242,10 +242,15 @@ std::string DeadLetterPrefix(SubscriptionId subscription) {
   return KindPrefix(subscription, CursorsKind::kDeadLetter);
 }
 
+std::string DeadLetterPrefix(SubscriptionId subscription, TopicId dead_letter_topic) {
+  std::string prefix = DeadLetterPrefix(subscription);
+  AppendBig32(&prefix, dead_letter_topic.value());
+  return prefix;
+}
+
 std::string DeadLetterKey(SubscriptionId subscription, TopicId dead_letter_topic,
                           PartitionId partition, Offset offset) {
-  std::string key = DeadLetterPrefix(subscription);
-  AppendBig32(&key, dead_letter_topic.value());
+  std::string key = DeadLetterPrefix(subscription, dead_letter_topic);
   AppendBig32(&key, partition.value());
   AppendOffset(&key, offset);
   return key;

@@ -101,6 +101,7 @@ std::string SnapshotPrefix(SubscriptionId subscription);
 std::string DeadLetterKey(SubscriptionId subscription, TopicId dead_letter_topic,
                           PartitionId partition, Offset offset);
 std::string DeadLetterPrefix(SubscriptionId subscription);
+std::string DeadLetterPrefix(SubscriptionId subscription, TopicId dead_letter_topic);
 
 // A key of `cursors`, taken apart. What the kind has not is zero or empty.
 struct CursorsKey {

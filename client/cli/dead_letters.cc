@@ -32,7 +32,8 @@ Examples:
   eventhub dead-letters discard billing --type=shop.order.test)";
 
 constexpr char kListDeadLetterExamples[] = R"(
-LETTER is where it is in the dead-letter topic, SOURCE where it comes from: PARTITION:OFFSET.
+LETTER is where it is in the dead-letter topic, SOURCE where it comes from: PARTITION:OFFSET. TOPIC is
+that topic, where they are in several. Letters whose event is gone have `event trimmed` for a type.
 
 Examples:
   eventhub dead-letters list billing
@@ -48,7 +49,8 @@ Examples:
 
 constexpr char kRedriveDeadLetterExamples[] = R"(
 They return to this subscription, and to no other reader of the topic; attempts count anew. What the
-subscription has yet to come to, after a seek back, stays a dead letter and is not counted.
+subscription has yet to come to, after a seek back, stays a dead letter, and so does a letter whose
+event is gone; how many do is said.
 
 Examples:
   eventhub dead-letters redrive billing --range=0:17
@@ -79,7 +81,7 @@ struct DeadLetterFlags {
 bool IsEmpty(const client::DeadLetterSelector& selector) {
   return selector.ranges.empty() && !selector.start_time.has_value() &&
          !selector.end_time.has_value() && selector.types.empty() &&
-         selector.reason_contains.empty();
+         selector.reason_contains.empty() && selector.topic.empty();
 }
 
 absl::Status List(const Context& context, const DeadLetterFlags& flags) {
@@ -143,6 +145,11 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
   uint64_t count = 0;
   RETURN_IF_ERROR(ConnectSubscriptions(context).ListDeadLetters(
       flags.subscription, flags.selector, /*with_data=*/true, [&](client::DeadLetter letter) {
+        if (letter.event_trimmed) {
+          std::fprintf(stderr, "eventhub: the event of dead letter %u:%lld is gone\n",
+                       letter.partition, static_cast<long long>(letter.offset));
+          return ++count < limit;
+        }
         const Position position{letter.partition, letter.offset, letter.time};
         std::string line;
         AppendEventJson(WithReason(std::move(letter), flags.subscription), position, &line);
@@ -166,13 +173,9 @@ bool AreNamed(const client::DeadLetterSelector& selector) {
                      [](const auto& at) { return at.range.end == at.range.start + 1; });
 }
 
-absl::Status PrintCount(uint64_t events, const char* done, const DeadLetterFlags& flags) {
-  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
-  if (flags.json) {
-    return WriteOut(Json{{"dry_run", flags.dry_run}, {"events", events}}.dump() + "\n");
-  }
-  return WriteOut(absl::StrCat(events == 0 ? "nothing matched: " : "",
-                               CountOf(events, "dead letter"),
+absl::Status PrintCount(uint64_t events, bool matched, const char* done,
+                        const DeadLetterFlags& flags) {
+  return WriteOut(absl::StrCat(matched ? "" : "nothing matched: ", CountOf(events, "dead letter"),
                                flags.dry_run ? " would be "
                                : events == 1 ? " is "
                                              : " are ",
@@ -181,16 +184,39 @@ absl::Status PrintCount(uint64_t events, const char* done, const DeadLetterFlags
 
 absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
   RETURN_IF_ERROR(CheckSelector("redrive", flags));
-  ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).RedriveDeadLetters(
-                                              flags.subscription, flags.selector, flags.dry_run));
-  return PrintCount(events, "redriven", flags);
+  ASSIGN_OR_RETURN(const client::RedriveResult result,
+                   ConnectSubscriptions(context).RedriveDeadLetters(flags.subscription,
+                                                                    flags.selector, flags.dry_run));
+  const bool matched = result.events + result.to_come + result.trimmed > 0;
+  if (!matched && AreNamed(flags.selector)) return NoSuchLetters(flags);
+  if (flags.json) {
+    return WriteOut(Json{{"dry_run", flags.dry_run},
+                         {"events", result.events},
+                         {"to_come", result.to_come},
+                         {"trimmed", result.trimmed}}
+                        .dump() +
+                    "\n");
+  }
+  RETURN_IF_ERROR(PrintCount(result.events, matched, "redriven", flags));
+  const auto left = [](uint64_t events, const char* one, const char* more) {
+    if (events == 0) return absl::OkStatus();
+    return WriteOut(absl::StrCat(CountOf(events, "dead letter"), events == 1 ? one : more, "\n"));
+  };
+  RETURN_IF_ERROR(left(result.to_come, " stays: the subscription has yet to come to its event",
+                       " stay: the subscription has yet to come to their events"));
+  return left(result.trimmed, " stays: its event is gone, it can only be discarded",
+              " stay: their events are gone, they can only be discarded");
 }
 
 absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
   RETURN_IF_ERROR(CheckSelector("discard", flags));
   ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).DiscardDeadLetters(
                                               flags.subscription, flags.selector, flags.dry_run));
-  return PrintCount(events, "discarded", flags);
+  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
+  if (flags.json) {
+    return WriteOut(Json{{"dry_run", flags.dry_run}, {"events", events}}.dump() + "\n");
+  }
+  return PrintCount(events, events > 0, "discarded", flags);
 }
 
 void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
@@ -209,6 +235,9 @@ void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
                   "TIME");
   AddParsedListOption(command, "--type", &selector.types, type,
                       "Of this event type; may be repeated", "TYPE");
+  command
+      .add_option("--topic", selector.topic, "In this dead-letter topic, of several that it had")
+      ->type_name("TOPIC");
   command.add_option("--reason-contains", selector.reason_contains, "Whose reason contains this")
       ->type_name("TEXT");
 }

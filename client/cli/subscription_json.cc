@@ -143,7 +143,9 @@ Json SnapshotJson(const client::Snapshot& snapshot) {
 }
 
 Json DeadLetterJson(const client::DeadLetter& letter) {
-  return {{"partition", letter.partition},
+  return {{"topic", letter.topic},
+          {"event_trimmed", letter.event_trimmed},
+          {"partition", letter.partition},
           {"offset", letter.offset},
           {"source_partition", letter.source_partition},
           {"source_offset", letter.source_offset},

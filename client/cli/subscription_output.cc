@@ -1,6 +1,7 @@
 // The half of subscription_output.h for people, but for the report.
 #include "client/cli/subscription_output.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -130,13 +131,26 @@ std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots) {
 }
 
 std::string RenderDeadLetters(const std::vector<client::DeadLetter>& letters) {
-  Table table({"LETTER", "SOURCE", ">ATTEMPTS", "TIME", "TYPE", "KEY", "ID", "REASON"});
+  // A subscription that had several topics for them may have letters of the same place in each.
+  const bool several = std::any_of(letters.begin(), letters.end(), [&](const auto& letter) {
+    return letter.topic != letters.front().topic;
+  });
+  std::vector<std::string> columns = {"LETTER", "SOURCE", ">ATTEMPTS", "TIME",
+                                      "TYPE",   "KEY",    "ID",        "REASON"};
+  if (several) columns.insert(columns.begin(), "TOPIC");
+  Table table(std::move(columns));
   for (const client::DeadLetter& letter : letters) {
-    table.AddRow({absl::StrCat(letter.partition, ":", letter.offset),
-                  absl::StrCat(letter.source_partition, ":", letter.source_offset),
-                  FormatCount(letter.attempts), FormatSecond(letter.time),
-                  Printable(letter.event.type()), Printable(letter.event.partition_key()),
-                  Printable(letter.event.id()), Printable(letter.reason)});
+    std::vector<std::string> row = {
+        absl::StrCat(letter.partition, ":", letter.offset),
+        absl::StrCat(letter.source_partition, ":", letter.source_offset),
+        FormatCount(letter.attempts),
+        FormatSecond(letter.time),
+        letter.event_trimmed ? "(event trimmed)" : Printable(letter.event.type()),
+        Printable(letter.event.partition_key()),
+        Printable(letter.event.id()),
+        Printable(letter.reason)};
+    if (several) row.insert(row.begin(), letter.topic.empty() ? "(deleted)" : letter.topic);
+    table.AddRow(std::move(row));
   }
   return table.Render();
 }

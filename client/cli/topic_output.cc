@@ -71,7 +71,8 @@ Json StatsJson(const client::TopicStats& stats) {
           {"routed_events", stats.routed_events},
           {"duplicate_events", stats.duplicate_events},
           {"delayed_events", stats.delayed_events},
-          {"unrouted_events", stats.unrouted_events}};
+          {"unrouted_events", stats.unrouted_events},
+          {"held_back_bytes", stats.held_back_bytes}};
 }
 
 Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
@@ -118,6 +119,10 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   rare("duplicates", stats.duplicate_events, " not appended since the hub started");
   rare("delayed", stats.delayed_events, " wait for their time");
   rare("unrouted", stats.unrouted_events, " that no route took since the hub started");
+  if (stats.held_back_bytes > 0) {
+    fields->emplace_back("held back", absl::StrCat(FormatBytes(stats.held_back_bytes),
+                                                   " beyond retention, for subscriptions"));
+  }
   fields->emplace_back("delivered",
                        absl::StrCat(CountAndBytes(stats.delivered_events, stats.delivered_bytes),
                                     " since the hub started"));
@@ -129,7 +134,7 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
 std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
   Table table({"NAME", ">PARTITIONS", ">EVENTS", ">SIZE", ">MAX AGE", ">MAX BYTES", "DURABILITY",
                ">MAX EVENT", "CREATED", "DESCRIPTION"});
-  for (const auto& [topic, stats] : topics) {
+  for (const auto& [topic, stats, findings] : topics) {
     table.AddRow({topic.name, FormatCount(topic.partitions), FormatCount(stats.events),
                   FormatBytes(stats.bytes), MaxAge(topic), MaxBytes(topic),
                   std::string(DurabilityName(topic.default_durability)),

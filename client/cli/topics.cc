@@ -6,8 +6,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/command.h"
 #include "client/cli/table.h"
+#include "client/cli/terminal.h"
 #include "client/cli/topic_output.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
@@ -56,7 +58,8 @@ constexpr char kDeleteTopicExamples[] = R"(
 Examples:
   eventhub topics delete clicks
   eventhub topics delete clicks orders --yes
-  eventhub topics delete jobs --with-subscriptions --with-routes --yes)";
+  eventhub topics delete jobs --with-subscriptions --with-routes --yes
+  eventhub topics delete billing.old-letters --discard-dead-letters)";
 
 // What `create` and `update` have in common; what is given is set.
 struct TopicFlags {
@@ -67,6 +70,7 @@ struct TopicFlags {
   bool partitions = false;
   bool with_subscriptions = false;
   bool with_routes = false;
+  bool discard_dead_letters = false;
   bool yes = false;
   bool json = false;
 };
@@ -241,9 +245,10 @@ absl::Status List(const Context& context, bool json) {
   }
   if (!json) return WriteOut(RenderTopics(described));
   std::string out;
-  for (const auto& [topic, stats] : described) {
+  for (const auto& [topic, stats, findings] : described) {
     Json line = TopicJson(topic);
     line["stats"] = StatsJson(stats);
+    line["findings"] = findings;
     absl::StrAppend(&out, line.dump(), "\n");
   }
   return WriteOut(out);
@@ -259,11 +264,15 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
   if (flags.json) {
     Json json = TopicJson(topic.topic);
     json["stats"] = StatsJson(topic.stats);
+    json["findings"] = topic.findings;
     if (flags.partitions) json["partition_list"] = PartitionsJson(partitions);
     return WriteOut(json.dump() + "\n");
   }
   auto fields = TopicFields(topic.topic);
   AppendStatsFields(topic.stats, &fields);
+  for (const std::string& finding : topic.findings) {
+    fields.emplace_back("finding", Printable(finding));
+  }
   std::string out = RenderFields(fields);
   if (flags.partitions) absl::StrAppend(&out, "\n", RenderPartitions(partitions));
   return WriteOut(out);
@@ -277,11 +286,42 @@ absl::Status Update(const Context& context, TopicFlags flags) {
   return PrintTopic(topic, flags.json);
 }
 
-absl::Status ConfirmDeletion(client::AdminClient& admin, const std::string& name) {
+// What is lost with the dead letters that are open in a topic, as a part of a sentence: "5 open
+// dead letters of subscription 'billing'", or of several; empty if there are none.
+absl::StatusOr<std::string> OpenLetters(const Context& context, const std::string& topic) {
+  constexpr uint64_t kMostCounted = 10'000;
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  ASSIGN_OR_RETURN(const std::vector<client::SubscriptionSummary> subscriptions,
+                   client.ListSubscriptions());
+  std::vector<std::string> parts;
+  for (const client::SubscriptionSummary& summary : subscriptions) {
+    if (summary.stats.open_dead_letters == 0) continue;
+    const std::string& name = summary.subscription.name;
+    uint64_t letters = 0;
+    RETURN_IF_ERROR(client.ListDeadLetters(
+        name, {.topic = topic}, /*with_data=*/false,
+        [&letters](const client::DeadLetter&) { return ++letters <= kMostCounted; }));
+    if (letters == 0) continue;
+    const std::string count =
+        letters > kMostCounted
+            ? absl::StrCat("more than ", FormatCount(kMostCounted), " open dead letters")
+            : CountOf(letters, "open dead letter");
+    parts.push_back(absl::StrCat(count, " of subscription '", name, "'"));
+  }
+  return absl::StrJoin(parts, " and ");
+}
+
+absl::Status ConfirmDeletion(const Context& context, client::AdminClient& admin,
+                             const std::string& name, bool discard_dead_letters) {
   ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(name));
+  std::string letters;
+  if (discard_dead_letters) {
+    ASSIGN_OR_RETURN(letters, OpenLetters(context, name));
+    if (!letters.empty()) letters = absl::StrCat(", and discard ", letters);
+  }
   return Confirm(
       absl::StrCat("Delete topic '", name, "' with ", CountOf(topic.stats.events, "event"), " (",
-                   FormatBytes(topic.stats.bytes), ") for good?"),
+                   FormatBytes(topic.stats.bytes), ")", letters, ", for good?"),
       absl::StrCat("topic '", name, "' is kept"));
 }
 
@@ -289,9 +329,12 @@ absl::Status Delete(const Context& context, const TopicFlags& flags) {
   if (!flags.yes) RETURN_IF_ERROR(NeedTerminal("topics delete"));
   client::AdminClient admin = ConnectAdmin(context);
   for (const std::string& name : flags.names) {
-    if (!flags.yes) RETURN_IF_ERROR(ConfirmDeletion(admin, name));
+    if (!flags.yes) {
+      RETURN_IF_ERROR(ConfirmDeletion(context, admin, name, flags.discard_dead_letters));
+    }
     RETURN_IF_ERROR(admin.DeleteTopic(name, {.delete_subscriptions = flags.with_subscriptions,
-                                             .delete_routes = flags.with_routes}));
+                                             .delete_routes = flags.with_routes,
+                                             .discard_dead_letters = flags.discard_dead_letters}));
   }
   return absl::OkStatus();
 }
@@ -340,6 +383,8 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
                    "Delete their subscriptions too");
   remove->add_flag("--with-routes", flags->with_routes,
                    "Delete the routes that lead from them too");
+  remove->add_flag("--discard-dead-letters", flags->discard_dead_letters,
+                   "Discard the open dead letters in them; events that are only there are lost");
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }

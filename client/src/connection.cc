@@ -157,9 +157,9 @@ absl::StatusOr<Page<DeadLetter>> Connection::ListDeadLetters(const std::string&,
   return Unimplemented("ListDeadLetters");
 }
 
-absl::StatusOr<uint64_t> Connection::RedriveDeadLetters(const std::string&,
-                                                        const DeadLetterSelector&, bool,
-                                                        absl::Duration) {
+absl::StatusOr<RedriveResult> Connection::RedriveDeadLetters(const std::string&,
+                                                             const DeadLetterSelector&, bool,
+                                                             absl::Duration) {
   return Unimplemented("RedriveDeadLetters");
 }
 

@@ -19,7 +19,9 @@ absl::StatusOr<TopicDescription> GrpcConnection::GetTopic(const std::string& nam
   request.set_name(name);
   const auto response = Call(admin_, &v1::AdminService::Stub::GetTopic, request, timeout);
   if (!response.ok()) return response.status();
-  return TopicDescription{FromProto(response->topic()), FromProto(response->stats())};
+  return TopicDescription{FromProto(response->topic()),
+                          FromProto(response->stats()),
+                          {response->findings().begin(), response->findings().end()}};
 }
 
 absl::StatusOr<Page<Topic>> GrpcConnection::ListTopics(uint32_t page_size,
@@ -50,6 +52,7 @@ absl::Status GrpcConnection::DeleteTopic(const std::string& name, const TopicDel
   request.set_name(name);
   request.set_delete_subscriptions(deletion.delete_subscriptions);
   request.set_delete_routes(deletion.delete_routes);
+  request.set_discard_dead_letters(deletion.discard_dead_letters);
   return Call(admin_, &v1::AdminService::Stub::DeleteTopic, request, timeout).status();
 }
 

@@ -94,9 +94,9 @@ class GrpcConnection final : public Connection {
                                                    bool with_data, uint32_t page_size,
                                                    const std::string& page_token,
                                                    absl::Duration timeout) override;
-  absl::StatusOr<uint64_t> RedriveDeadLetters(const std::string& subscription,
-                                              const DeadLetterSelector& selector, bool dry_run,
-                                              absl::Duration timeout) override;
+  absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
+                                                   const DeadLetterSelector& selector, bool dry_run,
+                                                   absl::Duration timeout) override;
   absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
                                               const DeadLetterSelector& selector, bool dry_run,
                                               absl::Duration timeout) override;

@@ -148,16 +148,17 @@ absl::StatusOr<Page<DeadLetter>> GrpcConnection::ListDeadLetters(const std::stri
   return page;
 }
 
-absl::StatusOr<uint64_t> GrpcConnection::RedriveDeadLetters(const std::string& subscription,
-                                                            const DeadLetterSelector& selector,
-                                                            bool dry_run, absl::Duration timeout) {
+absl::StatusOr<RedriveResult> GrpcConnection::RedriveDeadLetters(const std::string& subscription,
+                                                                 const DeadLetterSelector& selector,
+                                                                 bool dry_run,
+                                                                 absl::Duration timeout) {
   v1::RedriveDeadLettersRequest request;
   request.set_subscription(subscription);
   *request.mutable_selector() = ToProto(selector);
   request.set_dry_run(dry_run);
   const auto response = Call(subscriptions_, &Stub::RedriveDeadLetters, request, timeout);
   if (!response.ok()) return response.status();
-  return response->events();
+  return RedriveResult{response->events(), response->to_come(), response->trimmed()};
 }
 
 absl::StatusOr<uint64_t> GrpcConnection::DiscardDeadLetters(const std::string& subscription,

@@ -88,9 +88,8 @@ absl::Status SubscriptionClient::ListDeadLetters(const std::string& subscription
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> SubscriptionClient::RedriveDeadLetters(const std::string& subscription,
-                                                                const DeadLetterSelector& selector,
-                                                                bool dry_run) {
+absl::StatusOr<RedriveResult> SubscriptionClient::RedriveDeadLetters(
+    const std::string& subscription, const DeadLetterSelector& selector, bool dry_run) {
   return connection_->RedriveDeadLetters(subscription, selector, dry_run, options_.timeout);
 }
 

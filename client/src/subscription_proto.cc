@@ -275,6 +275,8 @@ DeadLetter FromProto(v1::DeadLetter proto) {
   letter.reason = proto.reason();
   if (proto.has_time()) letter.time = client::FromProto(proto.time());
   letter.event = std::move(*proto.mutable_event());
+  letter.event_trimmed = proto.event_trimmed();
+  letter.topic = proto.topic();
   return letter;
 }
 
@@ -290,6 +292,7 @@ v1::DeadLetterSelector ToProto(const DeadLetterSelector& selector) {
   if (selector.end_time) ToProto(*selector.end_time, *proto.mutable_end_time());
   for (const std::string& type : selector.types) proto.add_types(type);
   proto.set_reason_contains(selector.reason_contains);
+  proto.set_topic(selector.topic);
   return proto;
 }
 

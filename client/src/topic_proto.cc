@@ -117,6 +117,7 @@ TopicStats FromProto(const v1::TopicStats& proto) {
   stats.duplicate_events = proto.duplicate_events();
   stats.delayed_events = proto.delayed_events();
   stats.unrouted_events = proto.unrouted_events();
+  stats.held_back_bytes = proto.held_back_bytes();
   return stats;
 }
 

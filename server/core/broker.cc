@@ -47,6 +47,12 @@ void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
   sum->set_readers(sum->readers() + stats.readers());
   sum->set_duplicate_events(sum->duplicate_events() + stats.duplicate_events());
   sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
+  sum->set_held_back_bytes(sum->held_back_bytes() + stats.held_back_bytes());
+}
+
+bool IsOpenLetters(const absl::Status& status) {
+  const std::optional<v1::ErrorDetail> detail = DetailOf(status);
+  return detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS;
 }
 
 }  // namespace
@@ -276,18 +282,29 @@ void Broker::UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done) 
       }));
 }
 
-void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done) {
+void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done,
+                         std::function<bool()> cancelled) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("name", request.name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
   }
-  const TopicId id = (*topic)->id();
   writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, subscriptions_->catalog(), links_->catalog(), *std::move(topic), request,
-      [this, id, done = std::move(done)](absl::Status status) mutable {
-        if (status.ok() && maintenance_ != nullptr) maintenance_->ReclaimSoon(id);
-        std::move(done)(std::move(status));
+      *topics_, subscriptions_->catalog(), links_->catalog(), *topic, request,
+      [this, topic = *topic, request, done = std::move(done),
+       cancelled = std::move(cancelled)](absl::Status status) mutable {
+        if (status.ok() && maintenance_ != nullptr) maintenance_->ReclaimSoon(topic->id());
+        if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
+          return std::move(done)(std::move(status));
+        }
+        // Nothing else is in the way.
+        subscriptions_->DiscardLettersIn(std::move(topic), cancelled,
+                                         [this, request, done = std::move(done),
+                                          cancelled](const absl::Status& discarded) mutable {
+                                           if (!discarded.ok()) return std::move(done)(discarded);
+                                           DeleteTopic(request, std::move(done),
+                                                       std::move(cancelled));
+                                         });
       }));
 }
 
@@ -296,6 +313,7 @@ absl::StatusOr<v1::GetTopicResponse> Broker::GetTopic(const std::string& name) c
   v1::GetTopicResponse response;
   *response.mutable_topic() = *topic->view()->settings;
   *response.mutable_stats() = topic->Stats();
+  if (std::string why = topic->held_back().why; !why.empty()) response.add_findings(std::move(why));
   return response;
 }
 

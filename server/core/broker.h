@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,7 +84,10 @@ class Broker {
   // The methods of AdminService, under the same names and with the same errors.
   void CreateTopic(const v1::Topic& topic, TopicDone done);
   void UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done);
-  void DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done);
+  // `cancelled`: see LongCall; asked while dead letters are discarded.
+  void DeleteTopic(
+      const v1::DeleteTopicRequest& request, StatusDone done,
+      std::function<bool()> cancelled = [] { return false; });
   absl::StatusOr<v1::GetTopicResponse> GetTopic(const std::string& name) const;
   absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) const;
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(

@@ -295,6 +295,16 @@ absl::Status TopicInUse(absl::string_view topic, absl::string_view why) {
               ErrorDetail::REASON_TOPIC_IN_USE);
 }
 
+absl::Status TopicHasOpenLetters(absl::string_view topic,
+                                 const std::vector<std::string>& subscriptions) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic,
+                           " has dead letters that are open, or redriven and not settled, of "
+                           "subscriptions: ",
+                           JoinNames(subscriptions)),
+              {}, ErrorDetail::REASON_OPEN_DEAD_LETTERS);
+}
+
 absl::Status TopicKeepsNothing(absl::string_view topic) {
   return Make(absl::StatusCode::kFailedPrecondition,
               absl::StrCat("topic ", topic, " keeps no events (retention.none)"), {},

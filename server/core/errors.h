@@ -64,6 +64,9 @@ absl::Status SnapshotExists(absl::string_view subscription, absl::string_view sn
 absl::Status LinkNotFound(absl::string_view link);
 absl::Status LinkExists(absl::string_view link);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
+// `subscriptions`: whose dead letters need it.
+absl::Status TopicHasOpenLetters(absl::string_view topic,
+                                 const std::vector<std::string>& subscriptions);
 absl::Status TopicKeepsNothing(absl::string_view topic);
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max);
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,

@@ -78,14 +78,17 @@ absl::Status Retention::ForEachTopic(
 absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
   const std::shared_ptr<const TopicView> view = topic->view();
   ASSIGN_OR_RETURN(const absl::Time cut, CutOf(*view));
-  if (cut == absl::InfinitePast()) return absl::OkStatus();
   Cuts cuts;
   for (PartitionLog* log : view->partitions) {
+    if (cut == absl::InfinitePast()) break;
     if (log->start() == log->end()) continue;
     ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
     if (start.offset > log->start()) cuts.emplace_back(log, start);
   }
-  if (cuts.empty()) return absl::OkStatus();
+  if (cuts.empty()) {
+    topic->SetHeldBack({});
+    return absl::OkStatus();
+  }
   RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
   if (cuts.empty()) return absl::OkStatus();
   return Trim(topic, cuts);
@@ -138,11 +141,14 @@ absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Tim
   return FindCut(std::max<int64_t>(0, absl::ToUnixMicros(at_least)), high + 1, fits);
 }
 
-absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const {
+absl::Status Retention::WaitForSubscriptions(Topic& topic, absl::Time cut, Cuts* cuts) const {
   const v1::Retention& retention = topic.view()->settings->retention();
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
                    subscriptions_.LetterHolders(topic));
-  if (!retention.keep_until_acked() && holders.empty()) return absl::OkStatus();
+  if (!retention.keep_until_acked() && holders.empty()) {
+    topic.SetHeldBack({});
+    return absl::OkStatus();
+  }
   Cuts waiting;
   for (const auto& [log, start] : *cuts) {
     ASSIGN_OR_RETURN(std::optional<Offset> needed,
@@ -179,9 +185,29 @@ absl::Status Retention::WaitForSubscriptions(const Topic& topic, absl::Time cut,
   for (const auto& [log, start] : waiting) {
     ASSIGN_OR_RETURN(LogPosition position, PositionAt(*log, oldest));
     if (position.offset < start.offset) position = start;
-    if (position.offset > log->start()) kept.emplace_back(log, position);
+    kept.emplace_back(log, position);
   }
-  *cuts = std::move(kept);
+  RETURN_IF_ERROR(NoteHeldBack(topic, *cuts, kept));
+  cuts->clear();
+  for (const auto& [log, position] : kept) {
+    if (position.offset > log->start()) cuts->emplace_back(log, position);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Retention::NoteHeldBack(Topic& topic, const Cuts& cuts, const Cuts& kept) const {
+  Topic::HeldBack held_back;
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    held_back.bytes += cuts[i].second.bytes_before - kept[i].second.bytes_before;
+  }
+  if (held_back.bytes > 0) {
+    std::vector<std::pair<PartitionId, Offset>> ends;
+    for (const auto& [log, start] : cuts) ends.emplace_back(log->id(), start.offset);
+    ASSIGN_OR_RETURN(const std::string holders, subscriptions_.WhoHolds(topic, ends));
+    held_back.why =
+        absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
+  }
+  topic.SetHeldBack(std::move(held_back));
   return absl::OkStatus();
 }
 

@@ -65,7 +65,10 @@ class Retention {
   absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
   // Takes of the cuts what open dead letters need, and with keep_until_acked what some subscription
   // has not settled, as far as the bound on that allows. `cut` is the time that they were made for.
-  absl::Status WaitForSubscriptions(const Topic& topic, absl::Time cut, Cuts* cuts) const;
+  absl::Status WaitForSubscriptions(Topic& topic, absl::Time cut, Cuts* cuts) const;
+  // Notes in the topic what is between `kept`, where its partitions will begin, and `cuts`, where
+  // its limits would have them begin.
+  absl::Status NoteHeldBack(Topic& topic, const Cuts& cuts, const Cuts& kept) const;
   // Where the partition begins when all before `cut` is gone.
   absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;
   absl::Status Trim(const std::shared_ptr<Topic>& topic, const Cuts& cuts);

@@ -103,7 +103,18 @@ v1::TopicStats Topic::Stats() const {
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
   stats.set_duplicate_events(counters_.duplicate_events.load(std::memory_order_relaxed));
   stats.set_delayed_events(static_cast<uint64_t>(delayed_events_.Get(store_.visible_commits())));
+  stats.set_held_back_bytes(held_back().bytes);
   return stats;
+}
+
+Topic::HeldBack Topic::held_back() const {
+  MutexLock lock(mutex_);
+  return held_back_;
+}
+
+void Topic::SetHeldBack(HeldBack held_back) {
+  MutexLock lock(mutex_);
+  held_back_ = std::move(held_back);
 }
 
 }  // namespace eventhub

@@ -93,6 +93,14 @@ class Topic {
   // Sums over the partitions.
   v1::TopicStats Stats() const;
 
+  // What retention left in it beyond its limits, and for whom, in words; as of its last pass.
+  struct HeldBack {
+    uint64_t bytes = 0;
+    std::string why;
+  };
+  HeldBack held_back() const;
+  void SetHeldBack(HeldBack held_back);
+
   // Replaces the settings. Where there are more partitions than before, `bounds` has those of the
   // new ones.
   void Apply(TopicSettings settings, const std::vector<LogBounds>& bounds);
@@ -136,6 +144,7 @@ class Topic {
   mutable Mutex mutex_;
   std::shared_ptr<const TopicView> view_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<PartitionLog>> partitions_ ABSL_GUARDED_BY(mutex_);
+  HeldBack held_back_ ABSL_GUARDED_BY(mutex_);
 
   // Commit thread only.
   ProducerTable producers_;

@@ -52,10 +52,8 @@ std::shared_ptr<Topic> TopicCatalog::Find(absl::string_view name) const {
 
 std::shared_ptr<Topic> TopicCatalog::Find(TopicId id) const {
   MutexLock lock(mutex_);
-  for (const auto& [name, topic] : topics_) {
-    if (topic->id() == id) return topic;
-  }
-  return nullptr;
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second;
 }
 
 std::vector<std::shared_ptr<Topic>> TopicCatalog::List(absl::string_view after,
@@ -81,11 +79,13 @@ void TopicCatalog::Unreserve(const std::string& name) {
 void TopicCatalog::Add(std::shared_ptr<Topic> topic) {
   MutexLock lock(mutex_);
   reserved_.erase(topic->name());
+  by_id_[topic->id()] = topic;
   topics_[topic->name()] = std::move(topic);
 }
 
 void TopicCatalog::Remove(const Topic& topic) {
   MutexLock lock(mutex_);
+  by_id_.erase(topic.id());
   const auto it = topics_.find(topic.name());
   if (it != topics_.end() && it->second.get() == &topic) topics_.erase(it);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -24,7 +25,7 @@ class TopicCatalog {
   // Null if there is none.
   std::shared_ptr<Topic> Find(absl::string_view name) const;
 
-  // The same by id; looks at all of them.
+  // The same by id.
   std::shared_ptr<Topic> Find(TopicId id) const;
 
   // Up to `limit` topics in order of their names, from the first name greater than `after` on.
@@ -40,6 +41,7 @@ class TopicCatalog {
  private:
   mutable Mutex mutex_;
   absl::btree_map<std::string, std::shared_ptr<Topic>> topics_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> by_id_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<std::string> reserved_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -104,11 +104,12 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
     users.subscriptions = NamesOf(subscriptions_.PendingOf(*topic_));
     users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
     ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
-                     subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_));
+                     subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_, true));
     users.open_letters_of = NamesOf(holders);
     if (const std::string use = users.KeepEvents(); !use.empty()) {
       return TopicInUse(topic_->name(), use);
     }
+    RETURN_IF_ERROR(users.CheckNoLetters(topic_->name()));
     Empty(commit);
   }
   added_partitions_ = added;
@@ -161,7 +162,8 @@ absl::Status DeleteTopicTask::CheckUnused(
   if (!request_.delete_subscriptions()) users.subscriptions = NamesOf(subscriptions);
   users.dead_letters_of = NamesOf(subscriptions_.PendingWithDeadLettersIn(*topic_));
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
-                   subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_));
+                   subscriptions_.PendingWithOpenLettersIn(topics_.store, *topic_,
+                                                           !request_.discard_dead_letters()));
   users.open_letters_of = NamesOf(holders);
   users.links = links_.NamesInto(*topic_);
   if (!request_.delete_routes()) users.routes = NamesOf(routes.From(name));

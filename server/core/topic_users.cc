@@ -10,13 +10,12 @@ namespace eventhub {
 
 std::string TopicUsers::KeepEvents() const {
   if (!subscriptions.empty()) return absl::StrCat("has subscriptions: ", JoinNames(subscriptions));
-  if (!dead_letters_of.empty()) {
-    return absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(dead_letters_of));
-  }
-  if (open_letters_of.empty()) return "";
-  return absl::StrCat(
-      "has open dead letters, to be redriven or discarded first, of subscriptions: ",
-      JoinNames(open_letters_of));
+  if (dead_letters_of.empty()) return "";
+  return absl::StrCat("takes the dead letters of subscriptions: ", JoinNames(dead_letters_of));
+}
+
+absl::Status TopicUsers::CheckNoLetters(absl::string_view topic) const {
+  return open_letters_of.empty() ? absl::OkStatus() : TopicHasOpenLetters(topic, open_letters_of);
 }
 
 absl::Status TopicUsers::CheckDelete(absl::string_view topic) const {
@@ -28,7 +27,8 @@ absl::Status TopicUsers::CheckDelete(absl::string_view topic) const {
   } else if (use.empty() && !failing_routes.empty()) {
     use = absl::StrCat("is a target of routes that fail without it: ", JoinNames(failing_routes));
   }
-  return use.empty() ? absl::OkStatus() : TopicInUse(topic, use);
+  if (!use.empty()) return TopicInUse(topic, use);
+  return CheckNoLetters(topic);
 }
 
 bool FailsWithout(const v1::Route& route, absl::string_view topic) {

@@ -16,15 +16,19 @@ namespace eventhub {
 struct TopicUsers {
   std::vector<std::string> subscriptions;
   std::vector<std::string> dead_letters_of;  // Subscriptions whose dead letters it takes.
-  std::vector<std::string> open_letters_of;  // Subscriptions with open dead letters in it.
-  std::vector<std::string> links;            // Those that append to it.
-  std::vector<std::string> routes;           // Those that lead from it.
-  std::vector<std::string> failing_routes;   // Those that fail without it.
+  // Subscriptions that need it for dead letters: open ones, or redriven ones that are not settled.
+  std::vector<std::string> open_letters_of;
+  std::vector<std::string> links;           // Those that append to it.
+  std::vector<std::string> routes;          // Those that lead from it.
+  std::vector<std::string> failing_routes;  // Those that fail without it.
 
   // Why the topic has to keep its events, as the end of a sentence; empty if it has not.
   std::string KeepEvents() const;
 
-  // FAILED_PRECONDITION: it cannot be deleted.
+  // FAILED_PRECONDITION: dead letters need its events.
+  absl::Status CheckNoLetters(absl::string_view topic) const;
+
+  // FAILED_PRECONDITION: it cannot be deleted. Dead letters are what is named last.
   absl::Status CheckDelete(absl::string_view topic) const;
 };
 

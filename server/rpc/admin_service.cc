@@ -68,7 +68,8 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
                                                     v1::DeleteTopicResponse*) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   broker_.DeleteTopic(
-      *request, [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+      *request, [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); },
+      [context] { return context->IsCancelled(); });
   return reactor;
 }
 

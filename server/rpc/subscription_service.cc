@@ -35,6 +35,10 @@ ServerUnaryReactor* Run(WorkPool& pool, CallbackServerContext* context,
 
 }  // namespace
 
+LongCall SubscriptionService::CallOf(CallbackServerContext* context) {
+  return {pool_, [context] { return context->IsCancelled(); }};
+}
+
 ServerUnaryReactor* SubscriptionService::CreateSubscription(
     CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
     v1::CreateSubscriptionResponse* response) {
@@ -79,7 +83,7 @@ ServerUnaryReactor* SubscriptionService::SeekSubscription(
     CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Seek(*request, FinishLater(reactor, response));
+    subscriptions_.Seek(*request, CallOf(context), FinishLater(reactor, response));
   });
 }
 
@@ -87,7 +91,7 @@ ServerUnaryReactor* SubscriptionService::ReplaySubscription(
     CallbackServerContext* context, const v1::ReplaySubscriptionRequest* request,
     v1::ReplaySubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Replay(*request, FinishLater(reactor, response));
+    subscriptions_.Replay(*request, CallOf(context), FinishLater(reactor, response));
   });
 }
 
@@ -135,10 +139,7 @@ ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    FinishCall(
-        reactor,
-        subscriptions_.RedriveDeadLetters(*request, [context] { return context->IsCancelled(); }),
-        response);
+    subscriptions_.RedriveDeadLetters(*request, CallOf(context), FinishLater(reactor, response));
   });
 }
 
@@ -146,10 +147,7 @@ ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    FinishCall(
-        reactor,
-        subscriptions_.DiscardDeadLetters(*request, [context] { return context->IsCancelled(); }),
-        response);
+    subscriptions_.DiscardDeadLetters(*request, CallOf(context), FinishLater(reactor, response));
   });
 }
 

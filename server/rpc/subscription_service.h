@@ -2,6 +2,7 @@
 #pragma once
 
 #include "eventhub/v1/subscription.grpc.pb.h"
+#include "server/core/long_call.h"
 #include "server/core/subscription/subscriptions.h"
 #include "storage/base/work_pool.h"
 
@@ -58,6 +59,9 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
+  // Goes on as long as the caller waits. The context lives until the call is finished.
+  LongCall CallOf(grpc::CallbackServerContext* context);
+
   Subscriptions& subscriptions_;
   WorkPool& pool_;
 };

@@ -231,7 +231,7 @@ TEST_F(SubscriberHubTest, APoisonEventOfAStreamBecomesADeadLetterAndComesBackWhe
   EXPECT_EQ(letters[0].event.id(), "4");
 
   mended = true;
-  EXPECT_EQ(client_.RedriveDeadLetters("s", {}).value(), 1u);
+  EXPECT_EQ(client_.RedriveDeadLetters("s", {}).value().events, 1u);
   ASSERT_TRUE(Eventually([&] { return log.size() == 13; }, kLong));
   ASSERT_TRUE(Eventually([&] { return Stats().replay_events == 0; }, kLong));
   ASSERT_TRUE(list().ok());

@@ -67,10 +67,11 @@ void SeekToStart(Broker& broker, const std::string& subscription) {
   v1::SeekSubscriptionRequest request;
   request.set_name(subscription);
   request.mutable_start()->set_earliest(true);
+  WorkPool pool(1);
   std::promise<bool> done;
-  broker.subscriptions().Seek(request, [&](const absl::StatusOr<v1::SeekSubscriptionResponse>& r) {
-    done.set_value(r.ok());
-  });
+  broker.subscriptions().Seek(
+      request, LongCall(pool, [] { return false; }),
+      [&](const absl::StatusOr<v1::SeekSubscriptionResponse>& r) { done.set_value(r.ok()); });
   FUZZ_CHECK(done.get_future().get());
 }
 

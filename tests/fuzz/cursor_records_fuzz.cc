@@ -263,12 +263,16 @@ void Administer(Subscriptions& subscriptions, const std::string& name) {
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription(name);
   redrive.mutable_selector();
-  subscriptions.RedriveDeadLetters(redrive).IgnoreError();
+  WorkPool pool(1);
+  const LongCall call(pool, [] { return false; });
+  std::promise<void> redriven;
+  subscriptions.RedriveDeadLetters(redrive, call, [&](const auto&) { redriven.set_value(); });
+  redriven.get_future().wait();
   v1::SeekSubscriptionRequest seek;
   seek.set_name(name);
   seek.set_snapshot("x");
   std::promise<void> sought;
-  subscriptions.Seek(seek, [&](const auto&) { sought.set_value(); });
+  subscriptions.Seek(seek, call, [&](const auto&) { sought.set_value(); });
   sought.get_future().wait();
 }
 

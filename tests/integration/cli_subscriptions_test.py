@@ -489,7 +489,8 @@ class DeadLettersTest(SubscriptionTest):
         self.assertEqual(sorted(self.consume(name)), ["1", "2"])
         self.assertEqual(self.selected(name), [0, 3])
         self.assertEqual(json.loads(self.ok("dead-letters", "redrive", name, "--all", "-o",
-                                            "json")), {"dry_run": False, "events": 2})
+                                            "json")),
+                         {"dry_run": False, "events": 2, "to_come": 0, "trimmed": 0})
         self.assertEqual(sorted(self.consume(name, "--format=%d %n\\n")), ["0 1", "3 1"])
 
     def test_discard_gives_them_up(self):
@@ -501,6 +502,19 @@ class DeadLettersTest(SubscriptionTest):
         self.ok("dead-letters", "discard", name, "--all")
         self.assertEqual(self.selected(name), [])
         self.assertEqual(self.consume(name), [])
+
+    def test_a_topic_that_took_them_goes_with_them_on_request(self):
+        name = self.dead(events=2)
+        old, new = f"{name}.dead-letters", f"{name}.new"
+        self.ok("topics", "create", new)
+        self.ok("subscriptions", "update", name, f"--dead-letter-topic={new}")
+        self.assertIn(f"there are open dead letters in topic {old}",
+                      self.ok("subscriptions", "describe", name))
+        self.assertIn("has dead letters that are open", self.fails(1, "topics", "delete", old, "-y"))
+        self.assertEqual(self.selected(name, f"--topic={old}"), [0, 1])
+        self.assertEqual(self.selected(name, f"--topic={new}"), [])
+        self.ok("topics", "delete", old, "--discard-dead-letters", "-y")
+        self.assertEqual(self.selected(name), [])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 // Dead letters: what is said of them, redrives, discards.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,12 +12,16 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/subscription_admin_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace eventhub {
 namespace {
 
 using absl::StatusCode;
+using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -69,7 +75,7 @@ class DeadLettersTest : public SubscriptionAdminTest {
     request.set_subscription("s");
     *request.mutable_selector() = selector;
     request.set_dry_run(dry_run);
-    const auto response = rig_.subscriptions().RedriveDeadLetters(request);
+    const auto response = rig_.Redrive(request);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->events() : 0;
   }
@@ -79,12 +85,27 @@ class DeadLettersTest : public SubscriptionAdminTest {
     request.set_subscription("s");
     *request.mutable_selector() = selector;
     request.set_dry_run(dry_run);
-    const auto response = rig_.subscriptions().DiscardDeadLetters(request);
+    const auto response = rig_.Discard(request);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->events() : 0;
   }
 
   static v1::DeadLetterSelector All() { return {}; }
+
+  std::vector<std::string> Findings() {
+    const v1::GetSubscriptionResponse response = rig_.Get("s");
+    return {response.findings().begin(), response.findings().end()};
+  }
+
+  absl::Status Delete(
+      const v1::DeleteTopicRequest& request,
+      std::function<bool()> cancelled = [] { return false; }) {
+    std::promise<absl::Status> outcome;
+    rig_.broker().DeleteTopic(
+        request, [&](absl::Status status) { outcome.set_value(std::move(status)); },
+        std::move(cancelled));
+    return outcome.get_future().get();
+  }
 
   absl::Time parked_at_;
 };
@@ -176,10 +197,9 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
     return request;
   };
   const auto refused = Refused(StatusCode::kNotFound, Reason::REASON_PARTITION_NOT_FOUND);
-  Subscriptions& subscriptions = rig_.subscriptions();
-  EXPECT_THAT(subscriptions.ListDeadLetters(fill(v1::ListDeadLettersRequest())), refused);
-  EXPECT_THAT(subscriptions.RedriveDeadLetters(fill(v1::RedriveDeadLettersRequest())), refused);
-  EXPECT_THAT(subscriptions.DiscardDeadLetters(fill(v1::DiscardDeadLettersRequest())), refused);
+  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(fill(v1::ListDeadLettersRequest())), refused);
+  EXPECT_THAT(rig_.Redrive(fill(v1::RedriveDeadLettersRequest())), refused);
+  EXPECT_THAT(rig_.Discard(fill(v1::DiscardDeadLettersRequest())), refused);
   // Something is picked.
   v1::DeadLetterSelector two = selector;
   *two.add_ranges() = Range(4, 5).ranges(0);
@@ -248,7 +268,15 @@ TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
   v1::Subscription none = Queue();
   none.mutable_filter()->set_sql("FALSE");
   ASSERT_THAT(rig_.UpdateSubscription(none, {"filter"}), IsOk());
-  EXPECT_EQ(Redrive(Range(1, 3)), 0u);
+  for (const bool dry_run : {true, false}) {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription("s");
+    *request.mutable_selector() = Range(1, 3);
+    request.set_dry_run(dry_run);
+    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, rig_.Redrive(request));
+    EXPECT_EQ(response.events(), 0u);
+    EXPECT_EQ(response.to_come(), 2u);
+  }
   EXPECT_EQ(Stats().open_dead_letters(), 5u);
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -396,8 +424,7 @@ TEST_F(DeadLettersTest, OfOneSubscriptionAreNoneOfAnother) {
   v1::RedriveDeadLettersRequest request;
   request.set_subscription("other");
   request.mutable_selector();
-  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response,
-                       rig_.subscriptions().RedriveDeadLetters(request));
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, rig_.Redrive(request));
   EXPECT_EQ(response.events(), 0u);
   EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(5));
 }
@@ -438,7 +465,8 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   changed.set_dead_letter_topic("letters");
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
   EXPECT_THAT(rig_.Delete("s.dead-letters"),
-              Refused(StatusCode::kFailedPrecondition, Reason::REASON_TOPIC_IN_USE));
+              Refused(StatusCode::kFailedPrecondition, Reason::REASON_OPEN_DEAD_LETTERS));
+  EXPECT_THAT(Findings(), Contains(HasSubstr("in topic s.dead-letters, which took them before")));
   EXPECT_EQ(rig_.DeadLetters("s").at(1).event().id(), "b");
   EXPECT_EQ(Redrive(Range(1, 2)), 1u);
   const auto consumer = rig_.Consume("s", "c");
@@ -447,8 +475,122 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "again")), IsEmpty());
   rig_.AwaitParking("s");
   EXPECT_EQ(rig_.Describe("letters").end_offset(), 1);
+  // There is a letter 0:0 in either.
+  v1::DeadLetterSelector in_letters = Range(0, 1);
+  EXPECT_THAT(Picked(in_letters), ElementsAre("a", "b"));
+  in_letters.set_topic("letters");
+  EXPECT_THAT(Picked(in_letters), ElementsAre("b"));
+  EXPECT_EQ(rig_.DeadLetters("s").back().topic(), "letters");
+  EXPECT_EQ(rig_.DeadLetters("s").front().topic(), "s.dead-letters");
+  in_letters.set_topic("none");
+  v1::ListDeadLettersRequest list;
+  list.set_subscription("s");
+  *list.mutable_selector() = in_letters;
+  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(list),
+              Refused(StatusCode::kNotFound, Reason::REASON_TOPIC_NOT_FOUND));
   EXPECT_EQ(Discard(All()), 5u);
   EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
+}
+
+TEST_F(DeadLettersTest, GoWithATopicThatIsDeletedWithThem) {
+  SetUpQueue();
+  Park();
+  v1::DeleteTopicRequest request;
+  request.set_name("s.dead-letters");
+  request.set_discard_dead_letters(true);
+  EXPECT_THAT(Delete(request),
+              Refused(StatusCode::kFailedPrecondition, Reason::REASON_TOPIC_IN_USE))
+      << "it takes those to come";
+  EXPECT_EQ(Stats().open_dead_letters(), 5u) << "nothing is discarded for a topic that stays";
+  ASSERT_THAT(rig_.Create("letters"), IsOk());
+  v1::Subscription changed = Queue();
+  changed.set_dead_letter_topic("letters");
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
+  EXPECT_EQ(Redrive(Range(4, 5)), 1u);
+  EXPECT_THAT(Delete(request, [] { return true; }), StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(Delete(request), IsOk());
+  EXPECT_EQ(Stats().open_dead_letters(), 0u);
+  EXPECT_THAT(rig_.DeadLetters("s"), IsEmpty());
+  rig_.Reopen();
+  EXPECT_EQ(Stats().open_dead_letters(), 0u);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("e")) << "it is in its own topic";
+}
+
+TEST_F(DeadLettersTest, ATopicStaysWhileRedrivenOnesAreNotSettled) {
+  SetUpQueue();
+  Park();
+  ASSERT_THAT(rig_.Create("letters"), IsOk());
+  v1::Subscription changed = Queue();
+  changed.set_dead_letter_topic("letters");
+  ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
+  EXPECT_EQ(Redrive(All()), 5u);
+  rig_.Reopen();
+  EXPECT_THAT(rig_.Delete("s.dead-letters"),
+              Refused(StatusCode::kFailedPrecondition, Reason::REASON_OPEN_DEAD_LETTERS));
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(5)));
+  EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
+}
+
+TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
+  SetUpQueue();
+  Park();
+  const auto topic = [&] { return *rig_.broker().GetTopic("s.dead-letters"); };
+  EXPECT_THAT(topic().findings(), IsEmpty());
+  v1::Topic limited;
+  limited.set_name("s.dead-letters");
+  limited.mutable_retention()->set_max_bytes(1);
+  ASSERT_THAT(rig_.Update(limited, {"retention.max_bytes"}), IsOk());
+  rig_.clock.Advance(absl::Seconds(1));  // Another pass.
+  EXPECT_TRUE(Eventually([&] { return topic().findings_size() == 1; }));
+  EXPECT_THAT(topic().findings(0), AllOf(HasSubstr("bytes beyond its limits"),
+                                         HasSubstr("dead letters"), HasSubstr(": s")));
+  EXPECT_EQ(topic().stats().held_back_bytes(), topic().stats().bytes());
+  EXPECT_EQ(rig_.Describe("s.dead-letters").start_offset(), 0);
+  EXPECT_EQ(Discard(Range(0, 4)), 4u);
+  rig_.clock.Advance(absl::Seconds(1));  // Another pass.
+  EXPECT_TRUE(Eventually([&] { return rig_.Describe("s.dead-letters").start_offset() == 4; }));
+  EXPECT_EQ(Discard(All()), 1u);
+  rig_.clock.Advance(absl::Seconds(1));  // Another pass.
+  EXPECT_TRUE(Eventually([&] { return topic().findings_size() == 0; }));
+  EXPECT_EQ(topic().stats().held_back_bytes(), 0u);
+}
+
+// Between two pieces others have the thread: what is posted during the first runs before the last.
+TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
+  constexpr int kLetters = 600;
+  SetUpQueue();
+  std::vector<std::string> ids;
+  for (int i = 0; i < kLetters; ++i) ids.push_back(std::to_string(i));
+  ASSERT_THAT(rig_.Publish("t", ids), IsOk());
+  {
+    const auto consumer = rig_.Consume("s", "c", kLetters);
+    for (const Received& event : consumer->Receive(kLetters)) {
+      consumer->Nack(event, v1::Nack::ACTION_PARK, "no");
+    }
+    rig_.AwaitParking("s");
+  }
+  ASSERT_EQ(Stats().open_dead_letters(), kLetters);
+  WorkPool pool(1);
+  int64_t left_at_first_turn = -1;
+  bool posted = false;
+  const auto cancelled = [&] {
+    if (!std::exchange(posted, true)) {
+      pool.Post([&] { left_at_first_turn = static_cast<int64_t>(Stats().open_dead_letters()); });
+    }
+    return false;
+  };
+  v1::RedriveDeadLettersRequest request;
+  request.set_subscription("s");
+  request.mutable_selector();
+  std::promise<uint64_t> events;
+  rig_.subscriptions().RedriveDeadLetters(
+      request, LongCall(pool, cancelled),
+      [&](const auto& response) { events.set_value(response.ok() ? response->events() : 0); });
+  EXPECT_EQ(events.get_future().get(), kLetters);
+  pool.Stop();
+  EXPECT_GT(left_at_first_turn, 0);
 }
 
 TEST_F(DeadLettersTest, KeepTheirEventsWhileTheyAreOpenOrRedriven) {
@@ -476,9 +618,24 @@ TEST_F(DeadLettersTest, WhoseEventsAreGoneAreNotCalledRedriven) {
   bounded.mutable_retention()->set_keep_until_acked_max_bytes(1);
   ASSERT_THAT(rig_.Update(bounded, {"retention.keep_until_acked_max_bytes"}), IsOk());
   rig_.Trim("s.dead-letters", absl::ZeroDuration(), {5});
+  EXPECT_THAT(Picked(All()), ElementsAre("a", "b", "c", "d", "e")) << "read from their own topic";
   EXPECT_EQ(Redrive(Range(0, 1)), 1u) << "the event is in its topic";
   rig_.Trim("t", absl::Seconds(1), {5});
-  EXPECT_EQ(Redrive(All()), 0u);
+  const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
+  ASSERT_THAT(letters, SizeIs(4));
+  EXPECT_TRUE(letters[0].event_trimmed());
+  EXPECT_FALSE(letters[0].has_event());
+  EXPECT_EQ(letters[0].reason(), "no b");
+  for (const bool dry_run : {true, false}) {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription("s");
+    request.mutable_selector();
+    request.set_dry_run(dry_run);
+    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, rig_.Redrive(request));
+    EXPECT_EQ(response.events(), 0u);
+    EXPECT_EQ(response.trimmed(), 4u);
+    EXPECT_EQ(response.to_come(), 0u);
+  }
   EXPECT_EQ(Stats().open_dead_letters(), 4u);
   EXPECT_EQ(Discard(All()), 4u);
 }
@@ -489,8 +646,14 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
   v1::RedriveDeadLettersRequest request;
   request.set_subscription("s");
   request.mutable_selector();
-  const auto outcome = rig_.subscriptions().RedriveDeadLetters(request, [] { return true; });
-  EXPECT_EQ(outcome.status().code(), StatusCode::kCancelled);
+  const auto redrive = [&](std::function<bool()> cancelled) {
+    std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>> outcome;
+    rig_.subscriptions().RedriveDeadLetters(
+        request, rig_.Call(std::move(cancelled)),
+        [&](auto response) { outcome.set_value(std::move(response)); });
+    return outcome.get_future().get();
+  };
+  EXPECT_EQ(redrive([] { return true; }).status().code(), StatusCode::kCancelled);
   EXPECT_EQ(Stats().open_dead_letters(), 5u);
   // Parks all of them anew after the redrive has begun, and before it looks for any.
   const auto consumer = rig_.Consume("s", "c");
@@ -504,8 +667,7 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
     rig_.AwaitParking("s");
     return false;
   };
-  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response,
-                       rig_.subscriptions().RedriveDeadLetters(request, park_again));
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse response, redrive(park_again));
   EXPECT_EQ(response.events(), 0u);
   EXPECT_EQ(Stats().open_dead_letters(), 5u);
 }
@@ -518,22 +680,22 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   EXPECT_EQ(FaultyField(rig_.subscriptions().ListDeadLetters(list).status()), "subscription");
   redrive.set_subscription("s");
   discard.set_subscription("s");
-  EXPECT_EQ(FaultyField(rig_.subscriptions().RedriveDeadLetters(redrive).status()), "selector");
-  EXPECT_EQ(FaultyField(rig_.subscriptions().DiscardDeadLetters(discard).status()), "selector");
+  EXPECT_EQ(FaultyField(rig_.Redrive(redrive).status()), "selector");
+  EXPECT_EQ(FaultyField(rig_.Discard(discard).status()), "selector");
   redrive.mutable_selector();
   discard.mutable_selector();
   redrive.clear_subscription();
   discard.clear_subscription();
-  EXPECT_EQ(FaultyField(rig_.subscriptions().RedriveDeadLetters(redrive).status()), "subscription");
-  EXPECT_EQ(FaultyField(rig_.subscriptions().DiscardDeadLetters(discard).status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.Redrive(redrive).status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.Discard(discard).status()), "subscription");
   list.set_subscription("none");
   redrive.set_subscription("none");
   discard.set_subscription("none");
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
   EXPECT_THAT(rig_.subscriptions().ListDeadLetters(list), no_subscription);
-  EXPECT_THAT(rig_.subscriptions().RedriveDeadLetters(redrive), no_subscription);
-  EXPECT_THAT(rig_.subscriptions().DiscardDeadLetters(discard), no_subscription);
+  EXPECT_THAT(rig_.Redrive(redrive), no_subscription);
+  EXPECT_THAT(rig_.Discard(discard), no_subscription);
 }
 
 TEST_F(DeadLettersTest, OpenOnesAreFound) {

@@ -523,11 +523,11 @@ void SubscriptionModelTest::CloseLetters() {
     v1::DiscardDeadLettersRequest request;
     request.set_subscription("s");
     *request.mutable_selector() = redrive.selector();
-    const auto response = rig_->subscriptions().DiscardDeadLetters(request);
+    const auto response = rig_->Discard(request);
     ASSERT_THAT(response, IsOk());
     events = response->events();
   } else {
-    const auto response = rig_->subscriptions().RedriveDeadLetters(redrive);
+    const auto response = rig_->Redrive(redrive);
     ASSERT_THAT(response, IsOk());
     events = response->events();
   }

@@ -241,13 +241,13 @@ absl::Status SubscriptionRig::DeleteSubscription(const std::string& name) {
 absl::StatusOr<v1::SeekSubscriptionResponse> SubscriptionRig::Seek(
     const v1::SeekSubscriptionRequest& request) {
   return Await<v1::SeekSubscriptionResponse>(
-      [&](auto done) { subscriptions().Seek(request, std::move(done)); });
+      [&](auto done) { subscriptions().Seek(request, Call(), std::move(done)); });
 }
 
 absl::StatusOr<v1::ReplaySubscriptionResponse> SubscriptionRig::Replay(
     const v1::ReplaySubscriptionRequest& request) {
   return Await<v1::ReplaySubscriptionResponse>(
-      [&](auto done) { subscriptions().Replay(request, std::move(done)); });
+      [&](auto done) { subscriptions().Replay(request, Call(), std::move(done)); });
 }
 
 absl::StatusOr<v1::CancelReplaysResponse> SubscriptionRig::CancelReplays(const std::string& name) {
@@ -270,6 +270,18 @@ absl::Status SubscriptionRig::DeleteSnapshot(const std::string& subscription,
   request.set_subscription(subscription);
   request.set_name(name);
   return AwaitStatus([&](auto done) { subscriptions().DeleteSnapshot(request, std::move(done)); });
+}
+
+absl::StatusOr<v1::RedriveDeadLettersResponse> SubscriptionRig::Redrive(
+    const v1::RedriveDeadLettersRequest& request) {
+  return Await<v1::RedriveDeadLettersResponse>(
+      [&](auto done) { subscriptions().RedriveDeadLetters(request, Call(), std::move(done)); });
+}
+
+absl::StatusOr<v1::DiscardDeadLettersResponse> SubscriptionRig::Discard(
+    const v1::DiscardDeadLettersRequest& request) {
+  return Await<v1::DiscardDeadLettersResponse>(
+      [&](auto done) { subscriptions().DiscardDeadLetters(request, Call(), std::move(done)); });
 }
 
 v1::GetSubscriptionResponse SubscriptionRig::Get(const std::string& name) {

@@ -113,6 +113,10 @@ class SubscriptionRig : public BrokerRig {
   absl::StatusOr<v1::CreateSnapshotResponse> CreateSnapshot(const std::string& subscription,
                                                             const std::string& name);
   absl::Status DeleteSnapshot(const std::string& subscription, const std::string& name);
+  absl::StatusOr<v1::RedriveDeadLettersResponse> Redrive(
+      const v1::RedriveDeadLettersRequest& request);
+  absl::StatusOr<v1::DiscardDeadLettersResponse> Discard(
+      const v1::DiscardDeadLettersRequest& request);
   v1::GetSubscriptionResponse Get(const std::string& name);
   std::vector<v1::DeadLetter> DeadLetters(const std::string& subscription);
 
@@ -133,6 +137,13 @@ class SubscriptionRig : public BrokerRig {
   void EnableTrimming();
 
   Subscriptions& subscriptions() { return broker().subscriptions(); }
+  // For calls that take long; `cancelled` as of LongCall.
+  LongCall Call(std::function<bool()> cancelled = [] { return false; }) {
+    return {pool_, std::move(cancelled)};
+  }
+
+ private:
+  WorkPool pool_{1};
 };
 
 v1::Subscription SubscriptionOf(const std::string& name, const std::string& topic,

@@ -1,5 +1,6 @@
 // Seeks and snapshots of subscriptions.
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -171,7 +172,7 @@ TEST_F(SeekTest, WhatWasRedrivenStillComesThoughItIsTrimmed) {
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription("s");
   redrive.mutable_selector();
-  ASSERT_THAT(rig_.subscriptions().RedriveDeadLetters(redrive), IsOk());
+  ASSERT_THAT(rig_.Redrive(redrive), IsOk());
   v1::SeekSubscriptionRequest seek;
   seek.set_name("s");
   seek.mutable_start()->set_latest(true);
@@ -312,6 +313,53 @@ TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
   EXPECT_THAT(rig_.CreateSnapshot("none", "a"), no_subscription);
   EXPECT_THAT(rig_.DeleteSnapshot("none", "a"), no_subscription);
   EXPECT_THAT(rig_.subscriptions().ListSnapshots("none"), no_subscription);
+}
+
+// What comes after the call is no part of it, however long it takes.
+TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+  const auto publish = [&](const std::string& id) {
+    EXPECT_THAT(rig_.Publish("t", {id}), IsOk());
+    const std::vector<Received> events = consumer->Receive(1);
+    EXPECT_THAT(IdsOf(events), ElementsAre(id));
+    EXPECT_TRUE(consumer->AckAll(events));
+    return false;
+  };
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  std::promise<uint64_t> replayed;
+  rig_.subscriptions().Replay(
+      replay, rig_.Call([&] { return publish("c"); }),
+      [&](const auto& response) { replayed.set_value(response->events()); });
+  EXPECT_EQ(replayed.get_future().get(), 2u);
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_latest(true);
+  std::promise<absl::Status> sought;
+  rig_.subscriptions().Seek(seek, rig_.Call([&] { return publish("d"); }),
+                            [&](const auto& response) { sought.set_value(response.status()); });
+  EXPECT_THAT(sought.get_future().get(), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("d"));
+}
+
+TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
+  SetUpQueue(200);
+  ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
+  v1::SeekSubscriptionRequest request;
+  request.set_name("s");
+  request.mutable_start()->set_latest(true);
+  int pieces = 0;
+  std::promise<absl::Status> sought;
+  rig_.subscriptions().Seek(request, rig_.Call([&] { return ++pieces == 3; }),
+                            [&](const auto& response) { sought.set_value(response.status()); });
+  EXPECT_THAT(sought.get_future().get(), StatusIs(StatusCode::kCancelled));
+  EXPECT_EQ(pieces, 3);
+  EXPECT_EQ(Stats().lag_events(), 1u) << "nothing has moved";
 }
 
 }  // namespace

@@ -349,12 +349,12 @@ void SubscriptionThreadsTest::AdministerLetters(Dice& dice) {
     v1::RedriveDeadLettersRequest redrive;
     redrive.set_subscription(kMoved);
     redrive.mutable_selector();
-    EXPECT_THAT(rig_.subscriptions().RedriveDeadLetters(redrive), IsOk());
+    EXPECT_THAT(rig_.Redrive(redrive), IsOk());
   } else {
     v1::DiscardDeadLettersRequest discard;
     discard.set_subscription(kMoved);
     discard.mutable_selector();
-    EXPECT_THAT(rig_.subscriptions().DiscardDeadLetters(discard), IsOk());
+    EXPECT_THAT(rig_.Discard(discard), IsOk());
   }
 }
 

@@ -415,7 +415,7 @@ class VisibilityRaceTest : public SeededTest {
       v1::RedriveDeadLettersRequest request;
       request.set_subscription(kQueue);
       request.mutable_selector();
-      EXPECT_THAT(rig_.subscriptions().RedriveDeadLetters(request), IsOk());
+      EXPECT_THAT(rig_.Redrive(request), IsOk());
     }
   }
 

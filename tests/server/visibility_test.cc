@@ -271,7 +271,7 @@ TEST_F(VisibilityTest, RedrivenEventComesWithTheCommitThatClosesItsDeadLetter) {
     v1::RedriveDeadLettersRequest request;
     request.set_subscription("s");
     request.mutable_selector();
-    return rig_.subscriptions().RedriveDeadLetters(request)->events();
+    return rig_.Redrive(request)->events();
   });
   AwaitHeld();
   ASSERT_THAT(consumer->PollAnyway(), IsOk());

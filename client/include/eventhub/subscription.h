@@ -227,6 +227,9 @@ struct DeadLetter {
   std::string reason{};
   absl::Time time = absl::InfinitePast();  // When it was given up.
   v1::Event event{};                       // As published; `data` only if it was asked for.
+  // The event is gone, and `event` empty: retention removed it, or its topics were deleted.
+  bool event_trimmed = false;
+  std::string topic{};  // The dead-letter topic that it is in; empty if that was deleted.
 };
 
 // Picks open dead letters; all conditions have to hold, and none picks all.
@@ -236,6 +239,14 @@ struct DeadLetterSelector {
   std::optional<absl::Time> end_time{};    // Given up before this time.
   std::vector<std::string> types{};        // Of one of these event types; empty: any.
   std::string reason_contains{};           // Empty: any reason.
+  std::string topic{};                     // In this dead-letter topic; empty: in any.
+};
+
+// What became of dead letters that were to be redriven, or would.
+struct RedriveResult {
+  uint64_t events = 0;   // That return to the subscription.
+  uint64_t to_come = 0;  // That stay: the subscription has yet to come to their events.
+  uint64_t trimmed = 0;  // That stay: their events are gone.
 };
 
 }  // namespace eventhub::client

@@ -79,12 +79,12 @@ class SubscriptionClient {
   absl::Status ListDeadLetters(const std::string& subscription, const DeadLetterSelector& selector,
                                bool with_data, absl::FunctionRef<bool(DeadLetter)> visit);
 
-  // Returns dead letters to the subscription; with `dry_run`, only counts them. How many. Those
-  // whose events it has yet to come to, after a seek back, stay and are not counted, but for
-  // `dry_run`.
-  absl::StatusOr<uint64_t> RedriveDeadLetters(const std::string& subscription,
-                                              const DeadLetterSelector& selector,
-                                              bool dry_run = false);
+  // Returns dead letters to the subscription; with `dry_run`, only counts them. Those whose events
+  // it has yet to come to, after a seek back, stay, and so do those whose events are gone. After
+  // DEADLINE_EXCEEDED some were returned; a retry goes on with the others.
+  absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
+                                                   const DeadLetterSelector& selector,
+                                                   bool dry_run = false);
 
   // Gives dead letters up for good; with `dry_run`, only counts them. How many.
   absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,

@@ -68,6 +68,8 @@ struct TopicUpdate {
 struct TopicDeletion {
   bool delete_subscriptions = false;
   bool delete_routes = false;  // Those that lead from it.
+  // Open dead letters in it are discarded; those whose events are nowhere else are lost.
+  bool discard_dead_letters = false;
 };
 
 // What a topic holds, and what went through it since the hub started. Bytes are of encoded events.
@@ -84,12 +86,15 @@ struct TopicStats {
   uint64_t duplicate_events = 0;  // Not appended, for they were there: `deduplication_window`.
   uint64_t delayed_events = 0;    // That wait for their time, now.
   uint64_t unrouted_events = 0;   // Of a topic that keeps nothing: that no route took.
+  uint64_t held_back_bytes = 0;   // Kept beyond the limits of retention, for subscriptions.
 };
 
 // A topic and what it holds.
 struct TopicDescription {
   Topic topic{};
   TopicStats stats{};
+  // Why it holds more than its retention says, in words; empty if it does not.
+  std::vector<std::string> findings{};
 };
 
 // The state of a partition.

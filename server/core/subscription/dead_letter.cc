@@ -34,16 +34,6 @@ int LastNote(const v1::Event& event) {
   return n;
 }
 
-absl::StatusOr<v1::Event> Parse(const LoggedEvent& logged) {
-  // The bytes are those of a batch's field of events.
-  v1::EventBatch batch;
-  if (!batch.ParseFromArray(logged.bytes.data(), static_cast<int>(logged.bytes.size())) ||
-      batch.events_size() != 1) {
-    return absl::DataLossError("a stored event is not well-formed");
-  }
-  return std::move(*batch.mutable_events(0));
-}
-
 SharedBytes Encode(v1::Event event) {
   v1::EventBatch batch;
   *batch.add_events() = std::move(event);
@@ -85,7 +75,7 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
 }
 
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
-  ASSIGN_OR_RETURN(v1::Event event, Parse(logged));
+  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(logged));
   const int number = std::min(LastNote(event) + 1, kMaxDeadLetterNotes);
   const auto attribute = [&event, number](absl::string_view name) -> v1::AttributeValue& {
     return (*event.mutable_attributes())[NoteAttribute(number, name)];
@@ -101,8 +91,18 @@ absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const Dead
   return Encode(std::move(event));
 }
 
+absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged) {
+  // The bytes are those of a batch's field of events.
+  v1::EventBatch batch;
+  if (!batch.ParseFromArray(logged.bytes.data(), static_cast<int>(logged.bytes.size())) ||
+      batch.events_size() != 1) {
+    return absl::DataLossError("a stored event is not well-formed");
+  }
+  return std::move(*batch.mutable_events(0));
+}
+
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter) {
-  ASSIGN_OR_RETURN(v1::Event event, Parse(letter));
+  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(letter));
   const int last = LastNote(event);
   for (const char* name : kNoteAttributes) {
     event.mutable_attributes()->erase(NoteAttribute(last, name));

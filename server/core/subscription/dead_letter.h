@@ -56,6 +56,9 @@ struct DeadLetterNote {
 inline constexpr int kMaxDeadLetterNotes = 8;
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& event, const DeadLetterNote& note);
 
+// The event as it lies in the log.
+absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged);
+
 // The event of a dead letter, without its last note: as it was in the subscription's topic.
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter);
 

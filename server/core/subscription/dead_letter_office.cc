@@ -20,8 +20,9 @@ namespace {
 
 constexpr int64_t kLastOffset = std::numeric_limits<int64_t>::max();
 
-// One page looks at no more than this, whatever it finds.
+// One page looks at no more than this, whatever it finds; at fewer, if it has to read events.
 constexpr size_t kMaxLookedAt = 10'000;
+constexpr size_t kMaxRead = 1'000;
 
 // What can be told without the event.
 bool PicksRecord(const v1::DeadLetterSelector& selector, const OpenDeadLetter& letter) {
@@ -42,8 +43,12 @@ bool PicksType(const v1::DeadLetterSelector& selector, const std::string& type) 
                                                type) != selector.types().end();
 }
 
-v1::DeadLetter Describe(const OpenDeadLetter& letter, v1::Event event, bool with_data) {
+v1::DeadLetter Describe(const TopicCatalog& topics, const OpenDeadLetter& letter,
+                        std::optional<v1::Event> event, bool with_data) {
   v1::DeadLetter described;
+  if (const std::shared_ptr<Topic> topic = topics.Find(letter.place.topic)) {
+    described.set_topic(topic->name());
+  }
   described.set_partition(letter.place.partition.value());
   described.set_offset(letter.place.offset.value());
   described.set_source_partition(letter.record.source_partition());
@@ -52,18 +57,30 @@ v1::DeadLetter Describe(const OpenDeadLetter& letter, v1::Event event, bool with
   described.set_reason(letter.record.reason());
   *described.mutable_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(letter.record.time_micros());
-  if (!with_data) event.clear_data();
-  *described.mutable_event() = std::move(event);
+  described.set_event_trimmed(!event.has_value());
+  if (!event.has_value()) return described;
+  if (!with_data) event->clear_data();
+  *described.mutable_event() = *std::move(event);
   return described;
 }
 
-// The event of a dead letter; empty if retention removed it.
-absl::StatusOr<v1::Event> ReadLetter(const SubscriptionContext& context,
-                                     const DeadLetterPlace& place) {
-  const absl::StatusOr<LoggedEvent> logged = ReadPlace(context.topics, context.store, place);
-  if (absl::IsNotFound(logged.status())) return v1::Event();
+DeadLetterPlace SourceOf(const Subscription& subscription, const OpenDeadLetter& letter) {
+  return {subscription.topic()->id(), PartitionId(letter.record.source_partition()),
+          Offset(letter.record.source_offset())};
+}
+
+// The event of a dead letter, wherever it still is; nullopt if it is gone.
+absl::StatusOr<std::optional<v1::Event>> ReadLetter(const SubscriptionContext& context,
+                                                    const Subscription& subscription,
+                                                    const OpenDeadLetter& letter) {
+  absl::StatusOr<LoggedEvent> logged = ReadPlace(context.topics, context.store, letter.place);
+  const bool is_letter = logged.ok();
+  if (absl::IsNotFound(logged.status())) {
+    logged = ReadPlace(context.topics, context.store, SourceOf(subscription, letter));
+    if (absl::IsNotFound(logged.status())) return std::nullopt;
+  }
   RETURN_IF_ERROR(logged.status());
-  return EventOfDeadLetter(*logged);
+  return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
 }
 
 // Whether its commit is written and not visible yet: there is no such letter so far.
@@ -75,9 +92,20 @@ bool IsToCome(const SubscriptionContext& context, const DeadLetterPlace& place) 
   return place.offset >= view->partitions[place.partition.value()]->end();
 }
 
-bool IsKept(const TopicView& view, PartitionId partition, Offset offset) {
-  if (partition.value() >= view.partitions.size()) return false;
-  return offset >= view.partitions[partition.value()]->next_start().offset;
+bool IsKept(const Topic& topic, PartitionId partition, Offset offset) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  if (partition.value() >= view->partitions.size()) return false;
+  return offset >= view->partitions[partition.value()]->next_start().offset;
+}
+
+// Whether there is nothing left to redrive.
+bool IsGone(const SubscriptionContext& context, const Subscription& subscription,
+            const OpenDeadLetter& letter) {
+  const DeadLetterPlace source = SourceOf(subscription, letter);
+  if (IsKept(*subscription.topic(), source.partition, source.offset)) return false;
+  const std::shared_ptr<Topic> topic = context.topics.Find(letter.place.topic);
+  return topic == nullptr || topic->closing() ||
+         !IsKept(*topic, letter.place.partition, letter.place.offset);
 }
 
 }  // namespace
@@ -102,14 +130,65 @@ absl::StatusOr<std::optional<Offset>> FirstOpenLetter(const LogStore& store,
 absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscription,
                                     TopicId topic) {
   bool has = false;
-  const std::string from = DeadLetterKey(subscription, topic, PartitionId(0), Offset(0));
-  RETURN_IF_ERROR(store.ScanFrom(Column::kCursors, DeadLetterPrefix(subscription), from,
-                                 [&](absl::string_view encoded, absl::string_view) {
-                                   const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
-                                   has = key.has_value() && key->topic == topic;
-                                   return false;
-                                 }));
+  RETURN_IF_ERROR(store.Scan(Column::kCursors, DeadLetterPrefix(subscription, topic),
+                             [&has](absl::string_view, absl::string_view) {
+                               has = true;
+                               return false;
+                             }));
   return has;
+}
+
+absl::StatusOr<std::vector<TopicId>> TopicsOfOpenLetters(const LogStore& store,
+                                                         SubscriptionId subscription) {
+  std::vector<TopicId> topics;
+  std::string from = DeadLetterPrefix(subscription);
+  for (bool found = true; found;) {
+    found = false;
+    RETURN_IF_ERROR(store.ScanFrom(Column::kCursors, DeadLetterPrefix(subscription), from,
+                                   [&](absl::string_view encoded, absl::string_view) {
+                                     const std::optional<CursorsKey> key = ParseCursorsKey(encoded);
+                                     found = key.has_value() &&
+                                             (topics.empty() || key->topic != topics.back());
+                                     if (found) topics.push_back(key->topic);
+                                     return false;
+                                   }));
+    if (found) {
+      const PartitionId last(std::numeric_limits<uint32_t>::max());
+      from = DeadLetterKey(subscription, topics.back(), last, Offset(kLastOffset));
+    }
+  }
+  return topics;
+}
+
+LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,
+                          const std::vector<OpenDeadLetter>& letters, bool redrive) {
+  LetterCounts counts;
+  for (const OpenDeadLetter& letter : letters) {
+    const DeadLetterPlace source = SourceOf(subscription, letter);
+    if (redrive && IsGone(context, subscription, letter)) {
+      ++counts.trimmed;
+    } else if (redrive && subscription.IsToCome(source.partition, source.offset)) {
+      ++counts.to_come;
+    } else {
+      ++counts.closed;
+    }
+  }
+  return counts;
+}
+
+absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& subscription,
+                             const v1::DeadLetterSelector& selector) {
+  const std::string name =
+      selector.topic().empty() ? subscription.settings().dead_letter_topic() : selector.topic();
+  const std::shared_ptr<Topic> topic = topics.Find(name);
+  if (topic == nullptr) return absl::OkStatus();
+  const size_t partitions = topic->view()->partitions.size();
+  for (const auto& range : selector.ranges()) {
+    if (range.partition() >= partitions) {
+      return PartitionNotFound(name, range.partition(), partitions);
+    }
+  }
+  return absl::OkStatus();
 }
 
 LetterBounds::LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic)
@@ -137,7 +216,13 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
                                                const Subscription& subscription,
                                                const DeadLetterQuery& query,
                                                const std::string& after) {
-  const std::string prefix = DeadLetterPrefix(subscription.id());
+  std::string prefix = DeadLetterPrefix(subscription.id());
+  if (!query.selector.topic().empty()) {
+    const std::shared_ptr<Topic> topic = context.topics.Find(query.selector.topic());
+    if (topic == nullptr) return TopicNotFound(query.selector.topic());
+    prefix = DeadLetterPrefix(subscription.id(), topic->id());
+  }
+  const bool reads = query.with_events || !query.selector.types().empty();
   std::string from = prefix;
   if (!after.empty()) {
     from = absl::HexStringToBytes(after);
@@ -161,11 +246,13 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     letter.place = {key->topic, key->partition, key->offset};
     if (!PicksRecord(query.selector, letter)) return absl::OkStatus();
     if (IsToCome(context, letter.place)) return absl::OkStatus();
-    if (query.with_events || !query.selector.types().empty()) {
-      ASSIGN_OR_RETURN(v1::Event event, ReadLetter(context, letter.place));
-      if (!PicksType(query.selector, event.type())) return absl::OkStatus();
+    if (reads) {
+      ASSIGN_OR_RETURN(std::optional<v1::Event> event, ReadLetter(context, subscription, letter));
+      if (!PicksType(query.selector, event.has_value() ? event->type() : "")) {
+        return absl::OkStatus();
+      }
       if (query.with_events) {
-        page.letters.push_back(Describe(letter, std::move(event), query.with_data));
+        page.letters.push_back(Describe(context.topics, letter, std::move(event), query.with_data));
       }
     }
     page.found.push_back(std::move(letter));
@@ -175,7 +262,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
   RETURN_IF_ERROR(context.store.ScanFrom(
       Column::kCursors, prefix, from, [&](absl::string_view key, absl::string_view value) {
         if (!after.empty() && key == from) return true;  // The last one of the page before.
-        if (page.found.size() == query.limit || ++looked_at > kMaxLookedAt) {
+        if (page.found.size() == query.limit || ++looked_at > (reads ? kMaxRead : kMaxLookedAt)) {
           page.next = absl::BytesToHexString(last);
           return false;
         }
@@ -199,7 +286,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
 CloseLettersTask::CloseLettersTask(const SubscriptionContext& context,
                                    std::shared_ptr<Subscription> subscription,
                                    std::vector<OpenDeadLetter> letters, bool redrive,
-                                   absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&> done)
+                                   absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done)
     : context_(context),
       subscription_(std::move(subscription)),
       letters_(std::move(letters)),
@@ -220,30 +307,23 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
     }
   }
   for (const OpenDeadLetter* letter : open) {
-    const stored::DeadLetter& record = letter->record;
-    if (redrive_ && IsGone(*letter)) continue;
-    if (redrive_ && !subscription_->Redrive(commit, PartitionId(record.source_partition()),
-                                            Offset(record.source_offset()), letter->place)) {
+    const DeadLetterPlace source = SourceOf(*subscription_, *letter);
+    if (redrive_ && IsGone(context_, *subscription_, *letter)) {
+      ++counts_.trimmed;
+      continue;
+    }
+    if (redrive_ &&
+        !subscription_->Redrive(commit, source.partition, source.offset, letter->place)) {
+      ++counts_.to_come;
       continue;
     }
     subscription_->closing_dead_letters().insert(letter->key);
     commit.Delete(Column::kCursors, letter->key);
-    ++closed_;
+    ++counts_.closed;
   }
   // Their keys are needed until the commit is written; the next one looks into the store.
-  subscription_->NoteClosed(commit, closed_);
+  subscription_->NoteClosed(commit, static_cast<int64_t>(counts_.closed));
   return absl::OkStatus();
-}
-
-bool CloseLettersTask::IsGone(const OpenDeadLetter& letter) const {
-  const std::shared_ptr<const TopicView> source = subscription_->topic()->view();
-  if (IsKept(*source, PartitionId(letter.record.source_partition()),
-             Offset(letter.record.source_offset()))) {
-    return false;
-  }
-  const std::shared_ptr<Topic> topic = context_.topics.Find(letter.place.topic);
-  return topic == nullptr || topic->closing() ||
-         !IsKept(*topic->view(), letter.place.partition, letter.place.offset);
 }
 
 void CloseLettersTask::Done(const absl::Status& status) {
@@ -251,7 +331,7 @@ void CloseLettersTask::Done(const absl::Status& status) {
     std::move(done_)(outcome);
     return;
   }
-  std::move(done_)(closed_);
+  std::move(done_)(counts_);
 }
 
 }  // namespace eventhub

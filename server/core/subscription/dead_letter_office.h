@@ -1,6 +1,7 @@
 // The open dead letters of a subscription: finding, redriving and discarding them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,12 +58,36 @@ struct DeadLetterPage {
 };
 
 // Those that the selector picks, after the place where an earlier page ended. Stops at the limit,
-// or when a good many were looked at. Reads from the disk. INVALID_ARGUMENT: `after` is no such
-// place.
+// or when a good many were looked at; fewer, if their events have to be read. Reads from the disk.
+// INVALID_ARGUMENT: `after` is no such place. NOT_FOUND: the selector names a topic that does not
+// exist.
 absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
                                                const Subscription& subscription,
                                                const DeadLetterQuery& query,
                                                const std::string& after);
+
+// What became of letters that were picked; for a dry run, what would.
+struct LetterCounts {
+  uint64_t closed = 0;
+  // Left by a redrive: the subscription has yet to come to the event, or the event is gone.
+  uint64_t to_come = 0;
+  uint64_t trimmed = 0;
+
+  bool operator==(const LetterCounts&) const = default;
+};
+
+// What closing them would come to at this moment.
+LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,
+                          const std::vector<OpenDeadLetter>& letters, bool redrive);
+
+// NOT_FOUND if the selector names a partition that the dead-letter topic does not have. For one
+// that picked nothing: letters may be in a topic that took the subscription's once.
+absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& subscription,
+                             const v1::DeadLetterSelector& selector);
+
+// The topics that open dead letters of a subscription are in. Reads a key of each from the disk.
+absl::StatusOr<std::vector<TopicId>> TopicsOfOpenLetters(const LogStore& store,
+                                                         SubscriptionId subscription);
 
 // The first open dead letter of a subscription in a partition of a topic; nullopt if there is none.
 // Reads from the disk, one key.
@@ -75,27 +100,24 @@ absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscr
                                     TopicId topic);
 
 // Closes dead letters, and returns their events to the subscription or not. Those that are not open
-// any more are passed over; and so are, by a redrive, those whose event is nowhere any more.
+// any more are passed over.
 class CloseLettersTask final : public TopicChange {
  public:
-  // `done` gets the number of those that were closed.
   CloseLettersTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                    std::vector<OpenDeadLetter> letters, bool redrive,
-                   absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&> done);
+                   absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done);
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
   absl::Status Close(CommitBuilder& commit);
-  bool IsGone(const OpenDeadLetter& letter) const;
-
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<OpenDeadLetter> letters_;
   const bool redrive_;
-  absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&> done_;
-  int64_t closed_ = 0;
+  absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&> done_;
+  LetterCounts counts_;
   absl::Status refused_;
 };
 

@@ -108,6 +108,7 @@ class ParkTask final : public CommitTask {
     record.set_time_micros(absl::ToUnixMicros(commit.now()));
     commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
                record.SerializeAsString());
+    subscription_->set_may_have_letters();
     appended_.push_back(std::move(append));
     return absl::OkStatus();
   }

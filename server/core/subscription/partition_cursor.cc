@@ -181,6 +181,14 @@ std::optional<Offset> PartitionCursor::FirstRedrivenFrom(
   return first;
 }
 
+bool PartitionCursor::IsToCome(Offset event) const {
+  if (event < log_->start()) return false;
+  if (event >= next_) return true;
+  const auto it = pending_.At(event);
+  return it != pending_.map().end() && Offset(it->first) <= event && !it->second.extra &&
+         it->second.state != RangeState::kSettling;
+}
+
 bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
   if (event >= next_) return false;
   bool pending = false;

@@ -121,10 +121,13 @@ class PartitionCursor {
   PartitionId id() const { return log_->id(); }
   const PendingRanges& pending() const { return pending_; }
 
+  bool has_redriven() const { return redriven_ != nullptr; }
   // The first of the dead letters in a partition of a topic, or in any, that redriven events may
   // have to be read from; nullopt if there is none.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
+  // Whether it comes with the live events, so that it cannot be redriven: see AddRedriven.
+  bool IsToCome(Offset event) const;
   // The first offset that was never delivered.
   Offset next() const { return next_; }
   // Everything live before it is settled.

@@ -135,9 +135,11 @@ void Subscription::Start(const std::vector<Offset>& next) {
 
 void Subscription::FinishLoading() {
   Aftermath after;
+  if (pending_dead_letters_ > 0) set_may_have_letters();
   {
     MutexLock lock(mutex_);
     for (const auto& cursor : cursors_) {
+      if (cursor->has_redriven()) set_may_have_letters();
       // A power loss may have taken events back that were acked.
       Effects effects;
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());

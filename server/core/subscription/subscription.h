@@ -195,6 +195,7 @@ class Subscription final : public CommitHook,
   // Whether the event is to come again thereby: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
+  bool IsToCome(PartitionId partition, Offset event) const;
   stored::Snapshot TakeSnapshot() const;
 
   // Writes the record; Touch notes in it that it was used now.
@@ -249,6 +250,10 @@ class Subscription final : public CommitHook,
   // As of PartitionCursor, over all partitions.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
+
+  // Whether it has, or once had, dead letters; true before the first one is visible.
+  bool may_have_letters() const { return may_have_letters_.load(std::memory_order_seq_cst); }
+  void set_may_have_letters() { may_have_letters_.store(true, std::memory_order_seq_cst); }
 
   // ---- Before it is known to others.
 
@@ -447,6 +452,7 @@ class Subscription final : public CommitHook,
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
   const absl::Time loaded_;
+  std::atomic<bool> may_have_letters_{false};
 
   // Commit thread only.
   bool closing_ = false;

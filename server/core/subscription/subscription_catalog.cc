@@ -175,11 +175,12 @@ SubscriptionCatalog::Subscriptions SubscriptionCatalog::PendingWithDeadLettersIn
 }
 
 absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingWithOpenLettersIn(
-    const LogStore& store, const Topic& topic) const {
+    const LogStore& store, const Topic& topic, bool redriven) const {
   Subscriptions list;
   for (const auto& [name, subscription] : pending_) {
-    if (subscription->pending_dead_letters() == 0) continue;
-    ASSIGN_OR_RETURN(const bool has, HasOpenLetters(store, subscription->id(), topic.id()));
+    if (!subscription->may_have_letters()) continue;
+    ASSIGN_OR_RETURN(bool has, HasOpenLetters(store, subscription->id(), topic.id()));
+    has = has || (redriven && subscription->FirstRedrivenFrom(topic.id(), std::nullopt));
     if (has) list.push_back(subscription);
   }
   return list;

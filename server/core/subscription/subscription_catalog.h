@@ -49,9 +49,10 @@ class SubscriptionCatalog {
   bool IsPending(absl::string_view name) const { return pending_.contains(name); }
   Subscriptions PendingOf(const Topic& topic) const;
   Subscriptions PendingWithDeadLettersIn(const Topic& topic) const;
-  // Those that have open dead letters in it, which may have been their topic for them once.
-  absl::StatusOr<Subscriptions> PendingWithOpenLettersIn(const LogStore& store,
-                                                         const Topic& topic) const;
+  // Those that have open dead letters in it, which may have been their topic for them once; with
+  // `redriven`, also those that have redriven ones of it which are not settled.
+  absl::StatusOr<Subscriptions> PendingWithOpenLettersIn(const LogStore& store, const Topic& topic,
+                                                         bool redriven) const;
   // Deletes all that is stored of a subscription.
   void Delete(Subscription& subscription, CommitBuilder& commit);
   SubscriptionId TakeId(CommitBuilder& commit);

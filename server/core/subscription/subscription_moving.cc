@@ -147,6 +147,11 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
   return redriven;
 }
 
+bool Subscription::IsToCome(PartitionId partition, Offset event) const {
+  MutexLock lock(mutex_);
+  return partition.value() < cursors_.size() && cursors_[partition.value()]->IsToCome(event);
+}
+
 std::optional<Offset> Subscription::FirstRedrivenFrom(TopicId topic,
                                                       std::optional<PartitionId> partition) const {
   std::optional<Offset> first;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/core/subscription/dead_letter_office.h"
 
 namespace eventhub {
 namespace {
@@ -130,6 +131,30 @@ void AddConsumerFindings(const v1::Subscription& settings, size_t partitions,
   }
 }
 
+// Open dead letters in topics that are not the subscription's for them any more.
+void AddLetterFindings(const SubscriptionContext& context, const Subscription& subscription,
+                       const std::string& dead_letter_topic, std::vector<std::string>* findings) {
+  const absl::StatusOr<std::vector<TopicId>> topics =
+      TopicsOfOpenLetters(context.store, subscription.id());
+  if (!topics.ok()) {
+    findings->push_back(
+        absl::StrCat("its dead letters cannot be read: ", topics.status().message()));
+    return;
+  }
+  for (const TopicId id : *topics) {
+    const std::shared_ptr<Topic> topic = context.topics.Find(id);
+    if (topic == nullptr) {
+      findings->push_back(
+          "there are open dead letters of a topic that was deleted: those whose events its own "
+          "topic does not have any more cannot be redriven");
+    } else if (topic->name() != dead_letter_topic) {
+      findings->push_back(absl::StrCat("there are open dead letters in topic ", topic->name(),
+                                       ", which took them before: it cannot be deleted, nor "
+                                       "trimmed behind the first of them"));
+    }
+  }
+}
+
 }  // namespace
 
 v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& subscription,
@@ -212,6 +237,7 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
   }
   if (stats.open_dead_letters() > 0) {
     findings.push_back(absl::StrCat("open dead letters: ", stats.open_dead_letters()));
+    AddLetterFindings(context, subscription, settings.dead_letter_topic(), &findings);
   }
   if (stats.lost_events() > 0) {
     findings.push_back(absl::StrCat(Numbered(stats.lost_events(), "event"),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +16,9 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "eventhub/v1/subscription.pb.h"
+#include "server/core/long_call.h"
 #include "server/core/subscription/alarm.h"
+#include "server/core/subscription/letter_closing.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/subscription/subscription_changes.h"
@@ -89,9 +92,11 @@ class Subscriptions {
   absl::StatusOr<v1::ListSubscriptionsResponse> List(
       const v1::ListSubscriptionsRequest& request) const;
 
-  void Seek(const v1::SeekSubscriptionRequest& request,
+  // These two look their places up piece by piece, of the log as it is at the call. CANCELLED:
+  // nothing was changed.
+  void Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
             ResponseDone<v1::SeekSubscriptionResponse> done);
-  void Replay(const v1::ReplaySubscriptionRequest& request,
+  void Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
               ResponseDone<v1::ReplaySubscriptionResponse> done);
   void CancelReplays(const std::string& name, ResponseDone<v1::CancelReplaysResponse> done);
 
@@ -102,13 +107,15 @@ class Subscriptions {
 
   absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
       const v1::ListDeadLettersRequest& request) const;
-  // These two work piece by piece on the letters that there are at the call, and end between two
-  // pieces, with CANCELLED, once `cancelled` says so; the pieces before stay done.
-  using Cancelled = absl::FunctionRef<bool()>;
-  absl::StatusOr<v1::RedriveDeadLettersResponse> RedriveDeadLetters(
-      const v1::RedriveDeadLettersRequest& request, Cancelled cancelled = [] { return false; });
-  absl::StatusOr<v1::DiscardDeadLettersResponse> DiscardDeadLetters(
-      const v1::DiscardDeadLettersRequest& request, Cancelled cancelled = [] { return false; });
+  // Of the letters that there are at the call. CANCELLED: some of it was done.
+  void RedriveDeadLetters(const v1::RedriveDeadLettersRequest& request, LongCall call,
+                          ResponseDone<v1::RedriveDeadLettersResponse> done);
+  void DiscardDeadLetters(const v1::DiscardDeadLettersRequest& request, LongCall call,
+                          ResponseDone<v1::DiscardDeadLettersResponse> done);
+  // Discards the letters of all subscriptions in a topic that takes no more of them, on a thread of
+  // its own; `cancelled` as of LongCall.
+  void DiscardLettersIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
+                        StatusDone done);
 
   // Before which offset of a partition every subscription has settled everything; nullopt if the
   // topic has none.
@@ -120,6 +127,10 @@ class Subscriptions {
   absl::StatusOr<std::optional<Offset>> FirstLetterOf(
       const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
       PartitionId partition) const;
+
+  // For whom events before these offsets of partitions are needed, in words.
+  absl::StatusOr<std::string> WhoHolds(
+      const Topic& topic, const std::vector<std::pair<PartitionId, Offset>>& ends) const;
 
   // Deletes what was not used for longer than its settings allow; `expired` is told of each that
   // was deleted, and when it was used last.
@@ -139,11 +150,15 @@ class Subscriptions {
   void Change(std::shared_ptr<Subscription> subscription,
               absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
               ResponseDone<Response> done);
-  absl::StatusOr<uint64_t> CloseLetters(const std::string& name, bool has_selector,
-                                        const v1::DeadLetterSelector& selector, bool dry_run,
-                                        bool redrive, Cancelled cancelled);
-  absl::StatusOr<std::vector<Subscription::Place>> PlacesOf(
-      const v1::SeekSubscriptionRequest& request, const Subscription& subscription) const;
+  void CloseLetters(const std::string& name, bool has_selector, LongCall call,
+                    LetterClosing::Order order, LetterClosing::Done done);
+  // Carries a seek, or a replay, out when its places are known.
+  void Move(const std::shared_ptr<Subscription>& subscription,
+            std::vector<Subscription::Place> places, bool dry_run,
+            ResponseDone<v1::SeekSubscriptionResponse> done);
+  void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
+              const v1::ReplaySubscriptionRequest& request,
+              ResponseDone<v1::ReplaySubscriptionResponse> done);
 
   TopicStore& topics_;
   LogWriter& writer_;

@@ -1,10 +1,12 @@
 // Dead letters of subscriptions: listed, redriven, discarded.
-#include <future>
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/core/errors.h"
 #include "server/core/field_checks.h"
 #include "server/core/subscription/dead_letter_office.h"
@@ -12,28 +14,6 @@
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {
-
-constexpr uint32_t kLettersAtOnce = 1000;
-
-// For a selector that picked nothing: whether its ranges are of partitions that there are. Not
-// asked before, for dead letters may lie in a topic that was the subscription's once.
-absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& subscription,
-                             const v1::DeadLetterSelector& selector) {
-  const std::string name = subscription.settings().dead_letter_topic();
-  const std::shared_ptr<Topic> topic = topics.Find(name);
-  if (topic == nullptr) return absl::OkStatus();
-  const size_t partitions = topic->view()->partitions.size();
-  for (const auto& range : selector.ranges()) {
-    if (range.partition() >= partitions) {
-      return PartitionNotFound(name, range.partition(), partitions);
-    }
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
     const v1::ListDeadLettersRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
@@ -53,66 +33,80 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
   return response;
 }
 
-absl::StatusOr<v1::RedriveDeadLettersResponse> Subscriptions::RedriveDeadLetters(
-    const v1::RedriveDeadLettersRequest& request, Cancelled cancelled) {
-  ASSIGN_OR_RETURN(const uint64_t events,
-                   CloseLetters(request.subscription(), request.has_selector(), request.selector(),
-                                request.dry_run(), /*redrive=*/true, cancelled));
-  v1::RedriveDeadLettersResponse response;
-  response.set_events(events);
-  return response;
+void Subscriptions::RedriveDeadLetters(const v1::RedriveDeadLettersRequest& request, LongCall call,
+                                       ResponseDone<v1::RedriveDeadLettersResponse> done) {
+  CloseLetters(request.subscription(), request.has_selector(), std::move(call),
+               {request.selector(), /*redrive=*/true, request.dry_run()},
+               [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
+                 if (!counts.ok()) return std::move(done)(counts.status());
+                 v1::RedriveDeadLettersResponse response;
+                 response.set_events(counts->closed);
+                 response.set_to_come(counts->to_come);
+                 response.set_trimmed(counts->trimmed);
+                 std::move(done)(std::move(response));
+               });
 }
 
-absl::StatusOr<v1::DiscardDeadLettersResponse> Subscriptions::DiscardDeadLetters(
-    const v1::DiscardDeadLettersRequest& request, Cancelled cancelled) {
-  ASSIGN_OR_RETURN(const uint64_t events,
-                   CloseLetters(request.subscription(), request.has_selector(), request.selector(),
-                                request.dry_run(), /*redrive=*/false, cancelled));
-  v1::DiscardDeadLettersResponse response;
-  response.set_events(events);
-  return response;
+void Subscriptions::DiscardDeadLetters(const v1::DiscardDeadLettersRequest& request, LongCall call,
+                                       ResponseDone<v1::DiscardDeadLettersResponse> done) {
+  CloseLetters(request.subscription(), request.has_selector(), std::move(call),
+               {request.selector(), /*redrive=*/false, request.dry_run()},
+               [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
+                 if (!counts.ok()) return std::move(done)(counts.status());
+                 v1::DiscardDeadLettersResponse response;
+                 response.set_events(counts->closed);
+                 std::move(done)(std::move(response));
+               });
 }
 
-absl::StatusOr<uint64_t> Subscriptions::CloseLetters(const std::string& name, bool has_selector,
-                                                     const v1::DeadLetterSelector& selector,
-                                                     bool dry_run, bool redrive,
-                                                     Cancelled cancelled) {
-  if (!has_selector) return InvalidField("selector", "is required; an empty one picks all");
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   FindSubscription("subscription", name));
-  LetterBounds bounds(context_.topics, subscription->settings().dead_letter_topic());
-  const DeadLetterQuery query{selector, false, false, kLettersAtOnce, &bounds};
-  uint64_t events = 0;
-  std::string after;
-  do {
-    if (cancelled()) {
-      return absl::CancelledError(absl::StrCat("the call was cancelled; before that ", events,
-                                               " dead letters were ",
-                                               dry_run   ? "counted"
-                                               : redrive ? "redriven"
-                                                         : "discarded"));
+void Subscriptions::CloseLetters(const std::string& name, bool has_selector, LongCall call,
+                                 LetterClosing::Order order, LetterClosing::Done done) {
+  if (!has_selector) {
+    return std::move(done)(InvalidField("selector", "is required; an empty one picks all"));
+  }
+  absl::StatusOr<std::shared_ptr<Subscription>> subscription =
+      FindSubscription("subscription", name);
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  LetterClosing::Start(context_, *std::move(subscription), std::move(call), std::move(order),
+                       std::move(done));
+}
+
+void Subscriptions::DiscardLettersIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
+                                     StatusDone done) {
+  background_.Post([this, topic = std::move(topic), call = LongCall(background_, cancelled),
+                    done = std::move(done)]() mutable {
+    const absl::StatusOr<SubscriptionCatalog::Subscriptions> holders = LetterHolders(*topic);
+    std::shared_ptr<Subscription> next;
+    for (size_t i = 0; holders.ok() && i < holders->size() && next == nullptr; ++i) {
+      const absl::StatusOr<bool> open =
+          HasOpenLetters(context_.store, (*holders)[i]->id(), topic->id());
+      if (!open.ok()) return std::move(done)(open.status());
+      if (*open) next = (*holders)[i];
     }
-    ASSIGN_OR_RETURN(DeadLetterPage page, FindDeadLetters(context_, *subscription, query, after));
-    after = page.next;
-    if (dry_run || page.found.empty()) {
-      events += page.found.size();
-      continue;
-    }
-    std::promise<absl::StatusOr<int64_t>> closed;
-    writer_.Submit(std::make_unique<CloseLettersTask>(
-        context_, subscription, std::move(page.found), redrive,
-        [&closed](absl::StatusOr<int64_t> count) { closed.set_value(std::move(count)); }));
-    ASSIGN_OR_RETURN(const int64_t count, closed.get_future().get());
-    events += static_cast<uint64_t>(count);
-  } while (!after.empty());
-  if (events == 0) RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, selector));
-  return events;
+    if (next == nullptr) return std::move(done)(holders.status());
+    LetterClosing::Order order;
+    order.selector.set_topic(topic->name());
+    LetterClosing::Start(
+        context_, next, call, std::move(order),
+        [this, topic = std::move(topic), call,
+         done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
+          // Deleted meanwhile, one or the other.
+          if (absl::IsNotFound(counts.status())) {
+            return std::move(done)(absl::OkStatus());
+          }
+          if (!counts.ok()) return std::move(done)(counts.status());
+          // Those of the next subscription.
+          DiscardLettersIn(
+              std::move(topic), [call] { return call.cancelled(); }, std::move(done));
+        });
+  });
 }
 
 absl::StatusOr<SubscriptionCatalog::Subscriptions> Subscriptions::LetterHolders(
     const Topic& topic) const {
   SubscriptionCatalog::Subscriptions holders;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
+    if (!subscription->may_have_letters()) continue;
     // The disk first: a redrive is in memory before it is there.
     ASSIGN_OR_RETURN(bool holds, HasOpenLetters(context_.store, subscription->id(), topic.id()));
     holds = holds || subscription->FirstRedrivenFrom(topic.id(), std::nullopt).has_value();
@@ -135,6 +129,41 @@ absl::StatusOr<std::optional<Offset>> Subscriptions::FirstLetterOf(
     note(subscription->FirstRedrivenFrom(topic.id(), partition));
   }
   return first;
+}
+
+absl::StatusOr<std::string> Subscriptions::WhoHolds(
+    const Topic& topic, const std::vector<std::pair<PartitionId, Offset>>& ends) const {
+  std::vector<std::string> of_letters;
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders, LetterHolders(topic));
+  for (const std::shared_ptr<Subscription>& subscription : holders) {
+    for (const auto& [partition, end] : ends) {
+      ASSIGN_OR_RETURN(const std::optional<Offset> first,
+                       FirstLetterOf({subscription}, topic, partition));
+      if (!first.has_value() || *first >= end) continue;
+      of_letters.push_back(subscription->name());
+      break;
+    }
+  }
+  std::vector<std::string> not_acked;
+  const bool waits = topic.view()->settings->retention().keep_until_acked();
+  for (const std::shared_ptr<Subscription>& subscription : catalog_.Of(topic)) {
+    const auto behind = [&](const auto& end) {
+      return subscription->AckedOffset(end.first) < end.second;
+    };
+    if (waits && std::any_of(ends.begin(), ends.end(), behind)) {
+      not_acked.push_back(subscription->name());
+    }
+  }
+  std::vector<std::string> reasons;
+  if (!of_letters.empty()) {
+    reasons.push_back(absl::StrCat("for open or redriven dead letters of subscriptions: ",
+                                   JoinNames(of_letters)));
+  }
+  if (!not_acked.empty()) {
+    reasons.push_back(
+        absl::StrCat("for what is not acked in subscriptions: ", JoinNames(not_acked)));
+  }
+  return absl::StrJoin(reasons, "; ");
 }
 
 }  // namespace eventhub

@@ -1,5 +1,6 @@
 // Subscriptions taken elsewhere: seek, replay, snapshots.
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -56,39 +57,77 @@ void NoteSnapshot(const std::shared_ptr<Subscription>& subscription, const std::
   commit.AddHook(subscription);  // Which clears that when the commit is written.
 }
 
-// The ranges that a replay is about.
-absl::StatusOr<PartitionRanges> RangesOf(const v1::ReplaySubscriptionRequest& request,
-                                         const Topic& topic, const LogStore& store) {
-  if (request.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
-    return InvalidField("start", "is required");
-  }
-  const std::shared_ptr<const TopicView> view = topic.view();
-  std::vector<uint32_t> partitions(request.partitions().begin(), request.partitions().end());
-  if (partitions.empty()) {
-    for (PartitionLog* log : view->partitions) partitions.push_back(log->id().value());
-  }
-  std::sort(partitions.begin(), partitions.end());
-  PartitionRanges ranges;
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    const uint32_t p = partitions[i];
-    if (p >= view->partitions.size()) {
-      return PartitionNotFound(topic.name(), p, view->partitions.size());
+// How many partitions are looked up at once: a search by time reads from the disk.
+constexpr size_t kPartitionsAtOnce = 64;
+
+// Where partitions end at this moment: a call is about the log as it is when it is made.
+std::vector<Offset> EndsOf(const TopicView& view) {
+  std::vector<Offset> ends;
+  ends.reserve(view.partitions.size());
+  for (const PartitionLog* log : view.partitions) ends.push_back(log->end());
+  return ends;
+}
+
+// Finds the ranges that a replay is about, one partition after another.
+class ReplayRanges {
+ public:
+  ReplayRanges(v1::ReplaySubscriptionRequest request, std::shared_ptr<Topic> topic,
+               const LogStore& store)
+      : request_(std::move(request)),
+        topic_(std::move(topic)),
+        store_(store),
+        view_(topic_->view()),
+        ends_(EndsOf(*view_)) {}
+
+  absl::Status Check() {
+    if (request_.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
+      return InvalidField("start", "is required");
     }
-    if (i > 0 && partitions[i - 1] == p) {
-      return InvalidField("partitions", absl::StrCat("names partition ", p, " twice"));
+    partitions_.assign(request_.partitions().begin(), request_.partitions().end());
+    if (partitions_.empty()) {
+      for (const PartitionLog* log : view_->partitions) partitions_.push_back(log->id().value());
     }
-    PartitionLog& log = *view->partitions[p];
-    ASSIGN_OR_RETURN(const Offset start, ResolveStart(request.start(), topic.name(), log, store));
-    Offset end = log.end();
-    if (request.has_stop_offset()) end = std::min(end, Offset(request.stop_offset()));
-    if (request.has_stop_time()) {
-      ASSIGN_OR_RETURN(const Offset stop, SeekTime(log, store, ToTime(request.stop_time())));
+    std::sort(partitions_.begin(), partitions_.end());
+    for (size_t i = 0; i < partitions_.size(); ++i) {
+      if (partitions_[i] >= view_->partitions.size()) {
+        return PartitionNotFound(topic_->name(), partitions_[i], view_->partitions.size());
+      }
+      if (i > 0 && partitions_[i - 1] == partitions_[i]) {
+        return InvalidField("partitions",
+                            absl::StrCat("names partition ", partitions_[i], " twice"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  size_t partitions() const { return partitions_.size(); }
+
+  absl::Status Find(size_t i) {
+    PartitionLog& log = *view_->partitions[partitions_[i]];
+    ASSIGN_OR_RETURN(const Offset start,
+                     ResolveStart(request_.start(), topic_->name(), log, store_));
+    Offset end = ends_[partitions_[i]];
+    if (request_.has_stop_offset()) end = std::min(end, Offset(request_.stop_offset()));
+    if (request_.has_stop_time()) {
+      ASSIGN_OR_RETURN(const Offset stop, SeekTime(log, store_, ToTime(request_.stop_time())));
       end = std::min(end, stop);
     }
-    if (start < end) ranges.push_back({log.id(), start, end});
+    if (start < end) ranges_.push_back({log.id(), start, end});
+    return absl::OkStatus();
   }
-  return ranges;
-}
+
+  const v1::ReplaySubscriptionRequest& request() const { return request_; }
+  PartitionRanges& ranges() { return ranges_; }
+
+ private:
+  const v1::ReplaySubscriptionRequest request_;
+  const std::shared_ptr<Topic> topic_;
+  const LogStore& store_;
+  const std::shared_ptr<const TopicView> view_;
+  const std::vector<Offset> ends_;
+  std::vector<uint32_t> partitions_;
+  PartitionRanges ranges_;
+};
 
 void Describe(const PartitionRanges& ranges, v1::ReplaySubscriptionResponse* response) {
   for (const PartitionRange& range : ranges) {
@@ -99,81 +138,137 @@ void Describe(const PartitionRanges& ranges, v1::ReplaySubscriptionResponse* res
   }
 }
 
-}  // namespace
+// Finds the places that a seek goes to, one partition after another.
+class SeekPlaces {
+ public:
+  SeekPlaces(v1::SeekSubscriptionRequest request, std::shared_ptr<Subscription> subscription,
+             const SubscriptionContext& context)
+      : request_(std::move(request)),
+        subscription_(std::move(subscription)),
+        store_(context.store),
+        writer_(context.writer),
+        view_(subscription_->topic()->view()),
+        ends_(EndsOf(*view_)),
+        places_(view_->partitions.size()) {}
 
-absl::StatusOr<std::vector<Subscription::Place>> Subscriptions::PlacesOf(
-    const v1::SeekSubscriptionRequest& request, const Subscription& subscription) const {
-  const std::shared_ptr<const TopicView> view = subscription.topic()->view();
-  std::vector<std::optional<Subscription::Place>> places(view->partitions.size());
-  if (request.target_case() == v1::SeekSubscriptionRequest::kSnapshot) {
-    ASSIGN_OR_RETURN(
-        const std::optional<std::string> stored,
-        context_.store.Get(Column::kCursors, SnapshotKey(subscription.id(), request.snapshot())));
-    if (!stored.has_value()) return SnapshotNotFound(subscription.name(), request.snapshot());
+  const Subscription& subscription() const { return *subscription_; }
+
+  absl::Status Check() {
+    if (request_.target_case() == v1::SeekSubscriptionRequest::kSnapshot) return TakeSnapshot();
+    if (request_.target_case() != v1::SeekSubscriptionRequest::kStart &&
+        request_.offsets().empty()) {
+      return InvalidField("target", "is required: a start, a snapshot, or offsets");
+    }
+    return absl::OkStatus();
+  }
+
+  // What Find is to be called for: the partitions, if there is a start; then the single offsets.
+  size_t steps() const { return starts() + static_cast<size_t>(request_.offsets_size()); }
+
+  absl::Status Find(size_t step) {
+    if (step < starts()) return FindStart(step);
+    return FindExact(request_.offsets(static_cast<int>(step - starts())));
+  }
+
+  std::vector<Subscription::Place> Take() {
+    std::vector<Subscription::Place> list;
+    for (std::optional<Subscription::Place>& place : places_) {
+      if (place.has_value()) list.push_back(*std::move(place));
+    }
+    return list;
+  }
+
+ private:
+  size_t starts() const {
+    const bool start = request_.target_case() == v1::SeekSubscriptionRequest::kStart;
+    return start ? places_.size() : 0;
+  }
+
+  absl::Status TakeSnapshot() {
+    const std::string& name = request_.snapshot();
+    ASSIGN_OR_RETURN(const std::optional<std::string> stored,
+                     store_.Get(Column::kCursors, SnapshotKey(subscription_->id(), name)));
+    if (!stored.has_value()) return SnapshotNotFound(subscription_->name(), name);
     // It may just have been made.
     RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
+    const absl::Status damaged =
+        absl::DataLossError(absl::StrCat("snapshot ", name, " is damaged"));
     stored::Snapshot snapshot;
-    if (!snapshot.ParseFromString(*stored)) {
-      return absl::DataLossError(absl::StrCat("snapshot ", request.snapshot(), " is damaged"));
-    }
-    for (const stored::SnapshotPartition& partition : snapshot.partitions()) {
-      if (partition.partition() >= places.size() ||
-          !IsSound(partition, *view->partitions[partition.partition()])) {
-        return absl::DataLossError(absl::StrCat("snapshot ", request.snapshot(), " is damaged"));
+    if (!snapshot.ParseFromString(*stored)) return damaged;
+    for (const stored::SnapshotPartition& kept : snapshot.partitions()) {
+      if (kept.partition() >= places_.size() ||
+          !IsSound(kept, *view_->partitions[kept.partition()])) {
+        return damaged;
       }
-      places[partition.partition()] = {
-          PartitionId(partition.partition()), Offset(partition.next_offset()), {partition}};
+      places_[kept.partition()] = {
+          PartitionId(kept.partition()), Offset(kept.next_offset()), {kept}};
     }
-  } else if (request.target_case() == v1::SeekSubscriptionRequest::kStart) {
-    for (PartitionLog* log : view->partitions) {
-      ASSIGN_OR_RETURN(
-          const Offset offset,
-          ResolveStart(request.start(), subscription.topic()->name(), *log, context_.store));
-      places[log->id().value()] = {log->id(), offset, {}};
-    }
-  } else if (request.offsets().empty()) {
-    return InvalidField("target", "is required: a start, a snapshot, or offsets");
+    return absl::OkStatus();
   }
-  for (const v1::PartitionOffset& exact : request.offsets()) {
-    if (exact.partition() >= places.size()) {
-      return PartitionNotFound(subscription.topic()->name(), exact.partition(), places.size());
+
+  absl::Status FindStart(size_t partition) {
+    const PartitionLog& log = *view_->partitions[partition];
+    ASSIGN_OR_RETURN(const Offset offset,
+                     ResolveStart(request_.start(), subscription_->topic()->name(), log, store_));
+    // An offset is meant as it is given; of what else may lie at the end, the end is that of the
+    // call.
+    const bool exact = request_.start().position_case() == v1::StartPosition::kOffset;
+    places_[partition] = {log.id(), exact ? offset : std::min(offset, ends_[partition]), {}};
+    return absl::OkStatus();
+  }
+
+  absl::Status FindExact(const v1::PartitionOffset& exact) {
+    const std::string& topic = subscription_->topic()->name();
+    if (exact.partition() >= places_.size()) {
+      return PartitionNotFound(topic, exact.partition(), places_.size());
     }
-    PartitionLog* const log = view->partitions[exact.partition()];
-    RETURN_IF_ERROR(CheckPlace(exact, subscription.topic()->name(), *log, context_.store));
+    const PartitionLog& log = *view_->partitions[exact.partition()];
+    RETURN_IF_ERROR(CheckPlace(exact, topic, log, store_));
     v1::StartPosition start;
     start.set_offset(exact.offset());
-    ASSIGN_OR_RETURN(const Offset offset,
-                     ResolveStart(start, subscription.topic()->name(), *log, context_.store));
-    places[exact.partition()] = {log->id(), offset, {}};
+    ASSIGN_OR_RETURN(const Offset offset, ResolveStart(start, topic, log, store_));
+    places_[exact.partition()] = {log.id(), offset, {}};
+    return absl::OkStatus();
   }
-  std::vector<Subscription::Place> list;
-  for (std::optional<Subscription::Place>& place : places) {
-    if (place.has_value()) list.push_back(*std::move(place));
-  }
-  return list;
-}
 
-void Subscriptions::Seek(const v1::SeekSubscriptionRequest& request,
+  const v1::SeekSubscriptionRequest request_;
+  const std::shared_ptr<Subscription> subscription_;
+  const LogStore& store_;
+  LogWriter& writer_;
+  const std::shared_ptr<const TopicView> view_;
+  const std::vector<Offset> ends_;
+  std::vector<std::optional<Subscription::Place>> places_;  // By partition.
+};
+
+}  // namespace
+
+void Subscriptions::Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
                          ResponseDone<v1::SeekSubscriptionResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       FindSubscription("name", request.name());
-  absl::StatusOr<std::vector<Subscription::Place>> places =
-      subscription.ok() ? PlacesOf(request, **subscription) : subscription.status();
-  if (!places.ok()) {
-    std::move(done)(places.status());
-    return;
-  }
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  const auto places = std::make_shared<SeekPlaces>(request, *subscription, context_);
+  if (const absl::Status refused = places->Check(); !refused.ok()) return std::move(done)(refused);
+  call.ForEach(
+      places->steps(), kPartitionsAtOnce, [places](size_t i) { return places->Find(i); },
+      [this, places, subscription = *std::move(subscription), dry_run = request.dry_run(),
+       done = std::move(done)](const absl::Status& found) mutable {
+        if (!found.ok()) return std::move(done)(found);
+        Move(subscription, places->Take(), dry_run, std::move(done));
+      });
+}
+
+void Subscriptions::Move(const std::shared_ptr<Subscription>& subscription,
+                         std::vector<Subscription::Place> places, bool dry_run,
+                         ResponseDone<v1::SeekSubscriptionResponse> done) {
   v1::SeekSubscriptionResponse response;
-  for (const v1::PartitionMove& move : (*subscription)->DescribeMoves(*places)) {
+  for (const v1::PartitionMove& move : subscription->DescribeMoves(places)) {
     *response.add_moves() = move;
   }
-  if (request.dry_run()) {
-    std::move(done)(std::move(response));
-    return;
-  }
+  if (dry_run) return std::move(done)(std::move(response));
   Change<v1::SeekSubscriptionResponse>(
-      *subscription,
-      [subscription = *subscription, places = *std::move(places), response = std::move(response)](
+      subscription,
+      [subscription, places = std::move(places), response = std::move(response)](
           CommitBuilder& commit, v1::SeekSubscriptionResponse* answer) {
         subscription->Seek(commit, places);
         *answer = response;
@@ -182,28 +277,36 @@ void Subscriptions::Seek(const v1::SeekSubscriptionRequest& request,
       std::move(done));
 }
 
-void Subscriptions::Replay(const v1::ReplaySubscriptionRequest& request,
+void Subscriptions::Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
                            ResponseDone<v1::ReplaySubscriptionResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       FindSubscription("name", request.name());
-  absl::StatusOr<PartitionRanges> ranges =
-      subscription.ok() ? RangesOf(request, *(*subscription)->topic(), context_.store)
-                        : subscription.status();
-  if (!ranges.ok()) {
-    std::move(done)(ranges.status());
-    return;
-  }
-  (*subscription)->CutToDelivered(*ranges);
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  const auto ranges =
+      std::make_shared<ReplayRanges>(request, (*subscription)->topic(), context_.store);
+  if (const absl::Status refused = ranges->Check(); !refused.ok()) return std::move(done)(refused);
+  call.ForEach(
+      ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
+      [this, ranges, subscription = *std::move(subscription),
+       done = std::move(done)](const absl::Status& found) mutable {
+        if (!found.ok()) return std::move(done)(found);
+        Replay(subscription, std::move(ranges->ranges()), ranges->request(), std::move(done));
+      });
+}
+
+void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
+                           PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
+                           ResponseDone<v1::ReplaySubscriptionResponse> done) {
+  subscription->CutToDelivered(ranges);
   v1::ReplaySubscriptionResponse response;
-  Describe(*ranges, &response);
+  Describe(ranges, &response);
   if (request.dry_run()) {
-    response.set_events(static_cast<uint64_t>((*subscription)->CountReplay(*ranges)));
-    std::move(done)(std::move(response));
-    return;
+    response.set_events(static_cast<uint64_t>(subscription->CountReplay(ranges)));
+    return std::move(done)(std::move(response));
   }
   Change<v1::ReplaySubscriptionResponse>(
-      *subscription,
-      [subscription = *subscription, ranges = *std::move(ranges), response = std::move(response),
+      subscription,
+      [subscription, ranges = std::move(ranges), response = std::move(response),
        limit = request.rate_limit()](CommitBuilder& commit,
                                      v1::ReplaySubscriptionResponse* answer) {
         *answer = response;

@@ -86,7 +86,7 @@ class MockConnection : public Connection {
               (const std::string& subscription, const DeadLetterSelector& selector, bool with_data,
                uint32_t page_size, const std::string& page_token, absl::Duration timeout),
               (override));
-  MOCK_METHOD(absl::StatusOr<uint64_t>, RedriveDeadLetters,
+  MOCK_METHOD(absl::StatusOr<RedriveResult>, RedriveDeadLetters,
               (const std::string& subscription, const DeadLetterSelector& selector, bool dry_run,
                absl::Duration timeout),
               (override));

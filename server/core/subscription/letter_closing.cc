@@ -1,0 +1,77 @@
+#include "server/core/subscription/letter_closing.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// What one commit closes: each letter costs the commit thread a look into the store.
+constexpr size_t kLettersAtOnce = 256;
+
+}  // namespace
+
+LetterClosing::LetterClosing(const SubscriptionContext& context,
+                             std::shared_ptr<Subscription> subscription, LongCall call, Order order,
+                             Done done)
+    : context_(context),
+      subscription_(std::move(subscription)),
+      call_(std::move(call)),
+      order_(std::move(order)),
+      done_(std::move(done)),
+      bounds_(context.topics, subscription_->settings().dead_letter_topic()) {}
+
+void LetterClosing::Start(const SubscriptionContext& context,
+                          std::shared_ptr<Subscription> subscription, LongCall call, Order order,
+                          Done done) {
+  std::shared_ptr<LetterClosing>(new LetterClosing(context, std::move(subscription),
+                                                   std::move(call), std::move(order),
+                                                   std::move(done)))
+      ->Piece();
+}
+
+void LetterClosing::Piece() {
+  if (call_.cancelled()) return std::move(done_)(Cancelled());
+  DeadLetterPage page;
+  if (absl::Status found = FindPiece(&page); !found.ok()) return std::move(done_)(std::move(found));
+  after_ = page.next;
+  if (order_.dry_run || page.found.empty()) {
+    GoOn(CountLetters(context_, *subscription_, page.found, order_.redrive));
+    return;
+  }
+  // Done on a thread that must not block: the next piece is posted.
+  context_.writer.Submit(std::make_unique<CloseLettersTask>(
+      context_, subscription_, std::move(page.found), order_.redrive,
+      [self = shared_from_this()](const absl::StatusOr<LetterCounts>& piece) {
+        self->GoOn(piece);
+      }));
+}
+
+absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
+  const DeadLetterQuery query{order_.selector, false, false, kLettersAtOnce, &bounds_};
+  ASSIGN_OR_RETURN(*page, FindDeadLetters(context_, *subscription_, query, after_));
+  return absl::OkStatus();
+}
+
+void LetterClosing::GoOn(const absl::StatusOr<LetterCounts>& piece) {
+  if (!piece.ok()) return std::move(done_)(piece.status());
+  counts_.closed += piece->closed;
+  counts_.to_come += piece->to_come;
+  counts_.trimmed += piece->trimmed;
+  if (!after_.empty()) return call_.Next([self = shared_from_this()] { self->Piece(); });
+  if (counts_ == LetterCounts()) {
+    const absl::Status sound = CheckPartitions(context_.topics, *subscription_, order_.selector);
+    if (!sound.ok()) return std::move(done_)(sound);
+  }
+  std::move(done_)(counts_);
+}
+
+absl::Status LetterClosing::Cancelled() const {
+  const char* const what = order_.dry_run ? "counted" : order_.redrive ? "redriven" : "discarded";
+  return absl::CancelledError(absl::StrCat("the call was cancelled; before that ", counts_.closed,
+                                           " dead letters were ", what));
+}
+
+}  // namespace eventhub
