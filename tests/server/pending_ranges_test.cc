@@ -175,7 +175,7 @@ class PendingRangesTest : public SeededTest {
 
   void EditDue() {
     now_ += Int(0, 10);
-    ranges_.EditDue(now_, [&](Offset, PendingRange& range) {
+    ranges_.EditDue(now_, SIZE_MAX, [&](Offset, PendingRange& range) {
       EXPECT_LE(range.due, now_);
       range.state = RangeState::kReady;
       range.due = 0;
@@ -360,7 +360,7 @@ TEST_F(HolesTest, CostWhatTheyAre) {
     return Verdict::kKeep;
   });
   for (int64_t now = 1; now <= kEvents; ++now) {
-    ranges_.EditDue(now, [this](Offset, PendingRange& range) {
+    ranges_.EditDue(now, SIZE_MAX, [this](Offset, PendingRange& range) {
       ++calls_;
       range.state = RangeState::kReady;
       return Verdict::kChanged;

@@ -457,6 +457,47 @@ TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
+// No commit is held up by more than a part of it; what is asked for later waits for all of it.
+TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
+  constexpr int64_t kHoles = 20'000;
+  MakeHoles(kHoles);
+  v1::ConsumeRequest request;
+  v1::Nack& skip = *request.add_nacks();
+  skip.set_lease_epoch(epoch_);
+  skip.set_action(v1::Nack::ACTION_SKIP);
+  skip.add_ranges()->set_end(2 * kHoles);
+  const uint64_t before = rig_.broker().GetStats().commits();
+  ASSERT_THAT(consumer_->session().Take(request), IsOk());
+  const v1::Settlement later = consumer_->Ack(0, epoch_, 2 * kHoles - 1, 2 * kHoles);
+  EXPECT_THAT(RefusedOffsets(later), ElementsAre(2 * kHoles - 1)) << "it was skipped before";
+  EXPECT_GE(rig_.broker().GetStats().commits() - before, kHoles / SettleQueue::kWorkPerCommit);
+  EXPECT_EQ(rig_.Get("s").stats().skipped_events(), static_cast<uint64_t>(kHoles));
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+// The commit thread may want the mutex meanwhile.
+TEST_F(OneByOneTest, LeasesEndAFewThousandAtATime) {
+  constexpr int64_t kHoles = 6'000;
+  MakeHoles(kHoles);
+  const auto expired = [&] { return static_cast<size_t>(rig_.Get("s").stats().expired_events()); };
+  rig_.Pass(absl::Seconds(60));
+  EXPECT_EQ(expired(), PartitionCursor::kMaxExpired);
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_EQ(expired(), 2 * PartitionCursor::kMaxExpired);
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_EQ(expired(), static_cast<size_t>(kHoles));
+}
+
+TEST_F(OneByOneTest, WhatIsLeftOfARequestWhenTheStoreFailsIsRefused) {
+  constexpr int64_t kHoles = 6'000;
+  MakeHoles(kHoles);
+  rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
+  const v1::Settlement settlement = consumer_->Ack(0, epoch_, 0, 2 * kHoles);
+  ASSERT_EQ(settlement.refused_size(), 1);
+  EXPECT_EQ(settlement.refused(0).range().end(), 2 * kHoles);
+  EXPECT_EQ(settlement.refused(0).error().code(), static_cast<int>(StatusCode::kUnavailable));
+}
+
 TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);

@@ -10,12 +10,14 @@
 
 namespace eventhub {
 
-// Carries out acks, nacks and extensions. Costs the commit it is in a few small records, and never
-// one of its own while anything else is to be written.
+// Carries out acks, nacks and extensions, in the order of their submission. Costs the commit it is
+// in a few small records, and never one of its own while anything else is to be written. What is
+// too much for one commit goes on with the next ones.
 class SettleTask final : public CommitTask {
  public:
+  // `settling`: a request; null: goes on with those that are in the subscription's queue.
   SettleTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
-             std::shared_ptr<Consumer> consumer, v1::ConsumeRequest request, bool synced);
+             std::shared_ptr<Settling> settling, bool synced);
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
@@ -23,13 +25,15 @@ class SettleTask final : public CommitTask {
   bool synced() const override { return synced_; }
 
  private:
+  void Refuse(Settling& settling, const absl::Status& status);
+  void Answer(Settling& settling);
+
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
-  const std::shared_ptr<Consumer> consumer_;
-  const v1::ConsumeRequest request_;
+  std::shared_ptr<Settling> settling_;  // Until it is in the queue.
   const bool synced_;
-  v1::Settlement settlement_;
-  std::vector<Parked> parked_;
+  bool prepared_ = false;
+  std::vector<std::shared_ptr<Settling>> settled_;  // With this commit.
 };
 
 // Writes what deliveries changed. Nobody waits for it, and a power loss may take it back.

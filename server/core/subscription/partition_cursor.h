@@ -187,9 +187,9 @@ class PartitionCursor {
   // Whether an ack would be carried out as a whole, and settle something.
   bool IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer, Offset from,
                 Offset to) const;
-  // Just the range; or, not `exact`, all live events before `to`, too.
+  // Just the range; or, not `exact`, all live events from `all_from` to before `to`, too.
   void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
-           Effects* effects);
+           Effects* effects, Offset all_from = Offset(0));
   // Of a delivery under `epoch`; refuses what was delivered again since. `retry_at`: when the
   // events come again. In a STREAM about the first of them, and takes the partition back to it.
   void Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch, Offset from,
@@ -210,7 +210,9 @@ class PartitionCursor {
   void Recall(ConsumerId consumer, Effects* effects);
   // Has what is to be delivered alone go with the others.
   void LetAloneJoin();
-  // Takes back what is over, and makes ready what waited long enough.
+  // Takes back what is over, and makes ready what waited long enough; of very many ranges the first
+  // kMaxExpired, the others are due still.
+  static constexpr size_t kMaxExpired = 2'000;
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);
   // To be called after loading, and after a change of the rules: parks what has no attempts left.
   // If the limit was lowered, what failed without a word has one more, alone: it may have failed

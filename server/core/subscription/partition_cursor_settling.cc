@@ -104,7 +104,7 @@ bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
 }
 
 void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
-                          Effects* effects) {
+                          Effects* effects, Offset all_from) {
   const auto ack = [&](Offset start, PendingRange& range) {
     effects->acked += range.count;
     Settle(start, range, effects);
@@ -118,10 +118,9 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
     const auto has = [&](const PendingRange& range) {
       return range.state == RangeState::kLeased && range.consumer == consumer;
     };
-    effects->looked_at +=
-        pending_.EditRange(Offset(0), end, [&](Offset start, PendingRange& range) {
-          return has(range) && !range.extra ? ack(start, range) : Verdict::kKeep;
-        });
+    effects->looked_at += pending_.EditRange(all_from, end, [&](Offset start, PendingRange& range) {
+      return has(range) && !range.extra ? ack(start, range) : Verdict::kKeep;
+    });
     effects->looked_at += pending_.EditRange(from, end, [&](Offset start, PendingRange& range) {
       if (has(range)) return ack(start, range);
       // What is parked is as good as acked, but what was taken back will come again.
@@ -282,7 +281,7 @@ void PartitionCursor::LetAloneJoin() {
 }
 
 void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* effects) {
-  pending_.EditDue(now, [&](Offset start, PendingRange& range) {
+  pending_.EditDue(now, kMaxExpired, [&](Offset start, PendingRange& range) {
     if (range.due > now) return Verdict::kKeep;
     if (range.state == RangeState::kLeased) {
       effects->expired += range.count;

@@ -172,9 +172,16 @@ PendingRanges::Map::const_iterator PendingRanges::At(Offset offset) const {
   return before->first + before->second.count > offset.value() ? before : it;
 }
 
-void PendingRanges::EditDue(int64_t now, Edit edit) {
+Offset PendingRanges::EndOf(size_t ranges, Offset from, Offset to) const {
+  if (map_.size() <= ranges) return to;
+  auto it = At(from);
+  for (size_t i = 0; i < ranges && it != map_.end() && it->first < to.value(); ++i) ++it;
+  return it == map_.end() ? to : std::min(to, Offset(it->first));
+}
+
+void PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   std::vector<std::pair<int64_t, int64_t>> due;
-  for (auto it = due_.begin(); it != due_.end() && it->first <= now; ++it) {
+  for (auto it = due_.begin(); it != due_.end() && it->first <= now && due.size() < limit; ++it) {
     due.emplace_back(it->second, it->second + map_.at(it->second).count);
   }
   std::sort(due.begin(), due.end());

@@ -126,11 +126,14 @@ class PendingRanges {
   Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
   Map::const_iterator At(Offset offset) const;
+  // Up to where at most `ranges` of them, at least one, lie in [from, to); `to`, if no more do.
+  Offset EndOf(size_t ranges, Offset from, Offset to) const;
 
   // When the first range will be due. INT64_MAX: none ever.
   int64_t next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
-  // Calls `edit` for all that is due, which is not to be due then any more.
-  void EditDue(int64_t now, Edit edit);
+  // Calls `edit` for what is due, at most `limit` ranges, those first that are due first; it is not
+  // to be due then any more.
+  void EditDue(int64_t now, size_t limit, Edit edit);
 
   // Whether there is something to flush.
   bool dirty() const { return !dirty_.empty() || !gone_.empty(); }

@@ -1,6 +1,7 @@
 // The answer to a consumer's acks, nacks and extensions.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -12,6 +13,14 @@
 
 namespace eventhub {
 
+// How far a request is carried out; it may take several commits.
+struct SettlePlace {
+  int part = 0;          // Of its acks, nacks and extensions, in this order.
+  int range = 0;         // In that part.
+  int64_t from = 0;      // In that range: what lies before is done.
+  size_t looked_at = 0;  // Pending ranges, in all.
+};
+
 // Gathers what is refused of a request. Neighbouring ranges with the same error are one; of very
 // many, so are those that are not neighbours, with what lies between them.
 class Refusals {
@@ -21,7 +30,10 @@ class Refusals {
   // takes the commit thread some 50 ms.
   static constexpr size_t kMaxWork = 250'000;
 
-  explicit Refusals(v1::Settlement* settlement) : settlement_(*settlement) {}
+  explicit Refusals(v1::Settlement* settlement, size_t looked_at = 0)
+      : settlement_(*settlement), looked_at_(looked_at) {}
+
+  size_t looked_at() const { return looked_at_; }
 
   // What the commit thread may do for one request: ranges that overlap could ask for any amount.
   // True, with `range` refused, when that is spent.
@@ -41,7 +53,19 @@ class Refusals {
 
  private:
   v1::Settlement& settlement_;
-  size_t looked_at_ = 0;
+  size_t looked_at_;
+};
+
+// What may be done of a request now, and what comes of it.
+struct SettleWork {
+  Refusals& refusals;
+  SettlePlace& place;
+  size_t& left;  // Pending ranges that may still be looked at.
+
+  void Spend(size_t looked_at) {
+    refusals.Spend(looked_at);
+    left -= std::min(left, looked_at + 1);
+  }
 };
 
 // For the ranges in that field of a request.

@@ -24,6 +24,7 @@
 #include "server/core/subscription/event_choices.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/subscription/records.pb.h"
+#include "server/core/subscription/settle_queue.h"
 #include "server/core/subscription/settlement.h"
 #include "server/core/subscription/token_bucket.h"
 #include "server/core/topic.h"
@@ -162,10 +163,11 @@ class Subscription final : public CommitHook,
 
   // ---- Commit thread.
 
-  // A request with acks, nacks or extensions, in its place among the commits. Returns the events
-  // that have to be parked before it is settled.
-  std::vector<Parked> SettleIn(CommitBuilder& commit, Consumer& consumer,
-                               const v1::ConsumeRequest& request, v1::Settlement* settlement);
+  // A request with acks, nacks or extensions, in its place among the commits, from where it stands
+  // on: true if it is done, false if there was nothing `left` to go on. Adds the events that have
+  // to be parked before it is settled.
+  bool SettleIn(CommitBuilder& commit, Settling& settling, size_t* left);
+  SettleQueue& settle_queue() { return settle_queue_; }
   // The acks of a transaction: all of them, or, if not all is leased to the consumer of that
   // session (ABORTED), none.
   absl::Status AckAll(CommitBuilder& commit, const v1::TransactAcks& acks);
@@ -429,16 +431,18 @@ class Subscription final : public CommitHook,
   void RevokeOverdue(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Settling (subscription_settling.cc).
+  // Of the part that the place is in, what is not done.
   template <typename Part>
-  PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, Refusals& refusals)
+  PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, const SettlePlace& place,
+                              Refusals& refusals) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // These return whether the part was done to its end.
+  bool AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refusals, Aftermath* after)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& refusals, Aftermath* after)
+  bool NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteRewound(Consumer& consumer, const PartitionCursor& cursor, Offset to)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension, Refusals& refusals,
+  bool ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension, SettleWork& work,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t Backoff(uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -452,6 +456,7 @@ class Subscription final : public CommitHook,
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
   const absl::Time loaded_;
+  SettleQueue settle_queue_;
   std::atomic<bool> may_have_letters_{false};
 
   // Commit thread only.

@@ -1,5 +1,6 @@
 // Acks, nacks and extensions, in their place among the commits.
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 
 #include "absl/random/distributions.h"
@@ -37,13 +38,47 @@ bool IsRange(const v1::OffsetRange& range) {
   return range.start() >= 0 && range.start() < range.end();
 }
 
+// Calls `carry` for the ranges of a part of a request, from where the work stands on, cut so that
+// no call looks at more pending ranges than are left to be looked at; it returns how many it did.
+// `first`: where the first piece of a range starts; `whole`: they are not cut. False if nothing is
+// left, and there is more.
+template <typename Part, typename First, typename Carry>
+bool InPieces(const Part& part, const PendingRanges& pending, bool whole, SettleWork& work,
+              First first, Carry carry) {
+  SettlePlace& place = work.place;
+  for (; place.range < part.ranges_size(); ++place.range, place.from = 0) {
+    const v1::OffsetRange& range = part.ranges(place.range);
+    if (!IsRange(range)) {
+      work.refusals.AddInvalid(part.partition(), range);
+      continue;
+    }
+    int64_t from = std::max(place.from, first(range));
+    while (from < range.end()) {
+      if (work.left == 0) {
+        place.from = from;
+        return false;
+      }
+      v1::OffsetRange rest = range;
+      rest.set_start(std::max(from, range.start()));
+      if (work.refusals.TooMuch(part.partition(), rest)) break;
+      const Offset end =
+          whole ? Offset(range.end()) : pending.EndOf(work.left, Offset(from), Offset(range.end()));
+      work.Spend(carry(Offset(from), Offset(std::max(from, range.start())), end));
+      from = end.value();
+    }
+  }
+  return true;
+}
+
+int64_t StartOf(const v1::OffsetRange& range) { return range.start(); }
+
 }  // namespace
 
 // The cursor that a part of a request is about; null, with all its ranges refused, if the consumer
 // does not have what it says.
 template <typename Part>
 PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& part,
-                                          Refusals& refusals) {
+                                          const SettlePlace& place, Refusals& refusals) {
   absl::Status refusal;
   PartitionCursor* cursor = nullptr;
   if (part.partition() >= cursors_.size()) {
@@ -56,8 +91,10 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
     }
   }
   if (refusal.ok()) return cursor;
-  for (const v1::OffsetRange& range : part.ranges()) {
-    refusals.Add(part.partition(), range.start(), range.end(), refusal);
+  for (int i = place.range; i < part.ranges_size(); ++i) {
+    const v1::OffsetRange& range = part.ranges(i);
+    const int64_t from = i == place.range ? place.from : 0;
+    refusals.Add(part.partition(), std::max(range.start(), from), range.end(), refusal);
   }
   if constexpr (std::is_same_v<Part, v1::LeaseExtension>) {
     // Without ranges it is of all that is out.
@@ -67,43 +104,54 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
   return nullptr;
 }
 
-std::vector<Parked> Subscription::SettleIn(CommitBuilder& commit, Consumer& consumer,
-                                           const v1::ConsumeRequest& request,
-                                           v1::Settlement* settlement) {
+bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* left) {
   Aftermath after(commit);
+  Consumer& consumer = *settling.consumer;
+  const v1::ConsumeRequest& request = settling.request;
+  SettlePlace& place = settling.next;
+  const int acks = request.acks_size();
+  const int nacks = request.nacks_size();
+  const int parts = acks + nacks + request.extensions_size();
   {
     MutexLock lock(mutex_);
-    Refusals refusals(settlement);
+    Refusals refusals(&settling.settlement, place.looked_at);
+    SettleWork work{refusals, place, *left};
     Trust(consumer, &after);
-    for (const v1::Ack& ack : request.acks()) AckIn(consumer, ack, refusals, &after);
-    for (const v1::Nack& nack : request.nacks()) NackIn(consumer, nack, refusals, &after);
-    for (const v1::LeaseExtension& e : request.extensions()) {
-      ExtendIn(consumer, e, refusals, &after);
+    while (place.part < parts) {
+      const bool done =
+          place.part < acks ? AckIn(consumer, request.acks(place.part), work, &after)
+          : place.part < acks + nacks
+              ? NackIn(consumer, request.nacks(place.part - acks), work, &after)
+              : ExtendIn(consumer, request.extensions(place.part - acks - nacks), work, &after);
+      if (!done) break;
+      ++place.part;
+      place.range = 0;
+      place.from = 0;
     }
+    place.looked_at = refusals.looked_at();
   }
-  std::vector<Parked> parked = std::move(after.park);
+  std::move(after.park.begin(), after.park.end(), std::back_inserter(settling.parked));
   after.park.clear();
   CarryOutIn(commit, std::move(after));
-  return parked;
+  return place.part == parts;
 }
 
-void Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refusals,
+bool Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work,
                          Aftermath* after) {
-  PartitionCursor* const cursor = FindLeased(consumer, ack, refusals);
-  if (cursor == nullptr) return;
+  PartitionCursor* const cursor = FindLeased(consumer, ack, work.place, work.refusals);
+  if (cursor == nullptr) return true;
+  const bool exact = rules_.queue || ack.exact();
+  auto refused = work.refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects;
-  for (const v1::OffsetRange& range : ack.ranges()) {
-    if (!IsRange(range)) {
-      refusals.AddInvalid(ack.partition(), range);
-      continue;
-    }
-    if (refusals.TooMuch(ack.partition(), range)) continue;
-    const size_t before = effects.looked_at;
-    cursor->Ack(rules_.queue || ack.exact(), consumer.id, Offset(range.start()),
-                Offset(range.end()),
-                refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name)), &effects);
-    refusals.Spend(effects.looked_at - before);
-  }
+  // What is not exact begins with the first event of all.
+  const auto first = [exact](const v1::OffsetRange& range) { return exact ? range.start() : 0; };
+  const bool done =
+      InPieces(ack, cursor->pending(), /*whole=*/false, work, first,
+               [&](Offset all_from, Offset from, Offset to) {
+                 const size_t before = effects.looked_at;
+                 cursor->Ack(exact, consumer.id, from, to, refused, &effects, all_from);
+                 return effects.looked_at - before;
+               });
   if (effects.acked > 0) {
     consumer.acked += static_cast<uint64_t>(effects.acked);
     consumer.last_ack = counters_.last_ack = context_.clock.Now();
@@ -112,6 +160,7 @@ void Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, Refusals& refus
     effects.more_to_deliver |= rules_.max_attempts > 0 && !rules_.queue;
   }
   Conclude(*cursor, effects, after);
+  return done;
 }
 
 Consumer* Subscription::FindSession(uint64_t session) const {
@@ -155,7 +204,12 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     Trust(*consumer, &after);
     v1::Settlement settlement;  // By the above it refuses only what is named twice.
     Refusals refusals(&settlement);
-    for (const v1::Ack& ack : acks.acks()) AckIn(*consumer, ack, refusals, &after);
+    size_t all = SIZE_MAX;
+    for (const v1::Ack& ack : acks.acks()) {
+      SettlePlace place;
+      SettleWork whole{refusals, place, all};
+      AckIn(*consumer, ack, whole, &after);
+    }
   }
   CarryOutIn(commit, std::move(after));
   return absl::OkStatus();
@@ -169,10 +223,11 @@ int64_t Subscription::Backoff(uint32_t attempts) {
   return static_cast<int64_t>(delay * absl::Uniform(random_, 0.8, 1.0));
 }
 
-void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& refusals,
+bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& work,
                           Aftermath* after) {
-  PartitionCursor* const cursor = FindLeased(consumer, nack, refusals);
-  if (cursor == nullptr) return;
+  Refusals& refusals = work.refusals;
+  PartitionCursor* const cursor = FindLeased(consumer, nack, work.place, refusals);
+  if (cursor == nullptr) return true;
   const int64_t now = Now();
   const int64_t asked = ClampedMicros(nack.retry_after());
   if (nack.has_retry_after() && (asked < 0 || asked > kMaxRetryDelay)) {
@@ -180,7 +235,7 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
       refusals.Add(nack.partition(), range.start(), range.end(),
                    InvalidField("nacks.retry_after", "has to be 0 to 7 days"));
     }
-    return;
+    return true;
   }
   const auto retry_at = [&](uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return now + (nack.has_retry_after() ? asked : Backoff(attempts));
@@ -188,15 +243,12 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
   const absl::string_view reason = Shorten(nack.reason(), kMaxReasonBytes);
   auto refused = refusals.Of(nack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects;
-  for (const v1::OffsetRange& range : nack.ranges()) {
-    const Offset from(range.start());
-    const Offset to(range.end());
+  // A STREAM is taken back to the first event of a range, all the rest with it.
+  const bool retries =
+      nack.action() != v1::Nack::ACTION_PARK && nack.action() != v1::Nack::ACTION_SKIP;
+  const auto carry = [&](Offset, Offset from, Offset to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const size_t before = effects.looked_at;
-    if (!IsRange(range)) {
-      refusals.AddInvalid(nack.partition(), range);
-    } else if (refusals.TooMuch(nack.partition(), range)) {
-      continue;
-    } else if (nack.action() == v1::Nack::ACTION_PARK) {
+    if (nack.action() == v1::Nack::ACTION_PARK) {
       cursor->Park(consumer.id, from, to, reason, refused, &effects);
     } else if (nack.action() == v1::Nack::ACTION_SKIP) {
       cursor->Skip(consumer.id, from, to, refused, &effects);
@@ -206,11 +258,14 @@ void Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, Refusals& re
                     refused, &effects);
       if (effects.rewound) NoteRewound(consumer, *cursor, from);
     }
-    refusals.Spend(effects.looked_at - before);
-  }
+    return effects.looked_at - before;
+  };
+  const bool done =
+      InPieces(nack, cursor->pending(), retries && !rules_.queue, work, StartOf, carry);
   consumer.nacked += static_cast<uint64_t>(effects.nacked);
   effects.more_to_deliver |= effects.nacked > 0;
   Conclude(*cursor, effects, after);
+  return done;
 }
 
 void Subscription::NoteRewound(Consumer& consumer, const PartitionCursor& cursor, Offset to) {
@@ -220,42 +275,46 @@ void Subscription::NoteRewound(Consumer& consumer, const PartitionCursor& cursor
   consumer.has_notices = true;  // It is woken by what is released.
 }
 
-void Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension,
-                            Refusals& refusals, Aftermath* after) {
-  PartitionCursor* const cursor = FindLeased(consumer, extension, refusals);
-  if (cursor == nullptr) return;
+bool Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension,
+                            SettleWork& work, Aftermath* after) {
+  Refusals& refusals = work.refusals;
+  PartitionCursor* const cursor = FindLeased(consumer, extension, work.place, refusals);
+  if (cursor == nullptr) return true;
   int64_t time = rules_.ack_deadline;
   if (extension.has_extension()) time = ClampedMicros(extension.extension());
   if (time < kMinExtension || time > kMaxExtension) {
-    if (!rules_.queue && rules_.ack_deadline == 0) return;  // Such a lease has no end.
+    if (!rules_.queue && rules_.ack_deadline == 0) return true;  // Such a lease has no end.
     refusals.Add(extension.partition(), 0, cursor->next().value(),
                  InvalidField("extensions.extension", "has to be 100 ms to 12 h"));
-    return;
+    return true;
   }
   const int64_t due = Now() + time;
   Effects effects;
+  bool done = true;
   if (!rules_.queue) {
     cursor->lease_due = due;
-  } else if (extension.ranges().empty()) {
-    if (refusals.TooMuch(extension.partition(), AllBefore(cursor->next()))) return;
-    cursor->Extend(
-        consumer.id, Offset(0), cursor->next(), due, [](Offset, Offset) {}, &effects);
-    refusals.Spend(effects.looked_at);
   } else {
+    // Without ranges it is of all that is out, and nothing is refused.
+    v1::LeaseExtension all;
+    all.set_partition(extension.partition());
+    *all.add_ranges() = AllBefore(cursor->next());
+    const bool named = !extension.ranges().empty();
     auto refused = refusals.Of(extension.partition(), LeaseLost(name_, consumer.options.name));
-    for (const v1::OffsetRange& range : extension.ranges()) {
-      if (!IsRange(range)) {
-        refusals.AddInvalid(extension.partition(), range);
-        continue;
-      }
-      if (refusals.TooMuch(extension.partition(), range)) continue;
+    const auto refuse = [&](Offset from, Offset to) {
+      if (named) refused(from, to);
+    };
+    const auto carry = [&](Offset, Offset from, Offset to) {
       const size_t before = effects.looked_at;
-      cursor->Extend(consumer.id, Offset(range.start()), Offset(range.end()), due, refused,
-                     &effects);
-      refusals.Spend(effects.looked_at - before);
+      cursor->Extend(consumer.id, from, to, due, refuse, &effects);
+      return effects.looked_at - before;
+    };
+    if (named || cursor->next() > Offset(0)) {
+      done = InPieces(named ? extension : all, cursor->pending(), /*whole=*/false, work, StartOf,
+                      carry);
     }
   }
   SetAlarm(due, after);
+  return done;
 }
 
 void Subscription::Settle(const std::shared_ptr<Consumer>& consumer, v1::ConsumeRequest request) {
@@ -265,8 +324,9 @@ void Subscription::Settle(const std::shared_ptr<Consumer>& consumer, v1::Consume
     ++consumer->unsettled;
     synced = record_.settings().ack_durability() == v1::DURABILITY_SYNCED;
   }
-  context_.writer.Submit(std::make_unique<SettleTask>(context_, shared_from_this(), consumer,
-                                                      std::move(request), synced));
+  context_.writer.Submit(std::make_unique<SettleTask>(
+      context_, shared_from_this(), std::make_shared<Settling>(consumer, std::move(request)),
+      synced));
 }
 
 void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement) {
