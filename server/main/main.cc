@@ -104,7 +104,7 @@ int Serve(Config config) {
     }
   };
   config.server.on_shed = [](size_t connections) {
-    spdlog::warn("memory is short: {} connections are cut off that sent much that is no request",
+    spdlog::warn("memory is short: {} connections are cut off that take it for no request",
                  connections);
   };
   const std::string directory = config.server.broker.store.directory;

@@ -17,6 +17,9 @@ namespace {
 // Frames and headers of calls that do make sense are not worth cutting a connection off for.
 constexpr double kMinWaste = 1 << 20;
 
+// A host that has fewer does not take the memory of a hub by their number.
+constexpr size_t kManyConnections = 16;
+
 // From a host of which a connection was cut off, no new one is taken for so long.
 constexpr double kBanSeconds = 2;
 
@@ -116,26 +119,51 @@ void ConnectionTable::Sample() {
     connection.wasted = std::max(0.0, left * connection.wasted + static_cast<double>(wasted) -
                                           static_cast<double>(connection.wasted_before));
     connection.wasted_before = wasted;
+    const uint64_t more = taken - std::exchange(connection.taken_before, taken);
+    connection.taken = left * connection.taken + static_cast<double>(more);
   }
+}
+
+// Headers and frames of requests, and what TLS adds, are less than the requests.
+double ConnectionTable::WasteOf(const Connection& connection) {
+  return connection.shed || connection.wasted < connection.taken ? 0 : connection.wasted;
 }
 
 size_t ConnectionTable::Shed() {
   MutexLock lock(mutex_);
   double most = 0;
-  for (const auto& [fd, connection] : connections_) {
-    if (!connection.shed) most = std::max(most, connection.wasted);
-  }
+  for (const auto& [fd, connection] : connections_) most = std::max(most, WasteOf(connection));
   if (most < kMinWaste) return 0;
   size_t count = 0;
   for (auto& [fd, connection] : connections_) {
-    if (connection.shed || connection.wasted < std::max(kMinWaste, most / 8)) continue;
-    CutOff(fd);
-    connection.shed = true;
-    hosts_[connection.host].tokens = -limits_.new_per_second * kBanSeconds;
+    if (WasteOf(connection) < std::max(kMinWaste, most / 8)) continue;
+    Shed(fd, connection);
     ++count;
   }
-  counters_.shed += count;
   return count;
+}
+
+size_t ConnectionTable::ShedHost() {
+  MutexLock lock(mutex_);
+  const auto most = std::max_element(
+      hosts_.begin(), hosts_.end(),
+      [](const auto& a, const auto& b) { return a.second.connections < b.second.connections; });
+  if (most == hosts_.end() || most->second.connections < kManyConnections) return 0;
+  const std::string host = most->first;
+  size_t count = 0;
+  for (auto& [fd, connection] : connections_) {
+    if (connection.shed || connection.host != host) continue;
+    Shed(fd, connection);
+    ++count;
+  }
+  return count;
+}
+
+void ConnectionTable::Shed(int fd, Connection& connection) {
+  CutOff(fd);
+  connection.shed = true;
+  hosts_[connection.host].tokens = -limits_.new_per_second * kBanSeconds;
+  ++counters_.shed;
 }
 
 void ConnectionTable::SetClosed(bool closed) {

@@ -61,6 +61,10 @@ class ConnectionTable {
   // and is not counted anywhere. Their hosts are refused for a while. Returns how many that were.
   size_t Shed();
 
+  // The last resort: cuts off all connections of the host that has most, if that is many. What a
+  // call takes before its request is complete is not seen in bytes. Returns how many that were.
+  size_t ShedHost();
+
   // Whether all that ask are refused for now. Those that are in stay.
   void SetClosed(bool closed);
 
@@ -75,8 +79,10 @@ class ConnectionTable {
     // Keeps the connection's share alive, which knows the bytes that became requests.
     std::shared_ptr<PublishLimits::Connection> share;
     uint64_t wasted_before = 0;  // Bytes that became no request, at the last look.
-    double wasted = 0;           // The same of late: it halves in a second.
-    uint64_t marked = 0;         // Bytes received, at the last mark.
+    uint64_t taken_before = 0;   // Bytes of requests, likewise.
+    double wasted = 0;           // The same of late: they halve in a second.
+    double taken = 0;
+    uint64_t marked = 0;  // Bytes received, at the last mark.
     bool shed = false;
   };
   struct Host {
@@ -85,6 +91,8 @@ class ConnectionTable {
     absl::Duration filled;  // When `tokens` was right.
   };
 
+  static double WasteOf(const Connection& connection);
+  void Shed(int fd, Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetIdleHosts(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fill(Host& host, absl::Duration now) const;
 

@@ -16,7 +16,8 @@ namespace {
 // Parts of the limit.
 constexpr double kCalm = 0.5;      // Below, the caches have all that they may.
 constexpr double kShort = 0.6;     // From here on they shrink, and freed memory is given back.
-constexpr double kCritical = 0.7;  // From here on connections are cut off.
+constexpr double kCritical = 0.7;  // From here on connections are cut off that send for nothing.
+constexpr double kLast = 0.85;     // From here on those of the host that has most.
 
 constexpr double kShrunk = 0.5;
 constexpr double kLeast = 0.125;
@@ -29,6 +30,8 @@ constexpr absl::Duration kCalmSampling = absl::Seconds(2);
 // worthwhile amount; unless memory is short.
 constexpr absl::Duration kGiveBackInterval = absl::Seconds(5);
 constexpr absl::Duration kShortGiveBackInterval = absl::Milliseconds(500);
+// Connections that were cut off need a moment to give their memory back.
+constexpr absl::Duration kLastResortInterval = absl::Seconds(1);
 constexpr size_t kWorthwhile = size_t{16} << 20;
 
 }  // namespace
@@ -52,8 +55,12 @@ absl::Duration MemoryGuard::Look(absl::Duration now) {
   actions_.sample();
   Close(part >= kCritical);
   if (part >= kCritical) {
-    actions_.shed();
     SizeCaches(kLeast);
+    const bool helped = actions_.shed() != 0;
+    if (!helped && part >= kLast && now - last_resort_ >= kLastResortInterval) {
+      actions_.shed_host();
+      last_resort_ = now;
+    }
   } else {
     SizeCaches(std::min(cache_share_, kShrunk));
   }

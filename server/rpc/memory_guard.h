@@ -25,6 +25,8 @@ struct MemoryGuardActions {
   absl::AnyInvocable<void()> sample;
   // Cuts off who takes memory for nothing; returns how many.
   absl::AnyInvocable<size_t()> shed;
+  // The last resort: cuts off whoever has most connections; returns how many.
+  absl::AnyInvocable<size_t()> shed_host;
   // Ends readers that do not read, if others wait for the memory.
   absl::AnyInvocable<void()> evict;
   // Has nobody come in, or anybody again.
@@ -35,7 +37,8 @@ struct MemoryGuardActions {
 // gRPC's: of the latter, clients can make it take any amount, by headers without an end, streams
 // that are reset at once, or messages that are never completed. So the guard goes by what the
 // process really takes. As that nears the limit, caches shrink and freed memory is given back; near
-// the end, the connections are cut off whose bytes became no request, and no new ones come in.
+// the end, the connections are cut off whose bytes became no request, and no new ones come in. If
+// that does not help, those of the host that has most go.
 //
 // Decides without a thread or a clock of its own (Look), so that tests can.
 class MemoryGuard {
@@ -56,6 +59,7 @@ class MemoryGuard {
   bool closed_ = false;
   absl::Duration last_sample_ = -absl::InfiniteDuration();
   absl::Duration last_give_back_ = -absl::InfiniteDuration();
+  absl::Duration last_resort_ = -absl::InfiniteDuration();
 };
 
 // Memory of this process that is in no file: the kernel cannot take it away. Bytes.

@@ -16,7 +16,7 @@ PublishLimits::Connection::~Connection() {
 }
 
 void PublishLimits::Connection::Add(size_t bytes) {
-  taken_.fetch_add(bytes, std::memory_order_relaxed);
+  NoteTaken(bytes);
   own_.Add(bytes);
   limits_.total_.Add(bytes);
 }

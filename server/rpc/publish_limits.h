@@ -27,7 +27,10 @@ class PublishLimits {
     Connection(PublishLimits& limits, std::string peer);
     ~Connection();
 
+    // Counts a request as held.
     void Add(size_t bytes);
+    // Counts one that is done with already, or whose size does not matter for long.
+    void NoteTaken(size_t bytes) { taken_.fetch_add(bytes, std::memory_order_relaxed); }
     void Release(size_t bytes);
     // Of all requests so far.
     uint64_t taken_bytes() const { return taken_.load(std::memory_order_relaxed); }

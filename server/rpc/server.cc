@@ -132,6 +132,9 @@ absl::Status Server::Listen(const ServerOptions& options) {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
+  // gRPC takes a message apart before it looks how large that is: 4 MiB may become 4 GiB.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetMaxSendMessageSize(std::numeric_limits<int>::max());
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -203,9 +206,17 @@ void Server::WatchMemory(ServerOptions& options) {
   actions.give_back = GiveBackSurplus;
   actions.size_caches = [&services](double share) { services.broker->SizeCaches(share); };
   actions.sample = [&services] { services.connections.Sample(); };
-  actions.shed = [&services, report = std::move(options.on_shed)]() mutable {
+  // Told by one thread.
+  const auto report =
+      std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(options.on_shed));
+  actions.shed = [&services, report] {
     const size_t shed = services.connections.Shed();
-    if (shed != 0) report(shed);
+    if (shed != 0) (*report)(shed);
+    return shed;
+  };
+  actions.shed_host = [&services, report] {
+    const size_t shed = services.connections.ShedHost();
+    if (shed != 0) (*report)(shed);
     return shed;
   };
   actions.evict = [&services] { services.frames.EvictStalled(kStalled); };

@@ -248,6 +248,19 @@ uint64_t IncompleteRequests(const std::string& address, int connections, size_t 
   });
 }
 
+uint64_t CallsWithoutRequests(const std::string& address, int connections, absl::Duration time) {
+  return Attack(address, connections, time, [] {
+    return [](Attacker& a) {
+      std::string out;
+      for (; a.stream < 200; a.stream += 2) {
+        out += Http2Frame(kHeaders, kEndHeaders, a.stream,
+                          CallHeaders("/eventhub.v1.EventHubService/Publish"));
+      }
+      return out;
+    };
+  });
+}
+
 uint64_t StalledReads(const std::string& address, int connections, const std::string& request,
                       absl::Duration time) {
   std::string message(1, '\0');

@@ -27,6 +27,9 @@ uint64_t HugeMetadata(const std::string& address, int connections, absl::Duratio
 uint64_t IncompleteRequests(const std::string& address, int connections, size_t message_bytes,
                             absl::Duration time);
 
+// On each connection 100 calls of which nothing but the headers comes.
+uint64_t CallsWithoutRequests(const std::string& address, int connections, absl::Duration time);
+
 // On each connection 100 calls of Read that are never read. `request` is an encoded ReadRequest.
 uint64_t StalledReads(const std::string& address, int connections, const std::string& request,
                       absl::Duration time);

@@ -146,6 +146,21 @@ TEST_F(ConnectionTableTest, WhoSendsMuchForNothingIsCutOff) {
   EXPECT_TRUE(Admit(table_, From("10.0.0.1", 3)));
 }
 
+// Many small requests have much of frames and headers around them.
+TEST_F(ConnectionTableTest, WhatGoesWithRequestsIsNoWaste) {
+  const PeerAddress busy = From("10.0.0.1");
+  ASSERT_TRUE(Admit(table_, busy));
+  table_.Sample();
+  pairs_[0].Send(10 << 20);
+  const auto share = publish_limits_.Connect(busy.name);
+  share->NoteTaken(6 << 20);
+  table_.Sample();
+  EXPECT_EQ(table_.Shed(), 0u);
+  pairs_[0].Send(4 << 20);
+  table_.Sample();
+  EXPECT_EQ(table_.Shed(), 1u);
+}
+
 TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
   ASSERT_TRUE(Admit(table_, From("10.0.0.1")));
   pairs_[0].Send(8 << 20);
@@ -153,6 +168,20 @@ TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
   clock_.Advance(absl::Seconds(20));
   table_.Sample();
   EXPECT_EQ(table_.Shed(), 0u);
+}
+
+TEST_F(ConnectionTableTest, OfAllConnectionsThoseOfTheHostThatHasMostGo) {
+  ConnectionTable table({.total = 100, .per_peer = 100, .new_per_second = 100}, publish_limits_,
+                        clock_);
+  for (int i = 0; i < 15; ++i) ASSERT_TRUE(Admit(table, From("10.0.0.1", i)));
+  ASSERT_TRUE(Admit(table, From("10.0.0.2")));
+  EXPECT_EQ(table.ShedHost(), 0u);  // That is not many.
+  for (int i = 15; i < 20; ++i) ASSERT_TRUE(Admit(table, From("10.0.0.1", i)));
+  EXPECT_EQ(table.ShedHost(), 20u);
+  EXPECT_TRUE(pairs_[0].CutOff());
+  EXPECT_FALSE(pairs_[15].CutOff());
+  EXPECT_FALSE(Admit(table, From("10.0.0.1", 20)));
+  EXPECT_TRUE(Admit(table, From("10.0.0.2", 2)));
 }
 
 TEST_F(ConnectionTableTest, WhoSaysNothingIsClosed) {

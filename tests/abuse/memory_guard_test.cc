@@ -27,6 +27,8 @@ class MemoryGuardTest : public testing::Test {
   int give_backs_ = 0;
   int samples_ = 0;
   int sheds_ = 0;
+  size_t to_shed_ = 0;
+  int sheds_of_hosts_ = 0;
   double caches_ = 1;
   bool closed_ = false;
   MemoryGuard guard_;
@@ -39,7 +41,11 @@ class MemoryGuardTest : public testing::Test {
     actions.give_back = [this] { ++give_backs_; };
     actions.size_caches = [this](double share) { caches_ = share; };
     actions.sample = [this] { ++samples_; };
-    actions.shed = [this]() -> size_t { return ++sheds_; };
+    actions.shed = [this] {
+      ++sheds_;
+      return to_shed_;
+    };
+    actions.shed_host = [this]() -> size_t { return ++sheds_of_hosts_; };
     actions.evict = [] {};
     actions.close = [this](bool closed) { closed_ = closed; };
     return actions;
@@ -84,6 +90,20 @@ TEST_F(MemoryGuardTest, NearTheEndConnectionsAreCutOffAndNoneComeIn) {
   EXPECT_FALSE(closed_);
   EXPECT_EQ(caches_, 0.125);
   EXPECT_EQ(sheds_, 1);
+  EXPECT_EQ(sheds_of_hosts_, 0);
+}
+
+TEST_F(MemoryGuardTest, TheLastResortIsWhoeverHasMostConnections) {
+  to_shed_ = 1;
+  Look(900);
+  EXPECT_EQ(sheds_of_hosts_, 0);  // Something else helps.
+  to_shed_ = 0;
+  Look(900);
+  EXPECT_EQ(sheds_of_hosts_, 1);
+  Look(900);
+  EXPECT_EQ(sheds_of_hosts_, 1);  // It takes a moment.
+  Look(900, absl::Seconds(2));
+  EXPECT_EQ(sheds_of_hosts_, 2);
 }
 
 }  // namespace
