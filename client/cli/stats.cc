@@ -1,8 +1,11 @@
 // `eventhub stats`: what the hub counts of itself.
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "client/cli/command.h"
 #include "client/cli/table.h"
 #include "client/cli/topic_output.h"
@@ -28,6 +31,45 @@ Json ListenersJson(const std::vector<client::Listener>& listeners) {
                     {"unprotected", listener.unprotected}});
   }
   return json;
+}
+
+Json MemoryJson(const client::MemoryStats& memory) {
+  Json shares = Json::object();
+  for (const client::MemoryShare& share : memory.shares) {
+    shares[share.name] = {{"used_bytes", share.used_bytes}, {"limit_bytes", share.limit_bytes}};
+  }
+  return {{"limit_bytes", memory.limit_bytes},
+          {"process_bytes", memory.process_bytes},
+          {"shares", std::move(shares)}};
+}
+
+Json ConnectionsJson(const client::ConnectionStats& connections) {
+  return {{"open", connections.open},
+          {"accepted", connections.accepted},
+          {"refused", connections.refused},
+          {"shed", connections.shed}};
+}
+
+std::string MemoryText(const client::MemoryStats& memory) {
+  std::string text = FormatBytes(memory.process_bytes);
+  if (memory.limit_bytes != 0) absl::StrAppend(&text, " of ", FormatBytes(memory.limit_bytes));
+  return text;
+}
+
+// "tail_cache" is shown as "  tail cache".
+std::string ShareName(const client::MemoryShare& share) {
+  return absl::StrCat("  ", absl::StrReplaceAll(share.name, {{"_", " "}}));
+}
+
+std::string ConnectionsText(const client::ConnectionStats& connections) {
+  std::string text = FormatCount(connections.open);
+  if (connections.refused != 0) {
+    absl::StrAppend(&text, ", ", FormatCount(connections.refused), " refused");
+  }
+  if (connections.shed != 0) {
+    absl::StrAppend(&text, ", ", FormatCount(connections.shed), " cut off for want of memory");
+  }
+  return text;
 }
 
 std::string ListenerText(const client::Listener& listener) {
@@ -63,6 +105,8 @@ Json HubJson(const client::HubStats& stats) {
           {"tail_cache_hits", stats.tail_cache_hits},
           {"cold_reads", stats.cold_reads},
           {"in_flight_bytes", stats.in_flight_bytes},
+          {"memory", MemoryJson(stats.memory)},
+          {"connections", ConnectionsJson(stats.connections)},
           {"disk_bytes", stats.disk_bytes},
           {"disk_free_bytes", stats.disk_free_bytes}};
 }
@@ -88,8 +132,12 @@ Fields HubFields(const client::HubStats& stats) {
   fields.emplace_back("read batches",
                       absl::StrCat(FormatCount(stats.tail_cache_hits), " from memory, ",
                                    FormatCount(stats.cold_reads), " from disk"));
-  fields.emplace_back("memory", absl::StrCat(FormatBytes(stats.tail_cache_bytes), " for readers, ",
-                                             FormatBytes(stats.in_flight_bytes), " in flight"));
+  fields.emplace_back("connections", ConnectionsText(stats.connections));
+  fields.emplace_back("memory", MemoryText(stats.memory));
+  for (const client::MemoryShare& share : stats.memory.shares) {
+    fields.emplace_back(ShareName(share), absl::StrCat(FormatBytes(share.used_bytes), " of ",
+                                                       FormatBytes(share.limit_bytes)));
+  }
   fields.emplace_back("disk", absl::StrCat(FormatBytes(stats.disk_bytes), " used, ",
                                            FormatBytes(stats.disk_free_bytes), " free"));
   return fields;

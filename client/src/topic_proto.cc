@@ -160,6 +160,17 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
                                .client_certificates = listener.client_certificates(),
                                .unprotected = listener.unprotected()});
   }
+  stats.memory.limit_bytes = proto.memory().limit_bytes();
+  stats.memory.process_bytes = proto.memory().process_bytes();
+  for (const v1::MemoryShare& share : proto.memory().shares()) {
+    stats.memory.shares.push_back({.name = share.name(),
+                                   .used_bytes = share.used_bytes(),
+                                   .limit_bytes = share.limit_bytes()});
+  }
+  stats.connections = {.open = proto.connections().open(),
+                       .accepted = proto.connections().accepted(),
+                       .refused = proto.connections().refused(),
+                       .shed = proto.connections().shed()};
   return stats;
 }
 

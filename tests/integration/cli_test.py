@@ -582,6 +582,11 @@ class HealthTest(HubTest):
         self.assertEqual(published[1] - published[0], 100)
         self.assertGreater(after["syncs"], before["syncs"])
         self.assertRegex(self.ok("stats"), r"(?m)^writable: +yes$")
+        self.assertLess(after["memory"]["process_bytes"], after["memory"]["limit_bytes"])
+        self.assertGreater(after["memory"]["shares"]["tail_cache"]["limit_bytes"], 0)
+        self.assertGreaterEqual(after["connections"]["open"], 1)
+        self.assertRegex(self.ok("stats"), r"(?m)^memory: +[0-9.]+ MiB of [0-9.]+ [MG]iB$")
+        self.assertRegex(self.ok("stats"), r"(?m)^  tail cache: +[0-9.]+ .?i?B of [0-9.]+ [MG]iB$")
 
 
 class BenchTest(HubTest):

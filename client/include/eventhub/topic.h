@@ -115,6 +115,29 @@ struct Listener {
   bool unprotected = false;          // Whoever reaches it over the network may do anything.
 };
 
+// A part of the hub's memory that has a limit of its own; for the names see MemoryShare in
+// admin.proto.
+struct MemoryShare {
+  std::string name{};
+  uint64_t used_bytes = 0;
+  uint64_t limit_bytes = 0;
+};
+
+// What the hub does with its memory.
+struct MemoryStats {
+  uint64_t limit_bytes = 0;  // 0: there is none.
+  uint64_t process_bytes = 0;
+  std::vector<MemoryShare> shares{};
+};
+
+// Connections of clients; but for `open`, since the hub started.
+struct ConnectionStats {
+  uint32_t open = 0;
+  uint64_t accepted = 0;
+  uint64_t refused = 0;  // For a limit.
+  uint64_t shed = 0;     // Cut off while memory was short.
+};
+
 struct HubStats {
   std::string version{};
   absl::Time start_time = absl::InfinitePast();
@@ -139,6 +162,8 @@ struct HubStats {
   std::vector<Listener> listeners{};
   // Why the hub doubts its system's clock, and deletes nothing by age; empty while it does not.
   std::string clock_doubt{};
+  MemoryStats memory{};
+  ConnectionStats connections{};
 };
 
 // What grpc.health.v1 answers.
