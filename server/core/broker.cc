@@ -20,6 +20,8 @@
 namespace eventhub {
 namespace {
 
+constexpr absl::Duration kReaderRetry = absl::Seconds(1);
+
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;
   info.set_partition(log.id().value());
@@ -58,7 +60,12 @@ bool IsOpenLetters(const absl::Status& status) {
 }  // namespace
 
 Broker::Broker(BrokerOptions options)
-    : options_(std::move(options)), clock_(*options_.clock), cache_(options_.tail_cache_bytes) {}
+    : options_(std::move(options)),
+      clock_(*options_.clock),
+      cache_(options_.tail_cache_bytes),
+      pending_memory_(options_.pending_bytes),
+      producer_memory_(options_.producer_bytes),
+      reader_memory_(options_.reader_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
@@ -78,7 +85,7 @@ absl::Status Broker::Start() {
   topics_ = std::make_unique<TopicStore>(
       TopicStore{*store_, catalog_, cache_, route_table_, options_.max_partitions, TopicId(1)});
   for (const auto& topic : catalog_.List("", SIZE_MAX)) {
-    topics_->partitions += topic->pending().partitions();
+    topics_->partitions += TopicStore::CostOf(topic->pending());
   }
   if (next_id.has_value()) {
     if (next_id->size() != sizeof(uint32_t)) {
@@ -94,9 +101,13 @@ absl::Status Broker::Start() {
       [this](const absl::Status& failure) { options_.on_writable_change(failure); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
-  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_,
-                                                   read_counters_, generation, options_.run_alarm);
+  subscriptions_ =
+      std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, read_counters_,
+                                      pending_memory_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
+  for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
+    topics_->partitions += TopicStore::CostOf(subscription->topic()->pending());
+  }
   delayed_ = std::make_unique<DelayedEvents>(
       *store_, *writer_, clock_, catalog_, generation,
       DelayedEventsOptions{
@@ -247,12 +258,16 @@ void Broker::Transact(const TransactionRequest& request, TransactDone done) {
 
 absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {
   ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
+  const size_t cost = TopicReader::Cost(request, *topic);
+  std::optional<MemoryMeter::Lease> memory = reader_memory_.Take(cost);
+  if (!memory.has_value()) return TooMuchForReaders(cost, reader_memory_.limit(), kReaderRetry);
   std::shared_ptr<StopTime> stop_at;
   if (request.follow() && request.has_stop_time()) {
     stop_at = StopTime::Start(ToTime(request.stop_time()), topic, clock_, subscriptions_->alarm(),
                               *writer_);
   }
-  return TopicReader::Open(request, std::move(topic), *store_, read_counters_, std::move(stop_at));
+  return TopicReader::Open(request, std::move(topic), *store_, read_counters_, std::move(stop_at),
+                           *std::move(memory));
 }
 
 void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {
@@ -382,6 +397,9 @@ v1::GetStatsResponse Broker::GetStats() const {
   add("tail_cache", cache_.bytes(), options_.tail_cache_bytes);
   add("block_cache", store_->block_cache_bytes(), options_.store.block_cache_bytes);
   add("write_buffers", store_->write_memory_bytes(), options_.store.write_memory_bytes);
+  add("pending", pending_memory_.used(), pending_memory_.limit());
+  add("readers", reader_memory_.used(), reader_memory_.limit());
+  add("producers", producer_memory_.used(), producer_memory_.limit());
   return stats;
 }
 

@@ -41,6 +41,12 @@ struct BrokerOptions {
   size_t tail_cache_bytes = size_t{256} << 20;
   // Partitions of all topics together; nothing is created beyond that. What is there is opened.
   size_t max_partitions = 10'000'000;
+  // Memory for what subscriptions have delivered and not settled, and for idempotent producers,
+  // over all topics. Bytes.
+  size_t pending_bytes = size_t{256} << 20;
+  size_t producer_bytes = size_t{256} << 20;
+  // Memory of readers, but for their frames; who does not fit is refused. Bytes.
+  size_t reader_bytes = size_t{256} << 20;
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
   // Whether leases end and delayed events go by themselves; if not, a test calls
@@ -132,7 +138,10 @@ class Broker {
   TrustedClock clock_;
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
-  TopicCatalog catalog_;
+  MemoryMeter pending_memory_;
+  MemoryMeter producer_memory_;
+  MemoryMeter reader_memory_;
+  TopicCatalog catalog_{&producer_memory_};
   RouteTable route_table_{catalog_};
   ReadCounters read_counters_;
   std::unique_ptr<TopicStore> topics_;

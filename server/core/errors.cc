@@ -348,6 +348,15 @@ absl::Status TooManyCopies(absl::string_view topic) {
               {}, ErrorDetail::REASON_UNSPECIFIED);
 }
 
+absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the reader would take ", wanted,
+                           " bytes of memory, more than the others "
+                           "have left of the ",
+                           limit, " for all readers"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
+}
+
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat(more, " partitions more are too many: the hub has ", present, " of ",

@@ -68,6 +68,7 @@ absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 absl::Status TopicHasOpenLetters(absl::string_view topic,
                                  const std::vector<std::string>& subscriptions);
 absl::Status TopicKeepsNothing(absl::string_view topic);
+absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay);
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max);
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
                        absl::Duration retry_delay);

@@ -8,7 +8,7 @@ namespace eventhub {
 namespace {
 
 // One frame gets no more than this part of what is left.
-constexpr size_t kPartOfRest = 16;
+constexpr size_t kPartOfRest = 64;
 
 }  // namespace
 
@@ -25,25 +25,35 @@ void FrameBudget::List::Remove(Holder& holder) {
 }
 
 size_t FrameBudget::Grantable(size_t wanted) const {
-  const size_t left = limit_ - std::min(used_, limit_);
+  const size_t left = limit_ - std::min(used(), limit_);
   if (left < kMinFrame) return 0;
   return std::min(wanted, std::max(left / kPartOfRest, kMinFrame));
 }
 
-void FrameBudget::Hold(Holder& holder, size_t bytes) {
+size_t FrameBudget::Suggest(size_t bytes) const {
+  return std::max(Grantable(bytes), std::min(bytes, kMinFrame));
+}
+
+void FrameBudget::Hold(Holder& holder, size_t bytes, bool sent) {
   holder.state_ = Holder::State::kHolding;
   holder.bytes_ = bytes;
-  holder.sent_ = false;
+  holder.sent_ = sent;
   holder.since_ = clock_.Monotonic();
-  used_ += bytes;
+  used_.fetch_add(bytes, std::memory_order_relaxed);
   holding_.Append(holder);
+}
+
+void FrameBudget::LetGo(Holder& holder) {
+  holder.state_ = Holder::State::kIdle;
+  holding_.Remove(holder);
+  used_.fetch_sub(holder.bytes_, std::memory_order_relaxed);
 }
 
 size_t FrameBudget::Take(Holder& holder, size_t bytes) {
   MutexLock lock(mutex_);
   const size_t granted = waiting_.first == nullptr ? Grantable(bytes) : 0;
   if (granted != 0) {
-    Hold(holder, granted);
+    Hold(holder, granted, /*sent=*/false);
     return granted;
   }
   holder.state_ = Holder::State::kWaiting;
@@ -52,29 +62,24 @@ size_t FrameBudget::Take(Holder& holder, size_t bytes) {
   return 0;
 }
 
-void FrameBudget::Resize(Holder& holder, size_t bytes) {
-  bool less;
-  {
-    MutexLock lock(mutex_);
-    less = bytes < holder.bytes_ && waiting_.first != nullptr;
-    used_ += bytes;
-    used_ -= std::exchange(holder.bytes_, bytes);
-    holder.sent_ = true;
-    holder.since_ = clock_.Monotonic();
-    holding_.Remove(holder);
-    holding_.Append(holder);
-  }
-  if (less) Serve();
-}
-
-void FrameBudget::Return(Holder& holder) {
+void FrameBudget::Send(Holder& holder, size_t bytes) {
+  if (holder.state_ == Holder::State::kIdle && bytes <= kMinFrame) return;
   bool awaited;
   {
     MutexLock lock(mutex_);
-    if (holder.state_ != Holder::State::kHolding) return;
-    holder.state_ = Holder::State::kIdle;
-    holding_.Remove(holder);
-    used_ -= holder.bytes_;
+    if (holder.state_ == Holder::State::kHolding) LetGo(holder);
+    Hold(holder, bytes, /*sent=*/true);
+    awaited = waiting_.first != nullptr;
+  }
+  if (awaited) Serve();
+}
+
+void FrameBudget::Return(Holder& holder) {
+  if (holder.state_ == Holder::State::kIdle) return;
+  bool awaited;
+  {
+    MutexLock lock(mutex_);
+    LetGo(holder);
     awaited = waiting_.first != nullptr;
   }
   if (awaited) Serve();
@@ -99,7 +104,7 @@ void FrameBudget::Serve() {
       granted = Grantable(next->bytes_);
       if (granted == 0) return;
       waiting_.Remove(*next);
-      Hold(*next, granted);
+      Hold(*next, granted, /*sent=*/false);
     }
     next->Granted(granted);
   }
@@ -109,7 +114,7 @@ size_t FrameBudget::EvictStalled(absl::Duration since) {
   std::vector<absl::AnyInvocable<void() &&>> evictions;
   {
     MutexLock lock(mutex_);
-    if (waiting_.first == nullptr) return 0;
+    if (waiting_.first == nullptr && used() <= limit_) return 0;
     const absl::Duration now = clock_.Monotonic();
     for (Holder* h = holding_.first; h != nullptr && now - h->since_ >= since; h = h->next_) {
       if (h->sent_) evictions.push_back(h->Eviction());
@@ -117,11 +122,6 @@ size_t FrameBudget::EvictStalled(absl::Duration since) {
   }
   for (auto& evict : evictions) std::move(evict)();
   return evictions.size();
-}
-
-size_t FrameBudget::used() const {
-  MutexLock lock(mutex_);
-  return used_;
 }
 
 }  // namespace eventhub

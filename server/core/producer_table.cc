@@ -1,6 +1,7 @@
 #include "server/core/producer_table.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -18,6 +19,10 @@ constexpr size_t kRecordHeader = 28;
 
 // Producers of one topic held in memory; those over it are loaded again when they come back.
 constexpr size_t kMaxInMemory = 1000;
+
+// What a producer, and each of its requests, takes beside names and results.
+constexpr size_t kProducerOverhead = 200;
+constexpr size_t kRequestOverhead = 40;
 
 struct StoredRequest {
   uint64_t epoch;
@@ -47,6 +52,20 @@ absl::StatusOr<StoredRequest> Decode(absl::string_view value) {
 }
 
 }  // namespace
+
+size_t ProducerTable::BytesOf(const Request& request) {
+  return kRequestOverhead + request.result.size();
+}
+
+size_t ProducerTable::BytesOf(const Producer& producer) {
+  size_t bytes = kProducerOverhead + producer.id.size();
+  for (const Request& request : producer.requests) bytes += BytesOf(request);
+  return bytes;
+}
+
+ProducerTable::~ProducerTable() {
+  if (meter_ != nullptr) meter_->Release(bytes_);
+}
 
 absl::StatusOr<absl::Time> ProducerTable::TimeOfRecord(absl::string_view value) {
   ASSIGN_OR_RETURN(const StoredRequest request, Decode(value));
@@ -87,11 +106,18 @@ void ProducerTable::Record(const ProducerRequest& request, const v1::PublishResu
   if (request.epoch > producer.epoch) {
     producer.epoch = request.epoch;
     producer.requests.clear();
+    SetBytes(producer, BytesOf(producer));
   }
   producer.next_sequence = request.sequence + 1;
   producer.last_active = producer.changed = commit.now();
   producer.requests.push_back({request.sequence, result.SerializeAsString()});
-  if (producer.requests.size() > kWindow) producer.requests.pop_front();
+  size_t bytes = producer.bytes + BytesOf(producer.requests.back());
+  if (producer.requests.size() > kWindow) {
+    bytes -= BytesOf(producer.requests.front());
+    producer.requests.pop_front();
+  }
+  SetBytes(producer, bytes);
+  MakeRoom(commit.now());
 
   std::string key = ProducerPrefix(topic_, request.id);
   key.push_back(static_cast<char>(request.sequence % kWindow));
@@ -141,18 +167,39 @@ ProducerTable::Producer& ProducerTable::Insert(Producer producer, absl::Time now
   MakeRoom(now);
   order_.push_back(std::move(producer));
   by_id_.emplace(order_.back().id, std::prev(order_.end()));
+  SetBytes(order_.back(), BytesOf(order_.back()));
   return order_.back();
+}
+
+void ProducerTable::SetBytes(Producer& producer, size_t bytes) {
+  bytes_ += bytes;
+  bytes_ -= producer.bytes;
+  if (meter_ != nullptr) {
+    meter_->Add(bytes);
+    meter_->Release(producer.bytes);
+  }
+  producer.bytes = bytes;
 }
 
 // What the commit under way has changed is not in the store yet, and stays.
 void ProducerTable::MakeRoom(absl::Time now) {
-  while (order_.size() >= kMaxInMemory && order_.front().changed != now) DropOldest();
+  const size_t most = meter_ == nullptr ? SIZE_MAX : meter_->Allowance();
+  while ((order_.size() >= kMaxInMemory || bytes_ > most) && order_.size() > 1 &&
+         order_.front().changed != now) {
+    DropOldest();
+  }
+}
+
+void ProducerTable::Forget(Order::iterator producer) {
+  bytes_ -= producer->bytes;
+  if (meter_ != nullptr) meter_->Release(producer->bytes);
+  by_id_.erase(producer->id);
+  order_.erase(producer);
 }
 
 void ProducerTable::DropOldest() {
   ++looked_at_;
-  by_id_.erase(order_.front().id);
-  order_.pop_front();
+  Forget(order_.begin());
 }
 
 absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, CommitBuilder& commit) {
@@ -182,14 +229,11 @@ absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, Commi
   // One by one: a range delete would cost every later read of the column a little.
   for (const std::string& key : keys) commit.Delete(Column::kProducers, key);
   // Until the commit is in the store, the store would give the producer back.
-  if (it != by_id_.end()) {
-    const Order::iterator known = it->second;
-    by_id_.erase(it);
-    order_.erase(known);
-  }
+  if (it != by_id_.end()) Forget(it->second);
   order_.emplace_front(id);
   order_.front().last_active = order_.front().changed = commit.now();
   by_id_.emplace(order_.front().id, order_.begin());
+  SetBytes(order_.front(), BytesOf(order_.front()));
   return absl::OkStatus();
 }
 

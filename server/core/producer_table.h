@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/memory_meter.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"
 
@@ -36,7 +37,10 @@ class ProducerTable {
   // How many requests of a producer are remembered.
   static constexpr uint64_t kWindow = 64;
 
-  ProducerTable(const LogStore& store, TopicId topic) : store_(store), topic_(topic) {}
+  // What is in memory is counted by the meter, which outlives the table, if there is one.
+  ProducerTable(const LogStore& store, TopicId topic, MemoryMeter* meter = nullptr)
+      : store_(store), topic_(topic), meter_(meter) {}
+  ~ProducerTable();
 
   // Whether the request may be appended. True: yes, and Record() is to follow. False: it was, and
   // `*result` is what was answered. An error: it may not; see hub.proto.
@@ -69,10 +73,15 @@ class ProducerTable {
     uint64_t next_sequence = 0;
     absl::Time last_active = absl::InfinitePast();
     std::deque<Request> requests;  // The newest kWindow, by sequence; none: forgotten.
+    size_t bytes = 0;              // Of memory, as counted.
     // The time of the commit that changed it last, before which the store does not have that.
     absl::Time changed = absl::InfinitePast();
   };
   using Order = std::list<Producer>;
+
+  // What is held in memory for it.
+  static size_t BytesOf(const Request& request);
+  static size_t BytesOf(const Producer& producer);
 
   // Null if the producer is not known.
   absl::StatusOr<Producer*> Find(absl::string_view id, absl::Time now);
@@ -80,13 +89,18 @@ class ProducerTable {
   absl::StatusOr<Producer> Load(absl::string_view id);
   // Makes a producer the one that was used last.
   Producer& Insert(Producer producer, absl::Time now);
+  // Notes what a producer takes by now.
+  void SetBytes(Producer& producer, size_t bytes);
   // Drops those from memory that were not used for longest, as far as the store has them.
   void MakeRoom(absl::Time now);
   void DropOldest();
+  void Forget(Order::iterator producer);
 
   const LogStore& store_;
   const TopicId topic_;
-  Order order_;  // Those used last come last; forgotten ones come first.
+  MemoryMeter* const meter_;
+  size_t bytes_ = 0;  // Of all in memory.
+  Order order_;       // Those used last come last; forgotten ones come first.
   absl::flat_hash_map<absl::string_view, Order::iterator> by_id_;  // Views of their ids.
   uint64_t looked_at_ = 0;
 };

@@ -10,11 +10,11 @@ constexpr uint64_t kKeylessBytesPerTurn = uint64_t{64} << 10;
 
 }  // namespace
 
-Topic::Topic(TopicId id, std::string name, const LogStore& store)
+Topic::Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers)
     : id_(id),
       name_(std::move(name)),
       view_(std::make_shared<TopicView>()),
-      producers_(store, id),
+      producers_(store, id, producers),
       store_(store) {}
 
 std::shared_ptr<const TopicView> Topic::view() const {

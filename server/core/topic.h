@@ -45,7 +45,8 @@ struct TopicCounters {
 // Thread-safe but for the members that say otherwise.
 class Topic {
  public:
-  Topic(TopicId id, std::string name, const LogStore& store);
+  // Memory of its producers is counted by the meter, if there is one.
+  Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr);
 
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;

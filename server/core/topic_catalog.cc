@@ -34,7 +34,7 @@ absl::Status TopicCatalog::Load(const LogStore& store) {
     if (!settings->ParseFromString(record)) {
       return absl::DataLossError(absl::StrCat("the record of topic ", id.value(), " is damaged"));
     }
-    auto topic = std::make_shared<Topic>(id, settings->name(), store);
+    auto topic = Make(id, settings->name(), store);
     ASSIGN_OR_RETURN(const std::vector<LogBounds> bounds,
                      RecoverPartitions(store, id, 0, settings->partitions()));
     topic->Apply(settings, bounds);

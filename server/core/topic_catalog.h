@@ -19,6 +19,14 @@ namespace eventhub {
 // Thread-safe.
 class TopicCatalog {
  public:
+  // Memory of the producers of all topics is counted by the meter, if there is one.
+  explicit TopicCatalog(MemoryMeter* producers = nullptr) : producers_(producers) {}
+
+  // A topic that is not in the catalog yet.
+  std::shared_ptr<Topic> Make(TopicId id, const std::string& name, const LogStore& store) const {
+    return std::make_shared<Topic>(id, name, store, producers_);
+  }
+
   // Reads all topics from the store.
   absl::Status Load(const LogStore& store);
 
@@ -39,6 +47,7 @@ class TopicCatalog {
   void Remove(const Topic& topic);
 
  private:
+  MemoryMeter* const producers_;
   mutable Mutex mutex_;
   absl::btree_map<std::string, std::shared_ptr<Topic>> topics_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TopicId, std::shared_ptr<Topic>> by_id_ ABSL_GUARDED_BY(mutex_);

@@ -30,9 +30,12 @@ void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBu
 
 }  // namespace
 
-absl::Status TopicStore::CheckRoomFor(uint32_t more) const {
-  if (partitions + more <= max_partitions) return absl::OkStatus();
-  return TooManyPartitions(more, partitions, max_partitions);
+absl::Status TopicStore::Take(size_t more) {
+  if (partitions + more > max_partitions) {
+    return TooManyPartitions(more, partitions, max_partitions);
+  }
+  partitions += more;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::Topic& settings,
@@ -41,20 +44,18 @@ absl::StatusOr<std::shared_ptr<Topic>> AddTopic(TopicStore& topics, const v1::To
   const std::shared_ptr<Topic> present = topics.catalog.Find(name);
   const bool exists = present != nullptr && !present->closing();
   if (exists) return TopicExists(name);
-  const absl::Status room = topics.CheckRoomFor(settings.partitions());
   if (!topics.catalog.Reserve(name)) return TopicExists(name);
-  if (!room.ok()) {
+  if (const absl::Status room = topics.Take(TopicStore::CostOf(settings)); !room.ok()) {
     topics.catalog.Unreserve(name);
     return room;
   }
-  topics.partitions += settings.partitions();
   const TopicId id = topics.next_id;
   topics.next_id = TopicId(id.value() + 1);
   std::string next_id;
   AppendLittle32(&next_id, topics.next_id.value());
   commit.Put(Column::kMeta, kNextTopicIdKey, next_id);
   commit.Put(Column::kMeta, TopicKey(id), EncodeTopicRecord(settings));
-  auto topic = std::make_shared<Topic>(id, name, topics.store);
+  auto topic = topics.catalog.Make(id, name, topics.store);
   const auto shared = std::make_shared<const v1::Topic>(settings);
   topic->Apply(shared, std::vector<LogBounds>(settings.partitions()));
   topic->SetPending(shared);
@@ -96,7 +97,6 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   ASSIGN_OR_RETURN(v1::Topic changed,
                    ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
   const uint32_t added = changed.partitions() - current.partitions();
-  if (added != 0) RETURN_IF_ERROR(topics_.CheckRoomFor(added));
   settings_ = std::make_shared<const v1::Topic>(std::move(changed));
   emptied_ = settings_->retention().none() && !current.retention().none();
   if (emptied_) {
@@ -110,10 +110,12 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
       return TopicInUse(topic_->name(), use);
     }
     RETURN_IF_ERROR(users.CheckNoLetters(topic_->name()));
-    Empty(commit);
   }
+  if (added != 0) {
+    RETURN_IF_ERROR(topics_.Take(added * (1 + subscriptions_.PendingOf(*topic_).size())));
+  }
+  if (emptied_) Empty(commit);
   added_partitions_ = added;
-  topics_.partitions += added;
   commit.Put(Column::kMeta, TopicKey(topic_->id()), EncodeTopicRecord(*settings_));
   topic_->SetPending(settings_);
   return absl::OkStatus();
@@ -185,7 +187,7 @@ absl::Status DeleteTopicTask::Delete(CommitBuilder& commit) {
     subscriptions_.Delete(*subscription, commit);
   }
   deleted_subscriptions_ = subscriptions;
-  topics_.partitions -= topic_->pending().partitions();
+  topics_.partitions -= (1 + subscriptions.size()) * TopicStore::CostOf(topic_->pending());
   topic_->set_closing();
   topics_.routes.TopicClosed(topic_->name());
   commit.DeleteTopic(topic_->id());

@@ -34,11 +34,14 @@ struct TopicStore {
 
   // The id of the topic that is created next.
   TopicId next_id;
-  // Partitions of all topics.
+  // Partitions of all topics, and what else costs memory, in partitions: see CostOf.
   size_t partitions = 0;
 
-  // RESOURCE_EXHAUSTED if there cannot be so many more.
-  absl::Status CheckRoomFor(uint32_t more) const;
+  // What a topic, and each subscription of it, which has a cursor for each partition, costs.
+  static size_t CostOf(const v1::Topic& topic) { return 4 + size_t{topic.partitions()}; }
+
+  // Counts so many more; RESOURCE_EXHAUSTED if there cannot be.
+  absl::Status Take(size_t more);
 };
 
 // Writes a new topic of these settings, which are checked and complete, with the commit; it becomes

@@ -1,7 +1,6 @@
 #include "server/core/topic_reader.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -20,19 +19,6 @@ constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 // A reader that is told nothing else is told where it is after so much was left out. Bytes.
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 
-// Makes a frame of a small part of large batches independent of them.
-void CopyEvents(Frame* frame) {
-  for (Delivery& delivery : frame->deliveries) {
-    for (SharedBytes& events : delivery.events) {
-      char* to;
-      SharedBytes copy = SharedBytes::Allocate(events.size(), &to);
-      std::memcpy(to, events.data(), events.size());
-      events = std::move(copy);
-    }
-  }
-  frame->held = frame->bytes;
-}
-
 absl::Status CheckRequest(const v1::ReadRequest& request) {
   RETURN_IF_ERROR(CheckResponseBytes("max_response_bytes", request.max_response_bytes()));
   if (request.has_stop_offset() && request.stop_offset() < 0) {
@@ -45,7 +31,7 @@ absl::Status CheckRequest(const v1::ReadRequest& request) {
 
 TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
                          const LogStore& store, ReadCounters& counters,
-                         std::shared_ptr<StopTime> stop_at)
+                         std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory)
     : topic_(std::move(topic)),
       store_(store),
       counters_(counters),
@@ -55,21 +41,29 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
       max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
                                                    : kDefaultResponseBytes),
       stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()),
-      stop_at_(std::move(stop_at)) {
+      stop_at_(std::move(stop_at)),
+      memory_(std::move(memory)) {
   if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
   topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
 }
 
+size_t TopicReader::Cost(const v1::ReadRequest& request, const Topic& topic) {
+  constexpr size_t kPartOfFilter = 16;  // Compiled, of what it is as a message.
+  const size_t partitions = request.partitions().empty()
+                                ? topic.view()->partitions.size()
+                                : static_cast<size_t>(request.partitions_size());
+  return sizeof(TopicReader) + sizeof(Cursor) * partitions +
+         kPartOfFilter * request.filter().ByteSizeLong();
+}
+
 TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memory_order_relaxed); }
 
-absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(const v1::ReadRequest& request,
-                                                               std::shared_ptr<Topic> topic,
-                                                               const LogStore& store,
-                                                               ReadCounters& counters,
-                                                               std::shared_ptr<StopTime> stop_at) {
+absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
+    const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
+    ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory) {
   RETURN_IF_ERROR(CheckRequest(request));
-  std::unique_ptr<TopicReader> reader(
-      new TopicReader(request, std::move(topic), store, counters, std::move(stop_at)));
+  std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters,
+                                                      std::move(stop_at), std::move(memory)));
   if (request.has_filter()) {
     absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
     if (!filter.ok()) return InvalidFilter(filter.status());
@@ -242,7 +236,9 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
       return Fill::kCold;
     }
     counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
-    if (!Take(cursor, batches_, frame)) return Fill::kFull;
+    const bool full = !Take(cursor, batches_, frame);
+    batches_.clear();  // A reader that waits holds none.
+    if (full) return Fill::kFull;
   } while (filter_.has_value() && cursor.next < std::min(end, cursor.stop));
   return Fill::kSome;
 }
@@ -250,7 +246,7 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
 absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
   room_ = std::min(max_bytes, max_bytes_);
   scanned_ = 0;
-  scan_limit_ = room_;
+  scan_limit_ = std::max(room_, kMaxPolledBytes);
   // Small remains of many partitions share a frame.
   for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < room_ / 2; ++i) {
     Cursor& cursor = cursors_[turn_];
@@ -260,8 +256,6 @@ absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
     if (fill != Fill::kNothing && cursor.next == before && !frame->empty()) break;  // No room.
     turn_ = (turn_ + 1) % cursors_.size();
   }
-  batches_.clear();
-  if (frame->held / 2 > frame->bytes) CopyEvents(frame);
   if (!frame->empty()) NotePassed(frame);
   return absl::OkStatus();
 }
@@ -287,6 +281,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   }
   counters_.cold_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
   Take(cursor, batches_, frame);
+  batches_.clear();
   return absl::OkStatus();
 }
 
@@ -301,7 +296,6 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       PassOver(*batch, end, cursor);
       continue;
     }
-    bool counted = false;
     while (cursor.next < end) {
       const size_t room = room_ - std::min(frame->bytes, room_);
       // A batch is cut only where the frame would else be small: cutting has to walk over its
@@ -310,11 +304,7 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       const bool whole_allowed = frame->bytes == 0;
       Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
       if (!whole_allowed && slice.bytes > room) return false;
-      const size_t before = frame->bytes;
       Deliver(std::move(slice), cursor, frame);
-      if (frame->bytes != before && !std::exchange(counted, true)) {
-        frame->held += batch->header.bytes;
-      }
       // The rest is for the next look, so that others have their turn.
       if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < room_;
       // What the filter left out has left its room.

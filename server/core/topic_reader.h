@@ -41,11 +41,11 @@ class TopicReader {
 
   // Checks the request and finds the start; may read from the disk. `stop_at` is that of a request
   // that follows up to a time; else null. Errors as for EventHubService.Read.
-  static absl::StatusOr<std::unique_ptr<TopicReader>> Open(const v1::ReadRequest& request,
-                                                           std::shared_ptr<Topic> topic,
-                                                           const LogStore& store,
-                                                           ReadCounters& counters,
-                                                           std::shared_ptr<StopTime> stop_at);
+  static absl::StatusOr<std::unique_ptr<TopicReader>> Open(
+      const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
+      ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory);
+  // The memory that the reader takes, but for its frames. Bytes.
+  static size_t Cost(const v1::ReadRequest& request, const Topic& topic);
   ~TopicReader();
 
   TopicReader(const TopicReader&) = delete;
@@ -84,7 +84,7 @@ class TopicReader {
   enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-              ReadCounters& counters, std::shared_ptr<StopTime> stop_at);
+              ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory);
 
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
@@ -140,6 +140,7 @@ class TopicReader {
   bool started_ = false;
   bool said_caught_up_ = false;
   std::vector<RecordBatchPtr> batches_;  // Scratch.
+  const MemoryMeter::Lease memory_;
 };
 
 }  // namespace eventhub

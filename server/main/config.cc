@@ -102,7 +102,8 @@ ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{0},
           "The same, for each connection. 0: an eighth of --max_in_flight.");
 ABSL_FLAG(
     int, max_partitions, 0,
-    "Partitions of all topics together. 0: as many as an eighth of --memory_limit holds, at 512 "
+    "Partitions of all topics together. A subscription counts for as many as its topic, and each "
+    "topic and subscription for four more. 0: as many as an eighth of --memory_limit holds, at 512 "
     "bytes each.");
 ABSL_FLAG(int, max_connections, 10'000, "Connections that are served at a time; more are closed.");
 ABSL_FLAG(int, max_connections_per_peer, 2'000,

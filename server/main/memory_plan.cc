@@ -24,11 +24,15 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   plan.write_buffer = std::min(limit / 32, 64 * kMiB);
   plan.block_cache = std::min(limit / 32, 128 * kMiB);
   plan.partitions = limit / 8;
+  plan.pending = std::min(limit / 16, 256 * kMiB);
+  plan.readers = std::min(limit / 32, 128 * kMiB);
+  plan.producers = std::min(limit / 32, 128 * kMiB);
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
-  return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions;
+  return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions +
+         pending + readers + producers;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -41,6 +45,9 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.frame_bytes = frames;
   server.broker.max_partitions = partitions / kPartitionBytes;
   server.broker.tail_cache_bytes = tail_cache;
+  server.broker.pending_bytes = pending;
+  server.broker.reader_bytes = readers;
+  server.broker.producer_bytes = producers;
   server.broker.store.write_buffer_bytes = write_buffer;
   server.broker.store.write_memory_bytes = WriteMemory(write_buffer);
   server.broker.store.block_cache_bytes = block_cache;

@@ -7,7 +7,7 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About a third is left over: for requests being received, the program
+// Shares of a limit, in bytes. About a fifth is left over: for requests being received, the program
 // itself, its threads, what the allocator cannot use, and state that is small by its own bounds.
 struct MemoryPlan {
   size_t limit = 0;
@@ -18,6 +18,9 @@ struct MemoryPlan {
   size_t write_buffer = 0;  // One of the store's, of which it holds up to four, and small ones.
   size_t block_cache = 0;   // Blocks of the store's files.
   size_t partitions = 0;    // Partitions, those that subscriptions keep of them too.
+  size_t pending = 0;       // What subscriptions have delivered and not settled.
+  size_t readers = 0;       // Readers, but for their frames.
+  size_t producers = 0;     // Idempotent producers that were active lately.
 
   static MemoryPlan For(size_t limit);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "grpcpp/server_context.h"
 #include "server/core/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
@@ -10,14 +11,19 @@
 
 namespace eventhub {
 
-ConsumeStream::ConsumeStream(Broker& broker, std::string address, ReadPools pools,
-                             StreamRegistry& registry)
-    : broker_(broker), address_(std::move(address)), pools_(pools), registry_(registry) {}
+ConsumeStream::ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits,
+                             StreamRegistry& registry, grpc::CallbackServerContext* context)
+    : broker_(broker),
+      pools_(pools),
+      connection_(limits.Connect(context->peer())),
+      context_(context),
+      registry_(registry) {}
 
-ConsumeStream* ConsumeStream::Start(Broker& broker, std::string address, ReadPools pools,
-                                    StreamRegistry& registry) {
+ConsumeStream* ConsumeStream::Start(Broker& broker, ReadPools pools, PublishLimits& limits,
+                                    StreamRegistry& registry,
+                                    grpc::CallbackServerContext* context) {
   std::shared_ptr<ConsumeStream> stream(
-      new ConsumeStream(broker, std::move(address), pools, registry));
+      new ConsumeStream(broker, pools, limits, registry, context));
   stream->self_ = stream;
   registry.Add(stream);
   stream->Proceed();
@@ -32,6 +38,7 @@ ConsumerSession* ConsumeStream::session() {
 // ---- What comes in
 
 void ConsumeStream::OnReadDone(bool ok) {
+  if (ok) connection_->NoteTaken(in_.Length());
   const absl::Status status = ok ? Handle(in_) : absl::OkStatus();
   in_.Clear();
   ConsumerSession* session = nullptr;
@@ -64,7 +71,7 @@ absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
 absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
   ASSIGN_OR_RETURN(std::unique_ptr<ConsumerSession> session,
                    broker_.subscriptions().OpenConsumer(
-                       request, address_, [weak = weak_from_this(), &pool = pools_.wake] {
+                       request, context_->peer(), [weak = weak_from_this(), &pool = pools_.wake] {
                          // On the commit thread, too: only hands over.
                          if (const auto stream = weak.lock()) {
                            pool.Post([stream] { stream->Wake(); });
@@ -98,20 +105,40 @@ void ConsumeStream::Wake() {
 
 void ConsumeStream::Poll() {
   ConsumeFrame frame;
-  const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame);
-  if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame));
-  if (step.ok() && *step == ConsumerSession::Step::kCold) {
-    return pools_.disk.Post([self = shared_from_this()] { self->ReadCold(); });
-  }
+  const size_t room = pools_.frames.Suggest(session()->frame_bytes());
+  const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame, room);
+  if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame), room);
+  if (step.ok() && *step == ConsumerSession::Step::kCold) return AwaitRoom();
   if (!step.ok() || *step == ConsumerSession::Step::kEnd) EndWith(step.status());
   MutexLock lock(mutex_);
   sending_ = false;
 }
 
-void ConsumeStream::ReadCold() {
+void ConsumeStream::AwaitRoom() {
+  const size_t granted = pools_.frames.Take(*this, session()->frame_bytes());
+  if (granted != 0) return Granted(granted);
+  bool ended;
+  {
+    MutexLock lock(mutex_);
+    ended = ended_;
+  }
+  if (ended) StopWaitingForRoom();  // Who ended it before found no wait.
+}
+
+// What was begun is finished by ReadCold, which delivers nothing any more.
+void ConsumeStream::StopWaitingForRoom() {
+  if (pools_.frames.Cancel(*this)) Granted(0);
+}
+
+void ConsumeStream::Granted(size_t bytes) {
+  pools_.disk.Post([self = shared_from_this(), bytes] { self->ReadCold(bytes); });
+}
+
+void ConsumeStream::ReadCold(size_t room) {
   ConsumeFrame frame;
-  session()->ReadCold(&frame);
-  if (!frame.empty()) return Send(std::move(frame));
+  session()->ReadCold(&frame, room);
+  if (!frame.empty()) return Send(std::move(frame), room);
+  pools_.frames.Return(*this);
   {
     MutexLock lock(mutex_);
     sending_ = false;
@@ -120,13 +147,28 @@ void ConsumeStream::ReadCold() {
   Proceed();
 }
 
-void ConsumeStream::Send(ConsumeFrame frame) {
-  out_ = EncodeFrame(std::move(frame));
+void ConsumeStream::Send(ConsumeFrame frame, size_t room) {
+  EncodedFrame encoded = EncodeFrame(std::move(frame), room);
+  out_.Swap(&encoded.message);
+  pools_.frames.Send(*this, encoded.held);
   StartWrite(&out_);
+}
+
+// Its write is not done, or it would not hold its frame: so it does not finish before this is seen.
+absl::AnyInvocable<void() &&> ConsumeStream::Eviction() {
+  evicting_ = true;
+  return [self = shared_from_this()] { self->Evict(); };
+}
+
+void ConsumeStream::Evict() {
+  context_->TryCancel();
+  evicting_ = false;
+  Proceed();
 }
 
 void ConsumeStream::OnWriteDone(bool ok) {
   out_.Clear();
+  pools_.frames.Return(*this);
   {
     MutexLock lock(mutex_);
     sending_ = false;
@@ -169,8 +211,10 @@ void ConsumeStream::EndWith(const absl::Status& status) {
     session = session_.get();
     draining = draining_;
   }
-  if (session == nullptr) return;
-  session->Close(draining ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
+  if (session != nullptr) {
+    session->Close(draining ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
+  }
+  StopWaitingForRoom();
 }
 
 void ConsumeStream::OnDone() {
@@ -218,7 +262,7 @@ void ConsumeStream::Proceed() {
 ConsumeStream::Action ConsumeStream::NextAction() {
   if (finished_) return Action::kNone;
   if (ended_) {
-    if (sending_) return Action::kNone;
+    if (sending_ || evicting_) return Action::kNone;
     finished_ = true;
     return Action::kFinish;
   }

@@ -1,12 +1,16 @@
 // The streaming method EventHubService.Consume.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/core/broker.h"
+#include "server/core/frame_budget.h"
+#include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/mutex.h"
@@ -15,16 +19,17 @@ namespace eventhub {
 
 // One consumer. Both directions go on by themselves: requests are taken as they come, while not too
 // many of them wait for their settlement; and whenever gRPC has taken a response the next is made,
-// from memory at once, or from the disk on a pool. With nothing to say it sleeps, and costs nothing
-// until the subscription wakes it.
+// from memory at once, or from the disk on a pool, when the budget has room for it. With nothing to
+// say it sleeps, and costs nothing until the subscription wakes it.
 //
 // gRPC holds a reference until OnDone.
 class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                             public DrainableStream,
-                            public std::enable_shared_from_this<ConsumeStream> {
+                            public std::enable_shared_from_this<ConsumeStream>,
+                            private FrameBudget::Holder {
  public:
-  static ConsumeStream* Start(Broker& broker, std::string address, ReadPools pools,
-                              StreamRegistry& registry);
+  static ConsumeStream* Start(Broker& broker, ReadPools pools, PublishLimits& limits,
+                              StreamRegistry& registry, grpc::CallbackServerContext* context);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -35,7 +40,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
  private:
   enum class Action { kNone, kRead, kPoll, kFinish };
 
-  ConsumeStream(Broker& broker, std::string address, ReadPools pools, StreamRegistry& registry);
+  ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits, StreamRegistry& registry,
+                grpc::CallbackServerContext* context);
 
   absl::Status Handle(const grpc::ByteBuffer& message);
   absl::Status Open(const v1::ConsumeRequest& request);
@@ -43,8 +49,14 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Wake();
   // Makes the next response, on the thread that proceeds.
   void Poll();
-  void ReadCold();
-  void Send(ConsumeFrame frame);
+  // Goes on with ReadCold, once there is memory for it.
+  void AwaitRoom();
+  void StopWaitingForRoom();
+  void Granted(size_t bytes) override;
+  void ReadCold(size_t room);
+  void Send(ConsumeFrame frame, size_t room);
+  absl::AnyInvocable<void() &&> Eviction() override;
+  void Evict();
   void EndWith(const absl::Status& status);
 
   // Does what can be done now, one thing after the other, on one thread at a time. To be called
@@ -57,13 +69,16 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   ConsumerSession* session();
 
   Broker& broker_;
-  const std::string address_;
   const ReadPools pools_;
+  const std::shared_ptr<PublishLimits::Connection> connection_;
+  grpc::CallbackServerContext* const context_;  // Until OnDone.
   StreamRegistry& registry_;
   std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
 
   grpc::ByteBuffer in_;   // Belongs to the read under way.
   grpc::ByteBuffer out_;  // Belongs to the write under way.
+
+  std::atomic<bool> evicting_{false};  // Which needs the call's context: it does not end now.
 
   Mutex mutex_;
   std::unique_ptr<ConsumerSession> session_ ABSL_GUARDED_BY(mutex_);

@@ -84,44 +84,70 @@ std::string BatchHead(const Delivery& delivery) {
   return head;
 }
 
+bool IsShared(const SharedBytes& events) { return events.size() >= kMinSharedBytes; }
+
+// The buffers of the events that are not copied.
+size_t HeldBytes(const std::vector<Delivery>& deliveries) {
+  size_t held = 0;
+  const SharedBytes* before = nullptr;  // Pieces of one buffer follow one another.
+  for (const Delivery& delivery : deliveries) {
+    for (const SharedBytes& events : delivery.events) {
+      if (!IsShared(events)) continue;
+      if (before == nullptr || !events.SharesBufferWith(*before)) held += events.held_bytes();
+      before = &events;
+    }
+  }
+  return held;
+}
+
 // Gathers copied bytes and shared ones into slices.
 class SliceBuilder {
  public:
   std::string& copied() { return copied_; }
 
   void Share(SharedBytes bytes) {
-    if (bytes.size() < kMinSharedBytes) {
-      copied_.append(bytes.data(), bytes.size());
-      return;
-    }
     Flush();
     slices_.push_back(ToSlice(std::move(bytes)));
   }
 
-  grpc::ByteBuffer Build() {
+  // `shared` is what the shared ones hold.
+  EncodedFrame Build(size_t shared) {
     Flush();
-    return grpc::ByteBuffer(slices_.data(), slices_.size());
+    return {grpc::ByteBuffer(slices_.data(), slices_.size()), copied_bytes_ + shared};
   }
 
  private:
   void Flush() {
     if (copied_.empty()) return;
+    copied_bytes_ += copied_.size();
     slices_.emplace_back(copied_.data(), copied_.size());
     copied_.clear();
   }
 
   std::string copied_;
+  size_t copied_bytes_ = 0;
   std::vector<grpc::Slice> slices_;
 };
 
-// Both kinds of responses have their batches in the same field.
-void AppendBatches(std::vector<Delivery> deliveries, SliceBuilder* out) {
+// Both kinds of responses have their batches in the same field. Returns what is held of buffers
+// that others share.
+size_t AppendBatches(std::vector<Delivery> deliveries, size_t bytes, size_t room,
+                     SliceBuilder* out) {
+  const size_t held = HeldBytes(deliveries);
+  const bool copy = held > room && held / 2 > bytes;
   for (Delivery& delivery : deliveries) {
     const std::string head = BatchHead(delivery);
     AppendLength(&out->copied(), kResponseBatches, head.size() + delivery.bytes);
     out->copied().append(head);
-    for (SharedBytes& events : delivery.events) out->Share(std::move(events));
+    for (SharedBytes& events : delivery.events) {
+      if (copy || !IsShared(events)) {
+        out->copied().append(events.data(), events.size());
+      } else {
+        out->Share(std::move(events));
+      }
+    }
   }
+  return copy ? 0 : held;
 }
 
 void AppendPlaces(const std::vector<LogPlace>& places, int field, std::string* to) {
@@ -136,20 +162,20 @@ void AppendPlaces(const std::vector<LogPlace>& places, int field, std::string* t
 
 }  // namespace
 
-grpc::ByteBuffer EncodeFrame(Frame frame) {
+EncodedFrame EncodeFrame(Frame frame, size_t room) {
   SliceBuilder out;
   AppendPlaces(frame.start, kResponseStart, &out.copied());
   AppendPlaces(frame.passed, kResponsePassed, &out.copied());
   if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
-  AppendBatches(std::move(frame.deliveries), &out);
-  return out.Build();
+  const size_t held = AppendBatches(std::move(frame.deliveries), frame.bytes, room, &out);
+  return out.Build(held);
 }
 
-grpc::ByteBuffer EncodeFrame(ConsumeFrame frame) {
+EncodedFrame EncodeFrame(ConsumeFrame frame, size_t room) {
   SliceBuilder out;
   frame.control.AppendToString(&out.copied());
-  AppendBatches(std::move(frame.deliveries), &out);
-  return out.Build();
+  const size_t held = AppendBatches(std::move(frame.deliveries), frame.bytes, room, &out);
+  return out.Build(held);
 }
 
 }  // namespace eventhub

@@ -31,7 +31,7 @@ grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* cont
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Consume(
     grpc::CallbackServerContext* context) {
-  return ConsumeStream::Start(broker_, context->peer(), pools_, registry_);
+  return ConsumeStream::Start(broker_, pools_, limits_, registry_, context);
 }
 
 }  // namespace eventhub

@@ -27,7 +27,10 @@ grpc::ServerUnaryReactor* StartCall(
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   const std::shared_ptr<PublishLimits::Connection> connection = limits.Connect(context->peer());
   const auto start = [&]() -> absl::Status {
-    if (connection->spent()) return TooMuchInFlight(connection->culprit(), kInFlightRetry);
+    if (connection->spent()) {
+      connection->NoteTaken(request.Length());
+      return TooMuchInFlight(connection->culprit(), kInFlightRetry);
+    }
     ASSIGN_OR_RETURN(const SharedBytes message, Gather(request));
     const size_t bytes = message.size();
     connection->Add(bytes);

@@ -1,6 +1,5 @@
 #include "server/rpc/read_stream.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "grpcpp/server_context.h"
@@ -51,51 +50,45 @@ void ReadStream::Open(const grpc::ByteBuffer& buffer) {
 void ReadStream::Advance() {
   for (;;) {
     if (StopAsked()) return EndBecause(stop_);
-    if (room_ == 0 && !TakeRoom()) return;
-    if (room_ == 0) continue;  // Asked to stop.
     Frame frame;
-    const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame, room_);
+    const size_t room = pools_.frames.Suggest(reader_->frame_bytes());
+    const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame, room);
     if (!step.ok()) return End(step.status());
     switch (*step) {
       case TopicReader::Step::kFrame:
-        return Send(std::move(frame));
+        return Send(std::move(frame), room);
       case TopicReader::Step::kEnd:
         return End(absl::OkStatus());
       case TopicReader::Step::kCold:
-        return pools_.disk.Post([self = shared_from_this()] { self->ReadCold(); });
+        return AwaitRoom();
       case TopicReader::Step::kWait:
-        room_ = 0;
-        pools_.frames.Return(*this);
         if (Sleep()) return;
         break;
     }
   }
 }
 
-void ReadStream::ReadCold() {
-  if (StopAsked()) return EndBecause(stop_);
-  Frame frame;
-  const absl::Status status = reader_->ReadCold(&frame, room_);
-  if (!status.ok()) return End(status);
-  if (frame.empty()) return Advance();
-  Send(std::move(frame));
-}
-
-bool ReadStream::TakeRoom() {
+void ReadStream::AwaitRoom() {
   // Held, because from the registration on the stream may go on, and end, on another thread.
   const std::shared_ptr<ReadStream> self = shared_from_this();
   const size_t granted = pools_.frames.Take(*this, reader_->frame_bytes());
-  if (granted != 0) {
-    room_ = granted;
-    return true;
-  }
+  if (granted != 0) return Granted(granted);
   // Who asked to stop before the registration found nothing to wake.
-  return StopAsked() && pools_.frames.Cancel(*this);
+  if (StopAsked() && pools_.frames.Cancel(*this)) EndBecause(stop_);
 }
 
 void ReadStream::Granted(size_t bytes) {
-  room_ = bytes;
-  pools_.wake.Post([self = shared_from_this()] { self->Advance(); });
+  pools_.disk.Post([self = shared_from_this(), bytes] { self->ReadCold(bytes); });
+}
+
+void ReadStream::ReadCold(size_t room) {
+  if (StopAsked()) return EndBecause(stop_);
+  Frame frame;
+  const absl::Status status = reader_->ReadCold(&frame, room);
+  if (!status.ok()) return End(status);
+  if (!frame.empty()) return Send(std::move(frame), room);
+  pools_.frames.Return(*this);
+  Advance();
 }
 
 absl::AnyInvocable<void() &&> ReadStream::Eviction() {
@@ -115,10 +108,10 @@ void ReadStream::Evict() {
   GoOn(written_);
 }
 
-void ReadStream::Send(Frame frame) {
-  pools_.frames.Resize(*this, std::max(frame.held, frame.bytes));
-  room_ = 0;
-  out_ = EncodeFrame(std::move(frame));
+void ReadStream::Send(Frame frame, size_t room) {
+  EncodedFrame encoded = EncodeFrame(std::move(frame), room);
+  out_.Swap(&encoded.message);
+  pools_.frames.Send(*this, encoded.held);
   StartWrite(&out_);
 }
 

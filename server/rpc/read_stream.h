@@ -23,9 +23,9 @@ struct ReadPools {
   FrameBudget& frames;
 };
 
-// One read. It holds one frame at most, of memory that it asks for before: the next is made when
-// gRPC has taken the last, from memory
-// on gRPC's thread, or from the disk on a pool. At the head it sleeps as a waiter of the log.
+// One read. It holds one frame at most: the next is made when gRPC has taken the last, from memory
+// on gRPC's thread, or from the disk on a pool, when the budget has room for it. At the head it
+// sleeps as a waiter of the log.
 //
 // At any time there is one thing under way, and it alone goes on with the stream: a write, a piece
 // of work in a pool, or a wait, for events or for memory. Who ends the stream from outside only
@@ -58,15 +58,15 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Granted(size_t bytes) override;
   absl::AnyInvocable<void() &&> Eviction() override;
   void Evict();
-  // Has memory for a frame; if not now, Granted() goes on.
-  bool TakeRoom();
   void Open(const grpc::ByteBuffer& request);
   // Goes on, from memory if it can.
   void Advance();
-  void ReadCold();
+  // Goes on with ReadCold, once there is memory for it.
+  void AwaitRoom();
+  void ReadCold(size_t room);
   // Sleeps until there is more; false if there is already.
   bool Sleep();
-  void Send(Frame frame);
+  void Send(Frame frame, size_t room);
   void GoOn(bool written);
   bool StopAsked();
   void WakeToStop();
@@ -84,7 +84,6 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Belongs to what is under way.
   std::unique_ptr<TopicReader> reader_;
   grpc::ByteBuffer out_;
-  size_t room_ = 0;       // That the next frame may take; 0: to be asked for.
   bool written_ = false;  // How a write ended that was done during an eviction.
 
   // The reader as seen by those who end the stream; set once, before the first wait.

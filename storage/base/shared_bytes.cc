@@ -9,6 +9,7 @@ SharedBytes SharedBytes::Allocate(size_t size, char** data) {
   SharedBytes bytes;
   void* block = ::operator new(sizeof(Owner) + size);
   bytes.owner_ = new (block) Owner;
+  bytes.owner_->size = size;
   *data = static_cast<char*>(block) + sizeof(Owner);
   bytes.view_ = {*data, size};
   return bytes;
@@ -26,6 +27,7 @@ SharedBytes SharedBytes::Wrap(absl::string_view view, void (*release)(void*), vo
   SharedBytes bytes = Allocate(0, &unused);
   bytes.owner_->release = release;
   bytes.owner_->arg = arg;
+  bytes.owner_->size = view.size();
   bytes.view_ = view;
   return bytes;
 }

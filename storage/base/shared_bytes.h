@@ -44,6 +44,10 @@ class SharedBytes {
   // A part of these bytes, which holds the whole buffer. `part` must be a range within view().
   SharedBytes Sub(absl::string_view part) const;
 
+  // The size of the buffer, all of which is held by a part of it; and whether it is another's too.
+  size_t held_bytes() const { return owner_ == nullptr ? 0 : owner_->size; }
+  bool SharesBufferWith(const SharedBytes& other) const { return owner_ == other.owner_; }
+
   // For handing a reference to C code: the caller of Release() owes one call of Drop() with the
   // result.
   static void Drop(void* owner);
@@ -57,6 +61,7 @@ class SharedBytes {
     std::atomic<int> refs{1};
     void (*release)(void* arg) = nullptr;
     void* arg = nullptr;
+    size_t size = 0;
   };
 
   void Ref() const {

@@ -119,7 +119,7 @@ class Hub {
     writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(),
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
-        std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_,
+        std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_, memory_,
                                         /*generation=*/1, /*run_alarm=*/true);
   }
   ~Hub() {
@@ -137,6 +137,7 @@ class Hub {
   ReadCounters reads_;
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;
+  MemoryMeter memory_{SIZE_MAX};
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 

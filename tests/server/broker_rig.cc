@@ -27,6 +27,7 @@ absl::Status BrokerRig::Open() {
   options.store.directory = disk.directory() + "/hub";
   options.store.env = disk.env();
   options.tail_cache_bytes = tail_cache_bytes;
+  options.max_partitions = max_partitions;
   options.maintenance = maintenance;
   if (!real_time) options.clock = &clock;
   options.run_alarm = real_time;  // Else the clock moves when a test moves it.
@@ -103,9 +104,13 @@ absl::StatusOr<v1::Topic> BrokerRig::Update(const v1::Topic& topic,
 }
 
 absl::Status BrokerRig::Delete(const std::string& name) {
-  std::promise<absl::Status> outcome;
   v1::DeleteTopicRequest request;
   request.set_name(name);
+  return Delete(request);
+}
+
+absl::Status BrokerRig::Delete(const v1::DeleteTopicRequest& request) {
+  std::promise<absl::Status> outcome;
   broker_->DeleteTopic(request, [&](absl::Status status) { outcome.set_value(std::move(status)); });
   return outcome.get_future().get();
 }

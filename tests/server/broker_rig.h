@@ -60,6 +60,7 @@ class BrokerRig {
   FaultEnv disk;
   // Taken by Open. No maintenance unless a test sets it.
   size_t tail_cache_bytes = size_t{1} << 20;
+  size_t max_partitions = 1'000'000;
   std::optional<MaintenanceOptions> maintenance;
   // The machine's clock instead of `clock`; leases and delays end by themselves then.
   bool real_time = false;
@@ -86,6 +87,7 @@ class BrokerRig {
   absl::StatusOr<v1::Topic> Create(const std::string& name, uint32_t partitions = 1);
   absl::StatusOr<v1::Topic> Update(const v1::Topic& topic, const std::vector<std::string>& mask);
   absl::Status Delete(const std::string& name);
+  absl::Status Delete(const v1::DeleteTopicRequest& request);
 
   // Takes from the reader what there is; up to `max_frames`.
   static absl::StatusOr<Delivered> Drain(TopicReader& reader, int max_frames = 1 << 30);

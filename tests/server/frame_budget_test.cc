@@ -32,7 +32,7 @@ class FrameBudgetTest : public testing::Test {
       Reader& reader = readers_.emplace_back();
       const size_t granted = budget_.Take(reader, frame);
       if (granted == 0) return reader;
-      budget_.Resize(reader, granted);
+      budget_.Send(reader, granted);
     }
   }
 
@@ -43,9 +43,9 @@ class FrameBudgetTest : public testing::Test {
 
 TEST_F(FrameBudgetTest, WithPlentyAFrameGetsWhatItAsksFor) {
   Reader reader;
-  EXPECT_EQ(budget_.Take(reader, kMiB), kMiB);
-  EXPECT_EQ(budget_.used(), kMiB);
-  budget_.Resize(reader, 10);
+  EXPECT_EQ(budget_.Take(reader, kMiB / 4), kMiB / 4);
+  EXPECT_EQ(budget_.used(), kMiB / 4);
+  budget_.Send(reader, 10);
   EXPECT_EQ(budget_.used(), 10u);
   budget_.Return(reader);
   EXPECT_EQ(budget_.used(), 0u);
@@ -71,14 +71,35 @@ TEST_F(FrameBudgetTest, WhoWaitsIsServedInOrder) {
   EXPECT_LE(budget_.used(), budget_.limit());
 }
 
-TEST_F(FrameBudgetTest, NobodyOvertakesWhoWaits) {
-  Reader& waiting = Exhaust(kMiB);
-  Reader& small = readers_[readers_.size() - 2];
-  budget_.Resize(small, 1);
-  budget_.Return(small);
-  if (waiting.granted != 0) GTEST_SKIP() << "there was room for it";
-  Reader late;
-  EXPECT_EQ(budget_.Take(late, 1), 0u);
+TEST_F(FrameBudgetTest, WhatComesFromMemoryNeverWaits) {
+  EXPECT_EQ(budget_.Suggest(100), 100u);
+  EXPECT_EQ(budget_.Suggest(16 * kMiB), 16 * kMiB / 64);
+  Exhaust(kMiB);
+  EXPECT_EQ(budget_.Suggest(kMiB), FrameBudget::kMinFrame);
+  EXPECT_EQ(budget_.Suggest(100), 100u);
+}
+
+TEST_F(FrameBudgetTest, SmallFramesFromMemoryAreNotCounted) {
+  Reader reader;
+  budget_.Send(reader, FrameBudget::kMinFrame);
+  EXPECT_EQ(budget_.used(), 0u);
+  budget_.Return(reader);
+  budget_.Send(reader, FrameBudget::kMinFrame + 1);
+  EXPECT_EQ(budget_.used(), FrameBudget::kMinFrame + 1);
+  budget_.Return(reader);
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+TEST_F(FrameBudgetTest, MoreThanTheLimitIsHeldForAMoment) {
+  Reader first;
+  Reader second;
+  budget_.Send(first, 10 * kMiB);
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);
+  budget_.Send(second, 10 * kMiB);
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 1u);
+  EXPECT_TRUE(first.evicted);
+  EXPECT_FALSE(second.evicted);
 }
 
 TEST_F(FrameBudgetTest, AWaitCanBeTakenBack) {
@@ -92,17 +113,17 @@ TEST_F(FrameBudgetTest, AWaitCanBeTakenBack) {
 TEST_F(FrameBudgetTest, AnEventLargerThanTheBudgetIsCounted) {
   Reader reader;
   ASSERT_GT(budget_.Take(reader, kMiB), 0u);
-  budget_.Resize(reader, 20 * kMiB);
+  budget_.Send(reader, 20 * kMiB);
   Reader other;
-  EXPECT_EQ(budget_.Take(other, kMiB), 0u);
+  EXPECT_EQ(budget_.Take(other, kMiB / 4), 0u);
   budget_.Return(reader);
-  EXPECT_EQ(other.granted, kMiB);
+  EXPECT_EQ(other.granted, kMiB / 4);
 }
 
 TEST_F(FrameBudgetTest, ThoseThatDoNotReadGoIfOthersWait) {
   Reader reader;
   ASSERT_GT(budget_.Take(reader, kMiB), 0u);
-  budget_.Resize(reader, kMiB);
+  budget_.Send(reader, kMiB);
   Reader reads_the_disk;
   ASSERT_GT(budget_.Take(reads_the_disk, kMiB), 0u);
   clock_.Advance(absl::Minutes(1));

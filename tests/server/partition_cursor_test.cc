@@ -501,6 +501,24 @@ TEST_F(QueueCursorTest, HolesHoldNewEventsUpOnlyBeyondTheirLimit) {
   EXPECT_EQ(Next().first, 2 * int64_t{holes});
 }
 
+TEST_F(QueueCursorTest, HolesAreFewerWhereOthersHaveTakenTheMemory) {
+  MemoryMeter meter(size_t{1} << 20);
+  rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0), &meter);
+  rig_.Grow(2000);
+  Deliver(kOne, 1000);
+  for (int64_t event = 0; event < 1000; event += 2) Ack(kOne, event, event + 1);
+  EXPECT_EQ(meter.used(), 500 * PendingRanges::kRangeBytes);
+  EXPECT_FALSE(cursor().Exhausted(rules_));
+  meter.Add(meter.limit());
+  EXPECT_TRUE(cursor().Exhausted(rules_));
+  // A little is free whatever the others have.
+  Ack(kOne, 0, 700);
+  EXPECT_FALSE(cursor().Exhausted(rules_));
+  meter.Release(meter.limit());
+  rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0));
+  EXPECT_EQ(meter.used(), 0u);
+}
+
 class OrderedCursorTest : public QueueCursorTest {
  protected:
   OrderedCursorTest() { rules_.ordered_by_key = true; }

@@ -122,7 +122,7 @@ class PendingRangesTest : public SeededTest {
     Pending event = AnyEvent();
     event.redriven = OneIn(5);
     if (event.redriven) end = start + 1;
-    ranges_.Add(Offset(start), end - start, RangeOf(event));
+    ranges_->Add(Offset(start), end - start, RangeOf(event));
     for (int64_t offset = start; offset < end; ++offset) model_.emplace(offset, event);
   }
 
@@ -139,7 +139,7 @@ class PendingRangesTest : public SeededTest {
       event.redriven = redriven;
     };
     int64_t at = from;
-    ranges_.EditRange(Offset(from), Offset(to), [&](Offset start, PendingRange& range) {
+    ranges_->EditRange(Offset(from), Offset(to), [&](Offset start, PendingRange& range) {
       EXPECT_GE(start.value(), at);
       at = start.value() + range.count;
       EXPECT_LE(at, to);
@@ -168,14 +168,14 @@ class PendingRangesTest : public SeededTest {
   }
 
   void RemoveAll() {
-    ranges_.EditRange(Offset(0), Offset::Max(),
-                      [](Offset, PendingRange&) { return Verdict::kRemove; });
+    ranges_->EditRange(Offset(0), Offset::Max(),
+                       [](Offset, PendingRange&) { return Verdict::kRemove; });
     model_.clear();
   }
 
   void EditDue() {
     now_ += Int(0, 10);
-    ranges_.EditDue(now_, SIZE_MAX, [&](Offset, PendingRange& range) {
+    ranges_->EditDue(now_, SIZE_MAX, [&](Offset, PendingRange& range) {
       EXPECT_LE(range.due, now_);
       range.state = RangeState::kReady;
       range.due = 0;
@@ -190,26 +190,26 @@ class PendingRangesTest : public SeededTest {
 
   // What the store has after this is what was before, and loading it gives it back.
   void FlushAndLoad() {
-    ranges_.Flush(
+    ranges_->Flush(
         [this](Offset start, const PendingRange& range) {
           PendingRange copy = range.Copy();
           store_.insert_or_assign(start.value(), std::move(copy));
         },
         [this](Offset start) { EXPECT_EQ(store_.erase(start.value()), 1u) << start; });
-    ASSERT_FALSE(ranges_.dirty());
+    ASSERT_FALSE(ranges_->dirty());
     ASSERT_EQ(EventsOf(store_), model_);
-    ASSERT_EQ(store_.size(), ranges_.map().size());
+    ASSERT_EQ(store_.size(), ranges_->map().size());
     if (!OneIn(4)) return;
-    ranges_ = PendingRanges();
-    for (const auto& [start, range] : store_) ranges_.Load(Offset(start), range.Copy());
-    ASSERT_FALSE(ranges_.dirty());
+    ranges_.emplace();
+    for (const auto& [start, range] : store_) ranges_->Load(Offset(start), range.Copy());
+    ASSERT_FALSE(ranges_->dirty());
   }
 
   void Compare() {
-    ASSERT_EQ(EventsOf(ranges_.map()), model_);
-    for (auto it = ranges_.map().begin(); it != ranges_.map().end(); ++it) {
+    ASSERT_EQ(EventsOf(ranges_->map()), model_);
+    for (auto it = ranges_->map().begin(); it != ranges_->map().end(); ++it) {
       const auto next = std::next(it);
-      if (next == ranges_.map().end()) break;
+      if (next == ranges_->map().end()) break;
       ASSERT_LE(it->first + it->second.count, next->first);
       const bool neighbours = it->first + it->second.count == next->first;
       ASSERT_FALSE(neighbours && it->second.Like(next->second)) << "not joined at " << next->first;
@@ -231,7 +231,7 @@ class PendingRangesTest : public SeededTest {
       if (event.state == RangeState::kReady && event.alone) ++counts.alone;
       if (Waits(event)) next_due = std::min(next_due, event.due);
     }
-    const PendingRanges::Counts& found = ranges_.counts();
+    const PendingRanges::Counts& found = ranges_->counts();
     ASSERT_EQ(found.live, counts.live);
     ASSERT_EQ(found.extra, counts.extra);
     ASSERT_EQ(found.leased, counts.leased);
@@ -240,7 +240,7 @@ class PendingRangesTest : public SeededTest {
     ASSERT_EQ(found.blocked, counts.blocked);
     ASSERT_EQ(found.parking, counts.parking);
     ASSERT_EQ(found.alone, counts.alone);
-    ASSERT_EQ(ranges_.next_due(), next_due);
+    ASSERT_EQ(ranges_->next_due(), next_due);
   }
 
   void CompareFirst() {
@@ -250,15 +250,15 @@ class PendingRangesTest : public SeededTest {
         const Flow own = event.alone ? Flow::kAlone : (event.extra ? Flow::kExtra : Flow::kLive);
         return event.state == RangeState::kReady && own == flow;
       });
-      const auto found = ranges_.FirstReady(flow);
-      ASSERT_EQ(found == ranges_.map().end(), first == model_.end());
+      const auto found = ranges_->FirstReady(flow);
+      ASSERT_EQ(found == ranges_->map().end(), first == model_.end());
       if (first == model_.end()) continue;
       ASSERT_EQ(found->first, first->first);
     }
     const int64_t offset = Int(0, kOffsets + 12);
-    const auto at = ranges_.At(Offset(offset));
+    const auto at = ranges_->At(Offset(offset));
     const auto first = model_.lower_bound(offset);
-    ASSERT_EQ(at == ranges_.map().end(), first == model_.end());
+    ASSERT_EQ(at == ranges_->map().end(), first == model_.end());
     if (first == model_.end()) return;
     ASSERT_LE(at->first, first->first);
     ASSERT_GT(at->first + at->second.count, first->first);
@@ -267,7 +267,7 @@ class PendingRangesTest : public SeededTest {
   static constexpr int64_t kOffsets = 60;
 
   int64_t now_ = 0;
-  PendingRanges ranges_;
+  std::optional<PendingRanges> ranges_{std::in_place};
   Events model_;
   std::map<int64_t, PendingRange> store_;
 };
@@ -301,18 +301,18 @@ TEST_F(PendingRangesTest, DoAsTheModel) {
 
 TEST_F(PendingRangesTest, RangesBeyondTheLargestAreSeveral) {
   constexpr int64_t kCount = 10'000'000'000;
-  ranges_.Add(Offset(5), kCount, PendingRange());
-  EXPECT_EQ(ranges_.counts().live, kCount);
-  EXPECT_LE(ranges_.map().size(), 5u);
-  EXPECT_EQ(ranges_.map().begin()->first, 5);
+  ranges_->Add(Offset(5), kCount, PendingRange());
+  EXPECT_EQ(ranges_->counts().live, kCount);
+  EXPECT_LE(ranges_->map().size(), 5u);
+  EXPECT_EQ(ranges_->map().begin()->first, 5);
   int64_t removed = 0;
-  ranges_.EditRange(Offset(5), Offset(5 + kCount), [&](Offset start, PendingRange& range) {
+  ranges_->EditRange(Offset(5), Offset(5 + kCount), [&](Offset start, PendingRange& range) {
     EXPECT_EQ(start.value(), 5 + removed);
     removed += range.count;
     return Verdict::kRemove;
   });
   EXPECT_EQ(removed, kCount);
-  EXPECT_EQ(ranges_.counts().live, 0);
+  EXPECT_EQ(ranges_->counts().live, 0);
 }
 
 // What 100,000 holes cost, in ranges, in calls, and in records written.

@@ -117,5 +117,26 @@ TEST_F(ProducerTableTest, RoomIsMadeWhateverTheClockSays) {
   EXPECT_GE(table_->looked_at() - before, 2u);  // It had to be loaded.
 }
 
+TEST_F(ProducerTableTest, MemoryIsSharedByAllTables) {
+  MemoryMeter meter(size_t{1} << 20);
+  table_ = std::make_unique<ProducerTable>(*store_, TopicId(1), &meter);
+  ProducerTable other(*store_, TopicId(2), &meter);
+  Commit([&](CommitBuilder& commit) { other.Record({"other", 0, 0}, {}, commit); });
+  const size_t one = meter.used();
+  EXPECT_GT(one, 0u);
+  v1::PublishResult large;
+  for (int i = 0; i < 1000; ++i) large.add_placements()->set_partition(static_cast<uint32_t>(i));
+  for (int i = 0; i < 500; ++i) {
+    Commit([&](CommitBuilder& commit) { table_->Record({Name(i), 0, 0}, large, commit); });
+    ASSERT_LE(meter.used(), meter.limit() / 2) << i;
+  }
+  // What left memory is known nevertheless.
+  Commit([&](CommitBuilder& commit) {
+    for (int i = 0; i < 500; ++i) EXPECT_FALSE(Publish(commit, Name(i), 0));
+  });
+  table_.reset();
+  EXPECT_EQ(meter.used(), one);
+}
+
 }  // namespace
 }  // namespace eventhub

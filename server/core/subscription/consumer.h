@@ -93,6 +93,8 @@ struct Consumer {
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
   int unsettled = 0;             // Requests without a settlement yet.
 
+  // Of whoever polls: the size of the frame that is being made, at most.
+  size_t frame_bytes = 0;
   std::optional<ColdRead> cold;
 
   uint64_t acked = 0;

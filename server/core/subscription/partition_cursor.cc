@@ -35,7 +35,7 @@ int64_t PartitionCursor::LagUpTo(Offset end) const {
 }
 
 bool PartitionCursor::Exhausted(const DeliveryRules& rules) const {
-  if (pending_.map().size() >= kMaxRanges) return true;
+  if (pending_.map().size() >= std::min(kMaxRanges, pending_.Allowance())) return true;
   return rules.ordered_by_key && keys_ != nullptr && keys_->waiting() >= kMaxWaiting;
 }
 

@@ -111,11 +111,14 @@ class PartitionCursor {
  public:
   using Refused = absl::FunctionRef<void(Offset from, Offset to)>;
 
-  // How many ranges may be pending; then nothing new is delivered until some are settled.
+  // How many ranges may be pending, unless memory allows less; then nothing new is delivered until
+  // some are settled.
   static constexpr size_t kMaxRanges = 250'000;
   static constexpr size_t kMaxWaiting = 100'000;  // Events that wait for their keys.
 
-  PartitionCursor(PartitionLog& log, Offset next) : log_(&log), next_(next) {}
+  // What is pending is counted by the meter, if there is one.
+  PartitionCursor(PartitionLog& log, Offset next, MemoryMeter* meter = nullptr)
+      : log_(&log), next_(next), pending_(meter) {}
 
   PartitionLog& log() const { return *log_; }
   PartitionId id() const { return log_->id(); }

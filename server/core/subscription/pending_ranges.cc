@@ -75,17 +75,23 @@ void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
   dirty_.push_back(start);
 }
 
+PendingRanges::~PendingRanges() {
+  if (meter_ != nullptr) meter_->Release(map_.size() * kRangeBytes);
+}
+
 PendingRanges::Map::iterator PendingRanges::Insert(int64_t start, PendingRange range) {
   range.stored = gone_.erase(start) > 0;
   range.dirty = false;
   Index(start, range);
   const auto it = map_.emplace(start, std::move(range)).first;
+  if (meter_ != nullptr) meter_->Add(kRangeBytes);
   MarkDirty(start, it->second);
   return it;
 }
 
 PendingRanges::Map::iterator PendingRanges::Remove(Map::iterator it) {
   if (it->second.stored) gone_.insert(it->first);
+  if (meter_ != nullptr) meter_->Release(kRangeBytes);
   return map_.erase(it);
 }
 
@@ -213,6 +219,7 @@ void PendingRanges::Load(Offset start, PendingRange range) {
   Count(range, +1);
   Index(start.value(), range);
   map_.emplace(start.value(), std::move(range));
+  if (meter_ != nullptr) meter_->Add(kRangeBytes);
 }
 
 }  // namespace eventhub

@@ -14,6 +14,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
+#include "server/core/memory_meter.h"
 #include "server/core/subscription/shared_text.h"
 #include "storage/base/types.h"
 
@@ -94,6 +95,15 @@ class PendingRanges {
  public:
   using Map = absl::btree_map<int64_t, PendingRange>;
 
+  // What a range takes: about 60, and 25 more while it is to be due.
+  static constexpr size_t kRangeBytes = 96;
+
+  // Counted by the meter, if there is one.
+  explicit PendingRanges(MemoryMeter* meter = nullptr) : meter_(meter) {}
+  ~PendingRanges();
+  PendingRanges(const PendingRanges&) = delete;
+  PendingRanges& operator=(const PendingRanges&) = delete;
+
   // Numbers of events.
   struct Counts {
     int64_t live = 0;  // All but extra ones.
@@ -113,6 +123,12 @@ class PendingRanges {
 
   const Map& map() const { return map_; }
   const Counts& counts() const { return counts_; }
+
+  // How many there may be, as far as memory goes.
+  size_t Allowance() const {
+    return meter_ == nullptr ? std::numeric_limits<size_t>::max()
+                             : meter_->Allowance() / kRangeBytes;
+  }
 
   // Adds `count` events from `start` on, none of which may be pending. `range` says all but the
   // count.
@@ -160,6 +176,7 @@ class PendingRanges {
   void Index(int64_t start, const PendingRange& range);
   void Unindex(int64_t start, const PendingRange& range);
 
+  MemoryMeter* const meter_;
   Map map_;
   std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
   absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.

@@ -93,7 +93,8 @@ DeliveryRules Subscription::rules() const {
 void Subscription::AddCursors() {
   const std::shared_ptr<const TopicView> view = topic_->view();
   for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
-    cursors_.push_back(std::make_unique<PartitionCursor>(*view->partitions[p], Offset(0)));
+    cursors_.push_back(std::make_unique<PartitionCursor>(*view->partitions[p], Offset(0),
+                                                         &context_.pending_memory));
     cursors_.back()->set_epoch(context_.next_epoch.fetch_add(1));
     cursors_.back()->turn = turns_.insert(turns_.end(), p);
   }

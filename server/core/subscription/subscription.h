@@ -50,6 +50,7 @@ struct SubscriptionContext {
   WorkPool& background;               // Reads events that become dead letters.
   std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
   uint64_t generation;                // How often the store was opened, from 1 on.
+  MemoryMeter& pending_memory;        // Of what is delivered and not settled.
 };
 
 struct PartitionRange {
@@ -135,11 +136,11 @@ class Subscription final : public CommitHook,
   std::shared_ptr<Consumer> Open(ConsumerOptions options, const v1::ConsumeRequest& first);
 
   // Fills an empty frame from memory. Never blocks. NOT_FOUND: the subscription was deleted.
-  absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame);
+  absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. A partition
   // that cannot be read is tried again later, see ReadFailures.
-  void ReadCold(Consumer& consumer, ConsumeFrame* frame);
+  void ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
   // Nothing more is delivered; Poll ends when all is settled that is out, or, with `at_once`, that

@@ -27,7 +27,12 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
   if (topic_->keeps_nothing()) return TopicKeepsNothing(topic_->name());
   if (catalog_.IsPending(settings_.name())) return SubscriptionExists(settings_.name());
-  RETURN_IF_ERROR(AddDeadLetterTopic(commit));
+  const size_t cost = TopicStore::CostOf(topic_->pending());
+  RETURN_IF_ERROR(topics_.Take(cost));
+  if (const absl::Status added = AddDeadLetterTopic(commit); !added.ok()) {
+    topics_.partitions -= cost;
+    return added;
+  }
   stored::Subscription record;
   record.set_version(1);
   record.set_topic_id(topic_->id().value());
@@ -68,10 +73,11 @@ void CreateSubscriptionTask::Done(const absl::Status& status) {
   std::move(done_)(settings_);
 }
 
-DeleteSubscriptionTask::DeleteSubscriptionTask(SubscriptionCatalog& catalog,
+DeleteSubscriptionTask::DeleteSubscriptionTask(TopicStore& topics, SubscriptionCatalog& catalog,
                                                std::shared_ptr<Subscription> subscription,
                                                StatusDone done, absl::Time unless_used_since)
-    : catalog_(catalog),
+    : topics_(topics),
+      catalog_(catalog),
       subscription_(std::move(subscription)),
       done_(std::move(done)),
       unless_used_since_(unless_used_since) {}
@@ -82,7 +88,9 @@ void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
     return;
   }
   used_ = subscription_->last_used() > unless_used_since_;
-  if (!used_) catalog_.Delete(*subscription_, commit);
+  if (used_) return;
+  topics_.partitions -= TopicStore::CostOf(subscription_->topic()->pending());
+  catalog_.Delete(*subscription_, commit);
 }
 
 void DeleteSubscriptionTask::Done(const absl::Status& status) {

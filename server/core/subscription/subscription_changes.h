@@ -46,12 +46,14 @@ class CreateSubscriptionTask final : public TopicChange {
 class DeleteSubscriptionTask final : public TopicChange {
  public:
   // Deletes nothing, and says OK, if it was used after `unless_used_since`.
-  DeleteSubscriptionTask(SubscriptionCatalog& catalog, std::shared_ptr<Subscription> subscription,
-                         StatusDone done, absl::Time unless_used_since = absl::InfiniteFuture());
+  DeleteSubscriptionTask(TopicStore& topics, SubscriptionCatalog& catalog,
+                         std::shared_ptr<Subscription> subscription, StatusDone done,
+                         absl::Time unless_used_since = absl::InfiniteFuture());
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
+  TopicStore& topics_;
   SubscriptionCatalog& catalog_;
   const std::shared_ptr<Subscription> subscription_;
   StatusDone done_;

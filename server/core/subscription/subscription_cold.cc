@@ -69,7 +69,8 @@ bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
   return (cursor.read_failure == nullptr || now >= cursor.read_again_at);
 }
 
-void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame) {
+void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room) {
+  consumer.frame_bytes = std::min(consumer.options.max_frame_bytes, room);
   DeliverRead(consumer, frame, kMaxColdWork, /*last=*/true);
 }
 
@@ -81,8 +82,8 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
   absl::Status status;
   if (!in_memory) {
     PartitionLog& log = *topic_->view()->partitions[cold.partition];
-    status = ReadForDelivery(context_, log, cold.candidate, consumer.options.max_frame_bytes,
-                             cold.filter.get(), &batches);
+    status = ReadForDelivery(context_, log, cold.candidate, consumer.frame_bytes, cold.filter.get(),
+                             &batches);
   }
   std::optional<EventChoices> choices;
   if (status.ok() && cold.each_is_chosen) {

@@ -38,7 +38,9 @@ void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* respons
 
 }  // namespace
 
-absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame) {
+absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame,
+                                                      size_t room) {
+  consumer.frame_bytes = std::min(consumer.options.max_frame_bytes, room);
   for (size_t looked_at = 0;;) {
     ASSIGN_OR_RETURN(const std::optional<Step> step,
                      Look(consumer, frame, looked_at <= kMaxPolledBytes));
@@ -284,7 +286,9 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
     AskForCold(cursor, consumer, candidate, *frame, std::exchange(batches_, {}));
     return Fill::kCold;
   }
-  return DeliverBatches(cursor, consumer, candidate, batches_, nullptr, room, frame);
+  const Fill fill = DeliverBatches(cursor, consumer, candidate, batches_, nullptr, room, frame);
+  batches_.clear();  // They are held by who was sent them.
+  return fill;
 }
 
 Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consumer& consumer,
@@ -314,7 +318,7 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
       }
       // A batch is cut only where the frame would else be small: cutting has to walk over its
       // events, and each part is leased, sent and settled by itself.
-      if (frame->bytes >= consumer.options.max_frame_bytes / 2 &&
+      if (frame->bytes >= consumer.frame_bytes / 2 &&
           static_cast<int64_t>(batch->header.bytes) > room.bytes()) {
         return Fill::kFull;
       }

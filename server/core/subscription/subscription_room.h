@@ -20,8 +20,8 @@ class Subscription::Room {
       : events_(std::min({consumer.credit.events - consumer.out.events, most_events,
                           event_rate.Available(now)})),
         credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
-        frame_bytes_(std::min(static_cast<int64_t>(consumer.options.max_frame_bytes),
-                              byte_rate.Available(now))),
+        frame_bytes_(
+            std::min(static_cast<int64_t>(consumer.frame_bytes), byte_rate.Available(now))),
         alone_(consumer.out.events == 0) {}
 
   int64_t events() const { return events_; }

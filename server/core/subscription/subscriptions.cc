@@ -70,15 +70,15 @@ absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
 }
 
 Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock,
-                             TopicStore& topics, ReadCounters& reads, uint64_t generation,
-                             bool run_alarm)
+                             TopicStore& topics, ReadCounters& reads, MemoryMeter& pending,
+                             uint64_t generation, bool run_alarm)
     : topics_(topics),
       writer_(writer),
       // Not from 0: another hub that goes on with a copy of the store has the same generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
       context_{store,  writer,      clock,       topics.catalog, reads,
-               alarm_, background_, next_epoch_, generation} {}
+               alarm_, background_, next_epoch_, generation, pending} {}
 
 Subscriptions::~Subscriptions() = default;
 
@@ -163,7 +163,8 @@ absl::Status Subscriptions::Expire(OnExpired expired) {
     if (last_used > since) continue;
     std::promise<absl::Status> done;
     writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
-        catalog_, subscription, [&done](absl::Status status) { done.set_value(status); }, since));
+        topics_, catalog_, subscription, [&done](absl::Status status) { done.set_value(status); },
+        since));
     const absl::Status status = done.get_future().get();
     if (!absl::IsNotFound(status)) first.Update(status);
     // It may have been used meanwhile.

@@ -43,8 +43,16 @@ class ConsumerSession {
   ConsumerSession(const ConsumerSession&) = delete;
   ConsumerSession& operator=(const ConsumerSession&) = delete;
 
-  absl::StatusOr<Step> Poll(ConsumeFrame* frame) { return subscription_->Poll(*consumer_, frame); }
-  void ReadCold(ConsumeFrame* frame) { subscription_->ReadCold(*consumer_, frame); }
+  // The size of a frame that the consumer asks for; a frame is larger only if one event is.
+  size_t frame_bytes() const { return consumer_->options.max_frame_bytes; }
+
+  // With no more than `room` bytes of events.
+  absl::StatusOr<Step> Poll(ConsumeFrame* frame, size_t room = SIZE_MAX) {
+    return subscription_->Poll(*consumer_, frame, room);
+  }
+  void ReadCold(ConsumeFrame* frame, size_t room = SIZE_MAX) {
+    subscription_->ReadCold(*consumer_, frame, room);
+  }
 
   // Takes what a client sent after the first request: credit, leave, and what is to be settled.
   // INVALID_ARGUMENT if it makes no sense at all.
@@ -72,7 +80,7 @@ class Subscriptions {
   // What is given outlives this; `generation` is what TakeGeneration gave. With `run_alarm` false
   // the leases end only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
-                ReadCounters& reads, uint64_t generation, bool run_alarm);
+                ReadCounters& reads, MemoryMeter& pending, uint64_t generation, bool run_alarm);
   ~Subscriptions();
 
   // Reads all from the store. Once, first.

@@ -78,8 +78,8 @@ void Subscriptions::Delete(const std::string& name, StatusDone done) {
     std::move(done)(subscription.status());
     return;
   }
-  writer_.Submit(std::make_unique<DeleteSubscriptionTask>(catalog_, *std::move(subscription),
-                                                          std::move(done)));
+  writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
+      topics_, catalog_, *std::move(subscription), std::move(done)));
 }
 
 absl::StatusOr<v1::GetSubscriptionResponse> Subscriptions::Get(

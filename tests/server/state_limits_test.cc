@@ -1,0 +1,102 @@
+// What topics and subscriptions cost of memory, and where it ends.
+#include <string>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/topic_changes.h"
+#include "tests/server/subscription_rig.h"
+
+namespace eventhub {
+namespace {
+
+class StateLimitsTest : public testing::Test {
+ protected:
+  static constexpr size_t kMax = 40;
+
+  StateLimitsTest() {
+    rig_.max_partitions = kMax;
+    EXPECT_THAT(rig_.Open(), IsOk());
+  }
+
+  static auto TooMany() {
+    return Refused(absl::StatusCode::kResourceExhausted,
+                   v1::ErrorDetail::REASON_TOO_MANY_PARTITIONS);
+  }
+
+  absl::Status Grow(const std::string& name, uint32_t partitions) {
+    v1::Topic topic;
+    topic.set_name(name);
+    topic.set_partitions(partitions);
+    return rig_.Update(topic, {"partitions"}).status();
+  }
+
+  absl::Status Subscribe(const std::string& name, const std::string& topic) {
+    v1::Subscription subscription;
+    subscription.set_name(name);
+    subscription.set_topic(topic);
+    subscription.set_kind(v1::Subscription::KIND_QUEUE);
+    subscription.set_dead_letter_topic("letters");
+    return rig_.Subscribe(subscription).status();
+  }
+
+  // How many partitions a new topic can have.
+  uint32_t Room() {
+    for (uint32_t partitions = kMax; partitions > 0; --partitions) {
+      if (!rig_.Create("probe", partitions).ok()) continue;
+      EXPECT_THAT(rig_.Delete("probe"), IsOk());
+      return partitions;
+    }
+    return 0;
+  }
+
+  SubscriptionRig rig_;
+};
+
+TEST_F(StateLimitsTest, TopicsArePaidByTheirPartitions) {
+  EXPECT_EQ(Room(), 36u);
+  EXPECT_THAT(rig_.Create("t", 37).status(), TooMany());
+  ASSERT_THAT(rig_.Create("t", 16), IsOk());
+  EXPECT_EQ(Room(), 16u);
+  EXPECT_THAT(Grow("t", 37), TooMany());
+  EXPECT_THAT(Grow("t", 30), IsOk());
+  EXPECT_EQ(Room(), 2u);
+  rig_.Reopen();
+  EXPECT_EQ(Room(), 2u);
+  ASSERT_THAT(rig_.Delete("t"), IsOk());
+  EXPECT_EQ(Room(), 36u);
+}
+
+TEST_F(StateLimitsTest, SubscriptionsArePaidLikeTheirTopics) {
+  ASSERT_THAT(rig_.Create("letters"), IsOk());  // 5.
+  ASSERT_THAT(rig_.Create("t", 4), IsOk());     // 8.
+  ASSERT_THAT(Subscribe("one", "t"), IsOk());   // 8.
+  EXPECT_EQ(Room(), 15u);
+  EXPECT_THAT(Grow("t", 10), IsOk());  // 12 more.
+  EXPECT_EQ(Room(), 3u);
+  EXPECT_THAT(Subscribe("two", "t"), TooMany());
+  EXPECT_THAT(Grow("t", 14), TooMany());
+  rig_.Reopen();
+  EXPECT_EQ(Room(), 3u);
+  ASSERT_THAT(rig_.DeleteSubscription("one"), IsOk());
+  EXPECT_EQ(Room(), 17u);
+  ASSERT_THAT(Subscribe("two", "t"), IsOk());
+  v1::DeleteTopicRequest request;
+  request.set_name("t");
+  request.set_delete_subscriptions(true);
+  ASSERT_THAT(rig_.Delete(request), IsOk());
+  EXPECT_EQ(Room(), 31u);
+}
+
+TEST_F(StateLimitsTest, ADeadLetterTopicThatDoesNotFitCostsNothing) {
+  ASSERT_THAT(rig_.Create("t", 16), IsOk());  // 20, and so would be a subscription.
+  v1::Subscription subscription;
+  subscription.set_name("s");
+  subscription.set_topic("t");
+  subscription.set_kind(v1::Subscription::KIND_QUEUE);
+  EXPECT_THAT(rig_.Subscribe(subscription).status(), TooMany());
+  EXPECT_EQ(Room(), 16u);
+}
+
+}  // namespace
+}  // namespace eventhub
