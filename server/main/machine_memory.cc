@@ -71,7 +71,7 @@ MachineMemory ThisMachine(const std::string& root) {
 size_t DefaultMemoryLimit(const MachineMemory& machine) {
   size_t limit = machine.physical / 2;
   if (machine.cgroup.has_value() && (*machine.cgroup < machine.physical || machine.physical == 0)) {
-    limit = std::min(std::max(limit, *machine.cgroup / 4 * 3), *machine.cgroup / 4 * 3);
+    limit = *machine.cgroup / 4 * 3;
   }
   return std::max(limit, kLeast);
 }
