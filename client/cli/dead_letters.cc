@@ -44,7 +44,7 @@ constexpr char kShowDeadLetterExamples[] = R"(
 Prints whole events as `read --output=json` does, with the attributes that say why they are here.
 
 Examples:
-  eventhub dead-letters show billing --range=0:17
+  eventhub dead-letters show billing 0:17
   eventhub dead-letters show billing --since=1h | jq .data)";
 
 constexpr char kRedriveDeadLetterExamples[] = R"(
@@ -53,18 +53,20 @@ subscription has yet to come to, after a seek back, stays a dead letter, and so 
 event is gone; how many do is said.
 
 Examples:
-  eventhub dead-letters redrive billing --range=0:17
+  eventhub dead-letters redrive billing 0:17 0:19
   eventhub dead-letters redrive billing --range=0:0-99 --range=1:0-50 --dry-run
   eventhub dead-letters redrive billing --until=2026-01-31 --reason-contains=timeout
   eventhub dead-letters redrive billing --all)";
 
 constexpr char kDiscardDeadLetterExamples[] = R"(
-They are listed no more; the dead-letter topic keeps them as its retention says.
+They are listed no more; the dead-letter topic keeps them as its retention says. Asks, unless
+each letter is named.
 
 Examples:
-  eventhub dead-letters discard billing --range=0:17
+  eventhub dead-letters discard billing 0:17 0:19
   eventhub dead-letters discard billing --until=30d --dry-run
-  eventhub dead-letters discard billing --all)";
+  eventhub dead-letters discard billing --all
+  eventhub dead-letters discard billing --until=30d --yes     do not ask, as in a script)";
 
 // As much as a person looks at, unless told otherwise.
 constexpr uint64_t kListed = 100;
@@ -75,6 +77,7 @@ struct DeadLetterFlags {
   std::optional<uint64_t> limit;
   bool all = false;
   bool dry_run = false;
+  bool yes = false;
   bool json = false;
 };
 
@@ -208,15 +211,38 @@ absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
               " stay: their events are gone, they can only be discarded");
 }
 
-absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
-  RETURN_IF_ERROR(CheckSelector("discard", flags));
-  ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).DiscardDeadLetters(
-                                              flags.subscription, flags.selector, flags.dry_run));
-  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
+absl::Status PrintDiscarded(uint64_t events, const DeadLetterFlags& flags) {
   if (flags.json) {
     return WriteOut(Json{{"dry_run", flags.dry_run}, {"events", events}}.dump() + "\n");
   }
   return PrintCount(events, events > 0, "discarded", flags);
+}
+
+// Whether there is anything to discard; CANCELLED if the answer is no.
+absl::StatusOr<bool> ConfirmDiscarding(client::SubscriptionClient& client,
+                                       const DeadLetterFlags& flags) {
+  ASSIGN_OR_RETURN(const uint64_t events,
+                   client.DiscardDeadLetters(flags.subscription, flags.selector, /*dry_run=*/true));
+  if (events == 0) return false;
+  RETURN_IF_ERROR(Confirm(absl::StrCat("Discard ", CountOf(events, "dead letter"),
+                                       " of subscription '", flags.subscription, "' for good?"),
+                          "nothing was discarded"));
+  return true;
+}
+
+absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
+  RETURN_IF_ERROR(CheckSelector("discard", flags));
+  const bool ask = !flags.yes && !flags.dry_run && !AreNamed(flags.selector);
+  if (ask) RETURN_IF_ERROR(NeedTerminal("dead-letters discard"));
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  if (ask) {
+    ASSIGN_OR_RETURN(const bool any, ConfirmDiscarding(client, flags));
+    if (!any) return PrintDiscarded(0, flags);
+  }
+  ASSIGN_OR_RETURN(const uint64_t events,
+                   client.DiscardDeadLetters(flags.subscription, flags.selector, flags.dry_run));
+  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
+  return PrintDiscarded(events, flags);
 }
 
 void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
@@ -281,9 +307,11 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
     command->add_flag("--dry-run", flags->dry_run, "Only count them");
     AddOutputOption(*command, &flags->json);
     SetRun(*command, context, [&context, flags, run] { return run(context, *flags); });
+    return command;
   };
   add_action("redrive", "Deliver dead letters again", kRedriveDeadLetterExamples, Redrive);
-  add_action("discard", "Give dead letters up", kDiscardDeadLetterExamples, Discard);
+  add_action("discard", "Give dead letters up", kDiscardDeadLetterExamples, Discard)
+      ->add_flag("-y,--yes", flags->yes, "Do not ask");
 }
 
 }  // namespace eventhub::cli

@@ -5,6 +5,7 @@ The programs are named by the environment: EVENTHUB, EVENTHUBD.
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -67,6 +68,17 @@ class Hub:
         """Runs the command line to its end; output is bytes."""
         return Result(subprocess.run([EVENTHUB, *arguments], input=stdin, capture_output=True,
                                      env=self.environment(), timeout=TIMEOUT, check=False))
+
+    def run_on_terminal(self, typed, *arguments):
+        """The same with a terminal as standard input, on which `typed` is typed."""
+        leader, follower = pty.openpty()
+        process = self.popen(*arguments, stdin=follower, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        os.close(follower)
+        os.write(leader, typed)
+        out, err = process.communicate(timeout=TIMEOUT)
+        os.close(leader)
+        return Result(subprocess.CompletedProcess(arguments, process.returncode, out, err))
 
     def popen(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -130,7 +131,7 @@ class SubscriptionsTest(SubscriptionTest):
                                                      f"--topic={name}"))
         for command in (["subscriptions", "describe"], ["subscriptions", "pause"],
                         ["subscriptions", "delete", "--yes"], ["consume"],
-                        ["seek", "--to=earliest"], ["replay", "--from=earliest"],
+                        ["seek", "--yes", "--to=earliest"], ["replay", "--from=earliest"],
                         ["replay", "--cancel"], ["snapshots", "list"], ["dead-letters", "list"]):
             self.assertIn("NOT_FOUND", self.fails(1, *command, "none"), command)
 
@@ -156,14 +157,52 @@ class SeekTest(SubscriptionTest):
         self.assertEqual(moves["moves"], [{"partition": 0, "from_offset": 10, "to_offset": 0,
                                            "lag_before": 0, "lag_after": 10}])
         self.assertEqual(self.consume(name), [])
-        text = self.ok("seek", name, "--offset=0:7")
-        self.assertIn("lag: 0 events before, 3 after", text)
-        self.assertEqual(self.consume(name), ["7", "8", "9"])
-        self.ok("seek", name, "--to=1h")
-        self.ok("seek", name, "--to=latest")
+        self.assertIsNone(moves["snapshot"])
+        for place in ("--offset=0:7", "--to=0:7"):
+            text = self.ok("seek", name, place, "--yes")
+            self.assertIn("lag: 0 events before, 3 after", text)
+            self.assertEqual(self.consume(name), ["7", "8", "9"])
+        self.ok("seek", name, "--to=1h", "--yes")
+        self.ok("seek", name, "--to=latest", "--yes")
         self.assertEqual(self.consume(name), [])
-        self.assertIn("OUT_OF_RANGE", self.fails(1, "seek", name, "--offset=0:11"))
         self.fails(2, "seek", name)
+
+    def test_seek_keeps_a_snapshot_to_go_back_to(self):
+        name = self.subscription(events=6)
+        self.consume(name, "--limit=2")
+        text = self.ok("seek", name, "--to=latest", "--yes")
+        self.assertEqual(self.consume(name), [])
+        back = re.search(r"(?m)^to go back: eventhub (.*)$", text).group(1)
+        self.ok(*back.split(), "--yes")
+        self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
+
+    def test_snapshots_of_seeks_are_the_last_ones(self):
+        name = self.subscription(events=3)
+        self.ok("snapshots", "create", name, "mine")
+        taken = [self.ok_json("seek", name, f"--to={n % 2}", "--yes")["snapshot"]
+                 for n in range(1, 14)]
+        kept = [s["name"] for s in json_lines(self.ok("snapshots", "list", name, "-o", "json"))]
+        self.assertEqual(kept, taken[-10:] + ["mine"])
+
+    def test_a_seek_that_is_refused_keeps_no_snapshot(self):
+        name = self.subscription(events=3)
+        self.assertIn("OUT_OF_RANGE", self.fails(1, "seek", name, "--offset=0:11", "--yes"))
+        self.assertIsNone(self.ok_json("seek", name, "--to=latest", "--yes",
+                                       "--no-snapshot")["snapshot"])
+        self.assertEqual(self.ok("snapshots", "list", name, "-o", "json"), "")
+
+    def test_seek_asks(self):
+        name = self.subscription(events=3)
+        self.assertIn("seek: without a terminal to ask on, it takes --yes",
+                      self.fails(2, "seek", name, "--to=latest"))
+        result = self.hub.run_on_terminal(b"n\n", "seek", name, "--to=latest")
+        self.assertEqual(result.code, 1)
+        self.assertIn(f"Move subscription '{name}'? [y/N]", result.err.decode())
+        self.assertIn("lag: 3 events before, 0 after", result.err.decode())
+        self.assertEqual(self.consume(name), ["0", "1", "2"])
+        result = self.hub.run_on_terminal(b"y\n", "seek", name, "--to=earliest")
+        self.assertEqual(result.code, 0, result.err)
+        self.assertEqual(self.consume(name), ["0", "1", "2"])
 
     def test_snapshots(self):
         name = self.subscription(events=6)
@@ -173,10 +212,10 @@ class SeekTest(SubscriptionTest):
         self.assertIn("ALREADY_EXISTS", self.fails(1, "snapshots", "create", name, "before"))
         self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
         self.assertRegex(self.ok("snapshots", "list", name), r"(?m)^before +.*Z +4$")
-        self.ok("seek", name, "--to=snapshot:before")
+        self.ok("seek", name, "--to=snapshot:before", "--yes")
         self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
         self.ok("snapshots", "delete", name, "before")
-        self.assertIn("NOT_FOUND", self.fails(1, "seek", name, "--to=snapshot:before"))
+        self.assertIn("NOT_FOUND", self.fails(1, "seek", name, "--to=snapshot:before", "--yes"))
 
     def test_replay(self):
         name = self.subscription(events=10)
@@ -185,7 +224,10 @@ class SeekTest(SubscriptionTest):
         self.assertEqual(dry, {"dry_run": True, "events": 3, "ranges": [
             {"partition": 0, "start_offset": 3, "end_offset": 6}]})
         self.assertEqual(self.consume(name), [])
-        self.assertIn("3 events are delivered again", self.ok("replay", name, "--from=3", "--to=6"))
+        self.assertIn("3 events are delivered again",
+                      self.ok("replay", name, "--from=0:3", "--to=0:6"))
+        for other in ("--to=1:6", "--partition=1"):
+            self.fails(2, "replay", name, "--from=0:3", other)
         self.assertEqual(self.consume(name), ["3", "4", "5"])
         self.assertRegex(self.ok("replay", name, "--from=6", "--to=6"),
                          r"^nothing matched: 0 events are delivered again\n$")
@@ -467,13 +509,15 @@ class DeadLettersTest(SubscriptionTest):
     def test_what_matches_nothing(self):
         name = self.dead(events=1)
         for verb in ("redrive", "discard"):
+            yes = ["--yes"] if verb == "discard" else []
             for condition in ("--type=none", "--range=0:5-9"):
-                self.assertRegex(self.ok("dead-letters", verb, name, condition),
+                self.assertRegex(self.ok("dead-letters", verb, name, condition, *yes),
                                  "^nothing matched: 0 dead letters are ")
             self.assertIn("has no such dead letters (NOT_FOUND)",
                           self.fails(1, "dead-letters", verb, name, "--range=0:9"))
         for verb in ("list", "show", "redrive", "discard"):
-            self.assertRegex(self.fails(1, "dead-letters", verb, name, "--range=7:0-9"),
+            yes = ["--yes"] if verb == "discard" else []
+            self.assertRegex(self.fails(1, "dead-letters", verb, name, "--range=7:0-9", *yes),
                              r"no partition 7 \(.*NOT_FOUND\)$")
         self.assertRegex(self.ok("dead-letters", "discard", name, "--range=0:0"),
                          "^1 dead letter is discarded\n$")
@@ -499,7 +543,16 @@ class DeadLettersTest(SubscriptionTest):
         self.assertEqual(self.ok("dead-letters", "discard", name, "--range=0:0"),
                          "1 dead letter is discarded\n")
         self.assertEqual(self.selected(name), [1, 2, 3])
-        self.ok("dead-letters", "discard", name, "--all")
+        self.assertIn("dead-letters discard: without a terminal to ask on, it takes --yes",
+                      self.fails(2, "dead-letters", "discard", name, "--all"))
+        self.fails(2, "dead-letters", "discard", name, "--since=1h")
+        result = self.hub.run_on_terminal(b"n\n", "dead-letters", "discard", name, "--all")
+        self.assertEqual(result.code, 1)
+        self.assertIn(f"Discard 3 dead letters of subscription '{name}' for good? [y/N]",
+                      result.err.decode())
+        self.assertEqual(self.selected(name), [1, 2, 3])
+        self.assertEqual(self.ok("dead-letters", "discard", name, "--all", "--yes"),
+                         "3 dead letters are discarded\n")
         self.assertEqual(self.selected(name), [])
         self.assertEqual(self.consume(name), [])
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -205,24 +204,13 @@ class TopicsTest(HubTest):
         topic = self.topic("--partitions=2")
         self.fails(1, "topics", "update", topic, "--partitions=1")
 
-    def delete_on_terminal(self, topic, answer):
-        leader, follower = pty.openpty()
-        process = self.hub.popen("topics", "delete", topic, stdin=follower,
-                                 stderr=subprocess.PIPE)
-        os.close(follower)
-        os.write(leader, answer)
-        _, err = process.communicate(timeout=TIMEOUT)
-        os.close(leader)
-        return process.returncode, err.decode()
-
     def test_delete_asks_on_a_terminal(self):
         topic = self.topic()
-        code, err = self.delete_on_terminal(topic, b"n\n")
-        self.assertEqual(code, 1)
-        self.assertIn(f"Delete topic '{topic}' with 0 events", err)
+        result = self.hub.run_on_terminal(b"n\n", "topics", "delete", topic)
+        self.assertEqual(result.code, 1)
+        self.assertIn(f"Delete topic '{topic}' with 0 events", result.err.decode())
         self.ok("topics", "describe", topic)
-        code, _ = self.delete_on_terminal(topic, b"y\n")
-        self.assertEqual(code, 0)
+        self.assertEqual(self.hub.run_on_terminal(b"y\n", "topics", "delete", topic).code, 0)
         self.fails(1, "topics", "describe", topic)
 
 
