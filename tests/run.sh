@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly all_stages=(packages format lint dev asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8")
-readonly fuzz_seconds=${EVENTHUB_FUZZ_SECONDS:-10}
+readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-10}
 jobs=$(nproc)
 
 usage() {
@@ -31,7 +31,7 @@ Examples:
                                   single tests, once `dev` has been built
 
 Environment:
-  EVENTHUB_FUZZ_SECONDS   how long each fuzz target runs (default 10)
+  EVENTHUB_TEST_FUZZ_SECONDS   how long each fuzz target runs (default 10)
 USAGE
 }
 

@@ -10,11 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/units.h"
+#include "storage/base/environment_names.h"
 
 namespace eventhub::cli {
 namespace {
-
-constexpr absl::string_view kPrefix = "EVENTHUB_";
 
 std::string AttributeText(const v1::AttributeValue& value) {
   switch (value.value_case()) {
@@ -52,17 +51,23 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
                                          const std::string& subscription) {
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (!absl::StartsWith(*variable, kPrefix)) environment.emplace_back(*variable);
+    const absl::string_view text = *variable;
+    // Of another event, if this runs for one itself. The settings go on: those of TLS, for one.
+    const bool settings = IsSettingVariable(text.substr(0, text.find('=')));
+    const bool address = absl::StartsWith(text, "EVENTHUB_ADDRESS=");
+    if (!absl::StartsWith(text, kEnvironmentPrefix) || (settings && !address)) {
+      environment.emplace_back(text);
+    }
   }
-  environment.push_back(absl::StrCat(kPrefix, "ADDRESS=", address));
-  environment.push_back(absl::StrCat(kPrefix, "SUBSCRIPTION=", subscription));
+  environment.push_back(absl::StrCat(kEnvironmentPrefix, "ADDRESS=", address));
+  environment.push_back(absl::StrCat(kEnvironmentPrefix, "SUBSCRIPTION=", subscription));
   return environment;
 }
 
 void AppendEventEnvironment(const v1::Event& event, const Position& position,
                             std::vector<std::string>* environment) {
   const auto add = [environment](absl::string_view name, absl::string_view value) {
-    environment->push_back(absl::StrCat(kPrefix, name, "=", value));
+    environment->push_back(absl::StrCat(kEnvironmentPrefix, name, "=", value));
   };
   add("ID", event.id());
   add("SOURCE", event.source());

@@ -15,17 +15,26 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kHealthExamples[] = R"(
-Exits with 0 if the hub is serving, else with 1. A hub whose store refuses writes is not.
+Exits with 0 if the hub is serving, else with 1. There are two questions:
+
+  --ready   Does it take writes? With a full disk it does not, until there is room. This is the
+            default, and for those who send it traffic or wait for it.
+  --live    Is a restart of no use? A hub with a full disk is live; one that does not answer, or
+            whose store failed, is not. This is for those who restart it.
+
+Other health checks ask grpc.health.v1.Health for the service "ready" (or none) and "live".
 
 Examples:
   eventhub health
   eventhub health --wait=30s && echo up
-  eventhub health --quiet || systemctl restart eventhub)";
+  eventhub health --live --quiet || systemctl restart eventhub)";
 
 constexpr absl::Duration kAskEvery = absl::Milliseconds(100);
 
 struct HealthFlags {
   std::string service;
+  bool live = false;
+  bool ready = false;
   std::optional<absl::Duration> wait;
   bool quiet = false;
 };
@@ -34,9 +43,10 @@ struct HealthFlags {
 absl::Status Check(const Context& context, const HealthFlags& flags) {
   client::AdminClient admin(ConnectToHub(context),
                             {.timeout = context.timeout.value_or(absl::Seconds(3))});
-  ASSIGN_OR_RETURN(const client::Health health, admin.CheckHealth(flags.service));
+  ASSIGN_OR_RETURN(const client::Health health,
+                   admin.CheckHealth(flags.live ? "live" : flags.service));
   if (health == client::Health::kServing) return absl::OkStatus();
-  return absl::UnavailableError("the hub is not serving");
+  return absl::UnavailableError(flags.live ? "the hub needs a restart" : "the hub is not serving");
 }
 
 absl::Status Health(const Context& context, const HealthFlags& flags) {
@@ -51,7 +61,7 @@ absl::Status Health(const Context& context, const HealthFlags& flags) {
   }
   if (flags.quiet) return status.ok() ? status : SilentFailure();
   RETURN_IF_ERROR(status);
-  return WriteOut("serving\n");
+  return WriteOut(flags.live ? "live\n" : "serving\n");
 }
 
 }  // namespace
@@ -62,8 +72,14 @@ void AddHealthCommand(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<HealthFlags>();
   AddParsedOption(*command, "--wait", &flags->wait, ParseAge, "Ask until it is, at most so long",
                   "DURATION");
-  command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
-      ->type_name("NAME");
+  CLI::Option* live = command->add_flag("--live", flags->live, "Whether a restart is of no use");
+  CLI::Option* ready =
+      command->add_flag("--ready", flags->ready, "Whether it takes writes (default)");
+  CLI::Option* service =
+      command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
+          ->type_name("NAME");
+  live->excludes(ready)->excludes(service);
+  ready->excludes(service);
   command->add_flag("-q,--quiet", flags->quiet, "Print nothing");
   SetRun(*command, context, [&context, flags] { return Health(context, *flags); });
 }

@@ -1,4 +1,6 @@
 // The command line of the hub: `eventhub`. One file for each group of subcommands.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 #include "client/cli/units.h"
 #include "client/cli/usage.h"
 #include "eventhub/error.h"
+#include "storage/base/environment_names.h"
 
 namespace eventhub::cli {
 namespace {
@@ -37,6 +40,10 @@ Examples:
   eventhub apply -f topology.yaml --dry-run
   eventhub stats
   eventhub publish --help            every subcommand teaches by example
+
+Environment: EVENTHUB_ADDRESS and EVENTHUB_TLS_... stand for the options above. A variable
+EVENTHUB_... that is no setting, of this program or of eventhubd, is an error; those that
+Kubernetes sets for a Service called eventhub are not.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.)";
 
@@ -176,6 +183,10 @@ int Main(int argc, char** argv) {
     return written.ok() ? code : kFailure;
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, ExplainParseError(app, error));
+  }
+  if (const absl::Status known = CheckEnvironment(environ); !known.ok()) {
+    PrintError(known.message());
+    return kUsage;
   }
   return Run(app, context);
 }

@@ -23,8 +23,8 @@
 #include "client/cli/terminal.h"
 #include "client/cli/topology_fields.h"
 #include "client/cli/units.h"
-#include "client/cli/usage.h"
 #include "server/filter/filter.h"
+#include "storage/base/nearest_word.h"
 
 namespace eventhub::cli {
 namespace {

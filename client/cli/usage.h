@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
-
 namespace eventhub::cli {
 
 // The words of the command line as the library takes them: `--name=`, an empty value, becomes two
@@ -16,8 +14,5 @@ std::vector<std::string> CommandLineWords(int argc, const char* const* argv);
 // What is wrong, in one line and in words that are not the library's: which word is not known, and
 // which one may have been meant.
 std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error);
-
-// That of `candidates` which `word` may be a slip of the keyboard for; empty if none is near.
-std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace eventhub::cli

@@ -98,7 +98,7 @@ absl::Status Broker::Start() {
   store_->runs().SetOrigin(LoadLittle64(absl::HexStringToBytes(hub_id).data()));
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, clock_,
-      [this](const absl::Status& failure) { options_.on_writable_change(failure); });
+      [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
   subscriptions_ =

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "storage/base/nearest_word.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -71,10 +72,17 @@ class ArgumentParser {
   absl::Status Set(const std::string& name, const std::string& value) {
     if (name == "flagfile") return ParseFile(value);
     const auto flag = flags_.find(name);
-    if (flag == flags_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("--", name, ": unknown flag; see --help"));
-    }
+    if (flag == flags_.end()) return Unknown(name);
     return SetFlag(*flag->second, value, absl::StrCat("--", name));
+  }
+
+  absl::Status Unknown(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& [known, flag] : flags_) names.push_back(known);
+    const std::string nearest = NearestWord(name, names);
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", name, ": unknown flag; ",
+        nearest.empty() ? "see --help" : absl::StrCat("did you mean --", nearest, "?")));
   }
 
   bool IsBoolean(absl::string_view name) const {

@@ -3,6 +3,7 @@
 // Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start, 2 if it was started wrongly.
 #include <malloc.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,20 +12,22 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "grpc/grpc.h"
+#include "server/main/access_hint.h"
 #include "server/main/config.h"
 #include "server/main/flag_parser.h"
 #include "server/main/logging.h"
 #include "server/main/signals.h"
 #include "server/rpc/server.h"
 #include "spdlog/spdlog.h"
+#include "storage/base/environment_names.h"
 
 namespace eventhub {
 namespace {
 
-constexpr char kEnvironmentPrefix[] = "EVENTHUB_";
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
@@ -40,6 +43,9 @@ Examples:
 
 A flag is taken from the command line, else from its environment variable, else it has the default
 shown. --flagfile=FILE reads flags from a file, one per line. SIGTERM ends the hub in order.
+
+A variable EVENTHUB_... that is no setting, of this program or of eventhub, is an error; those that
+Kubernetes sets for a Service called eventhub are not.
 
 Flags:
 )";
@@ -110,7 +116,9 @@ int Serve(Config config) {
   const std::string directory = config.server.broker.store.directory;
   spdlog::info("eventhubd {} opens {}", config.server.version, directory);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));
-  if (!server.ok()) return FailToServe(std::string(server.status().message()));
+  if (!server.ok()) {
+    return FailToServe(absl::StrCat(server.status().message(), AccessHint(directory)));
+  }
   spdlog::info("serving on {}", absl::StrJoin((*server)->addresses(), ", "));
   for (const std::string& address : (*server)->unprotected_addresses()) {
     spdlog::warn(
@@ -140,6 +148,7 @@ int Main(const std::vector<std::string>& arguments) {
     std::printf("eventhubd %s\n", EVENTHUB_VERSION);
     return 0;
   }
+  if (const absl::Status known = CheckEnvironment(environ); !known.ok()) return FailUsage(known);
   absl::StatusOr<Config> config = ConfigFromFlags();
   if (!config.ok()) return FailUsage(config.status());
   TuneAllocator(config->server.memory_limit);

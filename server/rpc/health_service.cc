@@ -8,27 +8,21 @@ namespace eventhub {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-namespace {
-
-bool IsKnown(const std::string& service) {
-  return service.empty() || service == "eventhub.v1.EventHubService" ||
-         service == "eventhub.v1.AdminService" || service == "eventhub.v1.SubscriptionService";
-}
-
-}  // namespace
-
 // One watch. Sends the newest status once the last is out; statuses in between are skipped.
 class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
                           public std::enable_shared_from_this<HealthWatch> {
  public:
-  HealthWatch(HealthService& service, bool known) : service_(service), known_(known) {}
+  HealthWatch(HealthService& service, HealthService::Question question)
+      : service_(service), question_(question) {}
+
+  HealthService::Question question() const { return question_; }
 
   void HoldForGrpc() { self_ = shared_from_this(); }
 
   void Set(HealthCheckResponse::ServingStatus status, bool last) {
     {
       MutexLock lock(mutex_);
-      wanted_ = known_ ? status : HealthCheckResponse::SERVICE_UNKNOWN;
+      wanted_ = status;
       ending_ |= last;
     }
     Proceed();
@@ -97,7 +91,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   }
 
   HealthService& service_;
-  const bool known_;  // Whether what it watches is a service of this hub; stays as it is.
+  const HealthService::Question question_;
   std::shared_ptr<HealthWatch> self_;
   HealthCheckResponse out_;  // Belongs to the write under way.
 
@@ -114,14 +108,14 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
                                                const HealthCheckRequest* request,
                                                HealthCheckResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  if (!IsKnown(request->service())) {
+  const Question question = QuestionOf(request->service());
+  if (question == Question::kUnknown) {
     reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "not a service of this hub"));
     return reactor;
   }
   {
     MutexLock lock(mutex_);
-    response->set_status(serving_ && !shutdown_ ? HealthCheckResponse::SERVING
-                                                : HealthCheckResponse::NOT_SERVING);
+    response->set_status(Answer(question));
   }
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -129,7 +123,7 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext*, const HealthCheckRequest* request) {
-  auto watch = std::make_shared<HealthWatch>(*this, IsKnown(request->service()));
+  auto watch = std::make_shared<HealthWatch>(*this, QuestionOf(request->service()));
   watch->HoldForGrpc();
   {
     MutexLock lock(mutex_);
@@ -139,10 +133,24 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
   return watch.get();
 }
 
-void HealthService::SetServing(bool serving) {
+void HealthService::AddService(absl::string_view name) { services_.emplace(name); }
+
+HealthService::Question HealthService::QuestionOf(absl::string_view service) const {
+  if (service == "live") return Question::kLive;
+  const bool ready = service.empty() || service == "ready" || services_.contains(service);
+  return ready ? Question::kReady : Question::kUnknown;
+}
+
+HealthCheckResponse::ServingStatus HealthService::Answer(Question question) const {
+  if (question == Question::kUnknown) return HealthCheckResponse::SERVICE_UNKNOWN;
+  const bool well = question == Question::kLive ? state_.live : state_.ready;
+  return well && !shutdown_ ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
+}
+
+void HealthService::SetState(State state) {
   {
     MutexLock lock(mutex_);
-    serving_ = serving;
+    state_ = state;
   }
   Tell();
 }
@@ -156,18 +164,19 @@ void HealthService::Shutdown() {
 }
 
 void HealthService::Tell() {
-  std::vector<std::shared_ptr<HealthWatch>> watches;
-  HealthCheckResponse::ServingStatus status;
+  std::vector<std::pair<std::shared_ptr<HealthWatch>, HealthCheckResponse::ServingStatus>> answers;
   bool last;
   {
     MutexLock lock(mutex_);
     for (const auto& [raw, watch] : watches_) {
-      if (auto alive = watch.lock()) watches.push_back(std::move(alive));
+      if (auto alive = watch.lock()) {
+        const auto answer = Answer(alive->question());
+        answers.emplace_back(std::move(alive), answer);
+      }
     }
     last = shutdown_;
-    status = serving_ && !last ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
   }
-  for (const std::shared_ptr<HealthWatch>& watch : watches) watch->Set(status, last);
+  for (const auto& [watch, answer] : answers) watch->Set(answer, last);
 }
 
 }  // namespace eventhub

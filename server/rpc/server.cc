@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/core/errors.h"
 #include "server/link/link_manager.h"
 #include "server/rpc/acceptor.h"
 #include "server/rpc/admin_service.h"
@@ -61,6 +63,14 @@ constexpr absl::Duration kStalled = absl::Seconds(1);
 // A client that is there answers the ping that a shutdown begins with.
 constexpr absl::Duration kPingAnswer = absl::Seconds(1);
 
+// A full disk ends when there is room; a store that failed, with a restart.
+HealthService::State HealthOf(const absl::Status& writable) {
+  const std::optional<v1::ErrorDetail> detail = DetailOf(writable);
+  const bool failed =
+      detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_STORE_FAILED;
+  return {.ready = writable.ok(), .live = !failed};
+}
+
 }  // namespace
 
 // In order of construction; destroyed the other way round.
@@ -99,7 +109,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   options.broker.on_writable_change =
       [&health = services.health,
        report = std::move(options.broker.on_writable_change)](const absl::Status& status) mutable {
-        health.SetServing(status.ok());
+        health.SetState(HealthOf(status));
         report(status);
       };
   const absl::Time start = options.broker.clock->Now();
@@ -122,7 +132,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(
       services.broker->links(), std::move(options.link_tls), std::move(options.on_link_change));
-  services.health.SetServing(services.broker->writable().ok());
+  services.health.SetState(HealthOf(services.broker->writable()));
   return server;
 }
 
@@ -161,14 +171,18 @@ absl::Status Server::Listen(const ServerOptions& options) {
   };
   acceptor_ = std::make_unique<Acceptor>(
       accept_with(network), accept_with(grpc::InsecureServerCredentials()), services_->connections);
-  builder.RegisterService(services_->hub.get());
-  builder.RegisterService(services_->admin.get());
-  builder.RegisterService(services_->subscriptions.get());
-  builder.RegisterService(services_->delayed.get());
-  builder.RegisterService(services_->routes.get());
-  builder.RegisterService(services_->links.get());
-  builder.RegisterService(services_->topologies.get());
-  builder.RegisterService(&services_->health);
+  const auto add = [&](grpc::Service& service, const char* name) {
+    builder.RegisterService(&service);
+    services_->health.AddService(name);
+  };
+  add(*services_->hub, v1::EventHubService::service_full_name());
+  add(*services_->admin, v1::AdminService::service_full_name());
+  add(*services_->subscriptions, v1::SubscriptionService::service_full_name());
+  add(*services_->delayed, v1::DelayedEventService::service_full_name());
+  add(*services_->routes, v1::RouteService::service_full_name());
+  add(*services_->links, v1::LinkService::service_full_name());
+  add(*services_->topologies, v1::TopologyService::service_full_name());
+  add(services_->health, grpc::health::v1::Health::service_full_name());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
   std::vector<v1::Listener> listeners;

@@ -1,7 +1,7 @@
 // The daemon killed with -9 in the middle of its work, again and again: nothing that was
 // acknowledged is lost, moved, changed or there twice.
 //
-// EVENTHUB_CRASH_SEED repeats a run, EVENTHUB_CRASH_ROUNDS makes it longer.
+// EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,11 +28,11 @@ constexpr absl::Duration kMaxStart = absl::Seconds(10);
 class CrashTest : public testing::Test {
  protected:
   CrashTest()
-      : seed_(EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()())),
-        rounds_(static_cast<int>(EnvNumber("EVENTHUB_CRASH_ROUNDS", 6))),
+      : seed_(EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()())),
+        rounds_(static_cast<int>(EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6))),
         random_(seed_),
         hub_(directory_.path(), {"--retention_interval=20ms", "--write_buffer=1MiB"}) {
-    std::cout << "EVENTHUB_CRASH_SEED=" << seed_ << std::endl;
+    std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed_ << std::endl;
   }
 
   void Start() {

@@ -1,7 +1,7 @@
 // The daemon killed with -9 while delayed events are accepted, cancelled and due: each that was
 // acknowledged is there exactly once in the end, unless it was cancelled.
 //
-// EVENTHUB_CRASH_SEED repeats a run, EVENTHUB_CRASH_ROUNDS makes it longer.
+// EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,9 +83,9 @@ class DelayedPublisher {
 };
 
 TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
-  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 5);
-  std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
+  const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 5);
+  std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;
   HubProcess hub(directory.path(), {"--write_buffer=1MiB"});

@@ -1,7 +1,7 @@
 // A hub with links killed with -9 while the hub that they read from is published to: each remote
 // event that a link takes is there exactly once, in order.
 //
-// EVENTHUB_CRASH_SEED repeats a run, EVENTHUB_CRASH_ROUNDS makes it longer.
+// EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -75,9 +75,9 @@ LinkedTopic ReadLinked(HubClient& client, const std::string& topic) {
 }
 
 TEST(LinkCrashTest, EachRemoteEventAppearsExactlyOnce) {
-  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 6);
-  std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
+  const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6);
+  std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory remote_directory;
   TempDirectory local_directory;

@@ -1,7 +1,7 @@
 // The daemon killed with -9 while what it routes is published, and while routes change: the events
 // of a source and their copies are there together or not at all.
 //
-// EVENTHUB_CRASH_SEED repeats a run, EVENTHUB_CRASH_ROUNDS makes it longer.
+// EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -124,9 +124,9 @@ class RouteToggle {
 };
 
 TEST(RouteCrashTest, SourcesAndTargetsNeverDiffer) {
-  const uint64_t seed = EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()());
-  const uint64_t rounds = EnvNumber("EVENTHUB_CRASH_ROUNDS", 6);
-  std::cout << "EVENTHUB_CRASH_SEED=" << seed << std::endl;
+  const uint64_t seed = EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()());
+  const uint64_t rounds = EnvNumber("EVENTHUB_TEST_CRASH_ROUNDS", 6);
+  std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   TempDirectory directory;
   HubProcess hub(directory.path(), {"--write_buffer=1MiB"});

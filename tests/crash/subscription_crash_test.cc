@@ -2,7 +2,7 @@
 // delivered to each of them, none again after its ack was confirmed, an attempt that was nacked
 // counts, and what all fail at is a dead letter, once.
 //
-// EVENTHUB_CRASH_SEED repeats a run.
+// EVENTHUB_TEST_CRASH_SEED repeats a run.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,11 +40,11 @@ constexpr uint32_t kManyAttempts = 1000;
 class SubscriptionCrashTest : public testing::Test {
  protected:
   SubscriptionCrashTest()
-      : seed_(EnvNumber("EVENTHUB_CRASH_SEED", std::random_device()())),
+      : seed_(EnvNumber("EVENTHUB_TEST_CRASH_SEED", std::random_device()())),
         random_(seed_),
         hub_(directory_.path(), {"--write_buffer=1MiB"}),
         publisher_("p", "t", kTopicPartitions, random_()) {
-    std::cout << "EVENTHUB_CRASH_SEED=" << seed_ << std::endl;
+    std::cout << "EVENTHUB_TEST_CRASH_SEED=" << seed_ << std::endl;
     hub_.Start();
     HubClient client(hub_.address());
     CreateTopic(client, "t", kTopicPartitions);

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import unittest
 
-from cli_hub import EVENTHUB, TIMEOUT, Hub, HubTest, json_lines
+from cli_hub import EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, json_lines
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
@@ -124,6 +125,24 @@ class UsageTest(unittest.TestCase):
             error = self.run_cli(*arguments).stderr
             self.assertIn(message, error)
             self.assertNotRegex(error, "required|expected|convert")
+
+    def test_a_variable_that_is_no_setting_is_an_error(self):
+        result = self.run_cli("filter", "eval", "true", EVENTHUB_ADRESS="hub:7070")
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (2, "", "eventhub: EVENTHUB_ADRESS: no setting of this name; "
+                                 "did you mean EVENTHUB_ADDRESS?\n"))
+
+    def test_the_settings_of_both_programs_are_accepted_by_both(self):
+        helps = [subprocess.run([program, "--help"], capture_output=True, text=True, check=True,
+                                timeout=TIMEOUT).stdout for program in (EVENTHUB, EVENTHUBD)]
+        names = set(re.findall(r"\((?:Env:)?(EVENTHUB_[A-Z_]+)\)", "".join(helps)))
+        self.assertGreater(len(names), 20)
+        for program, arguments in ((EVENTHUB, ["topics"]), (EVENTHUBD, ["--data_dir="])):
+            for name in sorted(names):
+                result = subprocess.run([program, *arguments], capture_output=True, text=True,
+                                        check=False, timeout=TIMEOUT, stdin=subprocess.DEVNULL,
+                                        env=dict(os.environ, **{name: ""}))
+                self.assertNotIn("no setting of this name", result.stderr, name)
 
     def test_a_hub_that_is_not_there(self):
         address = "unix:/nonexistent/eventhub.socket"
@@ -553,6 +572,10 @@ class HealthTest(HubTest):
     def test_health(self):
         self.assertEqual(self.ok("health"), "serving\n")
         self.assertEqual(self.ok("health", "--quiet"), "")
+        self.assertEqual(self.ok("health", "--ready"), "serving\n")
+        self.assertEqual(self.ok("health", "--live"), "live\n")
+        self.fails(2, "health", "--live", "--ready")
+        self.fails(2, "health", "--live", "--service=ready")
         self.assertEqual(self.ok("health", "--service=eventhub.v1.EventHubService"), "serving\n")
         self.assertIn("NOT_FOUND", self.fails(1, "health", "--service=none"))
 

@@ -8,6 +8,7 @@
 #include "client/cli/places.h"
 #include "client/cli/subscription_flags.h"
 #include "client/cli/usage.h"
+#include "storage/base/nearest_word.h"
 
 namespace eventhub::cli {
 namespace {

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -121,6 +122,8 @@ class FlagsTest(DaemonTest):
         for arguments, line in [
                 (["--bogus=1"], "eventhubd: --bogus: unknown flag; see --help"),
                 (["--bogus"], "eventhubd: --bogus: has no value"),
+                (["--tailcache=1"],
+                 "eventhubd: --tailcache: unknown flag; did you mean --tail_cache?"),
                 (["serve"], "eventhubd: serve: is not a flag; see --help"),
                 (["-p", "1"], "eventhubd: -p: is not a flag; see --help"),
                 (["--"], "eventhubd: --: is not a flag; see --help"),
@@ -140,6 +143,33 @@ class FlagsTest(DaemonTest):
     def test_environment_variables_are_checked(self):
         line = self.fails(2, f"--data_dir={self.data}", environment={"EVENTHUB_MAX_LOG": "x"})
         self.assertIn("EVENTHUB_MAX_LOG: ", line)
+
+    def test_a_variable_that_is_no_setting_is_an_error(self):
+        for name, line in [
+                ("EVENTHUB_TAILCACHE", "did you mean EVENTHUB_TAIL_CACHE?"),
+                ("EVENTHUB_ADRESS", "did you mean EVENTHUB_ADDRESS?"),
+                ("EVENTHUB_PORT", "no setting of this name"),
+                ("EVENTHUB_", "no setting of this name"),
+                ("EVENTHUB_QUITE_ANOTHER", "no setting of this name; unset it, or see --help")]:
+            with self.subTest(name=name):
+                answer = self.fails(2, "--data_dir=", environment={name: "1"})
+                self.assertTrue(answer.startswith(f"eventhubd: {name}: "), answer)
+                self.assertIn(line, answer)
+
+    def test_variables_of_others_are_accepted(self):
+        others = {
+            # The command line's.
+            "EVENTHUB_ADDRESS": "hub:7070", "EVENTHUB_TLS": "1", "EVENTHUB_TLS_SERVER_NAME": "hub",
+            # Those that Kubernetes sets for the Services eventhub and eventhub-metrics.
+            "EVENTHUB_SERVICE_HOST": "10.0.0.1", "EVENTHUB_SERVICE_PORT": "7070",
+            "EVENTHUB_SERVICE_PORT_GRPC": "7070", "EVENTHUB_PORT": "tcp://10.0.0.1:7070",
+            "EVENTHUB_PORT_7070_TCP": "tcp://10.0.0.1:7070", "EVENTHUB_PORT_7070_TCP_PROTO": "tcp",
+            "EVENTHUB_PORT_7070_TCP_PORT": "7070", "EVENTHUB_PORT_50051_TCP_ADDR": "10.0.0.1",
+            "EVENTHUB_METRICS_SERVICE_HOST": "10.0.0.2", "EVENTHUB_METRICS_PORT": "udp://10.0.0.2:1",
+            "EVENTHUB_METRICS_PORT_1_UDP_ADDR": "10.0.0.2",
+            # Those of a command that `eventhub consume --exec` runs.
+            "EVENTHUB_ID": "1", "EVENTHUB_ATTR_TENANT": "x", "EVENTHUB_SUBSCRIPTION": "s"}
+        self.assertIn("--data_dir: is empty", self.fails(2, "--data_dir=", environment=others))
 
     def test_flag_files_are_checked(self):
         missing = self.path("missing")
@@ -262,7 +292,12 @@ class StartTest(DaemonTest):
         except PermissionError:
             self.skipTest("the daemon's folder is closed to other users")
         self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertIn(self.data, result.stderr.decode().splitlines()[-1])
+        line = result.stderr.decode().splitlines()[-1]
+        user = nobody or os.geteuid()
+        self.assertIn(f"the hub runs as user {user}:", line)
+        self.assertIn(f"{self.data} belongs to {os.stat(self.data).st_uid}:", line)
+        mode = stat.S_IMODE(os.stat(self.data).st_mode)
+        self.assertRegex(line, rf"with mode {mode:04o}: chown -R {user}:\d+ {self.data} ")
 
     def test_what_it_makes_is_for_its_user_alone(self):
         unix = self.path("socket")

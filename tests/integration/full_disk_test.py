@@ -116,6 +116,9 @@ class FullDiskTest(unittest.TestCase):
         self.assertGreater(self.free(), 10 * MIB)
         self.fill()
         self.assertIn(b"free", self.publish("large").stderr)
+        # Who restarts what is not live does not restart this for ever.
+        self.assertEqual(self.cli("health", "--quiet").returncode, 1)
+        self.assertEqual(self.cli("health", "--live", "--quiet").returncode, 0)
         # There is room to delete, and what is deleted gives room.
         deleted = self.cli("topics", "delete", "large", "--yes")
         self.assertEqual(deleted.returncode, 0, deleted.stderr)

@@ -14,8 +14,16 @@ using grpc::StatusCode;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-const std::string kServices[] = {"", "eventhub.v1.EventHubService", "eventhub.v1.AdminService",
-                                 "eventhub.v1.SubscriptionService"};
+const std::string kServices[] = {"",
+                                 "ready",
+                                 "eventhub.v1.EventHubService",
+                                 "eventhub.v1.AdminService",
+                                 "eventhub.v1.SubscriptionService",
+                                 "eventhub.v1.DelayedEventService",
+                                 "eventhub.v1.RouteService",
+                                 "eventhub.v1.LinkService",
+                                 "eventhub.v1.TopologyService",
+                                 "grpc.health.v1.Health"};
 
 Outcome<HealthCheckResponse> Check(HubClient& client, const std::string& service = "") {
   grpc::ClientContext context;
@@ -58,6 +66,7 @@ TEST(HealthTest, TheHubAndItsServicesServe) {
     EXPECT_THAT(outcome.status, IsOk());
     EXPECT_EQ(outcome.response.status(), HealthCheckResponse::SERVING) << service;
   }
+  EXPECT_EQ(Check(hub.client(), "live").response.status(), HealthCheckResponse::SERVING);
 }
 
 TEST(HealthTest, OtherServicesAreUnknown) {
@@ -74,14 +83,20 @@ TEST(HealthTest, AFailedStoreDoesNotServe) {
   CreateTopic(hub.client(), "t");
   Watch watch(hub.client(), kServices[1]);
   EXPECT_EQ(watch.Next(), HealthCheckResponse::SERVING);
+  Watch live(hub.client(), "live");
+  EXPECT_EQ(live.Next(), HealthCheckResponse::SERVING);
   hub.gate().Fail();
   EXPECT_FALSE(TryPublish(hub.client(), MakePublish("t")).status.ok());
   EXPECT_EQ(watch.Next(), HealthCheckResponse::NOT_SERVING);
   for (const std::string& service : kServices) {
     EXPECT_EQ(Check(hub.client(), service).response.status(), HealthCheckResponse::NOT_SERVING);
   }
+  // Only a restart helps.
+  EXPECT_EQ(live.Next(), HealthCheckResponse::NOT_SERVING);
   watch.Cancel();
   EXPECT_EQ(watch.End().error_code(), StatusCode::CANCELLED);
+  live.Cancel();
+  EXPECT_EQ(live.End().error_code(), StatusCode::CANCELLED);
 }
 
 TEST(HealthTest, ShutdownIsToldAndEndsAllWatches) {
