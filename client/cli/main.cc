@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -15,11 +17,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/command.h"
+#include "client/cli/hub_watch.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
 #include "client/cli/usage.h"
 #include "eventhub/error.h"
 #include "storage/base/environment_names.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
 namespace {
@@ -72,8 +76,8 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
       ->type_name("ADDRESS")
       ->capture_default_str();
   AddTlsOptions(app, context);
-  AddParsedOption(app, "--timeout", &context.timeout, ParseAge, "How long to try, retries included",
-                  "DURATION");
+  AddParsedOption(app, "--timeout", &context.timeout, ParseAge,
+                  "How long to try, the wait for the hub included", "DURATION");
   app.set_version_flag("--version", "eventhub " EVENTHUB_VERSION);
 }
 
@@ -122,9 +126,31 @@ bool AsksForChange(const CLI::App& command) {
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
 }
 
+// Whether the command is a call or a few, which wait for the hub without a word. Others stay with
+// the hub, and tell of it themselves.
+bool WaitsInSilence(const CLI::App& command) {
+  constexpr absl::string_view kOthers[] = {"bench", "consume", "eval", "health", "publish", "read"};
+  return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
+}
+
+HubWatch::Probe ProbeOf(const Context& context) {
+  return [&context, hub = std::shared_ptr<client::Connection>()]() mutable {
+    if (hub == nullptr) hub = ConnectToHub(context);
+    return hub->CheckHealth("", absl::Seconds(1)).status();
+  };
+}
+
+absl::Status RunWatched(const CLI::App& app, const Context& context) {
+  RETURN_IF_ERROR(CheckTls(context));
+  std::optional<HubWatch> watch;
+  if (isatty(STDERR_FILENO) == 1 && WaitsInSilence(ChosenCommand(app))) {
+    watch.emplace(context.address, ProbeOf(context));
+  }
+  return context.run();
+}
+
 int Run(const CLI::App& app, const Context& context) {
-  absl::Status status = CheckTls(context);
-  if (status.ok()) status = context.run();
+  const absl::Status status = RunWatched(app, context);
   if (status.ok()) return EXIT_SUCCESS;
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);

@@ -64,6 +64,7 @@ bool OutcomeIsUnknown(const absl::Status& error) {
 }
 
 bool MayPass(const absl::Status& error) {
+  if (GetErrorReason(error) == ErrorReason::kRequestTooLarge) return false;
   switch (error.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kCancelled:

@@ -17,7 +17,7 @@ absl::StatusOr<TopicDescription> GrpcConnection::GetTopic(const std::string& nam
                                                           absl::Duration timeout) {
   v1::GetTopicRequest request;
   request.set_name(name);
-  const auto response = Call(admin_, &v1::AdminService::Stub::GetTopic, request, timeout);
+  const auto response = Query(admin_, &v1::AdminService::Stub::GetTopic, request, timeout);
   if (!response.ok()) return response.status();
   return TopicDescription{FromProto(response->topic()),
                           FromProto(response->stats()),
@@ -30,7 +30,7 @@ absl::StatusOr<Page<Topic>> GrpcConnection::ListTopics(uint32_t page_size,
   v1::ListTopicsRequest request;
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  const auto response = Call(admin_, &v1::AdminService::Stub::ListTopics, request, timeout);
+  const auto response = Query(admin_, &v1::AdminService::Stub::ListTopics, request, timeout);
   if (!response.ok()) return response.status();
   Page<Topic> page{.next_page_token = response->next_page_token()};
   for (const v1::Topic& topic : response->topics()) page.items.push_back(FromProto(topic));
@@ -64,7 +64,7 @@ absl::StatusOr<Page<PartitionInfo>> GrpcConnection::ListPartitions(const std::st
   request.set_topic(topic);
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  const auto response = Call(admin_, &v1::AdminService::Stub::ListPartitions, request, timeout);
+  const auto response = Query(admin_, &v1::AdminService::Stub::ListPartitions, request, timeout);
   if (!response.ok()) return response.status();
   Page<PartitionInfo> page{.next_page_token = response->next_page_token()};
   for (const v1::PartitionInfo& info : response->partitions()) {
@@ -75,7 +75,7 @@ absl::StatusOr<Page<PartitionInfo>> GrpcConnection::ListPartitions(const std::st
 
 absl::StatusOr<HubStats> GrpcConnection::GetStats(absl::Duration timeout) {
   const auto response =
-      Call(admin_, &v1::AdminService::Stub::GetStats, v1::GetStatsRequest(), timeout);
+      Query(admin_, &v1::AdminService::Stub::GetStats, v1::GetStatsRequest(), timeout);
   if (!response.ok()) return response.status();
   return FromProto(*response);
 }
@@ -86,7 +86,7 @@ absl::StatusOr<Health> GrpcConnection::CheckHealth(const std::string& service,
   request.set_service(service);
   grpc::health::v1::HealthCheckResponse response;
   grpc::ClientContext context;
-  SetTimeout(timeout, context);
+  context.set_deadline(DeadlineAfter(timeout));
   const CancellableCall cancellable(calls_, context);
   const grpc::Status status = health_.Check(&context, request, &response);
   if (!status.ok()) return FromGrpc(status, context, channels_->target());

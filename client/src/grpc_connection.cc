@@ -1,5 +1,6 @@
 #include "client/src/grpc_connection.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
@@ -68,6 +69,13 @@ std::string TargetOf(std::string_view address) {
   return target;
 }
 
+// gRPC would stop with its last channel, and then waits up to ten seconds for a thread of its own
+// that sleeps in a poll: a program could not end before. So it does not stop.
+void KeepGrpc() {
+  static const bool kept = (grpc_init(), true);
+  (void)kept;
+}
+
 }  // namespace
 
 GrpcConnection::GrpcConnection(std::shared_ptr<ChannelPool> channels)
@@ -107,14 +115,18 @@ void GrpcConnection::RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&
   timer_.RunAfter(delay, std::move(work));
 }
 
-void GrpcConnection::SetTimeout(absl::Duration timeout, grpc::ClientContext& context) {
-  if (timeout == absl::InfiniteDuration()) return;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoMicroseconds(std::min(timeout, absl::Hours(24 * 365))));
+GrpcConnection::Deadline GrpcConnection::DeadlineAfter(absl::Duration timeout) {
+  return std::chrono::system_clock::now() +
+         absl::ToChronoMicroseconds(std::min(timeout, absl::Hours(24 * 365)));
+}
+
+bool GrpcConnection::MayCallAgain(const absl::Status& status, bool changes_nothing) {
+  return absl::IsUnavailable(status) && (changes_nothing || SaysNothingDone(status));
 }
 
 std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions options) {
   KeepFreedMemory();
+  KeepGrpc();
   const std::string target = TargetOf(address);
   auto open = [target, credentials = CredentialsFor(target, options), options] {
     return CreateChannel(target, credentials, options);

@@ -3,11 +3,13 @@
 
 #include <grpcpp/client_context.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "client/src/channel_pool.h"
+#include "client/src/failure.h"
 #include "client/src/grpc_status.h"
 #include "client/src/grpc_thread.h"
 #include "client/src/grpc_unary_calls.h"
@@ -140,16 +142,48 @@ class GrpcConnection final : public Connection {
   absl::StatusOr<Topology> ExportTopology(absl::Duration timeout) override;
 
  private:
-  static void SetTimeout(absl::Duration timeout, grpc::ClientContext& context);
+  using Deadline = std::chrono::system_clock::time_point;
 
-  // One unary call; the type of the response follows from the method.
+  static Deadline DeadlineAfter(absl::Duration timeout);
+  // Of a call that failed for want of a connection: whether another one, which waits for the
+  // connection, does no harm.
+  static bool MayCallAgain(const absl::Status& status, bool changes_nothing);
+
+  // One unary call; the type of the response follows from the method. While the hub cannot be
+  // reached it waits, until the timeout: that is safe, for what waits has not left this process.
+  // What may have reached the hub is not sent again.
   template <typename Stub, typename Request, typename Response>
-  absl::StatusOr<Response> Call(Stub& stub,
-                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                             Response*),
-                                const Request& request, absl::Duration timeout) {
+  absl::StatusOr<Response> Call(
+      Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, absl::Duration timeout, bool changes_nothing = false) {
+    const Deadline deadline = DeadlineAfter(timeout);
+    // gRPC keeps to itself why it waits, so the first attempt does not.
+    absl::StatusOr<Response> first =
+        Attempt(stub, method, request, deadline, /*wait=*/!TellsWhetherSent(channels_->target()));
+    if (first.ok() || !MayCallAgain(first.status(), changes_nothing)) return first;
+    absl::StatusOr<Response> second = Attempt(stub, method, request, deadline, /*wait=*/true);
+    const bool in_vain =
+        absl::IsDeadlineExceeded(second.status()) && SaysNothingDone(second.status());
+    return in_vain ? first : second;
+  }
+
+  // The same for a call that changes nothing: it is made once more if the connection breaks.
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> Query(Stub& stub,
+                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                                 const Request& request, absl::Duration timeout) {
+    return Call(stub, method, request, timeout, /*changes_nothing=*/true);
+  }
+
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> Attempt(Stub& stub,
+                                   grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                   const Request& request, Deadline deadline, bool wait) {
     grpc::ClientContext context;
-    SetTimeout(timeout, context);
+    context.set_deadline(deadline);
+    context.set_wait_for_ready(wait);
     const CancellableCall cancellable(calls_, context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);

@@ -34,7 +34,7 @@ absl::StatusOr<Page<DelayedEvent>> GrpcConnection::ListDelayedEvents(const std::
   request.set_page_token(page_token);
   if (range.from) ToProto(*range.from, *request.mutable_due_from());
   if (range.before) ToProto(*range.before, *request.mutable_due_before());
-  auto response = Call(delayed_, &DelayedStub::ListDelayedEvents, request, timeout);
+  auto response = Query(delayed_, &DelayedStub::ListDelayedEvents, request, timeout);
   if (!response.ok()) return response.status();
   Page<DelayedEvent> page{.next_page_token = response->next_page_token()};
   for (v1::DelayedEvent& event : *response->mutable_events()) {

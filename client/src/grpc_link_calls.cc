@@ -19,7 +19,7 @@ absl::StatusOr<LinkDescription> GrpcConnection::GetLink(const std::string& name,
                                                         absl::Duration timeout) {
   v1::GetLinkRequest request;
   request.set_name(name);
-  const auto response = Call(links_, &LinkStub::GetLink, request, timeout);
+  const auto response = Query(links_, &LinkStub::GetLink, request, timeout);
   if (!response.ok()) return response.status();
   return LinkDescription{FromProto(response->link()), FromProto(response->status())};
 }
@@ -30,7 +30,7 @@ absl::StatusOr<Page<LinkDescription>> GrpcConnection::ListLinks(uint32_t page_si
   v1::ListLinksRequest request;
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  const auto response = Call(links_, &LinkStub::ListLinks, request, timeout);
+  const auto response = Query(links_, &LinkStub::ListLinks, request, timeout);
   if (!response.ok()) return response.status();
   Page<LinkDescription> page{.next_page_token = response->next_page_token()};
   for (int i = 0; i < response->links_size(); ++i) {

@@ -31,7 +31,7 @@ absl::StatusOr<RouteDescription> GrpcConnection::GetRoute(const std::string& nam
                                                           absl::Duration timeout) {
   v1::GetRouteRequest request;
   request.set_name(name);
-  const auto response = Call(routes_, &RouteStub::GetRoute, request, timeout);
+  const auto response = Query(routes_, &RouteStub::GetRoute, request, timeout);
   if (!response.ok()) return response.status();
   return RouteDescription{FromProto(response->route()), FromProto(response->stats()),
                           OffsetsFromProto(response->effective())};
@@ -45,7 +45,7 @@ absl::StatusOr<Page<RouteDescription>> GrpcConnection::ListRoutes(const std::str
   request.set_topic(topic);
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  const auto response = Call(routes_, &RouteStub::ListRoutes, request, timeout);
+  const auto response = Query(routes_, &RouteStub::ListRoutes, request, timeout);
   if (!response.ok()) return response.status();
   Page<RouteDescription> page{.next_page_token = response->next_page_token()};
   for (int i = 0; i < response->routes_size(); ++i) {
@@ -81,7 +81,7 @@ absl::StatusOr<RouteTest> GrpcConnection::TestRoutes(const std::string& topic,
   request.set_topic(topic);
   *request.mutable_event() = event;
   if (pretended) *request.mutable_route() = ToProto(*pretended);
-  const auto response = Call(routes_, &RouteStub::TestRoutes, request, timeout);
+  const auto response = Query(routes_, &RouteStub::TestRoutes, request, timeout);
   if (!response.ok()) return response.status();
   return FromProto(*response);
 }

@@ -17,6 +17,8 @@ absl::Status FromGrpc(const grpc::Status& status);
 // status says that nothing was done.
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
                       const std::string& target);
+// Whether that can be known of calls on a channel to `target`.
+bool TellsWhetherSent(const std::string& target);
 absl::Status FromProto(const v1::ErrorStatus& status);
 
 }  // namespace eventhub::client

@@ -27,7 +27,7 @@ absl::StatusOr<SubscriptionDescription> GrpcConnection::GetSubscription(const st
   v1::GetSubscriptionRequest request;
   request.set_name(name);
   request.set_max_partitions(max_partitions);
-  const auto response = Call(subscriptions_, &Stub::GetSubscription, request, timeout);
+  const auto response = Query(subscriptions_, &Stub::GetSubscription, request, timeout);
   if (!response.ok()) return response.status();
   return FromProto(*response);
 }
@@ -39,7 +39,7 @@ absl::StatusOr<Page<SubscriptionSummary>> GrpcConnection::ListSubscriptions(
   request.set_topic(topic);
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  const auto response = Call(subscriptions_, &Stub::ListSubscriptions, request, timeout);
+  const auto response = Query(subscriptions_, &Stub::ListSubscriptions, request, timeout);
   if (!response.ok()) return response.status();
   Page<SubscriptionSummary> page{.next_page_token = response->next_page_token()};
   for (const auto& summary : response->subscriptions()) page.items.push_back(FromProto(summary));
@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<Snapshot>> GrpcConnection::ListSnapshots(const std::s
                                                                     absl::Duration timeout) {
   v1::ListSnapshotsRequest request;
   request.set_subscription(subscription);
-  const auto response = Call(subscriptions_, &Stub::ListSnapshots, request, timeout);
+  const auto response = Query(subscriptions_, &Stub::ListSnapshots, request, timeout);
   if (!response.ok()) return response.status();
   std::vector<Snapshot> snapshots;
   for (const v1::Snapshot& snapshot : response->snapshots()) {
@@ -139,7 +139,7 @@ absl::StatusOr<Page<DeadLetter>> GrpcConnection::ListDeadLetters(const std::stri
   request.set_with_data(with_data);
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  auto response = Call(subscriptions_, &Stub::ListDeadLetters, request, timeout);
+  auto response = Query(subscriptions_, &Stub::ListDeadLetters, request, timeout);
   if (!response.ok()) return response.status();
   Page<DeadLetter> page{.next_page_token = response->next_page_token()};
   for (v1::DeadLetter& letter : *response->mutable_dead_letters()) {

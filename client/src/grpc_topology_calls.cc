@@ -21,7 +21,7 @@ absl::StatusOr<ApplyResult> GrpcConnection::ApplyTopology(const Topology& topolo
 
 absl::StatusOr<Topology> GrpcConnection::ExportTopology(absl::Duration timeout) {
   auto response =
-      Call(topology_, &TopologyStub::ExportTopology, v1::ExportTopologyRequest(), timeout);
+      Query(topology_, &TopologyStub::ExportTopology, v1::ExportTopologyRequest(), timeout);
   if (!response.ok()) return response.status();
   return Topology(std::move(*response->mutable_topology()));
 }

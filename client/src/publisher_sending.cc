@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "client/src/failure.h"
 #include "client/src/publisher_core.h"
 #include "eventhub/error.h"
@@ -11,13 +10,6 @@
 
 namespace eventhub::client {
 namespace {
-
-// gRPC ends the stream at a request that is larger than the hub receives; the hub itself, which
-// would name it, never sees it. Only the words tell this from an exhaustion that passes.
-bool IsRequestTooLarge(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) && !GetErrorInfo(status) &&
-         absl::StrContains(status.message(), "larger than max");
-}
 
 absl::Duration RetryDelay(const absl::Status& status) {
   const std::optional<ErrorInfo> info = GetErrorInfo(status);
@@ -158,7 +150,8 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     if (stream != stream_number_) return;
-    const bool too_large = IsRequestTooLarge(status);
+    // Which request it was, gRPC does not say.
+    const bool too_large = GetErrorReason(status) == ErrorReason::kRequestTooLarge;
     if (too_large) queue_.FailLargest(status, finished);
     lost = LoseStream(/*in_doubt=*/!SaysNothingDone(status));
     if (too_large) {

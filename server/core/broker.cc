@@ -82,8 +82,9 @@ absl::Status Broker::Start() {
   RETURN_IF_ERROR(route_table_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_->Get(Column::kMeta, kNextTopicIdKey));
-  topics_ = std::make_unique<TopicStore>(
-      TopicStore{*store_, catalog_, cache_, route_table_, options_.max_partitions, TopicId(1)});
+  topics_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_,
+                                                    options_.max_partitions, options_.topic_limits,
+                                                    TopicId(1)});
   for (const auto& topic : catalog_.List("", SIZE_MAX)) {
     topics_->partitions += TopicStore::CostOf(topic->pending());
   }
@@ -271,7 +272,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRe
 }
 
 void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {
-  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, clock_.Now());
+  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, options_.topic_limits, clock_.Now());
   if (!settings.ok()) {
     std::move(done)(settings.status());
     return;

@@ -47,6 +47,8 @@ struct BrokerOptions {
   size_t producer_bytes = size_t{256} << 20;
   // Memory of readers, but for their frames; who does not fit is refused. Bytes.
   size_t reader_bytes = size_t{256} << 20;
+  // What topics may promise.
+  TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
   // Whether leases end and delayed events go by themselves; if not, a test calls
@@ -124,6 +126,8 @@ class Broker {
 
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
+
+  const TopicLimits& topic_limits() const { return options_.topic_limits; }
 
  private:
   explicit Broker(BrokerOptions options);

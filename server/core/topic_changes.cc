@@ -94,8 +94,8 @@ void UpdateTopicTask::Prepare(CommitBuilder& commit) { refused_ = Update(commit)
 absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
   const v1::Topic& current = topic_->pending();
-  ASSIGN_OR_RETURN(v1::Topic changed,
-                   ChangedTopicSettings(current, request_.topic(), request_.update_mask()));
+  ASSIGN_OR_RETURN(v1::Topic changed, ChangedTopicSettings(current, request_.topic(),
+                                                           request_.update_mask(), topics_.limits));
   const uint32_t added = changed.partitions() - current.partitions();
   settings_ = std::make_shared<const v1::Topic>(std::move(changed));
   emptied_ = settings_->retention().none() && !current.retention().none();

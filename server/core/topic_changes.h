@@ -14,6 +14,7 @@
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
+#include "server/core/topic_settings.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {
@@ -30,6 +31,7 @@ struct TopicStore {
   TailCache& cache;
   RouteTable& routes;
   const size_t max_partitions;
+  const TopicLimits limits;
   // Commit thread only.
 
   // The id of the topic that is created next.

@@ -1,5 +1,7 @@
 #include "server/core/topic_settings.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/errors.h"
@@ -46,24 +48,46 @@ absl::Status Check(const v1::Topic& topic) {
   return CheckDescription("topic.description", topic.description());
 }
 
+// What a request may have beside one event: names, sequence, offsets. They fit with room to spare.
+constexpr size_t kBesideEventBytes = 1024;
+
+absl::Status CheckEventBytes(uint32_t max_event_bytes, const TopicLimits& limits) {
+  if (max_event_bytes <= limits.max_event_bytes) return absl::OkStatus();
+  return InvalidField("topic.max_event_bytes",
+                      absl::StrCat("is ", max_event_bytes,
+                                   ", but the hub takes no request with an event of more than ",
+                                   limits.max_event_bytes, " bytes (--max_request)"));
+}
+
 }  // namespace
 
-absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, absl::Time now) {
+TopicLimits TopicLimitsFor(size_t max_request_bytes) {
+  const size_t beside = std::min(kBesideEventBytes, max_request_bytes / 2);
+  return {.max_event_bytes = static_cast<uint32_t>(
+              std::min<size_t>(max_request_bytes - beside, kMaxMaxEventBytes))};
+}
+
+absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLimits& limits,
+                                           absl::Time now) {
   v1::Topic topic = asked;
   if (topic.partitions() == 0) topic.set_partitions(1);
   if (topic.default_durability() == v1::DURABILITY_UNSPECIFIED) {
     topic.set_default_durability(v1::DURABILITY_SYNCED);
   }
-  if (topic.max_event_bytes() == 0) topic.set_max_event_bytes(kDefaultMaxEventBytes);
+  if (topic.max_event_bytes() == 0) {
+    topic.set_max_event_bytes(std::min(kDefaultMaxEventBytes, limits.max_event_bytes));
+  }
   *topic.mutable_create_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
+  RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));
   return topic;
 }
 
 absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v1::Topic& asked,
-                                               const google::protobuf::FieldMask& mask) {
+                                               const google::protobuf::FieldMask& mask,
+                                               const TopicLimits& limits) {
   if (mask.paths().empty()) return InvalidField("update_mask", "is required");
   v1::Topic topic = current;
   for (const std::string& path : mask.paths()) {
@@ -109,6 +133,9 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
   }
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
+  if (topic.max_event_bytes() != current.max_event_bytes()) {
+    RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));
+  }
   return topic;
 }
 

@@ -112,6 +112,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
         health.SetState(HealthOf(status));
         report(status);
       };
+  options.broker.topic_limits = TopicLimitsFor(options.max_request_bytes);
   const absl::Time start = options.broker.clock->Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
   services.hub = std::make_unique<HubService>(

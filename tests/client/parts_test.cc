@@ -59,9 +59,28 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
 
 // Each reason of the contract has its enumerator, of the same number.
 TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
-  EXPECT_EQ(static_cast<int>(ErrorReason::kOtherSubscription), v1::ErrorDetail::Reason_MAX);
+  EXPECT_EQ(static_cast<int>(ErrorReason::kRequestTooLarge), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
+}
+
+// What gRPC says for the hub, before the hub sees the request.
+TEST(ErrorTest, ARequestThatIsTooLargeHasAReason) {
+  const absl::Status status =
+      FromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                            "Received message larger than max (6000136 vs. 4194304)"));
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_EQ(GetErrorReason(status), ErrorReason::kRequestTooLarge);
+  EXPECT_EQ(status.message(),
+            "the request of 6000136 bytes is larger than the hub takes, 4194304 bytes (its "
+            "--max_request)");
+  EXPECT_FALSE(OutcomeIsUnknown(status));
+  EXPECT_FALSE(MayPass(status));
+  const absl::Status other =
+      FromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory"));
+  EXPECT_EQ(GetErrorReason(other), ErrorReason::kUnspecified);
+  EXPECT_TRUE(OutcomeIsUnknown(other));
+  EXPECT_TRUE(MayPass(other));
 }
 
 TEST(ErrorTest, ComesFromTheTrailerAndFromReplies) {

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "client/src/failure.h"
+#include "eventhub/error.h"
 #include "tests/client/publisher_fixture.h"
 
 namespace eventhub::client {
@@ -338,7 +339,9 @@ TEST_F(PublisherTest, ARequestThatTheTransportDoesNotTakeFailsAlone) {
   ASSERT_TRUE(Publish("large-large-large").ok());
   ASSERT_TRUE(Publish("b").ok());
   hub_->Handle();
-  hub_->Break(absl::ResourceExhaustedError("Received message larger than max (9 vs. 8)"));
+  absl::Status too_large = absl::ResourceExhaustedError("9 bytes are more than 8");
+  SetErrorInfo({.reason = ErrorReason::kRequestTooLarge}, too_large);
+  hub_->Break(too_large);
   EXPECT_TRUE(absl::IsResourceExhausted(StatusOf("large-large-large")));
   hub_->Advance(absl::Seconds(1));
   hub_->HandleAll();

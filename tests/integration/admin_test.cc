@@ -97,11 +97,34 @@ TEST_F(AdminTest, CreateKeepsAllSettings) {
   asked.mutable_retention()->mutable_max_age()->set_seconds(60);
   asked.mutable_retention()->set_max_bytes(1 << 20);
   asked.set_default_durability(v1::DURABILITY_WRITTEN);
-  asked.set_max_event_bytes(16'777'216);
+  asked.set_max_event_bytes(2'000'000);
   asked.set_description("for tests");
   v1::Topic created = Create(asked).response.topic();
   created.clear_create_time();
   EXPECT_EQ(created.SerializeAsString(), asked.SerializeAsString());
+}
+
+// A topic promises no event that no request could bring.
+TEST(AdminLimitsTest, EventsFitIntoRequests) {
+  ServerOptions options = TestServerOptions();
+  options.max_request_bytes = 512 * 1024;
+  TestHub hub(std::move(options));
+  const auto create = [&](const char* name, uint32_t max_event_bytes) {
+    grpc::ClientContext context;
+    v1::CreateTopicRequest request;
+    request.mutable_topic()->set_name(name);
+    request.mutable_topic()->set_max_event_bytes(max_event_bytes);
+    Outcome<v1::CreateTopicResponse> outcome;
+    outcome.status = hub.client().admin().CreateTopic(&context, request, &outcome.response);
+    return outcome;
+  };
+  const auto refused = create("t", 512 * 1024);
+  EXPECT_EQ(refused.status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.status.error_message(),
+              testing::AllOf(testing::HasSubstr("topic.max_event_bytes: "),
+                             testing::HasSubstr(" 523264 bytes (--max_request)")));
+  EXPECT_THAT(create("t", 523'264).status, IsOk());
+  EXPECT_EQ(create("by-default", 0).response.topic().max_event_bytes(), 523'264u);
 }
 
 TEST_F(AdminTest, CreateTwiceIsRefusedWhateverTheSettings) {

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from cli_hub import EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, json_lines
@@ -151,9 +152,38 @@ class UsageTest(unittest.TestCase):
                           ["subscriptions", "list"], ["dead-letters", "list", "s"],
                           ["routes", "list"], ["links", "list"], ["export"],
                           ["apply", "-f", "/dev/null"]):
-            result = self.run_cli("--timeout=2s", *arguments, EVENTHUB_ADDRESS=address)
+            result = self.run_cli("--timeout=300ms", *arguments, EVENTHUB_ADDRESS=address)
             self.assertEqual(result.returncode, 1, (arguments, result.stderr))
             self.assertRegex(result.stderr, r"^eventhub: [^\n]+\n$", arguments)
+
+
+class WaitTest(HubTest):
+    """Calls wait for a hub that cannot be reached, until their timeout."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def test_for_as_long_as_was_asked(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        for arguments in (["topics", "list"], ["topics", "create", "t"], ["stats"]):
+            began = time.monotonic()
+            error = self.fails(1, "--timeout=700ms", *arguments, hub=hub)
+            self.assertGreater(time.monotonic() - began, 0.6)
+            self.assertIn("No such file", error)
+            self.assertNotIn("may be done", error)
+
+    def test_until_it_is_there(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        waiting = [hub.popen("--timeout=30s", *arguments, stdout=subprocess.PIPE)
+                   for arguments in (["topics", "create", "t"], ["topics", "list"], ["export"])]
+        hub.start()
+        for process in waiting:
+            process.communicate(timeout=TIMEOUT)
+            self.assertEqual(process.returncode, 0)
+        self.ok("topics", "describe", "t", hub=hub)
 
 
 class TopicsTest(HubTest):
@@ -262,6 +292,17 @@ class PublishReadTest(HubTest):
         self.assertEqual(len({event["id"] for event in events}), 2)
         self.assertTrue(all(event["type"] == "eventhub.cli.line" for event in events))
         self.assertTrue(all("time" in event for event in events))
+
+    def test_an_event_that_no_request_can_bring(self):
+        topic = self.topic()
+        began = time.monotonic()
+        error = self.fails(1, "publish", topic, "-q", stdin=b"x" * 5_000_000)
+        self.assertLess(time.monotonic() - began, 8)
+        self.assertRegex(error, r"the request of 50\d+ bytes is larger than the hub takes, "
+                                r"4194304 bytes \(its --max_request\) \(RESOURCE_EXHAUSTED\)$")
+        self.assertIn("topic.max_event_bytes: is 4194304, but the hub takes no request with an "
+                      "event of more than 4193280 bytes (--max_request)",
+                      self.fails(1, "topics", "update", topic, "--max-event-bytes=4MiB"))
 
     def test_cloudevents_round_trip(self):
         topic, copy = self.topic(), "copy-of-cloudevents"

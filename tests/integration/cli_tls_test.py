@@ -64,7 +64,7 @@ class TlsTest(unittest.TestCase):
                                      capture_output=True, check=False, stdin=subprocess.DEVNULL))
 
     def refused(self, *arguments, code=1, **variables):
-        result = self.run_cli(*arguments, **(variables or {"EVENTHUB_TLS": ""}))
+        result = self.run_cli("--timeout=500ms", *arguments, **(variables or {"EVENTHUB_TLS": ""}))
         self.assertEqual(result.code, code, result.err)
         return result.err.decode()
 
@@ -74,9 +74,9 @@ class TlsTest(unittest.TestCase):
         self.assertIn(f"{self.address} (TLS, clients with a certificate)", result.out.decode())
         flags = [f"--tls-ca={self.file('ca.pem')}", f"--tls-cert={self.file('billing.pem')}",
                  f"--tls-key={self.file('billing.key')}"]
-        result = self.run_cli("stats", *flags, EVENTHUB_LOG="")
+        result = self.run_cli("stats", *flags, EVENTHUB_LOG_LEVEL="info")
         self.assertEqual(result.code, 0, result.err)
-        named = self.run_cli("stats", *flags, "--tls-server-name=hub.example", EVENTHUB_LOG="")
+        named = self.run_cli("stats", *flags, "--tls-server-name=hub.example", EVENTHUB_LOG_LEVEL="info")
         self.assertEqual(named.code, 0, named.err)
 
     def test_what_is_not_let_in_is_told_what_may_be_missing(self):

@@ -382,5 +382,34 @@ TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
   }
 }
 
+TEST(TopicLimitsTest, AreThoseOfRequestsAndOfTheContract) {
+  EXPECT_EQ(TopicLimitsFor(4 << 20).max_event_bytes, (4u << 20) - 1024);
+  EXPECT_EQ(TopicLimitsFor(1 << 30).max_event_bytes, kMaxMaxEventBytes);
+  EXPECT_EQ(TopicLimitsFor(1024).max_event_bytes, 512u);
+}
+
+TEST(TopicLimitsTest, HoldForWhatIsAskedForNow) {
+  const TopicLimits limits{.max_event_bytes = 1000};
+  v1::Topic topic;
+  topic.set_name("t");
+  EXPECT_EQ(NewTopicSettings(topic, limits, absl::UnixEpoch())->max_event_bytes(), 1000u);
+  topic.set_max_event_bytes(1001);
+  EXPECT_THAT(NewTopicSettings(topic, limits, absl::UnixEpoch()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  // Created under a larger --max_request.
+  const v1::Topic stored = *NewTopicSettings(topic, {}, absl::UnixEpoch());
+  v1::Topic asked = stored;
+  asked.set_description("new");
+  google::protobuf::FieldMask mask;
+  mask.add_paths("description");
+  mask.add_paths("max_event_bytes");
+  EXPECT_THAT(ChangedTopicSettings(stored, asked, mask, limits), IsOk());
+  asked.set_max_event_bytes(1002);
+  EXPECT_THAT(ChangedTopicSettings(stored, asked, mask, limits),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  asked.set_max_event_bytes(900);
+  EXPECT_THAT(ChangedTopicSettings(stored, asked, mask, limits), IsOk());
+}
+
 }  // namespace
 }  // namespace eventhub

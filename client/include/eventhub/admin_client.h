@@ -14,13 +14,15 @@
 namespace eventhub::client {
 
 struct AdminOptions {
-  // For each call; DEADLINE_EXCEEDED after it. Lists make a call per page.
+  // For each call, the wait for a connection included. Lists make a call per page.
   absl::Duration timeout = absl::Seconds(10);
 };
 
-// The control plane of a hub. Thread-safe; every method blocks. A call is made once, not retried;
-// UNAVAILABLE means that the hub could not be reached, and after it, or DEADLINE_EXCEEDED, a change
-// may or may not have been made. Changes are on the hub's disk (synced) when they are answered.
+// The control plane of a hub. Thread-safe; every method blocks. While the hub cannot be reached, a
+// call waits for it until the timeout; UNAVAILABLE then says why. A change is sent once: if the
+// connection breaks, or no answer comes (DEADLINE_EXCEEDED), it may or may not have been made; see
+// OutcomeIsUnknown. A call that changes nothing is made once more. Changes are on the hub's disk
+// (synced) when they are answered.
 //
 // Example:
 //

@@ -38,7 +38,8 @@ struct Topic {
   bool refuse_when_full = false;
   // For events published without one. kDefault at creation: kSynced.
   Durability default_durability = Durability::kDefault;
-  // The largest event, encoded; 1 to 16,777,216. 0 at creation: 1,048,576.
+  // The largest event, encoded; 1 to 16,777,216, and no more than the hub's `--max_request` less
+  // 1,024. 0 at creation: 1,048,576, or that limit.
   uint32_t max_event_bytes = 0;
   // For people; at most 1,024 bytes.
   std::string description{};

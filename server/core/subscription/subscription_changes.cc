@@ -49,7 +49,7 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
 
 absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
   ASSIGN_OR_RETURN(const v1::Topic settings,
-                   NewTopicSettings(DeadLetterTopicFor(settings_), commit.now()));
+                   NewTopicSettings(DeadLetterTopicFor(settings_), topics_.limits, commit.now()));
   absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
   if (absl::IsAlreadyExists(topic.status())) {
     // Not in the catalog: this very commit brings it, as the dead-letter topic of another.

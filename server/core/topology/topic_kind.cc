@@ -1,5 +1,6 @@
 #include "server/core/topology/topic_kind.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -64,14 +65,21 @@ std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
 }
 
 absl::StatusOr<std::unique_ptr<TopologyKind::Message>> TopicKind::Complete(
-    const Message& asked, const TopologyState&) const {
-  ASSIGN_OR_RETURN(const v1::Topic topic, NewTopicSettings(AsTopic(asked), absl::UnixEpoch()));
+    const Message& asked, const TopologyState& hub) const {
+  TopicLimits limits = broker_.topic_limits();
+  // What is beyond them since before stays as it is; it is no change.
+  const v1::Topic* const present = hub.Find<v1::Topic>(AsTopic(asked).name());
+  if (present != nullptr && present->max_event_bytes() == AsTopic(asked).max_event_bytes()) {
+    limits.max_event_bytes = std::max(limits.max_event_bytes, present->max_event_bytes());
+  }
+  ASSIGN_OR_RETURN(const v1::Topic topic,
+                   NewTopicSettings(AsTopic(asked), limits, absl::UnixEpoch()));
   return std::make_unique<v1::Topic>(topic);
 }
 
 absl::Status TopicKind::CheckChange(const Message& from, const Message& to,
                                     const google::protobuf::FieldMask& mask) const {
-  return ChangedTopicSettings(AsTopic(from), AsTopic(to), mask).status();
+  return ChangedTopicSettings(AsTopic(from), AsTopic(to), mask, broker_.topic_limits()).status();
 }
 
 absl::Status TopicKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
