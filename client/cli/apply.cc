@@ -8,11 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/call_progress.h"
 #include "client/cli/command.h"
 #include "client/cli/read_file.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topology_faults.h"
 #include "client/cli/topology_output.h"
+#include "client/cli/topology_risks.h"
 #include "client/cli/topology_yaml.h"
 #include "eventhub/topology_client.h"
 #include "storage/base/status_macros.h"
@@ -26,7 +28,8 @@ constexpr int kExitChanges = 3;
 constexpr char kApplyExamples[] = R"(
 Makes the hub what the files say: topics, subscriptions, routes and links, in YAML. All of it is
 checked first; if anything is wrong nothing is changed, and all that is wrong is said, with its line.
-What is as it should be is left alone, so the same file may be applied again and again.
+What is as it should be is left alone, so the same file may be applied again and again. What
+deletes events or moves keys is marked with ! and asked for; --yes does not ask.
 
   topics:
     - name: orders
@@ -87,19 +90,21 @@ absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& stat
   return faults.size() == 1 ? absl::Status(status.code(), faults.front()) : PrintFaults(faults);
 }
 
-absl::Status ConfirmPruning(client::TopologyClient& client, const TopologyReader& reader) {
-  const absl::StatusOr<client::ApplyResult> plan =
-      client.Apply(client::Topology(reader.topology()), {.dry_run = true, .prune = true});
+// Asks if what would be done cannot be taken back.
+absl::Status ConfirmChanges(client::TopologyClient& client, const TopologyReader& reader,
+                            const ApplyFlags& flags) {
+  const absl::StatusOr<client::ApplyResult> plan = client.Apply(
+      client::Topology(reader.topology()), {.dry_run = true, .prune = flags.options.prune});
   if (!plan.ok()) return PrintRefusal(reader, plan.status());
-  const auto deletes = std::count_if(
+  const auto risky = std::find_if(
       plan->changes.begin(), plan->changes.end(), [](const client::TopologyChange& change) {
-        return change.action == client::TopologyChange::Action::kDelete;
+        return change.action == client::TopologyChange::Action::kDelete || !RisksOf(change).empty();
       });
-  if (deletes == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(NeedTerminal("apply --prune"));
+  if (risky == plan->changes.end()) return absl::OkStatus();
+  RETURN_IF_ERROR(NeedTerminal(
+      absl::StrCat("apply, which changes '", risky->name, "' for good (see --dry-run)")));
   std::fputs(RenderApply(*plan, /*dry_run=*/true).c_str(), stderr);
-  return Confirm("Make these changes, and delete topics with all their events?",
-                 "nothing was changed");
+  return Confirm("Make these changes?", "nothing was changed");
 }
 
 absl::Status Apply(const Context& context, const ApplyFlags& flags) {
@@ -115,11 +120,13 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
         "there is nothing in what is to be applied: --prune would delete all that the hub has");
   }
   client::TopologyClient client = ConnectTopology(context);
-  if (flags.options.prune && !flags.options.dry_run && !flags.yes) {
-    RETURN_IF_ERROR(ConfirmPruning(client, reader));
+  if (!flags.options.dry_run && !flags.yes) {
+    RETURN_IF_ERROR(ConfirmChanges(client, reader, flags));
   }
-  const absl::StatusOr<client::ApplyResult> result =
-      client.Apply(client::Topology(reader.topology()), flags.options);
+  const absl::StatusOr<client::ApplyResult> result = [&] {
+    const CallProgress progress(flags.options.dry_run ? "comparing" : "applying");
+    return client.Apply(client::Topology(reader.topology()), flags.options);
+  }();
   if (!result.ok()) return PrintRefusal(reader, result.status());
   RETURN_IF_ERROR(WriteOut(flags.json ? ApplyJson(*result, flags.options.dry_run).dump() + "\n"
                                       : RenderApply(*result, flags.options.dry_run)));
@@ -156,7 +163,7 @@ void AddApplyCommand(CLI::App& app, Context& context) {
                     "Delete what no file names; topics with all their events");
   command->add_flag("--exit-code", flags->exit_code,
                     "Exit with 3 if anything is changed, or would be");
-  command->add_flag("-y,--yes", flags->yes, "Do not ask before something is deleted");
+  command->add_flag("-y,--yes", flags->yes, "Do not ask before events are deleted or keys moved");
   AddOutputOption(*command, &flags->json);
   SetRun(*command, context, [&context, flags] { return Apply(context, *flags); });
 }

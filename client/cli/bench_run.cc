@@ -100,8 +100,8 @@ class Bench {
       events += batch.size();
     }
     if (events == options_.events) return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat("published ", options_.events, " events, read ", events));
+    return absl::DataLossError(absl::StrCat("published ", CountOf(options_.events, "event"),
+                                            ", read ", FormatCount(events)));
   }
 
   absl::Status MeasureRoundTrips(BenchResult& result) const {

@@ -52,6 +52,7 @@ void AddDeadLettersCommand(CLI::App& app, Context& context);
 void AddFilterCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
+void AddClockCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);
 
 // Whether to talk TLS: it was asked for, or a file or a name of it is given.

@@ -46,9 +46,7 @@ class ConsumeRun {
         progress_(options.command.empty() && isatty(STDOUT_FILENO) == 0) {}
 
   absl::Status Run(const std::string& address) {
-    // A consumer waits for a hub that went away; one that was never there is an error at once.
-    client::SubscriptionClient client(hub_, {.timeout = timeout_.value_or(absl::Seconds(10))});
-    RETURN_IF_ERROR(client.GetSubscription(options_.subscription, 1).status());
+    RETURN_IF_ERROR(LookAtSubscription(address));
     RETURN_IF_ERROR(Start());
     std::optional<HubWatch> watch(std::in_place, address, [this] { return ConnectionStatus(); });
     interrupt_.OnRaise([this] { OnInterrupt(); });
@@ -61,6 +59,19 @@ class ConsumeRun {
   }
 
  private:
+  // A consumer waits for a hub that went away; one that was never there is an error after a while.
+  absl::Status LookAtSubscription(const std::string& address) {
+    const HubWatch watch(address, HealthProbe(hub_, [] { return uint64_t{0}; }));
+    client::SubscriptionClient client(hub_, {.timeout = timeout_.value_or(absl::Seconds(10))});
+    ASSIGN_OR_RETURN(const auto there, client.GetSubscription(options_.subscription, 1));
+    constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
+    if (options_.limit != kNoLimit) progress_.Expect(options_.limit);
+    if (options_.limit == kNoLimit && options_.idle_exit.has_value()) {
+      progress_.Expect(there.stats.lag_events);
+    }
+    return absl::OkStatus();
+  }
+
   client::Credit InitialCredit() const {
     client::Credit credit;
     if (!options_.command.empty() && !options_.batches) credit.events = 2 * options_.concurrency;

@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/call_progress.h"
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/places.h"
@@ -185,11 +187,38 @@ absl::Status PrintCount(uint64_t events, bool matched, const char* done,
                                done, "\n"));
 }
 
+absl::StatusOr<uint64_t> OpenLetters(client::SubscriptionClient& client,
+                                     const std::string& subscription) {
+  ASSIGN_OR_RETURN(const auto there, client.GetSubscription(subscription, 1));
+  return there.stats.open_dead_letters;
+}
+
+uint64_t CountOfTaken(uint64_t events) { return events; }
+uint64_t CountOfTaken(const client::RedriveResult& result) { return result.events; }
+
+// Takes letters by `take(dry_run)`, and shows meanwhile how many of them are not open any more.
+template <typename Take>
+std::invoke_result_t<Take, bool> TakeLetters(const Context& context, const DeadLetterFlags& flags,
+                                             const std::string& doing, const Take& take) {
+  if (flags.dry_run || !CallProgress::IsShown()) return take(flags.dry_run);
+  ASSIGN_OR_RETURN(const auto would, take(/*dry_run=*/true));
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  ASSIGN_OR_RETURN(const uint64_t before, OpenLetters(client, flags.subscription));
+  const CallProgress progress(doing, CountOfTaken(would), [&]() -> absl::StatusOr<uint64_t> {
+    ASSIGN_OR_RETURN(const uint64_t open, OpenLetters(client, flags.subscription));
+    return before - std::min(open, before);
+  });
+  return take(/*dry_run=*/false);
+}
+
 absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
   RETURN_IF_ERROR(CheckSelector("redrive", flags));
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  const auto redrive = [&](bool dry_run) {
+    return client.RedriveDeadLetters(flags.subscription, flags.selector, dry_run);
+  };
   ASSIGN_OR_RETURN(const client::RedriveResult result,
-                   ConnectSubscriptions(context).RedriveDeadLetters(flags.subscription,
-                                                                    flags.selector, flags.dry_run));
+                   TakeLetters(context, flags, "redriving", redrive));
   const bool matched = result.events + result.to_come + result.trimmed > 0;
   if (!matched && AreNamed(flags.selector)) return NoSuchLetters(flags);
   if (flags.json) {
@@ -239,8 +268,10 @@ absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
     ASSIGN_OR_RETURN(const bool any, ConfirmDiscarding(client, flags));
     if (!any) return PrintDiscarded(0, flags);
   }
-  ASSIGN_OR_RETURN(const uint64_t events,
-                   client.DiscardDeadLetters(flags.subscription, flags.selector, flags.dry_run));
+  const auto discard = [&](bool dry_run) {
+    return client.DiscardDeadLetters(flags.subscription, flags.selector, dry_run);
+  };
+  ASSIGN_OR_RETURN(const uint64_t events, TakeLetters(context, flags, "discarding", discard));
   if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
   return PrintDiscarded(events, flags);
 }

@@ -129,7 +129,7 @@ bool AsksForChange(const CLI::App& command) {
 // Whether the command is a call or a few, which wait for the hub without a word. Others stay with
 // the hub, and tell of it themselves.
 bool WaitsInSilence(const CLI::App& command) {
-  constexpr absl::string_view kOthers[] = {"bench", "consume", "eval", "health", "publish", "read"};
+  constexpr absl::string_view kOthers[] = {"consume", "eval", "health", "publish", "read"};
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
 }
 
@@ -176,7 +176,7 @@ void AddCommands(CLI::App& app, Context& context) {
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
   add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddSeekCommand,
                         AddReplayCommand, AddSnapshotsCommand, AddDeadLettersCommand});
-  add("The hub", {AddStatsCommand, AddHealthCommand, AddBenchCommand});
+  add("The hub", {AddStatsCommand, AddHealthCommand, AddClockCommand, AddBenchCommand});
 }
 
 int Main(int argc, char** argv) {

@@ -1,7 +1,9 @@
 // `eventhub read`: the events of a topic, on standard output.
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -90,6 +92,7 @@ class Printer {
   explicit Printer(const ReadFlags& flags) : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0) {}
 
   bool done() const { return events_ >= flags_.limit; }
+  Progress& progress() { return progress_; }
   // Thread-safe.
   uint64_t events() const { return events_.load(std::memory_order_relaxed); }
 
@@ -127,6 +130,30 @@ class Printer {
   uint64_t bytes_ = 0;
 };
 
+// How many events there are to read; 0 if that takes more than to look at the partitions.
+uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
+  const client::ReaderOptions& reader = flags.reader;
+  const bool simple = reader.start.kind == client::StartPosition::Kind::kEarliest &&
+                      !reader.stop_time && !reader.filter && !reader.follow;
+  if (!simple) return 0;
+  const auto partitions = admin.ListPartitions(reader.topic);
+  if (!partitions.ok()) return 0;
+  uint64_t events = 0;
+  for (const client::PartitionInfo& partition : *partitions) {
+    if (!reader.partitions.empty() && std::find(reader.partitions.begin(), reader.partitions.end(),
+                                                partition.partition) == reader.partitions.end()) {
+      continue;
+    }
+    int64_t start = partition.start_offset;
+    for (const client::PartitionOffset& place : reader.offsets) {
+      if (place.partition == partition.partition) start = std::max(start, place.offset);
+    }
+    const int64_t end = std::min(partition.end_offset, reader.stop_offset.value_or(INT64_MAX));
+    events += static_cast<uint64_t>(std::max<int64_t>(end - start, 0));
+  }
+  return std::min(events, flags.limit);
+}
+
 absl::Status ReadAll(client::Reader& reader, Printer& printer) {
   while (!printer.done()) {
     ASSIGN_OR_RETURN(const client::EventBatch batch, reader.Next());
@@ -152,19 +179,16 @@ absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
 absl::Status Read(const Context& context, ReadFlags flags) {
   Interrupt interrupt;
   const auto hub = ConnectToHub(context);
-  // A follower waits for a hub that went away; one that was never there is an error at once.
-  RETURN_IF_ERROR(client::AdminClient(hub, {.timeout = context.timeout.value_or(absl::Seconds(10))})
-                      .GetTopic(flags.reader.topic)
-                      .status());
+  Printer printer(flags);
+  std::optional<HubWatch> watch(std::in_place, context.address,
+                                HealthProbe(hub, [&printer] { return printer.events(); }));
+  client::AdminClient admin(hub, AdminOptionsOf(context));
+  RETURN_IF_ERROR(admin.GetTopic(flags.reader.topic).status());
+  if (printer.progress().enabled()) printer.progress().Expect(EventsToRead(admin, flags));
   flags.reader.reconnect_deadline =
       context.timeout.value_or(flags.reader.follow ? absl::InfiniteDuration() : absl::Seconds(30));
   ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, flags.reader));
   interrupt.OnRaise([&reader] { reader->Cancel(); });
-  Printer printer(flags);
-  std::optional<HubWatch> watch;
-  if (flags.reader.follow) {
-    watch.emplace(context.address, HealthProbe(hub, [&printer] { return printer.events(); }));
-  }
   const absl::Status status = WithWaysOn(ReadAll(*reader, printer), *reader);
   watch.reset();
   interrupt.OnRaise(nullptr);

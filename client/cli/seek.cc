@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "client/cli/call_progress.h"
 #include "client/cli/command.h"
 #include "client/cli/places.h"
 #include "client/cli/subscription_output.h"
@@ -138,7 +139,10 @@ absl::Status Seek(const Context& context, const SeekFlags& flags) {
   if (!flags.dry_run && !flags.no_snapshot) {
     ASSIGN_OR_RETURN(snapshot, TakeSnapshot(client, flags));
   }
-  const auto moves = client.Seek(flags.name, target, flags.dry_run);
+  const auto moves = [&] {
+    const CallProgress progress("seeking");
+    return client.Seek(flags.name, target, flags.dry_run);
+  }();
   const bool refused = !moves.ok() && !client::OutcomeIsUnknown(moves.status());
   if (!snapshot.empty() && refused) client.DeleteSnapshot(flags.name, snapshot).IgnoreError();
   RETURN_IF_ERROR(moves.status());
@@ -178,6 +182,7 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
   if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
     spec.rate_limit = flags.rate;
   }
+  const CallProgress progress("looking for what to replay");
   ASSIGN_OR_RETURN(const client::ReplayResult result,
                    ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run));
   return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"

@@ -134,9 +134,9 @@ absl::Status Update(const Context& context, const SubscriptionCommand& flags) {
 absl::Status ConfirmDeletion(client::SubscriptionClient& client, const std::string& name) {
   ASSIGN_OR_RETURN(const auto there, client.GetSubscription(name, 1));
   return Confirm(
-      absl::StrCat("Delete subscription '", name, "' with ", FormatCount(there.stats.lag_events),
-                   " unsettled events and ", FormatCount(there.stats.open_dead_letters),
-                   " open dead letters for good?"),
+      absl::StrCat("Delete subscription '", name, "' with ",
+                   CountOf(there.stats.lag_events, "unsettled event"), " and ",
+                   CountOf(there.stats.open_dead_letters, "open dead letter"), " for good?"),
       absl::StrCat("subscription '", name, "' is kept"));
 }
 

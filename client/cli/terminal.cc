@@ -83,6 +83,16 @@ std::string Printable(absl::string_view bytes) {
   return line;
 }
 
+std::string ShareText(uint64_t done, uint64_t total, absl::Duration took) {
+  if (total == 0) return "";
+  const double share = std::min(static_cast<double>(done) / static_cast<double>(total), 1.0);
+  std::string text = absl::StrCat(", ", static_cast<int>(share * 100), "% of ", FormatCount(total));
+  if (done > 0 && done < total) {
+    absl::StrAppend(&text, ", ", FormatRoughAge(took * ((1 - share) / share)), " left");
+  }
+  return text;
+}
+
 Progress::Progress(bool enabled)
     : enabled_(enabled && isatty(STDERR_FILENO) == 1),
       start_(Clock::System().Monotonic()),
@@ -99,9 +109,9 @@ void Progress::Update(uint64_t events, uint64_t bytes) {
   if (now - drawn_ < kDrawEvery) return;
   const double rate =
       static_cast<double>(events - drawn_events_) / absl::ToDoubleSeconds(now - drawn_);
-  const std::string line =
-      absl::StrCat("\r\033[K", CountOf(events, "event"), ", ", FormatBytes(bytes), ", ",
-                   FormatCount(static_cast<uint64_t>(rate)), "/s");
+  const std::string line = absl::StrCat(
+      "\r\033[K", CountOf(events, "event"), ", ", FormatBytes(bytes), ", ",
+      FormatCount(static_cast<uint64_t>(rate)), "/s", ShareText(events, expected_, now - start_));
   std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
   drawn_ = now;

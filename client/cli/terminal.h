@@ -20,6 +20,10 @@ void AppendPrintable(absl::string_view bytes, std::string* line);
 // `bytes` in that form.
 std::string Printable(absl::string_view bytes);
 
+// How far something is that took `took` until now: `, 41% of 1,234,567, 17s left`. Empty if `total`
+// is 0, which means that it is not known.
+std::string ShareText(uint64_t done, uint64_t total, absl::Duration took);
+
 // A line on stderr that is drawn anew a few times a second, if stderr is a terminal; else nothing.
 // Not thread-safe.
 class Progress {
@@ -30,6 +34,13 @@ class Progress {
 
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+
+  // Whether a line is drawn.
+  bool enabled() const { return enabled_; }
+
+  // How many events it will be in all: from now on, the line says how much of it is done, and how
+  // long the rest will take.
+  void Expect(uint64_t events) { expected_ = events; }
 
   // Cheap when nothing is due.
   void Update(uint64_t events, uint64_t bytes);
@@ -45,6 +56,7 @@ class Progress {
   const absl::Duration start_;
   absl::Duration drawn_;
   uint64_t drawn_events_ = 0;
+  uint64_t expected_ = 0;  // 0: not known.
 };
 
 }  // namespace eventhub::cli

@@ -1,5 +1,7 @@
 #include "client/cli/topic_output.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "client/cli/command.h"
@@ -126,8 +128,8 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   fields->emplace_back("delivered",
                        absl::StrCat(CountAndBytes(stats.delivered_events, stats.delivered_bytes),
                                     " since the hub started"));
-  fields->emplace_back("refused", absl::StrCat(FormatCount(stats.refused_requests),
-                                               " requests since the hub started"));
+  fields->emplace_back("refused", absl::StrCat(CountOf(stats.refused_requests, "request"),
+                                               " since the hub started"));
   fields->emplace_back("readers", FormatCount(stats.readers));
 }
 
@@ -144,17 +146,27 @@ std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
   return table.Render();
 }
 
-std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions) {
+std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions, absl::Time now) {
+  // Clocks of two machines differ by a little.
+  const auto ahead = [latest = now + absl::Minutes(1)](const client::PartitionInfo& partition) {
+    return partition.last_append_time.value_or(absl::InfinitePast()) > latest;
+  };
   Table table({">PARTITION", ">START", ">END", ">EVENTS", ">BYTES", "LAST APPENDED"});
   for (const client::PartitionInfo& partition : partitions) {
-    table.AddRow(
-        {FormatCount(partition.partition), FormatCount(partition.start_offset),
-         FormatCount(partition.end_offset),
-         FormatCount(partition.end_offset - partition.start_offset), FormatBytes(partition.bytes),
-         partition.last_append_time.has_value() ? FormatMomentWide(*partition.last_append_time)
-                                                : "-"});
+    table.AddRow({FormatCount(partition.partition), FormatCount(partition.start_offset),
+                  FormatCount(partition.end_offset),
+                  FormatCount(partition.end_offset - partition.start_offset),
+                  FormatBytes(partition.bytes),
+                  absl::StrCat(partition.last_append_time.has_value()
+                                   ? FormatMomentWide(*partition.last_append_time)
+                                   : "-",
+                               ahead(partition) ? " !" : "")});
   }
-  return table.Render();
+  const uint64_t wrong =
+      static_cast<uint64_t>(std::count_if(partitions.begin(), partitions.end(), ahead));
+  if (wrong == 0) return table.Render();
+  return absl::StrCat(table.Render(), "! ", CountOf(wrong, "partition"),
+                      " with append times ahead of the clock here; see eventhub clock --help\n");
 }
 
 }  // namespace eventhub::cli

@@ -21,6 +21,6 @@ Fields TopicFields(const client::Topic& topic);
 void AppendStatsFields(const client::TopicStats& stats, Fields* fields);
 
 std::string RenderTopics(const std::vector<client::TopicDescription>& topics);
-std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions);
+std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions, absl::Time now);
 
 }  // namespace eventhub::cli

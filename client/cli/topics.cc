@@ -274,7 +274,8 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
     fields.emplace_back("finding", Printable(finding));
   }
   std::string out = RenderFields(fields);
-  if (flags.partitions) absl::StrAppend(&out, "\n", RenderPartitions(partitions));
+  if (flags.partitions)
+    absl::StrAppend(&out, "\n", RenderPartitions(partitions, Clock::System().Now()));
   return WriteOut(out);
 }
 

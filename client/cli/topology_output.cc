@@ -9,6 +9,7 @@
 #include "client/cli/filter_json.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topology_fields.h"
+#include "client/cli/topology_risks.h"
 #include "client/cli/units.h"
 
 namespace eventhub::cli {
@@ -114,6 +115,7 @@ std::string RenderChange(const client::TopologyChange& change) {
                                   : to),
                     "\n");
   }
+  for (const std::string& risk : RisksOf(change)) absl::StrAppend(&out, "  ! ", risk, "\n");
   return out;
 }
 
@@ -129,7 +131,8 @@ Json ChangeJson(const client::TopologyChange& change) {
   return {{"kind", KindWord(change.kind)},
           {"action", ActionWord(change.action)},
           {"name", change.name},
-          {"fields", fields}};
+          {"fields", fields},
+          {"risks", RisksOf(change)}};
 }
 
 }  // namespace

@@ -16,19 +16,19 @@ int main(int argc, char** argv) {
 
   const auto created = admin.CreateTopic({.name = name, .partitions = 8});
   if (!created.ok() && created.status().code() != absl::StatusCode::kAlreadyExists) {
-    std::cerr << created.status() << "\n";
+    std::cerr << created.status().message() << "\n";
     return 1;
   }
 
   const auto updated = admin.UpdateTopic(name, {.max_age = absl::Hours(7 * 24)});
   if (!updated.ok()) {
-    std::cerr << updated.status() << "\n";
+    std::cerr << updated.status().message() << "\n";
     return 1;
   }
 
   const auto topics = admin.ListTopics();
   if (!topics.ok()) {
-    std::cerr << topics.status() << "\n";
+    std::cerr << topics.status().message() << "\n";
     return 1;
   }
   for (const auto& topic : *topics) {

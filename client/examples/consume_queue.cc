@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
        .max_delivery_attempts = 5},
       StartPosition::Earliest());
   if (!created.ok() && created.status().code() != absl::StatusCode::kAlreadyExists) {
-    std::cerr << created.status() << "\n";
+    std::cerr << created.status().message() << "\n";
     return 1;
   }
 
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
   options.hooks.on_ended = WakeMain;
   auto subscriber = Subscriber::Start(hub, options);
   if (!subscriber.ok()) {
-    std::cerr << subscriber.status() << "\n";
+    std::cerr << subscriber.status().message() << "\n";
     return 1;
   }
 

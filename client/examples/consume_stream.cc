@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   const auto created = SubscriptionClient(hub).CreateSubscription(
       {.name = name, .topic = topic, .kind = SubscriptionKind::kStream}, StartPosition::Earliest());
   if (!created.ok() && created.status().code() != absl::StatusCode::kAlreadyExists) {
-    std::cerr << created.status() << "\n";
+    std::cerr << created.status().message() << "\n";
     return 1;
   }
 
@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
   options.hooks.on_ended = WakeMain;
   auto subscriber = Subscriber::Start(hub, options);
   if (!subscriber.ok()) {
-    std::cerr << subscriber.status() << "\n";
+    std::cerr << subscriber.status().message() << "\n";
     return 1;
   }
 

@@ -43,13 +43,13 @@ int main(int argc, char** argv) {
 
   auto reader = Reader::Create(Connect(address), options);
   if (!reader.ok()) {
-    std::cerr << reader.status() << "\n";
+    std::cerr << reader.status().message() << "\n";
     return 1;
   }
   while (true) {
     const absl::StatusOr<EventBatch> batch = (*reader)->Next();
     if (!batch.ok()) {
-      std::cerr << batch.status() << "\n";
+      std::cerr << batch.status().message() << "\n";
       if (const auto info = eventhub::client::GetErrorInfo(batch.status());
           info && info->earliest_offset) {
         std::cerr << "the first event that is kept: " << *info->earliest_offset << "\n";

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
        .filter = eventhub::client::Filter::Exact({{"type", "shop.order.placed"}})},
       StartPosition::Earliest());
   if (!created.ok() && created.status().code() != absl::StatusCode::kAlreadyExists) {
-    std::cerr << created.status() << "\n";
+    std::cerr << created.status().message() << "\n";
     return 1;
   }
 
@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
   auto subscriber = Subscriber::Start(
       hub, {.subscription = name, .on_event = process, .hooks = {.on_ended = WakeMain}});
   if (!subscriber.ok()) {
-    std::cerr << subscriber.status() << "\n";
+    std::cerr << subscriber.status().message() << "\n";
     return 1;
   }
   int signal;

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
 
   auto publisher = Publisher::Create(Connect(address), {.topic = topic});
   if (!publisher.ok()) {
-    std::cerr << publisher.status() << "\n";
+    std::cerr << publisher.status().message() << "\n";
     return 1;
   }
 
@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
     const absl::Status taken =
         (*publisher)->Publish(event, [order](const absl::StatusOr<PublishedEvent>& result) {
           if (!result.ok()) {
-            std::cerr << order << ": " << result.status() << "\n";
+            std::cerr << order << ": " << result.status().message() << "\n";
           } else {
             std::cout << order << " is event " << result->offset << " of partition "
                       << result->partition << "\n";

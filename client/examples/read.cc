@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
 
   auto reader = Reader::Create(Connect(address), {.topic = topic});
   if (!reader.ok()) {
-    std::cerr << reader.status() << "\n";
+    std::cerr << reader.status().message() << "\n";
     return 1;
   }
 
@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   while (true) {
     const absl::StatusOr<EventBatch> batch = (*reader)->Next();
     if (!batch.ok()) {
-      std::cerr << batch.status() << "\n";
+      std::cerr << batch.status().message() << "\n";
       return 1;
     }
     if (batch->done()) return 0;

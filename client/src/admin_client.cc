@@ -38,6 +38,10 @@ absl::StatusOr<std::vector<PartitionInfo>> AdminClient::ListPartitions(const std
 
 absl::StatusOr<HubStats> AdminClient::GetStats() { return connection_->GetStats(options_.timeout); }
 
+absl::StatusOr<absl::Time> AdminClient::ConfirmClock() {
+  return connection_->ConfirmClock(options_.timeout);
+}
+
 absl::StatusOr<Health> AdminClient::CheckHealth(const std::string& service) {
   return connection_->CheckHealth(service, options_.timeout);
 }

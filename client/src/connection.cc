@@ -90,6 +90,10 @@ absl::StatusOr<Page<PartitionInfo>> Connection::ListPartitions(const std::string
 
 absl::StatusOr<HubStats> Connection::GetStats(absl::Duration) { return Unimplemented("GetStats"); }
 
+absl::StatusOr<absl::Time> Connection::ConfirmClock(absl::Duration) {
+  return Unimplemented("ConfirmClock");
+}
+
 absl::StatusOr<Health> Connection::CheckHealth(const std::string&, absl::Duration) {
   return Unimplemented("CheckHealth");
 }

@@ -1,6 +1,7 @@
 // The calls of AdminService, and the health check.
 
 #include "client/src/grpc_connection.h"
+#include "client/src/proto_time.h"
 #include "client/src/topic_proto.h"
 
 namespace eventhub::client {
@@ -78,6 +79,13 @@ absl::StatusOr<HubStats> GrpcConnection::GetStats(absl::Duration timeout) {
       Query(admin_, &v1::AdminService::Stub::GetStats, v1::GetStatsRequest(), timeout);
   if (!response.ok()) return response.status();
   return FromProto(*response);
+}
+
+absl::StatusOr<absl::Time> GrpcConnection::ConfirmClock(absl::Duration timeout) {
+  const auto response =
+      Call(admin_, &v1::AdminService::Stub::ConfirmClock, v1::ConfirmClockRequest(), timeout);
+  if (!response.ok()) return response.status();
+  return FromProto(response->time());
 }
 
 absl::StatusOr<Health> GrpcConnection::CheckHealth(const std::string& service,

@@ -61,6 +61,7 @@ class GrpcConnection final : public Connection {
                                                      const std::string& page_token,
                                                      absl::Duration timeout) override;
   absl::StatusOr<HubStats> GetStats(absl::Duration timeout) override;
+  absl::StatusOr<absl::Time> ConfirmClock(absl::Duration timeout) override;
   absl::StatusOr<Health> CheckHealth(const std::string& service, absl::Duration timeout) override;
 
   // grpc_subscription_calls.cc

@@ -197,7 +197,7 @@ absl::Status ReaderCore::Retry(const absl::Status& status) {
   if (now - *failing_since_ >= options_.reconnect_deadline) {
     return absl::UnavailableError(
         absl::StrCat("no connection to read topic ", options_.topic, " for ",
-                     absl::FormatDuration(options_.reconnect_deadline), ": ", status.ToString()));
+                     absl::FormatDuration(options_.reconnect_deadline), ": ", status.message()));
   }
   absl::Duration delay = backoff_.Next();
   if (const auto info = GetErrorInfo(status); info && info->retry_delay) {

@@ -226,7 +226,7 @@ void SubscriberCore::Reconnect(const absl::Status& status, Calls& calls) {
   if (now - *failing_since_ >= options_.reconnect_deadline) {
     End(absl::UnavailableError(absl::StrCat(
             "no connection to consume subscription ", options_.subscription, " for ",
-            absl::FormatDuration(options_.reconnect_deadline), ": ", status.ToString())),
+            absl::FormatDuration(options_.reconnect_deadline), ": ", status.message())),
         calls);
     return;
   }

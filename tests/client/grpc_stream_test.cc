@@ -1,5 +1,5 @@
 // The gRPC connection against peers that no hub is: one that accepts connections and never says a
-// word, one that acts and whose transport then says something else, and none at all.
+// word, one that acts and whose transport then says something else, one that comes late, and none.
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/server.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <future>
 #include <string>
@@ -141,6 +142,42 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
   }
   EXPECT_EQ(local.acted(), 2 * 2 * 9);
   EXPECT_EQ(remote.acted(), 2 * 2 * 9);
+}
+
+TEST(WaitingCallsTest, OnlyWhatChangesNothingIsSentAgain) {
+  TransportThatFails hub("127.0.0.1:0");
+  const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
+  EXPECT_EQ(connection->CreateTopic({.name = "t"}, absl::Seconds(10)).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hub.acted(), 1);
+  EXPECT_EQ(connection->GetTopic("t", absl::Seconds(10)).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hub.acted(), 1 + 2);
+  hub.FailWith(static_cast<int>(absl::StatusCode::kInternal));
+  EXPECT_EQ(connection->GetTopic("t", absl::Seconds(10)).status().code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(hub.acted(), 1 + 2 + 1);
+}
+
+TEST(WaitingCallsTest, WaitForTheHubAndAreSentOnce) {
+  const std::string path = testing::TempDir() + "late-" + std::to_string(getpid());
+  unlink(path.c_str());
+  const auto connection = Connect("unix:" + path);
+  std::future<absl::Status> waiting = std::async(std::launch::async, [&] {
+    return connection->CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
+  });
+  EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  TransportThatFails hub("unix:" + path);
+  hub.FailWith(static_cast<int>(absl::StatusCode::kAlreadyExists));
+  EXPECT_EQ(waiting.get().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(hub.acted(), 1);
+}
+
+TEST(WaitingCallsTest, SayWhyTheyWaitedInVain) {
+  const auto connection = Connect("unix:/nonexistent/hub.sock");
+  const absl::Status status = connection->GetStats(absl::Milliseconds(50)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(status.message().find("No such file"), absl::string_view::npos) << status;
 }
 
 TEST(OutcomeTest, IsKnownOfACallThatNeverLeft) {

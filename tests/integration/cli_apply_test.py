@@ -144,7 +144,7 @@ class ApplyTest(TopologyTest):
             links:
               - {name: from-crm, remote_address: "crm:7070", remote_topic: egress,
                  local_topic: audit, disabled: true}
-            """)
+            """, "--yes")
         self.assertEqual(out, """\
 ~ topic audit
     description: not set -> größer
@@ -153,6 +153,7 @@ class ApplyTest(TopologyTest):
     retention.max_age: 7d -> not set
     retention.max_bytes: 1GiB -> 1536MiB
     deduplication_window: 1d -> not set
+  ! moves keys: the next events of a key may go to another partition than those before
 ~ route shop
     filter: type LIKE 'shop.%' -> {"prefix":{"type":"shop."}}
     target_topics: [shop] -> [shop, audit]
@@ -164,6 +165,32 @@ class ApplyTest(TopologyTest):
 left alone, for no file names them: topic billing.dead-letters, topic bus, subscription billing, route audit
 4 updated
 """)
+
+    def test_what_deletes_data_or_moves_keys_is_asked_for(self):
+        def topic(settings):
+            return f"topics: [{{name: t, {settings}}}]"
+        self.apply(topic("partitions: 2, retention: {max_age: 7d, keep_until_acked: true}"))
+        for settings, risk in (
+                ("partitions: 3, retention: {max_age: 7d, keep_until_acked: true}", "moves keys: "),
+                ("partitions: 2, retention: {max_age: 6d, keep_until_acked: true}",
+                 "deletes events appended more than 6d ago"),
+                ("partitions: 2, retention: {max_age: 7d, max_bytes: 1MiB, keep_until_acked: true}",
+                 "deletes the oldest events beyond 1MiB"),
+                ("partitions: 2, retention: {max_age: 7d}",
+                 "deletes events that subscriptions have not acked yet"),
+                ("partitions: 2, retention: {none: true}", "deletes all its events")):
+            with self.subTest(risk):
+                path = self.file(topic(settings))
+                self.assertIn(f"  ! {risk}", self.ok("apply", "-f", path, "--dry-run"))
+                dry = self.ok_json("apply", "-f", path, "--dry-run")
+                self.assertIn(risk, "\n".join(dry["changes"][0]["risks"]))
+                self.assertIn("apply, which changes 't' for good (see --dry-run): without a "
+                              "terminal to ask on, it takes --yes",
+                              self.fails(2, "apply", "-f", path))
+        wider = topic("partitions: 2, retention: {max_age: 8d, keep_until_acked: true}")
+        self.assertNotIn("!", self.apply(wider))
+        self.assertIn("! moves keys", self.apply(
+            topic("partitions: 4, retention: {max_age: 8d, keep_until_acked: true}"), "--yes"))
 
     def test_several_files_and_documents(self):
         topics = self.file("topics: [{name: a}]\n---\ntopics: [{name: b}]\n", "topics.yaml")
@@ -184,18 +211,22 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         out = self.apply(wanted, "--prune", "--yes")
         self.assertEqual(out, """\
 - link from-crm
+  ! forgets how far the link is
 - route audit
 - route shop
 - subscription billing
+  ! forgets what is acked, and its snapshots and dead letters
 - topic billing.dead-letters
+  ! deletes the topic with all its events
 - topic shop
+  ! deletes the topic with all its events
 6 deleted
 """)
         self.assertEqual(self.ok("read", "audit", "--format=%d\\n"), "x\n")
         self.assertEqual(self.export(),
                          "topics:\n  - name: audit\n  - name: bus\n    retention:\n      none: true\n")
         self.assertEqual(self.apply("topics: [{name: audit}]", "--prune", "--yes"),
-                         "- topic bus\n1 deleted\n")
+                         "- topic bus\n  ! deletes the topic with all its events\n1 deleted\n")
         self.assertEqual(self.export(), "topics:\n  - name: audit\n")
 
     def test_prune_by_nothing_is_refused(self):
@@ -222,9 +253,10 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
             os.close(control)
             self.assertEqual(process.returncode, code, said)
             self.assertIn("- topic b", said)
-            self.assertIn("with all their events?", said)
+            self.assertIn("Make these changes? [y/N]", said)
             self.assertEqual("name: b" in self.export(), answer == b"n\n")
-            self.assertEqual(out, b"" if code else b"- topic b\n1 deleted\n")
+            self.assertEqual(out, b"" if code else
+                             b"- topic b\n  ! deletes the topic with all its events\n1 deleted\n")
 
     def test_for_programs(self):
         dry = self.ok_json("apply", "-f", self.file(SHOP), "--dry-run")

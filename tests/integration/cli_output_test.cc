@@ -1,10 +1,12 @@
-// What the command line says of subscriptions: to people and to programs.
+// What the command line says of subscriptions and topics: to people and to programs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "client/cli/subscription_output.h"
+#include "client/cli/terminal.h"
+#include "client/cli/topic_output.h"
 
 namespace eventhub::cli {
 namespace {
@@ -137,6 +139,24 @@ TEST(CliSubscriptionOutput, ShowsDeadLettersWithTheirReason) {
   EXPECT_THAT(table, HasSubstr("3:1200"));
   EXPECT_THAT(table, HasSubstr("exit code 65: \\x1b]0;no"));
   EXPECT_EQ(DeadLetterJson(letter)["source_offset"], 1200);
+}
+
+TEST(CliOutput, ASharePasses) {
+  EXPECT_EQ(ShareText(5, 0, absl::Seconds(1)), "");
+  EXPECT_EQ(ShareText(0, 1000, absl::Seconds(1)), ", 0% of 1,000");
+  EXPECT_EQ(ShareText(250, 1000, absl::Seconds(10)), ", 25% of 1,000, 30s left");
+  EXPECT_EQ(ShareText(1000, 1000, absl::Seconds(10)), ", 100% of 1,000");
+  EXPECT_EQ(ShareText(1500, 1000, absl::Seconds(10)), ", 100% of 1,000");
+}
+
+TEST(CliOutput, AppendTimesAheadOfTheClockAreMarked) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  const client::PartitionInfo right{.partition = 0, .last_append_time = now};
+  const client::PartitionInfo ahead{.partition = 1, .last_append_time = now + absl::Hours(1)};
+  EXPECT_EQ(RenderPartitions({right}, now).find('!'), std::string::npos);
+  const std::string text = RenderPartitions({right, ahead, {.partition = 2}}, now);
+  EXPECT_NE(text.find("Z !\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("! 1 partition with append times ahead of the clock"), std::string::npos);
 }
 
 }  // namespace

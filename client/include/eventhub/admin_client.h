@@ -56,6 +56,10 @@ class AdminClient {
 
   absl::StatusOr<HubStats> GetStats();
 
+  // Has the hub take the time that its machine's clock has now for right, and go by it at once;
+  // returns that time. See HubStats::clock_doubt: by a wrong time, events are deleted.
+  absl::StatusOr<absl::Time> ConfirmClock();
+
   // The health of the hub as a whole, or of one of its gRPC services (NOT_FOUND if it has none of
   // that name), e.g. "eventhub.v1.EventHubService".
   absl::StatusOr<Health> CheckHealth(const std::string& service = "");

@@ -220,6 +220,7 @@ class Connection {
                                                              const std::string& page_token,
                                                              absl::Duration timeout);
   virtual absl::StatusOr<HubStats> GetStats(absl::Duration timeout);
+  virtual absl::StatusOr<absl::Time> ConfirmClock(absl::Duration timeout);
 
   // The health of a service of the hub; empty: of the hub as a whole. NOT_FOUND if there is none.
   virtual absl::StatusOr<Health> CheckHealth(const std::string& service, absl::Duration timeout);

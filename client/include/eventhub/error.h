@@ -48,7 +48,8 @@ enum class ErrorReason {
   kOtherLog = 29,                // A position is of another log than this one: `agreed_offset`.
   kOtherSubscription = 30,       // The subscription is another one than that of its name before.
   kTooManyPartitions = 31,       // The hub has no memory for so many partitions more.
-  kRequestTooLarge = 32,         // More than the hub receives at once (`--max_request`).
+  kOpenDeadLetters = 32,         // The topic has open dead letters, which would be gone with it.
+  kRequestTooLarge = 33,         // More than the hub receives at once (`--max_request`).
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.

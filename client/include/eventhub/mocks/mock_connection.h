@@ -46,6 +46,7 @@ class MockConnection : public Connection {
                absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<HubStats>, GetStats, (absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<absl::Time>, ConfirmClock, (absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<Health>, CheckHealth,
               (const std::string& service, absl::Duration timeout), (override));
   MOCK_METHOD(absl::StatusOr<Subscription>, CreateSubscription,
