@@ -114,7 +114,8 @@ class Store {
 class Hub {
  public:
   explicit Hub(LogStore& store)
-      : store_(store), topics_{store, catalog_, cache_, routes_, SIZE_MAX, TopicId(100)} {
+      : store_(store), topics_{store,    catalog_,      cache_,      routes_,
+                               SIZE_MAX, TopicLimits(), TopicId(100)} {
     FUZZ_CHECK(catalog_.Load(store).ok());
     writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(),
                                           [](const absl::Status&) { FUZZ_CHECK(false); });

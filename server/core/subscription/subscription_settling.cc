@@ -42,9 +42,9 @@ bool IsRange(const v1::OffsetRange& range) {
 // no call looks at more pending ranges than are left to be looked at; it returns how many it did.
 // `first`: where the first piece of a range starts; `whole`: they are not cut. False if nothing is
 // left, and there is more.
-template <typename Part, typename First, typename Carry>
+template <typename Part, typename First>
 bool InPieces(const Part& part, const PendingRanges& pending, bool whole, SettleWork& work,
-              First first, Carry carry) {
+              First first, absl::FunctionRef<size_t(Offset, Offset, Offset)> carry) {
   SettlePlace& place = work.place;
   for (; place.range < part.ranges_size(); ++place.range, place.from = 0) {
     const v1::OffsetRange& range = part.ranges(place.range);

@@ -78,7 +78,7 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
       context_{store,  writer,      clock,       topics.catalog, reads,
-               alarm_, background_, next_epoch_, generation, pending} {}
+               alarm_, background_, next_epoch_, generation,     pending} {}
 
 Subscriptions::~Subscriptions() = default;
 
