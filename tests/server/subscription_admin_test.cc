@@ -279,7 +279,7 @@ TEST_F(SubscriptionAdminTest, FindsThatNobodyConsumes) {
 TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  const auto consumer = rig_.Consume("s", "c");
+  auto consumer = rig_.Consume("s", "c");
   const std::vector<Received> events = consumer->Receive();
   ASSERT_THAT(events, SizeIs(1));
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
@@ -287,6 +287,7 @@ TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
               ElementsAre(0));
   EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith("no ack can be kept: ")));
   consumer->session().Close(Subscription::Ended::kByConsumer);
+  consumer.reset();
   rig_.Close();
   rig_.disk.FailWrites(FaultEnv::Fault::kNone);
   ASSERT_THAT(rig_.Open(), IsOk());

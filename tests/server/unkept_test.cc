@@ -63,12 +63,13 @@ TEST_F(UnkeptTest, RoutesTakeFromItAndWhatNoneTakesIsCounted) {
 
 TEST_F(UnkeptTest, IsSwitchedOnAndOff) {
   ASSERT_THAT(rig_.Publish("a", {"1", "2"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("a")));
+  ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().OpenReader(ReadOf("a")));
   ASSERT_THAT(rig_.Update(None("a"), {"retention.none"}), IsOk());
   EXPECT_EQ(rig_.TopicStatsOf("a").bytes(), 0u);
   EXPECT_EQ(rig_.Describe("a").start_offset(), 2);
   ASSERT_THAT(rig_.Publish("a", {"3"}), IsOk());
   EXPECT_FALSE(rig_.Drain(*reader).ok());
+  reader.reset();
   ASSERT_THAT(rig_.Update(None("a", false), {"retention.none"}), IsOk());
   EXPECT_EQ(rig_.Publish("a", {"4"}).value(), 3);
   EXPECT_THAT(rig_.Ids("a"), ElementsAre("4"));
