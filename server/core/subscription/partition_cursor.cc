@@ -63,10 +63,9 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
         if (!range.extra || range.state == RangeState::kSettling) return remove(start, range);
         if (range.state == RangeState::kLeased) {
           TakeBack(range, effects);
-        } else if (range.state == RangeState::kBlocked) {
-          range.state = RangeState::kReady;
-        } else if (range.state == RangeState::kDelayed && rules.ordered_by_key) {
-          range.state = RangeState::kReady;  // Its key is not known any more: see ParkExhausted.
+        } else if (range.state == RangeState::kBlocked ||
+                   (range.state == RangeState::kDelayed && rules.ordered_by_key)) {
+          range.state = RangeState::kReady;  // Keys are not known any more: see ParkExhausted.
         }
         return Verdict::kChanged;
       });
