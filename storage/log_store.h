@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,6 +78,9 @@ struct LogStoreOptions {
 
   // Where files are; null: the machine's disk. Must outlive the store.
   rocksdb::Env* env = nullptr;
+
+  // Is told what RocksDB warns of, by any thread; for people. Null: nobody is.
+  std::function<void(const std::string& message)> on_warning{};
 };
 
 // Thread-safe; writes are made by one thread at a time (LogWriter).

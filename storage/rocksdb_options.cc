@@ -9,6 +9,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
 #include "storage/key_codec.h"
+#include "storage/store_logger.h"
 
 namespace eventhub {
 
@@ -43,8 +44,7 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* e
   // What is written starts on its way to the disk at once, and not with the sync that waits for it.
   db.wal_bytes_per_sync = uint64_t{1} << 20;
   db.bytes_per_sync = uint64_t{1} << 20;
-  db.keep_log_file_num = 3;
-  db.max_log_file_size = size_t{8} << 20;
+  db.info_log = std::make_shared<StoreLogger>(options.on_warning);
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;

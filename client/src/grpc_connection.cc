@@ -43,6 +43,9 @@ std::shared_ptr<grpc::Channel> CreateChannel(
   arguments.SetInt(GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, kHttp2FrameBytes);
   // Connections do not share sockets: a reader's flood does not delay a publisher's replies.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // gRPC 1.51's own retries can lose a call for ever that is cancelled after its reply came and
+  // before its write is noted as done. The SDK knows better what may be sent again.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   const int max_backoff = std::max(Milliseconds(options.max_reconnect_delay), 100);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, std::min(100, max_backoff));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);

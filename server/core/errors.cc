@@ -372,8 +372,9 @@ absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay
 
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("the hub's disk has ", free_bytes, " bytes free, less than ",
-                           wanted_bytes, "; writes are refused until there is more"),
+              absl::StrCat("the hub's disk has ", free_bytes, " bytes free; ", wanted_bytes,
+                           " are to stay free (--min_free_disk) after what is under way; writes "
+                           "are refused until there is more"),
               RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
 }
 

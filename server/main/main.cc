@@ -87,6 +87,9 @@ int Serve(Config config) {
       spdlog::error("writes are refused: {}", std::string(status.message()));
     }
   };
+  config.server.broker.store.on_warning = [](const std::string& message) {
+    spdlog::warn("RocksDB: {}", message);
+  };
   config.server.broker.on_background_error = [](const absl::Status& status) {
     spdlog::error("{}", std::string(status.message()));
   };

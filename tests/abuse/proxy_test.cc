@@ -95,7 +95,9 @@ class ProxyTest : public testing::Test {
 
   void ExpectUnharmed() {
     // The sanitizer keeps what is freed.
-    if (!kAddressSanitizer) EXPECT_LT(hub_.AnonymousBytes(), before_ + (size_t{32} << 20));
+    if (!kAddressSanitizer) {
+      EXPECT_LT(hub_.AnonymousBytes(), before_ + (size_t{32} << 20));
+    }
     neighbour_->Stop();
     std::cout << "neighbour: median " << neighbour_->Percentile(0.5) << ", p99 "
               << neighbour_->Percentile(0.99) << std::endl;

@@ -1,0 +1,33 @@
+// Where RocksDB's messages go.
+#pragma once
+
+#include <cstdarg>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "rocksdb/env.h"
+
+namespace eventhub {
+
+// Passes warnings and errors on, and drops the rest. RocksDB's own logger, which writes a file
+// beside the data, ends the process with an assertion when it writes once more after the disk was
+// full.
+class StoreLogger final : public rocksdb::Logger {
+ public:
+  using Report = std::function<void(const std::string& message)>;
+
+  // `report` may be called by any thread at any time; null drops everything.
+  explicit StoreLogger(Report report)
+      : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), report_(std::move(report)) {}
+
+  void Logv(const char* format, va_list arguments) override;
+
+ protected:
+  rocksdb::Status CloseImpl() override { return rocksdb::Status::OK(); }
+
+ private:
+  const Report report_;
+};
+
+}  // namespace eventhub
