@@ -105,6 +105,9 @@ void Acceptor::Run() {
   epoll_event events[kEvents];
   for (;;) {
     const int count = epoll_wait(poll_, events, kEvents, resting_ ? kRestMs : -1);
+    // Before the look at what is asked: what is asked later wakes the thread once more.
+    eventfd_t ignored;
+    eventfd_read(wake_, &ignored);
     bool accepting;
     {
       MutexLock lock(mutex_);
@@ -122,10 +125,8 @@ void Acceptor::Run() {
           std::any_of(sockets_.begin(), sockets_.end(), [fd](const ListenSockets& sockets) {
             return std::count(sockets.descriptors().begin(), sockets.descriptors().end(), fd) != 0;
           });
-      if (fd == wake_) {
-        eventfd_t ignored;
-        eventfd_read(wake_, &ignored);
-      } else if (is_listener) {
+      if (fd == wake_) continue;
+      if (is_listener) {
         Accept(fd);
       } else {
         // Closing it would not end the watch, for gRPC may still have the socket.
