@@ -47,7 +47,7 @@ enum class ErrorReason {
   kLinkExists = 28,              // A link of that name exists.
   kOtherLog = 29,                // A position is of another log than this one: `agreed_offset`.
   kOtherSubscription = 30,       // The subscription is another one than that of its name before.
-  kTooManyPartitions = 31,       // The hub has no memory for so many partitions more.
+  kTooManyPartitions = 31,       // The hub is at its limit of partitions.
   kOpenDeadLetters = 32,         // The topic has open dead letters, which would be gone with it.
   kRequestTooLarge = 33,         // More than the hub receives at once (`--max_request`).
 };

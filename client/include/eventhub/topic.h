@@ -131,7 +131,7 @@ struct MemoryStats {
   std::vector<MemoryShare> shares{};
 };
 
-// Connections of clients; but for `open`, since the hub started.
+// Connections of clients. `open` is the current number; the others count since the hub started.
 struct ConnectionStats {
   uint32_t open = 0;
   uint64_t accepted = 0;
