@@ -17,6 +17,7 @@
 #include "tests/support/hub_process.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/temp_directory.h"
+#include "tests/support/traffic.h"
 
 namespace eventhub {
 namespace {
@@ -337,38 +338,14 @@ TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
 
 // SIGTERM with publishers and readers at full speed: everything ends in order.
 TEST_F(AbuseTest, TerminationUnderLoad) {
-  std::vector<std::thread> threads;
-  std::atomic<int64_t> acknowledged{0};
-  for (int i = 0; i < 2; ++i) {
-    threads.emplace_back([&] {
-      HubClient client(hub_.address());
-      grpc::ClientContext context;
-      const auto stream = client.hub().PublishStream(&context);
-      std::thread writer([&] {
-        while (stream->Write(MakeStreamPublish("t", 1, 20))) {
-        }
-      });
-      v1::PublishStreamResponse reply;
-      while (stream->Read(&reply)) acknowledged += reply.has_result() ? 20 : 0;
-      EXPECT_THAT(stream->Finish(),
-                  FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_SHUTTING_DOWN));
-      writer.join();
-    });
-    threads.emplace_back([&] {
-      HubClient client(hub_.address());
-      v1::ReadRequest request = ReadOf("t");
-      request.set_follow(true);
-      EXPECT_THAT(ReadAll(client, request).status,
-                  FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_SHUTTING_DOWN));
-    });
-  }
-  EXPECT_TRUE(Eventually([&] { return acknowledged > 5000; }));
+  Traffic traffic(hub_.address(), "t");
+  EXPECT_TRUE(traffic.Flows(5000));
   hub_.Terminate();
-  for (std::thread& thread : threads) thread.join();
+  traffic.ExpectShutDown();
   EXPECT_EQ(hub_.Wait(), 0);
   hub_.Start();
   HubClient client(hub_.address());
-  EXPECT_GE(GetPartition(client, "t").end_offset(), acknowledged);
+  EXPECT_GE(GetPartition(client, "t").end_offset(), traffic.acknowledged());
 }
 
 }  // namespace
