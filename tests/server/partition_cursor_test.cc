@@ -139,6 +139,21 @@ TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
   EXPECT_EQ(cursor().pending().At(Offset(9))->second.attempts, 1);
 }
 
+TEST_F(StreamCursorTest, ParkedEventThatIsGoneIsLostWithTheCommit) {
+  rig_.Grow(2);
+  Deliver(kOne, 2);
+  EXPECT_THAT(Park(kOne, 0, 1, "poison"), IsEmpty());
+  effects_ = {};
+  cursor().LoseParked(Offset(0), &effects_);
+  EXPECT_EQ(cursor().lost(), 0u);
+  EXPECT_EQ(effects_.lost, 0);
+  EXPECT_THAT(effects_.trimmed, IsEmpty());
+  rig_.Complete(&effects_);
+  EXPECT_EQ(cursor().lost(), 1u);
+  EXPECT_EQ(effects_.lost, 1);
+  EXPECT_THAT(effects_.trimmed, ElementsAre(std::pair(Offset(0), Offset(1))));
+}
+
 TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
   rig_.Grow(5);
   Deliver(kOne, 4);

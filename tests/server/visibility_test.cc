@@ -300,6 +300,156 @@ TEST_F(VisibilityTest, SeekIsFollowedWhenItIsVisible) {
   }
 }
 
+// Settings are those of the store, for whoever asks and for what is delivered.
+TEST_F(VisibilityTest, SettingsAreInEffectWhenTheyAreVisible) {
+  v1::Subscription paused = Queue();
+  paused.set_paused(true);
+  Create(paused);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  Hold();
+  auto updated = std::async(std::launch::async, [&] {
+    v1::Subscription settings = Queue();
+    settings.mutable_ack_deadline()->set_seconds(7);
+    return rig_.UpdateSubscription(settings, {"paused", "ack_deadline"}).status();
+  });
+  AwaitHeld();
+  ASSERT_THAT(consumer->PollAnyway(), IsOk());
+  EXPECT_THAT(consumer->events, IsEmpty());
+  EXPECT_FALSE(consumer->said.has_ack_deadline());
+  EXPECT_TRUE(rig_.Get("s").subscription().paused());
+  EXPECT_EQ(rig_.Get("s").subscription().ack_deadline().seconds(), 30);
+  Release();
+  EXPECT_THAT(updated.get(), IsOk());
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
+  EXPECT_EQ(consumer->said.ack_deadline().seconds(), 7);
+  EXPECT_FALSE(rig_.Get("s").subscription().paused());
+}
+
+TEST_F(VisibilityTest, SettingsOfAFailedCommitAreNotInEffect) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  Hold();
+  auto updated = std::async(std::launch::async, [&] {
+    v1::Subscription settings = Queue();
+    settings.set_paused(true);
+    return rig_.UpdateSubscription(settings, {"paused"}).status();
+  });
+  AwaitHeld();
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  Release();
+  EXPECT_THAT(updated.get(), StatusIs(StatusCode::kUnavailable));
+  EXPECT_FALSE(rig_.Get("s").subscription().paused());
+  EXPECT_THAT(rig_.Consume("s", "c")->Receive(), SizeIs(1));
+}
+
+// Its consumer's end writes the record, too.
+TEST_F(VisibilityTest, SettingsThatAreNotVisibleYetAreNotWrittenOver) {
+  SetUpQueue();
+  auto consumer = rig_.Consume("s", "c");
+  Hold();
+  auto updated = std::async(std::launch::async, [&] {
+    v1::Subscription settings = Queue();
+    settings.set_description("new");
+    return rig_.UpdateSubscription(settings, {"description"}).status();
+  });
+  AwaitHeld();
+  consumer.reset();
+  Release();
+  EXPECT_THAT(updated.get(), IsOk());
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Get("s").subscription().description(), "new");
+}
+
+TEST_F(VisibilityTest, ReportsTellOfAMoveWhenItIsVisible) {
+  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
+    Create(subscription);
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    const auto consumer = rig_.Consume("s", "c");
+    EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+    Hold();
+    auto seek = std::async(std::launch::async, [&] { SeekToEarliest(); });
+    AwaitHeld();
+    EXPECT_EQ(Partition().acked_offset(), 2);
+    EXPECT_EQ(Partition().lag_events(), 0u);
+    // Retention goes by both places.
+    const auto known = rig_.subscriptions().catalog().Find("s");
+    EXPECT_EQ(known->AckedOffset(PartitionId(0)), Offset(0));
+    Release();
+    seek.get();
+    EXPECT_EQ(Partition().acked_offset(), 0);
+    EXPECT_EQ(Partition().lag_events(), 2u);
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+  consumer->SetCredit(1);
+  const auto replaying = [&] { return rig_.Get("s").stats().replay_events(); };
+  Hold();
+  auto replay = std::async(std::launch::async, [&] {
+    v1::ReplaySubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_earliest(true);
+    request.mutable_rate_limit()->set_events_per_second(1);
+    return rig_.Replay(request);
+  });
+  AwaitHeld();
+  EXPECT_EQ(replaying(), 0u);
+  Release();
+  ASSERT_THAT(replay.get(), IsOk());
+  EXPECT_EQ(replaying(), 2u);
+  const std::vector<Received> first = consumer->Receive(1);  // As much as its rate allows.
+  Hold();
+  auto cancelled = std::async(std::launch::async, [&] { return rig_.CancelReplays("s"); });
+  AwaitHeld();
+  EXPECT_EQ(replaying(), 2u);
+  // It is over for all that comes after it.
+  rig_.Pass(absl::Seconds(10));
+  consumer->SetCredit(2);
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  Release();
+  const auto answer = cancelled.get();
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->events(), 1u);
+  EXPECT_EQ(replaying(), 1u);
+  EXPECT_TRUE(consumer->AckAll(first));
+  EXPECT_EQ(replaying(), 0u);
+}
+
+TEST_F(VisibilityTest, WhatAConsumerSettledIsCountedWhenItIsVisible) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(2);
+  Hold();
+  v1::ConsumeRequest request;
+  v1::Ack& ack = *request.add_acks();
+  ack.set_lease_epoch(events[0].epoch);
+  ack.add_ranges()->set_end(1);
+  v1::Nack& nack = *request.add_nacks();
+  nack.set_lease_epoch(events[1].epoch);
+  nack.add_ranges()->set_start(1);
+  nack.mutable_ranges(0)->set_end(2);
+  ASSERT_THAT(consumer->session().Take(std::move(request)), IsOk());
+  AwaitHeld();
+  const auto counted = [&](uint64_t acked, uint64_t nacked) {
+    const v1::GetSubscriptionResponse got = rig_.Get("s");
+    return got.stats().acked_events() == acked && got.stats().nacked_events() == nacked &&
+           got.stats().has_last_ack_time() == (acked > 0) &&
+           got.consumers(0).acked_events() == acked && got.consumers(0).nacked_events() == nacked;
+  };
+  EXPECT_TRUE(counted(0, 0));
+  Release();
+  EXPECT_TRUE(Eventually([&] { return counted(1, 1); }));
+}
+
 // What a snapshot has not is what the commits before it settled.
 TEST_F(VisibilityTest, SnapshotAndReplayComeAfterWhatIsNotVisibleYet) {
   SetUpQueue();
@@ -458,6 +608,28 @@ TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
   EXPECT_THAT(outcomes[3].get(), StatusIs(StatusCode::kNotFound));
   EXPECT_THAT(outcomes[4].get(), IsOk());
   EXPECT_EQ(rig_.subscriptions().ListSnapshots("s")->snapshots_size(), 1);
+}
+
+// Each of them changes what the one before left.
+TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
+  SetUpQueue();
+  Stop();
+  std::vector<std::future<absl::Status>> outcomes;
+  for (const char* field : {"description", "paused"}) {
+    v1::UpdateSubscriptionRequest request;
+    *request.mutable_subscription() = Queue();
+    request.mutable_subscription()->set_description("new");
+    request.mutable_subscription()->set_paused(true);
+    request.mutable_update_mask()->add_paths(field);
+    auto outcome = std::make_shared<std::promise<absl::Status>>();
+    outcomes.push_back(outcome->get_future());
+    rig_.subscriptions().Update(
+        request, [outcome](const auto& answer) { outcome->set_value(StatusOf(answer)); });
+  }
+  Go();
+  for (auto& outcome : outcomes) EXPECT_THAT(outcome.get(), IsOk());
+  EXPECT_EQ(rig_.Get("s").subscription().description(), "new");
+  EXPECT_TRUE(rig_.Get("s").subscription().paused());
 }
 
 // The store has nothing of it any more, and nobody knows yet that it is gone: nothing is damaged.

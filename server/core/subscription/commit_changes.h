@@ -3,14 +3,27 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
+#include "server/core/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/records.pb.h"
 #include "storage/base/types.h"
 
 namespace eventhub {
+
+// What the store has of a subscription beside its cursors, with its filter compiled. Replaced as a
+// whole by the commits that change it; but for the time of its last use, which is kept apart.
+struct SubscriptionRecord {
+  stored::Subscription record;
+  std::shared_ptr<const EventFilter> filter;  // Null: none.
+};
+using SubscriptionRecordPtr = std::shared_ptr<const SubscriptionRecord>;
 
 // A commit is decided on the commit thread, and takes effect for others when it is visible: with
 // it, not before it. In between its changes wait here, in the order of commits. Those of a commit
@@ -18,11 +31,22 @@ namespace eventhub {
 // again nor called settled before a restart decides. Not thread-safe.
 class CommitChanges {
  public:
+  // What a consumer settled.
+  struct Settled {
+    ConsumerId consumer;
+    uint64_t acked = 0;
+    uint64_t nacked = 0;
+    absl::Time time;
+  };
+
   // Of one commit.
   struct Entry {
-    int64_t commit;
+    int64_t commit = 0;
     std::vector<std::pair<PartitionId, CommitChange>> changes;
+    absl::InlinedVector<Settled, 1> settled;
+    SubscriptionRecordPtr record;  // Null: it is as before.
     uint64_t acked = 0;
+    uint64_t nacked = 0;
     uint64_t skipped = 0;
     uint64_t dead_lettered = 0;
     int64_t closed = 0;  // Dead letters.
@@ -30,7 +54,9 @@ class CommitChanges {
 
   // Of a commit under way: the last one, or one after it.
   Entry& Of(int64_t commit) {
-    if (entries_.empty() || entries_.back().commit != commit) entries_.push_back({commit, {}});
+    if (entries_.empty() || entries_.back().commit != commit) {
+      entries_.emplace_back().commit = commit;
+    }
     return entries_.back();
   }
 

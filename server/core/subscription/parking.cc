@@ -49,7 +49,7 @@ class ParkTask final : public CommitTask {
 
   void Prepare(CommitBuilder& commit) override {
     if (subscription_->closing()) return;
-    topic_ = context_.topics.Find(subscription_->settings().dead_letter_topic());
+    topic_ = context_.topics.Find(subscription_->pending_settings().dead_letter_topic());
     if (topic_ != nullptr && topic_->closing()) topic_ = nullptr;
     for (ParkedEvent& event : events_) Park(commit, event);
   }

@@ -136,18 +136,25 @@ void PartitionCursor::AddComing(Offset start, int64_t count, PendingRange range,
   range.state = RangeState::kComing;
   pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
   pending_.Add(start, count, range);
-  effects->in_commit.push_back({start, count, false});
+  effects->in_commit.push_back({start, count, CommitChange::Kind::kComes});
 }
 
 void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
+  if (change.kind == CommitChange::Kind::kLoses) {
+    effects->lost += change.count;
+    effects->trimmed.emplace_back(change.start, change.start + change.count);
+    lost_in_commit_ -= static_cast<uint64_t>(change.count);
+    return;
+  }
+  const bool settles = change.kind == CommitChange::Kind::kSettles;
   std::vector<std::pair<Offset, uint32_t>> removed;
   pending_.EditRange(change.start, change.start + change.count,
                      [&](Offset start, PendingRange& range) {
-                       if (change.settles && range.state == RangeState::kSettling) {
+                       if (settles && range.state == RangeState::kSettling) {
                          removed.emplace_back(start, range.count);
                          return Verdict::kRemove;
                        }
-                       if (!change.settles && range.state == RangeState::kComing) {
+                       if (!settles && range.state == RangeState::kComing) {
                          range.state = RangeState::kReady;
                          effects->more_to_deliver = true;
                        }
@@ -157,15 +164,13 @@ void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
 }
 
 int64_t PartitionCursor::CancelReplays(Effects* effects) {
-  std::vector<std::pair<Offset, uint32_t>> removed;
   int64_t events = 0;
   pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
     if (!range.extra || range.redriven || range.out()) return Verdict::kKeep;
     events += range.count;
-    removed.emplace_back(start, range.count);
-    return Verdict::kRemove;
+    Settle(start, range, effects);
+    return Verdict::kChanged;
   });
-  Forget(removed, effects);
   return events;
 }
 

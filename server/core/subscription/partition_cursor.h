@@ -69,9 +69,11 @@ struct Parked {
 
 // What a commit does to pending events when it is visible.
 struct CommitChange {
+  enum class Kind : uint8_t { kSettles, kComes, kLoses };
+
   Offset start;
   int64_t count = 0;
-  bool settles = false;  // Else they come.
+  Kind kind = Kind::kSettles;
 };
 
 // What operations on cursors bring about beside the change itself; they add to it.
@@ -137,7 +139,7 @@ class PartitionCursor {
   Offset acked() const;
   // Live events that are not settled, up to `end`.
   int64_t LagUpTo(Offset end) const;
-  uint64_t lost() const { return lost_; }
+  uint64_t lost() const { return lost_ - lost_in_commit_; }
   bool Exhausted(const DeliveryRules& rules) const;
   // Whether live events that were delivered before are to be delivered.
   bool AnyLiveReady() const;
@@ -317,6 +319,7 @@ class PartitionCursor {
   uint64_t epoch_ = 0;
   uint64_t first_epoch_ = 0;
   uint64_t lost_ = 0;
+  uint64_t lost_in_commit_ = 0;  // Of these, by commits that are not visible yet.
   bool dirty_ = false;
   bool passed_ = false;  // Behind `next_`, since it was written last.
   PendingRanges pending_;

@@ -34,11 +34,12 @@ void PartitionCursor::Release(const PendingRange& range, Effects* effects) {
 void PartitionCursor::Settle(Offset start, PendingRange& range, Effects* effects) {
   Release(range, effects);
   std::vector<CommitChange>& changes = effects->in_commit;
-  if (!changes.empty() && changes.back().settles &&
+  constexpr CommitChange::Kind kSettles = CommitChange::Kind::kSettles;
+  if (!changes.empty() && changes.back().kind == kSettles &&
       changes.back().start + changes.back().count == start) {
     changes.back().count += range.count;
   } else {
-    changes.push_back({start, range.count, true});
+    changes.push_back({start, range.count, kSettles});
   }
   range.state = RangeState::kSettling;
   range.alone = false;
@@ -342,8 +343,8 @@ void PartitionCursor::LoseParked(Offset event, Effects* effects) {
   const bool lost = !it->second.extra || it->second.redriven;
   FinishParking(event, 1, effects);
   if (!lost) return;
-  effects->trimmed.emplace_back(event, event + 1);
-  ++effects->lost;
+  effects->in_commit.push_back({event, 1, CommitChange::Kind::kLoses});
+  ++lost_in_commit_;
   ++lost_;
   dirty_ = true;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/errors.h"
@@ -43,14 +44,17 @@ uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
 }  // namespace
 
 Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id,
-                           std::shared_ptr<Topic> topic, stored::Subscription record)
+                           std::shared_ptr<Topic> topic, const stored::Subscription& record)
     : context_(context),
       id_(id),
       incarnation_(IncarnationOf(context, id, record.settings())),
       name_(record.settings().name()),
       topic_(std::move(topic)),
       loaded_(context_.clock.Now()),
-      record_(std::move(record)),
+      pending_record_(std::make_shared<const SubscriptionRecord>(
+          SubscriptionRecord{record, FilterOf(record.settings())})),
+      record_(pending_record_),
+      last_used_micros_(record.last_used_micros()),
       random_(absl::Uniform<uint32_t>(absl::BitGen())) {
   MutexLock lock(mutex_);
   SetRules(Now());
@@ -66,26 +70,17 @@ int64_t Subscription::WallOffset() const {
 }
 
 void Subscription::SetRules(int64_t now) {
-  rules_ = RulesOf(record_.settings());
-  filter_.reset();
-  if (record_.settings().has_filter()) {
-    // Checked when it was set, and when the record was loaded.
-    filter_ = std::make_shared<const EventFilter>(*CompileFilter(record_.settings().filter()));
-  }
-  event_rate_.SetRate(record_.settings().rate_limit().events_per_second(), now);
-  byte_rate_.SetRate(record_.settings().rate_limit().bytes_per_second(), now);
-  replay_event_rate_.SetRate(record_.replay_rate_limit().events_per_second(), now);
-  replay_byte_rate_.SetRate(record_.replay_rate_limit().bytes_per_second(), now);
+  rules_ = RulesOf(visible_settings());
+  event_rate_.SetRate(visible_settings().rate_limit().events_per_second(), now);
+  byte_rate_.SetRate(visible_settings().rate_limit().bytes_per_second(), now);
+  const v1::RateLimit& replay_rate = record_->record.replay_rate_limit();
+  replay_event_rate_.SetRate(replay_rate.events_per_second(), now);
+  replay_byte_rate_.SetRate(replay_rate.bytes_per_second(), now);
 }
 
 v1::Subscription Subscription::settings() const {
   MutexLock lock(mutex_);
-  return record_.settings();
-}
-
-DeliveryRules Subscription::rules() const {
-  MutexLock lock(mutex_);
-  return rules_;
+  return visible_settings();
 }
 
 // ---- Loading
@@ -162,7 +157,6 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     entry.acked += static_cast<uint64_t>(effects.acked);
     entry.skipped += static_cast<uint64_t>(effects.skipped);
   }
-  counters_.nacked += static_cast<uint64_t>(effects.nacked);
   counters_.expired += static_cast<uint64_t>(effects.expired);
   for (const ConsumerId id : effects.overdue) {
     Consumer* const consumer = Find(id);
@@ -299,10 +293,8 @@ void Subscription::Flush() {
 void Subscription::TakeVisible(Aftermath* after) {
   const int64_t visible = context_.store.visible_commits().last();
   while (const std::optional<CommitChanges::Entry> entry = in_commit_.Take(visible)) {
-    counters_.acked += entry->acked;
-    counters_.skipped += entry->skipped;
-    counters_.dead_lettered += entry->dead_lettered;
-    counters_.open_dead_letters += static_cast<int64_t>(entry->dead_lettered) - entry->closed;
+    if (entry->record != nullptr) TakeOver(entry->record, after);
+    Count(*entry);
     for (auto change = entry->changes.begin(); change != entry->changes.end();) {
       const PartitionId partition = change->first;
       PartitionCursor& cursor = *cursors_[partition.value()];
@@ -315,6 +307,7 @@ void Subscription::TakeVisible(Aftermath* after) {
   }
   size_t still_held = 0;
   for (const size_t p : std::vector<size_t>(held_.begin(), held_.end())) {
+    ForgetMoves(cursors_[p]->id(), visible);
     if (cursors_[p]->held_until > visible) {
       held_[still_held++] = p;
       continue;
@@ -324,6 +317,32 @@ void Subscription::TakeVisible(Aftermath* after) {
   }
   if (still_held < held_.size()) WakeAll(after);
   held_.resize(still_held);
+}
+
+void Subscription::ForgetMoves(PartitionId partition, int64_t visible) {
+  const auto it = moves_.find(partition);
+  if (it == moves_.end()) return;
+  std::vector<Move>& moves = it->second;
+  moves.erase(moves.begin(), absl::c_find_if(moves, [visible](const Move& move) {
+                return move.commit > visible;
+              }));
+  if (moves.empty()) moves_.erase(it);
+}
+
+void Subscription::Count(const CommitChanges::Entry& entry) {
+  counters_.acked += entry.acked;
+  counters_.nacked += entry.nacked;
+  counters_.skipped += entry.skipped;
+  counters_.dead_lettered += entry.dead_lettered;
+  counters_.open_dead_letters += static_cast<int64_t>(entry.dead_lettered) - entry.closed;
+  for (const CommitChanges::Settled& settled : entry.settled) {
+    if (settled.acked > 0) counters_.last_ack = settled.time;
+    Consumer* const consumer = Find(settled.consumer);
+    if (consumer == nullptr) continue;
+    consumer->acked += settled.acked;
+    consumer->nacked += settled.nacked;
+    if (settled.acked > 0) consumer->last_ack = settled.time;
+  }
 }
 
 void Subscription::Hold(PartitionCursor& cursor, int64_t commit) {

@@ -115,7 +115,7 @@ class Subscription final : public CommitHook,
   };
 
   Subscription(const SubscriptionContext& context, SubscriptionId id, std::shared_ptr<Topic> topic,
-               stored::Subscription record);
+               const stored::Subscription& record);
   ~Subscription() override;
 
   Subscription(const Subscription&) = delete;
@@ -126,8 +126,8 @@ class Subscription final : public CommitHook,
   uint64_t incarnation() const { return incarnation_; }
   const std::string& name() const { return name_; }
   const std::shared_ptr<Topic>& topic() const { return topic_; }
+  // As of the last visible commit.
   v1::Subscription settings() const;
-  DeliveryRules rules() const;
 
   // ---- Consumers; what is given to several calls, by one thread at a time. The caller keeps the
   // consumer until Close.
@@ -181,7 +181,9 @@ class Subscription final : public CommitHook,
   void FinishParking(CommitBuilder& commit, PartitionId partition, Offset event, bool dead_letter);
   void AbandonParking(PartitionId partition, Offset event, absl::string_view why);
 
-  // Replaces the settings.
+  // The settings as of the last change submitted, which may not be visible yet.
+  const v1::Subscription& pending_settings() const { return pending_record_->record.settings(); }
+  // Replaces the settings; they are in effect when the commit is visible.
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
 
@@ -290,6 +292,14 @@ class Subscription final : public CommitHook,
   void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Carries out what commits changed that are visible now; to be called before a look at cursors.
   void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Count(const CommitChanges::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the partition, those up to that commit.
+  void ForgetMoves(PartitionId partition, int64_t visible) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has the record written with the commit, and taken over when that is visible.
+  void SetPending(CommitBuilder& commit, SubscriptionRecord record);
+  // Goes by it from here on.
+  void TakeOver(SubscriptionRecordPtr record, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Nothing is delivered from the cursor, or said of it, before that commit is visible.
   void Hold(PartitionCursor& cursor, int64_t commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Applies what an operation on a cursor brought about.
@@ -319,6 +329,11 @@ class Subscription final : public CommitHook,
   void Unregister() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells consumers that what they have out of the partition is theirs no longer.
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CursorState StateOf(const PartitionCursor& cursor) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What it was before the first move that is not visible yet; null if there is none.
+  const CursorState* Unmoved(PartitionId partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CursorState VisibleStateOf(const PartitionCursor& cursor) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What acks cost, at most.
@@ -439,6 +454,9 @@ class Subscription final : public CommitHook,
   // These return whether the part was done to its end.
   bool AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To be counted when the commit is visible.
+  void NoteSettled(const Consumer& consumer, const Effects& effects, int64_t commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteRewound(Consumer& consumer, const PartitionCursor& cursor, Offset to)
@@ -447,6 +465,13 @@ class Subscription final : public CommitHook,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t Backoff(uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const v1::Subscription& visible_settings() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return record_->record.settings();
+  }
+  // Null: none.
+  const std::shared_ptr<const EventFilter>& filter() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return record_->filter;
+  }
   int64_t Now() const { return absl::ToInt64Microseconds(context_.clock.Monotonic()); }
   int64_t WallOffset() const;
   void SetRules(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -461,15 +486,16 @@ class Subscription final : public CommitHook,
   std::atomic<bool> may_have_letters_{false};
 
   // Commit thread only.
+  SubscriptionRecordPtr pending_record_;  // As of the last change submitted.
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;
   absl::flat_hash_map<std::string, bool> changed_snapshots_;
 
   mutable Mutex mutex_;
-  stored::Subscription record_ ABSL_GUARDED_BY(mutex_);
+  SubscriptionRecordPtr record_ ABSL_GUARDED_BY(mutex_);  // As of the last visible commit.
+  int64_t last_used_micros_ ABSL_GUARDED_BY(mutex_);
   DeliveryRules rules_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<const EventFilter> filter_ ABSL_GUARDED_BY(mutex_);  // Null: none.
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
@@ -480,6 +506,13 @@ class Subscription final : public CommitHook,
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
   CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> held_ ABSL_GUARDED_BY(mutex_);  // Cursors with a `held_until`.
+  // A move that is not visible yet, and what is told of the cursor until it is.
+  struct Move {
+    int64_t commit;
+    CursorState before;
+  };
+  // In the order of their commits; never empty. These cursors are held.
+  absl::flat_hash_map<PartitionId, std::vector<Move>> moves_ ABSL_GUARDED_BY(mutex_);
   bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
   absl::btree_map<ConsumerId, std::shared_ptr<Consumer>> consumers_ ABSL_GUARDED_BY(mutex_);
   uint32_t last_consumer_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -81,8 +81,7 @@ absl::Status SubscriptionCatalog::LoadSettings(
           status = Damaged(absl::StrCat("the record of subscription ", id.value()));
           return false;
         }
-        auto subscription =
-            std::make_shared<Subscription>(context, id, topic->second, std::move(record));
+        auto subscription = std::make_shared<Subscription>(context, id, topic->second, record);
         by_id->emplace(id, subscription);
         pending_.emplace(subscription->name(), subscription);
         Add(std::move(subscription));
@@ -169,7 +168,8 @@ SubscriptionCatalog::Subscriptions SubscriptionCatalog::PendingWithDeadLettersIn
     const Topic& topic) const {
   Subscriptions list;
   for (const auto& [name, subscription] : pending_) {
-    if (subscription->settings().dead_letter_topic() == topic.name()) list.push_back(subscription);
+    if (subscription->pending_settings().dead_letter_topic() == topic.name())
+      list.push_back(subscription);
   }
   return list;
 }

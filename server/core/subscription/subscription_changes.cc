@@ -38,8 +38,7 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   record.set_topic_id(topic_->id().value());
   *record.mutable_settings() = settings_;
   record.set_last_used_micros(absl::ToUnixMicros(commit.now()));
-  subscription_ =
-      std::make_shared<Subscription>(context_, catalog_.TakeId(commit), topic_, std::move(record));
+  subscription_ = std::make_shared<Subscription>(context_, catalog_.TakeId(commit), topic_, record);
   subscription_->Start(start_);
   subscription_->PutRecord(commit);
   commit.AddHook(subscription_);

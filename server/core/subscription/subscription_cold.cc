@@ -45,7 +45,7 @@ void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
   ColdRead& cold = consumer.cold.emplace();
   cold.partition = cursor.id().value();
   cold.candidate = candidate;
-  cold.filter = Filters(candidate) ? filter_ : nullptr;
+  cold.filter = Filters(candidate) ? filter() : nullptr;
   cold.each_is_chosen = EachIsChosen(candidate);
   cold.by_key = rules_.ordered_by_key;
   cold.batches = std::move(batches);
@@ -108,7 +108,7 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
                          cursor.held_until == 0 && (rules_.queue || cursor.owner == consumer.id);
       // Nor is a filter asked that was replaced.
-      const bool same_filter = still && cold.filter == (Filters(*now_next) ? filter_ : nullptr) &&
+      const bool same_filter = still && cold.filter == (Filters(*now_next) ? filter() : nullptr) &&
                                cold.each_is_chosen == EachIsChosen(*now_next);
       const int64_t now = Now();
       if (same_filter && !deleted_ && !consumer.closed && MayDeliver(consumer) &&

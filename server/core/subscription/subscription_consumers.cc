@@ -118,7 +118,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
     }
     consumers_.erase(consumer.id);
     // At once, lest it be taken for one that was unused all the while; the task below writes it.
-    record_.set_last_used_micros(absl::ToUnixMicros(context_.clock.Now()));
+    last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
     if (consumers_.empty()) Unregister();
     Rebalance(&after);
     WakeAll(&after);

@@ -150,7 +150,7 @@ void Subscription::Wake() {
 }
 
 bool Subscription::MayDeliver(const Consumer& consumer) const {
-  if (record_.settings().paused() || consumer.leaving || consumer.alone) return false;
+  if (visible_settings().paused() || consumer.leaving || consumer.alone) return false;
   if (!consumer.CreditLeft()) return false;
   return !rules_.queue || !consumer.stalled || consumer.trials > 0;
 }
@@ -301,7 +301,7 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
     const RecordBatchPtr& batch = batches[i];
     while (at < std::min(batch->end(), candidate.end)) {
       if (room.full()) return Fill::kFull;
-      if (Filters(candidate) && !filter_->MayPass(batch->header)) {
+      if (Filters(candidate) && !filter()->MayPass(batch->header)) {
         const Offset end = std::min(batch->end(), candidate.end);
         PassOver(cursor, candidate, at, end, room);
         at = end;
@@ -374,7 +374,7 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
 // What was delivered before has passed, or is to come whatever the filter says. But a replay is of
 // all that is settled.
 bool Subscription::Filters(const Candidate& candidate) const {
-  if (filter_ == nullptr || candidate.redriven_from.has_value()) return false;
+  if (filter() == nullptr || candidate.redriven_from.has_value()) return false;
   return candidate.fresh || (candidate.extra && !candidate.redelivered);
 }
 

@@ -2,61 +2,76 @@
 #include <algorithm>
 #include <utility>
 
+#include "google/protobuf/util/message_differencer.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
-
 void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
-  Aftermath after;
-  {
-    MutexLock lock(mutex_);
-    *record_.mutable_settings() = settings;
-    const int64_t now = Now();
-    const int64_t deadline_before = rules_.ack_deadline;
-    const uint32_t attempts_before = rules_.max_attempts;
-    SetRules(now);
-    if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
-    const bool lowered = attempts_before == 0 || rules_.max_attempts < attempts_before;
-    for (const auto& cursor : cursors_) {
-      Effects effects;
-      if (!rules_.queue && rules_.ack_deadline != deadline_before) {
-        cursor->lease_due = now + rules_.ack_deadline;
-        NoteDelivered(*cursor, &after);
-      }
-      if (rules_.max_attempts != attempts_before) {
-        cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects);
-      }
-      Conclude(*cursor, effects, &after);
-    }
-    WakeAll(&after);
-  }
-  PutRecord(commit);
-  CarryOut(std::move(after));
+  SubscriptionRecord record = *pending_record_;
+  const bool same_filter = settings.has_filter() == pending_settings().has_filter() &&
+                           google::protobuf::util::MessageDifferencer::Equals(
+                               settings.filter(), pending_settings().filter());
+  if (!same_filter) record.filter = FilterOf(settings);
+  *record.record.mutable_settings() = settings;
+  SetPending(commit, std::move(record));
 }
 
 void Subscription::SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit) {
+  SubscriptionRecord record = *pending_record_;
+  *record.record.mutable_replay_rate_limit() = limit;
+  SetPending(commit, std::move(record));
+}
+
+void Subscription::SetPending(CommitBuilder& commit, SubscriptionRecord record) {
+  pending_record_ = std::make_shared<const SubscriptionRecord>(std::move(record));
   {
     MutexLock lock(mutex_);
-    *record_.mutable_replay_rate_limit() = limit;
-    SetRules(Now());
+    in_commit_.Of(commit.number()).record = pending_record_;
   }
   PutRecord(commit);
+  commit.AddHook(shared_from_this());
+}
+
+void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
+  record_ = std::move(record);
+  const int64_t now = Now();
+  const int64_t deadline_before = rules_.ack_deadline;
+  const uint32_t attempts_before = rules_.max_attempts;
+  SetRules(now);
+  if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
+  const bool lowered = attempts_before == 0 || rules_.max_attempts < attempts_before;
+  for (const auto& cursor : cursors_) {
+    Effects effects;
+    if (!rules_.queue && rules_.ack_deadline != deadline_before) {
+      cursor->lease_due = now + rules_.ack_deadline;
+      NoteDelivered(*cursor, after);
+    }
+    if (rules_.max_attempts != attempts_before) {
+      cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects);
+    }
+    Conclude(*cursor, effects, after);
+  }
+  WakeAll(after);
 }
 
 void Subscription::Touch(CommitBuilder& commit) {
   {
     MutexLock lock(mutex_);
-    record_.set_last_used_micros(absl::ToUnixMicros(context_.clock.Now()));
+    last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
   }
   PutRecord(commit);
 }
 
 void Subscription::PutRecord(CommitBuilder& commit) const {
-  MutexLock lock(mutex_);
-  commit.Put(Column::kMeta, SubscriptionKey(id_), record_.SerializeAsString());
+  stored::Subscription record = pending_record_->record;
+  {
+    MutexLock lock(mutex_);
+    record.set_last_used_micros(last_used_micros_);
+  }
+  commit.Put(Column::kMeta, SubscriptionKey(id_), record.SerializeAsString());
 }
 
 void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
@@ -67,6 +82,7 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
     for (const Place& place : places) {
       PartitionCursor& cursor = *cursors_[place.partition.value()];
       const ConsumerId owner = cursor.owner;
+      moves_[cursor.id()].push_back({commit.number(), StateOf(cursor)});
       Effects effects;
       cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {

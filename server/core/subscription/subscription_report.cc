@@ -33,6 +33,44 @@ std::string Subscription::NameOf(ConsumerId consumer) const {
   return found == nullptr ? "" : found->options.name;
 }
 
+CursorState Subscription::StateOf(const PartitionCursor& cursor) const {
+  CursorState state;
+  state.log = &cursor.log();
+  state.end = cursor.log().end();
+  state.acked = cursor.acked();
+  state.next = cursor.next();
+  state.lag = cursor.LagUpTo(state.end);
+  state.counts = cursor.pending().counts();
+  state.owner = NameOf(cursor.owner);
+  state.epoch = cursor.epoch();
+  state.lost = cursor.lost();
+  const PendingRange* const head = Head(cursor);
+  if (head == nullptr) return state;
+  state.head_attempts = head->attempts;
+  state.head_state = head->state;
+  if (head->state == RangeState::kDelayed) {
+    state.head_due = absl::FromUnixMicros(head->due + WallOffset());
+  }
+  state.head_consumer = NameOf(head->consumer);
+  state.head_reason = std::string(head->reason.view());
+  return state;
+}
+
+const CursorState* Subscription::Unmoved(PartitionId partition) const {
+  const auto moves = moves_.find(partition);
+  return moves == moves_.end() ? nullptr : &moves->second.front().before;
+}
+
+CursorState Subscription::VisibleStateOf(const PartitionCursor& cursor) const {
+  const CursorState* const unmoved = Unmoved(cursor.id());
+  if (unmoved == nullptr) return StateOf(cursor);
+  CursorState state = *unmoved;
+  const Offset end = cursor.log().end();
+  state.lag += end - state.end;
+  state.end = end;
+  return state;
+}
+
 std::vector<CursorState> Subscription::Cursors() {
   std::vector<CursorState> states;
   Aftermath after;
@@ -45,25 +83,7 @@ std::vector<CursorState> Subscription::Cursors() {
       Effects trimmed;
       cursor->DropTrimmed(&trimmed);
       if (trimmed.lost > 0) Conclude(*cursor, trimmed, &after);
-      CursorState& state = states.emplace_back();
-      state.log = &cursor->log();
-      state.end = cursor->log().end();
-      state.acked = cursor->acked();
-      state.next = cursor->next();
-      state.lag = cursor->LagUpTo(state.end);
-      state.counts = cursor->pending().counts();
-      state.owner = NameOf(cursor->owner);
-      state.epoch = cursor->epoch();
-      state.lost = cursor->lost();
-      const PendingRange* const head = Head(*cursor);
-      if (head == nullptr) continue;
-      state.head_attempts = head->attempts;
-      state.head_state = head->state;
-      if (head->state == RangeState::kDelayed) {
-        state.head_due = absl::FromUnixMicros(head->due + WallOffset());
-      }
-      state.head_consumer = NameOf(head->consumer);
-      state.head_reason = std::string(head->reason.view());
+      states.push_back(VisibleStateOf(*cursor));
     }
   }
   CarryOut(std::move(after));
@@ -73,7 +93,10 @@ std::vector<CursorState> Subscription::Cursors() {
 Offset Subscription::AckedOffset(PartitionId partition) const {
   MutexLock lock(mutex_);
   if (partition.value() >= cursors_.size()) return Offset(0);
-  return cursors_[partition.value()]->acked();
+  const Offset acked = cursors_[partition.value()]->acked();
+  // Of a move that is not visible yet, both places count.
+  const CursorState* const unmoved = Unmoved(partition);
+  return unmoved == nullptr ? acked : std::min(acked, unmoved->acked);
 }
 
 Subscription::Counters Subscription::counters() const {
@@ -129,7 +152,7 @@ std::vector<std::string> Subscription::ReadFailures() const {
 
 uint64_t Subscription::TooCostly() const {
   MutexLock lock(mutex_);
-  return filter_ == nullptr ? 0 : filter_->too_costly();
+  return filter() == nullptr ? 0 : filter()->too_costly();
 }
 
 bool Subscription::RateLimited() {
@@ -147,7 +170,7 @@ absl::Time Subscription::last_used() const {
   MutexLock lock(mutex_);
   if (!consumers_.empty()) return context_.clock.Now();
   // A hub that was killed could not note that consumers were connected.
-  return std::max(absl::FromUnixMicros(record_.last_used_micros()), loaded_);
+  return std::max(absl::FromUnixMicros(last_used_micros_), loaded_);
 }
 
 void Subscription::CutToDelivered(PartitionRanges& ranges) {
@@ -182,9 +205,10 @@ std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Pla
     }
     v1::PartitionMove& move = moves.emplace_back();
     move.set_partition(place.partition.value());
-    move.set_from_offset(cursor.acked().value());
+    const CursorState from = VisibleStateOf(cursor);
+    move.set_from_offset(from.acked.value());
     move.set_to_offset(to.value());
-    move.set_lag_before(static_cast<uint64_t>(cursor.LagUpTo(end)));
+    move.set_lag_before(static_cast<uint64_t>(from.lag));
     move.set_lag_after(static_cast<uint64_t>(lag));
   }
   return moves;

@@ -179,6 +179,12 @@ DeliveryRules RulesOf(const v1::Subscription& settings) {
   return rules;
 }
 
+std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings) {
+  if (!settings.has_filter()) return nullptr;
+  // Checked when it was set, and when the record was loaded.
+  return std::make_shared<const EventFilter>(*CompileFilter(settings.filter()));
+}
+
 absl::Duration ExpireAfterOf(const v1::Subscription& settings) {
   return settings.has_expire_after() ? ToDuration(settings.expire_after())
                                      : absl::InfiniteDuration();

@@ -1,11 +1,14 @@
 // The rules for a subscription's name and settings.
 #pragma once
 
+#include <memory>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "google/protobuf/field_mask.pb.h"
+#include "server/core/event_filter.h"
 #include "server/core/field_checks.h"
 #include "server/core/subscription/partition_cursor.h"
 
@@ -32,6 +35,9 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings);
 
 // What cursors go by, of settings that the functions above made.
 DeliveryRules RulesOf(const v1::Subscription& settings);
+
+// The filter of such settings, compiled; null: none.
+std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings);
 
 // For how long the subscription may be unused; absl::InfiniteDuration() if for ever.
 absl::Duration ExpireAfterOf(const v1::Subscription& settings);

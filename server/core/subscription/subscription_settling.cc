@@ -152,15 +152,27 @@ bool Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& wor
                  cursor->Ack(exact, consumer.id, from, to, refused, &effects, all_from);
                  return effects.looked_at - before;
                });
+  NoteSettled(consumer, effects, after->commit);
   if (effects.acked > 0) {
-    consumer.acked += static_cast<uint64_t>(effects.acked);
-    consumer.last_ack = counters_.last_ack = context_.clock.Now();
     cursor->lease_due = Now() + rules_.ack_deadline;
     // A STREAM goes on after its last attempt.
     effects.more_to_deliver |= rules_.max_attempts > 0 && !rules_.queue;
   }
   Conclude(*cursor, effects, after);
   return done;
+}
+
+void Subscription::NoteSettled(const Consumer& consumer, const Effects& effects, int64_t commit) {
+  if (effects.acked == 0 && effects.nacked == 0) return;
+  CommitChanges::Entry& entry = in_commit_.Of(commit);
+  entry.nacked += static_cast<uint64_t>(effects.nacked);
+  if (entry.settled.empty() || entry.settled.back().consumer != consumer.id) {
+    entry.settled.emplace_back().consumer = consumer.id;
+  }
+  CommitChanges::Settled& settled = entry.settled.back();
+  settled.acked += static_cast<uint64_t>(effects.acked);
+  settled.nacked += static_cast<uint64_t>(effects.nacked);
+  settled.time = context_.clock.Now();
 }
 
 Consumer* Subscription::FindSession(uint64_t session) const {
@@ -262,7 +274,7 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
   };
   const bool done =
       InPieces(nack, cursor->pending(), retries && !rules_.queue, work, StartOf, carry);
-  consumer.nacked += static_cast<uint64_t>(effects.nacked);
+  NoteSettled(consumer, effects, after->commit);
   effects.more_to_deliver |= effects.nacked > 0;
   Conclude(*cursor, effects, after);
   return done;
@@ -322,7 +334,7 @@ void Subscription::Settle(const std::shared_ptr<Consumer>& consumer, v1::Consume
   {
     MutexLock lock(mutex_);
     ++consumer->unsettled;
-    synced = record_.settings().ack_durability() == v1::DURABILITY_SYNCED;
+    synced = visible_settings().ack_durability() == v1::DURABILITY_SYNCED;
   }
   context_.writer.Submit(std::make_unique<SettleTask>(
       context_, shared_from_this(), std::make_shared<Settling>(consumer, std::move(request)),

@@ -39,7 +39,8 @@ v1::SubscriptionPartition Describe(const SubscriptionContext& context, const Cur
   partition.set_in_flight_events(static_cast<uint64_t>(state.counts.leased));
   partition.set_delayed_events(static_cast<uint64_t>(state.counts.delayed));
   partition.set_blocked_events(static_cast<uint64_t>(state.counts.blocked));
-  partition.set_replay_events(static_cast<uint64_t>(state.counts.extra));
+  // What is to come with a commit is not there yet.
+  partition.set_replay_events(static_cast<uint64_t>(state.counts.extra - state.counts.coming));
   partition.set_consumer(state.owner);
   partition.set_lease_epoch(state.epoch);
   partition.set_head_attempts(state.head_attempts);

@@ -55,7 +55,7 @@ void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, Subscri
       *subscription,
       [this, subscription = *subscription, request](CommitBuilder& commit,
                                                     v1::Subscription* response) -> absl::Status {
-        const v1::Subscription current = subscription->settings();
+        const v1::Subscription& current = subscription->pending_settings();
         ASSIGN_OR_RETURN(
             const v1::Subscription settings,
             ChangedSubscriptionSettings(current, request.subscription(), request.update_mask()));
