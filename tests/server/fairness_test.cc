@@ -3,6 +3,7 @@
 // those that fail.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -168,23 +169,27 @@ TEST_P(FairnessTest, WhatNeverCameTakesTurnsWithWhatFails) {
   EXPECT_THAT(acked, SizeIs(kEvents - 1));
 }
 
-// What one subscription gives up at once, however much that is, does not keep the dead letters of
-// another waiting.
-TEST(ParkingFairness, SubscriptionsTakeTurns) {
-  constexpr uint32_t kEvents = 10'000;
-  SubscriptionRig rig;
-  ASSERT_THAT(rig.Open(), IsOk());
-  ASSERT_THAT(rig.Create("letters"), IsOk());
-  const auto create = [&](const std::string& name, const std::vector<std::string>& ids) {
-    ASSERT_THAT(rig.Create(name), IsOk());
+// Subscriptions of topics of their names, with one topic for all their dead letters.
+class ParkingFairness : public testing::Test {
+ protected:
+  static constexpr uint32_t kEvents = 10'000;
+
+  void SetUp() override {
+    ASSERT_THAT(rig_.Open(), IsOk());
+    ASSERT_THAT(rig_.Create("letters"), IsOk());
+  }
+  void TearDown() override { rig_.disk.ReleaseSyncs(); }
+
+  // Whose consumer gets so many events, with the name as their ids.
+  std::unique_ptr<TestConsumer> Create(const std::string& name, uint32_t events) {
+    EXPECT_THAT(rig_.Create(name), IsOk());
     v1::Subscription queue = SubscriptionOf(name, name, v1::Subscription::KIND_QUEUE);
     queue.set_dead_letter_topic("letters");
-    ASSERT_THAT(rig.Subscribe(queue), IsOk());
-    ASSERT_THAT(rig.Publish(name, ids), IsOk());
-  };
-  create("many", std::vector<std::string>(kEvents, "many"));
-  create("one", {"one"});
-  const auto park_all = [&](TestConsumer& consumer, size_t events) {
+    EXPECT_THAT(rig_.Subscribe(queue), IsOk());
+    EXPECT_THAT(rig_.Publish(name, std::vector<std::string>(events, name)), IsOk());
+    return rig_.Consume(name, "c", events);
+  }
+  static void ParkAll(TestConsumer& consumer, size_t events) {
     const std::vector<Received> received = consumer.Receive(events);
     ASSERT_THAT(received, SizeIs(events));
     v1::ConsumeRequest request;
@@ -193,22 +198,61 @@ TEST(ParkingFairness, SubscriptionsTakeTurns) {
     nack.set_lease_epoch(received[0].epoch);
     nack.add_ranges()->set_end(static_cast<int64_t>(events));
     ASSERT_THAT(consumer.session().Take(std::move(request)), IsOk());
-  };
-  const auto of_many = rig.Consume("many", "c", kEvents);
-  const auto of_one = rig.Consume("one", "c");
-  rig.disk.HoldSyncs();  // So that both begin at once.
-  park_all(*of_many, kEvents);
-  park_all(*of_one, 1);
-  rig.disk.ReleaseSyncs();
-  const auto dead = [&](const std::string& name) {
-    return rig.Get(name).stats().dead_lettered_events();
-  };
-  ASSERT_TRUE(Eventually([&] { return dead("many") == kEvents && dead("one") == 1; }));
-  ASSERT_OK_AND_ASSIGN(const Delivered letters, rig.Read("letters"));
+  }
+  uint64_t Dead(const std::string& name) { return rig_.Get(name).stats().dead_lettered_events(); }
+  // In commits that are not visible.
+  int64_t UnderWay(const std::string& name) {
+    return rig_.subscriptions().catalog().Find(name)->Cursors()[0].counts.settling;
+  }
+
+  SubscriptionRig rig_;
+};
+
+// What one subscription gives up at once, however much that is, does not keep the dead letters of
+// another waiting.
+TEST_F(ParkingFairness, SubscriptionsTakeTurns) {
+  const auto many = Create("many", kEvents);
+  const auto one = Create("one", 1);
+  rig_.disk.HoldSyncs();  // So that both begin at once.
+  ParkAll(*many, kEvents);
+  ParkAll(*one, 1);
+  rig_.disk.ReleaseSyncs();
+  ASSERT_TRUE(Eventually([&] { return Dead("many") == kEvents && Dead("one") == 1; }));
+  ASSERT_OK_AND_ASSIGN(const Delivered letters, rig_.Read("letters"));
   const std::vector<std::string> ids = letters.Ids(0);
   ASSERT_EQ(ids.size(), size_t{kEvents + 1});
   // A few pieces of 1,000; it would be behind all of them.
   EXPECT_LE(std::find(ids.begin(), ids.end(), "one") - ids.begin(), 5'000);
+}
+
+// However long commits take, and however many subscriptions give something up.
+TEST_F(ParkingFairness, TwoPiecesAreUnderWayAtMost) {
+  const std::map<std::string, uint32_t> events = {{"a", 1}, {"b", 3'000}, {"c", 1}};
+  std::vector<std::unique_ptr<TestConsumer>> consumers;
+  for (const auto& [name, count] : events) {
+    consumers.push_back(Create(name, count));
+    v1::Subscription once = SubscriptionOf(name, name, v1::Subscription::KIND_QUEUE);
+    once.set_max_delivery_attempts(1);
+    ASSERT_THAT(rig_.UpdateSubscription(once, {"max_delivery_attempts"}), IsOk());
+    ASSERT_THAT(consumers.back()->Receive(count), SizeIs(count));
+  }
+  rig_.disk.HoldSyncs();
+  rig_.Pass(absl::Seconds(30));  // All leases end.
+  std::vector<int64_t> under_way;
+  ASSERT_TRUE(Eventually([&] {
+    under_way.clear();
+    for (const auto& [name, count] : events) {
+      const int64_t parked = UnderWay(name);
+      if (parked > 0) under_way.push_back(parked);
+    }
+    return under_way.size() >= ParkingQueue::kPieces;
+  }));
+  EXPECT_THAT(under_way, SizeIs(ParkingQueue::kPieces));
+  EXPECT_THAT(under_way, testing::Each(testing::Le(1'000)));
+  rig_.disk.ReleaseSyncs();
+  for (const auto& [name, count] : events) {
+    EXPECT_TRUE(Eventually([&] { return Dead(name) == count; }));
+  }
 }
 
 }  // namespace

@@ -127,7 +127,8 @@ class ParkTask final : public CommitTask {
   std::vector<TopicAppend> appended_;
 };
 
-// Reads what is parked, and submits it a piece at a time.
+// Reads what is parked, and submits it a piece at a time: the next one when it has its turn again,
+// after the commit of the last.
 class Parker {
  public:
   Parker(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
@@ -137,29 +138,40 @@ class Parker {
         parked_(std::move(parked)),
         done_(std::move(done)) {}
 
-  // After each piece it is others' turn.
-  static void Post(std::unique_ptr<Parker> parker) {
-    WorkPool& background = parker->context_.background;
-    background.Post([parker = std::move(parker)]() mutable {
-      if (parker->SubmitPiece()) Post(std::move(parker));
-    });
+  static void StandInLine(std::unique_ptr<Parker> parker) {
+    ParkingQueue& queue = parker->context_.parking;
+    queue.Add([parker = std::move(parker)]() mutable { SubmitPiece(std::move(parker)); });
   }
 
  private:
-  // False: it was the last one.
-  bool SubmitPiece() {
+  static void SubmitPiece(std::unique_ptr<Parker> parker) {
+    const bool last = parker->ReadPiece();
+    Parker& reader = *parker;
+    auto task = std::make_unique<ParkTask>(
+        reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
+        std::exchange(reader.bytes_, 0),
+        [parker = std::move(parker), last](const absl::Status& status) mutable {
+          ParkingQueue& queue = parker->context_.parking;
+          if (last || !status.ok()) {
+            parker->done_(status);
+          } else {
+            StandInLine(std::move(parker));
+          }
+          queue.Finish();
+        });
+    reader.context_.writer.Submit(std::move(task));
+  }
+
+  // Whether it was the last one.
+  bool ReadPiece() {
     for (; range_ < parked_.size(); ++range_, event_ = 0) {
       const Parked& range = parked_[range_];
       for (; event_ < range.count; ++event_) {
-        if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) {
-          Submit([](const absl::Status&) {});  // What fails here fails the last one too.
-          return true;
-        }
+        if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) return false;
         Add(range, range.start + event_);
       }
     }
-    Submit([done = std::move(done_)](const absl::Status& status) mutable { done(status); });
-    return false;
+    return true;
   }
 
   void Add(const Parked& range, Offset offset) {
@@ -211,13 +223,6 @@ class Parker {
     return LoggedEvent{batch->chunks.front(), letter.append_micros};
   }
 
-  void Submit(ParkingDone done) {
-    context_.writer.Submit(std::make_unique<ParkTask>(context_, subscription_, std::move(events_),
-                                                      bytes_, std::move(done)));
-    events_.clear();
-    bytes_ = 0;
-  }
-
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<Parked> parked_;
@@ -232,10 +237,42 @@ class Parker {
 
 }  // namespace
 
+void ParkingQueue::Add(absl::AnyInvocable<void() &&> begin) {
+  {
+    MutexLock lock(mutex_);
+    if (stopped_) return;
+    waiting_.push_back(std::move(begin));
+  }
+  BeginNext();
+}
+
+void ParkingQueue::Finish() {
+  {
+    MutexLock lock(mutex_);
+    --under_way_;
+  }
+  BeginNext();
+}
+
+void ParkingQueue::BeginNext() {
+  MutexLock lock(mutex_);
+  if (stopped_ || waiting_.empty() || under_way_ == kPieces) return;
+  ++under_way_;
+  pool_.Post(std::move(waiting_.front()));
+  waiting_.pop_front();
+}
+
+void ParkingQueue::Stop() {
+  std::deque<absl::AnyInvocable<void() &&>> dropped;
+  MutexLock lock(mutex_);
+  stopped_ = true;
+  dropped.swap(waiting_);
+}
+
 void StartParking(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                   std::vector<Parked> parked, ParkingDone done) {
-  Parker::Post(std::make_unique<Parker>(context, std::move(subscription), std::move(parked),
-                                        std::move(done)));
+  Parker::StandInLine(std::make_unique<Parker>(context, std::move(subscription), std::move(parked),
+                                               std::move(done)));
 }
 
 }  // namespace eventhub

@@ -39,6 +39,8 @@
 
 namespace eventhub {
 
+class ParkingQueue;
+
 // What subscriptions work with; outlives them.
 struct SubscriptionContext {
   const LogStore& store;
@@ -47,7 +49,7 @@ struct SubscriptionContext {
   const TopicCatalog& topics;
   ReadCounters& reads;
   Alarm& alarm;
-  WorkPool& background;               // Reads events that become dead letters.
+  ParkingQueue& parking;              // Of events that become dead letters.
   std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
   uint64_t generation;                // How often the store was opened, from 1 on.
   MemoryMeter& pending_memory;        // Of what is delivered and not settled.

@@ -77,8 +77,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       // Not from 0: another hub that goes on with a copy of the store has the same generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
-      context_{store,  writer,      clock,       topics.catalog, reads,
-               alarm_, background_, next_epoch_, generation,     pending} {}
+      context_{store,  writer,   clock,       topics.catalog, reads,
+               alarm_, parking_, next_epoch_, generation,     pending} {}
 
 Subscriptions::~Subscriptions() = default;
 
@@ -106,6 +106,7 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
 
 void Subscriptions::Stop() {
   alarm_.Stop();
+  parking_.Stop();
   // What commits still have to say may need the background thread, and that the writer.
   std::promise<void> done;
   writer_.Submit(std::make_unique<BarrierTask>(done));

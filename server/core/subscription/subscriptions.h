@@ -19,6 +19,7 @@
 #include "server/core/long_call.h"
 #include "server/core/subscription/alarm.h"
 #include "server/core/subscription/letter_closing.h"
+#include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/subscription/subscription_changes.h"
@@ -173,6 +174,7 @@ class Subscriptions {
   std::atomic<uint64_t> next_epoch_;
   Alarm alarm_;
   WorkPool background_{1};
+  ParkingQueue parking_{background_};
   const SubscriptionContext context_;
   SubscriptionCatalog catalog_;
 };
