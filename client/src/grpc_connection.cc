@@ -28,6 +28,9 @@ constexpr int kStreamLookaheadBytes = 4 << 20;
 // SYN, and a hub or a client that is short of CPU, have to fit in. What is refused fails at once.
 constexpr int kConnectTimeoutMs = 5000;
 
+// How long a connection waits for its streams, which were cancelled, before it ends without them.
+constexpr absl::Duration kStreamsEndWithin = absl::Seconds(5);
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, INT32_MAX));
 }
@@ -91,6 +94,13 @@ GrpcConnection::GrpcConnection(std::shared_ptr<ChannelPool> channels)
       delayed_(channels_->first()),
       topology_(channels_->first()),
       health_(channels_->first()) {}
+
+GrpcConnection::~GrpcConnection() {
+  if (users_->AwaitNone(kStreamsEndWithin)) return;
+  // A cancelled stream ends at once; should gRPC ever lose one, the program must be able to end all
+  // the same. Then the channels stay: the last reference may go on no thread of gRPC's.
+  static_cast<void>(new std::shared_ptr<ChannelPool>(channels_));
+}
 
 absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& transaction,
                                                            absl::Duration timeout) {

@@ -33,7 +33,7 @@ class GrpcConnection final : public Connection {
   explicit GrpcConnection(std::shared_ptr<ChannelPool> channels);
 
   // The streams have ended, or are about to: who opened them holds the connection for longer.
-  ~GrpcConnection() override { users_.AwaitNone(); }
+  ~GrpcConnection() override;
 
   std::shared_ptr<PublishStream> OpenPublishStream(
       std::shared_ptr<PublishStream::Handler> handler) override;
@@ -152,20 +152,15 @@ class GrpcConnection final : public Connection {
 
   // One unary call; the type of the response follows from the method. While the hub cannot be
   // reached it waits, until the timeout: that is safe, for what waits has not left this process.
-  // What may have reached the hub is not sent again.
+  // What may have reached the hub is not sent again, unless the call changes nothing; an error of
+  // such a call leaves nothing in doubt.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(
       Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
       const Request& request, absl::Duration timeout, bool changes_nothing = false) {
-    const Deadline deadline = DeadlineAfter(timeout);
-    // gRPC keeps to itself why it waits, so the first attempt does not.
-    absl::StatusOr<Response> first =
-        Attempt(stub, method, request, deadline, /*wait=*/!TellsWhetherSent(channels_->target()));
-    if (first.ok() || !MayCallAgain(first.status(), changes_nothing)) return first;
-    absl::StatusOr<Response> second = Attempt(stub, method, request, deadline, /*wait=*/true);
-    const bool in_vain =
-        absl::IsDeadlineExceeded(second.status()) && SaysNothingDone(second.status());
-    return in_vain ? first : second;
+    absl::StatusOr<Response> response = CallOrWait(stub, method, request, timeout, changes_nothing);
+    if (response.ok() || !changes_nothing) return response;
+    return WithNothingDone(response.status());
   }
 
   // The same for a call that changes nothing: it is made once more if the connection breaks.
@@ -175,6 +170,21 @@ class GrpcConnection final : public Connection {
                                                               Response*),
                                  const Request& request, absl::Duration timeout) {
     return Call(stub, method, request, timeout, /*changes_nothing=*/true);
+  }
+
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> CallOrWait(
+      Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, absl::Duration timeout, bool changes_nothing) {
+    const Deadline deadline = DeadlineAfter(timeout);
+    // gRPC keeps to itself why it waits, so the first attempt does not.
+    absl::StatusOr<Response> first =
+        Attempt(stub, method, request, deadline, /*wait=*/!TellsWhetherSent(channels_->target()));
+    if (first.ok() || !MayCallAgain(first.status(), changes_nothing)) return first;
+    absl::StatusOr<Response> second = Attempt(stub, method, request, deadline, /*wait=*/true);
+    const bool in_vain =
+        absl::IsDeadlineExceeded(second.status()) && SaysNothingDone(second.status());
+    return in_vain ? first : second;
   }
 
   template <typename Stub, typename Request, typename Response>
@@ -192,7 +202,7 @@ class GrpcConnection final : public Connection {
     return response;
   }
 
-  ChannelUsers users_;
+  const std::shared_ptr<ChannelUsers> users_ = std::make_shared<ChannelUsers>();
   UnaryCalls calls_;
   const std::shared_ptr<ChannelPool> channels_;
   v1::EventHubService::Stub events_;

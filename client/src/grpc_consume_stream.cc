@@ -15,14 +15,15 @@ constexpr char kConsumeMethod[] = "/eventhub.v1.EventHubService/Consume";
 
 }  // namespace
 
-GrpcConsumeStream::GrpcConsumeStream(ChannelUsers& users, ChannelPool::Place place,
+GrpcConsumeStream::GrpcConsumeStream(std::shared_ptr<ChannelUsers> users, ChannelPool::Place place,
                                      std::shared_ptr<Handler> handler)
-    : use_(users), place_(std::move(place)), handler_(std::move(handler)) {}
+    : use_(std::move(users)), place_(std::move(place)), handler_(std::move(handler)) {}
 
-std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(ChannelPool& channels, ChannelUsers& users,
+std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(ChannelPool& channels,
+                                                        std::shared_ptr<ChannelUsers> users,
                                                         std::shared_ptr<Handler> handler) {
-  auto stream =
-      std::make_shared<GrpcConsumeStream>(users, channels.TakePlace(), std::move(handler));
+  auto stream = std::make_shared<GrpcConsumeStream>(std::move(users), channels.TakePlace(),
+                                                    std::move(handler));
   stream->self_ = stream;
   grpc::GenericStub stub(stream->place_.channel());
   stub.PrepareBidiStreamingCall(&stream->context_, kConsumeMethod, {}, stream.get());

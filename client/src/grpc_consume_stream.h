@@ -16,18 +16,18 @@
 namespace eventhub::client {
 
 // One call of Consume on raw bytes: the events in a response are not copied, but for one copy of a
-// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it;
-// `users` outlives it.
+// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it.
 class GrpcConsumeStream final
     : public ConsumeStream,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // Starts the call, which is cancelled when the last copy of the result goes.
-  static std::shared_ptr<ConsumeStream> Start(ChannelPool& channels, ChannelUsers& users,
+  static std::shared_ptr<ConsumeStream> Start(ChannelPool& channels,
+                                              std::shared_ptr<ChannelUsers> users,
                                               std::shared_ptr<Handler> handler);
 
   // Use Start.
-  GrpcConsumeStream(ChannelUsers& users, ChannelPool::Place place,
+  GrpcConsumeStream(std::shared_ptr<ChannelUsers> users, ChannelPool::Place place,
                     std::shared_ptr<Handler> handler);
 
   void Write(std::string request) override;

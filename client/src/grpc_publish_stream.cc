@@ -38,14 +38,15 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
 
 }  // namespace
 
-GrpcPublishStream::GrpcPublishStream(ChannelUsers& users, ChannelPool::Place place,
+GrpcPublishStream::GrpcPublishStream(std::shared_ptr<ChannelUsers> users, ChannelPool::Place place,
                                      std::shared_ptr<Handler> handler)
-    : use_(users), place_(std::move(place)), handler_(std::move(handler)) {}
+    : use_(std::move(users)), place_(std::move(place)), handler_(std::move(handler)) {}
 
-std::shared_ptr<PublishStream> GrpcPublishStream::Start(ChannelPool& channels, ChannelUsers& users,
+std::shared_ptr<PublishStream> GrpcPublishStream::Start(ChannelPool& channels,
+                                                        std::shared_ptr<ChannelUsers> users,
                                                         std::shared_ptr<Handler> handler) {
-  auto stream =
-      std::make_shared<GrpcPublishStream>(users, channels.TakePlace(), std::move(handler));
+  auto stream = std::make_shared<GrpcPublishStream>(std::move(users), channels.TakePlace(),
+                                                    std::move(handler));
   stream->self_ = stream;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(
       stream->place_.channel());

@@ -18,18 +18,19 @@
 namespace eventhub::client {
 
 // One call of PublishStream on raw bytes: what is written is never copied on the way to gRPC.
-// Lifecycle: keeps itself alive until gRPC is done with it; `users` outlives it.
+// Lifecycle: keeps itself alive until gRPC is done with it.
 class GrpcPublishStream final
     : public PublishStream,
       public std::enable_shared_from_this<GrpcPublishStream>,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
  public:
   // Starts the call, which is cancelled when the last copy of the result goes.
-  static std::shared_ptr<PublishStream> Start(ChannelPool& channels, ChannelUsers& users,
+  static std::shared_ptr<PublishStream> Start(ChannelPool& channels,
+                                              std::shared_ptr<ChannelUsers> users,
                                               std::shared_ptr<Handler> handler);
 
   // Use Start.
-  GrpcPublishStream(ChannelUsers& users, ChannelPool::Place place,
+  GrpcPublishStream(std::shared_ptr<ChannelUsers> users, ChannelPool::Place place,
                     std::shared_ptr<Handler> handler);
 
   void Write(std::string header, Bytes events) override;

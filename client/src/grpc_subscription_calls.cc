@@ -65,7 +65,8 @@ absl::StatusOr<std::vector<PartitionMove>> GrpcConnection::SeekSubscription(
     const std::string& name, const SeekTarget& target, bool dry_run, absl::Duration timeout) {
   v1::SeekSubscriptionRequest request = ToProto(name, target);
   request.set_dry_run(dry_run);
-  const auto response = Call(subscriptions_, &Stub::SeekSubscription, request, timeout);
+  const auto response =
+      Call(subscriptions_, &Stub::SeekSubscription, request, timeout, /*changes_nothing=*/dry_run);
   if (!response.ok()) return response.status();
   std::vector<PartitionMove> moves;
   for (const v1::PartitionMove& move : response->moves()) moves.push_back(FromProto(move));
@@ -78,7 +79,8 @@ absl::StatusOr<ReplayResult> GrpcConnection::ReplaySubscription(const std::strin
                                                                 absl::Duration timeout) {
   v1::ReplaySubscriptionRequest request = ToProto(name, spec);
   request.set_dry_run(dry_run);
-  const auto response = Call(subscriptions_, &Stub::ReplaySubscription, request, timeout);
+  const auto response = Call(subscriptions_, &Stub::ReplaySubscription, request, timeout,
+                             /*changes_nothing=*/dry_run);
   if (!response.ok()) return response.status();
   ReplayResult result{.events = response->events()};
   for (const v1::TrimmedRange& range : response->ranges()) {
@@ -156,7 +158,8 @@ absl::StatusOr<RedriveResult> GrpcConnection::RedriveDeadLetters(const std::stri
   request.set_subscription(subscription);
   *request.mutable_selector() = ToProto(selector);
   request.set_dry_run(dry_run);
-  const auto response = Call(subscriptions_, &Stub::RedriveDeadLetters, request, timeout);
+  const auto response = Call(subscriptions_, &Stub::RedriveDeadLetters, request, timeout,
+                             /*changes_nothing=*/dry_run);
   if (!response.ok()) return response.status();
   return RedriveResult{response->events(), response->to_come(), response->trimmed()};
 }
@@ -168,7 +171,8 @@ absl::StatusOr<uint64_t> GrpcConnection::DiscardDeadLetters(const std::string& s
   request.set_subscription(subscription);
   *request.mutable_selector() = ToProto(selector);
   request.set_dry_run(dry_run);
-  const auto response = Call(subscriptions_, &Stub::DiscardDeadLetters, request, timeout);
+  const auto response = Call(subscriptions_, &Stub::DiscardDeadLetters, request, timeout,
+                             /*changes_nothing=*/dry_run);
   if (!response.ok()) return response.status();
   return response->events();
 }

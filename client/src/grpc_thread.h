@@ -5,7 +5,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <utility>
 
+#include "absl/time/time.h"
+#include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub::client {
@@ -26,7 +30,8 @@ class GrpcThreadScope {
   static inline thread_local int depth_ = 0;
 };
 
-// Counts the objects that use a channel, so that its owner can outlive them. Thread-safe.
+// Counts the objects that use a channel, so that its owner can outlive them; they share it, for it
+// need not wait for ever. Thread-safe.
 class ChannelUsers {
  public:
   void Add() {
@@ -37,9 +42,16 @@ class ChannelUsers {
     MutexLock lock(mutex_);
     if (--count_ == 0) none_.NotifyAll();
   }
-  void AwaitNone() {
+  // Returns when there are none, or after `timeout`; whether there are none.
+  bool AwaitNone(absl::Duration timeout) {
+    const absl::Duration until = Clock::System().Monotonic() + timeout;
     MutexLock lock(mutex_);
-    while (count_ > 0) none_.Wait(mutex_);
+    while (count_ > 0) {
+      const absl::Duration left = until - Clock::System().Monotonic();
+      if (left <= absl::ZeroDuration()) return false;
+      none_.WaitFor(mutex_, left);
+    }
+    return true;
   }
 
  private:
@@ -51,14 +63,16 @@ class ChannelUsers {
 // The use of a channel: the first member of an object, so that it ends with the last of it.
 class ChannelUse {
  public:
-  explicit ChannelUse(ChannelUsers& users) : users_(users) { users_.Add(); }
-  ~ChannelUse() { users_.Remove(); }
+  explicit ChannelUse(std::shared_ptr<ChannelUsers> users) : users_(std::move(users)) {
+    users_->Add();
+  }
+  ~ChannelUse() { users_->Remove(); }
 
   ChannelUse(const ChannelUse&) = delete;
   ChannelUse& operator=(const ChannelUse&) = delete;
 
  private:
-  ChannelUsers& users_;
+  const std::shared_ptr<ChannelUsers> users_;
 };
 
 }  // namespace eventhub::client

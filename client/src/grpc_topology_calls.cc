@@ -14,7 +14,8 @@ absl::StatusOr<ApplyResult> GrpcConnection::ApplyTopology(const Topology& topolo
   *request.mutable_topology() = topology.proto();
   request.set_dry_run(options.dry_run);
   request.set_prune(options.prune);
-  const auto response = Call(topology_, &TopologyStub::ApplyTopology, request, timeout);
+  const auto response = Call(topology_, &TopologyStub::ApplyTopology, request, timeout,
+                             /*changes_nothing=*/options.dry_run);
   if (!response.ok()) return response.status();
   return FromProto(*response);
 }

@@ -12,8 +12,11 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "client/src/grpc_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/error.h"
 #include "eventhub/transaction.h"
@@ -142,6 +145,31 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
   }
   EXPECT_EQ(local.acted(), 2 * 2 * 9);
   EXPECT_EQ(remote.acted(), 2 * 2 * 9);
+}
+
+TEST(OutcomeTest, IsKnownOfWhatAsksForNoChange) {
+  TransportThatFails hub("127.0.0.1:0");
+  const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
+  const auto outcome_is_unknown = [&](bool dry_run) {
+    constexpr absl::Duration kTimeout = absl::InfiniteDuration();
+    return std::vector<bool>{
+        OutcomeIsUnknown(connection->SeekSubscription("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(connection->ReplaySubscription("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(connection->RedriveDeadLetters("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(connection->DiscardDeadLetters("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(connection->ApplyTopology({}, {.dry_run = dry_run}, kTimeout).status())};
+  };
+  EXPECT_EQ(outcome_is_unknown(/*dry_run=*/false), std::vector<bool>(5, true));
+  EXPECT_EQ(outcome_is_unknown(/*dry_run=*/true), std::vector<bool>(5, false));
+  EXPECT_FALSE(OutcomeIsUnknown(connection->GetTopic("t", absl::InfiniteDuration()).status()));
+}
+
+TEST(ChannelUsersTest, AreNotWaitedForWithoutEnd) {
+  const auto users = std::make_shared<ChannelUsers>();
+  auto use = std::make_unique<ChannelUse>(users);
+  EXPECT_FALSE(users->AwaitNone(absl::Milliseconds(1)));
+  use.reset();
+  EXPECT_TRUE(users->AwaitNone(absl::Seconds(10)));
 }
 
 TEST(WaitingCallsTest, OnlyWhatChangesNothingIsSentAgain) {

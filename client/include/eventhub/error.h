@@ -85,7 +85,8 @@ ErrorReason GetErrorReason(const absl::Status& status);
 //
 // It is unknown after an UNAVAILABLE of the hub, whose store failed under the request, and after
 // whatever did not come from the hub but from gRPC or something on the way, be it UNAVAILABLE,
-// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED or another, unless the request never left this process.
+// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED or another, unless the request never left this process, or
+// asks for no change (a query, a dry run).
 //
 // Example:
 //

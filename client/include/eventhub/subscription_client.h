@@ -15,10 +15,10 @@
 
 namespace eventhub::client {
 
-// The subscriptions of a hub. Thread-safe; every method blocks. A call is made once, not retried;
-// UNAVAILABLE means that the hub could not be reached, and after it, or DEADLINE_EXCEEDED, a change
-// may or may not have been made. Changes are on the hub's disk (synced) when they are answered.
-// Everywhere: NOT_FOUND if there is no such subscription; INVALID_ARGUMENT names the field.
+// The subscriptions of a hub. Thread-safe; every method blocks. As those of AdminClient, calls wait
+// for the hub, those that change nothing are made once more, and an error may leave a change in
+// doubt. Changes are on the hub's disk (synced) when they are answered. Everywhere: NOT_FOUND if
+// there is no such subscription; INVALID_ARGUMENT names the field.
 //
 // Example:
 //

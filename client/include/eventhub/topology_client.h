@@ -10,9 +10,9 @@
 
 namespace eventhub::client {
 
-// The topology of a hub. Thread-safe; every method blocks. A call is made once, not retried;
-// UNAVAILABLE means that the hub could not be reached, and after it, or DEADLINE_EXCEEDED, some
-// changes may have been made: to apply is idempotent, so do it again.
+// The topology of a hub. Thread-safe; every method blocks. A call is made once, not retried,
+// unless it is a dry run; UNAVAILABLE means that the hub could not be reached, and after it, or
+// DEADLINE_EXCEEDED, some changes may have been made: to apply is idempotent, so do it again.
 //
 // Example:
 //
