@@ -42,14 +42,15 @@ std::string VariableOf(absl::string_view prefix, absl::string_view flag) {
 
 class ArgumentParser {
  public:
-  explicit ArgumentParser(std::map<std::string, absl::CommandLineFlag*> flags)
-      : flags_(std::move(flags)) {}
+  // `parsed` gets the result.
+  ArgumentParser(std::map<std::string, absl::CommandLineFlag*> flags, ParsedFlags& parsed)
+      : flags_(std::move(flags)), parsed_(parsed) {}
 
-  absl::StatusOr<ParsedAction> Parse(const std::vector<std::string>& arguments) {
+  absl::Status Parse(const std::vector<std::string>& arguments) {
     for (size_t i = 0; i < arguments.size(); ++i) {
       absl::string_view argument = arguments[i];
-      if (argument == "-h" || argument == "--help") return ParsedAction::kHelp;
-      if (argument == "--version") return ParsedAction::kVersion;
+      if (argument == "-h" || argument == "--help") return End(ParsedAction::kHelp);
+      if (argument == "--version") return End(ParsedAction::kVersion);
       if (!absl::ConsumePrefix(&argument, "--") || argument.empty()) {
         return absl::InvalidArgumentError(
             absl::StrCat(arguments[i], ": is not a flag; see --help"));
@@ -65,14 +66,20 @@ class ArgumentParser {
         return absl::InvalidArgumentError(absl::StrCat("--", parts[0], ": has no value"));
       }
     }
-    return ParsedAction::kRun;
+    return absl::OkStatus();
   }
 
  private:
+  absl::Status End(ParsedAction action) {
+    parsed_.action = action;
+    return absl::OkStatus();
+  }
+
   absl::Status Set(const std::string& name, const std::string& value) {
     if (name == "flagfile") return ParseFile(value);
     const auto flag = flags_.find(name);
     if (flag == flags_.end()) return Unknown(name);
+    parsed_.from_environment.erase(name);
     return SetFlag(*flag->second, value, absl::StrCat("--", name));
   }
 
@@ -109,13 +116,14 @@ class ArgumentParser {
       if (!text.empty() && text[0] != '#') arguments.emplace_back(text);
     }
     in_file_ = true;
-    const absl::StatusOr<ParsedAction> action = Parse(arguments);
+    const absl::Status status = Parse(arguments);
     in_file_ = false;
-    if (action.ok()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", action.status().message()));
+    return status.ok() ? status
+                       : absl::InvalidArgumentError(absl::StrCat(path, ": ", status.message()));
   }
 
   const std::map<std::string, absl::CommandLineFlag*> flags_;
+  ParsedFlags& parsed_;
   bool in_file_ = false;
 };
 
@@ -136,15 +144,28 @@ std::string Wrap(absl::string_view text, absl::string_view indent) {
 
 }  // namespace
 
-absl::StatusOr<ParsedAction> ParseFlags(const std::vector<std::string>& arguments,
-                                        absl::string_view environment_prefix) {
+absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& arguments,
+                                       absl::string_view environment_prefix) {
+  ParsedFlags parsed;
   const auto flags = OwnFlags();
   for (const auto& [name, flag] : flags) {
     const std::string variable = VariableOf(environment_prefix, name);
     const char* const value = std::getenv(variable.c_str());
-    if (value != nullptr) RETURN_IF_ERROR(SetFlag(*flag, value, variable));
+    if (value == nullptr) continue;
+    RETURN_IF_ERROR(SetFlag(*flag, value, variable));
+    parsed.from_environment.emplace(name, variable);
   }
-  return ArgumentParser(flags).Parse(arguments);
+  RETURN_IF_ERROR(ArgumentParser(flags, parsed).Parse(arguments));
+  return parsed;
+}
+
+absl::Status WithNameAsGiven(const absl::Status& error, const ParsedFlags& flags) {
+  absl::string_view problem = error.message();
+  if (!absl::ConsumePrefix(&problem, "--")) return error;
+  const size_t end = problem.find(':');
+  const auto variable = flags.from_environment.find(std::string(problem.substr(0, end)));
+  if (end == absl::string_view::npos || variable == flags.from_environment.end()) return error;
+  return absl::Status(error.code(), absl::StrCat(variable->second, problem.substr(end)));
 }
 
 std::string DescribeFlags(absl::string_view environment_prefix) {

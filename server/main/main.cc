@@ -24,6 +24,7 @@
 #include "server/rpc/server.h"
 #include "spdlog/spdlog.h"
 #include "storage/base/environment_names.h"
+#include "storage/base/standard_streams.h"
 
 namespace eventhub {
 namespace {
@@ -141,19 +142,19 @@ int Serve(Config config) {
 }
 
 int Main(const std::vector<std::string>& arguments) {
-  const absl::StatusOr<ParsedAction> action = ParseFlags(arguments, kEnvironmentPrefix);
-  if (!action.ok()) return FailUsage(action.status());
-  if (*action == ParsedAction::kHelp) {
+  const absl::StatusOr<ParsedFlags> flags = ParseFlags(arguments, kEnvironmentPrefix);
+  if (!flags.ok()) return FailUsage(flags.status());
+  if (flags->action == ParsedAction::kHelp) {
     std::printf("%s%s", kHelp, DescribeFlags(kEnvironmentPrefix).c_str());
     return 0;
   }
-  if (*action == ParsedAction::kVersion) {
+  if (flags->action == ParsedAction::kVersion) {
     std::printf("eventhubd %s\n", EVENTHUB_VERSION);
     return 0;
   }
   if (const absl::Status known = CheckEnvironment(environ); !known.ok()) return FailUsage(known);
   absl::StatusOr<Config> config = ConfigFromFlags();
-  if (!config.ok()) return FailUsage(config.status());
+  if (!config.ok()) return FailUsage(WithNameAsGiven(config.status(), *flags));
   TuneAllocator(config->server.memory_limit);
   SetUpLogging(config->log_format, config->log_level);
   return Serve(*std::move(config));
@@ -164,6 +165,7 @@ int Main(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   umask(S_IRWXG | S_IRWXO);  // Events are for the hub alone; what others may use is opened to them.
+  eventhub::ReserveStandardStreams();
   eventhub::BlockTerminationSignals();
   // Never undone: the last grpc_shutdown() may wait for seconds for a thread that sleeps in a poll.
   grpc_init();

@@ -28,9 +28,10 @@ constexpr absl::string_view kSettings[] = {
     "TLS_CA", "TLS_CERT", "TLS_KEY"};
 
 // What client/cli/event_environment.h sets, beside ATTR_….
-constexpr absl::string_view kOfEvents[] = {
-    "APPEND_TIME", "ATTEMPT", "CONTENT_TYPE", "EVENTS",  "ID",   "KEY",          "OFFSET",
-    "PARTITION",   "SCHEMA",  "SOURCE",       "SUBJECT", "TIME", "SUBSCRIPTION", "TYPE"};
+constexpr absl::string_view kOfEvents[] = {"APPEND_TIME", "ATTEMPT",  "CONTENT_TYPE", "EVENTS",
+                                           "ID",          "KEY",      "OFFSET",       "PARTITION",
+                                           "REDELIVERED", "REPLAYED", "SCHEMA",       "SOURCE",
+                                           "SUBJECT",     "TIME",     "SUBSCRIPTION", "TYPE"};
 
 template <typename Names>
 bool Contains(const Names& names, absl::string_view name) {

@@ -144,6 +144,14 @@ class FlagsTest(DaemonTest):
         line = self.fails(2, f"--data_dir={self.data}", environment={"EVENTHUB_MAX_LOG": "x"})
         self.assertIn("EVENTHUB_MAX_LOG: ", line)
 
+    def test_a_value_is_named_by_what_it_was_set_with(self):
+        bad = {"EVENTHUB_DISK_THREADS": "0"}
+        self.assertEqual(self.fails(2, f"--data_dir={self.data}", environment=bad),
+                         "eventhubd: EVENTHUB_DISK_THREADS: has to be 1 to 256")
+        self.assertEqual(self.fails(2, f"--data_dir={self.data}", "--disk_threads=0",
+                                    environment=bad),
+                         "eventhubd: --disk_threads: has to be 1 to 256")
+
     def test_a_variable_that_is_no_setting_is_an_error(self):
         for name, line in [
                 ("EVENTHUB_TAILCACHE", "did you mean EVENTHUB_TAIL_CACHE?"),
