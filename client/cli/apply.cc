@@ -1,5 +1,6 @@
 // `eventhub apply` and `eventhub export`: the topology of a hub as files.
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -7,9 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/call_progress.h"
 #include "client/cli/command.h"
+#include "client/cli/progress.h"
 #include "client/cli/read_file.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topology_faults.h"
@@ -29,7 +31,8 @@ constexpr char kApplyExamples[] = R"(
 Makes the hub what the files say: topics, subscriptions, routes and links, in YAML. All of it is
 checked first; if anything is wrong nothing is changed, and all that is wrong is said, with its line.
 What is as it should be is left alone, so the same file may be applied again and again. What
-deletes events or moves keys is marked with ! and asked for; --yes does not ask.
+deletes events or moves keys is marked with ! and asked for; --yes does not ask. A topic whose dead
+letters are open is not pruned: then nothing is changed.
 
   topics:
     - name: orders
@@ -90,22 +93,107 @@ absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& stat
   return faults.size() == 1 ? absl::Status(status.code(), faults.front()) : PrintFaults(faults);
 }
 
-// Asks if what would be done cannot be taken back.
-absl::Status ConfirmChanges(client::TopologyClient& client, const TopologyReader& reader,
-                            const ApplyFlags& flags) {
-  const absl::StatusOr<client::ApplyResult> plan = client.Apply(
-      client::Topology(reader.topology()), {.dry_run = true, .prune = flags.options.prune});
-  if (!plan.ok()) return PrintRefusal(reader, plan.status());
-  const auto risky = std::find_if(
-      plan->changes.begin(), plan->changes.end(), [](const client::TopologyChange& change) {
-        return change.action == client::TopologyChange::Action::kDelete || !RisksOf(change).empty();
+// One run of `apply`.
+class ApplyRun {
+ public:
+  ApplyRun(const Context& context, const ApplyFlags& flags, const TopologyReader& reader)
+      : flags_(flags),
+        reader_(reader),
+        client_(ConnectTopology(context)),
+        subscriptions_(ConnectSubscriptions(context)),
+        risks_(client::Topology(reader.topology())) {}
+
+  absl::Status Run() {
+    if (flags_.options.dry_run) return DryRun();
+    uint64_t changes = 0;
+    if (!flags_.yes || flags_.options.prune || ProgressLine::IsShown()) {
+      ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
+      RETURN_IF_ERROR(CheckRefusals(plan));
+      if (!flags_.yes) RETURN_IF_ERROR(ConfirmChanges(plan));
+      changes = plan.changes.size();
+    }
+    ASSIGN_OR_RETURN(const client::ApplyResult result, Change(changes));
+    return Report(result);
+  }
+
+ private:
+  absl::Status DryRun() {
+    ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
+    const absl::Status reported = Report(plan);
+    return risks_.refusals().empty() ? reported : Refused();
+  }
+
+  // What would be changed, and at what risk.
+  absl::StatusOr<client::ApplyResult> Plan() {
+    auto plan = WithProgress("comparing", [this] { return WhatIsLeft(); });
+    if (!plan.ok()) return PrintRefusal(reader_, plan.status());
+    RETURN_IF_ERROR(risks_.FindDeadLetters(subscriptions_, *plan));
+    return plan;
+  }
+
+  absl::StatusOr<client::ApplyResult> WhatIsLeft() {
+    return client_.Apply(client::Topology(reader_.topology()),
+                         {.dry_run = true, .prune = flags_.options.prune});
+  }
+
+  absl::Status Refused() const {
+    return absl::FailedPreconditionError(
+        absl::StrCat(absl::StrJoin(risks_.refusals(), "; "), "; nothing was changed"));
+  }
+
+  // What the hub will refuse half way is not begun.
+  absl::Status CheckRefusals(const client::ApplyResult& plan) const {
+    if (risks_.refusals().empty()) return absl::OkStatus();
+    std::fputs(RenderApply(plan, risks_, /*dry_run=*/true).c_str(), stderr);
+    return Refused();
+  }
+
+  // Asks if what would be done cannot be taken back.
+  absl::Status ConfirmChanges(const client::ApplyResult& plan) const {
+    const auto risky = std::find_if(
+        plan.changes.begin(), plan.changes.end(), [this](const client::TopologyChange& change) {
+          return change.action == client::TopologyChange::Action::kDelete ||
+                 !risks_.Of(change).empty();
+        });
+    if (risky == plan.changes.end()) return absl::OkStatus();
+    RETURN_IF_ERROR(NeedTerminal(
+        absl::StrCat("apply, which changes '", risky->name, "' for good (see --dry-run)")));
+    std::fputs(RenderApply(plan, risks_, /*dry_run=*/true).c_str(), stderr);
+    return Confirm("Make these changes?", "nothing was changed");
+  }
+
+  // `changes`: how many there are; 0 if that is not known.
+  absl::StatusOr<client::ApplyResult> Change(uint64_t changes) {
+    auto result = [&] {
+      const CallProgress progress("applying", changes, [&]() -> absl::StatusOr<uint64_t> {
+        ASSIGN_OR_RETURN(const client::ApplyResult left, WhatIsLeft());
+        return changes - std::min<uint64_t>(left.changes.size(), changes);
       });
-  if (risky == plan->changes.end()) return absl::OkStatus();
-  RETURN_IF_ERROR(NeedTerminal(
-      absl::StrCat("apply, which changes '", risky->name, "' for good (see --dry-run)")));
-  std::fputs(RenderApply(*plan, /*dry_run=*/true).c_str(), stderr);
-  return Confirm("Make these changes?", "nothing was changed");
-}
+      return client_.Apply(client::Topology(reader_.topology()), flags_.options);
+    }();
+    if (!result.ok()) return PrintRefusal(reader_, result.status());
+    return result;
+  }
+
+  absl::Status Report(const client::ApplyResult& result) const {
+    const bool dry_run = flags_.options.dry_run;
+    RETURN_IF_ERROR(WriteOut(flags_.json ? ApplyJson(result, risks_, dry_run).dump() + "\n"
+                                         : RenderApply(result, risks_, dry_run)));
+    if (!result.status.ok()) {
+      return absl::Status(result.status.code(), absl::StrCat("not all changes were made, apply it "
+                                                             "again: ",
+                                                             result.status.message()));
+    }
+    return flags_.exit_code && !result.changes.empty() ? SilentFailure(kExitChanges)
+                                                       : absl::OkStatus();
+  }
+
+  const ApplyFlags& flags_;
+  const TopologyReader& reader_;
+  client::TopologyClient client_;
+  client::SubscriptionClient subscriptions_;
+  PlanRisks risks_;
+};
 
 absl::Status Apply(const Context& context, const ApplyFlags& flags) {
   TopologyReader reader;
@@ -119,28 +207,13 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
     return absl::InvalidArgumentError(
         "there is nothing in what is to be applied: --prune would delete all that the hub has");
   }
-  client::TopologyClient client = ConnectTopology(context);
-  if (!flags.options.dry_run && !flags.yes) {
-    RETURN_IF_ERROR(ConfirmChanges(client, reader, flags));
-  }
-  const absl::StatusOr<client::ApplyResult> result = [&] {
-    const CallProgress progress(flags.options.dry_run ? "comparing" : "applying");
-    return client.Apply(client::Topology(reader.topology()), flags.options);
-  }();
-  if (!result.ok()) return PrintRefusal(reader, result.status());
-  RETURN_IF_ERROR(WriteOut(flags.json ? ApplyJson(*result, flags.options.dry_run).dump() + "\n"
-                                      : RenderApply(*result, flags.options.dry_run)));
-  if (!result->status.ok()) {
-    return absl::Status(
-        result->status.code(),
-        absl::StrCat("not all changes were made, apply it again: ", result->status.message()));
-  }
-  return flags.exit_code && !result->changes.empty() ? SilentFailure(kExitChanges)
-                                                     : absl::OkStatus();
+  return ApplyRun(context, flags, reader).Run();
 }
 
 absl::Status Export(const Context& context) {
-  ASSIGN_OR_RETURN(const client::Topology topology, ConnectTopology(context).Export());
+  ASSIGN_OR_RETURN(const client::Topology topology, WithProgress("exporting", [&context] {
+                     return ConnectTopology(context).Export();
+                   }));
   return WriteOut(WriteTopology(topology.proto()));
 }
 

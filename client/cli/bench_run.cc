@@ -1,6 +1,7 @@
 #include "client/cli/bench_run.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <random>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/progress.h"
 #include "eventhub/publisher.h"
 #include "eventhub/reader.h"
 #include "storage/base/clock.h"
@@ -39,8 +41,15 @@ class Bench {
     v1::Event event = MakeEvent(options_.size);
     event.set_id(absl::StrCat(options_.events));
     result.event_bytes = event.ByteSizeLong();
-    ASSIGN_OR_RETURN(result.publish, Timed([this] { return PublishAll(); }));
-    ASSIGN_OR_RETURN(result.read, Timed([this] { return ReadAll(); }));
+    ASSIGN_OR_RETURN(result.publish, Timed([this] {
+                       const CallProgress progress = Showing("publishing", options_.events);
+                       return PublishAll();
+                     }));
+    ASSIGN_OR_RETURN(result.read, Timed([this] {
+                       const CallProgress progress = Showing("reading", options_.events);
+                       return ReadAll();
+                     }));
+    const CallProgress progress = Showing("publishing one by one", options_.round_trips);
     RETURN_IF_ERROR(MeasureRoundTrips(result));
     return result;
   }
@@ -51,6 +60,11 @@ class Bench {
     const absl::Duration start = Clock::System().Monotonic();
     RETURN_IF_ERROR(work());
     return Clock::System().Monotonic() - start;
+  }
+
+  CallProgress Showing(const char* doing, uint64_t total) {
+    done_ = 0;
+    return CallProgress(doing, total, [this] { return done_.load(std::memory_order_relaxed); });
   }
 
   absl::Status CheckInterrupt() const {
@@ -64,7 +78,7 @@ class Bench {
     return client::Publisher::Create(ConnectToHub(context_), std::move(publisher));
   }
 
-  absl::Status PublishAll() const {
+  absl::Status PublishAll() {
     std::vector<absl::Status> results(options_.producers);
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < options_.producers; ++i) {
@@ -77,18 +91,19 @@ class Bench {
   }
 
   // Every producer publishes each `producers`-th event.
-  absl::Status PublishShare(uint32_t producer) const {
+  absl::Status PublishShare(uint32_t producer) {
     ASSIGN_OR_RETURN(const auto publisher, NewPublisher());
     v1::Event event = MakeEvent(options_.size);
     for (uint64_t i = producer; i < options_.events; i += options_.producers) {
       if (interrupt_.raised()) return CheckInterrupt();
       event.set_id(absl::StrCat(i));
       RETURN_IF_ERROR(publisher->Publish(event));
+      done_.fetch_add(1, std::memory_order_relaxed);
     }
     return publisher->Flush();
   }
 
-  absl::Status ReadAll() const {
+  absl::Status ReadAll() {
     client::ReaderOptions what;
     what.topic = topic_;
     ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(ConnectToHub(context_), what));
@@ -98,13 +113,14 @@ class Bench {
       ASSIGN_OR_RETURN(const client::EventBatch batch, reader->Next());
       if (batch.done()) break;
       events += batch.size();
+      done_ = events;
     }
     if (events == options_.events) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat("published ", CountOf(options_.events, "event"),
                                             ", read ", FormatCount(events)));
   }
 
-  absl::Status MeasureRoundTrips(BenchResult& result) const {
+  absl::Status MeasureRoundTrips(BenchResult& result) {
     ASSIGN_OR_RETURN(const auto publisher, NewPublisher());
     v1::Event event = MakeEvent(options_.size);
     std::vector<absl::Duration> times;
@@ -114,6 +130,7 @@ class Bench {
       ASSIGN_OR_RETURN(const absl::Duration took,
                        Timed([&] { return publisher->PublishAsync(event).get().status(); }));
       times.push_back(took);
+      done_ = times.size();
     }
     std::sort(times.begin(), times.end());
     if (times.empty()) return absl::OkStatus();
@@ -126,6 +143,7 @@ class Bench {
   const BenchOptions& options_;
   const Interrupt& interrupt_;
   const std::string topic_;
+  std::atomic<uint64_t> done_{0};  // Of what is being measured.
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "client/cli/cloudevents_json.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
@@ -44,9 +45,13 @@ constexpr absl::string_view kPartition = "hub_partition";
 constexpr absl::string_view kOffset = "hub_offset";
 constexpr absl::string_view kAppendTime = "hub_append_time";
 constexpr absl::string_view kDeliveryAttempt = "hub_delivery_attempt";
+constexpr absl::string_view kRedelivered = "hub_redelivered";
+constexpr absl::string_view kReplayed = "hub_replayed";
 
 bool IsPositionMember(absl::string_view name) {
-  return name == kPartition || name == kOffset || name == kAppendTime || name == kDeliveryAttempt;
+  constexpr absl::string_view kMembers[] = {kPartition,       kOffset,      kAppendTime,
+                                            kDeliveryAttempt, kRedelivered, kReplayed};
+  return std::find(std::begin(kMembers), std::end(kMembers), name) != std::end(kMembers);
 }
 
 // The members but for the data.
@@ -69,7 +74,11 @@ Json HeaderJson(const v1::Event& event, const std::optional<Position>& position)
     json[std::string(kPartition)] = position->partition;
     json[std::string(kOffset)] = position->offset;
     json[std::string(kAppendTime)] = FormatMoment(position->append_time);
-    if (position->attempt > 0) json[std::string(kDeliveryAttempt)] = position->attempt;
+    if (position->attempt > 0) {
+      json[std::string(kDeliveryAttempt)] = position->attempt;
+      json[std::string(kRedelivered)] = position->redelivered;
+      json[std::string(kReplayed)] = position->replayed;
+    }
   }
   if (!event.data_content_type().empty()) json["datacontenttype"] = event.data_content_type();
   return json;

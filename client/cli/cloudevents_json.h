@@ -18,14 +18,18 @@
 namespace eventhub::cli {
 
 // Where a stored event is; becomes the members `hub_partition`, `hub_offset` and `hub_append_time`,
-// and `hub_delivery_attempt` if it was delivered to a consumer. No attribute has an `_` in its
-// name.
+// and `hub_delivery_attempt`, `hub_redelivered` and `hub_replayed` if it was delivered to a
+// consumer. No attribute has an `_` in its name.
 struct Position {
   uint32_t partition = 0;
   int64_t offset = 0;
   absl::Time append_time;
   // How often it was delivered; 0: it was read without a subscription.
   uint32_t attempt = 0;
+  // Whether a consumer may have handled it before.
+  bool redelivered = false;
+  // Whether it is of a replay or a redrive.
+  bool replayed = false;
 };
 
 // Appends one line without its newline; without a position for what is not in a log. JSON data is

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <utility>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr absl::string_view kUsagePayload = "eventhub.cli/usage";
 constexpr absl::string_view kSilentPayload = "eventhub.cli/silent";
+constexpr absl::string_view kKnownOutcomePayload = "eventhub.cli/known-outcome";
 
 }  // namespace
 
@@ -26,12 +28,6 @@ bool UsesTls(const Context& context) {
   const client::TlsOptions& tls = context.tls;
   return context.use_tls || !tls.ca_file.empty() || !tls.certificate_file.empty() ||
          !tls.key_file.empty() || !tls.server_name.empty();
-}
-
-absl::Status CheckTls(const Context& context) {
-  if (!UsesTls(context)) return absl::OkStatus();
-  const absl::Status status = client::CheckTls(context.tls);
-  return status.ok() ? status : UsageError(status.message());
 }
 
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context) {
@@ -83,7 +79,7 @@ absl::Status Confirm(const std::string& question, const std::string& otherwise) 
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return absl::OkStatus();
-  return absl::CancelledError(otherwise);
+  return WithKnownOutcome(absl::CancelledError(otherwise));
 }
 
 void AddOutputOption(CLI::App& command, bool* json) {
@@ -151,13 +147,24 @@ bool IsSilentFailure(const absl::Status& status) {
   return status.GetPayload(kSilentPayload).has_value();
 }
 
+absl::Status WithKnownOutcome(absl::Status status) {
+  status.SetPayload(kKnownOutcomePayload, absl::Cord());
+  return status;
+}
+
+bool HasKnownOutcome(const absl::Status& status) {
+  return status.GetPayload(kKnownOutcomePayload).has_value();
+}
+
 absl::Status WriteOut(absl::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written >= 0) {
       text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EPIPE) {
+      return SilentFailure(128 + SIGPIPE);
     } else if (errno != EINTR) {
-      return absl::ErrnoToStatus(errno, "writing to standard output");
+      return WithKnownOutcome(absl::ErrnoToStatus(errno, "writing to standard output"));
     }
   }
   return absl::OkStatus();

@@ -57,9 +57,6 @@ void AddBenchCommand(CLI::App& app, Context& context);
 
 // Whether to talk TLS: it was asked for, or a file or a name of it is given.
 bool UsesTls(const Context& context);
-// Whether what was said of TLS can be used; a usage error if not.
-absl::Status CheckTls(const Context& context);
-
 // A connection to the hub; the network is used when the first call is made.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
 // How the clients for administration are made.
@@ -92,6 +89,11 @@ bool IsUsageError(const absl::Status& status);
 absl::Status SilentFailure(int exit_code = 1);
 int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
+
+// `status`, of an error of which it is plain what was done: the user said no, or the output could
+// not be written. main() does not say that what was asked for may be done nevertheless.
+absl::Status WithKnownOutcome(absl::Status status);
+bool HasKnownOutcome(const absl::Status& status);
 
 // The long name among `-p,--partitions`.
 inline std::string OptionTitle(const std::string& names) {
@@ -165,11 +167,13 @@ CLI::Validator OneOf(std::vector<std::string> words);
 // A usage error if there is no terminal to ask on: a script has to say --yes to `command`.
 absl::Status NeedTerminal(absl::string_view command);
 
-// Asks `question` on the terminal. CANCELLED with `otherwise` if the answer is not yes.
+// Asks `question` on the terminal. If the answer is not yes, CANCELLED with `otherwise`, which says
+// what was not done.
 absl::Status Confirm(const std::string& question, const std::string& otherwise);
 
 // Writes to standard output at once. A failure, such as a full disk, is returned. A reader that
-// went away ends the process by SIGPIPE, as it does for any filter.
+// went away ends the process by SIGPIPE, as it does for any filter; if that signal is ignored, a
+// silent failure with the exit code of a shell for it is returned.
 absl::Status WriteOut(absl::string_view text);
 
 }  // namespace eventhub::cli

@@ -34,9 +34,10 @@ Examples:
 
 Commands: the data is on stdin, and takes the place of a word {}; nothing else is expanded, and no
 shell is used unless you write one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT,
-_TIME, _KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _SUBSCRIPTION,
-_ADDRESS, and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as JSON lines,
-with EVENTHUB_EVENTS, their number, and EVENTHUB_OFFSET of the first.
+_TIME, _KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _REDELIVERED (true:
+a consumer may have handled it before), _REPLAYED (true: of a replay or redrive), _SUBSCRIPTION,
+_ADDRESS, and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as
+JSON lines, with EVENTHUB_EVENTS, their number, and EVENTHUB_OFFSET of the first.
 
 Exit codes of commands:
   0       ack: done
@@ -46,7 +47,8 @@ Exit codes of commands:
 The last line of stderr is kept as the reason: `eventhub subscriptions describe` shows it, and so do
 dead letters.
 
-Formats: as those of `eventhub read`, and %n: the number of the delivery.)";
+Formats: as those of `eventhub read`, and %n: the number of the attempt. --output=json adds
+hub_delivery_attempt, and hub_redelivered and hub_replayed, which mean the same as in the environment.)";
 
 struct ConsumeFlags {
   ConsumeOptions run;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -15,7 +16,7 @@
 #include "client/cli/event_environment.h"
 #include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/terminal.h"
+#include "client/cli/progress.h"
 #include "client/cli/units.h"
 #include "eventhub/subscriber.h"
 #include "storage/base/clock.h"
@@ -31,8 +32,13 @@ using client::Outcome;
 using client::ReceivedEvent;
 
 Position PositionOf(const ReceivedEvent& event) {
-  return {event.partition(), event.offset(), event.append_time(), event.delivery_attempt()};
+  return {event.partition(),        event.offset(),      event.append_time(),
+          event.delivery_attempt(), event.redelivered(), event.replayed()};
 }
+
+constexpr absl::Duration kLookEvery = absl::Seconds(1);
+// How long the hub may take for the last acks once nothing runs any more.
+constexpr absl::Duration kConfirmWithin = absl::Seconds(5);
 
 // One run of the command. Handlers run on the subscriber's threads, which end before all else here.
 class ConsumeRun {
@@ -43,10 +49,15 @@ class ConsumeRun {
         hub_(ConnectToHub(context)),
         base_environment_(BaseEnvironment(context.address, options.subscription)),
         tally_(options.limit),
-        progress_(options.command.empty() && isatty(STDOUT_FILENO) == 0) {}
+        progress_(options.command.empty() && isatty(STDOUT_FILENO) == 0, [this] {
+          return Flow{tally_.handled(), tally_.bytes()};
+        }) {}
 
   absl::Status Run(const std::string& address) {
-    RETURN_IF_ERROR(LookAtSubscription(address));
+    interrupt_.OnRaise([this] { hub_->CancelCalls(); });
+    const absl::Status found = LookAtSubscription(address);
+    if (absl::IsCancelled(found) && interrupt_.raised()) return absl::OkStatus();
+    RETURN_IF_ERROR(found);
     RETURN_IF_ERROR(Start());
     std::optional<HubWatch> watch(std::in_place, address, [this] { return ConnectionStatus(); });
     interrupt_.OnRaise([this] { OnInterrupt(); });
@@ -144,27 +155,43 @@ class ConsumeRun {
       MutexLock lock(mutex_);
       failure_.Update(status);
     }
-    subscriber().RequestStop();
+    RequestStop();
   }
 
   void OnInterrupt() {
     if (tally_.running() > 0 && !options_.command.empty()) {
       std::fputs("\neventhub: finishing what was delivered; once more to give up\n", stderr);
     }
+    RequestStop();
+  }
+
+  // What was delivered is done and settled; then the run ends.
+  void RequestStop() {
+    tally_.Touch();
+    stopping_ = true;
     subscriber().RequestStop();
   }
 
   absl::Status WaitForEnd() {
-    client::Subscriber& subscriber = this->subscriber();
-    while (options_.idle_exit.has_value()) {
-      const absl::Duration left =
-          ConnectionStatus().ok() ? *options_.idle_exit - tally_.IdleFor() : *options_.idle_exit;
-      if (left <= absl::ZeroDuration()) break;
-      const absl::Status status = subscriber.Wait(left);
+    while (true) {
+      const absl::Duration idle = ConnectionStatus().ok() ? tally_.IdleFor() : absl::ZeroDuration();
+      const absl::Duration most =
+          stopping_ ? kConfirmWithin : options_.idle_exit.value_or(absl::InfiniteDuration());
+      if (idle >= most) {
+        if (stopping_) return GiveUp();
+        RequestStop();
+        continue;
+      }
+      const absl::Status status = subscriber().Wait(std::min(most - idle, kLookEvery));
       if (!absl::IsDeadlineExceeded(status)) return status;
     }
-    if (options_.idle_exit.has_value()) subscriber.RequestStop();
-    return subscriber.Wait();
+  }
+
+  // The hub is silent, on a connection that is there.
+  absl::Status GiveUp() {
+    const bool settled = subscriber().counters().unsettled == 0;
+    subscriber().Stop(absl::ZeroDuration()).IgnoreError();
+    return settled ? absl::OkStatus() : absl::DeadlineExceededError("no answer to the last acks");
   }
 
   // After `count` events were handled, and before the hub is told what became of them.
@@ -172,7 +199,7 @@ class ConsumeRun {
     const uint64_t left = tally_.End(count);
     if (options_.limit == std::numeric_limits<uint64_t>::max()) return;
     if (left == 0) {
-      subscriber().RequestStop();
+      RequestStop();
     } else {
       subscriber().SetCredit(CreditFor(left));
     }
@@ -239,7 +266,6 @@ class ConsumeRun {
     }
     Outcome outcome = options_.command.empty() ? Print(text) : RunForBatch(batch, taken, text);
     tally_.Count(outcome, taken, bytes);
-    progress_.Update(tally_.handled(), tally_.bytes());
     Done(taken);
     return {std::move(outcome), std::move(except)};
   }
@@ -269,13 +295,15 @@ class ConsumeRun {
     add("PARTITION", absl::StrCat(batch.partition()));
     add("OFFSET", absl::StrCat(batch.first_offset()));
     add("ATTEMPT", absl::StrCat(batch.delivery_attempt()));
+    add("REDELIVERED", batch.redelivered() ? "true" : "false");
+    add("REPLAYED", batch.replayed() ? "true" : "false");
     add("EVENTS", absl::StrCat(taken));
     return RunToOutcome(spec);
   }
 
   void Report() {
     const client::SubscriberCounters counters = subscriber().counters();
-    const std::string speed = progress_.Summary(tally_.handled(), tally_.bytes());
+    const std::string speed = progress_.Summary();
     progress_.Finish();
     const uint64_t unconfirmed = tally_.Unconfirmed(counters);
     if (unconfirmed > 0) {
@@ -292,7 +320,8 @@ class ConsumeRun {
   const std::shared_ptr<client::Connection> hub_;
   const std::vector<std::string> base_environment_;
   ConsumeTally tally_;
-  Progress progress_;  // Used by the only handler of a run that prints.
+  EventProgress progress_;
+  std::atomic<bool> stopping_{false};
   Mutex mutex_;
   absl::Status connection_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("connecting");
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/call_progress.h"
 #include "client/cli/cloudevents_json.h"
 #include "client/cli/command.h"
 #include "client/cli/places.h"
+#include "client/cli/progress.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/units.h"
 #include "storage/base/clock.h"
@@ -200,7 +200,7 @@ uint64_t CountOfTaken(const client::RedriveResult& result) { return result.event
 template <typename Take>
 std::invoke_result_t<Take, bool> TakeLetters(const Context& context, const DeadLetterFlags& flags,
                                              const std::string& doing, const Take& take) {
-  if (flags.dry_run || !CallProgress::IsShown()) return take(flags.dry_run);
+  if (flags.dry_run || !ProgressLine::IsShown()) return take(flags.dry_run);
   ASSIGN_OR_RETURN(const auto would, take(/*dry_run=*/true));
   client::SubscriptionClient client = ConnectSubscriptions(context);
   ASSIGN_OR_RETURN(const uint64_t before, OpenLetters(client, flags.subscription));

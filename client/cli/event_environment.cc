@@ -81,6 +81,8 @@ void AppendEventEnvironment(const v1::Event& event, const Position& position,
   add("OFFSET", absl::StrCat(position.offset));
   add("APPEND_TIME", FormatMoment(position.append_time));
   add("ATTEMPT", absl::StrCat(position.attempt));
+  add("REDELIVERED", position.redelivered ? "true" : "false");
+  add("REPLAYED", position.replayed ? "true" : "false");
   for (const auto& [name, value] : event.attributes()) {
     add(AttributeVariable(name), AttributeText(value));
   }

@@ -20,6 +20,7 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
 //
 //   EVENTHUB_ID  _SOURCE  _TYPE  _SUBJECT  _TIME  _KEY  _CONTENT_TYPE  _SCHEMA
 //   EVENTHUB_PARTITION  _OFFSET  _APPEND_TIME  _ATTEMPT
+//   EVENTHUB_REDELIVERED  _REPLAYED   true or false
 //   EVENTHUB_ATTR_<NAME>   an extension attribute, its name in capitals
 //
 // All but those of extension attributes are always set. A value ends at its first NUL, if it has

@@ -40,9 +40,10 @@ struct HealthFlags {
 };
 
 // Connects anew each time: a connection that failed takes a while before it tries again.
-absl::Status Check(const Context& context, const HealthFlags& flags) {
-  client::AdminClient admin(ConnectToHub(context),
-                            {.timeout = context.timeout.value_or(absl::Seconds(3))});
+absl::Status Check(const Context& context, const HealthFlags& flags, Interrupt& interrupt) {
+  const auto hub = ConnectToHub(context);
+  interrupt.OnRaise([hub] { hub->CancelCalls(); });
+  client::AdminClient admin(hub, {.timeout = context.timeout.value_or(absl::Seconds(3))});
   ASSIGN_OR_RETURN(const client::Health health,
                    admin.CheckHealth(flags.live ? "live" : flags.service));
   if (health == client::Health::kServing) return absl::OkStatus();
@@ -50,14 +51,14 @@ absl::Status Check(const Context& context, const HealthFlags& flags) {
 }
 
 absl::Status Health(const Context& context, const HealthFlags& flags) {
-  const Interrupt interrupt;
+  Interrupt interrupt;
   const absl::Duration give_up =
       Clock::System().Monotonic() + flags.wait.value_or(absl::ZeroDuration());
-  absl::Status status = Check(context, flags);
+  absl::Status status = Check(context, flags, interrupt);
   while (!status.ok() && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
     pollfd stop{interrupt.fd(), POLLIN, 0};
     poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
-    status = Check(context, flags);
+    status = Check(context, flags, interrupt);
   }
   if (flags.quiet) return status.ok() ? status : SilentFailure();
   RETURN_IF_ERROR(status);

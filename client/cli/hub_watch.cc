@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,19 +18,6 @@ constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
 // While the hub does not answer.
 constexpr absl::Duration kProbeAgain = absl::Milliseconds(200);
 
-// What the status means, if it is not well; see HubWatch::Probe.
-struct Trouble {
-  const char* begins;
-  const char* ends;
-};
-constexpr Trouble kSilent{"does not answer", "connected"};
-constexpr Trouble kFull{"takes nothing now", "goes on"};
-
-const Trouble* TroubleOf(const absl::Status& status) {
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return &kSilent;
-  return absl::IsResourceExhausted(status) ? &kFull : nullptr;
-}
-
 void PrintNotice(const std::string& text) {
   // Over the line of progress, if there is one.
   const char* const wipe = isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "";
@@ -40,48 +26,41 @@ void PrintNotice(const std::string& text) {
 
 }  // namespace
 
+struct HubWatch::Trouble {
+  const char* begins;
+  const char* ends;
+};
+const HubWatch::Trouble HubWatch::kSilent{"does not answer", "connected"};
+const HubWatch::Trouble HubWatch::kFull{"takes nothing now", "goes on"};
+
+const HubWatch::Trouble* HubWatch::TroubleOf(const absl::Status& status) {
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return &kSilent;
+  return absl::IsResourceExhausted(status) ? &kFull : nullptr;
+}
+
 HubWatch::HubWatch(std::string address, Probe probe)
-    : address_(std::move(address)), probe_(std::move(probe)), thread_([this] { Run(); }) {}
+    : address_(std::move(address)),
+      probe_(std::move(probe)),
+      ticker_(kPatience, [this] { return Look(); }) {}
 
-HubWatch::~HubWatch() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    stopped_.NotifyAll();
+absl::Duration HubWatch::Look() {
+  const absl::Duration asked = Clock::System().Monotonic();
+  const absl::Status status = probe_();
+  if (absl::IsCancelled(status)) return kPatience;
+  const Trouble* const trouble = TroubleOf(status);
+  if (trouble == nullptr) {
+    if (told_ != nullptr) PrintNotice(absl::StrCat("hub at ", address_, ": ", told_->ends));
+    told_ = nullptr;
+    since_.reset();
+    return kPatience;
   }
-  thread_.join();
-}
-
-bool HubWatch::WaitForNext(absl::Duration delay) {
-  const absl::Duration until = Clock::System().Monotonic() + delay;
-  MutexLock lock(mutex_);
-  while (!stopping_) {
-    const absl::Duration left = until - Clock::System().Monotonic();
-    if (left <= absl::ZeroDuration()) break;
-    stopped_.WaitFor(mutex_, left);
-  }
-  return !stopping_;
-}
-
-void HubWatch::Run() {
-  std::optional<absl::Duration> since;
-  const Trouble* told = nullptr;
-  while (WaitForNext(since.has_value() ? kProbeAgain : kPatience)) {
-    const absl::Duration asked = Clock::System().Monotonic();
-    const absl::Status status = probe_();
-    const Trouble* const trouble = TroubleOf(status);
-    if (trouble == nullptr) {
-      if (told != nullptr) PrintNotice(absl::StrCat("hub at ", address_, ": ", told->ends));
-      told = nullptr;
-      since.reset();
-      continue;
-    }
-    if (!since.has_value()) since = asked;
-    if (told == trouble || Clock::System().Monotonic() - *since < kPatience) continue;
-    told = trouble;
+  if (!since_.has_value()) since_ = asked;
+  if (told_ != trouble && Clock::System().Monotonic() - *since_ >= kPatience) {
+    told_ = trouble;
     PrintNotice(absl::StrCat("hub at ", address_, " ", trouble->begins,
                              ", still trying: ", status.message()));
   }
+  return kProbeAgain;
 }
 
 HubWatch::Probe HealthProbe(std::shared_ptr<client::Connection> hub,

@@ -4,13 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <thread>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/cli/ticker.h"
 #include "eventhub/connection.h"
 #include "eventhub/publisher.h"
-#include "storage/base/mutex.h"
 
 namespace eventhub::cli {
 
@@ -19,26 +20,28 @@ namespace eventhub::cli {
 class HubWatch {
  public:
   // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not answer, RESOURCE_EXHAUSTED that it
-  // takes nothing now; all else is well.
+  // takes nothing now, CANCELLED that the command ends; all else is well.
   using Probe = std::function<absl::Status()>;
 
   // `probe` is called about once a second, one call at a time; it may block for a second.
   HubWatch(std::string address, Probe probe);
-  ~HubWatch();
-
-  HubWatch(const HubWatch&) = delete;
-  HubWatch& operator=(const HubWatch&) = delete;
 
  private:
-  void Run();
-  bool WaitForNext(absl::Duration delay);
+  struct Trouble;
+  static const Trouble kSilent;
+  static const Trouble kFull;
+
+  // What the status means; null if all is well.
+  static const Trouble* TroubleOf(const absl::Status& status);
+  // Asks once, says what there is to say, and gives the delay until the next time.
+  absl::Duration Look();
 
   const std::string address_;
   const Probe probe_;
-  Mutex mutex_;
-  CondVar stopped_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last: it uses what is above.
+  // Of the thread: since when there is trouble, and what was said of it.
+  std::optional<absl::Duration> since_;
+  const Trouble* told_ = nullptr;
+  Ticker ticker_;  // Last: its thread uses what is above.
 };
 
 // Asks the hub for its health, unless `progress`, a count, went up since the last time.

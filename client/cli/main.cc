@@ -23,6 +23,7 @@
 #include "client/cli/usage.h"
 #include "eventhub/error.h"
 #include "storage/base/environment_names.h"
+#include "storage/base/standard_streams.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -116,14 +117,10 @@ const CLI::App& ChosenCommand(const CLI::App& app) {
   return *at;
 }
 
-// Whether the command asks the hub for a change, and tells itself nothing of what became of it.
-bool AsksForChange(const CLI::App& command) {
-  constexpr absl::string_view kOthers[] = {"bench",  "consume", "describe", "eval",
-                                           "export", "health",  "list",     "publish",
-                                           "read",   "show",    "stats",    "test"};
-  const CLI::Option* const dry_run = command.get_option_no_throw("--dry-run");
-  if (dry_run != nullptr && dry_run->count() > 0) return false;
-  return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
+// Whether the command tells itself what became of what it sent.
+bool TellsOutcome(const CLI::App& command) {
+  constexpr absl::string_view kThose[] = {"bench", "consume", "publish", "read"};
+  return std::find(std::begin(kThose), std::end(kThose), command.get_name()) != std::end(kThose);
 }
 
 // Whether the command is a call or a few, which wait for the hub without a word. Others stay with
@@ -140,8 +137,27 @@ HubWatch::Probe ProbeOf(const Context& context) {
   };
 }
 
+// Whether what was said of TLS can be used; a usage error that names the option or variable if not.
+absl::Status CheckTls(const CLI::App& app, const Context& context) {
+  const client::TlsOptions& tls = context.tls;
+  const auto name = [&app](const char* option) { return NameAsGiven(*app.get_option(option)); };
+  const auto named = [](const std::string& names, const absl::Status& status) {
+    return status.ok() ? status : UsageError(absl::StrCat(names, ": ", status.message()));
+  };
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    return UsageError(
+        tls.key_file.empty()
+            ? absl::StrCat(name("--tls-cert"), " needs a key; see --tls-key")
+            : absl::StrCat(name("--tls-key"), " needs a certificate; see --tls-cert"));
+  }
+  RETURN_IF_ERROR(named(name("--tls-ca"), client::CheckTls({.ca_file = tls.ca_file})));
+  return named(
+      absl::StrCat(name("--tls-cert"), ", ", name("--tls-key")),
+      client::CheckTls({.certificate_file = tls.certificate_file, .key_file = tls.key_file}));
+}
+
 absl::Status RunWatched(const CLI::App& app, const Context& context) {
-  RETURN_IF_ERROR(CheckTls(context));
+  RETURN_IF_ERROR(CheckTls(app, context));
   std::optional<HubWatch> watch;
   if (isatty(STDERR_FILENO) == 1 && WaitsInSilence(ChosenCommand(app))) {
     watch.emplace(context.address, ProbeOf(context));
@@ -149,13 +165,13 @@ absl::Status RunWatched(const CLI::App& app, const Context& context) {
   return context.run();
 }
 
-int Run(const CLI::App& app, const Context& context) {
-  const absl::Status status = RunWatched(app, context);
-  if (status.ok()) return EXIT_SUCCESS;
+// Says what is wrong; the exit code.
+int Fail(const CLI::App& app, const Context& context, const absl::Status& status) {
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-  const bool in_doubt = client::OutcomeIsUnknown(status) && AsksForChange(ChosenCommand(app));
+  const bool in_doubt = client::OutcomeIsUnknown(status) && !HasKnownOutcome(status) &&
+                        !TellsOutcome(ChosenCommand(app));
   PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
                           status.message(), unreachable ? TlsHint(context, status.message()) : "",
                           " (", absl::StatusCodeToString(status.code()), ")",
@@ -180,6 +196,7 @@ void AddCommands(CLI::App& app, Context& context) {
 }
 
 int Main(int argc, char** argv) {
+  ReserveStandardStreams();
   // The library's own lines on stderr would only repeat what the command reports.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   // How often gRPC looks after a connection that no call waits for; by default 5 s, which is long
@@ -206,7 +223,7 @@ int Main(int argc, char** argv) {
     const int code = app.exit(help_or_version, text);
     const absl::Status written =
         WriteOut(absl::StrCat(absl::StripTrailingAsciiWhitespace(text.str()), "\n"));
-    return written.ok() ? code : kFailure;
+    return written.ok() ? code : Fail(app, context, written);
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, ExplainParseError(app, error));
   }
@@ -214,7 +231,8 @@ int Main(int argc, char** argv) {
     PrintError(known.message());
     return kUsage;
   }
-  return Run(app, context);
+  const absl::Status status = RunWatched(app, context);
+  return status.ok() ? EXIT_SUCCESS : Fail(app, context, status);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@
 #include "client/cli/interrupt.h"
 #include "client/cli/json_slice.h"
 #include "client/cli/line_reader.h"
-#include "client/cli/terminal.h"
+#include "client/cli/progress.h"
+#include "client/cli/read_file.h"
 #include "client/cli/units.h"
 #include "eventhub/error.h"
 #include "eventhub/publisher.h"
@@ -41,9 +42,13 @@ class Tally {
     first_error_.Update(result.status);
   }
 
-  // An event of so many encoded bytes is acknowledged.
-  void OnEvent(uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  // An event of so many encoded bytes, made of so many bytes of input, is acknowledged.
+  void OnEvent(uint32_t bytes, uint32_t input) {
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    input_.fetch_add(input, std::memory_order_relaxed);
+  }
 
+  uint64_t input() const { return input_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint64_t acknowledged() const { return acknowledged_.load(std::memory_order_relaxed); }
   uint64_t duplicates() const { return duplicates_.load(std::memory_order_relaxed); }
@@ -63,6 +68,7 @@ class Tally {
   std::atomic<uint64_t> failed_{0};
   std::atomic<uint64_t> in_doubt_{0};
   std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> input_{0};
   mutable Mutex mutex_;
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
 };
@@ -72,7 +78,9 @@ class Tally {
 class PublishRun {
  public:
   PublishRun(const PublishRunOptions& options, EventSource source)
-      : options_(options), source_(std::move(source)), progress_(!options.quiet) {
+      : options_(options), source_(std::move(source)), progress_(!options.quiet, [this] {
+          return Flow{tally_.acknowledged(), tally_.bytes(), tally_.input()};
+        }) {
     if (options.acks) acks_ = std::make_unique<AckWriter>();
   }
 
@@ -108,6 +116,7 @@ class PublishRun {
   absl::Status PublishFiles() {
     std::vector<std::string> files = options_.files;
     if (files.empty()) files.emplace_back("-");
+    if (progress_.enabled()) progress_.ExpectInput(SizeOf(files));
     for (const std::string& file : files) {
       ASSIGN_OR_RETURN(const auto lines, LineReader::Open(file, interrupt_.fd()));
       RETURN_IF_ERROR(PublishLines(*lines));
@@ -131,7 +140,6 @@ class PublishRun {
         if (first_left_out_.ok()) first_left_out_ = named;
       }
       if (Refused()) return absl::OkStatus();
-      progress_.Update(tally_.acknowledged(), tally_.bytes());
     }
   }
 
@@ -151,24 +159,25 @@ class PublishRun {
     const v1::Event& event = *made;
     if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForRoom());
     if (options_.partition.has_value()) {
-      return publisher_->PublishTo(*options_.partition, event, OnAck(event));
+      return publisher_->PublishTo(*options_.partition, event, OnAck(event, line));
     }
-    return publisher_->Publish(event, OnAck(event));
+    return publisher_->Publish(event, OnAck(event, line));
   }
 
-  client::Publisher::Callback OnAck(const v1::Event& event) {
+  client::Publisher::Callback OnAck(const v1::Event& event, absl::string_view line) {
     // Small enough to be kept without an allocation.
     Tally* const tally = &tally_;
-    const uint64_t bytes = event.ByteSizeLong();
+    const auto bytes = static_cast<uint32_t>(event.ByteSizeLong());
+    const auto input = static_cast<uint32_t>(line.size() + 1);  // With the line's end.
     if (acks_ == nullptr) {
-      return [tally, bytes](const absl::StatusOr<client::PublishedEvent>& result) {
-        if (result.ok()) tally->OnEvent(bytes);
+      return [tally, bytes, input](const absl::StatusOr<client::PublishedEvent>& result) {
+        if (result.ok()) tally->OnEvent(bytes, input);
       };
     }
-    return [tally, bytes, acks = acks_.get(),
+    return [tally, bytes, input, acks = acks_.get(),
             id = event.id()](const absl::StatusOr<client::PublishedEvent>& result) {
       if (!result.ok()) return;
-      tally->OnEvent(bytes);
+      tally->OnEvent(bytes, input);
       acks->Add(id, *result);
     };
   }
@@ -176,7 +185,7 @@ class PublishRun {
   absl::Status Report(absl::Status status, const absl::Status& flushed) {
     const uint64_t acknowledged = tally_.acknowledged();
     if (!options_.quiet) {
-      std::string summary = progress_.Summary(acknowledged, tally_.bytes());
+      std::string summary = progress_.Summary();
       if (tally_.duplicates() > 0) {
         absl::StrAppend(&summary, "; ", FormatCount(tally_.duplicates()),
                         " of them were there before, and are not appended");
@@ -217,10 +226,10 @@ class PublishRun {
   const PublishRunOptions& options_;
   Interrupt interrupt_;  // Before anything that starts threads.
   EventSource source_;
-  Progress progress_;
   uint64_t left_out_ = 0;
   absl::Status first_left_out_;
   Tally tally_;
+  EventProgress progress_;
   std::unique_ptr<AckWriter> acks_;
   std::shared_ptr<client::Connection> hub_;
   std::unique_ptr<client::Publisher> publisher_;

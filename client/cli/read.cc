@@ -20,7 +20,7 @@
 #include "client/cli/hub_watch.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/places.h"
-#include "client/cli/terminal.h"
+#include "client/cli/progress.h"
 #include "client/cli/units.h"
 #include "eventhub/error.h"
 #include "eventhub/reader.h"
@@ -89,10 +89,13 @@ absl::Status ParseTo(const std::string& text, client::ReaderOptions& reader) {
 // Prints batches until the limit is reached.
 class Printer {
  public:
-  explicit Printer(const ReadFlags& flags) : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0) {}
+  explicit Printer(const ReadFlags& flags)
+      : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0, [this] {
+          return Flow{events(), bytes_.load(std::memory_order_relaxed)};
+        }) {}
 
   bool done() const { return events_ >= flags_.limit; }
-  Progress& progress() { return progress_; }
+  EventProgress& progress() { return progress_; }
   // Thread-safe.
   uint64_t events() const { return events_.load(std::memory_order_relaxed); }
 
@@ -111,23 +114,22 @@ class Printer {
       ++events_;
       bytes_ += received.bytes().size();
     }
-    progress_.Update(events_, bytes_);
     return WriteOut(out_);
   }
 
   void Summarise() {
     progress_.Finish();
     if (!flags_.summary) return;
-    std::fprintf(stderr, "read %s\n", progress_.Summary(events_, bytes_).c_str());
+    std::fprintf(stderr, "read %s\n", progress_.Summary().c_str());
   }
 
  private:
   const ReadFlags& flags_;
-  Progress progress_;
   std::string out_;
   v1::Event event_;
   std::atomic<uint64_t> events_{0};
-  uint64_t bytes_ = 0;
+  std::atomic<uint64_t> bytes_{0};
+  EventProgress progress_;  // Last: it uses what is above.
 };
 
 // How many events there are to read; 0 if that takes more than to look at the partitions.
@@ -176,9 +178,9 @@ absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", ways));
 }
 
-absl::Status Read(const Context& context, ReadFlags flags) {
-  Interrupt interrupt;
+absl::Status ReadTopic(const Context& context, ReadFlags& flags, Interrupt& interrupt) {
   const auto hub = ConnectToHub(context);
+  interrupt.OnRaise([hub] { hub->CancelCalls(); });
   Printer printer(flags);
   std::optional<HubWatch> watch(std::in_place, context.address,
                                 HealthProbe(hub, [&printer] { return printer.events(); }));
@@ -188,16 +190,24 @@ absl::Status Read(const Context& context, ReadFlags flags) {
   flags.reader.reconnect_deadline =
       context.timeout.value_or(flags.reader.follow ? absl::InfiniteDuration() : absl::Seconds(30));
   ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, flags.reader));
-  interrupt.OnRaise([&reader] { reader->Cancel(); });
+  interrupt.OnRaise([hub, &reader] {
+    hub->CancelCalls();
+    reader->Cancel();
+  });
   const absl::Status status = WithWaysOn(ReadAll(*reader, printer), *reader);
   watch.reset();
   interrupt.OnRaise(nullptr);
   printer.Summarise();
-  // Ctrl-C is how a follower is meant to end.
-  if (absl::IsCancelled(status) && interrupt.raised() && flags.reader.follow) {
-    return absl::OkStatus();
-  }
   return status;
+}
+
+absl::Status Read(const Context& context, ReadFlags flags) {
+  Interrupt interrupt;  // Before anything that starts threads.
+  absl::Status status = ReadTopic(context, flags, interrupt);
+  if (!absl::IsCancelled(status) || !interrupt.raised()) return status;
+  // Ctrl-C is how a follower is meant to end.
+  return flags.reader.follow ? absl::OkStatus()
+                             : absl::CancelledError("interrupted before the end");
 }
 
 // An option whose text sets several fields of the reader.

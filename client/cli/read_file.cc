@@ -1,5 +1,9 @@
 #include "client/cli/read_file.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -22,6 +26,20 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
     return absl::FailedPreconditionError(absl::StrCat(FileName(path), ": cannot be read"));
   }
   return text;
+}
+
+uint64_t SizeOf(const std::vector<std::string>& paths) {
+  uint64_t bytes = 0;
+  for (const std::string& path : paths) {
+    struct stat file {};
+    const bool standard = path == "-";
+    const int found = standard ? fstat(STDIN_FILENO, &file) : stat(path.c_str(), &file);
+    if (found != 0 || !S_ISREG(file.st_mode)) return 0;
+    // Others may have read a part of what standard input is.
+    const off_t read = standard ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+    bytes += static_cast<uint64_t>(std::max<off_t>(file.st_size - read, 0));
+  }
+  return bytes;
 }
 
 std::string FileName(const std::string& path) { return path == "-" ? "stdin" : path; }

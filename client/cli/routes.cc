@@ -12,6 +12,7 @@
 #include "client/cli/route_output.h"
 #include "client/cli/route_test_event.h"
 #include "client/cli/table.h"
+#include "client/cli/topology_risks.h"
 #include "eventhub/route_client.h"
 #include "storage/base/status_macros.h"
 
@@ -79,6 +80,7 @@ struct RouteCommand {
   client::RouteUpdate update;
   std::string topic;
   TestEventFlags event;
+  bool yes = false;
   bool json = false;
 };
 using RouteFlags = std::shared_ptr<RouteCommand>;
@@ -137,8 +139,16 @@ absl::Status DescribeRoute(const Context& context, const RouteCommand& flags) {
 
 absl::Status UpdateRoute(const Context& context, const RouteCommand& flags) {
   if (IsEmpty(flags.update)) return UsageError("routes update: nothing is to be changed");
-  ASSIGN_OR_RETURN(const client::RouteChange updated,
-                   ConnectRoutes(context).UpdateRoute(flags.names.front(), flags.update));
+  const std::string& name = flags.names.front();
+  client::RouteClient client = ConnectRoutes(context);
+  if (!flags.yes) {
+    ASSIGN_OR_RETURN(const client::RouteDescription before, client.GetRoute(name));
+    client::Route after = before.route;
+    ApplyUpdate(flags.update, &after);
+    RETURN_IF_ERROR(ConfirmUpdate("routes update", absl::StrCat("route '", name, "'"),
+                                  RisksOf(before.route, after)));
+  }
+  ASSIGN_OR_RETURN(const client::RouteChange updated, client.UpdateRoute(name, flags.update));
   return PrintChange(updated, flags.json);
 }
 
@@ -191,6 +201,7 @@ void AddRouteChanges(CLI::App& group, Context& context, const RouteFlags& flags)
   AddRouteName(*update, flags);
   AddRouteFlags(*update, flags->update);
   AddEnableFlags(*update, &flags->update.disabled);
+  update->add_flag("-y,--yes", flags->yes, "Do not ask before keys are moved");
   SetRun(*update, context, [&context, flags] { return UpdateRoute(context, *flags); });
 
   CLI::App* remove = AddRouteVerb(group, "delete", "Delete routes", kDeleteRouteExamples, flags);

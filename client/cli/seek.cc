@@ -9,9 +9,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "client/cli/call_progress.h"
 #include "client/cli/command.h"
 #include "client/cli/places.h"
+#include "client/cli/progress.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/units.h"
 #include "eventhub/error.h"
@@ -89,8 +89,11 @@ absl::StatusOr<std::string> TakeSnapshot(client::SubscriptionClient& client,
   const std::string name = absl::StrCat(
       kTakenBySeek,
       absl::FormatTime("%Y%m%dT%H%M%E3SZ", Clock::System().Now(), absl::UTCTimeZone()));
-  RETURN_IF_ERROR(client.CreateSnapshot(flags.name, name).status());
-  return name;
+  const absl::Status taken = WithProgress(
+      "taking a snapshot", [&] { return client.CreateSnapshot(flags.name, name).status(); });
+  if (taken.ok()) return name;
+  // Whether the snapshot is there or not, nothing was moved.
+  return WithKnownOutcome(taken);
 }
 
 // What fails here, the next seek tries again: the seek itself is done.
@@ -108,7 +111,9 @@ void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& fla
 
 absl::Status ConfirmSeek(client::SubscriptionClient& client, const SeekFlags& flags,
                          const client::SeekTarget& target) {
-  ASSIGN_OR_RETURN(const auto moves, client.Seek(flags.name, target, /*dry_run=*/true));
+  ASSIGN_OR_RETURN(const auto moves, WithProgress("looking at the place", [&] {
+                     return client.Seek(flags.name, target, /*dry_run=*/true);
+                   }));
   std::fputs(RenderMoves(moves, /*dry_run=*/false).c_str(), stderr);
   return Confirm(absl::StrCat("Move subscription '", flags.name, "'?"),
                  absl::StrCat("subscription '", flags.name, "' stays where it is"));
@@ -139,10 +144,8 @@ absl::Status Seek(const Context& context, const SeekFlags& flags) {
   if (!flags.dry_run && !flags.no_snapshot) {
     ASSIGN_OR_RETURN(snapshot, TakeSnapshot(client, flags));
   }
-  const auto moves = [&] {
-    const CallProgress progress("seeking");
-    return client.Seek(flags.name, target, flags.dry_run);
-  }();
+  const auto moves =
+      WithProgress("seeking", [&] { return client.Seek(flags.name, target, flags.dry_run); });
   const bool refused = !moves.ok() && !client::OutcomeIsUnknown(moves.status());
   if (!snapshot.empty() && refused) client.DeleteSnapshot(flags.name, snapshot).IgnoreError();
   RETURN_IF_ERROR(moves.status());
@@ -182,9 +185,10 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
   if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
     spec.rate_limit = flags.rate;
   }
-  const CallProgress progress("looking for what to replay");
   ASSIGN_OR_RETURN(const client::ReplayResult result,
-                   ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run));
+                   WithProgress("looking for what to replay", [&] {
+                     return ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run);
+                   }));
   return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
                              : RenderReplay(result, flags.dry_run));
 }

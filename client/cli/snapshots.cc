@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/progress.h"
 #include "client/cli/subscription_output.h"
 #include "storage/base/status_macros.h"
 
@@ -40,8 +41,10 @@ struct SnapshotFlags {
 };
 
 absl::Status Create(const Context& context, const SnapshotFlags& flags) {
-  ASSIGN_OR_RETURN(const client::Snapshot snapshot,
-                   ConnectSubscriptions(context).CreateSnapshot(flags.subscription, flags.name));
+  ASSIGN_OR_RETURN(const client::Snapshot snapshot, WithProgress("taking the snapshot", [&] {
+                     return ConnectSubscriptions(context).CreateSnapshot(flags.subscription,
+                                                                         flags.name);
+                   }));
   return WriteOut(flags.json ? SnapshotJson(snapshot).dump() + "\n" : RenderSnapshots({snapshot}));
 }
 

@@ -10,6 +10,7 @@
 #include "client/cli/subscription_flags.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/table.h"
+#include "client/cli/topology_risks.h"
 #include "client/cli/units.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -126,8 +127,16 @@ absl::Status Describe(const Context& context, const SubscriptionCommand& flags) 
 absl::Status Update(const Context& context, const SubscriptionCommand& flags) {
   if (IsEmpty(flags.update)) return UsageError("subscriptions update: nothing is to be changed");
   client::SubscriptionClient client = ConnectSubscriptions(context);
+  const std::string& name = flags.names.front();
+  if (!flags.yes) {
+    ASSIGN_OR_RETURN(const auto before, client.GetSubscription(name, 1));
+    client::Subscription after = before.subscription;
+    ApplyUpdate(flags.update, &after);
+    RETURN_IF_ERROR(ConfirmUpdate("subscriptions update", absl::StrCat("subscription '", name, "'"),
+                                  RisksOf(before.subscription, after)));
+  }
   ASSIGN_OR_RETURN(const client::Subscription updated,
-                   client.UpdateSubscription(flags.names.front(), flags.update));
+                   client.UpdateSubscription(name, flags.update));
   return PrintSubscription(updated, flags.json);
 }
 
@@ -207,6 +216,7 @@ void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
   AddName(*update, flags);
   AddSubscriptionFlags(*update, flags->update);
   AddOutputOption(*update, &flags->json);
+  update->add_flag("-y,--yes", flags->yes, "Do not ask before it is made to expire");
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
   CLI::App* remove =

@@ -1,19 +1,12 @@
 #include "client/cli/terminal.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cli/units.h"
-#include "storage/base/clock.h"
 
 namespace eventhub::cli {
 namespace {
-
-constexpr absl::Duration kDrawEvery = absl::Milliseconds(250);
 
 // The length of the well-formed UTF-8 character at the front of `bytes`; 0 if there is none.
 size_t Utf8Length(absl::string_view bytes) {
@@ -81,51 +74,6 @@ std::string Printable(absl::string_view bytes) {
   std::string line;
   AppendPrintable(bytes, &line);
   return line;
-}
-
-std::string ShareText(uint64_t done, uint64_t total, absl::Duration took) {
-  if (total == 0) return "";
-  const double share = std::min(static_cast<double>(done) / static_cast<double>(total), 1.0);
-  std::string text = absl::StrCat(", ", static_cast<int>(share * 100), "% of ", FormatCount(total));
-  if (done > 0 && done < total) {
-    absl::StrAppend(&text, ", ", FormatRoughAge(took * ((1 - share) / share)), " left");
-  }
-  return text;
-}
-
-Progress::Progress(bool enabled)
-    : enabled_(enabled && isatty(STDERR_FILENO) == 1),
-      start_(Clock::System().Monotonic()),
-      drawn_(start_) {}
-
-void Progress::Finish() {
-  if (drawn_ > start_) std::fputs("\r\033[K", stderr);
-  drawn_ = start_;
-}
-
-void Progress::Update(uint64_t events, uint64_t bytes) {
-  if (!enabled_) return;
-  const absl::Duration now = Clock::System().Monotonic();
-  if (now - drawn_ < kDrawEvery) return;
-  const double rate =
-      static_cast<double>(events - drawn_events_) / absl::ToDoubleSeconds(now - drawn_);
-  const std::string line = absl::StrCat(
-      "\r\033[K", CountOf(events, "event"), ", ", FormatBytes(bytes), ", ",
-      FormatCount(static_cast<uint64_t>(rate)), "/s", ShareText(events, expected_, now - start_));
-  std::fputs(line.c_str(), stderr);
-  std::fflush(stderr);
-  drawn_ = now;
-  drawn_events_ = events;
-}
-
-std::string Progress::Summary(uint64_t events, uint64_t bytes) const {
-  const absl::Duration took = Clock::System().Monotonic() - start_;
-  const double seconds = std::max(absl::ToDoubleSeconds(took), 1e-6);
-  return absl::StrCat(
-      CountOf(events, "event"), ", ", FormatBytes(bytes), " in ", absl::StrFormat("%.2fs", seconds),
-      ": ", FormatCount(static_cast<uint64_t>(static_cast<double>(events) / seconds)),
-      " events/s, ", FormatBytes(static_cast<uint64_t>(static_cast<double>(bytes) / seconds)),
-      "/s");
 }
 
 }  // namespace eventhub::cli

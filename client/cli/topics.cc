@@ -8,9 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/command.h"
+#include "client/cli/open_letters.h"
+#include "client/cli/progress.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topic_output.h"
+#include "client/cli/topology_risks.h"
 #include "client/cli/units.h"
 #include "storage/base/status_macros.h"
 
@@ -46,10 +49,11 @@ Examples:
   eventhub topics describe clicks --output=json | jq .stats.published_events)";
 
 constexpr char kUpdateTopicExamples[] = R"(
-Events already stored follow the new settings too.
+Events already stored follow the new settings too. Asks before it deletes events or moves keys.
 
 Examples:
-  eventhub topics update clicks --max-age=unlimited --partitions=32
+  eventhub topics update clicks --max-age=unlimited
+  eventhub topics update clicks --partitions=32 --yes    keys move; do not ask, as in a script
   eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
   eventhub topics update clicks --keep-until-acked=off --description=
   eventhub topics update clicks --retention=unlimited --deduplicate=10m)";
@@ -202,6 +206,24 @@ bool IsEmpty(const client::TopicUpdate& update) {
               update.deduplication_window);
 }
 
+// Sets in `topic` what `update` sets.
+void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
+  const auto set = [](const auto& given, auto* setting) {
+    if (given.has_value()) *setting = *given;
+  };
+  set(update.partitions, &topic->partitions);
+  set(update.max_age, &topic->max_age);
+  set(update.max_bytes, &topic->max_bytes);
+  set(update.keep_until_acked, &topic->keep_until_acked);
+  set(update.keep_until_acked_max_bytes, &topic->keep_until_acked_max_bytes);
+  set(update.default_durability, &topic->default_durability);
+  set(update.max_event_bytes, &topic->max_event_bytes);
+  set(update.description, &topic->description);
+  set(update.keep_nothing, &topic->keep_nothing);
+  set(update.refuse_when_full, &topic->refuse_when_full);
+  set(update.deduplication_window, &topic->deduplication_window);
+}
+
 absl::Status PrintTopic(const client::Topic& topic, bool json) {
   return WriteOut(json ? TopicJson(topic).dump() + "\n" : RenderFields(TopicFields(topic)));
 }
@@ -210,18 +232,7 @@ absl::Status Create(const Context& context, TopicFlags flags) {
   RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
   client::Topic topic;
   topic.name = flags.names.front();
-  const client::TopicUpdate& given = flags.update;
-  topic.partitions = given.partitions.value_or(1);
-  topic.max_age = given.max_age.value_or(absl::InfiniteDuration());
-  topic.max_bytes = given.max_bytes.value_or(0);
-  topic.keep_until_acked = given.keep_until_acked.value_or(false);
-  topic.keep_until_acked_max_bytes = given.keep_until_acked_max_bytes.value_or(0);
-  topic.default_durability = given.default_durability.value_or(client::Durability::kDefault);
-  topic.max_event_bytes = given.max_event_bytes.value_or(0);
-  topic.description = given.description.value_or("");
-  topic.keep_nothing = given.keep_nothing.value_or(false);
-  topic.refuse_when_full = given.refuse_when_full.value_or(false);
-  topic.deduplication_window = given.deduplication_window.value_or(absl::ZeroDuration());
+  ApplyUpdate(flags.update, &topic);
   client::AdminClient admin = ConnectAdmin(context);
   const absl::StatusOr<client::Topic> created = admin.CreateTopic(topic);
   if (absl::IsAlreadyExists(created.status()) && flags.if_not_exists) {
@@ -282,34 +293,18 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
 absl::Status Update(const Context& context, TopicFlags flags) {
   RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
   if (IsEmpty(flags.update)) return UsageError("topics update: nothing is to be changed");
-  ASSIGN_OR_RETURN(const client::Topic topic,
-                   ConnectAdmin(context).UpdateTopic(flags.names.front(), flags.update));
-  return PrintTopic(topic, flags.json);
-}
-
-// What is lost with the dead letters that are open in a topic, as a part of a sentence: "5 open
-// dead letters of subscription 'billing'", or of several; empty if there are none.
-absl::StatusOr<std::string> OpenLetters(const Context& context, const std::string& topic) {
-  constexpr uint64_t kMostCounted = 10'000;
-  client::SubscriptionClient client = ConnectSubscriptions(context);
-  ASSIGN_OR_RETURN(const std::vector<client::SubscriptionSummary> subscriptions,
-                   client.ListSubscriptions());
-  std::vector<std::string> parts;
-  for (const client::SubscriptionSummary& summary : subscriptions) {
-    if (summary.stats.open_dead_letters == 0) continue;
-    const std::string& name = summary.subscription.name;
-    uint64_t letters = 0;
-    RETURN_IF_ERROR(client.ListDeadLetters(
-        name, {.topic = topic}, /*with_data=*/false,
-        [&letters](const client::DeadLetter&) { return ++letters <= kMostCounted; }));
-    if (letters == 0) continue;
-    const std::string count =
-        letters > kMostCounted
-            ? absl::StrCat("more than ", FormatCount(kMostCounted), " open dead letters")
-            : CountOf(letters, "open dead letter");
-    parts.push_back(absl::StrCat(count, " of subscription '", name, "'"));
+  const std::string& name = flags.names.front();
+  client::AdminClient admin = ConnectAdmin(context);
+  if (!flags.yes) {
+    ASSIGN_OR_RETURN(const client::TopicDescription before, admin.GetTopic(name));
+    client::Topic after = before.topic;
+    ApplyUpdate(flags.update, &after);
+    // A topic without events has none to lose.
+    const Risks risks = before.stats.events > 0 ? RisksOf(before.topic, after) : Risks();
+    RETURN_IF_ERROR(ConfirmUpdate("topics update", absl::StrCat("topic '", name, "'"), risks));
   }
-  return absl::StrJoin(parts, " and ");
+  ASSIGN_OR_RETURN(const client::Topic topic, admin.UpdateTopic(name, flags.update));
+  return PrintTopic(topic, flags.json);
 }
 
 absl::Status ConfirmDeletion(const Context& context, client::AdminClient& admin,
@@ -317,8 +312,10 @@ absl::Status ConfirmDeletion(const Context& context, client::AdminClient& admin,
   ASSIGN_OR_RETURN(const client::TopicDescription topic, admin.GetTopic(name));
   std::string letters;
   if (discard_dead_letters) {
-    ASSIGN_OR_RETURN(letters, OpenLetters(context, name));
-    if (!letters.empty()) letters = absl::StrCat(", and discard ", letters);
+    client::SubscriptionClient client = ConnectSubscriptions(context);
+    ASSIGN_OR_RETURN(const auto subscriptions, client.ListSubscriptions());
+    ASSIGN_OR_RETURN(const auto found, FindOpenLetters(client, subscriptions, name));
+    if (!found.empty()) letters = absl::StrCat(", and discard ", LettersText(found));
   }
   return Confirm(
       absl::StrCat("Delete topic '", name, "' with ", CountOf(topic.stats.events, "event"), " (",
@@ -333,9 +330,11 @@ absl::Status Delete(const Context& context, const TopicFlags& flags) {
     if (!flags.yes) {
       RETURN_IF_ERROR(ConfirmDeletion(context, admin, name, flags.discard_dead_letters));
     }
-    RETURN_IF_ERROR(admin.DeleteTopic(name, {.delete_subscriptions = flags.with_subscriptions,
-                                             .delete_routes = flags.with_routes,
-                                             .discard_dead_letters = flags.discard_dead_letters}));
+    const client::TopicDeletion deletion = {.delete_subscriptions = flags.with_subscriptions,
+                                            .delete_routes = flags.with_routes,
+                                            .discard_dead_letters = flags.discard_dead_letters};
+    RETURN_IF_ERROR(WithProgress(absl::StrCat("deleting topic '", name, "'"),
+                                 [&] { return admin.DeleteTopic(name, deletion); }));
   }
   return absl::OkStatus();
 }
@@ -375,6 +374,7 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
       AddVerb(*topics, "update", "Change what is given, at once", kUpdateTopicExamples);
   AddName(*update, *flags);
   AddTopicFlags(*update, *flags);
+  update->add_flag("-y,--yes", flags->yes, "Do not ask before events are deleted or keys moved");
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
   CLI::App* remove =

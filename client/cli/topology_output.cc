@@ -9,7 +9,6 @@
 #include "client/cli/filter_json.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topology_fields.h"
-#include "client/cli/topology_risks.h"
 #include "client/cli/units.h"
 
 namespace eventhub::cli {
@@ -101,7 +100,7 @@ std::string ValueText(const FieldDescriptor* field, const std::string& json) {
   return text;
 }
 
-std::string RenderChange(const client::TopologyChange& change) {
+std::string RenderChange(const client::TopologyChange& change, const Risks& risks) {
   const char* const sign = change.action == Action::kCreate   ? "+"
                            : change.action == Action::kDelete ? "-"
                                                               : "~";
@@ -115,11 +114,11 @@ std::string RenderChange(const client::TopologyChange& change) {
                                   : to),
                     "\n");
   }
-  for (const std::string& risk : RisksOf(change)) absl::StrAppend(&out, "  ! ", risk, "\n");
+  for (const std::string& risk : risks) absl::StrAppend(&out, "  ! ", risk, "\n");
   return out;
 }
 
-Json ChangeJson(const client::TopologyChange& change) {
+Json ChangeJson(const client::TopologyChange& change, const Risks& risks) {
   Json fields = Json::array();
   const auto value = [](const std::string& json) {
     return json.empty() ? Json(nullptr) : Json::parse(json, nullptr, /*allow_exceptions=*/false);
@@ -132,14 +131,14 @@ Json ChangeJson(const client::TopologyChange& change) {
           {"action", ActionWord(change.action)},
           {"name", change.name},
           {"fields", fields},
-          {"risks", RisksOf(change)}};
+          {"risks", risks}};
 }
 
 }  // namespace
 
-Json ApplyJson(const client::ApplyResult& result, bool dry_run) {
+Json ApplyJson(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run) {
   Json changes = Json::array();
-  for (const auto& change : result.changes) changes.push_back(ChangeJson(change));
+  for (const auto& change : result.changes) changes.push_back(ChangeJson(change, risks.Of(change)));
   Json unnamed = Json::array();
   for (const auto& change : result.unnamed) {
     unnamed.push_back({{"kind", KindWord(change.kind)}, {"name", change.name}});
@@ -151,11 +150,11 @@ Json ApplyJson(const client::ApplyResult& result, bool dry_run) {
       {"error", result.status.ok() ? Json(nullptr) : Json(std::string(result.status.message()))}};
 }
 
-std::string RenderApply(const client::ApplyResult& result, bool dry_run) {
+std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run) {
   std::string out;
   uint64_t counts[4] = {};
   for (const client::TopologyChange& change : result.changes) {
-    absl::StrAppend(&out, RenderChange(change));
+    absl::StrAppend(&out, RenderChange(change, risks.Of(change)));
     ++counts[static_cast<size_t>(change.action)];
   }
   if (!result.unnamed.empty()) {

@@ -1,8 +1,13 @@
 #include "client/cli/usage.h"
 
+#include <cstdlib>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "storage/base/nearest_word.h"
 
 namespace eventhub::cli {
@@ -58,6 +63,23 @@ std::string ExplainUnknownWord(const CLI::App& at, const std::string& word) {
                                       : Suggestion(nearest));
 }
 
+// The option of that name, of the command or of a group that it is in.
+const CLI::Option* FindOption(const CLI::App& at, const std::string& name) {
+  for (const CLI::App* app = &at; app != nullptr; app = app->get_parent()) {
+    if (const CLI::Option* option = app->get_option_no_throw(name)) return option;
+  }
+  return nullptr;
+}
+
+// Of a flag: other options are texts, which their own checks turn into values.
+std::string ExplainConversion(const CLI::App& at, const std::string& message) {
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(absl::StripPrefix(message, "Could not convert: "), absl::MaxSplits(" = ", 1));
+  const CLI::Option* const option = FindOption(at, parts.first);
+  return absl::StrCat(option == nullptr ? parts.first : NameAsGiven(*option), ": '", parts.second,
+                      "' is neither true nor false");
+}
+
 }  // namespace
 
 std::vector<std::string> CommandLineWords(int argc, const char* const* argv) {
@@ -87,6 +109,7 @@ std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error)
     return absl::StrCat("'", at.get_name(),
                         "' needs a command: ", absl::StrJoin(SubcommandNames(at), ", "));
   }
+  if (Is<CLI::ConversionError>(error)) return ExplainConversion(at, message);
   const std::string name = message.substr(0, message.find(':'));
   if (Is<CLI::RequiredError>(error)) {
     return absl::StrCat(message.substr(0, message.find(' ')), " is missing");
@@ -107,6 +130,14 @@ std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error)
       return absl::StrCat(name, " is there more than once");
   }
   return message;
+}
+
+std::string NameAsGiven(const CLI::Option& option) {
+  const std::string& variable = option.get_envname();
+  const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+  const bool from_environment =
+      value != nullptr && option.results() == std::vector<std::string>{value};
+  return from_environment ? variable : option.get_name();
 }
 
 }  // namespace eventhub::cli

@@ -15,4 +15,8 @@ std::vector<std::string> CommandLineWords(int argc, const char* const* argv);
 // which one may have been meant.
 std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error);
 
+// How the user named an option: `--tls`, or EVENTHUB_TLS if its value is the one that the variable
+// has.
+std::string NameAsGiven(const CLI::Option& option);
+
 }  // namespace eventhub::cli

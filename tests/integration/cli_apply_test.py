@@ -229,6 +229,38 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                          "- topic bus\n  ! deletes the topic with all its events\n1 deleted\n")
         self.assertEqual(self.export(), "topics:\n  - name: audit\n")
 
+    def test_prune_does_not_begin_what_open_dead_letters_stop(self):
+        self.apply("""\
+            topics: [{name: t}, {name: old}, {name: new}]
+            subscriptions:
+              - {name: kept, topic: t, kind: queue, dead_letter_topic: old}
+              - {name: gone, topic: t, kind: queue, dead_letter_topic: gone-letters}
+            """)
+        self.ok("publish", "t", "-q", stdin=b"1\n2\n")
+        for name in ("kept", "gone"):
+            self.ok("consume", name, "--limit=2", "--exec=sh -c 'exit 65'")
+        wanted = self.file("""\
+            topics: [{name: t}, {name: new}]
+            subscriptions: [{name: kept, topic: t, kind: queue, dead_letter_topic: new}]
+            """)
+        before = self.export()
+        why = ("topic 'old' cannot be deleted, because of 2 open dead letters of subscription "
+               "'kept' in it; redrive or discard them first; nothing was changed "
+               "(FAILED_PRECONDITION)")
+        dry = self.hub.run("apply", "-f", wanted, "--prune", "--dry-run")
+        self.assertEqual((dry.code, dry.err.decode()), (1, f"eventhub: {why}\n"))
+        self.assertIn("  ! discards 2 open dead letters\n", dry.out.decode())
+        self.assertIn("  ! is refused, because of 2 open dead letters of subscription 'kept'\n",
+                      dry.out.decode())
+        result = self.hub.run("apply", "-f", wanted, "--prune", "--yes")
+        self.assertEqual((result.code, result.out), (1, b""))
+        self.assertTrue(result.err.decode().endswith(f"eventhub: {why}\n"), result.err)
+        self.assertEqual(self.export(), before)
+        self.ok("dead-letters", "discard", "kept", "--all", "--yes")
+        out = self.ok("apply", "-f", wanted, "--prune", "--yes")
+        self.assertIn("  ! discards 2 open dead letters\n", out)
+        self.assertIn("- topic old\n", out)
+
     def test_prune_by_nothing_is_refused(self):
         self.apply(SHOP)
         before = self.export()

@@ -116,11 +116,14 @@ TEST(CliEnvironment, DescribesTheEvent) {
   (*event.mutable_attributes())["trace-id"].set_string("abc");
   (*event.mutable_attributes())["tries"].set_integer(3);
   std::vector<std::string> environment;
-  AppendEventEnvironment(event, {3, 17, absl::FromUnixSeconds(1'800'000'000), 2}, &environment);
-  for (const char* variable : {"EVENTHUB_ID=1", "EVENTHUB_TYPE=t", "EVENTHUB_KEY=k",
-                               "EVENTHUB_SUBJECT=", "EVENTHUB_PARTITION=3", "EVENTHUB_OFFSET=17",
-                               "EVENTHUB_ATTEMPT=2", "EVENTHUB_APPEND_TIME=2027-01-15T08:00:00Z",
-                               "EVENTHUB_ATTR_TRACE_ID=abc", "EVENTHUB_ATTR_TRIES=3"}) {
+  AppendEventEnvironment(event, {3, 17, absl::FromUnixSeconds(1'800'000'000), 2, true},
+                         &environment);
+  for (const char* variable :
+       {"EVENTHUB_ID=1", "EVENTHUB_TYPE=t", "EVENTHUB_KEY=k",
+        "EVENTHUB_SUBJECT=", "EVENTHUB_PARTITION=3", "EVENTHUB_OFFSET=17", "EVENTHUB_ATTEMPT=2",
+        "EVENTHUB_REDELIVERED=true", "EVENTHUB_REPLAYED=false",
+        "EVENTHUB_APPEND_TIME=2027-01-15T08:00:00Z", "EVENTHUB_ATTR_TRACE_ID=abc",
+        "EVENTHUB_ATTR_TRIES=3"}) {
     EXPECT_THAT(environment, Contains(variable));
   }
 }

@@ -49,10 +49,12 @@ TEST(CliJson, WritesMembersInAFixedOrder) {
 TEST(CliJson, NamesTheDeliveryOfAConsumer) {
   Position delivered = kPosition;
   delivered.attempt = 2;
+  delivered.redelivered = true;
   std::string line;
   AppendEventJson(MinimalEvent(), delivered, &line);
   EXPECT_THAT(line,
-              HasSubstr(R"("hub_append_time":"2027-01-15T08:00:00Z","hub_delivery_attempt":2})"));
+              HasSubstr(R"("hub_append_time":"2027-01-15T08:00:00Z","hub_delivery_attempt":2,)"
+                        R"("hub_redelivered":true,"hub_replayed":false})"));
   const auto back = ParseEventJson(line);
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_TRUE(back->attributes().empty());

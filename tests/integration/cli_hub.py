@@ -3,6 +3,7 @@
 The programs are named by the environment: EVENTHUB, EVENTHUBD.
 """
 
+import contextlib
 import json
 import os
 import pty
@@ -56,6 +57,15 @@ class Hub:
         self.process = None
         return code
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """Meanwhile the hub is there and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def close(self):
         if self.process is not None:
             self.stop(signal.SIGKILL)
@@ -83,6 +93,13 @@ class Hub:
     def popen(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen([EVENTHUB, *arguments], env=self.environment(), **options)
+
+
+def blocks_signals(pid):
+    """Whether the command takes SIGINT as a wish to end by now, not as the end."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        blocked = next(line for line in status if line.startswith("SigBlk:"))
+    return int(blocked.split()[1], 16) & 1 << signal.SIGINT - 1 != 0
 
 
 def json_lines(text):

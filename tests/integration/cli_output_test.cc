@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "client/cli/progress.h"
 #include "client/cli/subscription_output.h"
 #include "client/cli/terminal.h"
 #include "client/cli/topic_output.h"
@@ -147,6 +148,7 @@ TEST(CliOutput, ASharePasses) {
   EXPECT_EQ(ShareText(250, 1000, absl::Seconds(10)), ", 25% of 1,000, 30s left");
   EXPECT_EQ(ShareText(1000, 1000, absl::Seconds(10)), ", 100% of 1,000");
   EXPECT_EQ(ShareText(1500, 1000, absl::Seconds(10)), ", 100% of 1,000");
+  EXPECT_EQ(ShareOfBytesText(1 << 20, 2 << 20, absl::Seconds(10)), ", 50% of 2.00 MiB, 10s left");
 }
 
 TEST(CliOutput, AppendTimesAheadOfTheClockAreMarked) {

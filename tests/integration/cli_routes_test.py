@@ -56,7 +56,7 @@ class RoutesTest(RouteTest):
         self.assertIsNone(life["stats"]["last_failure"])
 
         self.publish(a, "1")
-        text = self.ok("routes", "update", "life", f"--to={b}", "--filter=none", "--keep-key",
+        text = self.ok("routes", "update", "life", f"--to={b}", "--filter=none", "--keep-key", "--yes",
                        "--set=none", "--disable", "--on-unavailable=fail", "--description=")
         self.assertRegex(text, r"(?m)^state: +disabled$")
         self.assertRegex(text, r"(?m)^effective: +from 0:1$")
@@ -66,10 +66,13 @@ class RoutesTest(RouteTest):
         self.assertEqual((life["disabled"], life["on_unavailable"]), (True, "fail"))
         self.assertEqual(life["description"], "")
         self.assertGreater(life["update_time"], life["create_time"])
-        self.ok("routes", "update", "life", "--enable", "--key=all")
+        self.ok("routes", "update", "life", "--enable", "--key=all", "--yes")
         life = self.describe("life")
         self.assertEqual((life["disabled"], life["partition_key"]), (False, {"constant": "all"}))
-        self.ok("routes", "update", "life", "--no-key")
+        self.assertIn("moves keys: the next copies may go to other partitions than those before: "
+                      "without a terminal to ask on, it takes --yes",
+                      self.fails(2, "routes", "update", "life", "--no-key"))
+        self.ok("routes", "update", "life", "--no-key", "--yes")
         self.assertEqual(self.describe("life")["partition_key"], {"none": True})
 
         self.assertEqual(self.ok("routes", "delete", "life"),
@@ -367,7 +370,7 @@ class UnkeptTest(RouteTest):
         self.ok("topics", "update", bus, "--retention=unlimited")
         self.publish(bus, "3")
         self.assertEqual(self.data(bus), ["3"])
-        self.ok("topics", "update", bus, "--retention=none")
+        self.ok("topics", "update", bus, "--retention=none", "--yes")
         self.assertIn("keeps no events", self.fails(1, "read", bus))
         self.assertEqual(self.data(kept), ["1", "2", "3"])
         for option in ("--max-age=1d", "--max-bytes=1GiB", "--keep-until-acked",

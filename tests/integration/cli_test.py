@@ -9,8 +9,11 @@ import subprocess
 import tempfile
 import time
 import unittest
+from concurrent import futures
 
-from cli_hub import EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, json_lines
+import grpc
+
+from cli_hub import EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, blocks_signals, json_lines
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
@@ -151,6 +154,30 @@ class UsageTest(unittest.TestCase):
                                   **{name: value})
             self.assertEqual((result.returncode, result.stderr), (1, ""), name)
 
+    def test_output_that_nobody_takes(self):
+        def run(*arguments, **options):
+            process = subprocess.Popen([EVENTHUB, *arguments], stderr=subprocess.PIPE, text=True,
+                                       **options)
+            return process.communicate(timeout=TIMEOUT)[1], process.returncode
+        event = ["filter", "eval", "true"]
+        # Closed: what is opened later does not take its place.
+        self.assertEqual(run(*event, preexec_fn=lambda: os.close(1)),
+                         ("eventhub: writing to standard output: Bad file descriptor "
+                          "(FAILED_PRECONDITION)\n", 1))
+        with open("/dev/full", "wb") as full:
+            for arguments in (event, ["--help"], ["topics", "--help"], ["--version"]):
+                self.assertEqual(run(*arguments, stdout=full),
+                                 ("eventhub: writing to standard output: No space left on device "
+                                  "(RESOURCE_EXHAUSTED)\n", 1), arguments)
+        # A reader that went away, also if the signal of it is ignored: as any filter, no word.
+        for ignored, code in ((False, -signal.SIGPIPE), (True, 128 + signal.SIGPIPE)):
+            for arguments in (event, ["--help"]):
+                reader, writer = os.pipe()
+                os.close(reader)
+                self.assertEqual(run(*arguments, stdout=writer, restore_signals=not ignored),
+                                 ("", code), arguments)
+                os.close(writer)
+
     def test_a_hub_that_is_not_there(self):
         address = "unix:/nonexistent/eventhub.socket"
         for arguments in (["topics", "list"], ["stats"], ["health"], ["read", "t"],
@@ -179,6 +206,92 @@ class WaitTest(HubTest):
             self.assertGreater(time.monotonic() - began, 0.6)
             self.assertIn("No such file", error)
             self.assertNotIn("may be done", error)
+
+    def test_only_a_change_that_was_sent_may_be_done(self):
+        class Transport(grpc.GenericRpcHandler):
+            """Whatever it is asked for, no hub answers."""
+
+            def service(self, handler_call_details):
+                return grpc.unary_unary_rpc_method_handler(
+                    lambda request, context: context.abort(grpc.StatusCode.INTERNAL, "reset"))
+        server = grpc.server(futures.ThreadPoolExecutor(4))
+        server.add_generic_rpc_handlers((Transport(),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, None)
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.address = f"127.0.0.1:{port}"
+        for arguments, in_doubt in (
+                (["topics", "create", "t"], True),
+                (["topics", "delete", "t", "--yes"], True),
+                (["seek", "s", "--to=earliest", "--no-snapshot", "--yes"], True),
+                (["seek", "s", "--to=earliest", "--yes"], False),  # It takes a snapshot first.
+                (["seek", "s", "--to=earliest", "--dry-run"], False),
+                (["topics", "update", "t", "--max-age=1d", "--yes"], True),
+                (["topics", "update", "t", "--max-age=1d"], False),  # It looks first.
+                (["topics", "list"], False), (["export"], False), (["stats"], False)):
+            with self.subTest(arguments=arguments):
+                error = self.fails(1, *arguments, hub=hub)
+                self.assertIn("reset (INTERNAL)", error)
+                self.assertEqual("it may be done nevertheless" in error, in_doubt, error)
+
+    def test_what_could_not_be_told_was_done(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        with open("/dev/full", "wb") as full:
+            process = hub.popen("topics", "create", "u", stdout=full, stderr=subprocess.PIPE)
+            error = process.communicate(timeout=TIMEOUT)[1].decode()
+        self.assertEqual(error, "eventhub: writing to standard output: No space left on device "
+                                "(RESOURCE_EXHAUSTED)\n")
+        self.ok("topics", "describe", "u", hub=hub)
+
+    def test_a_signal_ends_what_waits_for_a_hub_that_is_silent(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        self.ok("topics", "create", "t", hub=hub)
+        self.ok("subscriptions", "create", "s", "--topic=t", "--kind=queue", hub=hub)
+        with hub.stopped():
+            for arguments, code in ((["read", "t", "--follow"], 0), (["read", "t"], 1),
+                                    (["consume", "s"], 0), (["health", "--wait=1m"], 1),
+                                    (["stats"], -signal.SIGINT)):
+                with self.subTest(arguments=arguments):
+                    process = hub.popen("--timeout=1m", *arguments, stderr=subprocess.PIPE,
+                                        stdout=subprocess.DEVNULL)
+                    if arguments != ["stats"]:
+                        self.wait_until(lambda p=process: blocks_signals(p.pid))
+                    process.send_signal(signal.SIGINT)
+                    began = time.monotonic()
+                    process.communicate(timeout=TIMEOUT)
+                    self.assertEqual(process.returncode, code)
+                    self.assertLess(time.monotonic() - began, 30)
+            process = hub.popen("publish", "t", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self.wait_until(lambda: blocks_signals(process.pid))
+            process.stdin.write(b"1\n")
+            process.stdin.flush()
+            while process.poll() is None:  # The second ends it, whatever it does.
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.05)
+            process.stdin.close()
+            self.assertIn(process.returncode, (1, 128 + signal.SIGINT))
+
+    def test_a_consumer_does_not_wait_for_a_silent_hub_for_ever(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        self.ok("topics", "create", "t", hub=hub)
+        self.ok("subscriptions", "create", "s", "--topic=t", "--kind=queue", hub=hub)
+        process = hub.popen("consume", "s", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.ok("publish", "t", "-q", stdin=b"1\n", hub=hub)
+        process.stdout.readline()
+        self.wait_until(lambda: self.ok_json("subscriptions", "describe", "s",
+                                             hub=hub)["stats"]["lag_events"] == 0)
+        with hub.stopped():
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 0)
 
     def test_until_it_is_there(self):
         hub = Hub()
@@ -259,11 +372,35 @@ class TopicsTest(HubTest):
         topic = self.topic("--partitions=2")
         self.fails(1, "topics", "update", topic, "--partitions=1")
 
+    def test_update_asks_before_events_are_lost_or_keys_moved(self):
+        topic = self.topic("--max-age=7d")
+        self.ok("topics", "update", topic, "--max-age=6d")  # Of an empty topic nothing is lost.
+        self.ok("publish", topic, "-q", stdin=b"1\n")
+        self.ok("topics", "update", topic, "--max-age=8d", "--max-event-bytes=1KiB")
+        line = self.fails(2, "topics", "update", topic, "--max-age=1h", "--partitions=2")
+        self.assertIn(f"topics update of topic '{topic}', which moves keys", line)
+        self.assertIn("deletes events appended more than 1h ago: without a terminal to ask on, it "
+                      "takes --yes", line)
+        result = self.hub.run_on_terminal(b"n\n", "topics", "update", topic, "--max-bytes=1KiB")
+        self.assertEqual(result.code, 1)
+        self.assertEqual(result.err.decode(),
+                         "! it deletes the oldest events beyond 1KiB\n"
+                         f"Change topic '{topic}'? [y/N] eventhub: topic '{topic}' stays as it is "
+                         "(CANCELLED)\n")
+        self.assertIsNone(self.ok_json("topics", "describe", topic)["max_bytes"])
+        result = self.hub.run_on_terminal(b"y\n", "topics", "update", topic, "--max-bytes=1KiB")
+        self.assertEqual(result.code, 0, result.err)
+        self.ok("topics", "update", topic, "--partitions=2", "--yes")
+        described = self.ok_json("topics", "describe", topic)
+        self.assertEqual((described["max_bytes"], described["partitions"]), (1024, 2))
+
     def test_delete_asks_on_a_terminal(self):
         topic = self.topic()
         result = self.hub.run_on_terminal(b"n\n", "topics", "delete", topic)
         self.assertEqual(result.code, 1)
-        self.assertIn(f"Delete topic '{topic}' with 0 events", result.err.decode())
+        self.assertEqual(result.err.decode(),
+                         f"Delete topic '{topic}' with 0 events (0 B), for good? [y/N] "
+                         f"eventhub: topic '{topic}' is kept (CANCELLED)\n")
         self.ok("topics", "describe", topic)
         self.assertEqual(self.hub.run_on_terminal(b"y\n", "topics", "delete", topic).code, 0)
         self.fails(1, "topics", "describe", topic)

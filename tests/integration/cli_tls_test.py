@@ -89,7 +89,20 @@ class TlsTest(unittest.TestCase):
         missing = self.file("missing.pem")
         self.assertIn(f"{missing}: No such file",
                       self.refused("stats", f"--tls-ca={missing}", code=2))
-        self.assertIn("needs its key", self.refused("stats", f"--tls-cert={missing}", code=2))
+        self.assertIn("--tls-cert needs a key; see --tls-key",
+                      self.refused("stats", f"--tls-cert={missing}", code=2))
+
+    def test_what_is_wrong_in_the_environment_is_named_by_its_variable(self):
+        missing = self.file("missing.pem")
+        self.assertIn("EVENTHUB_TLS: 'maybe' is neither true nor false",
+                      self.refused("stats", code=2, EVENTHUB_TLS="maybe"))
+        self.assertIn(f"EVENTHUB_TLS_CA: {missing}: No such file",
+                      self.refused("stats", code=2, EVENTHUB_TLS_CA=missing))
+        self.assertIn("EVENTHUB_TLS_KEY needs a certificate; see --tls-cert",
+                      self.refused("stats", code=2, EVENTHUB_TLS_KEY=missing))
+        self.assertIn(f"EVENTHUB_TLS_CERT, EVENTHUB_TLS_KEY: {missing}: No such file",
+                      self.refused("stats", code=2, EVENTHUB_TLS_CERT=missing,
+                                   EVENTHUB_TLS_KEY=missing))
 
     def test_bad_calls_of_the_script(self):
         for arguments in ([], ["x"], ["hub", "name"], ["client", "../x"], ["client", "ca"]):

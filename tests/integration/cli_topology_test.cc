@@ -246,7 +246,7 @@ client::ApplyResult SomeChanges() {
 }
 
 TEST(CliTopologyOutput, ForPeople) {
-  EXPECT_EQ(RenderApply(SomeChanges(), /*dry_run=*/true),
+  EXPECT_EQ(RenderApply(SomeChanges(), PlanRisks({}), /*dry_run=*/true),
             "+ topic t\n"
             "    partitions: 8\n"
             "~ topic u\n"
@@ -260,11 +260,79 @@ TEST(CliTopologyOutput, ForPeople) {
             "{a: \"7\", b: 7, c: true, d: {\"uri\":\"urn:x\"}}\n"
             "left alone, for no file names them: link l\n"
             "dry run, nothing was changed; would be: 1 created, 2 updated, 1 deleted\n");
-  EXPECT_EQ(RenderApply({}, /*dry_run=*/false), "no changes\n");
+  EXPECT_EQ(RenderApply({}, PlanRisks({}), /*dry_run=*/false), "no changes\n");
+}
+
+TEST(CliRisks, AreThoseOfWhatChanges) {
+  const client::Topic topic{.partitions = 2,
+                            .max_age = absl::Hours(48),
+                            .max_bytes = 1 << 20,
+                            .keep_until_acked = true,
+                            .keep_until_acked_max_bytes = 1 << 20};
+  const auto risks = [&topic](auto change) {
+    client::Topic to = topic;
+    change(to);
+    return RisksOf(topic, to);
+  };
+  EXPECT_THAT(risks([](client::Topic& to) {
+                to.max_age = absl::InfiniteDuration();
+                to.max_bytes = 0;
+                to.keep_until_acked_max_bytes = 0;
+                to.max_event_bytes = 10;
+                to.description = "x";
+              }),
+              testing::IsEmpty());
+  EXPECT_THAT(risks([](client::Topic& to) { to.partitions = 3; }),
+              ElementsAre(HasSubstr("moves keys")));
+  EXPECT_THAT(risks([](client::Topic& to) { to.max_age = absl::Hours(47); }),
+              ElementsAre("deletes events appended more than 1d23h ago"));
+  EXPECT_THAT(risks([](client::Topic& to) { to.max_bytes = 1 << 10; }),
+              ElementsAre("deletes the oldest events beyond 1KiB"));
+  // Nothing is deleted: it takes no more events.
+  EXPECT_THAT(risks([](client::Topic& to) {
+                to.max_bytes = 1 << 10;
+                to.refuse_when_full = true;
+              }),
+              testing::IsEmpty());
+  EXPECT_THAT(risks([](client::Topic& to) { to.keep_until_acked = false; }),
+              ElementsAre(HasSubstr("have not acked yet")));
+  EXPECT_THAT(risks([](client::Topic& to) { to.keep_until_acked_max_bytes = 5; }),
+              ElementsAre(HasSubstr("have not acked yet")));
+  EXPECT_THAT(risks([](client::Topic& to) { to.keep_nothing = true; }),
+              ElementsAre("deletes all its events"));
+  EXPECT_THAT(RisksOf(client::Subscription{}, client::Subscription{.expire_after = absl::Hours(1)}),
+              ElementsAre(HasSubstr("no consumer was connected for 1h")));
+  EXPECT_THAT(RisksOf(client::Route{}, client::Route{.partition_key = client::RouteKey::None()}),
+              ElementsAre(HasSubstr("moves keys")));
+  EXPECT_THAT(RisksOf(client::Route{}, client::Route{.target_topics = {"x"}}), testing::IsEmpty());
+}
+
+TEST(CliRisks, OfAPlanAreTheSame) {
+  using Change = client::TopologyChange;
+  const PlanRisks plan(client::Topology().Add(
+      client::Topic{.name = "full", .max_bytes = 1 << 10, .refuse_when_full = true}));
+  const auto risks = [&plan](Change::Kind kind, std::string name, client::FieldChange field) {
+    return plan.Of({.kind = kind,
+                    .action = Change::Action::kUpdate,
+                    .name = std::move(name),
+                    .fields = {std::move(field)}});
+  };
+  const client::FieldChange smaller{"retention.max_bytes", R"("2048")", R"("1024")"};
+  EXPECT_THAT(risks(Change::Kind::kTopic, "other", smaller),
+              ElementsAre("deletes the oldest events beyond 1KiB"));
+  EXPECT_THAT(risks(Change::Kind::kTopic, "full", smaller), testing::IsEmpty());
+  EXPECT_THAT(risks(Change::Kind::kTopic, "t", {"retention.max_age", "", R"("60s")"}),
+              ElementsAre("deletes events appended more than 1m ago"));
+  EXPECT_THAT(risks(Change::Kind::kSubscription, "s", {"expire_after", "", R"("3600s")"}),
+              ElementsAre(HasSubstr("for 1h")));
+  EXPECT_THAT(risks(Change::Kind::kRoute, "r", {"partition_key.none", "", "true"}),
+              ElementsAre(HasSubstr("moves keys")));
+  EXPECT_THAT(risks(Change::Kind::kLink, "l", {"partition_key.none", "", "true"}),
+              testing::IsEmpty());
 }
 
 TEST(CliTopologyOutput, ForPrograms) {
-  const Json json = ApplyJson(SomeChanges(), /*dry_run=*/true);
+  const Json json = ApplyJson(SomeChanges(), PlanRisks({}), /*dry_run=*/true);
   EXPECT_EQ(json["changes"][1]["fields"][0]["old"], "604800s");
   EXPECT_TRUE(json["changes"][1]["fields"][0]["new"].is_null());
   EXPECT_EQ(json["changes"][2]["action"], "delete");

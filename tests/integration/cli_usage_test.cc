@@ -78,7 +78,7 @@ std::string Explain(std::vector<std::string> words) {
   create->add_option("TOPIC", name)->required();
   create->add_option("--output", output)->check(OneOf({"table", "json"}));
   AddCountOption(*create, "-p,--partitions", &partitions, 1, 100, "");
-  create->add_flag("--yes", yes);
+  create->add_flag("--yes", yes)->envname("EVENTHUB_TEST_YES");
   std::reverse(words.begin(), words.end());
   try {
     app.parse(words);
@@ -106,6 +106,17 @@ TEST(CliUsage, SaysWhatIsWrong) {
             "--partitions: '0' is not a number from 1 to 100");
   EXPECT_EQ(Explain({"topics", "create", "t", "--output=xml"}),
             "--output: 'xml' is not one of: table, json");
+}
+
+TEST(CliUsage, NamesAValueByWhereItCameFrom) {
+  EXPECT_EQ(Explain({"topics", "create", "t", "--yes=perhaps"}),
+            "--yes: 'perhaps' is neither true nor false");
+  setenv("EVENTHUB_TEST_YES", "maybe", 1);
+  EXPECT_EQ(Explain({"topics", "create", "t"}),
+            "EVENTHUB_TEST_YES: 'maybe' is neither true nor false");
+  EXPECT_EQ(Explain({"topics", "create", "t", "--yes=perhaps"}),
+            "--yes: 'perhaps' is neither true nor false");
+  unsetenv("EVENTHUB_TEST_YES");
 }
 
 TEST(CliSubscriptionFlags, AppliesWhatIsGiven) {

@@ -1,0 +1,28 @@
+// The open dead letters that lie in a topic.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "eventhub/subscription_client.h"
+
+namespace eventhub::cli {
+
+// Those of one subscription.
+struct OpenLetters {
+  std::string subscription;
+  uint64_t count = 0;
+  bool more = false;  // There are more than were counted.
+};
+
+// Those of `subscriptions` that have any in `topic`.
+absl::StatusOr<std::vector<OpenLetters>> FindOpenLetters(
+    client::SubscriptionClient& client,
+    const std::vector<client::SubscriptionSummary>& subscriptions, const std::string& topic);
+
+// As a part of a sentence: `5 open dead letters of subscription 'billing' and …`.
+std::string LettersText(const std::vector<OpenLetters>& letters);
+
+}  // namespace eventhub::cli
