@@ -165,8 +165,10 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         const int64_t delay = OneIn(3) ? 0 : Int(1, 20);
         const auto retry_at = [&](uint32_t attempts) { return model_->now + delay * attempts; };
         const uint64_t epoch = OneIn(4) ? model_->epoch - 1 : model_->epoch;
-        cursor().Retry(rules(), consumer, epoch, first, last, retry_at, model_->now, reason,
-                       collect, &effects_);
+        Sweep([&](size_t* left) {
+          cursor().Retry(rules(), consumer, epoch, first, last, retry_at, model_->now, reason,
+                         collect, &effects_, left);
+        });
         ASSERT_EQ(refused, model_->Retry(consumer, epoch, from, to, retry_at, reason));
         break;
       }
@@ -192,13 +194,25 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     }
   }
 
+  // As a whole, or a few ranges at a time.
+  template <typename Operation>
+  void Sweep(Operation operation) {
+    if (OneIn(2)) return operation(nullptr);
+    auto left = static_cast<size_t>(Int(0, 3));
+    operation(&left);
+    while (cursor().sweeping()) {
+      left = static_cast<size_t>(Int(1, 3));
+      cursor().SweepOn(rules(), &left, &effects_);
+    }
+  }
+
   void Return() {
     const ConsumerId consumer = AnyConsumer();
     if (OneIn(4)) {
-      cursor().Recall(consumer, &effects_);
+      Sweep([&](size_t* left) { cursor().Recall(rules(), consumer, &effects_, left); });
       model_->Recall(consumer);
     } else {
-      cursor().Fail(rules(), consumer, "gone", &effects_);
+      Sweep([&](size_t* left) { cursor().Fail(rules(), consumer, "gone", &effects_, left); });
       model_->Fail(consumer, "gone");
     }
     if (consumer == owner_) owner_ = ConsumerId(owner_.value() + 1);
@@ -231,7 +245,9 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   void ChangeRules() {
     model_->rules.max_attempts = OneIn(3) ? 0 : static_cast<uint32_t>(Int(1, 5));
     const bool lowered = !OneIn(3);
-    cursor().ParkExhausted(rules(), lowered, "changed", &effects_);
+    Sweep([&](size_t* left) {
+      cursor().ParkExhausted(rules(), lowered, "changed", &effects_, left);
+    });
     model_->ParkExhausted(lowered, "changed");
     for (const Parked& range : effects_.parked) NoteUnordered(range);
   }
@@ -265,7 +281,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     const auto [from, to] = AnyRange();
     switch (Int(0, 3)) {
       case 0:
-        ASSERT_EQ(cursor().CancelReplays(&effects_), model_->CancelReplays());
+        ASSERT_EQ(cursor().CancelReplays(Offset(0), cursor().next(), &effects_),
+                  model_->CancelReplays());
         break;
       case 1: {
         const int64_t event = Int(0, model_->next + 2);

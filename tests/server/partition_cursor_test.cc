@@ -204,7 +204,7 @@ TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
   rules_.max_attempts = 1;
   rig_.Grow(2);
   Deliver(kOne, 2);
-  cursor().Recall(kOne, &effects_);
+  cursor().Recall(rules_, kOne, &effects_);
   EXPECT_EQ(AttemptsOf(0), 0u);
   Deliver(kOne, 2);
   rig_.Reopen(1000, 1000, 10);
@@ -435,7 +435,7 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   Redrive(Offset(6), {TopicId(9), PartitionId(1), Offset(34)});
   // One that a replay would have brought anyway.
   Redrive(Offset(2), {TopicId(9), PartitionId(1), Offset(35)});
-  EXPECT_EQ(cursor().CancelReplays(&effects_), 4);
+  EXPECT_EQ(cursor().CancelReplays(Offset(0), cursor().next(), &effects_), 4);
   rig_.Trim(6);
   cursor().DropTrimmed(&effects_);
   EXPECT_EQ(effects_.lost, 0);
@@ -639,7 +639,7 @@ TEST_F(OrderedCursorTest, EndOfALargeReplayCostsWhatWasDelivered) {
   const std::optional<Candidate> next = cursor().Next(rules_, Flow::kExtra);
   ASSERT_TRUE(cursor().AdmitKey(next->start, kKey));
   cursor().Lease(*next, next->start, 1, CursorRig::kEventBytes, kOne, kNever);
-  EXPECT_EQ(cursor().CancelReplays(&effects_), kEvents - 1);
+  EXPECT_EQ(cursor().CancelReplays(Offset(0), cursor().next(), &effects_), kEvents - 1);
   EXPECT_THAT(Ack(kOne, 0, 1), IsEmpty());
   EXPECT_TRUE(cursor().pending().map().empty());
 }

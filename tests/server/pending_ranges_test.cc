@@ -168,8 +168,12 @@ class PendingRangesTest : public SeededTest {
   }
 
   void RemoveAll() {
-    ranges_->EditRange(Offset(0), Offset::Max(),
-                       [](Offset, PendingRange&) { return Verdict::kRemove; });
+    if (OneIn(2)) {
+      ranges_->Clear();
+    } else {
+      ranges_->EditRange(Offset(0), Offset::Max(),
+                         [](Offset, PendingRange&) { return Verdict::kRemove; });
+    }
     model_.clear();
   }
 
@@ -190,12 +194,12 @@ class PendingRangesTest : public SeededTest {
 
   // What the store has after this is what was before, and loading it gives it back.
   void FlushAndLoad() {
-    ranges_->Flush(
-        [this](Offset start, const PendingRange& range) {
-          PendingRange copy = range.Copy();
-          store_.insert_or_assign(start.value(), std::move(copy));
-        },
-        [this](Offset start) { EXPECT_EQ(store_.erase(start.value()), 1u) << start; });
+    ranges_->Flush([this] { store_.clear(); },
+                   [this](Offset start, const PendingRange& range) {
+                     PendingRange copy = range.Copy();
+                     store_.insert_or_assign(start.value(), std::move(copy));
+                   },
+                   [this](Offset start) { EXPECT_EQ(store_.erase(start.value()), 1u) << start; });
     ASSERT_FALSE(ranges_->dirty());
     ASSERT_EQ(EventsOf(store_), model_);
     ASSERT_EQ(store_.size(), ranges_->map().size());
@@ -328,7 +332,8 @@ class HolesTest : public testing::Test {
   }
 
   void Flush() {
-    ranges_.Flush([this](Offset, const PendingRange&) { ++written_; },
+    ranges_.Flush([this] { ++written_; },  //
+                  [this](Offset, const PendingRange&) { ++written_; },
                   [this](Offset) { ++written_; });
   }
 
@@ -372,6 +377,22 @@ TEST_F(HolesTest, CostWhatTheyAre) {
   for (int64_t event = 1; event < kEvents; event += 2) Remove(event);
   EXPECT_TRUE(ranges_.map().empty());
   Flush();
+  EXPECT_FALSE(ranges_.dirty());
+}
+
+TEST_F(HolesTest, AllThatIsClearedCostsOneWrite) {
+  ranges_.Add(Offset(0), 1000, PendingRange());
+  for (int64_t event = 0; event < 1000; event += 2) Remove(event);
+  Flush();
+  written_ = 0;
+  Remove(501);
+  ranges_.Clear();
+  EXPECT_TRUE(ranges_.map().empty());
+  EXPECT_EQ(ranges_.counts().live, 0);
+  EXPECT_TRUE(ranges_.dirty());
+  ranges_.Add(Offset(1), 1, PendingRange());
+  Flush();
+  EXPECT_EQ(written_, 2);
   EXPECT_FALSE(ranges_.dirty());
 }
 

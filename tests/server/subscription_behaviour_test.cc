@@ -407,8 +407,8 @@ TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNo
 class OneByOneTest : public SubscriptionBehaviourTest {
  protected:
   // Every other event stays at a consumer; the others are acked.
-  void MakeHoles(int64_t count) {
-    SetUpQueue();
+  void MakeHoles(int64_t count, const v1::Subscription& subscription = Queue()) {
+    Create(subscription);
     std::vector<std::string> ids;
     for (int64_t i = 0; i < 1000; ++i) ids.push_back(absl::StrCat(i));
     for (int64_t i = 0; i < 2 * count; i += 1000) ASSERT_THAT(rig_.Publish("t", ids), IsOk());
@@ -419,6 +419,7 @@ class OneByOneTest : public SubscriptionBehaviourTest {
       v1::ConsumeRequest request;
       v1::Ack& ack = *request.add_acks();
       ack.set_lease_epoch(epoch_);
+      ack.set_exact(true);
       for (int64_t i = from; i < std::min(count, from + kAtOnce); ++i) {
         v1::OffsetRange& range = *ack.add_ranges();
         range.set_start(2 * i);
@@ -481,11 +482,110 @@ TEST_F(OneByOneTest, LeasesEndAFewThousandAtATime) {
   MakeHoles(kHoles);
   const auto expired = [&] { return static_cast<size_t>(rig_.Get("s").stats().expired_events()); };
   rig_.Pass(absl::Seconds(60));
-  EXPECT_EQ(expired(), PartitionCursor::kMaxExpired);
+  EXPECT_EQ(expired(), PartitionCursor::kMaxSwept);
   rig_.Pass(absl::Milliseconds(10));
-  EXPECT_EQ(expired(), 2 * PartitionCursor::kMaxExpired);
+  EXPECT_EQ(expired(), 2 * PartitionCursor::kMaxSwept);
   rig_.Pass(absl::Milliseconds(10));
   EXPECT_EQ(expired(), static_cast<size_t>(kHoles));
+}
+
+TEST_F(OneByOneTest, WhatAConsumerHadComesBackAFewThousandAtATime) {
+  constexpr int64_t kHoles = 6'000;
+  MakeHoles(kHoles);
+  const auto out = [&] { return static_cast<size_t>(rig_.Get("s").stats().in_flight_events()); };
+  consumer_->session().Close(Subscription::Ended::kByConsumer);
+  EXPECT_EQ(out(), kHoles - PartitionCursor::kMaxSwept);
+  // Others get what is back.
+  const auto other = rig_.Consume("s", "other", /*credit=*/1);
+  EXPECT_THAT(other->Receive(1), SizeIs(1));
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_EQ(out(), 1 + kHoles - 2 * PartitionCursor::kMaxSwept);
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_EQ(out(), 1u);
+  other->SetCredit(kHoles);
+  EXPECT_THAT(other->Receive(kHoles - 1), SizeIs(kHoles - 1));
+}
+
+// Its events would come out of order, or again beyond the limit.
+TEST_F(OneByOneTest, NothingIsDeliveredBeforeAllIsBackThatHasToBe) {
+  constexpr int64_t kHoles = 3'000;
+  MakeHoles(kHoles, Stream());
+  consumer_->session().Close(Subscription::Ended::kByConsumer);
+  const auto other = rig_.Consume("s", "other", 2 * kHoles);
+  EXPECT_THAT(other->Receive(), IsEmpty());
+  EXPECT_EQ(other->caught_up, 0);
+  rig_.Pass(absl::Milliseconds(10));
+  const std::vector<Received> events = other->Receive(kHoles);
+  ASSERT_THAT(events, SizeIs(kHoles));
+  EXPECT_EQ(events[0].offset, 1);
+  // So does a retry take back what is behind it.
+  other->Nack(events[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
+  EXPECT_THAT(other->Receive(), IsEmpty());
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_EQ(other->Receive(kHoles)[0].offset, 1);
+}
+
+TEST_F(OneByOneTest, ALowerLimitIsAppliedBeforeAnythingIsDelivered) {
+  constexpr int64_t kHoles = 3'000;
+  MakeHoles(kHoles);
+  v1::ConsumeRequest request;
+  v1::Nack& nack = *request.add_nacks();
+  nack.set_lease_epoch(epoch_);
+  nack.mutable_retry_after();
+  for (int64_t i = 0; i < kHoles; ++i) {
+    nack.add_ranges()->set_start(2 * i + 1);
+    nack.mutable_ranges()->rbegin()->set_end(2 * i + 2);
+  }
+  consumer_->SetCredit(0);
+  ASSERT_THAT(consumer_->Settle(request).refused(), IsEmpty());
+  v1::Subscription once = Queue();
+  once.set_max_delivery_attempts(1);
+  ASSERT_THAT(rig_.UpdateSubscription(once, {"max_delivery_attempts"}), IsOk());
+  consumer_->SetCredit(kHoles);
+  EXPECT_THAT(consumer_->Receive(), IsEmpty());
+  rig_.Pass(absl::Milliseconds(10));
+  EXPECT_THAT(consumer_->Receive(), IsEmpty());
+  const auto dead = [&] { return rig_.Get("s").stats().dead_lettered_events(); };
+  EXPECT_TRUE(Eventually([&] { return dead() == kHoles; }));
+}
+
+// As its end does, whatever holes there are.
+TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
+  constexpr int64_t kHoles = 5'000;
+  MakeHoles(kHoles);
+  const auto commits = [&] { return rig_.broker().GetStats().commits(); };
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  uint64_t before = commits();
+  ASSERT_OK_AND_ASSIGN(const v1::ReplaySubscriptionResponse replayed, rig_.Replay(replay));
+  EXPECT_EQ(replayed.events(), static_cast<uint64_t>(kHoles));
+  EXPECT_EQ(rig_.Get("s").stats().replay_events(), static_cast<uint64_t>(kHoles));
+  EXPECT_GT(commits() - before, kHoles / PartitionCursor::kMaxSwept);
+  before = commits();
+  ASSERT_OK_AND_ASSIGN(const v1::CancelReplaysResponse cancelled, rig_.CancelReplays("s"));
+  EXPECT_EQ(cancelled.events(), static_cast<uint64_t>(kHoles));
+  EXPECT_EQ(rig_.Get("s").stats().replay_events(), 0u);
+  EXPECT_GE(commits() - before, 2 * kHoles / PartitionCursor::kMaxSwept);
+}
+
+// A seek leaves nothing of what was pending, here or in the store.
+TEST_F(OneByOneTest, ASeekForgetsManyHolesAtOnce) {
+  constexpr int64_t kHoles = 3'000;
+  MakeHoles(kHoles);
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_offset(2 * kHoles - 1);
+  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  EXPECT_EQ(rig_.Get("s").stats().in_flight_events(), 0u);
+  // The consumer has all its credit again.
+  EXPECT_EQ(rig_.Get("s").consumers(0).in_use().events(), 0u);
+  const std::vector<Received> last = consumer_->Receive(1);
+  EXPECT_EQ(last[0].offset, 2 * kHoles - 1);
+  consumer_.reset();
+  rig_.Reopen();
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 1u);
+  EXPECT_EQ(rig_.Consume("s", "c")->Receive(1)[0].offset, 2 * kHoles - 1);
 }
 
 TEST_F(OneByOneTest, WhatIsLeftOfARequestWhenTheStoreFailsIsRefused) {
@@ -502,6 +602,8 @@ TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
   consumer_->session().Close(Subscription::Ended::kByConsumer);
+  for (size_t i = 0; i < kHoles / PartitionCursor::kMaxSwept; ++i)
+    rig_.Pass(absl::Milliseconds(10));
   const auto other = rig_.Consume("s", "other", /*credit=*/1);
   EXPECT_THAT(other->Receive(), SizeIs(1));
   other->SetCredit(0);

@@ -1,5 +1,6 @@
 // A commit is seen as a whole: who gets what its acks free can read what it appended. The tests
 // stand between the write of a commit and its sync, when it is decided and nobody may know.
+#include <chrono>
 #include <future>
 #include <memory>
 #include <string>
@@ -295,6 +296,43 @@ TEST_F(VisibilityTest, SeekIsFollowedWhenItIsVisible) {
     Release();
     seek.get();
     EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
+    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
+    ASSERT_THAT(rig_.Delete("t"), IsOk());
+  }
+}
+
+// That there is none left is for a commit to say that nobody has seen.
+TEST_F(VisibilityTest, ARedriveThatFindsNothingWaitsForTheOneBefore) {
+  for (const bool dry_run : {false, true}) {
+    SetUpQueue();
+    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+    const auto consumer = rig_.Consume("s", "c");
+    EXPECT_THAT(consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK).refused(),
+                IsEmpty());
+    ASSERT_TRUE(Eventually([&] { return rig_.Get("s").stats().open_dead_letters() == 1; }));
+    const auto redrive = [&](bool dry) {
+      auto answer =
+          std::make_shared<std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>>>();
+      v1::RedriveDeadLettersRequest request;
+      request.set_subscription("s");
+      request.mutable_selector();
+      request.set_dry_run(dry);
+      rig_.subscriptions().RedriveDeadLetters(
+          request, rig_.Call(), [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
+            answer->set_value(std::move(response));
+          });
+      return answer->get_future();
+    };
+    Hold();
+    auto first = redrive(false);
+    AwaitHeld();
+    auto second = redrive(dry_run);
+    EXPECT_EQ(second.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+    Release();
+    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse done, first.get());
+    EXPECT_EQ(done.events(), 1u);
+    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse rest, second.get());
+    EXPECT_EQ(rest.events(), 0u);
     ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
     ASSERT_THAT(rig_.Delete("t"), IsOk());
   }

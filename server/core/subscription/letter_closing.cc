@@ -37,16 +37,23 @@ void LetterClosing::Piece() {
   DeadLetterPage page;
   if (absl::Status found = FindPiece(&page); !found.ok()) return std::move(done_)(std::move(found));
   after_ = page.next;
-  if (order_.dry_run || page.found.empty()) {
-    GoOn(CountLetters(context_, *subscription_, page.found, order_.redrive));
-    return;
+  if (order_.dry_run) {
+    Add(CountLetters(context_, *subscription_, page.found, order_.redrive));
+    page.found.clear();
   }
+  // Without letters, too: those that were not found may be closed by a commit that is not visible.
   // Done on a thread that must not block: the next piece is posted.
   context_.writer.Submit(std::make_unique<CloseLettersTask>(
       context_, subscription_, std::move(page.found), order_.redrive,
       [self = shared_from_this()](const absl::StatusOr<LetterCounts>& piece) {
         self->GoOn(piece);
       }));
+}
+
+void LetterClosing::Add(const LetterCounts& piece) {
+  counts_.closed += piece.closed;
+  counts_.to_come += piece.to_come;
+  counts_.trimmed += piece.trimmed;
 }
 
 absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
@@ -57,9 +64,7 @@ absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
 
 void LetterClosing::GoOn(const absl::StatusOr<LetterCounts>& piece) {
   if (!piece.ok()) return std::move(done_)(piece.status());
-  counts_.closed += piece->closed;
-  counts_.to_come += piece->to_come;
-  counts_.trimmed += piece->trimmed;
+  Add(*piece);
   if (!after_.empty()) return call_.Next([self = shared_from_this()] { self->Piece(); });
   if (counts_ == LetterCounts()) {
     const absl::Status sound = CheckPartitions(context_.topics, *subscription_, order_.selector);

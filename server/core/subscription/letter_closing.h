@@ -38,6 +38,7 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
 
   void Piece();
   absl::Status FindPiece(DeadLetterPage* page);
+  void Add(const LetterCounts& piece);
   // After each piece.
   void GoOn(const absl::StatusOr<LetterCounts>& piece);
   absl::Status Cancelled() const;

@@ -49,6 +49,10 @@ bool PartitionCursor::AnyLiveReady() const {
 void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
   keys_.reset();
   all_known_ = false;
+  if (pending_.map().size() > kMaxSwept && pending_.counts().extra == 0) {
+    for (const auto& [start, range] : pending_.map()) Release(range, effects);
+    pending_.Clear();
+  }
   std::vector<std::pair<Offset, uint32_t>> removed;
   const auto remove = [&](Offset start, PendingRange& range) {
     Release(range, effects);
@@ -70,6 +74,8 @@ void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effec
         return Verdict::kChanged;
       });
   Forget(removed, effects);
+  std::erase_if(sweeps_, [](const Sweep& sweep) { return sweep.ends_leases(); });
+  for (Sweep& sweep : sweeps_) sweep.at = Offset(0);
   draining = false;
   suspects_end_ = Offset(0);
   read_failure.reset();
@@ -163,9 +169,9 @@ void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
   Forget(removed, effects);
 }
 
-int64_t PartitionCursor::CancelReplays(Effects* effects) {
+int64_t PartitionCursor::CancelReplays(Offset from, Offset to, Effects* effects) {
   int64_t events = 0;
-  pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
+  pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
     if (!range.extra || range.redriven || range.out()) return Verdict::kKeep;
     events += range.count;
     Settle(start, range, effects);
@@ -233,34 +239,34 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
     dirty_ = false;
     passed_ = false;
   }
-  pending_.Flush(
-      [&](Offset start, const PendingRange& range) {
-        stored::Range record;
-        record.set_version(kCursorVersion);
-        record.set_count(range.count);
-        // A delivery under way has not failed; if the hub ends first, it never does.
-        const bool out = range.state == RangeState::kLeased;
-        record.set_attempts(range.attempts - (out ? 1U : 0U));
-        record.set_delivered(range.delivered);
-        record.set_silent(range.silent);
-        record.set_extra(range.extra);
-        if (range.state == RangeState::kDelayed || range.waits_unknown()) {
-          record.set_retry_time_micros(range.due + wall_offset);
-        }
-        record.set_reason(std::string(range.reason.view()));
-        if (range.redriven) {
-          const DeadLetterPlace& place = redriven_->at(start.value());
-          stored::DeadLetterPlace& from = *record.mutable_redriven_from();
-          from.set_topic_id(place.topic.value());
-          from.set_partition(place.partition.value());
-          from.set_offset(place.offset.value());
-        }
-        commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
-                   record.SerializeAsString());
-      },
-      [&](Offset start) {
-        commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
-      });
+  pending_.Flush([&] { commit.DeletePrefix(Column::kCursors, PendingPrefix(subscription, id())); },
+                 [&](Offset start, const PendingRange& range) {
+                   stored::Range record;
+                   record.set_version(kCursorVersion);
+                   record.set_count(range.count);
+                   // A delivery under way has not failed; if the hub ends first, it never does.
+                   const bool out = range.state == RangeState::kLeased;
+                   record.set_attempts(range.attempts - (out ? 1U : 0U));
+                   record.set_delivered(range.delivered);
+                   record.set_silent(range.silent);
+                   record.set_extra(range.extra);
+                   if (range.state == RangeState::kDelayed || range.waits_unknown()) {
+                     record.set_retry_time_micros(range.due + wall_offset);
+                   }
+                   record.set_reason(std::string(range.reason.view()));
+                   if (range.redriven) {
+                     const DeadLetterPlace& place = redriven_->at(start.value());
+                     stored::DeadLetterPlace& from = *record.mutable_redriven_from();
+                     from.set_topic_id(place.topic.value());
+                     from.set_partition(place.partition.value());
+                     from.set_offset(place.offset.value());
+                   }
+                   commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
+                              record.SerializeAsString());
+                 },
+                 [&](Offset start) {
+                   commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
+                 });
 }
 
 void PartitionCursor::Load(const stored::Cursor& cursor) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -109,6 +110,9 @@ struct Candidate {
 };
 
 // Guarded by the subscription's mutex. Times are microseconds of the monotonic clock.
+//
+// What is about all that is pending is a *sweep*: it goes over the ranges in their order, a piece
+// at a time, so that the mutex is held for a moment only.
 class PartitionCursor {
  public:
   using Refused = absl::FunctionRef<void(Offset from, Offset to)>;
@@ -199,33 +203,45 @@ class PartitionCursor {
   // events come again. In a STREAM about the first of them, and takes the partition back to it.
   void Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch, Offset from,
              Offset to, absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
-             absl::string_view reason, Refused refused, Effects* effects);
+             absl::string_view reason, Refused refused, Effects* effects, size_t* left = nullptr);
   void Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason, Refused refused,
             Effects* effects);
   void Skip(ConsumerId consumer, Offset from, Offset to, Refused refused, Effects* effects);
   void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
               Effects* effects);
 
+  // How many ranges a sweep looks at while the mutex is held: less than 1 ms.
+  static constexpr size_t kMaxSwept = 2'000;
+  // Whether there is more to be swept, and whether that has to be before anything is delivered: a
+  // STREAM would be out of order, or more than the limit of attempts be made.
+  bool sweeping() const { return !sweeps_.empty(); }
+  bool blocked_by_sweep() const;
+  // Goes on. Of these operations, all that look at so many ranges take them from `left`; null: they
+  // are carried out as a whole.
+  void SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects);
+
   // Takes all that a consumer has back, without its having said a word. That is a failed attempt of
   // what it may have been at: all of it in a QUEUE, the first live event and the first extra one in
   // a STREAM.
   void Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
-            Effects* effects);
+            Effects* effects, size_t* left = nullptr);
   // Takes all that a consumer has back, for a reason that lies with none of the events.
-  void Recall(ConsumerId consumer, Effects* effects);
+  void Recall(const DeliveryRules& rules, ConsumerId consumer, Effects* effects,
+              size_t* left = nullptr);
   // Has what is to be delivered alone go with the others.
-  void LetAloneJoin();
-  // Takes back what is over, and makes ready what waited long enough; of very many ranges the first
-  // kMaxExpired, the others are due still.
-  static constexpr size_t kMaxExpired = 2'000;
-  void Expire(const DeliveryRules& rules, int64_t now, Effects* effects);
+  void LetAloneJoin(const DeliveryRules& rules, size_t* left = nullptr);
+  // Events that are to be delivered alone, and are not on their way to go with the others.
+  int64_t WaitingAlone() const;
+  // Takes back what is over, and makes ready what waited long enough. What there is more than is
+  // left is due still.
+  void Expire(const DeliveryRules& rules, int64_t now, Effects* effects, size_t* left = nullptr);
   // To be called after loading, and after a change of the rules: parks what has no attempts left.
   // If the limit was lowered, what failed without a word has one more, alone: it may have failed
   // for another's fault. What waits for a retry does so from here on; but with ordered_by_key its
   // key is not known after a restart, so it is a candidate once, to be admitted and blocked, lest
   // its key go on without it.
   void ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
-                     Effects* effects);
+                     Effects* effects, size_t* left = nullptr);
 
   // A commit is visible that has the change.
   void Complete(const CommitChange& change, Effects* effects);
@@ -254,7 +270,8 @@ class PartitionCursor {
   // Adds what is settled of [from, to) as extra; returns how many events that is.
   int64_t AddReplay(Offset from, Offset to, Effects* effects);
   int64_t CountReplay(Offset from, Offset to) const;
-  int64_t CancelReplays(Effects* effects);
+  // Ends what is replayed of [from, to) and not at a consumer; returns how many events that is.
+  int64_t CancelReplays(Offset from, Offset to, Effects* effects);
   // Adds one event. False, with nothing changed, if it is still to come with the live ones: these
   // go by the filter, and may be trimmed before.
   bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects);
@@ -273,6 +290,35 @@ class PartitionCursor {
  private:
   using Verdict = PendingRanges::Verdict;
   using RedrivenPlaces = absl::btree_map<int64_t, DeadLetterPlace>;
+
+  struct Sweep {
+    enum class Kind : uint8_t {
+      kFail,    // The leases of the consumers fail.
+      kRecall,  // They are taken back.
+      kRewind,  // Those of live events are.
+      kLimits,  // See ParkExhausted.
+      kJoin,    // See LetAloneJoin.
+    };
+
+    Kind kind;
+    absl::flat_hash_set<ConsumerId> consumers;  // Whose leases end.
+    SharedText why;
+    bool lowered = false;
+    bool blocks = false;  // What is delivered would be wrong before it is done.
+    bool begun = false;
+    Offset at{0};  // What lies before is done.
+
+    bool ends_leases() const { return kind <= Kind::kRewind; }
+  };
+
+  void Begin(const DeliveryRules& rules, Sweep sweep, size_t* left, Effects* effects);
+  Verdict SweepOver(const DeliveryRules& rules, const Sweep& sweep, Offset start,
+                    PendingRange& range, Effects* effects);
+  Verdict CheckLimits(const DeliveryRules& rules, const Sweep& sweep, Offset start,
+                      PendingRange& range, Effects* effects);
+  // STREAM: fails what the consumer may have been at.
+  void FailFirst(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+                 Effects* effects);
 
   // STREAM: whether an event, live or extra, is out for the last time.
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
@@ -310,6 +356,7 @@ class PartitionCursor {
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
   // To be called for what was removed, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
+  bool HasTrimmed(Offset start) const;
   KeyOrder& keys();
   // Ranges often have the same one: of a service that is down, of a batch that failed.
   SharedText Reason(absl::string_view reason);
@@ -323,6 +370,7 @@ class PartitionCursor {
   bool dirty_ = false;
   bool passed_ = false;  // Behind `next_`, since it was written last.
   PendingRanges pending_;
+  std::vector<Sweep> sweeps_;  // Under way, the first one; the others after it.
   // STREAM: how many live events before `suspects_end_` may be out together. A consumer that goes
   // away without a word may have died of any that it had: half as many of these are out the next
   // time, so that the one to blame is the first that is out after a few deaths.

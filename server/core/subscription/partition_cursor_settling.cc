@@ -1,6 +1,7 @@
 // How what was delivered is settled: acks, nacks, ended leases, parking, trimming.
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "server/core/subscription/partition_cursor.h"
 
 namespace eventhub {
@@ -186,7 +187,7 @@ void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingR
 void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch,
                             Offset from, Offset to, absl::FunctionRef<int64_t(uint32_t)> retry_at,
                             int64_t now, absl::string_view reason, Refused refused,
-                            Effects* effects) {
+                            Effects* effects, size_t* left) {
   const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
   bool rewind = false;
   EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
@@ -202,11 +203,9 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uin
   if (rules.queue || !rewind) return;
   effects->rewound = true;
   // What was delivered after it comes again after it; not for a fault of its own.
-  pending_.EditRange(nacked_to, next_, [&](Offset, PendingRange& range) {
-    if (range.state != RangeState::kLeased || range.extra) return Verdict::kKeep;
-    TakeBack(range, effects);
-    return Verdict::kChanged;
-  });
+  Sweep sweep{Sweep::Kind::kRewind, {consumer}, SharedText()};
+  sweep.at = nacked_to;
+  Begin(rules, std::move(sweep), left, effects);
 }
 
 void PartitionCursor::Park(ConsumerId consumer, Offset from, Offset to, absl::string_view reason,
@@ -237,52 +236,124 @@ void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_
   });
 }
 
-void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
-                           Effects* effects) {
-  const auto fail = [&](Offset start, PendingRange& range) {
-    if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
-    Requeue(rules, start, range, false, 0, 0, why, effects);
-    return Verdict::kChanged;
-  };
-  if (rules.queue) {
-    pending_.EditRange(Offset(0), next_, fail);
-    return;
-  }
-  std::optional<Offset> first_live;
-  std::optional<Offset> first_extra;
-  Offset live_end(0);
-  for (const auto& [start, range] : pending_.map()) {
-    if (range.state != RangeState::kLeased || range.consumer != consumer) continue;
-    std::optional<Offset>& first = range.extra ? first_extra : first_live;
-    if (!first.has_value()) first = Offset(start);
-    if (!range.extra) live_end = Offset(start) + range.count;
-  }
-  if (rules.max_attempts > 0 && first_live.has_value()) {
-    window_ = std::max<int64_t>(1, pending_.counts().leased_live / 2);
-    suspects_end_ = live_end;
-  }
-  if (first_live.has_value()) pending_.EditRange(*first_live, *first_live + 1, fail);
-  if (first_extra.has_value()) pending_.EditRange(*first_extra, *first_extra + 1, fail);
-  Recall(consumer, effects);
+// ---- Sweeps
+
+bool PartitionCursor::blocked_by_sweep() const {
+  return absl::c_any_of(sweeps_, [](const Sweep& sweep) { return sweep.blocks; });
 }
 
-void PartitionCursor::Recall(ConsumerId consumer, Effects* effects) {
-  pending_.EditRange(Offset(0), next_, [&](Offset, PendingRange& range) {
-    if (range.state != RangeState::kLeased || range.consumer != consumer) return Verdict::kKeep;
-    TakeBack(range, effects);
-    return Verdict::kChanged;
-  });
+void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* left,
+                            Effects* effects) {
+  sweep.blocks = sweep.kind == Sweep::Kind::kLimits || (sweep.ends_leases() && !rules.queue);
+  // However many consumers go, one sweep more is enough for those that the first one is not for.
+  const bool joins = !sweeps_.empty() && !sweeps_.back().begun &&
+                     sweeps_.back().kind == sweep.kind && sweeps_.back().why == sweep.why;
+  if (joins) {
+    sweeps_.back().consumers.merge(sweep.consumers);
+    sweeps_.back().lowered |= sweep.lowered;
+    sweeps_.back().at = std::min(sweeps_.back().at, sweep.at);
+  } else {
+    sweeps_.push_back(std::move(sweep));
+  }
+  SweepOn(rules, left, effects);
 }
 
-void PartitionCursor::LetAloneJoin() {
-  pending_.EditRange(Offset(0), next_, [&](Offset, PendingRange& range) {
+void PartitionCursor::SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
+  while (!sweeps_.empty()) {
+    Sweep& sweep = sweeps_.front();
+    const bool nothing_left = sweep.ends_leases() && pending_.counts().leased == 0;
+    if (!nothing_left && !pending_.map().empty()) {
+      if (left != nullptr && *left == 0) return;
+      const Offset end = left == nullptr ? next_ : pending_.EndOf(*left, sweep.at, next_);
+      const size_t seen = pending_.EditRange(sweep.at, end, [&](Offset start, PendingRange& range) {
+        return SweepOver(rules, sweep, start, range, effects);
+      });
+      if (left != nullptr) *left -= std::min(*left, seen);
+      if (end < next_) {
+        sweep.begun = true;
+        sweep.at = end;
+        return;
+      }
+    }
+    effects->more_to_deliver |= sweep.begun;  // Something may have waited for it.
+    sweeps_.erase(sweeps_.begin());
+  }
+}
+
+PartitionCursor::Verdict PartitionCursor::SweepOver(const DeliveryRules& rules, const Sweep& sweep,
+                                                    Offset start, PendingRange& range,
+                                                    Effects* effects) {
+  if (sweep.kind == Sweep::Kind::kLimits) return CheckLimits(rules, sweep, start, range, effects);
+  if (sweep.kind == Sweep::Kind::kJoin) {
     range.alone = false;
     return Verdict::kKeep;  // The store does not know of it.
-  });
+  }
+  if (range.state != RangeState::kLeased || !sweep.consumers.contains(range.consumer)) {
+    return Verdict::kKeep;
+  }
+  if (sweep.kind == Sweep::Kind::kRewind && range.extra) return Verdict::kKeep;
+  if (sweep.kind == Sweep::Kind::kFail) {
+    Requeue(rules, start, range, false, 0, 0, sweep.why.view(), effects);
+  } else {
+    TakeBack(range, effects);
+  }
+  return Verdict::kChanged;
 }
 
-void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* effects) {
-  pending_.EditDue(now, kMaxExpired, [&](Offset start, PendingRange& range) {
+void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
+                           Effects* effects, size_t* left) {
+  if (rules.queue) {
+    Begin(rules, {Sweep::Kind::kFail, {consumer}, Reason(why)}, left, effects);
+  } else {
+    FailFirst(rules, consumer, why, effects);
+    Recall(rules, consumer, effects, left);
+  }
+}
+
+void PartitionCursor::FailFirst(const DeliveryRules& rules, ConsumerId consumer,
+                                absl::string_view why, Effects* effects) {
+  const auto has = [&](const PendingRange& range, bool extra) {
+    return range.state == RangeState::kLeased && range.consumer == consumer && range.extra == extra;
+  };
+  const PendingRanges::Map& map = pending_.map();
+  for (const bool extra : {false, true}) {
+    if (CountLeased(extra) == 0) continue;
+    const auto first = absl::c_find_if(map, [&](const auto& it) { return has(it.second, extra); });
+    if (first == map.end()) continue;
+    const Offset event(first->first);
+    if (!extra && rules.max_attempts > 0) {
+      auto last = std::prev(map.end());
+      while (!has(last->second, false)) --last;
+      window_ = std::max<int64_t>(1, pending_.counts().leased_live / 2);
+      suspects_end_ = Offset(last->first) + last->second.count;
+    }
+    pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
+      Requeue(rules, start, range, false, 0, 0, why, effects);
+      return Verdict::kChanged;
+    });
+  }
+}
+
+void PartitionCursor::Recall(const DeliveryRules& rules, ConsumerId consumer, Effects* effects,
+                             size_t* left) {
+  Begin(rules, {Sweep::Kind::kRecall, {consumer}, SharedText()}, left, effects);
+}
+
+void PartitionCursor::LetAloneJoin(const DeliveryRules& rules, size_t* left) {
+  Effects none;
+  Begin(rules, {Sweep::Kind::kJoin, {}, SharedText()}, left, &none);
+}
+
+int64_t PartitionCursor::WaitingAlone() const {
+  const bool joining =
+      absl::c_any_of(sweeps_, [](const Sweep& sweep) { return sweep.kind == Sweep::Kind::kJoin; });
+  return joining ? 0 : pending_.counts().alone;
+}
+
+void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* effects,
+                             size_t* left) {
+  const size_t most = left == nullptr ? SIZE_MAX : *left;
+  const size_t seen = pending_.EditDue(now, most, [&](Offset start, PendingRange& range) {
     if (range.due > now) return Verdict::kKeep;
     if (range.state == RangeState::kLeased) {
       effects->expired += range.count;
@@ -295,37 +366,44 @@ void PartitionCursor::Expire(const DeliveryRules& rules, int64_t now, Effects* e
     }
     return Verdict::kChanged;
   });
+  if (left != nullptr) *left -= seen;
 }
 
 void PartitionCursor::ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
-                                    Effects* effects) {
-  pending_.EditRange(Offset(0), next_, [&](Offset start, PendingRange& range) {
-    const bool spared =
-        lowered && range.silent && rules.IsLast(range.attempts) && rules.max_attempts > 1;
-    if (range.state == RangeState::kLeased) {
-      // This delivery is not alone. If it fails without a word, the next one is.
-      if (spared) range.silent = false;
-      return spared ? Verdict::kChanged : Verdict::kKeep;
-    }
-    if (range.out()) return Verdict::kKeep;
-    if (rules.IsLast(range.attempts) && !spared) {
-      StartParking(start, range, range.reason.empty() ? why : "", effects);
-      return Verdict::kChanged;
-    }
-    if (spared) range.attempts = rules.BeforeLast(range.attempts);
-    bool changed = spared;
-    const bool last_is_next = rules.IsLast(range.attempts + 1U);
-    range.alone = range.alone && last_is_next;
-    if (range.silent && last_is_next && !range.alone) {
-      // Earlier events of its key may not be known, and are not to be overtaken: with
-      // ordered_by_key it goes with the others once, and is made alone after that.
-      range.alone = !rules.ordered_by_key;
-      range.silent = range.alone;
-      changed |= !range.silent;
-    }
-    if (range.waits_unknown() && !rules.ordered_by_key) range.state = RangeState::kDelayed;
-    return changed ? Verdict::kChanged : Verdict::kKeep;
-  });
+                                    Effects* effects, size_t* left) {
+  Sweep sweep{Sweep::Kind::kLimits, {}, Reason(why)};
+  sweep.lowered = lowered;
+  Begin(rules, std::move(sweep), left, effects);
+}
+
+PartitionCursor::Verdict PartitionCursor::CheckLimits(const DeliveryRules& rules,
+                                                      const Sweep& sweep, Offset start,
+                                                      PendingRange& range, Effects* effects) {
+  const bool spared =
+      sweep.lowered && range.silent && rules.IsLast(range.attempts) && rules.max_attempts > 1;
+  if (range.state == RangeState::kLeased) {
+    // This delivery is not alone. If it fails without a word, the next one is.
+    if (spared) range.silent = false;
+    return spared ? Verdict::kChanged : Verdict::kKeep;
+  }
+  if (range.out()) return Verdict::kKeep;
+  if (rules.IsLast(range.attempts) && !spared) {
+    StartParking(start, range, range.reason.empty() ? sweep.why.view() : "", effects);
+    return Verdict::kChanged;
+  }
+  if (spared) range.attempts = rules.BeforeLast(range.attempts);
+  bool changed = spared;
+  const bool last_is_next = rules.IsLast(range.attempts + 1U);
+  range.alone = range.alone && last_is_next;
+  if (range.silent && last_is_next && !range.alone) {
+    // Earlier events of its key may not be known, and are not to be overtaken: with
+    // ordered_by_key it goes with the others once, and is made alone after that.
+    range.alone = !rules.ordered_by_key;
+    range.silent = range.alone;
+    changed |= !range.silent;
+  }
+  if (range.waits_unknown() && !rules.ordered_by_key) range.state = RangeState::kDelayed;
+  return changed ? Verdict::kChanged : Verdict::kKeep;
 }
 
 void PartitionCursor::FinishParking(Offset start, uint32_t count, Effects* effects) {
@@ -360,14 +438,23 @@ void PartitionCursor::AbandonParking(Offset start, uint32_t count, int64_t retry
   });
 }
 
+// Whether anything before `start` is to be forgotten. What stays there may be very much, and each
+// delivery asks.
+bool PartitionCursor::HasTrimmed(Offset start) const {
+  const PendingRanges::Map& map = pending_.map();
+  return std::any_of(map.begin(), map.lower_bound(start.value()), [](const auto& entry) {
+    return !entry.second.out() && !entry.second.redriven;
+  });
+}
+
 void PartitionCursor::DropTrimmed(Effects* effects) {
   const Offset start = log_->start();
   const bool behind = next_ < start;
-  if (!behind && (pending_.map().empty() || pending_.map().begin()->first >= start.value())) return;
+  if (!behind && !HasTrimmed(start)) return;
   std::vector<std::pair<Offset, uint32_t>> removed;
   int64_t lost = 0;
   pending_.EditRange(Offset(0), start, [&](Offset first, PendingRange& range) {
-    // What is at a consumer can still be settled, and a dead letter has a copy.
+    // What is at a consumer can still be settled, and a dead letter has a copy. See HasTrimmed.
     if (range.out() || range.redriven) {
       if (first >= next_) lost -= range.count;  // It is counted below.
       return Verdict::kKeep;

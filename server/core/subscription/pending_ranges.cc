@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace eventhub {
 namespace {
@@ -178,6 +179,14 @@ PendingRanges::Map::const_iterator PendingRanges::At(Offset offset) const {
   return before->first + before->second.count > offset.value() ? before : it;
 }
 
+size_t PendingRanges::CountIn(Offset from, Offset to, size_t limit) const {
+  size_t count = 0;
+  for (auto it = At(from); it != map_.end() && it->first < to.value() && count < limit; ++it) {
+    ++count;
+  }
+  return count;
+}
+
 Offset PendingRanges::EndOf(size_t ranges, Offset from, Offset to) const {
   if (map_.size() <= ranges) return to;
   auto it = At(from);
@@ -185,17 +194,31 @@ Offset PendingRanges::EndOf(size_t ranges, Offset from, Offset to) const {
   return it == map_.end() ? to : std::min(to, Offset(it->first));
 }
 
-void PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
+size_t PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   std::vector<std::pair<int64_t, int64_t>> due;
   for (auto it = due_.begin(); it != due_.end() && it->first <= now && due.size() < limit; ++it) {
     due.emplace_back(it->second, it->second + map_.at(it->second).count);
   }
   std::sort(due.begin(), due.end());
   for (const auto& [start, end] : due) EditRange(Offset(start), Offset(end), edit);
+  return due.size();
 }
 
-void PendingRanges::Flush(absl::FunctionRef<void(Offset, const PendingRange&)> put,
+void PendingRanges::Clear() {
+  if (meter_ != nullptr) meter_->Release(map_.size() * kRangeBytes);
+  map_.clear();
+  for (absl::btree_set<int64_t>& ready : ready_) ready.clear();
+  due_.clear();
+  counts_ = Counts();
+  dirty_.clear();
+  gone_.clear();
+  all_gone_ = true;
+}
+
+void PendingRanges::Flush(absl::FunctionRef<void()> erase_all,
+                          absl::FunctionRef<void(Offset, const PendingRange&)> put,
                           absl::FunctionRef<void(Offset)> erase) {
+  if (std::exchange(all_gone_, false)) erase_all();
   for (const int64_t start : gone_) erase(Offset(start));
   gone_.clear();
   for (const int64_t start : dirty_) {

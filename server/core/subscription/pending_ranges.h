@@ -138,24 +138,32 @@ class PendingRanges {
   // change the range in place, but not its count, and says what it did. Returns how many it saw.
   size_t EditRange(Offset from, Offset to, Edit edit);
 
+  // Removes all of them: for a large number, since every later read of the column that the store
+  // has them in pays for it.
+  void Clear();
+
   // The first range that is ready; map().end() if there is none.
   Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
   Map::const_iterator At(Offset offset) const;
+  // How many there are in [from, to), or `limit`, if there are more.
+  size_t CountIn(Offset from, Offset to, size_t limit) const;
   // Up to where at most `ranges` of them, at least one, lie in [from, to); `to`, if no more do.
   Offset EndOf(size_t ranges, Offset from, Offset to) const;
 
   // When the first range will be due. INT64_MAX: none ever.
   int64_t next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
   // Calls `edit` for what is due, at most `limit` ranges, those first that are due first; it is not
-  // to be due then any more.
-  void EditDue(int64_t now, size_t limit, Edit edit);
+  // to be due then any more. Returns how many there were.
+  size_t EditDue(int64_t now, size_t limit, Edit edit);
 
   // Whether there is something to flush.
-  bool dirty() const { return !dirty_.empty() || !gone_.empty(); }
+  bool dirty() const { return !dirty_.empty() || !gone_.empty() || all_gone_; }
   // Calls `put` for what the store is to have, `erase` for what it is not to have any more: what is
-  // settling, too, for it is flushed with the commit that settles it.
-  void Flush(absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
+  // settling, too, for it is flushed with the commit that settles it. Before these `erase_all`, if
+  // the store is to have nothing of what it has.
+  void Flush(absl::FunctionRef<void()> erase_all,
+             absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
              absl::FunctionRef<void(Offset start)> erase);
   // Adds a range that the store has.
   void Load(Offset start, PendingRange range);
@@ -181,6 +189,7 @@ class PendingRanges {
   std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
   absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.
   Counts counts_;
+  bool all_gone_ = false;              // Whatever the store has, the map has not.
   std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
   absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.
 };

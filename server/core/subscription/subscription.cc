@@ -139,6 +139,7 @@ void Subscription::FinishLoading() {
       // A power loss may have taken events back that were acked.
       Effects effects;
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());
+      // As a whole: nobody else needs the mutex yet.
       cursor->ParkExhausted(rules_, false, "the last attempt failed before a restart", &effects);
       Conclude(*cursor, effects, &after);
     }
@@ -164,7 +165,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     consumer->stalled = true;
     consumer->trials = 1;
   }
-  bool released = false;
+  const bool released = !effects.released.empty();
   for (const auto& [id, usage] : effects.released) {
     Consumer* const consumer = Find(id);
     if (consumer == nullptr) continue;
@@ -176,16 +177,17 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
       // With nothing out, only what it is given next can tell whether it is well again.
       if (consumer->stalled) consumer->trials = std::max<int64_t>(consumer->trials, 1);
     }
-    released = true;
     WakeConsumer(*consumer, after);  // It has credit again, or may end.
   }
   NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
   if (cursor.dirty()) MarkDirty(cursor, after);
   SetAlarm(cursor.pending().next_due(), after);
+  if (cursor.sweeping()) SetAlarm(Now(), after);  // It goes on with the next alarm.
   NoteAlone(cursor, after);
   if (effects.more_to_deliver) WakeForEvents(after);
-  if (released && cursor.draining && cursor.pending().counts().leased == 0) Rebalance(after);
+  // Cursors are not added here: callers may be going over them.
+  if (released && cursor.draining && cursor.pending().counts().leased == 0) Reassign(after);
 }
 
 void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after) {

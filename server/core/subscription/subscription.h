@@ -196,9 +196,19 @@ class Subscription final : public CommitHook,
     std::vector<stored::SnapshotPartition> pending;  // None or one.
   };
   void Seek(CommitBuilder& commit, const std::vector<Place>& places);
-  // Adds what is settled of the ranges; returns the number of events.
-  int64_t Replay(CommitBuilder& commit, const PartitionRanges& ranges);
-  int64_t CancelReplays(CommitBuilder& commit);
+  // Work on ranges of partitions; it may take several commits.
+  struct RangeWork {
+    bool done() const { return range == ranges.size(); }
+
+    PartitionRanges ranges;
+    size_t range = 0;  // The next one,
+    Offset from{0};    // and from where on.
+    int64_t events = 0;
+  };
+  // Adds what is settled of the ranges, or ends what is replayed, as far as one commit may; counts
+  // the events.
+  void Replay(CommitBuilder& commit, RangeWork& work);
+  void CancelReplays(CommitBuilder& commit, RangeWork& work);
   // Whether the event is to come again thereby: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
@@ -233,6 +243,8 @@ class Subscription final : public CommitHook,
   // Takes of the ranges what was never delivered.
   void CutToDelivered(PartitionRanges& ranges);
 
+  // All that something is replayed of.
+  PartitionRanges Replays() const;
   // Counts what a replay of the ranges would deliver.
   int64_t CountReplay(const PartitionRanges& ranges);
 
@@ -304,6 +316,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Nothing is delivered from the cursor, or said of it, before that commit is visible.
   void Hold(PartitionCursor& cursor, int64_t commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  using RangeChange =
+      absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
+  void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);
   // Applies what an operation on a cursor brought about.
   void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -338,13 +353,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What acks cost, at most.
-  struct AckWork {
-    size_t ranges = 0;     // In the request: each may cut a pending one in two.
-    size_t looked_at = 0;  // Pending ones.
-  };
-  // Whether it would be carried out as a whole.
-  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, AckWork* work) const
+  // Whether it would be carried out as a whole, by a look at pending ranges of which so many are
+  // left.
+  absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* left) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -365,7 +376,7 @@ class Subscription final : public CommitHook,
   // To be called when there may be more or fewer of them in a partition.
   void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LetAloneJoin(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetAloneJoin(size_t* left, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Isolation IsolationOf(const Consumer& consumer, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PartitionCursor* FindAlone(const Consumer& consumer, int64_t now, Aftermath* after)
@@ -435,7 +446,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Assignment (subscription_assignment.cc).
+  // Takes up new partitions, then shares all of them out.
   void Rebalance(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Reassign(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
@@ -528,6 +541,8 @@ class Subscription final : public CommitHook,
   // Until when events are kept apart that are to be delivered alone; INT64_MAX: there are none.
   int64_t join_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
+  // The cursor that the next alarm begins with: the last ones had nothing left for it.
+  size_t first_swept_ ABSL_GUARDED_BY(mutex_) = 0;
   // Held while the topic may wake this.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);
   // For jitter; a better generator would be half of what an idle subscription takes.

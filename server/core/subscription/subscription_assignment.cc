@@ -29,6 +29,10 @@ void SayRevoked(const PartitionCursor& cursor, Consumer& consumer) {
 
 void Subscription::Rebalance(Aftermath* after) {
   AddCursors();
+  Reassign(after);
+}
+
+void Subscription::Reassign(Aftermath* after) {
   if (rules_.queue) return;
   std::vector<ConsumerId> consumers;
   std::vector<ConsumerId> stalled;
@@ -111,10 +115,11 @@ void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, Aft
   }
   if (cursor.pending().counts().leased == 0) return;
   Effects effects;
+  size_t left = PartitionCursor::kMaxSwept;
   if (failed.empty()) {
-    cursor.Recall(owner, &effects);
+    cursor.Recall(rules_, owner, &effects, &left);
   } else {
-    cursor.Fail(rules_, owner, failed, &effects);
+    cursor.Fail(rules_, owner, failed, &effects, &left);
   }
   Conclude(cursor, effects, after);
 }
@@ -124,6 +129,7 @@ void Subscription::RevokeOverdue(int64_t now, Aftermath* after) {
   bool revoked = false;
   for (const auto& cursor : cursors_) {
     if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
+    if (cursor->sweeping()) continue;  // What is out may be another's; the alarm comes again.
     const bool lease_over = rules_.ack_deadline > 0 && now >= cursor->lease_due;
     if (!lease_over && !(cursor->draining && now >= cursor->drain_due)) {
       if (cursor->draining) SetAlarm(cursor->drain_due, after);

@@ -65,7 +65,7 @@ void Subscription::NoteRead(PartitionCursor& cursor, Offset at, const absl::Stat
 }
 
 bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
-  if (cursor.busy || cursor.held_until != 0) return false;
+  if (cursor.busy || cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
   return (cursor.read_failure == nullptr || now >= cursor.read_again_at);
 }
 
@@ -106,7 +106,8 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
       std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());
       const bool still = now_next.has_value() && now_next->start == cold.candidate.start &&
                          now_next->fresh == cold.candidate.fresh && !cursor.draining &&
-                         cursor.held_until == 0 && (rules_.queue || cursor.owner == consumer.id);
+                         cursor.held_until == 0 && !cursor.blocked_by_sweep() &&
+                         (rules_.queue || cursor.owner == consumer.id);
       // Nor is a filter asked that was replaced.
       const bool same_filter = still && cold.filter == (Filters(*now_next) ? filter() : nullptr) &&
                                cold.each_is_chosen == EachIsChosen(*now_next);

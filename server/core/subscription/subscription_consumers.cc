@@ -102,17 +102,21 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
     if (consumer.closed) return;
     consumer.closed = true;
     if (consumer.cold.has_value()) cursors_[consumer.cold->partition]->busy = false;
+    size_t left = PartitionCursor::kMaxSwept;
     for (const auto& cursor : cursors_) {
-      if (cursor->owner == consumer.id) {
+      const bool owned = cursor->owner == consumer.id;
+      if (owned) {
         cursor->owner = ConsumerId();
         cursor->draining = false;
       }
-      if (cursor->pending().counts().leased == 0) continue;
+      const bool may_have = rules_.queue ? cursor->pending().counts().leased > 0 : owned;
+      if (!may_have || consumer.out.events == 0) continue;
       Effects effects;
       if (ended == Ended::kByHub) {
-        cursor->Recall(consumer.id, &effects);
+        cursor->Recall(rules_, consumer.id, &effects, &left);
       } else {
-        cursor->Fail(rules_, consumer.id, "its consumer went away without settling it", &effects);
+        cursor->Fail(rules_, consumer.id, "its consumer went away without settling it", &effects,
+                     &left);
       }
       Conclude(*cursor, effects, &after);
     }
@@ -148,9 +152,16 @@ void Subscription::OnAlarm() {
     MutexLock lock(mutex_);
     const int64_t now = Now();
     alarm_due_ = INT64_MAX;
-    for (const auto& cursor : cursors_) {
+    size_t left = PartitionCursor::kMaxSwept;
+    bool used_up = false;
+    const size_t first = first_swept_ % cursors_.size();
+    for (size_t i = 0; i < cursors_.size(); ++i) {
+      const size_t p = (first + i) % cursors_.size();
+      PartitionCursor* const cursor = cursors_[p].get();
       Effects effects;
-      cursor->Expire(rules_, now, &effects);
+      cursor->SweepOn(rules_, &left, &effects);
+      cursor->Expire(rules_, now, &effects, &left);
+      if (left == 0 && !std::exchange(used_up, true)) first_swept_ = p + 1;  // In turn.
       if (effects.expired > 0) cursor->RenewEpoch(context_.next_epoch.fetch_add(1));
       cursor->KeepPassed();
       Conclude(*cursor, effects, &after);
@@ -160,7 +171,7 @@ void Subscription::OnAlarm() {
       }
     }
     RevokeOverdue(now, &after);
-    if (now >= join_due_) LetAloneJoin(&after);
+    if (now >= join_due_) LetAloneJoin(&left, &after);
     SetAlarm(join_due_, &after);
     WakeForEvents(&after);  // A rate limit may be over.
   }

@@ -117,7 +117,7 @@ bool Subscription::AtHead(const Consumer& consumer) const {
     if (!rules_.queue && cursor->owner != consumer.id) continue;
     any = true;
     if (cursor->next() < cursor->log().end() || cursor->AnyLiveReady()) return false;
-    if (cursor->held_until != 0) return false;
+    if (cursor->held_until != 0 || cursor->blocked_by_sweep()) return false;
   }
   return any;
 }

@@ -19,9 +19,9 @@ constexpr int64_t kKeptApart = 30'000'000;
 
 void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
   const bool kept_apart = join_due_ != INT64_MAX;
-  if (!kept_apart && cursor.pending().counts().alone == 0) return;
-  const bool any = absl::c_any_of(
-      cursors_, [](const auto& other) { return other->pending().counts().alone > 0; });
+  if (!kept_apart && cursor.WaitingAlone() == 0) return;
+  const bool any =
+      absl::c_any_of(cursors_, [](const auto& other) { return other->WaitingAlone() > 0; });
   if (any == kept_apart) return;
   const int64_t time = rules_.ack_deadline > 0 ? rules_.ack_deadline : kKeptApart;
   join_due_ = any ? Now() + time : INT64_MAX;
@@ -32,8 +32,12 @@ void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
   }
 }
 
-void Subscription::LetAloneJoin(Aftermath* after) {
-  for (const auto& cursor : cursors_) cursor->LetAloneJoin();
+void Subscription::LetAloneJoin(size_t* left, Aftermath* after) {
+  for (const auto& cursor : cursors_) {
+    if (cursor->WaitingAlone() == 0) continue;
+    cursor->LetAloneJoin(rules_, left);
+    if (cursor->sweeping()) SetAlarm(Now(), after);
+  }
   join_due_ = INT64_MAX;
   WakeAll(after);
 }

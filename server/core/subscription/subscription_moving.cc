@@ -43,6 +43,7 @@ void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
   SetRules(now);
   if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
   const bool lowered = attempts_before == 0 || rules_.max_attempts < attempts_before;
+  size_t left = PartitionCursor::kMaxSwept;
   for (const auto& cursor : cursors_) {
     Effects effects;
     if (!rules_.queue && rules_.ack_deadline != deadline_before) {
@@ -50,7 +51,7 @@ void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
       NoteDelivered(*cursor, after);
     }
     if (rules_.max_attempts != attempts_before) {
-      cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects);
+      cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects, &left);
     }
     Conclude(*cursor, effects, after);
   }
@@ -105,21 +106,50 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
   CarryOutIn(commit, std::move(after));
 }
 
-int64_t Subscription::Replay(CommitBuilder& commit, const PartitionRanges& ranges) {
+void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change) {
   Aftermath after(commit);
-  int64_t events = 0;
   {
     MutexLock lock(mutex_);
     AddCursors();
-    for (const PartitionRange& range : ranges) {
+    size_t left = PartitionCursor::kMaxSwept;
+    for (; !work.done() && left > 0; ++work.range, work.from = Offset(0)) {
+      const PartitionRange& range = work.ranges[work.range];
       PartitionCursor& cursor = *cursors_[range.partition.value()];
+      const Offset from = std::max(work.from, range.start);
+      const Offset to = cursor.pending().EndOf(left, from, range.end);
+      left -= std::min(left, cursor.pending().CountIn(from, to, left) + 1);
       Effects effects;
-      events += cursor.AddReplay(range.start, range.end, &effects);
+      work.events += change(cursor, from, to, &effects);
       Conclude(cursor, effects, &after);
+      if (to < range.end) {
+        work.from = to;
+        break;
+      }
     }
   }
   CarryOutIn(commit, std::move(after));
-  return events;
+}
+
+void Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
+  ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
+    return cursor.AddReplay(from, to, effects);
+  });
+}
+
+void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
+  ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
+    return cursor.CancelReplays(from, to, effects);
+  });
+}
+
+PartitionRanges Subscription::Replays() const {
+  PartitionRanges ranges;
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    if (cursor->pending().counts().extra == 0) continue;
+    ranges.push_back({cursor->id(), Offset(0), cursor->next()});
+  }
+  return ranges;
 }
 
 int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
@@ -129,21 +159,6 @@ int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
   for (const PartitionRange& range : ranges) {
     events += cursors_[range.partition.value()]->CountReplay(range.start, range.end);
   }
-  return events;
-}
-
-int64_t Subscription::CancelReplays(CommitBuilder& commit) {
-  Aftermath after(commit);
-  int64_t events = 0;
-  {
-    MutexLock lock(mutex_);
-    for (const auto& cursor : cursors_) {
-      Effects effects;
-      events += cursor->CancelReplays(&effects);
-      Conclude(*cursor, effects, &after);
-    }
-  }
-  CarryOutIn(commit, std::move(after));
   return events;
 }
 

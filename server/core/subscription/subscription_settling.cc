@@ -21,6 +21,10 @@ constexpr int64_t kMaxExtension = int64_t{12} * 3600 * 1'000'000;  // 12 h.
 constexpr int64_t kMaxRetryDelay = int64_t{7} * 24 * 3600 * 1'000'000;
 constexpr int kMaxDoublings = 40;
 
+// Pending ranges that a transaction may look at: it is carried out in one commit, so this is what
+// may hold the others up.
+constexpr size_t kMaxTransactWork = 5'000;
+
 // Of what a consumer asks, so of any value at all.
 int64_t ClampedMicros(const google::protobuf::Duration& duration) {
   constexpr int64_t kLimit = int64_t{1} << 40;
@@ -183,7 +187,7 @@ Consumer* Subscription::FindSession(uint64_t session) const {
 }
 
 absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack,
-                                    AckWork* work) const {
+                                    size_t* left) const {
   if (ack.partition() >= cursors_.size()) {
     return PartitionNotFound(topic_->name(), ack.partition(), cursors_.size());
   }
@@ -193,11 +197,11 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
     if (!IsRange(range)) {
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
     }
-    const size_t pending = cursor.pending().map().size();
-    const size_t all = pending + 2 * work->ranges++;
-    work->looked_at += std::min(all, static_cast<size_t>(range.end() - range.start()));
-    if (!rules_.queue && !ack.exact()) work->looked_at += all;  // All before it, too.
-    if (work->looked_at > Refusals::kMaxWork) return TooMuchWork("acks.acks.ranges");
+    const bool exact = rules_.queue || ack.exact();
+    const Offset first(exact ? range.start() : 0);  // Else all before it, too.
+    const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left);
+    if (looks_at == *left) return TooMuchWork("acks.acks.ranges");
+    *left -= looks_at;
     leased = leased && cursor.IsLeased(rules_, ack.exact(), consumer.id, Offset(range.start()),
                                        Offset(range.end()));
   }
@@ -211,8 +215,8 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
     MutexLock lock(mutex_);
     Consumer* const consumer = FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
-    AckWork work;
-    for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &work));
+    size_t left = kMaxTransactWork;
+    for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &left));
     Trust(*consumer, &after);
     v1::Settlement settlement;  // By the above it refuses only what is named twice.
     Refusals refusals(&settlement);
@@ -255,11 +259,12 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
   const absl::string_view reason = Shorten(nack.reason(), kMaxReasonBytes);
   auto refused = refusals.Of(nack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects;
-  // A STREAM is taken back to the first event of a range, all the rest with it.
+  // A STREAM is taken back to the first event of a range, all the rest with it, by a sweep.
   const bool retries =
       nack.action() != v1::Nack::ACTION_PARK && nack.action() != v1::Nack::ACTION_SKIP;
   const auto carry = [&](Offset, Offset from, Offset to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const size_t before = effects.looked_at;
+    size_t left = work.left;
     if (nack.action() == v1::Nack::ACTION_PARK) {
       cursor->Park(consumer.id, from, to, reason, refused, &effects);
     } else if (nack.action() == v1::Nack::ACTION_SKIP) {
@@ -267,10 +272,10 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
     } else {
       effects.rewound = false;
       cursor->Retry(rules_, consumer.id, nack.lease_epoch(), from, to, retry_at, now, reason,
-                    refused, &effects);
+                    refused, &effects, &left);
       if (effects.rewound) NoteRewound(consumer, *cursor, from);
     }
-    return effects.looked_at - before;
+    return effects.looked_at - before + (work.left - left);
   };
   const bool done =
       InPieces(nack, cursor->pending(), retries && !rules_.queue, work, StartOf, carry);

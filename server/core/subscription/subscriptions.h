@@ -159,6 +159,13 @@ class Subscriptions {
   void Change(std::shared_ptr<Subscription> subscription,
               absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
               ResponseDone<Response> done);
+  // The same for work on ranges that may take several commits: `change` is made in each of them,
+  // until the work is done, and the response is that of the last one.
+  template <typename Response>
+  void ChangeRanges(std::shared_ptr<Subscription> subscription,
+                    std::shared_ptr<const Subscription::RangeWork> work,
+                    std::function<void(CommitBuilder&, Response*)> change,
+                    ResponseDone<Response> done);
   void CloseLetters(const std::string& name, bool has_selector, LongCall call,
                     LetterClosing::Order order, LetterClosing::Done done);
   // Carries a seek, or a replay, out when its places are known.
@@ -196,6 +203,24 @@ void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
           std::move(done)(status);
         }
       }));
+}
+
+template <typename Response>
+void Subscriptions::ChangeRanges(std::shared_ptr<Subscription> subscription,
+                                 std::shared_ptr<const Subscription::RangeWork> work,
+                                 std::function<void(CommitBuilder&, Response*)> change,
+                                 ResponseDone<Response> done) {
+  Change<Response>(
+      subscription,
+      [change](CommitBuilder& commit, Response* response) {
+        change(commit, response);
+        return absl::OkStatus();
+      },
+      [this, subscription, work, change,
+       done = std::move(done)](absl::StatusOr<Response> response) mutable {
+        if (!response.ok() || work->done()) return std::move(done)(std::move(response));
+        ChangeRanges(std::move(subscription), std::move(work), std::move(change), std::move(done));
+      });
 }
 
 }  // namespace eventhub

@@ -304,15 +304,16 @@ void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
     response.set_events(static_cast<uint64_t>(subscription->CountReplay(ranges)));
     return std::move(done)(std::move(response));
   }
-  Change<v1::ReplaySubscriptionResponse>(
-      subscription,
-      [subscription, ranges = std::move(ranges), response = std::move(response),
-       limit = request.rate_limit()](CommitBuilder& commit,
-                                     v1::ReplaySubscriptionResponse* answer) {
+  const auto work = std::make_shared<Subscription::RangeWork>();
+  work->ranges = std::move(ranges);
+  ChangeRanges<v1::ReplaySubscriptionResponse>(
+      subscription, work,
+      [subscription, work, response = std::move(response), limit = request.rate_limit()](
+          CommitBuilder& commit, v1::ReplaySubscriptionResponse* answer) {
+        if (work->range == 0 && work->from == Offset(0)) subscription->SetReplayRate(commit, limit);
+        subscription->Replay(commit, *work);
         *answer = response;
-        subscription->SetReplayRate(commit, limit);
-        answer->set_events(static_cast<uint64_t>(subscription->Replay(commit, ranges)));
-        return absl::OkStatus();
+        answer->set_events(static_cast<uint64_t>(work->events));
       },
       std::move(done));
 }
@@ -324,11 +325,15 @@ void Subscriptions::CancelReplays(const std::string& name,
     std::move(done)(subscription.status());
     return;
   }
-  Change<v1::CancelReplaysResponse>(
-      *subscription,
-      [subscription = *subscription](CommitBuilder& commit, v1::CancelReplaysResponse* response) {
-        response->set_events(static_cast<uint64_t>(subscription->CancelReplays(commit)));
-        return absl::OkStatus();
+  const auto work = std::make_shared<Subscription::RangeWork>();
+  ChangeRanges<v1::CancelReplaysResponse>(
+      *subscription, work,
+      [subscription = *subscription, work](CommitBuilder& commit,
+                                           v1::CancelReplaysResponse* response) {
+        // What commits before this one added is to end, too.
+        if (work->ranges.empty()) work->ranges = subscription->Replays();
+        subscription->CancelReplays(commit, *work);
+        response->set_events(static_cast<uint64_t>(work->events));
       },
       std::move(done));
 }
