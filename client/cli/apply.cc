@@ -90,7 +90,7 @@ absl::Status PrintFaults(const std::vector<std::string>& faults) {
 absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& status) {
   std::vector<std::string> faults = absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
   for (std::string& fault : faults) fault = LocateFault(reader, fault);
-  return faults.size() == 1 ? absl::Status(status.code(), faults.front()) : PrintFaults(faults);
+  return faults.size() == 1 ? WithMessage(status, faults.front()) : PrintFaults(faults);
 }
 
 // One run of `apply`.
@@ -144,7 +144,7 @@ class ApplyRun {
   // What the hub will refuse half way is not begun.
   absl::Status CheckRefusals(const client::ApplyResult& plan) const {
     if (risks_.refusals().empty()) return absl::OkStatus();
-    std::fputs(RenderApply(plan, risks_, /*dry_run=*/true).c_str(), stderr);
+    std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
     return Refused();
   }
 
@@ -158,7 +158,7 @@ class ApplyRun {
     if (risky == plan.changes.end()) return absl::OkStatus();
     RETURN_IF_ERROR(NeedTerminal(
         absl::StrCat("apply, which changes '", risky->name, "' for good (see --dry-run)")));
-    std::fputs(RenderApply(plan, risks_, /*dry_run=*/true).c_str(), stderr);
+    std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
     return Confirm("Make these changes?", "nothing was changed");
   }
 
@@ -177,12 +177,13 @@ class ApplyRun {
 
   absl::Status Report(const client::ApplyResult& result) const {
     const bool dry_run = flags_.options.dry_run;
-    RETURN_IF_ERROR(WriteOut(flags_.json ? ApplyJson(result, risks_, dry_run).dump() + "\n"
-                                         : RenderApply(result, risks_, dry_run)));
+    RETURN_IF_ERROR(WriteOut(flags_.json
+                                 ? ApplyJson(result, risks_, dry_run).dump() + "\n"
+                                 : RenderApply(result, risks_, dry_run ? kDryRun : kApplied)));
     if (!result.status.ok()) {
-      return absl::Status(result.status.code(), absl::StrCat("not all changes were made, apply it "
-                                                             "again: ",
-                                                             result.status.message()));
+      return WithKnownOutcome(WithMessage(
+          result.status,
+          absl::StrCat("not all changes were made, apply it again: ", result.status.message())));
     }
     return flags_.exit_code && !result.changes.empty() ? SilentFailure(kExitChanges)
                                                        : absl::OkStatus();

@@ -147,6 +147,14 @@ bool IsSilentFailure(const absl::Status& status) {
   return status.GetPayload(kSilentPayload).has_value();
 }
 
+absl::Status WithMessage(const absl::Status& status, absl::string_view message) {
+  absl::Status result(status.code(), message);
+  status.ForEachPayload([&result](absl::string_view url, const absl::Cord& payload) {
+    result.SetPayload(url, payload);
+  });
+  return result;
+}
+
 absl::Status WithKnownOutcome(absl::Status status) {
   status.SetPayload(kKnownOutcomePayload, absl::Cord());
   return status;

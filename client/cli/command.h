@@ -90,6 +90,9 @@ absl::Status SilentFailure(int exit_code = 1);
 int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
 
+// `status` with another message, and all else that it carries.
+absl::Status WithMessage(const absl::Status& status, absl::string_view message);
+
 // `status`, of an error of which it is plain what was done: the user said no, or the output could
 // not be written. main() does not say that what was asked for may be done nevertheless.
 absl::Status WithKnownOutcome(absl::Status status);
@@ -159,6 +162,12 @@ CLI::Option* AddCountOption(CLI::App& command, const std::string& name, T* targe
     return static_cast<Count>(*count);
   };
   return AddParsedOption(command, name, target, parse, description, "N");
+}
+
+// Sets what an update sets.
+template <typename T>
+void SetIfGiven(const std::optional<T>& value, T* field) {
+  if (value.has_value()) *field = *value;
 }
 
 // What an option accepts: one of these words.

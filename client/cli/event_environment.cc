@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/units.h"
@@ -16,25 +15,9 @@ namespace eventhub::cli {
 namespace {
 
 std::string AttributeText(const v1::AttributeValue& value) {
-  switch (value.value_case()) {
-    case v1::AttributeValue::kBoolean:
-      return value.boolean() ? "true" : "false";
-    case v1::AttributeValue::kInteger:
-      return absl::StrCat(value.integer());
-    case v1::AttributeValue::kString:
-      return value.string();
-    case v1::AttributeValue::kBinary:
-      return absl::Base64Escape(value.binary());
-    case v1::AttributeValue::kUri:
-      return value.uri();
-    case v1::AttributeValue::kUriRef:
-      return value.uri_ref();
-    case v1::AttributeValue::kTimestamp:
-      return FormatMoment(FromTimestamp(value.timestamp()));
-    case v1::AttributeValue::VALUE_NOT_SET:
-      break;
-  }
-  return "";
+  const Json json = AttributeJson(value);
+  if (json.is_null()) return "";
+  return json.is_string() ? json.get<std::string>() : json.dump();
 }
 
 std::string AttributeVariable(absl::string_view name) {

@@ -125,4 +125,8 @@ std::string FilterJson(const v1::Filter& filter) {
   return ToJson(filter).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string FilterText(const v1::Filter& filter) {
+  return filter.has_sql() ? filter.sql() : FilterJson(filter);
+}
+
 }  // namespace eventhub::cli

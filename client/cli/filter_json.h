@@ -23,4 +23,7 @@ absl::StatusOr<v1::Filter> ParseFilter(absl::string_view text);
 // The same in one line; members sorted.
 std::string FilterJson(const v1::Filter& filter);
 
+// As ParseFilter takes it: an expression as it is, else JSON.
+std::string FilterText(const v1::Filter& filter);
+
 }  // namespace eventhub::cli

@@ -122,7 +122,7 @@ Fields LinkFields(const client::Link& link) {
   return {{"name", link.name},
           {"from", absl::StrCat(link.remote_topic, " of ", link.remote_address)},
           {"to", link.local_topic},
-          {"filter", link.filter ? Printable(FilterJson(link.filter->proto())) : "none"},
+          {"filter", link.filter ? Printable(FilterText(link.filter->proto())) : "none"},
           {"start", StartText(link.start)},
           {"enabled", link.disabled ? "no" : "yes"},
           {"description", Printable(link.description)},

@@ -85,11 +85,6 @@ void AddSetFlag(CLI::App& command, client::RouteUpdate& update) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-template <typename T>
-void SetIfGiven(const std::optional<T>& value, T* field) {
-  if (value.has_value()) *field = *value;
-}
-
 }  // namespace
 
 void AddRouteFlags(CLI::App& command, client::RouteUpdate& update) {

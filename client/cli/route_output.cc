@@ -112,7 +112,7 @@ Fields RouteFields(const client::Route& route) {
   Fields fields = {{"name", route.name},
                    {"from", route.source_topic},
                    {"to", absl::StrJoin(route.target_topics, ", ")},
-                   {"filter", route.filter ? Printable(FilterJson(route.filter->proto())) : "none"},
+                   {"filter", route.filter ? Printable(FilterText(route.filter->proto())) : "none"},
                    {"key", KeyText(route.partition_key)}};
   for (const auto& [name, value] : route.set_attributes) {
     fields.emplace_back("sets", Printable(absl::StrCat(name, "=", AttributeJson(value).dump())));

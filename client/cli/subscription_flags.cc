@@ -70,11 +70,6 @@ void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
   AddFilterOption(command, &update.filter, "Deliver only what passes");
 }
 
-template <typename T>
-void Apply(const std::optional<T>& value, T* field) {
-  if (value.has_value()) *field = *value;
-}
-
 }  // namespace
 
 void AddSubscriptionFlags(CLI::App& command, client::SubscriptionUpdate& update) {
@@ -91,18 +86,18 @@ bool IsEmpty(const client::SubscriptionUpdate& update) {
 }
 
 void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription* subscription) {
-  Apply(update.ack_deadline, &subscription->ack_deadline);
-  Apply(update.min_backoff, &subscription->retry_policy.min_backoff);
-  Apply(update.max_backoff, &subscription->retry_policy.max_backoff);
-  Apply(update.max_delivery_attempts, &subscription->max_delivery_attempts);
-  Apply(update.dead_letter_topic, &subscription->dead_letter_topic);
-  Apply(update.expire_after, &subscription->expire_after);
-  Apply(update.paused, &subscription->paused);
-  Apply(update.events_per_second, &subscription->rate_limit.events_per_second);
-  Apply(update.bytes_per_second, &subscription->rate_limit.bytes_per_second);
-  Apply(update.ack_durability, &subscription->ack_durability);
-  Apply(update.description, &subscription->description);
-  Apply(update.filter, &subscription->filter);
+  SetIfGiven(update.ack_deadline, &subscription->ack_deadline);
+  SetIfGiven(update.min_backoff, &subscription->retry_policy.min_backoff);
+  SetIfGiven(update.max_backoff, &subscription->retry_policy.max_backoff);
+  SetIfGiven(update.max_delivery_attempts, &subscription->max_delivery_attempts);
+  SetIfGiven(update.dead_letter_topic, &subscription->dead_letter_topic);
+  SetIfGiven(update.expire_after, &subscription->expire_after);
+  SetIfGiven(update.paused, &subscription->paused);
+  SetIfGiven(update.events_per_second, &subscription->rate_limit.events_per_second);
+  SetIfGiven(update.bytes_per_second, &subscription->rate_limit.bytes_per_second);
+  SetIfGiven(update.ack_durability, &subscription->ack_durability);
+  SetIfGiven(update.description, &subscription->description);
+  SetIfGiven(update.filter, &subscription->filter);
 }
 
 absl::StatusOr<client::SubscriptionKind> ParseKind(absl::string_view text) {

@@ -68,7 +68,7 @@ Fields SubscriptionFields(const client::Subscription& subscription) {
   fields.emplace_back("acks", std::string(DurabilityName(subscription.ack_durability)));
   fields.emplace_back("paused", subscription.paused ? "yes" : "no");
   if (subscription.filter) {
-    fields.emplace_back("filter", Printable(FilterJson(subscription.filter->proto())));
+    fields.emplace_back("filter", Printable(FilterText(subscription.filter->proto())));
   }
   fields.emplace_back("description", Printable(subscription.description));
   fields.emplace_back("created", FormatSecond(subscription.create_time));

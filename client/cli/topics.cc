@@ -208,20 +208,17 @@ bool IsEmpty(const client::TopicUpdate& update) {
 
 // Sets in `topic` what `update` sets.
 void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
-  const auto set = [](const auto& given, auto* setting) {
-    if (given.has_value()) *setting = *given;
-  };
-  set(update.partitions, &topic->partitions);
-  set(update.max_age, &topic->max_age);
-  set(update.max_bytes, &topic->max_bytes);
-  set(update.keep_until_acked, &topic->keep_until_acked);
-  set(update.keep_until_acked_max_bytes, &topic->keep_until_acked_max_bytes);
-  set(update.default_durability, &topic->default_durability);
-  set(update.max_event_bytes, &topic->max_event_bytes);
-  set(update.description, &topic->description);
-  set(update.keep_nothing, &topic->keep_nothing);
-  set(update.refuse_when_full, &topic->refuse_when_full);
-  set(update.deduplication_window, &topic->deduplication_window);
+  SetIfGiven(update.partitions, &topic->partitions);
+  SetIfGiven(update.max_age, &topic->max_age);
+  SetIfGiven(update.max_bytes, &topic->max_bytes);
+  SetIfGiven(update.keep_until_acked, &topic->keep_until_acked);
+  SetIfGiven(update.keep_until_acked_max_bytes, &topic->keep_until_acked_max_bytes);
+  SetIfGiven(update.default_durability, &topic->default_durability);
+  SetIfGiven(update.max_event_bytes, &topic->max_event_bytes);
+  SetIfGiven(update.description, &topic->description);
+  SetIfGiven(update.keep_nothing, &topic->keep_nothing);
+  SetIfGiven(update.refuse_when_full, &topic->refuse_when_full);
+  SetIfGiven(update.deduplication_window, &topic->deduplication_window);
 }
 
 absl::Status PrintTopic(const client::Topic& topic, bool json) {

@@ -48,10 +48,10 @@ const char* ActionWord(Action action) {
   return "unknown";
 }
 
-std::string FilterText(const std::string& json) {
+std::string FilterOfJson(const std::string& json) {
   v1::Filter filter;
   if (!google::protobuf::util::JsonStringToMessage(json, &filter).ok()) return json;
-  return filter.has_sql() ? filter.sql() : FilterJson(filter);
+  return FilterText(filter);
 }
 
 // Of {"string":"x"} and the like, `"x"`.
@@ -83,7 +83,7 @@ std::string ValueText(const FieldDescriptor* field, const std::string& json) {
   if (json.empty()) return "not set";
   const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded() || field == nullptr) return json;
-  if (field->message_type() == v1::Filter::descriptor()) return FilterText(json);
+  if (field->message_type() == v1::Filter::descriptor()) return FilterOfJson(json);
   if (IsNames(value) || (field->is_map() && value.is_object())) return FlowText(value);
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   absl::Duration duration;
@@ -150,7 +150,8 @@ Json ApplyJson(const client::ApplyResult& result, const PlanRisks& risks, bool d
       {"error", result.status.ok() ? Json(nullptr) : Json(std::string(result.status.message()))}};
 }
 
-std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run) {
+std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks,
+                        absl::string_view tense) {
   std::string out;
   uint64_t counts[4] = {};
   for (const client::TopologyChange& change : result.changes) {
@@ -173,8 +174,7 @@ std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risk
   sum(Action::kCreate, "created");
   sum(Action::kUpdate, "updated");
   sum(Action::kDelete, "deleted");
-  return absl::StrCat(out, dry_run ? "dry run, nothing was changed; would be: " : "",
-                      absl::StrJoin(sums, ", "), "\n");
+  return absl::StrCat(out, tense, absl::StrJoin(sums, ", "), "\n");
 }
 
 }  // namespace eventhub::cli

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "client/cli/json.h"
 #include "client/cli/topology_risks.h"
 #include "eventhub/topology.h"
@@ -11,8 +12,14 @@ namespace eventhub::cli {
 
 Json ApplyJson(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run);
 
+// Whether it is done.
+inline constexpr absl::string_view kApplied = "";
+inline constexpr absl::string_view kPlanned = "would be: ";
+inline constexpr absl::string_view kDryRun = "dry run, nothing was changed; would be: ";
+
 // `+` for what is created, `~` with old and new values for what is updated, `-` for what is
-// deleted, and `!` for the risks of a change; then what is left alone, and a sum.
-std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run);
+// deleted, and `!` for the risks of a change; then what is left alone, and a sum, after `tense`.
+std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks,
+                        absl::string_view tense);
 
 }  // namespace eventhub::cli

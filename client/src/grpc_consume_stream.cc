@@ -35,26 +35,14 @@ std::shared_ptr<ConsumeStream> GrpcConsumeStream::Start(ChannelPool& channels,
 }
 
 void GrpcConsumeStream::Write(std::string request) {
-  if (!EnterWrite()) return;
+  if (!gate_.Enter()) return;
   const grpc::Slice slice(request);
   request_ = grpc::ByteBuffer(&slice, 1);
   StartWrite(&request_);
-  LeaveWrite();
+  if (gate_.Leave()) RemoveHold();
 }
 
 void GrpcConsumeStream::Cancel() { context_.TryCancel(); }
-
-bool GrpcConsumeStream::EnterWrite() {
-  int state = state_.load();
-  do {
-    if (state & kEnded) return false;
-  } while (!state_.compare_exchange_weak(state, state + kWriter));
-  return true;
-}
-
-void GrpcConsumeStream::LeaveWrite() {
-  if (state_.fetch_sub(kWriter) == kWriter + kEnded) RemoveHold();
-}
 
 void GrpcConsumeStream::OnReadDone(bool ok) {
   const GrpcThreadScope scope;
@@ -65,7 +53,7 @@ void GrpcConsumeStream::OnReadDone(bool ok) {
     ok = false;
   }
   if (!ok) {
-    if (state_.fetch_or(kEnded) == 0) RemoveHold();
+    if (gate_.End()) RemoveHold();
     return;
   }
   handler_->OnFrame(std::move(frame));

@@ -5,12 +5,12 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 
 #include "client/src/channel_pool.h"
 #include "client/src/grpc_thread.h"
+#include "client/src/grpc_write_gate.h"
 #include "eventhub/connection.h"
 
 namespace eventhub::client {
@@ -34,14 +34,6 @@ class GrpcConsumeStream final
   void Cancel() override;
 
  private:
-  // gRPC may be asked for something new only while it is held (AddHold). The hold is given up,
-  // once, when the call has ended and no Write is being started: kEnded and no kWriter.
-  static constexpr int kEnded = 1;
-  static constexpr int kWriter = 2;
-
-  bool EnterWrite();
-  void LeaveWrite();
-
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
@@ -50,7 +42,7 @@ class GrpcConsumeStream final
   const ChannelPool::Place place_;
   const std::shared_ptr<Handler> handler_;
   grpc::ClientContext context_;
-  std::atomic<int> state_{0};
+  WriteGate gate_;
   grpc::ByteBuffer request_;   // Of the write in progress.
   grpc::ByteBuffer response_;  // Of the read in progress.
   std::shared_ptr<GrpcConsumeStream> self_;

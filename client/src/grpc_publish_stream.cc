@@ -59,31 +59,19 @@ std::shared_ptr<PublishStream> GrpcPublishStream::Start(ChannelPool& channels,
 }
 
 void GrpcPublishStream::Write(std::string header, Bytes events) {
-  if (!EnterWrite()) return;
+  if (!gate_.Enter()) return;
   const grpc::Slice slices[] = {grpc::Slice(header), ToSlice(std::move(events))};
   request_ = grpc::ByteBuffer(slices, 2);
   StartWrite(&request_);
-  LeaveWrite();
+  if (gate_.Leave()) RemoveHold();
 }
 
 void GrpcPublishStream::Cancel() { context_.TryCancel(); }
 
-bool GrpcPublishStream::EnterWrite() {
-  int state = state_.load();
-  do {
-    if (state & kEnded) return false;
-  } while (!state_.compare_exchange_weak(state, state + kWriter));
-  return true;
-}
-
-void GrpcPublishStream::LeaveWrite() {
-  if (state_.fetch_sub(kWriter) == kWriter + kEnded) RemoveHold();
-}
-
 void GrpcPublishStream::OnReadDone(bool ok) {
   const GrpcThreadScope scope;
   if (!ok) {
-    if (state_.fetch_or(kEnded) == 0) RemoveHold();
+    if (gate_.End()) RemoveHold();
     return;
   }
   handler_->OnReply(ToReply(response_));

@@ -6,12 +6,12 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 
 #include "client/src/channel_pool.h"
 #include "client/src/grpc_thread.h"
+#include "client/src/grpc_write_gate.h"
 #include "eventhub/connection.h"
 #include "eventhub/v1/hub.pb.h"
 
@@ -37,14 +37,6 @@ class GrpcPublishStream final
   void Cancel() override;
 
  private:
-  // gRPC may be asked for something new only while it is held (AddHold). The hold is given up,
-  // once, when the call has ended and no Write is being started: kEnded and no kWriter.
-  static constexpr int kEnded = 1;
-  static constexpr int kWriter = 2;
-
-  bool EnterWrite();
-  void LeaveWrite();
-
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
@@ -53,7 +45,7 @@ class GrpcPublishStream final
   const ChannelPool::Place place_;
   const std::shared_ptr<Handler> handler_;
   grpc::ClientContext context_;
-  std::atomic<int> state_{0};
+  WriteGate gate_;
   grpc::ByteBuffer request_;            // Of the write in progress.
   v1::PublishStreamResponse response_;  // Of the read in progress.
   std::shared_ptr<GrpcPublishStream> self_;

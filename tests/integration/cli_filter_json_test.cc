@@ -29,6 +29,12 @@ TEST(CliFilterJson, AnArrayIsAll) {
             R"({"all":[{"sql":"a"},{"all":[{"sql":"b"}]}]})");
 }
 
+TEST(CliFilterJson, PeopleReadAnExpressionAsItIs) {
+  for (const char* const text : {"type LIKE 'shop.%'", R"({"exact":{"type":"t"}})"}) {
+    EXPECT_EQ(FilterText(*ParseFilter(text)), text);
+  }
+}
+
 TEST(CliFilterJson, Refusals) {
   const std::string one = "is not an object with one dialect as its only member";
   EXPECT_EQ(Again("{"), "filter: is not valid JSON");

@@ -230,6 +230,9 @@ class WaitTest(HubTest):
                 (["seek", "s", "--to=earliest", "--dry-run"], False),
                 (["topics", "update", "t", "--max-age=1d", "--yes"], True),
                 (["topics", "update", "t", "--max-age=1d"], False),  # It looks first.
+                (["apply", "-f", "/dev/null", "--yes"], True),
+                (["apply", "-f", "/dev/null"], False),  # It makes a plan first.
+                (["apply", "-f", "/dev/null", "--dry-run"], False),
                 (["topics", "list"], False), (["export"], False), (["stats"], False)):
             with self.subTest(arguments=arguments):
                 error = self.fails(1, *arguments, hub=hub)

@@ -246,7 +246,7 @@ client::ApplyResult SomeChanges() {
 }
 
 TEST(CliTopologyOutput, ForPeople) {
-  EXPECT_EQ(RenderApply(SomeChanges(), PlanRisks({}), /*dry_run=*/true),
+  EXPECT_EQ(RenderApply(SomeChanges(), PlanRisks({}), kDryRun),
             "+ topic t\n"
             "    partitions: 8\n"
             "~ topic u\n"
@@ -260,7 +260,7 @@ TEST(CliTopologyOutput, ForPeople) {
             "{a: \"7\", b: 7, c: true, d: {\"uri\":\"urn:x\"}}\n"
             "left alone, for no file names them: link l\n"
             "dry run, nothing was changed; would be: 1 created, 2 updated, 1 deleted\n");
-  EXPECT_EQ(RenderApply({}, PlanRisks({}), /*dry_run=*/false), "no changes\n");
+  EXPECT_EQ(RenderApply({}, PlanRisks({}), kApplied), "no changes\n");
 }
 
 TEST(CliRisks, AreThoseOfWhatChanges) {
