@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,17 @@ class Hub:
     def popen(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen([EVENTHUB, *arguments], env=self.environment(), **options)
+
+
+def read_until(fd, text):
+    """What a terminal says until it has said `text`."""
+    said = b""
+    deadline = time.monotonic() + TIMEOUT
+    while text not in said:
+        if not select.select([fd], [], [], deadline - time.monotonic())[0]:
+            raise AssertionError(f"there is no {text} in {said}")
+        said += os.read(fd, 4096)
+    return said
 
 
 def blocks_signals(pid):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -13,12 +14,14 @@ from concurrent import futures
 
 import grpc
 
-from cli_hub import EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, blocks_signals, json_lines
+from cli_hub import (EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, blocks_signals, json_lines,
+                     read_until)
 
 COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
             ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
             ["filter"], ["filter", "eval"],
-            ["health"], ["clock"], ["clock", "show"], ["clock", "confirm"], ["bench"], ["subscriptions"], ["subscriptions", "create"],
+            ["health"], ["clock"], ["clock", "show"], ["clock", "confirm"], ["bench"],
+            ["subscriptions"], ["subscriptions", "create"],
             ["subscriptions", "list"], ["subscriptions", "describe"], ["subscriptions", "update"],
             ["subscriptions", "delete"], ["subscriptions", "pause"], ["subscriptions", "resume"],
             ["consume"], ["seek"], ["replay"], ["snapshots"], ["snapshots", "create"],
@@ -295,6 +298,28 @@ class WaitTest(HubTest):
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
             self.assertEqual(process.returncode, 0)
+
+    def test_what_takes_long_shows_on_a_terminal_how_far_it_is(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        hub.start()
+        self.ok("topics", "create", "t", hub=hub)
+        with tempfile.NamedTemporaryFile() as lines:
+            lines.write(b"1\n2\n3\n")
+            lines.flush()
+            for arguments, shown in ((["publish", "t", lines.name], b"0 events, 0 B, 0/s, 0% of 6 B"),
+                                     (["publish", "t"], b"0 events, 0 B, 0/s\r"),
+                                     (["export"], b"exporting, 1s\r")):
+                with self.subTest(arguments=arguments):
+                    leader, follower = pty.openpty()
+                    with hub.stopped():
+                        process = hub.popen(*arguments, stdin=subprocess.PIPE, stderr=follower,
+                                            stdout=subprocess.DEVNULL)
+                        os.close(follower)
+                        read_until(leader, shown)
+                    process.stdin.close()
+                    self.assertEqual(process.wait(TIMEOUT), 0)
+                    os.close(leader)
 
     def test_until_it_is_there(self):
         hub = Hub()
