@@ -95,6 +95,10 @@ std::vector<std::string> CommandLineWords(int argc, const char* const* argv) {
       words.emplace_back(word);
     }
   }
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
   return words;
 }
 

@@ -8,7 +8,8 @@
 namespace eventhub::cli {
 
 // The words of the command line as the library takes them: `--name=`, an empty value, becomes two
-// words, for the library would take the next word for the value. Without the program's name.
+// words, for the library would take the next word for the value; `help topics` becomes `topics
+// --help`. Without the program's name.
 std::vector<std::string> CommandLineWords(int argc, const char* const* argv);
 
 // What is wrong, in one line and in words that are not the library's: which word is not known, and

@@ -53,6 +53,12 @@ TEST(CliUsage, SplitsOffEmptyValues) {
               ElementsAre("update", "--description", "", "--to=x", "--", "--a="));
 }
 
+TEST(CliUsage, TakesHelpForACommand) {
+  const char* const line[] = {"eventhub", "help", "topics", "create"};
+  EXPECT_THAT(CommandLineWords(2, line), ElementsAre("--help"));
+  EXPECT_THAT(CommandLineWords(4, line), ElementsAre("topics", "create", "--help"));
+}
+
 TEST(CliUsage, FindsTheNearestWord) {
   const std::vector<std::string> words = {"topics", "publish", "subscriptions", "stats"};
   EXPECT_EQ(NearestWord("topcis", words), "topics");
