@@ -41,8 +41,9 @@ void LetterClosing::Piece() {
     Add(CountLetters(context_, *subscription_, page.found, order_.redrive));
     page.found.clear();
   }
-  // Without letters, too: those that were not found may be closed by a commit that is not visible.
-  // Done on a thread that must not block: the next piece is posted.
+  if (page.found.empty() && !after_.empty()) return GoOn(LetterCounts());
+  // In the end without letters, too: those that were not found may be closed by a commit that is
+  // not visible. Done on a thread that must not block: the next piece is posted.
   context_.writer.Submit(std::make_unique<CloseLettersTask>(
       context_, subscription_, std::move(page.found), order_.redrive,
       [self = shared_from_this()](const absl::StatusOr<LetterCounts>& piece) {

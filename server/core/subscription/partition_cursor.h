@@ -160,8 +160,9 @@ class PartitionCursor {
   ConsumerId owner;
   bool draining = false;
   int64_t drain_due = 0;
-  int64_t lease_due = 0;  // With an ack deadline: when the owner loses it for want of acks.
-  bool busy = false;      // A read from the disk is under way for it.
+  int64_t lease_due = 0;       // With an ack deadline: when the owner loses it for want of acks.
+  bool to_be_written = false;  // In Subscription::dirty_.
+  bool busy = false;           // A read from the disk is under way for it.
   // Nothing is delivered before that commit is visible, nor said to the owner; 0: there is none.
   int64_t held_until = 0;
   // A read from the disk failed: until when there is no other, and why. Null: it did not.

@@ -125,7 +125,7 @@ void Subscription::Start(const std::vector<Offset>& next) {
   Effects effects;
   for (size_t p = 0; p < next.size(); ++p) {
     cursors_[p]->Seek(rules_, next[p], &effects);
-    dirty_.push_back(p);
+    MarkDirty(*cursors_[p]);
   }
 }
 
@@ -181,7 +181,10 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   }
   NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
-  if (cursor.dirty()) MarkDirty(cursor, after);
+  if (cursor.dirty()) {
+    MarkDirty(cursor);
+    after->flush = true;
+  }
   SetAlarm(cursor.pending().next_due(), after);
   if (cursor.sweeping()) SetAlarm(Now(), after);  // It goes on with the next alarm.
   NoteAlone(cursor, after);
@@ -206,12 +209,9 @@ void Subscription::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
   if (effects.lost > 0 || effects.more_to_deliver) Conclude(cursor, effects, after);
 }
 
-void Subscription::MarkDirty(const PartitionCursor& cursor, Aftermath* after) {
+void Subscription::MarkDirty(const PartitionCursor& cursor) {
   const size_t partition = cursor.id().value();
-  if (std::find(dirty_.begin(), dirty_.end(), partition) == dirty_.end()) {
-    dirty_.push_back(partition);
-  }
-  after->flush = true;
+  if (!std::exchange(cursors_[partition]->to_be_written, true)) dirty_.push_back(partition);
 }
 
 void Subscription::SetAlarm(int64_t due, Aftermath* after) {
@@ -367,7 +367,10 @@ void Subscription::BeforeWrite(CommitBuilder& commit) {
   MutexLock lock(mutex_);
   flush_queued_ = false;
   if (closing_) return;
-  for (const size_t partition : dirty_) cursors_[partition]->Flush(id_, WallOffset(), commit);
+  for (const size_t partition : dirty_) {
+    cursors_[partition]->to_be_written = false;
+    cursors_[partition]->Flush(id_, WallOffset(), commit);
+  }
   dirty_.clear();
 }
 

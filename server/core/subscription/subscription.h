@@ -324,8 +324,8 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MarkDirty(const PartitionCursor& cursor, Aftermath* after)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has it written with the next commit of this.
+  void MarkDirty(const PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropTrimmed(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -218,7 +218,10 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
 
 // What is to be written, and when leases end.
 void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after) {
-  if (cursor.dirty()) MarkDirty(cursor, after);
+  if (cursor.dirty()) {
+    MarkDirty(cursor);
+    after->flush = true;
+  }
   if (cursor.passed()) SetAlarm(Now() + kKeepPassedAfter, after);
   SetAlarm(cursor.pending().next_due(), after);
   if (!rules_.queue && rules_.ack_deadline > 0 && cursor.pending().counts().leased > 0) {

@@ -170,8 +170,11 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects;
-    cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
     redriven = cursor.AddRedriven(event, place, &effects);
+    if (!redriven && event < cursor.log().start()) {
+      cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
+      redriven = cursor.AddRedriven(event, place, &effects);
+    }
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
