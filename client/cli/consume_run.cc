@@ -54,7 +54,7 @@ class ConsumeRun {
         }) {}
 
   absl::Status Run(const std::string& address) {
-    interrupt_.OnRaise([this] { hub_->CancelCalls(); });
+    interrupt_.OnRaise([hub = hub_] { hub->CancelCalls(); });
     const absl::Status found = LookAtSubscription(address);
     if (absl::IsCancelled(found) && interrupt_.raised()) return absl::OkStatus();
     RETURN_IF_ERROR(found);
