@@ -61,6 +61,9 @@ struct LogStoreOptions {
   // Memory for blocks of table files that were read, and for their indexes and filters. Bytes.
   size_t block_cache_bytes = size_t{64} << 20;
 
+  // Files that are kept open to be read; 20 at least. What is being written comes on top.
+  size_t max_open_files = 1024;
+
   // The write-ahead log is replayed after a crash; this bounds its size, and so the time to start.
   // Bytes.
   size_t max_log_bytes = size_t{512} << 20;

@@ -24,7 +24,7 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* e
   db.create_missing_column_families = true;
   db.max_total_wal_size = options.max_log_bytes;
   db.max_background_jobs = 8;  // Of which two flush.
-  db.max_open_files = 1024;
+  db.max_open_files = static_cast<int>(options.max_open_files);
   // Start at once; the memory is bounded by the log's size. But a damaged log has to go, or it
   // would be found damaged again.
   db.avoid_flush_during_recovery = !options.drop_after_damage;

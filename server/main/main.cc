@@ -18,6 +18,7 @@
 #include "grpc/grpc.h"
 #include "server/main/access_hint.h"
 #include "server/main/config.h"
+#include "server/main/descriptor_plan.h"
 #include "server/main/flag_parser.h"
 #include "server/main/logging.h"
 #include "server/main/signals.h"
@@ -117,6 +118,17 @@ int Serve(Config config) {
     spdlog::warn("memory is short: {} connections are cut off that take it for no request",
                  connections);
   };
+  const size_t descriptors = RaiseDescriptorLimit();
+  const size_t wanted = config.server.connections.total;
+  const absl::StatusOr<DescriptorPlan> plan = DescriptorPlan::For(descriptors, wanted);
+  if (!plan.ok()) return FailToServe(std::string(plan.status().message()));
+  config.server.broker.store.max_open_files = plan->store_files;
+  config.server.connections.total = plan->connections;
+  // With more, this is not the limit that anybody meets first.
+  if (plan->connections < std::min(wanted, config.server.connections.per_peer)) {
+    spdlog::warn("{} connections are served at a time: the process may have {} descriptors",
+                 plan->connections, descriptors);
+  }
   const std::string directory = config.server.broker.store.directory;
   spdlog::info("eventhubd {} opens {}", config.server.version, directory);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(config.server));

@@ -6,6 +6,7 @@ The program is named by the environment: EVENTHUBD.
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -21,12 +22,13 @@ TIMEOUT = 60
 class Daemon:
     """A daemon that serves; ended with the `with` block."""
 
-    def __init__(self, directory, *flags, environment=None):
+    def __init__(self, directory, *flags, environment=None, descriptors=None):
         self.port_file = os.path.join(directory, "ports")
         self.process = subprocess.Popen(
             [EVENTHUBD, f"--port_file={self.port_file}", *flags],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            env=dict(clean_environment(), **(environment or {})))
+            env=dict(clean_environment(), **(environment or {})),
+            preexec_fn=descriptors and limit_descriptors(descriptors))
 
     def __enter__(self):
         end = time.monotonic() + TIMEOUT
@@ -55,6 +57,10 @@ class Daemon:
 
 def clean_environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("EVENTHUB")}
+
+
+def limit_descriptors(most):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 64), most))
 
 
 class DaemonTest(unittest.TestCase):
@@ -336,6 +342,36 @@ class StartTest(DaemonTest):
         text = self.path("text.pem", "not PEM")
         self.assertIn(f"{text}: holds no certificate",
                       self.fails_to_start(f"--tls_cert={text}", f"--tls_key={text}"))
+
+    def test_connections_leave_descriptors_to_the_store(self):
+        with Daemon(self.directory, f"--data_dir={self.data}", "--listen=127.0.0.1:0",
+                    descriptors=256) as daemon:
+            host, port = daemon.addresses()[0].rsplit(":", 1)
+            clients = [socket.create_connection((host, int(port))) for _ in range(250)]
+            # Who is refused is reset, and who is taken is greeted: then all have been looked at.
+            for client in clients:
+                client.settimeout(TIMEOUT)
+                try:
+                    client.recv(1)
+                except ConnectionResetError:
+                    pass
+            descriptors = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+            self.assertGreater(descriptors, 64, "the soft limit is raised")
+            self.assertLess(descriptors, 256 - 64)
+            for client in clients:
+                client.close()
+            code, log = daemon.stop()
+        self.assertEqual(code, 0)
+        self.assertRegex("\n".join(log), "32 connections are served at a time")
+
+    def test_too_few_descriptors_are_refused(self):
+        result = subprocess.run(
+            [EVENTHUBD, f"--data_dir={self.data}", "--listen=127.0.0.1:0"], capture_output=True,
+            timeout=TIMEOUT, check=False, env=clean_environment(),
+            preexec_fn=limit_descriptors(64))
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.decode(), r"may have 64 files .* needs 256 .*ulimit -n")
+        self.assertFalse(os.path.exists(self.data))
 
     def test_an_address_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
