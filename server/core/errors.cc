@@ -378,9 +378,17 @@ absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration
               RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
 }
 
-absl::Status ShuttingDown(absl::Duration retry_delay) {
-  return Make(absl::StatusCode::kUnavailable, "the hub is shutting down", RetryAfter(retry_delay),
-              ErrorDetail::REASON_SHUTTING_DOWN);
+absl::Status TooManyStreams(size_t most, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("too many streams are open: the hub has ", most,
+                           " at most (--max_streams), and a host no more than are left"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MANY_STREAMS);
+}
+
+absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done) {
+  return Make(absl::StatusCode::kUnavailable,
+              absl::StrCat("the hub is shutting down", done.empty() ? "" : "; ", done),
+              RetryAfter(retry_delay), ErrorDetail::REASON_SHUTTING_DOWN);
 }
 
 absl::Status StoreFailed(const absl::Status& failure) {

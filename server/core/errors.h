@@ -80,8 +80,10 @@ absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view t
                                     absl::string_view why);
 absl::Status TooManyCopies(absl::string_view topic);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
+absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
-absl::Status ShuttingDown(absl::Duration retry_delay);
+// `done`: what was done before, if there is anything to say.
+absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done = "");
 
 // Whether a message is short enough to be sent as a whole.
 bool FitsMessage(absl::string_view message);

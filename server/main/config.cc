@@ -105,10 +105,17 @@ ABSL_FLAG(
     "Partitions of all topics together. A subscription counts for as many as its topic, and each "
     "topic and subscription for four more. 0: as many as an eighth of --memory_limit holds, at 512 "
     "bytes each.");
-ABSL_FLAG(int, max_connections, 10'000, "Connections that are served at a time; more are closed.");
+ABSL_FLAG(
+    int, max_connections, 10'000,
+    "Connections that are served at a time; more are closed. Fewer if the process may not have "
+    "enough descriptors: two for each, beside the store's.");
 ABSL_FLAG(int, max_connections_per_peer, 2'000,
           "The same, for each host that connects. All that comes through a proxy, or over unix "
           "sockets, is of one host.");
+ABSL_FLAG(
+    int, max_streams, 0,
+    "Streams (readers, consumers, publishers) that are open at a time; a host may have no more "
+    "than are left. 0: as many as a 16th of --memory_limit holds, at 20KiB each.");
 ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
           "With less than this free on the disk, publishing is refused until there is more.");
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from the disk for readers that are behind.");
@@ -192,6 +199,7 @@ absl::Status CheckFlags() {
   RETURN_IF_ERROR(CheckPart("memory_limit", absl::GetFlag(FLAGS_memory_limit), 128 * kMiB));
   RETURN_IF_ERROR(CheckPart("write_buffer", absl::GetFlag(FLAGS_write_buffer), kMiB));
   if (absl::GetFlag(FLAGS_max_partitions) < 0) return Invalid("max_partitions", "is negative");
+  if (absl::GetFlag(FLAGS_max_streams) < 0) return Invalid("max_streams", "is negative");
   RETURN_IF_ERROR(CheckCount("max_connections", absl::GetFlag(FLAGS_max_connections)));
   RETURN_IF_ERROR(
       CheckCount("max_connections_per_peer", absl::GetFlag(FLAGS_max_connections_per_peer)));
@@ -235,6 +243,8 @@ absl::Status PlanMemory(ServerOptions& server) {
   plan.ApplyTo(server);
   const int partitions = absl::GetFlag(FLAGS_max_partitions);
   if (partitions != 0) server.broker.max_partitions = static_cast<size_t>(partitions);
+  const int streams = absl::GetFlag(FLAGS_max_streams);
+  if (streams != 0) server.max_streams = static_cast<size_t>(streams);
   return absl::OkStatus();
 }
 

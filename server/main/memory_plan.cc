@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/rpc/stream_limits.h"
+
 namespace eventhub {
 namespace {
 
@@ -27,12 +29,13 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   plan.pending = std::min(limit / 16, 256 * kMiB);
   plan.readers = std::min(limit / 32, 128 * kMiB);
   plan.producers = std::min(limit / 32, 128 * kMiB);
+  plan.streams = limit / 16;
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
   return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions +
-         pending + readers + producers;
+         pending + readers + producers + streams;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -43,6 +46,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.publish_limits.total_bytes = in_flight;
   server.publish_limits.connection_bytes = in_flight_per_connection;
   server.frame_bytes = frames;
+  server.max_streams = streams / kStreamBytes;
   server.broker.max_partitions = partitions / kPartitionBytes;
   server.broker.tail_cache_bytes = tail_cache;
   server.broker.pending_bytes = pending;

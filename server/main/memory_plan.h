@@ -7,7 +7,7 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About a fifth is left over: for requests being received, the program
+// Shares of a limit, in bytes. About an eighth is left over: for requests being received, the program
 // itself, its threads, what the allocator cannot use, and state that is small by its own bounds.
 struct MemoryPlan {
   size_t limit = 0;
@@ -21,6 +21,7 @@ struct MemoryPlan {
   size_t pending = 0;       // What subscriptions have delivered and not settled.
   size_t readers = 0;       // Readers, but for their frames.
   size_t producers = 0;     // Idempotent producers that were active lately.
+  size_t streams = 0;       // Streams, though nothing flows on them.
 
   static MemoryPlan For(size_t limit);
 

@@ -12,18 +12,20 @@
 namespace eventhub {
 
 ConsumeStream::ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits,
-                             StreamRegistry& registry, grpc::CallbackServerContext* context)
+                             StreamRegistry& registry, StreamLimits::Place place,
+                             grpc::CallbackServerContext* context)
     : broker_(broker),
       pools_(pools),
       connection_(limits.Connect(context->peer())),
       context_(context),
-      registry_(registry) {}
+      registry_(registry),
+      place_(std::move(place)) {}
 
 ConsumeStream* ConsumeStream::Start(Broker& broker, ReadPools pools, PublishLimits& limits,
-                                    StreamRegistry& registry,
+                                    StreamRegistry& registry, StreamLimits::Place place,
                                     grpc::CallbackServerContext* context) {
   std::shared_ptr<ConsumeStream> stream(
-      new ConsumeStream(broker, pools, limits, registry, context));
+      new ConsumeStream(broker, pools, limits, registry, std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
   stream->Proceed();

@@ -12,6 +12,7 @@
 #include "server/core/frame_budget.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
+#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/mutex.h"
 
@@ -29,7 +30,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             private FrameBudget::Holder {
  public:
   static ConsumeStream* Start(Broker& broker, ReadPools pools, PublishLimits& limits,
-                              StreamRegistry& registry, grpc::CallbackServerContext* context);
+                              StreamRegistry& registry, StreamLimits::Place place,
+                              grpc::CallbackServerContext* context);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -41,7 +43,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   enum class Action { kNone, kRead, kPoll, kFinish };
 
   ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits, StreamRegistry& registry,
-                grpc::CallbackServerContext* context);
+                StreamLimits::Place place, grpc::CallbackServerContext* context);
 
   absl::Status Handle(const grpc::ByteBuffer& message);
   absl::Status Open(const v1::ConsumeRequest& request);
@@ -73,6 +75,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   const std::shared_ptr<PublishLimits::Connection> connection_;
   grpc::CallbackServerContext* const context_;  // Until OnDone.
   StreamRegistry& registry_;
+  const StreamLimits::Place place_;
   std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
 
   grpc::ByteBuffer in_;   // Belongs to the read under way.

@@ -1,7 +1,12 @@
 #include "server/rpc/health_service.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
+
+#include "server/core/errors.h"
+#include "server/rpc/refused_stream.h"
+#include "server/rpc/rpc_status.h"
 
 namespace eventhub {
 
@@ -12,8 +17,8 @@ using grpc::health::v1::HealthCheckResponse;
 class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
                           public std::enable_shared_from_this<HealthWatch> {
  public:
-  HealthWatch(HealthService& service, HealthService::Question question)
-      : service_(service), question_(question) {}
+  HealthWatch(HealthService& service, HealthService::Question question, StreamLimits::Place place)
+      : service_(service), question_(question), place_(std::move(place)) {}
 
   HealthService::Question question() const { return question_; }
 
@@ -92,6 +97,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
 
   HealthService& service_;
   const HealthService::Question question_;
+  const StreamLimits::Place place_;
   std::shared_ptr<HealthWatch> self_;
   HealthCheckResponse out_;  // Belongs to the write under way.
 
@@ -122,8 +128,14 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 }
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
-    grpc::CallbackServerContext*, const HealthCheckRequest* request) {
-  auto watch = std::make_shared<HealthWatch>(*this, QuestionOf(request->service()));
+    grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
+  std::optional<StreamLimits::Place> place = limits_.Take(context->peer());
+  if (!place.has_value()) {
+    return new RefusedStream<grpc::ServerWriteReactor<HealthCheckResponse>>(
+        TooManyStreams(limits_.most(), kReconnectDelay));
+  }
+  auto watch =
+      std::make_shared<HealthWatch>(*this, QuestionOf(request->service()), *std::move(place));
   watch->HoldForGrpc();
   {
     MutexLock lock(mutex_);

@@ -1,11 +1,23 @@
 #include "server/rpc/hub_service.h"
 
+#include <optional>
+#include <utility>
+
 #include "grpcpp/server_context.h"
+#include "server/core/errors.h"
 #include "server/rpc/consume_stream.h"
 #include "server/rpc/publish_call.h"
 #include "server/rpc/publish_stream.h"
+#include "server/rpc/refused_stream.h"
+#include "server/rpc/rpc_status.h"
 
 namespace eventhub {
+namespace {
+
+using BytesWriter = grpc::ServerWriteReactor<grpc::ByteBuffer>;
+using BytesBidi = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+}  // namespace
 
 grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* context,
                                               const grpc::ByteBuffer* request,
@@ -13,14 +25,22 @@ grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* conte
   return StartPublishCall(broker_, limits_, context, request, response);
 }
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::PublishStream(
-    grpc::CallbackServerContext* context) {
-  return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_);
+BytesBidi* HubService::PublishStream(grpc::CallbackServerContext* context) {
+  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
+  if (!place.has_value()) {
+    return new RefusedStream<BytesBidi>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
+  }
+  return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_,
+                                        *std::move(place));
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* HubService::Read(grpc::CallbackServerContext* context,
-                                                             const grpc::ByteBuffer* request) {
-  return ReadStream::Start(broker_, pools_, registry_, context, *request);
+BytesWriter* HubService::Read(grpc::CallbackServerContext* context,
+                              const grpc::ByteBuffer* request) {
+  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
+  if (!place.has_value()) {
+    return new RefusedStream<BytesWriter>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
+  }
+  return ReadStream::Start(broker_, pools_, registry_, *std::move(place), context, *request);
 }
 
 grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,
@@ -29,9 +49,12 @@ grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* cont
   return StartTransactCall(broker_, limits_, context, request, response);
 }
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* HubService::Consume(
-    grpc::CallbackServerContext* context) {
-  return ConsumeStream::Start(broker_, pools_, limits_, registry_, context);
+BytesBidi* HubService::Consume(grpc::CallbackServerContext* context) {
+  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
+  if (!place.has_value()) {
+    return new RefusedStream<BytesBidi>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
+  }
+  return ConsumeStream::Start(broker_, pools_, limits_, registry_, *std::move(place), context);
 }
 
 }  // namespace eventhub

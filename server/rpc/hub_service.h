@@ -5,6 +5,7 @@
 #include "server/core/broker.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
+#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 
 namespace eventhub {
@@ -19,8 +20,13 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
 // Thread-safe. What it is made with outlives it.
 class HubService final : public RawHubService {
  public:
-  HubService(Broker& broker, PublishLimits& limits, ReadPools pools, StreamRegistry& registry)
-      : broker_(broker), limits_(limits), pools_(pools), registry_(registry) {}
+  HubService(Broker& broker, PublishLimits& limits, StreamLimits& stream_limits, ReadPools pools,
+             StreamRegistry& registry)
+      : broker_(broker),
+        limits_(limits),
+        stream_limits_(stream_limits),
+        pools_(pools),
+        registry_(registry) {}
 
   grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* context,
                                     const grpc::ByteBuffer* request,
@@ -38,6 +44,7 @@ class HubService final : public RawHubService {
  private:
   Broker& broker_;
   PublishLimits& limits_;
+  StreamLimits& stream_limits_;
   const ReadPools pools_;
   StreamRegistry& registry_;
 };

@@ -185,6 +185,23 @@ PeerAddress PeerOf(const sockaddr_storage& address) {
   return peer;
 }
 
+std::string HostOf(absl::string_view name) {
+  sockaddr_storage address = {};
+  if (absl::ConsumePrefix(&name, "ipv4:")) {
+    auto& ipv4 = reinterpret_cast<sockaddr_in&>(address);
+    ipv4.sin_family = AF_INET;
+    const std::string ip(name.substr(0, name.rfind(':')));
+    return inet_pton(AF_INET, ip.c_str(), &ipv4.sin_addr) == 1 ? PeerOf(address).host : ip;
+  }
+  if (absl::ConsumePrefix(&name, "ipv6:%5B")) {
+    auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address);
+    ipv6.sin6_family = AF_INET6;
+    const std::string ip(name.substr(0, name.find('%')));  // A scope begins with it, too.
+    return inet_pton(AF_INET6, ip.c_str(), &ipv6.sin6_addr) == 1 ? PeerOf(address).host : ip;
+  }
+  return PeerOf(address).host;
+}
+
 bool IsLocalAddress(absl::string_view address) {
   if (absl::StartsWith(address, kUnixPrefix)) return true;
   const absl::string_view host = address.substr(0, address.rfind(':'));

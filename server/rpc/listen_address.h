@@ -51,6 +51,9 @@ struct PeerAddress {
 
 PeerAddress PeerOf(const sockaddr_storage& address);
 
+// The host of a name as grpc::ServerContext::peer() has it.
+std::string HostOf(absl::string_view name);
+
 // Whether only processes of this machine can reach an address: a unix socket, or one of the
 // loopback.
 bool IsLocalAddress(absl::string_view address);

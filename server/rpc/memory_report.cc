@@ -17,6 +17,7 @@ void MemoryReport::AddTo(v1::GetStatsResponse* stats) const {
   };
   add("in_flight", in_flight.in_flight_bytes(), in_flight.total_bytes());
   add("frames", frames.used(), frames.limit());
+  add("streams", streams.open() * kStreamBytes, streams.most() * kStreamBytes);
   const ConnectionTable::Counters counters = connections.counters();
   v1::ConnectionStats& of = *stats->mutable_connections();
   of.set_open(static_cast<uint32_t>(connections.size()));

@@ -7,6 +7,7 @@
 #include "server/core/frame_budget.h"
 #include "server/rpc/connection_table.h"
 #include "server/rpc/publish_limits.h"
+#include "server/rpc/stream_limits.h"
 
 namespace eventhub {
 
@@ -16,6 +17,7 @@ struct MemoryReport {
   const PublishLimits& in_flight;
   const FrameBudget& frames;
   const ConnectionTable& connections;
+  const StreamLimits& streams;
 
   void AddTo(v1::GetStatsResponse* stats) const;
 };

@@ -16,13 +16,17 @@ constexpr size_t kMaxReplies = 1024;
 }  // namespace
 
 PublishStream::PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                             StreamRegistry& registry)
-    : broker_(broker), connection_(std::move(connection)), registry_(registry) {}
+                             StreamRegistry& registry, StreamLimits::Place place)
+    : broker_(broker),
+      connection_(std::move(connection)),
+      registry_(registry),
+      place_(std::move(place)) {}
 
 PublishStream* PublishStream::Start(Broker& broker,
                                     std::shared_ptr<PublishLimits::Connection> connection,
-                                    StreamRegistry& registry) {
-  std::shared_ptr<PublishStream> stream(new PublishStream(broker, std::move(connection), registry));
+                                    StreamRegistry& registry, StreamLimits::Place place) {
+  std::shared_ptr<PublishStream> stream(
+      new PublishStream(broker, std::move(connection), registry, std::move(place)));
   stream->self_ = stream;
   registry.Add(stream);
   stream->Proceed();

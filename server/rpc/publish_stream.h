@@ -9,6 +9,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/core/broker.h"
 #include "server/rpc/publish_limits.h"
+#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/mutex.h"
 #include "storage/watermark.h"
@@ -27,7 +28,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             private Watermark::Waiter {
  public:
   static PublishStream* Start(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                              StreamRegistry& registry);
+                              StreamRegistry& registry, StreamLimits::Place place);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -44,7 +45,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   enum class Action { kNone, kRead, kWrite, kFinish };
 
   PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                StreamRegistry& registry);
+                StreamRegistry& registry, StreamLimits::Place place);
 
   void Wake() override;  // There may be room in the budget again.
 
@@ -63,6 +64,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   Broker& broker_;
   const std::shared_ptr<PublishLimits::Connection> connection_;
   StreamRegistry& registry_;
+  const StreamLimits::Place place_;
   std::shared_ptr<PublishStream> self_;  // gRPC's reference.
 
   grpc::ByteBuffer in_;   // Belongs to the read under way.

@@ -24,13 +24,18 @@ absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
 }  // namespace
 
 ReadStream::ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry,
-                       grpc::CallbackServerContext* context)
-    : broker_(broker), pools_(pools), context_(context), registry_(registry) {}
+                       StreamLimits::Place place, grpc::CallbackServerContext* context)
+    : broker_(broker),
+      pools_(pools),
+      context_(context),
+      registry_(registry),
+      place_(std::move(place)) {}
 
 ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
-                              grpc::CallbackServerContext* context,
+                              StreamLimits::Place place, grpc::CallbackServerContext* context,
                               const grpc::ByteBuffer& request) {
-  std::shared_ptr<ReadStream> stream(new ReadStream(broker, pools, registry, context));
+  std::shared_ptr<ReadStream> stream(
+      new ReadStream(broker, pools, registry, std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
   // Finding the start may read from the disk.

@@ -10,6 +10,7 @@
 #include "server/core/broker.h"
 #include "server/core/frame_budget.h"
 #include "server/core/topic_reader.h"
+#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/work_pool.h"
 #include "storage/watermark.h"
@@ -38,7 +39,8 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  public:
   // `request` is an encoded v1::ReadRequest.
   static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
-                           grpc::CallbackServerContext* context, const grpc::ByteBuffer& request);
+                           StreamLimits::Place place, grpc::CallbackServerContext* context,
+                           const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -51,7 +53,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // How an eviction and the end of the write that it is for go along.
   enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
 
-  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry,
+  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, StreamLimits::Place place,
              grpc::CallbackServerContext* context);
 
   void Wake() override;  // On the commit thread: only hands over to a pool.
@@ -77,6 +79,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   const ReadPools pools_;
   grpc::CallbackServerContext* const context_;  // Until OnDone.
   StreamRegistry& registry_;
+  const StreamLimits::Place place_;
   std::shared_ptr<ReadStream> self_;  // gRPC's reference.
   std::atomic<Stop> stop_{Stop::kNo};
   std::atomic<EvictionState> eviction_{EvictionState::kNone};

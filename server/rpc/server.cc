@@ -24,6 +24,7 @@
 #include "server/rpc/memory_guard.h"
 #include "server/rpc/route_service.h"
 #include "server/rpc/server_tls.h"
+#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 #include "server/rpc/topology_service.h"
@@ -76,12 +77,15 @@ HealthService::State HealthOf(const absl::Status& writable) {
 // In order of construction; destroyed the other way round.
 struct Server::Services {
   explicit Services(ServerOptions& options)
-      : limits(options.publish_limits),
+      : stream_limits(options.max_streams),
+        health(stream_limits),
+        limits(options.publish_limits),
         connections(options.connections, limits, *options.broker.clock),
         frames(options.frame_bytes, *options.broker.clock),
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads) {}
 
+  StreamLimits stream_limits;
   HealthService health;
   PublishLimits limits;
   ConnectionTable connections;
@@ -116,19 +120,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   const absl::Time start = options.broker.clock->Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
   services.hub = std::make_unique<HubService>(
-      *services.broker, services.limits,
+      *services.broker, services.limits, services.stream_limits,
       ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry);
   services.admin = std::make_unique<AdminService>(
       *services.broker,
-      MemoryReport{options.memory_limit, services.limits, services.frames, services.connections},
+      MemoryReport{options.memory_limit, services.limits, services.frames, services.connections,
+                   services.stream_limits},
       options.version, start);
-  services.subscriptions =
-      std::make_unique<SubscriptionService>(services.broker->subscriptions(), services.disk_pool);
+  services.subscriptions = std::make_unique<SubscriptionService>(
+      services.broker->subscriptions(), services.disk_pool, services.registry);
   services.delayed =
       std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
   services.routes = std::make_unique<RouteService>(services.broker->routes());
   services.links = std::make_unique<LinkService>(services.broker->links());
-  services.topologies = std::make_unique<TopologyService>(services.broker->topologies());
+  services.topologies =
+      std::make_unique<TopologyService>(services.broker->topologies());
   RETURN_IF_ERROR(server->Listen(options));
   server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(

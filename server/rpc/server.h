@@ -43,6 +43,8 @@ struct ServerOptions {
   // What readers may have been sent and not have taken, all together. Bytes.
   size_t frame_bytes = size_t{512} << 20;
   ConnectionLimits connections;
+  // Streams that are open at a time, over all connections.
+  size_t max_streams = 10'000;
   // Threads that read from the disk for readers that are behind.
   int disk_threads = 4;
   // Told when a link begins to flow, and why it does not; see LinkReport.

@@ -49,6 +49,46 @@ TEST(RequestLimitsTest, CompressedRequestsAreRefused) {
   EXPECT_EQ(GetStats(hub.client()).totals().published_events(), 0u);
 }
 
+TEST(StreamLimitTest, StreamsOfAllKindsAreCounted) {
+  ServerOptions options = TestServerOptions();
+  options.max_streams = 6;  // Of which one host may have half.
+  TestHub hub(std::move(options));
+  CreateTopic(hub.client(), "t");
+  CreateSubscription(hub.client(), QueueOf("s"));
+  v1::ReadRequest follow = ReadOf("t");
+  follow.set_follow(true);
+  grpc::ClientContext read_context;
+  const auto reader = hub.client().hub().Read(&read_context, follow);
+  grpc::ClientContext publish_context;
+  const auto publisher = hub.client().hub().PublishStream(&publish_context);
+  grpc::ClientContext watch_context;
+  const auto watch = hub.client().health().Watch(&watch_context, {});
+  v1::ReadResponse start;
+  ASSERT_TRUE(reader->Read(&start));
+  grpc::health::v1::HealthCheckResponse health;
+  ASSERT_TRUE(watch->Read(&health));
+  ASSERT_TRUE(publisher->Write(MakeStreamPublish("t", 0)));
+  v1::PublishStreamResponse reply;
+  ASSERT_TRUE(publisher->Read(&reply));
+
+  const auto too_many =
+      FailsWith(StatusCode::RESOURCE_EXHAUSTED, v1::ErrorDetail::REASON_TOO_MANY_STREAMS);
+  EXPECT_THAT(ReadAll(hub.client(), ReadOf("t")).status, too_many);
+  grpc::ClientContext consume_context;
+  const auto consumer = hub.client().hub().Consume(&consume_context);
+  EXPECT_THAT(consumer->Finish(), too_many);
+  grpc::ClientContext second_context;
+  EXPECT_THAT(hub.client().hub().PublishStream(&second_context)->Finish(), too_many);
+  // What is no stream goes on.
+  Publish(hub.client(), MakePublish("t"));
+
+  read_context.TryCancel();
+  EXPECT_FALSE(reader->Finish().ok());
+  ASSERT_TRUE(Eventually([&] { return ReadAll(hub.client(), ReadOf("t")).status.ok(); }));
+  publish_context.TryCancel();
+  watch_context.TryCancel();
+}
+
 // A hub that can have sent little, with events on the disk alone.
 class FrameLimitTest : public testing::Test {
  protected:
