@@ -4,6 +4,7 @@
 
 #include "google/protobuf/util/time_util.h"
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/unary.h"
 
 namespace eventhub {
 namespace {
@@ -31,9 +32,13 @@ TopicDone ReplyWithTopic(grpc::ServerUnaryReactor* reactor, Response* response) 
 
 }  // namespace
 
-AdminService::AdminService(Broker& broker, const MemoryReport& memory, std::string version,
-                           absl::Time start)
-    : broker_(broker), memory_(memory), version_(std::move(version)), start_(start) {}
+AdminService::AdminService(Broker& broker, const StreamRegistry& registry,
+                           const MemoryReport& memory, std::string version, absl::Time start)
+    : broker_(broker),
+      registry_(registry),
+      memory_(memory),
+      version_(std::move(version)),
+      start_(start) {}
 
 grpc::ServerUnaryReactor* AdminService::CreateTopic(grpc::CallbackServerContext* context,
                                                     const v1::CreateTopicRequest* request,
@@ -68,8 +73,11 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
                                                     v1::DeleteTopicResponse*) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   broker_.DeleteTopic(
-      *request, [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); },
-      [context] { return context->IsCancelled(); });
+      *request,
+      [reactor, this](const absl::Status& status) {
+        reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry_)));
+      },
+      EndsEarly(context, registry_));
   return reactor;
 }
 

@@ -9,6 +9,7 @@
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "server/core/broker.h"
 #include "server/rpc/memory_report.h"
+#include "server/rpc/stream_registry.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
@@ -16,7 +17,8 @@ namespace eventhub {
 // Thread-safe. What it is made with outlives it.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(Broker& broker, const MemoryReport& memory, std::string version, absl::Time start);
+  AdminService(Broker& broker, const StreamRegistry& registry, const MemoryReport& memory,
+               std::string version, absl::Time start);
 
   // What GetStats says of the addresses, once they are known.
   void SetListeners(std::vector<v1::Listener> listeners);
@@ -48,6 +50,7 @@ class AdminService final : public v1::AdminService::CallbackService {
 
  private:
   Broker& broker_;
+  const StreamRegistry& registry_;
   const MemoryReport memory_;
   const std::string version_;
   const absl::Time start_;

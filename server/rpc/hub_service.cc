@@ -17,11 +17,19 @@ namespace {
 using BytesWriter = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 using BytesBidi = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
+// Nothing of the request is done.
+grpc::ServerUnaryReactor* RefuseBecauseOfShutdown(grpc::CallbackServerContext* context) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(ShuttingDown(kReconnectDelay)));
+  return reactor;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* context,
                                               const grpc::ByteBuffer* request,
                                               grpc::ByteBuffer* response) {
+  if (registry_.draining()) return RefuseBecauseOfShutdown(context);
   return StartPublishCall(broker_, limits_, context, request, response);
 }
 
@@ -46,6 +54,7 @@ BytesWriter* HubService::Read(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,
                                                const grpc::ByteBuffer* request,
                                                grpc::ByteBuffer* response) {
+  if (registry_.draining()) return RefuseBecauseOfShutdown(context);
   return StartTransactCall(broker_, limits_, context, request, response);
 }
 

@@ -123,7 +123,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
       *services.broker, services.limits, services.stream_limits,
       ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry);
   services.admin = std::make_unique<AdminService>(
-      *services.broker,
+      *services.broker, services.registry,
       MemoryReport{options.memory_limit, services.limits, services.frames, services.connections,
                    services.stream_limits},
       options.version, start);
@@ -134,7 +134,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   services.routes = std::make_unique<RouteService>(services.broker->routes());
   services.links = std::make_unique<LinkService>(services.broker->links());
   services.topologies =
-      std::make_unique<TopologyService>(services.broker->topologies());
+      std::make_unique<TopologyService>(services.broker->topologies(), services.registry);
   RETURN_IF_ERROR(server->Listen(options));
   server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(
@@ -251,6 +251,8 @@ void Server::Shutdown(absl::Duration grace) {
   if (services_->broker != nullptr) services_->broker->StopWaitingForSpace();
   if (services_->link_manager != nullptr) services_->link_manager->Stop();
   services_->registry.Drain();
+  // Unary calls are answered, too, from now on mostly with a refusal that says why: whoever calls
+  // when gRPC has begun to shut down is cancelled without a word.
   // gRPC closes a connection once its client has confirmed all that was sent before the shutdown.
   // Streams that end later may lose their last replies: if the client still sends, the connection
   // is reset. So the streams come first, with most of the time.

@@ -1,6 +1,8 @@
-// The streams that are open, so that a shutdown can end them.
+// The streams that are open, so that a shutdown can end them; and whether it does, for all other
+// calls.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
@@ -29,13 +31,16 @@ class StreamRegistry {
   // Asks all streams to end, those too that come later.
   void Drain();
 
+  // Whether Drain() was called.
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+
   // Waits until none is open, at most so long.
   void AwaitEmpty(absl::Duration timeout);
 
  private:
   Mutex mutex_;
   CondVar emptied_;
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> draining_{false};  // Set with the mutex held.
   absl::flat_hash_map<DrainableStream*, std::weak_ptr<DrainableStream>> streams_
       ABSL_GUARDED_BY(mutex_);
 };

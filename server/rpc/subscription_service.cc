@@ -36,7 +36,7 @@ ServerUnaryReactor* Run(WorkPool& pool, CallbackServerContext* context,
 }  // namespace
 
 LongCall SubscriptionService::CallOf(CallbackServerContext* context) {
-  return {pool_, [context] { return context->IsCancelled(); }};
+  return {pool_, EndsEarly(context, registry_)};
 }
 
 ServerUnaryReactor* SubscriptionService::CreateSubscription(
@@ -83,7 +83,7 @@ ServerUnaryReactor* SubscriptionService::SeekSubscription(
     CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Seek(*request, CallOf(context), FinishLater(reactor, response));
+    subscriptions_.Seek(*request, CallOf(context), FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -91,7 +91,7 @@ ServerUnaryReactor* SubscriptionService::ReplaySubscription(
     CallbackServerContext* context, const v1::ReplaySubscriptionRequest* request,
     v1::ReplaySubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Replay(*request, CallOf(context), FinishLater(reactor, response));
+    subscriptions_.Replay(*request, CallOf(context), FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -139,7 +139,8 @@ ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.RedriveDeadLetters(*request, CallOf(context), FinishLater(reactor, response));
+    subscriptions_.RedriveDeadLetters(*request, CallOf(context),
+                                      FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -147,7 +148,8 @@ ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.DiscardDeadLetters(*request, CallOf(context), FinishLater(reactor, response));
+    subscriptions_.DiscardDeadLetters(*request, CallOf(context),
+                                      FinishLongCall(reactor, response, registry_));
   });
 }
 

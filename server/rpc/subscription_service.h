@@ -4,6 +4,7 @@
 #include "eventhub/v1/subscription.grpc.pb.h"
 #include "server/core/long_call.h"
 #include "server/core/subscription/subscriptions.h"
+#include "server/rpc/stream_registry.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
@@ -12,8 +13,8 @@ namespace eventhub {
 // them look into the store.
 class SubscriptionService final : public v1::SubscriptionService::CallbackService {
  public:
-  SubscriptionService(Subscriptions& subscriptions, WorkPool& pool)
-      : subscriptions_(subscriptions), pool_(pool) {}
+  SubscriptionService(Subscriptions& subscriptions, WorkPool& pool, const StreamRegistry& registry)
+      : subscriptions_(subscriptions), pool_(pool), registry_(registry) {}
 
   grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
                                                const v1::CreateSubscriptionRequest* request,
@@ -59,11 +60,13 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
-  // Goes on as long as the caller waits. The context lives until the call is finished.
+  // Goes on as long as the caller waits, and the hub does not shut down. The context lives until
+  // the call is finished.
   LongCall CallOf(grpc::CallbackServerContext* context);
 
   Subscriptions& subscriptions_;
   WorkPool& pool_;
+  const StreamRegistry& registry_;
 };
 
 }  // namespace eventhub

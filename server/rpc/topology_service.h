@@ -3,13 +3,15 @@
 
 #include "eventhub/v1/topology.grpc.pb.h"
 #include "server/core/topology/topologies.h"
+#include "server/rpc/stream_registry.h"
 
 namespace eventhub {
 
 // Thread-safe. What it is made with outlives it.
 class TopologyService final : public v1::TopologyService::CallbackService {
  public:
-  explicit TopologyService(Topologies& topologies) : topologies_(topologies) {}
+  TopologyService(Topologies& topologies, const StreamRegistry& registry)
+      : topologies_(topologies), registry_(registry) {}
 
   grpc::ServerUnaryReactor* ApplyTopology(grpc::CallbackServerContext* context,
                                           const v1::ApplyTopologyRequest* request,
@@ -20,6 +22,7 @@ class TopologyService final : public v1::TopologyService::CallbackService {
 
  private:
   Topologies& topologies_;
+  const StreamRegistry& registry_;
 };
 
 }  // namespace eventhub

@@ -1,11 +1,15 @@
-// Ends unary calls with what the core answers: a response as a whole, or a status.
+// Ends unary calls with what the core answers: a response as a whole, or a status. Calls that take
+// long end early when nobody waits for them, or the hub shuts down.
 #pragma once
 
+#include <functional>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
+#include "server/core/errors.h"
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/stream_registry.h"
 
 namespace eventhub {
 
@@ -31,6 +35,29 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
 template <typename Response>
 auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<Response> outcome) {
+    FinishCall(reactor, std::move(outcome), response);
+  };
+}
+
+// Whether a call that takes long is to end before it is done. What this refers to lives until the
+// call is finished.
+inline std::function<bool()> EndsEarly(const grpc::CallbackServerContext* context,
+                                       const StreamRegistry& registry) {
+  return [context, &registry] { return context->IsCancelled() || registry.draining(); };
+}
+
+// The status of such a call: one that ended early because of a shutdown was not cancelled.
+inline absl::Status WhyItEnded(const absl::Status& status, const StreamRegistry& registry) {
+  if (!absl::IsCancelled(status) || !registry.draining()) return status;
+  return ShuttingDown(kReconnectDelay, status.message());
+}
+
+// FinishLater for such a call.
+template <typename Response>
+auto FinishLongCall(grpc::ServerUnaryReactor* reactor, Response* response,
+                    const StreamRegistry& registry) {
+  return [reactor, response, &registry](absl::StatusOr<Response> outcome) {
+    if (!outcome.ok()) outcome = WhyItEnded(outcome.status(), registry);
     FinishCall(reactor, std::move(outcome), response);
   };
 }

@@ -7,6 +7,7 @@
 
 #include "tests/support/eventually.h"
 #include "tests/support/hub_calls.h"
+#include "tests/support/subscription_calls.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/traffic.h"
 
@@ -52,6 +53,45 @@ TEST(DrainTest, AcceptedRequestsAreAnswered) {
   EXPECT_THAT(status, kShutDown);
   EXPECT_GT(DetailOf(status).retry_delay().seconds(), 0);
   EXPECT_THAT(unary.get(), IsOk());
+  shutdown.join();
+}
+
+TEST(DrainTest, NewCallsAreToldOfTheEnd) {
+  TestHub hub;
+  CreateTopic(hub.client(), "t");
+  CreateSubscription(hub.client(), QueueOf("s"));
+  hub.gate().Close();
+  grpc::ClientContext context;
+  const auto stream = hub.client().hub().PublishStream(&context);
+  const v1::PublishStreamRequest held = MakeStreamPublish("t", 0);
+  EXPECT_TRUE(stream->Write(held));
+  ASSERT_TRUE(
+      Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= held.ByteSizeLong(); }));
+  std::thread shutdown([&hub] { hub.Shutdown(kTestDeadline); });
+  // The stream that waits for its reply holds the end up, but nobody comes in any more.
+  ASSERT_TRUE(Eventually([&] {
+    grpc::ClientContext check_context;
+    grpc::health::v1::HealthCheckResponse health;
+    return hub.client().health().Check(&check_context, {}, &health).ok() &&
+           health.status() == grpc::health::v1::HealthCheckResponse::NOT_SERVING;
+  }));
+  const auto seek = [&] {
+    v1::SeekSubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_earliest(true);
+    grpc::ClientContext seek_context;
+    v1::SeekSubscriptionResponse response;
+    return hub.client().subscriptions().SeekSubscription(&seek_context, request, &response);
+  };
+  ASSERT_TRUE(Eventually([&] { return seek().error_code() == StatusCode::UNAVAILABLE; }));
+  EXPECT_THAT(seek(), kShutDown);
+  EXPECT_THAT(TryPublish(hub.client(), MakePublish("t")).status, kShutDown);
+  hub.gate().Open();
+  v1::PublishStreamResponse reply;
+  EXPECT_TRUE(stream->Read(&reply));
+  EXPECT_TRUE(reply.has_result());
+  EXPECT_FALSE(stream->Read(&reply));
+  EXPECT_THAT(stream->Finish(), kShutDown);
   shutdown.join();
 }
 
