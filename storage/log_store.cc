@@ -255,8 +255,9 @@ absl::StatusOr<std::vector<Offset>> LogStore::FewBatches(TopicId topic, Partitio
   return bases;
 }
 
-absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partition,
-                                               const LogBounds& range, absl::Time time) const {
+absl::StatusOr<LogPosition> LogStore::SeekFirst(
+    TopicId topic, PartitionId partition, const LogBounds& range,
+    absl::FunctionRef<bool(const BatchHeader& batch)> lies_before) const {
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
   LogPosition low{range.start, range.start_bytes};
@@ -264,13 +265,27 @@ absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partit
   while (low.offset < high.offset) {
     const Offset middle = low.offset + (high.offset - low.offset) / 2;
     ASSIGN_OR_RETURN(const BatchInfo entry, SeekBatch(*index, topic, partition, middle));
-    if (entry.header.append_time() < time) {
+    if (lies_before(entry.header)) {
       low = {entry.end(), entry.header.bytes_before + entry.header.bytes};
     } else {
       high = {entry.base, entry.header.bytes_before};
     }
   }
   return low;
+}
+
+absl::StatusOr<LogPosition> LogStore::SeekTime(TopicId topic, PartitionId partition,
+                                               const LogBounds& range, absl::Time time) const {
+  return SeekFirst(topic, partition, range,
+                   [time](const BatchHeader& batch) { return batch.append_time() < time; });
+}
+
+absl::StatusOr<LogPosition> LogStore::SeekBytes(TopicId topic, PartitionId partition,
+                                                const LogBounds& range,
+                                                uint64_t bytes_before) const {
+  return SeekFirst(topic, partition, range, [bytes_before](const BatchHeader& batch) {
+    return batch.bytes_before < bytes_before;
+  });
 }
 
 absl::StatusOr<std::optional<std::string>> LogStore::Get(Column column,

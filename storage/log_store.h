@@ -129,6 +129,11 @@ class LogStore {
   absl::StatusOr<LogPosition> SeekTime(TopicId topic, PartitionId partition, const LogBounds& range,
                                        absl::Time time) const;
 
+  // The first batch of the range that has so many bytes before it, or more; the end of the range if
+  // there is none.
+  absl::StatusOr<LogPosition> SeekBytes(TopicId topic, PartitionId partition,
+                                        const LogBounds& range, uint64_t bytes_before) const;
+
   // Point look-up; nullopt if there is no such key.
   absl::StatusOr<std::optional<std::string>> Get(Column column, absl::string_view key) const;
 
@@ -199,6 +204,11 @@ class LogStore {
  private:
   explicit LogStore(const LogStoreOptions& options);
   absl::Status OpenDb();
+  // The first batch of the range that does not lie before what is looked for; whatever is before
+  // one that does, does too.
+  absl::StatusOr<LogPosition> SeekFirst(
+      TopicId topic, PartitionId partition, const LogBounds& range,
+      absl::FunctionRef<bool(const BatchHeader& batch)> lies_before) const;
   // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 

@@ -22,6 +22,13 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       next_start_{bounds.start, bounds.start_bytes},
       next_append_micros_(bounds.last_append_micros) {}
 
+LogPosition PartitionLog::end_position() const {
+  for (;;) {
+    const LogPosition position{end(), end_bytes()};
+    if (end() == position.offset) return position;  // No commit came in between.
+  }
+}
+
 uint64_t PartitionLog::bytes() const {
   const uint64_t start = start_bytes();  // Before the end, which only grows.
   return end_bytes() - start;

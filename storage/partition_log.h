@@ -48,6 +48,9 @@ class PartitionLog {
   // Reads may find nothing before it: start(), or ahead of it while a trim is under way.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
 
+  // The end with the bytes before it, as one commit left them.
+  LogPosition end_position() const;
+
   // The encoded size of the events kept.
   uint64_t bytes() const;
   // As in LogBounds.

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <future>
-#include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
-#include "server/core/topic_settings.h"
 #include "server/core/transaction.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -33,6 +30,7 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
     : options_(options),
       catalog_(catalog),
       subscriptions_(subscriptions),
+      planner_(subscriptions, store),
       store_(store),
       writer_(writer),
       clock_(clock),
@@ -46,7 +44,8 @@ absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
     if (!absl::IsNotFound(status)) return status;
     // Of a topic that is being deleted, which is known for sure once another commit has passed.
     RETURN_IF_ERROR(Await([&](StatusDone done) {
-      return std::make_unique<TrimTask>(topic, TrimTask::Cuts(), std::move(done));
+      return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, TrimPlan(),
+                                        std::move(done));
     }));
     return topic->deleted() ? absl::OkStatus() : status;
   });
@@ -76,149 +75,8 @@ absl::Status Retention::ForEachTopic(
 }
 
 absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
-  const std::shared_ptr<const TopicView> view = topic->view();
-  ASSIGN_OR_RETURN(const absl::Time cut, CutOf(*view));
-  Cuts cuts;
-  for (PartitionLog* log : view->partitions) {
-    if (cut == absl::InfinitePast()) break;
-    if (log->start() == log->end()) continue;
-    ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
-    if (start.offset > log->start()) cuts.emplace_back(log, start);
-  }
-  if (cuts.empty()) {
-    topic->SetHeldBack({});
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(WaitForSubscriptions(*topic, cut, &cuts));
-  if (cuts.empty()) return absl::OkStatus();
-  return Trim(topic, cuts);
-}
-
-absl::StatusOr<absl::Time> Retention::CutOf(const TopicView& view) const {
-  const absl::Duration max_age = MaxAgeOf(*view.settings);
-  const absl::Time by_age =
-      max_age == absl::InfiniteDuration() ? absl::InfinitePast() : now_ - max_age;
-  const v1::Retention& retention = view.settings->retention();
-  if (retention.max_bytes() == 0 || retention.refuse_when_full()) return by_age;
-  return CutBySize(view, by_age);
-}
-
-// The earliest time, not before `low` and not after `high`, that fits; `high` does. Microseconds,
-// as in the store.
-absl::StatusOr<absl::Time> FindCut(int64_t low, int64_t high,
-                                   absl::FunctionRef<absl::StatusOr<bool>(absl::Time)> fits) {
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    ASSIGN_OR_RETURN(const bool middle_fits, fits(absl::FromUnixMicros(middle)));
-    if (middle_fits) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return absl::FromUnixMicros(low);
-}
-
-absl::StatusOr<absl::Time> Retention::CutBySize(const TopicView& view, absl::Time at_least) const {
-  const uint64_t limit = view.settings->retention().max_bytes();
-  const auto fits = [&](absl::Time cut) -> absl::StatusOr<bool> {
-    uint64_t bytes = 0;
-    for (const PartitionLog* log : view.partitions) {
-      if (log->start() == log->end()) continue;
-      const uint64_t end_bytes = log->end_bytes();
-      ASSIGN_OR_RETURN(const LogPosition start, PositionAt(*log, cut));
-      bytes += end_bytes - std::min(end_bytes, start.bytes_before);
-    }
-    return bytes <= limit;
-  };
-  ASSIGN_OR_RETURN(const bool all_fits, fits(at_least));
-  if (all_fits) return at_least;
-  // The cut that empties the topic is one past the last append.
-  int64_t high = 0;
-  for (const PartitionLog* log : view.partitions) {
-    high = std::max(high, absl::ToUnixMicros(log->last_append_time()));
-  }
-  return FindCut(std::max<int64_t>(0, absl::ToUnixMicros(at_least)), high + 1, fits);
-}
-
-absl::Status Retention::WaitForSubscriptions(Topic& topic, absl::Time cut, Cuts* cuts) const {
-  const v1::Retention& retention = topic.view()->settings->retention();
-  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
-                   subscriptions_.LetterHolders(topic));
-  if (!retention.keep_until_acked() && holders.empty()) {
-    topic.SetHeldBack({});
-    return absl::OkStatus();
-  }
-  Cuts waiting;
-  for (const auto& [log, start] : *cuts) {
-    ASSIGN_OR_RETURN(std::optional<Offset> needed,
-                     subscriptions_.FirstLetterOf(holders, topic, log->id()));
-    if (retention.keep_until_acked()) {
-      const std::optional<Offset> settled = subscriptions_.SettledBefore(topic, log->id());
-      if (settled.has_value() && (!needed.has_value() || *settled < *needed)) needed = settled;
-    }
-    LogPosition position = start;
-    if (needed.has_value() && *needed < start.offset) {
-      const Offset first = std::max(*needed, log->start());
-      ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), first));
-      position = {batch.base, batch.header.bytes_before};
-    }
-    waiting.emplace_back(log, position);
-  }
-  // What waits for nothing else is bounded.
-  const uint64_t limit = retention.keep_until_acked_max_bytes();
-  absl::Time oldest = absl::UnixEpoch();
-  if (limit > 0) {
-    const auto fits = [&](absl::Time time) -> absl::StatusOr<bool> {
-      uint64_t bytes = 0;
-      for (size_t i = 0; i < cuts->size(); ++i) {
-        ASSIGN_OR_RETURN(const LogPosition position, PositionAt(*(*cuts)[i].first, time));
-        const uint64_t from = std::max(waiting[i].second.bytes_before, position.bytes_before);
-        const uint64_t to = (*cuts)[i].second.bytes_before;
-        if (from < to) bytes += to - from;
-      }
-      return bytes <= limit;
-    };
-    ASSIGN_OR_RETURN(oldest, FindCut(0, absl::ToUnixMicros(cut), fits));
-  }
-  Cuts kept;
-  for (const auto& [log, start] : waiting) {
-    ASSIGN_OR_RETURN(LogPosition position, PositionAt(*log, oldest));
-    if (position.offset < start.offset) position = start;
-    kept.emplace_back(log, position);
-  }
-  RETURN_IF_ERROR(NoteHeldBack(topic, *cuts, kept));
-  cuts->clear();
-  for (const auto& [log, position] : kept) {
-    if (position.offset > log->start()) cuts->emplace_back(log, position);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Retention::NoteHeldBack(Topic& topic, const Cuts& cuts, const Cuts& kept) const {
-  Topic::HeldBack held_back;
-  for (size_t i = 0; i < cuts.size(); ++i) {
-    held_back.bytes += cuts[i].second.bytes_before - kept[i].second.bytes_before;
-  }
-  if (held_back.bytes > 0) {
-    std::vector<std::pair<PartitionId, Offset>> ends;
-    for (const auto& [log, start] : cuts) ends.emplace_back(log->id(), start.offset);
-    ASSIGN_OR_RETURN(const std::string holders, subscriptions_.WhoHolds(topic, ends));
-    held_back.why =
-        absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
-  }
-  topic.SetHeldBack(std::move(held_back));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<LogPosition> Retention::PositionAt(const PartitionLog& log, absl::Time cut) const {
-  LogBounds range;
-  range.start = log.start();
-  range.start_bytes = log.start_bytes();
-  range.end_bytes =
-      log.end_bytes();  // Before the end: a later pass finds what this one is short of.
-  range.end = log.end();
-  return store_.SeekTime(log.topic(), log.id(), range, cut);
+  ASSIGN_OR_RETURN(const TrimPlan plan, planner_.Plan(*topic, now_));
+  return Trim(topic, plan);
 }
 
 absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
@@ -227,25 +85,29 @@ absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(Stat
   return outcome.get_future().get();
 }
 
-absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const Cuts& cuts) {
-  uint64_t bytes = 0;
-  for (size_t first = 0; first < cuts.size(); first += kPartitionsPerCommit) {
-    const size_t last = std::min(cuts.size(), first + kPartitionsPerCommit);
-    TrimTask::Cuts piece;
+absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan) {
+  const auto begun = [&plan] {
+    uint64_t bytes = 0;
+    for (const TrimPlan::Cut& cut : plan.cuts) bytes += cut.log->start_bytes();
+    return bytes;
+  };
+  const uint64_t before = begun();
+  for (size_t first = 0; first < plan.cuts.size(); first += kPartitionsPerCommit) {
+    const size_t last = std::min(plan.cuts.size(), first + kPartitionsPerCommit);
+    TrimPlan piece{plan.settings, {}};
     for (size_t i = first; i < last; ++i) {
-      const auto& [log, start] = cuts[i];
-      bytes += start.bytes_before - log->start_bytes();
-      ASSIGN_OR_RETURN(
-          std::vector<Offset> batches,
-          store_.FewBatches(log->topic(), log->id(), log->start(), start.offset, kFewBatches));
-      piece.push_back({log, start, std::move(batches)});
+      TrimPlan::Cut& cut = piece.cuts.emplace_back(plan.cuts[i]);
+      const PartitionLog& log = *cut.log;
+      ASSIGN_OR_RETURN(cut.batches, store_.FewBatches(log.topic(), log.id(), log.start(),
+                                                      cut.start.offset, kFewBatches));
     }
     RETURN_IF_ERROR(Await([&](StatusDone done) {
-      return std::make_unique<TrimTask>(topic, std::move(piece), std::move(done));
+      return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, std::move(piece),
+                                        std::move(done));
     }));
   }
   uint64_t& trimmed = trimmed_bytes_[topic->id()];
-  trimmed += bytes;
+  trimmed += begun() - before;
   if (trimmed < options_.reclaim_bytes) return absl::OkStatus();
   trimmed = 0;
   on_garbage_(topic->id());

@@ -3,8 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
@@ -15,6 +13,7 @@
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_changes.h"
+#include "server/core/trim_planner.h"
 #include "storage/base/clock.h"
 #include "storage/base/job_scheduler.h"
 #include "storage/log_store.h"
@@ -29,9 +28,6 @@ struct RetentionOptions {
   uint64_t reclaim_bytes = uint64_t{64} << 20;
 };
 
-// Both limits are cuts in time: what was appended before the cut goes. Under a limit by size the
-// cut is the earliest time that leaves no more than the limit, over all partitions of the topic.
-//
 // What it changes, it changes in pieces: each commit has a bounded part of the work, and publishers
 // have their turn in between.
 //
@@ -56,22 +52,10 @@ class Retention {
   absl::Status ExpireTransactions(const Cancellation& cancellation);
 
  private:
-  using Cuts = std::vector<std::pair<PartitionLog*, LogPosition>>;
-
   absl::Status ForEachTopic(const Cancellation& cancellation,
                             absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
-  absl::StatusOr<absl::Time> CutOf(const TopicView& view) const;
-  absl::StatusOr<absl::Time> CutBySize(const TopicView& view, absl::Time at_least) const;
-  // Takes of the cuts what open dead letters need, and with keep_until_acked what some subscription
-  // has not settled, as far as the bound on that allows. `cut` is the time that they were made for.
-  absl::Status WaitForSubscriptions(Topic& topic, absl::Time cut, Cuts* cuts) const;
-  // Notes in the topic what is between `kept`, where its partitions will begin, and `cuts`, where
-  // its limits would have them begin.
-  absl::Status NoteHeldBack(Topic& topic, const Cuts& cuts, const Cuts& kept) const;
-  // Where the partition begins when all before `cut` is gone.
-  absl::StatusOr<LogPosition> PositionAt(const PartitionLog& log, absl::Time cut) const;
-  absl::Status Trim(const std::shared_ptr<Topic>& topic, const Cuts& cuts);
+  absl::Status Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan);
   absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic,
                                  const Cancellation& cancellation);
   // Submits a task made with a callback, and waits for its outcome.
@@ -80,6 +64,7 @@ class Retention {
   const RetentionOptions options_;
   const TopicCatalog& catalog_;
   const Subscriptions& subscriptions_;
+  const TrimPlanner planner_;
   LogStore& store_;
   LogWriter& writer_;
   const Clock& clock_;

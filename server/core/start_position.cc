@@ -22,8 +22,9 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
       return SeekTime(log, store, ToTime(start.timestamp()));
     case v1::StartPosition::kOffset: {
       const Offset offset(start.offset());
-      if (offset < log.start() || offset > log.end()) {
-        return OffsetOutOfRange(topic, log.id(), offset, log.start(), log.end());
+      const Offset earliest = log.trimmed_to();
+      if (offset < earliest || offset > log.end()) {
+        return OffsetOutOfRange(topic, log.id(), offset, earliest, log.end());
       }
       return offset;
     }
@@ -31,7 +32,15 @@ absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string
     case v1::StartPosition::POSITION_NOT_SET:
       break;
   }
-  return log.start();
+  return std::min(log.trimmed_to(), log.end());
+}
+
+absl::StatusOr<Offset> ConfirmStart(Offset offset, bool named, absl::string_view topic,
+                                    const PartitionLog& log) {
+  const Offset start = log.next_start().offset;
+  if (offset >= start) return offset;
+  if (named) return OffsetOutOfRange(topic, log.id(), offset, start, log.end());
+  return start;
 }
 
 absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& store, Offset offset) {

@@ -18,6 +18,12 @@ absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
 absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string_view topic,
                                     const PartitionLog& log, const LogStore& store);
 
+// The same at the commit that begins there, on the commit thread: trims that were committed since
+// `offset` was resolved have moved the start. OUT_OF_RANGE: the position names that offset, and it
+// is trimmed.
+absl::StatusOr<Offset> ConfirmStart(Offset offset, bool named, absl::string_view topic,
+                                    const PartitionLog& log);
+
 // The run of the event before `offset`, which is in the visible log or at its end; 0 if there is
 // none before it. May read from the disk.
 absl::StatusOr<uint64_t> RunBefore(const PartitionLog& log, const LogStore& store, Offset offset);

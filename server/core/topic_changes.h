@@ -15,11 +15,13 @@
 #include "server/core/topic.h"
 #include "server/core/topic_catalog.h"
 #include "server/core/topic_settings.h"
+#include "server/core/trim_plan.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {
 
 class LinkCatalog;
+struct NeededFrom;
 
 using TopicDone = absl::AnyInvocable<void(absl::StatusOr<v1::Topic>) &&>;
 using StatusDone = absl::AnyInvocable<void(absl::Status) &&>;
@@ -118,23 +120,24 @@ class DeleteTopicTask final : public TopicChange {
   std::vector<RouteIndex::RoutePtr> deleted_routes_;
 };
 
-// Cuts off the beginnings of some partitions.
+// Cuts off the beginnings of some partitions, unless the plan does not hold any more: after a
+// change of the topic's settings nothing is cut, and with keep_until_acked nothing of a partition
+// that a subscription needs from an earlier event on than when the plan was made. The next plan
+// knows.
 class TrimTask final : public TopicChange {
  public:
-  struct Cut {
-    PartitionLog* log;
-    LogPosition start;
-    std::vector<Offset> batches;  // As in CommitBuilder::Trim.
-  };
-  using Cuts = std::vector<Cut>;
-
-  TrimTask(std::shared_ptr<Topic> topic, Cuts cuts, StatusDone done);
+  TrimTask(const SubscriptionCatalog& subscriptions, std::shared_ptr<Topic> topic, TrimPlan plan,
+           StatusDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
+  // By the order of cuts: what the topic's subscriptions need now.
+  std::vector<NeededFrom> Needed() const;
+
+  const SubscriptionCatalog& subscriptions_;
   const std::shared_ptr<Topic> topic_;
-  const Cuts cuts_;
+  const TrimPlan plan_;
   StatusDone done_;
 };
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <iostream>
 #include <map>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -74,7 +75,28 @@ struct ModelTopic {
       for (const ModelPartition& p : partitions) {
         if (!p.batches.empty()) oldest = std::min(oldest, p.batches.front().time);
       }
-      TrimOlderThan(oldest + absl::Microseconds(1));
+      TrimTied(oldest);
+    }
+  }
+
+  // Of what was appended at the time, each partition keeps its part of the room that the rest
+  // leaves.
+  void TrimTied(absl::Time time) {
+    std::vector<uint64_t> tied;
+    for (const ModelPartition& p : partitions) {
+      uint64_t& sum = tied.emplace_back(0);
+      for (const ModelBatch& batch : p.batches) sum += batch.time == time ? batch.bytes : 0;
+    }
+    const uint64_t all = std::accumulate(tied.begin(), tied.end(), uint64_t{0});
+    const uint64_t rest = bytes() - all;
+    const uint64_t room = max_bytes - std::min(rest, max_bytes);
+    for (size_t i = 0; i < tied.size(); ++i) {
+      const uint64_t part = room * tied[i] / all;
+      ModelPartition& p = partitions[i];
+      while (tied[i] > part) {
+        tied[i] -= p.batches.front().bytes;
+        p.TrimFront();
+      }
     }
   }
 };

@@ -105,6 +105,16 @@ TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
   EXPECT_EQ(rig_.broker().GetTopic("t")->stats().bytes(), 5 * each);
 }
 
+// For the log, a clock that was set back stands still.
+TEST_F(RetentionTest, BySizeWhatWasAppendedAtOneTimeDoesNotGoAtOnce) {
+  const uint64_t each = EncodeEvent(MakeEvent("a")).size();
+  Create(2, 0, 6 * each);
+  for (int i = 0; i < 8; ++i) ASSERT_THAT(rig_.Publish("t", {"a"}, i < 6 ? 0 : 1), IsOk());
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Start(0), 2);  // Of the room, each partition has its part: one and a half, and a half.
+  EXPECT_EQ(Start(1), 1);
+}
+
 TEST_F(RetentionTest, LimitsWorkTogetherAndOnWhatIsStored) {
   v1::Topic topic = Create(1, 0, 0);
   for (int i = 0; i < 10; ++i) {

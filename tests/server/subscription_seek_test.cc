@@ -362,5 +362,25 @@ TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
   EXPECT_EQ(Stats().lag_events(), 1u) << "nothing has moved";
 }
 
+TEST_F(SeekTest, WhatIsReplayedAndTrimmedMeanwhileIsSaidToBeGone) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  ConsumeAll("s", 2);
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  ASSERT_THAT(rig_.Replay(replay), IsOk());
+  rig_.clock.Advance(absl::Microseconds(1));
+  rig_.Trim("t", absl::ZeroDuration(), {2});
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  ASSERT_EQ(consumer->said.trimmed_size(), 1);
+  EXPECT_EQ(consumer->said.trimmed(0).range().start(), 0);
+  EXPECT_EQ(consumer->said.trimmed(0).range().end(), 2);
+  EXPECT_EQ(Stats().lost_events(), 0u) << "they were settled before";
+  EXPECT_EQ(Stats().replay_events(), 0u);
+}
+
 }  // namespace
 }  // namespace eventhub

@@ -413,7 +413,9 @@ TEST_F(VisibilityTest, ReportsTellOfAMoveWhenItIsVisible) {
     EXPECT_EQ(Partition().lag_events(), 0u);
     // Retention goes by both places.
     const auto known = rig_.subscriptions().catalog().Find("s");
-    EXPECT_EQ(known->AckedOffset(PartitionId(0)), Offset(0));
+    std::vector<NeededFrom> needed{{PartitionId(0)}};
+    known->LowerTo(needed);
+    EXPECT_EQ(needed[0].first, Offset(0));
     Release();
     seek.get();
     EXPECT_EQ(Partition().acked_offset(), 0);

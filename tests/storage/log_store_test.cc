@@ -207,6 +207,26 @@ TEST_P(LogStoreTest, SeeksByTime) {
   EXPECT_EQ(end->bytes_before, log.end_bytes());
 }
 
+TEST_P(LogStoreTest, SeeksByBytes) {
+  PartitionLog& log = rig_.log();
+  for (int i = 0; i < 9; ++i) Append(log, 1 + i % 3, 10);
+  const std::vector<StoredBatch> batches = ReadAll(log);
+  const LogBounds range{log.start(), log.end(), log.start_bytes(), log.end_bytes(), 0};
+  const auto seek = [&](uint64_t bytes) {
+    return rig_.store().SeekBytes(log.topic(), log.id(), range, bytes)->offset.value();
+  };
+  EXPECT_EQ(seek(0), 0);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const int64_t next = i + 1 < batches.size() ? batches[i + 1].base : log.end().value();
+    const BatchInfo batch = *rig_.store().FindBatch(log.topic(), log.id(), Offset(batches[i].base));
+    EXPECT_EQ(seek(batch.header.bytes_before), batches[i].base);
+    EXPECT_EQ(seek(batch.header.bytes_before + 1), next);
+  }
+  EXPECT_EQ(seek(log.end_bytes() + 1), log.end().value());
+  EXPECT_EQ(log.end_position().offset, log.end());
+  EXPECT_EQ(log.end_position().bytes_before, log.end_bytes());
+}
+
 TEST_P(LogStoreTest, AppendTimeNeverRunsBackwards) {
   PartitionLog& log = rig_.log();
   Append(log, 1, 10);

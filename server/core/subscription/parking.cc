@@ -109,6 +109,7 @@ class ParkTask final : public CommitTask {
     commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
                record.SerializeAsString());
     subscription_->set_may_have_letters();
+    subscription_->opened_letters_in().insert(topic_->id());
     appended_.push_back(std::move(append));
     return absl::OkStatus();
   }

@@ -30,6 +30,12 @@ Offset PartitionCursor::acked() const {
   return next_;
 }
 
+Offset PartitionCursor::needed() const {
+  const Offset start = log_->start();
+  const auto first = pending_.At(start);
+  return first == pending_.map().end() ? next_ : std::max(Offset(first->first), start);
+}
+
 int64_t PartitionCursor::LagUpTo(Offset end) const {
   return pending_.counts().live + std::max<int64_t>(0, end - next_);
 }

@@ -141,6 +141,8 @@ class PartitionCursor {
   Offset next() const { return next_; }
   // Everything live before it is settled.
   Offset acked() const;
+  // The first event in the log that is to be settled yet, of a replay or a redrive too.
+  Offset needed() const;
   // Live events that are not settled, up to `end`.
   int64_t LagUpTo(Offset end) const;
   uint64_t lost() const { return lost_ - lost_in_commit_; }

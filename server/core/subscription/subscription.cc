@@ -194,7 +194,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
 }
 
 void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after) {
-  if (effects.lost == 0) return;
+  if (effects.trimmed.empty()) return;
   for (const auto& [id, consumer] : consumers_) {
     if (!rules_.queue && cursor.owner != id) continue;
     AddTrimmed(effects.trimmed, consumer->news[cursor.id()]);
@@ -206,7 +206,7 @@ void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, 
 void Subscription::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
   Effects effects;
   cursor.DropTrimmed(&effects);
-  if (effects.lost > 0 || effects.more_to_deliver) Conclude(cursor, effects, after);
+  if (!effects.trimmed.empty()) Conclude(cursor, effects, after);
 }
 
 void Subscription::MarkDirty(const PartitionCursor& cursor) {
@@ -363,6 +363,7 @@ void Subscription::OnVisible() {
 
 void Subscription::BeforeWrite(CommitBuilder& commit) {
   closing_dead_letters_.clear();  // From here on the store knows.
+  opened_letters_in_.clear();
   changed_snapshots_.clear();
   MutexLock lock(mutex_);
   flush_queued_ = false;

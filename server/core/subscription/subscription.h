@@ -62,6 +62,14 @@ struct PartitionRange {
 };
 using PartitionRanges = std::vector<PartitionRange>;
 
+// From where on a partition of a topic is needed by its subscriptions.
+struct NeededFrom {
+  PartitionId partition;
+  Offset first = Offset::Max();
+
+  bool operator==(const NeededFrom&) const = default;
+};
+
 // The state of a partition for one moment, for reports and retention.
 struct CursorState {
   PartitionLog* log;
@@ -193,6 +201,7 @@ class Subscription final : public CommitHook,
   struct Place {
     PartitionId partition;
     Offset next;
+    bool named = false;                              // The request names it: it is not another.
     std::vector<stored::SnapshotPartition> pending;  // None or one.
   };
   void Seek(CommitBuilder& commit, const std::vector<Place>& places);
@@ -225,6 +234,8 @@ class Subscription final : public CommitHook,
   void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
   // Dead letters whose redrive or discard is in a commit that is not written yet.
   absl::flat_hash_set<std::string>& closing_dead_letters() { return closing_dead_letters_; }
+  // Topics in which a commit that is not written yet has put dead letters.
+  absl::flat_hash_set<TopicId>& opened_letters_in() { return opened_letters_in_; }
   // Keys of snapshots that a commit which is not written yet makes (true) or deletes.
   absl::flat_hash_map<std::string, bool>& changed_snapshots() { return changed_snapshots_; }
   // Whether the deletion was submitted, which may not be visible yet.
@@ -252,8 +263,9 @@ class Subscription final : public CommitHook,
   std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places);
 
   std::vector<CursorState> Cursors();
-  // Everything before it is settled; the start of the log for a partition that is not known yet.
-  Offset AckedOffset(PartitionId partition) const;
+  // Lowers each to the first event that this subscription has yet to settle, those of replays and
+  // redrives included; to the start of the log for a partition that it does not know yet.
+  void LowerTo(std::vector<NeededFrom>& needed) const;
   Counters counters() const;
   std::vector<v1::ConsumerInfo> Consumers() const;
   // Events that are to be delivered alone.
@@ -505,6 +517,7 @@ class Subscription final : public CommitHook,
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;
+  absl::flat_hash_set<TopicId> opened_letters_in_;
   absl::flat_hash_map<std::string, bool> changed_snapshots_;
 
   mutable Mutex mutex_;

@@ -180,6 +180,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingW
   for (const auto& [name, subscription] : pending_) {
     if (!subscription->may_have_letters()) continue;
     ASSIGN_OR_RETURN(bool has, HasOpenLetters(store, subscription->id(), topic.id()));
+    has = has || subscription->opened_letters_in().contains(topic.id());
     has = has || (redriven && subscription->FirstRedrivenFrom(topic.id(), std::nullopt));
     if (has) list.push_back(subscription);
   }

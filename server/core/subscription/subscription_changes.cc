@@ -1,6 +1,7 @@
 #include "server/core/subscription/subscription_changes.h"
 
 #include "server/core/errors.h"
+#include "server/core/start_position.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/topic_settings.h"
 #include "storage/base/status_macros.h"
@@ -12,13 +13,14 @@ CreateSubscriptionTask::CreateSubscriptionTask(const SubscriptionContext& contex
                                                TopicStore& topics, SubscriptionCatalog& catalog,
                                                std::shared_ptr<Topic> topic,
                                                v1::Subscription settings, std::vector<Offset> start,
-                                               SubscriptionDone done)
+                                               bool named, SubscriptionDone done)
     : context_(context),
       topics_(topics),
       catalog_(catalog),
       topic_(std::move(topic)),
       settings_(std::move(settings)),
       start_(std::move(start)),
+      named_(named),
       done_(std::move(done)) {}
 
 void CreateSubscriptionTask::Prepare(CommitBuilder& commit) { refused_ = Create(commit); }
@@ -27,6 +29,7 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   if (topic_->closing()) return TopicNotFound(topic_->name());
   if (topic_->keeps_nothing()) return TopicKeepsNothing(topic_->name());
   if (catalog_.IsPending(settings_.name())) return SubscriptionExists(settings_.name());
+  RETURN_IF_ERROR(ConfirmStarts());
   const size_t cost = TopicStore::CostOf(topic_->pending());
   RETURN_IF_ERROR(topics_.Take(cost));
   if (const absl::Status added = AddDeadLetterTopic(commit); !added.ok()) {
@@ -46,13 +49,22 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   return absl::OkStatus();
 }
 
+absl::Status CreateSubscriptionTask::ConfirmStarts() {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (size_t p = 0; p < start_.size(); ++p) {
+    ASSIGN_OR_RETURN(start_[p],
+                     ConfirmStart(start_[p], named_, topic_->name(), *view->partitions[p]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
   ASSIGN_OR_RETURN(const v1::Topic settings,
                    NewTopicSettings(DeadLetterTopicFor(settings_), topics_.limits, commit.now()));
   absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
   if (absl::IsAlreadyExists(topic.status())) {
-    // Not in the catalog: this very commit brings it, as the dead-letter topic of another.
-    const std::shared_ptr<Topic> known = topics_.catalog.Find(settings.name());
+    // It may be one that the catalog does not know yet.
+    const std::shared_ptr<Topic> known = topics_.routes.FindTopic(settings.name());
     return known != nullptr && known->keeps_nothing() ? TopicKeepsNothing(known->name())
                                                       : absl::OkStatus();
   }

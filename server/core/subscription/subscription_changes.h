@@ -19,16 +19,18 @@ using SubscriptionDone = absl::AnyInvocable<void(absl::StatusOr<v1::Subscription
 
 class CreateSubscriptionTask final : public TopicChange {
  public:
-  // `settings` are checked and complete; `start` has an offset for each partition.
+  // `settings` are checked and complete; `start` has an offset for each partition, as it was
+  // resolved; `named`: the request names it.
   CreateSubscriptionTask(const SubscriptionContext& context, TopicStore& topics,
                          SubscriptionCatalog& catalog, std::shared_ptr<Topic> topic,
-                         v1::Subscription settings, std::vector<Offset> start,
+                         v1::Subscription settings, std::vector<Offset> start, bool named,
                          SubscriptionDone done);
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
 
  private:
   absl::Status Create(CommitBuilder& commit);
+  absl::Status ConfirmStarts();
   absl::Status AddDeadLetterTopic(CommitBuilder& commit);
 
   const SubscriptionContext& context_;
@@ -37,6 +39,7 @@ class CreateSubscriptionTask final : public TopicChange {
   const std::shared_ptr<Topic> topic_;
   const v1::Subscription settings_;
   std::vector<Offset> start_;
+  const bool named_;
   SubscriptionDone done_;
   std::shared_ptr<Topic> dead_letter_topic_;  // If it is created with it.
   std::shared_ptr<Subscription> subscription_;

@@ -82,7 +82,7 @@ std::vector<CursorState> Subscription::Cursors() {
     for (const auto& cursor : cursors_) {
       Effects trimmed;
       cursor->DropTrimmed(&trimmed);
-      if (trimmed.lost > 0) Conclude(*cursor, trimmed, &after);
+      if (!trimmed.trimmed.empty()) Conclude(*cursor, trimmed, &after);
       states.push_back(VisibleStateOf(*cursor));
     }
   }
@@ -90,13 +90,17 @@ std::vector<CursorState> Subscription::Cursors() {
   return states;
 }
 
-Offset Subscription::AckedOffset(PartitionId partition) const {
+void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
   MutexLock lock(mutex_);
-  if (partition.value() >= cursors_.size()) return Offset(0);
-  const Offset acked = cursors_[partition.value()]->acked();
-  // Of a move that is not visible yet, both places count.
-  const CursorState* const unmoved = Unmoved(partition);
-  return unmoved == nullptr ? acked : std::min(acked, unmoved->acked);
+  for (NeededFrom& of : needed) {
+    const uint32_t partition = of.partition.value();
+    const Offset first = partition < cursors_.size() ? cursors_[partition]->needed() : Offset(0);
+    of.first = std::min(of.first, first);
+    // Of a move that is not visible yet, both places count.
+    if (const CursorState* const unmoved = Unmoved(of.partition)) {
+      of.first = std::min(of.first, unmoved->acked);
+    }
+  }
 }
 
 Subscription::Counters Subscription::counters() const {
@@ -188,8 +192,8 @@ std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Pla
   AddCursors();
   for (const Place& place : places) {
     const PartitionCursor& cursor = *cursors_[place.partition.value()];
-    // What is trimmed cannot be moved to.
-    const Offset start = cursor.log().start();
+    // What is trimmed, or about to be, cannot be moved to.
+    const Offset start = cursor.log().trimmed_to();
     const Offset end = cursor.log().end();
     const Offset next = std::max(place.next, start);
     Offset to = next;

@@ -144,16 +144,6 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
 
 // ---- Housekeeping
 
-std::optional<Offset> Subscriptions::SettledBefore(const Topic& topic,
-                                                   PartitionId partition) const {
-  std::optional<Offset> settled;
-  for (const std::shared_ptr<Subscription>& subscription : catalog_.Of(topic)) {
-    const Offset acked = subscription->AckedOffset(partition);
-    settled = settled.has_value() ? std::min(*settled, acked) : acked;
-  }
-  return settled;
-}
-
 absl::Status Subscriptions::Expire(OnExpired expired) {
   absl::Status first;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {

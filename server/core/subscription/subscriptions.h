@@ -126,10 +126,6 @@ class Subscriptions {
   void DiscardLettersIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
                         StatusDone done);
 
-  // Before which offset of a partition every subscription has settled everything; nullopt if the
-  // topic has none.
-  std::optional<Offset> SettledBefore(const Topic& topic, PartitionId partition) const;
-
   // The subscriptions that may need events of the topic for their dead letters, and from which
   // offset of a partition on one of them does; nullopt if none does. Read from the disk.
   absl::StatusOr<SubscriptionCatalog::Subscriptions> LetterHolders(const Topic& topic) const;
@@ -137,9 +133,10 @@ class Subscriptions {
       const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
       PartitionId partition) const;
 
-  // For whom events before these offsets of partitions are needed, in words.
-  absl::StatusOr<std::string> WhoHolds(
-      const Topic& topic, const std::vector<std::pair<PartitionId, Offset>>& ends) const;
+  // Who needs events before these, in words; with `keeps_until_acked`, those who have yet to ack
+  // some, too. Reads from the disk.
+  absl::StatusOr<std::string> WhoHolds(const Topic& topic, bool keeps_until_acked,
+                                       const std::vector<NeededFrom>& limits) const;
 
   // Deletes what was not used for longer than its settings allow; `expired` is told of each that
   // was deleted, and when it was used last.
@@ -160,11 +157,11 @@ class Subscriptions {
               absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
               ResponseDone<Response> done);
   // The same for work on ranges that may take several commits: `change` is made in each of them,
-  // until the work is done, and the response is that of the last one.
+  // until the work is done or it refuses, and the response is that of the last one.
   template <typename Response>
   void ChangeRanges(std::shared_ptr<Subscription> subscription,
                     std::shared_ptr<const Subscription::RangeWork> work,
-                    std::function<void(CommitBuilder&, Response*)> change,
+                    std::function<absl::Status(CommitBuilder&, Response*)> change,
                     ResponseDone<Response> done);
   void CloseLetters(const std::string& name, bool has_selector, LongCall call,
                     LetterClosing::Order order, LetterClosing::Done done);
@@ -208,14 +205,11 @@ void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
 template <typename Response>
 void Subscriptions::ChangeRanges(std::shared_ptr<Subscription> subscription,
                                  std::shared_ptr<const Subscription::RangeWork> work,
-                                 std::function<void(CommitBuilder&, Response*)> change,
+                                 std::function<absl::Status(CommitBuilder&, Response*)> change,
                                  ResponseDone<Response> done) {
   Change<Response>(
       subscription,
-      [change](CommitBuilder& commit, Response* response) {
-        change(commit, response);
-        return absl::OkStatus();
-      },
+      [change](CommitBuilder& commit, Response* response) { return change(commit, response); },
       [this, subscription, work, change,
        done = std::move(done)](absl::StatusOr<Response> response) mutable {
         if (!response.ok() || work->done()) return std::move(done)(std::move(response));

@@ -34,7 +34,7 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
     }
     return std::make_unique<CreateSubscriptionTask>(context_, topics_, catalog_, topic,
                                                     std::move(settings), std::move(offsets),
-                                                    std::move(done));
+                                                    start.has_offset(), std::move(done));
   };
   absl::StatusOr<std::unique_ptr<CommitTask>> task = prepare();
   if (!task.ok()) {

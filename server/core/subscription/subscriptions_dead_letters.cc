@@ -131,27 +131,25 @@ absl::StatusOr<std::optional<Offset>> Subscriptions::FirstLetterOf(
   return first;
 }
 
-absl::StatusOr<std::string> Subscriptions::WhoHolds(
-    const Topic& topic, const std::vector<std::pair<PartitionId, Offset>>& ends) const {
+absl::StatusOr<std::string> Subscriptions::WhoHolds(const Topic& topic, bool keeps_until_acked,
+                                                    const std::vector<NeededFrom>& limits) const {
   std::vector<std::string> of_letters;
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders, LetterHolders(topic));
   for (const std::shared_ptr<Subscription>& subscription : holders) {
-    for (const auto& [partition, end] : ends) {
+    for (const NeededFrom& limit : limits) {
       ASSIGN_OR_RETURN(const std::optional<Offset> first,
-                       FirstLetterOf({subscription}, topic, partition));
-      if (!first.has_value() || *first >= end) continue;
+                       FirstLetterOf({subscription}, topic, limit.partition));
+      if (!first.has_value() || *first >= limit.first) continue;
       of_letters.push_back(subscription->name());
       break;
     }
   }
   std::vector<std::string> not_acked;
-  const bool waits = topic.view()->settings->retention().keep_until_acked();
-  for (const std::shared_ptr<Subscription>& subscription : catalog_.Of(topic)) {
-    const auto behind = [&](const auto& end) {
-      return subscription->AckedOffset(end.first) < end.second;
-    };
-    if (waits && std::any_of(ends.begin(), ends.end(), behind)) {
-      not_acked.push_back(subscription->name());
+  if (keeps_until_acked) {
+    for (const std::shared_ptr<Subscription>& subscription : catalog_.Of(topic)) {
+      std::vector<NeededFrom> needed = limits;
+      subscription->LowerTo(needed);
+      if (needed != limits) not_acked.push_back(subscription->name());
     }
   }
   std::vector<std::string> reasons;

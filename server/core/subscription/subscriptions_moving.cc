@@ -138,6 +138,33 @@ void Describe(const PartitionRanges& ranges, v1::ReplaySubscriptionResponse* res
   }
 }
 
+void Describe(const std::vector<v1::PartitionMove>& moves, v1::SeekSubscriptionResponse* response) {
+  for (const v1::PartitionMove& move : moves) *response->add_moves() = move;
+}
+
+// These two move what was found, and is still to be done, to where the log begins at the commit, or
+// refuse it: see ConfirmStart. What a snapshot has before that is lost to the subscription.
+absl::Status Confirm(const Topic& topic, std::vector<Subscription::Place>& places) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (Subscription::Place& place : places) {
+    if (!place.pending.empty()) continue;
+    const PartitionLog& log = *view->partitions[place.partition.value()];
+    ASSIGN_OR_RETURN(place.next, ConfirmStart(place.next, place.named, topic.name(), log));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Confirm(const Topic& topic, bool named, Subscription::RangeWork& work) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (size_t i = work.range; i < work.ranges.size(); ++i) {
+    PartitionRange& range = work.ranges[i];
+    const PartitionLog& log = *view->partitions[range.partition.value()];
+    ASSIGN_OR_RETURN(range.start, ConfirmStart(range.start, named, topic.name(), log));
+    range.end = std::max(range.start, range.end);
+  }
+  return absl::OkStatus();
+}
+
 // Finds the places that a seek goes to, one partition after another.
 class SeekPlaces {
  public:
@@ -201,7 +228,7 @@ class SeekPlaces {
         return damaged;
       }
       places_[kept.partition()] = {
-          PartitionId(kept.partition()), Offset(kept.next_offset()), {kept}};
+          PartitionId(kept.partition()), Offset(kept.next_offset()), false, {kept}};
     }
     return absl::OkStatus();
   }
@@ -212,8 +239,8 @@ class SeekPlaces {
                      ResolveStart(request_.start(), subscription_->topic()->name(), log, store_));
     // An offset is meant as it is given; of what else may lie at the end, the end is that of the
     // call.
-    const bool exact = request_.start().position_case() == v1::StartPosition::kOffset;
-    places_[partition] = {log.id(), exact ? offset : std::min(offset, ends_[partition]), {}};
+    const bool named = request_.start().has_offset();
+    places_[partition] = {log.id(), named ? offset : std::min(offset, ends_[partition]), named, {}};
     return absl::OkStatus();
   }
 
@@ -227,7 +254,7 @@ class SeekPlaces {
     v1::StartPosition start;
     start.set_offset(exact.offset());
     ASSIGN_OR_RETURN(const Offset offset, ResolveStart(start, topic, log, store_));
-    places_[exact.partition()] = {log.id(), offset, {}};
+    places_[exact.partition()] = {log.id(), offset, true, {}};
     return absl::OkStatus();
   }
 
@@ -261,17 +288,18 @@ void Subscriptions::Seek(const v1::SeekSubscriptionRequest& request, LongCall ca
 void Subscriptions::Move(const std::shared_ptr<Subscription>& subscription,
                          std::vector<Subscription::Place> places, bool dry_run,
                          ResponseDone<v1::SeekSubscriptionResponse> done) {
-  v1::SeekSubscriptionResponse response;
-  for (const v1::PartitionMove& move : subscription->DescribeMoves(places)) {
-    *response.add_moves() = move;
+  if (dry_run) {
+    v1::SeekSubscriptionResponse response;
+    Describe(subscription->DescribeMoves(places), &response);
+    return std::move(done)(std::move(response));
   }
-  if (dry_run) return std::move(done)(std::move(response));
   Change<v1::SeekSubscriptionResponse>(
       subscription,
-      [subscription, places = std::move(places), response = std::move(response)](
-          CommitBuilder& commit, v1::SeekSubscriptionResponse* answer) {
+      [subscription, places = std::move(places)](
+          CommitBuilder& commit, v1::SeekSubscriptionResponse* response) mutable -> absl::Status {
+        RETURN_IF_ERROR(Confirm(*subscription->topic(), places));
+        Describe(subscription->DescribeMoves(places), response);
         subscription->Seek(commit, places);
-        *answer = response;
         return absl::OkStatus();
       },
       std::move(done));
@@ -298,9 +326,9 @@ void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
                            PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
                            ResponseDone<v1::ReplaySubscriptionResponse> done) {
   subscription->CutToDelivered(ranges);
-  v1::ReplaySubscriptionResponse response;
-  Describe(ranges, &response);
   if (request.dry_run()) {
+    v1::ReplaySubscriptionResponse response;
+    Describe(ranges, &response);
     response.set_events(static_cast<uint64_t>(subscription->CountReplay(ranges)));
     return std::move(done)(std::move(response));
   }
@@ -308,12 +336,16 @@ void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
   work->ranges = std::move(ranges);
   ChangeRanges<v1::ReplaySubscriptionResponse>(
       subscription, work,
-      [subscription, work, response = std::move(response), limit = request.rate_limit()](
-          CommitBuilder& commit, v1::ReplaySubscriptionResponse* answer) {
-        if (work->range == 0 && work->from == Offset(0)) subscription->SetReplayRate(commit, limit);
+      [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
+          CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
+        const bool first = work->range == 0 && work->from == Offset(0);
+        RETURN_IF_ERROR(Confirm(*subscription->topic(), first && named, *work));
+        if (first) subscription->SetReplayRate(commit, limit);
         subscription->Replay(commit, *work);
-        *answer = response;
-        answer->set_events(static_cast<uint64_t>(work->events));
+        response->Clear();
+        Describe(work->ranges, response);
+        response->set_events(static_cast<uint64_t>(work->events));
+        return absl::OkStatus();
       },
       std::move(done));
 }
@@ -334,6 +366,7 @@ void Subscriptions::CancelReplays(const std::string& name,
         if (work->ranges.empty()) work->ranges = subscription->Replays();
         subscription->CancelReplays(commit, *work);
         response->set_events(static_cast<uint64_t>(work->events));
+        return absl::OkStatus();
       },
       std::move(done));
 }

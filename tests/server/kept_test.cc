@@ -1,0 +1,480 @@
+// What is needed is kept, whatever commits are under way: a trim, or a deletion, knows all that was
+// committed before it, in the same write too.
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/errors.h"
+#include "server/core/link/link_catalog.h"
+#include "server/core/subscription/parking.h"
+#include "server/core/subscription/subscriptions.h"
+#include "server/core/topic_changes.h"
+#include "server/core/trim_planner.h"
+#include "tests/server/broker_rig.h"
+#include "tests/support/events.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_env.h"
+
+namespace eventhub {
+namespace {
+
+using absl::StatusCode;
+
+// A task of a few lines.
+class TestTask final : public CommitTask {
+ public:
+  using Prepared = absl::AnyInvocable<void(CommitBuilder&)>;
+
+  explicit TestTask(
+      Prepared prepare, StatusDone done = [](const absl::Status&) {})
+      : prepare_(std::move(prepare)), done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override { prepare_(commit); }
+  void Done(const absl::Status& status) override { std::move(done_)(status); }
+  size_t bytes() const override { return 0; }
+  bool synced() const override { return true; }
+
+ private:
+  Prepared prepare_;
+  StatusDone done_;
+};
+
+// What a broker has of topics and subscriptions, without the rest, so that a test says which tasks
+// are in one commit.
+class KeptTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    LogStoreOptions options;
+    options.directory = disk_.directory() + "/hub";
+    options.env = disk_.env();
+    options.clock = &clock_;
+    ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
+    topics_ = std::make_unique<TopicStore>(
+        TopicStore{*store_, catalog_, cache_, routes_, 1000, TopicLimits(), TopicId(1)});
+    writer_ = std::make_unique<LogWriter>(*store_, cache_, clock_, [](const absl::Status&) {});
+    subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_,
+                                                     pending_, 1, /*run_alarm=*/false);
+  }
+  void TearDown() override { subscriptions_->Stop(); }
+
+  // Calls with a task, or a callback, that is given the outcome.
+  static std::future<absl::Status> Start(absl::FunctionRef<void(StatusDone)> call) {
+    auto outcome = std::make_shared<std::promise<absl::Status>>();
+    std::future<absl::Status> future = outcome->get_future();
+    call([outcome](absl::Status status) { outcome->set_value(std::move(status)); });
+    return future;
+  }
+  template <typename Result>
+  static auto StatusInto(StatusDone done) {
+    return [done = std::move(done)](absl::StatusOr<Result> result) mutable {
+      std::move(done)(result.status());
+    };
+  }
+  void Commit(TestTask::Prepared prepare) {
+    EXPECT_THAT(Start([&](StatusDone done) {
+                  writer_->Submit(std::make_unique<TestTask>(std::move(prepare), std::move(done)));
+                }).get(),
+                IsOk());
+  }
+
+  // What is submitted from here on is in one commit, which is made by the returned call.
+  std::function<void()> Gather() {
+    std::promise<void> begun;
+    auto go = std::make_shared<std::promise<void>>();
+    writer_->Submit(std::make_unique<TestTask>([&begun, go](CommitBuilder&) {
+      begun.set_value();
+      go->get_future().wait();
+    }));
+    begun.get_future().wait();
+    return [go] { go->set_value(); };
+  }
+
+  std::shared_ptr<Topic> CreateTopic(const v1::Topic& topic) {
+    const auto settings = NewTopicSettings(topic, topics_->limits, clock_.Now());
+    EXPECT_THAT(settings, IsOk());
+    EXPECT_THAT(Start([&](StatusDone done) {
+                  writer_->Submit(std::make_unique<CreateTopicTask>(
+                      *topics_, *settings, StatusInto<v1::Topic>(std::move(done))));
+                }).get(),
+                IsOk());
+    return catalog_.Find(topic.name());
+  }
+  std::shared_ptr<Topic> CreateTopic(const std::string& name) {
+    v1::Topic topic;
+    topic.set_name(name);
+    return CreateTopic(topic);
+  }
+  std::future<absl::Status> Update(const std::shared_ptr<Topic>& topic,
+                                   const v1::UpdateTopicRequest& request) {
+    return Start([&](StatusDone done) {
+      writer_->Submit(std::make_unique<UpdateTopicTask>(*topics_, subscriptions_->catalog(), topic,
+                                                        request,
+                                                        StatusInto<v1::Topic>(std::move(done))));
+    });
+  }
+
+  // From the earliest event of topic t on.
+  static v1::CreateSubscriptionRequest From(const std::string& name) {
+    v1::CreateSubscriptionRequest request;
+    request.mutable_subscription()->set_name(name);
+    request.mutable_subscription()->set_topic("t");
+    request.mutable_subscription()->set_kind(v1::Subscription::KIND_QUEUE);
+    request.mutable_start()->set_earliest(true);
+    return request;
+  }
+  std::future<absl::Status> Subscribe(const v1::CreateSubscriptionRequest& request) {
+    return Start([&](StatusDone done) {
+      subscriptions_->Create(request, StatusInto<v1::Subscription>(std::move(done)));
+    });
+  }
+
+  void Publish(Topic& topic, const std::vector<std::string>& ids) {
+    for (const std::string& id : ids) {
+      Commit([&](CommitBuilder& commit) {
+        commit.Append(*topic.view()->partitions[0], SharedBytes::Copy(EncodeEvent(MakeEvent(id))),
+                      1);
+      });
+    }
+  }
+
+  FakeClock clock_;
+  FaultEnv disk_{FaultEnv::Medium::kMemory};
+  std::unique_ptr<LogStore> store_;
+  TailCache cache_{1 << 20};
+  TopicCatalog catalog_;
+  RouteTable routes_{catalog_};
+  LinkCatalog links_;
+  ReadCounters reads_;
+  MemoryMeter pending_{1 << 20};
+  std::unique_ptr<TopicStore> topics_;
+  std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Subscriptions> subscriptions_;
+};
+
+// Trims of topic t, which keeps what is not acked, else nothing: each test decides what is
+// committed between the plan and the trim.
+class KeptByTrimsTest : public KeptTest {
+ protected:
+  void SetUp() override {
+    KeptTest::SetUp();
+    v1::Topic settings;
+    settings.set_name("t");
+    settings.mutable_retention()->set_max_bytes(1);
+    settings.mutable_retention()->set_keep_until_acked(true);
+    topic_ = CreateTopic(settings);
+    Publish(*topic_, {"a", "b", "c"});
+    ASSERT_THAT(Subscribe(From("s")).get(), IsOk());
+    ASSERT_THAT(CreateSnapshot("begin"), IsOk());
+    ASSERT_THAT(Seek(ToLatest()).get(), IsOk());
+  }
+
+  TrimPlan Plan() {
+    absl::StatusOr<TrimPlan> plan =
+        TrimPlanner(*subscriptions_, *store_).Plan(*topic_, clock_.Now());
+    EXPECT_THAT(plan, IsOk());
+    return *std::move(plan);
+  }
+  std::future<absl::Status> Trim(TrimPlan plan) {
+    return Start([&](StatusDone done) {
+      writer_->Submit(std::make_unique<TrimTask>(subscriptions_->catalog(), topic_, std::move(plan),
+                                                 std::move(done)));
+    });
+  }
+  int64_t start() const { return topic_->view()->partitions[0]->start().value(); }
+
+  static v1::SeekSubscriptionRequest ToLatest() {
+    v1::SeekSubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_latest(true);
+    return request;
+  }
+  static v1::SeekSubscriptionRequest ToEarliest() {
+    v1::SeekSubscriptionRequest request = ToLatest();
+    request.mutable_start()->set_earliest(true);
+    return request;
+  }
+  static v1::SeekSubscriptionRequest ToOffset(int64_t offset) {
+    v1::SeekSubscriptionRequest request = ToLatest();
+    request.mutable_start()->set_offset(offset);
+    return request;
+  }
+  std::future<absl::Status> Seek(const v1::SeekSubscriptionRequest& request) {
+    return Start([&](StatusDone done) {
+      subscriptions_->Seek(request, LongCall(pool_, [] { return false; }),
+                           [this, done = std::move(done)](const auto& response) mutable {
+                             if (response.ok())
+                               moves_ = {response->moves().begin(), response->moves().end()};
+                             std::move(done)(response.status());
+                           });
+    });
+  }
+  static v1::ReplaySubscriptionRequest ReplayAll() {
+    v1::ReplaySubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_earliest(true);
+    return request;
+  }
+  std::future<absl::Status> Replay(const v1::ReplaySubscriptionRequest& request) {
+    return Start([&](StatusDone done) {
+      subscriptions_->Replay(request, LongCall(pool_, [] { return false; }),
+                             [this, done = std::move(done)](const auto& response) mutable {
+                               if (response.ok()) replay_ = *response;
+                               std::move(done)(response.status());
+                             });
+    });
+  }
+  absl::Status CreateSnapshot(const std::string& name) {
+    v1::CreateSnapshotRequest request;
+    request.set_subscription("s");
+    request.set_name(name);
+    return Start([&](StatusDone done) {
+             subscriptions_->CreateSnapshot(
+                 request, StatusInto<v1::CreateSnapshotResponse>(std::move(done)));
+           })
+        .get();
+  }
+  v1::GetSubscriptionResponse Get(const std::string& name) {
+    v1::GetSubscriptionRequest request;
+    request.set_name(name);
+    return *subscriptions_->Get(request);
+  }
+
+  std::shared_ptr<Topic> topic_;
+  WorkPool pool_{1};
+  std::vector<v1::PartitionMove> moves_;
+  v1::ReplaySubscriptionResponse replay_;
+};
+
+TEST_F(KeptByTrimsTest, ATrimTakesWhatNobodyNeeds) {
+  EXPECT_THAT(Trim(Plan()).get(), IsOk());
+  EXPECT_EQ(start(), 3);
+}
+
+TEST_F(KeptByTrimsTest, WhoWentBackSinceThePlanKeepsWhatHeIsToGet) {
+  const auto keeps = [this](const char* who, const std::function<std::future<absl::Status>()>& go) {
+    SCOPED_TRACE(who);
+    ASSERT_THAT(Seek(ToLatest()).get(), IsOk());
+    TrimPlan plan = Plan();
+    ASSERT_EQ(plan.cuts.size(), 1u);
+    // In one commit, as if the writer had been busy.
+    const auto commit = Gather();
+    std::future<absl::Status> gone = go();
+    std::future<absl::Status> trimmed = Trim(std::move(plan));
+    commit();
+    EXPECT_THAT(gone.get(), IsOk());
+    EXPECT_THAT(trimmed.get(), IsOk());
+    EXPECT_EQ(start(), 0);
+    EXPECT_LE(Plan().cuts.size(), 1u);
+    EXPECT_GT(topic_->held_back().bytes, 0u) << "the next pass knows";
+  };
+  keeps("a seek", [this] { return Seek(ToEarliest()); });
+  keeps("an offset", [this] { return Seek(ToOffset(1)); });
+  keeps("a snapshot", [this] {
+    v1::SeekSubscriptionRequest request;
+    request.set_name("s");
+    request.set_snapshot("begin");
+    return Seek(request);
+  });
+  keeps("a new one", [this] { return Subscribe(From("new")); });
+  ASSERT_THAT(Start([&](StatusDone done) { subscriptions_->Delete("new", std::move(done)); }).get(),
+              IsOk());
+  keeps("a replay", [this] { return Replay(ReplayAll()); });
+  EXPECT_EQ(replay_.events(), 3u);
+}
+
+TEST_F(KeptByTrimsTest, ANewSettingIsInForceBeforeAPlanThatDidNotKnowIt) {
+  TrimPlan plan = Plan();
+  v1::UpdateTopicRequest request;
+  request.mutable_topic()->set_name("t");
+  request.mutable_topic()->mutable_retention()->set_max_bytes(1 << 20);
+  request.mutable_update_mask()->add_paths("retention.max_bytes");
+  const auto commit = Gather();
+  std::future<absl::Status> updated = Update(topic_, request);
+  std::future<absl::Status> trimmed = Trim(std::move(plan));
+  commit();
+  EXPECT_THAT(updated.get(), IsOk());
+  EXPECT_THAT(trimmed.get(), IsOk());
+  EXPECT_EQ(start(), 0);
+}
+
+// Who comes behind a trim, though nothing was trimmed when he asked, is told where he begins.
+TEST_F(KeptByTrimsTest, WhoComesAfterATrimBeginsBehindIt) {
+  TrimPlan plan = Plan();
+  const auto commit = Gather();
+  std::future<absl::Status> trimmed = Trim(std::move(plan));
+  std::future<absl::Status> created = Subscribe(From("new"));
+  v1::CreateSubscriptionRequest exact = From("exact");
+  exact.mutable_start()->set_offset(0);
+  std::future<absl::Status> refused = Subscribe(exact);
+  v1::ReplaySubscriptionRequest from_offset = ReplayAll();
+  from_offset.mutable_start()->set_offset(1);
+  std::future<absl::Status> no_replay = Replay(from_offset);
+  std::future<absl::Status> replayed = Replay(ReplayAll());
+  std::future<absl::Status> no_seek = Seek(ToOffset(2));
+  std::future<absl::Status> moved = Seek(ToEarliest());
+  commit();
+  EXPECT_THAT(trimmed.get(), IsOk());
+  EXPECT_EQ(start(), 3);
+  EXPECT_THAT(created.get(), IsOk());
+  EXPECT_EQ(Get("new").stats().lost_events(), 0u);
+  EXPECT_EQ(Get("new").partitions(0).acked_offset(), 3);
+  for (std::future<absl::Status>* named : {&refused, &no_replay, &no_seek}) {
+    EXPECT_THAT(named->get(),
+                Refused(StatusCode::kOutOfRange, v1::ErrorDetail::REASON_OFFSET_OUT_OF_RANGE));
+  }
+  EXPECT_THAT(replayed.get(), IsOk());
+  EXPECT_EQ(replay_.events(), 0u);
+  EXPECT_EQ(replay_.ranges(0).range().start(), 3);
+  EXPECT_THAT(moved.get(), IsOk());
+  ASSERT_EQ(moves_.size(), 1u);
+  EXPECT_EQ(moves_[0].to_offset(), 3);
+  EXPECT_EQ(moves_[0].lag_after(), 0u);
+  EXPECT_EQ(Get("s").stats().lost_events(), 0u);
+}
+
+class KeptLettersTest : public KeptTest {
+ protected:
+  void SetUp() override {
+    KeptTest::SetUp();
+    context_.reset(new SubscriptionContext{*store_, *writer_, clock_, catalog_, reads_, alarm_,
+                                           parking_, epoch_, 1, pending_});
+    Publish(*CreateTopic("t"), {"a"});
+    letters_ = CreateTopic("letters");
+    CreateTopic("other");
+    v1::CreateSubscriptionRequest request = From("s");
+    request.mutable_subscription()->set_dead_letter_topic("letters");
+    ASSERT_THAT(Subscribe(request).get(), IsOk());
+    subscription_ = subscriptions_->catalog().Find("s");
+    GiveUp();
+  }
+
+  // Has a consumer give the event up; Park is to follow.
+  void GiveUp() {
+    v1::ConsumeRequest first;
+    first.mutable_open()->set_subscription("s");
+    const std::shared_ptr<Consumer> consumer =
+        subscription_->Open({"c", "test:1", 1 << 20, [] {}}, first);
+    ConsumeFrame frame;
+    ASSERT_EQ(subscription_->Poll(*consumer, &frame, SIZE_MAX).value(), Subscription::Step::kFrame);
+    ASSERT_EQ(frame.deliveries.size(), 1u);
+    v1::ConsumeRequest request;
+    v1::Nack& nack = *request.add_nacks();
+    nack.set_lease_epoch(frame.deliveries[0].lease_epoch);
+    nack.set_action(v1::Nack::ACTION_PARK);
+    nack.add_ranges()->set_end(1);
+    Settling settling(consumer, request);
+    Commit([&](CommitBuilder& commit) {
+      size_t left = 100;
+      EXPECT_TRUE(subscription_->SettleIn(commit, settling, &left));
+    });
+    parked_ = settling.parked;
+    ASSERT_EQ(parked_.size(), 1u);
+    subscription_->Close(*consumer, Subscription::Ended::kByConsumer);
+  }
+
+  // Submits the commit that makes it a dead letter.
+  std::future<absl::Status> Park() {
+    std::future<absl::Status> outcome = Start([&](StatusDone done) {
+      StartParking(*context_, subscription_, parked_,
+                   [done = std::move(done)](const absl::Status& status) mutable {
+                     std::move(done)(status);
+                   });
+    });
+    background_.Stop();
+    return outcome;
+  }
+
+  std::future<absl::Status> TakeOtherTopic() {
+    v1::UpdateSubscriptionRequest request;
+    request.mutable_subscription()->set_name("s");
+    request.mutable_subscription()->set_dead_letter_topic("other");
+    request.mutable_update_mask()->add_paths("dead_letter_topic");
+    return Start([&](StatusDone done) {
+      subscriptions_->Update(request, StatusInto<v1::Subscription>(std::move(done)));
+    });
+  }
+
+  std::future<absl::Status> DeleteLetters() {
+    v1::DeleteTopicRequest request;
+    request.set_name("letters");
+    return Start([&](StatusDone done) {
+      writer_->Submit(std::make_unique<DeleteTopicTask>(*topics_, subscriptions_->catalog(), links_,
+                                                        letters_, request, std::move(done)));
+    });
+  }
+
+  std::shared_ptr<Topic> letters_;
+  std::shared_ptr<Subscription> subscription_;
+  std::vector<Parked> parked_;
+  WorkPool background_{1};
+  ParkingQueue parking_{background_};
+  Alarm alarm_{clock_, false};
+  std::atomic<uint64_t> epoch_{1};
+  std::unique_ptr<SubscriptionContext> context_;
+};
+
+TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
+  v1::UpdateTopicRequest none;
+  none.mutable_topic()->set_name("letters");
+  none.mutable_topic()->mutable_retention()->set_none(true);
+  none.mutable_update_mask()->add_paths("retention.none");
+  const auto commit = Gather();
+  std::future<absl::Status> parked = Park();
+  std::future<absl::Status> changed = TakeOtherTopic();
+  std::future<absl::Status> deleted = DeleteLetters();
+  std::future<absl::Status> emptied = Update(letters_, none);
+  commit();
+  EXPECT_THAT(parked.get(), IsOk());
+  EXPECT_THAT(changed.get(), IsOk());
+  for (std::future<absl::Status>* refused : {&deleted, &emptied}) {
+    EXPECT_THAT(refused->get(), Refused(StatusCode::kFailedPrecondition,
+                                        v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS));
+  }
+  v1::ListDeadLettersRequest list;
+  list.set_subscription("s");
+  ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse letters,
+                       subscriptions_->ListDeadLetters(list));
+  ASSERT_EQ(letters.dead_letters_size(), 1);
+  EXPECT_EQ(letters.dead_letters(0).topic(), "letters");
+  EXPECT_FALSE(letters.dead_letters(0).event_trimmed());
+}
+
+// With the change before it, the letter goes to the other topic.
+TEST_F(KeptLettersTest, ATopicGoesThatTookNoLetter) {
+  const auto commit = Gather();
+  std::future<absl::Status> changed = TakeOtherTopic();
+  std::future<absl::Status> parked = Park();
+  std::future<absl::Status> deleted = DeleteLetters();
+  commit();
+  EXPECT_THAT(changed.get(), IsOk());
+  EXPECT_THAT(parked.get(), IsOk());
+  EXPECT_THAT(deleted.get(), IsOk());
+  EXPECT_EQ(catalog_.Find("other")->Stats().events(), 1u);
+}
+
+// The topic comes with the same commit.
+TEST_F(KeptTest, ATopicThatKeepsNothingTakesNoDeadLetters) {
+  CreateTopic("t");
+  v1::Topic bus;
+  bus.set_name("new.dead-letters");
+  bus.mutable_retention()->set_none(true);
+  const auto settings = NewTopicSettings(bus, topics_->limits, clock_.Now());
+  ASSERT_THAT(settings, IsOk());
+  const auto commit = Gather();
+  std::future<absl::Status> created = Start([&](StatusDone done) {
+    writer_->Submit(std::make_unique<CreateTopicTask>(*topics_, *settings,
+                                                      StatusInto<v1::Topic>(std::move(done))));
+  });
+  std::future<absl::Status> subscribed = Subscribe(From("new"));
+  commit();
+  EXPECT_THAT(created.get(), IsOk());
+  EXPECT_THAT(subscribed.get(), StatusIs(StatusCode::kFailedPrecondition));
+}
+
+}  // namespace
+}  // namespace eventhub
