@@ -783,5 +783,103 @@ TEST_F(WokenFirstTest, SeesWhereALinkIs) {
   EXPECT_TRUE(probe.woken());
 }
 
+// Consumers whose next events are on the disk, and are deleted by a commit that is not visible yet.
+class DeletedEventsTest : public VisibilityTest {
+ protected:
+  void SetUp() override {
+    rig_.tail_cache_bytes = 0;
+    VisibilityTest::SetUp();
+    SetUpQueue();
+    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+    consumer_ = rig_.Consume("s", "c");
+  }
+  void TearDown() override {
+    VisibilityTest::TearDown();
+    consumer_.reset();
+  }
+
+  // Until the commit that deletes them is written.
+  void AwaitDeleted() {
+    const std::shared_ptr<Topic> topic = rig_.subscriptions().catalog().Find("s")->topic();
+    const PartitionLog& log = *topic->view()->partitions[0];
+    ASSERT_TRUE(Eventually([&] { return topic->closing() || log.trimmed_to() > Offset(0); }));
+    // It is decided; when there is another one, it is written, too.
+    const auto commits = [&] { return rig_.broker().GetStats().commits(); };
+    const uint64_t before = commits();
+    behind_ = std::async(std::launch::async, [&] { return rig_.Publish("out", {"x"}).status(); });
+    ASSERT_TRUE(Eventually([&] { return commits() > before; }));
+  }
+  void StartTrim() {
+    v1::Topic settings;
+    settings.set_name("t");
+    settings.mutable_retention()->mutable_max_age()->set_seconds(10);
+    ASSERT_THAT(rig_.Update(settings, {"retention.max_age"}), IsOk());
+    Hold();
+    rig_.clock.Advance(absl::Seconds(20));
+    AwaitDeleted();
+  }
+
+  // Lets the consumer do what it is woken for; how often it reads from the disk.
+  int Reads() {
+    int reads = 0;
+    for (ConsumeFrame frame; reads < 100; frame = ConsumeFrame()) {
+      const auto step = consumer_->session().Poll(&frame);
+      EXPECT_THAT(step, IsOk());
+      if (!step.ok() || *step == ConsumerSession::Step::kWait) return reads;
+      if (*step != ConsumerSession::Step::kCold) continue;
+      ++reads;
+      consumer_->session().ReadCold(&frame);
+      EXPECT_THAT(frame.deliveries, IsEmpty());
+    }
+    return reads;
+  }
+
+  std::unique_ptr<TestConsumer> consumer_;
+  std::future<absl::Status> behind_;
+};
+
+TEST_F(DeletedEventsTest, ByATrimAreWaitedForAndSaidToBeGone) {
+  StartTrim();
+  EXPECT_EQ(Reads(), 1);
+  EXPECT_EQ(Reads(), 0);
+  EXPECT_EQ(rig_.Get("s").stats().lost_events(), 0u) << "nobody is to know of it yet";
+  Release();
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_THAT(consumer_->Poll(), IsOk());
+    return consumer_->said.trimmed_size() > 0;
+  }));
+  EXPECT_EQ(consumer_->said.trimmed(0).range().end(), 2);
+  EXPECT_EQ(rig_.Get("s").stats().lost_events(), 2u);
+  ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
+  EXPECT_THAT(IdsOf(consumer_->Receive(1)), ElementsAre("c"));
+}
+
+TEST_F(DeletedEventsTest, ByATrimThatFailsAreNotAskedForAgainAndAgain) {
+  StartTrim();
+  EXPECT_EQ(Reads(), 1);
+  rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
+  Release();
+  ASSERT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
+  EXPECT_LE(Reads(), 1);
+  EXPECT_EQ(Reads(), 0);
+  rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
+}
+
+TEST_F(DeletedEventsTest, WithTheirTopicEndTheirConsumersWhenThatIsSo) {
+  v1::DeleteTopicRequest request;
+  request.set_name("t");
+  request.set_delete_subscriptions(true);
+  Hold();
+  auto deleted = std::async(std::launch::async, [&] { return rig_.Delete(request); });
+  AwaitDeleted();
+  EXPECT_EQ(Reads(), 1);
+  EXPECT_EQ(Reads(), 0);
+  EXPECT_THAT(rig_.Get("s").findings(),
+              testing::Not(testing::Contains(testing::HasSubstr("cannot be read"))));
+  Release();
+  EXPECT_THAT(deleted.get(), IsOk());
+  EXPECT_THAT(consumer_->PollAnyway(), StatusIs(StatusCode::kNotFound));
+}
+
 }  // namespace
 }  // namespace eventhub

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/hub.pb.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
 #include "server/core/event_slice.h"
 #include "storage/base/status_macros.h"
 
@@ -70,7 +71,9 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
   }
   PartitionLog& log = *view->partitions[place.partition.value()];
   std::vector<RecordBatchPtr> batches;
-  RETURN_IF_ERROR(ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches));
+  const absl::Status read = ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches);
+  if (!read.ok() && topic->closing()) return TopicGoing(topic->name());
+  RETURN_IF_ERROR(read);
   return EventOf(*batches.front(), log.id(), place.offset);
 }
 

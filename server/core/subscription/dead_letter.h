@@ -35,7 +35,8 @@ absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, 
 // The event of a batch at an offset that it has.
 LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
 
-// The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed.
+// The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed; UNAVAILABLE
+// while the topic is being deleted.
 absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
                                       const DeadLetterPlace& place);
 

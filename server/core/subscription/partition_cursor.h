@@ -167,6 +167,8 @@ class PartitionCursor {
   bool busy = false;           // A read from the disk is under way for it.
   // Nothing is delivered before that commit is visible, nor said to the owner; 0: there is none.
   int64_t held_until = 0;
+  // What was to be read is being deleted: there is no read before that commit is visible.
+  int64_t read_after = 0;
   // A read from the disk failed: until when there is no other, and why. Null: it did not.
   int64_t read_again_at = 0;
   std::shared_ptr<const std::string> read_failure;

@@ -274,6 +274,7 @@ void Subscription::CarryOut(Aftermath after) {
   }
   for (const std::shared_ptr<Consumer>& consumer : after.wake) consumer->options.wake();
   if (after.flush) Flush();
+  if (after.await_visible) context_.writer.Submit(std::make_unique<FlushTask>(shared_from_this()));
 }
 
 void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
@@ -306,6 +307,10 @@ void Subscription::TakeVisible(Aftermath* after) {
       }
       Conclude(cursor, effects, after);
     }
+  }
+  if (read_after_ > 0 && visible >= read_after_) {
+    read_after_ = 0;
+    WakeForEvents(after);
   }
   size_t still_held = 0;
   for (const size_t p : std::vector<size_t>(held_.begin(), held_.end())) {

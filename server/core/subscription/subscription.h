@@ -309,6 +309,7 @@ class Subscription final : public CommitHook,
     std::vector<std::shared_ptr<Consumer>> wake;
     std::vector<Parked> park;
     bool flush = false;
+    bool await_visible = false;  // OnVisible is to be called when all that is written is visible.
     int64_t alarm = INT64_MAX;
   };
   class Room;  // How much may still be delivered in a frame.
@@ -447,10 +448,11 @@ class Subscription final : public CommitHook,
   void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,
                 Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What a read from the disk came to.
-  void NoteRead(PartitionCursor& cursor, Offset at, const absl::Status& status, Aftermath* after)
+  void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
+                Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it is no other's turn, and neither a failure's nor a deletion's.
+  bool MayRead(const PartitionCursor& cursor, int64_t now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether it is no other's turn, and no failure's.
-  static bool MayRead(const PartitionCursor& cursor, int64_t now);
   bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteCaughtUp(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AtHead(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -541,6 +543,7 @@ class Subscription final : public CommitHook,
   };
   // In the order of their commits; never empty. These cursors are held.
   absl::flat_hash_map<PartitionId, std::vector<Move>> moves_ ABSL_GUARDED_BY(mutex_);
+  int64_t read_after_ ABSL_GUARDED_BY(mutex_) = 0;  // The last one of all cursors.
   bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
   absl::btree_map<ConsumerId, std::shared_ptr<Consumer>> consumers_ ABSL_GUARDED_BY(mutex_);
   uint32_t last_consumer_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -52,21 +52,32 @@ void Subscription::AskForCold(PartitionCursor& cursor, Consumer& consumer,
   cursor.busy = true;
 }
 
-// One partition that cannot be read does not hold the others up. (NOT_FOUND: it was trimmed
-// meanwhile, which the next Poll says.)
-void Subscription::NoteRead(PartitionCursor& cursor, Offset at, const absl::Status& status,
-                            Aftermath* after) {
+// One partition that cannot be read does not hold the others up.
+void Subscription::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
+                            const absl::Status& status, Aftermath* after) {
   cursor.read_failure.reset();
-  if (status.ok() || absl::IsNotFound(status)) return;
+  if (status.ok()) return;
+  const PartitionLog& log = cursor.log();
+  const bool trimmed = absl::IsNotFound(status) && candidate.start < log.trimmed_to();
+  if (trimmed && candidate.start < log.start()) return;  // The next Poll says so.
+  if (trimmed || topic_->closing()) {
+    // Nobody is to know of the deletion before it is visible: until then there is nothing to read.
+    const VisibleCommits& commits = context_.store.visible_commits();
+    cursor.read_after = commits.written();
+    read_after_ = std::max(read_after_, cursor.read_after);
+    after->await_visible |= cursor.read_after > commits.last();
+    return;
+  }
   cursor.read_failure = std::make_shared<const std::string>(
-      absl::StrCat("cannot be read at offset ", at.value(), ": ", status.message()));
+      absl::StrCat("cannot be read at offset ", candidate.start.value(), ": ", status.message()));
   cursor.read_again_at = Now() + kReadAgainAfter;
   SetAlarm(cursor.read_again_at, after);
 }
 
-bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) {
+bool Subscription::MayRead(const PartitionCursor& cursor, int64_t now) const {
   if (cursor.busy || cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
-  return (cursor.read_failure == nullptr || now >= cursor.read_again_at);
+  if (cursor.read_after > context_.store.visible_commits().last()) return false;
+  return cursor.read_failure == nullptr || now >= cursor.read_again_at;
 }
 
 void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room) {
@@ -96,7 +107,7 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
     consumer.cold.reset();
     PartitionCursor& cursor = *cursors_[cold.partition];
     cursor.busy = false;
-    if (!in_memory) NoteRead(cursor, cold.candidate.start, status, &after);
+    if (!in_memory) NoteRead(cursor, cold.candidate, status, &after);
     if (rules_.queue || !in_memory) WakeForEvents(&after);
     if (status.ok()) {
       if (!in_memory) {
