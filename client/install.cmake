@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/eventhub)
 set(generated ${PROJECT_BINARY_DIR}/proto)
 
-install(TARGETS eventhub_client eventhub_grpc eventhub_proto eventhub_tls eventhub_base
+install(TARGETS eventhub_client eventhub_grpc eventhub_wire eventhub_proto eventhub_tls eventhub_base
   EXPORT eventhub-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/eventhub

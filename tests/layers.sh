@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that includes follow the layers: main -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> base;
-# client -> proto and base, and the command line -> filter, which it evaluates without a hub.
+# Checks that includes follow the layers: main -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
+# client -> wire and base, and the command line -> filter, which it evaluates without a hub. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,10 +19,11 @@ forbid() {
 }
 
 forbid storage/base 'storage/[a-z_0-9]+\.h|server/|client/|eventhub/|grpc|google/|rocksdb/' 'base is below all'
-forbid storage 'server/|client/|eventhub/|grpc|google/' 'storage knows neither the contract nor gRPC'
+forbid storage 'proto/|server/|client/|eventhub/|grpc|google/' 'storage knows neither the contract nor gRPC'
 forbid server/core 'server/(rpc|main|link)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'core knows no gRPC and no RocksDB'
-forbid server/filter 'server/(rpc|main|link)/|server/core/([^wu]|w[^i]|u[^t])|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
-  'filter knows messages, base, and how core reads wire format and UTF-8'
+forbid proto/wire 'server/|storage/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'wire knows messages alone'
+forbid server/filter 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
+  'filter knows messages, wire and base'
 forbid server/link 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'links know the core, and the public headers of the client'
 forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core and links only'

@@ -3,17 +3,19 @@
 #include <algorithm>
 #include <cstring>
 
-#include "client/src/wire.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
 
 namespace eventhub::client {
 
-size_t Batch::FieldSize(size_t event_size) { return 1 + VarintSize(event_size) + event_size; }
+size_t Batch::FieldSize(size_t event_size) { return 1 + wire::VarintSize(event_size) + event_size; }
 
 void Batch::Append(const v1::Event& event, size_t size, Publisher::Callback done) {
   Reserve(FieldSize(size));
   char* out = buffer_.get() + size_;
-  *out++ = kEventsTag;
-  out = WriteVarint(size, out);
+  *out++ = wire::kEventsTag;
+  out = wire::WriteVarint(size, out);
   event.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));
   size_ = static_cast<size_t>(out - buffer_.get()) + size;
   if (done) results.push_back({events_, std::move(done)});
@@ -30,10 +32,10 @@ void Batch::Reserve(size_t more) {
 
 Publisher::Callback Batch::Remove(size_t index) {
   const std::string_view all(buffer_.get(), size_);
-  FieldScanner field(all);
-  for (size_t i = 0; i <= index; ++i) field.Next();
-  const size_t begin = field.field_start() - all.data();
-  const size_t end = size_ - field.rest().size();
+  wire::FieldReader event(all);
+  for (size_t i = 0; i <= index; ++i) event.Next();
+  const size_t begin = event.before().size();
+  const size_t end = size_ - event.after().size();
   // Into a new buffer: the transport may still hold the old one.
   std::shared_ptr<char[]> rest = std::make_shared_for_overwrite<char[]>(size_);
   std::memcpy(rest.get(), all.data(), begin);

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "client/src/wire.h"
+#include "proto/wire/field_reader.h"
 
 namespace eventhub::client {
 namespace {
@@ -23,24 +23,24 @@ bool AppendTo(std::string_view bytes, std::vector<Message>& messages) {
 }
 
 // A field that is a message, other than a batch. False if that is malformed.
-bool TakeMessage(const FieldScanner& field, ConsumeFrame& frame) {
-  switch (field.number) {
+bool TakeMessage(uint32_t number, std::string_view message, ConsumeFrame& frame) {
+  switch (number) {
     case v1::ConsumeResponse::kOpenedFieldNumber:
-      return ParseInto(field.bytes, frame.opened.emplace());
+      return ParseInto(message, frame.opened.emplace());
     case v1::ConsumeResponse::kAssignedFieldNumber:
-      return AppendTo(field.bytes, frame.assigned);
+      return AppendTo(message, frame.assigned);
     case v1::ConsumeResponse::kDrainingFieldNumber:
-      return AppendTo(field.bytes, frame.draining);
+      return AppendTo(message, frame.draining);
     case v1::ConsumeResponse::kRevokedFieldNumber:
-      return AppendTo(field.bytes, frame.revoked);
+      return AppendTo(message, frame.revoked);
     case v1::ConsumeResponse::kSettlementsFieldNumber:
-      return AppendTo(field.bytes, frame.settlements);
+      return AppendTo(message, frame.settlements);
     case v1::ConsumeResponse::kTrimmedFieldNumber:
-      return AppendTo(field.bytes, frame.trimmed);
+      return AppendTo(message, frame.trimmed);
     case v1::ConsumeResponse::kRewoundFieldNumber:
-      return AppendTo(field.bytes, frame.rewound);
+      return AppendTo(message, frame.rewound);
     case v1::ConsumeResponse::kAckDeadlineFieldNumber:
-      return ParseInto(field.bytes, frame.ack_deadline.emplace());
+      return ParseInto(message, frame.ack_deadline.emplace());
     default:
       return true;  // Of a newer hub.
   }
@@ -50,22 +50,21 @@ bool TakeMessage(const FieldScanner& field, ConsumeFrame& frame) {
 
 absl::StatusOr<ConsumeFrame> ParseConsumeFrame(const Bytes& bytes) {
   ConsumeFrame frame;
-  FieldScanner field(bytes.view);
+  wire::FieldReader field(bytes.view);
   while (field.Next()) {
-    if (field.type == FieldScanner::kVarint) {
-      if (field.number == v1::ConsumeResponse::kCaughtUpFieldNumber) {
-        frame.caught_up = field.value != 0;
-      } else if (field.number == v1::ConsumeResponse::kFellBehindFieldNumber) {
-        frame.fell_behind = field.value != 0;
+    if (field.type() == wire::WireType::kVarint) {
+      if (field.number() == v1::ConsumeResponse::kCaughtUpFieldNumber) {
+        frame.caught_up = field.value() != 0;
+      } else if (field.number() == v1::ConsumeResponse::kFellBehindFieldNumber) {
+        frame.fell_behind = field.value() != 0;
       }
-    } else if (field.type == FieldScanner::kLength) {
-      if (field.number == v1::ConsumeResponse::kBatchesFieldNumber) {
-        absl::StatusOr<EventBatch> batch = EventBatch::Parse(bytes, field.bytes);
-        if (!batch.ok()) return batch.status();
-        if (!batch->empty()) frame.batches.push_back(*std::move(batch));
-      } else if (!TakeMessage(field, frame)) {
-        return Malformed();
-      }
+    } else if (field.Is(v1::ConsumeResponse::kBatchesFieldNumber)) {
+      absl::StatusOr<EventBatch> batch = EventBatch::Parse(bytes, field.bytes());
+      if (!batch.ok()) return batch.status();
+      if (!batch->empty()) frame.batches.push_back(*std::move(batch));
+    } else if (field.type() == wire::WireType::kBytes &&
+               !TakeMessage(field.number(), field.bytes(), frame)) {
+      return Malformed();
     }
   }
   if (!field.ok()) return Malformed();

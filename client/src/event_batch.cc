@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/src/proto_time.h"
-#include "client/src/wire.h"
+#include "eventhub/v1/hub.pb.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
 
 namespace eventhub::client {
 namespace {
@@ -13,15 +15,11 @@ absl::Status Malformed(std::string_view what) {
   return absl::DataLossError(absl::StrCat("the hub sent a malformed ", std::string(what)));
 }
 
-bool ParseDeltas(const FieldScanner& field, std::vector<uint32_t>& deltas) {
-  if (field.type == FieldScanner::kVarint) {
-    deltas.push_back(static_cast<uint32_t>(field.value));
-    return true;
-  }
-  // Packed: varints one after another.
+// Packed: varints one after another.
+bool ParsePackedDeltas(std::string_view packed, std::vector<uint32_t>& deltas) {
   uint64_t value = 0;
   int shift = 0;
-  for (const char c : field.bytes) {
+  for (const char c : packed) {
     const auto byte = static_cast<uint8_t>(c);
     if (shift > 63) return false;
     value |= static_cast<uint64_t>(byte & 0x7F) << shift;
@@ -52,12 +50,12 @@ EventBatch::Iterator::Iterator(const EventBatch* batch, size_t index)
 
 void EventBatch::Iterator::Load() {
   if (index_ >= current_.batch_->size_) return;
-  FieldScanner field(rest_);
-  while (field.Next() && (field.number != kEventsField || field.type != FieldScanner::kLength)) {
+  wire::FieldReader field(rest_);
+  while (field.Next() && !field.Is(wire::kEventsField)) {
   }
-  start_ = field.field_start();
-  rest_ = field.rest();
-  current_.bytes_ = field.bytes;
+  start_ = field.field().data();
+  rest_ = field.after();
+  current_.bytes_ = field.bytes();
   current_.offset_ = current_.batch_->OffsetOf(index_);
 }
 
@@ -86,37 +84,59 @@ EventBatch EventBatch::Part(Iterator from, size_t count) const {
   return part;
 }
 
+void EventBatch::TakeNumber(uint32_t field, uint64_t value) {
+  switch (field) {
+    case v1::EventBatch::kPartitionFieldNumber:
+      partition_ = static_cast<uint32_t>(value);
+      break;
+    case v1::EventBatch::kBaseOffsetFieldNumber:
+      base_offset_ = static_cast<int64_t>(value);
+      break;
+    case v1::EventBatch::kOffsetDeltasFieldNumber:  // Not packed.
+      offset_deltas_.push_back(static_cast<uint32_t>(value));
+      break;
+    case v1::EventBatch::kDeliveryAttemptFieldNumber:
+      delivery_attempt_ = static_cast<uint32_t>(value);
+      break;
+    case v1::EventBatch::kLeaseEpochFieldNumber:
+      lease_epoch_ = value;
+      break;
+    case v1::EventBatch::kReplayedFieldNumber:
+      replayed_ = value != 0;
+      break;
+    case v1::EventBatch::kRedeliveredFieldNumber:
+      redelivered_ = value != 0;
+      break;
+  }
+}
+
 absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_view message) {
   EventBatch batch;
-  FieldScanner field(message);
+  wire::FieldReader field(message);
   while (field.Next()) {
-    if (field.number == kEventsField && field.type == FieldScanner::kLength) {
-      if (batch.size_++ == 0) {
-        const size_t before = field.field_start() - message.data();
-        batch.events_ = message.substr(before);
-      }
-    } else if (field.number == 1 && field.type == FieldScanner::kVarint) {
-      batch.partition_ = static_cast<uint32_t>(field.value);
-    } else if (field.number == 2 && field.type == FieldScanner::kVarint) {
-      batch.base_offset_ = static_cast<int64_t>(field.value);
-    } else if (field.number == 3 && field.type == FieldScanner::kLength) {
-      google::protobuf::Timestamp time;
-      if (!time.ParseFromArray(field.bytes.data(), static_cast<int>(field.bytes.size()))) {
-        return Malformed("append time");
-      }
-      batch.append_time_ = FromProto(time);
-    } else if (field.number == 4) {
-      if (!ParseDeltas(field, batch.offset_deltas_)) return Malformed("list of offset deltas");
-    } else if (field.number == 5 && field.type == FieldScanner::kVarint) {
-      batch.delivery_attempt_ = static_cast<uint32_t>(field.value);
-    } else if (field.number == 6 && field.type == FieldScanner::kVarint) {
-      batch.lease_epoch_ = field.value;
-    } else if (field.number == 7 && field.type == FieldScanner::kVarint) {
-      batch.replayed_ = field.value != 0;
-    } else if (field.number == 8 && field.type == FieldScanner::kFixed64) {
-      batch.run_ = field.value;
-    } else if (field.number == 9 && field.type == FieldScanner::kVarint) {
-      batch.redelivered_ = field.value != 0;
+    switch (field.type()) {
+      case wire::WireType::kVarint:
+        batch.TakeNumber(field.number(), field.value());
+        break;
+      case wire::WireType::kFixed64:
+        if (field.number() == v1::EventBatch::kRunFieldNumber) batch.run_ = field.value();
+        break;
+      case wire::WireType::kBytes:
+        if (field.number() == v1::EventBatch::kEventsFieldNumber) {
+          if (batch.size_++ == 0) batch.events_ = message.substr(field.before().size());
+        } else if (field.number() == v1::EventBatch::kAppendTimeFieldNumber) {
+          google::protobuf::Timestamp time;
+          if (!time.ParseFromArray(field.bytes().data(), static_cast<int>(field.bytes().size()))) {
+            return Malformed("append time");
+          }
+          batch.append_time_ = FromProto(time);
+        } else if (field.number() == v1::EventBatch::kOffsetDeltasFieldNumber &&
+                   !ParsePackedDeltas(field.bytes(), batch.offset_deltas_)) {
+          return Malformed("list of offset deltas");
+        }
+        break;
+      case wire::WireType::kFixed32:
+        break;
     }
   }
   if (!field.ok()) return Malformed("event batch");

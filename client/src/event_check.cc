@@ -1,17 +1,13 @@
 #include "client/src/event_check.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "eventhub/error.h"
+#include "proto/wire/event_rules.h"
 
 namespace eventhub::client {
 namespace {
-
-constexpr size_t kMaxAttributeBytes = 1024;
-constexpr int kMaxAttributes = 256;
-constexpr size_t kMaxAttributeNameBytes = 256;
 
 absl::Status Invalid(const char* field, std::string_view what) {
   absl::Status status =
@@ -20,12 +16,7 @@ absl::Status Invalid(const char* field, std::string_view what) {
   return status;
 }
 
-bool TooLong(const std::string& value) { return value.size() > kMaxAttributeBytes; }
-
-bool IsCloudEventsName(const std::string& name) {
-  return std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
-}
+bool TooLong(const std::string& value) { return value.size() > wire::kMaxStringAttributeBytes; }
 
 absl::Status FindFault(const v1::Event& event) {
   const struct {
@@ -45,12 +36,13 @@ absl::Status FindFault(const v1::Event& event) {
     if (field.required && field.value.empty()) return Invalid(field.name, "is required");
     if (TooLong(field.value)) return Invalid(field.name, "is longer than 1,024 bytes");
   }
-  if (event.attributes_size() > kMaxAttributes) return Invalid("attributes", "are more than 256");
+  if (event.attributes().size() > wire::kMaxAttributes)
+    return Invalid("attributes", "are more than 256");
   for (const auto& [name, value] : event.attributes()) {
-    if (name.empty() || name.size() > kMaxAttributeNameBytes) {
+    if (name.empty() || name.size() > wire::kMaxAttributeNameBytes) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
     }
-    if (!IsCloudEventsName(name)) {
+    if (!wire::IsAttributeName(name)) {
       return Invalid("attributes",
                      absl::StrCat("have a name that is not of a-z and 0-9 alone: '", name, "'"));
     }

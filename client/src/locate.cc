@@ -4,8 +4,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "client/src/event_key.h"
-#include "client/src/wire.h"
 #include "eventhub/partition.h"
+#include "proto/wire/field_reader.h"
 
 namespace eventhub::client {
 namespace {
@@ -46,7 +46,7 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
   located.reserve(count);
   auto delayed = reply.delayed.begin();
   auto duplicate = reply.duplicates.begin();
-  FieldScanner field(body);
+  wire::FieldReader field(body);
   while (field.Next()) {
     const size_t index = located.size();
     PublishedEvent& event = located.emplace_back();
@@ -63,7 +63,7 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
       ++duplicate;
       continue;
     }
-    const std::string_view key = PartitionKey(field.bytes);
+    const std::string_view key = PartitionKey(field.bytes());
     std::optional<uint32_t> partition = reply.keyless_partition;
     if (one) {
       partition = reply.placements.front().partition;

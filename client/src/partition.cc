@@ -1,15 +1,15 @@
 #include "eventhub/partition.h"
 
-#include <xxhash.h>
+#include "proto/wire/event_rules.h"
 
 namespace eventhub::client {
 
 uint64_t KeyHash(std::string_view partition_key) {
-  return XXH64(partition_key.data(), partition_key.size(), 0);
+  return wire::HashOfKey({partition_key.data(), partition_key.size()});
 }
 
 uint32_t PartitionFor(std::string_view partition_key, uint32_t partitions) {
-  return static_cast<uint32_t>(KeyHash(partition_key) % partitions);
+  return wire::PartitionOfKey({partition_key.data(), partition_key.size()}, partitions);
 }
 
 }  // namespace eventhub::client

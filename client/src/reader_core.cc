@@ -5,8 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/src/failure.h"
-#include "client/src/wire.h"
 #include "eventhub/error.h"
+#include "eventhub/v1/hub.pb.h"
+#include "proto/wire/field_reader.h"
 
 namespace eventhub::client {
 namespace {
@@ -16,14 +17,12 @@ absl::Status MalformedResponse() {
 }
 
 bool ParsePosition(std::string_view message, PartitionOffset& position) {
-  FieldScanner field(message);
-  while (field.Next()) {
-    const bool varint = field.type == FieldScanner::kVarint;
-    if (field.number == 1 && varint) position.partition = static_cast<uint32_t>(field.value);
-    if (field.number == 2 && varint) position.offset = static_cast<int64_t>(field.value);
-    if (field.number == 3 && field.type == FieldScanner::kFixed64) position.run = field.value;
-  }
-  return field.ok();
+  v1::PartitionOffset parsed;
+  if (!parsed.ParseFromArray(message.data(), static_cast<int>(message.size()))) return false;
+  position.partition = parsed.partition();
+  position.offset = parsed.offset();
+  position.run = parsed.run();
+  return true;
 }
 
 }  // namespace
@@ -115,23 +114,23 @@ ReadSpec ReaderCore::MakeSpec() const {
 
 absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
   bool caught_up = false;
-  FieldScanner field(frame.view);
+  wire::FieldReader field(frame.view);
   while (field.Next()) {
-    if (field.number == 1 && field.type == FieldScanner::kLength) {
-      absl::StatusOr<EventBatch> batch = EventBatch::Parse(frame, field.bytes);
+    if (field.Is(v1::ReadResponse::kBatchesFieldNumber)) {
+      absl::StatusOr<EventBatch> batch = EventBatch::Parse(frame, field.bytes());
       if (!batch.ok()) return batch.status();
       if (!batch->empty()) queue_.push_back(*std::move(batch));
-    } else if (field.number == 2 && field.type == FieldScanner::kVarint) {
-      caught_up = field.value != 0;
-    } else if (field.number == 3 && field.type == FieldScanner::kLength) {
+    } else if (field.Is(v1::ReadResponse::kCaughtUpFieldNumber, wire::WireType::kVarint)) {
+      caught_up = field.value() != 0;
+    } else if (field.Is(v1::ReadResponse::kStartFieldNumber)) {
       PartitionOffset position;
-      if (!ParsePosition(field.bytes, position)) return MalformedResponse();
+      if (!ParsePosition(field.bytes(), position)) return MalformedResponse();
       positions_.try_emplace(position.partition, Place{position.offset, position.run});
       starts_.try_emplace(position.partition, position.offset);
       started_ = true;
-    } else if (field.number == 4 && field.type == FieldScanner::kLength) {
+    } else if (field.Is(v1::ReadResponse::kPassedFieldNumber)) {
       PartitionOffset position;
-      if (!ParsePosition(field.bytes, position)) return MalformedResponse();
+      if (!ParsePosition(field.bytes(), position)) return MalformedResponse();
       passed_.push_back(position);
     }
   }

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "server/core/utf8.h"
+#include "proto/wire/utf8.h"
 
 namespace eventhub {
 namespace {
@@ -47,7 +47,7 @@ absl::string_view SentOf(absl::string_view message) {
   size_t sent = 0;
   for (size_t i = 0; i < message.size(); ++i) {
     sent += BytesSent(message[i]);
-    if (sent > kMaxMessageBytes) return Shorten(message, i);
+    if (sent > kMaxMessageBytes) return wire::Shorten(message, i);
   }
   return message;
 }

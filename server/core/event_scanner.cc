@@ -2,47 +2,26 @@
 
 #include <xxhash.h>
 
-#include <algorithm>
-#include <iterator>
-
 #include "absl/strings/str_cat.h"
+#include "eventhub/v1/event.pb.h"
+#include "proto/wire/event_rules.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/utf8.h"
 #include "server/core/errors.h"
-#include "server/core/utf8.h"
-#include "server/core/wire.h"
 
 namespace eventhub {
 namespace {
 
-enum Field : uint32_t {
-  kId = 1,
-  kSource = 2,
-  kType = 3,
-  kSubject = 4,
-  kTime = 5,
-  kPartitionKey = 6,
-  kDataContentType = 7,
-  kDataSchema = 8,
-  kAttributes = 9,
-  kData = 10,
-  kDeliverAt = kDeliverAtField,
-  kDeliverAfter = kDeliverAfterField,
-};
+using google::protobuf::Timestamp;
+using v1::AttributeValue;
+using v1::Event;
 
-const char* NameOf(uint32_t field) {
-  static constexpr const char* kNames[] = {"",
-                                           "id",
-                                           "source",
-                                           "type",
-                                           "subject",
-                                           "time",
-                                           "partition_key",
-                                           "data_content_type",
-                                           "data_schema",
-                                           "attributes",
-                                           "data",
-                                           "deliver_at",
-                                           "deliver_after"};
-  return field <= kDeliverAfter ? kNames[field] : "";
+constexpr uint32_t kLastField = Event::kDeliverAfterFieldNumber;
+
+absl::string_view NameOf(uint32_t field) {
+  const auto* const found = Event::descriptor()->FindFieldByNumber(static_cast<int>(field));
+  return found == nullptr ? absl::string_view() : absl::string_view(found->name());
 }
 
 // Why an event is refused. Static texts, so that the scan itself builds no strings.
@@ -61,18 +40,15 @@ struct Seconds {
 
   // Takes over the fields that are in `bytes`, as protobuf merges a field that is there twice.
   bool Merge(absl::string_view bytes) {
-    WireReader reader(bytes);
-    uint64_t values[3] = {0, static_cast<uint64_t>(seconds), static_cast<uint64_t>(nanos)};
-    while (!reader.AtEnd()) {
-      uint32_t field;
-      WireType type;
-      if (!reader.ReadTag(&field, &type)) return false;
-      const bool known = field <= 2 && type == WireType::kVarint;
-      if (known ? !reader.ReadVarint(&values[field]) : !reader.Skip(type)) return false;
+    wire::FieldReader field(bytes);
+    while (field.Next()) {
+      if (field.Is(Timestamp::kSecondsFieldNumber, wire::WireType::kVarint)) {
+        seconds = static_cast<int64_t>(field.value());
+      } else if (field.Is(Timestamp::kNanosFieldNumber, wire::WireType::kVarint)) {
+        nanos = static_cast<int32_t>(field.value());
+      }
     }
-    seconds = static_cast<int64_t>(values[1]);
-    nanos = static_cast<int32_t>(values[2]);
-    return true;
+    return field.ok();
   }
 
   absl::Duration value() const { return absl::Seconds(seconds) + absl::Nanoseconds(nanos); }
@@ -120,73 +96,48 @@ struct DelayFields {
 
 // Checks an AttributeValue.
 const char* CheckAttributeValue(absl::string_view bytes) {
-  WireReader reader(bytes);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return kMalformed;
-    if (type != WireType::kBytes || field < 3 || field > 7) {
-      if (!reader.Skip(type)) return kMalformed;
-      continue;
-    }
-    absl::string_view value;
-    if (!reader.ReadBytes(&value)) return kMalformed;
-    if (field == 7) {
-      if (const char* problem = CheckTimestamp(value)) return problem;
-    } else if (field != 4 && !IsUtf8(value)) {
-      return "has a value that is not UTF-8";
+  wire::FieldReader field(bytes);
+  while (field.Next()) {
+    if (field.type() != wire::WireType::kBytes) continue;
+    switch (field.number()) {
+      case AttributeValue::kStringFieldNumber:
+      case AttributeValue::kUriFieldNumber:
+      case AttributeValue::kUriRefFieldNumber:
+        if (!wire::IsUtf8(field.bytes())) return "has a value that is not UTF-8";
+        break;
+      case AttributeValue::kTimestampFieldNumber:
+        if (const char* problem = CheckTimestamp(field.bytes())) return problem;
+        break;
     }
   }
-  return nullptr;
-}
-
-// Whether CloudEvents has an attribute of that name, or its JSON format a member, that an extension
-// would hide.
-bool IsReservedName(absl::string_view name) {
-  static constexpr absl::string_view kReserved[] = {
-      "data",   "data_base64", "datacontenttype", "dataschema", "id",  "partitionkey",
-      "source", "specversion", "subject",         "time",       "type"};
-  return std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved);
-}
-
-bool IsCloudEventsName(absl::string_view name) {
-  return std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+  return field.ok() ? nullptr : kMalformed;
 }
 
 // Checks an entry of the map `attributes`.
 const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
-  WireReader reader(bytes);
+  wire::FieldReader field(bytes);
   absl::string_view name;
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return kMalformed;
-    if (type != WireType::kBytes || field > 2) {
-      if (!reader.Skip(type)) return kMalformed;
-      continue;
-    }
-    absl::string_view value;
-    if (!reader.ReadBytes(&value)) return kMalformed;
-    if (field == 1) {
-      name = value;
-      if (!IsUtf8(name)) return "has a name that is not UTF-8";
-    } else if (const char* problem = CheckAttributeValue(value)) {
-      return problem;
+  while (field.Next()) {
+    if (field.Is(wire::kEntryName)) {
+      name = field.bytes();
+      if (!wire::IsUtf8(name)) return "has a name that is not UTF-8";
+    } else if (field.Is(wire::kEntryValue)) {
+      if (const char* problem = CheckAttributeValue(field.bytes())) return problem;
     }
   }
+  if (!field.ok()) return kMalformed;
   if (name.empty()) return "has an attribute without a name";
-  if (name.size() > kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
-  if (rules == EventRules::kPublished && !IsCloudEventsName(name)) {
+  if (name.size() > wire::kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
+  if (rules == EventRules::kPublished && !wire::IsAttributeName(name)) {
     return "has a name that is not of a-z and 0-9 alone";
   }
-  if (IsReservedName(name)) return "has the name of an attribute with a field of its own";
+  if (wire::IsReservedName(name)) return "has the name of an attribute with a field of its own";
   return nullptr;
 }
 
 const char* CheckString(absl::string_view value) {
-  if (value.size() > kMaxStringAttributeBytes) return "has more than 1024 bytes";
-  if (!IsUtf8(value)) return "is not UTF-8";
+  if (value.size() > wire::kMaxStringAttributeBytes) return "has more than 1024 bytes";
+  if (!wire::IsUtf8(value)) return "is not UTF-8";
   return nullptr;
 }
 
@@ -206,50 +157,46 @@ const char* TooManyAttributes(EventRules rules) {
 // checked.
 Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
   const size_t max_attributes =
-      rules == EventRules::kPublished ? kMaxAttributes : kMaxStoredAttributes;
-  WireReader reader(bytes);
-  bool present[kType + 1] = {};
+      rules == EventRules::kPublished ? wire::kMaxAttributes : kMaxStoredAttributes;
+  wire::FieldReader field(bytes);
+  bool present[Event::kTypeFieldNumber + 1] = {};
   size_t attributes = 0;
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return {0, kMalformed};
-    if (type != WireType::kBytes || field > kDeliverAfter) {
-      if (!reader.Skip(type)) return {field, kMalformed};
-      continue;
-    }
-    absl::string_view value;
-    if (!reader.ReadBytes(&value)) return {field, kMalformed};
+  while (field.Next()) {
+    const uint32_t number = field.number();
+    if (field.type() != wire::WireType::kBytes || number > kLastField) continue;
+    const absl::string_view value = field.bytes();
     const char* problem = nullptr;
-    switch (field) {
-      case kData:
+    switch (number) {
+      case Event::kDataFieldNumber:
         break;
-      case kTime:
+      case Event::kTimeFieldNumber:
         problem = CheckTimestamp(value);
         break;
-      case kAttributes:
+      case Event::kAttributesFieldNumber:
         problem =
             ++attributes > max_attributes ? TooManyAttributes(rules) : CheckAttribute(value, rules);
         break;
-      case kPartitionKey:
+      case Event::kPartitionKeyFieldNumber:
         event->key = value;
         problem = CheckString(value);
         break;
-      case kDeliverAt:
+      case Event::kDeliverAtFieldNumber:
         problem = event->delay.TakeAt(value);
         break;
-      case kDeliverAfter:
+      case Event::kDeliverAfterFieldNumber:
         problem = event->delay.TakeAfter(value);
         break;
       default:
-        if (field <= kType) present[field] = !value.empty();
-        if (field == kType) event->type = value;
+        if (number <= Event::kTypeFieldNumber) present[number] = !value.empty();
+        if (number == Event::kTypeFieldNumber) event->type = value;
         problem = CheckString(value);
     }
-    if (problem != nullptr) return {field, problem};
+    if (problem != nullptr) return {number, problem};
   }
-  for (const uint32_t field : {kId, kSource, kType}) {
-    if (!present[field]) return {field, "is required"};
+  if (!field.ok()) return {field.number(), kMalformed};
+  for (const uint32_t required :
+       {Event::kIdFieldNumber, Event::kSourceFieldNumber, Event::kTypeFieldNumber}) {
+    if (!present[required]) return {required, "is required"};
   }
   return kNoFault;
 }
@@ -258,17 +205,13 @@ Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
 
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan, EventRules rules) {
-  WireReader reader(region);
+  wire::FieldReader field(region);
   absl::string_view last_type;
-  while (!reader.AtEnd()) {
-    const char* const start = reader.position();
-    uint32_t field;
-    WireType type;
-    absl::string_view event;
-    if (!reader.ReadTag(&field, &type) || field != kEventsField || type != WireType::kBytes ||
-        !reader.ReadBytes(&event)) {
-      return InvalidEvent(scan->count, "", kMalformed);
-    }
+  while (field.Next()) {
+    if (!field.Is(wire::kEventsField)) return InvalidEvent(scan->count, "", kMalformed);
+    const absl::string_view event = field.bytes();
+    const auto begin = static_cast<uint32_t>(field.before().size());
+    const auto bytes = static_cast<uint32_t>(field.field().size());
     if (event.size() > max_event_bytes) {
       return InvalidEvent(
           scan->count, "",
@@ -281,9 +224,7 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
     }
     const DelayFields& delay = essentials.delay;
     if (delay.at || delay.after) {
-      scan->delays.push_back({scan->count, static_cast<uint32_t>(start - region.data()),
-                              static_cast<uint32_t>(reader.position() - start), delay.after,
-                              delay.time.value()});
+      scan->delays.push_back({scan->count, begin, bytes, delay.after, delay.time.value()});
     }
     ++scan->count;
     if (essentials.type != last_type && !scan->types.any()) {
@@ -293,22 +234,15 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
     const absl::string_view key = essentials.key;
     if (!key.empty()) ++scan->keyed;
     if (keys) {
-      scan->events.push_back({static_cast<uint32_t>(start - region.data()),
-                              static_cast<uint32_t>(reader.position() - start), !key.empty(),
-                              key.empty() ? 0 : XXH64(key.data(), key.size(), 0)});
+      scan->events.push_back({begin, bytes, !key.empty(), key.empty() ? 0 : wire::HashOfKey(key)});
     }
   }
+  if (!field.ok()) return InvalidEvent(scan->count, "", kMalformed);
   return absl::OkStatus();
 }
 
-uint64_t HashOfKey(absl::string_view key) { return XXH64(key.data(), key.size(), 0); }
-
 uint32_t HashOfType(absl::string_view type) {
   return static_cast<uint32_t>(XXH3_64bits(type.data(), type.size()));
-}
-
-uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions) {
-  return static_cast<uint32_t>(HashOfKey(key) % partitions);
 }
 
 }  // namespace eventhub

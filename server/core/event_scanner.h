@@ -13,11 +13,6 @@
 
 namespace eventhub {
 
-// The limits on events; see event.proto.
-inline constexpr size_t kMaxStringAttributeBytes = 1024;
-inline constexpr size_t kMaxAttributes = 256;  // As published.
-inline constexpr size_t kMaxAttributeNameBytes = 256;
-
 // What the hub adds to an event that it accepted (the path of a link, the attributes that routes
 // set, the causes of dead letters) has room of its own, so that no event is stuck on its way
 // because it was published with as many attributes as it may have.
@@ -58,22 +53,12 @@ struct EventScan {
   std::vector<ScannedDelay> delays;  // Few have any.
 };
 
-// The fields of an event that say when it is to be appended, and are no part of what is stored.
-inline constexpr uint32_t kDeliverAtField = 11;
-inline constexpr uint32_t kDeliverAfterField = 12;
-
 // Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
 // fault, by its index, and the field. With `keys`, `events` is filled in.
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan, EventRules rules = EventRules::kPublished);
 
-// XXH64 of a partition key with seed 0.
-uint64_t HashOfKey(absl::string_view key);
-
 // What a TypeSummary has of an event type: the lower half of its XXH3 of 64 bits.
 uint32_t HashOfType(absl::string_view type);
-
-// The partition of a key among `partitions`, as event.proto defines it.
-uint32_t PartitionOfKey(absl::string_view key, uint32_t partitions);
 
 }  // namespace eventhub

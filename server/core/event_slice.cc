@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "server/core/wire.h"
-
 namespace eventhub {
 
 std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "proto/wire/field_reader.h"
 #include "server/core/delivery.h"
 #include "server/core/event_filter.h"
-#include "server/core/wire.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/record_batch.h"
 
@@ -26,18 +26,16 @@ struct SlicedEvent {
 // Walks over the events of a chunk; the bytes were validated when they were published.
 class EventWalker {
  public:
-  explicit EventWalker(const SharedBytes& chunk) : chunk_(&chunk), reader_(chunk.view()) {}
+  explicit EventWalker(const SharedBytes& chunk) : chunk_(&chunk), field_(chunk.view()) {}
 
-  bool AtEnd() const { return reader_.AtEnd(); }
-  const char* position() const { return reader_.position(); }
+  bool AtEnd() const { return field_.after().empty(); }
+  const char* position() const { return field_.after().data(); }
 
   // Steps over an event. False: there is none.
   bool Next(SlicedEvent* event) {
-    const char* const start = reader_.position();
-    uint32_t field;
-    WireType type;
-    if (!reader_.ReadTag(&field, &type) || !reader_.ReadBytes(&event->message)) return false;
-    event->field = absl::string_view(start, static_cast<size_t>(reader_.position() - start));
+    if (!field_.Next()) return false;
+    event->field = field_.field();
+    event->message = field_.bytes();
     return true;
   }
 
@@ -48,7 +46,7 @@ class EventWalker {
 
  private:
   const SharedBytes* chunk_;
-  WireReader reader_;
+  wire::FieldReader<absl::string_view> field_;
 };
 
 // Whole events in one piece.

@@ -7,9 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "eventhub/v1/event.pb.h"
+#include "proto/wire/field_reader.h"
 #include "server/core/event_slice.h"
 #include "server/core/publish_request.h"
-#include "server/core/wire.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -62,13 +63,10 @@ void SetPlace(const std::optional<IdentityPlace>& place, v1::DuplicateEvent* dup
 IdentityHash IdentityOf(absl::string_view event) {
   absl::string_view id;
   absl::string_view source;
-  WireReader reader(event);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) break;  // Was found valid.
-    const bool wanted = type == WireType::kBytes && (field == 1 || field == 2);
-    if (wanted ? !reader.ReadBytes(field == 1 ? &id : &source) : !reader.Skip(type)) break;
+  wire::FieldReader field(event);
+  while (field.Next()) {
+    if (field.Is(v1::Event::kIdFieldNumber)) id = field.bytes();
+    if (field.Is(v1::Event::kSourceFieldNumber)) source = field.bytes();
   }
   std::string identity;
   AppendLittle32(&identity, static_cast<uint32_t>(source.size()));

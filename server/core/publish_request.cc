@@ -3,13 +3,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
 #include "server/core/delayed/delayed_split.h"
 #include "server/core/delayed/delayed_table.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
-#include "server/core/utf8.h"
-#include "server/core/wire.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -20,40 +21,25 @@ constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 
 absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
 
-// Whether `rest` is events to the last byte; what they contain is looked at later.
-bool AllEvents(absl::string_view rest) {
-  WireReader reader(rest);
-  while (!reader.AtEnd()) {
-    if (*reader.position() != kEventsTag) return false;
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return false;
-  }
-  return true;
+// Whether the tag of the field is the usual one of an event: a longer form is legal.
+bool IsPlainEvent(const wire::FieldReader<absl::string_view>& field) {
+  return field.field().front() == wire::kEventsTag;
 }
 
 // Legal, and slow: copies so that the events come last.
 absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
   std::string head;
   std::string events;
-  WireReader reader(message);
-  while (!reader.AtEnd()) {
-    const char* const start = reader.position();
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return Malformed();
-    if (field == kEventsField && type == WireType::kBytes) {
-      const char* const value = reader.position();
-      if (!reader.Skip(type)) return Malformed();
-      events.push_back(kEventsTag);  // The tag may have come in a longer form.
-      events.append(value, reader.position());
+  wire::FieldReader field(message);
+  while (field.Next()) {
+    if (field.Is(wire::kEventsField)) {
+      wire::AppendBytes(wire::kEventsField, field.bytes(), &events);
     } else {
-      if (!reader.Skip(type)) return Malformed();
-      head.append(start, reader.position());
+      head.append(field.field().data(), field.field().size());
     }
   }
   PublishRequest request;
-  if (!request.head.ParseFromString(head)) return Malformed();
+  if (!field.ok() || !request.head.ParseFromString(head)) return Malformed();
   request.events = SharedBytes::Copy(events);
   return request;
 }
@@ -112,20 +98,19 @@ void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublis
 }  // namespace
 
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
-  WireReader reader(message.view());
-  while (!reader.AtEnd() && *reader.position() != kEventsTag) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return Malformed();
-    // An event behind a tag in a longer form is an event, too.
-    if (field == kEventsField) return ParseOutOfOrder(message.view());
+  wire::FieldReader field(message.view());
+  while (field.Next() && !IsPlainEvent(field)) {
+    if (field.number() == wire::kEventsField) return ParseOutOfOrder(message.view());
   }
-  const size_t head_size = static_cast<size_t>(reader.position() - message.data());
-  const absl::string_view rest = message.view().substr(head_size);
-  if (!AllEvents(rest)) return ParseOutOfOrder(message.view());
+  const absl::string_view head = field.before();
+  while (field.Next()) {  // What the events contain is looked at later.
+    if (!IsPlainEvent(field)) return ParseOutOfOrder(message.view());
+  }
   PublishRequest request;
-  if (!request.head.ParseFromArray(message.data(), static_cast<int>(head_size))) return Malformed();
-  request.events = message.Sub(rest);
+  if (!field.ok() || !request.head.ParseFromArray(head.data(), static_cast<int>(head.size()))) {
+    return Malformed();
+  }
+  request.events = message.Sub(message.view().substr(head.size()));
   return request;
 }
 

@@ -3,15 +3,14 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "proto/wire/field_reader.h"
 #include "server/core/errors.h"
-#include "server/core/wire.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
 namespace {
 
-constexpr uint32_t kAppendsField = 5;  // Of v1::TransactRequest.
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxParts = 4096;
 constexpr uint32_t kVersion = 1;
@@ -47,26 +46,19 @@ absl::Status CheckHead(const v1::TransactRequest& head, size_t appends) {
 absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) {
   TransactionRequest request;
   std::string head;
-  WireReader reader(message.view());
-  while (!reader.AtEnd()) {
-    const char* const start = reader.position();
-    uint32_t field;
-    WireType type;
-    absl::string_view value;
-    if (!reader.ReadTag(&field, &type)) return Malformed();
-    if (field == kAppendsField && type == WireType::kBytes) {
-      if (!reader.ReadBytes(&value)) return Malformed();
+  wire::FieldReader field(message.view());
+  while (field.Next()) {
+    if (field.Is(v1::TransactRequest::kAppendsFieldNumber)) {
       if (request.appends.size() == kMaxParts) {
         return InvalidField("appends", absl::StrCat("are more than ", kMaxParts));
       }
-      ASSIGN_OR_RETURN(PublishRequest append, ParsePublishRequest(message.Sub(value)));
+      ASSIGN_OR_RETURN(PublishRequest append, ParsePublishRequest(message.Sub(field.bytes())));
       request.appends.push_back(std::move(append));
     } else {
-      if (!reader.Skip(type)) return Malformed();
-      head.append(start, reader.position());
+      head.append(field.field().data(), field.field().size());
     }
   }
-  if (!request.head.ParseFromString(head)) return Malformed();
+  if (!field.ok() || !request.head.ParseFromString(head)) return Malformed();
   RETURN_IF_ERROR(CheckHead(request.head, request.appends.size()));
   return request;
 }

@@ -4,7 +4,9 @@
 #include <iterator>
 #include <utility>
 
-#include "server/core/wire.h"
+#include "eventhub/v1/event.pb.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
 
 namespace eventhub {
 namespace {
@@ -12,119 +14,88 @@ namespace {
 using filter::AttributeSet;
 using filter::Value;
 using filter::ValueType;
-
-// The fields of Event; see event.proto.
-enum Field : uint32_t {
-  kId = 1,
-  kSource = 2,
-  kType = 3,
-  kSubject = 4,
-  kTime = 5,
-  kPartitionKey = 6,
-  kDataContentType = 7,
-  kDataSchema = 8,
-  kAttributes = 9,
-};
-
-// The fields of AttributeValue.
-enum ValueField : uint32_t {
-  kBoolean = 1,
-  kInteger = 2,
-  kString = 3,
-  kBinary = 4,
-  kUri = 5,
-  kUriRef = 6,
-  kTimestamp = 7,
-};
+using google::protobuf::Timestamp;
+using v1::AttributeValue;
+using v1::Event;
+using wire::WireType;
 
 constexpr absl::string_view kSpecVersion = "specversion";
 
-constexpr std::pair<absl::string_view, Field> kFieldNames[] = {
-    {"id", kId},
-    {"source", kSource},
-    {"type", kType},
-    {"subject", kSubject},
-    {"time", kTime},
-    {"partitionkey", kPartitionKey},
-    {"datacontenttype", kDataContentType},
-    {"dataschema", kDataSchema},
+constexpr std::pair<absl::string_view, uint32_t> kFieldNames[] = {
+    {"id", Event::kIdFieldNumber},
+    {"source", Event::kSourceFieldNumber},
+    {"type", Event::kTypeFieldNumber},
+    {"subject", Event::kSubjectFieldNumber},
+    {"time", Event::kTimeFieldNumber},
+    {"partitionkey", Event::kPartitionKeyFieldNumber},
+    {"datacontenttype", Event::kDataContentTypeFieldNumber},
+    {"dataschema", Event::kDataSchemaFieldNumber},
 };
 
 // Merges an encoded google.protobuf.Timestamp into `*value`, as protobuf does.
 bool MergeTimestamp(absl::string_view bytes, Value* value) {
   const bool merge = value->type() == ValueType::kTimestamp;
-  uint64_t numbers[3] = {0, merge ? static_cast<uint64_t>(value->seconds()) : 0,
-                         merge ? static_cast<uint64_t>(value->nanos()) : 0};
-  WireReader reader(bytes);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return false;
-    const bool known = field <= 2 && type == WireType::kVarint;
-    if (known ? !reader.ReadVarint(&numbers[field]) : !reader.Skip(type)) return false;
+  int64_t seconds = merge ? value->seconds() : 0;
+  int32_t nanos = merge ? value->nanos() : 0;
+  wire::FieldReader field(bytes);
+  while (field.Next()) {
+    if (field.Is(Timestamp::kSecondsFieldNumber, WireType::kVarint)) {
+      seconds = static_cast<int64_t>(field.value());
+    } else if (field.Is(Timestamp::kNanosFieldNumber, WireType::kVarint)) {
+      nanos = static_cast<int32_t>(field.value());
+    }
   }
-  *value = Value::Timestamp(static_cast<int64_t>(numbers[1]), static_cast<int32_t>(numbers[2]));
-  return true;
+  *value = Value::Timestamp(seconds, nanos);
+  return field.ok();
 }
 
 // Merges an encoded AttributeValue into `*value`: the last member of the oneof holds.
 bool MergeAttributeValue(absl::string_view bytes, Value* value) {
-  WireReader reader(bytes);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return false;
-    if (type == WireType::kVarint && field <= kInteger) {
-      uint64_t number;
-      if (!reader.ReadVarint(&number)) return false;
-      *value = field == kBoolean ? Value::Boolean(number != 0)
-                                 : Value::Integer(static_cast<int32_t>(number));
+  wire::FieldReader field(bytes);
+  while (field.Next()) {
+    if (field.type() == WireType::kVarint) {
+      if (field.number() == AttributeValue::kBooleanFieldNumber) {
+        *value = Value::Boolean(field.value() != 0);
+      } else if (field.number() == AttributeValue::kIntegerFieldNumber) {
+        *value = Value::Integer(static_cast<int32_t>(field.value()));
+      }
       continue;
     }
-    if (type != WireType::kBytes || field < kString || field > kTimestamp) {
-      if (!reader.Skip(type)) return false;
-      continue;
-    }
-    absl::string_view text;
-    if (!reader.ReadBytes(&text)) return false;
-    if (field == kTimestamp) {
-      if (!MergeTimestamp(text, value)) return false;
-    } else {
-      *value = field == kBinary ? Value::Binary(text) : Value::String(text);
+    if (field.type() != WireType::kBytes) continue;
+    switch (field.number()) {
+      case AttributeValue::kStringFieldNumber:
+      case AttributeValue::kUriFieldNumber:
+      case AttributeValue::kUriRefFieldNumber:
+        *value = Value::String(field.bytes());
+        break;
+      case AttributeValue::kBinaryFieldNumber:
+        *value = Value::Binary(field.bytes());
+        break;
+      case AttributeValue::kTimestampFieldNumber:
+        if (!MergeTimestamp(field.bytes(), value)) return false;
+        break;
     }
   }
-  return true;
+  return field.ok();
 }
 
 // The name in an entry of the map `attributes`.
 bool ReadName(absl::string_view entry, absl::string_view* name) {
-  WireReader reader(entry);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return false;
-    const bool known = field == 1 && type == WireType::kBytes;
-    if (known ? !reader.ReadBytes(name) : !reader.Skip(type)) return false;
+  wire::FieldReader field(entry);
+  while (field.Next()) {
+    if (field.Is(wire::kEntryName)) *name = field.bytes();
   }
-  return true;
+  return field.ok();
 }
 
 // The value in an entry; missing if it has none.
 bool ReadValue(absl::string_view entry, Value* value) {
   *value = Value();
-  WireReader reader(entry);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    absl::string_view bytes;
-    if (!reader.ReadTag(&field, &type)) return false;
-    if (field != 2 || type != WireType::kBytes) {
-      if (!reader.Skip(type)) return false;
-    } else if (!reader.ReadBytes(&bytes) || !MergeAttributeValue(bytes, value)) {
-      return false;
-    }
+  wire::FieldReader field(entry);
+  while (field.Next()) {
+    if (field.Is(wire::kEntryValue) && !MergeAttributeValue(field.bytes(), value)) return false;
   }
-  return true;
+  return field.ok();
 }
 
 }  // namespace
@@ -155,25 +126,20 @@ Value EventView::Find(absl::string_view name) const {
 
 bool EventView::Read(const AttributeSet& wanted, Value* values) const {
   std::fill_n(values, wanted.size(), Value());
-  for (const uint32_t field : {kId, kSource, kType}) {
-    if (const int32_t slot = wanted.slot_of_field_[field]; slot >= 0) {
+  for (const uint32_t required :
+       {Event::kIdFieldNumber, Event::kSourceFieldNumber, Event::kTypeFieldNumber}) {
+    if (const int32_t slot = wanted.slot_of_field_[required]; slot >= 0) {
       values[slot] = Value::String("");
     }
   }
   if (wanted.spec_version_ >= 0) values[wanted.spec_version_] = Value::String("1.0");
 
-  WireReader reader(encoded_);
-  while (!reader.AtEnd()) {
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type)) return false;
-    if (type != WireType::kBytes || field > kAttributes) {
-      if (!reader.Skip(type)) return false;
-      continue;
-    }
-    absl::string_view bytes;
-    if (!reader.ReadBytes(&bytes)) return false;
-    if (field == kAttributes) {
+  wire::FieldReader field(encoded_);
+  while (field.Next()) {
+    const uint32_t number = field.number();
+    if (field.type() != WireType::kBytes || number > Event::kAttributesFieldNumber) continue;
+    const absl::string_view bytes = field.bytes();
+    if (number == Event::kAttributesFieldNumber) {
       if (wanted.extensions_.empty()) continue;
       absl::string_view name;
       if (!ReadName(bytes, &name)) return false;
@@ -182,16 +148,19 @@ bool EventView::Read(const AttributeSet& wanted, Value* values) const {
       }
       continue;
     }
-    const int32_t slot = wanted.slot_of_field_[field];
+    const int32_t slot = wanted.slot_of_field_[number];
     if (slot < 0) continue;
-    if (field == kTime) {
+    if (number == Event::kTimeFieldNumber) {
       if (!MergeTimestamp(bytes, &values[slot])) return false;
     } else {
       // In proto3 an empty optional attribute is one that is not there.
-      values[slot] = bytes.empty() && field > kType ? Value() : Value::String(bytes);
+      values[slot] =
+          bytes.empty() && number > Event::kTypeFieldNumber ? Value() : Value::String(bytes);
     }
   }
-  if (const int32_t slot = wanted.slot_of_field_[kTime]; slot >= 0 && !time_text_.empty()) {
+  if (!field.ok()) return false;
+  if (const int32_t slot = wanted.slot_of_field_[Event::kTimeFieldNumber];
+      slot >= 0 && !time_text_.empty()) {
     values[slot] = Value::String(time_text_);
   }
   return true;

@@ -8,7 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/utf8.h"
+#include "proto/wire/utf8.h"
 #include "server/filter/casts.h"
 #include "server/filter/functions.h"
 #include "server/filter/lexer.h"
@@ -356,7 +356,7 @@ absl::Status ExpressionCompiler::Integer(const Token& sign, Operand* operand) {
   int32_t integer;
   if (!absl::SimpleAtoi(text, &integer)) {
     return SyntaxError(expression_, text,
-                       absl::StrCat("the integer ", Shorten(text, 40), " is beyond 32 bits"));
+                       absl::StrCat("the integer ", wire::Shorten(text, 40), " is beyond 32 bits"));
   }
   EmitConstant(Value::Integer(integer), operand);
   return absl::OkStatus();
@@ -433,7 +433,7 @@ absl::Status CompileExpression(absl::string_view expression, ProgramBuilder& bui
     return absl::InvalidArgumentError(absl::StrCat(
         "has ", expression.size(), " bytes; an expression has at most ", kMaxExpressionBytes));
   }
-  if (!IsUtf8(expression)) return absl::InvalidArgumentError("is not UTF-8");
+  if (!wire::IsUtf8(expression)) return absl::InvalidArgumentError("is not UTF-8");
   std::vector<Token> tokens;
   RETURN_IF_ERROR(Tokenize(expression, &tokens));
   return ExpressionCompiler(expression, std::move(tokens), builder).Compile(info);

@@ -1,7 +1,7 @@
 #include "server/filter/failure.h"
 
 #include "absl/strings/str_cat.h"
-#include "server/core/utf8.h"
+#include "proto/wire/utf8.h"
 
 namespace eventhub {
 
@@ -38,7 +38,7 @@ std::string DescribeFailure(const Failure& failure) {
     case ValueType::kInteger:
       return absl::StrCat(failure.problem, ": ", subject.integer());
     case ValueType::kString: {
-      const absl::string_view text = Shorten(subject.text(), kLongest);
+      const absl::string_view text = wire::Shorten(subject.text(), kLongest);
       const bool whole = text.size() == subject.text().size();
       return absl::StrCat(failure.problem, ": '", text, whole ? "'" : "…'");
     }

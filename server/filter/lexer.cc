@@ -7,7 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/utf8.h"
+#include "proto/wire/utf8.h"
 #include "server/filter/text.h"
 
 namespace eventhub::filter {
@@ -129,8 +129,8 @@ absl::Status ExpectedError(absl::string_view expression, const Token& found,
   constexpr size_t kLongest = 40;
   const std::string name = found.kind == TokenKind::kEnd ? "the end of the expression"
                            : found.kind == TokenKind::kString
-                               ? std::string(Shorten(found.text, kLongest))
-                               : absl::StrCat("'", Shorten(found.text, kLongest), "'");
+                               ? std::string(wire::Shorten(found.text, kLongest))
+                               : absl::StrCat("'", wire::Shorten(found.text, kLongest), "'");
   return SyntaxError(expression, found.text, absl::StrCat("expected ", what, ", found ", name));
 }
 

@@ -4,83 +4,41 @@
 #include <utility>
 #include <vector>
 
+#include "eventhub/v1/hub.pb.h"
+#include "proto/wire/writer.h"
 #include "server/rpc/byte_buffers.h"
 
 namespace eventhub {
 namespace {
 
-// Field numbers of hub.proto.
-constexpr int kResponseBatches = 1;
-constexpr int kResponseCaughtUp = 2;
-constexpr int kResponseStart = 3;
-constexpr int kResponsePassed = 4;
-constexpr int kPartition = 1;    // Of EventBatch and PartitionOffset.
-constexpr int kOffset = 2;       // Of EventBatch and PartitionOffset.
-constexpr int kAppendTime = 3;   // Of EventBatch.
-constexpr int kDeltas = 4;       // Of EventBatch.
-constexpr int kAttempt = 5;      // Of EventBatch.
-constexpr int kLeaseEpoch = 6;   // Of EventBatch.
-constexpr int kReplayed = 7;     // Of EventBatch.
-constexpr int kBatchRun = 8;     // Of EventBatch.
-constexpr int kRedelivered = 9;  // Of EventBatch.
-constexpr int kPlaceRun = 3;     // Of PartitionOffset.
-constexpr int kSeconds = 1;      // Of Timestamp.
-constexpr int kNanos = 2;
-
 // A slice has a fixed cost, about that of copying so many bytes.
 constexpr size_t kMinSharedBytes = 2048;
 
-void AppendVarint(std::string* to, uint64_t value) {
-  while (value >= 0x80) {
-    to->push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  to->push_back(static_cast<char>(value));
-}
-
-void AppendNumber(std::string* to, int field, uint64_t value) {
-  if (value == 0) return;  // The default.
-  AppendVarint(to, static_cast<uint64_t>(field) << 3);
-  AppendVarint(to, value);
-}
-
-// A fixed64.
-void AppendFixed(std::string* to, int field, uint64_t value) {
-  if (value == 0) return;  // The default.
-  AppendVarint(to, (static_cast<uint64_t>(field) << 3) | 1);
-  for (int shift = 0; shift < 64; shift += 8) to->push_back(static_cast<char>(value >> shift));
-}
-
-void AppendLength(std::string* to, int field, size_t size) {
-  AppendVarint(to, (static_cast<uint64_t>(field) << 3) | 2);
-  AppendVarint(to, size);
-}
-
-void AppendMessage(std::string* to, int field, const std::string& message) {
-  AppendLength(to, field, message.size());
-  to->append(message);
-}
-
 // An EventBatch without its events.
 std::string BatchHead(const Delivery& delivery) {
+  using google::protobuf::Timestamp;
+  using v1::EventBatch;
   constexpr int64_t kMicros = 1'000'000;
   std::string time;
-  AppendNumber(&time, kSeconds, static_cast<uint64_t>(delivery.append_micros / kMicros));
-  AppendNumber(&time, kNanos, static_cast<uint64_t>(delivery.append_micros % kMicros * 1000));
+  wire::AppendNumber(Timestamp::kSecondsFieldNumber,
+                     static_cast<uint64_t>(delivery.append_micros / kMicros), &time);
+  wire::AppendNumber(Timestamp::kNanosFieldNumber,
+                     static_cast<uint64_t>(delivery.append_micros % kMicros * 1000), &time);
   std::string head;
-  AppendNumber(&head, kPartition, delivery.partition.value());
-  AppendNumber(&head, kOffset, static_cast<uint64_t>(delivery.base.value()));
-  AppendMessage(&head, kAppendTime, time);
+  wire::AppendNumber(EventBatch::kPartitionFieldNumber, delivery.partition.value(), &head);
+  wire::AppendNumber(EventBatch::kBaseOffsetFieldNumber,
+                     static_cast<uint64_t>(delivery.base.value()), &head);
+  wire::AppendBytes(EventBatch::kAppendTimeFieldNumber, time, &head);
   if (!delivery.offset_deltas.empty()) {
     std::string deltas;
-    for (const uint32_t delta : delivery.offset_deltas) AppendVarint(&deltas, delta);
-    AppendMessage(&head, kDeltas, deltas);
+    for (const uint32_t delta : delivery.offset_deltas) wire::AppendVarint(delta, &deltas);
+    wire::AppendBytes(EventBatch::kOffsetDeltasFieldNumber, deltas, &head);
   }
-  AppendNumber(&head, kAttempt, delivery.attempt);
-  AppendNumber(&head, kLeaseEpoch, delivery.lease_epoch);
-  AppendNumber(&head, kReplayed, delivery.replayed ? 1 : 0);
-  AppendFixed(&head, kBatchRun, delivery.run);
-  AppendNumber(&head, kRedelivered, delivery.redelivered ? 1 : 0);
+  wire::AppendNumber(EventBatch::kDeliveryAttemptFieldNumber, delivery.attempt, &head);
+  wire::AppendNumber(EventBatch::kLeaseEpochFieldNumber, delivery.lease_epoch, &head);
+  wire::AppendNumber(EventBatch::kReplayedFieldNumber, delivery.replayed ? 1 : 0, &head);
+  wire::AppendFixed64(EventBatch::kRunFieldNumber, delivery.run, &head);
+  wire::AppendNumber(EventBatch::kRedeliveredFieldNumber, delivery.redelivered ? 1 : 0, &head);
   return head;
 }
 
@@ -129,7 +87,11 @@ class SliceBuilder {
   std::vector<grpc::Slice> slices_;
 };
 
-// Both kinds of responses have their batches in the same field. Returns what is held of buffers
+// Both kinds of responses have their batches in the same field.
+constexpr uint32_t kBatchesField = v1::ReadResponse::kBatchesFieldNumber;
+static_assert(v1::ConsumeResponse::kBatchesFieldNumber == kBatchesField);
+
+// Returns what is held of buffers
 // that others share.
 size_t AppendBatches(std::vector<Delivery> deliveries, size_t bytes, size_t room,
                      SliceBuilder* out) {
@@ -137,7 +99,7 @@ size_t AppendBatches(std::vector<Delivery> deliveries, size_t bytes, size_t room
   const bool copy = held > room && held / 2 > bytes;
   for (Delivery& delivery : deliveries) {
     const std::string head = BatchHead(delivery);
-    AppendLength(&out->copied(), kResponseBatches, head.size() + delivery.bytes);
+    wire::AppendHead(kBatchesField, head.size() + delivery.bytes, &out->copied());
     out->copied().append(head);
     for (SharedBytes& events : delivery.events) {
       if (copy || !IsShared(events)) {
@@ -150,13 +112,15 @@ size_t AppendBatches(std::vector<Delivery> deliveries, size_t bytes, size_t room
   return copy ? 0 : held;
 }
 
-void AppendPlaces(const std::vector<LogPlace>& places, int field, std::string* to) {
+void AppendPlaces(uint32_t field, const std::vector<LogPlace>& places, std::string* to) {
+  using v1::PartitionOffset;
   for (const LogPlace& place : places) {
     std::string position;
-    AppendNumber(&position, kPartition, place.partition.value());
-    AppendNumber(&position, kOffset, static_cast<uint64_t>(place.offset.value()));
-    AppendFixed(&position, kPlaceRun, place.run);
-    AppendMessage(to, field, position);
+    wire::AppendNumber(PartitionOffset::kPartitionFieldNumber, place.partition.value(), &position);
+    wire::AppendNumber(PartitionOffset::kOffsetFieldNumber,
+                       static_cast<uint64_t>(place.offset.value()), &position);
+    wire::AppendFixed64(PartitionOffset::kRunFieldNumber, place.run, &position);
+    wire::AppendBytes(field, position, to);
   }
 }
 
@@ -164,9 +128,10 @@ void AppendPlaces(const std::vector<LogPlace>& places, int field, std::string* t
 
 EncodedFrame EncodeFrame(Frame frame, size_t room) {
   SliceBuilder out;
-  AppendPlaces(frame.start, kResponseStart, &out.copied());
-  AppendPlaces(frame.passed, kResponsePassed, &out.copied());
-  if (frame.caught_up) AppendNumber(&out.copied(), kResponseCaughtUp, 1);
+  AppendPlaces(v1::ReadResponse::kStartFieldNumber, frame.start, &out.copied());
+  AppendPlaces(v1::ReadResponse::kPassedFieldNumber, frame.passed, &out.copied());
+  wire::AppendNumber(v1::ReadResponse::kCaughtUpFieldNumber, frame.caught_up ? 1 : 0,
+                     &out.copied());
   const size_t held = AppendBatches(std::move(frame.deliveries), frame.bytes, room, &out);
   return out.Build(held);
 }

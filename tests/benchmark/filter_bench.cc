@@ -14,7 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/event.pb.h"
 #include "eventhub/v1/filter.pb.h"
-#include "server/core/wire.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
 #include "server/filter/filter.h"
 #include "tests/benchmark/measure.h"
 
@@ -43,12 +45,7 @@ std::string MakeBatch() {
     if (const uint64_t wanted = absl::GetFlag(FLAGS_event_bytes); wanted > header) {
       event.set_data(std::string(wanted - header, 'x'));
     }
-    const std::string bytes = event.SerializeAsString();
-    batch.push_back(kEventsTag);
-    size_t size = bytes.size();
-    for (; size >= 0x80; size >>= 7) batch.push_back(static_cast<char>(size | 0x80));
-    batch.push_back(static_cast<char>(size));
-    batch += bytes;
+    wire::AppendBytes(wire::kEventsField, event.SerializeAsString(), &batch);
   }
   return batch;
 }
@@ -56,14 +53,9 @@ std::string MakeBatch() {
 // Calls `look` for each event; returns how many there are.
 template <typename Look>
 uint64_t ForEach(const std::string& batch, Look look) {
-  WireReader reader(batch);
   uint64_t events = 0;
-  uint32_t field;
-  WireType type;
-  absl::string_view event;
-  for (; !reader.AtEnd() && reader.ReadTag(&field, &type) && reader.ReadBytes(&event); ++events) {
-    look(event);
-  }
+  wire::FieldReader event{absl::string_view(batch)};
+  for (; event.Next(); ++events) look(event.bytes());
   return events;
 }
 

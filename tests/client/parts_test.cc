@@ -1,4 +1,4 @@
-// The small parts: errors, partitions, the wire format, batches, places, lists, timers.
+// The small parts: errors, partitions, batches, places, lists, timers.
 
 #include <future>
 
@@ -12,7 +12,6 @@
 #include "client/src/proto_time.h"
 #include "client/src/timer_thread.h"
 #include "client/src/topic_proto.h"
-#include "client/src/wire.h"
 #include "eventhub/admin_client.h"
 #include "eventhub/error.h"
 #include "eventhub/event_batch.h"
@@ -170,23 +169,6 @@ TEST(PartitionTest, IsXxh64) {
   EXPECT_EQ(KeyHash("abc"), 0x44BC2CF5AD770999u);
   EXPECT_EQ(PartitionFor("abc", 10), 0x44BC2CF5AD770999u % 10);
   EXPECT_EQ(PartitionFor("abc", 1), 0u);
-}
-
-TEST(FieldScannerTest, RefusesWhatIsNotWellFormed) {
-  for (const std::string& bytes :
-       {std::string("\x7A\x05"
-                    "abc",
-                    5),                                                          // Cut off.
-        std::string("\x7A"),                                                     // No length.
-        std::string("\x80"),                                                     // Half a tag.
-        std::string("\x00\x01", 2),                                              // Field 0.
-        std::string("\x0B"),                                                     // A group.
-        std::string("\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 12)}) {  // Over 64 bits.
-    FieldScanner field(bytes);
-    while (field.Next()) {
-    }
-    EXPECT_FALSE(field.ok()) << testing::PrintToString(bytes);
-  }
 }
 
 v1::Event KeyedEvent(const std::string& id, const std::string& key) {

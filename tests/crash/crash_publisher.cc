@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 
 namespace eventhub {
 namespace {
@@ -98,7 +98,8 @@ void CrashPublisher::Acknowledge(const v1::PublishStreamResponse& reply) {
     next[placement.partition()] = placement.base_offset();
   }
   for (int i = 0; i < sent.request.events_size(); ++i) {
-    const uint32_t partition = PartitionOfKey(sent.request.events(i).partition_key(), partitions_);
+    const uint32_t partition =
+        wire::PartitionOfKey(sent.request.events(i).partition_key(), partitions_);
     ASSERT_TRUE(next.contains(partition));
     const Place place(partition, next[partition]++);
     EXPECT_TRUE(acknowledged_.emplace(place, sent.ids[static_cast<size_t>(i)]).second)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "google/protobuf/util/message_differencer.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
 #include "server/core/publish_request.h"
@@ -63,7 +64,7 @@ void CheckPublished(const v1::PublishResult& result, const v1::PublishStreamRequ
     if (!parsed.has_partition()) {
       partition = event.partition_key().empty()
                       ? result.keyless_partition()
-                      : PartitionOfKey(event.partition_key(), kPartitions);
+                      : wire::PartitionOfKey(event.partition_key(), kPartitions);
     }
     ++expected[partition];
   }

@@ -1,8 +1,9 @@
-// IsUtf8 is of the same opinion as protobuf.
+// IsUtf8 judges strings as protobuf's parser does, and Utf8Prefix finds the end of what is
+// well-formed.
 #include <string>
 
 #include "google/protobuf/wrappers.pb.h"
-#include "server/core/utf8.h"
+#include "proto/wire/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -12,6 +13,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   message.push_back(static_cast<char>(size));
   message.append(text.data(), text.size());
   google::protobuf::StringValue parsed;
-  FUZZ_CHECK(parsed.ParseFromString(message) == eventhub::IsUtf8(text));
+  const bool valid = parsed.ParseFromString(message);
+  FUZZ_CHECK(valid == eventhub::wire::IsUtf8(text));
+  const size_t prefix = eventhub::wire::Utf8Prefix(text);
+  FUZZ_CHECK(valid == (prefix == text.size()));
+  FUZZ_CHECK(eventhub::wire::IsUtf8(text.substr(0, prefix)));
   return 0;
 }

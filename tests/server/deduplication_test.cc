@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/identities.h"
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
@@ -142,7 +142,7 @@ TEST_F(DeduplicationTest, ByKeyOverPartitions) {
   const auto check = [&](const v1::PublishResult& result) {
     for (const v1::DuplicateEvent& duplicate : result.duplicates()) {
       const v1::Event& event = request.events(static_cast<int>(duplicate.event_index()));
-      EXPECT_EQ(duplicate.partition(), PartitionOfKey(event.partition_key(), 7));
+      EXPECT_EQ(duplicate.partition(), wire::PartitionOfKey(event.partition_key(), 7));
       const auto& log = read->events.at(duplicate.partition());
       EXPECT_EQ(log.at(static_cast<size_t>(duplicate.offset())).id, event.id());
     }

@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
 #include "tests/support/eventually.h"
@@ -223,7 +223,7 @@ TEST_F(DelayedTest, ByPartitionAndKeyAsTheyAreWhenDue) {
   ASSERT_THAT(rig_.Update(topic, {"partitions"}), IsOk());
   rig_.AdvanceAndRun(absl::Seconds(1));
   EXPECT_THAT(rig_.Log("k", 0), ElementsAre("named"));
-  EXPECT_THAT(rig_.Log("k", PartitionOfKey("key-of-partition-1", 16)), ElementsAre("keyed"));
+  EXPECT_THAT(rig_.Log("k", wire::PartitionOfKey("key-of-partition-1", 16)), ElementsAre("keyed"));
 }
 
 TEST_F(DelayedTest, RetriesOfAProducerPutNothingAsideTwice) {

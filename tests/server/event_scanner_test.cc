@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/errors.h"
 #include "tests/support/events.h"
 #include "tests/support/status_matchers.h"
@@ -329,7 +330,8 @@ TEST(EventScanner, AcceptsNothingThatProtobufRefuses) {
       ASSERT_EQ(scan.count, 1u);
       ASSERT_EQ(scan.keyed, event.partition_key().empty() ? 0u : 1u);
       if (scan.keyed > 0) {
-        ASSERT_EQ(scan.events[0].key_hash % 1000, PartitionOfKey(event.partition_key(), 1000));
+        ASSERT_EQ(scan.events[0].key_hash % 1000,
+                  wire::PartitionOfKey(event.partition_key(), 1000));
       }
       ASSERT_THAT(Scan(EncodeEvent(event)), IsOk());
     } else {
@@ -338,14 +340,6 @@ TEST(EventScanner, AcceptsNothingThatProtobufRefuses) {
   }
   EXPECT_GT(accepted, 5000);
   EXPECT_GT(refused, 5000);
-}
-
-// The hash is part of the contract: clients compute it, too. Values of the reference XXH64.
-TEST(PartitionOfKey, IsXxh64) {
-  EXPECT_EQ(PartitionOfKey("", 1u << 31), 0xef46db3751d8e999u % (1u << 31));
-  EXPECT_EQ(PartitionOfKey("a", 1'000'003), 0xd24ec4f1a98c6e5bu % 1'000'003);
-  EXPECT_EQ(PartitionOfKey("abc", 7), 0x44bc2cf5ad770999u % 7);
-  EXPECT_EQ(PartitionOfKey("abc", 1), 0u);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
@@ -219,7 +219,7 @@ class ModelTest : public testing::Test {
     for (const v1::Event& event : request.events()) {
       uint32_t partition = result.keyless_partition();
       if (!event.partition_key().empty())
-        partition = PartitionOfKey(event.partition_key(), partitions);
+        partition = wire::PartitionOfKey(event.partition_key(), partitions);
       if (request.has_partition()) partition = request.partition();
       ASSERT_LT(partition, partitions);
       batches[partition].ids.push_back(event.id());

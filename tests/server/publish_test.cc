@@ -5,7 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/publish_request.h"
 #include "tests/server/broker_rig.h"
 
@@ -97,7 +97,8 @@ TEST_F(PublishTest, GoesByKey) {
     std::vector<std::string> expected;  // In the order of the request.
     for (int i = 0; i < 200; ++i) {
       const std::string key = "key " + std::to_string(i % 23);
-      if (PartitionOfKey(key, 8) == placement.partition()) expected.push_back(std::to_string(i));
+      if (wire::PartitionOfKey(key, 8) == placement.partition())
+        expected.push_back(std::to_string(i));
     }
     EXPECT_EQ(read.Ids(placement.partition()), expected);
     EXPECT_EQ(placement.count(), expected.size());

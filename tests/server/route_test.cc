@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/route/route_index.h"
 #include "server/core/route/routes.h"
 #include "tests/server/route_rig.h"
@@ -172,7 +173,7 @@ TEST_F(RouteTest, GivesCopiesTheirKeyAndAttributes) {
     for (const Delivered::Event& event : list) partition_of[event.id] = partition;
   }
   for (int i = 1; i < 8; ++i) {
-    EXPECT_EQ(partition_of[absl::StrCat(i)], PartitionOfKey(absl::StrCat("customer", i), 8));
+    EXPECT_EQ(partition_of[absl::StrCat(i)], wire::PartitionOfKey(absl::StrCat("customer", i), 8));
     EXPECT_EQ(partition_of[absl::StrCat(i)], partition_of[absl::StrCat(i + 8)]);
   }
   for (const v1::Event& event : rig_.Events("b")) EXPECT_EQ(event.partition_key(), "k");

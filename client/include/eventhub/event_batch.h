@@ -142,6 +142,9 @@ class EventBatch {
   // The `count` events, at least 1, from where `from` is.
   EventBatch Part(Iterator from, size_t count) const;
 
+  // Takes over a field that is a number.
+  void TakeNumber(uint32_t field, uint64_t value);
+
   Bytes frame_;
   std::string_view events_;  // The events as fields, one after another; within the frame.
   size_t size_ = 0;

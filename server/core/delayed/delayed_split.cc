@@ -4,37 +4,30 @@
 #include <optional>
 
 #include "absl/strings/string_view.h"
+#include "eventhub/v1/event.pb.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
 #include "server/core/delayed/delayed_record.h"
 #include "server/core/errors.h"
 #include "server/core/event_slice.h"
-#include "server/core/wire.h"
 
 namespace eventhub {
 namespace {
-
-void AppendVarint(std::string* to, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) to->push_back(static_cast<char>(value | 0x80));
-  to->push_back(static_cast<char>(value));
-}
 
 // Appends the event without its time to be delivered at, as a field of a region.
 void AppendStripped(absl::string_view event, std::string* region) {
   std::string message;
   message.reserve(event.size());
-  WireReader reader(event);
-  while (!reader.AtEnd()) {
-    const char* const start = reader.position();
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) break;  // Was found valid.
-    if (type == WireType::kBytes && (field == kDeliverAtField || field == kDeliverAfterField)) {
+  wire::FieldReader field(event);
+  while (field.Next()) {
+    if (field.Is(v1::Event::kDeliverAtFieldNumber) ||
+        field.Is(v1::Event::kDeliverAfterFieldNumber)) {
       continue;
     }
-    message.append(start, reader.position());
+    message.append(field.field().data(), field.field().size());
   }
-  region->push_back(kEventsTag);
-  AppendVarint(region, message.size());
-  *region += message;
+  wire::AppendBytes(wire::kEventsField, message, region);
 }
 
 // Rounded up, so that nothing is early.

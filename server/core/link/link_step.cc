@@ -5,8 +5,8 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
+#include "proto/wire/field_reader.h"
 #include "server/core/errors.h"
-#include "server/core/wire.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -14,18 +14,11 @@ namespace {
 
 // A region of events without the one of that index.
 SharedBytes WithoutEvent(const SharedBytes& events, uint32_t index) {
-  WireReader reader(events.view());
-  const char* start = reader.position();
+  wire::FieldReader event(events.view());
   for (uint32_t i = 0; i <= index; ++i) {
-    start = reader.position();
-    uint32_t field;
-    WireType type;
-    if (!reader.ReadTag(&field, &type) || !reader.Skip(type)) return {};
+    if (!event.Next()) return {};
   }
-  const absl::string_view all = events.view();
-  return SharedBytes::Copy(
-      absl::StrCat(all.substr(0, static_cast<size_t>(start - all.data())),
-                   all.substr(static_cast<size_t>(reader.position() - all.data()))));
+  return SharedBytes::Copy(absl::StrCat(event.before(), event.after()));
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/errors.h"
-#include "server/core/event_scanner.h"
 #include "server/core/event_slice.h"
 #include "server/core/topic_append.h"
 
@@ -257,7 +257,7 @@ void Planner::Place(const std::vector<Copy>& copies, const TopicView& view, cons
         continue;
       }
       const absl::string_view key = ReadEventHead(taken[i].message).key;
-      partition_of[i] = key.empty() ? keyless : PartitionOfKey(key, partitions);
+      partition_of[i] = key.empty() ? keyless : wire::PartitionOfKey(key, partitions);
     }
   }
   hop.appends = Distribute(

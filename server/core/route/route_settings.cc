@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/event.pb.h"
 #include "google/protobuf/util/time_util.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/errors.h"
 #include "server/core/event_scanner.h"
 #include "server/core/field_checks.h"
@@ -44,18 +45,21 @@ absl::Status CheckKey(const v1::Route& route) {
   const v1::PartitionKeyOverride& key = route.partition_key();
   switch (key.key_case()) {
     case v1::PartitionKeyOverride::kFromAttribute:
-      if (key.from_attribute().empty() || key.from_attribute().size() > kMaxAttributeNameBytes) {
-        return InvalidField("route.partition_key.from_attribute",
-                            absl::StrCat("has to be 1 to ", kMaxAttributeNameBytes, " bytes"));
+      if (key.from_attribute().empty() ||
+          key.from_attribute().size() > wire::kMaxAttributeNameBytes) {
+        return InvalidField(
+            "route.partition_key.from_attribute",
+            absl::StrCat("has to be 1 to ", wire::kMaxAttributeNameBytes, " bytes"));
       }
       if (key.from_attribute() == "data" || key.from_attribute() == "data_base64") {
         return InvalidField("route.partition_key.from_attribute", "is data, which is no attribute");
       }
       return absl::OkStatus();
     case v1::PartitionKeyOverride::kConstant:
-      if (key.constant().empty() || key.constant().size() > kMaxStringAttributeBytes) {
-        return InvalidField("route.partition_key.constant",
-                            absl::StrCat("has to be 1 to ", kMaxStringAttributeBytes, " bytes"));
+      if (key.constant().empty() || key.constant().size() > wire::kMaxStringAttributeBytes) {
+        return InvalidField(
+            "route.partition_key.constant",
+            absl::StrCat("has to be 1 to ", wire::kMaxStringAttributeBytes, " bytes"));
       }
       return absl::OkStatus();
     case v1::PartitionKeyOverride::kNone:

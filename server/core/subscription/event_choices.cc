@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/event_slice.h"
 #include "server/filter/event_view.h"
 
@@ -38,7 +38,7 @@ void EventChoices::Look(const RecordBatch& batch, Offset end, const EventFilter*
       if (!by_key || !choice.passes) continue;
       const filter::Value key = EventView(event.message).Find("partitionkey");
       choice.keyed = !key.missing();
-      if (choice.keyed) choice.key_hash = HashOfKey(key.text());
+      if (choice.keyed) choice.key_hash = wire::HashOfKey(key.text());
     }
   }
 }

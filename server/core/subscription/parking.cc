@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/event_scanner.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/event_slice.h"
 #include "server/core/route/event_edit.h"
 #include "server/core/subscription/dead_letter.h"
@@ -200,7 +200,7 @@ class Parker {
     walker.Next(&sliced);
     const absl::string_view key = ReadEventHead(sliced.message).key;
     event.keyed = !key.empty();
-    event.key_hash = HashOfKey(key);
+    event.key_hash = wire::HashOfKey(key);
     return absl::OkStatus();
   }
 

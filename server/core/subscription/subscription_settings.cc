@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/time_util.h"
+#include "proto/wire/event_rules.h"
 #include "server/core/errors.h"
-#include "server/core/event_scanner.h"
 #include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
 
@@ -111,7 +111,8 @@ namespace {
 std::string DefaultDeadLetterTopic(const std::string& subscription) {
   const size_t room = kMaxNameBytes - kDeadLetterSuffix.size();
   if (subscription.size() <= room) return absl::StrCat(subscription, kDeadLetterSuffix);
-  const std::string hash = absl::StrCat("-", absl::Hex(HashOfKey(subscription), absl::kZeroPad16));
+  const std::string hash =
+      absl::StrCat("-", absl::Hex(wire::HashOfKey(subscription), absl::kZeroPad16));
   return absl::StrCat(subscription.substr(0, room - hash.size()), hash, kDeadLetterSuffix);
 }
 

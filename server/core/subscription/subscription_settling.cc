@@ -5,11 +5,11 @@
 
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
+#include "proto/wire/utf8.h"
 #include "server/core/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/settlement.h"
 #include "server/core/subscription/subscription.h"
-#include "server/core/utf8.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -256,7 +256,7 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
   const auto retry_at = [&](uint32_t attempts) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return now + (nack.has_retry_after() ? asked : Backoff(attempts));
   };
-  const absl::string_view reason = Shorten(nack.reason(), kMaxReasonBytes);
+  const absl::string_view reason = wire::Shorten(nack.reason(), kMaxReasonBytes);
   auto refused = refusals.Of(nack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects;
   // A STREAM is taken back to the first event of a range, all the rest with it, by a sweep.

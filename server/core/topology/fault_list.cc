@@ -6,9 +6,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "proto/wire/utf8.h"
 #include "server/core/errors.h"
 #include "server/core/field_checks.h"
-#include "server/core/utf8.h"
 
 namespace eventhub {
 namespace {
@@ -32,8 +32,8 @@ void FaultList::Add(const TopologyKind& kind, absl::string_view name, absl::stri
   const absl::string_view problem = absl::StripPrefix(error.message(), prefix);
   const absl::string_view shown = name.empty() ? path : name;
   Line& line = lines_.emplace_back();
-  line.text =
-      OnOneLine(absl::StrCat(WordFor(kind), " ", Shorten(shown, kMaxNameBytes), ": ", problem));
+  line.text = OnOneLine(
+      absl::StrCat(WordFor(kind), " ", wire::Shorten(shown, kMaxNameBytes), ": ", problem));
   line.code = absl::IsInvalidArgument(error) ? error.code() : absl::StatusCode::kFailedPrecondition;
   line.detail = DetailOf(error).value_or(v1::ErrorDetail());
   if (line.detail.field().empty()) return;
