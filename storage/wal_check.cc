@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rocksdb/env.h"
+#include "rocksdb/version.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_status.h"
@@ -27,8 +28,9 @@ uint32_t Extend(uint32_t crc, const char* data, size_t size);
 namespace eventhub {
 namespace {
 
-// RocksDB's log format: blocks of records, each with a header of sum, length and type; what does
-// not fit a block goes on in the next. The first bytes of a write are its sequence and its count.
+// RocksDB's log format, as version 7.8 writes it without recycled files and without compression of
+// the log: blocks of records, each with a header of sum, length and type; a write that does not fit
+// a block goes on in the next. A write begins with its sequence and its count.
 constexpr size_t kBlock = 32768;
 constexpr size_t kHeader = 7;
 constexpr size_t kWriteHeader = 12;
@@ -42,13 +44,15 @@ struct Record {
   absl::string_view payload;
 };
 
+bool IsKnown(uint8_t type) { return type >= kFull && type <= kLast; }
+
 // The record at `at` of a block, which may be cut short by the end of the file; nullopt if there is
-// none that is whole.
+// none that is whole. Its type may be unknown.
 std::optional<Record> RecordAt(absl::string_view block, size_t at) {
   if (at + kHeader > block.size()) return std::nullopt;
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(block[at + i]); };
   const size_t length = byte(4) | byte(5) << 8;
-  if (byte(6) < kFull || byte(6) > kLast) return std::nullopt;
+  if (byte(6) == 0) return std::nullopt;  // Space that was set aside, and not written.
   if (at + kHeader + length > block.size()) return std::nullopt;
   return Record{byte(6), block.substr(at + kHeader, length)};
 }
@@ -74,6 +78,9 @@ class LogFollower {
     while (!stopped_ && at < block.size()) {
       if (kBlock - at < kHeader) break;  // Too little for a record: filled up.
       const std::optional<Record> record = RecordAt(block, at);
+      if (record.has_value() && !IsKnown(record->type) && SumHolds(block, at, *record)) {
+        return Unknown(record->type, position_ + at);
+      }
       if (!record.has_value() || !Follows(record->type)) {
         stopped_ = true;
         behind = at + 1;
@@ -121,11 +128,19 @@ class LogFollower {
   absl::Status LookBehindStop(absl::string_view block, size_t from) {
     for (size_t at = from; at < block.size(); ++at) {
       const std::optional<Record> record = RecordAt(block, at);
-      if (record.has_value() && !record->payload.empty() && SumHolds(block, at, *record)) {
+      if (record.has_value() && IsKnown(record->type) && !record->payload.empty() &&
+          SumHolds(block, at, *record)) {
         return Damaged(position_ + at);
       }
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Unknown(uint8_t type, size_t position) const {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the log file ", path_, " has a record of type ", type, " at byte ", position,
+                     ", which this version, with RocksDB ", ROCKSDB_MAJOR, ".", ROCKSDB_MINOR,
+                     ", does not know; start the version of the hub that wrote it"));
   }
 
   absl::Status Damaged(size_t position) const {

@@ -20,8 +20,9 @@ namespace eventhub {
 // also checks that the sequence numbers leave no gap. Sums of records that are in order are left to
 // RocksDB, unless it is kWithSums.
 //
-// DATA_LOSS names the file and the place. A log whose very last write is damaged cannot be told
-// from a torn one, and is OK.
+// DATA_LOSS names the file and the place. FAILED_PRECONDITION: it holds a whole record of a type
+// that RocksDB 7.8, as it is set up here, does not write, so another version of the hub wrote it. A
+// log whose very last write is damaged cannot be told from a torn one, and is OK.
 enum class WalCheck { kOrder, kWithSums };
 absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory,
                                 WalCheck check = WalCheck::kOrder);

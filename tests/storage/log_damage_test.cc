@@ -8,16 +8,26 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rocksdb/version.h"
+#include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/storage/log_rig.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/status_matchers.h"
 
+namespace rocksdb::crc32c {
+
+uint32_t Extend(uint32_t crc, const char* data, size_t size);
+
+}  // namespace rocksdb::crc32c
+
 namespace eventhub {
 namespace {
 
 using absl::StatusCode;
+using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class LogDamageTest : public testing::Test {
@@ -129,6 +139,40 @@ TEST_F(LogDamageTest, FlippedBitsInBlobsAreFound) {
   int found = 0;
   FlipBits(".blob", 101, &found);
   EXPECT_GT(found, 50 / kStride);
+}
+
+// The check of the log repeats what RocksDB's own reader knows of the format. Before this number is
+// changed, compare storage/wal_check.cc with db/log_format.h and db/log_reader.cc of that version.
+TEST(LogFormatTest, IsThatOfTheRocksDbThatIsLinked) {
+  EXPECT_EQ(absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR), "7.8");
+  EXPECT_EQ(rocksdb::GetRocksVersionAsString(), absl::StrCat("7.8.", ROCKSDB_PATCH));
+}
+
+// Record types of other versions and settings: 5 to 8 in recycled files, 9 compressed, 10 and above
+// later.
+TEST_F(LogDamageTest, ARecordOfAnotherVersionIsNamed) {
+  Fill();
+  rig_.Close();
+  const std::string log = LogFile();
+  const std::string sound = rig_.disk.ReadFile(log);
+  for (const uint8_t type : {5, 8, 9, 10, 129}) {
+    std::string record(1, static_cast<char>(type));
+    record += "sixteen bytes...";
+    const uint32_t sum = rocksdb::crc32c::Extend(0, record.data(), record.size());
+    std::string header;
+    AppendLittle32(&header, (sum >> 15 | sum << 17) + 0xa282ead8);
+    header += std::string("\x10\x00", 2);
+    for (const std::string& file : {sound + header + record, header + record + sound}) {
+      rig_.disk.WriteFile(log, file);
+      const absl::Status opened = rig_.Open();
+      EXPECT_THAT(opened, StatusIs(StatusCode::kFailedPrecondition)) << int{type};
+      EXPECT_THAT(
+          std::string(opened.message()),
+          AllOf(HasSubstr(log.substr(log.rfind('/'))),
+                HasSubstr(absl::StrCat("a record of type ", type)), HasSubstr("RocksDB 7.8")));
+      rig_.Close();
+    }
+  }
 }
 
 TEST_F(LogDamageTest, FlippedBitsInTheLogAreFound) {
