@@ -27,6 +27,7 @@ if(NOT EVENTHUB_SANITIZE)
   cli_suites(cli_links_test.py Links LinksRestart)
   cli_suites(cli_routes_test.py Routes RoutesTest RoutesRestart Unkept)
   cli_suites(cli_topologies_test.py Topologies)
+  cli_suites(cli_recipes_test.py Recipes)
 endif()
 
 # On a disk that is really full, which takes the right to mount one.
