@@ -30,7 +30,7 @@ build_packages=(
   libcli11-dev libfmt-dev libisal-dev libspdlog-dev libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev
 )
 test_packages=(
-  haproxy libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash procps
+  haproxy jq libgmock-dev libgtest-dev openssl python3 python3-grpcio python3-protobuf python3-xxhash procps
   clang-19 libclang-rt-19-dev
 )
 lint_packages=(clang-format-14 clang-19 clang-tidy-19 shellcheck)
