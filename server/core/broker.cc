@@ -22,41 +22,6 @@ namespace {
 
 constexpr absl::Duration kReaderRetry = absl::Seconds(1);
 
-v1::PartitionInfo Describe(const PartitionLog& log) {
-  v1::PartitionInfo info;
-  info.set_partition(log.id().value());
-  const Offset start = log.start();  // Before the end, which only grows.
-  info.set_start_offset(start.value());
-  info.set_bytes(log.bytes());
-  info.set_end_offset(log.end().value());
-  if (log.end() > start) {
-    *info.mutable_last_append_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
-        absl::ToUnixMicros(log.last_append_time()));
-  }
-  return info;
-}
-
-void AddTo(v1::TopicStats* sum, const v1::TopicStats& stats) {
-  sum->set_events(sum->events() + stats.events());
-  sum->set_bytes(sum->bytes() + stats.bytes());
-  sum->set_published_events(sum->published_events() + stats.published_events());
-  sum->set_published_bytes(sum->published_bytes() + stats.published_bytes());
-  sum->set_delivered_events(sum->delivered_events() + stats.delivered_events());
-  sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
-  sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
-  sum->set_routed_events(sum->routed_events() + stats.routed_events());
-  sum->set_unrouted_events(sum->unrouted_events() + stats.unrouted_events());
-  sum->set_readers(sum->readers() + stats.readers());
-  sum->set_duplicate_events(sum->duplicate_events() + stats.duplicate_events());
-  sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
-  sum->set_held_back_bytes(sum->held_back_bytes() + stats.held_back_bytes());
-}
-
-bool IsOpenLetters(const absl::Status& status) {
-  const std::optional<v1::ErrorDetail> detail = DetailOf(status);
-  return detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS;
-}
-
 }  // namespace
 
 Broker::Broker(BrokerOptions options)
@@ -82,17 +47,17 @@ absl::Status Broker::Start() {
   RETURN_IF_ERROR(route_table_.Load(*store_));
   ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
                    store_->Get(Column::kMeta, kNextTopicIdKey));
-  topics_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_,
-                                                    options_.max_partitions, options_.topic_limits,
-                                                    TopicId(1)});
+  topic_store_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_,
+                                                         options_.max_partitions,
+                                                         options_.topic_limits, TopicId(1)});
   for (const auto& topic : catalog_.List("", SIZE_MAX)) {
-    topics_->partitions += TopicStore::CostOf(topic->pending());
+    topic_store_->partitions += TopicStore::CostOf(topic->pending());
   }
   if (next_id.has_value()) {
     if (next_id->size() != sizeof(uint32_t)) {
       return absl::DataLossError("the record of the next topic id is damaged");
     }
-    topics_->next_id = TopicId(LoadLittle32(next_id->data()));
+    topic_store_->next_id = TopicId(LoadLittle32(next_id->data()));
   }
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, clock_.Now()));
   ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
@@ -103,11 +68,11 @@ absl::Status Broker::Start() {
   transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
   subscriptions_ =
-      std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, read_counters_,
+      std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_, read_counters_,
                                       pending_memory_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
-    topics_->partitions += TopicStore::CostOf(subscription->topic()->pending());
+    topic_store_->partitions += TopicStore::CostOf(subscription->topic()->pending());
   }
   delayed_ = std::make_unique<DelayedEvents>(
       *store_, *writer_, clock_, catalog_, generation,
@@ -131,7 +96,12 @@ absl::Status Broker::Start() {
         },
         [this](const absl::Status& doubt) { options_.on_clock_doubt(doubt); });
   }
-  topologies_ = std::make_unique<Topologies>(*this, catalog_, *subscriptions_, *routes_, *links_);
+  topics_ = std::make_unique<Topics>(*topic_store_, *subscriptions_, *links_, *writer_, clock_,
+                                     [this](TopicId topic) {
+                                       if (maintenance_ != nullptr)
+                                         maintenance_->ReclaimSoon(topic);
+                                     });
+  topologies_ = std::make_unique<Topologies>(*topics_, *subscriptions_, *routes_, *links_);
   return absl::OkStatus();
 }
 
@@ -171,16 +141,8 @@ absl::Status Broker::AdmitBytes(size_t bytes) {
   return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->Admit(bytes);
 }
 
-absl::StatusOr<std::shared_ptr<Topic>> Broker::FindTopic(absl::string_view field,
-                                                         absl::string_view name) const {
-  if (name.empty()) return InvalidField(field, "is required");
-  std::shared_ptr<Topic> topic = catalog_.Find(name);
-  if (topic == nullptr) return TopicNotFound(name);
-  return topic;
-}
-
 void Broker::Publish(const PublishRequest& request, PublishDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("topic", request.head.topic());
+  absl::StatusOr<std::shared_ptr<Topic>> topic = topics_->Find("topic", request.head.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
@@ -220,7 +182,7 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
         wants_sync(checked.subscription->settings().ack_durability() == v1::DURABILITY_SYNCED);
   }
   for (const v1::OffsetCheck& check : head.checks()) {
-    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("checks.topic", check.topic()));
+    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_->Find("checks.topic", check.topic()));
     const std::shared_ptr<const TopicView> view = topic->view();
     if (check.partition() >= view->partitions.size()) {
       return PartitionNotFound(check.topic(), check.partition(), view->partitions.size());
@@ -229,7 +191,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
                               Offset(check.expected_offset()), check.expected_run()});
   }
   for (const PublishRequest& append : request.appends) {
-    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("appends.topic", append.head.topic()));
+    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic,
+                     topics_->Find("appends.topic", append.head.topic()));
     if (!append.head.producer_id().empty()) {
       return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
     }
@@ -258,7 +221,7 @@ void Broker::Transact(const TransactionRequest& request, TransactDone done) {
 }
 
 absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {
-  ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
+  ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_->Find("topic", request.topic()));
   const size_t cost = TopicReader::Cost(request, *topic);
   std::optional<MemoryMeter::Lease> memory = reader_memory_.Take(cost);
   if (!memory.has_value()) return TooMuchForReaders(cost, reader_memory_.limit(), kReaderRetry);
@@ -271,108 +234,12 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRe
                            *std::move(memory));
 }
 
-void Broker::CreateTopic(const v1::Topic& topic, TopicDone done) {
-  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, options_.topic_limits, clock_.Now());
-  if (!settings.ok()) {
-    std::move(done)(settings.status());
-    return;
-  }
-  writer_->Submit(
-      std::make_unique<CreateTopicTask>(*topics_, *std::move(settings), std::move(done)));
-}
-
-void Broker::UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("topic.name", request.topic().name());
-  if (!topic.ok()) {
-    std::move(done)(topic.status());
-    return;
-  }
-  const TopicId id = (*topic)->id();
-  writer_->Submit(std::make_unique<UpdateTopicTask>(
-      *topics_, subscriptions_->catalog(), *std::move(topic), request,
-      [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
-        if (changed.ok() && changed->retention().none() && maintenance_ != nullptr) {
-          maintenance_->ReclaimSoon(id);
-        }
-        std::move(done)(std::move(changed));
-      }));
-}
-
-void Broker::DeleteTopic(const v1::DeleteTopicRequest& request, StatusDone done,
-                         std::function<bool()> cancelled) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic("name", request.name());
-  if (!topic.ok()) {
-    std::move(done)(topic.status());
-    return;
-  }
-  writer_->Submit(std::make_unique<DeleteTopicTask>(
-      *topics_, subscriptions_->catalog(), links_->catalog(), *topic, request,
-      [this, topic = *topic, request, done = std::move(done),
-       cancelled = std::move(cancelled)](absl::Status status) mutable {
-        if (status.ok() && maintenance_ != nullptr) maintenance_->ReclaimSoon(topic->id());
-        if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
-          return std::move(done)(std::move(status));
-        }
-        // Nothing else is in the way.
-        subscriptions_->DiscardLettersIn(std::move(topic), cancelled,
-                                         [this, request, done = std::move(done),
-                                          cancelled](const absl::Status& discarded) mutable {
-                                           if (!discarded.ok()) return std::move(done)(discarded);
-                                           DeleteTopic(request, std::move(done),
-                                                       std::move(cancelled));
-                                         });
-      }));
-}
-
-absl::StatusOr<v1::GetTopicResponse> Broker::GetTopic(const std::string& name) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic("name", name));
-  v1::GetTopicResponse response;
-  *response.mutable_topic() = *topic->view()->settings;
-  *response.mutable_stats() = topic->Stats();
-  if (std::string why = topic->held_back().why; !why.empty()) response.add_findings(std::move(why));
-  return response;
-}
-
-absl::StatusOr<v1::ListTopicsResponse> Broker::ListTopics(
-    const v1::ListTopicsRequest& request) const {
-  const size_t size = PageSize(request.page_size());
-  const auto topics = catalog_.List(request.page_token(), size + 1);
-  v1::ListTopicsResponse response;
-  for (size_t i = 0; i < std::min(size, topics.size()); ++i) {
-    *response.add_topics() = *topics[i]->view()->settings;
-  }
-  if (topics.size() > size) response.set_next_page_token(topics[size - 1]->name());
-  return response;
-}
-
-absl::StatusOr<v1::ListPartitionsResponse> Broker::ListPartitions(
-    const v1::ListPartitionsRequest& request) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic("topic", request.topic()));
-  const std::shared_ptr<const TopicView> view = topic->view();
-  uint32_t first = 0;
-  if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &first)) {
-    return InvalidField("page_token", "is not one of ListPartitions");
-  }
-  v1::ListPartitionsResponse response;
-  const size_t last = std::min(first + PageSize(request.page_size()), view->partitions.size());
-  for (size_t p = first; p < last; ++p) *response.add_partitions() = Describe(*view->partitions[p]);
-  if (last < view->partitions.size()) response.set_next_page_token(absl::StrCat(last));
-  return response;
-}
-
 v1::GetStatsResponse Broker::GetStats() const {
   v1::GetStatsResponse stats;
   const absl::Status status = writable();
   stats.set_writable(status.ok());
   stats.set_store_error(std::string(status.message()));
-  size_t partitions = 0;
-  const auto topics = catalog_.List("", std::numeric_limits<size_t>::max());
-  for (const std::shared_ptr<Topic>& topic : topics) {
-    partitions += topic->view()->partitions.size();
-    AddTo(stats.mutable_totals(), topic->Stats());
-  }
-  stats.set_topics(static_cast<uint32_t>(topics.size()));
-  stats.set_partitions(static_cast<uint32_t>(partitions));
+  topics_->AddTo(&stats);
   size_t consumers = 0;
   const auto subscriptions = subscriptions_->catalog().List("", SIZE_MAX);
   for (const auto& subscription : subscriptions) consumers += subscription->consumer_count();

@@ -23,8 +23,8 @@
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic_catalog.h"
-#include "server/core/topic_changes.h"
 #include "server/core/topic_reader.h"
+#include "server/core/topics.h"
 #include "server/core/topology/topologies.h"
 #include "server/core/transaction.h"
 #include "storage/base/clock.h"
@@ -89,22 +89,15 @@ class Broker {
   // reader.
   absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const v1::ReadRequest& request);
 
-  // The methods of AdminService, under the same names and with the same errors.
-  void CreateTopic(const v1::Topic& topic, TopicDone done);
-  void UpdateTopic(const v1::UpdateTopicRequest& request, TopicDone done);
-  // `cancelled`: see LongCall; asked while dead letters are discarded.
-  void DeleteTopic(
-      const v1::DeleteTopicRequest& request, StatusDone done,
-      std::function<bool()> cancelled = [] { return false; });
-  absl::StatusOr<v1::GetTopicResponse> GetTopic(const std::string& name) const;
-  absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) const;
-  absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
-      const v1::ListPartitionsRequest& request) const;
   // Takes the time that the system's clock has now for right, and returns it; see
   // AdminService.ConfirmClock.
   absl::Time ConfirmClock();
   // All but version, start time and bytes in flight, which the broker does not know.
   v1::GetStatsResponse GetStats() const;
+
+  // Topics and their administration.
+  Topics& topics() { return *topics_; }
+  const Topics& topics() const { return *topics_; }
 
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
@@ -127,13 +120,9 @@ class Broker {
   // Why publishing is refused at the moment; OK if it is not.
   absl::Status writable() const;
 
-  const TopicLimits& topic_limits() const { return options_.topic_limits; }
-
  private:
   explicit Broker(BrokerOptions options);
   absl::Status Start();
-  absl::StatusOr<std::shared_ptr<Topic>> FindTopic(absl::string_view field,
-                                                   absl::string_view name) const;
   // Accounts for what is to be appended; why it is refused, or OK.
   absl::Status AdmitBytes(size_t bytes);
   absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
@@ -148,7 +137,7 @@ class Broker {
   TopicCatalog catalog_{&producer_memory_};
   RouteTable route_table_{catalog_};
   ReadCounters read_counters_;
-  std::unique_ptr<TopicStore> topics_;
+  std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;
@@ -157,6 +146,7 @@ class Broker {
   std::shared_ptr<TransactionTable> transactions_;
   std::unique_ptr<DiskGuard> disk_guard_;  // Null without maintenance.
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<Topics> topics_;
   std::unique_ptr<Topologies> topologies_;
 };
 

@@ -44,27 +44,27 @@ grpc::ServerUnaryReactor* AdminService::CreateTopic(grpc::CallbackServerContext*
                                                     const v1::CreateTopicRequest* request,
                                                     v1::CreateTopicResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.CreateTopic(request->topic(), ReplyWithTopic(reactor, response));
+  broker_.topics().Create(request->topic(), ReplyWithTopic(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::GetTopic(grpc::CallbackServerContext* context,
                                                  const v1::GetTopicRequest* request,
                                                  v1::GetTopicResponse* response) {
-  return Reply(context, broker_.GetTopic(request->name()), response);
+  return Reply(context, broker_.topics().Get(request->name()), response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ListTopics(grpc::CallbackServerContext* context,
                                                    const v1::ListTopicsRequest* request,
                                                    v1::ListTopicsResponse* response) {
-  return Reply(context, broker_.ListTopics(*request), response);
+  return Reply(context, broker_.topics().List(*request), response);
 }
 
 grpc::ServerUnaryReactor* AdminService::UpdateTopic(grpc::CallbackServerContext* context,
                                                     const v1::UpdateTopicRequest* request,
                                                     v1::UpdateTopicResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.UpdateTopic(*request, ReplyWithTopic(reactor, response));
+  broker_.topics().Update(*request, ReplyWithTopic(reactor, response));
   return reactor;
 }
 
@@ -72,7 +72,7 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
                                                     const v1::DeleteTopicRequest* request,
                                                     v1::DeleteTopicResponse*) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.DeleteTopic(
+  broker_.topics().Delete(
       *request,
       [reactor, this](const absl::Status& status) {
         reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry_)));
@@ -84,7 +84,7 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::ListPartitions(grpc::CallbackServerContext* context,
                                                        const v1::ListPartitionsRequest* request,
                                                        v1::ListPartitionsResponse* response) {
-  return Reply(context, broker_.ListPartitions(*request), response);
+  return Reply(context, broker_.topics().ListPartitions(*request), response);
 }
 
 void AdminService::SetListeners(std::vector<v1::Listener> listeners) {

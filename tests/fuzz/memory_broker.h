@@ -37,7 +37,7 @@ inline void CreateTopic(Broker& broker, const std::string& name, uint32_t partit
   topic.set_partitions(partitions);
   topic.set_default_durability(v1::DURABILITY_WRITTEN);
   std::promise<bool> created;
-  broker.CreateTopic(
+  broker.topics().Create(
       topic, [&](const absl::StatusOr<v1::Topic>& result) { created.set_value(result.ok()); });
   FUZZ_CHECK(created.get_future().get());
 }

@@ -82,7 +82,7 @@ absl::StatusOr<int64_t> BrokerRig::Publish(const std::string& topic,
 
 absl::StatusOr<v1::Topic> BrokerRig::Create(const v1::Topic& topic) {
   std::promise<absl::StatusOr<v1::Topic>> outcome;
-  broker_->CreateTopic(topic, [&](auto result) { outcome.set_value(std::move(result)); });
+  broker_->topics().Create(topic, [&](auto result) { outcome.set_value(std::move(result)); });
   return outcome.get_future().get();
 }
 
@@ -99,7 +99,7 @@ absl::StatusOr<v1::Topic> BrokerRig::Update(const v1::Topic& topic,
   *request.mutable_topic() = topic;
   for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
   std::promise<absl::StatusOr<v1::Topic>> outcome;
-  broker_->UpdateTopic(request, [&](auto result) { outcome.set_value(std::move(result)); });
+  broker_->topics().Update(request, [&](auto result) { outcome.set_value(std::move(result)); });
   return outcome.get_future().get();
 }
 
@@ -111,7 +111,8 @@ absl::Status BrokerRig::Delete(const std::string& name) {
 
 absl::Status BrokerRig::Delete(const v1::DeleteTopicRequest& request) {
   std::promise<absl::Status> outcome;
-  broker_->DeleteTopic(request, [&](absl::Status status) { outcome.set_value(std::move(status)); });
+  broker_->topics().Delete(request,
+                           [&](absl::Status status) { outcome.set_value(std::move(status)); });
   return outcome.get_future().get();
 }
 
@@ -167,7 +168,8 @@ v1::PartitionInfo BrokerRig::Describe(const std::string& topic, uint32_t partiti
   request.set_topic(topic);
   request.set_page_size(1);
   if (partition > 0) request.set_page_token(std::to_string(partition));
-  const absl::StatusOr<v1::ListPartitionsResponse> response = broker_->ListPartitions(request);
+  const absl::StatusOr<v1::ListPartitionsResponse> response =
+      broker_->topics().ListPartitions(request);
   EXPECT_THAT(response, IsOk());
   return response.ok() && response->partitions_size() == 1 ? response->partitions(0)
                                                            : v1::PartitionInfo();

@@ -71,7 +71,7 @@ class DeduplicationTest : public BrokerTest {
     }
     return ids;
   }
-  uint64_t DuplicateCount() { return rig_.broker().GetTopic("t")->stats().duplicate_events(); }
+  uint64_t DuplicateCount() { return rig_.broker().topics().Get("t")->stats().duplicate_events(); }
 };
 
 TEST_F(DeduplicationTest, AcrossCommits) {
@@ -83,7 +83,7 @@ TEST_F(DeduplicationTest, AcrossCommits) {
   EXPECT_EQ(result.placements(0).count(), 1u);
   EXPECT_THAT(Log(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(DuplicateCount(), 2u);
-  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().published_events(), 3u);
+  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().published_events(), 3u);
 }
 
 TEST_F(DeduplicationTest, NothingIsLeft) {
@@ -337,7 +337,7 @@ TEST_F(DeduplicationModelTest, BehavesAsTheModel) {
     for (const v1::DuplicateEvent& d : result.duplicates()) duplicates.push_back(d.event_index());
     EXPECT_EQ(duplicates, expected);
   }
-  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().events(), appended);
+  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().events(), appended);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ class DelayedRig : public BrokerRig {
   }
 
   uint64_t Count(const std::string& topic) {
-    const auto response = broker().GetTopic(topic);
+    const auto response = broker().topics().Get(topic);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->stats().delayed_events() : 999;
   }
@@ -141,7 +141,7 @@ TEST_F(DelayedTest, WaitsForItsTime) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("now", "later"));
   EXPECT_EQ(rig_.Count("t"), 0u);
   EXPECT_THAT(rig_.Waiting("t"), IsEmpty());
-  const v1::TopicStats stats = rig_.broker().GetTopic("t")->stats();
+  const v1::TopicStats stats = rig_.broker().topics().Get("t")->stats();
   EXPECT_EQ(stats.published_events(), 2u);
   EXPECT_EQ(stats.events(), 2u);
 }
@@ -493,7 +493,7 @@ TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
     for (const v1::DelayedEvent& event : rig_.List(request)) refusals.push_back(event.refusal());
     return refusals;
   };
-  const auto refused = [&] { return rig_.broker().GetTopic("t")->stats().refused_requests(); };
+  const auto refused = [&] { return rig_.broker().topics().Get("t")->stats().refused_requests(); };
   EXPECT_THAT(refusals(), ElementsAre("", "", ""));
   for (int start = 0; start < 2; ++start) {
     rig_.AdvanceAndRun(absl::Seconds(1));

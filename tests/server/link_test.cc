@@ -294,7 +294,7 @@ TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(Status().appended_events(), 3u);
   EXPECT_EQ(Status().appended_bytes(), bytes / 2 * 3);
-  EXPECT_EQ(rig_.broker().GetTopic("in")->stats().duplicate_events(), 3u);
+  EXPECT_EQ(rig_.broker().topics().Get("in")->stats().duplicate_events(), 3u);
   // A step that has nothing else moves the link on.
   ASSERT_THAT(Submit(StepOf(6, 8, {"a", "b"})), IsOk());
   EXPECT_EQ(Status().appended_events(), 3u);

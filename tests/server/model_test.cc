@@ -311,7 +311,8 @@ class ModelTest : public testing::Test {
   }
 
   void Compare() {
-    const v1::ListTopicsResponse listed = rig_.broker().ListTopics(v1::ListTopicsRequest()).value();
+    const v1::ListTopicsResponse listed =
+        rig_.broker().topics().List(v1::ListTopicsRequest()).value();
     ASSERT_EQ(static_cast<size_t>(listed.topics_size()), topics_.size() + 1);
     for (const auto& [name, topic] : topics_) {
       SCOPED_TRACE(name);
@@ -320,7 +321,7 @@ class ModelTest : public testing::Test {
         EXPECT_EQ(info.start_offset(), topic.partitions[i].start) << i;
         EXPECT_EQ(info.end_offset(), topic.partitions[i].end) << i;
       }
-      EXPECT_EQ(rig_.broker().GetTopic(name)->stats().bytes(), topic.bytes());
+      EXPECT_EQ(rig_.broker().topics().Get(name)->stats().bytes(), topic.bytes());
     }
   }
 

@@ -29,7 +29,7 @@ class ProducerTest : public BrokerTest {
     return rig_.Publish(request);
   }
 
-  uint64_t Count() { return rig_.broker().GetTopic("t").value().stats().events(); }
+  uint64_t Count() { return rig_.broker().topics().Get("t").value().stats().events(); }
 
   static std::string Where(v1::PublishResult result) {
     result.clear_duplicate();

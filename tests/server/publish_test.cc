@@ -221,7 +221,7 @@ TEST_F(PublishTest, BadRequestsNameTheFieldAndAppendNothing) {
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
 
   EXPECT_EQ(rig_.Describe("one").end_offset(), 0);
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().GetTopic("one"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().topics().Get("one"));
   EXPECT_EQ(topic.stats().refused_requests(), 9u);  // Of those that named the topic.
 }
 
@@ -260,7 +260,7 @@ TEST_F(PublishTest, FailedStoreIsSaidToBe) {
   EXPECT_TRUE(rig_.broker().GetStats().writable());
   EXPECT_THAT(rig_.Publish("one", {"c"}), IsOk());
   EXPECT_EQ(rig_.Read("one").value().Ids().front(), "a");
-  EXPECT_THAT(rig_.broker().GetTopic("other"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(rig_.broker().topics().Get("other"), StatusIs(StatusCode::kNotFound));
 }
 
 TEST_F(PublishTest, StatsCount) {
@@ -269,7 +269,7 @@ TEST_F(PublishTest, StatsCount) {
   ASSERT_THAT(rig_.Read("many"), IsOk());
   ASSERT_THAT(rig_.Read("many"), IsOk());
   const size_t each = EncodeEvent(MakeEvent("a")).size();
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().GetTopic("many"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().topics().Get("many"));
   EXPECT_EQ(topic.stats().events(), 3u);
   EXPECT_EQ(topic.stats().bytes(), 3 * each);
   EXPECT_EQ(topic.stats().published_events(), 3u);

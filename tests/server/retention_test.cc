@@ -102,7 +102,7 @@ TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
   publish(1);
   Pass(absl::Seconds(2));
   EXPECT_EQ(starts(), (std::vector<int64_t>{2, 1, 0}));
-  EXPECT_EQ(rig_.broker().GetTopic("t")->stats().bytes(), 5 * each);
+  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().bytes(), 5 * each);
 }
 
 // For the log, a clock that was set back stands still.
@@ -365,7 +365,7 @@ TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
     absl::Status deleted = absl::UnknownError("not called");
     v1::DeleteTopicRequest request;
     request.set_name("t");
-    rig_.broker().DeleteTopic(request, [&](const absl::Status& status) { deleted = status; });
+    rig_.broker().topics().Delete(request, [&](const absl::Status& status) { deleted = status; });
     rig_.Reopen();
     EXPECT_THAT(deleted, IsOk());
     EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));

@@ -66,13 +66,13 @@ class RouteRaceTest : public RouteTestBase {
   std::future<absl::Status> DeleteTopic(const std::string& topic) {
     v1::DeleteTopicRequest request;
     request.set_name(topic);
-    return Submit([&](auto done) { rig_.broker().DeleteTopic(request, std::move(done)); });
+    return Submit([&](auto done) { rig_.broker().topics().Delete(request, std::move(done)); });
   }
   std::future<absl::Status> Change(const v1::Topic& topic, const std::string& path) {
     v1::UpdateTopicRequest request;
     *request.mutable_topic() = topic;
     request.mutable_update_mask()->add_paths(path);
-    return Submit([&](auto done) { rig_.broker().UpdateTopic(request, std::move(done)); });
+    return Submit([&](auto done) { rig_.broker().topics().Update(request, std::move(done)); });
   }
   void Release() { release_.set_value(); }
 

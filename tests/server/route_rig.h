@@ -71,7 +71,7 @@ class RouteRig : public SubscriptionRig {
     return response.ok() ? response->stats() : v1::RouteStats();
   }
   v1::TopicStats TopicStatsOf(const std::string& topic) {
-    const absl::StatusOr<v1::GetTopicResponse> response = broker().GetTopic(topic);
+    const absl::StatusOr<v1::GetTopicResponse> response = broker().topics().Get(topic);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->stats() : v1::TopicStats();
   }
@@ -80,7 +80,7 @@ class RouteRig : public SubscriptionRig {
     request.set_name(topic);
     request.set_delete_routes(true);
     std::promise<absl::Status> outcome;
-    broker().DeleteTopic(request, [&](absl::Status status) { outcome.set_value(status); });
+    broker().topics().Delete(request, [&](absl::Status status) { outcome.set_value(status); });
     return outcome.get_future().get();
   }
 

@@ -101,7 +101,7 @@ class DeadLettersTest : public SubscriptionAdminTest {
       const v1::DeleteTopicRequest& request,
       std::function<bool()> cancelled = [] { return false; }) {
     std::promise<absl::Status> outcome;
-    rig_.broker().DeleteTopic(
+    rig_.broker().topics().Delete(
         request, [&](absl::Status status) { outcome.set_value(std::move(status)); },
         std::move(cancelled));
     return outcome.get_future().get();
@@ -536,7 +536,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileRedrivenOnesAreNotSettled) {
 TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
   SetUpQueue();
   Park();
-  const auto topic = [&] { return *rig_.broker().GetTopic("s.dead-letters"); };
+  const auto topic = [&] { return *rig_.broker().topics().Get("s.dead-letters"); };
   EXPECT_THAT(topic().findings(), IsEmpty());
   v1::Topic limited;
   limited.set_name("s.dead-letters");

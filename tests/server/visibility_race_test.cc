@@ -215,7 +215,7 @@ class VisibilityRaceTest : public SeededTest {
   }
 
   int64_t DelayedEvents() {
-    return static_cast<int64_t>(rig_.broker().GetTopic("later")->stats().delayed_events());
+    return static_cast<int64_t>(rig_.broker().topics().Get("later")->stats().delayed_events());
   }
 
   // Moves the link on, some steps at once.

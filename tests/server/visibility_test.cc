@@ -524,7 +524,7 @@ TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
   v1::Event& event = *request.add_events() = MakeEvent("later");
   event.mutable_deliver_after()->set_seconds(60);
   ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
-  const auto delayed = [&] { return rig_.broker().GetTopic("t")->stats().delayed_events(); };
+  const auto delayed = [&] { return rig_.broker().topics().Get("t")->stats().delayed_events(); };
   Hold();
   rig_.clock.Advance(absl::Minutes(1));
   std::thread release([&] { rig_.broker().delayed().RunDue(); });
@@ -730,7 +730,7 @@ TEST_F(WokenFirstTest, SeesHowManyEventsAreStillDelayed) {
   ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
   const auto reader = Follow("t");
   const Probe probe(*reader, [&] {
-    const v1::TopicStats stats = rig_.broker().GetTopic("t")->stats();
+    const v1::TopicStats stats = rig_.broker().topics().Get("t")->stats();
     EXPECT_EQ(stats.events(), 1u);
     EXPECT_EQ(stats.delayed_events(), 0u);
   });

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "server/core/broker.h"
 #include "server/core/errors.h"
 #include "server/core/topic_settings.h"
 #include "server/core/topic_users.h"
@@ -58,7 +57,7 @@ TopicDone WithoutTopic(StatusDone done) {
 
 std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
   std::vector<std::unique_ptr<Message>> present;
-  for (const auto& topic : catalog_.List("", std::numeric_limits<size_t>::max())) {
+  for (const auto& topic : topics_.catalog().List("", std::numeric_limits<size_t>::max())) {
     present.push_back(std::make_unique<v1::Topic>(*topic->view()->settings));
   }
   return present;
@@ -66,7 +65,7 @@ std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
 
 absl::StatusOr<std::unique_ptr<TopologyKind::Message>> TopicKind::Complete(
     const Message& asked, const TopologyState& hub) const {
-  TopicLimits limits = broker_.topic_limits();
+  TopicLimits limits = topics_.limits();
   // What is beyond them since before stays as it is; it is no change.
   const v1::Topic* const present = hub.Find<v1::Topic>(AsTopic(asked).name());
   if (present != nullptr && present->max_event_bytes() == AsTopic(asked).max_event_bytes()) {
@@ -79,7 +78,7 @@ absl::StatusOr<std::unique_ptr<TopologyKind::Message>> TopicKind::Complete(
 
 absl::Status TopicKind::CheckChange(const Message& from, const Message& to,
                                     const google::protobuf::FieldMask& mask) const {
-  return ChangedTopicSettings(AsTopic(from), AsTopic(to), mask, broker_.topic_limits()).status();
+  return ChangedTopicSettings(AsTopic(from), AsTopic(to), mask, topics_.limits()).status();
 }
 
 absl::Status TopicKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
@@ -107,7 +106,7 @@ bool TopicKind::Tightens(const Message& from, const Message& to) const {
 }
 
 void TopicKind::Create(const Message& settings, StatusDone done) {
-  broker_.CreateTopic(AsTopic(settings), WithoutTopic(std::move(done)));
+  topics_.Create(AsTopic(settings), WithoutTopic(std::move(done)));
 }
 
 void TopicKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
@@ -115,13 +114,13 @@ void TopicKind::Update(const Message& settings, const google::protobuf::FieldMas
   v1::UpdateTopicRequest request;
   *request.mutable_topic() = AsTopic(settings);
   *request.mutable_update_mask() = mask;
-  broker_.UpdateTopic(request, WithoutTopic(std::move(done)));
+  topics_.Update(request, WithoutTopic(std::move(done)));
 }
 
 void TopicKind::Delete(const std::string& name, StatusDone done) {
   v1::DeleteTopicRequest request;
   request.set_name(name);
-  broker_.DeleteTopic(request, std::move(done));
+  topics_.Delete(request, std::move(done));
 }
 
 }  // namespace eventhub

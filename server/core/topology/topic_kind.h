@@ -5,17 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "server/core/topic_catalog.h"
+#include "server/core/topics.h"
 #include "server/core/topology/topology_kind.h"
 
 namespace eventhub {
 
-class Broker;
-
 class TopicKind final : public TopologyKind {
  public:
-  // What is given outlives this.
-  TopicKind(Broker& broker, const TopicCatalog& catalog) : broker_(broker), catalog_(catalog) {}
+  // `topics` outlives this.
+  explicit TopicKind(Topics& topics) : topics_(topics) {}
 
   v1::TopologyChange::Kind kind() const override { return v1::TopologyChange::KIND_TOPIC; }
   const google::protobuf::Descriptor& type() const override { return *v1::Topic::descriptor(); }
@@ -35,8 +33,7 @@ class TopicKind final : public TopologyKind {
   void Delete(const std::string& name, StatusDone done) override;
 
  private:
-  Broker& broker_;
-  const TopicCatalog& catalog_;
+  Topics& topics_;
 };
 
 }  // namespace eventhub

@@ -44,9 +44,8 @@ absl::Status Of(const PlannedChange& change, const absl::Status& error) {
 
 }  // namespace
 
-Topologies::Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions,
-                       Routes& routes, Links& links) {
-  kinds_.push_back(std::make_unique<TopicKind>(broker, topics));
+Topologies::Topologies(Topics& topics, Subscriptions& subscriptions, Routes& routes, Links& links) {
+  kinds_.push_back(std::make_unique<TopicKind>(topics));
   kinds_.push_back(std::make_unique<SubscriptionKind>(subscriptions));
   kinds_.push_back(std::make_unique<RouteKind>(routes));
   kinds_.push_back(std::make_unique<LinkKind>(links));

@@ -10,13 +10,11 @@
 #include "server/core/link/links.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topics.h"
 #include "server/core/topology/topology_kind.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
-
-class Broker;
 
 // Thread-safe. Calls are carried out one after another, on a thread of this: an apply waits for the
 // one before, and an export is of the hub between two of them. Other changes of the hub go on
@@ -25,8 +23,7 @@ class Broker;
 class Topologies {
  public:
   // What is given outlives this.
-  Topologies(Broker& broker, const TopicCatalog& topics, Subscriptions& subscriptions,
-             Routes& routes, Links& links);
+  Topologies(Topics& topics, Subscriptions& subscriptions, Routes& routes, Links& links);
 
   // Finishes what was asked for. Nothing may be asked for after it.
   void Stop() { pool_.Stop(); }

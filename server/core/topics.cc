@@ -1,0 +1,167 @@
+#include "server/core/topics.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/errors.h"
+#include "server/core/field_checks.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+v1::PartitionInfo Describe(const PartitionLog& log) {
+  v1::PartitionInfo info;
+  info.set_partition(log.id().value());
+  const Offset start = log.start();  // Before the end, which only grows.
+  info.set_start_offset(start.value());
+  info.set_bytes(log.bytes());
+  info.set_end_offset(log.end().value());
+  if (log.end() > start) {
+    *info.mutable_last_append_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
+        absl::ToUnixMicros(log.last_append_time()));
+  }
+  return info;
+}
+
+void Add(const v1::TopicStats& stats, v1::TopicStats* sum) {
+  sum->set_events(sum->events() + stats.events());
+  sum->set_bytes(sum->bytes() + stats.bytes());
+  sum->set_published_events(sum->published_events() + stats.published_events());
+  sum->set_published_bytes(sum->published_bytes() + stats.published_bytes());
+  sum->set_delivered_events(sum->delivered_events() + stats.delivered_events());
+  sum->set_delivered_bytes(sum->delivered_bytes() + stats.delivered_bytes());
+  sum->set_refused_requests(sum->refused_requests() + stats.refused_requests());
+  sum->set_routed_events(sum->routed_events() + stats.routed_events());
+  sum->set_unrouted_events(sum->unrouted_events() + stats.unrouted_events());
+  sum->set_readers(sum->readers() + stats.readers());
+  sum->set_duplicate_events(sum->duplicate_events() + stats.duplicate_events());
+  sum->set_delayed_events(sum->delayed_events() + stats.delayed_events());
+  sum->set_held_back_bytes(sum->held_back_bytes() + stats.held_back_bytes());
+}
+
+bool IsOpenLetters(const absl::Status& status) {
+  const std::optional<v1::ErrorDetail> detail = DetailOf(status);
+  return detail.has_value() && detail->reason() == v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS;
+}
+
+}  // namespace
+
+Topics::Topics(TopicStore& store, Subscriptions& subscriptions, const Links& links,
+               LogWriter& writer, const Clock& clock, OnEmptied on_emptied)
+    : store_(store),
+      subscriptions_(subscriptions),
+      links_(links),
+      writer_(writer),
+      clock_(clock),
+      on_emptied_(std::move(on_emptied)) {}
+
+absl::StatusOr<std::shared_ptr<Topic>> Topics::Find(absl::string_view field,
+                                                    absl::string_view name) const {
+  if (name.empty()) return InvalidField(field, "is required");
+  std::shared_ptr<Topic> topic = store_.catalog.Find(name);
+  if (topic == nullptr) return TopicNotFound(name);
+  return topic;
+}
+
+void Topics::Create(const v1::Topic& topic, TopicDone done) {
+  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, store_.limits, clock_.Now());
+  if (!settings.ok()) {
+    std::move(done)(settings.status());
+    return;
+  }
+  writer_.Submit(std::make_unique<CreateTopicTask>(store_, *std::move(settings), std::move(done)));
+}
+
+void Topics::Update(const v1::UpdateTopicRequest& request, TopicDone done) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = Find("topic.name", request.topic().name());
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  const TopicId id = (*topic)->id();
+  writer_.Submit(std::make_unique<UpdateTopicTask>(
+      store_, subscriptions_.catalog(), *std::move(topic), request,
+      [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
+        if (changed.ok() && changed->retention().none()) on_emptied_(id);
+        std::move(done)(std::move(changed));
+      }));
+}
+
+void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
+                    std::function<bool()> cancelled) {
+  absl::StatusOr<std::shared_ptr<Topic>> topic = Find("name", request.name());
+  if (!topic.ok()) {
+    std::move(done)(topic.status());
+    return;
+  }
+  writer_.Submit(std::make_unique<DeleteTopicTask>(
+      store_, subscriptions_.catalog(), links_.catalog(), *topic, request,
+      [this, topic = *topic, request, done = std::move(done),
+       cancelled = std::move(cancelled)](absl::Status status) mutable {
+        if (status.ok()) on_emptied_(topic->id());
+        if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
+          return std::move(done)(std::move(status));
+        }
+        // Nothing else is in the way.
+        subscriptions_.DiscardLettersIn(std::move(topic), cancelled,
+                                        [this, request, done = std::move(done),
+                                         cancelled](const absl::Status& discarded) mutable {
+                                          if (!discarded.ok()) return std::move(done)(discarded);
+                                          Delete(request, std::move(done), std::move(cancelled));
+                                        });
+      }));
+}
+
+absl::StatusOr<v1::GetTopicResponse> Topics::Get(const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
+  v1::GetTopicResponse response;
+  *response.mutable_topic() = *topic->view()->settings;
+  *response.mutable_stats() = topic->Stats();
+  if (std::string why = topic->held_back().why; !why.empty()) response.add_findings(std::move(why));
+  return response;
+}
+
+absl::StatusOr<v1::ListTopicsResponse> Topics::List(const v1::ListTopicsRequest& request) const {
+  const size_t size = PageSize(request.page_size());
+  const auto topics = store_.catalog.List(request.page_token(), size + 1);
+  v1::ListTopicsResponse response;
+  for (size_t i = 0; i < std::min(size, topics.size()); ++i) {
+    *response.add_topics() = *topics[i]->view()->settings;
+  }
+  if (topics.size() > size) response.set_next_page_token(topics[size - 1]->name());
+  return response;
+}
+
+absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
+    const v1::ListPartitionsRequest& request) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("topic", request.topic()));
+  const std::shared_ptr<const TopicView> view = topic->view();
+  uint32_t first = 0;
+  if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &first)) {
+    return InvalidField("page_token", "is not one of ListPartitions");
+  }
+  v1::ListPartitionsResponse response;
+  const size_t last = std::min(first + PageSize(request.page_size()), view->partitions.size());
+  for (size_t p = first; p < last; ++p) *response.add_partitions() = Describe(*view->partitions[p]);
+  if (last < view->partitions.size()) response.set_next_page_token(absl::StrCat(last));
+  return response;
+}
+
+void Topics::AddTo(v1::GetStatsResponse* stats) const {
+  size_t partitions = 0;
+  const auto topics = store_.catalog.List("", std::numeric_limits<size_t>::max());
+  for (const std::shared_ptr<Topic>& topic : topics) {
+    partitions += topic->view()->partitions.size();
+    Add(topic->Stats(), stats->mutable_totals());
+  }
+  stats->set_topics(static_cast<uint32_t>(topics.size()));
+  stats->set_partitions(static_cast<uint32_t>(partitions));
+}
+
+}  // namespace eventhub

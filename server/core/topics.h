@@ -1,0 +1,64 @@
+// The facade of topics: what AdminService and topologies call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "eventhub/v1/admin.pb.h"
+#include "server/core/link/links.h"
+#include "server/core/subscription/subscriptions.h"
+#include "server/core/topic_changes.h"
+#include "server/core/topic_settings.h"
+#include "storage/base/clock.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// Thread-safe. The methods of AdminService that are about topics, under the same names and with the
+// same errors. A `done` is called once the change is on the disk and visible, or refused; maybe
+// before the call returns.
+class Topics {
+ public:
+  // Told of topics whose events were dropped all at once, so that their space can be reclaimed.
+  using OnEmptied = absl::AnyInvocable<void(TopicId)>;
+
+  // What is given outlives this, and all that it submitted.
+  Topics(TopicStore& store, Subscriptions& subscriptions, const Links& links, LogWriter& writer,
+         const Clock& clock, OnEmptied on_emptied);
+
+  void Create(const v1::Topic& topic, TopicDone done);
+  void Update(const v1::UpdateTopicRequest& request, TopicDone done);
+  // `cancelled`: see LongCall; asked while dead letters are discarded.
+  void Delete(
+      const v1::DeleteTopicRequest& request, StatusDone done,
+      std::function<bool()> cancelled = [] { return false; });
+  absl::StatusOr<v1::GetTopicResponse> Get(const std::string& name) const;
+  absl::StatusOr<v1::ListTopicsResponse> List(const v1::ListTopicsRequest& request) const;
+  absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
+      const v1::ListPartitionsRequest& request) const;
+
+  // INVALID_ARGUMENT naming the field if the name is empty, NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
+                                              absl::string_view name) const;
+
+  const TopicCatalog& catalog() const { return store_.catalog; }
+  const TopicLimits& limits() const { return store_.limits; }
+
+  // Topics, their partitions, and the sum of what they count.
+  void AddTo(v1::GetStatsResponse* stats) const;
+
+ private:
+  TopicStore& store_;
+  Subscriptions& subscriptions_;
+  const Links& links_;
+  LogWriter& writer_;
+  const Clock& clock_;
+  OnEmptied on_emptied_;
+};
+
+}  // namespace eventhub
