@@ -45,10 +45,10 @@ Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t cou
   return base;
 }
 
-Offset CommitBuilder::Pass(PartitionLog& log, size_t bytes, uint32_t count) {
+Offset CommitBuilder::AppendUnkept(PartitionLog& log, size_t bytes, uint32_t count) {
   if (!log.run_begun()) BeginRun(log);
-  const Offset base = log.Pass(count, bytes);
-  passed_[&log] = log.next_position();
+  const Offset base = log.AppendUnkept(count, bytes);
+  unkept_[&log] = log.next_position();
   return base;
 }
 
@@ -104,7 +104,7 @@ void CommitBuilder::DropHooks() {
 }
 
 bool CommitBuilder::empty() const {
-  return batches_.empty() && passed_.empty() && deleted_topics_.empty() && write_->Count() == 0;
+  return batches_.empty() && unkept_.empty() && deleted_topics_.empty() && write_->Count() == 0;
 }
 
 // Last of all, so that nothing of the topic is left.
@@ -138,7 +138,7 @@ void CommitBuilder::PutBatches() {
 
 absl::Status CommitBuilder::Write(LogStore& store) {
   PutBatches();
-  for (const auto& [log, end] : passed_) {
+  for (const auto& [log, end] : unkept_) {
     Put(Column::kMeta, LogStartKey(log->topic(), log->id()), log->next_start().Encode());
   }
   DeleteTopics();
@@ -148,9 +148,9 @@ absl::Status CommitBuilder::Write(LogStore& store) {
   return status;
 }
 
-void CommitBuilder::Publish(TailCache& cache) {
+void CommitBuilder::MakeVisible(TailCache& cache) {
   for (const Appended& appended : batches_) cache.Insert(appended.log->tail(), appended.batch);
-  for (const auto& [log, end] : passed_) log->Stage(end, number_);
+  for (const auto& [log, end] : unkept_) log->Stage(end, number_);
   // The last batch of a partition comes first, so that no end between two is staged.
   for (auto appended = batches_.rbegin(); appended != batches_.rend(); ++appended) {
     appended->log->Stage(*appended->batch, number_);
@@ -159,11 +159,11 @@ void CommitBuilder::Publish(TailCache& cache) {
   store_.visible_commits().Advance(number_);
   absl::InlinedVector<Watermark*, 8> topics;
   for (const Appended& appended : batches_) {
-    appended.log->Publish(*appended.batch);
+    appended.log->MakeVisible(*appended.batch);
     Watermark* const topic = &appended.log->topic_mark();
     if (topics.empty() || topics.back() != topic) topics.push_back(topic);
   }
-  for (const auto& [log, end] : passed_) log->PublishPassed(end);
+  for (const auto& [log, end] : unkept_) log->MakeUnkeptVisible(end);
   for (const auto& [log, start] : trims_) log->SetStart(start);
   for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
   for (const std::shared_ptr<CommitHook>& hook : called_hooks_) hook->OnVisible();

@@ -74,7 +74,7 @@ class CommitBuilder {
 
   // Gives offsets to `count` events of a partition that keeps none, and returns the first. Its log
   // starts behind them from then on.
-  Offset Pass(PartitionLog& log, size_t bytes, uint32_t count);
+  Offset AppendUnkept(PartitionLog& log, size_t bytes, uint32_t count);
 
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);
@@ -109,7 +109,7 @@ class CommitBuilder {
 
   // Makes everything visible, at once, then wakes who waits for it and tells the hooks. Once, after
   // Write and whatever sync was asked for.
-  void Publish(TailCache& cache);
+  void MakeVisible(TailCache& cache);
 
  private:
   struct Appended {
@@ -130,7 +130,7 @@ class CommitBuilder {
   std::vector<Appended> batches_;
   size_t put_ = 0;  // Of `batches_`, those that are in `write_`.
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
-  absl::flat_hash_map<PartitionLog*, LogPosition> passed_;
+  absl::flat_hash_map<PartitionLog*, LogPosition> unkept_;
   std::vector<TopicId> deleted_topics_;
   std::vector<std::shared_ptr<CommitHook>> hooks_;
   std::vector<std::shared_ptr<CommitHook>> called_hooks_;  // To be told when it is visible.

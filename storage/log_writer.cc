@@ -182,7 +182,7 @@ void LogWriter::SyncGroups(std::vector<Group>& groups) {
 }
 
 void LogWriter::Finish(Group& group) {
-  if (group.status.ok()) group.commit->Publish(cache_);
+  if (group.status.ok()) group.commit->MakeVisible(cache_);
   for (const std::unique_ptr<CommitTask>& task : group.tasks) task->Done(group.status);
 }
 

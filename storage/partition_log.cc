@@ -67,14 +67,14 @@ void PartitionLog::Stage(const LogPosition& end, int64_t commit) {
   end_.Stage(end.offset.value(), commit);
 }
 
-void PartitionLog::Publish(const RecordBatch& batch) { end_mark_.Advance(batch.end().value()); }
+void PartitionLog::MakeVisible(const RecordBatch& batch) { end_mark_.Advance(batch.end().value()); }
 
 void PartitionLog::BeginTrim(const LogPosition& start) {
   next_start_ = start;
   trimmed_to_.store(start.offset.value(), std::memory_order_release);
 }
 
-Offset PartitionLog::Pass(uint32_t count, uint64_t bytes) {
+Offset PartitionLog::AppendUnkept(uint32_t count, uint64_t bytes) {
   const Offset base = next_;
   next_ = next_ + count;
   next_bytes_ += bytes;
@@ -88,7 +88,7 @@ void PartitionLog::SetStart(const LogPosition& start) {
   start_bytes_.store(start.bytes_before, std::memory_order_release);
 }
 
-void PartitionLog::PublishPassed(const LogPosition& end) {
+void PartitionLog::MakeUnkeptVisible(const LogPosition& end) {
   if (end.offset.value() > end_mark_.value()) end_mark_.Advance(end.offset.value());
   SetStart(end);
 }

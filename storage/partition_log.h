@@ -89,23 +89,23 @@ class PartitionLog {
   // Before a trim up to `start` is written; SetStart follows.
   void BeginTrim(const LogPosition& start);
   // Gives offsets to events that are not kept, of a log that keeps none, and returns the first;
-  // PublishPassed follows.
-  Offset Pass(uint32_t count, uint64_t bytes);
+  // MakeUnkeptVisible follows.
+  Offset AppendUnkept(uint32_t count, uint64_t bytes);
   void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
 
   // The thread that makes commits visible, only.
 
   // The end, with what is told of it, will be there as soon as `commit` is visible: that of all
-  // partitions of a commit is staged first, then VisibleCommits moves, then each is published. Of
-  // several batches of a partition, the last: what is not behind the staged end changes nothing.
+  // partitions of a commit is staged first, then VisibleCommits moves, then each is made visible.
+  // Of several batches of a partition, the last: what is not behind the staged end changes nothing.
   void Stage(const RecordBatch& last, int64_t commit);
   void Stage(const LogPosition& end, int64_t commit);
   // Wakes those who wait for this partition; not those who wait for the topic.
-  void Publish(const RecordBatch& batch);
+  void MakeVisible(const RecordBatch& batch);
   // Moves the start after a trim is on disk; never back.
   void SetStart(const LogPosition& start);
   // The same for events that are not kept, which the log starts behind.
-  void PublishPassed(const LogPosition& end);
+  void MakeUnkeptVisible(const LogPosition& end);
 
  private:
   const TopicId topic_;

@@ -52,7 +52,7 @@ absl::Status CheckRoom(const Topic& topic) {
 Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
                  CommitBuilder& commit) {
   const size_t bytes = run.events.size();
-  if (topic.keeps_nothing()) return commit.Pass(*run.log, bytes, run.count);
+  if (topic.keeps_nothing()) return commit.AppendUnkept(*run.log, bytes, run.count);
   topic.AddHeld(static_cast<int64_t>(bytes));
   return commit.Append(*run.log, std::move(run.events), run.count, types);
 }

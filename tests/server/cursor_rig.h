@@ -36,7 +36,7 @@ class CursorRig {
     batch.base = log.end();
     batch.header.count = count;
     log.Stage(batch, 0);
-    log.Publish(batch);
+    log.MakeVisible(batch);
   }
   void Trim(int64_t start) { log.SetStart({Offset(start), 0}); }
 
