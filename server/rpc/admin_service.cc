@@ -3,34 +3,9 @@
 #include <utility>
 
 #include "google/protobuf/util/time_util.h"
-#include "server/rpc/rpc_status.h"
 #include "server/rpc/unary.h"
 
 namespace eventhub {
-namespace {
-
-// Ends a call whose outcome is the whole response.
-template <typename Response>
-grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context,
-                                absl::StatusOr<Response> outcome, Response* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const grpc::Status status = ToGrpcStatus(outcome.status());
-  if (outcome.ok()) *response = *std::move(outcome);
-  reactor->Finish(status);
-  return reactor;
-}
-
-// Ends a call, later, whose outcome is the topic of the response.
-template <typename Response>
-TopicDone ReplyWithTopic(grpc::ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](absl::StatusOr<v1::Topic> topic) {
-    const grpc::Status status = ToGrpcStatus(topic.status());
-    if (topic.ok()) *response->mutable_topic() = *std::move(topic);
-    reactor->Finish(status);
-  };
-}
-
-}  // namespace
 
 AdminService::AdminService(Broker& broker, const StreamRegistry& registry,
                            const MemoryReport& memory, std::string version, absl::Time start)
@@ -44,27 +19,29 @@ grpc::ServerUnaryReactor* AdminService::CreateTopic(grpc::CallbackServerContext*
                                                     const v1::CreateTopicRequest* request,
                                                     v1::CreateTopicResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.topics().Create(request->topic(), ReplyWithTopic(reactor, response));
+  broker_.topics().Create(request->topic(),
+                          FinishLater(reactor, response, &v1::CreateTopicResponse::mutable_topic));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::GetTopic(grpc::CallbackServerContext* context,
                                                  const v1::GetTopicRequest* request,
                                                  v1::GetTopicResponse* response) {
-  return Reply(context, broker_.topics().Get(request->name()), response);
+  return FinishNow(context, broker_.topics().Get(request->name()), response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ListTopics(grpc::CallbackServerContext* context,
                                                    const v1::ListTopicsRequest* request,
                                                    v1::ListTopicsResponse* response) {
-  return Reply(context, broker_.topics().List(*request), response);
+  return FinishNow(context, broker_.topics().List(*request), response);
 }
 
 grpc::ServerUnaryReactor* AdminService::UpdateTopic(grpc::CallbackServerContext* context,
                                                     const v1::UpdateTopicRequest* request,
                                                     v1::UpdateTopicResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.topics().Update(*request, ReplyWithTopic(reactor, response));
+  broker_.topics().Update(*request,
+                          FinishLater(reactor, response, &v1::UpdateTopicResponse::mutable_topic));
   return reactor;
 }
 
@@ -72,19 +49,15 @@ grpc::ServerUnaryReactor* AdminService::DeleteTopic(grpc::CallbackServerContext*
                                                     const v1::DeleteTopicRequest* request,
                                                     v1::DeleteTopicResponse*) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  broker_.topics().Delete(
-      *request,
-      [reactor, this](const absl::Status& status) {
-        reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry_)));
-      },
-      EndsEarly(context, registry_));
+  broker_.topics().Delete(*request, FinishLongCall(reactor, registry_),
+                          EndsEarly(context, registry_));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::ListPartitions(grpc::CallbackServerContext* context,
                                                        const v1::ListPartitionsRequest* request,
                                                        v1::ListPartitionsResponse* response) {
-  return Reply(context, broker_.topics().ListPartitions(*request), response);
+  return FinishNow(context, broker_.topics().ListPartitions(*request), response);
 }
 
 void AdminService::SetListeners(std::vector<v1::Listener> listeners) {
@@ -104,7 +77,7 @@ grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* co
     MutexLock lock(mutex_);
     stats.mutable_listeners()->Assign(listeners_.begin(), listeners_.end());
   }
-  return Reply(context, absl::StatusOr<v1::GetStatsResponse>(std::move(stats)), response);
+  return FinishNow(context, absl::StatusOr<v1::GetStatsResponse>(std::move(stats)), response);
 }
 
 grpc::ServerUnaryReactor* AdminService::ConfirmClock(grpc::CallbackServerContext* context,
@@ -113,7 +86,8 @@ grpc::ServerUnaryReactor* AdminService::ConfirmClock(grpc::CallbackServerContext
   v1::ConfirmClockResponse confirmed;
   *confirmed.mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
       absl::ToUnixMicros(broker_.ConfirmClock()));
-  return Reply(context, absl::StatusOr<v1::ConfirmClockResponse>(std::move(confirmed)), response);
+  return FinishNow(context, absl::StatusOr<v1::ConfirmClockResponse>(std::move(confirmed)),
+                   response);
 }
 
 }  // namespace eventhub

@@ -1,29 +1,13 @@
 #include "server/rpc/link_service.h"
 
-#include <utility>
-
 #include "server/rpc/unary.h"
 
 namespace eventhub {
-namespace {
-
-// Ends a call, later, with an outcome that is the link in the response.
-template <typename Response>
-LinkDone FinishWithLink(grpc::ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](absl::StatusOr<v1::Link> outcome) {
-    const grpc::Status status = ToGrpcStatus(outcome.status());
-    if (outcome.ok()) *response->mutable_link() = *std::move(outcome);
-    reactor->Finish(status);
-  };
-}
-
-}  // namespace
-
 grpc::ServerUnaryReactor* LinkService::CreateLink(grpc::CallbackServerContext* context,
                                                   const v1::CreateLinkRequest* request,
                                                   v1::CreateLinkResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  links_.Create(*request, FinishWithLink(reactor, response));
+  links_.Create(*request, FinishLater(reactor, response, &v1::CreateLinkResponse::mutable_link));
   return reactor;
 }
 
@@ -43,7 +27,7 @@ grpc::ServerUnaryReactor* LinkService::UpdateLink(grpc::CallbackServerContext* c
                                                   const v1::UpdateLinkRequest* request,
                                                   v1::UpdateLinkResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  links_.Update(*request, FinishWithLink(reactor, response));
+  links_.Update(*request, FinishLater(reactor, response, &v1::UpdateLinkResponse::mutable_link));
   return reactor;
 }
 
@@ -51,8 +35,7 @@ grpc::ServerUnaryReactor* LinkService::DeleteLink(grpc::CallbackServerContext* c
                                                   const v1::DeleteLinkRequest* request,
                                                   v1::DeleteLinkResponse* /*response*/) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  links_.Delete(request->name(),
-                [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+  links_.Delete(request->name(), FinishLater(reactor));
   return reactor;
 }
 

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "server/rpc/rpc_status.h"
 #include "server/rpc/unary.h"
 
 namespace eventhub {
@@ -10,20 +9,6 @@ namespace {
 
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
-
-// Ends a call, later, with an outcome that is the subscription in the response.
-template <typename Response>
-SubscriptionDone FinishWithSubscription(ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](absl::StatusOr<v1::Subscription> outcome) {
-    const grpc::Status status = ToGrpcStatus(outcome.status());
-    if (outcome.ok()) *response->mutable_subscription() = *std::move(outcome);
-    reactor->Finish(status);
-  };
-}
-
-StatusDone FinishEmpty(ServerUnaryReactor* reactor) {
-  return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
-}
 
 // Carries a call out on the pool. The request and the response live until the reactor is finished.
 ServerUnaryReactor* Run(WorkPool& pool, CallbackServerContext* context,
@@ -43,7 +28,9 @@ ServerUnaryReactor* SubscriptionService::CreateSubscription(
     CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
     v1::CreateSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Create(*request, FinishWithSubscription(reactor, response));
+    subscriptions_.Create(
+        *request,
+        FinishLater(reactor, response, &v1::CreateSubscriptionResponse::mutable_subscription));
   });
 }
 
@@ -67,7 +54,9 @@ ServerUnaryReactor* SubscriptionService::UpdateSubscription(
     CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
     v1::UpdateSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Update(*request, FinishWithSubscription(reactor, response));
+    subscriptions_.Update(
+        *request,
+        FinishLater(reactor, response, &v1::UpdateSubscriptionResponse::mutable_subscription));
   });
 }
 
@@ -75,7 +64,7 @@ ServerUnaryReactor* SubscriptionService::DeleteSubscription(
     CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
     v1::DeleteSubscriptionResponse*) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Delete(request->name(), FinishEmpty(reactor));
+    subscriptions_.Delete(request->name(), FinishLater(reactor));
   });
 }
 
@@ -123,7 +112,7 @@ ServerUnaryReactor* SubscriptionService::DeleteSnapshot(CallbackServerContext* c
                                                         const v1::DeleteSnapshotRequest* request,
                                                         v1::DeleteSnapshotResponse*) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.DeleteSnapshot(*request, FinishEmpty(reactor));
+    subscriptions_.DeleteSnapshot(*request, FinishLater(reactor));
   });
 }
 

@@ -1,10 +1,11 @@
-// Ends unary calls with what the core answers: a response as a whole, or a status. Calls that take
-// long end early when nobody waits for them, or the hub shuts down.
+// Ends unary calls with what the core answers. Calls that take long end early when nobody waits for
+// them, or the hub shuts down.
 #pragma once
 
 #include <functional>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
 #include "server/core/errors.h"
@@ -13,7 +14,7 @@
 
 namespace eventhub {
 
-// Ends a call with an outcome that is all of the response.
+// Ends a call with an outcome that is the whole response.
 template <typename Response>
 void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome,
                 Response* response) {
@@ -22,7 +23,7 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outc
   reactor->Finish(status);
 }
 
-// The same for an outcome that is there already.
+// The same for an outcome that is known already.
 template <typename Response>
 grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
                                     absl::StatusOr<Response> outcome, Response* response) {
@@ -31,12 +32,29 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-// The same for one that comes later: gives what is to be called then, once.
+// The same for one that comes later: returns what is to be called then, once.
 template <typename Response>
 auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<Response> outcome) {
     FinishCall(reactor, std::move(outcome), response);
   };
+}
+
+// The same where the outcome is one field of the response, such as
+// &v1::CreateTopicResponse::mutable_topic.
+template <typename Response, typename Field>
+auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response,
+                 Field* (Response::*field)()) {
+  return [=](absl::StatusOr<Field> outcome) {
+    const grpc::Status status = ToGrpcStatus(outcome.status());
+    if (outcome.ok()) *(response->*field)() = *std::move(outcome);
+    reactor->Finish(status);
+  };
+}
+
+// The same for a response without fields.
+inline auto FinishLater(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
 }
 
 // Whether a call that takes long is to end before it is done. What this refers to lives until the
@@ -59,6 +77,13 @@ auto FinishLongCall(grpc::ServerUnaryReactor* reactor, Response* response,
   return [reactor, response, &registry](absl::StatusOr<Response> outcome) {
     if (!outcome.ok()) outcome = WhyItEnded(outcome.status(), registry);
     FinishCall(reactor, std::move(outcome), response);
+  };
+}
+
+// The same for a response without fields.
+inline auto FinishLongCall(grpc::ServerUnaryReactor* reactor, const StreamRegistry& registry) {
+  return [reactor, &registry](const absl::Status& status) {
+    reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry)));
   };
 }
 
