@@ -37,7 +37,6 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
       clock_(clock),
       on_expired_(std::move(on_expired)),
       on_clock_doubt_(std::move(on_clock_doubt)),
-      noted_(clock.Monotonic()),
       retention_(options.retention, catalog, subscriptions, store, writer, clock,
                  [this](TopicId topic) { ReclaimSoon(topic); }),
       jobs_(clock, std::move(on_error)) {

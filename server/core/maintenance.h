@@ -60,7 +60,9 @@ class Maintenance {
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt_;
   // Lane guard only.
   bool doubted_ = false;
-  absl::Duration noted_;  // When the clock's time was; monotonic.
+  // When the clock's time was; monotonic. The first look notes it: a hub that is killed within its
+  // first minute could not doubt the next start.
+  absl::Duration noted_ = -absl::InfiniteDuration();
   Retention retention_;
   JobScheduler jobs_;  // Last: its threads use what is above.
 };

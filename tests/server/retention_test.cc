@@ -292,6 +292,21 @@ TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
   EXPECT_EQ(Start(), 0);
 }
 
+TEST_F(ClockJumpTest, AHubThatEndsInDoubtInItsFirstMinuteDeletesNothing) {
+  Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  // The disk is looked at again after the clock was looked at first: both have one thread.
+  rig_.disk.SetFreeSpace(0);
+  rig_.clock.Advance(absl::Seconds(2));
+  ASSERT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
+  rig_.disk.SetFreeSpace(uint64_t{10} << 30);
+  rig_.clock.Jump(kDecade);
+  EXPECT_TRUE(doubted());
+  rig_.Reopen();
+  EXPECT_TRUE(doubted());
+  EXPECT_EQ(Start(), 0);
+}
+
 // Compaction may take long on the very disk that runs full.
 TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
   Create(1, 0, 0);
