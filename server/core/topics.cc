@@ -8,8 +8,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -12,8 +12,8 @@
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/link/links.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/core/topic_changes.h"
-#include "server/core/topic_settings.h"
+#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_settings.h"
 #include "storage/base/clock.h"
 #include "storage/log_writer.h"
 

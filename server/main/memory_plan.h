@@ -7,8 +7,9 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About an eighth is left over: for requests being received, the program
-// itself, its threads, what the allocator cannot use, and state that is small by its own bounds.
+// Shares of a limit, in bytes. About an eighth is left over: for requests being received, the
+// program itself, its threads, what the allocator cannot use, and state that is small by its own
+// bounds.
 struct MemoryPlan {
   size_t limit = 0;
   size_t in_flight = 0;  // Requests that wait to be committed.

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 
 namespace eventhub {
 

@@ -9,7 +9,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/core/broker.h"
-#include "server/core/frame_budget.h"
+#include "server/core/read/frame_budget.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
 #include "server/rpc/stream_limits.h"

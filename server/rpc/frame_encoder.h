@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "grpcpp/support/byte_buffer.h"
+#include "server/core/read/topic_reader.h"
 #include "server/core/subscription/consumer.h"
-#include "server/core/topic_reader.h"
 
 namespace eventhub {
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/refused_stream.h"
 #include "server/rpc/rpc_status.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "grpcpp/server_context.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/consume_stream.h"
 #include "server/rpc/publish_call.h"
 #include "server/rpc/publish_stream.h"

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "eventhub/v1/admin.pb.h"
-#include "server/core/frame_budget.h"
+#include "server/core/read/frame_budget.h"
 #include "server/rpc/connection_table.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/stream_limits.h"

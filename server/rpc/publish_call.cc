@@ -5,7 +5,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "grpcpp/server_context.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/rpc_status.h"
 #include "storage/base/status_macros.h"

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "server/core/memory_budget.h"
+#include "server/core/base/memory_budget.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/rpc_status.h"
 #include "storage/base/status_macros.h"

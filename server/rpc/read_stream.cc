@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "grpcpp/server_context.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/frame_encoder.h"
 #include "server/rpc/rpc_status.h"

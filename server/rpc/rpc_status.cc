@@ -1,6 +1,6 @@
 #include "server/rpc/rpc_status.h"
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 
 namespace eventhub {
 

@@ -12,7 +12,7 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/link/link_manager.h"
 #include "server/rpc/acceptor.h"
 #include "server/rpc/admin_service.h"

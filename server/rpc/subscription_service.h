@@ -2,7 +2,7 @@
 #pragma once
 
 #include "eventhub/v1/subscription.grpc.pb.h"
-#include "server/core/long_call.h"
+#include "server/core/base/long_call.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/work_pool.h"

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/rpc/rpc_status.h"
 #include "server/rpc/stream_registry.h"
 

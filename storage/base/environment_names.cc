@@ -27,7 +27,7 @@ constexpr absl::string_view kSettings[] = {
     // both
     "TLS_CA", "TLS_CERT", "TLS_KEY"};
 
-// What client/cli/event_environment.h sets, beside ATTR_….
+// What client/cli/run/event_environment.h sets, beside ATTR_….
 constexpr absl::string_view kOfEvents[] = {"APPEND_TIME", "ATTEMPT",  "CONTENT_TYPE", "EVENTS",
                                            "ID",          "KEY",      "OFFSET",       "PARTITION",
                                            "REDELIVERED", "REPLAYED", "SCHEMA",       "SOURCE",

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "client/src/channel_pool.h"
+#include "client/src/connection/channel_pool.h"
 #include "eventhub/admin_client.h"
 #include "eventhub/publisher.h"
 #include "eventhub/subscriber.h"

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "client/src/grpc_thread.h"
+#include "client/src/connection/grpc_thread.h"
 #include "eventhub/connection.h"
 #include "eventhub/error.h"
 #include "eventhub/transaction.h"

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/src/publisher_core.h"
+#include "client/src/publish/publisher_core.h"
 #include "eventhub/publisher.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_hub.h"

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "client/src/failure_log.h"
+#include "client/src/base/failure_log.h"
 #include "eventhub/partition.h"
 #include "tests/client/publisher_fixture.h"
 

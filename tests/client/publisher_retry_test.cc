@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "client/src/failure.h"
+#include "client/src/base/failure.h"
 #include "eventhub/error.h"
 #include "tests/client/publisher_fixture.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <variant>
 
-#include "client/src/reader_core.h"
+#include "client/src/read/reader_core.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_hub.h"
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/src/proto_time.h"
-#include "client/src/subscriber_core.h"
+#include "client/src/base/proto_time.h"
+#include "client/src/subscribe/subscriber_core.h"
 #include "eventhub/subscriber.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_hub.h"

@@ -2,8 +2,8 @@
 
 #include "eventhub/subscription_client.h"
 
-#include "client/src/subscription_proto.h"
-#include "client/src/topic_proto.h"
+#include "client/src/admin/subscription_proto.h"
+#include "client/src/admin/topic_proto.h"
 #include "eventhub/mocks/mock_connection.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"

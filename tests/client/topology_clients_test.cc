@@ -1,12 +1,12 @@
 // RouteClient, LinkClient, DelayedEventClient, TopologyClient: pages, and what goes over the wire
 // for each of their values.
 
-#include "client/src/link_proto.h"
-#include "client/src/proto_time.h"
-#include "client/src/publish_proto.h"
-#include "client/src/route_proto.h"
-#include "client/src/topic_proto.h"
-#include "client/src/topology_proto.h"
+#include "client/src/admin/link_proto.h"
+#include "client/src/admin/route_proto.h"
+#include "client/src/admin/topic_proto.h"
+#include "client/src/admin/topology_proto.h"
+#include "client/src/base/proto_time.h"
+#include "client/src/publish/publish_proto.h"
 #include "eventhub/delayed_event_client.h"
 #include "eventhub/link_client.h"
 #include "eventhub/mocks/mock_connection.h"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/time/clock.h"
-#include "client/src/transaction_proto.h"
+#include "client/src/publish/transaction_proto.h"
 #include "eventhub/error.h"
 #include "eventhub/mocks/mock_connection.h"
 #include "gmock/gmock.h"

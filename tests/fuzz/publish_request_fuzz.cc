@@ -5,9 +5,9 @@
 
 #include "google/protobuf/util/message_differencer.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/event_scanner.h"
-#include "server/core/event_slice.h"
-#include "server/core/publish_request.h"
+#include "server/core/event/event_scanner.h"
+#include "server/core/event/event_slice.h"
+#include "server/core/publish/publish_request.h"
 #include "tests/fuzz/memory_broker.h"
 
 namespace eventhub {

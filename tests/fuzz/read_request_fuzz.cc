@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-#include "server/core/topic_reader.h"
+#include "server/core/read/topic_reader.h"
 #include "tests/fuzz/memory_broker.h"
 
 namespace eventhub {

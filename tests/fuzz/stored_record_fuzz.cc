@@ -1,8 +1,8 @@
 // Records of the store: a record that is read is the one that would be written; nothing else is
 // read.
 #include "server/core/delayed/delayed_record.h"
-#include "server/core/identities.h"
-#include "server/core/producer_table.h"
+#include "server/core/publish/identities.h"
+#include "server/core/publish/producer_table.h"
 #include "storage/record_batch.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "client/cli/command_outcome.h"
-#include "client/cli/command_runner.h"
-#include "client/cli/consume_tally.h"
-#include "client/cli/event_environment.h"
+#include "client/cli/frame/command_outcome.h"
+#include "client/cli/frame/command_runner.h"
+#include "client/cli/run/consume_tally.h"
+#include "client/cli/run/event_environment.h"
 
 namespace eventhub::cli {
 namespace {

@@ -8,10 +8,10 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/cloudevents_json.h"
-#include "client/cli/event_format.h"
-#include "client/cli/event_source.h"
-#include "client/cli/line_reader.h"
+#include "client/cli/input/cloudevents_json.h"
+#include "client/cli/input/event_source.h"
+#include "client/cli/input/line_reader.h"
+#include "client/cli/output/event_format.h"
 
 namespace eventhub::cli {
 namespace {

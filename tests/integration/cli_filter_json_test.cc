@@ -1,7 +1,7 @@
 // Filters in JSON and back.
 #include <string>
 
-#include "client/cli/filter_json.h"
+#include "client/cli/input/filter_json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/cloudevents_json.h"
-#include "client/cli/event_source.h"
-#include "client/cli/json.h"
-#include "client/cli/json_slice.h"
+#include "client/cli/input/cloudevents_json.h"
+#include "client/cli/input/event_source.h"
+#include "client/cli/input/json.h"
+#include "client/cli/input/json_slice.h"
 
 namespace eventhub::cli {
 namespace {

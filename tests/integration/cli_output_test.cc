@@ -4,10 +4,10 @@
 
 #include <string>
 
-#include "client/cli/progress.h"
-#include "client/cli/subscription_output.h"
-#include "client/cli/terminal.h"
-#include "client/cli/topic_output.h"
+#include "client/cli/output/subscription_output.h"
+#include "client/cli/output/terminal.h"
+#include "client/cli/output/topic_output.h"
+#include "client/cli/run/progress.h"
 
 namespace eventhub::cli {
 namespace {

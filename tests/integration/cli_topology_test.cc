@@ -3,10 +3,10 @@
 #include <iterator>
 #include <string>
 
-#include "client/cli/topology_faults.h"
-#include "client/cli/topology_output.h"
-#include "client/cli/topology_yaml.h"
-#include "client/cli/units.h"
+#include "client/cli/input/topology_faults.h"
+#include "client/cli/input/topology_yaml.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/topology_output.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"

@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "client/cli/table.h"
-#include "client/cli/terminal.h"
-#include "client/cli/units.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/table.h"
+#include "client/cli/output/terminal.h"
 
 namespace eventhub::cli {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "client/cli/command.h"
-#include "client/cli/places.h"
-#include "client/cli/subscription_flags.h"
-#include "client/cli/usage.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/frame/usage.h"
+#include "client/cli/input/places.h"
+#include "client/cli/input/subscription_flags.h"
 #include "storage/base/nearest_word.h"
 
 namespace eventhub::cli {

@@ -1,5 +1,5 @@
 // Who is woken when, by a clock of the test's own.
-#include "server/core/subscription/alarm.h"
+#include "server/core/base/alarm.h"
 
 #include <memory>
 

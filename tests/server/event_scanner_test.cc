@@ -1,6 +1,6 @@
 // What the hub takes for an event: each rule of event.proto, and never more than protobuf's own
 // parser takes.
-#include "server/core/event_scanner.h"
+#include "server/core/event/event_scanner.h"
 
 #include <random>
 #include <string>
@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "tests/support/events.h"
 #include "tests/support/status_matchers.h"
 

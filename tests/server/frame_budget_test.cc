@@ -1,5 +1,5 @@
 // The memory that readers share.
-#include "server/core/frame_budget.h"
+#include "server/core/read/frame_budget.h"
 
 #include <deque>
 #include <vector>

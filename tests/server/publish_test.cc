@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/publish_request.h"
+#include "server/core/publish/publish_request.h"
 #include "tests/server/broker_rig.h"
 
 namespace eventhub {

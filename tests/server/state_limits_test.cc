@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/topic_changes.h"
+#include "server/core/topic/topic_changes.h"
 #include "tests/server/subscription_rig.h"
 
 namespace eventhub {

@@ -8,7 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/topic_settings.h"
+#include "server/core/topic/topic_settings.h"
 #include "tests/server/broker_rig.h"
 
 namespace eventhub {

@@ -17,7 +17,7 @@
 #include "server/core/delayed/delayed_release.h"
 #include "server/core/delayed/delayed_schedule.h"
 #include "server/core/delayed/delayed_table.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 #include "storage/log_store.h"

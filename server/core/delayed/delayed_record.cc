@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/core/subscription/stored_time.h"
+#include "server/core/base/stored_time.h"
 
 namespace eventhub {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
 #include "server/core/delayed/delayed_record.h"
-#include "server/core/errors.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

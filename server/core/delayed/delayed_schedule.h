@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "server/core/topic.h"
+#include "server/core/topic/topic.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 

@@ -8,9 +8,9 @@
 #include "proto/wire/field_reader.h"
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
+#include "server/core/base/errors.h"
 #include "server/core/delayed/delayed_record.h"
-#include "server/core/errors.h"
-#include "server/core/event_slice.h"
+#include "server/core/event/event_slice.h"
 
 namespace eventhub {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/core/event_scanner.h"
-#include "server/core/publish_request.h"
+#include "server/core/event/event_scanner.h"
+#include "server/core/publish/publish_request.h"
 #include "storage/base/shared_bytes.h"
 
 namespace eventhub {

@@ -14,7 +14,7 @@
 #include "eventhub/v1/link.pb.h"
 #include "server/core/link/link_monitor.h"
 #include "server/core/link/records.pb.h"
-#include "server/core/topic.h"
+#include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 #include "storage/visible_commits.h"

@@ -11,8 +11,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/core/link/link.h"
-#include "server/core/topic.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/mutex.h"
 #include "storage/log_store.h"
 

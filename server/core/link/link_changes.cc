@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "google/protobuf/util/message_differencer.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 

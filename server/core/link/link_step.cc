@@ -6,7 +6,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
 #include "proto/wire/field_reader.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

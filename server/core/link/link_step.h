@@ -10,7 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "server/core/link/link.h"
-#include "server/core/topic_append.h"
+#include "server/core/publish/topic_append.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_writer.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 

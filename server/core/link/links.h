@@ -12,7 +12,7 @@
 #include "server/core/link/link_catalog.h"
 #include "server/core/link/link_changes.h"
 #include "server/core/link/link_step.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
 #include "storage/log_writer.h"
 

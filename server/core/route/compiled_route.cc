@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "google/protobuf/util/time_util.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 
 namespace eventhub {
 namespace {

@@ -7,7 +7,7 @@
 #include "proto/wire/field_reader.h"
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
-#include "server/core/event_scanner.h"
+#include "server/core/event/event_scanner.h"
 #include "server/filter/casts.h"
 #include "server/filter/event_view.h"
 

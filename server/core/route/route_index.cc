@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 
 namespace eventhub {
 namespace {

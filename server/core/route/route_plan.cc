@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/errors.h"
-#include "server/core/event_slice.h"
-#include "server/core/topic_append.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_slice.h"
+#include "server/core/publish/topic_append.h"
 
 namespace eventhub {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/core/partition_append.h"
+#include "server/core/publish/partition_append.h"
 #include "server/core/route/route_set.h"
 #include "storage/commit_builder.h"
 

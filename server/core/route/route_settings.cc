@@ -7,9 +7,9 @@
 #include "eventhub/v1/event.pb.h"
 #include "google/protobuf/util/time_util.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/errors.h"
-#include "server/core/event_scanner.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
+#include "server/core/event/event_scanner.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

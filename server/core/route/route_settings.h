@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/route.pb.h"
 #include "google/protobuf/field_mask.pb.h"
-#include "server/core/event_scanner.h"
+#include "server/core/event/event_scanner.h"
 
 namespace eventhub {
 

@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/route.pb.h"
 #include "server/core/route/route_index.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 

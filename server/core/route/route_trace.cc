@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
-#include "server/core/event_scanner.h"
-#include "server/core/event_slice.h"
-#include "server/core/topic_append.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_scanner.h"
+#include "server/core/event/event_slice.h"
+#include "server/core/publish/topic_append.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 #include "server/core/route/route_settings.h"
 #include "server/core/route/route_trace.h"
-#include "server/core/topic_changes.h"
+#include "server/core/topic/topic_changes.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/route.pb.h"
 #include "server/core/route/route_table.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
 #include "storage/log_writer.h"
 

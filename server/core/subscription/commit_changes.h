@@ -10,7 +10,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/time/time.h"
-#include "server/core/event_filter.h"
+#include "server/core/event/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/subscription/records.pb.h"
 #include "storage/base/types.h"

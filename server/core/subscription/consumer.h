@@ -13,9 +13,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
-#include "server/core/event_filter.h"
+#include "server/core/event/event_filter.h"
+#include "server/core/read/topic_reader.h"
 #include "server/core/subscription/partition_cursor.h"
-#include "server/core/topic_reader.h"
 
 namespace eventhub {
 

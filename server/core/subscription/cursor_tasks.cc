@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/subscription/parking.h"
 
 namespace eventhub {

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/hub.pb.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/core/errors.h"
-#include "server/core/event_slice.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_slice.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/event.pb.h"
 #include "server/core/subscription/partition_cursor.h"
-#include "server/core/topic_catalog.h"
+#include "server/core/topic/topic_catalog.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_store.h"
 #include "storage/partition_log.h"

@@ -8,10 +8,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/core/errors.h"
-#include "server/core/start_position.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/stored_time.h"
+#include "server/core/read/start_position.h"
 #include "server/core/subscription/dead_letter.h"
-#include "server/core/subscription/stored_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "proto/wire/event_rules.h"
-#include "server/core/event_slice.h"
+#include "server/core/event/event_slice.h"
 #include "server/filter/event_view.h"
 
 namespace eventhub {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "server/core/event_filter.h"
+#include "server/core/event/event_filter.h"
 #include "storage/record_batch.h"
 
 namespace eventhub {

@@ -8,7 +8,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
-#include "server/core/long_call.h"
+#include "server/core/base/long_call.h"
 #include "server/core/subscription/dead_letter_office.h"
 #include "server/core/subscription/subscription.h"
 

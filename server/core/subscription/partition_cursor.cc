@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/core/subscription/stored_time.h"
+#include "server/core/base/stored_time.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {

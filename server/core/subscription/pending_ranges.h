@@ -14,7 +14,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
-#include "server/core/memory_meter.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/subscription/shared_text.h"
 #include "storage/base/types.h"
 

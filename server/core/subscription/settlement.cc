@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 
 namespace eventhub {
 void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why) {

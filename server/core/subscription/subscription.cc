@@ -7,7 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscription_settings.h"

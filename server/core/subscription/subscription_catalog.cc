@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/subscription/dead_letter_office.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"

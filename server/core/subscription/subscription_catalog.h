@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/core/topic.h"
+#include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"

@@ -1,9 +1,9 @@
 #include "server/core/subscription/subscription_changes.h"
 
-#include "server/core/errors.h"
-#include "server/core/start_position.h"
+#include "server/core/base/errors.h"
+#include "server/core/read/start_position.h"
 #include "server/core/subscription/subscription_settings.h"
-#include "server/core/topic_settings.h"
+#include "server/core/topic/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/event_slice.h"
+#include "server/core/event/event_slice.h"
 #include "server/core/subscription/dead_letter.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_room.h"

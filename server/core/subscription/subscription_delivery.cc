@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "server/core/errors.h"
-#include "server/core/event_slice.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_slice.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_room.h"
 #include "storage/base/status_macros.h"

@@ -7,7 +7,7 @@
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/time_util.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
 

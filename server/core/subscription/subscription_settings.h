@@ -8,8 +8,8 @@
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "google/protobuf/field_mask.pb.h"
-#include "server/core/event_filter.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/field_checks.h"
+#include "server/core/event/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
 
 namespace eventhub {

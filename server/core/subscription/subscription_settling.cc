@@ -6,7 +6,7 @@
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
 #include "proto/wire/utf8.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/settlement.h"
 #include "server/core/subscription/subscription.h"

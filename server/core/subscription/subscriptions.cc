@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"

@@ -16,14 +16,14 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "eventhub/v1/subscription.pb.h"
-#include "server/core/long_call.h"
-#include "server/core/subscription/alarm.h"
+#include "server/core/base/alarm.h"
+#include "server/core/base/long_call.h"
 #include "server/core/subscription/letter_closing.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/subscription/subscription_changes.h"
-#include "server/core/topic_changes.h"
+#include "server/core/topic/topic_changes.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {

@@ -3,9 +3,9 @@
 #include <optional>
 #include <utility>
 
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
-#include "server/core/start_position.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
+#include "server/core/read/start_position.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/subscription/subscription_status.h"
 #include "server/core/subscription/subscriptions.h"

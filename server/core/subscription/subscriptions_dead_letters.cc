@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 #include "server/core/subscription/dead_letter_office.h"
 #include "server/core/subscription/subscriptions.h"
 #include "storage/base/status_macros.h"

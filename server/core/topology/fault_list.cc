@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "proto/wire/utf8.h"
-#include "server/core/errors.h"
-#include "server/core/field_checks.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 
 namespace eventhub {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 

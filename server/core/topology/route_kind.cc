@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/route/route_index.h"
 #include "server/core/route/route_settings.h"
 #include "storage/base/status_macros.h"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/topology/link_kind.h"
 #include "server/core/topology/route_kind.h"
 #include "server/core/topology/subscription_kind.h"

@@ -7,7 +7,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/errors.h"
+#include "server/core/base/errors.h"
 #include "server/core/topology/change_order.h"
 #include "server/core/topology/fault_list.h"
 #include "server/core/topology/settings_diff.h"

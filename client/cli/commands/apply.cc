@@ -1,0 +1,251 @@
+// `eventhub apply` and `eventhub export`: the topology of a hub as files.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/read_file.h"
+#include "client/cli/input/topology_faults.h"
+#include "client/cli/input/topology_yaml.h"
+#include "client/cli/output/terminal.h"
+#include "client/cli/output/topology_output.h"
+#include "client/cli/output/topology_risks.h"
+#include "client/cli/run/progress.h"
+#include "eventhub/topology_client.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+// With --exit-code, when there is something to change.
+constexpr int kExitChanges = 3;
+
+constexpr char kApplyExamples[] = R"(
+Makes the hub what the files say: topics, subscriptions, routes and links, in YAML. All of it is
+checked first; if anything is wrong nothing is changed, and all that is wrong is said, with its line.
+What is as it should be is left alone, so the same file may be applied again and again. What
+deletes events or moves keys is marked with ! and asked for; --yes does not ask. A topic whose dead
+letters are open is not pruned: then nothing is changed.
+
+  topics:
+    - name: orders
+      retention: {max_age: 7d, max_bytes: 10GiB}
+    - name: orders.eu
+  routes:
+    - name: eu
+      source_topic: orders
+      target_topics: [orders.eu]
+      filter: {prefix: {subject: eu/}}        or an expression: subject LIKE 'eu/%'
+  subscriptions:
+    - {name: billing, topic: orders.eu, kind: queue, max_delivery_attempts: 5}
+  links:
+    - {name: from-shop, remote_address: "shop:7070", remote_topic: egress, local_topic: orders}
+
+Keys are the field names of the contract (eventhub/v1/*.proto).
+
+Examples:
+  eventhub apply -f topology.yaml --dry-run
+  eventhub apply -f topics.yaml -f routes.yaml
+  eventhub export | sed 's/max_age: 7d/max_age: 14d/' | eventhub apply -f -
+  eventhub apply -f topology.yaml --dry-run --exit-code || echo 'somebody changed the hub by hand'
+  eventhub apply -f topology.yaml --prune --yes             delete what the file does not name)";
+
+constexpr char kExportExamples[] = R"(
+Writes YAML that `eventhub apply` takes back without changes; settings that have their default are
+left out.
+
+Examples:
+  eventhub export > topology.yaml
+  eventhub export --address=hub-a:7070 | eventhub apply --address=hub-b:7070 -f -)";
+
+struct ApplyFlags {
+  std::vector<std::string> files;
+  client::ApplyOptions options;
+  bool exit_code = false;
+  bool yes = false;
+  bool json = false;
+};
+
+client::TopologyClient ConnectTopology(const Context& context) {
+  return client::TopologyClient(ConnectToHub(context),
+                                {.timeout = context.timeout.value_or(absl::Minutes(1))});
+}
+
+// One line for each fault.
+absl::Status PrintFaults(const std::vector<std::string>& faults) {
+  for (const std::string& fault : faults) {
+    std::fprintf(stderr, "eventhub: %s\n", Printable(fault).c_str());
+  }
+  return SilentFailure();
+}
+
+// What the hub finds wrong is as many lines as there are faults.
+absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& status) {
+  std::vector<std::string> faults = absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
+  for (std::string& fault : faults) fault = LocateFault(reader, fault);
+  return faults.size() == 1 ? WithMessage(status, faults.front()) : PrintFaults(faults);
+}
+
+// One run of `apply`.
+class ApplyRun {
+ public:
+  ApplyRun(const Context& context, const ApplyFlags& flags, const TopologyReader& reader)
+      : flags_(flags),
+        reader_(reader),
+        client_(ConnectTopology(context)),
+        subscriptions_(ConnectSubscriptions(context)),
+        risks_(client::Topology(reader.topology())) {}
+
+  absl::Status Run() {
+    if (flags_.options.dry_run) return DryRun();
+    uint64_t changes = 0;
+    if (!flags_.yes || flags_.options.prune || ProgressLine::IsShown()) {
+      ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
+      RETURN_IF_ERROR(CheckRefusals(plan));
+      if (!flags_.yes) RETURN_IF_ERROR(ConfirmChanges(plan));
+      changes = plan.changes.size();
+    }
+    ASSIGN_OR_RETURN(const client::ApplyResult result, Change(changes));
+    return Report(result);
+  }
+
+ private:
+  absl::Status DryRun() {
+    ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
+    const absl::Status reported = Report(plan);
+    return risks_.refusals().empty() ? reported : Refused();
+  }
+
+  // What would be changed, and at what risk.
+  absl::StatusOr<client::ApplyResult> Plan() {
+    auto plan = WithProgress("comparing", [this] { return WhatIsLeft(); });
+    if (!plan.ok()) return PrintRefusal(reader_, plan.status());
+    RETURN_IF_ERROR(risks_.FindDeadLetters(subscriptions_, *plan));
+    return plan;
+  }
+
+  absl::StatusOr<client::ApplyResult> WhatIsLeft() {
+    return client_.Apply(client::Topology(reader_.topology()),
+                         {.dry_run = true, .prune = flags_.options.prune});
+  }
+
+  absl::Status Refused() const {
+    return absl::FailedPreconditionError(
+        absl::StrCat(absl::StrJoin(risks_.refusals(), "; "), "; nothing was changed"));
+  }
+
+  // What the hub will refuse half way is not begun.
+  absl::Status CheckRefusals(const client::ApplyResult& plan) const {
+    if (risks_.refusals().empty()) return absl::OkStatus();
+    std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
+    return Refused();
+  }
+
+  // Asks if what would be done cannot be taken back.
+  absl::Status ConfirmChanges(const client::ApplyResult& plan) const {
+    const auto risky = std::find_if(
+        plan.changes.begin(), plan.changes.end(), [this](const client::TopologyChange& change) {
+          return change.action == client::TopologyChange::Action::kDelete ||
+                 !risks_.Of(change).empty();
+        });
+    if (risky == plan.changes.end()) return absl::OkStatus();
+    RETURN_IF_ERROR(NeedTerminal(
+        absl::StrCat("apply, which changes '", risky->name, "' for good (see --dry-run)")));
+    std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
+    return Confirm("Make these changes?", "nothing was changed");
+  }
+
+  // `changes`: how many there are; 0 if that is not known.
+  absl::StatusOr<client::ApplyResult> Change(uint64_t changes) {
+    auto result = [&] {
+      const CallProgress progress("applying", changes, [&]() -> absl::StatusOr<uint64_t> {
+        ASSIGN_OR_RETURN(const client::ApplyResult left, WhatIsLeft());
+        return changes - std::min<uint64_t>(left.changes.size(), changes);
+      });
+      return client_.Apply(client::Topology(reader_.topology()), flags_.options);
+    }();
+    if (!result.ok()) return PrintRefusal(reader_, result.status());
+    return result;
+  }
+
+  absl::Status Report(const client::ApplyResult& result) const {
+    const bool dry_run = flags_.options.dry_run;
+    RETURN_IF_ERROR(WriteOut(flags_.json
+                                 ? ApplyJson(result, risks_, dry_run).dump() + "\n"
+                                 : RenderApply(result, risks_, dry_run ? kDryRun : kApplied)));
+    if (!result.status.ok()) {
+      return WithKnownOutcome(WithMessage(
+          result.status,
+          absl::StrCat("not all changes were made, apply it again: ", result.status.message())));
+    }
+    return flags_.exit_code && !result.changes.empty() ? SilentFailure(kExitChanges)
+                                                       : absl::OkStatus();
+  }
+
+  const ApplyFlags& flags_;
+  const TopologyReader& reader_;
+  client::TopologyClient client_;
+  client::SubscriptionClient subscriptions_;
+  PlanRisks risks_;
+};
+
+absl::Status Apply(const Context& context, const ApplyFlags& flags) {
+  TopologyReader reader;
+  for (const std::string& file : flags.files) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+    reader.Read(FileName(file), text);
+  }
+  if (!reader.faults().empty()) return PrintFaults(reader.faults());
+  // E.g. of an export that failed, at the other end of a pipe.
+  if (flags.options.prune && reader.topology().ByteSizeLong() == 0) {
+    return absl::InvalidArgumentError(
+        "there is nothing in what is to be applied: --prune would delete all that the hub has");
+  }
+  return ApplyRun(context, flags, reader).Run();
+}
+
+absl::Status Export(const Context& context) {
+  ASSIGN_OR_RETURN(const client::Topology topology, WithProgress("exporting", [&context] {
+                     return ConnectTopology(context).Export();
+                   }));
+  return WriteOut(WriteTopology(topology.proto()));
+}
+
+}  // namespace
+
+void AddApplyCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("apply", "Make the hub what files say");
+  command->footer(kApplyExamples);
+  const auto flags = std::make_shared<ApplyFlags>();
+  command
+      ->add_option("-f,--file", flags->files,
+                   "A topology in YAML; `-`: standard input; may be repeated")
+      ->required()
+      ->type_name("FILE")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--dry-run", flags->options.dry_run, "Only say what would be changed");
+  command->add_flag("--prune", flags->options.prune,
+                    "Delete what no file names; topics with all their events");
+  command->add_flag("--exit-code", flags->exit_code,
+                    "Exit with 3 if anything is changed, or would be");
+  command->add_flag("-y,--yes", flags->yes, "Do not ask before events are deleted or keys moved");
+  AddOutputOption(*command, &flags->json);
+  SetRun(*command, context, [&context, flags] { return Apply(context, *flags); });
+}
+
+void AddExportCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("export", "Write the topology of the hub as YAML");
+  command->footer(kExportExamples);
+  SetRun(*command, context, [&context] { return Export(context); });
+}
+
+}  // namespace eventhub::cli

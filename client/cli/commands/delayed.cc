@@ -1,0 +1,162 @@
+// `eventhub delayed`: events that wait for their time: look at them, or take them back.
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/cloudevents_json.h"
+#include "client/cli/input/json_values.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/table.h"
+#include "client/cli/output/terminal.h"
+#include "eventhub/delayed_event_client.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kDelayedExamples[] = R"(
+An event that was published with --deliver-after or --deliver-at is kept aside, invisible, and is
+appended to its topic when it is due.
+
+Examples:
+  echo 'pay by tonight' | eventhub publish reminders --deliver-after=8h
+  eventhub delayed list reminders
+  eventhub delayed cancel reminders 6614f0ff8160f-10000000001)";
+
+constexpr char kListDelayedExamples[] = R"(
+In the order in which they are due. A duration is counted from now.
+
+Examples:
+  eventhub delayed list reminders
+  eventhub delayed list reminders --due-before=1h
+  eventhub delayed list reminders --due-from=2026-12-24 --due-before=2026-12-27 --output=json
+  eventhub delayed list reminders -o json | jq -r 'select(.event.type == "test") | .delay_id')";
+
+constexpr char kCancelDelayedExamples[] = R"(
+They will never be appended. Says how many were taken back; the others were appended, or cancelled,
+before. If that is so of all of them, it is an error.
+
+Examples:
+  eventhub delayed cancel reminders 6614f0ff8160f-10000000001
+  eventhub delayed list reminders -o json | jq -r .delay_id | xargs eventhub delayed cancel reminders)";
+
+// As much as a person looks at, unless told otherwise.
+constexpr uint64_t kListedDelayed = 100;
+
+struct DelayedCommand {
+  std::string topic;
+  std::vector<std::string> ids;
+  client::DueRange range;
+  std::optional<uint64_t> limit;
+  bool json = false;
+};
+
+client::DelayedEventClient ConnectDelayed(const Context& context) {
+  return client::DelayedEventClient(ConnectToHub(context), AdminOptionsOf(context));
+}
+
+std::string DelayedJson(const client::DelayedEvent& delayed) {
+  std::string event;
+  AppendEventJson(delayed.event, std::nullopt, &event);
+  Json json = {{"delay_id", delayed.delay_id},
+               {"due_time", FormatMoment(delayed.due_time)},
+               {"accept_time", FormatMoment(delayed.accept_time)},
+               {"partition", delayed.partition ? Json(*delayed.partition) : Json(nullptr)}};
+  if (!delayed.refusal.empty()) json["refusal"] = delayed.refusal;
+  std::string line = json.dump();
+  line.pop_back();
+  return absl::StrCat(line, ",\"event\":", event, "}\n");
+}
+
+absl::Status ListDelayed(const Context& context, const DelayedCommand& flags) {
+  const uint64_t limit =
+      flags.limit.value_or(flags.json ? std::numeric_limits<uint64_t>::max() : kListedDelayed);
+  Table table({"DELAY ID", "DUE", "IN", "TYPE", "KEY", "ID"});
+  const absl::Time now = Clock::System().Now();
+  absl::Status written;
+  uint64_t count = 0;
+  std::string refusal;
+  bool more = false;
+  RETURN_IF_ERROR(ConnectDelayed(context).List(
+      flags.topic, flags.range, [&](const client::DelayedEvent& delayed) {
+        more = count == limit;
+        if (more) return false;
+        ++count;
+        if (refusal.empty()) refusal = delayed.refusal;
+        if (flags.json) {
+          written = WriteOut(DelayedJson(delayed));
+        } else {
+          table.AddRow({delayed.delay_id, FormatSecond(delayed.due_time),
+                        delayed.due_time > now    ? FormatRoughAge(delayed.due_time - now)
+                        : delayed.refusal.empty() ? "due"
+                                                  : "refused",
+                        Printable(delayed.event.type()), Printable(delayed.event.partition_key()),
+                        Printable(delayed.event.id())});
+        }
+        return written.ok();
+      }));
+  if (!flags.json) written.Update(WriteOut(table.Render()));
+  if (!refusal.empty() && !flags.json) {
+    std::fprintf(stderr, "eventhub: what is due is not appended: %s\n", Printable(refusal).c_str());
+  }
+  if (more) std::fprintf(stderr, "eventhub: there are more than these; see --limit\n");
+  return written;
+}
+
+absl::Status CancelDelayed(const Context& context, const DelayedCommand& flags) {
+  ASSIGN_OR_RETURN(const uint64_t cancelled,
+                   ConnectDelayed(context).Cancel(flags.topic, flags.ids));
+  if (flags.json) {
+    RETURN_IF_ERROR(
+        WriteOut(Json{{"cancelled", cancelled}, {"asked", flags.ids.size()}}.dump() + "\n"));
+  }
+  if (cancelled == 0) {
+    return absl::NotFoundError(
+        absl::StrCat("nothing was taken back: topic '", flags.topic, "' has no such delayed ",
+                     flags.ids.size() == 1 ? "event" : "events", " any more"));
+  }
+  if (flags.json) return absl::OkStatus();
+  return WriteOut(absl::StrCat(FormatCount(cancelled), " of ", CountOf(flags.ids.size(), "event"),
+                               " taken back\n"));
+}
+
+}  // namespace
+
+void AddDelayedCommand(CLI::App& app, Context& context) {
+  CLI::App* group = app.add_subcommand("delayed", "List, cancel events that wait for their time");
+  group->footer(kDelayedExamples);
+  group->require_subcommand(1);
+  const auto flags = std::make_shared<DelayedCommand>();
+  const auto add = [group, flags](const char* verb, const char* description, const char* examples) {
+    CLI::App* command = group->add_subcommand(verb, description);
+    command->footer(examples);
+    command->add_option("TOPIC", flags->topic, "The topic")->required();
+    AddOutputOption(*command, &flags->json);
+    return command;
+  };
+  const auto moment = [](absl::string_view text) {
+    return ParseFutureMoment(text, Clock::System().Now());
+  };
+  CLI::App* list = add("list", "List delayed events, what is due first", kListDelayedExamples);
+  AddParsedOption(*list, "--due-from", &flags->range.from, moment, "Due at this time or later",
+                  "TIME");
+  AddParsedOption(*list, "--due-before", &flags->range.before, moment, "Due before this time",
+                  "TIME");
+  AddCountOption(*list, "-n,--limit", &flags->limit, 1, std::numeric_limits<uint64_t>::max(),
+                 "At most so many (table: 100 unless set)");
+  SetRun(*list, context, [&context, flags] { return ListDelayed(context, *flags); });
+
+  CLI::App* cancel = add("cancel", "Take delayed events back", kCancelDelayedExamples);
+  cancel->add_option("ID", flags->ids, "Their delay ids")->required();
+  SetRun(*cancel, context, [&context, flags] { return CancelDelayed(context, *flags); });
+}
+
+}  // namespace eventhub::cli

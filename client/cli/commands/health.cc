@@ -1,0 +1,88 @@
+// `eventhub health`: whether the hub serves; for people, scripts and container engines.
+#include <poll.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/run/interrupt.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kHealthExamples[] = R"(
+Exits with 0 if the hub is serving, else with 1. There are two questions:
+
+  --ready   Does it take writes? With a full disk it does not, until there is room. This is the
+            default, and for those who send it traffic or wait for it.
+  --live    Is a restart of no use? A hub with a full disk is live; one that does not answer, or
+            whose store failed, is not. This is for those who restart it.
+
+Other health checks ask grpc.health.v1.Health for the service "ready" (or none) and "live".
+
+Examples:
+  eventhub health
+  eventhub health --wait=30s && echo up
+  eventhub health --live --quiet || systemctl restart eventhub)";
+
+constexpr absl::Duration kAskEvery = absl::Milliseconds(100);
+
+struct HealthFlags {
+  std::string service;
+  bool live = false;
+  bool ready = false;
+  std::optional<absl::Duration> wait;
+  bool quiet = false;
+};
+
+// Connects anew each time: a connection that failed takes a while before it tries again.
+absl::Status Check(const Context& context, const HealthFlags& flags, Interrupt& interrupt) {
+  const auto hub = ConnectToHub(context);
+  interrupt.OnRaise([hub] { hub->CancelCalls(); });
+  client::AdminClient admin(hub, {.timeout = context.timeout.value_or(absl::Seconds(3))});
+  ASSIGN_OR_RETURN(const client::Health health,
+                   admin.CheckHealth(flags.live ? "live" : flags.service));
+  if (health == client::Health::kServing) return absl::OkStatus();
+  return absl::UnavailableError(flags.live ? "the hub needs a restart" : "the hub is not serving");
+}
+
+absl::Status Health(const Context& context, const HealthFlags& flags) {
+  Interrupt interrupt;
+  const absl::Duration give_up =
+      Clock::System().Monotonic() + flags.wait.value_or(absl::ZeroDuration());
+  absl::Status status = Check(context, flags, interrupt);
+  while (!status.ok() && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
+    pollfd stop{interrupt.fd(), POLLIN, 0};
+    poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
+    status = Check(context, flags, interrupt);
+  }
+  if (flags.quiet) return status.ok() ? status : SilentFailure();
+  RETURN_IF_ERROR(status);
+  return WriteOut(flags.live ? "live\n" : "serving\n");
+}
+
+}  // namespace
+
+void AddHealthCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("health", "Say whether the hub is serving");
+  command->footer(kHealthExamples);
+  const auto flags = std::make_shared<HealthFlags>();
+  AddParsedOption(*command, "--wait", &flags->wait, ParseAge, "Ask until it is, at most so long",
+                  "DURATION");
+  CLI::Option* live = command->add_flag("--live", flags->live, "Whether a restart is of no use");
+  CLI::Option* ready =
+      command->add_flag("--ready", flags->ready, "Whether it takes writes (default)");
+  CLI::Option* service =
+      command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
+          ->type_name("NAME");
+  live->excludes(ready)->excludes(service);
+  ready->excludes(service);
+  command->add_flag("-q,--quiet", flags->quiet, "Print nothing");
+  SetRun(*command, context, [&context, flags] { return Health(context, *flags); });
+}
+
+}  // namespace eventhub::cli

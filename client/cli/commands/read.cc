@@ -1,0 +1,268 @@
+// `eventhub read`: the events of a topic, on standard output.
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/cloudevents_json.h"
+#include "client/cli/input/filter_json.h"
+#include "client/cli/input/places.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/event_format.h"
+#include "client/cli/run/hub_watch.h"
+#include "client/cli/run/interrupt.h"
+#include "client/cli/run/progress.h"
+#include "eventhub/error.h"
+#include "eventhub/reader.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kReadExamples[] = R"(
+Prints the events of each partition in their order. Without --follow it ends at the end of the log;
+with it, it goes on until ctrl-C, also over restarts of the hub.
+
+Examples:
+  eventhub read orders                             all there is
+  eventhub read orders --follow --from=latest      what comes from now on
+  eventhub read orders --from=15m                  of the last 15 minutes
+  eventhub read orders --from=2026-01-31T12:00:00Z --to=2026-02-01
+  eventhub read orders --filter="type = 'shop.order.placed' AND subject LIKE 'eu/%'"
+  eventhub read orders --filter='{"prefix": {"type": "shop."}}'
+  eventhub read orders --partition=3 --from=1200 --limit=10
+  eventhub read orders --from=0:1200,1:1187        go on at these offsets of partitions 0 and 1
+  eventhub read orders --output=json | jq .data    CloudEvents, and hub_partition, hub_offset, …
+  eventhub read orders --format='%p:%o %k %d\n'
+
+Formats: %p partition, %o offset, %a append time, %i id, %s source, %t type, %u subject,
+%e event time, %k key, %c content type, %d data (made printable), %D data as it is.
+Text escapes what would command a terminal. --output=json keeps every byte: JSON that has line breaks,
+or white space around it, is `data_base64`: jq '.data // (.data_base64 | @base64d | fromjson)'.)";
+
+struct ReadFlags {
+  client::ReaderOptions reader;
+  EventFormat format;
+  bool json = false;
+  uint64_t limit = std::numeric_limits<uint64_t>::max();
+  bool summary = false;
+};
+
+absl::Status ParseFrom(const std::string& text, client::ReaderOptions& reader) {
+  if (text.find(':') != std::string::npos &&
+      text.find_first_not_of("0123456789:,") == std::string::npos) {
+    ASSIGN_OR_RETURN(reader.offsets, ParsePartitionOffsets(text));
+    for (const client::PartitionOffset& place : reader.offsets) {
+      reader.partitions.push_back(place.partition);
+    }
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(reader.start, ParseStart(text, Clock::System().Now()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<client::Filter> ParseClientFilter(absl::string_view text) {
+  ASSIGN_OR_RETURN(v1::Filter filter, ParseFilter(text));
+  return client::Filter(std::move(filter));
+}
+
+absl::Status ParseTo(const std::string& text, client::ReaderOptions& reader) {
+  if (IsNumber(text)) {
+    ASSIGN_OR_RETURN(reader.stop_offset, ParseOffset(text));
+  } else {
+    ASSIGN_OR_RETURN(reader.stop_time, ParseMoment(text, Clock::System().Now()));
+  }
+  return absl::OkStatus();
+}
+
+// Prints batches until the limit is reached.
+class Printer {
+ public:
+  explicit Printer(const ReadFlags& flags)
+      : flags_(flags), progress_(isatty(STDOUT_FILENO) == 0, [this] {
+          return Flow{events(), bytes_.load(std::memory_order_relaxed)};
+        }) {}
+
+  bool done() const { return events_ >= flags_.limit; }
+  EventProgress& progress() { return progress_; }
+  // Thread-safe.
+  uint64_t events() const { return events_.load(std::memory_order_relaxed); }
+
+  absl::Status Print(const client::EventBatch& batch) {
+    out_.clear();
+    for (const client::ReceivedEvent& received : batch) {
+      if (done()) break;
+      RETURN_IF_ERROR(received.ParseTo(event_));
+      const Position position{received.partition(), received.offset(), received.append_time()};
+      if (flags_.json) {
+        AppendEventJson(event_, position, &out_);
+        out_.push_back('\n');
+      } else {
+        flags_.format.Append(event_, position, &out_);
+      }
+      ++events_;
+      bytes_ += received.bytes().size();
+    }
+    return WriteOut(out_);
+  }
+
+  void Summarise() {
+    progress_.Finish();
+    if (!flags_.summary) return;
+    std::fprintf(stderr, "read %s\n", progress_.Summary().c_str());
+  }
+
+ private:
+  const ReadFlags& flags_;
+  std::string out_;
+  v1::Event event_;
+  std::atomic<uint64_t> events_{0};
+  std::atomic<uint64_t> bytes_{0};
+  EventProgress progress_;  // Last: it uses what is above.
+};
+
+// How many events there are to read; 0 if that takes more than to look at the partitions.
+uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
+  const client::ReaderOptions& reader = flags.reader;
+  const bool simple = reader.start.kind == client::StartPosition::Kind::kEarliest &&
+                      !reader.stop_time && !reader.filter && !reader.follow;
+  if (!simple) return 0;
+  const auto partitions = admin.ListPartitions(reader.topic);
+  if (!partitions.ok()) return 0;
+  uint64_t events = 0;
+  for (const client::PartitionInfo& partition : *partitions) {
+    if (!reader.partitions.empty() && std::find(reader.partitions.begin(), reader.partitions.end(),
+                                                partition.partition) == reader.partitions.end()) {
+      continue;
+    }
+    int64_t start = partition.start_offset;
+    for (const client::PartitionOffset& place : reader.offsets) {
+      if (place.partition == partition.partition) start = std::max(start, place.offset);
+    }
+    const int64_t end = std::min(partition.end_offset, reader.stop_offset.value_or(INT64_MAX));
+    events += static_cast<uint64_t>(std::max<int64_t>(end - start, 0));
+  }
+  return std::min(events, flags.limit);
+}
+
+absl::Status ReadAll(client::Reader& reader, Printer& printer) {
+  while (!printer.done()) {
+    ASSIGN_OR_RETURN(const client::EventBatch batch, reader.Next());
+    if (batch.done()) break;
+    RETURN_IF_ERROR(printer.Print(batch));
+  }
+  return absl::OkStatus();
+}
+
+// Of a refusal because the hub has another log by now: how to go on with that one. Else as it is.
+absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
+  if (client::GetErrorReason(status) != client::ErrorReason::kOtherLog) return status;
+  const std::optional<client::ErrorInfo> info = client::GetErrorInfo(status);
+  std::string ways = "to go on with what is there now: --from=earliest, --from=latest";
+  // Of several partitions, only one is known.
+  if (info->agreed_offset && info->partition && reader.positions().size() == 1) {
+    absl::StrAppend(&ways, ", or, where both logs part, --from=", *info->partition, ":",
+                    *info->agreed_offset);
+  }
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", ways));
+}
+
+absl::Status ReadTopic(const Context& context, ReadFlags& flags, Interrupt& interrupt) {
+  const auto hub = ConnectToHub(context);
+  interrupt.OnRaise([hub] { hub->CancelCalls(); });
+  Printer printer(flags);
+  std::optional<HubWatch> watch(std::in_place, context.address,
+                                HealthProbe(hub, [&printer] { return printer.events(); }));
+  client::AdminClient admin(hub, AdminOptionsOf(context));
+  RETURN_IF_ERROR(admin.GetTopic(flags.reader.topic).status());
+  if (printer.progress().enabled()) printer.progress().Expect(EventsToRead(admin, flags));
+  flags.reader.reconnect_deadline =
+      context.timeout.value_or(flags.reader.follow ? absl::InfiniteDuration() : absl::Seconds(30));
+  ASSIGN_OR_RETURN(const auto reader, client::Reader::Create(hub, flags.reader));
+  interrupt.OnRaise([hub, &reader] {
+    hub->CancelCalls();
+    reader->Cancel();
+  });
+  const absl::Status status = WithWaysOn(ReadAll(*reader, printer), *reader);
+  watch.reset();
+  interrupt.OnRaise(nullptr);
+  printer.Summarise();
+  return status;
+}
+
+absl::Status Read(const Context& context, ReadFlags flags) {
+  Interrupt interrupt;  // Before anything that starts threads.
+  absl::Status status = ReadTopic(context, flags, interrupt);
+  if (!absl::IsCancelled(status) || !interrupt.raised()) return status;
+  // Ctrl-C is how a follower is meant to end.
+  return flags.reader.follow ? absl::OkStatus()
+                             : absl::CancelledError("interrupted before the end");
+}
+
+// An option whose text sets several fields of the reader.
+void AddPlaceOption(CLI::App& command, const std::string& name, client::ReaderOptions& reader,
+                    absl::Status (*parse)(const std::string&, client::ReaderOptions&),
+                    const std::string& description) {
+  const auto assign = [&reader, parse, name](const std::string& text) {
+    const absl::Status status = parse(text, reader);
+    // What the library expects of a callback.
+    if (!status.ok()) throw CLI::ValidationError(name, std::string(status.message()));
+  };
+  command.add_option_function<std::string>(name, assign, description)->type_name("PLACE");
+}
+
+void AddReadFlags(CLI::App& command, ReadFlags& flags) {
+  AddPlaceOption(command, "--from", flags.reader, ParseFrom,
+                 "earliest (default), latest, an offset, a time, a duration back from now, or "
+                 "PARTITION:OFFSET,…");
+  AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
+  command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
+  AddParsedOption(command, "--filter", &flags.reader.filter, ParseClientFilter,
+                  "Only what passes: an expression (CloudEvents SQL) or a filter in JSON; see "
+                  "eventhub filter --help",
+                  "FILTER");
+  AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit, "Stop after so many events");
+  AddParsedListOption(command, "-p,--partition", &flags.reader.partitions, ParsePartition,
+                      "Only this partition; may be repeated", "N");
+  command.add_flag_callback(
+      "--skip-trimmed",
+      [&flags] { flags.reader.when_trimmed = client::WhenTrimmed::kSkipToEarliest; },
+      "Go on at the first event that is kept when retention was faster");
+  CLI::Option* output =
+      command
+          .add_option_function<std::string>(
+              "-o,--output", [&flags](const std::string& name) { flags.json = name == "json"; },
+              "text (default), or json: CloudEvents")
+          ->check(OneOf({"text", "json"}))
+          ->type_name("FORMAT");
+  AddParsedOption(command, "--format", &flags.format, EventFormat::Parse,
+                  "How to print an event as text", "FORMAT")
+      ->default_str(kEventTextFormat)
+      ->excludes(output);
+  command.add_flag("--summary", flags.summary, "At the end, say on stderr how much it was");
+}
+
+}  // namespace
+
+void AddReadCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("read", "Print the events of a topic");
+  command->footer(kReadExamples);
+  const auto flags = std::make_shared<ReadFlags>();
+  flags->format = *EventFormat::Parse(kEventTextFormat);
+  command->add_option("TOPIC", flags->reader.topic, "The topic")->required();
+  AddReadFlags(*command, *flags);
+  SetRun(*command, context, [&context, flags] { return Read(context, *flags); });
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,288 @@
+// `eventhub seek` and `eventhub replay`: what is delivered again, or never.
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/places.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/subscription_output.h"
+#include "client/cli/run/progress.h"
+#include "eventhub/error.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+constexpr char kSeekExamples[] = R"(
+Moves a subscription to another place in its topic's log, consumers connected or not. Events behind
+the place come again, those before it never, but for what is replayed and dead letters that were
+redriven. Events that are out, and retries, are forgotten. Asks before it moves anything, keeps a
+snapshot of the state before (the last 10 of them stay), and says how to go back.
+
+Examples:
+  eventhub seek billing --to=2h --dry-run           what would come again?
+  eventhub seek billing --to=2026-01-31T12:00:00Z
+  eventhub seek billing --to=latest --yes           skip all there is; do not ask, as in a script
+  eventhub seek billing --offset=3:1200             partition 3 alone; --to=3:1200 does the same
+  eventhub seek billing --to=earliest --offset=0:500,1:480
+  eventhub seek billing --to=snapshot:before-deploy
+  eventhub snapshots list billing                   where could it go back to?)";
+
+constexpr char kReplayExamples[] = R"(
+Delivers a part of the log again, to this subscription alone, beside what comes live. Goes on over
+restarts. Events that are not settled yet come anyway, and are not counted.
+
+Examples:
+  eventhub replay billing --from=2h --dry-run
+  eventhub replay billing --from=2026-01-31T12:00:00Z --to=2026-01-31T13:00:00Z --rate-events=100
+  eventhub replay billing --from=3:1200 --to=3:1300         of partition 3
+  eventhub replay billing --cancel)";
+
+struct SeekFlags {
+  std::string name;
+  std::string to;
+  std::vector<std::vector<client::PartitionOffset>> offsets;
+  bool dry_run = false;
+  bool no_snapshot = false;
+  bool yes = false;
+  bool json = false;
+};
+
+// The names of the snapshots that seeks take; in the order of their times.
+constexpr absl::string_view kTakenBySeek = "before-seek-";
+constexpr size_t kSnapshotsKept = 10;
+
+absl::StatusOr<client::SeekTarget> ToTarget(const SeekFlags& flags) {
+  client::SeekTarget target;
+  absl::string_view to = flags.to;
+  if (absl::ConsumePrefix(&to, "snapshot:")) {
+    if (to.empty()) return UsageError("--to: the name of the snapshot is missing");
+    target.snapshot = std::string(to);
+  } else if (const auto places = ParsePartitionOffsets(to); places.ok()) {
+    target.offsets = *places;
+  } else if (!to.empty()) {
+    const auto start = ParseStart(to, Clock::System().Now());
+    if (!start.ok()) {
+      return UsageError(
+          absl::StrCat("--to: ", start.status().message(), ", PARTITION:OFFSET, or snapshot:NAME"));
+    }
+    target.start = *start;
+  }
+  for (const auto& places : flags.offsets) {
+    target.offsets.insert(target.offsets.end(), places.begin(), places.end());
+  }
+  if (to.empty() && target.offsets.empty()) return UsageError("seek: --to or --offset is missing");
+  return target;
+}
+
+// Keeps where the subscription is; the name of the snapshot.
+absl::StatusOr<std::string> TakeSnapshot(client::SubscriptionClient& client,
+                                         const SeekFlags& flags) {
+  const std::string name = absl::StrCat(
+      kTakenBySeek,
+      absl::FormatTime("%Y%m%dT%H%M%E3SZ", Clock::System().Now(), absl::UTCTimeZone()));
+  const absl::Status taken = WithProgress(
+      "taking a snapshot", [&] { return client.CreateSnapshot(flags.name, name).status(); });
+  if (taken.ok()) return name;
+  // Whether the snapshot is there or not, nothing was moved.
+  return WithKnownOutcome(taken);
+}
+
+// What fails here, the next seek tries again: the seek itself is done.
+void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& flags) {
+  const auto snapshots = client.ListSnapshots(flags.name);
+  if (!snapshots.ok()) return;
+  std::vector<std::string> taken;
+  for (const client::Snapshot& snapshot : *snapshots) {
+    if (absl::StartsWith(snapshot.name, kTakenBySeek)) taken.push_back(snapshot.name);
+  }
+  for (size_t i = 0; i + kSnapshotsKept < taken.size(); ++i) {
+    client.DeleteSnapshot(flags.name, taken[i]).IgnoreError();
+  }
+}
+
+absl::Status ConfirmSeek(client::SubscriptionClient& client, const SeekFlags& flags,
+                         const client::SeekTarget& target) {
+  ASSIGN_OR_RETURN(const auto moves, WithProgress("looking at the place", [&] {
+                     return client.Seek(flags.name, target, /*dry_run=*/true);
+                   }));
+  std::fputs(RenderMoves(moves, /*dry_run=*/false).c_str(), stderr);
+  return Confirm(absl::StrCat("Move subscription '", flags.name, "'?"),
+                 absl::StrCat("subscription '", flags.name, "' stays where it is"));
+}
+
+absl::Status PrintMoves(const std::vector<client::PartitionMove>& moves,
+                        const std::string& snapshot, const SeekFlags& flags) {
+  if (flags.json) {
+    Json json = MovesJson(moves, flags.dry_run);
+    json["snapshot"] = snapshot.empty() ? Json(nullptr) : Json(snapshot);
+    return WriteOut(json.dump() + "\n");
+  }
+  std::string text = RenderMoves(moves, flags.dry_run);
+  if (!snapshot.empty()) {
+    absl::StrAppend(&text, "to go back: eventhub seek ", flags.name, " --to=snapshot:", snapshot,
+                    "\n");
+  }
+  return WriteOut(text);
+}
+
+absl::Status Seek(const Context& context, const SeekFlags& flags) {
+  ASSIGN_OR_RETURN(const client::SeekTarget target, ToTarget(flags));
+  const bool ask = !flags.dry_run && !flags.yes;
+  if (ask) RETURN_IF_ERROR(NeedTerminal("seek"));
+  client::SubscriptionClient client = ConnectSubscriptions(context);
+  if (ask) RETURN_IF_ERROR(ConfirmSeek(client, flags, target));
+  std::string snapshot;
+  if (!flags.dry_run && !flags.no_snapshot) {
+    ASSIGN_OR_RETURN(snapshot, TakeSnapshot(client, flags));
+  }
+  const auto moves =
+      WithProgress("seeking", [&] { return client.Seek(flags.name, target, flags.dry_run); });
+  const bool refused = !moves.ok() && !client::OutcomeIsUnknown(moves.status());
+  if (!snapshot.empty() && refused) client.DeleteSnapshot(flags.name, snapshot).IgnoreError();
+  RETURN_IF_ERROR(moves.status());
+  if (!snapshot.empty()) DeleteOldSnapshots(client, flags);
+  return PrintMoves(*moves, snapshot, flags);
+}
+
+struct ReplayFlags {
+  std::string name;
+  std::optional<client::StartPosition> from;
+  client::ReplaySpec spec;
+  std::vector<uint32_t> places_of;  // The partitions of --from and --to as PARTITION:OFFSET.
+  client::RateLimit rate;
+  bool cancel = false;
+  bool dry_run = false;
+  bool json = false;
+};
+
+absl::Status CancelReplays(const Context& context, const ReplayFlags& flags) {
+  ASSIGN_OR_RETURN(const uint64_t events, ConnectSubscriptions(context).CancelReplays(flags.name));
+  if (flags.json) return WriteOut(Json{{"cancelled_events", events}}.dump() + "\n");
+  return WriteOut(absl::StrCat(CountOf(events, "event"), events == 1 ? " is" : " are",
+                               " not delivered again\n"));
+}
+
+absl::Status Replay(const Context& context, const ReplayFlags& flags) {
+  if (flags.cancel) return CancelReplays(context, flags);
+  if (!flags.from.has_value()) return UsageError("replay: --from or --cancel is missing");
+  client::ReplaySpec spec = flags.spec;
+  spec.start = *flags.from;
+  for (const uint32_t partition : flags.places_of) {
+    if (spec.partitions.empty()) spec.partitions.push_back(partition);
+    if (spec.partitions != std::vector<uint32_t>{partition}) {
+      return UsageError("replay: PARTITION:OFFSET is a place in one partition, here are others");
+    }
+  }
+  if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
+    spec.rate_limit = flags.rate;
+  }
+  ASSIGN_OR_RETURN(const client::ReplayResult result,
+                   WithProgress("looking for what to replay", [&] {
+                     return ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run);
+                   }));
+  return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
+                             : RenderReplay(result, flags.dry_run));
+}
+
+absl::StatusOr<uint64_t> ParseReplayRate(absl::string_view text) {
+  ASSIGN_OR_RETURN(const uint64_t bytes, ParseBytes(text));
+  if (bytes > 0) return bytes;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' lets nothing through; without the option there is no limit"));
+}
+
+absl::StatusOr<client::StartPosition> ParseReplayStart(absl::string_view text, ReplayFlags& flags) {
+  const auto place = ParsePartitionOffset(text);
+  if (!place.ok()) return ParseStart(text, Clock::System().Now());
+  flags.places_of.push_back(place->partition);
+  return client::StartPosition::Offset(place->offset);
+}
+
+// An offset, in a partition or in all, or a moment.
+void AddStopOption(CLI::App& command, ReplayFlags& flags) {
+  const auto assign = [&flags, &spec = flags.spec](const std::string& text) {
+    if (const auto place = ParsePartitionOffset(text); place.ok()) {
+      flags.places_of.push_back(place->partition);
+      spec.stop_offset = place->offset;
+      return;
+    }
+    if (IsNumber(text)) {
+      if (const auto offset = ParseOffset(text); offset.ok()) {
+        spec.stop_offset = *offset;
+        return;
+      }
+    }
+    const auto time = ParseMoment(text, Clock::System().Now());
+    // What the library expects of a callback.
+    if (!time.ok()) throw CLI::ValidationError("--to", std::string(time.status().message()));
+    spec.stop_time = *time;
+  };
+  command
+      .add_option_function<std::string>(
+          "--to", assign, "Before this offset or time (default: all that was delivered)")
+      ->type_name("PLACE");
+}
+
+}  // namespace
+
+void AddSeekCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("seek", "Move a subscription in its topic's log");
+  command->footer(kSeekExamples);
+  const auto flags = std::make_shared<SeekFlags>();
+  command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
+  command
+      ->add_option("--to", flags->to,
+                   "earliest, latest, an offset, a time, a duration back from now, "
+                   "PARTITION:OFFSET,… or snapshot:NAME")
+      ->type_name("PLACE");
+  AddParsedListOption(*command, "--offset", &flags->offsets, ParsePartitionOffsets,
+                      "The place in one partition, which goes before --to; may be repeated",
+                      "PARTITION:OFFSET,…");
+  command->add_flag("--dry-run", flags->dry_run, "Only say what would move");
+  command->add_flag("--no-snapshot", flags->no_snapshot, "Keep no snapshot to go back to");
+  command->add_flag("-y,--yes", flags->yes, "Do not ask");
+  AddOutputOption(*command, &flags->json);
+  SetRun(*command, context, [&context, flags] { return Seek(context, *flags); });
+}
+
+void AddReplayCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("replay", "Deliver a part of the log again");
+  command->footer(kReplayExamples);
+  const auto flags = std::make_shared<ReplayFlags>();
+  command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
+  const auto parse = [&flags = *flags](absl::string_view text) {
+    return ParseReplayStart(text, flags);
+  };
+  AddParsedOption(*command, "--from", &flags->from, parse,
+                  "earliest, an offset, PARTITION:OFFSET, a time, or a duration back from now",
+                  "PLACE");
+  AddStopOption(*command, *flags);
+  AddParsedListOption(*command, "-p,--partition", &flags->spec.partitions, ParsePartition,
+                      "Only this partition; may be repeated", "N");
+  AddCountOption(*command, "--rate-events", &flags->rate.events_per_second, 1,
+                 std::numeric_limits<uint64_t>::max(),
+                 "At most so many events a second, all replays of the subscription together");
+  AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseReplayRate,
+                  "At most so many bytes a second, e.g. 1MiB", "SIZE");
+  CLI::Option* cancel =
+      command->add_flag("--cancel", flags->cancel, "End all replays of the subscription instead");
+  command->add_flag("--dry-run", flags->dry_run, "Only say what would be delivered");
+  // None of them would keep it from ending all.
+  for (const char* other :
+       {"--from", "--to", "--partition", "--rate-events", "--rate-bytes", "--dry-run"}) {
+    cancel->excludes(command->get_option(other));
+  }
+  AddOutputOption(*command, &flags->json);
+  SetRun(*command, context, [&context, flags] { return Replay(context, *flags); });
+}
+
+}  // namespace eventhub::cli

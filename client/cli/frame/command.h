@@ -1,0 +1,188 @@
+// What the subcommands of `eventhub` share, and how each is added to the command line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/cli/input/units.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/connection.h"
+#include "eventhub/subscription_client.h"
+
+namespace eventhub::cli {
+
+// The global options, and the chosen subcommand. Made by main() before the command line is parsed
+// and outlives all that refers to it.
+struct Context {
+  // `host:port` or `unix:/path`.
+  std::string address = "localhost:7070";
+  // TLS with the hub; see UsesTls.
+  client::TlsOptions tls;
+  bool use_tls = false;
+  // How long to try; each command has its own default.
+  std::optional<absl::Duration> timeout;
+  // What the chosen subcommand does; set while the command line is parsed.
+  std::function<absl::Status()> run;
+};
+
+// Each adds one subcommand, its options and its examples.
+void AddTopicsCommand(CLI::App& app, Context& context);
+void AddPublishCommand(CLI::App& app, Context& context);
+void AddDelayedCommand(CLI::App& app, Context& context);
+void AddLinksCommand(CLI::App& app, Context& context);
+void AddReadCommand(CLI::App& app, Context& context);
+void AddApplyCommand(CLI::App& app, Context& context);
+void AddExportCommand(CLI::App& app, Context& context);
+void AddRoutesCommand(CLI::App& app, Context& context);
+void AddSubscriptionsCommand(CLI::App& app, Context& context);
+void AddConsumeCommand(CLI::App& app, Context& context);
+void AddSeekCommand(CLI::App& app, Context& context);
+void AddReplayCommand(CLI::App& app, Context& context);
+void AddSnapshotsCommand(CLI::App& app, Context& context);
+void AddDeadLettersCommand(CLI::App& app, Context& context);
+void AddFilterCommand(CLI::App& app, Context& context);
+void AddStatsCommand(CLI::App& app, Context& context);
+void AddHealthCommand(CLI::App& app, Context& context);
+void AddClockCommand(CLI::App& app, Context& context);
+void AddBenchCommand(CLI::App& app, Context& context);
+
+// Whether to talk TLS: it was asked for, or a file or a name of it is given.
+bool UsesTls(const Context& context);
+// A connection to the hub; the network is used when the first call is made.
+std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
+// How the clients for administration are made.
+client::AdminOptions AdminOptionsOf(const Context& context);
+client::AdminClient ConnectAdmin(const Context& context);
+client::SubscriptionClient ConnectSubscriptions(const Context& context);
+
+// Sets what `command` does when it is chosen.
+void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run);
+
+// Adds a command to a group of commands, e.g. `create` to `topics`.
+CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
+                  const char* examples);
+
+// Adds `--output=table|json`; sets `*json`.
+void AddOutputOption(CLI::App& command, bool* json);
+
+// Adds `--enable` and `--disable`; what is given is set in `*disabled`.
+void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled);
+
+// Parses `default`, `written` or `synced`.
+absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);
+absl::string_view DurabilityName(client::Durability durability);
+
+// An error in how the command was called, found after parsing: main() exits with 2.
+absl::Status UsageError(absl::string_view message);
+bool IsUsageError(const absl::Status& status);
+
+// A failure that needs no words: main() exits with `exit_code` and prints nothing.
+absl::Status SilentFailure(int exit_code = 1);
+int SilentFailureCode(const absl::Status& status);
+bool IsSilentFailure(const absl::Status& status);
+
+// `status` with another message, and all else that it carries.
+absl::Status WithMessage(const absl::Status& status, absl::string_view message);
+
+// `status`, of an error of which it is plain what was done: the user said no, or the output could
+// not be written. main() does not say that what was asked for may be done nevertheless.
+absl::Status WithKnownOutcome(absl::Status status);
+bool HasKnownOutcome(const absl::Status& status);
+
+// The long name among `-p,--partitions`.
+inline std::string OptionTitle(const std::string& names) {
+  return names.substr(names.rfind(',') + 1);
+}
+
+// Adds an option whose text is turned into `*target` by `parse`, which returns a StatusOr; a text
+// that it refuses is a usage error with its message.
+template <typename T, typename Parse>
+CLI::Option* AddParsedOption(CLI::App& command, const std::string& name, T* target, Parse parse,
+                             const std::string& description, const std::string& type_name) {
+  const auto assign = [target, parse, name](const std::string& text) {
+    auto value = parse(text);
+    // What the library expects of a callback.
+    if (!value.ok()) {
+      throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
+    }
+    *target = *std::move(value);
+  };
+  return command.add_option_function<std::string>(name, assign, description)->type_name(type_name);
+}
+
+// As AddParsedOption, for an option that may be repeated, each time with one value.
+template <typename T, typename Parse>
+CLI::Option* AddParsedListOption(CLI::App& command, const std::string& name, std::vector<T>* target,
+                                 Parse parse, const std::string& description,
+                                 const std::string& type_name) {
+  const auto assign = [target, parse, name](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      auto value = parse(text);
+      // What the library expects of a callback.
+      if (!value.ok()) {
+        throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
+      }
+      target->push_back(*std::move(value));
+    }
+  };
+  return command.add_option_function<std::vector<std::string>>(name, assign, description)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name(type_name);
+}
+
+template <typename T>
+struct CountType {
+  using Type = T;
+};
+template <typename T>
+struct CountType<std::optional<T>> {
+  using Type = T;
+};
+
+// An option that is a number from `min` to `max`; `*target` is an integer or an optional of one.
+template <typename T>
+CLI::Option* AddCountOption(CLI::App& command, const std::string& name, T* target, uint64_t min,
+                            uint64_t max, const std::string& description) {
+  using Count = typename CountType<T>::Type;
+  max = std::min<uint64_t>(max, std::numeric_limits<Count>::max());
+  const auto parse = [min, max](absl::string_view text) -> absl::StatusOr<Count> {
+    const absl::StatusOr<uint64_t> count = ParseCount(text, min, max);
+    if (!count.ok()) return count.status();
+    return static_cast<Count>(*count);
+  };
+  return AddParsedOption(command, name, target, parse, description, "N");
+}
+
+// Sets what an update sets.
+template <typename T>
+void SetIfGiven(const std::optional<T>& value, T* field) {
+  if (value.has_value()) *field = *value;
+}
+
+// What an option accepts: one of these words.
+CLI::Validator OneOf(std::vector<std::string> words);
+
+// A usage error if there is no terminal to ask on: a script has to say --yes to `command`.
+absl::Status NeedTerminal(absl::string_view command);
+
+// Asks `question` on the terminal. If the answer is not yes, CANCELLED with `otherwise`, which says
+// what was not done.
+absl::Status Confirm(const std::string& question, const std::string& otherwise);
+
+// Writes to standard output at once. A failure, such as a full disk, is returned. A reader that
+// went away ends the process by SIGPIPE, as it does for any filter; if that signal is ignored, a
+// silent failure with the exit code of a shell for it is returned.
+absl::Status WriteOut(absl::string_view text);
+
+}  // namespace eventhub::cli

@@ -1,0 +1,121 @@
+#include "client/cli/input/subscription_flags.h"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/filter_flag.h"
+#include "client/cli/input/units.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::cli {
+namespace {
+
+// What the hub takes for "for ever" and "never".
+absl::StatusOr<absl::Duration> ParseAgeOrNever(absl::string_view text) {
+  if (text == "never" || text == "unlimited") return absl::InfiniteDuration();
+  return ParseAge(text);
+}
+
+absl::StatusOr<uint64_t> ParseEventRate(absl::string_view text) {
+  if (text == "unlimited") return 0;
+  return ParseCount(text, 0, std::numeric_limits<uint64_t>::max());
+}
+
+absl::StatusOr<uint64_t> ParseByteRate(absl::string_view text) {
+  if (text == "unlimited") return 0;
+  return ParseBytes(text);
+}
+
+void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
+  AddParsedOption(command, "--ack-deadline", &update.ack_deadline, ParseAgeOrNever,
+                  "How long an event may be at a consumer, unless extended, before it goes to "
+                  "another (queue: 30s unless set; stream: unlimited)",
+                  "DURATION");
+  AddParsedOption(command, "--min-backoff", &update.min_backoff, ParseDelay,
+                  "The delay of the first retry; doubled for each further one (100ms unless set)",
+                  "DURATION");
+  AddParsedOption(command, "--max-backoff", &update.max_backoff, ParseDelay,
+                  "The longest delay of a retry (1m unless set)", "DURATION");
+  AddCountOption(command, "--max-attempts", &update.max_delivery_attempts, 0, 1000,
+                 "After so many failed attempts an event becomes a dead letter; 0: never");
+  command
+      .add_option_function<std::string>(
+          "--dead-letter-topic",
+          [&update](const std::string& topic) { update.dead_letter_topic = topic; },
+          "Where dead letters go (NAME.dead-letters unless set, and created)")
+      ->type_name("TOPIC");
+}
+
+void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
+  AddParsedOption(
+      command, "--rate-events", &update.events_per_second, ParseEventRate,
+      "At most so many events a second, all consumers together; 0 or unlimited: no limit", "N");
+  AddParsedOption(command, "--rate-bytes", &update.bytes_per_second, ParseByteRate,
+                  "At most so many bytes a second, e.g. 1MiB; 0 or unlimited: no limit", "SIZE");
+  AddParsedOption(command, "--expire-after", &update.expire_after, ParseAgeOrNever,
+                  "Deleted when no consumer was connected for so long; or never", "DURATION");
+  AddParsedOption(command, "--ack-durability", &update.ack_durability, ParseDurability,
+                  "What an ack survives: synced a power loss, written the death of the hub (as the "
+                  "topic's events unless set)",
+                  "synced|written");
+  command
+      .add_option_function<std::string>(
+          "--description", [&update](const std::string& text) { update.description = text; },
+          "For people")
+      ->type_name("TEXT");
+  AddFilterOption(command, &update.filter, "Deliver only what passes");
+}
+
+}  // namespace
+
+void AddSubscriptionFlags(CLI::App& command, client::SubscriptionUpdate& update) {
+  AddDeliveryFlags(command, update);
+  AddLimitFlags(command, update);
+}
+
+bool IsEmpty(const client::SubscriptionUpdate& update) {
+  const auto any = [](const auto&... fields) { return (fields.has_value() || ...); };
+  return !any(update.ack_deadline, update.min_backoff, update.max_backoff,
+              update.max_delivery_attempts, update.dead_letter_topic, update.expire_after,
+              update.paused, update.events_per_second, update.bytes_per_second,
+              update.ack_durability, update.description, update.filter);
+}
+
+void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription* subscription) {
+  SetIfGiven(update.ack_deadline, &subscription->ack_deadline);
+  SetIfGiven(update.min_backoff, &subscription->retry_policy.min_backoff);
+  SetIfGiven(update.max_backoff, &subscription->retry_policy.max_backoff);
+  SetIfGiven(update.max_delivery_attempts, &subscription->max_delivery_attempts);
+  SetIfGiven(update.dead_letter_topic, &subscription->dead_letter_topic);
+  SetIfGiven(update.expire_after, &subscription->expire_after);
+  SetIfGiven(update.paused, &subscription->paused);
+  SetIfGiven(update.events_per_second, &subscription->rate_limit.events_per_second);
+  SetIfGiven(update.bytes_per_second, &subscription->rate_limit.bytes_per_second);
+  SetIfGiven(update.ack_durability, &subscription->ack_durability);
+  SetIfGiven(update.description, &subscription->description);
+  SetIfGiven(update.filter, &subscription->filter);
+}
+
+absl::StatusOr<client::SubscriptionKind> ParseKind(absl::string_view text) {
+  if (text == "stream") return client::SubscriptionKind::kStream;
+  if (text == "queue") return client::SubscriptionKind::kQueue;
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not one of: stream, queue"));
+}
+
+absl::string_view KindName(client::SubscriptionKind kind) {
+  switch (kind) {
+    case client::SubscriptionKind::kStream:
+      return "stream";
+    case client::SubscriptionKind::kQueue:
+      return "queue";
+    case client::SubscriptionKind::kUnspecified:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace eventhub::cli

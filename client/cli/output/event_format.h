@@ -1,0 +1,43 @@
+// How `eventhub read` and `eventhub consume` print an event: by a format like printf's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/cli/input/cloudevents_json.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::cli {
+
+// How `read` and `consume` print an event as text unless told otherwise.
+inline constexpr char kEventTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
+
+// A parsed format. Immutable.
+//
+//   %p partition     %o offset         %a append time   %i id           %s source
+//   %n the number of the delivery, 0 for an event that was read without a subscription
+//   %t type          %u subject        %e event time    %k key          %c content type
+//   %d data, kept on one line and without control characters             %D data as it is
+//   %%  a percent sign;   \n  \t  \0  \\  as in C
+class EventFormat {
+ public:
+  // INVALID_ARGUMENT names what is not known.
+  static absl::StatusOr<EventFormat> Parse(absl::string_view format);
+
+  void Append(const v1::Event& event, const Position& position, std::string* out) const;
+
+ private:
+  struct Piece {
+    char field = 0;  // 0: `text` as it is.
+    std::string text;
+  };
+
+  static void AppendField(char field, const v1::Event& event, const Position& position,
+                          std::string* out);
+
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace eventhub::cli

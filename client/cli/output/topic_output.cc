@@ -1,0 +1,172 @@
+#include "client/cli/output/topic_output.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/cli/frame/command.h"
+#include "client/cli/input/json_values.h"
+#include "client/cli/input/units.h"
+#include "client/cli/output/table.h"
+#include "client/cli/output/terminal.h"
+
+namespace eventhub::cli {
+namespace {
+
+std::string MaxAge(const client::Topic& topic) {
+  if (topic.keep_nothing) return "keeps nothing";
+  return topic.max_age == absl::InfiniteDuration() ? "unlimited" : FormatAge(topic.max_age);
+}
+
+std::string MaxBytes(const client::Topic& topic) {
+  if (topic.keep_nothing) return "-";
+  return topic.max_bytes == 0 ? "unlimited" : FormatBytes(topic.max_bytes);
+}
+
+std::string KeepUntilAcked(const client::Topic& topic) {
+  if (!topic.keep_until_acked) return "no";
+  if (topic.keep_until_acked_max_bytes == 0) return "yes";
+  return absl::StrCat("at most ", FormatBytes(topic.keep_until_acked_max_bytes));
+}
+
+const char* WhenFull(const client::Topic& topic) {
+  if (topic.keep_nothing) return "-";
+  return topic.refuse_when_full ? "refuses events" : "drops the oldest";
+}
+
+std::string CountAndBytes(uint64_t events, uint64_t bytes) {
+  return absl::StrCat(FormatCount(events), " (", FormatBytes(bytes), ")");
+}
+
+}  // namespace
+
+Json TopicJson(const client::Topic& topic) {
+  Json json = {{"name", topic.name}, {"partitions", topic.partitions}};
+  const bool ages = topic.max_age != absl::InfiniteDuration();
+  json["max_age_seconds"] = ages ? Json(absl::ToDoubleSeconds(topic.max_age)) : Json(nullptr);
+  json["max_bytes"] = topic.max_bytes != 0 ? Json(topic.max_bytes) : Json(nullptr);
+  json["keep_until_acked"] = topic.keep_until_acked;
+  json["keep_until_acked_max_bytes"] = topic.keep_until_acked_max_bytes != 0
+                                           ? Json(topic.keep_until_acked_max_bytes)
+                                           : Json(nullptr);
+  json["keep_nothing"] = topic.keep_nothing;
+  json["refuse_when_full"] = topic.refuse_when_full;
+  json["deduplication_window_seconds"] = topic.deduplication_window == absl::ZeroDuration()
+                                             ? Json(nullptr)
+                                             : SecondsJson(topic.deduplication_window);
+  json["default_durability"] = std::string(DurabilityName(topic.default_durability));
+  json["max_event_bytes"] = topic.max_event_bytes;
+  json["description"] = topic.description;
+  json["create_time"] = FormatMoment(topic.create_time);
+  return json;
+}
+
+Json StatsJson(const client::TopicStats& stats) {
+  return {{"events", stats.events},
+          {"bytes", stats.bytes},
+          {"published_events", stats.published_events},
+          {"published_bytes", stats.published_bytes},
+          {"delivered_events", stats.delivered_events},
+          {"delivered_bytes", stats.delivered_bytes},
+          {"refused_requests", stats.refused_requests},
+          {"readers", stats.readers},
+          {"routed_events", stats.routed_events},
+          {"duplicate_events", stats.duplicate_events},
+          {"delayed_events", stats.delayed_events},
+          {"unrouted_events", stats.unrouted_events},
+          {"held_back_bytes", stats.held_back_bytes}};
+}
+
+Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
+  Json list = Json::array();
+  for (const client::PartitionInfo& partition : partitions) {
+    Json json = {{"partition", partition.partition},
+                 {"start_offset", partition.start_offset},
+                 {"end_offset", partition.end_offset},
+                 {"bytes", partition.bytes}};
+    json["last_append_time"] = partition.last_append_time.has_value()
+                                   ? Json(FormatMoment(*partition.last_append_time))
+                                   : Json(nullptr);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Fields TopicFields(const client::Topic& topic) {
+  return {{"name", topic.name},
+          {"partitions", FormatCount(topic.partitions)},
+          {"max age", MaxAge(topic)},
+          {"max bytes", MaxBytes(topic)},
+          {"until acked", KeepUntilAcked(topic)},
+          {"when full", WhenFull(topic)},
+          {"deduplicates", topic.deduplication_window == absl::ZeroDuration()
+                               ? "no"
+                               : absl::StrCat("within ", FormatAge(topic.deduplication_window))},
+          {"durability", std::string(DurabilityName(topic.default_durability))},
+          {"max event", FormatBytes(topic.max_event_bytes)},
+          {"description", Printable(topic.description)},
+          {"created", FormatSecond(topic.create_time)}};
+}
+
+void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
+  fields->emplace_back("events kept", CountAndBytes(stats.events, stats.bytes));
+  fields->emplace_back("published",
+                       absl::StrCat(CountAndBytes(stats.published_events, stats.published_bytes),
+                                    " since the hub started"));
+  // What most topics have nothing of.
+  const auto rare = [fields](const char* name, uint64_t events, const char* what) {
+    if (events > 0) fields->emplace_back(name, absl::StrCat(FormatCount(events), what));
+  };
+  rare("routed", stats.routed_events, " copied to it since the hub started");
+  rare("duplicates", stats.duplicate_events, " not appended since the hub started");
+  rare("delayed", stats.delayed_events, " wait for their time");
+  rare("unrouted", stats.unrouted_events, " that no route took since the hub started");
+  if (stats.held_back_bytes > 0) {
+    fields->emplace_back("held back", absl::StrCat(FormatBytes(stats.held_back_bytes),
+                                                   " beyond retention, for subscriptions"));
+  }
+  fields->emplace_back("delivered",
+                       absl::StrCat(CountAndBytes(stats.delivered_events, stats.delivered_bytes),
+                                    " since the hub started"));
+  fields->emplace_back("refused", absl::StrCat(CountOf(stats.refused_requests, "request"),
+                                               " since the hub started"));
+  fields->emplace_back("readers", FormatCount(stats.readers));
+}
+
+std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
+  Table table({"NAME", ">PARTITIONS", ">EVENTS", ">SIZE", ">MAX AGE", ">MAX BYTES", "DURABILITY",
+               ">MAX EVENT", "CREATED", "DESCRIPTION"});
+  for (const auto& [topic, stats, findings] : topics) {
+    table.AddRow({topic.name, FormatCount(topic.partitions), FormatCount(stats.events),
+                  FormatBytes(stats.bytes), MaxAge(topic), MaxBytes(topic),
+                  std::string(DurabilityName(topic.default_durability)),
+                  FormatBytes(topic.max_event_bytes), FormatSecond(topic.create_time),
+                  Printable(topic.description)});
+  }
+  return table.Render();
+}
+
+std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions, absl::Time now) {
+  // Clocks of two machines differ by a little.
+  const auto ahead = [latest = now + absl::Minutes(1)](const client::PartitionInfo& partition) {
+    return partition.last_append_time.value_or(absl::InfinitePast()) > latest;
+  };
+  Table table({">PARTITION", ">START", ">END", ">EVENTS", ">BYTES", "LAST APPENDED"});
+  for (const client::PartitionInfo& partition : partitions) {
+    table.AddRow({FormatCount(partition.partition), FormatCount(partition.start_offset),
+                  FormatCount(partition.end_offset),
+                  FormatCount(partition.end_offset - partition.start_offset),
+                  FormatBytes(partition.bytes),
+                  absl::StrCat(partition.last_append_time.has_value()
+                                   ? FormatMomentWide(*partition.last_append_time)
+                                   : "-",
+                               ahead(partition) ? " !" : "")});
+  }
+  const uint64_t wrong =
+      static_cast<uint64_t>(std::count_if(partitions.begin(), partitions.end(), ahead));
+  if (wrong == 0) return table.Render();
+  return absl::StrCat(table.Render(), "! ", CountOf(wrong, "partition"),
+                      " with append times ahead of the clock here; see eventhub clock --help\n");
+}
+
+}  // namespace eventhub::cli

@@ -1,0 +1,37 @@
+// The work of `eventhub bench`: publishes to a topic of its own, reads it back, deletes it.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/cli/frame/command.h"
+#include "eventhub/topic.h"
+
+namespace eventhub::cli {
+
+struct BenchOptions {
+  uint64_t events = 1'000'000;
+  // Of the data of each event.
+  uint64_t size = 100;
+  uint32_t partitions = 1;
+  // Each with a connection of its own.
+  uint32_t producers = 1;
+  // Published one at a time, each awaited, for the latency.
+  uint64_t round_trips = 1000;
+  client::Durability durability = client::Durability::kSynced;
+};
+
+struct BenchResult {
+  // Encoded, attributes included.
+  uint64_t event_bytes = 0;
+  absl::Duration publish;
+  absl::Duration read;
+  absl::Duration round_trip_p50;
+  absl::Duration round_trip_p99;
+};
+
+// Fails also when an event was not read back. The topic is deleted in any case.
+absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options);
+
+}  // namespace eventhub::cli

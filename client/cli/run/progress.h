@@ -1,0 +1,119 @@
+// A line of progress on the terminal.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/cli/run/ticker.h"
+
+namespace eventhub::cli {
+
+// How far something is that took `took` until now: `, 41% of 1,234,567, 17s left`. Empty if `total`
+// is 0, which means that it is not known.
+std::string ShareText(uint64_t done, uint64_t total, absl::Duration took);
+
+// The same, counted in bytes: `, 41% of 1.21 GiB, 17s left`.
+std::string ShareOfBytesText(uint64_t done, uint64_t total, absl::Duration took);
+
+// A line on stderr, if that is a terminal; else nothing. Drawn anew a few times a second by a
+// thread of its own, also while nothing moves, until it is destroyed, which wipes it.
+class ProgressLine {
+ public:
+  // What the line says after so long. Called by the thread.
+  using Text = std::function<std::string(absl::Duration took)>;
+
+  // Whether anything is drawn: else measuring can be saved.
+  static bool IsShown();
+
+  // Begins to draw after `first`.
+  ProgressLine(absl::Duration first, Text text);
+  ~ProgressLine();
+
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+ private:
+  absl::Duration Draw();
+
+  const Text text_;
+  const absl::Duration start_;
+  bool drawn_ = false;            // Used by the thread while there is one.
+  std::optional<Ticker> ticker_;  // Last: its thread uses what is above. Nothing: nothing is shown.
+};
+
+// While one call to the hub runs, from its first second on: `redriving, 12s, 41% of 1,234,567, 17s
+// left`.
+class CallProgress {
+ public:
+  // How much is done; an error says that it is not known now.
+  using Measure = std::function<absl::StatusOr<uint64_t>()>;
+
+  // Without `measure`, or with a total of 0, it says how long it takes. `measure` is called by the
+  // thread, one call at a time, and may block for a second.
+  explicit CallProgress(std::string doing, uint64_t total = 0, Measure measure = nullptr);
+
+ private:
+  const std::string doing_;
+  const uint64_t total_;
+  const Measure measure_;
+  const ProgressLine line_;  // Last: it uses what is above.
+};
+
+// What `call` gives; shows meanwhile how long it takes.
+template <typename Call>
+std::invoke_result_t<Call> WithProgress(std::string doing, const Call& call) {
+  const CallProgress progress(std::move(doing));
+  return call();
+}
+
+// How much went by, by now.
+struct Flow {
+  uint64_t events = 0;
+  uint64_t bytes = 0;  // Of the events, encoded.
+  uint64_t input = 0;  // Bytes of the input that they were made of, if there is one.
+};
+
+// While events flow: `1,234 events, 1.2 MiB, 411/s, 41% of 1,234,567, 17s left`.
+class EventProgress {
+ public:
+  using Measure = std::function<Flow()>;
+
+  // `enabled` = false: nothing, even on a terminal. `measure` is called by a thread as well.
+  EventProgress(bool enabled, Measure measure);
+
+  // Whether a line is drawn.
+  bool enabled() const { return line_.has_value(); }
+
+  // How many events it will be in all: from now on, the line says how much of it is done, and how
+  // long the rest will take.
+  void Expect(uint64_t events) { expected_events_.store(events, std::memory_order_relaxed); }
+  // The same where only the size of the input is known.
+  void ExpectInput(uint64_t bytes) { expected_input_.store(bytes, std::memory_order_relaxed); }
+
+  // Wipes the line, if there is one, for good.
+  void Finish() { line_.reset(); }
+
+  // `1,234 events, 1.2 MiB in 3s: 411 events/s, 410 KiB/s`, since construction.
+  std::string Summary() const;
+
+ private:
+  std::string Text(absl::Duration took);
+
+  const Measure measure_;
+  const absl::Duration start_;
+  std::atomic<uint64_t> expected_events_{0};  // 0: not known.
+  std::atomic<uint64_t> expected_input_{0};   // 0: not known.
+  // Of the last line; used by its thread.
+  absl::Duration drawn_ = absl::ZeroDuration();
+  uint64_t drawn_events_ = 0;
+  std::optional<ProgressLine> line_;  // Last: it uses what is above.
+};
+
+}  // namespace eventhub::cli

@@ -1,0 +1,42 @@
+#include "client/src/base/reason.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eventhub::client {
+namespace {
+
+constexpr size_t kMaxReasonBytes = 512;
+
+// The length of the well-formed character that `s` begins with; 0 if it does not. `s` is not empty.
+size_t CharacterLength(std::string_view s) {
+  const auto byte = [s](size_t i) { return static_cast<uint8_t>(s[i]); };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  const size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (s.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool surrogate = lead == 0xED && byte(1) > 0x9F;
+  const bool beyond = lead == 0xF4 && byte(1) > 0x8F;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+}  // namespace
+
+std::string CleanReason(std::string_view reason) {
+  std::string clean;
+  while (!reason.empty()) {
+    const size_t length = CharacterLength(reason);
+    const std::string_view character = length == 0 ? "?" : reason.substr(0, length);
+    if (clean.size() + character.size() > kMaxReasonBytes) break;
+    clean += character;
+    reason.remove_prefix(length == 0 ? 1 : length);
+  }
+  return clean;
+}
+
+}  // namespace eventhub::client

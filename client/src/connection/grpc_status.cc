@@ -1,0 +1,82 @@
+#include "client/src/connection/grpc_status.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/src/base/failure.h"
+#include "eventhub/error.h"
+
+namespace eventhub::client {
+namespace {
+
+constexpr absl::string_view kTooLarge = "Received message larger than max (";
+
+void CopyDetails(const v1::ErrorStatus& from, absl::Status& to) {
+  for (const google::protobuf::Any& detail : from.details()) {
+    to.SetPayload(detail.type_url(), absl::Cord(absl::string_view(detail.value())));
+  }
+}
+
+// gRPC at the hub refuses a request that is larger than the hub receives: the hub, which would say
+// so in its own words, never sees it. Only gRPC's words tell it from an exhaustion that passes. The
+// same words about a reply cannot come: this library receives messages of any size.
+absl::Status RequestTooLarge(absl::string_view message) {
+  const std::pair<absl::string_view, absl::string_view> sizes = absl::StrSplit(
+      absl::StripSuffix(absl::StripPrefix(message, kTooLarge), ")"), absl::MaxSplits(" vs. ", 1));
+  absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat("the request of ", sizes.first, " bytes is larger than the hub takes, ",
+                   sizes.second, " bytes (its --max_request)"));
+  SetErrorInfo({.reason = ErrorReason::kRequestTooLarge}, status);
+  return status;
+}
+
+// Whether the target of a channel may also be the address of a connection, as gRPC writes it.
+bool MayBeAddress(const std::string& target) {
+  return (absl::StartsWith(target, "unix") && !absl::StartsWith(target, "unix://")) ||
+         absl::StartsWith(target, "ipv4:") || absl::StartsWith(target, "ipv6:");
+}
+
+// As the peer of a call, gRPC names the address of the connection that it was given to, and before
+// that the target of its channel.
+bool NeverLeft(const grpc::ClientContext& call, const std::string& target) {
+  return TellsWhetherSent(target) && call.peer() == target;
+}
+
+}  // namespace
+
+bool TellsWhetherSent(const std::string& target) { return !MayBeAddress(target); }
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  v1::ErrorStatus details;  // On the wire the same as the google.rpc.Status in the trailer.
+  if (!result.ok() && details.ParseFromString(status.error_details())) {
+    CopyDetails(details, result);
+  }
+  if (absl::IsResourceExhausted(result) && absl::StartsWith(result.message(), kTooLarge) &&
+      !GetErrorInfo(result)) {
+    return RequestTooLarge(result.message());
+  }
+  return result;
+}
+
+absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
+                      const std::string& target) {
+  absl::Status result = FromGrpc(status);
+  if (result.ok() || !NeverLeft(call, target)) return result;
+  return WithNothingDone(std::move(result));
+}
+
+absl::Status FromProto(const v1::ErrorStatus& status) {
+  const auto code = status.code() == 0 ? absl::StatusCode::kUnknown
+                                       : static_cast<absl::StatusCode>(status.code());
+  absl::Status result(code, status.message());
+  CopyDetails(status, result);
+  return result;
+}
+
+}  // namespace eventhub::client

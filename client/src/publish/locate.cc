@@ -1,0 +1,85 @@
+#include "client/src/publish/locate.h"
+
+#include <cstdint>
+
+#include "absl/container/flat_hash_map.h"
+#include "client/src/publish/event_key.h"
+#include "eventhub/partition.h"
+#include "proto/wire/field_reader.h"
+
+namespace eventhub::client {
+namespace {
+
+// Where the next event of a partition is.
+struct Cursor {
+  int64_t offset;
+  uint32_t left;
+};
+
+// The common case: all events went to one partition, so none needs to be looked at.
+std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, size_t count,
+                                                    bool duplicate) {
+  if (placement.count != count) return std::nullopt;
+  std::vector<PublishedEvent> located(count);
+  int64_t offset = placement.base_offset;
+  for (PublishedEvent& event : located) {
+    event.partition = placement.partition;
+    event.offset = offset++;
+    event.duplicate = duplicate;
+  }
+  return located;
+}
+
+}  // namespace
+
+std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
+                                                        const PublishReply& reply) {
+  const bool one = reply.placements.size() == 1;
+  if (one && reply.delayed.empty() && reply.duplicates.empty()) {
+    return LocateIn(reply.placements.front(), count, reply.duplicate);
+  }
+  absl::flat_hash_map<uint32_t, Cursor> cursors;
+  for (const Placement& placement : reply.placements) {
+    cursors[placement.partition] = {placement.base_offset, placement.count};
+  }
+  std::vector<PublishedEvent> located;
+  located.reserve(count);
+  auto delayed = reply.delayed.begin();
+  auto duplicate = reply.duplicates.begin();
+  wire::FieldReader field(body);
+  while (field.Next()) {
+    const size_t index = located.size();
+    PublishedEvent& event = located.emplace_back();
+    event.duplicate = reply.duplicate;
+    if (delayed != reply.delayed.end() && delayed->event_index == index) {
+      event.delayed = EventDelay{delayed->delay_id, delayed->due_time};
+      ++delayed;
+      continue;
+    }
+    if (duplicate != reply.duplicates.end() && duplicate->event_index == index) {
+      event.deduplicated = true;
+      event.partition = duplicate->partition.value_or(0);
+      event.offset = duplicate->offset.value_or(-1);
+      ++duplicate;
+      continue;
+    }
+    const std::string_view key = PartitionKey(field.bytes());
+    std::optional<uint32_t> partition = reply.keyless_partition;
+    if (one) {
+      partition = reply.placements.front().partition;
+    } else if (!key.empty()) {
+      if (reply.partition_count == 0) return std::nullopt;
+      partition = PartitionFor(key, reply.partition_count);
+    }
+    if (!partition) return std::nullopt;
+    const auto cursor = cursors.find(*partition);
+    if (cursor == cursors.end() || cursor->second.left == 0) return std::nullopt;
+    --cursor->second.left;
+    event.partition = *partition;
+    event.offset = cursor->second.offset++;
+  }
+  if (delayed != reply.delayed.end() || duplicate != reply.duplicates.end()) return std::nullopt;
+  return located;
+}
+
+}  // namespace eventhub::client

@@ -1,0 +1,404 @@
+#include "server/core/base/errors.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "proto/wire/utf8.h"
+
+namespace eventhub {
+namespace {
+
+using v1::ErrorDetail;
+
+absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail detail,
+                  ErrorDetail::Reason reason) {
+  detail.set_reason(reason);
+  return WithDetail(absl::Status(code, message), detail);
+}
+
+// About as long as a commit takes.
+constexpr absl::Duration kTopicGoingRetry = absl::Milliseconds(100);
+
+ErrorDetail RetryAfter(absl::Duration delay) {
+  ErrorDetail detail;
+  const timespec ts = absl::ToTimespec(delay);
+  detail.mutable_retry_delay()->set_seconds(ts.tv_sec);
+  detail.mutable_retry_delay()->set_nanos(static_cast<int32_t>(ts.tv_nsec));
+  return detail;
+}
+
+std::string InTopic(absl::string_view topic, PartitionId partition) {
+  return absl::StrCat("topic ", topic, ", partition ", partition.value());
+}
+
+// Messages repeat what the client sent, and travel in trailers, twice, whose size clients limit to
+// 8 KiB. What is not plain ASCII takes three bytes there.
+constexpr size_t kMaxMessageBytes = 3072;
+
+size_t BytesSent(char c) { return c >= ' ' && c <= '~' && c != '%' ? 1 : 3; }
+
+// The beginning of a message that is sent.
+absl::string_view SentOf(absl::string_view message) {
+  size_t sent = 0;
+  for (size_t i = 0; i < message.size(); ++i) {
+    sent += BytesSent(message[i]);
+    if (sent > kMaxMessageBytes) return wire::Shorten(message, i);
+  }
+  return message;
+}
+
+constexpr size_t kNamesShown = 10;
+
+std::string OfProducer(absl::string_view producer) { return absl::StrCat("producer ", producer); }
+
+}  // namespace
+
+const absl::string_view kErrorDetailUrl = "type.googleapis.com/eventhub.v1.ErrorDetail";
+
+absl::Status WithDetail(absl::Status status, const ErrorDetail& detail) {
+  status.SetPayload(kErrorDetailUrl, absl::Cord(absl::string_view(detail.SerializeAsString())));
+  return status;
+}
+
+std::optional<ErrorDetail> DetailOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kErrorDetailUrl);
+  ErrorDetail detail;
+  if (!payload.has_value() || !detail.ParseFromString(std::string(*payload))) return std::nullopt;
+  return detail;
+}
+
+v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
+  v1::ErrorStatus error;
+  error.set_code(static_cast<int>(status.code()));
+  const absl::string_view message = SentOf(status.message());
+  error.set_message(message.size() < status.message().size() ? absl::StrCat(message, "...")
+                                                             : std::string(message));
+  status.ForEachPayload([&error](absl::string_view url, const absl::Cord& payload) {
+    google::protobuf::Any& detail = *error.add_details();
+    detail.set_type_url(std::string(url));
+    detail.set_value(std::string(payload));
+  });
+  // The contract promises a detail; one without a reason says that there is no more to say.
+  if (error.details().empty()) error.add_details()->PackFrom(v1::ErrorDetail());
+  return error;
+}
+
+bool FitsMessage(absl::string_view message) { return SentOf(message).size() == message.size(); }
+
+std::string JoinNames(const std::vector<std::string>& names) {
+  const size_t shown = std::min(names.size(), kNamesShown);
+  std::string joined =
+      absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
+  if (shown < names.size()) absl::StrAppend(&joined, " and ", names.size() - shown, " more");
+  return joined;
+}
+
+absl::Status InvalidField(absl::string_view field, absl::string_view problem) {
+  ErrorDetail detail;
+  detail.set_field(field.data(), field.size());
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat(field, ": ", problem), detail,
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem) {
+  const std::string path = absl::StrCat("events[", index, "]", field.empty() ? "" : ".", field);
+  ErrorDetail detail;
+  detail.set_field(path);
+  detail.set_event_index(index);
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat(path, ": ", problem), detail,
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status InvalidFilter(const absl::Status& status) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
+  return InvalidField(parts.first, parts.second);
+}
+
+absl::Status MalformedRequest(absl::string_view problem) {
+  return Make(absl::StatusCode::kInvalidArgument, absl::StrCat("the request ", problem), {},
+              ErrorDetail::REASON_INVALID_FIELD);
+}
+
+absl::Status TopicNotFound(absl::string_view topic) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("topic ", topic, " does not exist"), {},
+              ErrorDetail::REASON_TOPIC_NOT_FOUND);
+}
+
+absl::Status TopicGoing(absl::string_view topic) {
+  return Make(absl::StatusCode::kUnavailable, absl::StrCat("topic ", topic, " is being deleted"),
+              RetryAfter(kTopicGoingRetry), ErrorDetail::REASON_TOPIC_NOT_FOUND);
+}
+
+absl::Status TopicExists(absl::string_view topic) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("topic ", topic, " exists already"),
+              {}, ErrorDetail::REASON_TOPIC_EXISTS);
+}
+
+absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions) {
+  ErrorDetail detail;
+  detail.set_partition(partition);
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("topic ", topic, " has ", partitions,
+                           partitions == 1 ? " partition" : " partitions", ", and no partition ",
+                           partition),
+              detail, ErrorDetail::REASON_PARTITION_NOT_FOUND);
+}
+
+absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Offset offset,
+                              Offset earliest, Offset end) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_earliest_offset(earliest.value());
+  detail.set_end_offset(end.value());
+  return Make(absl::StatusCode::kOutOfRange,
+              absl::StrCat(InTopic(topic, partition), ": offset ", offset.value(),
+                           offset < earliest ? " is trimmed" : " is beyond the end",
+                           "; the earliest is ", earliest.value(), ", the end ", end.value()),
+              detail, ErrorDetail::REASON_OFFSET_OUT_OF_RANGE);
+}
+
+absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offset expected,
+                            Offset next) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_end_offset(next.value());
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(InTopic(topic, partition), ": expected_offset is ", expected.value(),
+                           ", the next offset ", next.value()),
+              detail, ErrorDetail::REASON_OFFSET_MISMATCH);
+}
+
+absl::Status OtherLog(absl::string_view topic, PartitionId partition, Offset offset,
+                      std::optional<Offset> agreed, Offset earliest, Offset end) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_earliest_offset(earliest.value());
+  detail.set_end_offset(end.value());
+  if (agreed.has_value()) detail.set_agreed_offset(agreed->value());
+  return Make(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat(InTopic(topic, partition), ": offset ", offset.value(),
+                   " is a place in another log: the topic was created anew, or this is"
+                   " another hub, or one restored from a backup, or after a power loss; ",
+                   agreed.has_value()
+                       ? absl::StrCat("both have the same events before offset ", agreed->value())
+                       : std::string("which events both have is not known"),
+                   "; the earliest is ", earliest.value(), ", the end ", end.value()),
+      detail, ErrorDetail::REASON_OTHER_LOG);
+}
+
+absl::Status ExpectsOtherLog(absl::string_view topic, PartitionId partition, Offset expected) {
+  ErrorDetail detail;
+  detail.set_partition(partition.value());
+  detail.set_end_offset(expected.value());
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(InTopic(topic, partition), ": expected_offset ", expected.value(),
+                           " is the next one, but of another log: the event before it is not of"
+                           " expected_run"),
+              detail, ErrorDetail::REASON_OTHER_LOG);
+}
+
+absl::Status OtherSubscription(absl::string_view subscription) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("subscription ", subscription,
+                           " is another one than the one that was consumed before: it was created"
+                           " anew, or this is another hub"),
+              ErrorDetail(), ErrorDetail::REASON_OTHER_SUBSCRIPTION);
+}
+
+absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current) {
+  ErrorDetail detail;
+  detail.set_producer_epoch(current);
+  return Make(
+      absl::StatusCode::kAborted,
+      absl::StrCat(OfProducer(producer), ": epoch ", epoch, " is over, it is epoch ", current),
+      detail, ErrorDetail::REASON_STALE_EPOCH);
+}
+
+absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(expected);
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(OfProducer(producer), ": sequence ", sequence, " leaves a gap after ",
+                           expected, ", which is due"),
+              detail, ErrorDetail::REASON_SEQUENCE_GAP);
+}
+
+absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint64_t expected) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(expected);
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat(OfProducer(producer), ": sequence ", sequence,
+                           " was accepted, too long ago for its offsets to be known"),
+              detail, ErrorDetail::REASON_SEQUENCE_TOO_OLD);
+}
+
+absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence) {
+  ErrorDetail detail;
+  detail.set_expected_sequence(0);
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat(OfProducer(producer), " is not known here, so sequence ", sequence,
+                           " cannot follow; start a new epoch at sequence 0"),
+              detail, ErrorDetail::REASON_UNKNOWN_PRODUCER);
+}
+
+absl::Status SubscriptionNotFound(absl::string_view subscription) {
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("subscription ", subscription, " does not exist"), {},
+              ErrorDetail::REASON_SUBSCRIPTION_NOT_FOUND);
+}
+
+absl::Status SubscriptionExists(absl::string_view subscription) {
+  return Make(absl::StatusCode::kAlreadyExists,
+              absl::StrCat("subscription ", subscription, " exists already"), {},
+              ErrorDetail::REASON_SUBSCRIPTION_EXISTS);
+}
+
+absl::Status LeaseLost(absl::string_view subscription, absl::string_view consumer) {
+  return Make(
+      absl::StatusCode::kAborted,
+      absl::StrCat("subscription ", subscription, ": these events are not leased to consumer ",
+                   consumer, ", or not any more"),
+      {}, ErrorDetail::REASON_LEASE_LOST);
+}
+
+absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot) {
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("subscription ", subscription, " has no snapshot ", snapshot), {},
+              ErrorDetail::REASON_SNAPSHOT_NOT_FOUND);
+}
+
+absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot) {
+  return Make(absl::StatusCode::kAlreadyExists,
+              absl::StrCat("subscription ", subscription, " has a snapshot ", snapshot, " already"),
+              {}, ErrorDetail::REASON_SNAPSHOT_EXISTS);
+}
+
+absl::Status LinkNotFound(absl::string_view link) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("link ", link, " does not exist"), {},
+              ErrorDetail::REASON_LINK_NOT_FOUND);
+}
+
+absl::Status LinkExists(absl::string_view link) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("link ", link, " exists already"), {},
+              ErrorDetail::REASON_LINK_EXISTS);
+}
+
+absl::Status TopicInUse(absl::string_view topic, absl::string_view why) {
+  return Make(absl::StatusCode::kFailedPrecondition, absl::StrCat("topic ", topic, " ", why), {},
+              ErrorDetail::REASON_TOPIC_IN_USE);
+}
+
+absl::Status TopicHasOpenLetters(absl::string_view topic,
+                                 const std::vector<std::string>& subscriptions) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic,
+                           " has dead letters that are open, or redriven and not settled, of "
+                           "subscriptions: ",
+                           JoinNames(subscriptions)),
+              {}, ErrorDetail::REASON_OPEN_DEAD_LETTERS);
+}
+
+absl::Status TopicKeepsNothing(absl::string_view topic) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic, " keeps no events (retention.none)"), {},
+              ErrorDetail::REASON_TOPIC_KEEPS_NOTHING);
+}
+
+absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
+                       absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("topic ", topic, " is full: it holds ", held_bytes,
+                           " bytes, and may hold ", max_bytes),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOPIC_FULL);
+}
+
+absl::Status RouteNotFound(absl::string_view route) {
+  return Make(absl::StatusCode::kNotFound, absl::StrCat("route ", route, " does not exist"), {},
+              ErrorDetail::REASON_ROUTE_NOT_FOUND);
+}
+
+absl::Status RouteExists(absl::string_view route) {
+  return Make(absl::StatusCode::kAlreadyExists, absl::StrCat("route ", route, " exists already"),
+              {}, ErrorDetail::REASON_ROUTE_EXISTS);
+}
+
+absl::Status RouteLoop(absl::string_view problem) {
+  return Make(absl::StatusCode::kFailedPrecondition, std::string(problem), {},
+              ErrorDetail::REASON_ROUTE_LOOP);
+}
+
+absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view topic,
+                                    absl::string_view why) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("route ", route, ": topic ", topic, " cannot take the copy: ", why), {},
+              ErrorDetail::REASON_ROUTE_TARGET_UNAVAILABLE);
+}
+
+absl::Status TooManyCopies(absl::string_view topic) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("routes make more copies of a request to topic ", topic,
+                           " than one commit can take; publish fewer events at once"),
+              {}, ErrorDetail::REASON_UNSPECIFIED);
+}
+
+absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the reader would take ", wanted,
+                           " bytes of memory, more than the others "
+                           "have left of the ",
+                           limit, " for all readers"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
+}
+
+absl::Status TooManyPartitions(size_t more, size_t present, size_t max) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat(more, " partitions more are too many: the hub has ", present, " of ",
+                           max, " that it may have (--max_partitions)"),
+              {}, ErrorDetail::REASON_TOO_MANY_PARTITIONS);
+}
+
+absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("too many bytes wait to be committed for ", whose),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT);
+}
+
+absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the hub's disk has ", free_bytes, " bytes free; ", wanted_bytes,
+                           " are to stay free (--min_free_disk) after what is under way; writes "
+                           "are refused until there is more"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
+}
+
+absl::Status TooManyStreams(size_t most, absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("too many streams are open: the hub has ", most,
+                           " at most (--max_streams), and a host no more than are left"),
+              RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MANY_STREAMS);
+}
+
+absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done) {
+  return Make(absl::StatusCode::kUnavailable,
+              absl::StrCat("the hub is shutting down", done.empty() ? "" : "; ", done),
+              RetryAfter(retry_delay), ErrorDetail::REASON_SHUTTING_DOWN);
+}
+
+absl::Status StoreFailed(const absl::Status& failure) {
+  ErrorDetail detail;
+  detail.set_reason(ErrorDetail::REASON_STORE_FAILED);
+  return WithDetail(failure, detail);
+}
+
+absl::Status OutcomeOf(const absl::Status& refused, const absl::Status& committed) {
+  return committed.ok() ? refused : StoreFailed(committed);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,17 @@
+#include "server/core/base/memory_budget.h"
+
+namespace eventhub {
+
+void MemoryBudget::Release(size_t bytes) {
+  const size_t before = used_.fetch_sub(bytes, std::memory_order_seq_cst);
+  if (before >= limit_ && before - bytes < limit_) freed_.WakeAll();
+}
+
+bool MemoryBudget::NotifyWhenFree(Watermark::Waiter& waiter) {
+  if (!spent()) return false;
+  if (!freed_.NotifyPast(freed_.value(), waiter)) return false;
+  // It may have been freed between the look and the registration, when there was nobody to wake.
+  return spent() || !freed_.Cancel(waiter);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,248 @@
+#include "server/core/event/event_scanner.h"
+
+#include <xxhash.h>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/v1/event.pb.h"
+#include "proto/wire/event_rules.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/utf8.h"
+#include "server/core/base/errors.h"
+
+namespace eventhub {
+namespace {
+
+using google::protobuf::Timestamp;
+using v1::AttributeValue;
+using v1::Event;
+
+constexpr uint32_t kLastField = Event::kDeliverAfterFieldNumber;
+
+absl::string_view NameOf(uint32_t field) {
+  const auto* const found = Event::descriptor()->FindFieldByNumber(static_cast<int>(field));
+  return found == nullptr ? absl::string_view() : absl::string_view(found->name());
+}
+
+// Why an event is refused. Static texts, so that the scan itself builds no strings.
+struct Fault {
+  uint32_t field;
+  const char* problem;  // Null: there is no fault.
+};
+
+constexpr Fault kNoFault = {0, nullptr};
+constexpr const char* kMalformed = "is not well-formed protobuf";
+
+// A google.protobuf.Timestamp or Duration: they are encoded alike.
+struct Seconds {
+  int64_t seconds = 0;
+  int32_t nanos = 0;
+
+  // Takes over the fields that are in `bytes`, as protobuf merges a field that is there twice.
+  bool Merge(absl::string_view bytes) {
+    wire::FieldReader field(bytes);
+    while (field.Next()) {
+      if (field.Is(Timestamp::kSecondsFieldNumber, wire::WireType::kVarint)) {
+        seconds = static_cast<int64_t>(field.value());
+      } else if (field.Is(Timestamp::kNanosFieldNumber, wire::WireType::kVarint)) {
+        nanos = static_cast<int32_t>(field.value());
+      }
+    }
+    return field.ok();
+  }
+
+  absl::Duration value() const { return absl::Seconds(seconds) + absl::Nanoseconds(nanos); }
+};
+
+const char* CheckTimestamp(absl::string_view bytes, Seconds* time) {
+  if (!time->Merge(bytes)) return kMalformed;
+  // Years 1 to 9999, as timestamp.proto has it.
+  if (time->seconds < -62135596800 || time->seconds > 253402300799) {
+    return "is out of the range of a timestamp";
+  }
+  if (time->nanos < 0 || time->nanos > 999999999) return "has nanoseconds out of range";
+  return nullptr;
+}
+
+// The fields of the message and its range.
+const char* CheckTimestamp(absl::string_view bytes) {
+  Seconds time;
+  return CheckTimestamp(bytes, &time);
+}
+
+// What an event says of when it is to be appended.
+struct DelayFields {
+  bool at = false;
+  bool after = false;
+  Seconds time;
+
+  const char* TakeAt(absl::string_view bytes) {
+    if (after) return "cannot be set together with deliver_after";
+    at = true;
+    return CheckTimestamp(bytes, &time);
+  }
+
+  const char* TakeAfter(absl::string_view bytes) {
+    if (at) return "cannot be set together with deliver_at";
+    after = true;
+    if (!time.Merge(bytes)) return kMalformed;
+    if (time.seconds < 0 || time.nanos < 0) return "is negative";
+    // Some 10,000 years, as duration.proto has it.
+    if (time.seconds > 315576000000) return "is out of the range of a duration";
+    if (time.nanos > 999999999) return "has nanoseconds out of range";
+    return nullptr;
+  }
+};
+
+// Checks an AttributeValue.
+const char* CheckAttributeValue(absl::string_view bytes) {
+  wire::FieldReader field(bytes);
+  while (field.Next()) {
+    if (field.type() != wire::WireType::kBytes) continue;
+    switch (field.number()) {
+      case AttributeValue::kStringFieldNumber:
+      case AttributeValue::kUriFieldNumber:
+      case AttributeValue::kUriRefFieldNumber:
+        if (!wire::IsUtf8(field.bytes())) return "has a value that is not UTF-8";
+        break;
+      case AttributeValue::kTimestampFieldNumber:
+        if (const char* problem = CheckTimestamp(field.bytes())) return problem;
+        break;
+    }
+  }
+  return field.ok() ? nullptr : kMalformed;
+}
+
+// Checks an entry of the map `attributes`.
+const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
+  wire::FieldReader field(bytes);
+  absl::string_view name;
+  while (field.Next()) {
+    if (field.Is(wire::kEntryName)) {
+      name = field.bytes();
+      if (!wire::IsUtf8(name)) return "has a name that is not UTF-8";
+    } else if (field.Is(wire::kEntryValue)) {
+      if (const char* problem = CheckAttributeValue(field.bytes())) return problem;
+    }
+  }
+  if (!field.ok()) return kMalformed;
+  if (name.empty()) return "has an attribute without a name";
+  if (name.size() > wire::kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
+  if (rules == EventRules::kPublished && !wire::IsAttributeName(name)) {
+    return "has a name that is not of a-z and 0-9 alone";
+  }
+  if (wire::IsReservedName(name)) return "has the name of an attribute with a field of its own";
+  return nullptr;
+}
+
+const char* CheckString(absl::string_view value) {
+  if (value.size() > wire::kMaxStringAttributeBytes) return "has more than 1024 bytes";
+  if (!wire::IsUtf8(value)) return "is not UTF-8";
+  return nullptr;
+}
+
+// What the hub needs to know of one event.
+struct Essentials {
+  absl::string_view type;
+  absl::string_view key;  // Empty: none.
+  DelayFields delay;
+};
+
+const char* TooManyAttributes(EventRules rules) {
+  return rules == EventRules::kPublished ? "has more than 256 entries"
+                                         : "has more than 512 entries";
+}
+
+// Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
+// checked.
+Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
+  const size_t max_attributes =
+      rules == EventRules::kPublished ? wire::kMaxAttributes : kMaxStoredAttributes;
+  wire::FieldReader field(bytes);
+  bool present[Event::kTypeFieldNumber + 1] = {};
+  size_t attributes = 0;
+  while (field.Next()) {
+    const uint32_t number = field.number();
+    if (field.type() != wire::WireType::kBytes || number > kLastField) continue;
+    const absl::string_view value = field.bytes();
+    const char* problem = nullptr;
+    switch (number) {
+      case Event::kDataFieldNumber:
+        break;
+      case Event::kTimeFieldNumber:
+        problem = CheckTimestamp(value);
+        break;
+      case Event::kAttributesFieldNumber:
+        problem =
+            ++attributes > max_attributes ? TooManyAttributes(rules) : CheckAttribute(value, rules);
+        break;
+      case Event::kPartitionKeyFieldNumber:
+        event->key = value;
+        problem = CheckString(value);
+        break;
+      case Event::kDeliverAtFieldNumber:
+        problem = event->delay.TakeAt(value);
+        break;
+      case Event::kDeliverAfterFieldNumber:
+        problem = event->delay.TakeAfter(value);
+        break;
+      default:
+        if (number <= Event::kTypeFieldNumber) present[number] = !value.empty();
+        if (number == Event::kTypeFieldNumber) event->type = value;
+        problem = CheckString(value);
+    }
+    if (problem != nullptr) return {number, problem};
+  }
+  if (!field.ok()) return {field.number(), kMalformed};
+  for (const uint32_t required :
+       {Event::kIdFieldNumber, Event::kSourceFieldNumber, Event::kTypeFieldNumber}) {
+    if (!present[required]) return {required, "is required"};
+  }
+  return kNoFault;
+}
+
+}  // namespace
+
+absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
+                        EventScan* scan, EventRules rules) {
+  wire::FieldReader field(region);
+  absl::string_view last_type;
+  while (field.Next()) {
+    if (!field.Is(wire::kEventsField)) return InvalidEvent(scan->count, "", kMalformed);
+    const absl::string_view event = field.bytes();
+    const auto begin = static_cast<uint32_t>(field.before().size());
+    const auto bytes = static_cast<uint32_t>(field.field().size());
+    if (event.size() > max_event_bytes) {
+      return InvalidEvent(
+          scan->count, "",
+          absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
+    }
+    Essentials essentials;
+    const Fault fault = CheckEvent(event, rules, &essentials);
+    if (fault.problem != nullptr) {
+      return InvalidEvent(scan->count, NameOf(fault.field), fault.problem);
+    }
+    const DelayFields& delay = essentials.delay;
+    if (delay.at || delay.after) {
+      scan->delays.push_back({scan->count, begin, bytes, delay.after, delay.time.value()});
+    }
+    ++scan->count;
+    if (essentials.type != last_type && !scan->types.any()) {
+      last_type = essentials.type;
+      scan->types.Add(HashOfType(last_type));
+    }
+    const absl::string_view key = essentials.key;
+    if (!key.empty()) ++scan->keyed;
+    if (keys) {
+      scan->events.push_back({begin, bytes, !key.empty(), key.empty() ? 0 : wire::HashOfKey(key)});
+    }
+  }
+  if (!field.ok()) return InvalidEvent(scan->count, "", kMalformed);
+  return absl::OkStatus();
+}
+
+uint32_t HashOfType(absl::string_view type) {
+  return static_cast<uint32_t>(XXH3_64bits(type.data(), type.size()));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,96 @@
+#include "server/core/maintenance/maintenance.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/base/noted_time.h"
+
+namespace eventhub {
+namespace {
+
+constexpr char kGuardLane[] = "guard";
+constexpr char kUpkeepLane[] = "upkeep";
+constexpr char kReclaimLane[] = "reclaim";
+
+// Bounds of a run. A guard looks at numbers; upkeep goes on where it was cancelled; what reclaiming
+// gave back until then is given back.
+constexpr absl::Duration kGuardBound = absl::Seconds(30);
+constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
+constexpr absl::Duration kReclaimBound = absl::Hours(2);
+
+// How often the time is noted for the next start. A start that comes a day later is doubted.
+constexpr absl::Duration kNoteInterval = absl::Minutes(1);
+
+}  // namespace
+
+Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
+                         Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+                         DiskGuard& guard, TrustedClock& clock,
+                         absl::AnyInvocable<void(const absl::Status&)> on_error,
+                         OnSubscriptionExpired on_expired,
+                         absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt)
+    : subscriptions_(subscriptions),
+      store_(store),
+      writer_(writer),
+      clock_(clock),
+      on_expired_(std::move(on_expired)),
+      on_clock_doubt_(std::move(on_clock_doubt)),
+      retention_(options.retention, catalog, subscriptions, store, writer, clock,
+                 [this](TopicId topic) { ReclaimSoon(topic); }),
+      jobs_(clock, std::move(on_error)) {
+  jobs_.Every(options.disk_check_interval,
+              {"disk space", kGuardLane, kGuardBound, [&guard](Cancellation&) {
+                 guard.Look();
+                 return absl::OkStatus();
+               }});
+  jobs_.Every(options.clock_check_interval,
+              {"clock", kGuardLane, kGuardBound, [this](Cancellation&) {
+                 CheckClock();
+                 return absl::OkStatus();
+               }});
+  jobs_.Every(options.reserve_interval,
+              {"disk reserve", kReclaimLane, kUpkeepBound,
+               [this, &guard, bytes = store.reserve_bytes()](Cancellation& cancellation) {
+                 // Not at the price of being full again.
+                 if (guard.room() / 2 < bytes) return absl::OkStatus();
+                 return store_.RestoreReserve(cancellation);
+               }});
+  const auto upkeep = [&](const char* name, absl::Duration interval, auto run) {
+    jobs_.Every(interval, {name, kUpkeepLane, kUpkeepBound, std::move(run)});
+  };
+  upkeep("retention", options.retention_interval,
+         [this](Cancellation& cancellation) { return retention_.TrimTopics(cancellation); });
+  upkeep("idle subscriptions", options.retention_interval,
+         [this](Cancellation&) { return ExpireSubscriptions(); });
+  upkeep("idle producers", options.producer_expiry_interval,
+         [this](Cancellation& cancellation) { return retention_.ExpireProducers(cancellation); });
+  upkeep("old transactions", options.producer_expiry_interval, [this](Cancellation& cancellation) {
+    return retention_.ExpireTransactions(cancellation);
+  });
+}
+
+void Maintenance::CheckClock() {
+  clock_.Look();
+  const absl::Status doubt = clock_.doubt();
+  if (doubt.ok() == doubted_) on_clock_doubt_(doubt);
+  doubted_ = !doubt.ok();
+  const absl::Duration now = clock_.Monotonic();
+  if (doubted_ || now - noted_ < kNoteInterval) return;
+  noted_ = now;
+  writer_.Submit(std::make_unique<NoteTimeTask>());
+}
+
+void Maintenance::ReclaimSoon(TopicId topic) {
+  jobs_.Once(
+      {absl::StrCat("space of topic ", topic.value()), kReclaimLane, kReclaimBound,
+       [this, topic](Cancellation& cancellation) { return store_.Reclaim(topic, cancellation); }});
+}
+
+absl::Status Maintenance::ExpireSubscriptions() {
+  return subscriptions_.Expire(
+      [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); });
+}
+
+}  // namespace eventhub

@@ -1,0 +1,237 @@
+#include "server/core/maintenance/retention.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+#include <vector>
+
+#include "server/core/publish/transaction.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+// The work of one commit: so many partitions are cut, or producers looked at, or as many records.
+constexpr size_t kPartitionsPerCommit = 256;
+constexpr size_t kProducersPerCommit = 64;
+constexpr size_t kRecordsPerCommit = 256;
+
+// Up to so many batches are deleted one by one: range deletes are paid for by later reads.
+constexpr size_t kFewBatches = 16;
+
+absl::Status Cancelled() { return absl::CancelledError("retention is cancelled"); }
+
+}  // namespace
+
+Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog,
+                     const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+                     const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage)
+    : options_(options),
+      catalog_(catalog),
+      subscriptions_(subscriptions),
+      planner_(subscriptions, store),
+      store_(store),
+      writer_(writer),
+      clock_(clock),
+      on_garbage_(std::move(on_garbage)) {}
+
+absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
+  // All topics are trimmed for the same time, however long the pass takes.
+  now_ = clock_.DeletionTime();
+  return ForEachTopic(cancellation, [this](const std::shared_ptr<Topic>& topic) {
+    absl::Status status = TrimTopic(topic);
+    if (!absl::IsNotFound(status)) return status;
+    // Of a topic that is being deleted, which is known for sure once another commit has passed.
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, TrimPlan(),
+                                        std::move(done));
+    }));
+    return topic->deleted() ? absl::OkStatus() : status;
+  });
+}
+
+absl::Status Retention::ExpireProducers(const Cancellation& cancellation) {
+  return ForEachTopic(cancellation, [&](const std::shared_ptr<Topic>& topic) {
+    return ExpireProducersOf(topic, cancellation);
+  });
+}
+
+absl::Status Retention::ForEachTopic(
+    const Cancellation& cancellation,
+    absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit) {
+  absl::Status first;
+  constexpr size_t kPage = 100;
+  std::string after;
+  for (;;) {
+    const std::vector<std::shared_ptr<Topic>> topics = catalog_.List(after, kPage);
+    for (const std::shared_ptr<Topic>& topic : topics) {
+      if (cancellation.cancelled()) return Cancelled();
+      first.Update(visit(topic));
+    }
+    if (topics.size() < kPage) return first;
+    after = topics.back()->name();
+  }
+}
+
+absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
+  ASSIGN_OR_RETURN(const TrimPlan plan, planner_.Plan(*topic, now_));
+  return Trim(topic, plan);
+}
+
+absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
+  std::promise<absl::Status> outcome;
+  writer_.Submit(make([&outcome](absl::Status status) { outcome.set_value(std::move(status)); }));
+  return outcome.get_future().get();
+}
+
+absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan) {
+  const auto begun = [&plan] {
+    uint64_t bytes = 0;
+    for (const TrimPlan::Cut& cut : plan.cuts) bytes += cut.log->start_bytes();
+    return bytes;
+  };
+  const uint64_t before = begun();
+  for (size_t first = 0; first < plan.cuts.size(); first += kPartitionsPerCommit) {
+    const size_t last = std::min(plan.cuts.size(), first + kPartitionsPerCommit);
+    TrimPlan piece{plan.settings, {}};
+    for (size_t i = first; i < last; ++i) {
+      TrimPlan::Cut& cut = piece.cuts.emplace_back(plan.cuts[i]);
+      const PartitionLog& log = *cut.log;
+      ASSIGN_OR_RETURN(cut.batches, store_.FewBatches(log.topic(), log.id(), log.start(),
+                                                      cut.start.offset, kFewBatches));
+    }
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, std::move(piece),
+                                        std::move(done));
+    }));
+  }
+  uint64_t& trimmed = trimmed_bytes_[topic->id()];
+  trimmed += begun() - before;
+  if (trimmed < options_.reclaim_bytes) return absl::OkStatus();
+  trimmed = 0;
+  on_garbage_(topic->id());
+  return absl::OkStatus();
+}
+
+namespace {
+
+// Gathers, from the records of a topic's producers in the order of their keys, those producers that
+// were not active since a time, as far as one commit forgets them.
+class IdleProducers {
+ public:
+  explicit IdleProducers(absl::Time since) : since_(since) {}
+
+  // Takes the next record; false if it is not taken, because there are enough without it.
+  bool Take(absl::string_view producer, absl::Time time) {
+    if (producer != producer_) {
+      Finish();
+      if (idle_.size() >= kProducersPerCommit || records_ >= kRecordsPerCommit) return false;
+      producer_ = std::string(producer);
+    }
+    last_active_ = std::max(last_active_, time);
+    ++records_of_producer_;
+    return true;
+  }
+
+  // No more of the last producer is to come.
+  void Finish() {
+    if (!producer_.empty() && last_active_ < since_) {
+      idle_.push_back(std::exchange(producer_, {}));
+      records_ += records_of_producer_;
+    }
+    producer_.clear();
+    last_active_ = absl::InfinitePast();
+    records_of_producer_ = 0;
+  }
+
+  std::vector<std::string>& idle() { return idle_; }
+
+ private:
+  const absl::Time since_;
+  std::string producer_;  // Whose records come; its name is never empty.
+  absl::Time last_active_ = absl::InfinitePast();
+  size_t records_of_producer_ = 0;
+  std::vector<std::string> idle_;
+  size_t records_ = 0;  // Of those.
+};
+
+// Forgets transactions. What is forgotten is long past, so no check is needed at the commit; what a
+// power loss undoes is done again.
+class ForgetTransactionsTask final : public TopicChange {
+ public:
+  ForgetTransactionsTask(std::vector<std::string> keys, StatusDone done)
+      : keys_(std::move(keys)), done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override {
+    for (const std::string& key : keys_) commit.Delete(Column::kProducers, key);
+  }
+  void Done(const absl::Status& status) override { std::move(done_)(status); }
+  bool synced() const override { return false; }
+
+ private:
+  const std::vector<std::string> keys_;
+  StatusDone done_;
+};
+
+}  // namespace
+
+absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic,
+                                          const Cancellation& cancellation) {
+  const absl::Time since = clock_.DeletionTime() - options_.producer_expiry;
+  const std::string prefix = TopicPrefix(topic->id());
+  std::string from = prefix;
+  for (bool more = true; more;) {
+    if (cancellation.cancelled()) return Cancelled();
+    more = false;
+    IdleProducers producers(since);
+    absl::Status damage;
+    RETURN_IF_ERROR(store_.ScanFrom(
+        Column::kProducers, prefix, from, [&](absl::string_view key, absl::string_view value) {
+          const absl::StatusOr<absl::Time> time = ProducerTable::TimeOfRecord(value);
+          damage = time.status();
+          if (!damage.ok()) return false;
+          more = !producers.Take(ProducerNameOf(key), *time);
+          if (more) from = std::string(key);
+          return !more && !cancellation.cancelled();
+        }));
+    RETURN_IF_ERROR(damage);
+    if (!more) producers.Finish();
+    if (producers.idle().empty()) continue;
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<ExpireProducersTask>(topic, std::move(producers.idle()), since,
+                                                   std::move(done));
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Retention::ExpireTransactions(const Cancellation& cancellation) {
+  const absl::Time since = clock_.DeletionTime() - options_.producer_expiry;
+  std::string from = TransactionPrefix();
+  for (bool more = true; more;) {
+    if (cancellation.cancelled()) return Cancelled();
+    more = false;
+    std::vector<std::string> old;
+    absl::Status damage;
+    RETURN_IF_ERROR(store_.ScanFrom(Column::kProducers, TransactionPrefix(), from,
+                                    [&](absl::string_view key, absl::string_view value) {
+                                      const absl::StatusOr<absl::Time> time =
+                                          TransactionTable::TimeOfRecord(value);
+                                      damage = time.status();
+                                      if (!damage.ok()) return false;
+                                      more = old.size() == kRecordsPerCommit;
+                                      if (more) from = std::string(key);
+                                      if (!more && *time < since) old.emplace_back(key);
+                                      return !more && !cancellation.cancelled();
+                                    }));
+    RETURN_IF_ERROR(damage);
+    if (old.empty()) continue;
+    RETURN_IF_ERROR(Await([&](StatusDone done) {
+      return std::make_unique<ForgetTransactionsTask>(std::move(old), std::move(done));
+    }));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

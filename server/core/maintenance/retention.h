@@ -1,0 +1,76 @@
+// Keeps topics within their limits of age and size, and forgets idle producers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/core/maintenance/trim_planner.h"
+#include "server/core/subscription/subscriptions.h"
+#include "server/core/topic/topic.h"
+#include "server/core/topic/topic_catalog.h"
+#include "server/core/topic/topic_changes.h"
+#include "storage/base/clock.h"
+#include "storage/base/job_scheduler.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+struct RetentionOptions {
+  // Producers that published nothing for so long are forgotten.
+  absl::Duration producer_expiry = absl::Hours(7 * 24);
+  // Disk space is returned once so much of a topic was trimmed. Bytes.
+  uint64_t reclaim_bytes = uint64_t{64} << 20;
+};
+
+// What it changes, it changes in pieces: each commit has a bounded part of the work, and publishers
+// have their turn in between.
+//
+// Used by one thread; blocks it on the disk.
+class Retention {
+ public:
+  // `on_garbage` is told of a topic of which so much was trimmed that its space should be given
+  // back.
+  Retention(const RetentionOptions& options, const TopicCatalog& catalog,
+            const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
+            const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage);
+
+  // Trims all topics to their limits. Goes on after an error with the next topic; returns the first
+  // error; CANCELLED soon after `cancellation` is.
+  absl::Status TrimTopics(const Cancellation& cancellation);
+
+  // Forgets the idle producers of all topics; reads all that is stored of producers. Errors as
+  // above.
+  absl::Status ExpireProducers(const Cancellation& cancellation);
+
+  // Forgets transactions that were done as long ago. Errors as above.
+  absl::Status ExpireTransactions(const Cancellation& cancellation);
+
+ private:
+  absl::Status ForEachTopic(const Cancellation& cancellation,
+                            absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
+  absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
+  absl::Status Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan);
+  absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic,
+                                 const Cancellation& cancellation);
+  // Submits a task made with a callback, and waits for its outcome.
+  absl::Status Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
+
+  const RetentionOptions options_;
+  const TopicCatalog& catalog_;
+  const Subscriptions& subscriptions_;
+  const TrimPlanner planner_;
+  LogStore& store_;
+  LogWriter& writer_;
+  const Clock& clock_;
+  absl::AnyInvocable<void(TopicId)> on_garbage_;
+  absl::Time now_;                                        // Of the pass.
+  absl::flat_hash_map<TopicId, uint64_t> trimmed_bytes_;  // Since the last reclaim.
+};
+
+}  // namespace eventhub

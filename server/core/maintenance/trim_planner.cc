@@ -1,0 +1,170 @@
+#include "server/core/maintenance/trim_planner.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/numeric/int128.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/topic/topic_settings.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+LogBounds BoundsOf(const LogPosition& from, const LogPosition& to) {
+  LogBounds bounds;
+  bounds.start = from.offset;
+  bounds.start_bytes = from.bytes_before;
+  bounds.end = to.offset;
+  bounds.end_bytes = to.bytes_before;
+  return bounds;
+}
+
+// The earliest time, not after `high`, that fits; `high` does. Microseconds, as in the store.
+absl::StatusOr<absl::Time> FindCut(int64_t high,
+                                   absl::FunctionRef<absl::StatusOr<bool>(absl::Time)> fits) {
+  int64_t low = 0;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    ASSIGN_OR_RETURN(const bool middle_fits, fits(absl::FromUnixMicros(middle)));
+    if (middle_fits) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return absl::FromUnixMicros(low);
+}
+
+}  // namespace
+
+uint64_t TrimPlanner::BytesOf(const Ranges& ranges) {
+  uint64_t bytes = 0;
+  for (const Range& range : ranges) bytes += range.to.bytes_before - range.from.bytes_before;
+  return bytes;
+}
+
+absl::StatusOr<TrimPlan> TrimPlanner::Plan(Topic& topic, absl::Time now) const {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  const v1::Retention& retention = view->settings->retention();
+  ASSIGN_OR_RETURN(const Ranges kept, WithinLimits(*view, now));
+  Ranges beyond;
+  for (const Range& range : kept) {
+    const LogPosition start{range.log->start(), range.log->start_bytes()};
+    if (range.from.offset > start.offset) beyond.push_back({range.log, start, range.from});
+  }
+  std::vector<NeededFrom> needed;
+  Ranges held;
+  if (!beyond.empty()) {
+    ASSIGN_OR_RETURN(held, Needed(topic, retention, std::move(beyond), &needed));
+  }
+  RETURN_IF_ERROR(NoteHeldBack(topic, retention, held));
+  TrimPlan plan{view->settings, {}};
+  for (size_t i = 0; i < held.size(); ++i) {
+    const auto& [log, from, to] = held[i];
+    if (from.offset > log->start()) plan.cuts.push_back({log, from, needed[i].first});
+  }
+  return plan;
+}
+
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::WithinLimits(const TopicView& view,
+                                                              absl::Time now) const {
+  Ranges ranges;
+  for (PartitionLog* log : view.partitions) {
+    const LogPosition start{log->start(), log->start_bytes()};
+    const LogPosition end = log->end_position();
+    if (start.offset < end.offset) ranges.push_back({log, start, end});
+  }
+  const absl::Duration max_age = MaxAgeOf(*view.settings);
+  if (max_age != absl::InfiniteDuration() && now != absl::InfinitePast()) {
+    ASSIGN_OR_RETURN(ranges, Since(std::move(ranges), now - max_age));
+  }
+  const v1::Retention& retention = view.settings->retention();
+  if (retention.max_bytes() == 0 || retention.refuse_when_full()) return ranges;
+  return Newest(std::move(ranges), retention.max_bytes());
+}
+
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Since(Ranges ranges, absl::Time time) const {
+  for (auto& [log, from, to] : ranges) {
+    ASSIGN_OR_RETURN(from, store_.SeekTime(log->topic(), log->id(), BoundsOf(from, to), time));
+  }
+  return ranges;
+}
+
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Newest(Ranges ranges, uint64_t limit) const {
+  if (BytesOf(ranges) <= limit) return ranges;
+  int64_t high = 0;  // Past the last append nothing is left.
+  for (const Range& range : ranges) {
+    high = std::max(high, absl::ToUnixMicros(range.log->last_append_time()) + 1);
+  }
+  ASSIGN_OR_RETURN(const absl::Time cut,
+                   FindCut(high, [&](absl::Time time) -> absl::StatusOr<bool> {
+                     ASSIGN_OR_RETURN(const Ranges since, Since(ranges, time));
+                     return BytesOf(since) <= limit;
+                   }));
+  ASSIGN_OR_RETURN(Ranges kept, Since(ranges, cut));
+  // Many may have been appended in the same microsecond, or while the clock, which had been set
+  // back, stood still: they do not go all at once.
+  ASSIGN_OR_RETURN(const Ranges tied, Since(std::move(ranges), cut - absl::Microseconds(1)));
+  const uint64_t kept_bytes = BytesOf(kept);
+  const absl::uint128 room = limit - kept_bytes;
+  const absl::uint128 all = BytesOf(tied) - kept_bytes;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    auto& [log, from, to] = kept[i];
+    const uint64_t own = from.bytes_before - tied[i].from.bytes_before;
+    if (own == 0) continue;
+    const uint64_t left = from.bytes_before - absl::Uint128Low64(room * own / all);
+    ASSIGN_OR_RETURN(from,
+                     store_.SeekBytes(log->topic(), log->id(), BoundsOf(tied[i].from, from), left));
+  }
+  return kept;
+}
+
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Needed(const Topic& topic,
+                                                        const v1::Retention& retention,
+                                                        Ranges beyond,
+                                                        std::vector<NeededFrom>* needed) const {
+  for (const Range& range : beyond) needed->push_back({range.log->id()});
+  if (retention.keep_until_acked()) {
+    for (const auto& subscription : subscriptions_.catalog().Of(topic)) {
+      subscription->LowerTo(*needed);
+    }
+  }
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
+                   subscriptions_.LetterHolders(topic));
+  for (size_t i = 0; i < beyond.size(); ++i) {
+    auto& [log, from, to] = beyond[i];
+    ASSIGN_OR_RETURN(const std::optional<Offset> letter,
+                     subscriptions_.FirstLetterOf(holders, topic, log->id()));
+    const Offset first = std::min((*needed)[i].first, letter.value_or(Offset::Max()));
+    if (first >= to.offset) {
+      from = to;
+    } else if (first > from.offset) {
+      ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), first));
+      from = {batch.base, batch.header.bytes_before};
+    }
+  }
+  const uint64_t limit = retention.keep_until_acked_max_bytes();
+  return limit == 0 ? std::move(beyond) : Newest(std::move(beyond), limit);
+}
+
+absl::Status TrimPlanner::NoteHeldBack(Topic& topic, const v1::Retention& retention,
+                                       const Ranges& held) const {
+  Topic::HeldBack held_back;
+  held_back.bytes = BytesOf(held);
+  if (held_back.bytes > 0) {
+    std::vector<NeededFrom> limits;
+    for (const Range& range : held) limits.push_back({range.log->id(), range.to.offset});
+    ASSIGN_OR_RETURN(const std::string holders,
+                     subscriptions_.WhoHolds(topic, retention.keep_until_acked(), limits));
+    held_back.why =
+        absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
+  }
+  topic.SetHeldBack(std::move(held_back));
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

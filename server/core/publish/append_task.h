@@ -1,0 +1,34 @@
+// The commit of one publish request.
+#pragma once
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "server/core/publish/producer_table.h"
+#include "server/core/publish/topic_append.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// Called once: where the events are, or why they are not appended. Must not block.
+using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
+
+class AppendTask final : public CommitTask {
+ public:
+  AppendTask(const v1::PublishStreamRequest& head, TopicAppend append, PublishDone done);
+
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+  size_t bytes() const override { return BytesOf(append_.publish); }
+  bool synced() const override { return append_.publish.synced; }
+
+ private:
+  // Whether the request is to be appended: not if it is a duplicate, whose result is then set.
+  absl::StatusOr<bool> Admit(const CommitBuilder& commit);
+
+  const ProducerRequest producer_;
+  TopicAppend append_;
+  PublishDone done_;
+  absl::Status refused_;  // By Prepare.
+};
+
+}  // namespace eventhub

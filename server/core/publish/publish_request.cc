@@ -1,0 +1,186 @@
+#include "server/core/publish/publish_request.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/wire/field_reader.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
+#include "server/core/base/errors.h"
+#include "server/core/delayed/delayed_split.h"
+#include "server/core/delayed/delayed_table.h"
+#include "server/core/event/event_scanner.h"
+#include "server/core/event/event_slice.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMaxProducerIdBytes = 256;
+constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
+
+absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
+
+// Whether the tag of the field is the usual one of an event: a longer form is legal.
+bool IsPlainEvent(const wire::FieldReader<absl::string_view>& field) {
+  return field.field().front() == wire::kEventsTag;
+}
+
+// Legal, and slow: copies so that the events come last.
+absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
+  std::string head;
+  std::string events;
+  wire::FieldReader field(message);
+  while (field.Next()) {
+    if (field.Is(wire::kEventsField)) {
+      wire::AppendBytes(wire::kEventsField, field.bytes(), &events);
+    } else {
+      head.append(field.field().data(), field.field().size());
+    }
+  }
+  PublishRequest request;
+  if (!field.ok() || !request.head.ParseFromString(head)) return Malformed();
+  request.events = SharedBytes::Copy(events);
+  return request;
+}
+
+absl::Status CheckHead(const v1::PublishStreamRequest& head) {
+  if (head.durability() < v1::DURABILITY_UNSPECIFIED || head.durability() > v1::DURABILITY_SYNCED) {
+    return InvalidField("durability", absl::StrCat("has the unknown value ", head.durability()));
+  }
+  if (head.producer_id().size() > kMaxProducerIdBytes) {
+    return InvalidField("producer_id", "has more than 256 bytes");
+  }
+  if (head.producer_id().empty() && (head.producer_epoch() != 0 || head.sequence() != 0)) {
+    return InvalidField("producer_id", "is required with producer_epoch and sequence");
+  }
+  if (head.has_expected_offset()) {
+    if (!head.has_partition()) return InvalidField("partition", "is required with expected_offset");
+    if (head.expected_offset() < 0) return InvalidField("expected_offset", "is negative");
+  } else if (head.expected_run() != 0) {
+    return InvalidField("expected_offset", "is required with expected_run");
+  }
+  return absl::OkStatus();
+}
+
+// The partition of each event; those without a key go to `keyless`.
+std::vector<uint32_t> PartitionsOf(const EventScan& scan, uint32_t partitions, uint32_t keyless) {
+  std::vector<uint32_t> partition_of;
+  partition_of.reserve(scan.events.size());
+  for (const ScannedEvent& event : scan.events) {
+    partition_of.push_back(event.keyed ? static_cast<uint32_t>(event.key_hash % partitions)
+                                       : keyless);
+  }
+  return partition_of;
+}
+
+// The identities of all events. `order`: those of the runs, as Distribute has them; none: as they
+// came.
+void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublish* publish) {
+  // What is put aside was not counted there.
+  std::vector<uint32_t> indices;
+  auto delayed = publish->delayed.begin();
+  for (uint32_t i = 0; i < total; ++i) {
+    if (delayed != publish->delayed.end() && delayed->index == i) {
+      ++delayed;
+    } else {
+      indices.push_back(i);
+    }
+  }
+  if (order.empty()) {
+    order = std::move(indices);
+  } else {
+    for (uint32_t& index : order) index = indices[index];
+  }
+  FindIdentities(order, publish);
+}
+
+}  // namespace
+
+absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
+  wire::FieldReader field(message.view());
+  while (field.Next() && !IsPlainEvent(field)) {
+    if (field.number() == wire::kEventsField) return ParseOutOfOrder(message.view());
+  }
+  const absl::string_view head = field.before();
+  while (field.Next()) {  // What the events contain is looked at later.
+    if (!IsPlainEvent(field)) return ParseOutOfOrder(message.view());
+  }
+  PublishRequest request;
+  if (!field.ok() || !request.head.ParseFromArray(head.data(), static_cast<int>(head.size()))) {
+    return Malformed();
+  }
+  request.events = message.Sub(message.view().substr(head.size()));
+  return request;
+}
+
+size_t BytesOf(const CheckedPublish& publish) {
+  return publish.bytes + publish.delayed_bytes + BytesOfCopies(publish.routes.get());
+}
+
+absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
+                                            DelayedTable& delayed) {
+  const v1::PublishStreamRequest& head = request.head;
+  RETURN_IF_ERROR(CheckHead(head));
+  const std::shared_ptr<const TopicView> view = topic.view();
+  const auto partitions = static_cast<uint32_t>(view->partitions.size());
+  if (head.has_partition() && head.partition() >= partitions) {
+    return PartitionNotFound(topic.name(), head.partition(), partitions);
+  }
+  const bool by_key = !head.has_partition() && partitions > 1;
+  EventScan scan;
+  const size_t max_bytes = request.accepted ? SIZE_MAX : view->settings->max_event_bytes();
+  const EventRules rules = request.accepted ? EventRules::kStored : EventRules::kPublished;
+  RETURN_IF_ERROR(ScanEvents(request.events.view(), max_bytes, by_key, &scan, rules));
+  if (scan.count == 0) return InvalidField("events", "is empty");
+  const uint32_t total = scan.count;
+
+  CheckedPublish checked;
+  SharedBytes events = request.events;
+  if (!scan.delays.empty()) {
+    ASSIGN_OR_RETURN(SplitEvents split, SplitDelayed(request, scan, delayed.Now()));
+    events = std::move(split.now);
+    checked.delayed = std::move(split.later);
+    checked.delayed_bytes = split.later_bytes;
+    checked.delayed_table = &delayed;
+    scan = EventScan();
+    RETURN_IF_ERROR(ScanEvents(events.view(), SIZE_MAX, by_key, &scan, rules));
+  }
+  checked.accepted = request.accepted;
+  checked.count = scan.count;
+  checked.bytes = events.size();
+  checked.types = scan.types;
+  const v1::Durability durability = head.durability() != v1::DURABILITY_UNSPECIFIED
+                                        ? head.durability()
+                                        : view->settings->default_durability();
+  checked.synced = durability == v1::DURABILITY_SYNCED;
+  if (!head.has_partition()) checked.result.set_partition_count(partitions);
+  uint32_t partition = head.partition();
+  if (!head.has_partition() && scan.keyed < scan.count) {
+    partition = topic.NextKeylessPartition(events.size(), partitions);
+    checked.result.set_keyless_partition(partition);
+  }
+  std::vector<uint32_t> order;
+  if (by_key && scan.keyed > 0) {
+    checked.appends = Distribute(
+        PartitionsOf(scan, partitions, partition),
+        [&](uint32_t i) {
+          return events.view().substr(scan.events[i].begin, scan.events[i].bytes);
+        },
+        events.size(), view->partitions, &order);
+  } else if (scan.count > 0) {
+    for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
+      checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
+    }
+  }
+  if (view->routes != nullptr) {
+    checked.routes = PlanRoutes(view->routes, checked.appends, checked.result.partition_count(),
+                                request.accepted);
+  }
+  if (view->settings->has_deduplication_window()) {
+    FindIdentitiesOf(total, std::move(order), &checked);
+  }
+  return checked;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,137 @@
+#include "server/core/publish/topic_append.h"
+
+#include <utility>
+
+#include "server/core/base/errors.h"
+#include "server/core/delayed/delayed_table.h"
+#include "server/core/read/start_position.h"
+#include "server/core/topic/topic_settings.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
+
+// What the topic has had of the events; see identities.h.
+absl::Status LookUpIdentities(TopicAppend& append, const CommitBuilder& commit) {
+  CheckedPublish& publish = append.publish;
+  if (publish.identities == nullptr) return absl::OkStatus();
+  const absl::Duration window = DeduplicationWindowOf(append.topic->pending());
+  if (window == absl::ZeroDuration()) {  // Since the request was checked.
+    publish.identities.reset();
+    return absl::OkStatus();
+  }
+  return append.topic->identities().LookUp(window, commit.now(), publish.identities.get());
+}
+
+void PlanAnew(TopicAppend& append) {
+  append.publish.routes =
+      PlanRoutes(append.topic->view()->routes, append.publish.appends,
+                 append.publish.result.partition_count(), append.publish.accepted);
+}
+
+// Leaves out what the topic has had, and the copies of that.
+void DropDuplicates(TopicAppend& append, const CommitBuilder& commit) {
+  const uint32_t count = append.publish.count;
+  append.topic->identities().Drop(&append.publish);
+  if (append.publish.routes == nullptr || append.publish.count == count) return;
+  PlanAnew(append);
+  // What had room for all has room for a part; the rest of the commit does not count for that.
+  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) PlanAnew(append);
+}
+
+}  // namespace
+
+absl::Status CheckRoom(const Topic& topic) {
+  const uint64_t limit = topic.full_at();
+  if (topic.held_bytes() < limit) return absl::OkStatus();
+  return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
+}
+
+Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
+                 CommitBuilder& commit) {
+  const size_t bytes = run.events.size();
+  if (topic.keeps_nothing()) return commit.AppendUnkept(*run.log, bytes, run.count);
+  topic.AddHeld(static_cast<int64_t>(bytes));
+  return commit.Append(*run.log, std::move(run.events), run.count, types);
+}
+
+absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
+                           uint64_t expected_run, const CommitBuilder& commit) {
+  if (log.next_offset() != expected) {
+    return OffsetMismatch(topic.name(), log.id(), expected, log.next_offset());
+  }
+  if (expected_run == 0 || expected == Offset(0)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, commit.store(), expected));
+  return run == expected_run ? absl::OkStatus() : ExpectsOtherLog(topic.name(), log.id(), expected);
+}
+
+absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
+  const Topic& topic = *append.topic;
+  if (topic.closing()) return TopicNotFound(topic.name());
+  RETURN_IF_ERROR(CheckRoom(topic));
+  if (!append.expected.has_value()) return absl::OkStatus();
+  return CheckExpected(topic, *append.publish.appends.front().log, *append.expected,
+                       append.expected_run, commit);
+}
+
+absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
+  RETURN_IF_ERROR(LookUpIdentities(append, commit));
+  const Topic& topic = *append.topic;
+  std::unique_ptr<RoutePlan>& plan = append.publish.routes;
+  if (topic.routes() == nullptr) {
+    plan.reset();
+    return absl::OkStatus();
+  }
+  // There was none, or it is outdated.
+  if (plan == nullptr || plan->set.get() != topic.routes()) PlanAnew(append);
+  return SettleRoutes(*plan, commit.now());
+}
+
+void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
+  CheckedPublish& publish = append.publish;
+  v1::PublishResult& result = publish.result;
+  append.unkept = append.topic->keeps_nothing();
+  if (publish.identities != nullptr) DropDuplicates(append, commit);
+  for (PartitionAppend& run : append.publish.appends) {
+    const uint32_t partition = run.log->id().value();
+    const Offset base = AppendRun(*append.topic, run, append.publish.types, commit);
+    if (result.placements_size() > 0) {
+      v1::Placement& last = *result.mutable_placements()->rbegin();
+      if (last.partition() == partition) {  // Nothing else can have come in between.
+        last.set_count(last.count() + run.count);
+        continue;
+      }
+    }
+    v1::Placement& placement = *result.add_placements();
+    placement.set_partition(partition);
+    placement.set_base_offset(base.value());
+    placement.set_count(run.count);
+    placement.set_run(commit.store().runs().current(append.topic->id()));
+  }
+  if (publish.routes != nullptr) CarryOutRoutes(*publish.routes, publish.types, commit);
+  if (!publish.delayed.empty()) {
+    publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
+  }
+  if (publish.identities != nullptr) {
+    append.topic->identities().Record(DeduplicationWindowOf(append.topic->pending()), commit,
+                                      &publish);
+  }
+}
+
+void CountAppend(const TopicAppend& append) {
+  TopicCounters& counters = append.topic->counters();
+  counters.published_events.fetch_add(append.publish.count, std::memory_order_relaxed);
+  counters.published_bytes.fetch_add(append.publish.bytes, std::memory_order_relaxed);
+  counters.duplicate_events.fetch_add(
+      static_cast<uint64_t>(append.publish.result.duplicates_size()), std::memory_order_relaxed);
+  const RoutePlan* const plan = append.publish.routes.get();
+  if (append.unkept) {
+    counters.unrouted_events.fetch_add(plan != nullptr ? plan->untaken : append.publish.count,
+                                       std::memory_order_relaxed);
+  }
+  if (plan != nullptr) CountRoutes(*plan);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,163 @@
+#include "server/core/publish/transaction.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "proto/wire/field_reader.h"
+#include "server/core/base/errors.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMaxIdBytes = 256;
+constexpr size_t kMaxParts = 4096;
+constexpr uint32_t kVersion = 1;
+constexpr size_t kRecordHeader = 12;
+
+absl::Status MalformedTransaction() { return MalformedRequest("is not well-formed protobuf"); }
+
+absl::Status CheckHead(const v1::TransactRequest& head, size_t appends) {
+  if (head.transaction_id().size() > kMaxIdBytes) {
+    return InvalidField("transaction_id", "has more than 256 bytes");
+  }
+  if (head.durability() < v1::DURABILITY_UNSPECIFIED || head.durability() > v1::DURABILITY_SYNCED) {
+    return InvalidField("durability", absl::StrCat("has the unknown value ", head.durability()));
+  }
+  size_t parts = appends + static_cast<size_t>(head.checks_size());
+  for (const v1::Ack& ack : head.acks().acks()) {
+    parts += static_cast<size_t>(std::max(1, ack.ranges_size()));
+  }
+  if (parts > kMaxParts) {
+    return InvalidField("appends", absl::StrCat("acks and checks are more than ", kMaxParts));
+  }
+  if (appends == 0 && !head.has_acks()) {
+    return InvalidField("appends", "or acks are required: there is nothing to do");
+  }
+  if (head.has_acks() && head.acks().acks().empty()) {
+    return InvalidField("acks.acks", "is empty");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) {
+  TransactionRequest request;
+  std::string head;
+  wire::FieldReader field(message.view());
+  while (field.Next()) {
+    if (field.Is(v1::TransactRequest::kAppendsFieldNumber)) {
+      if (request.appends.size() == kMaxParts) {
+        return InvalidField("appends", absl::StrCat("are more than ", kMaxParts));
+      }
+      ASSIGN_OR_RETURN(PublishRequest append, ParsePublishRequest(message.Sub(field.bytes())));
+      request.appends.push_back(std::move(append));
+    } else {
+      head.append(field.field().data(), field.field().size());
+    }
+  }
+  if (!field.ok() || !request.head.ParseFromString(head)) return MalformedTransaction();
+  RETURN_IF_ERROR(CheckHead(request.head, request.appends.size()));
+  return request;
+}
+
+absl::StatusOr<absl::Time> TransactionTable::TimeOfRecord(absl::string_view value) {
+  if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kVersion) {
+    return absl::DataLossError(absl::StrCat("transaction record of ", value.size(),
+                                            " bytes is not of version ", kVersion));
+  }
+  return absl::FromUnixMicros(static_cast<int64_t>(LoadLittle64(value.data() + 4)));
+}
+
+absl::StatusOr<std::optional<v1::TransactResponse>> TransactionTable::Find(
+    const std::string& id) const {
+  const auto it = in_commit_.find(id);
+  if (it != in_commit_.end()) return it->second;
+  ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                   store_.Get(Column::kProducers, TransactionKey(id)));
+  if (!value.has_value()) return std::nullopt;
+  RETURN_IF_ERROR(TimeOfRecord(*value).status());
+  v1::TransactResponse response;
+  if (!response.ParseFromString(value->substr(kRecordHeader))) {
+    return absl::DataLossError(absl::StrCat("the record of transaction ", id, " is damaged"));
+  }
+  return response;
+}
+
+void TransactionTable::Record(const std::string& id, const v1::TransactResponse& response,
+                              CommitBuilder& commit) {
+  std::string value;
+  AppendLittle32(&value, kVersion);
+  AppendLittle64(&value, static_cast<uint64_t>(absl::ToUnixMicros(commit.now())));
+  response.AppendToString(&value);
+  commit.Put(Column::kProducers, TransactionKey(id), value);
+  in_commit_[id] = response;
+  commit.AddHook(shared_from_this());
+}
+
+void TransactionTable::BeforeWrite(CommitBuilder&) { in_commit_.clear(); }
+
+TransactTask::TransactTask(std::shared_ptr<TransactionTable> table, CheckedTransaction transaction,
+                           TransactDone done)
+    : table_(std::move(table)), transaction_(std::move(transaction)), done_(std::move(done)) {}
+
+void TransactTask::Prepare(CommitBuilder& commit) {
+  const absl::StatusOr<bool> admitted = Admit(commit);
+  refused_ = admitted.ok() ? absl::OkStatus() : admitted.status();
+  if (admitted.ok() && *admitted) refused_ = CarryOut(commit);
+}
+
+absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
+  if (!transaction_.id.empty()) {
+    ASSIGN_OR_RETURN(std::optional<v1::TransactResponse> done, table_->Find(transaction_.id));
+    if (done.has_value()) {
+      response_ = *std::move(done);
+      response_.set_duplicate(true);
+      return false;
+    }
+  }
+  for (const CheckedTransaction::Check& check : transaction_.checks) {
+    if (check.topic->closing()) return TopicNotFound(check.topic->name());
+    RETURN_IF_ERROR(
+        CheckExpected(*check.topic, *check.log, check.expected, check.expected_run, commit));
+  }
+  for (TopicAppend& append : transaction_.appends) {
+    RETURN_IF_ERROR(AdmitAppend(append, commit));
+    RETURN_IF_ERROR(SettleAppend(append, commit));
+  }
+  return true;
+}
+
+absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
+  // The last that can be refused; from here on all is done.
+  if (Subscription* const subscription = transaction_.subscription.get(); subscription != nullptr) {
+    if (subscription->closing()) return SubscriptionNotFound(subscription->name());
+    RETURN_IF_ERROR(subscription->AckAll(commit, transaction_.acks));
+  }
+  for (TopicAppend& append : transaction_.appends) {
+    CarryOutAppend(append, commit);
+    *response_.add_results() = append.publish.result;
+  }
+  if (!transaction_.id.empty()) table_->Record(transaction_.id, response_, commit);
+  return absl::OkStatus();
+}
+
+void TransactTask::Done(const absl::Status& status) {
+  const absl::Status outcome = OutcomeOf(refused_, status);
+  for (const TopicAppend& append : transaction_.appends) {
+    if (!outcome.ok()) {
+      append.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    } else if (!response_.duplicate()) {
+      CountAppend(append);
+    }
+  }
+  if (outcome.ok()) {
+    std::move(done_)(std::move(response_));
+  } else {
+    std::move(done_)(outcome);
+  }
+}
+
+}  // namespace eventhub

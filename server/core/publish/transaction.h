@@ -1,0 +1,99 @@
+// Changes that are made together: appends to several topics, acks of a subscription, checks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eventhub/v1/hub.pb.h"
+#include "server/core/publish/topic_append.h"
+#include "server/core/subscription/subscription.h"
+#include "storage/base/shared_bytes.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// A request taken apart: the generated message has all but the appends.
+struct TransactionRequest {
+  v1::TransactRequest head;
+  std::vector<PublishRequest> appends;
+};
+
+// Takes apart an encoded v1::TransactRequest; no event is copied. INVALID_ARGUMENT if it is not
+// well-formed, or too large a transaction.
+absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message);
+
+// Which transactions were done, and what was answered. What the commit under way has recorded is in
+// memory, everything else in the store, in the column of producers.
+//
+// Used on the commit thread only.
+class TransactionTable final : public CommitHook,
+                               public std::enable_shared_from_this<TransactionTable> {
+ public:
+  explicit TransactionTable(const LogStore& store) : store_(store) {}
+
+  // The answer to a transaction that was done; nullopt if none of that id was.
+  absl::StatusOr<std::optional<v1::TransactResponse>> Find(const std::string& id) const;
+
+  void Record(const std::string& id, const v1::TransactResponse& response, CommitBuilder& commit);
+
+  // When the stored record of a transaction was written.
+  static absl::StatusOr<absl::Time> TimeOfRecord(absl::string_view value);
+
+  void BeforeWrite(CommitBuilder& commit) override;
+
+ private:
+  const LogStore& store_;
+  absl::flat_hash_map<std::string, v1::TransactResponse> in_commit_;
+};
+
+using TransactDone = absl::AnyInvocable<void(absl::StatusOr<v1::TransactResponse>) &&>;
+
+// A transaction that was found valid as far as that can be told before the commit.
+struct CheckedTransaction {
+  struct Check {
+    std::shared_ptr<Topic> topic;
+    PartitionLog* log;
+    Offset expected;
+    uint64_t expected_run;  // 0: any.
+  };
+
+  std::string id;
+  std::vector<TopicAppend> appends;
+  std::vector<Check> checks;
+  std::shared_ptr<Subscription> subscription;  // Null: nothing is acked.
+  v1::TransactAcks acks;
+  size_t bytes = 0;
+  bool synced = false;
+};
+
+class TransactTask final : public CommitTask {
+ public:
+  TransactTask(std::shared_ptr<TransactionTable> table, CheckedTransaction transaction,
+               TransactDone done);
+
+  void Prepare(CommitBuilder& commit) override;
+  void Done(const absl::Status& status) override;
+  size_t bytes() const override { return transaction_.bytes; }
+  bool synced() const override { return transaction_.synced; }
+
+ private:
+  // Whether the transaction is to be carried out: not if it was, whose answer is then set.
+  absl::StatusOr<bool> Admit(const CommitBuilder& commit);
+  absl::Status CarryOut(CommitBuilder& commit);
+
+  const std::shared_ptr<TransactionTable> table_;
+  CheckedTransaction transaction_;
+  TransactDone done_;
+  v1::TransactResponse response_;
+  absl::Status refused_;
+};
+
+}  // namespace eventhub

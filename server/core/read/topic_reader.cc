@@ -1,0 +1,388 @@
+#include "server/core/read/topic_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
+#include "server/core/event/event_slice.h"
+#include "server/core/read/start_position.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr uint32_t kDefaultResponseBytes = 1u << 20;
+
+// A reader that is told nothing else is told where it is after so much was left out. Bytes.
+constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
+
+absl::Status CheckRequest(const v1::ReadRequest& request) {
+  RETURN_IF_ERROR(CheckResponseBytes("max_response_bytes", request.max_response_bytes()));
+  if (request.has_stop_offset() && request.stop_offset() < 0) {
+    return InvalidField("stop_offset", "is negative");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
+                         const LogStore& store, ReadCounters& counters,
+                         std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory)
+    : topic_(std::move(topic)),
+      store_(store),
+      counters_(counters),
+      all_partitions_(request.partitions().empty()),
+      follow_(request.follow()),
+      report_passed_(request.report_passed()),
+      max_bytes_(request.max_response_bytes() != 0 ? request.max_response_bytes()
+                                                   : kDefaultResponseBytes),
+      stop_(request.has_stop_offset() ? Offset(request.stop_offset()) : Offset::Max()),
+      stop_at_(std::move(stop_at)),
+      memory_(std::move(memory)) {
+  if (request.has_stop_time()) stop_time_ = ToTime(request.stop_time());
+  topic_->counters().readers.fetch_add(1, std::memory_order_relaxed);
+}
+
+size_t TopicReader::Cost(const v1::ReadRequest& request, const Topic& topic) {
+  constexpr size_t kPartOfFilter = 16;  // Compiled, of what it is as a message.
+  const size_t partitions = request.partitions().empty()
+                                ? topic.view()->partitions.size()
+                                : static_cast<size_t>(request.partitions_size());
+  return sizeof(TopicReader) + sizeof(Cursor) * partitions +
+         kPartOfFilter * request.filter().ByteSizeLong();
+}
+
+TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memory_order_relaxed); }
+
+absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
+    const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
+    ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory) {
+  RETURN_IF_ERROR(CheckRequest(request));
+  std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters,
+                                                      std::move(stop_at), std::move(memory)));
+  if (request.has_filter()) {
+    absl::StatusOr<CompiledFilter> filter = CompileFilter(request.filter());
+    if (!filter.ok()) return InvalidFilter(filter.status());
+    reader->filter_.emplace(*std::move(filter));
+  }
+  reader->purges_ = reader->topic_->purges();  // Before the look at the settings.
+  if (reader->topic_->view()->settings->retention().none()) {
+    return TopicKeepsNothing(reader->topic_->name());
+  }
+  RETURN_IF_ERROR(reader->SelectPartitions(request));
+  const absl::Status found = reader->FindStarts(request);
+  // The store may have nothing of it any more, neither events nor runs.
+  if (!found.ok() && reader->topic_->closing()) return TopicGoing(reader->topic_->name());
+  RETURN_IF_ERROR(found);
+  return reader;
+}
+
+absl::Status TopicReader::SelectPartitions(const v1::ReadRequest& request) {
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  if (all_partitions_) {
+    for (uint32_t p = 0; p < view->partitions.size(); ++p) RETURN_IF_ERROR(AddCursor(p, *view));
+    return absl::OkStatus();
+  }
+  absl::flat_hash_set<uint32_t> seen;
+  for (const uint32_t partition : request.partitions()) {
+    if (!seen.insert(partition).second) {
+      return InvalidField("partitions", absl::StrCat("names partition ", partition, " twice"));
+    }
+    RETURN_IF_ERROR(AddCursor(partition, *view));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::AddCursor(uint32_t partition, const TopicView& view) {
+  if (partition >= view.partitions.size()) {
+    return PartitionNotFound(topic_->name(), partition, view.partitions.size());
+  }
+  cursors_.push_back({view.partitions[partition], Offset(0), stop_});
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::FindStarts(const v1::ReadRequest& request) {
+  absl::flat_hash_map<uint32_t, const v1::PartitionOffset*> offsets;
+  for (const v1::PartitionOffset& o : request.offsets()) offsets[o.partition()] = &o;
+  for (Cursor& cursor : cursors_) {
+    const Offset end = cursor.log->end();
+    const auto exact = offsets.find(cursor.log->id().value());
+    v1::StartPosition start = request.start();
+    if (exact != offsets.end()) {
+      RETURN_IF_ERROR(CheckPlace(*exact->second, topic_->name(), *cursor.log, store_));
+      start.set_offset(exact->second->offset());
+      offsets.erase(exact);
+    }
+    ASSIGN_OR_RETURN(cursor.next, ResolveStart(start, topic_->name(), *cursor.log, store_));
+    ASSIGN_OR_RETURN(cursor.run, RunBefore(*cursor.log, store_, cursor.next));
+    cursor.run_end = cursor.next;
+    if (!follow_) cursor.stop = std::min(cursor.stop, std::max(end, cursor.next));
+  }
+  if (!request.offsets().empty()) turn_ = FurthestBehind();
+  if (offsets.empty()) return absl::OkStatus();
+  return InvalidField("offsets", absl::StrCat("names partition ", offsets.begin()->first,
+                                              ", which is not one of those to read"));
+}
+
+size_t TopicReader::FurthestBehind() const {
+  const auto behind = [](const Cursor& c) { return std::min(c.log->end(), c.stop) - c.next; };
+  const auto last =
+      std::max_element(cursors_.begin(), cursors_.end(),
+                       [&](const Cursor& a, const Cursor& b) { return behind(a) < behind(b); });
+  return static_cast<size_t>(last - cursors_.begin());
+}
+
+absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_bytes) {
+  room_ = std::min(max_bytes, max_bytes_);
+  if (topic_->deleted()) return TopicNotFound(topic_->name());
+  if (topic_->purges() != purges_) return TopicKeepsNothing(topic_->name());
+  if (!started_) {
+    started_ = true;
+    for (const Cursor& cursor : cursors_) frame->start.push_back(PlaceOf(cursor));
+    return Step::kFrame;
+  }
+  seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
+  seen_over_ = stop_at_ != nullptr && stop_at_->over();
+  scanned_ = 0;
+  scan_limit_ = kMaxPolledBytes;
+  TakeUpNewPartitions(frame);
+  for (size_t i = 0; i < cursors_.size(); ++i) {
+    const size_t index = (turn_ + i) % cursors_.size();
+    const Offset before = cursors_[index].next;
+    ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursors_[index], frame));
+    if (fill == Fill::kNothing) continue;
+    if (fill == Fill::kSome) continue;
+    // What was served is last next time, and what found no room is first. So is what is cold, with
+    // a frame of its own.
+    turn_ = cursors_[index].next > before ? (index + 1) % cursors_.size() : index;
+    if (fill != Fill::kFull && frame->empty()) return Step::kCold;
+    NotePassed(frame);
+    return Step::kFrame;
+  }
+  if (seen_over_ && frame->empty()) RETURN_IF_ERROR(stop_at_->outcome());
+  EndIfOver(seen_over_);
+  if (!said_caught_up_) {
+    frame->caught_up = AtHead();
+    said_caught_up_ = frame->caught_up;
+  }
+  if (!frame->empty() || AllDone() || report_passed_ || untold_ > kMaxUntoldBytes) {
+    NotePassed(frame);
+  }
+  if (!frame->empty()) return Step::kFrame;
+  return AllDone() ? Step::kEnd : Step::kWait;
+}
+
+void TopicReader::TakeUpNewPartitions(Frame* frame) {
+  if (!all_partitions_ || !follow_) return;
+  const std::shared_ptr<const TopicView> view = topic_->view();
+  for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
+    cursors_.push_back({view->partitions[p], Offset(0), stop_});
+    frame->start.push_back(PlaceOf(cursors_.back()));
+  }
+}
+
+LogPlace TopicReader::PlaceOf(const Cursor& cursor) const {
+  return {cursor.log->id(), cursor.next, cursor.run};
+}
+
+void TopicReader::EndIfOver(bool over) {
+  if (!over) return;
+  for (Cursor& cursor : cursors_) {
+    if (cursor.next >= cursor.log->end()) cursor.stop = std::min(cursor.stop, cursor.next);
+  }
+}
+
+absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
+  const PartitionLog& log = *cursor.log;
+  if (cursor.next >= log.run_start()) {
+    run_ = store_.runs().current(log.topic());
+    run_end_ = Offset::Max();
+    return run_end_;
+  }
+  if (cursor.next < cursor.run_end) {
+    run_ = cursor.run;
+    run_end_ = cursor.run_end;
+  } else {
+    ASSIGN_OR_RETURN(const LogRun run, store_.runs().Find(log.topic(), log.id(), cursor.next));
+    run_ = run.id;
+    run_end_ = run.end;
+  }
+  // The run that is under way may have begun since that was known.
+  run_end_ = std::min(run_end_, log.run_start());
+  return run_end_;
+}
+
+absl::Status TopicReader::CheckReadable(const Cursor& cursor) const {
+  const PartitionLog& log = *cursor.log;
+  if (cursor.next >= log.start()) return absl::OkStatus();
+  return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.start(), log.end());
+}
+
+absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Frame* frame) {
+  const Offset end = std::min(cursor.log->end(), cursor.stop);
+  if (cursor.next >= end) return Fill::kNothing;
+  RETURN_IF_ERROR(CheckReadable(cursor));
+  // Only what was appended since the start is in memory.
+  run_ = store_.runs().current(topic_->id());
+  run_end_ = Offset::Max();
+  do {
+    if (scanned_ > scan_limit_) return Fill::kPaused;
+    batches_.clear();
+    if (!cursor.log->tail().Read(cursor.next, end, room_ - frame->bytes, &batches_)) {
+      return Fill::kCold;
+    }
+    counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+    const bool full = !Take(cursor, batches_, frame);
+    batches_.clear();  // A reader that waits holds none.
+    if (full) return Fill::kFull;
+  } while (filter_.has_value() && cursor.next < std::min(end, cursor.stop));
+  return Fill::kSome;
+}
+
+absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
+  room_ = std::min(max_bytes, max_bytes_);
+  scanned_ = 0;
+  scan_limit_ = std::max(room_, kMaxPolledBytes);
+  // Small remains of many partitions share a frame.
+  for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < room_ / 2; ++i) {
+    Cursor& cursor = cursors_[turn_];
+    const Offset before = cursor.next;
+    ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursor, frame));
+    if (fill == Fill::kCold) RETURN_IF_ERROR(FillFromDisk(cursor, frame));
+    if (fill != Fill::kNothing && cursor.next == before && !frame->empty()) break;  // No room.
+    turn_ = (turn_ + 1) % cursors_.size();
+  }
+  if (!frame->empty()) NotePassed(frame);
+  return absl::OkStatus();
+}
+
+absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
+  const Offset log_end = cursor.log->end();
+  ASSIGN_OR_RETURN(const Offset run_end, FindRun(cursor));
+  const Offset end = std::min({log_end, cursor.stop, run_end});
+  batches_.clear();
+  const auto wanted = [this](const BatchHeader& batch) {
+    return !filter_.has_value() || filter_->MayPass(batch);
+  };
+  const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
+                                          room_ - frame->bytes, &batches_, wanted);
+  if (!status.ok()) {
+    const PartitionLog& log = *cursor.log;  // Trimmed, or deleted, meanwhile.
+    if (cursor.next < log.trimmed_to()) {
+      return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
+    }
+    if (topic_->deleted()) return TopicNotFound(topic_->name());
+    if (topic_->closing()) return TopicGoing(topic_->name());
+    return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
+  }
+  counters_.cold_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  Take(cursor, batches_, frame);
+  batches_.clear();
+  return absl::OkStatus();
+}
+
+bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame) {
+  for (const RecordBatchPtr& batch : batches) {
+    if (batch->header.append_time() >= stop_time_) {
+      cursor.stop = cursor.next;
+      return true;
+    }
+    const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop});
+    if (filter_.has_value() && !filter_->MayPass(batch->header)) {
+      PassOver(*batch, end, cursor);
+      continue;
+    }
+    while (cursor.next < end) {
+      const size_t room = room_ - std::min(frame->bytes, room_);
+      // A batch is cut only where the frame would else be small: cutting has to walk over its
+      // events.
+      if (batch->header.bytes > room && frame->bytes >= room_ / 2) return false;
+      const bool whole_allowed = frame->bytes == 0;
+      Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
+      if (!whole_allowed && slice.bytes > room) return false;
+      Deliver(std::move(slice), cursor, frame);
+      // The rest is for the next look, so that others have their turn.
+      if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < room_;
+      // What the filter left out has left its room.
+      if (cursor.next < end && !filter_.has_value()) return false;
+    }
+  }
+  return frame->bytes < room_;
+}
+
+void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor) {
+  counters_.filtered_events.fetch_add(static_cast<uint64_t>(end - cursor.next),
+                                      std::memory_order_relaxed);
+  cursor.next = end;
+  cursor.run = run_;
+  cursor.run_end = run_end_;
+  cursor.passed = true;
+  scanned_ += EventFilter::kPassedBatchCost;
+  untold_ += batch.header.bytes;
+}
+
+void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
+  cursor.next = delivery.base + delivery.count;
+  cursor.run = run_;
+  cursor.run_end = run_end_;
+  delivery.run = run_;
+  if (filter_.has_value()) {
+    SliceScan scan;
+    const Offset base = delivery.base;
+    untold_ += delivery.bytes;
+    delivery =
+        FilterSlice(delivery, *filter_, scan_limit_ - std::min(scanned_, scan_limit_), &scan);
+    scanned_ += scan.work;
+    cursor.next = base + scan.events;
+    counters_.filtered_events.fetch_add(scan.events - delivery.count, std::memory_order_relaxed);
+    cursor.passed = delivery.count == 0 || delivery.end() < cursor.next;
+    if (delivery.count == 0) return;
+  }
+  said_caught_up_ = false;
+  frame->bytes += delivery.bytes;
+  TopicCounters& counters = topic_->counters();
+  counters.delivered_events.fetch_add(delivery.count, std::memory_order_relaxed);
+  counters.delivered_bytes.fetch_add(delivery.bytes, std::memory_order_relaxed);
+  frame->deliveries.push_back(std::move(delivery));
+}
+
+void TopicReader::NotePassed(Frame* frame) {
+  if (!filter_.has_value()) return;
+  untold_ = 0;
+  for (Cursor& cursor : cursors_) {
+    if (!std::exchange(cursor.passed, false)) continue;
+    frame->passed.push_back(PlaceOf(cursor));
+  }
+}
+
+bool TopicReader::AtHead() const {
+  return std::all_of(cursors_.begin(), cursors_.end(),
+                     [](const Cursor& c) { return c.done() || c.next >= c.log->end(); });
+}
+
+bool TopicReader::AllDone() const {
+  return std::all_of(cursors_.begin(), cursors_.end(), [](const Cursor& c) { return c.done(); });
+}
+
+Watermark& TopicReader::mark() const {
+  const bool single = !all_partitions_ && cursors_.size() == 1;
+  return single ? cursors_.front().log->end_mark() : topic_->mark();
+}
+
+bool TopicReader::NotifyWhenMore(Watermark::Waiter& waiter) {
+  if (!mark().NotifyPast(seen_mark_, waiter)) return false;
+  // A deletion, a new partition or the stop time wakes only who is registered by then.
+  const bool changed = topic_->deleted() ||
+                       (stop_at_ != nullptr && stop_at_->over() != seen_over_) ||
+                       topic_->purges() != purges_ ||
+                       (all_partitions_ && topic_->view()->partitions.size() != cursors_.size());
+  return !changed || !mark().Cancel(waiter);
+}
+
+bool TopicReader::CancelNotify(Watermark::Waiter& waiter) { return mark().Cancel(waiter); }
+
+}  // namespace eventhub
