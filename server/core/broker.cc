@@ -30,7 +30,8 @@ Broker::Broker(BrokerOptions options)
       cache_(options_.tail_cache_bytes),
       pending_memory_(options_.pending_bytes),
       producer_memory_(options_.producer_bytes),
-      reader_memory_(options_.reader_bytes) {}
+      reader_memory_(options_.reader_bytes),
+      filter_memory_(options_.filter_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Open(BrokerOptions options) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options)));
@@ -67,9 +68,9 @@ absl::Status Broker::Start() {
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
-  subscriptions_ =
-      std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_, read_counters_,
-                                      pending_memory_, generation, options_.run_alarm);
+  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_,
+                                                   read_counters_, pending_memory_, filter_memory_,
+                                                   generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
     topic_store_->partitions += TopicStore::CostOf(subscription->topic()->pending());
@@ -267,6 +268,7 @@ v1::GetStatsResponse Broker::GetStats() const {
   add("write_buffers", store_->write_memory_bytes(), options_.store.write_memory_bytes);
   add("pending", pending_memory_.used(), pending_memory_.limit());
   add("readers", reader_memory_.used(), reader_memory_.limit());
+  add("filters", filter_memory_.used(), filter_memory_.limit());
   add("producers", producer_memory_.used(), producer_memory_.limit());
   return stats;
 }

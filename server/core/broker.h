@@ -45,6 +45,8 @@ struct BrokerOptions {
   // over all topics. Bytes.
   size_t pending_bytes = size_t{256} << 20;
   size_t producer_bytes = size_t{256} << 20;
+  // Memory for the filters of subscriptions and routes. Bytes.
+  size_t filter_bytes = size_t{128} << 20;
   // Memory of readers, but for their frames; who does not fit is refused. Bytes.
   size_t reader_bytes = size_t{256} << 20;
   // What topics may promise.
@@ -134,8 +136,9 @@ class Broker {
   MemoryMeter pending_memory_;
   MemoryMeter producer_memory_;
   MemoryMeter reader_memory_;
+  MemoryMeter filter_memory_;
   TopicCatalog catalog_{&producer_memory_};
-  RouteTable route_table_{catalog_};
+  RouteTable route_table_{catalog_, filter_memory_};
   ReadCounters read_counters_;
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<LogWriter> writer_;

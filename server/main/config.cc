@@ -103,7 +103,8 @@ ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{0},
 ABSL_FLAG(
     int, max_partitions, 0,
     "Partitions of all topics together. A subscription counts for as many as its topic, and each "
-    "topic and subscription for four more. 0: as many as an eighth of --memory_limit holds, at 512 "
+    "topic and subscription for four more. 0: as many as three 32nds of --memory_limit hold, at "
+    "512 "
     "bytes each.");
 ABSL_FLAG(
     int, max_connections, 10'000,

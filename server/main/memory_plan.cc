@@ -25,17 +25,18 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   plan.tail_cache = std::min(limit / 8, 256 * kMiB);
   plan.write_buffer = std::min(limit / 32, 64 * kMiB);
   plan.block_cache = std::min(limit / 32, 128 * kMiB);
-  plan.partitions = limit / 8;
+  plan.partitions = limit / 32 * 3;
   plan.pending = std::min(limit / 16, 256 * kMiB);
   plan.readers = std::min(limit / 32, 128 * kMiB);
   plan.producers = std::min(limit / 32, 128 * kMiB);
+  plan.filters = std::min(limit / 32, 128 * kMiB);
   plan.streams = limit / 16;
   return plan;
 }
 
 size_t MemoryPlan::Sum() const {
   return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions +
-         pending + readers + producers + streams;
+         pending + readers + producers + filters + streams;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -52,6 +53,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.broker.pending_bytes = pending;
   server.broker.reader_bytes = readers;
   server.broker.producer_bytes = producers;
+  server.broker.filter_bytes = filters;
   server.broker.store.write_buffer_bytes = write_buffer;
   server.broker.store.write_memory_bytes = WriteMemory(write_buffer);
   server.broker.store.block_cache_bytes = block_cache;

@@ -22,6 +22,7 @@ struct MemoryPlan {
   size_t pending = 0;       // What subscriptions have delivered and not settled.
   size_t readers = 0;       // Readers, but for their frames.
   size_t producers = 0;     // Idempotent producers that were active lately.
+  size_t filters = 0;       // Filters of subscriptions and routes.
   size_t streams = 0;       // Streams, though nothing flows on them.
 
   static MemoryPlan For(size_t limit);

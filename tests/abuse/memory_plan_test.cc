@@ -78,7 +78,7 @@ TEST(MemoryPlanTest, SomethingIsLeftOverWhateverTheLimit) {
     EXPECT_LE(plan.Sum(), limit / 100 * 88) << limit;
     ServerOptions options;
     plan.ApplyTo(options);
-    EXPECT_GE(options.broker.max_partitions, 30'000u);
+    EXPECT_GE(options.broker.max_partitions, 24'000u);
     EXPECT_GE(options.frame_bytes, 16 * kMiB);
   }
 }

@@ -121,7 +121,7 @@ class Hub {
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
         std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_, memory_,
-                                        /*generation=*/1, /*run_alarm=*/true);
+                                        filters_, /*generation=*/1, /*run_alarm=*/true);
   }
   ~Hub() {
     subscriptions_->Stop();
@@ -134,7 +134,8 @@ class Hub {
   LogStore& store_;
   TailCache cache_{size_t{1} << 20};
   TopicCatalog catalog_;
-  RouteTable routes_{catalog_};
+  MemoryMeter filters_{size_t{1} << 20};
+  RouteTable routes_{catalog_, filters_};
   ReadCounters reads_;
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;

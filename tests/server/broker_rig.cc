@@ -28,6 +28,7 @@ absl::Status BrokerRig::Open() {
   options.store.env = disk.env();
   options.tail_cache_bytes = tail_cache_bytes;
   options.max_partitions = max_partitions;
+  options.filter_bytes = filter_bytes;
   options.maintenance = maintenance;
   if (!real_time) options.clock = &clock;
   options.run_alarm = real_time;  // Else the clock moves when a test moves it.

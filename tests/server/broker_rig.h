@@ -61,6 +61,7 @@ class BrokerRig {
   // Taken by Open. No maintenance unless a test sets it.
   size_t tail_cache_bytes = size_t{1} << 20;
   size_t max_partitions = 1'000'000;
+  size_t filter_bytes = size_t{1} << 20;
   std::optional<MaintenanceOptions> maintenance;
   // The machine's clock instead of `clock`; leases and delays end by themselves then.
   bool real_time = false;

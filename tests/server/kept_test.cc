@@ -58,7 +58,7 @@ class KeptTest : public testing::Test {
         TopicStore{*store_, catalog_, cache_, routes_, 1000, TopicLimits(), TopicId(1)});
     writer_ = std::make_unique<LogWriter>(*store_, cache_, clock_, [](const absl::Status&) {});
     subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_,
-                                                     pending_, 1, /*run_alarm=*/false);
+                                                     pending_, filters_, 1, /*run_alarm=*/false);
   }
   void TearDown() override { subscriptions_->Stop(); }
 
@@ -147,7 +147,8 @@ class KeptTest : public testing::Test {
   std::unique_ptr<LogStore> store_;
   TailCache cache_{1 << 20};
   TopicCatalog catalog_;
-  RouteTable routes_{catalog_};
+  MemoryMeter filters_{1 << 20};
+  RouteTable routes_{catalog_, filters_};
   LinkCatalog links_;
   ReadCounters reads_;
   MemoryMeter pending_{1 << 20};
@@ -342,7 +343,7 @@ class KeptLettersTest : public KeptTest {
   void SetUp() override {
     KeptTest::SetUp();
     context_.reset(new SubscriptionContext{*store_, *writer_, clock_, catalog_, reads_, alarm_,
-                                           parking_, epoch_, 1, pending_});
+                                           parking_, epoch_, 1, pending_, filters_});
     Publish(*CreateTopic("t"), {"a"});
     letters_ = CreateTopic("letters");
     CreateTopic("other");

@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/topic/topic_changes.h"
@@ -96,6 +97,101 @@ TEST_F(StateLimitsTest, ADeadLetterTopicThatDoesNotFitCostsNothing) {
   subscription.set_kind(v1::Subscription::KIND_QUEUE);
   EXPECT_THAT(rig_.Subscribe(subscription).status(), TooMany());
   EXPECT_EQ(Room(), 16u);
+}
+
+class FilterLimitsTest : public testing::Test {
+ protected:
+  static constexpr size_t kMax = 64 << 10;
+
+  FilterLimitsTest() {
+    rig_.filter_bytes = kMax;
+    EXPECT_THAT(rig_.Open(), IsOk());
+    EXPECT_THAT(rig_.Create("t"), IsOk());
+    EXPECT_THAT(rig_.Create("letters"), IsOk());
+  }
+
+  static auto TooMuch() {
+    return Refused(absl::StatusCode::kResourceExhausted,
+                   v1::ErrorDetail::REASON_TOO_MUCH_FOR_FILTERS);
+  }
+
+  // About 1,500 bytes, which count as 24,000: two are kept, a third is not.
+  static v1::Filter Large() {
+    v1::Filter filter;
+    filter.set_sql(absl::StrCat("type = '", std::string(1500, 'x'), "'"));
+    return filter;
+  }
+
+  static v1::Subscription Queue(const std::string& name) {
+    v1::Subscription subscription;
+    subscription.set_name(name);
+    subscription.set_topic("t");
+    subscription.set_kind(v1::Subscription::KIND_QUEUE);
+    subscription.set_dead_letter_topic("letters");
+    return subscription;
+  }
+
+  absl::Status Subscribe(const std::string& name) {
+    v1::Subscription subscription = Queue(name);
+    *subscription.mutable_filter() = Large();
+    return rig_.Subscribe(subscription).status();
+  }
+
+  absl::Status MakeRoute(const std::string& name) {
+    v1::CreateRouteRequest request;
+    request.mutable_route()->set_name(name);
+    request.mutable_route()->set_source_topic("t");
+    request.mutable_route()->add_target_topics("letters");
+    *request.mutable_route()->mutable_filter() = Large();
+    absl::Status made;
+    rig_.broker().routes().Create(request, [&](const auto& outcome) { made = outcome.status(); });
+    EXPECT_THAT(rig_.Create("barrier"), IsOk());  // It is committed, or refused, before.
+    EXPECT_THAT(rig_.Delete("barrier"), IsOk());
+    return made;
+  }
+
+  absl::Status DropRoute(const std::string& name) {
+    v1::DeleteRouteRequest request;
+    request.set_name(name);
+    absl::Status dropped;
+    rig_.broker().routes().Delete(request,
+                                  [&](const auto& outcome) { dropped = outcome.status(); });
+    EXPECT_THAT(rig_.Create("barrier"), IsOk());
+    EXPECT_THAT(rig_.Delete("barrier"), IsOk());
+    return dropped;
+  }
+
+  SubscriptionRig rig_;
+};
+
+TEST_F(FilterLimitsTest, SubscriptionsAndRoutesShareTheMemoryOfFilters) {
+  ASSERT_THAT(Subscribe("one"), IsOk());
+  ASSERT_THAT(MakeRoute("two"), IsOk());
+  EXPECT_THAT(Subscribe("three"), TooMuch());
+  EXPECT_THAT(MakeRoute("three"), TooMuch());
+  ASSERT_THAT(rig_.Subscribe(Queue("plain")), IsOk());
+  v1::Subscription changed = Queue("plain");
+  *changed.mutable_filter() = Large();
+  EXPECT_THAT(rig_.UpdateSubscription(changed, {"filter"}), TooMuch());
+  ASSERT_THAT(DropRoute("two"), IsOk());
+  EXPECT_THAT(rig_.UpdateSubscription(changed, {"filter"}), IsOk());
+  EXPECT_THAT(MakeRoute("three"), TooMuch());
+  ASSERT_THAT(rig_.DeleteSubscription("one"), IsOk());
+  EXPECT_THAT(MakeRoute("three"), IsOk());
+}
+
+// What was accepted is loaded, whatever the limit is now.
+TEST_F(FilterLimitsTest, ALowerLimitKeepsWhatThereIs) {
+  ASSERT_THAT(Subscribe("one"), IsOk());
+  ASSERT_THAT(MakeRoute("two"), IsOk());
+  rig_.Close();
+  rig_.filter_bytes = 1000;
+  ASSERT_THAT(rig_.Open(), IsOk());
+  v1::GetRouteRequest request;
+  request.set_name("two");
+  EXPECT_THAT(rig_.broker().routes().Get(request), IsOk());
+  EXPECT_NE(rig_.broker().subscriptions().catalog().Find("one"), nullptr);
+  EXPECT_THAT(Subscribe("three"), TooMuch());
 }
 
 }  // namespace

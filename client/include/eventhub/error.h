@@ -51,6 +51,7 @@ enum class ErrorReason {
   kOpenDeadLetters = 32,         // The topic has open dead letters, which would be gone with it.
   kRequestTooLarge = 33,         // More than the hub receives at once (`--max_request`).
   kTooManyStreams = 34,          // The hub, or this host, has as many streams open as it may.
+  kTooMuchForFilters = 35,       // Filters take as much of the hub's memory as they may.
 };
 
 // The name as in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for others.

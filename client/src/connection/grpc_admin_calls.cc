@@ -97,7 +97,7 @@ absl::StatusOr<Health> GrpcConnection::CheckHealth(const std::string& service,
   context.set_deadline(DeadlineAfter(timeout));
   const CancellableCall cancellable(calls_, context);
   const grpc::Status status = health_.Check(&context, request, &response);
-  if (!status.ok()) return FromGrpc(status, context, channels_->target());
+  if (!status.ok()) return FailureOf(status, context);
   switch (response.status()) {
     case grpc::health::v1::HealthCheckResponse::SERVING:
       return Health::kServing;

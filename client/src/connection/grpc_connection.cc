@@ -133,6 +133,17 @@ GrpcConnection::Deadline GrpcConnection::DeadlineAfter(absl::Duration timeout) {
          absl::ToChronoMicroseconds(std::min(timeout, absl::Hours(24 * 365)));
 }
 
+absl::Status GrpcConnection::FailureOf(const grpc::Status& status,
+                                       const grpc::ClientContext& call) const {
+  absl::Status failure = FromGrpc(status, call, channels_->target());
+  if (!absl::IsCancelled(failure) || calls_.cancelled()) return failure;
+  absl::Status unavailable = absl::UnavailableError(failure.message());
+  failure.ForEachPayload([&unavailable](absl::string_view url, const absl::Cord& payload) {
+    unavailable.SetPayload(url, payload);
+  });
+  return unavailable;
+}
+
 bool GrpcConnection::MayCallAgain(const absl::Status& status, bool changes_nothing) {
   return absl::IsUnavailable(status) && (changes_nothing || SaysNothingDone(status));
 }

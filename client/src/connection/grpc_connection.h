@@ -146,6 +146,9 @@ class GrpcConnection final : public Connection {
   using Deadline = std::chrono::system_clock::time_point;
 
   static Deadline DeadlineAfter(absl::Duration timeout);
+  // Of a unary call. CANCELLED only if CancelCalls did it: what a hub that stops cancels, or gRPC,
+  // is UNAVAILABLE.
+  absl::Status FailureOf(const grpc::Status& status, const grpc::ClientContext& call) const;
   // Of a call that failed for want of a connection: whether another one, which waits for the
   // connection, does no harm.
   static bool MayCallAgain(const absl::Status& status, bool changes_nothing);
@@ -198,7 +201,7 @@ class GrpcConnection final : public Connection {
     const CancellableCall cancellable(calls_, context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
-    if (!status.ok()) return FromGrpc(status, context, channels_->target());
+    if (!status.ok()) return FailureOf(status, context);
     return response;
   }
 

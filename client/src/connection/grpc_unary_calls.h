@@ -28,9 +28,13 @@ class UnaryCalls {
     cancelled_ = true;
     for (grpc::ClientContext* context : contexts_) context->TryCancel();
   }
+  bool cancelled() const {
+    MutexLock lock(mutex_);
+    return cancelled_;
+  }
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
 };

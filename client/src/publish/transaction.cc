@@ -43,7 +43,7 @@ absl::Status CheckOptions(const CommitOptions& options) {
   return CheckRetryOptions(options.retry);
 }
 
-// CANCELLED: by this program (Connection::CancelCalls).
+// CANCELLED is what Connection::CancelCalls makes of a call, and of nothing else.
 bool MayTryAgain(const absl::Status& status) {
   return MayPass(status) && !absl::IsCancelled(status);
 }

@@ -357,6 +357,14 @@ absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry
               RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
 }
 
+absl::Status TooMuchForFilters(size_t wanted, size_t limit) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the filter would take ", wanted,
+                           " bytes of memory, more than the others have left of the ", limit,
+                           " for the filters of subscriptions and routes"),
+              {}, ErrorDetail::REASON_TOO_MUCH_FOR_FILTERS);
+}
+
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat(more, " partitions more are too many: the hub has ", present, " of ",

@@ -69,6 +69,7 @@ absl::Status TopicHasOpenLetters(absl::string_view topic,
                                  const std::vector<std::string>& subscriptions);
 absl::Status TopicKeepsNothing(absl::string_view topic);
 absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay);
+absl::Status TooMuchForFilters(size_t wanted, size_t limit);
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max);
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
                        absl::Duration retry_delay);

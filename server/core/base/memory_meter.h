@@ -23,17 +23,17 @@ class MemoryMeter {
   class Lease;
   // So many bytes until the lease ends; nullopt if they are more than what is left.
   std::optional<Lease> Take(size_t bytes);
+  // The same, however much is left: for what is there already.
+  Lease TakeAnyway(size_t bytes);
 
   void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void Release(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   size_t limit() const { return limit_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
+  size_t left() const { return limit_ - std::min(used(), limit_); }
   // What one place may hold now. Bytes.
-  size_t Allowance() const {
-    const size_t left = limit_ - std::min(used(), limit_);
-    return std::max(left / kPartOfRest, std::min(limit_, kFree));
-  }
+  size_t Allowance() const { return std::max(left() / kPartOfRest, std::min(limit_, kFree)); }
 
  private:
   static constexpr size_t kPartOfRest = 4;
@@ -64,6 +64,11 @@ class MemoryMeter::Lease {
   MemoryMeter* meter_;
   size_t bytes_;
 };
+
+inline MemoryMeter::Lease MemoryMeter::TakeAnyway(size_t bytes) {
+  Add(bytes);
+  return Lease(*this, bytes);
+}
 
 inline std::optional<MemoryMeter::Lease> MemoryMeter::Take(size_t bytes) {
   size_t used = used_.load(std::memory_order_relaxed);

@@ -7,7 +7,13 @@
 
 namespace eventhub {
 
-EventFilter::EventFilter(CompiledFilter filter) : filter_(std::move(filter)) {
+size_t MemoryOf(const v1::Filter& filter) {
+  constexpr size_t kCompiled = 16;  // Measured: up to 14 times the message.
+  return kCompiled * filter.ByteSizeLong();
+}
+
+EventFilter::EventFilter(CompiledFilter filter, std::optional<MemoryMeter::Lease> memory)
+    : filter_(std::move(filter)), memory_(std::move(memory)) {
   if (!filter_.Types().has_value()) return;
   types_.emplace();
   for (const std::string& type : *filter_.Types()) types_->push_back(HashOfType(type));

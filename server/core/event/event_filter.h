@@ -9,10 +9,14 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "server/core/base/memory_meter.h"
 #include "server/filter/filter.h"
 #include "storage/record_batch.h"
 
 namespace eventhub {
+
+// What a filter takes once it is compiled, about. Bytes.
+size_t MemoryOf(const v1::Filter& filter);
 
 // Thread-safe; immutable except for its counters.
 class EventFilter {
@@ -21,7 +25,9 @@ class EventFilter {
   // Bytes.
   static constexpr size_t kPassedBatchCost = 64;
 
-  explicit EventFilter(CompiledFilter filter);
+  // `memory` accounts for it, where something does.
+  explicit EventFilter(CompiledFilter filter,
+                       std::optional<MemoryMeter::Lease> memory = std::nullopt);
 
   // See CompiledFilter::Run. `work`, if it is not null, is told what it cost.
   bool Matches(absl::string_view encoded_event, size_t* work = nullptr) const {
@@ -40,6 +46,7 @@ class EventFilter {
 
  private:
   CompiledFilter filter_;
+  const std::optional<MemoryMeter::Lease> memory_;
   mutable std::atomic<uint64_t> too_costly_{0};
   std::optional<std::vector<uint32_t>> types_;  // Hashes, ascending; nothing: any type may pass.
 };

@@ -48,12 +48,10 @@ TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> 
 }
 
 size_t TopicReader::Cost(const v1::ReadRequest& request, const Topic& topic) {
-  constexpr size_t kPartOfFilter = 16;  // Compiled, of what it is as a message.
   const size_t partitions = request.partitions().empty()
                                 ? topic.view()->partitions.size()
                                 : static_cast<size_t>(request.partitions_size());
-  return sizeof(TopicReader) + sizeof(Cursor) * partitions +
-         kPartOfFilter * request.filter().ByteSizeLong();
+  return sizeof(TopicReader) + sizeof(Cursor) * partitions + MemoryOf(request.filter());
 }
 
 TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memory_order_relaxed); }

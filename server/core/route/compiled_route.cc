@@ -41,23 +41,26 @@ v1::RouteStats RouteCounters::Describe() const {
 }
 
 CompiledRoute::CompiledRoute(v1::Route settings, std::optional<CompiledFilter> filter,
-                             std::shared_ptr<RouteCounters> counters)
+                             std::shared_ptr<RouteCounters> counters,
+                             std::optional<MemoryMeter::Lease> memory)
     : settings_(std::move(settings)),
       filter_(std::move(filter)),
       by_source_and_type_(LooksAtSourceAndTypeOnly(filter_)),
       edit_(settings_),
-      counters_(std::move(counters)) {}
+      counters_(std::move(counters)),
+      memory_(std::move(memory)) {}
 
 absl::StatusOr<std::shared_ptr<const CompiledRoute>> CompiledRoute::Make(
-    v1::Route settings, std::shared_ptr<RouteCounters> counters) {
+    v1::Route settings, std::shared_ptr<RouteCounters> counters,
+    std::optional<MemoryMeter::Lease> memory) {
   std::optional<CompiledFilter> filter;
   if (settings.has_filter()) {
     absl::StatusOr<CompiledFilter> compiled = CompileFilter(settings.filter(), "route.filter");
     if (!compiled.ok()) return InvalidFilter(compiled.status());
     filter = *std::move(compiled);
   }
-  return std::shared_ptr<const CompiledRoute>(
-      new CompiledRoute(std::move(settings), std::move(filter), std::move(counters)));
+  return std::shared_ptr<const CompiledRoute>(new CompiledRoute(
+      std::move(settings), std::move(filter), std::move(counters), std::move(memory)));
 }
 
 }  // namespace eventhub

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/route.pb.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/route/event_edit.h"
 #include "server/core/route/route_settings.h"
 #include "server/filter/filter.h"
@@ -40,9 +41,11 @@ struct RouteCounters {
 // counters.
 class CompiledRoute {
  public:
-  // Of checked settings; INVALID_ARGUMENT if it is the filter that is not valid.
+  // Of checked settings; INVALID_ARGUMENT if it is the filter that is not valid. `memory` accounts
+  // for the filter, where something does.
   static absl::StatusOr<std::shared_ptr<const CompiledRoute>> Make(
-      v1::Route settings, std::shared_ptr<RouteCounters> counters);
+      v1::Route settings, std::shared_ptr<RouteCounters> counters,
+      std::optional<MemoryMeter::Lease> memory = std::nullopt);
 
   const v1::Route& settings() const { return settings_; }
   const std::string& name() const { return settings_.name(); }
@@ -68,13 +71,14 @@ class CompiledRoute {
 
  private:
   CompiledRoute(v1::Route settings, std::optional<CompiledFilter> filter,
-                std::shared_ptr<RouteCounters> counters);
+                std::shared_ptr<RouteCounters> counters, std::optional<MemoryMeter::Lease> memory);
 
   const v1::Route settings_;
   const std::optional<CompiledFilter> filter_;
   const bool by_source_and_type_;
   const EventEdit edit_;
   const std::shared_ptr<RouteCounters> counters_;
+  const std::optional<MemoryMeter::Lease> memory_;
 };
 
 }  // namespace eventhub

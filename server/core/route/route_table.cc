@@ -1,9 +1,12 @@
 #include "server/core/route/route_table.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_filter.h"
 #include "server/core/route/records.pb.h"
 #include "server/core/route/route_settings.h"
 #include "storage/base/status_macros.h"
@@ -14,14 +17,15 @@ namespace {
 
 constexpr uint32_t kRouteVersion = 1;
 
-absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view name,
-                                                            absl::string_view value) {
+absl::StatusOr<RouteIndex::RoutePtr> Decode(absl::string_view name, absl::string_view value,
+                                            MemoryMeter& filter_memory) {
   stored::Route record;
   const bool parsed = record.ParseFromArray(value.data(), static_cast<int>(value.size()));
   if (parsed && record.version() == kRouteVersion && record.settings().name() == name &&
       CheckRouteSettings(record.settings(), EventRules::kStored).ok()) {
-    absl::StatusOr<std::shared_ptr<const CompiledRoute>> route =
-        CompiledRoute::Make(record.settings(), std::make_shared<RouteCounters>());
+    absl::StatusOr<RouteIndex::RoutePtr> route =
+        CompiledRoute::Make(record.settings(), std::make_shared<RouteCounters>(),
+                            filter_memory.TakeAnyway(MemoryOf(record.settings().filter())));
     if (route.ok()) return route;
   }
   return absl::DataLossError(absl::StrCat("the record of route ", name, " is damaged"));
@@ -29,17 +33,25 @@ absl::StatusOr<std::shared_ptr<const CompiledRoute>> Decode(absl::string_view na
 
 }  // namespace
 
+absl::StatusOr<RouteIndex::RoutePtr> RouteTable::Compile(
+    v1::Route settings, std::shared_ptr<RouteCounters> counters) const {
+  const size_t wanted = MemoryOf(settings.filter());
+  std::optional<MemoryMeter::Lease> memory = filter_memory_.Take(wanted);
+  if (!memory.has_value()) return TooMuchForFilters(wanted, filter_memory_.limit());
+  return CompiledRoute::Make(std::move(settings), std::move(counters), std::move(memory));
+}
+
 absl::Status RouteTable::Load(const LogStore& store) {
   absl::Status status;
-  RETURN_IF_ERROR(store.Scan(Column::kMeta, kRouteKeyPrefix,
-                             [&](absl::string_view key, absl::string_view value) {
-                               auto route = Decode(key.substr(kRouteKeyPrefix.size()), value);
-                               status = route.status();
-                               if (!status.ok()) return false;
-                               pending_.Put(*route);
-                               MakeVisible({*std::move(route), {}});
-                               return true;
-                             }));
+  RETURN_IF_ERROR(store.Scan(
+      Column::kMeta, kRouteKeyPrefix, [&](absl::string_view key, absl::string_view value) {
+        auto route = Decode(key.substr(kRouteKeyPrefix.size()), value, filter_memory_);
+        status = route.status();
+        if (!status.ok()) return false;
+        pending_.Put(*route);
+        MakeVisible({*std::move(route), {}});
+        return true;
+      }));
   RETURN_IF_ERROR(status);
   std::vector<const v1::Route*> routes;
   absl::btree_set<std::string> sources;

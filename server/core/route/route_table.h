@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/route.pb.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/route/route_index.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/base/mutex.h"
@@ -26,10 +27,17 @@ class RouteTable {
     std::vector<v1::PartitionOffset> effective;
   };
 
-  explicit RouteTable(const TopicCatalog& catalog) : catalog_(catalog) {}
+  // What is given outlives this. `filter_memory` accounts for the filters of routes.
+  RouteTable(const TopicCatalog& catalog, MemoryMeter& filter_memory)
+      : catalog_(catalog), filter_memory_(filter_memory) {}
 
   // Reads all routes from the store, after the topics.
   absl::Status Load(const LogStore& store);
+
+  // A route that is to be kept; see CompiledRoute::Make. RESOURCE_EXHAUSTED: there is no memory for
+  // its filter.
+  absl::StatusOr<RouteIndex::RoutePtr> Compile(v1::Route settings,
+                                               std::shared_ptr<RouteCounters> counters) const;
 
   // `route` is null if there is none.
   Known Find(absl::string_view name) const;
@@ -60,6 +68,7 @@ class RouteTable {
   void Rebuild(const std::string& topic);
 
   const TopicCatalog& catalog_;
+  MemoryMeter& filter_memory_;
 
   mutable Mutex mutex_;
   absl::btree_map<std::string, Known, std::less<>> visible_ ABSL_GUARDED_BY(mutex_);

@@ -108,7 +108,7 @@ void Routes::Create(const v1::CreateRouteRequest& request,
                     RouteDone<v1::CreateRouteResponse> done) {
   const auto make = [&]() -> absl::StatusOr<std::shared_ptr<const CompiledRoute>> {
     ASSIGN_OR_RETURN(v1::Route settings, NewRouteSettings(request.route(), clock_.Now()));
-    return CompiledRoute::Make(std::move(settings), std::make_shared<RouteCounters>());
+    return table_.Compile(std::move(settings), std::make_shared<RouteCounters>());
   };
   absl::StatusOr<std::shared_ptr<const CompiledRoute>> route = make();
   if (!route.ok()) {
@@ -145,7 +145,7 @@ void Routes::Update(const v1::UpdateRouteRequest& request,
                                               request.update_mask(), clock_.Now()));
         RETURN_IF_ERROR(CheckPlace(table_, settings));
         ASSIGN_OR_RETURN(std::shared_ptr<const CompiledRoute> route,
-                         CompiledRoute::Make(std::move(settings), current->shared_counters()));
+                         table_.Compile(std::move(settings), current->shared_counters()));
         table_.Put(route, commit);
         return RouteTable::Known{route,
                                  NextOffsets(*table_.FindTopic(route->settings().source_topic()))};

@@ -52,7 +52,7 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       topic_(std::move(topic)),
       loaded_(context_.clock.Now()),
       pending_record_(std::make_shared<const SubscriptionRecord>(
-          SubscriptionRecord{record, FilterOf(record.settings())})),
+          SubscriptionRecord{record, FilterOf(record.settings(), context.filter_memory)})),
       record_(pending_record_),
       last_used_micros_(record.last_used_micros()),
       random_(absl::Uniform<uint32_t>(absl::BitGen())) {

@@ -53,6 +53,7 @@ struct SubscriptionContext {
   std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
   uint64_t generation;                // How often the store was opened, from 1 on.
   MemoryMeter& pending_memory;        // Of what is delivered and not settled.
+  MemoryMeter& filter_memory;         // Of filters, compiled.
 };
 
 struct PartitionRange {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "google/protobuf/util/message_differencer.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
@@ -11,10 +10,8 @@
 namespace eventhub {
 void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
   SubscriptionRecord record = *pending_record_;
-  const bool same_filter = settings.has_filter() == pending_settings().has_filter() &&
-                           google::protobuf::util::MessageDifferencer::Equals(
-                               settings.filter(), pending_settings().filter());
-  if (!same_filter) record.filter = FilterOf(settings);
+  if (!SameFilter(settings, pending_settings()))
+    record.filter = FilterOf(settings, context_.filter_memory);
   *record.record.mutable_settings() = settings;
   SetPending(commit, std::move(record));
 }

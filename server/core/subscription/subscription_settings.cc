@@ -5,6 +5,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/field_mask_util.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "google/protobuf/util/time_util.h"
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
@@ -180,10 +181,21 @@ DeliveryRules RulesOf(const v1::Subscription& settings) {
   return rules;
 }
 
-std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings) {
+bool SameFilter(const v1::Subscription& a, const v1::Subscription& b) {
+  return a.has_filter() == b.has_filter() &&
+         google::protobuf::util::MessageDifferencer::Equals(a.filter(), b.filter());
+}
+
+absl::Status CheckFilterMemory(const v1::Subscription& settings, const MemoryMeter& memory) {
+  const size_t wanted = MemoryOf(settings.filter());
+  return wanted <= memory.left() ? absl::OkStatus() : TooMuchForFilters(wanted, memory.limit());
+}
+
+std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, MemoryMeter& memory) {
   if (!settings.has_filter()) return nullptr;
   // Checked when it was set, and when the record was loaded.
-  return std::make_shared<const EventFilter>(*CompileFilter(settings.filter()));
+  return std::make_shared<const EventFilter>(*CompileFilter(settings.filter()),
+                                             memory.TakeAnyway(MemoryOf(settings.filter())));
 }
 
 absl::Duration ExpireAfterOf(const v1::Subscription& settings) {

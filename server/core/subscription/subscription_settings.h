@@ -9,6 +9,7 @@
 #include "eventhub/v1/subscription.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/event/event_filter.h"
 #include "server/core/subscription/partition_cursor.h"
 
@@ -37,7 +38,12 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings);
 DeliveryRules RulesOf(const v1::Subscription& settings);
 
 // The filter of such settings, compiled; null: none.
-std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings);
+std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, MemoryMeter& memory);
+
+bool SameFilter(const v1::Subscription& a, const v1::Subscription& b);
+
+// RESOURCE_EXHAUSTED: there is no memory for its filter.
+absl::Status CheckFilterMemory(const v1::Subscription& settings, const MemoryMeter& memory);
 
 // For how long the subscription may be unused; absl::InfiniteDuration() if for ever.
 absl::Duration ExpireAfterOf(const v1::Subscription& settings);

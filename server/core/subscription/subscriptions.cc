@@ -71,14 +71,14 @@ absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
 
 Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock,
                              TopicStore& topics, ReadCounters& reads, MemoryMeter& pending,
-                             uint64_t generation, bool run_alarm)
+                             MemoryMeter& filters, uint64_t generation, bool run_alarm)
     : topics_(topics),
       writer_(writer),
       // Not from 0: another hub that goes on with a copy of the store has the same generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
-      context_{store,  writer,   clock,       topics.catalog, reads,
-               alarm_, parking_, next_epoch_, generation,     pending} {}
+      context_{store,    writer,      clock,      topics.catalog, reads,  alarm_,
+               parking_, next_epoch_, generation, pending,        filters} {}
 
 Subscriptions::~Subscriptions() = default;
 

@@ -81,7 +81,8 @@ class Subscriptions {
   // What is given outlives this; `generation` is what TakeGeneration gave. With `run_alarm` false
   // the leases end only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
-                ReadCounters& reads, MemoryMeter& pending, uint64_t generation, bool run_alarm);
+                ReadCounters& reads, MemoryMeter& pending, MemoryMeter& filters,
+                uint64_t generation, bool run_alarm);
   ~Subscriptions();
 
   // Reads all from the store. Once, first.

@@ -65,6 +65,9 @@ void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, Subscri
           if (topic == nullptr || topic->closing()) return TopicNotFound(letters);
           if (topic->keeps_nothing()) return TopicKeepsNothing(letters);
         }
+        if (!SameFilter(current, settings)) {
+          RETURN_IF_ERROR(CheckFilterMemory(settings, context_.filter_memory));
+        }
         subscription->Apply(commit, settings);
         *response = settings;
         return absl::OkStatus();
