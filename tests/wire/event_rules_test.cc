@@ -17,6 +17,7 @@ TEST(EventRulesTest, PartitionOfKeyIsXxh64) {
 TEST(EventRulesTest, AttributeNamesAreThoseOfCloudEvents) {
   EXPECT_TRUE(wire::IsAttributeName("traceparent"));
   EXPECT_TRUE(wire::IsAttributeName("a1"));
+  EXPECT_FALSE(wire::IsAttributeName(""));
   EXPECT_FALSE(wire::IsAttributeName("MyExt"));
   EXPECT_FALSE(wire::IsAttributeName("example-extension"));
   EXPECT_FALSE(

@@ -13,7 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/input/json_slice.h"
 #include "client/cli/input/units.h"
-#include "client/cli/output/terminal.h"
+#include "proto/wire/event_rules.h"
+#include "proto/wire/utf8.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -122,7 +123,7 @@ absl::Status SetInteger(absl::string_view name, absl::string_view value,
 }
 
 absl::Status SetAttribute(const std::string& name, absl::string_view value, v1::Event* event) {
-  if (!IsAttributeName(name)) {
+  if (!wire::IsAttributeName(name)) {
     return BadMember(name, "is not the name of an attribute: it is of a-z and 0-9 alone");
   }
   v1::AttributeValue attribute;
@@ -173,13 +174,6 @@ absl::Status SetData(absl::string_view value, v1::Event* event) {
 
 }  // namespace
 
-bool IsAttributeName(absl::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-           absl::ascii_isdigit(static_cast<unsigned char>(c));
-  });
-}
-
 Json AttributeJson(const v1::AttributeValue& value) {
   switch (value.value_case()) {
     case v1::AttributeValue::kBoolean:
@@ -217,7 +211,7 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
     absl::StrAppend(line, ",\"data\":", data, "}");
     return;
   }
-  if (IsTextType(type) && !IsJsonType(type) && Utf8Prefix(data) == data.size()) {
+  if (IsTextType(type) && !IsJsonType(type) && wire::IsUtf8(data)) {
     json["data"] = data;
   } else {
     json["data_base64"] = absl::Base64Escape(data);

@@ -45,9 +45,6 @@ void AppendEventJson(const v1::Event& event, const std::optional<Position>& posi
 // if `line` is not a JSON object that can be an event.
 absl::StatusOr<v1::Event> ParseEventJson(absl::string_view line);
 
-// Whether CloudEvents has attributes of that name: of a-z and 0-9 alone.
-bool IsAttributeName(absl::string_view name);
-
 // The value of an extension attribute.
 Json AttributeJson(const v1::AttributeValue& value);
 

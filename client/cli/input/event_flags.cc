@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/frame/command.h"
-#include "client/cli/input/cloudevents_json.h"
+#include "proto/wire/event_rules.h"
 
 namespace eventhub::cli {
 
@@ -13,7 +13,7 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseAttribute(absl::string_
   if (name.empty() || name.size() == text.size()) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not NAME=VALUE"));
   }
-  if (!IsAttributeName(name)) {
+  if (!wire::IsAttributeName(name)) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", name, "' is not the name of an attribute: it is of a-z and 0-9 alone"));
   }

@@ -7,7 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "client/cli/input/json.h"
-#include "client/cli/output/terminal.h"
+#include "proto/wire/utf8.h"
 
 namespace eventhub::cli {
 namespace {
@@ -122,8 +122,6 @@ class JsonScanner {
   absl::string_view rest_;
 };
 
-bool IsUtf8(absl::string_view text) { return Utf8Prefix(text) == text.size(); }
-
 // Where a JSON text begins: a byte order mark is no part of it.
 absl::string_view BeginOf(absl::string_view text) {
   absl::ConsumePrefix(&text, kByteOrderMark);
@@ -136,7 +134,7 @@ bool IsJsonText(absl::string_view text) {
   JsonScanner scanner(text);
   if (!scanner.SkipValue()) return false;
   scanner.SkipSpace();
-  return scanner.rest().empty() && IsUtf8(text);
+  return scanner.rest().empty() && wire::IsUtf8(text);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@
 #include "client/cli/input/places.h"
 #include "client/cli/input/topology_fields.h"
 #include "client/cli/input/units.h"
-#include "client/cli/output/terminal.h"
+#include "proto/wire/utf8.h"
 #include "server/filter/filter.h"
 #include "storage/base/nearest_word.h"
 
@@ -429,7 +429,7 @@ std::string TopologyReader::PlaceOf(const std::string& list, const std::string& 
 
 void TopologyReader::Read(const std::string& name, const std::string& text) {
   // The YAML library does not look; what takes the text from it does, and has no place to name.
-  const absl::string_view valid = absl::string_view(text).substr(0, Utf8Prefix(text));
+  const absl::string_view valid = absl::string_view(text).substr(0, wire::Utf8Prefix(text));
   if (valid.size() < text.size()) {
     faults_.push_back(absl::StrCat(name, EndOf(valid), ": is not UTF-8"));
     return;

@@ -1,15 +1,11 @@
 // Data for a terminal, which cannot change its state.
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
 
 namespace eventhub::cli {
-
-// How many bytes at the front of `bytes` are well-formed UTF-8.
-size_t Utf8Prefix(absl::string_view bytes);
 
 // Appends `bytes` so that they stay on one line and cannot command the terminal: control
 // characters become `\n`, `\t`, `\x1b`, …; so do bytes of what is not UTF-8.
