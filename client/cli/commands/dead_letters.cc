@@ -83,7 +83,7 @@ struct DeadLetterFlags {
   bool json = false;
 };
 
-bool IsEmpty(const client::DeadLetterSelector& selector) {
+bool SelectsAll(const client::DeadLetterSelector& selector) {
   return selector.ranges.empty() && !selector.start_time.has_value() &&
          !selector.end_time.has_value() && selector.types.empty() &&
          selector.reason_contains.empty() && selector.topic.empty();
@@ -165,7 +165,7 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
 }
 
 absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
-  if (IsEmpty(flags.selector) == flags.all) return absl::OkStatus();
+  if (SelectsAll(flags.selector) == flags.all) return absl::OkStatus();
   return UsageError(absl::StrCat("dead-letters ", verb, ": ",
                                  flags.all ? "--all and conditions exclude each other"
                                            : "say which by a condition, or --all"));

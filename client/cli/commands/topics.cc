@@ -199,7 +199,7 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   AddOutputOption(command, &flags.json);
 }
 
-bool IsEmpty(const client::TopicUpdate& update) {
+bool ChangesNothing(const client::TopicUpdate& update) {
   const auto any = [](const auto&... fields) { return (fields.has_value() || ...); };
   return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
               update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
@@ -290,7 +290,7 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
 
 absl::Status Update(const Context& context, TopicFlags flags) {
   RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
-  if (IsEmpty(flags.update)) return UsageError("topics update: nothing is to be changed");
+  if (ChangesNothing(flags.update)) return UsageError("topics update: nothing is to be changed");
   const std::string& name = flags.names.front();
   client::AdminClient admin = ConnectAdmin(context);
   if (!flags.yes) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr absl::Duration kDrawEvery = absl::Milliseconds(250);
 // Calls are over before that, as a rule.
-constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr absl::Duration kShownAfter = absl::Seconds(1);
 
 std::string Share(uint64_t done, uint64_t total, absl::Duration took,
                   std::string (*format)(uint64_t)) {
@@ -63,7 +63,7 @@ CallProgress::CallProgress(std::string doing, uint64_t total, Measure measure)
     : doing_(std::move(doing)),
       total_(total),
       measure_(std::move(measure)),
-      line_(kPatience, [this](absl::Duration took) {
+      line_(kShownAfter, [this](absl::Duration took) {
         absl::StatusOr<uint64_t> done = uint64_t{0};
         if (measure_ != nullptr && total_ > 0) done = measure_();
         const std::string share = done.ok() && measure_ != nullptr

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxParts = 4096;
 constexpr uint32_t kVersion = 1;
-constexpr size_t kRecordHeader = 12;
+constexpr size_t kTransactionHeader = 12;
 
 absl::Status MalformedTransaction() { return MalformedRequest("is not well-formed protobuf"); }
 
@@ -64,7 +64,7 @@ absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) 
 }
 
 absl::StatusOr<absl::Time> TransactionTable::TimeOfRecord(absl::string_view value) {
-  if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kVersion) {
+  if (value.size() < kTransactionHeader || LoadLittle32(value.data()) != kVersion) {
     return absl::DataLossError(absl::StrCat("transaction record of ", value.size(),
                                             " bytes is not of version ", kVersion));
   }
@@ -80,7 +80,7 @@ absl::StatusOr<std::optional<v1::TransactResponse>> TransactionTable::Find(
   if (!value.has_value()) return std::nullopt;
   RETURN_IF_ERROR(TimeOfRecord(*value).status());
   v1::TransactResponse response;
-  if (!response.ParseFromString(value->substr(kRecordHeader))) {
+  if (!response.ParseFromString(value->substr(kTransactionHeader))) {
     return absl::DataLossError(absl::StrCat("the record of transaction ", id, " is damaged"));
   }
   return response;
