@@ -81,7 +81,7 @@ class LogFollower {
       if (record.has_value() && !IsKnown(record->type) && SumHolds(block, at, *record)) {
         return Unknown(record->type, position_ + at);
       }
-      if (!record.has_value() || !Follows(record->type)) {
+      if (!record.has_value() || !IsKnown(record->type) || !Follows(record->type)) {
         stopped_ = true;
         behind = at + 1;
         break;

@@ -368,7 +368,7 @@ class KeptLettersTest : public KeptTest {
     nack.set_lease_epoch(frame.deliveries[0].lease_epoch);
     nack.set_action(v1::Nack::ACTION_PARK);
     nack.add_ranges()->set_end(1);
-    Settling settling(consumer, request);
+    Settling settling(consumer, request, /*to_disk=*/false);
     Commit([&](CommitBuilder& commit) {
       size_t left = 100;
       EXPECT_TRUE(subscription_->SettleIn(commit, settling, &left));

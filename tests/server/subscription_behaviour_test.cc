@@ -1,6 +1,7 @@
 // Subscriptions, one behaviour each.
 #include <algorithm>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -567,6 +568,20 @@ TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
   EXPECT_EQ(cancelled.events(), static_cast<uint64_t>(kHoles));
   EXPECT_EQ(rig_.Get("s").stats().replay_events(), 0u);
   EXPECT_GE(commits() - before, 2 * kHoles / PartitionCursor::kMaxSwept);
+}
+
+// Nothing of it is added behind the end of all replays.
+TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
+  MakeHoles(10'000);
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  auto replayed = std::async(std::launch::async, [&] { return rig_.Replay(replay); });
+  const auto left = [&] { return rig_.Get("s").stats().replay_events(); };
+  ASSERT_TRUE(Eventually([&] { return left() > 0; }));
+  EXPECT_THAT(rig_.CancelReplays("s"), IsOk());
+  EXPECT_THAT(replayed.get(), IsOk());
+  EXPECT_EQ(left(), 0u);
 }
 
 // A seek leaves nothing of what was pending, here or in the store.

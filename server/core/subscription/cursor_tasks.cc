@@ -9,11 +9,8 @@ namespace eventhub {
 
 SettleTask::SettleTask(const SubscriptionContext& context,
                        std::shared_ptr<Subscription> subscription,
-                       std::shared_ptr<Settling> settling, bool synced)
-    : context_(context),
-      subscription_(std::move(subscription)),
-      settling_(std::move(settling)),
-      synced_(synced) {}
+                       std::shared_ptr<Settling> settling)
+    : context_(context), subscription_(std::move(subscription)), settling_(std::move(settling)) {}
 
 void SettleTask::Prepare(CommitBuilder& commit) {
   prepared_ = true;
@@ -24,12 +21,14 @@ void SettleTask::Prepare(CommitBuilder& commit) {
     queue.Add(std::move(settling_));
   }
   size_t& left = queue.WorkLeft(commit.number());
-  while (!queue.empty() && left > 0 && subscription_->SettleIn(commit, *queue.first(), &left)) {
+  while (!queue.empty() && left > 0) {
+    synced_ |= queue.first()->synced;
+    if (!subscription_->SettleIn(commit, *queue.first(), &left)) break;
     settled_.push_back(queue.Take());
   }
   if (queue.empty() || queue.continues) return;
   queue.continues = true;
-  context_.writer.Submit(std::make_unique<SettleTask>(context_, subscription_, nullptr, synced_));
+  context_.writer.Submit(std::make_unique<SettleTask>(context_, subscription_, nullptr));
 }
 
 void SettleTask::Done(const absl::Status& status) {

@@ -17,7 +17,7 @@ class SettleTask final : public CommitTask {
  public:
   // `settling`: a request; null: goes on with those that are in the subscription's queue.
   SettleTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
-             std::shared_ptr<Settling> settling, bool synced);
+             std::shared_ptr<Settling> settling);
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
@@ -31,7 +31,7 @@ class SettleTask final : public CommitTask {
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   std::shared_ptr<Settling> settling_;  // Until it is in the queue.
-  const bool synced_;
+  bool synced_ = false;                 // As the requests that it carries out ask for.
   bool prepared_ = false;
   std::vector<std::shared_ptr<Settling>> settled_;  // With this commit.
 };

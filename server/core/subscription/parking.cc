@@ -148,6 +148,7 @@ class Parker {
   static void SubmitPiece(std::unique_ptr<Parker> parker) {
     const bool last = parker->ReadPiece();
     Parker& reader = *parker;
+    reader.batch_.reset();  // Those who stand in line hold nothing.
     auto task = std::make_unique<ParkTask>(
         reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
         std::exchange(reader.bytes_, 0),

@@ -97,7 +97,8 @@ bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
   for (; it != pending_.map().end() && it->first < to.value(); ++it) {
     const PendingRange& range = it->second;
     if (range.state == RangeState::kSettling) continue;
-    const bool leased = range.state == RangeState::kLeased;
+    // What went back from an owner before may still have to be swept.
+    const bool leased = range.state == RangeState::kLeased && range.consumer == owner;
     const bool named = Offset(it->first) + range.count > from;
     if (named && !leased) return false;
     any |= leased && (named || !range.extra);

@@ -17,12 +17,13 @@ namespace eventhub {
 
 // A request, and how far it is carried out.
 struct Settling {
-  Settling(std::shared_ptr<Consumer> of, v1::ConsumeRequest what)
-      : consumer(std::move(of)), request(std::move(what)) {}
+  Settling(std::shared_ptr<Consumer> of, v1::ConsumeRequest what, bool to_disk)
+      : consumer(std::move(of)), request(std::move(what)), synced(to_disk) {}
 
   const std::shared_ptr<Consumer> consumer;
   const v1::ConsumeRequest request;
-  SettlePlace next;  // Where to go on.
+  const bool synced;  // Whether each commit that carries a part of it out is to be.
+  SettlePlace next;   // Where to go on.
   v1::Settlement settlement;
   std::vector<Parked> parked;
 };

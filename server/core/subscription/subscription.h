@@ -214,6 +214,7 @@ class Subscription final : public CommitHook,
     size_t range = 0;  // The next one,
     Offset from{0};    // and from where on.
     int64_t events = 0;
+    std::optional<uint64_t> begun;  // How many ends of replays there were then.
   };
   // Adds what is settled of the ranges, or ends what is replayed, as far as one commit may; counts
   // the events.
@@ -469,18 +470,19 @@ class Subscription final : public CommitHook,
   void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends the owner's lease, with what it has out. `failed`: why that is a failed attempt; empty: it
-  // is not.
-  void Revoke(PartitionCursor& cursor, absl::string_view failed, Aftermath* after)
+  // is not. `left`: pending ranges that may be looked at; a sweep sees to the rest.
+  void Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartDraining(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void RevokeOverdue(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RevokeOverdue(int64_t now, size_t* left, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Settling (subscription_settling.cc).
   // Of the part that the place is in, what is not done.
   template <typename Part>
-  PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, const SettlePlace& place,
-                              Refusals& refusals) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, SettleWork& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // These return whether the part was done to its end.
   bool AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -517,6 +519,8 @@ class Subscription final : public CommitHook,
 
   // Commit thread only.
   SubscriptionRecordPtr pending_record_;  // As of the last change submitted.
+  // Seeks, and ends of all replays: a replay that is added over several commits ends with them.
+  uint64_t replay_ends_ = 0;
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;

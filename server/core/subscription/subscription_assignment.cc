@@ -53,7 +53,8 @@ void Subscription::Reassign(Aftermath* after) {
     } else if (cursor.pending().counts().leased > 0) {
       StartDraining(cursor, after);
     } else {
-      Revoke(cursor, "", after);
+      size_t left = PartitionCursor::kMaxSwept;  // Nothing is out.
+      Revoke(cursor, "", &left, after);
       if (plan[p] != ConsumerId()) Assign(cursor, plan[p], after);
     }
   }
@@ -106,7 +107,8 @@ void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
 }
 
-void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, Aftermath* after) {
+void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left,
+                          Aftermath* after) {
   const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
   cursor.draining = false;
   if (Consumer* const consumer = Find(owner); consumer != nullptr) {
@@ -115,16 +117,15 @@ void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, Aft
   }
   if (cursor.pending().counts().leased == 0) return;
   Effects effects;
-  size_t left = PartitionCursor::kMaxSwept;
   if (failed.empty()) {
-    cursor.Recall(rules_, owner, &effects, &left);
+    cursor.Recall(rules_, owner, &effects, left);
   } else {
-    cursor.Fail(rules_, owner, failed, &effects, &left);
+    cursor.Fail(rules_, owner, failed, &effects, left);
   }
   Conclude(cursor, effects, after);
 }
 
-void Subscription::RevokeOverdue(int64_t now, Aftermath* after) {
+void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
   if (rules_.queue) return;
   bool revoked = false;
   for (const auto& cursor : cursors_) {
@@ -136,13 +137,17 @@ void Subscription::RevokeOverdue(int64_t now, Aftermath* after) {
       if (rules_.ack_deadline > 0) SetAlarm(cursor->lease_due, after);
       continue;
     }
+    if (*left == 0) {
+      SetAlarm(now, after);  // The others with the next alarm.
+      break;
+    }
     // The next one is tried before this one is trusted again.
     if (Consumer* const consumer = Find(cursor->owner); consumer != nullptr) {
       consumer->stalled = true;
     }
     counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);
     // A partition that moves to another consumer does so for no fault of an event.
-    Revoke(*cursor, lease_over ? "the lease ended without an ack" : "", after);
+    Revoke(*cursor, lease_over ? "the lease ended without an ack" : "", left, after);
     revoked = true;
   }
   if (revoked) Rebalance(after);

@@ -170,7 +170,7 @@ void Subscription::OnAlarm() {
         SetAlarm(cursor->read_again_at, &after);
       }
     }
-    RevokeOverdue(now, &after);
+    RevokeOverdue(now, &left, &after);
     if (now >= join_due_) LetAloneJoin(&left, &after);
     SetAlarm(join_due_, &after);
     WakeForEvents(&after);  // A rate limit may be over.

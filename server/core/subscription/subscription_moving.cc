@@ -73,6 +73,7 @@ void Subscription::PutRecord(CommitBuilder& commit) const {
 }
 
 void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
+  ++replay_ends_;
   Aftermath after(commit);
   {
     MutexLock lock(mutex_);
@@ -128,12 +129,18 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
 }
 
 void Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
+  if (!work.begun.has_value()) work.begun = replay_ends_;
+  if (*work.begun != replay_ends_) {
+    work.range = work.ranges.size();
+    return;
+  }
   ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
     return cursor.AddReplay(from, to, effects);
   });
 }
 
 void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
+  if (!work.begun.has_value()) work.begun = ++replay_ends_;
   ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
     return cursor.CancelReplays(from, to, effects);
   });

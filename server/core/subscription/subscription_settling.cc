@@ -53,6 +53,8 @@ bool InPieces(const Part& part, const PendingRanges& pending, bool whole, Settle
   for (; place.range < part.ranges_size(); ++place.range, place.from = 0) {
     const v1::OffsetRange& range = part.ranges(place.range);
     if (!IsRange(range)) {
+      if (work.left == 0) return false;
+      work.Spend(0);
       work.refusals.AddInvalid(part.partition(), range);
       continue;
     }
@@ -82,7 +84,9 @@ int64_t StartOf(const v1::OffsetRange& range) { return range.start(); }
 // does not have what it says.
 template <typename Part>
 PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& part,
-                                          const SettlePlace& place, Refusals& refusals) {
+                                          SettleWork& work) {
+  const SettlePlace& place = work.place;
+  Refusals& refusals = work.refusals;
   absl::Status refusal;
   PartitionCursor* cursor = nullptr;
   if (part.partition() >= cursors_.size()) {
@@ -95,6 +99,7 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
     }
   }
   if (refusal.ok()) return cursor;
+  work.Spend(static_cast<size_t>(part.ranges_size() - place.range));
   for (int i = place.range; i < part.ranges_size(); ++i) {
     const v1::OffsetRange& range = part.ranges(i);
     const int64_t from = i == place.range ? place.from : 0;
@@ -121,7 +126,7 @@ bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* l
     Refusals refusals(&settling.settlement, place.looked_at);
     SettleWork work{refusals, place, *left};
     Trust(consumer, &after);
-    while (place.part < parts) {
+    while (place.part < parts && work.left > 0) {
       const bool done =
           place.part < acks ? AckIn(consumer, request.acks(place.part), work, &after)
           : place.part < acks + nacks
@@ -142,7 +147,7 @@ bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* l
 
 bool Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work,
                          Aftermath* after) {
-  PartitionCursor* const cursor = FindLeased(consumer, ack, work.place, work.refusals);
+  PartitionCursor* const cursor = FindLeased(consumer, ack, work);
   if (cursor == nullptr) return true;
   const bool exact = rules_.queue || ack.exact();
   auto refused = work.refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name));
@@ -199,8 +204,8 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
     }
     const bool exact = rules_.queue || ack.exact();
     const Offset first(exact ? range.start() : 0);  // Else all before it, too.
-    const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left);
-    if (looks_at == *left) return TooMuchWork("acks.acks.ranges");
+    const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
+    if (looks_at > *left) return TooMuchWork("acks.acks.ranges");
     *left -= looks_at;
     leased = leased && cursor.IsLeased(rules_, ack.exact(), consumer.id, Offset(range.start()),
                                        Offset(range.end()));
@@ -242,11 +247,12 @@ int64_t Subscription::Backoff(uint32_t attempts) {
 bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& work,
                           Aftermath* after) {
   Refusals& refusals = work.refusals;
-  PartitionCursor* const cursor = FindLeased(consumer, nack, work.place, refusals);
+  PartitionCursor* const cursor = FindLeased(consumer, nack, work);
   if (cursor == nullptr) return true;
   const int64_t now = Now();
   const int64_t asked = ClampedMicros(nack.retry_after());
   if (nack.has_retry_after() && (asked < 0 || asked > kMaxRetryDelay)) {
+    work.Spend(static_cast<size_t>(nack.ranges_size()));
     for (const v1::OffsetRange& range : nack.ranges()) {
       refusals.Add(nack.partition(), range.start(), range.end(),
                    InvalidField("nacks.retry_after", "has to be 0 to 7 days"));
@@ -295,7 +301,7 @@ void Subscription::NoteRewound(Consumer& consumer, const PartitionCursor& cursor
 bool Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension,
                             SettleWork& work, Aftermath* after) {
   Refusals& refusals = work.refusals;
-  PartitionCursor* const cursor = FindLeased(consumer, extension, work.place, refusals);
+  PartitionCursor* const cursor = FindLeased(consumer, extension, work);
   if (cursor == nullptr) return true;
   int64_t time = rules_.ack_deadline;
   if (extension.has_extension()) time = ClampedMicros(extension.extension());
@@ -342,8 +348,8 @@ void Subscription::Settle(const std::shared_ptr<Consumer>& consumer, v1::Consume
     synced = visible_settings().ack_durability() == v1::DURABILITY_SYNCED;
   }
   context_.writer.Submit(std::make_unique<SettleTask>(
-      context_, shared_from_this(), std::make_shared<Settling>(consumer, std::move(request)),
-      synced));
+      context_, shared_from_this(),
+      std::make_shared<Settling>(consumer, std::move(request), synced)));
 }
 
 void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement) {

@@ -215,9 +215,9 @@ class SeekPlaces {
     const std::string& name = request_.snapshot();
     ASSIGN_OR_RETURN(const std::optional<std::string> stored,
                      store_.Get(Column::kCursors, SnapshotKey(subscription_->id(), name)));
-    if (!stored.has_value()) return SnapshotNotFound(subscription_->name(), name);
-    // It may just have been made.
+    // It may just have been made, or deleted.
     RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
+    if (!stored.has_value()) return SnapshotNotFound(subscription_->name(), name);
     const absl::Status damaged =
         absl::DataLossError(absl::StrCat("snapshot ", name, " is damaged"));
     stored::Snapshot snapshot;
