@@ -146,7 +146,7 @@ stage_lint() {
 
 # Says only what is wrong.
 clang_tidy() {
-  run-clang-tidy-19 -p build/asan -quiet -j "$jobs" "build/asan/(storage|server|client)/.*/Unity/" \
+  run-clang-tidy-19 -p build/asan -quiet -j "$jobs" "build/asan/(proto|storage|server|client)/.*/Unity/" \
     >build/asan/clang-tidy.log 2>&1 && return
   grep -E '(warning|error): ' build/asan/clang-tidy.log | sort -u
   return 1

@@ -74,6 +74,8 @@ bool MergeAttributeValue(absl::string_view bytes, Value* value) {
       case AttributeValue::kTimestampFieldNumber:
         if (!MergeTimestamp(field.bytes(), value)) return false;
         break;
+      default:
+        break;
     }
   }
   return field.ok();

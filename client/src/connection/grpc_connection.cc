@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -99,7 +100,7 @@ GrpcConnection::~GrpcConnection() {
   if (users_->AwaitNone(kStreamsEndWithin)) return;
   // A cancelled stream ends at once; should gRPC ever lose one, the program must be able to end all
   // the same. Then the channels stay: the last reference may go on no thread of gRPC's.
-  static_cast<void>(new std::shared_ptr<ChannelPool>(channels_));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<ChannelPool>(channels_));
 }
 
 absl::StatusOr<TransactionResult> GrpcConnection::Transact(const Transaction& transaction,

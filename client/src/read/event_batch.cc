@@ -107,6 +107,8 @@ void EventBatch::TakeNumber(uint32_t field, uint64_t value) {
     case v1::EventBatch::kRedeliveredFieldNumber:
       redelivered_ = value != 0;
       break;
+    default:
+      break;  // Of a newer hub.
   }
 }
 

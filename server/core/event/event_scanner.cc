@@ -108,6 +108,8 @@ const char* CheckAttributeValue(absl::string_view bytes) {
       case AttributeValue::kTimestampFieldNumber:
         if (const char* problem = CheckTimestamp(field.bytes())) return problem;
         break;
+      default:
+        break;
     }
   }
   return field.ok() ? nullptr : kMalformed;
