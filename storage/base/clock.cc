@@ -18,8 +18,9 @@ class SystemClock final : public Clock {
 }  // namespace
 
 const Clock& Clock::System() {
-  static const SystemClock clock;
-  return clock;
+  // Never destroyed: threads that outlive main may still ask for the time.
+  static const SystemClock* const clock = new SystemClock;
+  return *clock;
 }
 
 }  // namespace eventhub
