@@ -12,11 +12,11 @@ inline constexpr size_t kMaxStringAttributeBytes = 1024;
 inline constexpr size_t kMaxAttributes = 256;  // As published.
 inline constexpr size_t kMaxAttributeNameBytes = 256;
 
-// Whether an extension attribute may have that name: a-z and 0-9 alone, as CloudEvents has it.
+// Whether `name` is a valid name of an extension attribute in CloudEvents: a-z and 0-9 only.
 bool IsAttributeName(absl::string_view name);
 
-// Whether CloudEvents has an attribute of that name, or its JSON format a member, that an extension
-// would hide.
+// Whether CloudEvents defines an attribute, or its JSON format a member, called `name`. An extension
+// of that name would hide it.
 bool IsReservedName(absl::string_view name);
 
 // XXH64 of a partition key with seed 0.

@@ -56,7 +56,7 @@ struct Seconds {
 
 const char* CheckTimestamp(absl::string_view bytes, Seconds* time) {
   if (!time->Merge(bytes)) return kMalformed;
-  // Years 1 to 9999, as timestamp.proto has it.
+  // Years 1 to 9999: the range that timestamp.proto defines.
   if (time->seconds < -62135596800 || time->seconds > 253402300799) {
     return "is out of the range of a timestamp";
   }
@@ -87,7 +87,7 @@ struct DelayFields {
     after = true;
     if (!time.Merge(bytes)) return kMalformed;
     if (time.seconds < 0 || time.nanos < 0) return "is negative";
-    // Some 10,000 years, as duration.proto has it.
+    // About 10,000 years: the range that duration.proto defines.
     if (time.seconds > 315576000000) return "is out of the range of a duration";
     if (time.nanos > 999999999) return "has nanoseconds out of range";
     return nullptr;

@@ -17,8 +17,8 @@
 
 namespace eventhub {
 
-// What the store has of a subscription beside its cursors, with its filter compiled. Replaced as a
-// whole by the commits that change it; but for the time of its last use, which is kept apart.
+// The stored record of a subscription, without its cursors, and its compiled filter. Immutable: a
+// commit that changes it replaces it. The time of last use is kept elsewhere.
 struct SubscriptionRecord {
   stored::Subscription record;
   std::shared_ptr<const EventFilter> filter;  // Null: none.

@@ -221,8 +221,8 @@ class PartitionCursor {
   // STREAM would be out of order, or more than the limit of attempts be made.
   bool sweeping() const { return !sweeps_.empty(); }
   bool blocked_by_sweep() const;
-  // Goes on. Of these operations, all that look at so many ranges take them from `left`; null: they
-  // are carried out as a whole.
+  // Continues the sweeps. Operations with a `left` look at no more than that many ranges, subtract
+  // what they looked at, and leave the rest to a sweep. Null: no limit.
   void SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects);
 
   // Takes all that a consumer has back, without its having said a word. That is a failed attempt of

@@ -368,8 +368,8 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether it would be carried out as a whole, by a look at pending ranges of which so many are
-  // left.
+  // OK if all of `ack` would be accepted. Looks at no more than `*left` pending ranges, and
+  // subtracts those that it looked at.
   absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* left) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
