@@ -15,8 +15,8 @@ inline constexpr size_t kMaxAttributeNameBytes = 256;
 // Whether `name` is a valid name of an extension attribute in CloudEvents: a-z and 0-9 only.
 bool IsAttributeName(absl::string_view name);
 
-// Whether CloudEvents defines an attribute, or its JSON format a member, called `name`. An extension
-// of that name would hide it.
+// Whether CloudEvents defines an attribute, or its JSON format a member, called `name`. An
+// extension of that name would hide it.
 bool IsReservedName(absl::string_view name);
 
 // XXH64 of a partition key with seed 0.

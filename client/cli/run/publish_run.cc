@@ -42,7 +42,7 @@ class Tally {
     first_error_.Update(result.status);
   }
 
-  // An event of so many encoded bytes, made of so many bytes of input, is acknowledged.
+  // Counts an acknowledged event: its encoded size, and the size of the input it was made from.
   void OnEvent(uint32_t bytes, uint32_t input) {
     bytes_.fetch_add(bytes, std::memory_order_relaxed);
     input_.fetch_add(input, std::memory_order_relaxed);
