@@ -69,6 +69,10 @@ rocksdb::ColumnFamilyOptions MakeSmallColumnOptions(const LogStoreOptions& optio
   rocksdb::ColumnFamilyOptions column;
   column.write_buffer_size = std::min(size_t{16} << 20, options.write_buffer_bytes);
   column.compression = rocksdb::kNoCompression;
+  // The same once more for levels: with it RocksDB 7.8 does not move a new table to the next level
+  // without a look at the compactions under way there, which it does otherwise and, where their
+  // ranges overlap, ends the process or makes tables that overlap (TryPickL0TrivialMove).
+  column.compression_per_level = {rocksdb::kNoCompression};
   column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(MakeTableOptions(cache)));
   return column;
 }

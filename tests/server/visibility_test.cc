@@ -283,60 +283,65 @@ TEST_F(VisibilityTest, RedrivenEventComesWithTheCommitThatClosesItsDeadLetter) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
 }
 
-TEST_F(VisibilityTest, SeekIsFollowedWhenItIsVisible) {
-  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
-    Create(subscription);
-    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-    const auto consumer = rig_.Consume("s", "c");
-    EXPECT_TRUE(consumer->AckAll(consumer->Receive(1)));
-    Hold();
-    auto seek = std::async(std::launch::async, [&] { SeekToEarliest(); });
-    AwaitHeld();
-    EXPECT_THAT(consumer->Receive(), IsEmpty());
-    Release();
-    seek.get();
-    EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
-    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
-    ASSERT_THAT(rig_.Delete("t"), IsOk());
+class VisibilityOfBothKindsTest : public VisibilityTest, public testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    VisibilityTest::SetUp();
+    Create(GetParam() ? Queue() : Stream());
   }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, VisibilityOfBothKindsTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Queue" : "Stream"; });
+
+TEST_P(VisibilityOfBothKindsTest, SeekIsFollowedWhenItIsVisible) {
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(1)));
+  Hold();
+  auto seek = std::async(std::launch::async, [&] { SeekToEarliest(); });
+  AwaitHeld();
+  EXPECT_THAT(consumer->Receive(), IsEmpty());
+  Release();
+  seek.get();
+  EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
 }
 
+class SecondRedriveTest : public VisibilityTest, public testing::WithParamInterface<bool> {};
+
 // That there is none left is for a commit to say that nobody has seen.
-TEST_F(VisibilityTest, ARedriveThatFindsNothingWaitsForTheOneBefore) {
-  for (const bool dry_run : {false, true}) {
-    SetUpQueue();
-    ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-    const auto consumer = rig_.Consume("s", "c");
-    EXPECT_THAT(consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK).refused(),
-                IsEmpty());
-    ASSERT_TRUE(Eventually([&] { return rig_.Get("s").stats().open_dead_letters() == 1; }));
-    const auto redrive = [&](bool dry) {
-      auto answer =
-          std::make_shared<std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>>>();
-      v1::RedriveDeadLettersRequest request;
-      request.set_subscription("s");
-      request.mutable_selector();
-      request.set_dry_run(dry);
-      rig_.subscriptions().RedriveDeadLetters(
-          request, rig_.Call(), [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
-            answer->set_value(std::move(response));
-          });
-      return answer->get_future();
-    };
-    Hold();
-    auto first = redrive(false);
-    AwaitHeld();
-    auto second = redrive(dry_run);
-    EXPECT_EQ(second.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
-    Release();
-    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse done, first.get());
-    EXPECT_EQ(done.events(), 1u);
-    ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse rest, second.get());
-    EXPECT_EQ(rest.events(), 0u);
-    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
-    ASSERT_THAT(rig_.Delete("t"), IsOk());
-  }
+TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_THAT(consumer->Nack(consumer->Receive(1)[0], v1::Nack::ACTION_PARK).refused(), IsEmpty());
+  ASSERT_TRUE(Eventually([&] { return rig_.Get("s").stats().open_dead_letters() == 1; }));
+  const auto redrive = [&](bool dry) {
+    auto answer = std::make_shared<std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>>>();
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription("s");
+    request.mutable_selector();
+    request.set_dry_run(dry);
+    rig_.subscriptions().RedriveDeadLetters(
+        request, rig_.Call(), [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
+          answer->set_value(std::move(response));
+        });
+    return answer->get_future();
+  };
+  Hold();
+  auto first = redrive(false);
+  AwaitHeld();
+  auto second = redrive(/*dry=*/GetParam());
+  EXPECT_EQ(second.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  Release();
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse done, first.get());
+  EXPECT_EQ(done.events(), 1u);
+  ASSERT_OK_AND_ASSIGN(const v1::RedriveDeadLettersResponse rest, second.get());
+  EXPECT_EQ(rest.events(), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, SecondRedriveTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Dry" : "Real"; });
 
 // Settings are those of the store, for whoever asks and for what is delivered.
 TEST_F(VisibilityTest, SettingsAreInEffectWhenTheyAreVisible) {
@@ -400,29 +405,24 @@ TEST_F(VisibilityTest, SettingsThatAreNotVisibleYetAreNotWrittenOver) {
   EXPECT_EQ(rig_.Get("s").subscription().description(), "new");
 }
 
-TEST_F(VisibilityTest, ReportsTellOfAMoveWhenItIsVisible) {
-  for (const v1::Subscription& subscription : {Stream(), Queue()}) {
-    Create(subscription);
-    ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-    const auto consumer = rig_.Consume("s", "c");
-    EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
-    Hold();
-    auto seek = std::async(std::launch::async, [&] { SeekToEarliest(); });
-    AwaitHeld();
-    EXPECT_EQ(Partition().acked_offset(), 2);
-    EXPECT_EQ(Partition().lag_events(), 0u);
-    // Retention goes by both places.
-    const auto known = rig_.subscriptions().catalog().Find("s");
-    std::vector<NeededFrom> needed{{PartitionId(0)}};
-    known->LowerTo(needed);
-    EXPECT_EQ(needed[0].first, Offset(0));
-    Release();
-    seek.get();
-    EXPECT_EQ(Partition().acked_offset(), 0);
-    EXPECT_EQ(Partition().lag_events(), 2u);
-    ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
-    ASSERT_THAT(rig_.Delete("t"), IsOk());
-  }
+TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
+  ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
+  Hold();
+  auto seek = std::async(std::launch::async, [&] { SeekToEarliest(); });
+  AwaitHeld();
+  EXPECT_EQ(Partition().acked_offset(), 2);
+  EXPECT_EQ(Partition().lag_events(), 0u);
+  // Retention goes by both places.
+  const auto known = rig_.subscriptions().catalog().Find("s");
+  std::vector<NeededFrom> needed{{PartitionId(0)}};
+  known->LowerTo(needed);
+  EXPECT_EQ(needed[0].first, Offset(0));
+  Release();
+  seek.get();
+  EXPECT_EQ(Partition().acked_offset(), 0);
+  EXPECT_EQ(Partition().lag_events(), 2u);
 }
 
 TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {
