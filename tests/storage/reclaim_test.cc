@@ -108,8 +108,8 @@ TEST_F(ReclaimTest, ReclaimingUnderWayEndsWhenItIsCancelled) {
 }
 
 // A reader in the middle of what is trimmed and reclaimed keeps the bytes that it has.
-// Two tables are compacted, and those that are written meanwhile lie between them: RocksDB 7.8 would
-// move them there, and its assertion end the process.
+// Two tables are compacted, and those that are written meanwhile lie between them: RocksDB 7.8
+// would move them there, and its assertion end the process.
 TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
   const auto write_table = [&](const std::vector<uint32_t>& partitions) {
     for (const uint32_t partition : partitions) Append(rig_.log(partition), 1, 100);
