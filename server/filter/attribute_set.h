@@ -1,4 +1,4 @@
-// The attributes that a filter looks at, each with a slot of its own.
+// The attributes that a filter reads, each in its own slot.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ class AttributeSet {
  public:
   AttributeSet() { slot_of_field_.fill(kNone); }
 
-  // The slot of the attribute, which is added unless it is there. Slots count from 0.
+  // Returns the attribute's slot, adding one if necessary. Slots count from 0.
   uint32_t Add(absl::string_view name);
 
   const std::vector<std::string>& names() const { return names_; }

@@ -23,7 +23,7 @@ bool Copy(absl::string_view text, Scratch& scratch, absl::string_view* copy) {
   return true;
 }
 
-// 2026-01-31T12:00:00Z, with as many digits of the second as it takes.
+// 2026-01-31T12:00:00Z, with as many fractional digits as needed.
 bool TimestampText(const Value& value, Scratch& scratch, absl::string_view* text) {
   const absl::CivilSecond civil =
       absl::ToCivilSecond(absl::FromUnixSeconds(value.seconds()), absl::UTCTimeZone());
@@ -48,7 +48,7 @@ bool ToInteger(const Value& value, int32_t* integer) {
     return true;
   }
   const absl::string_view text = value.text();
-  // The library would also take white space around the number.
+  // The library would also accept white space around the number.
   if (text.empty() || absl::ascii_isspace(static_cast<unsigned char>(text.front())) ||
       absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
     return false;

@@ -9,12 +9,12 @@
 
 namespace eventhub::filter {
 
-// Each takes a boolean, an integer or a string; false if it cannot be cast.
+// Each accepts a boolean, an integer or a string, and returns false if it cannot be cast.
 bool ToInteger(const Value& value, int32_t* integer);
 bool ToBoolean(const Value& value, bool* boolean);
 
-// Takes all but a missing value: binary becomes Base64, a timestamp RFC 3339 in UTC. False only if
-// there is no room left in `scratch`.
+// Accepts any value but a missing one: binary becomes Base64, a timestamp RFC 3339 in UTC. Returns
+// false only if `scratch` has no room left.
 bool ToText(const Value& value, Scratch& scratch, absl::string_view* text);
 
 }  // namespace eventhub::filter

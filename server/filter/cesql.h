@@ -4,10 +4,10 @@
 //                      CesqlExpression::Parse("type = 'order.placed' AND hop < 5"));
 //     const CesqlResult result = expression.Evaluate(EventView(bytes));
 //
-// Where the specification leaves a choice: AND, OR and XOR have one precedence and are evaluated
-// from left to right, as it lists them. Evaluation stops at the first error. Arithmetic beyond 32
-// bits is a math error with the value 0. IN looks at its elements from left to right up to the
-// first that is equal. Attribute names may be written in any case and mean the lower-case name.
+// Where the specification leaves a choice: AND, OR and XOR share one precedence and are evaluated
+// from left to right. Evaluation stops at the first error. Arithmetic that overflows 32 bits is a
+// math error with the value 0. IN compares its elements from left to right and stops at the first
+// match. Attribute names are case-insensitive and refer to the lower-case name.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct CesqlError {
 };
 
 struct CesqlResult {
-  // With an error, what the specification says the expression returns then.
+  // After an error, the value that the specification prescribes for it.
   std::variant<bool, int32_t, std::string> value = false;
   std::optional<CesqlError> error;
 };
@@ -41,12 +41,12 @@ struct CesqlResult {
 // A parsed expression. Immutable, cheap to copy, thread-safe.
 class CesqlExpression {
  public:
-  // INVALID_ARGUMENT if it is not well-formed, is longer than 16 KiB or nested deeper than 64:
-  // "line 1, column 8: expected an expression, found ')'". A call of a function that there is not
-  // is no such error; it fails when it is evaluated.
+  // INVALID_ARGUMENT if it is malformed, longer than 16 KiB or nested deeper than 64 levels:
+  // "line 1, column 8: expected an expression, found ')'". A call of an unknown function parses,
+  // and fails when it is evaluated.
   static absl::StatusOr<CesqlExpression> Parse(absl::string_view text);
 
-  // Never fails but in the result. An event that is not well-formed gives a generic error.
+  // Errors are part of the result. A malformed event is a generic error.
   CesqlResult Evaluate(const EventView& event) const;
 
  private:
@@ -55,7 +55,7 @@ class CesqlExpression {
   std::shared_ptr<const filter::Program> program_;
 };
 
-// Both at once. What cannot be parsed gives false and an error of the kind kParse.
+// Parses and evaluates. An expression that cannot be parsed returns false and a kParse error.
 CesqlResult EvaluateCesql(absl::string_view expression, const EventView& event);
 
 }  // namespace eventhub

@@ -49,7 +49,7 @@ bool MergeTimestamp(absl::string_view bytes, Value* value) {
   return field.ok();
 }
 
-// Merges an encoded AttributeValue into `*value`: the last member of the oneof holds.
+// Merges an encoded AttributeValue into `*value`: the last member of the oneof wins.
 bool MergeAttributeValue(absl::string_view bytes, Value* value) {
   wire::FieldReader field(bytes);
   while (field.Next()) {
@@ -155,7 +155,7 @@ bool EventView::Read(const AttributeSet& wanted, Value* values) const {
     if (number == Event::kTimeFieldNumber) {
       if (!MergeTimestamp(bytes, &values[slot])) return false;
     } else {
-      // In proto3 an empty optional attribute is one that is not there.
+      // In proto3 an empty optional attribute is absent.
       values[slot] =
           bytes.empty() && number > Event::kTypeFieldNumber ? Value() : Value::String(bytes);
     }

@@ -17,7 +17,7 @@
 namespace eventhub::filter {
 namespace {
 
-// A part of the expression of which the instructions are there.
+// A part of the expression whose instructions have been appended.
 struct Operand {
   size_t begin = 0;
   ValueType type = ValueType::kMissing;
@@ -28,7 +28,7 @@ struct Operand {
 
 struct BinaryOperator {
   Op op;
-  int precedence;  // 0: none. The operators of one precedence are evaluated from left to right.
+  int precedence;  // 0: none. Operators of one precedence are evaluated from left to right.
   ValueType type;
 };
 
@@ -82,7 +82,7 @@ bool IsFunctionIdentifier(absl::string_view word) {
          });
 }
 
-// A recursive descent, in one pass: each part appends its instructions when it has been read.
+// A one-pass recursive-descent compiler: each part appends its instructions once it is parsed.
 class ExpressionCompiler {
  public:
   ExpressionCompiler(absl::string_view expression, std::vector<Token> tokens,
@@ -100,7 +100,7 @@ class ExpressionCompiler {
   }
 
  private:
-  // Each reads one rule of the grammar.
+  // Each parses one rule of the grammar.
   absl::Status Binary(int precedence, Operand* operand);
   absl::Status Logic(const BinaryOperator& binary, Operand* left);
   absl::Status Postfix(Operand* operand);
@@ -113,7 +113,7 @@ class ExpressionCompiler {
   absl::Status Word(Operand* operand);
   absl::Status FunctionCall(const Token& name, Operand* operand);
 
-  // Whether the next token is an integer literal that the sign belongs to.
+  // Whether the next token is an integer literal to which the sign belongs.
   bool IsSignOfInteger(const Token& sign) const {
     return Peek() == TokenKind::kInteger &&
            tokens_[at_].text.data() == sign.text.data() + sign.text.size();
@@ -144,7 +144,7 @@ class ExpressionCompiler {
     builder_.EmitConstant(value);
     NoteConstant(operand);
   }
-  // Evaluates now what depends on no event.
+  // Folds what does not depend on an event.
   void FoldIf(bool constant, Operand* operand) {
     operand->constant = constant && builder_.Fold(operand->begin);
     NoteConstant(operand);
@@ -156,7 +156,7 @@ class ExpressionCompiler {
       operand->types = std::vector<std::string>();
     }
   }
-  // The operand becomes a boolean of which no more is known.
+  // The operand becomes a boolean about which nothing else is known.
   static void BecomeBoolean(Operand* operand) {
     operand->type = ValueType::kBoolean;
     operand->is_event_type = false;
@@ -181,7 +181,7 @@ absl::Status ExpressionCompiler::Binary(int precedence, Operand* operand) {
       RETURN_IF_ERROR(Logic(binary, operand));
       continue;
     }
-    // Strings alone: of these, only equal ones are the same after a cast.
+    // Strings only: two strings that differ still differ after a cast.
     TypeSet types;
     const bool maybe_type =
         binary.op == Op::kEqual && (operand->constant || operand->is_event_type);
@@ -204,7 +204,7 @@ absl::Status ExpressionCompiler::Binary(int precedence, Operand* operand) {
   }
 }
 
-// AND and OR, which do not look at the right operand where the left one decides.
+// AND and OR, which skip the right operand if the left one decides.
 absl::Status ExpressionCompiler::Logic(const BinaryOperator& binary, Operand* left) {
   bool decided = false;
   if (left->constant) {
@@ -259,7 +259,7 @@ absl::Status ExpressionCompiler::In(bool negate, Operand* operand) {
   RETURN_IF_ERROR(Expect(TokenKind::kLeftParenthesis, "'(' after IN"));
   if (++depth_ > kMaxExpressionDepth) return TooDeep();
   std::vector<size_t> jumps;
-  std::vector<Value> constants;  // The elements since the last that is none.
+  std::vector<Value> constants;  // The elements since the last non-constant one.
   bool all_constant = true;
   const auto end_constants = [&](size_t position) {
     if (constants.empty()) return;
@@ -347,7 +347,7 @@ absl::Status ExpressionCompiler::Primary(Operand* operand) {
   }
 }
 
-// The literal from its sign, if it has one, to the end of the next token.
+// The literal, from its sign if it has one to the end of the next token.
 absl::Status ExpressionCompiler::Integer(const Token& sign, Operand* operand) {
   const Token& digits = Take();
   const char* const begin = sign.text.data();
@@ -378,7 +378,7 @@ absl::Status ExpressionCompiler::Word(Operand* operand) {
     --at_;
     return Expected("an attribute name, of letters and digits alone");
   }
-  // Attributes have lower-case names; in expressions the case does not matter.
+  // Attribute names are lower-case; expressions are case-insensitive.
   const std::string name = absl::AsciiStrToLower(word.text);
   builder_.Emit(Op::kLoad, builder_.Attribute(name));
   operand->is_event_type = name == "type";

@@ -9,24 +9,24 @@
 
 namespace eventhub::filter {
 
-// The longest expression in bytes, and how deep parentheses, function calls, sets and signs may be
-// within each other.
+// Limits: the length of an expression in bytes, and the nesting depth of parentheses, function
+// calls, sets and signs.
 inline constexpr size_t kMaxExpressionBytes = 16 << 10;
 inline constexpr int kMaxExpressionDepth = 64;
 
-// What is known of an expression without an event.
+// What is known about an expression before it sees an event.
 struct ExpressionInfo {
-  // What it returns; kMissing if that depends on the event.
+  // The type it returns; kMissing if that depends on the event.
   ValueType type = ValueType::kMissing;
-  // The event types for which it can be true.
+  // The event types for which it may be true.
   TypeSet types;
-  // INVALID_ARGUMENT with the position if it calls a function that there is not. That is no error
-  // of syntax: the call fails when it is evaluated.
+  // INVALID_ARGUMENT with the position if it calls an unknown function. That is not a syntax error:
+  // the call fails when it is evaluated.
   absl::Status functions;
 };
 
-// Appends to `builder` what leaves the value of `expression`. INVALID_ARGUMENT with the position
-// (see SyntaxError()) if it is not well-formed; `builder` is then of no use any more.
+// Appends instructions to `builder` that push the value of `expression`. INVALID_ARGUMENT with the
+// position (see SyntaxError()) if it is malformed; `builder` is then unusable.
 absl::Status CompileExpression(absl::string_view expression, ProgramBuilder& builder,
                                ExpressionInfo* info);
 

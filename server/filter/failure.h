@@ -8,7 +8,7 @@
 
 namespace eventhub {
 
-// The kinds of errors of the specification of CESQL (section 3.3).
+// The error kinds of the CESQL specification (section 3.3).
 enum class CesqlErrorKind : uint8_t {
   kNone,
   kParse,
@@ -20,25 +20,25 @@ enum class CesqlErrorKind : uint8_t {
   kGeneric,
 };
 
-// As the conformance cases of the specification spell it, for example `missingAttribute`.
+// As the specification's conformance cases spell it, for example `missingAttribute`.
 absl::string_view CesqlErrorName(CesqlErrorKind kind);
 
 namespace filter {
 
-// Holds no text of its own, so that failing costs nothing where nobody asks why.
+// Owns no text, so that a failure costs nothing unless somebody asks for the reason.
 struct Failure {
   CesqlErrorKind kind = CesqlErrorKind::kNone;
-  // What is wrong, a literal.
+  // The reason, a literal.
   const char* problem = "";
-  // With what; may be missing.
+  // The offending value; may be missing.
   Value subject;
-  // What the operator or function that failed returns nevertheless; missing: the zero value.
+  // What the failed operator or function returns; if missing, the zero value.
   Value result;
 
   bool failed() const { return kind != CesqlErrorKind::kNone; }
 };
 
-// In words, for example `cannot be cast to an integer: 'abc'`.
+// For example `cannot be cast to an integer: 'abc'`.
 std::string DescribeFailure(const Failure& failure);
 
 }  // namespace filter

@@ -20,14 +20,14 @@ using filter::Op;
 using filter::TypeSet;
 using filter::Value;
 
-// How many attributes cost no allocation.
+// Up to this many attributes need no allocation.
 constexpr size_t kInlineAttributes = 16;
 
 absl::Status Refusal(absl::string_view field, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", problem));
 }
 
-// Each method appends what leaves a boolean.
+// Each method appends instructions that push a boolean.
 class FilterCompiler {
  public:
   absl::Status Compile(const v1::Filter& filter, const std::string& field, int depth,
@@ -86,7 +86,7 @@ absl::Status FilterCompiler::Compile(const v1::Filter& filter, const std::string
 absl::Status FilterCompiler::Attributes(Op op, const v1::Filter::Attributes& attributes,
                                         const std::string& field, TypeSet* types) {
   if (attributes.values().empty()) return Refusal(field, "names no attribute");
-  // In an order that does not depend on the map.
+  // In an order that is independent of the map's.
   const std::map<std::string, std::string> sorted(attributes.values().begin(),
                                                   attributes.values().end());
   std::vector<size_t> jumps;
@@ -153,7 +153,7 @@ FilterResult CompiledFilter::Run(absl::string_view encoded_event, size_t* work) 
     return FilterResult::kDoesNotPass;
   }
   filter::Scratch scratch;
-  // Every filter leaves a boolean, and none fails for another reason.
+  // Every filter pushes a boolean, and none fails for another reason.
   const bool passes = filter::Run(*program_, attributes.data(), scratch).value.boolean();
   if (work != nullptr) *work = scratch.work();
   if (scratch.overspent()) return FilterResult::kTooCostly;
@@ -168,7 +168,7 @@ absl::StatusOr<CompiledFilter> CompileFilter(const v1::Filter& filter, absl::str
   FilterCompiler compiler;
   TypeSet types;
   RETURN_IF_ERROR(compiler.Compile(filter, std::string(field), 1, &types));
-  // Each is looked for in each attribute of each event.
+  // Each attribute of each event is compared with every one of them.
   if (compiler.attributes() > kMaxFilterAttributes) {
     return Refusal(field,
                    absl::StrCat("looks at ", compiler.attributes(),

@@ -25,37 +25,36 @@ inline constexpr int kMaxFilterDepth = 16;
 inline constexpr int kMaxFilterParts = 1024;
 inline constexpr size_t kMaxFilterAttributes = 256;
 
-// How much text it may look at for one event; see filter.proto. Bytes.
+// How much text it may examine for one event, in bytes; see filter.proto.
 inline constexpr size_t kMaxFilterWork = size_t{4} << 20;
 
-// What a filter says of an event.
+// A filter's verdict on an event.
 enum class FilterResult {
   kPasses,
   kDoesNotPass,
-  // It would have looked at too much text for one event, which does not pass.
+  // Would have examined too much text; the event does not pass.
   kTooCostly,
 };
 
 // A filter of any dialect. Immutable, cheap to copy, thread-safe.
 class CompiledFilter {
  public:
-  // Whether an event passes: the bytes of one message eventhub.v1.Event, without the tag and the
-  // length before it. One that is not well-formed does not. Does not allocate, but for: binary
-  // attributes, texts of more than 512 bytes that functions make, and filters that look at more
-  // than 16 attributes or nest values deeper than 16.
+  // Returns whether an event passes, given one encoded eventhub.v1.Event without the tag and length
+  // that precede it. A malformed event does not pass. Allocates only for binary attributes, for
+  // texts of more than 512 bytes made by functions, and in filters that read more than 16
+  // attributes or nest values deeper than 16.
   bool Matches(absl::string_view encoded_event) const {
     return Run(encoded_event) == FilterResult::kPasses;
   }
 
-  // The same, and why not. `work`, if it is not null, is told how many bytes of text were looked
-  // at.
+  // The same, with the reason. Sets `*work`, unless null, to the number of bytes of text examined.
   FilterResult Run(absl::string_view encoded_event, size_t* work = nullptr) const;
 
-  // The names of the attributes that are looked at, each once.
+  // The names of the attributes that the filter reads, without duplicates.
   const std::vector<std::string>& Attributes() const;
 
-  // The event types that can pass at all, sorted; nothing if that cannot be told, so that any may.
-  // An event of another type does not pass, so whole batches without these types can be skipped.
+  // The event types that may pass, sorted; nullopt if any may. Events of other types do not pass,
+  // so whole batches without these types can be skipped.
   const std::optional<std::vector<std::string>>& Types() const { return types_; }
 
  private:
@@ -69,9 +68,9 @@ class CompiledFilter {
 };
 
 // INVALID_ARGUMENT if the filter breaks a rule of filter.proto. The message begins with the path of
-// the field at fault, `field` being that of the filter itself, and for an expression goes on with
+// the offending field, `field` being the path of the filter itself, followed for an expression by
 // the position: "filter.all.filters[1].sql: line 1, column 8: expected ...". An expression that
-// calls a function that there is not could never be true where it does, and is refused too.
+// calls an unknown function is refused too: that call could never succeed.
 absl::StatusOr<CompiledFilter> CompileFilter(const v1::Filter& filter,
                                              absl::string_view field = "filter");
 

@@ -16,21 +16,21 @@ namespace {
 constexpr size_t kMaxFixed = 3;
 constexpr size_t kAnyNumber = SIZE_MAX;
 
-// What a function gets: its arguments, of which the first are cast to what it asks for.
+// A function's arguments, the first of which are cast to its parameter types.
 struct Call {
   struct Argument {
     absl::string_view text;
     int32_t integer = 0;
   };
   std::array<Argument, kMaxFixed> fixed;
-  // All of them as they came.
+  // All of them, uncast.
   const Value* arguments;
   size_t count;
   Scratch& scratch;
   Failure* failure;
 };
 
-// Fails with what the function returns nevertheless.
+// Fails, with the value that the function returns in that case.
 bool Fail(const Call& call, CesqlErrorKind kind, const char* problem, Value subject, Value result) {
   *call.failure = {kind, problem, subject, result};
   return false;
@@ -99,7 +99,7 @@ bool Length(Call& call, Value* result) {
   return true;
 }
 
-// The arguments from `first` on, with `delimiter` between them.
+// Joins the arguments from `first` on with `delimiter`.
 bool Join(Call& call, absl::string_view delimiter, size_t first, Value* result) {
   size_t size = 0;
   absl::string_view text;
@@ -166,7 +166,7 @@ bool Right(Call& call, Value* result) {
   return true;
 }
 
-// The part of x that begins at the position, which counts from 1, or from -1 at the end.
+// The suffix of x from a position that counts from 1, or backwards from -1 at the end.
 bool From(Call& call, absl::string_view* part) {
   const absl::string_view x = call.fixed[0].text;
   const int64_t position = call.fixed[1].integer;
@@ -201,9 +201,9 @@ bool SubstringOfLength(Call& call, Value* result) {
 
 struct Function {
   absl::string_view name;
-  // What the first arguments are cast to: S string, I integer, A any.
+  // The types of the first parameters: S string, I integer, A any.
   absl::string_view parameters;
-  bool variadic;  // Takes any number of strings beyond these.
+  bool variadic;  // Accepts any number of further strings.
   ValueType returns;
   bool (*call)(Call&, Value*);
 };
@@ -263,7 +263,7 @@ bool CallFunction(FunctionId id, const Value* arguments, size_t count, Scratch& 
           return CannotCast(call, kNoInteger, arguments[i]);
         }
         break;
-      default:  // Any type: the function casts it itself.
+      default:  // Any type: the function does the cast.
         break;
     }
   }

@@ -10,20 +10,20 @@
 
 namespace eventhub::filter {
 
-// Where a function is in the table of them.
+// An index into the table of functions.
 using FunctionId = uint32_t;
 inline constexpr FunctionId kNoFunction = UINT32_MAX;
 
-// The function of that name, in any case, that takes so many arguments.
+// Finds the function with that name (case-insensitive) and number of arguments.
 FunctionId FindFunction(absl::string_view name, size_t arguments);
 
-// Whether there is one, for whatever number of arguments.
+// Whether one exists, with any number of arguments.
 bool IsFunctionName(absl::string_view name);
 
 // The type that a function returns.
 ValueType ReturnTypeOf(FunctionId function);
 
-// Calls a function with as many arguments as it was found for. False if it fails.
+// Calls a function with the number of arguments it was found for. Returns false if it fails.
 bool CallFunction(FunctionId function, const Value* arguments, size_t count, Scratch& scratch,
                   Value* result, Failure* failure);
 

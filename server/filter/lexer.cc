@@ -19,7 +19,7 @@ constexpr std::pair<absl::string_view, TokenKind> kKeywords[] = {
     {"TRUE", TokenKind::kTrue}, {"EXISTS", TokenKind::kExists}, {"FALSE", TokenKind::kFalse},
 };
 
-// Two characters before one, so that the longest holds.
+// Two characters before one, so that the longest match wins.
 constexpr std::pair<absl::string_view, TokenKind> kSymbols[] = {
     {"!=", TokenKind::kNotEqual},
     {"<>", TokenKind::kNotEqual},
@@ -52,7 +52,7 @@ Token WordToken(absl::string_view text) {
   return {TokenKind::kWord, text};
 }
 
-// The string literal that `rest` begins with; empty if it does not end.
+// The string literal at the start of `rest`; empty if it is unterminated.
 absl::string_view QuotedString(absl::string_view rest) {
   for (size_t i = 1; i < rest.size(); ++i) {
     if (rest[i] == rest[0]) return rest.substr(0, i + 1);
@@ -105,7 +105,7 @@ std::string Unquote(absl::string_view literal) {
   std::string text;
   for (size_t i = 0; i < literal.size(); ++i) {
     if (literal[i] == '\\') {
-      // The character that is escaped is no escape itself.
+      // An escaped character does not escape the next one.
       if (literal[i + 1] != quote) text.push_back('\\');
       ++i;
     }

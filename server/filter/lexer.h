@@ -1,4 +1,4 @@
-// The words of a CESQL expression (section 2 of its specification).
+// The tokens of a CESQL expression (section 2 of the specification).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ enum class TokenKind : uint8_t {
   kLessOrEqual,
   kGreater,
   kGreaterOrEqual,
-  // Keywords, in any case.
+  // Keywords, case-insensitive.
   kAnd,
   kOr,
   kXor,
@@ -46,15 +46,15 @@ struct Token {
   absl::string_view text;  // In the expression.
 };
 
-// All tokens of `expression`, kEnd being the last. INVALID_ARGUMENT, as SyntaxError() has it.
+// Returns the tokens of `expression`, ending with kEnd, or a SyntaxError().
 absl::Status Tokenize(absl::string_view expression, std::vector<Token>* tokens);
 
-// What a string literal stands for: without its quotes, and with an escaped quote of its own kind
-// as the quote. All other backslashes stand for themselves.
+// The value of a string literal: its quotes are removed, and an escaped quote of the same kind
+// becomes the quote. All other backslashes are literal.
 std::string Unquote(absl::string_view literal);
 
 // INVALID_ARGUMENT: "line 1, column 8: expected an expression, found ')'". Lines and columns count
-// from 1, columns in characters. `at` is within `expression`, at what was found.
+// from 1, columns in characters. `at` points into `expression`, at the token found.
 absl::Status SyntaxError(absl::string_view expression, absl::string_view at,
                          absl::string_view problem);
 

@@ -10,10 +10,10 @@ namespace {
 
 constexpr size_t kNowhere = absl::string_view::npos;
 
-// No byte of UTF-8.
+// Never occurs in UTF-8.
 constexpr char kAnyChar = '\xff';
 
-// Where the last `chars` characters begin; kNowhere if there are fewer.
+// The start of the last `chars` characters; kNowhere if there are fewer.
 size_t BackFromEnd(absl::string_view text, size_t chars) {
   size_t at = text.size();
   for (; chars > 0; --chars) {
@@ -60,7 +60,7 @@ bool LikePattern::Matches(absl::string_view text, Scratch& scratch) const {
     end = text.size() - last.text.size();
     if (end < at) return false;
   }
-  // The leftmost place for each leaves the most room for the next.
+  // The leftmost match of each leaves the most room for the next.
   for (size_t i = 1; i + 1 < pieces_.size(); ++i) {
     at = Search(pieces_[i], text.substr(0, end), at, scratch);
     if (at == kNowhere) return false;
@@ -87,7 +87,7 @@ size_t LikePattern::MatchAt(const Piece& piece, absl::string_view text, size_t a
 size_t LikePattern::Search(const Piece& piece, absl::string_view text, size_t at,
                            Scratch& scratch) {
   if (piece.wild) return SearchWild(piece, text, at, scratch);
-  // Linear in both, unlike the search of string_view.
+  // Linear in both lengths, unlike string_view's search.
   const void* const found =
       memmem(text.data() + at, text.size() - at, piece.text.data(), piece.text.size());
   if (found == nullptr) return kNowhere;

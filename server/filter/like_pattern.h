@@ -1,4 +1,4 @@
-// The pattern of CESQL's LIKE, taken apart once.
+// A parsed pattern of CESQL's LIKE.
 #pragma once
 
 #include <string>
@@ -9,34 +9,35 @@
 
 namespace eventhub::filter {
 
-// `%` stands for any number of characters, `_` for one; both can be escaped with a backslash, which
-// stands for itself before anything else. Immutable.
+// `%` matches any number of characters, `_` exactly one; a backslash escapes either and is literal
+// before anything else. Immutable.
 class LikePattern {
  public:
   explicit LikePattern(absl::string_view pattern);
 
-  // Takes time proportional to the length of the text and the pattern, unless it has a `_` between
-  // two `%`: then to their product, as far as `scratch` has time left. Without, the answer is of no
-  // use.
+  // Takes time linear in the lengths of text and pattern, unless the pattern has a `_` between two
+  // `%`: then in their product, within the budget of `scratch`. Once that is exhausted, the result
+  // is meaningless.
   bool Matches(absl::string_view text, Scratch& scratch) const;
 
-  // Whether one text alone matches, which is then `literal()`.
+  // Whether `literal()` is the only text that matches.
   bool is_literal() const { return pieces_.size() == 1 && !pieces_[0].wild; }
   const std::string& literal() const { return pieces_[0].text; }
 
  private:
-  // What is between two `%`.
+  // The part between two `%`.
   struct Piece {
     std::string text;  // kAnyChar stands for `_`.
     size_t chars = 0;
     bool wild = false;  // Has a `_`.
   };
 
-  // Where `piece` ends if it begins at `at`; npos if it does not.
+  // Returns the end of `piece` if it matches at `at`, else npos.
   static size_t MatchAt(const Piece& piece, absl::string_view text, size_t at);
-  // Where the first `piece` from `at` on ends; npos if there is none, or no time.
+  // Returns the end of the first match of `piece` from `at` on; npos if there is none or the budget
+  // is exhausted.
   static size_t Search(const Piece& piece, absl::string_view text, size_t at, Scratch& scratch);
-  // The same for a piece that has a `_`.
+  // The same for a piece with a `_`.
   static size_t SearchWild(const Piece& piece, absl::string_view text, size_t at, Scratch& scratch);
 
   std::vector<Piece> pieces_;  // At least one; none but the first and the last is empty.

@@ -11,7 +11,7 @@
 namespace eventhub::filter {
 namespace {
 
-// How deep a stack costs no allocation.
+// Stacks up to this depth need no allocation.
 constexpr size_t kInlineStack = 16;
 
 class Machine {
@@ -22,7 +22,7 @@ class Machine {
   Outcome Run(size_t begin);
 
  private:
-  // Each runs one instruction, or reports why it failed. `next_` is where to go on.
+  // Each runs one instruction, or records why it failed. `next_` is the next instruction.
   bool Step(const Instruction& instruction);
   bool Load(uint32_t slot);
   bool Arithmetic(Op op);
@@ -41,7 +41,7 @@ class Machine {
     return true;
   }
 
-  // False, with the failure set, if the evaluation is too much.
+  // Returns false, and sets the failure, if the evaluation exceeds its budget.
   bool Spend(size_t bytes) { return scratch_.Spend(bytes) || FailOverspent(); }
   bool FailOverspent() {
     return Fail(CesqlErrorKind::kGeneric, "it looks at more than 4 MiB of text for one event",
@@ -65,7 +65,7 @@ class Machine {
            Fail(CesqlErrorKind::kGeneric, "the texts that it makes are longer than 16 MiB",
                 Value());
   }
-  // Whether `x`, cast to the type of `y`, is equal to it. False if the cast fails.
+  // Whether `x`, cast to the type of `y`, equals it. False if the cast fails.
   bool IsEqual(const Value& x, const Value& y, bool* equal);
 
   const Program& program_;
@@ -74,7 +74,7 @@ class Machine {
   absl::InlinedVector<Value, kInlineStack> stack_;
   size_t size_ = 0;
   size_t next_ = 0;
-  // The kSqlBegin of the expression that is running; null if what runs is no part of a filter.
+  // The kSqlBegin of the running expression; null if it is not part of a filter.
   const Instruction* sql_ = nullptr;
   Failure failure_;
 };
@@ -85,7 +85,7 @@ Outcome Machine::Run(size_t begin) {
     const Instruction& instruction = program_.code[next_++];
     if (Step(instruction)) continue;
     if (scratch_.overspent()) {
-      // Nothing of a filter is true then, whatever is around what failed.
+      // The whole filter is then false, whatever surrounds the failed part.
       FailOverspent();
       return {Value::Zero(program_.type), failure_};
     }
@@ -97,7 +97,7 @@ Outcome Machine::Run(size_t begin) {
       failure_ = Failure();
       continue;
     }
-    // Whatever is around the operator that failed returns a zero value of its own.
+    // What surrounds the failed operator returns its own zero value.
     const bool outermost = next_ == program_.code.size();
     const Value zero = Value::Zero(program_.type);
     return {outermost && !failure_.result.missing() ? failure_.result : zero, failure_};
@@ -284,7 +284,7 @@ bool Machine::JumpIf(bool jump_if, uint32_t distance) {
   return true;
 }
 
-// The element is cast to the type of the value that is looked for, not the other way round.
+// Each element is cast to the type of the value sought, not the other way round.
 bool Machine::In(uint32_t distance) {
   const Value element = Pop();
   bool equal;

@@ -10,9 +10,9 @@
 
 namespace eventhub::filter {
 
-// What a run came to. On failure `value` is what CESQL says an expression returns then: what the
-// operator that failed returns if it is the outermost one, else the zero value of the expression's
-// type. Strings belong to the event, the program or the scratch.
+// The result of a run. After a failure `value` is what CESQL prescribes: the result of the failed
+// operator if it is the outermost one, else the zero value of the expression's type. Strings belong
+// to the event, the program or the scratch.
 struct Outcome {
   Value value;
   Failure failure;
@@ -22,7 +22,7 @@ struct Outcome {
 // "fail fast mode" of the specification). Thread-safe.
 Outcome Run(const Program& program, const Value* attributes, Scratch& scratch);
 
-// Runs a part of it that looks at no attribute and leaves one value: for folding constants.
+// Runs a part that reads no attribute and pushes one value. Used to fold constants.
 Outcome RunPart(const Program& program, size_t begin, Scratch& scratch);
 
 }  // namespace eventhub::filter

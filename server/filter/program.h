@@ -1,7 +1,7 @@
-// What filters and expressions are compiled to: instructions for a stack of values.
+// The compiled form of filters and expressions: instructions for a stack machine.
 //
-// All dialects become one program, so that a filter looks for its attributes once per event however
-// many parts it has. Jumps are relative, always forward, so every program ends.
+// All dialects compile to one program, so that a filter reads its attributes once per event however
+// many parts it has. Jumps are relative and always forward, so every program terminates.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@
 
 namespace eventhub::filter {
 
-// `a` and `b` are the operands of an instruction; x is the top of the stack, or x and y are the two
-// values on top. An instruction replaces what it takes by its result. Those of CESQL fail as its
-// specification says.
+// `a` and `b` are an instruction's operands; x is the top of the stack, or x and y are the two
+// values on top. An instruction replaces the values it takes by its result. CESQL's instructions
+// fail as its specification says.
 enum class Op : uint8_t {
   kConstant,  // Pushes constants[a].
   kLoad,      // Pushes attribute a; fails if it is missing.
@@ -50,8 +50,8 @@ enum class Op : uint8_t {
   kExact,   // Whether attribute a is constants[b].
   kPrefix,  // Whether it begins with it.
   kSuffix,  // Whether it ends with it.
-  // An expression within a filter is from kSqlBegin to kSqlEnd, which is a instructions on. If it
-  // fails, the stack is cut to b values and false is pushed; so it is for all but a boolean true.
+  // An expression within a filter runs from kSqlBegin to kSqlEnd, `a` instructions later. If it
+  // fails, or returns anything but true, the stack is cut to `b` values and false is pushed.
   kSqlBegin,
   kSqlEnd,
 };
@@ -65,11 +65,11 @@ struct Instruction {
 // The constant elements of an IN operator, in order.
 struct ConstantSet {
   std::vector<Value> elements;
-  // The same cast to strings, sorted.
+  // The same elements cast to strings, sorted.
   std::vector<absl::string_view> texts;
 };
 
-// Immutable once it is built. Values and views within it point into `texts`, so it stays in place.
+// Immutable once built. Not movable: its values and views point into `texts`.
 struct Program {
   Program() = default;
   Program(const Program&) = delete;
@@ -81,9 +81,9 @@ struct Program {
   std::vector<ConstantSet> sets;
   AttributeSet attributes;
   std::deque<std::string> texts;
-  // The deepest that the stack gets.
+  // The maximum depth of the stack.
   uint32_t max_stack = 0;
-  // What an expression returns, as far as it can be told; kMissing if not.
+  // The type that the expression returns; kMissing if it is not known.
   ValueType type = ValueType::kMissing;
 };
 

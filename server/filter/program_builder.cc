@@ -9,7 +9,7 @@
 namespace eventhub::filter {
 namespace {
 
-// How much deeper the stack is after an instruction.
+// By how much an instruction deepens the stack.
 int StackEffect(const Instruction& instruction) {
   switch (instruction.op) {
     case Op::kConstant:
@@ -18,7 +18,7 @@ int StackEffect(const Instruction& instruction) {
     case Op::kExact:
     case Op::kPrefix:
     case Op::kSuffix:
-    case Op::kMissingFunction:  // As if there were one, for what comes after it.
+    case Op::kMissingFunction:  // As if it returned a value, for the instructions that follow.
       return 1;
     case Op::kAdd:
     case Op::kSubtract:

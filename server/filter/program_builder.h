@@ -1,4 +1,4 @@
-// Puts programs together.
+// Builds programs.
 #pragma once
 
 #include <cstdint>
@@ -11,33 +11,33 @@
 
 namespace eventhub::filter {
 
-// Appends instructions and knows how deep the stack is after the last. Not thread-safe.
+// Appends instructions and tracks the depth of the stack. Not thread-safe.
 class ProgramBuilder {
  public:
   ProgramBuilder() : program_(std::make_shared<Program>()) {}
 
-  // Appends an instruction; returns where it is. The one that fails or jumps counts as if it did
-  // not.
+  // Appends an instruction and returns its position. The depth is tracked as if it neither failed
+  // nor jumped.
   size_t Emit(Op op, uint32_t a = 0, uint32_t b = 0);
 
-  // Appends what pushes a constant, of which strings are copied.
+  // Appends an instruction that pushes a constant; strings are copied.
   void EmitConstant(const Value& value);
 
-  // What the last instruction pushes, which is a kConstant.
+  // The value that the last instruction, a kConstant, pushes.
   const Value& LastConstant() const { return program_->constants[program_->code.back().a]; }
 
-  // Puts an instruction, that leaves the stack as deep as it is, before what is at `position`.
-  // Jumps over that position stay right if they are set afterwards.
+  // Inserts an instruction that keeps the stack's depth before the one at `position`. Jumps across
+  // that position must be set afterwards.
   void Insert(size_t position, const Instruction& instruction);
 
-  // Makes the jump at `position` go to the end of what there is.
+  // Makes the jump at `position` go to the end of the program so far.
   void JumpToHere(size_t position);
 
-  // Takes back all from `position` on, where the stack was `depth` deep.
+  // Removes everything from `position` on, where the stack was `depth` deep.
   void TakeBack(size_t position, uint32_t depth);
 
-  // Replaces the instructions from `position` on, which have constant operands and leave one value,
-  // by that value. False, changing nothing, if they fail: they are to fail when they run, too.
+  // Replaces the instructions from `position` on, which have constant operands and push one value,
+  // by that value. Returns false, changing nothing, if they fail: they must fail at run time.
   bool Fold(size_t position);
 
   size_t here() const { return program_->code.size(); }
@@ -45,9 +45,9 @@ class ProgramBuilder {
 
   uint32_t Attribute(absl::string_view name) { return program_->attributes.Add(name); }
   uint32_t Pattern(absl::string_view pattern);
-  // Of `constants`, whose strings are the program's already.
+  // Takes `constants` whose strings already belong to the program.
   uint32_t Set(std::vector<Value> elements);
-  // A constant that no instruction pushes.
+  // Adds a constant that no instruction pushes.
   uint32_t Constant(const Value& value);
 
   Program& program() { return *program_; }

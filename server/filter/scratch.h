@@ -1,4 +1,4 @@
-// What one evaluation may use: memory for the strings that it makes, and time.
+// The budget of one evaluation: memory for the strings it makes, and work.
 #pragma once
 
 #include <cstddef>
@@ -9,23 +9,22 @@
 
 namespace eventhub::filter {
 
-// For the length of one evaluation. What fits the buffer within costs no allocation. Not
-// thread-safe; each evaluation has its own.
+// Lives for one evaluation. Strings that fit the inline buffer need no allocation. Not thread-safe.
 class Scratch {
  public:
-  // How much text one evaluation may look at, all operators together. An event may have megabytes
-  // of it, and a filter look at it a thousand times, for everybody's time. Bytes.
+  // How much text one evaluation may examine, in bytes, over all operators. An event may have
+  // megabytes of it and a filter may examine it a thousand times, on a shared thread.
   static constexpr size_t kMaxWork = kMaxFilterWork;
 
-  // What one evaluation may take at most: an expression can multiply long attributes.
+  // How much one evaluation may allocate: an expression can multiply long attributes.
   static constexpr size_t kMaxBytes = size_t{16} << 20;
 
   Scratch() = default;
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  // To be called before, or while, so many bytes of text are looked at. False: it is too much, and
-  // the evaluation is to end.
+  // Must be called before or while that many bytes of text are examined. Returns false if the
+  // budget is exhausted and the evaluation must end.
   bool Spend(size_t bytes) {
     work_ += bytes;
     return !overspent();
@@ -33,7 +32,7 @@ class Scratch {
   bool overspent() const { return work_ > kMaxWork; }
   size_t work() const { return work_; }
 
-  // Null if the evaluation has taken too much.
+  // Returns null if the evaluation has allocated too much.
   char* Allocate(size_t bytes) {
     if (bytes <= sizeof(buffer_) - used_) {
       char* const begin = buffer_ + used_;

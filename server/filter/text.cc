@@ -11,7 +11,7 @@
 namespace eventhub::filter {
 namespace {
 
-// One character and the bytes that it takes. A byte that does not begin one stands for itself.
+// One character and its length in bytes. A byte that does not begin a character is one by itself.
 struct Char {
   uint32_t code;
   size_t bytes;
@@ -29,7 +29,7 @@ Char CharAt(absl::string_view text, size_t at) {
   return {code, bytes};
 }
 
-// Writes the character of a code point; returns its end.
+// Writes the character of a code point and returns its end.
 char* Put(uint32_t code, char* out) {
   if (code < 0x80) {
     *out++ = static_cast<char>(code);
@@ -55,7 +55,7 @@ bool IsWhiteSpace(uint32_t code) {
          code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
-// The C library's Unicode tables, whatever the locale of the process. Lives as long as it.
+// The C library's Unicode tables, regardless of the process's locale. Never freed.
 locale_t UnicodeLocale() {
   static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   return locale;
@@ -65,7 +65,7 @@ template <typename MapAscii, typename MapWide>
 bool Map(absl::string_view text, Scratch& scratch, MapAscii map_ascii, MapWide map_wide,
          absl::string_view* mapped) {
   const locale_t locale = IsAscii(text) ? nullptr : UnicodeLocale();
-  // No simple mapping makes a character more than half as long again.
+  // No simple mapping lengthens a character by more than half.
   char* const begin = scratch.Allocate(locale == nullptr ? text.size() : 2 * text.size());
   if (begin == nullptr) return false;
   if (locale == nullptr) {

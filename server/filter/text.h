@@ -1,4 +1,4 @@
-// Characters of UTF-8 texts, as the string functions of CESQL count and change them.
+// Operations on the characters of UTF-8 text, as CESQL's string functions define them.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@ inline bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc
 // The number of characters (Unicode code points).
 size_t CountChars(absl::string_view text);
 
-// Where the character of that index begins, in bytes; the end of `text` if it has fewer.
+// The byte offset of the character with that index; the end of `text` if it has fewer.
 size_t CharOffset(absl::string_view text, size_t index);
 
-// Without the white space, as Unicode defines it, at both ends.
+// Strips Unicode white space from both ends.
 absl::string_view Trim(absl::string_view text);
 
-// In lower or upper case, character by character (Unicode's simple mappings, whatever the locale).
-// False if there is no room in `scratch`.
+// Converts to lower or upper case, character by character (Unicode's simple mappings, regardless of
+// the locale). Returns false if `scratch` has no room.
 bool Lower(absl::string_view text, Scratch& scratch, absl::string_view* lower);
 bool Upper(absl::string_view text, Scratch& scratch, absl::string_view* upper);
 

@@ -1,4 +1,4 @@
-// The event types that a filter can match at all, so that batches without them need no look.
+// The event types that a filter may match, so that batches without them can be skipped.
 #pragma once
 
 #include <optional>
@@ -7,13 +7,13 @@
 
 namespace eventhub::filter {
 
-// Sorted, each once; nothing: any type.
+// Sorted, without duplicates; nullopt: any type.
 using TypeSet = std::optional<std::vector<std::string>>;
 
-// The types in both; what passes two filters.
+// The intersection: what passes both of two filters.
 TypeSet Intersect(const TypeSet& a, const TypeSet& b);
 
-// The types in one of them; what passes either of two filters.
+// The union: what passes either of two filters.
 TypeSet Unite(const TypeSet& a, const TypeSet& b);
 
 }  // namespace eventhub::filter

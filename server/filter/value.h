@@ -1,4 +1,4 @@
-// What an attribute of an event, or a part of an expression, evaluates to.
+// The value of an event's attribute or of a part of an expression.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@ enum class ValueType : uint8_t {
   kBoolean,
   kInteger,
   kString,
-  // As attributes of an event only; expressions see them as strings, made when they are looked at.
+  // Only as attributes of an event; expressions see them as strings, made on demand.
   kBinary,
   kTimestamp,
 };
 
-// A view: bytes belong to the event, to the compiled filter, or to a Scratch. Trivially copyable.
+// A view: its bytes belong to the event, the compiled filter or a Scratch. Trivially copyable.
 class Value {
  public:
   Value() = default;
@@ -29,7 +29,7 @@ class Value {
   static Value Timestamp(int64_t seconds, int32_t nanos) {
     return {ValueType::kTimestamp, nanos, nullptr, seconds};
   }
-  // What the specification of CESQL calls the zero value of a type: false, 0 or "".
+  // The zero value of a type in CESQL's specification: false, 0 or "".
   static Value Zero(ValueType type) {
     if (type == ValueType::kInteger) return Integer(0);
     return type == ValueType::kString ? String("") : Boolean(false);
@@ -38,7 +38,7 @@ class Value {
   ValueType type() const { return type_; }
   bool missing() const { return type_ == ValueType::kMissing; }
 
-  // Each is for its own type only.
+  // Each requires its own type.
   bool boolean() const { return number_ != 0; }
   int32_t integer() const { return number_; }
   absl::string_view text() const { return {data_, static_cast<size_t>(size_)}; }
