@@ -81,7 +81,7 @@ def number(value):
 
 
 def print_table(results):
-    header = ('work', 'hub', '', 'compared with', 'it has', 'ratio', 'target', 'reached')
+    header = ('work', 'hub', '', 'compared with', 'reference', 'ratio', 'target', 'reached')
     lines = [header]
     for r in results:
         target = '' if r['target'] is None else f'{"<=" if r["at_most"] else ">="} {number(r["target"])}'
