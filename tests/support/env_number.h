@@ -1,4 +1,4 @@
-// What repeats or prolongs a test from outside.
+// Environment variables that repeat or prolong a test.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace eventhub {
 
-// The number that an environment variable holds; `otherwise` if it is not set, or no number.
+// Returns the number in an environment variable, or `otherwise` if it is not set or not a number.
 inline uint64_t EnvNumber(const char* variable, uint64_t otherwise) {
   const char* const text = std::getenv(variable);
   uint64_t number = 0;

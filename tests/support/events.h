@@ -1,4 +1,4 @@
-// Events and publish requests, as clients would encode them.
+// Events and publish requests, as clients encode them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace eventhub {
 
-// An event with the required attributes. The id is what tests recognise it by.
+// An event with the required attributes. Tests identify it by its id.
 inline v1::Event MakeEvent(absl::string_view id, absl::string_view key = "",
                            absl::string_view data = "") {
   v1::Event event;
@@ -23,14 +23,15 @@ inline v1::Event MakeEvent(absl::string_view id, absl::string_view key = "",
   return event;
 }
 
-// Adds a tag and a length, as protobuf does: how an event lies in requests, batches and the store.
+// Adds a tag and a length, as protobuf does: the encoding of an event in requests, batches and the
+// store.
 inline std::string EncodeEvent(const v1::Event& event) {
   v1::EventBatch batch;
   *batch.add_events() = event;
   return batch.SerializeAsString();
 }
 
-// A request with events that have the given ids and no key.
+// A request with keyless events that have the given ids.
 inline v1::PublishStreamRequest MakeRequest(absl::string_view topic,
                                             const std::vector<std::string>& ids) {
   v1::PublishStreamRequest request;
@@ -39,7 +40,7 @@ inline v1::PublishStreamRequest MakeRequest(absl::string_view topic,
   return request;
 }
 
-// The ids of a run of encoded events.
+// Returns the ids of a run of encoded events.
 inline std::vector<std::string> IdsOf(absl::string_view region) {
   v1::EventBatch batch;
   std::vector<std::string> ids;

@@ -1,4 +1,4 @@
-// Waiting in tests: for a condition that another thread will make true, never for a fixed time.
+// Waiting in tests: for a condition that another thread makes true, never for a fixed time.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,8 @@
 
 namespace eventhub {
 
-// Whether `condition` becomes true within `limit`, which is long because it is used up only by a
-// test that fails:
+// Returns whether `condition` becomes true within `limit`. The limit is long because only a failing
+// test uses it up:
 //
 //     ASSERT_TRUE(Eventually([&] { return log.end() == Offset(3); }));
 inline bool Eventually(absl::FunctionRef<bool()> condition,

@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it.
+// A clock that advances only when a test advances it.
 #pragma once
 
 #include "absl/time/time.h"
@@ -7,7 +7,8 @@
 
 namespace eventhub {
 
-// Thread-safe. The wall clock and the monotonic one move together, unless the wall clock jumps.
+// Thread-safe. The wall clock and the monotonic clock move together, except when the wall clock
+// jumps.
 class FakeClock final : public Clock {
  public:
   explicit FakeClock(absl::Time start = absl::FromUnixSeconds(1'700'000'000)) : start_(start) {}
@@ -26,7 +27,7 @@ class FakeClock final : public Clock {
     elapsed_ += by;
   }
 
-  // The wall clock is set ahead, or back; the monotonic one is not.
+  // Moves the wall clock forward or back, but not the monotonic clock.
   void Jump(absl::Duration by) {
     MutexLock lock(mutex_);
     set_ahead_ += by;

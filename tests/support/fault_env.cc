@@ -18,7 +18,7 @@ FaultEnv::FaultEnv(Medium medium) {
     base_->CreateDirIfMissing(directory_);
   } else {
     directory_ = testing::TempDir() + "eventhub_XXXXXX";
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();  // No test can go on without it.
+    if (mkdtemp(directory_.data()) == nullptr) std::abort();  // No test can run without it.
   }
   rocksdb::Env* const base = base_ != nullptr ? base_.get() : rocksdb::Env::Default();
   fs_ = std::make_shared<FaultFs>(base->GetFileSystem());
@@ -47,7 +47,7 @@ std::vector<std::string> FaultEnv::Files(const std::string& directory) const {
   for (const std::string& child : children) {
     if (child == "." || child == "..") continue;
     const std::string path = directory + "/" + child;
-    // Files in memory cannot be asked whether they are directories.
+    // In-memory files cannot be asked whether they are directories.
     std::vector<std::string> below = Files(path);
     const bool is_directory = !below.empty() || std::filesystem::is_directory(path);
     if (!is_directory) files.push_back(path);

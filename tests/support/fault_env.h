@@ -1,5 +1,5 @@
-// A disk that fails when a test says so, and that forgets, as a power loss makes it, what was not
-// synced. Names no RocksDB type but the one that LogStoreOptions takes.
+// A disk that fails on demand, and that drops unsynced data as a power loss does. Names no RocksDB
+// type except the one in LogStoreOptions.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace eventhub {
 
 class FaultFs;
 
-// Files in memory or on the machine's disk, in a directory of their own that is gone with this
-// object. Everything that uses env() must be gone before. Thread-safe.
+// Files in memory or on the machine's disk, in a separate directory that is deleted with this
+// object. All users of env() must be destroyed before it. Thread-safe.
 //
 //     FaultEnv disk(FaultEnv::Medium::kMemory);
 //     options.directory = disk.directory() + "/hub";
@@ -33,43 +33,43 @@ class FaultEnv {
   FaultEnv& operator=(const FaultEnv&) = delete;
 
   rocksdb::Env* env() const { return env_.get(); }
-  // Exists, is empty at first, and survives Forget().
+  // Exists, is initially empty, and survives Forget().
   const std::string& directory() const { return directory_; }
 
-  // From now on what is written to files whose path ends with `suffix` fails; of a write that finds
-  // no space, the first half is written. kNone ends it.
+  // From now on, writes to files whose path ends with `suffix` fail; a write that runs out of space
+  // writes its first half. kNone ends the fault.
   void FailWrites(Fault fault, const std::string& suffix = "");
-  // From now on syncs of files and directories fail, and make nothing durable.
+  // From now on, syncs of files and directories fail and make nothing durable.
   void FailSyncs(Fault fault);
 
-  // What the disk says is free; without a call, what it says of itself. Bytes.
+  // Sets the reported free space, in bytes. Without a call, the disk reports its own.
   void SetFreeSpace(uint64_t bytes);
 
-  // Syncs of files whose path ends with `suffix` wait from now on until ReleaseSyncs().
+  // From now on, syncs of files whose path ends with `suffix` wait until ReleaseSyncs().
   void HoldSyncs(const std::string& suffix = "");
   void ReleaseSyncs();
-  // How many syncs wait.
+  // Returns the number of waiting syncs.
   int held_syncs() const;
 
-  // The power goes: no change reaches the disk from now on, every one fails (to tables: seems to
-  // succeed).
+  // Cuts the power: from now on no change reaches the disk, and every change fails (changes to
+  // tables appear to succeed).
   void Cut();
-  // The power is back: what was not synced by Cut() is forgotten. That is the ends of files, and
-  // files, directories and renames whose directory was not synced since; a deletion holds at once.
-  // Nothing may be open.
+  // Restores the power and drops what was not synced before Cut(): the unsynced ends of files, and
+  // files, directories and renames whose directory was not synced since. Deletions take effect
+  // immediately. No file may be open.
   void Forget();
 
-  // All files below `directory`, by name.
+  // Returns all files below `directory`, by name.
   std::vector<std::string> Files(const std::string& directory) const;
-  // Past all faults. The file must exist, or be creatable.
+  // These bypass all faults. The file must exist, or its directory must.
   std::string ReadFile(const std::string& path) const;
   void WriteFile(const std::string& path, const std::string& bytes);
   void DeleteFile(const std::string& path);
-  // An empty one.
+  // Deletes an empty directory.
   void DeleteDirectory(const std::string& path);
 
  private:
-  std::unique_ptr<rocksdb::Env> base_;  // Null: the machine's.
+  std::unique_ptr<rocksdb::Env> base_;  // Null: the machine's environment.
   std::shared_ptr<FaultFs> fs_;
   std::unique_ptr<rocksdb::Env> env_;
   std::string directory_;

@@ -61,11 +61,11 @@ class FaultFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
     return Sync(options, dbg);
   }
-  // A hint to the operating system, which makes nothing durable for sure.
+  // A hint to the operating system that does not guarantee durability.
   IOStatus RangeSync(uint64_t, uint64_t, const IOOptions&, IODebugContext*) override {
     return IOStatus::OK();
   }
-  // RocksDB's files in memory are, but do not say so.
+  // RocksDB's in-memory files are, but do not report it.
   bool IsSyncThreadSafe() const override { return true; }
 
  private:
@@ -145,7 +145,7 @@ void FaultFs::Forget() {
   for (const auto& [path, file] : files_) {
     if (file.synced < file.size) Write(path, Read(path).substr(0, file.synced));
   }
-  // Those deepest down first. What a forgotten directory holds is gone with it.
+  // Deepest directories first. A forgotten directory takes its contents with it.
   for (auto it = new_directories_.rbegin(); it != new_directories_.rend(); ++it) {
     std::vector<std::string> children;
     target()->GetChildren(*it, options, &children, nullptr);
@@ -168,9 +168,9 @@ void FaultFs::UndoRename(const Rename& rename) {
   if (rename.replaced.has_value()) Write(rename.to, *rename.replaced);
 }
 
-// RocksDB asserts that a compaction which has begun a table can give it a key: nobody would see
-// that at a power loss. So writes to tables seem to go on, and are forgotten like all that is not
-// synced.
+// RocksDB asserts that a compaction can add a key to a table that it has begun; in a real power
+// loss nobody would see that fail. So writes to tables appear to succeed, and are dropped like
+// other unsynced data.
 IOStatus FaultFs::CheckPower(const std::string& path) const {
   const bool table = absl::EndsWith(path, ".sst") || absl::EndsWith(path, ".blob");
   return cut_ && !table ? IOStatus::IOError("the power is cut", path) : IOStatus::OK();
@@ -291,7 +291,7 @@ IOStatus FaultFs::RenameFile(const std::string& from, const std::string& to,
     files_[to] = files_[from];
     files_.erase(from);
   }
-  // The new name is undone as a rename; the entry itself may be new, too.
+  // Undoing the rename removes the new name; the entry itself may be new, too.
   if (new_entries_.erase(from) > 0) new_entries_.insert(to);
   renames_.push_back(std::move(rename));
   return status;

@@ -1,4 +1,5 @@
-// The file system of FaultEnv: see there. Tests include fault_env.h, which is free of RocksDB.
+// The file system of FaultEnv; see there. Tests include fault_env.h, which does not include
+// RocksDB.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace eventhub {
 
-// Passes everything on to another file system, and keeps account of what is durable. Thread-safe.
+// Forwards all calls to another file system, and tracks what is durable. Thread-safe.
 class FaultFs final : public rocksdb::FileSystemWrapper {
  public:
   using Fault = FaultEnv::Fault;
@@ -25,7 +26,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
 
   const char* Name() const override { return "FaultFs"; }
 
-  // As in FaultEnv.
+  // See FaultEnv.
   void FailWrites(Fault fault, const std::string& suffix);
   void FailSyncs(Fault fault);
   void SetFreeSpace(uint64_t bytes);
@@ -35,14 +36,14 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   void Cut();
   void Forget();
 
-  // What happens to open files.
+  // The outcome of an append to an open file.
   struct Verdict {
     rocksdb::IOStatus status;
-    bool half = false;  // Half of it is written.
+    bool half = false;  // The first half is written.
   };
   Verdict OnAppend(const std::string& path, size_t bytes);
-  // Waits while syncs are held. Before: whether the sync is to be done, and how much it will make
-  // durable; after: what was done.
+  // BeforeSync waits while syncs are held; it returns whether to sync and, in `size`, how much will
+  // be durable then. AfterSync records that.
   rocksdb::IOStatus BeforeSync(const std::string& path, uint64_t* size);
   void AfterSync(const std::string& path, uint64_t size);
   rocksdb::IOStatus OnDirectorySync(const std::string& path);
@@ -68,7 +69,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus GetFreeSpace(const std::string& path, const rocksdb::IOOptions& options,
                                  uint64_t* free, rocksdb::IODebugContext* dbg) override;
 
-  // Past all faults and all accounts.
+  // These bypass all faults and are not tracked.
   std::string Read(const std::string& path) const;
   void Write(const std::string& path, const std::string& bytes);
 
@@ -80,10 +81,10 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   struct Rename {
     std::string from;
     std::string to;
-    std::optional<std::string> replaced;  // What was at `to` before.
+    std::optional<std::string> replaced;  // The previous file at `to`.
   };
 
-  // An error if the power is cut, else OK.
+  // Returns an error if the power is cut, else OK.
   rocksdb::IOStatus CheckPower(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wrap(const std::string& path, std::unique_ptr<rocksdb::FSWritableFile>* file);
   void UndoRename(const Rename& rename) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -99,7 +100,7 @@ class FaultFs final : public rocksdb::FileSystemWrapper {
   std::string hold_suffix_ ABSL_GUARDED_BY(mutex_);
   int held_syncs_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
-  // Made since their directory was synced last.
+  // Created since the last sync of their directory.
   std::set<std::string> new_entries_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> new_directories_ ABSL_GUARDED_BY(mutex_);
   std::vector<Rename> renames_ ABSL_GUARDED_BY(mutex_);

@@ -1,5 +1,5 @@
-// A file system in memory whose syncs a test can hold back or fail: how a test stands between a
-// write and its acknowledgement.
+// An in-memory file system whose syncs a test can hold back or fail, to act between a write and its
+// acknowledgement.
 #pragma once
 
 #include <memory>
@@ -11,13 +11,13 @@
 
 namespace eventhub {
 
-// What the files of a GateFileSystem ask before a sync. Thread-safe.
+// The files of a GateFileSystem consult this before each sync. Thread-safe.
 class SyncGate {
  public:
-  // From now on syncs wait until Open(), or succeed at once.
+  // From now on, syncs wait until Open(), or succeed immediately.
   void Close() { Set(/*closed=*/true, /*failing=*/false); }
   void Open() { Set(/*closed=*/false, /*failing=*/false); }
-  // From now on syncs fail, those that wait included.
+  // From now on syncs fail, including those that wait.
   void Fail() { Set(/*closed=*/false, /*failing=*/true); }
 
   // Blocks while the gate is closed.
@@ -30,7 +30,7 @@ class SyncGate {
                     : rocksdb::IOStatus::OK();
   }
 
-  // How many syncs wait.
+  // Returns the number of waiting syncs.
   int waiting() {
     MutexLock lock(mutex_);
     return waiting_;
@@ -51,7 +51,7 @@ class SyncGate {
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// A file that asks the gate.
+// A file that passes the gate before each sync.
 class GatedFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   GatedFile(std::unique_ptr<rocksdb::FSWritableFile> file, SyncGate& gate)
@@ -73,7 +73,7 @@ class GatedFile final : public rocksdb::FSWritableFileOwnerWrapper {
   SyncGate& gate_;
 };
 
-// Gates the write-ahead log only, so that opening and flushing are never held up.
+// Gates only the write-ahead log, so that opening and flushing are never blocked.
 class GateFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   GateFileSystem(const std::shared_ptr<rocksdb::FileSystem>& base, SyncGate& gate)
@@ -95,7 +95,7 @@ class GateFileSystem final : public rocksdb::FileSystemWrapper {
   SyncGate& gate_;
 };
 
-// An environment in memory, with a gate.
+// An in-memory environment with a gate.
 class GatedMemory {
  public:
   GatedMemory()

@@ -25,7 +25,7 @@ std::string FileContents(const std::string& path) {
   return contents.str();
 }
 
-// In the child, after fork: only what is safe there.
+// In the child, after fork: only async-signal-safe calls.
 [[noreturn]] void Exec(const std::vector<char*>& arguments, int log, const char* procs_file) {
   if (*procs_file != '\0') {
     const int group = open(procs_file, O_WRONLY | O_CLOEXEC);

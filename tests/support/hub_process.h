@@ -1,5 +1,5 @@
-// The real daemon, as a process: for what a server inside the test's process cannot show, such as
-// its memory, its exit code, and its death.
+// The real daemon as a process, to test what an in-process server cannot show, such as memory, exit
+// codes and crashes.
 #pragma once
 
 #include <sys/types.h>
@@ -12,41 +12,41 @@
 
 namespace eventhub {
 
-// Starts and ends eventhubd on one data directory. At most one process at a time; it dies with the
-// thread that started it. Thread-compatible.
+// Starts and stops eventhubd on one data directory, one process at a time. The process dies with
+// the thread that started it. Thread-compatible.
 class HubProcess {
  public:
-  // `directory` is for the data, the log and the port file; it outlives this object. `flags` are
-  // added to those that say where these are, and to --listen=127.0.0.1:0.
+  // `directory` holds the data, the log and the port file; it must outlive this object. `flags` are
+  // added to the flags for these and to --listen=127.0.0.1:0.
   HubProcess(std::string directory, std::vector<std::string> flags = {});
   ~HubProcess();
 
   HubProcess(const HubProcess&) = delete;
   HubProcess& operator=(const HubProcess&) = delete;
 
-  // Has it start in a control group: the file that processes join it by.
+  // Starts the process in a control group, given the file through which processes join it.
   void JoinCgroup(std::string procs_file) { procs_file_ = std::move(procs_file); }
 
   // Starts the daemon and waits until it serves; returns how long that took. Fails the test if it
-  // does not.
+  // does not serve.
   absl::Duration Start();
 
-  // Sends SIGTERM; returns at once.
+  // Sends SIGTERM and returns immediately.
   void Terminate();
-  // Waits for the end; returns the exit code, or minus the signal that killed the process.
+  // Waits for the process to end; returns its exit code, or minus the signal that killed it.
   int Wait();
-  // Kills it, as a crash would, and waits for the end.
+  // Kills the process, as a crash would, and waits for it to end.
   void Kill();
 
   bool running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
-  // Of the newest start.
+  // The address of the latest start.
   const std::string& address() const { return address_; }
-  // What it logged, over all starts.
+  // The process's log, over all starts.
   std::string Log() const;
-  // The memory that it takes, in bytes.
+  // The resident memory, in bytes.
   size_t ResidentBytes() const;
-  // Of that, what is in no file.
+  // The part of it that is not backed by a file.
   size_t AnonymousBytes() const;
 
  private:

@@ -19,7 +19,7 @@ bool WriteTo(const std::string& path, const std::string& text) {
   return file.good();
 }
 
-// The group in which others can be made, and the file for the limit.
+// The parent of new groups, and the name of the file for the limit.
 struct Hierarchy {
   const char* root;
   const char* limit_file;

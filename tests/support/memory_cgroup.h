@@ -9,11 +9,11 @@
 
 namespace eventhub {
 
-// Of cgroup version 1 or 2, made by hand; needs root. Removed at its end, by when its processes
-// have to be gone.
+// Uses cgroup version 1 or 2 directly; needs root. The group is removed by the destructor; its
+// processes must have ended before.
 class MemoryCgroup {
  public:
-  // UNAVAILABLE says why this machine has none to give.
+  // UNAVAILABLE says why this machine cannot provide one.
   static absl::StatusOr<std::unique_ptr<MemoryCgroup>> Create(size_t limit_bytes);
   ~MemoryCgroup();
 

@@ -1,5 +1,5 @@
-// What a build with sanitizers changes for tests: each step takes several times as long, and memory
-// is held back.
+// How tests adapt to sanitizers: each step takes several times as long, and freed memory is held
+// back.
 #pragma once
 
 #include "absl/base/config.h"
@@ -18,8 +18,8 @@ inline constexpr bool kThreadSanitizer = true;
 inline constexpr bool kThreadSanitizer = false;
 #endif
 
-// Tests that go through many like states, one at a time, look at every kStride-th only where
-// sanitizers are on; the build without looks at all of them.
+// Tests that iterate over many similar states check only every kStride-th state under sanitizers;
+// other builds check all of them.
 inline constexpr int kStride = kAddressSanitizer || kThreadSanitizer ? 5 : 1;
 
 }  // namespace eventhub

@@ -27,7 +27,7 @@ MATCHER_P(StatusIs, code, std::string("has code ") + absl::StatusCodeToString(co
   return StatusOf(arg).code() == code;
 }
 
-// The message has `part` in it too: for the object that an error has to name.
+// Also requires `part` in the message, for the object that an error must name.
 MATCHER_P2(StatusIs, code, part,
            std::string("has code ") + absl::StatusCodeToString(code) + " and says \"" + part +
                "\"") {
@@ -38,7 +38,8 @@ MATCHER_P2(StatusIs, code, part,
 
 }  // namespace eventhub
 
-// Ends the test unless `expr` is OK; otherwise its value is `lhs`. For functions that return void.
+// Assigns the value of `expr` to `lhs`, or ends the test if it is not OK. For functions that return
+// void.
 #define ASSERT_OK_AND_ASSIGN(lhs, expr) \
   ASSERT_OK_AND_ASSIGN_IMPL(EVENTHUB_TEST_CONCAT(test_statusor_, __LINE__), lhs, expr)
 #define ASSERT_OK_AND_ASSIGN_IMPL(statusor, lhs, expr) \

@@ -1,4 +1,4 @@
-// Short ways to call SubscriptionService, for tests whose subject is something else than the call.
+// Helpers to call SubscriptionService, for tests that are not about the call itself.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 
 namespace eventhub {
 
-// The settings of a subscription of topic "t", as a test may then change them.
+// Settings of a subscription of topic "t", for a test to adapt.
 v1::Subscription QueueOf(const std::string& name, const std::string& topic = "t");
 v1::Subscription StreamOf(const std::string& name, const std::string& topic = "t");
 
 Outcome<v1::CreateSubscriptionResponse> TryCreateSubscription(HubClient& client,
                                                               const v1::Subscription& subscription);
 
-// These fail the test if the call does. A subscription is created at the start of the log.
+// These fail the test if the call fails. Subscriptions are created at the start of the log.
 v1::Subscription CreateSubscription(HubClient& client, const v1::Subscription& subscription);
 v1::GetSubscriptionResponse GetSubscription(HubClient& client, const std::string& name);
 v1::Subscription UpdateSubscription(HubClient& client, const v1::Subscription& subscription,

@@ -28,14 +28,14 @@ uint16_t PortOf(const std::string& address) {
   return static_cast<uint16_t>(port);
 }
 
-// Not an orderly end.
+// Resets the connection instead of closing it in order.
 void Reset(int fd) {
   const linger now = {1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
   close(fd);
 }
 
-// Whether there is more to come.
+// Returns whether more bytes may follow.
 bool Pass(int from, int to) {
   char bytes[16384];
   const ssize_t count = read(from, bytes, sizeof(bytes));
@@ -58,7 +58,7 @@ TcpProxy::TcpProxy(const std::string& target)
   if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
       listen(listener_, 16) != 0 ||
       getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    std::abort();  // No test can go on without it.
+    std::abort();  // No test can run without it.
   }
   address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
   thread_ = std::thread([this] { Run(); });
@@ -93,7 +93,7 @@ void TcpProxy::Run() {
       Reset(pair[0]);
       Reset(pair[1]);
       ends_.erase(pair, pair + 2);
-      break;  // The others come next time.
+      break;  // The others follow in the next round.
     }
     if (polled[1].revents != 0) Accept();
   }

@@ -8,9 +8,9 @@
 
 namespace eventhub {
 
-// Listens on loopback and passes bytes on to and from a hub, until it is cut: then every connection
-// is reset, at both ends, as when a client's process dies with data unread. It takes no connection
-// after that. Thread-compatible.
+// Listens on loopback and forwards bytes to and from a hub until it is cut. Cut() resets every
+// connection at both ends, as when a client's process dies with unread data; the proxy then accepts
+// no more connections. Thread-compatible.
 class TcpProxy {
  public:
   // `target` is "127.0.0.1:PORT".
@@ -21,7 +21,7 @@ class TcpProxy {
   TcpProxy& operator=(const TcpProxy&) = delete;
 
   const std::string& address() const { return address_; }
-  // Returns when all is cut.
+  // Returns once all connections are reset.
   void Cut();
 
  private:
@@ -30,9 +30,9 @@ class TcpProxy {
 
   const uint16_t target_port_;
   int listener_;
-  int stop_;  // An eventfd; read by the thread.
+  int stop_;  // An eventfd that the thread reads.
   std::string address_;
-  std::vector<int> ends_;  // Two for each connection, one after the other. The thread's only.
+  std::vector<int> ends_;  // Two consecutive entries per connection. Used only by the thread.
   std::thread thread_;
 };
 

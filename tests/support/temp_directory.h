@@ -1,4 +1,4 @@
-// A directory of a test's own, on the disk.
+// A temporary directory on disk, for one test.
 #pragma once
 
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 
 namespace eventhub {
 
-// Exists, with all that is put into it, as long as this object.
+// Exists, with its contents, as long as this object.
 class TempDirectory {
  public:
   TempDirectory() : path_(testing::TempDir() + "/eventhub-XXXXXX") {
     if (::mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "cannot make " << path_;
   }
   ~TempDirectory() {
-    std::error_code ignored;  // What cannot be removed is not the subject of any test.
+    std::error_code ignored;  // No test depends on the removal.
     std::filesystem::remove_all(path_, ignored);
   }
 
@@ -25,7 +25,7 @@ class TempDirectory {
   TempDirectory& operator=(const TempDirectory&) = delete;
 
   const std::string& path() const { return path_; }
-  // The path of a file in it.
+  // Returns the path of a file in the directory.
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:

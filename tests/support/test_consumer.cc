@@ -5,7 +5,7 @@
 namespace eventhub {
 namespace {
 
-// A part of a request, about one event.
+// A part of a request that names one event.
 template <typename Part>
 Part& About(Part* part, const Received& event) {
   part->set_partition(event.partition);

@@ -1,5 +1,5 @@
-// A consumer over the plain generated stub: what a test says to it is sent as it is, and all that
-// comes is kept.
+// A consumer on the plain generated stub: it sends a test's requests unchanged, and records all
+// responses.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace eventhub {
 
-// An event as a consumer got it.
+// An event as delivered to a consumer.
 struct Received {
   uint32_t partition;
   int64_t offset;
@@ -34,14 +34,14 @@ v1::ConsumeRequest ExtensionOf(const Received& event, int64_t seconds);
 v1::ConsumeRequest CreditOf(uint32_t events, uint64_t bytes = 16 << 20);
 v1::ConsumeRequest LeaveRequest();
 
-// One stream, with a deadline of kTestDeadline, after which every wait fails. Responses are taken
-// only while one of its methods waits. Send and Cancel may be called by another thread.
+// One stream with a deadline of kTestDeadline, after which every wait fails. It reads responses
+// only while one of its methods waits. Send and Cancel may be called from another thread.
 class TestConsumer {
  public:
   TestConsumer(HubClient& client, const v1::ConsumeRequest& first);
   TestConsumer(HubClient& client, const std::string& subscription)
       : TestConsumer(client, OpenOf(subscription)) {}
-  // Cancels what was not ended.
+  // Cancels the stream if it has not ended.
   ~TestConsumer();
 
   TestConsumer(const TestConsumer&) = delete;
@@ -51,27 +51,28 @@ class TestConsumer {
   bool HalfClose() { return stream_->WritesDone(); }
   void Cancel() { context_.TryCancel(); }
 
-  // Takes one response; false at the end of the stream.
+  // Reads one response; returns false at the end of the stream.
   bool Next();
-  // Takes responses until the condition holds; whether it does.
+  // Reads responses until the condition holds; returns whether it does.
   bool Until(absl::FunctionRef<bool()> condition);
-  // Until so many events have come in all.
+  // Reads until `count` events have arrived in total.
   bool UntilEvents(size_t count);
-  // Sends a request with a correlation id of its own; waits for its settlement.
+  // Sends a request with a unique correlation id and waits for its settlement.
   v1::Settlement Settle(v1::ConsumeRequest request);
   // Settles, and expects that nothing is refused.
   void MustSettle(const v1::ConsumeRequest& request);
-  // Acks all events from `first` on that have come, in one request, and expects no refusal.
+  // Acks, in one request, all received events from index `first` on, and expects that nothing is
+  // refused.
   void AckFrom(size_t first);
-  // Takes what comes up to the end of the stream.
+  // Reads to the end of the stream.
   grpc::Status End();
 
-  // What came, in order, since the start.
+  // Everything received since the start, in order.
   const std::vector<Received>& events() const { return events_; }
   std::vector<int64_t> offsets() const;
   const std::vector<v1::ConsumeResponse>& responses() const { return responses_; }
   const std::map<uint64_t, v1::Settlement>& settlements() const { return settlements_; }
-  // All that one field of the responses held.
+  // All values of one field of the responses.
   std::vector<v1::PartitionLease> assigned() const;
   std::vector<v1::PartitionLease> draining() const;
   std::vector<v1::PartitionLease> revoked() const;

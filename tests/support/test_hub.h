@@ -1,4 +1,4 @@
-// The real server, in the test's own process, on a free port, with its data in memory.
+// The real server in the test's own process, on a free port, with its data in memory.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@
 
 namespace eventhub {
 
-// A connection to a hub, of its own, and the plain generated stubs over it. Thread-safe.
+// A separate connection to a hub, with the plain generated stubs. Thread-safe.
 class HubClient {
  public:
   explicit HubClient(const std::string& address, const grpc::ChannelArguments& arguments = {});
@@ -46,18 +46,19 @@ class HubClient {
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 
-// A client whose gRPC takes no more than 64 KiB that it was not asked for, instead of what the
-// connection could carry: it holds the hub back soon.
+// Arguments for a client whose gRPC buffers at most 64 KiB that the application has not requested,
+// instead of a full connection window; so its backpressure reaches the hub early.
 grpc::ChannelArguments SmallWindow();
 
-// Options that suit most tests: loopback, a free port, 10 s to shut down are never needed.
+// Options that suit most tests: loopback, a free port, and a shutdown limit of 10 s that is never
+// reached.
 ServerOptions TestServerOptions();
 
-// Serves from construction to Shutdown or destruction; a start that fails ends the test program.
+// Serves from construction until Shutdown or destruction. A failing start ends the test program.
 class TestHub {
  public:
   explicit TestHub(ServerOptions options = TestServerOptions());
-  // First opens the gate, so that no commit is left waiting.
+  // Opens the gate first, so that no commit remains blocked.
   ~TestHub();
 
   std::string address(size_t i = 0) const { return server_->addresses()[i]; }
@@ -65,7 +66,7 @@ class TestHub {
   HubClient& client() { return *client_; }
   SyncGate& gate() { return memory_.gate(); }
 
-  // Once. See Server::Shutdown.
+  // May be called once. See Server::Shutdown.
   void Shutdown(absl::Duration grace);
 
  private:

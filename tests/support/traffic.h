@@ -17,7 +17,7 @@ namespace eventhub {
 
 class Traffic {
  public:
-  // On a topic of one partition.
+  // `topic` must have one partition.
   Traffic(std::string address, std::string topic)
       : address_(std::move(address)), topic_(std::move(topic)) {
     for (int i = 0; i < 2; ++i) {
@@ -26,17 +26,17 @@ class Traffic {
     }
   }
 
-  // Whether all four are under way, and so many events are acknowledged.
+  // Returns whether all four streams come up, and at least `events` events are acknowledged.
   bool Flows(int64_t events) {
     return Eventually([&] { return under_way_ == 4 && acknowledged() >= events; });
   }
 
-  // Waits for the ends of all streams, which are expected to be told that the hub shuts down.
+  // Waits for all streams to end, and expects that each is told of the shutdown.
   void ExpectShutDown() {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  // The log's end offset, as far as it was acknowledged.
+  // The log's end offset according to the acknowledgements.
   int64_t acknowledged() const { return acknowledged_; }
 
  private:

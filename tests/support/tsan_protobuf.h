@@ -1,5 +1,5 @@
-// Included before all else where gcc's ThreadSanitizer is on. protobuf then gives its map fields
-// two more members, which the packaged library, built without, does not know of.
+// Must be included before everything else under gcc's ThreadSanitizer, where protobuf would add two
+// members to its map fields; the packaged library is built without them.
 #pragma once
 
 #pragma push_macro("__SANITIZE_THREAD__")

@@ -1,11 +1,11 @@
-// What ThreadSanitizer is to pass over, compiled into the tests that use the packaged RocksDB.
+// ThreadSanitizer suppressions, compiled into the tests that use the packaged RocksDB.
 //
-// Neither RocksDB nor Abseil's status library is instrumented. Of RocksDB only the copies are seen
-// (memcpy, by itself or in libstdc++'s strings), not the atomics and mutexes by which its threads
-// hand over what they copied, so its copies are passed over: whoever reads from a memtable would
-// seem to race with who wrote to it. Of a shared status the count is not seen. Status::Unref is
-// named because the library's part of it jumps to `operator delete`, and so leaves no frame. Races
-// in the hub's own structures are reported.
+// RocksDB and Abseil's status library are not instrumented. ThreadSanitizer sees only RocksDB's
+// copies (memcpy, direct or in libstdc++'s strings), not the atomics and mutexes by which its
+// threads hand the data over; a reader of a memtable would appear to race with its writer. So these
+// copies are suppressed. The reference count of a shared status is not seen either. Status::Unref
+// is named because the library's part of it jumps to `operator delete` and leaves no frame. Races
+// in the hub's own structures are still reported.
 extern "C" const char* __tsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
 
 extern "C" const char* __tsan_default_suppressions() {
