@@ -1,6 +1,6 @@
-// The bare store: what RocksDB alone does with the hub's writes, without a hub around it. One
+// The bare store: RocksDB alone, with the hub's write pattern and without a hub around it. One
 // thread appends values under ascending big-endian keys, several per write, as the hub's commit
-// thread does; the write-ahead log is on. Options of RocksDB can be given as text, to try them.
+// thread does; the write-ahead log is on. RocksDB options can be given as text, for experiments.
 // Example:
 //   bare_store --directory=build/benchmark/store --value_bytes=262144 --sync=pipelined
 #include <unistd.h>
@@ -34,7 +34,8 @@ namespace eventhub::benchmark {
 namespace {
 
 constexpr size_t kKeyBytes = 16;
-// Sources of values in turn, as a hub's requests are: not the same bytes out of the CPU's cache.
+// Alternating sources of values, like a hub's requests: not the same bytes from the CPU's cache
+// each time.
 constexpr size_t kSourceBytes = 8 << 20;
 
 std::string KeyOf(uint64_t number) {
@@ -43,7 +44,7 @@ std::string KeyOf(uint64_t number) {
   return key;
 }
 
-// The hub's own settings (storage/log_store.cc), with what the flags add.
+// The hub's settings (storage/log_store.cc), plus those in the flags.
 rocksdb::Status MakeOptions(rocksdb::Options& options) {
   rocksdb::DBOptions db;
   db.create_if_missing = true;
@@ -71,7 +72,7 @@ rocksdb::Status MakeOptions(rocksdb::Options& options) {
   return status;
 }
 
-// Syncs without pause on a thread of its own, until destroyed.
+// Syncs continuously on its own thread until destroyed.
 class Syncer {
  public:
   explicit Syncer(rocksdb::DB& db) : db_(db), thread_([this] { Run(); }) {}

@@ -1,5 +1,6 @@
-// Filters on stored events, on one thread: how many events per second each of some filters looks
-// at, beside a copy of the same bytes and a walk from event to event. No hub, no disk. Example:
+// Filters on stored events, on one thread: how many events per second each filter examines,
+// compared with a copy of the same bytes and with a walk from event to event. No hub, no disk.
+// Example:
 //   filter_bench --event_bytes=100 --seconds=1
 #include <cstdint>
 #include <cstdio>
@@ -31,7 +32,7 @@ constexpr int kTypes = 100;
 
 std::string TypeOf(int number) { return absl::StrCat("shop.order.kind", number % kTypes); }
 
-// Events of a hundred types in turn, as `repeated Event events = 15`.
+// Events of a hundred alternating types, encoded as `repeated Event events = 15`.
 std::string MakeBatch() {
   std::string batch;
   for (int i = 0; batch.size() < absl::GetFlag(FLAGS_batch_bytes); ++i) {
@@ -50,7 +51,7 @@ std::string MakeBatch() {
   return batch;
 }
 
-// Calls `look` for each event; returns how many there are.
+// Calls `look` for each event; returns the number of events.
 template <typename Look>
 uint64_t ForEach(const std::string& batch, Look look) {
   uint64_t events = 0;
@@ -59,7 +60,7 @@ uint64_t ForEach(const std::string& batch, Look look) {
   return events;
 }
 
-// Runs `pass` over and over; it returns how many events it has seen and how many have passed.
+// Runs `pass` repeatedly; it returns how many events it has seen and how many matched.
 void Measure(const std::string& name, const std::function<std::pair<uint64_t, uint64_t>()>& pass,
              Result& result) {
   pass();

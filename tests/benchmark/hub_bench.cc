@@ -64,7 +64,7 @@ absl::Status CreateTopic(const HubOptions& options) {
 absl::Status AwaitServing(const HubOptions& options) {
   const Stopwatch watch;
   while (watch.Seconds() < options.seconds) {
-    // A new connection each time: one that was refused waits before it tries again.
+    // A new connection each time: one that was refused waits before it retries.
     client::AdminOptions admin_options;
     admin_options.timeout = absl::Seconds(1);
     client::AdminClient admin(client::Connect(options.address), admin_options);

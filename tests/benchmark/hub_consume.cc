@@ -1,4 +1,4 @@
-// Consuming a subscription beside reading the topic, and with holes among what is acked.
+// Consuming a subscription compared with reading the topic, and with holes among the acks.
 #include <atomic>
 #include <map>
 #include <memory>
@@ -20,7 +20,7 @@
 namespace eventhub::benchmark {
 namespace {
 
-// So many threads create subscriptions, whose writes the hub then commits together.
+// The number of threads that create subscriptions; the hub commits their writes together.
 constexpr int kCreators = 32;
 
 // Longer than any measurement.

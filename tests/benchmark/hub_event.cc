@@ -9,7 +9,7 @@ constexpr size_t kIdDigits = 12;
 constexpr size_t kKeyDigits = 6;
 constexpr size_t kTypeDigits = 4;
 
-// Keys come in an order without a pattern: steps of a prime, modulo their number.
+// Keys follow each other without a pattern: steps of a prime, modulo their number.
 constexpr uint64_t kKeyStep = 7919;
 
 // Writes `number` in decimal into the last `digits` characters of `text`.
@@ -36,7 +36,7 @@ EventMaker::EventMaker(const EventShape& shape, int producer) : shape_(shape) {
 
 absl::StatusOr<EventMaker> EventMaker::Create(const EventShape& shape, int producer) {
   EventMaker maker(shape, producer);
-  // The data's length takes one byte or more, so the rest is found by trying.
+  // The length of the data takes one byte or more, so the remaining size is found by trial.
   const size_t bare = maker.event_.ByteSizeLong();
   for (size_t data = 1; bare + data < shape.bytes; ++data) {
     if (shape.bytes - bare - data > 8) data = shape.bytes - bare - 8;

@@ -1,4 +1,4 @@
-// The events that the hub is measured with.
+// The events of the benchmark's workloads.
 #pragma once
 
 #include <cstddef>
@@ -11,27 +11,27 @@
 namespace eventhub::benchmark {
 
 struct EventShape {
-  // The size of an event as it is encoded, which is what the hub stores and delivers.
+  // The encoded size of an event, which the hub stores and delivers.
   size_t bytes = 100;
-  // Distinct partition keys; 0: events without one.
+  // The number of distinct partition keys; 0: events without a key.
   int keys = 0;
-  // Distinct types, and how many events of one follow one another.
+  // The number of distinct types, and of consecutive events of one type.
   int types = 1;
   int type_run = 1;
 };
 
-// The i-th type, from 0; all are of the same length.
+// Returns the i-th type, from 0; all have the same length.
 std::string TypeName(int i);
 
-// Makes events of a fixed encoded size that differ in their ids, and in keys and types as the shape
-// says. For one thread.
+// Makes events of a fixed encoded size that differ in their ids and, as the shape specifies, in
+// keys and types. Not thread-safe.
 class EventMaker {
  public:
-  // INVALID_ARGUMENT if an event of so few bytes cannot hold what every event has to. `producer` is
-  // part of the ids.
+  // INVALID_ARGUMENT if the size is too small for the required fields. `producer` is part of the
+  // ids.
   static absl::StatusOr<EventMaker> Create(const EventShape& shape, int producer);
 
-  // The next event; valid until the next call.
+  // Returns the next event; valid until the next call.
   const v1::Event& Next();
 
  private:

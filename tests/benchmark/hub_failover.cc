@@ -1,4 +1,4 @@
-// How soon what a consumer had is at another one, when its process is killed.
+// How soon another consumer receives the events of a consumer whose process is killed.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -29,18 +29,18 @@
 #include "tests/benchmark/hub_pass.h"
 #include "tests/benchmark/measure.h"
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us.
+extern char** environ;  // NOLINT(readability-redundant-declaration): as POSIX requires.
 
 namespace eventhub::benchmark {
 namespace {
 
 constexpr char kVictim[] = "victim";
-// What the victim of a QUEUE has when it is killed.
+// The number of events that the victim of a QUEUE has in flight when it is killed.
 constexpr uint32_t kVictimEvents = 64;
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
 constexpr auto kPublishEvery = std::chrono::milliseconds(1);
 
-// A consumer in a process of its own. Killed at the latest with this.
+// A consumer in a separate process, which is killed with this object at the latest.
 class Victim {
  public:
   static absl::StatusOr<std::unique_ptr<Victim>> Start(const HubOptions& options) {
@@ -53,7 +53,7 @@ class Victim {
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
     pid_t pid = 0;
-    // What it prints is no result of this process.
+    // Its output is not a result of this process.
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
@@ -78,10 +78,10 @@ class Victim {
   const pid_t pid_;
 };
 
-// When the other consumer has what the victim had. Thread-safe.
+// Records when the other consumer receives the victim's share. Thread-safe.
 class Arrivals {
  public:
-  // From now on this is waited for: partitions, or `events` that are delivered again.
+  // Starts to wait for partitions, or for the redelivery of `events`.
   void Expect(std::set<uint32_t> partitions, size_t events) {
     MutexLock lock(mutex_);
     partitions_ = std::move(partitions);
@@ -100,7 +100,7 @@ class Arrivals {
     if (events_ == 0 && partitions_.empty()) all_.NotifyAll();
   }
 
-  // The milliseconds since Expect of each arrival, in their order.
+  // Returns the milliseconds from Expect to each arrival, in order of arrival.
   absl::StatusOr<std::vector<double>> Await() {
     MutexLock lock(mutex_);
     while (events_ > 0 || !partitions_.empty()) {
@@ -120,7 +120,7 @@ class Arrivals {
   std::vector<double> millis_ ABSL_GUARDED_BY(mutex_);
 };
 
-// An event for each partition.
+// One event for each partition.
 std::vector<v1::Event> EventForEach(uint32_t partitions) {
   std::vector<v1::Event> events;
   for (int key = 0; events.size() < partitions; ++key) {
@@ -135,7 +135,7 @@ std::vector<v1::Event> EventForEach(uint32_t partitions) {
   return events;
 }
 
-// Publishes to each partition, again and again, on a thread of its own.
+// Publishes to each partition repeatedly, on its own thread.
 class Ticker {
  public:
   static absl::StatusOr<std::unique_ptr<Ticker>> Start(const HubOptions& options) {
@@ -162,7 +162,7 @@ class Ticker {
     auto next = std::chrono::steady_clock::now();
     while (!over_) {
       for (const v1::Event& event : events) {
-        // Without events the measurement does not go on, and says so.
+        // Without events the measurement stops, and reports it.
         if (!publisher_->Publish(event).ok()) return;
       }
       next += kPublishEvery;

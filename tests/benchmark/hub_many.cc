@@ -16,10 +16,10 @@
 namespace eventhub::benchmark {
 namespace {
 
-// A hub takes 100 calls on a connection.
+// A hub accepts 100 calls per connection.
 constexpr int kConsumersPerConnection = 50;
 
-// One consumer of one subscription, which is done when it has `due` events.
+// The consumer of one subscription; done once it has received `due` events.
 class Member {
  public:
   Member(int64_t due, absl::BlockingCounter& caught_up, absl::BlockingCounter& done)
@@ -29,7 +29,7 @@ class Member {
                      std::string subscription) {
     client::SubscriberOptions subscriber_options;
     subscriber_options.subscription = std::move(subscription);
-    // One handler at a time, so that they need nothing to keep them apart.
+    // One handler at a time, so that handlers need no synchronization.
     subscriber_options.threads = 1;
     subscriber_options.on_batch = [this, parse = options.parse](const client::EventBatch& batch) {
       const int64_t before = received_.events;
@@ -46,7 +46,7 @@ class Member {
   }
 
   client::Subscriber& subscriber() { return *subscriber_; }
-  // After the subscriber has ended.
+  // To be called after the subscriber has ended.
   const Received& received() const { return received_; }
 
  private:

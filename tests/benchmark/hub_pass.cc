@@ -18,8 +18,8 @@
 namespace eventhub::benchmark {
 namespace {
 
-// What handlers received. Each thread counts in a place of its own, so that counting costs a
-// handler what it costs a reader.
+// The events received by handlers. Each thread has its own counter, so that counting costs a
+// handler as much as a reader.
 class Tally {
  public:
   Received& mine() {
@@ -27,7 +27,7 @@ class Tally {
     return places_[place].received;
   }
 
-  // After the handlers have ended.
+  // To be called after the handlers have ended.
   Received Total() const {
     Received total;
     for (const Place& place : places_) total += place.received;
@@ -35,7 +35,7 @@ class Tally {
   }
 
  private:
-  // More than a pass has handlers: threads that live at the same time have different places.
+  // More than the handlers of a pass: threads that live at the same time have different counters.
   static constexpr size_t kPlaces = 64;
   struct alignas(64) Place {
     Received received;
@@ -45,7 +45,7 @@ class Tally {
   std::array<Place, kPlaces> places_;
 };
 
-// Counts one event; what an application that knows what to do with it would look at.
+// Counts one event, reading what an application would read to decide what to do with it.
 absl::Status CountOne(const client::ReceivedEvent& event, bool parse, Received& received) {
   if (parse) {
     thread_local v1::Event parsed;

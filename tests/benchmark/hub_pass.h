@@ -1,5 +1,5 @@
-// One pass over a topic, by a plain reader or by the consumer of a subscription: what several
-// modes of hub_bench are made of.
+// One pass over a topic, by a reader or by the consumer of a subscription: the building block of
+// several modes of hub_bench.
 #pragma once
 
 #include <cstdint>
@@ -18,26 +18,26 @@
 
 namespace eventhub::benchmark {
 
-// A hub that sends nothing for so long does not work.
+// A hub that sends nothing for this long is considered broken.
 inline constexpr absl::Duration kNextTimeout = absl::Seconds(30);
 
 struct Received {
   int64_t events = 0;
   int64_t bytes = 0;
-  // What a filter left out included.
+  // Includes filtered events.
   int64_t scanned = 0;
   double seconds = 0;
 
   Received& operator+=(const Received& other);
 };
 
-// The rates of what was received; each name begins with `prefix`.
+// The rates of the received events; each name begins with `prefix`.
 Result Rates(const std::string& prefix, const Received& received);
 
-// That of several passes which has the median rate; at least one.
+// Returns the pass with the median rate; at least one pass is required.
 Received MedianPass(std::vector<Received> passes);
 
-// Looks at each event of the batch, and counts it.
+// Reads and counts each event of the batch.
 absl::Status Count(const client::EventBatch& batch, bool parse, Received& received);
 
 // Publishes `events` events with one publisher, until all are acknowledged.
@@ -47,9 +47,9 @@ absl::Status PublishAll(const HubOptions& options);
 absl::StatusOr<Received> ReadPass(const HubOptions& options,
                                   const std::shared_ptr<client::Connection>& connection);
 
-// Consumes a subscription with one consumer, until all that may be delivered is acked, and the hub
-// has confirmed it: a STREAM batch by batch, a QUEUE event by event. Events that wait for a retry
-// stay. An error if other than what was to be delivered came.
+// Consumes a subscription with one consumer until all deliverable events are acked and the hub has
+// confirmed the acks: a STREAM batch by batch, a QUEUE event by event. Events that wait for a retry
+// remain. Returns an error if unexpected events arrive.
 absl::StatusOr<Received> ConsumePass(const HubOptions& options,
                                      const std::shared_ptr<client::Connection>& connection,
                                      const std::string& subscription);

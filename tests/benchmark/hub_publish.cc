@@ -33,7 +33,7 @@ absl::StatusOr<Producer> MakeProducer(const HubOptions& options, int number) {
                                                              std::move(publisher_options)));
   ASSIGN_OR_RETURN(EventMaker events, EventMaker::Create(options.shape, number));
   Producer producer{std::move(publisher), std::move(events), 0, absl::OkStatus()};
-  // The connection is made, and the topic known to be there, before the clock starts.
+  // Connects and makes sure that the topic exists before the clock starts.
   RETURN_IF_ERROR(producer.publisher->Publish(producer.events.Next()));
   RETURN_IF_ERROR(producer.publisher->Flush(kFlushTimeout));
   return producer;
@@ -43,7 +43,7 @@ absl::Status Produce(const HubOptions& options, Producer& producer) {
   const Stopwatch watch;
   const auto over = [&] {
     if (options.events > 0) return producer.published >= options.events;
-    // The clock is looked at now and then only.
+    // The clock is read only now and then.
     return producer.published % 64 == 0 && watch.Seconds() >= options.seconds;
   };
   while (!over()) {

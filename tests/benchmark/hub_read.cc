@@ -14,7 +14,7 @@
 namespace eventhub::benchmark {
 namespace {
 
-// Follows the topic from its end. For the thread that made it.
+// Follows the topic from its end. Used only by the thread that created it.
 class Follower {
  public:
   static absl::StatusOr<Follower> Start(const HubOptions& options) {
@@ -24,7 +24,7 @@ class Follower {
     reader_options.follow = true;
     ASSIGN_OR_RETURN(auto reader,
                      client::Reader::Create(client::Connect(options.address), reader_options));
-    // It has a position at the hub once it is told that it caught up.
+    // The hub has established its position once it reports that it caught up.
     while (true) {
       ASSIGN_OR_RETURN(const client::EventBatch batch, reader->Next(kNextTimeout));
       if (batch.caught_up()) break;

@@ -1,6 +1,6 @@
-// A load that goes on for a minute, at full speed or paced, and two neighbours that it should not
-// disturb: a small publisher, and a follower of what that one publishes. A few seconds measure the
-// memory of the machine; this measures the hub.
+// A load of a minute, at full speed or paced, and two neighbours that it should not disturb: a
+// small publisher, and a reader that follows it. A measurement of a few seconds shows the machine's
+// memory; this one shows the hub.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -34,7 +34,7 @@ double MillisSince(SteadyClock::time_point start) {
   return std::chrono::duration<double, std::milli>(SteadyClock::now() - start).count();
 }
 
-// Counts acknowledgements, and the longest time without one. Thread-safe.
+// Counts acknowledgements, and measures the longest time without one. Thread-safe.
 class AckCounter {
  public:
   void Add(size_t events) {
@@ -80,7 +80,7 @@ class Latencies {
   std::vector<double> millis_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Publishes as fast as the SDK takes events, or `per_second` of them.
+// Publishes as fast as the SDK accepts events, or `per_second` of them.
 absl::Status PublishFor(const HubOptions& options, client::Publisher& publisher, EventMaker& events,
                         double per_second) {
   const Stopwatch watch;
@@ -94,8 +94,8 @@ absl::Status PublishFor(const HubOptions& options, client::Publisher& publisher,
   return publisher.Flush(kSettleTimeout);
 }
 
-// One small event each 10 ms to a topic of its own, and a follower. Latencies count from the time
-// an event was due, so that a delay counts for all that it delayed.
+// Publishes one small event every 10 ms to a separate topic, with a follower. Latencies count from
+// the time at which an event was due, so a delay counts for every event that it held up.
 class Neighbours {
  public:
   static absl::StatusOr<std::unique_ptr<Neighbours>> Start(const HubOptions& options) {
@@ -162,13 +162,13 @@ class Neighbours {
   std::unique_ptr<client::Publisher> publisher_;
   std::unique_ptr<client::Reader> reader_;
   v1::Event event_;
-  int64_t events_ = 0;  // To publish and to follow.
+  int64_t events_ = 0;  // The number to publish and to follow.
   Latencies published_;
   Latencies followed_;
 };
 
-// The rate of each full window, and the most memory that the server had, looked at each 100 ms
-// until `done`.
+// Measures the rate of each full window, and the server's peak memory, sampled every 100 ms until
+// `done`.
 struct Samples {
   std::vector<double> rates;
   int64_t resident_bytes = 0;

@@ -1,4 +1,4 @@
-// Routes, and handlers that make one event of another: with and without transactions.
+// Routes, and handlers that produce one event from another, with and without transactions.
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -22,7 +22,7 @@
 namespace eventhub::benchmark {
 namespace {
 
-// What is made of an event: one of the same shape.
+// The event that a handler produces from another: one of the same shape.
 absl::StatusOr<v1::Event> MadeOf(const HubOptions& options, const client::ReceivedEvent& event) {
   thread_local absl::StatusOr<EventMaker> maker = EventMaker::Create(options.shape, 0);
   RETURN_IF_ERROR(maker.status());

@@ -24,7 +24,7 @@ double Percentile(std::vector<double>& samples, double fraction) {
 double CpuSeconds(int64_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  // The command, in parentheses, may hold spaces; what follows it are fields 3 and up.
+  // The command, in parentheses, may contain spaces; fields 3 and up follow it.
   const size_t end = text.rfind(')');
   if (end == std::string::npos) return 0;
   std::istringstream fields(text.substr(end + 1));

@@ -1,5 +1,5 @@
-// What every benchmark program needs: a stopwatch, percentiles, CPU time of a process, and one way
-// to print a result, so that run.py reads all programs alike.
+// Shared by all benchmark programs: a stopwatch, percentiles, CPU time of a process, and a common
+// output format, so that run.py reads all programs alike.
 #pragma once
 
 #include <chrono>
@@ -20,16 +20,18 @@ class Stopwatch {
   const std::chrono::steady_clock::time_point start_;
 };
 
-// The value below which `fraction` (0 to 1) of the samples lie; sorts them. 0 without samples.
+// Sorts the samples and returns the value below which `fraction` (0 to 1) of them lie; 0 without
+// samples.
 double Percentile(std::vector<double>& samples, double fraction);
 
-// CPU seconds (user and system) that the process has used; 0 if there is no such process.
+// Returns the CPU seconds (user and system) that the process has used; 0 if the process does not
+// exist.
 double CpuSeconds(int64_t pid);
 
-// Resident bytes of the process; 0 if there is no such process.
+// Returns the resident bytes of the process; 0 if the process does not exist.
 int64_t ResidentBytes(int64_t pid);
 
-// Names and numbers of one measurement.
+// The names and numbers of one measurement.
 using Result = std::vector<std::pair<std::string, double>>;
 
 // Prints the result as one line of JSON on stdout.

@@ -1,7 +1,7 @@
-// NATS JetStream under the work that the hub is measured with. Publishes asynchronously to a stream
-// in a file, reads it with an ordered consumer, or works it off with a pull consumer and an
-// explicit acknowledgement for each message; each producer and each fetcher is a thread with a
-// connection of its own. The messages are as long as the hub's encoded events. Example:
+// NATS JetStream under the hub's workloads. Publishes asynchronously to a stream on file storage,
+// reads it with an ordered consumer, or consumes it with a pull consumer that acknowledges each
+// message explicitly. Each producer and each fetcher is a thread with its own connection. The
+// messages are as long as the hub's encoded events. Example:
 //   nats_bench --mode=publish --url=nats://localhost:4222 --event_bytes=100 --producers=4
 #include <nats.h>
 
@@ -35,7 +35,7 @@ namespace {
 constexpr char kStream[] = "benchmark";
 constexpr char kPullConsumer[] = "pull";
 
-// Prints what failed; true if it did.
+// Prints the failure, if any; returns whether there was one.
 bool Failed(natsStatus status, const char* what) {
   if (status == NATS_OK) return false;
   std::fprintf(stderr, "%s: %s\n", what, natsStatus_GetText(status));
@@ -81,13 +81,13 @@ bool CreateStream() {
   return !Failed(js_AddStream(nullptr, session.js, &config, nullptr, &error), "create the stream");
 }
 
-// Publishes until the time is over and all is acknowledged.
+// Publishes until the time is up and everything is acknowledged.
 void Produce(Session& session, std::atomic<int64_t>& published, std::atomic<bool>& failed) {
   const std::string payload(absl::GetFlag(FLAGS_event_bytes), 'x');
   const double seconds = absl::GetFlag(FLAGS_seconds);
   const Stopwatch watch;
   int64_t count = 0;
-  // The clock is looked at now and then only.
+  // The clock is read only now and then.
   while (count % 64 != 0 || watch.Seconds() < seconds) {
     if (Failed(js_PublishAsync(session.js, kStream, payload.data(),
                                static_cast<int>(payload.size()), nullptr),
@@ -127,7 +127,7 @@ int Publish() {
   return 0;
 }
 
-// The messages in the stream; -1 if that cannot be found out.
+// Returns the number of messages in the stream, or -1 if it cannot be determined.
 int64_t Available(Session& session) {
   jsErrCode error{};
   jsStreamInfo* info = nullptr;
@@ -169,12 +169,12 @@ int Read() {
     PrintResult("nats_read",
                 {{"events", static_cast<double>(count)}, {"events_per_s", events_per_s}});
   }
-  // No tidying up: libnats 3.4 can crash when an ordered consumer is destroyed while messages still
-  // come in.
+  // No cleanup: libnats 3.4 can crash when an ordered consumer is destroyed while messages still
+  // arrive.
   std::_Exit(ok ? 0 : 1);
 }
 
-// One of those that share the work of the pull consumer, which is made by the first of them.
+// One of the threads that share the pull consumer; the first of them creates it.
 struct Fetcher {
   Session session;
   natsSubscription* subscription = nullptr;
@@ -187,14 +187,14 @@ struct Fetcher {
     jsSubOptions options;
     jsSubOptions_Init(&options);
     options.Config.AckPolicy = js_AckExplicit;
-    options.Config.MaxAckPending = -1;  // What is out never holds it back.
+    options.Config.MaxAckPending = -1;  // Outstanding messages never block it.
     return !Failed(js_PullSubscribe(&subscription, session.js, kStream, kPullConsumer, nullptr,
                                     &options, &error),
                    "pull");
   }
 
-  // Until all have `available` together, or the time is over. Acknowledgements are not waited for:
-  // they count when they are sent.
+  // Runs until all threads together have `available` messages, or the time is up. Acknowledgements
+  // count when they are sent, without waiting for confirmation.
   void Run(int64_t available, const Stopwatch& watch, std::atomic<int64_t>& acked) {
     const double seconds = absl::GetFlag(FLAGS_seconds);
     ok = true;
@@ -203,7 +203,7 @@ struct Fetcher {
       jsErrCode error{};
       const natsStatus fetched = natsSubscription_Fetch(
           &list, subscription, absl::GetFlag(FLAGS_fetch), /*timeout ms=*/200, &error);
-      // The others may have had the last ones.
+      // The other threads may have received the last messages.
       ok = fetched == NATS_TIMEOUT || !Failed(fetched, "fetch");
       for (int i = 0; ok && i < list.Count; ++i) {
         ok = !Failed(natsMsg_Ack(list.Msgs[i], nullptr), "acknowledge");
@@ -231,7 +231,7 @@ int Pull() {
     threads.emplace_back([&, f = fetcher.get()] { f->Run(available, watch, acked); });
   }
   for (std::thread& thread : threads) thread.join();
-  double seconds = 0;  // Not what some wait for when the others have had the last ones.
+  double seconds = 0;  // Excludes the wait of threads after the last message.
   for (const auto& fetcher : fetchers) {
     if (!fetcher->ok) return 1;
     seconds = std::max(seconds, fetcher->last_ack);

@@ -1,7 +1,6 @@
-// Redis Streams under the work that the hub is measured with: XADD pipelined, or XREAD of all of
-// the stream; each producer is a thread with a connection of its own. The one field's value is as
-// long as the hub's encoded events. How durable it is, is up to the server's `appendfsync`.
-// Example:
+// Redis Streams under the hub's workloads: pipelined XADD, or XREAD of the whole stream. Each
+// producer is a thread with its own connection. The value of the single field is as long as the
+// hub's encoded events. The server's `appendfsync` determines the durability. Example:
 //   redis_bench --mode=publish --port=6379 --event_bytes=100 --producers=4
 #include <hiredis/hiredis.h>
 
@@ -27,7 +26,7 @@ ABSL_FLAG(double, seconds, 3, "how long to publish, or to read at most");
 namespace eventhub::benchmark {
 namespace {
 
-// Commands sent, and entries read, at a time.
+// The number of commands sent, and of entries read, at a time.
 constexpr int kSendBatch = 128;
 constexpr int kReadBatch = 1000;
 
@@ -49,7 +48,7 @@ Context Connect() {
   return context;
 }
 
-// The next reply; null, after saying why, if there is none or it is an error.
+// Returns the next reply, or prints the cause and returns null if there is none or it is an error.
 Reply NextReply(redisContext& context) {
   void* raw = nullptr;
   if (redisGetReply(&context, &raw) != REDIS_OK) {
@@ -64,7 +63,7 @@ Reply NextReply(redisContext& context) {
   return reply;
 }
 
-// Adds until the time is over and all is acknowledged.
+// Adds entries until the time is up and everything is acknowledged.
 void Produce(redisContext& context, std::atomic<int64_t>& published, std::atomic<bool>& failed) {
   const std::string payload(absl::GetFlag(FLAGS_event_bytes), 'x');
   const char* words[] = {"XADD", "benchmark", "*", "d", payload.data()};
@@ -80,7 +79,7 @@ void Produce(redisContext& context, std::atomic<int64_t>& published, std::atomic
     for (int i = 0; !over && i < kSendBatch; ++i, ++sent) {
       redisAppendCommandArgv(&context, 5, words, lengths);
     }
-    // The commands are written when the first reply is asked for.
+    // The commands are written when the first reply is requested.
     while (acknowledged < sent && (over || sent - acknowledged > window - kSendBatch)) {
       if (NextReply(context) == nullptr) {
         failed = true;

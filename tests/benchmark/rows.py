@@ -1,4 +1,4 @@
-"""What is measured, and what is asked of it: rows that compare two measurements, or one with a limit."""
+"""The rows of the table and their targets; each compares two measurements, or one with a limit."""
 
 import dataclasses
 from typing import Optional
@@ -14,8 +14,8 @@ PRODUCERS = (1, 4)
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """`value` is (measurement, metric). With a `reference` the row asks for a ratio, else for a value; `target` is the
-    least, or with `at_most` the most, that reaches it. Without a target the row is for information."""
+    """`value` is (measurement, metric). With a `reference` the row compares the ratio with its target, otherwise the
+    value. `target` is a minimum, or with `at_most` a maximum. A row without a target is informative."""
     name: str
     title: str
     value: tuple

@@ -1,4 +1,4 @@
-"""Measures in rounds, so that a busy moment of the machine touches all alike; takes medians; prints a table and JSON.
+"""Measures in rounds, so that a busy moment of the machine affects all rows alike; prints medians as a table and JSON.
 
 Called by run.sh."""
 
@@ -36,7 +36,7 @@ def parse_arguments():
 
 
 def measure(names, registry, rounds):
-    """Metrics of each measurement, a sample per round: {measurement: {metric: [sample, …]}}."""
+    """The metrics of each measurement, one sample per round: {measurement: {metric: [sample, …]}}."""
     samples = {}
     errors = {}
     for number in range(rounds):
@@ -56,7 +56,7 @@ def measure(names, registry, rounds):
 
 
 def evaluate(row, samples):
-    """The row with its numbers; a number that could not be measured is None."""
+    """Returns the row with its numbers; a number that could not be measured is None."""
     def median(key):
         values = samples.get(key[0], {}).get(key[1]) if key else None
         return statistics.median(values) if values else None
@@ -66,7 +66,7 @@ def evaluate(row, samples):
         compared = value / reference if value is not None and reference else None
     reached = None
     if row.target is not None and compared is not None:
-        # An equal figure reaches it; so does what is equal but for the rounding of a division.
+        # An equal figure reaches the target, and so does one that differs only by the rounding of a division.
         slack = 1e-9 * row.target
         reached = compared <= row.target + slack if row.at_most else compared >= row.target - slack
     return {'name': row.name, 'title': row.title, 'value': value, 'unit': row.unit, 'versus': row.versus,
@@ -100,14 +100,15 @@ def print_table(results):
 
 def main():
     arguments = parse_arguments()
-    # So that `finally` runs and stops what was started.
+    # So that `finally` runs and stops the started processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments.quick:
         arguments.rounds, arguments.seconds = 1, min(arguments.seconds, 0.5)
     build = (arguments.build_dir or ROOT / 'build/release').resolve()
     scratch = ROOT / 'build/benchmark' / f'run-{os.getpid()}'
     bench = work.Bench(build, scratch, arguments.seconds, arguments.quick)
-    rows = [row for row in rows_module.rows(bench.restart_events, bench.backlog_events) if re.search(arguments.only, row.name)]
+    rows = [row for row in rows_module.rows(bench.restart_events, bench.backlog_events)
+            if re.search(arguments.only, row.name)]
     if arguments.list:
         print('\n'.join(row.name for row in rows))
         return 0
@@ -116,7 +117,7 @@ def main():
     names = [name for name in registry if name in needed]
     scratch.mkdir(parents=True)
     began = time.time()
-    load_before = os.getloadavg()  # What others do on the machine shows in all figures.
+    load_before = os.getloadavg()  # Other load on the machine affects all figures.
     try:
         samples, errors = measure(names, registry, arguments.rounds)
     finally:

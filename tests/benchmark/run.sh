@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures the hub beside the bare transport, the bare store and other brokers, in one run. Builds the release preset
+# Measures the hub next to the bare transport, the bare store and other brokers, in one run. Builds the release preset
 # first, unless --build-dir=DIR names an existing build. See README.md; all options: run.sh --help.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)

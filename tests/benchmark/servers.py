@@ -1,4 +1,4 @@
-"""The servers that are measured, each a process of its own on this machine, stopped at the end come what may."""
+"""The measured servers, each a separate process on this machine, always stopped at the end."""
 
 import contextlib
 import os
@@ -15,18 +15,18 @@ STOP_LIMIT_S = 30
 
 
 class Failure(Exception):
-    """A program did not do what it was to do; says which."""
+    """A program failed; the message names it."""
 
 
 def free_port():
-    """A TCP port that nobody uses now."""
+    """Returns a TCP port that is currently unused."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
 
 
 def await_port(port, process, name):
-    """Returns when something listens."""
+    """Returns once a process listens on the port."""
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', port), 1):
@@ -36,7 +36,7 @@ def await_port(port, process, name):
 
 
 def stop(process, how=signal.SIGTERM):
-    """Ends the process, by force if it does not go."""
+    """Terminates the process, and kills it if it does not end."""
     if process.poll() is None:
         process.send_signal(how)
         try:
@@ -48,7 +48,7 @@ def stop(process, how=signal.SIGTERM):
 
 @contextlib.contextmanager
 def running(command, log, **options):
-    """A process that is stopped at the end of the block. What it says goes to the file `log`."""
+    """A process that is stopped at the end of the block. Its output goes to the file `log`."""
     with open(log, 'ab') as out:
         process = subprocess.Popen(command, stderr=out, **({'stdout': out} | options))
     try:
@@ -62,7 +62,7 @@ def data_directory(base):
     """An empty directory on the disk of `base`, deleted at the end of the block."""
     directory = pathlib.Path(tempfile.mkdtemp(dir=base))
     try:
-        os.sync()  # What was measured before shall not write to the disk now.
+        os.sync()  # Writes of earlier measurements must not reach the disk during this one.
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -80,7 +80,7 @@ def nats(directory, log):
 
 @contextlib.contextmanager
 def redis(directory, log, fsync):
-    """Redis with an append-only file, synced as `fsync` says; yields the port. It does not rewrite its file meanwhile."""
+    """Redis with an append-only file, synced according to `fsync`; yields the port. Does not rewrite the file."""
     port = free_port()
     command = ['redis-server', '--port', str(port), '--bind', '127.0.0.1', '--dir', str(directory), '--save', '',
                '--appendonly', 'yes', '--appendfsync', fsync, '--auto-aof-rewrite-percentage', '0']
@@ -108,11 +108,11 @@ class Hub:
 
     @property
     def pid(self):
-        """The process that runs, or ran last."""
+        """The current process, or the last one."""
         return self._process.pid
 
     def start(self):
-        """Starts it; returns the seconds until its health was SERVING."""
+        """Starts the hub; returns the seconds until its health was SERVING."""
         port_file = self._directory / 'port'
         port_file.unlink(missing_ok=True)
         began = time.monotonic()
@@ -130,17 +130,17 @@ class Hub:
         return time.monotonic() - began
 
     def stop(self, how=signal.SIGTERM):
-        """Ends it."""
+        """Stops the hub."""
         if self._process is not None:
             stop(self._process, how)
 
     def resident_bytes(self):
-        """What it has in memory."""
+        """Returns the resident memory of the hub."""
         pages = pathlib.Path(f'/proc/{self._process.pid}/statm').read_text().split()[1]
         return int(pages) * os.sysconf('SC_PAGESIZE')
 
     def drop_file_cache(self):
-        """Makes the operating system forget its files' contents, so that they are read from the disk."""
+        """Drops the hub's files from the page cache, so that they are read from disk."""
         os.sync()
         for path in (self._directory / 'data').rglob('*'):
             if path.is_file():

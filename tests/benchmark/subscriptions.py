@@ -1,4 +1,4 @@
-"""The measurements of durable subscriptions, apart from the others only to keep files short."""
+"""The measurements of durable subscriptions."""
 
 import contextlib
 import signal
@@ -8,7 +8,7 @@ import time
 
 import servers
 
-# What consumers of bulk allow to be out: enough to keep hub and handlers busy, as NATS' consumer has no bound at all.
+# The credit of bulk consumers: enough to keep hub and handlers busy, since NATS' consumer has no limit at all.
 CREDIT = 200_000
 
 SUBSCRIPTIONS = 1_000
@@ -21,7 +21,7 @@ class Measurements:
     """A part of work.Bench."""
 
     def consume(self, event_bytes):
-        """A topic read, consumed as a STREAM, and as a QUEUE, in turn: from memory, and after a restart."""
+        """A topic read, consumed as a STREAM, and as a QUEUE, alternately: from memory, and after a restart."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create')
@@ -31,7 +31,7 @@ class Measurements:
             default = self._on_hub(hub, 'consume', subscription='default')
             result['default_stream_events_per_s'] = default['stream_events_per_s']
             result['default_queue_events_per_s'] = default['queue_events_per_s']
-            # What is read from the store does not go into the tail cache: all passes are cold.
+            # Events read from the store do not enter the tail cache: all passes are cold.
             hub.stop()
             hub.start()
             cold = self._on_hub(hub, 'consume', subscription='cold', credit=CREDIT)
@@ -39,14 +39,14 @@ class Measurements:
             return result
 
     def holes(self):
-        """A QUEUE of whose events every other one is not acked: memory, and the speed of what comes later."""
+        """A QUEUE in which every other event is not acked: memory, and the speed of later events."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create')
             self._on_hub(hub, 'publish', event_bytes=100, events=HOLE_EVENTS)
             for name in ('full', 'holes'):
                 self._on_hub(hub, 'subscribe', subscription=name, from_start='true')
-            # What a consumer takes in any case (buffers, caches) is there before the holes are.
+            # Allocates what any consumer needs (buffers, caches) before the holes are made.
             full = self._on_hub(hub, 'consume_once', subscription='full')
             hub.stop()
             hub.start()
@@ -76,7 +76,7 @@ class Measurements:
         command = [str(self._bin / 'hub_bench'), '--mode=stuck', f'--address={hub.address}', f'--subscription={name}',
                    f'--credit={STUCK_CREDIT}']
         with servers.running(command, self._log, stdout=subprocess.PIPE) as process:
-            process.stdout.readline()  # It is connected.
+            process.stdout.readline()  # The consumer is connected.
             process.send_signal(signal.SIGSTOP)
             try:
                 yield
@@ -84,7 +84,7 @@ class Measurements:
                 process.kill()
 
     def stuck(self):
-        """Subscriptions of one topic, each consumed by itself, but for one, which has no consumer or a stuck one."""
+        """Subscriptions of one topic, each with its own consumer, except one with no consumer or a stuck one."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             for topic in ('free', 'stuck'):
@@ -97,12 +97,12 @@ class Measurements:
                         passed = self._on_hub(hub, 'many', topic=topic, subscription=topic, events=10 * STUCK_CREDIT,
                                               event_bytes=1024, subscriptions=SUBSCRIPTIONS,
                                               consumers=SUBSCRIPTIONS - 1)
-                    if number > 0:  # The first pass finds a hub that has no buffers yet.
+                    if number > 0:  # During the first pass the hub still allocates its buffers.
                         rates[topic].append(passed['events_per_s'])
             return {f'{topic}_per_s': statistics.median(each) for topic, each in rates.items()}
 
     def failover(self, kind):
-        """What a killed consumer had, at another one."""
+        """How soon another consumer receives the events of a killed one."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create', partitions=16)
@@ -110,7 +110,7 @@ class Measurements:
             return self._on_hub(hub, 'failover', partitions=16, subscription='shared', kind=kind, kills=20)
 
     def idle_subscriptions(self, dead_letter_topics):
-        """Memory and start-up with many subscriptions, over those with one; with a dead-letter topic each, or one."""
+        """Memory and startup with many subscriptions, minus those with one; with a dead-letter topic each, or one."""
         resident = {}
         restarted = {}
         for count in (1, IDLE_SUBSCRIPTIONS):

@@ -1,10 +1,10 @@
-"""The measurements that go on long enough for the disk, the compactions and the memory to show."""
+"""The measurements that are long enough to show the effects of disk, compactions and memory."""
 
 from concurrent import futures
 import signal
 
 SECONDS = 60  # With --quick as long as everything else.
-LOADS = (10, 50, 80)  # Per cent of what the hub takes at full speed.
+LOADS = (10, 50, 80)  # Percent of the hub's rate at full speed.
 BACKLOG_BYTES = 100
 BACKLOG_PARTITIONS = 8
 LIVE_PER_S = 10_000
@@ -14,7 +14,7 @@ class Measurements:
     """A part of work.Bench."""
 
     def sustained(self, event_bytes, durability, seconds=None, events_per_s=0):
-        """The hub at full speed, or at a pace, with neighbours."""
+        """The hub at full speed or at a fixed rate, with neighbours."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create')
@@ -23,15 +23,15 @@ class Measurements:
                                 server_pid=hub.pid)
 
     def nats_sustained(self, event_bytes):
-        """JetStream for as long, without neighbours."""
+        """JetStream for the same time, without neighbours."""
         return self.nats(event_bytes, 2, self._sustained_seconds)
 
     def store_sustained(self, sync):
-        """The bare store for as long."""
+        """The bare store for the same time."""
         return self.store(sync, self._sustained_seconds)
 
     def tails(self, event_bytes):
-        """Latencies beside loads of 10, 50 and 80 % of what the hub takes at full speed."""
+        """Latencies under loads of 10, 50 and 80 % of the hub's rate at full speed."""
         seconds = max(self._seconds, self._sustained_seconds / 6)
         full = self.sustained(event_bytes, 'written', seconds)
         result = {'full_per_s': full['events_per_s']}
@@ -42,8 +42,8 @@ class Measurements:
         return result
 
     def backlog(self):
-        """A subscription that is behind by all of a large topic: start after kill -9, memory, seek, catching up beside what
-        is published."""
+        """A subscription with a whole large topic as its backlog: startup after kill -9, memory, seek, catching up
+        while events are published."""
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()
             self._on_hub(hub, 'create', partitions=BACKLOG_PARTITIONS)

@@ -2,12 +2,12 @@
 
 import statistics
 
-# With so many types a batch holds more of them than its summary has room for; with runs of so many events it holds few.
+# With this many types a batch has more of them than its header can list; with runs of this many events it has few.
 TYPES = 100
 TYPE_RUN = 20_000
 ROUTES = 100
 PROCESSED_EVENTS = 400_000
-HANDLERS = 4  # As many as a Subscriber has by default.
+HANDLERS = 4  # The default of a Subscriber.
 MANY_HANDLERS = 64
 PASSES = 4
 
@@ -37,10 +37,10 @@ class Measurements:
             return {f'{part}_scanned_per_s': result['scanned_per_s'] for part, result in parts.items()}
 
     def routes(self):
-        """Publishing events of a hundred types to topics without a route, with one that copies all, and with a
-        hundred, each for a type: those that are published, so that each event matches another one than its neighbours,
-        or of which one is, so that one event in a hundred matches. And events of a single type, which one route of a
-        hundred matches. In turn."""
+        """Publishing events of a hundred types to topics without a route, with one that copies everything, and with a
+        hundred routes for one type each: for the published types, so that consecutive events match different routes,
+        or for other types except one, so that one event in a hundred matches. Also events of a single type, which one
+        route of a hundred matches. Alternately."""
         setups = {'none': None, 'copy': {'routes': 1}, 'spread': {'routes': ROUTES, 'route_type': 0},
                   'rare': {'routes': ROUTES, 'route_type': TYPES - 1}, 'one': {'routes': ROUTES, 'route_type': 0}}
         rates = {name: [] for name in setups}
@@ -57,7 +57,7 @@ class Measurements:
         return {f'{name}_per_s': statistics.median(each) for name, each in rates.items()}
 
     def process(self, handlers):
-        """Handlers that make one event of another, one at a time each: publish and ack, or both in a transaction."""
+        """Handlers that produce one event from another, one at a time: publish and ack, or both in a transaction."""
         rates = {'false': [], 'true': []}
         with self._directory() as directory, self._hub(directory) as hub:
             hub.start()

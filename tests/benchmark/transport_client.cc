@@ -23,7 +23,7 @@ std::shared_ptr<grpc::Channel> Connect(const TransportOptions& options) {
     std::fprintf(stderr, "channel arguments must be name=integer,...\n");
     return nullptr;
   }
-  // Without it, channels with equal arguments share a connection.
+  // Otherwise channels with equal arguments share a connection.
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetMaxReceiveMessageSize(64 << 20);
   auto channel =
@@ -36,7 +36,7 @@ std::shared_ptr<grpc::Channel> Connect(const TransportOptions& options) {
   return channel;
 }
 
-// A call of its own on a connection of its own. Await() returns when the call has ended.
+// A call with its own connection. Await() returns when the call has ended.
 class Call : public Reactor {
  public:
   Call(std::shared_ptr<grpc::Channel> channel, const char* method) : stub_(std::move(channel)) {
@@ -65,14 +65,14 @@ class Call : public Reactor {
   bool done_ = false;    // guarded by done_mutex_
 };
 
-// Sends frames for a while, never more than the window ahead of the acknowledgements.
+// Sends frames for a fixed time, never more than the window ahead of the acknowledgements.
 class SinkCall final : public Call {
  public:
   SinkCall(std::shared_ptr<grpc::Channel> channel, const TransportOptions& options)
       : Call(std::move(channel), kSinkMethod),
         window_(std::max<int64_t>(1, options.window_bytes / options.frame_bytes)),
         seconds_(options.seconds) {
-    // A real sender does not send the same bytes again and again out of the CPU's cache.
+    // A real sender does not repeatedly send the same bytes from the CPU's cache.
     for (int64_t i = 0; i < window_; ++i) frames_.push_back(MakeFrame(options.frame_bytes));
   }
 
@@ -102,7 +102,7 @@ class SinkCall final : public Call {
     StartRead(&ack_);
   }
 
-  // After Await().
+  // To be called after Await().
   int64_t acknowledged() const { return acknowledged_; }
   double seconds() const { return last_ack_; }
 
@@ -139,7 +139,7 @@ class SinkCall final : public Call {
   bool closed_ = false;
 };
 
-// Takes what the source sends, as fast as it comes.
+// Receives what the source sends, at full speed.
 class SourceCall final : public Call {
  public:
   SourceCall(std::shared_ptr<grpc::Channel> channel, const TransportOptions& options,
@@ -163,7 +163,7 @@ class SourceCall final : public Call {
     StartRead(&frame_);
   }
 
-  // After Await().
+  // To be called after Await().
   uint64_t bytes() const { return bytes_; }
 
  private:
@@ -222,7 +222,7 @@ int MeasureSink(const TransportOptions& options) {
 }
 
 int MeasureSource(const TransportOptions& options) {
-  // A first, short call finds out how many frames fill the time.
+  // A first, short call determines how many frames fill the time.
   const auto channel = Connect(options);
   if (channel == nullptr) return 1;
   const uint64_t probe = std::max<uint64_t>(1, (64 << 20) / options.frame_bytes);

@@ -11,7 +11,7 @@
 namespace eventhub::benchmark {
 namespace {
 
-// Acknowledges each frame. Reads on while acknowledgements wait for the one that is being written.
+// Acknowledges each frame. Continues reading while acknowledgements wait for the one being written.
 class SinkReactor final : public grpc::ServerGenericBidiReactor {
  public:
   SinkReactor() : ack_(MakeFrame(kAckBytes)) { StartRead(&frame_); }
@@ -64,7 +64,7 @@ class SinkReactor final : public grpc::ServerGenericBidiReactor {
   bool finished_ = false;     // guarded by mutex_
 };
 
-// Streams as many frames as it was asked for.
+// Streams the requested number of frames.
 class SourceReactor final : public grpc::ServerGenericBidiReactor {
  public:
   SourceReactor() { StartRead(&request_buffer_); }
@@ -99,7 +99,7 @@ class SourceReactor final : public grpc::ServerGenericBidiReactor {
   uint64_t left_ = 0;
 };
 
-// Sends back the one message it gets.
+// Echoes the one message that it receives.
 class EchoReactor final : public grpc::ServerGenericBidiReactor {
  public:
   EchoReactor() { StartRead(&message_); }
@@ -137,7 +137,7 @@ class TransportService final : public grpc::CallbackGenericService {
 }  // namespace
 
 int RunTransportServer(const std::string& address, const std::string& channel_args) {
-  // Keeps gRPC from tearing itself down at exit, which waits up to 10 s for its backup poller.
+  // Keeps gRPC from shutting down at exit, which would wait up to 10 s for its backup poller.
   grpc_init();
   TransportService service;
   grpc::ServerBuilder builder;

@@ -15,7 +15,7 @@ import topology
 PUBLISH_FRAME = 256 << 10
 READ_FRAME = 1 << 20
 
-# An allocator that keeps freed memory, set up from outside.
+# Makes the allocator keep freed memory, through the environment.
 KEEP_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str(256 << 20), 'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}
 
 READERS = 100
@@ -23,7 +23,7 @@ MANY_PARTITIONS = 10_000
 
 
 class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measurements):
-    """Runs the benchmark programs of one build. `seconds` is how long each measures."""
+    """Runs the benchmark programs of one build. Each measures for `seconds`."""
 
     def __init__(self, build, scratch, seconds, quick):
         self._bin = build / 'bin'
@@ -39,7 +39,7 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
         self.has_redis = shutil.which('redis-server') is not None and (self._bin / 'redis_bench').exists()
 
     def _run(self, program, *flags, env=None):
-        """What the program measured, or None if it printed nothing."""
+        """Returns the result of the program, or None if it printed nothing."""
         command = [str(self._bin / program), *flags]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=20 * self._seconds + 600,
@@ -51,7 +51,7 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
         return json.loads(done.stdout) if done.stdout else None
 
     def _timed(self, program, *flags, env=None):
-        # The last of two equal flags holds.
+        # The last of two equal flags wins.
         return self._run(program, f'--seconds={self._seconds}', *flags, env=env)
 
     def _directory(self):
@@ -86,8 +86,8 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
             return {'publish_per_s': published['events_per_s'], 'read_per_s': read['events_per_s']}
 
     def nats_pull(self, event_bytes):
-        """JetStream: publish, then work it off with a pull consumer and explicit acknowledgements, in the two ways that
-        were found to be its best: one fetches much, or two fetch less."""
+        """JetStream: publish, then consume with a pull consumer and explicit acknowledgements, in the two ways that
+        proved fastest: one thread with large fetches, or two with smaller ones."""
         rates = []
         for fetchers, fetch in ((1, 1000), (2, 200)):
             with self._directory() as directory, servers.nats(directory, self._log) as url:
@@ -112,7 +112,7 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
             self._on_hub(hub, 'create', partitions=partitions)
             result = self._on_hub(hub, 'publish', event_bytes=event_bytes, threads=producers, durability=durability,
                                   keys=keys)
-            # On the wire an event has a tag and its length before it.
+            # On the wire, a tag and the length precede each event.
             prefix = 2 if event_bytes < 128 else 3
             result['wire_mb_per_s'] = result['events_per_s'] * (event_bytes + prefix) / 1e6
             return result
@@ -150,13 +150,13 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
             self._on_hub(hub, 'create')
             result = self._on_hub(hub, 'fan_out', event_bytes=event_bytes, threads=READERS,
                                   events=self._fan_out_bytes // event_bytes)
-            # So little is published that all of it is still in the log, which no table file repeats yet.
+            # The published data is small enough to be in the log only, not yet duplicated in table files.
             stored = self._on_hub(hub, 'stats')['disk_bytes']
             result['stored_copies'] = stored * READERS / (result['events'] * event_bytes)
             return result
 
     def idle_partitions(self):
-        """The hub: memory and start-up with many partitions, over those with one."""
+        """The hub: memory and startup with many partitions, minus those with one."""
         resident = {}
         started = {}
         for partitions in (1, MANY_PARTITIONS):

@@ -1,5 +1,5 @@
-// Any expression on any event: it is refused or has a value, and a filter of it agrees with that.
-// The input is the expression, a zero byte, and the event.
+// Any expression on any event: the expression is refused or has a value, and a filter made from it
+// agrees. The input is the expression, a zero byte, and the event.
 #include <algorithm>
 #include <string>
 
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   eventhub::v1::Filter filter;
   filter.set_sql(expression);
   const auto compiled = eventhub::CompileFilter(filter);
-  // Expressions that call what there is not are refused as filters alone.
+  // Only filters refuse expressions that call unknown functions.
   FUZZ_CHECK(parses || !compiled.ok());
   if (!compiled.ok()) return 0;
   const bool is_true = !result.error.has_value() && std::holds_alternative<bool>(result.value) &&

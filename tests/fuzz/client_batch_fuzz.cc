@@ -1,4 +1,4 @@
-// The SDK's reading of an EventBatch agrees with protobuf's wherever protobuf accepts it.
+// The SDK's parser of EventBatch agrees with protobuf's wherever protobuf accepts the input.
 #include <string>
 
 #include "eventhub/event_batch.h"

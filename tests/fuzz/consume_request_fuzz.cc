@@ -1,5 +1,5 @@
-// What a consumer sends, of any content: to each kind of subscription it is refused, or answered
-// with one settlement, and leaves the subscription in order.
+// Consume requests with any content: for each kind of subscription, a request is refused or
+// answered by one settlement, and leaves the subscription consistent.
 #include <algorithm>
 #include <future>
 #include <memory>
@@ -62,7 +62,7 @@ Broker* MakeBroker() {
   return broker;
 }
 
-// Forgets what earlier inputs did.
+// Discards the effects of earlier inputs.
 void SeekToStart(Broker& broker, const std::string& subscription) {
   v1::SeekSubscriptionRequest request;
   request.set_name(subscription);
@@ -75,7 +75,7 @@ void SeekToStart(Broker& broker, const std::string& subscription) {
   FUZZ_CHECK(done.get_future().get());
 }
 
-// A consumer, and what it got.
+// A consumer, and the responses that it received.
 class Client {
  public:
   Client(Broker& broker, const std::string& subscription) {
@@ -88,7 +88,7 @@ class Client {
     TakeAll();
   }
 
-  // Epoch 0 stands for that which the consumer has: what an input names would not be met by chance.
+  // Epoch 0 stands for the consumer's current one: an input would never guess it.
   uint64_t EpochOf(uint32_t partition, uint64_t epoch) const {
     const auto it = epochs_.find(partition);
     return epoch == 0 && it != epochs_.end() ? it->second : epoch;

@@ -1,4 +1,4 @@
-// Records of subscriptions with any content: a hub opens with them, and can serve them, or says
+// Records of subscriptions with any content: a hub opens with them and can serve them, or reports
 // that they are damaged.
 #include <fuzzer/FuzzedDataProvider.h>
 
@@ -60,7 +60,7 @@ void Prepare(GatedMemory& memory) {
   for (const char* name : kNames) CreateSubscription(*broker, name);
 }
 
-// The store, which stays open: opening it takes longer than all else.
+// The store, which stays open: opening it takes longer than everything else.
 class Store {
  public:
   Store() {
@@ -76,7 +76,7 @@ class Store {
 
   LogStore& store() { return *store_; }
 
-  // Replaces what earlier inputs left of records with those at first.
+  // Restores the initial records in place of those left by earlier inputs.
   void Reset(CommitBuilder& commit) const {
     Visit([&](Column column, absl::string_view key, absl::string_view) {
       commit.Delete(column, key);
@@ -143,7 +143,7 @@ class Hub {
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 
-// Mostly one that might be.
+// Returns an offset, usually a plausible one.
 int64_t AnOffset(FuzzedDataProvider& input) {
   return input.ConsumeIntegralInRange(0, 9) == 0
              ? input.ConsumeIntegral<int64_t>()
@@ -228,7 +228,7 @@ void AddRecord(FuzzedDataProvider& input, CommitBuilder& commit) {
   }
 }
 
-// Whatever comes of these, they come to an end.
+// Consumes until there is nothing to deliver, which must happen for any records.
 void Consume(Subscriptions& subscriptions, const std::string& name) {
   v1::ConsumeRequest first;
   first.mutable_open()->set_subscription(name);

@@ -1,4 +1,4 @@
-// EventView on any bytes: stays within them, and sees in an event what protobuf's parser sees.
+// EventView on any bytes: it stays within them, and agrees with protobuf's parser about an event.
 #include <string>
 #include <vector>
 

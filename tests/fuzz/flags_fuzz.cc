@@ -1,5 +1,5 @@
-// The daemon's command line, one argument per line: it is understood, or refused with one line that
-// says why.
+// The daemon's command line, one argument per line: it is accepted, or refused with a one-line
+// reason.
 #include <string>
 #include <vector>
 
@@ -12,7 +12,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view input = eventhub::Input(data, size);
-  // Which would read any file of the machine.
+  // A flag file would let the input read any file of the machine.
   if (absl::StrContains(input, "flagfile")) return 0;
   const absl::FlagSaver restore;
   const std::vector<std::string> arguments = absl::StrSplit(input, '\n');

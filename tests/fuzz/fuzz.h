@@ -1,4 +1,4 @@
-// What the fuzz targets share: a check that does not depend on the build, and a hub in memory.
+// Shared by the fuzz targets: a check that does not depend on the build, and a hub in memory.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/stubs/logging.h"
 
-// Ends the run with a report of the input, whatever the build.
+// Ends the run with a report of the input, in every build.
 #define FUZZ_CHECK(condition)                                                             \
   do {                                                                                    \
     if (!(condition)) {                                                                   \
@@ -19,7 +19,7 @@
 
 namespace eventhub {
 
-// Protobuf reports each string that is not UTF-8, of which there are millions here.
+// Protobuf logs each string that is not UTF-8, and here there are millions.
 inline const bool kQuiet = (google::protobuf::SetLogHandler(nullptr), true);
 
 inline absl::string_view Input(const uint8_t* data, size_t size) {

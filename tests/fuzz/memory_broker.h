@@ -1,4 +1,4 @@
-// Brokers on stores in memory, for fuzz targets.
+// Brokers on in-memory stores, for fuzz targets.
 #pragma once
 
 #include <future>
@@ -14,7 +14,7 @@ namespace eventhub {
 
 inline constexpr char kMemoryDirectory[] = "/fuzz";
 
-// Opens what is there.
+// Opens the existing data.
 inline absl::StatusOr<std::unique_ptr<Broker>> OpenMemoryBroker(GatedMemory& memory) {
   BrokerOptions options;
   options.store.directory = kMemoryDirectory;
@@ -23,7 +23,7 @@ inline absl::StatusOr<std::unique_ptr<Broker>> OpenMemoryBroker(GatedMemory& mem
   return Broker::Open(std::move(options));
 }
 
-// To be made once, and never destroyed.
+// Must be created once, and never destroyed.
 inline std::unique_ptr<Broker> NewMemoryBroker() {
   static GatedMemory* const memory = new GatedMemory;
   absl::StatusOr<std::unique_ptr<Broker>> broker = OpenMemoryBroker(*memory);

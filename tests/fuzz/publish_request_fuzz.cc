@@ -1,5 +1,5 @@
-// A publish request of any bytes: what the hub accepts, protobuf accepts too, and both see the same
-// events; they can be cut anywhere, and published.
+// Publish requests with any bytes: protobuf accepts every request that the hub accepts, and both
+// see the same events; the events can be sliced anywhere, and published.
 #include <map>
 #include <string>
 
@@ -24,7 +24,7 @@ std::string Concatenate(const Delivery& slice) {
   return bytes;
 }
 
-// Slices of a batch, put together again, are the batch.
+// The slices of a batch, concatenated, equal the batch.
 void CheckSlices(const SharedBytes& events, uint32_t count) {
   RecordBatch batch;
   batch.base = Offset(100);
@@ -105,7 +105,7 @@ void Check(absl::string_view input) {
     FUZZ_CHECK(MessageDifferencer::Equals(head, request->head));
     if (scan.count > 0) CheckSlices(request->events, scan.count);
   }
-  // As if for a topic and a producer that exist, so that the rest is reached.
+  // Assumes that the topic and the producer exist, so that the rest is reached.
   request->head.set_topic("t");
   parsed.set_topic("t");
   request->head.clear_producer_id();

@@ -1,5 +1,5 @@
-// A read request of any content, on a small topic: it is refused, or delivers dense offsets within
-// its limits and comes to an end.
+// Read requests with any content, on a small topic: a read is refused, or delivers contiguous
+// offsets within its limits and ends.
 #include <map>
 #include <string>
 

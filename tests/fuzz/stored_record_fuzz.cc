@@ -1,5 +1,5 @@
-// Records of the store: a record that is read is the one that would be written; nothing else is
-// read.
+// Records of the store: a record that can be read equals the one that would be written; nothing
+// else can be read.
 #include "server/core/delayed/delayed_record.h"
 #include "server/core/publish/identities.h"
 #include "server/core/publish/producer_table.h"
@@ -9,7 +9,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view input = eventhub::Input(data, size);
   const auto header = eventhub::BatchHeader::Decode(input);
-  // One of version 1, which has 28 bytes, is written anew as one of version 2.
+  // A record of version 1, which has 28 bytes, is rewritten as version 2.
   FUZZ_CHECK(!header.ok() || input.size() == 28 || header->Encode() == input);
   const auto position = eventhub::LogPosition::Decode(input);
   FUZZ_CHECK(!position.ok() || position->Encode() == input);

@@ -1,5 +1,4 @@
-// IsUtf8 judges strings as protobuf's parser does, and Utf8Prefix finds the end of what is
-// well-formed.
+// IsUtf8 agrees with protobuf's parser, and Utf8Prefix finds the end of the valid prefix.
 #include <string>
 
 #include "google/protobuf/wrappers.pb.h"

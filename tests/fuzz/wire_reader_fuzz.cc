@@ -1,4 +1,4 @@
-// What FieldReader walks over to the end, protobuf parses, with as many fields.
+// Whatever FieldReader walks to the end, protobuf parses, with the same number of fields.
 #include <string>
 
 #include "google/protobuf/empty.pb.h"
