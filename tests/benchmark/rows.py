@@ -167,7 +167,7 @@ def _consume_rows():
 def _subscription_rows():
     holes = 'hub.holes'
     rows = [
-        Row('holes.beside', 'QUEUE beside 100,000 holes', (holes, 'beside_holes_per_s'), 'events/s',
+        Row('holes.beside', 'QUEUE with 100,000 holes', (holes, 'beside_holes_per_s'), 'events/s',
             (holes, 'beside_none_per_s'), 'without holes', 0.9),
         Row('holes.make', 'QUEUE, every other event not acked', (holes, 'make_per_s'), 'events/s',
             (holes, 'full_per_s'), 'all acked'),
@@ -177,7 +177,7 @@ def _subscription_rows():
         Row('stuck', f'{subscriptions.SUBSCRIPTIONS:,} subscriptions, one of them stuck', ('hub.stuck', 'stuck_per_s'),
             'events/s', ('hub.stuck', 'free_per_s'), 'none stuck', 0.95),
     ]
-    for kind, what in (('stream', 'its partitions flow at another'), ('queue', 'its events are at another')):
+    for kind, what in (('stream', 'its partitions resume at another'), ('queue', 'its events reach another')):
         hub = f'hub.failover.{kind}'
         rows.append(Row(f'failover.{kind}', f'{kind.upper()}: consumer killed, {what}, p50', (hub, 'p50_ms'), 'ms',
                         None, 'limit', 50, True))
@@ -197,17 +197,17 @@ def _subscription_rows():
 def _topology_rows():
     routes = 'hub.routes'
     rows = [
-        Row('filter.type', 'filter by type, 1 event in 100 of 100 B passes', ('filters', 'exact_type_per_s'),
+        Row('filter.type', 'filter by type, 1 event in 100 of 100 B matches', ('filters', 'exact_type_per_s'),
             'events/s', None, 'limit', 5e6),
         Row('filter.sql', 'CESQL of three comparisons', ('filters', 'sql_three_per_s'), 'events/s', None, 'limit',
             1.5e6),
-        Row('route.copy', 'publish 100 B, one route copies all', (routes, 'copy_per_s'), 'events/s',
+        Row('route.copy', 'publish 100 B, one route copies everything', (routes, 'copy_per_s'), 'events/s',
             (routes, 'none_per_s'), 'no route', 0.5),
         Row('route.rare', f'publish 100 B, {topology.ROUTES} routes, one event in {topology.TYPES} matches one',
             (routes, 'rare_per_s'), 'events/s', (routes, 'none_per_s'), 'no route', 0.8),
         Row('route.one', f'publish 100 B, {topology.ROUTES} routes, all events match the same one',
             (routes, 'one_per_s'), 'events/s', (routes, 'copy_per_s'), 'one route', 0.8),
-        Row('route.spread', 'the same, each event matches another one', (routes, 'spread_per_s'), 'events/s',
+        Row('route.spread', 'the same, consecutive events match different routes', (routes, 'spread_per_s'), 'events/s',
             (routes, 'copy_per_s'), 'one route'),
         Row('transact', 'append 1 and ack 1 in a transaction', ('hub.process', 'transact_per_s'), 'events/s',
             ('hub.process', 'publish_per_s'), 'publish, then ack', 0.6),
@@ -244,7 +244,7 @@ def _sustained_rows(backlog_events):
                     'ms'),
                 Row(f'{name}.memory', 'the same, most memory of the hub', (hub, 'resident_mb'), 'MB'),
             ]
-            for part, beside in (('publish', 'a small publisher beside it'), ('follow', 'a follower of that one')):
+            for part, beside in (('publish', 'a small publisher'), ('follow', 'its follower')):
                 rows += [Row(f'{name}.{part}.{percentile}', f'the same, {beside}, {percentile}',
                              (hub, f'beside_{part}_{percentile}_ms'), 'ms') for percentile in ('p50', 'p99', 'p999')]
     for load in sustained.LOADS:
@@ -255,10 +255,10 @@ def _sustained_rows(backlog_events):
     hub = 'hub.backlog'
     rows += [
         Row('backlog.start', f'serving after kill -9 with {backlog_events:,} events', (hub, 'start_s'), 's'),
-        Row('backlog.memory', 'the same, memory beyond that of an empty hub', (hub, 'resident_mb'), 'MB'),
-        Row('backlog.seek', 'seek over all of it', (hub, 'seek_s'), 's'),
+        Row('backlog.memory', 'the same, memory minus that of an empty hub', (hub, 'resident_mb'), 'MB'),
+        Row('backlog.seek', 'seek across all events', (hub, 'seek_s'), 's'),
         Row('backlog.consume', 'a STREAM catches up', (hub, 'consumed_per_s'), 'events/s'),
-        Row('backlog.beside', 'meanwhile, deliver what is published, p99', (hub, 'beside_follow_p99_ms'), 'ms'),
+        Row('backlog.beside', 'meanwhile, deliver published events, p99', (hub, 'beside_follow_p99_ms'), 'ms'),
     ]
     return rows
 
@@ -285,9 +285,9 @@ def rows(restart_events, backlog_events):
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),
         Row('base.sink.keep', 'bare transport up, allocator kept', ('transport.sink.1.keep', 'mb_per_s'), 'MB/s',
-            ('transport.sink.1', 'mb_per_s'), 'as it comes'),
+            ('transport.sink.1', 'mb_per_s'), 'default allocator'),
         Row('base.source.keep', 'bare transport down, allocator kept', ('transport.source.1.keep', 'mb_per_s'), 'MB/s',
-            ('transport.source.1', 'mb_per_s'), 'as it comes'),
+            ('transport.source.1', 'mb_per_s'), 'default allocator'),
         Row('base.publish.store', 'publish 1 KiB, 1 producer, WRITTEN', ('hub.publish.1k.1.written', 'mb_per_s'),
             'MB/s', ('store.none', 'mb_per_s'), 'bare store'),
         Row('base.synced.store', 'publish 1 KiB, 1 producer, SYNCED', ('hub.publish.1k.1.synced', 'mb_per_s'), 'MB/s',

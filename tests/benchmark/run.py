@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog='run.sh', description='Measures the hub beside its rivals. Rows: README.md.')
+    parser = argparse.ArgumentParser(prog='run.sh', description='Measures the hub next to other brokers. Rows: README.md.')
     parser.add_argument('--quick', action='store_true', help='one short round; shows that it works, not how fast')
     parser.add_argument('--only', metavar='ROW', default='',
                         help='only rows whose name has a match of this regular expression, e.g. publish.100b')
