@@ -19,8 +19,8 @@ void CommitBuilder::BeginRun(PartitionLog& log) {
   log.BeginRun();
   Put(Column::kMeta, RunKey(log.topic(), log.id(), log.run_start()),
       EncodeRunRecord(store_.runs().current(log.topic())));
-  // One comes; what nobody needs any more goes, so that there are no more than the log has. If the
-  // store cannot be read, that is for others to say.
+  // Each new run also deletes the records of obsolete ones, so that their number stays bounded by
+  // the retained log. If the store cannot be read, other operations report that.
   const auto keys = store_.runs().ForgettableBefore(log.topic(), log.id(), log.next_start().offset);
   if (!keys.ok()) return;
   for (const std::string& key : *keys) Delete(Column::kMeta, key);
@@ -66,7 +66,7 @@ void CommitBuilder::DeletePrefix(Column column, absl::string_view prefix) {
 
 void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start,
                          absl::Span<const Offset> batches) {
-  if (log.open_batch() != nullptr) PutBatches();  // Before the range delete that may be about them.
+  if (log.open_batch() != nullptr) PutBatches();  // Before a range delete that may cover it.
   const BatchKey first(log.topic(), log.id(), Offset(0));
   const BatchKey last(log.topic(), log.id(), start.offset);
   for (const Column column : {Column::kEvents, Column::kIndex}) {
@@ -89,7 +89,7 @@ void CommitBuilder::AddHook(std::shared_ptr<CommitHook> hook) {
 }
 
 void CommitBuilder::RunHooks() {
-  // By index, and each held by a reference of its own: a hook may add others.
+  // By index, and each held by its own reference, because a hook may add others.
   for (size_t i = 0; i < hooks_.size(); ++i) {
     const std::shared_ptr<CommitHook> hook = hooks_[i];
     hook->BeforeWrite(*this);
@@ -107,7 +107,7 @@ bool CommitBuilder::empty() const {
   return batches_.empty() && unkept_.empty() && deleted_topics_.empty() && write_->Count() == 0;
 }
 
-// Last of all, so that nothing of the topic is left.
+// Runs last, so that nothing of the topics remains.
 void CommitBuilder::DeleteTopics() {
   for (const TopicId topic : deleted_topics_) {
     for (const Column column : {Column::kEvents, Column::kIndex, Column::kProducers,
@@ -144,14 +144,14 @@ absl::Status CommitBuilder::Write(LogStore& store) {
   DeleteTopics();
   store_.visible_commits().NoteWriting(number_);
   const absl::Status status = store.Write(*write_);
-  write_.reset();  // The copy is not needed any more; the chunks are.
+  write_.reset();  // The copy is no longer needed; the chunks are.
   return status;
 }
 
 void CommitBuilder::MakeVisible(TailCache& cache) {
   for (const Appended& appended : batches_) cache.Insert(appended.log->tail(), appended.batch);
   for (const auto& [log, end] : unkept_) log->Stage(end, number_);
-  // The last batch of a partition comes first, so that no end between two is staged.
+  // The last batch of a partition is staged first, so that no intermediate end is.
   for (auto appended = batches_.rbegin(); appended != batches_.rend(); ++appended) {
     appended->log->Stage(*appended->batch, number_);
   }

@@ -1,4 +1,4 @@
-// What one commit writes: gathered from many requests, written at once.
+// The contents of one commit: gathered from many requests and written at once.
 #pragma once
 
 #include <cstdint>
@@ -21,39 +21,40 @@ namespace eventhub {
 
 class CommitBuilder;
 
-// Something that writes its state once per commit, however many of the commit's tasks changed it,
-// and that may have state which others see only with the commit. In one commit at a time, that is:
-// used by the tasks of one LogWriter.
+// An object whose state is written at most once per commit, however many of the commit's tasks
+// changed it, and may become visible together with the commit. A hook belongs to one commit at a
+// time, so only the tasks of one LogWriter may use it.
 class CommitHook {
  public:
   virtual ~CommitHook() = default;
 
-  // Adds to the commit what its tasks left to be written. On the commit thread.
+  // Adds the state that the commit's tasks changed to the commit. Called on the commit thread.
   virtual void BeforeWrite(CommitBuilder& commit) = 0;
 
-  // The commit is about to be visible: what is to be seen with it is staged (VisibleNumber). On the
-  // thread that makes commits visible, with the restrictions of OnVisible.
+  // Called just before the commit becomes visible, to stage the state that becomes visible with it
+  // (VisibleNumber). Same thread and restrictions as OnVisible.
   virtual void Stage(int64_t /*number*/) {}
 
-  // The commit is visible: what it changed here may be seen from now on. Commits are visible in
-  // their order; one that failed never is, nor is any after it. On the thread that makes commits
-  // visible, before the tasks are done, without a lock held; must not block.
+  // Called when the commit has become visible; its changes to this state may be shown from now on.
+  // Commits become visible in order; a failed one never does, nor does any later one. Runs on the
+  // thread that makes commits visible, before the tasks are done, with no lock held; must not
+  // block.
   virtual void OnVisible() {}
 
  private:
   friend class CommitBuilder;
-  bool added_ = false;  // To the commit under way.
+  bool added_ = false;  // To the current commit.
 };
 
-// Filled on the commit thread by the tasks of one group, then written, then made visible. Appends
-// to the same partition are coalesced into one batch, whatever requests they came with.
+// Filled by the tasks of one group on the commit thread, then written, then made visible. Appends
+// to the same partition are coalesced into one batch, regardless of the requests they belong to.
 class CommitBuilder {
  public:
-  // A batch takes no more events once it has this many bytes; a single larger event makes a batch
-  // of its own.
+  // A batch accepts no further events if they would make it larger than this, in bytes; a single
+  // larger event forms its own batch.
   static constexpr size_t kMaxBatchBytes = size_t{256} << 10;
 
-  // `expected_bytes` of events are to come, or about as many.
+  // `expected_bytes`: the approximate size of the events to be appended.
   CommitBuilder(const LogStore& store, absl::Time now, size_t expected_bytes);
   ~CommitBuilder();
 
@@ -63,52 +64,52 @@ class CommitBuilder {
   absl::Time now() const { return now_; }
   const LogStore& store() const { return store_; }
 
-  // Its place among the commits: see VisibleCommits.
+  // The commit's position in the sequence of commits; see VisibleCommits.
   int64_t number() const { return number_; }
 
-  // Appends `count` whole encoded events, at least one, none of another type than `types`, and
-  // returns the offset of the first. They become visible, and the partition object must live, until
-  // the group is done.
+  // Appends `count` complete encoded events, at least one, and returns the offset of the first.
+  // `types` must cover the types of all of them. The events become visible when the group is done;
+  // the partition object must live until then.
   Offset Append(PartitionLog& log, SharedBytes events, uint32_t count,
                 const TypeSummary& types = TypeSummary::Any());
 
-  // Gives offsets to `count` events of a partition that keeps none, and returns the first. Its log
-  // starts behind them from then on.
+  // Assigns offsets to `count` events of a partition that retains none, and returns the first. The
+  // log then starts after them.
   Offset AppendUnkept(PartitionLog& log, size_t bytes, uint32_t count);
 
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);
-  // Deletes every key with this prefix, which must have a byte other than 0xff. Costs every later
-  // read of the column a little, until it is compacted: not for what happens often and concerns few
+  // Deletes every key with this prefix, which must contain a byte other than 0xff. Slows down every
+  // later read of the column a little, until it is compacted: not for frequent deletions of a few
   // keys.
   void DeletePrefix(Column column, absl::string_view prefix);
 
-  // Cuts off what lies before `start`, what this commit has appended so far included; a batch
-  // boundary not before the log's start. `batches`, if there are any, are the bases of all batches
-  // that go: they are deleted one by one, which for a few is cheaper than a range for all later
-  // reads.
+  // Trims the log up to `start`, including events appended by this commit so far. `start` must be a
+  // batch boundary and must not precede the log's start. `batches`, unless empty, must list the
+  // bases of all trimmed batches: they are then deleted one by one, which for a few batches costs
+  // later reads less than a range delete.
   void Trim(PartitionLog& log, const LogPosition& start, absl::Span<const Offset> batches = {});
 
-  // Deletes all that is stored of a topic, what this commit appends to it included. Its id must not
-  // be used again.
+  // Deletes all stored data of a topic, including what this commit appends to it. Its id must not
+  // be reused.
   void DeleteTopic(TopicId topic);
 
-  // Has `hook` called once, after the last task's Prepare and before the write. Adding it twice is
-  // the same as once. A hook may add others.
+  // Registers `hook` to be called once, after the last task's Prepare and before the write. Adding
+  // a hook again has no effect. A hook may add others.
   void AddHook(std::shared_ptr<CommitHook> hook);
 
-  // Calls the hooks, which may be added to the next commit from then on. After the last task,
+  // Calls the hooks; from then on they may be added to the next commit. Call after the last task,
   // before empty() and Write.
   void RunHooks();
 
-  // Whether there is anything to write.
+  // Returns whether there is nothing to write.
   bool empty() const;
 
-  // Writes everything. Once, after the last change.
+  // Writes everything. Call once, after the last change.
   absl::Status Write(LogStore& store);
 
-  // Makes everything visible, at once, then wakes who waits for it and tells the hooks. Once, after
-  // Write and whatever sync was asked for.
+  // Makes everything visible at once, then wakes its waiters and calls the hooks. Call once, after
+  // Write and the sync, if one was requested.
   void MakeVisible(TailCache& cache);
 
  private:
@@ -118,7 +119,7 @@ class CommitBuilder {
   };
 
   void Open(PartitionLog& log);
-  // What the log gets from here on is of the run that is under way.
+  // Records that the log's next events belong to the current run.
   void BeginRun(PartitionLog& log);
   void PutBatches();
   void DeleteTopics();
@@ -128,12 +129,12 @@ class CommitBuilder {
   const absl::Time now_;
   const int64_t number_;
   std::vector<Appended> batches_;
-  size_t put_ = 0;  // Of `batches_`, those that are in `write_`.
+  size_t put_ = 0;  // The number of `batches_` that are in `write_`.
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
   absl::flat_hash_map<PartitionLog*, LogPosition> unkept_;
   std::vector<TopicId> deleted_topics_;
   std::vector<std::shared_ptr<CommitHook>> hooks_;
-  std::vector<std::shared_ptr<CommitHook>> called_hooks_;  // To be told when it is visible.
+  std::vector<std::shared_ptr<CommitHook>> called_hooks_;  // For Stage and OnVisible.
   std::unique_ptr<rocksdb::WriteBatch> write_;
 };
 

@@ -32,12 +32,11 @@ absl::Status SyncDirectory(rocksdb::Env* env, const std::string& directory) {
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(rocksdb::Env* env,
                                                                    const std::string& path) {
   std::unique_ptr<DataDirectory> directory(new DataDirectory(env, path));
-  // The format is in a file of its own, so that a newer store is refused before anything of it is
-  // opened.
+  // The format has its own file, so that a newer store is refused before any other file is opened.
   RETURN_IF_ERROR(directory->CheckFormat().status());
   RETURN_IF_ERROR(directory->Make());
   RETURN_IF_ERROR(directory->Lock());
-  // Again: who had the lock may have made it meanwhile.
+  // Check again: another process may have created the directory before this one got the lock.
   ASSIGN_OR_RETURN(const std::optional<int> format, directory->CheckFormat());
   if (!format.has_value()) RETURN_IF_ERROR(directory->Begin());
   directory->older_ = format.value_or(kFormat) < kFormat;
@@ -74,11 +73,11 @@ absl::Status DataDirectory::Make() const {
   return SyncDirectory(env_, parent.empty() ? "." : parent.string());
 }
 
-// RocksDB has a lock of its own, but rotates its files before it takes it.
+// RocksDB has its own lock, but rotates its files before it acquires it.
 absl::Status DataDirectory::Lock() {
   const std::string file = path_ + kLockFile;
   const rocksdb::Status status = env_->LockFile(file, &lock_);
-  // The message alone tells a lock that is held from a file that cannot be opened.
+  // Only the message distinguishes a held lock from a file that cannot be opened.
   if (status.IsIOError() && !absl::StrContains(status.ToString(), "open a file for lock")) {
     return absl::FailedPreconditionError(
         absl::StrCat("data directory ", path_, " is in use by another process"));
@@ -103,13 +102,13 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
     if (!has_log) return std::nullopt;
     return absl::DataLossError(absl::StrCat(file, " is missing, but the log is there"));
   }
-  // The directory of the log is made before the format is written.
+  // The directory of the log is created before the format is written.
   if (env_->FileExists(db_path()).IsNotFound()) {
     return absl::DataLossError(absl::StrCat(
         db_path(), " is missing, but ", file,
         " is there: restore the log, or remove that file to begin without any events"));
   }
-  // RocksDB would take the instance for a new one, and remove what it does not know.
+  // RocksDB would consider the instance new, and delete unknown files.
   ASSIGN_OR_RETURN(const bool has_tables, HasLog(".sst"));
   if (has_tables && env_->FileExists(db_path() + "/CURRENT").IsNotFound()) {
     return absl::DataLossError(

@@ -1,4 +1,4 @@
-// The directory that a store lives in: its format, and the lock that keeps other processes out.
+// The directory of a store: its format, and the lock that excludes other processes.
 #pragma once
 
 #include <memory>
@@ -19,9 +19,10 @@ namespace eventhub {
 // Holds the lock of a data directory from Open() to destruction. Thread-compatible.
 class DataDirectory {
  public:
-  // Takes the directory over, or makes it. One of an older format keeps its number until
-  // FinishUpgrade. Errors, with nothing touched: FAILED_PRECONDITION if
-  // another process has it or a newer format is in it, DATA_LOSS if there is no telling its format.
+  // Locks the directory, creating it if necessary. A directory of an older format keeps its number
+  // until FinishUpgrade. Errors, which leave the directory unchanged: FAILED_PRECONDITION if
+  // another process has locked it or its format is newer than this hub's, DATA_LOSS if its format
+  // cannot be determined.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(rocksdb::Env* env,
                                                              const std::string& path);
   ~DataDirectory();
@@ -31,11 +32,11 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
 
-  // Where the RocksDB instance is.
+  // The path of the RocksDB instance.
   std::string db_path() const;
 
-  // Says that what is in the directory has become what this hub's format asks for, if it was of an
-  // older one. Last of all: a crash before it leaves a directory that is upgraded anew.
+  // Records that a directory of an older format now conforms to this hub's format. Call last: after
+  // a crash before it, the next start upgrades the directory again.
   absl::Status FinishUpgrade();
 
   // Makes the entries of the directory survive a power loss.
@@ -45,9 +46,9 @@ class DataDirectory {
   DataDirectory(rocksdb::Env* env, const std::string& path) : env_(env), path_(path) {}
 
   absl::Status Make() const;
-  // Makes a new directory one of this hub's format.
+  // Initializes a new directory in this hub's format.
   absl::Status Begin() const;
-  // Whether there is a file with this suffix where the RocksDB instance is to be.
+  // Returns whether the directory of the RocksDB instance contains a file with this suffix.
   absl::StatusOr<bool> HasLog(absl::string_view suffix = "") const;
   absl::Status Lock();
   // Returns the format; nullopt if there is neither a format nor a log.

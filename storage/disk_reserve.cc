@@ -16,14 +16,14 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// Space that others make is found out by trying.
+// Space freed by others is detected by retrying.
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
 constexpr size_t kZeros = size_t{1} << 20;
 
 }  // namespace
 
-// A write that lacks space, as long as this lives.
+// Exists while a write lacks space.
 class DiskReserve::Shortage {
  public:
   explicit Shortage(DiskReserve& reserve) : reserve_(reserve) {
@@ -69,7 +69,7 @@ class DiskReserve::File final : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
 
-  // A write that finds no space may have written a part.
+  // A write that finds no space may have written a part of its data.
   IOStatus AppendRest(Slice rest, IOStatus status, const IOOptions& options, IODebugContext* dbg) {
     const Shortage shortage(reserve_);
     while (status.IsNoSpace()) {
@@ -77,7 +77,7 @@ class DiskReserve::File final : public rocksdb::FSWritableFileOwnerWrapper {
       if (!fs_.GetFileSize(path_, options, &size, dbg).ok()) return status;
       if (size < size_ || size - size_ > rest.size()) return status;
       rest.remove_prefix(size - size_);
-      // The file cuts itself to what it knows of when it is closed.
+      // On close the file truncates itself to the size it knows.
       const IOStatus told = Truncate(size, options, dbg);
       if (!told.ok()) return told;
       if (!reserve_.AwaitSpace()) return status;
@@ -178,7 +178,7 @@ absl::Status DiskReserve::Restore(const Cancellation& cancellation) {
     MutexLock lock(file_mutex_);
     if (base_->GetFileSize(path_, &size).ok() && size >= bytes_) return absl::OkStatus();
   }
-  // Made under another name, so that what is half made is no reserve.
+  // Created under another name, so that an incomplete file never counts as the reserve.
   const std::string temporary = path_ + ".new";
   IOStatus status = Make(temporary, cancellation);
   if (status.ok()) {
@@ -198,7 +198,7 @@ IOStatus DiskReserve::Make(const std::string& path, const Cancellation& cancella
   std::unique_ptr<rocksdb::FSWritableFile> file;
   IOStatus status = fs.NewWritableFile(path, file_options, &file, nullptr);
   if (!status.ok()) return status;
-  // Where the file system can, without a write.
+  // Allocates without writing, where the file system supports that.
   uint64_t size = 0;
   const bool allocated = file->Allocate(0, bytes_, options, nullptr).ok() &&
                          fs.GetFileSize(path, options, &size, nullptr).ok() && size == bytes_;

@@ -1,5 +1,5 @@
-// What the store does when its disk is full: it gives up a reserve, and then waits for space, where
-// RocksDB would fail for good.
+// Lets the store survive a full disk: it releases a reserve and then waits for space, where RocksDB
+// would fail permanently.
 #pragma once
 
 #include <atomic>
@@ -15,36 +15,36 @@
 
 namespace eventhub {
 
-// RocksDB takes lack of space for a failed disk: after a write that found none it has to be opened
-// anew, and what was deleted to make room cannot be written either. So a write to any of its files
-// that finds no space deletes the reserve, a file of zeros, and goes on where it stopped; with the
-// reserve gone it waits, and tries again, until there is space. RocksDB does not hear of it. What
-// waits holds up what is behind it, so that a full disk stops the store, and space that is made
-// sets it going.
+// RocksDB treats a full disk as a failed one: after a write that finds no space it must be
+// reopened, and until then even deletions that would free space cannot be written. Therefore a
+// write to any of its files that finds no space deletes the reserve, a file of zeros, and continues
+// where it stopped; without a reserve it waits, and retries, until there is space. RocksDB does not
+// notice. A waiting write blocks the ones behind it, so a full disk pauses the store, and freed
+// space resumes it.
 //
 // Thread-safe.
 class DiskReserve {
  public:
-  // The reserve is in the file `path`, of `bytes`; 0: there is none. `env` outlives this.
+  // The reserve is the file `path`, of size `bytes`; 0: no reserve. `env` must outlive this.
   DiskReserve(rocksdb::Env* env, std::string path, uint64_t bytes);
   ~DiskReserve();
 
-  // The files to be used by RocksDB.
+  // The environment to be used by RocksDB.
   rocksdb::Env* env() const { return env_.get(); }
 
-  // From now on writes wait for space; before that, and after Stop(), they fail.
+  // Serve() makes writes wait for space. Before it, and after Stop(), they fail instead.
   void Serve();
   void Stop();
 
-  // Whether a write has found no space, and is not done yet.
+  // Returns whether a write has found no space and has not completed yet.
   bool waiting() const { return shortages_.load(std::memory_order_relaxed) > 0; }
 
   uint64_t bytes() const { return bytes_; }
 
-  // Gives the space of the reserve up. False if there was none.
+  // Deletes the reserve to free its space. Returns false if there was none.
   bool Release();
 
-  // Makes the reserve if it is not there; takes as long as the disk does.
+  // Creates the reserve unless it exists; takes as long as the disk does.
   absl::Status Restore(const Cancellation& cancellation);
 
  private:
@@ -53,7 +53,7 @@ class DiskReserve {
   class Shortage;
 
   rocksdb::IOStatus Make(const std::string& path, const Cancellation& cancellation);
-  // After a write found no space: whether it may be tried again, which may take long to say.
+  // Called after a write found no space. Blocks, possibly for long; returns whether to retry.
   bool AwaitSpace();
 
   rocksdb::Env* const base_;
@@ -66,7 +66,7 @@ class DiskReserve {
   CondVar changed_;
   bool serving_ ABSL_GUARDED_BY(mutex_) = false;
 
-  Mutex file_mutex_;  // Held while the reserve is made or given up; before mutex_.
+  Mutex file_mutex_;  // Held while the reserve is created or released; acquired before mutex_.
 };
 
 }  // namespace eventhub

@@ -1,4 +1,4 @@
-// After the first failure of the write-ahead log nothing more is asked of RocksDB but reads.
+// Restricts RocksDB to reads after the first failure of its write-ahead log.
 #pragma once
 
 #include <atomic>
@@ -11,11 +11,11 @@
 
 namespace eventhub {
 
-// RocksDB relies on that in places where it asserts it, and Debian's build has its assertions: a
+// RocksDB assumes this in places that only assert it, and Debian's build has assertions enabled: a
 // sync of a log after a failed append to it, or a second switch to a new log after a failed one,
-// would end the process, and with it the reads. Both can come from a thread that does not know of
-// the failure yet. So the files are watched here, and whoever is about to change them asks here;
-// and RocksDB hears of a failed append only when no sync runs.
+// would end the process, and with it all reads. Both can come from a thread that does not know of
+// the failure yet. Therefore this class watches the files, and every change to a log goes through
+// it; RocksDB learns of a failed append only while no sync is running.
 //
 // Thread-safe.
 class FailStop {
@@ -25,23 +25,23 @@ class FailStop {
   explicit FailStop(rocksdb::Env* env);
   ~FailStop();
 
-  // The files to be used by the instance.
+  // The environment to be used by the instance.
   rocksdb::Env* env() const { return env_.get(); }
 
   using Operation = absl::FunctionRef<rocksdb::Status()>;
 
-  // Runs what writes to a log, or makes RocksDB switch to a new one, and returns its outcome; the
-  // first failure of a log if there was one.
+  // Runs an operation that writes to a log, or makes RocksDB switch to a new one, and returns its
+  // status. After a failure of a log, returns that failure and does not run it.
   rocksdb::Status Change(Operation change) const;
 
-  // The same for what syncs a log. Runs beside changes.
+  // The same for an operation that syncs a log. May run concurrently with changes.
   rocksdb::Status Sync(Operation sync);
 
  private:
   class Log;
   class Fs;
 
-  // Takes note of a failure. Waits for the end of a sync that runs, except in it.
+  // Records a failure. Fail() waits for a running sync to end; FailInSync() is for the sync itself.
   void Fail(const rocksdb::Status& status);
   void FailInSync(const rocksdb::Status& status);
   rocksdb::Status failure() const;
@@ -49,7 +49,7 @@ class FailStop {
   std::atomic<bool> failed_ = false;
   mutable Mutex mutex_;
   rocksdb::Status failure_ ABSL_GUARDED_BY(mutex_);
-  Mutex syncing_;  // Held through a sync. Before mutex_.
+  Mutex syncing_;  // Held during a sync. Acquired before mutex_.
   std::unique_ptr<rocksdb::Env> env_;
 };
 

@@ -34,7 +34,7 @@ std::string KindPrefix(SubscriptionId subscription, CursorsKind kind) {
   return key;
 }
 
-// Takes the fields of a key off its front, as long as there are enough bytes.
+// Removes fields from the front of a key, as long as there are enough bytes.
 class KeyReader {
  public:
   explicit KeyReader(absl::string_view rest) : rest_(rest) {}
@@ -54,7 +54,7 @@ class KeyReader {
     return name;
   }
 
-  // Whether every field was there, and nothing is left.
+  // Returns whether every field was present and nothing is left.
   bool ok() const { return ok_ && rest_.empty(); }
 
  private:
@@ -299,7 +299,7 @@ std::optional<DelayedKey> ParseDelayedKey(absl::string_view key) {
   KeyReader reader(key);
   DelayedKey parsed;
   parsed.topic = TopicId(reader.Big32());
-  parsed.due_micros = reader.TakeOffset().value();  // As an offset, it is not negative.
+  parsed.due_micros = reader.TakeOffset().value();  // Not negative, like an offset.
   parsed.sequence = reader.Big64();
   if (!reader.ok()) return std::nullopt;
   return parsed;

@@ -1,5 +1,5 @@
-// The keys of the store: fixed-width, big-endian, so that byte order is offset order. Layouts:
-// FORMAT.md.
+// The keys of the store: fixed-width and big-endian, so that byte order is offset order. See
+// FORMAT.md for the layouts.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,14 @@ class BatchKey {
 
   absl::string_view view() const { return {bytes_, kSize}; }
 
-  // The base offset of an encoded key; `key` is kSize bytes long.
+  // Returns the base offset of an encoded key; `key` must be kSize bytes long.
   static Offset BaseOf(absl::string_view key);
 
  private:
   char bytes_[kSize];
 };
 
-// What all keys of a topic in `events`, `index`, `producers`, `delayed` and `identities` start
-// with.
+// The prefix of all keys of a topic in `events`, `index`, `producers`, `delayed` and `identities`.
 std::string TopicPrefix(TopicId topic);
 
 // In column `meta`.
@@ -38,51 +37,52 @@ std::string LogStartKey(TopicId topic, PartitionId partition);
 std::string LogStartPrefix(TopicId topic);
 extern const absl::string_view kTopicKeyPrefix;
 extern const absl::string_view kNextTopicIdKey;
-// The topic of a key that TopicKey made.
+// Returns the topic of a key made by TopicKey.
 TopicId TopicIdOf(absl::string_view topic_key);
 
-// In column `meta`, of runs (run_history.h): topic | partition | offset of the run's first event.
+// In column `meta`, for runs (run_history.h): topic | partition | offset of the run's first event.
 std::string RunKey(TopicId topic, PartitionId partition, Offset first);
 std::string RunPrefix(TopicId topic, PartitionId partition);
 std::string RunPrefix(TopicId topic);
 Offset OffsetOfRunKey(absl::string_view key);
 
-// In column `producers`: topic | length of the name | name | slot. The prefix has all slots of one
-// producer.
+// In column `producers`: topic | length of the name | name | slot. The prefix covers all slots of
+// one producer.
 std::string ProducerPrefix(TopicId topic, absl::string_view producer);
-// The name in a producer key.
+// Returns the name in a producer key.
 absl::string_view ProducerNameOf(absl::string_view key);
 
-// In column `meta`, of subscriptions.
+// In column `meta`, for subscriptions.
 std::string SubscriptionKey(SubscriptionId id);
 extern const absl::string_view kSubscriptionKeyPrefix;
 extern const absl::string_view kNextSubscriptionIdKey;
-// The subscription of a key that SubscriptionKey made.
+// Returns the subscription of a key made by SubscriptionKey.
 SubscriptionId SubscriptionIdOf(absl::string_view subscription_key);
 
 // In column `meta`: routes, by name.
 std::string RouteKey(absl::string_view name);
 extern const absl::string_view kRouteKeyPrefix;
 
-// In column `meta`: how often the store was opened for serving.
+// In column `meta`: how many times the store was opened for serving.
 extern const absl::string_view kGenerationKey;
 
 // In column `meta`: the time that the hub noted last.
 extern const absl::string_view kNotedTimeKey;
 
-// In column `meta`: what names this store among all hubs.
+// In column `meta`: the store's id, which distinguishes it from those of all other hubs.
 extern const absl::string_view kHubIdKey;
 
-// In column `meta`, of links: a link, and its position in a partition of the remote topic.
+// In column `meta`, for links: a link, and its position in a partition of the remote topic.
 std::string LinkKey(LinkId id);
 std::string LinkPositionKey(LinkId id, PartitionId partition);
 extern const absl::string_view kLinkKeyPrefix;
 extern const absl::string_view kLinkPositionKeyPrefix;
-// nullopt for what the functions above do not make.
+// Return nullopt if `key` was not made by the functions above.
 std::optional<LinkId> ParseLinkKey(absl::string_view key);
 std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_view key);
 
-// In column `cursors`: subscription | kind | what the kind needs. The numbers are on the disk.
+// In column `cursors`: subscription | kind | fields of the kind. The numbers are part of the
+// format.
 enum class CursorsKind : uint8_t {
   kCursor = 1,      // partition
   kPending = 2,     // partition | first offset of the range
@@ -90,11 +90,11 @@ enum class CursorsKind : uint8_t {
   kDeadLetter = 4,  // dead-letter topic | partition | offset
 };
 
-// What all keys of a subscription in `cursors` start with.
+// The prefix of all keys of a subscription in `cursors`.
 std::string SubscriptionPrefix(SubscriptionId subscription);
 std::string CursorKey(SubscriptionId subscription, PartitionId partition);
 std::string PendingKey(SubscriptionId subscription, PartitionId partition, Offset start);
-// All pending ranges of one partition, in the order of their offsets.
+// The prefix of all pending ranges of one partition, which sort by offset.
 std::string PendingPrefix(SubscriptionId subscription, PartitionId partition);
 std::string SnapshotKey(SubscriptionId subscription, absl::string_view name);
 std::string SnapshotPrefix(SubscriptionId subscription);
@@ -103,25 +103,25 @@ std::string DeadLetterKey(SubscriptionId subscription, TopicId dead_letter_topic
 std::string DeadLetterPrefix(SubscriptionId subscription);
 std::string DeadLetterPrefix(SubscriptionId subscription, TopicId dead_letter_topic);
 
-// A key of `cursors`, taken apart. What the kind has not is zero or empty.
+// A decoded key of `cursors`. Fields that the kind does not have are zero or empty.
 struct CursorsKey {
   SubscriptionId subscription;
   CursorsKind kind = CursorsKind::kCursor;
   TopicId topic;           // kDeadLetter: the dead-letter topic.
   PartitionId partition;   // Of `topic`, or of the subscription's topic.
   Offset offset;           // kPending, kDeadLetter.
-  absl::string_view name;  // kSnapshot; a part of the key that was parsed.
+  absl::string_view name;  // kSnapshot; points into the parsed key.
 };
 
-// nullopt for what none of the functions above makes.
+// Returns nullopt if `key` was not made by one of the functions above.
 std::optional<CursorsKey> ParseCursorsKey(absl::string_view key);
 
 // In column `producers`: transactions, under a topic id that no topic has.
 std::string TransactionKey(absl::string_view id);
 std::string TransactionPrefix();
 
-// In column `delayed`: topic | due time, microseconds since the Unix epoch | sequence. Before them,
-// a key of the topic alone (TopicPrefix) has how many there are.
+// In column `delayed`: topic | due time, microseconds since the Unix epoch | sequence. A key of the
+// topic alone (TopicPrefix) precedes them and holds the number of delayed events.
 struct DelayedKey {
   TopicId topic;
   int64_t due_micros = 0;  // Not negative.
@@ -130,13 +130,13 @@ struct DelayedKey {
   std::string Encode() const;
 };
 
-// nullopt for what is not the key of a delayed event.
+// Returns nullopt if `key` is not the key of a delayed event.
 std::optional<DelayedKey> ParseDelayedKey(absl::string_view key);
 
-// The topic of a key in `delayed`, which has at least that.
+// Returns the topic of a key in `delayed`, which must be at least as long as a topic prefix.
 TopicId TopicIdOfPrefix(absl::string_view key);
 
-// The smallest key that is larger than every key with this prefix; empty if there is none.
+// Returns the smallest key that is greater than every key with this prefix; empty if there is none.
 std::string PrefixEnd(absl::string_view prefix);
 
 // Fixed-width integers: big-endian in keys, little-endian in values.

@@ -23,16 +23,17 @@
 namespace eventhub {
 namespace {
 
-// Trimmed data in blob files that also hold live data is returned once it is this share of all.
+// Trimmed data in blob files that also hold live data is reclaimed once it exceeds this share of
+// all.
 constexpr double kGarbageShare = 0.5;
 constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
-// Of tables, which a compaction that cannot be interrupted goes through. RocksDB 7.8 can cut one
-// off under way, but asserts afterwards that each of its tables has a key, which the one it was at
+// The bytes of tables that one uninterruptible compaction reads. RocksDB 7.8 can cancel a running
+// compaction, but then asserts that each of its output tables has a key, which the unfinished one
 // may not.
 constexpr uint64_t kPieceBytes = uint64_t{128} << 20;
 
-// A batch that is passed over counts this much of what a read may take: its entry in the index.
+// The cost of a skipped batch against a read's `max_bytes`: its entry in the index.
 constexpr size_t kPassedBatchCost = 64;
 
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -41,7 +42,7 @@ std::string PartitionEnd(TopicId topic, PartitionId partition) {
   return PrefixEnd(BatchKey(topic, partition, Offset(0)).view().substr(0, 8));
 }
 
-// The entry that `index` is at, which has to hold `offset` of the partition.
+// Returns the entry at the position of `index`, which must hold `offset` of the partition.
 absl::StatusOr<BatchInfo> EntryAt(const rocksdb::Iterator& index, TopicId topic,
                                   PartitionId partition, Offset offset) {
   RETURN_IF_ERROR(FromRocksDbRead(index.status(), "read the index"));
@@ -60,7 +61,7 @@ absl::StatusOr<BatchInfo> SeekBatch(rocksdb::Iterator& index, TopicId topic, Par
   return EntryAt(index, topic, partition, offset);
 }
 
-// Names the batch and the way on: what is lost is that, and what is behind it may be intact.
+// Names the batch and where to continue: only this batch is lost, and later ones may be intact.
 absl::Status DamagedBatch(absl::string_view key, const BatchHeader& header,
                           absl::string_view problem) {
   const Offset base = BatchKey::BaseOf(key);
@@ -105,19 +106,20 @@ absl::Status LogStore::OpenDb() {
   RETURN_IF_ERROR(FromRocksDb(opened, absl::StrCat("open the log in ", options_.directory)));
   db_.reset(db);
   reserve_->Serve();
-  // RocksDB syncs its directory, but not the entry of it that the first start makes.
+  // RocksDB syncs its directory, but not the parent's entry for it, which the first start creates.
   RETURN_IF_ERROR(directory_->Sync());
-  // The column families that an older format has not are made, and on the disk.
+  // The column families that an older format lacks now exist on disk.
   return directory_->FinishUpgrade();
 }
 
 absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
-  // RocksDB names damaged tables, but not the place in the write-ahead log.
+  // RocksDB names damaged tables, but not the position in the write-ahead log.
   if (!options_.drop_after_damage) {
     RETURN_IF_ERROR(
         CheckWriteAheadLog(EnvOf(options_), directory_->db_path(), WalCheck::kWithSums));
   }
-  // Asked to do without what follows the damage, RocksDB refuses where tables hold it already.
+  // Even with --drop_after_damage RocksDB refuses if tables already contain writes after the
+  // damage.
   const absl::string_view way_on =
       absl::StrContains(cause.ToString(), "WAL") && !options_.drop_after_damage
           ? "start it with --drop_after_damage to do without what follows, or restore a backup"
@@ -178,7 +180,7 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
   };
   const size_t before = out->size();
   const absl::Status status = read();
-  // What is intact before a damaged batch is given first; the next read says what is behind it.
+  // Returns the intact batches before a damaged one; the next read reports the damage.
   return absl::IsDataLoss(status) && out->size() > before ? absl::OkStatus() : status;
 }
 
@@ -195,8 +197,8 @@ absl::StatusOr<SharedBytes> LogStore::ReadEvents(absl::string_view key,
                         absl::StrCat("it has ", value->size(), " bytes, not ", header.bytes));
   }
   const absl::string_view region = ToView(*value);
-  // A value beside its key is pinned in the store's block cache, and readers may hold the bytes for
-  // longer than there is a store. A blob is on its own.
+  // A value next to its key is pinned in the store's block cache, and readers may keep the bytes
+  // longer than the store exists. A blob is independent of it.
   if (region.size() < kMinBlobBytes) return SharedBytes::Copy(region);
   return SharedBytes::Wrap(region, ReleasePinned, value.release());
 }
@@ -224,7 +226,7 @@ absl::StatusOr<LogBounds> LogStore::Recover(TopicId topic, PartitionId partition
   ASSIGN_OR_RETURN(const BatchHeader last, BatchHeader::Decode(ToView(index->value())));
   bounds.last_append_micros = last.append_micros;
   const Offset end = BatchKey::BaseOf(ToView(index->key())) + last.count;
-  if (end <= bounds.end) return bounds;  // What came after it was not kept.
+  if (end <= bounds.end) return bounds;  // The later events were not retained.
   bounds.end = end;
   bounds.end_bytes = last.bytes_before + last.bytes;
   return bounds;
@@ -363,7 +365,7 @@ uint64_t LogStore::DiskBytes() const {
 }
 
 absl::Status LogStore::CheckRoomToOpen() const {
-  // The new files of a start, and tables of what the write-ahead log has beyond one write buffer.
+  // New files created by a start. A start also writes tables for any log beyond one write buffer.
   constexpr uint64_t kNewFiles = uint64_t{8} << 20;
   uint64_t log_bytes = 0;
   std::vector<rocksdb::Env::FileAttributes> files;
@@ -406,7 +408,7 @@ std::vector<std::string> LogStore::CompactionPieces(Column column, const std::st
                                                     const std::string& last) const {
   rocksdb::ColumnFamilyMetaData tables;
   db_->GetColumnFamilyMetaData(handle(column), &tables);
-  std::map<std::string, uint64_t> sizes;  // By where a table begins.
+  std::map<std::string, uint64_t> sizes;  // By the smallest key of a table.
   for (const rocksdb::LevelMetaData& level : tables.levels) {
     for (const rocksdb::SstFileMetaData& table : level.files) {
       if (table.smallestkey > first && table.smallestkey < last) {
@@ -449,7 +451,7 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
   const std::string first = TopicPrefix(topic);
   const std::string last = PrefixEnd(first);
   if (cancellation.cancelled()) return absl::CancelledError("reclaiming space is cancelled");
-  // What is in memory of any column holds the write-ahead log, and the events in it, on the disk.
+  // Data in memory, of any column, keeps the write-ahead log, and the events in it, on disk.
   RETURN_IF_ERROR(
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
                   absl::StrCat("write tables in ", options_.directory)));
@@ -459,8 +461,8 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
     RETURN_IF_ERROR(CompactInPieces(column, options, first, last, cancellation));
   }
-  // The keys are gone; whole files of blobs went with them. What shares files with live data is
-  // left.
+  // The keys are deleted, and with them blob files without live data. Trimmed data remains in blob
+  // files that also hold live data.
   uint64_t total = 0;
   uint64_t garbage = 0;
   db_->GetIntProperty(handle(Column::kEvents), rocksdb::DB::Properties::kTotalBlobFileSize, &total);
@@ -470,7 +472,7 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  // Behind the keys of all topics.
+  // After the keys of all topics.
   return CompactInPieces(Column::kEvents, options, "", std::string(16, '\xff'), cancellation);
 }
 

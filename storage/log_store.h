@@ -1,5 +1,5 @@
 // The durable log: a RocksDB instance used as an append-only store of record batches. Nothing
-// outside storage/ names RocksDB. What is in it, byte for byte: FORMAT.md.
+// outside storage/ names RocksDB. FORMAT.md describes its contents, byte by byte.
 #pragma once
 
 #include <cstdint>
@@ -43,158 +43,162 @@ class FailStop;
 // The column families. `kMeta` is RocksDB's default one.
 enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIdentities };
 
-// Says of which batches the events are to be read.
+// Returns whether the events of a batch are to be read.
 using WantedBatches = absl::FunctionRef<bool(const BatchHeader&)>;
 inline bool AnyBatch(const BatchHeader&) { return true; }
 
 struct LogStoreOptions {
-  // The data directory; made if missing. One process at a time.
+  // The data directory; created if missing. Only one process may open it at a time.
   std::string directory;
 
-  // Memory for writes not yet in table files; several of these may be held. Bytes.
+  // Memory for writes that are not in table files yet, per buffer; several may be in use. Bytes.
   size_t write_buffer_bytes = size_t{64} << 20;
 
-  // Over all columns, what is written and not yet in table files is brought there once it takes
-  // this. Bytes.
+  // Over all columns, writes that are not in table files yet are flushed once they take this much
+  // memory. Bytes.
   size_t write_memory_bytes = size_t{384} << 20;
 
-  // Memory for blocks of table files that were read, and for their indexes and filters. Bytes.
+  // Memory for blocks read from table files, and for their indexes and filters. Bytes.
   size_t block_cache_bytes = size_t{64} << 20;
 
-  // Files that are kept open to be read; 20 at least. What is being written comes on top.
+  // The number of files kept open for reading, at least 20. Files that are being written are not
+  // included.
   size_t max_open_files = 1024;
 
-  // The write-ahead log is replayed after a crash; this bounds its size, and so the time to start.
-  // Bytes.
+  // The maximum size of the write-ahead log, which is replayed after a crash and so determines the
+  // time to start. Bytes.
   size_t max_log_bytes = size_t{512} << 20;
 
   // After a crash the end of the write-ahead log may be torn, and is cut off. Damage before the end
-  // is refused at Open, unless this says to drop everything from the damage on.
+  // makes Open fail, unless this is set: then everything from the damage on is dropped.
   bool drop_after_damage = false;
 
-  // A file of this size is given up when the disk is full, so that there is room to delete; 0:
-  // none. Made by RestoreReserve. Bytes.
+  // The size of the reserve, a file that is deleted when the disk is full, to leave room for
+  // deletions; 0: none. Created by RestoreReserve. Bytes.
   uint64_t reserve_bytes = 0;
 
-  // By which identities expire. Must outlive the store.
+  // Decides when identities expire. Must outlive the store.
   const Clock* clock = &Clock::System();
 
-  // Where files are; null: the machine's disk. Must outlive the store.
+  // The file system; null: the machine's. Must outlive the store.
   rocksdb::Env* env = nullptr;
 
-  // Is told what RocksDB warns of, by any thread; for people. Null: nobody is.
+  // Called with RocksDB's warnings, for people, on any thread. May be null.
   std::function<void(const std::string& message)> on_warning{};
 };
 
-// Thread-safe; writes are made by one thread at a time (LogWriter).
+// Thread-safe, except that only one thread at a time may write (LogWriter).
 class LogStore {
  public:
-  // Opens or creates the store; one of an older format becomes one of this hub's.
-  // FAILED_PRECONDITION, with nothing touched, if another process has it open or if it was written
-  // by a newer format; DATA_LOSS if it is damaged; RESOURCE_EXHAUSTED if the disk has no room for
-  // what is written at a start; UNAVAILABLE if the disk does not do.
+  // Opens or creates the store, and upgrades one of an older format. Returns FAILED_PRECONDITION,
+  // with nothing changed, if another process has it open or if its format is newer than this hub's;
+  // DATA_LOSS if it is damaged; RESOURCE_EXHAUSTED if the disk has no room for the files written at
+  // a start; UNAVAILABLE if the disk fails.
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);
   ~LogStore();
 
-  // Writes the batch, all or nothing, to the operating system. After an error it is not known what
-  // is on disk, and the caller must not write again until the store is reopened.
+  // Writes the batch to the operating system, all or nothing. After an error the contents of the
+  // disk are unknown, and the caller must not write again until the store is reopened.
   absl::Status Write(rocksdb::WriteBatch& batch);
 
-  // Makes all that was written before this call survive a power loss. May run beside Write. Errors
-  // as for Write.
+  // Makes everything written before this call survive a power loss. May run concurrently with
+  // Write. Errors as for Write.
   absl::Status Sync();
 
-  // Appends the batches that hold the offsets from `from` to before `end`, as far as they have no
-  // more than `max_bytes` together, but at least one. The events of a batch that is not `wanted`
-  // are not read: it comes without chunks. The range must be within the log and not empty;
-  // NOT_FOUND if a part was trimmed meanwhile. DATA_LOSS, which says where to read on, if the first
-  // batch is damaged; before another that is, what is intact is appended.
+  // Appends to `out` the batches that hold the offsets from `from` up to `end` (exclusive), at
+  // least one, and further ones while their total size is at most `max_bytes`. The events of a
+  // batch that is not `wanted` are not read: the batch has no chunks. The range must be within the
+  // log and not empty. Returns NOT_FOUND if a part was trimmed meanwhile, and DATA_LOSS, with the
+  // offset at which to continue, if the first batch is damaged; if a later one is, appends the
+  // intact batches before it and returns OK.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 
-  // What the store knows of a partition; all zero for one that was never written.
+  // Returns the bounds of a partition's log; all zero if it was never written.
   absl::StatusOr<LogBounds> Recover(TopicId topic, PartitionId partition) const;
 
-  // The batch that holds `offset`, without its events; NOT_FOUND if none does. One look-up in the
-  // index, which may have to read the disk.
+  // Returns the batch that holds `offset`, without its events; NOT_FOUND if none does. One look-up
+  // in the index, which may have to read the disk.
   absl::StatusOr<BatchInfo> FindBatch(TopicId topic, PartitionId partition, Offset offset) const;
 
-  // The bases of the batches that begin at `from` or later and before `end`; nothing if they are
-  // more than `limit`.
+  // Returns the bases of the batches that begin at `from` or later and before `end`, or nothing if
+  // there are more than `limit`.
   absl::StatusOr<std::vector<Offset>> FewBatches(TopicId topic, PartitionId partition, Offset from,
                                                  Offset end, size_t limit) const;
 
-  // The first batch of the range that was appended at `time` or later; the end of the range if
-  // there is none.
+  // Returns the start of the first batch of the range that was appended at `time` or later; the end
+  // of the range if there is none.
   absl::StatusOr<LogPosition> SeekTime(TopicId topic, PartitionId partition, const LogBounds& range,
                                        absl::Time time) const;
 
-  // The first batch of the range that has so many bytes before it, or more; the end of the range if
-  // there is none.
+  // Returns the start of the first batch of the range with at least `bytes_before` bytes before it;
+  // the end of the range if there is none.
   absl::StatusOr<LogPosition> SeekBytes(TopicId topic, PartitionId partition,
                                         const LogBounds& range, uint64_t bytes_before) const;
 
-  // Point look-up; nullopt if there is no such key.
+  // Looks up one key; nullopt if it does not exist.
   absl::StatusOr<std::optional<std::string>> Get(Column column, absl::string_view key) const;
 
-  // Looks many keys up at once, and calls `visit` with the index of each, in order, and its value.
-  // After an error it was not called.
+  // Looks up many keys at once, and calls `visit` for each, in order, with its index and its value,
+  // if it has one. Never calls it if an error is returned.
   absl::Status GetAll(
       Column column, const std::vector<std::string>& keys,
       absl::FunctionRef<void(size_t index, std::optional<absl::string_view> value)> visit) const;
 
-  // Calls `visit` with each key that starts with `prefix`, in order, and its value, until it
+  // Calls `visit` for each key that starts with `prefix`, in order, with its value, until it
   // returns false.
   absl::Status Scan(
       Column column, absl::string_view prefix,
       absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
-  // The same from the first key on that is not less than `from`, which starts with `prefix`.
+  // The same, beginning with the first key that is not less than `from`, which must start with
+  // `prefix`.
   absl::Status ScanFrom(
       Column column, absl::string_view prefix, absl::string_view from,
       absl::FunctionRef<bool(absl::string_view key, absl::string_view value)> visit) const;
 
-  // The last key that starts with `prefix` and is not greater than `upto`, which starts with it
-  // too, and its value; nullopt if there is none.
+  // Returns the last key that starts with `prefix` and is not greater than `upto`, which must start
+  // with it too, and its value; nullopt if there is none.
   absl::StatusOr<std::optional<std::pair<std::string, std::string>>> FindLast(
       Column column, absl::string_view prefix, absl::string_view upto) const;
 
-  // Who appended what; see run_history.h.
+  // The runs of all partitions; see run_history.h.
   RunHistory& runs() { return runs_; }
   const RunHistory& runs() const { return runs_; }
 
-  // Gives the disk space of trimmed ranges of a topic back. Slow; runs beside everything else.
-  // CANCELLED soon after `cancellation` is: what was given back by then is.
+  // Reclaims the disk space of the trimmed ranges of a topic. Slow; runs concurrently with
+  // everything else. Returns CANCELLED soon after `cancellation` is cancelled; the space reclaimed
+  // until then stays reclaimed.
   absl::Status Reclaim(TopicId topic, const Cancellation& cancellation);
   absl::Status Reclaim(TopicId topic) {
     Cancellation never;
     return Reclaim(topic, never);
   }
 
-  // A write that finds no space on the disk waits until there is some, with all that is behind it.
-  // From this call on none does: it fails, and the store refuses writes.
+  // A write that finds no space on the disk waits until there is some, and blocks the writes behind
+  // it. After this call writes no longer wait: they fail, and the store refuses writes.
   void StopWaitingForSpace();
-  // Whether a write waits for space.
+  // Returns whether a write is waiting for space.
   bool waiting_for_space() const;
   uint64_t reserve_bytes() const { return options_.reserve_bytes; }
-  // Makes the reserve if it was given up, or never made; blocks on the disk.
+  // Creates the reserve if it was released or never created; blocks on the disk.
   absl::Status RestoreReserve(const Cancellation& cancellation);
 
-  // Has the block cache hold no more than this from now on. Bytes.
+  // Limits the block cache to this many bytes from now on.
   void SetBlockCacheBytes(size_t bytes);
   size_t block_cache_bytes() const;
-  // Memory of what is written and not yet in table files.
+  // The memory taken by writes that are not in table files yet. Bytes.
   size_t write_memory_bytes() const;
 
-  // The size of all files. Bytes.
+  // The total size of the files. Bytes.
   uint64_t DiskBytes() const;
-  // What is in memory alone of tables, or in the write-ahead log alone of the disk, and is written
-  // once more. Bytes.
+  // The size of the data that is only in memory and in the write-ahead log, and is still to be
+  // written to table files. Bytes.
   uint64_t UnwrittenBytes() const;
-  // What is free on their disk; nullopt where the disk does not tell. Bytes.
+  // The free space on the store's disk, in bytes; nullopt if it is unknown.
   std::optional<uint64_t> DiskFreeBytes() const;
 
-  // Of the writer that commits to this store.
+  // The commits of the writer that writes to this store.
   VisibleCommits& visible_commits() const { return *visible_commits_; }
 
   rocksdb::ColumnFamilyHandle* handle(Column column) const {
@@ -204,25 +208,26 @@ class LogStore {
  private:
   explicit LogStore(const LogStoreOptions& options);
   absl::Status OpenDb();
-  // The first batch of the range that does not lie before what is looked for; whatever is before
-  // one that does, does too.
+  // Returns the start of the first batch of the range for which `lies_before` is false. It must be
+  // true for all batches before one for which it is true.
   absl::StatusOr<LogPosition> SeekFirst(
       TopicId topic, PartitionId partition, const LogBounds& range,
       absl::FunctionRef<bool(const BatchHeader& batch)> lies_before) const;
-  // The value of a batch's key in `events`, not copied if it is large. May outlive the store.
+  // Returns the value of a batch's key in `events`, without copying it if it is large. May outlive
+  // the store.
   absl::StatusOr<SharedBytes> ReadEvents(absl::string_view key, const BatchHeader& header) const;
 
-  // Where to divide a compaction of keys from `first` to `last`, so that each piece is bounded: the
-  // end of each.
+  // Divides a compaction of the keys from `first` to `last` into pieces of bounded size, and
+  // returns the end of each.
   std::vector<std::string> CompactionPieces(Column column, const std::string& first,
                                             const std::string& last) const;
-  // CANCELLED between two pieces.
+  // Returns CANCELLED, between two pieces, once cancelled.
   absl::Status CompactInPieces(Column column, rocksdb::CompactRangeOptions options,
                                const std::string& first, const std::string& last,
                                const Cancellation& cancellation);
 
   absl::Status DamagedLog(const rocksdb::Status& cause) const;
-  // Whether the disk has room to open the log: RocksDB asserts on the way that it has.
+  // Checks that the disk has enough room to open the log, which RocksDB asserts while it opens.
   absl::Status CheckRoomToOpen() const;
 
   const LogStoreOptions options_;
@@ -230,7 +235,7 @@ class LogStore {
   const std::unique_ptr<VisibleCommits> visible_commits_ = std::make_unique<VisibleCommits>();
   RunHistory runs_;
   std::unique_ptr<FailStop> fail_stop_;
-  std::unique_ptr<DataDirectory> directory_;  // Before the store in it: released last.
+  std::unique_ptr<DataDirectory> directory_;  // Before the store in it, so released last.
   std::shared_ptr<rocksdb::Cache> block_cache_;
   std::shared_ptr<rocksdb::WriteBufferManager> write_memory_;
   std::unique_ptr<rocksdb::DB> db_;

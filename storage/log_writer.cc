@@ -11,16 +11,16 @@
 namespace eventhub {
 namespace {
 
-// Bounds the memory of a commit, and how long the first task of a group waits for the last.
+// Bounds the memory of a commit, and the time that the first task of a group waits for the last.
 constexpr size_t kMaxGroupBytes = size_t{4} << 20;
 
-// Keys and small records of a task beside its events.
+// The keys and small records of a task, beyond its events.
 constexpr size_t kTaskOverhead = 256;
 
-// How often one who waits for commits looks whether they wait for space.
+// How often AwaitVisible checks whether writes are waiting for space.
 constexpr std::chrono::milliseconds kLookForSpace(100);
 
-// Changes nothing: it is done when all before it are.
+// Changes nothing; it is done when all tasks before it are.
 class PassingTask final : public CommitTask {
  public:
   explicit PassingTask(std::shared_ptr<std::promise<absl::Status>> passed)
@@ -169,7 +169,7 @@ void LogWriter::RunSyncs() {
 void LogWriter::SyncGroups(std::vector<Group>& groups) {
   bool synced = false;
   for (const Group& group : groups) synced |= group.synced && group.status.ok();
-  // A sync after a failed one may succeed although the data of the first is lost: none is tried.
+  // After a failed sync a later one may succeed although data was lost, so it must not be tried.
   absl::Status status = failure();
   if (status.ok() && synced) {
     status = store_.Sync();

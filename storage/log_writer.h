@@ -1,5 +1,5 @@
-// The one place where the log grows: gathers what many threads want written, writes it together,
-// answers in order.
+// The only writer of the log: gathers the tasks of many threads, writes them together, and answers
+// in order.
 #pragma once
 
 #include <atomic>
@@ -23,30 +23,30 @@ class CommitTask {
  public:
   virtual ~CommitTask() = default;
 
-  // Adds the task's changes to the commit, or finds that the task must fail and adds nothing. On
-  // the commit thread, one task at a time, in the order of submission: what it checks holds until
-  // the commit.
+  // Adds the task's changes to the commit, or decides that the task fails and adds nothing. Called
+  // on the commit thread, one task at a time, in the order of submission, so whatever it checks
+  // still holds at the commit.
   virtual void Prepare(CommitBuilder& commit) = 0;
 
-  // The outcome of the commit. Tasks are done in the order of submission; an OK means that the
-  // changes are visible and as durable as asked for. An error means that nothing was written, if
-  // Prepare was not called, and that the outcome is unknown, if it was. Must not block.
+  // Receives the outcome of the commit. Tasks are done in the order of submission. OK means that
+  // the changes are visible and as durable as requested. An error means that nothing was written if
+  // Prepare was not called, and that the outcome is unknown if it was. Must not block.
   virtual void Done(const absl::Status& status) = 0;
 
-  // Roughly what the task holds, in bytes.
+  // The approximate size of the task's data, in bytes.
   virtual size_t bytes() const = 0;
 
-  // Whether the changes must survive a power loss before Done.
+  // Whether the changes must survive a power loss before Done is called.
   virtual bool synced() const = 0;
 };
 
-// Group commit. Tasks that wait while a commit is under way form the next one. Writing and syncing
-// are pipelined: a second thread syncs, while the first writes the next groups; what was written
-// when a sync begins is covered by it. Tasks are done strictly in order, so that a reader is never
-// shown an event that a power loss could take away before an older one that was to be synced.
+// Group commit. Tasks that arrive during a commit form the next one. Writing and syncing are
+// pipelined: a second thread syncs while the first writes the next groups; a sync covers everything
+// written before it begins. Tasks are done strictly in order, so a reader never sees an event that
+// a power loss could remove before an older one whose sync was requested.
 //
-// After a failed write or sync every task fails with UNAVAILABLE, until the store is opened anew:
-// what is on disk is not known, and a second try could acknowledge what was lost by the first.
+// After a failed write or sync every task fails with UNAVAILABLE until the store is reopened: the
+// contents of the disk are unknown, and a retry could acknowledge events that the failure lost.
 //
 // Thread-safe.
 class LogWriter {
@@ -56,26 +56,27 @@ class LogWriter {
     std::atomic<uint64_t> syncs{0};
   };
 
-  // `on_failure` is called once, from a thread of the writer, when writes begin to be refused.
+  // `on_failure` is called once, on a thread of the writer, when the writer begins to refuse
+  // writes.
   LogWriter(LogStore& store, TailCache& cache, const Clock& clock,
             absl::AnyInvocable<void(const absl::Status&)> on_failure);
 
-  // Finishes all tasks, then stops.
+  // Completes all tasks, then stops.
   ~LogWriter();
 
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // Takes the task and returns at once.
+  // Queues the task and returns immediately.
   void Submit(std::unique_ptr<CommitTask> task);
 
-  // Blocks until all that the store has at the call is visible: for answers that are read from the
-  // store, which has commits before they are visible. UNAVAILABLE: nobody knows what becomes of a
-  // part of it, for writes are refused; or not soon, for a write waits for space on the disk. Not
-  // on a thread of the writer.
+  // Blocks until everything that the store contains at the time of the call is visible. For answers
+  // read directly from the store, which has commits before they are visible. Returns UNAVAILABLE if
+  // writes are refused, so that the fate of some of it is unknown, or if a write is waiting for
+  // disk space. Must not be called on a thread of the writer.
   absl::Status AwaitVisible();
 
-  // Why writes are refused; OK while they are not.
+  // Returns why writes are refused, or OK if they are not.
   absl::Status failure() const;
 
   const Counters& counters() const { return counters_; }
@@ -87,22 +88,22 @@ class LogWriter {
   struct Group {
     Tasks tasks;
     std::unique_ptr<CommitBuilder> commit;
-    bool synced = false;  // One of the tasks asks for it.
+    bool synced = false;  // Some task requested a sync.
     absl::Status status;
   };
 
   void RunCommits();
   Group TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(Group& group);
-  // Passes a written group on to be synced, or finishes it if neither it nor an earlier one waits
-  // for a sync.
+  // Passes a written group to the sync thread, or completes it if neither it nor an earlier group
+  // needs a sync.
   void HandOver(Group group);
 
   void RunSyncs();
   void SyncGroups(std::vector<Group>& groups);
 
   void Finish(Group& group);
-  // Refuses writes from now on; returns why.
+  // Makes the writer refuse all further writes; returns the status to refuse them with.
   absl::Status Fail(const absl::Status& cause);
 
   LogStore& store_;
@@ -124,7 +125,7 @@ class LogWriter {
   bool syncing_ ABSL_GUARDED_BY(sync_mutex_) = false;
   bool sync_stopping_ ABSL_GUARDED_BY(sync_mutex_) = false;
 
-  std::thread sync_thread_;  // Last: they use what is above.
+  std::thread sync_thread_;  // Last: the threads use the members above.
   std::thread commit_thread_;
 };
 

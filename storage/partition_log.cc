@@ -25,12 +25,12 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
 LogPosition PartitionLog::end_position() const {
   for (;;) {
     const LogPosition position{end(), end_bytes()};
-    if (end() == position.offset) return position;  // No commit came in between.
+    if (end() == position.offset) return position;  // No commit became visible in between.
   }
 }
 
 uint64_t PartitionLog::bytes() const {
-  const uint64_t start = start_bytes();  // Before the end, which only grows.
+  const uint64_t start = start_bytes();  // Read before the end, which only grows.
   return end_bytes() - start;
 }
 
@@ -39,7 +39,7 @@ absl::Time PartitionLog::last_append_time() const {
 }
 
 void PartitionLog::Begin(RecordBatch& batch, absl::Time now) {
-  // The system's clock may be set back; append times, which are searched, must not run backwards.
+  // The system's clock may be set back, but append times are searched and must not decrease.
   next_append_micros_ = std::max(next_append_micros_, absl::ToUnixMicros(now));
   batch.base = next_;
   batch.header.append_micros = next_append_micros_;

@@ -1,4 +1,4 @@
-// The in-memory side of one partition: where its log begins and ends, and who waits for it to grow.
+// The in-memory state of one partition: the bounds of its log, and the waiters for its growth.
 #pragma once
 
 #include <atomic>
@@ -14,24 +14,24 @@
 
 namespace eventhub {
 
-// What recovery learns of a partition from the store.
+// The state of a partition, as recovered from the store.
 struct LogBounds {
-  Offset start;              // The first offset kept.
+  Offset start;              // The first retained offset.
   Offset end;                // The offset of the next event.
   uint64_t start_bytes = 0;  // Bytes of all batches before `start`.
   uint64_t end_bytes = 0;    // Bytes of all batches before `end`.
   int64_t last_append_micros = 0;
 };
 
-// One partition. A batch goes through two states here: appended, when the commit thread has given
-// it offsets, and visible, when it is as durable as its requests asked for. Readers see visible
-// batches only.
+// One partition. A batch passes through two states: appended, when the commit thread has assigned
+// its offsets, and visible, when it is as durable as its requests asked for. Readers see only
+// visible batches.
 //
-// Thread-safe but for the members that say otherwise. An idle partition takes a few hundred bytes.
+// Thread-safe, except where noted. An idle partition takes a few hundred bytes.
 class PartitionLog {
  public:
-  // `topic_mark` counts the visible commits of the whole topic; it and `commits`, those of the
-  // store, outlive this object.
+  // `topic_mark` counts the visible commits of the whole topic. It, and `commits`, which must be
+  // those of the store, must outlive this object.
   PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds, Watermark& topic_mark,
                const VisibleCommits& commits);
 
@@ -41,70 +41,71 @@ class PartitionLog {
   TopicId topic() const { return topic_; }
   PartitionId id() const { return id_; }
 
-  // The first offset kept, and the offset after the last visible event.
+  // The first retained offset, and the offset after the last visible event.
   Offset start() const { return Offset(start_.load(std::memory_order_acquire)); }
   Offset end() const { return Offset(end_.Get(commits_)); }
 
-  // Reads may find nothing before it: start(), or ahead of it while a trim is under way.
+  // Offsets before this may be gone: start(), or more while a trim is in progress.
   Offset trimmed_to() const { return Offset(trimmed_to_.load(std::memory_order_acquire)); }
 
-  // The end with the bytes before it, as one commit left them.
+  // The end and the number of bytes before it, as of one commit.
   LogPosition end_position() const;
 
-  // The encoded size of the events kept.
+  // The encoded size of the retained events.
   uint64_t bytes() const;
   // As in LogBounds.
   uint64_t start_bytes() const { return start_bytes_.load(std::memory_order_acquire); }
   uint64_t end_bytes() const { return static_cast<uint64_t>(end_bytes_.Get(commits_)); }
-  // When the last visible event was appended; the Unix epoch if there never was one.
+  // When the last visible event was appended; the Unix epoch if there was none.
   absl::Time last_append_time() const;
 
-  // The first offset that was, or is to be, given since the log was opened: what is not before it
-  // is of the run under way (run_history.h). Offset::Max() while nothing was appended.
+  // The first offset assigned since the log was opened, visible or not: events from it on belong to
+  // the current run (run_history.h). Offset::Max() if nothing was appended.
   Offset run_start() const { return Offset(run_start_.load(std::memory_order_acquire)); }
 
-  // Passes an offset when that offset is visible, or soon after: what is waited for, not what is
-  // looked at.
+  // Advances past an offset when the event there becomes visible, or soon after. For waiting; to
+  // look at the end, use end().
   Watermark& end_mark() { return end_mark_; }
   Watermark& topic_mark() { return topic_mark_; }
   PartitionTail& tail() { return tail_; }
 
   // Commit thread only.
 
-  // The offset that the next event gets; ahead of end() while commits are under way.
+  // The offset of the next event; ahead of end() while commits are in progress.
   Offset next_offset() const { return next_; }
   bool run_begun() const { return run_start() != Offset::Max(); }
-  // Before the first append.
+  // Called before the first append.
   void BeginRun() { run_start_.store(next_.value(), std::memory_order_release); }
-  // Gives offsets to the events of `batch` and returns the first.
+  // Assigns offsets to `count` events of `batch` and returns the first.
   Offset Assign(RecordBatch& batch, uint32_t count, uint32_t bytes);
-  // Fills in what a new, empty batch starts with.
+  // Initializes a new, empty batch.
   void Begin(RecordBatch& batch, absl::Time now);
-  // The batch of the commit under way that still takes events.
+  // The batch of the current commit that still accepts events.
   const std::shared_ptr<RecordBatch>& open_batch() const { return open_batch_; }
-  // What is behind the last event that has an offset.
+  // The position after the last event that has an offset.
   LogPosition next_position() const { return {next_, next_bytes_}; }
   // Where the log begins once all trims are written.
   const LogPosition& next_start() const { return next_start_; }
-  // Before a trim up to `start` is written; SetStart follows.
+  // Called before a trim up to `start` is written; followed by SetStart.
   void BeginTrim(const LogPosition& start);
-  // Gives offsets to events that are not kept, of a log that keeps none, and returns the first;
-  // MakeUnkeptVisible follows.
+  // Assigns offsets to events that are not retained, in a log that retains none, and returns the
+  // first; followed by MakeUnkeptVisible.
   Offset AppendUnkept(uint32_t count, uint64_t bytes);
   void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
 
   // The thread that makes commits visible, only.
 
-  // The end, with what is told of it, will be there as soon as `commit` is visible: that of all
-  // partitions of a commit is staged first, then VisibleCommits moves, then each is made visible.
-  // Of several batches of a partition, the last: what is not behind the staged end changes nothing.
+  // Stages the new end, with the data reported about it, to take effect when `commit` becomes
+  // visible: the ends of all partitions of a commit are staged first, then VisibleCommits advances,
+  // then MakeVisible is called for each batch. If a partition has several batches, only the last
+  // must be staged: a batch that does not advance the staged end changes nothing.
   void Stage(const RecordBatch& last, int64_t commit);
   void Stage(const LogPosition& end, int64_t commit);
-  // Wakes those who wait for this partition; not those who wait for the topic.
+  // Wakes the waiters of this partition; not those of the topic.
   void MakeVisible(const RecordBatch& batch);
-  // Moves the start after a trim is on disk; never back.
+  // Advances the start after a trim is on disk; never moves it back.
   void SetStart(const LogPosition& start);
-  // The same for events that are not kept, which the log starts behind.
+  // The same for events that are not retained; the log then starts at `end`.
   void MakeUnkeptVisible(const LogPosition& end);
 
  private:

@@ -8,9 +8,9 @@ namespace eventhub {
 namespace {
 
 constexpr uint32_t kVersion = 1;              // Of a log start, and of headers up to format 2.
-constexpr uint32_t kVersionWithTypes = 2;     // Of headers since.
-constexpr size_t kHeaderSize = 28;            // Of version 1.
-constexpr size_t kTypesAt = kHeaderSize + 1;  // A byte says how many there are.
+constexpr uint32_t kVersionWithTypes = 2;     // Of headers since format 3.
+constexpr size_t kHeaderSize = 28;            // In version 1.
+constexpr size_t kTypesAt = kHeaderSize + 1;  // Preceded by one byte, the number of types.
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// A record batch: consecutive events of one partition, written together, and the unit of storage
-// and delivery.
+// A record batch: consecutive events of one partition that are written together; the unit of
+// storage and delivery.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +16,25 @@
 
 namespace eventhub {
 
-// What the column `index` says of a batch. Its layout on disk is in FORMAT.md.
+// The value of a batch in the column `index`. FORMAT.md describes its layout.
 struct BatchHeader {
   uint32_t count = 0;  // Events.
   uint32_t bytes = 0;  // The size of the events region.
-  int64_t append_micros =
-      0;  // Wall clock, microseconds since the Unix epoch; monotonic per partition.
-  uint64_t bytes_before =
-      0;  // Of all batches of the partition before this one, trimmed ones included.
+  // Wall clock, microseconds since the Unix epoch; never decreases within a partition.
+  int64_t append_micros = 0;
+  // Of all earlier batches of the partition, including trimmed ones.
+  uint64_t bytes_before = 0;
   TypeSummary types;
 
   std::string Encode() const;
 
-  // DATA_LOSS if `value` is not a header of a version that this hub knows.
+  // Returns DATA_LOSS if `value` is not a header of a version known to this hub.
   static absl::StatusOr<BatchHeader> Decode(absl::string_view value);
 
   absl::Time append_time() const { return absl::FromUnixMicros(append_micros); }
 };
 
-// A batch, but for its events.
+// A batch without its events.
 struct BatchInfo {
   Offset base;
   BatchHeader header;
@@ -43,9 +43,9 @@ struct BatchInfo {
   Offset end() const { return base + header.count; }
 };
 
-// The events region is a run of encoded fields `repeated Event events = 15`, as it came with
-// requests and as it goes out to readers; it may lie in several chunks, each of whole events.
-// Immutable once committed, and shared by then.
+// The events region is a sequence of encoded fields `repeated Event events = 15`, as received in
+// requests and as sent to readers. It may consist of several chunks, each of complete events.
+// Immutable, and shared, once committed.
 struct RecordBatch {
   Offset base;
   BatchHeader header;
@@ -56,7 +56,7 @@ struct RecordBatch {
 };
 
 // A boundary between two batches of a partition, or an end of its log. The log start is stored as
-// one, and so outlives the batches: offsets of trimmed events are never given again.
+// one, and so outlives the batches: offsets of trimmed events are never reused.
 struct LogPosition {
   static constexpr size_t kEncodedSize = 20;
 

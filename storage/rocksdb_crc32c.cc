@@ -1,13 +1,13 @@
 // CRC32C for RocksDB, in hardware.
 //
-// Debian builds its RocksDB for the oldest processor it supports, so that each byte of the log and
-// of the blob files is checksummed with table look-ups; measured, that is half of all CPU time of a
-// store under load. RocksDB calls its own checksum through the dynamic linker, and a program's own
-// definition of a symbol comes before a library's: the function here takes the place of RocksDB's.
-// It computes the same sums, so nothing on disk changes; where the linker does not let it in,
-// RocksDB's is used and everything is only slower.
+// Debian builds RocksDB for the oldest processor that it supports, so RocksDB checksums each byte
+// of the log and of the blob files with table look-ups; as measured, this takes half of all CPU
+// time of a store under load. RocksDB calls its checksum function through the dynamic linker, where
+// a program's own definition of a symbol takes precedence over a library's: the function in this
+// file replaces RocksDB's. It computes the same checksums, so the format on disk is unchanged. If
+// the linker does not use it, RocksDB's function is used, and everything is merely slower.
 //
-// The linker is told to take this file in by storage/CMakeLists.txt; tests/storage proves that it
+// storage/CMakeLists.txt makes the linker include this file; tests in tests/storage verify that it
 // does.
 #include <algorithm>
 #include <cstddef>
@@ -24,7 +24,7 @@ uint32_t Extend(uint32_t crc, const char* data, size_t size) {
   constexpr size_t kMaxPiece = std::numeric_limits<int>::max();
   while (size > 0) {
     const size_t piece = std::min(size, kMaxPiece);
-    // The library neither writes to its input nor inverts the sum, which RocksDB does.
+    // The library does not write to its input, and does not invert the checksum, as RocksDB does.
     auto* const bytes = reinterpret_cast<unsigned char*>(const_cast<char*>(data));
     crc = ~crc32_iscsi(bytes, static_cast<int>(piece), ~crc);
     data += piece;

@@ -23,25 +23,25 @@ rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* e
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.max_total_wal_size = options.max_log_bytes;
-  db.max_background_jobs = 8;  // Of which two flush.
+  db.max_background_jobs = 8;  // Two of them flush.
   db.max_open_files = static_cast<int>(options.max_open_files);
-  // Start at once; the memory is bounded by the log's size. But a damaged log has to go, or it
-  // would be found damaged again.
+  // A start does not wait for a flush; the log's size bounds the memory. A damaged log is flushed
+  // and deleted, or every later start would find the damage again.
   db.avoid_flush_during_recovery = !options.drop_after_damage;
-  // RocksDB's own default would drop, without a word, what follows a damaged record in the middle
-  // of the log.
+  // RocksDB's default would silently drop everything after a damaged record in the middle of the
+  // log.
   db.wal_recovery_mode = options.drop_after_damage
                              ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
                              : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  // Older logs that are missing, or shorter than they were when they were synced, are damage.
+  // Older logs that are missing, or shorter than when they were synced, are damaged.
   db.track_and_verify_wals_in_manifest = !options.drop_after_damage;
-  // There is one writer, so the machinery for several is only overhead.
+  // There is only one writer; support for several is overhead.
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;
-  // Where flushing falls behind, writes are slowed to this and not to RocksDB's 16 MB/s. Bytes per
-  // second.
+  // If flushing falls behind, writes are slowed to this rate instead of RocksDB's 16 MB/s. Bytes
+  // per second.
   db.delayed_write_rate = uint64_t{2} << 30;
-  // What is written starts on its way to the disk at once, and not with the sync that waits for it.
+  // Starts writing data to disk right away, not only at the sync that waits for it.
   db.wal_bytes_per_sync = uint64_t{1} << 20;
   db.bytes_per_sync = uint64_t{1} << 20;
   db.info_log = std::make_shared<StoreLogger>(options.on_warning);
@@ -54,7 +54,7 @@ namespace {
 
 using BlockCache = std::shared_ptr<rocksdb::Cache>;
 
-// Also what tables have beside blocks of data is in the cache, so that it bounds all of them.
+// Keeps indexes and filters of tables in the cache too, so that its size bounds all of them.
 rocksdb::BlockBasedTableOptions MakeTableOptions(const BlockCache& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 5;
@@ -69,9 +69,9 @@ rocksdb::ColumnFamilyOptions MakeSmallColumnOptions(const LogStoreOptions& optio
   rocksdb::ColumnFamilyOptions column;
   column.write_buffer_size = std::min(size_t{16} << 20, options.write_buffer_bytes);
   column.compression = rocksdb::kNoCompression;
-  // The same once more for levels: with it RocksDB 7.8 does not move a new table to the next level
-  // without a look at the compactions under way there, which it does otherwise and, where their
-  // ranges overlap, ends the process or makes tables that overlap (TryPickL0TrivialMove).
+  // Repeats the compression setting per level. Otherwise RocksDB 7.8 moves a new table to the next
+  // level without checking the compactions running there, and if their ranges overlap, ends the
+  // process or creates overlapping tables (TryPickL0TrivialMove).
   column.compression_per_level = {rocksdb::kNoCompression};
   column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(MakeTableOptions(cache)));
   return column;
@@ -84,8 +84,8 @@ rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& opti
   column.max_write_buffer_number = 4;
   column.level0_slowdown_writes_trigger = 40;
   column.level0_stop_writes_trigger = 60;
-  // Small tables: they hold keys, each of which may stand for a large blob that a reclaim has to
-  // look at.
+  // Small tables: they hold keys, each of which may refer to a large blob that reclaiming space has
+  // to read.
   column.target_file_size_base = uint64_t{4} << 20;
   column.enable_blob_files = true;
   column.min_blob_size = kMinBlobBytes;
@@ -93,8 +93,8 @@ rocksdb::ColumnFamilyOptions MakeEventsColumnOptions(const LogStoreOptions& opti
   return column;
 }
 
-// Records that are soon deleted: a table in which deletions pile up is compacted at once, so that
-// a scan does not have to pass over them.
+// For short-lived records: a table in which deletions accumulate is compacted at once, so that
+// scans do not have to skip them.
 rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions(const LogStoreOptions& options,
                                                          const BlockCache& cache) {
   constexpr size_t kWindow = 1024;  // Consecutive keys of a table.
@@ -106,7 +106,7 @@ rocksdb::ColumnFamilyOptions MakeShortLivedColumnOptions(const LogStoreOptions& 
   return column;
 }
 
-// Drops identities that have expired; what it does not know, it keeps.
+// Drops expired identities; keeps records that it does not know.
 class ExpiryFilter final : public rocksdb::CompactionFilter {
  public:
   explicit ExpiryFilter(int64_t now) : now_(now) {}
@@ -140,7 +140,7 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
   const Clock& clock_;
 };
 
-// Nearly all look-ups are for what is not there.
+// Nearly all look-ups are for missing keys.
 rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options,
                                                          const BlockCache& cache) {
   constexpr double kFilterBitsPerKey = 10;

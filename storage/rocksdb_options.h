@@ -1,4 +1,4 @@
-// How RocksDB is set up for a log: why it is not at its defaults.
+// RocksDB's configuration for a log, and the reasons for options that are not at their defaults.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace eventhub {
 
-// Below this a value stays beside its key: a blob has a fixed cost of a record and a look-up.
+// Smaller values are stored next to their key: a blob costs an extra record and look-up.
 inline constexpr uint64_t kMinBlobBytes = 4096;
 
 rocksdb::Env* EnvOf(const LogStoreOptions& options);
 
-// On the files of `env`.
+// Options for an instance on the files of `env`.
 rocksdb::DBOptions MakeDbOptions(const LogStoreOptions& options, rocksdb::Env* env);
 
-// The column families in the order of Column, which share a block cache.
+// The column families in the order of Column. They share a block cache.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
     const LogStoreOptions& options, const std::shared_ptr<rocksdb::Cache>& block_cache);
 

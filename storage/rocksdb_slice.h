@@ -1,4 +1,4 @@
-// Views as RocksDB takes them.
+// Converts views to RocksDB's type.
 #pragma once
 
 #include "absl/strings/string_view.h"

@@ -1,4 +1,4 @@
-// The one place that turns a rocksdb::Status into an absl::Status.
+// The only place that converts a rocksdb::Status to an absl::Status.
 #pragma once
 
 #include "absl/status/status.h"
@@ -7,11 +7,12 @@
 
 namespace eventhub {
 
-// `what` says what was tried, and on what: "write to the log in /data". Out of space:
-// RESOURCE_EXHAUSTED; damaged data: DATA_LOSS; any other trouble of the disk: UNAVAILABLE.
+// `what` describes the operation and its object: "write to the log in /data". Returns
+// RESOURCE_EXHAUSTED if the disk is full, DATA_LOSS if data is damaged, and UNAVAILABLE for any
+// other disk error.
 absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
-// The same of a read of what the store has: a file that is missing is damage (DATA_LOSS).
+// The same for reads of stored data: a missing file is damage (DATA_LOSS).
 absl::Status FromRocksDbRead(const rocksdb::Status& status, absl::string_view what);
 
 }  // namespace eventhub

@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kHistoryVersion = 1;
 constexpr size_t kRecordSize = 12;
 
-// An id for a topic, of one for all topics: another one for each.
+// Derives a topic's own id from one for all topics.
 uint64_t IdFor(uint64_t seed, TopicId topic) {
   constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;
   const uint64_t id = seed + kOdd * topic.value();

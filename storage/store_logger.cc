@@ -8,7 +8,7 @@ namespace eventhub {
 
 void StoreLogger::Logv(const char* format, va_list arguments) {
   if (!report_) return;
-  constexpr size_t kMaxMessage = 2'000;  // Bytes; what is longer is cut.
+  constexpr size_t kMaxMessage = 2'000;  // Bytes; longer messages are truncated.
   char text[kMaxMessage];
   const int length = std::vsnprintf(text, sizeof(text), format, arguments);
   if (length <= 0) return;

@@ -1,4 +1,4 @@
-// Where RocksDB's messages go.
+// Receives RocksDB's log messages.
 #pragma once
 
 #include <cstdarg>
@@ -10,14 +10,14 @@
 
 namespace eventhub {
 
-// Passes warnings and errors on, and drops the rest. RocksDB's own logger, which writes a file
-// beside the data, ends the process with an assertion when it writes once more after the disk was
+// Forwards warnings and errors, and drops all other messages. RocksDB's own logger, which writes a
+// file beside the data, ends the process with an assertion if it writes again after the disk was
 // full.
 class StoreLogger final : public rocksdb::Logger {
  public:
   using Report = std::function<void(const std::string& message)>;
 
-  // `report` may be called by any thread at any time; null drops everything.
+  // `report` may be called on any thread at any time; null drops everything.
   explicit StoreLogger(Report report)
       : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), report_(std::move(report)) {}
 

@@ -7,7 +7,7 @@
 namespace eventhub {
 namespace {
 
-// The batch, its share of the queues, and the allocator's slack.
+// The batch object, its entries in the queues, and the allocator's slack.
 constexpr size_t kBatchOverhead = 320;
 
 }  // namespace
@@ -44,7 +44,7 @@ void TailCache::Insert(PartitionTail& tail, RecordBatchPtr batch) {
 }
 
 void TailCache::SetCapacity(size_t bytes) {
-  constexpr int kTurn = 64;  // Commits become visible under the same mutex.
+  constexpr int kTurn = 64;  // Small, since commits become visible under the same mutex.
   capacity_.store(bytes, std::memory_order_relaxed);
   for (bool more = true; more;) {
     MutexLock lock(mutex_);
@@ -62,7 +62,7 @@ bool TailCache::Evict(int batches) {
     RecordBatchPtr victim;  // Freed after the lock is released.
     MutexLock lock(entry.tail->mutex);
     std::unique_ptr<PartitionTail::Batches>& tail = entry.tail->batches;
-    if (tail == nullptr || tail->front()->base != entry.base) continue;  // Dropped before.
+    if (tail == nullptr || tail->front()->base != entry.base) continue;  // Dropped earlier.
     victim = std::move(tail->front());
     tail->pop_front();
     if (tail->empty()) tail.reset();

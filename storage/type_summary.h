@@ -1,5 +1,5 @@
-// Which types of events a batch may hold: a few hashes, kept in the index, by which a reader of
-// some types passes over batches without reading or walking over their events.
+// The event types that may occur in a batch, as a few hashes in the index. A reader of certain
+// types skips batches with it, without reading or scanning their events.
 #pragma once
 
 #include <array>
@@ -10,13 +10,13 @@
 
 namespace eventhub {
 
-// A set of hashes, or "any" once there would be too many. What a hash is of is the caller's; two
-// types of one hash only mean that a batch is looked at for nothing.
+// A set of hashes, or "any" if there would be too many. The caller chooses what it hashes. A
+// collision of two types only means that a batch is read in vain.
 class TypeSummary {
  public:
   static constexpr size_t kMaxTypes = 16;
 
-  // No type.
+  // The empty set.
   TypeSummary() = default;
   static TypeSummary Any();
 
@@ -24,10 +24,10 @@ class TypeSummary {
   void Merge(const TypeSummary& other);
 
   bool any() const { return any_; }
-  // Ascending; empty if any().
+  // In ascending order; empty if any().
   absl::Span<const uint32_t> hashes() const { return {hashes_.data(), count_}; }
 
-  // Whether a type of one of these hashes, which are ascending, may be there.
+  // Returns whether the batch may contain a type with one of these hashes, which must be ascending.
   bool MayHave(absl::Span<const uint32_t> wanted) const;
 
  private:

@@ -1,4 +1,5 @@
-// Which commits can be seen: one number, so that a commit becomes visible in all its parts at once.
+// Tracks which commits are visible, as one number, so that a commit becomes visible in all its
+// parts at once.
 #pragma once
 
 #include <atomic>
@@ -6,28 +7,29 @@
 
 namespace eventhub {
 
-// Commits have numbers in the order in which they are made, and become visible in that order, with
-// everything that they contain: whoever sees a part of one sees all of it from then on. What keeps
-// state of its own beside the log goes by the same number (CommitHook).
+// Commits are numbered in the order in which they are made, and become visible in that order, each
+// as a whole: a reader that sees one part of a commit sees all of it from then on. State kept
+// outside the log becomes visible by the same number (CommitHook).
 //
-// Thread-safe but for the members that say otherwise.
+// Thread-safe, except where noted.
 class VisibleCommits {
  public:
   VisibleCommits() = default;
   VisibleCommits(const VisibleCommits&) = delete;
   VisibleCommits& operator=(const VisibleCommits&) = delete;
 
-  // The last commit that is visible.
+  // The last visible commit.
   int64_t last() const { return last_.load(std::memory_order_acquire); }
 
-  // The last commit whose changes the store may have.
+  // The last commit whose changes the store may contain.
   int64_t written() const { return written_.load(std::memory_order_acquire); }
 
-  // Commit thread only: the number of the next commit; before the commit is written.
+  // Commit thread only. Begin() returns the number of the next commit; NoteWriting() must be called
+  // before that commit is written.
   int64_t Begin() { return ++begun_; }
   void NoteWriting(int64_t commit) { written_.store(commit, std::memory_order_release); }
 
-  // The thread that makes commits visible, only.
+  // Only for the thread that makes commits visible.
   void Advance(int64_t commit) { last_.store(commit, std::memory_order_release); }
 
  private:
@@ -36,10 +38,11 @@ class VisibleCommits {
   int64_t begun_ = 0;
 };
 
-// A number that commits change: who sees a commit sees the number that it left, and nobody sees it
-// before. It has two places, for a commit is staged only when the one before is visible.
+// A number that commits change. A reader that sees a commit sees the number as of that commit;
+// nobody sees it earlier. Two slots are enough, because a commit is staged only when the previous
+// one is visible.
 //
-// Thread-safe but for the members that say otherwise.
+// Thread-safe, except where noted.
 class VisibleNumber {
  public:
   explicit VisibleNumber(int64_t value = 0) : before_(value), staged_(value) {}
@@ -47,29 +50,31 @@ class VisibleNumber {
   VisibleNumber& operator=(const VisibleNumber&) = delete;
 
   int64_t Get(const VisibleCommits& commits) const {
-    // In this order, see Stage: what is staged with a later commit is not taken for what an earlier
-    // one left.
+    // The order of these loads matters; see Stage(). A value staged by a later commit must not be
+    // mistaken for that of an earlier one.
     const int64_t staged = staged_.load(std::memory_order_acquire);
     if (staged_in_.load(std::memory_order_acquire) <= commits.last()) return staged;
     return before_.load(std::memory_order_acquire);
   }
 
-  // The thread that makes commits visible, only.
+  // Only for the thread that makes commits visible:
 
-  // What was staged last.
+  // The value staged last.
   int64_t staged() const { return staged_.load(std::memory_order_relaxed); }
-  // What there is from `commit` on. All that a commit changes is staged before
-  // VisibleCommits::Advance; of a number that is staged twice, the first value may be seen, too.
+  // Sets the value as of `commit`. All changes of a commit must be staged before
+  // VisibleCommits::Advance. If a number is staged twice in a commit, readers may see the first
+  // value too.
   void Stage(int64_t value, int64_t commit) {
     if (staged_in_.load(std::memory_order_relaxed) != commit) {
       before_.store(staged(), std::memory_order_release);
     }
-    // The commit before its value: who sees the value sees that the commit is a later one.
+    // The commit is stored before its value: a reader that sees the value also sees that it belongs
+    // to a later commit.
     staged_in_.store(commit, std::memory_order_release);
     staged_.store(value, std::memory_order_release);
   }
 
-  // Before anybody looks, and no commit has changed it.
+  // Call before the first reader, and before any commit changes the number.
   void Load(int64_t value) {
     before_.store(value, std::memory_order_release);
     staged_.store(value, std::memory_order_release);

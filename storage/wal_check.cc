@@ -28,15 +28,16 @@ uint32_t Extend(uint32_t crc, const char* data, size_t size);
 namespace eventhub {
 namespace {
 
-// RocksDB's log format, as version 7.8 writes it without recycled files and without compression of
-// the log: blocks of records, each with a header of sum, length and type; a write that does not fit
-// a block goes on in the next. A write begins with its sequence and its count.
+// RocksDB's log format, as version 7.8 writes it without recycled files and without log
+// compression: blocks of records, each with a header of checksum, length and type. A write that
+// does not fit into a block continues in the next. A write begins with its sequence number and its
+// count.
 constexpr size_t kBlock = 32768;
 constexpr size_t kHeader = 7;
 constexpr size_t kWriteHeader = 12;
 enum Type : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
-// Read at a time; whole blocks.
+// Bytes per read; a multiple of the block size.
 constexpr size_t kPiece = 32 * kBlock;
 
 struct Record {
@@ -46,13 +47,13 @@ struct Record {
 
 bool IsKnown(uint8_t type) { return type >= kFull && type <= kLast; }
 
-// The record at `at` of a block, which may be cut short by the end of the file; nullopt if there is
-// none that is whole. Its type may be unknown.
+// Returns the record at `at` of a block, which the end of the file may cut short; nullopt if there
+// is no complete record. Its type may be unknown.
 std::optional<Record> RecordAt(absl::string_view block, size_t at) {
   if (at + kHeader > block.size()) return std::nullopt;
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(block[at + i]); };
   const size_t length = byte(4) | byte(5) << 8;
-  if (byte(6) == 0) return std::nullopt;  // Space that was set aside, and not written.
+  if (byte(6) == 0) return std::nullopt;  // Preallocated space that was never written.
   if (at + kHeader + length > block.size()) return std::nullopt;
   return Record{byte(6), block.substr(at + kHeader, length)};
 }
@@ -65,18 +66,18 @@ bool SumHolds(absl::string_view block, size_t at, const Record& record) {
          rocksdb::crc32c::Extend(0, block.data() + at + kHeader - 1, record.payload.size() + 1);
 }
 
-// Follows the records of one file, which is given to it block by block.
+// Follows the records of one file, which it receives block by block.
 class LogFollower {
  public:
-  // `sequence` is that of the first write, if it is known.
+  // `sequence` is the sequence number of the first write, if known.
   LogFollower(std::string path, std::optional<uint64_t> sequence, WalCheck check)
       : path_(std::move(path)), check_(check), sequence_(sequence) {}
 
   absl::Status Block(absl::string_view block) {
     size_t at = 0;
-    size_t behind = 0;  // Where to look for records once they have stopped.
+    size_t behind = 0;  // Where to search for records once they have stopped.
     while (!stopped_ && at < block.size()) {
-      if (kBlock - at < kHeader) break;  // Too little for a record: filled up.
+      if (kBlock - at < kHeader) break;  // Too small for a record: padding.
       const std::optional<Record> record = RecordAt(block, at);
       if (record.has_value() && !IsKnown(record->type) && SumHolds(block, at, *record)) {
         return Unknown(record->type, position_ + at);
@@ -97,9 +98,9 @@ class LogFollower {
     return absl::OkStatus();
   }
 
-  // Whether the file ends within a write; after all blocks.
+  // Returns whether the file ends within a write. Call after all blocks.
   bool torn() const { return stopped_ || within_write_; }
-  // The sequence of the write that is to follow; nullopt as long as none was seen.
+  // The sequence number expected of the next write; nullopt until a write was seen.
   std::optional<uint64_t> sequence() const { return sequence_; }
 
  private:
@@ -108,7 +109,7 @@ class LogFollower {
   absl::Status Take(const Record& record, size_t position) {
     within_write_ = record.type == kFirst || record.type == kMiddle;
     if (record.type == kFull || record.type == kFirst) header_.clear();
-    // Near the end of a block even the header of a write may be cut.
+    // Near the end of a block even the header of a write may be split.
     const size_t missing = kWriteHeader - header_.size();
     if (missing > 0) {
       const absl::string_view part = record.payload.substr(0, missing);
@@ -120,7 +121,7 @@ class LogFollower {
     }
     if (within_write_) return absl::OkStatus();
     if (header_.size() < kWriteHeader) return Damaged(position);
-    // A write counts once it is whole: the sequence of a torn one is given again.
+    // Only a complete write counts: the sequence number of a torn one is reused.
     sequence_ = LoadLittle64(header_.data()) + LoadLittle32(header_.data() + 8);
     return absl::OkStatus();
   }
@@ -154,7 +155,7 @@ class LogFollower {
   const WalCheck check_;
   size_t position_ = 0;  // Of the block.
   std::optional<uint64_t> sequence_;
-  std::string header_;  // Of the write that is followed, as far as it was seen.
+  std::string header_;  // The bytes seen so far of the current write's header.
   bool within_write_ = false;
   bool stopped_ = false;
 };
@@ -194,8 +195,8 @@ absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory,
     }
   }
   std::sort(files.begin(), files.end());
-  // What is lost at the end of a file leaves a gap before the next. A gap after a file that is
-  // whole may be one of files that are not needed any more, and are being deleted.
+  // Data lost at the end of a file leaves a gap in the sequence before the next file. A gap after a
+  // complete file may come from obsolete files that are being deleted.
   std::optional<uint64_t> sequence;
   for (const auto& [number, path] : files) {
     LogFollower follower(path, sequence, check);

@@ -1,4 +1,4 @@
-// Looks for damage in the write-ahead log that RocksDB's recovery would take for its end.
+// Finds damage in the write-ahead log that RocksDB's recovery would mistake for its end.
 #pragma once
 
 #include <string>
@@ -13,16 +13,17 @@ namespace eventhub {
 
 // Checks the write-ahead log in the directory of a RocksDB instance that is not open.
 //
-// RocksDB cuts a log off at a record that is longer than the rest of the file, or empty, since a
-// crash leaves such an end; one flipped bit in a length or one sector of zeros looks the same, and
-// all that was acknowledged after it would be gone without a word. But a torn end is the end. So
-// this follows the records, and where they stop, looks for one that is whole behind the stop; it
-// also checks that the sequence numbers leave no gap. Sums of records that are in order are left to
-// RocksDB, unless it is kWithSums.
+// RocksDB cuts a log off at a record that is empty or longer than the rest of the file, because a
+// crash leaves such an end. One flipped bit in a length or one sector of zeros looks the same, and
+// everything acknowledged after it would be lost silently. But nothing follows a torn end.
+// Therefore this function follows the records and, where they stop, searches the rest for a
+// complete one; it also checks that the sequence numbers have no gap. It leaves the checksums of
+// the records in order to RocksDB, unless `check` is kWithSums.
 //
-// DATA_LOSS names the file and the place. FAILED_PRECONDITION: it holds a whole record of a type
-// that RocksDB 7.8, as it is set up here, does not write, so another version of the hub wrote it. A
-// log whose very last write is damaged cannot be told from a torn one, and is OK.
+// DATA_LOSS names the file and the position. FAILED_PRECONDITION: the log contains a complete
+// record of a type that RocksDB 7.8, as configured here, does not write, so another version of the
+// hub wrote it. Damage to the very last write of a log is indistinguishable from a torn write, and
+// is OK.
 enum class WalCheck { kOrder, kWithSums };
 absl::Status CheckWriteAheadLog(rocksdb::Env* env, const std::string& directory,
                                 WalCheck check = WalCheck::kOrder);

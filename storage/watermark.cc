@@ -3,8 +3,9 @@
 namespace eventhub {
 
 void Watermark::Advance(int64_t value) {
-  // Sequentially consistent against NotifyPast: it announces itself and then looks at the value,
-  // here the value is set and then the announcement looked at, so one of the two sees the other.
+  // Sequentially consistent with NotifyPast, which announces its waiter before it loads the value.
+  // Here the value is stored before the announcement is loaded, so at least one of the two sees the
+  // other.
   value_.store(value, std::memory_order_seq_cst);
   if (has_waiters_.load(std::memory_order_seq_cst)) WakeAll();
 }
@@ -46,7 +47,7 @@ void Watermark::WakeAll() {
   }
   while (waiter != nullptr) {
     Waiter* next =
-        waiter->next_;  // Read first: the waiter may be gone, or waiting again, after Wake().
+        waiter->next_;  // Read first: Wake() may destroy the waiter or register it again.
     waiter->Wake();
     waiter = next;
   }

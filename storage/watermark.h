@@ -1,5 +1,5 @@
-// A number that only grows, and that can be waited for without a thread: what a caught-up reader
-// sleeps on.
+// A monotonically increasing number that can be waited for without a thread; caught-up readers wait
+// on it.
 #pragma once
 
 #include <atomic>
@@ -9,19 +9,18 @@
 
 namespace eventhub {
 
-// Thread-safe. A waiter is registered for one wake-up at a time and costs no allocation.
+// Thread-safe. A waiter registers for one wake-up at a time, without allocation.
 class Watermark {
  public:
-  // Something that waits. It must stay alive while registered, and until Wake() has returned.
+  // Must stay alive while registered, and until Wake() has returned.
   class Waiter {
    public:
     Waiter() = default;
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
 
-    // The mark was passed. Called once per registration, on the thread that advanced the mark,
-    // without a lock held; must not block. The waiter may register again, or be destroyed, from
-    // here.
+    // Called once per registration when the mark was passed, on the thread that advanced it, with
+    // no lock held; must not block. The waiter may register again, or be destroyed, from here.
     virtual void Wake() = 0;
 
    protected:
@@ -38,24 +37,24 @@ class Watermark {
 
   int64_t value() const { return value_.load(std::memory_order_acquire); }
 
-  // Raises the value and wakes everyone who waits. `value` must not be less than before; calls must
-  // not overlap.
+  // Raises the value and wakes all waiters. `value` must not be less than before; calls must not
+  // overlap.
   void Advance(int64_t value);
 
-  // Arranges for waiter.Wake() once the value is greater than `mark`. Returns false, with nothing
-  // registered, if it already is: no wake-up can be lost in between.
+  // Registers `waiter` to be woken once the value is greater than `mark`. Returns false, without
+  // registering it, if the value already is, so no wake-up can be lost.
   bool NotifyPast(int64_t mark, Waiter& waiter);
 
-  // Takes a waiter back. Returns false if it was not registered (any more): then its Wake() was or
+  // Unregisters a waiter. Returns false if it was not registered (anymore): then its Wake() was or
   // will be called.
   bool Cancel(Waiter& waiter);
 
-  // Wakes everyone although the value stays: for the end of what is waited for.
+  // Wakes all waiters without changing the value, for example when the awaited object goes away.
   void WakeAll();
 
  private:
   std::atomic<int64_t> value_;
-  // Written under the mutex; read without it by Advance, to skip the mutex when nobody waits.
+  // Written under the mutex. Advance reads it without, to skip the mutex if nobody waits.
   std::atomic<bool> has_waiters_{false};
   Mutex mutex_;
   Waiter* head_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -1,26 +1,27 @@
-// Time, injected: nothing outside this file asks the system for it.
+// Injected time: no other file reads the system's clocks.
 #pragma once
 
 #include "absl/time/time.h"
 
 namespace eventhub {
 
-// The wall clock. Thread-safe. Tests have one that stands still (tests/support/fake_clock.h).
+// The wall clock and the monotonic clock. Thread-safe. Tests use one that stands still
+// (tests/support/fake_clock.h).
 class Clock {
  public:
   virtual ~Clock() = default;
 
-  // The time of day; may jump when the system's clock is set.
+  // Returns the time of day; may jump when the system's clock is set.
   virtual absl::Time Now() const = 0;
 
-  // Time since some fixed moment; never runs backwards.
+  // Returns the time since a fixed but unspecified moment; never runs backwards.
   virtual absl::Duration Monotonic() const = 0;
 
-  // The time by which old things may be deleted: Now(), or the infinite past while there is a doubt
-  // whether that is right.
+  // Returns the time that decides which data is old enough to delete: Now(), or the infinite past
+  // while Now() is in doubt.
   virtual absl::Time DeletionTime() const { return Now(); }
 
-  // The system's clock; lives for ever.
+  // The system's clock; never destroyed.
   static const Clock& System();
 };
 

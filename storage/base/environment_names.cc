@@ -14,7 +14,7 @@
 namespace eventhub {
 namespace {
 
-// Without the prefix, like all names below. A test has each flag of both programs.
+// Without the prefix, like all names below. A test checks that every flag of both programs is here.
 constexpr absl::string_view kSettings[] = {
     // eventhubd
     "DATA_DIR", "DISK_THREADS", "DROP_AFTER_DAMAGE", "LISTEN", "LOG_FORMAT", "MAX_CONNECTIONS",
@@ -27,7 +27,7 @@ constexpr absl::string_view kSettings[] = {
     // both
     "TLS_CA", "TLS_CERT", "TLS_KEY"};
 
-// What client/cli/run/event_environment.h sets, beside ATTR_….
+// Set by client/cli/run/event_environment.h, in addition to ATTR_….
 constexpr absl::string_view kOfEvents[] = {"APPEND_TIME", "ATTEMPT",  "CONTENT_TYPE", "EVENTS",
                                            "ID",          "KEY",      "OFFSET",       "PARTITION",
                                            "REDELIVERED", "REPLAYED", "SCHEMA",       "SOURCE",
@@ -51,9 +51,10 @@ bool IsPortOfLink(absl::string_view text) {
          Contains(kProtocols, parts[1]) && (parts.size() == 2 || Contains(kDetails, parts[2]));
 }
 
-// Whether Kubernetes, or the links of Docker that it took this from, may have set it.
+// Whether the variable may have been set by Kubernetes, or by the Docker links whose names it
+// adopted.
 bool IsServiceLink(absl::string_view name, absl::string_view value) {
-  // In front of all of it may stand the rest of the Service's name.
+  // The rest of the Service's name may precede any of these.
   const std::string whole = absl::StrCat("_", name);
   if (absl::EndsWith(whole, "_SERVICE_HOST") || absl::StrContains(whole, "_SERVICE_PORT")) {
     return true;

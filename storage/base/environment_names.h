@@ -1,7 +1,7 @@
-// The environment variables of eventhubd and eventhub, which all begin with EVENTHUB_.
+// The environment variables of eventhubd and eventhub, all of which begin with EVENTHUB_.
 //
-// One environment serves both programs, so each accepts the settings of the other. What neither
-// knows is an error: a mistyped setting must not be ignored.
+// Both programs may share one environment, so each accepts the settings of the other. A variable
+// that neither knows is an error: a mistyped setting must not be ignored.
 #pragma once
 
 #include <string>
@@ -14,17 +14,17 @@ namespace eventhub {
 
 inline constexpr absl::string_view kEnvironmentPrefix = "EVENTHUB_";
 
-// Whether `name`, with the prefix, is a setting of one of the two programs.
+// Returns whether `name`, with the prefix, is a setting of one of the two programs.
 bool IsSettingVariable(absl::string_view name);
 
-// INVALID_ARGUMENT, with the name that may have been meant, if `environment` (NAME=value, ended by
-// a null pointer, as `environ`) has a variable with the prefix that means nothing. These do:
+// Returns INVALID_ARGUMENT, with the nearest known name, if `environment` (NAME=value strings,
+// ended by a null pointer, as `environ`) contains an unknown variable with the prefix. Known are:
 //
-//   - settings, of either program;
-//   - what `eventhub consume --exec` tells a command of its event;
-//   - what Kubernetes sets for a Service called `eventhub` or `eventhub-…`: EVENTHUB_SERVICE_HOST,
-//     EVENTHUB_PORT=tcp://…, EVENTHUB_PORT_7070_TCP_ADDR and the like;
-//   - EVENTHUB_TEST_…, for whoever tests them.
+//   - the settings of either program;
+//   - the variables that `eventhub consume --exec` sets to describe an event to a command;
+//   - the variables that Kubernetes sets for a Service called `eventhub` or `eventhub-…`:
+//     EVENTHUB_SERVICE_HOST, EVENTHUB_PORT=tcp://…, EVENTHUB_PORT_7070_TCP_ADDR and the like;
+//   - EVENTHUB_TEST_…, for tests of the programs.
 absl::Status CheckEnvironment(const char* const* environment);
 
 }  // namespace eventhub

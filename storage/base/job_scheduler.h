@@ -1,5 +1,5 @@
-// Background work of a program: named jobs on a few threads, each run with a bound, and cancelled
-// when the program ends.
+// Background work of a program: named jobs on a few threads. Each run has a time limit, and is
+// cancelled when the program ends.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@
 
 namespace eventhub {
 
-// Asks work to end early. Thread-safe.
+// A request to end work early. Thread-safe.
 class Cancellation {
  public:
   Cancellation() = default;
@@ -37,38 +37,40 @@ class Cancellation {
 
 // One kind of background work.
 struct Job {
-  // In reports; unique within its scheduler.
+  // Used in error reports; unique within its scheduler.
   std::string name;
-  // Jobs of one lane run one after another, on the lane's thread; lanes run side by side. So what
-  // must not wait has a lane without jobs that block.
+  // Jobs of one lane run one after another, on the lane's thread; lanes run in parallel. A job that
+  // must not be delayed belongs in a lane whose jobs never block.
   std::string lane;
-  // A run that takes longer is cancelled, and reported.
+  // A run that takes longer is cancelled and reported.
   absl::Duration bound = absl::InfiniteDuration();
-  // Looks at its cancellation often enough to end within a moment, and says CANCELLED then.
+  // Checks its cancellation often enough to end within a moment, and then returns CANCELLED.
   std::function<absl::Status(Cancellation&)> run;
 };
 
 // Thread-safe. A lane's thread starts with its first job, and lives until Stop().
 class JobScheduler {
  public:
-  // `on_error` is told of each run that failed, or was too long. From any lane.
+  // `on_error` is called with the status of each run that failed or exceeded its bound, from any
+  // lane's thread.
   JobScheduler(const Clock& clock, absl::AnyInvocable<void(const absl::Status&)> on_error);
   ~JobScheduler() { Stop(); }
 
   JobScheduler(const JobScheduler&) = delete;
   JobScheduler& operator=(const JobScheduler&) = delete;
 
-  // Runs the job now, and again each time `interval` has passed since a run began.
+  // Runs the job now, and again whenever `interval` has passed since the start of its last run.
   void Every(absl::Duration interval, Job job);
 
-  // Runs the job once, after those of its lane that wait. Dropped if one of its name waits.
+  // Runs the job once, after the jobs waiting in its lane. Does nothing if a job of the same name
+  // is waiting.
   void Once(Job job);
 
-  // Makes the next run of a job that was given to Every due now.
+  // Makes a job that was passed to Every() due now.
   void RunSoon(absl::string_view name);
 
-  // Cancels what runs, drops what waits, and returns when nothing runs any more. Jobs that come
-  // later are dropped.
+  // Cancels running jobs, drops waiting ones, and returns when no job is running. Jobs submitted
+  // afterwards are dropped.
   void Stop();
 
  private:
@@ -92,10 +94,10 @@ class JobScheduler {
 
   Lane& LaneOf(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run(Lane& lane);
-  // Waits for the next job of a lane, and marks it as running; nullopt: stopped.
+  // Waits for the lane's next job and marks it as running; returns nullopt once stopped.
   std::optional<Job> Next(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Job> TakeDue(Lane& lane, absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Lanes that are idle watch over those that are not.
+  // Cancels the runs that exceeded their bound. Idle lanes call it on behalf of busy ones.
   void CancelOverdue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock& clock_;

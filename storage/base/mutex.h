@@ -1,7 +1,7 @@
 // A mutex that both clang's thread safety analysis and ThreadSanitizer understand.
 //
-// The packaged absl::Mutex is not instrumented, so TSan reports false races on what it guards;
-// std::mutex carries no annotations. This is std::mutex with the annotations.
+// The packaged absl::Mutex is not instrumented, so TSan reports false races on the data it guards;
+// std::mutex has no annotations. This is std::mutex with the annotations.
 #pragma once
 
 #include <chrono>
@@ -38,7 +38,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Waits are to be in a loop over their condition, under the mutex.
+// Callers must wait in a loop that checks the condition, with the mutex held.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

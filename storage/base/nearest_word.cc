@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// The number of letters to change, add or leave out to make one of the other (Levenshtein).
+// The number of letters to change, insert or delete to turn one into the other (Levenshtein).
 size_t Distance(absl::string_view a, absl::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -27,7 +27,7 @@ size_t Distance(absl::string_view a, absl::string_view b) {
 }  // namespace
 
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates) {
-  // A slip or two; one letter in three is another word.
+  // Allows at most three edits, fewer for a short word, which they would turn into a different one.
   size_t best = std::min<size_t>(word.size() / 3 + 1, 3);
   std::string nearest;
   for (const std::string& candidate : candidates) {

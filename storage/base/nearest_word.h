@@ -1,4 +1,4 @@
-// What may have been meant by a word that a program does not know.
+// Suggests a known word for one that a program does not know.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace eventhub {
 
-// That of `candidates` which `word` may be a slip of the keyboard for; empty if none is near.
+// Returns the candidate of which `word` may be a misspelling, or an empty string if none is close.
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace eventhub

@@ -1,5 +1,5 @@
-// Ref-counted, immutable bytes: what a request brought is held once, for the commit, the tail cache
-// and every reader.
+// Ref-counted, immutable bytes: the payload of a request is held once, and shared by the commit,
+// the tail cache and every reader.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 namespace eventhub {
 
 // A reference to a range of a shared buffer. Copying it copies no bytes. Thread-compatible; the
-// buffer's count is atomic, so that copies may be used and dropped on any thread.
+// reference count is atomic, so copies may be used and destroyed on any thread.
 class SharedBytes {
  public:
   SharedBytes() = default;
@@ -29,11 +29,13 @@ class SharedBytes {
   }
   ~SharedBytes() { Unref(); }
 
-  // A new buffer of `size` bytes, to be filled through `data` before the first copy is made.
+  // Returns a new buffer of `size` bytes. The caller fills it through `data` before it makes the
+  // first copy.
   static SharedBytes Allocate(size_t size, char** data);
   static SharedBytes Copy(absl::string_view bytes);
 
-  // Bytes that live elsewhere: `release(arg)` is called once when the last reference is gone.
+  // Wraps bytes owned by somebody else: `release(arg)` is called once, when the last reference is
+  // destroyed.
   static SharedBytes Wrap(absl::string_view bytes, void (*release)(void* arg), void* arg);
 
   absl::string_view view() const { return view_; }
@@ -41,15 +43,16 @@ class SharedBytes {
   size_t size() const { return view_.size(); }
   bool empty() const { return view_.empty(); }
 
-  // A part of these bytes, which holds the whole buffer. `part` must be a range within view().
+  // Returns a reference to a part of these bytes, which keeps the whole buffer alive. `part` must
+  // be a range within view().
   SharedBytes Sub(absl::string_view part) const;
 
-  // The size of the buffer, all of which is held by a part of it; and whether it is another's too.
+  // The size of the whole buffer, which a reference to any part keeps alive; and whether `other`
+  // refers to the same buffer.
   size_t held_bytes() const { return owner_ == nullptr ? 0 : owner_->size; }
   bool SharesBufferWith(const SharedBytes& other) const { return owner_ == other.owner_; }
 
-  // For handing a reference to C code: the caller of Release() owes one call of Drop() with the
-  // result.
+  // Pass a reference to C code: the caller of Release() must call Drop() once with the result.
   static void Drop(void* owner);
   void* Release() && {
     view_ = {};

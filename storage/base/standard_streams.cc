@@ -6,8 +6,8 @@
 namespace eventhub {
 
 void ReserveStandardStreams() {
-  // The lowest free descriptor is given, so each takes its own. Of a descriptor that is open for
-  // the other direction only, reads and writes fail as of a closed one.
+  // Each open returns the lowest free descriptor, so each stream gets its own. The descriptor is
+  // opened for the opposite direction only, so reads and writes fail as on a closed one.
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   }

@@ -3,9 +3,9 @@
 
 namespace eventhub {
 
-// Makes sure that the descriptors 0 to 2 are taken: what the process opens later, a connection or a
-// file of data, could else be one of them, and get what is printed. One that was closed can be
-// neither read nor written from now on. Called before anything is opened.
+// Makes sure that the descriptors 0 to 2 are in use. Otherwise a connection or data file that the
+// process opens later may get one of them, and receive the output meant for it. A stream that was
+// closed can be neither read nor written afterwards. Call before opening anything.
 void ReserveStandardStreams();
 
 }  // namespace eventhub

@@ -46,7 +46,7 @@ Bio Memory(const std::string& text) {
   return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// A key with a passphrase is refused: asking on a terminal would stop the process.
+// Refuses keys with a passphrase: a prompt on the terminal would block the process.
 int NoPassphrase(char*, int, int, void*) { return -1; }
 
 absl::StatusOr<Certificate> ReadCertificate(const std::string& path) {

@@ -1,5 +1,5 @@
-// The PEM files of a TLS identity, checked before they are used: what OpenSSL says of a bad file in
-// the middle of a handshake helps nobody.
+// Checks the PEM files of a TLS identity before they are used, because OpenSSL's errors in the
+// middle of a handshake do not name the bad file.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace eventhub {
 
-// Whether `path` holds at least one certificate in PEM. Errors, each with the path: NOT_FOUND,
-// PERMISSION_DENIED and others if the file cannot be read; INVALID_ARGUMENT if there is no
-// certificate in it.
+// Checks that `path` contains at least one certificate in PEM. Errors, each with the path:
+// NOT_FOUND, PERMISSION_DENIED and others if the file cannot be read; INVALID_ARGUMENT if it
+// contains no certificate.
 absl::Status CheckCertificates(const std::string& path);
 
-// Whether a process can identify itself by these: a certificate, optionally followed by its chain,
-// that is valid now, and the private key that belongs to it, without a passphrase. Errors as above;
-// INVALID_ARGUMENT also if the two do not belong together, and FAILED_PRECONDITION if the
+// Checks that a process can identify itself with these files: a certificate that is valid now,
+// optionally followed by its chain, and its private key, without a passphrase. Errors as above;
+// also INVALID_ARGUMENT if the key does not match the certificate, and FAILED_PRECONDITION if the
 // certificate has expired or is not valid yet.
 absl::Status CheckIdentity(const std::string& certificate_path, const std::string& key_path);
 

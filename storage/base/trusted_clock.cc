@@ -7,11 +7,11 @@
 namespace eventhub {
 namespace {
 
-// Followed at once; more than that within kReferenceAge is a jump.
+// A smaller deviation is followed at once; a larger one within kReferenceAge is a jump.
 constexpr int64_t kSmallJump = 60'000'000;
 constexpr absl::Duration kReferenceAge = absl::Hours(1);
 
-// A jump of up to kDay has to hold for kShortHold, a larger one for kLongHold.
+// A jump of up to kDay must persist for kShortHold, a larger one for kLongHold.
 constexpr int64_t kDay = int64_t{24} * 3600 * 1'000'000;
 constexpr absl::Duration kShortHold = absl::Minutes(10);
 constexpr absl::Duration kLongHold = absl::Hours(24);
@@ -66,7 +66,7 @@ void TrustedClock::Resume(std::optional<absl::Time> noted) {
     if (offset - expected >= kDay) {
       late_start_ = Suspicion{expected, source_.Monotonic()};
     } else if (offset < expected) {
-      Accept(expected);  // Whatever is more than a small jump behind it is suspicious.
+      Accept(expected);  // A clock more than a small jump behind this is suspicious.
     }
   }
   paused_.store(late_start_.has_value(), std::memory_order_release);
@@ -77,7 +77,7 @@ void TrustedClock::Look() {
   const absl::Duration now = source_.Monotonic();
   const int64_t offset = Offset();
   if (late_start_.has_value()) {
-    // Set right since the start, it is near what was noted.
+    // If the clock was corrected since the start, it is close to the noted time.
     const bool set_right = std::abs(offset - late_start_->offset) < kDay;
     if (set_right) Accept(offset);
     if (set_right || now - late_start_->since >= kLongHold) {

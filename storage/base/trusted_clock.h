@@ -1,4 +1,4 @@
-// A wall clock that does not believe a jump: what the hub's times and deletions go by.
+// A wall clock that does not trust jumps. The hub's timestamps and age-based deletions use it.
 #pragma once
 
 #include <atomic>
@@ -12,61 +12,62 @@
 
 namespace eventhub {
 
-// Follows another clock as long as its time of day and its monotonic time agree. Corrections of up
-// to a minute within an hour are followed at once. After a larger jump it goes on by the monotonic
+// Follows another clock while its time of day and its monotonic time agree. Corrections of up to a
+// minute within an hour are followed at once. After a larger jump it continues on the monotonic
 // time, and nothing may be deleted, until the clock is back, or has kept its new time for long
-// enough: 10 minutes for a jump of up to a day (a machine that slept), 24 hours for more; or until
+// enough (10 minutes for a jump of up to a day, as after a suspend; 24 hours for a larger one), or
 // an operator confirms it.
 //
-// A process does not know how long it was not running. A start a day or more after the time that an
-// earlier one noted is followed at once, but nothing may be deleted for 24 hours; a start before
-// that time is a jump back.
+// A process does not know how long it was not running. If it starts a day or more after the time
+// that an earlier process noted, the clock is followed at once, but nothing may be deleted for 24
+// hours. A start before the noted time is a jump back.
 //
 // Thread-safe; Now() takes no lock.
 class TrustedClock final : public Clock {
  public:
-  // `source` outlives this.
+  // `source` must outlive this.
   explicit TrustedClock(const Clock& source);
 
   absl::Time Now() const override;
   absl::Duration Monotonic() const override { return source_.Monotonic(); }
-  // The infinite past while there is a doubt, and before Resume().
+  // The infinite past while the time is in doubt, and before Resume().
   absl::Time DeletionTime() const override;
 
-  // Goes on after an earlier process, which noted this time last; nullopt if there was none. Once.
+  // Continues after an earlier process that noted the time `noted`; nullopt if there was none. Call
+  // once.
   void Resume(std::optional<absl::Time> noted);
 
-  // Looks whether the clock has jumped, or has kept its time for long enough. To be called every
-  // second or so.
+  // Checks whether the clock has jumped, or has kept its time for long enough. Call about once a
+  // second.
   void Look();
 
-  // Takes the time of the source for right.
+  // Accepts the source's time as correct.
   void Confirm();
 
-  // Why nothing is deleted (FAILED_PRECONDITION); OK if nothing speaks against it.
+  // Returns why nothing may be deleted (FAILED_PRECONDITION), or OK if the time is not in doubt.
   absl::Status doubt() const;
 
  private:
   struct Suspicion {
-    int64_t offset;        // That the source has, or had when it jumped again.
+    int64_t offset;        // The source's offset when it jumped, or jumped again.
     absl::Duration since;  // Monotonic.
   };
 
-  // What the time of day is ahead of the monotonic time, in microseconds.
+  // The time of day minus the monotonic time, in microseconds.
   int64_t Offset() const;
   bool Agrees(int64_t offset) const;
   void Accept(int64_t offset) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock& source_;
-  // Offsets: the one that the source is measured by, and the one to go on by.
+  // Offsets: the one that the source is compared with, and the one that Now() continues on.
   std::atomic<int64_t> reference_;
   std::atomic<int64_t> followed_;
-  std::atomic<bool> paused_{true};  // Since the start.
+  std::atomic<bool> paused_{true};  // Until Resume(), and after a late start.
 
   mutable Mutex mutex_;
   absl::Duration reference_set_ ABSL_GUARDED_BY(mutex_);  // Monotonic.
   std::optional<Suspicion> suspicion_ ABSL_GUARDED_BY(mutex_);
-  // Of a start long after the noted time: the offset then, had no time passed in between.
+  // After a start long after the noted time: the offset as if no time had passed in between.
   std::optional<Suspicion> late_start_ ABSL_GUARDED_BY(mutex_);
 };
 

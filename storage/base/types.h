@@ -1,4 +1,4 @@
-// Strong types for the numbers that name things, so that none is passed for another.
+// Strong types for identifiers and positions, so that one cannot be passed for another.
 #pragma once
 
 #include <compare>
@@ -9,7 +9,7 @@
 
 namespace eventhub {
 
-// An integer with a name. `Tag` makes each instantiation a type of its own.
+// A named integer. `Tag` makes each instantiation a distinct type.
 template <typename Tag, typename Rep>
 class StrongInt {
  public:
@@ -32,10 +32,10 @@ class StrongInt {
   Rep value_ = 0;
 };
 
-// A topic's identity in the store; never used again after the topic is deleted.
+// A topic's identity in the store; never reused after the topic is deleted.
 using TopicId = StrongInt<struct TopicIdTag, uint32_t>;
 
-// A subscription's identity in the store; never used again after the subscription is deleted.
+// A subscription's identity in the store; never reused after the subscription is deleted.
 using SubscriptionId = StrongInt<struct SubscriptionIdTag, uint32_t>;
 
 // A link's identity in the store.
@@ -44,7 +44,7 @@ using LinkId = StrongInt<struct LinkIdTag, uint32_t>;
 // A partition of a topic, numbered from 0.
 using PartitionId = StrongInt<struct PartitionIdTag, uint32_t>;
 
-// The position of an event in its partition, dense from 0.
+// The position of an event in its partition; contiguous from 0.
 class Offset : public StrongInt<struct OffsetTag, int64_t> {
  public:
   using StrongInt::StrongInt;

@@ -1,5 +1,5 @@
-// A fixed number of threads that run what is posted to them: cold reads, and waking readers off the
-// commit thread.
+// A fixed number of threads that run posted work: cold reads, and waking readers off the commit
+// thread.
 #pragma once
 
 #include <deque>
@@ -11,7 +11,7 @@
 
 namespace eventhub {
 
-// Thread-safe. Work is started in the order it was posted.
+// Thread-safe. Work starts in the order in which it was posted.
 class WorkPool {
  public:
   explicit WorkPool(int threads);
@@ -20,10 +20,11 @@ class WorkPool {
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
-  // Runs what is still posted, by that work too, then joins. Nothing may be posted after it.
+  // Runs all posted work, including work that it posts itself, then joins the threads. Nothing may
+  // be posted afterwards.
   void Stop();
 
-  // Never blocks on the work itself.
+  // Never waits for the work to run.
   void Post(absl::AnyInvocable<void() &&> work);
 
  private:
@@ -33,7 +34,7 @@ class WorkPool {
   CondVar posted_;
   std::deque<absl::AnyInvocable<void() &&>> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_;  // Last: its threads use what is above.
+  std::vector<std::thread> threads_;  // Last: the threads use the members above.
 };
 
 }  // namespace eventhub
