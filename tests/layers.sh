@@ -2,6 +2,8 @@
 # Checks that includes follow the layers: main -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
 # client -> wire and base, and the command line -> filter, which it evaluates without a hub. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
+#
+# Within core, server/core/rooms.txt says which room uses which. `layers.sh --graph` prints who includes whom, and how often.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,6 +36,51 @@ for part in include src examples; do
 done
 forbid client/cli 'client/src/|grpc|eventhub/v1/.*\.grpc\.pb' 'the CLI uses public headers only'
 forbid client/examples 'client/src/|storage/|grpc|eventhub/v1/.*\.grpc\.pb' 'examples use public headers only'
+
+# Each include of one room by another, as "ROOM USED FILE:LINE". The rooms are those of the table; the longest name holds.
+room_includes() {
+  grep -rnE --include='*.h' --include='*.cc' '^#include "server/core/.+/' server/core | awk -F: -v table=server/core/rooms.txt '
+    BEGIN {
+      while ((getline line < table) > 0) if (line ~ /^[a-z]/) { sub(/:.*/, "", line); rooms[line] = 1 }
+    }
+    function room_of(path) {
+      sub(/^server\/core\//, "", path)
+      while (sub(/\/[^\/]*$/, "", path)) if (path in rooms) return path
+      return "broker"
+    }
+    {
+      path = $3; sub(/^#include "/, "", path); sub(/".*/, "", path)
+      from = room_of($1); to = room_of(path)
+      if (from != to) print from, to, $1 ":" $2
+    }'
+}
+
+if [[ "${1:-}" == --graph ]]; then
+  room_includes | awk '{ n[$1 " -> " $2]++ } END { for (pair in n) print pair, n[pair] }' | sort
+  exit 0
+fi
+
+# The floors of core: a room uses what the table lets it use, which is below it.
+declare -A may_use
+for folder in server/core/*/; do
+  folder=$(basename "$folder")
+  grep -q "^$folder:" server/core/rooms.txt && continue
+  echo "server/core/rooms.txt does not name the room $folder"
+  failures=$((failures + 1))
+done
+while IFS=: read -r room uses; do
+  for used in $uses; do
+    [[ -n "${may_use[$used]+known}" ]] && continue
+    echo "server/core/rooms.txt: $room uses $used, which is not below it"
+    failures=$((failures + 1))
+  done
+  may_use[$room]=" $uses "
+done < <(grep '^[a-z]' server/core/rooms.txt)
+while read -r room used place; do
+  [[ $room == broker || "${may_use[$room]}" == *" $used "* ]] && continue
+  echo "$place: $room must not include $used; see server/core/rooms.txt"
+  failures=$((failures + 1))
+done < <(room_includes)
 
 [[ $failures -eq 0 ]] && echo "includes follow the layers"
 exit $((failures > 0))

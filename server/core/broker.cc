@@ -12,8 +12,7 @@
 #include "server/core/base/field_checks.h"
 #include "server/core/base/hub_id.h"
 #include "server/core/base/noted_time.h"
-#include "server/core/read/start_position.h"
-#include "server/core/topic/topic_settings.h"
+#include "server/core/base/timestamps.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -44,22 +43,12 @@ absl::Status Broker::Start() {
   ASSIGN_OR_RETURN(store_, LogStore::Open(options_.store));
   ASSIGN_OR_RETURN(const std::optional<absl::Time> noted, ReadNotedTime(*store_));
   clock_.Resume(noted);
-  RETURN_IF_ERROR(catalog_.Load(*store_));
-  RETURN_IF_ERROR(route_table_.Load(*store_));
-  ASSIGN_OR_RETURN(const std::optional<std::string> next_id,
-                   store_->Get(Column::kMeta, kNextTopicIdKey));
-  topic_store_ = std::make_unique<TopicStore>(TopicStore{*store_, catalog_, cache_, route_table_,
-                                                         options_.max_partitions,
-                                                         options_.topic_limits, TopicId(1)});
-  for (const auto& topic : catalog_.List("", SIZE_MAX)) {
-    topic_store_->partitions += TopicStore::CostOf(topic->pending());
-  }
-  if (next_id.has_value()) {
-    if (next_id->size() != sizeof(uint32_t)) {
-      return absl::DataLossError("the record of the next topic id is damaged");
-    }
-    topic_store_->next_id = TopicId(LoadLittle32(next_id->data()));
-  }
+  topic_store_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, options_.max_partitions,
+                                              options_.topic_limits);
+  RETURN_IF_ERROR(topic_store_->Load());
+  route_table_ = std::make_unique<RouteTable>(*topic_store_, filter_memory_);
+  RETURN_IF_ERROR(route_table_->Load(*store_));
+  topic_store_->Observe([this](const std::string& name) { route_table_->TopicChanged(name); });
   ASSIGN_OR_RETURN(const uint64_t generation, TakeGeneration(*store_, clock_.Now()));
   ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
   store_->runs().SetOrigin(LoadLittle64(absl::HexStringToBytes(hub_id).data()));
@@ -67,13 +56,13 @@ absl::Status Broker::Start() {
       *store_, cache_, clock_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
-  routes_ = std::make_unique<Routes>(route_table_, catalog_, *writer_, clock_);
+  routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_);
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_,
                                                    read_counters_, pending_memory_, filter_memory_,
                                                    generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
-    topic_store_->partitions += TopicStore::CostOf(subscription->topic()->pending());
+    topic_store_->TakeAnyway(TopicStore::CostOf(subscription->topic()->pending()));
   }
   delayed_ = std::make_unique<DelayedEvents>(
       *store_, *writer_, clock_, catalog_, generation,
@@ -97,8 +86,8 @@ absl::Status Broker::Start() {
         },
         [this](const absl::Status& doubt) { options_.on_clock_doubt(doubt); });
   }
-  topics_ = std::make_unique<Topics>(*topic_store_, *subscriptions_, *links_, *writer_, clock_,
-                                     [this](TopicId topic) {
+  topics_ = std::make_unique<Topics>(*topic_store_, *route_table_, *subscriptions_, *links_,
+                                     *writer_, clock_, [this](TopicId topic) {
                                        if (maintenance_ != nullptr)
                                          maintenance_->ReclaimSoon(topic);
                                      });

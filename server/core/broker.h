@@ -13,20 +13,20 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/admin/topics.h"
 #include "server/core/delayed/delayed_events.h"
 #include "server/core/link/links.h"
 #include "server/core/maintenance/disk_guard.h"
 #include "server/core/maintenance/maintenance.h"
 #include "server/core/publish/append_task.h"
 #include "server/core/publish/publish_request.h"
-#include "server/core/publish/transaction.h"
 #include "server/core/read/topic_reader.h"
 #include "server/core/route/route_table.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic_catalog.h"
-#include "server/core/topics.h"
 #include "server/core/topology/topologies.h"
+#include "server/core/transaction/transaction.h"
 #include "storage/base/clock.h"
 #include "storage/base/trusted_clock.h"
 #include "storage/log_store.h"
@@ -138,9 +138,9 @@ class Broker {
   MemoryMeter reader_memory_;
   MemoryMeter filter_memory_;
   TopicCatalog catalog_{&producer_memory_};
-  RouteTable route_table_{catalog_, filter_memory_};
   ReadCounters read_counters_;
   std::unique_ptr<TopicStore> topic_store_;
+  std::unique_ptr<RouteTable> route_table_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<Subscriptions> subscriptions_;

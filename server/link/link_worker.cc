@@ -9,7 +9,8 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/error.h"
-#include "server/core/read/start_position.h"
+#include "server/core/base/timestamps.h"
+#include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

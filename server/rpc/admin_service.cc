@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "google/protobuf/util/time_util.h"
+#include "server/core/base/timestamps.h"
 #include "server/rpc/unary.h"
 
 namespace eventhub {
@@ -70,8 +70,7 @@ grpc::ServerUnaryReactor* AdminService::GetStats(grpc::CallbackServerContext* co
                                                  v1::GetStatsResponse* response) {
   v1::GetStatsResponse stats = broker_.GetStats();
   stats.set_version(version_);
-  *stats.mutable_start_time() =
-      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(start_));
+  *stats.mutable_start_time() = TimestampOf(start_);
   memory_.AddTo(&stats);
   {
     MutexLock lock(mutex_);
@@ -84,8 +83,7 @@ grpc::ServerUnaryReactor* AdminService::ConfirmClock(grpc::CallbackServerContext
                                                      const v1::ConfirmClockRequest*,
                                                      v1::ConfirmClockResponse* response) {
   v1::ConfirmClockResponse confirmed;
-  *confirmed.mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
-      absl::ToUnixMicros(broker_.ConfirmClock()));
+  *confirmed.mutable_time() = TimestampOf(broker_.ConfirmClock());
   return FinishNow(context, absl::StatusOr<v1::ConfirmClockResponse>(std::move(confirmed)),
                    response);
 }

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "server/core/route/route_table.h"
 #include "server/core/subscription/records.pb.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
@@ -114,9 +113,8 @@ class Store {
 class Hub {
  public:
   explicit Hub(LogStore& store)
-      : store_(store), topics_{store,    catalog_,      cache_,      routes_,
-                               SIZE_MAX, TopicLimits(), TopicId(100)} {
-    FUZZ_CHECK(catalog_.Load(store).ok());
+      : store_(store), topics_(store, catalog_, cache_, SIZE_MAX, TopicLimits()) {
+    FUZZ_CHECK(topics_.Load().ok());
     writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(),
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
@@ -135,7 +133,6 @@ class Hub {
   TailCache cache_{size_t{1} << 20};
   TopicCatalog catalog_;
   MemoryMeter filters_{size_t{1} << 20};
-  RouteTable routes_{catalog_, filters_};
   ReadCounters reads_;
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;

@@ -1,8 +1,8 @@
 // Records of the store: a record that can be read equals the one that would be written; nothing
 // else can be read.
-#include "server/core/delayed/delayed_record.h"
-#include "server/core/publish/identities.h"
-#include "server/core/publish/producer_table.h"
+#include "server/core/publish/delayed_record.h"
+#include "server/core/topic/identities.h"
+#include "server/core/topic/producer_table.h"
 #include "storage/record_batch.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -10,7 +10,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
-#include "server/core/publish/identities.h"
+#include "server/core/topic/identities.h"
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
 #include "tests/server/seeded.h"

@@ -9,12 +9,13 @@
 #include "absl/functional/any_invocable.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/admin/topic_changes.h"
 #include "server/core/base/errors.h"
 #include "server/core/link/link_catalog.h"
 #include "server/core/maintenance/trim_planner.h"
+#include "server/core/maintenance/trim_task.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/core/topic/topic_changes.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/events.h"
 #include "tests/support/fake_clock.h"
@@ -54,8 +55,8 @@ class KeptTest : public testing::Test {
     options.env = disk_.env();
     options.clock = &clock_;
     ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
-    topics_ = std::make_unique<TopicStore>(
-        TopicStore{*store_, catalog_, cache_, routes_, 1000, TopicLimits(), TopicId(1)});
+    topics_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, 1000, TopicLimits());
+    routes_ = std::make_unique<RouteTable>(*topics_, filters_);
     writer_ = std::make_unique<LogWriter>(*store_, cache_, clock_, [](const absl::Status&) {});
     subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_,
                                                      pending_, filters_, 1, /*run_alarm=*/false);
@@ -95,7 +96,7 @@ class KeptTest : public testing::Test {
   }
 
   std::shared_ptr<Topic> CreateTopic(const v1::Topic& topic) {
-    const auto settings = NewTopicSettings(topic, topics_->limits, clock_.Now());
+    const auto settings = NewTopicSettings(topic, topics_->limits(), clock_.Now());
     EXPECT_THAT(settings, IsOk());
     EXPECT_THAT(Start([&](StatusDone done) {
                   writer_->Submit(std::make_unique<CreateTopicTask>(
@@ -148,11 +149,11 @@ class KeptTest : public testing::Test {
   TailCache cache_{1 << 20};
   TopicCatalog catalog_;
   MemoryMeter filters_{1 << 20};
-  RouteTable routes_{catalog_, filters_};
   LinkCatalog links_;
   ReadCounters reads_;
   MemoryMeter pending_{1 << 20};
   std::unique_ptr<TopicStore> topics_;
+  std::unique_ptr<RouteTable> routes_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Subscriptions> subscriptions_;
 };
@@ -404,8 +405,9 @@ class KeptLettersTest : public KeptTest {
     v1::DeleteTopicRequest request;
     request.set_name("letters");
     return Start([&](StatusDone done) {
-      writer_->Submit(std::make_unique<DeleteTopicTask>(*topics_, subscriptions_->catalog(), links_,
-                                                        letters_, request, std::move(done)));
+      writer_->Submit(std::make_unique<DeleteTopicTask>(*topics_, *routes_,
+                                                        subscriptions_->catalog(), links_, letters_,
+                                                        request, std::move(done)));
     });
   }
 
@@ -464,7 +466,7 @@ TEST_F(KeptTest, ATopicThatKeepsNothingTakesNoDeadLetters) {
   v1::Topic bus;
   bus.set_name("new.dead-letters");
   bus.mutable_retention()->set_none(true);
-  const auto settings = NewTopicSettings(bus, topics_->limits, clock_.Now());
+  const auto settings = NewTopicSettings(bus, topics_->limits(), clock_.Now());
   ASSERT_THAT(settings, IsOk());
   const auto commit = Gather();
   std::future<absl::Status> created = Start([&](StatusDone done) {

@@ -1,5 +1,5 @@
 // The cost of remembering producers does not depend on how many there are.
-#include "server/core/publish/producer_table.h"
+#include "server/core/topic/producer_table.h"
 
 #include <memory>
 #include <string>

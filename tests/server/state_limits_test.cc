@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/admin/topic_changes.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/eventually.h"
 

@@ -1,5 +1,5 @@
 // Transactions: appends, acks and checks, all or none of them.
-#include "server/core/publish/transaction.h"
+#include "server/core/transaction/transaction.h"
 
 #include <future>
 #include <string>

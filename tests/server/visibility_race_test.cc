@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/publish/transaction.h"
+#include "server/core/transaction/transaction.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
 #include "tests/support/events.h"

@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
-#include "server/core/publish/transaction.h"
+#include "server/core/transaction/transaction.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/events.h"
 #include "tests/support/eventually.h"

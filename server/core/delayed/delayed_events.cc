@@ -13,8 +13,8 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/base/stored_time.h"
-#include "server/core/delayed/delayed_record.h"
 #include "server/core/event/event_slice.h"
+#include "server/core/publish/delayed_record.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
-#include "server/core/delayed/delayed_record.h"
+#include "server/core/publish/delayed_record.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/core/delayed/delayed_table.h"
 #include "server/core/event/event_scanner.h"
+#include "server/core/publish/delayed_table.h"
 #include "server/core/publish/topic_append.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_store.h"

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/link.pb.h"
 #include "server/core/link/link_catalog.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 
 namespace eventhub {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "google/protobuf/util/time_util.h"
+#include "server/core/base/timestamps.h"
 
 namespace eventhub {
 namespace {
@@ -17,7 +18,7 @@ void LinkMonitor::SetState(v1::LinkStatus::State state, const std::string& error
   MutexLock lock(mutex_);
   if (status_.state() != state) {
     status_.set_state(state);
-    *status_.mutable_state_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
+    *status_.mutable_state_time() = TimestampOf(now);
   }
   status_.set_error(error);
   if (state == v1::LinkStatus::STATE_CAUGHT_UP) status_.set_lag_events(0);

@@ -11,6 +11,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/timestamps.h"
 #include "server/core/link/hub_path.h"
 #include "server/filter/filter.h"
 #include "storage/base/status_macros.h"
@@ -95,8 +96,7 @@ absl::StatusOr<v1::Link> NewLinkSettings(const v1::Link& asked, absl::Time now) 
   if (settings.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
     settings.mutable_start()->set_earliest(true);
   }
-  *settings.mutable_create_time() =
-      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
+  *settings.mutable_create_time() = TimestampOf(now);
   RETURN_IF_ERROR(CheckLinkSettings(settings));
   return settings;
 }

@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/publish/transaction.h"
+#include "server/core/maintenance/trim_task.h"
+#include "server/core/transaction/transaction.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

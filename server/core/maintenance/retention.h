@@ -13,7 +13,7 @@
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_catalog.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 #include "storage/base/clock.h"
 #include "storage/base/job_scheduler.h"
 #include "storage/log_store.h"

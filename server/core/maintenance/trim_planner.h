@@ -7,9 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/core/maintenance/trim_plan.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic.h"
-#include "server/core/topic/trim_plan.h"
 #include "storage/log_store.h"
 
 namespace eventhub {

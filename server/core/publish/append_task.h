@@ -3,8 +3,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "server/core/publish/producer_table.h"
 #include "server/core/publish/topic_append.h"
+#include "server/core/topic/producer_table.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {

@@ -7,10 +7,10 @@
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
 #include "server/core/base/errors.h"
-#include "server/core/delayed/delayed_split.h"
-#include "server/core/delayed/delayed_table.h"
 #include "server/core/event/event_scanner.h"
 #include "server/core/event/event_slice.h"
+#include "server/core/publish/delayed_split.h"
+#include "server/core/publish/delayed_table.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

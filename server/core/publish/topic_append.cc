@@ -3,18 +3,17 @@
 #include <utility>
 
 #include "server/core/base/errors.h"
-#include "server/core/delayed/delayed_table.h"
-#include "server/core/read/start_position.h"
+#include "server/core/publish/deduplication.h"
+#include "server/core/publish/delayed_table.h"
+#include "server/core/topic/topic_log.h"
 #include "server/core/topic/topic_settings.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
-constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
-
-// What the topic has had of the events; see identities.h.
-absl::Status LookUpIdentities(TopicAppend& append, const CommitBuilder& commit) {
+// What the topic has had of the events.
+absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   CheckedPublish& publish = append.publish;
   if (publish.identities == nullptr) return absl::OkStatus();
   const absl::Duration window = DeduplicationWindowOf(append.topic->pending());
@@ -22,7 +21,8 @@ absl::Status LookUpIdentities(TopicAppend& append, const CommitBuilder& commit) 
     publish.identities.reset();
     return absl::OkStatus();
   }
-  return append.topic->identities().LookUp(window, commit.now(), publish.identities.get());
+  return LookUpIdentities(append.topic->identities(), window, commit.now(),
+                          publish.identities.get());
 }
 
 void PlanAnew(TopicAppend& append) {
@@ -32,9 +32,9 @@ void PlanAnew(TopicAppend& append) {
 }
 
 // Leaves out what the topic has had, and the copies of that.
-void DropDuplicates(TopicAppend& append, const CommitBuilder& commit) {
+void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   const uint32_t count = append.publish.count;
-  append.topic->identities().Drop(&append.publish);
+  DropDuplicates(append.topic->identities(), &append.publish);
   if (append.publish.routes == nullptr || append.publish.count == count) return;
   PlanAnew(append);
   // What had room for all has room for a part; the rest of the commit does not count for that.
@@ -42,30 +42,6 @@ void DropDuplicates(TopicAppend& append, const CommitBuilder& commit) {
 }
 
 }  // namespace
-
-absl::Status CheckRoom(const Topic& topic) {
-  const uint64_t limit = topic.full_at();
-  if (topic.held_bytes() < limit) return absl::OkStatus();
-  return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
-}
-
-Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
-                 CommitBuilder& commit) {
-  const size_t bytes = run.events.size();
-  if (topic.keeps_nothing()) return commit.AppendUnkept(*run.log, bytes, run.count);
-  topic.AddHeld(static_cast<int64_t>(bytes));
-  return commit.Append(*run.log, std::move(run.events), run.count, types);
-}
-
-absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
-                           uint64_t expected_run, const CommitBuilder& commit) {
-  if (log.next_offset() != expected) {
-    return OffsetMismatch(topic.name(), log.id(), expected, log.next_offset());
-  }
-  if (expected_run == 0 || expected == Offset(0)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, commit.store(), expected));
-  return run == expected_run ? absl::OkStatus() : ExpectsOtherLog(topic.name(), log.id(), expected);
-}
 
 absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
   const Topic& topic = *append.topic;
@@ -77,7 +53,7 @@ absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit)
 }
 
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
-  RETURN_IF_ERROR(LookUpIdentities(append, commit));
+  RETURN_IF_ERROR(LookUpDuplicates(append, commit));
   const Topic& topic = *append.topic;
   std::unique_ptr<RoutePlan>& plan = append.publish.routes;
   if (topic.routes() == nullptr) {
@@ -93,7 +69,7 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
   CheckedPublish& publish = append.publish;
   v1::PublishResult& result = publish.result;
   append.unkept = append.topic->keeps_nothing();
-  if (publish.identities != nullptr) DropDuplicates(append, commit);
+  if (publish.identities != nullptr) LeaveOutDuplicates(append, commit);
   for (PartitionAppend& run : append.publish.appends) {
     const uint32_t partition = run.log->id().value();
     const Offset base = AppendRun(*append.topic, run, append.publish.types, commit);
@@ -115,8 +91,8 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     publish.delayed_table->Accept(append.topic, publish.delayed, commit, &result);
   }
   if (publish.identities != nullptr) {
-    append.topic->identities().Record(DeduplicationWindowOf(append.topic->pending()), commit,
-                                      &publish);
+    RecordIdentities(append.topic->identities(), DeduplicationWindowOf(append.topic->pending()),
+                     commit, &publish);
   }
 }
 

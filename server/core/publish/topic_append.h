@@ -35,20 +35,11 @@ struct TopicAppend {
   bool unkept = false;  // It was carried out into a topic that keeps nothing.
 };
 
-// Whether the topic takes further events (`Retention.refuse_when_full`); RESOURCE_EXHAUSTED if not.
-// On any thread.
-absl::Status CheckRoom(const Topic& topic);
-
 // From here on all is for the commit thread but CountAppend.
 
 // NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` or
 // `expected_run` does not hold. DATA_LOSS: the store is damaged.
 absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit);
-
-// ABORTED if `expected` is not the next offset of the log, or the event before it not of
-// `expected_run`, unless that is 0.
-absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
-                           uint64_t expected_run, const CommitBuilder& commit);
 
 // FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes. DATA_LOSS: the store is damaged.
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
@@ -56,11 +47,6 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
 // Appends the events that the topic has not had, puts the delayed ones aside, and fills in where
 // they are.
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
-
-// One run of events, none of another type than `types`, stored or, if the topic keeps nothing,
-// given offsets alone; a copy made by a route, too. Returns the offset of the first.
-Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
-                 CommitBuilder& commit);
 
 // Counts what was appended, if the commit succeeded.
 void CountAppend(const TopicAppend& append);

@@ -7,8 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/timestamps.h"
 #include "server/core/event/event_slice.h"
-#include "server/core/read/start_position.h"
+#include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

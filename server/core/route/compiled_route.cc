@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
+#include "server/core/base/timestamps.h"
 
 namespace eventhub {
 namespace {
@@ -35,8 +35,7 @@ v1::RouteStats RouteCounters::Describe() const {
   MutexLock lock(mutex_);
   if (last_failure_.empty()) return stats;
   stats.set_last_failure(last_failure_);
-  *stats.mutable_last_failure_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
-      absl::ToUnixMicros(last_failure_time_));
+  *stats.mutable_last_failure_time() = TimestampOf(last_failure_time_);
   return stats;
 }
 

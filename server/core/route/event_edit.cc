@@ -12,16 +12,6 @@
 #include "server/filter/event_view.h"
 
 namespace eventhub {
-EventHead ReadEventHead(absl::string_view event) {
-  EventHead head;
-  wire::FieldReader field(event);
-  while (field.Next()) {
-    if (field.Is(v1::Event::kSourceFieldNumber)) head.source = field.bytes();
-    if (field.Is(v1::Event::kTypeFieldNumber)) head.type = field.bytes();
-    if (field.Is(v1::Event::kPartitionKeyFieldNumber)) head.key = field.bytes();
-  }
-  return head;
-}
 
 EventEdit::EventEdit(const v1::Route& route)
     : key_(route.partition_key()), sets_key_(route.has_partition_key()) {

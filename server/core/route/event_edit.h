@@ -9,16 +9,6 @@
 
 namespace eventhub {
 
-// What routing wants to know of an encoded event; of repeated fields the last holds.
-struct EventHead {
-  absl::string_view source;
-  absl::string_view type;
-  absl::string_view key;
-};
-
-// Of the bytes of one valid message eventhub.v1.Event.
-EventHead ReadEventHead(absl::string_view event);
-
 // Immutable, thread-safe.
 class EventEdit {
  public:

@@ -6,8 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
+#include "server/core/event/event_head.h"
 #include "server/core/event/event_slice.h"
-#include "server/core/publish/topic_append.h"
+#include "server/core/topic/topic_log.h"
 
 namespace eventhub {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/core/publish/partition_append.h"
 #include "server/core/route/route_set.h"
+#include "server/core/topic/partition_append.h"
 #include "storage/commit_builder.h"
 
 namespace eventhub {

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "server/core/event/event_head.h"
 #include "server/core/route/compiled_route.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"

@@ -5,10 +5,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/event.pb.h"
-#include "google/protobuf/util/time_util.h"
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/timestamps.h"
 #include "server/core/event/event_scanner.h"
 #include "storage/base/status_macros.h"
 
@@ -17,10 +17,6 @@ namespace {
 
 constexpr int kMaxTargets = 64;
 constexpr size_t kMaxSetAttributes = 32;
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
 
 absl::Status CheckTargets(const v1::Route& route) {
   if (route.target_topics().empty()) return InvalidField("route.target_topics", "is required");
@@ -115,7 +111,7 @@ absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time no
   if (route.on_unavailable() == v1::Route::ON_UNAVAILABLE_UNSPECIFIED) {
     route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_FAIL);
   }
-  *route.mutable_create_time() = ToTimestamp(now);
+  *route.mutable_create_time() = TimestampOf(now);
   *route.mutable_update_time() = route.create_time();
   DropUnknownFields(route);
   RETURN_IF_ERROR(CheckRouteSettings(route, EventRules::kPublished));
@@ -152,7 +148,7 @@ absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
   }
-  *route.mutable_update_time() = ToTimestamp(now);
+  *route.mutable_update_time() = TimestampOf(now);
   DropUnknownFields(route);
   RETURN_IF_ERROR(CheckRouteSettings(route, rules));
   return route;

@@ -58,14 +58,14 @@ absl::Status RouteTable::Load(const LogStore& store) {
   for (const auto& [name, route] : pending_.all()) {
     routes.push_back(&route->settings());
     sources.insert(route->settings().source_topic());
-    if (FindTopic(route->settings().source_topic()) == nullptr) {
+    if (topics_.Find(route->settings().source_topic()) == nullptr) {
       return absl::DataLossError(absl::StrCat("the source of route ", name, " is missing"));
     }
   }
   if (!CheckRouteGraph(routes).ok()) return absl::DataLossError("the routes make a loop");
-  for (auto& [topic, set] :
-       pending_.BuildSets(sources, [this](const std::string& name) { return FindTopic(name); })) {
-    if (set != nullptr) FindTopic(topic)->SetRoutes(std::move(set));
+  for (auto& [topic, set] : pending_.BuildSets(
+           sources, [this](const std::string& name) { return topics_.Find(name); })) {
+    if (set != nullptr) topics_.Find(topic)->SetRoutes(std::move(set));
   }
   return absl::OkStatus();
 }
@@ -108,12 +108,6 @@ void RouteTable::Remove(absl::string_view name) {
   if (it != visible_.end()) visible_.erase(it);
 }
 
-std::shared_ptr<Topic> RouteTable::FindTopic(const std::string& name) const {
-  const auto added = added_.find(name);
-  std::shared_ptr<Topic> topic = added != added_.end() ? added->second : catalog_.Find(name);
-  return topic == nullptr || topic->closing() ? nullptr : topic;
-}
-
 void RouteTable::Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit) {
   stored::Route record;
   record.set_version(kRouteVersion);
@@ -131,22 +125,14 @@ void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
   Rebuild(source);
 }
 
-void RouteTable::TopicAdded(const std::shared_ptr<Topic>& topic) {
-  absl::erase_if(added_,
-                 [this](const auto& added) { return catalog_.Find(added.first) == added.second; });
-  added_[topic->name()] = topic;
-  if (!pending_.To(topic->name()).empty()) Rebuild(topic->name());
-}
-
-void RouteTable::TopicClosed(const std::string& name) {
-  added_.erase(name);
+void RouteTable::TopicChanged(const std::string& name) {
   if (!pending_.To(name).empty()) Rebuild(name);
 }
 
 void RouteTable::Rebuild(const std::string& topic) {
-  const auto find = [this](const std::string& name) { return FindTopic(name); };
+  const auto find = [this](const std::string& name) { return topics_.Find(name); };
   for (auto& [name, set] : pending_.BuildSets(pending_.UpstreamOf(topic), find)) {
-    const std::shared_ptr<Topic> source = FindTopic(name);
+    const std::shared_ptr<Topic> source = topics_.Find(name);
     if (source != nullptr) source->SetRoutes(std::move(set));
   }
 }

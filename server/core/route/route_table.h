@@ -6,13 +6,12 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/route.pb.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/route/route_index.h"
-#include "server/core/topic/topic_catalog.h"
+#include "server/core/topic/topic_store.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 
@@ -28,8 +27,8 @@ class RouteTable {
   };
 
   // What is given outlives this. `filter_memory` accounts for the filters of routes.
-  RouteTable(const TopicCatalog& catalog, MemoryMeter& filter_memory)
-      : catalog_(catalog), filter_memory_(filter_memory) {}
+  RouteTable(const TopicStore& topics, MemoryMeter& filter_memory)
+      : topics_(topics), filter_memory_(filter_memory) {}
 
   // Reads all routes from the store, after the topics.
   absl::Status Load(const LogStore& store);
@@ -53,21 +52,19 @@ class RouteTable {
   // Commit thread only: as of the last change submitted.
 
   const RouteIndex& pending() const { return pending_; }
-  // Null if there is none, or it is being deleted.
-  std::shared_ptr<Topic> FindTopic(const std::string& name) const;
+  const TopicStore& topics() const { return topics_; }
   // Writes the route with the commit; in effect from now on. Its source exists, so do its targets
   // unless it skips, and the graph is checked.
   void Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit);
   void Delete(absl::string_view name, CommitBuilder& commit);
-  // A topic of that name comes, or goes, with this commit: routes that lead to it see to that.
-  void TopicAdded(const std::shared_ptr<Topic>& topic);
-  void TopicClosed(const std::string& name);
+  // A topic of that name comes or goes with this commit; see TopicStore::Observe.
+  void TopicChanged(const std::string& name);
 
  private:
   // Replaces the sets of the topics from which events can come to this one, and its own.
   void Rebuild(const std::string& topic);
 
-  const TopicCatalog& catalog_;
+  const TopicStore& topics_;
   MemoryMeter& filter_memory_;
 
   mutable Mutex mutex_;
@@ -75,9 +72,6 @@ class RouteTable {
 
   // Commit thread only.
   RouteIndex pending_;
-  // Topics that the catalog may not know yet: it does once they are committed, and routes to them
-  // may be made before. What it knows goes from here when the next one comes.
-  absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
 };
 
 }  // namespace eventhub

@@ -8,7 +8,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/event/event_scanner.h"
 #include "server/core/event/event_slice.h"
-#include "server/core/publish/topic_append.h"
+#include "server/core/topic/topic_log.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

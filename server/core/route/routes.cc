@@ -9,7 +9,7 @@
 #include "server/core/base/field_checks.h"
 #include "server/core/route/route_settings.h"
 #include "server/core/route/route_trace.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -78,7 +78,7 @@ absl::Status CheckTopics(const v1::Route& route, Find find) {
 // On the commit thread: the topics of the route exist, and with it there is no loop.
 absl::Status CheckPlace(const RouteTable& table, const v1::Route& route) {
   RETURN_IF_ERROR(
-      CheckTopics(route, [&table](const std::string& name) { return table.FindTopic(name); }));
+      CheckTopics(route, [&table](const std::string& name) { return table.topics().Find(name); }));
   return table.pending().Check(route);
 }
 
@@ -122,8 +122,8 @@ void Routes::Create(const v1::CreateRouteRequest& request,
         if (table_.pending().Find(route->name()) != nullptr) return RouteExists(route->name());
         RETURN_IF_ERROR(CheckPlace(table_, route->settings()));
         table_.Put(route, commit);
-        return RouteTable::Known{route,
-                                 NextOffsets(*table_.FindTopic(route->settings().source_topic()))};
+        return RouteTable::Known{
+            route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
       },
       AnswerWithRoute<v1::CreateRouteResponse>(std::move(done))));
 }
@@ -147,8 +147,8 @@ void Routes::Update(const v1::UpdateRouteRequest& request,
         ASSIGN_OR_RETURN(std::shared_ptr<const CompiledRoute> route,
                          table_.Compile(std::move(settings), current->shared_counters()));
         table_.Put(route, commit);
-        return RouteTable::Known{route,
-                                 NextOffsets(*table_.FindTopic(route->settings().source_topic()))};
+        return RouteTable::Known{
+            route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
       },
       AnswerWithRoute<v1::UpdateRouteResponse>(std::move(done))));
 }
@@ -165,8 +165,8 @@ void Routes::Delete(const v1::DeleteRouteRequest& request,
         const RouteIndex::RoutePtr route = table_.pending().Find(name);
         if (route == nullptr) return RouteNotFound(name);
         table_.Delete(name, commit);
-        return RouteTable::Known{nullptr,
-                                 NextOffsets(*table_.FindTopic(route->settings().source_topic()))};
+        return RouteTable::Known{
+            nullptr, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
       },
       [done = std::move(done)](absl::StatusOr<RouteTable::Known> known) mutable {
         if (!known.ok()) {

@@ -10,8 +10,9 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/stored_time.h"
-#include "server/core/read/start_position.h"
+#include "server/core/base/timestamps.h"
 #include "server/core/subscription/dead_letter.h"
+#include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/subscription/subscription.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 
 namespace eventhub {
 

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
+#include "server/core/event/event_head.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/topic_append.h"
-#include "server/core/route/event_edit.h"
 #include "server/core/subscription/dead_letter.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"

@@ -1,8 +1,8 @@
 #include "server/core/subscription/subscription_changes.h"
 
 #include "server/core/base/errors.h"
-#include "server/core/read/start_position.h"
 #include "server/core/subscription/subscription_settings.h"
+#include "server/core/topic/start_position.h"
 #include "server/core/topic/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -34,7 +34,7 @@ absl::Status CreateSubscriptionTask::Create(CommitBuilder& commit) {
   const size_t cost = TopicStore::CostOf(topic_->pending());
   RETURN_IF_ERROR(topics_.Take(cost));
   if (const absl::Status added = AddDeadLetterTopic(commit); !added.ok()) {
-    topics_.partitions -= cost;
+    topics_.Return(cost);
     return added;
   }
   stored::Subscription record;
@@ -61,11 +61,11 @@ absl::Status CreateSubscriptionTask::ConfirmStarts() {
 
 absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
   ASSIGN_OR_RETURN(const v1::Topic settings,
-                   NewTopicSettings(DeadLetterTopicFor(settings_), topics_.limits, commit.now()));
-  absl::StatusOr<std::shared_ptr<Topic>> topic = AddTopic(topics_, settings, commit);
+                   NewTopicSettings(DeadLetterTopicFor(settings_), topics_.limits(), commit.now()));
+  absl::StatusOr<std::shared_ptr<Topic>> topic = topics_.Add(settings, commit);
   if (absl::IsAlreadyExists(topic.status())) {
     // It may be one that the catalog does not know yet.
-    const std::shared_ptr<Topic> known = topics_.routes.FindTopic(settings.name());
+    const std::shared_ptr<Topic> known = topics_.Find(settings.name());
     return known != nullptr && known->keeps_nothing() ? TopicKeepsNothing(known->name())
                                                       : absl::OkStatus();
   }
@@ -80,7 +80,7 @@ void CreateSubscriptionTask::Done(const absl::Status& status) {
     std::move(done_)(outcome);
     return;
   }
-  if (dead_letter_topic_ != nullptr) topics_.catalog.Add(dead_letter_topic_);
+  if (dead_letter_topic_ != nullptr) topics_.catalog().Add(dead_letter_topic_);
   catalog_.Add(subscription_);
   std::move(done_)(settings_);
 }
@@ -101,7 +101,7 @@ void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
   }
   used_ = subscription_->last_used() > unless_used_since_;
   if (used_) return;
-  topics_.partitions -= TopicStore::CostOf(subscription_->topic()->pending());
+  topics_.Return(TopicStore::CostOf(subscription_->topic()->pending()));
   catalog_.Delete(*subscription_, commit);
 }
 

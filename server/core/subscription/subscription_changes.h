@@ -10,7 +10,7 @@
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {

@@ -77,8 +77,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       // Not from 0: another hub that goes on with a copy of the store has the same generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
-      context_{store,    writer,      clock,      topics.catalog, reads,  alarm_,
-               parking_, next_epoch_, generation, pending,        filters} {}
+      context_{store,    writer,      clock,      topics.catalog(), reads,  alarm_,
+               parking_, next_epoch_, generation, pending,          filters} {}
 
 Subscriptions::~Subscriptions() = default;
 

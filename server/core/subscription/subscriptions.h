@@ -23,7 +23,7 @@
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/subscription/subscription_changes.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {

@@ -5,10 +5,10 @@
 
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
-#include "server/core/read/start_position.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/subscription/subscription_status.h"
 #include "server/core/subscription/subscriptions.h"
+#include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -18,7 +18,7 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
   const auto prepare = [&]() -> absl::StatusOr<std::unique_ptr<CommitTask>> {
     const std::string& name = request.subscription().topic();
     if (name.empty()) return InvalidField("subscription.topic", "is required");
-    const std::shared_ptr<Topic> topic = topics_.catalog.Find(name);
+    const std::shared_ptr<Topic> topic = topics_.catalog().Find(name);
     if (topic == nullptr) return TopicNotFound(name);
     const std::shared_ptr<const TopicView> view = topic->view();
     if (view->settings->retention().none()) return TopicKeepsNothing(name);
@@ -61,7 +61,7 @@ void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, Subscri
             ChangedSubscriptionSettings(current, request.subscription(), request.update_mask()));
         const std::string& letters = settings.dead_letter_topic();
         if (letters != current.dead_letter_topic()) {
-          const std::shared_ptr<Topic> topic = topics_.catalog.Find(letters);
+          const std::shared_ptr<Topic> topic = topics_.catalog().Find(letters);
           if (topic == nullptr || topic->closing()) return TopicNotFound(letters);
           if (topic->keeps_nothing()) return TopicKeepsNothing(letters);
         }

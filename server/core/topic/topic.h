@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "eventhub/v1/admin.pb.h"
-#include "server/core/publish/identities.h"
-#include "server/core/publish/producer_table.h"
+#include "server/core/topic/identities.h"
+#include "server/core/topic/producer_table.h"
 #include "storage/base/mutex.h"
 #include "storage/partition_log.h"
 #include "storage/watermark.h"

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/timestamps.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -77,8 +77,7 @@ absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLi
   if (topic.max_event_bytes() == 0) {
     topic.set_max_event_bytes(std::min(kDefaultMaxEventBytes, limits.max_event_bytes));
   }
-  *topic.mutable_create_time() =
-      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now));
+  *topic.mutable_create_time() = TimestampOf(now);
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));
   RETURN_IF_ERROR(CheckEventBytes(topic.max_event_bytes(), limits));

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "server/core/admin/topic_users.h"
 #include "server/core/base/errors.h"
 #include "server/core/topic/topic_settings.h"
-#include "server/core/topic/topic_users.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "server/core/topics.h"
+#include "server/core/admin/topics.h"
 #include "server/core/topology/topology_kind.h"
 
 namespace eventhub {

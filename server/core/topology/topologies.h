@@ -7,10 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/topology.pb.h"
+#include "server/core/admin/topics.h"
 #include "server/core/link/links.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/core/topics.h"
 #include "server/core/topology/topology_kind.h"
 #include "storage/base/work_pool.h"
 

@@ -12,7 +12,7 @@
 #include "eventhub/v1/topology.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/message.h"
-#include "server/core/topic/topic_changes.h"
+#include "server/core/topic/topic_tasks.h"
 #include "server/core/topology/topology_state.h"
 
 namespace eventhub {

@@ -1,4 +1,4 @@
-#include "server/core/topic/topic_users.h"
+#include "server/core/admin/topic_users.h"
 
 #include <algorithm>
 

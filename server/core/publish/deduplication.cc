@@ -1,25 +1,15 @@
-#include "server/core/publish/identities.h"
-
-#include <xxhash.h>
+#include "server/core/publish/deduplication.h"
 
 #include <algorithm>
-#include <cstring>
-#include <utility>
+#include <memory>
+#include <string>
 
-#include "absl/strings/str_cat.h"
-#include "eventhub/v1/event.pb.h"
-#include "proto/wire/field_reader.h"
+#include "absl/container/flat_hash_map.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/publish_request.h"
-#include "storage/base/status_macros.h"
-#include "storage/key_codec.h"
 
 namespace eventhub {
 namespace {
-
-constexpr uint32_t kIdentityVersion = 1;
-constexpr size_t kIdentityBytes = 32;
-constexpr uint32_t kPlaceless = UINT32_MAX;
 
 // Leaves out the events of the runs whose position is in `dropped`, ascending.
 void CutOut(const std::vector<uint32_t>& dropped, CheckedPublish* publish) {
@@ -60,52 +50,6 @@ void SetPlace(const std::optional<IdentityPlace>& place, v1::DuplicateEvent* dup
 
 }  // namespace
 
-IdentityHash IdentityOf(absl::string_view event) {
-  absl::string_view id;
-  absl::string_view source;
-  wire::FieldReader field(event);
-  while (field.Next()) {
-    if (field.Is(v1::Event::kIdFieldNumber)) id = field.bytes();
-    if (field.Is(v1::Event::kSourceFieldNumber)) source = field.bytes();
-  }
-  std::string identity;
-  AppendLittle32(&identity, static_cast<uint32_t>(source.size()));
-  identity.append(source.data(), source.size());
-  identity.append(id.data(), id.size());
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(identity.data(), identity.size()));
-  IdentityHash hash;
-  std::memcpy(hash.data(), canonical.digest, hash.size());
-  return hash;
-}
-
-std::string IdentityRecord::Encode() const {
-  std::string value;
-  AppendLittle32(&value, kIdentityVersion);
-  AppendLittle64(&value, static_cast<uint64_t>(micros));
-  AppendLittle64(&value, static_cast<uint64_t>(expiry_micros));
-  AppendLittle32(&value, place.has_value() ? place->partition.value() : kPlaceless);
-  AppendLittle64(&value, static_cast<uint64_t>(place.has_value() ? place->offset.value() : -1));
-  return value;
-}
-
-absl::StatusOr<IdentityRecord> IdentityRecord::Decode(absl::string_view value) {
-  if (value.size() != kIdentityBytes || LoadLittle32(value.data()) != kIdentityVersion) {
-    return absl::DataLossError(absl::StrCat("the record of an identity, of ", value.size(),
-                                            " bytes, is not of version ", kIdentityVersion));
-  }
-  IdentityRecord record;
-  record.micros = static_cast<int64_t>(LoadLittle64(value.data() + 4));
-  record.expiry_micros = static_cast<int64_t>(LoadLittle64(value.data() + 12));
-  const uint32_t partition = LoadLittle32(value.data() + 20);
-  const auto offset = static_cast<int64_t>(LoadLittle64(value.data() + 24));
-  if (offset < -1 || (partition == kPlaceless) != (offset == -1)) {
-    return absl::DataLossError("the record of an identity is damaged");
-  }
-  if (offset >= 0) record.place = IdentityPlace{PartitionId(partition), Offset(offset)};
-  return record;
-}
-
 void FindIdentities(const std::vector<uint32_t>& order, CheckedPublish* publish) {
   auto identities = std::make_unique<RequestIdentities>();
   uint32_t position = 0;
@@ -123,38 +67,20 @@ void FindIdentities(const std::vector<uint32_t>& order, CheckedPublish* publish)
   publish->identities = std::move(identities);
 }
 
-std::string IdentityTable::KeyOf(const IdentityHash& hash) const {
-  return absl::StrCat(TopicPrefix(topic_), absl::string_view(hash.data(), hash.size()));
+absl::Status LookUpIdentities(const IdentityTable& table, absl::Duration window, absl::Time now,
+                              RequestIdentities* identities) {
+  const std::vector<RequestIdentities::Event>& events = identities->events;
+  return table.LookUp(
+      window, now, events.size(),
+      [&events](size_t i) -> const IdentityHash& { return events[i].hash; }, &identities->known);
 }
 
-absl::Status IdentityTable::LookUp(absl::Duration window, absl::Time now,
-                                   RequestIdentities* identities) const {
-  std::vector<std::string> keys;
-  keys.reserve(identities->events.size());
-  for (const RequestIdentities::Event& event : identities->events) {
-    keys.push_back(KeyOf(event.hash));
-  }
-  identities->known.assign(keys.size(), std::nullopt);
-  absl::Status damage;
-  RETURN_IF_ERROR(store_.GetAll(
-      Column::kIdentities, keys, [&](size_t i, std::optional<absl::string_view> value) {
-        if (!value.has_value()) return;
-        const absl::StatusOr<IdentityRecord> record = IdentityRecord::Decode(*value);
-        if (!record.ok()) {
-          damage = record.status();
-        } else if (absl::FromUnixMicros(record->micros) + window > now) {
-          identities->known[i] = *record;  // By the window of now, which may have been another.
-        }
-      }));
-  return damage;
-}
-
-void IdentityTable::Drop(CheckedPublish* publish) const {
+void DropDuplicates(const IdentityTable& table, CheckedPublish* publish) {
   RequestIdentities& identities = *publish->identities;
   std::vector<std::optional<IdentityRecord>> known = std::move(identities.known);
   for (size_t i = 0; i < known.size(); ++i) {
-    const auto it = in_commit_.find(identities.events[i].hash);
-    if (it != in_commit_.end()) known[i] = it->second;
+    const IdentityRecord* const added = table.FindInCommit(identities.events[i].hash);
+    if (added != nullptr) known[i] = *added;
   }
   absl::flat_hash_map<IdentityHash, size_t> fresh;  // The place in `left` of each first.
   std::vector<RequestIdentities::Event> left;
@@ -197,7 +123,8 @@ void IdentityTable::Drop(CheckedPublish* publish) const {
                 delayed.end());
 }
 
-void IdentityTable::Record(absl::Duration window, CommitBuilder& commit, CheckedPublish* publish) {
+void RecordIdentities(IdentityTable& table, absl::Duration window, CommitBuilder& commit,
+                      CheckedPublish* publish) {
   const RequestIdentities& identities = *publish->identities;
   // The runs are in the order of the placements, each of which is one or more runs.
   std::vector<IdentityPlace> places;
@@ -216,15 +143,11 @@ void IdentityTable::Record(absl::Duration window, CommitBuilder& commit, Checked
   };
   for (const RequestIdentities::Event& event : identities.events) {
     record.place = place_of(event);
-    commit.Put(Column::kIdentities, KeyOf(event.hash), record.Encode());
-    in_commit_[event.hash] = record;
+    table.Put(event.hash, record, commit);
   }
   for (const auto& [duplicate, first] : identities.own_duplicates) {
     SetPlace(place_of(identities.events[first]), publish->result.mutable_duplicates(duplicate));
   }
-  commit.AddHook(shared_from_this());
 }
-
-void IdentityTable::BeforeWrite(CommitBuilder&) { in_commit_.clear(); }
 
 }  // namespace eventhub

@@ -1,17 +1,14 @@
-#include "server/core/read/start_position.h"
+#include "server/core/topic/start_position.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "server/core/base/errors.h"
+#include "server/core/base/timestamps.h"
 #include "storage/base/status_macros.h"
 #include "storage/run_history.h"
 
 namespace eventhub {
-
-absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
 
 absl::StatusOr<Offset> ResolveStart(const v1::StartPosition& start, absl::string_view topic,
                                     const PartitionLog& log, const LogStore& store) {

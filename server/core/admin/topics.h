@@ -11,9 +11,10 @@
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/link/links.h"
+#include "server/core/route/route_table.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/core/topic/topic_changes.h"
-#include "server/core/topic/topic_settings.h"
+#include "server/core/topic/topic_store.h"
+#include "server/core/topic/topic_tasks.h"
 #include "storage/base/clock.h"
 #include "storage/log_writer.h"
 
@@ -28,8 +29,8 @@ class Topics {
   using OnEmptied = absl::AnyInvocable<void(TopicId)>;
 
   // What is given outlives this, and all that it submitted.
-  Topics(TopicStore& store, Subscriptions& subscriptions, const Links& links, LogWriter& writer,
-         const Clock& clock, OnEmptied on_emptied);
+  Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions, const Links& links,
+         LogWriter& writer, const Clock& clock, OnEmptied on_emptied);
 
   void Create(const v1::Topic& topic, TopicDone done);
   void Update(const v1::UpdateTopicRequest& request, TopicDone done);
@@ -46,14 +47,15 @@ class Topics {
   absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
                                               absl::string_view name) const;
 
-  const TopicCatalog& catalog() const { return store_.catalog; }
-  const TopicLimits& limits() const { return store_.limits; }
+  const TopicCatalog& catalog() const { return store_.catalog(); }
+  const TopicLimits& limits() const { return store_.limits(); }
 
   // Topics, their partitions, and the sum of what they count.
   void AddTo(v1::GetStatsResponse* stats) const;
 
  private:
   TopicStore& store_;
+  RouteTable& routes_;
   Subscriptions& subscriptions_;
   const Links& links_;
   LogWriter& writer_;

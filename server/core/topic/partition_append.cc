@@ -1,4 +1,4 @@
-#include "server/core/publish/partition_append.h"
+#include "server/core/topic/partition_append.h"
 
 #include <array>
 #include <cstring>

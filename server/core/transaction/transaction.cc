@@ -1,10 +1,11 @@
-#include "server/core/publish/transaction.h"
+#include "server/core/transaction/transaction.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "proto/wire/field_reader.h"
 #include "server/core/base/errors.h"
+#include "server/core/topic/topic_log.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -12,7 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/core/delayed/delayed_schedule.h"
+#include "server/core/publish/delayed_schedule.h"
 #include "server/core/publish/publish_request.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/clock.h"

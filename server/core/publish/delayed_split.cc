@@ -1,4 +1,4 @@
-#include "server/core/delayed/delayed_split.h"
+#include "server/core/publish/delayed_split.h"
 
 #include <algorithm>
 #include <optional>
@@ -9,8 +9,8 @@
 #include "proto/wire/fields.h"
 #include "proto/wire/writer.h"
 #include "server/core/base/errors.h"
-#include "server/core/delayed/delayed_record.h"
 #include "server/core/event/event_slice.h"
+#include "server/core/publish/delayed_record.h"
 
 namespace eventhub {
 namespace {

@@ -5,13 +5,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "storage/log_store.h"
 #include "storage/partition_log.h"
 
 namespace eventhub {
-
-absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
 
 // The offset of the position in the visible log; an unset position is the earliest. May read from
 // the disk. OUT_OF_RANGE: the offset is trimmed or beyond the end.

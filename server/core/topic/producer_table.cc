@@ -1,4 +1,4 @@
-#include "server/core/publish/producer_table.h"
+#include "server/core/topic/producer_table.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,10 +1,10 @@
-#include "server/core/delayed/delayed_table.h"
+#include "server/core/publish/delayed_table.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "google/protobuf/util/time_util.h"
-#include "server/core/delayed/delayed_record.h"
+#include "server/core/publish/delayed_record.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 

@@ -1,4 +1,4 @@
-#include "server/core/delayed/delayed_schedule.h"
+#include "server/core/publish/delayed_schedule.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "server/core/delayed/delayed_record.h"
+#include "server/core/publish/delayed_record.h"
 
 #include <charconv>
 #include <limits>

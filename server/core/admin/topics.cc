@@ -1,4 +1,4 @@
-#include "server/core/topics.h"
+#include "server/core/admin/topics.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,9 +7,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
+#include "server/core/admin/topic_changes.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
+#include "server/core/base/timestamps.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -23,8 +24,7 @@ v1::PartitionInfo Describe(const PartitionLog& log) {
   info.set_bytes(log.bytes());
   info.set_end_offset(log.end().value());
   if (log.end() > start) {
-    *info.mutable_last_append_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
-        absl::ToUnixMicros(log.last_append_time()));
+    *info.mutable_last_append_time() = TimestampOf(log.last_append_time());
   }
   return info;
 }
@@ -52,9 +52,10 @@ bool IsOpenLetters(const absl::Status& status) {
 
 }  // namespace
 
-Topics::Topics(TopicStore& store, Subscriptions& subscriptions, const Links& links,
-               LogWriter& writer, const Clock& clock, OnEmptied on_emptied)
+Topics::Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions,
+               const Links& links, LogWriter& writer, const Clock& clock, OnEmptied on_emptied)
     : store_(store),
+      routes_(routes),
       subscriptions_(subscriptions),
       links_(links),
       writer_(writer),
@@ -64,13 +65,13 @@ Topics::Topics(TopicStore& store, Subscriptions& subscriptions, const Links& lin
 absl::StatusOr<std::shared_ptr<Topic>> Topics::Find(absl::string_view field,
                                                     absl::string_view name) const {
   if (name.empty()) return InvalidField(field, "is required");
-  std::shared_ptr<Topic> topic = store_.catalog.Find(name);
+  std::shared_ptr<Topic> topic = store_.catalog().Find(name);
   if (topic == nullptr) return TopicNotFound(name);
   return topic;
 }
 
 void Topics::Create(const v1::Topic& topic, TopicDone done) {
-  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, store_.limits, clock_.Now());
+  absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, store_.limits(), clock_.Now());
   if (!settings.ok()) {
     std::move(done)(settings.status());
     return;
@@ -101,7 +102,7 @@ void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
     return;
   }
   writer_.Submit(std::make_unique<DeleteTopicTask>(
-      store_, subscriptions_.catalog(), links_.catalog(), *topic, request,
+      store_, routes_, subscriptions_.catalog(), links_.catalog(), *topic, request,
       [this, topic = *topic, request, done = std::move(done),
        cancelled = std::move(cancelled)](absl::Status status) mutable {
         if (status.ok()) on_emptied_(topic->id());
@@ -129,7 +130,7 @@ absl::StatusOr<v1::GetTopicResponse> Topics::Get(const std::string& name) const 
 
 absl::StatusOr<v1::ListTopicsResponse> Topics::List(const v1::ListTopicsRequest& request) const {
   const size_t size = PageSize(request.page_size());
-  const auto topics = store_.catalog.List(request.page_token(), size + 1);
+  const auto topics = store_.catalog().List(request.page_token(), size + 1);
   v1::ListTopicsResponse response;
   for (size_t i = 0; i < std::min(size, topics.size()); ++i) {
     *response.add_topics() = *topics[i]->view()->settings;
@@ -155,7 +156,7 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
 
 void Topics::AddTo(v1::GetStatsResponse* stats) const {
   size_t partitions = 0;
-  const auto topics = store_.catalog.List("", std::numeric_limits<size_t>::max());
+  const auto topics = store_.catalog().List("", std::numeric_limits<size_t>::max());
   for (const std::shared_ptr<Topic>& topic : topics) {
     partitions += topic->view()->partitions.size();
     Add(topic->Stats(), stats->mutable_totals());

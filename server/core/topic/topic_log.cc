@@ -1,0 +1,47 @@
+#include "server/core/topic/topic_log.h"
+
+#include <utility>
+
+#include "server/core/base/errors.h"
+#include "server/core/topic/start_position.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
+
+}  // namespace
+
+absl::Status CheckRoom(const Topic& topic) {
+  const uint64_t limit = topic.full_at();
+  if (topic.held_bytes() < limit) return absl::OkStatus();
+  return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
+}
+
+Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
+                 CommitBuilder& commit) {
+  const size_t bytes = run.events.size();
+  if (topic.keeps_nothing()) return commit.AppendUnkept(*run.log, bytes, run.count);
+  topic.AddHeld(static_cast<int64_t>(bytes));
+  return commit.Append(*run.log, std::move(run.events), run.count, types);
+}
+
+absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
+                           uint64_t expected_run, const CommitBuilder& commit) {
+  if (log.next_offset() != expected) {
+    return OffsetMismatch(topic.name(), log.id(), expected, log.next_offset());
+  }
+  if (expected_run == 0 || expected == Offset(0)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t run, RunBefore(log, commit.store(), expected));
+  return run == expected_run ? absl::OkStatus() : ExpectsOtherLog(topic.name(), log.id(), expected);
+}
+
+void TrimLog(Topic& topic, PartitionLog& log, const LogPosition& start, CommitBuilder& commit,
+             absl::Span<const Offset> batches) {
+  const uint64_t bytes = start.bytes_before - log.next_start().bytes_before;
+  topic.AddHeld(-static_cast<int64_t>(bytes));
+  commit.Trim(log, start, batches);
+}
+
+}  // namespace eventhub
