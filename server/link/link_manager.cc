@@ -32,7 +32,7 @@ void LinkManager::Run() {
 }
 
 void LinkManager::Update() {
-  // Of a name that was given again, the link is another.
+  // A link that was deleted and recreated under the same name is a different one.
   std::vector<std::unique_ptr<LinkWorker>> old;
   for (auto it = workers_.begin(); it != workers_.end();) {
     const std::shared_ptr<Link> link = links_.catalog().Find(it->first);
@@ -44,7 +44,7 @@ void LinkManager::Update() {
     old.push_back(std::move(it->second));
     it = workers_.erase(it);
   }
-  old.clear();  // Waits for each.
+  old.clear();  // Waits for each worker.
   for (const std::shared_ptr<Link>& link : links_.catalog().List("", SIZE_MAX)) {
     if (!link->settings().disabled()) {
       std::unique_ptr<LinkWorker>& worker = workers_[link->name()];

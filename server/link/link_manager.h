@@ -1,4 +1,4 @@
-// Runs the links of a hub: a worker for each that is not disabled.
+// Runs the links of a hub: one worker for each enabled link.
 #pragma once
 
 #include <memory>
@@ -12,34 +12,34 @@
 
 namespace eventhub {
 
-// Follows the changes of links, on a thread of its own, so that whoever changes one does not wait
-// for what reads it. Thread-safe.
+// Follows changes of links on its own thread, so that a call that changes a link does not wait for
+// the worker that reads it. Thread-safe.
 class LinkManager {
  public:
-  // Begins at once. `links` outlives it.
+  // Starts immediately. `links` must outlive it.
   LinkManager(Links& links, client::TlsOptions tls, LinkReport report);
   ~LinkManager() { Stop(); }
 
   LinkManager(const LinkManager&) = delete;
   LinkManager& operator=(const LinkManager&) = delete;
 
-  // Ends all, and waits for it. Before the log's writer ends.
+  // Stops all workers and waits for them. Call before the log's writer ends.
   void Stop();
 
  private:
   void Run();
-  // Makes the workers those of the links as they are now.
+  // Starts and stops workers to match the current links.
   void Update();
 
   Links& links_;
-  const client::TlsOptions tls_;  // Of links that ask for it.
+  const client::TlsOptions tls_;  // Of links with `tls`.
   LinkReport report_;
-  absl::btree_map<std::string, std::unique_ptr<LinkWorker>> workers_;  // The thread's.
+  absl::btree_map<std::string, std::unique_ptr<LinkWorker>> workers_;  // Only for the thread.
 
   Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: it uses the members above.
 };
 
 }  // namespace eventhub

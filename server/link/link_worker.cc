@@ -16,14 +16,16 @@
 namespace eventhub {
 namespace {
 
-// A step is submitted when it has so many bytes, or when the remote hub has no more for now.
+// A step is submitted when it has this many bytes, or when the remote hub has no more events for
+// now.
 constexpr size_t kStepBytes = size_t{512} << 10;
-// What is read ahead of the commits.
+// How far reading may be ahead of the commits.
 constexpr size_t kMaxSubmittedBytes = size_t{4} << 20;
-// What a step and each of its moves cost beside their events.
+// The overhead of a step, and of each of its moves.
 constexpr size_t kMoveBytes = 128;
 
-// How often positions move on behind events that the filter leaves out, and the lag is asked for.
+// How often positions advance past events that the filter leaves out, and how often the lag is
+// requested.
 constexpr absl::Duration kPassedInterval = absl::Seconds(1);
 constexpr absl::Duration kLagInterval = absl::Seconds(5);
 
@@ -52,12 +54,13 @@ client::ConnectionOptions ConnectionOf(const v1::Link& settings, const client::T
   return options;
 }
 
-// Whether it is not an answer of the remote hub: that it lacks the topic, or is no hub to link.
+// Whether it is not an answer of the remote hub, such as that it lacks the topic or cannot be
+// linked.
 bool IsConnectionFailure(const absl::Status& status) {
   return !absl::IsNotFound(status) && !absl::IsFailedPrecondition(status);
 }
 
-// Takes over a string.
+// Takes ownership of a string.
 SharedBytes ToShared(std::string text) {
   auto* const owner = new std::string(std::move(text));
   return SharedBytes::Wrap(
@@ -102,11 +105,11 @@ void LinkWorker::Run() {
       if (stopping_) return;
     }
     if (absl::IsAborted(refused)) {
-      MutexLock lock(mutex_);  // The link was changed, or is elsewhere: begin there.
+      MutexLock lock(mutex_);  // The link was changed, or moved elsewhere: start again from there.
       attempts_ = std::max(attempts_, 1);
     } else if (!refused.ok()) {
       ReportFailure(v1::LinkStatus::STATE_BLOCKED, refused);
-      AskLag();  // It grows meanwhile.
+      AskLag();  // The lag keeps growing.
     } else if (!broken.ok()) {
       if (IsConnectionFailure(broken)) link_->monitor().AddFailure();
       ReportFailure(v1::LinkStatus::STATE_CONNECTING, broken);
@@ -134,9 +137,9 @@ absl::Status LinkWorker::RunRound() {
   options.follow = true;
   options.filter =
       client::Filter(path_->RemoteFilter(settings_.has_filter() ? &settings_.filter() : nullptr));
-  // Where the link is moves on also while nothing passes.
+  // The link's position advances even while no event passes the filter.
   options.report_passed = true;
-  // A connection that is made again may be one to another topic: that is for the next round.
+  // A new connection may lead to a different topic, which the next round verifies.
   options.reconnect_deadline = absl::ZeroDuration();
   ASSIGN_OR_RETURN(const std::unique_ptr<client::Reader> reader,
                    client::Reader::Create(connection_, std::move(options)));
@@ -180,7 +183,7 @@ absl::Status LinkWorker::Meet(LinkOrigin* origin) {
   {
     MutexLock lock(mutex_);
     while (submitted_ > 0) changed_.Wait(mutex_);
-    // The reason is for Run; here it is just that the round cannot go on.
+    // Run() reports the reason; here the round just cannot continue.
     if (!refused_.ok()) return absl::CancelledError("the link was not taken to its remote topic");
   }
   if (!known.hub_id.empty()) {
@@ -196,7 +199,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
   const Clock& clock = links_.clock();
   absl::Duration passed_at = clock.Monotonic();
   absl::Duration lag_at = clock.Monotonic();
-  bool at_head = false;  // By what the remote hub said last.
+  bool at_head = false;  // As last reported by the remote hub.
   for (;;) {
     LinkStep step = NewStep();
     max_event_bytes_ = link_->topic()->view()->settings->max_event_bytes();
@@ -269,7 +272,7 @@ bool LinkWorker::AddBatch(const client::Reader& reader, const client::EventBatch
 
 void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
   const std::vector<client::PartitionOffset> reached = reader.positions();
-  // Before the first response it knows only what it was told.
+  // Before the first response the reader only knows the offsets that it was given.
   if (reached.size() < remote_partitions_) return;
   for (const client::PartitionOffset& at : reached) {
     const auto position = positions_.find(at.partition);
@@ -291,7 +294,7 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
 
 uint64_t LinkWorker::LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
                                   size_t delivered) const {
-  // Without a filter of its own, what the remote hub leaves out is what has been here.
+  // Without a filter of the link, the remote hub leaves out only events that have been at this hub.
   if (settings_.has_filter()) return 0;
   const auto position = positions_.find(partition);
   const std::optional<int64_t> from =
@@ -304,7 +307,7 @@ absl::Status LinkWorker::LeaveOtherLog(const absl::Status& error) {
   if (!info || !info->partition || !info->earliest_offset) return error;
   const LinkState state = link_->state();
   const auto position = state.positions.find(*info->partition);
-  if (position == state.positions.end()) return error;  // It was not asked with a run.
+  if (position == state.positions.end()) return error;  // It was not read with a run.
   LinkMove move;
   move.partition = *info->partition;
   move.from = position->second.next_offset;
@@ -312,7 +315,7 @@ absl::Status LinkWorker::LeaveOtherLog(const absl::Status& error) {
     move.to = *info->agreed_offset;
     move.run = position->second.run;
   } else if (!position->second.earlier.empty()) {
-    // The remote hub knows nothing of the newest run: how about the one before?
+    // The remote hub does not know the newest run, so try the one before.
     move.to = position->second.earlier.back().offset;
     move.run = position->second.earlier.back().run;
   } else {
@@ -340,7 +343,7 @@ absl::Status LinkWorker::LeaveOutOfRange(const absl::Status& error) {
     move.to = *info->earliest_offset;
     move.lost_events = static_cast<uint64_t>(move.to - at);
   } else if (move.from.has_value() && at > *info->end_offset) {
-    // The remote hub lost what it had not synced, and gives its offsets to other events.
+    // The remote hub lost events that it had not synced, and assigns their offsets to other events.
     move.to = *info->end_offset;
   } else {
     return error;
@@ -354,7 +357,7 @@ absl::Status LinkWorker::LeaveOutOfRange(const absl::Status& error) {
 
 void LinkWorker::AskLag() {
   const auto partitions = admin_.ListPartitions(settings_.remote_topic());
-  if (!partitions.ok()) return;  // If the connection is broken, reading will say so.
+  if (!partitions.ok()) return;  // If the connection is broken, reading will report it.
   const LinkState state = link_->state();
   uint64_t lag = 0;
   for (const client::PartitionInfo& partition : *partitions) {
@@ -380,7 +383,7 @@ void LinkWorker::Submit(LinkStep step, bool caught_up) {
   {
     MutexLock lock(mutex_);
     while (submitted_bytes_ >= kMaxSubmittedBytes) changed_.Wait(mutex_);
-    // What follows a step that was refused would be, too.
+    // Steps after a refused one would be refused too.
     if (stopping_ || !refused_.ok()) return;
     ++submitted_;
     submitted_bytes_ += bytes;
@@ -406,7 +409,7 @@ void LinkWorker::OnDone(size_t bytes, const absl::Status& status) {
     }
   }
   if (began) report_(link_->name(), absl::OkStatus());
-  // Last: when nothing is under way, the worker may go.
+  // Last: the worker may be destroyed once no step is in progress.
   MutexLock lock(mutex_);
   if (!status.ok() && refused_.ok()) {
     refused_ = status;
@@ -432,7 +435,7 @@ void LinkWorker::ReportFailure(v1::LinkStatus::State state, const absl::Status& 
     flowing_ = false;
     ++attempts_;
   }
-  // The same again is no news.
+  // Report only changes.
   if (before.state() != state || before.error() != error) report_(link_->name(), status);
 }
 

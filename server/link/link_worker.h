@@ -1,4 +1,4 @@
-// Moves one link on: reads the remote topic with the client library, and submits what it gets.
+// Runs one link: reads the remote topic with the client library and submits the events.
 #pragma once
 
 #include <cstdint>
@@ -20,25 +20,26 @@
 
 namespace eventhub {
 
-// Told when a link begins to flow (OK), and why it does not. From any thread.
+// Called when events begin to flow through a link (OK), and when they stop, with the reason. From
+// any thread.
 using LinkReport = absl::AnyInvocable<void(absl::string_view link, const absl::Status&)>;
 
-// One thread, and one connection, from construction to destruction, for a link in one generation of
-// its settings. It works in rounds: look whom it talks to, then read and submit until something
-// breaks; then it starts anew from where the link is by what was committed. So nothing that it
-// holds in memory matters, and every error has the same way out.
+// One thread and one connection, from construction to destruction, for a link with one generation
+// of its settings. It works in rounds: verify the remote hub's identity, then read and submit until
+// an error occurs; then start again at the committed position of the link. So its state in memory
+// is disposable, and all errors are handled alike.
 class LinkWorker {
  public:
-  // What is given outlives it.
+  // The arguments must outlive it.
   LinkWorker(Links& links, std::shared_ptr<Link> link, const client::TlsOptions& tls,
              LinkReport& report);
-  // Stops, and waits until nothing of it is under way.
+  // Stops, and waits until none of its steps is in progress.
   ~LinkWorker();
 
   LinkWorker(const LinkWorker&) = delete;
   LinkWorker& operator=(const LinkWorker&) = delete;
 
-  // Begins to stop.
+  // Begins to stop; does not wait.
   void Stop();
 
   const Link& link() const { return *link_; }
@@ -47,34 +48,36 @@ class LinkWorker {
  private:
   void Run();
 
-  // One round; says why it ended. OK: the next may begin at once.
+  // Runs one round; returns why it ended. OK: the next may begin at once.
   absl::Status RunRound();
-  // Asks the remote hub and topic who they are; settles what the positions are of.
+  // Verifies the identity of the remote hub and topic; records to which log the positions belong.
   absl::Status Meet(LinkOrigin* origin);
   absl::Status Follow(client::Reader& reader);
-  // Adds a batch to the step. False if it is of a partition that was added since the round began.
+  // Adds a batch to the step. Returns false if its partition was added since the round began.
   bool AddBatch(const client::Reader& reader, const client::EventBatch& batch, LinkStep* step);
-  // Adds where the reader is in partitions where the step leaves less.
+  // Adds the reader's position in each partition where it is ahead of the step.
   void AddPassed(const client::Reader& reader, LinkStep* step);
-  // How many events before `to` were passed over because they had been here, as far as that is
-  // known; `delivered` were not. From where the link is in the partition, or where it began.
+  // Returns how many events before `to` the remote hub left out because they had been at this hub,
+  // as far as that is known, given that it delivered `delivered` of them. Counts from the link's
+  // position in the partition, or from the reader's start.
   uint64_t LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
                         size_t delivered) const;
-  // Goes back to where the link read what the remote topic has now, too, or to its beginning.
+  // Moves back to an offset up to which the remote log is the one that the link read, or to the
+  // log's beginning.
   absl::Status LeaveOtherLog(const absl::Status& error);
-  // Goes on, if that helps, where the remote topic still has events.
+  // Continues where the remote topic still has events, if that helps.
   absl::Status LeaveOutOfRange(const absl::Status& error);
   void AskLag();
 
   // Submits the step once there is room for it.
   void Submit(LinkStep step, bool caught_up);
   void OnDone(size_t bytes, const absl::Status& status);
-  // Waits until nothing is under way; returns why a step was refused, if one was.
+  // Waits until no step is in progress; returns the reason if one was refused.
   absl::Status AwaitSubmitted();
   LinkStep NewStep() const;
 
   void ReportFailure(v1::LinkStatus::State state, const absl::Status& status);
-  // Whether to go on, after a while.
+  // Waits before the next round; returns whether to run it.
   bool WaitToRetry();
   bool interrupted() const;
 
@@ -86,25 +89,25 @@ class LinkWorker {
   const std::shared_ptr<client::Connection> connection_;
   client::AdminClient admin_;
 
-  // The worker's thread only: of the round.
+  // Only for the worker's thread; state of the current round.
   std::optional<HubPath> path_;
   uint32_t remote_partitions_ = 0;
   size_t max_event_bytes_ = 0;
   bool started_ = false;
-  absl::btree_map<uint32_t, int64_t> positions_;  // After what was submitted.
+  absl::btree_map<uint32_t, int64_t> positions_;  // After the submitted steps.
 
   mutable Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  client::Reader* reader_ ABSL_GUARDED_BY(mutex_) = nullptr;  // To be cancelled.
-  size_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;              // Steps that are not done,
-  size_t submitted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;        // and roughly their memory.
-  absl::Status refused_ ABSL_GUARDED_BY(mutex_);              // Of the first step that was.
-  bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;            // By what was submitted last.
-  bool flowing_ ABSL_GUARDED_BY(mutex_) = false;              // As it was reported.
-  int attempts_ ABSL_GUARDED_BY(mutex_) = 0;                  // Since it flowed.
+  client::Reader* reader_ ABSL_GUARDED_BY(mutex_) = nullptr;  // For cancellation.
+  size_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;              // Steps in progress,
+  size_t submitted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;        // and their approximate memory.
+  absl::Status refused_ ABSL_GUARDED_BY(mutex_);              // Of the first refused step.
+  bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;            // As of the last submitted step.
+  bool flowing_ ABSL_GUARDED_BY(mutex_) = false;              // As last reported.
+  int attempts_ ABSL_GUARDED_BY(mutex_) = 0;                  // Failures since events last flowed.
 
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: it uses the members above.
 };
 
 }  // namespace eventhub

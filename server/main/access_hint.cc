@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A store may have many files; one that is wrong is among the first, or all are right.
+// A store may have many files. If some are inaccessible, one of them is expected among the first.
 constexpr int kMaxLooks = 10'000;
 
 bool IsDenied(const fs::path& path) {
@@ -25,7 +25,7 @@ bool IsDenied(const fs::path& path) {
   return access(path.c_str(), wanted) != 0 && errno == EACCES;
 }
 
-// The directory, or the one that it would be made in.
+// Returns the path, or its nearest ancestor that exists.
 fs::path Existing(fs::path path) {
   std::error_code error;
   while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();

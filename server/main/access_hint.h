@@ -1,13 +1,13 @@
-// What to do about a data directory that the hub may not use.
+// Explains how to repair the permissions of a data directory that the hub cannot access.
 #pragma once
 
 #include <string>
 
 namespace eventhub {
 
-// Who may not use what at or below `directory`, and the command that changes it, for the end of an
-// error message; empty if the reason is another one. With containers it is the usual one: a
-// directory of the host, mounted, belongs to root.
+// For the end of an error message: describes what the hub cannot access at or below `directory`,
+// and the command that repairs it. Empty if access is not the problem. In containers it usually is:
+// a mounted host directory belongs to root.
 std::string AccessHint(const std::string& directory);
 
 }  // namespace eventhub

@@ -156,7 +156,7 @@ absl::Status CheckAtLeast(absl::string_view flag, Bytes value, uint64_t least) {
   return Invalid(flag, absl::StrCat("has to be at least ", AbslUnparseFlag(Bytes{least})));
 }
 
-// Of a flag that is 0 for a part of the memory limit.
+// For a flag whose value 0 stands for a share of the memory limit.
 absl::Status CheckPart(absl::string_view flag, Bytes value, uint64_t least) {
   return value.value == 0 ? absl::OkStatus() : CheckAtLeast(flag, value, least);
 }
@@ -222,7 +222,7 @@ absl::Status CheckFlags() {
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }
 
-// Shares of the limit, but for those that a flag says.
+// Divides the limit into shares, except those set by flags.
 absl::Status PlanMemory(ServerOptions& server) {
   const uint64_t wanted = absl::GetFlag(FLAGS_memory_limit).value;
   MemoryPlan plan = MemoryPlan::For(wanted != 0 ? wanted : DefaultMemoryLimit(ThisMachine()));
@@ -265,7 +265,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   server.tls = {.certificate_file = absl::GetFlag(FLAGS_tls_cert),
                 .key_file = absl::GetFlag(FLAGS_tls_key),
                 .client_ca_file = absl::GetFlag(FLAGS_tls_client_ca)};
-  // A hub is a client of others by the same certificate.
+  // The hub presents the same certificate when it is a client of other hubs.
   server.link_tls.ca_file =
       absl::GetFlag(FLAGS_tls_ca).empty() ? server.tls.client_ca_file : absl::GetFlag(FLAGS_tls_ca);
   server.link_tls.certificate_file = server.tls.certificate_file;
@@ -279,7 +279,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   broker.store.directory = absl::GetFlag(FLAGS_data_dir);
   broker.store.max_log_bytes = absl::GetFlag(FLAGS_max_log).value;
   broker.store.drop_after_damage = absl::GetFlag(FLAGS_drop_after_damage);
-  // Enough for the commits under way and for the tables that free others.
+  // Enough for the commits in progress and for the compactions that free space.
   broker.store.reserve_bytes =
       std::min<uint64_t>(absl::GetFlag(FLAGS_min_free_disk).value / 4, uint64_t{64} << 20);
   broker.maintenance->min_free_disk_bytes = absl::GetFlag(FLAGS_min_free_disk).value;

@@ -1,4 +1,4 @@
-// The daemon's flags, and what they mean for the server.
+// The daemon's flags, and the server options that they determine.
 #pragma once
 
 #include <string>
@@ -17,7 +17,8 @@ struct Config {
   std::string port_file;
 };
 
-// Reads the flags, once they are set. INVALID_ARGUMENT names the flag whose value cannot be.
+// Reads the flags after they were set. Returns INVALID_ARGUMENT, with the name of the flag, if a
+// value is not valid.
 absl::StatusOr<Config> ConfigFromFlags();
 
 }  // namespace eventhub

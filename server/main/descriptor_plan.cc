@@ -10,14 +10,14 @@
 namespace eventhub {
 namespace {
 
-// The store's logs and what its background jobs read and write; gRPC's and the hub's own;
+// For the store's logs and the files of its background jobs; gRPC's and the hub's own descriptors;
 // connections of links to other hubs.
 constexpr size_t kReserved = 128;
 
 constexpr size_t kLeastStoreFiles = 64;
 constexpr size_t kMostStoreFiles = 1024;
 
-// The socket, and the acceptor's view of it.
+// The socket, and the acceptor's duplicate of it.
 constexpr size_t kOfConnection = 2;
 constexpr size_t kLeastConnections = 32;
 

@@ -1,4 +1,4 @@
-// Who may have how many of the process's file descriptors.
+// Divides the process's file descriptors among their users.
 #pragma once
 
 #include <cstddef>
@@ -7,19 +7,19 @@
 
 namespace eventhub {
 
-// The store needs a descriptor at the worst moment: to open a file when it flushes. If clients'
-// connections have taken the last one, that write fails, and with it the store. So connections get
-// only what is left.
+// The store may need a descriptor at the worst moment: to open a file during a flush. If clients'
+// connections have used up all descriptors, the write fails, and with it the store. Therefore
+// connections get only the remainder.
 struct DescriptorPlan {
   size_t store_files = 0;  // Files that the store keeps open.
-  size_t connections = 0;  // Connections that are served at a time.
+  size_t connections = 0;  // Concurrent connections.
 
-  // Of a process that may have `limit` descriptors, and would serve `wanted` connections.
-  // RESOURCE_EXHAUSTED: that is too few for a hub; says what to do.
+  // Plans for a process that may open `limit` descriptors and wants to serve `wanted` connections.
+  // Returns RESOURCE_EXHAUSTED, with advice, if `limit` is too low for a hub.
   static absl::StatusOr<DescriptorPlan> For(size_t limit, size_t wanted);
 };
 
-// Has the process have as many descriptors as it can without privileges; returns how many.
+// Raises the process's descriptor limit as far as possible without privileges; returns the limit.
 size_t RaiseDescriptorLimit();
 
 }  // namespace eventhub

@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kHelpWidth = 96;
 
-// The flags of this program: Abseil defines some of its own.
+// Returns the flags of this program: Abseil defines others.
 std::map<std::string, absl::CommandLineFlag*> OwnFlags() {
   std::map<std::string, absl::CommandLineFlag*> flags;
   for (const auto& [name, flag] : absl::GetAllFlags()) {
@@ -42,7 +42,7 @@ std::string VariableOf(absl::string_view prefix, absl::string_view flag) {
 
 class ArgumentParser {
  public:
-  // `parsed` gets the result.
+  // `parsed` receives the result.
   ArgumentParser(std::map<std::string, absl::CommandLineFlag*> flags, ParsedFlags& parsed)
       : flags_(std::move(flags)), parsed_(parsed) {}
 
@@ -127,7 +127,7 @@ class ArgumentParser {
   bool in_file_ = false;
 };
 
-// Breaks a text into lines, each indented.
+// Breaks a text into indented lines.
 std::string Wrap(absl::string_view text, absl::string_view indent) {
   std::string out;
   std::string line(indent);

@@ -1,9 +1,8 @@
-// Sets Abseil flags from flag files, the environment and the command line, with errors that are one
-// line each.
+// Sets Abseil flags from flag files, the environment and the command line. Each error is one line.
 //
-// absl::ParseCommandLine ends the process with exit code 1, and has its own idea of --help, on what
-// a service supervisor should be able to tell apart; the flags themselves, their types and their
-// reading are Abseil's.
+// absl::ParseCommandLine does not fit: it handles --help in its own way, and exits with code 1 on
+// errors that a service supervisor should be able to tell apart. The flags, their types and the
+// parsing of their values are Abseil's.
 #pragma once
 
 #include <map>
@@ -16,28 +15,27 @@
 
 namespace eventhub {
 
-// What a command line asks for.
+// The action that a command line requests.
 enum class ParsedAction { kRun, kHelp, kVersion };
 
 struct ParsedFlags {
   ParsedAction action = ParsedAction::kRun;
-  // The flags whose values are those of environment variables, and these.
+  // The flags that were set by environment variables, with the names of these.
   std::map<std::string, std::string> from_environment;
 };
 
-// Sets each flag of the program from, in order of precedence: `arguments` ("--name=value", "--name
-// value", "--name" and
-// "--noname" for booleans; "--flagfile=FILE" has one such argument per line, and # comments); the
-// environment variable `environment_prefix` + NAME; its default. INVALID_ARGUMENT names the flag,
-// or variable, at fault.
+// Sets each flag of the program from the first of: `arguments` ("--name=value", "--name value",
+// "--name" and "--noname" for booleans; "--flagfile=FILE", with one such argument per line and #
+// comments); the environment variable `environment_prefix` + NAME; its default. Returns
+// INVALID_ARGUMENT, with the name of the flag or variable, on error.
 absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& arguments,
                                        absl::string_view environment_prefix);
 
-// Of an error in the value of a flag, which begins with `--name: `: the same, but the variable in
-// place of the flag that was set by one.
+// Takes an error about the value of a flag, which begins with `--name: `. If an environment
+// variable set the flag, returns the error with the name of the variable instead.
 absl::Status WithNameAsGiven(const absl::Status& error, const ParsedFlags& flags);
 
-// The flags with their meaning and default, for --help.
+// Returns the flags with their meanings and defaults, for --help.
 std::string DescribeFlags(absl::string_view environment_prefix);
 
 }  // namespace eventhub

@@ -37,15 +37,16 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
-// How many of gRPC's errors are logged in a second. There is one for each handshake that fails, and
-// those are as many as strangers like.
+// The number of gRPC errors logged per second. There is one for each failed handshake, and
+// strangers can cause any number of those.
 constexpr int kErrorsOfGrpcPerSecond = 5;
 
-// Counts the lines of a second. Thread-safe; concurrent calls at the turn of a second may let a
-// line too many pass.
+// Limits the number of lines per second. Thread-safe; concurrent calls at the turn of a second may
+// let an extra line pass.
 class LineLimit {
  public:
-  // Whether one more may be logged; in `*suppressed`, how many could not since the last that was.
+  // Returns whether another line may be logged, and then sets `*suppressed` to the number of lines
+  // suppressed since the last one.
   bool Take(int* suppressed) {
     const int64_t second = absl::ToInt64Seconds(Clock::System().Monotonic());
     if (second_.exchange(second) != second) lines_ = 0;
@@ -63,9 +64,9 @@ class LineLimit {
   std::atomic<int> suppressed_ = 0;
 };
 
-// gRPC's own lines, as lines of this log. That it cannot listen is the error of the start.
+// Forwards gRPC's lines to this log. The error of a failed listen is reported by the start.
 void LogOfGrpc(gpr_log_func_args* line) {
-  static LineLimit limit;  // Of the process, as gRPC's log is.
+  static LineLimit limit;  // Static, because gRPC's log is per process.
   if (line->severity != GPR_LOG_SEVERITY_ERROR ||
       absl::StrContains(line->message, "No address added")) {
     spdlog::debug("gRPC: {}", line->message);
@@ -91,7 +92,8 @@ void SetUpLogging(const std::string& format, const std::string& level) {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %v", spdlog::pattern_time_type::utc);
   }
   spdlog::set_default_logger(std::move(logger));
-  // It would write a line to stderr for each request that is not UTF-8; the client is told.
+  // Otherwise protobuf writes a line to stderr for each request that is not UTF-8; the client gets
+  // the error.
   google::protobuf::SetLogHandler(nullptr);
   gpr_set_log_function(LogOfGrpc);
 }

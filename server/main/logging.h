@@ -1,11 +1,11 @@
-// The daemon's log: spdlog to stderr, for people or for machines. No line is written per event.
+// The daemon's log: spdlog to stderr, for people or for machines. Nothing is logged per event.
 #pragma once
 
 #include <string>
 
 namespace eventhub {
 
-// Sets up the default logger. `format` is "text" or "json", `level` one that spdlog knows.
+// Sets up the default logger. `format` is "text" or "json", `level` a level that spdlog knows.
 void SetUpLogging(const std::string& format, const std::string& level);
 
 }  // namespace eventhub

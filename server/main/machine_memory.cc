@@ -15,7 +15,8 @@ namespace {
 
 constexpr size_t kLeast = size_t{128} << 20;
 
-// A limit in a file; nullopt if there is none, or the kernel's largest number, which is no limit.
+// Returns the limit in a file; nullopt if there is none, or if it is the kernel's largest number,
+// which means unlimited.
 std::optional<size_t> LimitIn(const std::string& path) {
   std::ifstream file(path);
   std::string text;
@@ -26,8 +27,8 @@ std::optional<size_t> LimitIn(const std::string& path) {
   return limit;
 }
 
-// The least limit of a group and of those it is in. In a container, the group's directory may be
-// mounted as the root, so that its path is not found under it.
+// Returns the lowest limit of a group and its ancestors. In a container, the group's directory may
+// be mounted as the root, and then the group's path does not exist below it.
 std::optional<size_t> LimitOfGroup(const std::string& mount, std::string group, const char* file) {
   std::optional<size_t> least;
   for (;;) {
@@ -50,7 +51,7 @@ MachineMemory ThisMachine(const std::string& root) {
       machine.physical = kib << 10;
     }
   }
-  // A line is "NUMBER:CONTROLLERS:PATH"; version 2 names no controllers.
+  // A line has the form "NUMBER:CONTROLLERS:PATH"; version 2 names no controllers.
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));

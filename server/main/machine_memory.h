@@ -1,4 +1,4 @@
-// How much memory there is for this process.
+// Determines how much memory this process may use.
 #pragma once
 
 #include <cstddef>
@@ -9,16 +9,17 @@ namespace eventhub {
 
 struct MachineMemory {
   size_t physical = 0;
-  // What the control groups of this process allow; nullopt if they set no limit.
+  // The limit of the process's control groups; nullopt if they set none.
   std::optional<size_t> cgroup;
 };
 
-// Reads /proc and the control groups, of version 2 or 1, under `root`, which is "" but for tests.
-// What cannot be read sets no limit.
+// Reads /proc and the control groups, of version 2 or 1, under `root`, which is "" except in tests.
+// Unreadable files set no limit.
 MachineMemory ThisMachine(const std::string& root = "");
 
-// Of a limit by a control group, a quarter is left to what the kernel counts to the group as well:
-// socket buffers and files that are being read and written. A machine is shared with others.
+// Of a control group's limit, a quarter is left for memory that the kernel also counts towards the
+// group: socket buffers, and the page cache of files being read and written. Without one, half of
+// the physical memory, as a machine is shared with other processes.
 size_t DefaultMemoryLimit(const MachineMemory& machine);
 
 }  // namespace eventhub

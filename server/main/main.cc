@@ -52,9 +52,9 @@ Kubernetes sets for a Service called eventhub are not.
 Flags:
 )";
 
-// glibc gives freed memory back to the kernel after each large request, and faults it in again for
-// the next: measured, that halves the throughput. Setting the one limit turns off the automatic
-// rise of the other, so both are set.
+// glibc returns freed memory to the kernel after each large request, and page-faults it in again
+// for the next; as measured, that halves the throughput. Setting either limit disables the
+// automatic adjustment of the other, so both are set.
 void TuneAllocator(size_t memory_limit) {
   mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min<size_t>(memory_limit / 8, 256 << 20)));
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -65,7 +65,7 @@ int FailUsage(const absl::Status& status) {
   return kExitUsage;
 }
 
-// Once there is a log, errors are in it, in its format.
+// Once logging is set up, errors go to the log, in its format.
 int FailToServe(const std::string& message) {
   spdlog::error("{}", message);
   return kExitFailure;
@@ -76,7 +76,7 @@ bool WritePortFile(const std::string& path, const std::vector<std::string>& addr
   std::ofstream file(temporary);
   file << absl::StrJoin(addresses, "\n") << "\n";
   file.close();
-  // No secret, and of use to whoever may connect.
+  // Not a secret, and needed by clients of other users.
   chmod(temporary.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
   return !file.fail() && std::rename(temporary.c_str(), path.c_str()) == 0;
 }
@@ -124,7 +124,7 @@ int Serve(Config config) {
   if (!plan.ok()) return FailToServe(std::string(plan.status().message()));
   config.server.broker.store.max_open_files = plan->store_files;
   config.server.connections.total = plan->connections;
-  // With more, this is not the limit that anybody meets first.
+  // A larger total is not the limit that a client reaches first.
   if (plan->connections < std::min(wanted, config.server.connections.per_peer)) {
     spdlog::warn("{} connections are served at a time: the process may have {} descriptors",
                  plan->connections, descriptors);
@@ -176,10 +176,12 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace eventhub
 
 int main(int argc, char** argv) {
-  umask(S_IRWXG | S_IRWXO);  // Events are for the hub alone; what others may use is opened to them.
+  // Events are private to the hub's user; files for other users get their permissions explicitly.
+  umask(S_IRWXG | S_IRWXO);
   eventhub::ReserveStandardStreams();
   eventhub::BlockTerminationSignals();
-  // Never undone: the last grpc_shutdown() may wait for seconds for a thread that sleeps in a poll.
+  // Never shut down: the last grpc_shutdown() may wait for seconds for a thread that sleeps in a
+  // poll.
   grpc_init();
   return eventhub::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

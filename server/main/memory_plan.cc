@@ -9,10 +9,10 @@ namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-// What one takes, idle: measured, and rounded up.
+// The size of an idle partition, measured and rounded up.
 constexpr size_t kPartitionBytes = 512;
 
-// The small columns' buffers, as a part of what the large one's take.
+// Includes the buffers of the small columns, estimated as a quarter of the large one's.
 size_t WriteMemory(size_t write_buffer) { return 4 * write_buffer + write_buffer; }
 
 }  // namespace
@@ -41,8 +41,9 @@ size_t MemoryPlan::Sum() const {
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.memory_limit = limit;
-  // When gRPC's quota is used up, it closes idle connections, whosever they are, and ends calls
-  // that may have been carried out. So it is there for the worst alone; the guard acts before.
+  // When gRPC's quota is used up, it closes idle connections of any client, and ends calls that may
+  // already have taken effect. Therefore the quota is only the last resort; the guard acts before
+  // it.
   server.transport_bytes = limit;
   server.publish_limits.total_bytes = in_flight;
   server.publish_limits.connection_bytes = in_flight_per_connection;

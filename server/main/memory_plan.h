@@ -1,4 +1,4 @@
-// Who may take how much of the hub's memory.
+// Divides the hub's memory among its users.
 #pragma once
 
 #include <cstddef>
@@ -7,23 +7,22 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About an eighth is left over: for requests being received, the
-// program itself, its threads, what the allocator cannot use, and state that is small by its own
-// bounds.
+// Shares of a limit, in bytes. About an eighth is left over for requests being received, the
+// program and its threads, allocator overhead, and state that is small by its own bounds.
 struct MemoryPlan {
   size_t limit = 0;
-  size_t in_flight = 0;  // Requests that wait to be committed.
+  size_t in_flight = 0;  // Requests waiting to be committed.
   size_t in_flight_per_connection = 0;
-  size_t frames = 0;        // What readers and consumers were sent and have not taken.
+  size_t frames = 0;        // Data sent to readers and consumers that they have not accepted yet.
   size_t tail_cache = 0;    // The newest events.
-  size_t write_buffer = 0;  // One of the store's, of which it holds up to four, and small ones.
+  size_t write_buffer = 0;  // The store's: up to four of this size, and small ones.
   size_t block_cache = 0;   // Blocks of the store's files.
-  size_t partitions = 0;    // Partitions, those that subscriptions keep of them too.
-  size_t pending = 0;       // What subscriptions have delivered and not settled.
-  size_t readers = 0;       // Readers, but for their frames.
-  size_t producers = 0;     // Idempotent producers that were active lately.
+  size_t partitions = 0;    // Partitions, including their state in subscriptions.
+  size_t pending = 0;       // Delivered, unsettled events of subscriptions.
+  size_t readers = 0;       // Readers, without their frames.
+  size_t producers = 0;     // Recently active idempotent producers.
   size_t filters = 0;       // Filters of subscriptions and routes.
-  size_t streams = 0;       // Streams, though nothing flows on them.
+  size_t streams = 0;       // Streams, even idle ones.
 
   static MemoryPlan For(size_t limit);
 

@@ -1,13 +1,13 @@
-// Waiting for the signals that end a service.
+// Handles the signals that end a service.
 #pragma once
 
 namespace eventhub {
 
-// Blocks SIGTERM and SIGINT, to be called before any thread is started, and ignores SIGPIPE.
+// Blocks SIGTERM and SIGINT, and ignores SIGPIPE. Call before starting any thread.
 void BlockTerminationSignals();
 
-// Waits for SIGTERM or SIGINT and returns which it was. A second one ends the process at once, the
-// usual way.
+// Waits for SIGTERM or SIGINT and returns which it was. A second signal terminates the process at
+// once, by its default action.
 int WaitForTermination();
 
 }  // namespace eventhub
