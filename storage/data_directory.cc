@@ -100,19 +100,19 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
   if (env_->FileExists(file).IsNotFound()) {
     ASSIGN_OR_RETURN(const bool has_log, HasLog());
     if (!has_log) return std::nullopt;
-    return absl::DataLossError(absl::StrCat(file, " is missing, but the log is there"));
+    return absl::DataLossError(absl::StrCat(file, " is missing, but the log exists"));
   }
   // The directory of the log is created before the format is written.
   if (env_->FileExists(db_path()).IsNotFound()) {
     return absl::DataLossError(absl::StrCat(
         db_path(), " is missing, but ", file,
-        " is there: restore the log, or remove that file to begin without any events"));
+        " is there: restore the log, or remove that file to start without any events"));
   }
   // RocksDB would consider the instance new, and delete unknown files.
   ASSIGN_OR_RETURN(const bool has_tables, HasLog(".sst"));
   if (has_tables && env_->FileExists(db_path() + "/CURRENT").IsNotFound()) {
     return absl::DataLossError(
-        absl::StrCat(db_path(), "/CURRENT is missing beside tables: restore a backup"));
+        absl::StrCat(db_path(), "/CURRENT is missing, but tables exist: restore a backup"));
   }
   std::string text;
   RETURN_IF_ERROR(

@@ -186,8 +186,8 @@ absl::Status DiskReserve::Restore(const Cancellation& cancellation) {
     status = base_->GetFileSystem()->RenameFile(temporary, path_, IOOptions(), nullptr);
   }
   if (!status.ok()) base_->DeleteFile(temporary).PermitUncheckedError();
-  return cancellation.cancelled() ? absl::CancelledError("making the reserve is cancelled")
-                                  : FromRocksDb(status, absl::StrCat("make the reserve ", path_));
+  return cancellation.cancelled() ? absl::CancelledError("cancelled while creating the reserve")
+                                  : FromRocksDb(status, absl::StrCat("create the reserve ", path_));
 }
 
 IOStatus DiskReserve::Make(const std::string& path, const Cancellation& cancellation) {

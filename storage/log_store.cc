@@ -122,7 +122,7 @@ absl::Status LogStore::DamagedLog(const rocksdb::Status& cause) const {
   // damage.
   const absl::string_view way_on =
       absl::StrContains(cause.ToString(), "WAL") && !options_.drop_after_damage
-          ? "start it with --drop_after_damage to do without what follows, or restore a backup"
+          ? "start it with --drop_after_damage to drop everything after it, or restore a backup"
           : "restore a backup";
   return absl::DataLossError(absl::StrCat("the log in ", options_.directory,
                                           " is damaged: ", cause.ToString(), "; ", way_on));
@@ -380,7 +380,7 @@ absl::Status LogStore::CheckRoomToOpen() const {
   if (!free.has_value() || *free >= wanted) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("the disk of ", options_.directory, " has ", *free,
-                   " bytes free, and to open the log may take ", wanted,
+                   " bytes free, but opening the log may need ", wanted,
                    "; make room on it and start the hub again"));
 }
 
@@ -435,7 +435,7 @@ absl::Status LogStore::CompactInPieces(Column column, rocksdb::CompactRangeOptio
   options.exclusive_manual_compaction = false;
   std::string from = first;
   for (const std::string& to : CompactionPieces(column, first, last)) {
-    if (cancellation.cancelled()) return absl::CancelledError("reclaiming space is cancelled");
+    if (cancellation.cancelled()) return absl::CancelledError("cancelled while reclaiming space");
     const rocksdb::Slice begin = ToSlice(from);
     const rocksdb::Slice end = ToSlice(to);
     RETURN_IF_ERROR(FromRocksDb(fail_stop_->Change([&] {
@@ -450,7 +450,7 @@ absl::Status LogStore::CompactInPieces(Column column, rocksdb::CompactRangeOptio
 absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) {
   const std::string first = TopicPrefix(topic);
   const std::string last = PrefixEnd(first);
-  if (cancellation.cancelled()) return absl::CancelledError("reclaiming space is cancelled");
+  if (cancellation.cancelled()) return absl::CancelledError("cancelled while reclaiming space");
   // Data in memory, of any column, keeps the write-ahead log, and the events in it, on disk.
   RETURN_IF_ERROR(
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),

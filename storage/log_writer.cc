@@ -79,7 +79,7 @@ absl::Status LogWriter::AwaitVisible() {
   Submit(std::make_unique<PassingTask>(std::move(passed)));
   while (visible.wait_for(kLookForSpace) != std::future_status::ready) {
     if (store_.waiting_for_space()) {
-      return absl::UnavailableError("a write waits for space on the disk");
+      return absl::UnavailableError("a write is waiting for disk space");
     }
   }
   return visible.get();

@@ -147,7 +147,7 @@ class LogFollower {
   absl::Status Damaged(size_t position) const {
     return absl::DataLossError(
         absl::StrCat("the log file ", path_, " is damaged before byte ", position,
-                     "; start the hub with --drop_after_damage to do without what follows, or "
+                     "; start the hub with --drop_after_damage to drop everything after it, or "
                      "restore a backup"));
   }
 

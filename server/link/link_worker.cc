@@ -158,12 +158,12 @@ absl::Status LinkWorker::RunRound() {
 absl::Status LinkWorker::Meet(LinkOrigin* origin) {
   ASSIGN_OR_RETURN(const client::HubStats hub, admin_.GetStats());
   if (hub.hub_id.empty()) {
-    return absl::FailedPreconditionError("the remote hub has no id: it knows no links");
+    return absl::FailedPreconditionError("the remote hub has no id, so it does not support links");
   }
   link_->monitor().SetRemoteHub(hub.hub_id);
   if (hub.hub_id == links_.hub_id()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(settings_.remote_address(), " is this hub itself; that is for a route"));
+        absl::StrCat(settings_.remote_address(), " is this hub itself; use a route instead"));
   }
   const absl::StatusOr<client::TopicDescription> topic = admin_.GetTopic(settings_.remote_topic());
   if (absl::IsNotFound(topic.status())) {
@@ -184,13 +184,14 @@ absl::Status LinkWorker::Meet(LinkOrigin* origin) {
     MutexLock lock(mutex_);
     while (submitted_ > 0) changed_.Wait(mutex_);
     // Run() reports the reason; here the round just cannot continue.
-    if (!refused_.ok()) return absl::CancelledError("the link was not taken to its remote topic");
+    if (!refused_.ok())
+      return absl::CancelledError("the link could not be attached to its remote topic");
   }
   if (!known.hub_id.empty()) {
     report_(link_->name(), absl::DataLossError(absl::StrCat(
                                "topic ", settings_.remote_topic(), " of hub ", origin->hub_id,
-                               " is not the one that was read before; it is read from"
-                               " its beginning")));
+                               " is not the topic that was read before; the link reads it"
+                               " from its beginning")));
   }
   return absl::OkStatus();
 }

@@ -62,72 +62,75 @@ std::string AbslUnparseFlag(Bytes bytes) {
 using eventhub::Bytes;
 
 ABSL_FLAG(std::string, data_dir, "/data",
-          "Directory of the hub's data; made if missing. One hub at a time.");
+          "The data directory; created if missing. Only one hub at a time may use it.");
 ABSL_FLAG(std::vector<std::string>, listen, std::vector<std::string>({"127.0.0.1:7070"}),
-          "Addresses to listen on, separated by commas: HOST:PORT (port 0: any free one) or "
-          "unix:PATH. Whoever reaches an address may do anything, unless --tls_client_ca is set.");
+          "Comma-separated addresses to listen on: HOST:PORT (port 0: any free port) or unix:PATH. "
+          "Anyone who can connect has full access, unless --tls_client_ca is set.");
 ABSL_FLAG(std::string, tls_cert, "",
-          "PEM file with the hub's certificate and the rest of its chain: addresses of the network "
-          "take TLS only. Read anew when it changes, like the other files of TLS.");
-ABSL_FLAG(std::string, tls_key, "", "PEM file with the key of --tls_cert, without a passphrase.");
+          "PEM file with the hub's certificate and the rest of its chain. Network addresses then "
+          "accept only TLS. Reloaded when it changes, like the other TLS files.");
+ABSL_FLAG(std::string, tls_key, "",
+          "PEM file with the private key of --tls_cert, without a passphrase.");
 ABSL_FLAG(std::string, tls_client_ca, "",
-          "PEM file with authorities: only clients with a certificate of one of them are let in.");
+          "PEM file with certificate authorities: only clients with a certificate issued by one of "
+          "them are accepted.");
 ABSL_FLAG(std::string, tls_ca, "",
-          "PEM file with the authorities that links verify other hubs by. Default: those of "
-          "--tls_client_ca, or else of the system.");
+          "PEM file with the certificate authorities that links accept for other hubs. Default: "
+          "those of --tls_client_ca, or else the system's.");
 ABSL_FLAG(std::string, port_file, "",
-          "File to write the addresses to, one per line, once the hub serves.");
+          "File to which the hub writes its addresses, one per line, once it serves.");
 ABSL_FLAG(std::string, log_format, "text", "Log format, text or json. The log goes to stderr.");
-ABSL_FLAG(std::string, log_level, "info", "Least level that is logged: debug, info, warn, error.");
-ABSL_FLAG(Bytes, memory_limit, Bytes{0},
-          "Memory that the hub takes at most. 0: three quarters of what its control group (cgroup) "
-          "allows, or half of the machine's. It has shares for all that clients make the hub hold; "
-          "beyond them requests are slowed or refused.");
+ABSL_FLAG(std::string, log_level, "info", "Lowest level to log: debug, info, warn, error.");
+ABSL_FLAG(
+    Bytes, memory_limit, Bytes{0},
+    "Maximum memory of the hub. 0: three quarters of the limit of its control group (cgroup), "
+    "or half of the machine's memory. It is divided into shares for the state that clients "
+    "cause; requests that exceed a share are delayed or refused.");
 ABSL_FLAG(Bytes, tail_cache, Bytes{0},
-          "Memory for the newest events of all topics; readers near the head are served from it. "
+          "Memory for the newest events of all topics; it serves readers near the end of the log. "
           "0: an eighth of --memory_limit, at most 256MiB.");
 ABSL_FLAG(Bytes, write_buffer, Bytes{0},
-          "Size of one of the store's write buffers; up to four are held. 0: a 32nd of "
+          "Size of each of the store's write buffers, of which there are up to four. 0: a 32nd of "
           "--memory_limit, at most 64MiB.");
-ABSL_FLAG(Bytes, max_log, Bytes{512ull << 20},
-          "Size of the write-ahead log that is replayed after a crash; bounds the time to start.");
 ABSL_FLAG(
-    Bytes, max_request, Bytes{4ull << 20},
-    "Largest request that is accepted, and so the limit of events beside that of their topic.");
-ABSL_FLAG(
-    Bytes, max_in_flight, Bytes{0},
-    "Most bytes of publish requests that may wait to be committed, over all connections. 0: an "
-    "eighth of --memory_limit, at most 256MiB.");
+    Bytes, max_log, Bytes{512ull << 20},
+    "Maximum size of the write-ahead log, which is replayed after a crash; bounds the time to "
+    "start.");
+ABSL_FLAG(Bytes, max_request, Bytes{4ull << 20},
+          "Maximum size of a request, and thereby of an event, in addition to its topic's limit.");
+ABSL_FLAG(Bytes, max_in_flight, Bytes{0},
+          "Maximum bytes of publish requests waiting to be committed, over all connections. 0: an "
+          "eighth of --memory_limit, at most 256MiB.");
 ABSL_FLAG(Bytes, max_in_flight_per_connection, Bytes{0},
-          "The same, for each connection. 0: an eighth of --max_in_flight.");
+          "The same per connection. 0: an eighth of --max_in_flight.");
 ABSL_FLAG(
     int, max_partitions, 0,
-    "Partitions of all topics together. A subscription counts for as many as its topic, and each "
-    "topic and subscription for four more. 0: as many as three 32nds of --memory_limit hold, at "
-    "512 "
-    "bytes each.");
+    "Maximum number of partitions of all topics together. A subscription counts as many as its "
+    "topic, and each topic and subscription counts four more. 0: as many as fit into three 32nds "
+    "of --memory_limit, at 512 bytes each.");
 ABSL_FLAG(
     int, max_connections, 10'000,
-    "Connections that are served at a time; more are closed. Fewer if the process may not have "
-    "enough descriptors: two for each, beside the store's.");
+    "Maximum number of concurrent connections; further ones are closed. Lower if the process may "
+    "not open enough file descriptors: two per connection, in addition to the store's.");
 ABSL_FLAG(int, max_connections_per_peer, 2'000,
-          "The same, for each host that connects. All that comes through a proxy, or over unix "
-          "sockets, is of one host.");
+          "The same per client host. All connections through a proxy, or over unix sockets, count "
+          "as one host.");
 ABSL_FLAG(
     int, max_streams, 0,
-    "Streams (readers, consumers, publishers) that are open at a time; a host may have no more "
-    "than are left. 0: as many as a 16th of --memory_limit holds, at 20KiB each.");
+    "Maximum number of concurrent streams (readers, consumers, publishers). A host may not open "
+    "more than are left for others. 0: as many as fit into a 16th of --memory_limit, at 20KiB "
+    "each.");
 ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
-          "With less than this free on the disk, publishing is refused until there is more.");
-ABSL_FLAG(int, disk_threads, 4, "Threads that read from the disk for readers that are behind.");
+          "Publishing is refused while less than this is free on the disk.");
+ABSL_FLAG(int, disk_threads, 4, "Threads that read from disk for readers that have fallen behind.");
 ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
           "How often topics are trimmed to their retention.");
 ABSL_FLAG(absl::Duration, producer_expiry, absl::Hours(7 * 24),
-          "Idempotent producers that published nothing for so long are forgotten.");
+          "Idempotent producers that are idle for this long are forgotten.");
 ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(10),
-          "How long a shutdown waits for calls under way before it cancels them.");
+          "How long a shutdown waits for calls in progress before it cancels them.");
 ABSL_FLAG(bool, drop_after_damage, false,
-          "Start although the write-ahead log is damaged, without what comes after the damage. "
+          "Start in spite of a damaged write-ahead log, and drop everything after the damage. "
           "Loses acknowledged events; the last resort when there is no other copy.");
 
 namespace eventhub {

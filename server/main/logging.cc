@@ -74,7 +74,7 @@ void LogOfGrpc(gpr_log_func_args* line) {
   }
   int suppressed = 0;
   if (!limit.Take(&suppressed)) return;
-  if (suppressed > 0) spdlog::warn("gRPC: {} more errors, left out here", suppressed);
+  if (suppressed > 0) spdlog::warn("gRPC: {} more errors suppressed", suppressed);
   spdlog::warn("gRPC: {}", line->message);
 }
 

@@ -43,11 +43,12 @@ Examples:
   eventhubd --data_dir=./data --listen=127.0.0.1:7070,unix:/run/eventhub.sock
   EVENTHUB_DATA_DIR=/data EVENTHUB_LOG_FORMAT=json eventhubd
 
-A flag is taken from the command line, else from its environment variable, else it has the default
-shown. --flagfile=FILE reads flags from a file, one per line. SIGTERM ends the hub in order.
+A flag's value comes from the command line, else from its environment variable, else it is the
+default shown. --flagfile=FILE reads flags from a file, one per line. SIGTERM shuts the hub down
+gracefully.
 
-A variable EVENTHUB_... that is no setting, of this program or of eventhub, is an error; those that
-Kubernetes sets for a Service called eventhub are not.
+A variable EVENTHUB_... that is not a setting of eventhubd or eventhub is an error, unless
+Kubernetes sets it for a Service called eventhub.
 
 Flags:
 )";
@@ -103,20 +104,19 @@ int Serve(Config config) {
     }
   };
   config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
-    spdlog::info("subscription {} expired and is deleted: no consumer was connected since {}",
+    spdlog::info("deleted the expired subscription {}: no consumer was connected since {}",
                  std::string(name),
                  absl::FormatTime("%E4Y-%m-%dT%H:%M:%SZ", last_used, absl::UTCTimeZone()));
   };
   config.server.on_link_change = [](absl::string_view link, const absl::Status& status) {
     if (status.ok()) {
-      spdlog::info("link {}: events flow", std::string(link));
+      spdlog::info("link {}: events are flowing", std::string(link));
     } else {
       spdlog::warn("link {}: {}", std::string(link), std::string(status.message()));
     }
   };
   config.server.on_shed = [](size_t connections) {
-    spdlog::warn("memory is short: {} connections are cut off that take it for no request",
-                 connections);
+    spdlog::warn("memory is short: closed {} connections to free it", connections);
   };
   const size_t descriptors = RaiseDescriptorLimit();
   const size_t wanted = config.server.connections.total;
@@ -138,8 +138,8 @@ int Serve(Config config) {
   spdlog::info("serving on {}", absl::StrJoin((*server)->addresses(), ", "));
   for (const std::string& address : (*server)->unprotected_addresses()) {
     spdlog::warn(
-        "{} is unprotected: whoever reaches it may read, publish and delete; --tls_cert, --tls_key "
-        "and --tls_client_ca let in only clients with a certificate",
+        "{} is unprotected: anyone who can connect may read, publish and delete; --tls_cert, "
+        "--tls_key and --tls_client_ca restrict access to clients with a certificate",
         address);
   }
   if (!config.port_file.empty() && !WritePortFile(config.port_file, (*server)->addresses())) {

@@ -110,12 +110,12 @@ absl::Status TrustedClock::doubt() const {
   const int64_t offset = Offset();
   const absl::Duration now = source_.Monotonic();
   constexpr absl::string_view kUntil =
-      "; nothing is deleted by age until it is set right, confirmed, or has held for ";
+      "; nothing is deleted by age until it is corrected, confirmed, or stable for ";
   if (!Agrees(offset)) {
     const int64_t jump = offset - reference_.load(std::memory_order_relaxed);
     return absl::FailedPreconditionError(absl::StrCat(
         "the system's clock jumped ", jump > 0 ? "ahead" : "back", " by ", Describe(jump),
-        ", and is not followed", kUntil, absl::FormatDuration(HoldOf(jump))));
+        " and is not trusted", kUntil, absl::FormatDuration(HoldOf(jump))));
   }
   if (late_start_.has_value()) {
     return absl::FailedPreconditionError(
