@@ -1,4 +1,4 @@
-// storage/base, and what stands in for a part of RocksDB.
+// storage/base, and the replacement of RocksDB's checksum function.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -66,8 +66,8 @@ TEST(WorkPool, RunsEverythingBeforeItEnds) {
   EXPECT_GE(done, 100);
 }
 
-// Streams share the disk threads so: whoever posts its next read when it is done with one waits for
-// one of each other.
+// This is how streams share the disk threads: a stream that posts its next read when the last one
+// is done waits for one read of each other stream.
 TEST(WorkPool, WorkThatPostsItselfAgainTakesTurns) {
   constexpr int kStreams = 3;
   constexpr int kReads = 100;
@@ -104,7 +104,7 @@ TEST(RocksDbCrc32c, IsTheSumThatRocksDbExpects) {
   EXPECT_EQ(Extend(7, "", 0), 7u);
 }
 
-// RocksDB, in a library of its own, finds the same function as this program.
+// RocksDB, in its own library, finds the same function as this program.
 TEST(RocksDbCrc32c, TakesThePlaceOfRocksDbsOwn) {
   Dl_info here;
   Dl_info found;

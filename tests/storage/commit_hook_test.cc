@@ -23,7 +23,7 @@ namespace {
 using absl::StatusCode;
 using Medium = FaultEnv::Medium;
 
-// Counts in the store how many tasks were prepared before each write.
+// Records in the store how many tasks were prepared before each write.
 class CountingHook final : public CommitHook {
  public:
   explicit CountingHook(std::string key) : key_(std::move(key)) {}
@@ -97,7 +97,7 @@ TEST_P(CommitHookTest, IsCalledOncePerCommitAfterTheLastTask) {
         synced()));
   };
   {
-    // The commit thread is kept busy, so that what is submitted meanwhile is one commit.
+    // Blocks the commit thread, so that everything submitted meanwhile forms one commit.
     std::unique_lock hold(gate);
     submit([&](CommitBuilder&) {
       blocked = true;
@@ -227,7 +227,7 @@ TEST_P(CommitHookTest, FailedWriteFailsTheTasksAndTheHookIsGoodForAnotherStore) 
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError, ".log");
   EXPECT_THAT(Commit(count), StatusIs(StatusCode::kUnavailable, "injected failure"));
   EXPECT_EQ(hook->calls(), 2);
-  // Nothing is prepared any more.
+  // No task is prepared any more.
   EXPECT_THAT(Commit(count), StatusIs(StatusCode::kUnavailable, "refuses writes"));
   EXPECT_EQ(hook->calls(), 2);
   rig_.disk.FailWrites(FaultEnv::Fault::kNone);
@@ -237,7 +237,7 @@ TEST_P(CommitHookTest, FailedWriteFailsTheTasksAndTheHookIsGoodForAnotherStore) 
   EXPECT_EQ(Stored("key"), "3");
 }
 
-// A commit that is given up without a write.
+// A commit that is abandoned without a write.
 TEST_P(CommitHookTest, OfACommitThatIsDroppedIsNotCalledAndNotLost) {
   const auto hook = std::make_shared<CountingHook>("key");
   {

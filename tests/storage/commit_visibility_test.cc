@@ -25,7 +25,7 @@ class CommitVisibilityTest : public testing::Test {
   LogRig rig_{FaultEnv::Medium::kMemory};
 };
 
-// Whichever is looked at first, the other is not behind.
+// Whichever partition is read first, the other is not behind.
 TEST_F(CommitVisibilityTest, NoPartitionIsAheadOfAnother) {
   constexpr int kCommits = 3000;
   PartitionLog& a = rig_.log(0);
@@ -55,7 +55,7 @@ TEST_F(CommitVisibilityTest, NoPartitionIsAheadOfAnother) {
   EXPECT_EQ(b.end(), Offset(kCommits));
 }
 
-// Whoever sees the end sees what is told of the log with it.
+// A reader that sees the new end also sees the size and time that belong to it.
 TEST_F(CommitVisibilityTest, SizeAndTimeComeWithTheEnd) {
   constexpr int kCommits = 3000;
   PartitionLog& log = rig_.log(0);
@@ -88,13 +88,13 @@ TEST(VisibleNumberTest, ChangesWithItsCommit) {
   commits.Advance(4);
   number.Stage(9, 5);
   EXPECT_EQ(number.Get(commits), 8);
-  number.Stage(10, 5);  // The commit goes on.
+  number.Stage(10, 5);  // The same commit.
   EXPECT_EQ(number.Get(commits), 8);
   commits.Advance(5);
   EXPECT_EQ(number.Get(commits), 10);
 }
 
-// Notes what could be read when it was told.
+// Records what a reader could see when it was called.
 class WatchingHook final : public CommitHook {
  public:
   explicit WatchingHook(const PartitionLog& log) : log_(log) {}
@@ -157,7 +157,7 @@ TEST_F(CommitVisibilityTest, HooksOfACommitThatFailedAreNotTold) {
 
 TEST_F(CommitVisibilityTest, WhoAnswersFromTheStoreWaitsForWhatIsWritten) {
   PartitionLog& log = rig_.log(0);
-  EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());  // There is nothing.
+  EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());  // Nothing to wait for.
   rig_.disk.HoldSyncs();
   std::atomic<bool> done{false};
   rig_.writer().Submit(std::make_unique<TestTask>(
@@ -185,7 +185,7 @@ TEST_F(CommitVisibilityTest, WhatNobodyKnowsIsNotAnsweredFromTheStore) {
   EXPECT_THAT(rig_.writer().AwaitVisible(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-// Who waits does not wait for somebody to make room.
+// AwaitVisible does not wait until somebody frees disk space.
 TEST_F(CommitVisibilityTest, WhatWaitsForSpaceIsNotWaitedFor) {
   PartitionLog& log = rig_.log(0);
   rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, ".log");

@@ -35,7 +35,7 @@ std::vector<std::string> KeysOf(LogRig& rig, absl::string_view prefix) {
   return keys;
 }
 
-// The sizes of all files with this end of their name, together.
+// Returns the total size of all files whose names end with `suffix`.
 size_t BytesOf(const LogRig& rig, absl::string_view suffix) {
   size_t bytes = 0;
   for (const std::string& file : rig.disk.Files(rig.options.directory)) {
@@ -136,7 +136,7 @@ TEST_P(CursorsTest, PendingRangesOfAPartitionComeInOrder) {
               ElementsAre(PendingKey(kOne, next, Offset(7))));
 }
 
-// Acks and events of one commit are lost together or kept together.
+// Acks and events of one commit are lost or kept together.
 TEST(Cursors, AreOneWithTheEventsOfTheirCommit) {
   const std::string key = CursorKey(kOne, kPartition);
   bool lost = false;
@@ -163,10 +163,11 @@ TEST(Cursors, AreOneWithTheEventsOfTheirCommit) {
     lost |= end < commits;
     EXPECT_EQ(rig.store().Get(Column::kCursors, key).value().value_or("0"), absl::StrCat(end));
   }
-  EXPECT_TRUE(lost);  // Else the test's disk forgets nothing.
+  EXPECT_TRUE(lost);  // Otherwise the test's disk drops nothing.
 }
 
-// Records that were written to tables and deleted since take no space, nor do their deletions.
+// Records that were written to tables and deleted since take no space, and neither do their
+// deletions.
 TEST(Cursors, DeletedRecordsDoNotPileUp) {
   constexpr int kRecords = 20'000;
   LogRig rig(Medium::kMemory);
@@ -192,8 +193,8 @@ TEST(Cursors, DeletedRecordsDoNotPileUp) {
   EXPECT_THAT(KeysOf(rig, ""), ElementsAre());
 }
 
-// A record that was written once, and is in memory still, does not keep the write-ahead log of all
-// that was written since.
+// A record that was written once, and is still in memory, does not keep the write-ahead log of
+// everything written since.
 TEST(Cursors, IdleOnesDoNotHoldTheLogBack) {
   constexpr size_t kLogBytes = size_t{1} << 20;
   LogRig rig(Medium::kMemory);

@@ -1,4 +1,4 @@
-// The bytes on disk, as storage/FORMAT.md has them. Who changes one of these tests changes the
+// The bytes on disk, as described in storage/FORMAT.md. A change to one of these tests changes the
 // format.
 #include <optional>
 #include <string>
@@ -230,7 +230,7 @@ TEST(RecordBatch, LogStartIsLittleEndian) {
 TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
   std::string header = BatchHeader().Encode();
   std::string more = header;
-  more.back() = 1;  // A type that is not there.
+  more.back() = 1;  // One type, which is missing.
   EXPECT_THAT(BatchHeader::Decode(more), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header + "x"), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(BatchHeader::Decode(header.substr(1)), StatusIs(absl::StatusCode::kDataLoss));
@@ -245,7 +245,7 @@ TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
   EXPECT_THAT(LogPosition::Decode(start), StatusIs(absl::StatusCode::kDataLoss));
 }
 
-// The records of a small log, all of them.
+// All records of a small log.
 TEST(StoredRecords, AreWhereTheFormatSays) {
   LogRig rig(FaultEnv::Medium::kMemory);
   ASSERT_THAT(rig.Open(), IsOk());
@@ -266,7 +266,7 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
     return records;
   };
   using Records = std::vector<std::pair<std::string, std::string>>;
-  // 1,700,000,000 s is where the fake clock stands.
+  // The fake clock stands at 1,700,000,000 s.
   EXPECT_EQ(dump(Column::kIndex), (Records{{"00000007"
                                             "00000002"
                                             "0000000000000003",

@@ -1,4 +1,4 @@
-// Damage to files at rest: found, never served, and never taken for the end of the log.
+// Damage to files at rest: it is found, never served, and never mistaken for the end of the log.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -34,7 +34,7 @@ class LogDamageTest : public testing::Test {
  protected:
   LogDamageTest() : rig_(FaultEnv::Medium::kMemory) {}
 
-  // Writes a few batches, small ones and one for a blob file, and remembers what is there.
+  // Writes a few batches, small ones and one for a blob file, and records the contents.
   void Fill() {
     ASSERT_THAT(rig_.Open(), IsOk());
     for (uint64_t i = 0; i < 6; ++i) {
@@ -53,7 +53,7 @@ class LogDamageTest : public testing::Test {
     return files;
   }
 
-  // The log file that has data in it.
+  // Returns the log file that contains data.
   std::string LogFile() const {
     std::vector<std::string> files = FilesNamed(".log");
     std::erase_if(files, [&](const std::string& f) { return rig_.disk.ReadFile(f).empty(); });
@@ -73,7 +73,7 @@ class LogDamageTest : public testing::Test {
   std::map<std::string, std::string> Snapshot() const {
     std::map<std::string, std::string> files;
     for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
-      // Locks are made anew.
+      // Locks are created again.
       if (!absl::EndsWith(file, "/LOCK")) files[file] = rig_.disk.ReadFile(file);
     }
     return files;
@@ -87,15 +87,15 @@ class LogDamageTest : public testing::Test {
     for (const auto& [file, bytes] : files) rig_.disk.WriteFile(file, bytes);
   }
 
-  // Puts a damaged log in place of the sound one.
+  // Replaces the intact log with a damaged one.
   void ExpectRefused(const std::string& damaged, const std::string& where) {
     rig_.disk.WriteFile(LogFile(), damaged);
     EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss)) << where;
     rig_.Close();
   }
 
-  // Damages every `step`-th byte of the files, one at a time. Either all is as it was, or the
-  // damage is found.
+  // Damages every `step`-th byte of the files, one at a time. Either the contents are unchanged, or
+  // the damage is found.
   void FlipBits(const std::string& suffix, size_t step, int* found) {
     rig_.Close();
     const auto sound = Snapshot();
@@ -141,8 +141,9 @@ TEST_F(LogDamageTest, FlippedBitsInBlobsAreFound) {
   EXPECT_GT(found, 50 / kStride);
 }
 
-// The check of the log repeats what RocksDB's own reader knows of the format. Before this number is
-// changed, compare storage/wal_check.cc with db/log_format.h and db/log_reader.cc of that version.
+// The check of the log repeats what RocksDB's own reader knows about the format. Before changing
+// this number, compare storage/wal_check.cc with db/log_format.h and db/log_reader.cc of that
+// version.
 TEST(LogFormatTest, IsThatOfTheRocksDbThatIsLinked) {
   EXPECT_EQ(absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR), "7.8");
   EXPECT_EQ(rocksdb::GetRocksVersionAsString(), absl::StrCat("7.8.", ROCKSDB_PATCH));
@@ -175,7 +176,7 @@ TEST_F(LogDamageTest, ARecordOfAnotherVersionIsNamed) {
   }
 }
 
-// RocksDB takes a record of another type for the end of the log, whatever its sum.
+// RocksDB takes a record of another type for the end of the log, whatever its checksum.
 TEST_F(LogDamageTest, ADamagedTypeIsFound) {
   Fill();
   rig_.Close();
@@ -189,12 +190,12 @@ TEST_F(LogDamageTest, ADamagedTypeIsFound) {
 
 TEST_F(LogDamageTest, FlippedBitsInTheLogAreFound) {
   Fill();
-  // What comes last may be taken for a write that a crash cut short; nothing before it may.
+  // The last write may be mistaken for one that a crash cut short; earlier ones may not.
   ASSERT_THAT(rig_.Append(rig_.log(), "last", 1, /*synced=*/true), IsOk());
   rig_.Close();
   const auto sound = Snapshot();
   const std::string& log = sound.at(LogFile());
-  const size_t last_write = log.rfind("last") - 120;  // Its header is within these.
+  const size_t last_write = log.rfind("last") - 120;  // Its header is within this range.
   for (size_t at = 0; at < last_write; at += kStride * (at < 250 ? 1 : 197)) {
     std::string damaged = log;
     damaged[at] ^= static_cast<char>(1 << at % 8);
@@ -216,7 +217,7 @@ TEST_F(LogDamageTest, ZerosInTheLogAreFound) {
   }
 }
 
-// Writes that go over many blocks, each of them hit once.
+// Writes that span many blocks, each of which is damaged once.
 TEST_F(LogDamageTest, DamageInALongLogIsFound) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 12; ++i) {
@@ -252,7 +253,7 @@ TEST_F(LogDamageTest, TornEndOfTheLogIsCutOff) {
     ASSERT_THAT(rig_.Open(), IsOk()) << size;
     const auto read = rig_.Read(rig_.log());
     ASSERT_THAT(read, IsOk()) << size;
-    // Whole batches, from the first on.
+    // Whole batches, from the first one.
     ASSERT_LT(read->size(), content_.size());
     ASSERT_GE(read->size(), 3u);
     EXPECT_TRUE(std::equal(read->begin(), read->end(), content_.begin())) << size;
@@ -307,7 +308,7 @@ TEST_F(LogDamageTest, LogIsCutAtTheDamageIfAskedFor) {
   ASSERT_THAT(rig_.Append(rig_.log(), "more", 1, /*synced=*/true), IsOk());
   content_.resize(1);
   content_.push_back(rig_.Read(rig_.log()).value().back());
-  // The damage is gone for good.
+  // The damage is permanently removed.
   rig_.options.drop_after_damage = false;
   rig_.Reopen();
   EXPECT_EQ(rig_.Read(rig_.log()).value(), content_);
@@ -328,8 +329,8 @@ TEST_F(LogDamageTest, MissingFilesAreFound) {
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
 
-// Several log files, none of which is needed by fewer than all columns: as a crash leaves them
-// while tables are being written.
+// Several log files, each still needed by some column: as after a crash while tables are being
+// written.
 class OlderLogTest : public LogDamageTest {
  protected:
   void FillTwoLogs() {
@@ -339,7 +340,7 @@ class OlderLogTest : public LogDamageTest {
     while (FilesNamed(".log").size() < 2) {
       ASSERT_THAT(rig_.Append(rig_.log(), Payload(seed_++, 8000), 1, /*synced=*/true), IsOk());
     }
-    // The sync of this one is of both files.
+    // This sync covers both files.
     ASSERT_THAT(rig_.Append(rig_.log(), "last", 1, /*synced=*/true), IsOk());
     content_ = rig_.Read(rig_.log()).value();
     rig_.disk.Cut();
@@ -370,7 +371,7 @@ TEST_F(OlderLogTest, DamageIsRefusedByName) {
   EXPECT_THAT(refused, StatusIs(StatusCode::kDataLoss, older_));
   EXPECT_THAT(refused, StatusIs(StatusCode::kDataLoss, "--drop_after_damage"));
 
-  // The way on leads on: no table is ahead of the log.
+  // The suggested remedy works: no table is ahead of the log.
   rig_.options.drop_after_damage = true;
   ASSERT_THAT(rig_.Open(), IsOk());
   content_.resize(2);
@@ -381,8 +382,8 @@ TEST_F(OlderLogTest, DamageIsRefusedByName) {
   EXPECT_EQ(rig_.log().end(), Offset(3));
 }
 
-// The events of both logs are in tables, their index is not: what follows the damage cannot be left
-// out any more.
+// The events of both logs are in tables, but their index is not: the writes after the damage can no
+// longer be dropped.
 TEST_F(OlderLogTest, OnlyABackupHelpsWhereTablesAreAhead) {
   rig_.options.write_buffer_bytes = 64 << 10;
   ASSERT_THAT(rig_.Open(), IsOk());
@@ -414,7 +415,7 @@ TEST_F(OlderLogTest, MissingOrEmptiedOnesAreRefused) {
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
 
-// A batch that is damaged, or whose file is missing, takes no other along.
+// A batch that is damaged, or whose file is missing, does not affect others.
 TEST_F(LogDamageTest, IntactBatchesBesideADamagedOneAreRead) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 6; ++i) {
@@ -450,8 +451,8 @@ TEST_F(LogDamageTest, IntactBatchesBesideADamagedOneAreRead) {
   EXPECT_THAT(read(0, &none), StatusIs(StatusCode::kDataLoss, "missing"));
 }
 
-// The log is made of blocks, and a write may begin anywhere in them, even so late that its header
-// is cut in two.
+// The log consists of blocks, and a write may begin anywhere in them, even so late that its header
+// is split.
 TEST_F(LogDamageTest, ASoundLogIsSoundWhereverItsWritesBegin) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 20'000; ++i) {

@@ -1,4 +1,4 @@
-// A disk that fails, fills up, or loses its power under a store in use.
+// A disk that fails, fills up, or loses power while the store uses it.
 #include <future>
 #include <string>
 #include <vector>
@@ -39,8 +39,8 @@ class LogFaultTest : public testing::TestWithParam<Medium> {
     return events;
   }
 
-  // The disk has failed: nothing is written any more, what is there can be read, and after the
-  // failure has gone and the store is opened again, all that was acknowledged is there.
+  // The disk has failed: nothing is written any more, stored events can be read, and after the
+  // failure has ended and the store is reopened, all acknowledged events are there.
   void ExpectReadOnlyUntilReopened(const std::vector<std::string>& acknowledged) {
     for (const bool synced : {true, false}) {
       EXPECT_THAT(Append("refused", synced), StatusIs(StatusCode::kUnavailable, "refuses writes"));
@@ -58,7 +58,7 @@ class LogFaultTest : public testing::TestWithParam<Medium> {
     rig_.Reopen();
     std::vector<std::string> events = Events();
     ASSERT_GE(events.size(), acknowledged.size());
-    // The write that failed is in doubt; those refused after it are not there.
+    // The failed write is in doubt; the refused ones after it are not there.
     EXPECT_LE(events.size(), acknowledged.size() + 1);
     EXPECT_THAT(events, testing::Not(testing::Contains("refused")));
     EXPECT_THAT(Append("goes on", true), IsOk());
@@ -84,14 +84,14 @@ TEST_P(LogFaultTest, FailedWrite) {
   ExpectReadOnlyUntilReopened({"first", "second"});
 }
 
-// A full disk holds writes up; room that is made sets them going, and half a write is gone on with.
+// A full disk blocks writes; freed space resumes them, and a half-finished write is completed.
 TEST_P(LogFaultTest, NoSpace) {
   ASSERT_THAT(Append("first", true), IsOk());
   rig_.disk.FailWrites(Fault::kNoSpace, ".log");
   std::future<absl::Status> second =
       std::async(std::launch::async, [&] { return Append("second, which is longer", true); });
   ASSERT_TRUE(Eventually([&] { return rig_.store().waiting_for_space(); }));
-  EXPECT_THAT(Events(), testing::ElementsAre("first"));  // Reads go on.
+  EXPECT_THAT(Events(), testing::ElementsAre("first"));  // Reads continue.
   rig_.disk.FailWrites(Fault::kNone);
   EXPECT_THAT(second.get(), IsOk());
   EXPECT_FALSE(rig_.store().waiting_for_space());
@@ -103,7 +103,7 @@ TEST_P(LogFaultTest, NoSpace) {
   }
 }
 
-// Unless it is shutting down: then the write fails, and what it left is dropped by the next start.
+// During a shutdown the write fails instead, and the next start drops its remains.
 TEST_P(LogFaultTest, NoSpaceAtTheEnd) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());
@@ -124,7 +124,7 @@ TEST_P(LogFaultTest, TheReserveIsGivenUpFirst) {
   ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());
   const std::string reserve = rig_.options.directory + "/RESERVE";
   EXPECT_EQ(rig_.disk.ReadFile(reserve).size(), 1u << 20);
-  ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());  // It is there.
+  ASSERT_THAT(rig_.store().RestoreReserve(never), IsOk());  // It exists already.
   ASSERT_THAT(Append("first", true), IsOk());
   rig_.disk.FailWrites(Fault::kNoSpace, ".log");
   std::future<absl::Status> second =
@@ -136,7 +136,8 @@ TEST_P(LogFaultTest, TheReserveIsGivenUpFirst) {
   EXPECT_EQ(rig_.disk.ReadFile(reserve).size(), 1u << 20);
 }
 
-// A start on a full disk says so, before RocksDB is asked; a reserve is given up for it.
+// A start on a full disk fails before RocksDB is opened, unless releasing a reserve makes enough
+// room.
 TEST_P(LogFaultTest, NoRoomToOpen) {
   ASSERT_THAT(Append("first", true), IsOk());
   rig_.Close();
@@ -196,7 +197,7 @@ TEST_P(LogFaultTest, NoSpaceForTables) {
   EXPECT_EQ(Events(), appended);
 }
 
-// No new log can be made for what follows the tables to be written.
+// No new log can be created for the writes that follow those in the tables.
 TEST_P(LogFaultTest, FailedSwitchToANewLog) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", true), IsOk());
@@ -216,15 +217,15 @@ TEST_P(LogFaultTest, FailedSwitchToANewLog) {
   EXPECT_THAT(Events(), testing::ElementsAre("second", "third"));
 }
 
-// What the store is asked to do in one step, and what has to be there if it was acknowledged.
+// The operation of each step, and what must be there if it was acknowledged.
 class PowerLossTest : public testing::TestWithParam<Medium> {
  protected:
   static constexpr int kSteps = 14;
 
-  // After each step in memory; on a real disk, which is slower, after some.
+  // In memory, crashes after each step; on a real disk, which is slower, only after some.
   static int StepsApart() { return GetParam() == Medium::kMemory && kStride == 1 ? 1 : 4; }
 
-  // Step `i` of a script that has everything in it that changes files.
+  // Runs step `i` of a script with every operation that changes files.
   absl::Status Run(LogRig& rig, int i, bool synced) {
     rig.clock.Advance(absl::Seconds(1));
     switch (i % 7) {
@@ -266,13 +267,14 @@ TEST_P(PowerLossTest, LosesNothingThatWasAcknowledgedAsSynced) {
     const auto after = rig.Read(rig.log());
     ASSERT_THAT(after, IsOk());
     EXPECT_EQ(*after, *content);
-    // And it goes on from there.
+    // The store continues from there.
     ASSERT_THAT(rig.Append(rig.log(), "more", 1, /*synced=*/true), IsOk());
     EXPECT_EQ(rig.Read(rig.log()).value().size(), content->size() + 1);
   }
 }
 
-// Written only, a power loss may take events, but from the end only, and never the hub.
+// With WRITTEN durability a power loss may take events, but only from the end, and the hub always
+// starts.
 TEST_P(PowerLossTest, LosesOnlyTheEndOfWhatWasWritten) {
   bool lost = false;
   for (int steps = 1; steps <= kSteps; steps += StepsApart()) {
@@ -296,7 +298,7 @@ TEST_P(PowerLossTest, LosesOnlyTheEndOfWhatWasWritten) {
     ASSERT_THAT(rig.Append(rig.log(), "more", 1, /*synced=*/true), IsOk());
     EXPECT_EQ(rig.Read(rig.log()).value().size(), after->size() + 1);
   }
-  EXPECT_TRUE(lost);  // Else the test's disk forgets nothing.
+  EXPECT_TRUE(lost);  // Otherwise the test's disk drops nothing.
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A store with all that is needed to write to it, on a disk that fails on demand.
+// A store with a writer and a cache, on a disk that fails on demand.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 
 namespace eventhub {
 
-// A task made of functions.
+// A task that consists of functions.
 class TestTask final : public CommitTask {
  public:
   using PrepareFn = std::function<void(CommitBuilder&)>;
@@ -44,7 +44,7 @@ class TestTask final : public CommitTask {
   const size_t bytes_;
 };
 
-// What one batch is, in a form that can be compared and printed.
+// A batch in a form that can be compared and printed.
 struct StoredBatch {
   int64_t base;
   uint32_t count;
@@ -56,7 +56,7 @@ struct StoredBatch {
 };
 std::ostream& operator<<(std::ostream& os, const StoredBatch& batch);
 
-// `size` bytes that depend on `seed` and do not compress to nothing.
+// Returns `size` bytes that depend on `seed` and hardly compress.
 std::string Payload(uint64_t seed, size_t size);
 
 class LogRig {
@@ -74,27 +74,27 @@ class LogRig {
 
   absl::Status Open();
   void Close();
-  // Fails the test if it cannot be opened again.
+  // Fails the test if the store cannot be reopened.
   void Reopen();
 
   LogStore& store() { return *store_; }
   LogWriter& writer() { return *writer_; }
   TailCache& cache() { return *cache_; }
   Watermark& topic_mark() { return topic_mark_; }
-  // How often the writer said that writes are refused.
+  // The number of times the writer reported that it refuses writes.
   int failures() const { return failures_; }
 
-  // A partition as the store knows it since the last Open.
+  // A partition, as recovered from the store since the last Open.
   PartitionLog& log(uint32_t partition = 0, TopicId topic = kTopic);
 
-  // Runs a task to its end.
+  // Runs a task until it is done.
   absl::Status Commit(TestTask::PrepareFn prepare, bool synced);
   // Appends one batch; returns the offset of its first event.
   absl::StatusOr<Offset> Append(PartitionLog& log, const std::string& events, uint32_t count,
                                 bool synced);
   absl::Status Trim(PartitionLog& log, Offset offset);
 
-  // All that the store has of a visible log, read from the disk in pieces of `max_bytes`.
+  // Reads the whole visible log from the disk, in pieces of `max_bytes`.
   absl::StatusOr<std::vector<StoredBatch>> Read(PartitionLog& log, size_t max_bytes = 1 << 20);
 
  private:

@@ -1,4 +1,4 @@
-// Which data directories are opened, and which are refused and left alone.
+// Which data directories are opened, and which are refused and left unchanged.
 #include <map>
 #include <memory>
 #include <string>
@@ -17,7 +17,7 @@ class LogStoreOpenTest : public testing::TestWithParam<FaultEnv::Medium> {
  protected:
   LogStoreOpenTest() : rig_(GetParam()) {}
 
-  // Leaves a directory with one batch in it.
+  // Leaves a directory with one batch.
   void Fill() {
     ASSERT_THAT(rig_.Open(), IsOk());
     ASSERT_THAT(rig_.Append(rig_.log(), "events", 2, /*synced=*/true), IsOk());
@@ -50,13 +50,13 @@ TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
   EXPECT_THAT(LogStore::Open(rig_.options),
               StatusIs(StatusCode::kFailedPrecondition, "is in use by another process"));
   EXPECT_EQ(Snapshot(), before);
-  // The first goes on, and its end frees the directory.
+  // The first store continues, and releases the directory when it is closed.
   EXPECT_THAT(rig_.Append(rig_.log(), "events", 1, /*synced=*/true), IsOk());
   rig_.Close();
   EXPECT_THAT(LogStore::Open(rig_.options), IsOk());
 }
 
-// What was a hub with events must not become one without.
+// A hub with events must not silently start without them.
 TEST_P(LogStoreOpenTest, MissingLogIsRefused) {
   Fill();
   ASSERT_THAT(rig_.Open(), IsOk());

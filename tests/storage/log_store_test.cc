@@ -1,4 +1,4 @@
-// What the store promises, whatever it lies on and however it is written to.
+// The store's contract, on every medium and with every way of writing.
 #include "storage/log_store.h"
 
 #include <string>
@@ -24,7 +24,7 @@ class LogStoreTest : public testing::TestWithParam<std::tuple<bool, FaultEnv::Me
 
   bool synced() const { return std::get<0>(GetParam()); }
 
-  // Appends a batch of `count` events with its own content, a second after the one before.
+  // Appends a batch of `count` events with unique content, one second after the previous batch.
   std::string Append(PartitionLog& log, uint32_t count, size_t bytes) {
     rig_.clock.Advance(absl::Seconds(1));
     std::string events = Payload(++seed_, bytes);
@@ -92,7 +92,7 @@ TEST_P(LogStoreTest, ReadGivesBatchesThatAreNotWantedWithoutTheirEvents) {
   }
   std::vector<RecordBatchPtr> batches;
   const auto wanted = [](const BatchHeader& batch) { return batch.types.MayHave({3}); };
-  // What is not read does not count as what is: far more than five batches fit.
+  // A skipped batch does not count like one that is read: far more than five batches fit.
   ASSERT_THAT(
       rig_.store().Read(log.topic(), log.id(), Offset(0), Offset(200), 30'000, &batches, wanted),
       IsOk());
@@ -270,7 +270,7 @@ TEST_P(LogStoreTest, ReopenedEqualsBeforeClose) {
 TEST_P(LogStoreTest, TrimmedIsGoneAndTheRestStays) {
   PartitionLog& log = rig_.log();
   for (int i = 0; i < 5; ++i) Append(log, 2, 100);
-  ASSERT_THAT(rig_.Trim(log, Offset(5)), IsOk());  // In the batch of 4 and 5.
+  ASSERT_THAT(rig_.Trim(log, Offset(5)), IsOk());  // Within the batch of 4 and 5.
   EXPECT_EQ(log.start(), Offset(4));
   EXPECT_EQ(log.bytes(), 300u);
   EXPECT_EQ(ReadAll(log).size(), 3u);
@@ -312,7 +312,7 @@ TEST_P(LogStoreTest, DeletedTopicLeavesNothing) {
                   synced()),
               IsOk());
   PartitionLog& log = rig_.log(0);
-  // What the same commit appends and puts goes, too, in whatever order.
+  // Also deletes what the same commit appends and puts, in any order.
   ASSERT_THAT(rig_.Commit(
                   [&](CommitBuilder& c) {
                     c.Append(log, SharedBytes::Copy("early"), 1);
@@ -379,7 +379,7 @@ TEST_P(LogStoreTest, ScanVisitsAPrefixInOrderUntilToldToStop) {
 TEST_P(LogStoreTest, EventsOutliveTheStore) {
   const std::string small = Append(rig_.log(), 1, 100);
   const std::string blob = Append(rig_.log(), 1, 100'000);
-  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // Into table and blob files.
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // To table and blob files.
   std::vector<RecordBatchPtr> batches;
   ASSERT_THAT(
       rig_.store().Read(LogRig::kTopic, PartitionId(0), Offset(0), Offset(2), 1 << 20, &batches),

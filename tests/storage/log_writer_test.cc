@@ -1,4 +1,4 @@
-// Group commit: what is written together, in which order it is answered, and what a failure ends.
+// Group commit: what is written together, the order of answers, and the effect of a failure.
 #include "storage/log_writer.h"
 
 #include <atomic>
@@ -27,7 +27,7 @@ class LogWriterTest : public testing::Test {
   void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
   void TearDown() override { rig_.disk.ReleaseSyncs(); }
 
-  // Appends one event; what was done is noted under `name`, with the end that readers then see.
+  // Appends one event; when it is done, records `name` and the end that readers see then.
   void Submit(const std::string& name, bool synced, size_t bytes = 10) {
     PartitionLog& log = rig_.log();
     rig_.writer().Submit(std::make_unique<TestTask>(
@@ -41,7 +41,7 @@ class LogWriterTest : public testing::Test {
         synced, bytes));
   }
 
-  // Keeps the commit thread busy until Unblock(), so that what is submitted meanwhile is a group.
+  // Blocks the commit thread until Unblock(), so that everything submitted meanwhile forms a group.
   void Block() {
     rig_.writer().Submit(std::make_unique<TestTask>(
         [this](CommitBuilder&) {
@@ -69,7 +69,7 @@ class LogWriterTest : public testing::Test {
   std::atomic<Offset> visible_{Offset(0)};
   std::atomic<bool> blocked_{false};
   std::mutex gate_;
-  LogRig rig_;  // Last: its threads use what is above.
+  LogRig rig_;  // Last: its threads use the members above.
 };
 
 TEST_F(LogWriterTest, WaitingTasksAreOneCommitAndOneBatch) {
@@ -132,7 +132,7 @@ TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
   ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits == 2; }));
   Submit("c", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits == 3; }));
-  // Written, but nothing is answered or shown before what was submitted first.
+  // Written, but nothing is answered or visible before the earlier tasks.
   EXPECT_THAT(done(), IsEmpty());
   EXPECT_EQ(rig_.log().end(), Offset(0));
   rig_.disk.ReleaseSyncs();
@@ -191,7 +191,7 @@ TEST_F(LogWriterTest, FailedSyncFailsAllThatWaitsInOrder) {
   EXPECT_THAT(done(), ElementsAre("a failed", "b failed", "c failed"));
   EXPECT_EQ(rig_.log().end(), Offset(0));
   EXPECT_EQ(rig_.failures(), 1);
-  // A sync that would succeed now could acknowledge what the first one lost.
+  // A sync that succeeds now could acknowledge events that the failed one lost.
   rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
   Submit("d", /*synced=*/true);
   ASSERT_TRUE(EventuallyDone(4));
@@ -207,13 +207,13 @@ TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
   Submit("c", /*synced=*/true);
   rig_.disk.ReleaseSyncs();
   ASSERT_TRUE(EventuallyDone(3));
-  // The sync of "a" was under way and held; none is begun after the failure.
+  // The sync of "a" was in progress and blocked; no other begins after the failure.
   EXPECT_THAT(done(), ElementsAre("a", "b failed", "c failed"));
   EXPECT_EQ(rig_.failures(), 1);
   EXPECT_THAT(rig_.writer().failure(), StatusIs(StatusCode::kUnavailable, "injected failure"));
 }
 
-// Many threads; each one's tasks are done in its order, and offsets are given once.
+// Many threads: the tasks of each are done in its order, and each offset is assigned once.
 TEST_F(LogWriterTest, ManySubmitters) {
   constexpr int kThreads = 4;
   constexpr int kTasks = 300;
@@ -246,7 +246,7 @@ TEST_F(LogWriterTest, ManySubmitters) {
     for (const auto& list : offsets) done += list.size();
     return done == kThreads * kTasks;
   }));
-  rig_.Close();  // No task is still at it.
+  rig_.Close();  // No task is running any more.
   std::vector<int64_t> all;
   for (const auto& list : offsets) {
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));

@@ -1,4 +1,4 @@
-// Disk space comes back: of trimmed and deleted events, also where they lie among live ones.
+// Reclaims the disk space of trimmed and deleted events, even if live events surround them.
 #include <future>
 #include <string>
 
@@ -57,7 +57,8 @@ TEST_F(ReclaimTest, SpaceOfSmallEventsComesBack) {
   ExpectDiskBytesBelow(full / 3);
 }
 
-// Topics are written side by side, so their events share files; one is trimmed, the other stays.
+// Several topics are written at the same time, so their events share files; one is trimmed, the
+// other is not.
 TEST_F(ReclaimTest, SpaceComesBackFromFilesSharedWithLiveEvents) {
   PartitionLog& trimmed = rig_.log(0, TopicId(1));
   PartitionLog& kept = rig_.log(0, TopicId(2));
@@ -104,12 +105,11 @@ TEST_F(ReclaimTest, ReclaimingUnderWayEndsWhenItIsCancelled) {
   cancellation.Cancel();
   rig_.disk.ReleaseSyncs();
   EXPECT_THAT(reclaimed.get(), StatusIs(absl::StatusCode::kCancelled));
-  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // Another goes on.
+  ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // A second one succeeds.
 }
 
-// A reader in the middle of what is trimmed and reclaimed keeps the bytes that it has.
-// Two tables are compacted, and those that are written meanwhile lie between them: RocksDB 7.8
-// would move them there, and its assertion end the process.
+// Two tables are compacted while others, whose keys lie between theirs, are written: RocksDB 7.8
+// would move those to the same level, and its assertion would end the process.
 TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
   const auto write_table = [&](const std::vector<uint32_t>& partitions) {
     for (const uint32_t partition : partitions) Append(rig_.log(partition), 1, 100);
@@ -117,7 +117,7 @@ TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
   };
   write_table({0});
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
-  // Two that overlap are made a new one, and one would be made one with the first.
+  // Two overlapping tables form a new one; a single table would be merged with the first.
   write_table({2, 3});
   write_table({2, 3});
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
@@ -126,13 +126,14 @@ TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
       std::async(std::launch::async, [&] { return rig_.store().Reclaim(LogRig::kTopic); });
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() > 0; }));
   rig_.disk.HoldSyncs("none but that one");
-  constexpr int kTables = 12;  // More than start a compaction.
+  constexpr int kTables = 12;  // More than enough to start a compaction.
   for (int table = 0; table < kTables; ++table) write_table({1});
   rig_.disk.ReleaseSyncs();
   EXPECT_THAT(reclaimed.get(), IsOk());
   EXPECT_EQ(rig_.Read(rig_.log(1)).value().size(), size_t{kTables});
 }
 
+// A reader in the middle of a trimmed and reclaimed range keeps its bytes.
 TEST_F(ReclaimTest, ReadersKeepWhatTheyHold) {
   PartitionLog& log = rig_.log();
   Append(log, 50, 100'000);

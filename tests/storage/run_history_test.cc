@@ -1,4 +1,4 @@
-// Runs: what is noted of them, found again, and forgotten.
+// Runs: recorded, found again, and deleted.
 #include "storage/run_history.h"
 
 #include <string>
@@ -18,7 +18,7 @@ class RunHistoryTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }
 
-  // One event, in a run of its own.
+  // Appends one event, in its own run.
   void AppendRun(TopicId topic = kTopic) {
     rig_.Reopen();
     ASSERT_THAT(rig_.Append(rig_.log(0, topic), EventRegion(1), 1, /*synced=*/false), IsOk());
@@ -34,7 +34,7 @@ class RunHistoryTest : public testing::Test {
     EXPECT_THAT(run, IsOk());
     return run.value_or(std::nullopt);
   }
-  // How many are noted of a topic.
+  // Returns the number of runs recorded for a topic.
   int Noted(TopicId topic = kTopic) {
     int count = 0;
     EXPECT_THAT(

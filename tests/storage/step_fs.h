@@ -1,5 +1,5 @@
-// A file system that counts the changes made to it and calls the test before one of them: how a
-// test visits every place where a crash could fall.
+// A file system that counts the changes made to it and calls the test before one of them, so that a
+// test can visit every point where a crash may occur.
 #pragma once
 
 #include <atomic>
@@ -12,18 +12,18 @@
 
 namespace eventhub {
 
-// RocksDB's account of what it does (LOG) is not counted: it says a lot, and nothing reads it.
+// Changes to RocksDB's info log (LOG) are not counted: it is written often and never read.
 // Thread-safe.
 class StepFs final : public rocksdb::FileSystemWrapper {
  public:
-  // `at_step` is called before the change number `step`, counted from 1.
+  // Calls `at_step` before change number `step`, counted from 1.
   StepFs(const std::shared_ptr<rocksdb::FileSystem>& target, int step,
          std::function<void()> at_step)
       : FileSystemWrapper(target), left_(step), at_step_(std::move(at_step)) {}
 
   const char* Name() const override { return "StepFs"; }
 
-  // Whether `at_step` was called.
+  // Returns whether `at_step` was called.
   bool reached() const { return left_ <= 0; }
 
   void Step() {

@@ -22,7 +22,7 @@ RecordBatchPtr MakeBatch(int64_t base, uint32_t count, uint32_t bytes) {
   return batch;
 }
 
-// The bases of the batches that a read finds; {-1} if it finds the cache of no use.
+// Returns the bases of the batches that a read finds; {-1} if the cache cannot serve it.
 std::vector<int64_t> Read(const PartitionTail& tail, int64_t from, int64_t end,
                           size_t max_bytes = 1 << 20) {
   std::vector<RecordBatchPtr> batches;
@@ -115,7 +115,7 @@ TEST(TailCache, DroppedAndDestroyedPartitionsAreForgotten) {
   EXPECT_LE(cache.bytes(), 10'000u);
 }
 
-// What was read stays whole whatever is evicted meanwhile.
+// A batch that was read stays intact, whatever is evicted meanwhile.
 TEST(TailCache, ReadsBesideInsertsAndEvictions) {
   TailCache cache(20'000);
   PartitionTail tail;
@@ -128,7 +128,7 @@ TEST(TailCache, ReadsBesideInsertsAndEvictions) {
         const int64_t visible = end;
         std::vector<RecordBatchPtr> batches;
         if (from == visible || !tail.Read(Offset(from), Offset(visible), 1000, &batches)) {
-          from = visible;  // Too slow, and at the head again.
+          from = visible;  // Fell behind; continue at the end.
           continue;
         }
         for (const RecordBatchPtr& batch : batches) {

@@ -1,4 +1,5 @@
-// A clock that jumps is not followed before it has held, and nothing is deleted by it until then.
+// A jump of the clock is not followed until it has persisted, and until then nothing is deleted by
+// age.
 #include "storage/base/trusted_clock.h"
 
 #include <optional>
@@ -16,7 +17,7 @@ class TrustedClockTest : public testing::Test {
  protected:
   void SetUp() override { clock_.Resume(std::nullopt); }
 
-  // Lets time pass with a look each minute.
+  // Lets time pass, with a call of Look() per minute.
   void Pass(absl::Duration time) {
     for (; time > absl::ZeroDuration(); time -= absl::Minutes(1)) {
       system_.Advance(std::min(time, absl::Minutes(1)));
@@ -24,7 +25,7 @@ class TrustedClockTest : public testing::Test {
     }
   }
 
-  // The clock goes by the time `ahead` of where it would be had it never jumped, and may delete.
+  // Expects the clock to be `ahead` of where it would be without any jump, and to allow deletions.
   void ExpectTrusted(absl::Duration ahead) {
     EXPECT_EQ(clock_.Now(), start_ + system_.Monotonic() + ahead);
     EXPECT_EQ(clock_.DeletionTime(), clock_.Now());
@@ -59,7 +60,7 @@ TEST_F(TrustedClockTest, ManySmallCorrectionsAreAJump) {
   clock_.Look();
   system_.Jump(absl::Seconds(50));
   ExpectDoubted(absl::Seconds(50));
-  // Over hours they are the drift of a bad clock.
+  // Spread over hours these are the drift of a bad clock.
   system_.Jump(-absl::Seconds(50));
   Pass(absl::Hours(2));
   system_.Jump(absl::Seconds(50));
@@ -68,7 +69,7 @@ TEST_F(TrustedClockTest, ManySmallCorrectionsAreAJump) {
 
 TEST_F(TrustedClockTest, AClockThatJumpsAndComesBackChangesNothing) {
   system_.Jump(kDecade);
-  ExpectDoubted(absl::ZeroDuration());  // At once, without a look.
+  ExpectDoubted(absl::ZeroDuration());  // Immediately, without a call of Look().
   Pass(absl::Hours(23));
   ExpectDoubted(absl::ZeroDuration());
   system_.Jump(-kDecade);
@@ -78,7 +79,7 @@ TEST_F(TrustedClockTest, AClockThatJumpsAndComesBackChangesNothing) {
 }
 
 TEST_F(TrustedClockTest, AJumpIsFollowedOnceItHasHeld) {
-  system_.Jump(absl::Hours(8));  // The machine slept.
+  system_.Jump(absl::Hours(8));  // The machine was suspended.
   Pass(absl::Minutes(10));
   ExpectDoubted(absl::ZeroDuration());
   Pass(absl::Minutes(1));
@@ -142,7 +143,8 @@ TEST_F(TrustedClockTest, AClockThatIsSetRightAfterSuchAStartIsFollowed) {
 TEST_F(TrustedClockTest, AStartBeforeTheLastGoesOnFromThere) {
   TrustedClock next(system_);
   const absl::Time ran_last = system_.Now();
-  system_.Jump(-kDecade);  // A machine without a battery, before it has asked for the time.
+  // A machine whose clock has no battery, before it has synchronized its time.
+  system_.Jump(-kDecade);
   next.Resume(ran_last);
   EXPECT_EQ(next.Now(), ran_last);
   EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());

@@ -29,7 +29,7 @@ TEST(TypeSummary, OfTooManyIsOfAny) {
   for (uint32_t i = 0; i < TypeSummary::kMaxTypes; ++i) types.Add(i);
   EXPECT_FALSE(types.any());
   EXPECT_FALSE(types.MayHave({100}));
-  types.Add(5);  // Is there already.
+  types.Add(5);  // Already in the set.
   EXPECT_FALSE(types.any());
   types.Add(50);
   EXPECT_TRUE(types.any());

@@ -1,4 +1,4 @@
-// Directories of older formats: what becomes of them, and what a crash on the way leaves.
+// Data directories of older formats: their upgrade, and crashes during it.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -28,8 +28,8 @@ using ::testing::Not;
 using Fault = FaultEnv::Fault;
 using Medium = FaultEnv::Medium;
 
-// What a hub of format 1 leaves, in its column families in their order: a topic of one partition
-// with a trimmed batch, a small one and one in a blob file, and a request of a producer.
+// The records of a hub of format 1, by column family in their order: a topic of one partition with
+// a trimmed batch, a small one and one in a blob file, and a request of a producer.
 struct Format1 {
   static constexpr const char* kColumns[] = {"default", "events", "index", "producers"};
 
@@ -87,7 +87,7 @@ class UpgradeTest : public testing::TestWithParam<Medium> {
     return columns;
   }
 
-  // As a hub of format 1 opens it.
+  // Opens the store as a hub of format 1 does.
   static rocksdb::Status OpenOld(const LogRig& rig, std::unique_ptr<rocksdb::DB>* db,
                                  std::vector<rocksdb::ColumnFamilyHandle*>* handles) {
     rocksdb::DBOptions options;
@@ -107,8 +107,8 @@ class UpgradeTest : public testing::TestWithParam<Medium> {
     ASSERT_TRUE(directory->Fsync().ok());
   }
 
-  // Makes the directory with the older half of its records in tables and the rest in the
-  // write-ahead log, as a hub that was killed leaves them.
+  // Creates the directory with the older half of its records in tables and the rest in the
+  // write-ahead log, as after a hub was killed.
   void MakeFormat1(LogRig& rig) {
     ASSERT_TRUE(rig.disk.env()->CreateDirIfMissing(rig.options.directory).ok());
     rocksdb::FileLock* lock = nullptr;
@@ -142,8 +142,8 @@ class UpgradeTest : public testing::TestWithParam<Medium> {
     return columns;
   }
 
-  // The open store has all that the older hub left, and nothing else; it is of this hub's format,
-  // and goes on.
+  // The open store has everything that the older hub left, and nothing else; it has this hub's
+  // format, and accepts writes.
   void ExpectUpgraded(LogRig& rig) {
     EXPECT_EQ(rig.disk.ReadFile(FormatFile(rig)), "3\n");
     EXPECT_THAT(ColumnsOf(rig), Contains("cursors"));
@@ -194,7 +194,7 @@ TEST_P(UpgradeTest, UpgradedDirectoryIsRefusedByAnOlderHub) {
   MakeFormat1(rig);
   ASSERT_THAT(rig.Open(), IsOk());
   rig.Close();
-  // Even one that does not look at the number, or sees the old one after a crash.
+  // Even a hub that does not check the number, or sees the old one after a crash.
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   EXPECT_TRUE(OpenOld(rig, &db, &handles).IsInvalidArgument());
@@ -223,7 +223,7 @@ TEST_P(UpgradeTest, DiskThatFailsToSyncLeavesTheOldNumber) {
   ExpectUpgraded(rig);
 }
 
-// The power goes before every single change that the first start makes.
+// The power fails before each of the changes that the first start makes.
 TEST_P(UpgradeTest, PowerLossAnywhereLosesNothing) {
   const int apart = kStride * (GetParam() == Medium::kMemory ? 1 : 9);  // A real disk is slower.
   bool before = false;
@@ -257,7 +257,7 @@ TEST_P(UpgradeTest, PowerLossAnywhereLosesNothing) {
     ASSERT_THAT(rig.Open(), IsOk());
     ASSERT_NO_FATAL_FAILURE(ExpectUpgraded(rig));
   }
-  // Else the test does not look where it should.
+  // Otherwise the test visits the wrong steps.
   EXPECT_TRUE(apart > 1 || (before && between && after));
 }
 

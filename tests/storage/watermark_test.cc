@@ -99,8 +99,8 @@ TEST(Watermark, WaitersMayGoOrComeBackWhileWoken) {
   }
 }
 
-// The race that matters: a reader looks, finds nothing, and registers, while the writer advances.
-// A wake-up that is lost leaves the reader behind for ever.
+// The critical race: a reader looks, finds nothing, and registers, while the writer advances. A
+// lost wake-up would leave the reader behind for ever.
 TEST(Watermark, NoWakeUpIsLost) {
   constexpr int64_t kEnd = 20'000;
   constexpr int kReaders = 3;
@@ -131,7 +131,7 @@ TEST(Watermark, NoWakeUpIsLost) {
   }
 }
 
-// Every registration ends in one wake-up or one cancellation, never in both or neither.
+// Every registration ends in either one wake-up or one cancellation.
 TEST(Watermark, CancelRacesWithAdvance) {
   Watermark mark;
   std::atomic<bool> stop{false};
@@ -148,7 +148,7 @@ TEST(Watermark, CancelRacesWithAdvance) {
         EXPECT_EQ(waiter.wakes, 0);
         ++cancelled;
       } else {
-        // It has to live until Wake() has returned.
+        // It must live until Wake() has returned.
         EXPECT_TRUE(Eventually([&] { return waiter.wakes == 1; }));
         ++woken;
       }
