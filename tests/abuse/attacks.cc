@@ -29,7 +29,7 @@ int Connect(const std::string& address) {
   to.sin_port =
       htons(static_cast<uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  // From another host than the clients that keep to the rules.
+  // From a different host than well-behaved clients.
   sockaddr_in from = {};
   from.sin_family = AF_INET;
   from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
@@ -39,16 +39,16 @@ int Connect(const std::string& address) {
   return -1;
 }
 
-// Sends without waiting, takes in what comes, and goes by the windows that it is granted.
+// Sends without blocking, reads what arrives, and respects the flow-control windows granted to it.
 class Attacker {
  public:
-  // Gives the next bytes to send; empty while there is nothing to.
+  // Returns the next bytes to send; empty while there are none.
   using Next = std::function<std::string(Attacker&)>;
 
   Attacker(std::string address, Next next) : address_(std::move(address)), next_(std::move(next)) {}
   ~Attacker() { Disconnect(); }
 
-  // Goes on, as far as it goes without waiting; whether it could.
+  // Progresses as far as possible without blocking; returns whether it did.
   bool Step() {
     if (fd_ < 0 && !Reconnect()) return false;
     if (!TakeIn()) return false;
@@ -70,11 +70,11 @@ class Attacker {
 
   uint64_t total() const { return total_; }
 
-  // For Next: the next stream's number, restarted with the connection; how many bytes of data may
-  // be sent on the connection.
+  // For Next: the number of the next stream, reset with the connection; and how many bytes of data
+  // may be sent on the connection.
   uint32_t stream = 1;
   int64_t window = 65'535;
-  int64_t stream_window = 65'535;  // Of each new one.
+  int64_t stream_window = 65'535;  // Of each new stream.
   std::vector<int64_t> windows;    // By stream / 2, beyond the initial one.
 
  private:
@@ -181,7 +181,7 @@ uint64_t RapidReset(const std::string& address, int connections, absl::Duration 
 uint64_t EndlessContinuation(const std::string& address, int connections, absl::Duration time) {
   return Attack(address, connections, time, [] {
     return [begun = false](Attacker& a) mutable {
-      // A new name each time, so that each is kept.
+      // A new name each time, so that every field is stored.
       const std::string field = Literal("x-" + std::to_string(a.window--), std::string(100, 'x'));
       std::string block;
       while (block.size() + field.size() < 16'000) block += field;
@@ -199,7 +199,7 @@ uint64_t EndlessContinuation(const std::string& address, int connections, absl::
 uint64_t HugeMetadata(const std::string& address, int connections, absl::Duration time) {
   return Attack(address, connections, time, [] {
     return [](Attacker& a) {
-      constexpr int kFrames = 3700;  // Of 16 KB.
+      constexpr int kFrames = 3700;  // Of 16 KB each.
       std::string out =
           Http2Frame(kHeaders, 0, a.stream, CallHeaders("/eventhub.v1.EventHubService/Publish"));
       for (int i = 1; i <= kFrames; ++i) {

@@ -1,4 +1,4 @@
-// Which connections come in, and which are cut off.
+// Which connections are admitted, and which are cut off.
 #include "server/rpc/connection_table.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 namespace eventhub {
 namespace {
 
-// A TCP connection of this process with itself.
+// A TCP connection of this process to itself.
 class Pair {
  public:
   Pair() {
@@ -46,7 +46,7 @@ class Pair {
 
   // For the table, which closes it.
   int Watched() const { return dup(server_); }
-  // Has arrived, too: all of it is read.
+  // Returns when all of it has arrived and been read.
   void Send(size_t bytes) {
     std::string piece(64 << 10, 'x');
     for (size_t sent = 0; sent < bytes; sent += piece.size()) {
@@ -119,7 +119,7 @@ TEST_F(ConnectionTableTest, NewOnesAreLimitedBySecond) {
     table_.Remove(watched_.back());
   }
   EXPECT_FALSE(Admit(table_, From("10.0.0.1", 5)));
-  EXPECT_TRUE(Admit(table_, From("10.0.0.2", 5)));  // Another host's are its own.
+  EXPECT_TRUE(Admit(table_, From("10.0.0.2", 5)));  // Another host has its own.
   clock_.Advance(absl::Milliseconds(300));
   EXPECT_TRUE(Admit(table_, From("10.0.0.1", 6)));
 }
@@ -140,13 +140,13 @@ TEST_F(ConnectionTableTest, WhoSendsMuchForNothingIsCutOff) {
   EXPECT_FALSE(pairs_[1].CutOff());
   EXPECT_FALSE(pairs_[2].CutOff());
   EXPECT_EQ(table_.Shed(), 0u);
-  // Its host is kept out for a while.
+  // Its host is refused for a while.
   EXPECT_FALSE(Admit(table_, From("10.0.0.1", 2)));
   clock_.Advance(absl::Seconds(4));
   EXPECT_TRUE(Admit(table_, From("10.0.0.1", 3)));
 }
 
-// Many small requests have much of frames and headers around them.
+// Many small requests come with a lot of frames and headers.
 TEST_F(ConnectionTableTest, WhatGoesWithRequestsIsNoWaste) {
   const PeerAddress busy = From("10.0.0.1");
   ASSERT_TRUE(Admit(table_, busy));
@@ -175,7 +175,7 @@ TEST_F(ConnectionTableTest, OfAllConnectionsThoseOfTheHostThatHasMostGo) {
                         clock_);
   for (int i = 0; i < 15; ++i) ASSERT_TRUE(Admit(table, From("10.0.0.1", i)));
   ASSERT_TRUE(Admit(table, From("10.0.0.2")));
-  EXPECT_EQ(table.ShedHost(), 0u);  // That is not many.
+  EXPECT_EQ(table.ShedHost(), 0u);  // Too few.
   for (int i = 15; i < 20; ++i) ASSERT_TRUE(Admit(table, From("10.0.0.1", i)));
   EXPECT_EQ(table.ShedHost(), 20u);
   EXPECT_TRUE(pairs_[0].CutOff());

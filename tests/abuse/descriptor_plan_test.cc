@@ -1,4 +1,4 @@
-// Who may have how many descriptors.
+// How file descriptors are divided.
 #include "server/main/descriptor_plan.h"
 
 #include <gmock/gmock.h>

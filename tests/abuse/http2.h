@@ -1,4 +1,4 @@
-// HTTP/2 by hand: frames, and header blocks without compression.
+// Minimal HTTP/2: frames, and header blocks without compression.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,7 @@ inline std::string Http2Frame(uint8_t type, uint8_t flags, uint32_t stream,
   return frame + payload;
 }
 
-// The header of the frame at a place, once all of the frame is there.
+// Returns the header of the frame at `at`, once the whole frame is there.
 inline std::optional<Http2Header> ReadHeader(const std::string& bytes, size_t at) {
   if (bytes.size() < at + kHeaderBytes) return std::nullopt;
   Http2Header header;
@@ -62,13 +62,13 @@ inline std::optional<Http2Header> ReadHeader(const std::string& bytes, size_t at
   return header;
 }
 
-// A field of a header block, up to 126 bytes each.
+// Encodes a field of a header block; the name and the value may have up to 126 bytes each.
 inline std::string Literal(const std::string& name, const std::string& value) {
   return std::string(1, '\0') + static_cast<char>(name.size()) + name +
          static_cast<char>(value.size()) + value;
 }
 
-// What a gRPC call begins with.
+// The header block of a gRPC call.
 inline std::string CallHeaders(const std::string& path) {
   return Literal(":method", "POST") + Literal(":scheme", "http") + Literal(":path", path) +
          Literal(":authority", "hub") + Literal("te", "trailers") +

@@ -1,5 +1,5 @@
 // The daemon in a control group, as in a container, under each attack: it is not killed, a client
-// beside the attackers goes on, and the memory comes back.
+// next to the attackers continues to work, and the memory is released afterwards.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr absl::Duration kAttack = absl::Seconds(1);
 
-// Other work of the machine shows in it; what is looked for are seconds.
+// Other load on the machine affects it; the faults to detect take seconds.
 constexpr absl::Duration kPatience = absl::Milliseconds(1500);
 
 class MemoryAbuseTest : public testing::TestWithParam<size_t> {
@@ -52,7 +52,7 @@ class MemoryAbuseTest : public testing::TestWithParam<size_t> {
               << neighbour_->Percentile(0.5) << ", p99 " << neighbour_->Percentile(0.99)
               << std::endl;
     EXPECT_LT(neighbour_->Percentile(0.99), kPatience);
-    // The kernel's killer leaves no hub to answer.
+    // If the kernel's OOM killer struck, no hub answers.
     EXPECT_FALSE(GetStats(*client_).version().empty());
     neighbour_.reset();
     client_.reset();
@@ -60,8 +60,8 @@ class MemoryAbuseTest : public testing::TestWithParam<size_t> {
     EXPECT_EQ(hub_.Wait(), 0);
   }
 
-  // What a hub that has done something keeps: caches, and pages of the allocator in which something
-  // is left that came in between.
+  // What remains after a hub has done some work: caches, and pages of the allocator that still hold
+  // an object allocated in between.
   void ExpectMemoryBack() {
     EXPECT_TRUE(Eventually([&] {
       return hub_.AnonymousBytes() < idle_ * 6 / 5 + GetParam() * kMiB / 16 + 32 * kMiB;
@@ -70,7 +70,7 @@ class MemoryAbuseTest : public testing::TestWithParam<size_t> {
   }
 
   TempDirectory directory_;
-  std::unique_ptr<MemoryCgroup> group_;  // Goes after the process in it.
+  std::unique_ptr<MemoryCgroup> group_;  // Destroyed after the process in it.
   HubProcess hub_{directory_.path()};
   std::unique_ptr<Neighbour> neighbour_;
   std::unique_ptr<HubClient> client_;
@@ -141,7 +141,7 @@ TEST_P(MemoryAbuseTest, AFloodOfConnections) {
 INSTANTIATE_TEST_SUITE_P(Limits, MemoryAbuseTest, testing::Values(512, 2048),
                          [](const auto& limit) { return std::to_string(limit.param) + "MiB"; });
 
-// Only connections that nobody answers are left: a shutdown does not wait for them.
+// With only connections that nobody answers left, a shutdown does not wait for them.
 TEST(ShutdownTest, IdleConnectionsDoNotHoldItUp) {
   TempDirectory directory;
   HubProcess hub(directory.path(), {"--shutdown_grace=60s"});

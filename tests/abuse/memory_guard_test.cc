@@ -1,4 +1,4 @@
-// What is done as the memory gets short.
+// The guard's actions as memory gets short.
 #include "server/rpc/memory_guard.h"
 
 #include <utility>
@@ -57,7 +57,7 @@ TEST_F(MemoryGuardTest, WithPlentyNothingHappens) {
   EXPECT_EQ(give_backs_, 0);
   EXPECT_EQ(sheds_, 0);
   EXPECT_EQ(caches_, 1);
-  EXPECT_LT(samples_, 30);  // Seldom.
+  EXPECT_LT(samples_, 30);  // Rarely.
 }
 
 TEST_F(MemoryGuardTest, WhatWasFreedIsGivenBackNowAndThen) {
@@ -75,7 +75,7 @@ TEST_F(MemoryGuardTest, AsItGetsShortCachesShrinkAndMemoryIsGivenBack) {
   EXPECT_FALSE(closed_);
   for (int i = 0; i < 100; ++i) Look(650, absl::Milliseconds(10));
   EXPECT_LE(give_backs_, 3);
-  Look(550);  // Between: as they are.
+  Look(550);  // In between: unchanged.
   EXPECT_EQ(caches_, 0.5);
   Look(400);
   EXPECT_EQ(caches_, 1);
@@ -96,7 +96,7 @@ TEST_F(MemoryGuardTest, NearTheEndConnectionsAreCutOffAndNoneComeIn) {
 TEST_F(MemoryGuardTest, TheLastResortIsWhoeverHasMostConnections) {
   to_shed_ = 1;
   Look(900);
-  EXPECT_EQ(sheds_of_hosts_, 0);  // Something else helps.
+  EXPECT_EQ(sheds_of_hosts_, 0);  // Another action helps.
   to_shed_ = 0;
   Look(900);
   EXPECT_EQ(sheds_of_hosts_, 1);

@@ -1,4 +1,4 @@
-// How much memory there is, and who may take how much of it.
+// The available memory, and how it is divided.
 #include "server/main/memory_plan.h"
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// A client that keeps to the rules beside those that do not: what does it notice of them?
+// A well-behaved client next to malicious ones, which measures how much they disturb it.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 
 namespace eventhub::abuse {
 
-// Publishes an event and reads it back, over one connection, from construction to Stop(). All has
-// to succeed.
+// Publishes an event and reads it back, over one connection, from construction to Stop(). Every
+// call must succeed.
 class Neighbour {
  public:
   explicit Neighbour(const std::string& address) : client_(address) {
@@ -30,7 +30,7 @@ class Neighbour {
 
   size_t rounds() const { return rounds_; }
 
-  // After Stop().
+  // Call after Stop().
   absl::Duration Percentile(double part) {
     std::sort(took_.begin(), took_.end());
     return took_.empty() ? absl::InfiniteDuration()
@@ -51,14 +51,14 @@ class Neighbour {
       ASSERT_TRUE(outcome.status.ok()) << outcome.status.error_message();
       took_.push_back(absl::Now() - start);
       ++rounds_;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // It does not mean to be a load.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // Keeps its own load low.
     }
   }
 
   HubClient client_;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> rounds_{0};
-  std::vector<absl::Duration> took_;  // The thread's own.
+  std::vector<absl::Duration> took_;  // Only for the thread.
   std::thread thread_;
 };
 

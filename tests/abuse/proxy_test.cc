@@ -1,4 +1,4 @@
-// deploy/proxy before a hub: what gRPC cannot bound ends there.
+// deploy/proxy in front of a hub: it stops what gRPC cannot bound.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -26,7 +26,7 @@ namespace {
 
 constexpr absl::Duration kProxyAttack = absl::Seconds(2);
 
-// HAProxy with the configuration that is in deploy/. It dies with the test.
+// HAProxy with the configuration in deploy/. It is killed with the test.
 class Proxy {
  public:
   static std::string Program() {
@@ -82,7 +82,8 @@ class ProxyTest : public testing::Test {
       v1::GetStatsResponse stats;
       return client.admin().GetStats(&context, {}, &stats).ok();
     }));
-    // Not by the proxy's rules for one address, which all of this test comes from.
+    // Not through the proxy, whose per-address rules would apply, since everything in this test has
+    // one address.
     neighbour_ = std::make_unique<Neighbour>(hub_.address());
     ASSERT_TRUE(Eventually([&] { return GetStatsOfHub().totals().delivered_events() > 10; }));
     before_ = hub_.AnonymousBytes();
@@ -94,7 +95,7 @@ class ProxyTest : public testing::Test {
   }
 
   void ExpectUnharmed() {
-    // The sanitizer keeps what is freed.
+    // The sanitizer retains freed memory.
     if (!kAddressSanitizer) {
       EXPECT_LT(hub_.AnonymousBytes(), before_ + (size_t{32} << 20));
     }

@@ -1,4 +1,4 @@
-// How many streams may be open.
+// The limits on the number of open streams.
 #include "server/rpc/stream_limits.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// As many as there are for a host, by addresses of it.
+// Takes as many places as a host gets, using different addresses of it.
 std::vector<StreamLimits::Place> TakeAll(StreamLimits& limits, const std::string& host) {
   std::vector<StreamLimits::Place> places;
   for (int port = 1; auto place = limits.Take(host + ":" + std::to_string(port)); ++port) {

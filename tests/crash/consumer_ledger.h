@@ -1,5 +1,5 @@
-// What the consumers of one subscription know of its events, over crashes: each line is checked
-// against those before it.
+// What the consumers of one subscription know about its events, across crashes: each entry is
+// checked against the earlier ones.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,13 @@
 
 namespace eventhub {
 
-// Thread-safe. What it finds wrong fails the test.
+// Thread-safe. A contradiction fails the test.
 class ConsumerLedger {
  public:
-  // `ordered`: lines are added in the order in which things happened, as they are by threads of one
-  // process. If not, the hub has to live on throughout. `each_counts`: so does each delivery, as in
-  // a QUEUE; in a STREAM some end with the consumer, and are no failed attempts.
+  // `ordered`: entries are added in the order of the events they describe, as by threads of one
+  // process. Otherwise the hub must not be killed. `each_counts`: each delivery counts as an
+  // attempt, as in a QUEUE; in a STREAM some deliveries end with the consumer without a failed
+  // attempt.
   explicit ConsumerLedger(bool ordered, bool each_counts = true)
       : ordered_(ordered), each_counts_(each_counts) {}
 
@@ -52,8 +53,8 @@ class ConsumerLedger {
     CheckEnd(place, entry);
   }
 
-  // The hub confirmed the nack of an event: this attempt is counted, whatever happens. One that is
-  // not settled may be forgotten by a crash.
+  // The hub confirmed the nack of an event, so this attempt counts, whatever happens. An
+  // unconfirmed one may be forgotten by a crash.
   void Nacked(const Place& place, uint32_t attempt) {
     MutexLock lock(mutex_);
     uint32_t& nacked = entries_[place].nacked_attempt;
@@ -77,7 +78,7 @@ class ConsumerLedger {
  private:
   struct Entry {
     uint32_t attempt = 0;
-    uint32_t nacked_attempt = 0;  // Of the last nack that was confirmed.
+    uint32_t nacked_attempt = 0;  // Of the last confirmed nack.
     bool settled = false;
     uint32_t settled_attempt = 0;
     std::set<uint32_t> attempts;  // Only if not ordered.

@@ -1,6 +1,6 @@
-// A consumer as a process of its own, to be killed: writes a line to the standard output for each
-// event it got ("D partition offset attempt") before it acks it, and for each ack that was
-// confirmed ("S partition offset attempt").
+// A consumer in its own process, which tests can kill. For each event that it receives it writes a
+// line to the standard output ("D partition offset attempt") before it acks the event, and for each
+// confirmed ack another one ("S partition offset attempt").
 //
 //     crash_consumer_process ADDRESS SUBSCRIPTION SEED
 #include <unistd.h>
@@ -14,15 +14,16 @@
 
 namespace {
 
-int lines = -1;  // The standard output, which nothing else is written to.
+int lines = -1;  // The standard output, used for nothing else.
 
-// A whole line or none, whenever the process dies: a pipe takes short writes at once.
+// Writes a complete line or nothing, whenever the process dies: a pipe accepts short writes
+// atomically.
 void WriteLine(char kind, const eventhub::Place& place, uint32_t attempt) {
   char line[80];
   const int size = std::snprintf(line, sizeof(line), "%c %u %lld %u\n", kind, place.first,
                                  static_cast<long long>(place.second), attempt);
   if (write(lines, line, static_cast<size_t>(size)) != size) _exit(1);
-  // What the consumer itself finds wrong, and has reported.
+  // The consumer itself detected and reported an error.
   if (testing::UnitTest::GetInstance()->ad_hoc_test_result().Failed()) _exit(1);
 }
 

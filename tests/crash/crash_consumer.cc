@@ -66,7 +66,7 @@ void CrashConsumer::Take(const v1::EventBatch& batch) {
   if (!ack.ranges().empty()) *acks_.add_acks() = std::move(ack);
 }
 
-// Gives what is held back more time; the answer to that is when it is looked at again.
+// Extends the leases of held events; the answer triggers the next look at them.
 bool CrashConsumer::Extend(Stream& stream) {
   const v1::Ack& last = acks_.acks(acks_.acks_size() - 1);
   v1::ConsumeRequest request;
@@ -76,7 +76,7 @@ bool CrashConsumer::Extend(Stream& stream) {
   return Send(stream, request, {});
 }
 
-// Nacks first: in a STREAM an ack is about all that lies before it.
+// Nacks first: in a STREAM an ack includes everything before it.
 bool CrashConsumer::Flush(Stream& stream) {
   if (!nacks_.nacks().empty() && !Send(stream, nacks_, {{}, std::exchange(held_.nacked, {})}))
     return false;
@@ -103,7 +103,7 @@ void CrashConsumer::Confirm(const v1::Settlement& settlement) {
     }
     return false;
   };
-  // Refused is what the consumer had no longer: a partition that was moved meanwhile.
+  // Refused: events that the consumer no longer had, because their partition was moved.
   for (const v1::RefusedRange& refused : settlement.refused()) {
     EXPECT_EQ(refused.error().code(), static_cast<int>(grpc::StatusCode::ABORTED))
         << refused.ShortDebugString();

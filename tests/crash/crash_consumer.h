@@ -1,4 +1,4 @@
-// A consumer that settles what it gets, gives some events up, and remembers what was confirmed.
+// A consumer that settles what it receives, gives up some events, and records what was confirmed.
 #pragma once
 
 #include <cstdint>
@@ -13,24 +13,24 @@
 
 namespace eventhub {
 
-// Whether an event is one that every consumer fails at, so that it ends as a dead letter.
+// Returns whether every consumer fails to process this event, so that it becomes a dead letter.
 bool IsPoisoned(const std::string& id);
 
-// Told of what a consumer saw, in order, on its thread.
+// Callbacks for what a consumer sees, in order, on its thread.
 struct ConsumerEvents {
   std::function<void(const Place&, uint32_t attempt)> delivered;
-  std::function<void(const Place&, uint32_t attempt)> settled;  // Acked, and confirmed.
-  std::function<void(const Place&, uint32_t attempt)> nacked;   // And confirmed.
+  std::function<void(const Place&, uint32_t attempt)> settled;  // The ack was confirmed.
+  std::function<void(const Place&, uint32_t attempt)> nacked;   // The nack was confirmed.
 };
 
-// In a QUEUE it nacks poisoned events until the hub parks them, in a STREAM it parks them at once.
-// Some of its acks come late, so that there is always something out. Thread-compatible.
+// In a QUEUE it nacks poisoned events until the hub parks them; in a STREAM it parks them at once.
+// Some of its acks are late, so that some events are always in flight. Thread-compatible.
 class CrashConsumer {
  public:
   CrashConsumer(std::string subscription, ConsumerEvents events, uint64_t seed)
       : subscription_(std::move(subscription)), events_(std::move(events)), random_(seed) {}
 
-  // Consumes until the stream breaks; returns how it ended.
+  // Consumes until the stream breaks; returns the stream's status.
   grpc::Status Run(const std::string& address);
 
  private:
@@ -41,7 +41,7 @@ class CrashConsumer {
   };
 
   void Take(const v1::EventBatch& batch);
-  // These return whether the stream still takes requests.
+  // These return whether the stream still accepts requests.
   bool Extend(Stream& stream);
   bool Flush(Stream& stream);
   bool Send(Stream& stream, v1::ConsumeRequest& request, Confirmed confirmed);
@@ -50,7 +50,7 @@ class CrashConsumer {
   const std::string subscription_;
   const ConsumerEvents events_;
   std::mt19937_64 random_;
-  // Of one run.
+  // State of one run.
   bool queue_ = false;
   uint64_t next_request_ = 1;
   std::map<uint64_t, Confirmed> unsettled_;

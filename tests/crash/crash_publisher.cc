@@ -17,7 +17,7 @@ constexpr uint64_t kKeys = 40;
 v1::Event EventOf(const std::string& id) {
   std::mt19937_64 random(std::hash<std::string>()(id));
   v1::Event event = MakeEvent(id, "", absl::StrCat("key-", random() % kKeys));
-  // Mostly small; some large enough for a file of their own in the store.
+  // Mostly small; some large enough for the store's blob files.
   std::string data(random() % 50 == 0 ? random() % 60'000 : random() % 300, '\0');
   for (char& c : data) c = static_cast<char>(random());
   event.set_data(std::move(data));
@@ -44,7 +44,7 @@ void CrashPublisher::Finish(const std::string& address, int requests) {
   EXPECT_TRUE(unanswered_.empty());
 }
 
-// Retries what is unanswered, or gives it up.
+// Retries unanswered requests, or gives them up.
 void CrashPublisher::Resume() {
   if (unanswered_.empty() || random_() % 3 != 0) return;
   for (const Sent& sent : unanswered_) abandoned_.insert(sent.ids.begin(), sent.ids.end());
@@ -71,7 +71,7 @@ void CrashPublisher::AddRequest() {
 }
 
 void CrashPublisher::Exchange(Stream& stream, int limit) {
-  size_t written = 0;  // Of the unanswered ones, on this stream.
+  size_t written = 0;  // Of the unanswered requests, on this stream.
   v1::PublishStreamResponse reply;
   for (;;) {
     while (written < kWindow && (written < unanswered_.size() || limit > 0)) {

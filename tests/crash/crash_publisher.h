@@ -1,5 +1,5 @@
-// A publisher that outlives its hub: it remembers what was acknowledged, and retries the rest, or
-// gives it up.
+// A publisher that survives its hub: it records acknowledged requests, and retries the others or
+// gives them up.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace eventhub {
 
-// Where an event is: partition and offset.
+// The position of an event: partition and offset.
 using Place = std::pair<uint32_t, int64_t>;
 
-// An event whose content follows from its id, so that it can be checked by its id alone.
+// Returns an event whose content is derived from its id, so that the id is enough to check it.
 v1::Event EventOf(const std::string& id);
 
 // Publishes with an idempotent producer over PublishStream, keyed, with either durability.
@@ -28,16 +28,16 @@ class CrashPublisher {
   CrashPublisher(std::string name, std::string topic, uint32_t partitions, uint64_t seed)
       : name_(std::move(name)), topic_(std::move(topic)), partitions_(partitions), random_(seed) {}
 
-  // Publishes until the hub dies. What is left unacknowledged then is retried by the next Run, with
-  // the same sequences, or given up for a new epoch.
+  // Publishes until the hub dies. The next Run either retries the unacknowledged requests with the
+  // same sequences, or gives them up and uses a new epoch.
   void Run(const std::string& address);
 
-  // Publishes `requests` more and waits for all answers.
+  // Publishes `requests` more requests and waits for all answers.
   void Finish(const std::string& address, int requests);
 
-  // The ids of acknowledged events, by place.
+  // The ids of acknowledged events, by position.
   const std::map<Place, std::string>& acknowledged() const { return acknowledged_; }
-  // The ids of events that may or may not be there.
+  // The ids of events that may or may not exist.
   const std::set<std::string>& abandoned() const { return abandoned_; }
   const std::string& name() const { return name_; }
 
@@ -50,7 +50,8 @@ class CrashPublisher {
 
   void Resume();
   void AddRequest();
-  // Sends and receives until the stream breaks, or `limit` more requests are made and answered.
+  // Sends and receives until the stream breaks, or until `limit` more requests were sent and
+  // answered.
   void Exchange(Stream& stream, int limit);
   void Acknowledge(const v1::PublishStreamResponse& reply);
 

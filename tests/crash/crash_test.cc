@@ -1,5 +1,5 @@
-// The daemon killed with -9 in the middle of its work, again and again: nothing that was
-// acknowledged is lost, moved, changed or there twice.
+// The daemon is killed with SIGKILL in the middle of its work, repeatedly: no acknowledged event is
+// lost, moved, changed or duplicated.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
@@ -40,12 +40,12 @@ class CrashTest : public testing::Test {
     EXPECT_LT(took, kMaxStart);
     slowest_start_ = std::max(slowest_start_, took);
   }
-  // Runs `work` on threads while the hub lives; kills it at a random moment.
+  // Runs `work` on threads, and kills the hub at a random moment.
   void RunAndKill(const std::vector<std::function<void()>>& work) {
     std::vector<std::thread> threads;
     threads.reserve(work.size());
     for (const auto& w : work) threads.emplace_back(w);
-    // Not a wait for anything: the moment of death is what is random.
+    // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(50 + random_() % 900));
     hub_.Kill();
     for (std::thread& thread : threads) thread.join();
@@ -59,7 +59,8 @@ class CrashTest : public testing::Test {
   absl::Duration slowest_start_;
 };
 
-// All events of a topic, by place; checks that offsets are dense and contents are right.
+// Returns all events of a topic by position; checks that offsets are contiguous and contents are
+// correct.
 std::map<Place, std::string> Contents(HubClient& client, const std::string& topic) {
   std::map<Place, std::string> contents;
   std::map<uint32_t, int64_t> next;
@@ -80,7 +81,7 @@ std::map<Place, std::string> Contents(HubClient& client, const std::string& topi
   return contents;
 }
 
-// The number of what `id` names, growing in the order of publishing: epoch, sequence, index.
+// Returns the numbers in `id`, which grow in the order of publishing: epoch, sequence, index.
 std::vector<uint64_t> OrderOf(const std::string& id) {
   const std::vector<std::string> parts = absl::StrSplit(id, '/');
   std::vector<uint64_t> order(3);
@@ -88,8 +89,8 @@ std::vector<uint64_t> OrderOf(const std::string& id) {
   return order;
 }
 
-// What is in the log is what the publishers know of; `starts` has the first offset of each
-// partition that is kept.
+// Checks that the log contains every acknowledged event, and none unknown to the publishers;
+// `starts` has the first retained offset of each partition.
 void CheckLog(const std::map<Place, std::string>& contents,
               const std::vector<std::unique_ptr<CrashPublisher>>& publishers,
               const std::map<uint32_t, int64_t>& starts) {
@@ -108,7 +109,7 @@ void CheckLog(const std::map<Place, std::string>& contents,
     }
     for (const std::string& id : publisher->abandoned()) present += ids.count(id);
     explained += present;
-    // Order: within a partition, as published.
+    // Within a partition, the events are in the order of publishing.
     std::map<uint32_t, std::vector<uint64_t>> last;
     for (const auto& [place, id] : contents) {
       if (id.substr(0, id.find('/')) != publisher->name()) continue;
@@ -128,7 +129,7 @@ std::map<uint32_t, int64_t> StartsOf(HubClient& client, const std::string& topic
   return starts;
 }
 
-// Follows a topic over crashes, and remembers what it saw.
+// Follows a topic across crashes, and records what it saw.
 class CrashReader {
  public:
   explicit CrashReader(std::string topic) : topic_(std::move(topic)) {}
@@ -186,7 +187,7 @@ TEST_F(CrashTest, AcknowledgedEventsSurvive) {
     RunAndKill(work);
     Start();
   }
-  // The last one is not quiet either: all retry what they have open.
+  // After the last round too, all publishers retry their open requests.
   for (const auto& publisher : publishers) publisher->Finish(hub_.address(), 20);
   HubClient client(hub_.address());
   const std::map<Place, std::string> contents = Contents(client, "t");
@@ -241,7 +242,7 @@ TEST_F(CrashTest, TrimmedTopicsStaySound) {
   CheckLog(Contents(client, "t"), publishers, starts);
 }
 
-// Creates and deletes topics, with an event each, until the hub dies.
+// Creates and deletes topics, with one event each, until the hub dies.
 class TopicChurn {
  public:
   void Run(const std::string& address) {
@@ -267,7 +268,7 @@ class TopicChurn {
     }
   }
 
-  // Compares with the hub; settles what was in doubt.
+  // Compares with the hub; resolves outcomes that were in doubt.
   void Check(HubClient& client) {
     grpc::ClientContext context;
     v1::ListTopicsResponse response;
@@ -302,7 +303,7 @@ class TopicChurn {
     request.set_name(name);
     return Succeeded(client.admin().DeleteTopic(&context, request, &response));
   }
-  // Whether the call succeeded; it may fail for no reason but the hub's death.
+  // Returns whether the call succeeded; it may only fail because the hub died.
   static bool Succeeded(const grpc::Status& status) {
     EXPECT_THAT(status.error_code(),
                 testing::AnyOf(grpc::StatusCode::OK, grpc::StatusCode::UNAVAILABLE));
@@ -310,7 +311,7 @@ class TopicChurn {
   }
 
   int next_ = 0;
-  std::map<std::string, int64_t> exists_;  // With the events known to be there.
+  std::map<std::string, int64_t> exists_;  // With the number of events known to be there.
   std::set<std::string> doubtful_;
 };
 

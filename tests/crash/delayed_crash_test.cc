@@ -1,5 +1,5 @@
-// The daemon killed with -9 while delayed events are accepted, cancelled and due: each that was
-// acknowledged is there exactly once in the end, unless it was cancelled.
+// The daemon is killed with SIGKILL while delayed events are accepted, cancelled and due: in the
+// end each acknowledged one is there exactly once, unless it was cancelled.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
@@ -23,7 +23,7 @@
 namespace eventhub {
 namespace {
 
-// Publishes events of which most are delayed by up to 400 ms, and cancels some, until the hub dies.
+// Publishes events, most of them delayed by up to 400 ms, and cancels some, until the hub dies.
 class DelayedPublisher {
  public:
   explicit DelayedPublisher(uint64_t seed) : random_(seed) {}
@@ -36,8 +36,8 @@ class DelayedPublisher {
   }
 
   std::set<std::string> acknowledged;
-  std::set<std::string> cancelled;  // For sure.
-  std::set<std::string> unsure;     // Of what became of the cancel.
+  std::set<std::string> cancelled;  // Confirmed.
+  std::set<std::string> unsure;     // Cancels with an unknown outcome.
 
  private:
   bool PublishSome(HubClient& client) {
@@ -79,7 +79,7 @@ class DelayedPublisher {
 
   std::mt19937_64 random_;
   int next_ = 0;
-  std::pair<std::string, std::string> last_;  // Delay id and id.
+  std::pair<std::string, std::string> last_;  // Delay id and event id.
 };
 
 TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
@@ -97,7 +97,7 @@ TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
   DelayedPublisher publisher(random());
   for (uint64_t round = 0; round < rounds; ++round) {
     std::thread thread([&] { publisher.Run(hub.address()); });
-    // Not a wait for anything: the moment of death is what is random.
+    // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 700));
     hub.Kill();
     thread.join();
@@ -107,7 +107,7 @@ TEST(DelayedCrashTest, AcknowledgedEventsAppearExactlyOnce) {
   ASSERT_TRUE(Eventually([&] { return GetStats(client).totals().delayed_events() == 0; }));
   std::vector<std::string> ids;
   std::set<std::string> log;
-  // The last ones are not counted any more when their commit begins, and read when it is done.
+  // The last ones leave the count when their commit begins, and are readable when it is done.
   EXPECT_TRUE(Eventually([&] {
     const ReadOutcome read = ReadAll(client, ReadOf("t"));
     EXPECT_THAT(read.status, IsOk());

@@ -1,5 +1,5 @@
-// A hub with links killed with -9 while the hub that they read from is published to: each remote
-// event that a link takes is there exactly once, in order.
+// A hub with links is killed with SIGKILL while clients publish to the remote hub: each event that
+// a link should transfer is there exactly once, in order.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
@@ -49,7 +49,8 @@ v1::LinkStatus LinkStatusOf(HubClient& local, const std::string& name) {
   return response.status();
 }
 
-// The ids of the events in a topic, in order: by partition and by key. Checks what else they are.
+// The ids of the events in a topic, in order, by partition and by key. Also checks the events
+// themselves.
 struct LinkedTopic {
   std::map<uint32_t, std::vector<std::string>> by_partition;
   std::map<std::string, std::vector<std::string>> by_key;
@@ -104,7 +105,7 @@ TEST(LinkCrashTest, EachRemoteEventAppearsExactlyOnce) {
     while (!enough) publisher.Finish(remote.address(), 20);
   });
   for (uint64_t round = 0; round < rounds; ++round) {
-    // Not a wait for anything: the moment of death is what is random.
+    // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 900));
     local.Kill();
     local.Start();

@@ -1,5 +1,5 @@
-// The daemon killed with -9 while what it routes is published, and while routes change: the events
-// of a source and their copies are there together or not at all.
+// The daemon is killed with SIGKILL while clients publish to routed topics, and while routes
+// change: the events of a source and their copies are either both there or both missing.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run, EVENTHUB_TEST_CRASH_ROUNDS makes it longer.
 #include <gmock/gmock.h>
@@ -81,10 +81,10 @@ class RouteToggle {
       }
       changes_.push_back(std::move(change));
     }
-    changes_.push_back({false, {}});  // From here to the next one it is not known.
+    changes_.push_back({false, {}});  // Unknown from here to the next change.
   }
 
-  // Compares what is in its target with what is in its source.
+  // Compares the contents of its target with those of its source.
   void Check(const RoutedTopic& source, const RoutedTopic& target) const {
     for (const auto& [partition, ids] : source.by_partition) {
       std::vector<std::string> copies;
@@ -151,7 +151,7 @@ TEST(RouteCrashTest, SourcesAndTargetsNeverDiffer) {
     threads.emplace_back([&] { first.Run(hub.address()); });
     threads.emplace_back([&] { second.Run(hub.address()); });
     threads.emplace_back([&] { toggle.Run(hub.address()); });
-    // Not a wait for anything: the moment of death is what is random.
+    // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 900));
     hub.Kill();
     for (std::thread& thread : threads) thread.join();

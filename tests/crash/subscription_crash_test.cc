@@ -1,6 +1,6 @@
-// Subscriptions while the hub, or their consumers, are killed with -9 under load: every event is
-// delivered to each of them, none again after its ack was confirmed, an attempt that was nacked
-// counts, and what all fail at is a dead letter, once.
+// Subscriptions whose hub or consumers are killed with SIGKILL under load: every event is delivered
+// to each subscription, none again after its ack was confirmed; a nacked attempt counts; and an
+// event that all consumers fail to process becomes a dead letter, once.
 //
 // EVENTHUB_TEST_CRASH_SEED repeats a run.
 #include <fcntl.h>
@@ -33,7 +33,7 @@ namespace {
 constexpr uint32_t kTopicPartitions = 4;
 constexpr int kHubRounds = 4;
 constexpr int kConsumerKills = 25;
-// More deliveries than an event has for want of luck.
+// More deliveries than an event gets by bad luck.
 constexpr uint32_t kMaxAttempts = 12;
 constexpr uint32_t kManyAttempts = 1000;
 
@@ -67,7 +67,7 @@ class SubscriptionCrashTest : public testing::Test {
             [&ledger](const Place& p, uint32_t attempt) { ledger.Nacked(p, attempt); }};
   }
 
-  // At least so much that something is poisoned.
+  // Enough for some events to be poisoned.
   void PublishMore() {
     do {
       publisher_.Finish(hub_.address(), 20);
@@ -76,7 +76,7 @@ class SubscriptionCrashTest : public testing::Test {
     }));
   }
 
-  // What is in the topic, by place.
+  // Returns the contents of the topic, by position.
   std::map<Place, std::string> Contents() {
     HubClient client(hub_.address());
     std::map<Place, std::string> contents;
@@ -103,7 +103,7 @@ class SubscriptionCrashTest : public testing::Test {
     });
   }
 
-  // All poisoned events, and no others, are in the dead-letter topic, once.
+  // All poisoned events, and no others, must be in the dead-letter topic, once.
   void CheckDeadLetters(const std::string& name, const std::map<Place, std::string>& contents) {
     HubClient client(hub_.address());
     std::multiset<Place> letters;
@@ -173,7 +173,7 @@ TEST_F(SubscriptionCrashTest, OfTheHub) {
   for (int round = 0; round < kHubRounds && !HasFailure(); ++round) {
     run_consumers();
     threads.emplace_back([&] { publisher_.Run(hub_.address()); });
-    // Not a wait for anything: the moment of death is what is random.
+    // Not synchronisation: the time of death is what is random.
     std::this_thread::sleep_for(std::chrono::milliseconds(50 + random_() % 500));
     kill();
     hub_.Start();
@@ -194,7 +194,7 @@ TEST_F(SubscriptionCrashTest, OfTheHub) {
   kill();
 }
 
-// A consumer process whose lines go to a ledger.
+// A consumer process whose output is added to a ledger.
 class ConsumerProcess {
  public:
   ConsumerProcess(const std::string& address, const std::string& subscription, uint64_t seed,
@@ -224,7 +224,7 @@ class ConsumerProcess {
   ConsumerProcess(const ConsumerProcess&) = delete;
   ConsumerProcess& operator=(const ConsumerProcess&) = delete;
 
-  // How many lines it wrote.
+  // The number of lines that it wrote.
   size_t lines() const { return lines_; }
 
  private:
@@ -267,7 +267,7 @@ TEST_F(SubscriptionCrashTest, OfConsumers) {
   });
   for (int k = 0; k < kConsumerKills && !HasFailure(); ++k) {
     const size_t victim = random_() % processes.size();
-    // It is in the middle of its work when it dies.
+    // It dies in the middle of its work.
     const size_t lines = 1 + random_() % 200;
     EXPECT_TRUE(Eventually([&] { return processes[victim]->lines() >= lines; }));
     processes[victim].reset();
