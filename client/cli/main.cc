@@ -133,7 +133,7 @@ bool WaitsInSilence(const CLI::App& command) {
 HubWatch::Probe ProbeOf(const Context& context) {
   return [&context, hub = std::shared_ptr<client::Connection>()]() mutable {
     if (hub == nullptr) hub = ConnectToHub(context);
-    return hub->CheckHealth("", absl::Seconds(1)).status();
+    return hub->health().CheckHealth("", absl::Seconds(1)).status();
   };
 }
 

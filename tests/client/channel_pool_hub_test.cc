@@ -41,7 +41,7 @@ class ManyStreamsTest : public testing::Test {
 TEST_F(ManyStreamsTest, AllGoOnAtTheSameTimeAndCallsPass) {
   std::vector<std::unique_ptr<ReadStream>> readers;
   for (size_t i = 0; i < 2 * kLimit + 10; ++i) {
-    readers.push_back(connection_->OpenReadStream({.topic = "t", .follow = true}));
+    readers.push_back(connection_->read_streams().OpenReadStream({.topic = "t", .follow = true}));
     Bytes frame;
     ASSERT_EQ(readers.back()->Read(absl::Seconds(30), frame), ReadStream::Outcome::kFrame) << i;
   }
@@ -65,7 +65,7 @@ TEST_F(ManyStreamsTest, AllGoOnAtTheSameTimeAndCallsPass) {
   event.set_type("test");
   ASSERT_TRUE((*publisher)->Publish(event).ok());
   EXPECT_TRUE((*publisher)->Flush(absl::Seconds(30)).ok());
-  EXPECT_TRUE(connection_->GetStats(absl::Seconds(30)).ok());
+  EXPECT_TRUE(connection_->health().GetStats(absl::Seconds(30)).ok());
 }
 
 // The same on one channel, as another client would have it: this is what the pool is for.

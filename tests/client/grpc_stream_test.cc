@@ -1,5 +1,5 @@
-// The gRPC connection against peers that no hub is: one that accepts connections and never says a
-// word, one that acts and whose transport then says something else, one that comes late, and none.
+// The gRPC connection against peers that are not hubs: one that accepts connections and never
+// answers, one that acts while its transport reports a failure, one that starts late, and none.
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/server.h>
@@ -63,7 +63,7 @@ TEST(GrpcPublishStreamTest, IsCancelledWhenItsLastReferenceGoes) {
   const std::shared_ptr<Connection> connection = Connect("unix:" + path);
   const auto handler = std::make_shared<ClosedPromise>();
   std::future<absl::Status> closed = handler->closed();
-  std::shared_ptr<PublishStream> stream = connection->OpenPublishStream(handler);
+  std::shared_ptr<PublishStream> stream = connection->publish_streams().OpenPublishStream(handler);
   stream.reset();
   EXPECT_EQ(closed.get().code(), absl::StatusCode::kCancelled);
 }
@@ -72,15 +72,16 @@ TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {
   const std::string path = testing::TempDir() + "silent-calls-" + std::to_string(getpid());
   const SilentListener listener(path);
   const std::shared_ptr<Connection> connection = Connect("unix:" + path);
-  std::future<absl::Status> first = std::async(
-      std::launch::async, [&] { return connection->GetStats(absl::InfiniteDuration()).status(); });
+  std::future<absl::Status> first = std::async(std::launch::async, [&] {
+    return connection->health().GetStats(absl::InfiniteDuration()).status();
+  });
   std::future<absl::Status> second = std::async(std::launch::async, [&] {
-    return connection->CheckHealth("", absl::InfiniteDuration()).status();
+    return connection->health().CheckHealth("", absl::InfiniteDuration()).status();
   });
   connection->CancelCalls();
   EXPECT_EQ(first.get().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(second.get().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(connection->GetTopic("t", absl::InfiniteDuration()).status().code(),
+  EXPECT_EQ(connection->topics().GetTopic("t", absl::InfiniteDuration()).status().code(),
             absl::StatusCode::kCancelled);
 }
 
@@ -136,12 +137,12 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
       local.FailWith(code);
       remote.FailWith(code);
       const absl::Status created =
-          hub->CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
+          hub->topics().CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
       // What this program did not cancel is not CANCELLED to it.
       EXPECT_EQ(static_cast<int>(created.code()), code == 1 ? 14 : code);
       EXPECT_TRUE(OutcomeIsUnknown(created)) << created;
-      EXPECT_TRUE(
-          OutcomeIsUnknown(hub->Transact(Transaction(), absl::InfiniteDuration()).status()));
+      EXPECT_TRUE(OutcomeIsUnknown(
+          hub->transactions().Transact(Transaction(), absl::InfiniteDuration()).status()));
     }
   }
   EXPECT_EQ(local.acted(), 2 * 2 * 9);
@@ -154,15 +155,21 @@ TEST(OutcomeTest, IsKnownOfWhatAsksForNoChange) {
   const auto outcome_is_unknown = [&](bool dry_run) {
     constexpr absl::Duration kTimeout = absl::InfiniteDuration();
     return std::vector<bool>{
-        OutcomeIsUnknown(connection->SeekSubscription("s", {}, dry_run, kTimeout).status()),
-        OutcomeIsUnknown(connection->ReplaySubscription("s", {}, dry_run, kTimeout).status()),
-        OutcomeIsUnknown(connection->RedriveDeadLetters("s", {}, dry_run, kTimeout).status()),
-        OutcomeIsUnknown(connection->DiscardDeadLetters("s", {}, dry_run, kTimeout).status()),
-        OutcomeIsUnknown(connection->ApplyTopology({}, {.dry_run = dry_run}, kTimeout).status())};
+        OutcomeIsUnknown(
+            connection->subscriptions().SeekSubscription("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(
+            connection->subscriptions().ReplaySubscription("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(
+            connection->dead_letters().RedriveDeadLetters("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(
+            connection->dead_letters().DiscardDeadLetters("s", {}, dry_run, kTimeout).status()),
+        OutcomeIsUnknown(
+            connection->topology().ApplyTopology({}, {.dry_run = dry_run}, kTimeout).status())};
   };
   EXPECT_EQ(outcome_is_unknown(/*dry_run=*/false), std::vector<bool>(5, true));
   EXPECT_EQ(outcome_is_unknown(/*dry_run=*/true), std::vector<bool>(5, false));
-  EXPECT_FALSE(OutcomeIsUnknown(connection->GetTopic("t", absl::InfiniteDuration()).status()));
+  EXPECT_FALSE(
+      OutcomeIsUnknown(connection->topics().GetTopic("t", absl::InfiniteDuration()).status()));
 }
 
 TEST(ChannelUsersTest, AreNotWaitedForWithoutEnd) {
@@ -176,14 +183,14 @@ TEST(ChannelUsersTest, AreNotWaitedForWithoutEnd) {
 TEST(WaitingCallsTest, OnlyWhatChangesNothingIsSentAgain) {
   TransportThatFails hub("127.0.0.1:0");
   const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
-  EXPECT_EQ(connection->CreateTopic({.name = "t"}, absl::Seconds(10)).status().code(),
+  EXPECT_EQ(connection->topics().CreateTopic({.name = "t"}, absl::Seconds(10)).status().code(),
             absl::StatusCode::kUnavailable);
   EXPECT_EQ(hub.acted(), 1);
-  EXPECT_EQ(connection->GetTopic("t", absl::Seconds(10)).status().code(),
+  EXPECT_EQ(connection->topics().GetTopic("t", absl::Seconds(10)).status().code(),
             absl::StatusCode::kUnavailable);
   EXPECT_EQ(hub.acted(), 1 + 2);
   hub.FailWith(static_cast<int>(absl::StatusCode::kInternal));
-  EXPECT_EQ(connection->GetTopic("t", absl::Seconds(10)).status().code(),
+  EXPECT_EQ(connection->topics().GetTopic("t", absl::Seconds(10)).status().code(),
             absl::StatusCode::kInternal);
   EXPECT_EQ(hub.acted(), 1 + 2 + 1);
 }
@@ -193,7 +200,7 @@ TEST(WaitingCallsTest, WaitForTheHubAndAreSentOnce) {
   unlink(path.c_str());
   const auto connection = Connect("unix:" + path);
   std::future<absl::Status> waiting = std::async(std::launch::async, [&] {
-    return connection->CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
+    return connection->topics().CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
   });
   EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
   TransportThatFails hub("unix:" + path);
@@ -204,7 +211,7 @@ TEST(WaitingCallsTest, WaitForTheHubAndAreSentOnce) {
 
 TEST(WaitingCallsTest, SayWhyTheyWaitedInVain) {
   const auto connection = Connect("unix:/nonexistent/hub.sock");
-  const absl::Status status = connection->GetStats(absl::Milliseconds(50)).status();
+  const absl::Status status = connection->health().GetStats(absl::Milliseconds(50)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(status.message().find("No such file"), absl::string_view::npos) << status;
 }
@@ -215,14 +222,15 @@ TEST(OutcomeTest, IsKnownOfACallThatNeverLeft) {
   for (const std::string& address :
        {"unix:" + path, std::string("unix:/nonexistent/hub.sock"), std::string("127.0.0.1:1")}) {
     const absl::Status created =
-        Connect(address)->CreateTopic({.name = "t"}, absl::Milliseconds(100)).status();
+        Connect(address)->topics().CreateTopic({.name = "t"}, absl::Milliseconds(100)).status();
     EXPECT_FALSE(created.ok());
     EXPECT_FALSE(OutcomeIsUnknown(created)) << created;
   }
   const std::shared_ptr<Connection> connection = Connect("unix:/nonexistent/hub.sock");
   const auto handler = std::make_shared<ClosedPromise>();
   std::future<absl::Status> closed = handler->closed();
-  const std::shared_ptr<PublishStream> stream = connection->OpenPublishStream(handler);
+  const std::shared_ptr<PublishStream> stream =
+      connection->publish_streams().OpenPublishStream(handler);
   EXPECT_FALSE(OutcomeIsUnknown(closed.get()));
 }
 

@@ -6,9 +6,12 @@
 
 namespace client = eventhub::client;
 
-// A fake by hand plays as much of a hub as the program asks for.
-class HealthyHub final : public client::Connection {
+// A fake written by hand implements only the part of a hub that the program uses.
+class HealthyHub final : public client::Connection, private client::HealthCalls {
  public:
+  HealthCalls& health() override { return *this; }
+
+ private:
   absl::StatusOr<client::Health> CheckHealth(const std::string&, absl::Duration) override {
     return client::Health::kServing;
   }

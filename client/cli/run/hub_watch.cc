@@ -68,7 +68,7 @@ HubWatch::Probe HealthProbe(std::shared_ptr<client::Connection> hub,
   return [hub = std::move(hub), progress = std::move(progress), last = uint64_t{0}]() mutable {
     const uint64_t now = progress();
     if (std::exchange(last, now) != now) return absl::OkStatus();
-    return hub->CheckHealth("", kProbeTimeout).status();
+    return hub->health().CheckHealth("", kProbeTimeout).status();
   };
 }
 

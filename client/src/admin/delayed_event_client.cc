@@ -22,9 +22,9 @@ absl::Status DelayedEventClient::List(const std::string& topic, const DueRange& 
                                       absl::FunctionRef<bool(DelayedEvent)> visit) {
   std::string token;
   do {
-    ASSIGN_OR_RETURN(
-        Page<DelayedEvent> page,
-        connection_->ListDelayedEvents(topic, range, kDelayedPageSize, token, options_.timeout));
+    ASSIGN_OR_RETURN(Page<DelayedEvent> page,
+                     connection_->delayed_events().ListDelayedEvents(topic, range, kDelayedPageSize,
+                                                                     token, options_.timeout));
     for (DelayedEvent& event : page.items) {
       if (!visit(std::move(event))) return absl::OkStatus();
     }
@@ -40,8 +40,8 @@ absl::StatusOr<uint64_t> DelayedEventClient::Cancel(const std::string& topic,
   do {  // Once for no ids too: the hub says what is wrong.
     const auto left = static_cast<size_t>(delay_ids.end() - next);
     const auto end = next + static_cast<ptrdiff_t>(std::min(left, kMaxCancelled));
-    ASSIGN_OR_RETURN(const uint32_t count,
-                     connection_->CancelDelayedEvents(topic, {next, end}, options_.timeout));
+    ASSIGN_OR_RETURN(const uint32_t count, connection_->delayed_events().CancelDelayedEvents(
+                                               topic, {next, end}, options_.timeout));
     cancelled += count;
     next = end;
   } while (next != delay_ids.end());

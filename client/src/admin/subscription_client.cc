@@ -11,28 +11,29 @@ SubscriptionClient::SubscriptionClient(std::shared_ptr<Connection> connection, A
 
 absl::StatusOr<Subscription> SubscriptionClient::CreateSubscription(
     const Subscription& subscription, StartPosition start) {
-  return connection_->CreateSubscription(subscription, start, options_.timeout);
+  return connection_->subscriptions().CreateSubscription(subscription, start, options_.timeout);
 }
 
 absl::StatusOr<SubscriptionDescription> SubscriptionClient::GetSubscription(
     const std::string& name, uint32_t max_partitions) {
-  return connection_->GetSubscription(name, max_partitions, options_.timeout);
+  return connection_->subscriptions().GetSubscription(name, max_partitions, options_.timeout);
 }
 
 absl::StatusOr<std::vector<SubscriptionSummary>> SubscriptionClient::ListSubscriptions(
     const std::string& topic) {
   return AllPages<SubscriptionSummary>([&](const std::string& token) {
-    return connection_->ListSubscriptions(topic, kPageSize, token, options_.timeout);
+    return connection_->subscriptions().ListSubscriptions(topic, kPageSize, token,
+                                                          options_.timeout);
   });
 }
 
 absl::StatusOr<Subscription> SubscriptionClient::UpdateSubscription(
     const std::string& name, const SubscriptionUpdate& update) {
-  return connection_->UpdateSubscription(name, update, options_.timeout);
+  return connection_->subscriptions().UpdateSubscription(name, update, options_.timeout);
 }
 
 absl::Status SubscriptionClient::DeleteSubscription(const std::string& name) {
-  return connection_->DeleteSubscription(name, options_.timeout);
+  return connection_->subscriptions().DeleteSubscription(name, options_.timeout);
 }
 
 absl::StatusOr<std::vector<PartitionMove>> SubscriptionClient::Seek(const std::string& name,
@@ -42,31 +43,31 @@ absl::StatusOr<std::vector<PartitionMove>> SubscriptionClient::Seek(const std::s
     return absl::InvalidArgumentError(
         "a seek goes to a start position or to a snapshot, not to both");
   }
-  return connection_->SeekSubscription(name, target, dry_run, options_.timeout);
+  return connection_->subscriptions().SeekSubscription(name, target, dry_run, options_.timeout);
 }
 
 absl::StatusOr<ReplayResult> SubscriptionClient::Replay(const std::string& name,
                                                         const ReplaySpec& spec, bool dry_run) {
-  return connection_->ReplaySubscription(name, spec, dry_run, options_.timeout);
+  return connection_->subscriptions().ReplaySubscription(name, spec, dry_run, options_.timeout);
 }
 
 absl::StatusOr<uint64_t> SubscriptionClient::CancelReplays(const std::string& name) {
-  return connection_->CancelReplays(name, options_.timeout);
+  return connection_->subscriptions().CancelReplays(name, options_.timeout);
 }
 
 absl::StatusOr<Snapshot> SubscriptionClient::CreateSnapshot(const std::string& subscription,
                                                             const std::string& name) {
-  return connection_->CreateSnapshot(subscription, name, options_.timeout);
+  return connection_->subscriptions().CreateSnapshot(subscription, name, options_.timeout);
 }
 
 absl::StatusOr<std::vector<Snapshot>> SubscriptionClient::ListSnapshots(
     const std::string& subscription) {
-  return connection_->ListSnapshots(subscription, options_.timeout);
+  return connection_->subscriptions().ListSnapshots(subscription, options_.timeout);
 }
 
 absl::Status SubscriptionClient::DeleteSnapshot(const std::string& subscription,
                                                 const std::string& name) {
-  return connection_->DeleteSnapshot(subscription, name, options_.timeout);
+  return connection_->subscriptions().DeleteSnapshot(subscription, name, options_.timeout);
 }
 
 absl::Status SubscriptionClient::ListDeadLetters(const std::string& subscription,
@@ -76,7 +77,7 @@ absl::Status SubscriptionClient::ListDeadLetters(const std::string& subscription
   constexpr uint32_t kPageSizeWithData = 100;
   std::string token;
   do {
-    absl::StatusOr<Page<DeadLetter>> page = connection_->ListDeadLetters(
+    absl::StatusOr<Page<DeadLetter>> page = connection_->dead_letters().ListDeadLetters(
         subscription, selector, with_data, with_data ? kPageSizeWithData : kPageSize, token,
         options_.timeout);
     if (!page.ok()) return page.status();
@@ -90,13 +91,15 @@ absl::Status SubscriptionClient::ListDeadLetters(const std::string& subscription
 
 absl::StatusOr<RedriveResult> SubscriptionClient::RedriveDeadLetters(
     const std::string& subscription, const DeadLetterSelector& selector, bool dry_run) {
-  return connection_->RedriveDeadLetters(subscription, selector, dry_run, options_.timeout);
+  return connection_->dead_letters().RedriveDeadLetters(subscription, selector, dry_run,
+                                                        options_.timeout);
 }
 
 absl::StatusOr<uint64_t> SubscriptionClient::DiscardDeadLetters(const std::string& subscription,
                                                                 const DeadLetterSelector& selector,
                                                                 bool dry_run) {
-  return connection_->DiscardDeadLetters(subscription, selector, dry_run, options_.timeout);
+  return connection_->dead_letters().DiscardDeadLetters(subscription, selector, dry_run,
+                                                        options_.timeout);
 }
 
 }  // namespace eventhub::client

@@ -9,11 +9,11 @@ TopologyClient::TopologyClient(std::shared_ptr<Connection> connection, AdminOpti
 
 absl::StatusOr<ApplyResult> TopologyClient::Apply(const Topology& topology,
                                                   const ApplyOptions& options) {
-  return connection_->ApplyTopology(topology, options, options_.timeout);
+  return connection_->topology().ApplyTopology(topology, options, options_.timeout);
 }
 
 absl::StatusOr<Topology> TopologyClient::Export() {
-  return connection_->ExportTopology(options_.timeout);
+  return connection_->topology().ExportTopology(options_.timeout);
 }
 
 }  // namespace eventhub::client

@@ -74,8 +74,8 @@ void PublisherCore::OpenStream() {
     MutexLock lock(mutex_);
     number = ++stream_number_;
   }
-  std::shared_ptr<PublishStream> stream =
-      connection_->OpenPublishStream(std::make_shared<StreamHandler>(weak_from_this(), number));
+  std::shared_ptr<PublishStream> stream = connection_->publish_streams().OpenPublishStream(
+      std::make_shared<StreamHandler>(weak_from_this(), number));
   {
     MutexLock lock(mutex_);
     // Closed in the meantime, or the publisher was: the last reference goes, and cancels it.

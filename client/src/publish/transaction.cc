@@ -86,7 +86,8 @@ absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& tra
   Backoff backoff(options.retry);
   bool in_doubt = false;
   for (;;) {
-    absl::StatusOr<TransactionResult> result = hub.Transact(transaction, end - clock.Monotonic());
+    absl::StatusOr<TransactionResult> result =
+        hub.transactions().Transact(transaction, end - clock.Monotonic());
     if (result.ok()) return result;
     // What one attempt says of itself does not hold for one before it.
     if (in_doubt) result = WithUnknownOutcome(result.status());

@@ -90,7 +90,7 @@ void ReaderCore::Cancel() {
 }
 
 void ReaderCore::Open() {
-  std::unique_ptr<ReadStream> stream = connection_->OpenReadStream(MakeSpec());
+  std::unique_ptr<ReadStream> stream = connection_->read_streams().OpenReadStream(MakeSpec());
   MutexLock lock(waiter_->mutex);
   if (waiter_->cancelled) stream->Cancel();
   stream_ = std::move(stream);

@@ -53,8 +53,8 @@ void SubscriberCore::Open() {
     say_open_ = true;
     retry_at_ = absl::InfiniteDuration();
   }
-  std::shared_ptr<ConsumeStream> stream =
-      connection_->OpenConsumeStream(std::make_shared<StreamHandler>(weak_from_this(), number));
+  std::shared_ptr<ConsumeStream> stream = connection_->consume_streams().OpenConsumeStream(
+      std::make_shared<StreamHandler>(weak_from_this(), number));
   {
     MutexLock lock(mutex_);
     // Closed in the meantime, or the subscriber was: the last reference goes, and cancels it.

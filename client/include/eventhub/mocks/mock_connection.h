@@ -1,4 +1,4 @@
-// A Connection for the tests of programs that use the SDK: no hub, no network. Needs GoogleMock.
+// A Connection for tests of programs that use the SDK: no hub, no network. Requires GoogleMock.
 #pragma once
 
 #include <memory>
@@ -11,13 +11,41 @@
 
 namespace eventhub::client {
 
+// A connection that mocks all of its parts. A call without an expectation or default action returns
+// GoogleMock's default for its type; see Connection for fakes written by hand.
+//
 // Example:
 //
 //     auto hub = std::make_shared<MockConnection>();
 //     EXPECT_CALL(*hub, CreateTopic).WillOnce(Return(Topic{.name = "orders"}));
 //     CodeUnderTest(hub);
-class MockConnection : public Connection {
+class MockConnection : public Connection,
+                       public PublishStreams,
+                       public ReadStreams,
+                       public ConsumeStreams,
+                       public TransactionCalls,
+                       public TopicCalls,
+                       public SubscriptionCalls,
+                       public DeadLetterCalls,
+                       public RouteCalls,
+                       public LinkCalls,
+                       public DelayedEventCalls,
+                       public TopologyCalls,
+                       public HealthCalls {
  public:
+  PublishStreams& publish_streams() override { return *this; }
+  ReadStreams& read_streams() override { return *this; }
+  ConsumeStreams& consume_streams() override { return *this; }
+  TransactionCalls& transactions() override { return *this; }
+  TopicCalls& topics() override { return *this; }
+  SubscriptionCalls& subscriptions() override { return *this; }
+  DeadLetterCalls& dead_letters() override { return *this; }
+  RouteCalls& routes() override { return *this; }
+  LinkCalls& links() override { return *this; }
+  DelayedEventCalls& delayed_events() override { return *this; }
+  TopologyCalls& topology() override { return *this; }
+  HealthCalls& health() override { return *this; }
+
   MOCK_METHOD(std::shared_ptr<PublishStream>, OpenPublishStream,
               (std::shared_ptr<PublishStream::Handler> handler), (override));
   MOCK_METHOD(std::unique_ptr<ReadStream>, OpenReadStream, (const ReadSpec& spec), (override));
@@ -138,7 +166,7 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<Topology>, ExportTopology, (absl::Duration timeout), (override));
 };
 
-// A publish stream whose writes a test expects; replies are given to the handler it was opened
+// A publish stream that expects writes. Give replies to the handler that the stream was opened
 // with.
 class MockPublishStream : public PublishStream {
  public:
@@ -146,7 +174,7 @@ class MockPublishStream : public PublishStream {
   MOCK_METHOD(void, Cancel, (), (override));
 };
 
-// A consume stream whose requests a test expects; responses are given to the handler it was opened
+// A consume stream that expects requests. Give responses to the handler that the stream was opened
 // with.
 class MockConsumeStream : public ConsumeStream {
  public:
@@ -154,7 +182,7 @@ class MockConsumeStream : public ConsumeStream {
   MOCK_METHOD(void, Cancel, (), (override));
 };
 
-// A read stream whose frames a test gives.
+// A read stream that returns the frames of a test.
 class MockReadStream : public ReadStream {
  public:
   MOCK_METHOD(Outcome, Read, (absl::Duration timeout, Bytes& frame), (override));

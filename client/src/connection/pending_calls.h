@@ -1,5 +1,5 @@
-// The unary calls of a connection that are under way, so that they can be cancelled: a thread that
-// is in one cannot be stopped else before the call's timeout.
+// The unary calls of a connection that are in progress. A thread blocked in such a call can be
+// released before the call's timeout only by cancelling the call.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -10,19 +10,19 @@
 namespace eventhub::client {
 
 // Thread-safe.
-class UnaryCalls {
+class PendingCalls {
  public:
   void Add(grpc::ClientContext& context) {
     MutexLock lock(mutex_);
     contexts_.insert(&context);
-    // A call that is not started yet is not, then.
+    // The call has not started yet, and now fails at once.
     if (cancelled_) context.TryCancel();
   }
   void Remove(grpc::ClientContext& context) {
     MutexLock lock(mutex_);
     contexts_.erase(&context);
   }
-  // Those that are under way, and all that come.
+  // Cancels the calls in progress and all later ones.
   void Cancel() {
     MutexLock lock(mutex_);
     cancelled_ = true;
@@ -39,20 +39,20 @@ class UnaryCalls {
   absl::flat_hash_set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A call, from before it starts until it has ended.
-class CancellableCall {
+// Registers a call from before it starts until it has ended.
+class PendingCall {
  public:
-  CancellableCall(UnaryCalls& calls, grpc::ClientContext& context)
+  PendingCall(PendingCalls& calls, grpc::ClientContext& context)
       : calls_(calls), context_(context) {
     calls_.Add(context_);
   }
-  ~CancellableCall() { calls_.Remove(context_); }
+  ~PendingCall() { calls_.Remove(context_); }
 
-  CancellableCall(const CancellableCall&) = delete;
-  CancellableCall& operator=(const CancellableCall&) = delete;
+  PendingCall(const PendingCall&) = delete;
+  PendingCall& operator=(const PendingCall&) = delete;
 
  private:
-  UnaryCalls& calls_;
+  PendingCalls& calls_;
   grpc::ClientContext& context_;
 };
 
