@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <future>
 #include <memory>
@@ -66,6 +68,48 @@ TEST(GrpcPublishStreamTest, IsCancelledWhenItsLastReferenceGoes) {
   std::shared_ptr<PublishStream> stream = connection->publish_streams().OpenPublishStream(handler);
   stream.reset();
   EXPECT_EQ(closed.get().code(), absl::StatusCode::kCancelled);
+}
+
+// Holds the last reference to a connection until the stream closes, on a thread of gRPC's.
+class LastOwner : public PublishStream::Handler {
+ public:
+  explicit LastOwner(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+  void OnWritten() override {}
+  void OnReply(PublishReply) override {}
+  void OnClosed(absl::Status) override {
+    connection_.reset();
+    dropped_.set_value();
+  }
+
+  std::future<void> dropped() { return dropped_.get_future(); }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  std::promise<void> dropped_;
+};
+
+// Says so when it is destroyed.
+struct Witness {
+  ~Witness() { std::fputs("the connection is destroyed", stderr); }
+};
+
+[[noreturn]] void ExitWhileTheConnectionIsDestroyed() {
+  std::shared_ptr<Connection> connection = Connect("unix:/nonexistent/hub.sock");
+  Connection& hub = *connection;
+  hub.RunAfter(absl::Hours(1), [witness = std::make_unique<Witness>()] {});
+  const auto owner = std::make_shared<LastOwner>(std::move(connection));
+  std::future<void> dropped = owner->dropped();
+  std::shared_ptr<PublishStream> stream = hub.publish_streams().OpenPublishStream(owner);
+  dropped.wait();
+  stream.reset();  // The connection waits for it.
+  std::exit(0);
+}
+
+TEST(GrpcConnectionDeathTest, ExitWaitsForAConnectionWhoseLastReferenceGrpcDropped) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(ExitWhileTheConnectionIsDestroyed(), testing::ExitedWithCode(0),
+              "the connection is destroyed");
 }
 
 TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {

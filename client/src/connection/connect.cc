@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
@@ -75,6 +76,24 @@ void KeepGrpc() {
   (void)kept;
 }
 
+// Longer than a connection takes to be destroyed, in the worst case.
+constexpr absl::Duration kExitWaits = absl::Seconds(10);
+
+// The connections that are being destroyed on threads of their own. Never destroyed itself: such a
+// thread may outlive main.
+ChannelUsers& Departing() {
+  static ChannelUsers& departing = *new ChannelUsers;
+  return departing;
+}
+
+// Exit waits for such threads. Otherwise they would use gRPC and OpenSSL while the static objects
+// of both are destroyed. To be called after both are initialized, so that exit waits first.
+void AwaitDepartingAtExit() {
+  static const int registered =
+      std::atexit([] { static_cast<void>(Departing().AwaitNone(kExitWaits)); });
+  (void)registered;
+}
+
 // Destroys a connection whose last reference is gone. On a thread of gRPC's, which the destructor
 // would wait for, leaves it to another thread.
 void Destroy(GrpcConnection* connection) {
@@ -82,7 +101,11 @@ void Destroy(GrpcConnection* connection) {
     delete connection;
     return;
   }
-  std::thread([connection] { delete connection; }).detach();
+  Departing().Add();
+  std::thread([connection] {
+    delete connection;
+    Departing().Remove();
+  }).detach();
 }
 
 }  // namespace
@@ -95,6 +118,7 @@ std::shared_ptr<Connection> Connect(std::string_view address, ConnectionOptions 
     return CreateChannel(target, credentials, options);
   };
   auto channels = std::make_shared<ChannelPool>(target, std::move(open));
+  AwaitDepartingAtExit();
   return std::shared_ptr<Connection>(new GrpcConnection(std::move(channels)), Destroy);
 }
 
