@@ -1,5 +1,5 @@
-// Clients that do not keep to the rules, against the daemon: it stays up, its memory stays bounded,
-// and the others are not disturbed.
+// Misbehaving clients, against the daemon: it stays up, its memory stays bounded, and other clients
+// are not disturbed.
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -26,13 +26,13 @@ using grpc::StatusCode;
 using v1::ErrorDetail;
 
 constexpr size_t kMiB = size_t{1} << 20;
-// The daemon has its allocator keep so much freed memory.
+// The daemon's allocator retains this much freed memory.
 constexpr size_t kAllocatorSlack = 256 * kMiB;
-// Shadow, red zones, and freed memory that is held back.
+// Shadow memory, red zones, and the quarantine of freed memory.
 constexpr size_t kMemoryFactor = kAddressSanitizer ? 4 : 1;
 
-// A client that keeps to the rules, all the while: publishes an event and reads it back. While the
-// hub has no room for more, it waits as long as it is told, and tries again.
+// A well-behaved client, active throughout: publishes an event and reads it back. When the hub has
+// no room, it waits as long as it is told to, and retries.
 class GoodClient {
  public:
   explicit GoodClient(const std::string& address) : client_(address), thread_([this] { Run(); }) {}
@@ -93,7 +93,7 @@ class AbuseTest : public testing::Test {
     CreateTopic(client, "t");
     before_ = hub_.ResidentBytes();
   }
-  // It ends in order, whatever was done to it.
+  // The hub must shut down cleanly, whatever was done to it.
   void TearDown() override {
     ASSERT_TRUE(hub_.running());
     hub_.Terminate();
@@ -153,7 +153,7 @@ TEST_F(AbuseTest, FramesThatAreCutOffOrMakeNoSense) {
   ExpectGrowthBelow(64 * kMiB);
 }
 
-// The headers of a call of Publish, for HTTP/2.
+// The headers of a Publish call, for HTTP/2.
 std::string PublishHeaders() {
   const auto literal = [](const std::string& name, const std::string& value) {
     return std::string("\0", 1) + static_cast<char>(name.size()) + name +
@@ -172,10 +172,10 @@ TEST_F(AbuseTest, CallsThatAreNeverCompleted) {
   const std::string settings = Http2Frame(4, 0, 0, "", 0);
   for (int i = 0; i < 200; ++i) {
     open.emplace_back(hub_.address());
-    if (i % 4 == 0) continue;  // Connects, and is silent.
+    if (i % 4 == 0) continue;  // Connects, and stays silent.
     open.back().Send(kPreface + settings + PublishHeaders());
     if (i % 4 == 1) continue;
-    // A message of 10 MB is announced; a part of it comes.
+    // Announces a message of 10 MB, and sends a part of it.
     std::string data("\0\0\x98\x96\x80", 5);
     data.resize(10'000, 'x');
     open.back().Send(Http2Frame(0, 0, 1, data, data.size()));
@@ -185,8 +185,8 @@ TEST_F(AbuseTest, CallsThatAreNeverCompleted) {
   ExpectGrowthBelow(128 * kMiB);
 }
 
-// Makes `calls` calls of Publish at once, all with the same bytes; returns how often each status
-// came.
+// Makes `calls` concurrent calls of Publish with the same bytes; returns the number of calls per
+// status.
 std::map<StatusCode, int> UnaryFlood(const std::string& address, int calls,
                                      const grpc::ByteBuffer& request) {
   HubClient client(address);
@@ -230,7 +230,7 @@ TEST_F(AbuseTest, AFloodOfLargeCallsIsBounded) {
   for (int i = 0; i < 10; ++i) *request.add_events() = MakeEvent("x", std::string(100'000, 'x'));
   const grpc::Slice slice(request.SerializeAsString());
   const grpc::ByteBuffer bytes(&slice, 1);
-  constexpr int kCalls = 400;  // On each connection.
+  constexpr int kCalls = 400;  // Per connection.
   std::vector<std::thread> floods;
   std::atomic<size_t> peak{0};
   std::atomic<bool> done{false};
@@ -254,7 +254,7 @@ TEST_F(AbuseTest, AFloodOfLargeCallsIsBounded) {
   done = true;
   sampler.join();
   std::cout << "peak " << peak / kMiB << " MiB, before " << before_ / kMiB << std::endl;
-  // Most is requests that are still on their way in, which gRPC's quota bounds, not exactly.
+  // Mostly requests still being received, which gRPC's quota bounds, but not exactly.
   EXPECT_LT(peak, before_ + (400 * kMiB + kAllocatorSlack) * kMemoryFactor);
 }
 
@@ -320,7 +320,7 @@ TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
     for (const auto& publisher : publishers) sum += publisher->written;
     return sum;
   };
-  // They are held back at some point.
+  // Flow control blocks them at some point.
   EXPECT_TRUE(Eventually([&] {
     const int before = written();
     return before > 0 && !Eventually([&] { return written() != before; }, absl::Milliseconds(500));
@@ -336,7 +336,7 @@ TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
   }
 }
 
-// SIGTERM with publishers and readers at full speed: everything ends in order.
+// SIGTERM with publishers and readers at full speed: everything ends cleanly.
 TEST_F(AbuseTest, TerminationUnderLoad) {
   Traffic traffic(hub_.address(), "t");
   EXPECT_TRUE(traffic.Flows(5000));

@@ -1,4 +1,4 @@
-// AdminService over the network: each method, each error it can give.
+// AdminService over the network: each method, and each error that it can return.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -104,7 +104,7 @@ TEST_F(AdminTest, CreateKeepsAllSettings) {
   EXPECT_EQ(created.SerializeAsString(), asked.SerializeAsString());
 }
 
-// A topic promises no event that no request could bring.
+// A topic does not accept a size limit for events that no request could contain.
 TEST(AdminLimitsTest, EventsFitIntoRequests) {
   ServerOptions options = TestServerOptions();
   options.max_request_bytes = 512 * 1024;

@@ -1,5 +1,5 @@
-// Clients that go away: at every state a stream can be in, again and again. What is tested is that
-// nothing breaks (under AddressSanitizer), nothing is left behind, and others are not disturbed.
+// Clients that disconnect in every state that a stream can be in, repeatedly: nothing breaks (under
+// AddressSanitizer), nothing is left behind, and other clients are not disturbed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -72,7 +72,7 @@ class CancelTest : public testing::Test {
     CreateTopic(hub_.client(), "t", 2);
   }
 
-  // After it all the hub works, and nothing is left.
+  // Afterwards the hub works, and nothing is left.
   void TearDown() override {
     hub_.gate().Open();
     EXPECT_THAT(TryPublish(hub_.client(), MakePublish("t")).status, IsOk());
@@ -251,7 +251,7 @@ TEST_F(SmallBudgetTest, PublishStreamThatWaitsForTheBudget) {
   }
 }
 
-// A drain may come in every state too, and a cancellation during the drain.
+// A drain may begin in every state too, and a cancellation may come during the drain.
 TEST(CancelDuringDrainTest, StreamsInAllStates) {
   for (int i = 0; i < 15; ++i) {
     TestHub hub;

@@ -1,4 +1,4 @@
-"""`eventhub apply` and `eventhub export`: a hub is what files say, and files say what it is."""
+"""`eventhub apply` and `eventhub export`: files determine a hub, and a hub is exported to files."""
 
 import json
 import os
@@ -79,7 +79,7 @@ SHOP_CREATED = """\
 
 
 class TopologyTest(OwnHubTest):
-    """What the tests below have in common."""
+    """Helpers of the tests below."""
 
     def setUp(self):
         super().setUp()
@@ -111,7 +111,7 @@ class ApplyTest(TopologyTest):
         self.hub.stop()
         self.hub.start()
         self.assertEqual(self.apply(SHOP), "no changes\n")
-        # It is what the commands say, too, and works.
+        # The commands report it too, and it works.
         route = self.ok_json("routes", "describe", "shop")
         self.assertEqual(route["set_attributes"],
                          {"channel": "shop", "rank": 7, "public": True, "code": "7"})
@@ -205,7 +205,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         self.apply(SHOP)
         self.ok("publish", "bus", "-q", stdin=b"x\n")
         wanted = "topics: [{name: audit}, {name: bus, retention: {none: true}}]\n"
-        # Without a terminal to ask on, it must be said.
+        # Without a terminal to ask on, --yes is required.
         self.assertIn("--yes", self.fails(2, "apply", "-f", self.file(wanted), "--prune"))
         self.assertIn("name: shop", self.export())
         out = self.apply(wanted, "--prune", "--yes")
@@ -350,7 +350,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                       self.fails(1, "apply", "-f", "/nonexistent"))
         self.assertIn(f"{self.folder}: cannot be read",
                       self.fails(1, "apply", "-f", self.folder))
-        # What is no text at all does nothing to the terminal.
+        # Binary content in the file does not affect the terminal.
         self.assertIn(r"'\x1b[2J' is not a mapping",
                       self.fails(1, "apply", "-f", "-", stdin=b'"\\e[2J"\n'))
 
@@ -384,11 +384,11 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         self.assertEqual(self.fault_lines(1, "apply", "-f", path),
                          [f"eventhub: {path}:{fault}" for fault in faults])
         self.assertEqual(self.export(), before)
-        # One fault is an error like any other.
+        # A single fault is reported like any other error.
         self.assertEqual(self.fails(1, "apply", "-f", self.file("topics: [{name: a}]")),
                          f"eventhub: {path}:1:10: topic a: partitions: cannot shrink from 4 to 1 "
                          "(INVALID_ARGUMENT)")
-        # Prune does not take what is needed.
+        # Prune does not delete an object that is still needed.
         self.assertIn("route ab: target_topics: topic b will not exist", self.fails(
             1, "apply", "--prune", "--yes", "-f", self.file(
                 "topics: [{name: a, partitions: 4}]\n"
@@ -404,7 +404,7 @@ class ExportTest(TopologyTest):
         self.apply(exported, hub=other)
         self.assertEqual(self.export(other), exported)
         self.assertEqual(self.apply(exported, "--prune"), "no changes\n")
-        # Of what was made by other commands, too.
+        # Also exports objects created by other commands.
         self.ok("topics", "create", "more", "--max-bytes=1500000", "--refuse-when-full",
                 "--durability=written", "--description=yes")
         self.ok("routes", "create", "more", "--from=shop", "--to=more", "--key=größe: # 1",

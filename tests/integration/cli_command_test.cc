@@ -1,4 +1,4 @@
-// Commands that are run for events: how they are split, started, fed, and what their end means.
+// Commands that run for events: how they are split, started and fed, and what their exit means.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-"""Delayed events from the command line: published, listed, taken back, appended when they are due."""
+"""Delayed events from the command line: published, listed, cancelled, appended when due."""
 
 import json
 import unittest
@@ -9,7 +9,7 @@ from cli_hub import HubTest
 class DelayedTest(HubTest):
 
     def publish(self, topic, *options):
-        """The fields of the one line that --acks prints."""
+        """Returns the fields of the single line that --acks prints."""
         out = self.ok("publish", topic, "--acks", "-q", *options, stdin=b"data\n")
         return out.rstrip("\n").split("\t")
 

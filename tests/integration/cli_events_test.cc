@@ -60,7 +60,7 @@ TEST(CliJson, NamesTheDeliveryOfAConsumer) {
   EXPECT_TRUE(back->attributes().empty());
 }
 
-// What a JSON round trip keeps, it keeps exactly.
+// A JSON round trip preserves values exactly.
 TEST(CliJson, RoundTrip) {
   v1::Event event = MinimalEvent();
   event.set_subject("sub");
@@ -114,7 +114,7 @@ TEST(CliJson, ALineHasNoMoreThanItsObject) {
   }
 }
 
-// A line cannot hold the breaks, and what is cut out of it has no white space around it.
+// A line cannot contain line breaks, and data cut out of it has no surrounding white space.
 TEST(CliJson, DataThatALineCannotHoldIsBase64) {
   for (const char* data : {"{\n  \"a\": 1\n}", "{\r}", "{}\n", " {}", "1\t"}) {
     v1::Event event = MinimalEvent();
@@ -136,7 +136,8 @@ TEST(CliJson, DataIsKeptAsItIsWritten) {
   }
 }
 
-// Attributes of every name that is not CloudEvents' own, and none is taken for where the event is.
+// Attributes may have any name that CloudEvents does not use itself, and none is mistaken for the
+// event's position.
 TEST(CliJson, NoAttributeCollidesWithThePosition) {
   v1::Event event = MinimalEvent();
   for (const char* name : {"partition", "offset", "appendtime", "deliveryattempt", "hub"}) {

@@ -9,7 +9,7 @@
 namespace eventhub::cli {
 namespace {
 
-// What a text becomes when it is read and written again.
+// Reads a text and writes it again.
 std::string Again(const std::string& json) {
   const absl::StatusOr<v1::Filter> filter = ParseFilterJson(json);
   return filter.ok() ? FilterJson(*filter) : std::string(filter.status().message());

@@ -1,6 +1,6 @@
-"""A hub of its own for a test, and ways to call the command line against it.
+"""Runs a hub for a test, and the command line against it.
 
-The programs are named by the environment: EVENTHUB, EVENTHUBD.
+The environment names the programs: EVENTHUB, EVENTHUBD.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ TIMEOUT = 60
 
 
 class Result:
-    """How a call of the command line ended."""
+    """The result of a call of the command line."""
 
     def __init__(self, process):
         self.code = process.returncode
@@ -38,7 +38,7 @@ class Hub:
         self.process = None
 
     def start(self):
-        """Returns when the hub serves."""
+        """Starts the hub; returns when it serves."""
         with open(f"{self.directory}/log", "ab") as log:
             self.process = subprocess.Popen(
                 [EVENTHUBD, f"--data_dir={self.directory}/data", f"--listen={self.address}"],
@@ -52,7 +52,7 @@ class Hub:
             return log.read()
 
     def stop(self, how=signal.SIGTERM):
-        """Returns the exit code."""
+        """Stops the hub; returns the exit code."""
         self.process.send_signal(how)
         code = self.process.wait(TIMEOUT)
         self.process = None
@@ -60,7 +60,7 @@ class Hub:
 
     @contextlib.contextmanager
     def stopped(self):
-        """Meanwhile the hub is there and says nothing."""
+        """Suspends the hub meanwhile: it accepts connections and does not answer."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -76,7 +76,7 @@ class Hub:
         return dict(os.environ, EVENTHUB_ADDRESS=self.address)
 
     def run(self, *arguments, stdin=b""):
-        """Runs the command line to its end; output is bytes."""
+        """Runs the command line until it exits; output is bytes."""
         return Result(subprocess.run([EVENTHUB, *arguments], input=stdin, capture_output=True,
                                      env=self.environment(), timeout=TIMEOUT, check=False))
 
@@ -97,7 +97,7 @@ class Hub:
 
 
 def read_until(fd, text):
-    """What a terminal says until it has said `text`."""
+    """Returns the output of a terminal up to and including `text`."""
     said = b""
     deadline = time.monotonic() + TIMEOUT
     while text not in said:
@@ -108,7 +108,7 @@ def read_until(fd, text):
 
 
 def blocks_signals(pid):
-    """Whether the command takes SIGINT as a wish to end by now, not as the end."""
+    """Returns whether the command handles SIGINT by now, and would not be killed by it."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         blocked = next(line for line in status if line.startswith("SigBlk:"))
     return int(blocked.split()[1], 16) & 1 << signal.SIGINT - 1 != 0
@@ -119,7 +119,7 @@ def json_lines(text):
 
 
 class HubTest(unittest.TestCase):
-    """Tests that share a hub per class; each uses topics of its own."""
+    """Tests that share a hub per class; each uses its own topics."""
 
     @classmethod
     def setUpClass(cls):
@@ -127,30 +127,30 @@ class HubTest(unittest.TestCase):
 
     @classmethod
     def start_hub(cls):
-        """A hub that is there until the tests of the class have run."""
+        """Returns a hub that runs until the tests of the class are done."""
         hub = Hub()
         cls.addClassCleanup(hub.close)
         hub.start()
         return hub
 
     def ok(self, *arguments, stdin=b"", hub=None):
-        """Standard output of a call that must succeed; against `hub` instead of the class's."""
+        """Returns the standard output of a call that must succeed; `hub` replaces the class's."""
         result = (hub or self.hub).run(*arguments, stdin=stdin)
         self.assertEqual(result.code, 0, (arguments, result.err))
         return result.out.decode()
 
     def ok_json(self, *arguments, stdin=b"", hub=None):
-        """The same of a call with --output=json that prints one object."""
+        """The same for a call with --output=json that prints one object."""
         return json.loads(self.ok(*arguments, "--output=json", stdin=stdin, hub=hub))
 
     def fails(self, code, *arguments, stdin=b"", hub=None):
-        """The error line of a call that must fail with `code`: one line, and nothing else."""
+        """Returns the error line of a call that must fail with `code` and print nothing else."""
         lines = self.fault_lines(code, *arguments, stdin=stdin, hub=hub)
         self.assertEqual(len(lines), 1, lines)
         return lines[0]
 
     def fault_lines(self, code, *arguments, stdin=b"", hub=None):
-        """The error lines of a call that must fail with `code`, and says nothing else."""
+        """Returns the error lines of a call that must fail with `code` and print nothing else."""
         result = (hub or self.hub).run(*arguments, stdin=stdin)
         self.assertEqual(result.code, code, (arguments, result.out, result.err))
         lines = result.err.decode().splitlines()
@@ -159,7 +159,7 @@ class HubTest(unittest.TestCase):
         return lines
 
     def wait_until(self, condition):
-        """What `condition` returns as soon as it holds; asks again and again."""
+        """Calls `condition` until its result is true, and returns that."""
         deadline = time.monotonic() + TIMEOUT
         while not (outcome := condition()):
             self.assertLess(time.monotonic(), deadline, "it does not come about")
@@ -167,14 +167,14 @@ class HubTest(unittest.TestCase):
         return outcome
 
     def topic(self, *options):
-        """A new topic, named for the test."""
+        """Creates a topic named after the test."""
         name = self.id().split(".")[-1]
         self.ok("topics", "create", name, *options)
         return name
 
 
 class OwnHubTest(HubTest):
-    """The same with a hub per test: for tests that kill it, or that are about all of a hub."""
+    """The same with a hub per test: for tests that kill it, or that concern a whole hub."""
 
     @classmethod
     def setUpClass(cls):
@@ -191,6 +191,6 @@ class OwnHubTest(HubTest):
 
     @staticmethod
     def kill(hub):
-        """The hub ends at once, and is started again."""
+        """Kills the hub and starts it again."""
         hub.stop(signal.SIGKILL)
         hub.start()

@@ -1,5 +1,4 @@
-// JSON that is found in a text without being changed, and that it goes through the command line
-// byte for byte.
+// Finds JSON in a text without changing it, and passes it through the command line byte for byte.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -101,8 +100,8 @@ TEST(JsonSlice, KnowsLinesOfAPrettyPrintedText) {
   }
 }
 
-// Writes random JSON texts, and breaks some of them; none has a number beyond a double, or half a
-// surrogate pair, for these the library refuses.
+// Writes random JSON texts, and breaks some of them. None contains a number beyond a double or half
+// a surrogate pair, because the library refuses these.
 class JsonWriter {
  public:
   explicit JsonWriter(uint64_t seed) : random_(seed) {}
@@ -179,7 +178,7 @@ class JsonWriter {
   std::mt19937_64 random_;
 };
 
-// The library knows what JSON is, only not how it was written.
+// The library knows what valid JSON is, but not how it was written.
 TEST(JsonSlice, AgreesWithTheLibraryOnWhatIsJson) {
   JsonWriter writer(7);
   for (int i = 0; i < 5000; ++i) {
@@ -190,7 +189,7 @@ TEST(JsonSlice, AgreesWithTheLibraryOnWhatIsJson) {
   }
 }
 
-// What one publishes as a line, or by another client, is read as a line that publishes the same.
+// Data published as a line, or by another client, is read as a line that publishes the same data.
 TEST(JsonSlice, DataGoesThroughByteForByte) {
   EventTemplate settings;
   settings.json_input = true;

@@ -1,4 +1,4 @@
-"""Links between two hubs from the command line: what they bring, and what is said of them."""
+"""Links between two hubs from the command line: what they transfer, and how they are reported."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ from cli_hub import TIMEOUT, HubTest, OwnHubTest, json_lines
 
 
 class LinkTest(HubTest):
-    """What the tests below have in common: `hub` reads from `remote`."""
+    """Helpers of the tests below: `hub` reads from `remote`."""
 
     @classmethod
     def setUpClass(cls):
@@ -16,14 +16,14 @@ class LinkTest(HubTest):
         cls.remote = cls.start_hub()
 
     def topics(self):
-        """A topic at each hub, both named for the test."""
+        """Creates a topic at each hub, both named after the test."""
         name = self.id().split(".")[-1]
         self.ok("topics", "create", name, hub=self.remote)
         self.ok("topics", "create", name)
         return name
 
     def link(self, name, *options, remote=None):
-        """Between the topics of that name, and of that name itself."""
+        """Creates a link of that name between the topics of that name."""
         remote = remote or self.remote.address
         self.ok("links", "create", name, f"--remote={remote}", f"--remote-topic={name}",
                 f"--to={name}", *options)
@@ -137,7 +137,7 @@ class LinksTest(LinkTest):
                          rf"(?m)^{name} +{nowhere} +{name} +{name} +connecting +- .*nowhere")
         self.assertIsNone(self.status(name)["lag_events"])
         self.assertRegex(text, r"(?m)^lag: +unknown$")
-        # It is told where to go instead.
+        # Give the link a reachable address.
         self.publish(name, "x")
         self.ok("links", "update", name, f"--remote={self.remote.address}")
         self.await_data(name, "x")
@@ -157,10 +157,10 @@ class LinksTest(LinkTest):
         self.await_data(name, "x")
 
     def test_describe_when_it_is_behind(self):
-        """The topic here is full, so that the link stays behind until there is room."""
+        """The local topic is full, so the link stays behind until there is room."""
         name = self.topics()
         self.ok("topics", "update", name, "--max-bytes=1KiB", "--refuse-when-full")
-        # A link goes on behind what it has appended, one batch after another.
+        # A link continues after the events that it has appended, one batch after another.
         for number in range(20):
             self.publish(name, f"{number} " + "x" * 2000)
             if number == 0:
@@ -214,7 +214,7 @@ class LinksTest(LinkTest):
         for hub in (self.hub, self.remote):
             self.wait_until(lambda hub=hub: len(self.ok("read", name, "--format=%d\\n",
                                                         hub=hub).splitlines()) >= 2)
-        # What comes behind shows that each has passed what it has seen before.
+        # Later events show that each link has passed the ones that it has seen before.
         self.publish(name, "last")
         self.wait_until(lambda: len(self.data(name)) >= 3)
         self.wait_until(lambda: self.status(name)["looped_events"] >= 1)
@@ -271,7 +271,7 @@ class LinksTest(LinkTest):
 
 
 class LinksRestartTest(OwnHubTest, LinkTest):
-    """On hubs that are killed."""
+    """Tests that kill hubs."""
 
     def setUp(self):
         super().setUp()
@@ -287,7 +287,7 @@ class LinksRestartTest(OwnHubTest, LinkTest):
             publisher.stdin.write(b"".join(
                 b"%d\n" % i for i in range(number * per_round, (number + 1) * per_round)))
             publisher.stdin.close()
-            # Killed while it appends: some of the round are here.
+            # Killed while it appends: a part of the round has arrived.
             self.wait_until(lambda number=number: self.count(name) > number * per_round)
             self.kill(self.hub)
             if number == rounds - 1:
@@ -315,7 +315,7 @@ class LinksRestartTest(OwnHubTest, LinkTest):
         self.assertEqual(positions, before["status"]["positions"])
         del before["status"], after["status"]
         self.assertEqual(after, before)
-        # The remote is away: it says so, and goes on once it is back.
+        # While the remote hub is away the link says so; it continues once the hub is back.
         self.wait_until(lambda: self.status(name)["error"])
         self.assertIn("\n  * connecting for ", self.ok("links", "describe", name))
         self.remote.start()

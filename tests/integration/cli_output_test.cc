@@ -1,4 +1,4 @@
-// What the command line says of subscriptions and topics: to people and to programs.
+// The command line's output for subscriptions and topics, for people and for programs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

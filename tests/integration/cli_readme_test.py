@@ -1,4 +1,4 @@
-"""The programs that README.md shows, run against a hub as they stand there."""
+"""Runs the programs in README.md, unchanged, against a hub."""
 
 import os
 import pathlib

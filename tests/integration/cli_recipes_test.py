@@ -1,4 +1,4 @@
-"""The recipes in client/RECIPES.md, run as they stand there: each ends with what it says."""
+"""Runs the recipes in client/RECIPES.md, unchanged: each prints what the file shows."""
 
 import re
 import unittest
@@ -20,7 +20,7 @@ class RecipesTest(SnippetTest):
         for title, script, expected in recipes:
             with self.subTest(title):
                 out = self.run_shell(script)
-                # A "…" stands for what differs.
+                # A "…" stands for any text.
                 pattern = ".*".join(re.escape(part) for part in expected.split("…"))
                 self.assertRegex(out, rf"(\A|\n){pattern}\Z")
 

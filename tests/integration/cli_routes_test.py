@@ -1,4 +1,4 @@
-"""Routes and the topics around them from the command line: what they copy, refuse, and say."""
+"""Routes and their topics from the command line: what they copy, refuse and report."""
 
 import json
 import subprocess
@@ -9,17 +9,17 @@ from cli_hub import TIMEOUT, HubTest, OwnHubTest, json_lines
 
 
 class RouteTest(HubTest):
-    """What the tests below have in common."""
+    """Helpers of the tests below."""
 
     def topics(self, *suffixes):
-        """New topics, named for the test and a suffix each."""
+        """Creates topics named after the test, each with a suffix."""
         names = [f"{self.id().split('.')[-1]}.{suffix}" for suffix in suffixes]
         for name in names:
             self.ok("topics", "create", name)
         return names
 
     def route(self, source, targets, *options, name=None):
-        """A new route, named for the test unless it has a name."""
+        """Creates a route, named after the test unless `name` is given."""
         name = name or self.id().split(".")[-1]
         self.ok("routes", "create", name, f"--from={source}", f"--to={targets}", *options)
         return name
@@ -91,7 +91,7 @@ class RoutesTest(RouteTest):
                      "effective: +from 0:0", "matched: +1 event since the hub started",
                      r"copied: +1 \(\d+ B\), 0 left out", "failed: +0 requests refused"):
             self.assertRegex(text, rf"(?m)^{line}$")
-        # The values are below each other.
+        # The values are aligned.
         self.assertEqual(len({len(line) - len(line.split(":", 1)[1].lstrip())
                               for line in text.splitlines() if line.split(":", 1)[1].strip()}), 1)
 
@@ -111,7 +111,7 @@ class RoutesTest(RouteTest):
         self.assertRegex(table[1], rf"^list-1 +{a} +{b},{c} +enabled +1,000 +2,000 +\S+ KiB +0 +0$")
         self.assertRegex(table[2], rf"^list-2 +{b} +{c} +disabled +0 +0 +0 B +0 +0 +größer$")
         self.assertEqual(table[0].index("DESCRIPTION"), table[2].index("größer"))
-        # Numbers end where their headers end.
+        # Numbers are aligned with the right end of their headers.
         for header in ("MATCHED", "COPIED", "LEFT OUT"):
             end = table[0].index(header) + len(header)
             self.assertRegex(table[1][end - 1:end + 1], r"\d ")
@@ -136,7 +136,7 @@ class RoutesTest(RouteTest):
         self.assertEqual(original["partitionkey"], "k")
         for attribute in ("id", "source", "type", "subject", "time", "data"):
             self.assertEqual(copy[attribute], original[attribute])
-        # Changed while the hub runs, effective at once.
+        # Changed while the hub runs; takes effect at once.
         self.ok("routes", "update", name, "--filter=type LIKE 'crm.%'")
         self.publish(a, "three", options=["--type=crm.note"])
         self.publish(a, "four", options=["--type=shop.order"])
@@ -187,7 +187,7 @@ class RoutesTest(RouteTest):
                          rf"(?m)^{name} .* 2 +3 .* 1 +0$")
         trace = self.ok("routes", "test", a)
         self.assertRegex(trace, rf"(?m)^{name} +{a} +skipped +{gone} .*it does not exist$")
-        # It cannot become one that fails without its target; once there is one again, it can.
+        # It cannot be changed to fail without its target until the target exists again.
         self.assertIn("NOT_FOUND", self.fails(1, "routes", "update", name, "--on-unavailable=fail"))
         self.ok("topics", "create", gone)
         self.publish(a, "3")
@@ -235,7 +235,7 @@ class RoutesTest(RouteTest):
         self.assertIn("--filter: filter.all[1].exakt: is no dialect", self.fails(
             2, "routes", "create", "refused", f"--from={a}", f"--to={b}",
             '--filter={"all": [{"exact": {"type": "x"}}, {"exakt": {}}]}'))
-        # By a change, too; and nothing of a change that is refused is made.
+        # Also by a change; a refused change has no effect at all.
         self.assertIn("loop", self.fails(1, "routes", "update", f"{name}-2", f"--to={a}",
                                          "--enable"))
         self.assertTrue(self.describe(f"{name}-2")["disabled"])
@@ -295,7 +295,7 @@ class RoutesTestTest(RouteTest):
         self.assertRegex(table[3], f"^  archive +{audit} +copied +{archive} +größe +the route copies")
         self.assertRegex(table[4], f"^3-off +{bus} +disabled +the route is disabled$")
         self.assertEqual(table[5], f"it would be in: {archive}, {audit}")
-        # Columns are below each other, whatever alphabet is in them.
+        # Columns are aligned, whatever alphabet they contain.
         self.assertEqual({line.index("the ") for line in table[1:5]}, {table[0].index("WHY")})
         test = self.ok_json("routes", "test", bus, "--type=shop.order")
         self.assertEqual(test["topics"], [archive, audit, shop])
@@ -328,7 +328,7 @@ class RoutesTestTest(RouteTest):
         self.assertIn("NOT_FOUND", self.fails(1, "routes", "test", a, "--event=/nonexistent"))
         self.assertIn("/: cannot be read", self.fails(1, "routes", "test", a, "--event=/"))
         self.assertIn("stdin: not valid JSON", self.fails(1, "routes", "test", a, "--event=-"))
-        # What was read is taken as it is.
+        # An event that was read is accepted as it is.
         self.publish(a, "again", options=["--subject=x", "--attribute=size=4"])
         line = self.ok("read", a, "--output=json").splitlines()[0]
         self.ok("routes", "test", a, "--event=-", stdin=line.encode())
@@ -350,7 +350,7 @@ class RoutesTestTest(RouteTest):
 
 
 class UnkeptTest(RouteTest):
-    """Topics that keep nothing, that refuse when they are full, and that deduplicate."""
+    """Topics that retain nothing, that refuse events when full, and that deduplicate."""
 
     def test_retention_none(self):
         bus = self.topic("--retention=none")
@@ -366,7 +366,7 @@ class UnkeptTest(RouteTest):
         self.assertIn("keeps no events", self.fails(1, "read", bus))
         self.assertIn("FAILED_PRECONDITION", self.fails(
             1, "subscriptions", "create", "s", f"--topic={bus}", "--kind=queue"))
-        # It can be changed to keep what comes from now on, and back, when all goes.
+        # It can be changed to keep new events, and back again, which deletes them all.
         self.ok("topics", "update", bus, "--retention=unlimited")
         self.publish(bus, "3")
         self.assertEqual(self.data(bus), ["3"])
@@ -388,7 +388,7 @@ class UnkeptTest(RouteTest):
             self.ok("publish", topic, "-q", stdin=f"{line}\n".encode())
         refusals = 0
         for _ in range(10):
-            # A full topic may have room again: it tries for a while.
+            # A full topic may get room again, so publish retries for a while.
             result = self.hub.run("--timeout=200ms", "publish", full, "-q",
                                   stdin=f"{line}\n".encode())
             refusals += result.code
@@ -399,7 +399,8 @@ class UnkeptTest(RouteTest):
         kept = self.data(full)
         self.assertEqual((kept[0], len(kept)), (line, 11 - refusals))
         self.assertGreater(refusals, 3)
-        # A route that skips leaves out what there is no room for; the source has all.
+        # A route that skips drops the events for which there is no room; the source has all of
+        # them.
         self.assertEqual((len(self.data(source)), len(self.data(skipped))), (11, len(kept)))
         self.assertRegex(self.ok("topics", "describe", full), r"(?m)^when full: +refuses events$")
         self.ok("topics", "update", full, "--max-bytes=1MiB")
@@ -414,7 +415,7 @@ class UnkeptTest(RouteTest):
         self.route(topic, copies)
         self.publish(topic, "a", "b", options=["--id-prefix=e-"])
         self.publish(topic, "again", "again", "c", options=["--id-prefix=e-"])
-        # Another source is another event.
+        # A different source makes it a different event.
         self.publish(topic, "d", options=["--id-prefix=e-", "--source=/other"])
         self.assertEqual(self.data(topic), ["a", "b", "c", "d"])
         self.assertEqual(self.data(copies), ["a", "b", "c", "d"])
@@ -427,10 +428,10 @@ class UnkeptTest(RouteTest):
 
 
 class RoutesRestartTest(OwnHubTest, RouteTest):
-    """On a hub that is killed."""
+    """Tests that kill the hub."""
 
     def settings(self):
-        """Of all routes, without what is counted since the hub started."""
+        """Returns all routes, without the counters since the start of the hub."""
         return [{key: value for key, value in route.items() if key != "stats"}
                 for route in json_lines(self.ok("routes", "list", "--output=json"))]
 
@@ -466,7 +467,7 @@ class RoutesRestartTest(OwnHubTest, RouteTest):
         self.assertEqual(self.data("later"), ["b", "c"])
 
     def test_each_acknowledged_event_is_in_all_targets(self):
-        """Killed while events come: none is here and not there."""
+        """Kills the hub while events arrive: each is either in all topics or in none."""
         for topic in ("a", "b", "c"):
             self.ok("topics", "create", topic)
         self.route("a", "b,c", name="r")

@@ -1,4 +1,4 @@
-"""The programs that Markdown files show, and how they are run."""
+"""Finds the programs in Markdown files, and runs them."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def snippet(path, language, section):
-    """The one block of that language in the section with that heading, of a file of the sources."""
+    """Returns the only block of that language in the section with that heading of a source file."""
     text = (ROOT / path).read_text(encoding="utf-8")
     part = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     block, = re.findall(rf"^```{language}\n(.*?)^```$", part.group(1), re.DOTALL | re.MULTILINE)
@@ -19,10 +19,10 @@ def snippet(path, language, section):
 
 
 class SnippetTest(HubTest):
-    """Programs run in `directory`, which a test sets."""
+    """Runs programs in `directory`, which the test sets."""
 
     def run_program(self, *command, **environment):
-        """Standard output of a program that must succeed."""
+        """Returns the standard output of a program that must succeed."""
         result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT,
                                 env=dict(os.environ, **environment), cwd=self.directory,
                                 check=False)
@@ -30,7 +30,7 @@ class SnippetTest(HubTest):
         return result.stdout
 
     def run_shell(self, script, **environment):
-        """The same of a script all whose commands must succeed, with `eventhub` in its path."""
+        """The same for a script whose commands must all succeed, with `eventhub` in its path."""
         path = os.pathsep.join([os.path.dirname(EVENTHUB), os.environ["PATH"]])
         environment.setdefault("EVENTHUB_ADDRESS", self.hub.address)
         return self.run_program("bash", "-euo", "pipefail", "-c", script, PATH=path, **environment)

@@ -12,10 +12,10 @@ from cli_hub import TIMEOUT, Hub, HubTest, json_lines
 
 
 class SubscriptionTest(HubTest):
-    """What the tests below have in common."""
+    """Helpers of the tests below."""
 
     def subscription(self, *options, events=0, kind="queue"):
-        """A new subscription and its topic, both named for the test, with events 0, 1, 2, …"""
+        """Creates a subscription and its topic, named after the test, with events 0, 1, 2, …"""
         name = self.topic("--partitions=1")
         if events:
             self.publish(name, range(events))
@@ -30,7 +30,7 @@ class SubscriptionTest(HubTest):
         return json.loads(self.ok("subscriptions", "describe", name, "--output=json"))
 
     def consume(self, name, *options):
-        """All there is, one consumer after another: lines of data."""
+        """Consumes everything, one consumer after another; returns lines of data."""
         if not any(option.startswith("--format=") for option in options):
             options = ("--format=%d\\n", *options)
         return self.ok("consume", name, "--idle-exit=1s", *options).splitlines()
@@ -302,7 +302,7 @@ class ConsumeTest(SubscriptionTest):
         self.addCleanup(consumer.kill)
         for number in range(3):
             self.assertEqual(hub.run("publish", "t", "-q", stdin=b"%d\n" % number).code, 0)
-            # What was printed when the hub was killed may come again.
+            # Events printed when the hub was killed may be delivered again.
             line = consumer.stdout.readline()
             while line == f"{number - 1}\n":
                 line = consumer.stdout.readline()
@@ -355,7 +355,7 @@ class ConsumeTest(SubscriptionTest):
 class ExecTest(SubscriptionTest):
 
     def run_exec(self, name, script, *options):
-        """Runs a shell script for each event until there are none; standard output."""
+        """Runs a shell script for each event until there are none; returns the standard output."""
         return self.ok("consume", name, "--idle-exit=1s", f"--exec=sh -c '{script}'", *options)
 
     def test_data_and_environment(self):
@@ -440,7 +440,7 @@ class ExecTest(SubscriptionTest):
 
     def test_concurrency(self):
         name = self.subscription(events=4)
-        # Each waits for the three others, so that they have to run at the same time.
+        # Each waits for the three others, so they must run at the same time.
         with tempfile.TemporaryDirectory() as folder:
             self.run_exec(name, f"touch {folder}/$EVENTHUB_OFFSET; until [ $(ls {folder} | wc -l) "
                                 "= 4 ]; do sleep 0.05; done", "--concurrency=4")
@@ -454,7 +454,7 @@ class ExecTest(SubscriptionTest):
                 f"until [ -e {folder}/go ]; do sleep 0.05; done; echo finished'",
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
             self.wait_until(lambda: os.path.exists(f"{folder}/begun"))
-            # As ctrl-C does: to the whole group of the terminal.
+            # Like ctrl-C: to the terminal's whole process group.
             os.killpg(consumer.pid, signal.SIGINT)
             self.assertIn(b"once more to give up", consumer.stderr.readline()
                           + consumer.stderr.readline())
@@ -467,7 +467,7 @@ class ExecTest(SubscriptionTest):
     def test_a_program_that_is_not_there_costs_no_attempt(self):
         name = self.subscription(events=1)
         self.assertIn("cannot run './none'", self.fails(1, "consume", name, "--exec=./none"))
-        for option in ("--exec", "--exec-batch"):  # E.g. of a variable that is not set.
+        for option in ("--exec", "--exec-batch"):  # For example from an unset variable.
             self.assertIn("the command is empty", self.fails(2, "consume", name, f"{option}="))
         self.assertEqual(self.describe(name)["stats"]["delivered_events"], 0)
 
@@ -475,7 +475,7 @@ class ExecTest(SubscriptionTest):
 class DeadLettersTest(SubscriptionTest):
 
     def dead(self, events=4):
-        """A subscription all whose events are dead letters."""
+        """Creates a subscription whose events are all dead letters."""
         name = self.subscription(events=events)
         self.ok("consume", name, f"--limit={events}",
                 "--exec=sh -c 'echo reason $(cat) >&2; exit 65'")

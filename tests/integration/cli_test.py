@@ -1,4 +1,4 @@
-"""The command line against a hub: what it prints, what it returns, how it ends."""
+"""The command line against a hub: its output, its exit codes, and how it ends."""
 
 import json
 import os
@@ -36,7 +36,7 @@ COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "de
 
 
 class UsageTest(unittest.TestCase):
-    """What needs no hub."""
+    """Tests that need no hub."""
 
     def run_cli(self, *arguments, **environment):
         return subprocess.run([EVENTHUB, *arguments], capture_output=True, text=True, check=False,
@@ -163,7 +163,7 @@ class UsageTest(unittest.TestCase):
                                        **options)
             return process.communicate(timeout=TIMEOUT)[1], process.returncode
         event = ["filter", "eval", "true"]
-        # Closed: what is opened later does not take its place.
+        # Closed: no file that is opened later takes its place.
         self.assertEqual(run(*event, preexec_fn=lambda: os.close(1)),
                          ("eventhub: writing to standard output: Bad file descriptor "
                           "(FAILED_PRECONDITION)\n", 1))
@@ -172,7 +172,7 @@ class UsageTest(unittest.TestCase):
                 self.assertEqual(run(*arguments, stdout=full),
                                  ("eventhub: writing to standard output: No space left on device "
                                   "(RESOURCE_EXHAUSTED)\n", 1), arguments)
-        # A reader that went away, also if the signal of it is ignored: as any filter, no word.
+        # A reader that went away: silent, like any filter, even if SIGPIPE is ignored.
         for ignored, code in ((False, -signal.SIGPIPE), (True, 128 + signal.SIGPIPE)):
             for arguments in (event, ["--help"]):
                 reader, writer = os.pipe()
@@ -194,7 +194,7 @@ class UsageTest(unittest.TestCase):
 
 
 class WaitTest(HubTest):
-    """Calls wait for a hub that cannot be reached, until their timeout."""
+    """Calls wait for an unreachable hub until their timeout."""
 
     @classmethod
     def setUpClass(cls):
@@ -212,7 +212,7 @@ class WaitTest(HubTest):
 
     def test_only_a_change_that_was_sent_may_be_done(self):
         class Transport(grpc.GenericRpcHandler):
-            """Whatever it is asked for, no hub answers."""
+            """No hub answers, whatever the request."""
 
             def service(self, handler_call_details):
                 return grpc.unary_unary_rpc_method_handler(
@@ -277,7 +277,7 @@ class WaitTest(HubTest):
             self.wait_until(lambda: blocks_signals(process.pid))
             process.stdin.write(b"1\n")
             process.stdin.flush()
-            while process.poll() is None:  # The second ends it, whatever it does.
+            while process.poll() is None:  # The second signal ends it, whatever it is doing.
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.05)
             process.stdin.close()
@@ -402,7 +402,7 @@ class TopicsTest(HubTest):
 
     def test_update_asks_before_events_are_lost_or_keys_moved(self):
         topic = self.topic("--max-age=7d")
-        self.ok("topics", "update", topic, "--max-age=6d")  # Of an empty topic nothing is lost.
+        self.ok("topics", "update", topic, "--max-age=6d")  # An empty topic loses nothing.
         self.ok("publish", topic, "-q", stdin=b"1\n")
         self.ok("topics", "update", topic, "--max-age=8d", "--max-event-bytes=1KiB")
         line = self.fails(2, "topics", "update", topic, "--max-age=1h", "--partitions=2")
@@ -661,7 +661,7 @@ class FollowTest(HubTest):
         publisher.stdin.flush()
         self.assertTrue(publisher.stdout.readline().startswith("0\t0\t"))
         publisher.send_signal(signal.SIGINT)
-        # Its input stays open until it ends: the end of the input would be another reason to.
+        # Its input stays open until it ends, because the end of the input would end it too.
         self.assertEqual(publisher.wait(TIMEOUT), 1)
         _, err = publisher.communicate(timeout=TIMEOUT)
         self.assertIn("interrupted", err)

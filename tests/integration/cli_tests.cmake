@@ -3,10 +3,10 @@ eventhub_test(cli_test
   SOURCES cli_command_test.cc cli_events_test.cc cli_filter_json_test.cc cli_json_slice_test.cc cli_output_test.cc
           cli_topology_test.cc cli_units_test.cc cli_usage_test.cc
   LIBS eventhub_cli)
-# Debian's own, which is the one that has Debian's gRPC.
+# Debian's own interpreter, which has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>")
-# Each suite has a hub of its own.
+# Each suite has its own hub.
 function(cli_suites program)
   foreach(suite IN LISTS ARGN)
     add_test(NAME Cli.${suite}
@@ -19,8 +19,8 @@ cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
 cli_suites(cli_tls_test.py Tls)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
-# These start the programs hundreds of times, which takes minutes with sanitizers, and what they make
-# them do is what the tests of the parts do there.
+# These start the programs hundreds of times, which takes minutes with sanitizers. With sanitizers,
+# the tests of the parts cover the same code.
 if(NOT EVENTHUB_SANITIZE)
   cli_suites(cli_test.py Usage)
   cli_suites(cli_apply_test.py Apply Export)
@@ -30,12 +30,12 @@ if(NOT EVENTHUB_SANITIZE)
   cli_suites(cli_recipes_test.py Recipes)
 endif()
 
-# On a disk that is really full, which takes the right to mount one.
+# On a disk that is really full; mounting one needs privileges.
 add_test(NAME FullDisk
   COMMAND ${SYSTEM_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/full_disk_test.py -v)
 set_tests_properties(FullDisk PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 ENVIRONMENT "${cli_environment}")
 
-# The programs in README.md are compiled and run as they stand there.
+# The programs in README.md are compiled and run unchanged.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
 file(READ ${PROJECT_SOURCE_DIR}/README.md readme)
 string(REGEX MATCH "```cpp\n([^`]*)```" snippet "${readme}")

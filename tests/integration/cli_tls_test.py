@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class TlsTest(unittest.TestCase):
-    """One hub that lets in clients with a certificate, and one authority."""
+    """One hub that accepts only clients with a certificate, and one authority."""
 
     @classmethod
     def setUpClass(cls):

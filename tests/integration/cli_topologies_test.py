@@ -15,7 +15,7 @@ class TopologiesTest(SnippetTest):
 
     def test_channels_by_user_community(self):
         out = self.run_shell(snippet(README, "sh", "Channels by user community"))
-        # The dry run says what is made then; after that there is nothing to do.
+        # The dry run reports what is then created; afterwards there is nothing to do.
         parts = out.split("created\n")
         self.assertEqual(parts[0].replace("dry run, nothing was changed; would be: ", ""), parts[1])
         self.assertTrue(parts[2].startswith("no changes\n"), parts[2])
@@ -25,7 +25,7 @@ class TopologiesTest(SnippetTest):
             self.assertEqual(out.splitlines().count(line), 1, out)
         self.assertRegex(out, r"(?m)^staff +bus +staff +enabled +1 +1 ")
         self.assertRegex(out, r"(?m)^partners +bus +partners +enabled +0 +0 ")
-        # The file is all there is in the hub, as a second apply with --prune says.
+        # The file describes the whole hub, as a second apply with --prune shows.
         self.assertEqual(self.ok("apply", "-f", str(ROOT / "deploy/topologies/communities.yaml"),
                                  "--prune"), "no changes\n")
 

@@ -1,4 +1,4 @@
-// Topologies in YAML and back, and what is said of those that are none.
+// Topologies in YAML and back, and the errors of invalid ones.
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -288,7 +288,7 @@ TEST(CliRisks, AreThoseOfWhatChanges) {
               ElementsAre("deletes events appended more than 1d23h ago"));
   EXPECT_THAT(risks([](client::Topic& to) { to.max_bytes = 1 << 10; }),
               ElementsAre("deletes the oldest events beyond 1KiB"));
-  // Nothing is deleted: it takes no more events.
+  // Nothing is deleted, but it accepts no more events.
   EXPECT_THAT(risks([](client::Topic& to) {
                 to.max_bytes = 1 << 10;
                 to.refuse_when_full = true;

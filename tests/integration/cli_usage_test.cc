@@ -1,4 +1,4 @@
-// How the command line reads what it is called with: places, words, and what it says to nonsense.
+// How the command line interprets its arguments: places and words, and how it reports invalid ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,7 +69,7 @@ TEST(CliUsage, FindsTheNearestWord) {
   EXPECT_EQ(NearestWord("x", words), "");
 }
 
-// A command line like that of the program, and what it says to `words`.
+// A command line like the program's, and its reaction to `words`.
 std::string Explain(std::vector<std::string> words) {
   CLI::App app("", "eventhub");
   app.require_subcommand(1);

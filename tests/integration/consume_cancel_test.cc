@@ -1,5 +1,5 @@
-// Consumers that go away at every state a stream can be in, again and again. What is tested is that
-// nothing breaks (under AddressSanitizer), nothing stays leased, and no event is lost.
+// Consumers that disconnect in every state that a stream can be in, repeatedly: nothing breaks
+// (under AddressSanitizer), nothing stays leased, and no event is lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,7 +24,7 @@ class ConsumeCancelTest : public ConsumeTest {
     CreateSubscription(hub_.client(), StreamOf("s"));
   }
 
-  // Acks all that came and comes, until the hub ends the stream.
+  // Acks all events, those received and those still to come, until the hub ends the stream.
   static void AckToTheEnd(TestConsumer& consumer) {
     size_t acked = 0;
     do {
@@ -34,7 +34,7 @@ class ConsumeCancelTest : public ConsumeTest {
     } while (consumer.Next());
   }
 
-  // After it all everything is delivered to who comes next, and can be acked.
+  // Afterwards the next consumer receives every event, and can ack it.
   void TearDown() override {
     hub_.gate().Open();
     for (const char* const name : {"q", "s"}) {
@@ -145,7 +145,7 @@ TEST_F(ConsumeCancelTest, WhileItsSubscriptionIsDeleted) {
   }
 }
 
-// Two subscriptions under load; their consumers do anything, and die at any moment.
+// Two subscriptions under load, whose consumers do anything, and die at any moment.
 TEST_F(ConsumeCancelTest, AtRandomMoments) {
   std::atomic<bool> done{false};
   std::thread publisher([&] {
@@ -166,12 +166,12 @@ TEST_F(ConsumeCancelTest, AtRandomMoments) {
           if (random() % 4 == 0) consumer.Send(CreditOf(random() % 20));
           if (random() % 10 == 0) {
             consumer.Send(LeaveRequest());
-            // A consumer that leaves gets nothing new, and keeps its leases until it has settled
-            // all: one that then only waits holds up everybody until the ack deadline.
+            // A consumer that leaves gets no new events, and keeps its leases until it has settled
+            // all of them. One that then only waits blocks the others until the ack deadline.
             if (random() % 2 == 0) AckToTheEnd(consumer);
             break;
           }
-          // With no credit and nobody else, nothing would come.
+          // Without credit and other consumers, nothing would arrive.
           consumer.Send(CreditOf(1 + random() % 1000));
         }
         consumer.Cancel();
@@ -206,7 +206,7 @@ TEST_F(ColdConsumeCancelTest, WhileItReadsFromTheDisk) {
   }
 }
 
-// A drain may come in every state too, and a cancellation during the drain.
+// A drain may begin in every state too, and a cancellation may come during the drain.
 TEST(ConsumeDrainTest, StreamsInAllStates) {
   for (int i = 0; i < 10; ++i) {
     TestHub hub;

@@ -1,4 +1,4 @@
-// Consumers that go away, in order or not, and who gets what they had.
+// Consumers that disconnect, with or without leaving first, and which consumers get their events.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ constexpr absl::Duration kMaxFailover = absl::Seconds(1);
 
 class FailoverTest : public ConsumeTest {
  protected:
-  // From the death of the one until the other has its event, again and again.
+  // Measures the time from the death of one consumer until the other has its event, repeatedly.
   template <typename Dead, typename Kill>
   void Measure(const std::string& subscription, const std::string& what, Dead make, Kill kill) {
     std::vector<absl::Duration> times;
@@ -96,7 +96,7 @@ TEST_F(FailoverTest, AGracefulLeaveHandsOverWithoutRedelivery) {
     PublishSome(2);
     ASSERT_TRUE(leaver.UntilEvents(seen + 2));
     ASSERT_TRUE(leaver.Send(LeaveRequest()));
-    // What comes now is for others; this one is asked for what it has.
+    // New events go to other consumers; this one only has to settle its own.
     ASSERT_TRUE(Eventually([&] {
       const v1::GetSubscriptionResponse state = GetSubscription(hub_.client(), settings.name());
       return state.consumers_size() == 1 && state.consumers(0).leaving();
@@ -130,7 +130,7 @@ TEST_F(FailoverTest, AHalfCloseIsALeave) {
   EXPECT_EQ(StatsOf("s").lag_events(), 0u);
 }
 
-// It can settle nothing any more: what it has is for others when its leases are over.
+// It can settle nothing more: others get its events when their leases expire.
 TEST_F(FailoverTest, AHalfCloseWithEventsOutEndsWithTheirLeases) {
   v1::Subscription settings = QueueOf("s");
   settings.mutable_ack_deadline()->set_nanos(200'000'000);

@@ -17,7 +17,7 @@ class ConsumeTest : public testing::Test {
     CreateTopic(hub_.client(), "t", partitions);
   }
 
-  // Publishes events without a key, which go to one partition, or with it as named.
+  // Publishes events to a partition, without a key.
   void PublishTo(uint32_t partition, int count, const std::string& data = "data") {
     v1::PublishRequest request = MakePublish("t", count, data);
     request.set_partition(partition);

@@ -1,4 +1,5 @@
-// Credit and frames: how much is at a consumer, and that one which does not read holds nobody up.
+// Credit and frames: how many events a consumer has at a time, and that one which does not read
+// blocks no others.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +15,7 @@ using testing::ElementsAre;
 
 class FlowTest : public ConsumeTest {
  protected:
-  // A round trip: what was sent before it has been taken.
+  // A round trip: the hub has processed everything sent before it.
   static void Barrier(TestConsumer& consumer) {
     v1::ConsumeRequest nothing;
     nothing.add_extensions()->set_lease_epoch(0);
@@ -46,7 +47,7 @@ TEST_F(FlowTest, CreditChangesWhileItFlows) {
     EXPECT_TRUE(consumer.events().empty());
     ASSERT_TRUE(consumer.Send(CreditOf(4)));
     ASSERT_TRUE(consumer.UntilEvents(4));
-    // Less than what is out: nothing until that is settled.
+    // Less than what is in flight: nothing more until that is settled.
     ASSERT_TRUE(consumer.Send(CreditOf(2)));
     consumer.MustSettle(AckOf(consumer.events()[0]));
     Barrier(consumer);
@@ -91,7 +92,7 @@ TEST_F(FlowTest, AnEventLargerThanTheCreditComesAlone) {
   }
 }
 
-// Credit is left: the size of a frame says nothing about what may be out.
+// Credit is left: the size of a frame does not limit what may be in flight.
 TEST_F(FlowTest, AnEventLargerThanTheFrameComesWhileOthersAreOut) {
   for (const v1::Subscription& settings : {QueueOf("q"), StreamOf("s")}) {
     CreateSubscription(hub_.client(), settings);
@@ -138,7 +139,7 @@ TEST_F(FlowTest, AConsumerThatDoesNotReadCostsAFrame) {
   TestConsumer busy(hub_.client(), OpenOf("s", "busy"));
   ASSERT_TRUE(busy.Until([&] { return busy.caught_up(); }));
   for (int i = 0; i < kEvents / 10; ++i) PublishSome(10, data);
-  // All but what the other one has been sent arrives here.
+  // Everything except the events sent to the stuck consumer arrives here.
   const auto held = [&]() -> v1::Credit {
     const v1::GetSubscriptionResponse state = GetSubscription(hub_.client(), "s");
     for (const v1::ConsumerInfo& consumer : state.consumers()) {
@@ -154,7 +155,7 @@ TEST_F(FlowTest, AConsumerThatDoesNotReadCostsAFrame) {
     busy.AckFrom(acked);
     acked = seen;
   }
-  // A frame that gRPC has taken, as far as the window goes, and one that waits for it.
+  // A frame that gRPC has accepted, up to the window, and one that waits for it.
   EXPECT_LE(held().bytes(), uint64_t{2} << 20);
   stuck.Cancel();
   ASSERT_TRUE(busy.UntilEvents(kEvents));
@@ -176,7 +177,7 @@ TEST_F(FlowTest, APausedSubscriptionDeliversNothing) {
   ASSERT_TRUE(consumer.UntilEvents(3));
   settings.set_paused(true);
   UpdateSubscription(hub_.client(), settings, "paused");
-  consumer.AckFrom(0);  // What is out can be settled.
+  consumer.AckFrom(0);  // Events in flight can be settled.
   EXPECT_EQ(StatsOf("s").lag_events(), 0u);
 }
 
@@ -192,7 +193,7 @@ TEST_F(FlowTest, ARateLimitIsKept) {
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(250));
 }
 
-// Refusals are answers too: a client that does not read them cannot have them pile up.
+// Refusals are answers too: a client that does not read them cannot make them accumulate.
 TEST_F(FlowTest, AClientThatNeverReadsIsNotReadForEver) {
   constexpr int kRequests = 100'000;
   CreateSubscription(hub_.client(), QueueOf("s"));
@@ -205,7 +206,7 @@ TEST_F(FlowTest, AClientThatNeverReadsIsNotReadForEver) {
   std::thread sender([&] {
     while (sent < kRequests && stuck.Send(refused)) ++sent;
   });
-  // The hub reads on while its answers find room; then the client is held back.
+  // The hub reads on while there is room for its answers; then it stops reading from the client.
   int before = -1;
   int still = 0;
   EXPECT_TRUE(Eventually([&] {

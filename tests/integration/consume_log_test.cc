@@ -1,5 +1,5 @@
-// Consumers and the log on the disk: hubs that restart, events that only the disk has, and events
-// that are trimmed.
+// Consumers and the log on disk: restarts of the hub, events that are only on disk, and trimmed
+// events.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ class RestartTest : public testing::Test {
     Start();
     CreateTopic(hub_->client(), "t", 2);
   }
-  // An orderly end, and a new start.
+  // A clean shutdown and a new start.
   void Restart() {
     hub_->Shutdown(kTestDeadline);
     hub_.reset();
@@ -38,7 +38,7 @@ class RestartTest : public testing::Test {
     Publish(hub_->client(), request);
   }
 
-  // The hub knows that the consumers of subscription s have gone.
+  // Waits until the hub knows that the consumers of subscription s have gone.
   bool EventuallyAlone() {
     return Eventually([&] { return GetSubscription(hub_->client(), "s").consumers_size() == 0; });
   }
@@ -93,8 +93,8 @@ TEST_F(RestartTest, AStreamResumesWhereItWasAcked) {
   std::map<uint32_t, std::vector<int64_t>> offsets;
   for (const Received& event : consumer.events()) {
     offsets[event.partition].push_back(event.offset);
-    EXPECT_GT(event.lease_epoch, epoch);  // No lease of before is valid again.
-    // Its consumer has gone; what stood behind had no attempt.
+    EXPECT_GT(event.lease_epoch, epoch);  // No earlier lease becomes valid again.
+    // The consumer of event 3 disconnected; the later event had no attempt.
     EXPECT_EQ(event.attempt, event.offset == 3 ? 2u : 1u);
   }
   EXPECT_THAT(offsets[0], ElementsAre(3, 4));
@@ -126,7 +126,7 @@ TEST_F(RestartTest, ADeadLetterIsStillOneAfterARestart) {
   EXPECT_EQ(stats.lag_events(), 0u);
 }
 
-// Nothing of what was published stays in memory.
+// No published event stays in memory.
 class ColdTest : public ConsumeTest {
  protected:
   ColdTest() : ConsumeTest(Options(), 3) {}
@@ -191,7 +191,7 @@ TEST_F(ColdTest, ARedeliveryComesFromTheDiskToo) {
   EXPECT_EQ(consumer.events()[20].attempt, 2u);
 }
 
-// It follows from memory; then more comes at once than memory holds.
+// It follows from memory; then more events arrive at once than memory holds.
 class FallBehindTest : public ConsumeTest {
  protected:
   FallBehindTest() : ConsumeTest(Options()) {}

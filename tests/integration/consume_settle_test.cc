@@ -1,4 +1,4 @@
-// Acks, nacks and extensions over gRPC, and what is refused of them.
+// Acks, nacks and extensions over gRPC, and their refusals.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -120,7 +120,7 @@ TEST_F(SettleTest, TheDeadlineOfALeaseIsKeptAndExtended) {
   PublishSome(2);
   TestConsumer consumer(hub_.client(), "short");
   ASSERT_TRUE(consumer.UntilEvents(2));
-  // One is extended, and stays; the other comes again by itself.
+  // One is extended and stays leased; the other is redelivered.
   consumer.MustSettle(ExtensionOf(consumer.events()[1], 3600));
   ASSERT_TRUE(consumer.UntilEvents(3));
   EXPECT_EQ(consumer.events()[2].offset, 0);
@@ -143,7 +143,7 @@ TEST_F(SettleTest, EventsOfAnotherConsumerAreRefused) {
   }
   EXPECT_EQ(StatsOf("q").lag_events(), 1u);
   holder.MustSettle(AckOf(event));
-  // Nobody has it any more.
+  // No consumer holds it any more.
   ExpectRefused(other, AckOf(event), StatusCode::ABORTED, ErrorDetail::REASON_LEASE_LOST);
 }
 
@@ -195,14 +195,14 @@ TEST_F(SettleTest, WhatMakesNoSenseIsRefusedPrecisely) {
   consumer.MustSettle(AckOf(event));
 }
 
-// An epoch is of one assignment.
+// A lease epoch belongs to one assignment.
 TEST_F(SettleTest, AStreamConsumerThatLostItsPartitionCannotAck) {
   PublishTo(0, 2);
   PublishTo(1, 2);
   TestConsumer first(hub_.client(), "s");
   ASSERT_TRUE(first.UntilEvents(4));
   TestConsumer second(hub_.client(), "s");
-  // One partition is asked for, and moves when it is settled.
+  // One partition is requested back, and moves when it is settled.
   ASSERT_TRUE(first.Until([&] { return !first.draining().empty(); }));
   const v1::PartitionLease draining = first.draining()[0];
   EXPECT_GT(draining.time_left().seconds() * 1'000'000'000 + draining.time_left().nanos(), 0);
@@ -224,7 +224,7 @@ TEST_F(SettleTest, AStreamConsumerThatLostItsPartitionCannotAck) {
   EXPECT_EQ(second.events()[0].offset, 2);
   EXPECT_EQ(second.events()[0].attempt, 1u);
   EXPECT_EQ(second.events()[0].lease_epoch, assigned.lease_epoch());
-  // The right place, but the epoch of before.
+  // The right position, but the previous epoch.
   Received stale = second.events()[0];
   stale.lease_epoch = draining.lease_epoch();
   ExpectRefused(second, AckOf(stale), StatusCode::ABORTED, ErrorDetail::REASON_LEASE_LOST);

@@ -1,4 +1,4 @@
-// Consume over gRPC: how it is opened, what it says of itself, and how it is refused.
+// Consume over gRPC: how it is opened, what it reports about itself, and how it is refused.
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -64,7 +64,7 @@ TEST_F(ConsumeTest, StreamOpensAndDelivers) {
     EXPECT_EQ(event.lease_epoch, assigned[0].lease_epoch());
   }
   EXPECT_THAT(consumer.offsets(), ElementsAre(0, 1, 2, 3, 4));
-  // What was not named is acked with it.
+  // Events that were not named are acked with it.
   consumer.MustSettle(AckOf(consumer.events()[3]));
   EXPECT_EQ(StatsOf("s").lag_events(), 1u);
 }
@@ -150,7 +150,7 @@ TEST_F(ConsumeTest, ASecondOpenEndsTheStreamAndItsLeases) {
   EXPECT_EQ(next.events()[0].attempt, 2u);
 }
 
-// Bytes as the first request, or after one that opens.
+// Sends bytes as the first request, or after one that opens.
 grpc::Status ConsumeBytes(HubClient& client, const std::string& first, const std::string& second) {
   grpc::GenericStub stub(client.channel());
   grpc::ClientContext context;

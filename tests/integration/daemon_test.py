@@ -1,6 +1,6 @@
 """The daemon's command line, environment, exit codes, log and files.
 
-The program is named by the environment: EVENTHUBD.
+The environment names the program: EVENTHUBD.
 """
 
 import json
@@ -20,7 +20,7 @@ TIMEOUT = 60
 
 
 class Daemon:
-    """A daemon that serves; ended with the `with` block."""
+    """A running daemon, stopped at the end of the `with` block."""
 
     def __init__(self, directory, *flags, environment=None, descriptors=None):
         self.port_file = os.path.join(directory, "ports")
@@ -49,7 +49,7 @@ class Daemon:
             return file.read().splitlines()
 
     def stop(self, how=signal.SIGTERM):
-        """Ends it; returns the exit code and the lines of its log."""
+        """Stops it; returns the exit code and the lines of its log."""
         self.process.send_signal(how)
         log = self.process.stderr.read().decode()
         return self.process.wait(TIMEOUT), log.splitlines()
@@ -79,12 +79,12 @@ class DaemonTest(unittest.TestCase):
         return path
 
     def run_daemon(self, *flags, environment=None):
-        """Runs a daemon that is expected to end by itself."""
+        """Runs a daemon that must exit by itself."""
         return subprocess.run([EVENTHUBD, *flags], capture_output=True, timeout=TIMEOUT,
                               check=False, env=dict(clean_environment(), **(environment or {})))
 
     def fails(self, code, *flags, environment=None):
-        """The only line of output of a daemon that must end with `code`."""
+        """Returns the only line of output of a daemon that must exit with `code`."""
         result = self.run_daemon(*flags, environment=environment)
         self.assertEqual(result.returncode, code, (flags, result.stderr))
         self.assertEqual(result.stdout, b"")
@@ -172,16 +172,16 @@ class FlagsTest(DaemonTest):
 
     def test_variables_of_others_are_accepted(self):
         others = {
-            # The command line's.
+            # Settings of the command line.
             "EVENTHUB_ADDRESS": "hub:7070", "EVENTHUB_TLS": "1", "EVENTHUB_TLS_SERVER_NAME": "hub",
-            # Those that Kubernetes sets for the Services eventhub and eventhub-metrics.
+            # Variables that Kubernetes sets for the Services eventhub and eventhub-metrics.
             "EVENTHUB_SERVICE_HOST": "10.0.0.1", "EVENTHUB_SERVICE_PORT": "7070",
             "EVENTHUB_SERVICE_PORT_GRPC": "7070", "EVENTHUB_PORT": "tcp://10.0.0.1:7070",
             "EVENTHUB_PORT_7070_TCP": "tcp://10.0.0.1:7070", "EVENTHUB_PORT_7070_TCP_PROTO": "tcp",
             "EVENTHUB_PORT_7070_TCP_PORT": "7070", "EVENTHUB_PORT_50051_TCP_ADDR": "10.0.0.1",
             "EVENTHUB_METRICS_SERVICE_HOST": "10.0.0.2", "EVENTHUB_METRICS_PORT": "udp://10.0.0.2:1",
             "EVENTHUB_METRICS_PORT_1_UDP_ADDR": "10.0.0.2",
-            # Those of a command that `eventhub consume --exec` runs.
+            # Variables of a command that `eventhub consume --exec` runs.
             "EVENTHUB_ID": "1", "EVENTHUB_ATTR_TENANT": "x", "EVENTHUB_SUBSCRIPTION": "s"}
         self.assertIn("--data_dir: is empty", self.fails(2, "--data_dir=", environment=others))
 
@@ -234,7 +234,7 @@ class FlagsTest(DaemonTest):
 class StartTest(DaemonTest):
 
     def fails_to_start(self, *flags):
-        """The last line of the log of a daemon that cannot start."""
+        """Returns the last line of the log of a daemon that cannot start."""
         result = self.run_daemon(f"--data_dir={self.data}", "--listen=127.0.0.1:0", *flags)
         self.assertEqual(result.returncode, 1, result.stderr)
         return result.stderr.decode().splitlines()[-1]
@@ -295,7 +295,7 @@ class StartTest(DaemonTest):
     def test_a_data_directory_that_cannot_be_written(self):
         os.mkdir(self.data, 0o500)
         nobody = None
-        if os.geteuid() == 0:  # Who may write everywhere.
+        if os.geteuid() == 0:  # Root may write everywhere.
             os.chmod(self.directory, 0o755)
             os.chmod(self.data, 0o555)
             nobody = 65534
@@ -348,7 +348,8 @@ class StartTest(DaemonTest):
                     descriptors=256) as daemon:
             host, port = daemon.addresses()[0].rsplit(":", 1)
             clients = [socket.create_connection((host, int(port))) for _ in range(250)]
-            # Who is refused is reset, and who is taken is greeted: then all have been looked at.
+            # Refused connections are reset, and accepted ones get a greeting; then all have been
+            # handled.
             for client in clients:
                 client.settimeout(TIMEOUT)
                 try:

@@ -1,4 +1,4 @@
-// Delayed events over the network: published, listed, taken back, delivered.
+// Delayed events over the network: published, listed, cancelled, delivered.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

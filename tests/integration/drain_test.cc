@@ -1,4 +1,4 @@
-// An orderly shutdown of the server: what was accepted is answered, streams end UNAVAILABLE.
+// A clean shutdown of the server: accepted requests are answered, streams end with UNAVAILABLE.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ TEST(DrainTest, AcceptedRequestsAreAnswered) {
   const size_t expected = kRequests * MakeStreamPublish("t", 1).ByteSizeLong();
   ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= expected; }));
   std::thread shutdown([&hub] { hub.Shutdown(kTestDeadline); });
-  // The health service tells when the drain has begun.
+  // The health service reports when the drain has begun.
   grpc::ClientContext watch_context;
   const auto watch = hub.client().health().Watch(&watch_context, {});
   grpc::health::v1::HealthCheckResponse health;
@@ -68,7 +68,7 @@ TEST(DrainTest, NewCallsAreToldOfTheEnd) {
   ASSERT_TRUE(
       Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= held.ByteSizeLong(); }));
   std::thread shutdown([&hub] { hub.Shutdown(kTestDeadline); });
-  // The stream that waits for its reply holds the end up, but nobody comes in any more.
+  // The stream that waits for its reply delays the end, but no new client is accepted.
   ASSERT_TRUE(Eventually([&] {
     grpc::ClientContext check_context;
     grpc::health::v1::HealthCheckResponse health;

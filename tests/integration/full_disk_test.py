@@ -1,4 +1,4 @@
-"""The hub on a disk that is really full: a small tmpfs, in a mount namespace of its own.
+"""The hub on a disk that is really full: a small tmpfs, in its own mount namespace.
 
 The programs are named by the environment: EVENTHUBD, EVENTHUB.
 """
@@ -84,7 +84,7 @@ class FullDiskTest(unittest.TestCase):
         return stat.f_bavail * stat.f_frsize
 
     def fill(self):
-        """What others write takes the last byte."""
+        """Other files take the last byte."""
         path = os.path.join(self.mount, "foreign")
         with open(path, "ab", buffering=0) as file:
             for size in (MIB, 4096):
@@ -112,14 +112,15 @@ class FullDiskTest(unittest.TestCase):
         self.assertEqual(self.publish("kept").returncode, 0)
         self.eventually(lambda: os.path.exists(os.path.join(self.data, "RESERVE")))
         self.assertGreater(self.publish_until_refused("large"), 10)
-        # The guard came first: no write has found the disk full.
+        # The guard acted first: no write has found the disk full.
         self.assertGreater(self.free(), 10 * MIB)
         self.fill()
         self.assertIn(b"free", self.publish("large").stderr)
-        # Who restarts what is not live does not restart this for ever.
+        # A supervisor that restarts hubs which are not live does not restart this one again and
+        # again.
         self.assertEqual(self.cli("health", "--quiet").returncode, 1)
         self.assertEqual(self.cli("health", "--live", "--quiet").returncode, 0)
-        # There is room to delete, and what is deleted gives room.
+        # There is room to delete, and deletions free space.
         deleted = self.cli("topics", "delete", "large", "--yes")
         self.assertEqual(deleted.returncode, 0, deleted.stderr)
         self.eventually(lambda: self.publish("kept").returncode == 0)
@@ -146,7 +147,7 @@ class FullDiskTest(unittest.TestCase):
 
 
 def enter_namespace():
-    """Runs this again where it may mount; says why that is not possible."""
+    """Runs this again where it may mount; returns why that is not possible."""
     if IN_NAMESPACE in os.environ:
         return None
     unshare = ["unshare", "--mount", "--propagation=private"]

@@ -1,4 +1,4 @@
-// What the hub does not take, and what it gives up when memory is short.
+// What the hub refuses, and what it drops when memory is short.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ TEST(RequestLimitsTest, TooMuchMetadataIsRefusedByName) {
   const grpc::Status status = call_with(20'000);
   EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), testing::HasSubstr("metadata"));
-  // gRPC may close the connection then, but others are made.
+  // gRPC may then close the connection, but new ones work.
   EXPECT_TRUE(Eventually([&] { return call_with(4'000).ok(); }));
   EXPECT_FALSE(call_with(1'000'000).ok());
   EXPECT_TRUE(Eventually([&] { return call_with(4'000).ok(); }));
@@ -51,7 +51,7 @@ TEST(RequestLimitsTest, CompressedRequestsAreRefused) {
 
 TEST(StreamLimitTest, StreamsOfAllKindsAreCounted) {
   ServerOptions options = TestServerOptions();
-  options.max_streams = 6;  // Of which one host may have half.
+  options.max_streams = 6;  // Of which one host may use half.
   TestHub hub(std::move(options));
   CreateTopic(hub.client(), "t");
   CreateSubscription(hub.client(), QueueOf("s"));
@@ -79,7 +79,7 @@ TEST(StreamLimitTest, StreamsOfAllKindsAreCounted) {
   EXPECT_THAT(consumer->Finish(), too_many);
   grpc::ClientContext second_context;
   EXPECT_THAT(hub.client().hub().PublishStream(&second_context)->Finish(), too_many);
-  // What is no stream goes on.
+  // Calls that are not streams still work.
   Publish(hub.client(), MakePublish("t"));
 
   read_context.TryCancel();
@@ -89,7 +89,7 @@ TEST(StreamLimitTest, StreamsOfAllKindsAreCounted) {
   watch_context.TryCancel();
 }
 
-// A hub that can have sent little, with events on the disk alone.
+// A hub with a small limit on sent data, and with its events only on disk.
 class FrameLimitTest : public testing::Test {
  protected:
   static constexpr int kEvents = 6;
@@ -105,7 +105,7 @@ class FrameLimitTest : public testing::Test {
     ServerOptions options = TestServerOptions();
     options.broker.tail_cache_bytes = 0;
     options.frame_bytes = 2 * kEventBytes;
-    options.memory_limit = size_t{1} << 40;  // The guard runs, and finds nothing else to do.
+    options.memory_limit = size_t{1} << 40;  // The guard runs, and has nothing else to do.
     return options;
   }
 
@@ -136,7 +136,7 @@ TEST_F(FrameLimitTest, ReadersThatDoNotReadMakeRoomForOthers) {
   const ReadOutcome outcome = ReadAll(hub_.client(), ReadOf("t"));
   EXPECT_THAT(outcome.status, IsOk());
   EXPECT_EQ(outcome.ids().size(), static_cast<size_t>(kEvents));
-  // Those that held the memory are ended; nobody waits for the others.
+  // Streams that held the memory were ended; nobody waits for the memory of the others.
   EXPECT_TRUE(Eventually([&] { return FrameBytes() <= 3 * kEventBytes; }));
   for (const auto& reader : stalled) reader->context.TryCancel();
   stalled.clear();

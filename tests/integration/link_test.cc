@@ -1,5 +1,5 @@
-// Links between real hubs: events flow, once and in order, whatever is restarted, and stop where
-// they have been.
+// Links between real hubs: events flow once and in order across restarts, and stop where they have
+// already been.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -33,7 +33,7 @@ using testing::SizeIs;
 using v1::ErrorDetail;
 using v1::LinkStatus;
 
-// A hub that can be stopped and started again, on its data and at its address.
+// A hub that can be stopped and restarted with its data and address.
 class LinkHub {
  public:
   explicit LinkHub(const std::string& name) : name_(name) { Start(); }
@@ -54,7 +54,7 @@ class LinkHub {
     client_.reset();
     server_.reset();
   }
-  // Ends the hub with its data.
+  // Gives the next start a new, empty data directory.
   void Wipe() { name_ += "+"; }
 
   std::string address() const { return "unix:" + directory_.path() + "/hub"; }
@@ -168,7 +168,7 @@ std::string PathOf(const v1::Event& event) {
 
 class LinkTest : public testing::Test {
  protected:
-  // A topic of one partition at each, linked from `remote_` to `local_`.
+  // Creates a topic of one partition at each hub, and a link from `remote_` to `local_`.
   void Connect() {
     CreateTopic(remote_.client(), "out");
     CreateTopic(local_.client(), "in");
@@ -273,11 +273,11 @@ TEST_F(LinkTest, BothWaysNothingComesBack) {
   remote_.Publish("t", {"r1", "r2"});
   local_.Publish("t", {"l1"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("t", 3) && remote_.Has("t", 3); }));
-  // What comes behind shows that each has passed what it has seen before.
+  // Later events show that each link has passed the ones that it has seen before.
   remote_.Publish("t", {"r3"});
   local_.Publish("t", {"l2"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("t", 5) && remote_.Has("t", 5); }));
-  // Counted right after what is appended can be read.
+  // Counted shortly after the appended events can be read.
   EXPECT_TRUE(Eventually([&] {
     return local_.Status("link").looped_events() >= 1 &&
            remote_.Status("link").looped_events() >= 2 &&
@@ -298,7 +298,7 @@ TEST_F(LinkTest, RingOfThree) {
   for (LinkHub* hub : {&remote_, &local_, &third}) {
     ASSERT_TRUE(Eventually([&] { return hub->Has("t", 3); }));
   }
-  // What comes behind shows that each has passed what it has seen before.
+  // Later events show that each link has passed the ones that it has seen before.
   for (LinkHub* hub : {&remote_, &local_, &third}) hub->Publish("t", {"last" + hub->id()});
   for (LinkHub* hub : {&remote_, &local_, &third}) {
     ASSERT_TRUE(Eventually([&] { return hub->Has("t", 6); }));
@@ -528,7 +528,7 @@ TEST_F(LinkTest, WhatWasTrimmedIsCountedAsLostAndTheRestFollows) {
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 8); }));
   EXPECT_THAT(local_.Ids("in"), ElementsAre("0", "1", "2", "3", "4", "15", "16", "17"));
   AwaitCaughtUp();
-  // One that is to start at what is gone.
+  // A link that starts at an offset which no longer exists.
   CreateTopic(local_.client(), "late");
   link = LinkFrom(remote_, "out", "late");
   link.set_name("late");
@@ -552,7 +552,7 @@ TEST_F(LinkTest, AFullTopicBlocksItUntilThereIsRoom) {
   topic.mutable_retention()->set_refuse_when_full(true);
   CreateTopic(local_.client(), topic);
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
-  // Each fills it, whatever the link takes together.
+  // This event alone fills the topic, however the link batches events.
   eventhub::Publish(remote_.client(), MakePublish("out", 1, std::string(1000, 'x')));
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
   remote_.Publish("out", Numbered(1, 3));
@@ -562,7 +562,7 @@ TEST_F(LinkTest, AFullTopicBlocksItUntilThereIsRoom) {
   EXPECT_TRUE(status.has_lag_time());
   EXPECT_EQ(status.failures(), 0u);
   EXPECT_EQ(status.positions(0).offset(), 1);
-  // It waits over a restart, too.
+  // It also waits across a restart.
   local_.Stop();
   local_.Start();
   ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_BLOCKED); }));
@@ -586,7 +586,7 @@ TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
   Connect();
   remote_.Publish("out", {"a", "b"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 2); }));
-  // The same hub by another way: it goes on where it is.
+  // The same hub by a different path: the link keeps its position.
   v1::Link link = LinkFrom(remote_, "out", "in");
   const std::string other_way = absl::StrReplaceAll(remote_.address(), {{"/hub", "/./hub"}});
   link.set_remote_address(other_way);
@@ -594,7 +594,7 @@ TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
   remote_.Publish("out", {"c"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 3); }));
   EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "b", "c"));
-  // Nobody is there: it keeps its place.
+  // No hub is there: the link keeps its position.
   link.set_remote_address("unix:/nobody/there");
   ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
   ASSERT_TRUE(Eventually([&] { return local_.Is("link", LinkStatus::STATE_CONNECTING); }));
@@ -602,7 +602,7 @@ TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
   link.set_remote_address(remote_.address());
   ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 4); }));
-  // Another hub: its topic is another, too, and read from its beginning.
+  // A different hub: its topic is a different one too, and is read from the beginning.
   link.set_remote_address(third.address());
   ASSERT_THAT(local_.Update(link, {"remote_address"}), IsOk());
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 6); }));
@@ -666,7 +666,7 @@ TEST_F(LinkTest, WhatCameFromHereBeforeTheLinkBeganIsCounted) {
   EXPECT_TRUE(Eventually([&] { return local_.Status("link").looped_events() == 2; }));
 }
 
-// Takes connections and says nothing.
+// Accepts connections and says nothing.
 class SilentServer {
  public:
   SilentServer() : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

@@ -1,4 +1,4 @@
-// Where a hub can be reached.
+// The addresses at which a hub can be reached.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -83,7 +83,7 @@ TEST_F(ListenerTest, TheSocketOfALivingHubIsNot) {
 
 TEST_F(ListenerTest, AddressesThatCannotBeAreNamed) {
   const std::pair<std::string, std::string> addresses[] = {
-      {"no-such-host.invalid:1", ""},  // The words are those of the resolver.
+      {"no-such-host.invalid:1", ""},  // The message is the resolver's.
       {"unix:/no/such/directory/socket", ": No such file or directory"},
       {absl::StrCat("unix:/", std::string(200, 'x')), ": the path is too long"},
   };

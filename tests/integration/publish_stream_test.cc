@@ -158,7 +158,7 @@ TEST_F(PublishStreamTest, ATopicDeletedUnderAStreamIsNotFound) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-// Writes until flow control holds it, from a thread of its own.
+// Writes until flow control blocks it, on its own thread.
 class Flood {
  public:
   Flood(HubClient& client, const v1::PublishStreamRequest& request)
@@ -175,7 +175,7 @@ class Flood {
   }
 
   int written() const { return written_; }
-  // Whether nothing more goes in.
+  // Returns whether no further request is accepted.
   bool Stuck() {
     const int before = written_;
     return !Eventually([&] { return written_ != before; }, absl::Milliseconds(300));
@@ -199,7 +199,7 @@ TEST(PublishFlowControlTest, WhatWaitsForTheDiskIsBounded) {
   Flood flood(other, MakeStreamPublish("t", 1, 1, data));
   ASSERT_TRUE(Eventually([&] { return GetStats(hub.client()).in_flight_bytes() >= kLimit; }));
   ASSERT_TRUE(Eventually([&] { return flood.Stuck(); }));
-  // One request at most is over the limit.
+  // At most one request exceeds the limit.
   EXPECT_LT(GetStats(hub.client()).in_flight_bytes(), kLimit + 2 * data.size());
   const int before = flood.written();
   hub.gate().Open();
@@ -215,7 +215,7 @@ TEST(PublishFlowControlTest, AClientThatTakesNoRepliesIsHeldBack) {
   Flood flood(other, request);
   ASSERT_TRUE(Eventually([&] { return flood.Stuck(); }));
   EXPECT_EQ(GetStats(hub.client()).in_flight_bytes(), 0u);
-  // Nobody else is held back.
+  // Other clients are not blocked.
   EXPECT_THAT(TryPublish(hub.client(), MakePublish("t")).status, IsOk());
   Stream second(other);
   second->Write(MakeStreamPublish("t", 9));

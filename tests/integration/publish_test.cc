@@ -1,4 +1,4 @@
-// EventHubService.Publish: every option, every refusal.
+// EventHubService.Publish: every option and every refusal.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -304,7 +304,7 @@ TEST(PublishLimitTest, ExcessCallsAreTurnedAwayWithADelay) {
   EXPECT_THAT(status,
               FailsWith(StatusCode::RESOURCE_EXHAUSTED, ErrorDetail::REASON_TOO_MUCH_IN_FLIGHT));
   EXPECT_GT(DetailOf(status).retry_delay().nanos(), 0);
-  // Another connection has a share of its own.
+  // Another connection has its own share.
   HubClient other(hub.address());
   auto second =
       std::async(std::launch::async, [&] { return TryPublish(other, MakePublish("t")).status; });

@@ -1,4 +1,4 @@
-"""A hub used from another language: Python, with stubs that are generated here from the contract.
+"""A hub used from another language: Python, with stubs generated from the contract.
 
 The environment names the programs, EVENTHUBD, PROTOC and GRPC_PYTHON_PLUGIN, and the contract's
 folder, PROTO_DIR.
@@ -64,7 +64,7 @@ def generate(directory):
         [os.environ["PROTOC"], f"-I{proto}", f"-I{directory}", f"--python_out={directory}",
          f"--plugin=protoc-gen-grpc={os.environ['GRPC_PYTHON_PLUGIN']}", f"--grpc_out={directory}",
          *files], check=True)
-    # The folder `grpc` would hide the package of that name, were it not joined to it.
+    # The folder `grpc` would hide the package of that name if it were not joined to it.
     grpc.__path__.append(os.path.join(directory, "grpc"))
     sys.path.insert(0, directory)
     names = ["eventhub.v1.event_pb2", "eventhub.v1.hub_pb2", "eventhub.v1.hub_pb2_grpc",
@@ -89,7 +89,7 @@ def make_event(number, key=""):
 
 
 class Consumer:
-    """A Consume stream: requests are put in, responses come out."""
+    """A Consume stream: takes requests and yields responses."""
 
     def __init__(self, hub, subscription, **credit):
         self.requests = queue.SimpleQueue()
@@ -99,12 +99,12 @@ class Consumer:
             first.credit.CopyFrom(hub_pb2.Credit(**credit))
         self.requests.put(first)
         self.call = hub.Consume(iter(self.requests.get, None), timeout=TIMEOUT)
-        self.first = next(self.call)  # It may hold events already.
+        self.first = next(self.call)  # It may contain events already.
         self.opened = self.first.opened
         self.correlation_id = 0
 
     def deliveries(self):
-        """What comes, as (batch, offset, event), for ever."""
+        """Yields received events, as (batch, offset, event), forever."""
         for response in itertools.chain([self.first], self.call):
             for batch in response.batches:
                 for i, event in enumerate(batch.events):
@@ -121,7 +121,7 @@ class Consumer:
         raise AssertionError("the stream ended before the settlement")
 
     def leave(self):
-        """Ends in order; what is left of the stream, which has to end with OK."""
+        """Leaves; returns the rest of the stream, which must end with OK."""
         self.requests.put(hub_pb2.ConsumeRequest(leave=True))
         rest = list(self.call)
         self.requests.put(None)
@@ -129,7 +129,7 @@ class Consumer:
 
 
 def about(part, batch, offset, **fields):
-    """An Ack, Nack or LeaseExtension of one event."""
+    """Returns an Ack, Nack or LeaseExtension for one event."""
     return part(partition=batch.partition, lease_epoch=batch.lease_epoch,
                 ranges=[hub_pb2.OffsetRange(start=offset, end=offset + 1)], **fields)
 
@@ -171,14 +171,14 @@ class PythonClientTest(unittest.TestCase):
             raise AssertionError(f"the log has lines for single events: {lines}")
 
     def topic(self, **settings):
-        """A new topic, named for the test."""
+        """Creates a topic named after the test."""
         name = self.id().split(".")[-1]
         self.admin.CreateTopic(
             admin_pb2.CreateTopicRequest(topic=admin_pb2.Topic(name=name, **settings)))
         return name
 
     def read(self, topic, **options):
-        """All events, as (partition, offset, event)."""
+        """Returns all events, as (partition, offset, event)."""
         events = []
         for response in self.hub.Read(hub_pb2.ReadRequest(topic=topic, **options)):
             for batch in response.batches:
@@ -225,7 +225,7 @@ class PythonClientTest(unittest.TestCase):
         call.cancel()
 
     def error(self, call, request):
-        """The status code and the ErrorDetail of a call that must fail."""
+        """Returns the status code and the ErrorDetail of a call that must fail."""
         with self.assertRaises(grpc.RpcError) as raised:
             response = call(request)
             list(response)
@@ -261,7 +261,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual((detail.earliest_offset, detail.end_offset), (0, 0))
 
     def subscription(self, topic, kind, **settings):
-        """A new subscription of a topic, from its start, named for the test."""
+        """Creates a subscription of a topic, from its start, named after the test."""
         response = self.subscriptions.CreateSubscription(
             subscription_pb2.CreateSubscriptionRequest(
                 subscription=subscription_pb2.Subscription(
@@ -282,7 +282,7 @@ class PythonClientTest(unittest.TestCase):
         consumer = Consumer(self.hub, name, events=1, bytes=1 << 20)
         self.assertTrue(consumer.opened.queue)
         self.assertEqual(consumer.opened.ack_deadline.seconds, 30)
-        # One at a time: 0 is done, 1 fails once, 2 is given up, 3 fails twice and is given up too.
+        # One at a time: 0 succeeds, 1 fails once, 2 is given up, 3 fails twice and is given up too.
         failures = {1: 1, 3: 2}
         seen = []
         for batch, offset, event in consumer.deliveries():
@@ -297,7 +297,7 @@ class PythonClientTest(unittest.TestCase):
                 parts = {"nacks": [nack]}
             else:
                 parts = {"acks": [about(hub_pb2.Ack, batch, offset)]}
-            # Without credit nothing comes before the settlement, which would be passed over.
+            # Without credit nothing arrives before the settlement, so no event is skipped.
             self.assertEqual(list(consumer.settle(credit=hub_pb2.Credit(), **parts)), [])
             if self.stats(name).lag_events == 0:
                 break
@@ -316,7 +316,7 @@ class PythonClientTest(unittest.TestCase):
         for partition in range(2):
             self.hub.Publish(hub_pb2.PublishRequest(
                 topic=topic, partition=partition, events=[make_event(i) for i in range(10)]))
-        # The first consumer acks a part, and breaks off; the next one goes on from there.
+        # The first consumer acks a part and disconnects; the next one continues from there.
         first = Consumer(self.hub, name)
         self.assertFalse(first.opened.queue)
         deliveries = first.deliveries()
@@ -333,11 +333,12 @@ class PythonClientTest(unittest.TestCase):
         rest = [next(deliveries) for _ in range(8)]
         self.assertEqual(sorted((batch.partition, offset) for batch, offset, _ in rest),
                          [(p, o) for p in range(2) for o in range(6, 10)])
-        # Its end is a failed attempt of the first event that it had of each; it may have handled more.
+        # Its end is a failed attempt of the first event that it had in each partition; it may have
+        # processed more.
         self.assertEqual({(offset, batch.delivery_attempt) for batch, offset, _ in rest},
                          {(6, 2), (7, 1), (8, 1), (9, 1)})
         self.assertTrue(all(batch.redelivered for batch, _, _ in rest))
-        # What it settled under the lease of before is not its to settle.
+        # It cannot settle events under the earlier lease.
         (refused,) = second.settle(acks=acks[:1])
         self.assertEqual(refused.error.code, grpc.StatusCode.ABORTED.value[0])
         acks = [about(hub_pb2.Ack, batch, 9) for batch in
@@ -347,7 +348,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(self.stats(name).lag_events, 0)
 
     def test_consumers_that_come_and_go(self):
-        """Whatever a consumer does at its end, what it had goes to the next one, and nothing stays of it."""
+        """However a consumer ends, the next one gets its events, and no state of it remains."""
         topic = self.topic()
         name = self.subscription(topic, subscription_pb2.Subscription.KIND_QUEUE)
         self.hub.Publish(hub_pb2.PublishRequest(topic=topic, events=[make_event(i) for i in range(3)]))

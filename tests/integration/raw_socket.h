@@ -1,4 +1,4 @@
-// A TCP connection without any protocol, for what no gRPC library would send.
+// A TCP connection without any protocol, to send bytes that no gRPC library would send.
 #pragma once
 
 #include <arpa/inet.h>
@@ -14,8 +14,8 @@
 
 namespace eventhub {
 
-// Connected from construction to destruction. Sends never wait for ever and never fail the test:
-// the other side may well have hung up.
+// Connected from construction to destruction. Sends never block forever and never fail the test,
+// because the other side may have closed the connection.
 class RawSocket {
  public:
   // `address` is "127.0.0.1:PORT".
@@ -36,7 +36,7 @@ class RawSocket {
   void Send(absl::string_view bytes) {
     ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
-  // Ends the sending side.
+  // Closes the sending side.
   void HalfClose() { ::shutdown(fd_, SHUT_WR); }
 
  private:

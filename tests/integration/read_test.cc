@@ -19,7 +19,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using v1::ErrorDetail;
 
-// A read under way.
+// A read in progress.
 class Follower {
  public:
   Follower(HubClient& client, v1::ReadRequest request)
@@ -32,13 +32,13 @@ class Follower {
     if (!ended_) stream_->Finish();
   }
 
-  // The next response; fails the test at the end of the call.
+  // Returns the next response; fails the test at the end of the call.
   v1::ReadResponse Next() {
     v1::ReadResponse response;
     EXPECT_TRUE(stream_->Read(&response));
     return response;
   }
-  // Skips responses up to one that says that the head is reached; returns the ids of events.
+  // Skips responses up to one that reports the end of the log; returns the ids of events.
   std::vector<std::string> UntilCaughtUp() {
     ReadOutcome outcome;
     do {
@@ -88,7 +88,7 @@ void PublishTo(HubClient& client, const std::string& topic, uint32_t partition,
   Publish(client, request);
 }
 
-// Everything twice: from memory, and, with no memory to speak of, from disk.
+// Runs every test twice: from memory and, with almost no memory, from disk.
 class ReadTest : public testing::TestWithParam<size_t> {
  protected:
   ReadTest() : hub_(Options(GetParam())) { CreateTopic(hub_.client(), "t"); }
@@ -172,7 +172,7 @@ TEST_P(ReadTest, StartsInTheMiddleOfABatch) {
 TEST_P(ReadTest, StartsAndStopsAtTimes) {
   Publish(hub_.client(), MakePublish("t"));
   const Timestamp first = GetPartition(hub_.client(), "t").last_append_time();
-  // Append times are microseconds: the next event is later once the clock says so.
+  // Append times are in microseconds: the next event is later once the clock says so.
   ASSERT_TRUE(Eventually(
       [&] { return TimeUtil::GetCurrentTime() > first + TimeUtil::MillisecondsToDuration(1); }));
   PublishTo(hub_.client(), "t", 0, {MakeEvent("late")});
@@ -200,7 +200,7 @@ TEST_P(ReadTest, StopsBeforeTheOffset) {
   EXPECT_THAT(Ids(request), ElementsAre("0", "1"));
   request.set_stop_offset(0);
   EXPECT_THAT(Ids(request), IsEmpty());
-  request.set_stop_offset(100);  // Cut to the end.
+  request.set_stop_offset(100);  // Reduced to the end.
   EXPECT_THAT(Ids(request), ElementsAre("0", "1", "2"));
 }
 
@@ -286,7 +286,7 @@ TEST_P(ReadTest, AStopHoldsForPartitionsThatAreAdded) {
   PublishTo(hub_.client(), "t", 0, {MakeEvent("a")});
   v1::ReadRequest request = ReadOf("t");
   request.set_stop_offset(1);
-  // The first partition is done; only the second keeps the read going.
+  // The first partition is done; only the second keeps the read open.
   SetPartitions(hub_.client(), "t", 2);
   Follower follower(hub_.client(), request);
   EXPECT_THAT(follower.UntilCaughtUp(), ElementsAre("a"));

@@ -1,4 +1,4 @@
-// RouteService over gRPC: each method, what it refuses, and what routes do to those who publish.
+// RouteService over gRPC: each method, what it refuses, and the effect of routes on publishers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -92,7 +92,7 @@ class RouteServiceTest : public testing::Test {
   std::vector<std::string> Ids(const std::string& topic) {
     return ReadAll(hub_.client(), ReadOf(topic)).ids();
   }
-  // The field that the creation of a good route, spoilt by `change`, is refused for.
+  // Returns the field in the refusal of a valid route after `change`.
   std::string FieldAtFault(const std::function<void(v1::Route&)>& change) {
     v1::Route route = NewRoute("bad", "a", {"b"});
     change(route);
@@ -306,8 +306,8 @@ TEST_F(RouteServiceTest, TopicsAreInUse) {
   EXPECT_THAT(DeleteTopic("b"), IsOk());
 }
 
-// Written, and not yet synced: others do not see the topic, but a route that is written behind it
-// leads there.
+// The topic is written and not synced yet: other clients do not see it, but a route written after
+// it may target it.
 TEST_F(RouteServiceTest, LeadsToATopicThatIsBeingMade) {
   const uint64_t commits = GetStats(hub_.client()).commits();
   hub_.gate().Close();

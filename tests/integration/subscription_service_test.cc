@@ -40,13 +40,13 @@ class SubscriptionServiceTest : public ConsumeTest {
     EXPECT_THAT(outcome.status, IsOk());
     return outcome.response;
   }
-  // The status of a creation, and the field that it is about.
+  // Creates a subscription; returns the field in the refusal.
   std::string FieldAtFault(const v1::Subscription& settings) {
     const grpc::Status status = TryCreateSubscription(hub_.client(), settings).status;
     EXPECT_THAT(status, kInvalid) << settings.ShortDebugString();
     return DetailOf(status).field();
   }
-  // Has `events` events of partition 0 given up, for reasons "0", "1", …
+  // Turns `events` events of partition 0 into dead letters, with reasons "0", "1", …
   void MakeDeadLetters(int events) {
     CreateSubscription(hub_.client(), QueueOf("s"));
     PublishSome(events);

@@ -1,5 +1,5 @@
-// TLS with a hub, by the SDK: who is let in, what a start refuses, renewed certificates, links. The
-// certificates are made by deploy/make-certificates.sh.
+// TLS with a hub, through the SDK: which clients are accepted, what a start refuses, renewed
+// certificates, links. deploy/make-certificates.sh makes the certificates.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -29,12 +29,12 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-// An authority, and the certificates that it has signed, in a directory.
+// A certificate authority and the certificates that it has signed, in a directory.
 class Authority {
  public:
   explicit Authority(std::string directory) : directory_(std::move(directory)) {}
 
-  // Makes or renews a hub's certificate, which names `host` and localhost.
+  // Makes or renews a hub's certificate for `host` and localhost.
   void SignHub(const std::string& name, const std::string& host = "hub.example") {
     Sign(absl::StrCat("hub ", name, " ", host));
   }
@@ -88,7 +88,7 @@ class TlsTest : public testing::Test {
     return Server::Start(std::move(options)).status();
   }
 
-  // What a call over a new connection ends with.
+  // Returns the outcome of a call over a new connection.
   static absl::Status Call(const std::string& address, std::optional<client::TlsOptions> tls) {
     client::ConnectionOptions options;
     options.tls = std::move(tls);

@@ -33,7 +33,7 @@ class TopologyServiceTest : public testing::Test {
     return response.topology();
   }
 
-  // Applies a text; the faults of a refusal, a line each, of a call that changes nothing.
+  // Applies a text; returns the faults in the refusal, one per line. The call must change nothing.
   std::vector<std::string> Faults(const std::string& text, StatusCode code,
                                   ErrorDetail::Reason reason);
 
@@ -82,7 +82,7 @@ TEST_F(TopologyServiceTest, RoutesAreAppliedExportedAndCopy) {
   }
   EXPECT_EQ(Export().DebugString(), request.topology().DebugString());
 
-  // Changed and pruned, while the rest stays.
+  // Changed and pruned; everything else is unchanged.
   request.mutable_topology()->mutable_routes(0)->mutable_target_topics()->RemoveLast();
   request.mutable_topology()->mutable_routes()->RemoveLast();
   request.set_prune(true);
@@ -172,13 +172,13 @@ TEST_F(TopologyServiceTest, AppliesAndExports) {
   EXPECT_THAT(Apply(request).response.changes(), SizeIs(0));
 }
 
-// The faults fit into what a client takes as the trailers of a call.
+// The faults fit into the trailers that a client accepts.
 TEST_F(TopologyServiceTest, ManyFaultsReachTheClient) {
   v1::ApplyTopologyRequest request;
   for (int i = 0; i < 1000; ++i) {
     v1::Topic& topic = *request.mutable_topology()->add_topics();
     topic.set_name(absl::StrCat("t", i));
-    // Takes three bytes for each of its own in the trailers.
+    // Each byte of this name takes three in the trailers.
     if (i % 2 == 0) topic.set_name("\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9");
     topic.set_partitions(100'001);
   }

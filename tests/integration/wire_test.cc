@@ -1,4 +1,4 @@
-// Requests as bytes: field order, repetition, and what is not protobuf at all.
+// Requests as bytes: field order, repetition, and bytes that are not protobuf.
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -34,7 +34,7 @@ class WireTest : public testing::Test {
  protected:
   void SetUp() override { CreateTopic(hub_.client(), "t"); }
 
-  // One request and, if it is OK, one response.
+  // Sends one request and, if it succeeds, returns the response.
   Outcome<std::string> Call(const char* method, const std::string& request) {
     grpc::GenericStub stub(hub_.client().channel());
     grpc::ClientContext context;
@@ -119,7 +119,7 @@ TEST_F(WireTest, ALongFormOfTheEventsTagIsUnderstood) {
   EXPECT_THAT(ReadAll(hub_.client(), ReadOf("t")).ids(), testing::ElementsAre("1", "2"));
 }
 
-// A request with one event of these bytes.
+// A request with one event that has these bytes.
 std::string WithEvent(const std::string& event) {
   return kTopic + "\x7a" + static_cast<char>(event.size()) + event;
 }
@@ -147,7 +147,7 @@ TEST_F(WireTest, WhatAConformingParserWouldRefuseIsRefused) {
     EXPECT_THAT(status, FailsWith(StatusCode::INVALID_ARGUMENT, ErrorDetail::REASON_INVALID_FIELD))
         << testing::PrintToString(bad);
   }
-  // Protobuf's parsers differ in what they make of groups, which proto3 does not have.
+  // Protobuf's parsers disagree about groups, which proto3 does not have.
   EXPECT_THAT(Call(kPublish, WithEvent(event + "\x1b\x1c")).status,
               FailsWith(StatusCode::INVALID_ARGUMENT, ErrorDetail::REASON_INVALID_FIELD));
   // The length of the event itself.
@@ -180,7 +180,7 @@ TEST_F(WireTest, MalformedRequestsAreInvalidWithADetail) {
     EXPECT_EQ(response.error().code(), StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(DetailOf(response.error()).reason(), ErrorDetail::REASON_INVALID_FIELD);
   }
-  // Generated code parses the others; gRPC itself refuses.
+  // Generated code parses the other methods' requests; there gRPC itself refuses.
   EXPECT_FALSE(Call(kGetTopic, malformed[0]).status.ok());
 }
 
