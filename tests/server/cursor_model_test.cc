@@ -329,7 +329,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         event.alone = range.alone;
         event.delivered = range.delivered;
         event.silent = range.silent;
-        event.epoch = range.lease_epoch;
+        event.epoch = range.stamp;
         event.reason = std::string(range.reason.view());
         // Where the copy is shows when it is delivered.
         if (!range.redriven) continue;

@@ -52,6 +52,16 @@ class CursorRig {
     }
   }
 
+  // What was begun goes on to its end, `ranges` at a time; how often it had to.
+  int Sweep(const DeliveryRules& rules, size_t ranges, Effects* effects) {
+    int pieces = 0;
+    for (; cursor->sweeping(); ++pieces) {
+      size_t left = ranges;
+      cursor->SweepOn(rules, &left, effects);
+    }
+    return pieces;
+  }
+
   // The commit of the operations is visible.
   void Complete(Effects* effects) {
     for (const CommitChange& change : std::exchange(effects->in_commit, {})) {

@@ -202,7 +202,7 @@ class ParkingFairness : public testing::Test {
   uint64_t Dead(const std::string& name) { return rig_.Get(name).stats().dead_lettered_events(); }
   // In commits that are not visible.
   int64_t UnderWay(const std::string& name) {
-    return rig_.subscriptions().catalog().Find(name)->Cursors()[0].counts.settling;
+    return rig_.subscriptions().catalog().Find(name)->MakeReport().cursors[0].counts.settling;
   }
 
   SubscriptionRig rig_;

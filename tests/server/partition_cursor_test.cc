@@ -502,6 +502,120 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   EXPECT_EQ(cursor().next(), Offset(1));
 }
 
+// Whatever is pending, a commit that moves the cursor looks at the extra events only.
+TEST_F(QueueCursorTest, SeekOfManyRangesFreesThemByPieces) {
+  constexpr auto kEvents = static_cast<int64_t>(3 * PartitionCursor::kMaxSwept);
+  MemoryMeter meter(size_t{1} << 30);
+  rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0), &meter);
+  rig_.Grow(kEvents + 10);
+  Deliver(kOne, kEvents);
+  for (int64_t event = 0; event < kEvents; event += 2) Ack(kOne, event, event + 1);
+  Redrive(Offset(0), {TopicId(9), PartitionId(1), Offset(33)});
+  Redrive(Offset(2), {TopicId(9), PartitionId(1), Offset(34)});
+  rig_.Deliver(rules_, kTwo, 1, kNever, /*extra=*/true);
+  Redrive(Offset(kEvents - 2), {TopicId(9), PartitionId(1), Offset(35)});
+  rig_.Write(0);
+  effects_ = Effects();
+  cursor().Seek(rules_, Offset(kEvents - 2), &effects_);
+  EXPECT_TRUE(effects_.released.empty());
+  EXPECT_EQ(cursor().pending().map().size(), 2u) << "what lies behind comes with the live events";
+  EXPECT_TRUE(cursor().sweeping());
+  EXPECT_FALSE(cursor().blocked_by_sweep());
+  const std::optional<Candidate> extra = cursor().Next(rules_, Flow::kExtra);
+  ASSERT_TRUE(extra.has_value());
+  EXPECT_EQ(extra->start, Offset(0)) << "it was taken back";
+  EXPECT_EQ(extra->attempts, 0u);
+  EXPECT_EQ(extra->redriven_from->offset, Offset(33));
+  EXPECT_GE(rig_.Sweep(rules_, 1000, &effects_), 3);
+  int64_t released = 0;
+  for (const auto& [consumer, usage] : effects_.released) released += usage.events;
+  EXPECT_EQ(released, kEvents / 2 + 1);
+  EXPECT_EQ(meter.used(), 2 * PendingRanges::kRangeBytes);
+  rig_.Reopen(0, 0, 0);
+  EXPECT_EQ(cursor().pending().counts().extra, 2);
+  EXPECT_EQ(cursor().pending().counts().live, 0);
+  EXPECT_EQ(Next(), std::pair(kEvents - 2, kEvents + 10));
+}
+
+TEST_F(StreamCursorTest, EndOfAConsumerIsCarriedOutByPieces) {
+  rules_.max_attempts = 3;
+  rig_.Grow(3000);
+  Deliver(kOne, 2999);
+  Effects acks;
+  for (int64_t event = 1; event < 2999; event += 2) {
+    cursor().Ack(
+        true, kOne, Offset(event), Offset(event + 1), [](Offset, Offset) { FAIL(); }, &acks);
+  }
+  rig_.Complete(&acks);
+  size_t left = 100;
+  cursor().Fail(rules_, kOne, "gone", &effects_, &left);
+  EXPECT_EQ(left, 0u);
+  EXPECT_TRUE(cursor().blocked_by_sweep());
+  EXPECT_GE(rig_.Sweep(rules_, 100, &effects_), 10);
+  EXPECT_EQ(AttemptsOf(0), 1u);
+  EXPECT_EQ(AttemptsOf(2), 0u);
+  EXPECT_EQ(AttemptsOf(2998), 0u);
+  // Half as many are out the next time, of those that were.
+  Deliver(kTwo, 3000);
+  EXPECT_EQ(cursor().pending().counts().leased_live, 750);
+}
+
+TEST_F(QueueCursorTest, RedrivenEventsThatAreTrimmedAreLookedAtOnce) {
+  constexpr int64_t kEvents = 100;
+  rig_.Grow(kEvents + 2);
+  Deliver(kOne, kEvents + 2);
+  Ack(kOne, 0, kEvents);
+  for (int64_t event = 0; event < kEvents; ++event) {
+    Redrive(Offset(event), {TopicId(9), PartitionId(1), Offset(event)});
+  }
+  rig_.Trim(kEvents + 1);
+  const auto look = [&] {
+    Effects effects;
+    cursor().DropTrimmed(&effects);
+    EXPECT_TRUE(effects.trimmed.empty());
+    return effects.looked_at;
+  };
+  EXPECT_EQ(look(), kEvents + 1);
+  EXPECT_EQ(look(), 0u);
+  // What comes back is gone, and the others are not looked at for it.
+  Retry(kOne, kEvents, kEvents + 1);
+  Effects effects;
+  cursor().DropTrimmed(&effects);
+  EXPECT_EQ(effects.looked_at, 1u);
+  EXPECT_THAT(effects.trimmed, ElementsAre(std::pair(Offset(kEvents), Offset(kEvents + 1))));
+  EXPECT_EQ(look(), 0u);
+}
+
+TEST_F(QueueCursorTest, VisibleCommitChangesWhatNoLaterOneChangedAgain) {
+  rig_.Grow(3);
+  Deliver(kOne, 3);
+  const auto complete = [&](Effects& effects) {
+    rig_.Complete(&effects);
+    return cursor().pending().counts();
+  };
+  Effects settled(5);
+  cursor().Ack(
+      true, kOne, Offset(0), Offset(2), [](Offset, Offset) { FAIL(); }, &settled);
+  EXPECT_EQ(cursor().acked(), Offset(0));
+  EXPECT_EQ(cursor().AckedAsOf(4), Offset(0));
+  EXPECT_EQ(cursor().AckedAsOf(5), Offset(2));
+  EXPECT_EQ(cursor().SettledBy(settled.in_commit.at(0)), 2);
+  Effects replayed(6);
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(2), &replayed), 2);
+  Effects cancelled(7);
+  EXPECT_EQ(cursor().CancelReplays(Offset(0), Offset(2), &cancelled), 2);
+  Effects again(8);
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(1), &again), 1);
+  Effects redriven(9);
+  EXPECT_TRUE(cursor().AddRedriven(Offset(0), {TopicId(9), PartitionId(1), Offset(3)}, &redriven));
+  EXPECT_EQ(complete(settled).settling, 1);
+  EXPECT_EQ(complete(replayed).coming, 1);
+  EXPECT_EQ(complete(cancelled).settling, 0);
+  EXPECT_EQ(complete(again).coming, 1) << "it comes with the commit that closes the dead letter";
+  EXPECT_EQ(complete(redriven).coming, 0);
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{0}, int64_t{1}));
+}
+
 TEST_F(QueueCursorTest, HolesHoldNewEventsUpOnlyBeyondTheirLimit) {
   const auto holes = static_cast<uint32_t>(PartitionCursor::kMaxRanges);
   rig_.Grow(2 * holes + 10);

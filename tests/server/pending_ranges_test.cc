@@ -61,7 +61,7 @@ Pending EventOf(const PendingRange& range) {
           range.alone,
           range.delivered,
           range.silent,
-          range.lease_epoch};
+          range.stamp};
 }
 
 PendingRange RangeOf(const Pending& event) {
@@ -76,7 +76,7 @@ PendingRange RangeOf(const Pending& event) {
   range.alone = event.alone;
   range.delivered = event.delivered;
   range.silent = event.silent;
-  range.lease_epoch = event.lease_epoch;
+  range.stamp = event.lease_epoch;
   return range;
 }
 
@@ -167,9 +167,16 @@ class PendingRangesTest : public SeededTest {
     }
   }
 
+  // All memory is given back by then.
+  void FreeAll(std::unique_ptr<DiscardedRanges> discarded) {
+    while (!discarded->empty()) {
+      EXPECT_LE(discarded->Free(3, [](const PendingRange&) {}), 3u);
+    }
+  }
+
   void RemoveAll() {
     if (OneIn(2)) {
-      ranges_->Clear();
+      FreeAll(ranges_->Discard());
     } else {
       ranges_->EditRange(Offset(0), Offset::Max(),
                          [](Offset, PendingRange&) { return Verdict::kRemove; });
@@ -386,7 +393,7 @@ TEST_F(HolesTest, AllThatIsClearedCostsOneWrite) {
   Flush();
   written_ = 0;
   Remove(501);
-  ranges_.Clear();
+  ranges_.Discard();
   EXPECT_TRUE(ranges_.map().empty());
   EXPECT_EQ(ranges_.counts().live, 0);
   EXPECT_TRUE(ranges_.dirty());

@@ -329,7 +329,8 @@ void SubscriptionRig::Pass(absl::Duration time) {
 void SubscriptionRig::AwaitParking(const std::string& subscription) {
   EXPECT_TRUE(Eventually([&] {
     int64_t parking = 0;
-    for (const CursorState& state : subscriptions().catalog().Find(subscription)->Cursors()) {
+    const auto report = subscriptions().catalog().Find(subscription)->MakeReport();
+    for (const CursorState& state : report.cursors) {
       parking += state.counts.parking + state.counts.settling;
     }
     return parking == 0;

@@ -362,6 +362,35 @@ TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
   EXPECT_EQ(Stats().lag_events(), 1u) << "nothing has moved";
 }
 
+TEST_F(SeekTest, AReplayIsCancelledBetweenItsCommits) {
+  constexpr int kEvents = 6000;
+  SetUpQueue();
+  ASSERT_THAT(rig_.Publish("t", std::vector<std::string>(kEvents, "e")), IsOk());
+  const auto consumer = rig_.Consume("s", "c", kEvents);
+  const std::vector<Received> events = consumer->Receive(kEvents);
+  ASSERT_EQ(events.size(), kEvents);
+  v1::ConsumeRequest acks;
+  v1::Ack& ack = *acks.add_acks();
+  ack.set_lease_epoch(events[0].epoch);
+  for (int64_t event = 0; event < kEvents; event += 2) {
+    v1::OffsetRange& range = *ack.add_ranges();
+    range.set_start(event);
+    range.set_end(event + 1);
+  }
+  EXPECT_THAT(RefusedOffsets(consumer->Settle(acks)), IsEmpty());
+  v1::ReplaySubscriptionRequest request;
+  request.set_name("s");
+  request.mutable_start()->set_earliest(true);
+  int asked = 0;
+  std::promise<absl::Status> replayed;
+  rig_.subscriptions().Replay(request, rig_.Call([&] { return ++asked == 2; }),
+                              [&](const auto& response) { replayed.set_value(response.status()); });
+  EXPECT_THAT(replayed.get_future().get(), StatusIs(StatusCode::kCancelled));
+  EXPECT_EQ(asked, 2);
+  EXPECT_GT(Stats().replay_events(), 0u);
+  EXPECT_LT(Stats().replay_events(), uint64_t{kEvents / 2});
+}
+
 TEST_F(SeekTest, WhatIsReplayedAndTrimmedMeanwhileIsSaidToBeGone) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());

@@ -117,7 +117,7 @@ TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
     request.mutable_start()->set_earliest(true);
     return rig_.Replay(request);
   });
-  const auto cursors = [&] { return rig_.subscriptions().catalog().Find("s")->Cursors(); };
+  const auto cursors = [&] { return rig_.subscriptions().catalog().Find("s")->MakeReport().cursors; };
   ASSERT_TRUE(Eventually([&] { return cursors()[0].counts.coming > 0; }));
   first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
@@ -423,6 +423,37 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
   seek.get();
   EXPECT_EQ(Partition().acked_offset(), 0);
   EXPECT_EQ(Partition().lag_events(), 2u);
+}
+
+// Whether its commit and the seek become visible together or one after the other.
+TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
+  ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(3);
+  Hold();
+  Outcome first = Transact(*consumer, {events[0]}, "of a");
+  AwaitHeld();
+  auto seek = std::async(std::launch::async, [&] {
+    v1::SeekSubscriptionRequest request;
+    request.set_name("s");
+    request.mutable_start()->set_latest(true);
+    ASSERT_THAT(rig_.Seek(request), IsOk());
+  });
+  // The consumer is told when the seek is prepared.
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_THAT(consumer->PollAnyway(), IsOk());
+    return consumer->said.revoked_size() > 0;
+  }));
+  EXPECT_EQ(Partition().acked_offset(), 0);
+  Release();
+  Hold();
+  ASSERT_THAT(first.get(), IsOk());
+  EXPECT_GE(Partition().acked_offset(), 1);
+  EXPECT_LE(Partition().lag_events(), 2u);
+  Release();
+  seek.get();
+  EXPECT_EQ(Partition().acked_offset(), 3);
+  EXPECT_EQ(Partition().lag_events(), 0u);
 }
 
 TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {

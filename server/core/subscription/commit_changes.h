@@ -60,6 +60,8 @@ class CommitChanges {
     return entries_.back();
   }
 
+  // In the order of commits.
+  const std::deque<Entry>& entries() const { return entries_; }
   // The last commit with changes that nobody has seen; 0: there is none.
   int64_t last() const { return entries_.empty() ? 0 : entries_.back().commit; }
 

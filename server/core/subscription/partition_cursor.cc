@@ -23,11 +23,25 @@ KeyOrder& PartitionCursor::keys() {
   return *keys_;
 }
 
-Offset PartitionCursor::acked() const {
+Offset PartitionCursor::AckedAsOf(int64_t commit) const {
   for (const auto& [start, range] : pending_.map()) {
-    if (!range.extra) return Offset(start);
+    if (!range.extra && !range.SettledAsOf(commit)) return Offset(start);
   }
   return next_;
+}
+
+int64_t PartitionCursor::SettledBy(const CommitChange& change) const {
+  if (change.kind != CommitChange::Kind::kSettles) return 0;
+  int64_t events = 0;
+  const Offset end = change.start + change.count;
+  for (auto it = pending_.At(change.start); it != pending_.map().end() && it->first < end.value();
+       ++it) {
+    const PendingRange& range = it->second;
+    const bool settles =
+        range.state == RangeState::kSettling && range.stamp == static_cast<uint64_t>(change.commit);
+    if (settles && !range.extra) events += range.count;
+  }
+  return events;
 }
 
 Offset PartitionCursor::needed() const {
@@ -55,43 +69,74 @@ bool PartitionCursor::AnyLiveReady() const {
 void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
   keys_.reset();
   all_known_ = false;
-  if (pending_.map().size() > kMaxSwept && pending_.counts().extra == 0) {
-    for (const auto& [start, range] : pending_.map()) Release(range, effects);
-    pending_.Clear();
-  }
-  std::vector<std::pair<Offset, uint32_t>> removed;
-  const auto remove = [&](Offset start, PendingRange& range) {
-    Release(range, effects);
-    removed.emplace_back(start, range.count);
-    return Verdict::kRemove;
-  };
   // What is trimmed does not come, wherever it lies.
   const Offset comes_anyway = std::max(to, log_->start());
-  pending_.EditRange(comes_anyway, next_, remove);
-  pending_.EditRange(
-      Offset(0), std::min(comes_anyway, next_), [&](Offset start, PendingRange& range) {
-        if (!range.extra || range.state == RangeState::kSettling) return remove(start, range);
-        if (range.state == RangeState::kLeased) {
-          TakeBack(range, effects);
-        } else if (range.state == RangeState::kBlocked ||
-                   (range.state == RangeState::kDelayed && rules.ordered_by_key)) {
-          range.state = RangeState::kReady;  // Keys are not known any more: see ParkExhausted.
-        }
-        return Verdict::kChanged;
-      });
-  Forget(removed, effects);
+  if (pending_.map().size() > kMaxSwept) {
+    DiscardForSeek(rules, comes_anyway, effects);
+  } else {
+    RemoveForSeek(rules, comes_anyway, effects);
+  }
   std::erase_if(sweeps_, [](const Sweep& sweep) { return sweep.ends_leases(); });
   for (Sweep& sweep : sweeps_) sweep.at = Offset(0);
   draining = false;
   suspects_end_ = Offset(0);
+  trimmed_to_ = Offset(0);
   read_failure.reset();
   next_ = to;
   dirty_ = true;
 }
 
+void PartitionCursor::KeepExtra(const DeliveryRules& rules, PendingRange& range, Effects* effects) {
+  if (range.state == RangeState::kLeased) {
+    MakeReady(range);
+    effects->more_to_deliver = true;
+  } else if (range.state == RangeState::kBlocked ||
+             (range.state == RangeState::kDelayed && rules.ordered_by_key)) {
+    range.state = RangeState::kReady;  // Keys are not known any more: see ParkExhausted.
+  }
+}
+
+void PartitionCursor::RemoveForSeek(const DeliveryRules& rules, Offset comes_anyway,
+                                    Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  const auto edit = [&](Offset start, PendingRange& range) {
+    Release(range, effects);
+    if (range.extra && range.state != RangeState::kSettling && start < comes_anyway) {
+      KeepExtra(rules, range, effects);
+      return Verdict::kChanged;
+    }
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  };
+  pending_.EditRange(comes_anyway, next_, edit);
+  pending_.EditRange(Offset(0), std::min(comes_anyway, next_), edit);
+  Forget(removed, effects);
+}
+
+void PartitionCursor::DiscardForSeek(const DeliveryRules& rules, Offset comes_anyway,
+                                     Effects* effects) {
+  std::vector<std::pair<Offset, PendingRange>> kept;
+  for (const int64_t start : pending_.extra()) {
+    if (start >= comes_anyway.value()) break;
+    PendingRange range = pending_.map().at(start).Copy();
+    if (range.state == RangeState::kSettling) continue;
+    KeepExtra(rules, range, effects);
+    range.count =
+        static_cast<uint32_t>(std::min<int64_t>(range.count, comes_anyway.value() - start));
+    kept.emplace_back(Offset(start), std::move(range));
+  }
+  discarded_.push_back(pending_.Discard());
+  const std::unique_ptr<RedrivenPlaces> places = std::exchange(redriven_, nullptr);
+  for (const auto& [start, range] : kept) {
+    pending_.Add(start, range.count, range);
+    if (range.redriven) AddPlace(start, places->at(start.value()));
+  }
+}
+
 void PartitionCursor::CutTo(Offset end) {
   pending_.EditRange(end, next_, [](Offset, PendingRange&) { return Verdict::kRemove; });
   next_ = end;
+  NoteTrimmable(end);
   dirty_ = true;
 }
 
@@ -110,6 +155,7 @@ void PartitionCursor::AddPending(const DeliveryRules& rules, Offset start, int64
   range.delivered = true;
   range.silent = silent && !rules.ordered_by_key;  // See ParkExhausted.
   range.alone = range.silent && rules.IsLast(range.attempts + 1U);
+  NoteTrimmable(start);
   for (const auto& [from, to] : Gaps(start, start + count)) pending_.Add(from, to - from, range);
 }
 
@@ -146,9 +192,11 @@ int64_t PartitionCursor::AddReplay(Offset from, Offset to, Effects* effects) {
 // settled again.
 void PartitionCursor::AddComing(Offset start, int64_t count, PendingRange range, Effects* effects) {
   range.state = RangeState::kComing;
+  range.stamp = static_cast<uint64_t>(effects->commit);
   pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  NoteTrimmable(start);
   pending_.Add(start, count, range);
-  effects->in_commit.push_back({start, count, CommitChange::Kind::kComes});
+  effects->in_commit.push_back({start, count, CommitChange::Kind::kComes, effects->commit});
 }
 
 void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
@@ -159,15 +207,19 @@ void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
     return;
   }
   const bool settles = change.kind == CommitChange::Kind::kSettles;
+  const auto commit = static_cast<uint64_t>(change.commit);
   std::vector<std::pair<Offset, uint32_t>> removed;
   pending_.EditRange(change.start, change.start + change.count,
                      [&](Offset start, PendingRange& range) {
+                       // A later commit may have changed it once more.
+                       if (range.stamp != commit) return Verdict::kKeep;
                        if (settles && range.state == RangeState::kSettling) {
                          removed.emplace_back(start, range.count);
                          return Verdict::kRemove;
                        }
                        if (!settles && range.state == RangeState::kComing) {
                          range.state = RangeState::kReady;
+                         range.stamp = 0;
                          effects->more_to_deliver = true;
                        }
                        return Verdict::kKeep;  // To the store, both are the same.
@@ -205,6 +257,11 @@ bool PartitionCursor::IsToCome(Offset event) const {
          it->second.state != RangeState::kSettling;
 }
 
+void PartitionCursor::AddPlace(Offset event, const DeadLetterPlace& place) {
+  if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenPlaces>();
+  redriven_->insert_or_assign(event.value(), place);
+}
+
 bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
   if (event >= next_) return false;
   bool pending = false;
@@ -212,8 +269,7 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Ef
   const auto redrive = [&](PendingRange& range) {
     range.extra = true;
     range.redriven = true;
-    if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenPlaces>();
-    redriven_->insert_or_assign(event.value(), place);
+    AddPlace(event, place);
   };
   pending_.EditRange(event, event + 1, [&](Offset, PendingRange& range) {
     if (range.state == RangeState::kSettling) return Verdict::kKeep;
@@ -222,6 +278,10 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Ef
     if (live) return Verdict::kKeep;
     // The end of its replay is not to take it away.
     redrive(range);
+    if (range.state == RangeState::kComing) {  // With this commit, then.
+      range.stamp = static_cast<uint64_t>(effects->commit);
+      effects->in_commit.push_back({event, 1, CommitChange::Kind::kComes, effects->commit});
+    }
     return Verdict::kChanged;
   });
   if (pending) return !live;
@@ -307,10 +367,8 @@ bool PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wa
   if (record.has_redriven_from()) {
     range.redriven = true;
     const stored::DeadLetterPlace& from = record.redriven_from();
-    if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenPlaces>();
-    redriven_->emplace(start.value(),
-                       DeadLetterPlace{TopicId(from.topic_id()), PartitionId(from.partition()),
-                                       Offset(from.offset())});
+    AddPlace(start,
+             {TopicId(from.topic_id()), PartitionId(from.partition()), Offset(from.offset())});
   }
   pending_.Load(start, std::move(range));
   return true;

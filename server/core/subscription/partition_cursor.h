@@ -75,10 +75,15 @@ struct CommitChange {
   Offset start;
   int64_t count = 0;
   Kind kind = Kind::kSettles;
+  int64_t commit = 0;
 };
 
 // What operations on cursors bring about beside the change itself; they add to it.
 struct Effects {
+  Effects() = default;
+  explicit Effects(int64_t in) : commit(in) {}
+
+  int64_t commit = 0;  // That the operations are a part of; 0: of none.
   // To be given to PartitionCursor::Complete when the commit under way is visible.
   std::vector<CommitChange> in_commit;
   absl::InlinedVector<std::pair<ConsumerId, Usage>, 2> released;
@@ -92,7 +97,7 @@ struct Effects {
   std::vector<std::pair<Offset, Offset>> trimmed;
   bool more_to_deliver = false;
   bool rewound = false;  // A STREAM was taken back.
-  size_t looked_at = 0;  // Pending ranges, by what consumers ask for.
+  size_t looked_at = 0;  // Pending ranges.
 };
 
 // What to deliver next.
@@ -140,7 +145,11 @@ class PartitionCursor {
   // The first offset that was never delivered.
   Offset next() const { return next_; }
   // Everything live before it is settled.
-  Offset acked() const;
+  Offset acked() const { return AckedAsOf(-1); }
+  // The same for those who see that commit, which is not visible yet.
+  Offset AckedAsOf(int64_t commit) const;
+  // How many live events the change, which is not visible yet, settles.
+  int64_t SettledBy(const CommitChange& change) const;
   // The first event in the log that is to be settled yet, of a replay or a redrive too.
   Offset needed() const;
   // Live events that are not settled, up to `end`.
@@ -219,7 +228,7 @@ class PartitionCursor {
   static constexpr size_t kMaxSwept = 2'000;
   // Whether there is more to be swept, and whether that has to be before anything is delivered: a
   // STREAM would be out of order, or more than the limit of attempts be made.
-  bool sweeping() const { return !sweeps_.empty(); }
+  bool sweeping() const { return !sweeps_.empty() || !discarded_.empty(); }
   bool blocked_by_sweep() const;
   // Continues the sweeps. Operations with a `left` look at no more than that many ranges, subtract
   // what they looked at, and leave the rest to a sweep. Null: no limit.
@@ -299,6 +308,8 @@ class PartitionCursor {
   struct Sweep {
     enum class Kind : uint8_t {
       kFail,    // The leases of the consumers fail.
+      kBlame,   // STREAM: those of the first live event and of the first extra one do; the others
+                // are taken back.
       kRecall,  // They are taken back.
       kRewind,  // Those of live events are.
       kLimits,  // See ParkExhausted.
@@ -311,6 +322,8 @@ class PartitionCursor {
     bool lowered = false;
     bool blocks = false;  // What is delivered would be wrong before it is done.
     bool begun = false;
+    bool live_blamed = false;
+    bool extra_blamed = false;
     Offset at{0};  // What lies before is done.
 
     bool ends_leases() const { return kind <= Kind::kRewind; }
@@ -321,9 +334,10 @@ class PartitionCursor {
                     PendingRange& range, Effects* effects);
   Verdict CheckLimits(const DeliveryRules& rules, const Sweep& sweep, Offset start,
                       PendingRange& range, Effects* effects);
-  // STREAM: fails what the consumer may have been at.
-  void FailFirst(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
-                 Effects* effects);
+  // Fails what the consumer may have been at, if it lies before `end`.
+  void Blame(const DeliveryRules& rules, Sweep& sweep, Offset end, Effects* effects);
+  // Frees what a seek discarded, and gives back the credit that it used.
+  void FreeDiscarded(size_t* left, Effects* effects);
 
   // STREAM: whether an event, live or extra, is out for the last time.
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
@@ -357,11 +371,23 @@ class PartitionCursor {
   void Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
                int64_t ready_at, int64_t now, absl::string_view reason, Effects* effects);
   // Makes a range ready again whose attempt does not count.
-  void TakeBack(PendingRange& range, Effects* effects);
+  void TakeBack(Offset start, PendingRange& range, Effects* effects);
+  // The range is at no consumer any more, and the attempt does not count.
+  static void MakeReady(PendingRange& range);
+  void AddPlace(Offset event, const DeadLetterPlace& place);
+  // What a seek makes of an extra range that still comes.
+  void KeepExtra(const DeliveryRules& rules, PendingRange& range, Effects* effects);
+  // A seek removes all that lies at or behind `comes_anyway`, and live ranges before it. The second
+  // one does so for any number of ranges; it looks at the extra ones only.
+  void RemoveForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
+  void DiscardForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
   // To be called for what was removed, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
-  bool HasTrimmed(Offset start) const;
+  // Whether there is anything in [from, to) that a trim removes.
+  bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
+  // A trim may remove a range at `start`, which it did not before.
+  void NoteTrimmable(Offset start) { trimmed_to_ = std::min(trimmed_to_, start); }
   KeyOrder& keys();
   // Ranges often have the same one: of a service that is down, of a batch that failed.
   SharedText Reason(absl::string_view reason);
@@ -375,6 +401,9 @@ class PartitionCursor {
   bool dirty_ = false;
   bool passed_ = false;  // Behind `next_`, since it was written last.
   PendingRanges pending_;
+  // What is pending before it was not removed by a trim, though the log may begin after it.
+  Offset trimmed_to_{0};
+  std::vector<std::unique_ptr<DiscardedRanges>> discarded_;  // By seeks.
   std::vector<Sweep> sweeps_;  // Under way, the first one; the others after it.
   // STREAM: how many live events before `suspects_end_` may be out together. A consumer that goes
   // away without a word may have died of any that it had: half as many of these are out the next

@@ -136,7 +136,7 @@ void PartitionCursor::Lease(const Candidate& candidate, Offset start, uint32_t c
     range.attempts = PendingRange::CountableAttempts(candidate.attempts + 1);
     range.consumer = consumer;
     range.event_bytes = event_bytes;
-    range.lease_epoch = epoch_;
+    range.stamp = epoch_;
     range.due = due;
     range.delivered = true;
   };

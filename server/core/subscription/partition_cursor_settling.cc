@@ -40,13 +40,13 @@ void PartitionCursor::Settle(Offset start, PendingRange& range, Effects* effects
       changes.back().start + changes.back().count == start) {
     changes.back().count += range.count;
   } else {
-    changes.push_back({start, range.count, kSettles});
+    changes.push_back({start, range.count, kSettles, effects->commit});
   }
   range.state = RangeState::kSettling;
   range.alone = false;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
-  range.lease_epoch = 0;
+  range.stamp = static_cast<uint64_t>(effects->commit);
   range.attempts = 0;
   range.delivered = false;
   range.silent = false;
@@ -146,18 +146,23 @@ void PartitionCursor::StartParking(Offset start, PendingRange& range, absl::stri
   range.alone = false;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
-  range.lease_epoch = 0;
+  range.stamp = 0;
   range.due = 0;
 }
 
-void PartitionCursor::TakeBack(PendingRange& range, Effects* effects) {
-  Release(range, effects);
+void PartitionCursor::MakeReady(PendingRange& range) {
   range.state = RangeState::kReady;
   range.consumer = ConsumerId();
   range.event_bytes = 0;
-  range.lease_epoch = 0;
+  range.stamp = 0;
   range.due = 0;
   --range.attempts;
+}
+
+void PartitionCursor::TakeBack(Offset start, PendingRange& range, Effects* effects) {
+  Release(range, effects);
+  MakeReady(range);
+  NoteTrimmable(start);
   effects->more_to_deliver = true;
 }
 
@@ -173,10 +178,11 @@ void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingR
     }
     range.attempts = rules.BeforeLast(range.attempts);
   }
+  NoteTrimmable(start);
   if (!reason.empty()) range.reason = Reason(reason);
   range.consumer = ConsumerId();
   range.event_bytes = 0;
-  range.lease_epoch = 0;
+  range.stamp = 0;
   const bool wait = ready_at > now;
   range.state = wait ? RangeState::kDelayed : RangeState::kReady;
   range.due = wait ? ready_at : 0;
@@ -192,7 +198,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uin
   const Offset nacked_to = rules.queue ? to : std::min(to, from + 1);
   bool rewind = false;
   EditLeased(consumer, from, nacked_to, refused, effects, [&](Offset start, PendingRange& range) {
-    if (range.lease_epoch != epoch) {
+    if (range.stamp != epoch) {
       refused(start, start + range.count);
       return Verdict::kKeep;
     }
@@ -259,13 +265,26 @@ void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* lef
   SweepOn(rules, left, effects);
 }
 
+void PartitionCursor::FreeDiscarded(size_t* left, Effects* effects) {
+  while (!discarded_.empty()) {
+    const size_t limit = left == nullptr ? SIZE_MAX : *left;
+    const size_t freed = discarded_.front()->Free(
+        limit, [&](const PendingRange& range) { Release(range, effects); });
+    if (left != nullptr) *left -= freed;
+    if (!discarded_.front()->empty()) return;
+    discarded_.erase(discarded_.begin());
+  }
+}
+
 void PartitionCursor::SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
+  FreeDiscarded(left, effects);
   while (!sweeps_.empty()) {
     Sweep& sweep = sweeps_.front();
     const bool nothing_left = sweep.ends_leases() && pending_.counts().leased == 0;
     if (!nothing_left && !pending_.map().empty()) {
       if (left != nullptr && *left == 0) return;
       const Offset end = left == nullptr ? next_ : pending_.EndOf(*left, sweep.at, next_);
+      if (sweep.kind == Sweep::Kind::kBlame) Blame(rules, sweep, end, effects);
       const size_t seen = pending_.EditRange(sweep.at, end, [&](Offset start, PendingRange& range) {
         return SweepOver(rules, sweep, start, range, effects);
       });
@@ -295,43 +314,44 @@ PartitionCursor::Verdict PartitionCursor::SweepOver(const DeliveryRules& rules, 
   if (sweep.kind == Sweep::Kind::kRewind && range.extra) return Verdict::kKeep;
   if (sweep.kind == Sweep::Kind::kFail) {
     Requeue(rules, start, range, false, 0, 0, sweep.why.view(), effects);
-  } else {
-    TakeBack(range, effects);
+    return Verdict::kChanged;
   }
+  if (sweep.kind == Sweep::Kind::kBlame && !range.extra && rules.max_attempts > 0) {
+    suspects_end_ = std::max(suspects_end_, start + range.count);
+  }
+  TakeBack(start, range, effects);
   return Verdict::kChanged;
 }
 
 void PartitionCursor::Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
                            Effects* effects, size_t* left) {
-  if (rules.queue) {
-    Begin(rules, {Sweep::Kind::kFail, {consumer}, Reason(why)}, left, effects);
-  } else {
-    FailFirst(rules, consumer, why, effects);
-    Recall(rules, consumer, effects, left);
-  }
+  const Sweep::Kind kind = rules.queue ? Sweep::Kind::kFail : Sweep::Kind::kBlame;
+  Begin(rules, {kind, {consumer}, Reason(why)}, left, effects);
 }
 
-void PartitionCursor::FailFirst(const DeliveryRules& rules, ConsumerId consumer,
-                                absl::string_view why, Effects* effects) {
-  const auto has = [&](const PendingRange& range, bool extra) {
-    return range.state == RangeState::kLeased && range.consumer == consumer && range.extra == extra;
-  };
-  const PendingRanges::Map& map = pending_.map();
+void PartitionCursor::Blame(const DeliveryRules& rules, Sweep& sweep, Offset end,
+                            Effects* effects) {
   for (const bool extra : {false, true}) {
-    if (CountLeased(extra) == 0) continue;
-    const auto first = absl::c_find_if(map, [&](const auto& it) { return has(it.second, extra); });
-    if (first == map.end()) continue;
-    const Offset event(first->first);
-    if (!extra && rules.max_attempts > 0) {
-      auto last = std::prev(map.end());
-      while (!has(last->second, false)) --last;
-      window_ = std::max<int64_t>(1, pending_.counts().leased_live / 2);
-      suspects_end_ = Offset(last->first) + last->second.count;
+    bool& blamed = extra ? sweep.extra_blamed : sweep.live_blamed;
+    auto first = pending_.At(sweep.at);
+    while (!blamed && first != pending_.map().end() && first->first < end.value()) {
+      const PendingRange& range = first->second;
+      blamed = range.state == RangeState::kLeased && sweep.consumers.contains(range.consumer) &&
+               range.extra == extra;
+      if (!blamed) {
+        ++first;
+        continue;
+      }
+      const Offset event(first->first);
+      if (!extra && rules.max_attempts > 0) {
+        window_ = std::max<int64_t>(1, pending_.counts().leased_live / 2);
+        suspects_end_ = event + 1;
+      }
+      pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& failed) {
+        Requeue(rules, start, failed, false, 0, 0, sweep.why.view(), effects);
+        return Verdict::kChanged;
+      });
     }
-    pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
-      Requeue(rules, start, range, false, 0, 0, why, effects);
-      return Verdict::kChanged;
-    });
   }
 }
 
@@ -430,8 +450,9 @@ void PartitionCursor::LoseParked(Offset event, Effects* effects) {
 
 void PartitionCursor::AbandonParking(Offset start, uint32_t count, int64_t retry_at,
                                      absl::string_view why) {
-  pending_.EditRange(start, start + count, [&](Offset, PendingRange& range) {
+  pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
     if (range.state != RangeState::kParking) return Verdict::kKeep;
+    NoteTrimmable(first);
     range.state = RangeState::kDelayed;
     range.due = retry_at;
     range.reason = Reason(why);
@@ -439,22 +460,24 @@ void PartitionCursor::AbandonParking(Offset start, uint32_t count, int64_t retry
   });
 }
 
-// Whether anything before `start` is to be forgotten. What stays there may be very much, and each
-// delivery asks.
-bool PartitionCursor::HasTrimmed(Offset start) const {
-  const PendingRanges::Map& map = pending_.map();
-  return std::any_of(map.begin(), map.lower_bound(start.value()), [](const auto& entry) {
-    return !entry.second.out() && !entry.second.redriven;
-  });
+bool PartitionCursor::HasTrimmed(Offset from, Offset to, Effects* effects) const {
+  for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+    ++effects->looked_at;
+    if (!it->second.out() && !it->second.redriven) return true;
+  }
+  return false;
 }
 
+// Each delivery calls this, and very much may stay that is trimmed and redriven.
 void PartitionCursor::DropTrimmed(Effects* effects) {
   const Offset start = log_->start();
+  if (trimmed_to_ >= start) return;
+  const Offset from = std::exchange(trimmed_to_, start);
   const bool behind = next_ < start;
-  if (!behind && !HasTrimmed(start)) return;
+  if (!behind && !HasTrimmed(from, start, effects)) return;
   std::vector<std::pair<Offset, uint32_t>> removed;
   int64_t lost = 0;
-  pending_.EditRange(Offset(0), start, [&](Offset first, PendingRange& range) {
+  pending_.EditRange(std::min(from, next_), start, [&](Offset first, PendingRange& range) {
     // What is at a consumer can still be settled, and a dead letter has a copy. See HasTrimmed.
     if (range.out() || range.redriven) {
       if (first >= next_) lost -= range.count;  // It is counted below.

@@ -20,8 +20,8 @@ PendingRange PendingRange::Copy() const {
 
 bool PendingRange::Like(const PendingRange& other) const {
   const auto fields = [](const PendingRange& r) {
-    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, r.lease_epoch,
-                      bool{r.extra}, bool{r.alone}, bool{r.delivered}, bool{r.silent});
+    return std::tuple(r.state, r.attempts, r.consumer, r.due, r.event_bytes, r.stamp, bool{r.extra},
+                      bool{r.alone}, bool{r.delivered}, bool{r.silent});
   };
   return !redriven && !other.redriven && fields(*this) == fields(other) && reason == other.reason &&
          int64_t{count} + other.count <= kMaxCount;
@@ -57,15 +57,21 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
 }
 
 void PendingRanges::Index(int64_t start, const PendingRange& range) {
-  if (range.state == RangeState::kReady) ready_[static_cast<size_t>(range.flow())].insert(start);
+  if (range.extra) indexes_.extra.insert(start);
+  if (range.state == RangeState::kReady) {
+    indexes_.ready[static_cast<size_t>(range.flow())].insert(start);
+  }
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
-  if (waits && range.due != kNever) due_.emplace(range.due, start);
+  if (waits && range.due != kNever) indexes_.due.emplace(range.due, start);
 }
 
 void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
-  if (range.state == RangeState::kReady) ready_[static_cast<size_t>(range.flow())].erase(start);
+  if (range.extra) indexes_.extra.erase(start);
+  if (range.state == RangeState::kReady) {
+    indexes_.ready[static_cast<size_t>(range.flow())].erase(start);
+  }
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
-  if (waits && range.due != kNever) due_.erase({range.due, start});
+  if (waits && range.due != kNever) indexes_.due.erase({range.due, start});
 }
 
 void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
@@ -168,7 +174,7 @@ PendingRanges::Map::iterator PendingRanges::Join(Map::iterator it) {
 }
 
 PendingRanges::Map::const_iterator PendingRanges::FirstReady(Flow flow) const {
-  const absl::btree_set<int64_t>& ready = ready_[static_cast<size_t>(flow)];
+  const absl::btree_set<int64_t>& ready = indexes_.ready[static_cast<size_t>(flow)];
   return ready.empty() ? map_.end() : map_.find(*ready.begin());
 }
 
@@ -196,7 +202,8 @@ Offset PendingRanges::EndOf(size_t ranges, Offset from, Offset to) const {
 
 size_t PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   std::vector<std::pair<int64_t, int64_t>> due;
-  for (auto it = due_.begin(); it != due_.end() && it->first <= now && due.size() < limit; ++it) {
+  const auto& index = indexes_.due;
+  for (auto it = index.begin(); it != index.end() && it->first <= now && due.size() < limit; ++it) {
     due.emplace_back(it->second, it->second + map_.at(it->second).count);
   }
   std::sort(due.begin(), due.end());
@@ -204,15 +211,41 @@ size_t PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   return due.size();
 }
 
-void PendingRanges::Clear() {
-  if (meter_ != nullptr) meter_->Release(map_.size() * kRangeBytes);
-  map_.clear();
-  for (absl::btree_set<int64_t>& ready : ready_) ready.clear();
-  due_.clear();
+std::unique_ptr<DiscardedRanges> PendingRanges::Discard() {
+  std::unique_ptr<DiscardedRanges> discarded(
+      new DiscardedRanges(meter_, std::exchange(map_, Map()), std::exchange(indexes_, Indexes())));
   counts_ = Counts();
   dirty_.clear();
   gone_.clear();
   all_gone_ = true;
+  return discarded;
+}
+
+DiscardedRanges::~DiscardedRanges() {
+  if (meter_ != nullptr) meter_->Release(ranges_.size() * PendingRanges::kRangeBytes);
+}
+
+bool DiscardedRanges::IndexesEmpty() const {
+  return indexes_.extra.empty() && indexes_.due.empty() &&
+         std::all_of(indexes_.ready.begin(), indexes_.ready.end(),
+                     [](const auto& ready) { return ready.empty(); });
+}
+
+size_t DiscardedRanges::Free(size_t limit,
+                             absl::FunctionRef<void(const PendingRange& range)> freed) {
+  size_t count = 0;
+  for (; count < limit && !ranges_.empty(); ++count) {
+    freed(ranges_.begin()->second);
+    ranges_.erase(ranges_.begin());
+  }
+  if (meter_ != nullptr) meter_->Release(count * PendingRanges::kRangeBytes);
+  const auto free_entries = [&](auto& index) {
+    for (; count < limit && !index.empty(); ++count) index.erase(index.begin());
+  };
+  for (absl::btree_set<int64_t>& ready : indexes_.ready) free_entries(ready);
+  free_entries(indexes_.extra);
+  free_entries(indexes_.due);
+  return count;
 }
 
 void PendingRanges::Flush(absl::FunctionRef<void()> erase_all,

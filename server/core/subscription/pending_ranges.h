@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -48,8 +49,10 @@ struct PendingRange {
   int64_t due = 0;    // Microseconds of the monotonic clock.
   SharedText reason;  // Of the last nack.
   uint32_t count = 0;
-  ConsumerId consumer;       // While leased.
-  uint64_t lease_epoch = 0;  // While leased: that of the delivery.
+  ConsumerId consumer;  // While leased.
+  // While leased: the lease epoch of the delivery. While settling or coming: the number of the
+  // commit that brings it about.
+  uint64_t stamp = 0;
   uint32_t event_bytes = 0;  // While leased: the mean size.
   uint16_t attempts = 0;     // Those that failed, and the one under way.
   RangeState state = RangeState::kReady;
@@ -72,6 +75,10 @@ struct PendingRange {
     return state == RangeState::kLeased || state == RangeState::kParking ||
            state == RangeState::kSettling;
   }
+  // Whether it is settled for those who see that commit.
+  bool SettledAsOf(int64_t commit) const {
+    return state == RangeState::kSettling && static_cast<int64_t>(stamp) <= commit;
+  }
   Flow flow() const {
     if (alone) return Flow::kAlone;
     return extra ? Flow::kExtra : Flow::kLive;
@@ -85,6 +92,8 @@ struct PendingRange {
   // Whether both can be one range, when they are neighbours.
   bool Like(const PendingRange& other) const;
 };
+
+class DiscardedRanges;
 
 // An ordered map of ranges that never overlap; equal neighbours are one. A range that is not in it
 // is settled, or was never delivered. What changed since the last flush is tracked, so that writing
@@ -138,10 +147,12 @@ class PendingRanges {
   // change the range in place, but not its count, and says what it did. Returns how many it saw.
   size_t EditRange(Offset from, Offset to, Edit edit);
 
-  // Removes all of them: for a large number, since every later read of the column that the store
-  // has them in pays for it.
-  void Clear();
+  // Removes all ranges in constant time, and returns them, to be freed piece by piece. For large
+  // numbers only: it makes Flush call `erase_all`, for which every later read of the store pays.
+  std::unique_ptr<DiscardedRanges> Discard();
 
+  // Starts of ranges that are extra.
+  const absl::btree_set<int64_t>& extra() const { return indexes_.extra; }
   // The first range that is ready; map().end() if there is none.
   Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
@@ -152,7 +163,7 @@ class PendingRanges {
   Offset EndOf(size_t ranges, Offset from, Offset to) const;
 
   // When the first range will be due. INT64_MAX: none ever.
-  int64_t next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
+  int64_t next_due() const { return indexes_.due.empty() ? kNever : indexes_.due.begin()->first; }
   // Calls `edit` for what is due, at most `limit` ranges, those first that are due first; it is not
   // to be due then any more. Returns how many there were.
   size_t EditDue(int64_t now, size_t limit, Edit edit);
@@ -169,7 +180,15 @@ class PendingRanges {
   void Load(Offset start, PendingRange range);
 
  private:
+  friend class DiscardedRanges;
+
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  struct Indexes {
+    std::array<absl::btree_set<int64_t>, kFlows> ready;  // Starts of ready ranges, by flow.
+    absl::btree_set<int64_t> extra;                      // Starts of extra ranges.
+    absl::btree_set<std::pair<int64_t, int64_t>> due;    // When a range is due, and its start.
+  };
 
   // `range` is counted already.
   Map::iterator Insert(int64_t start, PendingRange range);
@@ -186,12 +205,35 @@ class PendingRanges {
 
   MemoryMeter* const meter_;
   Map map_;
-  std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
-  absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.
+  Indexes indexes_;
   Counts counts_;
   bool all_gone_ = false;              // Whatever the store has, the map has not.
   std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
   absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.
+};
+
+// Ranges that are pending no longer, on their way to be freed. Not thread-safe.
+class DiscardedRanges {
+ public:
+  ~DiscardedRanges();
+  DiscardedRanges(const DiscardedRanges&) = delete;
+  DiscardedRanges& operator=(const DiscardedRanges&) = delete;
+
+  bool empty() const { return ranges_.empty() && IndexesEmpty(); }
+  // Frees at most `limit` ranges or entries of an index, after `freed` was called for each range.
+  // Returns how many it freed.
+  size_t Free(size_t limit, absl::FunctionRef<void(const PendingRange& range)> freed);
+
+ private:
+  friend class PendingRanges;
+  DiscardedRanges(MemoryMeter* meter, PendingRanges::Map ranges, PendingRanges::Indexes indexes)
+      : meter_(meter), ranges_(std::move(ranges)), indexes_(std::move(indexes)) {}
+
+  bool IndexesEmpty() const;
+
+  MemoryMeter* const meter_;
+  PendingRanges::Map ranges_;
+  PendingRanges::Indexes indexes_;
 };
 
 }  // namespace eventhub

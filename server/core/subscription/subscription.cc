@@ -326,6 +326,24 @@ void Subscription::TakeVisible(Aftermath* after) {
   held_.resize(still_held);
 }
 
+void Subscription::NoteMove(const PartitionCursor& cursor, int64_t commit) {
+  std::vector<Move>& moves = moves_[cursor.id()];
+  CursorState state = StateOf(cursor);
+  int64_t all_settled = 0;
+  for (const CommitChanges::Entry& entry : in_commit_.entries()) {
+    if (entry.commit >= commit) break;
+    int64_t settled = 0;
+    for (const auto& [partition, change] : entry.changes) {
+      if (partition == cursor.id()) settled += cursor.SettledBy(change);
+    }
+    if (settled == 0) continue;
+    all_settled += settled;
+    moves.push_back({entry.commit, std::move(state)});
+    state = StateOf(cursor, entry.commit, all_settled);
+  }
+  moves.push_back({commit, std::move(state)});
+}
+
 void Subscription::ForgetMoves(PartitionId partition, int64_t visible) {
   const auto it = moves_.find(partition);
   if (it == moves_.end()) return;

@@ -264,11 +264,15 @@ class Subscription final : public CommitHook,
   // What a move to these places would change.
   std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places);
 
-  std::vector<CursorState> Cursors();
+  // All at one moment: an event that a commit moves from one of these to another is in one of them.
+  struct Report {
+    std::vector<CursorState> cursors;
+    Counters counters;
+  };
+  Report MakeReport();
   // Lowers each to the first event that this subscription has yet to settle, those of replays and
   // redrives included; to the start of the log for a partition that it does not know yet.
   void LowerTo(std::vector<NeededFrom>& needed) const;
-  Counters counters() const;
   std::vector<v1::ConsumerInfo> Consumers() const;
   // Events that are to be delivered alone.
   int64_t WaitingAlone() const;
@@ -322,6 +326,9 @@ class Subscription final : public CommitHook,
   // Carries out what commits changed that are visible now; to be called before a look at cursors.
   void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(const CommitChanges::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The cursor is about to be moved by that commit.
+  void NoteMove(const PartitionCursor& cursor, int64_t commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of the partition, those up to that commit.
   void ForgetMoves(PartitionId partition, int64_t visible) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has the record written with the commit, and taken over when that is visible.
@@ -361,8 +368,11 @@ class Subscription final : public CommitHook,
   void Unregister() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells consumers that what they have out of the partition is theirs no longer.
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  CursorState StateOf(const PartitionCursor& cursor) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What it was before the first move that is not visible yet; null if there is none.
+  // For those who see that commit, if it is not visible yet; by it and those before it, not visible
+  // either, so many live events are settled.
+  CursorState StateOf(const PartitionCursor& cursor, int64_t commit = -1, int64_t settled = 0) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is told of it until a move is visible; null if there is none.
   const CursorState* Unmoved(PartitionId partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CursorState VisibleStateOf(const PartitionCursor& cursor) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -541,7 +551,8 @@ class Subscription final : public CommitHook,
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
   CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> held_ ABSL_GUARDED_BY(mutex_);  // Cursors with a `held_until`.
-  // A move that is not visible yet, and what is told of the cursor until it is.
+  // What is told of a cursor until that commit is visible: a move of it, or one before the first
+  // move that settles events.
   struct Move {
     int64_t commit;
     CursorState before;

@@ -81,8 +81,8 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
     for (const Place& place : places) {
       PartitionCursor& cursor = *cursors_[place.partition.value()];
       const ConsumerId owner = cursor.owner;
-      moves_[cursor.id()].push_back({commit.number(), StateOf(cursor)});
-      Effects effects;
+      NoteMove(cursor, commit.number());
+      Effects effects(commit.number());
       cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
         for (int i = 0; i < pending.starts_size(); ++i) {
@@ -116,7 +116,7 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
       const Offset from = std::max(work.from, range.start);
       const Offset to = cursor.pending().EndOf(left, from, range.end);
       left -= std::min(left, cursor.pending().CountIn(from, to, left) + 1);
-      Effects effects;
+      Effects effects(after.commit);
       work.events += change(cursor, from, to, &effects);
       Conclude(cursor, effects, &after);
       if (to < range.end) {
@@ -173,7 +173,7 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
-    Effects effects;
+    Effects effects(after.commit);
     redriven = cursor.AddRedriven(event, place, &effects);
     if (!redriven && event < cursor.log().start()) {
       cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
@@ -215,7 +215,7 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
   {
     MutexLock lock(mutex_);
     PartitionCursor& cursor = *cursors_[partition.value()];
-    Effects effects;
+    Effects effects(after.commit);
     if (dead_letter) {
       cursor.FinishParking(event, 1, &effects);
       ++in_commit_.Of(commit.number()).dead_lettered;

@@ -19,9 +19,9 @@ v1::Credit ToCredit(const Usage& usage) {
   return credit;
 }
 
-const PendingRange* Head(const PartitionCursor& cursor) {
+const PendingRange* HeadAsOf(const PartitionCursor& cursor, int64_t commit) {
   for (const auto& [start, range] : cursor.pending().map()) {
-    if (!range.extra) return &range;
+    if (!range.extra && !range.SettledAsOf(commit)) return &range;
   }
   return nullptr;
 }
@@ -33,18 +33,19 @@ std::string Subscription::NameOf(ConsumerId consumer) const {
   return found == nullptr ? "" : found->options.name;
 }
 
-CursorState Subscription::StateOf(const PartitionCursor& cursor) const {
+CursorState Subscription::StateOf(const PartitionCursor& cursor, int64_t commit,
+                                  int64_t settled) const {
   CursorState state;
   state.log = &cursor.log();
   state.end = cursor.log().end();
-  state.acked = cursor.acked();
+  state.acked = cursor.AckedAsOf(commit);
   state.next = cursor.next();
-  state.lag = cursor.LagUpTo(state.end);
+  state.lag = cursor.LagUpTo(state.end) - settled;
   state.counts = cursor.pending().counts();
   state.owner = NameOf(cursor.owner);
   state.epoch = cursor.epoch();
   state.lost = cursor.lost();
-  const PendingRange* const head = Head(cursor);
+  const PendingRange* const head = HeadAsOf(cursor, commit);
   if (head == nullptr) return state;
   state.head_attempts = head->attempts;
   state.head_state = head->state;
@@ -71,23 +72,24 @@ CursorState Subscription::VisibleStateOf(const PartitionCursor& cursor) const {
   return state;
 }
 
-std::vector<CursorState> Subscription::Cursors() {
-  std::vector<CursorState> states;
+Subscription::Report Subscription::MakeReport() {
+  Report report;
   Aftermath after;
   {
     MutexLock lock(mutex_);
     TakeVisible(&after);
     Rebalance(&after);  // Takes up new partitions.
-    states.reserve(cursors_.size());
+    report.cursors.reserve(cursors_.size());
     for (const auto& cursor : cursors_) {
       Effects trimmed;
       cursor->DropTrimmed(&trimmed);
       if (!trimmed.trimmed.empty()) Conclude(*cursor, trimmed, &after);
-      states.push_back(VisibleStateOf(*cursor));
+      report.cursors.push_back(VisibleStateOf(*cursor));
     }
+    report.counters = counters_;
   }
   CarryOut(std::move(after));
-  return states;
+  return report;
 }
 
 void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
@@ -101,11 +103,6 @@ void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
       of.first = std::min(of.first, unmoved->acked);
     }
   }
-}
-
-Subscription::Counters Subscription::counters() const {
-  MutexLock lock(mutex_);
-  return counters_;
 }
 
 std::vector<v1::ConsumerInfo> Subscription::Consumers() const {

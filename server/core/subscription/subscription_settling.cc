@@ -151,7 +151,7 @@ bool Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& wor
   if (cursor == nullptr) return true;
   const bool exact = rules_.queue || ack.exact();
   auto refused = work.refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name));
-  Effects effects;
+  Effects effects(after->commit);
   // What is not exact begins with the first event of all.
   const auto first = [exact](const v1::OffsetRange& range) { return exact ? range.start() : 0; };
   const bool done =
@@ -264,7 +264,7 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
   };
   const absl::string_view reason = wire::Shorten(nack.reason(), kMaxReasonBytes);
   auto refused = refusals.Of(nack.partition(), LeaseLost(name_, consumer.options.name));
-  Effects effects;
+  Effects effects(after->commit);
   // A STREAM is taken back to the first event of a range, all the rest with it, by a sweep.
   const bool retries =
       nack.action() != v1::Nack::ACTION_PARK && nack.action() != v1::Nack::ACTION_SKIP;

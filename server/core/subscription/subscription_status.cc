@@ -162,13 +162,14 @@ v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& 
                               std::vector<v1::SubscriptionPartition>* partitions) {
   v1::SubscriptionStats stats;
   uint64_t lost = 0;
-  for (const CursorState& state : subscription.Cursors()) {
+  const Subscription::Report report = subscription.MakeReport();
+  for (const CursorState& state : report.cursors) {
     v1::SubscriptionPartition partition = Describe(context, state);
     AddTo(&stats, partition);
     lost += state.lost;
     if (partitions != nullptr) partitions->push_back(std::move(partition));
   }
-  const Subscription::Counters counters = subscription.counters();
+  const Subscription::Counters& counters = report.counters;
   stats.set_lost_events(lost);
   stats.set_delivered_events(counters.delivered_events);
   stats.set_delivered_bytes(counters.delivered_bytes);

@@ -102,8 +102,8 @@ class Subscriptions {
   absl::StatusOr<v1::ListSubscriptionsResponse> List(
       const v1::ListSubscriptionsRequest& request) const;
 
-  // These two look their places up piece by piece, of the log as it is at the call. CANCELLED:
-  // nothing was changed.
+  // These two look their places up piece by piece, of the log as it is at the call. CANCELLED: a
+  // seek changed nothing; a replay may have added a part of the events.
   void Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
             ResponseDone<v1::SeekSubscriptionResponse> done);
   void Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
@@ -158,10 +158,12 @@ class Subscriptions {
               absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
               ResponseDone<Response> done);
   // The same for work on ranges that may take several commits: `change` is made in each of them,
-  // until the work is done or it refuses, and the response is that of the last one.
+  // until the work is done or it refuses, and the response is that of the last one. `interrupted`
+  // is asked between commits; not OK ends the work with that status.
   template <typename Response>
   void ChangeRanges(std::shared_ptr<Subscription> subscription,
                     std::shared_ptr<const Subscription::RangeWork> work,
+                    std::function<absl::Status()> interrupted,
                     std::function<absl::Status(CommitBuilder&, Response*)> change,
                     ResponseDone<Response> done);
   void CloseLetters(const std::string& name, bool has_selector, LongCall call,
@@ -171,7 +173,7 @@ class Subscriptions {
             std::vector<Subscription::Place> places, bool dry_run,
             ResponseDone<v1::SeekSubscriptionResponse> done);
   void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
-              const v1::ReplaySubscriptionRequest& request,
+              const v1::ReplaySubscriptionRequest& request, const LongCall& call,
               ResponseDone<v1::ReplaySubscriptionResponse> done);
 
   TopicStore& topics_;
@@ -206,15 +208,18 @@ void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
 template <typename Response>
 void Subscriptions::ChangeRanges(std::shared_ptr<Subscription> subscription,
                                  std::shared_ptr<const Subscription::RangeWork> work,
+                                 std::function<absl::Status()> interrupted,
                                  std::function<absl::Status(CommitBuilder&, Response*)> change,
                                  ResponseDone<Response> done) {
   Change<Response>(
       subscription,
       [change](CommitBuilder& commit, Response* response) { return change(commit, response); },
-      [this, subscription, work, change,
+      [this, subscription, work, interrupted, change,
        done = std::move(done)](absl::StatusOr<Response> response) mutable {
         if (!response.ok() || work->done()) return std::move(done)(std::move(response));
-        ChangeRanges(std::move(subscription), std::move(work), std::move(change), std::move(done));
+        if (absl::Status status = interrupted(); !status.ok()) return std::move(done)(status);
+        ChangeRanges(std::move(subscription), std::move(work), std::move(interrupted),
+                     std::move(change), std::move(done));
       });
 }
 

@@ -316,15 +316,16 @@ void Subscriptions::Replay(const v1::ReplaySubscriptionRequest& request, LongCal
   if (const absl::Status refused = ranges->Check(); !refused.ok()) return std::move(done)(refused);
   call.ForEach(
       ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
-      [this, ranges, subscription = *std::move(subscription),
+      [this, ranges, call, subscription = *std::move(subscription),
        done = std::move(done)](const absl::Status& found) mutable {
         if (!found.ok()) return std::move(done)(found);
-        Replay(subscription, std::move(ranges->ranges()), ranges->request(), std::move(done));
+        Replay(subscription, std::move(ranges->ranges()), ranges->request(), call, std::move(done));
       });
 }
 
 void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
                            PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
+                           const LongCall& call,
                            ResponseDone<v1::ReplaySubscriptionResponse> done) {
   subscription->CutToDelivered(ranges);
   if (request.dry_run()) {
@@ -335,8 +336,14 @@ void Subscriptions::Replay(const std::shared_ptr<Subscription>& subscription,
   }
   const auto work = std::make_shared<Subscription::RangeWork>();
   work->ranges = std::move(ranges);
+  const auto interrupted = [call, work] {
+    return call.cancelled() ? absl::CancelledError(
+                                  absl::StrCat("the call was cancelled; before that ", work->events,
+                                               " events were added to the replay"))
+                            : absl::OkStatus();
+  };
   ChangeRanges<v1::ReplaySubscriptionResponse>(
-      subscription, work,
+      subscription, work, interrupted,
       [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
           CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
         const bool first = work->range == 0 && work->from == Offset(0);
@@ -360,7 +367,7 @@ void Subscriptions::CancelReplays(const std::string& name,
   }
   const auto work = std::make_shared<Subscription::RangeWork>();
   ChangeRanges<v1::CancelReplaysResponse>(
-      *subscription, work,
+      *subscription, work, [] { return absl::OkStatus(); },
       [subscription = *subscription, work](CommitBuilder& commit,
                                            v1::CancelReplaysResponse* response) {
         // What commits before this one added is to end, too.
