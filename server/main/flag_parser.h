@@ -24,10 +24,14 @@ struct ParsedFlags {
   std::map<std::string, std::string> from_environment;
 };
 
-// Sets each flag of the program from the first of: `arguments` ("--name=value", "--name value",
-// "--name" and "--noname" for booleans; "--flagfile=FILE", with one such argument per line and #
-// comments); the environment variable `environment_prefix` + NAME; its default. Returns
-// INVALID_ARGUMENT, with the name of the flag or variable, on error.
+// Sets each flag of the program from the first of these sources that has it:
+//
+//   - `arguments`: "--name=value", "--name value", "--name" and "--noname" for booleans;
+//     "--flagfile=FILE" names a file with one such argument per line, and # comments;
+//   - the environment variable `environment_prefix` + NAME;
+//   - its default.
+//
+// Returns INVALID_ARGUMENT, with the name of the flag or variable, on error.
 absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& arguments,
                                        absl::string_view environment_prefix);
 

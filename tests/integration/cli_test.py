@@ -232,7 +232,7 @@ class WaitTest(HubTest):
                 (["seek", "s", "--to=earliest", "--yes"], False),  # It takes a snapshot first.
                 (["seek", "s", "--to=earliest", "--dry-run"], False),
                 (["topics", "update", "t", "--max-age=1d", "--yes"], True),
-                (["topics", "update", "t", "--max-age=1d"], False),  # It looks first.
+                (["topics", "update", "t", "--max-age=1d"], False),  # It reads the topic first.
                 (["apply", "-f", "/dev/null", "--yes"], True),
                 (["apply", "-f", "/dev/null"], False),  # It makes a plan first.
                 (["apply", "-f", "/dev/null", "--dry-run"], False),

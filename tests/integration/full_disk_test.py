@@ -1,6 +1,6 @@
 """The hub on a disk that is really full: a small tmpfs, in its own mount namespace.
 
-The programs are named by the environment: EVENTHUBD, EVENTHUB.
+The environment names the programs: EVENTHUBD, EVENTHUB.
 """
 
 import errno
