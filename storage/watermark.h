@@ -19,8 +19,9 @@ class Watermark {
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
 
-    // Called once per registration when the mark was passed, on the thread that advanced it, with
-    // no lock held; must not block. The waiter may register again, or be destroyed, from here.
+    // Called once per registration, when the mark was passed or by WakeAll(), on the thread of that
+    // call, with no lock held; must not block. The waiter may register again, or be destroyed, from
+    // here.
     virtual void Wake() = 0;
 
    protected:
