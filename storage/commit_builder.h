@@ -108,8 +108,8 @@ class CommitBuilder {
   // Writes everything. Call once, after the last change.
   absl::Status Write(LogStore& store);
 
-  // Makes everything visible at once, then wakes waiting readers and calls the hooks. Call once, after
-  // Write and the sync, if one was requested.
+  // Makes everything visible at once, then wakes waiting readers and calls the hooks. Call once,
+  // after Write and the sync, if one was requested.
   void MakeVisible(TailCache& cache);
 
  private:

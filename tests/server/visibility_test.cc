@@ -117,7 +117,9 @@ TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
     request.mutable_start()->set_earliest(true);
     return rig_.Replay(request);
   });
-  const auto cursors = [&] { return rig_.subscriptions().catalog().Find("s")->MakeReport().cursors; };
+  const auto cursors = [&] {
+    return rig_.subscriptions().catalog().Find("s")->MakeReport().cursors;
+  };
   ASSERT_TRUE(Eventually([&] { return cursors()[0].counts.coming > 0; }));
   first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
