@@ -17,8 +17,8 @@ namespace eventhub {
 // crash leaves such an end. One flipped bit in a length or one sector of zeros looks the same, and
 // everything acknowledged after it would be lost silently. But nothing follows a torn end.
 // Therefore this function follows the records and, where they stop, searches the rest for a
-// complete one; it also checks that the sequence numbers have no gap. It leaves the checksums of
-// the records in order to RocksDB, unless `check` is kWithSums.
+// complete one; it also checks that the sequence numbers have no gap. RocksDB verifies the
+// checksums of the followed records; with kWithSums, this function does so too.
 //
 // DATA_LOSS names the file and the position. FAILED_PRECONDITION: the log contains a complete
 // record of a type that RocksDB 7.8, as configured here, does not write, so another version of the

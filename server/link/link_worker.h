@@ -20,7 +20,7 @@
 
 namespace eventhub {
 
-// Called when events begin to flow through a link (OK), and when they stop, with the reason. From
+// Called when events begin to flow through a link (OK), and with the reason when they do not. From
 // any thread.
 using LinkReport = absl::AnyInvocable<void(absl::string_view link, const absl::Status&)>;
 

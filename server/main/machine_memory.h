@@ -17,9 +17,9 @@ struct MachineMemory {
 // Unreadable files set no limit.
 MachineMemory ThisMachine(const std::string& root = "");
 
-// Of a control group's limit, a quarter is left for memory that the kernel also counts towards the
-// group: socket buffers, and the page cache of files being read and written. Without one, half of
-// the physical memory, as a machine is shared with other processes.
+// Returns three quarters of a control group's limit: the kernel also counts socket buffers, and the
+// page cache of files being read and written, towards the group. Without a limit, returns half of
+// the physical memory, because a machine is shared with other processes.
 size_t DefaultMemoryLimit(const MachineMemory& machine);
 
 }  // namespace eventhub
