@@ -1,8 +1,17 @@
 #include "client/src/base/backoff.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "eventhub/error.h"
 
 namespace eventhub::client {
+
+absl::Duration Backoff::DelayAfter(const absl::Status& error) {
+  const absl::Duration delay = Next();
+  const std::optional<ErrorInfo> info = GetErrorInfo(error);
+  return info && info->retry_delay ? std::max(delay, *info->retry_delay) : delay;
+}
 
 absl::Duration Backoff::Next() {
   delay_ = delay_ == absl::ZeroDuration()

@@ -13,13 +13,16 @@ class Backoff {
  public:
   explicit Backoff(const RetryOptions& options) : options_(options) {}
 
-  // How long to wait before the next attempt.
-  absl::Duration Next();
+  // The delay before the next attempt, after one that failed with `error`: the exponential delay,
+  // or the delay that the hub asks for if that is longer.
+  absl::Duration DelayAfter(const absl::Status& error);
 
-  // Something worked: the next delay is the first again.
+  // An attempt succeeded: the next delay is the first again.
   void Reset() { delay_ = absl::ZeroDuration(); }
 
  private:
+  absl::Duration Next();
+
   const RetryOptions options_;
   absl::Duration delay_;  // The last one without jitter; zero before the first.
   absl::BitGen random_;

@@ -9,17 +9,12 @@
 #include "client/src/base/call_back.h"
 #include "client/src/base/failure.h"
 #include "client/src/publish/event_check.h"
+#include "eventhub/error.h"
+#include "eventhub/v1/hub.pb.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
 namespace {
-
-// Without linger a request goes out as soon as none is in flight. A producer that published so many
-// events while the last one was is a fast one: small requests would cost it more than the moment
-// that it takes to fill a larger one.
-constexpr size_t kFastProducerEvents = 64;
-constexpr size_t kWorthwhileBytes = 64 * 1024;
-constexpr absl::Duration kGatherTime = absl::Microseconds(500);
 
 std::string ProducerId(const PublisherOptions& options) {
   if (!options.idempotent || !options.producer_id.empty()) return options.producer_id;
@@ -30,6 +25,27 @@ std::string ProducerId(const PublisherOptions& options) {
 
 }  // namespace
 
+// Belongs to one stream; its number tells it from the streams before and after it.
+class PublisherCore::StreamHandler final : public PublishStream::Handler {
+ public:
+  StreamHandler(std::weak_ptr<PublisherCore> core, uint64_t number)
+      : core_(std::move(core)), number_(number) {}
+
+  void OnWritten() override {
+    if (const auto core = core_.lock()) core->OnWritten(number_);
+  }
+  void OnReply(PublishReply reply) override {
+    if (const auto core = core_.lock()) core->OnReply(number_, std::move(reply));
+  }
+  void OnClosed(absl::Status status) override {
+    if (const auto core = core_.lock()) core->OnClosed(number_, status);
+  }
+
+ private:
+  const std::weak_ptr<PublisherCore> core_;
+  const uint64_t number_;
+};
+
 PublisherCore::PublisherCore(std::shared_ptr<Connection> connection, PublisherOptions options,
                              const Clock& clock)
     : connection_(std::move(connection)),
@@ -39,6 +55,7 @@ PublisherCore::PublisherCore(std::shared_ptr<Connection> connection, PublisherOp
       queue_({.max_requests = options_.max_in_flight_requests,
               .max_bytes = options_.max_in_flight_bytes,
               .idempotent = options_.idempotent}),
+      open_(options_, clock_, queue_),
       epoch_(EpochAt(clock.Now())),
       backoff_(options_.retry),
       not_before_(clock.Monotonic()) {}
@@ -64,16 +81,9 @@ absl::Status PublisherCore::Take(std::optional<uint32_t> partition, const v1::Ev
     if (!HasSpace(bytes)) RETURN_IF_ERROR(AwaitSpace(bytes));
     if (!refusing_.ok()) return refusing_;
     failures_.Enter();
-    const OpenBatches::iterator open = BatchFor(partition, bytes);
-    Batch& batch = **open;
-    batch.Append(event, size, std::move(done));
-    open_bytes_ += bytes;
-    ++open_events_;
-    if (batch.bytes() >= options_.max_batch_bytes || batch.events() >= options_.max_batch_events) {
-      Seal(open);
-    } else if (options_.linger <= absl::ZeroDuration() && queue_.empty() &&
-               (!gathering_ || open_bytes_ >= kWorthwhileBytes)) {
-      SealAll();
+    if (const auto begun = open_.Append(partition, event, size, std::move(done))) {
+      unresolved_.insert(unresolved_.end(), begun->id);
+      Arm(begun->sealed);
     }
     pump = !queue_.empty() && !writing_;
   }
@@ -82,13 +92,13 @@ absl::Status PublisherCore::Take(std::optional<uint32_t> partition, const v1::Ev
 }
 
 bool PublisherCore::HasSpace(size_t bytes) const {
-  const size_t held = open_bytes_ + queue_.bytes();
+  const size_t held = open_.bytes() + queue_.bytes();
   return held == 0 || held + bytes <= options_.max_buffer_bytes;
 }
 
 absl::Status PublisherCore::AwaitSpace(size_t bytes) {
-  // What lingers must go, or there may never be space.
-  SealAll();
+  // Lingering events must be sent, or there may never be space.
+  open_.SealAll();
   mutex_.Unlock();
   Pump();
   mutex_.Lock();
@@ -101,79 +111,197 @@ absl::Status PublisherCore::AwaitSpace(size_t bytes) {
   }
   --waiting_for_space_;
   if (HasSpace(bytes) || !refusing_.ok()) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the buffer of the publisher for topic ", options_.topic,
-                   " is full: ", open_bytes_ + queue_.bytes(), " bytes are not acknowledged yet"));
-}
-
-PublisherCore::OpenBatches::iterator PublisherCore::BatchFor(std::optional<uint32_t> partition,
-                                                             size_t bytes) {
-  std::optional<OpenBatches::iterator> found;
-  if (!partition) {
-    found = mixed_;
-  } else if (const auto it = by_partition_.find(*partition); it != by_partition_.end()) {
-    found = it->second;
-  }
-  if (found && (**found)->bytes() + bytes > options_.max_batch_bytes) {
-    Seal(*found);
-    found.reset();
-  }
-  if (found) return *found;
-
-  const uint64_t id = next_batch_id_++;
-  auto batch = std::make_unique<Batch>(id, partition, last_batch_bytes_);
-  batch->opened_at = Now();
-  batch->deadline = batch->opened_at + options_.deadline;
-  Arm(SealTime(*batch));
-  unresolved_.insert(unresolved_.end(), id);
-  const auto open = open_.insert(open_.end(), std::move(batch));
-  if (partition) {
-    by_partition_.emplace(*partition, open);
-  } else {
-    mixed_ = open;
-  }
-  return open;
-}
-
-void PublisherCore::Seal(OpenBatches::iterator open) {
-  std::unique_ptr<Batch> batch = std::move(*open);
-  open_.erase(open);
-  if (batch->partition) {
-    by_partition_.erase(*batch->partition);
-  } else {
-    mixed_.reset();
-  }
-  open_bytes_ -= batch->bytes();
-  open_events_ -= batch->events();
-  // The next batch is likely to be as large, with a little to spare.
-  last_batch_bytes_ = std::min(batch->bytes() + batch->bytes() / 8, options_.max_batch_bytes);
-  queue_.Push(std::move(batch));
-}
-
-void PublisherCore::SealAll() {
-  gathering_ = false;
-  while (!open_.empty()) Seal(open_.begin());
-}
-
-absl::Duration PublisherCore::SealTime(const Batch& batch) const {
-  if (options_.linger <= absl::ZeroDuration()) return batch.deadline;
-  return std::min(batch.deadline, batch.opened_at + options_.linger);
-}
-
-void PublisherCore::SealDue(absl::Duration now) {
-  if (gathering_ && gather_until_ <= now) SealAll();
-  while (!open_.empty() && SealTime(*open_.front()) <= now) Seal(open_.begin());
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the buffer of the publisher for topic ", options_.topic,
+      " is full: ", open_.bytes() + queue_.bytes(), " bytes are not acknowledged yet"));
 }
 
 void PublisherCore::SealIfIdle() {
-  if (options_.linger > absl::ZeroDuration() || !queue_.empty()) return;
-  if (open_events_ < kFastProducerEvents || open_bytes_ >= kWorthwhileBytes) {
-    SealAll();
-  } else if (!gathering_) {
-    gathering_ = true;
-    gather_until_ = Now() + kGatherTime;
-    Arm(gather_until_);
+  open_.SealIfIdle();
+  Arm(open_.next_due());
+}
+
+void PublisherCore::Pump() {
+  std::shared_ptr<PublishStream> stream;
+  std::string header;
+  Bytes events;
+  {
+    MutexLock lock(mutex_);
+    const absl::Duration now = Now();
+    if (writing_ || queue_.empty() || now < not_before_ || closed_) return;
+    if (stream_ != nullptr) {
+      if (queue_.TakeNewEpoch(epoch_)) {
+        SealIfIdle();  // Batches that were kept only for their sequences are gone, and left space.
+        if (waiting_for_space_ > 0) space_.NotifyAll();
+      }
+      Batch* const batch = queue_.Send(now);
+      if (batch == nullptr) return;
+      Arm(now + options_.reply_timeout);
+      header = EncodeHeader(*batch);
+      events = batch->body();
+      stream = stream_;
+    }
+    writing_ = true;  // Until OnWritten, or until the stream is open.
   }
+  if (stream != nullptr) {
+    stream->Write(std::move(header), std::move(events));
+  } else {
+    OpenStream();
+  }
+}
+
+void PublisherCore::OpenStream() {
+  uint64_t number;
+  {
+    MutexLock lock(mutex_);
+    number = ++stream_number_;
+  }
+  std::shared_ptr<PublishStream> stream = connection_->publish_streams().OpenPublishStream(
+      std::make_shared<StreamHandler>(weak_from_this(), number));
+  {
+    MutexLock lock(mutex_);
+    // The stream closed meanwhile, or the publisher did: dropping the reference cancels it.
+    if (stream_number_ != number) return;
+    stream_ = std::move(stream);
+    writing_ = false;
+  }
+  Pump();
+}
+
+std::string PublisherCore::EncodeHeader(const Batch& batch) const {
+  v1::PublishStreamRequest request;
+  request.set_topic(options_.topic);
+  if (batch.partition) request.set_partition(*batch.partition);
+  request.set_durability(static_cast<v1::Durability>(options_.durability));
+  if (options_.idempotent) {
+    request.set_producer_id(producer_id_);
+    request.set_producer_epoch(epoch_);
+    request.set_sequence(*batch.sequence);
+  }
+  request.set_correlation_id(batch.correlation_id);
+  return request.SerializeAsString();
+}
+
+void PublisherCore::OnWritten(uint64_t stream) {
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    writing_ = false;
+  }
+  Pump();
+}
+
+void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
+  std::vector<Finished> finished;
+  std::shared_ptr<PublishStream> lost;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    const absl::Status status = reply.status;
+    switch (queue_.OnReply(std::move(reply), finished)) {
+      case AfterReply::kGoOn:
+        if (status.ok()) {
+          backoff_.Reset();
+          last_failure_ = absl::OkStatus();
+        }
+        break;
+      case AfterReply::kBackOff:
+        BackOff(status);
+        break;
+      case AfterReply::kFenced:
+        // Requests sent after it will be refused alike.
+        lost = LoseStream(/*in_doubt=*/false);
+        Fence(status, finished);
+        break;
+      case AfterReply::kBroken:
+        lost = LoseStream(/*in_doubt=*/true);
+        BackOff(absl::InternalError("the hub sent a reply to no request"));
+        break;
+    }
+    SealIfIdle();
+    Finish(finished);
+  }
+  if (lost != nullptr) lost->Cancel();
+  Pump();
+  Report(std::move(finished));
+}
+
+void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
+  std::vector<Finished> finished;
+  std::shared_ptr<PublishStream> lost;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    // gRPC does not tell which request it was.
+    const bool too_large = GetErrorReason(status) == ErrorReason::kRequestTooLarge;
+    if (too_large) queue_.FailLargest(status, finished);
+    lost = LoseStream(/*in_doubt=*/!SaysNothingDone(status));
+    if (too_large) {
+      // The other requests are sent again at once.
+    } else if (status.ok() || MayPass(status)) {
+      if (!queue_.empty()) BackOff(status);
+    } else {
+      queue_.FailAll(status, finished);
+    }
+    SealIfIdle();
+    Finish(finished);
+  }
+  Pump();
+  Report(std::move(finished));
+}
+
+std::shared_ptr<PublishStream> PublisherCore::LoseStream(bool in_doubt) {
+  ++stream_number_;
+  writing_ = false;
+  queue_.OnStreamLost(in_doubt);
+  return std::exchange(stream_, nullptr);
+}
+
+void PublisherCore::Fence(const absl::Status& status, std::vector<Finished>& finished) {
+  refusing_ = status;
+  open_.SealAll();
+  queue_.FailAll(status, finished);
+}
+
+void PublisherCore::BackOff(const absl::Status& status) {
+  last_failure_ = status;
+  not_before_ = Now() + backoff_.DelayAfter(status);
+  Arm(not_before_);
+}
+
+void PublisherCore::Arm(absl::Duration when) {
+  if (when >= armed_for_) return;
+  armed_for_ = when;
+  connection_->RunAfter(std::max(when - Now(), absl::ZeroDuration()), [weak = weak_from_this()] {
+    if (const auto core = weak.lock()) core->OnTimer();
+  });
+}
+
+void PublisherCore::OnTimer() {
+  std::vector<Finished> finished;
+  std::shared_ptr<PublishStream> silent;
+  {
+    MutexLock lock(mutex_);
+    const absl::Duration now = Now();
+    if (now < armed_for_) return;  // An earlier time superseded this one.
+    armed_for_ = absl::InfiniteDuration();
+    open_.SealDue(now);
+    queue_.Expire(now, DeadlineError(), finished);
+    if (queue_.OldestSentAt() + options_.reply_timeout <= now) {
+      silent = LoseStream(/*in_doubt=*/true);
+      BackOff(absl::UnavailableError("the hub does not reply"));
+    }
+    SealIfIdle();
+    Arm(std::min(queue_.NextDeadline(), queue_.OldestSentAt() + options_.reply_timeout));
+    if (!queue_.empty() && now < not_before_) Arm(not_before_);
+    Arm(open_.next_due());
+    Finish(finished);
+  }
+  space_.NotifyAll();  // Waiters look at the time themselves.
+  resolved_.NotifyAll();
+  if (silent != nullptr) silent->Cancel();
+  Pump();
+  Report(std::move(finished));
 }
 
 absl::Status PublisherCore::DeadlineError() const {
@@ -213,7 +341,7 @@ void PublisherCore::Report(std::vector<Finished> finished) {
 absl::Status PublisherCore::Flush(absl::Duration timeout) {
   {
     MutexLock lock(mutex_);
-    SealAll();
+    open_.SealAll();
   }
   Pump();
   return AwaitResults(timeout);
@@ -221,7 +349,7 @@ absl::Status PublisherCore::Flush(absl::Duration timeout) {
 
 absl::Status PublisherCore::AwaitResults(absl::Duration timeout) {
   MutexLock lock(mutex_);
-  const uint64_t next = next_batch_id_;
+  const uint64_t next = open_.next_id();
   const absl::Duration give_up = Now() + timeout;
   while (!unresolved_.empty() && *unresolved_.begin() < next) {
     if (Now() >= give_up) {
@@ -238,7 +366,7 @@ absl::Status PublisherCore::Close(absl::Duration timeout) {
   {
     MutexLock lock(mutex_);
     if (refusing_.ok()) refusing_ = absl::CancelledError("the publisher is closed");
-    SealAll();
+    open_.SealAll();
   }
   space_.NotifyAll();
   if (timeout > absl::ZeroDuration()) Pump();

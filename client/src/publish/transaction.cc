@@ -1,6 +1,5 @@
 #include "eventhub/transaction.h"
 
-#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -93,10 +92,7 @@ absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& tra
     if (in_doubt) result = WithUnknownOutcome(result.status());
     in_doubt |= OutcomeIsUnknown(result.status());
     if (transaction.id.empty() || !MayTryAgain(result.status())) return result;
-    absl::Duration delay = backoff.Next();
-    if (const auto info = GetErrorInfo(result.status()); info && info->retry_delay) {
-      delay = std::max(delay, *info->retry_delay);
-    }
+    const absl::Duration delay = backoff.DelayAfter(result.status());
     if (clock.Monotonic() + delay >= end) return result;
     std::this_thread::sleep_for(absl::ToChronoNanoseconds(delay));
   }

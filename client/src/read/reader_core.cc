@@ -8,6 +8,7 @@
 #include "eventhub/error.h"
 #include "eventhub/v1/hub.pb.h"
 #include "proto/wire/field_reader.h"
+#include "storage/base/status_macros.h"
 
 namespace eventhub::client {
 namespace {
@@ -32,7 +33,8 @@ ReaderCore::ReaderCore(std::shared_ptr<Connection> connection, ReaderOptions opt
     : connection_(std::move(connection)),
       options_(std::move(options)),
       clock_(clock),
-      backoff_(options_.retry),
+      reconnect_(options_.retry, options_.reconnect_deadline,
+                 absl::StrCat("read topic ", options_.topic)),
       retry_at_(clock.Monotonic()) {
   for (const PartitionOffset& position : options_.offsets) {
     positions_[position.partition] = {position.offset, position.run};
@@ -135,8 +137,7 @@ absl::Status ReaderCore::TakeFrame(const Bytes& frame) {
     }
   }
   if (!field.ok()) return MalformedResponse();
-  failing_since_.reset();
-  backoff_.Reset();
+  reconnect_.OnConnected();
   if (queue_.empty()) TakePassed();
   if (caught_up) {
     if (queue_.empty()) queue_.emplace_back();
@@ -192,16 +193,7 @@ bool ReaderCore::Skip(const absl::Status& status) {
 
 absl::Status ReaderCore::Retry(const absl::Status& status) {
   const absl::Duration now = Now();
-  if (!failing_since_) failing_since_ = now;
-  if (now - *failing_since_ >= options_.reconnect_deadline) {
-    return absl::UnavailableError(
-        absl::StrCat("no connection to read topic ", options_.topic, " for ",
-                     absl::FormatDuration(options_.reconnect_deadline), ": ", status.message()));
-  }
-  absl::Duration delay = backoff_.Next();
-  if (const auto info = GetErrorInfo(status); info && info->retry_delay) {
-    delay = std::max(delay, *info->retry_delay);
-  }
+  ASSIGN_OR_RETURN(const absl::Duration delay, reconnect_.OnFailed(status, now));
   retry_at_ = now + delay;
   return absl::OkStatus();
 }

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/src/base/backoff.h"
+#include "client/src/base/reconnect.h"
 #include "eventhub/connection.h"
 #include "eventhub/event_batch.h"
 #include "eventhub/reader.h"
@@ -73,12 +73,11 @@ class ReaderCore {
 
   // For the thread in Next, but for the pointer, which Cancel follows under the waiter's mutex.
   std::unique_ptr<ReadStream> stream_;
-  Backoff backoff_;
-  absl::Duration retry_at_;                      // Not to be opened before.
-  std::optional<absl::Duration> failing_since_;  // Of the first failure since the last response.
-  bool started_ = false;                         // The hub has said where the partitions start.
-  std::map<uint32_t, Place> positions_;          // After the last event handed out.
-  std::map<uint32_t, int64_t> starts_;           // Where each began.
+  Reconnect reconnect_;
+  absl::Duration retry_at_;              // Not to be opened before.
+  bool started_ = false;                 // The hub has said where the partitions start.
+  std::map<uint32_t, Place> positions_;  // After the last event handed out.
+  std::map<uint32_t, int64_t> starts_;   // Where each began.
   uint64_t skipped_events_ = 0;
   std::deque<EventBatch> queue_;         // Received, not handed out.
   std::vector<PartitionOffset> passed_;  // Where the partitions are behind what is in `queue_`.

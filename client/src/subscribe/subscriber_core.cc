@@ -1,19 +1,47 @@
 #include "client/src/subscribe/subscriber_core.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "absl/base/macros.h"
 #include "absl/strings/str_cat.h"
+#include "client/src/base/failure.h"
+#include "client/src/base/proto_time.h"
+#include "client/src/read/position_proto.h"
 
 namespace eventhub::client {
+
+// Belongs to one stream; its number tells it from the streams before and after it.
+class SubscriberCore::StreamHandler final : public ConsumeStream::Handler {
+ public:
+  StreamHandler(std::weak_ptr<SubscriberCore> core, uint64_t number)
+      : core_(std::move(core)), number_(number) {}
+
+  void OnWritten() override {
+    if (const auto core = core_.lock()) core->OnWritten(number_);
+  }
+  void OnFrame(Bytes frame) override {
+    if (const auto core = core_.lock()) core->OnFrame(number_, frame);
+  }
+  void OnClosed(absl::Status status) override {
+    if (const auto core = core_.lock()) core->OnClosed(number_, status);
+  }
+
+ private:
+  const std::weak_ptr<SubscriberCore> core_;
+  const uint64_t number_;
+};
 
 SubscriberCore::SubscriberCore(std::shared_ptr<Connection> connection, SubscriberOptions options,
                                const Clock& clock)
     : connection_(std::move(connection)),
       options_(std::move(options)),
       clock_(clock),
-      backoff_(options_.retry),
-      credit_(options_.credit) {}
+      reconnect_(options_.retry, options_.reconnect_deadline,
+                 absl::StrCat("consume subscription ", options_.subscription)),
+      leases_(options_.max_lease_extension),
+      requests_(options_, leases_) {}
 
 void SubscriberCore::Start(size_t threads) {
   Open();
@@ -39,7 +67,7 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
       --idle_;
     }
     ++running_;
-    stop_at_retry = !queue_kind_;
+    stop_at_retry = !leases_.queue();
     if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
   }
   const Handled handled = Handle(options_, *chunk, stop_at_retry, clock_, pace);
@@ -54,39 +82,219 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
 }
 
 void SubscriberCore::Settle(const WorkQueue::Chunk& chunk, const Handled& handled) {
-  Delivery& delivery = *chunk.delivery;
-  Lease& lease = delivery.lease();
+  ABSL_ASSERT(handled.next >= chunk.first && handled.next <= chunk.first + chunk.count);
   counters_.handled += handled.next - chunk.first;
-  const uint64_t events = lease.pending_events();
-  const uint64_t bytes = lease.pending_bytes();
-  for (const Handled::Run& run : handled.runs) {
-    lease.Finish(delivery, run.first, run.count, run.outcome);
-  }
-  pending_events_ += lease.pending_events() - events;
-  pending_bytes_ += lease.pending_bytes() - bytes;
-  if (lease.pending_events() > 0) List(lease);
+  leases_.Finish(*chunk.delivery, handled.runs);
   if (handled.next < chunk.first + chunk.count) queue_.PutBack(chunk, handled.at, handled.next);
   queue_.Done(chunk);
 }
 
-void SubscriberCore::List(Lease& lease) {
-  if (lease.listed) return;
-  const auto it = leases_.find({lease.partition(), lease.epoch()});
-  if (it == leases_.end() || it->second.get() != &lease) return;
-  lease.listed = true;
-  listed_.push_back(it->second);
+void SubscriberCore::Open() {
+  uint64_t number;
+  {
+    MutexLock lock(mutex_);
+    if (ended_) return;
+    ABSL_ASSERT(stream_ == nullptr && !opening_);
+    number = ++stream_number_;
+    opening_ = true;
+    requests_.Open(subscription_id_);
+  }
+  std::shared_ptr<ConsumeStream> stream = connection_->consume_streams().OpenConsumeStream(
+      std::make_shared<StreamHandler>(weak_from_this(), number));
+  {
+    MutexLock lock(mutex_);
+    // The stream closed meanwhile, or the subscriber did: dropping the reference cancels it.
+    if (stream_number_ != number) return;
+    stream_ = std::move(stream);
+    opening_ = false;
+  }
+  Pump();
 }
 
-Lease* SubscriberCore::FindLease(LeaseId id) {
-  const auto it = leases_.find(id);
-  return it == leases_.end() ? nullptr : it->second.get();
+void SubscriberCore::Pump() {
+  std::shared_ptr<ConsumeStream> stream;
+  std::string request;
+  {
+    MutexLock lock(mutex_);
+    if (stream_ == nullptr || writing_ || !requests_.Due()) return;
+    request = requests_.Next(counters_);
+    if (request.empty()) return;
+    writing_ = true;
+    stream = stream_;
+  }
+  stream->Write(std::move(request));
+}
+
+void SubscriberCore::OnWritten(uint64_t stream) {
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    writing_ = false;
+  }
+  Pump();
+}
+
+void SubscriberCore::OnFrame(uint64_t stream, const Bytes& bytes) {
+  absl::StatusOr<ConsumeFrame> frame = ParseConsumeFrame(bytes);
+  std::shared_ptr<ConsumeStream> lost;
+  HookCalls calls;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    if (frame.ok()) {
+      TakeFrame(*std::move(frame), calls);
+      if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
+    } else {
+      lost = LoseStream(calls);
+      End(frame.status(), calls);
+    }
+  }
+  if (lost != nullptr) lost->Cancel();
+  Pump();
+  Call(std::move(calls));
+}
+
+void SubscriberCore::TakeFrame(ConsumeFrame frame, HookCalls& calls) {
+  if (frame.opened) TakeOpened(*frame.opened, calls);
+  if (frame.ack_deadline) TakeAckDeadline(*frame.ack_deadline);
+  TakeLeases(frame, calls);
+  for (const v1::TrimmedRange& trimmed : frame.trimmed) {
+    const PartitionRange range = FromProto(trimmed);
+    counters_.trimmed += static_cast<uint64_t>(range.range.end - range.range.start);
+    calls.Note(options_.hooks.on_trimmed, range);
+  }
+  // Before the batches: the hub chose these after it settled and rewound.
+  for (const v1::Settlement& settlement : frame.settlements) {
+    requests_.OnSettled(settlement, counters_);
+  }
+  for (const v1::PartitionOffset& rewound : frame.rewound) {
+    leases_.OnRewound(rewound.partition(), rewound.offset());
+  }
+  for (EventBatch& batch : frame.batches) TakeBatch(std::move(batch));
+  Arm(leases_.extend_at());
+  if (frame.caught_up) calls.Note(options_.hooks.on_caught_up);
+  if (frame.fell_behind) calls.Note(options_.hooks.on_fell_behind);
+}
+
+void SubscriberCore::TakeOpened(const v1::ConsumeOpened& opened, HookCalls& calls) {
+  leases_.SetQueue(opened.queue());
+  session_ = opened.session();
+  subscription_id_ = opened.subscription_id();
+  TakeAckDeadline(opened.ack_deadline());
+  Order order = options_.order;
+  if (order == Order::kDefault) order = opened.queue() ? Order::kNone : Order::kPerPartition;
+  queue_.SetOrder(order);
+  reconnect_.OnConnected();
+  ++counters_.connections;
+  calls.Note(options_.hooks.on_connected, opened.consumer());
+}
+
+void SubscriberCore::TakeAckDeadline(const google::protobuf::Duration& deadline) {
+  const absl::Duration told = FromProto(deadline);
+  leases_.SetAckDeadline(told > absl::ZeroDuration() ? told : absl::InfiniteDuration(), Now());
+}
+
+void SubscriberCore::TakeLeases(const ConsumeFrame& frame, HookCalls& calls) {
+  for (const v1::PartitionLease& revoked : frame.revoked) {
+    counters_.lease_lost += leases_.Revoke(revoked.partition(), revoked.lease_epoch());
+    calls.Note(options_.hooks.on_revoked, revoked.partition());
+  }
+  for (const v1::PartitionLease& assigned : frame.assigned) {
+    leases_.Assign(assigned.partition(), assigned.lease_epoch());
+    calls.Note(options_.hooks.on_assigned, PartitionOffset{.partition = assigned.partition(),
+                                                           .offset = assigned.next_offset()});
+  }
+  for (const v1::PartitionLease& draining : frame.draining) {
+    calls.Note(options_.hooks.on_draining, draining.partition());
+  }
+}
+
+void SubscriberCore::TakeBatch(EventBatch batch) {
+  batch.session_ = session_;
+  const size_t events = batch.size();
+  counters_.delivered += events;
+  if (batch.redelivered()) counters_.redelivered += events;
+  if (std::shared_ptr<Delivery> delivery = leases_.Accept(std::move(batch), Now())) {
+    queue_.Add(std::move(delivery));
+  } else {
+    counters_.dropped += events;
+  }
+}
+
+std::shared_ptr<ConsumeStream> SubscriberCore::LoseStream(HookCalls& calls) {
+  ++stream_number_;
+  opening_ = writing_ = false;
+  if (!leases_.queue()) {
+    leases_.ForEachPartition(
+        [&](uint32_t partition) { calls.Note(options_.hooks.on_revoked, partition); });
+  }
+  counters_.in_doubt += requests_.OnStreamLost() + leases_.Clear();
+  queue_.Clear();
+  return std::exchange(stream_, nullptr);
+}
+
+void SubscriberCore::OnClosed(uint64_t stream, const absl::Status& status) {
+  std::shared_ptr<ConsumeStream> lost;
+  HookCalls calls;
+  {
+    MutexLock lock(mutex_);
+    if (stream != stream_number_) return;
+    const uint64_t in_doubt = counters_.in_doubt;
+    bool unfinished = leases_.unfinished() > 0;
+    lost = LoseStream(calls);
+    unfinished |= counters_.in_doubt > in_doubt;
+    if (stopping_) {
+      End(status.ok() || (MayPass(status) && !unfinished) ? absl::OkStatus() : status, calls);
+    } else if (status.ok() || MayPass(status)) {
+      calls.Note(options_.hooks.on_disconnected, status);
+      ReconnectAfter(status, calls);
+    } else {
+      End(status, calls);
+    }
+  }
+  Call(std::move(calls));
+}
+
+void SubscriberCore::ReconnectAfter(const absl::Status& status, HookCalls& calls) {
+  const absl::Duration now = Now();
+  const absl::StatusOr<absl::Duration> delay = reconnect_.OnFailed(status, now);
+  if (!delay.ok()) {
+    End(delay.status(), calls);
+    return;
+  }
+  retry_at_ = now + *delay;
+  Arm(retry_at_);
+}
+
+void SubscriberCore::Arm(absl::Duration when) {
+  if (when >= armed_for_) return;
+  armed_for_ = when;
+  connection_->RunAfter(std::max(when - Now(), absl::ZeroDuration()), [weak = weak_from_this()] {
+    if (const auto core = weak.lock()) core->OnTimer();
+  });
+}
+
+void SubscriberCore::OnTimer() {
+  bool open = false;
+  {
+    MutexLock lock(mutex_);
+    const absl::Duration now = Now();
+    if (now < armed_for_) return;  // An earlier time superseded this one.
+    armed_for_ = absl::InfiniteDuration();
+    if (now >= leases_.extend_at()) leases_.Extend(now);
+    open = now >= retry_at_;
+    if (open) retry_at_ = absl::InfiniteDuration();
+    Arm(std::min(retry_at_, leases_.extend_at()));
+  }
+  change_.NotifyAll();  // Waiters look at the time themselves.
+  if (open) Open();
+  Pump();
 }
 
 void SubscriberCore::SetCredit(const Credit& credit) {
   {
     MutexLock lock(mutex_);
-    credit_ = credit;
-    say_credit_ = true;
+    requests_.SetCredit(credit);
   }
   Pump();
 }
@@ -94,9 +302,8 @@ void SubscriberCore::SetCredit(const Credit& credit) {
 void SubscriberCore::SetPaused(bool paused) {
   {
     MutexLock lock(mutex_);
-    if (paused_ == paused) return;
-    paused_ = paused;
-    say_credit_ = true;
+    if (requests_.paused() == paused) return;
+    requests_.SetPaused(paused);
   }
   Pump();
 }
@@ -107,14 +314,14 @@ void SubscriberCore::RequestStop() {
     if (stopping_ || ended_) return;
     stopping_ = true;
     if (stream_ == nullptr && !opening_) {
-      // May be called from a hook, which another must not interrupt.
-      auto calls = std::make_shared<Calls>();
+      // A hook may be the caller, and another hook must not run inside it: the timer runs it.
+      auto calls = std::make_shared<HookCalls>();
       End(absl::OkStatus(), *calls);
       connection_->RunAfter(absl::ZeroDuration(), [weak = weak_from_this(), calls] {
         if (const auto core = weak.lock()) core->Call(std::move(*calls));
       });
     } else {
-      say_leave_ = true;
+      requests_.Leave();
     }
   }
   Pump();
@@ -141,17 +348,26 @@ absl::Status SubscriberCore::Stop(absl::Duration timeout) {
   return status;
 }
 
+void SubscriberCore::End(const absl::Status& status, HookCalls& calls) {
+  if (ended_) return;
+  calls.Note(options_.hooks.on_ended, status);
+  ended_ = true;
+  final_ = status;
+  retry_at_ = absl::InfiniteDuration();
+  change_.NotifyAll();
+}
+
 void SubscriberCore::CutOff() {
   std::shared_ptr<ConsumeStream> stream;
   {
     MutexLock lock(mutex_);
     cut_off_ = true;
     if (ended_) return;
-    Calls untold;  // Who cuts it off knows.
-    stream = LoseStream(untold);
+    HookCalls dropped;  // The program cuts the subscriber off, and so knows.
+    stream = LoseStream(dropped);
     End(absl::CancelledError(absl::StrCat("the consumer of subscription ", options_.subscription,
                                           " was cut off before everything was settled")),
-        untold);
+        dropped);
   }
   if (stream != nullptr) stream->Cancel();
 }
@@ -165,16 +381,21 @@ void SubscriberCore::Close() {
   work_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  MutexLock lock(hooks_mutex_);
-  hooks_over_ = true;
+  hooks_.Stop();
+}
+
+void SubscriberCore::Call(HookCalls calls) {
+  const uint64_t thrown = hooks_.Run(std::move(calls));
+  if (thrown == 0) return;
+  MutexLock lock(mutex_);
+  counters_.hooks_thrown += thrown;
 }
 
 SubscriberCounters SubscriberCore::counters() const {
   MutexLock lock(mutex_);
   SubscriberCounters counters = counters_;
   counters.dropped += queue_.dropped();
-  counters.unsettled = pending_events_ + settlements_.events();
-  for (const auto& [id, lease] : leases_) counters.unsettled += lease->unfinished();
+  counters.unsettled = leases_.pending_events() + requests_.unsettled() + leases_.unfinished();
   return counters;
 }
 
