@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly stages_for_people=(packages format lint dev)
-readonly all_stages=("${stages_for_people[@]}" asan tsan tidy)
+readonly all_stages=("${stages_for_people[@]}" standalone asan tsan tidy)
 readonly node_packages=("@bufbuild/buf@1.75.0" "@grpc/grpc-js@1" "@grpc/proto-loader@0.8")
 readonly fuzz_seconds=${EVENTHUB_TEST_FUZZ_SECONDS:-10}
 jobs=$(nproc)
@@ -21,6 +21,8 @@ Runs the named stages; without any, the first four, which run every test once. I
   lint       buf on the protobuf contract
   dev        build everything with gcc, run all tests
 
+  standalone compile each file and header of the product by itself, which finds missing includes that
+             the builds hide: they compile several files as one
   asan       the same with clang-19, AddressSanitizer, UndefinedBehaviorSanitizer and
              -Wthread-safety; run each fuzz target briefly
   tsan       storage and server/core with gcc and ThreadSanitizer
@@ -29,7 +31,7 @@ Runs the named stages; without any, the first four, which run every test once. I
   all        every stage, as the CI does
 
 On two cores the first four take about 12 minutes on a new machine, most of it compilation, and
-4 minutes when nothing has changed; all take about 30.
+4 minutes when nothing has changed; all take about 35.
 
 Examples:
   tests/run.sh                    every test
@@ -153,6 +155,14 @@ clang_tidy() {
 }
 
 stage_dev() { build dev && run_ctest dev; }
+stage_standalone() {
+  # With the flags and the generated code of the dev build, and the faster compiler.
+  build dev || return
+  announce "standalone: each file by itself"
+  CXX=clang++-19 check "standalone: files that do not compile alone" \
+    tests/standalone.py build/dev
+}
+
 stage_asan() { build asan -Dfuzz_seconds="$fuzz_seconds" && run_ctest asan; }
 stage_tsan() { build tsan && run_ctest tsan; }
 

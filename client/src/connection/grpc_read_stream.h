@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "client/src/connection/channel_pool.h"
 #include "eventhub/connection.h"
 
 namespace eventhub::client {
