@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that includes follow the layers: main -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
-# client -> wire and base, and the command line -> filter, which it evaluates without a hub. All may use the messages of the contract.
+# client -> wire and base, and the command line -> json, and filter, which it evaluates without a hub; json -> wire. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 #
 # Within core, server/core/rooms.txt says which room uses which. `layers.sh --graph` prints who includes whom, and how often.
@@ -23,7 +23,9 @@ forbid() {
 forbid storage/base 'storage/[a-z_0-9]+\.h|server/|client/|eventhub/|grpc|google/|rocksdb/' 'base is below all'
 forbid storage 'proto/|server/|client/|eventhub/|grpc|google/' 'storage knows neither the contract nor gRPC'
 forbid server/core 'server/(rpc|main|link)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'core knows no gRPC and no RocksDB'
-forbid proto/wire 'server/|storage/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'wire knows messages alone'
+for part in wire json; do
+  forbid proto/$part 'server/|storage/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' 'the libraries beside the contract know its messages alone'
+done
 forbid server/filter 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \
   'filter knows messages, wire and base'
 forbid server/link 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grpc\.pb' \

@@ -1,6 +1,6 @@
 # The command line: its parts, and the program itself against a hub.
 eventhub_test(cli_test
-  SOURCES cli_command_test.cc cli_events_test.cc cli_filter_json_test.cc cli_json_slice_test.cc cli_output_test.cc
+  SOURCES cli_command_test.cc cli_events_test.cc cli_filter_json_test.cc cli_output_test.cc
           cli_topology_test.cc cli_units_test.cc cli_usage_test.cc
   LIBS eventhub_cli)
 # Debian's own interpreter, which has Debian's gRPC.

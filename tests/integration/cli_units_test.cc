@@ -4,6 +4,7 @@
 #include "client/cli/input/units.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
+#include "proto/json/timestamp.h"
 
 namespace eventhub::cli {
 namespace {
@@ -95,20 +96,14 @@ TEST(CliUnits, ParsesMoments) {
 TEST(CliUnits, TimesRoundTripFromYear1To9999) {
   for (const char* text : {"0001-01-01T00:00:00Z", "0999-12-31T23:59:59.5Z",
                            "1969-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"}) {
-    const auto time = ParseTimestamp(text);
+    const auto time = json::ParseTimestamp(text);
     ASSERT_TRUE(time.ok()) << text << time.status();
     EXPECT_EQ(FormatMoment(*time), text);
     EXPECT_EQ(*ParseMoment(FormatMoment(*time), absl::UnixEpoch()), *time);
   }
-  EXPECT_EQ(FormatSecond(*ParseTimestamp("0001-01-01T00:00:00Z")), "0001-01-01T00:00:00Z");
-  EXPECT_EQ(FormatMomentWide(*ParseTimestamp("0001-01-01T00:00:00Z")),
+  EXPECT_EQ(FormatSecond(*json::ParseTimestamp("0001-01-01T00:00:00Z")), "0001-01-01T00:00:00Z");
+  EXPECT_EQ(FormatMomentWide(*json::ParseTimestamp("0001-01-01T00:00:00Z")),
             "0001-01-01T00:00:00.000000Z");
-  for (const char* text :
-       {"0000-12-31T23:59:59Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00",
-        "10000-01-01T00:00:00Z", "1-01-01T00:00:00Z", "-001-01-01T00:00:00Z", "infinite-past",
-        "2026-01-31T12:00:00.0123456789Z", "2026-01-31", "2026-01-31T12:00:00"}) {
-    EXPECT_FALSE(ParseTimestamp(text).ok()) << text;
-  }
 }
 
 TEST(CliUnits, FormatsMomentsAndCounts) {

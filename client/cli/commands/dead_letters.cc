@@ -11,11 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/subscription_output.h"
 #include "client/cli/run/progress.h"
+#include "proto/json/event_json.h"
+#include "proto/json/timestamp.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -135,7 +136,7 @@ v1::Event WithReason(client::DeadLetter letter, const std::string& subscription)
   attributes[prefix + "partition"].set_integer(static_cast<int32_t>(letter.source_partition));
   attributes[prefix + "offset"].set_string(absl::StrCat(letter.source_offset));
   attributes[prefix + "attempts"].set_integer(static_cast<int32_t>(letter.attempts));
-  *attributes[prefix + "time"].mutable_timestamp() = ToTimestamp(letter.time);
+  *attributes[prefix + "time"].mutable_timestamp() = json::ToTimestamp(letter.time);
   return event;
 }
 
@@ -155,9 +156,10 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
                        letter.partition, static_cast<long long>(letter.offset));
           return ++count < limit;
         }
-        const Position position{letter.partition, letter.offset, letter.time};
+        const json::Position position{letter.partition, letter.offset, letter.time};
         std::string line;
-        AppendEventJson(WithReason(std::move(letter), flags.subscription), position, &line);
+        json::AppendEvent(WithReason(std::move(letter), flags.subscription), {.position = position},
+                          &line);
         written = WriteOut(line + "\n");
         return written.ok() && ++count < limit;
       }));

@@ -10,12 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/json_values.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
 #include "eventhub/delayed_event_client.h"
+#include "proto/json/event_json.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -65,7 +65,7 @@ client::DelayedEventClient ConnectDelayed(const Context& context) {
 
 std::string DelayedJson(const client::DelayedEvent& delayed) {
   std::string event;
-  AppendEventJson(delayed.event, std::nullopt, &event);
+  json::AppendEvent(delayed.event, {}, &event);
   Json json = {{"delay_id", delayed.delay_id},
                {"due_time", FormatMoment(delayed.due_time)},
                {"accept_time", FormatMoment(delayed.accept_time)},

@@ -13,11 +13,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/filter_json.h"
-#include "client/cli/input/json_slice.h"
 #include "client/cli/input/read_file.h"
 #include "client/cli/output/terminal.h"
+#include "proto/json/event_json.h"
+#include "proto/json/json_slice.h"
 #include "server/filter/cesql.h"
 #include "storage/base/status_macros.h"
 
@@ -72,15 +72,16 @@ absl::StatusOr<EventInput> LoadEvent(const std::optional<std::string>& path) {
     return EventInput{event.SerializeAsString(), ""};
   }
   ASSIGN_OR_RETURN(const std::string text, ReadFile(*path));
-  absl::StatusOr<v1::Event> parsed = ParseEventJson(text);
+  absl::StatusOr<v1::Event> parsed = json::ParseEvent(text);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(*path, ": ", parsed.status().message()));
   }
-  ASSIGN_OR_RETURN(const std::vector<JsonMember> members, SliceJsonObject(text));
-  const auto time = std::find_if(members.begin(), members.end(),
-                                 [](const JsonMember& member) { return member.name == "time"; });
+  ASSIGN_OR_RETURN(const std::vector<json::JsonMember> members, json::SliceJsonObject(text));
+  const auto time =
+      std::find_if(members.begin(), members.end(),
+                   [](const json::JsonMember& member) { return member.name == "time"; });
   return EventInput{parsed->SerializeAsString(),
-                    time == members.end() ? "" : JsonText(time->value).value_or("")};
+                    time == members.end() ? "" : json::JsonText(time->value).value_or("")};
 }
 
 nlohmann::json ValueJson(const CesqlResult& result) {

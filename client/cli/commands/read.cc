@@ -14,7 +14,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/units.h"
@@ -24,6 +23,7 @@
 #include "client/cli/run/progress.h"
 #include "eventhub/error.h"
 #include "eventhub/reader.h"
+#include "proto/json/event_json.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -104,9 +104,10 @@ class Printer {
     for (const client::ReceivedEvent& received : batch) {
       if (done()) break;
       RETURN_IF_ERROR(received.ParseTo(event_));
-      const Position position{received.partition(), received.offset(), received.append_time()};
+      const json::Position position{received.partition(), received.offset(),
+                                    received.append_time()};
       if (flags_.json) {
-        AppendEventJson(event_, position, &out_);
+        json::AppendEvent(event_, {.position = position}, &out_);
         out_.push_back('\n');
       } else {
         flags_.format.Append(event_, position, &out_);

@@ -7,8 +7,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/input/cloudevents_json.h"
-#include "client/cli/input/json_slice.h"
+#include "proto/json/event_json.h"
+#include "proto/json/json_slice.h"
+#include "proto/json/timestamp.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -31,15 +32,15 @@ std::optional<std::string> FindColumn(absl::string_view line, uint64_t column) {
 // Text without its quotes; numbers and booleans as they are written.
 std::optional<std::string> FindPath(absl::string_view data, absl::string_view path) {
   for (const absl::string_view name : absl::StrSplit(path, '.')) {
-    const absl::StatusOr<std::vector<JsonMember>> members = SliceJsonObject(data);
+    const absl::StatusOr<std::vector<json::JsonMember>> members = json::SliceJsonObject(data);
     if (!members.ok()) return std::nullopt;
     // Of members with one name the last holds, as it does for most who read JSON.
     const auto member = std::find_if(members->rbegin(), members->rend(),
-                                     [name](const JsonMember& m) { return m.name == name; });
+                                     [name](const json::JsonMember& m) { return m.name == name; });
     if (member == members->rend()) return std::nullopt;
     data = member->value;
   }
-  if (absl::StartsWith(data, "\"")) return JsonText(data);
+  if (absl::StartsWith(data, "\"")) return json::JsonText(data);
   if (absl::StartsWith(data, "{") || absl::StartsWith(data, "[") || data == "null") {
     return std::nullopt;
   }
@@ -52,6 +53,18 @@ void FillIfEmpty(absl::string_view value, std::string* field) {
 
 }  // namespace
 
+absl::string_view JsonLineHint(absl::string_view line) {
+  switch (json::FindJsonLineFault(line)) {
+    case json::JsonLineFault::kArray:
+      return "each line is one event, not an array of them; jq -c '.[]' writes them so";
+    case json::JsonLineFault::kUnfinishedObject:
+      return "the line ends before its object does: each line is one event; jq -c . writes them so";
+    case json::JsonLineFault::kOther:
+      break;
+  }
+  return "";
+}
+
 EventSource::EventSource(EventTemplate event_template)
     : template_(std::move(event_template)), key_column_(ColumnOf(template_.key_field)) {}
 
@@ -59,7 +72,7 @@ absl::StatusOr<v1::Event> EventSource::FromLine(absl::string_view line) {
   ++count_;
   v1::Event event;
   if (template_.json_input) {
-    ASSIGN_OR_RETURN(event, ParseEventJson(line));
+    ASSIGN_OR_RETURN(event, json::ParseEvent(line));
   } else {
     event = FromText(line);
   }
@@ -72,7 +85,7 @@ absl::StatusOr<v1::Event> EventSource::FromLine(absl::string_view line) {
 
 v1::Event EventSource::FromText(absl::string_view line) const {
   v1::Event event;
-  *event.mutable_time() = ToTimestamp(Clock::System().Now());
+  *event.mutable_time() = json::ToTimestamp(Clock::System().Now());
   event.set_data(line.data(), line.size());
   return event;
 }
@@ -84,7 +97,7 @@ void EventSource::FillIn(v1::Event& event) const {
   FillIfEmpty(template_.subject, event.mutable_subject());
   FillIfEmpty(template_.content_type, event.mutable_data_content_type());
   FillIfEmpty(template_.key, event.mutable_partition_key());
-  if (template_.deliver_at) *event.mutable_deliver_at() = ToTimestamp(*template_.deliver_at);
+  if (template_.deliver_at) *event.mutable_deliver_at() = json::ToTimestamp(*template_.deliver_at);
   if (template_.deliver_after) {
     const absl::Duration delay = *template_.deliver_after;
     google::protobuf::Duration& proto = *event.mutable_deliver_after();

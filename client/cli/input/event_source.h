@@ -36,6 +36,10 @@ struct EventTemplate {
   std::string key_field;
 };
 
+// Says how a text that is JSON over several lines, or an array, becomes lines that are an event
+// each, for a line that is not one. Empty if the line does not look like either.
+absl::string_view JsonLineHint(absl::string_view line);
+
 // Thread-compatible.
 class EventSource {
  public:

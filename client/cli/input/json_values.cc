@@ -2,6 +2,7 @@
 
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/units.h"
+#include "proto/json/event_json.h"
 
 namespace eventhub::cli {
 
@@ -17,6 +18,12 @@ Json TimeJson(const std::optional<absl::Time>& time) {
 }
 
 Json NameJson(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }
+
+Json AttributeJson(const v1::AttributeValue& value) {
+  std::string text;
+  json::AppendAttribute(value, &text);
+  return Json::parse(text);
+}
 
 Json FilterValueJson(const std::optional<client::Filter>& filter) {
   return filter ? Json::parse(FilterJson(filter->proto())) : Json(nullptr);

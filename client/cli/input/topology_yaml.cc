@@ -17,11 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/topology_fields.h"
 #include "client/cli/input/units.h"
+#include "proto/json/timestamp.h"
 #include "proto/wire/utf8.h"
 #include "server/filter/filter.h"
 #include "storage/base/nearest_word.h"
@@ -296,7 +296,7 @@ class DocumentReader {
         start.set_offset(place->offset);
         break;
       case client::StartPosition::Kind::kTimestamp:
-        *start.mutable_timestamp() = ToTimestamp(place->timestamp);
+        *start.mutable_timestamp() = json::ToTimestamp(place->timestamp);
         break;
     }
     return absl::OkStatus();
@@ -309,7 +309,7 @@ class DocumentReader {
         return absl::InvalidArgumentError(
             absl::StrCat("'", text, "' is not a time; write it like 2026-01-31T12:00:00Z"));
       }
-      static_cast<google::protobuf::Timestamp&>(value) = ToTimestamp(*time);
+      static_cast<google::protobuf::Timestamp&>(value) = json::ToTimestamp(*time);
       return absl::OkStatus();
     }
     const auto duration = ParseDelay(text);

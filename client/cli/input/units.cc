@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "proto/json/timestamp.h"
 
 namespace eventhub::cli {
 namespace {
@@ -52,28 +53,11 @@ const std::array<TimeUnit, 7>& TimeUnits() {
   return units;
 }
 
-// What a timestamp of protobuf can be.
-bool IsTimestamp(absl::Time time) {
-  static const absl::Time begin = absl::FromCivil(absl::CivilSecond(1), absl::UTCTimeZone());
-  static const absl::Time end = absl::FromCivil(absl::CivilSecond(10'000), absl::UTCTimeZone());
-  return time >= begin && time < end;
-}
-
-// Years have four digits, also the first thousand.
-constexpr absl::string_view kRfc3339 = "%E4Y-%m-%d%ET%H:%M:%E*S%Ez";
-
-// The library takes more digits of a fraction than it keeps.
-bool HasDigitsBelowNanoseconds(absl::string_view rfc3339) {
-  const size_t point = std::min(rfc3339.find('.'), rfc3339.size() - 1);
-  const size_t end = std::min(rfc3339.find_first_not_of("0123456789", point + 1), rfc3339.size());
-  return end - point - 1 > 9;
-}
-
 std::optional<absl::Time> ParseTime(absl::string_view text) {
-  if (const auto time = ParseTimestamp(text); time.ok()) return *time;
+  if (const auto time = json::ParseTimestamp(text); time.ok()) return *time;
   absl::Time time;
   std::string error;
-  if (absl::ParseTime("%E4Y-%m-%d", text, &time, &error) && IsTimestamp(time)) return time;
+  if (absl::ParseTime("%E4Y-%m-%d", text, &time, &error) && json::IsTimestamp(time)) return time;
   return std::nullopt;
 }
 
@@ -189,19 +173,6 @@ std::string FormatRoughAge(absl::Duration age) {
   return FormatAge(absl::Trunc(age, seconds ? absl::Seconds(1) : absl::Milliseconds(1)));
 }
 
-absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text) {
-  absl::Time time;
-  std::string error;
-  if (!absl::ParseTime(kRfc3339, text, &time, &error)) {
-    return absl::InvalidArgumentError("not an RFC 3339 timestamp");
-  }
-  if (!IsTimestamp(time)) return absl::InvalidArgumentError("not within the years 1 to 9999");
-  if (HasDigitsBelowNanoseconds(text)) {
-    return absl::InvalidArgumentError("more exact than a nanosecond, which is all that is kept");
-  }
-  return time;
-}
-
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {
   if (const auto time = ParseTime(text); time.has_value()) return *time;
   if (const auto age = ParseAge(text); age.ok()) return now - *age;
@@ -215,7 +186,9 @@ absl::StatusOr<absl::Time> ParseFutureMoment(absl::string_view text, absl::Time 
 }
 
 std::string FormatMoment(absl::Time time) {
-  return absl::FormatTime("%E4Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone());
+  std::string text;
+  json::AppendTimestamp(time, &text);
+  return text;
 }
 
 std::string FormatMomentWide(absl::Time time) {

@@ -40,10 +40,6 @@ std::string FormatExactBytes(uint64_t bytes);
 // As FormatAge, of an age that was measured: nothing below a second, or below a millisecond.
 std::string FormatRoughAge(absl::Duration age);
 
-// RFC 3339 within what a timestamp of protobuf can be: years 1 to 9999, to the nanosecond.
-// INVALID_ARGUMENT for anything else. FormatMoment() gives it back.
-absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text);
-
 // A moment: RFC 3339 (`2026-01-31T12:00:00Z`), a UTC date (`2026-01-31`), or a duration back from
 // `now` (`15m`). INVALID_ARGUMENT for anything else.
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/terminal.h"
+#include "proto/json/timestamp.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -58,7 +59,8 @@ absl::StatusOr<EventFormat> EventFormat::Parse(absl::string_view format) {
   return parsed;
 }
 
-void EventFormat::Append(const v1::Event& event, const Position& position, std::string* out) const {
+void EventFormat::Append(const v1::Event& event, const json::Position& position,
+                         std::string* out) const {
   for (const Piece& piece : pieces_) {
     if (piece.field == 0) {
       out->append(piece.text);
@@ -68,7 +70,7 @@ void EventFormat::Append(const v1::Event& event, const Position& position, std::
   }
 }
 
-void EventFormat::AppendField(char field, const v1::Event& event, const Position& position,
+void EventFormat::AppendField(char field, const v1::Event& event, const json::Position& position,
                               std::string* out) {
   switch (field) {
     case 'p':
@@ -88,7 +90,7 @@ void EventFormat::AppendField(char field, const v1::Event& event, const Position
     case 'u':
       return AppendPrintable(event.subject(), out);
     case 'e':
-      if (event.has_time()) absl::StrAppend(out, FormatMoment(FromTimestamp(event.time())));
+      if (event.has_time()) absl::StrAppend(out, FormatMoment(json::FromTimestamp(event.time())));
       return;
     case 'k':
       return AppendPrintable(event.partition_key(), out);

@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "eventhub/v1/event.pb.h"
+#include "proto/json/event_json.h"
 
 namespace eventhub::cli {
 
@@ -26,7 +26,7 @@ class EventFormat {
   // INVALID_ARGUMENT names what is not known.
   static absl::StatusOr<EventFormat> Parse(absl::string_view format);
 
-  void Append(const v1::Event& event, const Position& position, std::string* out) const;
+  void Append(const v1::Event& event, const json::Position& position, std::string* out) const;
 
  private:
   struct Piece {
@@ -34,7 +34,7 @@ class EventFormat {
     std::string text;
   };
 
-  static void AppendField(char field, const v1::Event& event, const Position& position,
+  static void AppendField(char field, const v1::Event& event, const json::Position& position,
                           std::string* out);
 
   std::vector<Piece> pieces_;

@@ -5,7 +5,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/json_values.h"
 #include "client/cli/input/units.h"

@@ -9,11 +9,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/topology_fields.h"
 #include "client/cli/input/topology_yaml.h"
 #include "client/cli/input/units.h"
+#include "proto/json/timestamp.h"
 
 namespace eventhub::cli {
 namespace {
@@ -68,7 +68,7 @@ void WriteStart(const v1::StartPosition& start, YAML::Emitter& out) {
   } else if (start.has_offset()) {
     out << start.offset();
   } else if (start.has_timestamp()) {
-    out << FormatMoment(FromTimestamp(start.timestamp()));
+    out << FormatMoment(json::FromTimestamp(start.timestamp()));
   } else {
     out << "earliest";
   }
@@ -115,7 +115,8 @@ void WriteMessageValue(const Message& value, YAML::Emitter& out) {
     const auto& duration = static_cast<const google::protobuf::Duration&>(value);
     out << FormatExactAge(absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos()));
   } else if (type == "google.protobuf.Timestamp") {
-    out << FormatMoment(FromTimestamp(static_cast<const google::protobuf::Timestamp&>(value)));
+    out << FormatMoment(
+        json::FromTimestamp(static_cast<const google::protobuf::Timestamp&>(value)));
   } else {
     WriteMessage(value, out);
   }

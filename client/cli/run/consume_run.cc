@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command_outcome.h"
 #include "client/cli/frame/command_runner.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "client/cli/input/units.h"
 #include "client/cli/run/consume_tally.h"
 #include "client/cli/run/event_environment.h"
@@ -19,6 +18,7 @@
 #include "client/cli/run/interrupt.h"
 #include "client/cli/run/progress.h"
 #include "eventhub/subscriber.h"
+#include "proto/json/event_json.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 #include "storage/base/status_macros.h"
@@ -31,7 +31,7 @@ using client::EventBatch;
 using client::Outcome;
 using client::ReceivedEvent;
 
-Position PositionOf(const ReceivedEvent& event) {
+json::Position PositionOf(const ReceivedEvent& event) {
   return {event.partition(),        event.offset(),      event.append_time(),
           event.delivery_attempt(), event.redelivered(), event.replayed()};
 }
@@ -270,9 +270,10 @@ class ConsumeRun {
     return {std::move(outcome), std::move(except)};
   }
 
-  void AppendEvent(const v1::Event& event, const Position& position, std::string* text) const {
+  void AppendEvent(const v1::Event& event, const json::Position& position,
+                   std::string* text) const {
     if (options_.json || options_.batches) {
-      AppendEventJson(event, position, text);
+      json::AppendEvent(event, {.position = position}, text);
       text->push_back('\n');
     } else {
       options_.format.Append(event, position, text);

@@ -8,7 +8,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/input/json_values.h"
 #include "client/cli/input/units.h"
+#include "proto/json/timestamp.h"
 #include "storage/base/environment_names.h"
 
 namespace eventhub::cli {
@@ -47,7 +49,7 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
   return environment;
 }
 
-void AppendEventEnvironment(const v1::Event& event, const Position& position,
+void AppendEventEnvironment(const v1::Event& event, const json::Position& position,
                             std::vector<std::string>* environment) {
   const auto add = [environment](absl::string_view name, absl::string_view value) {
     environment->push_back(absl::StrCat(kEnvironmentPrefix, name, "=", value));
@@ -56,7 +58,7 @@ void AppendEventEnvironment(const v1::Event& event, const Position& position,
   add("SOURCE", event.source());
   add("TYPE", event.type());
   add("SUBJECT", event.subject());
-  add("TIME", event.has_time() ? FormatMoment(FromTimestamp(event.time())) : "");
+  add("TIME", event.has_time() ? FormatMoment(json::FromTimestamp(event.time())) : "");
   add("KEY", event.partition_key());
   add("CONTENT_TYPE", event.data_content_type());
   add("SCHEMA", event.data_schema());

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "client/cli/input/cloudevents_json.h"
 #include "eventhub/v1/event.pb.h"
+#include "proto/json/event_json.h"
 
 namespace eventhub::cli {
 
@@ -25,7 +25,7 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
 //
 // All but those of extension attributes are always set. A value ends at its first NUL, if it has
 // one, for the system knows no other strings.
-void AppendEventEnvironment(const v1::Event& event, const Position& position,
+void AppendEventEnvironment(const v1::Event& event, const json::Position& position,
                             std::vector<std::string>* environment);
 
 }  // namespace eventhub::cli

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "client/cli/input/json_slice.h"
 #include "client/cli/input/line_reader.h"
 #include "client/cli/input/read_file.h"
 #include "client/cli/input/units.h"

@@ -1,20 +1,18 @@
-// Finds JSON in a text without changing it, and passes it through the command line byte for byte.
+// JSON that is cut out of a text without being changed, and goes through an event byte for byte.
+#include "proto/json/json_slice.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/input/cloudevents_json.h"
-#include "client/cli/input/event_source.h"
-#include "client/cli/input/json.h"
-#include "client/cli/input/json_slice.h"
+#include "proto/json/event_json.h"
 
-namespace eventhub::cli {
+namespace eventhub::json {
 namespace {
-
-using testing::HasSubstr;
 
 TEST(JsonSlice, KnowsTheGrammar) {
   for (const char* text :
@@ -85,23 +83,38 @@ TEST(JsonSlice, FindsMembersAsTheyAreWritten) {
   EXPECT_EQ(SliceJsonObject(R"({"\ud800":1})").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(JsonSlice, TellsWhyALineIsNoObject) {
+  for (const char* line : {"{", "{ ", "{\"a\": [", "{\"a\": \"\\u12", "{\"id\": \"1\","}) {
+    EXPECT_EQ(FindJsonLineFault(line), JsonLineFault::kUnfinishedObject) << line;
+  }
+  for (const char* line : {"[", "[{}]", " [ 1 ]"}) {
+    EXPECT_EQ(FindJsonLineFault(line), JsonLineFault::kArray) << line;
+  }
+  for (const char* line : {"", "{}", "{]", "GET / 200", "\"a\": 1", "}"}) {
+    EXPECT_EQ(FindJsonLineFault(line), JsonLineFault::kOther) << line;
+  }
+}
+
+// A string is read eight bytes at a time.
+TEST(JsonSlice, FindsTheEndOfAStringAnywhere) {
+  for (size_t before = 0; before < 20; ++before) {
+    const std::string plain(before, 'a');
+    EXPECT_TRUE(IsJsonValue(absl::StrCat("\"", plain, "\""))) << before;
+    EXPECT_TRUE(IsJsonValue(absl::StrCat("\"", plain, "\\\"", plain, "\""))) << before;
+    EXPECT_TRUE(IsJsonValue(absl::StrCat("\"", plain, "\x20\x21\x23\x5b\x5d\x7fé", plain, "\"")));
+    EXPECT_FALSE(IsJsonValue(absl::StrCat("\"", plain, "\x1f", plain, "\""))) << before;
+    EXPECT_FALSE(IsJsonValue(absl::StrCat("\"", plain, "\"", plain, "\""))) << before;
+  }
+}
+
 TEST(JsonSlice, ReadsText) {
   EXPECT_EQ(JsonText(R"("a\u00e9\ud83d\ude00\/")"), "aé😀/");
   EXPECT_EQ(JsonText(R"("\udc00")"), std::nullopt);
   EXPECT_EQ(JsonText("1"), std::nullopt);
 }
 
-TEST(JsonSlice, KnowsLinesOfAPrettyPrintedText) {
-  for (const char* line : {"{", "{ ", "{\"a\": [", "{\"id\": \"1\",", "[", "[{}]", "[ 1 ]"}) {
-    EXPECT_THAT(std::string(JsonLineHint(line)), HasSubstr("jq -c")) << line;
-  }
-  for (const char* line : {"", "{}", "{]", "GET / 200", "\"a\": 1", "}"}) {
-    EXPECT_THAT(std::string(JsonLineHint(line)), testing::IsEmpty()) << line;
-  }
-}
-
-// Writes random JSON texts, and breaks some of them. None contains a number beyond a double or half
-// a surrogate pair, because the library refuses these.
+// Writes random JSON texts, and breaks some of them; none has a number beyond a double, or half a
+// surrogate pair, for these the library refuses.
 class JsonWriter {
  public:
   explicit JsonWriter(uint64_t seed) : random_(seed) {}
@@ -185,29 +198,24 @@ TEST(JsonSlice, AgreesWithTheLibraryOnWhatIsJson) {
     const std::string value = writer.Value();
     EXPECT_TRUE(IsJsonValue(value)) << value;
     const std::string object = absl::StrCat("{\"a\":", writer.Broken(), "}");
-    EXPECT_EQ(IsJsonValue(object), Json::accept(object)) << object;
+    EXPECT_EQ(IsJsonValue(object), nlohmann::json::accept(object)) << object;
   }
 }
 
-// Data published as a line, or by another client, is read as a line that publishes the same data.
+// What is published as a line, or by another client, is read as a line that publishes the same.
 TEST(JsonSlice, DataGoesThroughByteForByte) {
-  EventTemplate settings;
-  settings.json_input = true;
-  settings.source = "/s";
-  settings.type = "t";
-  EventSource source(settings);
   JsonWriter writer(11);
   for (int i = 0; i < 2000; ++i) {
     const std::string data = writer.Value();
-    auto event = source.FromLine(absl::StrCat("{\"data\":", data, "}"));
+    auto event = ParseEvent(absl::StrCat("{\"data\":", data, "}"));
     ASSERT_TRUE(event.ok()) << data << event.status();
     ASSERT_EQ(event->data(), data);
     for (const char* type : {"application/json", "text/plain", "application/octet-stream"}) {
       event->set_data_content_type(type);
       std::string line;
-      AppendEventJson(*event, Position{0, i, absl::UnixEpoch()}, &line);
+      AppendEvent(*event, {.position = Position{0, i, absl::UnixEpoch()}}, &line);
       ASSERT_EQ(line.find('\n'), std::string::npos) << line;
-      const auto again = source.FromLine(line);
+      const auto again = ParseEvent(line);
       ASSERT_TRUE(again.ok()) << line << again.status();
       ASSERT_EQ(again->SerializeAsString(), event->SerializeAsString()) << line;
     }
@@ -215,4 +223,4 @@ TEST(JsonSlice, DataGoesThroughByteForByte) {
 }
 
 }  // namespace
-}  // namespace eventhub::cli
+}  // namespace eventhub::json
