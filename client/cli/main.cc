@@ -17,6 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/frame/command.h"
+#include "client/cli/frame/help.h"
+#include "client/cli/frame/hub_address.h"
 #include "client/cli/frame/usage.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/terminal.h"
@@ -98,10 +100,14 @@ int ReportUsage(const CLI::App& app, absl::string_view message) {
   return kUsage;
 }
 
-// What may be behind a connection that is not made: the two sides do not agree on TLS, which
-// neither can say.
-absl::string_view TlsHint(const Context& context, absl::string_view message) {
-  if (!absl::StrContains(message, "failed to connect")) return "";
+// The likely cause of a connection that cannot be made; empty if there is none to name.
+absl::string_view ConnectionHint(const Context& context, absl::string_view message) {
+  if (!IsConnectionError(message)) return "";
+  if (absl::StrContains(message, "Connection refused") ||
+      absl::StrContains(message, "No such file")) {
+    return "; is eventhubd running there?";
+  }
+  // If the two sides do not agree on TLS, neither can tell.
   if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "reset by peer")) {
     return UsesTls(context) ? "; does it ask for a certificate? See --tls-cert"
                             : "; does it talk TLS? See --tls-ca";
@@ -157,6 +163,10 @@ absl::Status CheckTls(const CLI::App& app, const Context& context) {
 }
 
 absl::Status RunWatched(const CLI::App& app, const Context& context) {
+  if (const absl::Status address = CheckAddress(context.address); !address.ok()) {
+    return UsageError(
+        absl::StrCat(NameAsGiven(*app.get_option("--address")), ": ", address.message()));
+  }
   RETURN_IF_ERROR(CheckTls(app, context));
   std::optional<HubWatch> watch;
   if (isatty(STDERR_FILENO) == 1 && WaitsInSilence(ChosenCommand(app))) {
@@ -172,9 +182,17 @@ int Fail(const CLI::App& app, const Context& context, const absl::Status& status
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   const bool in_doubt = client::OutcomeIsUnknown(status) && !HasKnownOutcome(status) &&
                         !TellsOutcome(ChosenCommand(app));
-  PrintError(absl::StrCat(unreachable ? absl::StrCat("hub at ", context.address, ": ") : "",
-                          status.message(), unreachable ? TlsHint(context, status.message()) : "",
-                          " (", absl::StatusCodeToString(status.code()), ")",
+  std::string hub;
+  if (unreachable) {
+    absl::StrAppend(&hub, "hub at ", context.address);
+    if (IsConnectionError(status.message())) {
+      absl::StrAppend(&hub, " (", NameAsGiven(*app.get_option("--address")), ")");
+    }
+    absl::StrAppend(&hub, ": ");
+  }
+  PrintError(absl::StrCat(hub, ExplainConnectionError(status.message()),
+                          unreachable ? ConnectionHint(context, status.message()) : "", " (",
+                          absl::StatusCodeToString(status.code()), ")",
                           in_doubt ? "; it may be done nevertheless" : ""));
   return kFailure;
 }
@@ -190,8 +208,7 @@ void AddCommands(CLI::App& app, Context& context) {
   add("Events", {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
-  add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand, AddSeekCommand,
-                        AddReplayCommand, AddSnapshotsCommand, AddDeadLettersCommand});
+  add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand});
   add("The hub", {AddStatsCommand, AddHealthCommand, AddClockCommand, AddBenchCommand});
 }
 
@@ -207,13 +224,14 @@ int Main(int argc, char** argv) {
   CLI::App app(
       "Administers an event hub, publishes to it, reads from it and consumes its subscriptions.",
       "eventhub");
+  app.formatter(std::make_shared<HelpFormatter>(HelpWidth()));  // Commands inherit it.
   app.footer(kExamples);
   app.require_subcommand(1);
   app.fallthrough();
   AddGlobalOptions(app, context);
   AddCommands(app, context);
   try {
-    std::vector<std::string> words = CommandLineWords(argc, argv);
+    std::vector<std::string> words = CommandLineWords(app, argc, argv);
     // The library takes them off the end.
     std::reverse(words.begin(), words.end());
     app.parse(std::move(words));

@@ -115,7 +115,7 @@ class ApplyTest(TopologyTest):
         route = self.ok_json("routes", "describe", "shop")
         self.assertEqual(route["set_attributes"],
                          {"channel": "shop", "rank": 7, "public": True, "code": "7"})
-        self.ok("routes", "update", "shop", "--enable")
+        self.ok("routes", "update", "shop", "--resume")
         self.ok("publish", "bus", "-q", "--type=shop.order", stdin=b"x\n")
         self.assertEqual(self.ok("consume", "billing", "--limit=1", "--format=%d\\n"), "x\n")
 
@@ -256,7 +256,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         self.assertEqual((result.code, result.out), (1, b""))
         self.assertTrue(result.err.decode().endswith(f"eventhub: {why}\n"), result.err)
         self.assertEqual(self.export(), before)
-        self.ok("dead-letters", "discard", "kept", "--all", "--yes")
+        self.ok("subscriptions", "dead-letters", "discard", "kept", "--all", "--yes")
         out = self.ok("apply", "-f", wanted, "--prune", "--yes")
         self.assertIn("  ! discards 2 open dead letters\n", out)
         self.assertIn("- topic old\n", out)
@@ -411,7 +411,7 @@ class ExportTest(TopologyTest):
                 '--filter={"any": [{"suffix": {"type": ".a"}}, {"sql": "EXISTS x"}]}',
                 "--set=a=true", "--set=b= x")
         self.ok("links", "create", "more", "--remote=h:1", "--remote-topic=a", "--to=more",
-                "--from=2026-01-31T12:00:00.5Z", "--disabled")
+                "--from=2026-01-31T12:00:00.5Z", "--paused")
         self.ok("subscriptions", "create", "more", "--topic=shop", "--kind=stream",
                 "--min-backoff=1s500ms", "--rate-bytes=1MiB", "--filter=subject = '{'")
         exported = self.export()

@@ -56,7 +56,7 @@ class LinksTest(LinkTest):
         created = self.ok_json(
             "links", "create", "life", f"--remote={self.remote.address}",
             f"--remote-topic={name}", f"--to={name}", "--filter=type LIKE 'shop.%'",
-            "--from=latest", "--disabled", "--description=for a test")
+            "--from=latest", "--paused", "--description=for a test")
         self.assertEqual(created["remote_address"], self.remote.address)
         self.assertEqual((created["remote_topic"], created["local_topic"]), (name, name))
         self.assertEqual(created["filter"], {"sql": "type LIKE 'shop.%'"})
@@ -68,18 +68,18 @@ class LinksTest(LinkTest):
         self.assertEqual((status["state"], status["error"]), ("disabled", None))
 
         updated = self.ok_json("links", "update", "life", "--filter=none", "--description=",
-                               "--enable")
+                               "--resume")
         self.assertEqual((updated["filter"], updated["description"], updated["disabled"]),
                          (None, "", False))
         self.assertEqual(updated["start"], "latest")
         self.await_state("life", "caught up")
-        self.ok("links", "disable", "life")
+        self.ok("links", "pause", "life")
         self.assertEqual(self.status("life")["state"], "disabled")
-        self.ok("links", "enable", "life")
+        self.ok("links", "resume", "life")
         self.await_state("life", "caught up")
 
         self.assertEqual(self.ok("links", "delete", "life"), "")
-        for command in (["describe"], ["delete"], ["enable"], ["disable"], ["update", "--enable"]):
+        for command in (["describe"], ["delete"], ["resume"], ["pause"], ["update", "--resume"]):
             self.assertIn("link life does not exist (NOT_FOUND)",
                           self.fails(1, "links", *command, "life"))
 
@@ -115,7 +115,7 @@ class LinksTest(LinkTest):
         self.assertEqual(status["positions"], [{"partition": 0, "offset": 1500}])
         text = self.ok("links", "describe", name)
         self.assertRegex(text, rf"^{name}: {name} of {self.remote.address} to {name}\n\n"
-                               r"  \* caught up for .*: it has all there is\n\n")
+                               r"  \* caught up for .*: it has appended all events\n\n")
         self.assertRegex(text, r"(?m)^lag: +0 events$")
         self.assertRegex(text, r"(?m)^appended: +1,500 \(.*B\) since the hub started$")
         self.assertRegex(text, rf"(?m)^remote hub: +{status['remote_hub_id']}$")
@@ -128,8 +128,8 @@ class LinksTest(LinkTest):
         self.link(name, remote=nowhere)
         self.await_error(name, "nowhere")
         text = self.ok("links", "describe", name)
-        self.assertRegex(text, r"\n  \* connecting for .*: it tries to reach the other hub, and the "
-                               r"topic there\n"
+        self.assertRegex(text, r"\n  \* connecting for .*: it tries to reach the other hub and its "
+                               r"topic\n"
                                r"  \* .*nowhere.*\n\n")
         self.assertRegex(text, r"(?m)^remote hub: +not reached yet$")
         self.assertRegex(text, r"(?m)^failures: +[1-9]\d* connections?$")
@@ -171,8 +171,8 @@ class LinksTest(LinkTest):
         self.assertIn("full", status["error"])
         self.assertGreater(status["lag_seconds"], 0)
         text = self.ok("links", "describe", name)
-        self.assertRegex(text, r"\n  \* blocked for .*: the topic here refuses its events, it tries "
-                               rf"again\n  \* topic {name} .*full.*\n")
+        self.assertRegex(text, r"\n  \* blocked for .*: the local topic refuses its events; it "
+                               rf"retries\n  \* topic {name} .*full.*\n")
         self.assertRegex(text, r"(?m)^lag: +19 events, the last one appended is .* late$")
         self.assertRegex(self.ok("links", "list"), rf"(?m)^{name} .* blocked +19 +1 +0 +0 +.*full")
         self.ok("topics", "update", name, "--refuse-when-full=off", "--max-bytes=unlimited")
@@ -185,12 +185,12 @@ class LinksTest(LinkTest):
         self.publish(name, "a")
         self.link(name)
         self.await_data(name, "a")
-        self.ok("links", "disable", name)
+        self.ok("links", "pause", name)
         self.publish(name, "b")
         self.assertRegex(self.ok("links", "describe", name),
-                         r"\n  \* disabled for .*: it is disabled, and does nothing\n")
+                         r"\n  \* paused for .*: it reads nothing until it is resumed\n")
         self.assertEqual(self.data(name), ["a"])
-        self.ok("links", "enable", name)
+        self.ok("links", "resume", name)
         self.await_data(name, "a", "b")
 
     def test_what_is_too_large_is_passed_over(self):
@@ -201,7 +201,7 @@ class LinksTest(LinkTest):
         self.publish(name, "fits")
         self.await_data(name, "fits")
         self.wait_until(lambda: self.status(name)["refused_events"] == 1)
-        self.assertIn("\n  * 1 event was passed over: the topic here can never take them\n",
+        self.assertIn("\n  * 1 event was skipped: the local topic can never accept them\n",
                       self.ok("links", "describe", name))
 
     def test_both_ways(self):
@@ -225,7 +225,7 @@ class LinksTest(LinkTest):
         name = self.topics()
         for suffix in ("b", "a"):
             self.ok("links", "create", f"list-{suffix}", f"--remote={self.remote.address}",
-                    f"--remote-topic={name}", f"--to={name}", "--disabled")
+                    f"--remote-topic={name}", f"--to={name}", "--paused")
         listed = [link for link in json_lines(self.ok("links", "list", "--output=json"))
                   if link["local_topic"] == name]
         self.assertEqual([link["name"] for link in listed], ["list-a", "list-b"])
@@ -234,15 +234,15 @@ class LinksTest(LinkTest):
         self.assertRegex(table[0], "^NAME +REMOTE +REMOTE TOPIC +TO +STATE +LAG +APPENDED +LOST "
                                    "+REFUSED +ERROR$")
         row = next(line for line in table if line.startswith("list-a "))
-        self.assertRegex(row, rf"^list-a +{self.remote.address} +{name} +{name} +disabled +- +0 +0 "
+        self.assertRegex(row, rf"^list-a +{self.remote.address} +{name} +{name} +paused +- +0 +0 "
                               "+0$")
-        self.assertEqual(row.index("disabled"), table[0].index("STATE"))
+        self.assertEqual(row.index("paused"), table[0].index("STATE"))
         self.ok("links", "delete", "list-a", "list-b")
         self.assertNotIn("list-", self.ok("links", "list"))
 
     def test_refusals(self):
         name = self.topics()
-        self.link(name, "--disabled")
+        self.link(name, "--paused")
         for options, words in (
                 ([f"--to={name}", "--remote=nowhere"], "link.remote_address: "),
                 ([f"--to={name}", "--remote=a b:1"], "link.remote_address: "),

@@ -57,8 +57,8 @@ class RoutesTest(RouteTest):
 
         self.publish(a, "1")
         text = self.ok("routes", "update", "life", f"--to={b}", "--filter=none", "--keep-key", "--yes",
-                       "--set=none", "--disable", "--on-unavailable=fail", "--description=")
-        self.assertRegex(text, r"(?m)^state: +disabled$")
+                       "--set=none", "--pause", "--on-unavailable=fail", "--description=")
+        self.assertRegex(text, r"(?m)^state: +paused$")
         self.assertRegex(text, r"(?m)^effective: +from 0:1$")
         life = self.describe("life")
         self.assertEqual((life["target_topics"], life["filter"]), ([b], None))
@@ -66,7 +66,7 @@ class RoutesTest(RouteTest):
         self.assertEqual((life["disabled"], life["on_unavailable"]), (True, "fail"))
         self.assertEqual(life["description"], "")
         self.assertGreater(life["update_time"], life["create_time"])
-        self.ok("routes", "update", "life", "--enable", "--key=all", "--yes")
+        self.ok("routes", "update", "life", "--resume", "--key=all", "--yes")
         life = self.describe("life")
         self.assertEqual((life["disabled"], life["partition_key"]), (False, {"constant": "all"}))
         self.assertIn("moves keys: the next copies may go to other partitions than those before: "
@@ -79,7 +79,7 @@ class RoutesTest(RouteTest):
                          "route life copies nothing from 0:1 on\n")
         for command in ("describe", "delete"):
             self.assertIn("NOT_FOUND", self.fails(1, "routes", command, "life"))
-        self.assertIn("NOT_FOUND", self.fails(1, "routes", "update", "life", "--disable"))
+        self.assertIn("NOT_FOUND", self.fails(1, "routes", "update", "life", "--pause"))
 
     def test_describe_for_people(self):
         a, b = self.topics("a", "b")
@@ -87,7 +87,7 @@ class RoutesTest(RouteTest):
         self.publish(a, "x", options=["--subject=eu/1"])
         text = self.ok("routes", "describe", name)
         for line in (rf"from: +{a}", rf"to: +{b}", r'filter: +\{"prefix":\{"subject":"eu/"\}\}',
-                     r'sets: +channel="größe"', "state: +enabled", "unavailable: +fail: .*",
+                     r'sets: +channel="größe"', "state: +active", "unavailable: +fail: .*",
                      "effective: +from 0:0", "matched: +1 event since the hub started",
                      r"copied: +1 \(\d+ B\), 0 left out", "failed: +0 requests refused"):
             self.assertRegex(text, rf"(?m)^{line}$")
@@ -98,7 +98,7 @@ class RoutesTest(RouteTest):
     def test_list(self):
         a, b, c = self.topics("a", "b", "c")
         self.route(a, f"{b},{c}", name="list-1")
-        self.route(b, c, "--disabled", "--description=größer", name="list-2")
+        self.route(b, c, "--paused", "--description=größer", name="list-2")
         self.publish(a, *range(1000), options=["--durability=written"])
         listed = json_lines(self.ok("routes", "list", "--output=json", f"--topic={b}"))
         self.assertEqual([route["name"] for route in listed], ["list-1", "list-2"])
@@ -108,8 +108,8 @@ class RoutesTest(RouteTest):
         table = self.ok("routes", "list", f"--topic={c}").splitlines()
         self.assertRegex(table[0], "^NAME +FROM +TO +STATE +MATCHED +COPIED +SIZE +LEFT OUT "
                                    "+REFUSED +DESCRIPTION$")
-        self.assertRegex(table[1], rf"^list-1 +{a} +{b},{c} +enabled +1,000 +2,000 +\S+ KiB +0 +0$")
-        self.assertRegex(table[2], rf"^list-2 +{b} +{c} +disabled +0 +0 +0 B +0 +0 +größer$")
+        self.assertRegex(table[1], rf"^list-1 +{a} +{b},{c} +active +1,000 +2,000 +\S+ KiB +0 +0$")
+        self.assertRegex(table[2], rf"^list-2 +{b} +{c} +paused +0 +0 +0 B +0 +0 +größer$")
         self.assertEqual(table[0].index("DESCRIPTION"), table[2].index("größer"))
         # Numbers are aligned with the right end of their headers.
         for header in ("MATCHED", "COPIED", "LEFT OUT"):
@@ -206,7 +206,7 @@ class RoutesTest(RouteTest):
     def test_refusals(self):
         a, b, c = self.topics("a", "b", "c")
         name = self.route(a, b)
-        self.route(b, c, "--disabled", name=f"{name}-2")
+        self.route(b, c, "--paused", name=f"{name}-2")
         for options, words in (
                 (["--from=" + c, "--to=" + a],
                  f"the routes make a loop: {a} -> {b} -> {c} -> {a} (FAILED_PRECONDITION)"),
@@ -237,7 +237,7 @@ class RoutesTest(RouteTest):
             '--filter={"all": [{"exact": {"type": "x"}}, {"exakt": {}}]}'))
         # Also by a change; a refused change has no effect at all.
         self.assertIn("loop", self.fails(1, "routes", "update", f"{name}-2", f"--to={a}",
-                                         "--enable"))
+                                         "--resume"))
         self.assertTrue(self.describe(f"{name}-2")["disabled"])
         self.assertIn("NOT_FOUND", self.fails(1, "routes", "describe", "refused"))
 
@@ -287,7 +287,7 @@ class RoutesTestTest(RouteTest):
         self.route(bus, shop, "--filter=type LIKE 'shop.%'", name="1-shop")
         self.route(bus, audit, "--key=größe", name="2-audit")
         self.route(audit, archive, name="archive")
-        self.route(bus, archive, "--disabled", name="3-off")
+        self.route(bus, archive, "--paused", name="3-off")
         table = self.ok("routes", "test", bus, "--type=crm.note", "--key=k").splitlines()
         self.assertRegex(table[0], "^ROUTE +FROM +OUTCOME +TO +KEY +WHY$")
         self.assertRegex(table[1], f"^1-shop +{bus} +filtered +the event does not pass the filter$")
@@ -305,7 +305,7 @@ class RoutesTestTest(RouteTest):
                           ("archive", "copied", 1), ("3-off", "disabled", 0)])
         # Nothing was published.
         self.assertEqual(self.data(archive), [])
-        self.ok("routes", "update", "1-shop", "--disable")
+        self.ok("routes", "update", "1-shop", "--pause")
         self.ok("routes", "update", "2-audit", "--filter=type = 'none'")
         self.assertTrue(self.ok("routes", "test", bus).endswith("\nno topic would hold it\n"))
 
@@ -442,7 +442,7 @@ class RoutesRestartTest(OwnHubTest, RouteTest):
         self.route("bus", "once,full", "--filter=EXISTS wanted", "--set=channel=c", "--no-key",
                    name="1")
         self.route("bus", "later", "--on-unavailable=skip", "--key=k", name="2")
-        self.route("once", "full", "--disabled", "--description=größer", name="3")
+        self.route("once", "full", "--paused", "--description=größer", name="3")
         self.publish("bus", "a", options=["--attribute=wanted=1"])
         self.publish("once", "o", options=["--id-prefix=o-"])
         before = self.settings()
@@ -459,7 +459,7 @@ class RoutesRestartTest(OwnHubTest, RouteTest):
         self.assertIn("keeps no events", self.fails(1, "read", "bus"))
         self.assertIn("loop", self.fails(1, "routes", "update", "3", "--to=bus"))
         self.ok("routes", "delete", "1", "3")
-        self.ok("routes", "update", "2", "--disable")
+        self.ok("routes", "pause", "2")
         self.kill(self.hub)
         self.assertEqual([(r["name"], r["disabled"]) for r in self.settings()], [("2", True)])
         self.publish("bus", "d", options=["--attribute=wanted=1"])

@@ -36,6 +36,12 @@ class SubscriptionTest(HubTest):
         return self.ok("consume", name, "--idle-exit=1s", *options).splitlines()
 
 
+LETTERS = ("subscriptions", "dead-letters")
+REPLAY = ("subscriptions", "replay")
+SEEK = ("subscriptions", "seek")
+SNAPSHOTS = ("subscriptions", "snapshots")
+
+
 class SubscriptionsTest(SubscriptionTest):
 
     def test_filters(self):
@@ -131,8 +137,8 @@ class SubscriptionsTest(SubscriptionTest):
                                                      f"--topic={name}"))
         for command in (["subscriptions", "describe"], ["subscriptions", "pause"],
                         ["subscriptions", "delete", "--yes"], ["consume"],
-                        ["seek", "--yes", "--to=earliest"], ["replay", "--from=earliest"],
-                        ["replay", "--cancel"], ["snapshots", "list"], ["dead-letters", "list"]):
+                        [*SEEK, "--yes", "--to=earliest"], [*REPLAY, "--from=earliest"],
+                        [*REPLAY, "--cancel"], [*SNAPSHOTS, "list"], [*LETTERS, "list"]):
             self.assertIn("NOT_FOUND", self.fails(1, *command, "none"), command)
 
     def test_deleting_a_topic(self):
@@ -153,24 +159,24 @@ class SeekTest(SubscriptionTest):
     def test_seek(self):
         name = self.subscription(events=10)
         self.assertEqual(len(self.consume(name)), 10)
-        moves = json.loads(self.ok("seek", name, "--to=earliest", "--dry-run", "-o", "json"))
+        moves = json.loads(self.ok(*SEEK, name, "--to=earliest", "--dry-run", "-o", "json"))
         self.assertEqual(moves["moves"], [{"partition": 0, "from_offset": 10, "to_offset": 0,
                                            "lag_before": 0, "lag_after": 10}])
         self.assertEqual(self.consume(name), [])
         self.assertIsNone(moves["snapshot"])
         for place in ("--offset=0:7", "--to=0:7"):
-            text = self.ok("seek", name, place, "--yes")
+            text = self.ok(*SEEK, name, place, "--yes")
             self.assertIn("lag: 0 events before, 3 after", text)
             self.assertEqual(self.consume(name), ["7", "8", "9"])
-        self.ok("seek", name, "--to=1h", "--yes")
-        self.ok("seek", name, "--to=latest", "--yes")
+        self.ok(*SEEK, name, "--to=1h", "--yes")
+        self.ok(*SEEK, name, "--to=latest", "--yes")
         self.assertEqual(self.consume(name), [])
-        self.fails(2, "seek", name)
+        self.fails(2, *SEEK, name)
 
     def test_seek_keeps_a_snapshot_to_go_back_to(self):
         name = self.subscription(events=6)
         self.consume(name, "--limit=2")
-        text = self.ok("seek", name, "--to=latest", "--yes")
+        text = self.ok(*SEEK, name, "--to=latest", "--yes")
         self.assertEqual(self.consume(name), [])
         back = re.search(r"(?m)^to go back: eventhub (.*)$", text).group(1)
         self.ok(*back.split(), "--yes")
@@ -178,65 +184,65 @@ class SeekTest(SubscriptionTest):
 
     def test_snapshots_of_seeks_are_the_last_ones(self):
         name = self.subscription(events=3)
-        self.ok("snapshots", "create", name, "mine")
-        taken = [self.ok_json("seek", name, f"--to={n % 2}", "--yes")["snapshot"]
+        self.ok(*SNAPSHOTS, "create", name, "mine")
+        taken = [self.ok_json(*SEEK, name, f"--to={n % 2}", "--yes")["snapshot"]
                  for n in range(1, 14)]
-        kept = [s["name"] for s in json_lines(self.ok("snapshots", "list", name, "-o", "json"))]
+        kept = [s["name"] for s in json_lines(self.ok(*SNAPSHOTS, "list", name, "-o", "json"))]
         self.assertEqual(kept, taken[-10:] + ["mine"])
 
     def test_a_seek_that_is_refused_keeps_no_snapshot(self):
         name = self.subscription(events=3)
-        self.assertIn("OUT_OF_RANGE", self.fails(1, "seek", name, "--offset=0:11", "--yes"))
-        self.assertIsNone(self.ok_json("seek", name, "--to=latest", "--yes",
+        self.assertIn("OUT_OF_RANGE", self.fails(1, *SEEK, name, "--offset=0:11", "--yes"))
+        self.assertIsNone(self.ok_json(*SEEK, name, "--to=latest", "--yes",
                                        "--no-snapshot")["snapshot"])
-        self.assertEqual(self.ok("snapshots", "list", name, "-o", "json"), "")
+        self.assertEqual(self.ok(*SNAPSHOTS, "list", name, "-o", "json"), "")
 
     def test_seek_asks(self):
         name = self.subscription(events=3)
         self.assertIn("seek: without a terminal to ask on, it takes --yes",
-                      self.fails(2, "seek", name, "--to=latest"))
-        result = self.hub.run_on_terminal(b"n\n", "seek", name, "--to=latest")
+                      self.fails(2, *SEEK, name, "--to=latest"))
+        result = self.hub.run_on_terminal(b"n\n", *SEEK, name, "--to=latest")
         self.assertEqual(result.code, 1)
         self.assertIn(f"Move subscription '{name}'? [y/N]", result.err.decode())
         self.assertIn("lag: 3 events before, 0 after", result.err.decode())
         self.assertEqual(self.consume(name), ["0", "1", "2"])
-        result = self.hub.run_on_terminal(b"y\n", "seek", name, "--to=earliest")
+        result = self.hub.run_on_terminal(b"y\n", *SEEK, name, "--to=earliest")
         self.assertEqual(result.code, 0, result.err)
         self.assertEqual(self.consume(name), ["0", "1", "2"])
 
     def test_snapshots(self):
         name = self.subscription(events=6)
         self.consume(name, "--limit=2")
-        created = json.loads(self.ok("snapshots", "create", name, "before", "-o", "json"))
+        created = json.loads(self.ok(*SNAPSHOTS, "create", name, "before", "-o", "json"))
         self.assertEqual((created["name"], created["lag_events"]), ("before", 4))
-        self.assertIn("ALREADY_EXISTS", self.fails(1, "snapshots", "create", name, "before"))
+        self.assertIn("ALREADY_EXISTS", self.fails(1, *SNAPSHOTS, "create", name, "before"))
         self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
-        self.assertRegex(self.ok("snapshots", "list", name), r"(?m)^before +.*Z +4$")
-        self.ok("seek", name, "--to=snapshot:before", "--yes")
+        self.assertRegex(self.ok(*SNAPSHOTS, "list", name), r"(?m)^before +.*Z +4$")
+        self.ok(*SEEK, name, "--to=snapshot:before", "--yes")
         self.assertEqual(self.consume(name), ["2", "3", "4", "5"])
-        self.ok("snapshots", "delete", name, "before")
-        self.assertIn("NOT_FOUND", self.fails(1, "seek", name, "--to=snapshot:before", "--yes"))
+        self.ok(*SNAPSHOTS, "delete", name, "before")
+        self.assertIn("NOT_FOUND", self.fails(1, *SEEK, name, "--to=snapshot:before", "--yes"))
 
     def test_replay(self):
         name = self.subscription(events=10)
         self.consume(name)
-        dry = json.loads(self.ok("replay", name, "--from=3", "--to=6", "--dry-run", "-o", "json"))
+        dry = json.loads(self.ok(*REPLAY, name, "--from=3", "--to=6", "--dry-run", "-o", "json"))
         self.assertEqual(dry, {"dry_run": True, "events": 3, "ranges": [
             {"partition": 0, "start_offset": 3, "end_offset": 6}]})
         self.assertEqual(self.consume(name), [])
         self.assertIn("3 events are delivered again",
-                      self.ok("replay", name, "--from=0:3", "--to=0:6"))
+                      self.ok(*REPLAY, name, "--from=0:3", "--to=0:6"))
         for other in ("--to=1:6", "--partition=1"):
-            self.fails(2, "replay", name, "--from=0:3", other)
+            self.fails(2, *REPLAY, name, "--from=0:3", other)
         self.assertEqual(self.consume(name), ["3", "4", "5"])
-        self.assertRegex(self.ok("replay", name, "--from=6", "--to=6"),
+        self.assertRegex(self.ok(*REPLAY, name, "--from=6", "--to=6"),
                          r"^nothing matched: 0 events are delivered again\n$")
-        self.assertIn("no partition 7", self.fails(1, "replay", name, "--from=0", "--partition=7"))
-        self.ok("replay", name, "--from=earliest")
+        self.assertIn("no partition 7", self.fails(1, *REPLAY, name, "--from=0", "--partition=7"))
+        self.ok(*REPLAY, name, "--from=earliest")
         self.assertIn("10 events left of what is replayed or redriven",
                       self.ok("subscriptions", "describe", name))
         self.assertRegex(self.ok("subscriptions", "list"), rf"(?m)^{name} .*no consumer")
-        self.assertIn("10 events are not delivered again", self.ok("replay", name, "--cancel"))
+        self.assertIn("10 events are not delivered again", self.ok(*REPLAY, name, "--cancel"))
         self.assertEqual(self.consume(name), [])
 
 
@@ -384,7 +390,7 @@ class ExecTest(SubscriptionTest):
         self.assertEqual(stats["acked_events"], 1)
         self.assertEqual(stats["skipped_events"], 1)
         self.assertEqual(stats["open_dead_letters"], 2)
-        letters = json_lines(self.ok("dead-letters", "list", name, "--output=json"))
+        letters = json_lines(self.ok(*LETTERS, "list", name, "--output=json"))
         self.assertEqual({letter["source_offset"]: (letter["attempts"], letter["reason"])
                           for letter in letters},
                          {1: (1, "exit code 65"), 3: (3, "exit code 75: no route")})
@@ -483,7 +489,7 @@ class DeadLettersTest(SubscriptionTest):
 
     def selected(self, name, *options):
         return [letter["source_offset"] for letter in
-                json_lines(self.ok("dead-letters", "list", name, "-o", "json", *options))]
+                json_lines(self.ok(*LETTERS, "list", name, "-o", "json", *options))]
 
     def test_list_and_show(self):
         name = self.dead()
@@ -495,63 +501,63 @@ class DeadLettersTest(SubscriptionTest):
         self.assertEqual(self.selected(name, "--until=1h"), [])
         self.assertEqual(len(self.selected(name, "--since=1h")), 4)
         self.assertEqual(self.selected(name, "--limit=2"), [0, 1])
-        result = self.hub.run("dead-letters", "list", name, "--limit=3")
+        result = self.hub.run(*LETTERS, "list", name, "--limit=3")
         self.assertEqual((result.code, len(result.out.splitlines())), (0, 1 + 3))
         self.assertEqual(result.err, b"eventhub: there are more than these; see --limit\n")
-        table = self.ok("dead-letters", "list", name)
+        table = self.ok(*LETTERS, "list", name)
         self.assertRegex(table, r"^LETTER +SOURCE +ATTEMPTS")
         self.assertRegex(table, r"(?m)^0:3 +0:3 +1 .* exit code 65: reason 3$")
-        event = json.loads(self.ok("dead-letters", "show", name, "0:2"))
+        event = json.loads(self.ok(*LETTERS, "show", name, "0:2"))
         self.assertEqual((event["data"], event["hub_offset"], event["deadletteroffset"]), ("2", 2, "2"))
         self.assertEqual(event["deadletterreason"], "exit code 65: reason 2")
-        self.assertIn("NOT_FOUND", self.fails(1, "dead-letters", "show", name, "--range=0:9"))
+        self.assertIn("NOT_FOUND", self.fails(1, *LETTERS, "show", name, "--range=0:9"))
 
     def test_what_matches_nothing(self):
         name = self.dead(events=1)
         for verb in ("redrive", "discard"):
             yes = ["--yes"] if verb == "discard" else []
             for condition in ("--type=none", "--range=0:5-9"):
-                self.assertRegex(self.ok("dead-letters", verb, name, condition, *yes),
+                self.assertRegex(self.ok(*LETTERS, verb, name, condition, *yes),
                                  "^nothing matched: 0 dead letters are ")
             self.assertIn("has no such dead letters (NOT_FOUND)",
-                          self.fails(1, "dead-letters", verb, name, "--range=0:9"))
+                          self.fails(1, *LETTERS, verb, name, "--range=0:9"))
         for verb in ("list", "show", "redrive", "discard"):
             yes = ["--yes"] if verb == "discard" else []
-            self.assertRegex(self.fails(1, "dead-letters", verb, name, "--range=7:0-9", *yes),
+            self.assertRegex(self.fails(1, *LETTERS, verb, name, "--range=7:0-9", *yes),
                              r"no partition 7 \(.*NOT_FOUND\)$")
-        self.assertRegex(self.ok("dead-letters", "discard", name, "--range=0:0"),
+        self.assertRegex(self.ok(*LETTERS, "discard", name, "--range=0:0"),
                          "^1 dead letter is discarded\n$")
 
     def test_redrive_returns_them(self):
         name = self.dead()
-        self.fails(2, "dead-letters", "redrive", name)
-        self.fails(2, "dead-letters", "redrive", name, "--all", "--range=0:1")
-        self.assertEqual(self.ok("dead-letters", "redrive", name, "--range=0:1-2", "--dry-run"),
+        self.fails(2, *LETTERS, "redrive", name)
+        self.fails(2, *LETTERS, "redrive", name, "--all", "--range=0:1")
+        self.assertEqual(self.ok(*LETTERS, "redrive", name, "--range=0:1-2", "--dry-run"),
                          "2 dead letters would be redriven\n")
-        self.assertEqual(self.ok("dead-letters", "redrive", name, "--range=0:1-2"),
+        self.assertEqual(self.ok(*LETTERS, "redrive", name, "--range=0:1-2"),
                          "2 dead letters are redriven\n")
         self.assertEqual(sorted(self.consume(name)), ["1", "2"])
         self.assertEqual(self.selected(name), [0, 3])
-        self.assertEqual(json.loads(self.ok("dead-letters", "redrive", name, "--all", "-o",
+        self.assertEqual(json.loads(self.ok(*LETTERS, "redrive", name, "--all", "-o",
                                             "json")),
                          {"dry_run": False, "events": 2, "to_come": 0, "trimmed": 0})
         self.assertEqual(sorted(self.consume(name, "--format=%d %n\\n")), ["0 1", "3 1"])
 
     def test_discard_gives_them_up(self):
         name = self.dead()
-        self.fails(2, "dead-letters", "discard", name)
-        self.assertEqual(self.ok("dead-letters", "discard", name, "--range=0:0"),
+        self.fails(2, *LETTERS, "discard", name)
+        self.assertEqual(self.ok(*LETTERS, "discard", name, "--range=0:0"),
                          "1 dead letter is discarded\n")
         self.assertEqual(self.selected(name), [1, 2, 3])
         self.assertIn("dead-letters discard: without a terminal to ask on, it takes --yes",
-                      self.fails(2, "dead-letters", "discard", name, "--all"))
-        self.fails(2, "dead-letters", "discard", name, "--since=1h")
-        result = self.hub.run_on_terminal(b"n\n", "dead-letters", "discard", name, "--all")
+                      self.fails(2, *LETTERS, "discard", name, "--all"))
+        self.fails(2, *LETTERS, "discard", name, "--since=1h")
+        result = self.hub.run_on_terminal(b"n\n", *LETTERS, "discard", name, "--all")
         self.assertEqual(result.code, 1)
         self.assertIn(f"Discard 3 dead letters of subscription '{name}' for good? [y/N]",
                       result.err.decode())
         self.assertEqual(self.selected(name), [1, 2, 3])
-        self.assertEqual(self.ok("dead-letters", "discard", name, "--all", "--yes"),
+        self.assertEqual(self.ok(*LETTERS, "discard", name, "--all", "--yes"),
                          "3 dead letters are discarded\n")
         self.assertEqual(self.selected(name), [])
         self.assertEqual(self.consume(name), [])

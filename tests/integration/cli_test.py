@@ -1,13 +1,16 @@
 """The command line against a hub: its output, its exit codes, and how it ends."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 from concurrent import futures
@@ -17,22 +20,28 @@ import grpc
 from cli_hub import (EVENTHUB, EVENTHUBD, TIMEOUT, Hub, HubTest, blocks_signals, json_lines,
                      read_until)
 
-COMMANDS = [["topics"], ["topics", "create"], ["topics", "list"], ["topics", "describe"],
-            ["topics", "update"], ["topics", "delete"], ["publish"], ["read"], ["stats"],
-            ["filter"], ["filter", "eval"],
-            ["health"], ["clock"], ["clock", "show"], ["clock", "confirm"], ["bench"],
-            ["subscriptions"], ["subscriptions", "create"],
-            ["subscriptions", "list"], ["subscriptions", "describe"], ["subscriptions", "update"],
-            ["subscriptions", "delete"], ["subscriptions", "pause"], ["subscriptions", "resume"],
-            ["consume"], ["seek"], ["replay"], ["snapshots"], ["snapshots", "create"],
-            ["snapshots", "list"], ["snapshots", "delete"], ["dead-letters"],
-            ["dead-letters", "list"], ["dead-letters", "show"], ["dead-letters", "redrive"],
-            ["dead-letters", "discard"], ["delayed"], ["delayed", "list"], ["delayed", "cancel"],
-            ["routes"], ["routes", "create"], ["routes", "list"], ["routes", "describe"],
-            ["routes", "update"], ["routes", "delete"], ["routes", "test"], ["links"],
-            ["links", "create"], ["links", "list"], ["links", "describe"], ["links", "update"],
-            ["links", "enable"], ["links", "disable"], ["links", "delete"], ["apply"], ["export"],
-            []]
+COMMANDS = [*([group] for group in ("apply", "bench", "clock", "consume", "delayed", "export",
+                                    "filter", "health", "links", "publish", "read", "routes",
+                                    "stats", "subscriptions", "topics")),
+            *(["topics", verb] for verb in ("create", "list", "describe", "update", "delete")),
+            *(["subscriptions", verb] for verb in (
+                "create", "list", "describe", "update", "delete", "pause", "resume", "seek",
+                "replay", "snapshots", "dead-letters")),
+            *(["subscriptions", "snapshots", verb] for verb in ("create", "list", "delete")),
+            *(["subscriptions", "dead-letters", verb] for verb in (
+                "list", "show", "redrive", "discard")),
+            *(["routes", verb] for verb in (
+                "create", "list", "describe", "update", "pause", "resume", "delete", "test")),
+            *(["links", verb] for verb in (
+                "create", "list", "describe", "update", "pause", "resume", "delete")),
+            ["filter", "eval"], ["clock", "show"], ["clock", "confirm"], ["delayed", "list"],
+            ["delayed", "cancel"], []]
+
+# Commands that have another name now, and what their help says.
+OLD_NAMES = [(["seek"], ["subscriptions", "seek"]), (["replay"], ["subscriptions", "replay"]),
+             (["snapshots", "list"], ["subscriptions", "snapshots", "list"]),
+             (["dead-letters", "redrive"], ["subscriptions", "dead-letters", "redrive"]),
+             (["links", "enable"], ["links", "resume"]), (["links", "disable"], ["links", "pause"])]
 
 
 class UsageTest(unittest.TestCase):
@@ -51,6 +60,30 @@ class UsageTest(unittest.TestCase):
             examples = result.stdout.split("Examples:")[1]
             self.assertIn("eventhub " + " ".join(command), examples)
             self.assertRegex(result.stdout, r"[^\n]\n\Z")
+
+    def test_an_old_name_is_the_new_command(self):
+        for old, new in OLD_NAMES:
+            for arguments in (["--help"], [], ["--nonsense"]):
+                was, now = (self.run_cli(*name, *arguments) for name in (old, new))
+                self.assertEqual((was.returncode, was.stdout, was.stderr),
+                                 (now.returncode, now.stdout, now.stderr), (old, arguments))
+            self.assertEqual(self.run_cli("help", *old).stdout, self.run_cli(*new, "--help").stdout)
+            self.assertIn("Usage: eventhub " + " ".join(new), self.run_cli(*old, "-h").stdout)
+        self.assertNotRegex(self.run_cli("--help").stdout, r"(?m)^  (seek|replay|dead-letters) ")
+
+    def test_help_is_as_wide_as_the_terminal(self):
+        for columns in (60, 80, 100, 200):
+            leader, follower = pty.openpty()
+            fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+            for command in COMMANDS:
+                process = subprocess.run([EVENTHUB, *command, "--help"], stdout=subprocess.PIPE,
+                                         stderr=follower, check=True, timeout=TIMEOUT)
+                for line in process.stdout.decode().splitlines():
+                    # Others are examples, which are there to be copied.
+                    if columns >= 100 or re.match(r"\S|   {27}\S", line):
+                        self.assertLessEqual(len(line), min(columns, 100), (command, line))
+            os.close(leader)
+            os.close(follower)
 
     def test_version(self):
         self.assertRegex(self.run_cli("--version").stdout, r"^eventhub \d+\.\d+\.\d+\n$")
@@ -75,15 +108,15 @@ class UsageTest(unittest.TestCase):
                           ["subscriptions", "create", "s", "--topic=t", "--kind=queue",
                            "--max-attempts=1001"],
                           ["subscriptions", "update", "s"], ["subscriptions", "delete", "s"],
-                          ["seek", "s"], ["seek", "s", "--to=somewhere"],
-                          ["seek", "s", "--to=snapshot:"], ["seek", "s", "--offset=1"],
-                          ["replay", "s"], ["replay", "s", "--from=1", "--to=soon"],
-                          *(["replay", "s", "--cancel", option] for option in
+                          ["subscriptions", "seek", "s"], ["subscriptions", "seek", "s", "--to=somewhere"],
+                          ["subscriptions", "seek", "s", "--to=snapshot:"], ["subscriptions", "seek", "s", "--offset=1"],
+                          ["subscriptions", "replay", "s"], ["subscriptions", "replay", "s", "--from=1", "--to=soon"],
+                          *(["subscriptions", "replay", "s", "--cancel", option] for option in
                             ("--dry-run", "--from=1", "--to=2", "-p1", "--rate-events=1",
                              "--rate-bytes=1KiB")),
-                          ["snapshots", "create", "s"], ["dead-letters", "redrive", "s"],
-                          ["dead-letters", "discard", "s", "--all", "--type=t"],
-                          ["dead-letters", "list", "s", "--range=0"],
+                          ["subscriptions", "snapshots", "create", "s"], ["subscriptions", "dead-letters", "redrive", "s"],
+                          ["subscriptions", "dead-letters", "discard", "s", "--all", "--type=t"],
+                          ["subscriptions", "dead-letters", "list", "s", "--range=0"],
                           ["consume", "s", "--exec=a", "--exec-batch=b"],
                           ["consume", "s", "--exec='"], ["consume", "s", "--concurrency=2"],
                           ["consume", "s", "--retry-delay=1s"],
@@ -97,11 +130,12 @@ class UsageTest(unittest.TestCase):
                           ["routes", "create", "r", "--from=a", "--to=b", "--filter={"],
                           ["routes", "create", "r", "--from=a", "--to=b", "--on-unavailable=ask"],
                           ["routes", "update", "r"], ["routes", "test"],
+                          ["routes", "update", "r", "--resume", "--pause"],
                           ["routes", "update", "r", "--enable", "--disable"],
                           ["links", "create", "l", "--remote=h:1", "--remote-topic=t"],
                           ["links", "create", "l", "--remote=h:1", "--remote-topic=t", "--to=t",
                            "--from=soon"],
-                          ["links", "update", "l"], ["links", "delete"], ["links", "enable"],
+                          ["links", "update", "l"], ["links", "delete"], ["links", "resume"],
                           ["apply"], ["apply", "-f"], ["export", "x"],
                           ["consume", "s", "--exec=true", "--batch-size=2"]):
             result = self.run_cli(*arguments)
@@ -124,9 +158,9 @@ class UsageTest(unittest.TestCase):
                  "--set: 'tenant_id' is not the name of an attribute: it is of a-z and 0-9"),
                 (["topics", "create", "t", "--deduplicate=31d"],
                  "--deduplicate: '31d' is not 1s to 30d, or off"),
-                (["replay", "s", "--from=1", "--rate-events=0"],
+                (["subscriptions", "replay", "s", "--from=1", "--rate-events=0"],
                  "--rate-events: '0' is not a number of at least 1"),
-                (["replay", "s", "--from=1", "--rate-bytes=0"],
+                (["subscriptions", "replay", "s", "--from=1", "--rate-bytes=0"],
                  "--rate-bytes: '0' lets nothing through; without the option there is no limit"),
                 (["subscriptions", "create", "s", "--topic=t"], "--kind is missing")):
             error = self.run_cli(*arguments).stderr
@@ -181,11 +215,24 @@ class UsageTest(unittest.TestCase):
                                  ("", code), arguments)
                 os.close(writer)
 
+    def test_an_address_that_leads_nowhere(self):
+        for address, code, message in (
+                ("nohost.invalid:7070", 1,
+                 "hub at nohost.invalid:7070 (EVENTHUB_ADDRESS): cannot resolve the host name: "),
+                ("localhost:1", 1,
+                 "hub at localhost:1 (EVENTHUB_ADDRESS): cannot connect: "),
+                ("localhost", 2, "EVENTHUB_ADDRESS: 'localhost' has no port; it takes host:port")):
+            result = self.run_cli("--timeout=300ms", "stats", EVENTHUB_ADDRESS=address)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertTrue(result.stderr.startswith("eventhub: " + message), result.stderr)
+            self.assertNotRegex(result.stderr, "C-ares|DNS|last error")
+        self.assertIn("--address: 'a:b' has a port", self.run_cli("-a", "a:b", "stats").stderr)
+
     def test_a_hub_that_is_not_there(self):
         address = "unix:/nonexistent/eventhub.socket"
         for arguments in (["topics", "list"], ["stats"], ["health"], ["read", "t"],
                           ["read", "t", "--follow"], ["consume", "s"],
-                          ["subscriptions", "list"], ["dead-letters", "list", "s"],
+                          ["subscriptions", "list"], ["subscriptions", "dead-letters", "list", "s"],
                           ["routes", "list"], ["links", "list"], ["export"],
                           ["apply", "-f", "/dev/null"]):
             result = self.run_cli("--timeout=300ms", *arguments, EVENTHUB_ADDRESS=address)
@@ -228,9 +275,9 @@ class WaitTest(HubTest):
         for arguments, in_doubt in (
                 (["topics", "create", "t"], True),
                 (["topics", "delete", "t", "--yes"], True),
-                (["seek", "s", "--to=earliest", "--no-snapshot", "--yes"], True),
-                (["seek", "s", "--to=earliest", "--yes"], False),  # It takes a snapshot first.
-                (["seek", "s", "--to=earliest", "--dry-run"], False),
+                (["subscriptions", "seek", "s", "--to=earliest", "--no-snapshot", "--yes"], True),
+                (["subscriptions", "seek", "s", "--to=earliest", "--yes"], False),  # It takes a snapshot first.
+                (["subscriptions", "seek", "s", "--to=earliest", "--dry-run"], False),
                 (["topics", "update", "t", "--max-age=1d", "--yes"], True),
                 (["topics", "update", "t", "--max-age=1d"], False),  # It reads the topic first.
                 (["apply", "-f", "/dev/null", "--yes"], True),

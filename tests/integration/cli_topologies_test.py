@@ -23,8 +23,8 @@ class TopologiesTest(SnippetTest):
         for line in ("customers: shop.order.placed", "faults: shop.till.fault",
                      "unclaimed: weather.changed"):
             self.assertEqual(out.splitlines().count(line), 1, out)
-        self.assertRegex(out, r"(?m)^staff +bus +staff +enabled +1 +1 ")
-        self.assertRegex(out, r"(?m)^partners +bus +partners +enabled +0 +0 ")
+        self.assertRegex(out, r"(?m)^staff +bus +staff +active +1 +1 ")
+        self.assertRegex(out, r"(?m)^partners +bus +partners +active +0 +0 ")
         # The file describes the whole hub, as a second apply with --prune shows.
         self.assertEqual(self.ok("apply", "-f", str(ROOT / "deploy/topologies/communities.yaml"),
                                  "--prune"), "no changes\n")

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_join.h"
 #include "client/cli/frame/command.h"
+#include "client/cli/frame/help.h"
+#include "client/cli/frame/hub_address.h"
 #include "client/cli/frame/usage.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/subscription_flags.h"
@@ -14,6 +17,7 @@ namespace eventhub::cli {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
@@ -47,16 +51,48 @@ TEST(CliPlaces, ParsesRangesWithTheirLast) {
   }
 }
 
+// The words that the program makes of a command line, joined by spaces.
+std::string Words(std::vector<const char*> line) {
+  CLI::App app("", "eventhub");
+  std::string address;
+  bool tls = false;
+  app.add_option("-a,--address", address);
+  app.add_flag("--tls", tls);
+  app.add_subcommand("subscriptions")->add_subcommand("seek");
+  for (const char* group : {"links", "topics"}) {
+    CLI::App* const verbs = app.add_subcommand(group);
+    verbs->add_subcommand("update");
+    verbs->add_subcommand("pause");
+  }
+  line.insert(line.begin(), "eventhub");
+  return absl::StrJoin(CommandLineWords(app, static_cast<int>(line.size()), line.data()), " ");
+}
+
 TEST(CliUsage, SplitsOffEmptyValues) {
-  const char* const line[] = {"eventhub", "update", "--description=", "--to=x", "--", "--a="};
-  EXPECT_THAT(CommandLineWords(6, line),
-              ElementsAre("update", "--description", "", "--to=x", "--", "--a="));
+  EXPECT_EQ(Words({"update", "--description=", "--to=x", "--", "--a="}),
+            "update --description  --to=x -- --a=");
 }
 
 TEST(CliUsage, TakesHelpForACommand) {
-  const char* const line[] = {"eventhub", "help", "topics", "create"};
-  EXPECT_THAT(CommandLineWords(2, line), ElementsAre("--help"));
-  EXPECT_THAT(CommandLineWords(4, line), ElementsAre("topics", "create", "--help"));
+  EXPECT_EQ(Words({"help"}), "--help");
+  EXPECT_EQ(Words({"help", "topics", "create"}), "topics create --help");
+}
+
+TEST(CliUsage, ReplacesOldNames) {
+  EXPECT_EQ(Words({"seek", "s", "--to=1"}), "subscriptions seek s --to=1");
+  EXPECT_EQ(Words({"help", "seek"}), "subscriptions seek --help");
+  EXPECT_EQ(Words({"dead-letters", "list", "s"}), "subscriptions dead-letters list s");
+  EXPECT_EQ(Words({"links", "disable", "enable"}), "links pause enable");
+  EXPECT_EQ(Words({"links", "update", "l", "--enable"}), "links update l --resume");
+  EXPECT_EQ(Words({"-a", "seek", "--tls", "seek", "s"}), "-a seek --tls subscriptions seek s");
+  EXPECT_EQ(Words({"links", "-a", "enable", "enable"}), "links -a enable resume");
+}
+
+TEST(CliUsage, LeavesOldNamesThatAreArguments) {
+  EXPECT_EQ(Words({"subscriptions", "seek", "seek"}), "subscriptions seek seek");
+  EXPECT_EQ(Words({"topics", "update", "seek", "--enable"}), "topics update seek --enable");
+  EXPECT_EQ(Words({"links", "update", "enable"}), "links update enable");
+  EXPECT_EQ(Words({"links", "update", "--", "--enable"}), "links update -- --enable");
 }
 
 TEST(CliUsage, FindsTheNearestWord) {
@@ -123,6 +159,58 @@ TEST(CliUsage, NamesAValueByWhereItCameFrom) {
   EXPECT_EQ(Explain({"topics", "create", "t", "--yes=perhaps"}),
             "--yes: 'perhaps' is neither true nor false");
   unsetenv("EVENTHUB_TEST_YES");
+}
+
+TEST(CliHelp, WrapsToItsWidth) {
+  CLI::App app("Says hello.", "hello");
+  app.formatter(std::make_shared<HelpFormatter>(50));
+  std::string name;
+  app.add_option("--name", name, "The name of the one to greet, as they like to be called")
+      ->type_name("NAME");
+  app.add_option("--an-option-with-a-long-name", name, "Über größere Größen");
+  app.footer(
+      "\nA paragraph of text that is longer than one\nline of the terminal.\n\n"
+      "Examples:\n  hello --name=World --an-option-with-a-long-name=x");
+  const std::string help = app.help();
+  EXPECT_THAT(help, HasSubstr("  --name NAME            The name of the one to\n"
+                              "                         greet, as they like to be\n"
+                              "                         called\n"));
+  EXPECT_THAT(help, HasSubstr("  --an-option-with-a-long-name TEXT\n"
+                              "                         Über größere Größen\n"));
+  EXPECT_THAT(help, HasSubstr("\nA paragraph of text that is longer than one line\n"
+                              "of the terminal.\n\nExamples:\n"
+                              "  hello --name=World --an-option-with-a-long-name=x\n"));
+}
+
+TEST(CliHubAddress, TakesHostAndPort) {
+  for (const char* address :
+       {"localhost:7070", "hub.example:1", "10.0.0.1:65535", "[::1]:7070", "unix:/run/hub",
+        "unix-abstract:hub", "dns:///hub:7070", "ipv4:10.0.0.1:7070"}) {
+    EXPECT_TRUE(CheckAddress(address).ok()) << address;
+  }
+  const std::pair<const char*, const char*> wrong[] = {
+      {"", "is empty"},         {"http://hub:7070", "is a URL"}, {"/run/hub", "a path"},
+      {"hub", "has no port"},   {"[::1]", "has no port"},        {":7070", "has no host"},
+      {"::1:7070", "brackets"}, {"hub:", "from 1 to 65535"},     {"hub:0", "from 1 to 65535"},
+      {"hub:x", "1 to 65535"},  {"hub:65536", "1 to 65535"},
+  };
+  for (const auto& [address, problem] : wrong) {
+    EXPECT_THAT(std::string(CheckAddress(address).message()), HasSubstr(problem)) << address;
+  }
+}
+
+TEST(CliHubAddress, ExplainsConnectionErrors) {
+  EXPECT_EQ(ExplainConnectionError(
+                "DNS resolution failed for hub:1: C-ares status is not ARES_SUCCESS qtype=AAAA "
+                "name=hub is_balancer=0: Domain name not found"),
+            "cannot resolve the host name: Domain name not found");
+  EXPECT_EQ(ExplainConnectionError("failed to connect to all addresses; last error: UNKNOWN: "
+                                   "ipv6:%5B::1%5D:1: Failed to connect to remote host: "
+                                   "Connection refused"),
+            "cannot connect: ipv6:[::1]:1: Connection refused");
+  EXPECT_EQ(ExplainConnectionError("failed to connect to all addresses"),
+            "cannot connect: no address answers");
+  EXPECT_EQ(ExplainConnectionError("topic 'a: b' is full"), "topic 'a: b' is full");
 }
 
 TEST(CliSubscriptionFlags, AppliesWhatIsGiven) {

@@ -1,4 +1,4 @@
-// `eventhub dead-letters`: what a subscription gave up: look at it, return it, or discard it.
+// `eventhub subscriptions dead-letters`: lists, shows, redrives and discards dead letters.
 #include <algorithm>
 #include <cstdio>
 #include <limits>
@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/frame/command.h"
+#include "client/cli/input/json_values.h"
 #include "client/cli/input/places.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/subscription_output.h"
@@ -25,53 +26,54 @@ namespace {
 
 constexpr char kDeadLettersExamples[] = R"(
 A dead letter is an event that failed as often as the subscription allows, or that a consumer
-parked. It waits in the dead-letter topic until it is redriven or discarded.
+parked. It stays in the dead-letter topic until it is redriven or discarded.
 
 Examples:
-  eventhub dead-letters list billing
-  eventhub dead-letters show billing 0:17
-  eventhub dead-letters redrive billing --reason-contains='bank does not answer' --dry-run
-  eventhub dead-letters redrive billing --all
-  eventhub dead-letters discard billing --type=shop.order.test)";
+  eventhub subscriptions dead-letters list billing
+  eventhub subscriptions dead-letters show billing 0:17
+  eventhub subscriptions dead-letters redrive billing --reason-contains='timeout' --dry-run
+  eventhub subscriptions dead-letters redrive billing --all
+  eventhub subscriptions dead-letters discard billing --type=shop.order.test)";
 
 constexpr char kListDeadLetterExamples[] = R"(
-LETTER is where it is in the dead-letter topic, SOURCE where it comes from: PARTITION:OFFSET. TOPIC is
-that topic, where they are in several. Letters whose event is gone have `event trimmed` for a type.
+LETTER is the place in the dead-letter topic, SOURCE the place in the subscription's topic, both as
+PARTITION:OFFSET. TOPIC is shown if there are several dead-letter topics. A letter whose event was
+trimmed has the type `event trimmed`.
 
 Examples:
-  eventhub dead-letters list billing
-  eventhub dead-letters list billing --since=1h --type=shop.order.placed --limit=1000
-  eventhub dead-letters list billing --output=json | jq -r .reason | sort | uniq -c | sort -rn)";
+  eventhub subscriptions dead-letters list billing
+  eventhub subscriptions dead-letters list billing --since=1h --type=shop.order.placed --limit=1000
+  eventhub subscriptions dead-letters list billing -o json | jq -r .reason | sort | uniq -c)";
 
 constexpr char kShowDeadLetterExamples[] = R"(
-Prints whole events as `read --output=json` does, with the attributes that say why they are here.
+Prints events as `read --output=json` does, with the attributes that say why each was given up.
 
 Examples:
-  eventhub dead-letters show billing 0:17
-  eventhub dead-letters show billing --since=1h | jq .data)";
+  eventhub subscriptions dead-letters show billing 0:17
+  eventhub subscriptions dead-letters show billing --since=1h | jq .data)";
 
 constexpr char kRedriveDeadLetterExamples[] = R"(
-They return to this subscription, and to no other reader of the topic; attempts count anew. What the
-subscription has yet to come to, after a seek back, stays a dead letter, and so does a letter whose
-event is gone; how many do is said.
+Delivers dead letters to this subscription again, and to no other reader of the topic; attempts are
+counted from zero. A letter stays open if the subscription has yet to reach its event, after a seek
+back, or if its event was trimmed; their number is printed.
 
 Examples:
-  eventhub dead-letters redrive billing 0:17 0:19
-  eventhub dead-letters redrive billing --range=0:0-99 --range=1:0-50 --dry-run
-  eventhub dead-letters redrive billing --until=2026-01-31 --reason-contains=timeout
-  eventhub dead-letters redrive billing --all)";
+  eventhub subscriptions dead-letters redrive billing 0:17 0:19
+  eventhub subscriptions dead-letters redrive billing --range=0:0-99 --range=1:0-50 --dry-run
+  eventhub subscriptions dead-letters redrive billing --until=2026-01-31 --reason-contains=timeout
+  eventhub subscriptions dead-letters redrive billing --all)";
 
 constexpr char kDiscardDeadLetterExamples[] = R"(
-They are listed no more; the dead-letter topic keeps them as its retention says. Asks, unless
-each letter is named.
+Discarded letters are no longer listed; the dead-letter topic keeps the events as its retention says.
+Asks first, unless each letter is named.
 
 Examples:
-  eventhub dead-letters discard billing 0:17 0:19
-  eventhub dead-letters discard billing --until=30d --dry-run
-  eventhub dead-letters discard billing --all
-  eventhub dead-letters discard billing --until=30d --yes     do not ask, as in a script)";
+  eventhub subscriptions dead-letters discard billing 0:17 0:19
+  eventhub subscriptions dead-letters discard billing --until=30d --dry-run
+  eventhub subscriptions dead-letters discard billing --all
+  eventhub subscriptions dead-letters discard billing --until=30d --yes     without asking)";
 
-// As much as a person looks at, unless told otherwise.
+// The default limit of a table.
 constexpr uint64_t kListed = 100;
 
 struct DeadLetterFlags {
@@ -126,7 +128,7 @@ std::string CausePrefix(const v1::Event& event) {
   return prefix(last + 1);
 }
 
-// As it lies in the dead-letter topic.
+// The event as the dead-letter topic has it.
 v1::Event WithReason(client::DeadLetter letter, const std::string& subscription) {
   v1::Event event = std::move(letter.event);
   const std::string prefix = CausePrefix(event);
@@ -168,7 +170,7 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
 
 absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
   if (SelectsAll(flags.selector) == flags.all) return absl::OkStatus();
-  return UsageError(absl::StrCat("dead-letters ", verb, ": ",
+  return UsageError(absl::StrCat("subscriptions dead-letters ", verb, ": ",
                                  flags.all ? "--all and conditions exclude each other"
                                            : "say which by a condition, or --all"));
 }
@@ -264,7 +266,7 @@ absl::StatusOr<bool> ConfirmDiscarding(client::SubscriptionClient& client,
 absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
   RETURN_IF_ERROR(CheckSelector("discard", flags));
   const bool ask = !flags.yes && !flags.dry_run && !AreNamed(flags.selector);
-  if (ask) RETURN_IF_ERROR(NeedTerminal("dead-letters discard"));
+  if (ask) RETURN_IF_ERROR(NeedTerminal("subscriptions dead-letters discard"));
   client::SubscriptionClient client = ConnectSubscriptions(context);
   if (ask) {
     ASSIGN_OR_RETURN(const bool any, ConfirmDiscarding(client, flags));
@@ -286,16 +288,15 @@ void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
     return std::string(text);
   };
   AddParsedListOption(command, "--range", &selector.ranges, ParsePartitionRange,
-                      "These offsets of the dead-letter topic, both included; may be repeated",
+                      "Offsets of the dead-letter topic, both ends included; may be repeated",
                       "PARTITION:FIRST-LAST");
   AddParsedOption(command, "--since", &selector.start_time, moment,
-                  "Given up at this time or later, or since a duration back from now", "TIME");
+                  "Given up at or after this time, or a duration back from now", "TIME");
   AddParsedOption(command, "--until", &selector.end_time, moment, "Given up before this time",
                   "TIME");
   AddParsedListOption(command, "--type", &selector.types, type,
                       "Of this event type; may be repeated", "TYPE");
-  command
-      .add_option("--topic", selector.topic, "In this dead-letter topic, of several that it had")
+  command.add_option("--topic", selector.topic, "In this dead-letter topic, if there were several")
       ->type_name("TOPIC");
   command.add_option("--reason-contains", selector.reason_contains, "Whose reason contains this")
       ->type_name("TEXT");
@@ -303,9 +304,9 @@ void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
 
 }  // namespace
 
-void AddDeadLettersCommand(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("dead-letters",
-                                       "List, show, redrive, discard what a subscription gave up");
+void AddDeadLettersCommand(CLI::App& subscriptions, Context& context) {
+  CLI::App* group =
+      subscriptions.add_subcommand("dead-letters", "List, show, redrive and discard dead letters");
   group->footer(kDeadLettersExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<DeadLetterFlags>();
@@ -315,7 +316,7 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
     command->footer(examples);
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     AddParsedListOption(*command, "LETTER", &flags->selector.ranges, ParsePartitionRange,
-                        "Where they are in the dead-letter topic, as listed", "PARTITION:OFFSET")
+                        "The place in the dead-letter topic, as listed", "PARTITION:OFFSET")
         ->expected(-1);
     AddSelectorFlags(*command, flags->selector);
     return command;
@@ -325,25 +326,25 @@ void AddDeadLettersCommand(CLI::App& app, Context& context) {
                    description);
   };
   CLI::App* list = add("list", "List open dead letters, oldest first", kListDeadLetterExamples);
-  add_limit(list, "At most so many (table: 100 unless set)");
+  add_limit(list, "At most this many (default for a table: 100)");
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 
   CLI::App* show = add("show", "Print dead letters with their data", kShowDeadLetterExamples);
-  add_limit(show, "At most so many");
+  add_limit(show, "At most this many");
   SetRun(*show, context, [&context, flags] { return Show(context, *flags); });
 
   const auto add_action = [&](const char* verb, const char* description, const char* examples,
                               absl::Status (*run)(const Context&, const DeadLetterFlags&)) {
     CLI::App* command = add(verb, description, examples);
-    command->add_flag("--all", flags->all, "All of them; needed where no condition is given");
-    command->add_flag("--dry-run", flags->dry_run, "Only count them");
+    command->add_flag("--all", flags->all, "Select all; required if no condition is given");
+    command->add_flag("--dry-run", flags->dry_run, "Only count the letters");
     AddOutputOption(*command, &flags->json);
     SetRun(*command, context, [&context, flags, run] { return run(context, *flags); });
     return command;
   };
   add_action("redrive", "Deliver dead letters again", kRedriveDeadLetterExamples, Redrive);
-  add_action("discard", "Give dead letters up", kDiscardDeadLetterExamples, Discard)
+  add_action("discard", "Discard dead letters for good", kDiscardDeadLetterExamples, Discard)
       ->add_flag("-y,--yes", flags->yes, "Do not ask");
 }
 

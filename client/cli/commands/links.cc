@@ -1,4 +1,4 @@
-// `eventhub links`: creates, lists, describes, updates and deletes links to other hubs.
+// `eventhub links`: creates, lists, describes, updates, pauses and deletes links to other hubs.
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,18 +18,18 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kLinksExamples[] = R"(
-A link reads a topic of another hub and appends its events to a topic of this one, each once: the
-egress of one subsystem is the ingress of another, and neither waits for the other.
+A link reads a topic of another hub and appends each event once to a topic of this one: the egress
+of one subsystem is the ingress of another, and neither waits for the other.
 
 Examples:
   eventhub links create from-shop --remote=shop:7070 --remote-topic=egress --to=ingress
   eventhub links list
-  eventhub links describe from-shop                         how far is it, and what is wrong?
-  eventhub links disable from-shop)";
+  eventhub links describe from-shop                         how far behind is it, and why?
+  eventhub links pause from-shop)";
 
 constexpr char kCreateLinkExamples[] = R"(
-The other hub need not answer, nor its topic exist, yet. Its events go on from where the link was,
-whatever is restarted.
+The other hub does not have to be reachable yet, and its topic does not have to exist. After a
+restart of either hub the link continues where it was.
 
 Examples:
   eventhub links create from-shop --remote=shop:7070 --remote-topic=egress --to=ingress
@@ -49,22 +49,23 @@ Examples:
   eventhub links describe from-shop --output=json | jq .status.lag_events)";
 
 constexpr char kUpdateLinkExamples[] = R"(
-Its positions stay. Name, topics and start cannot be changed.
+The link keeps its positions. Name, topics and start cannot be changed.
 
 Examples:
   eventhub links update from-shop --remote=shop-2:7070
-  eventhub links update from-shop --filter=none --enable)";
+  eventhub links update from-shop --filter=none --resume)";
 
-constexpr char kEnableLinkExamples[] = R"(
-While it is disabled it does nothing, and keeps its positions.
+constexpr char kPauseLinkExamples[] = R"(
+A paused link reads nothing and keeps its positions: it continues there when it is resumed, as long
+as the other hub has kept the events.
 
 Examples:
-  eventhub links disable from-shop
-  eventhub links enable from-shop)";
+  eventhub links pause from-shop
+  eventhub links resume from-shop)";
 
 constexpr char kDeleteLinkExamples[] = R"(
-Its positions go too; what it appended stays. A link of that name made later begins anew, and may
-append events again.
+Deletes its positions too; the events that it appended stay. A later link of that name starts over,
+and may append events again.
 
 Examples:
   eventhub links delete from-shop)";
@@ -121,17 +122,17 @@ absl::Status UpdateLink(const Context& context, const LinkCommand& flags) {
   const client::LinkUpdate& update = flags.update;
   if (!update.remote_address && !update.filter && !update.disabled && !update.description &&
       !update.tls) {
-    return UsageError("links update: nothing is to be changed");
+    return UsageError("links update: no setting is given");
   }
   ASSIGN_OR_RETURN(const client::Link updated,
                    ConnectLinks(context).UpdateLink(flags.names.front(), update));
   return PrintLink(updated, flags.json);
 }
 
-absl::Status SetLinksDisabled(const Context& context, const LinkCommand& flags, bool disabled) {
+absl::Status SetLinksPaused(const Context& context, const LinkCommand& flags, bool paused) {
   client::LinkClient client = ConnectLinks(context);
   for (const std::string& name : flags.names) {
-    RETURN_IF_ERROR(client.UpdateLink(name, {.disabled = disabled}).status());
+    RETURN_IF_ERROR(client.UpdateLink(name, {.disabled = paused}).status());
   }
   return absl::OkStatus();
 }
@@ -159,11 +160,11 @@ CLI::Option* AddLinkSettings(CLI::App& command, client::LinkUpdate& update) {
         ->type_name(type);
   };
   CLI::Option* remote = text("--remote", &update.remote_address,
-                             "Where the other hub listens: host:port, or unix:/path", "ADDRESS");
-  AddFilterOption(command, &update.filter, "Take only what passes, as the other hub sees it");
+                             "The other hub: host:port, or unix:/path", "ADDRESS");
+  AddFilterOption(command, &update.filter, "Take only matching events; the other hub evaluates it");
   command.add_flag_function(
       "--remote-tls,!--no-remote-tls", [&update](int64_t count) { update.tls = count > 0; },
-      "Reach the other hub by TLS, as this hub's --tls_ca and --tls_cert say");
+      "Use TLS, with this hub's --tls_ca and --tls_cert");
   text("--description", &update.description, "For people", "TEXT");
   return remote;
 }
@@ -182,26 +183,26 @@ void AddLinkChanges(CLI::App& group, Context& context, const LinkFlags& flags) {
       *create, "--from", &flags->link.start,
       [](absl::string_view text) { return ParseStart(text, Clock::System().Now()); },
       "earliest (default), latest, an offset, a time, or a duration back from now", "PLACE");
-  create->add_flag("--disabled", flags->link.disabled, "It does nothing until it is enabled");
+  create->add_flag("--paused", flags->link.disabled, "Create it paused");
   AddOutputOption(*create, &flags->json);
   SetRun(*create, context, [&context, flags] { return CreateLink(context, *flags); });
 
-  CLI::App* update = AddVerb(group, "update", "Change what is given", kUpdateLinkExamples);
+  CLI::App* update = AddVerb(group, "update", "Change settings", kUpdateLinkExamples);
   AddLinkName(*update, flags);
   AddLinkSettings(*update, flags->update);
-  AddEnableFlags(*update, &flags->update.disabled);
+  AddPauseFlags(*update, &flags->update.disabled);
   AddOutputOption(*update, &flags->json);
   SetRun(*update, context, [&context, flags] { return UpdateLink(context, *flags); });
 }
 
 void AddLinkSwitches(CLI::App& group, Context& context, const LinkFlags& flags) {
-  CLI::App* enable = AddVerb(group, "enable", "Let links go on", kEnableLinkExamples);
-  AddLinkNames(*enable, flags);
-  SetRun(*enable, context, [&context, flags] { return SetLinksDisabled(context, *flags, false); });
+  CLI::App* pause = AddVerb(group, "pause", "Pause links", kPauseLinkExamples);
+  AddLinkNames(*pause, flags);
+  SetRun(*pause, context, [&context, flags] { return SetLinksPaused(context, *flags, true); });
 
-  CLI::App* disable = AddVerb(group, "disable", "Hold links", kEnableLinkExamples);
-  AddLinkNames(*disable, flags);
-  SetRun(*disable, context, [&context, flags] { return SetLinksDisabled(context, *flags, true); });
+  CLI::App* resume = AddVerb(group, "resume", "Resume links", kPauseLinkExamples);
+  AddLinkNames(*resume, flags);
+  SetRun(*resume, context, [&context, flags] { return SetLinksPaused(context, *flags, false); });
 
   CLI::App* remove = AddVerb(group, "delete", "Delete links", kDeleteLinkExamples);
   AddLinkNames(*remove, flags);
@@ -209,11 +210,12 @@ void AddLinkSwitches(CLI::App& group, Context& context, const LinkFlags& flags) 
 }
 
 void AddLinkQueries(CLI::App& group, Context& context, const LinkFlags& flags) {
-  CLI::App* list = AddVerb(group, "list", "List links and how they do", kListLinkExamples);
+  CLI::App* list = AddVerb(group, "list", "List links with their state", kListLinkExamples);
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return ListLinks(context, *flags); });
 
-  CLI::App* describe = AddVerb(group, "describe", "Say how a link does", kDescribeLinkExamples);
+  CLI::App* describe =
+      AddVerb(group, "describe", "Show the state and lag of a link", kDescribeLinkExamples);
   AddLinkName(*describe, flags);
   AddOutputOption(*describe, &flags->json);
   SetRun(*describe, context, [&context, flags] { return DescribeLink(context, *flags); });
@@ -222,8 +224,7 @@ void AddLinkQueries(CLI::App& group, Context& context, const LinkFlags& flags) {
 }  // namespace
 
 void AddLinksCommand(CLI::App& app, Context& context) {
-  CLI::App* group =
-      app.add_subcommand("links", "Create, list, describe, update, delete links to other hubs");
+  CLI::App* group = app.add_subcommand("links", "Manage links to other hubs");
   group->footer(kLinksExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<LinkCommand>();

@@ -1,4 +1,4 @@
-// `eventhub routes`: creates, lists, describes, updates, deletes and tests routes.
+// `eventhub routes`: creates, lists, describes, updates, pauses, deletes and tests routes.
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,13 +20,13 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kRoutesExamples[] = R"(
-A route copies the events of a topic that pass its filter to other topics, in the same commit, so
-that producers know one topic, and who gets what on which channel is said here.
+A route copies the events of a topic that match its filter to other topics, in the same commit.
+Producers know one topic; the routes decide which channels get what.
 
 Examples:
   eventhub topics create bus --retention=none
   eventhub routes create orders --from=bus --to=orders --filter="type LIKE 'shop.order.%'"
-  eventhub routes test bus --type=shop.order.placed         where would it go, and why not elsewhere?
+  eventhub routes test bus --type=shop.order.placed       where would it go, and why not elsewhere?
   eventhub routes list
   eventhub apply -f topology.yaml                           all of it at once, from a file)";
 
@@ -49,25 +49,32 @@ Examples:
   eventhub routes describe eu --output=json | jq .stats.copied_events)";
 
 constexpr char kUpdateRouteExamples[] = R"(
-A change is effective from a definite offset on in each partition of the source, while events are
+A change takes effect at a definite offset of each partition of the source, while events are
 published. Name and source cannot be changed.
 
 Examples:
   eventhub routes update eu --to=orders.eu,audit
   eventhub routes update eu --filter="subject LIKE 'eu/%' OR subject LIKE 'uk/%'"
-  eventhub routes update eu --disable
-  eventhub routes update eu --enable --set=none --keep-key)";
+  eventhub routes update eu --set=none --keep-key --resume)";
+
+constexpr char kPauseRouteExamples[] = R"(
+A paused route copies nothing, and events that are appended meanwhile are not copied later. Takes
+effect at a definite offset of each partition, which is printed.
+
+Examples:
+  eventhub routes pause eu
+  eventhub routes resume eu)";
 
 constexpr char kDeleteRouteExamples[] = R"(
-What it copied stays. Takes effect at a definite offset, which is printed.
+The copies that it made stay. Takes effect at a definite offset, which is printed.
 
 Examples:
   eventhub routes delete eu
   eventhub routes delete eu faults)";
 
 constexpr char kTestRouteExamples[] = R"(
-The event is that of --event, a CloudEvent in JSON; what it lacks is filled in from the flags.
-Nothing is published. Exits with 1 if the publish would be refused.
+The event is read from --event as CloudEvents JSON; the flags fill in what it lacks. Nothing is
+published. Exits with 1 if publishing it would be refused.
 
 Examples:
   eventhub routes test bus --type=shop.order.placed --subject=eu/81
@@ -138,7 +145,7 @@ absl::Status DescribeRoute(const Context& context, const RouteCommand& flags) {
 }
 
 absl::Status UpdateRoute(const Context& context, const RouteCommand& flags) {
-  if (IsEmpty(flags.update)) return UsageError("routes update: nothing is to be changed");
+  if (IsEmpty(flags.update)) return UsageError("routes update: no setting is given");
   const std::string& name = flags.names.front();
   client::RouteClient client = ConnectRoutes(context);
   if (!flags.yes) {
@@ -150,6 +157,20 @@ absl::Status UpdateRoute(const Context& context, const RouteCommand& flags) {
   }
   ASSIGN_OR_RETURN(const client::RouteChange updated, client.UpdateRoute(name, flags.update));
   return PrintChange(updated, flags.json);
+}
+
+absl::Status SetRoutesPaused(const Context& context, const RouteCommand& flags, bool paused) {
+  client::RouteClient client = ConnectRoutes(context);
+  for (const std::string& name : flags.names) {
+    ASSIGN_OR_RETURN(const client::RouteChange changed,
+                     client.UpdateRoute(name, {.disabled = paused}));
+    RETURN_IF_ERROR(WriteOut(
+        flags.json
+            ? Json{{"name", name}, {"effective", OffsetsJson(changed.effective)}}.dump() + "\n"
+            : absl::StrCat("route ", name, paused ? " copies nothing from " : " copies from ",
+                           RenderOffsets(changed.effective), " on\n")));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DeleteRoutes(const Context& context, const RouteCommand& flags) {
@@ -193,15 +214,14 @@ void AddRouteChanges(CLI::App& group, Context& context, const RouteFlags& flags)
       ->type_name("TOPIC");
   AddRouteFlags(*create, flags->update);
   create->get_option("--to")->required();
-  create->add_flag("--disabled", flags->route.disabled, "It copies nothing until it is enabled");
+  create->add_flag("--paused", flags->route.disabled, "Create it paused");
   SetRun(*create, context, [&context, flags] { return CreateRoute(context, *flags); });
 
-  CLI::App* update =
-      AddRouteVerb(group, "update", "Change what is given, at once", kUpdateRouteExamples, flags);
+  CLI::App* update = AddRouteVerb(group, "update", "Change settings", kUpdateRouteExamples, flags);
   AddRouteName(*update, flags);
   AddRouteFlags(*update, flags->update);
-  AddEnableFlags(*update, &flags->update.disabled);
-  update->add_flag("-y,--yes", flags->yes, "Do not ask before keys are moved");
+  AddPauseFlags(*update, &flags->update.disabled);
+  update->add_flag("-y,--yes", flags->yes, "Do not ask before a change that moves keys");
   SetRun(*update, context, [&context, flags] { return UpdateRoute(context, *flags); });
 
   CLI::App* remove = AddRouteVerb(group, "delete", "Delete routes", kDeleteRouteExamples, flags);
@@ -209,19 +229,31 @@ void AddRouteChanges(CLI::App& group, Context& context, const RouteFlags& flags)
   SetRun(*remove, context, [&context, flags] { return DeleteRoutes(context, *flags); });
 }
 
+void AddRouteSwitches(CLI::App& group, Context& context, const RouteFlags& flags) {
+  const auto add = [&](const char* verb, const char* description, bool paused) {
+    CLI::App* command = AddRouteVerb(group, verb, description, kPauseRouteExamples, flags);
+    command->add_option("NAME", flags->names, "Their names")->required();
+    SetRun(*command, context,
+           [&context, flags, paused] { return SetRoutesPaused(context, *flags, paused); });
+  };
+  add("pause", "Stop routes from copying", true);
+  add("resume", "Let routes copy again", false);
+}
+
 void AddRouteQueries(CLI::App& group, Context& context, const RouteFlags& flags) {
-  CLI::App* list = AddRouteVerb(group, "list", "List routes and what went through them",
-                                kListRouteExamples, flags);
+  CLI::App* list =
+      AddRouteVerb(group, "list", "List routes with their counts", kListRouteExamples, flags);
   list->add_option("--topic", flags->topic, "Only those from or to this topic")->type_name("TOPIC");
   SetRun(*list, context, [&context, flags] { return ListRoutes(context, *flags); });
 
-  CLI::App* describe = AddRouteVerb(group, "describe", "Show a route and what went through it",
-                                    kDescribeRouteExamples, flags);
+  CLI::App* describe =
+      AddRouteVerb(group, "describe", "Show a route and its counts", kDescribeRouteExamples, flags);
   AddRouteName(*describe, flags);
   SetRun(*describe, context, [&context, flags] { return DescribeRoute(context, *flags); });
 
-  CLI::App* test = AddRouteVerb(group, "test", "Say where an event would go, and why not elsewhere",
-                                kTestRouteExamples, flags);
+  CLI::App* test =
+      AddRouteVerb(group, "test", "Explain where an event would go, and why not elsewhere",
+                   kTestRouteExamples, flags);
   test->add_option("TOPIC", flags->topic, "Where it would be published")->required();
   AddTestEventFlags(*test, flags->event);
   SetRun(*test, context, [&context, flags] { return TestRoute(context, *flags); });
@@ -230,12 +262,12 @@ void AddRouteQueries(CLI::App& group, Context& context, const RouteFlags& flags)
 }  // namespace
 
 void AddRoutesCommand(CLI::App& app, Context& context) {
-  CLI::App* group =
-      app.add_subcommand("routes", "Create, list, describe, update, delete, test routes");
+  CLI::App* group = app.add_subcommand("routes", "Manage routes between topics");
   group->footer(kRoutesExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<RouteCommand>();
   AddRouteChanges(*group, context, flags);
+  AddRouteSwitches(*group, context, flags);
   AddRouteQueries(*group, context, flags);
 }
 

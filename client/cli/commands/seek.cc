@@ -1,4 +1,4 @@
-// `eventhub seek` and `eventhub replay`: what is delivered again, or never.
+// `eventhub subscriptions seek` and `replay`: deliver events again, or skip them.
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -22,29 +22,30 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kSeekExamples[] = R"(
-Moves a subscription to another place in its topic's log, consumers connected or not. Events behind
-the place come again, those before it never, but for what is replayed and dead letters that were
-redriven. Events that are out, and retries, are forgotten. Asks before it moves anything, keeps a
-snapshot of the state before (the last 10 of them stay), and says how to go back.
+Moves a subscription to another place in its topic's log; consumers stay connected. Events from that
+place on are delivered again, and earlier ones are not, except replays and redriven dead letters.
+Events in flight and pending retries are forgotten. It asks first, takes a snapshot to go back to
+(the last 10 are kept), and prints the command that goes back.
 
 Examples:
-  eventhub seek billing --to=2h --dry-run           what would come again?
-  eventhub seek billing --to=2026-01-31T12:00:00Z
-  eventhub seek billing --to=latest --yes           skip all there is; do not ask, as in a script
-  eventhub seek billing --offset=3:1200             partition 3 alone; --to=3:1200 does the same
-  eventhub seek billing --to=earliest --offset=0:500,1:480
-  eventhub seek billing --to=snapshot:before-deploy
-  eventhub snapshots list billing                   where could it go back to?)";
+  eventhub subscriptions seek billing --to=2h --dry-run      what would be delivered again?
+  eventhub subscriptions seek billing --to=2026-01-31T12:00:00Z
+  eventhub subscriptions seek billing --to=latest --yes      skip the backlog without asking
+  eventhub subscriptions seek billing --to=3:1200            partition 3 only
+  eventhub subscriptions seek billing --to=earliest --offset=0:500,1:480
+  eventhub subscriptions seek billing --to=snapshot:before-deploy
+  eventhub subscriptions snapshots list billing              where could it go back to?)";
 
 constexpr char kReplayExamples[] = R"(
-Delivers a part of the log again, to this subscription alone, beside what comes live. Goes on over
-restarts. Events that are not settled yet come anyway, and are not counted.
+Delivers a range of the log again, to this subscription only, in parallel with live events. A replay
+survives restarts. Unsettled events are delivered anyway, and are not counted.
 
 Examples:
-  eventhub replay billing --from=2h --dry-run
-  eventhub replay billing --from=2026-01-31T12:00:00Z --to=2026-01-31T13:00:00Z --rate-events=100
-  eventhub replay billing --from=3:1200 --to=3:1300         of partition 3
-  eventhub replay billing --cancel)";
+  eventhub subscriptions replay billing --from=2h --dry-run
+  eventhub subscriptions replay billing --from=2026-01-31T12:00:00Z --to=2026-01-31T13:00:00Z
+  eventhub subscriptions replay billing --from=3:1200 --to=3:1300         partition 3 only
+  eventhub subscriptions replay billing --from=1d --rate-events=100
+  eventhub subscriptions replay billing --cancel)";
 
 struct SeekFlags {
   std::string name;
@@ -79,11 +80,12 @@ absl::StatusOr<client::SeekTarget> ToTarget(const SeekFlags& flags) {
   for (const auto& places : flags.offsets) {
     target.offsets.insert(target.offsets.end(), places.begin(), places.end());
   }
-  if (to.empty() && target.offsets.empty()) return UsageError("seek: --to or --offset is missing");
+  if (to.empty() && target.offsets.empty())
+    return UsageError("subscriptions seek: --to or --offset is missing");
   return target;
 }
 
-// Keeps where the subscription is; the name of the snapshot.
+// Takes a snapshot of the subscription; returns its name.
 absl::StatusOr<std::string> TakeSnapshot(client::SubscriptionClient& client,
                                          const SeekFlags& flags) {
   const std::string name = absl::StrCat(
@@ -96,7 +98,7 @@ absl::StatusOr<std::string> TakeSnapshot(client::SubscriptionClient& client,
   return WithKnownOutcome(taken);
 }
 
-// What fails here, the next seek tries again: the seek itself is done.
+// A failure here is left to the next seek: the seek itself is done.
 void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& flags) {
   const auto snapshots = client.ListSnapshots(flags.name);
   if (!snapshots.ok()) return;
@@ -128,8 +130,8 @@ absl::Status PrintMoves(const std::vector<client::PartitionMove>& moves,
   }
   std::string text = RenderMoves(moves, flags.dry_run);
   if (!snapshot.empty()) {
-    absl::StrAppend(&text, "to go back: eventhub seek ", flags.name, " --to=snapshot:", snapshot,
-                    "\n");
+    absl::StrAppend(&text, "to go back: eventhub subscriptions seek ", flags.name,
+                    " --to=snapshot:", snapshot, "\n");
   }
   return WriteOut(text);
 }
@@ -137,7 +139,7 @@ absl::Status PrintMoves(const std::vector<client::PartitionMove>& moves,
 absl::Status Seek(const Context& context, const SeekFlags& flags) {
   ASSIGN_OR_RETURN(const client::SeekTarget target, ToTarget(flags));
   const bool ask = !flags.dry_run && !flags.yes;
-  if (ask) RETURN_IF_ERROR(NeedTerminal("seek"));
+  if (ask) RETURN_IF_ERROR(NeedTerminal("subscriptions seek"));
   client::SubscriptionClient client = ConnectSubscriptions(context);
   if (ask) RETURN_IF_ERROR(ConfirmSeek(client, flags, target));
   std::string snapshot;
@@ -173,13 +175,16 @@ absl::Status CancelReplays(const Context& context, const ReplayFlags& flags) {
 
 absl::Status Replay(const Context& context, const ReplayFlags& flags) {
   if (flags.cancel) return CancelReplays(context, flags);
-  if (!flags.from.has_value()) return UsageError("replay: --from or --cancel is missing");
+  if (!flags.from.has_value())
+    return UsageError("subscriptions replay: --from or --cancel is missing");
   client::ReplaySpec spec = flags.spec;
   spec.start = *flags.from;
   for (const uint32_t partition : flags.places_of) {
     if (spec.partitions.empty()) spec.partitions.push_back(partition);
     if (spec.partitions != std::vector<uint32_t>{partition}) {
-      return UsageError("replay: PARTITION:OFFSET is a place in one partition, here are others");
+      return UsageError(
+          "subscriptions replay: PARTITION:OFFSET is a place in one partition, but several are "
+          "named");
     }
   }
   if (flags.rate.events_per_second > 0 || flags.rate.bytes_per_second > 0) {
@@ -228,14 +233,15 @@ void AddStopOption(CLI::App& command, ReplayFlags& flags) {
   };
   command
       .add_option_function<std::string>(
-          "--to", assign, "Before this offset or time (default: all that was delivered)")
+          "--to", assign, "End before this offset or time (default: all that was delivered)")
       ->type_name("PLACE");
 }
 
 }  // namespace
 
-void AddSeekCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("seek", "Move a subscription in its topic's log");
+void AddSeekCommand(CLI::App& subscriptions, Context& context) {
+  CLI::App* command =
+      subscriptions.add_subcommand("seek", "Move a subscription in its topic's log");
   command->footer(kSeekExamples);
   const auto flags = std::make_shared<SeekFlags>();
   command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
@@ -245,17 +251,17 @@ void AddSeekCommand(CLI::App& app, Context& context) {
                    "PARTITION:OFFSET,… or snapshot:NAME")
       ->type_name("PLACE");
   AddParsedListOption(*command, "--offset", &flags->offsets, ParsePartitionOffsets,
-                      "The place in one partition, which goes before --to; may be repeated",
+                      "The place in one partition; overrides --to there; may be repeated",
                       "PARTITION:OFFSET,…");
-  command->add_flag("--dry-run", flags->dry_run, "Only say what would move");
-  command->add_flag("--no-snapshot", flags->no_snapshot, "Keep no snapshot to go back to");
+  command->add_flag("--dry-run", flags->dry_run, "Only print what would move");
+  command->add_flag("--no-snapshot", flags->no_snapshot, "Take no snapshot to go back to");
   command->add_flag("-y,--yes", flags->yes, "Do not ask");
   AddOutputOption(*command, &flags->json);
   SetRun(*command, context, [&context, flags] { return Seek(context, *flags); });
 }
 
-void AddReplayCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("replay", "Deliver a part of the log again");
+void AddReplayCommand(CLI::App& subscriptions, Context& context) {
+  CLI::App* command = subscriptions.add_subcommand("replay", "Deliver a range of the log again");
   command->footer(kReplayExamples);
   const auto flags = std::make_shared<ReplayFlags>();
   command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
@@ -270,13 +276,13 @@ void AddReplayCommand(CLI::App& app, Context& context) {
                       "Only this partition; may be repeated", "N");
   AddCountOption(*command, "--rate-events", &flags->rate.events_per_second, 1,
                  std::numeric_limits<uint64_t>::max(),
-                 "At most so many events a second, all replays of the subscription together");
+                 "Maximum events per second, over all replays of the subscription");
   AddParsedOption(*command, "--rate-bytes", &flags->rate.bytes_per_second, ParseReplayRate,
-                  "At most so many bytes a second, e.g. 1MiB", "SIZE");
-  CLI::Option* cancel =
-      command->add_flag("--cancel", flags->cancel, "End all replays of the subscription instead");
-  command->add_flag("--dry-run", flags->dry_run, "Only say what would be delivered");
-  // None of them would keep it from ending all.
+                  "Maximum bytes per second, e.g. 1MiB", "SIZE");
+  CLI::Option* cancel = command->add_flag("--cancel", flags->cancel,
+                                          "Cancel all replays of the subscription instead");
+  command->add_flag("--dry-run", flags->dry_run, "Only print what would be delivered");
+  // None of these would limit what is cancelled.
   for (const char* other :
        {"--from", "--to", "--partition", "--rate-events", "--rate-bytes", "--dry-run"}) {
     cancel->excludes(command->get_option(other));

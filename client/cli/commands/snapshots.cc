@@ -1,4 +1,4 @@
-// `eventhub snapshots`: what a subscription had acked at some time, kept to be sought to.
+// `eventhub subscriptions snapshots`: named cursors of a subscription, to seek back to.
 #include <memory>
 #include <string>
 
@@ -12,27 +12,27 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kSnapshotsExamples[] = R"(
-A snapshot does not hold up retention: events that it leads back to may be gone.
+A snapshot does not hold back retention: the events that it leads back to may have been trimmed.
 
 Examples:
-  eventhub snapshots create billing before-deploy
-  eventhub snapshots list billing
-  eventhub seek billing --to=snapshot:before-deploy
-  eventhub snapshots delete billing before-deploy)";
+  eventhub subscriptions snapshots create billing before-deploy
+  eventhub subscriptions snapshots list billing
+  eventhub subscriptions seek billing --to=snapshot:before-deploy
+  eventhub subscriptions snapshots delete billing before-deploy)";
 
 constexpr char kCreateSnapshotExamples[] = R"(
 Examples:
-  eventhub snapshots create billing before-deploy
-  eventhub snapshots create billing nightly-$(date +%F) --output=json)";
+  eventhub subscriptions snapshots create billing before-deploy
+  eventhub subscriptions snapshots create billing nightly-$(date +%F) --output=json)";
 
 constexpr char kListSnapshotExamples[] = R"(
 Examples:
-  eventhub snapshots list billing
-  eventhub snapshots list billing --output=json | jq -r .name)";
+  eventhub subscriptions snapshots list billing
+  eventhub subscriptions snapshots list billing --output=json | jq -r .name)";
 
 constexpr char kDeleteSnapshotExamples[] = R"(
 Examples:
-  eventhub snapshots delete billing before-deploy)";
+  eventhub subscriptions snapshots delete billing before-deploy)";
 
 struct SnapshotFlags {
   std::string subscription;
@@ -63,9 +63,8 @@ absl::Status Delete(const Context& context, const SnapshotFlags& flags) {
 
 }  // namespace
 
-void AddSnapshotsCommand(CLI::App& app, Context& context) {
-  CLI::App* group =
-      app.add_subcommand("snapshots", "Create, list, delete snapshots of a subscription");
+void AddSnapshotsCommand(CLI::App& subscriptions, Context& context) {
+  CLI::App* group = subscriptions.add_subcommand("snapshots", "Create, list and delete snapshots");
   group->footer(kSnapshotsExamples);
   group->require_subcommand(1);
   const auto flags = std::make_shared<SnapshotFlags>();
@@ -76,12 +75,12 @@ void AddSnapshotsCommand(CLI::App& app, Context& context) {
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     return command;
   };
-  CLI::App* create = add("create", "Keep what is acked now under a name", kCreateSnapshotExamples);
+  CLI::App* create = add("create", "Save the acked state under a name", kCreateSnapshotExamples);
   create->add_option("NAME", flags->name, "The name of the snapshot")->required();
   AddOutputOption(*create, &flags->json);
   SetRun(*create, context, [&context, flags] { return Create(context, *flags); });
 
-  CLI::App* list = add("list", "List the snapshots by name", kListSnapshotExamples);
+  CLI::App* list = add("list", "List snapshots by name", kListSnapshotExamples);
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 

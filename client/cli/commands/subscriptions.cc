@@ -1,4 +1,4 @@
-// `eventhub subscriptions`: creates, lists, describes, updates and deletes subscriptions.
+// `eventhub subscriptions`: creates, lists, describes, updates, pauses and deletes subscriptions.
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,14 +19,17 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kSubscriptionsExamples[] = R"(
-The hub keeps, for each subscription, what its consumers have done. A stream gives each partition to
-one consumer at a time, in order; a queue gives events to any consumer, and acks them one by one.
+The hub keeps, for each subscription, what its consumers have acked. A stream delivers each partition
+to one consumer at a time, in order; a queue delivers events to any consumer, and acks them one by
+one.
 
 Examples:
   eventhub subscriptions create billing --topic=orders --kind=queue --max-attempts=5
   eventhub subscriptions list
   eventhub subscriptions describe billing             why is it behind?
   eventhub subscriptions pause billing
+  eventhub subscriptions seek billing --to=2h --dry-run
+  eventhub subscriptions dead-letters list billing
   eventhub consume billing --exec=./bill)";
 
 constexpr char kCreateSubscriptionExamples[] = R"(
@@ -45,8 +48,8 @@ Examples:
   eventhub subscriptions list --output=json | jq -r 'select(.stats.lag_events > 1000) | .name')";
 
 constexpr char kDescribeSubscriptionExamples[] = R"(
-What holds it up comes first, in words; then its totals, the partitions that are furthest behind,
-and the consumers with what they hold and may hold.
+Prints the reasons why the subscription is behind; then its totals, the partitions that are furthest
+behind, and each consumer with its events in flight and its credit.
 
 Examples:
   eventhub subscriptions describe billing
@@ -63,14 +66,15 @@ Examples:
   eventhub subscriptions update billing --rate-events=unlimited --description=)";
 
 constexpr char kDeleteSubscriptionExamples[] = R"(
-Its snapshots and open dead letters go too; the dead-letter topic stays.
+Deletes its snapshots and open dead letters too; the dead-letter topic stays.
 
 Examples:
   eventhub subscriptions delete billing
   eventhub subscriptions delete billing audit --yes)";
 
 constexpr char kPauseExamples[] = R"(
-While it is paused nothing is delivered; what is out can be settled, and consumers stay connected.
+A paused subscription delivers nothing and keeps its place: delivery continues there when it is
+resumed. Events in flight can be settled, and consumers stay connected.
 
 Examples:
   eventhub subscriptions pause billing
@@ -178,7 +182,9 @@ void AddNames(CLI::App& command, const Flags& flags) {
 void AddCreate(CLI::App& group, Context& context, const Flags& flags) {
   CLI::App* create = AddVerb(group, "create", "Create a subscription", kCreateSubscriptionExamples);
   AddName(*create, flags);
-  create->add_option("--topic", flags->topic, "Whose events")->required()->type_name("TOPIC");
+  create->add_option("--topic", flags->topic, "The topic to consume")
+      ->required()
+      ->type_name("TOPIC");
   AddParsedOption(*create, "--kind", &flags->kind, ParseKind,
                   "stream: each partition at one consumer, in order; queue: events to any consumer",
                   "stream|queue")
@@ -196,7 +202,7 @@ void AddCreate(CLI::App& group, Context& context, const Flags& flags) {
 
 void AddQueries(CLI::App& group, Context& context, const Flags& flags) {
   CLI::App* list =
-      AddVerb(group, "list", "List subscriptions and how they do", kListSubscriptionExamples);
+      AddVerb(group, "list", "List subscriptions with their lag", kListSubscriptionExamples);
   list->add_option("--topic", flags->topic, "Only those of this topic")->type_name("TOPIC");
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
@@ -205,31 +211,30 @@ void AddQueries(CLI::App& group, Context& context, const Flags& flags) {
       AddVerb(group, "describe", "Say why a subscription is behind", kDescribeSubscriptionExamples);
   AddName(*describe, flags);
   AddCountOption(*describe, "--max-partitions", &flags->max_partitions, 1, 1000,
-                 "With --output=json: so many partitions at most (default 100)");
+                 "With --output=json: at most this many partitions (default 100)");
   AddOutputOption(*describe, &flags->json);
   SetRun(*describe, context, [&context, flags] { return Describe(context, *flags); });
 }
 
 void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
-  CLI::App* update =
-      AddVerb(group, "update", "Change what is given, at once", kUpdateSubscriptionExamples);
+  CLI::App* update = AddVerb(group, "update", "Change settings", kUpdateSubscriptionExamples);
   AddName(*update, flags);
   AddSubscriptionFlags(*update, flags->update);
   AddOutputOption(*update, &flags->json);
-  update->add_flag("-y,--yes", flags->yes, "Do not ask before it is made to expire");
+  update->add_flag("-y,--yes", flags->yes, "Do not ask before a change that may delete it");
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
   CLI::App* remove =
-      AddVerb(group, "delete", "Delete subscriptions, for good", kDeleteSubscriptionExamples);
+      AddVerb(group, "delete", "Delete subscriptions for good", kDeleteSubscriptionExamples);
   AddNames(*remove, flags);
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 
-  CLI::App* pause = AddVerb(group, "pause", "Hold delivery", kPauseExamples);
+  CLI::App* pause = AddVerb(group, "pause", "Pause delivery", kPauseExamples);
   AddNames(*pause, flags);
   SetRun(*pause, context, [&context, flags] { return SetPaused(context, *flags, true); });
 
-  CLI::App* resume = AddVerb(group, "resume", "Let delivery go on", kPauseExamples);
+  CLI::App* resume = AddVerb(group, "resume", "Resume delivery", kPauseExamples);
   AddNames(*resume, flags);
   SetRun(*resume, context, [&context, flags] { return SetPaused(context, *flags, false); });
 }
@@ -238,7 +243,7 @@ void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
 
 void AddSubscriptionsCommand(CLI::App& app, Context& context) {
   CLI::App* group = app.add_subcommand(
-      "subscriptions", "Create, list, describe, update, pause, delete subscriptions");
+      "subscriptions", "Manage subscriptions: create, describe, pause, seek, dead letters, ...");
   group->footer(kSubscriptionsExamples);
   group->require_subcommand(1);
   // Kept by the callbacks for as long as the command line lives.
@@ -246,6 +251,10 @@ void AddSubscriptionsCommand(CLI::App& app, Context& context) {
   AddCreate(*group, context, flags);
   AddQueries(*group, context, flags);
   AddChanges(*group, context, flags);
+  AddSeekCommand(*group, context);
+  AddReplayCommand(*group, context);
+  AddSnapshotsCommand(*group, context);
+  AddDeadLettersCommand(*group, context);
 }
 
 }  // namespace eventhub::cli

@@ -91,13 +91,13 @@ void AddOutputOption(CLI::App& command, bool* json) {
       ->type_name("FORMAT");
 }
 
-void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled) {
-  CLI::Option* enable = command.add_flag_callback(
-      "--enable", [disabled] { *disabled = false; }, "Let it go on");
+void AddPauseFlags(CLI::App& command, std::optional<bool>* paused) {
+  CLI::Option* pause = command.add_flag_callback(
+      "--pause", [paused] { *paused = true; }, "Stop it until it is resumed");
   command
       .add_flag_callback(
-          "--disable", [disabled] { *disabled = true; }, "Hold it; it is kept as it is")
-      ->excludes(enable);
+          "--resume", [paused] { *paused = false; }, "Let it run again")
+      ->excludes(pause);
 }
 
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text) {

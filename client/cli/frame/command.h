@@ -45,15 +45,17 @@ void AddExportCommand(CLI::App& app, Context& context);
 void AddRoutesCommand(CLI::App& app, Context& context);
 void AddSubscriptionsCommand(CLI::App& app, Context& context);
 void AddConsumeCommand(CLI::App& app, Context& context);
-void AddSeekCommand(CLI::App& app, Context& context);
-void AddReplayCommand(CLI::App& app, Context& context);
-void AddSnapshotsCommand(CLI::App& app, Context& context);
-void AddDeadLettersCommand(CLI::App& app, Context& context);
 void AddFilterCommand(CLI::App& app, Context& context);
 void AddStatsCommand(CLI::App& app, Context& context);
 void AddHealthCommand(CLI::App& app, Context& context);
 void AddClockCommand(CLI::App& app, Context& context);
 void AddBenchCommand(CLI::App& app, Context& context);
+
+// Each adds one command to the group `subscriptions`.
+void AddSeekCommand(CLI::App& subscriptions, Context& context);
+void AddReplayCommand(CLI::App& subscriptions, Context& context);
+void AddSnapshotsCommand(CLI::App& subscriptions, Context& context);
+void AddDeadLettersCommand(CLI::App& subscriptions, Context& context);
 
 // Whether to talk TLS: it was asked for, or a file or a name of it is given.
 bool UsesTls(const Context& context);
@@ -74,8 +76,8 @@ CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& d
 // Adds `--output=table|json`; sets `*json`.
 void AddOutputOption(CLI::App& command, bool* json);
 
-// Adds `--enable` and `--disable`; what is given is set in `*disabled`.
-void AddEnableFlags(CLI::App& command, std::optional<bool>* disabled);
+// Adds `--pause` and `--resume`; sets `*paused` if one of them is given.
+void AddPauseFlags(CLI::App& command, std::optional<bool>* paused);
 
 // Parses `default`, `written` or `synced`.
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);

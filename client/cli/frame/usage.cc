@@ -80,9 +80,65 @@ std::string ExplainConversion(const CLI::App& at, const std::string& message) {
                       "' is neither true nor false");
 }
 
+// A name that a command or option had before. Old names are never given another meaning.
+struct OldName {
+  absl::string_view group;  // The commands before it; empty: none.
+  absl::string_view old;
+  absl::string_view now;
+};
+
+constexpr OldName kOldNames[] = {
+    {"", "dead-letters", "subscriptions dead-letters"},
+    {"", "replay", "subscriptions replay"},
+    {"", "seek", "subscriptions seek"},
+    {"", "snapshots", "subscriptions snapshots"},
+    {"links", "disable", "pause"},
+    {"links", "enable", "resume"},
+    {"links create", "--disabled", "--paused"},
+    {"links update", "--disable", "--pause"},
+    {"links update", "--enable", "--resume"},
+    {"routes create", "--disabled", "--paused"},
+    {"routes update", "--disable", "--pause"},
+    {"routes update", "--enable", "--resume"},
+};
+
+// Replaces the word at `at` by its name of today, which may be several words.
+void ReplaceOldName(absl::string_view group, size_t at, std::vector<std::string>& words) {
+  for (const OldName& name : kOldNames) {
+    if (name.group != group || name.old != words[at]) continue;
+    const std::vector<std::string> now = absl::StrSplit(name.now, ' ');
+    words[at] = now.front();
+    words.insert(words.begin() + static_cast<ptrdiff_t>(at) + 1, now.begin() + 1, now.end());
+    return;
+  }
+}
+
+bool TakesNextWord(const CLI::App& at, const std::string& option) {
+  const CLI::Option* const known = FindOption(at, option);
+  return known != nullptr && known->get_items_expected_min() > 0;
+}
+
+// As far as the commands go: what follows them are the arguments of the last.
+void ReplaceOldNames(const CLI::App& app, std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  std::string group;
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    ReplaceOldName(group, i, words);
+    if (absl::StartsWith(words[i], "-")) {
+      if (TakesNextWord(*command, words[i])) ++i;
+      continue;
+    }
+    const std::vector<const CLI::App*> next = command->get_subcommands(
+        [&word = words[i]](const CLI::App* candidate) { return candidate->check_name(word); });
+    if (next.empty()) continue;
+    command = next.front();
+    absl::StrAppend(&group, group.empty() ? "" : " ", words[i]);
+  }
+}
+
 }  // namespace
 
-std::vector<std::string> CommandLineWords(int argc, const char* const* argv) {
+std::vector<std::string> CommandLineWords(const CLI::App& app, int argc, const char* const* argv) {
   std::vector<std::string> words;
   bool options = true;
   for (int i = 1; i < argc; ++i) {
@@ -99,6 +155,7 @@ std::vector<std::string> CommandLineWords(int argc, const char* const* argv) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
+  ReplaceOldNames(app, words);
   return words;
 }
 

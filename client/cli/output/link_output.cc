@@ -1,6 +1,7 @@
 #include "client/cli/output/link_output.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/frame/hub_address.h"
 #include "client/cli/input/filter_json.h"
 #include "client/cli/input/json_values.h"
 #include "client/cli/input/units.h"
@@ -29,23 +30,32 @@ const char* StateName(client::LinkStatus::State state) {
   return "unknown";
 }
 
-// What the state means.
+// The state as people read it. Its name in JSON is the contract's.
+const char* StateText(client::LinkStatus::State state) {
+  return state == client::LinkStatus::State::kDisabled ? "paused" : StateName(state);
+}
+
 std::string StateInWords(const client::LinkStatus& status) {
   switch (status.state) {
     case client::LinkStatus::State::kDisabled:
-      return "it is disabled, and does nothing";
+      return "it reads nothing until it is resumed";
     case client::LinkStatus::State::kConnecting:
-      return "it tries to reach the other hub, and the topic there";
+      return "it tries to reach the other hub and its topic";
     case client::LinkStatus::State::kCatchingUp:
-      return "events flow, and there are more";
+      return "it appends events, and there are more";
     case client::LinkStatus::State::kCaughtUp:
-      return "it has all there is";
+      return "it has appended all events";
     case client::LinkStatus::State::kBlocked:
-      return "the topic here refuses its events, it tries again";
+      return "the local topic refuses its events; it retries";
     case client::LinkStatus::State::kUnknown:
       break;
   }
-  return "in a state that this command line does not know";
+  return "this command line does not know the state";
+}
+
+// The error as people read it. JSON has the hub's own words.
+std::string ErrorText(const client::LinkStatus& status) {
+  return Printable(ExplainConnectionError(status.error));
 }
 
 std::string StartText(const client::StartPosition& start) {
@@ -124,7 +134,7 @@ Fields LinkFields(const client::Link& link) {
           {"to", link.local_topic},
           {"filter", link.filter ? Printable(FilterText(link.filter->proto())) : "none"},
           {"start", StartText(link.start)},
-          {"enabled", link.disabled ? "no" : "yes"},
+          {"paused", link.disabled ? "yes" : "no"},
           {"description", Printable(link.description)},
           {"created", FormatSecond(link.create_time)}};
 }
@@ -134,10 +144,10 @@ std::string RenderLinks(const std::vector<client::LinkDescription>& links) {
                ">REFUSED", "ERROR"});
   for (const auto& [link, status] : links) {
     table.AddRow({link.name, link.remote_address, link.remote_topic, link.local_topic,
-                  StateName(status.state),
+                  StateText(status.state),
                   IsLagKnown(status) ? FormatCount(status.lag_events) : "-",
                   FormatCount(status.appended_events), FormatCount(status.lost_events),
-                  FormatCount(status.refused_events), Printable(status.error)});
+                  FormatCount(status.refused_events), ErrorText(status)});
   }
   return table.Render();
 }
@@ -146,25 +156,25 @@ std::string RenderLinkReport(const client::LinkDescription& description, absl::T
   const auto& [link, status] = description;
   std::string out =
       absl::StrCat(link.name, ": ", link.remote_topic, " of ", link.remote_address, " to ",
-                   link.local_topic, "\n\n  * ", StateName(status.state), " for ",
+                   link.local_topic, "\n\n  * ", StateText(status.state), " for ",
                    FormatRoughAge(now - status.state_time), ": ", StateInWords(status), "\n");
-  if (!status.error.empty()) absl::StrAppend(&out, "  * ", Printable(status.error), "\n");
+  if (!status.error.empty()) absl::StrAppend(&out, "  * ", ErrorText(status), "\n");
   if (status.lost_events > 0) {
     absl::StrAppend(&out, "  * ", CountOf(status.lost_events, "event"),
                     status.lost_events == 1 ? " was" : " were",
-                    " trimmed there before it could read them\n");
+                    " trimmed there before the link read them\n");
   }
   if (status.refused_events > 0) {
     absl::StrAppend(&out, "  * ", CountOf(status.refused_events, "event"),
                     status.refused_events == 1 ? " was" : " were",
-                    " passed over: the topic here can never take them\n");
+                    " skipped: the local topic can never accept them\n");
   }
   Fields fields = {
       {"lag", LagText(status)},
       {"appended", absl::StrCat(FormatCount(status.appended_events), " (",
                                 FormatBytes(status.appended_bytes), ") since the hub started")},
       {"looped", absl::StrCat(FormatCount(status.looped_events),
-                              " passed over, for they had been here before")},
+                              " skipped: they have been in this hub before")},
       {"failures", CountOf(status.failures, "connection")},
       {"remote hub", status.remote_hub_id.empty() ? "not reached yet" : status.remote_hub_id},
       {"next", RenderOffsets(status.positions)}};

@@ -116,7 +116,7 @@ Fields RouteFields(const client::Route& route) {
   for (const auto& [name, value] : route.set_attributes) {
     fields.emplace_back("sets", Printable(absl::StrCat(name, "=", AttributeJson(value).dump())));
   }
-  fields.emplace_back("state", route.disabled ? "disabled" : "enabled");
+  fields.emplace_back("state", route.disabled ? "paused" : "active");
   fields.emplace_back("unavailable", route.on_unavailable == client::OnUnavailable::kSkip
                                          ? "skip: a copy that its target cannot take is left out"
                                          : "fail: an event is everywhere it belongs, or nowhere");
@@ -160,7 +160,7 @@ std::string RenderRoutes(const std::vector<client::RouteDescription>& routes) {
                ">REFUSED", "DESCRIPTION"});
   for (const auto& [route, stats, effective] : routes) {
     table.AddRow({route.name, route.source_topic, absl::StrJoin(route.target_topics, ","),
-                  route.disabled ? "disabled" : "enabled", FormatCount(stats.matched_events),
+                  route.disabled ? "paused" : "active", FormatCount(stats.matched_events),
                   FormatCount(stats.copied_events), FormatBytes(stats.copied_bytes),
                   FormatCount(stats.skipped_events), FormatCount(stats.failed_requests),
                   Printable(route.description)});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <memory>
 #include <random>
 #include <string>
@@ -149,7 +150,7 @@ class Bench {
 }  // namespace
 
 absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options) {
-  const Interrupt interrupt;  // Before anything that starts threads.
+  Interrupt interrupt;  // Before anything that starts threads.
   std::random_device random;
   const std::string topic = absl::StrFormat("bench-%08x%08x", random(), random());
   client::AdminClient admin = ConnectAdmin(context);
@@ -158,8 +159,14 @@ absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions&
   settings.partitions = options.partitions;
   settings.description = "Made by `eventhub bench`.";
   RETURN_IF_ERROR(admin.CreateTopic(settings).status());
+  interrupt.OnRaise([&topic] {
+    std::fprintf(stderr,
+                 "eventhub: interrupted; deleting topic %s (press Ctrl-C again to leave it)\n",
+                 topic.c_str());
+  });
   absl::StatusOr<BenchResult> result = Bench(context, options, interrupt, topic).Measure();
   const absl::Status deleted = admin.DeleteTopic(topic);
+  interrupt.OnRaise({});
   if (result.ok() && !deleted.ok()) return deleted;
   return result;
 }

@@ -31,7 +31,8 @@ struct BenchResult {
   absl::Duration round_trip_p99;
 };
 
-// Fails also when an event was not read back. The topic is deleted in any case.
+// Fails also when an event was not read back. Deletes its topic in any case, unless a second signal
+// ends the process before; the first one prints the name of the topic.
 absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options);
 
 }  // namespace eventhub::cli

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "client/cli/frame/hub_address.h"
 #include "client/cli/output/terminal.h"
 #include "storage/base/clock.h"
 
@@ -58,7 +59,7 @@ absl::Duration HubWatch::Look() {
   if (told_ != trouble && Clock::System().Monotonic() - *since_ >= kPatience) {
     told_ = trouble;
     PrintNotice(absl::StrCat("hub at ", address_, " ", trouble->begins,
-                             ", still trying: ", status.message()));
+                             ", still trying: ", ExplainConnectionError(status.message())));
   }
   return kProbeAgain;
 }
