@@ -29,33 +29,37 @@ bool MergeTimestamp(absl::string_view bytes, TimestampView* time) {
   return field.ok();
 }
 
+// The last member of the oneof holds.
 bool MergeAttributeValue(absl::string_view bytes, AttributeView* view) {
   wire::FieldReader field(bytes);
   while (field.Next()) {
-    const auto type = static_cast<AttributeValue::ValueCase>(field.number());
-    switch (type) {
-      case AttributeValue::kBoolean:
-      case AttributeValue::kInteger:
-        if (field.type() != WireType::kVarint) continue;
-        view->number = type == AttributeValue::kBoolean ? (field.value() != 0 ? 1 : 0)
-                                                        : static_cast<int32_t>(field.value());
+    const bool is_bytes = field.type() == WireType::kBytes;
+    const bool is_varint = field.type() == WireType::kVarint;
+    switch (field.number()) {
+      case AttributeValue::kBooleanFieldNumber:
+        if (!is_varint) continue;
+        view->number = field.value() != 0 ? 1 : 0;
         break;
-      case AttributeValue::kString:
-      case AttributeValue::kBinary:
-      case AttributeValue::kUri:
-      case AttributeValue::kUriRef:
-        if (field.type() != WireType::kBytes) continue;
+      case AttributeValue::kIntegerFieldNumber:
+        if (!is_varint) continue;
+        view->number = static_cast<int32_t>(field.value());
+        break;
+      case AttributeValue::kStringFieldNumber:
+      case AttributeValue::kBinaryFieldNumber:
+      case AttributeValue::kUriFieldNumber:
+      case AttributeValue::kUriRefFieldNumber:
+        if (!is_bytes) continue;
         view->text = field.bytes();
         break;
-      case AttributeValue::kTimestamp:
-        if (field.type() != WireType::kBytes) continue;
-        if (view->type != type) view->time = {};
+      case AttributeValue::kTimestampFieldNumber:
+        if (!is_bytes) continue;
+        if (view->type != AttributeValue::kTimestamp) view->time = {};
         if (!MergeTimestamp(field.bytes(), &view->time)) return false;
         break;
       default:
         continue;
     }
-    view->type = type;
+    view->type = static_cast<AttributeValue::ValueCase>(field.number());
   }
   return field.ok();
 }

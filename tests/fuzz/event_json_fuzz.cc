@@ -56,10 +56,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string line;
   const bool written = eventhub::json::AppendEncodedEvent(input, {}, &line);
   if (!parsed) return 0;
-  FUZZ_CHECK(written);
+  eventhub::CheckRoundTrip(event);
+  // The hub refuses a few encodings that protobuf's parser accepts, such as tags of over 32 bits.
+  if (!written) return 0;
   std::string expected;
   eventhub::json::AppendEvent(event, {}, &expected);
   FUZZ_CHECK(line == expected);
-  eventhub::CheckRoundTrip(event);
   return 0;
 }

@@ -43,6 +43,13 @@ void AppendWrapped(absl::string_view text, size_t column, size_t indent, size_t 
   }
 }
 
+// A line, with its newline, as lines of at most `width` columns.
+std::string WrapLine(absl::string_view line, size_t indent, size_t width) {
+  std::string wrapped;
+  AppendWrapped(absl::StripSuffix(line, "\n"), 0, indent, width, &wrapped);
+  return wrapped + "\n";
+}
+
 }  // namespace
 
 HelpFormatter::HelpFormatter(size_t width) : width_(width) {
@@ -72,11 +79,12 @@ std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
   return MakeRow(command->get_display_name(true), command->get_description());
 }
 
+std::string HelpFormatter::make_description(const CLI::App* app) const {
+  return WrapLine(CLI::Formatter::make_description(app), 0, width_);
+}
+
 std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {
-  std::string usage;
-  AppendWrapped(absl::StripSuffix(CLI::Formatter::make_usage(app, std::move(name)), "\n"), 0, 4,
-                width_, &usage);
-  return usage + "\n";
+  return WrapLine(CLI::Formatter::make_usage(app, std::move(name)), 4, width_);
 }
 
 std::string HelpFormatter::make_footer(const CLI::App* app) const {
