@@ -14,15 +14,15 @@
 namespace eventhub::client {
 
 struct AdminOptions {
-  // For each call, the wait for a connection included. Lists make a call per page.
+  // For each call, including the wait for a connection. Lists make one call per page.
   absl::Duration timeout = absl::Seconds(10);
 };
 
 // The control plane of a hub. Thread-safe; every method blocks. While the hub cannot be reached, a
-// call waits for it until the timeout; UNAVAILABLE then says why. A change is sent once: if the
-// connection breaks, or no answer comes (DEADLINE_EXCEEDED), it may or may not have been made; see
-// OutcomeIsUnknown. A call that changes nothing is made once more. Changes are on the hub's disk
-// (synced) when they are answered.
+// call waits for it until the timeout, and then returns UNAVAILABLE with the cause. A change is
+// sent once: if the connection breaks, or no reply arrives (DEADLINE_EXCEEDED), the change may or
+// may not have been made; see OutcomeIsUnknown. Calls that change nothing are retried once. A
+// successful change is durable: synced to the hub's disk.
 //
 // Example:
 //
@@ -32,36 +32,38 @@ class AdminClient {
  public:
   explicit AdminClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Creates a topic and returns it with defaults filled in. ALREADY_EXISTS if there is one of that
-  // name, whatever its settings; INVALID_ARGUMENT names the field.
+  // Creates a topic and returns it with defaults filled in. ALREADY_EXISTS if the name is taken,
+  // whatever the settings; INVALID_ARGUMENT names the field.
   absl::StatusOr<Topic> CreateTopic(const Topic& topic);
 
-  // NOT_FOUND if there is none, here and below.
+  // NOT_FOUND if the topic does not exist; so do all methods below that name a topic.
   absl::StatusOr<TopicDescription> GetTopic(const std::string& name);
 
   // All topics, by name.
   absl::StatusOr<std::vector<Topic>> ListTopics();
 
-  // Changes what `update` sets and returns the topic as it is then. INVALID_ARGUMENT if it sets
-  // nothing, or names the field.
+  // Changes the fields that `update` sets and returns the changed topic. INVALID_ARGUMENT if it
+  // sets no field, or names the invalid field.
   absl::StatusOr<Topic> UpdateTopic(const std::string& name, const TopicUpdate& update);
 
-  // Deletes a topic and all its events, for good, and what `deletion` says. FAILED_PRECONDITION,
-  // with the names, if it has subscriptions or routes that are not to go with it, if dead letters
-  // of a subscription go to it, or if a link, or a route that fails without it, leads to it.
+  // Permanently deletes a topic, all of its events, and the dependents that `deletion` names.
+  // FAILED_PRECONDITION, with the names, if the topic has other subscriptions or routes, if a
+  // subscription moves dead letters to it, or if it is the target of a link or of a route that
+  // fails without it.
   absl::Status DeleteTopic(const std::string& name, const TopicDeletion& deletion = {});
 
   // All partitions of a topic, by number.
   absl::StatusOr<std::vector<PartitionInfo>> ListPartitions(const std::string& topic);
 
+  // The state and the counters of the hub.
   absl::StatusOr<HubStats> GetStats();
 
-  // Has the hub take the time that its machine's clock has now for right, and go by it at once;
-  // returns that time. See HubStats::clock_doubt: by a wrong time, events are deleted.
+  // Tells the hub that its machine's clock is right now, and returns that time. The hub then trims
+  // by that clock again, so a wrong time deletes events. See HubStats::clock_doubt.
   absl::StatusOr<absl::Time> ConfirmClock();
 
-  // The health of the hub as a whole, or of one of its gRPC services (NOT_FOUND if it has none of
-  // that name), e.g. "eventhub.v1.EventHubService".
+  // The health of the hub as a whole, or of one of its gRPC services, e.g.
+  // "eventhub.v1.EventHubService". NOT_FOUND if it has no such service.
   absl::StatusOr<Health> CheckHealth(const std::string& service = "");
 
  private:

@@ -1,5 +1,5 @@
-// Immutable bytes with shared ownership: what travels between the SDK and a connection without
-// being copied.
+// Immutable bytes with shared ownership, which pass between the SDK and a connection without being
+// copied.
 #pragma once
 
 #include <memory>
@@ -9,13 +9,13 @@
 
 namespace eventhub::client {
 
-// A view, and what keeps it alive. Copying it copies no bytes. Thread-compatible; copies may be
-// used and dropped on any thread.
+// A view of bytes and the owner that keeps them alive. Copying it copies no bytes.
+// Thread-compatible; copies may be used and dropped on any thread.
 struct Bytes {
   std::string_view view;
   std::shared_ptr<const void> owner;
 
-  // Takes over a string.
+  // Takes ownership of a string.
   static Bytes Of(std::string text) {
     auto owner = std::make_shared<const std::string>(std::move(text));
     const std::string_view view = *owner;

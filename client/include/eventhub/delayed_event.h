@@ -1,5 +1,5 @@
-// Events that wait for their time: published with `deliver_at` or `deliver_after`, and not appended
-// yet; the values of DelayedEventClient. See eventhub/v1/delayed.proto.
+// The values of DelayedEventClient: events published with `deliver_at` or `deliver_after` that are
+// not due yet. They mirror the messages of eventhub/v1/delayed.proto.
 #pragma once
 
 #include <cstdint>
@@ -11,20 +11,20 @@
 
 namespace eventhub::client {
 
-// An event that waits for its time.
+// An event that is not appended yet.
 struct DelayedEvent {
-  std::string delay_id{};  // Names it among the delayed events of its topic.
+  std::string delay_id{};  // Identifies it among the delayed events of its topic.
   absl::Time due_time = absl::InfinitePast();
-  std::optional<uint32_t> partition{};  // If it was published to one explicitly.
+  std::optional<uint32_t> partition{};  // Set if it was published to an explicit partition.
   absl::Time accept_time = absl::InfinitePast();
   v1::Event event{};
-  std::string refusal{};  // It is due, and why its topic did not take it yet; else empty.
+  std::string refusal{};  // Why its topic refuses it although it is due; otherwise empty.
 };
 
-// Picks delayed events by when they are due.
+// Selects delayed events by due time.
 struct DueRange {
-  std::optional<absl::Time> from{};    // At this time or later.
-  std::optional<absl::Time> before{};  // Before this time.
+  std::optional<absl::Time> from{};    // Due at this time or later.
+  std::optional<absl::Time> before{};  // Due before this time.
 };
 
 }  // namespace eventhub::client

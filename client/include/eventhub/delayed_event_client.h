@@ -1,4 +1,4 @@
-// Looks at delayed events, and takes them back.
+// Lists and cancels delayed events.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace eventhub::client {
 
-// The delayed events of a hub. Thread-safe; every method blocks. A call is made once, not retried;
-// each is safe to make again. NOT_FOUND if there is no such topic.
+// The delayed events of a hub. Thread-safe; every method blocks. Calls wait for the hub like those
+// of AdminClient, and are safe to repeat. NOT_FOUND if the topic does not exist.
 //
-// Example: take a reminder back
+// Example: cancel a reminder
 //
 //     auto event = publisher->PublishAsync(reminder).get();  // reminder.mutable_deliver_after()
 //     DelayedEventClient delayed(hub);
@@ -27,13 +27,14 @@ class DelayedEventClient {
  public:
   explicit DelayedEventClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Gives the delayed events of a topic, in the order in which they are due, to `visit`, until it
-  // returns false. A page at a time, so that any number of them can be gone through.
+  // Passes the delayed events of a topic to `visit`, by due time, until it returns false. Fetches a
+  // page at a time, so that any number can be visited.
   absl::Status List(const std::string& topic, const DueRange& range,
                     absl::FunctionRef<bool(DelayedEvent)> visit);
 
-  // They will never be appended. Returns how many were taken back; the others were appended, or
-  // cancelled, before. Any number: 10,000 of them are cancelled at a time.
+  // Cancels delayed events, which are then never appended. Returns how many were cancelled; the
+  // others had been appended or cancelled before. Takes any number of ids, 10,000 in each call to
+  // the hub.
   absl::StatusOr<uint64_t> Cancel(const std::string& topic,
                                   const std::vector<std::string>& delay_ids);
 

@@ -1,4 +1,4 @@
-// Received events as they are on the wire: parsed when and if they are looked at.
+// Received events in their wire format, parsed only when they are accessed.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +20,12 @@ class EventBatch;
 class ReaderCore;
 class SubscriberCore;
 
-// One received event: a view into its batch, valid as long as that batch object.
+// One received event: a view into its batch, valid as long as that EventBatch object.
 class ReceivedEvent {
  public:
   uint32_t partition() const;
   int64_t offset() const { return offset_; }
-  // When the hub appended it, by its clock.
+  // When the hub appended the event, by the hub's clock.
   absl::Time append_time() const;
   // See EventBatch.
   uint32_t delivery_attempt() const;
@@ -37,8 +37,8 @@ class ReceivedEvent {
   // The encoded eventhub.v1.Event.
   std::string_view bytes() const { return bytes_; }
 
-  // Parses it into `event`, whose memory is used again: a loop with one v1::Event hardly allocates.
-  // Does not fail on what a hub delivers; DATA_LOSS if the bytes are not an event after all.
+  // Parses the event into `event`, whose memory is reused: a loop with one v1::Event rarely
+  // allocates. DATA_LOSS if the bytes are not an event, which a hub never delivers.
   absl::Status ParseTo(v1::Event& event) const;
 
  private:
@@ -49,7 +49,7 @@ class ReceivedEvent {
   std::string_view bytes_;
 };
 
-// Events of one partition, in order. Cheap to copy and to move: the bytes are shared.
+// Events of one partition, in offset order. Cheap to copy and to move: the bytes are shared.
 // Thread-compatible. A range of ReceivedEvent:
 //
 //     v1::Event event;
@@ -90,43 +90,43 @@ class EventBatch {
 
   EventBatch() = default;
 
-  // Reads one EventBatch message that lies within `frame`. DATA_LOSS if it is not well formed;
-  // afterwards no access can fail, but for parsing single events.
+  // Parses one EventBatch message that lies within `frame`. DATA_LOSS if it is malformed;
+  // afterwards no access can fail, except parsing an individual event.
   static absl::StatusOr<EventBatch> Parse(const Bytes& frame, std::string_view message);
 
   uint32_t partition() const { return partition_; }
-  // When the hub appended these events, by its clock.
+  // When the hub appended these events, by the hub's clock.
   absl::Time append_time() const { return append_time_; }
-  // The number of this attempt: 1, and one more for each that failed; 0 when they were read without
-  // a subscription. What counts is at `max_delivery_attempts` in eventhub/v1/subscription.proto.
+  // The number of this delivery attempt: 1 plus the number of failed attempts, as defined at
+  // `max_delivery_attempts` in eventhub/v1/subscription.proto; 0 without a subscription.
   uint32_t delivery_attempt() const { return delivery_attempt_; }
-  // Whether they are of a replay or a redrive: they come beside the live flow of the subscription,
-  // and in no order with it. False when they were read without a subscription.
+  // Whether the events belong to a replay or a redrive, which runs beside the live flow of the
+  // subscription and is not ordered with it. False without a subscription.
   bool replayed() const { return replayed_; }
-  // Whether a consumer may have handled them before. Also in a first attempt: see
-  // delivery_attempt.
+  // Whether a consumer may have handled the events before. May be true even in the first attempt:
+  // see delivery_attempt.
   bool redelivered() const { return redelivered_; }
-  // Names the lease under which they were delivered; 0 without a subscription.
+  // The epoch of the lease under which the events were delivered; 0 without a subscription.
   uint64_t lease_epoch() const { return lease_epoch_; }
-  // The run of these events: see PartitionOffset. 0 with a subscription.
+  // The run of these events, see PartitionOffset; 0 with a subscription.
   uint64_t run() const { return run_; }
-  // Names the connected consumer that they were delivered to; 0 without a subscription.
+  // Identifies the consumer session that the events were delivered to; 0 without a subscription.
   uint64_t session() const { return session_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // The offsets of the first and of the last event; only if the batch is not empty.
+  // The offsets of the first and the last event. The batch must not be empty.
   int64_t first_offset() const { return OffsetOf(0); }
   int64_t last_offset() const { return OffsetOf(size_ - 1); }
 
-  // All that was in the log was handed out with this batch; it may be empty.
+  // Whether this batch, which may be empty, reaches the end of the log.
   bool caught_up() const { return caught_up_; }
-  // The end of what was asked for: this batch is empty and nothing will follow.
+  // Whether the requested end is reached: this batch is empty and no batch follows.
   bool done() const { return done_; }
 
   Iterator begin() const { return Iterator(this, 0); }
   Iterator end() const { return Iterator(this, size_); }
 
-  // Nearly what the batch takes in memory; several batches may share it.
+  // The approximate memory of the batch; several batches may share it.
   size_t bytes() const { return events_.size(); }
 
  private:

@@ -1,4 +1,5 @@
-// Which events a reader or a subscription gets. The rules are those of eventhub/v1/filter.proto.
+// Filters: which events a reader, a subscription, a route or a link gets. The rules are those of
+// eventhub/v1/filter.proto.
 #pragma once
 
 #include <map>
@@ -11,9 +12,9 @@
 namespace eventhub::client {
 
 // A condition on the attributes of an event, in one of the dialects of the CloudEvents
-// Subscriptions API. A value; the hub checks it when it is used.
+// Subscriptions API. A value; the hub validates it when it is used.
 //
-// Example: orders and payments that are no tests
+// Example: orders and payments, except tests
 //
 //     const Filter filter = Filter::All({
 //         Filter::Any({Filter::Prefix({{"type", "shop.order."}}),
@@ -22,7 +23,7 @@ namespace eventhub::client {
 //     });
 class Filter {
  public:
-  // By the names of attributes; all of them have to hold.
+  // Attribute values by name; all of them must match.
   using Attributes = std::map<std::string, std::string>;
 
   static Filter Exact(const Attributes& attributes);

@@ -13,10 +13,11 @@
 
 namespace eventhub::client {
 
-// The links of a hub. Thread-safe; every method blocks. As those of AdminClient, calls wait for the
-// hub, those that change nothing are made once more, and an error may leave a change in doubt.
-// Changes are on the hub's disk (synced) when they are answered. Everywhere: NOT_FOUND if there is
-// no such link; INVALID_ARGUMENT names the field.
+// The links of a hub. Thread-safe; every method blocks. Like those of AdminClient, calls wait
+// for the hub, calls that change nothing are retried once, and an error may leave the outcome of a
+// change unknown. A successful change is durable: synced to the hub's disk. All methods return
+// NOT_FOUND if the link does not exist, and INVALID_ARGUMENT, naming the field, if a setting is
+// invalid.
 //
 // Example:
 //
@@ -29,20 +30,20 @@ class LinkClient {
  public:
   explicit LinkClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Creates a link, which begins to connect. ALREADY_EXISTS if there is one of that name, whatever
-  // its settings; NOT_FOUND if there is no such topic here.
+  // Creates a link, which starts to connect. ALREADY_EXISTS if the name is taken, whatever the
+  // settings; NOT_FOUND if the local topic does not exist.
   absl::StatusOr<Link> CreateLink(const Link& link);
 
   absl::StatusOr<LinkDescription> GetLink(const std::string& name);
 
-  // All links by name.
+  // All links, by name.
   absl::StatusOr<std::vector<LinkDescription>> ListLinks();
 
-  // Changes what `update` sets and returns the link as it is then. INVALID_ARGUMENT if it sets
-  // nothing.
+  // Changes the fields that `update` sets and returns the changed link. INVALID_ARGUMENT if it sets
+  // no field.
   absl::StatusOr<Link> UpdateLink(const std::string& name, const LinkUpdate& update);
 
-  // Deletes it with its positions; what it appended stays.
+  // Deletes a link with its positions; events that it appended stay.
   absl::Status DeleteLink(const std::string& name);
 
  private:

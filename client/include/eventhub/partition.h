@@ -1,4 +1,4 @@
-// Which partition an event with a key belongs to. The hub computes the same.
+// The partition of an event with a key, computed as the hub computes it.
 #pragma once
 
 #include <cstdint>

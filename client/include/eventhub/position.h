@@ -1,4 +1,4 @@
-// Places in a topic's log: where to start, where a partition stands, which offsets.
+// Positions in a topic's log: start positions, offsets and ranges of offsets.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,19 @@
 
 namespace eventhub::client {
 
-// The position of a partition: the offset of the next event.
+// A position in a partition: the offset of the next event.
 struct PartitionOffset {
   uint32_t partition = 0;
   int64_t offset = 0;
-  // The run of the event before it, which says of which log the offset is: kept and given back with
-  // it, it has the hub refuse a place in another log (ErrorReason::kOtherLog). 0: not known, not
-  // checked.
+  // The run of the event before the offset, which identifies the log that the offset belongs to.
+  // Store it and pass it back with the offset: the hub then refuses a position in another log
+  // (ErrorReason::kOtherLog). 0: unknown, not checked.
   uint64_t run = 0;
 
   friend bool operator==(const PartitionOffset&, const PartitionOffset&) = default;
 };
 
-// The offsets from `start` to before `end`.
+// The offsets in [start, end).
 struct OffsetRange {
   int64_t start = 0;
   int64_t end = 0;
@@ -27,7 +27,7 @@ struct OffsetRange {
   friend bool operator==(const OffsetRange&, const OffsetRange&) = default;
 };
 
-// Offsets of one partition.
+// A range of offsets in one partition.
 struct PartitionRange {
   uint32_t partition = 0;
   OffsetRange range{};
@@ -35,17 +35,17 @@ struct PartitionRange {
   friend bool operator==(const PartitionRange&, const PartitionRange&) = default;
 };
 
-// Where to start in a partition.
+// Where to start in each partition.
 struct StartPosition {
   enum class Kind { kEarliest, kLatest, kOffset, kTimestamp };
 
-  // The first event that is kept.
+  // At the first event that is kept.
   static StartPosition Earliest() { return {}; }
-  // Only what comes from now on.
+  // At the end: only events appended from now on.
   static StartPosition Latest() { return {.kind = Kind::kLatest}; }
-  // This offset, in each partition. Trimmed or beyond the end: OUT_OF_RANGE.
+  // At this offset. OUT_OF_RANGE if it is trimmed or beyond the end.
   static StartPosition Offset(int64_t offset) { return {.kind = Kind::kOffset, .offset = offset}; }
-  // The first event that the hub appended at this time or later.
+  // At the first event that the hub appended at this time or later.
   static StartPosition Timestamp(absl::Time time) {
     return {.kind = Kind::kTimestamp, .timestamp = time};
   }

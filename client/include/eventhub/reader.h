@@ -1,4 +1,4 @@
-// Reads a topic, batch by batch, and goes on by itself where it was when the connection breaks.
+// Reads a topic batch by batch, and resumes by itself when the connection breaks.
 #pragma once
 
 #include <cstdint>
@@ -19,61 +19,61 @@ namespace eventhub::client {
 
 class ReaderCore;
 
-// What a reader does when the events it is to read next were trimmed by the topic's retention.
+// What a reader does when retention trimmed the events that it would read next.
 enum class WhenTrimmed {
   kFail,  // Next returns OUT_OF_RANGE; GetErrorInfo has `partition` and `earliest_offset`.
-  kSkipToEarliest,  // Goes on at the first event that is kept; see Reader::skipped_events.
+  kSkipToEarliest,  // Continues at the first event that is kept; see Reader::skipped_events.
 };
 
 struct ReaderOptions {
-  // The topic. Required.
+  // The topic to read. Required.
   std::string topic{};
 
-  // The partitions, each at most once. Empty: all, those added later included.
+  // The partitions to read, each at most once. Empty: all, including those added later.
   std::vector<uint32_t> partitions{};
 
-  // Where to start, in partitions that `offsets` does not name.
+  // Where to start in partitions that `offsets` does not name.
   StartPosition start = StartPosition::Earliest();
 
-  // Where to start in single partitions: what Reader::positions gave, for an exact resume. The runs
-  // in it have the hub check that it is the same log; see Reader::Next.
+  // Where to start in individual partitions. Pass the result of Reader::positions to resume
+  // exactly; its runs make the hub check that the log is still the same one, see Reader::Next.
   std::vector<PartitionOffset> offsets{};
 
   // Deliver only events before this offset in each partition. With `follow`, a stop beyond the end
-  // is waited for.
+  // of the log is waited for.
   std::optional<int64_t> stop_offset{};
 
   // Deliver only events that the hub appended before this time.
   std::optional<absl::Time> stop_time{};
 
-  // Go on after the end of the log. Without, the end is that which the log had when the call began
-  // (after a reconnection: when it was begun again).
+  // Continue at the end of the log, and wait for new events. If false, reading ends at the end that
+  // the log had when the call began (after a reconnection: when it resumed).
   bool follow = false;
 
   WhenTrimmed when_trimmed = WhenTrimmed::kFail;
 
-  // The size up to which the hub fills a response, 4,096 to 4,000,000; 0: the hub's default.
+  // The hub fills responses up to this size in bytes, 4,096 to 4,000,000; 0: the hub's default.
   uint32_t max_response_bytes = 0;
 
-  // Deliver only events that pass.
+  // Deliver only events that pass this filter.
   std::optional<Filter> filter{};
 
-  // With a filter: have Reader::positions move on soon behind events that it leaves out at the end
-  // of the log, while Next waits. Costs a small response for what would else cost none.
+  // With a filter: make Reader::positions advance past events that the filter drops at the end of
+  // the log, while Next waits. Costs a small response where there would be none.
   bool report_passed = false;
 
-  // Between attempts to reconnect.
+  // The delays between attempts to reconnect.
   RetryOptions retry{};
 
-  // Give up, with the last error, when no response came for so long while reconnecting. 0: do not
-  // reconnect at all; infinite: never give up.
+  // How long reconnecting may go without a response; afterwards Next fails with the last error. 0:
+  // never reconnect; infinite: never give up.
   absl::Duration reconnect_deadline = absl::InfiniteDuration();
 };
 
-// Reads events in offset order per partition. Next is for one thread at a time; Cancel may come
-// from any thread. It has no thread of its own: the caller of Next receives, so what it does not
-// take waits at the hub, and memory stays at about one response (at most 4 MiB, or one larger
-// event).
+// Reads events in offset order per partition. Next must be called by one thread at a time; Cancel
+// may be called by any thread. A reader has no thread of its own: the caller of Next receives, so
+// events that it does not take wait at the hub, and memory stays at about one response (at most
+// 4 MiB, or one larger event).
 //
 // Example:
 //
@@ -93,40 +93,40 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // Waits for the next batch. Connection failures are not reported but retried, and no event is
-  // handed out twice or left out.
+  // Waits for the next batch. Connection failures are retried, not reported, and no event is
+  // returned twice or omitted.
   //
-  //   DEADLINE_EXCEEDED  nothing came within `timeout`; call again
+  //   DEADLINE_EXCEEDED  no batch arrived within `timeout`; call again
   //   CANCELLED          Cancel was called
-  //   OUT_OF_RANGE       events were trimmed; see WhenTrimmed. Also, whatever that says, when a
+  //   OUT_OF_RANGE       events were trimmed, see WhenTrimmed; or, regardless of WhenTrimmed, a
   //                      position is beyond the end of the log
-  //   FAILED_PRECONDITION  with ErrorReason::kOtherLog: the hub has another log under this name
-  //                      than the one that was read. The topic was created anew; or another hub
-  //                      answers; or the hub was restored from a backup, or lost what it had not
-  //                      synced, and gives offsets a second time. What is there now cannot follow
-  //                      what was read. Begin a new reader: at StartPosition::Earliest (all of the
-  //                      new log), Latest (none of what it has), or, where ErrorInfo has an
-  //                      `agreed_offset`, there: the events before it are the same in both
+  //   FAILED_PRECONDITION  with ErrorReason::kOtherLog: the log under this name is not the one that
+  //                      was read. The topic was deleted and created again, or another hub answers,
+  //                      or the hub was restored from a backup or lost unsynced events, and assigns
+  //                      offsets a second time. The present log does not continue what was read.
+  //                      Create a new reader, at StartPosition::Earliest (the entire new log), at
+  //                      Latest (none of its present events), or at ErrorInfo::agreed_offset if it
+  //                      is set: the events before it are the same in both logs
   //   UNAVAILABLE        no connection for `reconnect_deadline`
-  //   others             the hub's answer, e.g. NOT_FOUND: no such topic or partition
+  //   others             the hub's error, e.g. NOT_FOUND: no such topic or partition
   //
-  // After an error other than DEADLINE_EXCEEDED, and after a batch with done(), each further call
-  // gives the same.
+  // After an error other than DEADLINE_EXCEEDED, and after a batch with done(), every further call
+  // returns the same.
   absl::StatusOr<EventBatch> Next(absl::Duration timeout = absl::InfiniteDuration());
 
-  // Makes Next, also one that waits, return CANCELLED.
+  // Makes Next return CANCELLED, including a call that waits.
   void Cancel();
 
-  // The offset after the last event handed out, or after those that the filter left out behind it,
-  // for each partition known so far, in order of the partition's number: `ReaderOptions::offsets`
-  // for a later reader. Not while Next runs.
+  // For each partition known so far, by partition number: the offset after the last event returned,
+  // or after the events behind it that the filter dropped. Pass it as `ReaderOptions::offsets` to a
+  // later reader. Must not be called while Next runs.
   std::vector<PartitionOffset> positions() const;
 
-  // Where it began in a partition, as the hub resolved it; none as long as that is not known. Not
-  // while Next runs.
+  // Where reading began in a partition, as the hub resolved it; unset while unknown. Must not be
+  // called while Next runs.
   std::optional<int64_t> start_of(uint32_t partition) const;
 
-  // How many offsets were left out because of WhenTrimmed::kSkipToEarliest. Not while Next runs.
+  // How many offsets WhenTrimmed::kSkipToEarliest skipped. Must not be called while Next runs.
   uint64_t skipped_events() const;
 
   // For Create, and for tests, which inject a clock.

@@ -1,4 +1,4 @@
-// Administers routes, and says where an event would go.
+// Administers routes, and reports where an event would go.
 #pragma once
 
 #include <memory>
@@ -13,10 +13,11 @@
 
 namespace eventhub::client {
 
-// The routes of a hub. Thread-safe; every method blocks. As those of AdminClient, calls wait for
-// the hub, those that change nothing are made once more, and an error may leave a change in doubt.
-// Changes are on the hub's disk (synced) when they are answered. Everywhere: NOT_FOUND if there is
-// no such route; INVALID_ARGUMENT names the field.
+// The routes of a hub. Thread-safe; every method blocks. Like those of AdminClient, calls wait
+// for the hub, calls that change nothing are retried once, and an error may leave the outcome of a
+// change unknown. A successful change is durable: synced to the hub's disk. All methods return
+// NOT_FOUND if the route does not exist, and INVALID_ARGUMENT, naming the field, if a setting is
+// invalid.
 //
 // Example:
 //
@@ -29,27 +30,26 @@ class RouteClient {
  public:
   explicit RouteClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Creates a route; returns it with defaults filled in, and from which offsets on it is effective.
-  // ALREADY_EXISTS if there is one of that name, whatever its settings; NOT_FOUND if the source
-  // does not exist, or a target of a route that does not skip; FAILED_PRECONDITION (kRouteLoop),
-  // with the way, if an event could come to a topic that it was in before, or go through more than
-  // 8 routes.
+  // Creates a route; returns it with defaults filled in, and the offsets from which it applies.
+  // ALREADY_EXISTS if the name is taken, whatever the settings; NOT_FOUND if the source does not
+  // exist, or a target unless the route skips; FAILED_PRECONDITION (kRouteLoop), with the path, if
+  // an event could return to a topic, or pass through more than 8 routes.
   absl::StatusOr<RouteChange> CreateRoute(const Route& route);
 
   absl::StatusOr<RouteDescription> GetRoute(const std::string& name);
 
-  // All routes by name, or those from or to one topic.
+  // All routes, or those from or to one topic, by name.
   absl::StatusOr<std::vector<RouteDescription>> ListRoutes(const std::string& topic = "");
 
-  // Changes what `update` sets while events are published; errors as for CreateRoute.
-  // INVALID_ARGUMENT if it sets nothing.
+  // Changes the fields that `update` sets, also while events are published. Errors as for
+  // CreateRoute; INVALID_ARGUMENT if it sets no field.
   absl::StatusOr<RouteChange> UpdateRoute(const std::string& name, const RouteUpdate& update);
 
-  // What it copied stays. Returns the first offsets that it is not about any more.
+  // Deletes a route; its copies stay. Returns the first offsets to which it no longer applies.
   absl::StatusOr<std::vector<PartitionOffset>> DeleteRoute(const std::string& name);
 
-  // Where `event` would go if it were published to `topic` now, and why not elsewhere; as if
-  // `pretended` was there, in place of one of its name if there is one. Changes nothing.
+  // Where `event` would go if it were published to `topic` now, and why not elsewhere; as if the
+  // route `pretended` existed, replacing the route of its name. Changes nothing.
   absl::StatusOr<RouteTest> TestRoutes(const std::string& topic, const v1::Event& event,
                                        const std::optional<Route>& pretended = std::nullopt);
 

@@ -1,5 +1,5 @@
-// Consumes a durable subscription: runs a handler for its events, and settles them by what the
-// handler says.
+// Consumes a durable subscription: runs a handler for its events, and settles them with the
+// outcomes that the handler returns.
 #pragma once
 
 #include <cstddef>
@@ -23,18 +23,18 @@ namespace eventhub::client {
 
 class SubscriberCore;
 
-// What became of an event, as its handler sees it.
+// The outcome of an event, as decided by its handler.
 struct Outcome {
   enum class Kind {
-    kAck,      // It is done.
-    kRetry,    // To be delivered again, after `delay` or as the subscription's retry policy has it.
-    kPark,     // To the dead-letter topic.
-    kSkip,     // Done with, though nothing was done; the hub counts it.
-    kSettled,  // Acked by a transaction that was committed (eventhub/transaction.h).
+    kAck,      // The event is done.
+    kRetry,    // Deliver it again, after `delay` or as the subscription's retry policy says.
+    kPark,     // Move it to the dead-letter topic.
+    kSkip,     // Settle it without having processed it; the hub counts such events.
+    kSettled,  // A committed transaction acked it (eventhub/transaction.h).
   };
 
   static Outcome Ack() { return {}; }
-  // `delay`: 0 to 7 days; what lies beyond is taken as the nearest of these.
+  // `delay`: 0 to 7 days; values outside are clamped.
   static Outcome Retry(std::string reason, std::optional<absl::Duration> delay = std::nullopt) {
     return {.kind = Kind::kRetry, .reason = std::move(reason), .delay = delay};
   }
@@ -47,155 +47,159 @@ struct Outcome {
   }
 
   Kind kind = Kind::kAck;
-  // For people: shown in the hub's stats, kept with a dead letter; the hub keeps 512 bytes of it.
+  // For people: shown in the hub's stats and kept with a dead letter. Truncated to 512 bytes.
   std::string reason{};
   std::optional<absl::Duration> delay{};
 };
 
-// What became of the events of a batch: `all`, but for those that `except` names by their index in
-// the batch. A handler may just return an Outcome.
+// The outcomes of the events of a batch: `all`, except for the events in `except`, which are named
+// by their index in the batch. A handler may also return a single Outcome.
 //
 //     return BatchOutcome(Outcome::Ack(), {{3, Outcome::Retry("no such customer yet")}});
 struct BatchOutcome {
-  // Implicit, so that `return Outcome::Ack();` does.
+  // Implicit, so that handlers can `return Outcome::Ack();`.
   BatchOutcome(Outcome outcome, std::vector<std::pair<size_t, Outcome>> but = {})
       : all(std::move(outcome)), except(std::move(but)) {}
   BatchOutcome() = default;
 
   Outcome all{};
-  // In order of the index; indices beyond the batch are ignored.
+  // By ascending index; indices beyond the batch are ignored.
   std::vector<std::pair<size_t, Outcome>> except{};
 };
 
-// Which handlers may run at the same time.
+// Which handlers may run concurrently.
 enum class Order {
-  // As the kind of the subscription suggests: STREAM kPerPartition, QUEUE kNone.
+  // STREAM: kPerPartition; QUEUE: kNone.
   kDefault,
   // One at a time for each partition, in the order of delivery.
   kPerPartition,
   // One at a time for each partition key, in the order of delivery; different keys, and events
-  // without a key, at the same time. Needs `on_event`. (On a STREAM, a retry for one key also takes
-  // back what is not done yet of the others behind it.)
+  // without a key, run concurrently. Requires `on_event`. (On a STREAM, a retry for one key also
+  // rewinds the later events of other keys that have no outcome yet.)
   kPerKey,
-  // Any. (A QUEUE with `ordered_by_key` is in order all the same: the hub holds the events back.)
+  // Any. (A QUEUE with `ordered_by_key` is still in order: the hub holds events back.)
   kNone,
 };
 
-// What a program may want to know of what goes on. Called on a thread of the connection, one at a
-// time; must be quick, must not block, and may call the subscriber's methods but Stop, Wait and the
-// destructor. Each may be null. An exception out of a hook is caught, and counted
-// (SubscriberCounters::hooks_thrown); the subscriber goes on.
+// Callbacks that report what happens to a subscriber. They run on threads of the connection, one at
+// a time. They must be quick, must not block, and may call the subscriber's methods except Stop,
+// Wait and the destructor. Each may be null. An exception thrown by a hook is caught and counted
+// (SubscriberCounters::hooks_thrown); the subscriber continues.
 struct SubscriberHooks {
-  // Connected: the name of this consumer as stats have it.
+  // The subscriber is connected; `consumer` is its name in stats.
   std::function<void(const std::string& consumer)> on_connected{};
-  // The connection broke; it is made again. What was not settled comes again.
+  // The connection broke and will be reopened. Unsettled events are delivered again.
   std::function<void(const absl::Status& status)> on_disconnected{};
-  // All that is in the log, and may be delivered here, was delivered; handlers may still be at it.
+  // Every event in the log that may be delivered here has been delivered; handlers may still be
+  // processing them.
   std::function<void()> on_caught_up{};
-  // After on_caught_up: the next events are on the hub's disk only.
+  // After on_caught_up: the subscriber is so far behind that the next events are only on the hub's
+  // disk.
   std::function<void()> on_fell_behind{};
-  // Retention removed these events before the subscription could deliver them: they are lost to it.
+  // Retention trimmed these events before the subscription could deliver them; they are lost to it.
   std::function<void(const PartitionRange& range)> on_trimmed{};
-  // STREAM: this consumer has the partition from now on, from this offset.
+  // STREAM: the partition is now assigned to this consumer, starting at this offset.
   std::function<void(const PartitionOffset& next)> on_assigned{};
-  // STREAM: another consumer waits for the partition; it goes when what was delivered is settled.
+  // STREAM: another consumer waits for the partition, which moves once the delivered events are
+  // settled.
   std::function<void(uint32_t partition)> on_draining{};
-  // The lease of the partition is over. What is not handed to a handler yet is dropped; a handler
-  // that is at it goes on, and its outcome does not count. On a broken connection too (STREAM), but
-  // not when the subscriber itself cuts it off.
+  // The lease of the partition is over. Events that no handler has yet are dropped; a running
+  // handler continues, but its outcome is ignored. Also called when the connection breaks (STREAM),
+  // but not when the program cuts the subscriber off.
   std::function<void(uint32_t partition)> on_revoked{};
-  // The last one: the subscriber has ended, as Wait says, and nothing more is delivered; a handler
-  // may still be at it. E.g. NOT_FOUND: the subscription was deleted. Not called when the program
-  // cuts the subscriber off (the destructor, or a Stop whose time is up).
+  // The last call: the subscriber has ended with the status that Wait returns. Nothing more is
+  // delivered; handlers may still run. E.g. NOT_FOUND: the subscription was deleted. Not called
+  // when the program cuts the subscriber off (by the destructor, or by a Stop that timed out).
   std::function<void(const absl::Status& status)> on_ended{};
 };
 
 struct SubscriberOptions {
-  // The subscription. Required.
+  // The subscription to consume. Required.
   std::string subscription{};
 
-  // Tells this consumer from others in stats and logs; at most 256 bytes. Empty: the client's
-  // address.
+  // Names this consumer in stats and logs; at most 256 bytes. Empty: the client's address.
   std::string consumer{};
 
-  // Exactly one of them. Run on the subscriber's own threads, several at a time. An exception out
-  // of a handler is a Retry with what() as its reason. The event or batch is valid until the
-  // handler returns; a copy of the batch is valid as long as it lives.
+  // The handler: set exactly one of the two. Handlers run on the subscriber's own threads,
+  // concurrently as `order` allows. An exception thrown by a handler counts as a Retry with what()
+  // as its reason. The event or batch is valid until the handler returns; a copy of a batch stays
+  // valid.
   std::function<Outcome(const ReceivedEvent& event)> on_event{};
-  // Events of one partition, as many as came together. On a STREAM the first kRetry decides: the
-  // hub takes the partition back to that event, and what follows it comes again, whatever its
-  // outcome was; but for replayed events, each of which is by itself.
+  // Handles events of one partition that were delivered together. On a STREAM the first kRetry
+  // decides: the hub rewinds the partition to that event and delivers everything after it again,
+  // whatever its outcome; except for replayed events, which are settled one by one.
   std::function<BatchOutcome(const EventBatch& batch)> on_batch{};
 
-  // Batches are handed to `on_batch` in parts of at most so many events; 0: as they came.
+  // Batches are split into parts of at most this many events for `on_batch`; 0: not split.
   size_t max_batch_events = 0;
 
   Order order = Order::kDefault;
 
-  // How many handlers run at the same time; 1 to 1,024. Each has a thread.
+  // The number of handler threads, and so of concurrent handlers; 1 to 1,024.
   size_t threads = 4;
 
-  // What may be delivered and not settled yet: it bounds the memory that events take. A response of
-  // the hub is at most one event larger.
+  // How much may be delivered and not settled yet, which bounds the memory of events. The hub may
+  // exceed it by at most one event.
   Credit credit{};
 
-  // The size up to which the hub fills a response, 4,096 to 4,000,000; 0: the hub's default, and
-  // 65,536 with kPerKey. The memory of a response is kept until all its events are settled.
+  // The hub fills responses up to this size in bytes, 4,096 to 4,000,000; 0: the hub's default, or
+  // 65,536 with kPerKey. A response stays in memory until all of its events are settled.
   uint32_t max_response_bytes = 0;
 
-  // Leases of events that are being handled, or wait here to be, are extended for so long after
-  // their delivery; then they go to other consumers as the subscription's `ack_deadline` has it. At
-  // least 0; infinite: always.
+  // How long after delivery the leases of events that wait for a handler, or are being handled, are
+  // extended. Afterwards the subscription's `ack_deadline` gives them to other consumers. At least
+  // 0; infinite: always extend.
   absl::Duration max_lease_extension = absl::Minutes(30);
 
-  // Between attempts to reconnect.
+  // The delays between attempts to reconnect.
   RetryOptions retry{};
 
-  // Give up, with the last error, when no connection was made for so long. More than 0; infinite:
-  // never.
+  // How long reconnecting may fail; afterwards the subscriber ends with the last error. More than
+  // 0; infinite: never give up.
   absl::Duration reconnect_deadline = absl::InfiniteDuration();
 
   SubscriberHooks hooks{};
 };
 
-// What a subscriber counts, in events, since it started.
+// Counters of a subscriber since it started; in events unless noted.
 struct SubscriberCounters {
-  uint64_t delivered = 0;     // Received; each delivery counted.
-  uint64_t redelivered = 0;   // Of those: delivered before, here or to another consumer.
-  uint64_t handled = 0;       // A handler had them.
-  uint64_t dropped = 0;       // Received, but not handed to a handler: their lease was over, or a
-                              // retry took the partition back.
-  uint64_t acked = 0;         // Confirmed by the hub, durable.
-  uint64_t nacked = 0;        // Confirmed by the hub; all outcomes but kAck.
-  uint64_t parked = 0;        // Of those: kPark.
-  uint64_t skipped = 0;       // Of those: kSkip.
-  uint64_t lease_lost = 0;    // Outcomes that the hub refused: others have or had the events.
-  uint64_t failed = 0;        // Outcomes that the hub refused for another reason, e.g. its disk.
-  uint64_t in_doubt = 0;      // Outcomes sent, and not confirmed when the connection broke.
-  uint64_t requests = 0;      // Messages with acks, nacks or extensions.
-  uint64_t extensions = 0;    // Lease extensions in them, one or more for each partition.
-  uint64_t connections = 0;   // Times that a connection was made.
-  uint64_t trimmed = 0;       // Offsets lost to retention; see on_trimmed.
+  uint64_t delivered = 0;    // Received; every delivery counts.
+  uint64_t redelivered = 0;  // Of `delivered`: delivered before, here or to another consumer.
+  uint64_t handled = 0;      // Passed to a handler.
+  uint64_t dropped = 0;      // Received but not passed to a handler: the lease was over, or a retry
+                             // rewound the partition.
+  uint64_t acked = 0;        // Acks confirmed by the hub, durable.
+  uint64_t nacked = 0;       // Nacks confirmed by the hub: every outcome except kAck.
+  uint64_t parked = 0;       // Of `nacked`: kPark.
+  uint64_t skipped = 0;      // Of `nacked`: kSkip.
+  uint64_t lease_lost = 0;   // Outcomes refused because another consumer has or had the events.
+  uint64_t failed = 0;       // Outcomes refused for another reason, e.g. a disk error.
+  uint64_t in_doubt = 0;     // Outcomes sent but not confirmed when the connection broke.
+  uint64_t requests = 0;     // Requests with acks, nacks or extensions.
+  uint64_t extensions = 0;   // Lease extensions in them, at least one for each partition.
+  uint64_t connections = 0;  // Connections opened.
+  uint64_t trimmed = 0;      // Offsets lost to retention; see on_trimmed.
   uint64_t hooks_thrown = 0;  // Hooks that threw an exception.
-  // Now:
-  uint64_t unsettled = 0;  // Events here: waiting, being handled, or settled but not confirmed.
+  // A current value, not a count: events that are waiting, being handled, or settled but not
+  // confirmed.
+  uint64_t unsettled = 0;
 };
 
 // One consumer of a subscription. Thread-safe.
 //
-// Lifecycle: Start connects and begins at once; RequestStop, a hub that says no, or the destructor
-// ends it; a program that does not Wait hears of it by SubscriberHooks::on_ended, and would else be
-// idle for ever. When the connection breaks it is made again, and the hub delivers again what was
-// not settled: each event is handled at least once, and more than once if its outcome could not be
-// confirmed; EventBatch::redelivered tells.
+// Lifecycle: Start connects and begins at once. RequestStop, a final error of the hub, or the
+// destructor ends the subscriber. A program that does not call Wait learns of the end through
+// SubscriberHooks::on_ended, and would otherwise be idle forever. When the connection breaks, it is
+// reopened and the hub delivers unsettled events again: each event is handled at least once, and
+// again if its outcome was not confirmed; see EventBatch::redelivered.
 //
-// Outcomes are gathered into ranges: sent at once when nothing is under way, and together with
-// those that come meanwhile when something is. Nothing is acked but what a handler said is done. On
-// a STREAM, a kRetry takes the partition back: what was delivered behind that event, and has no
-// outcome yet, is dropped, and comes again; a handler that is at it goes on, and its outcome does
-// not count. What came before, outcomes of other events, and replayed events are not affected.
+// Outcomes are gathered into ranges. They are sent at once if no request is in flight, otherwise
+// together with later ones. Only events that a handler acked are acked. On a STREAM, a kRetry
+// rewinds the partition: later events that have no outcome yet are dropped and delivered again; a
+// running handler continues, but its outcome is ignored. Earlier events, events that already have
+// outcomes, and replayed events are not affected.
 //
-// Memory: what `credit` allows. Threads: SubscriberOptions::threads.
+// Memory: bounded by `credit`. Threads: SubscriberOptions::threads.
 //
 // Example:
 //
@@ -208,43 +212,50 @@ struct SubscriberCounters {
 //     RETURN_IF_ERROR(subscriber->Stop(absl::Seconds(30)));
 class Subscriber {
  public:
-  // INVALID_ARGUMENT, naming the option, if one is out of range. Does not wait for the network.
+  // INVALID_ARGUMENT, naming the option, if one is out of range. Does not wait for the network:
+  // connection errors are retried, and final ones end the subscriber.
   static absl::StatusOr<std::unique_ptr<Subscriber>> Start(std::shared_ptr<Connection> connection,
                                                            SubscriberOptions options);
 
-  // Start, and Wait: for a thread that does nothing else. Returns when the subscriber has ended by
-  // itself, e.g. NOT_FOUND, because the subscription was deleted.
+  // Start followed by Wait, for a thread that does nothing else. Returns when the subscriber ends
+  // by itself, e.g. with NOT_FOUND because the subscription was deleted.
   static absl::Status Run(std::shared_ptr<Connection> connection, SubscriberOptions options);
 
-  // Ends it hard: what is not settled goes to others at once. Waits for handlers that run. Not to
-  // be called from a handler or a hook.
+  // Cuts the subscriber off: unsettled events go to other consumers at once. Waits for running
+  // handlers. Must not be called from a handler or a hook.
   ~Subscriber();
 
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
-  // From now on so much may be out. Less than what is out holds delivery until enough is settled.
+  // Changes how much may be delivered and unsettled. If more is, delivery pauses until enough is
+  // settled.
   void SetCredit(const Credit& credit);
 
-  // Holds delivery, and lets it go on with the credit set last. What was delivered is handled.
+  // Pauses delivery, and resumes it with the credit set last. Delivered events are still handled.
   void Pause();
   void Resume();
 
-  // Begins to end: nothing more is delivered, what was delivered is handled and settled, and then
-  // the hub is left, without anything being delivered again. Returns at once; may be called from
-  // handlers and hooks. Without a connection it ends at once.
+  // Starts a graceful end: no more events are delivered, the delivered ones are handled and
+  // settled, and then the consumer leaves, so that no event is redelivered. Returns at once; may be
+  // called from handlers and hooks. Without a connection the subscriber ends at once.
   void RequestStop();
 
-  // Returns when the subscriber has ended: OK after RequestStop; the hub's error if that ended it
-  // (e.g. NOT_FOUND: the subscription was deleted; FAILED_PRECONDITION with
-  // ErrorReason::kOtherSubscription: it is another one of that name, so that what this one handled
-  // says nothing of it; a new Subscriber takes it as it is; PERMISSION_DENIED; INVALID_ARGUMENT);
-  // UNAVAILABLE after `reconnect_deadline`; CANCELLED if it was cut off by Stop. DEADLINE_EXCEEDED
-  // if it has not ended within `timeout`; it goes on.
+  // Waits until the subscriber has ended, and returns why:
+  //
+  //   OK                 after RequestStop
+  //   UNAVAILABLE        no connection for `reconnect_deadline`
+  //   CANCELLED          Stop cut the subscriber off
+  //   DEADLINE_EXCEEDED  it has not ended within `timeout`; it continues
+  //   FAILED_PRECONDITION  with ErrorReason::kOtherSubscription: the subscription was deleted and
+  //                      another one of its name created, to which the events handled here mean
+  //                      nothing; a new Subscriber consumes it
+  //   others             the hub's error, e.g. NOT_FOUND (the subscription was deleted),
+  //                      PERMISSION_DENIED, INVALID_ARGUMENT
   absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration());
 
-  // RequestStop, and Wait. What has not been settled after `timeout` is given up, as by the
-  // destructor, and the result is DEADLINE_EXCEEDED; handlers may still run then.
+  // RequestStop followed by Wait. If the subscriber has not ended after `timeout`, it is cut off,
+  // as by the destructor, and the result is DEADLINE_EXCEEDED; handlers may still run then.
   absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration());
 
   SubscriberCounters counters() const;

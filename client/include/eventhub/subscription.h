@@ -1,4 +1,4 @@
-// Durable subscriptions and what the hub has to say of them: the values of SubscriptionClient.
+// The values of SubscriptionClient: durable subscriptions and their state.
 // See eventhub/v1/subscription.proto, whose messages these mirror.
 #pragma once
 
@@ -15,35 +15,35 @@
 
 namespace eventhub::client {
 
-// How the work of a subscription is shared.
+// How consumers share a subscription.
 enum class SubscriptionKind {
   kUnspecified = 0,  // Not valid.
-  kStream = 1,       // Each partition is at one consumer at a time, in order; cumulative acks.
-  kQueue = 2,        // Events go to any consumer, and are leased and acked one by one.
+  kStream = 1,       // Each partition is assigned to one consumer at a time, in order.
+  kQueue = 2,        // Events go to any consumer, and are leased and acked individually.
 };
 
-// The delay before an event is delivered again after a retry that names none: `min_backoff` after
-// the first attempt, twice as long after each further one, at most `max_backoff`.
+// The delay before an event is redelivered after a retry that names no delay: `min_backoff` after
+// the first attempt, doubled after each further attempt, at most `max_backoff`.
 struct RetryPolicy {
   absl::Duration min_backoff = absl::Milliseconds(100);  // 0 to 1 h.
   absl::Duration max_backoff = absl::Minutes(1);         // `min_backoff` to 24 h.
 };
 
-// A bound on a flow; 0: no limit. A second's worth may come at once.
+// A rate limit; 0: no limit. One second's worth may be delivered in a burst.
 struct RateLimit {
   uint64_t events_per_second = 0;
   uint64_t bytes_per_second = 0;  // Encoded.
 };
 
-// How much may be delivered to a consumer and not yet settled. 0 in either holds delivery.
+// How much may be delivered to a consumer and not yet settled. 0 in either field pauses delivery.
 struct Credit {
   uint32_t events = 1000;
-  uint64_t bytes = 16 * 1024 * 1024;  // Encoded. A larger event comes alone.
+  uint64_t bytes = 16 * 1024 * 1024;  // Encoded. A larger event is delivered alone.
 
   friend bool operator==(const Credit&, const Credit&) = default;
 };
 
-// A durable place in a topic's log, shared by any number of consumers.
+// A durable cursor in a topic's log, shared by any number of consumers.
 struct Subscription {
   // 1 to 200 of `a-z A-Z 0-9 . _ -`, the first one a letter, a digit or `_`. Cannot be changed.
   std::string name{};
@@ -51,82 +51,83 @@ struct Subscription {
   std::string topic{};
   // Required. Cannot be changed.
   SubscriptionKind kind = SubscriptionKind::kUnspecified;
-  // QUEUE: an event is delivered only when all earlier ones of its partition key are settled.
+  // QUEUE: an event is delivered only after all earlier events with its partition key are settled.
   // Cannot be changed.
   bool ordered_by_key = false;
-  // QUEUE: how long an event may be at a consumer before it goes to another, unless extended;
-  // 100 ms to 12 h; 0 at creation: 30 s. STREAM: how long a partition may stay without an ack while
-  // events are out; 0 at creation, or infinite: for ever.
+  // QUEUE: how long a consumer may hold an event before another one gets it, unless the lease is
+  // extended; 100 ms to 12 h; 0 at creation: 30 s. STREAM: how long a consumer may hold a partition
+  // without an ack while events are in flight; 0 at creation, or infinite: forever.
   absl::Duration ack_deadline = absl::ZeroDuration();
   RetryPolicy retry_policy{};
-  // An event of which so many attempts failed becomes a dead letter; 1 to 1,000; 0: never. What
-  // counts is at `max_delivery_attempts` in eventhub/v1/subscription.proto.
+  // After this many failed attempts, an event becomes a dead letter; 1 to 1,000; 0: never.
+  // `max_delivery_attempts` in eventhub/v1/subscription.proto defines which attempts count.
   uint32_t max_delivery_attempts = 0;
-  // Empty at creation: `name` with `.dead-letters` after it.
+  // Empty at creation: `name` followed by `.dead-letters`.
   std::string dead_letter_topic{};
-  // Deleted when no consumer was connected for so long; at least 1 min; infinite: never.
+  // Deletes the subscription if no consumer connects for this long; at least 1 min; infinite:
+  // never.
   absl::Duration expire_after = absl::InfiniteDuration();
-  // Nothing is delivered while it is paused; what is out can be settled.
+  // While paused, nothing is delivered; events in flight can be settled.
   bool paused = false;
-  // Of the deliveries to all consumers together.
+  // Limits the deliveries to all consumers together.
   RateLimit rate_limit{};
-  // What a settled ack survives. kDefault at creation: that of the topic.
+  // What a settled ack survives. kDefault at creation: the topic's default.
   Durability ack_durability = Durability::kDefault;
   // For people; at most 1,024 bytes.
   std::string description{};
-  // Only events that pass are delivered; the hub acks the others itself.
+  // Only events that pass this filter are delivered; the hub acks the others itself.
   std::optional<Filter> filter{};
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
 
-// A change of a subscription: what is set is changed.
+// A change of a subscription: fields that are set are changed.
 struct SubscriptionUpdate {
-  std::optional<absl::Duration> ack_deadline{};  // Infinite: for ever; STREAM only.
+  std::optional<absl::Duration> ack_deadline{};  // Infinite: forever; STREAM only.
   std::optional<absl::Duration> min_backoff{};
   std::optional<absl::Duration> max_backoff{};
   std::optional<uint32_t> max_delivery_attempts{};  // 0: no limit.
-  std::optional<std::string> dead_letter_topic{};   // Has to exist.
+  std::optional<std::string> dead_letter_topic{};   // Must exist.
   std::optional<absl::Duration> expire_after{};     // Infinite: never.
   std::optional<bool> paused{};
   std::optional<uint64_t> events_per_second{};  // 0: no limit.
   std::optional<uint64_t> bytes_per_second{};   // 0: no limit.
   std::optional<Durability> ack_durability{};
   std::optional<std::string> description{};
-  // Takes effect with what was not delivered yet. Holds nothing: no filter any more.
+  // Applies to events that were not delivered yet. An empty inner optional removes the filter.
   std::optional<std::optional<Filter>> filter{};
 };
 
-// How a subscription does; counts are since the hub started unless said otherwise, bytes are of
-// encoded events.
+// The state and the counters of a subscription. Counters are since the hub started unless noted;
+// bytes are of encoded events.
 struct SubscriptionStats {
-  uint64_t lag_events = 0;  // Not settled: undelivered, out, or waiting for a retry.
+  uint64_t lag_events = 0;  // Unsettled: undelivered, in flight, or waiting for a retry.
   uint64_t lag_bytes = 0;
   absl::Duration oldest_age = absl::ZeroDuration();  // Of the oldest unsettled event; 0: none.
   uint64_t in_flight_events = 0;                     // At consumers now.
   uint64_t delayed_events = 0;                       // Waiting for a retry now.
   uint64_t blocked_events = 0;    // Waiting for an earlier event of their key now.
-  uint64_t delivered_events = 0;  // Each delivery counted.
+  uint64_t delivered_events = 0;  // Every delivery counts.
   uint64_t delivered_bytes = 0;
-  uint64_t redelivered_events = 0;  // Deliveries of events that may have been handled.
+  uint64_t redelivered_events = 0;  // Deliveries of events that may have been handled before.
   uint64_t acked_events = 0;
-  uint64_t nacked_events = 0;   // Whatever the action.
+  uint64_t nacked_events = 0;   // With any action.
   uint64_t skipped_events = 0;  // Nacked with skip.
-  uint64_t expired_events = 0;  // Leases that ended because time was up.
+  uint64_t expired_events = 0;  // Leases that expired.
   uint64_t dead_lettered_events = 0;
-  uint64_t filtered_events = 0;    // Left out by the filter.
+  uint64_t filtered_events = 0;    // Dropped by the filter.
   uint64_t open_dead_letters = 0;  // Now.
   uint64_t lost_events = 0;        // Trimmed before they were settled, ever.
-  uint64_t replay_events = 0;      // Of replays and redrives, still to be settled; not in the lag.
+  uint64_t replay_events = 0;      // Unsettled, of replays and redrives; not part of the lag.
   std::optional<absl::Time> last_ack_time{};
 };
 
-// A subscription in one partition.
+// The state of a subscription in one partition.
 struct SubscriptionPartition {
   uint32_t partition = 0;
   int64_t acked_offset = 0;  // Everything before it is settled.
-  int64_t next_offset = 0;   // The next that was never delivered.
-  int64_t end_offset = 0;    // What the next event will get.
+  int64_t next_offset = 0;   // The first that was never delivered.
+  int64_t end_offset = 0;    // The offset that the next event will get.
   uint64_t lag_events = 0;   // As in SubscriptionStats, here and below.
   uint64_t lag_bytes = 0;
   absl::Duration oldest_age = absl::ZeroDuration();
@@ -134,37 +135,37 @@ struct SubscriptionPartition {
   uint64_t delayed_events = 0;
   uint64_t blocked_events = 0;
   uint64_t replay_events = 0;
-  std::string consumer{};  // STREAM: who has it; empty: nobody.
+  std::string consumer{};  // STREAM: which consumer has the partition; empty: none.
   uint64_t lease_epoch = 0;
   // Of the oldest unsettled event:
   uint32_t head_attempts = 0;
   std::optional<absl::Time> head_retry_time{};  // Set only while it waits for a retry.
-  std::string head_reason{};                    // What its last nack said.
-  std::string head_consumer{};                  // Who has it; empty: nobody.
+  std::string head_reason{};                    // The reason of its last nack.
+  std::string head_consumer{};                  // Which consumer has it; empty: none.
 };
 
-// A consumer that is connected.
+// A connected consumer.
 struct ConsumerInfo {
   std::string name{};
   std::string address{};
   absl::Time connect_time = absl::InfinitePast();
-  Credit credit{};                     // What it allows to be out at once.
-  Credit in_use{};                     // What is out.
-  std::vector<uint32_t> partitions{};  // STREAM: those it has.
+  Credit credit{};                     // How much it allows in flight.
+  Credit in_use{};                     // How much is in flight.
+  std::vector<uint32_t> partitions{};  // STREAM: the partitions assigned to it.
   uint64_t acked_events = 0;
   uint64_t nacked_events = 0;
   std::optional<absl::Time> last_ack_time{};
-  bool leaving = false;  // It has not settled everything yet.
-  bool stalled = false;  // QUEUE: it let a lease end, and nothing came from it since.
+  bool leaving = false;  // It is leaving, and has not settled everything yet.
+  bool stalled = false;  // QUEUE: it let a lease expire, and has sent nothing since.
 };
 
-// The settings and the state of a subscription.
+// A subscription and its state.
 struct SubscriptionDescription {
   Subscription subscription{};
   SubscriptionStats stats{};
-  std::vector<SubscriptionPartition> partitions{};  // Those furthest behind first.
+  std::vector<SubscriptionPartition> partitions{};  // The furthest behind first.
   std::vector<ConsumerInfo> consumers{};            // By name.
-  // What keeps it from going on or going faster, in words, the weightiest first.
+  // What blocks or slows it down, in words, the most important first.
   std::vector<std::string> findings{};
 };
 
@@ -175,78 +176,78 @@ struct SubscriptionSummary {
   uint32_t consumers = 0;  // Connected now.
 };
 
-// Where a seek goes: `start` or `snapshot`, or `offsets` alone, or `offsets` with one of those,
-// which then go before it. Partitions that nothing is said of stay as they are.
+// The target of a seek: `start`, `snapshot` or `offsets`; or `offsets` together with one of the
+// other two, over which it takes precedence. Partitions that no field covers are not moved.
 struct SeekTarget {
   std::optional<StartPosition> start{};
   std::string snapshot{};  // The name of a snapshot of the subscription; empty: none.
   std::vector<PartitionOffset> offsets{};
 };
 
-// How a seek moves, or would move, a partition.
+// How a seek moves a partition, or would move it.
 struct PartitionMove {
   uint32_t partition = 0;
-  int64_t from_offset = 0;  // Up to where everything was settled before.
-  int64_t to_offset = 0;    // Up to where it is now.
+  int64_t from_offset = 0;  // Everything before it was settled before the seek.
+  int64_t to_offset = 0;    // Everything before it is settled after the seek.
   uint64_t lag_before = 0;  // Unsettled events.
   uint64_t lag_after = 0;
 };
 
-// What to deliver again.
+// Which events a replay delivers again.
 struct ReplaySpec {
   std::vector<uint32_t> partitions{};  // Each at most once. Empty: all.
-  StartPosition start{};               // The first event of each partition.
-  // Up to before this offset of each partition. Not set: the next that was never delivered.
+  StartPosition start{};               // The first event in each partition.
+  // The end of the range in each partition, exclusive. Unset: the first event never delivered.
   std::optional<int64_t> stop_offset{};
-  // Up to before the first event appended at this time or later.
+  // Only events appended before this time.
   std::optional<absl::Time> stop_time{};
-  // Of all replays of the subscription from now on. Not set: as the subscription's.
+  // The rate limit of all replays of the subscription from now on. Unset: the subscription's limit.
   std::optional<RateLimit> rate_limit{};
 };
 
-// What is, or would be, delivered again.
+// What a replay delivers again, or would deliver.
 struct ReplayResult {
-  uint64_t events = 0;  // Those not settled yet are not among them.
+  uint64_t events = 0;  // Without events that are not settled yet.
   std::vector<PartitionRange> ranges{};
 };
 
-// An ack state that was kept.
+// A saved ack state.
 struct Snapshot {
   std::string name{};
   absl::Time create_time = absl::InfinitePast();
   uint64_t lag_events = 0;  // Unsettled events at that time.
 };
 
-// An event that its subscription gave up.
+// An event that its subscription gave up on.
 struct DeadLetter {
-  uint32_t partition = 0;  // Where it is in the dead-letter topic: its identity.
+  uint32_t partition = 0;  // Its position in the dead-letter topic, which identifies it.
   int64_t offset = 0;
-  uint32_t source_partition = 0;  // Where it comes from.
+  uint32_t source_partition = 0;  // The position of the original event.
   int64_t source_offset = 0;
-  uint32_t attempts = 0;  // How many it had.
+  uint32_t attempts = 0;  // Delivery attempts.
   std::string reason{};
-  absl::Time time = absl::InfinitePast();  // When it was given up.
-  v1::Event event{};                       // As published; `data` only if it was asked for.
-  // The event is gone, and `event` empty: retention removed it, or its topics were deleted.
+  absl::Time time = absl::InfinitePast();  // When it became a dead letter.
+  v1::Event event{};                       // As published; `data` only if requested.
+  // The event no longer exists, and `event` is empty: it was trimmed, or its topics were deleted.
   bool event_trimmed = false;
-  std::string topic{};  // The dead-letter topic that it is in; empty if that was deleted.
+  std::string topic{};  // The dead-letter topic that holds it; empty if that was deleted.
 };
 
-// Picks open dead letters; all conditions have to hold, and none picks all.
+// Selects open dead letters that meet all conditions. Without conditions, selects all.
 struct DeadLetterSelector {
-  std::vector<PartitionRange> ranges{};    // Of the dead-letter topic's offsets; empty: all.
-  std::optional<absl::Time> start_time{};  // Given up at this time or later.
-  std::optional<absl::Time> end_time{};    // Given up before this time.
-  std::vector<std::string> types{};        // Of one of these event types; empty: any.
+  std::vector<PartitionRange> ranges{};    // Offsets in the dead-letter topic; empty: all.
+  std::optional<absl::Time> start_time{};  // Became dead letters at this time or later.
+  std::optional<absl::Time> end_time{};    // Became dead letters before this time.
+  std::vector<std::string> types{};        // With one of these event types; empty: any.
   std::string reason_contains{};           // Empty: any reason.
   std::string topic{};                     // In this dead-letter topic; empty: in any.
 };
 
-// What became of dead letters that were to be redriven, or would.
+// The result of a redrive, or of its dry run.
 struct RedriveResult {
-  uint64_t events = 0;   // That return to the subscription.
-  uint64_t to_come = 0;  // That stay: the subscription has yet to come to their events.
-  uint64_t trimmed = 0;  // That stay: their events are gone.
+  uint64_t events = 0;   // Return to the subscription.
+  uint64_t to_come = 0;  // Stay, because the subscription has not reached their events yet.
+  uint64_t trimmed = 0;  // Stay, because their events no longer exist.
 };
 
 }  // namespace eventhub::client

@@ -15,10 +15,11 @@
 
 namespace eventhub::client {
 
-// The subscriptions of a hub. Thread-safe; every method blocks. As those of AdminClient, calls wait
-// for the hub, those that change nothing are made once more, and an error may leave a change in
-// doubt. Changes are on the hub's disk (synced) when they are answered. Everywhere: NOT_FOUND if
-// there is no such subscription; INVALID_ARGUMENT names the field.
+// The subscriptions of a hub. Thread-safe; every method blocks. Like those of AdminClient, calls
+// wait for the hub, calls that change nothing are retried once, and an error may leave the outcome
+// of a change unknown. A successful change is durable: synced to the hub's disk. All methods return
+// NOT_FOUND if the subscription does not exist, and INVALID_ARGUMENT, naming the field, if a
+// setting is invalid.
 //
 // Example:
 //
@@ -30,63 +31,65 @@ class SubscriptionClient {
  public:
   explicit SubscriptionClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Creates a subscription, and its dead-letter topic if there is none of that name; returns it
-  // with defaults filled in. ALREADY_EXISTS if there is one of that name, whatever its settings;
-  // NOT_FOUND if there is no such topic.
+  // Creates a subscription, and its dead-letter topic if that does not exist; returns the
+  // subscription with defaults filled in. ALREADY_EXISTS if the name is taken, whatever the
+  // settings; NOT_FOUND if the topic does not exist.
   absl::StatusOr<Subscription> CreateSubscription(const Subscription& subscription,
                                                   StartPosition start = StartPosition::Latest());
 
-  // The answer to "why is it behind?", with at most `max_partitions` partitions, those furthest
-  // behind first; 0: 100, at most 1,000.
+  // The state of a subscription, which answers "why is it behind?". Contains at most
+  // `max_partitions` partitions (0: 100; at most 1,000), the furthest behind first.
   absl::StatusOr<SubscriptionDescription> GetSubscription(const std::string& name,
                                                           uint32_t max_partitions = 0);
 
-  // All subscriptions by name, or those of one topic.
+  // All subscriptions, or those of one topic, by name.
   absl::StatusOr<std::vector<SubscriptionSummary>> ListSubscriptions(const std::string& topic = "");
 
-  // Changes what `update` sets and returns the subscription as it is then. INVALID_ARGUMENT if it
-  // sets nothing.
+  // Changes the fields that `update` sets and returns the changed subscription. INVALID_ARGUMENT if
+  // it sets no field.
   absl::StatusOr<Subscription> UpdateSubscription(const std::string& name,
                                                   const SubscriptionUpdate& update);
 
-  // Deletes it with its snapshots and open dead letters; the dead-letter topic stays. Its consumers
-  // get NOT_FOUND.
+  // Deletes a subscription with its snapshots and open dead letters; the dead-letter topic stays.
+  // Its consumers end with NOT_FOUND.
   absl::Status DeleteSubscription(const std::string& name);
 
-  // Moves a subscription; with `dry_run`, only says what would move. NOT_FOUND also if it has no
-  // such snapshot; OUT_OF_RANGE if an offset is trimmed or beyond the end.
+  // Moves the cursors of a subscription; with `dry_run`, only reports what would move. NOT_FOUND
+  // also if the snapshot does not exist; OUT_OF_RANGE if an offset is trimmed or beyond the end.
   absl::StatusOr<std::vector<PartitionMove>> Seek(const std::string& name, const SeekTarget& target,
                                                   bool dry_run = false);
 
-  // Delivers a range again, beside the live flow; with `dry_run`, only says what. Each call adds a
-  // replay, so look first before it is made again after an unclear outcome.
+  // Delivers a range of events again, beside the live flow; with `dry_run`, only reports which.
+  // Each call adds a replay: after an error with unknown outcome, check before repeating it.
   absl::StatusOr<ReplayResult> Replay(const std::string& name, const ReplaySpec& spec,
                                       bool dry_run = false);
 
-  // Ends what is left of all replays; returns how many events are not delivered again.
+  // Cancels the rest of all replays; returns how many events are no longer delivered again.
   absl::StatusOr<uint64_t> CancelReplays(const std::string& name);
 
-  // Keeps the ack state under a name of its own. ALREADY_EXISTS if it has a snapshot of that name.
+  // Saves the ack state under a name. ALREADY_EXISTS if the subscription has a snapshot of that
+  // name.
   absl::StatusOr<Snapshot> CreateSnapshot(const std::string& subscription, const std::string& name);
-  // By name.
+  // All snapshots of a subscription, by name.
   absl::StatusOr<std::vector<Snapshot>> ListSnapshots(const std::string& subscription);
-  // NOT_FOUND also if it has no such snapshot.
+  // NOT_FOUND also if the snapshot does not exist.
   absl::Status DeleteSnapshot(const std::string& subscription, const std::string& name);
 
-  // Gives the open dead letters that `selector` picks, oldest first in each partition of the
-  // dead-letter topic, to `visit`, until it returns false. A page at a time, so that any number of
-  // them can be gone through; their `data` only with `with_data`.
+  // Passes the open dead letters that `selector` selects to `visit`, oldest first in each partition
+  // of the dead-letter topic, until `visit` returns false. Fetches a page at a time, so that any
+  // number can be visited; includes their `data` only if `with_data` is set.
   absl::Status ListDeadLetters(const std::string& subscription, const DeadLetterSelector& selector,
                                bool with_data, absl::FunctionRef<bool(DeadLetter)> visit);
 
-  // Returns dead letters to the subscription; with `dry_run`, only counts them. Those whose events
-  // it has yet to come to, after a seek back, stay, and so do those whose events are gone. After
-  // DEADLINE_EXCEEDED some were returned; a retry goes on with the others.
+  // Returns dead letters to the subscription; with `dry_run`, only counts them. Dead letters stay
+  // if the subscription has not reached their events again after a seek back, or if their events no
+  // longer exist. After DEADLINE_EXCEEDED some have been returned; a retry continues with the
+  // others.
   absl::StatusOr<RedriveResult> RedriveDeadLetters(const std::string& subscription,
                                                    const DeadLetterSelector& selector,
                                                    bool dry_run = false);
 
-  // Gives dead letters up for good; with `dry_run`, only counts them. How many.
+  // Discards dead letters permanently; with `dry_run`, only counts them. Returns their number.
   absl::StatusOr<uint64_t> DiscardDeadLetters(const std::string& subscription,
                                               const DeadLetterSelector& selector,
                                               bool dry_run = false);

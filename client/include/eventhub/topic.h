@@ -1,4 +1,5 @@
-// Topics and what the hub has to say of them and of itself: the values of AdminClient.
+// The values of AdminClient: topics, their state, and the state of the hub. They mirror the
+// messages of eventhub/v1/admin.proto.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace eventhub::client {
 // What an acknowledged event survives.
 enum class Durability {
   kDefault = 0,  // The topic's default.
-  kWritten = 1,  // The death of the hub, not a power loss.
+  kWritten = 1,  // A crash of the hub process, but not a power loss.
   kSynced = 2,   // A power loss.
 };
 
@@ -23,34 +24,35 @@ struct Topic {
   std::string name{};
   // 1 to 100,000. Can grow, never shrink.
   uint32_t partitions = 1;
-  // Events appended longer ago go; at least 1 s, or infinite.
+  // Events older than this are trimmed; at least 1 s, or infinite.
   absl::Duration max_age = absl::InfiniteDuration();
-  // The oldest events go while the topic holds more bytes; 0: no limit.
+  // The oldest events are trimmed while the topic holds more bytes than this; 0: no limit.
   uint64_t max_bytes = 0;
-  // Events wait, beyond both limits, for the subscriptions of the topic …
+  // Events are kept beyond both limits until all subscriptions of the topic have settled them …
   bool keep_until_acked = false;
-  // … but what waits only for them is at most so many bytes, oldest out first; 0: no limit.
+  // … but events kept for that reason alone take at most this many bytes, and the oldest are
+  // trimmed first; 0: no limit.
   uint64_t keep_until_acked_max_bytes = 0;
-  // Nothing is kept: events go to where routes copy them, and are gone. Excludes the limits above;
-  // the topic cannot be read, nor have subscriptions.
+  // The topic keeps no events: routes copy them to other topics. Excludes the limits above; the
+  // topic cannot be read and cannot have subscriptions.
   bool keep_nothing = false;
-  // With `max_bytes`: a full topic takes no further events, instead of letting the oldest go.
+  // With `max_bytes`: a full topic refuses events instead of trimming the oldest.
   bool refuse_when_full = false;
-  // For events published without one. kDefault at creation: kSynced.
+  // The durability of events published with kDefault. kDefault at creation: kSynced.
   Durability default_durability = Durability::kDefault;
-  // The largest event, encoded; 1 to 16,777,216, and no more than the hub's `--max_request` less
-  // 1,024. 0 at creation: 1,048,576, or that limit.
+  // The maximum size of an encoded event, in bytes; 1 to 16,777,216, and at most the hub's
+  // `--max_request` minus 1,024. 0 at creation: 1,048,576, or that limit if it is smaller.
   uint32_t max_event_bytes = 0;
   // For people; at most 1,024 bytes.
   std::string description{};
-  // An event of the same `source` and `id` as one within this time before is not appended again;
-  // 1 s to 30 days, or 0: no deduplication.
+  // An event with the `source` and `id` of an earlier one is not appended if the earlier one is at
+  // most this old; 1 s to 30 days, or 0: no deduplication.
   absl::Duration deduplication_window = absl::ZeroDuration();
   // Set by the hub.
   absl::Time create_time = absl::InfinitePast();
 };
 
-// A change of a topic: what is set is changed.
+// A change of a topic: fields that are set are changed.
 struct TopicUpdate {
   std::optional<uint32_t> partitions{};
   std::optional<absl::Duration> max_age{};  // Infinite: no limit.
@@ -65,68 +67,67 @@ struct TopicUpdate {
   std::optional<absl::Duration> deduplication_window{};  // 0: none.
 };
 
-// What goes with a topic that is deleted; without it, a topic that has some is not.
+// What is deleted together with a topic. A topic with dependents that are not named here is not
+// deleted.
 struct TopicDeletion {
   bool delete_subscriptions = false;
-  bool delete_routes = false;  // Those that lead from it.
-  // Open dead letters in it are discarded; those whose events are nowhere else are lost.
+  bool delete_routes = false;  // Routes whose source is the topic.
+  // Open dead letters in the topic are discarded; events that exist nowhere else are lost.
   bool discard_dead_letters = false;
 };
 
-// What a topic holds, and what went through it since the hub started. Bytes are of encoded events.
+// What a topic holds, and its counters since the hub started. Bytes are of encoded events.
 struct TopicStats {
   uint64_t events = 0;
   uint64_t bytes = 0;
   uint64_t published_events = 0;
   uint64_t published_bytes = 0;
-  uint64_t delivered_events = 0;  // Each delivery counted.
+  uint64_t delivered_events = 0;  // Every delivery counts.
   uint64_t delivered_bytes = 0;
   uint64_t refused_requests = 0;
   uint32_t readers = 0;           // Connected now.
-  uint64_t routed_events = 0;     // Copied to it by routes; not among the published ones.
-  uint64_t duplicate_events = 0;  // Not appended, for they were there: `deduplication_window`.
-  uint64_t delayed_events = 0;    // That wait for their time, now.
-  uint64_t unrouted_events = 0;   // Of a topic that keeps nothing: that no route took.
-  uint64_t held_back_bytes = 0;   // Kept beyond the limits of retention, for subscriptions.
+  uint64_t routed_events = 0;     // Copied to it by routes; not counted as published.
+  uint64_t duplicate_events = 0;  // Not appended because of `deduplication_window`.
+  uint64_t delayed_events = 0;    // Delayed now.
+  uint64_t unrouted_events = 0;   // No route took them; only for topics that keep nothing.
+  uint64_t held_back_bytes = 0;   // Kept beyond the retention limits, for subscriptions.
 };
 
-// A topic and what it holds.
+// A topic and its state.
 struct TopicDescription {
   Topic topic{};
   TopicStats stats{};
-  // Why it holds more than its retention says, in words; empty if it does not.
+  // Why the topic holds more than its retention allows, in words; empty if it does not.
   std::vector<std::string> findings{};
 };
 
 // The state of a partition.
 struct PartitionInfo {
   uint32_t partition = 0;
-  int64_t start_offset = 0;  // The first event kept; `end_offset` when there is none.
-  int64_t end_offset = 0;    // What the next event will get.
+  int64_t start_offset = 0;  // Of the first event kept; `end_offset` if none is.
+  int64_t end_offset = 0;    // The offset that the next event will get.
   uint64_t bytes = 0;
-  std::optional<absl::Time> last_append_time{};  // Not set when no event is kept.
+  std::optional<absl::Time> last_append_time{};  // Unset if no event is kept.
 };
 
-// What the hub counts of itself. See eventhub/v1/admin.proto, GetStatsResponse.
 // An address that a hub listens on.
 struct Listener {
   std::string address{};
   bool tls = false;
-  bool client_certificates = false;  // Clients without one are not let in.
-  bool unprotected = false;          // Whoever reaches it over the network may do anything.
+  bool client_certificates = false;  // Clients must present a certificate.
+  bool unprotected = false;          // Any client on the network may do anything.
 };
 
-// A part of the hub's memory that has a limit of its own; for the names see MemoryShare in
-// admin.proto.
+// A part of the hub's memory with its own limit; MemoryShare in admin.proto lists the names.
 struct MemoryShare {
   std::string name{};
   uint64_t used_bytes = 0;
   uint64_t limit_bytes = 0;
 };
 
-// What the hub does with its memory.
+// The hub's use of memory.
 struct MemoryStats {
-  uint64_t limit_bytes = 0;  // 0: there is none.
+  uint64_t limit_bytes = 0;  // 0: no limit.
   uint64_t process_bytes = 0;
   std::vector<MemoryShare> shares{};
 };
@@ -135,10 +136,11 @@ struct MemoryStats {
 struct ConnectionStats {
   uint32_t open = 0;
   uint64_t accepted = 0;
-  uint64_t refused = 0;  // For a limit.
-  uint64_t shed = 0;     // Cut off while memory was short.
+  uint64_t refused = 0;  // Because of a limit.
+  uint64_t shed = 0;     // Closed because memory was short.
 };
 
+// The state and the counters of a hub; see GetStatsResponse in eventhub/v1/admin.proto.
 struct HubStats {
   std::string version{};
   absl::Time start_time = absl::InfinitePast();
@@ -161,20 +163,20 @@ struct HubStats {
   uint32_t links = 0;
   std::string hub_id{};  // Identifies the hub's store among all hubs.
   std::vector<Listener> listeners{};
-  // Why the hub doubts its system's clock, and deletes nothing by age; empty while it does not.
+  // Why the hub doubts its system's clock, and trims nothing by age; empty if it does not.
   std::string clock_doubt{};
   MemoryStats memory{};
   ConnectionStats connections{};
 };
 
-// What grpc.health.v1 answers.
+// The health of a service, as in grpc.health.v1.
 enum class Health {
   kUnknown = 0,
   kServing = 1,
   kNotServing = 2,
 };
 
-// A part of a list. `next_page_token` is empty on the last page.
+// A page of a list. `next_page_token` is empty on the last page.
 template <typename T>
 struct Page {
   std::vector<T> items{};

@@ -1,5 +1,5 @@
-// The topology of a hub as one value: its topics, subscriptions, routes and links as they are to
-// be; what TopologyClient takes and gives. The rules are those of eventhub/v1/topology.proto.
+// The values of TopologyClient: the desired topics, subscriptions, routes and links of a hub. The
+// rules are those of eventhub/v1/topology.proto.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace eventhub::client {
 
-// What there is to be on a hub; order does not matter. A value; the hub checks it when it is used.
+// The desired contents of a hub, in any order. A value; the hub validates it when it is applied.
 //
 // Example:
 //
@@ -46,17 +46,17 @@ class Topology {
 
 // How a topology is applied.
 struct ApplyOptions {
-  // Check, and say what would be changed; change nothing.
+  // Validate and report what would change, but change nothing.
   bool dry_run = false;
-  // Delete what the topology does not name; topics with all their events.
+  // Delete everything that the topology does not name; topics with all of their events.
   bool prune = false;
 };
 
-// A setting that changes.
+// A changed setting.
 struct FieldChange {
   std::string path{};       // E.g. `retention.max_age`.
   std::string old_value{};  // As JSON; empty if it was not set.
-  std::string new_value{};  // As JSON; empty if it is not set any more.
+  std::string new_value{};  // As JSON; empty if it is no longer set.
 };
 
 // One change of a hub.
@@ -67,17 +67,17 @@ struct TopologyChange {
   Kind kind = Kind::kUnknown;
   Action action = Action::kUnknown;
   std::string name{};
-  // kUpdate: from what to what; kCreate: what is not the default.
+  // kUpdate: the changed settings; kCreate: the settings that differ from the default.
   std::vector<FieldChange> fields{};
 };
 
-// What came of a topology that was found valid.
+// The result of applying a valid topology.
 struct ApplyResult {
-  // In the order in which they are made; if `status` is not OK, those that were made.
+  // In the order of their application; if `status` is not OK, only the changes that were made.
   std::vector<TopologyChange> changes{};
-  // What is there and not named, and was left alone.
+  // What exists on the hub but is not named, and was left unchanged.
   std::vector<TopologyChange> unnamed{};
-  // Why not all changes were made: the hub was changed meanwhile, or its store failed.
+  // Why not all changes were made: the hub changed concurrently, or its store failed.
   absl::Status status{};
 };
 

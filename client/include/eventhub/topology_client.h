@@ -1,4 +1,4 @@
-// Declarative administration: makes a hub what a topology says.
+// Declarative administration: makes a hub match a topology.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,9 @@
 
 namespace eventhub::client {
 
-// The topology of a hub. Thread-safe; every method blocks. A call is made once, not retried,
-// unless it is a dry run; UNAVAILABLE means that the hub could not be reached, and after it, or
-// DEADLINE_EXCEEDED, some changes may have been made: to apply is idempotent, so do it again.
+// The topology of a hub. Thread-safe; every method blocks. Calls wait for the hub like those of
+// AdminClient; only dry runs and exports are retried. After UNAVAILABLE or DEADLINE_EXCEEDED some
+// changes may have been made: Apply is idempotent, so call it again.
 //
 // Example:
 //
@@ -22,12 +22,12 @@ class TopologyClient {
  public:
   explicit TopologyClient(std::shared_ptr<Connection> connection, AdminOptions options = {});
 
-  // Makes the hub what `topology` says; what is as it should be is left alone. Fields that are not
-  // set get their defaults, also in what exists already. INVALID_ARGUMENT or FAILED_PRECONDITION,
-  // with all that is wrong, a line each: nothing was changed.
+  // Makes the hub match `topology`; what already matches is left unchanged. Unset fields get their
+  // defaults, also on existing objects. INVALID_ARGUMENT or FAILED_PRECONDITION, with one line for
+  // each fault: nothing was changed.
   absl::StatusOr<ApplyResult> Apply(const Topology& topology, const ApplyOptions& options = {});
 
-  // The hub as it is, such that to apply it to an empty hub makes another like it.
+  // The topology of the hub. Applied to an empty hub, it makes that hub match this one.
   absl::StatusOr<Topology> Export();
 
  private:

@@ -1,4 +1,4 @@
-// Changes that a hub makes together: appends to several topics, acks of a subscription, checks.
+// Transactions: appends to several topics, acks of a subscription and checks, applied atomically.
 #pragma once
 
 #include <cstdint>
@@ -17,39 +17,41 @@
 
 namespace eventhub::client {
 
-// Consecutive events of one topic.
+// Events to append to one topic, in order.
 struct TransactionAppend {
   std::string topic{};
-  // Unset: each event goes by its partition key, those without one together to one partition.
+  // Unset: each event goes to the partition of its key; all events without a key go to one
+  // partition.
   std::optional<uint32_t> partition{};
-  // The partition's next offset has to be this one, before the transaction. Needs `partition`.
+  // The partition's next offset must be this one before the transaction. Requires `partition`.
   std::optional<int64_t> expected_offset{};
-  // With `expected_offset`: the run of the event before it (see PartitionOffset); ABORTED
-  // (ErrorReason::kOtherLog) if it is of another one. 0: not checked.
+  // With `expected_offset`: the run of the event before it (see PartitionOffset). ABORTED
+  // (ErrorReason::kOtherLog) if that event has another run. 0: not checked.
   uint64_t expected_run = 0;
   std::vector<v1::Event> events{};
 };
 
-// An offset that has to be the next one of a partition, before the transaction.
+// Requires that a partition's next offset is this one before the transaction.
 struct OffsetCheck {
   std::string topic{};
   uint32_t partition = 0;
   int64_t next_offset = 0;
-  // As TransactionAppend::expected_run.
+  // Like TransactionAppend::expected_run.
   uint64_t expected_run = 0;
 };
 
-// What was delivered to a consumer of a subscription, under one lease, and is done.
+// Events to ack: delivered to one consumer of a subscription under one lease.
 struct TransactionAck {
   uint32_t partition = 0;
   uint64_t lease_epoch = 0;
   std::vector<OffsetRange> ranges{};
 };
 
-// All of it is done, in one write of the hub, or nothing. A value to fill and to commit.
+// A set of changes that the hub applies in one atomic write, or not at all. A value: fill it, then
+// Commit it.
 //
-// The read-process-write of a stream processor, exactly once into the log: what comes of an event
-// is appended if and only if the event is acked, whatever crashes.
+// Example: the read-process-write of a stream processor, exactly once into the log. The result of
+// an event is appended if and only if the event is acked, whatever crashes.
 //
 //     .on_event = [&](const ReceivedEvent& received) {
 //       Transaction transaction;
@@ -60,22 +62,24 @@ struct TransactionAck {
 //       return Outcome::Retry(std::string(result.status().message()));
 //     }
 struct Transaction {
-  // With a new id of its own.
+  // Uses a new random id.
   Transaction();
-  // A retry under the same id gets the first outcome; the hub remembers ids for as long as idle
-  // producers. At most 256 bytes. Empty: none, and then a retry may do it all again.
+  // A retry with the same id returns the result of the first commit; the hub remembers ids as long
+  // as idle producers. At most 256 bytes. Empty: no id; then a retry may apply the changes again.
   explicit Transaction(std::string transaction_id) : id(std::move(transaction_id)) {}
 
-  // Adds an event; those of one topic in succession become one append.
+  // Adds an event to append; consecutive events of one topic form one append.
   Transaction& Append(const std::string& topic, v1::Event event);
-  // Adds what was delivered by the subscription of that name. One subscription, and one consumer of
-  // it, in a transaction.
+  // Adds delivered events to ack. A transaction may ack events of one subscription only, delivered
+  // to one consumer.
   Transaction& Ack(const std::string& subscription_name, const ReceivedEvent& event);
   Transaction& Ack(const std::string& subscription_name, const EventBatch& batch);
+  // Adds a check; see OffsetCheck.
   Transaction& Expect(const std::string& topic, uint32_t partition, int64_t next_offset);
 
   std::string id;
-  // When to answer. kDefault: the strictest of what the topics and the subscription have.
+  // What the changes must survive before the hub replies. kDefault: the strictest setting among the
+  // topics and the subscription.
   Durability durability = Durability::kDefault;
   std::string subscription{};
   uint64_t session = 0;  // See EventBatch::session.
@@ -84,31 +88,30 @@ struct Transaction {
   std::vector<TransactionAppend> appends{};
 };
 
-// What came of a transaction that was committed.
+// The result of a committed transaction.
 struct TransactionResult {
-  // Where the events of all appends are, in their order.
+  // Where the events of all appends are, in the order of the appends.
   std::vector<PublishedEvent> events{};
-  // It had been committed before; `events` is what was answered then.
+  // The transaction had been committed before; `events` is the original result.
   bool duplicate = false;
 };
 
 struct CommitOptions {
-  // Attempts are made until then; more than 0.
+  // How long to keep trying; more than 0.
   absl::Duration deadline = absl::Seconds(30);
-  // Between attempts.
+  // The delays between attempts.
   RetryOptions retry{};
 };
 
-// Commits the transaction; blocks. Tries again, under the id, when the hub cannot be reached or
-// puts it off. Without an id it tries once.
+// Commits the transaction. Blocks until the result, an error, or the deadline. Retries under the id
+// while the hub is unreachable or asks to retry later; without an id, tries once. Thread-safe.
 //
-// After an error nothing is done, unless OutcomeIsUnknown (eventhub/error.h) says so of it: then
-// the transaction may be done; with an id, commit it again to know.
+// After an error nothing was applied, unless OutcomeIsUnknown (eventhub/error.h) returns true for
+// it: then the transaction may have been applied. With an id, commit it again to find out.
 //
-//   ABORTED            a check did not hold (see ErrorInfo), or what is to be acked is not at that
-//                      consumer any more
-//   DEADLINE_EXCEEDED, UNAVAILABLE  no answer came, or none within the deadline
-//   others             the hub's answer, as for publishing
+//   ABORTED            a check failed (see ErrorInfo), or the consumer lost the events to ack
+//   DEADLINE_EXCEEDED, UNAVAILABLE  no reply came, or none within the deadline
+//   others             the hub's error, as for publishing
 absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& transaction,
                                          const CommitOptions& options = {});
 
