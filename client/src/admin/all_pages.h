@@ -1,4 +1,4 @@
-// Lists that the hub gives a page at a time.
+// Fetches lists that the hub returns a page at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace eventhub::client {
 
 inline constexpr uint32_t kPageSize = 1000;
 
-// All pages of a list, one after another; `fetch` gets a page token.
+// Fetches all pages of a list in order; `fetch` is called with a page token.
 template <typename T, typename Fetch>
 absl::StatusOr<std::vector<T>> AllPages(Fetch fetch) {
   std::vector<T> items;

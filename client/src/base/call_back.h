@@ -1,4 +1,4 @@
-// Tells the caller of a publisher what became of its events.
+// Reports the results of events to the program's callbacks.
 #pragma once
 
 #include <functional>
@@ -9,9 +9,10 @@
 
 namespace eventhub::client {
 
-// Calls `on_batch_done`, if it is set, then the callback of each event, which is then destroyed.
-// The hub tells places by request and partition; they are worked out for each event that has a
-// callback. Exceptions end the call that threw them alone; UNKNOWN, with what the first one said.
+// Calls `on_batch_done`, if it is set, and then the callback of each event, and destroys the
+// callbacks. The hub reports places by request and partition; they are derived for each event that
+// has a callback. An exception ends only the callback that threw it; returns UNKNOWN with the first
+// one's message.
 absl::Status CallBack(Finished& finished,
                       const std::function<void(const BatchResult&)>& on_batch_done);
 

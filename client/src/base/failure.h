@@ -1,26 +1,26 @@
-// What the SDK makes of errors, in one place: whether a later attempt may do better, and whether
-// the request may have been done all the same (OutcomeIsUnknown in eventhub/error.h).
+// Classifies errors: whether a later attempt may succeed, and whether the request may have taken
+// effect (OutcomeIsUnknown in eventhub/error.h).
 //
-// An error comes from one of three sides. The hub's own always carries an ErrorDetail, and says
-// what the contract has for its code. gRPC's (the library here, that of the hub, or a proxy in
-// between) carries none, and may come after the hub has acted. The SDK's own say by a mark of their
-// own which of the two it is, and so does gRPC's where the request is known never to have left.
+// An error has one of three origins. The hub's errors carry an ErrorDetail, and mean what the
+// contract says for their code. gRPC's errors (from the library here, at the hub, or in a proxy)
+// carry none, and may arrive after the hub acted. The SDK's errors are marked with the outcome, and
+// so are gRPC's if the request is known never to have left.
 #pragma once
 
 #include "absl/status/status.h"
 
 namespace eventhub::client {
 
-// `error`, of a request that has done nothing, and will not.
+// Marks the error of a request that has no effect, now or later.
 absl::Status WithNothingDone(absl::Status error);
 
-// `error`, of a request that may have been done.
+// Marks the error of a request that may have taken effect.
 absl::Status WithUnknownOutcome(absl::Status error);
 
-// Whether `error` was marked so: what went with it was not done either.
+// Whether `error` is marked by WithNothingDone.
 bool SaysNothingDone(const absl::Status& error);
 
-// Whether the same request may do better later, on another stream or call.
+// Whether the same request may succeed later, on another stream or call.
 bool MayPass(const absl::Status& error);
 
 }  // namespace eventhub::client

@@ -1,4 +1,4 @@
-// What went wrong with events, for every thread that wants to know.
+// A log of failures that several threads read independently.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,10 @@
 
 namespace eventhub::client {
 
-// Thread-compatible. Each thread takes the failures since it last did, or since it came: what one
-// takes is not taken from another. Keeps the newest kMaxFailures, and the places of the kMaxThreads
-// threads that took last; who is forgotten may be told of a failure a second time.
+// Guarded by the publisher's mutex. Each thread takes the failures since it last did, or since it
+// entered; threads do not take failures from each other. Keeps the newest kMaxFailures failures and
+// the positions of the kMaxThreads threads that took last; a forgotten thread may see a failure
+// twice.
 class FailureLog {
  public:
   static constexpr size_t kMaxFailures = 64;
@@ -21,21 +22,21 @@ class FailureLog {
 
   FailureLog();
 
-  // This thread takes part, from now on if it has not yet.
+  // The calling thread sees failures from now on, if it does not yet.
   void Enter();
 
   void Add(const absl::Status& failure);
 
-  // The first failure since this thread took one, or entered, that is kept; of a thread that never
-  // entered, since the beginning. OK if there is none.
+  // Returns the first kept failure since the calling thread last called Take or entered; if it
+  // never entered, since the beginning. OK if there is none.
   absl::Status Take();
 
  private:
   void SetPlace(uint64_t place);
 
-  const uint64_t id_;  // Of this log among those of the process.
+  const uint64_t id_;  // Unique in the process.
   std::deque<absl::Status> failures_;
-  uint64_t end_ = 0;  // The number of failures that there ever were.
+  uint64_t end_ = 0;  // The number of failures ever added.
   std::map<std::thread::id, uint64_t> places_;
 };
 

@@ -1,4 +1,4 @@
-// Calls of code that is not the SDK's, on threads that must go on whatever it throws.
+// Calls code of the program on threads that must survive its exceptions.
 #pragma once
 
 #include <exception>
@@ -9,7 +9,7 @@
 
 namespace eventhub::client {
 
-// Runs `call`. UNKNOWN, naming `what` was called, if it throws.
+// Runs `call`. Returns UNKNOWN, naming `what` was called, if it throws.
 template <typename Call>
 absl::Status Guarded(const char* what, Call&& call) {
   try {

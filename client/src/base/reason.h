@@ -1,4 +1,4 @@
-// The reason of a nack, as the contract wants it.
+// Makes the reason of a nack conform to the contract.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace eventhub::client {
 
-// At most 512 bytes of well-formed UTF-8: what is not is replaced by `?`. The hub would end the
-// stream at a request whose strings are not well formed, and what() may hold anything.
+// Returns at most 512 bytes of well-formed UTF-8; malformed bytes are replaced by `?`. The hub ends
+// the stream at a request with malformed strings, and what() may contain anything.
 std::string CleanReason(std::string_view reason);
 
 }  // namespace eventhub::client

@@ -1,4 +1,4 @@
-// Runs work after a delay: lingering, backoff and deadlines of publishers.
+// Runs work after a delay, for the lingering, backoff and deadlines of a connection's users.
 #pragma once
 
 #include <map>
@@ -11,8 +11,8 @@
 
 namespace eventhub::client {
 
-// One thread, started with the first work. Thread-safe. The work must be quick. Work that is not
-// due at destruction is dropped; destruction waits for work that runs, unless it is that work which
+// A thread that is started with the first work. Thread-safe. Work must be quick. Work that is not
+// due at destruction is dropped; the destructor waits for running work, unless that work itself
 // destroys the timer.
 class TimerThread {
  public:
@@ -25,7 +25,7 @@ class TimerThread {
   void RunAfter(absl::Duration delay, absl::AnyInvocable<void() &&> work);
 
  private:
-  // Shared with the thread, which may outlive the timer by the work that destroyed it.
+  // Shared with the thread, which outlives a timer that its own work destroys.
   struct State {
     void Run();
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/base/macros.h"
+
 namespace eventhub::client {
 
 ChannelPool::ChannelPool(std::string target, std::function<std::shared_ptr<grpc::Channel>()> open)
@@ -18,6 +20,7 @@ ChannelPool::Place ChannelPool::TakePlace() {
 
 void ChannelPool::Release(size_t index) {
   MutexLock lock(mutex_);
+  ABSL_ASSERT(entries_[index].streams > 0);
   --entries_[index].streams;
 }
 

@@ -1,7 +1,7 @@
-// The channels of a connection: as many as its streams need.
+// The channels of a connection, as many as its streams need.
 //
-// The hub takes 100 calls at a time from each TCP connection, and gRPC keeps further ones waiting
-// without a word, which for a stream may be for ever.
+// A hub accepts 100 concurrent calls on each TCP connection. gRPC silently queues further calls,
+// which may make a stream wait forever.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -17,14 +17,14 @@
 
 namespace eventhub::client {
 
-// Thread-safe. Channels are kept when their streams have ended: an idle one costs little, gRPC
-// closes its TCP connection after half an hour, and it must not go on one of gRPC's own threads.
+// Thread-safe. Channels are kept after their streams have ended: an idle channel costs little, gRPC
+// closes its TCP connection after half an hour, and it must not be dropped on a thread of gRPC's.
 class ChannelPool : public std::enable_shared_from_this<ChannelPool> {
  public:
-  // Of a channel's calls at a time; the rest is for unary calls.
+  // The maximum number of streams on a channel; its other calls are left to unary calls.
   static constexpr size_t kMaxStreams = 80;
 
-  // The place of one stream in a channel, from before it starts until it has ended.
+  // One stream's place in a channel, held from before the stream starts until it has ended.
   class Place {
    public:
     Place(std::shared_ptr<ChannelPool> pool, size_t index, std::shared_ptr<grpc::Channel> channel)
@@ -44,13 +44,13 @@ class ChannelPool : public std::enable_shared_from_this<ChannelPool> {
     std::shared_ptr<grpc::Channel> channel_;
   };
 
-  // `open` makes a channel to `target`, with a TCP connection of its own.
+  // `open` creates a channel to `target` with its own TCP connection.
   ChannelPool(std::string target, std::function<std::shared_ptr<grpc::Channel>()> open);
 
-  // For a stream. Opens a channel if those that are open are full.
+  // Returns a place for a stream. Opens a channel if all open ones are full.
   Place TakePlace();
 
-  // For unary calls.
+  // The channel for unary calls.
   const std::shared_ptr<grpc::Channel>& first() const { return first_; }
   const std::string& target() const { return target_; }
 

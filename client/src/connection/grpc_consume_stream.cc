@@ -47,7 +47,7 @@ void GrpcConsumeStream::Cancel() { context_.TryCancel(); }
 void GrpcConsumeStream::OnReadDone(bool ok) {
   const GrpcThreadScope scope;
   Bytes frame;
-  // A response that cannot be had has no way to be reported but the end of the call.
+  // A response that cannot be decoded can be reported only by ending the call.
   if (ok && !TakeFrame(response_, frame).ok()) {
     context_.TryCancel();
     ok = false;

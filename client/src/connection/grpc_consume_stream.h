@@ -15,13 +15,13 @@
 
 namespace eventhub::client {
 
-// One call of Consume on raw bytes: the events in a response are not copied, but for one copy of a
-// response that came in pieces. Lifecycle: keeps itself alive until gRPC is done with it.
+// One Consume call on raw bytes. A response is copied only if it arrived in several pieces.
+// Lifetime: keeps itself alive until gRPC is done with it.
 class GrpcConsumeStream final
     : public ConsumeStream,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  // Starts the call, which is cancelled when the last copy of the result goes.
+  // Starts the call, which is cancelled when the last copy of the result is dropped.
   static std::shared_ptr<ConsumeStream> Start(ChannelPool& channels,
                                               std::shared_ptr<ChannelUsers> users,
                                               std::shared_ptr<Handler> handler);

@@ -1,4 +1,4 @@
-// What a channel shows the hub, and whom it trusts.
+// The credentials of a channel.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
@@ -10,7 +10,8 @@
 
 namespace eventhub::client {
 
-// TLS if the options have it and the address is one of the network, else plain text.
+// Returns TLS credentials if the options set TLS and the address is not `unix:`; otherwise plain
+// text.
 std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(std::string_view address,
                                                          const ConnectionOptions& options);
 

@@ -1,4 +1,4 @@
-// A received message as bytes of the SDK's kind.
+// Converts a received message to Bytes.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -12,8 +12,8 @@
 
 namespace eventhub::client {
 
-// Moves what `buffer` holds into `frame`; copied only if it came in several pieces. An error, and
-// `frame` unchanged, if gRPC cannot give it (e.g. it does not decompress).
+// Moves the contents of `buffer` to `frame`, and copies them only if they arrived in several
+// pieces. On an error (e.g. in decompression), `frame` is unchanged.
 inline grpc::Status TakeFrame(grpc::ByteBuffer& buffer, Bytes& frame) {
   auto slice = std::make_shared<grpc::Slice>();
   grpc::Status status = buffer.TrySingleSlice(slice.get());

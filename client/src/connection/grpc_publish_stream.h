@@ -17,14 +17,14 @@
 
 namespace eventhub::client {
 
-// One call of PublishStream on raw bytes: what is written is never copied on the way to gRPC.
-// Lifecycle: keeps itself alive until gRPC is done with it.
+// One PublishStream call on raw bytes, which are not copied on their way to gRPC. Lifetime: keeps
+// itself alive until gRPC is done with it.
 class GrpcPublishStream final
     : public PublishStream,
       public std::enable_shared_from_this<GrpcPublishStream>,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishStreamResponse> {
  public:
-  // Starts the call, which is cancelled when the last copy of the result goes.
+  // Starts the call, which is cancelled when the last copy of the result is dropped.
   static std::shared_ptr<PublishStream> Start(ChannelPool& channels,
                                               std::shared_ptr<ChannelUsers> users,
                                               std::shared_ptr<Handler> handler);

@@ -47,7 +47,7 @@ GrpcReadStream::GrpcReadStream(ChannelPool& channels, const ReadSpec& spec)
 }
 
 GrpcReadStream::~GrpcReadStream() {
-  // What gRPC still does, it does to the members: wait for it.
+  // Wait for pending operations, which still use the members.
   context_.TryCancel();
   queue_.Shutdown();
   void* tag;

@@ -13,8 +13,8 @@
 
 namespace eventhub::client {
 
-// One call of Read on raw bytes. It has a completion queue of its own, which the caller of Read
-// polls: a response is received on the very thread that wants it.
+// One Read call on raw bytes. It has its own completion queue, which the caller of Read polls: a
+// response is received on the thread that wants it.
 class GrpcReadStream final : public ReadStream {
  public:
   // Starts the call.
@@ -26,13 +26,13 @@ class GrpcReadStream final : public ReadStream {
   void Cancel() override { context_.TryCancel(); }
 
  private:
-  // What a completion is of; the values are gRPC's tags.
+  // The operation that a completion belongs to; the values are gRPC's tags.
   enum class Step : intptr_t { kStarted = 1, kWritten, kRead, kFinished };
 
   static void* Tag(Step step) { return reinterpret_cast<void*>(step); }
-  // True if the completion ends a call of Read, with `outcome`.
+  // Handles a completion. Returns true if it ends a call of Read, with `outcome`.
   bool Complete(Step step, bool ok, Bytes& frame, Outcome& outcome);
-  // False if the response could not be had; then the stream counts as closed.
+  // Returns false, and closes the stream, if the response cannot be decoded.
   bool TakeFrame(Bytes& frame);
 
   const ChannelPool::Place place_;

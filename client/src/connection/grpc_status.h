@@ -1,4 +1,4 @@
-// The one place where gRPC's and the hub's errors become absl::Status.
+// Converts errors of gRPC and of the hub to absl::Status; the only place that does.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -11,13 +11,14 @@
 
 namespace eventhub::client {
 
-// With the hub's ErrorDetail, if it sent one, as the payload that eventhub/error.h reads.
+// Converts a status, with the hub's ErrorDetail, if any, as the payload that eventhub/error.h
+// reads.
 absl::Status FromGrpc(const grpc::Status& status);
-// The same at the end of `call`, made on a channel to `target`: if no connection ever had it, the
-// status says that nothing was done.
+// The same for a finished `call` on a channel to `target`: if the call never reached a connection,
+// the status is marked by WithNothingDone.
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
                       const std::string& target);
-// Whether that can be known of calls on a channel to `target`.
+// Whether it is known of calls on a channel to `target` that they never reached a connection.
 bool TellsWhetherSent(const std::string& target);
 absl::Status FromProto(const v1::ErrorStatus& status);
 

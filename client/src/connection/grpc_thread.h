@@ -1,20 +1,21 @@
-// Keeps the last reference to a channel off gRPC's own threads.
+// Keeps the last reference to a channel from being dropped on a thread of gRPC's.
 //
-// gRPC 1.51 ends its callback threads with the last channel that used them. Dropped on one of these
-// threads, that channel would have the thread wait for itself, which aborts the process.
+// gRPC 1.51 ends its callback threads with the last channel that uses them. If that channel is
+// dropped on one of these threads, the thread waits for itself, which aborts the process.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <utility>
 
+#include "absl/base/macros.h"
 #include "absl/time/time.h"
 #include "storage/base/clock.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub::client {
 
-// Held by code that gRPC calls, to know which thread it is on.
+// Marks the current thread as one of gRPC's while code that gRPC calls is running.
 class GrpcThreadScope {
  public:
   GrpcThreadScope() { ++depth_; }
@@ -30,8 +31,8 @@ class GrpcThreadScope {
   static inline thread_local int depth_ = 0;
 };
 
-// Counts the objects that use a channel, so that its owner can outlive them; they share it, for it
-// need not wait for ever. Thread-safe.
+// Counts the objects that use a channel, so that the channel's owner can wait for them. Shared with
+// these objects, because the owner does not wait forever. Thread-safe.
 class ChannelUsers {
  public:
   void Add() {
@@ -40,9 +41,10 @@ class ChannelUsers {
   }
   void Remove() {
     MutexLock lock(mutex_);
+    ABSL_ASSERT(count_ > 0);
     if (--count_ == 0) none_.NotifyAll();
   }
-  // Returns when there are none, or after `timeout`; whether there are none.
+  // Waits until there are none, at most `timeout`. Returns whether there are none.
   bool AwaitNone(absl::Duration timeout) {
     const absl::Duration until = Clock::System().Monotonic() + timeout;
     MutexLock lock(mutex_);
@@ -60,7 +62,7 @@ class ChannelUsers {
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// The use of a channel: the first member of an object, so that it ends with the last of it.
+// One use of a channel. Make it the first member of an object, so that it is destroyed last.
 class ChannelUse {
  public:
   explicit ChannelUse(std::shared_ptr<ChannelUsers> users) : users_(std::move(users)) {

@@ -1,15 +1,16 @@
-// When a stream of gRPC's callback API may be written to.
+// Decides when a stream of gRPC's callback API may be written to.
 #pragma once
 
 #include <atomic>
 
 namespace eventhub::client {
 
-// gRPC may be asked for something new only while the call is held (AddHold). The hold is given up,
-// once, when the call has ended and no write is being started. Lock-free; one write at a time.
+// New operations may be started only while the call is held (AddHold). The hold is released once,
+// when the call has ended and no write is being started. Thread-safe, without locks; one write at a
+// time.
 class WriteGate {
  public:
-  // Whether a write may be started; then Leave follows.
+  // Returns whether a write may be started; if so, Leave must follow.
   bool Enter() {
     int state = state_.load();
     do {
@@ -18,10 +19,10 @@ class WriteGate {
     return true;
   }
 
-  // The write is started. Whether the hold is to be given up now.
+  // The write is started. Returns whether the hold must be released now.
   [[nodiscard]] bool Leave() { return state_.fetch_sub(kWriter) == kWriter + kEnded; }
 
-  // The call has ended. Whether the hold is to be given up now.
+  // The call has ended. Returns whether the hold must be released now.
   [[nodiscard]] bool End() { return state_.fetch_or(kEnded) == 0; }
 
  private:

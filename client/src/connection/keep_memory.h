@@ -2,9 +2,9 @@
 
 namespace eventhub::client {
 
-// Makes glibc's malloc keep the memory of one response for the next, unless the program has told it
-// what to do (mallopt, or MALLOC_ variables). As it comes, it gives the memory back to the kernel,
-// which is faulted in again page by page: that takes longer than to receive the response. Without
+// Makes glibc's malloc keep the memory of one response for the next, unless the program configured
+// malloc itself (mallopt, or MALLOC_ variables). By default malloc returns the memory to the
+// kernel, and faulting it in again, page by page, takes longer than receiving the response. Has no
 // effect with other allocators.
 void KeepFreedMemory();
 

@@ -1,4 +1,4 @@
-// Events of one request: gathered, sent, and matched with their results.
+// The events of one request, from gathering to their results.
 #pragma once
 
 #include <cstddef>
@@ -15,33 +15,34 @@
 
 namespace eventhub::client {
 
-// What waits for the result of one event of a batch.
+// The callback of one event of a batch.
 struct PendingResult {
   size_t index;  // Of the event.
   Publisher::Callback done;
 };
 
-// Events, encoded one after another as field 15 of a request, in a buffer that grows and is never
-// copied once the batch is sealed. Thread-compatible.
+// Events encoded one after another as field 15 of a request, in a buffer that grows, and that is
+// not copied once the batch is sealed. Thread-compatible.
 class Batch {
  public:
-  // For `partition`, or for whatever partition each event belongs to. `expected_bytes` is what the
-  // buffer begins with. `id` orders batches by when they were begun.
+  // For events of `partition`; if unset, for events of any partition. `expected_bytes` is the
+  // initial size of the buffer. Ids ascend in the order in which batches are begun.
   Batch(uint64_t id, std::optional<uint32_t> partition, size_t expected_bytes)
       : id(id), partition(partition), expected_bytes_(expected_bytes) {}
 
-  // `size` is event.ByteSizeLong(), which must have been called since the event was changed.
+  // Appends an event. `size` is event.ByteSizeLong(), called after the last change of the event.
   void Append(const v1::Event& event, size_t size, Publisher::Callback done);
 
-  // Takes event `index` out; its callback, if it has one, is returned. At least one must remain.
+  // Removes event `index` and returns its callback, which may be null. At least one event must
+  // remain.
   Publisher::Callback Remove(size_t index);
 
-  // What Append will add to bytes().
+  // How much Append adds to bytes().
   static size_t FieldSize(size_t event_size);
 
   size_t bytes() const { return size_; }
   size_t events() const { return events_; }
-  // The encoded events; shares the buffer, which must not grow any more.
+  // The encoded events. Shares the buffer, which must not grow afterwards.
   Bytes body() const { return Bytes{{buffer_.get(), size_}, buffer_}; }
 
   const uint64_t id;
@@ -54,8 +55,8 @@ class Batch {
   std::optional<uint64_t> sequence;
   uint64_t correlation_id = 0;
   absl::Duration sent_at;
-  bool in_doubt = false;  // A former attempt may have succeeded, for all that is known.
-  bool reported = false;  // Its result was given (too late); only the sequence still matters.
+  bool in_doubt = false;  // An earlier attempt may have succeeded.
+  bool reported = false;  // It expired and was reported; only its sequence still matters.
 
  private:
   void Reserve(size_t more);

@@ -1,4 +1,4 @@
-// What can be known of an event to be wrong without asking the hub.
+// Checks of events that need no hub.
 #pragma once
 
 #include "absl/status/status.h"

@@ -1,4 +1,4 @@
-// Which offset each event of a request got, from what the hub says of the request as a whole.
+// Derives the offset of each event of a request from the reply to the request.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace eventhub::client {
 
-// The places of the `count` events of `body` (encoded as fields, see Batch), in their order.
-// nullopt if a good reply contradicts itself or the events.
+// Returns the places of the `count` events of `body` (encoded as fields, see Batch), in order.
+// nullopt if a successful reply contradicts itself or the events.
 std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
                                                         const PublishReply& reply);
 

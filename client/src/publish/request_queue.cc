@@ -3,18 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/base/macros.h"
 #include "client/src/base/failure.h"
 #include "eventhub/error.h"
 
 namespace eventhub::client {
 namespace {
 
-// What the last attempt at a batch says of it, in the light of those before.
+// The outcome of a batch whose last attempt failed with `status`, given its earlier attempts.
 absl::Status OutcomeOf(const Batch& batch, const absl::Status& status) {
   return batch.in_doubt ? WithUnknownOutcome(status) : status;
 }
 
-// The same for a batch that is given up without an answer to its last attempt.
+// The same for a batch that is given up without a reply to its last attempt.
 absl::Status GivenUp(const Batch& batch, const absl::Status& status) {
   return batch.in_doubt ? WithUnknownOutcome(status) : WithNothingDone(status);
 }
@@ -23,12 +24,13 @@ absl::Status GivenUp(const Batch& batch, const absl::Status& status) {
 
 Batch* RequestQueue::Send(absl::Duration now) {
   if (kept_ > 0 && awaiting_ > 0) return nullptr;
-  if (awaiting_ == 0) {  // All replies are in: from here on, what was kept is sent again.
+  if (awaiting_ == 0) {  // All replies arrived: kept batches are now sent again.
     kept_ = 0;
     gap_expected_ = false;
     if (new_epoch_) return nullptr;
   }
   if (awaiting_ == batches_.size() || awaiting_ >= options_.max_requests) return nullptr;
+  ABSL_ASSERT(kept_ == 0 && awaiting_ < batches_.size());
   Batch& batch = *batches_[awaiting_];
   if (awaiting_ > 0 && awaiting_bytes_ + batch.bytes() > options_.max_bytes) return nullptr;
   if (options_.idempotent && !batch.sequence) batch.sequence = next_sequence_++;
@@ -58,8 +60,9 @@ AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& fini
   }
   if (!reply.status.ok()) return Refuse(std::move(reply), finished);
   if (reply.duplicate && !batches_[kept_]->in_doubt) {
-    // It was never sent before, so its sequence is another's: one that was refused for good, on an
-    // attempt after it had been accepted (its topic's settings were changed in between).
+    // This batch was never sent before, so its sequence was used by another one: one that was
+    // accepted, and then refused for good on a later attempt, because the settings of its topic
+    // changed in between.
     new_epoch_ = true;
     Keep();
     return AfterReply::kGoOn;
@@ -72,7 +75,7 @@ AfterReply RequestQueue::OnReply(PublishReply reply, std::vector<Finished>& fini
 
 bool RequestQueue::TakeOver(const absl::Status& status) {
   const std::optional<ErrorInfo> info = GetErrorInfo(status);
-  // One that may have been accepted was, before it was fenced.
+  // A batch that may have been accepted was accepted before the producer was fenced.
   if (!starting_ || batches_[kept_]->in_doubt || !info->producer_epoch) return false;
   held_epoch_ = std::max(held_epoch_, *info->producer_epoch);
   new_epoch_ = true;
@@ -83,7 +86,7 @@ bool RequestQueue::TakeOver(const absl::Status& status) {
 AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finished) {
   switch (GetErrorReason(reply.status)) {
     case ErrorReason::kSequenceGap:
-      // Without a refused request before it, the hub has lost what it had accepted.
+      // Without a refused request before it, the hub lost requests that it had accepted.
       if (!gap_expected_) new_epoch_ = true;
       batches_[kept_]->in_doubt = false;
       Keep();
@@ -185,7 +188,7 @@ void RequestQueue::OnStreamLost(bool in_doubt) {
   awaiting_ = 0;
   awaiting_bytes_ = 0;
   gap_expected_ = false;
-  if (!options_.idempotent) DropReported();  // There are no sequences to keep.
+  if (!options_.idempotent) DropReported();  // Without sequences there is nothing to keep.
 }
 
 void RequestQueue::DropReported() {
@@ -230,7 +233,7 @@ void RequestQueue::FailLargest(const absl::Status& status, std::vector<Finished>
 }
 
 void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& finished) {
-  if (!batches_.empty()) new_epoch_ = true;  // Sequences in doubt cannot be continued.
+  if (!batches_.empty()) new_epoch_ = true;  // Sequences that may be used cannot be continued.
   while (!batches_.empty()) {
     std::unique_ptr<Batch> batch = std::move(batches_.front());
     batches_.pop_front();

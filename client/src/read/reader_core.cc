@@ -102,7 +102,7 @@ ReadSpec ReaderCore::MakeSpec() const {
   ReadSpec spec;
   spec.topic = options_.topic;
   spec.partitions = options_.partitions;
-  // Once begun, a partition that is not known yet was added since: all of it is new.
+  // Once reading has begun, an unknown partition was added later: read all of it.
   spec.start = started_ ? StartPosition::Earliest() : options_.start;
   spec.offsets = positions();
   spec.stop_offset = options_.stop_offset;
@@ -166,7 +166,7 @@ absl::Status ReaderCore::OnClosed(const absl::Status& status) {
     MutexLock lock(waiter_->mutex);
     stream_.reset();
   }
-  // Only a read with an end ends well; to one without, it is a connection that was closed.
+  // Only a read with an end can end normally; otherwise the connection was closed.
   if (status.ok() && (!options_.follow || options_.stop_offset || options_.stop_time)) {
     done_ = true;
     return absl::OkStatus();
@@ -183,8 +183,8 @@ bool ReaderCore::Skip(const absl::Status& status) {
   const auto position = positions_.find(*info->partition);
   const int64_t from =
       position != positions_.end() ? position->second.offset : options_.start.offset;
-  // Beyond the end is not trimmed; and a hub that refuses its own earliest offset would be asked
-  // for ever.
+  // A position beyond the end is not trimmed, and a hub that refuses its own earliest offset would
+  // be asked forever.
   if (from >= *info->earliest_offset) return false;
   skipped_events_ += static_cast<uint64_t>(*info->earliest_offset - from);
   positions_[*info->partition] = {*info->earliest_offset, 0};

@@ -20,8 +20,8 @@
 
 namespace eventhub::client {
 
-// See Reader for the contract. The thread that calls Next does all the work; the mutex guards only
-// what Cancel touches.
+// See Reader for the contract. The thread that calls Next does all of the work; Waiter's mutex
+// guards only what Cancel uses.
 class ReaderCore {
  public:
   ReaderCore(std::shared_ptr<Connection> connection, ReaderOptions options, const Clock& clock);
@@ -34,13 +34,13 @@ class ReaderCore {
   uint64_t skipped_events() const { return skipped_events_; }
 
  private:
-  // Before an event: its offset, and the run of the one before it.
+  // A position: the offset of the next event, and the run of the event before it.
   struct Place {
     int64_t offset;
     uint64_t run;
   };
 
-  // Wakes a reader that waits out its backoff; shared with the timer, which may fire late.
+  // Wakes a reader that waits for its backoff. Shared with the timer, which may fire late.
   struct Waiter {
     Mutex mutex;
     CondVar changed;
@@ -53,17 +53,17 @@ class ReaderCore {
 
   void Open();
   ReadSpec MakeSpec() const;
-  // Takes a response apart into queue_.
+  // Parses a response into queue_.
   absl::Status TakeFrame(const Bytes& frame);
   EventBatch HandOut();
-  // After all that the same response had before it.
+  // Applies passed_, after all batches of the same response were returned.
   void TakePassed();
   // The stream has ended with `status`. Returns an error if that is final.
   absl::Status OnClosed(const absl::Status& status);
   // Skips what was trimmed. False if `status` does not allow it.
   bool Skip(const absl::Status& status);
   absl::Status Retry(const absl::Status& status);
-  // Until retry_at_ or `deadline`, whichever is first, or until cancelled.
+  // Waits until retry_at_, `deadline` or Cancel, whichever comes first.
   void WaitForRetry(absl::Duration deadline);
 
   const std::shared_ptr<Connection> connection_;
@@ -71,17 +71,17 @@ class ReaderCore {
   const Clock& clock_;
   const std::shared_ptr<Waiter> waiter_ = std::make_shared<Waiter>();
 
-  // For the thread in Next, but for the pointer, which Cancel follows under the waiter's mutex.
+  // Used by the thread in Next; the pointer also by Cancel, under the waiter's mutex.
   std::unique_ptr<ReadStream> stream_;
   Reconnect reconnect_;
-  absl::Duration retry_at_;              // Not to be opened before.
-  bool started_ = false;                 // The hub has said where the partitions start.
-  std::map<uint32_t, Place> positions_;  // After the last event handed out.
-  std::map<uint32_t, int64_t> starts_;   // Where each began.
+  absl::Duration retry_at_;              // No stream is opened before.
+  bool started_ = false;                 // The hub has told where the partitions start.
+  std::map<uint32_t, Place> positions_;  // After the last event returned, by partition.
+  std::map<uint32_t, int64_t> starts_;   // Where reading began, by partition.
   uint64_t skipped_events_ = 0;
-  std::deque<EventBatch> queue_;         // Received, not handed out.
-  std::vector<PartitionOffset> passed_;  // Where the partitions are behind what is in `queue_`.
-  absl::Status final_;                   // Next fails with it from now on, if not OK.
+  std::deque<EventBatch> queue_;         // Received and not returned.
+  std::vector<PartitionOffset> passed_;  // Positions after the batches in `queue_`.
+  absl::Status final_;                   // If not OK, Next fails with it from now on.
   bool done_ = false;
 };
 

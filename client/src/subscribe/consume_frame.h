@@ -1,4 +1,4 @@
-// One response of Consume, taken apart.
+// A parsed response of Consume.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ struct ConsumeFrame {
   std::optional<google::protobuf::Duration> ack_deadline{};
 };
 
-// DATA_LOSS if `bytes` are not a ConsumeResponse.
+// Parses a ConsumeResponse. DATA_LOSS if `bytes` are malformed.
 absl::StatusOr<ConsumeFrame> ParseConsumeFrame(const Bytes& bytes);
 
 }  // namespace eventhub::client

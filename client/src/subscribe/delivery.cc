@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "absl/base/macros.h"
 #include "client/src/subscribe/lease.h"
 
 namespace eventhub::client {
@@ -11,7 +12,7 @@ void Delivery::ForEachRange(size_t first, size_t end,
                             absl::FunctionRef<void(OffsetRange)> visit) const {
   while (first < end) {
     size_t last = first;
-    // Without gaps in the batch, the offsets of its ends tell that there are none here.
+    // If the offsets of both ends match the count, there are no gaps in between.
     if (OffsetOf(end - 1) - OffsetOf(first) == static_cast<int64_t>(end - 1 - first)) {
       last = end - 1;
     } else {
@@ -41,6 +42,7 @@ size_t Delivery::IndexOf(int64_t offset) const {
 }
 
 void Delivery::Finish(size_t first, size_t count) {
+  ABSL_ASSERT(first >= finished_to_ && first + count <= end_);
   if (first == finished_to_) {
     finished_to_ += count;
   } else {

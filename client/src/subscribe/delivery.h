@@ -1,4 +1,4 @@
-// A batch as it was delivered to a subscriber, and what is left to be done of it.
+// A batch as it was delivered to a subscriber, and which of its events have no outcome yet.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@ namespace eventhub::client {
 
 class Lease;
 
-// Events are known by their index in the batch. The batch never changes, and handlers look at it
-// without a lock; all else is guarded by the subscriber's mutex. Does not move: iterators point
-// into it.
+// Events are identified by their index in the batch. The batch never changes, and handlers read it
+// without a lock; everything else is guarded by the subscriber's mutex. Not movable, because
+// iterators point into it.
 class Delivery {
  public:
   Delivery(EventBatch batch, std::shared_ptr<Lease> lease, absl::Duration received_at,
@@ -42,29 +42,29 @@ class Delivery {
   // Calls `visit` for consecutive offsets among the events from `first` to before `end`.
   void ForEachRange(size_t first, size_t end, absl::FunctionRef<void(OffsetRange)> visit) const;
 
-  // Events from here on are void: they will come again, or are somebody else's.
+  // Events from here on are void: they are delivered again, here or to another consumer.
   size_t end() const { return end_; }
   void CutTo(size_t index);
-  // The first event, of those that are not void, at `offset` or behind; end() if there is none.
+  // The first valid event at `offset` or later; end() if there is none.
   size_t IndexOf(int64_t offset) const;
 
-  // Events before this one all have an outcome.
+  // All events before this one have an outcome.
   size_t finished_to() const { return finished_to_; }
   bool finished() const { return finished_to_ >= end_; }
   size_t unfinished() const { return end_ - finished_to_ - finished_beyond_; }
-  // Gives events outcomes; each has had none.
+  // Marks events as having outcomes; none of them had one.
   void Finish(size_t first, size_t count);
   // Calls `visit` for consecutive offsets of events without an outcome.
   void ForEachUnfinished(absl::FunctionRef<void(OffsetRange)> visit) const;
 
   absl::Duration received_at() const { return received_at_; }
-  // When the hub gives the events to others, unless it hears something.
+  // When the hub gives the events to other consumers, unless it hears of them before.
   absl::Duration lease_end() const { return lease_end_; }
   void set_lease_end(absl::Duration end) { lease_end_ = end; }
-  // QUEUE: whether that has come to pass. (Of a STREAM, the hub says so.)
+  // QUEUE: whether that time has passed. (On a STREAM, the hub revokes the lease.)
   bool expired(absl::Duration now) const;
 
-  // Where the lease keeps it.
+  // Its place in the lease's list.
   std::list<std::shared_ptr<Delivery>>::iterator place{};
 
  private:
@@ -72,8 +72,8 @@ class Delivery {
   const std::shared_ptr<Lease> lease_;
   size_t end_;
   size_t finished_to_ = 0;
-  size_t finished_beyond_ = 0;          // How many in finished_flags_ are set beyond finished_to_.
-  std::vector<bool> finished_flags_{};  // Empty as long as outcomes come in order.
+  size_t finished_beyond_ = 0;          // How many flags are set beyond finished_to_.
+  std::vector<bool> finished_flags_{};  // Empty while outcomes come in order.
   const absl::Duration received_at_;
   absl::Duration lease_end_;
 };

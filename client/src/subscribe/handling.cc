@@ -12,7 +12,7 @@ constexpr size_t kMaxPace = 64;
 constexpr absl::Duration kFast = absl::Microseconds(50);
 constexpr absl::Duration kSlow = absl::Milliseconds(1);
 
-// Runs a handler; what it throws is a retry of all it was given.
+// Runs a handler. An exception counts as a retry of all events that the handler got.
 template <typename Result, typename Handler, typename Argument>
 Result Guarded(const Handler& handler, const Argument& argument) {
   try {

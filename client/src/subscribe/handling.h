@@ -1,4 +1,4 @@
-// Runs the caller's handlers, and turns what they say into outcomes of events.
+// Runs the handlers of a subscriber, and maps what they return to outcomes of events.
 #pragma once
 
 #include <cstddef>
@@ -12,19 +12,19 @@
 
 namespace eventhub::client {
 
-// How many events a thread takes at once for a handler per event: few of those that take long, so
-// that other threads have the rest, and many of those that do not. For one thread.
+// How many events a thread takes at once for a handler that handles single events: few if handling
+// is slow, so that other threads get the rest, and many if it is fast. For one thread.
 class Pace {
  public:
   size_t events() const { return events_; }
-  // The handlers of a whole chunk, or of a part, took so long together.
+  // Handling a chunk, or only part of it, took this long.
   void Learn(absl::Duration took, bool whole);
 
  private:
   size_t events_ = 1;
 };
 
-// What became of the events of a chunk.
+// The outcomes of the events of a chunk.
 struct Handled {
   // Consecutive events, by their index in the delivery, with the same outcome.
   struct Run {
@@ -33,16 +33,16 @@ struct Handled {
     Outcome outcome;
   };
   std::vector<Run> runs{};
-  // The first event that was not handled, and where it is; the end of the chunk if all were.
+  // The first event that was not handled, and its position; the end of the chunk if all were.
   size_t next = 0;
   EventBatch::Iterator at;
 };
 
-// How many events a chunk is to have at most.
+// The maximum size of the next chunk, in events.
 size_t ChunkSize(const SubscriberOptions& options, const Pace& pace);
 
-// Calls the handler of `options`, as often as it takes. With `stop_at_retry`, not for what follows
-// a retry: it will come again.
+// Calls the handler of `options` for the events of a chunk. With `stop_at_retry`, stops at a retry:
+// the events after it are delivered again.
 Handled Handle(const SubscriberOptions& options, const WorkQueue::Chunk& chunk, bool stop_at_retry,
                const Clock& clock, Pace& pace);
 

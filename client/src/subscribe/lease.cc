@@ -10,13 +10,13 @@
 namespace eventhub::client {
 namespace {
 
-// Nearly what it takes, encoded.
+// The approximate encoded size of a nack without its reason.
 constexpr int64_t kNackBytes = 64;
 
-// So that what is left of a request is never overrun by much.
+// Keeps requests from exceeding their budget by much.
 constexpr size_t kMaxExtensionRanges = 1000;
 
-// What the hub takes.
+// The longest delay that the hub accepts.
 constexpr absl::Duration kMaxDelay = absl::Hours(7 * 24);
 
 v1::Nack::Action ActionOf(Outcome::Kind kind) {
@@ -77,7 +77,7 @@ void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome
     return;
   }
   count = std::min(count, delivery.end() - first);
-  // What was settled by a transaction the hub knows.
+  // The hub knows what a transaction settled.
   if (outcome.kind != Outcome::Kind::kSettled) AddOutcome(delivery, first, count, outcome);
   Forget(delivery, first, count);
 }
@@ -93,14 +93,14 @@ void Lease::AddOutcome(const Delivery& delivery, size_t first, size_t count,
   const bool retry = outcome.kind == Outcome::Kind::kRetry;
   pending_bytes_ += delivery.batch().bytes() * count / delivery.batch().size();
   delivery.ForEachRange(first, first + count, [&](OffsetRange range) {
-    // An event may have been delivered again, under the same lease, before the hub was told of its
-    // ack: that holds, and is told once.
+    // An event may have been redelivered under the same lease before the hub was told of its ack.
+    // The ack stands, and is told once.
     if (outcome.kind == Outcome::Kind::kAck) {
       pending_acked_ += acks_.Add(range);
     } else if (queue_ || !retry) {
       acks_.ForEachMissing(range, [&](OffsetRange missing) { AddNack(missing, outcome); });
     } else {
-      // On a STREAM a retry is about the first offset that it names.
+      // On a STREAM a retry applies only to the first offset that it names.
       for (int64_t offset = range.start; offset < range.end; ++offset) {
         AddNack({offset, offset + 1}, outcome);
       }
@@ -114,8 +114,8 @@ void Lease::TakeBack(int64_t offset, const Outcome& outcome) {
     CutFrom(offset, *delivery);
     return delivery->finished();
   });
-  void_.Remove(offset, offset + 1);  // The hub is told of that one.
-  if (!retry_) ++pending_nacked_;    // Else it is for an event behind, which comes again.
+  void_.Remove(offset, offset + 1);  // The retry itself tells the hub of this event.
+  if (!retry_) ++pending_nacked_;    // Otherwise this replaces a retry of a later event.
   retry_ = {.range = {offset, offset + 1}, .outcome = outcome};
 }
 
@@ -137,8 +137,8 @@ void Lease::OnRefused(uint64_t correlation_id, OffsetRange range) {
            rewind.offset < range.end;
   });
   if (refused == 0 || void_.empty()) return;
-  // The lease is not over, so the event is gone: retention removed it. What was dropped behind it
-  // is out here, and has to come again.
+  // The lease is not over, so the event was trimmed. The events behind it that were dropped are in
+  // flight here, and must be delivered again.
   const int64_t next = void_.first().start;
   if (next < void_from())
     TakeBack(next, Outcome::Retry("an event before it is gone", absl::ZeroDuration()));
@@ -173,7 +173,7 @@ void Lease::AddPending(v1::ConsumeRequest& request, std::vector<SentOutcome>& se
                        int64_t& budget) {
   if (!acks_.empty()) AddAcks(request, sent, budget);
   AddNacks(request, sent, budget);
-  // After it, the hub would refuse outcomes of what lies behind.
+  // Last: after the retry, the hub refuses outcomes of later events.
   if (retry_ && acks_.empty() && nacks_.empty() && budget > 0) {
     v1::Nack& proto = AddNack(retry_->outcome, request, budget);
     AddRange(retry_->range, Outcome::Kind::kRetry, *proto.add_ranges(), sent, budget);
@@ -245,7 +245,7 @@ bool Lease::Extend(const KeepAlive& keep, v1::ConsumeRequest& request) {
     } else {
       all = false;
     }
-    if (!queue_) break;  // The partition as a whole goes by the event that holds it up.
+    if (!queue_) break;  // The oldest unfinished event decides for the whole partition.
   }
   if (all || !queue_) ranges.clear();
   if (any) AddExtensions(ranges, request);

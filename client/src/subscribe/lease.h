@@ -1,5 +1,5 @@
-// A partition at a subscriber: what was delivered of it under one lease, and what the hub is to be
-// told of that.
+// A lease of a subscriber: what was delivered from a partition under it, and which outcomes the hub
+// has not been told.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +21,12 @@ namespace eventhub::client {
 
 // Guarded by the subscriber's mutex.
 //
-// Each event is settled by name. On a STREAM a retry of a live event takes the partition back:
-// what is live from there on, here or on its way, is void until the hub says that it has heard of
-// the retry, and comes again. Outcomes that were there before it are told before it, and hold.
+// Every event is settled by its offset. On a STREAM a retry of a live event rewinds the partition:
+// live events from there on, delivered or on their way, are void until the hub confirms the retry,
+// and are delivered again. Outcomes that precede the retry are told before it, and stand.
 class Lease {
  public:
-  // What a range is counted as in a request: nearly what it takes, encoded.
+  // The approximate encoded size of a range in a request.
   static constexpr int64_t kRangeBytes = 24;
 
   Lease(uint32_t partition, uint64_t epoch, bool queue)
@@ -36,39 +36,39 @@ class Lease {
   uint64_t epoch() const { return epoch_; }
   bool queue() const { return queue_; }
 
-  // Takes up what was delivered. False if all of it is void already.
+  // Takes a delivery. False if all of its events are void.
   bool Accept(const std::shared_ptr<Delivery>& delivery);
 
-  // Events [first, first + count) of a delivery of this lease have an outcome, the same for all.
-  // What of them is void, or past the lease, is ignored.
+  // Events [first, first + count) of a delivery of this lease have this outcome. Events that are
+  // void, and all events once the lease is over, are ignored.
   void Finish(Delivery& delivery, size_t first, size_t count, const Outcome& outcome);
 
-  // The same events get no outcome: it is too late, and they come again.
+  // The same events get no outcome: their lease expired, and they are delivered again.
   void Forget(Delivery& delivery, size_t first, size_t count);
 
-  // The lease is over: everything is void. Returns how many outcomes the hub was not told.
+  // The lease is over: everything is void. Returns how many outcomes the hub was never told.
   uint64_t End();
   bool over() const { return over_; }
 
-  // What the hub is not told yet: events, and nearly their bytes.
+  // Outcomes that the hub has not been told: events, and approximately their bytes.
   uint64_t pending_events() const { return pending_acked_ + pending_nacked_; }
   uint64_t pending_bytes() const { return pending_bytes_; }
 
-  // Adds acks and nacks to a request, and what they are to `sent`, as long as `budget`, in encoded
-  // bytes, is positive. Some may be left for the next request, as pending_events tells.
+  // Adds acks and nacks to a request, and lists them in `sent`, as long as `budget`, in encoded
+  // bytes, is positive. The rest, see pending_events, is left for the next request.
   void AddPending(v1::ConsumeRequest& request, std::vector<SentOutcome>& sent, int64_t& budget);
 
-  // STREAM: the hub has taken the partition back to `offset`. What comes from there on is good, but
-  // for what another retry is about.
+  // STREAM: the hub has rewound the partition to `offset`. Events delivered from there on are
+  // valid, unless another retry precedes them.
   void OnRewound(int64_t offset);
-  // The subscription has a new ack deadline, and a partition of a STREAM is this consumer's until
-  // `end`; leases of events are not changed by that.
+  // The subscription has a new ack deadline. A partition of a STREAM now belongs to this consumer
+  // until `end`; leases of individual events are unchanged.
   void OnAckDeadline(absl::Duration end);
-  // The hub refused this of a request.
+  // The hub refused the outcomes of these events in a request.
   void OnRefused(uint64_t correlation_id, OffsetRange range);
 
-  // Adds extensions, each of 1,000 ranges at most, for what was delivered a while ago and has no
-  // outcome; see KeepAlive. Returns whether there is anything left to be looked after.
+  // Adds extensions, of at most 1,000 ranges each, for events without an outcome whose lease needs
+  // one; see KeepAlive. Returns whether any event may need an extension later.
   struct KeepAlive {
     absl::Duration now;
     absl::Duration ack_deadline;
@@ -78,10 +78,10 @@ class Lease {
 
   // Events without an outcome.
   uint64_t unfinished() const;
-  // Whether nothing is left that it would have to remember.
+  // Whether the lease has no state left to keep.
   bool idle() const { return open_.empty() && pending_events() == 0; }
 
-  // Whether the subscriber has it in its list of those with something pending.
+  // Whether the LeaseTable lists this lease as pending.
   bool listed = false;
 
  private:
@@ -90,17 +90,17 @@ class Lease {
     Outcome outcome;
   };
 
-  // A retry that the hub was told, and has neither carried out nor refused as far as is known.
+  // A retry that the hub was told, and has neither confirmed nor refused yet.
   struct Rewind {
     uint64_t correlation_id;
     int64_t offset;
   };
 
-  // Whether a retry of these takes the partition back.
+  // Whether a retry of these events rewinds the partition.
   bool IsLive(const Delivery& delivery) const { return !queue_ && !delivery.batch().replayed(); }
   // STREAM: live events from here on are void.
   int64_t void_from() const;
-  // Makes what of a live delivery is at `offset` or behind void.
+  // Voids the events of a live delivery from `offset` on.
   void CutFrom(int64_t offset, Delivery& delivery);
   void AddOutcome(const Delivery& delivery, size_t first, size_t count, const Outcome& outcome);
   void TakeBack(int64_t offset, const Outcome& outcome);
@@ -111,20 +111,20 @@ class Lease {
   v1::Nack& AddNack(const Outcome& outcome, v1::ConsumeRequest& request, int64_t& budget);
   void AddRange(OffsetRange range, Outcome::Kind kind, v1::OffsetRange& proto,
                 std::vector<SentOutcome>& sent, int64_t& budget);
-  // All of the partition, if there are no ranges.
+  // Extends the whole partition if there are no ranges.
   void AddExtensions(const std::vector<OffsetRange>& ranges, v1::ConsumeRequest& request) const;
 
   const uint32_t partition_;
   const uint64_t epoch_;
   const bool queue_;
   bool over_ = false;
-  // With events without an outcome, in the order in which they came. What is finished goes at once:
-  // it holds the memory of a response.
+  // Deliveries with events without an outcome, in the order of delivery. Finished ones are removed
+  // at once, because each holds the memory of a response.
   std::list<std::shared_ptr<Delivery>> open_{};
 
   // Pending.
   OffsetSet acks_{};
-  std::vector<Nack> nacks_{};    // But for retry_.
+  std::vector<Nack> nacks_{};    // Except retry_.
   std::optional<Nack> retry_{};  // STREAM: of a live event. Told last.
   uint64_t pending_acked_ = 0;   // In acks_.
   uint64_t pending_nacked_ = 0;  // In nacks_ and retry_.
@@ -132,7 +132,7 @@ class Lease {
 
   // STREAM.
   std::vector<Rewind> rewinds_{};
-  // Live events that were dropped, and that the hub has not taken back as far as is known.
+  // Live events that were dropped, and that the hub has not rewound yet.
   OffsetSet void_{};
 };
 

@@ -13,7 +13,8 @@ bool ComesBefore(const SentOutcome& a, const SentOutcome& b) {
   return std::tie(a.at.partition, a.at.range.start) < std::tie(b.at.partition, b.at.range.start);
 }
 
-// Takes `refused` out of what was sent, whose outcomes are sorted, and adds it to `count`.
+// Subtracts a refused range from the sent outcomes, which are sorted, and adds its events to
+// `count`.
 void Subtract(const v1::RefusedRange& refused, std::vector<SentOutcome>& sent, uint64_t& count) {
   const OffsetRange range{refused.range().start(), refused.range().end()};
   const SentOutcome from{.at = {.partition = refused.partition(), .range = range}};

@@ -1,4 +1,4 @@
-// Outcomes that the hub was sent, until it has said what became of them.
+// Outcomes that were sent to the hub, until it settles them.
 #pragma once
 
 #include <cstdint>
@@ -21,26 +21,26 @@ struct SentOutcome {
 // Thread-compatible.
 class Settlements {
  public:
-  // What became of the outcomes of one request, in events.
+  // How the hub settled the outcomes of one request, in events.
   struct Result {
     uint64_t acked = 0;
     uint64_t nacked = 0;
-    uint64_t parked = 0;   // Of those.
-    uint64_t skipped = 0;  // Likewise.
+    uint64_t parked = 0;   // Of `nacked`.
+    uint64_t skipped = 0;  // Of `nacked`.
     uint64_t lease_lost = 0;
     uint64_t failed = 0;
   };
 
-  // A request that will be settled; may have extensions only.
+  // Adds a request that the hub will settle; it may contain only extensions.
   void Add(uint64_t correlation_id, std::vector<SentOutcome> outcomes);
 
-  // The hub's answer. All zero if there was no such request.
+  // Applies the hub's answer. All zero if the request is unknown.
   Result Settle(const v1::Settlement& settlement);
 
-  // The connection broke: how many outcomes are in doubt.
+  // The connection broke. Returns how many outcomes are in doubt.
   uint64_t Lose();
 
-  // Requests without an answer, and the events of their outcomes.
+  // Unsettled requests, and the events of their outcomes.
   size_t requests() const { return sent_.size(); }
   uint64_t events() const { return events_; }
 

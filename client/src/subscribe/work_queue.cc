@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/base/macros.h"
 #include "client/src/publish/event_key.h"
 #include "client/src/subscribe/lease.h"
 #include "eventhub/partition.h"
@@ -49,7 +50,7 @@ void WorkQueue::AddByKey(const std::shared_ptr<Delivery>& delivery) {
   for (auto it = batch.begin(); i < batch.size(); ++it, ++i) {
     const std::string_view key = PartitionKey(it->bytes());
     Lane& lane = LaneFor(KeyHash(key), !key.empty());
-    // Neighbours with the same key, or with none, are one item.
+    // Consecutive events with the same key, or without keys, form one item.
     if (!lane.empty() && lane.items.back().delivery == delivery && lane.items.back().end == i) {
       ++lane.items.back().end;
     } else {
@@ -77,7 +78,7 @@ bool WorkQueue::DropVoid(Lane& lane, absl::Duration now) {
   const Item& item = lane.items[lane.head];
   Delivery& delivery = *item.delivery;
   if (item.first < delivery.end() && !delivery.expired(now)) return false;
-  // Others of it may be out, and wait for their outcomes.
+  // Other events of the delivery may be in handlers, and still get outcomes.
   delivery.lease().Forget(delivery, item.first, item.end - item.first);
   dropped_ += item.end - item.first;
   lane.Pop();
@@ -124,6 +125,7 @@ void WorkQueue::PutBack(const Chunk& chunk, EventBatch::Iterator at, size_t next
 
 void WorkQueue::Done(const Chunk& chunk) {
   Lane& lane = *chunk.lane;
+  ABSL_ASSERT(lane.running > 0);
   --lane.running;
   MakeReady(lane);
   ForgetIfIdle(lane);

@@ -1,4 +1,4 @@
-// Which events a handler may be given next: what the order asked for allows.
+// Which events a handler may get next, in the order that the options require.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace eventhub::client {
 
-// Guarded by the subscriber's mutex. Deliveries wait in lanes: one for each partition, or key, of
-// which one handler at a time takes, or one for all.
+// Guarded by the subscriber's mutex. Deliveries wait in lanes: exclusive lanes, one for each
+// partition or key, from which one handler at a time takes events, or one shared lane.
 class WorkQueue {
  private:
   struct Lane;
@@ -34,29 +34,29 @@ class WorkQueue {
   WorkQueue();
   ~WorkQueue();
 
-  // For what is added from now on; not kDefault.
+  // Applies to deliveries that are added afterwards; must not be kDefault.
   void SetOrder(Order order) { order_ = order; }
 
   void Add(std::shared_ptr<Delivery> delivery);
 
-  // At most `max_events` that nothing has to be finished before; they are out until Done. Skips
-  // what is void, or whose lease has ended by `now`, and makes its lease forget it.
+  // Takes at most `max_events` events that wait for no others; their lane is busy until Done. Skips
+  // events that are void or whose lease expired by `now`, and makes their lease forget them.
   std::optional<Chunk> Take(size_t max_events, absl::Duration now);
 
-  // The events of `chunk` from `next` on, which `at` points to, were not handled: they come first
-  // again.
+  // The events of `chunk` from `next` on, to which `at` points, were not handled: they are next in
+  // their lane again.
   void PutBack(const Chunk& chunk, EventBatch::Iterator at, size_t next);
 
-  // To be called once for each chunk, last.
+  // Must be called last, once for each chunk.
   void Done(const Chunk& chunk);
 
-  // Forgets all that waits.
+  // Drops all waiting events.
   void Clear();
 
-  // Whether Take has something, but for what is void.
+  // Whether Take may return events; those that wait may all be void.
   bool ready() const { return !ready_.empty(); }
 
-  // Events that were added and never handed out.
+  // How many events were added and never taken.
   uint64_t dropped() const { return dropped_; }
 
  private:
@@ -71,10 +71,10 @@ class WorkQueue {
   struct Lane {
     uint64_t key;
     bool exclusive;
-    bool ready = false;  // Is in ready_.
-    size_t running = 0;  // Chunks that are out.
+    bool ready = false;  // Whether the lane is in ready_.
+    size_t running = 0;  // Chunks taken and not done.
     std::vector<Item> items{};
-    size_t head = 0;  // In items.
+    size_t head = 0;  // The index of the first waiting item.
 
     bool empty() const { return head == items.size(); }
     void Pop();
@@ -85,14 +85,15 @@ class WorkQueue {
   void Add(Lane& lane, Item item);
   void MakeReady(Lane& lane);
   void ForgetIfIdle(Lane& lane);
-  // Drops the first item if nothing of it may be handed out.
+  // Drops the first item if none of its events may be handled.
   bool DropVoid(Lane& lane, absl::Duration now);
 
   Order order_ = Order::kPerPartition;
-  // Those that are not exclusive have their own, so that no key can be theirs.
+  // The exclusive lanes, by partition or by hash of the key. The shared lane is separate, so that
+  // no key collides with it.
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_;
   const std::unique_ptr<Lane> shared_;
-  std::deque<Lane*> ready_;  // Each has items, and may be taken from.
+  std::deque<Lane*> ready_;  // Lanes with items that may be taken.
   uint64_t dropped_ = 0;
 };
 
