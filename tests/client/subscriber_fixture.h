@@ -155,7 +155,7 @@ class SubscriberTest : public testing::Test {
   // Opens a subscriber that acks everything but what `outcomes_` says, and takes its first request.
   void Start(SubscriberOptions options = {}) {
     options.subscription = "s";
-    if (!options.on_event && !options.on_batch) {
+    if (!options.on_event && !options.on_batch && !options.on_event_async) {
       options.on_event = [this](const ReceivedEvent& event) {
         v1::Event parsed;
         EXPECT_TRUE(event.ParseTo(parsed).ok());

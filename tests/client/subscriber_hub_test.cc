@@ -1,6 +1,7 @@
 // The subscriber against the real hub: what the fakes take for granted, and whole lives of
 // consumers.
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -284,6 +286,64 @@ TEST_F(SubscriberHubTest, LeasesAreKeptWhileHandlersTakeTheirTime) {
   EXPECT_EQ(log.size(), 6u);
   EXPECT_EQ(Stats().expired_events, 0u);
   EXPECT_GT(subscriber->counters().extensions, 0u);
+}
+
+// One thread has a thousand events in flight, which others settle in any order; some are retried,
+// some settlers are dropped.
+TEST_F(SubscriberHubTest, EventsAreSettledLaterByOtherThreads) {
+  Create(SubscriptionKind::kQueue, 2);
+  Publish(0, 1000, 10);
+  Log log;
+  Mutex mutex;
+  std::vector<std::pair<int64_t, Settler>> in_flight;
+  size_t most = 0;
+  auto subscriber = Start({.on_event_async =
+                               [&](ReceivedEvent event, Settler settler) {
+                                 log.Add(event);
+                                 MutexLock lock(mutex);
+                                 in_flight.emplace_back(event.offset(), std::move(settler));
+                                 most = std::max(most, in_flight.size());
+                               },
+                           .threads = 1});
+  ASSERT_TRUE(Eventually(
+      [&] {
+        MutexLock lock(mutex);
+        return in_flight.size() >= 1000;
+      },
+      kLong));
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> settlers;
+  for (int i = 0; i < 3; ++i) {
+    settlers.emplace_back([&] {
+      std::mt19937 random(i);
+      while (!stop) {
+        std::pair<int64_t, Settler> event;
+        {
+          MutexLock lock(mutex);
+          if (in_flight.empty()) continue;
+          std::swap(in_flight[random() % in_flight.size()], in_flight.back());
+          event = std::move(in_flight.back());
+          in_flight.pop_back();
+        }
+        switch (random() % 8) {
+          case 0:
+            event.second.Retry("again");
+            break;
+          case 1:
+            break;  // Dropped.
+          default:
+            event.second.Ack();
+        }
+      }
+    });
+  }
+  EXPECT_TRUE(NoLagIsLeft());
+  stop = true;
+  for (std::thread& thread : settlers) thread.join();
+  EXPECT_GE(most, 1000u);
+  EXPECT_GT(log.size(), 1000u);
+  EXPECT_EQ(Stats().acked_events, 1000u);
+  EXPECT_EQ(subscriber->counters().acked, 1000u);
 }
 
 TEST_F(SubscriberHubTest, ASeekTakesEffectWhileItConsumes) {

@@ -17,6 +17,7 @@
 #include "eventhub/connection.h"
 #include "eventhub/event_batch.h"
 #include "eventhub/retry.h"
+#include "eventhub/settler.h"
 #include "eventhub/subscription.h"
 
 namespace eventhub::client {
@@ -74,7 +75,7 @@ enum class Order {
   // One at a time for each partition, in the order of delivery.
   kPerPartition,
   // One at a time for each partition key, in the order of delivery; different keys, and events
-  // without a key, run concurrently. Requires `on_event`. (On a STREAM, a retry for one key also
+  // without a key, run concurrently. Not with `on_batch`. (On a STREAM, a retry for one key also
   // rewinds the later events of other keys that have no outcome yet.)
   kPerKey,
   // Any. (A QUEUE with `ordered_by_key` is still in order: the hub holds events back.)
@@ -120,7 +121,7 @@ struct SubscriberOptions {
   // Names this consumer in stats and logs; at most 256 bytes. Empty: the client's address.
   std::string consumer{};
 
-  // The handler: set exactly one of the two. Handlers run on the subscriber's own threads,
+  // The handler: set exactly one of the three. Handlers run on the subscriber's own threads,
   // concurrently as `order` allows. An exception thrown by a handler counts as a Retry with what()
   // as its reason. The event or batch is valid until the handler returns; a copy of a batch stays
   // valid.
@@ -129,6 +130,12 @@ struct SubscriberOptions {
   // decides: the hub rewinds the partition to that event and delivers everything after it again,
   // whatever its outcome; except for replayed events, which are settled one by one.
   std::function<BatchOutcome(const EventBatch& batch)> on_batch{};
+  // Returns at once and settles the event later, from any thread. No thread waits for an event in
+  // flight; only `credit` bounds how many there are. The event, and copies of it, stay valid until
+  // the settler settles or is destroyed. `order` holds: the next event of a partition or key is
+  // handled once the one before it is settled. Stop and Wait wait for settlers as for handlers, the
+  // destructor does not. If the handler throws, its settler retries.
+  std::function<void(ReceivedEvent event, Settler settler)> on_event_async{};
 
   // Batches are split into parts of at most this many events for `on_batch`; 0: not split.
   size_t max_batch_events = 0;

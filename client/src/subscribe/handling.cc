@@ -89,4 +89,11 @@ Handled Handle(const SubscriberOptions& options, const WorkQueue::Chunk& chunk, 
   return handled;
 }
 
+void HandleAsync(const SubscriberOptions& options, const ReceivedEvent& event, Settler settler) {
+  try {
+    options.on_event_async(event, std::move(settler));
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
+  }
+}
+
 }  // namespace eventhub::client

@@ -46,4 +46,8 @@ size_t ChunkSize(const SubscriberOptions& options, const Pace& pace);
 Handled Handle(const SubscriberOptions& options, const WorkQueue::Chunk& chunk, bool stop_at_retry,
                const Clock& clock, Pace& pace);
 
+// Calls the asynchronous handler of `options`; what it throws is ignored, since the settler
+// retries.
+void HandleAsync(const SubscriberOptions& options, const ReceivedEvent& event, Settler settler);
+
 }  // namespace eventhub::client

@@ -61,7 +61,7 @@ std::shared_ptr<Delivery> LeaseTable::Accept(EventBatch batch, absl::Duration no
   return delivery;
 }
 
-void LeaseTable::Finish(Delivery& delivery, const std::vector<Handled::Run>& runs) {
+void LeaseTable::Finish(Delivery& delivery, absl::Span<const Handled::Run> runs) {
   Lease& lease = delivery.lease();
   Change(lease, [&] {
     for (const Handled::Run& run : runs) {

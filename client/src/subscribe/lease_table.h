@@ -11,6 +11,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "client/src/subscribe/delivery.h"
 #include "client/src/subscribe/handling.h"
 #include "client/src/subscribe/lease.h"
@@ -48,7 +49,7 @@ class LeaseTable {
   std::shared_ptr<Delivery> Accept(EventBatch batch, absl::Duration now);
 
   // Events of a delivery have outcomes.
-  void Finish(Delivery& delivery, const std::vector<Handled::Run>& runs);
+  void Finish(Delivery& delivery, absl::Span<const Handled::Run> runs);
 
   // STREAM: the hub has taken the partition back to `offset`.
   void OnRewound(uint32_t partition, int64_t offset);

@@ -13,14 +13,16 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
   if (options.consumer.size() > 256) {
     return absl::InvalidArgumentError("consumer must be at most 256 bytes long");
   }
-  if (static_cast<bool>(options.on_event) == static_cast<bool>(options.on_batch)) {
-    return absl::InvalidArgumentError("one of on_event and on_batch must be set");
+  const int handlers =
+      (options.on_event ? 1 : 0) + (options.on_batch ? 1 : 0) + (options.on_event_async ? 1 : 0);
+  if (handlers != 1) {
+    return absl::InvalidArgumentError("one of on_event, on_batch and on_event_async must be set");
   }
-  if (options.on_event && options.max_batch_events != 0) {
+  if (!options.on_batch && options.max_batch_events != 0) {
     return absl::InvalidArgumentError("max_batch_events is of no use without on_batch");
   }
   if (options.on_batch && options.order == Order::kPerKey) {
-    return absl::InvalidArgumentError("an order of kPerKey needs on_event");
+    return absl::InvalidArgumentError("on_batch cannot have an order of kPerKey");
   }
   if (options.threads < 1 || options.threads > 1024) {
     return absl::InvalidArgumentError("threads must be 1 to 1,024");

@@ -9,8 +9,16 @@
 #include "client/src/base/failure.h"
 #include "client/src/base/proto_time.h"
 #include "client/src/read/position_proto.h"
+#include "client/src/subscribe/pending_event.h"
 
 namespace eventhub::client {
+namespace {
+
+// How many events a thread takes for an asynchronous handler at a time, if they may be out
+// together.
+constexpr size_t kAsyncChunk = 64;
+
+}  // namespace
 
 // Belongs to one stream; its number tells it from the streams before and after it.
 class SubscriberCore::StreamHandler final : public ConsumeStream::Handler {
@@ -59,16 +67,21 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
   bool stop_at_retry = false;
   {
     MutexLock lock(mutex_);
-    const size_t size = ChunkSize(options_, pace);
+    const size_t size = ChunkSizeNow(pace);
     while (closed_ || !(chunk = queue_.Take(size, Now()))) {
       if (closed_ || !wait) return false;
       ++idle_;
       work_.Wait(mutex_);
       --idle_;
     }
-    ++running_;
+    if (options_.on_event_async) queue_.Separate(*chunk);
+    running_ += options_.on_event_async ? chunk->count : 1;
     stop_at_retry = !leases_.queue();
     if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
+  }
+  if (options_.on_event_async) {
+    HandOut(*chunk);
+    return true;
   }
   const Handled handled = Handle(options_, *chunk, stop_at_retry, clock_, pace);
   {
@@ -79,6 +92,34 @@ bool SubscriberCore::RunHandler(bool wait, Pace& pace) {
   }
   Pump();
   return true;
+}
+
+size_t SubscriberCore::ChunkSizeNow(const Pace& pace) const {
+  if (!options_.on_event_async) return ChunkSize(options_, pace);
+  return queue_.in_order() ? 1 : kAsyncChunk;
+}
+
+void SubscriberCore::HandOut(const WorkQueue::Chunk& chunk) {
+  WorkQueue::Chunk event = chunk;
+  event.count = 1;
+  for (size_t i = 0; i < chunk.count; ++i, ++event.at, ++event.first) {
+    HandleAsync(options_, *event.at,
+                Settler(std::make_unique<PendingEvent>(weak_from_this(), event)));
+  }
+}
+
+void SubscriberCore::SettleOne(const WorkQueue::Chunk& event, Outcome outcome) {
+  const Handled::Run run{.first = event.first, .count = 1, .outcome = std::move(outcome)};
+  {
+    MutexLock lock(mutex_);
+    ++counters_.handled;
+    leases_.Finish(*event.delivery, {&run, 1});
+    queue_.Done(event);
+    --running_;
+    if (ended_) change_.NotifyAll();
+    if (idle_ > 0 && queue_.ready()) work_.NotifyOne();
+  }
+  Pump();
 }
 
 void SubscriberCore::Settle(const WorkQueue::Chunk& chunk, const Handled& handled) {

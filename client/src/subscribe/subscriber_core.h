@@ -42,6 +42,8 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   // Runs a handler for the next events, and settles them; each thread keeps its own `pace` from
   // call to call. Returns false if there is nothing to handle; with `wait`, only after Close.
   bool RunHandler(bool wait, Pace& pace);
+  // An event that an asynchronous handler was given has an outcome; called once for each.
+  void SettleOne(const WorkQueue::Chunk& event, Outcome outcome);
 
   // See Subscriber.
   void SetCredit(const Credit& credit);
@@ -82,6 +84,9 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeBatch(EventBatch batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  size_t ChunkSizeNow(const Pace& pace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives each event of the chunk to the asynchronous handler.
+  void HandOut(const WorkQueue::Chunk& chunk);
   void Settle(const WorkQueue::Chunk& chunk, const Handled& handled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -128,7 +133,7 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
 
   // Handlers, and the end.
   size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;     // Threads that wait for work.
-  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;  // Handlers that run.
+  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;  // Handlers that run; settlers that did not settle.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;    // With final_.
   bool cut_off_ ABSL_GUARDED_BY(mutex_) = false;  // Ended without waiting for handlers.

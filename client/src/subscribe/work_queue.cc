@@ -131,6 +131,11 @@ void WorkQueue::Done(const Chunk& chunk) {
   ForgetIfIdle(lane);
 }
 
+void WorkQueue::Separate(const Chunk& chunk) {
+  ABSL_ASSERT(chunk.count == 1 || !chunk.lane->exclusive);
+  chunk.lane->running += chunk.count - 1;
+}
+
 void WorkQueue::Clear() {
   ready_.clear();
   const auto clear = [this](Lane& lane) {

@@ -50,8 +50,14 @@ class WorkQueue {
   // Must be called last, once for each chunk.
   void Done(const Chunk& chunk);
 
+  // Each event of `chunk` becomes a chunk of its own: Done must be called for each.
+  void Separate(const Chunk& chunk);
+
   // Drops all waiting events.
   void Clear();
+
+  // Whether events may wait for others to be done.
+  bool in_order() const { return order_ != Order::kNone; }
 
   // Whether Take may return events; those that wait may all be void.
   bool ready() const { return !ready_.empty(); }
