@@ -207,7 +207,7 @@ done
 
 announce "done"
 for stage in "${stages[@]}"; do
-  printf '%-9s %3d min %02d s\n' "$stage" $((took[$stage] / 60)) $((took[$stage] % 60))
+  printf '%-10s %3d min %02d s\n' "$stage" $((took[$stage] / 60)) $((took[$stage] % 60))
 done
 for failure in ${failures[@]+"${failures[@]}"}; do
   echo "failed: $failure"

@@ -46,18 +46,18 @@ Examples:
   eventhub routes create eu --from=orders --to=orders.eu --filter="subject LIKE 'eu/%'"
   eventhub apply -f topology.yaml --dry-run
   eventhub stats
-  eventhub publish --help            every subcommand teaches by example
+  eventhub publish --help            every command has examples
 
-Environment: EVENTHUB_ADDRESS and EVENTHUB_TLS_... stand for the options above. A variable
-EVENTHUB_... that is no setting, of this program or of eventhubd, is an error; those that
-Kubernetes sets for a Service called eventhub are not.
+Environment: EVENTHUB_ADDRESS and EVENTHUB_TLS_... set the options above. Any other variable
+EVENTHUB_... that is not a setting of eventhubd is an error, except those that Kubernetes sets for a
+Service called eventhub.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.)";
 
 // Their variables are those of the daemon's flags that mean the same, so that one environment
 // serves both.
 void AddTlsOptions(CLI::App& app, Context& context) {
-  app.add_flag("--tls", context.use_tls, "Talk TLS; implied by the options below")
+  app.add_flag("--tls", context.use_tls, "Use TLS; implied by the options below")
       ->envname("EVENTHUB_TLS");
   const auto text = [&app](const char* name, std::string* value, const char* variable,
                            const char* type, const char* description) {
@@ -65,12 +65,13 @@ void AddTlsOptions(CLI::App& app, Context& context) {
   };
   client::TlsOptions& tls = context.tls;
   text("--tls-ca", &tls.ca_file, "EVENTHUB_TLS_CA", "FILE",
-       "Authorities to verify the hub by; else those of the system");
+       "Certificate authorities to verify the hub with (default: those of the system)");
   text("--tls-cert", &tls.certificate_file, "EVENTHUB_TLS_CERT", "FILE",
-       "The certificate to show the hub, if it asks for one");
-  text("--tls-key", &tls.key_file, "EVENTHUB_TLS_KEY", "FILE", "The key of that certificate");
+       "The client certificate, if the hub asks for one");
+  text("--tls-key", &tls.key_file, "EVENTHUB_TLS_KEY", "FILE",
+       "The private key of the certificate");
   text("--tls-server-name", &tls.server_name, "EVENTHUB_TLS_SERVER_NAME", "NAME",
-       "The name in the hub's certificate, if it is not the host of the address");
+       "The name in the hub's certificate (default: the host of the address)");
 }
 
 void AddGlobalOptions(CLI::App& app, Context& context) {
@@ -80,7 +81,7 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
       ->capture_default_str();
   AddTlsOptions(app, context);
   AddParsedOption(app, "--timeout", &context.timeout, ParseAge,
-                  "How long to try, the wait for the hub included", "DURATION");
+                  "How long to try, including the wait for the hub", "DURATION");
   app.set_version_flag("--version", "eventhub " EVENTHUB_VERSION);
 }
 
@@ -123,14 +124,22 @@ const CLI::App& ChosenCommand(const CLI::App& app) {
   return *at;
 }
 
-// Whether the command tells itself what became of what it sent.
+// What to do about an error, if that is plain; else empty.
+std::string NextStep(const CLI::App& command, const absl::Status& status) {
+  const bool needs_topic = command.get_name() == "publish" || command.get_name() == "read";
+  const bool no_topic = absl::IsNotFound(status) && absl::StrContains(status.message(), "topic ") &&
+                        absl::StrContains(status.message(), "does not exist");
+  return needs_topic && no_topic ? "; see: eventhub topics create --help" : "";
+}
+
+// Whether the command itself reports the outcome of what it sent.
 bool TellsOutcome(const CLI::App& command) {
   constexpr absl::string_view kThose[] = {"bench", "consume", "publish", "read"};
   return std::find(std::begin(kThose), std::end(kThose), command.get_name()) != std::end(kThose);
 }
 
-// Whether the command is a call or a few, which wait for the hub without a word. Others stay with
-// the hub, and tell of it themselves.
+// Whether the command only makes calls, which wait for the hub in silence. Other commands stay
+// connected, and report by themselves.
 bool WaitsInSilence(const CLI::App& command) {
   constexpr absl::string_view kOthers[] = {"consume", "eval", "health", "publish", "read"};
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
@@ -143,7 +152,7 @@ HubWatch::Probe ProbeOf(const Context& context) {
   };
 }
 
-// Whether what was said of TLS can be used; a usage error that names the option or variable if not.
+// A usage error that names the option or variable if the TLS settings cannot be used.
 absl::Status CheckTls(const CLI::App& app, const Context& context) {
   const client::TlsOptions& tls = context.tls;
   const auto name = [&app](const char* option) { return NameAsGiven(*app.get_option(option)); };
@@ -175,7 +184,7 @@ absl::Status RunWatched(const CLI::App& app, const Context& context) {
   return context.run();
 }
 
-// Says what is wrong; the exit code.
+// Prints the error; returns the exit code.
 int Fail(const CLI::App& app, const Context& context, const absl::Status& status) {
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
@@ -193,11 +202,12 @@ int Fail(const CLI::App& app, const Context& context, const absl::Status& status
   PrintError(absl::StrCat(hub, ExplainConnectionError(status.message()),
                           unreachable ? ConnectionHint(context, status.message()) : "", " (",
                           absl::StatusCodeToString(status.code()), ")",
+                          NextStep(ChosenCommand(app), status),
                           in_doubt ? "; it may be done nevertheless" : ""));
   return kFailure;
 }
 
-// What --help lists, in groups, the ones that a newcomer needs first.
+// The groups of --help, in the order in which a newcomer needs them.
 void AddCommands(CLI::App& app, Context& context) {
   const auto add = [&](const char* group, std::vector<void (*)(CLI::App&, Context&)> commands) {
     for (const auto command : commands) {
@@ -216,14 +226,12 @@ int Main(int argc, char** argv) {
   ReserveStandardStreams();
   // The library's own lines on stderr would only repeat what the command reports.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
-  // How often gRPC looks after a connection that no call waits for; by default 5 s, which is long
-  // for one who waits for a hub to come back.
+  // How often gRPC polls a connection that no call waits for. Its default, 5 s, delays the notice
+  // that a hub is back.
   setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", /*overwrite=*/0);
 
   Context context;
-  CLI::App app(
-      "Administers an event hub, publishes to it, reads from it and consumes its subscriptions.",
-      "eventhub");
+  CLI::App app("Publishes to, reads from and administers an event hub.", "eventhub");
   app.formatter(std::make_shared<HelpFormatter>(HelpWidth()));  // Commands inherit it.
   app.footer(kExamples);
   app.require_subcommand(1);
@@ -236,7 +244,7 @@ int Main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());
     app.parse(std::move(words));
   } catch (const CLI::Success& help_or_version) {
-    // The library leaves out the end of the last line.
+    // The library omits the last newline.
     std::ostringstream text;
     const int code = app.exit(help_or_version, text);
     const absl::Status written =

@@ -627,7 +627,8 @@ class PublishReadTest(HubTest):
 
     def test_refusals_of_the_hub(self):
         self.assertIn("NOT_FOUND", self.fails(1, "publish", "none", "-q", stdin=b"x\n"))
-        self.assertIn("NOT_FOUND", self.fails(1, "read", "none"))
+        self.assertIn("topic none does not exist (NOT_FOUND); see: eventhub topics create --help",
+                      self.fails(1, "read", "none"))
         topic = self.topic("--max-event-bytes=1KiB")
         self.fails(1, "publish", topic, "-q", stdin=b"x" * 2000)
         self.assertEqual(self.ok("read", topic), "")

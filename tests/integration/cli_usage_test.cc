@@ -135,6 +135,7 @@ TEST(CliUsage, SaysWhatIsWrong) {
   EXPECT_EQ(Explain({}), "'eventhub' needs a command: topics");
   EXPECT_EQ(Explain({"topcis"}), "'eventhub' has no command 'topcis'; did you mean 'topics'?");
   EXPECT_EQ(Explain({"frob"}), "'eventhub' has no command 'frob'; it has topics");
+  EXPECT_EQ(Explain({"create", "t"}), "'create' is a command of: topics");
   EXPECT_EQ(Explain({"topics"}), "'topics' needs a command: create");
   EXPECT_EQ(Explain({"topics", "creat"}),
             "'topics' has no command 'creat'; did you mean 'create'?");

@@ -28,11 +28,11 @@ namespace {
 constexpr int kExitChanges = 3;
 
 constexpr char kApplyExamples[] = R"(
-Makes the hub what the files say: topics, subscriptions, routes and links, in YAML. All of it is
-checked first; if anything is wrong nothing is changed, and all that is wrong is said, with its line.
-What is as it should be is left alone, so the same file may be applied again and again. What
-deletes events or moves keys is marked with ! and asked for; --yes does not ask. A topic whose dead
-letters are open is not pruned: then nothing is changed.
+Creates and updates topics, subscriptions, routes and links so that the hub matches the YAML files.
+Checks everything first: if there is an error, nothing is changed, and every error is reported with
+its line. Applying the same files again changes nothing. Changes that delete events or move keys are
+marked with ! and confirmed, unless --yes is given. A topic with open dead letters is not pruned:
+then nothing is changed.
 
   topics:
     - name: orders
@@ -221,8 +221,7 @@ absl::Status Export(const Context& context) {
 }  // namespace
 
 void AddApplyCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("apply", "Make the hub what files say");
-  command->footer(kApplyExamples);
+  CLI::App* command = AddVerb(app, "apply", "Make the hub match topology files", kApplyExamples);
   const auto flags = std::make_shared<ApplyFlags>();
   command
       ->add_option("-f,--file", flags->files,
@@ -232,19 +231,19 @@ void AddApplyCommand(CLI::App& app, Context& context) {
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_flag("--dry-run", flags->options.dry_run, "Only say what would be changed");
+  command->add_flag("--dry-run", flags->options.dry_run, "Only print the changes");
   command->add_flag("--prune", flags->options.prune,
-                    "Delete what no file names; topics with all their events");
-  command->add_flag("--exit-code", flags->exit_code,
-                    "Exit with 3 if anything is changed, or would be");
-  command->add_flag("-y,--yes", flags->yes, "Do not ask before events are deleted or keys moved");
+                    "Delete everything that no file names, including topics and their events");
+  command->add_flag("--exit-code", flags->exit_code, "Exit with 3 if there are changes");
+  command->add_flag("-y,--yes", flags->yes,
+                    "Do not ask before a change that deletes events or moves keys");
   AddOutputOption(*command, &flags->json);
   SetRun(*command, context, [&context, flags] { return Apply(context, *flags); });
 }
 
 void AddExportCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("export", "Write the topology of the hub as YAML");
-  command->footer(kExportExamples);
+  CLI::App* command =
+      AddVerb(app, "export", "Write the topology of the hub as YAML", kExportExamples);
   SetRun(*command, context, [&context] { return Export(context); });
 }
 

@@ -16,8 +16,8 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kBenchExamples[] = R"(
-Makes a topic of its own, publishes to it, reads it back, and deletes it. Needs room for the events
-on the hub's disk.
+Creates a topic, publishes to it, reads it back, and deletes it. Needs disk space for the events on
+the hub.
 
 Examples:
   eventhub bench
@@ -77,16 +77,15 @@ absl::Status RunAndPrint(const Context& context, const BenchOptions& options, bo
 }  // namespace
 
 void AddBenchCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("bench", "Measure a running hub");
-  command->footer(kBenchExamples);
+  CLI::App* command = AddVerb(app, "bench", "Measure the performance of the hub", kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   const auto json = std::make_shared<bool>(false);
   AddCountOption(*command, "-n,--events", &options->events, 1, kMaxEvents,
-                 "How many (default 1,000,000)");
+                 "The number of events (default 1,000,000)");
   AddParsedOption(*command, "--size", &options->size, ParseDataSize,
-                  "The data of each event (default 100 bytes)", "SIZE");
+                  "The size of the data of each event (default 100 bytes)", "SIZE");
   AddCountOption(*command, "--partitions", &options->partitions, 1, 100'000,
-                 "Of the topic (default 1)");
+                 "Partitions of the topic (default 1)");
   AddCountOption(*command, "--producers", &options->producers, 1, 256,
                  "Connections that publish (default 1)");
   AddCountOption(*command, "--round-trips", &options->round_trips, 0, kMaxEvents,

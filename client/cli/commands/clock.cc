@@ -77,18 +77,16 @@ absl::Status ConfirmClock(const Context& context, const ClockFlags& flags) {
 }  // namespace
 
 void AddClockCommand(CLI::App& app, Context& context) {
-  CLI::App* group =
-      app.add_subcommand("clock", "Show whether the hub trusts its clock, confirm it");
-  group->footer(kClockExamples);
-  group->require_subcommand(1);
+  CLI::App* group = AddGroup(app, "clock", "Show or confirm the clock of the hub", kClockExamples);
   const auto flags = std::make_shared<ClockFlags>();
 
-  CLI::App* show = AddVerb(*group, "show", "Say whether the clock is trusted", kShowClockExamples);
+  CLI::App* show =
+      AddVerb(*group, "show", "Show whether the hub trusts its clock", kShowClockExamples);
   AddOutputOption(*show, &flags->json);
   SetRun(*show, context, [&context, flags] { return Show(context, *flags); });
 
   CLI::App* confirm =
-      AddVerb(*group, "confirm", "Take the clock for right, now", kConfirmClockExamples);
+      AddVerb(*group, "confirm", "Confirm that the clock is right", kConfirmClockExamples);
   confirm->add_flag("-y,--yes", flags->yes, "Do not ask");
   AddOutputOption(*confirm, &flags->json);
   SetRun(*confirm, context, [&context, flags] { return ConfirmClock(context, *flags); });

@@ -18,9 +18,9 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kConsumeExamples[] = R"(
-Without a command it prints events as `eventhub read` does, and acks them once they are printed. Any
-number of consumers may share a subscription; ctrl-C or SIGTERM leaves when what was delivered is
-done and settled.
+Without a command, prints events as `eventhub read` does, and acks each once it is printed. Any
+number of consumers may share a subscription. Ctrl-C or SIGTERM ends it after the delivered events
+are handled and settled.
 
 Examples:
   eventhub consume billing
@@ -30,25 +30,25 @@ Examples:
   eventhub consume billing --exec='sh -c "echo $EVENTHUB_TYPE, attempt $EVENTHUB_ATTEMPT"'
   eventhub consume billing --exec='timeout 30s ./bill' --retry-delay=1m
   eventhub consume billing --exec-batch='./bill --json-lines' --batch-size=500
-  eventhub consume billing --exec=./bill --idle-exit=5s      do what there is, and end
+  eventhub consume billing --exec=./bill --idle-exit=5s      until the backlog is done
 
-Commands: the data is on stdin, and takes the place of a word {}; nothing else is expanded, and no
-shell is used unless you write one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT,
-_TIME, _KEY, _CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _REDELIVERED (true:
-a consumer may have handled it before), _REPLAYED (true: of a replay or redrive), _SUBSCRIPTION,
+Commands: the data is on stdin, and replaces the word {}. Nothing else is expanded, and no shell is
+used unless you name one. In the environment: EVENTHUB_ID, _SOURCE, _TYPE, _SUBJECT, _TIME, _KEY,
+_CONTENT_TYPE, _SCHEMA, _PARTITION, _OFFSET, _APPEND_TIME, _ATTEMPT, _REDELIVERED (true if a
+consumer may have handled it before), _REPLAYED (true for a replay or redrive), _SUBSCRIPTION,
 _ADDRESS, and _ATTR_<NAME> for extension attributes. --exec-batch gets events of one partition as
-JSON lines, with EVENTHUB_EVENTS, their number, and EVENTHUB_OFFSET of the first.
+JSON lines, with their number in EVENTHUB_EVENTS and the offset of the first in EVENTHUB_OFFSET.
 
 Exit codes of commands:
-  0       ack: done
-  65      park: to the dead letters at once (EX_DATAERR: the event is not valid)
-  100     skip: done with, though nothing was done; counted
-  75      retry after a delay (EX_TEMPFAIL); so does any other code, and death by a signal
-The last line of stderr is kept as the reason: `eventhub subscriptions describe` shows it, and so do
-dead letters.
+  0       ack
+  65      park: a dead letter at once (EX_DATAERR: the event is not valid)
+  100     skip: acked as not handled, and counted
+  75      retry after a delay (EX_TEMPFAIL); so does any other code, or a signal
+The last line of stderr is kept as the reason, which `eventhub subscriptions describe` and dead
+letters show.
 
-Formats: as those of `eventhub read`, and %n: the number of the attempt. --output=json adds
-hub_delivery_attempt, and hub_redelivered and hub_replayed, which mean the same as in the environment.)";
+Formats: those of `eventhub read`, and %n, the number of the attempt. --output=json adds
+hub_delivery_attempt, hub_redelivered and hub_replayed.)";
 
 struct ConsumeFlags {
   ConsumeOptions run;
@@ -78,15 +78,15 @@ absl::Status Consume(const Context& context, ConsumeFlags flags) {
 void AddCommandFlags(CLI::App& command, ConsumeFlags& flags) {
   CLI::Option* exec =
       command.add_option("--exec", flags.exec, "Run this for each event")->type_name("COMMAND");
-  command.add_option("--exec-batch", flags.exec_batch, "Run this for events as they come together")
+  command.add_option("--exec-batch", flags.exec_batch, "Run this for each batch of events")
       ->type_name("COMMAND")
       ->excludes(exec);
   AddCountOption(command, "--batch-size", &flags.run.batch_size, 1, 1'000'000,
-                 "With --exec-batch: at most so many events at a time");
+                 "With --exec-batch: at most this many events in a batch");
   AddCountOption(command, "-c,--concurrency", &flags.run.concurrency, 1, 1024,
-                 "So many commands at a time (default 1); of a stream, one for each partition");
+                 "Commands in parallel (default 1); for a stream, at most one for each partition");
   AddParsedOption(command, "--retry-delay", &flags.run.retry_delay, ParseDelay,
-                  "When a failed event comes again (default: as the subscription has it)",
+                  "The delay before a retry (default: the setting of the subscription)",
                   "DURATION");
 }
 
@@ -99,33 +99,35 @@ void AddPrintFlags(CLI::App& command, ConsumeFlags& flags) {
           ->check(OneOf({"text", "json"}))
           ->type_name("FORMAT");
   AddParsedOption(command, "--format", &flags.run.format, EventFormat::Parse,
-                  "How to print an event as text", "FORMAT")
+                  "How an event is printed as text", "FORMAT")
       ->default_str(kEventTextFormat)
       ->excludes(output);
-  command.add_flag("--summary", flags.run.summary, "At the end, say on stderr how much it was");
+  command.add_flag("--summary", flags.run.summary, "Print a summary on stderr at the end");
 }
 
 }  // namespace
 
 void AddConsumeCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand(
-      "consume", "Print the events of a subscription, or run a command for each");
-  command->footer(kConsumeExamples);
+  CLI::App* command =
+      AddVerb(app, "consume", "Print the events of a subscription, or run a command for each",
+              kConsumeExamples);
   const auto flags = std::make_shared<ConsumeFlags>();
   ConsumeOptions& run = flags->run;
   run.format = *EventFormat::Parse(kEventTextFormat);
   command->add_option("SUBSCRIPTION", run.subscription, "Its name")->required();
   AddCommandFlags(*command, *flags);
   AddPrintFlags(*command, *flags);
-  AddCountOption(*command, "-n,--limit", &run.limit, 1, run.limit, "Stop after so many events");
+  AddCountOption(*command, "-n,--limit", &run.limit, 1, run.limit, "Stop after this many events");
   AddParsedOption(*command, "--idle-exit", &run.idle_exit, ParseAge,
-                  "Stop when nothing came for so long", "DURATION");
-  AddCountOption(*command, "--credit-events", &run.credit_events, 1,
-                 std::numeric_limits<uint32_t>::max(),
-                 "Have at most so many events here (default 1,000; --exec: two for each command)");
+                  "Stop after this long without an event", "DURATION");
+  AddCountOption(
+      *command, "--credit-events", &run.credit_events, 1, std::numeric_limits<uint32_t>::max(),
+      "At most this many events in flight (default 1,000; --exec: two for each command)");
   AddParsedOption(*command, "--credit-bytes", &run.credit_bytes, ParseBytes,
-                  "Have at most so much here (default 16MiB)", "SIZE");
-  command->add_option("--name", run.name, "Of this consumer, for stats (default: its address)")
+                  "At most this many bytes in flight (default 16MiB)", "SIZE");
+  command
+      ->add_option("--name", run.name,
+                   "The name of this consumer in statistics (default: its address)")
       ->type_name("NAME");
   SetRun(*command, context, [&context, flags] { return Consume(context, *flags); });
 }

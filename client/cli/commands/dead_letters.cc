@@ -305,15 +305,12 @@ void AddSelectorFlags(CLI::App& command, client::DeadLetterSelector& selector) {
 }  // namespace
 
 void AddDeadLettersCommand(CLI::App& subscriptions, Context& context) {
-  CLI::App* group =
-      subscriptions.add_subcommand("dead-letters", "List, show, redrive and discard dead letters");
-  group->footer(kDeadLettersExamples);
-  group->require_subcommand(1);
+  CLI::App* group = AddGroup(subscriptions, "dead-letters",
+                             "List, show, redrive and discard dead letters", kDeadLettersExamples);
   const auto flags = std::make_shared<DeadLetterFlags>();
   const auto add = [group, flags](const std::string& verb, const std::string& description,
                                   const char* examples) {
-    CLI::App* command = group->add_subcommand(verb, description);
-    command->footer(examples);
+    CLI::App* command = AddVerb(*group, verb, description, examples);
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     AddParsedListOption(*command, "LETTER", &flags->selector.ranges, ParsePartitionRange,
                         "The place in the dead-letter topic, as listed", "PARTITION:OFFSET")

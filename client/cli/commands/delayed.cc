@@ -131,13 +131,10 @@ absl::Status CancelDelayed(const Context& context, const DelayedCommand& flags) 
 }  // namespace
 
 void AddDelayedCommand(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("delayed", "List, cancel events that wait for their time");
-  group->footer(kDelayedExamples);
-  group->require_subcommand(1);
+  CLI::App* group = AddGroup(app, "delayed", "List and cancel delayed events", kDelayedExamples);
   const auto flags = std::make_shared<DelayedCommand>();
   const auto add = [group, flags](const char* verb, const char* description, const char* examples) {
-    CLI::App* command = group->add_subcommand(verb, description);
-    command->footer(examples);
+    CLI::App* command = AddVerb(*group, verb, description, examples);
     command->add_option("TOPIC", flags->topic, "The topic")->required();
     AddOutputOption(*command, &flags->json);
     return command;
@@ -145,16 +142,16 @@ void AddDelayedCommand(CLI::App& app, Context& context) {
   const auto moment = [](absl::string_view text) {
     return ParseFutureMoment(text, Clock::System().Now());
   };
-  CLI::App* list = add("list", "List delayed events, what is due first", kListDelayedExamples);
-  AddParsedOption(*list, "--due-from", &flags->range.from, moment, "Due at this time or later",
+  CLI::App* list = add("list", "List delayed events by their due time", kListDelayedExamples);
+  AddParsedOption(*list, "--due-from", &flags->range.from, moment, "Due at or after this time",
                   "TIME");
   AddParsedOption(*list, "--due-before", &flags->range.before, moment, "Due before this time",
                   "TIME");
   AddCountOption(*list, "-n,--limit", &flags->limit, 1, std::numeric_limits<uint64_t>::max(),
-                 "At most so many (table: 100 unless set)");
+                 "At most this many (default for a table: 100)");
   SetRun(*list, context, [&context, flags] { return ListDelayed(context, *flags); });
 
-  CLI::App* cancel = add("cancel", "Take delayed events back", kCancelDelayedExamples);
+  CLI::App* cancel = add("cancel", "Cancel delayed events", kCancelDelayedExamples);
   cancel->add_option("ID", flags->ids, "Their delay ids")->required();
   SetRun(*cancel, context, [&context, flags] { return CancelDelayed(context, *flags); });
 }

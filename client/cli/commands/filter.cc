@@ -141,8 +141,7 @@ absl::Status Eval(const CLI::App& command, EvalFlags flags) {
 }
 
 void AddEval(CLI::App& filter, Context& context) {
-  CLI::App* command = filter.add_subcommand("eval", "Evaluate an expression or a filter");
-  command->footer(kEvalExamples);
+  CLI::App* command = AddVerb(filter, "eval", "Evaluate an expression or a filter", kEvalExamples);
   const auto flags = std::make_shared<EvalFlags>();
   command->add_option("EXPRESSION", flags->expression, "In CloudEvents SQL");
   command->add_option("--filter", flags->filter, "A filter instead, in JSON")->type_name("JSON");
@@ -161,9 +160,7 @@ void AddEval(CLI::App& filter, Context& context) {
 }  // namespace
 
 void AddFilterCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("filter", "Try out filters and expressions");
-  command->footer(kFilterExamples);
-  command->require_subcommand(1);
+  CLI::App* command = AddGroup(app, "filter", "Try filters and expressions", kFilterExamples);
   AddEval(*command, context);
 }
 

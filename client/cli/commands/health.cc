@@ -68,16 +68,16 @@ absl::Status Health(const Context& context, const HealthFlags& flags) {
 }  // namespace
 
 void AddHealthCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("health", "Say whether the hub is serving");
-  command->footer(kHealthExamples);
+  CLI::App* command = AddVerb(app, "health", "Check whether the hub is serving", kHealthExamples);
   const auto flags = std::make_shared<HealthFlags>();
-  AddParsedOption(*command, "--wait", &flags->wait, ParseAge, "Ask until it is, at most so long",
-                  "DURATION");
-  CLI::Option* live = command->add_flag("--live", flags->live, "Whether a restart is of no use");
+  AddParsedOption(*command, "--wait", &flags->wait, ParseAge,
+                  "Retry until it is, for at most this long", "DURATION");
+  CLI::Option* live = command->add_flag("--live", flags->live,
+                                        "Check whether it is alive: a restart would not help");
   CLI::Option* ready =
-      command->add_flag("--ready", flags->ready, "Whether it takes writes (default)");
+      command->add_flag("--ready", flags->ready, "Check whether it accepts writes (default)");
   CLI::Option* service =
-      command->add_option("--service", flags->service, "One gRPC service instead of the whole hub")
+      command->add_option("--service", flags->service, "Check one gRPC service instead of the hub")
           ->type_name("NAME");
   live->excludes(ready)->excludes(service);
   ready->excludes(service);

@@ -165,7 +165,7 @@ CLI::Option* AddLinkSettings(CLI::App& command, client::LinkUpdate& update) {
   command.add_flag_function(
       "--remote-tls,!--no-remote-tls", [&update](int64_t count) { update.tls = count > 0; },
       "Use TLS, with this hub's --tls_ca and --tls_cert");
-  text("--description", &update.description, "For people", "TEXT");
+  text("--description", &update.description, "A description for people", "TEXT");
   return remote;
 }
 
@@ -224,9 +224,7 @@ void AddLinkQueries(CLI::App& group, Context& context, const LinkFlags& flags) {
 }  // namespace
 
 void AddLinksCommand(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("links", "Manage links to other hubs");
-  group->footer(kLinksExamples);
-  group->require_subcommand(1);
+  CLI::App* group = AddGroup(app, "links", "Manage links to other hubs", kLinksExamples);
   const auto flags = std::make_shared<LinkCommand>();
   AddLinkChanges(*group, context, flags);
   AddLinkSwitches(*group, context, flags);

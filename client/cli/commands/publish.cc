@@ -84,20 +84,23 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
   const auto text = [&command](const char* name, std::string* value, const char* description) {
     command.add_option(name, *value, description)->type_name("TEXT")->group("Events");
   };
-  text("--type", &event.type, "What happened (text: eventhub.cli.line)");
-  text("--source", &event.source, "Where, a URI reference (text: /hosts/ and this host's name)");
-  text("--subject", &event.subject, "What it happened to");
-  text("--content-type", &event.content_type, "The media type of the data (text: text/plain)");
-  text("--id-prefix", &event.id_prefix, "Ids are this and a number, from 1 (default: random)");
+  text("--type", &event.type, "The type of the events (default for text: eventhub.cli.line)");
+  text("--source", &event.source,
+       "Their source, a URI reference (default for text: /hosts/ and the name of this host)");
+  text("--subject", &event.subject, "Their subject");
+  text("--content-type", &event.content_type,
+       "The media type of the data (default for text: text/plain)");
+  text("--id-prefix", &event.id_prefix,
+       "The ids are this prefix and a number from 1 (default: random)");
   AddAttributeOption(command, &flags.attributes)->group("Events");
   CLI::Option* after = AddParsedOption(
       command, "--deliver-after", &event.deliver_after, ParseAge,
-      "Kept aside for so long, and appended then; see eventhub delayed --help", "DURATION");
+      "Append the events after this delay; see eventhub delayed --help", "DURATION");
   after->group("Events");
   AddParsedOption(
       command, "--deliver-at", &event.deliver_at,
       [](absl::string_view time) { return ParseFutureMoment(time, Clock::System().Now()); },
-      "Kept aside until then", "TIME")
+      "Append the events at this time", "TIME")
       ->excludes(after)
       ->group("Events");
   CLI::Option* key = command.add_option("-k,--key", event.key, "The partition key of all events")
@@ -105,7 +108,7 @@ void AddEventFlags(CLI::App& command, PublishFlags& flags) {
                          ->group("Events");
   command
       .add_option("--key-field", event.key_field,
-                  "Where the key is: a column of the data, from 1, or a path into JSON data")
+                  "Take the key from a column of the data, from 1, or from a path in JSON data")
       ->type_name("COLUMN|PATH")
       ->excludes(key)
       ->group("Events");
@@ -118,18 +121,18 @@ void AddRunFlags(CLI::App& command, PublishRunOptions& run) {
                   "When an event is acknowledged (default: as the topic says)", "synced|written");
   command
       .add_option("--producer-id", run.producer_id,
-                  "Names this producer, and fences those that had the name before")
+                  "The id of this producer; fences earlier producers with the same id")
       ->type_name("NAME");
-  command.add_flag("--keep-going", run.keep_going, "Leave out lines that are no events");
-  command.add_flag("--acks", run.acks, "Print partition, offset and id of acknowledged events");
-  command.add_flag("-q,--quiet", run.quiet, "No progress, no notices, no summary");
+  command.add_flag("--keep-going", run.keep_going, "Skip lines that are not events");
+  command.add_flag("--acks", run.acks,
+                   "Print the partition, offset and id of each acknowledged event");
+  command.add_flag("-q,--quiet", run.quiet, "Print no progress, notices or summary");
 }
 
 }  // namespace
 
 void AddPublishCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("publish", "Publish events, one per line");
-  command->footer(kPublishExamples);
+  CLI::App* command = AddVerb(app, "publish", "Publish events, one per line", kPublishExamples);
   const auto flags = std::make_shared<PublishFlags>();
   command->add_option("TOPIC", flags->run.topic, "The topic")->required();
   command->add_option("FILE", flags->run.files, "Files; - or none: standard input");
@@ -137,7 +140,7 @@ void AddPublishCommand(CLI::App& app, Context& context) {
       ->add_option_function<std::string>(
           "-i,--input",
           [flags](const std::string& format) { flags->event.json_input = format == "json"; },
-          "What a line is: text, the data of an event (default); json, a CloudEvent")
+          "A line is the data of an event (text, default), or a CloudEvent (json)")
       ->check(OneOf({"text", "json"}))
       ->type_name("FORMAT");
   AddRunFlags(*command, flags->run);

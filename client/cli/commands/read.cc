@@ -31,25 +31,26 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kReadExamples[] = R"(
-Prints the events of each partition in their order. Without --follow it ends at the end of the log;
-with it, it goes on until ctrl-C, also over restarts of the hub.
+Prints the events of each partition in order. Ends at the end of the log, or, with --follow, at
+Ctrl-C; --follow continues after a restart of the hub.
 
 Examples:
-  eventhub read orders                             all there is
-  eventhub read orders --follow --from=latest      what comes from now on
-  eventhub read orders --from=15m                  of the last 15 minutes
+  eventhub read orders                             all events
+  eventhub read orders --follow --from=latest      new events only
+  eventhub read orders --from=15m                  the last 15 minutes
   eventhub read orders --from=2026-01-31T12:00:00Z --to=2026-02-01
   eventhub read orders --filter="type = 'shop.order.placed' AND subject LIKE 'eu/%'"
   eventhub read orders --filter='{"prefix": {"type": "shop."}}'
   eventhub read orders --partition=3 --from=1200 --limit=10
-  eventhub read orders --from=0:1200,1:1187        go on at these offsets of partitions 0 and 1
+  eventhub read orders --from=0:1200,1:1187        from these offsets of partitions 0 and 1
   eventhub read orders --output=json | jq .data    CloudEvents, and hub_partition, hub_offset, …
   eventhub read orders --format='%p:%o %k %d\n'
 
 Formats: %p partition, %o offset, %a append time, %i id, %s source, %t type, %u subject,
 %e event time, %k key, %c content type, %d data (made printable), %D data as it is.
-Text escapes what would command a terminal. --output=json keeps every byte: JSON that has line breaks,
-or white space around it, is `data_base64`: jq '.data // (.data_base64 | @base64d | fromjson)'.)";
+Control characters are escaped in text. --output=json keeps every byte: JSON data with line breaks, or
+with white space around it, is `data_base64`; jq reads it with
+'.data // (.data_base64 | @base64d | fromjson)'.)";
 
 struct ReadFlags {
   client::ReaderOptions reader;
@@ -228,18 +229,19 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
                  "earliest (default), latest, an offset, a time, a duration back from now, or "
                  "PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
-  command.add_flag("-f,--follow", flags.reader.follow, "Go on after the end of the log");
+  command.add_flag("-f,--follow", flags.reader.follow, "Wait for new events at the end of the log");
   AddParsedOption(command, "--filter", &flags.reader.filter, ParseClientFilter,
                   "Only what passes: an expression (CloudEvents SQL) or a filter in JSON; see "
                   "eventhub filter --help",
                   "FILTER");
-  AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit, "Stop after so many events");
+  AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit,
+                 "Stop after this many events");
   AddParsedListOption(command, "-p,--partition", &flags.reader.partitions, ParsePartition,
                       "Only this partition; may be repeated", "N");
   command.add_flag_callback(
       "--skip-trimmed",
       [&flags] { flags.reader.when_trimmed = client::WhenTrimmed::kSkipToEarliest; },
-      "Go on at the first event that is kept when retention was faster");
+      "Continue at the first stored event if retention trimmed the next one");
   CLI::Option* output =
       command
           .add_option_function<std::string>(
@@ -248,17 +250,16 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
           ->check(OneOf({"text", "json"}))
           ->type_name("FORMAT");
   AddParsedOption(command, "--format", &flags.format, EventFormat::Parse,
-                  "How to print an event as text", "FORMAT")
+                  "How an event is printed as text", "FORMAT")
       ->default_str(kEventTextFormat)
       ->excludes(output);
-  command.add_flag("--summary", flags.summary, "At the end, say on stderr how much it was");
+  command.add_flag("--summary", flags.summary, "Print a summary on stderr at the end");
 }
 
 }  // namespace
 
 void AddReadCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("read", "Print the events of a topic");
-  command->footer(kReadExamples);
+  CLI::App* command = AddVerb(app, "read", "Print the events of a topic", kReadExamples);
   const auto flags = std::make_shared<ReadFlags>();
   flags->format = *EventFormat::Parse(kEventTextFormat);
   command->add_option("TOPIC", flags->reader.topic, "The topic")->required();

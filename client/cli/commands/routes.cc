@@ -196,8 +196,7 @@ absl::Status TestRoute(const Context& context, const RouteCommand& flags) {
 
 CLI::App* AddRouteVerb(CLI::App& group, const std::string& verb, const std::string& description,
                        const char* examples, const RouteFlags& flags) {
-  CLI::App* command = group.add_subcommand(verb, description);
-  command->footer(examples);
+  CLI::App* command = AddVerb(group, verb, description, examples);
   AddOutputOption(*command, &flags->json);
   return command;
 }
@@ -262,9 +261,7 @@ void AddRouteQueries(CLI::App& group, Context& context, const RouteFlags& flags)
 }  // namespace
 
 void AddRoutesCommand(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("routes", "Manage routes between topics");
-  group->footer(kRoutesExamples);
-  group->require_subcommand(1);
+  CLI::App* group = AddGroup(app, "routes", "Manage routes between topics", kRoutesExamples);
   const auto flags = std::make_shared<RouteCommand>();
   AddRouteChanges(*group, context, flags);
   AddRouteSwitches(*group, context, flags);

@@ -241,8 +241,7 @@ void AddStopOption(CLI::App& command, ReplayFlags& flags) {
 
 void AddSeekCommand(CLI::App& subscriptions, Context& context) {
   CLI::App* command =
-      subscriptions.add_subcommand("seek", "Move a subscription in its topic's log");
-  command->footer(kSeekExamples);
+      AddVerb(subscriptions, "seek", "Move a subscription in its topic's log", kSeekExamples);
   const auto flags = std::make_shared<SeekFlags>();
   command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
   command
@@ -261,8 +260,8 @@ void AddSeekCommand(CLI::App& subscriptions, Context& context) {
 }
 
 void AddReplayCommand(CLI::App& subscriptions, Context& context) {
-  CLI::App* command = subscriptions.add_subcommand("replay", "Deliver a range of the log again");
-  command->footer(kReplayExamples);
+  CLI::App* command =
+      AddVerb(subscriptions, "replay", "Deliver a range of the log again", kReplayExamples);
   const auto flags = std::make_shared<ReplayFlags>();
   command->add_option("SUBSCRIPTION", flags->name, "Its name")->required();
   const auto parse = [&flags = *flags](absl::string_view text) {

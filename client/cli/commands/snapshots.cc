@@ -64,14 +64,12 @@ absl::Status Delete(const Context& context, const SnapshotFlags& flags) {
 }  // namespace
 
 void AddSnapshotsCommand(CLI::App& subscriptions, Context& context) {
-  CLI::App* group = subscriptions.add_subcommand("snapshots", "Create, list and delete snapshots");
-  group->footer(kSnapshotsExamples);
-  group->require_subcommand(1);
+  CLI::App* group =
+      AddGroup(subscriptions, "snapshots", "Create, list and delete snapshots", kSnapshotsExamples);
   const auto flags = std::make_shared<SnapshotFlags>();
   const auto add = [group, flags](const std::string& verb, const std::string& description,
                                   const char* examples) {
-    CLI::App* command = group->add_subcommand(verb, description);
-    command->footer(examples);
+    CLI::App* command = AddVerb(*group, verb, description, examples);
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     return command;
   };

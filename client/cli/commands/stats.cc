@@ -151,8 +151,7 @@ absl::Status Stats(const Context& context, bool json) {
 }  // namespace
 
 void AddStatsCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("stats", "Show what the hub counts of itself");
-  command->footer(kStatsExamples);
+  CLI::App* command = AddVerb(app, "stats", "Show the statistics of the hub", kStatsExamples);
   const auto json = std::make_shared<bool>(false);
   AddOutputOption(*command, json.get());
   SetRun(*command, context, [&context, json] { return Stats(context, *json); });

@@ -129,7 +129,7 @@ absl::Status Describe(const Context& context, const SubscriptionCommand& flags) 
 }
 
 absl::Status Update(const Context& context, const SubscriptionCommand& flags) {
-  if (IsEmpty(flags.update)) return UsageError("subscriptions update: nothing is to be changed");
+  if (IsEmpty(flags.update)) return UsageError("subscriptions update: no setting is given");
   client::SubscriptionClient client = ConnectSubscriptions(context);
   const std::string& name = flags.names.front();
   if (!flags.yes) {
@@ -207,8 +207,8 @@ void AddQueries(CLI::App& group, Context& context, const Flags& flags) {
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, *flags); });
 
-  CLI::App* describe =
-      AddVerb(group, "describe", "Say why a subscription is behind", kDescribeSubscriptionExamples);
+  CLI::App* describe = AddVerb(group, "describe", "Explain why a subscription is behind",
+                               kDescribeSubscriptionExamples);
   AddName(*describe, flags);
   AddCountOption(*describe, "--max-partitions", &flags->max_partitions, 1, 1000,
                  "With --output=json: at most this many partitions (default 100)");
@@ -242,10 +242,10 @@ void AddChanges(CLI::App& group, Context& context, const Flags& flags) {
 }  // namespace
 
 void AddSubscriptionsCommand(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand(
-      "subscriptions", "Manage subscriptions: create, describe, pause, seek, dead letters, ...");
-  group->footer(kSubscriptionsExamples);
-  group->require_subcommand(1);
+  CLI::App* group =
+      AddGroup(app, "subscriptions",
+               "Manage subscriptions: create, describe, pause, seek, dead letters, ...",
+               kSubscriptionsExamples);
   // Kept by the callbacks for as long as the command line lives.
   const auto flags = std::make_shared<SubscriptionCommand>();
   AddCreate(*group, context, flags);

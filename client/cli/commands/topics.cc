@@ -50,11 +50,11 @@ Examples:
   eventhub topics describe clicks --output=json | jq .stats.published_events)";
 
 constexpr char kUpdateTopicExamples[] = R"(
-Events already stored follow the new settings too. Asks before it deletes events or moves keys.
+The new settings apply to stored events too. Asks before it deletes events or moves keys.
 
 Examples:
   eventhub topics update clicks --max-age=unlimited
-  eventhub topics update clicks --partitions=32 --yes    keys move; do not ask, as in a script
+  eventhub topics update clicks --partitions=32 --yes    keys move; without asking
   eventhub topics update clicks --max-bytes=100GiB --keep-until-acked
   eventhub topics update clicks --keep-until-acked=off --description=
   eventhub topics update clicks --retention=unlimited --deduplicate=10m)";
@@ -66,7 +66,7 @@ Examples:
   eventhub topics delete jobs --with-subscriptions --with-routes --yes
   eventhub topics delete billing.old-letters --discard-dead-letters)";
 
-// What `create` and `update` have in common; what is given is set.
+// The settings that `create` and `update` share; set if given.
 struct TopicFlags {
   std::vector<std::string> names;
   client::TopicUpdate update;
@@ -194,7 +194,7 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   command
       .add_option_function<std::string>(
           "--description", [&update](const std::string& text) { update.description = text; },
-          "For people")
+          "A description for people")
       ->type_name("TEXT");
   AddOutputOption(command, &flags.json);
 }
@@ -344,9 +344,7 @@ void AddName(CLI::App& command, TopicFlags& flags) {
 }  // namespace
 
 void AddTopicsCommand(CLI::App& app, Context& context) {
-  CLI::App* topics = app.add_subcommand("topics", "Create, list, describe, update, delete topics");
-  topics->footer(kTopicsExamples);
-  topics->require_subcommand(1);
+  CLI::App* topics = AddGroup(app, "topics", "Manage topics", kTopicsExamples);
   // Kept by the callbacks for as long as the command line lives.
   const auto flags = std::make_shared<TopicFlags>();
 
@@ -354,36 +352,35 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
   AddName(*create, *flags);
   AddTopicFlags(*create, *flags);
   create->add_flag("--if-not-exists", flags->if_not_exists,
-                   "Succeed, and change nothing, if it exists");
+                   "Succeed without a change if the topic exists");
   SetRun(*create, context, [&context, flags] { return Create(context, *flags); });
 
   CLI::App* list = AddVerb(*topics, "list", "List all topics by name", kListTopicExamples);
   AddOutputOption(*list, &flags->json);
   SetRun(*list, context, [&context, flags] { return List(context, flags->json); });
 
-  CLI::App* describe =
-      AddVerb(*topics, "describe", "Show a topic and what it holds", kDescribeTopicExamples);
+  CLI::App* describe = AddVerb(*topics, "describe", "Show the settings and statistics of a topic",
+                               kDescribeTopicExamples);
   AddName(*describe, *flags);
   describe->add_flag("--partitions", flags->partitions, "Also show each partition");
   AddOutputOption(*describe, &flags->json);
   SetRun(*describe, context, [&context, flags] { return Describe(context, *flags); });
 
-  CLI::App* update =
-      AddVerb(*topics, "update", "Change what is given, at once", kUpdateTopicExamples);
+  CLI::App* update = AddVerb(*topics, "update", "Change settings", kUpdateTopicExamples);
   AddName(*update, *flags);
   AddTopicFlags(*update, *flags);
-  update->add_flag("-y,--yes", flags->yes, "Do not ask before events are deleted or keys moved");
+  update->add_flag("-y,--yes", flags->yes,
+                   "Do not ask before a change that deletes events or moves keys");
   SetRun(*update, context, [&context, flags] { return Update(context, *flags); });
 
   CLI::App* remove =
-      AddVerb(*topics, "delete", "Delete topics and their events, for good", kDeleteTopicExamples);
+      AddVerb(*topics, "delete", "Delete topics and their events for good", kDeleteTopicExamples);
   remove->add_option("TOPIC", flags->names, "Their names")->required();
   remove->add_flag("--with-subscriptions", flags->with_subscriptions,
                    "Delete their subscriptions too");
-  remove->add_flag("--with-routes", flags->with_routes,
-                   "Delete the routes that lead from them too");
+  remove->add_flag("--with-routes", flags->with_routes, "Delete the routes from them too");
   remove->add_flag("--discard-dead-letters", flags->discard_dead_letters,
-                   "Discard the open dead letters in them; events that are only there are lost");
+                   "Discard the open dead letters in them; events stored nowhere else are lost");
   remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return Delete(context, *flags); });
 }

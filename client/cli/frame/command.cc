@@ -53,6 +53,13 @@ void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> r
   command.callback([&context, run = std::move(run)] { context.run = run; });
 }
 
+CLI::App* AddGroup(CLI::App& parent, const std::string& name, const std::string& description,
+                   const char* examples) {
+  CLI::App* group = AddVerb(parent, name, description, examples);
+  group->require_subcommand(1);
+  return group;
+}
+
 CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
                   const char* examples) {
   CLI::App* command = group.add_subcommand(verb, description);

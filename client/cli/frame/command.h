@@ -1,4 +1,4 @@
-// What the subcommands of `eventhub` share, and how each is added to the command line.
+// Shared parts of the subcommands of `eventhub`, and the functions that add them.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,8 +20,8 @@
 
 namespace eventhub::cli {
 
-// The global options, and the chosen subcommand. Made by main() before the command line is parsed
-// and outlives all that refers to it.
+// The global options and the chosen subcommand. Created by main() before the command line is
+// parsed; outlives everything that refers to it.
 struct Context {
   // `host:port` or `unix:/path`.
   std::string address = "localhost:7070";
@@ -30,7 +30,7 @@ struct Context {
   bool use_tls = false;
   // How long to try; each command has its own default.
   std::optional<absl::Duration> timeout;
-  // What the chosen subcommand does; set while the command line is parsed.
+  // Runs the chosen subcommand; set by parsing the command line.
   std::function<absl::Status()> run;
 };
 
@@ -57,17 +57,21 @@ void AddReplayCommand(CLI::App& subscriptions, Context& context);
 void AddSnapshotsCommand(CLI::App& subscriptions, Context& context);
 void AddDeadLettersCommand(CLI::App& subscriptions, Context& context);
 
-// Whether to talk TLS: it was asked for, or a file or a name of it is given.
+// Whether to use TLS: --tls or another option of TLS is given.
 bool UsesTls(const Context& context);
-// A connection to the hub; the network is used when the first call is made.
+// A connection to the hub, which the first call establishes.
 std::shared_ptr<client::Connection> ConnectToHub(const Context& context);
-// How the clients for administration are made.
+// The options of the clients for administration.
 client::AdminOptions AdminOptionsOf(const Context& context);
 client::AdminClient ConnectAdmin(const Context& context);
 client::SubscriptionClient ConnectSubscriptions(const Context& context);
 
 // Sets what `command` does when it is chosen.
 void SetRun(CLI::App& command, Context& context, std::function<absl::Status()> run);
+
+// Adds a group of commands, e.g. `topics`.
+CLI::App* AddGroup(CLI::App& parent, const std::string& name, const std::string& description,
+                   const char* examples);
 
 // Adds a command to a group of commands, e.g. `create` to `topics`.
 CLI::App* AddVerb(CLI::App& group, const std::string& verb, const std::string& description,
@@ -83,20 +87,20 @@ void AddPauseFlags(CLI::App& command, std::optional<bool>* paused);
 absl::StatusOr<client::Durability> ParseDurability(absl::string_view text);
 absl::string_view DurabilityName(client::Durability durability);
 
-// An error in how the command was called, found after parsing: main() exits with 2.
+// Wrong usage that is found after parsing: main() exits with 2.
 absl::Status UsageError(absl::string_view message);
 bool IsUsageError(const absl::Status& status);
 
-// A failure that needs no words: main() exits with `exit_code` and prints nothing.
+// A failure without a message: main() exits with `exit_code` and prints nothing.
 absl::Status SilentFailure(int exit_code = 1);
 int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
 
-// `status` with another message, and all else that it carries.
+// `status` with another message and the same code and payloads.
 absl::Status WithMessage(const absl::Status& status, absl::string_view message);
 
-// `status`, of an error of which it is plain what was done: the user said no, or the output could
-// not be written. main() does not say that what was asked for may be done nevertheless.
+// Marks an error whose outcome is known: the user declined, or the output could not be written.
+// main() then does not add that the change may be done nevertheless.
 absl::Status WithKnownOutcome(absl::Status status);
 bool HasKnownOutcome(const absl::Status& status);
 
@@ -105,14 +109,14 @@ inline std::string OptionTitle(const std::string& names) {
   return names.substr(names.rfind(',') + 1);
 }
 
-// Adds an option whose text is turned into `*target` by `parse`, which returns a StatusOr; a text
-// that it refuses is a usage error with its message.
+// Adds an option whose text `parse`, which returns a StatusOr, turns into `*target`. An error is
+// wrong usage with its message.
 template <typename T, typename Parse>
 CLI::Option* AddParsedOption(CLI::App& command, const std::string& name, T* target, Parse parse,
                              const std::string& description, const std::string& type_name) {
   const auto assign = [target, parse, name](const std::string& text) {
     auto value = parse(text);
-    // What the library expects of a callback.
+    // Callbacks report errors to the library by this exception.
     if (!value.ok()) {
       throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
     }
@@ -121,7 +125,7 @@ CLI::Option* AddParsedOption(CLI::App& command, const std::string& name, T* targ
   return command.add_option_function<std::string>(name, assign, description)->type_name(type_name);
 }
 
-// As AddParsedOption, for an option that may be repeated, each time with one value.
+// Like AddParsedOption, for an option that may be repeated, with one value each time.
 template <typename T, typename Parse>
 CLI::Option* AddParsedListOption(CLI::App& command, const std::string& name, std::vector<T>* target,
                                  Parse parse, const std::string& description,
@@ -129,7 +133,7 @@ CLI::Option* AddParsedListOption(CLI::App& command, const std::string& name, std
   const auto assign = [target, parse, name](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
       auto value = parse(text);
-      // What the library expects of a callback.
+      // Callbacks report errors to the library by this exception.
       if (!value.ok()) {
         throw CLI::ValidationError(OptionTitle(name), std::string(value.status().message()));
       }
@@ -152,7 +156,8 @@ struct CountType<std::optional<T>> {
   using Type = T;
 };
 
-// An option that is a number from `min` to `max`; `*target` is an integer or an optional of one.
+// Adds an option that is a number from `min` to `max`; `*target` is an integer or an optional of
+// one.
 template <typename T>
 CLI::Option* AddCountOption(CLI::App& command, const std::string& name, T* target, uint64_t min,
                             uint64_t max, const std::string& description) {
@@ -166,25 +171,24 @@ CLI::Option* AddCountOption(CLI::App& command, const std::string& name, T* targe
   return AddParsedOption(command, name, target, parse, description, "N");
 }
 
-// Sets what an update sets.
+// Sets the field if the update has a value for it.
 template <typename T>
 void SetIfGiven(const std::optional<T>& value, T* field) {
   if (value.has_value()) *field = *value;
 }
 
-// What an option accepts: one of these words.
+// Accepts one of these words.
 CLI::Validator OneOf(std::vector<std::string> words);
 
-// A usage error if there is no terminal to ask on: a script has to say --yes to `command`.
+// A usage error if there is no terminal to ask on: scripts have to pass --yes to `command`.
 absl::Status NeedTerminal(absl::string_view command);
 
-// Asks `question` on the terminal. If the answer is not yes, CANCELLED with `otherwise`, which says
-// what was not done.
+// Asks `question` on the terminal. CANCELLED with the message `otherwise` unless the answer is yes.
 absl::Status Confirm(const std::string& question, const std::string& otherwise);
 
-// Writes to standard output at once. A failure, such as a full disk, is returned. A reader that
-// went away ends the process by SIGPIPE, as it does for any filter; if that signal is ignored, a
-// silent failure with the exit code of a shell for it is returned.
+// Writes to standard output, unbuffered. Returns failures such as a full disk. A closed pipe ends
+// the process by SIGPIPE, as usual; if that signal is ignored, returns a silent failure with the
+// exit code that a shell has for it.
 absl::Status WriteOut(absl::string_view text);
 
 }  // namespace eventhub::cli

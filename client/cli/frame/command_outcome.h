@@ -1,4 +1,4 @@
-// What the end of a command says of its event.
+// The outcome of an event, by the exit code of its command.
 #pragma once
 
 #include <optional>
@@ -12,13 +12,13 @@ namespace eventhub::cli {
 
 // Those of <sysexits.h> where it has one.
 inline constexpr int kExitParks = 65;      // EX_DATAERR: the event is not valid.
-inline constexpr int kExitTemporary = 75;  // EX_TEMPFAIL: as every other code, but by intention.
-inline constexpr int kExitSkips = 100;     // It is none of the command's business.
+inline constexpr int kExitTemporary = 75;  // EX_TEMPFAIL: retries, like any other code.
+inline constexpr int kExitSkips = 100;     // The command does not handle such events.
 
-// Exit code 0 acks, kExitParks parks, kExitSkips skips; all else is a retry, after `retry_delay` if
-// it is set. The reason is the exit code or signal, and the last line of stderr. A command that
-// could not be started, or whose end is not known, is a retry too, unless it never could be for
-// this event: that is parked.
+// Exit code 0 acks, kExitParks parks, kExitSkips skips; anything else retries, after `retry_delay`
+// if set. The reason is the exit code or signal, and the last line of stderr. A command that cannot
+// be started, or whose end is unknown, retries too; an event that can never be passed to it is
+// parked.
 client::Outcome OutcomeOf(const absl::StatusOr<CommandResult>& result,
                           std::optional<absl::Duration> retry_delay);
 

@@ -1,4 +1,4 @@
-// Runs a command for an event: data in, an exit code and the last words out.
+// Runs a command with an event on its standard input, and returns how it ended.
 #pragma once
 
 #include <string>
@@ -10,27 +10,26 @@
 
 namespace eventhub::cli {
 
-// The words of a command as a shell splits them: by white space, but for what is in '…', "…", or
-// behind a backslash. Nothing is expanded. INVALID_ARGUMENT if a quote does not end, or there is no
-// word.
+// Splits a command into words as a shell does: at white space that is not in '…', in "…", or after
+// a backslash. Expands nothing. INVALID_ARGUMENT if a quote is not closed, or there is no word.
 absl::StatusOr<std::vector<std::string>> SplitCommand(absl::string_view text);
 
-// What to run. `program` is looked for in PATH as a shell does.
+// The command to run. The program is searched for in PATH as by a shell.
 struct CommandSpec {
   std::vector<std::string> words{};        // The program, and its arguments.
   std::vector<std::string> environment{};  // `NAME=value`, all of it.
   absl::string_view input{};               // On its standard input, which is a file.
 };
 
-// How it ended.
+// How a command ended.
 struct CommandResult {
-  int exit_code = 0;         // Of a command that exited by itself.
-  int signal = 0;            // That killed it; 0: none.
+  int exit_code = 0;         // Of a command that exited.
+  int signal = 0;            // The signal that killed it; 0: none.
   std::string last_error{};  // The last line that it wrote to stderr, cut after 512 bytes.
 };
 
-// To be called before the first RunCommand. A process may be born ignoring the ends of its
-// children, and the system then keeps no exit codes for it.
+// Must be called before the first RunCommand. A process can inherit an ignored SIGCHLD, with which
+// the system keeps no exit codes.
 void ExpectCommands();
 
 // Runs a command and waits for its end. Its stdout is that of this process, and so is its stderr.

@@ -1,5 +1,6 @@
 #include "client/cli/frame/usage.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -38,6 +39,18 @@ std::vector<std::string> OptionNames(const CLI::App& app) {
   return names;
 }
 
+// The groups in `app` that have a command of that name.
+std::vector<std::string> GroupsWith(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> groups;
+  for (const CLI::App* group : app.get_subcommands([](const CLI::App*) { return true; })) {
+    const std::vector<std::string> verbs = SubcommandNames(*group);
+    if (std::find(verbs.begin(), verbs.end(), name) != verbs.end()) {
+      groups.push_back(group->get_name());
+    }
+  }
+  return groups;
+}
+
 template <typename Kind>
 bool Is(const CLI::ParseError& error) {
   return dynamic_cast<const Kind*>(&error) != nullptr;
@@ -56,6 +69,9 @@ std::string ExplainUnknownWord(const CLI::App& at, const std::string& word) {
   const std::vector<std::string> commands = SubcommandNames(at);
   if (commands.empty()) {
     return absl::StrCat("'", word, "' is more than '", at.get_name(), "' takes");
+  }
+  if (const std::vector<std::string> groups = GroupsWith(at, word); !groups.empty()) {
+    return absl::StrCat("'", word, "' is a command of: ", absl::StrJoin(groups, ", "));
   }
   const std::string nearest = NearestWord(word, commands);
   return absl::StrCat("'", at.get_name(), "' has no command '", word, "'",
@@ -80,7 +96,7 @@ std::string ExplainConversion(const CLI::App& at, const std::string& message) {
                       "' is neither true nor false");
 }
 
-// A name that a command or option had before. Old names are never given another meaning.
+// The old name of a command or option. Old names are never given another meaning.
 struct OldName {
   absl::string_view group;  // The commands before it; empty: none.
   absl::string_view old;
@@ -102,7 +118,7 @@ constexpr OldName kOldNames[] = {
     {"routes update", "--enable", "--resume"},
 };
 
-// Replaces the word at `at` by its name of today, which may be several words.
+// Replaces the word at `at`, if it is an old name, by the new one, which may be several words.
 void ReplaceOldName(absl::string_view group, size_t at, std::vector<std::string>& words) {
   for (const OldName& name : kOldNames) {
     if (name.group != group || name.old != words[at]) continue;
@@ -118,7 +134,7 @@ bool TakesNextWord(const CLI::App& at, const std::string& option) {
   return known != nullptr && known->get_items_expected_min() > 0;
 }
 
-// As far as the commands go: what follows them are the arguments of the last.
+// Replaces old names of commands, and of options of the last command.
 void ReplaceOldNames(const CLI::App& app, std::vector<std::string>& words) {
   const CLI::App* command = &app;
   std::string group;

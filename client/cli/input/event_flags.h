@@ -1,4 +1,4 @@
-// Options that say what an event has, wherever one is made.
+// Options for the attributes of an event.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -15,29 +15,29 @@
 
 namespace eventhub::cli {
 
-// What the events get, beside what is in the lines.
+// The attributes that events get beside those in the lines.
 struct EventTemplate {
   // Whether a line is a CloudEvent; else it is the data of one.
   bool json_input = false;
-  // These are given to events that lack them: all, for text.
+  // Given to events that lack them; for text, to all.
   std::string type;
   std::string source;
   std::string subject;
   std::string content_type;
   std::string key;
   std::vector<std::pair<std::string, std::string>> attributes;
-  // When they are appended; neither: at once. One of them at most.
+  // When events are appended; at most one is set; none: at once.
   std::optional<absl::Time> deliver_at;
   std::optional<absl::Duration> deliver_after;
-  // An id is this and a number, from 1.
+  // Ids are this prefix and a number from 1.
   std::string id_prefix;
   // Where the key is: a column (`2`, separated by white space, from 1), or a dotted path into the
   // JSON data (`customer.id`). Empty: nowhere.
   std::string key_field;
 };
 
-// Says how a text that is JSON over several lines, or an array, becomes lines that are an event
-// each, for a line that is not one. Empty if the line does not look like either.
+// A hint for a line that is not an event but looks like a part of JSON over several lines, or like
+// an array: how to turn that into one event per line. Empty for any other line.
 absl::string_view JsonLineHint(absl::string_view line);
 
 // Thread-compatible.

@@ -1,4 +1,4 @@
-// Values that the JSON of several commands has in common: what is not there is null.
+// JSON values that several commands share; a missing value is null.
 #pragma once
 
 #include <cstdint>

@@ -49,7 +49,7 @@ void AddKeyFlags(CLI::App& command, client::RouteUpdate& update) {
   };
   CLI::Option* const options[] = {
       text("--key", client::RouteKey::Kind::kConstant,
-           "The partition key of all copies, so that they are in one order", "TEXT"),
+           "The partition key of all copies, which puts them in one order", "TEXT"),
       text("--key-from", client::RouteKey::Kind::kFromAttribute,
            "The partition key of a copy is the value of this attribute", "ATTRIBUTE"),
       flag("--no-key", client::RouteKey::None(), "Copies have no partition key"),
@@ -88,9 +88,9 @@ void AddSetFlag(CLI::App& command, client::RouteUpdate& update) {
 }  // namespace
 
 void AddRouteFlags(CLI::App& command, client::RouteUpdate& update) {
-  AddParsedOption(command, "--to", &update.target_topics, ParseTopics,
-                  "Where events are copied to: one topic or several", "TOPIC[,TOPIC]");
-  AddFilterOption(command, &update.filter, "Copy only what passes");
+  AddParsedOption(command, "--to", &update.target_topics, ParseTopics, "The topics to copy to",
+                  "TOPIC[,TOPIC]");
+  AddFilterOption(command, &update.filter, "Copy only matching events");
   AddKeyFlags(command, update);
   AddSetFlag(command, update);
   AddParsedOption(
@@ -102,7 +102,7 @@ void AddRouteFlags(CLI::App& command, client::RouteUpdate& update) {
   command
       .add_option_function<std::string>(
           "--description", [&update](const std::string& text) { update.description = text; },
-          "For people")
+          "A description for people")
       ->type_name("TEXT");
 }
 

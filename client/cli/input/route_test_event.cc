@@ -15,9 +15,9 @@ void AddTestEventFlags(CLI::App& command, TestEventFlags& flags) {
   const auto text = [&command](const char* name, std::string* value, const char* description) {
     command.add_option(name, *value, description)->type_name("TEXT");
   };
-  text("--type", &flags.event.type, "What happened (example, unless set)");
-  text("--source", &flags.event.source, "Where, a URI reference (/example, unless set)");
-  text("--subject", &flags.event.subject, "What it happened to");
+  text("--type", &flags.event.type, "The type of the event (default: example)");
+  text("--source", &flags.event.source, "Its source, a URI reference (default: /example)");
+  text("--subject", &flags.event.subject, "Its subject");
   text("-k,--key", &flags.event.key, "Its partition key");
   AddAttributeOption(command, &flags.attributes);
 }

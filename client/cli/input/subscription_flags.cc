@@ -31,33 +31,33 @@ absl::StatusOr<uint64_t> ParseByteRate(absl::string_view text) {
 }
 
 void AddDeliveryFlags(CLI::App& command, client::SubscriptionUpdate& update) {
-  AddParsedOption(command, "--ack-deadline", &update.ack_deadline, ParseAgeOrNever,
-                  "How long an event may be at a consumer, unless extended, before it goes to "
-                  "another (queue: 30s unless set; stream: unlimited)",
-                  "DURATION");
+  AddParsedOption(
+      command, "--ack-deadline", &update.ack_deadline, ParseAgeOrNever,
+      "How long a consumer may hold an event, unless it extends the lease, before it goes to "
+      "another (queue: 30s unless set; stream: unlimited)",
+      "DURATION");
   AddParsedOption(command, "--min-backoff", &update.min_backoff, ParseDelay,
-                  "The delay of the first retry; doubled for each further one (100ms unless set)",
+                  "The delay of the first retry, doubled for each further one (default 100ms)",
                   "DURATION");
   AddParsedOption(command, "--max-backoff", &update.max_backoff, ParseDelay,
-                  "The longest delay of a retry (1m unless set)", "DURATION");
+                  "The maximum delay of a retry (default 1m)", "DURATION");
   AddCountOption(command, "--max-attempts", &update.max_delivery_attempts, 0, 1000,
-                 "After so many failed attempts an event becomes a dead letter; 0: never");
+                 "An event becomes a dead letter after this many failed attempts; 0: never");
   command
       .add_option_function<std::string>(
           "--dead-letter-topic",
           [&update](const std::string& topic) { update.dead_letter_topic = topic; },
-          "Where dead letters go (NAME.dead-letters unless set, and created)")
+          "The topic for dead letters, created if missing (default NAME.dead-letters)")
       ->type_name("TOPIC");
 }
 
 void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
-  AddParsedOption(
-      command, "--rate-events", &update.events_per_second, ParseEventRate,
-      "At most so many events a second, all consumers together; 0 or unlimited: no limit", "N");
+  AddParsedOption(command, "--rate-events", &update.events_per_second, ParseEventRate,
+                  "Maximum events per second, over all consumers; 0 or unlimited: no limit", "N");
   AddParsedOption(command, "--rate-bytes", &update.bytes_per_second, ParseByteRate,
-                  "At most so many bytes a second, e.g. 1MiB; 0 or unlimited: no limit", "SIZE");
+                  "Maximum bytes per second, e.g. 1MiB; 0 or unlimited: no limit", "SIZE");
   AddParsedOption(command, "--expire-after", &update.expire_after, ParseAgeOrNever,
-                  "Deleted when no consumer was connected for so long; or never", "DURATION");
+                  "Delete it after this long without a consumer; or never", "DURATION");
   AddParsedOption(command, "--ack-durability", &update.ack_durability, ParseDurability,
                   "What an ack survives: synced a power loss, written the death of the hub (as the "
                   "topic's events unless set)",
@@ -65,9 +65,9 @@ void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
   command
       .add_option_function<std::string>(
           "--description", [&update](const std::string& text) { update.description = text; },
-          "For people")
+          "A description for people")
       ->type_name("TEXT");
-  AddFilterOption(command, &update.filter, "Deliver only what passes");
+  AddFilterOption(command, &update.filter, "Deliver only matching events");
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 namespace eventhub::cli {
 
-// Adds an option for each setting that can be changed; what is given is set in `update`, which
+// Adds an option for each setting that can be changed; sets those given in `update`, which
 // outlives the command.
 void AddSubscriptionFlags(CLI::App& command, client::SubscriptionUpdate& update);
 

@@ -1,4 +1,4 @@
-// How `eventhub read` and `eventhub consume` print an event: by a format like printf's.
+// Prints events by a format like printf's, for `eventhub read` and `eventhub consume`.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace eventhub::cli {
 
-// How `read` and `consume` print an event as text unless told otherwise.
+// The default format of `read` and `consume`.
 inline constexpr char kEventTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
 
 // A parsed format. Immutable.
@@ -23,7 +23,7 @@ inline constexpr char kEventTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
 //   %%  a percent sign;   \n  \t  \0  \\  as in C
 class EventFormat {
  public:
-  // INVALID_ARGUMENT names what is not known.
+  // INVALID_ARGUMENT, naming it, if there is an unknown directive.
   static absl::StatusOr<EventFormat> Parse(absl::string_view format);
 
   void Append(const v1::Event& event, const json::Position& position, std::string* out) const;

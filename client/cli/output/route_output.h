@@ -1,4 +1,4 @@
-// Routes, and where an event would go, as tables and as JSON.
+// Prints routes and the results of tests: as tables and as JSON.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// How subscriptions and what belongs to them are printed: as JSON, as columns, as a report.
+// Prints subscriptions, snapshots and dead letters: as JSON, as tables, as a report.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace eventhub::cli {
 
-// Limits that are not set are null, and so are times of what never happened.
+// Limits that are not set, and times of events that never happened, are null.
 Json SubscriptionJson(const client::Subscription& subscription);
 Json SubscriptionStatsJson(const client::SubscriptionStats& stats);
 Json SummaryJson(const client::SubscriptionSummary& summary);
@@ -27,8 +27,9 @@ std::string RenderReplay(const client::ReplayResult& result, bool dry_run);
 std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots);
 std::string RenderDeadLetters(const std::vector<client::DeadLetter>& letters);
 
-// The answer to "why is it behind?": what holds it up, in words, first; then the totals, the
-// partitions that are furthest behind, and who holds what. `now` is that of the reader.
+// Answers "why is it behind?": first the reasons, in words; then the totals, the partitions that
+// are furthest behind, and the consumers with their events in flight. `now` is the time of the
+// reader.
 std::string RenderDescription(const client::SubscriptionDescription& description, absl::Time now);
 
 }  // namespace eventhub::cli

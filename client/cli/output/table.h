@@ -1,4 +1,4 @@
-// Columns for people.
+// Tables for people.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Data for a terminal, which cannot change its state.
+// Makes data safe to print on a terminal.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace eventhub::cli {
 
-// Appends `bytes` so that they stay on one line and cannot command the terminal: control
-// characters become `\n`, `\t`, `\x1b`, …; so do bytes of what is not UTF-8.
+// Appends `bytes` so that they stay on one line and cannot control the terminal: control
+// characters, and bytes that are not UTF-8, are escaped as `\n`, `\t`, `\x1b`, ….
 void AppendPrintable(absl::string_view bytes, std::string* line);
 
 // `bytes` in that form.

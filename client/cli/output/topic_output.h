@@ -1,4 +1,4 @@
-// Topics, partitions and counters as tables and as JSON.
+// Prints topics, partitions and counters: as tables and as JSON.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What applying a topology changes: for people, and as JSON.
+// Prints the changes of a topology: as text and as JSON.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace eventhub::cli {
 
 Json ApplyJson(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run);
 
-// Whether it is done.
+// Whether the changes are made.
 inline constexpr absl::string_view kApplied = "";
 inline constexpr absl::string_view kPlanned = "would be: ";
 inline constexpr absl::string_view kDryRun = "dry run, nothing was changed; would be: ";

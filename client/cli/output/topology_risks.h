@@ -1,4 +1,4 @@
-// What a change takes away for good, or moves, so that it is asked for.
+// Finds what a change deletes for good or moves, which has to be confirmed.
 #pragma once
 
 #include <map>

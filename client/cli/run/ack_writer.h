@@ -12,14 +12,14 @@
 
 namespace eventhub::cli {
 
-// Lines of `partition offset id`, separated by tabs; `delayed`, the delay id and the id of what
-// waits for its time, and `duplicate - id` of what waits already. Each is printed as soon as the
-// event is acknowledged. Thread-safe. Holds what standard output does not take yet; WaitForRoom
-// bounds it.
+// Prints lines of `partition offset id`, separated by tabs; `delayed`, the delay id and the id for
+// a delayed event; `duplicate - id` for a delayed event that is there already. Prints each as soon
+// as the event is acknowledged. Thread-safe. Buffers lines that standard output does not accept
+// yet; WaitForRoom() bounds the buffer.
 class AckWriter {
  public:
   AckWriter();
-  // Prints what is left.
+  // Prints the remaining lines.
   ~AckWriter();
 
   AckWriter(const AckWriter&) = delete;
@@ -28,10 +28,10 @@ class AckWriter {
   // Does not block.
   void Add(absl::string_view id, const client::PublishedEvent& event);
 
-  // Returns when less than 8 MiB wait to be printed; what printing failed with, if it did.
+  // Waits until less than 8 MiB are buffered. Returns the error of printing, if any.
   absl::Status WaitForRoom();
 
-  // Returns when all is printed.
+  // Waits until everything is printed.
   absl::Status Finish();
 
  private:

@@ -1,4 +1,4 @@
-// The work of `eventhub bench`: publishes to a topic of its own, reads it back, deletes it.
+// Implements `eventhub bench`: publishes to a temporary topic, reads it back, and deletes it.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct BenchResult {
   absl::Duration round_trip_p99;
 };
 
-// Fails also when an event was not read back. Deletes its topic in any case, unless a second signal
-// ends the process before; the first one prints the name of the topic.
+// Fails also if an event was not read back. Always deletes its topic, unless a second signal ends
+// the process before; the first one prints the name of the topic.
 absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options);
 
 }  // namespace eventhub::cli

@@ -1,4 +1,4 @@
-// The work of `eventhub consume`: events in, printed or given to commands, outcomes out.
+// Implements `eventhub consume`: prints events or passes them to commands, and settles them.
 #pragma once
 
 #include <cstddef>
@@ -17,38 +17,38 @@ namespace eventhub::cli {
 
 struct ConsumeOptions {
   std::string subscription;
-  // Of this consumer, for stats; empty: its address.
+  // The name of this consumer in statistics; empty: its address.
   std::string name;
 
-  // What to run; empty: print the events.
+  // The command to run; empty: print the events.
   std::vector<std::string> command;
-  // Once for a batch, which is JSON lines on its standard input, instead of once for each event.
+  // Run it once for each batch, with JSON lines on standard input, instead of once for each event.
   bool batches = false;
-  // The most events of one run; 0: as they came.
+  // The maximum events of a batch; 0: as delivered.
   uint32_t batch_size = 0;
-  // Commands at the same time.
+  // Commands that run in parallel.
   uint32_t concurrency = 1;
-  // Of a retry; not set: as the subscription has it.
+  // The delay of a retry; not set: the setting of the subscription.
   std::optional<absl::Duration> retry_delay;
 
-  // How events are printed: in this format, or as JSON.
+  // The format of printed events, unless they are printed as JSON.
   EventFormat format;
   bool json = false;
 
-  // End after so many events, or when none came for so long while the hub was connected.
+  // End after this many events, or after this long without one while the hub was connected.
   uint64_t limit = std::numeric_limits<uint64_t>::max();
   std::optional<absl::Duration> idle_exit;
 
-  // What may be delivered and not settled. Not set: two events for each command, else the default.
+  // Limits of events in flight. Not set: two events for each command, or the default.
   std::optional<uint32_t> credit_events;
   std::optional<uint64_t> credit_bytes;
 
-  // At the end, say on stderr how much it was.
+  // Print a summary on stderr at the end.
   bool summary = false;
 };
 
-// Consumes until the limit, the end of patience, an interrupt, or an error that stays. An interrupt
-// lets what was delivered be done and settled, and is a success.
+// Consumes until a limit is reached, an interrupt, or a permanent error. After an interrupt,
+// handles and settles the delivered events, and succeeds.
 absl::Status RunConsume(const Context& context, const ConsumeOptions& options);
 
 }  // namespace eventhub::cli

@@ -1,4 +1,4 @@
-// What a run of `eventhub consume` has done, and how much it may still do.
+// Counts the outcomes of a run of `eventhub consume`, and enforces its limit.
 #pragma once
 
 #include <cstdint>
@@ -16,23 +16,23 @@ class ConsumeTally {
   // At most `limit` events are handled.
   explicit ConsumeTally(uint64_t limit);
 
-  // Handling `count` events begins; how many of them, from the first, are within the limit.
+  // Called before `count` events are handled; returns how many of them, from the first, may be.
   uint64_t Begin(uint64_t count);
-  // What is to become of `count` events that were begun, of so many encoded bytes.
+  // Records the outcome of `count` handled events of `bytes` encoded bytes.
   void Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes);
   // `count` of those that were begun are done; how many may still follow.
   uint64_t End(uint64_t count);
 
-  // Idleness begins anew.
+  // Restarts the idle time.
   void Touch();
-  // For how long nothing was handled; zero while something is.
+  // How long nothing has been handled; zero while something is.
   absl::Duration IdleFor() const;
 
   uint64_t running() const;
   uint64_t handled() const;
   uint64_t bytes() const;
 
-  // How many events were done with, and the hub did not confirm it: they may come again.
+  // The number of handled events that the hub did not confirm: they may be delivered again.
   uint64_t Unconfirmed(const client::SubscriberCounters& hub) const;
   // `12 acked, 1 to be retried, 0 parked, 0 skipped`, by what the hub confirmed; `, 3 not
   // confirmed`, if there are any.

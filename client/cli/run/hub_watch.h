@@ -1,4 +1,4 @@
-// Tells a person at the terminal that a command waits for its hub.
+// Prints on the terminal that a command waits for its hub.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@
 
 namespace eventhub::cli {
 
-// Prints one line on stderr when the hub has not answered, or has taken nothing, for a second, and
-// one when it does again. Has a thread of its own, which ends with it.
+// Prints a line on stderr when the hub has not answered or accepted anything for a second, and
+// another when it does again. Owns a thread.
 class HubWatch {
  public:
   // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not answer, RESOURCE_EXHAUSTED that it
-  // takes nothing now, CANCELLED that the command ends; all else is well.
+  // accepts nothing now, CANCELLED that the command ends; anything else that all is well.
   using Probe = std::function<absl::Status()>;
 
   // `probe` is called about once a second, one call at a time; it may block for a second.
@@ -31,14 +31,14 @@ class HubWatch {
   static const Trouble kSilent;
   static const Trouble kFull;
 
-  // What the status means; null if all is well.
+  // The trouble that a status means; null if none.
   static const Trouble* TroubleOf(const absl::Status& status);
-  // Asks once, says what there is to say, and gives the delay until the next time.
+  // Probes once, prints a change, and returns the delay until the next probe.
   absl::Duration Look();
 
   const std::string address_;
   const Probe probe_;
-  // Of the thread: since when there is trouble, and what was said of it.
+  // Used by the thread: since when there is trouble, and which was printed.
   std::optional<absl::Duration> since_;
   const Trouble* told_ = nullptr;
   Ticker ticker_;  // Last: its thread uses what is above.
@@ -48,7 +48,7 @@ class HubWatch {
 HubWatch::Probe HealthProbe(std::shared_ptr<client::Connection> hub,
                             std::function<uint64_t()> progress);
 
-// The same for a publisher, which knows why what it sends is not taken.
+// The same for a publisher, which knows why its events are not accepted.
 HubWatch::Probe PublishProbe(std::shared_ptr<client::Connection> hub,
                              const client::Publisher& publisher,
                              std::function<uint64_t()> progress);

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM, as something that a command can wait for or be told of.
+// Turns Ctrl-C and SIGTERM into something that a command can poll, wait for or be notified of.
 #pragma once
 
 #include <csignal>

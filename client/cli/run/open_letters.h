@@ -1,4 +1,4 @@
-// The open dead letters that lie in a topic.
+// Counts the open dead letters in a topic.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,19 @@
 
 namespace eventhub::cli {
 
-// Those of one subscription.
+// The open dead letters of one subscription.
 struct OpenLetters {
   std::string subscription;
   uint64_t count = 0;
   bool more = false;  // There are more than were counted.
 };
 
-// Those of `subscriptions` that have any in `topic`.
+// For each of `subscriptions` that has open dead letters in `topic`.
 absl::StatusOr<std::vector<OpenLetters>> FindOpenLetters(
     client::SubscriptionClient& client,
     const std::vector<client::SubscriptionSummary>& subscriptions, const std::string& topic);
 
-// As a part of a sentence: `5 open dead letters of subscription 'billing' and …`.
+// Formats them as a part of a sentence: `5 open dead letters of subscription 'billing' and …`.
 std::string LettersText(const std::vector<OpenLetters>& letters);
 
 }  // namespace eventhub::cli

@@ -15,24 +15,24 @@
 
 namespace eventhub::cli {
 
-// How far something is that took `took` until now: `, 41% of 1,234,567, 17s left`. Empty if `total`
-// is 0, which means that it is not known.
+// Formats the progress after the time `took`: `, 41% of 1,234,567, 17s left`. Empty if `total` is
+// 0, which means unknown.
 std::string ShareText(uint64_t done, uint64_t total, absl::Duration took);
 
 // The same, counted in bytes: `, 41% of 1.21 GiB, 17s left`.
 std::string ShareOfBytesText(uint64_t done, uint64_t total, absl::Duration took);
 
-// A line on stderr, if that is a terminal; else nothing. Drawn anew a few times a second by a
-// thread of its own, also while nothing moves, until it is destroyed, which wipes it.
+// A line on stderr, if that is a terminal. A thread redraws it a few times a second, also while
+// nothing changes; the destructor erases it.
 class ProgressLine {
  public:
-  // What the line says after so long. Called by the thread.
+  // Returns the text of the line after this long. Called by the thread.
   using Text = std::function<std::string(absl::Duration took)>;
 
-  // Whether anything is drawn: else measuring can be saved.
+  // Whether anything is drawn; if not, there is no need to measure.
   static bool IsShown();
 
-  // Begins to draw after `first`.
+  // Starts to draw after `first`.
   ProgressLine(absl::Duration first, Text text);
   ~ProgressLine();
 
@@ -52,7 +52,7 @@ class ProgressLine {
 // left`.
 class CallProgress {
  public:
-  // How much is done; an error says that it is not known now.
+  // Returns how much is done; an error means that it is unknown now.
   using Measure = std::function<absl::StatusOr<uint64_t>()>;
 
   // Without `measure`, or with a total of 0, it says how long it takes. `measure` is called by the
@@ -66,14 +66,14 @@ class CallProgress {
   const ProgressLine line_;  // Last: it uses what is above.
 };
 
-// What `call` gives; shows meanwhile how long it takes.
+// Returns the result of `call`, and shows meanwhile how long it takes.
 template <typename Call>
 std::invoke_result_t<Call> WithProgress(std::string doing, const Call& call) {
   const CallProgress progress(std::move(doing));
   return call();
 }
 
-// How much went by, by now.
+// The amount up to now.
 struct Flow {
   uint64_t events = 0;
   uint64_t bytes = 0;  // Of the events, encoded.
@@ -91,13 +91,12 @@ class EventProgress {
   // Whether a line is drawn.
   bool enabled() const { return line_.has_value(); }
 
-  // How many events it will be in all: from now on, the line says how much of it is done, and how
-  // long the rest will take.
+  // Sets the total number of events: from now on, the line shows the share done and the time left.
   void Expect(uint64_t events) { expected_events_.store(events, std::memory_order_relaxed); }
-  // The same where only the size of the input is known.
+  // The same if only the size of the input is known.
   void ExpectInput(uint64_t bytes) { expected_input_.store(bytes, std::memory_order_relaxed); }
 
-  // Wipes the line, if there is one, for good.
+  // Erases the line for good.
   void Finish() { line_.reset(); }
 
   // `1,234 events, 1.2 MiB in 3s: 411 events/s, 410 KiB/s`, since construction.

@@ -1,4 +1,4 @@
-// The work of `eventhub publish`: lines in, acknowledgements out.
+// Implements `eventhub publish`: publishes lines, and reports acknowledgements.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +15,22 @@ namespace eventhub::cli {
 
 struct PublishRunOptions {
   std::string topic;
-  // `-` is standard input, and so is none.
+  // `-`, or an empty list: standard input.
   std::vector<std::string> files;
   std::optional<uint32_t> partition;
   client::Durability durability = client::Durability::kDefault;
   // Empty: a random one.
   std::string producer_id;
-  // Lines that are no events are counted and left out, instead of being the end.
+  // Count and skip lines that are not events, instead of failing.
   bool keep_going = false;
-  // Print what is acknowledged.
+  // Print acknowledged events.
   bool acks = false;
   // No progress and no summary.
   bool quiet = false;
 };
 
-// Publishes all lines, and returns OK if all of them were acknowledged. An interrupt ends the
-// input; what was taken is still published.
+// Publishes all lines; OK if all of them were acknowledged. An interrupt ends the input; the lines
+// read before it are still published.
 absl::Status RunPublish(const Context& context, const PublishRunOptions& options,
                         EventSource source);
 

@@ -1,4 +1,4 @@
-// A thread that does something again and again, until it is told to stop.
+// A thread that calls a function periodically until it is stopped.
 #pragma once
 
 #include <functional>
