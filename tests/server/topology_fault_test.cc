@@ -78,6 +78,33 @@ TEST_F(TopologyFaultTest, PruneDoesNotTakeWhatIsNeeded) {
               ElementsAre("subscription s: topic: topic t will not exist"));
 }
 
+// Before any change is made.
+TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
+  MustApply(R"(topics { name: "t" } topics { name: "letters" }
+               subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "letters" })");
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  const auto consumer = rig_.Consume("s", "c");
+  const std::vector<Received> events = consumer->Receive(1);
+  ASSERT_EQ(events.size(), 1u);
+  ASSERT_TRUE(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "bad")).empty());
+  rig_.AwaitParking("s");
+  // The topic is named by no subscription any more, but has a letter of one.
+  const std::string asked = R"(
+      topics { name: "t" } topics { name: "new" }
+      subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "new" })";
+  for (const bool dry_run : {true, false}) {
+    const auto refused = Apply(asked, /*prune=*/true, dry_run);
+    EXPECT_THAT(refused, Refused(StatusCode::kFailedPrecondition,
+                                 v1::ErrorDetail::REASON_OPEN_DEAD_LETTERS));
+    EXPECT_THAT(std::string(refused.status().message()),
+                testing::HasSubstr("topic letters: no order of the changes allows this one"));
+  }
+  EXPECT_THAT(rig_.broker().topics().Get("new"), StatusIs(StatusCode::kNotFound));
+  // Its letters are deleted with a subscription.
+  MustApply(R"(topics { name: "t" })", /*prune=*/true);
+  EXPECT_THAT(rig_.broker().topics().Get("letters"), StatusIs(StatusCode::kNotFound));
+}
+
 TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
   EXPECT_THAT(Faults(R"(topics { name: "bus" retention { none: true } }
                         subscriptions { name: "s" topic: "bus" kind: KIND_QUEUE })"),

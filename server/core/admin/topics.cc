@@ -154,6 +154,15 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
   return response;
 }
 
+absl::StatusOr<std::vector<std::string>> Topics::LetterHolders(const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
+                   subscriptions_.LetterHolders(*topic));
+  std::vector<std::string> names;
+  for (const std::shared_ptr<Subscription>& holder : holders) names.push_back(holder->name());
+  return names;
+}
+
 void Topics::AddTo(v1::GetStatsResponse* stats) const {
   size_t partitions = 0;
   const auto topics = store_.catalog().List("", std::numeric_limits<size_t>::max());

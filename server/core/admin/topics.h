@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -46,6 +47,10 @@ class Topics {
   // INVALID_ARGUMENT naming the field if the name is empty, NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
                                               absl::string_view name) const;
+
+  // The names of the subscriptions that need events of the topic for open dead letters, or for
+  // redriven ones that are not settled. Reads the disk. NOT_FOUND.
+  absl::StatusOr<std::vector<std::string>> LetterHolders(const std::string& name) const;
 
   const TopicCatalog& catalog() const { return store_.catalog(); }
   const TopicLimits& limits() const { return store_.limits(); }

@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/core/base/errors.h"
+
 namespace eventhub {
 namespace {
 
@@ -52,9 +54,12 @@ std::vector<PlannedChange> OrderChanges(std::vector<PlannedChange> changes, Topo
     if (refused.size() == changes.size()) {
       for (const PlannedChange& change : refused) {
         const absl::Status refusal = CheckNow(change, hub);
+        v1::ErrorDetail detail = DetailOf(refusal).value_or(v1::ErrorDetail());
+        detail.clear_field();  // Of the object, not of the request.
         faults.Add(*change.kind, change.said.name(), "",
-                   absl::FailedPreconditionError(absl::StrCat(
-                       "no order of the changes allows this one: ", refusal.message())));
+                   WithDetail(absl::FailedPreconditionError(absl::StrCat(
+                                  "no order of the changes allows this one: ", refusal.message())),
+                              detail));
       }
       break;
     }

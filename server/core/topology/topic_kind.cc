@@ -84,12 +84,32 @@ absl::Status TopicKind::CheckChange(const Message& from, const Message& to,
 absl::Status TopicKind::CheckPlace(const Message& settings, const TopologyState& hub) const {
   const v1::Topic& topic = AsTopic(settings);
   if (!topic.retention().none()) return absl::OkStatus();
-  const std::string use = UsersOf(topic.name(), hub).KeepEvents();
-  return use.empty() ? absl::OkStatus() : InvalidField("topic.retention.none", use);
+  TopicUsers users = UsersOf(topic.name(), hub);
+  const std::string use = users.KeepEvents();
+  if (!use.empty()) return InvalidField("topic.retention.none", use);
+  ASSIGN_OR_RETURN(users.open_letters_of, LetterHolders(topic.name(), hub));
+  return users.CheckNoLetters(topic.name());
 }
 
 absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState& hub) const {
-  return UsersOf(name, hub).CheckDelete(name);
+  TopicUsers users = UsersOf(name, hub);
+  ASSIGN_OR_RETURN(users.open_letters_of, LetterHolders(name, hub));
+  return users.CheckDelete(name);
+}
+
+absl::StatusOr<std::vector<std::string>> TopicKind::LetterHolders(const std::string& topic,
+                                                                  const TopologyState& hub) const {
+  absl::StatusOr<std::vector<std::string>> names = topics_.LetterHolders(topic);
+  // A topic that is still to be created has none.
+  if (absl::IsNotFound(names.status())) return std::vector<std::string>();
+  if (!names.ok()) return names.status();
+  // The letters of a subscription are deleted with it.
+  names->erase(std::remove_if(names->begin(), names->end(),
+                              [&hub](const std::string& name) {
+                                return hub.Find<v1::Subscription>(name) == nullptr;
+                              }),
+               names->end());
+  return names;
 }
 
 bool TopicKind::Tightens(const Message& from, const Message& to) const {

@@ -33,6 +33,10 @@ class TopicKind final : public TopologyKind {
   void Delete(const std::string& name, StatusDone done) override;
 
  private:
+  // The subscriptions of `hub` that need events of the topic for dead letters.
+  absl::StatusOr<std::vector<std::string>> LetterHolders(const std::string& topic,
+                                                         const TopologyState& hub) const;
+
   Topics& topics_;
 };
 
