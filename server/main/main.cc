@@ -1,11 +1,13 @@
 // eventhubd, the hub's daemon.
 //
-// Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start, 2 if it was started wrongly.
+// Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start or print, 2 if it was started
+// wrongly.
 #include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -59,6 +61,14 @@ Flags:
 void TuneAllocator(size_t memory_limit) {
   mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min<size_t>(memory_limit / 8, 256 << 20)));
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
+}
+
+// Writes to standard output. Returns the exit code.
+int Print(const std::string& text) {
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  if (written) return 0;
+  std::fprintf(stderr, "eventhubd: cannot write to standard output: %s\n", std::strerror(errno));
+  return kExitFailure;
 }
 
 int FailUsage(const absl::Status& status) {
@@ -157,12 +167,10 @@ int Main(const std::vector<std::string>& arguments) {
   const absl::StatusOr<ParsedFlags> flags = ParseFlags(arguments, kEnvironmentPrefix);
   if (!flags.ok()) return FailUsage(flags.status());
   if (flags->action == ParsedAction::kHelp) {
-    std::printf("%s%s", kHelp, DescribeFlags(kEnvironmentPrefix).c_str());
-    return 0;
+    return Print(kHelp + DescribeFlags(kEnvironmentPrefix));
   }
   if (flags->action == ParsedAction::kVersion) {
-    std::printf("eventhubd %s\n", EVENTHUB_VERSION);
-    return 0;
+    return Print(absl::StrCat("eventhubd ", EVENTHUB_VERSION, "\n"));
   }
   if (const absl::Status known = CheckEnvironment(environ); !known.ok()) return FailUsage(known);
   absl::StatusOr<Config> config = ConfigFromFlags();

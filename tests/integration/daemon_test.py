@@ -206,6 +206,14 @@ class FlagsTest(DaemonTest):
         self.assertIn("--drop_after_damage=false", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 100)
 
+    def test_what_cannot_be_printed_is_a_failure(self):
+        for flag in ["--help", "--version"]:
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([EVENTHUBD, flag], stdout=full, stderr=subprocess.PIPE,
+                                        timeout=TIMEOUT, check=False)
+            self.assertEqual((result.returncode, result.stderr), (
+                1, b"eventhubd: cannot write to standard output: No space left on device\n"), flag)
+
     def test_version(self):
         result = self.run_daemon("--version")
         self.assertEqual(result.returncode, 0)
