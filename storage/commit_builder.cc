@@ -116,6 +116,7 @@ void CommitBuilder::DeleteTopics() {
     }
     DeletePrefix(Column::kMeta, LogStartPrefix(topic));
     DeletePrefix(Column::kMeta, RunPrefix(topic));
+    DeletePrefix(Column::kMeta, AgeMarksPrefix(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }
 }

@@ -75,6 +75,7 @@ const absl::string_view kTopicKeyPrefix = "t";
 const absl::string_view kNextTopicIdKey = "n";
 const absl::string_view kSubscriptionKeyPrefix = "u";
 const absl::string_view kNextSubscriptionIdKey = "v";
+const absl::string_view kAgeMarksPrefix = "a";
 const absl::string_view kRouteKeyPrefix = "r";
 const absl::string_view kGenerationKey = "g";
 const absl::string_view kHubIdKey = "h";
@@ -202,6 +203,27 @@ std::optional<std::pair<LinkId, PartitionId>> ParseLinkPositionKey(absl::string_
   if (!reader.ok()) return std::nullopt;
   return std::make_pair(id, partition);
 }
+
+std::string AgeMarksPrefix(TopicId topic) {
+  std::string key(kAgeMarksPrefix);
+  AppendBig32(&key, topic.value());
+  return key;
+}
+
+std::string AgeMarksKey(TopicId topic, PartitionId partition) {
+  std::string key = AgeMarksPrefix(topic);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::optional<std::pair<TopicId, PartitionId>> ParseAgeMarksKey(absl::string_view key) {
+  KeyReader reader(key.substr(kAgeMarksPrefix.size()));
+  const TopicId topic(reader.Big32());
+  const PartitionId partition(reader.Big32());
+  if (!reader.ok()) return std::nullopt;
+  return std::make_pair(topic, partition);
+}
+
 std::string RouteKey(absl::string_view name) { return absl::StrCat(kRouteKeyPrefix, name); }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {

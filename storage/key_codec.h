@@ -46,6 +46,13 @@ std::string RunPrefix(TopicId topic, PartitionId partition);
 std::string RunPrefix(TopicId topic);
 Offset OffsetOfRunKey(absl::string_view key);
 
+// In column `meta`, for the age marks of a partition (server/core/maintenance/age_marks.h).
+std::string AgeMarksKey(TopicId topic, PartitionId partition);
+std::string AgeMarksPrefix(TopicId topic);
+extern const absl::string_view kAgeMarksPrefix;
+// Returns nullopt if `key` was not made by AgeMarksKey.
+std::optional<std::pair<TopicId, PartitionId>> ParseAgeMarksKey(absl::string_view key);
+
 // In column `producers`: topic | length of the name | name | slot. The prefix covers all slots of
 // one producer.
 std::string ProducerPrefix(TopicId topic, absl::string_view producer);

@@ -12,12 +12,14 @@
 #include "server/core/admin/topic_changes.h"
 #include "server/core/base/errors.h"
 #include "server/core/link/link_catalog.h"
+#include "server/core/maintenance/retention.h"
 #include "server/core/maintenance/trim_planner.h"
 #include "server/core/maintenance/trim_task.h"
 #include "server/core/subscription/parking.h"
 #include "server/core/subscription/subscriptions.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/events.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_env.h"
 
@@ -177,7 +179,7 @@ class KeptByTrimsTest : public KeptTest {
 
   TrimPlan Plan() {
     absl::StatusOr<TrimPlan> plan =
-        TrimPlanner(*subscriptions_, *store_).Plan(*topic_, clock_.Now());
+        TrimPlanner(*subscriptions_, *store_, AgeMarks()).Plan(*topic_, clock_.Now());
     EXPECT_THAT(plan, IsOk());
     return *std::move(plan);
   }
@@ -251,6 +253,34 @@ class KeptByTrimsTest : public KeptTest {
   std::vector<v1::PartitionMove> moves_;
   v1::ReplaySubscriptionResponse replay_;
 };
+
+// A pass that meets a topic whose emptying is written, and not visible yet, has not failed.
+TEST_F(KeptByTrimsTest, APassMayMeetATopicThatIsBeingEmptied) {
+  ASSERT_THAT(Start([&](StatusDone done) { subscriptions_->Delete("s", std::move(done)); }).get(),
+              IsOk());
+  disk_.HoldSyncs(".log");
+  v1::UpdateTopicRequest request;
+  request.mutable_topic()->set_name("t");
+  request.mutable_topic()->mutable_retention()->set_none(true);
+  request.mutable_update_mask()->add_paths("retention");
+  std::future<absl::Status> emptied = Update(topic_, request);
+  ASSERT_TRUE(Eventually([&] { return disk_.held_syncs() > 0; }));
+  EXPECT_THAT(TrimPlanner(*subscriptions_, *store_, AgeMarks()).Plan(*topic_, clock_.Now()),
+              StatusIs(StatusCode::kNotFound));
+  Retention retention(RetentionOptions(), catalog_, *subscriptions_, *store_, *writer_, clock_,
+                      [](TopicId) {});
+  Cancellation cancellation;
+  std::promise<void> begun;
+  std::future<absl::Status> pass = std::async(std::launch::async, [&] {
+    begun.set_value();
+    return retention.TrimTopics(cancellation);
+  });
+  begun.get_future().wait();
+  disk_.ReleaseSyncs();
+  EXPECT_THAT(emptied.get(), IsOk());
+  EXPECT_THAT(pass.get(), IsOk());
+  EXPECT_EQ(start(), 3);
+}
 
 TEST_F(KeptByTrimsTest, ATrimTakesWhatNobodyNeeds) {
   EXPECT_THAT(Trim(Plan()).get(), IsOk());

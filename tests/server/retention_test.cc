@@ -2,9 +2,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/maintenance/age_marks.h"
+#include "storage/key_codec.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/eventually.h"
 
@@ -274,6 +277,59 @@ TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
   EXPECT_FALSE(doubted());
   rig_.clock.Advance(kStep);
   EXPECT_TRUE(Eventually([&] { return Start() == 1; }));
+}
+
+// After a clock has been set back, append times stand still in the future. Age counts nevertheless,
+// also over a restart.
+TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
+  Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
+  rig_.clock.Jump(kDecade);
+  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
+  ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
+  rig_.clock.Jump(-kDecade);
+  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  ASSERT_THAT(rig_.Publish("t", {"b"}), IsOk());
+  EXPECT_GT(rig_.Describe("t").last_append_time().seconds(),
+            absl::ToUnixSeconds(rig_.clock.Now() + absl::Hours(1)));
+  // The probe, of a maximum age of a second and trimmed last, goes at the earliest in the second
+  // pass.
+  const auto await_passes = [&] {
+    ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
+    ASSERT_TRUE(Eventually([&] {
+      rig_.clock.Advance(absl::Seconds(2));
+      const v1::PartitionInfo probe = rig_.Describe("zz-probe");
+      return probe.start_offset() == probe.end_offset();
+    }));
+  };
+  await_passes();
+  rig_.clock.Advance(absl::Hours(6 * 24));
+  await_passes();
+  EXPECT_EQ(Start(), 0);
+  ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
+  await_passes();
+  rig_.Reopen();
+  rig_.clock.Advance(absl::Hours(2 * 24));
+  await_passes();
+  EXPECT_EQ(Start(), 2);
+  rig_.clock.Advance(absl::Hours(7 * 24));
+  await_passes();
+  EXPECT_EQ(Start(), 3);
+}
+
+TEST(AgeMarks, AreStoredByteForByte) {
+  const std::vector<AgeMark> marks = {{Offset(0x0102), absl::FromUnixMicros(0x0304)},
+                                      {Offset(0x05), absl::FromUnixMicros(0x06)}};
+  EXPECT_EQ(absl::BytesToHexString(AgeMarksKey(TopicId(1), PartitionId(2))), "610000000100000002");
+  EXPECT_EQ(absl::BytesToHexString(EncodeAgeMarks(marks)),
+            "01000000"
+            "02010000000000000403000000000000"
+            "05000000000000000600000000000000");
+  ASSERT_OK_AND_ASSIGN(const std::vector<AgeMark> decoded, DecodeAgeMarks(EncodeAgeMarks(marks)));
+  EXPECT_EQ(decoded, marks);
+  EXPECT_THAT(DecodeAgeMarks(EncodeAgeMarks(marks) + "x"), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeAgeMarks(absl::string_view("\2\0\0\0", 4)),
+              StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {

@@ -1,7 +1,6 @@
 #include "server/core/delayed/delayed_events.h"
 
 #include <algorithm>
-#include <future>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "server/core/base/stored_time.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/delayed_record.h"
+#include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -201,7 +201,7 @@ void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
     return;
   }
   const std::optional<int64_t> next_due = piece->next_due;
-  const absl::Status released = Await([&](ReleaseDone done) {
+  const absl::Status released = Commit([&](StatusDone done) {
     return std::make_unique<ReleaseTask>(*table_, entry.topic, *std::move(piece), std::move(done));
   });
   if (!released.ok()) {
@@ -240,16 +240,15 @@ std::string DelayedEvents::RefusalOf(TopicId topic) const {
 absl::StatusOr<DuePiece> DelayedEvents::ReadPiece(const DelayedSchedule::Entry& entry,
                                                   int64_t now) {
   RETURN_IF_ERROR(options_.writable());
-  RETURN_IF_ERROR(Await([this](ReleaseDone done) {
+  RETURN_IF_ERROR(Commit([this](StatusDone done) {
     return std::make_unique<BeginReadingTask>(*table_, std::move(done));
   }));
   return ReadDue(store_, entry.topic->id(), entry.due, now);
 }
 
-absl::Status DelayedEvents::Await(std::function<std::unique_ptr<CommitTask>(ReleaseDone)> make) {
-  auto outcome = std::make_shared<std::promise<absl::Status>>();
-  writer_.Submit(make([outcome](absl::Status status) { outcome->set_value(std::move(status)); }));
-  return outcome->get_future().get();
+absl::Status DelayedEvents::Commit(
+    absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
+  return AwaitOutcome([&](StatusDone done) { writer_.Submit(make(std::move(done))); });
 }
 
 absl::StatusOr<std::shared_ptr<Topic>> DelayedEvents::FindTopic(const std::string& name) const {

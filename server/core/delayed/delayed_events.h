@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/delayed.pb.h"
@@ -81,7 +82,7 @@ class DelayedEvents {
   std::string RefusalOf(TopicId topic) const;
   absl::StatusOr<DuePiece> ReadPiece(const DelayedSchedule::Entry& entry, int64_t now);
   // Submits a task and waits for it.
-  absl::Status Await(std::function<std::unique_ptr<CommitTask>(ReleaseDone)> make);
+  absl::Status Commit(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
 
   const LogStore& store_;
   LogWriter& writer_;

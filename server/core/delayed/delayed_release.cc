@@ -54,7 +54,7 @@ absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t f
 }
 
 ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece,
-                         ReleaseDone done)
+                         StatusDone done)
     : table_(table),
       append_{.topic = std::move(topic)},
       piece_(std::move(piece)),
@@ -113,7 +113,7 @@ void ReleaseTask::Done(const absl::Status& status) {
   } else {
     append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
   }
-  done_(outcome);
+  std::move(done_)(outcome);
 }
 
 }  // namespace eventhub

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "server/core/event/event_scanner.h"
 #include "server/core/publish/delayed_table.h"
 #include "server/core/publish/topic_append.h"
+#include "storage/base/await.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -33,22 +33,19 @@ struct DuePiece {
 // Reads what is due at `now`, from `from` on (both in microseconds), as far as it fits a piece.
 absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t from, int64_t now);
 
-// Called once, with the outcome of the commit.
-using ReleaseDone = std::function<void(absl::Status)>;
-
 // Goes before ReadDue: see DelayedTable::BeginReading.
 class BeginReadingTask final : public CommitTask {
  public:
-  BeginReadingTask(DelayedTable& table, ReleaseDone done) : table_(table), done_(std::move(done)) {}
+  BeginReadingTask(DelayedTable& table, StatusDone done) : table_(table), done_(std::move(done)) {}
 
   void Prepare(CommitBuilder&) override { table_.BeginReading(); }
-  void Done(const absl::Status& status) override { done_(status); }
+  void Done(const absl::Status& status) override { std::move(done_)(status); }
   size_t bytes() const override { return 0; }
   bool synced() const override { return false; }
 
  private:
   DelayedTable& table_;
-  ReleaseDone done_;
+  StatusDone done_;
 };
 
 // Appends a piece as a publisher would, and takes its events from the delayed ones in the same
@@ -56,7 +53,7 @@ class BeginReadingTask final : public CommitTask {
 // error of the topic, which may pass, leaves all of the piece where it is.
 class ReleaseTask final : public CommitTask {
  public:
-  ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece, ReleaseDone done);
+  ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece, StatusDone done);
 
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
@@ -73,7 +70,7 @@ class ReleaseTask final : public CommitTask {
   DelayedTable& table_;
   TopicAppend append_;
   DuePiece piece_;
-  ReleaseDone done_;
+  StatusDone done_;
   std::vector<std::string> released_;
   absl::Status refused_;
 };

@@ -5,17 +5,11 @@
 #include <vector>
 
 #include "server/core/base/errors.h"
+#include "server/core/base/field_checks.h"
 #include "server/core/link/link_settings.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {
-
-constexpr uint32_t kDefaultLinkPage = 100;
-constexpr uint32_t kMaxLinkPage = 1000;
-
-}  // namespace
-
 Links::Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics,
              DelayedTable& delayed, std::string hub_id,
              absl::AnyInvocable<absl::Status() const> writable)
@@ -81,8 +75,7 @@ absl::StatusOr<v1::GetLinkResponse> Links::Get(const std::string& name) const {
 }
 
 absl::StatusOr<v1::ListLinksResponse> Links::List(const v1::ListLinksRequest& request) const {
-  const size_t size =
-      request.page_size() == 0 ? kDefaultLinkPage : std::min(request.page_size(), kMaxLinkPage);
+  const size_t size = PageSize(request.page_size());
   const auto links = catalog_.List(request.page_token(), size + 1);
   v1::ListLinksResponse response;
   for (size_t i = 0; i < std::min(size, links.size()); ++i) {

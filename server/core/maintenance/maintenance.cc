@@ -63,7 +63,7 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
   upkeep("retention", options.retention_interval,
          [this](Cancellation& cancellation) { return retention_.TrimTopics(cancellation); });
   upkeep("idle subscriptions", options.retention_interval,
-         [this](Cancellation&) { return ExpireSubscriptions(); });
+         [this](Cancellation& cancellation) { return ExpireSubscriptions(cancellation); });
   upkeep("idle producers", options.producer_expiry_interval,
          [this](Cancellation& cancellation) { return retention_.ExpireProducers(cancellation); });
   upkeep("old transactions", options.producer_expiry_interval, [this](Cancellation& cancellation) {
@@ -88,9 +88,10 @@ void Maintenance::ReclaimSoon(TopicId topic) {
        [this, topic](Cancellation& cancellation) { return store_.Reclaim(topic, cancellation); }});
 }
 
-absl::Status Maintenance::ExpireSubscriptions() {
+absl::Status Maintenance::ExpireSubscriptions(const Cancellation& cancellation) {
   return subscriptions_.Expire(
-      [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); });
+      [this](const std::string& name, absl::Time last_used) { on_expired_(name, last_used); },
+      [&cancellation] { return cancellation.cancelled(); });
 }
 
 }  // namespace eventhub

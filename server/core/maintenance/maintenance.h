@@ -50,7 +50,7 @@ class Maintenance {
 
  private:
   void CheckClock();
-  absl::Status ExpireSubscriptions();
+  absl::Status ExpireSubscriptions(const Cancellation& cancellation);
 
   Subscriptions& subscriptions_;
   LogStore& store_;

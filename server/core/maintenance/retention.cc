@@ -1,12 +1,13 @@
 #include "server/core/maintenance/retention.h"
 
 #include <algorithm>
-#include <future>
 #include <utility>
 #include <vector>
 
+#include "server/core/base/errors.h"
 #include "server/core/maintenance/trim_task.h"
 #include "server/core/transaction/transaction.h"
+#include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -23,6 +24,32 @@ constexpr size_t kFewBatches = 16;
 
 absl::Status Cancelled() { return absl::CancelledError("retention is cancelled"); }
 
+// Writes changed marks. What a power loss undoes is noted again.
+class NoteAgesTask final : public TopicChange {
+ public:
+  NoteAgesTask(std::shared_ptr<Topic> topic, std::vector<AgeMarks::Change> changes, StatusDone done)
+      : topic_(std::move(topic)), changes_(std::move(changes)), done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override {
+    if (topic_->closing()) return;  // They would outlive it.
+    for (const auto& [log, marks] : changes_) {
+      const std::string key = AgeMarksKey(log->topic(), log->id());
+      if (marks.empty()) {
+        commit.Delete(Column::kMeta, key);
+      } else {
+        commit.Put(Column::kMeta, key, EncodeAgeMarks(marks));
+      }
+    }
+  }
+  void Done(const absl::Status& status) override { std::move(done_)(OutcomeOf({}, status)); }
+  bool synced() const override { return false; }
+
+ private:
+  const std::shared_ptr<Topic> topic_;
+  const std::vector<AgeMarks::Change> changes_;
+  StatusDone done_;
+};
+
 }  // namespace
 
 Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalog,
@@ -31,24 +58,28 @@ Retention::Retention(const RetentionOptions& options, const TopicCatalog& catalo
     : options_(options),
       catalog_(catalog),
       subscriptions_(subscriptions),
-      planner_(subscriptions, store),
+      planner_(subscriptions, store, marks_),
       store_(store),
       writer_(writer),
       clock_(clock),
       on_garbage_(std::move(on_garbage)) {}
 
 absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
+  if (!marks_loaded_) RETURN_IF_ERROR(marks_.Load(store_));
+  marks_loaded_ = true;
   // All topics are trimmed for the same time, however long the pass takes.
   now_ = clock_.DeletionTime();
+  marks_.KeepOnly(catalog_);
   return ForEachTopic(cancellation, [this](const std::shared_ptr<Topic>& topic) {
     absl::Status status = TrimTopic(topic);
     if (!absl::IsNotFound(status)) return status;
-    // Of a topic that is being deleted, which is known for sure once another commit has passed.
-    RETURN_IF_ERROR(Await([&](StatusDone done) {
+    // The topic was deleted or emptied under the planner, which is visible once another commit has
+    // passed. An emptied topic is planned again, by its new settings.
+    RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, TrimPlan(),
                                         std::move(done));
     }));
-    return topic->deleted() ? absl::OkStatus() : status;
+    return topic->deleted() ? absl::OkStatus() : TrimTopic(topic);
   });
 }
 
@@ -76,14 +107,29 @@ absl::Status Retention::ForEachTopic(
 }
 
 absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
+  // Each commit moves the start of a topic that keeps nothing.
+  if (topic->view()->settings->retention().none()) return absl::OkStatus();
+  RETURN_IF_ERROR(NoteAges(topic));
   ASSIGN_OR_RETURN(const TrimPlan plan, planner_.Plan(*topic, now_));
   return Trim(topic, plan);
 }
 
-absl::Status Retention::Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
-  std::promise<absl::Status> outcome;
-  writer_.Submit(make([&outcome](absl::Status status) { outcome.set_value(std::move(status)); }));
-  return outcome.get_future().get();
+absl::Status Retention::NoteAges(const std::shared_ptr<Topic>& topic) {
+  if (now_ == absl::InfinitePast()) return absl::OkStatus();  // Nothing goes by age.
+  const std::vector<AgeMarks::Change> changes = marks_.Due(*topic->view(), now_);
+  for (size_t first = 0; first < changes.size(); first += kPartitionsPerCommit) {
+    const size_t last = std::min(changes.size(), first + kPartitionsPerCommit);
+    const std::vector<AgeMarks::Change> piece(changes.begin() + first, changes.begin() + last);
+    RETURN_IF_ERROR(Commit([&](StatusDone done) {
+      return std::make_unique<NoteAgesTask>(topic, piece, std::move(done));
+    }));
+    for (const AgeMarks::Change& change : piece) marks_.Apply(change);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Retention::Commit(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make) {
+  return AwaitOutcome([&](StatusDone done) { writer_.Submit(make(std::move(done))); });
 }
 
 absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan) {
@@ -102,7 +148,7 @@ absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan
       ASSIGN_OR_RETURN(cut.batches, store_.FewBatches(log.topic(), log.id(), log.start(),
                                                       cut.start.offset, kFewBatches));
     }
-    RETURN_IF_ERROR(Await([&](StatusDone done) {
+    RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, std::move(piece),
                                         std::move(done));
     }));
@@ -199,7 +245,7 @@ absl::Status Retention::ExpireProducersOf(const std::shared_ptr<Topic>& topic,
     RETURN_IF_ERROR(damage);
     if (!more) producers.Finish();
     if (producers.idle().empty()) continue;
-    RETURN_IF_ERROR(Await([&](StatusDone done) {
+    RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<ExpireProducersTask>(topic, std::move(producers.idle()), since,
                                                    std::move(done));
     }));
@@ -228,7 +274,7 @@ absl::Status Retention::ExpireTransactions(const Cancellation& cancellation) {
                                     }));
     RETURN_IF_ERROR(damage);
     if (old.empty()) continue;
-    RETURN_IF_ERROR(Await([&](StatusDone done) {
+    RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<ForgetTransactionsTask>(std::move(old), std::move(done));
     }));
   }

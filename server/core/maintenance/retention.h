@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/core/maintenance/age_marks.h"
 #include "server/core/maintenance/trim_planner.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic.h"
@@ -55,15 +56,19 @@ class Retention {
   absl::Status ForEachTopic(const Cancellation& cancellation,
                             absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
+  // Notes how far partitions reach whose append times do not tell how old they are.
+  absl::Status NoteAges(const std::shared_ptr<Topic>& topic);
   absl::Status Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan);
   absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic,
                                  const Cancellation& cancellation);
   // Submits a task made with a callback, and waits for its outcome.
-  absl::Status Await(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
+  absl::Status Commit(absl::FunctionRef<std::unique_ptr<CommitTask>(StatusDone)> make);
 
   const RetentionOptions options_;
   const TopicCatalog& catalog_;
   const Subscriptions& subscriptions_;
+  AgeMarks marks_;
+  bool marks_loaded_ = false;
   const TrimPlanner planner_;
   LogStore& store_;
   LogWriter& writer_;

@@ -81,6 +81,7 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::WithinLimits(const TopicView& v
   const absl::Duration max_age = MaxAgeOf(*view.settings);
   if (max_age != absl::InfiniteDuration() && now != absl::InfinitePast()) {
     ASSIGN_OR_RETURN(ranges, Since(std::move(ranges), now - max_age));
+    ASSIGN_OR_RETURN(ranges, SinceMarks(std::move(ranges), now - max_age));
   }
   const v1::Retention& retention = view.settings->retention();
   if (retention.max_bytes() == 0 || retention.refuse_when_full()) return ranges;
@@ -90,6 +91,20 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::WithinLimits(const TopicView& v
 absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Since(Ranges ranges, absl::Time time) const {
   for (auto& [log, from, to] : ranges) {
     ASSIGN_OR_RETURN(from, store_.SeekTime(log->topic(), log->id(), BoundsOf(from, to), time));
+  }
+  return ranges;
+}
+
+absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::SinceMarks(Ranges ranges, absl::Time time) const {
+  for (auto& [log, from, to] : ranges) {
+    const std::optional<Offset> until = marks_.AppendedUntil(*log, time);
+    if (!until.has_value() || *until <= from.offset) continue;
+    if (*until >= to.offset) {
+      from = to;
+      continue;
+    }
+    ASSIGN_OR_RETURN(const BatchInfo batch, store_.FindBatch(log->topic(), log->id(), *until));
+    from = {batch.base, batch.header.bytes_before};
   }
   return ranges;
 }

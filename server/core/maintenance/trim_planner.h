@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/core/maintenance/age_marks.h"
 #include "server/core/maintenance/trim_plan.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic.h"
@@ -25,13 +26,13 @@ namespace eventhub {
 // Used by one thread; blocks it on the disk.
 class TrimPlanner {
  public:
-  // Both outlive this.
-  TrimPlanner(const Subscriptions& subscriptions, const LogStore& store)
-      : subscriptions_(subscriptions), store_(store) {}
+  // What is given outlives this.
+  TrimPlanner(const Subscriptions& subscriptions, const LogStore& store, const AgeMarks& marks)
+      : subscriptions_(subscriptions), store_(store), marks_(marks) {}
 
   // Where the topic's partitions are to begin; those that stay as they are have no cut. `now` is
   // what ages are measured by, in the infinite past while nothing goes by age. Notes in the topic
-  // what is kept beyond its limits. NOT_FOUND: the topic is being deleted.
+  // what is kept beyond its limits. NOT_FOUND: the topic is being deleted or emptied.
   absl::StatusOr<TrimPlan> Plan(Topic& topic, absl::Time now) const;
 
  private:
@@ -51,6 +52,8 @@ class TrimPlanner {
   absl::StatusOr<Ranges> Newest(Ranges ranges, uint64_t limit) const;
   // Of each range, what was appended at `time` or later.
   absl::StatusOr<Ranges> Since(Ranges ranges, absl::Time time) const;
+  // The same by the marks of partitions whose append times do not tell.
+  absl::StatusOr<Ranges> SinceMarks(Ranges ranges, absl::Time time) const;
   // What of the ranges, which are beyond the limits, open dead letters need, and with
   // keep_until_acked what some subscription has not settled, as far as the bound on that allows.
   // Notes in `needed` from where on subscriptions need them.
@@ -60,6 +63,7 @@ class TrimPlanner {
 
   const Subscriptions& subscriptions_;
   const LogStore& store_;
+  const AgeMarks& marks_;
 };
 
 }  // namespace eventhub

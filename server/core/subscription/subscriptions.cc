@@ -9,6 +9,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/subscription/subscription_settings.h"
+#include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -144,19 +145,19 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
 
 // ---- Housekeeping
 
-absl::Status Subscriptions::Expire(OnExpired expired) {
+absl::Status Subscriptions::Expire(OnExpired expired, absl::FunctionRef<bool()> cancelled) {
   absl::Status first;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
+    if (cancelled()) return absl::CancelledError("expiry is cancelled");
     const absl::Duration expiry = ExpireAfterOf(subscription->settings());
     if (expiry == absl::InfiniteDuration()) continue;
     const absl::Time since = context_.clock.DeletionTime() - expiry;
     const absl::Time last_used = subscription->last_used();
     if (last_used > since) continue;
-    std::promise<absl::Status> done;
-    writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
-        topics_, catalog_, subscription, [&done](absl::Status status) { done.set_value(status); },
-        since));
-    const absl::Status status = done.get_future().get();
+    const absl::Status status = AwaitOutcome([&](StatusDone done) {
+      writer_.Submit(std::make_unique<DeleteSubscriptionTask>(topics_, catalog_, subscription,
+                                                              std::move(done), since));
+    });
     if (!absl::IsNotFound(status)) first.Update(status);
     // It may have been used meanwhile.
     if (status.ok() && catalog_.Find(subscription->name()) != subscription) {

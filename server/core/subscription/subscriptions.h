@@ -140,9 +140,11 @@ class Subscriptions {
                                        const std::vector<NeededFrom>& limits) const;
 
   // Deletes what was not used for longer than its settings allow; `expired` is told of each that
-  // was deleted, and when it was used last.
+  // was deleted, and when it was used last. CANCELLED soon after `cancelled` says so.
   using OnExpired = absl::FunctionRef<void(const std::string& name, absl::Time last_used)>;
-  absl::Status Expire(OnExpired expired = [](const std::string&, absl::Time) {});
+  absl::Status Expire(
+      OnExpired expired = [](const std::string&, absl::Time) {},
+      absl::FunctionRef<bool()> cancelled = [] { return false; });
 
   void RunDue() { alarm_.RunDue(); }
   Alarm& alarm() { return alarm_; }

@@ -13,6 +13,7 @@
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_catalog.h"
 #include "server/core/topic/topic_settings.h"
+#include "storage/base/check.h"
 #include "storage/base/types.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"
@@ -71,7 +72,10 @@ class TopicStore {
   absl::Status Take(size_t cost);
   // The same for what is there already.
   void TakeAnyway(size_t cost) { partitions_ += cost; }
-  void Return(size_t cost) { partitions_ -= cost; }
+  void Return(size_t cost) {
+    EVENTHUB_CHECK(cost <= partitions_, "partitions are returned that were taken");
+    partitions_ -= cost;
+  }
 
  private:
   const LogStore& store_;

@@ -10,9 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.pb.h"
-#include "server/core/base/await.h"
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_store.h"
+#include "storage/base/await.h"
 #include "storage/log_writer.h"
 
 namespace eventhub {

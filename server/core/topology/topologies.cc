@@ -1,6 +1,5 @@
 #include "server/core/topology/topologies.h"
 
-#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +9,7 @@
 #include "server/core/topology/subscription_kind.h"
 #include "server/core/topology/topic_kind.h"
 #include "server/core/topology/topology_plan.h"
+#include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -17,19 +17,16 @@ namespace {
 
 // Makes a change, and waits until it is on the disk.
 absl::Status MakeChange(const PlannedChange& change) {
-  std::promise<absl::Status> outcome;
-  StatusDone done = [&outcome](absl::Status status) { outcome.set_value(std::move(status)); };
-  switch (change.said.action()) {
-    case v1::TopologyChange::ACTION_CREATE:
-      change.kind->Create(*change.settings, std::move(done));
-      break;
-    case v1::TopologyChange::ACTION_UPDATE:
-      change.kind->Update(*change.settings, change.mask, std::move(done));
-      break;
-    default:
-      change.kind->Delete(change.said.name(), std::move(done));
-  }
-  return outcome.get_future().get();
+  return AwaitOutcome([&change](StatusDone done) {
+    switch (change.said.action()) {
+      case v1::TopologyChange::ACTION_CREATE:
+        return change.kind->Create(*change.settings, std::move(done));
+      case v1::TopologyChange::ACTION_UPDATE:
+        return change.kind->Update(*change.settings, change.mask, std::move(done));
+      default:
+        return change.kind->Delete(change.said.name(), std::move(done));
+    }
+  });
 }
 
 // The error, with what it was about.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
 namespace eventhub {
@@ -16,8 +15,8 @@ using StatusDone = absl::AnyInvocable<void(absl::Status) &&>;
 
 // Starts something with a callback, and returns what that is called with, on any thread. The
 // callback is called once.
-template <typename Result = absl::Status>
-Result AwaitOutcome(absl::FunctionRef<void(absl::AnyInvocable<void(Result) &&> done)> start) {
+template <typename Result = absl::Status, typename Start>
+Result AwaitOutcome(Start&& start) {
   std::promise<Result> outcome;
   std::future<Result> future = outcome.get_future();
   // Owned by the callback: whoever calls it may still be in there when this returns.
