@@ -2,6 +2,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "rocksdb/write_batch.h"
+#include "storage/base/check.h"
 #include "storage/key_codec.h"
 #include "storage/rocksdb_slice.h"
 #include "storage/run_history.h"
@@ -150,6 +151,7 @@ absl::Status CommitBuilder::Write(LogStore& store) {
 }
 
 void CommitBuilder::MakeVisible(TailCache& cache) {
+  EVENTHUB_CHECK(number_ > store_.visible_commits().last(), "commits become visible in order");
   for (const Appended& appended : batches_) cache.Insert(appended.log->tail(), appended.batch);
   for (const auto& [log, end] : unkept_) log->Stage(end, number_);
   // The last batch of a partition is staged first, so that no intermediate end is.

@@ -37,12 +37,13 @@ class PassingTask final : public CommitTask {
 
 }  // namespace
 
-LogWriter::LogWriter(LogStore& store, TailCache& cache, const Clock& clock,
+LogWriter::LogWriter(LogStore& store, TailCache& cache, const Clock& clock, Metrics& metrics,
                      absl::AnyInvocable<void(const absl::Status&)> on_failure)
     : store_(store),
       cache_(cache),
       clock_(clock),
       on_failure_(std::move(on_failure)),
+      counters_(metrics),
       sync_thread_([this] { RunSyncs(); }),
       commit_thread_([this] { RunCommits(); }) {}
 
@@ -134,7 +135,7 @@ void LogWriter::WriteGroup(Group& group) {
   if (group.commit->empty()) return;
   group.status = group.commit->Write(store_);
   if (!group.status.ok()) group.status = Fail(group.status);
-  counters_.commits.fetch_add(1, std::memory_order_relaxed);
+  counters_.commits.Add();
 }
 
 void LogWriter::HandOver(Group group) {
@@ -174,7 +175,7 @@ void LogWriter::SyncGroups(std::vector<Group>& groups) {
   if (status.ok() && synced) {
     status = store_.Sync();
     if (!status.ok()) status = Fail(status);
-    counters_.syncs.fetch_add(1, std::memory_order_relaxed);
+    counters_.syncs.Add();
   }
   for (Group& group : groups) {
     if (group.status.ok()) group.status = status;

@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "storage/base/clock.h"
+#include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
 #include "storage/log_store.h"
@@ -52,13 +53,18 @@ class CommitTask {
 class LogWriter {
  public:
   struct Counters {
-    std::atomic<uint64_t> commits{0};
-    std::atomic<uint64_t> syncs{0};
+    explicit Counters(Metrics& metrics)
+        : commits(metrics.AddCounter("eventhub_commits_total", "Commits that were written.")),
+          syncs(metrics.AddCounter("eventhub_syncs_total",
+                                   "Syncs of the write-ahead log for commits.")) {}
+
+    Counter& commits;
+    Counter& syncs;
   };
 
   // `on_failure` is called once, on a thread of the writer, when the writer begins to refuse
   // writes.
-  LogWriter(LogStore& store, TailCache& cache, const Clock& clock,
+  LogWriter(LogStore& store, TailCache& cache, const Clock& clock, Metrics& metrics,
             absl::AnyInvocable<void(const absl::Status&)> on_failure);
 
   // Completes all tasks, then stops.

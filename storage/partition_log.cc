@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/base/check.h"
+
 namespace eventhub {
 
 PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bounds,
@@ -48,6 +50,7 @@ void PartitionLog::Begin(RecordBatch& batch, absl::Time now) {
 
 Offset PartitionLog::Assign(RecordBatch& batch, uint32_t count, uint32_t bytes) {
   const Offset base = next_;
+  EVENTHUB_CHECK(batch.end() == base, "offsets are dense within a batch");
   batch.header.count += count;
   batch.header.bytes += bytes;
   next_ = next_ + count;
@@ -70,6 +73,8 @@ void PartitionLog::Stage(const LogPosition& end, int64_t commit) {
 void PartitionLog::MakeVisible(const RecordBatch& batch) { end_mark_.Advance(batch.end().value()); }
 
 void PartitionLog::BeginTrim(const LogPosition& start) {
+  EVENTHUB_CHECK(next_start_.offset <= start.offset && start.offset <= next_,
+                 "a log start moves forward, up to the end at most");
   next_start_ = start;
   trimmed_to_.store(start.offset.value(), std::memory_order_release);
 }

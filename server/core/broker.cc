@@ -25,6 +25,7 @@ constexpr absl::Duration kReaderRetry = absl::Seconds(1);
 
 Broker::Broker(BrokerOptions options)
     : options_(std::move(options)),
+      metrics_(options_.metrics != nullptr ? *options_.metrics : own_metrics_),
       clock_(*options_.clock),
       cache_(options_.tail_cache_bytes),
       pending_memory_(options_.pending_bytes),
@@ -53,7 +54,7 @@ absl::Status Broker::Start() {
   ASSIGN_OR_RETURN(std::string hub_id, TakeHubId(*store_, clock_.Now()));
   store_->runs().SetOrigin(LoadLittle64(absl::HexStringToBytes(hub_id).data()));
   writer_ = std::make_unique<LogWriter>(
-      *store_, cache_, clock_,
+      *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_);
@@ -141,7 +142,7 @@ void Broker::Publish(const PublishRequest& request, PublishDone done) {
   absl::StatusOr<CheckedPublish> publish =
       refusal.ok() ? CheckPublish(request, **topic, delayed_->table()) : refusal;
   if (!publish.ok()) {
-    (*topic)->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    (*topic)->counters().refused_requests.Add();
     std::move(done)(publish.status());
     return;
   }
@@ -238,11 +239,11 @@ v1::GetStatsResponse Broker::GetStats() const {
   stats.set_links(static_cast<uint32_t>(links_->catalog().size()));
   stats.set_hub_id(links_->hub_id());
   stats.set_routes(static_cast<uint32_t>(routes_->size()));
-  stats.set_commits(writer_->counters().commits.load(std::memory_order_relaxed));
-  stats.set_syncs(writer_->counters().syncs.load(std::memory_order_relaxed));
+  stats.set_commits(writer_->counters().commits.value());
+  stats.set_syncs(writer_->counters().syncs.value());
   stats.set_tail_cache_bytes(cache_.bytes());
-  stats.set_tail_cache_hits(read_counters_.tail_batches.load(std::memory_order_relaxed));
-  stats.set_cold_reads(read_counters_.cold_batches.load(std::memory_order_relaxed));
+  stats.set_tail_cache_hits(read_counters_.tail_batches.value());
+  stats.set_cold_reads(read_counters_.cold_batches.value());
   stats.set_clock_doubt(std::string(clock_.doubt().message()));
   stats.set_disk_bytes(store_->DiskBytes());
   stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));

@@ -28,6 +28,7 @@
 #include "server/core/topology/topologies.h"
 #include "server/core/transaction/transaction.h"
 #include "storage/base/clock.h"
+#include "storage/base/metrics.h"
 #include "storage/base/trusted_clock.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -58,6 +59,9 @@ struct BrokerOptions {
   bool run_alarm = true;
   // Must outlive the broker.
   const Clock* clock = &Clock::System();
+  // What the broker counts is registered here; null: in a registry of its own. Must outlive the
+  // broker, and serves one only.
+  Metrics* metrics = nullptr;
   // Told when the hub stops taking writes (the reason), and when it takes them again (OK). From any
   // thread.
   absl::AnyInvocable<void(const absl::Status&)> on_writable_change = [](const absl::Status&) {};
@@ -130,6 +134,8 @@ class Broker {
   absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
 
   BrokerOptions options_;
+  Metrics own_metrics_;
+  Metrics& metrics_;
   TrustedClock clock_;
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
@@ -138,7 +144,7 @@ class Broker {
   MemoryMeter reader_memory_;
   MemoryMeter filter_memory_;
   TopicCatalog catalog_{&producer_memory_};
-  ReadCounters read_counters_;
+  ReadCounters read_counters_{metrics_};
   std::unique_ptr<TopicStore> topic_store_;
   std::unique_ptr<RouteTable> route_table_;
   std::unique_ptr<LogWriter> writer_;

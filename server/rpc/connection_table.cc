@@ -64,12 +64,12 @@ bool ConnectionTable::Admit(const PeerAddress& peer, int watched) {
   Fill(host, now);
   if (closed_ || connections_.size() >= limits_.total || host.connections >= limits_.per_peer ||
       host.tokens < 1) {
-    ++counters_.refused;
+    counters_.refused.Add();
     return false;
   }
   --host.tokens;
   ++host.connections;
-  ++counters_.accepted;
+  counters_.accepted.Add();
   connections_[watched] = {peer.host, std::move(share)};
   if (hosts_.size() > sweep_at_) ForgetIdleHosts(now);
   return true;
@@ -97,11 +97,6 @@ void ConnectionTable::Remove(int watched) {
 size_t ConnectionTable::size() const {
   MutexLock lock(mutex_);
   return connections_.size();
-}
-
-ConnectionTable::Counters ConnectionTable::counters() const {
-  MutexLock lock(mutex_);
-  return counters_;
 }
 
 void ConnectionTable::Sample() {
@@ -163,7 +158,7 @@ void ConnectionTable::Shed(int fd, Connection& connection) {
   CutOff(fd);
   connection.shed = true;
   hosts_[connection.host].tokens = -limits_.new_per_second * kBanSeconds;
-  ++counters_.shed;
+  counters_.shed.Add();
 }
 
 void ConnectionTable::SetClosed(bool closed) {

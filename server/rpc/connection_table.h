@@ -12,6 +12,7 @@
 #include "server/rpc/listen_address.h"
 #include "server/rpc/publish_limits.h"
 #include "storage/base/clock.h"
+#include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
@@ -34,13 +35,22 @@ class ConnectionTable {
  public:
   // What became of those that asked, since the hub started.
   struct Counters {
-    uint64_t accepted = 0;
-    uint64_t refused = 0;  // For a limit.
-    uint64_t shed = 0;     // Cut off for want of memory.
+    explicit Counters(Metrics& metrics)
+        : accepted(metrics.AddCounter("eventhub_connections_accepted_total",
+                                      "Connections that were accepted.")),
+          refused(metrics.AddCounter("eventhub_connections_refused_total",
+                                     "Connections that were refused because of a limit.")),
+          shed(metrics.AddCounter("eventhub_connections_shed_total",
+                                  "Connections that were cut off for want of memory.")) {}
+
+    Counter& accepted;
+    Counter& refused;
+    Counter& shed;
   };
 
-  ConnectionTable(const ConnectionLimits& limits, PublishLimits& publish_limits, const Clock& clock)
-      : limits_(limits), publish_limits_(publish_limits), clock_(clock) {}
+  ConnectionTable(const ConnectionLimits& limits, PublishLimits& publish_limits, const Clock& clock,
+                  Metrics& metrics)
+      : limits_(limits), publish_limits_(publish_limits), clock_(clock), counters_(metrics) {}
   ~ConnectionTable();
 
   // Whether a connection may come in; if so it counts, and `watched`, a descriptor of its socket,
@@ -51,7 +61,7 @@ class ConnectionTable {
   void Remove(int watched);
 
   size_t size() const;
-  Counters counters() const;
+  const Counters& counters() const { return counters_; }
 
   // Looks at what has come in since the last look. To be called now and then, more often when
   // memory gets short.
@@ -99,6 +109,7 @@ class ConnectionTable {
   const ConnectionLimits limits_;
   PublishLimits& publish_limits_;
   const Clock& clock_;
+  const Counters counters_;
 
   mutable Mutex mutex_;
   absl::flat_hash_map<int, Connection> connections_ ABSL_GUARDED_BY(mutex_);
@@ -106,7 +117,6 @@ class ConnectionTable {
   size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 1024;  // So many hosts: those that are gone, go.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration sampled_ ABSL_GUARDED_BY(mutex_);  // The last look.
-  Counters counters_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace eventhub

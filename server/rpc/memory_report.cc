@@ -18,12 +18,12 @@ void MemoryReport::AddTo(v1::GetStatsResponse* stats) const {
   add("in_flight", in_flight.in_flight_bytes(), in_flight.total_bytes());
   add("frames", frames.used(), frames.limit());
   add("streams", streams.open() * kStreamBytes, streams.most() * kStreamBytes);
-  const ConnectionTable::Counters counters = connections.counters();
+  const ConnectionTable::Counters& counters = connections.counters();
   v1::ConnectionStats& of = *stats->mutable_connections();
   of.set_open(static_cast<uint32_t>(connections.size()));
-  of.set_accepted(counters.accepted);
-  of.set_refused(counters.refused);
-  of.set_shed(counters.shed);
+  of.set_accepted(counters.accepted.value());
+  of.set_refused(counters.refused.value());
+  of.set_shed(counters.shed.value());
 }
 
 }  // namespace eventhub

@@ -5,6 +5,7 @@
 #include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/rpc_status.h"
+#include "storage/base/check.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -88,7 +89,10 @@ void PublishStream::Answer(uint64_t number, uint64_t correlation_id,
   grpc::ByteBuffer bytes = Serialize(response);
   {
     MutexLock lock(mutex_);
+    EVENTHUB_CHECK(number - first_reply_ < replies_.size(),
+                   "a request is answered before its reply is sent");
     Reply& reply = replies_[number - first_reply_];
+    EVENTHUB_CHECK(!reply.ready, "a request is answered once");
     reply.ready = true;
     reply.bytes.Swap(&bytes);
     --unanswered_;

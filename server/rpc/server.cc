@@ -80,11 +80,12 @@ struct Server::Services {
       : stream_limits(options.max_streams),
         health(stream_limits),
         limits(options.publish_limits),
-        connections(options.connections, limits, *options.broker.clock),
+        connections(options.connections, limits, *options.broker.clock, metrics),
         frames(options.frame_bytes, *options.broker.clock),
         wake_pool(kWakeThreads),
         disk_pool(options.disk_threads) {}
 
+  Metrics metrics;
   StreamLimits stream_limits;
   HealthService health;
   PublishLimits limits;
@@ -116,6 +117,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
         health.SetState(HealthOf(status));
         report(status);
       };
+  options.broker.metrics = &services.metrics;
   options.broker.topic_limits = TopicLimitsFor(options.max_request_bytes);
   const absl::Time start = options.broker.clock->Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));

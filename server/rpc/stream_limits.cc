@@ -1,6 +1,7 @@
 #include "server/rpc/stream_limits.h"
 
 #include "server/rpc/listen_address.h"
+#include "storage/base/check.h"
 
 namespace eventhub {
 
@@ -26,8 +27,9 @@ size_t StreamLimits::open() const {
 
 void StreamLimits::Return(const std::string& host) {
   MutexLock lock(mutex_);
-  --open_;
   const auto it = hosts_.find(host);
+  EVENTHUB_CHECK(it != hosts_.end() && open_ > 0, "a place is returned once");
+  --open_;
   if (--it->second == 0) hosts_.erase(it);
 }
 

@@ -95,7 +95,8 @@ class ConnectionTableTest : public testing::Test {
 
   FakeClock clock_;
   PublishLimits publish_limits_{PublishLimitOptions()};
-  ConnectionTable table_{Limits(), publish_limits_, clock_};
+  Metrics metrics_;
+  ConnectionTable table_{Limits(), publish_limits_, clock_, metrics_};
   std::vector<Pair> pairs_;
   std::vector<int> watched_;
 };
@@ -109,8 +110,8 @@ TEST_F(ConnectionTableTest, AHostHasALimitAndSoHaveAll) {
   EXPECT_EQ(table_.size(), 5u);
   table_.Remove(watched_.back());
   EXPECT_TRUE(Admit(table_, From("10.0.0.4")));
-  EXPECT_EQ(table_.counters().accepted, 6u);
-  EXPECT_EQ(table_.counters().refused, 2u);
+  EXPECT_EQ(table_.counters().accepted.value(), 6u);
+  EXPECT_EQ(table_.counters().refused.value(), 2u);
 }
 
 TEST_F(ConnectionTableTest, NewOnesAreLimitedBySecond) {
@@ -171,8 +172,9 @@ TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
 }
 
 TEST_F(ConnectionTableTest, OfAllConnectionsThoseOfTheHostThatHasMostGo) {
+  Metrics metrics;
   ConnectionTable table({.total = 100, .per_peer = 100, .new_per_second = 100}, publish_limits_,
-                        clock_);
+                        clock_, metrics);
   for (int i = 0; i < 15; ++i) ASSERT_TRUE(Admit(table, From("10.0.0.1", i)));
   ASSERT_TRUE(Admit(table, From("10.0.0.2")));
   EXPECT_EQ(table.ShedHost(), 0u);  // Too few.

@@ -115,7 +115,7 @@ class Hub {
   explicit Hub(LogStore& store)
       : store_(store), topics_(store, catalog_, cache_, SIZE_MAX, TopicLimits()) {
     FUZZ_CHECK(topics_.Load().ok());
-    writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(),
+    writer_ = std::make_unique<LogWriter>(store, cache_, Clock::System(), metrics_,
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
         std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_, memory_,
@@ -133,7 +133,8 @@ class Hub {
   TailCache cache_{size_t{1} << 20};
   TopicCatalog catalog_;
   MemoryMeter filters_{size_t{1} << 20};
-  ReadCounters reads_;
+  Metrics metrics_;
+  ReadCounters reads_{metrics_};
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;
   MemoryMeter memory_{SIZE_MAX};

@@ -59,7 +59,8 @@ class KeptTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(store_, LogStore::Open(options));
     topics_ = std::make_unique<TopicStore>(*store_, catalog_, cache_, 1000, TopicLimits());
     routes_ = std::make_unique<RouteTable>(*topics_, filters_);
-    writer_ = std::make_unique<LogWriter>(*store_, cache_, clock_, [](const absl::Status&) {});
+    writer_ =
+        std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
     subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_,
                                                      pending_, filters_, 1, /*run_alarm=*/false);
   }
@@ -152,7 +153,8 @@ class KeptTest : public testing::Test {
   TopicCatalog catalog_;
   MemoryMeter filters_{1 << 20};
   LinkCatalog links_;
-  ReadCounters reads_;
+  Metrics metrics_;
+  ReadCounters reads_{metrics_};
   MemoryMeter pending_{1 << 20};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<RouteTable> routes_;

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "storage/base/clock.h"
+#include "storage/base/metrics.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/base/work_pool.h"
 
@@ -114,6 +116,30 @@ TEST(RocksDbCrc32c, TakesThePlaceOfRocksDbsOwn) {
   ASSERT_NE(dladdr(symbol, &found), 0);
   EXPECT_EQ(symbol, reinterpret_cast<void*>(&rocksdb::crc32c::Extend));
   EXPECT_EQ(std::string(found.dli_fname).find("librocksdb"), std::string::npos);
+}
+
+TEST(Metrics, CountByName) {
+  Metrics metrics;
+  Counter& first = metrics.AddCounter("eventhub_firsts_total", "Firsts.");
+  metrics.AddCounter("eventhub_seconds_total", "Seconds.").Add(3);
+  for (int i = 0; i < 1000; ++i) {
+    metrics.AddCounter(absl::StrCat("eventhub_", i, "_total"), "A counter.");
+  }
+  first.Add();  // Where it was.
+  const std::vector<Metrics::Sample> samples = metrics.Samples();
+  ASSERT_EQ(samples.size(), 1002u);
+  EXPECT_EQ(samples[0].name, "eventhub_firsts_total");
+  EXPECT_EQ(samples[0].help, "Firsts.");
+  EXPECT_EQ(samples[0].value, 1u);
+  EXPECT_EQ(samples[1].value, 3u);
+}
+
+TEST(MetricsDeathTest, NamesAreCheckedAndHaveOneOwner) {
+  Metrics metrics;
+  metrics.AddCounter("eventhub_a_total", "A.");
+  EXPECT_DEATH(metrics.AddCounter("eventhub_a_total", "A."), "broken invariant: a metric has one");
+  EXPECT_DEATH(metrics.AddCounter("eventhub_A_total", "A."), "broken invariant: names of counters");
+  EXPECT_DEATH(metrics.AddCounter("a_total", "A."), "broken invariant: names of counters");
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ TEST_P(CommitHookTest, IsCalledOncePerCommitAfterTheLastTask) {
     }
   }
   ASSERT_TRUE(Eventually([&] { return done == kTasks + 1; }));
-  EXPECT_EQ(rig_.writer().counters().commits, 1u);
+  EXPECT_EQ(rig_.writer().counters().commits.value(), 1u);
   EXPECT_EQ(a->calls(), 1);
   EXPECT_EQ(b->calls(), 1);
   EXPECT_EQ(Stored("a"), "100");
@@ -144,7 +144,7 @@ TEST_P(CommitHookTest, IsCalledInEachCommitThatItIsAddedTo) {
 TEST_P(CommitHookTest, IsEnoughForACommit) {
   const auto hook = std::make_shared<CountingHook>("key");
   ASSERT_THAT(Commit([&](CommitBuilder& commit) { commit.AddHook(hook); }), IsOk());
-  EXPECT_EQ(rig_.writer().counters().commits, 1u);
+  EXPECT_EQ(rig_.writer().counters().commits.value(), 1u);
   rig_.Reopen();
   EXPECT_EQ(Stored("key"), "0");
 }
@@ -153,7 +153,7 @@ TEST_P(CommitHookTest, ThatAddsNothingMakesNoCommit) {
   const auto hook = std::make_shared<CountingHook>("");
   ASSERT_THAT(Commit([&](CommitBuilder& commit) { commit.AddHook(hook); }), IsOk());
   EXPECT_EQ(hook->calls(), 1);
-  EXPECT_EQ(rig_.writer().counters().commits, 0u);
+  EXPECT_EQ(rig_.writer().counters().commits.value(), 0u);
 }
 
 TEST_P(CommitHookTest, MayAppendEvents) {

@@ -34,7 +34,8 @@ LogRig::LogRig(FaultEnv::Medium medium) : disk(medium) {
 absl::Status LogRig::Open() {
   ASSIGN_OR_RETURN(store_, LogStore::Open(options));
   cache_ = std::make_unique<TailCache>(cache_bytes);
-  writer_ = std::make_unique<LogWriter>(*store_, *cache_, clock,
+  metrics_ = std::make_unique<Metrics>();
+  writer_ = std::make_unique<LogWriter>(*store_, *cache_, clock, *metrics_,
                                         [this](const absl::Status&) { ++failures_; });
   return absl::OkStatus();
 }

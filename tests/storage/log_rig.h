@@ -103,6 +103,7 @@ class LogRig {
   Watermark topic_mark_;
   std::map<std::pair<TopicId, uint32_t>, std::unique_ptr<PartitionLog>> logs_;
   std::atomic<int> failures_{0};
+  std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<LogWriter> writer_;
 };
 

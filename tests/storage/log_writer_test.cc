@@ -80,8 +80,8 @@ TEST_F(LogWriterTest, WaitingTasksAreOneCommitAndOneBatch) {
   }
   ASSERT_TRUE(EventuallyDone(100));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(done()[i], std::to_string(i));
-  EXPECT_EQ(rig_.writer().counters().commits, 1u);
-  EXPECT_EQ(rig_.writer().counters().syncs, 1u);
+  EXPECT_EQ(rig_.writer().counters().commits.value(), 1u);
+  EXPECT_EQ(rig_.writer().counters().syncs.value(), 1u);
   const auto batches = rig_.Read(rig_.log());
   ASSERT_THAT(batches, IsOk());
   ASSERT_EQ(batches->size(), 1u);
@@ -98,7 +98,7 @@ TEST_F(LogWriterTest, BatchesAndGroupsAreBounded) {
     for (int i = 0; i < kCount; ++i) Submit(std::to_string(i), /*synced=*/false, kEvent);
   }
   ASSERT_TRUE(EventuallyDone(kCount));
-  EXPECT_GE(rig_.writer().counters().commits, 3u);
+  EXPECT_GE(rig_.writer().counters().commits.value(), 3u);
   const auto batches = rig_.Read(rig_.log());
   ASSERT_THAT(batches, IsOk());
   uint32_t count = 0;
@@ -121,7 +121,7 @@ TEST_F(LogWriterTest, EventLargerThanABatchIsABatchOfItsOwn) {
 TEST_F(LogWriterTest, WrittenIsNotSynced) {
   Submit("written", /*synced=*/false);
   ASSERT_TRUE(EventuallyDone(1));
-  EXPECT_EQ(rig_.writer().counters().syncs, 0u);
+  EXPECT_EQ(rig_.writer().counters().syncs.value(), 0u);
 }
 
 TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
@@ -129,9 +129,9 @@ TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
   Submit("a", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
   Submit("b", /*synced=*/false);
-  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits == 2; }));
+  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits.value() == 2; }));
   Submit("c", /*synced=*/true);
-  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits == 3; }));
+  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits.value() == 3; }));
   // Written, but nothing is answered or visible before the earlier tasks.
   EXPECT_THAT(done(), IsEmpty());
   EXPECT_EQ(rig_.log().end(), Offset(0));
@@ -139,7 +139,7 @@ TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
   ASSERT_TRUE(EventuallyDone(3));
   EXPECT_THAT(done(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(visible_.load(), Offset(3));
-  EXPECT_EQ(rig_.writer().counters().syncs, 2u);
+  EXPECT_EQ(rig_.writer().counters().syncs.value(), 2u);
 }
 
 TEST_F(LogWriterTest, TaskThatAddsNothingIsDoneInItsTurn) {
@@ -185,7 +185,7 @@ TEST_F(LogWriterTest, FailedSyncFailsAllThatWaitsInOrder) {
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
   Submit("b", /*synced=*/false);
   Submit("c", /*synced=*/true);
-  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits >= 2; }));
+  ASSERT_TRUE(Eventually([&] { return rig_.writer().counters().commits.value() >= 2; }));
   rig_.disk.ReleaseSyncs();
   ASSERT_TRUE(EventuallyDone(3));
   EXPECT_THAT(done(), ElementsAre("a failed", "b failed", "c failed"));

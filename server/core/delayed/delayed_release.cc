@@ -111,7 +111,7 @@ void ReleaseTask::Done(const absl::Status& status) {
   if (outcome.ok()) {
     CountAppend(append_);
   } else {
-    append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    append_.topic->counters().refused_requests.Add();
   }
   std::move(done_)(outcome);
 }

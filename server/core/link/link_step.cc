@@ -121,7 +121,7 @@ void LinkStepTask::Done(const absl::Status& status) {
   Link& link = *step_.link;
   if (const absl::Status outcome = OutcomeOf(refused_, status); !outcome.ok()) {
     if (!appends_.empty()) {
-      link.topic()->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+      link.topic()->counters().refused_requests.Add();
     }
     std::move(done_)(outcome);
     return;

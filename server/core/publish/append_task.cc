@@ -40,7 +40,7 @@ absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
 
 void AppendTask::Done(const absl::Status& status) {
   if (const absl::Status outcome = OutcomeOf(refused_, status); !outcome.ok()) {
-    append_.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+    append_.topic->counters().refused_requests.Add();
     std::move(done_)(outcome);
     return;
   }

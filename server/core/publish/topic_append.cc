@@ -98,14 +98,12 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
 
 void CountAppend(const TopicAppend& append) {
   TopicCounters& counters = append.topic->counters();
-  counters.published_events.fetch_add(append.publish.count, std::memory_order_relaxed);
-  counters.published_bytes.fetch_add(append.publish.bytes, std::memory_order_relaxed);
-  counters.duplicate_events.fetch_add(
-      static_cast<uint64_t>(append.publish.result.duplicates_size()), std::memory_order_relaxed);
+  counters.published_events.Add(append.publish.count);
+  counters.published_bytes.Add(append.publish.bytes);
+  counters.duplicate_events.Add(static_cast<uint64_t>(append.publish.result.duplicates_size()));
   const RoutePlan* const plan = append.publish.routes.get();
   if (append.unkept) {
-    counters.unrouted_events.fetch_add(plan != nullptr ? plan->untaken : append.publish.count,
-                                       std::memory_order_relaxed);
+    counters.unrouted_events.Add(plan != nullptr ? plan->untaken : append.publish.count);
   }
   if (plan != nullptr) CountRoutes(*plan);
 }

@@ -234,7 +234,7 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
     if (!cursor.log->tail().Read(cursor.next, end, room_ - frame->bytes, &batches_)) {
       return Fill::kCold;
     }
-    counters_.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+    counters_.tail_batches.Add(batches_.size());
     const bool full = !Take(cursor, batches_, frame);
     batches_.clear();  // A reader that waits holds none.
     if (full) return Fill::kFull;
@@ -278,7 +278,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
     if (topic_->closing()) return TopicGoing(topic_->name());
     return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
   }
-  counters_.cold_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  counters_.cold_batches.Add(batches_.size());
   Take(cursor, batches_, frame);
   batches_.clear();
   return absl::OkStatus();
@@ -314,8 +314,7 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
 }
 
 void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor) {
-  counters_.filtered_events.fetch_add(static_cast<uint64_t>(end - cursor.next),
-                                      std::memory_order_relaxed);
+  counters_.filtered_events.Add(static_cast<uint64_t>(end - cursor.next));
   cursor.next = end;
   cursor.run = run_;
   cursor.run_end = run_end_;
@@ -337,15 +336,15 @@ void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
         FilterSlice(delivery, *filter_, scan_limit_ - std::min(scanned_, scan_limit_), &scan);
     scanned_ += scan.work;
     cursor.next = base + scan.events;
-    counters_.filtered_events.fetch_add(scan.events - delivery.count, std::memory_order_relaxed);
+    counters_.filtered_events.Add(scan.events - delivery.count);
     cursor.passed = delivery.count == 0 || delivery.end() < cursor.next;
     if (delivery.count == 0) return;
   }
   said_caught_up_ = false;
   frame->bytes += delivery.bytes;
   TopicCounters& counters = topic_->counters();
-  counters.delivered_events.fetch_add(delivery.count, std::memory_order_relaxed);
-  counters.delivered_bytes.fetch_add(delivery.bytes, std::memory_order_relaxed);
+  counters.delivered_events.Add(delivery.count);
+  counters.delivered_bytes.Add(delivery.bytes);
   frame->deliveries.push_back(std::move(delivery));
 }
 

@@ -16,15 +16,24 @@
 #include "server/core/event/event_filter.h"
 #include "server/core/read/stop_time.h"
 #include "server/core/topic/topic.h"
+#include "storage/base/metrics.h"
 #include "storage/log_store.h"
 
 namespace eventhub {
 
-// Counted since the hub started, over all readers.
+// Of all readers and consumers.
 struct ReadCounters {
-  std::atomic<uint64_t> tail_batches{0};
-  std::atomic<uint64_t> cold_batches{0};
-  std::atomic<uint64_t> filtered_events{0};  // Left out.
+  explicit ReadCounters(Metrics& metrics)
+      : tail_batches(metrics.AddCounter("eventhub_tail_batches_total",
+                                        "Batches delivered from the tail cache.")),
+        cold_batches(
+            metrics.AddCounter("eventhub_cold_batches_total", "Batches delivered from the disk.")),
+        filtered_events(metrics.AddCounter("eventhub_reader_filtered_events_total",
+                                           "Events that filters of readers left out.")) {}
+
+  Counter& tail_batches;
+  Counter& cold_batches;
+  Counter& filtered_events;
 };
 
 // Used by one thread at a time. The topic, the store and the counters outlive it.

@@ -26,12 +26,12 @@ void RouteCounters::NoteFailure(absl::string_view why, absl::Time time) {
 
 v1::RouteStats RouteCounters::Describe() const {
   v1::RouteStats stats;
-  stats.set_matched_events(matched_events.load(std::memory_order_relaxed));
-  stats.set_copied_events(copied_events.load(std::memory_order_relaxed));
-  stats.set_copied_bytes(copied_bytes.load(std::memory_order_relaxed));
-  stats.set_skipped_events(skipped_events.load(std::memory_order_relaxed));
-  stats.set_failed_requests(failed_requests.load(std::memory_order_relaxed));
-  stats.set_too_costly_events(too_costly_events.load(std::memory_order_relaxed));
+  stats.set_matched_events(matched_events.value());
+  stats.set_copied_events(copied_events.value());
+  stats.set_copied_bytes(copied_bytes.value());
+  stats.set_skipped_events(skipped_events.value());
+  stats.set_failed_requests(failed_requests.value());
+  stats.set_too_costly_events(too_costly_events.value());
   MutexLock lock(mutex_);
   if (last_failure_.empty()) return stats;
   stats.set_last_failure(last_failure_);

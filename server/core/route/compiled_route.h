@@ -1,7 +1,6 @@
 // A route, ready to be applied to events.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,18 +14,19 @@
 #include "server/core/route/event_edit.h"
 #include "server/core/route/route_settings.h"
 #include "server/filter/filter.h"
+#include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
 
 // What went through a route since the hub started, whatever its settings were. Thread-safe.
 struct RouteCounters {
-  std::atomic<uint64_t> matched_events{0};
-  std::atomic<uint64_t> copied_events{0};
-  std::atomic<uint64_t> copied_bytes{0};
-  std::atomic<uint64_t> skipped_events{0};
-  std::atomic<uint64_t> failed_requests{0};
-  std::atomic<uint64_t> too_costly_events{0};
+  Counter matched_events;
+  Counter copied_events;
+  Counter copied_bytes;
+  Counter skipped_events;
+  Counter failed_requests;
+  Counter too_costly_events;
 
   void NoteFailure(absl::string_view why, absl::Time time);
   v1::RouteStats Describe() const;
@@ -64,7 +64,7 @@ class CompiledRoute {
   bool Matches(absl::string_view event) const {
     const FilterResult result = Filter(event);
     if (result == FilterResult::kTooCostly) {
-      counters_->too_costly_events.fetch_add(1, std::memory_order_relaxed);
+      counters_->too_costly_events.Add();
     }
     return result == FilterResult::kPasses;
   }

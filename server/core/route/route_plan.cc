@@ -289,12 +289,8 @@ void ForEachHop(Plan& plan, Visit visit) {
   }
 }
 
-void Add(std::atomic<uint64_t>& counter, uint64_t n) {
-  counter.fetch_add(n, std::memory_order_relaxed);
-}
-
 absl::Status Fail(const CompiledRoute& route, absl::Status why, absl::Time now) {
-  Add(route.counters().failed_requests, 1);
+  route.counters().failed_requests.Add(1);
   route.counters().NoteFailure(why.message(), now);
   return why;
 }
@@ -347,13 +343,13 @@ void CarryOutRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& co
 void CountRoutes(const RoutePlan& plan) {
   ForEachHop(plan, [](const RouteHop& hop) {
     RouteCounters& counters = hop.route->counters();
-    Add(counters.matched_events, hop.matched);
-    if (hop.skipped > 0) Add(counters.skipped_events, hop.skipped);
+    counters.matched_events.Add(hop.matched);
+    if (hop.skipped > 0) counters.skipped_events.Add(hop.skipped);
     if (hop.full || hop.count == 0) return;
-    Add(counters.copied_events, hop.count);
-    Add(counters.copied_bytes, hop.bytes);
-    Add(hop.target->topic->counters().routed_events, hop.count);
-    if (hop.unkept) Add(hop.target->topic->counters().unrouted_events, hop.untaken);
+    counters.copied_events.Add(hop.count);
+    counters.copied_bytes.Add(hop.bytes);
+    hop.target->topic->counters().routed_events.Add(hop.count);
+    if (hop.unkept) hop.target->topic->counters().unrouted_events.Add(hop.untaken);
   });
 }
 

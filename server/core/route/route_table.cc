@@ -9,6 +9,7 @@
 #include "server/core/event/event_filter.h"
 #include "server/core/route/records.pb.h"
 #include "server/core/route/route_settings.h"
+#include "storage/base/check.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -119,8 +120,10 @@ void RouteTable::Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& 
 }
 
 void RouteTable::Delete(absl::string_view name, CommitBuilder& commit) {
+  const RouteIndex::RoutePtr route = pending_.Find(name);
+  EVENTHUB_CHECK(route != nullptr, "only routes that exist are deleted");
   commit.Delete(Column::kMeta, RouteKey(name));
-  const std::string source = pending_.Find(name)->settings().source_topic();
+  const std::string source = route->settings().source_topic();
   pending_.Erase(name);
   Rebuild(source);
 }

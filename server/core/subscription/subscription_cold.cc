@@ -111,7 +111,7 @@ size_t Subscription::DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t
     if (rules_.queue || !in_memory) WakeForEvents(&after);
     if (status.ok()) {
       if (!in_memory) {
-        context_.reads.cold_batches.fetch_add(batches.size(), std::memory_order_relaxed);
+        context_.reads.cold_batches.Add(batches.size());
       }
       // Meanwhile the subscription may have moved, or the consumer may have lost the partition.
       std::optional<Candidate> now_next = cursor.Next(rules_, cold.candidate.flow());

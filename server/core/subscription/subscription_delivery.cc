@@ -284,7 +284,7 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
     }
     return Fill::kCold;
   }
-  context_.reads.tail_batches.fetch_add(batches_.size(), std::memory_order_relaxed);
+  context_.reads.tail_batches.Add(batches_.size());
   if (EachIsChosen(candidate)) {
     AskForCold(cursor, consumer, candidate, *frame, std::exchange(batches_, {}));
     return Fill::kCold;
@@ -368,8 +368,8 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   counters_.delivered_events += run.count;
   counters_.delivered_bytes += run.bytes;
   if (candidate.redelivered) counters_.redelivered_events += run.count;
-  topic_->counters().delivered_events.fetch_add(run.count, std::memory_order_relaxed);
-  topic_->counters().delivered_bytes.fetch_add(run.bytes, std::memory_order_relaxed);
+  topic_->counters().delivered_events.Add(run.count);
+  topic_->counters().delivered_bytes.Add(run.bytes);
   frame->bytes += run.bytes;
   frame->deliveries.push_back(std::move(run));
 }

@@ -93,15 +93,15 @@ v1::TopicStats Topic::Stats() const {
   }
   stats.set_events(events);
   stats.set_bytes(bytes);
-  stats.set_published_events(counters_.published_events.load(std::memory_order_relaxed));
-  stats.set_published_bytes(counters_.published_bytes.load(std::memory_order_relaxed));
-  stats.set_delivered_events(counters_.delivered_events.load(std::memory_order_relaxed));
-  stats.set_delivered_bytes(counters_.delivered_bytes.load(std::memory_order_relaxed));
-  stats.set_refused_requests(counters_.refused_requests.load(std::memory_order_relaxed));
-  stats.set_routed_events(counters_.routed_events.load(std::memory_order_relaxed));
-  stats.set_unrouted_events(counters_.unrouted_events.load(std::memory_order_relaxed));
+  stats.set_published_events(counters_.published_events.value());
+  stats.set_published_bytes(counters_.published_bytes.value());
+  stats.set_delivered_events(counters_.delivered_events.value());
+  stats.set_delivered_bytes(counters_.delivered_bytes.value());
+  stats.set_refused_requests(counters_.refused_requests.value());
+  stats.set_routed_events(counters_.routed_events.value());
+  stats.set_unrouted_events(counters_.unrouted_events.value());
   stats.set_readers(counters_.readers.load(std::memory_order_relaxed));
-  stats.set_duplicate_events(counters_.duplicate_events.load(std::memory_order_relaxed));
+  stats.set_duplicate_events(counters_.duplicate_events.value());
   stats.set_delayed_events(static_cast<uint64_t>(delayed_events_.Get(store_.visible_commits())));
   stats.set_held_back_bytes(held_back().bytes);
   return stats;

@@ -10,6 +10,7 @@
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/topic/identities.h"
 #include "server/core/topic/producer_table.h"
+#include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
 #include "storage/partition_log.h"
 #include "storage/watermark.h"
@@ -31,15 +32,15 @@ struct TopicView {
 
 // Counted since the hub started.
 struct TopicCounters {
-  std::atomic<uint64_t> published_events{0};
-  std::atomic<uint64_t> published_bytes{0};
-  std::atomic<uint64_t> delivered_events{0};
-  std::atomic<uint64_t> delivered_bytes{0};
-  std::atomic<uint64_t> refused_requests{0};
-  std::atomic<uint64_t> duplicate_events{0};
+  Counter published_events;
+  Counter published_bytes;
+  Counter delivered_events;
+  Counter delivered_bytes;
+  Counter refused_requests;
+  Counter duplicate_events;
   std::atomic<uint32_t> readers{0};
-  std::atomic<uint64_t> routed_events{0};    // Copied to it.
-  std::atomic<uint64_t> unrouted_events{0};  // Neither kept nor taken by a route.
+  Counter routed_events;    // Copied to it.
+  Counter unrouted_events;  // Neither kept nor taken by a route.
 };
 
 // Thread-safe but for the members that say otherwise.

@@ -149,7 +149,7 @@ void TransactTask::Done(const absl::Status& status) {
   const absl::Status outcome = OutcomeOf(refused_, status);
   for (const TopicAppend& append : transaction_.appends) {
     if (!outcome.ok()) {
-      append.topic->counters().refused_requests.fetch_add(1, std::memory_order_relaxed);
+      append.topic->counters().refused_requests.Add();
     } else if (!response_.duplicate()) {
       CountAppend(append);
     }
