@@ -1,4 +1,4 @@
-// Creates a topic unless it is there, lets it keep a week of events, and lists all topics.
+// Creates a topic unless it exists, sets its retention to a week, and lists all topics.
 //
 //   admin [address] [topic]
 

@@ -1,6 +1,6 @@
-// Works off a topic through a QUEUE subscription, which it creates unless it is there: any number
-// of these programs share the events. What fails is tried again, five times at most; what can never
-// work goes to the dead letters at once.
+// Processes a topic through a QUEUE subscription, which it creates unless it exists. Any number of
+// these programs share the events. Failed events are retried, with at most five attempts; events
+// that can never succeed become dead letters at once.
 //
 //   consume_queue [address] [topic] [subscription]
 
@@ -26,27 +26,27 @@ using eventhub::client::SubscriptionKind;
 namespace {
 
 Outcome Bill(const ReceivedEvent& received) {
-  thread_local eventhub::v1::Event event;  // Its memory is used again.
+  thread_local eventhub::v1::Event event;  // Reused, so that its memory is.
   if (!received.ParseTo(event).ok()) return Outcome::Park("not an event");
   if (event.type() != "shop.order.placed") return Outcome::Skip("nothing to bill");
   if (event.data().empty()) return Outcome::Park("an order without content");
   if (event.data().find("out of stock") != std::string::npos) {
     return Outcome::Retry("not in stock yet", absl::Minutes(10));
   }
-  // As good as a retry whose delay the subscription's retry policy says.
+  // Equivalent to a retry with the delay of the subscription's retry policy.
   if (event.data().find("no bank") != std::string::npos) throw std::runtime_error("no bank");
   std::cout << "billed " + event.id() + "\n" << std::flush;
   return Outcome::Ack();
 }
 
-// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
 // why.
 void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked first, so that threads made later do not get them and sigwait below does.
+  // Blocked before any thread starts, so that sigwait below gets the signals.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
       {.name = name,
        .topic = topic,
        .kind = SubscriptionKind::kQueue,
-       .ordered_by_key = true,  // All that happens to one order stays in order.
+       .ordered_by_key = true,  // Events of one order stay in order.
        .ack_deadline = absl::Seconds(30),
        .retry_policy = {.min_backoff = absl::Seconds(1), .max_backoff = absl::Minutes(1)},
        .max_delivery_attempts = 5},

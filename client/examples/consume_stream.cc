@@ -1,6 +1,6 @@
-// Consumes a topic through a STREAM subscription, which it creates unless it is there: each
-// partition in order, and on from where it was when it is started again. Run it several times, and
-// the partitions are shared out.
+// Consumes a topic through a STREAM subscription, which it creates unless it exists: each partition
+// in order, resuming where it stopped when it is started again. If several of these programs run,
+// they share the partitions.
 //
 //   consume_stream [address] [topic] [subscription]
 
@@ -26,14 +26,14 @@ using eventhub::client::SubscriptionKind;
 
 namespace {
 
-// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
 // why.
 void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked first, so that threads made later do not get them and sigwait below does.
+  // Blocked before any thread starts, so that sigwait below gets the signals.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
 
   int signal = 0;
   sigwait(&signals, &signal);
-  // What was delivered is finished; then others take over, without anything being delivered twice.
+  // Finishes the delivered events; then other consumers take over, and no event is redelivered.
   const absl::Status stopped = (*subscriber)->Stop(absl::Seconds(30));
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;

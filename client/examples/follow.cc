@@ -1,5 +1,5 @@
-// Follows a topic for ever, and goes on where it was when it is started again: the offsets are kept
-// in a file.
+// Follows a topic forever, and resumes where it stopped when it is started again: the offsets are
+// stored in a file.
 //
 //   follow [address] [topic] [file]
 
@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
       return 1;
     }
     std::cout << batch->size() << " events" << std::endl;
-    // Dealt with; should this process die before the offsets are saved, the batch comes again.
+    // Processed. If this process dies before the offsets are saved, the batch is read again.
     Save(path, (*reader)->positions());
   }
 }

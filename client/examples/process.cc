@@ -1,6 +1,6 @@
-// A stream processor: for each order of a topic it writes an invoice to another, exactly once,
-// whatever crashes. The invoice is appended and the order acked in one transaction; several of
-// these programs share the work.
+// A stream processor: for each order in a topic it appends an invoice to another topic, exactly
+// once, whatever crashes. One transaction appends the invoice and acks the order. Several of these
+// programs share the work.
 //
 //   process [address] [topic] [target] [subscription]
 
@@ -37,14 +37,14 @@ eventhub::v1::Event MakeInvoice(const eventhub::v1::Event& order) {
   return invoice;
 }
 
-// It ended without being asked to, e.g. because the subscription was deleted: main stops, and says
+// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
 // why.
 void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked first, so that threads made later do not get them and sigwait below does.
+  // Blocked before any thread starts, so that sigwait below gets the signals.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   const std::string target = argc > 3 ? argv[3] : "invoices";
   const std::string name = argc > 4 ? argv[4] : "example-process";
 
-  // The target is there already, or the transactions will say that it is not.
+  // If the target exists already, that is fine; if it could not be created, transactions fail.
   const auto created = SubscriptionClient(hub).CreateSubscription(
       {.name = name,
        .topic = topic,

@@ -1,4 +1,4 @@
-// Publishes ten orders, waits until the hub has them, and says where they are.
+// Publishes ten orders, waits until the hub has them, and prints where they are.
 //
 //   publish [address] [topic]
 
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 10; ++i) {
     const std::string order = "order-" + std::to_string(i);
     event.set_id(order + "-placed");
-    event.set_partition_key(order);  // All that happens to one order stays in order.
+    event.set_partition_key(order);  // Events of one order stay in order.
     event.set_data("{\"total\": 42}");
 
     const absl::Status taken =
@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
     }
   }
 
-  // Returns when every event has its result.
+  // Returns when every event has a result.
   const absl::Status published = (*publisher)->Flush();
   return published.ok() ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-// Reads a topic from its beginning to what is its end now, and prints each event.
+// Reads a topic from its beginning to its present end, and prints each event.
 //
 //   read [address] [topic]
 
@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
     return 1;
   }
 
-  eventhub::v1::Event event;  // Used for all: its memory is not allocated anew.
+  eventhub::v1::Event event;  // Reused, so that its memory is.
   while (true) {
     const absl::StatusOr<EventBatch> batch = (*reader)->Next();
     if (!batch.ok()) {

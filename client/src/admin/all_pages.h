@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/topic.h"
 
@@ -14,17 +14,31 @@ namespace eventhub::client {
 
 inline constexpr uint32_t kPageSize = 1000;
 
+// Passes the items of a list to `visit` in order, until it returns false. Fetches a page at a time:
+// `fetch` is called with a page token.
+template <typename Fetch, typename Visit>
+absl::Status VisitPages(Fetch fetch, Visit visit) {
+  std::string token;
+  do {
+    auto page = fetch(token);
+    if (!page.ok()) return page.status();
+    for (auto& item : page->items) {
+      if (!visit(std::move(item))) return absl::OkStatus();
+    }
+    token = std::move(page->next_page_token);
+  } while (!token.empty());
+  return absl::OkStatus();
+}
+
 // Fetches all pages of a list in order; `fetch` is called with a page token.
 template <typename T, typename Fetch>
 absl::StatusOr<std::vector<T>> AllPages(Fetch fetch) {
   std::vector<T> items;
-  std::string token;
-  do {
-    absl::StatusOr<Page<T>> page = fetch(token);
-    if (!page.ok()) return page.status();
-    std::move(page->items.begin(), page->items.end(), std::back_inserter(items));
-    token = std::move(page->next_page_token);
-  } while (!token.empty());
+  const absl::Status status = VisitPages(std::move(fetch), [&items](T item) {
+    items.push_back(std::move(item));
+    return true;
+  });
+  if (!status.ok()) return status;
   return items;
 }
 

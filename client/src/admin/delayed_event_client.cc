@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/src/admin/all_pages.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
 namespace {
 
-// Whole events: fewer of them at a time than of what is small.
+// Smaller than kPageSize, because items contain whole events.
 constexpr uint32_t kDelayedPageSize = 100;
-// What a request takes.
+// The maximum number of ids in a request.
 constexpr size_t kMaxCancelled = 10'000;
 
 }  // namespace
@@ -20,24 +21,19 @@ DelayedEventClient::DelayedEventClient(std::shared_ptr<Connection> connection, A
 
 absl::Status DelayedEventClient::List(const std::string& topic, const DueRange& range,
                                       absl::FunctionRef<bool(DelayedEvent)> visit) {
-  std::string token;
-  do {
-    ASSIGN_OR_RETURN(Page<DelayedEvent> page,
-                     connection_->delayed_events().ListDelayedEvents(topic, range, kDelayedPageSize,
-                                                                     token, options_.timeout));
-    for (DelayedEvent& event : page.items) {
-      if (!visit(std::move(event))) return absl::OkStatus();
-    }
-    token = std::move(page.next_page_token);
-  } while (!token.empty());
-  return absl::OkStatus();
+  return VisitPages(
+      [&](const std::string& token) {
+        return connection_->delayed_events().ListDelayedEvents(topic, range, kDelayedPageSize,
+                                                               token, options_.timeout);
+      },
+      visit);
 }
 
 absl::StatusOr<uint64_t> DelayedEventClient::Cancel(const std::string& topic,
                                                     const std::vector<std::string>& delay_ids) {
   uint64_t cancelled = 0;
   auto next = delay_ids.begin();
-  do {  // Once for no ids too: the hub says what is wrong.
+  do {  // At least once: the hub reports an empty list.
     const auto left = static_cast<size_t>(delay_ids.end() - next);
     const auto end = next + static_cast<ptrdiff_t>(std::min(left, kMaxCancelled));
     ASSIGN_OR_RETURN(const uint32_t count, connection_->delayed_events().CancelDelayedEvents(

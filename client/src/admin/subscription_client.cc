@@ -73,20 +73,15 @@ absl::Status SubscriptionClient::DeleteSnapshot(const std::string& subscription,
 absl::Status SubscriptionClient::ListDeadLetters(const std::string& subscription,
                                                  const DeadLetterSelector& selector, bool with_data,
                                                  absl::FunctionRef<bool(DeadLetter)> visit) {
-  // Events with data may be large: fewer of them at a time.
+  // Events with data may be large.
   constexpr uint32_t kPageSizeWithData = 100;
-  std::string token;
-  do {
-    absl::StatusOr<Page<DeadLetter>> page = connection_->dead_letters().ListDeadLetters(
-        subscription, selector, with_data, with_data ? kPageSizeWithData : kPageSize, token,
-        options_.timeout);
-    if (!page.ok()) return page.status();
-    for (DeadLetter& letter : page->items) {
-      if (!visit(std::move(letter))) return absl::OkStatus();
-    }
-    token = std::move(page->next_page_token);
-  } while (!token.empty());
-  return absl::OkStatus();
+  return VisitPages(
+      [&](const std::string& token) {
+        return connection_->dead_letters().ListDeadLetters(
+            subscription, selector, with_data, with_data ? kPageSizeWithData : kPageSize, token,
+            options_.timeout);
+      },
+      visit);
 }
 
 absl::StatusOr<RedriveResult> SubscriptionClient::RedriveDeadLetters(

@@ -14,7 +14,7 @@ constexpr absl::Duration kSlow = absl::Milliseconds(1);
 
 // Runs a handler. An exception counts as a retry of all events that the handler got.
 template <typename Result, typename Handler, typename Argument>
-Result Guarded(const Handler& handler, const Argument& argument) {
+Result CallHandler(const Handler& handler, const Argument& argument) {
   try {
     return handler(argument);
   } catch (const std::exception& exception) {
@@ -38,9 +38,9 @@ Handled HandleBatch(const SubscriberOptions& options, const WorkQueue::Chunk& ch
   const Delivery& delivery = *chunk.delivery;
   BatchOutcome outcome;
   if (chunk.count == delivery.batch().size()) {
-    outcome = Guarded<BatchOutcome>(options.on_batch, delivery.batch());
+    outcome = CallHandler<BatchOutcome>(options.on_batch, delivery.batch());
   } else {
-    outcome = Guarded<BatchOutcome>(options.on_batch, delivery.Part(chunk.at, chunk.count));
+    outcome = CallHandler<BatchOutcome>(options.on_batch, delivery.Part(chunk.at, chunk.count));
   }
   Handled handled{.next = chunk.first + chunk.count, .at = chunk.at};
   size_t next = 0;
@@ -78,7 +78,7 @@ Handled Handle(const SubscriberOptions& options, const WorkQueue::Chunk& chunk, 
   absl::Duration took;
   bool stop = false;
   while (handled.next < end && !stop && took < kSlow) {
-    Outcome outcome = Guarded<Outcome>(options.on_event, *handled.at);
+    Outcome outcome = CallHandler<Outcome>(options.on_event, *handled.at);
     stop = stop_at_retry && outcome.kind == Outcome::Kind::kRetry;
     AddRun(handled.next, 1, std::move(outcome), handled);
     ++handled.next;
