@@ -20,7 +20,7 @@
 namespace eventhub::client {
 namespace {
 
-// What one TCP connection carries; see hub.proto.
+// The number of calls on one TCP connection; see hub.proto.
 constexpr size_t kLimit = 100;
 
 class ManyStreamsTest : public testing::Test {
@@ -38,7 +38,7 @@ class ManyStreamsTest : public testing::Test {
   const std::shared_ptr<Connection> connection_ = Connect(hub_.address());
 };
 
-TEST_F(ManyStreamsTest, AllGoOnAtTheSameTimeAndCallsPass) {
+TEST_F(ManyStreamsTest, AllMakeProgressAndUnaryCallsSucceed) {
   std::vector<std::unique_ptr<ReadStream>> readers;
   for (size_t i = 0; i < 2 * kLimit + 10; ++i) {
     readers.push_back(connection_->read_streams().OpenReadStream({.topic = "t", .follow = true}));
@@ -68,8 +68,8 @@ TEST_F(ManyStreamsTest, AllGoOnAtTheSameTimeAndCallsPass) {
   EXPECT_TRUE(connection_->health().GetStats(absl::Seconds(30)).ok());
 }
 
-// The same on one channel, as another client would have it: this is what the pool is for.
-TEST_F(ManyStreamsTest, OneTcpConnectionLeavesTheLastWaiting) {
+// The same on one channel, as in another client: the reason for the pool.
+TEST_F(ManyStreamsTest, OneTcpConnectionBlocksTheLast) {
   HubClient client(hub_.address());
   struct Call {
     grpc::ClientContext context;

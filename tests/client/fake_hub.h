@@ -1,5 +1,5 @@
-// A hub in the test's own process and time: it takes publish requests as the real one does, and the
-// test says when it answers, what it refuses and when connections break.
+// A hub in the test's process and on the test's clock. It handles publish requests like the real
+// one; the test decides when it replies, what it refuses and when connections break.
 #pragma once
 
 #include <deque>
@@ -16,11 +16,11 @@
 
 namespace eventhub::client {
 
-// The error that a hub would raise, with its detail.
+// An error as a hub raises it, with its detail.
 absl::Status HubError(absl::StatusCode code, ErrorInfo info, std::string_view message = "refused");
 
-// Timers run in Advance, on its thread; so does everything else, but for what a test itself does on
-// other threads. Not thread-safe unless noted.
+// Timers run in Advance, on the caller's thread, and so does everything else that the test does not
+// run on other threads. Not thread-safe unless noted.
 class FakeHub : public MockConnection {
  public:
   struct Stored {
@@ -31,51 +31,51 @@ class FakeHub : public MockConnection {
   FakeHub();
 
   FakeClock& clock() { return clock_; }
-  // Moves time, running what becomes due on the way. Thread-safe.
+  // Advances the clock, and runs the timers that become due. Thread-safe.
   void Advance(absl::Duration by);
-  // Makes RunAfter move time by itself: a wait is over as soon as it begins.
+  // Makes RunAfter advance the clock itself: waits end as soon as they begin.
   void SkipWaits() { skip_waits_ = true; }
   size_t timers() const;
 
-  // Requests that were written to the current stream and not handled. Thread-safe.
+  // The number of requests written to the current stream and not handled. Thread-safe.
   size_t waiting() const;
   const v1::PublishStreamRequest& request(size_t i) const { return inbox_[i]; }
   size_t streams_opened() const { return streams_opened_; }
 
-  // Handles the oldest request as the real hub does: checks epoch and sequence, appends, replies.
+  // Handles the oldest request like the real hub: checks epoch and sequence, appends, replies.
   void Handle();
   void HandleAll();
   // Refuses the oldest request with `status`.
   void Refuse(const absl::Status& status);
-  // Sends a good reply with a correlation number of the test's choice.
+  // Sends a successful reply with this correlation id.
   void ReplyTo(uint64_t correlation_id);
-  // Handles the oldest request, but does not reply.
+  // Handles the oldest request without a reply.
   void Process() { Process(TakeRequest()); }
-  // Handles a request as if it had come from elsewhere; gives the reply.
+  // Handles a request as if another client had sent it; returns the reply.
   PublishReply Process(const v1::PublishStreamRequest& request);
-  // Handles the oldest request, but its reply is lost with the connection.
+  // Handles the oldest request; the reply is lost with the connection.
   void HandleAndBreak();
-  // Closes the stream; what it has not handled is lost.
+  // Closes the stream; requests that are not handled are lost.
   void Break(const absl::Status& status = absl::UnavailableError("connection reset"));
-  // New streams fail at once until it is unset.
+  // While set, new streams fail at once.
   void SetDown(bool down) { down_ = down; }
-  // Forgets all producers, as a hub does with those that were idle for too long.
+  // Forgets all producers, as a hub forgets producers that were idle for too long.
   void ForgetProducers() { producers_.clear(); }
-  // From now on, requests with these events are refused, each naming the first such event.
+  // Refuses requests that contain these events; each error names the first such event.
   void SetInvalid(std::vector<std::string> ids) { invalid_ = std::move(ids); }
-  // Events without an explicit partition go by their key; those without a key go to partition 0.
+  // Events without an explicit partition go to the partition of their key; without a key, to 0.
   void SetPartitions(uint32_t partitions) { partitions_ = partitions; }
 
-  // Consume: the requests written to the current stream and not taken yet, and what the test makes
-  // the hub say. Writes are taken up at once, unless they are held.
+  // Consume streams. TakeConsumeRequests returns the requests written to the current stream since
+  // the last call; Send sends a response. Writes complete at once, unless they are held.
   std::vector<v1::ConsumeRequest> TakeConsumeRequests();
   size_t consume_streams_opened() const;
   void Send(const v1::ConsumeResponse& response);
   void SendBytes(Bytes bytes);
   void CloseConsume(const absl::Status& status);
-  // From now on, or no longer, writes to the stream are not taken up.
+  // While held, writes to the stream do not complete.
   void HoldConsumeWrites(bool hold);
-  // How often a test's consume stream was cancelled.
+  // How often consume streams were cancelled.
   int consume_cancels() const;
 
   const std::vector<Stored>& stored() const { return stored_; }
@@ -94,7 +94,7 @@ class FakeHub : public MockConnection {
   std::shared_ptr<ConsumeStream> OpenConsume(std::shared_ptr<ConsumeStream::Handler> handler);
   void Written(Stream* stream, v1::PublishStreamRequest request);
   void ConsumeWritten(ConsumerStream* stream, v1::ConsumeRequest request);
-  // A good reply, but for the correlation number.
+  // A successful reply, without the correlation id.
   PublishReply Append(const v1::PublishStreamRequest& request);
   v1::PublishStreamRequest TakeRequest();
 

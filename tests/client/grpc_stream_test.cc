@@ -182,7 +182,7 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
       remote.FailWith(code);
       const absl::Status created =
           hub->topics().CreateTopic({.name = "t"}, absl::InfiniteDuration()).status();
-      // What this program did not cancel is not CANCELLED to it.
+      // CANCELLED is reported only for calls that this program cancelled.
       EXPECT_EQ(static_cast<int>(created.code()), code == 1 ? 14 : code);
       EXPECT_TRUE(OutcomeIsUnknown(created)) << created;
       EXPECT_TRUE(OutcomeIsUnknown(
@@ -193,7 +193,7 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
   EXPECT_EQ(remote.acted(), 2 * 2 * 9);
 }
 
-TEST(OutcomeTest, IsKnownOfWhatAsksForNoChange) {
+TEST(OutcomeTest, IsKnownForCallsThatChangeNothing) {
   TransportThatFails hub("127.0.0.1:0");
   const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
   const auto outcome_is_unknown = [&](bool dry_run) {
@@ -216,7 +216,7 @@ TEST(OutcomeTest, IsKnownOfWhatAsksForNoChange) {
       OutcomeIsUnknown(connection->topics().GetTopic("t", absl::InfiniteDuration()).status()));
 }
 
-TEST(ChannelUsersTest, AreNotWaitedForWithoutEnd) {
+TEST(ChannelUsersTest, AreAwaitedForABoundedTime) {
   const auto users = std::make_shared<ChannelUsers>();
   auto use = std::make_unique<ChannelUse>(users);
   EXPECT_FALSE(users->AwaitNone(absl::Milliseconds(1)));
@@ -224,7 +224,7 @@ TEST(ChannelUsersTest, AreNotWaitedForWithoutEnd) {
   EXPECT_TRUE(users->AwaitNone(absl::Seconds(10)));
 }
 
-TEST(WaitingCallsTest, OnlyWhatChangesNothingIsSentAgain) {
+TEST(WaitingCallsTest, OnlyCallsThatChangeNothingAreSentAgain) {
   TransportThatFails hub("127.0.0.1:0");
   const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
   EXPECT_EQ(connection->topics().CreateTopic({.name = "t"}, absl::Seconds(10)).status().code(),
@@ -253,14 +253,14 @@ TEST(WaitingCallsTest, WaitForTheHubAndAreSentOnce) {
   EXPECT_EQ(hub.acted(), 1);
 }
 
-TEST(WaitingCallsTest, SayWhyTheyWaitedInVain) {
+TEST(WaitingCallsTest, ReportWhyTheHubWasUnreachable) {
   const auto connection = Connect("unix:/nonexistent/hub.sock");
   const absl::Status status = connection->health().GetStats(absl::Milliseconds(50)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(status.message().find("No such file"), absl::string_view::npos) << status;
 }
 
-TEST(OutcomeTest, IsKnownOfACallThatNeverLeft) {
+TEST(OutcomeTest, IsKnownForACallThatNeverLeft) {
   const std::string path = testing::TempDir() + "silent-outcome-" + std::to_string(getpid());
   const SilentListener listener(path);
   for (const std::string& address :

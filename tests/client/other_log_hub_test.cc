@@ -1,4 +1,4 @@
-// One address, and behind it one hub after another: whoever resumes is told.
+// One address with one hub after another behind it: clients that resume are told.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -122,7 +122,7 @@ class OtherLogHubTest : public testing::Test {
   SwappedHub hub_{directory_, "socket", "first"};
 };
 
-TEST_F(OtherLogHubTest, AReaderIsNotLedIntoAnotherHubsTopic) {
+TEST_F(OtherLogHubTest, AReaderRefusesAnotherHubsTopic) {
   hub_.Publish("ord", {"0", "1", "2", "3", "4"});
   const auto reader = Follow();
   EXPECT_THAT(SwappedHub::TakeIds(*reader), ElementsAre("0", "1", "2", "3", "4"));
@@ -163,7 +163,7 @@ TEST_F(OtherLogHubTest, ARestoredCopyIsTheSameUpToItsEnd) {
   }
 }
 
-TEST_F(OtherLogHubTest, AReaderGoesOnOverARestart) {
+TEST_F(OtherLogHubTest, AReaderResumesAfterARestart) {
   hub_.Publish("ord", {"0", "1"});
   const auto reader = Follow();
   EXPECT_EQ(SwappedHub::TakeIds(*reader).size(), 2u);
@@ -229,7 +229,7 @@ TEST_F(OtherLogHubTest, ATransactionCanNameTheLogThatItExpects) {
 
 // What the remote hub has from its restored end on are other events, and the link reads them; what
 // was before it has, and reads nothing of it twice.
-TEST_F(OtherLogHubTest, ALinkGoesBackToWhereBothAgree) {
+TEST_F(OtherLogHubTest, ALinkRewindsToTheAgreedOffset) {
   SwappedHub local(directory_, "local", "local-data");
   local.CreateTopic("in");
   hub_.Publish("ord", {"0", "1", "2"});
@@ -243,7 +243,7 @@ TEST_F(OtherLogHubTest, ALinkGoesBackToWhereBothAgree) {
   hub_.Copy("first", "backup");
   hub_.Publish("ord", {"3", "4"});
   ASSERT_TRUE(has(5));
-  hub_.Start("first");  // So that the newest run is one of which the backup has nothing.
+  hub_.Start("first");  // So that the backup contains nothing of the newest run.
   hub_.Publish("ord", {"5"});
   ASSERT_TRUE(has(6));
   hub_.Start("backup");

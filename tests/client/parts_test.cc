@@ -56,14 +56,14 @@ TEST(ErrorTest, InfoSurvivesTheStatus) {
   EXPECT_EQ(ErrorReasonName(info->reason), "OFFSET_OUT_OF_RANGE");
 }
 
-// Each reason of the contract has its enumerator, of the same number.
-TEST(ErrorTest, ReasonsAreThoseOfTheContract) {
+// Each reason of the contract has an enumerator with the same number.
+TEST(ErrorTest, ReasonsMatchTheContract) {
   EXPECT_EQ(static_cast<int>(ErrorReason::kTooMuchForFilters), v1::ErrorDetail::Reason_MAX);
   EXPECT_EQ(ErrorReasonName(ErrorReason::kSequenceTooOld), "SEQUENCE_TOO_OLD");
   EXPECT_EQ(ErrorReasonName(static_cast<ErrorReason>(99)), "UNSPECIFIED");
 }
 
-// What gRPC says for the hub, before the hub sees the request.
+// gRPC's error, raised before the hub sees the request.
 TEST(ErrorTest, ARequestThatIsTooLargeHasAReason) {
   const absl::Status status =
       FromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -136,7 +136,7 @@ TEST(FailureTest, MarksAreReadByPeople) {
   EXPECT_FALSE(SaysNothingDone(OfHub(absl::StatusCode::kNotFound)));
 }
 
-TEST(FailureTest, WhatMayPass) {
+TEST(FailureTest, ClassifiesTransientErrors) {
   for (int code = 1; code <= 16; ++code) {
     const bool may = code == 1 || code == 2 || code == 4 || code == 8 || code == 13 || code == 14;
     EXPECT_EQ(MayPass(OfTransport(code)), may) << code;
@@ -144,7 +144,7 @@ TEST(FailureTest, WhatMayPass) {
   }
 }
 
-TEST(ConnectionTest, WhatIsNotOverriddenIsUnimplementedAndEndsWhatUsesIt) {
+TEST(ConnectionTest, PartsThatAreNotOverriddenAreUnimplemented) {
   const auto nothing = std::make_shared<Connection>();
   auto publisher = Publisher::Create(nothing, {.topic = "t"});
   ASSERT_TRUE(publisher.ok());
@@ -280,7 +280,7 @@ TEST(EventBatchTest, HasEventsAmongOtherFields) {
   EXPECT_EQ(ids, "abc");
 }
 
-TEST(ProtoTimeTest, GoesBothWays) {
+TEST(ProtoTimeTest, RoundTrips) {
   const absl::Time last = absl::FromUnixSeconds(253'402'300'800) - absl::Nanoseconds(1);
   for (const absl::Time time :
        {absl::FromUnixMillis(-1500), absl::UnixEpoch(), last,
@@ -298,7 +298,7 @@ TEST(ProtoTimeTest, GoesBothWays) {
   EXPECT_EQ(proto.seconds(), 315'576'000'000);
 }
 
-TEST(TopicProtoTest, UpdatesNameWhatTheySet) {
+TEST(TopicProtoTest, UpdatesNameTheFieldsThatAreSet) {
   const v1::UpdateTopicRequest request =
       ToProto("t", {.max_age = absl::InfiniteDuration(), .description = "d"});
   EXPECT_EQ(request.topic().name(), "t");
@@ -340,7 +340,7 @@ std::string Missing(const OffsetSet& set, OffsetRange range) {
   return text;
 }
 
-TEST(OffsetSetTest, CountsWhatIsNew) {
+TEST(OffsetSetTest, CountsNewOffsets) {
   OffsetSet set;
   EXPECT_EQ(set.Add({10, 20}), 10u);
   EXPECT_EQ(set.Add({10, 20}), 0u);
@@ -357,7 +357,7 @@ TEST(OffsetSetTest, CountsWhatIsNew) {
   EXPECT_EQ(set.size(), 1u);
 }
 
-TEST(OffsetSetTest, TellsWhatIsMissing) {
+TEST(OffsetSetTest, FindsMissingRanges) {
   OffsetSet set;
   EXPECT_EQ(Missing(set, {3, 5}), "[3,5)");
   set.Add({10, 20});

@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(All, ProcessorTest,
                            return info.param == SubscriptionKind::kStream ? "Stream" : "Queue";
                          });
 
-TEST_P(ProcessorTest, WritesOnceForEachEventWhateverStumbles) {
+TEST_P(ProcessorTest, WritesOnceForEachEventDespiteFailures) {
   const auto steady = Start();
   // Others come and go without a word.
   for (int i = 0; i < 5; ++i) {

@@ -24,7 +24,7 @@ TEST_F(PublisherTest, SendsASingleEventAtOnce) {
   EXPECT_EQ(PlaceOf("a").offset, 0);
 }
 
-TEST_F(PublisherTest, GathersWhatComesWhileARequestIsInFlight) {
+TEST_F(PublisherTest, GathersEventsWhileARequestIsInFlight) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -54,7 +54,7 @@ TEST_F(PublisherTest, AFastProducerGathersALittleMore) {
   EXPECT_EQ(hub_->waiting(), 1u);
 }
 
-TEST_F(PublisherTest, SendsWhatHasGatheredAlsoWhenTheRequestBeforeItFails) {
+TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestFails) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -65,7 +65,7 @@ TEST_F(PublisherTest, SendsWhatHasGatheredAlsoWhenTheRequestBeforeItFails) {
   EXPECT_TRUE(StatusOf("b").ok());
 }
 
-TEST_F(PublisherTest, SendsWhatHasGatheredAlsoWhenWhatWasBeforeItIsForgotten) {
+TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestIsForgotten) {
   Start({.topic = "t", .deadline = absl::Seconds(10)});
   ASSERT_TRUE(Publish("first").ok());
   hub_->Handle();
@@ -119,7 +119,7 @@ TEST_F(PublisherTest, ABatchStaysBelowItsLimitOfBytes) {
   EXPECT_EQ(hub_->request(3).events_size(), 1);
 }
 
-TEST_F(PublisherTest, ExplicitPartitionsHaveBatchesOfTheirOwn) {
+TEST_F(PublisherTest, ExplicitPartitionsHaveTheirOwnBatches) {
   Start({.topic = "t", .linger = absl::Milliseconds(1)});
   ASSERT_TRUE(PublishTo(3, "a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -137,7 +137,7 @@ TEST_F(PublisherTest, ExplicitPartitionsHaveBatchesOfTheirOwn) {
   EXPECT_EQ(PlaceOf("c").offset, 1);
 }
 
-TEST_F(PublisherTest, KeepsToTheWindowOfRequests) {
+TEST_F(PublisherTest, RespectsTheWindowOfRequests) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_requests = 2});
   for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
   EXPECT_EQ(hub_->waiting(), 2u);
@@ -147,7 +147,7 @@ TEST_F(PublisherTest, KeepsToTheWindowOfRequests) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c", "d"));
 }
 
-TEST_F(PublisherTest, KeepsToTheWindowOfBytes) {
+TEST_F(PublisherTest, RespectsTheWindowOfBytes) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_bytes = 1});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -174,7 +174,7 @@ TEST_F(PublisherTest, AFullBufferBlocksUntilThereIsSpace) {
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
   std::thread blocked([this] { EXPECT_TRUE(Publish("c").ok()); });
-  // A full buffer sends what is still open: "b" goes out when the thread has begun to wait.
+  // A full buffer sends the open batches: "b" is sent once the thread waits.
   while (hub_->waiting() < 2) std::this_thread::yield();
   hub_->Handle();
   blocked.join();
@@ -182,7 +182,7 @@ TEST_F(PublisherTest, AFullBufferBlocksUntilThereIsSpace) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
 }
 
-TEST_F(PublisherTest, ABlockedCallGetsTheSpaceOfWhatExpires) {
+TEST_F(PublisherTest, ABlockedCallGetsTheSpaceOfExpiredEvents) {
   Start({.topic = "t", .max_buffer_bytes = 40, .deadline = absl::Seconds(10)});
   hub_->SetDown(true);
   ASSERT_TRUE(Publish("a").ok());
@@ -213,7 +213,7 @@ TEST_F(PublisherTest, AnEventWithoutRequiredAttributesIsNotTaken) {
   EXPECT_EQ(hub_->waiting(), 0u);
 }
 
-TEST_F(PublisherTest, FlushSendsWhatLingersAndWaits) {
+TEST_F(PublisherTest, FlushSendsLingeringEventsAndWaits) {
   Start({.topic = "t", .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   std::thread flush([this] { EXPECT_TRUE(publisher_->Flush().ok()); });
@@ -242,7 +242,7 @@ TEST_F(PublisherTest, FlushTimesOut) {
   EXPECT_EQ(publisher_->Flush(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_F(PublisherTest, DestructionFailsWhatIsOpen) {
+TEST_F(PublisherTest, DestructionFailsOpenEvents) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_requests = 1});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());

@@ -1,4 +1,4 @@
-// What the publisher's tests share: a publisher on a fake hub, and the results of its events.
+// The fixture of the publisher tests: a publisher on a fake hub, and the results of its events.
 #pragma once
 
 #include <map>
@@ -30,7 +30,7 @@ class PublisherTest : public testing::Test {
         std::make_shared<PublisherCore>(hub_, std::move(options), hub_->clock()));
   }
 
-  // Publishes an event whose result can be asked for later.
+  // Publishes an event and records its result.
   absl::Status Publish(const std::string& id, const std::string& key = "") {
     return publisher_->Publish(MakeEvent(id, key), Recorder(id));
   }
@@ -48,7 +48,7 @@ class PublisherTest : public testing::Test {
   absl::Status StatusOf(const std::string& id) const { return results_.at(id).status(); }
   PublishedEvent PlaceOf(const std::string& id) const { return results_.at(id).value(); }
 
-  // First: it must outlive the publisher, whose destructor still has results to give.
+  // First, because it must outlive the publisher, whose destructor still reports results.
   std::map<std::string, absl::StatusOr<PublishedEvent>> results_;
   std::vector<std::string> order_;  // Of the results.
   const std::shared_ptr<testing::NiceMock<FakeHub>> hub_ =

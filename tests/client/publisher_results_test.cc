@@ -1,4 +1,4 @@
-// How the caller learns what became of its events: callbacks, futures, places.
+// How the caller learns the results of its events: callbacks, futures, places.
 
 #include <future>
 #include <stdexcept>
@@ -42,7 +42,7 @@ TEST_F(PublisherTest, LocatesKeyedEventsOfSeveralPartitions) {
   }
 }
 
-TEST_F(PublisherTest, LocatesByThePartitionsThatTheTopicHad) {
+TEST_F(PublisherTest, LocatesByThePartitionCountOfTheReply) {
   Start({.topic = "t", .linger = absl::Milliseconds(1)});
   hub_->SetPartitions(16);
   for (int i = 0; i < 40; ++i) {
@@ -62,7 +62,7 @@ TEST_F(PublisherTest, LocatesByThePartitionsThatTheTopicHad) {
   EXPECT_EQ(PlaceOf("keyless").partition, 0u);
 }
 
-TEST_F(PublisherTest, AReplyThatDoesNotAddUpIsAnErrorOfTheCallbackAlone) {
+TEST_F(PublisherTest, AnInconsistentReplyFailsOnlyTheCallback) {
   Start({.topic = "t", .max_batch_events = 2, .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -72,8 +72,8 @@ TEST_F(PublisherTest, AReplyThatDoesNotAddUpIsAnErrorOfTheCallbackAlone) {
   EXPECT_TRUE(publisher_->Flush().ok());  // They are appended.
 }
 
-// Whoever flushes is told; nobody takes an error from another.
-TEST_F(PublisherTest, EachThreadIsToldOfErrors) {
+// Every thread that flushes sees errors; threads do not hide errors from each other.
+TEST_F(PublisherTest, EachThreadSeesErrors) {
   Start({.topic = "t", .max_batch_events = 1});
   const auto in_thread = [](auto call) { return std::async(std::launch::async, call).get(); };
   const auto flush = [&] { return publisher_->Flush(); };
@@ -84,7 +84,7 @@ TEST_F(PublisherTest, EachThreadIsToldOfErrors) {
   EXPECT_TRUE(absl::IsInvalidArgument(in_thread(flush)));
   EXPECT_TRUE(absl::IsInvalidArgument(publisher_->Flush()));
   EXPECT_TRUE(publisher_->Flush().ok());
-  // One that comes later is not told of what was before.
+  // A thread that enters later does not see earlier errors.
   EXPECT_TRUE(in_thread([&] {
                 EXPECT_TRUE(publisher_->Publish(MakeEvent("late")).ok());
                 hub_->HandleAll();
@@ -92,7 +92,7 @@ TEST_F(PublisherTest, EachThreadIsToldOfErrors) {
               }).ok());
 }
 
-TEST(FailureLogTest, KeepsTheNewestAndForgetsWhoTookLongAgo) {
+TEST(FailureLogTest, KeepsTheNewestFailuresAndRecentThreads) {
   FailureLog log;
   log.Enter();
   EXPECT_TRUE(log.Take().ok());
@@ -106,7 +106,7 @@ TEST(FailureLogTest, KeepsTheNewestAndForgetsWhoTookLongAgo) {
   EXPECT_FALSE(log.Take().ok());
 }
 
-TEST_F(PublisherTest, ClosePublishesWhatWasTakenAndTakesNoMore) {
+TEST_F(PublisherTest, ClosePublishesTakenEventsAndTakesNoMore) {
   Start({.topic = "t", .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   auto closed =
@@ -118,7 +118,7 @@ TEST_F(PublisherTest, ClosePublishesWhatWasTakenAndTakesNoMore) {
   EXPECT_TRUE(absl::IsCancelled(Publish("b")));
 }
 
-TEST_F(PublisherTest, CloseGivesUpInTimeAndSaysSo) {
+TEST_F(PublisherTest, CloseTimesOut) {
   Start({.topic = "t", .max_batch_events = 1});
   ASSERT_TRUE(Publish("a").ok());
   EXPECT_TRUE(absl::IsDeadlineExceeded(publisher_->Close(absl::ZeroDuration())));

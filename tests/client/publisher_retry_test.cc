@@ -1,4 +1,4 @@
-// Retries: what is sent again, with which sequence, in which order, and for how long.
+// Retries: which requests are sent again, with which sequence, in which order, and for how long.
 
 #include <random>
 
@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 // One request per event, so that tests can speak of requests.
 PublisherOptions OneEventEach() { return {.topic = "t", .max_batch_events = 1}; }
 
-TEST_F(PublisherTest, ResendsWhatHadNoReplyInOrder) {
+TEST_F(PublisherTest, ResendsUnansweredRequestsInOrder) {
   Start(OneEventEach());
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Handle();
@@ -32,7 +32,7 @@ TEST_F(PublisherTest, ResendsWhatHadNoReplyInOrder) {
   EXPECT_FALSE(PlaceOf("c").duplicate);
 }
 
-TEST_F(PublisherTest, BacksOffLongerEachTimeAndStartsAnewAfterSuccess) {
+TEST_F(PublisherTest, BacksOffExponentiallyAndResetsAfterSuccess) {
   Start({.topic = "t",
          .retry = {.initial_delay = absl::Milliseconds(100), .max_delay = absl::Seconds(1)}});
   // How long it takes until a further stream is opened.
@@ -62,7 +62,7 @@ TEST_F(PublisherTest, BacksOffLongerEachTimeAndStartsAnewAfterSuccess) {
   EXPECT_LE(next_attempt(), absl::Milliseconds(101));
 }
 
-TEST_F(PublisherTest, KeepsToTheDelayThatTheHubAsksFor) {
+TEST_F(PublisherTest, RespectsTheDelayThatTheHubAsksFor) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   hub_->Refuse(HubError(absl::StatusCode::kResourceExhausted,
@@ -156,7 +156,7 @@ TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
 }
 
 // The one before had a clock that was an hour ahead.
-TEST_F(PublisherTest, TakesItsNameOverWhateverTheClockSays) {
+TEST_F(PublisherTest, TakesItsNameOverWhateverTheClock) {
   const PublisherOptions options = {.topic = "t", .max_batch_events = 1, .producer_id = "billing"};
   Start(options);
   std::unique_ptr<Publisher> former = std::move(publisher_);
@@ -213,7 +213,7 @@ TEST_F(PublisherTest, IsFencedByANewerProducer) {
 
 // What was on its way to the hub when it was fenced elsewhere is refused with the rest; what a
 // stream took along when it broke may be appended.
-TEST_F(PublisherTest, AFencedOneKnowsWhatIsInDoubt) {
+TEST_F(PublisherTest, AFencedPublisherReportsEventsInDoubt) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   hub_->HandleAndBreak();
@@ -228,7 +228,7 @@ TEST_F(PublisherTest, AFencedOneKnowsWhatIsInDoubt) {
 }
 
 // As the hub's library resets streams when memory is short, whether the hub has acted or not.
-TEST_F(PublisherTest, AResetLeavesInDoubtAndIsTriedAgainUnderTheSameSequence) {
+TEST_F(PublisherTest, AResetLeavesRequestsInDoubtAndRetriesTheirSequences) {
   Start(OneEventEach());
   for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Process();
@@ -241,7 +241,7 @@ TEST_F(PublisherTest, AResetLeavesInDoubtAndIsTriedAgainUnderTheSameSequence) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));
 }
 
-TEST_F(PublisherTest, AfterTheDeadlineOnlyWhatWasSentIsInDoubt) {
+TEST_F(PublisherTest, AfterTheDeadlineOnlySentEventsAreInDoubt) {
   Start({.topic = "t",
          .max_batch_events = 1,
          .max_in_flight_requests = 1,
@@ -254,7 +254,7 @@ TEST_F(PublisherTest, AfterTheDeadlineOnlyWhatWasSentIsInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(StatusOf("held")));
 }
 
-TEST_F(PublisherTest, WhatNeverLeftIsNotInDoubt) {
+TEST_F(PublisherTest, UnsentEventsAreNotInDoubt) {
   Start({.topic = "t", .max_batch_events = 1, .deadline = absl::Seconds(10)});
   ASSERT_TRUE(Publish("a").ok());
   hub_->Break(WithNothingDone(absl::UnavailableError("failed to connect to all addresses")));
@@ -266,7 +266,7 @@ TEST_F(PublisherTest, WhatNeverLeftIsNotInDoubt) {
 
 // "a" was appended; then the topic's settings were changed, and it is refused. What came behind it
 // must not be taken for it.
-TEST_F(PublisherTest, TheSequenceOfWhatIsInDoubtIsNotGivenToAnother) {
+TEST_F(PublisherTest, ASequenceInDoubtIsNotReused) {
   for (const bool appended : {true, false}) {
     SCOPED_TRACE(appended);
     const std::string a = appended ? "a" : "lost-a";
@@ -300,7 +300,7 @@ TEST_F(PublisherTest, GivesUpAtTheDeadline) {
   EXPECT_EQ(hub_->waiting(), 0u);  // It was never sent, and is not any more.
 }
 
-TEST_F(PublisherTest, WhatIsInDoubtAtTheDeadlineKeepsItsSequence) {
+TEST_F(PublisherTest, ARequestInDoubtAtTheDeadlineKeepsItsSequence) {
   Start({.topic = "t", .max_batch_events = 1, .deadline = absl::Seconds(10)});
   ASSERT_TRUE(Publish("a").ok());
   hub_->HandleAndBreak();
@@ -315,7 +315,7 @@ TEST_F(PublisherTest, WhatIsInDoubtAtTheDeadlineKeepsItsSequence) {
   EXPECT_FALSE(PlaceOf("b").duplicate);
 }
 
-TEST_F(PublisherTest, GivesUpAHubThatDoesNotReply) {
+TEST_F(PublisherTest, DropsAStreamWithoutReplies) {
   Start({.topic = "t", .reply_timeout = absl::Seconds(3)});
   ASSERT_TRUE(Publish("a").ok());
   hub_->Advance(absl::Milliseconds(2999));
@@ -326,14 +326,14 @@ TEST_F(PublisherTest, GivesUpAHubThatDoesNotReply) {
   EXPECT_TRUE(StatusOf("a").ok());
 }
 
-TEST_F(PublisherTest, AStreamRefusedForGoodFailsWhatWaits) {
+TEST_F(PublisherTest, APermanentStreamErrorFailsWaitingEvents) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   hub_->Break(absl::UnimplementedError("no such method"));
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kUnimplemented);
 }
 
-TEST_F(PublisherTest, ARequestThatTheTransportDoesNotTakeFailsAlone) {
+TEST_F(PublisherTest, ARequestTooLargeForTheTransportFailsAlone) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("large-large-large").ok());

@@ -47,7 +47,7 @@ v1::ReadResponse CaughtUp() {
   return response;
 }
 
-// Plays what a test has queued; then nothing comes, and time passes.
+// Plays the responses that a test queued; afterwards nothing arrives, and time passes.
 class ScriptedStream : public ReadStream {
  public:
   using Step = std::variant<v1::ReadResponse, absl::Status>;
@@ -146,7 +146,7 @@ TEST_F(ReaderTest, ReadsToTheEnd) {
   EXPECT_THAT(reader_->positions(), ElementsAre(PartitionOffset{0, 8}));
 }
 
-TEST_F(ReaderTest, ResumesAfterTheLastEventHandedOut) {
+TEST_F(ReaderTest, ResumesAfterTheLastEventReturned) {
   streams_ = {{Start({{0, 0}, {1, 40}, {2, 7}}), ReadEvents(0, 0, 3), ReadEvents(1, 40, 1),
                absl::UnavailableError("reset")},
               {absl::UnavailableError("refused")},
@@ -165,14 +165,14 @@ TEST_F(ReaderTest, ResumesAfterTheLastEventHandedOut) {
   }
 }
 
-TEST_F(ReaderTest, AStreamThatNeverBeganIsAskedForTheSameAgain) {
+TEST_F(ReaderTest, AStreamThatNeverBeganIsRequestedAgain) {
   streams_ = {{absl::UnavailableError("refused")}, {Start({{0, 9}}), ReadEvents(0, 9, 1)}};
   Open({.topic = "t", .start = StartPosition::Latest(), .follow = true});
   EXPECT_THAT(ReadAll(), ElementsAre("0/9"));
   EXPECT_EQ(specs_[1].start.kind, StartPosition::Kind::kLatest);
 }
 
-TEST_F(ReaderTest, GivenOffsetsAreAskedFor) {
+TEST_F(ReaderTest, RequestsTheGivenOffsets) {
   Open({.topic = "t", .offsets = {{3, 14}}, .follow = true});
   EXPECT_THAT(ReadAll(), ElementsAre());
   EXPECT_THAT(specs_[0].offsets, ElementsAre(PartitionOffset{3, 14}));
@@ -200,7 +200,7 @@ TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
   EXPECT_THAT(reader_->positions(), ElementsAre(PartitionOffset{0, 311}));
 }
 
-TEST_F(ReaderTest, ResumesBehindWhatTheFilterLeftOut) {
+TEST_F(ReaderTest, ResumesAfterEventsThatTheFilterDropped) {
   v1::ReadResponse response = ReadEvents(0, 10, 1);
   v1::PartitionOffset& passed = *response.add_passed();
   passed.set_partition(0);
@@ -232,7 +232,7 @@ TEST_F(ReaderTest, TrimmedEventsAreAnError) {
   EXPECT_EQ(specs_.size(), 1u);
 }
 
-TEST_F(ReaderTest, TrimmedEventsAreSkippedIfAskedFor) {
+TEST_F(ReaderTest, SkipsTrimmedEventsIfConfigured) {
   streams_ = {{Start({{1, 20}}), ReadEvents(1, 20, 2), Trimmed(50)},
               {Start({{1, 50}}), ReadEvents(1, 50, 1), absl::OkStatus()}};
   Open({.topic = "t", .when_trimmed = WhenTrimmed::kSkipToEarliest});
@@ -262,7 +262,7 @@ TEST_F(ReaderTest, GivesUpAfterTheReconnectDeadline) {
   EXPECT_LE(hub_->clock().Monotonic() - start, absl::Seconds(36));  // And one backoff.
 }
 
-TEST_F(ReaderTest, OtherErrorsAreGivenToTheCaller) {
+TEST_F(ReaderTest, ReportsOtherErrors) {
   streams_ = {{absl::NotFoundError("no topic t")}};
   Open({.topic = "t", .follow = true});
   ReadAll();
@@ -289,7 +289,7 @@ TEST_F(ReaderTest, CancelEndsIt) {
 TEST_F(ReaderTest, CancelWakesABackoff) {
   std::promise<void> waiting;
   ON_CALL(*hub_, RunAfter).WillByDefault([&](absl::Duration, absl::AnyInvocable<void() &&>) {
-    waiting.set_value();  // And time never comes.
+    waiting.set_value();  // The timer never fires.
   });
   streams_ = {{absl::UnavailableError("refused")}};
   Open({.topic = "t", .follow = true});

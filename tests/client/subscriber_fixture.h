@@ -1,5 +1,5 @@
-// What the subscriber's tests share: a subscriber on a fake hub whose handlers run when the test
-// says so, what the hub says, and what it is told, in words.
+// The fixture of the subscriber tests: a subscriber on a fake hub, whose handlers run when the test
+// calls them; responses of the hub; and descriptions of the requests that it receives.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@
 
 namespace eventhub::client {
 
-// What the hub says. Partition `p` is under lease `10 + p` unless a test says otherwise.
+// Responses of the hub. Partition `p` has the lease epoch `10 + p` unless a test sets another one.
 inline v1::ConsumeResponse Opened(bool queue, absl::Duration ack_deadline = absl::ZeroDuration()) {
   v1::ConsumeResponse response;
   response.mutable_opened()->set_consumer("c1");
@@ -47,7 +47,7 @@ inline v1::ConsumeResponse Revoked(uint32_t partition, uint64_t epoch = 0) {
   return response;
 }
 
-// Events named by partition and offset, with the keys given, in turn.
+// Events with ids of the form "partition/offset", and with `keys` in turn.
 inline v1::ConsumeResponse Events(uint32_t partition, int64_t base, int count, uint32_t attempt = 1,
                                   std::vector<std::string> keys = {}, uint64_t epoch = 0) {
   v1::ConsumeResponse response;
@@ -66,7 +66,7 @@ inline v1::ConsumeResponse Events(uint32_t partition, int64_t base, int count, u
   return response;
 }
 
-// The same, at these offsets.
+// The same, with these offsets.
 inline v1::ConsumeResponse EventsAt(uint32_t partition, const std::vector<int64_t>& offsets) {
   v1::ConsumeResponse response = Events(partition, offsets[0], static_cast<int>(offsets.size()));
   v1::EventBatch& batch = *response.mutable_batches(0);
@@ -77,7 +77,7 @@ inline v1::ConsumeResponse EventsAt(uint32_t partition, const std::vector<int64_
   return response;
 }
 
-// Events of a replay.
+// Replayed events.
 inline v1::ConsumeResponse Replayed(uint32_t partition, int64_t base, int count,
                                     uint32_t attempt = 1) {
   v1::ConsumeResponse response = Events(partition, base, count, attempt);
@@ -118,7 +118,7 @@ std::string DescribeRanges(const Message& message) {
   return text;
 }
 
-// The parts of a request in words, e.g. "ack exact 0@10 [0,5)", "retry 0@10 [3,4) after 1s: no
+// Describes the parts of a request, e.g. "ack exact 0@10 [0,5)", "retry 0@10 [3,4) after 1s: no
 // bank".
 inline std::vector<std::string> Describe(const v1::ConsumeRequest& request) {
   std::vector<std::string> words;
@@ -152,7 +152,8 @@ class SubscriberTest : public testing::Test {
  protected:
   using Handler = std::function<Outcome(const std::string& id)>;
 
-  // Opens a subscriber that acks everything but what `outcomes_` says, and takes its first request.
+  // Starts a subscriber that acks all events except those in `outcomes_`, and takes its first
+  // request.
   void Start(SubscriberOptions options = {}) {
     options.subscription = "s";
     if (!options.on_event && !options.on_batch && !options.on_event_async) {
@@ -188,7 +189,7 @@ class SubscriberTest : public testing::Test {
     return outcome;
   }
 
-  // Handles what there is, or one chunk of it.
+  // Handles one chunk, or all waiting events.
   bool RunOne() { return core_->RunHandler(/*wait=*/false, pace_); }
   void Run() {
     while (RunOne()) {
@@ -200,7 +201,8 @@ class SubscriberTest : public testing::Test {
     return std::exchange(handled_, {});
   }
 
-  // What was sent since the last call, in words; each request's number is in last_request_.
+  // Describes the requests since the last call, and stores the last correlation id in
+  // last_request_.
   std::vector<std::string> Sent() {
     std::vector<std::string> words;
     for (const v1::ConsumeRequest& request : hub_->TakeConsumeRequests()) {
@@ -209,7 +211,7 @@ class SubscriberTest : public testing::Test {
     }
     return words;
   }
-  // The same, once there is any: for handlers on threads of their own.
+  // The same, but waits for a request: for handlers on their own threads.
   std::vector<std::string> AwaitSent() {
     std::vector<std::string> words;
     EXPECT_TRUE(Eventually([&] {
@@ -218,16 +220,16 @@ class SubscriberTest : public testing::Test {
     }));
     return words;
   }
-  // Settles the last request that was sent, and gives what that lets go.
+  // Settles the last request, and describes the requests that follow.
   std::vector<std::string> SettleLast() {
     hub_->Send(Settled(last_request_));
     return Sent();
   }
 
-  // First: they outlive the subscriber.
+  // First, because they must outlive the subscriber.
   Mutex handled_mutex_;
   std::vector<std::string> handled_;
-  std::map<std::string, Outcome> outcomes_;  // Of the next delivery of an event; else it is acked.
+  std::map<std::string, Outcome> outcomes_;  // Of the next delivery of an event; acked if absent.
   absl::Duration ack_deadline_ = absl::ZeroDuration();
   size_t threads_ = 0;
   uint64_t last_request_ = 0;

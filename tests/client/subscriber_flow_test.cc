@@ -50,7 +50,7 @@ TEST_F(SubscriberFlowTest, APauseOutlivesTheConnection) {
   EXPECT_THAT(Sent(), ElementsAre("open s", "credit 0 events 0 bytes"));
 }
 
-TEST_F(SubscriberFlowTest, UnderLoadOutcomesGoInGoodPartsOfTheCredit) {
+TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheCredit) {
   StartQueue({.on_batch = [](const EventBatch&) { return Outcome::Ack(); },
               .credit = {.events = 80, .bytes = 1'000'000}});
   for (int i = 0; i < 25; ++i) {
@@ -66,7 +66,7 @@ TEST_F(SubscriberFlowTest, UnderLoadOutcomesGoInGoodPartsOfTheCredit) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [21,25)"));
 }
 
-TEST_F(SubscriberFlowTest, SoItIsWithBytes) {
+TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheByteCredit) {
   StartQueue({.on_batch = [](const EventBatch&) { return Outcome::Ack(); },
               .credit = {.events = 1'000'000, .bytes = 1}});
   for (int i = 0; i < 3; ++i) {
@@ -76,7 +76,7 @@ TEST_F(SubscriberFlowTest, SoItIsWithBytes) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)", "ack 0@10 [1,2)", "ack 0@10 [2,3)"));
 }
 
-TEST_F(SubscriberFlowTest, NotMoreThanSixteenRequestsWaitForSettlement) {
+TEST_F(SubscriberFlowTest, AtMostSixteenRequestsWaitForSettlement) {
   StartQueue({.on_batch = [](const EventBatch&) { return Outcome::Ack(); },
               .credit = {.events = 1, .bytes = 1}});
   for (int i = 0; i < 20; ++i) {
@@ -109,7 +109,7 @@ TEST_F(SubscriberFlowTest, ALargeRequestIsDivided) {
   EXPECT_EQ(subscriber_->counters().nacked, 3000u);
 }
 
-TEST_F(SubscriberFlowTest, HooksTellWhereItStands) {
+TEST_F(SubscriberFlowTest, HooksReportProgress) {
   std::vector<std::string> news;
   SubscriberOptions options;
   options.hooks.on_caught_up = [&] { news.push_back("caught up"); };
@@ -135,7 +135,7 @@ TEST_F(SubscriberFlowTest, HooksTellWhereItStands) {
   EXPECT_THAT(Sent(), ElementsAre("credit 0 events 0 bytes"));
 }
 
-TEST_F(SubscriberFlowTest, ReconnectsAndForgetsWhatWasUnderWay) {
+TEST_F(SubscriberFlowTest, ReconnectsAndForgetsEventsInFlight) {
   std::vector<std::string> news;
   SubscriberOptions options;
   options.hooks.on_disconnected = [&](const absl::Status& status) {
@@ -173,7 +173,7 @@ TEST_F(SubscriberFlowTest, ReconnectsAndForgetsWhatWasUnderWay) {
   EXPECT_EQ(subscriber_->counters().connections, 2u);
 }
 
-TEST_F(SubscriberFlowTest, TheHubSaysWhenToComeAgain) {
+TEST_F(SubscriberFlowTest, RespectsTheDelayThatTheHubAsksFor) {
   StartQueue();
   hub_->CloseConsume(HubError(absl::StatusCode::kUnavailable, {.reason = ErrorReason::kShuttingDown,
                                                                .retry_delay = absl::Seconds(20)}));
@@ -195,7 +195,7 @@ TEST_F(SubscriberFlowTest, GivesUpAfterTheReconnectDeadline) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("subscription s"));
 }
 
-TEST_F(SubscriberFlowTest, SaysThatItEndedAndWhy) {
+TEST_F(SubscriberFlowTest, ReportsWhyItEnded) {
   std::vector<absl::StatusCode> ended;
   SubscriberOptions options;
   options.hooks.on_ended = [&](const absl::Status& status) {
@@ -241,7 +241,7 @@ TEST_F(SubscriberFlowTest, AHookThatThrowsIsCountedAndTheOthersRun) {
   EXPECT_EQ(hub_->consume_streams_opened(), 2u);
 }
 
-TEST_F(SubscriberFlowTest, ErrorsThatDoNotPassEndIt) {
+TEST_F(SubscriberFlowTest, PermanentErrorsEndIt) {
   for (const absl::StatusCode code :
        {absl::StatusCode::kNotFound, absl::StatusCode::kPermissionDenied,
         absl::StatusCode::kInvalidArgument, absl::StatusCode::kUnimplemented}) {
@@ -263,7 +263,7 @@ TEST_F(SubscriberFlowTest, AMalformedResponseEndsIt) {
   EXPECT_EQ(hub_->consume_cancels(), 1);
 }
 
-TEST_F(SubscriberFlowTest, StopsWhenAllIsSettled) {
+TEST_F(SubscriberFlowTest, StopsWhenEverythingIsSettled) {
   StartStream();
   hub_->Send(Events(0, 0, 2));
   subscriber_->RequestStop();
@@ -280,7 +280,7 @@ TEST_F(SubscriberFlowTest, StopsWhenAllIsSettled) {
   EXPECT_EQ(hub_->consume_streams_opened(), 1u);
 }
 
-TEST_F(SubscriberFlowTest, AStopBeforeTheStreamIsOpenSaysOpenFirst) {
+TEST_F(SubscriberFlowTest, AStopBeforeTheStreamIsOpenSendsOpenFirst) {
   hub_->HoldConsumeWrites(true);
   Start();
   subscriber_->RequestStop();
@@ -289,7 +289,7 @@ TEST_F(SubscriberFlowTest, AStopBeforeTheStreamIsOpenSaysOpenFirst) {
   EXPECT_THAT(Sent(), ElementsAre("leave"));
 }
 
-TEST_F(SubscriberFlowTest, AStopWithoutAConnectionIsOverAtOnce) {
+TEST_F(SubscriberFlowTest, AStopWithoutAConnectionEndsAtOnce) {
   StartQueue();
   hub_->CloseConsume(absl::UnavailableError("reset"));
   subscriber_->RequestStop();
@@ -298,7 +298,7 @@ TEST_F(SubscriberFlowTest, AStopWithoutAConnectionIsOverAtOnce) {
   EXPECT_EQ(hub_->consume_streams_opened(), 1u);
 }
 
-TEST_F(SubscriberFlowTest, AStopThatTakesTooLongCutsIt) {
+TEST_F(SubscriberFlowTest, AStopThatTimesOutCutsItOff) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   EXPECT_EQ(subscriber_->Stop(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);

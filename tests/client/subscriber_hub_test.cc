@@ -1,4 +1,4 @@
-// The subscriber against the real hub: what the fakes take for granted, and whole lives of
+// The subscriber against the real hub: what the fakes assume, and complete lifecycles of
 // consumers.
 
 #include <algorithm>
@@ -31,7 +31,7 @@ using ::testing::ElementsAre;
 
 constexpr absl::Duration kLong = absl::Seconds(60);
 
-// What handlers were given, from any thread.
+// The events that handlers received, on any thread.
 class Log {
  public:
   void Add(const ReceivedEvent& event) {
@@ -144,7 +144,7 @@ class SubscriberOrderTest : public SubscriberHubTest,
                             public testing::WithParamInterface<std::pair<SubscriptionKind, Order>> {
 };
 
-TEST_P(SubscriberOrderTest, HoldsWhateverHandlersSay) {
+TEST_P(SubscriberOrderTest, HoldsForAllOutcomes) {
   constexpr int kEvents = 6000;
   constexpr int kKeys = 20;
   const auto [kind, order] = GetParam();
@@ -241,7 +241,7 @@ TEST_F(SubscriberHubTest, APoisonEventOfAStreamBecomesADeadLetterAndComesBackWhe
   EXPECT_TRUE(subscriber->Stop(kLong).ok());
 }
 
-TEST_F(SubscriberHubTest, WhatAConsumerHadGoesToAnotherWhenItIsCut) {
+TEST_F(SubscriberHubTest, EventsOfAConsumerThatIsCutOffGoToAnother) {
   Create(SubscriptionKind::kQueue, 2);
   Publish(0, 100, 10);
   Log log;
@@ -271,7 +271,7 @@ TEST_F(SubscriberHubTest, WhatAConsumerHadGoesToAnotherWhenItIsCut) {
   EXPECT_EQ(stuck->counters().acked, 0u);
 }
 
-TEST_F(SubscriberHubTest, LeasesAreKeptWhileHandlersTakeTheirTime) {
+TEST_F(SubscriberHubTest, LeasesAreExtendedWhileHandlersAreSlow) {
   Create(SubscriptionKind::kQueue, 1, {.ack_deadline = absl::Milliseconds(200)});
   Publish(0, 6, 1);
   Log log;
@@ -362,7 +362,7 @@ TEST_F(SubscriberHubTest, ASeekTakesEffectWhileItConsumes) {
   ASSERT_TRUE(NoLagIsLeft());
 }
 
-TEST_F(SubscriberHubTest, AReplayComesBesideTheLiveFlow) {
+TEST_F(SubscriberHubTest, AReplayRunsBesideTheLiveFlow) {
   Create(SubscriptionKind::kStream, 1);
   Publish(0, 500, 10);
   Log log;
@@ -390,7 +390,7 @@ TEST_F(SubscriberHubTest, ADeletedSubscriptionEndsIt) {
   EXPECT_EQ(subscriber->Wait(kLong).code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(SubscriberHubTest, CreditAndPauseHoldDelivery) {
+TEST_F(SubscriberHubTest, CreditAndPauseStopDelivery) {
   Create(SubscriptionKind::kQueue, 1);
   Publish(0, 100, 10);
   Mutex mutex;

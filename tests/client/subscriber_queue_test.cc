@@ -16,7 +16,7 @@ using ::testing::UnorderedElementsAre;
 
 using SubscriberQueueTest = SubscriberTest;
 
-TEST_F(SubscriberQueueTest, AcksExactlyWhatIsDone) {
+TEST_F(SubscriberQueueTest, AcksExactlyTheHandledEvents) {
   outcomes_ = {{"0/3", Outcome::Retry("slow")},
                {"0/4", Outcome::Retry("slow")},
                {"0/6", Outcome::Park("broken")}};
@@ -47,7 +47,7 @@ TEST_F(SubscriberQueueTest, AcksExactlyWhatIsDone) {
   EXPECT_EQ(counters.unsettled, 0u);
 }
 
-TEST_F(SubscriberQueueTest, ARetryTakesNothingBack) {
+TEST_F(SubscriberQueueTest, ARetryRewindsNothing) {
   outcomes_ = {{"0/0", Outcome::Retry("", absl::Milliseconds(1500))}};
   StartQueue();
   hub_->Send(Events(0, 0, 3));
@@ -61,7 +61,7 @@ TEST_F(SubscriberQueueTest, ARetryTakesNothingBack) {
 }
 
 // The hub gave it to the same consumer again: it had not heard of the ack in time.
-TEST_F(SubscriberQueueTest, WhatIsAckedTwiceBeforeTheHubHearsOfItIsToldOnce) {
+TEST_F(SubscriberQueueTest, AnEventAckedTwiceBeforeTheHubIsToldIsToldOnce) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   Run();
@@ -82,7 +82,7 @@ TEST_F(SubscriberQueueTest, WhatIsAckedTwiceBeforeTheHubHearsOfItIsToldOnce) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [8,9)"));
 }
 
-TEST_F(SubscriberQueueTest, AnAckThatTheHubIsYetToHearOfHoldsAgainstANack) {
+TEST_F(SubscriberQueueTest, AnUntoldAckPrevailsOverANack) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   Run();
@@ -121,7 +121,7 @@ TEST_F(SubscriberQueueTest, AnExceptionOutOfABatchHandlerIsARetryOfTheBatch) {
   EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [1,3)[9,10): no disk"));
 }
 
-TEST_F(SubscriberQueueTest, ALongReasonIsCut) {
+TEST_F(SubscriberQueueTest, ALongReasonIsTruncated) {
   outcomes_ = {{"0/0", Outcome::Park(std::string(511, 'x') + "\xC3\xA9 and more")}};
   StartQueue();
   hub_->Send(Events(0, 0, 1));
@@ -129,7 +129,7 @@ TEST_F(SubscriberQueueTest, ALongReasonIsCut) {
   EXPECT_THAT(Sent(), ElementsAre("park 0@10 [0,1): " + std::string(511, 'x')));
 }
 
-TEST_F(SubscriberQueueTest, ASeekRevokesWhatIsOut) {
+TEST_F(SubscriberQueueTest, ASeekRevokesEventsInFlight) {
   StartQueue();
   hub_->Send(Events(0, 0, 4));
   ASSERT_TRUE(RunOne());
@@ -245,7 +245,7 @@ TEST_F(SubscriberThreadsTest, StopWaitsForHandlersAndForTheHub) {
   EXPECT_EQ(subscriber_->counters().acked, 1u);
 }
 
-TEST_F(SubscriberThreadsTest, AConnectionThatBreaksWhileStoppingLeavesWhatIsOutToOthers) {
+TEST_F(SubscriberThreadsTest, AConnectionThatBreaksWhileStoppingLeavesEventsToOthers) {
   StartQueue(Blocking(Order::kDefault));
   hub_->Send(Events(0, 0, 2));
   ASSERT_TRUE(AreRunning({"0/0", "0/1"}));
@@ -261,7 +261,7 @@ class SubscriberExtensionTest : public SubscriberTest {
   SubscriberExtensionTest() { ack_deadline_ = absl::Seconds(30); }
 };
 
-TEST_F(SubscriberExtensionTest, WhatIsNotDoneIsExtended) {
+TEST_F(SubscriberExtensionTest, UnfinishedEventsAreExtended) {
   StartQueue({.max_lease_extension = absl::Minutes(1)});
   hub_->Send(Events(0, 0, 4));
   ASSERT_TRUE(RunOne());
@@ -271,7 +271,7 @@ TEST_F(SubscriberExtensionTest, WhatIsNotDoneIsExtended) {
   EXPECT_THAT(Sent(), IsEmpty());
   hub_->Advance(absl::Seconds(1));
   EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));  // All that is here of it.
-  // What came only just now is not.
+  // Events that were only just delivered are not.
   hub_->Advance(absl::Seconds(8));
   hub_->Send(Events(0, 10, 1));
   hub_->Advance(absl::Seconds(2));
@@ -289,7 +289,7 @@ TEST_F(SubscriberExtensionTest, WhatIsNotDoneIsExtended) {
   EXPECT_EQ(hub_->timers(), 0u);
 }
 
-TEST_F(SubscriberExtensionTest, WhatIsDoneTooLateIsToldThoughItsNeighboursAreDropped) {
+TEST_F(SubscriberExtensionTest, LateOutcomesAreToldThoughTheirNeighboursAreDropped) {
   SubscriberOptions options{.order = Order::kPerKey, .max_lease_extension = absl::ZeroDuration()};
   options.on_event = [this](const ReceivedEvent& received) {
     // Of the same delivery, while this one is out.
@@ -311,7 +311,7 @@ TEST_F(SubscriberExtensionTest, WhatIsDoneTooLateIsToldThoughItsNeighboursAreDro
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberExtensionTest, OutcomesThatAreOutOfOrderAreSpared) {
+TEST_F(SubscriberExtensionTest, FinishedEventsAreNotExtended) {
   SubscriberOptions options{.order = Order::kPerKey};
   options.on_event = [this](const ReceivedEvent& received) {
     if (received.offset() == 2) {
@@ -367,7 +367,7 @@ TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
   EXPECT_EQ(hub_->timers(), 0u);  // Nothing is out, so nothing ticks.
 }
 
-TEST_F(SubscriberExtensionTest, AShorterDeadlineIsTakenUp) {
+TEST_F(SubscriberExtensionTest, AShorterDeadlineTakesEffect) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   v1::ConsumeResponse changed;

@@ -42,7 +42,7 @@ class SubscriberRewindTest : public SubscriberTest {
   std::function<void()> during_ = [this] { Run(); };
 };
 
-TEST_F(SubscriberRewindTest, WhatComesBeforeTheHubHasHeardOfTheRetryIsDropped) {
+TEST_F(SubscriberRewindTest, EventsDeliveredBeforeTheHubConfirmsTheRetryAreDropped) {
   outcomes_ = {{"0/2", Outcome::Retry("no bank", absl::Seconds(1))}};
   StartStream();
   hub_->HoldConsumeWrites(true);
@@ -76,7 +76,7 @@ TEST_F(SubscriberRewindTest, WhatComesBeforeTheHubHasHeardOfTheRetryIsDropped) {
   EXPECT_EQ(counters.unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, ItMayBeCarriedOutBeforeItIsSettled) {
+TEST_F(SubscriberRewindTest, TheRewindMayPrecedeTheSettlement) {
   StartStream();
   hub_->Send(Events(0, 0, 3));
   RetryOne(0);
@@ -88,7 +88,7 @@ TEST_F(SubscriberRewindTest, ItMayBeCarriedOutBeforeItIsSettled) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,4)"));
 }
 
-TEST_F(SubscriberRewindTest, WhatFollowsAnEventThatWasParkedIsHandled) {
+TEST_F(SubscriberRewindTest, EventsAfterAParkedEventAreHandled) {
   StartStream({}, 7);
   hub_->Send(Events(0, 7, 1, /*attempt=*/5));
   RetryOne(7);
@@ -118,7 +118,7 @@ TEST_F(SubscriberRewindTest, InABatchTheFirstRetryDecides) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [3,6)"));
 }
 
-TEST_F(SubscriberRewindTest, AnotherPartitionGoesOn) {
+TEST_F(SubscriberRewindTest, AnotherPartitionContinues) {
   StartStream();
   hub_->Send(Assigned(1, 0));
   hub_->Send(Events(0, 0, 3));
@@ -131,7 +131,7 @@ TEST_F(SubscriberRewindTest, AnotherPartitionGoesOn) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 1@11 [0,2)"));
 }
 
-TEST_F(SubscriberRewindTest, PerKeyWhatHasAnOutcomeKeepsIt) {
+TEST_F(SubscriberRewindTest, PerKeyEventsKeepTheirOutcomes) {
   outcomes_ = {{"0/0", Outcome::Retry("")}, {"0/3", Outcome::Park("bad")}};
   StartPerKey("0/0");
   hub_->HoldConsumeWrites(true);
@@ -158,7 +158,7 @@ TEST_F(SubscriberRewindTest, PerKeyWhatHasAnOutcomeKeepsIt) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, AHandlerThatIsAtWhatIsTakenBackGoesOnInVain) {
+TEST_F(SubscriberRewindTest, TheOutcomeOfARewoundEventIsIgnored) {
   absl::Notification at_it;
   absl::Notification taken_back;
   SubscriberOptions options{.order = Order::kPerKey};
@@ -191,7 +191,7 @@ TEST_F(SubscriberRewindTest, AHandlerThatIsAtWhatIsTakenBackGoesOnInVain) {
   subscriber_.reset();  // Its threads use the variables above.
 }
 
-TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsWaitedForToo) {
+TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsAwaitedToo) {
   outcomes_ = {{"0/0", Outcome::Retry("low")}, {"0/1", Outcome::Retry("high")}};
   StartPerKey("0/0");
   during_ = [this] {
@@ -213,7 +213,7 @@ TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsWaitedForToo) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2", "0/3"));
 }
 
-TEST_F(SubscriberRewindTest, OfTwoThatWaitTheLowerOneIsSent) {
+TEST_F(SubscriberRewindTest, OfTwoPendingRetriesTheLowerIsSent) {
   outcomes_ = {{"0/0", Outcome::Retry("low")}, {"0/1", Outcome::Retry("high")}};
   StartPerKey("0/0");
   hub_->HoldConsumeWrites(true);
@@ -229,7 +229,7 @@ TEST_F(SubscriberRewindTest, OfTwoThatWaitTheLowerOneIsSent) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, AReplayGoesOnMeanwhile) {
+TEST_F(SubscriberRewindTest, AReplayContinuesMeanwhile) {
   StartStream({}, 50);
   hub_->Send(Events(0, 50, 2));
   hub_->Send(Replayed(0, 0, 2));
@@ -244,7 +244,7 @@ TEST_F(SubscriberRewindTest, AReplayGoesOnMeanwhile) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,2)[60,61)"));
 }
 
-TEST_F(SubscriberRewindTest, ARetryOfAReplayedEventTakesNothingBack) {
+TEST_F(SubscriberRewindTest, ARetryOfAReplayedEventRewindsNothing) {
   StartStream({}, 50);
   hub_->Send(Events(0, 50, 2));
   hub_->Send(Replayed(0, 0, 2));
@@ -272,7 +272,7 @@ TEST_F(SubscriberRewindTest, ARefusalEndsTheDropping) {
   EXPECT_EQ(subscriber_->counters().nacked, 0u);
 }
 
-TEST_F(SubscriberRewindTest, AfterARefusalWhatWasDroppedIsAskedForAgain) {
+TEST_F(SubscriberRewindTest, AfterARefusalDroppedEventsAreRequestedAgain) {
   // Retention removed the event, and not those behind it.
   StartStream();
   hub_->Send(Events(0, 0, 2));
@@ -347,7 +347,7 @@ TEST_F(SubscriberRewindTest, ANewConnectionEndsTheDropping) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1"));
 }
 
-TEST_F(SubscriberRewindTest, ADelayBeyondWhatTheHubTakesIsTheLongest) {
+TEST_F(SubscriberRewindTest, AnExcessiveDelayIsClamped) {
   outcomes_ = {{"0/0", Outcome::Retry("", absl::Hours(1000))}};
   StartStream();
   hub_->Send(Events(0, 0, 1));

@@ -12,12 +12,12 @@ using ::testing::IsEmpty;
 
 using SubscriberStreamTest = SubscriberTest;
 
-TEST_F(SubscriberStreamTest, AcksWhatIsHandled) {
+TEST_F(SubscriberStreamTest, AcksHandledEvents) {
   StartStream({}, 5);
   hub_->Send(Events(0, 5, 3));
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/5", "0/6", "0/7"));
-  // The first goes at once; what follows waits for its settlement, and goes together.
+  // The first is sent at once; later ones wait for its settlement, and are sent together.
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [5,6)"));
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [6,8)"));
   EXPECT_THAT(SettleLast(), IsEmpty());
@@ -29,7 +29,7 @@ TEST_F(SubscriberStreamTest, AcksWhatIsHandled) {
   EXPECT_EQ(counters.requests, 2u);
 }
 
-TEST_F(SubscriberStreamTest, ABatchIsHandedOverAsItCame) {
+TEST_F(SubscriberStreamTest, ABatchIsHandledAsDelivered) {
   std::vector<std::string> batches;
   StartStream({.on_batch = [&](const EventBatch& batch) {
     batches.push_back(absl::StrCat(batch.first_offset(), "+", batch.size(), " attempt ",
@@ -45,7 +45,7 @@ TEST_F(SubscriberStreamTest, ABatchIsHandedOverAsItCame) {
   EXPECT_EQ(subscriber_->counters().redelivered, 10u);
 }
 
-TEST_F(SubscriberStreamTest, BatchesMayBeHandedOverInParts) {
+TEST_F(SubscriberStreamTest, BatchesCanBeSplit) {
   std::vector<std::string> parts;
   StartStream({.on_batch =
                    [&](const EventBatch& batch) {
@@ -68,7 +68,7 @@ TEST_F(SubscriberStreamTest, BatchesMayBeHandedOverInParts) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [2,3)[4,5)[7,9)[11,12)"));
 }
 
-TEST_F(SubscriberStreamTest, ParkAndSkipAreAboutWhatTheyName) {
+TEST_F(SubscriberStreamTest, ParkAndSkipApplyToNamedEventsOnly) {
   outcomes_ = {{"0/1", Outcome::Park("broken")}, {"0/3", Outcome::Skip("not ours")}};
   StartStream();
   hub_->HoldConsumeWrites(true);
@@ -85,7 +85,7 @@ TEST_F(SubscriberStreamTest, ParkAndSkipAreAboutWhatTheyName) {
   EXPECT_EQ(subscriber_->counters().nacked, 2u);
 }
 
-TEST_F(SubscriberStreamTest, OffsetsThatWereLeftOutAreNotAcked) {
+TEST_F(SubscriberStreamTest, OmittedOffsetsAreNotAcked) {
   StartStream();
   hub_->HoldConsumeWrites(true);
   subscriber_->SetCredit({.events = 100, .bytes = 1000});
@@ -96,7 +96,7 @@ TEST_F(SubscriberStreamTest, OffsetsThatWereLeftOutAreNotAcked) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [4,5)[7,9)[11,12)"));
 }
 
-TEST_F(SubscriberStreamTest, ReplaysComeBesideTheLiveFlow) {
+TEST_F(SubscriberStreamTest, ReplaysRunBesideTheLiveFlow) {
   outcomes_ = {{"0/12", Outcome::Retry("again")}, {"0/13", Outcome::Park("")}};
   std::vector<int64_t> replayed;
   StartStream({.on_event =
@@ -151,15 +151,15 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 1@11 [50,51)"));
   EXPECT_EQ(subscriber_->counters().lease_lost, 1u);
   EXPECT_EQ(subscriber_->counters().dropped, 2u);
-  // It comes back under a new lease.
+  // It is delivered again under a new lease.
   hub_->Send(Assigned(0, 1, /*epoch=*/20));
   hub_->Send(Events(0, 1, 1, 1, {}, 20));
   Run();
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@20 [1,2)"));
 }
 
-// Who the partition was to move to has gone: the hub says the same lease again.
-TEST_F(SubscriberStreamTest, WhatDoesNotMoveAfterAllIsGoneOnWith) {
+// The consumer that the partition was to move to has left: the hub assigns the same lease again.
+TEST_F(SubscriberStreamTest, APartitionThatDoesNotMoveAfterAllContinues) {
   StartStream();
   hub_->Send(Events(0, 0, 3));
   ASSERT_TRUE(RunOne());
@@ -187,7 +187,7 @@ TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
   EXPECT_EQ(subscriber_->counters().dropped, 1u);
 }
 
-TEST_F(SubscriberStreamTest, PerKeyAcksWhateverIsDone) {
+TEST_F(SubscriberStreamTest, PerKeyAcksFinishedEvents) {
   // While the handler of `a` runs, those of `b` run on the same thread, deeper.
   SubscriberOptions options{.order = Order::kPerKey};
   options.on_event = [this](const ReceivedEvent& received) {

@@ -40,7 +40,7 @@ TEST_F(SubscriptionClientTest, ListsAllPages) {
   EXPECT_EQ((*subscriptions)[1].subscription.name, "b");
 }
 
-TEST_F(SubscriptionClientTest, GoesThroughDeadLettersUntilToldToStop) {
+TEST_F(SubscriptionClientTest, VisitsDeadLettersUntilToldToStop) {
   const DeadLetterSelector all;
   const auto page = [](int64_t first, const std::string& next) {
     return Page<DeadLetter>{.items = {{.offset = first}, {.offset = first + 1}},
@@ -68,13 +68,13 @@ TEST_F(SubscriptionClientTest, AnErrorOnALaterPageIsReported) {
             absl::StatusCode::kUnavailable);
 }
 
-TEST_F(SubscriptionClientTest, ASeekGoesToOnePlace) {
+TEST_F(SubscriptionClientTest, ASeekHasOneTarget) {
   EXPECT_EQ(
       client_.Seek("s", {.start = StartPosition::Latest(), .snapshot = "before"}).status().code(),
       absl::StatusCode::kInvalidArgument);
 }
 
-TEST(SubscriptionProtoTest, SettingsGoThereAndBack) {
+TEST(SubscriptionProtoTest, SettingsRoundTrip) {
   Subscription subscription{
       .name = "s",
       .topic = "t",
@@ -96,7 +96,7 @@ TEST(SubscriptionProtoTest, SettingsGoThereAndBack) {
       << again.DebugString() << proto.DebugString();
 }
 
-TEST(SubscriptionProtoTest, WhatHasNoLimitIsNotSet) {
+TEST(SubscriptionProtoTest, UnlimitedSettingsAreUnset) {
   for (const absl::Duration none : {absl::ZeroDuration(), absl::InfiniteDuration()}) {
     const v1::Subscription proto = ToProto(Subscription{.name = "s", .ack_deadline = none});
     EXPECT_FALSE(proto.has_ack_deadline());
@@ -107,7 +107,7 @@ TEST(SubscriptionProtoTest, WhatHasNoLimitIsNotSet) {
   }
 }
 
-TEST(SubscriptionProtoTest, AnUpdateNamesWhatItSets) {
+TEST(SubscriptionProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
   const auto mask = [](const SubscriptionUpdate& update) {
     const v1::UpdateSubscriptionRequest request = ToProto("s", update);
     EXPECT_EQ(request.subscription().name(), "s");

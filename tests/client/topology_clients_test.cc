@@ -55,7 +55,7 @@ TEST(RouteClientTest, ListsAllPages) {
   EXPECT_EQ((*routes)[1].route.name, "b");
 }
 
-TEST(RouteClientTest, PassesOnWhatTheHubSays) {
+TEST(RouteClientTest, ReturnsTheHubsResultsAndErrors) {
   const StrictHub hub = MakeHub();
   RouteClient client(hub);
   absl::Status loop = absl::FailedPreconditionError("a -> b -> a");
@@ -87,7 +87,7 @@ Route FullRoute() {
           .description = "why"};
 }
 
-TEST(RouteProtoTest, SettingsGoThereAndBack) {
+TEST(RouteProtoTest, SettingsRoundTrip) {
   for (const RouteKey& key : {RouteKey::Keep(), RouteKey::FromAttribute("subject"),
                               RouteKey::Constant("one"), RouteKey::None()}) {
     Route route = FullRoute();
@@ -104,7 +104,7 @@ TEST(RouteProtoTest, SettingsGoThereAndBack) {
   EXPECT_FALSE(ToProto(Route{.name = "r"}).has_filter());
 }
 
-TEST(RouteProtoTest, AnUpdateNamesWhatItSets) {
+TEST(RouteProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
   EXPECT_THAT(Paths(ToProto("r", RouteUpdate{})), IsEmpty());
   const v1::UpdateRouteRequest none =
       ToProto("r", RouteUpdate{.filter = std::optional<Filter>(),
@@ -169,7 +169,7 @@ TEST(LinkClientTest, ListsAllPagesAndPassesOn) {
   EXPECT_TRUE(client.UpdateLink("a", {.disabled = true})->disabled);
 }
 
-TEST(LinkProtoTest, SettingsGoThereAndBack) {
+TEST(LinkProtoTest, SettingsRoundTrip) {
   for (const StartPosition& start :
        {StartPosition::Earliest(), StartPosition::Latest(), StartPosition::Offset(7),
         StartPosition::Timestamp(absl::FromUnixSeconds(1'700'000'000))}) {
@@ -188,7 +188,7 @@ TEST(LinkProtoTest, SettingsGoThereAndBack) {
   EXPECT_EQ(FromProto(v1::Link()).start.kind, StartPosition::Kind::kEarliest);
 }
 
-TEST(LinkProtoTest, AnUpdateNamesWhatItSets) {
+TEST(LinkProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
   EXPECT_THAT(Paths(ToProto("l", LinkUpdate{})), IsEmpty());
   const v1::UpdateLinkRequest update = ToProto("l", LinkUpdate{.remote_address = "h:2",
                                                                .filter = std::optional<Filter>(),
@@ -220,7 +220,7 @@ TEST(LinkProtoTest, Status) {
   EXPECT_THAT(status.positions, ElementsAre(PartitionOffset{0, 8}));
 }
 
-TEST(DelayedEventClientTest, GoesThroughPagesUntilToldToStop) {
+TEST(DelayedEventClientTest, VisitsPagesUntilToldToStop) {
   const StrictHub hub = MakeHub();
   const auto page = [](const std::string& id, const std::string& next) {
     return Page<DelayedEvent>{.items = {{.delay_id = id}}, .next_page_token = next};
@@ -238,7 +238,7 @@ TEST(DelayedEventClientTest, GoesThroughPagesUntilToldToStop) {
   EXPECT_THAT(ids, ElementsAre("1", "2"));
 }
 
-TEST(DelayedEventClientTest, CancelsInPortions) {
+TEST(DelayedEventClientTest, CancelsInChunks) {
   const StrictHub hub = MakeHub();
   EXPECT_CALL(*hub, CancelDelayedEvents("t", SizeIs(10'000), _)).Times(2).WillRepeatedly(Return(9));
   EXPECT_CALL(*hub, CancelDelayedEvents("t", SizeIs(5), _)).WillOnce(Return(5));
@@ -249,7 +249,7 @@ TEST(DelayedEventClientTest, CancelsInPortions) {
   EXPECT_TRUE(absl::IsInvalidArgument(DelayedEventClient(hub).Cancel("t", {}).status()));
 }
 
-TEST(TopologyTest, IsMadeOfTheOtherValues) {
+TEST(TopologyTest, IsBuiltFromTheOtherValues) {
   Topology topology;
   topology.Add(Topic{.name = "bus", .keep_nothing = true})
       .Add(Subscription{.name = "s", .topic = "t", .kind = SubscriptionKind::kQueue})
@@ -284,7 +284,7 @@ TEST(TopologyProtoTest, Results) {
   EXPECT_EQ(FromProto(proto).status.code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST(TopicProtoTest, WhatATopicKeepsAndDeduplicates) {
+TEST(TopicProtoTest, RetentionAndDeduplicationRoundTrip) {
   const Topic topic{.name = "t",
                     .max_bytes = 9,
                     .refuse_when_full = true,

@@ -29,7 +29,7 @@ v1::Event EventOf(const std::string& id, const std::string& key = "") {
   return event;
 }
 
-TEST(TransactionTest, EventsOfOneTopicAreOneAppend) {
+TEST(TransactionTest, ConsecutiveEventsOfOneTopicFormOneAppend) {
   Transaction transaction("id");
   transaction.Append("a", EventOf("1")).Append("a", EventOf("2")).Append("b", EventOf("3"));
   transaction.appends.push_back({.topic = "c", .partition = 4, .expected_offset = 5});
@@ -80,7 +80,7 @@ TEST(TransactionTest, AcksAreRangesForEachLease) {
 
 TEST(TransactionTest, IdsDiffer) { EXPECT_NE(Transaction().id, Transaction().id); }
 
-TEST(TransactionTest, AnswersSayWhereEachEventIs) {
+TEST(TransactionTest, RepliesLocateEachEvent) {
   Transaction transaction;
   transaction.Append("a", EventOf("1", "k")).Append("a", EventOf("2")).Append("b", EventOf("3"));
   v1::TransactResponse response;
@@ -107,7 +107,7 @@ TEST(TransactionTest, AnswersSayWhereEachEventIs) {
   EXPECT_EQ(FromProto(response, transaction).status().code(), absl::StatusCode::kInternal);
 }
 
-TEST(TransactionTest, WhatMayPassIsTriedAgainUnderTheSameId) {
+TEST(TransactionTest, TransientErrorsAreRetriedUnderTheSameId) {
   StrictMock<MockConnection> hub;
   const Transaction transaction("mine");
   EXPECT_CALL(hub, Transact(Field(&Transaction::id, "mine"), _))
