@@ -1,4 +1,4 @@
-// The broker: what the hub does, without the network. The RPC layer and the tests are its callers.
+// The broker: the hub without the network. The RPC layer and the tests are its callers.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ struct BrokerOptions {
   LogStoreOptions store;
   // Memory for the newest events. Bytes.
   size_t tail_cache_bytes = size_t{256} << 20;
-  // Partitions of all topics together; nothing is created beyond that. What is there is opened.
+  // Partitions of all topics together; nothing is created beyond that. Existing ones are opened.
   size_t max_partitions = 10'000'000;
   // Memory for what subscriptions have delivered and not settled, and for idempotent producers,
   // over all topics. Bytes.
@@ -48,7 +48,7 @@ struct BrokerOptions {
   size_t producer_bytes = size_t{256} << 20;
   // Memory for the filters of subscriptions and routes. Bytes.
   size_t filter_bytes = size_t{128} << 20;
-  // Memory of readers, but for their frames; who does not fit is refused. Bytes.
+  // Memory of readers, except their frames; further readers are refused. Bytes.
   size_t reader_bytes = size_t{256} << 20;
   // What topics may promise.
   TopicLimits topic_limits{};
@@ -62,15 +62,15 @@ struct BrokerOptions {
   // What the broker counts is registered here; null: in a registry of its own. Must outlive the
   // broker, and serves one only.
   Metrics* metrics = nullptr;
-  // Told when the hub stops taking writes (the reason), and when it takes them again (OK). From any
-  // thread.
+  // Called with the reason when the hub stops accepting writes, and with OK when it accepts them
+  // again. On any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_writable_change = [](const absl::Status&) {};
-  // Told of what failed in the background. From any thread.
+  // Called with the errors of background work. On any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_background_error = [](const absl::Status&) {};
-  // Told when the system's clock is doubted (why), and when it is not any more (OK). From any
-  // thread.
+  // Called with the reason when the system's clock becomes doubtful, and with OK when it is trusted
+  // again. On any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt = [](const absl::Status&) {};
-  // Told of what nobody used for so long that it was deleted. From any thread.
+  // Called for subscriptions that were deleted because nobody used them. On any thread.
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
 
@@ -117,19 +117,19 @@ class Broker {
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
-  // A full disk holds nothing up any more: what waits for space fails. Before a shutdown.
+  // Fails the writes that wait for disk space, and those that would. Before a shutdown.
   void StopWaitingForSpace() { store_->StopWaitingForSpace(); }
 
-  // Has the caches hold no more than this part of what the options say.
+  // Limits the caches to this part of their configured sizes.
   void SizeCaches(double share);
 
-  // Why publishing is refused at the moment; OK if it is not.
+  // Returns why publishing is refused at the moment, or OK.
   absl::Status writable() const;
 
  private:
   explicit Broker(BrokerOptions options);
   absl::Status Start();
-  // Accounts for what is to be appended; why it is refused, or OK.
+  // Accounts for bytes to append; returns why they are refused, or OK.
   absl::Status AdmitBytes(size_t bytes);
   absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
 

@@ -20,7 +20,7 @@ constexpr double kMinWaste = 1 << 20;
 // A host that has fewer does not take the memory of a hub by their number.
 constexpr size_t kManyConnections = 16;
 
-// From a host of which a connection was cut off, no new one is taken for so long.
+// A host is refused for this long after one of its connections was cut off.
 constexpr double kBanSeconds = 2;
 
 // What the kernel knows of a TCP connection; nullopt for other sockets.

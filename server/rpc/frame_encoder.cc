@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// A slice has a fixed cost, about that of copying so many bytes.
+// A slice has a fixed cost, about that of copying this many bytes.
 constexpr size_t kMinSharedBytes = 2048;
 
 // An EventBatch without its events.

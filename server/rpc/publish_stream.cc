@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// A client that does not take its replies is not read from once so many wait.
+// Nothing is read from a client while this many of its replies wait to be sent.
 constexpr size_t kMaxReplies = 1024;
 
 }  // namespace

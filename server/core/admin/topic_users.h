@@ -28,7 +28,7 @@ struct TopicUsers {
   // FAILED_PRECONDITION: dead letters need its events.
   absl::Status CheckNoLetters(absl::string_view topic) const;
 
-  // FAILED_PRECONDITION: it cannot be deleted. Dead letters are what is named last.
+  // FAILED_PRECONDITION: it cannot be deleted. Dead letters are named last.
   absl::Status CheckDelete(absl::string_view topic) const;
 };
 

@@ -18,7 +18,7 @@
 
 namespace eventhub {
 
-// Thread-safe but for what the commit thread alone may use.
+// Thread-safe, except for the members of the commit thread.
 class LinkCatalog {
  public:
   // Reads all links and their positions from the store. DATA_LOSS if a record is damaged.

@@ -1,5 +1,5 @@
-// Keeps the hub off a full disk: refuses publishing while there is still room to keep the store
-// sound.
+// Keeps the disk from filling up: refuses publishing while there is still enough space for the
+// store itself.
 #pragma once
 
 #include <atomic>
@@ -12,29 +12,29 @@
 
 namespace eventhub {
 
-// Between two looks at the disk, counts what is accepted against the space that was free at the
-// last: however fast publishers are, they do not outrun it. What is in memory of the store counts
-// as taken, since it is written once more.
+// Between two checks of the disk, accepted bytes count against the space that was free at the last
+// check, so that fast publishers cannot outrun the guard. Data in memtables counts as used, because
+// it will be written once more.
 //
 // Thread-safe.
 class DiskGuard {
  public:
-  // With less than `min_free_bytes` free, there is not enough. `on_change` is called, without a
-  // lock that its caller could hold, with whether there is; at first there is.
+  // Space is short while less than `min_free_bytes` are free. `on_change` is called on each
+  // transition, without a lock that its caller could hold; space is assumed sufficient at start.
   DiskGuard(const LogStore& store, uint64_t min_free_bytes,
             absl::AnyInvocable<void(bool enough)> on_change);
 
-  // Accounts for a request of so many bytes. RESOURCE_EXHAUSTED, without blocking on more than the
-  // question how much is free, if there is no room for it.
+  // Accounts for a request of `bytes`. Returns RESOURCE_EXHAUSTED if there is no room for it.
+  // Blocks at most for a query of the free space.
   absl::Status Admit(uint64_t bytes);
 
-  // Why publishing is refused; OK if it is not.
+  // Returns why publishing is refused, or OK.
   absl::Status status() const;
 
-  // Looks at the disk.
+  // Checks the disk.
   void Look();
 
-  // What was free beyond the minimum at the last look. Bytes.
+  // The free space beyond the minimum at the last check. Bytes.
   uint64_t room() const { return room_bytes_.load(std::memory_order_relaxed); }
 
  private:

@@ -17,24 +17,24 @@ struct MaintenanceOptions {
   absl::Duration producer_expiry_interval = absl::Hours(1);
   absl::Duration disk_check_interval = absl::Seconds(1);
   absl::Duration clock_check_interval = absl::Seconds(1);
-  // With less than this free on the disk, publishing is refused, while there is still room to keep
-  // the store sound.
+  // Publishing is refused while the disk has less free space than this, which keeps enough room for
+  // the store itself. Bytes.
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
   absl::Duration reserve_interval = absl::Seconds(30);
 };
 
-// Told of a subscription that was deleted, and since when nobody used it.
+// Called for a subscription that was deleted, with the time of its last use.
 using OnSubscriptionExpired =
     absl::AnyInvocable<void(absl::string_view subscription, absl::Time last_used)>;
 
-// The jobs of one hub, on three lanes: the guard, which nothing holds up; upkeep, which waits for
-// commits; and giving space back, which may take long.
+// The maintenance jobs of one hub, on three lanes: the guard, which never waits for another job;
+// upkeep, which waits for commits; and reclaiming disk space, which may take long.
 //
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
  public:
-  // `on_error` is told of what failed, `on_expired` of what was deleted, `on_clock_doubt` of a
-  // clock that is doubted, and of one that is not any more.
+  // `on_error` is called with the error of each failed run, `on_expired` for each subscription that
+  // was deleted, `on_clock_doubt` when the clock becomes doubtful and when it is trusted again.
   Maintenance(const MaintenanceOptions& options, const TopicCatalog& catalog,
               Subscriptions& subscriptions, LogStore& store, LogWriter& writer, DiskGuard& guard,
               TrustedClock& clock, absl::AnyInvocable<void(const absl::Status&)> on_error,
@@ -42,10 +42,10 @@ class Maintenance {
               absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt);
   ~Maintenance() { Stop(); }
 
-  // Cancels what is being done, and does nothing any more. The other methods may still be called.
+  // Cancels the running jobs and starts no more. The other methods may still be called.
   void Stop() { jobs_.Stop(); }
 
-  // Gives the disk space of what was deleted of a topic, or all of it, back, soon.
+  // Schedules compaction to reclaim the space of trimmed or deleted data of a topic.
   void ReclaimSoon(TopicId topic);
 
  private:
@@ -60,8 +60,8 @@ class Maintenance {
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt_;
   // Lane guard only.
   bool doubted_ = false;
-  // When the clock's time was; monotonic. The first look notes it: a hub that is killed within its
-  // first minute could not doubt the next start.
+  // When the clock's time was noted; monotonic. The first check notes it, so that the start after a
+  // crash within the first minute can be doubted, too.
   absl::Duration noted_ = -absl::InfiniteDuration();
   Retention retention_;
   JobScheduler jobs_;  // Last: its threads use what is above.

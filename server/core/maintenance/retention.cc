@@ -14,12 +14,12 @@
 namespace eventhub {
 namespace {
 
-// The work of one commit: so many partitions are cut, or producers looked at, or as many records.
+// The work of one commit: at most this many partitions, producers or records.
 constexpr size_t kPartitionsPerCommit = 256;
 constexpr size_t kProducersPerCommit = 64;
 constexpr size_t kRecordsPerCommit = 256;
 
-// Up to so many batches are deleted one by one: range deletes are paid for by later reads.
+// Up to this many batches are deleted one by one, because a range delete slows down later reads.
 constexpr size_t kFewBatches = 16;
 
 absl::Status Cancelled() { return absl::CancelledError("retention is cancelled"); }

@@ -23,20 +23,20 @@
 namespace eventhub {
 
 struct RetentionOptions {
-  // Producers that published nothing for so long are forgotten.
+  // Producers that published nothing for this long are forgotten.
   absl::Duration producer_expiry = absl::Hours(7 * 24);
-  // Disk space is returned once so much of a topic was trimmed. Bytes.
+  // Disk space is reclaimed once this much of a topic was trimmed. Bytes.
   uint64_t reclaim_bytes = uint64_t{64} << 20;
 };
 
-// What it changes, it changes in pieces: each commit has a bounded part of the work, and publishers
-// have their turn in between.
+// Works in pieces: each commit contains a bounded part of the work, and publishers get their turn
+// in between.
 //
 // Used by one thread; blocks it on the disk.
 class Retention {
  public:
-  // `on_garbage` is told of a topic of which so much was trimmed that its space should be given
-  // back.
+  // `on_garbage` is called for a topic once enough of it was trimmed to make reclaiming its space
+  // worthwhile.
   Retention(const RetentionOptions& options, const TopicCatalog& catalog,
             const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
             const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage);
@@ -49,7 +49,7 @@ class Retention {
   // above.
   absl::Status ExpireProducers(const Cancellation& cancellation);
 
-  // Forgets transactions that were done as long ago. Errors as above.
+  // Forgets transactions that are as old. Errors as above.
   absl::Status ExpireTransactions(const Cancellation& cancellation);
 
  private:

@@ -1,4 +1,5 @@
-// Finds how far topics may be trimmed: by their limits, and by what is still needed of them.
+// Determines how far topics may be trimmed: by their limits, and by the events that are still
+// needed.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ namespace eventhub {
 // what was appended at the time just before it, each partition keeps its part of the room that is
 // left.
 //
-// A plan is of what is visible when it is made; what happens until it is carried out, TrimTask
-// knows. Dead letters need no second look: a new one lies behind what was visible.
+// A plan covers what is visible when it is made; TrimTask checks what has changed by the time it is
+// carried out. Dead letters need no second check: a new one lies behind what was visible.
 //
 // Used by one thread; blocks it on the disk.
 class TrimPlanner {

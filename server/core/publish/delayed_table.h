@@ -1,5 +1,5 @@
-// The delayed events of all topics, as the commit thread sees them: puts them aside, takes them
-// back, and hands them over when they are due.
+// The delayed events of all topics, as the commit thread sees them: stores them, cancels them, and
+// releases them when they are due.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class DelayedTable final : public CommitHook, public std::enable_shared_from_thi
   void Accept(const std::shared_ptr<Topic>& topic, const std::vector<DelayedEvent>& events,
               CommitBuilder& commit, v1::PublishResult* result);
 
-  // Takes those back that are still there; how many.
+  // Cancels those that are still there; returns how many.
   absl::StatusOr<uint32_t> Cancel(Topic& topic, const std::vector<std::string>& keys,
                                   CommitBuilder& commit);
 

@@ -1,5 +1,5 @@
-// The way of events into a topic: one pipeline for all that append, whatever they are (requests,
-// transactions, dead letters, and what else comes).
+// How events get into a topic: one pipeline for everything that appends (requests, transactions,
+// dead letters, routes, links, delayed events).
 //
 //   1. AdmitAppend   Can the topic take it? Refuses.
 //   2. SettleAppend  Looks up what the topic has had (`deduplication_window`). Routes: is their

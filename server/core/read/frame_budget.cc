@@ -7,7 +7,7 @@
 namespace eventhub {
 namespace {
 
-// One frame gets no more than this part of what is left.
+// One frame gets no more than this part of the remaining budget.
 constexpr size_t kPartOfRest = 64;
 
 }  // namespace

@@ -50,7 +50,7 @@ std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
                                       bool accepted);
 
-// What the copies of a plan, if there is one, add to a commit. Bytes.
+// The bytes that the copies of a plan, if there is one, add to a commit.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }
 
 // On the commit thread, in this order.
@@ -59,7 +59,7 @@ inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 
 // RESOURCE_EXHAUSTED: there are too many copies.
 absl::Status SettleRoutes(RoutePlan& plan, absl::Time now);
 
-// Appends the copies, none of which is of another type than `types`.
+// Appends the copies, whose types are all in `types`.
 void CarryOutRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit);
 
 // After a commit that succeeded.

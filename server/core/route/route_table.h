@@ -17,7 +17,7 @@
 
 namespace eventhub {
 
-// Thread-safe but for what the commit thread alone may use.
+// Thread-safe, except for the members of the commit thread.
 class RouteTable {
  public:
   // A route, and from which offset of each partition of its source on it is as it is.

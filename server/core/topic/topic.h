@@ -1,4 +1,4 @@
-// A topic: its settings, its partitions, and what is counted of it.
+// A topic: its settings, its partitions and its counters.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,7 @@ struct TopicCounters {
   Counter unrouted_events;  // Neither kept nor taken by a route.
 };
 
-// Thread-safe but for the members that say otherwise.
+// Thread-safe, except where noted.
 class Topic {
  public:
   // Memory of its producers is counted by the meter, if there is one.
@@ -72,7 +72,7 @@ class Topic {
 
   // How often it began, or ended to begin, to keep nothing: whoever reads across that is told so.
   uint32_t purges() const { return purges_.load(std::memory_order_seq_cst); }
-  // What is in its partitions is gone, or about to; wakes the readers.
+  // The contents of its partitions are deleted, or about to be; wakes the readers.
   void NotePurge();
 
   // Has all of them look again.

@@ -25,7 +25,7 @@ absl::Status CheckRoom(const Topic& topic);
 absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
                            uint64_t expected_run, const CommitBuilder& commit);
 
-// Appends a run of events, none of another type than `types`; stored or, if the topic keeps
+// Appends a run of events, whose types are all in `types`; stored or, if the topic keeps
 // nothing, given offsets alone. Returns the offset of the first.
 Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
                  CommitBuilder& commit);
