@@ -24,6 +24,16 @@ grpc::ServerUnaryReactor* RefuseBecauseOfShutdown(grpc::CallbackServerContext* c
   return reactor;
 }
 
+// Starts a stream of type `Reactor`, if its host may have one more: `start` gets the place.
+template <typename Reactor, typename Start>
+Reactor* StartStream(StreamLimits& limits, grpc::CallbackServerContext* context, Start start) {
+  std::optional<StreamLimits::Place> place = limits.Take(context->peer());
+  if (!place.has_value()) {
+    return new RefusedStream<Reactor>(TooManyStreams(limits.most(), kReconnectDelay));
+  }
+  return start(*std::move(place));
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* context,
@@ -34,21 +44,17 @@ grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* conte
 }
 
 BytesBidi* HubService::PublishStream(grpc::CallbackServerContext* context) {
-  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
-  if (!place.has_value()) {
-    return new RefusedStream<BytesBidi>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
-  }
-  return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_,
-                                        *std::move(place));
+  return StartStream<BytesBidi>(stream_limits_, context, [&](StreamLimits::Place place) {
+    return eventhub::PublishStream::Start(broker_, limits_.Connect(context->peer()), registry_,
+                                          std::move(place));
+  });
 }
 
 BytesWriter* HubService::Read(grpc::CallbackServerContext* context,
                               const grpc::ByteBuffer* request) {
-  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
-  if (!place.has_value()) {
-    return new RefusedStream<BytesWriter>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
-  }
-  return ReadStream::Start(broker_, pools_, registry_, *std::move(place), context, *request);
+  return StartStream<BytesWriter>(stream_limits_, context, [&](StreamLimits::Place place) {
+    return ReadStream::Start(broker_, pools_, registry_, std::move(place), context, *request);
+  });
 }
 
 grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* context,
@@ -59,11 +65,9 @@ grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* cont
 }
 
 BytesBidi* HubService::Consume(grpc::CallbackServerContext* context) {
-  std::optional<StreamLimits::Place> place = stream_limits_.Take(context->peer());
-  if (!place.has_value()) {
-    return new RefusedStream<BytesBidi>(TooManyStreams(stream_limits_.most(), kReconnectDelay));
-  }
-  return ConsumeStream::Start(broker_, pools_, limits_, registry_, *std::move(place), context);
+  return StartStream<BytesBidi>(stream_limits_, context, [&](StreamLimits::Place place) {
+    return ConsumeStream::Start(broker_, pools_, limits_, registry_, std::move(place), context);
+  });
 }
 
 }  // namespace eventhub
