@@ -13,8 +13,8 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
-#include "server/core/event/event_filter.h"
 #include "server/core/read/topic_reader.h"
+#include "server/core/subscription/event_source.h"
 #include "server/core/subscription/partition_cursor.h"
 
 namespace eventhub {
@@ -46,17 +46,6 @@ struct ConsumerOptions {
   absl::AnyInvocable<void()> wake;
 };
 
-// What is done without the mutex before there is anything to deliver: events are read from the
-// disk, unless there are batches from memory already, and looked at one by one.
-struct ColdRead {
-  size_t partition = 0;
-  Candidate candidate;
-  std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
-  bool each_is_chosen = false;
-  bool by_key = false;
-  std::vector<RecordBatchPtr> batches;
-};
-
 // Guarded by the subscription's mutex, but for what is constant.
 struct Consumer {
   Consumer(ConsumerId consumer_id, uint64_t consumer_session, ConsumerOptions consumer_options,
@@ -81,21 +70,21 @@ struct Consumer {
   absl::btree_map<PartitionId, PartitionNews> news;
   bool has_notices = false;
   bool waiting = false;         // Nothing to do until it is woken.
-  bool in_line = false;         // Among those that wait for events.
+  bool queued = false;          // In ConsumerGroup's queue for events.
   bool short_of_bytes = false;  // The next event, on the disk, does not fit what credit is left.
   bool leaving = false;
   bool leaving_at_once = false;  // Without waiting for what is out.
   bool closed = false;
   bool stalled = false;          // Lost a lease for want of acks, and was not heard of since.
   bool alone = false;            // What is out is to be out alone.
-  int64_t trials = 0;            // QUEUE, stalled: events that it gets nevertheless.
+  int64_t probe_budget = 0;      // QUEUE, stalled: events that it gets nevertheless.
   bool caught_up = false;        // Said so, and nothing was delivered since.
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
   int unsettled = 0;             // Requests without a settlement yet.
 
   // Of whoever polls: the size of the frame that is being made, at most.
   size_t frame_bytes = 0;
-  std::optional<ColdRead> cold;
+  std::optional<EventFetch> fetch;  // Under way, or to be carried out next.
 
   uint64_t acked = 0;
   uint64_t nacked = 0;

@@ -243,7 +243,7 @@ class PartitionCursor {
   void Recall(const DeliveryRules& rules, ConsumerId consumer, Effects* effects,
               size_t* left = nullptr);
   // Has what is to be delivered alone go with the others.
-  void LetAloneJoin(const DeliveryRules& rules, size_t* left = nullptr);
+  void EndIsolation(const DeliveryRules& rules, size_t* left = nullptr);
   // Events that are to be delivered alone, and are not on their way to go with the others.
   int64_t WaitingAlone() const;
   // Takes back what is over, and makes ready what waited long enough. What there is more than is
@@ -313,7 +313,7 @@ class PartitionCursor {
       kRecall,  // They are taken back.
       kRewind,  // Those of live events are.
       kLimits,  // See ParkExhausted.
-      kJoin,    // See LetAloneJoin.
+      kJoin,    // See EndIsolation.
     };
 
     Kind kind;

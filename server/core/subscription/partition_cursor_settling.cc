@@ -360,7 +360,7 @@ void PartitionCursor::Recall(const DeliveryRules& rules, ConsumerId consumer, Ef
   Begin(rules, {Sweep::Kind::kRecall, {consumer}, SharedText()}, left, effects);
 }
 
-void PartitionCursor::LetAloneJoin(const DeliveryRules& rules, size_t* left) {
+void PartitionCursor::EndIsolation(const DeliveryRules& rules, size_t* left) {
   Effects none;
   Begin(rules, {Sweep::Kind::kJoin, {}, SharedText()}, left, &none);
 }

@@ -19,17 +19,6 @@ namespace {
 // Alarms that lie closer together are one.
 constexpr int64_t kAlarmSlack = 5'000;
 
-// What is trimmed in several steps, while the consumer takes nothing, is one range.
-void AddTrimmed(const std::vector<std::pair<Offset, Offset>>& trimmed, PartitionNews& news) {
-  for (const auto& [start, end] : trimmed) {
-    if (!news.trimmed.empty() && news.trimmed.back().second == start) {
-      news.trimmed.back().second = end;
-    } else {
-      news.trimmed.emplace_back(start, end);
-    }
-  }
-}
-
 // Of the store and its copies, this subscription; and of the copies, one that was created there
 // under the same id.
 uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
@@ -50,6 +39,7 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       incarnation_(IncarnationOf(context, id, record.settings())),
       name_(record.settings().name()),
       topic_(std::move(topic)),
+      source_(context.store, context.topics, *topic_),
       loaded_(context_.clock.Now()),
       pending_record_(std::make_shared<const SubscriptionRecord>(
           SubscriptionRecord{record, FilterOf(record.settings(), context.filter_memory)})),
@@ -71,11 +61,7 @@ int64_t Subscription::WallOffset() const {
 
 void Subscription::SetRules(int64_t now) {
   rules_ = RulesOf(visible_settings());
-  event_rate_.SetRate(visible_settings().rate_limit().events_per_second(), now);
-  byte_rate_.SetRate(visible_settings().rate_limit().bytes_per_second(), now);
-  const v1::RateLimit& replay_rate = record_->record.replay_rate_limit();
-  replay_event_rate_.SetRate(replay_rate.events_per_second(), now);
-  replay_byte_rate_.SetRate(replay_rate.bytes_per_second(), now);
+  rates_.SetLimits(visible_settings().rate_limit(), record_->record.replay_rate_limit(), now);
 }
 
 v1::Subscription Subscription::settings() const {
@@ -159,27 +145,13 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     entry.skipped += static_cast<uint64_t>(effects.skipped);
   }
   counters_.expired += static_cast<uint64_t>(effects.expired);
-  for (const ConsumerId id : effects.overdue) {
-    Consumer* const consumer = Find(id);
-    if (consumer == nullptr) continue;
-    consumer->stalled = true;
-    consumer->trials = 1;
-  }
+  for (const ConsumerId id : effects.overdue) consumers_.MarkOverdue(id);
   const bool released = !effects.released.empty();
-  for (const auto& [id, usage] : effects.released) {
-    Consumer* const consumer = Find(id);
-    if (consumer == nullptr) continue;
-    consumer->out.events -= usage.events;
-    consumer->out.bytes -= usage.bytes;
-    consumer->short_of_bytes = false;
-    if (consumer->out.events == 0) {
-      consumer->alone = false;
-      // With nothing out, only what it is given next can tell whether it is well again.
-      if (consumer->stalled) consumer->trials = std::max<int64_t>(consumer->trials, 1);
-    }
-    WakeConsumer(*consumer, after);  // It has credit again, or may end.
+  for (const auto& [id, usage] : effects.released) consumers_.Release(id, usage, &after->wake);
+  if (!effects.trimmed.empty()) {
+    const auto only = rules_.queue ? std::nullopt : std::optional(cursor.owner);
+    consumers_.NoteTrimmed(cursor.id(), only, effects.trimmed, &after->wake);
   }
-  NoteTrimmed(cursor, effects, after);
   std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
   if (cursor.dirty()) {
     MarkDirty(cursor);
@@ -191,16 +163,6 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   if (effects.more_to_deliver) WakeForEvents(after);
   // Cursors are not added here: callers may be going over them.
   if (released && cursor.draining && cursor.pending().counts().leased == 0) Reassign(after);
-}
-
-void Subscription::NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after) {
-  if (effects.trimmed.empty()) return;
-  for (const auto& [id, consumer] : consumers_) {
-    if (!rules_.queue && cursor.owner != id) continue;
-    AddTrimmed(effects.trimmed, consumer->news[cursor.id()]);
-    consumer->has_notices = true;
-    WakeConsumer(*consumer, after);
-  }
 }
 
 void Subscription::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
@@ -220,48 +182,11 @@ void Subscription::SetAlarm(int64_t due, Aftermath* after) {
   after->alarm = std::min(after->alarm, due);
 }
 
-void Subscription::WakeConsumer(Consumer& consumer, Aftermath* after) {
-  if (!consumer.waiting || consumer.closed) return;
-  consumer.waiting = false;
-  after->wake.push_back(consumers_.at(consumer.id));
-}
-
 void Subscription::WakeForEvents(Aftermath* after) {
-  if (!rules_.queue) return WakeAll(after);
-  std::shared_ptr<Consumer> next;
-  std::vector<std::shared_ptr<Consumer>> stalled;
-  size_t taken = 0;
-  while (taken < waiting_.size() && next == nullptr) {
-    std::shared_ptr<Consumer> consumer = waiting_[taken++].lock();
-    if (consumer == nullptr) continue;
-    consumer->in_line = false;
-    if (!consumer->waiting || !consumer->CreditLeft()) continue;
-    if (consumer->stalled) {
-      stalled.push_back(std::move(consumer));
-    } else {
-      next = std::move(consumer);
-    }
-  }
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
-  for (const std::shared_ptr<Consumer>& consumer : stalled) {
-    if (next == nullptr) {
-      next = consumer;
-    } else {
-      StandInLine(*consumer);
-    }
-  }
-  if (next != nullptr) WakeConsumer(*next, after);
-}
-
-void Subscription::StandInLine(Consumer& consumer) {
-  if (!std::exchange(consumer.in_line, true)) waiting_.push_back(consumers_.at(consumer.id));
-}
-
-void Subscription::WakeAll(Aftermath* after) {
-  waiting_.clear();
-  for (const auto& [id, consumer] : consumers_) {
-    consumer->in_line = false;
-    WakeConsumer(*consumer, after);
+  if (rules_.queue) {
+    consumers_.WakeNext(&after->wake);
+  } else {
+    consumers_.WakeAll(&after->wake);
   }
 }
 
@@ -322,7 +247,7 @@ void Subscription::TakeVisible(Aftermath* after) {
     cursors_[p]->held_until = 0;
     NoteAssigned(*cursors_[p], after);
   }
-  if (still_held < held_.size()) WakeAll(after);
+  if (still_held < held_.size()) consumers_.WakeAll(&after->wake);
   held_.resize(still_held);
 }
 
@@ -362,7 +287,7 @@ void Subscription::Count(const CommitChanges::Entry& entry) {
   counters_.open_dead_letters += static_cast<int64_t>(entry.dead_lettered) - entry.closed;
   for (const CommitChanges::Settled& settled : entry.settled) {
     if (settled.acked > 0) counters_.last_ack = settled.time;
-    Consumer* const consumer = Find(settled.consumer);
+    Consumer* const consumer = consumers_.Find(settled.consumer);
     if (consumer == nullptr) continue;
     consumer->acked += settled.acked;
     consumer->nacked += settled.nacked;
@@ -396,11 +321,6 @@ void Subscription::BeforeWrite(CommitBuilder& commit) {
     cursors_[partition]->Flush(id_, WallOffset(), commit);
   }
   dirty_.clear();
-}
-
-Consumer* Subscription::Find(ConsumerId id) const {
-  const auto it = consumers_.find(id);
-  return it == consumers_.end() ? nullptr : it->second.get();
 }
 
 }  // namespace eventhub

@@ -22,12 +22,15 @@
 #include "server/core/read/topic_reader.h"
 #include "server/core/subscription/commit_changes.h"
 #include "server/core/subscription/consumer.h"
+#include "server/core/subscription/consumer_group.h"
+#include "server/core/subscription/delivery_budget.h"
+#include "server/core/subscription/delivery_rates.h"
 #include "server/core/subscription/event_choices.h"
+#include "server/core/subscription/event_source.h"
 #include "server/core/subscription/partition_cursor.h"
 #include "server/core/subscription/records.pb.h"
 #include "server/core/subscription/settle_queue.h"
 #include "server/core/subscription/settlement.h"
-#include "server/core/subscription/token_bucket.h"
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
@@ -312,14 +315,12 @@ class Subscription final : public CommitHook,
     explicit Aftermath(const CommitBuilder& builder) : commit(builder.number()) {}
 
     int64_t commit = 0;  // What the operation is a part of; 0: of none.
-    std::vector<std::shared_ptr<Consumer>> wake;
+    ConsumerGroup::WakeList wake;
     std::vector<Parked> park;
     bool flush = false;
     bool await_visible = false;  // OnVisible is to be called when all that is written is visible.
     int64_t alarm = INT64_MAX;
   };
-  class Room;  // How much may still be delivered in a frame.
-
   void Wake() override;  // The topic has new events.
 
   void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -344,22 +345,16 @@ class Subscription final : public CommitHook,
   // Applies what an operation on a cursor brought about.
   void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NoteTrimmed(PartitionCursor& cursor, const Effects& effects, Aftermath* after)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has it written with the next commit of this.
   void MarkDirty(const PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropTrimmed(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void WakeConsumer(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // QUEUE: the next one that waits and has credit, a stalled one only if there is no other; it
-  // wakes the next. STREAM: all that wait.
+  // There may be events to deliver. QUEUE: wakes one consumer, which wakes the next. STREAM: all.
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void WakeAll(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void StandInLine(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells all consumers of a new one.
   void NoteAckDeadline() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // It was heard of.
-  void Trust(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A request came from it: it is not stalled.
+  void MarkResponsive(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CarryOut(Aftermath after);
   // The same for changes that are made for a commit, and will be written with it.
   void CarryOutIn(CommitBuilder& commit, Aftermath after);
@@ -377,12 +372,10 @@ class Subscription final : public CommitHook,
   CursorState VisibleStateOf(const PartitionCursor& cursor) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Consumer* FindSession(uint64_t session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // OK if all of `ack` would be accepted. Looks at no more than `*left` pending ranges, and
   // subtracts those that it looked at.
   absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* left) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Consumer* Find(ConsumerId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Delivery (subscription_delivery.cc).
   enum class Fill { kNothing, kSome, kFull, kCold };
@@ -391,9 +384,10 @@ class Subscription final : public CommitHook,
   bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // QUEUE: whether what there is goes to others, as long as there are any.
   bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the rate limit has anything left; if not, there will be an alarm.
+  // Whether the rate limit allows deliveries; if not, an alarm is set for when it does.
   bool RateAllows(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Room RoomFor(const Consumer& consumer, int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  DeliveryBudget BudgetOf(const Consumer& consumer, int64_t now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What has to be alone (subscription_isolation.cc).
@@ -401,7 +395,7 @@ class Subscription final : public CommitHook,
   // To be called when there may be more or fewer of them in a partition.
   void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LetAloneJoin(size_t* left, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndIsolation(size_t* left, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Isolation IsolationOf(const Consumer& consumer, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PartitionCursor* FindAlone(const Consumer& consumer, int64_t now, Aftermath* after)
@@ -412,7 +406,7 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteDelivered(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Fill DeliverFrom(PartitionCursor& cursor, Consumer& consumer, int64_t now, Room& room,
+  Fill DeliverFrom(PartitionCursor& cursor, Consumer& consumer, int64_t now, DeliveryBudget& budget,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -420,26 +414,34 @@ class Subscription final : public CommitHook,
   void EndTurn(PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     turns_.splice(turns_.end(), turns_, cursor.turn);
   }
-  // One look for a consumer; nullopt: events from memory have to be looked at first (DeliverRead).
+  // One look for a consumer; nullopt: events from memory have to be matched first (DeliverFetched).
   absl::StatusOr<std::optional<Step>> Look(Consumer& consumer, ConsumeFrame* frame,
                                            bool may_look_through);
-  // Reads what was asked for, if it is not there, looks at the events, up to `max_work`, and
-  // delivers what the subscription wants of them. Returns the work. `last`: a consumer for which
-  // the next event is too large waits for credit.
-  size_t DeliverRead(Consumer& consumer, ConsumeFrame* frame, size_t max_work, bool last);
-  // To be read in ReadCold, or, with batches, to be chosen from; nothing else is delivered from the
-  // cursor meanwhile.
-  void AskForCold(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                  const ConsumeFrame& frame, std::vector<RecordBatchPtr> batches = {})
+  // Carries out the fetch of a consumer, up to `max_work`, and delivers what came of it. Returns
+  // the work. `last`: a consumer for which the next event is too large waits for credit.
+  size_t DeliverFetched(Consumer& consumer, ConsumeFrame* frame, size_t max_work, bool last);
+  // Delivers as much of what was fetched as is still next in the cursor.
+  void DeliverIfNext(PartitionCursor& cursor, Consumer& consumer, const EventFetch& fetch,
+                     const FetchedEvents& fetched, bool last, ConsumeFrame* frame, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a fetch is still of what the cursor delivers next to the consumer, and how.
+  bool IsNext(const PartitionCursor& cursor, const Consumer& consumer, const EventFetch& fetch,
+              const std::optional<Candidate>& next) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sets what the consumer has to fetch: from the disk, or, with batches, to be matched. Nothing
+  // else is delivered from the cursor meanwhile.
+  void AskForFetch(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
+                   const ConsumeFrame& frame, std::vector<RecordBatchPtr> batches = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fill DeliverCandidate(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                        Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                        DeliveryBudget& budget, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // `choices`: null if the events go as they are.
   Fill DeliverBatches(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                       const std::vector<RecordBatchPtr>& batches, const EventChoices* choices,
-                      Room& room, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                      DeliveryBudget& budget, ConsumeFrame* frame)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                  Delivery run, Room& room, ConsumeFrame* frame)
+                  Delivery run, DeliveryBudget& budget, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the filter is about the candidate; whether each of its events has to be looked at.
   bool Filters(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -450,15 +452,15 @@ class Subscription final : public CommitHook,
   // not.
   using ChoiceOf = absl::FunctionRef<const EventChoices::Event&(Offset event)>;
   Offset DeliverChosen(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
-                       const Delivery& slice, ChoiceOf choice_of, Room& room, ConsumeFrame* frame)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                       const Delivery& slice, ChoiceOf choice_of, DeliveryBudget& budget,
+                       ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   enum class Choice { kDeliver, kBlock, kPass };
   Choice Choose(PartitionCursor& cursor, const EventChoices::Event& event, Offset offset)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event, Choice choice,
-                Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,
-                Room& room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What a read from the disk came to.
   void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -523,6 +525,7 @@ class Subscription final : public CommitHook,
   const uint64_t incarnation_;
   const std::string name_;
   const std::shared_ptr<Topic> topic_;
+  const EventSource source_;
   const absl::Time loaded_;
   SettleQueue settle_queue_;
   std::atomic<bool> may_have_letters_{false};
@@ -561,15 +564,9 @@ class Subscription final : public CommitHook,
   absl::flat_hash_map<PartitionId, std::vector<Move>> moves_ ABSL_GUARDED_BY(mutex_);
   int64_t read_after_ ABSL_GUARDED_BY(mutex_) = 0;  // The last one of all cursors.
   bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::btree_map<ConsumerId, std::shared_ptr<Consumer>> consumers_ ABSL_GUARDED_BY(mutex_);
-  uint32_t last_consumer_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Who waits for events, in turn: few, so that taking the first is cheap.
-  std::vector<std::weak_ptr<Consumer>> waiting_ ABSL_GUARDED_BY(mutex_);
+  ConsumerGroup consumers_ ABSL_GUARDED_BY(mutex_);
   Counters counters_ ABSL_GUARDED_BY(mutex_);
-  TokenBucket event_rate_ ABSL_GUARDED_BY(mutex_);
-  TokenBucket byte_rate_ ABSL_GUARDED_BY(mutex_);
-  TokenBucket replay_event_rate_ ABSL_GUARDED_BY(mutex_);
-  TokenBucket replay_byte_rate_ ABSL_GUARDED_BY(mutex_);
+  DeliveryRates rates_ ABSL_GUARDED_BY(mutex_);
   // Until when events are kept apart that are to be delivered alone; INT64_MAX: there are none.
   int64_t join_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;

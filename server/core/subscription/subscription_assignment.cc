@@ -34,16 +34,10 @@ void Subscription::Rebalance(Aftermath* after) {
 
 void Subscription::Reassign(Aftermath* after) {
   if (rules_.queue) return;
-  std::vector<ConsumerId> consumers;
-  std::vector<ConsumerId> stalled;
-  for (const auto& [id, consumer] : consumers_) {
-    if (!consumer->leaving) (consumer->stalled ? stalled : consumers).push_back(id);
-  }
-  if (consumers.empty()) consumers = std::move(stalled);
   std::vector<ConsumerId> owners;
   owners.reserve(cursors_.size());
   for (const auto& cursor : cursors_) owners.push_back(cursor->owner);
-  const std::vector<ConsumerId> plan = PlanAssignment(owners, consumers);
+  const std::vector<ConsumerId> plan = PlanAssignment(owners, consumers_.Assignable());
   for (size_t p = 0; p < cursors_.size(); ++p) {
     PartitionCursor& cursor = *cursors_[p];
     if (cursor.owner == plan[p]) {
@@ -72,14 +66,14 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
 }
 
 void Subscription::NoteAssigned(PartitionCursor& cursor, Aftermath* after) {
-  Consumer* const consumer = Find(cursor.owner);
+  Consumer* const consumer = consumers_.Find(cursor.owner);
   if (consumer == nullptr || cursor.held_until != 0) return;
   PartitionNews& news = consumer->news[cursor.id()];
   news.assigned = Describe(cursor);
   news.assigned->set_next_offset(cursor.acked().value());
   news.draining.reset();
   consumer->has_notices = true;
-  WakeConsumer(*consumer, after);
+  consumers_.Wake(*consumer, &after->wake);
 }
 
 void Subscription::StartDraining(PartitionCursor& cursor, Aftermath* after) {
@@ -88,20 +82,20 @@ void Subscription::StartDraining(PartitionCursor& cursor, Aftermath* after) {
   const int64_t time = rules_.ack_deadline > 0 ? rules_.ack_deadline : kDrainTime;
   cursor.drain_due = Now() + time;
   SetAlarm(cursor.drain_due, after);
-  Consumer* const consumer = Find(cursor.owner);
+  Consumer* const consumer = consumers_.Find(cursor.owner);
   if (consumer == nullptr) return;
   v1::PartitionLease& lease = consumer->news[cursor.id()].draining.emplace(Describe(cursor));
   lease.mutable_time_left()->set_seconds(time / 1'000'000);
   lease.mutable_time_left()->set_nanos(static_cast<int32_t>(time % 1'000'000 * 1000));
   consumer->has_notices = true;
-  WakeConsumer(*consumer, after);
+  consumers_.Wake(*consumer, &after->wake);
 }
 
 void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
-  for (const auto& [id, consumer] : consumers_) {
+  for (const auto& [id, consumer] : consumers_.members()) {
     if (!rules_.queue && cursor.owner != id) continue;
     SayRevoked(cursor, *consumer);
-    WakeConsumer(*consumer, after);
+    consumers_.Wake(*consumer, &after->wake);
   }
   // Whatever comes under the old one is refused.
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
@@ -111,9 +105,9 @@ void Subscription::Revoke(PartitionCursor& cursor, absl::string_view failed, siz
                           Aftermath* after) {
   const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
   cursor.draining = false;
-  if (Consumer* const consumer = Find(owner); consumer != nullptr) {
+  if (Consumer* const consumer = consumers_.Find(owner); consumer != nullptr) {
     SayRevoked(cursor, *consumer);
-    WakeConsumer(*consumer, after);
+    consumers_.Wake(*consumer, &after->wake);
   }
   if (cursor.pending().counts().leased == 0) return;
   Effects effects;
@@ -142,7 +136,7 @@ void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
       break;
     }
     // The next one is tried before this one is trusted again.
-    if (Consumer* const consumer = Find(cursor->owner); consumer != nullptr) {
+    if (Consumer* const consumer = consumers_.Find(cursor->owner); consumer != nullptr) {
       consumer->stalled = true;
     }
     counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);

@@ -30,8 +30,7 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
   {
     MutexLock lock(mutex_);
     consumer =
-        std::make_shared<Consumer>(ConsumerId(++last_consumer_), context_.next_epoch.fetch_add(1),
-                                   std::move(options), context_.clock.Now());
+        consumers_.Add(context_.next_epoch.fetch_add(1), std::move(options), context_.clock.Now());
     if (first.has_credit()) consumer->credit = ToUsage(first.credit());
     consumer->leaving = first.leave();
     v1::ConsumeOpened& opened = *consumer->notices.mutable_opened();
@@ -41,7 +40,6 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
     opened.set_subscription_id(incarnation_);
     *opened.mutable_ack_deadline() = ToProto(rules_.ack_deadline);
     consumer->has_notices = true;
-    consumers_.emplace(consumer->id, consumer);
     Rebalance(&after);
   }
   CarryOut(std::move(after));
@@ -49,16 +47,16 @@ std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
 }
 
 void Subscription::NoteAckDeadline() {
-  for (const auto& [id, consumer] : consumers_) {
+  for (const auto& [id, consumer] : consumers_.members()) {
     *consumer->notices.mutable_ack_deadline() = ToProto(rules_.ack_deadline);
     consumer->has_notices = true;  // It is woken with all others.
   }
 }
 
-void Subscription::Trust(Consumer& consumer, Aftermath* after) {
+void Subscription::MarkResponsive(Consumer& consumer, Aftermath* after) {
   if (!std::exchange(consumer.stalled, false)) return;
   if (rules_.queue) {
-    WakeConsumer(consumer, after);
+    consumers_.Wake(consumer, &after->wake);
   } else {
     Rebalance(after);
   }
@@ -70,8 +68,8 @@ void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
     MutexLock lock(mutex_);
     consumer.credit = ToUsage(credit);
     consumer.short_of_bytes = false;
-    Trust(consumer, &after);
-    WakeConsumer(consumer, &after);
+    MarkResponsive(consumer, &after);
+    consumers_.Wake(consumer, &after.wake);
   }
   CarryOut(std::move(after));
 }
@@ -85,7 +83,7 @@ void Subscription::Leave(Consumer& consumer, bool at_once) {
     consumer.leaving_at_once |= at_once;
     Rebalance(&after);
     WakeForEvents(&after);  // What it was woken for is for another.
-    WakeConsumer(consumer, &after);
+    consumers_.Wake(consumer, &after.wake);
   }
   CarryOut(std::move(after));
 }
@@ -101,7 +99,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
     MutexLock lock(mutex_);
     if (consumer.closed) return;
     consumer.closed = true;
-    if (consumer.cold.has_value()) cursors_[consumer.cold->partition]->busy = false;
+    if (consumer.fetch.has_value()) cursors_[consumer.fetch->partition]->busy = false;
     size_t left = PartitionCursor::kMaxSwept;
     for (const auto& cursor : cursors_) {
       const bool owned = cursor->owner == consumer.id;
@@ -120,12 +118,12 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
       }
       Conclude(*cursor, effects, &after);
     }
-    consumers_.erase(consumer.id);
+    consumers_.Remove(consumer.id);
     // At once, lest it be taken for one that was unused all the while; the task below writes it.
     last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
     if (consumers_.empty()) Unregister();
     Rebalance(&after);
-    WakeAll(&after);
+    consumers_.WakeAll(&after.wake);
   }
   CarryOut(std::move(after));
   context_.writer.Submit(std::make_unique<TouchTask>(shared_from_this()));
@@ -140,7 +138,7 @@ void Subscription::SetDeleted() {
   {
     MutexLock lock(mutex_);
     deleted_ = true;
-    WakeAll(&after);
+    consumers_.WakeAll(&after.wake);
     Unregister();
   }
   CarryOut(std::move(after));
@@ -171,7 +169,7 @@ void Subscription::OnAlarm() {
       }
     }
     RevokeOverdue(now, &left, &after);
-    if (now >= join_due_) LetAloneJoin(&left, &after);
+    if (now >= join_due_) EndIsolation(&left, &after);
     SetAlarm(join_due_, &after);
     WakeForEvents(&after);  // A rate limit may be over.
   }

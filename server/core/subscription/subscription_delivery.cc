@@ -5,8 +5,8 @@
 #include "absl/algorithm/container.h"
 #include "server/core/base/errors.h"
 #include "server/core/event/event_slice.h"
+#include "server/core/subscription/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
-#include "server/core/subscription/subscription_room.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -45,7 +45,8 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
     ASSIGN_OR_RETURN(const std::optional<Step> step,
                      Look(consumer, frame, looked_at <= kMaxPolledBytes));
     if (step.has_value()) return *step;
-    looked_at += std::max(DeliverRead(consumer, frame, kMaxPolledBytes, /*last=*/false), kLookCost);
+    looked_at +=
+        std::max(DeliverFetched(consumer, frame, kMaxPolledBytes, /*last=*/false), kLookCost);
     if (!frame->empty()) return Step::kFrame;
   }
 }
@@ -69,7 +70,7 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
       if (want == Want::kDisk) {
         // Notices go with what is read: there may be more by then.
         step = Step::kCold;
-        if (may_look_through && !consumer.cold->batches.empty()) step.reset();
+        if (may_look_through && !consumer.fetch->batches.empty()) step.reset();
         break;
       }
       NoteCaughtUp(consumer, frame);
@@ -125,7 +126,7 @@ bool Subscription::AtHead(const Consumer& consumer) const {
 bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
   consumer.waiting = true;
   if (!wants_events) return true;
-  StandInLine(consumer);
+  consumers_.Enqueue(consumer);
   if (registered_ != nullptr) return true;
   registered_ = shared_from_this();
   const bool registered = topic_->mark().NotifyPast(seen, *this);
@@ -152,24 +153,20 @@ void Subscription::Wake() {
 bool Subscription::MayDeliver(const Consumer& consumer) const {
   if (visible_settings().paused() || consumer.leaving || consumer.alone) return false;
   if (!consumer.CreditLeft()) return false;
-  return !rules_.queue || !consumer.stalled || consumer.trials > 0;
+  return !rules_.queue || !consumer.stalled || consumer.probe_budget > 0;
 }
 
 bool Subscription::GivesWay(const Consumer& consumer) const {
-  if (!rules_.queue || !consumer.stalled) return false;
-  return absl::c_any_of(consumers_, [](const auto& entry) {
-    const Consumer& other = *entry.second;
-    return !other.stalled && !other.alone && !other.leaving && !other.closed && other.CreditLeft();
-  });
+  return rules_.queue && consumer.stalled && consumers_.AnyHealthyWithCredit();
 }
 
-Subscription::Room Subscription::RoomFor(const Consumer& consumer, int64_t now) {
-  const bool tried = rules_.queue && consumer.stalled;
-  return Room(consumer, tried ? consumer.trials : INT64_MAX, event_rate_, byte_rate_, now);
+DeliveryBudget Subscription::BudgetOf(const Consumer& consumer, int64_t now) {
+  const bool probed = rules_.queue && consumer.stalled;
+  return DeliveryBudget(consumer, probed ? consumer.probe_budget : INT64_MAX, rates_, now);
 }
 
 bool Subscription::RateAllows(int64_t now, Aftermath* after) {
-  const int64_t allowed = std::max(event_rate_.AvailableAt(now), byte_rate_.AvailableAt(now));
+  const int64_t allowed = rates_.AvailableAt(now);
   if (allowed <= now) return true;
   SetAlarm(allowed, after);
   return false;
@@ -193,18 +190,18 @@ Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, Cons
 
 Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                          Aftermath* after) {
-  Room room = RoomFor(consumer, now);
+  DeliveryBudget budget = BudgetOf(consumer, now);
   bool full = false;
   auto turn = turns_.begin();
-  for (size_t i = 0; i < cursors_.size() && !room.full(); ++i) {
+  for (size_t i = 0; i < cursors_.size() && !budget.full(); ++i) {
     PartitionCursor& cursor = *cursors_[*turn++];  // Before its turn ends.
     if (cursor.draining || !MayRead(cursor, now)) continue;
     if (!rules_.queue && cursor.owner != consumer.id) continue;
     DropTrimmed(cursor, after);
     const size_t before = frame->deliveries.size();
-    const Fill fill = DeliverFrom(cursor, consumer, now, room, frame, after);
+    const Fill fill = DeliverFrom(cursor, consumer, now, budget, frame, after);
     NoteDelivered(cursor, after);
-    if (frame->deliveries.size() > before || consumer.cold.has_value()) EndTurn(cursor);
+    if (frame->deliveries.size() > before || consumer.fetch.has_value()) EndTurn(cursor);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
     if (fill == Fill::kFull && frame->deliveries.empty()) {
       full = true;  // What does not fit here does not keep others back.
@@ -231,19 +228,19 @@ void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after
 
 // Live events and those of replays take turns.
 Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& consumer,
-                                             int64_t now, Room& room, ConsumeFrame* frame,
-                                             Aftermath* after) {
+                                             int64_t now, DeliveryBudget& budget,
+                                             ConsumeFrame* frame, Aftermath* after) {
   const bool both = cursor.pending().counts().extra > 0;
   bool extra = both && cursor.extra_turn;
   if (both) cursor.extra_turn = !cursor.extra_turn;
   Fill fill = Fill::kNothing;
   bool full = false;
   // What is passed of one flow may let an event of the other go.
-  for (int turn = 0; turn < (both ? 2 : 1) || room.TakeFreed(); ++turn, extra = !extra) {
-    while (!room.full()) {
+  for (int turn = 0; turn < (both ? 2 : 1) || budget.TakeFreed(); ++turn, extra = !extra) {
+    while (!budget.full()) {
       std::optional<Candidate> candidate = cursor.Next(rules_, extra ? Flow::kExtra : Flow::kLive);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
-      fill = DeliverCandidate(cursor, consumer, *candidate, room, frame);
+      fill = DeliverCandidate(cursor, consumer, *candidate, budget, frame);
       if (fill == Fill::kCold || (fill == Fill::kFull && !frame->deliveries.empty())) return fill;
       if (fill == Fill::kFull) break;  // What does not fit here does not keep the others back.
     }
@@ -255,29 +252,28 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
 // Replays are bounded by a rate of their own.
 bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
   if (!candidate.extra) return true;
-  const int64_t events = replay_event_rate_.Available(now);
-  if (events < 1 || replay_byte_rate_.Available(now) < 1) {
-    SetAlarm(std::max(replay_event_rate_.AvailableAt(now), replay_byte_rate_.AvailableAt(now)),
-             after);
+  const int64_t allowed = rates_.ExtraAvailableAt(now);
+  if (allowed > now) {
+    SetAlarm(allowed, after);
     return false;
   }
-  candidate.end = std::min(candidate.end, After(candidate.start, events));
+  candidate.end = std::min(candidate.end, After(candidate.start, rates_.ExtraEvents(now)));
   return true;
 }
 
 Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consumer& consumer,
-                                                  const Candidate& candidate, Room& room,
-                                                  ConsumeFrame* frame) {
+                                                  const Candidate& candidate,
+                                                  DeliveryBudget& budget, ConsumeFrame* frame) {
   batches_.clear();
   const Offset end = EachIsChosen(candidate)
                          ? candidate.end
-                         : std::min(candidate.end, After(candidate.start, room.events()));
+                         : std::min(candidate.end, After(candidate.start, budget.events()));
   const bool copy_only =
       candidate.redriven_from.has_value() && candidate.start < cursor.log().start();
   if (copy_only || !cursor.log().tail().Read(candidate.start, end,
-                                             static_cast<size_t>(room.bytes()), &batches_)) {
-    AskForCold(cursor, consumer, candidate, *frame);
-    const bool behind = candidate.fresh && consumer.cold.has_value();
+                                             static_cast<size_t>(budget.bytes()), &batches_)) {
+    AskForFetch(cursor, consumer, candidate, *frame);
+    const bool behind = candidate.fresh && consumer.fetch.has_value();
     if (behind && std::exchange(consumer.may_fall_behind, false)) {
       consumer.notices.set_fell_behind(true);
       consumer.has_notices = true;
@@ -286,10 +282,10 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
   }
   context_.reads.tail_batches.Add(batches_.size());
   if (EachIsChosen(candidate)) {
-    AskForCold(cursor, consumer, candidate, *frame, std::exchange(batches_, {}));
+    AskForFetch(cursor, consumer, candidate, *frame, std::exchange(batches_, {}));
     return Fill::kCold;
   }
-  const Fill fill = DeliverBatches(cursor, consumer, candidate, batches_, nullptr, room, frame);
+  const Fill fill = DeliverBatches(cursor, consumer, candidate, batches_, nullptr, budget, frame);
   batches_.clear();  // They are held by who was sent them.
   return fill;
 }
@@ -297,16 +293,16 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
 Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consumer& consumer,
                                                 const Candidate& candidate,
                                                 const std::vector<RecordBatchPtr>& batches,
-                                                const EventChoices* choices, Room& room,
+                                                const EventChoices* choices, DeliveryBudget& budget,
                                                 ConsumeFrame* frame) {
   Offset at = candidate.start;
   for (size_t i = 0; i < batches.size() && at < candidate.end; ++i) {
     const RecordBatchPtr& batch = batches[i];
     while (at < std::min(batch->end(), candidate.end)) {
-      if (room.full()) return Fill::kFull;
+      if (budget.full()) return Fill::kFull;
       if (Filters(candidate) && !filter()->MayPass(batch->header)) {
         const Offset end = std::min(batch->end(), candidate.end);
-        PassOver(cursor, candidate, at, end, room);
+        PassOver(cursor, candidate, at, end, budget);
         at = end;
         continue;
       }
@@ -315,29 +311,30 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
         const auto choice_of = [&](Offset event) -> const EventChoices::Event& {
           return choices->Of(i, *batch, event);
         };
-        at = DeliverChosen(cursor, consumer, candidate, slice, choice_of, room, frame);
+        at = DeliverChosen(cursor, consumer, candidate, slice, choice_of, budget, frame);
         if (at < slice.end()) return Fill::kFull;
         continue;
       }
       // A batch is cut only where the frame would else be small: cutting has to walk over its
       // events, and each part is leased, sent and settled by itself.
       if (frame->bytes >= consumer.frame_bytes / 2 &&
-          static_cast<int64_t>(batch->header.bytes) > room.bytes()) {
+          static_cast<int64_t>(batch->header.bytes) > budget.bytes()) {
         return Fill::kFull;
       }
-      const Offset end = std::min(candidate.end, After(at, room.events()));
-      Delivery slice = SliceBatch(*batch, cursor.id(), at, end, static_cast<size_t>(room.bytes()));
-      if (slice.count == 0 || !room.Takes(slice.count, static_cast<int64_t>(slice.bytes)))
+      const Offset end = std::min(candidate.end, After(at, budget.events()));
+      Delivery slice =
+          SliceBatch(*batch, cursor.id(), at, end, static_cast<size_t>(budget.bytes()));
+      if (slice.count == 0 || !budget.Takes(slice.count, static_cast<int64_t>(slice.bytes)))
         return Fill::kFull;
       at = slice.end();
-      DeliverRun(cursor, consumer, candidate, std::move(slice), room, frame);
+      DeliverRun(cursor, consumer, candidate, std::move(slice), budget, frame);
     }
   }
   return Fill::kSome;
 }
 
 void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
-                              const Candidate& candidate, Delivery run, Room& room,
+                              const Candidate& candidate, Delivery run, DeliveryBudget& budget,
                               ConsumeFrame* frame) {
   const auto mean = static_cast<uint32_t>(run.bytes / run.count);
   const int64_t now = Now();
@@ -356,15 +353,10 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   const auto bytes = static_cast<int64_t>(run.bytes);
   consumer.alone = candidate.alone;
   consumer.out.events += events;
-  if (consumer.stalled) consumer.trials -= events;
+  if (consumer.stalled) consumer.probe_budget -= events;
   consumer.out.bytes += events * mean;
-  room.Take(events, bytes);
-  event_rate_.Take(events);
-  byte_rate_.Take(bytes);
-  if (candidate.extra) {
-    replay_event_rate_.Take(events);
-    replay_byte_rate_.Take(bytes);
-  }
+  budget.Take(events, bytes);
+  rates_.Take(events, bytes, candidate.extra);
   counters_.delivered_events += run.count;
   counters_.delivered_bytes += run.bytes;
   if (candidate.redelivered) counters_.redelivered_events += run.count;
@@ -391,20 +383,21 @@ Subscription::Choice Subscription::Choose(PartitionCursor& cursor, const EventCh
 }
 
 void Subscription::LeaveOut(PartitionCursor& cursor, const Candidate& candidate, Offset event,
-                            Choice choice, Room& room) {
+                            Choice choice, DeliveryBudget& budget) {
   if (choice == Choice::kBlock) return cursor.Block(candidate, event);
-  PassOver(cursor, candidate, event, event + 1, room);
+  PassOver(cursor, candidate, event, event + 1, budget);
 }
 
 void Subscription::PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from,
-                            Offset to, Room& room) {
-  if (cursor.Pass(candidate, from, to)) room.NoteFreed();
+                            Offset to, DeliveryBudget& budget) {
+  if (cursor.Pass(candidate, from, to)) budget.NoteFreed();
   counters_.filtered += static_cast<uint64_t>(to - from);
 }
 
 Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
                                    const Candidate& candidate, const Delivery& slice,
-                                   ChoiceOf choice_of, Room& room, ConsumeFrame* frame) {
+                                   ChoiceOf choice_of, DeliveryBudget& budget,
+                                   ConsumeFrame* frame) {
   Offset at = slice.base;
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);
@@ -415,17 +408,17 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
       run.partition = slice.partition;
       run.append_micros = slice.append_micros;
       run.events.push_back(chunk.Sub(absl::string_view(begin, run.bytes)));
-      DeliverRun(cursor, consumer, candidate, std::exchange(run, Delivery()), room, frame);
+      DeliverRun(cursor, consumer, candidate, std::exchange(run, Delivery()), budget, frame);
     };
     for (SlicedEvent event; walker.Next(&event); at = at + 1) {
-      if (!room.Takes(run.count + 1, static_cast<int64_t>(run.bytes + event.field.size()))) {
+      if (!budget.Takes(run.count + 1, static_cast<int64_t>(run.bytes + event.field.size()))) {
         end_run();
         return at;
       }
       const Choice choice = Choose(cursor, choice_of(at), at);
       if (choice != Choice::kDeliver) {
         end_run();
-        LeaveOut(cursor, candidate, at, choice, room);
+        LeaveOut(cursor, candidate, at, choice, budget);
         continue;
       }
       if (run.count++ == 0) {

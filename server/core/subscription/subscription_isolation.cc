@@ -6,8 +6,8 @@
 // has settled all takes one of them. But no longer than the ack deadline, for consumers may be at
 // work for hours: then the events go with the others.
 #include "absl/algorithm/container.h"
+#include "server/core/subscription/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
-#include "server/core/subscription/subscription_room.h"
 
 namespace eventhub {
 namespace {
@@ -28,18 +28,18 @@ void Subscription::NoteAlone(const PartitionCursor& cursor, Aftermath* after) {
   if (any) {
     SetAlarm(join_due_, after);
   } else {
-    WakeAll(after);
+    consumers_.WakeAll(&after->wake);
   }
 }
 
-void Subscription::LetAloneJoin(size_t* left, Aftermath* after) {
+void Subscription::EndIsolation(size_t* left, Aftermath* after) {
   for (const auto& cursor : cursors_) {
     if (cursor->WaitingAlone() == 0) continue;
-    cursor->LetAloneJoin(rules_, left);
+    cursor->EndIsolation(rules_, left);
     if (cursor->sweeping()) SetAlarm(Now(), after);
   }
   join_due_ = INT64_MAX;
-  WakeAll(after);
+  consumers_.WakeAll(&after->wake);
 }
 
 PartitionCursor* Subscription::FindAlone(const Consumer& consumer, int64_t now, Aftermath* after) {
@@ -65,8 +65,8 @@ Subscription::Fill Subscription::DeliverAlone(Consumer& consumer, int64_t now, C
   Fill fill = Fill::kNothing;
   while (PartitionCursor* const cursor = FindAlone(consumer, now, after)) {
     const Candidate candidate = *cursor->Next(rules_, Flow::kAlone);
-    Room room = RoomFor(consumer, now);
-    fill = DeliverCandidate(*cursor, consumer, candidate, room, frame);
+    DeliveryBudget budget = BudgetOf(consumer, now);
+    fill = DeliverCandidate(*cursor, consumer, candidate, budget, frame);
     if (fill != Fill::kFull) EndTurn(*cursor);
     NoteDelivered(*cursor, after);
     NoteAlone(*cursor, after);

@@ -52,7 +52,7 @@ void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
     }
     Conclude(*cursor, effects, after);
   }
-  WakeAll(after);
+  consumers_.WakeAll(&after->wake);
 }
 
 void Subscription::Touch(CommitBuilder& commit) {
@@ -99,7 +99,7 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
       if (owner != ConsumerId()) Assign(cursor, owner, &after);
     }
     Rebalance(&after);
-    WakeAll(&after);
+    consumers_.WakeAll(&after.wake);
   }
   CarryOutIn(commit, std::move(after));
 }

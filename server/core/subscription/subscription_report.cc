@@ -29,7 +29,7 @@ const PendingRange* HeadAsOf(const PartitionCursor& cursor, int64_t commit) {
 }  // namespace
 
 std::string Subscription::NameOf(ConsumerId consumer) const {
-  const Consumer* const found = Find(consumer);
+  const Consumer* const found = consumers_.Find(consumer);
   return found == nullptr ? "" : found->options.name;
 }
 
@@ -108,7 +108,7 @@ void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
 std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
   std::vector<v1::ConsumerInfo> infos;
   MutexLock lock(mutex_);
-  for (const auto& [id, consumer] : consumers_) {
+  for (const auto& [id, consumer] : consumers_.members()) {
     v1::ConsumerInfo& info = infos.emplace_back();
     info.set_name(consumer->options.name);
     info.set_address(consumer->options.address);
@@ -159,7 +159,7 @@ uint64_t Subscription::TooCostly() const {
 bool Subscription::RateLimited() {
   MutexLock lock(mutex_);
   const int64_t now = Now();
-  return event_rate_.Available(now) < 1 || byte_rate_.Available(now) < 1;
+  return rates_.AvailableAt(now) > now;
 }
 
 size_t Subscription::consumer_count() const {

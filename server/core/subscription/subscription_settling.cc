@@ -125,7 +125,7 @@ bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* l
     MutexLock lock(mutex_);
     Refusals refusals(&settling.settlement, place.looked_at);
     SettleWork work{refusals, place, *left};
-    Trust(consumer, &after);
+    MarkResponsive(consumer, &after);
     while (place.part < parts && work.left > 0) {
       const bool done =
           place.part < acks ? AckIn(consumer, request.acks(place.part), work, &after)
@@ -184,13 +184,6 @@ void Subscription::NoteSettled(const Consumer& consumer, const Effects& effects,
   settled.time = context_.clock.Now();
 }
 
-Consumer* Subscription::FindSession(uint64_t session) const {
-  for (const auto& [id, consumer] : consumers_) {
-    if (consumer->session == session) return consumer.get();
-  }
-  return nullptr;
-}
-
 absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack,
                                     size_t* left) const {
   if (ack.partition() >= cursors_.size()) {
@@ -218,11 +211,11 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
   {
     // Under one lock: a consumer may go away at any moment, and its leases with it.
     MutexLock lock(mutex_);
-    Consumer* const consumer = FindSession(acks.session());
+    Consumer* const consumer = consumers_.FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
     size_t left = kMaxTransactWork;
     for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &left));
-    Trust(*consumer, &after);
+    MarkResponsive(*consumer, &after);
     v1::Settlement settlement;  // By the above it refuses only what is named twice.
     Refusals refusals(&settlement);
     size_t all = SIZE_MAX;
@@ -359,7 +352,7 @@ void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settle
     if (consumer->closed) return;
     *consumer->notices.add_settlements() = std::move(settlement);
     consumer->has_notices = true;
-    WakeConsumer(*consumer, &after);
+    consumers_.Wake(*consumer, &after.wake);
   }
   CarryOut(std::move(after));
 }

@@ -1,4 +1,4 @@
-// Credit, rates and the size of a frame, as one: for Subscription's delivery alone.
+// Credit, rates and the size of a frame, as one limit.
 #pragma once
 
 #include <algorithm>
@@ -7,34 +7,31 @@
 #include <utility>
 
 #include "server/core/subscription/consumer.h"
-#include "server/core/subscription/subscription.h"
-#include "server/core/subscription/token_bucket.h"
+#include "server/core/subscription/delivery_rates.h"
 
 namespace eventhub {
 
 // What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
-class Subscription::Room {
+class DeliveryBudget {
  public:
-  Room(const Consumer& consumer, int64_t most_events, TokenBucket& event_rate,
-       TokenBucket& byte_rate, int64_t now)
-      : events_(std::min({consumer.credit.events - consumer.out.events, most_events,
-                          event_rate.Available(now)})),
+  DeliveryBudget(const Consumer& consumer, int64_t max_events, DeliveryRates& rates, int64_t now)
+      : events_(std::min(
+            {consumer.credit.events - consumer.out.events, max_events, rates.Events(now)})),
         credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
-        frame_bytes_(
-            std::min(static_cast<int64_t>(consumer.frame_bytes), byte_rate.Available(now))),
+        frame_bytes_(std::min(static_cast<int64_t>(consumer.frame_bytes), rates.Bytes(now))),
         alone_(consumer.out.events == 0) {}
 
   int64_t events() const { return events_; }
   int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
   bool full() const { return events_ <= 0 || bytes() <= 0; }
 
-  // An event that waited for one that was passed may go now.
+  // An event that waited for one that the filter rejected is ready now.
   void NoteFreed() { freed_ = true; }
   bool TakeFreed() { return std::exchange(freed_, false); }
 
-  // Whether a run of these bytes may go in. An event that is larger than the credit left goes when
-  // nothing else is out; one that is larger than a frame, or than the rate allows at once, in a
-  // frame of its own.
+  // Whether a run of this size fits. An event that is larger than the remaining credit fits when
+  // nothing else is in flight; one that is larger than a frame, or than the rate allows at once,
+  // fits in a frame of its own.
   bool Takes(int64_t run_events, int64_t run_bytes) const {
     const bool one = run_events == 1;
     return run_events <= events_ && (run_bytes <= credit_bytes_ || (one && alone_)) &&
@@ -54,8 +51,8 @@ class Subscription::Room {
   int64_t credit_bytes_;
   int64_t frame_bytes_;
   bool freed_ = false;
-  bool alone_;         // Nothing is out.
-  bool first_ = true;  // Nothing is in the frame.
+  bool alone_;         // Nothing is in flight.
+  bool first_ = true;  // The frame is empty.
 };
 
 }  // namespace eventhub
