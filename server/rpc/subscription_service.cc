@@ -72,7 +72,8 @@ ServerUnaryReactor* SubscriptionService::SeekSubscription(
     CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Seek(*request, CallOf(context), FinishLongCall(reactor, response, registry_));
+    subscriptions_.moves().Seek(*request, CallOf(context),
+                                FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -80,7 +81,8 @@ ServerUnaryReactor* SubscriptionService::ReplaySubscription(
     CallbackServerContext* context, const v1::ReplaySubscriptionRequest* request,
     v1::ReplaySubscriptionResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.Replay(*request, CallOf(context), FinishLongCall(reactor, response, registry_));
+    subscriptions_.moves().Replay(*request, CallOf(context),
+                                  FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -88,7 +90,7 @@ ServerUnaryReactor* SubscriptionService::CancelReplays(CallbackServerContext* co
                                                        const v1::CancelReplaysRequest* request,
                                                        v1::CancelReplaysResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.CancelReplays(request->name(), FinishLater(reactor, response));
+    subscriptions_.moves().CancelReplays(request->name(), FinishLater(reactor, response));
   });
 }
 
@@ -96,7 +98,7 @@ ServerUnaryReactor* SubscriptionService::CreateSnapshot(CallbackServerContext* c
                                                         const v1::CreateSnapshotRequest* request,
                                                         v1::CreateSnapshotResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.CreateSnapshot(*request, FinishLater(reactor, response));
+    subscriptions_.snapshots().Create(*request, FinishLater(reactor, response));
   });
 }
 
@@ -104,7 +106,7 @@ ServerUnaryReactor* SubscriptionService::ListSnapshots(CallbackServerContext* co
                                                        const v1::ListSnapshotsRequest* request,
                                                        v1::ListSnapshotsResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    FinishCall(reactor, subscriptions_.ListSnapshots(request->subscription()), response);
+    FinishCall(reactor, subscriptions_.snapshots().List(request->subscription()), response);
   });
 }
 
@@ -112,7 +114,7 @@ ServerUnaryReactor* SubscriptionService::DeleteSnapshot(CallbackServerContext* c
                                                         const v1::DeleteSnapshotRequest* request,
                                                         v1::DeleteSnapshotResponse*) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.DeleteSnapshot(*request, FinishLater(reactor));
+    subscriptions_.snapshots().Delete(*request, FinishLater(reactor));
   });
 }
 
@@ -120,7 +122,7 @@ ServerUnaryReactor* SubscriptionService::ListDeadLetters(CallbackServerContext* 
                                                          const v1::ListDeadLettersRequest* request,
                                                          v1::ListDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    FinishCall(reactor, subscriptions_.ListDeadLetters(*request), response);
+    FinishCall(reactor, subscriptions_.dead_letters().List(*request), response);
   });
 }
 
@@ -128,8 +130,8 @@ ServerUnaryReactor* SubscriptionService::RedriveDeadLetters(
     CallbackServerContext* context, const v1::RedriveDeadLettersRequest* request,
     v1::RedriveDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.RedriveDeadLetters(*request, CallOf(context),
-                                      FinishLongCall(reactor, response, registry_));
+    subscriptions_.dead_letters().Redrive(*request, CallOf(context),
+                                          FinishLongCall(reactor, response, registry_));
   });
 }
 
@@ -137,8 +139,8 @@ ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return Run(pool_, context, [=, this](ServerUnaryReactor* reactor) {
-    subscriptions_.DiscardDeadLetters(*request, CallOf(context),
-                                      FinishLongCall(reactor, response, registry_));
+    subscriptions_.dead_letters().Discard(*request, CallOf(context),
+                                          FinishLongCall(reactor, response, registry_));
   });
 }
 

@@ -69,7 +69,7 @@ void SeekToStart(Broker& broker, const std::string& subscription) {
   request.mutable_start()->set_earliest(true);
   WorkPool pool(1);
   std::promise<bool> done;
-  broker.subscriptions().Seek(
+  broker.subscriptions().moves().Seek(
       request, LongCall(pool, [] { return false; }),
       [&](const absl::StatusOr<v1::SeekSubscriptionResponse>& r) { done.set_value(r.ok()); });
   FUZZ_CHECK(done.get_future().get());

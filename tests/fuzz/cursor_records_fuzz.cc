@@ -257,23 +257,23 @@ void Administer(Subscriptions& subscriptions, const std::string& name) {
   get.set_name(name);
   subscriptions.Get(get).IgnoreError();
   subscriptions.List({}).IgnoreError();
-  subscriptions.ListSnapshots(name).IgnoreError();
+  subscriptions.snapshots().List(name).IgnoreError();
   v1::ListDeadLettersRequest list;
   list.set_subscription(name);
-  subscriptions.ListDeadLetters(list).IgnoreError();
+  subscriptions.dead_letters().List(list).IgnoreError();
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription(name);
   redrive.mutable_selector();
   WorkPool pool(1);
   const LongCall call(pool, [] { return false; });
   std::promise<void> redriven;
-  subscriptions.RedriveDeadLetters(redrive, call, [&](const auto&) { redriven.set_value(); });
+  subscriptions.dead_letters().Redrive(redrive, call, [&](const auto&) { redriven.set_value(); });
   redriven.get_future().wait();
   v1::SeekSubscriptionRequest seek;
   seek.set_name(name);
   seek.set_snapshot("x");
   std::promise<void> sought;
-  subscriptions.Seek(seek, call, [&](const auto&) { sought.set_value(); });
+  subscriptions.moves().Seek(seek, call, [&](const auto&) { sought.set_value(); });
   sought.get_future().wait();
 }
 

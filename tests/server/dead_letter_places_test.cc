@@ -46,7 +46,7 @@ class DeadLetterPlacesTest : public SeededTest {
     v1::ListDeadLettersRequest request;
     request.set_subscription("s");
     do {
-      const auto response = rig_.subscriptions().ListDeadLetters(request);
+      const auto response = rig_.subscriptions().dead_letters().List(request);
       EXPECT_THAT(response, IsOk());
       for (const v1::DeadLetter& letter : response->dead_letters()) {
         open.insert(letter.source_offset());

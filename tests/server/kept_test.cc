@@ -211,12 +211,12 @@ class KeptByTrimsTest : public KeptTest {
   }
   std::future<absl::Status> Seek(const v1::SeekSubscriptionRequest& request) {
     return Start([&](StatusDone done) {
-      subscriptions_->Seek(request, LongCall(pool_, [] { return false; }),
-                           [this, done = std::move(done)](const auto& response) mutable {
-                             if (response.ok())
-                               moves_ = {response->moves().begin(), response->moves().end()};
-                             std::move(done)(response.status());
-                           });
+      subscriptions_->moves().Seek(
+          request, LongCall(pool_, [] { return false; }),
+          [this, done = std::move(done)](const auto& response) mutable {
+            if (response.ok()) moves_ = {response->moves().begin(), response->moves().end()};
+            std::move(done)(response.status());
+          });
     });
   }
   static v1::ReplaySubscriptionRequest ReplayAll() {
@@ -227,11 +227,11 @@ class KeptByTrimsTest : public KeptTest {
   }
   std::future<absl::Status> Replay(const v1::ReplaySubscriptionRequest& request) {
     return Start([&](StatusDone done) {
-      subscriptions_->Replay(request, LongCall(pool_, [] { return false; }),
-                             [this, done = std::move(done)](const auto& response) mutable {
-                               if (response.ok()) replay_ = *response;
-                               std::move(done)(response.status());
-                             });
+      subscriptions_->moves().Replay(request, LongCall(pool_, [] { return false; }),
+                                     [this, done = std::move(done)](const auto& response) mutable {
+                                       if (response.ok()) replay_ = *response;
+                                       std::move(done)(response.status());
+                                     });
     });
   }
   absl::Status CreateSnapshot(const std::string& name) {
@@ -239,7 +239,7 @@ class KeptByTrimsTest : public KeptTest {
     request.set_subscription("s");
     request.set_name(name);
     return Start([&](StatusDone done) {
-             subscriptions_->CreateSnapshot(
+             subscriptions_->snapshots().Create(
                  request, StatusInto<v1::CreateSnapshotResponse>(std::move(done)));
            })
         .get();
@@ -473,7 +473,7 @@ TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
   v1::ListDeadLettersRequest list;
   list.set_subscription("s");
   ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse letters,
-                       subscriptions_->ListDeadLetters(list));
+                       subscriptions_->dead_letters().List(list));
   ASSERT_EQ(letters.dead_letters_size(), 1);
   EXPECT_EQ(letters.dead_letters(0).topic(), "letters");
   EXPECT_FALSE(letters.dead_letters(0).event_trimmed());

@@ -170,7 +170,7 @@ TEST(StoredRecords, OfASubscription) {
   snapshot.set_subscription("s");
   snapshot.set_name("kept");
   std::promise<absl::Status> kept;
-  rig.broker().subscriptions().CreateSnapshot(
+  rig.broker().subscriptions().snapshots().Create(
       snapshot, [&](auto result) { kept.set_value(result.status()); });
   ASSERT_THAT(kept.get_future().get(), IsOk());
   rig.Close();

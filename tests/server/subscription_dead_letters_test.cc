@@ -61,7 +61,7 @@ class DeadLettersTest : public SubscriptionAdminTest {
     v1::ListDeadLettersRequest request;
     request.set_subscription("s");
     *request.mutable_selector() = selector;
-    const auto response = rig_.subscriptions().ListDeadLetters(request);
+    const auto response = rig_.subscriptions().dead_letters().List(request);
     EXPECT_THAT(response, IsOk());
     std::vector<std::string> ids;
     for (const v1::DeadLetter& letter : response->dead_letters()) {
@@ -129,7 +129,7 @@ TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
   request.set_subscription("s");
   request.set_with_data(true);
   ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse with_data,
-                       rig_.subscriptions().ListDeadLetters(request));
+                       rig_.subscriptions().dead_letters().List(request));
   EXPECT_EQ(with_data.dead_letters(2).event().data(), "data of it");
   EXPECT_EQ(with_data.dead_letters(2).event().attributes().count("deadletterreason"), 0u)
       << "as it was published";
@@ -197,7 +197,8 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
     return request;
   };
   const auto refused = Refused(StatusCode::kNotFound, Reason::REASON_PARTITION_NOT_FOUND);
-  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(fill(v1::ListDeadLettersRequest())), refused);
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(fill(v1::ListDeadLettersRequest())),
+              refused);
   EXPECT_THAT(rig_.Redrive(fill(v1::RedriveDeadLettersRequest())), refused);
   EXPECT_THAT(rig_.Discard(fill(v1::DiscardDeadLettersRequest())), refused);
   // Something is picked.
@@ -215,7 +216,7 @@ TEST_F(DeadLettersTest, AreListedByPages) {
   std::vector<std::vector<std::string>> pages;
   do {
     ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse page,
-                         rig_.subscriptions().ListDeadLetters(request));
+                         rig_.subscriptions().dead_letters().List(request));
     pages.emplace_back();
     for (const v1::DeadLetter& letter : page.dead_letters()) {
       pages.back().push_back(letter.event().id());
@@ -228,7 +229,7 @@ TEST_F(DeadLettersTest, AreListedByPages) {
   EXPECT_THAT(pages, ElementsAre(ElementsAre("a", "b"), ElementsAre("d", "e")));
   for (const char* token : {"x", "00", "zz"}) {
     request.set_page_token(token);
-    EXPECT_EQ(FaultyField(rig_.subscriptions().ListDeadLetters(request).status()), "page_token")
+    EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(request).status()), "page_token")
         << token;
   }
 }
@@ -486,7 +487,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   v1::ListDeadLettersRequest list;
   list.set_subscription("s");
   *list.mutable_selector() = in_letters;
-  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(list),
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(list),
               Refused(StatusCode::kNotFound, Reason::REASON_TOPIC_NOT_FOUND));
   EXPECT_EQ(Discard(All()), 5u);
   EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
@@ -585,7 +586,7 @@ TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
   request.set_subscription("s");
   request.mutable_selector();
   std::promise<uint64_t> events;
-  rig_.subscriptions().RedriveDeadLetters(
+  rig_.subscriptions().dead_letters().Redrive(
       request, LongCall(pool, cancelled),
       [&](const auto& response) { events.set_value(response.ok() ? response->events() : 0); });
   EXPECT_EQ(events.get_future().get(), kLetters);
@@ -648,7 +649,7 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
   request.mutable_selector();
   const auto redrive = [&](std::function<bool()> cancelled) {
     std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>> outcome;
-    rig_.subscriptions().RedriveDeadLetters(
+    rig_.subscriptions().dead_letters().Redrive(
         request, rig_.Call(std::move(cancelled)),
         [&](auto response) { outcome.set_value(std::move(response)); });
     return outcome.get_future().get();
@@ -677,7 +678,7 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   v1::ListDeadLettersRequest list;
   v1::RedriveDeadLettersRequest redrive;
   v1::DiscardDeadLettersRequest discard;
-  EXPECT_EQ(FaultyField(rig_.subscriptions().ListDeadLetters(list).status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(list).status()), "subscription");
   redrive.set_subscription("s");
   discard.set_subscription("s");
   EXPECT_EQ(FaultyField(rig_.Redrive(redrive).status()), "selector");
@@ -693,7 +694,7 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   discard.set_subscription("none");
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
-  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(list), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(list), no_subscription);
   EXPECT_THAT(rig_.Redrive(redrive), no_subscription);
   EXPECT_THAT(rig_.Discard(discard), no_subscription);
 }

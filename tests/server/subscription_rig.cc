@@ -241,18 +241,18 @@ absl::Status SubscriptionRig::DeleteSubscription(const std::string& name) {
 absl::StatusOr<v1::SeekSubscriptionResponse> SubscriptionRig::Seek(
     const v1::SeekSubscriptionRequest& request) {
   return Await<v1::SeekSubscriptionResponse>(
-      [&](auto done) { subscriptions().Seek(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().moves().Seek(request, Call(), std::move(done)); });
 }
 
 absl::StatusOr<v1::ReplaySubscriptionResponse> SubscriptionRig::Replay(
     const v1::ReplaySubscriptionRequest& request) {
   return Await<v1::ReplaySubscriptionResponse>(
-      [&](auto done) { subscriptions().Replay(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().moves().Replay(request, Call(), std::move(done)); });
 }
 
 absl::StatusOr<v1::CancelReplaysResponse> SubscriptionRig::CancelReplays(const std::string& name) {
   return Await<v1::CancelReplaysResponse>(
-      [&](auto done) { subscriptions().CancelReplays(name, std::move(done)); });
+      [&](auto done) { subscriptions().moves().CancelReplays(name, std::move(done)); });
 }
 
 absl::StatusOr<v1::CreateSnapshotResponse> SubscriptionRig::CreateSnapshot(
@@ -261,7 +261,7 @@ absl::StatusOr<v1::CreateSnapshotResponse> SubscriptionRig::CreateSnapshot(
   request.set_subscription(subscription);
   request.set_name(name);
   return Await<v1::CreateSnapshotResponse>(
-      [&](auto done) { subscriptions().CreateSnapshot(request, std::move(done)); });
+      [&](auto done) { subscriptions().snapshots().Create(request, std::move(done)); });
 }
 
 absl::Status SubscriptionRig::DeleteSnapshot(const std::string& subscription,
@@ -269,19 +269,20 @@ absl::Status SubscriptionRig::DeleteSnapshot(const std::string& subscription,
   v1::DeleteSnapshotRequest request;
   request.set_subscription(subscription);
   request.set_name(name);
-  return AwaitStatus([&](auto done) { subscriptions().DeleteSnapshot(request, std::move(done)); });
+  return AwaitStatus(
+      [&](auto done) { subscriptions().snapshots().Delete(request, std::move(done)); });
 }
 
 absl::StatusOr<v1::RedriveDeadLettersResponse> SubscriptionRig::Redrive(
     const v1::RedriveDeadLettersRequest& request) {
   return Await<v1::RedriveDeadLettersResponse>(
-      [&](auto done) { subscriptions().RedriveDeadLetters(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().dead_letters().Redrive(request, Call(), std::move(done)); });
 }
 
 absl::StatusOr<v1::DiscardDeadLettersResponse> SubscriptionRig::Discard(
     const v1::DiscardDeadLettersRequest& request) {
   return Await<v1::DiscardDeadLettersResponse>(
-      [&](auto done) { subscriptions().DiscardDeadLetters(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().dead_letters().Discard(request, Call(), std::move(done)); });
 }
 
 v1::GetSubscriptionResponse SubscriptionRig::Get(const std::string& name) {
@@ -298,7 +299,7 @@ std::vector<v1::DeadLetter> SubscriptionRig::DeadLetters(const std::string& subs
   request.set_subscription(subscription);
   do {
     const absl::StatusOr<v1::ListDeadLettersResponse> page =
-        subscriptions().ListDeadLetters(request);
+        subscriptions().dead_letters().List(request);
     EXPECT_THAT(page, IsOk());
     if (!page.ok()) return letters;
     letters.insert(letters.end(), page->dead_letters().begin(), page->dead_letters().end());

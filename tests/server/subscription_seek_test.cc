@@ -226,7 +226,7 @@ class SnapshotTest : public SubscriptionAdminTest {
   }
 
   std::vector<std::string> Names() {
-    const auto response = rig_.subscriptions().ListSnapshots("s");
+    const auto response = rig_.subscriptions().snapshots().List("s");
     EXPECT_THAT(response, IsOk());
     std::vector<std::string> names;
     for (const v1::Snapshot& snapshot : response->snapshots()) names.push_back(snapshot.name());
@@ -307,12 +307,12 @@ TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
   }
   EXPECT_EQ(FaultyField(rig_.CreateSnapshot("", "b").status()), "subscription");
   EXPECT_EQ(FaultyField(rig_.DeleteSnapshot("", "b")), "subscription");
-  EXPECT_EQ(FaultyField(rig_.subscriptions().ListSnapshots("").status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().snapshots().List("").status()), "subscription");
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
   EXPECT_THAT(rig_.CreateSnapshot("none", "a"), no_subscription);
   EXPECT_THAT(rig_.DeleteSnapshot("none", "a"), no_subscription);
-  EXPECT_THAT(rig_.subscriptions().ListSnapshots("none"), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().snapshots().List("none"), no_subscription);
 }
 
 // What comes after the call is no part of it, however long it takes.
@@ -332,7 +332,7 @@ TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   replay.set_name("s");
   replay.mutable_start()->set_earliest(true);
   std::promise<uint64_t> replayed;
-  rig_.subscriptions().Replay(
+  rig_.subscriptions().moves().Replay(
       replay, rig_.Call([&] { return publish("c"); }),
       [&](const auto& response) { replayed.set_value(response->events()); });
   EXPECT_EQ(replayed.get_future().get(), 2u);
@@ -341,8 +341,9 @@ TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   seek.set_name("s");
   seek.mutable_start()->set_latest(true);
   std::promise<absl::Status> sought;
-  rig_.subscriptions().Seek(seek, rig_.Call([&] { return publish("d"); }),
-                            [&](const auto& response) { sought.set_value(response.status()); });
+  rig_.subscriptions().moves().Seek(
+      seek, rig_.Call([&] { return publish("d"); }),
+      [&](const auto& response) { sought.set_value(response.status()); });
   EXPECT_THAT(sought.get_future().get(), IsOk());
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("d"));
 }
@@ -355,8 +356,9 @@ TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
   request.mutable_start()->set_latest(true);
   int pieces = 0;
   std::promise<absl::Status> sought;
-  rig_.subscriptions().Seek(request, rig_.Call([&] { return ++pieces == 3; }),
-                            [&](const auto& response) { sought.set_value(response.status()); });
+  rig_.subscriptions().moves().Seek(
+      request, rig_.Call([&] { return ++pieces == 3; }),
+      [&](const auto& response) { sought.set_value(response.status()); });
   EXPECT_THAT(sought.get_future().get(), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(pieces, 3);
   EXPECT_EQ(Stats().lag_events(), 1u) << "nothing has moved";
@@ -383,8 +385,9 @@ TEST_F(SeekTest, AReplayIsCancelledBetweenItsCommits) {
   request.mutable_start()->set_earliest(true);
   int asked = 0;
   std::promise<absl::Status> replayed;
-  rig_.subscriptions().Replay(request, rig_.Call([&] { return ++asked == 2; }),
-                              [&](const auto& response) { replayed.set_value(response.status()); });
+  rig_.subscriptions().moves().Replay(
+      request, rig_.Call([&] { return ++asked == 2; }),
+      [&](const auto& response) { replayed.set_value(response.status()); });
   EXPECT_THAT(replayed.get_future().get(), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(asked, 2);
   EXPECT_GT(Stats().replay_events(), 0u);

@@ -338,7 +338,7 @@ void SubscriptionThreadsTest::AdministerMoved(Dice& dice) {
       rig_.DeleteSnapshot(kMoved, snapshot).IgnoreError();
       break;
     default:
-      EXPECT_THAT(rig_.subscriptions().ListSnapshots(kMoved), IsOk());
+      EXPECT_THAT(rig_.subscriptions().snapshots().List(kMoved), IsOk());
   }
 }
 

@@ -324,7 +324,7 @@ TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
     request.set_subscription("s");
     request.mutable_selector();
     request.set_dry_run(dry);
-    rig_.subscriptions().RedriveDeadLetters(
+    rig_.subscriptions().dead_letters().Redrive(
         request, rig_.Call(), [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
           answer->set_value(std::move(response));
         });
@@ -595,10 +595,10 @@ TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
   v1::ListDelayedEventsRequest delayed;
   delayed.set_topic("t");
   EXPECT_THAT(rig_.broker().delayed().List(delayed), unknown);
-  EXPECT_THAT(rig_.subscriptions().ListSnapshots("s"), unknown);
+  EXPECT_THAT(rig_.subscriptions().snapshots().List("s"), unknown);
   v1::ListDeadLettersRequest letters;
   letters.set_subscription("s");
-  EXPECT_THAT(rig_.subscriptions().ListDeadLetters(letters), unknown);
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(letters), unknown);
 }
 
 // What a request is refused for may be what nobody knows.
@@ -668,19 +668,19 @@ TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
   remove.set_subscription("s");
   remove.set_name("one");
   for (int i = 0; i < 2; ++i) {
-    take([&](auto done) { rig_.subscriptions().CreateSnapshot(create, std::move(done)); });
+    take([&](auto done) { rig_.subscriptions().snapshots().Create(create, std::move(done)); });
   }
   for (int i = 0; i < 2; ++i) {
-    take([&](auto done) { rig_.subscriptions().DeleteSnapshot(remove, std::move(done)); });
+    take([&](auto done) { rig_.subscriptions().snapshots().Delete(remove, std::move(done)); });
   }
-  take([&](auto done) { rig_.subscriptions().CreateSnapshot(create, std::move(done)); });
+  take([&](auto done) { rig_.subscriptions().snapshots().Create(create, std::move(done)); });
   Go();
   EXPECT_THAT(outcomes[0].get(), IsOk());
   EXPECT_THAT(outcomes[1].get(), StatusIs(StatusCode::kAlreadyExists));
   EXPECT_THAT(outcomes[2].get(), IsOk());
   EXPECT_THAT(outcomes[3].get(), StatusIs(StatusCode::kNotFound));
   EXPECT_THAT(outcomes[4].get(), IsOk());
-  EXPECT_EQ(rig_.subscriptions().ListSnapshots("s")->snapshots_size(), 1);
+  EXPECT_EQ(rig_.subscriptions().snapshots().List("s")->snapshots_size(), 1);
 }
 
 // Each of them changes what the one before left.

@@ -110,12 +110,14 @@ void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
           return std::move(done)(std::move(status));
         }
         // Nothing else is in the way.
-        subscriptions_.DiscardLettersIn(std::move(topic), cancelled,
-                                        [this, request, done = std::move(done),
-                                         cancelled](const absl::Status& discarded) mutable {
-                                          if (!discarded.ok()) return std::move(done)(discarded);
-                                          Delete(request, std::move(done), std::move(cancelled));
-                                        });
+        subscriptions_.dead_letters().DiscardIn(std::move(topic), cancelled,
+                                                [this, request, done = std::move(done),
+                                                 cancelled](const absl::Status& discarded) mutable {
+                                                  if (!discarded.ok())
+                                                    return std::move(done)(discarded);
+                                                  Delete(request, std::move(done),
+                                                         std::move(cancelled));
+                                                });
       }));
 }
 
@@ -157,7 +159,7 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
 absl::StatusOr<std::vector<std::string>> Topics::LetterHolders(const std::string& name) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
-                   subscriptions_.LetterHolders(*topic));
+                   subscriptions_.dead_letters().Holders(*topic));
   std::vector<std::string> names;
   for (const std::shared_ptr<Subscription>& holder : holders) names.push_back(holder->name());
   return names;

@@ -149,11 +149,11 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Needed(const Topic& topic,
     }
   }
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
-                   subscriptions_.LetterHolders(topic));
+                   subscriptions_.dead_letters().Holders(topic));
   for (size_t i = 0; i < beyond.size(); ++i) {
     auto& [log, from, to] = beyond[i];
     ASSIGN_OR_RETURN(const std::optional<Offset> letter,
-                     subscriptions_.FirstLetterOf(holders, topic, log->id()));
+                     subscriptions_.dead_letters().FirstOf(holders, topic, log->id()));
     const Offset first = std::min((*needed)[i].first, letter.value_or(Offset::Max()));
     if (first >= to.offset) {
       from = to;
@@ -173,8 +173,8 @@ absl::Status TrimPlanner::NoteHeldBack(Topic& topic, const v1::Retention& retent
   if (held_back.bytes > 0) {
     std::vector<NeededFrom> limits;
     for (const Range& range : held) limits.push_back({range.log->id(), range.to.offset});
-    ASSIGN_OR_RETURN(const std::string holders,
-                     subscriptions_.WhoHolds(topic, retention.keep_until_acked(), limits));
+    ASSIGN_OR_RETURN(const std::string holders, subscriptions_.dead_letters().WhoHolds(
+                                                    topic, retention.keep_until_acked(), limits));
     held_back.why =
         absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);
   }

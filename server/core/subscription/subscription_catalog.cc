@@ -113,6 +113,14 @@ std::shared_ptr<Subscription> SubscriptionCatalog::Find(absl::string_view name) 
   return it == subscriptions_.end() ? nullptr : it->second;
 }
 
+absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionCatalog::Require(
+    absl::string_view field, absl::string_view name) const {
+  if (name.empty()) return InvalidField(field, "is required");
+  std::shared_ptr<Subscription> subscription = Find(name);
+  if (subscription == nullptr) return SubscriptionNotFound(name);
+  return subscription;
+}
+
 SubscriptionCatalog::Subscriptions SubscriptionCatalog::List(absl::string_view after,
                                                              size_t limit) const {
   Subscriptions list;

@@ -29,6 +29,9 @@ class SubscriptionCatalog {
 
   // Null if there is none.
   std::shared_ptr<Subscription> Find(absl::string_view name) const;
+  // NOT_FOUND if there is none. INVALID_ARGUMENT, for that field of a request: the name is empty.
+  absl::StatusOr<std::shared_ptr<Subscription>> Require(absl::string_view field,
+                                                        absl::string_view name) const;
 
   // Up to `limit` in order of their names, from the first name greater than `after` on.
   Subscriptions List(absl::string_view after, size_t limit) const;

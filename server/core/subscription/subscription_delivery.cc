@@ -1,4 +1,4 @@
-// Delivery: what a consumer gets next, from memory; subscription_cold.cc has what is on the disk.
+// Delivery: what a consumer gets next, from memory; subscription_fetch.cc has what is to be fetched.
 #include <algorithm>
 #include <utility>
 

@@ -3,33 +3,29 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/base/alarm.h"
 #include "server/core/base/long_call.h"
-#include "server/core/subscription/letter_closing.h"
+#include "server/core/subscription/dead_letters.h"
 #include "server/core/subscription/parking.h"
+#include "server/core/subscription/snapshots.h"
+#include "server/core/subscription/submit_change.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_catalog.h"
 #include "server/core/subscription/subscription_changes.h"
+#include "server/core/subscription/subscription_moves.h"
 #include "server/core/topic/topic_tasks.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
-
-template <typename Response>
-using ResponseDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
 
 // A consumer that is connected: what EventHubService.Consume serves. Closing it, or destroying it,
 // ends its leases. Poll and ReadCold are called by one thread at a time, the others at any time.
@@ -102,42 +98,11 @@ class Subscriptions {
   absl::StatusOr<v1::ListSubscriptionsResponse> List(
       const v1::ListSubscriptionsRequest& request) const;
 
-  // These two look their places up piece by piece, of the log as it is at the call. CANCELLED: a
-  // seek changed nothing; a replay may have added a part of the events.
-  void Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
-            ResponseDone<v1::SeekSubscriptionResponse> done);
-  void Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
-              ResponseDone<v1::ReplaySubscriptionResponse> done);
-  void CancelReplays(const std::string& name, ResponseDone<v1::CancelReplaysResponse> done);
-
-  void CreateSnapshot(const v1::CreateSnapshotRequest& request,
-                      ResponseDone<v1::CreateSnapshotResponse> done);
-  absl::StatusOr<v1::ListSnapshotsResponse> ListSnapshots(const std::string& name) const;
-  void DeleteSnapshot(const v1::DeleteSnapshotRequest& request, StatusDone done);
-
-  absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
-      const v1::ListDeadLettersRequest& request) const;
-  // Of the letters that there are at the call. CANCELLED: some of it was done.
-  void RedriveDeadLetters(const v1::RedriveDeadLettersRequest& request, LongCall call,
-                          ResponseDone<v1::RedriveDeadLettersResponse> done);
-  void DiscardDeadLetters(const v1::DiscardDeadLettersRequest& request, LongCall call,
-                          ResponseDone<v1::DiscardDeadLettersResponse> done);
-  // Discards the letters of all subscriptions in a topic that takes no more of them, on a thread of
-  // its own; `cancelled` as of LongCall.
-  void DiscardLettersIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
-                        StatusDone done);
-
-  // The subscriptions that may need events of the topic for their dead letters, and from which
-  // offset of a partition on one of them does; nullopt if none does. Read from the disk.
-  absl::StatusOr<SubscriptionCatalog::Subscriptions> LetterHolders(const Topic& topic) const;
-  absl::StatusOr<std::optional<Offset>> FirstLetterOf(
-      const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
-      PartitionId partition) const;
-
-  // Who needs events before these, in words; with `keeps_until_acked`, those who have yet to ack
-  // some, too. Reads from the disk.
-  absl::StatusOr<std::string> WhoHolds(const Topic& topic, bool keeps_until_acked,
-                                       const std::vector<NeededFrom>& limits) const;
+  // The other calls of SubscriptionService.
+  SubscriptionMoves& moves() { return moves_; }
+  Snapshots& snapshots() { return snapshots_; }
+  DeadLetters& dead_letters() { return dead_letters_; }
+  const DeadLetters& dead_letters() const { return dead_letters_; }
 
   // Deletes what was not used for longer than its settings allow; `expired` is told of each that
   // was deleted, and when it was used last. CANCELLED soon after `cancelled` says so.
@@ -152,32 +117,6 @@ class Subscriptions {
   const SubscriptionCatalog& catalog() const { return catalog_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<Subscription>> FindSubscription(absl::string_view field,
-                                                                 absl::string_view name) const;
-  // Submits a change, and the response that it makes when it is on the disk.
-  template <typename Response>
-  void Change(std::shared_ptr<Subscription> subscription,
-              absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
-              ResponseDone<Response> done);
-  // The same for work on ranges that may take several commits: `change` is made in each of them,
-  // until the work is done or it refuses, and the response is that of the last one. `interrupted`
-  // is asked between commits; not OK ends the work with that status.
-  template <typename Response>
-  void ChangeRanges(std::shared_ptr<Subscription> subscription,
-                    std::shared_ptr<const Subscription::RangeWork> work,
-                    std::function<absl::Status()> interrupted,
-                    std::function<absl::Status(CommitBuilder&, Response*)> change,
-                    ResponseDone<Response> done);
-  void CloseLetters(const std::string& name, bool has_selector, LongCall call,
-                    LetterClosing::Order order, LetterClosing::Done done);
-  // Carries a seek, or a replay, out when its places are known.
-  void Move(const std::shared_ptr<Subscription>& subscription,
-            std::vector<Subscription::Place> places, bool dry_run,
-            ResponseDone<v1::SeekSubscriptionResponse> done);
-  void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
-              const v1::ReplaySubscriptionRequest& request, const LongCall& call,
-              ResponseDone<v1::ReplaySubscriptionResponse> done);
-
   TopicStore& topics_;
   LogWriter& writer_;
   std::atomic<uint64_t> next_epoch_;
@@ -186,43 +125,9 @@ class Subscriptions {
   ParkingQueue parking_{background_};
   const SubscriptionContext context_;
   SubscriptionCatalog catalog_;
+  SubscriptionMoves moves_{context_, catalog_};
+  Snapshots snapshots_{context_, catalog_};
+  DeadLetters dead_letters_{context_, catalog_, background_};
 };
-
-template <typename Response>
-void Subscriptions::Change(std::shared_ptr<Subscription> subscription,
-                           absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
-                           ResponseDone<Response> done) {
-  auto response = std::make_shared<Response>();
-  writer_.Submit(std::make_unique<ChangeSubscriptionTask>(
-      std::move(subscription),
-      [response, change = std::move(change)](CommitBuilder& commit) mutable {
-        return change(commit, response.get());
-      },
-      [response, done = std::move(done)](const absl::Status& status) mutable {
-        if (status.ok()) {
-          std::move(done)(std::move(*response));
-        } else {
-          std::move(done)(status);
-        }
-      }));
-}
-
-template <typename Response>
-void Subscriptions::ChangeRanges(std::shared_ptr<Subscription> subscription,
-                                 std::shared_ptr<const Subscription::RangeWork> work,
-                                 std::function<absl::Status()> interrupted,
-                                 std::function<absl::Status(CommitBuilder&, Response*)> change,
-                                 ResponseDone<Response> done) {
-  Change<Response>(
-      subscription,
-      [change](CommitBuilder& commit, Response* response) { return change(commit, response); },
-      [this, subscription, work, interrupted, change,
-       done = std::move(done)](absl::StatusOr<Response> response) mutable {
-        if (!response.ok() || work->done()) return std::move(done)(std::move(response));
-        if (absl::Status status = interrupted(); !status.ok()) return std::move(done)(status);
-        ChangeRanges(std::move(subscription), std::move(work), std::move(interrupted),
-                     std::move(change), std::move(done));
-      });
-}
 
 }  // namespace eventhub

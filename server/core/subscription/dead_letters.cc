@@ -1,4 +1,5 @@
-// Dead letters of subscriptions: listed, redriven, discarded.
+#include "server/core/subscription/dead_letters.h"
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -10,21 +11,21 @@
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/subscription/dead_letter_office.h"
-#include "server/core/subscription/subscriptions.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
+
+absl::StatusOr<v1::ListDeadLettersResponse> DeadLetters::List(
     const v1::ListDeadLettersRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   FindSubscription("subscription", request.subscription()));
+                   catalog_.Require("subscription", request.subscription()));
   v1::ListDeadLettersResponse response;
   const DeadLetterQuery query{request.selector(), true, request.with_data(),
                               PageSize(request.page_size())};
   ASSIGN_OR_RETURN(DeadLetterPage page,
                    FindDeadLetters(context_, *subscription, query, request.page_token()));
   // What is not there any more was redriven, or discarded.
-  RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
+  RETURN_IF_ERROR(OutcomeOf({}, context_.writer.AwaitVisible()));
   if (page.found.empty() && page.next.empty() && request.page_token().empty()) {
     RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, request.selector()));
   }
@@ -33,49 +34,49 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscriptions::ListDeadLetters(
   return response;
 }
 
-void Subscriptions::RedriveDeadLetters(const v1::RedriveDeadLettersRequest& request, LongCall call,
-                                       ResponseDone<v1::RedriveDeadLettersResponse> done) {
-  CloseLetters(request.subscription(), request.has_selector(), std::move(call),
-               {request.selector(), /*redrive=*/true, request.dry_run()},
-               [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
-                 if (!counts.ok()) return std::move(done)(counts.status());
-                 v1::RedriveDeadLettersResponse response;
-                 response.set_events(counts->closed);
-                 response.set_to_come(counts->to_come);
-                 response.set_trimmed(counts->trimmed);
-                 std::move(done)(std::move(response));
-               });
+void DeadLetters::Redrive(const v1::RedriveDeadLettersRequest& request, LongCall call,
+                          ResponseDone<v1::RedriveDeadLettersResponse> done) {
+  Close(request.subscription(), request.has_selector(), std::move(call),
+        {request.selector(), /*redrive=*/true, request.dry_run()},
+        [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
+          if (!counts.ok()) return std::move(done)(counts.status());
+          v1::RedriveDeadLettersResponse response;
+          response.set_events(counts->closed);
+          response.set_to_come(counts->to_come);
+          response.set_trimmed(counts->trimmed);
+          std::move(done)(std::move(response));
+        });
 }
 
-void Subscriptions::DiscardDeadLetters(const v1::DiscardDeadLettersRequest& request, LongCall call,
-                                       ResponseDone<v1::DiscardDeadLettersResponse> done) {
-  CloseLetters(request.subscription(), request.has_selector(), std::move(call),
-               {request.selector(), /*redrive=*/false, request.dry_run()},
-               [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
-                 if (!counts.ok()) return std::move(done)(counts.status());
-                 v1::DiscardDeadLettersResponse response;
-                 response.set_events(counts->closed);
-                 std::move(done)(std::move(response));
-               });
+void DeadLetters::Discard(const v1::DiscardDeadLettersRequest& request, LongCall call,
+                          ResponseDone<v1::DiscardDeadLettersResponse> done) {
+  Close(request.subscription(), request.has_selector(), std::move(call),
+        {request.selector(), /*redrive=*/false, request.dry_run()},
+        [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
+          if (!counts.ok()) return std::move(done)(counts.status());
+          v1::DiscardDeadLettersResponse response;
+          response.set_events(counts->closed);
+          std::move(done)(std::move(response));
+        });
 }
 
-void Subscriptions::CloseLetters(const std::string& name, bool has_selector, LongCall call,
-                                 LetterClosing::Order order, LetterClosing::Done done) {
+void DeadLetters::Close(const std::string& name, bool has_selector, LongCall call,
+                        LetterClosing::Order order, LetterClosing::Done done) {
   if (!has_selector) {
     return std::move(done)(InvalidField("selector", "is required; an empty one picks all"));
   }
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
-      FindSubscription("subscription", name);
+      catalog_.Require("subscription", name);
   if (!subscription.ok()) return std::move(done)(subscription.status());
   LetterClosing::Start(context_, *std::move(subscription), std::move(call), std::move(order),
                        std::move(done));
 }
 
-void Subscriptions::DiscardLettersIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
-                                     StatusDone done) {
+void DeadLetters::DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
+                            StatusDone done) {
   background_.Post([this, topic = std::move(topic), call = LongCall(background_, cancelled),
                     done = std::move(done)]() mutable {
-    const absl::StatusOr<SubscriptionCatalog::Subscriptions> holders = LetterHolders(*topic);
+    const absl::StatusOr<SubscriptionCatalog::Subscriptions> holders = Holders(*topic);
     std::shared_ptr<Subscription> next;
     for (size_t i = 0; holders.ok() && i < holders->size() && next == nullptr; ++i) {
       const absl::StatusOr<bool> open =
@@ -96,14 +97,13 @@ void Subscriptions::DiscardLettersIn(std::shared_ptr<Topic> topic, std::function
           }
           if (!counts.ok()) return std::move(done)(counts.status());
           // Those of the next subscription.
-          DiscardLettersIn(
+          DiscardIn(
               std::move(topic), [call] { return call.cancelled(); }, std::move(done));
         });
   });
 }
 
-absl::StatusOr<SubscriptionCatalog::Subscriptions> Subscriptions::LetterHolders(
-    const Topic& topic) const {
+absl::StatusOr<SubscriptionCatalog::Subscriptions> DeadLetters::Holders(const Topic& topic) const {
   SubscriptionCatalog::Subscriptions holders;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
     if (!subscription->may_have_letters()) continue;
@@ -115,7 +115,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> Subscriptions::LetterHolders(
   return holders;
 }
 
-absl::StatusOr<std::optional<Offset>> Subscriptions::FirstLetterOf(
+absl::StatusOr<std::optional<Offset>> DeadLetters::FirstOf(
     const SubscriptionCatalog::Subscriptions& holders, const Topic& topic,
     PartitionId partition) const {
   std::optional<Offset> first;
@@ -131,14 +131,14 @@ absl::StatusOr<std::optional<Offset>> Subscriptions::FirstLetterOf(
   return first;
 }
 
-absl::StatusOr<std::string> Subscriptions::WhoHolds(const Topic& topic, bool keeps_until_acked,
-                                                    const std::vector<NeededFrom>& limits) const {
+absl::StatusOr<std::string> DeadLetters::WhoHolds(const Topic& topic, bool keeps_until_acked,
+                                                  const std::vector<NeededFrom>& limits) const {
   std::vector<std::string> of_letters;
-  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders, LetterHolders(topic));
+  ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders, Holders(topic));
   for (const std::shared_ptr<Subscription>& subscription : holders) {
     for (const NeededFrom& limit : limits) {
       ASSIGN_OR_RETURN(const std::optional<Offset> first,
-                       FirstLetterOf({subscription}, topic, limit.partition));
+                       FirstOf({subscription}, topic, limit.partition));
       if (!first.has_value() || *first >= limit.first) continue;
       of_letters.push_back(subscription->name());
       break;

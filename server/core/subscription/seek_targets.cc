@@ -1,0 +1,187 @@
+#include "server/core/subscription/seek_targets.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
+#include "server/core/base/timestamps.h"
+#include "server/core/topic/start_position.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+// Whether it can be what was kept of that partition.
+bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
+  const int ranges = kept.starts_size();
+  const int64_t next = kept.next_offset();
+  if (kept.counts_size() != ranges || kept.attempts_size() != ranges) return false;
+  if (next < 0 || Offset(next) > log.end()) return false;
+  int64_t last = 0;
+  for (int i = 0; i < ranges; ++i) {
+    const int64_t start = kept.starts(i);
+    const int64_t count = kept.counts(i);
+    if (start < last || start >= next || count == 0 || count > next - start) return false;
+    last = start + count;
+  }
+  return true;
+}
+
+// Where partitions end at this moment: a call is about the log as it is when it is made.
+std::vector<Offset> EndsOf(const TopicView& view) {
+  std::vector<Offset> ends;
+  ends.reserve(view.partitions.size());
+  for (const PartitionLog* log : view.partitions) ends.push_back(log->end());
+  return ends;
+}
+
+}  // namespace
+
+SeekTargets::SeekTargets(v1::SeekSubscriptionRequest request,
+                         std::shared_ptr<Subscription> subscription,
+                         const SubscriptionContext& context)
+    : request_(std::move(request)),
+      subscription_(std::move(subscription)),
+      store_(context.store),
+      writer_(context.writer),
+      view_(subscription_->topic()->view()),
+      ends_(EndsOf(*view_)),
+      places_(view_->partitions.size()) {}
+
+absl::Status SeekTargets::Check() {
+  if (request_.target_case() == v1::SeekSubscriptionRequest::kSnapshot) return TakeSnapshot();
+  if (request_.target_case() != v1::SeekSubscriptionRequest::kStart && request_.offsets().empty()) {
+    return InvalidField("target", "is required: a start, a snapshot, or offsets");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SeekTargets::Find(size_t step) {
+  if (step < starts()) return FindStart(step);
+  return FindExact(request_.offsets(static_cast<int>(step - starts())));
+}
+
+std::vector<Subscription::Place> SeekTargets::Take() {
+  std::vector<Subscription::Place> list;
+  for (std::optional<Subscription::Place>& place : places_) {
+    if (place.has_value()) list.push_back(*std::move(place));
+  }
+  return list;
+}
+
+size_t SeekTargets::starts() const {
+  const bool start = request_.target_case() == v1::SeekSubscriptionRequest::kStart;
+  return start ? places_.size() : 0;
+}
+
+absl::Status SeekTargets::TakeSnapshot() {
+  const std::string& name = request_.snapshot();
+  ASSIGN_OR_RETURN(const std::optional<std::string> stored,
+                   store_.Get(Column::kCursors, SnapshotKey(subscription_->id(), name)));
+  // It may just have been made, or deleted.
+  RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
+  if (!stored.has_value()) return SnapshotNotFound(subscription_->name(), name);
+  const absl::Status damaged = absl::DataLossError(absl::StrCat("snapshot ", name, " is damaged"));
+  stored::Snapshot snapshot;
+  if (!snapshot.ParseFromString(*stored)) return damaged;
+  for (const stored::SnapshotPartition& kept : snapshot.partitions()) {
+    if (kept.partition() >= places_.size() ||
+        !IsSound(kept, *view_->partitions[kept.partition()])) {
+      return damaged;
+    }
+    places_[kept.partition()] = {
+        PartitionId(kept.partition()), Offset(kept.next_offset()), false, {kept}};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SeekTargets::FindStart(size_t partition) {
+  const PartitionLog& log = *view_->partitions[partition];
+  ASSIGN_OR_RETURN(const Offset offset,
+                   ResolveStart(request_.start(), subscription_->topic()->name(), log, store_));
+  // An offset is meant as it is given; of what else may lie at the end, the end is that of the
+  // call.
+  const bool named = request_.start().has_offset();
+  places_[partition] = {log.id(), named ? offset : std::min(offset, ends_[partition]), named, {}};
+  return absl::OkStatus();
+}
+
+absl::Status SeekTargets::FindExact(const v1::PartitionOffset& exact) {
+  const std::string& topic = subscription_->topic()->name();
+  if (exact.partition() >= places_.size()) {
+    return PartitionNotFound(topic, exact.partition(), places_.size());
+  }
+  const PartitionLog& log = *view_->partitions[exact.partition()];
+  RETURN_IF_ERROR(CheckPlace(exact, topic, log, store_));
+  v1::StartPosition start;
+  start.set_offset(exact.offset());
+  ASSIGN_OR_RETURN(const Offset offset, ResolveStart(start, topic, log, store_));
+  places_[exact.partition()] = {log.id(), offset, true, {}};
+  return absl::OkStatus();
+}
+
+ReplayTargets::ReplayTargets(v1::ReplaySubscriptionRequest request, std::shared_ptr<Topic> topic,
+                             const LogStore& store)
+    : request_(std::move(request)),
+      topic_(std::move(topic)),
+      store_(store),
+      view_(topic_->view()),
+      ends_(EndsOf(*view_)) {}
+
+absl::Status ReplayTargets::Check() {
+  if (request_.start().position_case() == v1::StartPosition::POSITION_NOT_SET) {
+    return InvalidField("start", "is required");
+  }
+  partitions_.assign(request_.partitions().begin(), request_.partitions().end());
+  if (partitions_.empty()) {
+    for (const PartitionLog* log : view_->partitions) partitions_.push_back(log->id().value());
+  }
+  std::sort(partitions_.begin(), partitions_.end());
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    if (partitions_[i] >= view_->partitions.size()) {
+      return PartitionNotFound(topic_->name(), partitions_[i], view_->partitions.size());
+    }
+    if (i > 0 && partitions_[i - 1] == partitions_[i]) {
+      return InvalidField("partitions", absl::StrCat("names partition ", partitions_[i], " twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReplayTargets::Find(size_t i) {
+  PartitionLog& log = *view_->partitions[partitions_[i]];
+  ASSIGN_OR_RETURN(const Offset start, ResolveStart(request_.start(), topic_->name(), log, store_));
+  Offset end = ends_[partitions_[i]];
+  if (request_.has_stop_offset()) end = std::min(end, Offset(request_.stop_offset()));
+  if (request_.has_stop_time()) {
+    ASSIGN_OR_RETURN(const Offset stop, SeekTime(log, store_, ToTime(request_.stop_time())));
+    end = std::min(end, stop);
+  }
+  if (start < end) ranges_.push_back({log.id(), start, end});
+  return absl::OkStatus();
+}
+
+absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (Subscription::Place& place : places) {
+    if (!place.pending.empty()) continue;
+    const PartitionLog& log = *view->partitions[place.partition.value()];
+    ASSIGN_OR_RETURN(place.next, ConfirmStart(place.next, place.named, topic.name(), log));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work) {
+  const std::shared_ptr<const TopicView> view = topic.view();
+  for (size_t i = work.range; i < work.ranges.size(); ++i) {
+    PartitionRange& range = work.ranges[i];
+    const PartitionLog& log = *view->partitions[range.partition.value()];
+    ASSIGN_OR_RETURN(range.start, ConfirmStart(range.start, named, topic.name(), log));
+    range.end = std::max(range.start, range.end);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eventhub

@@ -1,0 +1,79 @@
+// Where seeks and replays go: positions of a request, looked up in the log.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/subscription.h"
+#include "server/core/topic/topic.h"
+#include "storage/log_store.h"
+#include "storage/log_writer.h"
+
+namespace eventhub {
+
+// Finds the positions that a seek goes to, one partition after another, since each lookup may read
+// from the disk. The log counts as it is when this is made. Not thread-safe.
+class SeekTargets {
+ public:
+  SeekTargets(v1::SeekSubscriptionRequest request, std::shared_ptr<Subscription> subscription,
+              const SubscriptionContext& context);
+
+  // Checks the request, and looks up its snapshot, if it names one. Blocks on the disk.
+  absl::Status Check();
+
+  // How often Find is to be called: for each partition, if there is a start; then for each offset.
+  size_t steps() const { return starts() + static_cast<size_t>(request_.offsets_size()); }
+  absl::Status Find(size_t step);
+
+  std::vector<Subscription::Place> Take();
+
+ private:
+  size_t starts() const;
+  absl::Status TakeSnapshot();
+  absl::Status FindStart(size_t partition);
+  absl::Status FindExact(const v1::PartitionOffset& exact);
+
+  const v1::SeekSubscriptionRequest request_;
+  const std::shared_ptr<Subscription> subscription_;
+  const LogStore& store_;
+  LogWriter& writer_;
+  const std::shared_ptr<const TopicView> view_;
+  const std::vector<Offset> ends_;
+  std::vector<std::optional<Subscription::Place>> places_;  // By partition.
+};
+
+// Finds the ranges of a replay. As above.
+class ReplayTargets {
+ public:
+  ReplayTargets(v1::ReplaySubscriptionRequest request, std::shared_ptr<Topic> topic,
+                const LogStore& store);
+
+  absl::Status Check();
+
+  size_t partitions() const { return partitions_.size(); }
+  absl::Status Find(size_t i);
+
+  const v1::ReplaySubscriptionRequest& request() const { return request_; }
+  PartitionRanges& ranges() { return ranges_; }
+
+ private:
+  const v1::ReplaySubscriptionRequest request_;
+  const std::shared_ptr<Topic> topic_;
+  const LogStore& store_;
+  const std::shared_ptr<const TopicView> view_;
+  const std::vector<Offset> ends_;
+  std::vector<uint32_t> partitions_;
+  PartitionRanges ranges_;
+};
+
+// Move what was found, and is still to be done, to the start of the log as of this commit, or
+// refuse it: see ConfirmStart. Events of a snapshot before that start are lost to the subscription.
+absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places);
+absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work);
+
+}  // namespace eventhub

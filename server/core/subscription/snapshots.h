@@ -1,0 +1,32 @@
+// Snapshots of subscriptions: what is not settled, kept under a name to be sought to later.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/subscription/submit_change.h"
+#include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_catalog.h"
+
+namespace eventhub {
+
+// Thread-safe.
+class Snapshots {
+ public:
+  // What is given outlives this.
+  Snapshots(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
+      : context_(context), catalog_(catalog) {}
+
+  void Create(const v1::CreateSnapshotRequest& request,
+              ResponseDone<v1::CreateSnapshotResponse> done);
+  // Blocks on the disk.
+  absl::StatusOr<v1::ListSnapshotsResponse> List(const std::string& subscription) const;
+  void Delete(const v1::DeleteSnapshotRequest& request, StatusDone done);
+
+ private:
+  const SubscriptionContext& context_;
+  const SubscriptionCatalog& catalog_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,141 @@
+#include "server/core/subscription/subscription_moves.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/subscription/seek_targets.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+// How many partitions are looked up at once: a search by time reads from the disk.
+constexpr size_t kPartitionsAtOnce = 64;
+
+void Describe(const PartitionRanges& ranges, v1::ReplaySubscriptionResponse* response) {
+  for (const PartitionRange& range : ranges) {
+    v1::TrimmedRange& described = *response->add_ranges();
+    described.set_partition(range.partition.value());
+    described.mutable_range()->set_start(range.start.value());
+    described.mutable_range()->set_end(range.end.value());
+  }
+}
+
+void Describe(const std::vector<v1::PartitionMove>& moves, v1::SeekSubscriptionResponse* response) {
+  for (const v1::PartitionMove& move : moves) *response->add_moves() = move;
+}
+
+}  // namespace
+
+void SubscriptionMoves::Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
+                             ResponseDone<v1::SeekSubscriptionResponse> done) {
+  absl::StatusOr<std::shared_ptr<Subscription>> subscription =
+      catalog_.Require("name", request.name());
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  const auto places = std::make_shared<SeekTargets>(request, *subscription, context_);
+  if (const absl::Status refused = places->Check(); !refused.ok()) return std::move(done)(refused);
+  call.ForEach(
+      places->steps(), kPartitionsAtOnce, [places](size_t i) { return places->Find(i); },
+      [this, places, subscription = *std::move(subscription), dry_run = request.dry_run(),
+       done = std::move(done)](const absl::Status& found) mutable {
+        if (!found.ok()) return std::move(done)(found);
+        Move(subscription, places->Take(), dry_run, std::move(done));
+      });
+}
+
+void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
+                             std::vector<Subscription::Place> places, bool dry_run,
+                             ResponseDone<v1::SeekSubscriptionResponse> done) {
+  if (dry_run) {
+    v1::SeekSubscriptionResponse response;
+    Describe(subscription->DescribeMoves(places), &response);
+    return std::move(done)(std::move(response));
+  }
+  SubmitChange<v1::SeekSubscriptionResponse>(
+      context_.writer, subscription,
+      [subscription, places = std::move(places)](
+          CommitBuilder& commit, v1::SeekSubscriptionResponse* response) mutable -> absl::Status {
+        RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), places));
+        Describe(subscription->DescribeMoves(places), response);
+        subscription->Seek(commit, places);
+        return absl::OkStatus();
+      },
+      std::move(done));
+}
+
+void SubscriptionMoves::Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
+                               ResponseDone<v1::ReplaySubscriptionResponse> done) {
+  absl::StatusOr<std::shared_ptr<Subscription>> subscription =
+      catalog_.Require("name", request.name());
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  const auto ranges =
+      std::make_shared<ReplayTargets>(request, (*subscription)->topic(), context_.store);
+  if (const absl::Status refused = ranges->Check(); !refused.ok()) return std::move(done)(refused);
+  call.ForEach(
+      ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
+      [this, ranges, call, subscription = *std::move(subscription),
+       done = std::move(done)](const absl::Status& found) mutable {
+        if (!found.ok()) return std::move(done)(found);
+        Replay(subscription, std::move(ranges->ranges()), ranges->request(), call, std::move(done));
+      });
+}
+
+void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription,
+                               PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
+                               const LongCall& call,
+                               ResponseDone<v1::ReplaySubscriptionResponse> done) {
+  subscription->CutToDelivered(ranges);
+  if (request.dry_run()) {
+    v1::ReplaySubscriptionResponse response;
+    Describe(ranges, &response);
+    response.set_events(static_cast<uint64_t>(subscription->CountReplay(ranges)));
+    return std::move(done)(std::move(response));
+  }
+  const auto work = std::make_shared<Subscription::RangeWork>();
+  work->ranges = std::move(ranges);
+  const auto interrupted = [call, work] {
+    return call.cancelled() ? absl::CancelledError(
+                                  absl::StrCat("the call was cancelled; before that ", work->events,
+                                               " events were added to the replay"))
+                            : absl::OkStatus();
+  };
+  SubmitRangeChange<v1::ReplaySubscriptionResponse>(
+      context_.writer,
+      {subscription, work, interrupted,
+       [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
+           CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
+         const bool first = work->range == 0 && work->from == Offset(0);
+         RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), first && named, *work));
+         if (first) subscription->SetReplayRate(commit, limit);
+         subscription->Replay(commit, *work);
+         response->Clear();
+         Describe(work->ranges, response);
+         response->set_events(static_cast<uint64_t>(work->events));
+         return absl::OkStatus();
+       }},
+      std::move(done));
+}
+
+void SubscriptionMoves::CancelReplays(const std::string& name,
+                                      ResponseDone<v1::CancelReplaysResponse> done) {
+  absl::StatusOr<std::shared_ptr<Subscription>> subscription = catalog_.Require("name", name);
+  if (!subscription.ok()) {
+    std::move(done)(subscription.status());
+    return;
+  }
+  const auto work = std::make_shared<Subscription::RangeWork>();
+  SubmitRangeChange<v1::CancelReplaysResponse>(
+      context_.writer,
+      {*subscription, work, [] { return absl::OkStatus(); },
+       [subscription = *subscription, work](CommitBuilder& commit,
+                                            v1::CancelReplaysResponse* response) {
+         // What commits before this one added is to end, too.
+         if (work->ranges.empty()) work->ranges = subscription->Replays();
+         subscription->CancelReplays(commit, *work);
+         response->set_events(static_cast<uint64_t>(work->events));
+         return absl::OkStatus();
+       }},
+      std::move(done));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,46 @@
+// Calls that take a subscription to another position, or parts of the log to the subscription: seek
+// and replay.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "eventhub/v1/subscription.pb.h"
+#include "server/core/base/long_call.h"
+#include "server/core/subscription/submit_change.h"
+#include "server/core/subscription/subscription.h"
+#include "server/core/subscription/subscription_catalog.h"
+
+namespace eventhub {
+
+// Positions are looked up in pieces, in the log as it is at the call, and moved to by the commit
+// thread. Thread-safe.
+class SubscriptionMoves {
+ public:
+  // What is given outlives this.
+  SubscriptionMoves(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
+      : context_(context), catalog_(catalog) {}
+
+  // CANCELLED: nothing was changed.
+  void Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
+            ResponseDone<v1::SeekSubscriptionResponse> done);
+  // CANCELLED: some of the events may have been added.
+  void Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
+              ResponseDone<v1::ReplaySubscriptionResponse> done);
+  void CancelReplays(const std::string& name, ResponseDone<v1::CancelReplaysResponse> done);
+
+ private:
+  // Carry out what was looked up.
+  void Move(const std::shared_ptr<Subscription>& subscription,
+            std::vector<Subscription::Place> places, bool dry_run,
+            ResponseDone<v1::SeekSubscriptionResponse> done);
+  void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
+              const v1::ReplaySubscriptionRequest& request, const LongCall& call,
+              ResponseDone<v1::ReplaySubscriptionResponse> done);
+
+  const SubscriptionContext& context_;
+  const SubscriptionCatalog& catalog_;
+};
+
+}  // namespace eventhub
