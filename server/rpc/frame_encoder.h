@@ -7,7 +7,7 @@
 
 #include "grpcpp/support/byte_buffer.h"
 #include "server/core/read/topic_reader.h"
-#include "server/core/subscription/consumer.h"
+#include "server/core/subscription/dispatch/consumer.h"
 
 namespace eventhub {
 

@@ -1,5 +1,5 @@
 // Partitions shared out: balanced, and moved as little as that allows.
-#include "server/core/subscription/assignment.h"
+#include "server/core/subscription/dispatch/assignment.h"
 
 #include <algorithm>
 #include <map>

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
 
 namespace eventhub {
 

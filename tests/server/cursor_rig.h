@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
-#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "storage/log_store.h"

@@ -15,7 +15,7 @@
 #include "server/core/maintenance/retention.h"
 #include "server/core/maintenance/trim_planner.h"
 #include "server/core/maintenance/trim_task.h"
-#include "server/core/subscription/parking.h"
+#include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/subscriptions.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/events.h"

@@ -1,5 +1,5 @@
 // Events of a key in order: against a list for each key.
-#include "server/core/subscription/key_order.h"
+#include "server/core/subscription/cursor/key_order.h"
 
 #include <algorithm>
 #include <map>

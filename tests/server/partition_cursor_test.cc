@@ -1,6 +1,6 @@
 // A subscription's place in a partition, case by case. What random operations do to it, and a
 // comparison with a model, is in cursor_model_test.cc.
-#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
 
 #include <limits>
 #include <optional>

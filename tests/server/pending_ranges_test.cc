@@ -1,5 +1,5 @@
 // Ranges of pending events, against a model that knows single events only.
-#include "server/core/subscription/pending_ranges.h"
+#include "server/core/subscription/cursor/pending_ranges.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,5 +1,5 @@
 // The rate limit, by a clock of the test's own.
-#include "server/core/subscription/token_bucket.h"
+#include "server/core/subscription/dispatch/token_bucket.h"
 
 #include <algorithm>
 #include <cstdint>

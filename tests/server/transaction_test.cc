@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/subscription/settlement.h"
+#include "server/core/subscription/dispatch/settlement.h"
 #include "storage/base/status_macros.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/events.h"

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "server/core/base/errors.h"
-#include "server/core/subscription/parking.h"
+#include "server/core/subscription/dead_letter/parking.h"
 
 namespace eventhub {
 

@@ -1,4 +1,4 @@
-// The commits that consumers bring about.
+// Commit tasks that consumers cause.
 #pragma once
 
 #include <memory>
@@ -10,12 +10,11 @@
 
 namespace eventhub {
 
-// Carries out acks, nacks and extensions, in the order of their submission. Costs the commit it is
-// in a few small records, and never one of its own while anything else is to be written. What is
-// too much for one commit goes on with the next ones.
+// Carries out acks, nacks and extensions in the order of submission. Adds a few small records to a
+// commit, usually one that other tasks need anyway. What exceeds one commit continues in the next.
 class SettleTask final : public CommitTask {
  public:
-  // `settling`: a request; null: goes on with those that are in the subscription's queue.
+  // `settling`: a request; null: continues with those in the subscription's queue.
   SettleTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
              std::shared_ptr<Settling> settling);
 
@@ -36,7 +35,7 @@ class SettleTask final : public CommitTask {
   std::vector<std::shared_ptr<Settling>> settled_;  // With this commit.
 };
 
-// Writes what deliveries changed. Nobody waits for it, and a power loss may take it back.
+// Writes what deliveries changed. Nobody waits for it, and a power loss may revert it.
 class FlushTask final : public CommitTask {
  public:
   explicit FlushTask(std::shared_ptr<Subscription> subscription)

@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-// Whether it can be what was kept of that partition.
+// Whether the record is a valid snapshot of that partition.
 bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
   const int ranges = kept.starts_size();
   const int64_t next = kept.next_offset();

@@ -71,7 +71,7 @@ class ReplayTargets {
   PartitionRanges ranges_;
 };
 
-// Move what was found, and is still to be done, to the start of the log as of this commit, or
+// Move the remaining targets to the start of the log as of this commit, or
 // refuse it: see ConfirmStart. Events of a snapshot before that start are lost to the subscription.
 absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places);
 absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work);

@@ -24,7 +24,7 @@ v1::Snapshot DescribeSnapshot(absl::string_view name, const stored::Snapshot& st
   return snapshot;
 }
 
-// On the commit thread: whether there is one, with what the commit under way does.
+// On the commit thread: whether the snapshot exists, including changes of the commit in progress.
 absl::StatusOr<bool> HasSnapshot(const LogStore& store, Subscription& subscription,
                                  const std::string& key) {
   const auto changed = subscription.changed_snapshots().find(key);

@@ -1,4 +1,4 @@
-// Snapshots of subscriptions: what is not settled, kept under a name to be sought to later.
+// Snapshots of subscriptions: the unsettled events, stored under a name to be sought to later.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace eventhub {
 // Thread-safe.
 class Snapshots {
  public:
-  // What is given outlives this.
+  // The arguments outlive this.
   Snapshots(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
       : context_(context), catalog_(catalog) {}
 

@@ -5,18 +5,19 @@
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
+#include "absl/base/macros.h"
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
-#include "server/core/subscription/parking.h"
+#include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
 namespace {
 
-// Alarms that lie closer together are one.
+// Alarms that are closer together are merged.
 constexpr int64_t kAlarmSlack = 5'000;
 
 // Of the store and its copies, this subscription; and of the copies, one that was created there
@@ -122,10 +123,10 @@ void Subscription::FinishLoading() {
     MutexLock lock(mutex_);
     for (const auto& cursor : cursors_) {
       if (cursor->has_redriven()) set_may_have_letters();
-      // A power loss may have taken events back that were acked.
+      // A power loss may have removed acked events.
       Effects effects;
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());
-      // As a whole: nobody else needs the mutex yet.
+      // Without a limit: nobody else needs the mutex yet.
       cursor->ParkExhausted(rules_, false, "the last attempt failed before a restart", &effects);
       Conclude(*cursor, effects, &after);
     }
@@ -133,10 +134,11 @@ void Subscription::FinishLoading() {
   CarryOut(std::move(after));
 }
 
-// ---- What comes of an operation
+// ---- Effects of operations
 
 void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after) {
   if (!effects.in_commit.empty()) {
+    ABSL_ASSERT(after->commit > 0 && effects.commit == after->commit);
     CommitChanges::Entry& entry = in_commit_.Of(after->commit);
     for (const CommitChange& change : effects.in_commit) {
       entry.changes.emplace_back(cursor.id(), change);
@@ -161,7 +163,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
   if (cursor.sweeping()) SetAlarm(Now(), after);  // It goes on with the next alarm.
   NoteAlone(cursor, after);
   if (effects.more_to_deliver) WakeForEvents(after);
-  // Cursors are not added here: callers may be going over them.
+  // Cursors are not added here: callers may be iterating over them.
   if (released && cursor.draining && cursor.pending().counts().leased == 0) Reassign(after);
 }
 
@@ -208,7 +210,7 @@ void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
   CarryOut(std::move(after));
 }
 
-// Has what changed outside of a commit written with the next one: what was delivered, and failed.
+// Writes changes that were made outside of a commit, deliveries and failures, with the next one.
 void Subscription::Flush() {
   {
     MutexLock lock(mutex_);

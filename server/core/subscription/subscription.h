@@ -1,5 +1,5 @@
-// A durable subscription: shares the events of a topic out to its consumers, and keeps what they
-// have done.
+// A durable subscription: distributes the events of a topic to its consumers, and keeps their
+// progress.
 #pragma once
 
 #include <atomic>
@@ -20,17 +20,17 @@
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/base/alarm.h"
 #include "server/core/read/topic_reader.h"
-#include "server/core/subscription/commit_changes.h"
-#include "server/core/subscription/consumer.h"
-#include "server/core/subscription/consumer_group.h"
-#include "server/core/subscription/delivery_budget.h"
-#include "server/core/subscription/delivery_rates.h"
-#include "server/core/subscription/event_choices.h"
-#include "server/core/subscription/event_source.h"
-#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/cursor/commit_changes.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
+#include "server/core/subscription/dispatch/consumer.h"
+#include "server/core/subscription/dispatch/consumer_group.h"
+#include "server/core/subscription/dispatch/delivery_budget.h"
+#include "server/core/subscription/dispatch/delivery_rates.h"
+#include "server/core/subscription/dispatch/event_choices.h"
+#include "server/core/subscription/dispatch/event_source.h"
+#include "server/core/subscription/dispatch/settle_queue.h"
+#include "server/core/subscription/dispatch/settlement.h"
 #include "server/core/subscription/records.pb.h"
-#include "server/core/subscription/settle_queue.h"
-#include "server/core/subscription/settlement.h"
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
@@ -44,7 +44,7 @@ namespace eventhub {
 
 class ParkingQueue;
 
-// What subscriptions work with; outlives them.
+// The dependencies of subscriptions; outlives them.
 struct SubscriptionContext {
   const LogStore& store;
   LogWriter& writer;
@@ -55,7 +55,7 @@ struct SubscriptionContext {
   ParkingQueue& parking;              // Of events that become dead letters.
   std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
   uint64_t generation;                // How often the store was opened, from 1 on.
-  MemoryMeter& pending_memory;        // Of what is delivered and not settled.
+  MemoryMeter& pending_memory;        // Of pending ranges.
   MemoryMeter& filter_memory;         // Of filters, compiled.
 };
 
@@ -66,7 +66,7 @@ struct PartitionRange {
 };
 using PartitionRanges = std::vector<PartitionRange>;
 
-// From where on a partition of a topic is needed by its subscriptions.
+// The first offset of a partition that its subscriptions need.
 struct NeededFrom {
   PartitionId partition;
   Offset first = Offset::Max();
@@ -74,7 +74,7 @@ struct NeededFrom {
   bool operator==(const NeededFrom&) const = default;
 };
 
-// The state of a partition for one moment, for reports and retention.
+// A snapshot of the state of a partition, for reports and retention.
 struct CursorState {
   PartitionLog* log;
   Offset acked;
@@ -94,23 +94,24 @@ struct CursorState {
 };
 
 // Thread-safe. All changes are made under one mutex: deliveries by the threads that serve
-// consumers, settlements and moves by the commit thread, in the order of commits. What changed is
-// written with the commit that is under way, once per commit (CommitHook).
+// consumers, settlements and moves by the commit thread, in the order of commits. Changes are
+// written with the commit in progress, once per commit (CommitHook).
 //
-// The commit thread decides what is settled; that is effective for others (reports, the next event
-// of a key, the next owner of a partition) with all else that the commit has, when it is visible
-// (TakeVisible). Only credit is given back at once.
+// The commit thread decides which events are settled. Others (reports, the next event of a key, the
+// next owner of a partition) see it together with the rest of the commit, when that is visible
+// (TakeVisible). Only credit is returned immediately.
 //
-// Whatever ends or starts to be possible for a consumer wakes it, after the mutex is released.
+// A consumer is woken whenever what it may do changes, after the mutex is released. The mutex is
+// held neither while a filter runs nor while the disk is read (EventSource).
 class Subscription final : public CommitHook,
                            public AlarmTarget,
                            public std::enable_shared_from_this<Subscription>,
                            private Watermark::Waiter {
  public:
   enum class Step {
-    kFrame,  // The frame has something to say.
+    kFrame,  // The frame is not empty.
     kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
-    kWait,   // There is nothing now; the consumer is woken when there may be.
+    kWait,   // There is nothing now; the consumer is woken when there may be something.
     kEnd,    // The consumer has left; see Leave.
   };
 
@@ -123,7 +124,7 @@ class Subscription final : public CommitHook,
     uint64_t skipped = 0;
     uint64_t expired = 0;
     uint64_t dead_lettered = 0;
-    int64_t open_dead_letters = 0;  // Not counted since the start, but how many there are.
+    int64_t open_dead_letters = 0;  // A gauge, not a counter.
     uint64_t filtered = 0;
     absl::Time last_ack = absl::InfinitePast();
   };
@@ -136,76 +137,75 @@ class Subscription final : public CommitHook,
   Subscription& operator=(const Subscription&) = delete;
 
   SubscriptionId id() const { return id_; }
-  // Tells it from others that have, had or will have its name, here or at another hub; not 0.
+  // Identifies it among all subscriptions of its name, past and future, of all hubs; not 0.
   uint64_t incarnation() const { return incarnation_; }
   const std::string& name() const { return name_; }
   const std::shared_ptr<Topic>& topic() const { return topic_; }
   // As of the last visible commit.
   v1::Subscription settings() const;
 
-  // ---- Consumers; what is given to several calls, by one thread at a time. The caller keeps the
-  // consumer until Close.
+  // ---- Consumers. Poll and ReadCold of a consumer are called by one thread at a time. The caller
+  // keeps the consumer until Close.
 
-  // `first` is the request that opens it.
+  // `first` is the request that opens the stream.
   std::shared_ptr<Consumer> Open(ConsumerOptions options, const v1::ConsumeRequest& first);
 
   // Fills an empty frame from memory. Never blocks. NOT_FOUND: the subscription was deleted.
   absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. A partition
-  // that cannot be read is tried again later, see ReadFailures.
+  // that cannot be read is retried later, see ReadFailures.
   void ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
-  // Nothing more is delivered; Poll ends when all is settled that is out, or, with `at_once`, that
-  // was asked to be.
+  // Nothing more is delivered. Poll ends when all events in flight are settled; with `at_once`,
+  // when all requests are.
   void Leave(Consumer& consumer, bool at_once);
 
-  // Carries out the acks, nacks and extensions of a request; a Settlement will be among the
+  // Carries out the acks, nacks and extensions of a request; the Settlement is sent with the
   // consumer's notices.
   void Settle(const std::shared_ptr<Consumer>& consumer, v1::ConsumeRequest request);
 
-  // Whether the consumer has so many requests not settled that it must not send more.
+  // Whether the consumer has too many unsettled requests to send more.
   bool Overloaded(const Consumer& consumer) const;
 
-  // Whose doing it is that a consumer is no longer connected.
+  // Why a consumer is disconnected.
   enum class Ended {
-    kByConsumer,  // Attempts have failed.
-    kByHub,       // It stops: what the consumer had is to blame for nothing.
+    kByConsumer,  // Its attempts failed.
+    kByHub,       // The hub stops: no attempt failed.
   };
   // Ends all leases of the consumer. It is not woken after this.
   void Close(Consumer& consumer, Ended ended);
 
   // ---- Commit thread.
 
-  // A request with acks, nacks or extensions, in its place among the commits, from where it stands
-  // on: true if it is done, false if there was nothing `left` to go on. Adds the events that have
-  // to be parked before it is settled.
+  // Carries out a request, continuing where the last call ended. True if it is done; false if
+  // `left` is used up. Adds the events that have to be parked before the request is settled.
   bool SettleIn(CommitBuilder& commit, Settling& settling, size_t* left);
   SettleQueue& settle_queue() { return settle_queue_; }
-  // The acks of a transaction: all of them, or, if not all is leased to the consumer of that
-  // session (ABORTED), none.
+  // Carries out the acks of a transaction; none if not all events are leased to the consumer of
+  // that session (ABORTED).
   absl::Status AckAll(CommitBuilder& commit, const v1::TransactAcks& acks);
-  // Says the outcome of a settlement to the consumer. On any thread.
+  // Sends the outcome of a settlement to the consumer. On any thread.
   void Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement);
 
   // Whether the event is still to be parked; see FinishParking.
   bool IsParking(PartitionId partition, Offset event) const;
-  // `dead_letter`: it is in the dead-letter topic now; else it is lost.
+  // `dead_letter`: it is in the dead-letter topic now; otherwise it is lost.
   void FinishParking(CommitBuilder& commit, PartitionId partition, Offset event, bool dead_letter);
   void AbandonParking(PartitionId partition, Offset event, absl::string_view why);
 
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Subscription& pending_settings() const { return pending_record_->record.settings(); }
-  // Replaces the settings; they are in effect when the commit is visible.
+  // Replaces the settings; takes effect when the commit is visible.
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
 
-  // Moves partitions; each (partition, offset) with the ranges that are not settled before it.
+  // The new position of a partition, with the unsettled ranges before it.
   struct Place {
     PartitionId partition;
     Offset next;
-    bool named = false;                              // The request names it: it is not another.
+    bool named = false;                              // The request names this very offset.
     std::vector<stored::SnapshotPartition> pending;  // None or one.
   };
   void Seek(CommitBuilder& commit, const std::vector<Place>& places);
@@ -219,29 +219,29 @@ class Subscription final : public CommitHook,
     int64_t events = 0;
     std::optional<uint64_t> begun;  // How many ends of replays there were then.
   };
-  // Adds what is settled of the ranges, or ends what is replayed, as far as one commit may; counts
-  // the events.
+  // Add the settled events of the ranges to the replay, or end their replay, as far as one commit
+  // may; count the events.
   void Replay(CommitBuilder& commit, RangeWork& work);
   void CancelReplays(CommitBuilder& commit, RangeWork& work);
-  // Whether the event is to come again thereby: see PartitionCursor::AddRedriven.
+  // Whether the event was added: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
   bool IsToCome(PartitionId partition, Offset event) const;
   stored::Snapshot TakeSnapshot() const;
 
-  // Writes the record; Touch notes in it that it was used now.
+  // Writes the record; Touch sets the time of last use in it, too.
   void PutRecord(CommitBuilder& commit) const;
   void Touch(CommitBuilder& commit);
 
-  // How many dead letters are open, with what the commits that are not visible yet do.
+  // The number of open dead letters, including the changes of commits that are not visible yet.
   int64_t pending_dead_letters() const { return pending_dead_letters_; }
-  // Those of the commit are visible with it.
+  // Counts dead letters that the commit closes.
   void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
-  // Dead letters whose redrive or discard is in a commit that is not written yet.
+  // Dead letters that the commit in progress redrives or discards.
   absl::flat_hash_set<std::string>& closing_dead_letters() { return closing_dead_letters_; }
-  // Topics in which a commit that is not written yet has put dead letters.
+  // Topics to which the commit in progress adds dead letters.
   absl::flat_hash_set<TopicId>& opened_letters_in() { return opened_letters_in_; }
-  // Keys of snapshots that a commit which is not written yet makes (true) or deletes.
+  // Keys of snapshots that the commit in progress creates (true) or deletes.
   absl::flat_hash_map<std::string, bool>& changed_snapshots() { return changed_snapshots_; }
   // Whether the deletion was submitted, which may not be visible yet.
   bool closing() const { return closing_; }
@@ -256,34 +256,34 @@ class Subscription final : public CommitHook,
   void SetDeleted();
   void OnAlarm() override;
 
-  // Takes of the ranges what was never delivered.
+  // Cuts the ranges to the events that were delivered.
   void CutToDelivered(PartitionRanges& ranges);
 
-  // All that something is replayed of.
+  // The partitions with replayed events, as ranges.
   PartitionRanges Replays() const;
-  // Counts what a replay of the ranges would deliver.
+  // The number of events that a replay of the ranges would add.
   int64_t CountReplay(const PartitionRanges& ranges);
 
-  // What a move to these places would change.
+  // The changes that a move to these places would cause.
   std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places);
 
-  // All at one moment: an event that a commit moves from one of these to another is in one of them.
+  // A consistent view: an event that a commit moves from one state to another is in exactly one.
   struct Report {
     std::vector<CursorState> cursors;
     Counters counters;
   };
   Report MakeReport();
-  // Lowers each to the first event that this subscription has yet to settle, those of replays and
-  // redrives included; to the start of the log for a partition that it does not know yet.
+  // Lowers each to the first unsettled event of this subscription, including replays and redrives;
+  // to the start of the log for a partition without a cursor.
   void LowerTo(std::vector<NeededFrom>& needed) const;
   std::vector<v1::ConsumerInfo> Consumers() const;
-  // Events that are to be delivered alone.
+  // The number of events that are to be delivered in isolation.
   int64_t WaitingAlone() const;
-  // Of partitions whose next events could not be read, in words.
+  // Descriptions of partitions whose next events could not be read.
   std::vector<std::string> ReadFailures() const;
-  // How often its filter was given up, since it was set: see FilterResult::kTooCostly.
+  // How often the filter exceeded its limit since it was set: see FilterResult::kTooCostly.
   uint64_t TooCostly() const;
-  // Whether the rate limit holds deliveries back at this moment.
+  // Whether the rate limit currently blocks deliveries.
   bool RateLimited();
   size_t consumer_count() const;
   absl::Time last_used() const;
@@ -291,98 +291,97 @@ class Subscription final : public CommitHook,
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
 
-  // Whether it has, or once had, dead letters; true before the first one is visible.
+  // Whether it has, or ever had, dead letters; true before the first one is visible.
   bool may_have_letters() const { return may_have_letters_.load(std::memory_order_seq_cst); }
   void set_may_have_letters() { may_have_letters_.store(true, std::memory_order_seq_cst); }
 
-  // ---- Before it is known to others.
+  // ---- Before it is shared.
 
-  // All cursors first, then the ranges in their order. DATA_LOSS if they cannot be what was
-  // written.
+  // All cursors first, then the ranges in order. DATA_LOSS: a record is invalid.
   absl::Status LoadCursor(PartitionId partition, const stored::Cursor& cursor);
   absl::Status LoadRange(PartitionId partition, Offset start, const stored::Range& range);
-  // There is one more.
+  // Counts one dead letter.
   void LoadDeadLetter();
-  // Sets where partitions begin; to be written with the next commit.
+  // Sets the initial positions; written with the next commit.
   void Start(const std::vector<Offset>& next);
-  // After the last of these.
+  // After all others.
   void FinishLoading();
 
  private:
-  // What is to be done after the mutex is released; see CarryOut.
+  // Work to be done after the mutex is released; see CarryOut.
   struct Aftermath {
     Aftermath() = default;
     explicit Aftermath(const CommitBuilder& builder) : commit(builder.number()) {}
 
-    int64_t commit = 0;  // What the operation is a part of; 0: of none.
+    int64_t commit = 0;  // The commit that the operation is part of; 0: none.
     ConsumerGroup::WakeList wake;
     std::vector<Parked> park;
     bool flush = false;
-    bool await_visible = false;  // OnVisible is to be called when all that is written is visible.
+    bool await_visible = false;  // Call OnVisible when all written commits are visible.
     int64_t alarm = INT64_MAX;
   };
   void Wake() override;  // The topic has new events.
 
   void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Carries out what commits changed that are visible now; to be called before a look at cursors.
+  // Applies the changes of commits that are visible now. To be called before cursors are read.
   void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(const CommitChanges::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The cursor is about to be moved by that commit.
   void NoteMove(const PartitionCursor& cursor, int64_t commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Of the partition, those up to that commit.
+  // Removes the moves of a partition up to that commit.
   void ForgetMoves(PartitionId partition, int64_t visible) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Has the record written with the commit, and taken over when that is visible.
+  // Writes the record with the commit; it takes effect when that is visible.
   void SetPending(CommitBuilder& commit, SubscriptionRecord record);
-  // Goes by it from here on.
+  // Uses the record from here on.
   void TakeOver(SubscriptionRecordPtr record, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nothing is delivered from the cursor, or said of it, before that commit is visible.
+  // Delivers nothing from the cursor, and sends no notices about it, before that commit is visible.
   void Hold(PartitionCursor& cursor, int64_t commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
   void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);
-  // Applies what an operation on a cursor brought about.
+  // Applies the effects of an operation on a cursor.
   void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Has it written with the next commit of this.
+  // Schedules the cursor to be written with the next commit of the subscription.
   void MarkDirty(const PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropTrimmed(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(int64_t due, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // There may be events to deliver. QUEUE: wakes one consumer, which wakes the next. STREAM: all.
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Tells all consumers of a new one.
+  // Notifies all consumers of a new ack deadline.
   void NoteAckDeadline() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A request came from it: it is not stalled.
   void MarkResponsive(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CarryOut(Aftermath after);
-  // The same for changes that are made for a commit, and will be written with it.
+  // The same for changes that are part of a commit, and are written with it.
   void CarryOutIn(CommitBuilder& commit, Aftermath after);
   void Flush();
-  // While it is registered with the topic it holds itself.
+  // Ends the registration with the topic, during which it keeps itself alive.
   void Unregister() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Tells consumers that what they have out of the partition is theirs no longer.
+  // Notifies consumers that their leases of the partition ended.
   void NoteMoved(PartitionCursor& cursor, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // For those who see that commit, if it is not visible yet; by it and those before it, not visible
-  // either, so many live events are settled.
+  // The state as of a commit that is not visible yet; -1: as of the visible ones. `settled`: the
+  // live events that this commit, and those before it that are not visible, settle.
   CursorState StateOf(const PartitionCursor& cursor, int64_t commit = -1, int64_t settled = 0) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What is told of it until a move is visible; null if there is none.
+  // The state to report until a move is visible; null: there is none.
   const CursorState* Unmoved(PartitionId partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CursorState VisibleStateOf(const PartitionCursor& cursor) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // OK if all of `ack` would be accepted. Looks at no more than `*left` pending ranges, and
-  // subtracts those that it looked at.
+  // OK if all of `ack` would be accepted. Examines at most `*left` pending ranges, and subtracts
+  // their number.
   absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* left) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Delivery (subscription_delivery.cc).
+  // Delivery.
   enum class Fill { kNothing, kSome, kFull, kCold };
-  // What a consumer that got nothing waits for.
+  // What a consumer without deliveries waits for.
   enum class Want { kEvents, kDisk, kNothing };
   bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // QUEUE: whether what there is goes to others, as long as there are any.
+  // QUEUE: whether the consumer is stalled, and others can take the events.
   bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the rate limit allows deliveries; if not, an alarm is set for when it does.
   bool RateAllows(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -390,9 +389,9 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Want FillFrame(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What has to be alone (subscription_isolation.cc).
+  // Isolated deliveries.
   enum class Isolation { kNone, kDeliver, kDrain };
-  // To be called when there may be more or fewer of them in a partition.
+  // To be called when the number of isolated events of a partition may have changed.
   void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndIsolation(size_t* left, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -410,7 +409,7 @@ class Subscription final : public CommitHook,
                    ConsumeFrame* frame, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // It was served: others come first.
+  // The cursor was served: moves it to the end of the turns.
   void EndTurn(PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     turns_.splice(turns_.end(), turns_, cursor.turn);
   }
@@ -443,13 +442,13 @@ class Subscription final : public CommitHook,
   void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                   Delivery run, DeliveryBudget& budget, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the filter is about the candidate; whether each of its events has to be looked at.
+  // Whether the filter applies to the candidate; whether its events have to be matched one by one.
   bool Filters(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EachIsChosen(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return rules_.ordered_by_key || Filters(candidate);
   }
-  // What goes of the slice, as far as there is room; returns the offset of the first event that did
-  // not.
+  // Delivers the chosen events of a slice within the budget; returns the offset of the first event
+  // that was not handled.
   using ChoiceOf = absl::FunctionRef<const EventChoices::Event&(Offset event)>;
   Offset DeliverChosen(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                        const Delivery& slice, ChoiceOf choice_of, DeliveryBudget& budget,
@@ -461,10 +460,11 @@ class Subscription final : public CommitHook,
                 DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,
                 DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What a read from the disk came to.
+  // Records the outcome of a read from the disk.
   void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether it is no other's turn, and neither a failure's nor a deletion's.
+  // Whether events may be taken from the cursor: it is neither busy nor held, and no failed read or
+  // deletion blocks it.
   bool MayRead(const PartitionCursor& cursor, int64_t now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -473,16 +473,16 @@ class Subscription final : public CommitHook,
   bool Arm(Consumer& consumer, int64_t seen, bool wants_events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Assignment (subscription_assignment.cc).
-  // Takes up new partitions, then shares all of them out.
+  // Assignment (STREAM).
+  // Adds new partitions, then distributes all of them.
   void Rebalance(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Reassign(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the owner's lease, with what it has out. `failed`: why that is a failed attempt; empty: it
-  // is not. `left`: pending ranges that may be looked at; a sweep sees to the rest.
+  // Ends the owner's lease, and its deliveries in flight. `failed`: why that is a failed attempt;
+  // empty: it is none. `left`: pending ranges that may be examined; a sweep handles the rest.
   void Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartDraining(PartitionCursor& cursor, Aftermath* after)
@@ -490,15 +490,16 @@ class Subscription final : public CommitHook,
   void RevokeOverdue(int64_t now, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Settling (subscription_settling.cc).
-  // Of the part that the place is in, what is not done.
+  // Settling.
+  // The cursor of a part of a request; null, with the rest of the part refused, if the consumer
+  // does not hold it.
   template <typename Part>
   PartitionCursor* FindLeased(const Consumer& consumer, const Part& part, SettleWork& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // These return whether the part was done to its end.
+  // These return whether the part is done.
   bool AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& work, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // To be counted when the commit is visible.
+  // Counted when the commit is visible.
   void NoteSettled(const Consumer& consumer, const Effects& effects, int64_t commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& work, Aftermath* after)
@@ -532,7 +533,8 @@ class Subscription final : public CommitHook,
 
   // Commit thread only.
   SubscriptionRecordPtr pending_record_;  // As of the last change submitted.
-  // Seeks, and ends of all replays: a replay that is added over several commits ends with them.
+  // The number of seeks and of ends of all replays. A replay that is added over several commits
+  // ends with the next of them.
   uint64_t replay_ends_ = 0;
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
@@ -547,34 +549,34 @@ class Subscription final : public CommitHook,
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   // By partition number.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
-  // Cursors by when they were served, the one that waits longest first. So each that has something
-  // to deliver is served before any other is served twice, by whatever consumers come and go. Each
-  // start of the hub begins with another one.
+  // Cursors in the order in which they were served, the least recent first: each one with events is
+  // served before any other is served twice, whichever consumers come and go. Each start of the hub
+  // begins with another cursor.
   std::list<size_t> turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
   CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> held_ ABSL_GUARDED_BY(mutex_);  // Cursors with a `held_until`.
-  // What is told of a cursor until that commit is visible: a move of it, or one before the first
-  // move that settles events.
+  // The state of a cursor to report until `commit` is visible: a move of the cursor, or a commit
+  // before the first move that settles events.
   struct Move {
     int64_t commit;
     CursorState before;
   };
-  // In the order of their commits; never empty. These cursors are held.
+  // By partition, in the order of commits; never empty. These cursors are held.
   absl::flat_hash_map<PartitionId, std::vector<Move>> moves_ ABSL_GUARDED_BY(mutex_);
-  int64_t read_after_ ABSL_GUARDED_BY(mutex_) = 0;  // The last one of all cursors.
+  int64_t read_after_ ABSL_GUARDED_BY(mutex_) = 0;  // The maximum over all cursors.
   bool flush_queued_ ABSL_GUARDED_BY(mutex_) = false;
   ConsumerGroup consumers_ ABSL_GUARDED_BY(mutex_);
   Counters counters_ ABSL_GUARDED_BY(mutex_);
   DeliveryRates rates_ ABSL_GUARDED_BY(mutex_);
-  // Until when events are kept apart that are to be delivered alone; INT64_MAX: there are none.
+  // When isolation ends; INT64_MAX: no events are isolated.
   int64_t join_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
-  // The cursor that the next alarm begins with: the last ones had nothing left for it.
+  // The cursor that the next alarm begins with, since the budget of the last one ended before it.
   size_t first_swept_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Held while the topic may wake this.
+  // Set while the topic may wake this.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);
-  // For jitter; a better generator would be half of what an idle subscription takes.
+  // For jitter; a better generator would be half the size of an idle subscription.
   std::minstd_rand random_ ABSL_GUARDED_BY(mutex_);
   std::vector<RecordBatchPtr> batches_ ABSL_GUARDED_BY(mutex_);  // Scratch.
 };

@@ -1,13 +1,13 @@
-// Who has which partition of a STREAM subscription, and how partitions move.
+// The assignment of partitions of a STREAM subscription to consumers.
 #include <utility>
 
-#include "server/core/subscription/assignment.h"
+#include "server/core/subscription/dispatch/assignment.h"
 #include "server/core/subscription/subscription.h"
 
 namespace eventhub {
 namespace {
 
-// How long a consumer may take to settle what it has of a partition that is to move.
+// How long a consumer may take to settle its events of a partition that moves.
 constexpr int64_t kDrainTime = 30'000'000;
 
 v1::PartitionLease Describe(const PartitionCursor& cursor) {
@@ -47,7 +47,7 @@ void Subscription::Reassign(Aftermath* after) {
     } else if (cursor.pending().counts().leased > 0) {
       StartDraining(cursor, after);
     } else {
-      size_t left = PartitionCursor::kMaxSwept;  // Nothing is out.
+      size_t left = PartitionCursor::kMaxSwept;  // Nothing is in flight.
       Revoke(cursor, "", &left, after);
       if (plan[p] != ConsumerId()) Assign(cursor, plan[p], after);
     }
@@ -58,8 +58,8 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
   cursor.owner = owner;
   cursor.draining = false;
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
-  // The new owner begins behind what was settled, so everything that was done together with that
-  // has to be there. What comes may have been settled in a commit just before.
+  // The new owner begins after the settled events, so the rest of the commits that settled them has
+  // to be visible. Events that are coming may have been settled in a commit just before.
   const PendingRanges::Counts& counts = cursor.pending().counts();
   if (counts.settling > 0 || counts.coming > 0) Hold(cursor, in_commit_.last());
   NoteAssigned(cursor, after);
@@ -124,7 +124,7 @@ void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
   bool revoked = false;
   for (const auto& cursor : cursors_) {
     if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
-    if (cursor->sweeping()) continue;  // What is out may be another's; the alarm comes again.
+    if (cursor->sweeping()) continue;  // Leases may be of an earlier owner; the alarm repeats.
     const bool lease_over = rules_.ack_deadline > 0 && now >= cursor->lease_due;
     if (!lease_over && !(cursor->draining && now >= cursor->drain_due)) {
       if (cursor->draining) SetAlarm(cursor->drain_due, after);
@@ -135,12 +135,12 @@ void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
       SetAlarm(now, after);  // The others with the next alarm.
       break;
     }
-    // The next one is tried before this one is trusted again.
+    // Another consumer is tried before this one gets partitions again.
     if (Consumer* const consumer = consumers_.Find(cursor->owner); consumer != nullptr) {
       consumer->stalled = true;
     }
     counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);
-    // A partition that moves to another consumer does so for no fault of an event.
+    // The end of a drain is no failed attempt.
     Revoke(*cursor, lease_over ? "the lease ended without an ack" : "", left, after);
     revoked = true;
   }

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
-#include "server/core/subscription/dead_letter_office.h"
+#include "server/core/subscription/dead_letter/dead_letter_office.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"

@@ -19,7 +19,7 @@ namespace eventhub {
 class Subscription;
 struct SubscriptionContext;
 
-// Thread-safe but for what the commit thread alone may use.
+// Thread-safe, except for the methods of the commit thread.
 class SubscriptionCatalog {
  public:
   using Subscriptions = std::vector<std::shared_ptr<Subscription>>;

@@ -1,4 +1,4 @@
-// Consumers of a subscription that come and go, and what time brings about.
+// Consumers that connect and disconnect, and the alarm.
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +10,7 @@
 namespace eventhub {
 namespace {
 
-// Requests of one consumer that wait for their settlement; then it has to wait too.
+// The maximum number of unsettled requests of a consumer.
 constexpr int kMaxUnsettled = 256;
 
 Usage ToUsage(const v1::Credit& credit) {
@@ -82,7 +82,7 @@ void Subscription::Leave(Consumer& consumer, bool at_once) {
     consumer.leaving = true;
     consumer.leaving_at_once |= at_once;
     Rebalance(&after);
-    WakeForEvents(&after);  // What it was woken for is for another.
+    WakeForEvents(&after);  // Another consumer may take the events that it was woken for.
     consumers_.Wake(consumer, &after.wake);
   }
   CarryOut(std::move(after));
@@ -119,7 +119,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
       Conclude(*cursor, effects, &after);
     }
     consumers_.Remove(consumer.id);
-    // At once, lest it be taken for one that was unused all the while; the task below writes it.
+    // Immediately, so that it does not seem unused; the task below writes it.
     last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
     if (consumers_.empty()) Unregister();
     Rebalance(&after);
@@ -171,7 +171,7 @@ void Subscription::OnAlarm() {
     RevokeOverdue(now, &left, &after);
     if (now >= join_due_) EndIsolation(&left, &after);
     SetAlarm(join_due_, &after);
-    WakeForEvents(&after);  // A rate limit may be over.
+    WakeForEvents(&after);  // The rate limit may allow events again.
   }
   CarryOut(std::move(after));
 }

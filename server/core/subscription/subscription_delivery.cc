@@ -1,21 +1,22 @@
-// Delivery: what a consumer gets next, from memory; subscription_fetch.cc has what is to be fetched.
+// Delivery: what a consumer gets next, from memory; subscription_fetch.cc has what is to be
+// fetched.
 #include <algorithm>
 #include <utility>
 
 #include "absl/algorithm/container.h"
 #include "server/core/base/errors.h"
 #include "server/core/event/event_slice.h"
-#include "server/core/subscription/delivery_budget.h"
+#include "server/core/subscription/dispatch/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
-// What a look counts as, at least.
+// The minimum cost of a look.
 constexpr size_t kLookCost = size_t{32} << 10;
 
-// When a cursor that only passes events is written. Microseconds.
+// How long a cursor that only filters events out stays unwritten. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
 
 // `events` may be as good as infinite.
@@ -23,7 +24,7 @@ Offset After(Offset offset, int64_t events) {
   return events > Offset::Max() - offset ? Offset::Max() : offset + events;
 }
 
-// Adds what is to be told of a partition.
+// Adds the notices about a partition.
 void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* response) {
   if (news.revoked.has_value()) *response->add_revoked() = *std::move(news.revoked);
   if (news.assigned.has_value()) *response->add_assigned() = *std::move(news.assigned);
@@ -68,7 +69,7 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
       const int64_t now = Now();
       const Want want = FillFrame(consumer, now, frame, &after);
       if (want == Want::kDisk) {
-        // Notices go with what is read: there may be more by then.
+        // Notices are sent with the fetched events: there may be more by then.
         step = Step::kCold;
         if (may_look_through && !consumer.fetch->batches.empty()) step.reset();
         break;
@@ -76,7 +77,7 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
       NoteCaughtUp(consumer, frame);
       if (TakeNotices(consumer, frame) || !frame->deliveries.empty()) {
         step = Step::kFrame;
-        // Others may have a share in what is left.
+        // Other consumers may take the remaining events.
         if (rules_.queue && !frame->deliveries.empty()) WakeForEvents(&after);
         break;
       }
@@ -204,16 +205,16 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
     if (frame->deliveries.size() > before || consumer.fetch.has_value()) EndTurn(cursor);
     if (fill == Fill::kNothing || fill == Fill::kSome) continue;
     if (fill == Fill::kFull && frame->deliveries.empty()) {
-      full = true;  // What does not fit here does not keep others back.
+      full = true;  // Other partitions may have events that fit.
       continue;
     }
-    return fill;  // What is on the disk has a frame of its own.
+    return fill;  // Events from the disk get a frame of their own.
   }
   if (!frame->deliveries.empty()) return Fill::kSome;
   return full ? Fill::kFull : Fill::kNothing;
 }
 
-// What is to be written, and when leases end.
+// Schedules the write of the cursor, and the end of its leases.
 void Subscription::NoteDelivered(const PartitionCursor& cursor, Aftermath* after) {
   if (cursor.dirty()) {
     MarkDirty(cursor);
@@ -235,14 +236,14 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   if (both) cursor.extra_turn = !cursor.extra_turn;
   Fill fill = Fill::kNothing;
   bool full = false;
-  // What is passed of one flow may let an event of the other go.
+  // A filtered event of one flow may unblock an event of the other.
   for (int turn = 0; turn < (both ? 2 : 1) || budget.TakeFreed(); ++turn, extra = !extra) {
     while (!budget.full()) {
       std::optional<Candidate> candidate = cursor.Next(rules_, extra ? Flow::kExtra : Flow::kLive);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
       fill = DeliverCandidate(cursor, consumer, *candidate, budget, frame);
       if (fill == Fill::kCold || (fill == Fill::kFull && !frame->deliveries.empty())) return fill;
-      if (fill == Fill::kFull) break;  // What does not fit here does not keep the others back.
+      if (fill == Fill::kFull) break;  // The other flow may have events that fit.
     }
     full |= fill == Fill::kFull;
   }

@@ -6,15 +6,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/event/event_slice.h"
-#include "server/core/subscription/dead_letter.h"
-#include "server/core/subscription/delivery_budget.h"
+#include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dispatch/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 namespace {
 
-// How long a partition rests that could not be read. Microseconds.
+// How long a partition is not read again after a failed read. Microseconds.
 constexpr int64_t kReadAgainAfter = 5'000'000;
 
 // How much one job of the disk pool matches. Bytes.
@@ -36,7 +36,7 @@ void Subscription::AskForFetch(PartitionCursor& cursor, Consumer& consumer,
   cursor.busy = true;
 }
 
-// One partition that cannot be read does not hold the others up.
+// A partition that cannot be read does not delay the others.
 void Subscription::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
                             const absl::Status& status, Aftermath* after) {
   cursor.read_failure.reset();
@@ -45,7 +45,7 @@ void Subscription::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
   const bool trimmed = absl::IsNotFound(status) && candidate.start < log.trimmed_to();
   if (trimmed && candidate.start < log.start()) return;  // The next Poll says so.
   if (trimmed || topic_->closing()) {
-    // Nobody is to know of the deletion before it is visible: until then there is nothing to read.
+    // The deletion must not be reported before it is visible: until then there is nothing to read.
     const VisibleCommits& commits = context_.store.visible_commits();
     cursor.read_after = commits.written();
     read_after_ = std::max(read_after_, cursor.read_after);

@@ -1,12 +1,12 @@
-// What is delivered alone. When a consumer goes away without a word, each event that it had
-// may be the one that it died of. Before such an event becomes a dead letter, it is given to a
+// Isolated deliveries. When a consumer goes away without settling its events, any of them may have
+// crashed it. Before such an event becomes a dead letter, it is given to a
 // consumer that has nothing else, so that the others are not taken for it.
 //
-// As long as there are such events, a consumer that has something out gets nothing: the first that
+// While there are such events, a consumer with events in flight gets nothing: the first that
 // has settled all takes one of them. But no longer than the ack deadline, for consumers may be at
 // work for hours: then the events go with the others.
 #include "absl/algorithm/container.h"
-#include "server/core/subscription/delivery_budget.h"
+#include "server/core/subscription/dispatch/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
 
 namespace eventhub {

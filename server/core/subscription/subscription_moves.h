@@ -18,7 +18,7 @@ namespace eventhub {
 // thread. Thread-safe.
 class SubscriptionMoves {
  public:
-  // What is given outlives this.
+  // The arguments outlive this.
   SubscriptionMoves(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
       : context_(context), catalog_(catalog) {}
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/core/subscription/parking.h"
+#include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/key_codec.h"

@@ -1,4 +1,4 @@
-// What a subscription tells of itself.
+// Reports about a subscription.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -98,7 +98,7 @@ void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
     const uint32_t partition = of.partition.value();
     const Offset first = partition < cursors_.size() ? cursors_[partition]->needed() : Offset(0);
     of.first = std::min(of.first, first);
-    // Of a move that is not visible yet, both places count.
+    // Before and after a move that is not visible yet: both positions count.
     if (const CursorState* const unmoved = Unmoved(of.partition)) {
       of.first = std::min(of.first, unmoved->acked);
     }
@@ -170,7 +170,7 @@ size_t Subscription::consumer_count() const {
 absl::Time Subscription::last_used() const {
   MutexLock lock(mutex_);
   if (!consumers_.empty()) return context_.clock.Now();
-  // A hub that was killed could not note that consumers were connected.
+  // A hub that was killed could not record that consumers were connected.
   return std::max(absl::FromUnixMicros(last_used_micros_), loaded_);
 }
 
@@ -189,7 +189,7 @@ std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Pla
   AddCursors();
   for (const Place& place : places) {
     const PartitionCursor& cursor = *cursors_[place.partition.value()];
-    // What is trimmed, or about to be, cannot be moved to.
+    // Events that are trimmed, or about to be, cannot be sought to.
     const Offset start = cursor.log().trimmed_to();
     const Offset end = cursor.log().end();
     const Offset next = std::max(place.next, start);

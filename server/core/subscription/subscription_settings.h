@@ -11,7 +11,7 @@
 #include "server/core/base/field_checks.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/event/event_filter.h"
-#include "server/core/subscription/partition_cursor.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
 
 namespace eventhub {
 

@@ -8,7 +8,7 @@
 #include "proto/wire/utf8.h"
 #include "server/core/base/errors.h"
 #include "server/core/subscription/cursor_tasks.h"
-#include "server/core/subscription/settlement.h"
+#include "server/core/subscription/dispatch/settlement.h"
 #include "server/core/subscription/subscription.h"
 #include "storage/base/status_macros.h"
 
@@ -25,7 +25,7 @@ constexpr int kMaxDoublings = 40;
 // may hold the others up.
 constexpr size_t kMaxTransactWork = 5'000;
 
-// Of what a consumer asks, so of any value at all.
+// The value comes from a client and may be anything.
 int64_t ClampedMicros(const google::protobuf::Duration& duration) {
   constexpr int64_t kLimit = int64_t{1} << 40;
   return std::clamp<int64_t>(duration.seconds(), -kLimit, kLimit) * 1'000'000 +
@@ -106,7 +106,7 @@ PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& 
     refusals.Add(part.partition(), std::max(range.start(), from), range.end(), refusal);
   }
   if constexpr (std::is_same_v<Part, v1::LeaseExtension>) {
-    // Without ranges it is of all that is out.
+    // Without ranges it applies to all leases.
     const int64_t end = cursor == nullptr ? 0 : cursor->next().value();
     if (part.ranges().empty()) refusals.Add(part.partition(), 0, end, refusal);
   }
@@ -152,7 +152,7 @@ bool Subscription::AckIn(Consumer& consumer, const v1::Ack& ack, SettleWork& wor
   const bool exact = rules_.queue || ack.exact();
   auto refused = work.refusals.Of(ack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects(after->commit);
-  // What is not exact begins with the first event of all.
+  // A cumulative ack begins with the first event of the partition.
   const auto first = [exact](const v1::OffsetRange& range) { return exact ? range.start() : 0; };
   const bool done =
       InPieces(ack, cursor->pending(), /*whole=*/false, work, first,
@@ -209,14 +209,14 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
 absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks& acks) {
   Aftermath after(commit);
   {
-    // Under one lock: a consumer may go away at any moment, and its leases with it.
+    // Under one lock: a consumer may disconnect at any moment, which ends its leases.
     MutexLock lock(mutex_);
     Consumer* const consumer = consumers_.FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
     size_t left = kMaxTransactWork;
     for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &left));
     MarkResponsive(*consumer, &after);
-    v1::Settlement settlement;  // By the above it refuses only what is named twice.
+    v1::Settlement settlement;  // After the checks above it refuses only duplicates.
     Refusals refusals(&settlement);
     size_t all = SIZE_MAX;
     for (const v1::Ack& ack : acks.acks()) {
@@ -258,7 +258,7 @@ bool Subscription::NackIn(Consumer& consumer, const v1::Nack& nack, SettleWork& 
   const absl::string_view reason = wire::Shorten(nack.reason(), kMaxReasonBytes);
   auto refused = refusals.Of(nack.partition(), LeaseLost(name_, consumer.options.name));
   Effects effects(after->commit);
-  // A STREAM is taken back to the first event of a range, all the rest with it, by a sweep.
+  // A STREAM goes back to the first event of a range; a sweep takes back all later events.
   const bool retries =
       nack.action() != v1::Nack::ACTION_PARK && nack.action() != v1::Nack::ACTION_SKIP;
   const auto carry = [&](Offset, Offset from, Offset to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -288,7 +288,7 @@ void Subscription::NoteRewound(Consumer& consumer, const PartitionCursor& cursor
   v1::PartitionOffset& rewound = *consumer.notices.add_rewound();
   rewound.set_partition(cursor.id().value());
   rewound.set_offset(to.value());
-  consumer.has_notices = true;  // It is woken by what is released.
+  consumer.has_notices = true;  // It is woken when its credit is released.
 }
 
 bool Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extension,
@@ -299,7 +299,7 @@ bool Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extens
   int64_t time = rules_.ack_deadline;
   if (extension.has_extension()) time = ClampedMicros(extension.extension());
   if (time < kMinExtension || time > kMaxExtension) {
-    if (!rules_.queue && rules_.ack_deadline == 0) return true;  // Such a lease has no end.
+    if (!rules_.queue && rules_.ack_deadline == 0) return true;  // The lease has no deadline.
     refusals.Add(extension.partition(), 0, cursor->next().value(),
                  InvalidField("extensions.extension", "has to be 100 ms to 12 h"));
     return true;
@@ -310,7 +310,7 @@ bool Subscription::ExtendIn(Consumer& consumer, const v1::LeaseExtension& extens
   if (!rules_.queue) {
     cursor->lease_due = due;
   } else {
-    // Without ranges it is of all that is out, and nothing is refused.
+    // Without ranges it applies to all leases, and nothing is refused.
     v1::LeaseExtension all;
     all.set_partition(extension.partition());
     *all.add_ranges() = AllBefore(cursor->next());

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/core/subscription/dead_letter_office.h"
+#include "server/core/subscription/dead_letter/dead_letter_office.h"
 
 namespace eventhub {
 namespace {
@@ -13,7 +13,7 @@ using google::protobuf::util::TimeUtil;
 
 constexpr size_t kMaxPartitionFindings = 5;
 
-// The size and age of what is not settled.
+// The size and age of the backlog.
 void Measure(const SubscriptionContext& context, const CursorState& state,
              v1::SubscriptionPartition* partition) {
   if (state.lag == 0 || state.acked >= state.end) return;
@@ -39,7 +39,7 @@ v1::SubscriptionPartition Describe(const SubscriptionContext& context, const Cur
   partition.set_in_flight_events(static_cast<uint64_t>(state.counts.leased));
   partition.set_delayed_events(static_cast<uint64_t>(state.counts.delayed));
   partition.set_blocked_events(static_cast<uint64_t>(state.counts.blocked));
-  // What is to come with a commit is not there yet.
+  // Events that are added by a commit that is not visible yet do not count.
   partition.set_replay_events(static_cast<uint64_t>(state.counts.extra - state.counts.coming));
   partition.set_consumer(state.owner);
   partition.set_lease_epoch(state.epoch);
@@ -77,7 +77,7 @@ std::string Numbered(uint64_t count, absl::string_view what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
-// What holds the oldest event of a partition up; empty if nothing does.
+// Why the oldest event of a partition is not settled; empty: for no special reason.
 std::string HeadFinding(const v1::SubscriptionPartition& p) {
   if (p.head_attempts() == 0) return "";
   const std::string head = absl::StrCat(

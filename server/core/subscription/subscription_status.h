@@ -1,4 +1,4 @@
-// What there is to say of a subscription: figures, and why it is behind, in words.
+// The status of a subscription: figures, and findings that say why it is behind.
 #pragma once
 
 #include <string>

@@ -110,7 +110,7 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
 void Subscriptions::Stop() {
   alarm_.Stop();
   parking_.Stop();
-  // What commits still have to say may need the background thread, and that the writer.
+  // Completions of commits may need the background thread, which may need the writer.
   std::promise<void> done;
   writer_.Submit(std::make_unique<BarrierTask>(done));
   done.get_future().wait();

@@ -14,8 +14,8 @@
 #include "eventhub/v1/subscription.pb.h"
 #include "server/core/base/alarm.h"
 #include "server/core/base/long_call.h"
-#include "server/core/subscription/dead_letters.h"
-#include "server/core/subscription/parking.h"
+#include "server/core/subscription/dead_letter/dead_letters.h"
+#include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/snapshots.h"
 #include "server/core/subscription/submit_change.h"
 #include "server/core/subscription/subscription.h"
@@ -27,7 +27,7 @@
 
 namespace eventhub {
 
-// A consumer that is connected: what EventHubService.Consume serves. Closing it, or destroying it,
+// A connected consumer, as EventHubService.Consume serves it. Closing it, or destroying it,
 // ends its leases. Poll and ReadCold are called by one thread at a time, the others at any time.
 class ConsumerSession {
  public:
@@ -51,12 +51,12 @@ class ConsumerSession {
     subscription_->ReadCold(*consumer_, frame, room);
   }
 
-  // Takes what a client sent after the first request: credit, leave, and what is to be settled.
-  // INVALID_ARGUMENT if it makes no sense at all.
+  // Handles a request after the first one: credit, leave, and events to be settled.
+  // INVALID_ARGUMENT: the request is malformed.
   absl::Status Take(v1::ConsumeRequest request);
   void Leave(bool at_once) { subscription_->Leave(*consumer_, at_once); }
 
-  // Whether nothing is to be taken until more is settled; Poll says when by its settlements.
+  // Whether no more requests may be taken until some are settled; the settlements of Poll say when.
   bool Overloaded() const { return subscription_->Overloaded(*consumer_); }
 
   void Close(Subscription::Ended ended) { subscription_->Close(*consumer_, ended); }
@@ -74,8 +74,8 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now);
 // not are blocked by the disk. Errors as in subscription.proto.
 class Subscriptions {
  public:
-  // What is given outlives this; `generation` is what TakeGeneration gave. With `run_alarm` false
-  // the leases end only when RunDue is called.
+  // The arguments outlive this; `generation` is the result of TakeGeneration. With `run_alarm`
+  // false leases expire only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
                 ReadCounters& reads, MemoryMeter& pending, MemoryMeter& filters,
                 uint64_t generation, bool run_alarm);
@@ -84,7 +84,7 @@ class Subscriptions {
   // Reads all from the store. Once, first.
   absl::Status Load();
 
-  // Ends what is under way; consumers must be gone by then. Before the writer is.
+  // Ends work in progress. Consumers must be gone before, and the writer must still exist.
   void Stop();
 
   absl::StatusOr<std::unique_ptr<ConsumerSession>> OpenConsumer(const v1::ConsumeRequest& first,

@@ -1,0 +1,239 @@
+// The events of a partition that a subscription has delivered and not settled: ranges of offsets,
+// each in one state.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "server/core/base/memory_meter.h"
+#include "server/core/subscription/cursor/shared_text.h"
+#include "storage/base/types.h"
+
+namespace eventhub {
+
+// A consumer that is or was connected; never used again while the hub runs. 0: none.
+using ConsumerId = StrongInt<struct ConsumerIdTag, uint32_t>;
+
+enum class RangeState : uint8_t {
+  kReady,    // To be delivered.
+  kLeased,   // At a consumer, until `due`.
+  kDelayed,  // To be delivered, from `due` on.
+  kBlocked,  // Waits for an earlier event of its key.
+  kParking,  // On its way to the dead-letter topic.
+  // Settled, or added, by a commit that is not visible yet. For later commits the events are gone,
+  // or pending; for all observers they are still there, or not there yet.
+  kSettling,
+  kComing,
+};
+
+// Ready events of different flows are delivered independently.
+enum class Flow : uint8_t {
+  kLive,
+  kExtra,  // Replayed or redriven.
+  kAlone,  // Live or extra: to be delivered in isolation.
+};
+inline constexpr size_t kFlows = 3;
+
+// Consecutive events in the same state.
+struct PendingRange {
+  int64_t due = 0;    // Microseconds of the monotonic clock.
+  SharedText reason;  // Of the last nack.
+  uint32_t count = 0;
+  ConsumerId consumer;  // While leased.
+  // While leased: the lease epoch of the delivery. While settling or coming: the number of the
+  // commit that brings it about.
+  uint64_t stamp = 0;
+  uint32_t event_bytes = 0;  // While leased: the mean size.
+  uint16_t attempts = 0;     // Those that failed, and the one under way.
+  RangeState state = RangeState::kReady;
+  bool extra : 1 = false;      // Replayed or redriven.
+  bool redriven : 1 = false;   // Always a single event.
+  bool alone : 1 = false;      // The next delivery has to be: see PartitionCursor::Requeue.
+  bool delivered : 1 = false;  // A consumer may have handled it.
+  bool silent : 1 = false;     // The last attempt failed without a nack.
+
+  // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
+  bool stored : 1 = false;
+  bool dirty : 1 = false;
+
+  // The largest value that `attempts` can hold up to `number`.
+  static uint16_t CountableAttempts(uint32_t number) {
+    return static_cast<uint16_t>(std::min<uint32_t>(number, std::numeric_limits<uint16_t>::max()));
+  }
+  // Whether the hub can neither deliver nor drop it: it is leased, or being settled.
+  bool out() const {
+    return state == RangeState::kLeased || state == RangeState::kParking ||
+           state == RangeState::kSettling;
+  }
+  // Whether it is settled for those who see that commit.
+  bool SettledAsOf(int64_t commit) const {
+    return state == RangeState::kSettling && static_cast<int64_t>(stamp) <= commit;
+  }
+  Flow flow() const {
+    if (alone) return Flow::kAlone;
+    return extra ? Flow::kExtra : Flow::kLive;
+  }
+  // Whether the range was loaded and waits for a retry, but is a candidate first: see
+  // PartitionCursor::ParkExhausted.
+  bool waits_unknown() const { return state == RangeState::kReady && due != 0; }
+
+  // Another range like it, which the store does not have.
+  PendingRange Copy() const;
+  // Whether both can be one range, when they are neighbours.
+  bool Like(const PendingRange& other) const;
+};
+
+class DiscardedRanges;
+
+// An ordered map of disjoint ranges; equal neighbours are merged. Events outside of all ranges are
+// settled, or were never delivered. Changes since the last flush are tracked, so a flush costs what
+// changed, not what is pending.
+//
+// Not thread-safe.
+class PendingRanges {
+ public:
+  using Map = absl::btree_map<int64_t, PendingRange>;
+
+  // Memory of a range: about 60 bytes, and 25 more while it has a due time.
+  static constexpr size_t kRangeBytes = 96;
+
+  // Counted by the meter, if there is one.
+  explicit PendingRanges(MemoryMeter* meter = nullptr) : meter_(meter) {}
+  ~PendingRanges();
+  PendingRanges(const PendingRanges&) = delete;
+  PendingRanges& operator=(const PendingRanges&) = delete;
+
+  // Numbers of events.
+  struct Counts {
+    int64_t live = 0;  // All but extra ones.
+    int64_t extra = 0;
+    int64_t leased = 0;
+    int64_t leased_live = 0;
+    int64_t delayed = 0;
+    int64_t blocked = 0;
+    int64_t parking = 0;
+    int64_t alone = 0;  // Ready, and of that flow.
+    int64_t settling = 0;
+    int64_t coming = 0;
+  };
+
+  enum class Verdict { kKeep, kChanged, kRemove };
+  using Edit = absl::FunctionRef<Verdict(Offset start, PendingRange& range)>;
+
+  const Map& map() const { return map_; }
+  const Counts& counts() const { return counts_; }
+
+  // How many ranges the memory limit allows.
+  size_t Allowance() const {
+    return meter_ == nullptr ? std::numeric_limits<size_t>::max()
+                             : meter_->Allowance() / kRangeBytes;
+  }
+
+  // Adds `count` events from `start` on, none of which may be pending. `range` says all but the
+  // count.
+  void Add(Offset start, int64_t count, const PendingRange& range);
+
+  // Calls `edit` for each range in [from, to), cut to these bounds. `edit` may change the range in
+  // place, except for its count, and returns what it did. Returns the number of ranges.
+  size_t EditRange(Offset from, Offset to, Edit edit);
+
+  // Removes all ranges in constant time, and returns them, to be freed piece by piece. For large
+  // numbers only: it makes Flush call `erase_all`, for which every later read of the store pays.
+  std::unique_ptr<DiscardedRanges> Discard();
+
+  // Starts of ranges that are extra.
+  const absl::btree_set<int64_t>& extra() const { return indexes_.extra; }
+  // The first range that is ready; map().end() if there is none.
+  Map::const_iterator FirstReady(Flow flow) const;
+  // The range that holds the offset, or the first one after it.
+  Map::const_iterator At(Offset offset) const;
+  // The number of ranges in [from, to), at most `limit`.
+  size_t CountIn(Offset from, Offset to, size_t limit) const;
+  // The end of the first `ranges` ranges, at least one, of [from, to); `to` if there are no more.
+  Offset EndOf(size_t ranges, Offset from, Offset to) const;
+
+  // When the next range is due. INT64_MAX: never.
+  int64_t next_due() const { return indexes_.due.empty() ? kNever : indexes_.due.begin()->first; }
+  // Calls `edit` for at most `limit` ranges that are due, the earliest first; `edit` has to make
+  // them not due. Returns the number of ranges.
+  size_t EditDue(int64_t now, size_t limit, Edit edit);
+
+  // Whether there is something to flush.
+  bool dirty() const { return !dirty_.empty() || !gone_.empty() || all_gone_; }
+  // Brings the store up to date: calls `put` for changed ranges and `erase` for removed ones,
+  // including those that are settling, since the flush is part of the commit that settles them.
+  // Calls `erase_all` first if no stored range is valid any more.
+  void Flush(absl::FunctionRef<void()> erase_all,
+             absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
+             absl::FunctionRef<void(Offset start)> erase);
+  // Adds a range read from the store.
+  void Load(Offset start, PendingRange range);
+
+ private:
+  friend class DiscardedRanges;
+
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  struct Indexes {
+    std::array<absl::btree_set<int64_t>, kFlows> ready;  // Starts of ready ranges, by flow.
+    absl::btree_set<int64_t> extra;                      // Starts of extra ranges.
+    absl::btree_set<std::pair<int64_t, int64_t>> due;    // When a range is due, and its start.
+  };
+
+  // `range` is counted already.
+  Map::iterator Insert(int64_t start, PendingRange range);
+  // What is removed is neither counted nor indexed any more.
+  Map::iterator Remove(Map::iterator it);
+  void Split(int64_t at);
+  // Joins `it` with the range before it if they are alike; returns the range that holds `it`.
+  Map::iterator Join(Map::iterator it);
+  void JoinAround(int64_t from, int64_t to);
+  void MarkDirty(int64_t start, PendingRange& range);
+  void Count(const PendingRange& range, int64_t sign);
+  void Index(int64_t start, const PendingRange& range);
+  void Unindex(int64_t start, const PendingRange& range);
+
+  MemoryMeter* const meter_;
+  Map map_;
+  Indexes indexes_;
+  Counts counts_;
+  bool all_gone_ = false;              // Whatever the store has, the map has not.
+  std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
+  absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.
+};
+
+// Ranges that are no longer pending, to be freed in pieces. Not thread-safe.
+class DiscardedRanges {
+ public:
+  ~DiscardedRanges();
+  DiscardedRanges(const DiscardedRanges&) = delete;
+  DiscardedRanges& operator=(const DiscardedRanges&) = delete;
+
+  bool empty() const { return ranges_.empty() && IndexesEmpty(); }
+  // Frees at most `limit` ranges or entries of an index, after `freed` was called for each range.
+  // Returns how many it freed.
+  size_t Free(size_t limit, absl::FunctionRef<void(const PendingRange& range)> freed);
+
+ private:
+  friend class PendingRanges;
+  DiscardedRanges(MemoryMeter* meter, PendingRanges::Map ranges, PendingRanges::Indexes indexes)
+      : meter_(meter), ranges_(std::move(ranges)), indexes_(std::move(indexes)) {}
+
+  bool IndexesEmpty() const;
+
+  MemoryMeter* const meter_;
+  PendingRanges::Map ranges_;
+  PendingRanges::Indexes indexes_;
+};
+
+}  // namespace eventhub

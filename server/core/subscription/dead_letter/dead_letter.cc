@@ -1,0 +1,127 @@
+#include "server/core/subscription/dead_letter/dead_letter.h"
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/v1/hub.pb.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/core/base/errors.h"
+#include "server/core/event/event_slice.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub {
+namespace {
+
+constexpr const char* kNoteAttributes[] = {"subscription", "topic",  "partition", "offset",
+                                           "attempts",     "reason", "time"};
+
+// The name of an attribute of the n-th note.
+std::string NoteAttribute(int n, absl::string_view name) {
+  return n == 1 ? absl::StrCat("deadletter", name) : absl::StrCat("deadletter", n, name);
+}
+
+bool HasNote(const v1::Event& event, int n) {
+  return std::any_of(std::begin(kNoteAttributes), std::end(kNoteAttributes), [&](const char* name) {
+    return event.attributes().contains(NoteAttribute(n, name));
+  });
+}
+
+// The number of the last note; 0: there is none.
+int LastNote(const v1::Event& event) {
+  int n = kMaxDeadLetterNotes;
+  while (n > 0 && !HasNote(event, n)) --n;
+  return n;
+}
+
+SharedBytes Encode(v1::Event event) {
+  v1::EventBatch batch;
+  *batch.add_events() = std::move(event);
+  return SharedBytes::Copy(batch.SerializeAsString());
+}
+
+}  // namespace
+
+absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
+                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
+                         WantedBatches wanted) {
+  if (from < log.start()) {
+    return absl::NotFoundError(absl::StrCat("offset ", from.value(), " is trimmed"));
+  }
+  if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
+  const absl::Status status =
+      store.Read(log.topic(), log.id(), from, end, max_bytes, batches, wanted);
+  if (!absl::IsNotFound(status) || from < log.trimmed_to()) return status;
+  return absl::DataLossError(status.message());
+}
+
+LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset) {
+  const Delivery event = SliceBatch(batch, partition, offset, offset + 1, SIZE_MAX);
+  return LoggedEvent{event.events.front(), event.append_micros};
+}
+
+absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
+                                      const DeadLetterPlace& place) {
+  const std::shared_ptr<Topic> topic = topics.Find(place.topic);
+  if (topic == nullptr) return absl::NotFoundError("the dead-letter topic was deleted");
+  const std::shared_ptr<const TopicView> view = topic->view();
+  if (place.partition.value() >= view->partitions.size()) {
+    return absl::DataLossError("a dead letter is in no partition of its topic");
+  }
+  PartitionLog& log = *view->partitions[place.partition.value()];
+  std::vector<RecordBatchPtr> batches;
+  const absl::Status read = ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches);
+  if (!read.ok() && topic->closing()) return TopicGoing(topic->name());
+  RETURN_IF_ERROR(read);
+  return EventOf(*batches.front(), log.id(), place.offset);
+}
+
+absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
+  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(logged));
+  const int number = std::min(LastNote(event) + 1, kMaxDeadLetterNotes);
+  const auto attribute = [&event, number](absl::string_view name) -> v1::AttributeValue& {
+    return (*event.mutable_attributes())[NoteAttribute(number, name)];
+  };
+  attribute("subscription").set_string(note.subscription);
+  attribute("topic").set_string(note.topic);
+  attribute("partition").set_integer(static_cast<int32_t>(note.partition.value()));
+  attribute("offset").set_string(absl::StrCat(note.offset.value()));
+  attribute("attempts").set_integer(static_cast<int32_t>(note.attempts));
+  attribute("reason").set_string(note.reason);
+  *attribute("time").mutable_timestamp() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(note.time));
+  return Encode(std::move(event));
+}
+
+absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged) {
+  // The bytes are those of a batch's field of events.
+  v1::EventBatch batch;
+  if (!batch.ParseFromArray(logged.bytes.data(), static_cast<int>(logged.bytes.size())) ||
+      batch.events_size() != 1) {
+    return absl::DataLossError("a stored event is not well-formed");
+  }
+  return std::move(*batch.mutable_events(0));
+}
+
+absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter) {
+  ASSIGN_OR_RETURN(v1::Event event, ParseLogged(letter));
+  const int last = LastNote(event);
+  for (const char* name : kNoteAttributes) {
+    event.mutable_attributes()->erase(NoteAttribute(last, name));
+  }
+  return event;
+}
+
+absl::StatusOr<RecordBatchPtr> BatchOfDeadLetter(const LoggedEvent& letter, Offset offset) {
+  ASSIGN_OR_RETURN(v1::Event event, EventOfDeadLetter(letter));
+  auto batch = std::make_shared<RecordBatch>();
+  batch->base = offset;
+  batch->chunks.push_back(Encode(std::move(event)));
+  batch->header.count = 1;
+  batch->header.bytes = static_cast<uint32_t>(batch->chunks.front().size());
+  batch->header.append_micros = letter.append_micros;
+  return RecordBatchPtr(std::move(batch));
+}
+
+}  // namespace eventhub

@@ -1,0 +1,280 @@
+#include "server/core/subscription/dead_letter/parking.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/wire/event_rules.h"
+#include "server/core/event/event_head.h"
+#include "server/core/event/event_slice.h"
+#include "server/core/publish/topic_append.h"
+#include "server/core/subscription/dead_letter/dead_letter.h"
+#include "storage/base/status_macros.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+namespace {
+
+// Events of one commit.
+constexpr size_t kMaxTaskBytes = size_t{1} << 20;
+constexpr size_t kMaxTaskEvents = 1000;
+
+// Between why an event was given up, and why it is not a dead letter yet.
+constexpr char kNotYet[] = " (not a dead letter: ";
+
+// Why it was given up, without why an attempt to park it failed.
+std::string OwnReason(const std::string& reason) { return reason.substr(0, reason.find(kNotYet)); }
+
+struct ParkedEvent {
+  PartitionId partition;
+  Offset offset;
+  uint32_t attempts;
+  std::string reason;
+  absl::Status unreadable;
+  SharedBytes letter;
+  bool keyed = false;
+  uint64_t key_hash = 0;
+};
+
+// The commit of some events.
+class ParkTask final : public CommitTask {
+ public:
+  ParkTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+           std::vector<ParkedEvent> events, size_t bytes, ParkingDone done)
+      : context_(context),
+        subscription_(std::move(subscription)),
+        events_(std::move(events)),
+        bytes_(bytes),
+        done_(std::move(done)) {}
+
+  void Prepare(CommitBuilder& commit) override {
+    if (subscription_->closing()) return;
+    topic_ = context_.topics.Find(subscription_->pending_settings().dead_letter_topic());
+    if (topic_ != nullptr && topic_->closing()) topic_ = nullptr;
+    for (ParkedEvent& event : events_) Park(commit, event);
+  }
+
+  void Done(const absl::Status& status) override {
+    if (status.ok()) {
+      for (const TopicAppend& append : appended_) CountAppend(append);
+    }
+    done_(status);
+  }
+
+  size_t bytes() const override { return bytes_; }
+  bool synced() const override { return true; }
+
+ private:
+  void Park(CommitBuilder& commit, ParkedEvent& event) {
+    // Meanwhile the subscription may have been moved.
+    if (!subscription_->IsParking(event.partition, event.offset)) return;
+    if (absl::IsNotFound(event.unreadable)) {
+      subscription_->FinishParking(commit, event.partition, event.offset, false);
+    } else if (!event.unreadable.ok()) {
+      Abandon(event, event.unreadable.message());
+    } else if (topic_ == nullptr) {
+      Abandon(event, "its dead-letter topic does not exist");
+    } else if (topic_->keeps_nothing()) {
+      Abandon(event, "its dead-letter topic keeps nothing");
+    } else if (const absl::Status refused = Append(commit, event); !refused.ok()) {
+      Abandon(event, refused.message());
+    } else {
+      subscription_->FinishParking(commit, event.partition, event.offset, true);
+    }
+  }
+
+  // An error: the topic cannot take it, and nothing was done.
+  absl::Status Append(CommitBuilder& commit, ParkedEvent& event) {
+    const std::shared_ptr<const TopicView> view = topic_->view();
+    const auto partitions = static_cast<uint32_t>(view->partitions.size());
+    const auto partition = event.keyed ? static_cast<uint32_t>(event.key_hash % partitions) : 0;
+    PartitionLog& log = *view->partitions[partition];
+    TopicAppend append{.topic = topic_};
+    append.publish.count = 1;
+    append.publish.accepted = true;
+    append.publish.bytes = event.letter.size();
+    append.publish.result.set_partition_count(partitions);
+    append.publish.appends.push_back({&log, std::move(event.letter), 1});
+    RETURN_IF_ERROR(AdmitAppend(append, commit));
+    RETURN_IF_ERROR(SettleAppend(append, commit));
+    CarryOutAppend(append, commit);
+    const Offset offset(append.publish.result.placements(0).base_offset());
+    stored::DeadLetter record;
+    record.set_version(1);
+    record.set_source_partition(event.partition.value());
+    record.set_source_offset(event.offset.value());
+    record.set_attempts(event.attempts);
+    record.set_reason(event.reason);
+    record.set_time_micros(absl::ToUnixMicros(commit.now()));
+    commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
+               record.SerializeAsString());
+    subscription_->set_may_have_letters();
+    subscription_->opened_letters_in().insert(topic_->id());
+    appended_.push_back(std::move(append));
+    return absl::OkStatus();
+  }
+
+  void Abandon(const ParkedEvent& event, absl::string_view why) {
+    subscription_->AbandonParking(event.partition, event.offset,
+                                  absl::StrCat(event.reason, kNotYet, why, ")"));
+  }
+
+  const SubscriptionContext& context_;
+  const std::shared_ptr<Subscription> subscription_;
+  std::vector<ParkedEvent> events_;
+  const size_t bytes_;
+  ParkingDone done_;
+  std::shared_ptr<Topic> topic_;  // Lives until the commit is done.
+  std::vector<TopicAppend> appended_;
+};
+
+// Reads what is parked, and submits it a piece at a time: the next one when it has its turn again,
+// after the commit of the last.
+class Parker {
+ public:
+  Parker(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+         std::vector<Parked> parked, ParkingDone done)
+      : context_(context),
+        subscription_(std::move(subscription)),
+        parked_(std::move(parked)),
+        done_(std::move(done)) {}
+
+  static void Enqueue(std::unique_ptr<Parker> parker) {
+    ParkingQueue& queue = parker->context_.parking;
+    queue.Add([parker = std::move(parker)]() mutable { SubmitPiece(std::move(parker)); });
+  }
+
+ private:
+  static void SubmitPiece(std::unique_ptr<Parker> parker) {
+    const bool last = parker->ReadPiece();
+    Parker& reader = *parker;
+    reader.batch_.reset();  // Pieces in the queue hold no memory.
+    auto task = std::make_unique<ParkTask>(
+        reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
+        std::exchange(reader.bytes_, 0),
+        [parker = std::move(parker), last](const absl::Status& status) mutable {
+          ParkingQueue& queue = parker->context_.parking;
+          if (last || !status.ok()) {
+            parker->done_(status);
+          } else {
+            Enqueue(std::move(parker));
+          }
+          queue.Finish();
+        });
+    reader.context_.writer.Submit(std::move(task));
+  }
+
+  // Whether it was the last one.
+  bool ReadPiece() {
+    for (; range_ < parked_.size(); ++range_, event_ = 0) {
+      const Parked& range = parked_[range_];
+      for (; event_ < range.count; ++event_) {
+        if (bytes_ >= kMaxTaskBytes || events_.size() >= kMaxTaskEvents) return false;
+        Add(range, range.start + event_);
+      }
+    }
+    return true;
+  }
+
+  void Add(const Parked& range, Offset offset) {
+    // The reason may be that of the attempt before, which ended in Abandon.
+    ParkedEvent event{range.partition, offset, range.attempts, OwnReason(range.reason), {}, {}};
+    event.unreadable = Read(event, range.redriven_from);
+    bytes_ += event.letter.size();
+    events_.push_back(std::move(event));
+  }
+
+  absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
+    absl::StatusOr<LoggedEvent> logged = ReadLogged(event.partition, event.offset);
+    if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
+      logged = ReadCopy(*redriven_from, event.offset);
+    }
+    if (!logged.ok()) return logged.status();
+    const absl::StatusOr<SharedBytes> letter = MakeDeadLetter(
+        *logged, {subscription_->name(), subscription_->topic()->name(), event.partition,
+                  event.offset, event.attempts, event.reason, context_.clock.Now()});
+    if (!letter.ok()) return letter.status();
+    event.letter = *letter;
+    // No limits here: an accepted event can always be parked.
+    EventWalker walker(event.letter);
+    SlicedEvent sliced;
+    walker.Next(&sliced);
+    const absl::string_view key = ReadEventHead(sliced.message).key;
+    event.keyed = !key.empty();
+    event.key_hash = wire::HashOfKey(key);
+    return absl::OkStatus();
+  }
+
+  // Events of one batch often come together, and it may have thousands.
+  absl::StatusOr<LoggedEvent> ReadLogged(PartitionId partition, Offset offset) {
+    if (batch_ == nullptr || batch_partition_ != partition || offset < batch_->base ||
+        offset >= batch_->end()) {
+      PartitionLog& log = *subscription_->topic()->view()->partitions[partition.value()];
+      std::vector<RecordBatchPtr> batches;
+      RETURN_IF_ERROR(ReadBatches(context_.store, log, offset, offset + 1, 1, &batches));
+      batch_ = std::move(batches.front());
+      batch_partition_ = partition;
+    }
+    return EventOf(*batch_, partition, offset);
+  }
+
+  // An event that was a dead letter before may exist nowhere else.
+  absl::StatusOr<LoggedEvent> ReadCopy(const DeadLetterPlace& place, Offset offset) {
+    ASSIGN_OR_RETURN(const LoggedEvent letter, ReadPlace(context_.topics, context_.store, place));
+    ASSIGN_OR_RETURN(const RecordBatchPtr batch, BatchOfDeadLetter(letter, offset));
+    return LoggedEvent{batch->chunks.front(), letter.append_micros};
+  }
+
+  const SubscriptionContext& context_;
+  const std::shared_ptr<Subscription> subscription_;
+  const std::vector<Parked> parked_;
+  size_t range_ = 0;    // Of `parked_`: the next one,
+  uint32_t event_ = 0;  // and the next event of it.
+  ParkingDone done_;
+  std::vector<ParkedEvent> events_;
+  size_t bytes_ = 0;
+  RecordBatchPtr batch_;  // Read last, of that partition.
+  PartitionId batch_partition_;
+};
+
+}  // namespace
+
+void ParkingQueue::Add(absl::AnyInvocable<void() &&> begin) {
+  {
+    MutexLock lock(mutex_);
+    if (stopped_) return;
+    waiting_.push_back(std::move(begin));
+  }
+  BeginNext();
+}
+
+void ParkingQueue::Finish() {
+  {
+    MutexLock lock(mutex_);
+    --under_way_;
+  }
+  BeginNext();
+}
+
+void ParkingQueue::BeginNext() {
+  MutexLock lock(mutex_);
+  if (stopped_ || waiting_.empty() || under_way_ == kPieces) return;
+  ++under_way_;
+  pool_.Post(std::move(waiting_.front()));
+  waiting_.pop_front();
+}
+
+void ParkingQueue::Stop() {
+  std::deque<absl::AnyInvocable<void() &&>> dropped;
+  MutexLock lock(mutex_);
+  stopped_ = true;
+  dropped.swap(waiting_);
+}
+
+void StartParking(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
+                  std::vector<Parked> parked, ParkingDone done) {
+  Parker::Enqueue(std::make_unique<Parker>(context, std::move(subscription), std::move(parked),
+                                           std::move(done)));
+}
+
+}  // namespace eventhub

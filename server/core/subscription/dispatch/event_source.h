@@ -1,0 +1,64 @@
+// Where a subscription gets events from that are not ready to be delivered: the disk, and batches
+// whose events have to be matched against a filter or a key first.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/core/event/event_filter.h"
+#include "server/core/subscription/cursor/partition_cursor.h"
+#include "server/core/subscription/dispatch/event_choices.h"
+#include "server/core/topic/topic.h"
+#include "server/core/topic/topic_catalog.h"
+#include "storage/log_store.h"
+#include "storage/record_batch.h"
+
+namespace eventhub {
+
+// A request for events. Self-contained: the subscription may change meanwhile.
+struct EventFetch {
+  size_t partition = 0;
+  Candidate candidate;
+  std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
+  bool each_is_chosen = false;                // Events are matched one by one.
+  bool by_key = false;                        // By their keys, too.
+  std::vector<RecordBatchPtr> batches;        // From memory; empty: they are read from the disk.
+
+  bool in_memory() const { return !batches.empty(); }
+};
+
+struct FetchedEvents {
+  absl::Status status;  // NOT_FOUND: the first event was trimmed.
+  std::vector<RecordBatchPtr> batches;
+  std::optional<EventChoices> choices;  // If each event is chosen.
+
+  size_t work() const { return choices.has_value() ? choices->work() : 0; }
+};
+
+// Runs without the mutex of the subscription, since a read may block and a filter costs as much as
+// the events are large; so whoever delivers the result checks first that it is still wanted.
+// Thread-safe.
+class EventSource {
+ public:
+  // The arguments outlive this.
+  EventSource(const LogStore& store, const TopicCatalog& topics, const Topic& topic)
+      : store_(store), topics_(topics), topic_(topic) {}
+
+  // Reads batches of about `max_bytes`, unless `fetch` has some, which are moved from it; and
+  // matches their events, up to `max_work` bytes. Blocks on the disk unless they are in memory.
+  FetchedEvents Fetch(EventFetch& fetch, size_t max_bytes, size_t max_work) const;
+
+ private:
+  // Reads a candidate from the log or, if retention removed it, from its dead letter.
+  absl::Status Read(const EventFetch& fetch, size_t max_bytes,
+                    std::vector<RecordBatchPtr>* batches) const;
+
+  const LogStore& store_;
+  const TopicCatalog& topics_;
+  const Topic& topic_;
+};
+
+}  // namespace eventhub
