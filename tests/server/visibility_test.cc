@@ -448,7 +448,8 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
   }));
   EXPECT_EQ(Partition().acked_offset(), 0);
   Release();
-  Hold();
+  ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 0; }));
+  Hold();  // The sync of the seek, if it has not begun.
   ASSERT_THAT(first.get(), IsOk());
   EXPECT_GE(Partition().acked_offset(), 1);
   EXPECT_LE(Partition().lag_events(), 2u);
