@@ -1,4 +1,4 @@
-// The command line of the hub: `eventhub`. One file for each group of subcommands.
+// The command line `eventhub`. Each group of subcommands has its own file.
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,7 +54,7 @@ Service called eventhub.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.)";
 
-// Their variables are those of the daemon's flags that mean the same, so that one environment
+// The environment variables are those of the daemon's equivalent flags, so that one environment
 // serves both.
 void AddTlsOptions(CLI::App& app, Context& context) {
   app.add_flag("--tls", context.use_tls, "Use TLS; implied by the options below")
@@ -101,14 +101,14 @@ int ReportUsage(const CLI::App& app, absl::string_view message) {
   return kUsage;
 }
 
-// The likely cause of a connection that cannot be made; empty if there is none to name.
+// Returns the likely cause of a failed connection; empty if unknown.
 absl::string_view ConnectionHint(const Context& context, absl::string_view message) {
   if (!IsConnectionError(message)) return "";
   if (absl::StrContains(message, "Connection refused") ||
       absl::StrContains(message, "No such file")) {
     return "; is eventhubd running there?";
   }
-  // If the two sides do not agree on TLS, neither can tell.
+  // If only one side uses TLS, neither side can detect it.
   if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "reset by peer")) {
     return UsesTls(context) ? "; does it ask for a certificate? See --tls-cert"
                             : "; does it talk TLS? See --tls-ca";
@@ -117,14 +117,14 @@ absl::string_view ConnectionHint(const Context& context, absl::string_view messa
   return plain ? "; it talks plain text there, not TLS" : "";
 }
 
-// The command that was chosen, at the end of its groups.
+// Returns the chosen command, inside its groups.
 const CLI::App& ChosenCommand(const CLI::App& app) {
   const CLI::App* at = &app;
   while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
   return *at;
 }
 
-// What to do about an error, if that is plain; else empty.
+// Suggests what to do about an error; empty if unknown.
 std::string NextStep(const CLI::App& command, const absl::Status& status) {
   const bool needs_topic = command.get_name() == "publish" || command.get_name() == "read";
   const bool no_topic = absl::IsNotFound(status) && absl::StrContains(status.message(), "topic ") &&
@@ -132,14 +132,14 @@ std::string NextStep(const CLI::App& command, const absl::Status& status) {
   return needs_topic && no_topic ? "; see: eventhub topics create --help" : "";
 }
 
-// Whether the command itself reports the outcome of what it sent.
+// Whether the command itself reports the outcome of its requests.
 bool TellsOutcome(const CLI::App& command) {
   constexpr absl::string_view kThose[] = {"bench", "consume", "publish", "read"};
   return std::find(std::begin(kThose), std::end(kThose), command.get_name()) != std::end(kThose);
 }
 
-// Whether the command only makes calls, which wait for the hub in silence. Other commands stay
-// connected, and report by themselves.
+// Whether the command only makes unary calls, which wait for the hub silently. Other commands stay
+// connected and report failures themselves.
 bool WaitsInSilence(const CLI::App& command) {
   constexpr absl::string_view kOthers[] = {"consume", "eval", "health", "publish", "read"};
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
@@ -152,7 +152,7 @@ HubWatch::Probe ProbeOf(const Context& context) {
   };
 }
 
-// A usage error that names the option or variable if the TLS settings cannot be used.
+// Returns a usage error that names the option or variable if the TLS settings are not usable.
 absl::Status CheckTls(const CLI::App& app, const Context& context) {
   const client::TlsOptions& tls = context.tls;
   const auto name = [&app](const char* option) { return NameAsGiven(*app.get_option(option)); };
@@ -184,7 +184,7 @@ absl::Status RunWatched(const CLI::App& app, const Context& context) {
   return context.run();
 }
 
-// Prints the error; returns the exit code.
+// Prints the error and returns the exit code.
 int Fail(const CLI::App& app, const Context& context, const absl::Status& status) {
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
@@ -207,7 +207,7 @@ int Fail(const CLI::App& app, const Context& context, const absl::Status& status
   return kFailure;
 }
 
-// The groups of --help, in the order in which a newcomer needs them.
+// Adds the groups of --help in the order in which a newcomer needs them.
 void AddCommands(CLI::App& app, Context& context) {
   const auto add = [&](const char* group, std::vector<void (*)(CLI::App&, Context&)> commands) {
     for (const auto command : commands) {
@@ -224,7 +224,7 @@ void AddCommands(CLI::App& app, Context& context) {
 
 int Main(int argc, char** argv) {
   ReserveStandardStreams();
-  // The library's own lines on stderr would only repeat what the command reports.
+  // gRPC's own messages on stderr would only repeat what the command reports.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   // How often gRPC polls a connection that no call waits for. Its default, 5 s, delays the notice
   // that a hub is back.
@@ -240,7 +240,7 @@ int Main(int argc, char** argv) {
   AddCommands(app, context);
   try {
     std::vector<std::string> words = CommandLineWords(app, argc, argv);
-    // The library takes them off the end.
+    // The library pops words from the end.
     std::reverse(words.begin(), words.end());
     app.parse(std::move(words));
   } catch (const CLI::Success& help_or_version) {

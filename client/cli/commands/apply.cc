@@ -1,4 +1,4 @@
-// `eventhub apply` and `eventhub export`: the topology of a hub as files.
+// `eventhub apply` and `eventhub export`: keep the topology of a hub in files.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -24,7 +24,7 @@
 namespace eventhub::cli {
 namespace {
 
-// With --exit-code, when there is something to change.
+// Returned with --exit-code if the hub differs from the files.
 constexpr int kExitChanges = 3;
 
 constexpr char kApplyExamples[] = R"(
@@ -78,7 +78,7 @@ client::TopologyClient ConnectTopology(const Context& context) {
                                 {.timeout = context.timeout.value_or(absl::Minutes(1))});
 }
 
-// One line for each fault.
+// Prints one line per fault.
 absl::Status PrintFaults(const std::vector<std::string>& faults) {
   for (const std::string& fault : faults) {
     std::fprintf(stderr, "eventhub: %s\n", Printable(fault).c_str());
@@ -86,7 +86,7 @@ absl::Status PrintFaults(const std::vector<std::string>& faults) {
   return SilentFailure();
 }
 
-// What the hub finds wrong is as many lines as there are faults.
+// Prints the faults that the hub found: its message has one line per fault.
 absl::Status PrintRefusal(const TopologyReader& reader, const absl::Status& status) {
   std::vector<std::string> faults = absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
   for (std::string& fault : faults) fault = LocateFault(reader, fault);
@@ -123,7 +123,7 @@ class ApplyRun {
     return risks_.refusals().empty() ? reported : Refused();
   }
 
-  // What would be changed, and at what risk.
+  // Returns the changes that would be made, and finds their risks.
   absl::StatusOr<client::ApplyResult> Plan() {
     auto plan = WithProgress("comparing", [this] { return WhatIsLeft(); });
     if (!plan.ok()) return PrintRefusal(reader_, plan.status());
@@ -141,14 +141,14 @@ class ApplyRun {
         absl::StrCat(absl::StrJoin(risks_.refusals(), "; "), "; nothing was changed"));
   }
 
-  // What the hub will refuse half way is not begun.
+  // Fails before any change if the hub would refuse one of them half way.
   absl::Status CheckRefusals(const client::ApplyResult& plan) const {
     if (risks_.refusals().empty()) return absl::OkStatus();
     std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
     return Refused();
   }
 
-  // Asks if what would be done cannot be taken back.
+  // Asks for confirmation if a change cannot be undone.
   absl::Status ConfirmChanges(const client::ApplyResult& plan) const {
     const auto risky = std::find_if(
         plan.changes.begin(), plan.changes.end(), [this](const client::TopologyChange& change) {
@@ -162,7 +162,7 @@ class ApplyRun {
     return Confirm("Make these changes?", "nothing was changed");
   }
 
-  // `changes`: how many there are; 0 if that is not known.
+  // `changes` is the number of changes; 0 means unknown.
   absl::StatusOr<client::ApplyResult> Change(uint64_t changes) {
     auto result = [&] {
       const CallProgress progress("applying", changes, [&]() -> absl::StatusOr<uint64_t> {
@@ -203,7 +203,7 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
     reader.Read(FileName(file), text);
   }
   if (!reader.faults().empty()) return PrintFaults(reader.faults());
-  // E.g. of an export that failed, at the other end of a pipe.
+  // An empty topology may come from an export that failed at the other end of a pipe.
   if (flags.options.prune && reader.topology().ByteSizeLong() == 0) {
     return absl::InvalidArgumentError(
         "there is nothing in what is to be applied: --prune would delete all that the hub has");

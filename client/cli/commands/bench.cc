@@ -1,4 +1,4 @@
-// `eventhub bench`: how fast a running hub is, from where the command runs.
+// `eventhub bench`: measures a running hub from the machine that the command runs on.
 #include <algorithm>
 #include <memory>
 #include <string>

@@ -1,4 +1,4 @@
-// `eventhub clock`: whether the hub trusts the clock of its machine, and telling it to.
+// `eventhub clock`: shows whether the hub trusts the clock of its machine, and confirms the clock.
 #include <memory>
 #include <string>
 

@@ -68,7 +68,7 @@ absl::Status Consume(const Context& context, ConsumeFlags flags) {
     auto words = SplitCommand(*command);
     if (!words.ok()) return UsageError(words.status().message());
     run.command = *std::move(words);
-    // Before any event is taken, which it would cost an attempt.
+    // Checked before any event is delivered: a failure later would cost an event an attempt.
     RETURN_IF_ERROR(CheckProgram(run.command.front()));
   }
   if (run.batch_size > 0 && !run.batches) return UsageError("--batch-size needs --exec-batch");

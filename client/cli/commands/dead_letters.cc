@@ -73,7 +73,7 @@ Examples:
   eventhub subscriptions dead-letters discard billing --all
   eventhub subscriptions dead-letters discard billing --until=30d --yes     without asking)";
 
-// The default limit of a table.
+// The default number of rows of a table.
 constexpr uint64_t kListed = 100;
 
 struct DeadLetterFlags {
@@ -116,8 +116,8 @@ absl::Status List(const Context& context, const DeadLetterFlags& flags) {
   return written;
 }
 
-// Where the hub writes the cause of a dead letter: behind those that the event has from before; see
-// DeadLetter in subscription.proto.
+// Returns the prefix of the attributes in which the hub records the cause of a dead letter: the
+// next after those that the event already has; see DeadLetter in subscription.proto.
 std::string CausePrefix(const v1::Event& event) {
   constexpr int kMaxCauses = 8;
   const auto prefix = [](int n) {
@@ -128,7 +128,7 @@ std::string CausePrefix(const v1::Event& event) {
   return prefix(last + 1);
 }
 
-// The event as the dead-letter topic has it.
+// The event as it is stored in the dead-letter topic.
 v1::Event WithReason(client::DeadLetter letter, const std::string& subscription) {
   v1::Event event = std::move(letter.event);
   const std::string prefix = CausePrefix(event);
@@ -175,7 +175,7 @@ absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
                                            : "say which by a condition, or --all"));
 }
 
-// Whether each is named, one by one.
+// Whether the selector consists of single letters.
 bool AreNamed(const client::DeadLetterSelector& selector) {
   return !selector.ranges.empty() &&
          std::all_of(selector.ranges.begin(), selector.ranges.end(),
@@ -200,7 +200,7 @@ absl::StatusOr<uint64_t> OpenLetters(client::SubscriptionClient& client,
 uint64_t CountOfTaken(uint64_t events) { return events; }
 uint64_t CountOfTaken(const client::RedriveResult& result) { return result.events; }
 
-// Takes letters by `take(dry_run)`, and shows meanwhile how many of them are not open any more.
+// Redrives or discards letters by `take(dry_run)`; meanwhile shows how many of them are done.
 template <typename Take>
 std::invoke_result_t<Take, bool> TakeLetters(const Context& context, const DeadLetterFlags& flags,
                                              const std::string& doing, const Take& take) {
@@ -251,7 +251,7 @@ absl::Status PrintDiscarded(uint64_t events, const DeadLetterFlags& flags) {
   return PrintCount(events, events > 0, "discarded", flags);
 }
 
-// Whether there is anything to discard; CANCELLED if the answer is no.
+// Returns whether there is anything to discard; CANCELLED if the user declines.
 absl::StatusOr<bool> ConfirmDiscarding(client::SubscriptionClient& client,
                                        const DeadLetterFlags& flags) {
   ASSIGN_OR_RETURN(const uint64_t events,

@@ -1,4 +1,4 @@
-// `eventhub delayed`: events that wait for their time: look at them, or take them back.
+// `eventhub delayed`: lists and cancels delayed events.
 #include <cstdint>
 #include <cstdio>
 #include <limits>
@@ -48,7 +48,7 @@ Examples:
   eventhub delayed cancel reminders 6614f0ff8160f-10000000001
   eventhub delayed list reminders -o json | jq -r .delay_id | xargs eventhub delayed cancel reminders)";
 
-// As much as a person looks at, unless told otherwise.
+// The default number of events to list.
 constexpr uint64_t kListedDelayed = 100;
 
 struct DelayedCommand {

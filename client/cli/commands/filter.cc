@@ -1,4 +1,4 @@
-// `eventhub filter`: what an expression or a filter makes of an event, without a hub.
+// `eventhub filter`: evaluates an expression or a filter for an event, without a hub.
 #include "server/filter/filter.h"
 
 #include <algorithm>
@@ -57,7 +57,7 @@ struct EvalFlags {
   std::optional<std::string> event;
 };
 
-// An event and how its time was written.
+// An encoded event, and its time as it was written in the input.
 struct EventInput {
   std::string encoded;
   std::string time;
@@ -123,8 +123,8 @@ absl::Status EvaluateFilter(const EvalFlags& flags) {
   return passes ? absl::OkStatus() : SilentFailure();
 }
 
-// The expression may begin with a sign, as in `-hop`, and then looks like an option; so it is among
-// what the library did not know.
+// An expression that begins with a sign, such as `-hop`, looks like an option, so the library
+// returns it among the unknown words.
 absl::Status Eval(const CLI::App& command, EvalFlags flags) {
   const std::vector<std::string> unknown = command.remaining();
   const size_t expressions = unknown.size() + command.count("EXPRESSION");
@@ -147,7 +147,7 @@ void AddEval(CLI::App& filter, Context& context) {
   command->add_option("--filter", flags->filter, "A filter instead, in JSON")->type_name("JSON");
   command->add_option("--event", flags->event, "A CloudEvent in JSON; `-`: standard input")
       ->type_name("FILE");
-  // For expressions that begin with a sign; `-h` stays what it is elsewhere.
+  // `-h` may begin an expression such as `-hop`. Alone, it prints the help.
   command->set_help_flag("--help", "Print this help message and exit");
   command->allow_extras();
   command->fallthrough(false);

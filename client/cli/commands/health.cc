@@ -1,4 +1,4 @@
-// `eventhub health`: whether the hub serves; for people, scripts and container engines.
+// `eventhub health`: reports whether the hub serves, to people, scripts and container engines.
 #include <poll.h>
 
 #include <memory>
@@ -39,7 +39,7 @@ struct HealthFlags {
   bool quiet = false;
 };
 
-// Connects anew each time: a connection that failed takes a while before it tries again.
+// Opens a new connection each time: a failed connection waits before it tries again.
 absl::Status Check(const Context& context, const HealthFlags& flags, Interrupt& interrupt) {
   const auto hub = ConnectToHub(context);
   interrupt.OnRaise([hub] { hub->CancelCalls(); });

@@ -72,7 +72,7 @@ Examples:
 
 struct LinkCommand {
   std::vector<std::string> names;
-  client::Link link;  // What only `create` sets.
+  client::Link link;  // Only `create` sets its other fields.
   client::LinkUpdate update;
   bool json = false;
 };

@@ -1,4 +1,4 @@
-// `eventhub publish`: events from lines of standard input or of files.
+// `eventhub publish`: publishes the lines of standard input or of files as events.
 #include <unistd.h>
 
 #include <array>
@@ -64,7 +64,7 @@ std::string RandomPrefix() {
   return absl::StrFormat("%08x%08x-", random(), random());
 }
 
-// What nobody said.
+// Sets the attributes that were not given.
 void SetDefaults(EventTemplate& event) {
   if (event.id_prefix.empty()) event.id_prefix = RandomPrefix();
   if (event.json_input) return;

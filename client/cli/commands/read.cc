@@ -1,4 +1,4 @@
-// `eventhub read`: the events of a topic, on standard output.
+// `eventhub read`: prints the events of a topic.
 #include <unistd.h>
 
 #include <algorithm>
@@ -131,10 +131,10 @@ class Printer {
   v1::Event event_;
   std::atomic<uint64_t> events_{0};
   std::atomic<uint64_t> bytes_{0};
-  EventProgress progress_;  // Last: it uses what is above.
+  EventProgress progress_;  // Last: uses the members above.
 };
 
-// How many events there are to read; 0 if that takes more than to look at the partitions.
+// Returns the number of events to read; 0 if the partitions alone do not tell.
 uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
   const client::ReaderOptions& reader = flags.reader;
   const bool simple = reader.start.kind == client::StartPosition::Kind::kEarliest &&
@@ -167,12 +167,13 @@ absl::Status ReadAll(client::Reader& reader, Printer& printer) {
   return absl::OkStatus();
 }
 
-// Of a refusal because the hub has another log by now: how to go on with that one. Else as it is.
+// If the hub refused because it has another log now, adds how to continue with that log. Returns
+// other errors unchanged.
 absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
   if (client::GetErrorReason(status) != client::ErrorReason::kOtherLog) return status;
   const std::optional<client::ErrorInfo> info = client::GetErrorInfo(status);
   std::string ways = "to go on with what is there now: --from=earliest, --from=latest";
-  // Of several partitions, only one is known.
+  // The hub reports the offset of one partition only.
   if (info->agreed_offset && info->partition && reader.positions().size() == 1) {
     absl::StrAppend(&ways, ", or, where both logs part, --from=", *info->partition, ":",
                     *info->agreed_offset);
@@ -204,21 +205,21 @@ absl::Status ReadTopic(const Context& context, ReadFlags& flags, Interrupt& inte
 }
 
 absl::Status Read(const Context& context, ReadFlags flags) {
-  Interrupt interrupt;  // Before anything that starts threads.
+  Interrupt interrupt;  // Before any thread is started.
   absl::Status status = ReadTopic(context, flags, interrupt);
   if (!absl::IsCancelled(status) || !interrupt.raised()) return status;
-  // Ctrl-C is how a follower is meant to end.
+  // Ctrl-C is the normal end of `--follow`.
   return flags.reader.follow ? absl::OkStatus()
                              : absl::CancelledError("interrupted before the end");
 }
 
-// An option whose text sets several fields of the reader.
+// Adds an option whose value sets several fields of the reader.
 void AddPlaceOption(CLI::App& command, const std::string& name, client::ReaderOptions& reader,
                     absl::Status (*parse)(const std::string&, client::ReaderOptions&),
                     const std::string& description) {
   const auto assign = [&reader, parse, name](const std::string& text) {
     const absl::Status status = parse(text, reader);
-    // What the library expects of a callback.
+    // Callbacks report errors to the library by this exception.
     if (!status.ok()) throw CLI::ValidationError(name, std::string(status.message()));
   };
   command.add_option_function<std::string>(name, assign, description)->type_name("PLACE");

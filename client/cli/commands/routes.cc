@@ -83,7 +83,7 @@ Examples:
 
 struct RouteCommand {
   std::vector<std::string> names;
-  client::Route route;  // What only `create` sets.
+  client::Route route;  // Only `create` sets its other fields.
   client::RouteUpdate update;
   std::string topic;
   TestEventFlags event;

@@ -1,4 +1,4 @@
-// `eventhub subscriptions seek` and `replay`: deliver events again, or skip them.
+// `eventhub subscriptions seek` and `replay`: redeliver or skip events.
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -57,7 +57,7 @@ struct SeekFlags {
   bool json = false;
 };
 
-// The names of the snapshots that seeks take; in the order of their times.
+// The prefix of the snapshots that seeks take. Their names sort by time.
 constexpr absl::string_view kTakenBySeek = "before-seek-";
 constexpr size_t kSnapshotsKept = 10;
 
@@ -94,11 +94,11 @@ absl::StatusOr<std::string> TakeSnapshot(client::SubscriptionClient& client,
   const absl::Status taken = WithProgress(
       "taking a snapshot", [&] { return client.CreateSnapshot(flags.name, name).status(); });
   if (taken.ok()) return name;
-  // Whether the snapshot is there or not, nothing was moved.
+  // The cursor did not move, whether or not the snapshot was created.
   return WithKnownOutcome(taken);
 }
 
-// A failure here is left to the next seek: the seek itself is done.
+// Ignores errors: the seek is done, and the next seek deletes what remains.
 void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& flags) {
   const auto snapshots = client.ListSnapshots(flags.name);
   if (!snapshots.ok()) return;
@@ -159,7 +159,8 @@ struct ReplayFlags {
   std::string name;
   std::optional<client::StartPosition> from;
   client::ReplaySpec spec;
-  std::vector<uint32_t> places_of;  // The partitions of --from and --to as PARTITION:OFFSET.
+  // The partitions of --from and --to that are given as PARTITION:OFFSET.
+  std::vector<uint32_t> places_of;
   client::RateLimit rate;
   bool cancel = false;
   bool dry_run = false;
@@ -212,7 +213,7 @@ absl::StatusOr<client::StartPosition> ParseReplayStart(absl::string_view text, R
   return client::StartPosition::Offset(place->offset);
 }
 
-// An offset, in a partition or in all, or a moment.
+// Adds `--to`: an offset, in one partition or in all, or a time.
 void AddStopOption(CLI::App& command, ReplayFlags& flags) {
   const auto assign = [&flags, &spec = flags.spec](const std::string& text) {
     if (const auto place = ParsePartitionOffset(text); place.ok()) {
@@ -227,7 +228,7 @@ void AddStopOption(CLI::App& command, ReplayFlags& flags) {
       }
     }
     const auto time = ParseMoment(text, Clock::System().Now());
-    // What the library expects of a callback.
+    // Callbacks report errors to the library by this exception.
     if (!time.ok()) throw CLI::ValidationError("--to", std::string(time.status().message()));
     spec.stop_time = *time;
   };
@@ -281,7 +282,7 @@ void AddReplayCommand(CLI::App& subscriptions, Context& context) {
   CLI::Option* cancel = command->add_flag("--cancel", flags->cancel,
                                           "Cancel all replays of the subscription instead");
   command->add_flag("--dry-run", flags->dry_run, "Only print what would be delivered");
-  // None of these would limit what is cancelled.
+  // --cancel always cancels all replays: none of these options would limit it.
   for (const char* other :
        {"--from", "--to", "--partition", "--rate-events", "--rate-bytes", "--dry-run"}) {
     cancel->excludes(command->get_option(other));

@@ -1,4 +1,4 @@
-// `eventhub subscriptions snapshots`: named cursors of a subscription, to seek back to.
+// `eventhub subscriptions snapshots`: manages named cursors of a subscription.
 #include <memory>
 #include <string>
 

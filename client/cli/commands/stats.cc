@@ -1,4 +1,4 @@
-// `eventhub stats`: what the hub counts of itself.
+// `eventhub stats`: prints the statistics of the hub.
 #include <memory>
 #include <string>
 #include <utility>

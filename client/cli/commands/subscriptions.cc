@@ -246,7 +246,7 @@ void AddSubscriptionsCommand(CLI::App& app, Context& context) {
       AddGroup(app, "subscriptions",
                "Manage subscriptions: create, describe, pause, seek, dead letters, ...",
                kSubscriptionsExamples);
-  // Kept by the callbacks for as long as the command line lives.
+  // The callbacks own it.
   const auto flags = std::make_shared<SubscriptionCommand>();
   AddCreate(*group, context, flags);
   AddQueries(*group, context, flags);

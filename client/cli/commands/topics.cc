@@ -66,7 +66,7 @@ Examples:
   eventhub topics delete jobs --with-subscriptions --with-routes --yes
   eventhub topics delete billing.old-letters --discard-dead-letters)";
 
-// The settings that `create` and `update` share; set if given.
+// The settings that `create` and `update` share. Only those given are set.
 struct TopicFlags {
   std::vector<std::string> names;
   client::TopicUpdate update;
@@ -115,7 +115,7 @@ absl::StatusOr<absl::Duration> ParseWindow(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not 1s to 30d, or off"));
 }
 
-// What `--retention` says of the limits that are not given by themselves.
+// Applies `--retention` to the limits that other options do not set.
 absl::Status ApplyRetention(const std::string& retention, client::TopicUpdate& update) {
   if (retention.empty()) return absl::OkStatus();
   const bool none = retention == "none";
@@ -149,7 +149,7 @@ void AddRetentionFlags(CLI::App& command, TopicFlags& flags) {
     update.refuse_when_full = value == "true";
     return true;
   };
-  // A flag: its value, if it has one, is part of the same word.
+  // As with a flag, an optional value is part of the same word.
   command
       .add_option("--refuse-when-full", refuse,
                   "A topic that holds --max-bytes takes no more events, instead of dropping the "
@@ -177,7 +177,7 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
     if (!set.ok()) throw CLI::ValidationError("--keep-until-acked", std::string(set.message()));
     return true;
   };
-  // A flag: its value, if it has one, is part of the same word.
+  // As with a flag, an optional value is part of the same word.
   command
       .add_option("--keep-until-acked", keep,
                   "Keep what subscriptions have not acked beyond these limits, without an end or "
@@ -207,7 +207,7 @@ bool ChangesNothing(const client::TopicUpdate& update) {
               update.deduplication_window);
 }
 
-// Sets in `topic` what `update` sets.
+// Copies the fields that `update` sets to `topic`.
 void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
   SetIfGiven(update.partitions, &topic->partitions);
   SetIfGiven(update.max_age, &topic->max_age);
@@ -247,7 +247,7 @@ absl::Status List(const Context& context, bool json) {
   std::vector<client::TopicDescription> described;
   for (const client::Topic& topic : topics) {
     absl::StatusOr<client::TopicDescription> description = admin.GetTopic(topic.name);
-    // Deleted since it was listed.
+    // The topic was deleted after it was listed.
     if (absl::IsNotFound(description.status())) continue;
     RETURN_IF_ERROR(description.status());
     described.push_back(*std::move(description));
@@ -297,7 +297,7 @@ absl::Status Update(const Context& context, TopicFlags flags) {
     ASSIGN_OR_RETURN(const client::TopicDescription before, admin.GetTopic(name));
     client::Topic after = before.topic;
     ApplyUpdate(flags.update, &after);
-    // A topic without events has none to lose.
+    // An empty topic has no events to lose.
     const Risks risks = before.stats.events > 0 ? RisksOf(before.topic, after) : Risks();
     RETURN_IF_ERROR(ConfirmUpdate("topics update", absl::StrCat("topic '", name, "'"), risks));
   }
@@ -345,7 +345,7 @@ void AddName(CLI::App& command, TopicFlags& flags) {
 
 void AddTopicsCommand(CLI::App& app, Context& context) {
   CLI::App* topics = AddGroup(app, "topics", "Manage topics", kTopicsExamples);
-  // Kept by the callbacks for as long as the command line lives.
+  // The callbacks own it.
   const auto flags = std::make_shared<TopicFlags>();
 
   CLI::App* create = AddVerb(*topics, "create", "Create a topic", kCreateTopicExamples);

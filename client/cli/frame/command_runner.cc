@@ -26,7 +26,7 @@ namespace {
 
 constexpr size_t kLastErrorBytes = 512;
 
-// A file descriptor that is closed with its owner.
+// Owns a file descriptor.
 class FileDescriptor {
  public:
   explicit FileDescriptor(int fd = -1) : fd_(fd) {}
@@ -58,7 +58,7 @@ absl::Status SpawnError(int error, const std::string& program) {
   }
 }
 
-// A file in memory, which holds `input` and is read from its beginning.
+// Writes `input` to a file in memory and rewinds it.
 absl::Status FillInput(int fd, absl::string_view input) {
   while (!input.empty()) {
     const ssize_t written = write(fd, input.data(), input.size());
@@ -100,7 +100,7 @@ absl::StatusOr<pid_t> Spawn(const CommandSpec& spec, int input, int errors) {
   return pid;
 }
 
-// The last line of a text that comes in parts and is not kept.
+// Keeps the last line of a text that arrives in parts.
 class LastLine {
  public:
   void Add(absl::string_view text) {
@@ -119,7 +119,7 @@ class LastLine {
   }
 
  private:
-  // Empty lines say nothing.
+  // Ignores empty lines.
   void Complete() {
     if (!absl::StripAsciiWhitespace(line_).empty()) {
       last_ = std::string(absl::StripAsciiWhitespace(line_));
@@ -131,7 +131,7 @@ class LastLine {
   std::string last_;
 };
 
-// Passes on what there is without waiting; false at the end.
+// Forwards the available output without waiting. Returns false at the end.
 bool PassOn(int from, LastLine& last) {
   std::array<char, 4096> buffer{};
   while (true) {
@@ -141,12 +141,12 @@ bool PassOn(int from, LastLine& last) {
     if (count == 0) return false;
     const absl::string_view text(buffer.data(), static_cast<size_t>(count));
     last.Add(text);
-    // What stderr does not take is lost, as it would be to the command.
+    // Output that stderr refuses is lost, as if the command had written it there itself.
     if (write(STDERR_FILENO, text.data(), text.size()) < 0) continue;
   }
 }
 
-// Until the command has ended; what it started may go on and keep its stderr open.
+// Forwards stderr until the command has ended. Its children may outlive it and keep stderr open.
 void PassOnErrors(pid_t pid, int from, LastLine& last) {
   // glibc's pidfd_open() cannot be linked from C++ before 2.37.
   const FileDescriptor ended(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

@@ -17,14 +17,14 @@ namespace {
 constexpr size_t kMaxWidth = 100;
 constexpr size_t kDescriptionColumn = 30;
 
-// Of UTF-8 text without wide characters.
+// Returns the width of UTF-8 text without wide characters.
 size_t ColumnsOf(absl::string_view text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// Appends the words of `text` from column `column` on, and continues in lines that begin with
-// `indent` spaces. Words are never broken.
+// Appends the words of `text`, starting at column `column`; further lines are indented by `indent`
+// spaces. Never breaks a word.
 void AppendWrapped(absl::string_view text, size_t column, size_t indent, size_t width,
                    std::string* to) {
   bool first = true;
@@ -43,7 +43,7 @@ void AppendWrapped(absl::string_view text, size_t column, size_t indent, size_t 
   }
 }
 
-// A line, with its newline, as lines of at most `width` columns.
+// Wraps a line to lines of at most `width` columns, each ended by a newline.
 std::string WrapLine(absl::string_view line, size_t indent, size_t width) {
   std::string wrapped;
   AppendWrapped(absl::StripSuffix(line, "\n"), 0, indent, width, &wrapped);
@@ -97,7 +97,7 @@ std::string HelpFormatter::make_footer(const CLI::App* app) const {
     paragraph.clear();
   };
   const std::string footer = app->get_footer();
-  // The library puts an empty line before it.
+  // The library prepends an empty line.
   for (const absl::string_view line : absl::StrSplit(absl::StripPrefix(footer, "\n"), '\n')) {
     if (!line.empty() && !absl::StartsWith(line, " ")) {
       absl::StrAppend(&paragraph, line, " ");

@@ -11,7 +11,7 @@
 namespace eventhub::cli {
 namespace {
 
-// How gRPC 1.51 begins its messages.
+// Prefixes of the messages of gRPC 1.51.
 constexpr absl::string_view kUnresolved = "DNS resolution failed for ";
 constexpr absl::string_view kUnconnected = "failed to connect to all addresses";
 
@@ -22,7 +22,7 @@ bool HasScheme(absl::string_view address) {
   return false;
 }
 
-// The text behind the last `: `.
+// Returns the text after the last `: `.
 absl::string_view LastPart(absl::string_view message) {
   const size_t at = message.rfind(": ");
   return at == absl::string_view::npos ? message : message.substr(at + 2);
@@ -62,7 +62,7 @@ std::string ExplainConnectionError(absl::string_view message) {
   }
   if (!absl::ConsumePrefix(&message, kUnconnected)) return std::string(message);
   absl::ConsumePrefix(&message, "; last error: ");
-  // The name of a status, which says less than the text behind it.
+  // Drop the name of the status code: the text after it says more.
   const size_t name = message.find(": ");
   if (name != absl::string_view::npos) message.remove_prefix(name + 2);
   const std::string cause = absl::StrReplaceAll(

@@ -1,4 +1,4 @@
-// The address of the hub as a user gives it, and what went wrong on the way there.
+// Checks the address of the hub, and explains why a connection to it failed.
 #pragma once
 
 #include <string>

@@ -14,7 +14,7 @@
 namespace eventhub::cli {
 namespace {
 
-// The subcommand that was being parsed.
+// Returns the subcommand that was being parsed.
 const CLI::App& Deepest(const CLI::App& app) {
   const CLI::App* at = &app;
   while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
@@ -39,7 +39,7 @@ std::vector<std::string> OptionNames(const CLI::App& app) {
   return names;
 }
 
-// The groups in `app` that have a command of that name.
+// Returns the groups in `app` that have a command of this name.
 std::vector<std::string> GroupsWith(const CLI::App& app, const std::string& name) {
   std::vector<std::string> groups;
   for (const CLI::App* group : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -79,7 +79,7 @@ std::string ExplainUnknownWord(const CLI::App& at, const std::string& word) {
                                       : Suggestion(nearest));
 }
 
-// The option of that name, of the command or of a group that it is in.
+// Finds the option of this name in the command or in a group that contains it.
 const CLI::Option* FindOption(const CLI::App& at, const std::string& name) {
   for (const CLI::App* app = &at; app != nullptr; app = app->get_parent()) {
     if (const CLI::Option* option = app->get_option_no_throw(name)) return option;
@@ -87,7 +87,7 @@ const CLI::Option* FindOption(const CLI::App& at, const std::string& name) {
   return nullptr;
 }
 
-// Of a flag: other options are texts, which their own checks turn into values.
+// Explains the value of a flag: other options are texts with checks of their own.
 std::string ExplainConversion(const CLI::App& at, const std::string& message) {
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(absl::StripPrefix(message, "Could not convert: "), absl::MaxSplits(" = ", 1));
@@ -96,9 +96,9 @@ std::string ExplainConversion(const CLI::App& at, const std::string& message) {
                       "' is neither true nor false");
 }
 
-// The old name of a command or option. Old names are never given another meaning.
+// A deprecated name of a command or option. Deprecated names are never reused.
 struct OldName {
-  absl::string_view group;  // The commands before it; empty: none.
+  absl::string_view group;  // The commands before it; may be empty.
   absl::string_view old;
   absl::string_view now;
 };
@@ -118,7 +118,7 @@ constexpr OldName kOldNames[] = {
     {"routes update", "--enable", "--resume"},
 };
 
-// Replaces the word at `at`, if it is an old name, by the new one, which may be several words.
+// If the word at `at` is an old name, replaces it by the new one, which may be several words.
 void ReplaceOldName(absl::string_view group, size_t at, std::vector<std::string>& words) {
   for (const OldName& name : kOldNames) {
     if (name.group != group || name.old != words[at]) continue;

@@ -11,14 +11,14 @@
 
 namespace eventhub::cli {
 
-// The name and the value of a `NAME=VALUE`. INVALID_ARGUMENT for anything else, and for a name that
-// CloudEvents does not have: it is of a-z and 0-9.
+// Parses `NAME=VALUE`. INVALID_ARGUMENT for anything else, and for a name that is not valid in
+// CloudEvents: names consist of a-z and 0-9.
 absl::StatusOr<std::pair<std::string, std::string>> ParseAttribute(absl::string_view text);
 
 // Adds `--attribute=NAME=VALUE`, which may be repeated.
 CLI::Option* AddAttributeOption(CLI::App& command, std::vector<std::string>* attributes);
 
-// Their names and values. A usage error for what ParseAttribute refuses.
+// Parses each of them. A usage error if ParseAttribute refuses one.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(
     const std::vector<std::string>& attributes);
 

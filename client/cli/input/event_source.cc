@@ -29,12 +29,12 @@ std::optional<std::string> FindColumn(absl::string_view line, uint64_t column) {
   return std::nullopt;
 }
 
-// Text without its quotes; numbers and booleans as they are written.
+// Returns text without its quotes, and numbers and booleans as written.
 std::optional<std::string> FindPath(absl::string_view data, absl::string_view path) {
   for (const absl::string_view name : absl::StrSplit(path, '.')) {
     const absl::StatusOr<std::vector<json::JsonMember>> members = json::SliceJsonObject(data);
     if (!members.ok()) return std::nullopt;
-    // Of members with one name the last holds, as it does for most who read JSON.
+    // Of duplicate members the last one wins, as in most JSON parsers.
     const auto member = std::find_if(members->rbegin(), members->rend(),
                                      [name](const json::JsonMember& m) { return m.name == name; });
     if (member == members->rend()) return std::nullopt;

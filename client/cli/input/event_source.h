@@ -1,4 +1,4 @@
-// Makes events of lines: of text, or of CloudEvents in JSON.
+// Makes events from lines of text, or of CloudEvents in JSON.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,21 @@
 
 namespace eventhub::cli {
 
-// The attributes that events get beside those in the lines.
+// The attributes of events in addition to those in the lines.
 struct EventTemplate {
-  // Whether a line is a CloudEvent; else it is the data of one.
+  // True if a line is a CloudEvent; false if it is the data of an event.
   bool json_input = false;
-  // Given to events that lack them; for text, to all.
+  // Set on events without them; on all events made from text.
   std::string type;
   std::string source;
   std::string subject;
   std::string content_type;
   std::string key;
   std::vector<std::pair<std::string, std::string>> attributes;
-  // When events are appended; at most one is set; none: at once.
+  // When events are appended. At most one is set; if none is, at once.
   std::optional<absl::Time> deliver_at;
   std::optional<absl::Duration> deliver_after;
-  // Ids are this prefix and a number from 1.
+  // Ids are this prefix and a number, starting at 1.
   std::string id_prefix;
   // Where the key is: a column (`2`, separated by white space, from 1), or a dotted path into the
   // JSON data (`customer.id`). Empty: nowhere.

@@ -1,4 +1,4 @@
-// The option --filter, wherever something can be filtered.
+// The option --filter.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,8 +9,8 @@
 
 namespace eventhub::cli {
 
-// Adds `--filter`: an expression, a filter in JSON, or `none`, for which the inner optional is not
-// set. `what` says what becomes of events that pass, e.g. "Deliver only what passes".
+// Adds `--filter`: an expression, a filter in JSON, or `none`, which leaves the inner optional
+// unset. `what` is the description, e.g. "Deliver only what passes".
 void AddFilterOption(CLI::App& command, std::optional<std::optional<client::Filter>>* filter,
                      const std::string& what);
 

@@ -111,7 +111,7 @@ absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json) {
 }
 
 absl::StatusOr<v1::Filter> ParseFilter(absl::string_view text) {
-  // No expression begins with either.
+  // No expression starts with `{` or `[`.
   const absl::string_view trimmed = absl::StripLeadingAsciiWhitespace(text);
   if (absl::StartsWith(trimmed, "{") || absl::StartsWith(trimmed, "[")) {
     return ParseFilterJson(trimmed);

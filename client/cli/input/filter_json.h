@@ -13,17 +13,17 @@ namespace eventhub::cli {
 
 // Reads an object with one member, whose name is the dialect: `exact`, `prefix`, `suffix` (objects
 // of strings), `all`, `any` (arrays of filters), `not` (a filter) or `sql` (a string). An array of
-// filters is taken for `all`. INVALID_ARGUMENT, naming the place, if it is something else or nested
-// deeper than a filter may be; whether the hub takes what it says is not checked here.
+// filters means `all`. INVALID_ARGUMENT, naming the place, if the text is something else or is
+// nested deeper than a filter may be. Does not check whether the hub accepts the filter.
 absl::StatusOr<v1::Filter> ParseFilterJson(absl::string_view json);
 
-// What --filter takes: JSON as above, or an expression in CloudEvents SQL.
+// Parses the value of --filter: JSON as above, or an expression in CloudEvents SQL.
 absl::StatusOr<v1::Filter> ParseFilter(absl::string_view text);
 
-// The same in one line; members sorted.
+// Formats a filter as JSON on one line, with sorted members.
 std::string FilterJson(const v1::Filter& filter);
 
-// As ParseFilter takes it: an expression as it is, else JSON.
+// Formats a filter for ParseFilter: an expression unchanged, any other filter as JSON.
 std::string FilterText(const v1::Filter& filter);
 
 }  // namespace eventhub::cli

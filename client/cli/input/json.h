@@ -1,4 +1,4 @@
-// JSON as the command line writes it: the fields in the order of the tables.
+// The JSON type of the output: fields keep their order, which is that of the tables.
 #pragma once
 
 #include <nlohmann/json.hpp>

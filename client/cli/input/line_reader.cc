@@ -71,7 +71,7 @@ absl::StatusOr<bool> LineReader::Fill() {
       return absl::ErrnoToStatus(errno, absl::StrCat("poll of ", name_));
     }
     if (fds[1].revents != 0) {
-      // What is cut off by a stop is no line.
+      // A stop discards an incomplete line.
       buffer_.clear();
       scanned_ = 0;
       return false;

@@ -1,4 +1,4 @@
-// Lines of a file or of standard input, until a signal says to stop.
+// Reads lines of a file or of standard input until a signal arrives.
 #pragma once
 
 #include <memory>
@@ -15,19 +15,20 @@ namespace eventhub::cli {
 // the file too. Not thread-safe.
 class LineReader {
  public:
-  // The longest line accepted, in bytes: more than any event can be.
+  // The maximum length of a line in bytes: more than the largest event.
   static constexpr size_t kMaxLine = size_t{64} << 20;
 
-  // `path` is `-` for standard input. `stop_fd` becomes readable when reading is to end, also
-  // while it waits for input. NOT_FOUND or PERMISSION_DENIED, naming the file.
+  // `path` is `-` for standard input. Reading ends, even while it waits for input, when `stop_fd`
+  // becomes readable. NOT_FOUND or PERMISSION_DENIED, naming the file.
   static absl::StatusOr<std::unique_ptr<LineReader>> Open(const std::string& path, int stop_fd);
   ~LineReader();
 
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
-  // The next line without its end, valid until the next call; nothing at the end of the file or
-  // after a stop. OUT_OF_RANGE if the line is longer than kMaxLine; else what reading failed with.
+  // Returns the next line without its end, valid until the next call; nullopt at the end of the
+  // file or after a stop. OUT_OF_RANGE if the line is longer than kMaxLine; otherwise the error of
+  // reading.
   absl::StatusOr<std::optional<absl::string_view>> Next();
 
   // Whether Next() has a line without waiting for input.
@@ -38,7 +39,7 @@ class LineReader {
  private:
   LineReader(std::string name, int fd, int stop_fd);
 
-  // Appends to the buffer; false at the end or after a stop.
+  // Appends to the buffer. Returns false at the end or after a stop.
   absl::StatusOr<bool> Fill();
 
   const std::string name_;

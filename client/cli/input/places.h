@@ -1,4 +1,4 @@
-// Places in a topic's log as people write them: `earliest`, `15m`, `1200`, `0:1200`, `0:10-19`.
+// Parses positions in a topic: `earliest`, `15m`, `1200`, `0:1200`, `0:10-19`.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@
 
 namespace eventhub::cli {
 
-// All of them return INVALID_ARGUMENT, saying what is expected, for anything else.
+// All parsers return INVALID_ARGUMENT, with the expected form, for anything else.
 
-// Whether `text` is made of digits alone, and of one at least.
+// Whether `text` consists of one or more digits.
 bool IsNumber(absl::string_view text);
 
 absl::StatusOr<int64_t> ParseOffset(absl::string_view text);
 
-// The number of a partition.
+// A partition number.
 absl::StatusOr<uint32_t> ParsePartition(absl::string_view text);
 
 // `earliest`, `latest`, an offset, or a moment (see ParseMoment).
@@ -27,10 +27,10 @@ absl::StatusOr<client::StartPosition> ParseStart(absl::string_view text, absl::T
 // `0:1200`: the offset 1200 of partition 0.
 absl::StatusOr<client::PartitionOffset> ParsePartitionOffset(absl::string_view text);
 
-// Several of them, separated by commas.
+// The same, separated by commas.
 absl::StatusOr<std::vector<client::PartitionOffset>> ParsePartitionOffsets(absl::string_view text);
 
-// `0:10-19`: the offsets 10 to 19 of partition 0, both included; `0:10`: that one.
+// `0:10-19`: the offsets 10 to 19 of partition 0, both included; `0:10` is one offset.
 absl::StatusOr<client::PartitionRange> ParsePartitionRange(absl::string_view text);
 
 }  // namespace eventhub::cli

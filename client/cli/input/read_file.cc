@@ -21,7 +21,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::string text;
   char part[1 << 16];
   while (const size_t bytes = std::fread(part, 1, sizeof(part), input)) text.append(part, bytes);
-  // E.g. of a directory, which can be opened.
+  // A directory, for example, can be opened but not read.
   if (std::ferror(input) != 0) {
     return absl::FailedPreconditionError(absl::StrCat(FileName(path), ": cannot be read"));
   }
@@ -35,7 +35,7 @@ uint64_t SizeOf(const std::vector<std::string>& paths) {
     const bool standard = path == "-";
     const int found = standard ? fstat(STDIN_FILENO, &file) : stat(path.c_str(), &file);
     if (found != 0 || !S_ISREG(file.st_mode)) return 0;
-    // Others may have read a part of what standard input is.
+    // Another process may have read a part of standard input already.
     const off_t read = standard ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
     bytes += static_cast<uint64_t>(std::max<off_t>(file.st_size - read, 0));
   }

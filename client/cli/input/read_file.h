@@ -1,4 +1,4 @@
-// Files that are read as a whole.
+// Reads whole files.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,14 @@
 
 namespace eventhub::cli {
 
-// The content of a file; `-` is standard input. The error names it.
+// Returns the content of a file; `-` is standard input. Errors name the file.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// What is still to be read of all of them; 0 if that is not known of one, e.g. because it is a
+// Returns the total number of bytes left to read; 0 if it is unknown for one of the files, e.g. a
 // pipe.
 uint64_t SizeOf(const std::vector<std::string>& paths);
 
-// What messages call it.
+// The name of the file in messages.
 std::string FileName(const std::string& path);
 
 }  // namespace eventhub::cli

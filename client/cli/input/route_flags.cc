@@ -69,7 +69,7 @@ void AddSetFlag(CLI::App& command, client::RouteUpdate& update) {
     if (texts == std::vector<std::string>{"none"}) return;
     for (const std::string& text : texts) {
       const auto pair = ParseAttribute(text);
-      // What the library expects of a callback.
+      // Callbacks report errors to the library by this exception.
       if (!pair.ok()) throw CLI::ValidationError("--set", std::string(pair.status().message()));
       (*update.set_attributes)[pair->first].set_string(pair->second);
     }

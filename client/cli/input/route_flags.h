@@ -1,4 +1,4 @@
-// The options that `routes create` and `routes update` have in common.
+// The options that `routes create` and `routes update` share.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,7 +14,7 @@ void AddRouteFlags(CLI::App& command, client::RouteUpdate& update);
 // Whether anything is set.
 bool IsEmpty(const client::RouteUpdate& update);
 
-// Sets in `route` what `update` sets.
+// Copies the fields that `update` sets to `route`.
 void ApplyUpdate(const client::RouteUpdate& update, client::Route* route);
 
 }  // namespace eventhub::cli

@@ -1,4 +1,4 @@
-// The event that `eventhub routes test` asks about.
+// The event for `eventhub routes test`.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,7 +19,7 @@ struct TestEventFlags {
 
 void AddTestEventFlags(CLI::App& command, TestEventFlags& flags);
 
-// What is neither in the file nor in the flags is made up: an event has an id, a source and a type.
+// Makes up an id, a source and a type if neither the file nor the flags have them.
 absl::StatusOr<v1::Event> MakeTestEvent(TestEventFlags flags);
 
 }  // namespace eventhub::cli

@@ -14,7 +14,7 @@
 namespace eventhub::cli {
 namespace {
 
-// What the hub takes for "for ever" and "never".
+// `never` and `unlimited` are an infinite duration.
 absl::StatusOr<absl::Duration> ParseAgeOrNever(absl::string_view text) {
   if (text == "never" || text == "unlimited") return absl::InfiniteDuration();
   return ParseAge(text);

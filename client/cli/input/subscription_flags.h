@@ -1,4 +1,4 @@
-// The options that `subscriptions create` and `subscriptions update` have in common.
+// The options that `subscriptions create` and `subscriptions update` share.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,10 +16,10 @@ void AddSubscriptionFlags(CLI::App& command, client::SubscriptionUpdate& update)
 // Whether anything is set.
 bool IsEmpty(const client::SubscriptionUpdate& update);
 
-// Sets in `subscription` what `update` sets.
+// Copies the fields that `update` sets to `subscription`.
 void ApplyUpdate(const client::SubscriptionUpdate& update, client::Subscription* subscription);
 
-// `stream` or `queue`; INVALID_ARGUMENT for anything else.
+// Parses `stream` or `queue`; INVALID_ARGUMENT for anything else.
 absl::StatusOr<client::SubscriptionKind> ParseKind(absl::string_view text);
 absl::string_view KindName(client::SubscriptionKind kind);
 

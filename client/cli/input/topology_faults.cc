@@ -14,7 +14,7 @@ namespace {
 
 using google::protobuf::EnumDescriptor;
 
-// The hub has `"KIND_QUEUE"` and `QUEUE`, where the file has `queue`.
+// The hub writes `"KIND_QUEUE"` or `QUEUE` where the file has `queue`.
 std::string WithEnumWords(const EnumDescriptor& type, absl::string_view problem) {
   std::vector<std::pair<std::string, std::string>> words;
   for (int i = 0; i < type.value_count(); ++i) {

@@ -1,4 +1,4 @@
-// What the hub finds wrong with a topology, in the words of the files that it was read from.
+// Translates the hub's errors about a topology to the terms of the files that it was read from.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace eventhub::cli {
 
-// A fault, `KIND NAME: PROBLEM`, with the place in a file before it, `FILE:LINE:COLUMN: `: that of
-// the field that it is about, else that of the object; nothing for what is in no file. Values of
-// fields that are words, such as `KIND_QUEUE`, are as the file would have them.
+// Prefixes a fault, `KIND NAME: PROBLEM`, with `FILE:LINE:COLUMN: ` of the field that it is about,
+// or of the object if the field is not known; without a prefix if no file has the object. Enum
+// values such as `KIND_QUEUE` are written as in a file.
 std::string LocateFault(const TopologyReader& reader, absl::string_view fault);
 
 }  // namespace eventhub::cli

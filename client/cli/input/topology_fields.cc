@@ -10,7 +10,7 @@
 namespace eventhub::cli {
 
 std::string EnumWord(const google::protobuf::EnumValueDescriptor& value) {
-  // Each enum of the contract has a value 0 whose name is its prefix and this word.
+  // The value 0 of each enum is named with the prefix of the enum and UNSPECIFIED.
   const std::string& zero = value.type()->FindValueByNumber(0)->name();
   const absl::string_view prefix = absl::StripSuffix(zero, "UNSPECIFIED");
   return absl::AsciiStrToLower(absl::StripPrefix(value.name(), prefix));

@@ -1,4 +1,4 @@
-// How fields of a topology are written: what reading, writing and comparing have in common.
+// How the fields of a topology are written in files; shared by reading, writing and comparing.
 #pragma once
 
 #include <string>
@@ -8,21 +8,21 @@
 
 namespace eventhub::cli {
 
-// `queue` for KIND_QUEUE.
+// Returns `queue` for KIND_QUEUE.
 std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
 
-// Whether it is a number of bytes, which may be written as `10GiB`.
+// Whether the field is a number of bytes, which may be written as `10GiB`.
 bool IsSize(const google::protobuf::FieldDescriptor& field);
 
-// Whether the hub sets it, and nobody else.
+// Whether only the hub sets the field.
 bool IsSetByHub(const google::protobuf::FieldDescriptor& field);
 
-// The setting that a path leads to, e.g. `retention.max_age` of a `topic`; null if this command
-// line does not know it.
+// Returns the field at a path, e.g. `retention.max_age` of a `topic`; null if it is unknown to this
+// version of the CLI.
 const google::protobuf::FieldDescriptor* FindSetting(absl::string_view kind,
                                                      absl::string_view path);
 
-// For messages: `a number`, `true or false`.
+// Describes the expected value in messages: `a number`, `true or false`.
 std::string ExpectedType(const google::protobuf::FieldDescriptor& field);
 
 }  // namespace eventhub::cli

@@ -1,5 +1,5 @@
-// The half of topology_yaml.h that reads: by reflection, so that a field that is added to the
-// contract is known at once.
+// Implements TopologyReader. Reads by reflection, so that new fields of the contract are known at
+// once.
 #include "client/cli/input/topology_yaml.h"
 
 #include <yaml-cpp/yaml.h>
@@ -33,7 +33,7 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// Filters are nested less deep; aliases may make a circle.
+// More than any valid filter. Bounds the recursion, because aliases may form a cycle.
 constexpr int kMaxYamlDepth = 100;
 
 bool IsPlain(const YAML::Node& node) { return node.IsScalar() && node.Tag() != "!"; }
@@ -45,7 +45,7 @@ std::string TypeName(const YAML::Node& node) {
   return absl::StrCat("'", node.Scalar(), "'");
 }
 
-// What stands for a scalar in JSON; text unless it is a plain word of another type.
+// Converts a scalar to JSON: a plain `true` or `false` becomes a boolean, everything else text.
 nlohmann::json ScalarJson(const YAML::Node& node) {
   if (IsPlain(node)) {
     if (node.Scalar() == "true") return true;
@@ -69,7 +69,7 @@ nlohmann::json ToJson(const YAML::Node& node, int depth) {
   return json;
 }
 
-// Where a fault of a filter is: `place` is like `filter.all[0].exact`.
+// Returns the node of a fault in a filter; `place` is like `filter.all[0].exact`.
 YAML::Node NodeAt(YAML::Node node, absl::string_view place) {
   place.remove_prefix(std::min(place.find_first_of(".["), place.size()));
   while (!place.empty()) {
@@ -153,7 +153,7 @@ class DocumentReader {
   void ReadField(const YAML::Node& node, const FieldDescriptor& field, Message& message) {
     if (field.is_map()) return ReadMap(node, field, message);
     if (!field.is_repeated()) return ReadValue(node, field, message);
-    if (node.IsNull()) return;  // All of it is commented out.
+    if (node.IsNull()) return;  // All items are commented out.
     if (!node.IsSequence()) {
       return Fault(
           node, absl::StrCat("'", field.name(), "' is ", TypeName(node), ", and not a sequence"));
@@ -161,7 +161,7 @@ class DocumentReader {
     for (const auto& item : node) ReadValue(item, field, message);
   }
 
-  // `set_attributes`, the one map there is: names and attribute values.
+  // Reads `set_attributes`, the only map: names and attribute values.
   void ReadMap(const YAML::Node& node, const FieldDescriptor& field, Message& message) {
     if (!node.IsMap()) {
       return Fault(node,
@@ -234,7 +234,7 @@ class DocumentReader {
     if (field.is_repeated() && node.IsMap()) CheckName(node, field, value);
   }
 
-  // Objects have names, and there is one of each.
+  // Reports an object without a name, or with the name of an earlier one.
   void CheckName(const YAML::Node& node, const FieldDescriptor& field, const Message& object) {
     const FieldDescriptor* name_field = object.GetDescriptor()->FindFieldByName("name");
     if (name_field == nullptr) return;
@@ -247,14 +247,14 @@ class DocumentReader {
           absl::StrCat("'", name, "' of ", field.name(), " is there already: ", place->second));
   }
 
-  // Of the fields; by now it is known that they are what the contract has.
+  // Records the places of the fields, which have been checked against the contract.
   void NotePlaces(const YAML::Node& node, const std::string& list, const std::string& name,
                   const std::string& path) {
     for (const auto& entry : node) {
       const std::string& key = entry.first.Scalar();
       const std::string field = path.empty() ? key : absl::StrCat(path, ".", key);
       places_[{list, name, field}] = Place(entry.second.Mark());
-      // No setting is deeper, and aliases may make a circle.
+      // No setting is nested deeper, and aliases may form a cycle.
       if (path.empty() && entry.second.IsMap()) NotePlaces(entry.second, list, name, field);
     }
   }
@@ -268,7 +268,7 @@ class DocumentReader {
       filter = *std::move(parsed);
       return;
     }
-    // The hub's words for where it is, in those of the file.
+    // Translate the hub's field names to those of the file.
     const std::string message =
         absl::StrReplaceAll(status.message(), {{".filters[", "["}, {".negation", ".not"}});
     Fault(NodeAt(node, absl::string_view(message).substr(0, message.find(':'))), message);
@@ -276,7 +276,7 @@ class DocumentReader {
 
   static absl::Status SetStart(const std::string& text, v1::StartPosition& start) {
     const auto place = ParseStart(text, absl::InfinitePast());
-    // What is counted back from now would be another place each time.
+    // A duration back from now would mean a different position at each run.
     if (!place.ok() || place->timestamp == absl::InfinitePast()) {
       if (!place.ok() || place->kind == client::StartPosition::Kind::kTimestamp) {
         return absl::InvalidArgumentError(
@@ -405,7 +405,7 @@ class DocumentReader {
   Places& places_;
 };
 
-// `:LINE:COLUMN` of what follows `text`, which is UTF-8. Columns are of characters.
+// Returns the position after `text`, which is UTF-8, as `:LINE:COLUMN`. Columns count characters.
 std::string EndOf(absl::string_view text) {
   const auto line = std::count(text.begin(), text.end(), '\n') + 1;
   const absl::string_view last = text.substr(text.rfind('\n') + 1);
@@ -428,13 +428,13 @@ std::string TopologyReader::PlaceOf(const std::string& list, const std::string& 
 }
 
 void TopologyReader::Read(const std::string& name, const std::string& text) {
-  // The YAML library does not look; what takes the text from it does, and has no place to name.
+  // The YAML library does not check this. Later checks do, but cannot name the place.
   const absl::string_view valid = absl::string_view(text).substr(0, wire::Utf8Prefix(text));
   if (valid.size() < text.size()) {
     faults_.push_back(absl::StrCat(name, EndOf(valid), ": is not UTF-8"));
     return;
   }
-  // What the library expects of its callers.
+  // The library reports errors by exceptions.
   try {
     for (const YAML::Node& document : YAML::LoadAll(text)) {
       if (document.IsNull()) continue;

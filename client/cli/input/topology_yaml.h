@@ -1,8 +1,8 @@
-// Topologies in YAML, as `eventhub apply` reads them and `eventhub export` writes them.
+// Reads and writes topologies in YAML, for `eventhub apply` and `eventhub export`.
 //
-// Keys are the field names of eventhub/v1/topology.proto and what it is made of; values are written
-// as people write them: `7d`, `10GiB`, `queue`, `true`. A filter is an expression or has the form
-// of the CloudEvents Subscriptions API.
+// Keys are the field names of eventhub/v1/topology.proto and its messages. Values are written as
+// `7d`, `10GiB`, `queue` or `true`. A filter is an expression, or has the form of the CloudEvents
+// Subscriptions API.
 //
 //     topics:
 //       - name: orders
@@ -23,34 +23,34 @@
 
 namespace eventhub::cli {
 
-// `FILE:LINE:COLUMN`, by what is there.
+// `FILE:LINE:COLUMN` by list, object name and field path.
 using Places = std::map<std::vector<std::string>, std::string>;
 
-// Gathers one topology from several files. Not thread-safe.
+// Reads one topology from several files. Not thread-safe.
 class TopologyReader {
  public:
-  // Adds what the file says; `name` is for messages.
+  // Adds the objects in `text`; `name` is the file name in messages.
   void Read(const std::string& name, const std::string& text);
 
-  // All that is wrong, in the order of the files: `FILE:LINE:COLUMN: WHAT`.
+  // All faults in the order of the files, as `FILE:LINE:COLUMN: PROBLEM`.
   const std::vector<std::string>& faults() const { return faults_; }
 
-  // Of use only if nothing is wrong.
+  // Valid only if faults() is empty.
   const v1::Topology& topology() const { return topology_; }
 
-  // Where a field of an object is, e.g. `retention.max_age` of `orders` in `topics`; else what it
-  // is in; empty if no file has the object.
+  // Returns the place of a field of an object, e.g. `retention.max_age` of `orders` in `topics`; if
+  // no file has the field, that of the nearest enclosing field or of the object; empty if no file
+  // has the object.
   std::string PlaceOf(const std::string& list, const std::string& name, std::string path) const;
 
  private:
   v1::Topology topology_;
   std::vector<std::string> faults_;
-  // Of each object, by its list and name, and of its fields, by their paths; that of the object
-  // itself is empty.
+  // The places of objects and of their fields. The path of an object itself is empty.
   Places places_;
 };
 
-// What ReadTopology takes back. Fields that are not set are left out.
+// Writes YAML that TopologyReader reads. Omits fields that are not set.
 std::string WriteTopology(const v1::Topology& topology);
 
 }  // namespace eventhub::cli

@@ -17,7 +17,7 @@
 namespace eventhub::cli {
 namespace {
 
-// Takes a decimal number off the front of `text`; false if there is none.
+// Removes a decimal number from the front of `text`; returns false if there is none.
 bool ConsumeNumber(absl::string_view& text, double* number) {
   const size_t length = std::min(text.find_first_not_of("0123456789."), text.size());
   if (!absl::SimpleAtod(text.substr(0, length), number)) return false;
@@ -41,7 +41,7 @@ struct TimeUnit {
   absl::Duration length;
 };
 
-// Longest first, so that an age is written with its largest units.
+// Longest first, so that ages are formatted with their largest units.
 const std::array<TimeUnit, 7>& TimeUnits() {
   static const std::array<TimeUnit, 7> units = {{{"w", absl::Hours(24 * 7)},
                                                  {"d", absl::Hours(24)},
@@ -76,7 +76,7 @@ absl::StatusOr<uint64_t> ParseBytes(absl::string_view text) {
   double number = 0;
   if (ConsumeNumber(rest, &number)) {
     const auto unit = BytesPerUnit(absl::StripAsciiWhitespace(rest));
-    // Doubles hold integers exactly up to 2^53, which is more than any disk.
+    // Doubles represent integers exactly up to 2^53, about 9e15: more than any disk holds.
     if (unit.ok() && number * *unit < 9e15) return static_cast<uint64_t>(number * *unit);
   }
   return absl::InvalidArgumentError(
@@ -127,7 +127,7 @@ absl::StatusOr<absl::Duration> ParseAge(absl::string_view text) {
     if (valid) age += number * unit->length;
     rest.remove_prefix(length);
   }
-  // Beyond three centuries a count of nanoseconds does not fit 64 bits.
+  // More than 290 years in nanoseconds overflow 64 bits.
   if (valid && age > absl::ZeroDuration() && age < absl::Hours(24 * 365 * 290)) return age;
   return absl::InvalidArgumentError(
       absl::StrCat("'", text, "' is not a duration; write it like 90s, 1h30m or 7d"));

@@ -1,4 +1,4 @@
-// Prints events by a format like printf's, for `eventhub read` and `eventhub consume`.
+// Prints events in a format like printf's, for `eventhub read` and `eventhub consume`.
 #pragma once
 
 #include <string>
@@ -17,20 +17,20 @@ inline constexpr char kEventTextFormat[] = R"(%p:%o\t%a\t%t\t%k\t%d\n)";
 // A parsed format. Immutable.
 //
 //   %p partition     %o offset         %a append time   %i id           %s source
-//   %n the number of the delivery, 0 for an event that was read without a subscription
+//   %n delivery attempt, 0 for an event that was read without a subscription
 //   %t type          %u subject        %e event time    %k key          %c content type
-//   %d data, kept on one line and without control characters             %D data as it is
+//   %d data, on one line, without control characters                     %D unchanged data
 //   %%  a percent sign;   \n  \t  \0  \\  as in C
 class EventFormat {
  public:
-  // INVALID_ARGUMENT, naming it, if there is an unknown directive.
+  // INVALID_ARGUMENT, naming the directive, if it is unknown.
   static absl::StatusOr<EventFormat> Parse(absl::string_view format);
 
   void Append(const v1::Event& event, const json::Position& position, std::string* out) const;
 
  private:
   struct Piece {
-    char field = 0;  // 0: `text` as it is.
+    char field = 0;  // 0: prints `text`.
     std::string text;
   };
 

@@ -30,7 +30,7 @@ const char* StateName(client::LinkStatus::State state) {
   return "unknown";
 }
 
-// The state as people read it. Its name in JSON is the contract's.
+// The state in tables and reports. JSON has the name in the contract.
 const char* StateText(client::LinkStatus::State state) {
   return state == client::LinkStatus::State::kDisabled ? "paused" : StateName(state);
 }
@@ -53,7 +53,7 @@ std::string StateInWords(const client::LinkStatus& status) {
   return "this command line does not know the state";
 }
 
-// The error as people read it. JSON has the hub's own words.
+// The error in tables and reports. JSON has the hub's message.
 std::string ErrorText(const client::LinkStatus& status) {
   return Printable(ExplainConnectionError(status.error));
 }
@@ -77,7 +77,7 @@ Json StartJson(const client::StartPosition& start) {
   return StartText(start);
 }
 
-// Else the lag is what it was when the other hub was asked last, if it ever was.
+// In other states the lag is that of the last answer of the remote hub, if there was one.
 bool IsLagKnown(const client::LinkStatus& status) {
   return status.state == client::LinkStatus::State::kCatchingUp ||
          status.state == client::LinkStatus::State::kCaughtUp ||

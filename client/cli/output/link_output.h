@@ -1,4 +1,4 @@
-// Prints links and their state: as tables, as a report and as JSON.
+// Prints links and their state as tables, as a report and as JSON.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ Json LinkStatusJson(const client::LinkStatus& status);
 
 Fields LinkFields(const client::Link& link);
 std::string RenderLinks(const std::vector<client::LinkDescription>& links);
-// Begins with its state, in words.
+// The report begins with the state in words.
 std::string RenderLinkReport(const client::LinkDescription& link, absl::Time now);
 
 }  // namespace eventhub::cli

@@ -1,4 +1,4 @@
-// Prints routes and the results of tests: as tables and as JSON.
+// Prints routes and the results of tests as tables and as JSON.
 #pragma once
 
 #include <string>
@@ -15,10 +15,11 @@ Json RouteTestJson(const client::RouteTest& test);
 
 Fields RouteFields(const client::Route& route);
 void AppendRouteStatsFields(const client::RouteStats& stats, Fields* fields);
-// `partition 0: 12, partition 1: 7`; the first few.
+// `partition 0: 12, partition 1: 7`; only the first few.
 std::string RenderOffsets(const std::vector<client::PartitionOffset>& offsets);
 std::string RenderRoutes(const std::vector<client::RouteDescription>& routes);
-// The routes as a tree, then the topics that would hold the event, or why it would be refused.
+// Prints the routes as a tree, then the topics that would contain the event, or why the event would
+// be refused.
 std::string RenderRouteTest(const std::string& topic, const client::RouteTest& test);
 
 }  // namespace eventhub::cli

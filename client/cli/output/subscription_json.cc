@@ -1,4 +1,4 @@
-// The JSON half of subscription_output.h.
+// Implements the JSON functions of subscription_output.h.
 #include <utility>
 
 #include "client/cli/frame/command.h"

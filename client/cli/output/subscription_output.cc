@@ -1,4 +1,4 @@
-// The half of subscription_output.h for people, but for the report.
+// Implements the tables of subscription_output.h.
 #include "client/cli/output/subscription_output.h"
 
 #include <algorithm>
@@ -131,7 +131,7 @@ std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots) {
 }
 
 std::string RenderDeadLetters(const std::vector<client::DeadLetter>& letters) {
-  // A subscription that had several topics for them may have letters of the same place in each.
+  // If the dead-letter topic was changed, letters in different topics may have the same place.
   const bool several = std::any_of(letters.begin(), letters.end(), [&](const auto& letter) {
     return letter.topic != letters.front().topic;
   });

@@ -1,4 +1,4 @@
-// Prints subscriptions, snapshots and dead letters: as JSON, as tables, as a report.
+// Prints subscriptions, snapshots and dead letters as JSON, as tables and as a report.
 #pragma once
 
 #include <string>
@@ -28,8 +28,8 @@ std::string RenderSnapshots(const std::vector<client::Snapshot>& snapshots);
 std::string RenderDeadLetters(const std::vector<client::DeadLetter>& letters);
 
 // Answers "why is it behind?": first the reasons, in words; then the totals, the partitions that
-// are furthest behind, and the consumers with their events in flight. `now` is the time of the
-// reader.
+// are furthest behind, and the consumers with their events in flight. `now` is the current time
+// of this machine.
 std::string RenderDescription(const client::SubscriptionDescription& description, absl::Time now);
 
 }  // namespace eventhub::cli

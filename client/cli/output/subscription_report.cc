@@ -1,4 +1,4 @@
-// The report of subscription_output.h: why is it behind?
+// Implements the report of subscription_output.h: why is it behind?
 #include <string>
 #include <utility>
 
@@ -13,7 +13,7 @@
 namespace eventhub::cli {
 namespace {
 
-// More of them tell a person nothing.
+// A longer list would not help a reader.
 constexpr size_t kPartitionsShown = 10;
 constexpr size_t kReasonShown = 60;
 
@@ -79,7 +79,7 @@ Fields Totals(const client::SubscriptionDescription& description, absl::Time now
   return fields;
 }
 
-// What is known of the oldest event that is not settled.
+// Describes the oldest event that is not settled.
 std::string Head(const client::SubscriptionPartition& partition, absl::Time now) {
   std::string text;
   const auto add = [&text](const std::string& part) {

@@ -12,7 +12,7 @@ namespace eventhub::cli {
 
 namespace {
 
-// How many columns of a terminal well-formed UTF-8 takes, if each character takes one.
+// Returns the width of well-formed UTF-8 on a terminal, at one column per character.
 size_t WidthOf(absl::string_view text) {
   return static_cast<size_t>(absl::c_count_if(
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

@@ -1,4 +1,4 @@
-// Tables for people.
+// Formats tables of text.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ class Table {
   // `cells` has one entry for each header.
   void AddRow(std::vector<std::string> cells);
 
-  // All lines, the headers first, each ended by a newline.
+  // Returns all lines, headers first, each ended by a newline.
   std::string Render() const;
 
  private:
@@ -24,7 +24,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// Lines of `name: value`, the values below each other.
+// Formats lines of `name: value` with aligned values.
 std::string RenderFields(const std::vector<std::pair<std::string, std::string>>& fields);
 
 }  // namespace eventhub::cli

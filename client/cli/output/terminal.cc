@@ -12,8 +12,8 @@ void AppendEscaped(absl::string_view bytes, std::string* line) {
   for (const char c : bytes) absl::StrAppendFormat(line, "\\x%02x", static_cast<unsigned char>(c));
 }
 
-// The length of a control character at the front of well-formed text; 0 if there is none. C0 and C1
-// controls and DEL: terminals act on them.
+// Returns the length of a control character at the front of well-formed text; 0 if there is none.
+// Terminals interpret C0 and C1 controls and DEL.
 size_t ControlLength(absl::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
   if (first < 0x20 || first == 0x7F) return 1;

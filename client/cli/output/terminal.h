@@ -11,7 +11,7 @@ namespace eventhub::cli {
 // characters, and bytes that are not UTF-8, are escaped as `\n`, `\t`, `\x1b`, ….
 void AppendPrintable(absl::string_view bytes, std::string* line);
 
-// `bytes` in that form.
+// Returns `bytes` in that form.
 std::string Printable(absl::string_view bytes);
 
 }  // namespace eventhub::cli

@@ -113,7 +113,7 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   fields->emplace_back("published",
                        absl::StrCat(CountAndBytes(stats.published_events, stats.published_bytes),
                                     " since the hub started"));
-  // What most topics have nothing of.
+  // Shown only if not zero: most topics have none.
   const auto rare = [fields](const char* name, uint64_t events, const char* what) {
     if (events > 0) fields->emplace_back(name, absl::StrCat(FormatCount(events), what));
   };
@@ -147,7 +147,7 @@ std::string RenderTopics(const std::vector<client::TopicDescription>& topics) {
 }
 
 std::string RenderPartitions(const std::vector<client::PartitionInfo>& partitions, absl::Time now) {
-  // Clocks of two machines differ by a little.
+  // The clocks of two machines may differ a little.
   const auto ahead = [latest = now + absl::Minutes(1)](const client::PartitionInfo& partition) {
     return partition.last_append_time.value_or(absl::InfinitePast()) > latest;
   };

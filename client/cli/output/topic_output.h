@@ -1,4 +1,4 @@
-// Prints topics, partitions and counters: as tables and as JSON.
+// Prints topics, partitions and counters as tables and as JSON.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace eventhub::cli {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
-// Limits that are not set are null.
+// A limit that is not set is null.
 Json TopicJson(const client::Topic& topic);
 Json StatsJson(const client::TopicStats& stats);
 Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions);

@@ -54,7 +54,7 @@ std::string FilterOfJson(const std::string& json) {
   return FilterText(filter);
 }
 
-// Of {"string":"x"} and the like, `"x"`.
+// Returns `"x"` for {"string":"x"}; likewise for integers and booleans.
 std::string AttributeText(const Json& value) {
   static constexpr absl::string_view kPlain[] = {"string", "integer", "boolean"};
   if (!value.is_object() || value.size() != 1) return value.dump();
@@ -62,7 +62,7 @@ std::string AttributeText(const Json& value) {
   return absl::c_linear_search(kPlain, type) ? plain.dump() : value.dump();
 }
 
-// The names of topics, or attributes.
+// Formats a list of topic names, or a map of attributes, on one line.
 std::string FlowText(const Json& value) {
   std::vector<std::string> items;
   for (const auto& [key, item] : value.items()) {
@@ -78,7 +78,7 @@ bool IsNames(const Json& value) {
          absl::c_all_of(value, [](const Json& item) { return item.is_string(); });
 }
 
-// A value, which is JSON, as it would stand in the file.
+// Formats a JSON value as it is written in a file.
 std::string ValueText(const FieldDescriptor* field, const std::string& json) {
   if (json.empty()) return "not set";
   const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);

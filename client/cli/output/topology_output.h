@@ -1,4 +1,4 @@
-// Prints the changes of a topology: as text and as JSON.
+// Prints the changes of a topology as text and as JSON.
 #pragma once
 
 #include <string>
@@ -12,13 +12,14 @@ namespace eventhub::cli {
 
 Json ApplyJson(const client::ApplyResult& result, const PlanRisks& risks, bool dry_run);
 
-// Whether the changes are made.
+// Values of `tense`: the changes were made, or would be.
 inline constexpr absl::string_view kApplied = "";
 inline constexpr absl::string_view kPlanned = "would be: ";
 inline constexpr absl::string_view kDryRun = "dry run, nothing was changed; would be: ";
 
-// `+` for what is created, `~` with old and new values for what is updated, `-` for what is
-// deleted, and `!` for the risks of a change; then what is left alone, and a sum, after `tense`.
+// Prints created objects after `+`, updated ones after `~` with old and new values, deleted ones
+// after `-`, and the risks of a change after `!`; then unchanged objects, and a sum that begins
+// with `tense`.
 std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risks,
                         absl::string_view tense);
 

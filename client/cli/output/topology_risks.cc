@@ -28,7 +28,7 @@ Json ParseValue(const std::string& text) {
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
-// Not set: no limit.
+// Infinite, i.e. no limit, if not set.
 absl::Duration AgeOf(const std::string& value) {
   const Json json = ParseValue(value);
   absl::Duration age;
@@ -38,7 +38,7 @@ absl::Duration AgeOf(const std::string& value) {
   return age;
 }
 
-// Not set: 0.
+// 0 if not set.
 uint64_t NumberOf(const std::string& value) {
   const Json json = ParseValue(value);
   uint64_t number = 0;
@@ -52,7 +52,7 @@ bool IsTrue(const std::string& value) {
   return json.is_boolean() && json.get<bool>();
 }
 
-// Sets those of the settings that there can be a risk in.
+// Sets only the settings whose change may be a risk.
 void Set(const std::string& path, const std::string& value, client::Topic& topic) {
   if (path == "partitions") topic.partitions = static_cast<uint32_t>(NumberOf(value));
   if (path == "retention.max_age") topic.max_age = AgeOf(value);
@@ -70,13 +70,13 @@ void Set(const std::string& path, const std::string& value, client::Subscription
 }
 
 void Set(const std::string& path, const std::string& value, client::Route& route) {
-  // Which key does not matter, but that it is another one.
+  // Only whether the key changes matters, not which key it is.
   if (absl::StartsWith(path, "partition_key")) {
     route.partition_key = client::RouteKey::Constant(value);
   }
 }
 
-// Of an update, as the hub says it, of one of the objects that are wanted.
+// Returns the risks of an update that the hub reported, of one of the `wanted` objects.
 template <typename T>
 Risks RisksOfUpdate(const client::TopologyChange& change, const std::vector<T>& wanted) {
   const auto found = std::find_if(wanted.begin(), wanted.end(), [&change](const T& object) {
@@ -104,7 +104,7 @@ Risks RisksOfDeletion(Kind kind) {
   return {};
 }
 
-// 0: no limit.
+// 0 means no limit.
 uint64_t LimitOf(uint64_t bytes) {
   return bytes == 0 ? std::numeric_limits<uint64_t>::max() : bytes;
 }
@@ -125,7 +125,7 @@ Risks RisksOf(const client::Topic& from, const client::Topic& to) {
     risks.push_back(
         absl::StrCat("deletes events appended more than ", FormatExactAge(to.max_age), " ago"));
   }
-  // A topic that refuses events beyond its limit deletes none.
+  // A topic that refuses events beyond its limit does not delete any.
   const auto drops_beyond = [](const client::Topic& topic) {
     return topic.refuse_when_full ? LimitOf(0) : LimitOf(topic.max_bytes);
   };

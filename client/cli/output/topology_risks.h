@@ -1,4 +1,4 @@
-// Finds what a change deletes for good or moves, which has to be confirmed.
+// Finds changes that must be confirmed, because they delete data for good or move keys.
 #pragma once
 
 #include <map>
@@ -12,31 +12,31 @@
 
 namespace eventhub::cli {
 
-// In words, each of them after "it": `deletes events appended more than 7d ago`. Empty if the
-// change can be taken back.
+// Phrases that follow "it": `deletes events appended more than 7d ago`. Empty if the change can be
+// undone.
 using Risks = std::vector<std::string>;
 
-// Of an update from one to the other.
+// The risks of an update.
 Risks RisksOf(const client::Topic& from, const client::Topic& to);
 Risks RisksOf(const client::Subscription& from, const client::Subscription& to);
 Risks RisksOf(const client::Route& from, const client::Route& to);
 
 // Asks on the terminal before an update with risks: `command` is `topics update`, and `what`
 // `topic 'orders'`. OK at once if there are none. A usage error if there is no terminal; CANCELLED
-// if the answer is no.
+// if the user declines.
 absl::Status ConfirmUpdate(const std::string& command, const std::string& what, const Risks& risks);
 
-// Those of the changes by which a hub becomes `wanted`.
+// The risks of the changes that make a hub's topology `wanted`.
 class PlanRisks {
  public:
   explicit PlanRisks(client::Topology wanted);
 
-  // Finds the dead letters that are open in what `plan` deletes, and what becomes of them.
+  // Finds the open dead letters in the topics and subscriptions that `plan` deletes.
   absl::Status FindDeadLetters(client::SubscriptionClient& client, const client::ApplyResult& plan);
 
   Risks Of(const client::TopologyChange& change) const;
 
-  // The deletions that the hub will refuse, each a sentence; known after FindDeadLetters.
+  // The deletions that the hub will refuse, one sentence each. Valid after FindDeadLetters.
   const std::vector<std::string>& refusals() const { return refusals_; }
 
  private:

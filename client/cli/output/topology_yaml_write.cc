@@ -1,4 +1,4 @@
-// The half of topology_yaml.h that writes.
+// Implements WriteTopology.
 #include <yaml-cpp/yaml.h>
 
 #include <array>
@@ -21,7 +21,7 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// Whether a reader of YAML, this one or another, would take the word for something else than text.
+// Whether a YAML parser, this one or another, may read the text as another type.
 bool LooksLikeAnotherType(const std::string& text) {
   static constexpr std::array<absl::string_view, 9> kWords = {"true", "false", "yes", "no", "on",
                                                               "off",  "null",  "y",   "n"};
@@ -49,12 +49,12 @@ void WriteJson(const nlohmann::json& json, YAML::Emitter& out) {
     for (const auto& item : json) WriteJson(item, out);
     out << YAML::EndSeq;
   } else {
-    WriteText(json.get<std::string>(), out);  // Filters have texts alone.
+    WriteText(json.get<std::string>(), out);  // Filters contain only strings.
   }
 }
 
 void WriteFilter(const v1::Filter& filter, YAML::Emitter& out) {
-  // An expression that begins like JSON would be read as such; no good expression does.
+  // Only an invalid expression begins like JSON, and would be read back as JSON.
   if (filter.has_sql()) {
     WriteText(filter.sql(), out);
   } else {
@@ -161,7 +161,7 @@ void WriteValue(const Message& message, const FieldDescriptor& field, YAML::Emit
       WriteMessageValue(reflection.GetMessage(message, &field), out);
       break;
     default:
-      out << YAML::Null;  // There are no other types in the contract.
+      out << YAML::Null;  // The contract has no other types.
   }
 }
 

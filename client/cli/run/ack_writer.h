@@ -45,7 +45,7 @@ class AckWriter {
   bool printing_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: uses the members above.
 };
 
 }  // namespace eventhub::cli

@@ -30,7 +30,7 @@ v1::Event MakeEvent(uint64_t size) {
   return event;
 }
 
-// One topic's worth of measurements.
+// Runs the measurements on one topic.
 class Bench {
  public:
   Bench(const Context& context, const BenchOptions& options, const Interrupt& interrupt,
@@ -144,13 +144,13 @@ class Bench {
   const BenchOptions& options_;
   const Interrupt& interrupt_;
   const std::string topic_;
-  std::atomic<uint64_t> done_{0};  // Of what is being measured.
+  std::atomic<uint64_t> done_{0};  // The events of the current measurement.
 };
 
 }  // namespace
 
 absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options) {
-  Interrupt interrupt;  // Before anything that starts threads.
+  Interrupt interrupt;  // Before any thread is started.
   std::random_device random;
   const std::string topic = absl::StrFormat("bench-%08x%08x", random(), random());
   client::AdminClient admin = ConnectAdmin(context);

@@ -12,18 +12,18 @@ namespace eventhub::cli {
 
 struct BenchOptions {
   uint64_t events = 1'000'000;
-  // Of the data of each event.
+  // The size of the data of each event.
   uint64_t size = 100;
   uint32_t partitions = 1;
-  // Each with a connection of its own.
+  // Each has its own connection.
   uint32_t producers = 1;
-  // Published one at a time, each awaited, for the latency.
+  // Events published one at a time, each awaited, to measure latency.
   uint64_t round_trips = 1000;
   client::Durability durability = client::Durability::kSynced;
 };
 
 struct BenchResult {
-  // Encoded, attributes included.
+  // The encoded size of an event, including attributes.
   uint64_t event_bytes = 0;
   absl::Duration publish;
   absl::Duration read;
@@ -31,8 +31,8 @@ struct BenchResult {
   absl::Duration round_trip_p99;
 };
 
-// Fails also if an event was not read back. Always deletes its topic, unless a second signal ends
-// the process before; the first one prints the name of the topic.
+// Also fails if an event was not read back. Always deletes its topic, unless a second signal ends
+// the process first; the first signal prints the name of the topic.
 absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions& options);
 
 }  // namespace eventhub::cli

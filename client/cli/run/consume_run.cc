@@ -37,10 +37,11 @@ json::Position PositionOf(const ReceivedEvent& event) {
 }
 
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
-// How long the hub may take for the last acks once nothing runs any more.
+// How long to wait for the last acks after the last handler has ended.
 constexpr absl::Duration kConfirmWithin = absl::Seconds(5);
 
-// One run of the command. Handlers run on the subscriber's threads, which end before all else here.
+// One run of the command. Handlers run on the subscriber's threads, which end before any other
+// member is destroyed.
 class ConsumeRun {
  public:
   ConsumeRun(const Context& context, const ConsumeOptions& options)
@@ -70,7 +71,8 @@ class ConsumeRun {
   }
 
  private:
-  // A consumer waits for a hub that went away; one that was never there is an error after a while.
+  // Fails if the hub cannot be reached within the timeout. A running consumer, in contrast, waits
+  // for its hub to return.
   absl::Status LookAtSubscription(const std::string& address) {
     const HubWatch watch(address, HealthProbe(hub_, [] { return uint64_t{0}; }));
     client::SubscriptionClient client(hub_, {.timeout = timeout_.value_or(absl::Seconds(10))});
@@ -91,7 +93,7 @@ class ConsumeRun {
     return credit;
   }
 
-  // With a limit: no more than what is left of it.
+  // With a limit, the credit is at most the rest of it.
   client::Credit CreditFor(uint64_t left) const {
     client::Credit credit = InitialCredit();
     credit.events = static_cast<uint32_t>(std::min<uint64_t>(credit.events, left));
@@ -122,7 +124,7 @@ class ConsumeRun {
                    static_cast<long long>(lost.range.start),
                    static_cast<long long>(lost.range.end - 1), lost.partition);
     };
-    // Handlers that run already wait for it in subscriber().
+    // Handlers that already run wait for `subscriber_` in subscriber().
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(subscriber_, client::Subscriber::Start(hub_, std::move(subscriber)));
     return absl::OkStatus();
@@ -149,7 +151,7 @@ class ConsumeRun {
     return failure_;
   }
 
-  // Ends the run: what failed would fail for every event.
+  // Ends the run, because every other event would fail likewise.
   void Fail(const absl::Status& status) {
     {
       MutexLock lock(mutex_);
@@ -165,7 +167,7 @@ class ConsumeRun {
     RequestStop();
   }
 
-  // What was delivered is done and settled; then the run ends.
+  // Ends the run after the delivered events are handled and settled.
   void RequestStop() {
     tally_.Touch();
     stopping_ = true;
@@ -187,14 +189,14 @@ class ConsumeRun {
     }
   }
 
-  // The hub is silent, on a connection that is there.
+  // Gives up on a hub that is connected but does not answer.
   absl::Status GiveUp() {
     const bool settled = subscriber().counters().unsettled == 0;
     subscriber().Stop(absl::ZeroDuration()).IgnoreError();
     return settled ? absl::OkStatus() : absl::DeadlineExceededError("no answer to the last acks");
   }
 
-  // After `count` events were handled, and before the hub is told what became of them.
+  // Called after `count` events were handled and before their outcomes are sent.
   void Done(uint64_t count) {
     const uint64_t left = tally_.End(count);
     if (options_.limit == std::numeric_limits<uint64_t>::max()) return;
@@ -205,7 +207,7 @@ class ConsumeRun {
     }
   }
 
-  // The limit was reached, or nothing works any more.
+  // The outcome of an event that is not handled: the limit was reached, or the run failed.
   static Outcome NotTaken() {
     return Outcome::Retry("the consumer stopped before it", absl::ZeroDuration());
   }
@@ -280,7 +282,7 @@ class ConsumeRun {
     }
   }
 
-  // One call at a time: a run that prints has one thread.
+  // Called by one thread at a time: a run that prints has one thread.
   Outcome Print(const std::string& text) {
     const absl::Status written = WriteOut(text);
     if (written.ok()) return Outcome::Ack();
@@ -317,7 +319,7 @@ class ConsumeRun {
 
   const ConsumeOptions& options_;
   const std::optional<absl::Duration> timeout_;
-  Interrupt interrupt_;  // Before anything that starts threads.
+  Interrupt interrupt_;  // Before any thread is started.
   const std::shared_ptr<client::Connection> hub_;
   const std::vector<std::string> base_environment_;
   ConsumeTally tally_;
@@ -326,7 +328,7 @@ class ConsumeRun {
   Mutex mutex_;
   absl::Status connection_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("connecting");
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  // Last: its threads use what is above. Set once.
+  // Last: its threads use the members above. Set once.
   std::unique_ptr<client::Subscriber> subscriber_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -16,16 +16,16 @@ class ConsumeTally {
   // At most `limit` events are handled.
   explicit ConsumeTally(uint64_t limit);
 
-  // Called before `count` events are handled; returns how many of them, from the first, may be.
+  // Called before `count` events are handled. Returns how many of them may be, from the first on.
   uint64_t Begin(uint64_t count);
   // Records the outcome of `count` handled events of `bytes` encoded bytes.
   void Count(const client::Outcome& outcome, uint64_t count, uint64_t bytes);
-  // `count` of those that were begun are done; how many may still follow.
+  // Called after `count` begun events are done. Returns how many may still follow.
   uint64_t End(uint64_t count);
 
   // Restarts the idle time.
   void Touch();
-  // How long nothing has been handled; zero while something is.
+  // How long no event has been handled; zero while one is.
   absl::Duration IdleFor() const;
 
   uint64_t running() const;
@@ -44,7 +44,7 @@ class ConsumeTally {
   uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Nothing has to be confirmed for an event to come again.
+  // Retries need no confirmation: without one, the event is redelivered anyway.
   uint64_t retried_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t done_with_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration touched_ ABSL_GUARDED_BY(mutex_);

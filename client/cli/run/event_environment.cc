@@ -37,7 +37,8 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const absl::string_view text = *variable;
-    // Of another event, if this runs for one itself. The settings go on: those of TLS, for one.
+    // If this process itself runs for an event, its variables describe that event: they are
+    // dropped. Settings such as those of TLS are passed on.
     const bool settings = IsSettingVariable(text.substr(0, text.find('=')));
     const bool address = absl::StartsWith(text, "EVENTHUB_ADDRESS=");
     if (!absl::StartsWith(text, kEnvironmentPrefix) || (settings && !address)) {

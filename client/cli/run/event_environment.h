@@ -1,4 +1,4 @@
-// An event as environment variables of a command.
+// Passes an event to a command in environment variables.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@
 
 namespace eventhub::cli {
 
-// The environment of this process, without what begins with EVENTHUB_, and with what does not
-// depend on the event: EVENTHUB_ADDRESS, so that `eventhub` finds the same hub, and
-// EVENTHUB_SUBSCRIPTION.
+// Returns the environment of this process for a command, with EVENTHUB_ADDRESS, so that `eventhub`
+// reaches the same hub, and EVENTHUB_SUBSCRIPTION. Keeps EVENTHUB_ variables that are settings, and
+// drops all others, which describe another event.
 std::vector<std::string> BaseEnvironment(const std::string& address,
                                          const std::string& subscription);
 
@@ -23,8 +23,8 @@ std::vector<std::string> BaseEnvironment(const std::string& address,
 //   EVENTHUB_REDELIVERED  _REPLAYED   true or false
 //   EVENTHUB_ATTR_<NAME>   an extension attribute, its name in capitals
 //
-// All but those of extension attributes are always set. A value ends at its first NUL, if it has
-// one, for the system knows no other strings.
+// All except those of extension attributes are always set. A value ends at its first NUL, because
+// environment variables cannot contain one.
 void AppendEventEnvironment(const v1::Event& event, const json::Position& position,
                             std::vector<std::string>* environment);
 

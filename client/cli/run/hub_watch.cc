@@ -16,11 +16,11 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
-// While the hub does not answer.
+// The interval of probes while there is trouble.
 constexpr absl::Duration kProbeAgain = absl::Milliseconds(200);
 
 void PrintNotice(const std::string& text) {
-  // Over the line of progress, if there is one.
+  // Overwrites the line of progress, if there is one.
   const char* const wipe = isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "";
   std::fprintf(stderr, "%seventhub: %s\n", wipe, Printable(text).c_str());
 }

@@ -20,7 +20,7 @@ namespace eventhub::cli {
 class HubWatch {
  public:
   // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not answer, RESOURCE_EXHAUSTED that it
-  // accepts nothing now, CANCELLED that the command ends; anything else that all is well.
+  // accepts nothing now, CANCELLED that the command ends; any other status that all is well.
   using Probe = std::function<absl::Status()>;
 
   // `probe` is called about once a second, one call at a time; it may block for a second.
@@ -38,10 +38,10 @@ class HubWatch {
 
   const std::string address_;
   const Probe probe_;
-  // Used by the thread: since when there is trouble, and which was printed.
+  // Used by the thread: when the trouble began, and which trouble was printed.
   std::optional<absl::Duration> since_;
   const Trouble* told_ = nullptr;
-  Ticker ticker_;  // Last: its thread uses what is above.
+  Ticker ticker_;  // Last: its thread uses the members above.
 };
 
 // Asks the hub for its health, unless `progress`, a count, went up since the last time.

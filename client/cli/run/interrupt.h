@@ -1,4 +1,4 @@
-// Turns Ctrl-C and SIGTERM into something that a command can poll, wait for or be notified of.
+// Lets a command poll, wait for, or be notified of Ctrl-C and SIGTERM.
 #pragma once
 
 #include <csignal>
@@ -9,8 +9,8 @@
 
 namespace eventhub::cli {
 
-// While one lives, the first SIGINT or SIGTERM asks the command to end; the second ends the
-// process at once. There is at most one, made before any other thread is started, so that all
+// During its lifetime, the first SIGINT or SIGTERM asks the command to end; the second ends the
+// process at once. At most one exists, created before any other thread is started, so that all
 // threads inherit its signal mask.
 class Interrupt {
  public:
@@ -20,15 +20,15 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  // Whether the first signal came.
+  // Whether the first signal arrived.
   bool raised() const;
 
-  // Becomes readable with the first signal, and stays so.
+  // Becomes readable at the first signal, and remains readable.
   int fd() const { return event_fd_; }
 
-  // Calls `callback` once, on another thread, at the first signal, or at once, on this thread, if
-  // it came already. Replaces the callback before; an empty one takes it back, and when that
-  // returns none is running.
+  // Calls `callback` once: at the first signal, on another thread, or at once, on this thread, if
+  // the signal has arrived already. Replaces the previous callback. An empty callback removes it;
+  // after that call returns, no callback is running.
   void OnRaise(std::function<void()> callback);
 
  private:

@@ -15,7 +15,7 @@ namespace eventhub::cli {
 namespace {
 
 constexpr absl::Duration kDrawEvery = absl::Milliseconds(250);
-// Calls are over before that, as a rule.
+// Most calls end before that.
 constexpr absl::Duration kShownAfter = absl::Seconds(1);
 
 std::string Share(uint64_t done, uint64_t total, absl::Duration took,

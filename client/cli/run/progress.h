@@ -1,4 +1,4 @@
-// A line of progress on the terminal.
+// Shows progress on the terminal.
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,7 @@ class ProgressLine {
   const Text text_;
   const absl::Duration start_;
   bool drawn_ = false;            // Used by the thread while there is one.
-  std::optional<Ticker> ticker_;  // Last: its thread uses what is above. Nothing: nothing is shown.
+  std::optional<Ticker> ticker_;  // Last: its thread uses the members above. Unset: no terminal.
 };
 
 // While one call to the hub runs, from its first second on: `redriving, 12s, 41% of 1,234,567, 17s
@@ -55,7 +55,7 @@ class CallProgress {
   // Returns how much is done; an error means that it is unknown now.
   using Measure = std::function<absl::StatusOr<uint64_t>()>;
 
-  // Without `measure`, or with a total of 0, it says how long it takes. `measure` is called by the
+  // Shows only the elapsed time without `measure`, or with a total of 0. `measure` is called by the
   // thread, one call at a time, and may block for a second.
   explicit CallProgress(std::string doing, uint64_t total = 0, Measure measure = nullptr);
 
@@ -63,10 +63,10 @@ class CallProgress {
   const std::string doing_;
   const uint64_t total_;
   const Measure measure_;
-  const ProgressLine line_;  // Last: it uses what is above.
+  const ProgressLine line_;  // Last: uses the members above.
 };
 
-// Returns the result of `call`, and shows meanwhile how long it takes.
+// Returns the result of `call`; meanwhile shows the elapsed time.
 template <typename Call>
 std::invoke_result_t<Call> WithProgress(std::string doing, const Call& call) {
   const CallProgress progress(std::move(doing));
@@ -76,8 +76,8 @@ std::invoke_result_t<Call> WithProgress(std::string doing, const Call& call) {
 // The amount up to now.
 struct Flow {
   uint64_t events = 0;
-  uint64_t bytes = 0;  // Of the events, encoded.
-  uint64_t input = 0;  // Bytes of the input that they were made of, if there is one.
+  uint64_t bytes = 0;  // The encoded size of the events.
+  uint64_t input = 0;  // The size of the input that they were made from, if any.
 };
 
 // While events flow: `1,234 events, 1.2 MiB, 411/s, 41% of 1,234,567, 17s left`.
@@ -85,7 +85,7 @@ class EventProgress {
  public:
   using Measure = std::function<Flow()>;
 
-  // `enabled` = false: nothing, even on a terminal. `measure` is called by a thread as well.
+  // Shows nothing if `enabled` is false. `measure` is also called by a thread.
   EventProgress(bool enabled, Measure measure);
 
   // Whether a line is drawn.
@@ -107,12 +107,12 @@ class EventProgress {
 
   const Measure measure_;
   const absl::Duration start_;
-  std::atomic<uint64_t> expected_events_{0};  // 0: not known.
-  std::atomic<uint64_t> expected_input_{0};   // 0: not known.
-  // Of the last line; used by its thread.
+  std::atomic<uint64_t> expected_events_{0};  // 0: unknown.
+  std::atomic<uint64_t> expected_input_{0};   // 0: unknown.
+  // The values of the last line; used by the thread.
   absl::Duration drawn_ = absl::ZeroDuration();
   uint64_t drawn_events_ = 0;
-  std::optional<ProgressLine> line_;  // Last: it uses what is above.
+  std::optional<ProgressLine> line_;  // Last: uses the members above.
 };
 
 }  // namespace eventhub::cli

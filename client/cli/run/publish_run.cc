@@ -23,7 +23,7 @@
 namespace eventhub::cli {
 namespace {
 
-// What the connection's threads report. Thread-safe; outlives the publisher.
+// Collects the reports of the connection's threads. Thread-safe. Outlives the publisher.
 class Tally {
  public:
   void OnBatch(const client::BatchResult& result) {
@@ -53,7 +53,7 @@ class Tally {
   uint64_t duplicates() const { return duplicates_.load(std::memory_order_relaxed); }
   uint64_t delayed() const { return delayed_.load(std::memory_order_relaxed); }
   uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
-  // Of those: may be appended nevertheless.
+  // The failed events that may have been appended.
   uint64_t in_doubt() const { return in_doubt_.load(std::memory_order_relaxed); }
   absl::Status first_error() const {
     MutexLock lock(mutex_);
@@ -72,8 +72,8 @@ class Tally {
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-// One run of the command. Its members are destroyed in an order in which no callback can use what
-// is gone: the publisher first.
+// One run of the command. The publisher is destroyed first, so that no callback uses a destroyed
+// member.
 class PublishRun {
  public:
   PublishRun(const PublishRunOptions& options, EventSource source)
@@ -142,8 +142,8 @@ class PublishRun {
     }
   }
 
-  // Whether the hub refused something that ends the run; it says so later than the lines that it is
-  // about are read. Report tells.
+  // Whether a refused event ends the run. The refusal may arrive after later lines were read;
+  // Report returns the error.
   bool Refused() const { return !options_.keep_going && tally_.failed() > 0; }
 
   static absl::Status WithHint(const absl::Status& status, absl::string_view line) {
@@ -164,10 +164,10 @@ class PublishRun {
   }
 
   client::Publisher::Callback OnAck(const v1::Event& event, absl::string_view line) {
-    // Small enough to be kept without an allocation.
+    // Small enough for the callback to store without an allocation.
     Tally* const tally = &tally_;
     const auto bytes = static_cast<uint32_t>(event.ByteSizeLong());
-    const auto input = static_cast<uint32_t>(line.size() + 1);  // With the line's end.
+    const auto input = static_cast<uint32_t>(line.size() + 1);  // Including the line end.
     if (acks_ == nullptr) {
       return [tally, bytes, input](const absl::StatusOr<client::PublishedEvent>& result) {
         if (result.ok()) tally->OnEvent(bytes, input);
@@ -209,7 +209,7 @@ class PublishRun {
     return status;
   }
 
-  // What became of the events that failed: there are some.
+  // The error that describes the failed events, of which there is at least one.
   absl::Status NotAcknowledged(uint64_t acknowledged) const {
     const absl::Status error = tally_.first_error();
     std::string message = absl::StrCat(
@@ -223,7 +223,7 @@ class PublishRun {
   }
 
   const PublishRunOptions& options_;
-  Interrupt interrupt_;  // Before anything that starts threads.
+  Interrupt interrupt_;  // Before any thread is started.
   EventSource source_;
   uint64_t left_out_ = 0;
   absl::Status first_left_out_;

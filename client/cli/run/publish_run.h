@@ -15,7 +15,7 @@ namespace eventhub::cli {
 
 struct PublishRunOptions {
   std::string topic;
-  // `-`, or an empty list: standard input.
+  // An empty list or `-` means standard input.
   std::vector<std::string> files;
   std::optional<uint32_t> partition;
   client::Durability durability = client::Durability::kDefault;

@@ -23,14 +23,14 @@ class Ticker {
 
  private:
   void Run(absl::Duration delay);
-  // False if it was told to stop.
+  // Returns false if the ticker is stopping.
   bool WaitFor(absl::Duration delay);
 
   const Tick tick_;
   Mutex mutex_;
   CondVar stopped_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: uses the members above.
 };
 
 }  // namespace eventhub::cli
