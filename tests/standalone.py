@@ -2,8 +2,8 @@
 """Compiles each source file and header of the product by itself.
 
 The builds compile several files as one, which hides a missing include behind the includes of the
-file before, and lets a file use names that another one keeps to itself. This does what they do not:
-one compiler per file, for syntax alone, with the flags of the compile commands of a build.
+preceding file, and lets a file use internal names of another one. This script runs the compiler once
+per file, for syntax only, with the flags of the compile commands of a build.
 
 A header that its source file includes first is compiled alone in that file, and is not compiled
 again. No precompiled header: it would hide missing includes.
@@ -29,7 +29,7 @@ INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
 def read_flags(build):
-    """The compile flags of each source file: those of the file that it is compiled in."""
+    """Returns the compile flags of each source file: those of the file that includes it."""
     flags = {}
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         words = shlex.split(entry['command'])
@@ -53,7 +53,7 @@ def list_product():
 
 
 def resolve(include):
-    """The file of ours that an include names; None for all others."""
+    """Returns the product file that an include names; None for other files."""
     for folder in (ROOT, ROOT / 'client/include'):
         if (folder / include).is_file():
             return folder / include
@@ -61,7 +61,7 @@ def resolve(include):
 
 
 def plan(flags, sources, headers):
-    """What to compile, with which flags."""
+    """Returns the files to compile and their flags."""
     work = []
     first, including = set(), {}
     for source in sources:
@@ -76,7 +76,7 @@ def plan(flags, sources, headers):
     for header in headers:
         if header in first:
             continue
-        # Of a header that no source file includes: the flags of a file as near as there is one.
+        # A header that no source file includes gets the flags of the nearest file.
         nearest = including.get(header) or max(
             sources, key=lambda file: len(os.path.commonpath([file, header])))
         work.append((header, flags[nearest]))
@@ -84,7 +84,7 @@ def plan(flags, sources, headers):
 
 
 def compile_alone(compiler, build, file, flags):
-    # A header through standard input, for it is no main file: `#pragma once` would be wrong there.
+    # Headers are read through standard input: GCC warns about `#pragma once` in a main file.
     is_header = file.suffix == '.h'
     done = subprocess.run(
         [compiler, *flags, '-fsyntax-only', *(['-x', 'c++', '-'] if is_header else [file])],

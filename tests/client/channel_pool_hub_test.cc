@@ -1,4 +1,4 @@
-// More streams than the hub takes on one TCP connection, over one Connection of the SDK.
+// Opens more streams on one Connection than the hub accepts on one TCP connection.
 
 #include <grpcpp/create_channel.h>
 
@@ -68,7 +68,7 @@ TEST_F(ManyStreamsTest, AllMakeProgressAndUnaryCallsSucceed) {
   EXPECT_TRUE(connection_->health().GetStats(absl::Seconds(30)).ok());
 }
 
-// The same on one channel, as in another client: the reason for the pool.
+// The same on one channel, as in other clients: the reason for the pool.
 TEST_F(ManyStreamsTest, OneTcpConnectionBlocksTheLast) {
   HubClient client(hub_.address());
   struct Call {
@@ -93,7 +93,7 @@ TEST_F(ManyStreamsTest, OneTcpConnectionBlocksTheLast) {
   for (const auto& call : calls) call->context.TryCancel();
 }
 
-// Places that have become free are taken again before a further channel is opened.
+// Free places are reused before another channel is opened.
 TEST(ChannelPoolTest, OpensAChannelOnlyWhenAllAreFull) {
   int opened = 0;
   const auto pool = std::make_shared<ChannelPool>("unix:///nonexistent/hub", [&opened] {

@@ -1,4 +1,4 @@
-// A hub that doubts its clock, and the SDK that confirms it.
+// A hub doubts its clock, and the SDK confirms it.
 
 #include <memory>
 #include <utility>

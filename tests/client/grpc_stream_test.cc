@@ -89,7 +89,7 @@ class LastOwner : public PublishStream::Handler {
   std::promise<void> dropped_;
 };
 
-// Says so when it is destroyed.
+// Reports its destruction.
 struct Witness {
   ~Witness() { std::fputs("the connection is destroyed", stderr); }
 };
@@ -129,8 +129,8 @@ TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {
             absl::StatusCode::kCancelled);
 }
 
-// A server that takes whatever it is asked for, and then ends the call as gRPC may do: with a
-// status that no hub gave.
+// A server that accepts any call, and then ends it with a status that comes from gRPC and not from
+// a hub.
 class TransportThatFails : private grpc::CallbackGenericService {
  public:
   explicit TransportThatFails(const std::string& address) {

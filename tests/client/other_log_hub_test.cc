@@ -1,4 +1,4 @@
-// One address with one hub after another behind it: clients that resume are told.
+// Hubs with different logs follow each other at one address. Clients that resume are told.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -30,7 +30,7 @@ constexpr absl::Duration kLongest = absl::Seconds(60);
 const RetryOptions kSoon{.initial_delay = absl::Milliseconds(1),
                          .max_delay = absl::Milliseconds(20)};
 
-// A hub at an address that stays, on a data directory that may be exchanged.
+// A hub with a fixed address and replaceable data directories.
 class SwappedHub {
  public:
   SwappedHub(const TempDirectory& directory, const std::string& socket, const std::string& data)
@@ -38,7 +38,7 @@ class SwappedHub {
     Start(data);
   }
 
-  // Takes the place of the hub that was there.
+  // Replaces the previous hub.
   void Start(const std::string& data) {
     Stop();
     ServerOptions options = TestServerOptions();
@@ -53,7 +53,7 @@ class SwappedHub {
     connection_.reset();
     server_.reset();
   }
-  // While it runs, as a snapshot of the file system would.
+  // Copies a directory while the hub runs, like a snapshot of the file system.
   void Copy(const std::string& from, const std::string& to) {
     std::filesystem::copy(directory_ / from, directory_ / to,
                           std::filesystem::copy_options::recursive);
@@ -82,7 +82,7 @@ class SwappedHub {
     return TakeIds(**reader);
   }
 
-  // Up to the end of the log.
+  // Reads up to the end of the log.
   static std::vector<std::string> TakeIds(Reader& reader, absl::Status* status = nullptr) {
     std::vector<std::string> ids;
     v1::Event event;
@@ -109,7 +109,7 @@ class OtherLogHubTest : public testing::Test {
  protected:
   OtherLogHubTest() { hub_.CreateTopic("ord"); }
 
-  // With a connection of its own, which outlives hubs.
+  // Returns a reader with its own connection, which outlives hubs.
   std::unique_ptr<Reader> Follow(std::vector<PartitionOffset> from = {}) {
     auto reader = Reader::Create(
         Connect(hub_.address()),
@@ -127,7 +127,8 @@ TEST_F(OtherLogHubTest, AReaderRefusesAnotherHubsTopic) {
   const auto reader = Follow();
   EXPECT_THAT(SwappedHub::TakeIds(*reader), ElementsAre("0", "1", "2", "3", "4"));
   {
-    SwappedHub other(directory_, "elsewhere", "second");  // So that nobody sees it half made.
+    SwappedHub other(directory_, "elsewhere",
+                     "second");  // Prepared elsewhere, so that clients only see the complete log.
     other.CreateTopic("ord");
     other.Publish("ord", {"a", "b", "c", "d", "e", "f", "g", "h"});
   }
@@ -171,7 +172,8 @@ TEST_F(OtherLogHubTest, AReaderResumesAfterARestart) {
     hub_.Start("first");
     hub_.Publish("ord", {id});
     std::vector<std::string> ids;
-    while (ids.empty()) ids = SwappedHub::TakeIds(*reader);  // At the head again, at first.
+    while (ids.empty())
+      ids = SwappedHub::TakeIds(*reader);  // At first, the reader waits at the head again.
     EXPECT_THAT(ids, ElementsAre(id));
   }
 }
@@ -227,8 +229,8 @@ TEST_F(OtherLogHubTest, ATransactionCanNameTheLogThatItExpects) {
   EXPECT_THAT(hub_.Ids("ord"), ElementsAre("0", "1"));
 }
 
-// What the remote hub has from its restored end on are other events, and the link reads them; what
-// was before it has, and reads nothing of it twice.
+// After its restored end, the remote hub has other events, which the link reads. The link does not
+// read the events before it twice.
 TEST_F(OtherLogHubTest, ALinkRewindsToTheAgreedOffset) {
   SwappedHub local(directory_, "local", "local-data");
   local.CreateTopic("in");

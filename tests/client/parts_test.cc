@@ -1,4 +1,4 @@
-// The small parts: errors, partitions, batches, places, lists, timers.
+// Tests of small parts: errors, partitions, batches, places, lists, timers.
 
 #include <future>
 
@@ -98,7 +98,7 @@ TEST(ErrorTest, ComesFromTheTrailerAndFromReplies) {
   }
 }
 
-// An error as the hub sends it, and as gRPC makes it.
+// Errors from the hub and from gRPC.
 absl::Status OfHub(absl::StatusCode code, ErrorReason reason = ErrorReason::kUnspecified) {
   absl::Status status(code, "refused");
   SetErrorInfo({.reason = reason}, status);
@@ -117,8 +117,8 @@ TEST(FailureTest, OnlyTheHubsUnavailableLeavesInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(absl::OkStatus()));
 }
 
-// All codes, as gRPC's documentation divides them: those its libraries give, and those they never
-// do, which are then this side's.
+// Covers all codes. gRPC documents which codes its libraries generate; the others come from this
+// side.
 TEST(FailureTest, WhateverTheTransportSaysLeavesInDoubt) {
   for (const int code : {1, 2, 4, 7, 8, 12, 13, 14, 16}) {
     EXPECT_TRUE(OutcomeIsUnknown(OfTransport(code))) << code;
@@ -165,7 +165,7 @@ TEST(ConnectionTest, PartsThatAreNotOverriddenAreUnimplemented) {
 }
 
 TEST(PartitionTest, IsXxh64) {
-  EXPECT_EQ(KeyHash(""), 0xEF46DB3751D8E999u);  // The published value of XXH64 of nothing.
+  EXPECT_EQ(KeyHash(""), 0xEF46DB3751D8E999u);  // The published XXH64 of the empty string.
   EXPECT_EQ(KeyHash("abc"), 0x44BC2CF5AD770999u);
   EXPECT_EQ(PartitionFor("abc", 10), 0x44BC2CF5AD770999u % 10);
   EXPECT_EQ(PartitionFor("abc", 1), 0u);
@@ -261,7 +261,7 @@ TEST(EventBatchTest, HasEventsAmongOtherFields) {
   proto.set_base_offset(8);
   proto.add_events()->set_id("a");
   proto.add_events()->set_id("b");
-  // Fields may come in any order; a field of a later version (100) is passed over.
+  // Fields may come in any order; an unknown field (100) is skipped.
   std::string bytes = proto.SerializeAsString() + std::string("\xA0\x06\x01", 3);
   v1::EventBatch more;
   more.add_events()->set_id("c");
@@ -411,7 +411,7 @@ TEST(LocateDelayed, EachEventHasItsOutcome) {
   ASSERT_EQ(events->size(), 6u);
   EXPECT_EQ((*events)[0].offset, 100);
   EXPECT_FALSE((*events)[0].delayed.has_value());
-  EXPECT_EQ(sizeof(PublishedEvent), 24u);  // There are many, and hardly one is delayed.
+  EXPECT_EQ(sizeof(PublishedEvent), 24u);  // There are many, and few are delayed.
   ASSERT_TRUE((*events)[1].delayed.has_value());
   EXPECT_EQ((*events)[1].delayed->id, "id-1");
   EXPECT_EQ((*events)[1].delayed->due_time, due);

@@ -53,7 +53,7 @@ class ProcessorTest : public testing::TestWithParam<SubscriptionKind> {
     ASSERT_TRUE((*publisher)->Flush(absl::Seconds(60)).ok());
   }
 
-  // Copies an event to `out`, or stumbles: before the transaction, or after it.
+  // Copies an event to `out`, or fails before or after the transaction.
   Outcome Process(const ReceivedEvent& received) {
     const int fate = Roll();
     if (fate == 0) return Outcome::Retry("stumbled before");
@@ -64,7 +64,7 @@ class ProcessorTest : public testing::TestWithParam<SubscriptionKind> {
     transaction.Ack("s", received).Append("out", std::move(event));
     const auto result = Commit(*connection_, transaction);
     if (!result.ok()) return Outcome::Retry(std::string(result.status().message()));
-    // It is done, whatever is said of it now.
+    // The event is settled, whatever outcome the handler returns.
     return fate == 1 ? Outcome::Retry("stumbled after") : Outcome::Settled();
   }
 
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(All, ProcessorTest,
 
 TEST_P(ProcessorTest, WritesOnceForEachEventDespiteFailures) {
   const auto steady = Start();
-  // Others come and go without a word.
+  // Other processors join and leave without warning.
   for (int i = 0; i < 5; ++i) {
     const auto passer_by = Start();
     ASSERT_TRUE(Eventually([&] { return passer_by->counters().handled > 20 || Lag() == 0; }));

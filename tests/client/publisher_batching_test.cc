@@ -79,7 +79,7 @@ TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestIsForgotten) {
   hub_->SetDown(false);
   hub_->Advance(absl::Seconds(6));
   ASSERT_EQ(hub_->request(0).sequence(), 1u);
-  hub_->Handle();  // The producer is not known: a new epoch, without "a".
+  hub_->Handle();  // The producer is unknown: a new epoch, without "a".
   ASSERT_EQ(hub_->waiting(), 1u);
   EXPECT_EQ(hub_->request(0).events(0).id(), "b");
   EXPECT_EQ(hub_->request(0).sequence(), 0u);
@@ -113,7 +113,7 @@ TEST_F(PublisherTest, ABatchStaysBelowItsLimitOfBytes) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(publisher_->Publish(event).ok());
   EXPECT_EQ(hub_->waiting(), 2u);
   EXPECT_EQ(hub_->request(0).events_size(), 1);
-  event.set_data(std::string(5000, 'x'));  // Alone, however large.
+  event.set_data(std::string(5000, 'x'));  // A large event is sent alone.
   ASSERT_TRUE(publisher_->Publish(event).ok());
   EXPECT_EQ(hub_->waiting(), 4u);
   EXPECT_EQ(hub_->request(3).events_size(), 1);
@@ -131,7 +131,7 @@ TEST_F(PublisherTest, ExplicitPartitionsHaveTheirOwnBatches) {
   EXPECT_EQ(hub_->request(0).events_size(), 2);
   EXPECT_FALSE(hub_->request(1).has_partition());
   EXPECT_EQ(hub_->request(2).partition(), 4u);
-  EXPECT_EQ(hub_->request(2).sequence(), 2u);  // Of the topic, not of the partition.
+  EXPECT_EQ(hub_->request(2).sequence(), 2u);  // Counted per topic, not per partition.
   hub_->HandleAll();
   EXPECT_EQ(PlaceOf("c").partition, 3u);
   EXPECT_EQ(PlaceOf("c").offset, 1);
@@ -151,7 +151,7 @@ TEST_F(PublisherTest, RespectsTheWindowOfBytes) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_bytes = 1});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
-  EXPECT_EQ(hub_->waiting(), 1u);  // One may always be in flight.
+  EXPECT_EQ(hub_->waiting(), 1u);  // One request may always be in flight.
   hub_->Handle();
   EXPECT_EQ(hub_->waiting(), 1u);
 }

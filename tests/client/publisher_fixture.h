@@ -50,7 +50,7 @@ class PublisherTest : public testing::Test {
 
   // First, because it must outlive the publisher, whose destructor still reports results.
   std::map<std::string, absl::StatusOr<PublishedEvent>> results_;
-  std::vector<std::string> order_;  // Of the results.
+  std::vector<std::string> order_;  // The order of the results.
   const std::shared_ptr<testing::NiceMock<FakeHub>> hub_ =
       std::make_shared<testing::NiceMock<FakeHub>>();
   std::unique_ptr<Publisher> publisher_;

@@ -66,7 +66,7 @@ TEST_F(PublisherTest, AnInconsistentReplyFailsOnlyTheCallback) {
   Start({.topic = "t", .max_batch_events = 2, .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
-  hub_->ReplyTo(hub_->request(0).correlation_id());  // One event, it says.
+  hub_->ReplyTo(hub_->request(0).correlation_id());  // The reply claims one event.
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kInternal);
   EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kInternal);
   EXPECT_TRUE(publisher_->Flush().ok());  // They are appended.

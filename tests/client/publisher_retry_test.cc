@@ -11,14 +11,14 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// One request per event, so that tests can speak of requests.
+// One request per event, so that tests can count requests.
 PublisherOptions OneEventEach() { return {.topic = "t", .max_batch_events = 1}; }
 
 TEST_F(PublisherTest, ResendsUnansweredRequestsInOrder) {
   Start(OneEventEach());
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Handle();
-  hub_->HandleAndBreak();  // "b" is appended, but nobody was told.
+  hub_->HandleAndBreak();  // "b" is appended, but its reply is lost.
   EXPECT_FALSE(HasResult("b"));
   EXPECT_EQ(hub_->waiting(), 0u);
   hub_->Advance(absl::Milliseconds(20));
@@ -35,7 +35,7 @@ TEST_F(PublisherTest, ResendsUnansweredRequestsInOrder) {
 TEST_F(PublisherTest, BacksOffExponentiallyAndResetsAfterSuccess) {
   Start({.topic = "t",
          .retry = {.initial_delay = absl::Milliseconds(100), .max_delay = absl::Seconds(1)}});
-  // How long it takes until a further stream is opened.
+  // Returns the time until the next stream is opened.
   const auto next_attempt = [this] {
     const size_t opened = hub_->streams_opened();
     absl::Duration waited;
@@ -155,7 +155,7 @@ TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
   EXPECT_TRUE(StatusOf("a").ok());
 }
 
-// The one before had a clock that was an hour ahead.
+// The previous publisher's clock was an hour ahead.
 TEST_F(PublisherTest, TakesItsNameOverWhateverTheClock) {
   const PublisherOptions options = {.topic = "t", .max_batch_events = 1, .producer_id = "billing"};
   Start(options);
@@ -169,9 +169,9 @@ TEST_F(PublisherTest, TakesItsNameOverWhateverTheClock) {
 
   Start(options);
   for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
-  hub_->Handle();  // Both are refused,
+  hub_->Handle();  // Both are refused
   hub_->Handle();
-  ASSERT_EQ(hub_->waiting(), 2u);  // and come again.
+  ASSERT_EQ(hub_->waiting(), 2u);  // and sent again.
   EXPECT_EQ(hub_->request(0).producer_epoch(), ahead.producer_epoch() + 1);
   EXPECT_EQ(hub_->request(0).sequence(), 0u);
   hub_->HandleAll();
@@ -211,8 +211,8 @@ TEST_F(PublisherTest, IsFencedByANewerProducer) {
   EXPECT_EQ(Publish("c").code(), absl::StatusCode::kAborted);
 }
 
-// What was on its way to the hub when it was fenced elsewhere is refused with the rest; what a
-// stream took along when it broke may be appended.
+// Requests in flight when another producer fences this one are refused. Requests on a stream that
+// broke before may have been appended.
 TEST_F(PublisherTest, AFencedPublisherReportsEventsInDoubt) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
@@ -227,7 +227,7 @@ TEST_F(PublisherTest, AFencedPublisherReportsEventsInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(Publish("c")));
 }
 
-// As the hub's library resets streams when memory is short, whether the hub has acted or not.
+// gRPC at the hub resets streams when memory is short, whether or not the hub has acted.
 TEST_F(PublisherTest, AResetLeavesRequestsInDoubtAndRetriesTheirSequences) {
   Start(OneEventEach());
   for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
@@ -264,8 +264,8 @@ TEST_F(PublisherTest, UnsentEventsAreNotInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(StatusOf("a")));
 }
 
-// "a" was appended; then the topic's settings were changed, and it is refused. What came behind it
-// must not be taken for it.
+// "a" may be appended, but is refused when it is retried, because the settings of its topic
+// changed. The next request must not be taken for it.
 TEST_F(PublisherTest, ASequenceInDoubtIsNotReused) {
   for (const bool appended : {true, false}) {
     SCOPED_TRACE(appended);
@@ -297,7 +297,7 @@ TEST_F(PublisherTest, GivesUpAtTheDeadline) {
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kDeadlineExceeded);
   hub_->SetDown(false);
   hub_->Advance(absl::Seconds(10));
-  EXPECT_EQ(hub_->waiting(), 0u);  // It was never sent, and is not any more.
+  EXPECT_EQ(hub_->waiting(), 0u);  // It was never sent, and is no longer queued.
 }
 
 TEST_F(PublisherTest, ARequestInDoubtAtTheDeadlineKeepsItsSequence) {
@@ -311,7 +311,7 @@ TEST_F(PublisherTest, ARequestInDoubtAtTheDeadlineKeepsItsSequence) {
   ASSERT_TRUE(Publish("b").ok());
   hub_->Advance(absl::Seconds(5));
   hub_->HandleAll();
-  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));  // "b" was not taken for a duplicate.
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));  // "b" is not a duplicate.
   EXPECT_FALSE(PlaceOf("b").duplicate);
 }
 
@@ -367,12 +367,12 @@ TEST_F(PublisherTest, WithoutIdempotenceRequestsHaveNoSequence) {
   hub_->HandleAndBreak();
   hub_->Advance(absl::Milliseconds(20));
   hub_->HandleAll();
-  EXPECT_THAT(hub_->ids(), ElementsAre("a", "a"));  // At least once.
+  EXPECT_THAT(hub_->ids(), ElementsAre("a", "a"));  // Appended at least once.
   EXPECT_TRUE(StatusOf("a").ok());
 }
 
-// Whatever fails in between: every event that is reported as published is stored exactly once, the
-// others not at all, and all in order.
+// After any failures, every event reported as published is stored exactly once, all others are not
+// stored, and the order is kept.
 class PublisherChaosTest : public PublisherTest, public testing::WithParamInterface<unsigned> {};
 
 TEST_P(PublisherChaosTest, ExactlyOnceAndInOrder) {

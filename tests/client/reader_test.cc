@@ -102,7 +102,7 @@ class ReaderTest : public testing::Test {
         std::make_unique<ReaderCore>(hub_, std::move(options), hub_->clock()));
   }
 
-  // The ids of the events handed out until there is something else to say.
+  // Returns the ids of the events up to the next error, or the end.
   std::vector<std::string> ReadAll() {
     std::vector<std::string> ids;
     for (;;) {
@@ -228,7 +228,7 @@ TEST_F(ReaderTest, TrimmedEventsAreAnError) {
   EXPECT_EQ(last_.code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(GetErrorInfo(last_)->earliest_offset, 50);
   ReadAll();
-  EXPECT_EQ(last_.code(), absl::StatusCode::kOutOfRange);  // For good.
+  EXPECT_EQ(last_.code(), absl::StatusCode::kOutOfRange);  // Permanent.
   EXPECT_EQ(specs_.size(), 1u);
 }
 
@@ -256,10 +256,10 @@ TEST_F(ReaderTest, GivesUpAfterTheReconnectDeadline) {
   const absl::Duration start = hub_->clock().Monotonic();
   const absl::Status status = reader_->Next().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  // For people: without the bytes of the detail.
+  // The message does not contain the bytes of the detail.
   EXPECT_EQ(status.message(), "no connection to read topic t for 30s: refused");
   EXPECT_GE(hub_->clock().Monotonic() - start, absl::Seconds(30));
-  EXPECT_LE(hub_->clock().Monotonic() - start, absl::Seconds(36));  // And one backoff.
+  EXPECT_LE(hub_->clock().Monotonic() - start, absl::Seconds(36));  // Includes one backoff.
 }
 
 TEST_F(ReaderTest, ReportsOtherErrors) {

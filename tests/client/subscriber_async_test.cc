@@ -55,7 +55,7 @@ TEST_F(SubscriberAsyncTest, AQueueSettlesInAnyOrder) {
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_EQ(subscriber_->counters().unsettled, 5u);
   EXPECT_EQ(subscriber_->counters().handled, 0u);
-  // The event is there until it is settled.
+  // The event remains valid until it is settled.
   EXPECT_EQ(IdOf(events_.at("0/3")), "0/3");
   Take("0/3").Ack();
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [3,4)"));
@@ -124,7 +124,7 @@ TEST_F(SubscriberAsyncTest, APartitionOfAStreamGoesOnWhenTheEventBeforeIsSettled
   Take("0/0").Ack();
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/1"));
-  // Takes the partition back: what follows comes again.
+  // Rewinds the partition: later events are redelivered.
   Take("0/1").Retry("not yet");
   Run();
   EXPECT_THAT(Handled(), IsEmpty());

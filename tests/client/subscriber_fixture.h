@@ -66,7 +66,7 @@ inline v1::ConsumeResponse Events(uint32_t partition, int64_t base, int count, u
   return response;
 }
 
-// The same, with these offsets.
+// The same with the given offsets.
 inline v1::ConsumeResponse EventsAt(uint32_t partition, const std::vector<int64_t>& offsets) {
   v1::ConsumeResponse response = Events(partition, offsets[0], static_cast<int>(offsets.size()));
   v1::EventBatch& batch = *response.mutable_batches(0);
@@ -229,7 +229,8 @@ class SubscriberTest : public testing::Test {
   // First, because they must outlive the subscriber.
   Mutex handled_mutex_;
   std::vector<std::string> handled_;
-  std::map<std::string, Outcome> outcomes_;  // Of the next delivery of an event; acked if absent.
+  // The outcomes of the next delivery of events; an event that is absent is acked.
+  std::map<std::string, Outcome> outcomes_;
   absl::Duration ack_deadline_ = absl::ZeroDuration();
   size_t threads_ = 0;
   uint64_t last_request_ = 0;

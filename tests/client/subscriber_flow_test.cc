@@ -1,4 +1,4 @@
-// The subscriber's stream: opening, credit, gathering of outcomes, reconnection, the end.
+// The subscriber's stream: opening, credit, batching of outcomes, reconnection, the end.
 
 #include <stdexcept>
 
@@ -57,7 +57,7 @@ TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheCredit) {
     hub_->Send(Events(0, i, 1));
     Run();
   }
-  // One at once, and then as often as an eighth of the credit has gathered, settled or not.
+  // The first is sent at once, then one request per eighth of the credit, settled or not.
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,1)", "ack 0@10 [1,11)", "ack 0@10 [11,21)"));
   hub_->Send(Settled(1));
   hub_->Send(Settled(3));  // Not always in order.
@@ -209,7 +209,7 @@ TEST_F(SubscriberFlowTest, ReportsWhyItEnded) {
   hub_->CloseConsume(absl::NotFoundError("subscription s does not exist"));
   EXPECT_THAT(ended, ElementsAre(absl::StatusCode::kNotFound));
 
-  StartQueue(options);  // Left as it was asked to.
+  StartQueue(options);  // Ends as requested.
   subscriber_->RequestStop();
   hub_->CloseConsume(absl::OkStatus());
   EXPECT_THAT(ended, ElementsAre(absl::StatusCode::kNotFound, absl::StatusCode::kOk));
@@ -221,7 +221,7 @@ TEST_F(SubscriberFlowTest, ReportsWhyItEnded) {
   EXPECT_EQ(ended.size(), 3u);
 
   StartQueue(options);
-  subscriber_.reset();  // Cut off, by whom knows.
+  subscriber_.reset();  // The program itself destroys the subscriber: no report.
   EXPECT_EQ(ended.size(), 3u);
 }
 

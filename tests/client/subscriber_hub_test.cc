@@ -138,8 +138,8 @@ TEST_F(SubscriberHubTest, AStreamIsHandedOverInOrderAndWithoutRepetition) {
   EXPECT_EQ(first->counters().lease_lost + second->counters().lease_lost, 0u);
 }
 
-// Retries, parks and skips at random: in each partition, or for each key, an event is not handled
-// before those in front of it are done.
+// Retries, parks and skips events at random. In each partition, or for each key, an event is not
+// handled before the earlier ones are done.
 class SubscriberOrderTest : public SubscriberHubTest,
                             public testing::WithParamInterface<std::pair<SubscriptionKind, Order>> {
 };
@@ -152,7 +152,7 @@ TEST_P(SubscriberOrderTest, HoldsForAllOutcomes) {
   Create(kind, 3, {.ordered_by_key = !stream});
   Mutex mutex;
   std::mt19937 random(testing::UnitTest::GetInstance()->random_seed());
-  std::map<std::string, int64_t> last_done;  // By what is in order: the partition, or the key.
+  std::map<std::string, int64_t> last_done;  // By the unit of order: the partition or the key.
   std::set<std::string> ids_done;
   int disorder = 0;
   int again = 0;
@@ -167,8 +167,8 @@ TEST_P(SubscriberOrderTest, HoldsForAllOutcomes) {
     const auto [last, is_new] = last_done.try_emplace(lane, -1);
     if (ids_done.count(event.id()) != 0) ++again;
     if (received.offset() > last->second) {
-      // All of the lane between has to be done; with one key in a partition of several, those are
-      // the offsets of that key, which are known by the ids: 20 apart.
+      // All events of the lane in between must be done. If the lane is one of several keys of a
+      // partition, these are the events of that key, whose ids are 20 apart.
       const int id = std::stoi(event.id());
       if (lane[0] == 'k' && id >= kKeys && ids_done.count(std::to_string(id - kKeys)) == 0) {
         ++disorder;
@@ -191,7 +191,7 @@ TEST_P(SubscriberOrderTest, HoldsForAllOutcomes) {
   MutexLock lock(mutex);
   EXPECT_EQ(disorder, 0);
   EXPECT_EQ(ids_done.size(), static_cast<size_t>(kEvents));
-  // Only per key on a STREAM: a retry of one key takes back what others had done behind it.
+  // With order per key on a STREAM, a retry of one key also takes back later events of other keys.
   if (!stream || order != Order::kPerKey) {
     EXPECT_EQ(again, 0);
   }
@@ -288,8 +288,8 @@ TEST_F(SubscriberHubTest, LeasesAreExtendedWhileHandlersAreSlow) {
   EXPECT_GT(subscriber->counters().extensions, 0u);
 }
 
-// One thread has a thousand events in flight, which others settle in any order; some are retried,
-// some settlers are dropped.
+// One thread has a thousand events in flight, which other threads settle in any order. Some events
+// are retried, and some settlers are dropped.
 TEST_F(SubscriberHubTest, EventsAreSettledLaterByOtherThreads) {
   Create(SubscriptionKind::kQueue, 2);
   Publish(0, 1000, 10);

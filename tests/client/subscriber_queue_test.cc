@@ -60,7 +60,7 @@ TEST_F(SubscriberQueueTest, ARetryRewindsNothing) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [0,1)"));
 }
 
-// The hub gave it to the same consumer again: it had not heard of the ack in time.
+// The hub delivered the event to the same consumer again before the ack arrived.
 TEST_F(SubscriberQueueTest, AnEventAckedTwiceBeforeTheHubIsToldIsToldOnce) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
@@ -141,7 +141,7 @@ TEST_F(SubscriberQueueTest, ASeekRevokesEventsInFlight) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@11 [100,101)"));
 }
 
-// Handlers that wait until the test lets them go, on threads of their own.
+// Runs handlers on separate threads that wait until the test releases them.
 class SubscriberThreadsTest : public SubscriberTest {
  protected:
   SubscriberThreadsTest() { threads_ = 4; }
@@ -215,7 +215,7 @@ TEST_F(SubscriberThreadsTest, PerPartitionOneRunsInEach) {
 TEST_F(SubscriberThreadsTest, PerKeyOneRunsForEach) {
   StartQueue(Blocking(Order::kPerKey));
   hub_->Send(Events(0, 0, 6, 1, {"a", "b", ""}));
-  // The last two have no key, and wait for nobody.
+  // The last two have no key, and do not wait.
   EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/2", "0/5"}));
   Release("0/2");
   EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/5"}));
@@ -251,7 +251,7 @@ TEST_F(SubscriberThreadsTest, AConnectionThatBreaksWhileStoppingLeavesEventsToOt
   ASSERT_TRUE(AreRunning({"0/0", "0/1"}));
   subscriber_->RequestStop();
   hub_->CloseConsume(absl::UnavailableError("reset"));
-  ReleaseAll();  // Wait is for handlers that run, too.
+  ReleaseAll();  // Wait also waits for running handlers.
   EXPECT_EQ(subscriber_->Wait().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(hub_->consume_streams_opened(), 1u);
 }
@@ -270,13 +270,13 @@ TEST_F(SubscriberExtensionTest, UnfinishedEventsAreExtended) {
   hub_->Advance(absl::Seconds(9));
   EXPECT_THAT(Sent(), IsEmpty());
   hub_->Advance(absl::Seconds(1));
-  EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));  // All that is here of it.
-  // Events that were only just delivered are not.
+  EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));  // The whole lease.
+  // Recently delivered events are not extended.
   hub_->Advance(absl::Seconds(8));
   hub_->Send(Events(0, 10, 1));
   hub_->Advance(absl::Seconds(2));
   EXPECT_THAT(Sent(), ElementsAre("extend 0@10 [1,4)"));
-  // It ends after a minute; then the lease does, and nobody handles it any more.
+  // Extension stops after a minute. Then the lease ends, and its events are not handled.
   hub_->Advance(absl::Seconds(40));
   EXPECT_THAT(Sent(), ElementsAre("extend 0@10", "extend 0@10", "extend 0@10", "extend 0@10"));
   hub_->Advance(absl::Seconds(60));
@@ -292,7 +292,7 @@ TEST_F(SubscriberExtensionTest, UnfinishedEventsAreExtended) {
 TEST_F(SubscriberExtensionTest, LateOutcomesAreToldThoughTheirNeighboursAreDropped) {
   SubscriberOptions options{.order = Order::kPerKey, .max_lease_extension = absl::ZeroDuration()};
   options.on_event = [this](const ReceivedEvent& received) {
-    // Of the same delivery, while this one is out.
+    // Runs while the other events of its delivery are unsettled.
     if (received.offset() == 1) {
       hub_->Advance(absl::Minutes(1));
       EXPECT_FALSE(RunOne());
@@ -332,7 +332,7 @@ TEST_F(SubscriberExtensionTest, FinishedEventsAreNotExtended) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [0,6)[100,101)", "extend 0@10 [2,6)"));
 }
 
-// A hub takes 10,000 ranges in a request, and each extension counts as one more.
+// A hub accepts 10,000 ranges in a request, and each extension counts as one more.
 TEST_F(SubscriberExtensionTest, ManyRangesAreExtendedInMoreThanOneRequest) {
   StartQueue();
   std::vector<int64_t> offsets(25'000);
@@ -364,7 +364,7 @@ TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
   SettleLast();
   hub_->Advance(absl::Minutes(5));
   EXPECT_THAT(Sent(), IsEmpty());
-  EXPECT_EQ(hub_->timers(), 0u);  // Nothing is out, so nothing ticks.
+  EXPECT_EQ(hub_->timers(), 0u);  // No event is in flight, so no timer runs.
 }
 
 TEST_F(SubscriberExtensionTest, AShorterDeadlineTakesEffect) {
@@ -375,7 +375,8 @@ TEST_F(SubscriberExtensionTest, AShorterDeadlineTakesEffect) {
   hub_->Send(changed);
   hub_->Send(Events(0, 10, 1));
   hub_->Advance(absl::Seconds(2));
-  EXPECT_THAT(Sent(), ElementsAre("extend 0@10 [10,11)"));  // The other one has its 30 s.
+  EXPECT_THAT(Sent(),
+              ElementsAre("extend 0@10 [10,11)"));  // The lease of the first still lasts 30 s.
 }
 
 TEST_F(SubscriberExtensionTest, AStreamThatGetsADeadlineIsExtended) {

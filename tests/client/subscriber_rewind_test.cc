@@ -13,8 +13,8 @@ using ::testing::IsEmpty;
 
 class SubscriberRewindTest : public SubscriberTest {
  protected:
-  // Per key. While the handler of the event `outer` runs for the first time, those of other keys
-  // run on the same thread, deeper.
+  // Starts a subscriber with order per key. While the handler of the event `outer` runs for the
+  // first time, handlers of other keys run nested on the same thread.
   void StartPerKey(const std::string& outer) {
     SubscriberOptions options{.order = Order::kPerKey};
     options.on_event = [this, outer](const ReceivedEvent& received) {
@@ -26,7 +26,7 @@ class SubscriberRewindTest : public SubscriberTest {
     StartStream(std::move(options));
   }
 
-  // Handles, with an ack for each event but `offset`, which is to be retried, and settles.
+  // Handles all events: retries `offset`, acks the others, and settles.
   void RetryOne(int64_t offset) {
     outcomes_ = {{absl::StrCat("0/", offset), Outcome::Retry("")}};
     Run();
@@ -54,7 +54,7 @@ TEST_F(SubscriberRewindTest, EventsDeliveredBeforeTheHubConfirmsTheRetryAreDropp
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [0,1)"));
   EXPECT_THAT(SettleLast(),
               ElementsAre("ack exact 0@10 [1,2)", "retry 0@10 [2,3) after 1s: no bank"));
-  hub_->Send(Events(0, 10, 1));  // It is on its way.
+  hub_->Send(Events(0, 10, 1));  // The retry is in flight.
   EXPECT_THAT(SettleLast(), IsEmpty());
   hub_->Send(Events(0, 11, 1));  // Its settlement does not say when it was carried out.
   Run();
@@ -124,7 +124,7 @@ TEST_F(SubscriberRewindTest, AnotherPartitionContinues) {
   hub_->Send(Events(0, 0, 3));
   RetryOne(0);
   hub_->Send(Events(1, 0, 2));
-  hub_->Send(Rewound(1, 0));  // Of a lease before this one.
+  hub_->Send(Rewound(1, 0));  // For an earlier lease.
   hub_->Send(Events(0, 3, 1));
   Run();
   EXPECT_THAT(Handled(), ElementsAre("1/0", "1/1"));
@@ -202,7 +202,7 @@ TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsAwaitedToo) {
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/1", "0/0"));
   hub_->Send(Rewound(0, 1));
-  hub_->Send(Events(0, 1, 2, 2));  // Before the hub hears of the second retry.
+  hub_->Send(Events(0, 1, 2, 2));  // Sent before the second retry reaches the hub.
   EXPECT_THAT(SettleLast(), ElementsAre("retry 0@10 [0,1): low"));
   hub_->Send(Events(0, 3, 1));
   Run();
@@ -238,7 +238,7 @@ TEST_F(SubscriberRewindTest, AReplayContinuesMeanwhile) {
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/50", "0/0", "0/1"));
   EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [50,51)"));
-  hub_->Send(Replayed(0, 60, 1));  // Behind it: acked long ago, before a seek back.
+  hub_->Send(Replayed(0, 60, 1));  // A later event, acked before a seek back.
   Run();
   EXPECT_THAT(Handled(), ElementsAre("0/60"));
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,2)[60,61)"));
@@ -273,7 +273,7 @@ TEST_F(SubscriberRewindTest, ARefusalEndsTheDropping) {
 }
 
 TEST_F(SubscriberRewindTest, AfterARefusalDroppedEventsAreRequestedAgain) {
-  // Retention removed the event, and not those behind it.
+  // Retention removed the event, but not the later ones.
   StartStream();
   hub_->Send(Events(0, 0, 2));
   RetryOne(0);
@@ -285,7 +285,7 @@ TEST_F(SubscriberRewindTest, AfterARefusalDroppedEventsAreRequestedAgain) {
   hub_->Send(Events(0, 4, 1));
   Run();
   EXPECT_THAT(Handled(), IsEmpty());
-  // That one was removed, too.
+  // The next event was removed, too.
   settled = Settled(last_request_);
   Refuse(0, 1, 2, absl::StatusCode::kAborted, settled);
   hub_->Send(settled);

@@ -1,5 +1,5 @@
-// The subscriber on a STREAM subscription: acks, parking, replays, leases. What a retry takes back
-// is in subscriber_rewind_test.cc.
+// The subscriber on a STREAM subscription: acks, parking, replays, leases. Rewinds by retries are
+// tested in subscriber_rewind_test.cc.
 
 #include "gtest/gtest.h"
 #include "tests/client/subscriber_fixture.h"
@@ -135,7 +135,7 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
   hub_->Send(Assigned(1, 50));
   hub_->Send(Events(0, 0, 3));
   hub_->Send(Events(1, 50, 1));
-  ASSERT_TRUE(RunOne());  // 0/0, whose ack is on its way.
+  ASSERT_TRUE(RunOne());  // 0/0, whose ack is in flight.
   v1::ConsumeResponse draining;
   SetLease(0, 10, *draining.add_draining());
   hub_->Send(draining);
@@ -158,7 +158,8 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@20 [1,2)"));
 }
 
-// The consumer that the partition was to move to has left: the hub assigns the same lease again.
+// The partition does not move, because its next consumer left: the hub assigns the same lease
+// again.
 TEST_F(SubscriberStreamTest, APartitionThatDoesNotMoveAfterAllContinues) {
   StartStream();
   hub_->Send(Events(0, 0, 3));
@@ -188,7 +189,7 @@ TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
 }
 
 TEST_F(SubscriberStreamTest, PerKeyAcksFinishedEvents) {
-  // While the handler of `a` runs, those of `b` run on the same thread, deeper.
+  // While the handler of `a` runs, handlers of `b` run nested on the same thread.
   SubscriberOptions options{.order = Order::kPerKey};
   options.on_event = [this](const ReceivedEvent& received) {
     v1::Event event;

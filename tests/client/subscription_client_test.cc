@@ -1,4 +1,4 @@
-// SubscriptionClient: pages, and what goes over the wire for each of its values.
+// SubscriptionClient: pages, and the encoding of each of its values.
 
 #include "eventhub/subscription_client.h"
 

@@ -1,5 +1,5 @@
-// RouteClient, LinkClient, DelayedEventClient, TopologyClient: pages, and what goes over the wire
-// for each of their values.
+// RouteClient, LinkClient, DelayedEventClient, TopologyClient: pages, and the encoding of each of
+// their values.
 
 #include "client/src/admin/link_proto.h"
 #include "client/src/admin/route_proto.h"
@@ -145,7 +145,7 @@ TEST(RouteProtoTest, StatsAndTraces) {
   trace.set_target_topic("t");
   trace.set_outcome(v1::RouteTrace::OUTCOME_SKIPPED);
   trace.set_depth(2);
-  // Of a newer hub.
+  // A value of a newer hub.
   response.add_traces()->set_outcome(static_cast<v1::RouteTrace::Outcome>(99));
   response.set_refusal("no");
   const RouteTest test = FromProto(response);

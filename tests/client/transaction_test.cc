@@ -1,4 +1,4 @@
-// Transactions of the SDK: how they are filled, and how they are tried again.
+// Transactions of the SDK: how they are built and retried.
 #include "eventhub/transaction.h"
 
 #include <string>
@@ -131,8 +131,7 @@ TEST(TransactionTest, ARefusalIsFinal) {
   EXPECT_EQ(Commit(hub, Transaction(), kQuick).status().code(), absl::StatusCode::kAborted);
 }
 
-// The first attempt may be what is refused now: its acks are done, or a check does not hold any
-// more.
+// The first attempt may have caused the refusal: its acks took effect, or a check no longer holds.
 TEST(TransactionTest, ARefusalAfterAnAttemptInDoubtLeavesInDoubt) {
   absl::Status refused = absl::AbortedError("lost the lease");
   SetErrorInfo({.reason = ErrorReason::kLeaseLost}, refused);

@@ -1,4 +1,4 @@
-// Filters do not allocate when they run, which is once per event.
+// Tests that filters do not allocate when they run.
 #include <string>
 
 #include "gmock/gmock.h"
@@ -14,7 +14,7 @@ int AllocationsOf(const v1::Filter& filter) {
   const std::string event = SampleEvent().SerializeAsString();
   const absl::StatusOr<CompiledFilter> compiled = CompileFilter(filter);
   EXPECT_TRUE(compiled.ok()) << compiled.status();
-  compiled->Matches(event);  // What libraries set up once, such as the time zone UTC.
+  compiled->Matches(event);  // Libraries allocate once, e.g. for the time zone UTC.
   const int before = Allocations();
   for (int i = 0; i < 10; ++i) compiled->Matches(event);
   return Allocations() - before;
@@ -45,7 +45,7 @@ TEST(Allocation, NoneByDialects) {
   EXPECT_EQ(AllocationsOf(filter), 0);
 }
 
-// Else the counting itself would be broken.
+// Tests the counter: this filter allocates.
 TEST(Allocation, IsSeenWhereThereIsOne) {
   v1::Filter filter;
   filter.set_sql("LENGTH(CONCAT(word, '" + std::string(1000, 'x') + "')) > 0");

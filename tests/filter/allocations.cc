@@ -8,8 +8,8 @@ namespace {
 std::atomic<int> allocations{0};
 }  // namespace
 
-// In a file of their own: where the compiler saw both what they do and who calls them, it would
-// take new and free() for a pair that does not match.
+// In a separate file: a compiler that inlines one of them warns about new with free() as a
+// mismatched pair.
 void* operator new(size_t bytes) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* const memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;

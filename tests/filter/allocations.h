@@ -1,9 +1,10 @@
-// Counts what a test program allocates.
+// Counts the allocations of a test program.
 #pragma once
 
 namespace eventhub {
 
-// How often operator new was called in this program, by any thread. Linking this replaces it.
+// Returns the number of calls of operator new by all threads. Linking this file replaces operator
+// new.
 int Allocations();
 
 }  // namespace eventhub

@@ -1,4 +1,4 @@
-// Tables of expressions and what they evaluate to.
+// Tables of CESQL expressions and their results.
 #pragma once
 
 #include <string>
@@ -44,7 +44,7 @@ struct CesqlCase {
 
 inline void PrintTo(const CesqlCase& each, std::ostream* out) { *out << each.expression; }
 
-// A variant prefers bool to std::string for a literal.
+// Needed because a variant converts a string literal to bool rather than to std::string.
 inline CesqlCase Text(std::string expression, std::string value,
                       CesqlErrorKind error = CesqlErrorKind::kNone) {
   return {std::move(expression), std::move(value), error};

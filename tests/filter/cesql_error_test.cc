@@ -1,4 +1,4 @@
-// What CESQL says goes wrong, and what an expression is worth then.
+// Errors of CESQL, and the values of expressions that fail.
 #include <string>
 
 #include "tests/filter/cesql_cases.h"
@@ -10,7 +10,7 @@ constexpr CesqlErrorKind kMissing = CesqlErrorKind::kMissingAttribute;
 constexpr CesqlErrorKind kCast = CesqlErrorKind::kCast;
 constexpr CesqlErrorKind kMath = CesqlErrorKind::kMath;
 
-// The zero value of what the expression returns; false where that cannot be told.
+// The result is the zero value of the type of the expression; false if the type is unknown.
 TEST(CesqlError, MissingAttributes) {
   Check({{"missing", false, kMissing},
          {"unset", false, kMissing},
@@ -83,8 +83,8 @@ TEST(CesqlError, Math) {
          {"ABS(-2147483648) + 1", 0, kMath}});
 }
 
-// The value that a function returns with its error is the expression's only if the function is the
-// whole expression.
+// A function that fails returns a value with its error. That value is the result only if the
+// function is the whole expression.
 TEST(CesqlError, OnlyTheOutermostReturnsAValueOfItsOwn) {
   constexpr CesqlErrorKind kFunction = CesqlErrorKind::kFunctionEvaluation;
   Check({Text("LEFT(id, -1)", "id-1", kFunction),

@@ -41,7 +41,7 @@ TEST(CesqlFunction, Casts) {
          {"IS_BOOL('True')", true},
          {"IS_BOOL('abc')", false},
          {"IS_BOOL(true)", true},
-         // Since 1.0, booleans and integers can be cast to each other.
+         // Booleans and integers can be cast to each other since CESQL 1.0.
          {"IS_INT(true)", true},
          {"IS_BOOL(5)", true}});
 }

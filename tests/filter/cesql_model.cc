@@ -30,7 +30,7 @@ ModelResult ToInteger(const ModelValue& value) {
   if (std::holds_alternative<int32_t>(value)) return {value};
   const std::string& text = std::get<std::string>(value);
   int32_t integer;
-  // The library takes white space around it, too.
+  // SimpleAtoi also accepts surrounding white space.
   const bool is_padded = text.find_first_not_of("+-0123456789") != std::string::npos;
   if (!is_padded && absl::SimpleAtoi(text, &integer)) return {integer};
   return {0, Kind::kCast};
@@ -50,7 +50,7 @@ ModelResult CastLike(const ModelValue& value, const ModelValue& like) {
   return {ToText(value)};
 }
 
-// Zero values by what the operators and functions return.
+// Returns the zero value of the type that an operator or function returns.
 ModelValue ZeroOf(const std::string& op) {
   static const std::vector<std::string> kIntegers = {"+",   "-",   "*",   "/",     "%",
                                                      "neg", "INT", "ABS", "LENGTH"};
@@ -90,7 +90,7 @@ ModelResult Integers(const std::string& op, int64_t x, int64_t y) {
   return {static_cast<int32_t>(result)};
 }
 
-// What is cut out of ASCII texts.
+// SUBSTRING of ASCII text.
 ModelResult Substring(const std::string& text, int64_t position, int64_t length) {
   const auto size = static_cast<int64_t>(text.size());
   if (position > size || position < -size || length < 0) {
@@ -114,7 +114,7 @@ ModelResult Function(const std::string& op, const std::vector<ModelValue>& value
     for (const ModelValue& value : values) all += ToText(value);
     return {all};
   }
-  // The integers that the rest takes.
+  // The integer arguments of the remaining functions.
   std::vector<int64_t> integers;
   for (size_t i = op == "ABS" ? 0 : 1; i < values.size(); ++i) {
     const ModelResult integer = ToInteger(values[i]);
@@ -272,7 +272,8 @@ class Writer {
                         Write(children[1], precedence + 1));
   }
 
-  // A sign next to digits would be one literal, which is the same but for the least integer.
+  // Without parentheses, a sign and digits form one literal, which makes a difference for the
+  // smallest integer.
   std::string Parenthesised(const ModelExpression& expression) {
     if (expression.op == "literal") return absl::StrCat("(", Bare(expression), ")");
     return Write(expression, 6);

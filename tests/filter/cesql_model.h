@@ -1,4 +1,4 @@
-// CESQL the slow and simple way, and random expressions to compare with.
+// A simple, slow model of CESQL, and random expressions to compare it with the implementation.
 #pragma once
 
 #include <cstdint>
@@ -21,21 +21,22 @@ struct ModelResult {
   CesqlErrorKind error = CesqlErrorKind::kNone;
 };
 
-// A tree that is walked. Operators and functions by name: "AND", "+", "LIKE", "NOT IN", "neg",
-// "LENGTH", …; "literal", "attribute" and "EXISTS" have no children.
+// A syntax tree. Operators and functions are named: "AND", "+", "LIKE", "NOT IN", "neg", "LENGTH",
+// …. "literal", "attribute" and "EXISTS" have no children.
 struct ModelExpression {
   std::string op;
-  ModelValue literal = false;  // Of "literal"; the pattern of "LIKE".
-  std::string name;            // Of "attribute" and "EXISTS".
+  ModelValue literal = false;  // The value of "literal", or the pattern of "LIKE".
+  std::string name;            // The attribute of "attribute" and "EXISTS".
   std::vector<ModelExpression> children;
 
   ModelResult Evaluate(const ModelAttributes& attributes) const;
 
-  // As text that parses to this tree, with white space, case and needless parentheses at random.
+  // Writes text that parses to this tree, with random white space, case and redundant parentheses.
   std::string Text(std::mt19937_64& random) const;
 };
 
-// An expression of at most so many levels, over the attributes a0 to a3, of which some are missing.
+// Returns an expression of at most `depth` levels on the attributes a0 to a3, some of which are
+// missing.
 ModelExpression RandomExpression(std::mt19937_64& random, int depth);
 ModelValue RandomValue(std::mt19937_64& random);
 

@@ -1,4 +1,4 @@
-// What the operators of CESQL evaluate to when all goes well.
+// The results of the operators of CESQL, without errors.
 #include "tests/filter/cesql_cases.h"
 
 namespace eventhub {
@@ -59,7 +59,7 @@ TEST(CesqlOperator, Comparison) {
          {"2 > 2", false},
          {"2 >= 2", true},
          {"-1 < 0", true},
-         {"'10' > '9'", true},  // As integers.
+         {"'10' > '9'", true},  // Compared as integers.
          {"true > false", true},
          {"hop < ttl", true}});
 }
@@ -90,7 +90,7 @@ TEST(CesqlOperator, Logic) {
       Check({{left + " AND " + right, x && y},
              {left + " OR " + right, x || y},
              {left + " XOR " + right, x != y},
-             // The same where nothing is known before.
+             // The same with operands that are not constant.
              {"flag = " + left + " AND flag = " + right, x && y},
              {"flag = " + left + " OR flag = " + right, x || y},
              {"flag = " + left + " XOR flag = " + right, x != y}});
@@ -192,14 +192,14 @@ TEST(CesqlOperator, In) {
          {"'true' IN (true)", true},
          {"hop IN ('4', '5')", true},
          {"flag IN (0, 1)", true},
-         // Elements that are no literals.
+         // Elements need not be literals.
          {"'order-81' IN (id, subject)", true},
          {"5 IN (1, hop, 3)", true},
          {"3 IN (1, hop, 3)", true},
          {"4 IN (1, hop, 3)", false},
          {"7 IN (hop, 1 + 1, hop + 2, 9)", true},
          {"id IN (id)", true},
-         // Up to the first that is equal.
+         // Elements after the first equal one are not evaluated.
          {"1 IN (1, missing)", true},
          {"1 IN (1, 'abc')", true},
          {"hop IN (5, missing, 'abc')", true}});

@@ -1,4 +1,4 @@
-// What is an expression, what it means, and where one that is none goes wrong.
+// The syntax of CESQL: literals, precedence, and the positions of syntax errors.
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +24,7 @@ TEST(CesqlSyntax, Literals) {
          Text("\"A b\"", "A b"),
          Text("'it\\'s \"so\"'", "it's \"so\""),
          Text("\"it's \\\"so\\\"\"", "it's \"so\""),
-         // Only the quote of its own kind is escaped; other backslashes are characters.
+         // A backslash escapes only the quote that encloses the string.
          Text(R"('a\"b')", R"(a\"b)"),
          Text(R"("a\'b")", R"(a\'b)"),
          Text(R"('a\nb')", R"(a\nb)"),
@@ -58,21 +58,21 @@ TEST(CesqlSyntax, Precedence) {
          {"- (2 + 3)", -5},
          {"1 + 1 = 2", true},
          {"1 < 2 = true", true},
-         {"3 > 2 > 1", false},  // (3 > 2) is 1, which is not more than 1.
-         // AND, OR and XOR go from left to right.
+         {"3 > 2 > 1", false},  // (3 > 2) is 1, which is not greater than 1.
+         // AND, OR and XOR have the same precedence, from left to right.
          {"true OR true AND false", false},
          {"true OR (true AND false)", true},
          {"false AND true OR true", true},
          {"true XOR true OR true", true},
          {"true XOR (true OR true)", false},
-         // NOT and - come before all operators with two sides.
+         // NOT and unary - bind tighter than all binary operators.
          {"NOT false = true", true},
          {"NOT true = true", false},
          {"NOT 1 = 2", false, CesqlErrorKind::kNone},
          {"NOT 'true' LIKE 'false'", true},
          {"-1 IN (1, -1)", true},
          {"-'5' LIKE '-5'", true},
-         // LIKE and IN come before arithmetic and comparison.
+         // LIKE and IN bind tighter than arithmetic and comparison.
          {"1 + 'a' LIKE 'a'", 2},
          {"true = 'x' IN ('x')", true},
          {"'x' IN ('y') LIKE 'f%'", true},
@@ -107,7 +107,7 @@ TEST(CesqlSyntax, AttributesWhoseNamesBeginWithDigits) {
             (std::variant<bool, int32_t, std::string>(true)));
 }
 
-// The position is where the reader looks, and the message says what would do there.
+// The message names the position of the error and what was expected there.
 TEST(CesqlSyntax, Faults) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "line 1, column 1: expected an expression, found the end of the expression"},

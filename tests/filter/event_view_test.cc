@@ -1,4 +1,4 @@
-// EventView sees what a protobuf parser sees, however an event is encoded.
+// EventView reads the same as a protobuf parser, from any valid encoding of an event.
 #include "server/filter/event_view.h"
 
 #include <string>
@@ -74,8 +74,8 @@ TEST(EventView, RefusesWhatIsNotWellFormed) {
   EXPECT_TRUE(EventView("\x0a\x7f").Find("id").missing());
 }
 
-// Encodings that protobuf allows and no library makes: fields again and out of order, messages in
-// pieces, fields that are not known, types that are not meant.
+// Encodings that protobuf allows but no library writes: repeated and unordered fields, split
+// messages, unknown fields, wrong wire types.
 class EncodedEvents : public SeededTest {
  protected:
   static void Varint(uint64_t value, std::string* out) {
@@ -129,7 +129,7 @@ class EncodedEvents : public SeededTest {
     for (int64_t i = Int(0, 3); i > 0; --i) {
       const auto field = static_cast<uint32_t>(Int(1, 7));
       if (OneIn(8)) Unknown(&value);
-      // Now and then with a wire type that is not the field's own.
+      // Sometimes with the wrong wire type.
       if ((field <= 2) != OneIn(15)) {
         Number(field, static_cast<uint64_t>(Int(-5, 5)), &value);
       } else {

@@ -1,4 +1,4 @@
-// The filter dialects, and what is refused.
+// The filter dialects, and invalid filters.
 #include "server/filter/filter.h"
 
 #include <string>
@@ -37,7 +37,7 @@ std::string Exact(const std::string& name, const std::string& value) {
   return "exact { " + Condition(name, value) + " }";
 }
 
-// Filters that are true and false, of a dialect and of an expression.
+// Filters that pass and filters that do not: one of another dialect, the others of SQL.
 const char* const kTrue[] = {"exact { values { key: 'id' value: 'id-1' } }", "sql: 'hop = 5'"};
 const char* const kFalse[] = {"exact { values { key: 'id' value: 'id' } }", "sql: 'hop = 6'",
                               "sql: 'missing = 1'", "sql: 'hop'"};
@@ -90,7 +90,7 @@ TEST(Filter, WhatLooksAtTooMuchTextPassesNothing) {
   EXPECT_EQ(RunOn(Repeated("large LIKE '%b%'", " OR ", 8), event), FilterResult::kDoesNotPass);
   const std::string many = Repeated("large LIKE '%b%'", " OR ", 60);
   EXPECT_EQ(RunOn(many, event), FilterResult::kTooCostly);
-  // Nor does what is around it.
+  // The filters that contain it do not pass either.
   EXPECT_EQ(RunOn("NOT (" + many + ")", event), FilterResult::kTooCostly);
   EXPECT_FALSE(Passes("negation { sql: \"" + many + "\" }", event));
   EXPECT_FALSE(
@@ -98,10 +98,10 @@ TEST(Filter, WhatLooksAtTooMuchTextPassesNothing) {
   EXPECT_EQ(RunOn("large LIKE '%" + std::string(200, '_') + "b%'", event),
             FilterResult::kTooCostly);
   EXPECT_EQ(RunOn(Repeated("LENGTH(large) = 1", " OR ", 60), event), FilterResult::kTooCostly);
-  // What compares with a constant looks at no more than that has.
+  // A comparison with a constant reads at most the length of the constant.
   EXPECT_EQ(RunOn(Repeated("large = 'b'", " OR ", 60), event), FilterResult::kDoesNotPass);
   EXPECT_EQ(RunOn(Repeated("INT(large) = 1", " OR ", 60), event), FilterResult::kDoesNotPass);
-  // It is no matter of how many events.
+  // The limit applies to each event separately.
   EXPECT_EQ(RunOn(many, LargeEvent('a', 50'000)), FilterResult::kDoesNotPass);
 }
 
@@ -168,7 +168,7 @@ TEST(Filter, OnlyTheBooleanTruePasses) {
   EXPECT_FALSE(Passes("sql: '1 / 0 = 0'"));
 }
 
-// After a failure the next expression of the same filter runs as if nothing had been.
+// A failed expression does not affect the next expression of the same filter.
 TEST(Filter, AFailureEndsItsOwnExpressionAlone) {
   EXPECT_TRUE(
       Passes("any { filters { sql: 'CONCAT(id, 1, 2, missing) = id' } "
@@ -198,7 +198,7 @@ TEST(Filter, ManyAttributes) {
   EXPECT_FALSE(Passes("sql: '" + sql + "'", event));
 }
 
-// What is refused: the message begins with the field at fault.
+// Expects that the filter is refused, with a message that begins with the invalid field.
 void ExpectRefused(const std::string& text, const std::string& message) {
   const absl::StatusOr<CompiledFilter> filter = CompileFilter(Parse(text), "route.filter");
   EXPECT_THAT(filter, StatusIs(absl::StatusCode::kInvalidArgument)) << text;

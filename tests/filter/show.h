@@ -1,4 +1,4 @@
-// Attributes in a form that can be compared and printed.
+// Formats attributes for comparison and output.
 #pragma once
 
 #include <string>
@@ -8,10 +8,10 @@
 
 namespace eventhub {
 
-// As EventView sees it.
+// Formats a value that EventView read.
 std::string Show(const filter::Value& value);
 
-// The attribute of a parsed event, by the same name as EventView would have it.
+// Formats an attribute of a parsed event as Show would format the value that EventView reads.
 std::string ShowAttribute(const v1::Event& event, const std::string& name);
 
 }  // namespace eventhub

@@ -1,4 +1,4 @@
-// Which event types a filter can match at all: never too few.
+// The set of event types that a filter may match is never too small.
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,7 +79,7 @@ TEST(FilterTypes, OfExpressions) {
   }
 }
 
-// Whatever passes has a type that was foretold.
+// Every event that passes has one of the predicted types.
 class FilterTypesModel : public SeededTest {
  protected:
   std::string Atom() {

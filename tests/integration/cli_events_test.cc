@@ -109,7 +109,7 @@ TEST(CliEventFormat, PrintsFields) {
   EXPECT_FALSE(EventFormat::Parse("%").ok());
 }
 
-// A line that is read is a line that publishes the same.
+// A printed line can be read back as the same event.
 TEST(CliEventSource, TakesBackWhatIsWritten) {
   EventTemplate settings = TextTemplate();
   settings.json_input = true;

@@ -214,7 +214,7 @@ class LinksTest(LinkTest):
         for hub in (self.hub, self.remote):
             self.wait_until(lambda hub=hub: len(self.ok("read", name, "--format=%d\\n",
                                                         hub=hub).splitlines()) >= 2)
-        # Later events show that each link has passed the ones that it has seen before.
+        # The arrival of later events shows that each link has skipped the events it had seen before.
         self.publish(name, "last")
         self.wait_until(lambda: len(self.data(name)) >= 3)
         self.wait_until(lambda: self.status(name)["looped_events"] >= 1)
@@ -315,7 +315,7 @@ class LinksRestartTest(OwnHubTest, LinkTest):
         self.assertEqual(positions, before["status"]["positions"])
         del before["status"], after["status"]
         self.assertEqual(after, before)
-        # While the remote hub is away the link says so; it continues once the hub is back.
+        # The link reports that the remote hub is unreachable, and continues once the hub is back.
         self.wait_until(lambda: self.status(name)["error"])
         self.assertIn("\n  * connecting for ", self.ok("links", "describe", name))
         self.remote.start()

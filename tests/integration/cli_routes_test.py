@@ -235,7 +235,7 @@ class RoutesTest(RouteTest):
         self.assertIn("--filter: filter.all[1].exakt: is no dialect", self.fails(
             2, "routes", "create", "refused", f"--from={a}", f"--to={b}",
             '--filter={"all": [{"exact": {"type": "x"}}, {"exakt": {}}]}'))
-        # Also by a change; a refused change has no effect at all.
+        # Also by an update. A refused update has no effect.
         self.assertIn("loop", self.fails(1, "routes", "update", f"{name}-2", f"--to={a}",
                                          "--resume"))
         self.assertTrue(self.describe(f"{name}-2")["disabled"])

@@ -446,7 +446,7 @@ class ExecTest(SubscriptionTest):
 
     def test_concurrency(self):
         name = self.subscription(events=4)
-        # Each waits for the three others, so they must run at the same time.
+        # Each command waits for the three others, so all of them must run concurrently.
         with tempfile.TemporaryDirectory() as folder:
             self.run_exec(name, f"touch {folder}/$EVENTHUB_OFFSET; until [ $(ls {folder} | wc -l) "
                                 "= 4 ]; do sleep 0.05; done", "--concurrency=4")
@@ -460,7 +460,7 @@ class ExecTest(SubscriptionTest):
                 f"until [ -e {folder}/go ]; do sleep 0.05; done; echo finished'",
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
             self.wait_until(lambda: os.path.exists(f"{folder}/begun"))
-            # Like ctrl-C: to the terminal's whole process group.
+            # Like Ctrl-C, sent to the whole process group of the terminal.
             os.killpg(consumer.pid, signal.SIGINT)
             self.assertIn(b"once more to give up", consumer.stderr.readline()
                           + consumer.stderr.readline())

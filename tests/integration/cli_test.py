@@ -37,7 +37,7 @@ COMMANDS = [*([group] for group in ("apply", "bench", "clock", "consume", "delay
             ["filter", "eval"], ["clock", "show"], ["clock", "confirm"], ["delayed", "list"],
             ["delayed", "cancel"], []]
 
-# Commands that have another name now, and what their help says.
+# Renamed commands, and the new names in their help.
 OLD_NAMES = [(["seek"], ["subscriptions", "seek"]), (["replay"], ["subscriptions", "replay"]),
              (["snapshots", "list"], ["subscriptions", "snapshots", "list"]),
              (["dead-letters", "redrive"], ["subscriptions", "dead-letters", "redrive"]),
@@ -79,7 +79,7 @@ class UsageTest(unittest.TestCase):
                 process = subprocess.run([EVENTHUB, *command, "--help"], stdout=subprocess.PIPE,
                                          stderr=follower, check=True, timeout=TIMEOUT)
                 for line in process.stdout.decode().splitlines():
-                    # Other lines are examples, which are there to be copied.
+                    # Other lines are examples, which must stay copyable.
                     if re.match(r"\S|   {27}\S", line):
                         self.assertLessEqual(len(line), min(columns, 100), (command, line))
             os.close(leader)
@@ -197,7 +197,7 @@ class UsageTest(unittest.TestCase):
                                        **options)
             return process.communicate(timeout=TIMEOUT)[1], process.returncode
         event = ["filter", "eval", "true"]
-        # Closed: no file that is opened later takes its place.
+        # The file is closed, and no file opened later uses its descriptor.
         self.assertEqual(run(*event, preexec_fn=lambda: os.close(1)),
                          ("eventhub: writing to standard output: Bad file descriptor "
                           "(FAILED_PRECONDITION)\n", 1))
@@ -206,7 +206,7 @@ class UsageTest(unittest.TestCase):
                 self.assertEqual(run(*arguments, stdout=full),
                                  ("eventhub: writing to standard output: No space left on device "
                                   "(RESOURCE_EXHAUSTED)\n", 1), arguments)
-        # A reader that went away: silent, like any filter, even if SIGPIPE is ignored.
+        # A closed pipe is not reported, as by any filter, even if SIGPIPE is ignored.
         for ignored, code in ((False, -signal.SIGPIPE), (True, 128 + signal.SIGPIPE)):
             for arguments in (event, ["--help"]):
                 reader, writer = os.pipe()
@@ -259,7 +259,7 @@ class WaitTest(HubTest):
 
     def test_only_a_change_that_was_sent_may_be_done(self):
         class Transport(grpc.GenericRpcHandler):
-            """No hub answers, whatever the request."""
+            """Fails every call as a broken transport does, without a hub."""
 
             def service(self, handler_call_details):
                 return grpc.unary_unary_rpc_method_handler(
@@ -324,7 +324,7 @@ class WaitTest(HubTest):
             self.wait_until(lambda: blocks_signals(process.pid))
             process.stdin.write(b"1\n")
             process.stdin.flush()
-            while process.poll() is None:  # The second signal ends it, whatever it is doing.
+            while process.poll() is None:  # The second signal ends it at once.
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.05)
             process.stdin.close()

@@ -1,5 +1,5 @@
-"""TLS as an operator sets it up: deploy/make-certificates.sh, the daemon's flags, the command line, and programs in other
-languages as README.md has them.
+"""Sets up TLS like an operator: deploy/make-certificates.sh, the daemon's flags, the command line, and the programs in
+README.md.
 """
 
 import os

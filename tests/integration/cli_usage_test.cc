@@ -51,7 +51,7 @@ TEST(CliPlaces, ParsesRangesWithTheirLast) {
   }
 }
 
-// The words that the program makes of a command line, joined by spaces.
+// Returns the words that the program parses from a command line, joined by spaces.
 std::string Words(std::vector<const char*> line) {
   CLI::App app("", "eventhub");
   std::string address;

@@ -356,7 +356,7 @@ class StartTest(DaemonTest):
                     descriptors=256) as daemon:
             host, port = daemon.addresses()[0].rsplit(":", 1)
             clients = [socket.create_connection((host, int(port))) for _ in range(250)]
-            # Refused connections are reset, and accepted ones get a greeting; then all have been
+            # Refused connections are reset, and accepted ones get a greeting; after that, all have been
             # handled.
             for client in clients:
                 client.settimeout(TIMEOUT)

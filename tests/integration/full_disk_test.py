@@ -84,7 +84,7 @@ class FullDiskTest(unittest.TestCase):
         return stat.f_bavail * stat.f_frsize
 
     def fill(self):
-        """Other files take the last byte."""
+        """Fills the disk to the last byte with another file."""
         path = os.path.join(self.mount, "foreign")
         with open(path, "ab", buffering=0) as file:
             for size in (MIB, 4096):
@@ -112,7 +112,7 @@ class FullDiskTest(unittest.TestCase):
         self.assertEqual(self.publish("kept").returncode, 0)
         self.eventually(lambda: os.path.exists(os.path.join(self.data, "RESERVE")))
         self.assertGreater(self.publish_until_refused("large"), 10)
-        # The guard acted first: no write has found the disk full.
+        # The guard acted before any write found the disk full.
         self.assertGreater(self.free(), 10 * MIB)
         self.fill()
         self.assertIn(b"free", self.publish("large").stderr)
@@ -147,7 +147,7 @@ class FullDiskTest(unittest.TestCase):
 
 
 def enter_namespace():
-    """Runs this again where it may mount; returns why that is not possible."""
+    """Runs this test again in a namespace where it may mount. Returns the error if that fails."""
     if IN_NAMESPACE in os.environ:
         return None
     unshare = ["unshare", "--mount", "--propagation=private"]

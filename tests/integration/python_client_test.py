@@ -64,7 +64,7 @@ def generate(directory):
         [os.environ["PROTOC"], f"-I{proto}", f"-I{directory}", f"--python_out={directory}",
          f"--plugin=protoc-gen-grpc={os.environ['GRPC_PYTHON_PLUGIN']}", f"--grpc_out={directory}",
          *files], check=True)
-    # The folder `grpc` would hide the package of that name if it were not joined to it.
+    # Without this, the folder `grpc` would hide the package of the same name.
     grpc.__path__.append(os.path.join(directory, "grpc"))
     sys.path.insert(0, directory)
     names = ["eventhub.v1.event_pb2", "eventhub.v1.hub_pb2", "eventhub.v1.hub_pb2_grpc",
@@ -333,7 +333,7 @@ class PythonClientTest(unittest.TestCase):
         rest = [next(deliveries) for _ in range(8)]
         self.assertEqual(sorted((batch.partition, offset) for batch, offset, _ in rest),
                          [(p, o) for p in range(2) for o in range(6, 10)])
-        # Its end is a failed attempt of the first event that it had in each partition; it may have
+        # Its death counts as a failed attempt of the first event in each partition; it may have
         # processed more.
         self.assertEqual({(offset, batch.delivery_attempt) for batch, offset, _ in rest},
                          {(6, 2), (7, 1), (8, 1), (9, 1)})
@@ -348,7 +348,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(self.stats(name).lag_events, 0)
 
     def test_consumers_that_come_and_go(self):
-        """However a consumer ends, the next one gets its events, and no state of it remains."""
+        """After a consumer ends in any way, the next one gets its events, and none of its state remains."""
         topic = self.topic()
         name = self.subscription(topic, subscription_pb2.Subscription.KIND_QUEUE)
         self.hub.Publish(hub_pb2.PublishRequest(topic=topic, events=[make_event(i) for i in range(3)]))
