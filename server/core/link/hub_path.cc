@@ -15,7 +15,7 @@ namespace {
 
 constexpr absl::string_view kName = "hubpath";
 
-// The parts of an event around its attribute `hubpath`, and the value of that.
+// An event split around its attribute `hubpath`, and the value of the attribute.
 struct ParsedPath {
   absl::InlinedVector<absl::string_view, 2> others;
   size_t others_bytes = 0;
@@ -66,7 +66,8 @@ HubPathOutcome HubPath::Add(absl::string_view event, size_t max_event_bytes,
   wire::AppendBytes(wire::kEntryValue, value, &entry);
   std::string attribute;
   wire::AppendBytes(v1::Event::kAttributesFieldNumber, entry, &attribute);
-  // The path is on top: what the remote hub took, a topic of the same limit takes.
+  // The path does not count: a topic with the remote topic's limit accepts whatever that topic
+  // accepted.
   if (parsed.others_bytes > max_event_bytes) return HubPathOutcome::kTooLarge;
   wire::AppendHead(wire::kEventsField, parsed.others_bytes + attribute.size(), region);
   for (const absl::string_view part : parsed.others) region->append(part.data(), part.size());

@@ -1,5 +1,5 @@
-// The attribute `hubpath` of events that came through links: which hubs they have been in. Encoded
-// events are changed by hand, so that all their other bytes stay as they are.
+// The event attribute `hubpath` of events that arrived through links: the hubs that an event has
+// passed through. Encoded events are edited as bytes, so that all their other bytes stay unchanged.
 #pragma once
 
 #include <cstddef>
@@ -10,25 +10,26 @@
 
 namespace eventhub {
 
-// What became of an event.
+// The outcome for one event.
 enum class HubPathOutcome {
-  kAdded,     // It is in the region.
-  kLooped,    // It has been in this hub before.
-  kTooLarge,  // With the longer path it has more bytes than the topic takes.
+  kAdded,     // The event is in the region.
+  kLooped,    // The event has passed through this hub before.
+  kTooLarge,  // With the longer path the event exceeds the topic's size limit.
 };
 
-// Takes events from one remote hub. Thread-safe.
+// Extends the paths of events from one remote hub. Thread-safe.
 class HubPath {
  public:
   HubPath(std::string remote_hub, std::string this_hub)
       : remote_hub_(std::move(remote_hub)), this_hub_(std::move(this_hub)) {}
 
-  // Adds an encoded event to a region of `repeated Event events = 15`, with the remote hub at the
-  // end of its path. An event that has none gets one; a `hubpath` that is no string is replaced.
+  // Appends an encoded event to a region of `repeated Event events = 15`, with the remote hub added
+  // at the end of its path. Adds the attribute if it is absent; replaces a `hubpath` that is not a
+  // string.
   HubPathOutcome Add(absl::string_view event, size_t max_event_bytes, std::string* region) const;
 
-  // What has the remote hub leave out itself: events that do not pass `filter`, which may be null,
-  // and those that have been in this hub.
+  // The filter for the remote hub to apply: it excludes events that do not pass `filter`, which may
+  // be null, and events that have passed through this hub.
   v1::Filter RemoteFilter(const v1::Filter* filter) const;
 
  private:

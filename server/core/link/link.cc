@@ -66,7 +66,7 @@ v1::LinkStatus Link::Status(absl::Time now, bool with_positions) const {
   v1::LinkStatus status = monitor_.Describe(now);
   MutexLock lock(mutex_);
   const LinkState& visible = Visible();
-  // What ends its events may not have heard of it yet.
+  // The monitor may lag: the link's reader may not have stopped yet.
   if (visible.record.settings().disabled()) status.set_state(v1::LinkStatus::STATE_DISABLED);
   uint64_t lost = visible.record.lost_events();
   uint64_t refused = visible.record.refused_events();
@@ -138,7 +138,8 @@ void Link::SetPosition(uint32_t partition, const LinkPosition& position, CommitB
 
 void Link::Restart(const LinkOrigin& origin, CommitBuilder& commit) {
   stored::Link record = pending_.record;
-  // The start was for the topic that it was created for; of one that takes its place, all is new.
+  // `start` applies to the topic that the link was created for; a topic that replaces it is read
+  // from its beginning.
   if (!record.remote_hub_id().empty()) record.set_started(true);
   record.set_remote_hub_id(origin.hub_id);
   record.set_remote_topic_micros(origin.topic_micros);

@@ -1,4 +1,4 @@
-// One link of this hub: its settings, where it is in the remote topic, and how it does.
+// One link of this hub: its settings, its position in the remote topic, and its status.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 
 namespace eventhub {
 
-// What positions are of: a topic, that is, one of that name which was created then.
+// The topic that positions belong to: its name and its creation time.
 struct LinkOrigin {
   std::string hub_id;
   int64_t topic_micros = 0;
@@ -32,29 +32,30 @@ struct LinkOrigin {
 // A place in a partition of the remote topic: before the event at `offset`.
 struct LinkPlace {
   int64_t offset = 0;
-  uint64_t run = 0;  // Of the event before it; 0: not known.
+  uint64_t run = 0;  // The run of the event before `offset`; 0: unknown.
 };
 
-// Where a link is in a partition of the remote topic, and what was passed over there for good.
+// The position of a link in a partition of the remote topic, and what was skipped there for good.
 struct LinkPosition {
   int64_t next_offset = 0;
   uint64_t lost_events = 0;
   uint64_t refused_events = 0;
   uint64_t run = 0;  // As in LinkPlace.
-  // Where it came to the end of each run before that one, oldest first; the last kMaxEarlier of
-  // them. If the remote hub turns out to have another log from somewhere on, the two may still
-  // agree up to one of these.
+  // The places where the link reached the end of each earlier run, oldest first; the last
+  // kMaxEarlier of them. If the remote log turns out to differ from some place on, the two logs may
+  // still agree up to one of these.
   std::vector<LinkPlace> earlier{};
 
   static constexpr size_t kMaxEarlier = 8;
 
-  // Goes on, or back.
+  // Moves the position, forward or back.
   void MoveTo(const LinkPlace& place);
 };
 
-// A link at one moment.
+// The state of a link at one moment.
 struct LinkState {
-  // Changes with what the one who reads for the link goes by: steps of an older one are refused.
+  // Changes with the settings and positions that the link's reader uses: steps of an older
+  // generation are refused.
   uint64_t generation = 1;
   stored::Link record;
   absl::btree_map<uint32_t, LinkPosition> positions;  // By remote partition.
@@ -62,12 +63,12 @@ struct LinkState {
   LinkOrigin origin() const { return {record.remote_hub_id(), record.remote_topic_micros()}; }
 };
 
-// Thread-safe but for what the commit thread alone may use. It has two states: that of the last
-// change submitted, on the commit thread, and that of the last visible commit, for all others: who
-// sees what a step appended sees where the link is, and the other way round.
+// Thread-safe, except for the commit-thread members. A link has two states: that of the last change
+// submitted, for the commit thread, and that of the last visible commit, for all others. Whoever
+// sees the events of a step sees the position after it, and vice versa.
 class Link {
  public:
-  // `commits`, those of the store, outlives it.
+  // `commits` is the store's and outlives the link.
   Link(LinkId id, std::shared_ptr<Topic> topic, stored::Link record, absl::Time now,
        const VisibleCommits& commits);
 
@@ -81,32 +82,32 @@ class Link {
   uint64_t generation() const;
   v1::LinkStatus Status(absl::Time now, bool with_positions) const;
 
-  // Before the hub serves.
+  // Called before the hub serves.
   void LoadPosition(PartitionId partition, const stored::LinkPosition& position);
 
   // Commit thread only.
 
   const LinkState& pending() const { return pending_; }
   bool closing() const { return closing_; }
-  // These write what changes with the commit, and others see it when that is visible.
+  // These write the change with the commit; others see it when the commit is visible.
   void SetRecord(const stored::Link& record, CommitBuilder& commit);
   void NextGeneration() { ++pending_.generation; }
   void SetPosition(uint32_t partition, const LinkPosition& position, CommitBuilder& commit);
-  // Forgets the positions, but for what they counted, and takes up another origin.
+  // Clears the positions, except their counters, and sets another origin.
   void Restart(const LinkOrigin& origin, CommitBuilder& commit);
   void Delete(CommitBuilder& commit);
 
  private:
-  // What a commit changes, until it is visible.
+  // The changes of one commit, until it is visible.
   struct Change {
     int64_t commit;
     std::optional<stored::Link> record;
-    uint64_t generation = 0;  // With the record.
-    bool restarted = false;   // The positions of before are gone.
+    uint64_t generation = 0;  // Set together with the record.
+    bool restarted = false;   // The earlier positions are cleared.
     absl::btree_map<uint32_t, LinkPosition> moved;
   };
 
-  // Of the commit under way.
+  // The entry of the commit in progress.
   Change& ChangeOf(const CommitBuilder& commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As of the last visible commit.
   const LinkState& Visible() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -118,7 +119,7 @@ class Link {
   mutable LinkMonitor monitor_;
 
   mutable Mutex mutex_;
-  mutable LinkState visible_ ABSL_GUARDED_BY(mutex_);  // As of the last look.
+  mutable LinkState visible_ ABSL_GUARDED_BY(mutex_);  // As of the last call of Visible().
   mutable std::deque<Change> changes_ ABSL_GUARDED_BY(mutex_);
 
   // Commit thread only.

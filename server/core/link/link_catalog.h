@@ -24,29 +24,30 @@ class LinkCatalog {
   // Reads all links and their positions from the store. DATA_LOSS if a record is damaged.
   absl::Status Load(const LogStore& store, const TopicCatalog& topics, absl::Time now);
 
-  // Null if there is none.
+  // Returns null if there is none.
   std::shared_ptr<Link> Find(absl::string_view name) const;
 
-  // Up to `limit` in order of their names, from the first name greater than `after` on.
+  // Returns up to `limit` links, ordered by name, starting with the first name greater than
+  // `after`.
   std::vector<std::shared_ptr<Link>> List(absl::string_view after, size_t limit) const;
 
   size_t size() const;
 
-  // Makes a link known, or unknown, after the commit that does it.
+  // Adds or removes a link, after the commit that creates or deletes it.
   void Add(std::shared_ptr<Link> link);
   void Remove(const Link& link);
 
-  // Says that a link is another now; see AwaitChange.
+  // Signals that a link has changed; see AwaitChange.
   void NotifyChange();
 
-  // Waits until links were added, removed or changed since the call that returned `seen`, or
-  // NotifyChange was called; 0 at first.
+  // Waits until links were added, removed or changed, or NotifyChange was called, since the call
+  // that returned `seen`; 0 for the first call.
   uint64_t AwaitChange(uint64_t seen);
 
-  // Commit thread only: as of the last change submitted, which may not be visible yet.
+  // Commit thread only: the state as of the last change submitted, which may not be visible yet.
 
   LinkId TakeId() { return LinkId(next_id_++); }
-  // Takes a name for a new link; false if there is one.
+  // Reserves the name of a new link; false if it is taken.
   bool AddPending(std::shared_ptr<Link> link);
   void RemovePending(const Link& link) { pending_.erase(link.name()); }
   // The names of the links that append to a topic.
@@ -60,8 +61,8 @@ class LinkCatalog {
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
   ByName links_ ABSL_GUARDED_BY(mutex_);
 
-  // Commit thread only. An id is that of no other link; it comes again only after a restart, when
-  // nothing is left of the one that had it.
+  // Commit thread only. No two links share an id. An id is reused only after a restart, when
+  // nothing remains of the link that had it.
   ByName pending_;
   uint32_t next_id_ = 1;
 };

@@ -10,7 +10,7 @@
 namespace eventhub {
 namespace {
 
-// Whether the one who reads for the link goes by other settings now.
+// Whether a change of the settings affects the link's reader.
 bool ReadsOtherwise(const v1::Link& before, const v1::Link& after) {
   using google::protobuf::util::MessageDifferencer;
   return before.remote_address() != after.remote_address() ||

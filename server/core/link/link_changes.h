@@ -15,7 +15,7 @@ using LinkDone = absl::AnyInvocable<void(absl::StatusOr<v1::Link>) &&>;
 
 class CreateLinkTask final : public TopicChange {
  public:
-  // `settings` are checked and complete; `topic` is the local one.
+  // `settings` are checked and complete; `topic` is the local topic.
   CreateLinkTask(LinkCatalog& links, std::shared_ptr<Topic> topic, v1::Link settings,
                  absl::Time now, LinkDone done);
   void Prepare(CommitBuilder& commit) override;

@@ -31,7 +31,7 @@ void LinkMonitor::SetRemoteHub(const std::string& id) {
 
 void LinkMonitor::SetLag(uint64_t events) {
   MutexLock lock(mutex_);
-  // What was asked for before may be answered after; and who is caught up has passed all there is.
+  // The answer to an earlier question may arrive late; a link that has caught up has no lag.
   if (status_.state() != v1::LinkStatus::STATE_CAUGHT_UP) status_.set_lag_events(events);
 }
 
@@ -52,7 +52,7 @@ v1::LinkStatus LinkMonitor::Describe(absl::Time now) const {
   MutexLock lock(mutex_);
   v1::LinkStatus status = status_;
   if (status.state() != v1::LinkStatus::STATE_CAUGHT_UP && append_time_ != absl::InfinitePast()) {
-    // The clocks are two; an event from the future is one of this moment.
+    // The clocks of the two hubs differ; an event from the future counts as current.
     const absl::Duration age = std::max(now - append_time_, absl::ZeroDuration());
     *status.mutable_lag_time() = TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(age));
   }

@@ -1,4 +1,4 @@
-// How a link does, for people: written by what moves its events, read by LinkService.
+// The status of a link, as reported to users: written by the link's reader, read by LinkService.
 #pragma once
 
 #include <string>
@@ -9,28 +9,28 @@
 
 namespace eventhub {
 
-// What became of events of one step of a link.
+// The outcome of the events of one step of a link.
 struct LinkProgress {
   uint64_t appended_events = 0;
   uint64_t appended_bytes = 0;
   uint64_t looped_events = 0;
-  absl::Time append_time = absl::InfinitePast();  // Of the newest, by the remote hub.
+  absl::Time append_time = absl::InfinitePast();  // Of the newest event, by the remote hub's clock.
 };
 
-// Thread-safe. Everything is counted since the hub started.
+// Thread-safe. All counters start at zero when the hub starts.
 class LinkMonitor {
  public:
   explicit LinkMonitor(absl::Time now);
 
-  // The state from now on, and its error if it has one.
+  // Sets the state, and its error if it has one.
   void SetState(v1::LinkStatus::State state, const std::string& error, absl::Time now);
   void SetRemoteHub(const std::string& id);
   void SetLag(uint64_t events);
   void AddProgress(const LinkProgress& progress);
   void AddFailure();
 
-  // All but what the link itself knows: positions, lost and refused events, and that it is
-  // disabled.
+  // Returns all but what the link itself knows: positions, lost and refused events, and whether it
+  // is disabled.
   v1::LinkStatus Describe(absl::Time now) const;
 
  private:

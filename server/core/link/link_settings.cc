@@ -37,7 +37,7 @@ absl::Status CheckAddress(const std::string& address) {
   }
   const size_t colon = address.rfind(':');
   uint32_t port = 0;
-  // With a slash it is a URL.
+  // An address with a slash is a URL.
   if (colon == std::string::npos || colon == 0 || absl::StrContains(address, '/') ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port == 0 || port > UINT16_MAX) {
     return InvalidField(kField, absl::StrCat("is ", address, ", not HOST:PORT or unix:PATH"));
@@ -66,7 +66,8 @@ absl::Status CheckStart(const v1::StartPosition& start) {
 absl::Status CheckFilter(const v1::Filter& filter) {
   const absl::StatusOr<CompiledFilter> own = CompileFilter(filter, "link.filter");
   if (!own.ok()) return InvalidFilter(own.status());
-  // It goes to the remote hub with a condition more, and must still be within the limits then.
+  // The remote hub receives the filter with one more condition; it must be within the limits with
+  // it.
   const HubPath path(std::string(32, '0'), std::string(32, '0'));
   const absl::StatusOr<CompiledFilter> sent = CompileFilter(path.RemoteFilter(&filter));
   if (sent.ok()) return absl::OkStatus();

@@ -9,16 +9,15 @@
 
 namespace eventhub {
 
-// Whether these can be complete settings. INVALID_ARGUMENT names the field at fault, e.g.
-// `link.remote_address`.
+// Checks complete settings. INVALID_ARGUMENT names the field at fault, e.g. `link.remote_address`.
 absl::Status CheckLinkSettings(const v1::Link& settings);
 
-// The settings that a link is created with: `asked`, checked, defaults filled in. Errors as above.
-// Whether there is a local topic of that name is for the caller to see to.
+// Returns the settings of a new link: `asked`, checked, with defaults filled in. Errors as above.
+// The caller checks that the local topic exists.
 absl::StatusOr<v1::Link> NewLinkSettings(const v1::Link& asked, absl::Time now);
 
-// `current` with the fields that the mask names taken from `asked`. Errors as above, or
-// INVALID_ARGUMENT names `update_mask`.
+// Returns `current` with the fields of the mask taken from `asked`. Errors as above;
+// INVALID_ARGUMENT may also name `update_mask`.
 absl::StatusOr<v1::Link> ChangedLinkSettings(const v1::Link& current, const v1::Link& asked,
                                              const google::protobuf::FieldMask& mask);
 

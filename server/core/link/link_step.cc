@@ -12,7 +12,7 @@
 namespace eventhub {
 namespace {
 
-// A region of events without the one of that index.
+// A copy of the region without the event at `index`.
 SharedBytes WithoutEvent(const SharedBytes& events, uint32_t index) {
   wire::FieldReader event(events.view());
   for (uint32_t i = 0; i <= index; ++i) {
@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable&
   for (LinkMove& move : step.moves) {
     while (!move.events.empty()) {
       PublishRequest request;
-      request.accepted = true;  // By the remote hub; the worker looked at the size.
+      request.accepted = true;  // Accepted by the remote hub; the worker checked the size.
       if (same_partitions) request.head.set_partition(move.partition);
       request.events = move.events;
       absl::StatusOr<CheckedPublish> append = CheckPublish(request, *topic, delayed);
@@ -76,7 +76,7 @@ absl::Status LinkStepTask::CheckPositions() const {
   if (link.closing() || link.pending().generation != step_.generation) {
     return absl::AbortedError(absl::StrCat("link ", link.name(), " was changed"));
   }
-  // A step may move several times in a partition.
+  // A step may move the link several times in one partition.
   absl::btree_map<uint32_t, int64_t> reached;
   const auto position_in = [&](uint32_t partition) -> std::optional<int64_t> {
     const auto moved = reached.find(partition);

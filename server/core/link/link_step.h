@@ -1,5 +1,5 @@
-// The commit that moves a link on: what it read is appended, and where it is then is written, in
-// one write. This is how each remote event is appended once, whatever breaks.
+// The commit that advances a link: it appends the events that were read and stores the new position
+// in one write. So each remote event is appended exactly once, whatever fails.
 #pragma once
 
 #include <cstdint>
@@ -16,39 +16,41 @@
 
 namespace eventhub {
 
-// A link goes on in one partition of the remote topic.
+// The progress of a link in one partition of the remote topic.
 struct LinkMove {
   uint32_t partition = 0;
-  std::optional<int64_t> from;  // Where it has to be; not set: it was not in that partition yet.
+  std::optional<int64_t>
+      from;  // The position that the link must have; unset: none in that partition yet.
   int64_t to = 0;
-  SharedBytes events;  // To append, as fields of a request; may be empty.
+  SharedBytes events;  // The events to append, as fields of a request; may be empty.
   uint64_t lost_events = 0;
   uint64_t refused_events = 0;
-  uint64_t run = 0;  // Of the event before `to`; 0: not known.
+  uint64_t run = 0;  // The run of the event before `to`; 0: unknown.
 };
 
 struct LinkStep {
   std::shared_ptr<Link> link;
-  uint64_t generation = 0;  // Of the settings that it was read by.
+  uint64_t generation = 0;  // The generation of the settings used for reading.
 
-  // Set: first forget the positions, which are of another topic, and take this one for theirs.
+  // If set: first clear the positions, which belong to another topic, and set this origin.
   std::optional<LinkOrigin> origin;
-  // From now on, a partition without a position is new.
+  // From this step on, a partition without a position is new.
   bool started = false;
-  // How many partitions the remote topic has; if the local one has as many, each goes to its like.
+  // The number of partitions of the remote topic. If the local topic has the same number, events
+  // keep their partition.
   uint32_t remote_partitions = 0;
 
   std::vector<LinkMove> moves;
-  LinkProgress progress;  // Counted when it is done, with what was appended.
+  LinkProgress progress;  // Counted when the step is done, together with what was appended.
 };
 
-// OK, or why nothing of the step was done: ABORTED if the link is not where the step begins, or not
-// what it was read by; else what the local topic refused the events for. Must not block.
+// OK, or why no part of the step was done: ABORTED if the link is not at the position or generation
+// that the step expects; otherwise the local topic's error for the events. Must not block.
 using LinkStepDone = absl::AnyInvocable<void(const absl::Status&) &&>;
 
 class LinkStepTask final : public CommitTask {
  public:
-  // `appends` has one of each move that has events, in their order.
+  // `appends` holds one entry for each move that has events, in the same order.
   LinkStepTask(LinkStep step, std::vector<TopicAppend> appends, LinkStepDone done);
 
   void Prepare(CommitBuilder& commit) override;
@@ -57,7 +59,7 @@ class LinkStepTask final : public CommitTask {
   bool synced() const override { return synced_; }
 
  private:
-  // All that may refuse the step, which changes nothing.
+  // Performs every check that may refuse the step; changes nothing on refusal.
   absl::Status Settle(const CommitBuilder& commit);
   absl::Status CheckPositions() const;
   void CarryOut(CommitBuilder& commit);
@@ -70,8 +72,9 @@ class LinkStepTask final : public CommitTask {
   absl::Status refused_;
 };
 
-// Finds the events of the step's moves valid for the local topic, as events that are published, and
-// takes out, and counts as refused, what it can never take. Other errors: those of publishing.
+// Validates the events of the step's moves for the local topic, like published events. Removes
+// those that the topic can never accept and counts them as refused. Other errors: those of
+// publishing.
 absl::StatusOr<std::vector<TopicAppend>> CheckStep(LinkStep& step, DelayedTable& delayed);
 
 }  // namespace eventhub

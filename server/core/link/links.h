@@ -1,5 +1,5 @@
-// The hub's links: what LinkService does, without the network, and the appending end of what reads
-// remote topics (server/link).
+// The hub's links: what LinkService does, without the network, and the appending side of the links'
+// readers (server/link).
 #pragma once
 
 #include <memory>
@@ -18,15 +18,15 @@
 
 namespace eventhub {
 
-// Thread-safe. Methods that take a callback call it once, maybe before they return. Errors as in
-// link.proto.
+// Thread-safe. Methods that take a callback call it exactly once, possibly before they return.
+// Errors as in link.proto.
 class Links {
  public:
-  // What is given outlives this. `writable` says why publishing is refused at the moment.
+  // The arguments outlive this object. `writable` returns why publishing is currently refused.
   Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics, DelayedTable& delayed,
         std::string hub_id, absl::AnyInvocable<absl::Status() const> writable);
 
-  // Reads all from the store. Once, first.
+  // Reads all links from the store. Called once, before anything else.
   absl::Status Load(const LogStore& store);
 
   void Create(const v1::CreateLinkRequest& request, LinkDone done);
@@ -35,14 +35,14 @@ class Links {
   absl::StatusOr<v1::GetLinkResponse> Get(const std::string& name) const;
   absl::StatusOr<v1::ListLinksResponse> List(const v1::ListLinksRequest& request) const;
 
-  // Moves a link on. Steps of a link are done in the order of submission; after one that was
-  // refused, those that were to follow it are refused too, since the link is not where they begin.
+  // Advances a link. The steps of a link are done in the order of submission. After a refused step,
+  // the steps submitted to follow it are refused too, since the link is not where they begin.
   void Submit(LinkStep step, LinkStepDone done);
 
   LinkCatalog& catalog() { return catalog_; }
   const LinkCatalog& catalog() const { return catalog_; }
   const Clock& clock() const { return clock_; }
-  // That of this hub.
+  // The id of this hub.
   const std::string& hub_id() const { return hub_id_; }
 
  private:

@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// Smaller ones are tried first. Kinds are numbered in the order in which they need each other.
+// The lowest rank is tried first. A kind's number is greater than those of the kinds that it needs.
 std::pair<int, int> RankOf(const PlannedChange& change) {
   const int kind = change.said.kind();
   if (change.said.action() == v1::TopologyChange::ACTION_DELETE) return {2, -kind};
@@ -55,7 +55,7 @@ std::vector<PlannedChange> OrderChanges(std::vector<PlannedChange> changes, Topo
       for (const PlannedChange& change : refused) {
         const absl::Status refusal = CheckNow(change, hub);
         v1::ErrorDetail detail = DetailOf(refusal).value_or(v1::ErrorDetail());
-        detail.clear_field();  // Of the object, not of the request.
+        detail.clear_field();  // It names a field of the object, not of the request.
         faults.Add(*change.kind, change.said.name(), "",
                    WithDetail(absl::FailedPreconditionError(absl::StrCat(
                                   "no order of the changes allows this one: ", refusal.message())),

@@ -1,4 +1,4 @@
-// The order in which the changes of a topology are made.
+// The order in which the changes of a topology are applied.
 #pragma once
 
 #include <vector>
@@ -8,12 +8,12 @@
 
 namespace eventhub {
 
-// Puts the changes, all of which together are valid, in an order in which each can be made in a
-// hub that has `hub` before; adds what cannot to `faults`.
+// Orders changes that are valid together so that each can be applied in turn, starting from the
+// state `hub`; adds changes that cannot be ordered to `faults`.
 //
-// It tries them in an order that suits nearly always: what others need first, then what may keep
-// events out of a topic, then deletions, what others need last. A change that is refused at its
-// place, by the check that its own request has, comes again when the others have been made.
+// It first tries the usual order: objects that others need before those others, then changes that
+// may keep events out of a topic, then deletions, with the objects that others need last. A change
+// that its own request's check refuses at its place is retried after the others.
 std::vector<PlannedChange> OrderChanges(std::vector<PlannedChange> changes, TopologyState hub,
                                         FaultList& faults);
 

@@ -17,7 +17,7 @@ constexpr size_t kMaxLines = 100;
 // For "and 99999 more".
 constexpr size_t kMoreBytes = 24;
 
-// One line, whatever an error repeats of a filter or a name.
+// Joins the lines of an error that quotes a filter or a name.
 std::string OnOneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');

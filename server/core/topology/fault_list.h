@@ -1,4 +1,4 @@
-// All that is wrong with a topology, a line each.
+// All faults of a topology, one line each.
 #pragma once
 
 #include <string>
@@ -14,16 +14,16 @@ namespace eventhub {
 // Not thread-safe.
 class FaultList {
  public:
-  // What an error is about: an object by its kind and name, or, where that says nothing, by its
-  // place. `path` is where it is in the request, empty if it is not there.
+  // Adds an error about an object. The line names the object by kind and name or, if it has no
+  // name, by its place. `path` is its place in the request; empty if it is not in the request.
   void Add(const TopologyKind& kind, absl::string_view name, absl::string_view path,
            const absl::Status& error);
 
   bool empty() const { return lines_.empty(); }
 
-  // INVALID_ARGUMENT if one of them is, else FAILED_PRECONDITION; the detail is that of the first
-  // with this code. The message has as many of the lines as errors may carry, 100 at most, and says
-  // how many there are more. OK if there is none.
+  // INVALID_ARGUMENT if one of the faults is, else FAILED_PRECONDITION; OK if there are none. The
+  // detail is that of the first fault with this code. The message holds as many lines as an error
+  // may carry, at most 100, and says how many more there are.
   absl::Status ToStatus() const;
 
  private:

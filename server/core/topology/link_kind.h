@@ -12,7 +12,7 @@ namespace eventhub {
 
 class LinkKind final : public TopologyKind {
  public:
-  // What is given outlives this.
+  // The argument outlives this object.
   explicit LinkKind(Links& links) : links_(links) {}
 
   v1::TopologyChange::Kind kind() const override { return v1::TopologyChange::KIND_LINK; }

@@ -30,7 +30,7 @@ std::vector<std::unique_ptr<TopologyKind::Message>> RouteKind::Present() const {
   v1::ListRoutesRequest request;
   request.set_page_size(1000);
   do {
-    // Fails for no request of this form.
+    // A request of this form cannot fail.
     const v1::ListRoutesResponse page = routes_.List(request).value();
     for (const v1::Route& route : page.routes()) {
       present.push_back(std::make_unique<v1::Route>(route));
@@ -43,7 +43,7 @@ std::vector<std::unique_ptr<TopologyKind::Message>> RouteKind::Present() const {
 absl::StatusOr<std::unique_ptr<TopologyKind::Message>> RouteKind::Complete(
     const Message& asked, const TopologyState&) const {
   ASSIGN_OR_RETURN(const v1::Route route, NewRouteSettings(AsRoute(asked), absl::UnixEpoch()));
-  // Its filter, too.
+  // This checks the filter, too.
   RETURN_IF_ERROR(CompiledRoute::Make(route, std::make_shared<RouteCounters>()).status());
   return std::make_unique<v1::Route>(route);
 }

@@ -12,7 +12,7 @@ namespace eventhub {
 
 class RouteKind final : public TopologyKind {
  public:
-  // What is given outlives this.
+  // The argument outlives this object.
   explicit RouteKind(Routes& routes) : routes_(routes) {}
 
   v1::TopologyChange::Kind kind() const override { return v1::TopologyChange::KIND_ROUTE; }

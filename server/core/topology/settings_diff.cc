@@ -25,7 +25,7 @@ using google::protobuf::util::MessageDifferencer;
 constexpr char kTypePrefix[] = "type.googleapis.com";
 constexpr absl::string_view kSetByTheHub[] = {"create_time", "update_time"};
 
-// A message with that field alone.
+// A copy of the message with only this field.
 std::unique_ptr<Message> Only(const Message& message, const FieldDescriptor& field) {
   std::unique_ptr<Message> only(message.New());
   google::protobuf::FieldMask mask;
@@ -40,8 +40,7 @@ bool IsSet(const Message& message, const FieldDescriptor& field) {
                              : reflection.HasField(message, &field);
 }
 
-// As MessageToJsonString, with the entries of maps in order, so that the same value is the same
-// text.
+// Like MessageToJsonString, but with map entries sorted, so that equal values yield equal text.
 auto ToStableJson(const Message& message, std::string* json) {
   std::string bytes;
   {
@@ -57,19 +56,19 @@ auto ToStableJson(const Message& message, std::string* json) {
       types, absl::StrCat(kTypePrefix, "/", message.GetDescriptor()->full_name()), bytes, json);
 }
 
-// The value of the one field that is set in `only`, as JSON; empty if it is not.
+// The value of the only field set in `only`, as JSON; empty if it is unset.
 std::string JsonOf(const Message& only, const FieldDescriptor& field) {
   if (!IsSet(only, field)) return "";
   std::string json;
   if (!ToStableJson(only, &json).ok()) {
-    return only.ShortDebugString();  // E.g. a time that JSON has no form for.
+    return only.ShortDebugString();  // E.g. a time outside the range of JSON.
   }
-  // It is {"name":VALUE}.
+  // The text is {"name":VALUE}.
   const size_t start = json.find(':') + 1;
   std::string value = json.substr(start, json.size() - start - 1);
   const bool is_long = field.cpp_type() == FieldDescriptor::CPPTYPE_INT64 ||
                        field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
-  // Protobuf quotes them for JavaScript's sake; people and diffs are better served without.
+  // Protobuf quotes 64-bit integers for JavaScript; plain numbers read and compare better.
   if (is_long && !field.is_repeated()) return value.substr(1, value.size() - 2);
   return value;
 }

@@ -1,9 +1,8 @@
-// Comparing settings, of whatever kind they are, field by field: by reflection, so that a setting
-// that is added to the contract takes part at once.
+// Compares settings of any kind field by field, by reflection, so that a setting added to the
+// contract takes part at once.
 //
-// A message of the contract without a oneof, such as `Retention`, is a group of settings, each of
-// which has a path of its own; and such a group with nothing in it is the same as none. Any other
-// field is one setting.
+// A message of the contract without a oneof, such as `Retention`, is a group of settings, each with
+// a path of its own; an empty group equals an absent one. Any other field is one setting.
 #pragma once
 
 #include <vector>
@@ -14,15 +13,15 @@
 
 namespace eventhub {
 
-// Removes what is not a setting: what the hub sets itself, groups with nothing in them, unknown
-// fields. The functions below are for messages without these.
+// Removes all that is not a setting: fields that the hub sets itself, empty groups, unknown fields.
+// The functions below expect messages without these.
 void KeepSettings(google::protobuf::Message& object);
 
 // Whether a field is a group of settings.
 bool IsSettingsGroup(const google::protobuf::FieldDescriptor& field);
 
-// What a change from one to the other changes, but for the name; in the order of the fields. Both
-// are of one type.
+// Returns the fields that differ between `from` and `to`, except the name, in field order. Both
+// have the same type.
 std::vector<v1::FieldChange> DiffSettings(const google::protobuf::Message& from,
                                           const google::protobuf::Message& to);
 

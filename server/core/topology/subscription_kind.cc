@@ -40,7 +40,8 @@ absl::StatusOr<std::unique_ptr<TopologyKind::Message>> SubscriptionKind::Complet
   v1::Topic topic;
   if (named != nullptr) topic = *named;
   if (topic.default_durability() == v1::DURABILITY_UNSPECIFIED) {
-    // It does not exist, which CheckPlace says, or is not valid, which is said of the topic.
+    // The topic does not exist, which CheckPlace reports, or is invalid, which is reported for the
+    // topic.
     topic.set_default_durability(v1::DURABILITY_SYNCED);
   }
   ASSIGN_OR_RETURN(const v1::Subscription settings,

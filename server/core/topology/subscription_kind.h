@@ -13,7 +13,7 @@ namespace eventhub {
 
 class SubscriptionKind final : public TopologyKind {
  public:
-  // What is given outlives this.
+  // The argument outlives this object.
   explicit SubscriptionKind(Subscriptions& subscriptions) : subscriptions_(subscriptions) {}
 
   v1::TopologyChange::Kind kind() const override { return v1::TopologyChange::KIND_SUBSCRIPTION; }

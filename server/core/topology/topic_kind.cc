@@ -18,7 +18,7 @@ const v1::Topic& AsTopic(const google::protobuf::Message& message) {
   return static_cast<const v1::Topic&>(message);
 }
 
-// The names of the objects of a kind that `uses` holds for.
+// The names of all objects of a kind for which `uses` returns true.
 template <typename T, typename Uses>
 std::vector<std::string> NamesOf(const TopologyState& hub, Uses uses) {
   std::vector<std::string> names;
@@ -42,7 +42,7 @@ TopicUsers UsersOf(const std::string& topic, const TopologyState& hub) {
   return users;
 }
 
-// Limits of 0 are none.
+// 0 means no limit.
 uint64_t LimitOf(uint64_t bytes) {
   return bytes == 0 ? std::numeric_limits<uint64_t>::max() : bytes;
 }
@@ -66,7 +66,7 @@ std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
 absl::StatusOr<std::unique_ptr<TopologyKind::Message>> TopicKind::Complete(
     const Message& asked, const TopologyState& hub) const {
   TopicLimits limits = topics_.limits();
-  // What is beyond them since before stays as it is; it is no change.
+  // A value that already exceeds the limits may stay unchanged.
   const v1::Topic* const present = hub.Find<v1::Topic>(AsTopic(asked).name());
   if (present != nullptr && present->max_event_bytes() == AsTopic(asked).max_event_bytes()) {
     limits.max_event_bytes = std::max(limits.max_event_bytes, present->max_event_bytes());
@@ -100,10 +100,10 @@ absl::Status TopicKind::CheckDelete(const std::string& name, const TopologyState
 absl::StatusOr<std::vector<std::string>> TopicKind::LetterHolders(const std::string& topic,
                                                                   const TopologyState& hub) const {
   absl::StatusOr<std::vector<std::string>> names = topics_.LetterHolders(topic);
-  // A topic that is still to be created has none.
+  // A topic that is not created yet has none.
   if (absl::IsNotFound(names.status())) return std::vector<std::string>();
   if (!names.ok()) return names.status();
-  // The letters of a subscription are deleted with it.
+  // Deleting a subscription deletes its letters.
   names->erase(std::remove_if(names->begin(), names->end(),
                               [&hub](const std::string& name) {
                                 return hub.Find<v1::Subscription>(name) == nullptr;

@@ -12,7 +12,7 @@ namespace eventhub {
 
 class TopicKind final : public TopologyKind {
  public:
-  // `topics` outlives this.
+  // `topics` outlives this object.
   explicit TopicKind(Topics& topics) : topics_(topics) {}
 
   v1::TopologyChange::Kind kind() const override { return v1::TopologyChange::KIND_TOPIC; }
@@ -33,7 +33,7 @@ class TopicKind final : public TopologyKind {
   void Delete(const std::string& name, StatusDone done) override;
 
  private:
-  // The subscriptions of `hub` that need events of the topic for dead letters.
+  // The subscriptions in `hub` that need events of the topic for dead letters.
   absl::StatusOr<std::vector<std::string>> LetterHolders(const std::string& topic,
                                                          const TopologyState& hub) const;
 

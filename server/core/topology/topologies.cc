@@ -15,7 +15,7 @@
 namespace eventhub {
 namespace {
 
-// Makes a change, and waits until it is on the disk.
+// Applies a change and waits until it is durable.
 absl::Status MakeChange(const PlannedChange& change) {
   return AwaitOutcome([&change](StatusDone done) {
     switch (change.said.action()) {
@@ -29,7 +29,7 @@ absl::Status MakeChange(const PlannedChange& change) {
   });
 }
 
-// The error, with what it was about.
+// The error, with the object that it concerns.
 absl::Status Of(const PlannedChange& change, const absl::Status& error) {
   absl::Status named(error.code(), absl::StrCat(WordFor(*change.kind), " ", change.said.name(),
                                                 ": ", error.message()));

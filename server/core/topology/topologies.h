@@ -16,21 +16,21 @@
 
 namespace eventhub {
 
-// Thread-safe. Calls are carried out one after another, on a thread of this: an apply waits for the
-// one before, and an export is of the hub between two of them. Other changes of the hub go on
-// meanwhile; each change of a topology is checked again where it is made, as if a client had asked
-// for it.
+// Thread-safe. Calls run one after another on a thread of this object: an apply waits for the one
+// before it, and an export shows the hub between two applies. Other changes of the hub continue
+// meanwhile; each change of a topology is checked again where it is applied, like a client's
+// request.
 class Topologies {
  public:
-  // What is given outlives this.
+  // The arguments outlive this object.
   Topologies(Topics& topics, Subscriptions& subscriptions, Routes& routes, Links& links);
 
-  // Finishes what was asked for. Nothing may be asked for after it.
+  // Finishes the calls submitted so far. No call may follow.
   void Stop() { pool_.Stop(); }
 
-  // See TopologyService.ApplyTopology. `gave_up` says whether the caller wants no more of it, and
-  // is asked before each change, from the thread of this: then no more changes are made
-  // (CANCELLED).
+  // See TopologyService.ApplyTopology. `gave_up` returns whether the caller has gone away. It is
+  // called before each change, on the thread of this object; once it returns true, no more changes
+  // are made (CANCELLED).
   void Apply(v1::ApplyTopologyRequest request, absl::AnyInvocable<bool()> gave_up,
              ResponseDone<v1::ApplyTopologyResponse> done);
 
@@ -43,7 +43,7 @@ class Topologies {
   v1::ExportTopologyResponse ExportNow();
 
   TopologyKinds kinds_;
-  WorkPool pool_{1};  // Last: it uses what is above.
+  WorkPool pool_{1};  // Last: its thread uses the members above.
 };
 
 }  // namespace eventhub

@@ -12,7 +12,7 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// Clears in `part`, which is `root` or within it, what completing `root` fills in again.
+// Clears the fields of `part`, which is `root` or a message in it, that completing `root` restores.
 void ClearDefaults(const TopologyKind& kind, const TopologyState& hub, const Message& complete,
                    const Message& root, Message& part) {
   const google::protobuf::Reflection& reflection = *part.GetReflection();

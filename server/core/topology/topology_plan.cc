@@ -21,7 +21,7 @@ using google::protobuf::Message;
 
 constexpr absl::string_view kMaskField = "update_mask";
 
-// Of a path, the field that masks name.
+// The first component of a path: the field that masks name.
 std::string FirstOf(const std::string& path) { return path.substr(0, path.find('.')); }
 
 std::string OrUnset(const std::string& json) { return json.empty() ? "unset" : json; }
@@ -45,15 +45,15 @@ class Planner {
   }
 
  private:
-  // An object that is to be there.
+  // An object of the resulting state.
   struct Wanted {
     TopologyKind* kind;
     std::string name;
-    std::string path;  // In the request; empty for what is implied.
+    std::string path;  // In the request; empty for implied topics.
     Settings settings;
   };
 
-  // Takes the objects of a kind from the topology, complete.
+  // Completes and collects the objects of a kind from the topology.
   void Take(TopologyKind& kind) {
     const google::protobuf::FieldDescriptor& field = FieldOf(kind);
     const google::protobuf::Reflection& reflection = *topology_.GetReflection();
@@ -67,7 +67,7 @@ class Planner {
       auto settings = CompleteSettings(kind, asked, after_);
       if (!settings.ok()) {
         AddFault(wanted, settings.status());
-        // So that what refers to it is not at fault too.
+        // Keep the object, so that objects that refer to it are not reported too.
         settings = std::unique_ptr<Message>(asked.New());
         (*settings)->CopyFrom(asked);
         after_.of(kind.kind())[wanted.name] = *std::move(settings);
@@ -79,7 +79,7 @@ class Planner {
     }
   }
 
-  // Adds the topics that come with the objects of a kind, where they are not there.
+  // Adds the topics that the objects of a kind imply, unless they exist.
   void AddImplied(const TopologyKind& kind) {
     const size_t explicit_count = wanted_.size();
     for (size_t i = 0; i < explicit_count; ++i) {
@@ -144,7 +144,7 @@ class Planner {
     plan_.changes.push_back(std::move(change));
   }
 
-  // Whether these fields can be changed; the mask of those that can in principle.
+  // Checks whether these fields can be changed. Returns the mask of those that are not immutable.
   FieldMask CheckFields(const Wanted& wanted, const Message& present,
                         const std::vector<v1::FieldChange>& fields) {
     FieldMask mask;
@@ -165,7 +165,7 @@ class Planner {
         mask.add_paths(name);
       }
     }
-    // Else what does not fit what cannot be changed would be a fault too.
+    // Otherwise values that depend on an immutable field would be reported too.
     if (!changeable) return mask;
     const absl::Status change = wanted.kind->CheckChange(present, *wanted.settings, mask);
     if (!change.ok()) AddFault(wanted, change);
@@ -180,7 +180,7 @@ class Planner {
   const TopologyState& present_;
   const v1::Topology& topology_;
   const bool prune_;
-  // What there will be.
+  // The resulting state.
   TopologyState after_;
   std::vector<Wanted> wanted_;
   std::array<absl::btree_set<std::string>, v1::TopologyChange::Kind_ARRAYSIZE> named_;

@@ -1,4 +1,4 @@
-// Which changes make a hub what a topology says, found without making any.
+// Computes the changes that bring a hub to a topology, without making any.
 #pragma once
 
 #include <string>
@@ -14,29 +14,29 @@ namespace eventhub {
 // A change of one object.
 struct PlannedChange {
   TopologyKind* kind;
-  // For the caller.
+  // The change as reported to the caller.
   v1::TopologyChange said;
-  // What it is then; null if it is deleted.
+  // The resulting settings; null if the object is deleted.
   Settings settings;
   // UPDATE only: the fields that change.
   google::protobuf::FieldMask mask;
-  // It may keep events out; see TopologyKind::Tightens.
+  // The change may keep events out; see TopologyKind::Tightens.
   bool tightens = false;
 };
 
 struct TopologyPlan {
-  // In an order in which each can be made.
+  // In an order in which each can be applied.
   std::vector<PlannedChange> changes;
-  // What is there and not named, and stays.
+  // Objects that exist, are not named, and stay.
   std::vector<v1::TopologyChange> unnamed;
 };
 
-// What there is.
+// The current state of the hub.
 TopologyState PresentState(const TopologyKinds& kinds);
 
-// Checks a topology, and finds what it changes in a hub that has `present`. Each object is checked
-// by itself, then together with all that will be there, then each change with all that is there
-// when it is made. Errors: those of FaultList.
+// Checks a topology and computes what it changes in a hub with the state `present`. Each object is
+// checked on its own, then together with all objects of the resulting state, then each change
+// against the state in which it is applied. Errors: those of FaultList.
 absl::StatusOr<TopologyPlan> PlanTopology(const TopologyKinds& kinds, const TopologyState& present,
                                           const v1::Topology& topology, bool prune);
 

@@ -1,5 +1,5 @@
-// What there is in a hub, or will be: the settings of all objects, by kind and name. Checks of one
-// object ask this for the others, so that they can be made before any of them is there.
+// The settings of all objects of a hub, present or planned, by kind and name. The check of one
+// object looks up others here, so checks can run before any of them exists.
 #pragma once
 
 #include <array>
@@ -35,7 +35,8 @@ struct TopologyKindOf<v1::Link> {
 
 using Settings = std::shared_ptr<const google::protobuf::Message>;
 
-// Settings as KeepSettings (settings_diff.h) leaves them. A copy shares them. Not thread-safe.
+// Settings as KeepSettings (settings_diff.h) leaves them. Copies share the settings. Not
+// thread-safe.
 class TopologyState {
  public:
   using Objects = absl::btree_map<std::string, Settings, std::less<>>;
@@ -43,7 +44,7 @@ class TopologyState {
   Objects& of(v1::TopologyChange::Kind kind) { return objects_[kind]; }
   const Objects& of(v1::TopologyChange::Kind kind) const { return objects_[kind]; }
 
-  // Null if there is none.
+  // Returns null if there is none.
   template <typename T>
   const T* Find(absl::string_view name) const {
     const Objects& objects = of(TopologyKindOf<T>::value);
@@ -51,7 +52,7 @@ class TopologyState {
     return it == objects.end() ? nullptr : static_cast<const T*>(it->second.get());
   }
 
-  // Calls `visit(settings)` for each of a kind, in order of their names.
+  // Calls `visit(settings)` for each object of a kind, ordered by name.
   template <typename T, typename Visit>
   void ForEach(Visit visit) const {
     for (const auto& [name, settings] : of(TopologyKindOf<T>::value)) {
