@@ -25,14 +25,15 @@ using google::protobuf::util::TimeUtil;
 
 constexpr size_t kMaxPageBytes = size_t{1} << 20;
 constexpr int kMaxCancels = 10'000;
-// Taken back by one commit: their values, of up to 16 MiB each, are read on the commit thread.
+// The limit per commit: the values, of up to 16 MiB each, are read on the commit thread.
 constexpr size_t kCancelsPerCommit = 16;
 
-// After the store refused what is due; after a topic did, twice as long each time, up to the last.
+// The delay after the store failed. After a topic refused, it doubles with each attempt, up to
+// kLastReleaseRetry.
 constexpr absl::Duration kReleaseRetry = absl::Seconds(1);
 constexpr absl::Duration kLastReleaseRetry = absl::Seconds(10);
 
-// The first whole microsecond that is not before the time; `otherwise` if there is no time.
+// Rounds a time up to whole microseconds; `otherwise` if it is absent.
 absl::StatusOr<int64_t> MicrosOf(const char* field, bool present,
                                  const google::protobuf::Timestamp& time, int64_t otherwise) {
   if (!present) return otherwise;
@@ -62,7 +63,7 @@ absl::Status Describe(const DelayedKey& key, absl::string_view value, v1::Delaye
   return absl::OkStatus();
 }
 
-// A request to take events back.
+// A request to cancel events.
 struct TakeBack {
   DelayedTable& table;
   LogWriter& writer;
@@ -73,7 +74,7 @@ struct TakeBack {
   v1::CancelDelayedEventsResponse response{};
 };
 
-// Takes the next events of a request back, and submits the task for those after them.
+// Cancels the next events of a request, and submits the task for the rest.
 class CancelDelayedTask final : public CommitTask {
  public:
   explicit CancelDelayedTask(std::unique_ptr<TakeBack> request) : request_(std::move(request)) {}
@@ -134,7 +135,8 @@ absl::Status DelayedEvents::Load() {
     const TopicId id = topic->id();
     topics.emplace(id, std::move(topic));
   }
-  // From the count of each topic that has delayed events to its first event, to the next topic.
+  // Jumps from the count of each topic with delayed events to its first event, then to the next
+  // topic.
   absl::Status damage;
   std::string from;
   for (bool more = true; more && damage.ok();) {
@@ -212,7 +214,8 @@ void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
     MutexLock lock(mutex_);
     refusals_.erase(entry.topic->id());
   }
-  if (next_due.has_value()) schedule_.Add(entry.topic, *next_due, now);  // Behind who is waiting.
+  if (next_due.has_value())
+    schedule_.Add(entry.topic, *next_due, now);  // Behind the topics that are waiting.
 }
 
 void DelayedEvents::Postpone(const DelayedSchedule::Entry& entry, const absl::Status& why,
@@ -220,7 +223,7 @@ void DelayedEvents::Postpone(const DelayedSchedule::Entry& entry, const absl::St
   absl::Duration delay = kReleaseRetry;
   {
     MutexLock lock(mutex_);
-    // Topics that were deleted meanwhile.
+    // Drop topics that were deleted meanwhile.
     absl::erase_if(refusals_, [](const auto& known) { return known.second.topic.expired(); });
     Refusal& refusal = refusals_[entry.topic->id()];
     refusal.topic = entry.topic;
@@ -298,7 +301,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
                         return damage.ok();
                       }));
   RETURN_IF_ERROR(damage);
-  // What is not there any more is in the log, for readers, too.
+  // An event that is no longer listed must be visible in the log to readers.
   RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
   return response;
 }

@@ -1,5 +1,5 @@
-// Delayed publishing: what puts events aside, and appends them when they are due. The facade, with
-// the methods of DelayedEventService.
+// Delayed publishing: stores events until they are due, then appends them. The facade, with the
+// methods of DelayedEventService.
 #pragma once
 
 #include <atomic>
@@ -30,54 +30,53 @@ using CancelDelayedDone =
     absl::AnyInvocable<void(absl::StatusOr<v1::CancelDelayedEventsResponse>) &&>;
 
 struct DelayedEventsOptions {
-  // Whether events go when they are due; if not, a test calls RunDue.
+  // Whether due events are released automatically; if not, a test calls RunDue.
   bool run = true;
-  // Why nothing can be appended to any topic at the moment; OK if it can.
+  // Returns why no topic can be appended to at the moment; OK if appends are possible.
   std::function<absl::Status()> writable;
-  // Told of what failed.
+  // Called with failures of background work.
   std::function<void(const absl::Status&)> on_error;
 };
 
-// One thread for the delayed events of all topics; millions of them cost disk, and no memory.
+// One thread serves the delayed events of all topics; millions of events use disk but no memory.
 //
 // Thread-safe.
 class DelayedEvents {
  public:
-  // What is given outlives this; `generation` is one that no process before had on this store.
+  // The arguments outlive this object; no earlier process used `generation` on this store.
   DelayedEvents(const LogStore& store, LogWriter& writer, const Clock& clock,
                 const TopicCatalog& topics, uint64_t generation, DelayedEventsOptions options);
   ~DelayedEvents();
 
-  // Takes up what the store has. Once, before the writer has tasks.
+  // Loads the delayed events' schedule from the store. Called once, before the writer has tasks.
   absl::Status Load();
 
-  // Nothing is appended any more. The writer must still run.
+  // Stops releasing events. The writer must still be running.
   void Stop();
 
-  // The methods of DelayedEventService, under the same names and with the same errors. They read
-  // from the disk.
+  // The methods of DelayedEventService, with the same names and errors. They read from disk.
   absl::StatusOr<v1::ListDelayedEventsResponse> List(
       const v1::ListDelayedEventsRequest& request) const;
   void Cancel(const v1::CancelDelayedEventsRequest& request, CancelDelayedDone done);
 
-  // Appends what is due, and returns when that is done; what cannot be appended is tried again
-  // later.
+  // Releases the due events and returns when that is done; events that cannot be appended are
+  // retried later.
   void RunDue();
 
   DelayedTable& table() { return *table_; }
 
  private:
-  // Why what is due of a topic was not appended when that was tried last.
+  // Why the last attempt to release a topic's due events failed.
   struct Refusal {
     std::weak_ptr<Topic> topic;
-    int attempts = 0;  // By the topic or its routes, since it took some.
+    int attempts = 0;  // Refusals by the topic or its routes since its last release.
     std::string why;
   };
 
   absl::StatusOr<std::shared_ptr<Topic>> FindTopic(const std::string& name) const;
-  // Appends one piece of what is due.
+  // Releases one piece of due events.
   void RunPiece(const DelayedSchedule::Entry& entry);
-  // Notes why a piece stays where it is; it is tried again later.
+  // Records why a piece was not released, and schedules a retry.
   void Postpone(const DelayedSchedule::Entry& entry, const absl::Status& why, bool by_topic);
   std::string RefusalOf(TopicId topic) const;
   absl::StatusOr<DuePiece> ReadPiece(const DelayedSchedule::Entry& entry, int64_t now);
@@ -93,10 +92,10 @@ class DelayedEvents {
   const std::shared_ptr<DelayedTable> table_;
 
   mutable Mutex mutex_;
-  // Of the topics that refused, alone.
+  // Only for topics that refused.
   absl::flat_hash_map<TopicId, Refusal> refusals_ ABSL_GUARDED_BY(mutex_);
 
-  std::thread thread_;  // From Load() to Stop().
+  std::thread thread_;  // Runs from Load() to Stop().
 };
 
 }  // namespace eventhub

@@ -10,7 +10,7 @@
 namespace eventhub {
 namespace {
 
-// Of one commit.
+// The limit of one commit.
 constexpr size_t kMaxPieceBytes = size_t{1} << 20;
 constexpr size_t kMaxPieceEvents = 4096;
 
@@ -61,7 +61,7 @@ ReleaseTask::ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DueP
       done_(std::move(done)) {}
 
 void ReleaseTask::Prepare(CommitBuilder& commit) {
-  // The delayed events of a deleted topic are gone with it.
+  // Deleting a topic deletes its delayed events.
   if (!append_.topic->closing()) refused_ = Release(commit);
   table_.EndReading();
 }

@@ -1,4 +1,4 @@
-// Due events on their way from the store into their topic's log, a piece at a time.
+// Moves due events from the store into their topic's log, in pieces.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +20,21 @@
 
 namespace eventhub {
 
-// Events of one topic that are due, in the order of their due times.
+// Due events of one topic, ordered by due time.
 struct DuePiece {
   std::vector<std::string> keys;
-  std::vector<std::optional<PartitionId>> partitions;  // Those that requests named.
+  std::vector<std::optional<PartitionId>> partitions;  // The partitions that the requests named.
   SharedBytes events;
   EventScan scan;  // Of `events`.
-  // When the first event behind the piece is due; nullopt if there is none.
+  // The due time of the first event after the piece; nullopt if there is none.
   std::optional<int64_t> next_due;
 };
 
-// Reads what is due at `now`, from `from` on (both in microseconds), as far as it fits a piece.
+// Reads events that are due at `now`, starting with `from` (both in microseconds), up to the size
+// of a piece.
 absl::StatusOr<DuePiece> ReadDue(const LogStore& store, TopicId topic, int64_t from, int64_t now);
 
-// Goes before ReadDue: see DelayedTable::BeginReading.
+// Runs before ReadDue: see DelayedTable::BeginReading.
 class BeginReadingTask final : public CommitTask {
  public:
   BeginReadingTask(DelayedTable& table, StatusDone done) : table_(table), done_(std::move(done)) {}
@@ -48,9 +49,9 @@ class BeginReadingTask final : public CommitTask {
   StatusDone done_;
 };
 
-// Appends a piece as a publisher would, and takes its events from the delayed ones in the same
-// write: none is ever lost, or there twice. What was cancelled since it was read is left out. An
-// error of the topic, which may pass, leaves all of the piece where it is.
+// Appends a piece like a publisher, and removes its events from the delayed ones in the same write:
+// no event is lost or duplicated. Events cancelled since the piece was read are omitted. If the
+// topic refuses, perhaps temporarily, the whole piece stays stored.
 class ReleaseTask final : public CommitTask {
  public:
   ReleaseTask(DelayedTable& table, std::shared_ptr<Topic> topic, DuePiece piece, StatusDone done);
@@ -58,8 +59,8 @@ class ReleaseTask final : public CommitTask {
   void Prepare(CommitBuilder& commit) override;
   void Done(const absl::Status& status) override;
   size_t bytes() const override { return piece_.events.size(); }
-  // Whatever the topic's default is: one of them may have been published to be synced, and what
-  // readers see of it must not be taken back.
+  // Regardless of the topic's default: an event may have been published as synced, and an event
+  // that readers have seen must not be undone.
   bool synced() const override { return true; }
 
  private:

@@ -1,4 +1,4 @@
-// What is delivered to readers and consumers: shared, never copied.
+// The events delivered to readers and consumers: shared, never copied.
 #pragma once
 
 #include <cstddef>
@@ -11,43 +11,43 @@
 
 namespace eventhub {
 
-// Events of one partition, as they are delivered.
+// Events of one partition, in the form in which they are delivered.
 struct Delivery {
   PartitionId partition;
   Offset base;
   uint32_t count = 0;
   size_t bytes = 0;
   int64_t append_micros = 0;
-  // From `base`, of each event; empty if they are consecutive.
+  // Relative to `base`, one per event; empty if the offsets are consecutive.
   std::vector<uint32_t> offset_deltas;
-  uint32_t attempt = 0;      // To consumers of subscriptions only.
+  uint32_t attempt = 0;      // Only for consumers of subscriptions.
   uint64_t lease_epoch = 0;  // Likewise.
   bool replayed = false;     // Likewise.
-  uint64_t run = 0;          // To readers only: see storage/run_history.h.
+  uint64_t run = 0;          // Only for readers: see storage/run_history.h.
   bool redelivered = false;  // Likewise.
   absl::InlinedVector<SharedBytes, 1> events;
 
-  // The offset after the last event; there has to be one.
+  // The offset after the last event. Requires at least one event.
   Offset end() const {
     return base + (offset_deltas.empty() ? count : int64_t{offset_deltas.back()} + 1);
   }
 };
 
-// A place in a partition: before the event at `offset`.
+// A position in a partition: before the event at `offset`.
 struct LogPlace {
   PartitionId partition;
   Offset offset;
-  uint64_t run = 0;  // Of the event before it; 0 if there is none.
+  uint64_t run = 0;  // The run of the event before `offset`; 0 if there is none.
 };
 
-// What one response holds.
+// The content of one response.
 struct Frame {
   std::vector<Delivery> deliveries;
   std::vector<LogPlace> start;
   std::vector<LogPlace> passed;
   bool caught_up = false;
   size_t bytes = 0;  // Of the events.
-  size_t held = 0;   // Of the batches that they are in, which stay in memory as a whole.
+  size_t held = 0;   // Of the batches that contain the events; they stay in memory as a whole.
 
   bool empty() const { return deliveries.empty() && start.empty() && passed.empty() && !caught_up; }
 };

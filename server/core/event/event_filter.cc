@@ -8,7 +8,7 @@
 namespace eventhub {
 
 size_t MemoryOf(const v1::Filter& filter) {
-  constexpr size_t kCompiled = 16;  // Measured: up to 14 times the message.
+  constexpr size_t kCompiled = 16;  // Measured: at most 14 times the message.
   return kCompiled * filter.ByteSizeLong();
 }
 

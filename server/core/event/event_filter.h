@@ -1,5 +1,5 @@
-// A filter as readers and subscriptions use it: on events, and on whole batches that cannot have
-// any that pass.
+// A filter as readers and subscriptions use it: on single events, and on whole batches, to skip
+// those that contain no match.
 #pragma once
 
 #include <atomic>
@@ -15,31 +15,30 @@
 
 namespace eventhub {
 
-// What a filter takes once it is compiled, about. Bytes.
+// The approximate size of the compiled filter. Bytes.
 size_t MemoryOf(const v1::Filter& filter);
 
 // Thread-safe; immutable except for its counters.
 class EventFilter {
  public:
-  // A batch that is passed over whole counts this much of what may be looked through at a time.
-  // Bytes.
+  // The work that skipping a whole batch counts as, against the limit per call. Bytes.
   static constexpr size_t kPassedBatchCost = 64;
 
-  // `memory` accounts for it, where something does.
+  // `memory`, if any, accounts for the filter.
   explicit EventFilter(CompiledFilter filter,
                        std::optional<MemoryMeter::Lease> memory = std::nullopt);
 
-  // See CompiledFilter::Run. `work`, if it is not null, is told what it cost.
+  // See CompiledFilter::Run. Stores the cost in `work`, unless it is null.
   bool Matches(absl::string_view encoded_event, size_t* work = nullptr) const {
     const FilterResult result = filter_.Run(encoded_event, work);
     if (result == FilterResult::kTooCostly) too_costly_.fetch_add(1, std::memory_order_relaxed);
     return result == FilterResult::kPasses;
   }
 
-  // How often it was given up: FilterResult::kTooCostly.
+  // The number of evaluations that were given up: FilterResult::kTooCostly.
   uint64_t too_costly() const { return too_costly_.load(std::memory_order_relaxed); }
 
-  // False if no event of the batch passes, as its types tell.
+  // Returns false if the batch's event types show that no event of it matches.
   bool MayPass(const BatchHeader& batch) const {
     return !types_.has_value() || batch.types.MayHave(*types_);
   }
@@ -48,7 +47,7 @@ class EventFilter {
   CompiledFilter filter_;
   const std::optional<MemoryMeter::Lease> memory_;
   mutable std::atomic<uint64_t> too_costly_{0};
-  std::optional<std::vector<uint32_t>> types_;  // Hashes, ascending; nothing: any type may pass.
+  std::optional<std::vector<uint32_t>> types_;  // Hashes, ascending; unset: any type may match.
 };
 
 }  // namespace eventhub

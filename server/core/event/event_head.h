@@ -1,18 +1,18 @@
-// What decides where an event goes, read from its bytes.
+// The fields of an event that decide where it goes, read from its encoding.
 #pragma once
 
 #include "absl/strings/string_view.h"
 
 namespace eventhub {
 
-// Of repeated fields, the last one holds. Views the event.
+// If a field is repeated, the last value counts. Views the event.
 struct EventHead {
   absl::string_view source;
   absl::string_view type;
   absl::string_view key;
 };
 
-// Of the bytes of one valid message eventhub.v1.Event.
+// `event` is one valid encoded eventhub.v1.Event.
 EventHead ReadEventHead(absl::string_view event);
 
 }  // namespace eventhub

@@ -24,21 +24,21 @@ absl::string_view NameOf(uint32_t field) {
   return found == nullptr ? absl::string_view() : absl::string_view(found->name());
 }
 
-// Why an event is refused. Static texts, so that the scan itself builds no strings.
+// Why an event is refused. The texts are static, so the scan itself builds no strings.
 struct Fault {
   uint32_t field;
-  const char* problem;  // Null: there is no fault.
+  const char* problem;  // Null: no fault.
 };
 
 constexpr Fault kNoFault = {0, nullptr};
 constexpr const char* kMalformed = "is not well-formed protobuf";
 
-// A google.protobuf.Timestamp or Duration: they are encoded alike.
+// A google.protobuf.Timestamp or Duration; both have the same encoding.
 struct Seconds {
   int64_t seconds = 0;
   int32_t nanos = 0;
 
-  // Takes over the fields that are in `bytes`, as protobuf merges a field that is there twice.
+  // Merges the fields in `bytes`, as protobuf merges a repeated occurrence of the field.
   bool Merge(absl::string_view bytes) {
     wire::FieldReader field(bytes);
     while (field.Next()) {
@@ -56,7 +56,7 @@ struct Seconds {
 
 const char* CheckTimestamp(absl::string_view bytes, Seconds* time) {
   if (!time->Merge(bytes)) return kMalformed;
-  // Years 1 to 9999: the range that timestamp.proto defines.
+  // Years 1 to 9999, the range that timestamp.proto defines.
   if (time->seconds < -62135596800 || time->seconds > 253402300799) {
     return "is out of the range of a timestamp";
   }
@@ -64,13 +64,13 @@ const char* CheckTimestamp(absl::string_view bytes, Seconds* time) {
   return nullptr;
 }
 
-// The fields of the message and its range.
+// Checks the encoding and the range of a timestamp.
 const char* CheckTimestamp(absl::string_view bytes) {
   Seconds time;
   return CheckTimestamp(bytes, &time);
 }
 
-// What an event says of when it is to be appended.
+// The fields of an event that delay it.
 struct DelayFields {
   bool at = false;
   bool after = false;
@@ -87,7 +87,7 @@ struct DelayFields {
     after = true;
     if (!time.Merge(bytes)) return kMalformed;
     if (time.seconds < 0 || time.nanos < 0) return "is negative";
-    // About 10,000 years: the range that duration.proto defines.
+    // About 10,000 years, the range that duration.proto defines.
     if (time.seconds > 315576000000) return "is out of the range of a duration";
     if (time.nanos > 999999999) return "has nanoseconds out of range";
     return nullptr;
@@ -143,7 +143,7 @@ const char* CheckString(absl::string_view value) {
   return nullptr;
 }
 
-// What the hub needs to know of one event.
+// The properties of an event that the hub needs.
 struct Essentials {
   absl::string_view type;
   absl::string_view key;  // Empty: none.
@@ -155,8 +155,8 @@ const char* TooManyAttributes(EventRules rules) {
                                          : "has more than 512 entries";
 }
 
-// Checks one event. As in protobuf, the last of repeated singular fields holds, but all of them are
-// checked.
+// Checks one event. As in protobuf, the last occurrence of a singular field counts, but every
+// occurrence is checked.
 Fault CheckEvent(absl::string_view bytes, EventRules rules, Essentials* event) {
   const size_t max_attributes =
       rules == EventRules::kPublished ? wire::kMaxAttributes : kMaxStoredAttributes;

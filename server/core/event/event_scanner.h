@@ -1,6 +1,6 @@
-// The one look that the hub takes at the bytes of published events: finds where each begins, and
-// refuses what a conforming protobuf parser would refuse, so that no stored event can poison a
-// reader.
+// The only pass that the hub makes over the bytes of published events. It finds where each event
+// begins and refuses what a conforming protobuf parser would refuse, so that no stored event can
+// break a reader.
 #pragma once
 
 #include <cstdint>
@@ -13,35 +13,35 @@
 
 namespace eventhub {
 
-// What the hub adds to an event that it accepted (the path of a link, the attributes that routes
-// set, the causes of dead letters) has room of its own, so that no event is stuck on its way
-// because it was published with as many attributes as it may have.
+// The attributes that the hub adds to accepted events (the path of a link, the attributes that
+// routes set, the causes of dead letters) have room beyond the publish limit, so that an event
+// published with the maximum of attributes can still be forwarded.
 inline constexpr size_t kMaxStoredAttributes = 512;
 
-// Which events are scanned.
+// The rules that the scan applies.
 enum class EventRules {
-  // Those that come from a client. Their attributes have the names of CloudEvents, of a-z and 0-9:
-  // what expressions, the JSON format and HTTP headers can name.
+  // Events from clients. Attribute names follow CloudEvents, a-z and 0-9: names that expressions,
+  // the JSON format and HTTP headers support.
   kPublished,
-  // Those that were accepted before, here or at another hub, and go on: attributes have any names,
-  // as they had when the hub did not look, and are as many as are stored.
+  // Events that were accepted before, here or at another hub, and are forwarded: attributes may
+  // have any name, as older versions accepted, and their number is limited by kMaxStoredAttributes.
   kStored,
 };
 
-// What the scan finds out of one event.
+// The result of the scan for one event.
 struct ScannedEvent {
   uint32_t begin;     // In the region.
-  uint32_t bytes;     // Tag and length included.
+  uint32_t bytes;     // Including tag and length.
   bool keyed;         // Has a partition key.
   uint64_t key_hash;  // XXH64 of the key with seed 0, if keyed.
 };
 
-// An event that says when it is to be appended: `deliver_at` or `deliver_after`, well formed.
+// An event with a delivery time: `deliver_at` or `deliver_after`, well formed.
 struct ScannedDelay {
-  uint32_t index;  // Among the events.
+  uint32_t index;  // The index of the event.
   uint32_t begin;  // In the region.
-  uint32_t bytes;  // Tag and length included.
-  bool relative;   // `time` counts from now, and not from the Unix epoch.
+  uint32_t bytes;  // Including tag and length.
+  bool relative;   // `time` counts from now instead of from the Unix epoch.
   absl::Duration time;
 };
 
@@ -49,16 +49,16 @@ struct EventScan {
   uint32_t count = 0;
   uint32_t keyed = 0;
   TypeSummary types;
-  std::vector<ScannedEvent> events;  // Filled only if asked for.
-  std::vector<ScannedDelay> delays;  // Few have any.
+  std::vector<ScannedEvent> events;  // Filled only on request.
+  std::vector<ScannedDelay> delays;  // Few events have one.
 };
 
-// Scans a run of `repeated Event events = 15` fields. INVALID_ARGUMENT names the first event at
-// fault, by its index, and the field. With `keys`, `events` is filled in.
+// Scans a sequence of `repeated Event events = 15` fields. INVALID_ARGUMENT names the index of the
+// first faulty event, and the field. If `keys` is set, `events` is filled in.
 absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool keys,
                         EventScan* scan, EventRules rules = EventRules::kPublished);
 
-// What a TypeSummary has of an event type: the lower half of its XXH3 of 64 bits.
+// The hash of an event type in a TypeSummary: the lower 32 bits of its XXH3_64.
 uint32_t HashOfType(absl::string_view type);
 
 }  // namespace eventhub

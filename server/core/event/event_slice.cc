@@ -72,7 +72,7 @@ Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t ma
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);
     const char* run = walker.position();
-    const char* run_end = run;  // Of what passed in succession.
+    const char* run_end = run;  // The current run of matching events.
     const auto end_run = [&] {
       if (run == run_end) return;
       passed.events.push_back(

@@ -14,16 +14,16 @@
 
 namespace eventhub {
 
-// Events that a filter leaves out are looked through on the thread of a Poll up to this. Bytes.
+// The maximum amount of filtered-out events that one Poll examines on its thread. Bytes.
 inline constexpr size_t kMaxPolledBytes = size_t{256} << 10;
 
 // One event of a chunk.
 struct SlicedEvent {
-  absl::string_view field;    // With its tag and length.
-  absl::string_view message;  // Without.
+  absl::string_view field;    // Including tag and length.
+  absl::string_view message;  // Without them.
 };
 
-// Walks over the events of a chunk; the bytes were validated when they were published.
+// Iterates over the events of a chunk, which were validated when they were published.
 class EventWalker {
  public:
   explicit EventWalker(const SharedBytes& chunk) : chunk_(&chunk), field_(chunk.view()) {}
@@ -31,7 +31,7 @@ class EventWalker {
   bool AtEnd() const { return field_.after().empty(); }
   const char* position() const { return field_.after().data(); }
 
-  // Steps over an event. False: there is none.
+  // Advances to the next event; false at the end.
   bool Next(SlicedEvent* event) {
     if (!field_.Next()) return false;
     event->field = field_.field();
@@ -39,7 +39,7 @@ class EventWalker {
     return true;
   }
 
-  // What was stepped over since `start`.
+  // Returns the bytes between `start` and the current position.
   SharedBytes Since(const char* start) const {
     return chunk_->Sub(absl::string_view(start, static_cast<size_t>(position() - start)));
   }
@@ -49,29 +49,29 @@ class EventWalker {
   wire::FieldReader<absl::string_view> field_;
 };
 
-// Whole events in one piece.
+// Consecutive whole events.
 struct EventRun {
   SharedBytes events;
   uint32_t count;
 };
 
-// Cuts `count` valid events into runs of at most `max_bytes`, but at least one event. Nothing is
-// copied.
+// Splits `count` valid events into runs of at most `max_bytes`, but at least one event each. Copies
+// nothing.
 std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes);
 
-// The events of `batch` from offset `from` to before `to`, cut short to `max_bytes`, but at least
-// one.
+// Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one.
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
                     size_t max_bytes);
 
-// How far a look at a slice came.
+// The progress of a scan over a slice.
 struct SliceScan {
   uint32_t events = 0;
-  size_t work = 0;  // Bytes: of the events, or what the filter looked at, whichever is more.
+  size_t work =
+      0;  // Bytes: the size of the events, or what the filter examined, whichever is more.
 };
 
-// Those of its events that pass: maybe none. Ends after `max_work`, but looks at one event at
-// least.
+// Returns the events of the slice that match, possibly none. Stops after `max_work`, but examines
+// at least one event.
 Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,
                      SliceScan* scan);
 

@@ -1,4 +1,4 @@
-// A limit on the frames that readers and consumers were sent and have not taken.
+// A limit on the frames sent to readers and consumers and not yet taken by them.
 #pragma once
 
 #include <atomic>
@@ -11,32 +11,32 @@
 
 namespace eventhub {
 
-// Counts what readers and consumers were sent until it was taken. While there is plenty, a frame
-// gets what it asks for; as it gets scarce, frames get smaller, down to kMinFrame. What is read
-// from the disk takes memory of its own: whoever does so asks for it before, and in the end waits
-// for it, first come, first served. What comes from memory is there already: a frame of it never
-// waits.
+// Counts the bytes sent to readers and consumers until they are taken. While memory is plentiful, a
+// frame gets the size it asks for; as memory gets scarce, frames get smaller, down to kMinFrame.
+// Reading from disk allocates memory: a holder that does so asks first and, if necessary, waits,
+// first come, first served. Events from memory are allocated already: a frame of them never waits.
 //
-// While somebody waits, or more is held than the limit, those are ended whose frame was not taken
-// for long. So readers that do not read cost others a moment at most, and nothing unless memory is
-// short.
+// While somebody waits, or more than the limit is held, holders whose frame was not taken for long
+// are ended. So readers that do not read delay others only briefly, and only while memory is short.
 //
 // Thread-safe.
 class FrameBudget {
  public:
   static constexpr size_t kMinFrame = size_t{16} << 10;
 
-  // Somebody that has frames, one at a time. It outlives its use of the budget.
+  // A user of the budget, with at most one frame at a time. Outlives its use of the budget.
   class Holder {
    public:
     Holder() = default;
     Holder(const Holder&) = delete;
     Holder& operator=(const Holder&) = delete;
 
-    // What it waited for is granted: `bytes`. On any thread, without a lock held; must not block.
+    // Called when a wait ends: `bytes` are granted. On any thread, without locks held; must not
+    // block.
     virtual void Granted(size_t bytes) = 0;
-    // What ends it, for its frame was not taken for too long. Called with the budget's lock held,
-    // while it has not returned that; what is returned is called without.
+    // Returns the action that ends this holder, whose frame was not taken for too long. Called with
+    // the budget's lock held, while the holder still holds the frame; the action itself runs
+    // without the lock.
     virtual absl::AnyInvocable<void() &&> Eviction() = 0;
 
    protected:
@@ -45,8 +45,8 @@ class FrameBudget {
    private:
     friend class FrameBudget;
     enum class State { kIdle, kWaiting, kHolding };
-    State state_ = State::kIdle;  // Changed by others only from kWaiting.
-    size_t bytes_ = 0;            // Asked for, or held.
+    State state_ = State::kIdle;  // Other threads change it only from kWaiting.
+    size_t bytes_ = 0;            // Requested, or held.
     bool sent_ = false;
     absl::Duration since_;
     Holder* prev_ = nullptr;
@@ -55,32 +55,33 @@ class FrameBudget {
 
   FrameBudget(size_t limit, const Clock& clock) : limit_(limit), clock_(clock) {}
 
-  // How large a frame from memory should be at most that is wanted with `bytes`. Takes no lock.
+  // Returns the maximum size for a frame from memory that asks for `bytes`. Takes no lock.
   size_t Suggest(size_t bytes) const;
 
-  // Returns how large a frame from the disk may be that is wanted with `bytes`; 0 if it has to wait
-  // for that: then Granted() says it. The holder must neither hold nor wait.
+  // Returns the size granted to a frame from disk that asks for `bytes`; 0 if it has to wait: then
+  // Granted() follows. The holder must neither hold nor wait.
   size_t Take(Holder& holder, size_t bytes);
 
-  // A frame is being sent, and holds this, which may be more than was granted: an event is sent as
-  // a whole. A small one for which nothing was taken is not counted. The holder must not wait.
+  // Records that a frame is being sent and holds `bytes`, which may exceed the grant, since an
+  // event is sent whole. A frame of at most kMinFrame without a grant is not counted. The holder
+  // must not wait.
   void Send(Holder& holder, size_t bytes);
 
-  // The frame was taken, or there was none; nothing if it holds none.
+  // The frame was taken, or none was made; no effect if the holder holds nothing.
   void Return(Holder& holder);
 
-  // Does not wait any more; false if it did not: then Granted() was or will be called.
+  // Stops waiting; false if the holder was not waiting: then Granted() was or will be called.
   bool Cancel(Holder& holder);
 
-  // Ends those whose frame was not taken since so long, if memory is short. To be called now and
-  // then. Returns how many.
+  // If memory is short, ends the holders whose frame was not taken for at least `since`. Call it
+  // periodically. Returns the number of holders ended.
   size_t EvictStalled(absl::Duration since);
 
   size_t limit() const { return limit_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:
-  // Holders in the order in which they came.
+  // Holders, in order of arrival.
   struct List {
     Holder* first = nullptr;
     Holder* last = nullptr;
@@ -88,16 +89,16 @@ class FrameBudget {
     void Remove(Holder& holder);
   };
 
-  // Of what is left, 0 if that is too little.
+  // The part of the remaining budget that may be granted; 0 if it is too small.
   size_t Grantable(size_t wanted) const;
   void Hold(Holder& holder, size_t bytes, bool sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LetGo(Holder& holder) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Grants what there is to those that wait.
+  // Grants the remaining budget to waiting holders.
   void Serve();
 
   const size_t limit_;
   const Clock& clock_;
-  std::atomic<size_t> used_{0};  // Changed with the lock held.
+  std::atomic<size_t> used_{0};  // Changed only with the lock held.
   Mutex mutex_;
   List holding_ ABSL_GUARDED_BY(mutex_);
   List waiting_ ABSL_GUARDED_BY(mutex_);

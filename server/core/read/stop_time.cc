@@ -6,12 +6,12 @@
 namespace eventhub {
 namespace {
 
-// The clock may be set meanwhile: it is looked at this often.
+// The clock may be set while waiting, so it is checked at this interval.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
 }  // namespace
 
-// Done when all commits that were under way are.
+// Done when all commits that were in progress are done.
 class StopTime::Barrier final : public CommitTask {
  public:
   explicit Barrier(std::weak_ptr<StopTime> stop) : stop_(std::move(stop)) {}

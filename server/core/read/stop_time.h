@@ -1,4 +1,4 @@
-// When a read that follows a log up to a time has seen all there is.
+// Determines when a read that follows a log up to a time has seen all events.
 #pragma once
 
 #include <atomic>
@@ -13,25 +13,24 @@
 
 namespace eventhub {
 
-// Becomes over when nothing more that was appended before a time can become visible, and wakes the
-// topic's readers then. A commit takes its time when it begins: so the clock has to have passed the
-// time, and the commits that began before that have to be done. A clock that is set back afterwards
-// does not count.
+// Ends when no event appended before a time can become visible any more, and then wakes the topic's
+// readers. A commit takes its time when it begins: so the clock must have passed the time, and the
+// commits that began before must be done. Setting the clock back afterwards has no effect.
 //
-// Thread-safe. What is given outlives it but the topic, which it holds.
+// Thread-safe. The arguments outlive this object, except the topic, which it co-owns.
 class StopTime final : public AlarmTarget, public std::enable_shared_from_this<StopTime> {
  public:
   static std::shared_ptr<StopTime> Start(absl::Time time, std::shared_ptr<Topic> topic,
                                          const Clock& clock, Alarm& alarm, LogWriter& writer);
 
   bool over() const { return over_.load(std::memory_order_seq_cst); }
-  // Once it is over: OK, or why it is not known whether an event from before the time is still to
-  // come: the store failed, and what it did not confirm may be there after a restart.
+  // Valid once over() is true: OK, or why it is unknown whether an event from before the time may
+  // still appear: the store failed, and unconfirmed events may be there after a restart.
   const absl::Status& outcome() const { return outcome_; }
 
   void OnAlarm() override;
 
-  // For Start.
+  // Used by Start.
   StopTime(absl::Time time, std::shared_ptr<Topic> topic, const Clock& clock, Alarm& alarm,
            LogWriter& writer);
 

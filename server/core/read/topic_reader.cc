@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint32_t kDefaultResponseBytes = 1u << 20;
 
-// A reader that is told nothing else is told where it is after so much was left out. Bytes.
+// A reader that receives nothing else is told its position after this many filtered-out bytes.
 constexpr size_t kMaxUntoldBytes = size_t{8} << 20;
 
 absl::Status CheckRequest(const v1::ReadRequest& request) {
@@ -68,13 +68,13 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
     if (!filter.ok()) return InvalidFilter(filter.status());
     reader->filter_.emplace(*std::move(filter));
   }
-  reader->purges_ = reader->topic_->purges();  // Before the look at the settings.
+  reader->purges_ = reader->topic_->purges();  // Read before the settings.
   if (reader->topic_->view()->settings->retention().none()) {
     return TopicKeepsNothing(reader->topic_->name());
   }
   RETURN_IF_ERROR(reader->SelectPartitions(request));
   const absl::Status found = reader->FindStarts(request);
-  // The store may have nothing of it any more, neither events nor runs.
+  // The store may have dropped both events and runs.
   if (!found.ok() && reader->topic_->closing()) return TopicGoing(reader->topic_->name());
   RETURN_IF_ERROR(found);
   return reader;
@@ -144,7 +144,7 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
     for (const Cursor& cursor : cursors_) frame->start.push_back(PlaceOf(cursor));
     return Step::kFrame;
   }
-  seen_mark_ = mark().value();  // Before the look: what comes after it is not missed.
+  seen_mark_ = mark().value();  // Read first, so that no later event is missed.
   seen_over_ = stop_at_ != nullptr && stop_at_->over();
   scanned_ = 0;
   scan_limit_ = kMaxPolledBytes;
@@ -155,8 +155,8 @@ absl::StatusOr<TopicReader::Step> TopicReader::Poll(Frame* frame, size_t max_byt
     ASSIGN_OR_RETURN(const Fill fill, FillFromMemory(cursors_[index], frame));
     if (fill == Fill::kNothing) continue;
     if (fill == Fill::kSome) continue;
-    // What was served is last next time, and what found no room is first. So is what is cold, with
-    // a frame of its own.
+    // A served cursor goes last next time; one that found no room goes first. So does a cold
+    // cursor, with a frame of its own.
     turn_ = cursors_[index].next > before ? (index + 1) % cursors_.size() : index;
     if (fill != Fill::kFull && frame->empty()) return Step::kCold;
     NotePassed(frame);
@@ -210,7 +210,7 @@ absl::StatusOr<Offset> TopicReader::FindRun(const Cursor& cursor) {
     run_ = run.id;
     run_end_ = run.end;
   }
-  // The run that is under way may have begun since that was known.
+  // The current run may have begun after that was determined.
   run_end_ = std::min(run_end_, log.run_start());
   return run_end_;
 }
@@ -225,7 +225,7 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
   const Offset end = std::min(cursor.log->end(), cursor.stop);
   if (cursor.next >= end) return Fill::kNothing;
   RETURN_IF_ERROR(CheckReadable(cursor));
-  // Only what was appended since the start is in memory.
+  // Memory holds only events appended since the hub started.
   run_ = store_.runs().current(topic_->id());
   run_end_ = Offset::Max();
   do {
@@ -236,7 +236,7 @@ absl::StatusOr<TopicReader::Fill> TopicReader::FillFromMemory(Cursor& cursor, Fr
     }
     counters_.tail_batches.Add(batches_.size());
     const bool full = !Take(cursor, batches_, frame);
-    batches_.clear();  // A reader that waits holds none.
+    batches_.clear();  // A waiting reader holds no batches.
     if (full) return Fill::kFull;
   } while (filter_.has_value() && cursor.next < std::min(end, cursor.stop));
   return Fill::kSome;
@@ -246,7 +246,7 @@ absl::Status TopicReader::ReadCold(Frame* frame, size_t max_bytes) {
   room_ = std::min(max_bytes, max_bytes_);
   scanned_ = 0;
   scan_limit_ = std::max(room_, kMaxPolledBytes);
-  // Small remains of many partitions share a frame.
+  // Small remainders of many partitions share a frame.
   for (size_t i = 0; i < cursors_.size() && frame->bytes + scanned_ < room_ / 2; ++i) {
     Cursor& cursor = cursors_[turn_];
     const Offset before = cursor.next;
@@ -270,7 +270,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
   const absl::Status status = store_.Read(cursor.log->topic(), cursor.log->id(), cursor.next, end,
                                           room_ - frame->bytes, &batches_, wanted);
   if (!status.ok()) {
-    const PartitionLog& log = *cursor.log;  // Trimmed, or deleted, meanwhile.
+    const PartitionLog& log = *cursor.log;  // May have been trimmed or deleted meanwhile.
     if (cursor.next < log.trimmed_to()) {
       return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
     }
@@ -297,16 +297,16 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
     }
     while (cursor.next < end) {
       const size_t room = room_ - std::min(frame->bytes, room_);
-      // A batch is cut only where the frame would else be small: cutting has to walk over its
+      // A batch is cut only where the frame would otherwise be small: cutting walks over its
       // events.
       if (batch->header.bytes > room && frame->bytes >= room_ / 2) return false;
       const bool whole_allowed = frame->bytes == 0;
       Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
       if (!whole_allowed && slice.bytes > room) return false;
       Deliver(std::move(slice), cursor, frame);
-      // The rest is for the next look, so that others have their turn.
+      // The rest is left for the next call, so that others get their turn.
       if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < room_;
-      // What the filter left out has left its room.
+      // Filtered-out events took no room.
       if (cursor.next < end && !filter_.has_value()) return false;
     }
   }
@@ -373,7 +373,7 @@ Watermark& TopicReader::mark() const {
 
 bool TopicReader::NotifyWhenMore(Watermark::Waiter& waiter) {
   if (!mark().NotifyPast(seen_mark_, waiter)) return false;
-  // A deletion, a new partition or the stop time wakes only who is registered by then.
+  // A deletion, a new partition or the stop time wakes only waiters registered before it.
   const bool changed = topic_->deleted() ||
                        (stop_at_ != nullptr && stop_at_->over() != seen_over_) ||
                        topic_->purges() != purges_ ||

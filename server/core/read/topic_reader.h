@@ -1,5 +1,5 @@
-// A read of a topic in progress: one cursor per partition, and no queue. What it delivers is
-// shared, never copied.
+// A read of a topic in progress: one cursor per partition, no queue. Delivered events are shared,
+// never copied.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 
 namespace eventhub {
 
-// Of all readers and consumers.
+// Totals of all readers and consumers.
 struct ReadCounters {
   explicit ReadCounters(Metrics& metrics)
       : tail_batches(metrics.AddCounter("eventhub_tail_batches_total",
@@ -40,39 +40,39 @@ struct ReadCounters {
 class TopicReader {
  public:
   enum class Step {
-    kFrame,  // The frame has something to deliver.
-    // The next events are on disk only, or have to be looked for among many that the filter leaves
-    // out: call ReadCold where blocking is allowed.
+    kFrame,  // The frame has content to send.
+    // The next events are only on disk, or must be searched for among many that the filter
+    // excludes: call ReadCold where blocking is allowed.
     kCold,
-    kWait,  // There is nothing now: call NotifyWhenMore.
-    kEnd,   // The stop is reached.
+    kWait,  // Nothing to deliver now: call NotifyWhenMore.
+    kEnd,   // The stop position is reached.
   };
 
-  // Checks the request and finds the start; may read from the disk. `stop_at` is that of a request
-  // that follows up to a time; else null. Errors as for EventHubService.Read.
+  // Checks the request and finds the start; may read from disk. `stop_at` belongs to a request that
+  // follows up to a time; otherwise null. Errors as for EventHubService.Read.
   static absl::StatusOr<std::unique_ptr<TopicReader>> Open(
       const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
       ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory);
-  // The memory that the reader takes, but for its frames. Bytes.
+  // The memory of a reader, without its frames. Bytes.
   static size_t Cost(const v1::ReadRequest& request, const Topic& topic);
   ~TopicReader();
 
   TopicReader(const TopicReader&) = delete;
   TopicReader& operator=(const TopicReader&) = delete;
 
-  // The size of a frame that the request asks for. A frame is larger only if one event is.
+  // The frame size that the request asks for. A frame exceeds it only if it holds a single event.
   size_t frame_bytes() const { return max_bytes_; }
 
-  // Fills an empty frame from memory, as far as it goes, with no more than `max_bytes`. Never
-  // blocks. NOT_FOUND: the topic was deleted. OUT_OF_RANGE: the next event was trimmed.
+  // Fills an empty frame from memory, as far as possible, up to `max_bytes`. Never blocks.
+  // NOT_FOUND: the topic was deleted. OUT_OF_RANGE: the next event was trimmed.
   absl::StatusOr<Step> Poll(Frame* frame, size_t max_bytes = SIZE_MAX);
 
   // Fills an empty frame after Poll returned kCold; with a filter it may stay empty. Errors as for
-  // Poll; DATA_LOSS if the disk is damaged.
+  // Poll; DATA_LOSS if stored data is damaged.
   absl::Status ReadCold(Frame* frame, size_t max_bytes = SIZE_MAX);
 
-  // After Poll returned kWait: arranges for waiter.Wake() when Poll may have more to say. False,
-  // with nothing registered, if it already has.
+  // After Poll returned kWait: arranges for waiter.Wake() when Poll may return something else.
+  // Returns false, with nothing registered, if it already may.
   bool NotifyWhenMore(Watermark::Waiter& waiter);
   // See Watermark::Cancel.
   bool CancelNotify(Watermark::Waiter& waiter);
@@ -82,14 +82,16 @@ class TopicReader {
     PartitionLog* log;
     Offset next;
     Offset stop;  // Exclusive.
-    // Of the event before `next`: the run, and up to where events are known to be of it.
+    // The run of the event before `next`, and the offset up to which events are known to belong to
+    // it.
     uint64_t run = 0;
     Offset run_end = Offset(0);
-    bool passed = false;  // Events before `next` were left out, which the reader was not told.
+    bool passed =
+        false;  // Events before `next` were filtered out, and the client has not been told.
 
     bool done() const { return next >= stop; }
   };
-  // kPaused: the filter left out so much that it is time to see to other things.
+  // kPaused: the filter excluded so many bytes that this call should yield.
   enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
@@ -98,24 +100,26 @@ class TopicReader {
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
   absl::Status FindStarts(const v1::ReadRequest& request);
-  // The cursor that a reader which resumes is served first: one that is resumed again and again is
-  // not served the first ones alone.
+  // The cursor that a resuming reader serves first, so that a reader that resumes again and again
+  // does not serve only its first partitions.
   size_t FurthestBehind() const;
   void TakeUpNewPartitions(Frame* frame);
   absl::Status CheckReadable(const Cursor& cursor) const;
   LogPlace PlaceOf(const Cursor& cursor) const;
   absl::StatusOr<Fill> FillFromMemory(Cursor& cursor, Frame* frame);
   absl::Status FillFromDisk(Cursor& cursor, Frame* frame);
-  // Moves batches into the frame; false if the frame is full.
+  // Moves batches into the frame; returns false if the frame is full.
   bool Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batches, Frame* frame);
-  // What is taken next is of the run of `cursor.next`, up to the offset that it returns.
+  // Determines the run of the events at `cursor.next`. Returns the offset up to which events belong
+  // to it.
   absl::StatusOr<Offset> FindRun(const Cursor& cursor);
-  // Ends the read where the log ends, if nothing that was appended before the stop time can come.
+  // Stops the read at the current end of the log, if no event appended before the stop time can
+  // follow.
   void EndIfOver(bool over);
-  // Passes over the events of a batch up to `end`, none of which can pass the filter.
+  // Skips the events of a batch up to `end`, none of which can match the filter.
   void PassOver(const RecordBatch& batch, Offset end, Cursor& cursor);
   void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
-  // Tells the reader how far it is in partitions whose last events were left out.
+  // Reports the position in each partition whose last events were filtered out.
   void NotePassed(Frame* frame);
   bool AtHead() const;
   bool AllDone() const;
@@ -128,21 +132,22 @@ class TopicReader {
   const bool follow_;
   const bool report_passed_;
   const size_t max_bytes_;
-  size_t room_ = 0;    // Of the frame being made.
-  const Offset stop_;  // Of each partition; exclusive.
+  size_t room_ = 0;    // The size limit of the current frame.
+  const Offset stop_;  // For each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
-  std::shared_ptr<StopTime> stop_at_;  // Null without a stop time, and if nothing is waited for.
+  std::shared_ptr<StopTime>
+      stop_at_;  // Null without a stop time, and if there is nothing to wait for.
   std::optional<EventFilter> filter_;
 
   std::vector<Cursor> cursors_;
-  uint32_t purges_ = 0;  // Of the topic, when it was opened.
-  size_t turn_ = 0;      // The cursor that is served first.
+  uint32_t purges_ = 0;  // The topic's counter when the reader was opened.
+  size_t turn_ = 0;      // The cursor to serve first.
   int64_t seen_mark_ = 0;
   bool seen_over_ = false;
-  // The run of what is being taken, and its end as far as it is known.
+  // The run of the events being taken, and its end as far as it is known.
   uint64_t run_ = 0;
   Offset run_end_;
-  // Bytes looked through by this call, and since NotePassed.
+  // Bytes examined by this call, and since NotePassed.
   size_t scanned_ = 0;
   size_t scan_limit_ = 0;
   size_t untold_ = 0;

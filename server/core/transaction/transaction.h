@@ -1,4 +1,4 @@
-// Changes that are made together: appends to several topics, acks of a subscription, checks.
+// Changes committed together: appends to several topics, acks of a subscription, checks.
 #pragma once
 
 #include <memory>
@@ -20,31 +20,31 @@
 
 namespace eventhub {
 
-// A request taken apart: the generated message has all but the appends.
+// A parsed request: the generated message holds all but the appends.
 struct TransactionRequest {
   v1::TransactRequest head;
   std::vector<PublishRequest> appends;
 };
 
-// Takes apart an encoded v1::TransactRequest; no event is copied. INVALID_ARGUMENT if it is not
-// well-formed, or too large a transaction.
+// Parses an encoded v1::TransactRequest; copies no event. INVALID_ARGUMENT if it is malformed or
+// the transaction is too large.
 absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message);
 
-// Which transactions were done, and what was answered. What the commit under way has recorded is in
-// memory, everything else in the store, in the column of producers.
+// The transactions that were done, with their answers. Records of the current commit are in memory,
+// all others in the store, in the column of producers.
 //
-// Used on the commit thread only.
+// Commit thread only.
 class TransactionTable final : public CommitHook,
                                public std::enable_shared_from_this<TransactionTable> {
  public:
   explicit TransactionTable(const LogStore& store) : store_(store) {}
 
-  // The answer to a transaction that was done; nullopt if none of that id was.
+  // Returns the answer to a transaction that was done; nullopt if no transaction with that id was.
   absl::StatusOr<std::optional<v1::TransactResponse>> Find(const std::string& id) const;
 
   void Record(const std::string& id, const v1::TransactResponse& response, CommitBuilder& commit);
 
-  // When the stored record of a transaction was written.
+  // Returns when the stored record of a transaction was written.
   static absl::StatusOr<absl::Time> TimeOfRecord(absl::string_view value);
 
   void BeforeWrite(CommitBuilder& commit) override;
@@ -56,19 +56,19 @@ class TransactionTable final : public CommitHook,
 
 using TransactDone = absl::AnyInvocable<void(absl::StatusOr<v1::TransactResponse>) &&>;
 
-// A transaction that was found valid as far as that can be told before the commit.
+// A transaction that passed all checks possible before the commit.
 struct CheckedTransaction {
   struct Check {
     std::shared_ptr<Topic> topic;
     PartitionLog* log;
     Offset expected;
-    uint64_t expected_run;  // 0: any.
+    uint64_t expected_run;  // 0: any run.
   };
 
   std::string id;
   std::vector<TopicAppend> appends;
   std::vector<Check> checks;
-  std::shared_ptr<Subscription> subscription;  // Null: nothing is acked.
+  std::shared_ptr<Subscription> subscription;  // Null: no acks.
   v1::TransactAcks acks;
   size_t bytes = 0;
   bool synced = false;
@@ -85,7 +85,8 @@ class TransactTask final : public CommitTask {
   bool synced() const override { return transaction_.synced; }
 
  private:
-  // Whether the transaction is to be carried out: not if it was, whose answer is then set.
+  // Returns whether to carry out the transaction. False if it was done before; then the answer is
+  // set.
   absl::StatusOr<bool> Admit(const CommitBuilder& commit);
   absl::Status CarryOut(CommitBuilder& commit);
 
