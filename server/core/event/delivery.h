@@ -24,7 +24,7 @@ struct Delivery {
   uint64_t lease_epoch = 0;  // Likewise.
   bool replayed = false;     // Likewise.
   uint64_t run = 0;          // Only for readers: see storage/run_history.h.
-  bool redelivered = false;  // Likewise.
+  bool redelivered = false;  // Only for consumers of subscriptions.
   absl::InlinedVector<SharedBytes, 1> events;
 
   // The offset after the last event. Requires at least one event.

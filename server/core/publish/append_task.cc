@@ -27,7 +27,7 @@ void AppendTask::Prepare(CommitBuilder& commit) {
 absl::StatusOr<bool> AppendTask::Admit(const CommitBuilder& commit) {
   Topic& topic = *append_.topic;
   if (topic.closing()) return TopicNotFound(topic.name());
-  // First of all: what was accepted stays so, whatever the topic would say of it now.
+  // This comes first: an accepted request stays accepted, even if the topic would refuse it now.
   if (!producer_.id.empty()) {
     ASSIGN_OR_RETURN(const bool is_new,
                      topic.producers().Admit(producer_, commit, &append_.publish.result));

@@ -9,7 +9,8 @@
 
 namespace eventhub {
 
-// Called once: where the events are, or why they are not appended. Must not block.
+// Called exactly once, with the places of the events or the reason why they were not appended. Must
+// not block.
 using PublishDone = absl::AnyInvocable<void(absl::StatusOr<v1::PublishResult>) &&>;
 
 class AppendTask final : public CommitTask {
@@ -22,13 +23,13 @@ class AppendTask final : public CommitTask {
   bool synced() const override { return append_.publish.synced; }
 
  private:
-  // Whether the request is to be appended: not if it is a duplicate, whose result is then set.
+  // Returns whether to append the request. False if it is a duplicate; then the result is set.
   absl::StatusOr<bool> Admit(const CommitBuilder& commit);
 
   const ProducerRequest producer_;
   TopicAppend append_;
   PublishDone done_;
-  absl::Status refused_;  // By Prepare.
+  absl::Status refused_;  // Set by Prepare.
 };
 
 }  // namespace eventhub

@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// Leaves out the events of the runs whose position is in `dropped`, ascending.
+// Removes the events at the positions `dropped`, ascending, from the runs.
 void CutOut(const std::vector<uint32_t>& dropped, CheckedPublish* publish) {
   auto next = dropped.begin();
   uint32_t position = 0;
@@ -82,7 +82,8 @@ void DropDuplicates(const IdentityTable& table, CheckedPublish* publish) {
     const IdentityRecord* const added = table.FindInCommit(identities.events[i].hash);
     if (added != nullptr) known[i] = *added;
   }
-  absl::flat_hash_map<IdentityHash, size_t> fresh;  // The place in `left` of each first.
+  absl::flat_hash_map<IdentityHash, size_t>
+      fresh;  // The place in `left` of the first event of each identity.
   std::vector<RequestIdentities::Event> left;
   std::vector<uint32_t> dropped;
   std::vector<uint32_t> not_delayed;
@@ -126,7 +127,7 @@ void DropDuplicates(const IdentityTable& table, CheckedPublish* publish) {
 void RecordIdentities(IdentityTable& table, absl::Duration window, CommitBuilder& commit,
                       CheckedPublish* publish) {
   const RequestIdentities& identities = *publish->identities;
-  // The runs are in the order of the placements, each of which is one or more runs.
+  // The runs are in the order of the placements, each of which covers one or more runs.
   std::vector<IdentityPlace> places;
   places.reserve(publish->count);
   for (const v1::Placement& placement : publish->result.placements()) {

@@ -1,4 +1,4 @@
-// Deduplication: finds the events of a request that its topic has had, and leaves them out.
+// Deduplication: finds the events of a request that its topic already received, and removes them.
 #pragma once
 
 #include <cstdint>
@@ -15,37 +15,37 @@ namespace eventhub {
 
 struct CheckedPublish;
 
-// The events of a checked request, by identity. Of a topic without a window there is none of this.
+// The events of a checked request, by identity. Absent if the topic has no window.
 struct RequestIdentities {
   struct Event {
-    uint32_t index;  // In the request.
+    uint32_t index;  // The index in the request.
     IdentityHash hash;
-    // Where it is among what is appended: the n-th of all runs. nullopt: it is put aside.
+    // The place among the appended events: the n-th of all runs. nullopt: the event is delayed.
     std::optional<uint32_t> position;
   };
   std::vector<Event> events;  // By index.
-  // What the store knew of each, by LookUp.
+  // The stored record of each, set by LookUpIdentities.
   std::vector<std::optional<IdentityRecord>> known;
-  // Duplicates of events of the same request, whose places are not known before they are appended:
-  // the entry of the result, and its first's in `events`.
+  // Duplicates of events of the same request, whose places are unknown until they are appended: the
+  // index of the entry in the result, and that of the first event in `events`.
   std::vector<std::pair<int, size_t>> own_duplicates;
 };
 
-// Fills in `publish.identities`. `order` has the index in the request of each event of the runs of
+// Fills in `publish.identities`. `order` holds the request index of each event in the runs of
 // `publish`, in their order.
 void FindIdentities(const std::vector<uint32_t>& order, CheckedPublish* publish);
 
-// The rest is for the commit thread, in this order, within one commit.
+// The functions below run on the commit thread, in this order, within one commit.
 
-// Finds out what the topic has had within the window. An error: the store is damaged.
+// Looks up the identities that the topic has seen within the window. Fails if the store is damaged.
 absl::Status LookUpIdentities(const IdentityTable& table, absl::Duration window, absl::Time now,
                               RequestIdentities* identities);
 
-// Removes the events from the request that the topic has had, or that are in it twice, and says so
-// in its result.
+// Removes the events that the topic already received or that occur twice in the request, and
+// reports them in the result.
 void DropDuplicates(const IdentityTable& table, CheckedPublish* publish);
 
-// Remembers the events of a request that was deduplicated, and appended.
+// Records the identities of the appended events of a deduplicated request.
 void RecordIdentities(IdentityTable& table, absl::Duration window, CommitBuilder& commit,
                       CheckedPublish* publish);
 

@@ -1,4 +1,4 @@
-// How a delayed event lies in the store, in the column `delayed`; see storage/FORMAT.md.
+// The stored form of a delayed event, in the column `delayed`; see storage/FORMAT.md.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,23 @@ namespace eventhub {
 
 struct DelayedRecord {
   int64_t accept_micros = 0;             // Since the Unix epoch.
-  std::optional<PartitionId> partition;  // If the request named one.
-  absl::string_view event;               // With its tag and length, as in an events region.
+  std::optional<PartitionId> partition;  // Set if the request named one.
+  absl::string_view event;               // With its tag and length, as in a region of events.
 
   std::string Encode() const;
 
-  // DATA_LOSS if `value` is not a record of a version that this hub knows. `event` is a part of it,
-  // and is not looked at.
+  // Returns DATA_LOSS if `value` is not a record of a known version. `event` is a view into it, and
+  // is not validated.
   static absl::StatusOr<DelayedRecord> Decode(absl::string_view value);
 };
 
-// How many delayed events a topic has.
+// The encoded number of a topic's delayed events.
 std::string EncodeDelayedCount(uint64_t count);
 absl::StatusOr<uint64_t> DecodeDelayedCount(absl::string_view value);
 
-// The name that clients know a delayed event by, unique in its topic.
+// The client-visible id of a delayed event, unique in its topic.
 std::string DelayIdOf(const DelayedKey& key);
-// nullopt for what DelayIdOf does not make.
+// Returns nullopt for anything that DelayIdOf does not produce.
 std::optional<DelayedKey> ParseDelayId(TopicId topic, absl::string_view id);
 
 }  // namespace eventhub

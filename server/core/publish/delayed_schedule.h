@@ -1,5 +1,4 @@
-// When the delayed events of which topic are to be looked at next: one entry for a topic, none for
-// an event.
+// When to look at the delayed events of each topic next: one entry per topic, none per event.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +14,8 @@
 
 namespace eventhub {
 
-// Thread-safe. Times are microseconds since the Unix epoch, by the wall clock, which may jump: who
-// waits looks at it again after a second at the latest.
+// Thread-safe. Times are microseconds since the Unix epoch, by the wall clock, which may jump: a
+// waiter checks it at least once a second.
 class DelayedSchedule {
  public:
   explicit DelayedSchedule(const Clock& clock) : clock_(clock) {}
@@ -26,13 +25,14 @@ class DelayedSchedule {
     int64_t due;  // No delayed event of the topic is due earlier.
   };
 
-  // The topic has an event that is due then; it is not to be looked at before `not_before`.
+  // Records that the topic has an event due at `due`; the topic is not looked at before
+  // `not_before`.
   void Add(const std::shared_ptr<Topic>& topic, int64_t due, int64_t not_before = 0);
 
-  // Takes the entry off whose time came first; nullopt if none has come.
+  // Removes and returns the entry whose time came first; nullopt if no time has come.
   std::optional<Entry> TakeDue();
 
-  // Waits until TakeDue may have something; false: stopped.
+  // Waits until TakeDue may return an entry; false: stopped.
   bool Wait();
   void Stop();
   bool stopped() const;

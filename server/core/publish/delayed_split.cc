@@ -15,7 +15,7 @@
 namespace eventhub {
 namespace {
 
-// Appends the event without its time to be delivered at, as a field of a region.
+// Appends the event without its delivery time, as a field of a region.
 void AppendStripped(absl::string_view event, std::string* region) {
   std::string message;
   message.reserve(event.size());
@@ -30,7 +30,7 @@ void AppendStripped(absl::string_view event, std::string* region) {
   wire::AppendBytes(wire::kEventsField, message, region);
 }
 
-// Rounded up, so that nothing is early.
+// Rounds up, so that no event is early.
 int64_t MicrosAtOrAfter(absl::Time time) {
   const int64_t micros = absl::ToUnixMicros(time);  // Rounds down.
   return absl::FromUnixMicros(micros) < time ? micros + 1 : micros;
@@ -47,7 +47,7 @@ absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const Ev
   std::string region;
   region.reserve(request.events.size());
   std::string stripped;
-  const char* copied = request.events.data();  // Up to where all has been dealt with.
+  const char* copied = request.events.data();  // All before this is processed.
   for (const ScannedDelay& delay : scan.delays) {
     const char* const start = request.events.data() + delay.begin;
     region.append(copied, start);

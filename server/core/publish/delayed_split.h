@@ -1,4 +1,4 @@
-// Taking the events of a request apart into those that are appended now, and those for later.
+// Splits the events of a request into those to append now and those to delay.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@
 
 namespace eventhub {
 
-// How far ahead a delayed event may be due.
+// The maximum delay of an event.
 inline constexpr absl::Duration kMaxDelay = absl::Hours(24 * 366);
 
 struct SplitEvents {
-  SharedBytes now;  // Maybe none.
+  SharedBytes now;  // May be empty.
   std::vector<DelayedEvent> later;
   size_t later_bytes = 0;
 };
 
-// Splits valid events, of which `scan` found some to have a time to be delivered at. None has it
-// any more afterwards, and one whose time has passed is among those of now. INVALID_ARGUMENT,
-// naming the event, if it is too far ahead.
+// Splits valid events, some of which have a delivery time according to `scan`. Removes the delivery
+// time from all; an event whose time has passed is appended now. INVALID_ARGUMENT names an event
+// that is delayed too far.
 absl::StatusOr<SplitEvents> SplitDelayed(const PublishRequest& request, const EventScan& scan,
                                          absl::Time now);
 

@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// Of a process: more than it can ever put aside.
+// Allows more delayed events than one process can store.
 constexpr int kSequenceBits = 40;
 
 }  // namespace
@@ -21,7 +21,8 @@ DelayedTable::DelayedTable(const LogStore& store, const Clock& clock, uint64_t g
     : store_(store),
       clock_(clock),
       schedule_(schedule),
-      // Not from 0: another hub that goes on with a copy of the store has the same generation.
+      // The start is not 0: another hub that continues with a copy of the store has the same
+      // generation.
       next_sequence_(generation << kSequenceBits |
                      (store.runs().current(TopicId(0)) >> (65 - kSequenceBits))) {}
 
@@ -42,7 +43,7 @@ void DelayedTable::Accept(const std::shared_ptr<Topic>& topic,
   topic->set_pending_delayed(topic->pending_delayed() + events.size());
   changed_.insert(topic.get());
   commit.AddHook(shared_from_this());
-  // This commit may not be done by then; who reads waits for it (BeginReading).
+  // This commit may not be done by then; the reader waits for it (BeginReading).
   schedule_.Add(topic, earliest);
 }
 

@@ -21,12 +21,12 @@ constexpr size_t kMaxBatchBytes = CommitBuilder::kMaxBatchBytes;
 
 absl::Status Malformed() { return MalformedRequest("is not well-formed protobuf"); }
 
-// Whether the tag of the field is the usual one of an event: a longer form is legal.
+// Whether the field has the shortest encoding of an event's tag; longer encodings are legal.
 bool IsPlainEvent(const wire::FieldReader<absl::string_view>& field) {
   return field.field().front() == wire::kEventsTag;
 }
 
-// Legal, and slow: copies so that the events come last.
+// Fields after the events are legal but slow: copies the message so that the events come last.
 absl::StatusOr<PublishRequest> ParseOutOfOrder(absl::string_view message) {
   std::string head;
   std::string events;
@@ -63,7 +63,7 @@ absl::Status CheckHead(const v1::PublishStreamRequest& head) {
   return absl::OkStatus();
 }
 
-// The partition of each event; those without a key go to `keyless`.
+// The partition of each event; events without a key go to `keyless`.
 std::vector<uint32_t> PartitionsOf(const EventScan& scan, uint32_t partitions, uint32_t keyless) {
   std::vector<uint32_t> partition_of;
   partition_of.reserve(scan.events.size());
@@ -74,10 +74,10 @@ std::vector<uint32_t> PartitionsOf(const EventScan& scan, uint32_t partitions, u
   return partition_of;
 }
 
-// The identities of all events. `order`: those of the runs, as Distribute has them; none: as they
-// came.
+// The identities of all events. `order`: that of the events in the runs, as Distribute returns it;
+// empty: the order of the request.
 void FindIdentitiesOf(uint32_t total, std::vector<uint32_t> order, CheckedPublish* publish) {
-  // What is put aside was not counted there.
+  // Delayed events are not counted in it.
   std::vector<uint32_t> indices;
   auto delayed = publish->delayed.begin();
   for (uint32_t i = 0; i < total; ++i) {
@@ -103,7 +103,7 @@ absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message) {
     if (field.number() == wire::kEventsField) return ParseOutOfOrder(message.view());
   }
   const absl::string_view head = field.before();
-  while (field.Next()) {  // What the events contain is looked at later.
+  while (field.Next()) {  // The contents of events are checked later.
     if (!IsPlainEvent(field)) return ParseOutOfOrder(message.view());
   }
   PublishRequest request;

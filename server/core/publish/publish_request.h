@@ -1,4 +1,4 @@
-// A publish request, from bytes off the wire to what the commit thread appends.
+// A publish request, from received bytes to what the commit thread appends.
 #pragma once
 
 #include <cstdint>
@@ -19,53 +19,53 @@
 
 namespace eventhub {
 
-// A request taken apart: the generated message has all fields but the events, whose bytes stay as
-// they came.
+// A parsed request: the generated message holds all fields but the events, whose bytes stay as
+// received.
 struct PublishRequest {
   v1::PublishStreamRequest head;
   SharedBytes events;
-  // A hub acknowledged the events before: the rules are those of stored events.
+  // A hub acknowledged the events before: the rules of stored events apply.
   bool accepted = false;
 };
 
-// Takes apart an encoded v1::PublishRequest or v1::PublishStreamRequest, which have the same fields
-// but for the correlation number. No event is copied if the events are the last field.
-// INVALID_ARGUMENT if it is not well-formed.
+// Parses an encoded v1::PublishRequest or v1::PublishStreamRequest, which have the same fields
+// except the correlation number. Copies no event if the events are the last field. INVALID_ARGUMENT
+// if it is malformed.
 absl::StatusOr<PublishRequest> ParsePublishRequest(const SharedBytes& message);
 
-// An event that is put aside until it is due.
+// An event that is stored until it is due.
 struct DelayedEvent {
-  uint32_t index;  // In the request.
+  uint32_t index;  // The index in the request.
   int64_t due_micros;
-  std::string record;  // As it is stored.
+  std::string record;  // The stored form.
   IdentityHash identity;
 };
 
 class DelayedTable;
 
-// A request that was found valid, with its events distributed over the partitions.
+// A validated request, with its events distributed over the partitions.
 struct CheckedPublish {
-  std::vector<PartitionAppend> appends;  // By partition number; one may have several.
+  std::vector<PartitionAppend> appends;  // Ordered by partition; a partition may have several.
   uint32_t count = 0;
   size_t bytes = 0;
   TypeSummary types = TypeSummary::Any();
   bool synced = false;
-  // The events were acknowledged before, so that nobody is left to be told of a limit: a route
-  // skips what its target is too small for, whatever it does otherwise.
+  // The events were acknowledged before, so there is no publisher to tell of a limit: every route
+  // skips copies that exceed its target's limits, whatever its settings.
   bool accepted = false;
-  std::vector<DelayedEvent> delayed;  // Beside those in `appends`, `count` and `bytes`.
+  std::vector<DelayedEvent> delayed;  // Not included in `appends`, `count` and `bytes`.
   size_t delayed_bytes = 0;
-  DelayedTable* delayed_table = nullptr;          // For them.
+  DelayedTable* delayed_table = nullptr;          // For the delayed events.
   std::unique_ptr<RequestIdentities> identities;  // Null: the topic does not deduplicate.
-  v1::PublishResult result;                       // Complete but for what is known at the commit.
+  v1::PublishResult result;                       // Complete, except what the commit determines.
   std::unique_ptr<RoutePlan> routes;              // Null if the topic has no routes.
 };
 
-// What a checked request adds to a commit. Bytes.
+// The bytes that a checked request adds to a commit.
 size_t BytesOf(const CheckedPublish& publish);
 
-// Validates all of the request against the topic; `delayed` is where delayed events will go.
-// Errors: see hub.proto; the request has no effect.
+// Validates the whole request against the topic; delayed events will go to `delayed`. Errors: see
+// hub.proto; the request has no effect.
 absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic& topic,
                                             DelayedTable& delayed);
 

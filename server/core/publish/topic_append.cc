@@ -12,12 +12,12 @@
 namespace eventhub {
 namespace {
 
-// What the topic has had of the events.
+// Looks up the events that the topic already received.
 absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   CheckedPublish& publish = append.publish;
   if (publish.identities == nullptr) return absl::OkStatus();
   const absl::Duration window = DeduplicationWindowOf(append.topic->pending());
-  if (window == absl::ZeroDuration()) {  // Since the request was checked.
+  if (window == absl::ZeroDuration()) {  // The window was removed after the request was checked.
     publish.identities.reset();
     return absl::OkStatus();
   }
@@ -31,13 +31,13 @@ void PlanAnew(TopicAppend& append) {
                  append.publish.result.partition_count(), append.publish.accepted);
 }
 
-// Leaves out what the topic has had, and the copies of that.
+// Removes the events that the topic already received, and their copies.
 void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   const uint32_t count = append.publish.count;
   DropDuplicates(append.topic->identities(), &append.publish);
   if (append.publish.routes == nullptr || append.publish.count == count) return;
   PlanAnew(append);
-  // What had room for all has room for a part; the rest of the commit does not count for that.
+  // A subset fits where all fitted; the rest of the commit does not affect that.
   if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) PlanAnew(append);
 }
 
@@ -60,7 +60,7 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
     plan.reset();
     return absl::OkStatus();
   }
-  // There was none, or it is outdated.
+  // There was no plan, or it is outdated.
   if (plan == nullptr || plan->set.get() != topic.routes()) PlanAnew(append);
   return SettleRoutes(*plan, commit.now());
 }
@@ -75,7 +75,7 @@ void CarryOutAppend(TopicAppend& append, CommitBuilder& commit) {
     const Offset base = AppendRun(*append.topic, run, append.publish.types, commit);
     if (result.placements_size() > 0) {
       v1::Placement& last = *result.mutable_placements()->rbegin();
-      if (last.partition() == partition) {  // Nothing else can have come in between.
+      if (last.partition() == partition) {  // Nothing else can have been appended in between.
         last.set_count(last.count() + run.count);
         continue;
       }

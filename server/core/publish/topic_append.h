@@ -1,17 +1,17 @@
-// How events get into a topic: one pipeline for everything that appends (requests, transactions,
-// dead letters, routes, links, delayed events).
+// Appending to a topic: one pipeline for all sources (requests, transactions, dead letters, routes,
+// links, delayed events).
 //
-//   1. AdmitAppend   Can the topic take it? Refuses.
-//   2. SettleAppend  Looks up what the topic has had (`deduplication_window`). Routes: is their
-//   plan
-//                    current, can the targets take the copies? Refuses, with nothing done; after it
-//                    nothing is refused any more.
-//   3. CarryOutAppend  Leaves out what the topic has had, appends the rest and its copies. Cannot
-//                    fail.
+//   1. AdmitAppend     Checks that the topic can accept the events. May refuse.
+//   2. SettleAppend    Looks up events that the topic already received (`deduplication_window`).
+//                      Checks that the route plan is current and that the targets can accept the
+//                      copies. May refuse, without side effects; nothing is refused after it.
+//   3. CarryOutAppend  Omits events that the topic already received, appends the rest and its
+//                      copies.
+//                      Cannot fail.
 //
-// Until step 3 nothing is changed that a later refusal would have to take back. What appends to
-// several topics together takes all of its appends through steps 1 and 2 before the first is
-// carried out. Afterwards, when the commit is known to have succeeded or not, CountAppend.
+// Until step 3 nothing changes that a later refusal would have to undo. An operation that appends
+// to several topics takes all of its appends through steps 1 and 2 before it carries out the first.
+// CountAppend follows when the outcome of the commit is known.
 #pragma once
 
 #include <memory>
@@ -24,18 +24,18 @@
 
 namespace eventhub {
 
-// Events on their way into one topic.
+// Events to append to one topic.
 struct TopicAppend {
   std::shared_ptr<Topic> topic;
-  // What the next offset of their only partition has to be.
+  // The required next offset of their only partition.
   std::optional<Offset> expected{};
-  // The run of the event before that; 0: any.
+  // The required run of the event before that offset; 0: any.
   uint64_t expected_run = 0;
   CheckedPublish publish{};
-  bool unkept = false;  // It was carried out into a topic that keeps nothing.
+  bool unkept = false;  // Set when it was carried out on a topic that keeps nothing.
 };
 
-// From here on all is for the commit thread but CountAppend.
+// All functions below except CountAppend run on the commit thread.
 
 // NOT_FOUND: the topic is being deleted. RESOURCE_EXHAUSTED: it is full. ABORTED: `expected` or
 // `expected_run` does not hold. DATA_LOSS: the store is damaged.
@@ -44,11 +44,11 @@ absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit)
 // FAILED_PRECONDITION, RESOURCE_EXHAUSTED: see SettleRoutes. DATA_LOSS: the store is damaged.
 absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit);
 
-// Appends the events that the topic has not had, puts the delayed ones aside, and fills in where
-// they are.
+// Appends the events that the topic has not received, stores the delayed ones, and fills in their
+// places.
 void CarryOutAppend(TopicAppend& append, CommitBuilder& commit);
 
-// Counts what was appended, if the commit succeeded.
+// Counts the appended events, if the commit succeeded.
 void CountAppend(const TopicAppend& append);
 
 }  // namespace eventhub

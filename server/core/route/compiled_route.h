@@ -1,4 +1,4 @@
-// A route, ready to be applied to events.
+// A route in the form in which it is applied to events.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace eventhub {
 
-// What went through a route since the hub started, whatever its settings were. Thread-safe.
+// Counters of a route since the hub started, across changes of its settings. Thread-safe.
 struct RouteCounters {
   Counter matched_events;
   Counter copied_events;
@@ -37,12 +37,12 @@ struct RouteCounters {
   absl::Time last_failure_time_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Immutable but for the counters, thread-safe. A changed route is another one, with the same
+// Immutable except for the counters; thread-safe. A changed route is a new object with the same
 // counters.
 class CompiledRoute {
  public:
-  // Of checked settings; INVALID_ARGUMENT if it is the filter that is not valid. `memory` accounts
-  // for the filter, where something does.
+  // Compiles checked settings; INVALID_ARGUMENT if the filter is invalid. `memory`, if any,
+  // accounts for the filter.
   static absl::StatusOr<std::shared_ptr<const CompiledRoute>> Make(
       v1::Route settings, std::shared_ptr<RouteCounters> counters,
       std::optional<MemoryMeter::Lease> memory = std::nullopt);
@@ -55,12 +55,12 @@ class CompiledRoute {
   bool skips() const { return SkipsUnavailable(settings_); }
 
   const std::optional<CompiledFilter>& filter() const { return filter_; }
-  // Whether the filter looks at nothing but source and type.
+  // Whether the filter depends on source and type only.
   bool by_source_and_type() const { return by_source_and_type_; }
   FilterResult Filter(absl::string_view event) const {
     return filter_.has_value() ? filter_->Run(event) : FilterResult::kPasses;
   }
-  // The same for an event that is to be copied: counts one whose filter was given up.
+  // Like the above, for an event that is to be copied: counts evaluations that were given up.
   bool Matches(absl::string_view event) const {
     const FilterResult result = Filter(event);
     if (result == FilterResult::kTooCostly) {

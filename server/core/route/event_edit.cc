@@ -42,7 +42,7 @@ bool EventEdit::Apply(absl::string_view event, std::string* out) const {
   copy.reserve(event.size() + attributes_.size());
   size_t attributes = names_.size();
   wire::FieldReader field(event);
-  const char* kept = event.data();  // Up to where the event is copied.
+  const char* kept = event.data();  // The event is copied up to here.
   while (field.Next()) {
     const bool attribute = field.Is(v1::Event::kAttributesFieldNumber);
     const bool replaced = (field.Is(v1::Event::kPartitionKeyFieldNumber) && sets_key_) ||

@@ -1,4 +1,4 @@
-// What a route changes in the events that it copies: their key, and attributes.
+// The changes that a route makes in the events that it copies: the key and attributes.
 #pragma once
 
 #include <string>
@@ -14,13 +14,13 @@ class EventEdit {
  public:
   explicit EventEdit(const v1::Route& route);
 
-  // Whether copies are the same bytes.
+  // Whether copies are identical to their originals.
   bool nothing() const { return !sets_key_ && names_.empty(); }
   bool sets_key() const { return sets_key_; }
 
-  // Appends the copy of a valid event as a field `events`, with tag and length. What is replaced is
-  // left out, so that no field is there twice. False, appending nothing, if the copy would have
-  // more attributes than a stored event may have.
+  // Appends the copy of a valid event as a field `events`, with tag and length. Replaced fields are
+  // left out, so that no field occurs twice. Returns false, with nothing appended, if the copy
+  // would exceed the number of attributes that a stored event may have.
   bool Apply(absl::string_view event, std::string* out) const;
 
  private:
@@ -29,7 +29,7 @@ class EventEdit {
 
   const v1::PartitionKeyOverride key_;
   const bool sets_key_;
-  std::vector<std::string> names_;  // Of the attributes that are set; sorted.
+  std::vector<std::string> names_;  // The names of the attributes that are set; sorted.
   std::string attributes_;          // Encoded.
 };
 

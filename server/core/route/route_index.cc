@@ -29,7 +29,7 @@ class GraphCheck {
   }
 
  private:
-  // The longest way on from a topic.
+  // The longest path that starts at a topic.
   struct Node {
     bool open = false;
     int depth = 0;
@@ -39,7 +39,7 @@ class GraphCheck {
   absl::Status Visit(const std::string& topic) {
     const auto known = nodes_.find(topic);
     if (known != nodes_.end()) return known->second.open ? Loop(topic) : absl::OkStatus();
-    // A topology may ask for a chain of any length: it is not followed to its end.
+    // A topology may contain a chain of any length; stop at the limit.
     if (way_.size() > kMaxRouteDepth) return TooLong(Way(topic));
     nodes_[topic].open = true;
     way_.push_back(topic);

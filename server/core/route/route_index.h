@@ -1,4 +1,4 @@
-// Routes by source, and the graph that they make of topics.
+// Routes by source, and the graph that they form over topics.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,12 @@
 
 namespace eventhub {
 
-// How many routes an event may go through.
+// The maximum number of routes that an event may pass through.
 inline constexpr int kMaxRouteDepth = 8;
 
-// Whether an event could come to a topic that it was in before, or go through too many routes,
-// whatever the filters say and whether or not routes are disabled: FAILED_PRECONDITION with the
-// way, e.g. "a -> b -> a".
+// Checks that no event could reach a topic twice or pass through too many routes, whatever the
+// filters select and even if disabled routes were enabled. FAILED_PRECONDITION names the path, e.g.
+// "a -> b -> a".
 absl::Status CheckRouteGraph(const std::vector<const v1::Route*>& routes);
 
 // Thread-compatible.
@@ -31,24 +31,24 @@ class RouteIndex {
   using ByName = absl::btree_map<std::string, RoutePtr, std::less<>>;
   using FindTopic = absl::FunctionRef<std::shared_ptr<Topic>(const std::string& name)>;
 
-  // Adds a route, or replaces the one of that name.
+  // Adds a route, or replaces the route with its name.
   void Put(RoutePtr route);
   void Erase(absl::string_view name);
 
   const ByName& all() const { return by_name_; }
-  // Null if there is none.
+  // Returns null if there is none.
   RoutePtr Find(absl::string_view name) const;
   std::vector<RoutePtr> From(absl::string_view topic) const;
   std::vector<RoutePtr> To(absl::string_view topic) const;
 
-  // Whether `route` may be there, in place of the one of its name.
+  // Checks that `route` may exist, in place of the route with its name.
   absl::Status Check(const v1::Route& route) const;
 
-  // The topic, and those from which events can come to it.
+  // The topic, and the topics from which events can reach it.
   absl::btree_set<std::string> UpstreamOf(const std::string& topic) const;
 
-  // The sets of the topics named, by topic; null for one without routes. Topics that are not named
-  // have theirs.
+  // Builds the route sets of the named topics, by topic; null for a topic without routes. The sets
+  // of other topics are current.
   absl::btree_map<std::string, std::shared_ptr<const RouteSet>> BuildSets(
       const absl::btree_set<std::string>& topics, FindTopic find) const;
 

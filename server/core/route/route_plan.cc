@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-// What the copies of one append may come to: what a write may.
+// The size limit for the copies of one append: that of a write.
 constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
 constexpr size_t kMaxCopies = 1'000'000;
 
@@ -26,17 +26,18 @@ std::string TooLarge(size_t bytes, uint32_t limit) {
 
 // An event that passed a filter, or its copy.
 struct Copy {
-  absl::string_view field;    // With tag and length; empty: there can be no copy.
-  absl::string_view message;  // Without.
-  uint32_t partition;         // That of the source.
+  absl::string_view field;    // With tag and length; empty: the copy is impossible.
+  absl::string_view message;  // Without tag and length.
+  uint32_t partition;         // The partition in the source.
 };
 
-// Makes a plan, level by level: the copies that one level makes are the events of the next.
+// Makes a plan, level by level: the copies of one level are the events of the next.
 class Planner {
  public:
   Planner(RoutePlan& plan, bool accepted) : plan_(plan), accepted_(accepted) {}
 
-  // Plans the routes of `set` for events of its topic. Returns how many of them no route takes.
+  // Plans the routes of `set` for events of its topic. Returns the number of events that no route
+  // matches.
   uint32_t Plan(const RouteSet& set, const std::vector<PartitionAppend>& runs, uint32_t layout);
 
  private:
@@ -52,13 +53,13 @@ class Planner {
 
   uint32_t RunFilters(const RouteSet& set, const Level& level,
                       std::vector<std::vector<Copy>>* passed);
-  // `passed`: null if it is all of the level.
+  // `passed`: the matching events; null if all events of the level match.
   void PlanRoute(const RouteSet::Entry& entry, const Level& level, const std::vector<Copy>* passed);
   bool SharesBytes(const RouteSet::Target& target, const Level& level) const;
   void Share(const TopicView& view, const Level& level, RouteHop& hop);
   std::vector<Copy> Edited(const EventEdit& edit, const std::vector<Copy>& events,
                            SharedBytes* region) const;
-  // Those that the target can take.
+  // The copies that the target can accept.
   std::vector<Copy> Takeable(const std::vector<Copy>& copies, const TopicView& view, RouteHop& hop);
   void Place(const std::vector<Copy>& copies, const TopicView& view, const Level& level,
              RouteHop& hop);
@@ -133,9 +134,9 @@ void Planner::PlanRoute(const RouteSet::Entry& entry, const Level& level,
                         const std::vector<Copy>* passed) {
   const CompiledRoute& route = *entry.route;
   const uint32_t matched = passed == nullptr ? level.count : static_cast<uint32_t>(passed->size());
-  std::vector<Copy> events;  // Filled when they are needed one by one.
+  std::vector<Copy> events;  // Filled when events are needed one by one.
   std::vector<Copy> edited;
-  SharedBytes region;  // Of `edited`.
+  SharedBytes region;  // The bytes of `edited`.
   const std::vector<Copy>* copies = route.edit().nothing() ? passed : nullptr;
   for (const RouteSet::Target& target : entry.targets) {
     RouteHop& hop = plan_.hops.emplace_back();
@@ -246,7 +247,7 @@ void Planner::Place(const std::vector<Copy>& copies, const TopicView& view, cons
   hop.count = static_cast<uint32_t>(taken.size());
   if (stopped() || taken.empty()) return;
   const auto partitions = static_cast<uint32_t>(view.partitions.size());
-  // Events whose key is as it was are where they were.
+  // Events whose key is unchanged stay in their partition.
   const bool same_layout = !hop.route->edit().sets_key() && partitions == level.layout;
   std::vector<uint32_t> partition_of(taken.size(), 0);
   if (partitions > 1) {

@@ -1,5 +1,5 @@
-// What routes make of the events of one append, worked out before the commit: filters are run, and
-// copies made, on the thread that brings the events.
+// The copies that routes make of the events of one append, planned before the commit: filters run
+// and copies are made on the thread that submits the events.
 #pragma once
 
 #include <cstdint>
@@ -23,46 +23,48 @@ struct RouteHop {
   std::vector<PartitionAppend> appends;
   uint32_t count = 0;
   size_t bytes = 0;
-  uint32_t matched = 0;  // Events that passed the filter; of a route with several targets, in the
-                         // first one's hop.
-  uint32_t skipped = 0;  // Of those, the ones that the target cannot take.
-  uint32_t untaken = 0;  // Copies that no route from the target takes.
+  uint32_t matched = 0;  // Events that passed the filter. For a route with several targets, counted
+                         // in the hop of the first.
+  uint32_t skipped = 0;  // Of those, events that the target cannot accept.
+  uint32_t untaken = 0;  // Copies that no route from the target matches.
   std::string skip_reason;
-  size_t end = 0;       // The hops up to there follow from this one.
-  bool full = false;    // The target was found full at the commit: nothing of it is appended.
+  size_t end = 0;       // The hops up to this index follow from this one.
+  bool full = false;    // The target was full at the commit: none of the hop is appended.
   bool unkept = false;  // The target keeps nothing.
 };
 
 struct RoutePlan {
-  std::shared_ptr<const RouteSet> set;  // What it was made by; keeps the targets alive.
-  std::deque<RouteHop> hops;            // A hop is followed by those that follow from it.
-  uint32_t untaken = 0;                 // Events that no route takes.
-  size_t bytes = 0;                     // Of all copies.
-  // Why the append has to be refused, and by which route; OK if it has not.
+  std::shared_ptr<const RouteSet>
+      set;                    // The set that the plan was made from; keeps the targets alive.
+  std::deque<RouteHop> hops;  // A hop is followed by the hops that follow from it.
+  uint32_t untaken = 0;       // Events that no route matches.
+  size_t bytes = 0;           // Of all copies.
+  // Why the append must be refused, and by which route; OK if it need not be.
   absl::Status refusal;
   const CompiledRoute* refused_by = nullptr;
 };
 
-// `layout` is the number of partitions that the events were distributed over by their keys; 0 if it
-// was not by keys. No bytes are copied for a route that takes all events, changes nothing and leads
-// to a topic of one partition or of the same layout. `accepted`: as of CheckedPublish.
+// `layout` is the number of partitions over which the events were distributed by key; 0 if they
+// were not distributed by key. Copies no bytes for a route that matches all events, changes
+// nothing, and leads to a topic with one partition or the same layout. `accepted`: see
+// CheckedPublish.
 std::unique_ptr<RoutePlan> PlanRoutes(std::shared_ptr<const RouteSet> set,
                                       const std::vector<PartitionAppend>& appends, uint32_t layout,
                                       bool accepted);
 
-// The bytes that the copies of a plan, if there is one, add to a commit.
+// The bytes that the copies of a plan add to a commit; 0 if `plan` is null.
 inline size_t BytesOfCopies(const RoutePlan* plan) { return plan == nullptr ? 0 : plan->bytes; }
 
-// On the commit thread, in this order.
+// The functions below run on the commit thread, in this order.
 
-// FAILED_PRECONDITION: a target cannot take what it has to; nothing is done then.
-// RESOURCE_EXHAUSTED: there are too many copies.
+// FAILED_PRECONDITION: a target cannot accept a copy that its route must not skip; then nothing is
+// done. RESOURCE_EXHAUSTED: there are too many copies.
 absl::Status SettleRoutes(RoutePlan& plan, absl::Time now);
 
-// Appends the copies, whose types are all in `types`.
+// Appends the copies. `types` includes all their types.
 void CarryOutRoutes(RoutePlan& plan, const TypeSummary& types, CommitBuilder& commit);
 
-// After a commit that succeeded.
+// Called after a commit that succeeded.
 void CountRoutes(const RoutePlan& plan);
 
 }  // namespace eventhub

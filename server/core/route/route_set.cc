@@ -48,7 +48,7 @@ const RouteSet::Decision& RouteSet::Decide(absl::string_view event, Recent& rece
     return *recent.decision;
   }
   recent.head = head;
-  // The length tells where the one ends and the other begins.
+  // The length shows where the source ends and the type begins.
   const std::string key = absl::StrCat(head.source.size(), ":", head.source, head.type);
   {
     MutexLock lock(mutex_);

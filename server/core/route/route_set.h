@@ -1,4 +1,4 @@
-// The routes that lead from one topic, with all that follows from them: what plans are made by.
+// The routes that lead from one topic, with all routes that follow: plans are made from it.
 #pragma once
 
 #include <cstdint>
@@ -16,45 +16,46 @@
 
 namespace eventhub {
 
-// Immutable but for a memo, thread-safe. When a route changes, or a topic that one leads to comes
-// or goes, the sets of all topics upstream of it are replaced: so a plan is current as long as the
-// set of its source is.
+// Immutable except for a memo; thread-safe. When a route changes, or a topic that a route leads to
+// is added or deleted, the sets of all topics upstream of it are replaced: so a plan is current as
+// long as its source still has the same set.
 class RouteSet {
  public:
   struct Target {
     std::string name;
-    std::shared_ptr<Topic> topic;          // Null: there is none.
-    std::shared_ptr<const RouteSet> next;  // The routes that lead on from it; null if none do.
+    std::shared_ptr<Topic> topic;  // Null: the topic does not exist.
+    std::shared_ptr<const RouteSet>
+        next;  // The routes that lead on from the topic; null if there are none.
   };
   struct Entry {
     std::shared_ptr<const CompiledRoute> route;
     std::vector<Target> targets;
   };
 
-  // What source and type of an event say; indices of entries that are enabled and have a filter.
+  // The result for a source and a type; indices of entries that are enabled and have a filter.
   struct Decision {
     std::vector<uint32_t> matching;
-    std::vector<uint32_t> open;  // Their filters have to be run.
+    std::vector<uint32_t> open;  // The filters that must be run on the event.
   };
 
-  // Where one plan remembers decisions: most events of a request have the source and type of the
-  // one before. Views the events.
+  // The decisions that one plan has used: most events of a request have the source and type of the
+  // event before. Views the events.
   struct Recent {
     EventHead head;
     const Decision* decision = nullptr;
-    std::deque<Decision> own;  // Those that the set has no room for.
+    std::deque<Decision> own;  // Decisions that the set has no room for.
   };
 
   explicit RouteSet(std::vector<Entry> entries);
 
-  // By name; disabled ones too.
+  // Ordered by name; includes disabled ones.
   const std::vector<Entry>& entries() const { return entries_; }
-  // Those that are enabled and copy everything.
+  // The enabled entries that copy everything.
   const std::vector<uint32_t>& unfiltered() const { return unfiltered_; }
-  // Whether there are enabled ones with filters.
+  // Whether any enabled entry has a filter.
   bool has_filters() const { return has_filters_; }
 
-  // Valid as long as `recent` and the set are.
+  // The result is valid as long as `recent` and the set.
   const Decision& Decide(absl::string_view event, Recent& recent) const;
 
  private:
@@ -65,7 +66,7 @@ class RouteSet {
   bool has_filters_ = false;
 
   mutable Mutex mutex_;
-  // By source and type. Never changed once they are there, and few.
+  // By source and type. Entries never change, and their number is limited.
   mutable absl::flat_hash_map<std::string, std::unique_ptr<const Decision>> decisions_
       ABSL_GUARDED_BY(mutex_);
 };

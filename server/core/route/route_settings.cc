@@ -66,7 +66,7 @@ absl::Status CheckKey(const v1::Route& route) {
   return InvalidField("route.partition_key", "says no key: from_attribute, constant or none");
 }
 
-// By the rules for events: those of one that has them.
+// Applies the rules for events, to an event with these attributes.
 absl::Status CheckAttributes(const v1::Route& route, EventRules rules) {
   if (route.set_attributes().size() > kMaxSetAttributes) {
     return InvalidField("route.set_attributes", absl::StrCat("has more than ", kMaxSetAttributes));

@@ -10,20 +10,20 @@
 
 namespace eventhub {
 
-// All that can be told of a route alone, but for its filter, which CompiledRoute::Make checks.
-// INVALID_ARGUMENT names the field. `rules` are for the attributes that it sets.
+// Checks everything that depends on the route alone, except its filter, which CompiledRoute::Make
+// checks. INVALID_ARGUMENT names the field. `rules` apply to the attributes that the route sets.
 absl::Status CheckRouteSettings(const v1::Route& route, EventRules rules);
 
-// The settings that a route is created with: `asked`, checked, defaults filled in.
+// Returns the settings of a new route: `asked`, checked, with defaults filled in.
 absl::StatusOr<v1::Route> NewRouteSettings(const v1::Route& asked, absl::Time now);
 
-// `current` with the fields that the mask names taken from `asked`, checked.
+// Returns `current` with the fields of the mask taken from `asked`, checked.
 absl::StatusOr<v1::Route> ChangedRouteSettings(const v1::Route& current, const v1::Route& asked,
                                                const google::protobuf::FieldMask& mask,
                                                absl::Time now);
 
-// Whether it leaves out copies that a target cannot take. Then its targets need not exist: topics
-// may be deleted, made again, or made later.
+// Whether the route skips copies that a target cannot accept. Then its targets need not exist:
+// topics may be deleted, recreated, or created later.
 bool SkipsUnavailable(const v1::Route& route);
 
 }  // namespace eventhub

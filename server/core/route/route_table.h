@@ -17,51 +17,52 @@
 
 namespace eventhub {
 
-// Thread-safe, except for the members of the commit thread.
+// Thread-safe, except the commit-thread members.
 class RouteTable {
  public:
-  // A route, and from which offset of each partition of its source on it is as it is.
+  // A route, and the offset in each partition of its source from which on it has been in effect as
+  // it is.
   struct Known {
     std::shared_ptr<const CompiledRoute> route;
     std::vector<v1::PartitionOffset> effective;
   };
 
-  // What is given outlives this. `filter_memory` accounts for the filters of routes.
+  // The arguments outlive this object. `filter_memory` accounts for the filters of routes.
   RouteTable(const TopicStore& topics, MemoryMeter& filter_memory)
       : topics_(topics), filter_memory_(filter_memory) {}
 
   // Reads all routes from the store, after the topics.
   absl::Status Load(const LogStore& store);
 
-  // A route that is to be kept; see CompiledRoute::Make. RESOURCE_EXHAUSTED: there is no memory for
-  // its filter.
+  // Compiles a route to be stored; see CompiledRoute::Make. RESOURCE_EXHAUSTED: no memory is left
+  // for its filter.
   absl::StatusOr<RouteIndex::RoutePtr> Compile(v1::Route settings,
                                                std::shared_ptr<RouteCounters> counters) const;
 
   // `route` is null if there is none.
   Known Find(absl::string_view name) const;
-  // Up to `limit` in order of their names, from the first name greater than `after` on; if a topic
-  // is named, those from or to it.
+  // Returns up to `limit` routes, ordered by name, starting with the first name greater than
+  // `after`. If `topic` is not empty, only routes from or to it.
   std::vector<Known> List(absl::string_view after, size_t limit, absl::string_view topic) const;
   size_t size() const;
 
-  // After the commit of a change.
+  // Called after the commit of a change.
   void MakeVisible(Known known);
   void Remove(absl::string_view name);
 
-  // Commit thread only: as of the last change submitted.
+  // Commit thread only: the state as of the last change submitted.
 
   const RouteIndex& pending() const { return pending_; }
   const TopicStore& topics() const { return topics_; }
-  // Writes the route with the commit; in effect from now on. Its source exists, so do its targets
-  // unless it skips, and the graph is checked.
+  // Writes the route with the commit; it takes effect at once. The caller has checked that the
+  // source exists, that the targets exist unless the route skips, and the graph.
   void Put(std::shared_ptr<const CompiledRoute> route, CommitBuilder& commit);
   void Delete(absl::string_view name, CommitBuilder& commit);
-  // A topic of that name comes or goes with this commit; see TopicStore::Observe.
+  // Called when this commit adds or deletes the topic with that name; see TopicStore::Observe.
   void TopicChanged(const std::string& name);
 
  private:
-  // Replaces the sets of the topics from which events can come to this one, and its own.
+  // Replaces the sets of `topic` and of the topics from which events can reach it.
   void Rebuild(const std::string& topic);
 
   const TopicStore& topics_;

@@ -16,14 +16,14 @@ namespace {
 
 constexpr int kMaxTraces = 10'000;
 
-// The event of a field with tag and length.
+// The event in a field with tag and length.
 absl::string_view MessageOf(const SharedBytes& field) {
   SlicedEvent event;
   EventWalker(field).Next(&event);
   return event.message;
 }
 
-// Names the event as TestRoutes does.
+// Errors name the event as TestRoutes does.
 absl::Status CheckEvent(const SharedBytes& field, const TopicView& view) {
   EventScan scan;
   const absl::Status status =
@@ -40,7 +40,7 @@ class Tracer {
  public:
   explicit Tracer(v1::TestRoutesResponse& response) : response_(response) {}
 
-  // False: there are too many.
+  // Returns false if there are too many routes.
   bool Follow(const RouteSet& set, absl::string_view event, uint32_t depth);
   void Refuse(absl::string_view why) {
     if (response_.refusal().empty()) response_.set_refusal(std::string(why));

@@ -1,4 +1,4 @@
-// Where an event would go, and why not elsewhere.
+// Explains where an event would go, and why not elsewhere.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -8,9 +8,9 @@
 
 namespace eventhub {
 
-// What would become of an event that is published to `topic`, by the routes of `set`, which may be
-// null. INVALID_ARGUMENT if the topic would not take the event; RESOURCE_EXHAUSTED if it goes
-// through too many routes to list them.
+// Returns what the routes of `set`, which may be null, would do with an event published to `topic`.
+// INVALID_ARGUMENT if the topic would not accept the event; RESOURCE_EXHAUSTED if the event passes
+// through too many routes to list.
 absl::StatusOr<v1::TestRoutesResponse> TraceEvent(const Topic& topic, const RouteSet* set,
                                                   const v1::Event& event);
 

@@ -28,10 +28,11 @@ std::vector<v1::PartitionOffset> NextOffsets(const Topic& topic) {
   return offsets;
 }
 
-// A change of one route, made on the commit thread, where it has its place among the events.
+// A change of one route, applied on the commit thread, which gives it a definite place among the
+// events.
 class RouteTask final : public TopicChange {
  public:
-  // What the route is from now on; no route: it is deleted.
+  // Returns the route after the change; null: it is deleted.
   using Change = absl::AnyInvocable<absl::StatusOr<RouteTable::Known>(CommitBuilder& commit)>;
   using Answer = absl::AnyInvocable<void(absl::StatusOr<RouteTable::Known>) &&>;
 
@@ -44,7 +45,7 @@ class RouteTask final : public TopicChange {
   void Prepare(CommitBuilder& commit) override { outcome_ = change_(commit); }
 
   void Done(const absl::Status& status) override {
-    // Of a commit that failed before Prepare, the outcome is not set.
+    // If a commit failed before Prepare, the outcome is not set.
     if (!status.ok()) outcome_ = StoreFailed(status);
     if (outcome_.ok()) {
       if (outcome_->route == nullptr) {
@@ -64,7 +65,7 @@ class RouteTask final : public TopicChange {
   absl::StatusOr<RouteTable::Known> outcome_;
 };
 
-// The topics that the route cannot be without exist; `find` gives null for those that do not.
+// Checks that the topics that the route needs exist; `find` returns null for a topic that does not.
 template <typename Find>
 absl::Status CheckTopics(const v1::Route& route, Find find) {
   if (find(route.source_topic()) == nullptr) return TopicNotFound(route.source_topic());
@@ -75,7 +76,7 @@ absl::Status CheckTopics(const v1::Route& route, Find find) {
   return absl::OkStatus();
 }
 
-// On the commit thread: the topics of the route exist, and with it there is no loop.
+// Commit thread: checks that the topics of the route exist, and that it creates no loop.
 absl::Status CheckPlace(const RouteTable& table, const v1::Route& route) {
   RETURN_IF_ERROR(
       CheckTopics(route, [&table](const std::string& name) { return table.topics().Find(name); }));
@@ -87,7 +88,7 @@ void AddEffective(const std::vector<v1::PartitionOffset>& effective, Response* r
   for (const v1::PartitionOffset& offset : effective) *response->add_effective() = offset;
 }
 
-// Answers with the route and the offsets.
+// Replies with the route and the offsets.
 template <typename Response>
 auto AnswerWithRoute(RouteDone<Response> done) {
   return [done = std::move(done)](absl::StatusOr<RouteTable::Known> known) mutable {

@@ -1,4 +1,4 @@
-// What RouteService does, without the network.
+// The operations of RouteService, without the network.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,8 @@ namespace eventhub {
 template <typename Response>
 using RouteDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
 
-// Thread-safe. Callbacks are called once, maybe before the method returns. Errors as in
-// route.proto. What is given outlives this.
+// Thread-safe. Callbacks are called exactly once, possibly before the method returns. Errors as in
+// route.proto. The arguments outlive this object.
 class Routes {
  public:
   Routes(RouteTable& table, const TopicCatalog& topics, LogWriter& writer, const Clock& clock)

@@ -84,7 +84,7 @@ absl::Status IdentityTable::LookUp(absl::Duration window, absl::Time now, size_t
         if (!record.ok()) {
           damage = record.status();
         } else if (absl::FromUnixMicros(record->micros) + window > now) {
-          (*known)[i] = *record;  // By the window of now, which may have been another.
+          (*known)[i] = *record;  // Against the current window, which may have changed since.
         }
       }));
   return damage;

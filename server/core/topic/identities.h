@@ -1,5 +1,4 @@
-// Which events a topic has had, by their identity in the sense of CloudEvents, which is `source`
-// and `id` together.
+// The events that a topic has received, by their CloudEvents identity: `source` and `id` together.
 #pragma once
 
 #include <array>
@@ -21,23 +20,23 @@
 
 namespace eventhub {
 
-// XXH3_128 of source and id. That two identities share one is less likely than a fault of the
-// machine: one in 10^14 among 10^12 events.
+// XXH3_128 of source and id. A collision is less likely than a hardware fault: one in 10^14 among
+// 10^12 events.
 using IdentityHash = std::array<char, 16>;
 
-// Of a valid event, without its tag and length.
+// `event` is a valid event, without its tag and length.
 IdentityHash IdentityOf(absl::string_view event);
 
-// Where the first event of an identity is; nothing if it was put aside for later.
+// The place of the first event with an identity; unset if the event is delayed.
 struct IdentityPlace {
   PartitionId partition;
   Offset offset;
 };
 
-// What the store keeps of an identity; see storage/FORMAT.md. RocksDB's compaction drops it after
-// `expiry` (storage/rocksdb_options.cc knows where that is).
+// The stored record of an identity; see storage/FORMAT.md. RocksDB's compaction drops it after
+// `expiry` (storage/rocksdb_options.cc depends on its place in the record).
 struct IdentityRecord {
-  int64_t micros = 0;  // When the event was appended or put aside.
+  int64_t micros = 0;  // When the event was appended or accepted as delayed.
   int64_t expiry_micros = 0;
   std::optional<IdentityPlace> place;
 
@@ -45,20 +44,21 @@ struct IdentityRecord {
   static absl::StatusOr<IdentityRecord> Decode(absl::string_view value);
 };
 
-// The identities of one topic. What the commit under way adds is in memory, all else in the store.
+// The identities of one topic. The additions of the current commit are in memory, all others in the
+// store.
 //
-// Used on the commit thread only.
+// Commit thread only.
 class IdentityTable final : public CommitHook, public std::enable_shared_from_this<IdentityTable> {
  public:
   IdentityTable(const LogStore& store, TopicId topic) : store_(store), topic_(topic) {}
 
-  // What the store has, within the window, of each of `count` identities; `known` is by their
-  // index. An error: the store is damaged.
+  // Looks up `count` identities in the store, within the window; sets `known` by index. Fails if
+  // the store is damaged.
   absl::Status LookUp(absl::Duration window, absl::Time now, size_t count,
                       absl::FunctionRef<const IdentityHash&(size_t)> identity,
                       std::vector<std::optional<IdentityRecord>>* known) const;
 
-  // What the commit under way has added of an identity; null: nothing.
+  // The record that the current commit added for an identity; null if there is none.
   const IdentityRecord* FindInCommit(const IdentityHash& identity) const;
 
   // Adds an identity with the commit.

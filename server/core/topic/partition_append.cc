@@ -9,8 +9,8 @@
 namespace eventhub {
 namespace {
 
-// The indices of the events, by partition, those of a partition in their order: a radix sort, whose
-// cost and memory go with the number of events and not with that of partitions.
+// The indices of the events ordered by partition, stable: a radix sort, whose time and memory
+// depend on the number of events, not of partitions.
 std::vector<uint32_t> OrderByPartition(const std::vector<uint32_t>& partition_of,
                                        uint32_t partitions) {
   constexpr int kDigitBits = 8;

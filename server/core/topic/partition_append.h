@@ -1,4 +1,4 @@
-// Events that go to one partition together, and how those of a request come to be so.
+// Events grouped by partition, and how the events of a request are distributed.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@
 
 namespace eventhub {
 
-// Events that go to one partition, in order: no more than a batch takes, unless it is a single one.
+// Events for one partition, in order: at most a batch, unless it is a single event.
 struct PartitionAppend {
   PartitionLog* log;
   SharedBytes events;
   uint32_t count;
 };
 
-// Copies the events of each partition together, in order. Event i, whose bytes are `event(i)`, goes
-// to partition `partition_of[i]`; all have `bytes` together. The result is by partition number.
-// `order`, if it is given, becomes the indices in the order that the events have then.
+// Groups and copies events by partition, preserving their order. Event i, with the bytes
+// `event(i)`, goes to partition `partition_of[i]`; `bytes` is the total size. The result is ordered
+// by partition. If `order` is given, it is set to the indices of the events in their new order.
 std::vector<PartitionAppend> Distribute(const std::vector<uint32_t>& partition_of,
                                         absl::FunctionRef<absl::string_view(uint32_t i)> event,
                                         size_t bytes, const std::vector<PartitionLog*>& partitions,

@@ -17,10 +17,11 @@ namespace {
 constexpr uint32_t kProducerRecordVersion = 1;
 constexpr size_t kRecordHeader = 28;
 
-// Producers of one topic held in memory; those over it are loaded again when they come back.
+// The maximum number of producers of one topic in memory; others are loaded again on their next
+// request.
 constexpr size_t kMaxInMemory = 1000;
 
-// What a producer, and each of its requests, takes beside names and results.
+// The memory of a producer, and of each request, in addition to names and results.
 constexpr size_t kProducerOverhead = 200;
 constexpr size_t kRequestOverhead = 40;
 
@@ -147,7 +148,7 @@ absl::StatusOr<ProducerTable::Producer> ProducerTable::Load(absl::string_view id
                                 return damage.ok();
                               }));
   RETURN_IF_ERROR(damage);
-  // Slots that the newest epoch has not reached yet still hold requests of former ones.
+  // Slots that the newest epoch has not reached yet still hold requests of earlier epochs.
   Producer producer(id);
   for (const StoredRequest& request : stored) {
     producer.epoch = std::max(producer.epoch, request.epoch);
@@ -181,7 +182,7 @@ void ProducerTable::SetBytes(Producer& producer, size_t bytes) {
   producer.bytes = bytes;
 }
 
-// What the commit under way has changed is not in the store yet, and stays.
+// Producers that the current commit changed are not in the store yet, and stay.
 void ProducerTable::MakeRoom(absl::Time now) {
   const size_t most = meter_ == nullptr ? SIZE_MAX : meter_->Allowance();
   while ((order_.size() >= kMaxInMemory || bytes_ > most) && order_.size() > 1 &&
@@ -205,12 +206,12 @@ void ProducerTable::DropOldest() {
 absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, CommitBuilder& commit) {
   while (!order_.empty() && order_.front().requests.empty() &&
          order_.front().changed != commit.now()) {
-    DropOldest();  // The store has forgotten it, too.
+    DropOldest();  // It is deleted from the store, too.
   }
   ++looked_at_;
   const auto it = by_id_.find(id);
   if (it != by_id_.end() && it->second->last_active >= since) return absl::OkStatus();
-  // What is idle has changed nothing in this commit, so the store has all of it.
+  // An idle producer did not change in this commit, so the store has its whole state.
   std::vector<std::string> keys;
   absl::Time last_active = absl::InfinitePast();
   absl::Status damage;
@@ -226,9 +227,9 @@ absl::Status ProducerTable::Expire(absl::string_view id, absl::Time since, Commi
                               }));
   RETURN_IF_ERROR(damage);
   if (last_active >= since) return absl::OkStatus();
-  // One by one: a range delete would cost every later read of the column a little.
+  // Key by key: a range delete would slow down every later read of the column.
   for (const std::string& key : keys) commit.Delete(Column::kProducers, key);
-  // Until the commit is in the store, the store would give the producer back.
+  // Until the commit is in the store, a load would still find the producer.
   if (it != by_id_.end()) Forget(it->second);
   order_.emplace_front(id);
   order_.front().last_active = order_.front().changed = commit.now();

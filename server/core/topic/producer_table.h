@@ -1,5 +1,5 @@
-// What makes retries idempotent: the recent requests of each producer of a topic, and where their
-// events went.
+// Makes retries idempotent: remembers the recent requests of each producer of a topic, and the
+// places of their events.
 #pragma once
 
 #include <cstdint>
@@ -19,51 +19,52 @@
 
 namespace eventhub {
 
-// The identity of a request, as the contract has it.
+// The identity of a request, as the contract defines it.
 struct ProducerRequest {
   std::string id;  // Empty: the request is not idempotent.
   uint64_t epoch = 0;
   uint64_t sequence = 0;
 };
 
-// The producers of one topic. The state is stored with the events it belongs to, in the same
-// commit, and loaded when a producer is first heard of; memory holds recently active producers
-// only. Format: storage/FORMAT.md.
+// The producers of one topic. The state is stored in the same commit as the events that it belongs
+// to, and loaded when a producer first appears; memory holds only recently active producers.
+// Format: storage/FORMAT.md.
 //
-// Each call looks at one producer: at no more than kWindow stored requests, however many producers
-// there are. Used on the commit thread only.
+// Each call examines one producer, and at most kWindow stored requests, regardless of the number of
+// producers. Commit thread only.
 class ProducerTable {
  public:
-  // How many requests of a producer are remembered.
+  // The number of requests remembered per producer.
   static constexpr uint64_t kWindow = 64;
 
-  // What is in memory is counted by the meter, which outlives the table, if there is one.
+  // The meter, if any, counts the memory used and outlives the table.
   ProducerTable(const LogStore& store, TopicId topic, MemoryMeter* meter = nullptr)
       : store_(store), topic_(topic), meter_(meter) {}
   ~ProducerTable();
 
-  // Whether the request may be appended. True: yes, and Record() is to follow. False: it was, and
-  // `*result` is what was answered. An error: it may not; see hub.proto.
+  // Returns whether to append the request. True: append it and call Record(). False: it was
+  // appended before, and `*result` is the answer it had. An error: it must not be appended; see
+  // hub.proto.
   absl::StatusOr<bool> Admit(const ProducerRequest& request, const CommitBuilder& commit,
                              v1::PublishResult* result);
 
-  // Remembers where the events of an admitted request go, durably with the commit.
+  // Records where the events of an admitted request go, durably with the commit.
   void Record(const ProducerRequest& request, const v1::PublishResult& result,
               CommitBuilder& commit);
 
-  // Forgets the producer in memory and in the store unless it was active at `since` or later.
+  // Removes the producer from memory and the store, unless it was active at or after `since`.
   absl::Status Expire(absl::string_view producer, absl::Time since, CommitBuilder& commit);
 
-  // When the stored record of a request was written.
+  // Returns when the stored record of a request was written.
   static absl::StatusOr<absl::Time> TimeOfRecord(absl::string_view value);
 
-  // How many entries, in memory and in the store, were looked at so far: what the work costs.
+  // The number of entries examined so far, in memory and in the store: a measure of the work.
   uint64_t looked_at() const { return looked_at_; }
 
  private:
   struct Request {
     uint64_t sequence;
-    std::string result;  // A serialized PublishResult: a tenth of the size of the message.
+    std::string result;  // A serialized PublishResult, a tenth of the size of the message object.
   };
   struct Producer {
     explicit Producer(absl::string_view name) : id(name) {}
@@ -72,26 +73,28 @@ class ProducerTable {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
     absl::Time last_active = absl::InfinitePast();
-    std::deque<Request> requests;  // The newest kWindow, by sequence; none: forgotten.
-    size_t bytes = 0;              // Of memory, as counted.
-    // The time of the commit that changed it last, before which the store does not have that.
+    std::deque<Request>
+        requests;      // The newest kWindow, by sequence; empty: the producer is forgotten.
+    size_t bytes = 0;  // The counted memory.
+    // The time of the last commit that changed it. Until that commit is done, the store lacks the
+    // change.
     absl::Time changed = absl::InfinitePast();
   };
   using Order = std::list<Producer>;
 
-  // What is held in memory for it.
+  // The memory of one request.
   static size_t BytesOf(const Request& request);
   static size_t BytesOf(const Producer& producer);
 
-  // Null if the producer is not known.
+  // Null if the producer is unknown.
   absl::StatusOr<Producer*> Find(absl::string_view id, absl::Time now);
-  // The producer as it is stored; without requests if it is not.
+  // Loads the producer from the store; it has no requests if it is not stored.
   absl::StatusOr<Producer> Load(absl::string_view id);
-  // Makes a producer the one that was used last.
+  // Inserts a producer as the most recently used.
   Producer& Insert(Producer producer, absl::Time now);
-  // Notes what a producer takes by now.
+  // Updates the counted memory of a producer.
   void SetBytes(Producer& producer, size_t bytes);
-  // Drops those from memory that were not used for longest, as far as the store has them.
+  // Evicts the least recently used producers, as far as the store has their state.
   void MakeRoom(absl::Time now);
   void DropOldest();
   void Forget(Order::iterator producer);
@@ -99,9 +102,9 @@ class ProducerTable {
   const LogStore& store_;
   const TopicId topic_;
   MemoryMeter* const meter_;
-  size_t bytes_ = 0;  // Of all in memory.
-  Order order_;       // Those used last come last; forgotten ones come first.
-  absl::flat_hash_map<absl::string_view, Order::iterator> by_id_;  // Views of their ids.
+  size_t bytes_ = 0;  // Total in memory.
+  Order order_;       // The most recently used last; forgotten producers first.
+  absl::flat_hash_map<absl::string_view, Order::iterator> by_id_;  // Keys view the producers' ids.
   uint64_t looked_at_ = 0;
 };
 

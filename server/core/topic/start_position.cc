@@ -71,7 +71,7 @@ absl::StatusOr<Offset> SeekTime(const PartitionLog& log, const LogStore& store, 
     range.end = log.end();
     const absl::StatusOr<LogPosition> position = store.SeekTime(log.topic(), log.id(), range, time);
     if (position.ok()) return position->offset;
-    // Trimmed under the search: what is left is searched again.
+    // Trimmed during the search: search the rest again.
     if (!absl::IsNotFound(position.status()) || log.trimmed_to() == range.start) {
       return position.status();
     }

@@ -5,7 +5,7 @@
 namespace eventhub {
 namespace {
 
-// How much goes to one partition before the next has its turn.
+// The bytes that go to one partition before the next gets its turn.
 constexpr uint64_t kKeylessBytesPerTurn = uint64_t{64} << 10;
 
 }  // namespace
@@ -32,14 +32,14 @@ void Topic::Apply(TopicSettings settings, const std::vector<LogBounds>& bounds) 
       const PartitionId id(static_cast<uint32_t>(partitions_.size()));
       partitions_.push_back(
           std::make_unique<PartitionLog>(id_, id, b, mark_, store_.visible_commits()));
-      // Only a topic that is loaded has any, and nobody writes to it yet.
+      // Only a loaded topic has any, and nobody writes to it yet.
       held_bytes_.fetch_add(b.end_bytes - b.start_bytes, std::memory_order_relaxed);
     }
     view->partitions.reserve(partitions_.size());
     for (const auto& partition : partitions_) view->partitions.push_back(partition.get());
     view_ = std::move(view);
   }
-  if (!bounds.empty()) mark_.WakeAll();  // Readers of all partitions take up the new ones.
+  if (!bounds.empty()) mark_.WakeAll();  // Readers of all partitions add the new ones.
 }
 
 void Topic::SetDeleted() {
@@ -87,7 +87,7 @@ v1::TopicStats Topic::Stats() const {
   uint64_t events = 0;
   uint64_t bytes = 0;
   for (const PartitionLog* partition : view()->partitions) {
-    const Offset start = partition->start();  // Before the end, which only grows.
+    const Offset start = partition->start();  // Read before the end, which only grows.
     events += static_cast<uint64_t>(partition->end() - start);
     bytes += partition->bytes();
   }

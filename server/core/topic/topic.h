@@ -19,18 +19,19 @@ namespace eventhub {
 
 class RouteSet;
 
-// One copy for all who go by them.
+// One copy, shared by all users.
 using TopicSettings = std::shared_ptr<const v1::Topic>;
 
-// What a topic is at one moment; replaced as a whole when its settings change. The partitions live
-// as long as the topic, and keep their place.
+// The state of a topic at one moment; replaced as a whole when the settings change. Partitions live
+// as long as the topic and do not move.
 struct TopicView {
   TopicSettings settings;
   std::vector<PartitionLog*> partitions;
-  std::shared_ptr<const RouteSet> routes;  // Those that lead from it; null if none do.
+  std::shared_ptr<const RouteSet>
+      routes;  // The routes that lead from the topic; null if there are none.
 };
 
-// Counted since the hub started.
+// Counters since the hub started.
 struct TopicCounters {
   Counter published_events;
   Counter published_bytes;
@@ -39,14 +40,14 @@ struct TopicCounters {
   Counter refused_requests;
   Counter duplicate_events;
   std::atomic<uint32_t> readers{0};
-  Counter routed_events;    // Copied to it.
-  Counter unrouted_events;  // Neither kept nor taken by a route.
+  Counter routed_events;    // Copied to the topic by routes.
+  Counter unrouted_events;  // Neither kept nor matched by a route.
 };
 
 // Thread-safe, except where noted.
 class Topic {
  public:
-  // Memory of its producers is counted by the meter, if there is one.
+  // The meter, if any, counts the memory of producers.
   Topic(TopicId id, std::string name, const LogStore& store, MemoryMeter* producers = nullptr);
 
   Topic(const Topic&) = delete;
@@ -61,41 +62,42 @@ class Topic {
   // Counts the visible commits with events of this topic.
   Watermark& mark() { return mark_; }
 
-  // Whether the topic is deleted; its readers are woken when that becomes true.
+  // Whether the topic is deleted; readers are woken when this becomes true.
   bool deleted() const { return deleted_.load(std::memory_order_seq_cst); }
   void SetDeleted();
 
-  // Whether the deletion was submitted, which may not be visible yet; set before the store has it,
-  // by the commit thread.
+  // Whether the deletion was submitted, which may not be visible yet; set by the commit thread
+  // before the store has the deletion.
   bool closing() const { return closing_.load(std::memory_order_acquire); }
   void set_closing() { closing_.store(true, std::memory_order_release); }
 
-  // How often it began, or ended to begin, to keep nothing: whoever reads across that is told so.
+  // Changes whenever the topic starts or stops keeping nothing: readers that span such a change
+  // fail.
   uint32_t purges() const { return purges_.load(std::memory_order_seq_cst); }
-  // The contents of its partitions are deleted, or about to be; wakes the readers.
+  // The contents of the partitions are deleted, or about to be; wakes the readers.
   void NotePurge();
 
-  // Has all of them look again.
+  // Wakes all readers.
   void WakeReaders();
 
-  // The encoded size of what it holds, as of the last change submitted.
+  // The encoded size of the stored events, as of the last change submitted.
   uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
-  // It takes no further events while it holds so much or more; the largest number if it always
-  // does.
+  // The topic refuses events while it holds at least this many bytes; the largest number if it
+  // never refuses.
   uint64_t full_at() const { return full_at_.load(std::memory_order_relaxed); }
 
-  // The partition for the events without a key of a request of so many bytes: the same one for a
-  // while, so that batches are large, then the next.
+  // The partition for the keyless events of a request with `bytes` bytes: the same partition for
+  // some time, so that batches are large, then the next.
   uint32_t NextKeylessPartition(size_t bytes, size_t partitions);
 
-  // How many delayed events there are, as of the last visible commit.
+  // The number of delayed events, as of the last visible commit.
   VisibleNumber& delayed_events() { return delayed_events_; }
 
   // Sums over the partitions.
   v1::TopicStats Stats() const;
 
-  // What retention left in it beyond its limits, and for whom, in words; as of its last pass.
+  // What retention kept beyond the limits, and the holders, in words; as of its last pass.
   struct HeldBack {
     uint64_t bytes = 0;
     std::string why;
@@ -103,29 +105,28 @@ class Topic {
   HeldBack held_back() const;
   void SetHeldBack(HeldBack held_back);
 
-  // Replaces the settings. Where there are more partitions than before, `bounds` has those of the
-  // new ones.
+  // Replaces the settings. If there are new partitions, `bounds` holds their bounds.
   void Apply(TopicSettings settings, const std::vector<LogBounds>& bounds);
 
   // Commit thread only.
 
   ProducerTable& producers() { return producers_; }
-  // Made when it is first asked for: few topics deduplicate.
+  // Created on first use: few topics deduplicate.
   IdentityTable& identities();
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return *pending_; }
   void SetPending(TopicSettings settings);
-  // Whether its events are not stored.
+  // Whether events of the topic are not stored.
   bool keeps_nothing() const { return pending_->retention().none(); }
   // Whether it takes no further events until there is room.
   void AddHeld(int64_t bytes) {
     held_bytes_.store(held_bytes() + static_cast<uint64_t>(bytes), std::memory_order_relaxed);
   }
-  // The routes of the view. It changes before the commit that changes it is written: what is
-  // planned by it is committed later.
+  // The routes of the view. They change before the commit that changes them is written, since plans
+  // made with them are committed later.
   const RouteSet* routes() const { return routes_; }
   void SetRoutes(std::shared_ptr<const RouteSet> routes);
-  // How many delayed events there are, with those of commits that are not visible yet.
+  // The number of delayed events, including those of commits that are not visible yet.
   uint64_t pending_delayed() const { return pending_delayed_; }
   void set_pending_delayed(uint64_t events) { pending_delayed_ = events; }
 
@@ -137,7 +138,7 @@ class Topic {
   std::atomic<bool> deleted_{false};
   std::atomic<bool> closing_{false};
   std::atomic<uint32_t> purges_{0};
-  // Written by the commit thread.
+  // Written only by the commit thread.
   std::atomic<uint64_t> held_bytes_{0};
   std::atomic<uint64_t> full_at_{UINT64_MAX};
   std::atomic<uint64_t> keyless_bytes_{0};

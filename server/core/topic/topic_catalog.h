@@ -19,10 +19,10 @@ namespace eventhub {
 // Thread-safe.
 class TopicCatalog {
  public:
-  // Memory of the producers of all topics is counted by the meter, if there is one.
+  // The meter, if any, counts the memory of the producers of all topics.
   explicit TopicCatalog(MemoryMeter* producers = nullptr) : producers_(producers) {}
 
-  // A topic that is not in the catalog yet.
+  // Creates a topic that is not in the catalog yet.
   std::shared_ptr<Topic> Make(TopicId id, const std::string& name, const LogStore& store) const {
     return std::make_shared<Topic>(id, name, store, producers_);
   }
@@ -30,19 +30,20 @@ class TopicCatalog {
   // Reads all topics from the store.
   absl::Status Load(const LogStore& store);
 
-  // Null if there is none.
+  // Returns null if there is none.
   std::shared_ptr<Topic> Find(absl::string_view name) const;
 
-  // The same by id.
+  // Looks up by id; otherwise as above.
   std::shared_ptr<Topic> Find(TopicId id) const;
 
-  // Up to `limit` topics in order of their names, from the first name greater than `after` on.
+  // Returns up to `limit` topics, ordered by name, starting with the first name greater than
+  // `after`.
   std::vector<std::shared_ptr<Topic>> List(absl::string_view after, size_t limit) const;
 
-  // Keeps a name for a topic that is being created; false if that was done already.
+  // Reserves a name for a topic that is being created; false if it is reserved already.
   bool Reserve(const std::string& name);
   void Unreserve(const std::string& name);
-  // Makes a topic known, and ends the reservation of its name.
+  // Adds a topic and ends the reservation of its name.
   void Add(std::shared_ptr<Topic> topic);
   void Remove(const Topic& topic);
 
@@ -57,7 +58,7 @@ class TopicCatalog {
 // A topic's record in the store is its serialized v1::Topic; see storage/FORMAT.md.
 std::string EncodeTopicRecord(const v1::Topic& settings);
 
-// What the store knows of partitions `first` to before `last` of a topic.
+// Returns what the store holds of the partitions [first, last) of a topic.
 absl::StatusOr<std::vector<LogBounds>> RecoverPartitions(const LogStore& store, TopicId topic,
                                                          uint32_t first, uint32_t last);
 

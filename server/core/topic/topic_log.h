@@ -1,5 +1,5 @@
-// How commits change a topic's logs: appends and trims, which keep its size, and the checks before
-// them.
+// Changes of a topic's logs by commits: appends and trims, which maintain its size, and the checks
+// before them.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,18 @@
 
 namespace eventhub {
 
-// Whether the topic takes further events (`Retention.refuse_when_full`); RESOURCE_EXHAUSTED if not.
-// On any thread.
+// Returns RESOURCE_EXHAUSTED if the topic is full (`Retention.refuse_when_full`). Any thread.
 absl::Status CheckRoom(const Topic& topic);
 
-// From here on all is for the commit thread.
+// The functions below run on the commit thread.
 
-// ABORTED if `expected` is not the next offset of the log, or the event before it not of
-// `expected_run`, unless that is 0.
+// ABORTED if `expected` is not the next offset of the log, or if `expected_run` is not 0 and the
+// event before it belongs to another run.
 absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,
                            uint64_t expected_run, const CommitBuilder& commit);
 
-// Appends a run of events, whose types are all in `types`; stored or, if the topic keeps
-// nothing, given offsets alone. Returns the offset of the first.
+// Appends a run of events; `types` includes all their types. If the topic keeps nothing, the events
+// are given offsets but not stored. Returns the offset of the first.
 Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
                  CommitBuilder& commit);
 

@@ -1,4 +1,4 @@
-// The topics as commits change them: which there are, their ids, and what they cost together.
+// The topics as commits change them: their existence, their ids, and their total cost.
 #pragma once
 
 #include <functional>
@@ -21,16 +21,16 @@
 
 namespace eventhub {
 
-// Beside the catalog, which has the topics of the last visible commit, knows those of the last one
-// submitted.
+// The catalog holds the topics as of the last visible commit; this class holds those as of the last
+// commit submitted.
 //
-// Used on the commit thread, except what says otherwise, and Load().
+// Used on the commit thread, except where noted, and Load().
 class TopicStore {
  public:
-  // Told of each name whose topic is added or closed by the commit under way.
+  // Called with each name whose topic the current commit adds or closes.
   using OnChange = std::function<void(const std::string& name)>;
 
-  // What is given outlives this.
+  // The arguments outlive this object.
   TopicStore(const LogStore& store, TopicCatalog& catalog, TailCache& cache, size_t max_partitions,
              const TopicLimits& limits)
       : store_(store),
@@ -42,35 +42,35 @@ class TopicStore {
   TopicStore(const TopicStore&) = delete;
   TopicStore& operator=(const TopicStore&) = delete;
 
-  // Reads all topics from the store. Once, before the writer has tasks.
+  // Reads all topics from the store. Called once, before the writer has tasks.
   absl::Status Load();
-  // Has `on_change` told of the changes from now on. The same.
+  // Calls `on_change` for the changes from now on. Called before the writer has tasks.
   void Observe(OnChange on_change) { on_change_ = std::move(on_change); }
 
-  // On any thread.
+  // Any thread.
   const LogStore& store() const { return store_; }
   TopicCatalog& catalog() const { return catalog_; }
   TailCache& cache() const { return cache_; }
   const TopicLimits& limits() const { return limits_; }
 
-  // Null if there is none, or it is being deleted.
+  // Returns null if there is none, or if it is being deleted.
   std::shared_ptr<Topic> Find(const std::string& name) const;
 
-  // Writes a new topic of these settings, which are checked and complete, with the commit; it
-  // becomes known by TopicCatalog::Add once that is done. ALREADY_EXISTS if there is one of that
-  // name, or is about to be. RESOURCE_EXHAUSTED: there are too many partitions.
+  // Writes a new topic with these settings, which are checked and complete, with the commit. Call
+  // TopicCatalog::Add when the commit is done. ALREADY_EXISTS if a topic with that name exists or
+  // is being created. RESOURCE_EXHAUSTED: there are too many partitions.
   absl::StatusOr<std::shared_ptr<Topic>> Add(const v1::Topic& settings, CommitBuilder& commit);
 
-  // Deletes a topic with the commit; it stays known until TopicCatalog::Remove.
+  // Deletes a topic with the commit; the catalog keeps it until TopicCatalog::Remove.
   void Close(Topic& topic, CommitBuilder& commit);
 
-  // What a topic, and each subscription of it, which has a cursor for each partition, costs. In
-  // partitions.
+  // The cost of a topic, and of each subscription of it, which has a cursor per partition. The unit
+  // is a partition.
   static size_t CostOf(const v1::Topic& topic) { return 4 + size_t{topic.partitions()}; }
 
-  // Accounts for so much more; RESOURCE_EXHAUSTED if there cannot be.
+  // Accounts for `cost` more; RESOURCE_EXHAUSTED if the limit would be exceeded.
   absl::Status Take(size_t cost);
-  // The same for what is there already.
+  // Like Take, regardless of the limit: for what exists already.
   void TakeAnyway(size_t cost) { partitions_ += cost; }
   void Return(size_t cost) {
     EVENTHUB_CHECK(cost <= partitions_, "partitions are returned that were taken");
@@ -86,9 +86,9 @@ class TopicStore {
   OnChange on_change_ = [](const std::string&) {};
 
   TopicId next_id_{1};
-  size_t partitions_ = 0;  // Of all topics, and what else costs memory: see CostOf.
-  // Topics that the catalog may not know yet. Those that it knows are removed when the next one is
-  // added.
+  size_t partitions_ = 0;  // Of all topics, and other costs in this unit: see CostOf.
+  // Topics that the catalog may not have yet. Entries that it has are removed when the next topic
+  // is added.
   absl::flat_hash_map<std::string, std::shared_ptr<Topic>> added_;
 };
 

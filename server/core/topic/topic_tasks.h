@@ -1,5 +1,5 @@
-// The commits that change a topic alone. They go through the same queue as publishes, so each of
-// them has a definite place among the events.
+// The commits that change only a topic. They pass through the same queue as publishes, so each has
+// a definite place among the events.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ namespace eventhub {
 
 using TopicDone = absl::AnyInvocable<void(absl::StatusOr<v1::Topic>) &&>;
 
-// A change of a topic's metadata: small, and synced.
+// A change of a topic's metadata: small and synced.
 class TopicChange : public CommitTask {
  public:
   size_t bytes() const override { return 0; }
@@ -40,7 +40,8 @@ class CreateTopicTask final : public TopicChange {
   absl::StatusOr<std::shared_ptr<Topic>> topic_;
 };
 
-// Forgets producers that were not active since a time. What a power loss undoes is done again.
+// Removes producers that were inactive since a given time. If a power loss undoes it, a later pass
+// repeats it.
 class ExpireProducersTask final : public TopicChange {
  public:
   ExpireProducersTask(std::shared_ptr<Topic> topic, std::vector<std::string> producers,
