@@ -99,7 +99,7 @@ absl::Status Broker::Start() {
 Broker::~Broker() {
   if (store_ != nullptr) store_->StopWaitingForSpace();
   if (topologies_ != nullptr) topologies_->Stop();
-  // They submit to the writer, whose tasks tell them of what became of it.
+  // They submit to the writer, whose tasks report the results to them.
   if (maintenance_ != nullptr) maintenance_->Stop();
   if (delayed_ != nullptr) delayed_->Stop();
   if (subscriptions_ != nullptr) subscriptions_->Stop();

@@ -42,25 +42,25 @@ struct BrokerOptions {
   size_t tail_cache_bytes = size_t{256} << 20;
   // Partitions of all topics together; nothing is created beyond that. Existing ones are opened.
   size_t max_partitions = 10'000'000;
-  // Memory for what subscriptions have delivered and not settled, and for idempotent producers,
-  // over all topics. Bytes.
+  // Memory for the unsettled deliveries of subscriptions, and for idempotent producers, over all
+  // topics. Bytes.
   size_t pending_bytes = size_t{256} << 20;
   size_t producer_bytes = size_t{256} << 20;
   // Memory for the filters of subscriptions and routes. Bytes.
   size_t filter_bytes = size_t{128} << 20;
   // Memory of readers, except their frames; further readers are refused. Bytes.
   size_t reader_bytes = size_t{256} << 20;
-  // What topics may promise.
+  // The limits of topics' settings.
   TopicLimits topic_limits{};
   // Unset: nothing is trimmed, expired or checked unless a test does it.
   std::optional<MaintenanceOptions> maintenance = MaintenanceOptions();
-  // Whether leases end and delayed events go by themselves; if not, a test calls
+  // Whether leases end and delayed events are released automatically; if not, a test calls
   // Subscriptions::RunDue and DelayedEvents::RunDue.
   bool run_alarm = true;
   // Must outlive the broker.
   const Clock* clock = &Clock::System();
-  // What the broker counts is registered here; null: in a registry of its own. Must outlive the
-  // broker, and serves one only.
+  // The broker registers its metrics here; null: in a registry of its own. Must outlive the broker,
+  // and serves one broker only.
   Metrics* metrics = nullptr;
   // Called with the reason when the hub stops accepting writes, and with OK when it accepts them
   // again. On any thread.
@@ -70,7 +70,7 @@ struct BrokerOptions {
   // Called with the reason when the system's clock becomes doubtful, and with OK when it is trusted
   // again. On any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt = [](const absl::Status&) {};
-  // Called for subscriptions that were deleted because nobody used them. On any thread.
+  // Called with subscriptions that were deleted because nobody used them. On any thread.
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
 
@@ -78,10 +78,10 @@ struct BrokerOptions {
 // AppendTask -> LogWriter (storage/) -> the task's Done().
 class Broker {
  public:
-  // Opens the store and takes up its topics. Errors: see LogStore::Open.
+  // Opens the store and loads its topics. Errors: see LogStore::Open.
   static absl::StatusOr<std::unique_ptr<Broker>> Open(BrokerOptions options);
 
-  // Finishes what was accepted. Readers and consumers must be gone by then.
+  // Finishes accepted work. Readers and consumers must be destroyed before.
   ~Broker();
 
   // Appends the events of a request; see EventHubService.Publish. `done` may be called before this
@@ -95,10 +95,10 @@ class Broker {
   // reader.
   absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const v1::ReadRequest& request);
 
-  // Takes the time that the system's clock has now for right, and returns it; see
+  // Accepts the current time of the system's clock as correct, and returns it; see
   // AdminService.ConfirmClock.
   absl::Time ConfirmClock();
-  // All but version, start time and bytes in flight, which the broker does not know.
+  // All statistics except version, start time and bytes in flight, which the broker does not know.
   v1::GetStatsResponse GetStats() const;
 
   // Topics and their administration.
@@ -108,16 +108,16 @@ class Broker {
   // Durable subscriptions and their consumers.
   Subscriptions& subscriptions() { return *subscriptions_; }
 
-  // Events that wait for their time.
+  // Delayed events.
   DelayedEvents& delayed() { return *delayed_; }
-  // What comes from other hubs. Whoever moves links on must have stopped before the broker goes.
+  // Links from other hubs. The readers of links must have stopped before the broker is destroyed.
   Links& links() { return *links_; }
   // Routes between topics.
   Routes& routes() { return *routes_; }
   // Declarative administration.
   Topologies& topologies() { return *topologies_; }
 
-  // Fails the writes that wait for disk space, and those that would. Before a shutdown.
+  // Fails writes that wait for disk space, now and later. Called before a shutdown.
   void StopWaitingForSpace() { store_->StopWaitingForSpace(); }
 
   // Limits the caches to this part of their configured sizes.

@@ -66,7 +66,7 @@ absl::Status UpdateTopicTask::Update(CommitBuilder& commit) {
 }
 
 void UpdateTopicTask::Empty(CommitBuilder& commit) {
-  topic_->NotePurge();  // Readers of what goes are told so before it does.
+  topic_->NotePurge();  // Tells readers before their events are trimmed.
   for (PartitionLog* log : topic_->view()->partitions) {
     if (log->next_offset() > log->next_start().offset) {
       TrimLog(*topic_, *log, log->next_position(), commit);
@@ -82,7 +82,7 @@ void UpdateTopicTask::Done(const absl::Status& status) {
   }
   topic_->Apply(settings_, std::vector<LogBounds>(added_partitions_));
   if (emptied_) {
-    topic_->NotePurge();  // And those who came in between.
+    topic_->NotePurge();  // And readers that opened meanwhile.
     for (PartitionLog* log : topic_->view()->partitions) topics_.cache().Drop(log->tail());
   }
   std::move(done_)(*settings_);

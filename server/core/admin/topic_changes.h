@@ -1,5 +1,4 @@
-// The commits that change or delete a topic, which concerns what uses it: subscriptions, routes,
-// links.
+// The commits that change or delete a topic together with its users: subscriptions, routes, links.
 #pragma once
 
 #include <memory>
@@ -42,7 +41,7 @@ class UpdateTopicTask final : public TopicChange {
 
 class DeleteTopicTask final : public TopicChange {
  public:
-  // The request says what goes with it; all else keeps it.
+  // The request says which users are deleted with the topic; any other user prevents the deletion.
   DeleteTopicTask(TopicStore& topics, RouteTable& routes, SubscriptionCatalog& subscriptions,
                   const LinkCatalog& links, std::shared_ptr<Topic> topic,
                   v1::DeleteTopicRequest request, StatusDone done);

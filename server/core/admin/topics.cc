@@ -19,7 +19,7 @@ namespace {
 v1::PartitionInfo Describe(const PartitionLog& log) {
   v1::PartitionInfo info;
   info.set_partition(log.id().value());
-  const Offset start = log.start();  // Before the end, which only grows.
+  const Offset start = log.start();  // Read before the end, which only grows.
   info.set_start_offset(start.value());
   info.set_bytes(log.bytes());
   info.set_end_offset(log.end().value());
@@ -109,7 +109,7 @@ void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
         if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
           return std::move(done)(std::move(status));
         }
-        // Nothing else is in the way.
+        // Nothing else prevents the deletion.
         subscriptions_.dead_letters().DiscardIn(std::move(topic), cancelled,
                                                 [this, request, done = std::move(done),
                                                  cancelled](const absl::Status& discarded) mutable {

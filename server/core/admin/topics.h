@@ -21,21 +21,20 @@
 
 namespace eventhub {
 
-// Thread-safe. The methods of AdminService that are about topics, under the same names and with the
-// same errors. A `done` is called once the change is on the disk and visible, or refused; maybe
-// before the call returns.
+// Thread-safe. The topic methods of AdminService, with the same names and errors. `done` is called
+// once the change is durable and visible, or refused; possibly before the call returns.
 class Topics {
  public:
-  // Told of topics whose events were dropped all at once, so that their space can be reclaimed.
+  // Called with topics whose events were all dropped at once, so that their space can be reclaimed.
   using OnEmptied = absl::AnyInvocable<void(TopicId)>;
 
-  // What is given outlives this, and all that it submitted.
+  // The arguments outlive this object and everything that it submitted.
   Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions, const Links& links,
          LogWriter& writer, const Clock& clock, OnEmptied on_emptied);
 
   void Create(const v1::Topic& topic, TopicDone done);
   void Update(const v1::UpdateTopicRequest& request, TopicDone done);
-  // `cancelled`: see LongCall; asked while dead letters are discarded.
+  // `cancelled`: see LongCall; called while dead letters are discarded.
   void Delete(
       const v1::DeleteTopicRequest& request, StatusDone done,
       std::function<bool()> cancelled = [] { return false; });
@@ -44,18 +43,18 @@ class Topics {
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
       const v1::ListPartitionsRequest& request) const;
 
-  // INVALID_ARGUMENT naming the field if the name is empty, NOT_FOUND.
+  // INVALID_ARGUMENT, naming the field, if the name is empty; NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
                                               absl::string_view name) const;
 
-  // The names of the subscriptions that need events of the topic for open dead letters, or for
-  // redriven ones that are not settled. Reads the disk. NOT_FOUND.
+  // Returns the names of the subscriptions that need events of the topic for open dead letters, or
+  // for redriven ones that are not settled. Reads the disk. NOT_FOUND.
   absl::StatusOr<std::vector<std::string>> LetterHolders(const std::string& name) const;
 
   const TopicCatalog& catalog() const { return store_.catalog(); }
   const TopicLimits& limits() const { return store_.limits(); }
 
-  // Topics, their partitions, and the sum of what they count.
+  // Adds the topics, their partitions, and the sums of their counters.
   void AddTo(v1::GetStatsResponse* stats) const;
 
  private:

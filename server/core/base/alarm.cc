@@ -28,7 +28,7 @@ void Alarm::Schedule(int64_t due, const std::weak_ptr<AlarmTarget>& target) {
     const auto [it, added] = entries_.try_emplace(live.get(), Entry{due, target});
     Entry& entry = it->second;
     if (!added) {
-      // The address may be that of one that has died.
+      // The address may have belonged to an object that has been destroyed.
       const bool same = !entry.target.expired();
       if (same && entry.due <= due) return;
       queue_.erase({entry.due, live.get()});

@@ -1,5 +1,4 @@
-// One thread that wakes subscriptions when a lease ends or a delay is over: no timer for each of
-// them.
+// One thread that wakes subscriptions when a lease or a delay ends, instead of a timer for each.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,11 @@
 
 namespace eventhub {
 
-// Who is to be woken.
+// An object that the alarm wakes.
 class AlarmTarget {
  public:
-  // The time has come, or nearly. On the alarm's thread, without a lock held; must not block for
-  // long.
+  // Called at or shortly before the scheduled time, on the alarm's thread, without locks held; must
+  // not block for long.
   virtual void OnAlarm() = 0;
 
  protected:
@@ -29,22 +28,22 @@ class AlarmTarget {
 // Thread-safe.
 class Alarm {
  public:
-  // Without `run`, nothing happens by itself: whoever moves the clock calls RunDue.
+  // If `run` is false, nothing happens automatically: whoever moves the clock calls RunDue.
   Alarm(const Clock& clock, bool run);
   ~Alarm();
 
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
 
-  // Wakes the target at `due`, in microseconds of the monotonic clock, if it still lives then. A
-  // target is woken once for all it asked for before, at the earliest of these times; it asks again
-  // for the others.
+  // Wakes the target at `due`, in microseconds of the monotonic clock, if it still exists then. A
+  // target is woken once, at the earliest of the times scheduled so far; it then schedules the
+  // others again.
   void Schedule(int64_t due, const std::weak_ptr<AlarmTarget>& target);
 
-  // Wakes all whose time has come.
+  // Wakes all targets that are due.
   void RunDue();
 
-  // Nothing is woken any more, and nothing is being woken.
+  // Returns when no target is being woken; none is woken afterwards.
   void Stop();
 
  private:
@@ -61,9 +60,9 @@ class Alarm {
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<const AlarmTarget*, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  // The same, the earliest first.
+  // The same targets, earliest first.
   absl::btree_set<std::pair<int64_t, const AlarmTarget*>> queue_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: it uses the members above.
 };
 
 }  // namespace eventhub

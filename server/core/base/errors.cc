@@ -21,7 +21,7 @@ absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail
   return WithDetail(absl::Status(code, message), detail);
 }
 
-// About as long as a commit takes.
+// About the duration of a commit.
 constexpr absl::Duration kTopicGoingRetry = absl::Milliseconds(100);
 
 ErrorDetail RetryAfter(absl::Duration delay) {
@@ -36,13 +36,13 @@ std::string InTopic(absl::string_view topic, PartitionId partition) {
   return absl::StrCat("topic ", topic, ", partition ", partition.value());
 }
 
-// Messages repeat what the client sent, and travel in trailers, twice, whose size clients limit to
-// 8 KiB. What is not plain ASCII takes three bytes there.
+// Messages quote client input and travel twice in trailers, which clients limit to 8 KiB. Each byte
+// outside plain ASCII takes three bytes there.
 constexpr size_t kMaxMessageBytes = 3072;
 
 size_t BytesSent(char c) { return c >= ' ' && c <= '~' && c != '%' ? 1 : 3; }
 
-// The beginning of a message that is sent.
+// The prefix of a message that is sent.
 absl::string_view SentOf(absl::string_view message) {
   size_t sent = 0;
   for (size_t i = 0; i < message.size(); ++i) {
@@ -83,7 +83,8 @@ v1::ErrorStatus ToErrorStatus(const absl::Status& status) {
     detail.set_type_url(std::string(url));
     detail.set_value(std::string(payload));
   });
-  // The contract promises a detail; one without a reason says that there is no more to say.
+  // The contract promises a detail; a detail without a reason says that there is no further
+  // information.
   if (error.details().empty()) error.add_details()->PackFrom(v1::ErrorDetail());
   return error;
 }

@@ -19,26 +19,27 @@ extern const absl::string_view kErrorDetailUrl;
 
 absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail);
 
-// The detail of a status; nullopt if it has none.
+// Returns the detail of a status; nullopt if it has none.
 std::optional<v1::ErrorDetail> DetailOf(const absl::Status& status);
 
-// The status as a value of the contract, for the reply on a stream that goes on.
+// Returns the status as a message of the contract, for a reply on a stream that continues.
 v1::ErrorStatus ToErrorStatus(const absl::Status& status);
 
-// A field of a request is not valid. The message is "FIELD: PROBLEM".
+// A field of a request is invalid. The message is "FIELD: PROBLEM".
 absl::Status InvalidField(absl::string_view field, absl::string_view problem);
-// The same for a field of an event, e.g. "events[3].source: is required". An empty field means the
-// event itself.
+// Like InvalidField, for a field of an event, e.g. "events[3].source: is required". An empty field
+// means the event itself.
 absl::Status InvalidEvent(uint32_t index, absl::string_view field, absl::string_view problem);
 
-// Of what CompileFilter says of a filter that is not valid.
+// Converts the error of CompileFilter for an invalid filter.
 absl::Status InvalidFilter(const absl::Status& status);
 
-// The bytes of a request are not what protobuf makes of any.
+// The bytes of a request are not a valid protobuf message.
 absl::Status MalformedRequest(absl::string_view problem);
 
 absl::Status TopicNotFound(absl::string_view topic);
-// Its deletion is under way: what it held can not be read, and it is not known yet to be deleted.
+// The topic's deletion is in progress: its contents cannot be read, and the deletion is not
+// confirmed yet.
 absl::Status TopicGoing(absl::string_view topic);
 absl::Status TopicExists(absl::string_view topic);
 absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions);
@@ -46,10 +47,11 @@ absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Of
                               Offset earliest, Offset end);
 absl::Status OffsetMismatch(absl::string_view topic, PartitionId partition, Offset expected,
                             Offset next);
-// The position of a request is of another log; `agreed`: up to where they are the same, if known.
+// The position in a request belongs to another log. `agreed`: the offset up to which the logs are
+// identical, if known.
 absl::Status OtherLog(absl::string_view topic, PartitionId partition, Offset offset,
                       std::optional<Offset> agreed, Offset earliest, Offset end);
-// The same of an offset that an append, or a transaction, expects.
+// Like OtherLog, for the offset that an append or a transaction expects.
 absl::Status ExpectsOtherLog(absl::string_view topic, PartitionId partition, Offset expected);
 absl::Status OtherSubscription(absl::string_view subscription);
 absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current);
@@ -64,7 +66,7 @@ absl::Status SnapshotExists(absl::string_view subscription, absl::string_view sn
 absl::Status LinkNotFound(absl::string_view link);
 absl::Status LinkExists(absl::string_view link);
 absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
-// `subscriptions`: whose dead letters need it.
+// `subscriptions`: those whose dead letters need the topic.
 absl::Status TopicHasOpenLetters(absl::string_view topic,
                                  const std::vector<std::string>& subscriptions);
 absl::Status TopicKeepsNothing(absl::string_view topic);
@@ -75,7 +77,7 @@ absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t ma
                        absl::Duration retry_delay);
 absl::Status RouteNotFound(absl::string_view route);
 absl::Status RouteExists(absl::string_view route);
-// `problem` has the way.
+// `problem` contains the path.
 absl::Status RouteLoop(absl::string_view problem);
 absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view topic,
                                     absl::string_view why);
@@ -83,21 +85,21 @@ absl::Status TooManyCopies(absl::string_view topic);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
-// `done`: what was done before, if there is anything to say.
+// `done` describes what was done before, if anything.
 absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done = "");
 
-// Whether a message is short enough to be sent as a whole.
+// Whether a message is short enough to be sent unabridged.
 bool FitsMessage(absl::string_view message);
 
-// Names, for a message; the first few of many.
+// Joins names for a message; lists only the first few of many.
 std::string JoinNames(const std::vector<std::string>& names);
 
-// Adds to a failure of the store what the contract wants to be said of it.
+// Adds the contract's wording and detail to a failure of the store.
 absl::Status StoreFailed(const absl::Status& failure);
 
-// The outcome of a task: what it was refused for, OK if it was not, unless its commit failed. Then
-// that is the outcome of all its tasks: what one was refused for may be what another was to do in
-// it, or in a commit before it, and nobody knows whether that was done.
+// The outcome of a task: its refusal, or OK if it was not refused, unless its commit failed. Then
+// the commit's failure is the outcome of all its tasks: a refusal may be due to another task of the
+// commit, or of an earlier commit, and it is unknown whether that task was done.
 absl::Status OutcomeOf(const absl::Status& refused, const absl::Status& committed);
 
 }  // namespace eventhub

@@ -1,4 +1,4 @@
-// What tells this hub from all others: links name the hubs that an event has been in by it.
+// The id of this hub: links record it in events, to name the hubs that an event has passed through.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace eventhub {
 
-// The id of the store: 32 lower-case hexadecimal digits. Made, at random, and written the first
-// time. Before the writer is started.
+// Returns the id of the store: 32 lower-case hexadecimal digits. Generates it at random and writes
+// it on first use. Called before the writer starts.
 absl::StatusOr<std::string> TakeHubId(LogStore& store, absl::Time now);
 
 }  // namespace eventhub

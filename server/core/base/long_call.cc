@@ -6,7 +6,7 @@
 namespace eventhub {
 namespace {
 
-// A loop between two of its pieces.
+// The state of a loop between two pieces.
 class Loop : public std::enable_shared_from_this<Loop> {
  public:
   Loop(LongCall call, size_t count, size_t at_once, absl::AnyInvocable<absl::Status(size_t)> one,

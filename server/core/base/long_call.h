@@ -1,4 +1,4 @@
-// Calls that may take long, carried out a piece at a time on a pool that others share.
+// Long calls, executed in pieces on a shared pool.
 #pragma once
 
 #include <cstddef>
@@ -11,23 +11,23 @@
 
 namespace eventhub {
 
-// What such a call runs on. Between two of its pieces the thread goes back to the pool, where
-// whatever was posted meanwhile has its turn. A copy is as good as the original. Thread-safe.
+// Schedules the pieces of a long call. Between two pieces the thread returns to the pool, so that
+// other posted work gets its turn. Copies are equivalent. Thread-safe.
 class LongCall {
  public:
-  // `pool` outlives the call. `cancelled` is asked between pieces whether nobody waits for the
-  // answer any more, because the caller went away or its deadline passed; until the call is
-  // answered.
+  // `pool` outlives the call. `cancelled` is called between pieces, until the call is answered; it
+  // returns whether nobody waits for the answer any more, because the caller went away or its
+  // deadline passed.
   LongCall(WorkPool& pool, std::function<bool()> cancelled)
       : pool_(&pool), cancelled_(std::move(cancelled)) {}
 
   bool cancelled() const { return cancelled_(); }
 
-  // Has the next piece carried out, in its turn.
+  // Posts the next piece.
   void Next(absl::AnyInvocable<void() &&> piece) const { pool_->Post(std::move(piece)); }
 
-  // Calls `one` for each number before `count` until it fails, `at_once` of them in a piece, then
-  // `done` with the outcome: CANCELLED if the call was. The first piece is carried out at once.
+  // Calls `one` for each number below `count` until it fails, `at_once` of them per piece, then
+  // `done` with the outcome: CANCELLED if the call was cancelled. The first piece runs at once.
   void ForEach(size_t count, size_t at_once, absl::AnyInvocable<absl::Status(size_t)> one,
                absl::AnyInvocable<void(absl::Status) &&> done) const;
 

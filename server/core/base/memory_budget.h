@@ -1,5 +1,4 @@
-// A limit on bytes that are held for clients: publish requests that were received and are not yet
-// answered.
+// A limit on the bytes of publish requests that were received and are not yet answered.
 #pragma once
 
 #include <atomic>
@@ -9,9 +8,9 @@
 
 namespace eventhub {
 
-// Counts bytes against a limit. What was received is in memory already, so it is always counted,
-// and whoever reads from a connection stops doing so while the budget is spent: the excess is at
-// most one request per stream.
+// Counts bytes against a limit. Received bytes are in memory already, so they are always counted;
+// readers of connections stop reading while the budget is spent, so the excess is at most one
+// request per stream.
 //
 // Thread-safe.
 class MemoryBudget {
@@ -24,8 +23,8 @@ class MemoryBudget {
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   bool spent() const { return used() >= limit_; }
 
-  // Arranges for waiter.Wake() once the budget is not spent any more; false, with nothing
-  // registered, if it is not.
+  // Arranges for waiter.Wake() when the budget is no longer spent. Returns false, with nothing
+  // registered, if it is not spent now.
   bool NotifyWhenFree(Watermark::Waiter& waiter);
   bool Cancel(Watermark::Waiter& waiter) { return freed_.Cancel(waiter); }
 

@@ -1,4 +1,4 @@
-// Memory of one kind that is held in many places: how much it is in all, and may be.
+// The total memory of one kind, held in many places, and its limit.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 
 namespace eventhub {
 
-// Each place asks how much it may have before it takes more. That is a part of what is left, so
-// that a few which take much leave room for the many which take little; and a little is always
-// free.
+// Each place asks how much it may hold before it takes more. The answer is a part of the remaining
+// memory, so that a few large users leave room for many small ones; a small amount is always
+// allowed.
 //
 // Thread-safe.
 class MemoryMeter {
@@ -21,9 +21,9 @@ class MemoryMeter {
   MemoryMeter& operator=(const MemoryMeter&) = delete;
 
   class Lease;
-  // So many bytes until the lease ends; nullopt if they are more than what is left.
+  // Counts `bytes` until the lease ends; nullopt if they exceed the remaining memory.
   std::optional<Lease> Take(size_t bytes);
-  // The same, however much is left: for what is there already.
+  // Like Take, regardless of the limit: for what exists already.
   Lease TakeAnyway(size_t bytes);
 
   void Add(size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
@@ -32,7 +32,7 @@ class MemoryMeter {
   size_t limit() const { return limit_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   size_t left() const { return limit_ - std::min(used(), limit_); }
-  // What one place may hold now. Bytes.
+  // The bytes that one place may hold now.
   size_t Allowance() const { return std::max(left() / kPartOfRest, std::min(limit_, kFree)); }
 
  private:
@@ -43,7 +43,7 @@ class MemoryMeter {
   std::atomic<size_t> used_{0};
 };
 
-// Bytes that are counted while it lives.
+// Bytes that are counted during its lifetime.
 class MemoryMeter::Lease {
  public:
   Lease(Lease&& other) noexcept

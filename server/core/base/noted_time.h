@@ -1,4 +1,4 @@
-// The time that the hub's clock had when it ran last: what a start measures the system's clock by.
+// The hub's clock when it last ran: a start compares the system's clock with it.
 #pragma once
 
 #include <optional>
@@ -10,10 +10,10 @@
 
 namespace eventhub {
 
-// The time that was noted last; nullopt if none was.
+// Returns the last recorded time; nullopt if none was recorded.
 absl::StatusOr<std::optional<absl::Time>> ReadNotedTime(const LogStore& store);
 
-// Notes the time of its commit. Nobody waits for it.
+// Records the time of its commit. Nobody waits for it.
 class NoteTimeTask final : public CommitTask {
  public:
   void Prepare(CommitBuilder& commit) override;

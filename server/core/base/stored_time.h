@@ -1,4 +1,4 @@
-// Times in records of the store: a damaged one is found before it gets to protobuf, which throws.
+// Checks times in stored records before they reach protobuf, which throws on invalid ones.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace eventhub {
 
-// Whether a Timestamp can have so many microseconds since the Unix epoch.
+// Whether a Timestamp can represent `micros` microseconds since the Unix epoch.
 inline bool IsStoredTime(int64_t micros) {
   using google::protobuf::util::TimeUtil;
   return micros >= TimeUtil::kTimestampMinSeconds * 1'000'000 &&

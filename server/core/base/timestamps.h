@@ -1,4 +1,4 @@
-// The contract's times, and ours.
+// Conversion of times to the contract's type.
 #pragma once
 
 #include "absl/time/time.h"
@@ -8,7 +8,7 @@ namespace eventhub {
 
 absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
 
-// Rounded down to microseconds, the resolution of the store.
+// Rounds down to microseconds, the resolution of the store.
 google::protobuf::Timestamp TimestampOf(absl::Time time);
 
 }  // namespace eventhub

@@ -6,8 +6,7 @@
 //                      Checks that the route plan is current and that the targets can accept the
 //                      copies. May refuse, without side effects; nothing is refused after it.
 //   3. CarryOutAppend  Omits events that the topic already received, appends the rest and its
-//                      copies.
-//                      Cannot fail.
+//                      copies. Cannot fail.
 //
 // Until step 3 nothing changes that a later refusal would have to undo. An operation that appends
 // to several topics takes all of its appends through steps 1 and 2 before it carries out the first.
