@@ -11,7 +11,7 @@ namespace eventhub::cli {
 
 // Writes help as the library does, in lines of at most `width` columns: names on the left, with
 // descriptions in a column beside them; text below, in paragraphs. Lines that begin with a space,
-// such as examples, stay as they are, for they are there to be copied. Immutable.
+// such as examples, are not changed, so that they can be copied. Immutable.
 class HelpFormatter : public CLI::Formatter {
  public:
   explicit HelpFormatter(size_t width);

@@ -8,7 +8,7 @@
 namespace eventhub::client {
 namespace {
 
-// No time at all stands for a time that is not set.
+// Returns nullopt for a time or duration that is not set.
 template <typename Proto>
 std::optional<absl::Time> OptionalTime(bool has, const Proto& proto) {
   return has ? std::optional(FromProto(proto)) : std::nullopt;

@@ -8,7 +8,7 @@
 namespace eventhub::client {
 namespace {
 
-// The values of a repeated field.
+// Converts all values of a repeated field.
 template <typename T, typename Protos>
 std::vector<T> AllFromProto(const Protos& protos) {
   std::vector<T> values;

@@ -1,4 +1,4 @@
-// What comes of a topology, from the contract's messages.
+// The result of applying a topology, from the contract's messages.
 #pragma once
 
 #include "eventhub/topology.h"

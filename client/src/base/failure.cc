@@ -9,7 +9,7 @@
 namespace eventhub::client {
 namespace {
 
-// The mark; the value is for people, who see it when the status is printed.
+// The payload that marks an error. Its value is readable, because it is printed with the status.
 constexpr char kOutcomeUrl[] = "eventhub.client.outcome";
 constexpr char kNothingDone[] = "nothing was done";
 constexpr char kUnknown[] = "unknown";
@@ -19,24 +19,25 @@ absl::Status Marked(absl::Status error, const char* mark) {
   return error;
 }
 
-// Of the hub's own codes, see hub.proto.
+// Whether an error of the hub leaves the outcome unknown; see hub.proto.
 bool HubLeavesInDoubt(absl::StatusCode code, ErrorReason reason) {
-  if (reason == ErrorReason::kSequenceTooOld) return true;  // Done, in fact; where is forgotten.
+  // The request was done, but the hub has forgotten its offsets.
+  if (reason == ErrorReason::kSequenceTooOld) return true;
   return code == absl::StatusCode::kUnavailable;
 }
 
-// All that gRPC gives by itself, and that its library makes of the HTTP status of a proxy. The
-// other codes it leaves to programs: here they are the SDK's, which found a request wrong before it
-// left.
+// Whether an error without an ErrorDetail leaves the outcome unknown. These are the codes that gRPC
+// itself generates, or derives from the HTTP status of a proxy. It leaves all other codes to
+// programs: here they come from the SDK, which found the request invalid before sending it.
 bool TransportLeavesInDoubt(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kCancelled:          // By this side, or RST_STREAM from another.
-    case absl::StatusCode::kUnknown:            // No status came, or one that is none; HTTP others.
-    case absl::StatusCode::kDeadlineExceeded:   // The reply did not come in time.
+    case absl::StatusCode::kUnknown:            // No status, or an invalid one; other HTTP.
+    case absl::StatusCode::kDeadlineExceeded:   // The reply did not arrive in time.
     case absl::StatusCode::kResourceExhausted:  // Memory quotas, ENHANCE_YOUR_CALM, sizes.
-    case absl::StatusCode::kUnavailable:        // Connections that break; HTTP 429, 502 to 504.
-    case absl::StatusCode::kInternal:           // Frames or messages that are not well-formed.
-    case absl::StatusCode::kUnimplemented:      // No such method, or no message in a reply; 404.
+    case absl::StatusCode::kUnavailable:        // Broken connections; HTTP 429, 502 to 504.
+    case absl::StatusCode::kInternal:           // Malformed frames or messages.
+    case absl::StatusCode::kUnimplemented:      // No such method, no message in a reply; 404.
     case absl::StatusCode::kUnauthenticated:    // Credentials; HTTP 401.
     case absl::StatusCode::kPermissionDenied:   // HTTP 403.
       return true;

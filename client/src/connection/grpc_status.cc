@@ -22,9 +22,9 @@ void CopyDetails(const v1::ErrorStatus& from, absl::Status& to) {
   }
 }
 
-// gRPC at the hub refuses a request that is larger than the hub receives: the hub, which would say
-// so in its own words, never sees it. Only gRPC's words tell it from an exhaustion that passes. The
-// same words about a reply cannot come: this library receives messages of any size.
+// gRPC at the hub refuses a request that is larger than the hub receives. The hub never sees it, so
+// the error has no ErrorDetail: only gRPC's message distinguishes it from a temporary exhaustion.
+// The message cannot be about a reply, because this library receives messages of any size.
 absl::Status RequestTooLarge(absl::string_view message) {
   const std::pair<absl::string_view, absl::string_view> sizes = absl::StrSplit(
       absl::StripSuffix(absl::StripPrefix(message, kTooLarge), ")"), absl::MaxSplits(" vs. ", 1));
@@ -41,8 +41,8 @@ bool MayBeAddress(const std::string& target) {
          absl::StartsWith(target, "ipv4:") || absl::StartsWith(target, "ipv6:");
 }
 
-// As the peer of a call, gRPC names the address of the connection that it was given to, and before
-// that the target of its channel.
+// The peer of a call is the target of its channel until the call is assigned to a connection, and
+// then the address of that connection.
 bool NeverLeft(const grpc::ClientContext& call, const std::string& target) {
   return TellsWhetherSent(target) && call.peer() == target;
 }

@@ -6,11 +6,12 @@
 namespace eventhub::client {
 namespace {
 
-// Kept then is up to twice as much at the end of a heap. glibc learns from at most 32 MiB.
+// glibc then keeps up to twice this much at the end of a heap. It adapts to blocks of at most 32
+// MiB.
 constexpr size_t kLargestBlock = 16 << 20;
 
-// A large block that is freed raises both of malloc's thresholds: what the program needed once, it
-// will need again. It is never touched, and so takes no memory.
+// Freeing a large block raises both of malloc's thresholds, because glibc assumes that the program
+// will need such a block again. The block is never touched, and so uses no memory.
 bool Teach() {
   void* volatile block = std::malloc(kLargestBlock);
   std::free(block);

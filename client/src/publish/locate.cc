@@ -10,7 +10,7 @@
 namespace eventhub::client {
 namespace {
 
-// Where the next event of a partition is.
+// The position of the next event in a partition.
 struct Cursor {
   int64_t offset;
   uint32_t left;

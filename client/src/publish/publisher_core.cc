@@ -131,7 +131,7 @@ void PublisherCore::Pump() {
     if (writing_ || queue_.empty() || now < not_before_ || closed_) return;
     if (stream_ != nullptr) {
       if (queue_.TakeNewEpoch(epoch_)) {
-        SealIfIdle();  // Batches that were kept only for their sequences are gone, and left space.
+        SealIfIdle();  // Batches kept only for their sequences were dropped, which freed space.
         if (waiting_for_space_ > 0) space_.NotifyAll();
       }
       Batch* const batch = queue_.Send(now);

@@ -1,4 +1,4 @@
-// The order of requests: which one is sent next, with which sequence, and what a reply means.
+// The order of requests: which one is sent next, with which sequence, and how replies are handled.
 //
 // This class implements exactly-once and in-order publishing. It uses no threads, clock or network,
 // so that it can be tested alone.

@@ -42,7 +42,7 @@ absl::Status CheckOptions(const CommitOptions& options) {
   return CheckRetryOptions(options.retry);
 }
 
-// CANCELLED is what Connection::CancelCalls makes of a call, and of nothing else.
+// Only Connection::CancelCalls makes a call return CANCELLED.
 bool MayTryAgain(const absl::Status& status) {
   return MayPass(status) && !absl::IsCancelled(status);
 }
@@ -88,7 +88,7 @@ absl::StatusOr<TransactionResult> Commit(Connection& hub, const Transaction& tra
     absl::StatusOr<TransactionResult> result =
         hub.transactions().Transact(transaction, end - clock.Monotonic());
     if (result.ok()) return result;
-    // What one attempt says of itself does not hold for one before it.
+    // The error of one attempt says nothing about earlier attempts.
     if (in_doubt) result = WithUnknownOutcome(result.status());
     in_doubt |= OutcomeIsUnknown(result.status());
     if (transaction.id.empty() || !MayTryAgain(result.status())) return result;

@@ -27,7 +27,7 @@ void ToProto(const TransactionAppend& append, v1::TransactAppend& proto) {
   for (const v1::Event& event : append.events) *proto.add_events() = event;
 }
 
-// The events of an append as fields, one after another.
+// Encodes the events of an append as consecutive fields.
 std::string Body(const TransactionAppend& append) {
   v1::EventBatch batch;
   for (const v1::Event& event : append.events) *batch.add_events() = event;

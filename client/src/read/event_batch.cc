@@ -15,7 +15,7 @@ absl::Status Malformed(std::string_view what) {
   return absl::DataLossError(absl::StrCat("the hub sent a malformed ", std::string(what)));
 }
 
-// Packed: varints one after another.
+// Parses a packed field: consecutive varints.
 bool ParsePackedDeltas(std::string_view packed, std::vector<uint32_t>& deltas) {
   uint64_t value = 0;
   int shift = 0;
@@ -108,7 +108,7 @@ void EventBatch::TakeNumber(uint32_t field, uint64_t value) {
       redelivered_ = value != 0;
       break;
     default:
-      break;  // Of a newer hub.
+      break;  // A field of a newer hub.
   }
 }
 
@@ -145,7 +145,7 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
   if (!batch.offset_deltas_.empty() && batch.offset_deltas_.size() != batch.size_) {
     return Malformed("event batch: as many offset deltas as events are needed");
   }
-  // So that no offset overflows, whatever the deltas.
+  // No offset overflows, whatever the deltas.
   constexpr int64_t kMaxBase =
       std::numeric_limits<int64_t>::max() - std::numeric_limits<uint32_t>::max();
   if (batch.base_offset_ < 0 || batch.base_offset_ > kMaxBase) {

@@ -1,4 +1,4 @@
-// The reader's state: positions, and what to do when a stream ends.
+// The reader's state: its positions, and the reaction to the end of a stream.
 #pragma once
 
 #include <cstdint>

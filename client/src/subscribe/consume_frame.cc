@@ -42,7 +42,7 @@ bool TakeMessage(uint32_t number, std::string_view message, ConsumeFrame& frame)
     case v1::ConsumeResponse::kAckDeadlineFieldNumber:
       return ParseInto(message, frame.ack_deadline.emplace());
     default:
-      return true;  // Of a newer hub.
+      return true;  // A field of a newer hub.
   }
 }
 

@@ -1,4 +1,4 @@
-// What a subscriber still has to tell the hub, and when: the requests of its stream.
+// Builds the requests of a subscriber's stream, and decides when they are sent.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// A batch as it was delivered to a subscriber, and which of its events have no outcome yet.
+// A batch delivered to a subscriber, and the set of its events without an outcome.
 #pragma once
 
 #include <cstddef>

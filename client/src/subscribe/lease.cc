@@ -77,7 +77,7 @@ void Lease::Finish(Delivery& delivery, size_t first, size_t count, const Outcome
     return;
   }
   count = std::min(count, delivery.end() - first);
-  // The hub knows what a transaction settled.
+  // The hub already knows the events that a transaction settled.
   if (outcome.kind != Outcome::Kind::kSettled) AddOutcome(delivery, first, count, outcome);
   Forget(delivery, first, count);
 }
@@ -137,8 +137,8 @@ void Lease::OnRefused(uint64_t correlation_id, OffsetRange range) {
            rewind.offset < range.end;
   });
   if (refused == 0 || void_.empty()) return;
-  // The lease is not over, so the event was trimmed. The events behind it that were dropped are in
-  // flight here, and must be delivered again.
+  // The lease is not over, so the event was trimmed. The later events that were dropped are in
+  // flight here, and must be redelivered.
   const int64_t next = void_.first().start;
   if (next < void_from())
     TakeBack(next, Outcome::Retry("an event before it is gone", absl::ZeroDuration()));

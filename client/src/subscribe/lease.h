@@ -1,5 +1,5 @@
-// A lease of a subscriber: what was delivered from a partition under it, and which outcomes the hub
-// has not been told.
+// A lease of a subscriber: the events delivered from a partition under it, and the outcomes that
+// were not sent to the hub yet.
 #pragma once
 
 #include <cstddef>

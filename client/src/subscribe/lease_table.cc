@@ -99,7 +99,7 @@ void LeaseTable::Change(Lease& lease, absl::FunctionRef<void()> change) {
 
 void LeaseTable::List(Lease& lease) {
   if (lease.listed) return;
-  // A lease that is over is in the table no more, or another one has its place.
+  // A lease that is over is no longer in the table, or another one has replaced it.
   const auto it = leases_.find({lease.partition(), lease.epoch()});
   if (it == leases_.end() || it->second.get() != &lease) return;
   lease.listed = true;

@@ -1,5 +1,5 @@
-// The leases of a subscriber: what was delivered under each, which outcomes the hub has not been
-// told, and which leases must be extended.
+// The leases of a subscriber: the events delivered under each, the outcomes that were not sent to
+// the hub yet, and the leases that must be extended.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,8 @@ class LeaseTable {
   // The subscription's ack deadline is `deadline` from `now` on; infinite: none.
   void SetAckDeadline(absl::Duration deadline, absl::Duration now);
 
-  // STREAM: the consumer now has the partition. A lease that is known already is kept: it is not
-  // moved after all.
+  // STREAM: the consumer now has the partition. A known lease is kept: the partition does not move
+  // after all.
   void Assign(uint32_t partition, uint64_t epoch);
 
   // The leases of the partition up to `epoch` are over. Returns how many outcomes are lost with

@@ -7,7 +7,7 @@ namespace eventhub::client {
 
 uint64_t OffsetSet::Add(OffsetRange range) {
   auto next = ends_.end();
-  // Mostly they come in order.
+  // Ranges are mostly added in order.
   if (!ends_.empty() && range.start < ends_.rbegin()->first) next = ends_.upper_bound(range.start);
   auto at = next;
   if (next != ends_.begin() && std::prev(next)->second >= range.start) {

@@ -28,7 +28,7 @@ Settler& Settler::operator=(Settler&& other) noexcept {
 Settler::~Settler() { Retry("the event's settler was destroyed"); }
 
 void Settler::Settle(Outcome outcome) {
-  // First, so that whatever settling leads to finds it settled.
+  // Cleared first, so that code called by Settle finds the event settled.
   const std::unique_ptr<PendingEvent> event = std::move(event_);
   if (event != nullptr) event->Settle(std::move(outcome));
 }

@@ -23,9 +23,9 @@
 
 namespace eventhub::client {
 
-// See Subscriber for the contract. The LeaseTable holds what was delivered, the WorkQueue what is
-// not handled yet, ConsumeRequests what the hub is told next; this class ties them to the stream,
-// the handlers and the timer.
+// See Subscriber for the contract. The LeaseTable holds the delivered events, the WorkQueue those
+// not handled yet, and ConsumeRequests the next request to the hub. This class connects them to the
+// stream, the handlers and the timer.
 //
 // Locks: one mutex guards all state. It is never held while the stream is written to or opened, nor
 // while a handler or a hook runs. Hooks run under HookRunner's mutex, which is locked first.
