@@ -39,7 +39,7 @@ void SettleTask::Done(const absl::Status& status) {
   if (!prepared_ && settling_ != nullptr) {
     settled_.push_back(std::move(settling_));
   } else if (!prepared_) {
-    // Nothing is prepared any more, and this was to carry the rest out.
+    // The writer has stopped, so the rest of the request is not carried out.
     SettleQueue& queue = subscription_->settle_queue();
     while (!queue.empty()) settled_.push_back(queue.Take());
   }

@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-// Whether the record is a valid snapshot of that partition.
+// Whether the record is a valid snapshot of the partition.
 bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
   const int ranges = kept.starts_size();
   const int64_t next = kept.next_offset();
@@ -29,7 +29,7 @@ bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
   return true;
 }
 
-// Where partitions end at this moment: a call is about the log as it is when it is made.
+// The current ends of the partitions: a call refers to the log at the time of the call.
 std::vector<Offset> EndsOf(const TopicView& view) {
   std::vector<Offset> ends;
   ends.reserve(view.partitions.size());
@@ -80,7 +80,7 @@ absl::Status SeekTargets::TakeSnapshot() {
   const std::string& name = request_.snapshot();
   ASSIGN_OR_RETURN(const std::optional<std::string> stored,
                    store_.Get(Column::kCursors, SnapshotKey(subscription_->id(), name)));
-  // It may just have been made, or deleted.
+  // The snapshot may just have been created or deleted.
   RETURN_IF_ERROR(OutcomeOf({}, writer_.AwaitVisible()));
   if (!stored.has_value()) return SnapshotNotFound(subscription_->name(), name);
   const absl::Status damaged = absl::DataLossError(absl::StrCat("snapshot ", name, " is damaged"));
@@ -101,8 +101,7 @@ absl::Status SeekTargets::FindStart(size_t partition) {
   const PartitionLog& log = *view_->partitions[partition];
   ASSIGN_OR_RETURN(const Offset offset,
                    ResolveStart(request_.start(), subscription_->topic()->name(), log, store_));
-  // An offset is meant as it is given; of what else may lie at the end, the end is that of the
-  // call.
+  // A named offset is used as given. Any other position is at most the end at the time of the call.
   const bool named = request_.start().has_offset();
   places_[partition] = {log.id(), named ? offset : std::min(offset, ends_[partition]), named, {}};
   return absl::OkStatus();

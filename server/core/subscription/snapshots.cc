@@ -36,7 +36,7 @@ absl::StatusOr<bool> HasSnapshot(const LogStore& store, Subscription& subscripti
 void NoteSnapshot(const std::shared_ptr<Subscription>& subscription, const std::string& key,
                   bool exists, CommitBuilder& commit) {
   subscription->changed_snapshots()[key] = exists;
-  commit.AddHook(subscription);  // Which clears that when the commit is written.
+  commit.AddHook(subscription);  // The hook clears it when the commit is written.
 }
 
 }  // namespace

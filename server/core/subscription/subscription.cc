@@ -17,11 +17,11 @@
 namespace eventhub {
 namespace {
 
-// Alarms that are closer together are merged.
+// Alarms at most this far apart are merged. Microseconds.
 constexpr int64_t kAlarmSlack = 5'000;
 
-// Of the store and its copies, this subscription; and of the copies, one that was created there
-// under the same id.
+// Identifies this subscription among those of the store and its copies, including a subscription
+// created in a copy under the same id.
 uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
                        const v1::Subscription& settings) {
   const uint64_t parts[] = {context.store.runs().origin(), id.value(),
@@ -126,7 +126,7 @@ void Subscription::FinishLoading() {
       // A power loss may have removed acked events.
       Effects effects;
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());
-      // Without a limit: nobody else needs the mutex yet.
+      // No limit: nobody else needs the mutex yet.
       cursor->ParkExhausted(rules_, false, "the last attempt failed before a restart", &effects);
       Conclude(*cursor, effects, &after);
     }
@@ -160,7 +160,7 @@ void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath
     after->flush = true;
   }
   SetAlarm(cursor.pending().next_due(), after);
-  if (cursor.sweeping()) SetAlarm(Now(), after);  // It goes on with the next alarm.
+  if (cursor.sweeping()) SetAlarm(Now(), after);  // The sweep continues with the next alarm.
   NoteAlone(cursor, after);
   if (effects.more_to_deliver) WakeForEvents(after);
   // Cursors are not added here: callers may be iterating over them.
@@ -210,7 +210,7 @@ void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
   CarryOut(std::move(after));
 }
 
-// Writes changes that were made outside of a commit, deliveries and failures, with the next one.
+// Writes the changes made outside of commits (deliveries and failures) with the next commit.
 void Subscription::Flush() {
   {
     MutexLock lock(mutex_);
@@ -312,7 +312,7 @@ void Subscription::OnVisible() {
 }
 
 void Subscription::BeforeWrite(CommitBuilder& commit) {
-  closing_dead_letters_.clear();  // From here on the store knows.
+  closing_dead_letters_.clear();  // From here on lookups in the store see the change.
   opened_letters_in_.clear();
   changed_snapshots_.clear();
   MutexLock lock(mutex_);

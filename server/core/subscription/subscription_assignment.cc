@@ -7,7 +7,7 @@
 namespace eventhub {
 namespace {
 
-// How long a consumer may take to settle its events of a partition that moves.
+// The time that a consumer has to settle its events of a partition that moves. Microseconds.
 constexpr int64_t kDrainTime = 30'000'000;
 
 v1::PartitionLease Describe(const PartitionCursor& cursor) {
@@ -41,7 +41,8 @@ void Subscription::Reassign(Aftermath* after) {
   for (size_t p = 0; p < cursors_.size(); ++p) {
     PartitionCursor& cursor = *cursors_[p];
     if (cursor.owner == plan[p]) {
-      if (std::exchange(cursor.draining, false)) NoteAssigned(cursor, after);  // It may keep it.
+      if (std::exchange(cursor.draining, false))
+        NoteAssigned(cursor, after);  // The consumer may keep it.
     } else if (cursor.owner == ConsumerId()) {
       Assign(cursor, plan[p], after);
     } else if (cursor.pending().counts().leased > 0) {
@@ -58,8 +59,8 @@ void Subscription::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* 
   cursor.owner = owner;
   cursor.draining = false;
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
-  // The new owner begins after the settled events, so the rest of the commits that settled them has
-  // to be visible. Events that are coming may have been settled in a commit just before.
+  // The new owner starts after the settled events, so the commits that settled them must be
+  // visible. Coming events may have been settled by the commit just before.
   const PendingRanges::Counts& counts = cursor.pending().counts();
   if (counts.settling > 0 || counts.coming > 0) Hold(cursor, in_commit_.last());
   NoteAssigned(cursor, after);
@@ -97,7 +98,7 @@ void Subscription::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
     SayRevoked(cursor, *consumer);
     consumers_.Wake(*consumer, &after->wake);
   }
-  // Whatever comes under the old one is refused.
+  // Requests with the old epoch are refused.
   cursor.set_epoch(context_.next_epoch.fetch_add(1));
 }
 
@@ -124,7 +125,7 @@ void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
   bool revoked = false;
   for (const auto& cursor : cursors_) {
     if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
-    if (cursor->sweeping()) continue;  // Leases may be of an earlier owner; the alarm repeats.
+    if (cursor->sweeping()) continue;  // Leases may belong to an earlier owner; the alarm repeats.
     const bool lease_over = rules_.ack_deadline > 0 && now >= cursor->lease_due;
     if (!lease_over && !(cursor->draining && now >= cursor->drain_due)) {
       if (cursor->draining) SetAlarm(cursor->drain_due, after);
@@ -132,15 +133,15 @@ void Subscription::RevokeOverdue(int64_t now, size_t* left, Aftermath* after) {
       continue;
     }
     if (*left == 0) {
-      SetAlarm(now, after);  // The others with the next alarm.
+      SetAlarm(now, after);  // The rest follows with the next alarm.
       break;
     }
-    // Another consumer is tried before this one gets partitions again.
+    // Other consumers are tried before this one gets partitions again.
     if (Consumer* const consumer = consumers_.Find(cursor->owner); consumer != nullptr) {
       consumer->stalled = true;
     }
     counters_.expired += static_cast<uint64_t>(cursor->pending().counts().leased);
-    // The end of a drain is no failed attempt.
+    // The end of a drain is not a failed attempt.
     Revoke(*cursor, lease_over ? "the lease ended without an ack" : "", left, after);
     revoked = true;
   }

@@ -21,7 +21,7 @@ absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat(what, " is damaged"));
 }
 
-// Whether the value is a record of that kind and of a version that is known.
+// Whether the value is a record of this kind with a known version.
 template <typename Record>
 bool Parse(absl::string_view value, Record* record) {
   return record->ParseFromArray(value.data(), static_cast<int>(value.size())) &&

@@ -64,7 +64,7 @@ absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
                    NewTopicSettings(DeadLetterTopicFor(settings_), topics_.limits(), commit.now()));
   absl::StatusOr<std::shared_ptr<Topic>> topic = topics_.Add(settings, commit);
   if (absl::IsAlreadyExists(topic.status())) {
-    // It may be one that the catalog does not know yet.
+    // The catalog may not have the topic yet.
     const std::shared_ptr<Topic> known = topics_.Find(settings.name());
     return known != nullptr && known->keeps_nothing() ? TopicKeepsNothing(known->name())
                                                       : absl::OkStatus();

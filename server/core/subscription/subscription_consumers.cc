@@ -119,7 +119,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
       Conclude(*cursor, effects, &after);
     }
     consumers_.Remove(consumer.id);
-    // Immediately, so that it does not seem unused; the task below writes it.
+    // Set at once, so that the subscription does not seem unused; the task below writes it.
     last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
     if (consumers_.empty()) Unregister();
     Rebalance(&after);
@@ -163,7 +163,7 @@ void Subscription::OnAlarm() {
       if (effects.expired > 0) cursor->RenewEpoch(context_.next_epoch.fetch_add(1));
       cursor->KeepPassed();
       Conclude(*cursor, effects, &after);
-      // There is one alarm for all: this may have been set for something earlier.
+      // All cursors share one alarm; it may have been set for an earlier event.
       if (cursor->read_failure != nullptr && cursor->read_again_at > now) {
         SetAlarm(cursor->read_again_at, &after);
       }

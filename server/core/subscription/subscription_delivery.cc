@@ -1,5 +1,5 @@
-// Delivery: what a consumer gets next, from memory; subscription_fetch.cc has what is to be
-// fetched.
+// Delivery from memory: selects a consumer's next events. Events that must be fetched first are in
+// subscription_fetch.cc.
 #include <algorithm>
 #include <utility>
 
@@ -13,13 +13,13 @@
 namespace eventhub {
 namespace {
 
-// The minimum cost of a look.
+// The minimum work that examining a candidate counts as. Bytes.
 constexpr size_t kLookCost = size_t{32} << 10;
 
-// How long a cursor that only filters events out stays unwritten. Microseconds.
+// The time after which a cursor that only filters events out is written. Microseconds.
 constexpr int64_t kKeepPassedAfter = 1'000'000;
 
-// `events` may be as good as infinite.
+// Saturates: `events` may be practically infinite.
 Offset After(Offset offset, int64_t events) {
   return events > Offset::Max() - offset ? Offset::Max() : offset + events;
 }
@@ -61,10 +61,10 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
     MutexLock lock(mutex_);
     if (deleted_) return SubscriptionNotFound(name_);
     if (consumer.closed) return {Step::kEnd};
-    consumer.waiting = false;  // It is here, whether it was woken or not.
+    consumer.waiting = false;  // It is being served, woken or not.
     TakeVisible(&after);
     for (;;) {
-      const int64_t seen = topic_->mark().value();  // Before the look: nothing later is missed.
+      const int64_t seen = topic_->mark().value();  // Read first, so that no later event is missed.
       if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
       const int64_t now = Now();
       const Want want = FillFrame(consumer, now, frame, &after);
@@ -86,7 +86,8 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
         step = Step::kEnd;
         break;
       }
-      if (want == Want::kNothing && rules_.queue) WakeForEvents(&after);  // In its place.
+      if (want == Want::kNothing && rules_.queue)
+        WakeForEvents(&after);  // Instead of this consumer.
       if (Arm(consumer, seen, want == Want::kEvents)) break;
     }
   }
@@ -131,7 +132,7 @@ bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
   if (registered_ != nullptr) return true;
   registered_ = shared_from_this();
   const bool registered = topic_->mark().NotifyPast(seen, *this);
-  // A new partition wakes only who is registered by then.
+  // A new partition wakes only waiters registered before it.
   const bool changed = topic_->view()->partitions.size() > cursors_.size();
   if (registered && !(changed && topic_->mark().Cancel(*this))) return true;
   registered_.reset();
@@ -139,7 +140,7 @@ bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
   return false;
 }
 
-// On the commit thread: only hands over to the consumers.
+// Called on the commit thread: only wakes consumers.
 void Subscription::Wake() {
   Aftermath after;
   std::shared_ptr<Subscription> self;
@@ -185,7 +186,7 @@ Subscription::Want Subscription::FillFrame(Consumer& consumer, int64_t now, Cons
   if (frame->deliveries.empty() && fill != Fill::kCold) fill = Deliver(consumer, now, frame, after);
   if (!frame->deliveries.empty()) return Want::kEvents;
   if (fill == Fill::kCold) return Want::kDisk;
-  // The next event does not fit its credit: it waits for that.
+  // The next event exceeds the consumer's credit: wait for credit.
   return fill == Fill::kFull ? Want::kNothing : Want::kEvents;
 }
 
@@ -195,7 +196,7 @@ Subscription::Fill Subscription::Deliver(Consumer& consumer, int64_t now, Consum
   bool full = false;
   auto turn = turns_.begin();
   for (size_t i = 0; i < cursors_.size() && !budget.full(); ++i) {
-    PartitionCursor& cursor = *cursors_[*turn++];  // Before its turn ends.
+    PartitionCursor& cursor = *cursors_[*turn++];  // Read before EndTurn moves it.
     if (cursor.draining || !MayRead(cursor, now)) continue;
     if (!rules_.queue && cursor.owner != consumer.id) continue;
     DropTrimmed(cursor, after);
@@ -236,7 +237,7 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   if (both) cursor.extra_turn = !cursor.extra_turn;
   Fill fill = Fill::kNothing;
   bool full = false;
-  // A filtered event of one flow may unblock an event of the other.
+  // An event filtered out of one flow may unblock an event of the other.
   for (int turn = 0; turn < (both ? 2 : 1) || budget.TakeFreed(); ++turn, extra = !extra) {
     while (!budget.full()) {
       std::optional<Candidate> candidate = cursor.Next(rules_, extra ? Flow::kExtra : Flow::kLive);
@@ -250,7 +251,7 @@ Subscription::Fill Subscription::DeliverFrom(PartitionCursor& cursor, Consumer& 
   return full && frame->deliveries.empty() ? Fill::kFull : fill;
 }
 
-// Replays are bounded by a rate of their own.
+// The rate of replays is limited separately.
 bool Subscription::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
   if (!candidate.extra) return true;
   const int64_t allowed = rates_.ExtraAvailableAt(now);
@@ -287,7 +288,7 @@ Subscription::Fill Subscription::DeliverCandidate(PartitionCursor& cursor, Consu
     return Fill::kCold;
   }
   const Fill fill = DeliverBatches(cursor, consumer, candidate, batches_, nullptr, budget, frame);
-  batches_.clear();  // They are held by who was sent them.
+  batches_.clear();  // The frames hold the batches that were delivered.
   return fill;
 }
 
@@ -316,8 +317,8 @@ Subscription::Fill Subscription::DeliverBatches(PartitionCursor& cursor, Consume
         if (at < slice.end()) return Fill::kFull;
         continue;
       }
-      // A batch is cut only where the frame would else be small: cutting has to walk over its
-      // events, and each part is leased, sent and settled by itself.
+      // A batch is cut only where the frame would otherwise be small: cutting walks over its
+      // events, and each part is leased, sent and settled separately.
       if (frame->bytes >= consumer.frame_bytes / 2 &&
           static_cast<int64_t>(batch->header.bytes) > budget.bytes()) {
         return Fill::kFull;
@@ -367,8 +368,9 @@ void Subscription::DeliverRun(PartitionCursor& cursor, Consumer& consumer,
   frame->deliveries.push_back(std::move(run));
 }
 
-// What was delivered before has passed, or is to come whatever the filter says. But a replay is of
-// all that is settled.
+// The filter applies to fresh events. Events delivered before have matched already, or are
+// redelivered whatever the filter is now. A replay, however, covers all settled events, so the
+// filter applies to it.
 bool Subscription::Filters(const Candidate& candidate) const {
   if (filter() == nullptr || candidate.redriven_from.has_value()) return false;
   return candidate.fresh || (candidate.extra && !candidate.redelivered);
@@ -403,7 +405,7 @@ Offset Subscription::DeliverChosen(PartitionCursor& cursor, Consumer& consumer,
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);
     Delivery run;
-    const char* begin = nullptr;  // Of the run.
+    const char* begin = nullptr;  // The start of the run.
     const auto end_run = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       if (run.count == 0) return;
       run.partition = slice.partition;

@@ -1,4 +1,4 @@
-// Delivery of events that have to be fetched first: Poll asks for them, ReadCold fetches them where
+// Delivery of events that must be fetched first: Poll requests them, ReadCold fetches them where
 // blocking is allowed.
 #include <memory>
 #include <string>
@@ -14,10 +14,10 @@
 namespace eventhub {
 namespace {
 
-// How long a partition is not read again after a failed read. Microseconds.
+// The time for which a partition is not read after a failed read. Microseconds.
 constexpr int64_t kReadAgainAfter = 5'000'000;
 
-// How much one job of the disk pool matches. Bytes.
+// The bytes that one job of the disk pool filters.
 constexpr size_t kMaxColdWork = size_t{1} << 20;
 
 }  // namespace
@@ -43,7 +43,7 @@ void Subscription::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
   if (status.ok()) return;
   const PartitionLog& log = cursor.log();
   const bool trimmed = absl::IsNotFound(status) && candidate.start < log.trimmed_to();
-  if (trimmed && candidate.start < log.start()) return;  // The next Poll says so.
+  if (trimmed && candidate.start < log.start()) return;  // The next Poll reports it.
   if (trimmed || topic_->closing()) {
     // The deletion must not be reported before it is visible: until then there is nothing to read.
     const VisibleCommits& commits = context_.store.visible_commits();
@@ -124,8 +124,8 @@ void Subscription::DeliverIfNext(PartitionCursor& cursor, Consumer& consumer,
   DeliveryBudget budget = BudgetOf(consumer, now);
   const Fill fill =
       DeliverBatches(cursor, consumer, *next, fetched.batches, choices, budget, frame);
-  // To be read again when it has some credit back, not before; but first there may be something in
-  // memory, of another partition, that fits.
+  // Read again only when the consumer has some credit back. Until then, events in memory, of other
+  // partitions, may fit.
   consumer.short_of_bytes =
       last && fill == Fill::kFull && frame->deliveries.empty() && consumer.out.events > 0;
   if (!frame->deliveries.empty()) consumer.caught_up = false;

@@ -1,10 +1,10 @@
-// Isolated deliveries. When a consumer goes away without settling its events, any of them may have
-// crashed it. Before such an event becomes a dead letter, it is given to a
-// consumer that has nothing else, so that the others are not taken for it.
+// Isolated deliveries. When a consumer disconnects without settling its events, any of them may
+// have crashed it. Before such an event becomes a dead letter, it is delivered to a consumer that
+// has nothing else in flight, so that other events are not blamed for it.
 //
-// While there are such events, a consumer with events in flight gets nothing: the first that
-// has settled all takes one of them. But no longer than the ack deadline, for consumers may be at
-// work for hours: then the events go with the others.
+// While such events exist, a consumer with events in flight gets nothing new: the first consumer
+// that has settled everything takes one of them. This lasts at most the ack deadline, since
+// consumers may work for hours: then the events are delivered together with others.
 #include "absl/algorithm/container.h"
 #include "server/core/subscription/dispatch/delivery_budget.h"
 #include "server/core/subscription/subscription.h"
@@ -12,7 +12,7 @@
 namespace eventhub {
 namespace {
 
-// How long events are kept apart if there is no ack deadline. Microseconds.
+// The time for which events are kept isolated if there is no ack deadline. Microseconds.
 constexpr int64_t kKeptApart = 30'000'000;
 
 }  // namespace
@@ -70,7 +70,7 @@ Subscription::Fill Subscription::DeliverAlone(Consumer& consumer, int64_t now, C
     if (fill != Fill::kFull) EndTurn(*cursor);
     NoteDelivered(*cursor, after);
     NoteAlone(*cursor, after);
-    // Unless it waits for another one of its key.
+    // Unless the event waits for another event of its key.
     if (fill != Fill::kSome || !frame->deliveries.empty()) break;
   }
   return fill;

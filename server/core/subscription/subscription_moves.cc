@@ -9,7 +9,7 @@
 namespace eventhub {
 namespace {
 
-// How many partitions are looked up at once: a search by time reads from the disk.
+// The number of partitions looked up at once: a search by time reads from disk.
 constexpr size_t kPartitionsAtOnce = 64;
 
 void Describe(const PartitionRanges& ranges, v1::ReplaySubscriptionResponse* response) {
@@ -129,7 +129,7 @@ void SubscriptionMoves::CancelReplays(const std::string& name,
       {*subscription, work, [] { return absl::OkStatus(); },
        [subscription = *subscription, work](CommitBuilder& commit,
                                             v1::CancelReplaysResponse* response) {
-         // What commits before this one added is to end, too.
+         // Replays that earlier commits added end, too.
          if (work->ranges.empty()) work->ranges = subscription->Replays();
          subscription->CancelReplays(commit, *work);
          response->set_events(static_cast<uint64_t>(work->events));

@@ -86,7 +86,7 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
       cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
         for (int i = 0; i < pending.starts_size(); ++i) {
-          // Under a lower limit than then, the last attempt is left.
+          // If the limit is lower now, one attempt remains.
           cursor.AddPending(rules_, Offset(pending.starts(i)), pending.counts(i),
                             rules_.BeforeLast(pending.attempts(i)),
                             i < pending.silent_size() && pending.silent(i));
@@ -176,7 +176,7 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
     Effects effects(after.commit);
     redriven = cursor.AddRedriven(event, place, &effects);
     if (!redriven && event < cursor.log().start()) {
-      cursor.DropTrimmed(&effects);  // What is trimmed does not come with the live ones.
+      cursor.DropTrimmed(&effects);  // A trimmed event is not delivered as a live one.
       redriven = cursor.AddRedriven(event, place, &effects);
     }
     Conclude(cursor, effects, &after);
@@ -223,7 +223,7 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     } else {
       cursor.LoseParked(event, &effects);
     }
-    effects.more_to_deliver = true;  // A STREAM goes on after its last attempt.
+    effects.more_to_deliver = true;  // A STREAM continues after its last attempt.
     Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
@@ -263,7 +263,7 @@ stored::Snapshot Subscription::TakeSnapshot() const {
     for (const auto& [start, range] : cursor->pending().map()) {
       if (range.extra) continue;
       if (range.state == RangeState::kSettling) {
-        lag -= range.count;  // By this commit, or one before.
+        lag -= range.count;  // Settled by this commit, or an earlier one.
         continue;
       }
       partition.add_starts(start);

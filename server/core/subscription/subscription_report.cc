@@ -78,7 +78,7 @@ Subscription::Report Subscription::MakeReport() {
   {
     MutexLock lock(mutex_);
     TakeVisible(&after);
-    Rebalance(&after);  // Takes up new partitions.
+    Rebalance(&after);  // Adds new partitions.
     report.cursors.reserve(cursors_.size());
     for (const auto& cursor : cursors_) {
       Effects trimmed;
@@ -98,7 +98,7 @@ void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
     const uint32_t partition = of.partition.value();
     const Offset first = partition < cursors_.size() ? cursors_[partition]->needed() : Offset(0);
     of.first = std::min(of.first, first);
-    // Before and after a move that is not visible yet: both positions count.
+    // While a move is not visible yet, both positions count.
     if (const CursorState* const unmoved = Unmoved(of.partition)) {
       of.first = std::min(of.first, unmoved->acked);
     }

@@ -108,7 +108,7 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings) {
 
 namespace {
 
-// A name that leaves no room for the suffix is cut, and told from others by a hash.
+// A name that leaves no room for the suffix is truncated and made unique by a hash.
 std::string DefaultDeadLetterTopic(const std::string& subscription) {
   const size_t room = kMaxNameBytes - kDeadLetterSuffix.size();
   if (subscription.size() <= room) return absl::StrCat(subscription, kDeadLetterSuffix);
@@ -127,7 +127,7 @@ absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription&
                                                          const v1::Topic& topic, absl::Time now) {
   v1::Subscription settings = asked;
   DropUnknownFields(settings);
-  // First, for the name of the dead-letter topic is made of it.
+  // Checked first, since the name of the dead-letter topic is derived from it.
   RETURN_IF_ERROR(CheckName("subscription.name", settings.name()));
   FillRetryPolicy(*settings.mutable_retry_policy());
   if (!settings.has_ack_deadline() && settings.kind() == v1::Subscription::KIND_QUEUE) {

@@ -1,4 +1,4 @@
-// Acks, nacks and extensions, in their place among the commits.
+// Acks, nacks and extensions, each at its place among the commits.
 #include <algorithm>
 #include <iterator>
 #include <type_traits>
@@ -21,11 +21,11 @@ constexpr int64_t kMaxExtension = int64_t{12} * 3600 * 1'000'000;  // 12 h.
 constexpr int64_t kMaxRetryDelay = int64_t{7} * 24 * 3600 * 1'000'000;
 constexpr int kMaxDoublings = 40;
 
-// Pending ranges that a transaction may look at: it is carried out in one commit, so this is what
-// may hold the others up.
+// The number of pending ranges that a transaction may examine: it is done in one commit, so this
+// bounds how long it delays other tasks.
 constexpr size_t kMaxTransactWork = 5'000;
 
-// The value comes from a client and may be anything.
+// Clamps a client's value, which may be anything.
 int64_t ClampedMicros(const google::protobuf::Duration& duration) {
   constexpr int64_t kLimit = int64_t{1} << 40;
   return std::clamp<int64_t>(duration.seconds(), -kLimit, kLimit) * 1'000'000 +
@@ -42,10 +42,10 @@ bool IsRange(const v1::OffsetRange& range) {
   return range.start() >= 0 && range.start() < range.end();
 }
 
-// Calls `carry` for the ranges of a part of a request, from where the work stands on, cut so that
-// no call looks at more pending ranges than are left to be looked at; it returns how many it did.
-// `first`: where the first piece of a range starts; `whole`: they are not cut. False if nothing is
-// left, and there is more.
+// Calls `carry` for the ranges of a part of a request, continuing at `work.place`, in pieces: no
+// call examines more pending ranges than `work.left`; `carry` returns the number examined. `first`
+// returns where the first piece of a range starts. If `whole` is set, ranges are not split. Returns
+// false if `work.left` is used up before the end.
 template <typename Part, typename First>
 bool InPieces(const Part& part, const PendingRanges& pending, bool whole, SettleWork& work,
               First first, absl::FunctionRef<size_t(Offset, Offset, Offset)> carry) {
@@ -80,8 +80,8 @@ int64_t StartOf(const v1::OffsetRange& range) { return range.start(); }
 
 }  // namespace
 
-// The cursor that a part of a request is about; null, with all its ranges refused, if the consumer
-// does not have what it says.
+// Returns the cursor that a part of a request refers to; null, with all its ranges refused, if the
+// consumer does not hold the lease epoch and partition that it names.
 template <typename Part>
 PartitionCursor* Subscription::FindLeased(const Consumer& consumer, const Part& part,
                                           SettleWork& work) {
@@ -196,7 +196,8 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
     }
     const bool exact = rules_.queue || ack.exact();
-    const Offset first(exact ? range.start() : 0);  // Else all before it, too.
+    const Offset first(exact ? range.start()
+                             : 0);  // If not exact, it includes all events before it.
     const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
     if (looks_at > *left) return TooMuchWork("acks.acks.ranges");
     *left -= looks_at;
@@ -209,14 +210,14 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
 absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks& acks) {
   Aftermath after(commit);
   {
-    // Under one lock: a consumer may disconnect at any moment, which ends its leases.
+    // Held throughout: a consumer may disconnect at any moment, which ends its leases.
     MutexLock lock(mutex_);
     Consumer* const consumer = consumers_.FindSession(acks.session());
     if (consumer == nullptr) return LeaseLost(name_, absl::StrCat("of session ", acks.session()));
     size_t left = kMaxTransactWork;
     for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &left));
     MarkResponsive(*consumer, &after);
-    v1::Settlement settlement;  // After the checks above it refuses only duplicates.
+    v1::Settlement settlement;  // After the checks above, only duplicates are refused.
     Refusals refusals(&settlement);
     size_t all = SIZE_MAX;
     for (const v1::Ack& ack : acks.acks()) {

@@ -21,7 +21,7 @@ void Measure(const SubscriptionContext& context, const CursorState& state,
   if (oldest >= state.end) return;
   const absl::StatusOr<BatchInfo> batch =
       context.store.FindBatch(state.log->topic(), state.log->id(), oldest);
-  if (!batch.ok()) return;  // Trimmed at this moment.
+  if (!batch.ok()) return;  // Just trimmed.
   const uint64_t end_bytes = state.log->end_bytes();
   partition->set_lag_bytes(end_bytes - std::min(end_bytes, batch->header.bytes_before));
   const absl::Duration age = context.clock.Now() - batch->header.append_time();
@@ -77,7 +77,7 @@ std::string Numbered(uint64_t count, absl::string_view what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
-// Why the oldest event of a partition is not settled; empty: for no special reason.
+// Why the oldest event of a partition is unsettled; empty: no special reason.
 std::string HeadFinding(const v1::SubscriptionPartition& p) {
   if (p.head_attempts() == 0) return "";
   const std::string head = absl::StrCat(
@@ -132,7 +132,7 @@ void AddConsumerFindings(const v1::Subscription& settings, size_t partitions,
   }
 }
 
-// Open dead letters in topics that are not the subscription's for them any more.
+// Reports open dead letters in topics that are no longer the subscription's dead-letter topic.
 void AddLetterFindings(const SubscriptionContext& context, const Subscription& subscription,
                        const std::string& dead_letter_topic, std::vector<std::string>* findings) {
   const absl::StatusOr<std::vector<TopicId>> topics =

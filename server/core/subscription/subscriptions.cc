@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kMaxConsumerName = 256;
 
-// The commit thread has to look at each.
+// The commit thread examines each range.
 constexpr int kMaxRanges = 10'000;
 
 int CountRanges(const v1::ConsumeRequest& request) {
@@ -31,7 +31,7 @@ int CountRanges(const v1::ConsumeRequest& request) {
   return count;
 }
 
-// A commit whose outcome is all that matters: when it is done, so is all that was before it.
+// A commit that only waits: when it is done, so are all commits before it.
 class BarrierTask final : public CommitTask {
  public:
   explicit BarrierTask(std::promise<void>& done) : done_(done) {}
@@ -77,7 +77,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
                              MemoryMeter& filters, uint64_t generation, bool run_alarm)
     : topics_(topics),
       writer_(writer),
-      // Not from 0: another hub that goes on with a copy of the store has the same generation.
+      // The start is not 0: another hub that continues with a copy of the store has the same
+      // generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
       context_{store,    writer,      clock,      topics.catalog(), reads,  alarm_,
@@ -102,7 +103,8 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
   CommitBuilder commit(store, now, record.size());
   commit.Put(Column::kMeta, kGenerationKey, record);
   RETURN_IF_ERROR(commit.Write(store));
-  // Else a power loss gives it out again, and with it lease epochs that consumers still hold.
+  // Otherwise a power loss could hand the generation out again, and with it lease epochs that
+  // consumers still hold.
   RETURN_IF_ERROR(store.Sync());
   return generation;
 }
@@ -110,7 +112,7 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now) {
 void Subscriptions::Stop() {
   alarm_.Stop();
   parking_.Stop();
-  // Completions of commits may need the background thread, which may need the writer.
+  // Completing a commit may need the background thread, which may need the writer.
   std::promise<void> done;
   writer_.Submit(std::make_unique<BarrierTask>(done));
   done.get_future().wait();

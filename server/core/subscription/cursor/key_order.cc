@@ -43,7 +43,7 @@ std::optional<Offset> KeyOrder::Settle(Offset event) {
     key->second.first = settled.next;
     return Offset(settled.next);
   }
-  // One that waited: retention removed it.
+  // The event was waiting: retention removed it.
   int64_t before = key->second.first;
   while (events_.at(before).next != event.value()) before = events_.at(before).next;
   events_.at(before).next = settled.next;

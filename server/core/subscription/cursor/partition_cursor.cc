@@ -92,7 +92,7 @@ void PartitionCursor::KeepExtra(const DeliveryRules& rules, PendingRange& range,
     effects->more_to_deliver = true;
   } else if (range.state == RangeState::kBlocked ||
              (range.state == RangeState::kDelayed && rules.ordered_by_key)) {
-    range.state = RangeState::kReady;  // Keys are not known any more: see ParkExhausted.
+    range.state = RangeState::kReady;  // Keys are unknown now: see ParkExhausted.
   }
 }
 
@@ -148,7 +148,7 @@ void PartitionCursor::AddPending(const DeliveryRules& rules, Offset start, int64
     removed.emplace_back(event, range.count);
     return Verdict::kRemove;
   });
-  Effects none;  // Nothing of it was out, after Seek.
+  Effects none;  // No event was leased, after Seek.
   Forget(removed, &none);
   PendingRange range;
   range.attempts = PendingRange::CountableAttempts(attempts);
@@ -188,7 +188,7 @@ int64_t PartitionCursor::AddReplay(Offset from, Offset to, Effects* effects) {
   return events;
 }
 
-// In the place of what is settling, too. A key that such an event holds up stays so until it is
+// Replaces settling events, too. A key that such an event blocks stays blocked until the event is
 // settled again.
 void PartitionCursor::AddComing(Offset start, int64_t count, PendingRange range, Effects* effects) {
   range.state = RangeState::kComing;
@@ -211,7 +211,7 @@ void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
   pending_.EditRange(change.start, change.start + change.count,
                      [&](Offset start, PendingRange& range) {
-                       // A later commit may have changed it once more.
+                       // A later commit may have changed it again.
                        if (range.stamp != commit) return Verdict::kKeep;
                        if (settles && range.state == RangeState::kSettling) {
                          removed.emplace_back(start, range.count);
@@ -222,7 +222,7 @@ void PartitionCursor::Complete(const CommitChange& change, Effects* effects) {
                          range.stamp = 0;
                          effects->more_to_deliver = true;
                        }
-                       return Verdict::kKeep;  // To the store, both are the same.
+                       return Verdict::kKeep;  // Both states are stored alike.
                      });
   Forget(removed, effects);
 }
@@ -276,9 +276,9 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Ef
     pending = true;
     live = !range.extra;
     if (live) return Verdict::kKeep;
-    // The end of its replay is not to take it away.
+    // Canceling its replay must not remove it.
     redrive(range);
-    if (range.state == RangeState::kComing) {  // With this commit, then.
+    if (range.state == RangeState::kComing) {  // It then comes with this commit.
       range.stamp = static_cast<uint64_t>(effects->commit);
       effects->in_commit.push_back({event, 1, CommitChange::Kind::kComes, effects->commit});
     }
@@ -295,7 +295,7 @@ bool PartitionCursor::AddRedriven(Offset event, const DeadLetterPlace& place, Ef
 
 void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
                             CommitBuilder& commit) {
-  // A range has to lie before the place that is written.
+  // Stored ranges must lie before the stored position.
   if (dirty_ || passed_) {
     stored::Cursor cursor;
     cursor.set_version(kCursorVersion);
@@ -310,7 +310,7 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
                    stored::Range record;
                    record.set_version(kCursorVersion);
                    record.set_count(range.count);
-                   // A delivery under way has not failed; if the hub ends first, it never does.
+                   // A delivery in flight has not failed; if the hub stops first, it never fails.
                    const bool out = range.state == RangeState::kLeased;
                    record.set_attempts(range.attempts - (out ? 1U : 0U));
                    record.set_delivered(range.delivered);
@@ -354,7 +354,8 @@ bool PartitionCursor::Load(Offset start, const stored::Range& record, int64_t wa
   }
   PendingRange range;
   range.count = record.count();
-  // Hubs that did not write `delivered` counted deliveries, and the last one may not have failed.
+  // Older hubs counted deliveries, not failures, and did not set `delivered`; the last delivery may
+  // not have failed.
   const bool counts_deliveries = record.attempts() > 0 && !record.delivered();
   range.attempts =
       PendingRange::CountableAttempts(record.attempts() - (counts_deliveries ? 1U : 0U));

@@ -1,4 +1,4 @@
-// Which events a cursor delivers next, and how deliveries are recorded.
+// Selects the events that a cursor delivers next, and records deliveries.
 #include <algorithm>
 
 #include "server/core/subscription/cursor/partition_cursor.h"
@@ -20,7 +20,7 @@ std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow 
   const bool extra = flow == Flow::kExtra;
   if (LastAttemptIsOut(rules, extra)) return std::nullopt;
   std::optional<Candidate> candidate = extra ? FirstExtra() : FirstInOrder(rules);
-  // Whose last attempt it is, is alone at the consumer.
+  // The last attempt is made alone at the consumer.
   if (candidate.has_value() && rules.IsLast(candidate->attempts + 1)) {
     if (CountLeased(extra) > 0) return std::nullopt;
     candidate->end = candidate->start + 1;
@@ -31,7 +31,7 @@ std::optional<Candidate> PartitionCursor::Next(const DeliveryRules& rules, Flow 
 
 std::optional<Candidate> PartitionCursor::FirstAlone() const {
   if (pending_.counts().alone == 0) return std::nullopt;
-  bool live_waits = false;  // A live event is to go before any further one.
+  bool live_waits = false;  // A live event precedes all later ones.
   for (auto it = pending_.map().begin(); it != pending_.map().end(); ++it) {
     const PendingRange& range = it->second;
     const bool ready = range.state == RangeState::kReady;
@@ -49,8 +49,8 @@ std::optional<Candidate> PartitionCursor::Narrow(Candidate candidate) const {
   return candidate;
 }
 
-// With many events that wait for their keys, another one is taken up only if nothing else is going
-// on.
+// When many events wait for their keys, another event is registered only if nothing else is in
+// flight.
 bool PartitionCursor::MayTakeUp(const DeliveryRules& rules,
                                 PendingRanges::Map::const_iterator range) const {
   if (!rules.ordered_by_key || keys_ == nullptr || keys_->waiting() < kMaxWaiting) return true;
@@ -178,7 +178,7 @@ bool PartitionCursor::Pass(const Candidate& candidate, Offset from, Offset to) {
     passed_ = true;
     return false;
   }
-  std::vector<std::pair<Offset, uint32_t>> known;  // To the order of keys.
+  std::vector<std::pair<Offset, uint32_t>> known;  // Known to the order of keys.
   pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
     if (keys_ != nullptr) known.emplace_back(start, range.count);
     return Verdict::kRemove;

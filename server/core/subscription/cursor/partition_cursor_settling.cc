@@ -9,7 +9,7 @@ namespace eventhub {
 
 void PartitionCursor::EditLeased(ConsumerId consumer, Offset from, Offset to, Refused refused,
                                  Effects* effects, PendingRanges::Edit edit) {
-  Offset at = from;  // The offsets before it are handled.
+  Offset at = from;  // Offsets before `at` are handled.
   const auto refuse_to = [&](Offset end) {
     if (at < end) refused(at, end);
   };
@@ -71,7 +71,7 @@ void PartitionCursor::Forget(const std::vector<std::pair<Offset, uint32_t>>& rem
         if (range.state != RangeState::kBlocked) return Verdict::kKeep;
         range.state = RangeState::kReady;
         effects->more_to_deliver = true;
-        return Verdict::kKeep;  // The store does not know that it waited.
+        return Verdict::kKeep;  // The store does not record that it was blocked.
       });
     }
   }
@@ -90,8 +90,8 @@ bool PartitionCursor::IsLeased(const DeliveryRules& rules, bool exact, ConsumerI
   return at >= to;
 }
 
-// The owner of a partition may ack again what it acked, beside what is new; but not what went back
-// from it.
+// The owner of a partition may repeat an ack together with new ones, but must not ack events that
+// were taken back from it.
 bool PartitionCursor::IsOut(bool exact, Offset from, Offset to) const {
   bool any = false;
   auto it = exact ? pending_.At(from) : pending_.map().begin();
@@ -117,7 +117,7 @@ void PartitionCursor::Ack(bool exact, ConsumerId consumer, Offset from, Offset t
   if (exact) {
     EditLeased(consumer, from, to, refused, effects, ack);
   } else {
-    // Cumulative, except for extra events, which are acked by name.
+    // Cumulative, except for extra events, which are acked explicitly.
     const Offset end = std::min(to, next_);
     const auto has = [&](const PendingRange& range) {
       return range.state == RangeState::kLeased && range.consumer == consumer;
@@ -173,7 +173,7 @@ void PartitionCursor::Requeue(const DeliveryRules& rules, Offset start, PendingR
                               Effects* effects) {
   Release(range, effects);
   if (rules.IsLast(range.attempts)) {
-    const bool was_alone = range.silent;  // Or could not be.
+    const bool was_alone = range.silent;  // Or isolation was not possible.
     if (heard || was_alone || rules.max_attempts == 1) {
       StartParking(start, range, reason, effects);
       return;
@@ -211,7 +211,7 @@ void PartitionCursor::Retry(const DeliveryRules& rules, ConsumerId consumer, uin
   });
   if (rules.queue || !rewind) return;
   effects->rewound = true;
-  // Later events are redelivered after it; their attempts do not fail.
+  // Later events are redelivered after it; their attempts do not count as failed.
   Sweep sweep{Sweep::Kind::kRewind, {consumer}, SharedText()};
   sweep.at = nacked_to;
   Begin(rules, std::move(sweep), left, effects);
@@ -241,7 +241,7 @@ void PartitionCursor::Extend(ConsumerId consumer, Offset from, Offset to, int64_
                              Refused refused, Effects* effects) {
   EditLeased(consumer, from, to, refused, effects, [&](Offset, PendingRange& range) {
     range.due = due;
-    return Verdict::kKeep;  // The store does not know of leases.
+    return Verdict::kKeep;  // Leases are not stored.
   });
 }
 
@@ -254,7 +254,7 @@ bool PartitionCursor::blocked_by_sweep() const {
 void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* left,
                             Effects* effects) {
   sweep.blocks = sweep.kind == Sweep::Kind::kLimits || (sweep.ends_leases() && !rules.queue);
-  // However many consumers go, one sweep more is enough for those that the first one is not for.
+  // However many consumers leave, one more sweep covers those that the begun sweep does not.
   const bool joins = !sweeps_.empty() && !sweeps_.back().begun &&
                      sweeps_.back().kind == sweep.kind && sweeps_.back().why == sweep.why;
   if (joins) {
@@ -297,7 +297,7 @@ void PartitionCursor::SweepOn(const DeliveryRules& rules, size_t* left, Effects*
         return;
       }
     }
-    effects->more_to_deliver |= sweep.begun;  // Something may have waited for it.
+    effects->more_to_deliver |= sweep.begun;  // Delivery may have waited for the sweep.
     sweeps_.erase(sweeps_.begin());
   }
 }
@@ -308,7 +308,7 @@ PartitionCursor::Verdict PartitionCursor::SweepOver(const DeliveryRules& rules, 
   if (sweep.kind == Sweep::Kind::kLimits) return CheckLimits(rules, sweep, start, range, effects);
   if (sweep.kind == Sweep::Kind::kJoin) {
     range.alone = false;
-    return Verdict::kKeep;  // The store does not know of it.
+    return Verdict::kKeep;  // The change is not stored.
   }
   if (range.state != RangeState::kLeased || !sweep.consumers.contains(range.consumer)) {
     return Verdict::kKeep;
@@ -419,8 +419,8 @@ PartitionCursor::Verdict PartitionCursor::CheckLimits(const DeliveryRules& rules
   const bool last_is_next = rules.IsLast(range.attempts + 1U);
   range.alone = range.alone && last_is_next;
   if (range.silent && last_is_next && !range.alone) {
-    // Earlier events of its key may not be known, and are not to be overtaken: with
-    // ordered_by_key it goes with the others once, and is made alone after that.
+    // Earlier events of its key may not be registered, and must not be overtaken: with
+    // ordered_by_key the event is first delivered together with others, and isolated after that.
     range.alone = !rules.ordered_by_key;
     range.silent = range.alone;
     changed |= !range.silent;
@@ -440,7 +440,7 @@ void PartitionCursor::FinishParking(Offset start, uint32_t count, Effects* effec
 void PartitionCursor::LoseParked(Offset event, Effects* effects) {
   const auto it = pending_.At(event);
   if (it == pending_.map().end() || it->first > event.value()) return;
-  // An event of a replay was settled before.
+  // An event of a replay is settled already.
   const bool lost = !it->second.extra || it->second.redriven;
   FinishParking(event, 1, effects);
   if (!lost) return;
@@ -470,7 +470,7 @@ bool PartitionCursor::HasTrimmed(Offset from, Offset to, Effects* effects) const
   return false;
 }
 
-// Called with each delivery, and many trimmed events may be redriven and stay.
+// Runs on every delivery. Many trimmed events may be redriven, and stay.
 void PartitionCursor::DropTrimmed(Effects* effects) {
   const Offset start = log_->start();
   if (trimmed_to_ >= start) return;
@@ -482,7 +482,7 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   pending_.EditRange(std::min(from, next_), start, [&](Offset first, PendingRange& range) {
     // Leased events can still be settled, and redriven ones have a copy. See HasTrimmed.
     if (range.out() || range.redriven) {
-      if (first >= next_) lost -= range.count;  // It is counted below.
+      if (first >= next_) lost -= range.count;  // Counted again below.
       return Verdict::kKeep;
     }
     if (!range.extra) lost += range.count;
@@ -490,7 +490,7 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
     return Verdict::kRemove;
   });
   for (const auto& [first, count] : removed) effects->trimmed.emplace_back(first, first + count);
-  // A STREAM may have waited for its retry.
+  // A STREAM may have waited for the retry of a removed event.
   effects->more_to_deliver |= !removed.empty();
   Forget(removed, effects);
   if (behind) {

@@ -9,7 +9,7 @@
 namespace eventhub {
 namespace {
 
-// The largest range; longer ones are several.
+// The maximum size of a range; longer ones are split.
 constexpr int64_t kMaxCount = int64_t{1} << 31;
 
 }  // namespace
@@ -77,7 +77,7 @@ void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
 }
 
 void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
-  // A settled range that is not in the store needs no write.
+  // A settled range that was never stored needs no write.
   const bool gone = range.state == RangeState::kSettling && !range.stored;
   if (range.dirty || gone) return;
   range.dirty = true;

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kNoteAttributes[] = {"subscription", "topic",  "partition", "offset",
                                            "attempts",     "reason", "time"};
 
-// The name of an attribute of the n-th note.
+// The name of an attribute of note `n`.
 std::string NoteAttribute(int n, absl::string_view name) {
   return n == 1 ? absl::StrCat("deadletter", name) : absl::StrCat("deadletter", n, name);
 }
@@ -28,7 +28,7 @@ bool HasNote(const v1::Event& event, int n) {
   });
 }
 
-// The number of the last note; 0: there is none.
+// The number of the last note; 0 if there is none.
 int LastNote(const v1::Event& event) {
   int n = kMaxDeadLetterNotes;
   while (n > 0 && !HasNote(event, n)) --n;
@@ -95,7 +95,7 @@ absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const Dead
 }
 
 absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged) {
-  // The bytes are those of a batch's field of events.
+  // The bytes form the field of events of a batch.
   v1::EventBatch batch;
   if (!batch.ParseFromArray(logged.bytes.data(), static_cast<int>(logged.bytes.size())) ||
       batch.events_size() != 1) {

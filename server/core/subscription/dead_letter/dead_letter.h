@@ -1,4 +1,4 @@
-// Reading events for subscriptions off the log, and the form of dead letters.
+// Reads events of subscriptions from the log; the format of dead letters.
 #pragma once
 
 #include <cstdint>
@@ -19,28 +19,28 @@
 
 namespace eventhub {
 
-// An event as it lies in the log: one encoded field `Event events = 15`.
+// An event as stored in the log: one encoded field `Event events = 15`.
 struct LoggedEvent {
   SharedBytes bytes;
   int64_t append_micros;
 };
 
-// Appends the batches that hold the range, from memory or the disk, as far as they have about
-// `max_bytes`, but at least one. One that is not `wanted` may come without its events. NOT_FOUND: a
-// part was trimmed.
+// Appends the batches that hold the range, from memory or disk, up to about `max_bytes`, but at
+// least one. A batch that is not `wanted` may lack its events. NOT_FOUND: part of the range was
+// trimmed.
 absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
                          size_t max_bytes, std::vector<RecordBatchPtr>* batches,
                          WantedBatches wanted = AnyBatch);
 
-// The event of a batch at an offset that it has.
+// The event at `offset`, which the batch contains.
 LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
 
-// The dead letter at a place. NOT_FOUND if its topic was deleted, or it was trimmed; UNAVAILABLE
-// while the topic is being deleted.
+// Reads the dead letter at a place. NOT_FOUND if its topic was deleted or the letter was trimmed;
+// UNAVAILABLE while the topic is being deleted.
 absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
                                       const DeadLetterPlace& place);
 
-// Why an event was given up; becomes its attributes.
+// Why an event was given up; stored as attributes of the dead letter.
 struct DeadLetterNote {
   std::string subscription;
   std::string topic;
@@ -51,19 +51,19 @@ struct DeadLetterNote {
   absl::Time time;
 };
 
-// The event with the note added, as it goes into the dead-letter topic. An event that is a dead
-// letter already keeps its notes: the first one has the names without a number, the further ones
-// are numbered (`deadletter2reason`), up to kMaxDeadLetterNotes; then the last one is replaced.
+// Adds the note to the event, which yields the dead letter. An event that is a dead letter already
+// keeps its notes: the names of the first have no number, those of later ones are numbered
+// (`deadletter2reason`), up to kMaxDeadLetterNotes; beyond that the last note is replaced.
 inline constexpr int kMaxDeadLetterNotes = 8;
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& event, const DeadLetterNote& note);
 
-// The event as it lies in the log.
+// Decodes an event as stored in the log.
 absl::StatusOr<v1::Event> ParseLogged(const LoggedEvent& logged);
 
-// The event of a dead letter, without its last note: as it was in the subscription's topic.
+// Returns the event of a dead letter without its last note: as it was in the subscription's topic.
 absl::StatusOr<v1::Event> EventOfDeadLetter(const LoggedEvent& letter);
 
-// The same, as a batch that stands for the one it came from.
+// Like EventOfDeadLetter, as a batch in place of the batch that the event came from.
 absl::StatusOr<RecordBatchPtr> BatchOfDeadLetter(const LoggedEvent& letter, Offset offset);
 
 }  // namespace eventhub

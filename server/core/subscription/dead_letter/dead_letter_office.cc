@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kLastOffset = std::numeric_limits<int64_t>::max();
 
-// One page looks at no more than this, whatever it finds; at fewer, if it has to read events.
+// One page examines at most this many letters, matching or not; fewer if it must read events.
 constexpr size_t kMaxLookedAt = 10'000;
 constexpr size_t kMaxRead = 1'000;
 
@@ -70,7 +70,7 @@ DeadLetterPlace SourceOf(const Subscription& subscription, const OpenDeadLetter&
           Offset(letter.record.source_offset())};
 }
 
-// The event of a dead letter, wherever it still is; nullopt if it is gone.
+// Returns the event of a dead letter, wherever it still exists; nullopt if it is gone.
 absl::StatusOr<std::optional<v1::Event>> ReadLetter(const SubscriptionContext& context,
                                                     const Subscription& subscription,
                                                     const OpenDeadLetter& letter) {
@@ -84,7 +84,7 @@ absl::StatusOr<std::optional<v1::Event>> ReadLetter(const SubscriptionContext& c
   return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
 }
 
-// Whether its commit is not visible yet: for observers the letter does not exist so far.
+// Whether the letter's commit is not visible yet: for observers the letter does not exist so far.
 bool IsToCome(const SubscriptionContext& context, const DeadLetterPlace& place) {
   const std::shared_ptr<Topic> topic = context.topics.Find(place.topic);
   if (topic == nullptr) return false;
@@ -99,7 +99,7 @@ bool IsKept(const Topic& topic, PartitionId partition, Offset offset) {
   return offset >= view->partitions[partition.value()]->next_start().offset;
 }
 
-// Whether there is nothing left to redrive.
+// Whether no copy of the event is left to redrive.
 bool IsGone(const SubscriptionContext& context, const Subscription& subscription,
             const OpenDeadLetter& letter) {
   const DeadLetterPlace source = SourceOf(subscription, letter);
@@ -205,7 +205,7 @@ void LetterBounds::Note(const Topic& topic) {
 bool LetterBounds::Beyond(const DeadLetterPlace& place) {
   if (!ends_.contains(place.topic)) {
     const std::shared_ptr<Topic> topic = topics_.Find(place.topic);
-    if (topic == nullptr) return false;  // Nothing comes into it.
+    if (topic == nullptr) return false;  // No letter can be added to it.
     Note(*topic);
   }
   const std::vector<Offset>& ends = ends_.at(place.topic);
@@ -262,7 +262,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
   std::string last = from;
   RETURN_IF_ERROR(context.store.ScanFrom(
       Column::kCursors, prefix, from, [&](absl::string_view key, absl::string_view value) {
-        if (!after.empty() && key == from) return true;  // The last one of the page before.
+        if (!after.empty() && key == from) return true;  // The last letter of the page before.
         if (page.found.size() == query.limit || ++looked_at > (reads ? kMaxRead : kMaxLookedAt)) {
           page.next = absl::BytesToHexString(last);
           return false;
@@ -270,7 +270,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
         if (query.bounds != nullptr) {
           const std::optional<CursorsKey> at = ParseCursorsKey(key);
           if (at.has_value() && query.bounds->Beyond({at->topic, at->partition, at->offset})) {
-            // So is all behind it in the partition.
+            // Later letters of the partition are beyond the bounds, too.
             page.next = absl::BytesToHexString(
                 DeadLetterKey(subscription.id(), at->topic, at->partition, Offset(kLastOffset)));
             return false;
@@ -322,7 +322,7 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
     commit.Delete(Column::kCursors, letter->key);
     ++counts_.closed;
   }
-  // Their keys are needed until the commit is written; the next one looks into the store.
+  // The keys are needed until the commit is written; later commits find the change in the store.
   subscription_->NoteClosed(commit, static_cast<int64_t>(counts_.closed));
   return absl::OkStatus();
 }

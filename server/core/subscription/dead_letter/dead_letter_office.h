@@ -30,77 +30,79 @@ struct DeadLetterQuery {
   bool with_events = false;
   bool with_data = false;
   size_t limit = 0;
-  LetterBounds* bounds = nullptr;  // Null: none.
+  LetterBounds* bounds = nullptr;  // Null: no bounds.
 };
 
-// The dead letters that exist at some time. They bound a redrive, which ends even if consumers park
-// further events, or the same ones again, meanwhile.
+// The dead letters that exist at one time. They bound a redrive, so that it ends even if consumers
+// park more events, or the same events again, meanwhile.
 class LetterBounds {
  public:
-  // As of now: the ends of the topic, if there is one.
+  // The current ends of the topic, if it exists.
   LetterBounds(const TopicCatalog& topics, const std::string& dead_letter_topic);
 
-  // Whether the letter came later. Of a topic that is asked for the first time, all that is there
-  // at that moment is within.
+  // Whether the letter was added later. The bounds of any other topic are its ends when it is first
+  // asked for.
   bool Beyond(const DeadLetterPlace& place);
 
  private:
   void Note(const Topic& topic);
 
   const TopicCatalog& topics_;
-  absl::flat_hash_map<TopicId, std::vector<Offset>> ends_;  // By partition.
+  absl::flat_hash_map<TopicId, std::vector<Offset>> ends_;  // Indexed by partition.
 };
 
 struct DeadLetterPage {
   std::vector<OpenDeadLetter> found;
-  std::vector<v1::DeadLetter> letters;  // Of each found, if events were asked for.
-  std::string next;                     // Where to go on; empty: that was all.
+  std::vector<v1::DeadLetter> letters;  // One for each letter found, if events were requested.
+  std::string next;                     // Where to continue; empty: all were found.
 };
 
-// Those that the selector picks, after the place where an earlier page ended. Stops at the limit,
-// or when a good many were looked at; fewer, if their events have to be read. Reads from the disk.
-// INVALID_ARGUMENT: `after` is no such place. NOT_FOUND: the selector names a topic that does not
-// exist.
+// Finds the letters that match the selector, starting after the place where the previous page
+// ended. Stops at the limit, or after examining a fixed number of letters, fewer if their events
+// must be read. Reads from disk. INVALID_ARGUMENT: `after` is not such a place. NOT_FOUND: the
+// selector names a topic that does not exist.
 absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& context,
                                                const Subscription& subscription,
                                                const DeadLetterQuery& query,
                                                const std::string& after);
 
-// The outcome for the letters that matched; for a dry run, the outcome that there would be.
+// The outcome for the matching letters; for a dry run, the expected outcome.
 struct LetterCounts {
   uint64_t closed = 0;
-  // Left by a redrive: the subscription has yet to come to the event, or the event is gone.
+  // Not redriven: the subscription has not reached the event yet, or the event no longer exists.
   uint64_t to_come = 0;
   uint64_t trimmed = 0;
 
   bool operator==(const LetterCounts&) const = default;
 };
 
-// The outcome of closing the letters now.
+// Returns the outcome that closing the letters now would have.
 LetterCounts CountLetters(const SubscriptionContext& context, const Subscription& subscription,
                           const std::vector<OpenDeadLetter>& letters, bool redrive);
 
-// NOT_FOUND if the selector names a partition that the dead-letter topic does not have. For one
-// that picked nothing: letters may be in a topic that took the subscription's once.
+// NOT_FOUND if the selector names a partition that the dead-letter topic does not have. Call it for
+// a selector without matches: letters may be in a former dead-letter topic with more partitions.
 absl::Status CheckPartitions(const TopicCatalog& topics, const Subscription& subscription,
                              const v1::DeadLetterSelector& selector);
 
-// The topics that open dead letters of a subscription are in. Reads a key of each from the disk.
+// Returns the topics that hold open dead letters of a subscription. Reads one key per topic from
+// disk.
 absl::StatusOr<std::vector<TopicId>> TopicsOfOpenLetters(const LogStore& store,
                                                          SubscriptionId subscription);
 
-// The first open dead letter of a subscription in a partition of a topic; nullopt if there is none.
-// Reads from the disk, one key.
+// Returns the first open dead letter of a subscription in a partition of a topic; nullopt if there
+// is none. Reads one key from disk.
 absl::StatusOr<std::optional<Offset>> FirstOpenLetter(const LogStore& store,
                                                       SubscriptionId subscription, TopicId topic,
                                                       PartitionId partition);
 
-// Whether a subscription has an open dead letter in any partition of the topic. As above.
+// Whether a subscription has an open dead letter in any partition of the topic. Reads one key from
+// disk.
 absl::StatusOr<bool> HasOpenLetters(const LogStore& store, SubscriptionId subscription,
                                     TopicId topic);
 
-// Closes dead letters, and with `redrive` returns their events to the subscription. Letters that
-// are no longer open are skipped.
+// Closes dead letters; with `redrive`, returns their events to the subscription. Skips letters that
+// are no longer open.
 class CloseLettersTask final : public TopicChange {
  public:
   CloseLettersTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,

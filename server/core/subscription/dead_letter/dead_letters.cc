@@ -24,7 +24,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> DeadLetters::List(
                               PageSize(request.page_size())};
   ASSIGN_OR_RETURN(DeadLetterPage page,
                    FindDeadLetters(context_, *subscription, query, request.page_token()));
-  // Letters that are missing were redriven or discarded, maybe by a commit that is not visible.
+  // A missing letter may have been redriven or discarded by a commit that is not visible.
   RETURN_IF_ERROR(OutcomeOf({}, context_.writer.AwaitVisible()));
   if (page.found.empty() && page.next.empty() && request.page_token().empty()) {
     RETURN_IF_ERROR(CheckPartitions(context_.topics, *subscription, request.selector()));
@@ -91,12 +91,12 @@ void DeadLetters::DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> 
         context_, next, call, std::move(order),
         [this, topic = std::move(topic), call,
          done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
-          // Deleted meanwhile, one or the other.
+          // The topic or the subscription was deleted meanwhile.
           if (absl::IsNotFound(counts.status())) {
             return std::move(done)(absl::OkStatus());
           }
           if (!counts.ok()) return std::move(done)(counts.status());
-          // Those of the next subscription.
+          // Continue with the next subscription.
           DiscardIn(
               std::move(topic), [call] { return call.cancelled(); }, std::move(done));
         });
@@ -107,7 +107,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> DeadLetters::Holders(const To
   SubscriptionCatalog::Subscriptions holders;
   for (const std::shared_ptr<Subscription>& subscription : catalog_.List("", SIZE_MAX)) {
     if (!subscription->may_have_letters()) continue;
-    // The disk first: a redrive is in memory before it is there.
+    // Read the disk first: a redrive is in memory before it is on disk.
     ASSIGN_OR_RETURN(bool holds, HasOpenLetters(context_.store, subscription->id(), topic.id()));
     holds = holds || subscription->FirstRedrivenFrom(topic.id(), std::nullopt).has_value();
     if (holds) holders.push_back(subscription);

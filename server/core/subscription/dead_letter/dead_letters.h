@@ -1,4 +1,5 @@
-// Calls on the dead letters of subscriptions, and which subscriptions hold a topic for theirs.
+// Operations on the dead letters of subscriptions, and the subscriptions that need a topic for
+// theirs.
 #pragma once
 
 #include <functional>
@@ -28,22 +29,23 @@ class DeadLetters {
 
   // Blocks on the disk.
   absl::StatusOr<v1::ListDeadLettersResponse> List(const v1::ListDeadLettersRequest& request) const;
-  // Of the letters that there are at the call. CANCELLED: some of it was done.
+  // Covers the letters that exist at the call. CANCELLED: part of it may be done.
   void Redrive(const v1::RedriveDeadLettersRequest& request, LongCall call,
                ResponseDone<v1::RedriveDeadLettersResponse> done);
   void Discard(const v1::DiscardDeadLettersRequest& request, LongCall call,
                ResponseDone<v1::DiscardDeadLettersResponse> done);
-  // Discards the letters of all subscriptions in a topic that takes no more of them, on the
-  // background thread; `cancelled` as of LongCall.
+  // Discards the letters of all subscriptions in a topic that receives no more letters, on the
+  // background thread; `cancelled`: see LongCall.
   void DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled, StatusDone done);
 
-  // The subscriptions that may need events of the topic for their dead letters, and from which
-  // offset of a partition on one of them does; nullopt if none does. Block on the disk.
+  // The subscriptions that may need events of the topic for their dead letters, and the first
+  // offset of a partition that one of them needs; nullopt if none needs any. Both block on the
+  // disk.
   absl::StatusOr<SubscriptionCatalog::Subscriptions> Holders(const Topic& topic) const;
   absl::StatusOr<std::optional<Offset>> FirstOf(const SubscriptionCatalog::Subscriptions& holders,
                                                 const Topic& topic, PartitionId partition) const;
-  // Who needs events before these, in words; with `keeps_until_acked`, those who have yet to ack
-  // some, too. Blocks on the disk.
+  // Names, in words, the subscriptions that need events before `limits`; with `keeps_until_acked`,
+  // including those that have not acked all of them. Blocks on the disk.
   absl::StatusOr<std::string> WhoHolds(const Topic& topic, bool keeps_until_acked,
                                        const std::vector<NeededFrom>& limits) const;
 

@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// Letters that one commit closes: each costs the commit thread a lookup in the store.
+// The number of letters that one commit closes: each costs the commit thread a lookup in the store.
 constexpr size_t kLettersAtOnce = 256;
 
 }  // namespace
@@ -42,8 +42,9 @@ void LetterClosing::Piece() {
     page.found.clear();
   }
   if (page.found.empty() && !after_.empty()) return GoOn(LetterCounts());
-  // In the end without letters, too: those that were not found may be closed by a commit that is
-  // not visible. Done on a thread that must not block: the next piece is posted.
+  // The last task is submitted even without letters: letters that were not found may have been
+  // closed by a commit that is not visible. Done runs on a thread that must not block: it posts the
+  // next piece.
   context_.writer.Submit(std::make_unique<CloseLettersTask>(
       context_, subscription_, std::move(page.found), order_.redrive,
       [self = shared_from_this()](const absl::StatusOr<LetterCounts>& piece) {

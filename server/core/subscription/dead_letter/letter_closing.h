@@ -21,14 +21,14 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
  public:
   struct Order {
     v1::DeadLetterSelector selector;
-    bool redrive = false;  // Else: discard.
+    bool redrive = false;  // Otherwise: discard.
     bool dry_run = false;  // Only count.
   };
   using Done = absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&>;
 
-  // Calls `done` once. CANCELLED: the call was cancelled. NOT_FOUND: the subscription was deleted;
-  // or the selector names a topic that does not exist, or picks nothing and names a partition that
-  // the dead-letter topic does not have.
+  // Calls `done` exactly once. CANCELLED: the call was cancelled. NOT_FOUND: the subscription was
+  // deleted; or the selector names a topic that does not exist; or it matches nothing and names a
+  // partition that the dead-letter topic does not have.
   static void Start(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                     LongCall call, Order order, Done done);
 
@@ -39,7 +39,7 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
   void Piece();
   absl::Status FindPiece(DeadLetterPage* page);
   void Add(const LetterCounts& piece);
-  // After each piece.
+  // Runs after each piece.
   void GoOn(const absl::StatusOr<LetterCounts>& piece);
   absl::Status Cancelled() const;
 

@@ -15,14 +15,14 @@
 namespace eventhub {
 namespace {
 
-// Events of one commit.
+// The limit for the events of one commit.
 constexpr size_t kMaxTaskBytes = size_t{1} << 20;
 constexpr size_t kMaxTaskEvents = 1000;
 
-// Between why an event was given up, and why it is not a dead letter yet.
+// Separates why an event was given up from why it is not a dead letter yet.
 constexpr char kNotYet[] = " (not a dead letter: ";
 
-// Why it was given up, without why an attempt to park it failed.
+// Why the event was given up, without the reason for which parking it failed.
 std::string OwnReason(const std::string& reason) { return reason.substr(0, reason.find(kNotYet)); }
 
 struct ParkedEvent {
@@ -36,7 +36,7 @@ struct ParkedEvent {
   uint64_t key_hash = 0;
 };
 
-// The commit of some events.
+// The commit that parks some events.
 class ParkTask final : public CommitTask {
  public:
   ParkTask(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
@@ -66,7 +66,7 @@ class ParkTask final : public CommitTask {
 
  private:
   void Park(CommitBuilder& commit, ParkedEvent& event) {
-    // Meanwhile the subscription may have been moved.
+    // The subscription may have moved meanwhile.
     if (!subscription_->IsParking(event.partition, event.offset)) return;
     if (absl::IsNotFound(event.unreadable)) {
       subscription_->FinishParking(commit, event.partition, event.offset, false);
@@ -83,7 +83,7 @@ class ParkTask final : public CommitTask {
     }
   }
 
-  // An error: the topic cannot take it, and nothing was done.
+  // An error means that the topic cannot accept the event; nothing was done.
   absl::Status Append(CommitBuilder& commit, ParkedEvent& event) {
     const std::shared_ptr<const TopicView> view = topic_->view();
     const auto partitions = static_cast<uint32_t>(view->partitions.size());
@@ -124,12 +124,12 @@ class ParkTask final : public CommitTask {
   std::vector<ParkedEvent> events_;
   const size_t bytes_;
   ParkingDone done_;
-  std::shared_ptr<Topic> topic_;  // Lives until the commit is done.
+  std::shared_ptr<Topic> topic_;  // Keeps the topic alive until the commit is done.
   std::vector<TopicAppend> appended_;
 };
 
-// Reads what is parked, and submits it a piece at a time: the next one when it has its turn again,
-// after the commit of the last.
+// Reads parked events and submits them in pieces; each piece waits for its turn after the commit of
+// the one before.
 class Parker {
  public:
   Parker(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
@@ -148,7 +148,7 @@ class Parker {
   static void SubmitPiece(std::unique_ptr<Parker> parker) {
     const bool last = parker->ReadPiece();
     Parker& reader = *parker;
-    reader.batch_.reset();  // Pieces in the queue hold no memory.
+    reader.batch_.reset();  // Queued pieces hold no memory.
     auto task = std::make_unique<ParkTask>(
         reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
         std::exchange(reader.bytes_, 0),
@@ -164,7 +164,7 @@ class Parker {
     reader.context_.writer.Submit(std::move(task));
   }
 
-  // Whether it was the last one.
+  // Returns whether this was the last piece.
   bool ReadPiece() {
     for (; range_ < parked_.size(); ++range_, event_ = 0) {
       const Parked& range = parked_[range_];
@@ -177,7 +177,7 @@ class Parker {
   }
 
   void Add(const Parked& range, Offset offset) {
-    // The reason may be that of the attempt before, which ended in Abandon.
+    // The reason may contain that of an earlier attempt, which ended in Abandon.
     ParkedEvent event{range.partition, offset, range.attempts, OwnReason(range.reason), {}, {}};
     event.unreadable = Read(event, range.redriven_from);
     bytes_ += event.letter.size();
@@ -195,7 +195,7 @@ class Parker {
                   event.offset, event.attempts, event.reason, context_.clock.Now()});
     if (!letter.ok()) return letter.status();
     event.letter = *letter;
-    // No limits here: an accepted event can always be parked.
+    // No limits apply: an accepted event can always be parked.
     EventWalker walker(event.letter);
     SlicedEvent sliced;
     walker.Next(&sliced);
@@ -205,7 +205,7 @@ class Parker {
     return absl::OkStatus();
   }
 
-  // Events of one batch often come together, and it may have thousands.
+  // Events of one batch are often parked together, and a batch may have thousands.
   absl::StatusOr<LoggedEvent> ReadLogged(PartitionId partition, Offset offset) {
     if (batch_ == nullptr || batch_partition_ != partition || offset < batch_->base ||
         offset >= batch_->end()) {
@@ -218,7 +218,7 @@ class Parker {
     return EventOf(*batch_, partition, offset);
   }
 
-  // An event that was a dead letter before may exist nowhere else.
+  // The only copy of an event that was a dead letter before may be in its dead-letter topic.
   absl::StatusOr<LoggedEvent> ReadCopy(const DeadLetterPlace& place, Offset offset) {
     ASSIGN_OR_RETURN(const LoggedEvent letter, ReadPlace(context_.topics, context_.store, place));
     ASSIGN_OR_RETURN(const RecordBatchPtr batch, BatchOfDeadLetter(letter, offset));
@@ -228,12 +228,12 @@ class Parker {
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<Parked> parked_;
-  size_t range_ = 0;    // Of `parked_`: the next one,
-  uint32_t event_ = 0;  // and the next event of it.
+  size_t range_ = 0;    // The next range of `parked_`.
+  uint32_t event_ = 0;  // The next event of that range.
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;
-  RecordBatchPtr batch_;  // Read last, of that partition.
+  RecordBatchPtr batch_;  // The batch read last, of `batch_partition_`.
   PartitionId batch_partition_;
 };
 

@@ -1,4 +1,4 @@
-// Moves events that a subscription gives up to its dead-letter topic.
+// Moves events that a subscription has given up to its dead-letter topic.
 #pragma once
 
 #include <deque>
@@ -15,23 +15,23 @@
 
 namespace eventhub {
 
-// Bounds what is read for dead-letter topics, of all subscriptions, and waits for its commit:
-// kPieces pieces of about 1 MiB, however much is given up at once and however long commits take.
-// Each piece is begun in its turn. Thread-safe.
+// Bounds the events of all subscriptions that were read for dead-letter topics and wait for their
+// commit: kPieces pieces of about 1 MiB, however many events are given up at once and however long
+// commits take. Pieces start in the order of Add. Thread-safe.
 class ParkingQueue {
  public:
   static constexpr size_t kPieces = 2;
 
-  // Pieces are begun on the pool, which outlives this.
+  // Pieces start on the pool, which outlives this object.
   explicit ParkingQueue(WorkPool& pool) : pool_(pool) {}
 
-  // `begin` starts a piece, which calls Finish when it is done. Never blocks. Dropped after Stop.
+  // `begin` starts a piece, which calls Finish when it is done. Never blocks. Ignored after Stop.
   void Add(absl::AnyInvocable<void() &&> begin);
-  // A piece is done; the next one may start.
+  // Records that a piece is done; the next one may start.
   void Finish();
 
-  // Nothing is begun any more. What is given up stays pending, and is parked, or delivered again,
-  // when the hub is started the next time.
+  // Starts no more pieces. Events not parked stay pending, and are parked or redelivered after the
+  // next start of the hub.
   void Stop();
 
  private:
@@ -44,14 +44,14 @@ class ParkingQueue {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Called once, when all events are in the dead-letter topic, or are to be delivered again because
-// that topic is not there; an error means that the store has failed. Not called if the hub stops
-// before. Must not block.
+// Called once, when all events are in the dead-letter topic, or will be redelivered because that
+// topic does not exist; an error means that the store has failed. Not called if the hub stops
+// first. Must not block.
 using ParkingDone = absl::AnyInvocable<void(const absl::Status&)>;
 
 // Reads the events on a background thread, then appends each to the dead-letter topic and settles
-// it in the subscription, in one commit: it is never lost, and never there twice. An event that
-// retention has removed meanwhile is settled as lost.
+// it in the subscription in one commit: no event is lost or duplicated. An event that retention has
+// removed meanwhile is settled as lost.
 void StartParking(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                   std::vector<Parked> parked, ParkingDone done);
 

@@ -21,7 +21,7 @@ std::vector<Share> CountShares(const std::vector<ConsumerId>& owners,
   for (const ConsumerId owner : owners) ++held[owner];
   std::vector<Share> shares;
   for (const ConsumerId consumer : consumers) shares.push_back({consumer, held[consumer]});
-  // Those with the most keep the odd ones.
+  // Consumers with the most partitions keep the remainder.
   std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) {
     return std::pair(b.held, a.consumer) < std::pair(a.held, b.consumer);
   });

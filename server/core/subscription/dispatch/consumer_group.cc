@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// Ranges that are trimmed in several steps, while the consumer takes nothing, become one.
+// Merges ranges trimmed in several steps while the consumer takes no responses.
 void AddTrimmed(const std::vector<std::pair<Offset, Offset>>& trimmed, PartitionNews& news) {
   for (const auto& [start, end] : trimmed) {
     if (!news.trimmed.empty() && news.trimmed.back().second == start) {
@@ -110,7 +110,7 @@ void ConsumerGroup::Release(ConsumerId id, const Usage& usage, WakeList* wake) {
   consumer->short_of_bytes = false;
   if (consumer->out.events == 0) {
     consumer->alone = false;
-    // With nothing in flight, only what it is given next can tell whether it responds again.
+    // With nothing in flight, only another delivery can show whether the consumer responds again.
     if (consumer->stalled) consumer->probe_budget = std::max<int64_t>(consumer->probe_budget, 1);
   }
   Wake(*consumer, wake);
