@@ -1,4 +1,4 @@
-// Commit tasks that consumers cause.
+// Commit tasks for the requests of consumers.
 #pragma once
 
 #include <memory>
@@ -30,12 +30,12 @@ class SettleTask final : public CommitTask {
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   std::shared_ptr<Settling> settling_;  // Until it is in the queue.
-  bool synced_ = false;                 // As the requests that it carries out ask for.
+  bool synced_ = false;                 // Set if a request that it carries out asks for it.
   bool prepared_ = false;
-  std::vector<std::shared_ptr<Settling>> settled_;  // With this commit.
+  std::vector<std::shared_ptr<Settling>> settled_;  // By this commit.
 };
 
-// Writes what deliveries changed. Nobody waits for it, and a power loss may revert it.
+// Writes the changes made by deliveries. Nobody waits for it, and a power loss may revert it.
 class FlushTask final : public CommitTask {
  public:
   explicit FlushTask(std::shared_ptr<Subscription> subscription)
@@ -50,7 +50,7 @@ class FlushTask final : public CommitTask {
   const std::shared_ptr<Subscription> subscription_;
 };
 
-// Notes that the subscription was used until now.
+// Records that the subscription was in use until now.
 class TouchTask final : public CommitTask {
  public:
   explicit TouchTask(std::shared_ptr<Subscription> subscription)

@@ -1,4 +1,4 @@
-// Where seeks and replays go: positions of a request, looked up in the log.
+// The targets of seeks and replays: positions of a request, resolved to offsets.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@
 
 namespace eventhub {
 
-// Finds the positions that a seek goes to, one partition after another, since each lookup may read
-// from the disk. The log counts as it is when this is made. Not thread-safe.
+// Resolves the positions of a seek, one partition at a time, since each lookup may read from disk.
+// Uses the state of the log at construction. Not thread-safe.
 class SeekTargets {
  public:
   SeekTargets(v1::SeekSubscriptionRequest request, std::shared_ptr<Subscription> subscription,
@@ -26,7 +26,7 @@ class SeekTargets {
   // Checks the request, and looks up its snapshot, if it names one. Blocks on the disk.
   absl::Status Check();
 
-  // How often Find is to be called: for each partition, if there is a start; then for each offset.
+  // The number of calls of Find: one per partition, if there is a start, then one per offset.
   size_t steps() const { return starts() + static_cast<size_t>(request_.offsets_size()); }
   absl::Status Find(size_t step);
 
@@ -47,7 +47,7 @@ class SeekTargets {
   std::vector<std::optional<Subscription::Place>> places_;  // By partition.
 };
 
-// Finds the ranges of a replay. As above.
+// Resolves the ranges of a replay. Otherwise like SeekTargets.
 class ReplayTargets {
  public:
   ReplayTargets(v1::ReplaySubscriptionRequest request, std::shared_ptr<Topic> topic,

@@ -14,7 +14,7 @@ namespace eventhub {
 // Thread-safe.
 class Snapshots {
  public:
-  // The arguments outlive this.
+  // The arguments outlive this object.
   Snapshots(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
       : context_(context), catalog_(catalog) {}
 

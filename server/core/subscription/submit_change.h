@@ -1,5 +1,5 @@
-// Changes of subscriptions as calls: submitted to the commit thread, answered when they are
-// visible.
+// Runs changes of subscriptions as calls: submits them to the commit thread and answers when they
+// are visible.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@ template <typename Response>
 using ResponseDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
 
 // Submits a change, which fills in the response on the commit thread. NOT_FOUND: the subscription
-// was deleted before.
+// was deleted first.
 template <typename Response>
 void SubmitChange(LogWriter& writer, std::shared_ptr<Subscription> subscription,
                   absl::AnyInvocable<absl::Status(CommitBuilder&, Response*)> change,
@@ -39,9 +39,9 @@ void SubmitChange(LogWriter& writer, std::shared_ptr<Subscription> subscription,
       }));
 }
 
-// A change of ranges that may take several commits: `change` is made in each of them until `work`
-// is done or it refuses; the response is that of the last one. Between commits `interrupted` is
-// asked: any status but OK ends the work with it.
+// Submits a change of ranges that may take several commits: calls `change` in each until `work` is
+// done or it refuses; the response is that of the last commit. Calls `interrupted` between commits;
+// any status but OK ends the work with that status.
 template <typename Response>
 struct RangeChangeCall {
   std::shared_ptr<Subscription> subscription;

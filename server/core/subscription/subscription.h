@@ -1,4 +1,4 @@
-// A durable subscription: distributes the events of a topic to its consumers, and keeps their
+// A durable subscription: distributes the events of a topic to its consumers, and stores their
 // progress.
 #pragma once
 
@@ -53,8 +53,8 @@ struct SubscriptionContext {
   ReadCounters& reads;
   Alarm& alarm;
   ParkingQueue& parking;              // Of events that become dead letters.
-  std::atomic<uint64_t>& next_epoch;  // Of leases; grows over restarts too.
-  uint64_t generation;                // How often the store was opened, from 1 on.
+  std::atomic<uint64_t>& next_epoch;  // Of leases; also grows across restarts.
+  uint64_t generation;                // The number of times the store was opened; starts at 1.
   MemoryMeter& pending_memory;        // Of pending ranges.
   MemoryMeter& filter_memory;         // Of filters, compiled.
 };
@@ -74,7 +74,7 @@ struct NeededFrom {
   bool operator==(const NeededFrom&) const = default;
 };
 
-// A snapshot of the state of a partition, for reports and retention.
+// The state of a partition at one moment, for reports and retention.
 struct CursorState {
   PartitionLog* log;
   Offset acked;
@@ -85,7 +85,7 @@ struct CursorState {
   std::string owner;  // STREAM: the name of the consumer.
   uint64_t epoch = 0;
   uint64_t lost = 0;
-  // Of the oldest live event that is not settled, if it was delivered.
+  // Failed attempts of the oldest unsettled live event, if it was delivered.
   uint32_t head_attempts = 0;
   RangeState head_state = RangeState::kReady;
   absl::Time head_due;
@@ -111,7 +111,7 @@ class Subscription final : public CommitHook,
   enum class Step {
     kFrame,  // The frame is not empty.
     kCold,   // The next events are on disk only: call ReadCold where blocking is allowed.
-    kWait,   // There is nothing now; the consumer is woken when there may be something.
+    kWait,   // Nothing to do now; the consumer is woken when there may be.
     kEnd,    // The consumer has left; see Leave.
   };
 
@@ -137,15 +137,15 @@ class Subscription final : public CommitHook,
   Subscription& operator=(const Subscription&) = delete;
 
   SubscriptionId id() const { return id_; }
-  // Identifies it among all subscriptions of its name, past and future, of all hubs; not 0.
+  // Identifies this subscription among all of its name, past and future, of all hubs; not 0.
   uint64_t incarnation() const { return incarnation_; }
   const std::string& name() const { return name_; }
   const std::shared_ptr<Topic>& topic() const { return topic_; }
   // As of the last visible commit.
   v1::Subscription settings() const;
 
-  // ---- Consumers. Poll and ReadCold of a consumer are called by one thread at a time. The caller
-  // keeps the consumer until Close.
+  // ---- Consumers. One thread at a time calls Poll and ReadCold of a consumer. The caller keeps
+  // the consumer until Close.
 
   // `first` is the request that opens the stream.
   std::shared_ptr<Consumer> Open(ConsumerOptions options, const v1::ConsumeRequest& first);
@@ -158,8 +158,8 @@ class Subscription final : public CommitHook,
   void ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
-  // Nothing more is delivered. Poll ends when all events in flight are settled; with `at_once`,
-  // when all requests are.
+  // Stops deliveries. Poll ends when all events in flight are settled; with `at_once`, when all
+  // requests are.
   void Leave(Consumer& consumer, bool at_once);
 
   // Carries out the acks, nacks and extensions of a request; the Settlement is sent with the
@@ -172,24 +172,24 @@ class Subscription final : public CommitHook,
   // Why a consumer is disconnected.
   enum class Ended {
     kByConsumer,  // Its attempts failed.
-    kByHub,       // The hub stops: no attempt failed.
+    kByHub,       // The hub is stopping: no attempt failed.
   };
   // Ends all leases of the consumer. It is not woken after this.
   void Close(Consumer& consumer, Ended ended);
 
   // ---- Commit thread.
 
-  // Carries out a request, continuing where the last call ended. True if it is done; false if
-  // `left` is used up. Adds the events that have to be parked before the request is settled.
+  // Carries out a request, continuing where the last call ended. Returns true if it is done; false
+  // if `left` is used up. Adds the events that must be parked before the request is settled.
   bool SettleIn(CommitBuilder& commit, Settling& settling, size_t* left);
   SettleQueue& settle_queue() { return settle_queue_; }
-  // Carries out the acks of a transaction; none if not all events are leased to the consumer of
-  // that session (ABORTED).
+  // Carries out the acks of a transaction; none of them if any event is not leased to the consumer
+  // of that session (ABORTED).
   absl::Status AckAll(CommitBuilder& commit, const v1::TransactAcks& acks);
   // Sends the outcome of a settlement to the consumer. On any thread.
   void Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement);
 
-  // Whether the event is still to be parked; see FinishParking.
+  // Whether the event is waiting to be parked; see FinishParking.
   bool IsParking(PartitionId partition, Offset event) const;
   // `dead_letter`: it is in the dead-letter topic now; otherwise it is lost.
   void FinishParking(CommitBuilder& commit, PartitionId partition, Offset event, bool dead_letter);
@@ -205,7 +205,7 @@ class Subscription final : public CommitHook,
   struct Place {
     PartitionId partition;
     Offset next;
-    bool named = false;                              // The request names this very offset.
+    bool named = false;                              // The request names this offset.
     std::vector<stored::SnapshotPartition> pending;  // None or one.
   };
   void Seek(CommitBuilder& commit, const std::vector<Place>& places);
@@ -214,16 +214,16 @@ class Subscription final : public CommitHook,
     bool done() const { return range == ranges.size(); }
 
     PartitionRanges ranges;
-    size_t range = 0;  // The next one,
-    Offset from{0};    // and from where on.
+    size_t range = 0;  // The next range.
+    Offset from{0};    // The next offset in it.
     int64_t events = 0;
-    std::optional<uint64_t> begun;  // How many ends of replays there were then.
+    std::optional<uint64_t> begun;  // The number of ends of replays when the work began.
   };
   // Add the settled events of the ranges to the replay, or end their replay, as far as one commit
   // may; count the events.
   void Replay(CommitBuilder& commit, RangeWork& work);
   void CancelReplays(CommitBuilder& commit, RangeWork& work);
-  // Whether the event was added: see PartitionCursor::AddRedriven.
+  // Returns whether the event was added: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
   bool IsToCome(PartitionId partition, Offset event) const;
@@ -256,7 +256,7 @@ class Subscription final : public CommitHook,
   void SetDeleted();
   void OnAlarm() override;
 
-  // Cuts the ranges to the events that were delivered.
+  // Limits the ranges to the events that were delivered.
   void CutToDelivered(PartitionRanges& ranges);
 
   // The partitions with replayed events, as ranges.
@@ -277,17 +277,18 @@ class Subscription final : public CommitHook,
   // to the start of the log for a partition without a cursor.
   void LowerTo(std::vector<NeededFrom>& needed) const;
   std::vector<v1::ConsumerInfo> Consumers() const;
-  // The number of events that are to be delivered in isolation.
+  // The number of events to be delivered in isolation.
   int64_t WaitingAlone() const;
   // Descriptions of partitions whose next events could not be read.
   std::vector<std::string> ReadFailures() const;
-  // How often the filter exceeded its limit since it was set: see FilterResult::kTooCostly.
+  // The number of times that the filter exceeded its limit since it was set: see
+  // FilterResult::kTooCostly.
   uint64_t TooCostly() const;
   // Whether the rate limit currently blocks deliveries.
   bool RateLimited();
   size_t consumer_count() const;
   absl::Time last_used() const;
-  // As of PartitionCursor, over all partitions.
+  // See PartitionCursor; over all partitions.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
 
@@ -304,7 +305,7 @@ class Subscription final : public CommitHook,
   void LoadDeadLetter();
   // Sets the initial positions; written with the next commit.
   void Start(const std::vector<Offset>& next);
-  // After all others.
+  // Called last.
   void FinishLoading();
 
  private:
@@ -323,20 +324,20 @@ class Subscription final : public CommitHook,
   void Wake() override;  // The topic has new events.
 
   void AddCursors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Applies the changes of commits that are visible now. To be called before cursors are read.
+  // Applies the changes of commits that are visible now. Call it before reading cursors.
   void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(const CommitChanges::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The cursor is about to be moved by that commit.
+  // Called before that commit moves the cursor.
   void NoteMove(const PartitionCursor& cursor, int64_t commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes the moves of a partition up to that commit.
   void ForgetMoves(PartitionId partition, int64_t visible) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Writes the record with the commit; it takes effect when that is visible.
+  // Writes the record with the commit; it takes effect when the commit is visible.
   void SetPending(CommitBuilder& commit, SubscriptionRecord record);
   // Uses the record from here on.
   void TakeOver(SubscriptionRecordPtr record, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Delivers nothing from the cursor, and sends no notices about it, before that commit is visible.
+  // Blocks deliveries from the cursor, and notices about it, until that commit is visible.
   void Hold(PartitionCursor& cursor, int64_t commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
@@ -352,7 +353,7 @@ class Subscription final : public CommitHook,
   void WakeForEvents(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Notifies all consumers of a new ack deadline.
   void NoteAckDeadline() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // A request came from it: it is not stalled.
+  // A request arrived from the consumer: it is not stalled.
   void MarkResponsive(Consumer& consumer, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CarryOut(Aftermath after);
   // The same for changes that are part of a commit, and are written with it.
@@ -366,24 +367,24 @@ class Subscription final : public CommitHook,
   // live events that this commit, and those before it that are not visible, settle.
   CursorState StateOf(const PartitionCursor& cursor, int64_t commit = -1, int64_t settled = 0) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The state to report until a move is visible; null: there is none.
+  // The state to report until a move is visible; null if there is no move.
   const CursorState* Unmoved(PartitionId partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CursorState VisibleStateOf(const PartitionCursor& cursor) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // OK if all of `ack` would be accepted. Examines at most `*left` pending ranges, and subtracts
-  // their number.
+  // the number examined.
   absl::Status CheckAck(const Consumer& consumer, const v1::Ack& ack, size_t* left) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Delivery.
   enum class Fill { kNothing, kSome, kFull, kCold };
-  // What a consumer without deliveries waits for.
+  // What a consumer without deliveries is waiting for.
   enum class Want { kEvents, kDisk, kNothing };
   bool MayDeliver(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // QUEUE: whether the consumer is stalled, and others can take the events.
+  // QUEUE: whether the consumer is stalled and others can take the events.
   bool GivesWay(const Consumer& consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the rate limit allows deliveries; if not, an alarm is set for when it does.
+  // Whether the rate limit allows deliveries; if not, sets an alarm for the time when it does.
   bool RateAllows(int64_t now, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   DeliveryBudget BudgetOf(const Consumer& consumer, int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -391,7 +392,7 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Isolated deliveries.
   enum class Isolation { kNone, kDeliver, kDrain };
-  // To be called when the number of isolated events of a partition may have changed.
+  // Called when the number of isolated events of a partition may have changed.
   void NoteAlone(const PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndIsolation(size_t* left, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -413,20 +414,21 @@ class Subscription final : public CommitHook,
   void EndTurn(PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     turns_.splice(turns_.end(), turns_, cursor.turn);
   }
-  // One look for a consumer; nullopt: events from memory have to be matched first (DeliverFetched).
+  // One look for events for a consumer; nullopt: events from memory must be matched first
+  // (DeliverFetched).
   absl::StatusOr<std::optional<Step>> Look(Consumer& consumer, ConsumeFrame* frame,
                                            bool may_look_through);
-  // Carries out the fetch of a consumer, up to `max_work`, and delivers what came of it. Returns
-  // the work. `last`: a consumer for which the next event is too large waits for credit.
+  // Carries out the fetch of a consumer, up to `max_work`, and delivers the result. Returns the
+  // work. `last`: if the next event is too large, the consumer waits for credit.
   size_t DeliverFetched(Consumer& consumer, ConsumeFrame* frame, size_t max_work, bool last);
-  // Delivers as much of what was fetched as is still next in the cursor.
+  // Delivers the part of the fetched events that is still next in the cursor.
   void DeliverIfNext(PartitionCursor& cursor, Consumer& consumer, const EventFetch& fetch,
                      const FetchedEvents& fetched, bool last, ConsumeFrame* frame, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether a fetch is still of what the cursor delivers next to the consumer, and how.
+  // Whether a fetch still matches what the cursor delivers next to the consumer, and how.
   bool IsNext(const PartitionCursor& cursor, const Consumer& consumer, const EventFetch& fetch,
               const std::optional<Candidate>& next) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Sets what the consumer has to fetch: from the disk, or, with batches, to be matched. Nothing
+  // Sets what the consumer must fetch: from disk, or, with batches, events to be matched. Nothing
   // else is delivered from the cursor meanwhile.
   void AskForFetch(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                    const ConsumeFrame& frame, std::vector<RecordBatchPtr> batches = {})
@@ -434,7 +436,7 @@ class Subscription final : public CommitHook,
   Fill DeliverCandidate(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                         DeliveryBudget& budget, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // `choices`: null if the events go as they are.
+  // `choices`: null if the events are delivered without matching.
   Fill DeliverBatches(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                       const std::vector<RecordBatchPtr>& batches, const EventChoices* choices,
                       DeliveryBudget& budget, ConsumeFrame* frame)
@@ -442,13 +444,13 @@ class Subscription final : public CommitHook,
   void DeliverRun(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                   Delivery run, DeliveryBudget& budget, ConsumeFrame* frame)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the filter applies to the candidate; whether its events have to be matched one by one.
+  // Whether the filter applies to the candidate; whether its events must be matched one by one.
   bool Filters(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EachIsChosen(const Candidate& candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return rules_.ordered_by_key || Filters(candidate);
   }
   // Delivers the chosen events of a slice within the budget; returns the offset of the first event
-  // that was not handled.
+  // not handled.
   using ChoiceOf = absl::FunctionRef<const EventChoices::Event&(Offset event)>;
   Offset DeliverChosen(PartitionCursor& cursor, Consumer& consumer, const Candidate& candidate,
                        const Delivery& slice, ChoiceOf choice_of, DeliveryBudget& budget,
@@ -460,7 +462,7 @@ class Subscription final : public CommitHook,
                 DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PassOver(PartitionCursor& cursor, const Candidate& candidate, Offset from, Offset to,
                 DeliveryBudget& budget) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Records the outcome of a read from the disk.
+  // Records the outcome of a read from disk.
   void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
                 Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether events may be taken from the cursor: it is neither busy nor held, and no failed read or
@@ -481,8 +483,8 @@ class Subscription final : public CommitHook,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAssigned(PartitionCursor& cursor, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the owner's lease, and its deliveries in flight. `failed`: why that is a failed attempt;
-  // empty: it is none. `left`: pending ranges that may be examined; a sweep handles the rest.
+  // Ends the owner's lease, and its deliveries in flight. `failed`: why this is a failed attempt;
+  // empty if it is not. `left`: pending ranges that may be examined; a sweep handles the rest.
   void Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartDraining(PartitionCursor& cursor, Aftermath* after)
@@ -533,8 +535,8 @@ class Subscription final : public CommitHook,
 
   // Commit thread only.
   SubscriptionRecordPtr pending_record_;  // As of the last change submitted.
-  // The number of seeks and of ends of all replays. A replay that is added over several commits
-  // ends with the next of them.
+  // The number of seeks and of calls that end all replays. A replay that is added over several
+  // commits ends at the next of them.
   uint64_t replay_ends_ = 0;
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
@@ -547,11 +549,11 @@ class Subscription final : public CommitHook,
   int64_t last_used_micros_ ABSL_GUARDED_BY(mutex_);
   DeliveryRules rules_ ABSL_GUARDED_BY(mutex_);
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
-  // By partition number.
+  // Indexed by partition.
   std::vector<std::unique_ptr<PartitionCursor>> cursors_ ABSL_GUARDED_BY(mutex_);
-  // Cursors in the order in which they were served, the least recent first: each one with events is
-  // served before any other is served twice, whichever consumers come and go. Each start of the hub
-  // begins with another cursor.
+  // Cursors in the order in which they were served, the least recent first: each cursor with events
+  // is served before any other is served twice, whichever consumers connect and disconnect. Each
+  // start of the hub begins with a different cursor.
   std::list<size_t> turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<size_t> dirty_ ABSL_GUARDED_BY(mutex_);  // Cursors to be written.
   CommitChanges in_commit_ ABSL_GUARDED_BY(mutex_);
@@ -569,12 +571,12 @@ class Subscription final : public CommitHook,
   ConsumerGroup consumers_ ABSL_GUARDED_BY(mutex_);
   Counters counters_ ABSL_GUARDED_BY(mutex_);
   DeliveryRates rates_ ABSL_GUARDED_BY(mutex_);
-  // When isolation ends; INT64_MAX: no events are isolated.
+  // When isolation ends; INT64_MAX if no events are isolated.
   int64_t join_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   int64_t alarm_due_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
-  // The cursor that the next alarm begins with, since the budget of the last one ended before it.
+  // The cursor with which the next alarm starts, since the last one ran out of budget before it.
   size_t first_swept_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Set while the topic may wake this.
+  // Set while the topic may wake this subscription.
   std::shared_ptr<Subscription> registered_ ABSL_GUARDED_BY(mutex_);
   // For jitter; a better generator would be half the size of an idle subscription.
   std::minstd_rand random_ ABSL_GUARDED_BY(mutex_);

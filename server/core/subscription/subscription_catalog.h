@@ -19,7 +19,7 @@ namespace eventhub {
 class Subscription;
 struct SubscriptionContext;
 
-// Thread-safe, except for the methods of the commit thread.
+// Thread-safe, except the commit-thread members.
 class SubscriptionCatalog {
  public:
   using Subscriptions = std::vector<std::shared_ptr<Subscription>>;
@@ -27,13 +27,14 @@ class SubscriptionCatalog {
   // Reads all subscriptions and their state from the store.
   absl::Status Load(const SubscriptionContext& context);
 
-  // Null if there is none.
+  // Returns null if there is none.
   std::shared_ptr<Subscription> Find(absl::string_view name) const;
-  // NOT_FOUND if there is none. INVALID_ARGUMENT, for that field of a request: the name is empty.
+  // NOT_FOUND if there is none. INVALID_ARGUMENT, naming `field`, if the name is empty.
   absl::StatusOr<std::shared_ptr<Subscription>> Require(absl::string_view field,
                                                         absl::string_view name) const;
 
-  // Up to `limit` in order of their names, from the first name greater than `after` on.
+  // Returns up to `limit` subscriptions, ordered by name, starting with the first name greater than
+  // `after`.
   Subscriptions List(absl::string_view after, size_t limit) const;
 
   // The subscriptions of a topic.
@@ -41,22 +42,22 @@ class SubscriptionCatalog {
 
   size_t size() const;
 
-  // Makes a subscription known, or unknown, after the commit that does it.
+  // Adds or removes a subscription, after the commit that creates or deletes it.
   void Add(std::shared_ptr<Subscription> subscription);
   void Remove(Subscription& subscription);
 
-  // Commit thread only: as of the last change submitted, which may not be visible yet.
+  // Commit thread only: the state as of the last change submitted, which may not be visible yet.
 
-  // Takes a name for a new subscription; false if there is one.
+  // Reserves the name of a new subscription; false if it is taken.
   bool AddPending(std::shared_ptr<Subscription> subscription);
   bool IsPending(absl::string_view name) const { return pending_.contains(name); }
   Subscriptions PendingOf(const Topic& topic) const;
   Subscriptions PendingWithDeadLettersIn(const Topic& topic) const;
-  // Those that have open dead letters in it, which may have been their topic for them once; with
-  // `redriven`, also those that have redriven ones of it which are not settled.
+  // Returns the subscriptions with open dead letters in the topic, which may be their current or a
+  // former dead-letter topic; with `redriven`, also those with unsettled redriven events of it.
   absl::StatusOr<Subscriptions> PendingWithOpenLettersIn(const LogStore& store, const Topic& topic,
                                                          bool redriven) const;
-  // Deletes all that is stored of a subscription.
+  // Deletes all stored state of a subscription.
   void Delete(Subscription& subscription, CommitBuilder& commit);
   SubscriptionId TakeId(CommitBuilder& commit);
 

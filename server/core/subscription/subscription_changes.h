@@ -19,8 +19,8 @@ using SubscriptionDone = absl::AnyInvocable<void(absl::StatusOr<v1::Subscription
 
 class CreateSubscriptionTask final : public TopicChange {
  public:
-  // `settings` are checked and complete; `start` has an offset for each partition, as it was
-  // resolved; `named`: the request names it.
+  // `settings` are checked and complete; `start` holds the resolved offset of each partition;
+  // `named`: the request names an offset.
   CreateSubscriptionTask(const SubscriptionContext& context, TopicStore& topics,
                          SubscriptionCatalog& catalog, std::shared_ptr<Topic> topic,
                          v1::Subscription settings, std::vector<Offset> start, bool named,
@@ -41,14 +41,15 @@ class CreateSubscriptionTask final : public TopicChange {
   std::vector<Offset> start_;
   const bool named_;
   SubscriptionDone done_;
-  std::shared_ptr<Topic> dead_letter_topic_;  // If it is created with it.
+  std::shared_ptr<Topic>
+      dead_letter_topic_;  // Set if it is created together with the subscription.
   std::shared_ptr<Subscription> subscription_;
   absl::Status refused_;
 };
 
 class DeleteSubscriptionTask final : public TopicChange {
  public:
-  // Deletes nothing, and says OK, if it was used after `unless_used_since`.
+  // Deletes nothing, and returns OK, if the subscription was used after `unless_used_since`.
   DeleteSubscriptionTask(TopicStore& topics, SubscriptionCatalog& catalog,
                          std::shared_ptr<Subscription> subscription, StatusDone done,
                          absl::Time unless_used_since = absl::InfiniteFuture());
@@ -65,8 +66,8 @@ class DeleteSubscriptionTask final : public TopicChange {
   absl::Status refused_;
 };
 
-// Any other change of one subscription: `change` is made on the commit thread, unless the
-// subscription is deleted by then (NOT_FOUND); it may refuse, having changed nothing.
+// Any other change of one subscription: runs `change` on the commit thread, unless the subscription
+// is deleted by then (NOT_FOUND). `change` may refuse, with nothing changed.
 class ChangeSubscriptionTask final : public TopicChange {
  public:
   using Change = absl::AnyInvocable<absl::Status(CommitBuilder& commit)>;

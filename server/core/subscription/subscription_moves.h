@@ -1,5 +1,4 @@
-// Calls that take a subscription to another position, or parts of the log to the subscription: seek
-// and replay.
+// Calls that move a subscription to another position, or add events to it again: seek and replay.
 #pragma once
 
 #include <memory>
@@ -14,11 +13,11 @@
 
 namespace eventhub {
 
-// Positions are looked up in pieces, in the log as it is at the call, and moved to by the commit
-// thread. Thread-safe.
+// Resolves positions in pieces, in the log as of the call; the commit thread then moves the
+// subscription. Thread-safe.
 class SubscriptionMoves {
  public:
-  // The arguments outlive this.
+  // The arguments outlive this object.
   SubscriptionMoves(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
       : context_(context), catalog_(catalog) {}
 
@@ -31,7 +30,7 @@ class SubscriptionMoves {
   void CancelReplays(const std::string& name, ResponseDone<v1::CancelReplaysResponse> done);
 
  private:
-  // Carry out what was looked up.
+  // These carry out what was resolved.
   void Move(const std::shared_ptr<Subscription>& subscription,
             std::vector<Subscription::Place> places, bool dry_run,
             ResponseDone<v1::SeekSubscriptionResponse> done);

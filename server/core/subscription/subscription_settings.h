@@ -15,37 +15,37 @@
 
 namespace eventhub {
 
-// The settings that a subscription of `topic` is created with: `asked`, checked, defaults filled
-// in. INVALID_ARGUMENT names the field at fault, e.g. `subscription.ack_deadline`. Whether there is
-// a dead-letter topic of that name is for the caller to see to.
+// Returns the settings of a new subscription of `topic`: `asked`, checked, with defaults filled in.
+// INVALID_ARGUMENT names the field at fault, e.g. `subscription.ack_deadline`. The caller checks
+// that the dead-letter topic exists.
 absl::StatusOr<v1::Subscription> NewSubscriptionSettings(const v1::Subscription& asked,
                                                          const v1::Topic& topic, absl::Time now);
 
-// `current` with the fields that the mask names taken from `asked`. A retry policy that is not set
-// is the default one. INVALID_ARGUMENT names the field at fault, or `update_mask`.
+// Returns `current` with the fields of the mask taken from `asked`. An unset retry policy means the
+// default. INVALID_ARGUMENT names the field at fault, or `update_mask`.
 absl::StatusOr<v1::Subscription> ChangedSubscriptionSettings(
     const v1::Subscription& current, const v1::Subscription& asked,
     const google::protobuf::FieldMask& mask);
 
-// The topic that is created with a subscription of these complete settings, for its dead letters,
-// unless there is one of that name.
+// The dead-letter topic that is created with a subscription of these complete settings, unless a
+// topic with its name exists.
 v1::Topic DeadLetterTopicFor(const v1::Subscription& settings);
 
-// Whether these can be complete settings; INVALID_ARGUMENT as above.
+// Checks complete settings; INVALID_ARGUMENT as above.
 absl::Status CheckSubscriptionSettings(const v1::Subscription& settings);
 
-// What cursors go by, of settings that the functions above made.
+// The rules that cursors use, from settings that the functions above returned.
 DeliveryRules RulesOf(const v1::Subscription& settings);
 
-// The filter of such settings, compiled; null: none.
+// The compiled filter of such settings; null if there is none.
 std::shared_ptr<const EventFilter> FilterOf(const v1::Subscription& settings, MemoryMeter& memory);
 
 bool SameFilter(const v1::Subscription& a, const v1::Subscription& b);
 
-// RESOURCE_EXHAUSTED: there is no memory for its filter.
+// RESOURCE_EXHAUSTED: no memory is left for its filter.
 absl::Status CheckFilterMemory(const v1::Subscription& settings, const MemoryMeter& memory);
 
-// For how long the subscription may be unused; absl::InfiniteDuration() if for ever.
+// How long the subscription may be unused; absl::InfiniteDuration() if there is no limit.
 absl::Duration ExpireAfterOf(const v1::Subscription& settings);
 
 }  // namespace eventhub

@@ -1,4 +1,4 @@
-// The status of a subscription: figures, and findings that say why it is behind.
+// The status of a subscription: figures, and findings that explain why it is behind.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@ namespace eventhub {
 v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& subscription,
                               std::vector<v1::SubscriptionPartition>* partitions);
 
-// Why it does not go on or does not go faster, the weightiest first; see GetSubscriptionResponse.
+// Why it does not progress, or not faster; the most important reason first. See
+// GetSubscriptionResponse.
 std::vector<std::string> Findings(const SubscriptionContext& context, Subscription& subscription,
                                   const v1::SubscriptionStats& stats,
                                   const std::vector<v1::SubscriptionPartition>& partitions,

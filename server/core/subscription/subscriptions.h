@@ -1,5 +1,5 @@
-// The hub's subscriptions: what SubscriptionService and EventHubService.Consume do, without the
-// network.
+// The hub's subscriptions: the operations of SubscriptionService and EventHubService.Consume,
+// without the network.
 #pragma once
 
 #include <atomic>
@@ -27,8 +27,8 @@
 
 namespace eventhub {
 
-// A connected consumer, as EventHubService.Consume serves it. Closing it, or destroying it,
-// ends its leases. Poll and ReadCold are called by one thread at a time, the others at any time.
+// A connected consumer, as EventHubService.Consume serves it. Closing or destroying it ends its
+// leases. One thread at a time calls Poll and ReadCold; other methods may be called at any time.
 class ConsumerSession {
  public:
   using Step = Subscription::Step;
@@ -40,10 +40,10 @@ class ConsumerSession {
   ConsumerSession(const ConsumerSession&) = delete;
   ConsumerSession& operator=(const ConsumerSession&) = delete;
 
-  // The size of a frame that the consumer asks for; a frame is larger only if one event is.
+  // The frame size that the consumer asks for. A frame exceeds it only if it holds a single event.
   size_t frame_bytes() const { return consumer_->options.max_frame_bytes; }
 
-  // With no more than `room` bytes of events.
+  // Delivers at most `room` bytes of events.
   absl::StatusOr<Step> Poll(ConsumeFrame* frame, size_t room = SIZE_MAX) {
     return subscription_->Poll(*consumer_, frame, room);
   }
@@ -56,7 +56,7 @@ class ConsumerSession {
   absl::Status Take(v1::ConsumeRequest request);
   void Leave(bool at_once) { subscription_->Leave(*consumer_, at_once); }
 
-  // Whether no more requests may be taken until some are settled; the settlements of Poll say when.
+  // Whether no more requests may be taken until some are settled; Poll returns the settlements.
   bool Overloaded() const { return subscription_->Overloaded(*consumer_); }
 
   void Close(Subscription::Ended ended) { subscription_->Close(*consumer_, ended); }
@@ -66,25 +66,25 @@ class ConsumerSession {
   const std::shared_ptr<Consumer> consumer_;
 };
 
-// Counts that the store was opened for serving, so that epochs of leases of different lives of the
-// hub never meet. Before anything else is written.
+// Counts the openings of the store for serving, so that lease epochs of different runs of the hub
+// are distinct. Called before anything else is written.
 absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now);
 
-// Thread-safe. Methods that take a callback call it once, maybe before they return; those that do
-// not are blocked by the disk. Errors as in subscription.proto.
+// Thread-safe. Methods that take a callback call it exactly once, possibly before they return;
+// those that do not take one block on the disk. Errors as in subscription.proto.
 class Subscriptions {
  public:
-  // The arguments outlive this; `generation` is the result of TakeGeneration. With `run_alarm`
-  // false leases expire only when RunDue is called.
+  // The arguments outlive this object; `generation` is the result of TakeGeneration. If `run_alarm`
+  // is false, leases expire only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
                 ReadCounters& reads, MemoryMeter& pending, MemoryMeter& filters,
                 uint64_t generation, bool run_alarm);
   ~Subscriptions();
 
-  // Reads all from the store. Once, first.
+  // Reads all subscriptions from the store. Called once, before anything else.
   absl::Status Load();
 
-  // Ends work in progress. Consumers must be gone before, and the writer must still exist.
+  // Finishes work in progress. Consumers must be destroyed before, and the writer must still exist.
   void Stop();
 
   absl::StatusOr<std::unique_ptr<ConsumerSession>> OpenConsumer(const v1::ConsumeRequest& first,
@@ -104,8 +104,9 @@ class Subscriptions {
   DeadLetters& dead_letters() { return dead_letters_; }
   const DeadLetters& dead_letters() const { return dead_letters_; }
 
-  // Deletes what was not used for longer than its settings allow; `expired` is told of each that
-  // was deleted, and when it was used last. CANCELLED soon after `cancelled` says so.
+  // Deletes subscriptions that were unused for longer than their settings allow; calls `expired`
+  // for each deleted subscription, with the time of its last use. Returns CANCELLED soon after
+  // `cancelled` returns true.
   using OnExpired = absl::FunctionRef<void(const std::string& name, absl::Time last_used)>;
   absl::Status Expire(
       OnExpired expired = [](const std::string&, absl::Time) {},

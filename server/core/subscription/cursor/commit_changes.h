@@ -32,7 +32,7 @@ using SubscriptionRecordPtr = std::shared_ptr<const SubscriptionRecord>;
 // reported as settled before a restart decides. Not thread-safe.
 class CommitChanges {
  public:
-  // What one consumer settled.
+  // The events that one consumer settled.
   struct Settled {
     ConsumerId consumer;
     uint64_t acked = 0;
@@ -40,12 +40,12 @@ class CommitChanges {
     absl::Time time;
   };
 
-  // Of one commit.
+  // The changes of one commit.
   struct Entry {
     int64_t commit = 0;
     std::vector<std::pair<PartitionId, CommitChange>> changes;
     absl::InlinedVector<Settled, 1> settled;
-    SubscriptionRecordPtr record;  // Null: it is as before.
+    SubscriptionRecordPtr record;  // Null: unchanged.
     uint64_t acked = 0;
     uint64_t nacked = 0;
     uint64_t skipped = 0;

@@ -35,10 +35,10 @@ class KeyOrder {
 
   struct Event {
     uint64_t key;
-    int64_t next = kNone;  // The next one of the key.
+    int64_t next = kNone;  // The next event of the key.
   };
   struct Key {
-    int64_t first;  // May be delivered.
+    int64_t first;  // The event that may be delivered.
     int64_t last;
   };
 

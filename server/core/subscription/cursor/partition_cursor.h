@@ -27,7 +27,7 @@
 
 namespace eventhub {
 
-// Where a dead letter is.
+// The place of a dead letter.
 struct DeadLetterPlace {
   TopicId topic;
   PartitionId partition;
@@ -136,20 +136,19 @@ class PartitionCursor {
   const PendingRanges& pending() const { return pending_; }
 
   bool has_redriven() const { return redriven_ != nullptr; }
-  // The first dead letter in a partition of a topic, or in any, that a redriven event may have to
-  // be read from; nullopt: none.
+  // The first dead letter in a partition of a topic, or in any, that may have to be read to deliver
+  // a redriven event; nullopt if there is none.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
-  // Whether the event is still to be delivered live, so that it cannot be redriven: see
-  // AddRedriven.
+  // Whether the event will still be delivered live, so that it cannot be redriven: see AddRedriven.
   bool IsToCome(Offset event) const;
   // The first offset that was never delivered.
   Offset next() const { return next_; }
   // All live events before it are settled.
   Offset acked() const { return AckedAsOf(-1); }
-  // The same for those who see that commit, which is not visible yet.
+  // The same, as of a commit that is not visible yet.
   Offset AckedAsOf(int64_t commit) const;
-  // How many live events the change, which is not visible yet, settles.
+  // The number of live events that the change, which is not visible yet, settles.
   int64_t SettledBy(const CommitChange& change) const;
   // The first unsettled event that is in the log, including replayed and redriven ones.
   Offset needed() const;
@@ -161,7 +160,7 @@ class PartitionCursor {
   bool AnyLiveReady() const;
 
   // The lease epoch of deliveries. set_epoch ends all leases. A QUEUE also renews the epoch when
-  // leases expire, which tells requests about expired leases from those about later ones.
+  // leases expire, to distinguish requests about expired leases from requests about later ones.
   uint64_t epoch() const { return epoch_; }
   void set_epoch(uint64_t epoch) { first_epoch_ = epoch_ = epoch; }
   void RenewEpoch(uint64_t epoch) { epoch_ = epoch; }
@@ -175,9 +174,11 @@ class PartitionCursor {
   int64_t lease_due = 0;       // With an ack deadline: when the lease expires.
   bool to_be_written = false;  // In Subscription::dirty_.
   bool busy = false;           // A fetch for it is in progress.
-  // Until that commit is visible nothing is delivered, and the owner is not notified; 0: none.
+  // Until that commit is visible nothing is delivered, and the owner is not notified; 0 if not
+  // held.
   int64_t held_until = 0;
-  // The events to be read next are being deleted: no read before that commit is visible. 0: none.
+  // The events to be read next are being deleted: no read before that commit is visible. 0 if there
+  // is none.
   int64_t read_after = 0;
   // After a failed read: when to read again, and the failure. Null: the last read succeeded.
   int64_t read_again_at = 0;
@@ -189,10 +190,9 @@ class PartitionCursor {
 
   // The next events of a flow; a single event for kAlone.
   std::optional<Candidate> Next(const DeliveryRules& rules, Flow flow) const;
-  // Whether an event of a candidate, which has that key, may be delivered; if not, it has to be
-  // blocked.
+  // Whether an event of a candidate with this key may be delivered; if not, it must be blocked.
   bool AdmitKey(Offset event, uint64_t key);
-  // Whether an event of a candidate waits for its retry, and has to be blocked: see ParkExhausted.
+  // Whether an event of a candidate waits for its retry and must be blocked: see ParkExhausted.
   bool WaitsForRetry(Offset event) const;
   // Marks events of a candidate as delivered.
   void Lease(const Candidate& candidate, Offset start, uint32_t count, uint32_t event_bytes,
@@ -203,19 +203,19 @@ class PartitionCursor {
   // that waited for one of them is ready now.
   bool Pass(const Candidate& candidate, Offset from, Offset to);
 
-  // Settling. Each operation refuses events that are not leased to this consumer. Settled events
-  // are gone for later commits at once; for observers, and for events that wait for them, when the
-  // commit is visible (Complete).
+  // Settling. Each operation refuses events that are not leased to this consumer. For later
+  // commits, settled events are settled at once; for observers, and for events that wait for them,
+  // when the commit is visible (Complete).
 
-  // Whether an ack would be accepted as a whole, and settle something.
+  // Whether an ack would be accepted as a whole and settle at least one event.
   bool IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer, Offset from,
                 Offset to) const;
   // If `exact`, acks the range only; otherwise also all live events of [all_from, to).
   void Ack(bool exact, ConsumerId consumer, Offset from, Offset to, Refused refused,
            Effects* effects, Offset all_from = Offset(0));
-  // Fails a delivery under `epoch`; refuses events that were redelivered since. `retry_at` says
-  // when the events are redelivered. In a STREAM this applies to the first event, and the partition
-  // goes back to it.
+  // Fails a delivery under `epoch`; refuses events that were redelivered since. `retry_at` is when
+  // the events are redelivered. In a STREAM this applies to the first event, and the partition
+  // rewinds to it.
   void Retry(const DeliveryRules& rules, ConsumerId consumer, uint64_t epoch, Offset from,
              Offset to, absl::FunctionRef<int64_t(uint32_t attempts)> retry_at, int64_t now,
              absl::string_view reason, Refused refused, Effects* effects, size_t* left = nullptr);
@@ -225,7 +225,7 @@ class PartitionCursor {
   void Extend(ConsumerId consumer, Offset from, Offset to, int64_t due, Refused refused,
               Effects* effects);
 
-  // How many ranges a sweep examines while the mutex is held: less than 1 ms.
+  // The number of ranges that a sweep examines while the mutex is held: less than 1 ms.
   static constexpr size_t kMaxSwept = 2'000;
   // Whether sweeps are in progress, and whether they block deliveries: otherwise a STREAM would be
   // out of order, or the limit of attempts exceeded.
@@ -235,31 +235,29 @@ class PartitionCursor {
   // number that they examined, and leave the rest to a sweep. Null: no limit.
   void SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects);
 
-  // Ends all leases of a consumer that went away without settling them. The attempt fails for the
-  // events that it may have been working on: all of them in a QUEUE; in a STREAM the first live
+  // Ends all leases of a consumer that disconnected without settling them. The attempt fails for
+  // the events that it may have been processing: all of them in a QUEUE; in a STREAM the first live
   // event and the first extra one.
   void Fail(const DeliveryRules& rules, ConsumerId consumer, absl::string_view why,
             Effects* effects, size_t* left = nullptr);
   // Ends all leases of a consumer; no attempt fails.
   void Recall(const DeliveryRules& rules, ConsumerId consumer, Effects* effects,
               size_t* left = nullptr);
-  // Events that are to be delivered in isolation are delivered with the others.
+  // Delivers isolated events together with others from now on.
   void EndIsolation(const DeliveryRules& rules, size_t* left = nullptr);
-  // The number of events that are to be delivered in isolation.
+  // The number of events to be delivered in isolation.
   int64_t WaitingAlone() const;
-  // Ends expired leases, and makes ready the events whose retry is due. Events beyond `left` stay
-  // due.
+  // Ends expired leases, and makes events ready whose retry is due. Events beyond `left` stay due.
   void Expire(const DeliveryRules& rules, int64_t now, Effects* effects, size_t* left = nullptr);
-  // To be called after loading, and after a change of the rules: parks events without attempts
-  // left. If the limit was lowered, events that failed without a nack get one more attempt in
-  // isolation, since another event may have caused the failure. Events that wait for a retry are
-  // delayed from here on. With ordered_by_key their keys are unknown after a restart: each is a
-  // candidate once, to be registered and blocked, so that later events of its key do not overtake
-  // it.
+  // Call after loading, and after a change of the rules: parks events without attempts left. If the
+  // limit was lowered, events that failed without a nack get one more attempt in isolation, since
+  // another event may have caused the failure. Events that wait for a retry are delayed from here
+  // on. With ordered_by_key their keys are unknown after a restart: each is a candidate once, to be
+  // registered and blocked, so that later events of its key do not overtake it.
   void ParkExhausted(const DeliveryRules& rules, bool lowered, absl::string_view why,
                      Effects* effects, size_t* left = nullptr);
 
-  // The commit of the change is visible.
+  // Applies the change, whose commit is visible.
   void Complete(const CommitChange& change, Effects* effects);
 
   // The parked events are in the dead-letter topic.
@@ -270,17 +268,17 @@ class PartitionCursor {
 
   // Drops pending events that retention has removed.
   void DropTrimmed(Effects* effects);
-  // Drops a redriven event whose copy is gone, too. It counts as lost.
+  // Drops a redriven event whose last copy was removed, too. It counts as lost.
   void DropRedriven(Offset event, Effects* effects);
 
   // Moving.
 
-  // Keeps replayed and redriven events before `to`. To be followed by DropTrimmed.
+  // Keeps replayed and redriven events before `to`. Call DropTrimmed afterwards.
   void Seek(const DeliveryRules& rules, Offset to, Effects* effects);
   // Drops everything after the end of a log that lost unsynced events.
   void CutTo(Offset end);
   // Adds unsettled live events before `next`; after Seek. Replayed and redriven events become live,
-  // except for those that exist only as dead letters.
+  // except those that exist only as dead letters.
   void AddPending(const DeliveryRules& rules, Offset start, int64_t count, uint32_t attempts,
                   bool silent);
   // Adds the settled events of [from, to) as extra ones; returns their number.
@@ -288,8 +286,8 @@ class PartitionCursor {
   int64_t CountReplay(Offset from, Offset to) const;
   // Ends the replay of events of [from, to) that are not leased; returns their number.
   int64_t CancelReplays(Offset from, Offset to, Effects* effects);
-  // Adds one event. False, with nothing changed, if it is still to be delivered live: live events
-  // are subject to the filter, and may be trimmed before.
+  // Adds one event. Returns false, with nothing changed, if it will still be delivered live: live
+  // events are subject to the filter, and may be trimmed first.
   bool AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects);
 
   // The store. `wall_offset`: the wall clock minus the monotonic clock.
@@ -301,7 +299,8 @@ class PartitionCursor {
   void KeepPassed() { dirty_ |= std::exchange(passed_, false); }
   void Flush(SubscriptionId subscription, int64_t wall_offset, CommitBuilder& commit);
   void Load(const stored::Cursor& cursor);
-  // After the cursor, ranges in order. False, with nothing changed, if the record is invalid.
+  // Called after the cursor was loaded, with ranges in order. Returns false, with nothing changed,
+  // if the record is invalid.
   bool Load(Offset start, const stored::Range& range, int64_t wall_offset, int64_t now);
 
  private:
@@ -310,11 +309,11 @@ class PartitionCursor {
 
   struct Sweep {
     enum class Kind : uint8_t {
-      kFail,    // The leases of the consumers fail.
-      kBlame,   // STREAM: those of the first live event and of the first extra one do; the others
-                // are taken back.
-      kRecall,  // They are taken back.
-      kRewind,  // Those of live events are.
+      kFail,    // All leases of the consumers fail.
+      kBlame,   // STREAM: the leases of the first live event and of the first extra one fail; the
+                // others are taken back.
+      kRecall,  // The leases are taken back.
+      kRewind,  // The leases of live events are taken back.
       kLimits,  // See ParkExhausted.
       kJoin,    // See EndIsolation.
     };
@@ -337,20 +336,20 @@ class PartitionCursor {
                     PendingRange& range, Effects* effects);
   Verdict CheckLimits(const DeliveryRules& rules, const Sweep& sweep, Offset start,
                       PendingRange& range, Effects* effects);
-  // Fails the events that the consumers may have been working on, if they lie before `end`.
+  // Fails the events before `end` that the consumers may have been processing.
   void Blame(const DeliveryRules& rules, Sweep& sweep, Offset end, Effects* effects);
-  // Frees what a seek discarded, and gives back the credit that it used.
+  // Frees the ranges that a seek discarded, and returns the credit that they used.
   void FreeDiscarded(size_t* left, Effects* effects);
 
   // STREAM: whether the last attempt of an event, live or extra, is in progress.
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
   int64_t CountLeased(bool extra) const;
-  // STREAM: whether an ack of [from, to) settles something, and nothing that is to be redelivered.
+  // STREAM: whether an ack of [from, to) settles an event, and none that is to be redelivered.
   bool IsOut(bool exact, Offset from, Offset to) const;
   std::optional<Candidate> FirstExtra() const;
   // STREAM: the next event in order to be delivered in isolation.
   std::optional<Candidate> FirstAlone() const;
-  // STREAM: limits a candidate to what may be in flight together; see `window_`.
+  // STREAM: limits a candidate to the events that may be in flight together; see `window_`.
   std::optional<Candidate> Narrow(Candidate candidate) const;
   bool MayTakeUp(const DeliveryRules& rules, PendingRanges::Map::const_iterator range) const;
   // The parts of [from, to) that are not pending, or are settling.
@@ -374,17 +373,17 @@ class PartitionCursor {
                int64_t ready_at, int64_t now, absl::string_view reason, Effects* effects);
   // Makes a leased range ready again; the attempt does not count.
   void TakeBack(Offset start, PendingRange& range, Effects* effects);
-  // The same, without giving back its credit.
+  // Like TakeBack, without returning its credit.
   static void MakeReady(PendingRange& range);
   void AddPlace(Offset event, const DeadLetterPlace& place);
   // Adjusts an extra range that a seek keeps.
   void KeepExtra(const DeliveryRules& rules, PendingRange& range, Effects* effects);
   // For a seek: remove all ranges from `comes_anyway` on, and the live ranges before it. The second
-  // one does so for any number of ranges; it examines the extra ones only.
+  // one does so for any number of ranges; it examines only the extra ones.
   void RemoveForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
   void DiscardForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
-  // To be called for removed ranges, outside of an edit.
+  // Called for removed ranges, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
   // Whether there is anything in [from, to) that a trim removes.
   bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
@@ -403,18 +402,19 @@ class PartitionCursor {
   bool dirty_ = false;
   bool passed_ = false;  // Filtered events moved `next_` since the last write.
   PendingRanges pending_;
-  // What is pending before it was not removed by a trim, though the log may begin after it.
+  // DropTrimmed is done up to here: pending ranges before it stay, even if the log starts after
+  // them.
   Offset trimmed_to_{0};
   std::vector<std::unique_ptr<DiscardedRanges>> discarded_;  // By seeks.
-  std::vector<Sweep> sweeps_;  // Under way, the first one; the others after it.
-  // STREAM: how many live events before `suspects_end_` may be in flight together. Any event that a
-  // crashed consumer had may have caused the crash. Each crash halves the window, so after a few
-  // the culprit is the first event in flight.
+  std::vector<Sweep> sweeps_;  // The first one is in progress; the others follow.
+  // STREAM: the number of live events before `suspects_end_` that may be in flight together. Any
+  // event in flight at a crashed consumer may have caused the crash. Each crash halves the window,
+  // so after a few the culprit is the first event in flight.
   int64_t window_ = std::numeric_limits<int64_t>::max();
   Offset suspects_end_{0};
   SharedText last_reason_;
-  // QUEUE: fresh live events and redeliveries take turns, so that events which fail again and again
-  // do not keep all others waiting.
+  // QUEUE: fresh live events and redeliveries take turns, so that events that fail repeatedly do
+  // not delay all others.
   bool fresh_turn_ = false;
   // With ordered_by_key: the keys of all ready live events are known. Otherwise a fresh event of
   // the same key could overtake one of them.

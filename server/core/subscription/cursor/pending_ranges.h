@@ -30,8 +30,8 @@ enum class RangeState : uint8_t {
   kDelayed,  // To be delivered, from `due` on.
   kBlocked,  // Waits for an earlier event of its key.
   kParking,  // On its way to the dead-letter topic.
-  // Settled, or added, by a commit that is not visible yet. For later commits the events are gone,
-  // or pending; for all observers they are still there, or not there yet.
+  // Settled, or added, by a commit that is not visible yet. For later commits the events are
+  // already settled, or pending; for observers they are not yet.
   kSettling,
   kComing,
 };
@@ -51,18 +51,19 @@ struct PendingRange {
   uint32_t count = 0;
   ConsumerId consumer;  // While leased.
   // While leased: the lease epoch of the delivery. While settling or coming: the number of the
-  // commit that brings it about.
+  // commit that settles or adds it.
   uint64_t stamp = 0;
   uint32_t event_bytes = 0;  // While leased: the mean size.
-  uint16_t attempts = 0;     // Those that failed, and the one under way.
+  uint16_t attempts = 0;     // Failed attempts, and the one in progress.
   RangeState state = RangeState::kReady;
   bool extra : 1 = false;      // Replayed or redriven.
   bool redriven : 1 = false;   // Always a single event.
-  bool alone : 1 = false;      // The next delivery has to be: see PartitionCursor::Requeue.
+  bool alone : 1 = false;      // Its next delivery must be isolated: see PartitionCursor::Requeue.
   bool delivered : 1 = false;  // A consumer may have handled it.
   bool silent : 1 = false;     // The last attempt failed without a nack.
 
-  // Kept by PendingRanges: whether the store has a record of it, and whether that is out of date.
+  // Kept by PendingRanges: whether the store has a record of it, and whether the record is out of
+  // date.
   bool stored : 1 = false;
   bool dirty : 1 = false;
 
@@ -75,7 +76,7 @@ struct PendingRange {
     return state == RangeState::kLeased || state == RangeState::kParking ||
            state == RangeState::kSettling;
   }
-  // Whether it is settled for those who see that commit.
+  // Whether it is settled as of a commit that is not visible yet.
   bool SettledAsOf(int64_t commit) const {
     return state == RangeState::kSettling && static_cast<int64_t>(stamp) <= commit;
   }
@@ -87,17 +88,17 @@ struct PendingRange {
   // PartitionCursor::ParkExhausted.
   bool waits_unknown() const { return state == RangeState::kReady && due != 0; }
 
-  // Another range like it, which the store does not have.
+  // A range like this one that is not stored.
   PendingRange Copy() const;
-  // Whether both can be one range, when they are neighbours.
+  // Whether adjacent ranges can be merged.
   bool Like(const PendingRange& other) const;
 };
 
 class DiscardedRanges;
 
-// An ordered map of disjoint ranges; equal neighbours are merged. Events outside of all ranges are
-// settled, or were never delivered. Changes since the last flush are tracked, so a flush costs what
-// changed, not what is pending.
+// An ordered map of disjoint ranges; equal neighbors are merged. Events outside of all ranges are
+// settled, or were never delivered. Changes since the last flush are tracked, so the cost of a
+// flush depends on the changes, not on the number of ranges.
 //
 // Not thread-safe.
 class PendingRanges {
@@ -107,7 +108,7 @@ class PendingRanges {
   // Memory of a range: about 60 bytes, and 25 more while it has a due time.
   static constexpr size_t kRangeBytes = 96;
 
-  // Counted by the meter, if there is one.
+  // The meter, if any, counts the memory.
   explicit PendingRanges(MemoryMeter* meter = nullptr) : meter_(meter) {}
   ~PendingRanges();
   PendingRanges(const PendingRanges&) = delete;
@@ -115,14 +116,14 @@ class PendingRanges {
 
   // Numbers of events.
   struct Counts {
-    int64_t live = 0;  // All but extra ones.
+    int64_t live = 0;  // All except extra ones.
     int64_t extra = 0;
     int64_t leased = 0;
     int64_t leased_live = 0;
     int64_t delayed = 0;
     int64_t blocked = 0;
     int64_t parking = 0;
-    int64_t alone = 0;  // Ready, and of that flow.
+    int64_t alone = 0;  // Ready, in that flow.
     int64_t settling = 0;
     int64_t coming = 0;
   };
@@ -133,22 +134,22 @@ class PendingRanges {
   const Map& map() const { return map_; }
   const Counts& counts() const { return counts_; }
 
-  // How many ranges the memory limit allows.
+  // The number of ranges that the memory limit allows.
   size_t Allowance() const {
     return meter_ == nullptr ? std::numeric_limits<size_t>::max()
                              : meter_->Allowance() / kRangeBytes;
   }
 
-  // Adds `count` events from `start` on, none of which may be pending. `range` says all but the
-  // count.
+  // Adds `count` events from `start` on, none of which may be pending. `range` holds everything but
+  // the count.
   void Add(Offset start, int64_t count, const PendingRange& range);
 
   // Calls `edit` for each range in [from, to), cut to these bounds. `edit` may change the range in
   // place, except for its count, and returns what it did. Returns the number of ranges.
   size_t EditRange(Offset from, Offset to, Edit edit);
 
-  // Removes all ranges in constant time, and returns them, to be freed piece by piece. For large
-  // numbers only: it makes Flush call `erase_all`, for which every later read of the store pays.
+  // Removes all ranges in constant time, and returns them, to be freed in pieces. For large numbers
+  // only: it makes Flush call `erase_all`, which slows down every later read of the store.
   std::unique_ptr<DiscardedRanges> Discard();
 
   // Starts of ranges that are extra.
@@ -164,8 +165,8 @@ class PendingRanges {
 
   // When the next range is due. INT64_MAX: never.
   int64_t next_due() const { return indexes_.due.empty() ? kNever : indexes_.due.begin()->first; }
-  // Calls `edit` for at most `limit` ranges that are due, the earliest first; `edit` has to make
-  // them not due. Returns the number of ranges.
+  // Calls `edit` for at most `limit` ranges that are due, the earliest first; `edit` must make them
+  // not due. Returns the number of ranges.
   size_t EditDue(int64_t now, size_t limit, Edit edit);
 
   // Whether there is something to flush.
@@ -192,7 +193,7 @@ class PendingRanges {
 
   // `range` is counted already.
   Map::iterator Insert(int64_t start, PendingRange range);
-  // What is removed is neither counted nor indexed any more.
+  // Removed ranges are no longer counted or indexed.
   Map::iterator Remove(Map::iterator it);
   void Split(int64_t at);
   // Joins `it` with the range before it if they are alike; returns the range that holds `it`.
@@ -207,9 +208,9 @@ class PendingRanges {
   Map map_;
   Indexes indexes_;
   Counts counts_;
-  bool all_gone_ = false;              // Whatever the store has, the map has not.
+  bool all_gone_ = false;              // No stored range is valid any more.
   std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
-  absl::flat_hash_set<int64_t> gone_;  // Starts that the store has, and the map has not.
+  absl::flat_hash_set<int64_t> gone_;  // Starts that are stored but no longer in the map.
 };
 
 // Ranges that are no longer pending, to be freed in pieces. Not thread-safe.
@@ -220,8 +221,8 @@ class DiscardedRanges {
   DiscardedRanges& operator=(const DiscardedRanges&) = delete;
 
   bool empty() const { return ranges_.empty() && IndexesEmpty(); }
-  // Frees at most `limit` ranges or entries of an index, after `freed` was called for each range.
-  // Returns how many it freed.
+  // Frees at most `limit` ranges or index entries, after calling `freed` for each range. Returns
+  // the number freed.
   size_t Free(size_t limit, absl::FunctionRef<void(const PendingRange& range)> freed);
 
  private:

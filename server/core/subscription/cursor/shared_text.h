@@ -9,8 +9,8 @@
 
 namespace eventhub {
 
-// Immutable text in a single word: pending ranges are many, and most of them have none. A copy
-// shares the text. All copies of a text are for one thread at a time: the count is not atomic.
+// Immutable text in a single word: pending ranges are many, and most have no text. A copy shares
+// the text. Only one thread at a time may use the copies of a text: the count is not atomic.
 class SharedText {
  public:
   SharedText() = default;  // Empty.

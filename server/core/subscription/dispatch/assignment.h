@@ -1,4 +1,4 @@
-// Which consumer of a STREAM subscription has which partition.
+// The assignment of partitions to the consumers of a STREAM subscription.
 #pragma once
 
 #include <vector>
@@ -7,10 +7,10 @@
 
 namespace eventhub {
 
-// Shares partitions out to consumers: balanced (no two differ by more than one), and moving as few
-// as that allows. `owners` has the present owner of each partition, ConsumerId() for none; owners
-// that are not among the consumers count as none. Returns the owner that each partition is to have:
-// none only if there are no consumers. The same input gives the same result.
+// Assigns partitions to consumers: balanced (shares differ by at most one), with as few moves as
+// that allows. `owners` holds the current owner of each partition, ConsumerId() for none; owners
+// that are not among the consumers count as none. Returns the new owner of each partition: none
+// only if there are no consumers. Deterministic.
 std::vector<ConsumerId> PlanAssignment(const std::vector<ConsumerId>& owners,
                                        const std::vector<ConsumerId>& consumers);
 

@@ -21,15 +21,15 @@ namespace eventhub {
 
 // The contents of one response to a consumer.
 struct ConsumeFrame {
-  v1::ConsumeResponse control;  // All but the batches.
+  v1::ConsumeResponse control;  // Everything but the batches.
   std::vector<Delivery> deliveries;
   size_t bytes = 0;  // Of the events.
 
   bool empty() const { return deliveries.empty() && control.ByteSizeLong() == 0; }
 };
 
-// Notices about one partition. A later notice replaces earlier ones that were not sent, so they
-// stay in order, and few at a consumer that does not read.
+// Notices about one partition. A later notice replaces earlier ones that were not sent, so notices
+// stay in order, and are few for a consumer that does not read.
 struct PartitionNews {
   std::optional<v1::PartitionLease> revoked;
   std::optional<v1::PartitionLease> assigned;  // After that.
@@ -41,8 +41,8 @@ struct ConsumerOptions {
   std::string name;
   std::string address;
   size_t max_frame_bytes = size_t{1} << 20;
-  // Called on any thread, without a lock held, when a waiting consumer may have something to do.
-  // Must not block.
+  // Called on any thread, without locks held, when a waiting consumer may have work. Must not
+  // block.
   absl::AnyInvocable<void()> wake;
 };
 
@@ -75,16 +75,16 @@ struct Consumer {
   bool leaving = false;
   bool leaving_at_once = false;  // Without waiting for events in flight.
   bool closed = false;
-  bool stalled = false;          // Let a lease expire, and sent nothing since.
+  bool stalled = false;          // A lease expired, and nothing was received since.
   bool alone = false;            // Its event in flight is delivered in isolation.
-  int64_t probe_budget = 0;      // QUEUE, stalled: events that it gets nevertheless.
-  bool caught_up = false;        // Said so, and nothing was delivered since.
+  int64_t probe_budget = 0;      // QUEUE, stalled: the number of events that it still gets.
+  bool caught_up = false;        // Reported, and nothing was delivered since.
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
   int unsettled = 0;             // Requests without a settlement yet.
 
   // Used by the polling thread only. The maximum size of the frame in progress.
   size_t frame_bytes = 0;
-  std::optional<EventFetch> fetch;  // Under way, or to be carried out next.
+  std::optional<EventFetch> fetch;  // In progress, or to be carried out next.
 
   uint64_t acked = 0;
   uint64_t nacked = 0;

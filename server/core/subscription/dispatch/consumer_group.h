@@ -1,4 +1,4 @@
-// The connected consumers of a subscription: who they are, and who is woken next.
+// The connected consumers of a subscription, and the order in which they are woken.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 namespace eventhub {
 
 // Guarded by the subscription's mutex. A consumer is woken by its callback, which must not run
-// under that mutex: the methods collect those to be woken in `wake`, for the caller to call
+// under that mutex: the methods collect the consumers to wake in `wake`, and the caller wakes them
 // afterwards.
 class ConsumerGroup {
  public:
@@ -30,28 +30,29 @@ class ConsumerGroup {
   bool empty() const { return members_.empty(); }
   size_t size() const { return members_.size(); }
 
-  // Null: it is not connected any more.
+  // Returns null if it is no longer connected.
   Consumer* Find(ConsumerId id) const;
   Consumer* FindSession(uint64_t session) const;
 
-  // Those that partitions may be assigned to: stalled ones only if there are no others.
+  // The consumers that partitions may be assigned to: stalled ones only if there are no others.
   std::vector<ConsumerId> Assignable() const;
   // Whether a consumer that is not stalled could take events.
   bool AnyHealthyWithCredit() const;
 
-  // Waking. A consumer that is not waiting will look by itself.
+  // Waking. A consumer that is not waiting will look without being woken.
   void Wake(Consumer& consumer, WakeList* wake);
   void WakeAll(WakeList* wake);
-  // The first one in the queue that has credit; a stalled one only if there is no other.
+  // Wakes the first consumer in the queue that has credit; a stalled one only if there is no other.
   void WakeNext(WakeList* wake);
   // Adds a consumer that waits for events to the queue of WakeNext.
   void Enqueue(Consumer& consumer);
 
-  // Events of a consumer are settled, or taken back: it has credit again, or may end.
+  // Events of a consumer were settled or taken back: it has credit again, or may end.
   void Release(ConsumerId id, const Usage& usage, WakeList* wake);
-  // A lease of a consumer expired. Of a QUEUE it gets one event at a time until it responds.
+  // A lease of a consumer expired. In a QUEUE the consumer gets one event at a time until it
+  // responds.
   void MarkOverdue(ConsumerId id);
-  // Tells `only` one consumer, or all, what retention has removed of a partition.
+  // Notifies `only`, or all consumers, of events of a partition that retention removed.
   void NoteTrimmed(PartitionId partition, std::optional<ConsumerId> only,
                    const std::vector<std::pair<Offset, Offset>>& trimmed, WakeList* wake);
 

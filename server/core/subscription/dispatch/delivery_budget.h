@@ -11,7 +11,8 @@
 
 namespace eventhub {
 
-// What may still go into a frame: bounded by its size, the consumer's credit, and the rate limits.
+// The remaining capacity of a frame: bounded by its size, the consumer's credit, and the rate
+// limits.
 class DeliveryBudget {
  public:
   DeliveryBudget(const Consumer& consumer, int64_t max_events, DeliveryRates& rates, int64_t now)
@@ -25,13 +26,13 @@ class DeliveryBudget {
   int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
   bool full() const { return events_ <= 0 || bytes() <= 0; }
 
-  // An event that waited for one that the filter rejected is ready now.
+  // An event that waited for an event that the filter rejected is ready now.
   void NoteFreed() { freed_ = true; }
   bool TakeFreed() { return std::exchange(freed_, false); }
 
-  // Whether a run of this size fits. An event that is larger than the remaining credit fits when
-  // nothing else is in flight; one that is larger than a frame, or than the rate allows at once,
-  // fits in a frame of its own.
+  // Whether a run of this size fits. An event larger than the remaining credit fits when nothing
+  // else is in flight; an event larger than a frame, or than the rate allows at once, fits in a
+  // frame of its own.
   bool Takes(int64_t run_events, int64_t run_bytes) const {
     const bool one = run_events == 1;
     return run_events <= events_ && (run_bytes <= credit_bytes_ || (one && alone_)) &&

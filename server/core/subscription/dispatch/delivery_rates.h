@@ -9,8 +9,8 @@
 
 namespace eventhub {
 
-// One limit for all that is delivered, and one for replays and redrives, which is applied on top of
-// it. Times are microseconds of the monotonic clock. Not thread-safe.
+// One limit for all deliveries, and an additional one for replays and redrives. Times are
+// microseconds of the monotonic clock. Not thread-safe.
 class DeliveryRates {
  public:
   void SetLimits(const v1::RateLimit& all, const v1::RateLimit& extra, int64_t now) {
@@ -28,7 +28,7 @@ class DeliveryRates {
     return std::max(extra_events_.AvailableAt(now), extra_bytes_.AvailableAt(now));
   }
 
-  // How much may be delivered now.
+  // How many may be delivered now.
   int64_t Events(int64_t now) { return events_.Available(now); }
   int64_t Bytes(int64_t now) { return bytes_.Available(now); }
   int64_t ExtraEvents(int64_t now) { return extra_events_.Available(now); }

@@ -1,4 +1,4 @@
-// Which events of some batches a subscription delivers: found by matching each, without a lock.
+// The events of some batches that a subscription delivers: found by matching each, without a lock.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace eventhub {
 
-// The cost of filters and keys grows with the size of the events. So they are evaluated on the
+// Filters and keys cost time in proportion to the size of events. So they are evaluated on the
 // thread that serves a consumer, before it takes the subscription's mutex again to deliver the
 // result. Not thread-safe.
 class EventChoices {
@@ -27,7 +27,7 @@ class EventChoices {
   EventChoices(const std::vector<RecordBatchPtr>& batches, Offset from, Offset end,
                const EventFilter* filter, bool by_key, size_t max_work);
 
-  // The offset after the last event that was matched.
+  // The offset after the last matched event.
   Offset end() const { return end_; }
   // The result for an event of a batch; not for batches that the filter skips by their types.
   const Event& Of(size_t batch, const RecordBatch& of, Offset event) const {
@@ -43,7 +43,7 @@ class EventChoices {
   const Offset from_;
   Offset end_;
   std::vector<Event> events_;
-  std::vector<size_t> first_;  // Of each batch, where in `events_`.
+  std::vector<size_t> first_;  // For each batch, its first index in `events_`.
   size_t work_ = 0;
 };
 

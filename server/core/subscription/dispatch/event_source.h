@@ -1,5 +1,5 @@
-// Where a subscription gets events from that are not ready to be delivered: the disk, and batches
-// whose events have to be matched against a filter or a key first.
+// Provides events that are not ready to be delivered: events on disk, and batches whose events must
+// be matched against a filter or a key first.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct EventFetch {
   std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
   bool each_is_chosen = false;                // Events are matched one by one.
   bool by_key = false;                        // By their keys, too.
-  std::vector<RecordBatchPtr> batches;        // From memory; empty: they are read from the disk.
+  std::vector<RecordBatchPtr> batches;        // From memory; empty: read from disk.
 
   bool in_memory() const { return !batches.empty(); }
 };
@@ -38,17 +38,18 @@ struct FetchedEvents {
   size_t work() const { return choices.has_value() ? choices->work() : 0; }
 };
 
-// Runs without the mutex of the subscription, since a read may block and a filter costs as much as
-// the events are large; so whoever delivers the result checks first that it is still wanted.
+// Runs without the subscription's mutex, since a read may block and a filter's cost depends on the
+// size of the events; so the code that delivers the result first checks that it is still wanted.
 // Thread-safe.
 class EventSource {
  public:
-  // The arguments outlive this.
+  // The arguments outlive this object.
   EventSource(const LogStore& store, const TopicCatalog& topics, const Topic& topic)
       : store_(store), topics_(topics), topic_(topic) {}
 
-  // Reads batches of about `max_bytes`, unless `fetch` has some, which are moved from it; and
-  // matches their events, up to `max_work` bytes. Blocks on the disk unless they are in memory.
+  // Reads batches of about `max_bytes`, unless `fetch` has some, which are moved from it; then
+  // matches their events, up to `max_work` bytes. Blocks on the disk unless the events are in
+  // memory.
   FetchedEvents Fetch(EventFetch& fetch, size_t max_bytes, size_t max_work) const;
 
  private:

@@ -23,7 +23,7 @@ struct Settling {
   const std::shared_ptr<Consumer> consumer;
   const v1::ConsumeRequest request;
   const bool synced;  // Whether each commit that carries out a part of it is synced.
-  SettlePlace next;   // Where to go on.
+  SettlePlace next;   // Where to continue.
   v1::Settlement settlement;
   std::vector<Parked> parked;
 };
@@ -47,14 +47,14 @@ class SettleQueue {
     return first;
   }
 
-  // How many pending ranges a commit may still examine.
+  // The number of pending ranges that a commit may still examine.
   size_t& WorkLeft(int64_t commit) {
     if (commit_ != commit) work_left_ = kWorkPerCommit;
     commit_ = commit;
     return work_left_;
   }
 
-  // Whether a task that continues is submitted. There is one while the queue is not empty.
+  // Whether a continuing task is submitted. There is one while the queue is not empty.
   bool continues = false;
 
  private:

@@ -26,8 +26,8 @@ struct SettlePlace {
 class Refusals {
  public:
   static constexpr int kMost = 1000;
-  // Pending ranges that may be examined for one request: as many as a partition may have, about 50
-  // ms of the commit thread.
+  // The number of pending ranges that may be examined for one request: as many as a partition may
+  // have, about 50 ms of the commit thread.
   static constexpr size_t kMaxWork = 250'000;
 
   explicit Refusals(v1::Settlement* settlement, size_t looked_at = 0)
@@ -35,8 +35,8 @@ class Refusals {
 
   size_t looked_at() const { return looked_at_; }
 
-  // Bounds the work for one request, since overlapping ranges could ask for any amount. True, with
-  // `range` refused, if it is used up.
+  // Bounds the work for one request, since overlapping ranges could ask for any amount. Returns
+  // true, with `range` refused, if it is used up.
   bool TooMuch(uint32_t partition, const v1::OffsetRange& range);
   // Counts pending ranges that were examined.
   void Spend(size_t looked_at) { looked_at_ += looked_at; }
@@ -68,10 +68,10 @@ struct SettleWork {
   }
 };
 
-// For the ranges in that field of a request.
+// For the ranges in `field` of a request.
 absl::Status TooMuchWork(absl::string_view field);
 
-// A settlement that refuses all of a request.
+// A settlement that refuses the whole request.
 v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why);
 
 }  // namespace eventhub
