@@ -18,14 +18,14 @@
 namespace eventhub {
 namespace {
 
-// Connections that are accepted in a row before the ends of others are looked at.
+// Connections accepted in a row before the ends of others are handled.
 constexpr int kTurn = 64;
 constexpr int kEvents = 128;
 
-// Without descriptors, it is tried again after so long.
+// How long to wait before accepting again after running out of descriptors.
 constexpr int kRestMs = 100;
 
-// Closes a connection with a reset: nothing is kept of it.
+// Closes a connection with a reset, so that the kernel keeps no state for it.
 void Refuse(int fd) {
   const linger at_once = {1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -105,7 +105,7 @@ void Acceptor::Run() {
   epoll_event events[kEvents];
   for (;;) {
     const int count = epoll_wait(poll_, events, kEvents, resting_ ? kRestMs : -1);
-    // Before the look at what is asked: what is asked later wakes the thread once more.
+    // Read before the requests: a later request wakes the thread again.
     eventfd_t ignored;
     eventfd_read(wake_, &ignored);
     bool accepting;
@@ -114,7 +114,7 @@ void Acceptor::Run() {
       if (ending_) return;
       accepting = accepting_;
       if (!accepting && !sockets_.empty()) {
-        sockets_.clear();  // Whoever waits in the backlog is refused.
+        sockets_.clear();  // Connections in the backlog are refused.
         stopped_.NotifyAll();
       }
     }
@@ -129,7 +129,7 @@ void Acceptor::Run() {
       if (is_listener) {
         Accept(fd);
       } else {
-        // Closing it would not end the watch, for gRPC may still have the socket.
+        // Closing the descriptor would not end the watch, since gRPC may still have the socket.
         epoll_ctl(poll_, EPOLL_CTL_DEL, fd, nullptr);
         connections_.Remove(fd);
       }

@@ -12,13 +12,14 @@
 
 namespace eventhub {
 
-// One thread that accepts, from Start() to Stop(), and notes the ends of connections until
-// destruction. gRPC would take whoever comes, without a limit, and as fast as they come.
+// Accepts connections on one thread, from Start() to Stop(), and tracks the ends of connections
+// until destruction. gRPC by itself would accept every connection, without limit and at any rate.
 class Acceptor {
  public:
   using GrpcAcceptor = grpc::experimental::ExternalConnectionAcceptor;
 
-  // Where accepted sockets go, those of the network and others. The table outlives this object.
+  // Takes the gRPC acceptors for accepted sockets: of the network, and of unix sockets. The table
+  // outlives this object.
   Acceptor(std::unique_ptr<GrpcAcceptor> network, std::unique_ptr<GrpcAcceptor> unix_sockets,
            ConnectionTable& connections);
   ~Acceptor();
@@ -26,19 +27,20 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // Once, when gRPC has started. RESOURCE_EXHAUSTED if the system has no descriptors left.
+  // Called once, after gRPC has started. RESOURCE_EXHAUSTED if the system has no descriptors left.
   absl::Status Start(std::vector<ListenSockets> sockets);
 
-  // Accepts nothing any more, from when it returns on. Before gRPC shuts down.
+  // Nothing is accepted after it returns. Called before gRPC shuts down.
   void Stop();
 
  private:
   void Run();
-  // Until no more wait, or a turn is over.
+  // Accepts until no connection waits, or kTurn were accepted.
   void Accept(int listener);
   void HandOver(int fd, const sockaddr_storage& address);
   bool Watch(int fd, uint32_t events);
-  // While there are no descriptors: whoever waits in the backlog would wake the thread for ever.
+  // Switched off while there are no descriptors: connections in the backlog would wake the thread
+  // continuously.
   void ListenAgain(bool listen);
 
   const std::unique_ptr<GrpcAcceptor> network_;
@@ -46,14 +48,14 @@ class Acceptor {
   ConnectionTable& connections_;
   std::vector<ListenSockets> sockets_;
   int poll_ = -1;
-  int wake_ = -1;  // Readable once something is asked of the thread.
+  int wake_ = -1;  // Readable when the thread has a request.
 
   Mutex mutex_;
   CondVar stopped_;
   bool accepting_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
-  bool resting_ = false;  // The thread's own.
+  bool resting_ = false;  // Used by the thread only.
   std::thread thread_;
 };
 

@@ -1,4 +1,4 @@
-// AdminService: generated messages in and out of the broker.
+// AdminService: passes generated messages to and from the broker.
 #pragma once
 
 #include <string>
@@ -14,13 +14,13 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it.
+// Thread-safe. The constructor's arguments outlive this object.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   AdminService(Broker& broker, const StreamRegistry& registry, const MemoryReport& memory,
                std::string version, absl::Time start);
 
-  // What GetStats says of the addresses, once they are known.
+  // Sets the addresses that GetStats reports, once they are known.
   void SetListeners(std::vector<v1::Listener> listeners);
 
   grpc::ServerUnaryReactor* CreateTopic(grpc::CallbackServerContext* context,

@@ -26,7 +26,7 @@ absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer) {
 }
 
 grpc::Slice ToSlice(SharedBytes bytes) {
-  // gRPC does not write to slices that it did not make.
+  // gRPC does not write to slices that it did not allocate.
   char* const data = const_cast<char*>(bytes.data());
   const size_t size = bytes.size();
   return grpc::Slice(data, size, SharedBytes::Drop, std::move(bytes).Release());

@@ -1,4 +1,4 @@
-// Between gRPC's buffers and ours.
+// Conversions between gRPC's buffers and SharedBytes.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -8,8 +8,7 @@
 
 namespace eventhub {
 
-// The one copy that a request's bytes make on their way in: out of gRPC's read buffers, into one
-// piece.
+// Copies a request's bytes out of gRPC's read buffers into one piece: the only copy on the way in.
 absl::StatusOr<SharedBytes> Gather(const grpc::ByteBuffer& buffer);
 
 // A reference to the bytes; no copy.

@@ -14,16 +14,16 @@
 namespace eventhub {
 namespace {
 
-// Frames and headers of calls that do make sense are not worth cutting a connection off for.
+// Legitimate calls have this many bytes of frames and headers.
 constexpr double kMinWaste = 1 << 20;
 
-// A host that has fewer does not take the memory of a hub by their number.
+// A host with fewer connections does not exhaust a hub's memory by their number.
 constexpr size_t kManyConnections = 16;
 
-// A host is refused for this long after one of its connections was cut off.
+// How long a host is refused after one of its connections was cut off.
 constexpr double kBanSeconds = 2;
 
-// What the kernel knows of a TCP connection; nullopt for other sockets.
+// The kernel's figures of a TCP connection; nullopt for other sockets.
 std::optional<tcp_info> TcpInfoOf(int fd) {
   tcp_info info = {};
   socklen_t size = sizeof(info);
@@ -34,7 +34,7 @@ std::optional<tcp_info> TcpInfoOf(int fd) {
   return info;
 }
 
-// Ends a connection, and throws away what has come in and was not read.
+// Ends a connection, and discards received data that was not read.
 void CutOff(int fd) {
   constexpr size_t kAll = size_t{64} << 20;
   shutdown(fd, SHUT_RDWR);
@@ -84,7 +84,7 @@ void ConnectionTable::ForgetIdleHosts(absl::Duration now) {
 }
 
 void ConnectionTable::Remove(int watched) {
-  std::shared_ptr<PublishLimits::Connection> share;  // Dropped without the lock.
+  std::shared_ptr<PublishLimits::Connection> share;  // Released without the lock.
   MutexLock lock(mutex_);
   const auto it = connections_.find(watched);
   if (it == connections_.end()) return;
@@ -107,10 +107,10 @@ void ConnectionTable::Sample() {
     const std::optional<tcp_info> info = TcpInfoOf(fd);
     if (!info.has_value()) continue;
     const uint64_t taken = connection.share->taken_bytes();
-    // A request may be counted before the kernel's number is looked at, never the other way round.
+    // A request may be counted before the kernel's figure is read, but never after.
     const uint64_t wasted =
         info->tcpi_bytes_received > taken ? info->tcpi_bytes_received - taken : 0;
-    // It shrinks when a large request is complete.
+    // Waste decreases when a large request is complete.
     connection.wasted = std::max(0.0, left * connection.wasted + static_cast<double>(wasted) -
                                           static_cast<double>(connection.wasted_before));
     connection.wasted_before = wasted;
@@ -119,7 +119,7 @@ void ConnectionTable::Sample() {
   }
 }
 
-// Headers and frames of requests, and what TLS adds, are less than the requests.
+// The overhead of requests (headers, frames, TLS) is smaller than the requests themselves.
 double ConnectionTable::WasteOf(const Connection& connection) {
   return connection.shed || connection.wasted < connection.taken ? 0 : connection.wasted;
 }

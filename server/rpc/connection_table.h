@@ -1,5 +1,5 @@
-// The connections that the hub serves: how many there may be, from where, and which of them take
-// memory without making any use of it.
+// The connections of the hub: their number, their hosts, and which of them take memory without
+// sending requests.
 #pragma once
 
 #include <cstdint>
@@ -19,21 +19,21 @@ namespace eventhub {
 
 struct ConnectionLimits {
   size_t total = 10'000;
-  // Of one host; connections over unix sockets, and through a proxy, count as one host's.
+  // Per host; all connections over unix sockets, or through one proxy, count as one host.
   size_t per_peer = 2'000;
-  // New ones of a host, a second; so many may come at once. Beyond that they are closed at once:
-  // setting connections up costs the hub more than it costs clients.
+  // New connections per second and host; as many may arrive at once. Those beyond it are closed
+  // immediately: setting up a connection costs the hub more than the client.
   double new_per_second = 300;
 };
 
-// gRPC owns the sockets and does not tell when it closes one. So the table has a descriptor of its
-// own of each: the kernel reports it as hung up when either side has closed. The same descriptor
-// serves to look at what came in, and to cut the connection off.
+// gRPC owns the sockets and does not report when it closes one. So the table holds its own
+// descriptor for each: the kernel reports a hang-up when either side has closed. The same
+// descriptor serves to measure the received bytes and to cut off the connection.
 //
 // Thread-safe.
 class ConnectionTable {
  public:
-  // What became of those that asked, since the hub started.
+  // The outcomes of connection attempts since the hub started.
   struct Counters {
     explicit Counters(Metrics& metrics)
         : accepted(metrics.AddCounter("eventhub_connections_accepted_total",
@@ -53,44 +53,47 @@ class ConnectionTable {
       : limits_(limits), publish_limits_(publish_limits), clock_(clock), counters_(metrics) {}
   ~ConnectionTable();
 
-  // Whether a connection may come in; if so it counts, and `watched`, a descriptor of its socket,
-  // belongs to the table. Otherwise nothing is changed.
+  // Decides whether to admit a connection. If so, counts it and takes ownership of `watched`, a
+  // descriptor of its socket. Otherwise changes nothing.
   bool Admit(const PeerAddress& peer, int watched);
 
-  // Forgets one that has ended, by the descriptor, and closes that.
+  // Removes a connection that has ended, by its descriptor, and closes the descriptor.
   void Remove(int watched);
 
   size_t size() const;
   const Counters& counters() const { return counters_; }
 
-  // Looks at what has come in since the last look. To be called now and then, more often when
-  // memory gets short.
+  // Measures the bytes received since the last call. Call it periodically, more often when memory
+  // gets short.
   void Sample();
 
-  // Cuts those off that sent the most bytes, of late, that became no request: what takes memory
-  // and is not counted anywhere. Their hosts are refused for a while. Returns how many that were.
+  // Cuts off the connections that recently sent the most bytes without completing requests: these
+  // take memory that is counted nowhere. Refuses their hosts for a while. Returns the number of
+  // connections cut off.
   size_t Shed();
 
-  // The last resort: cuts off all connections of the host that has most, if that is many. What a
-  // call takes before its request is complete is not seen in bytes. Returns how many that were.
+  // The last resort: cuts off all connections of the host with the most, if they are many. The
+  // memory that a call takes before its request is complete does not show in bytes. Returns the
+  // number of connections cut off.
   size_t ShedHost();
 
-  // Whether all that ask are refused for now. Those that are in stay.
+  // Sets whether all new connections are refused. Existing ones stay.
   void SetClosed(bool closed);
 
-  // Notes what has come in by now; then cuts off those that nothing came from since. Connections
-  // over unix sockets are let be: the kernel does not count what they receive.
+  // MarkReceived records the bytes received so far; CloseSilent then cuts off the connections that
+  // received nothing since. Connections over unix sockets stay: the kernel does not count their
+  // bytes.
   void MarkReceived();
   void CloseSilent();
 
  private:
   struct Connection {
     std::string host;
-    // Keeps the connection's share alive, which knows the bytes that became requests.
+    // Keeps alive the connection's share, which counts the bytes of requests.
     std::shared_ptr<PublishLimits::Connection> share;
-    uint64_t wasted_before = 0;  // Bytes that became no request, at the last look.
-    uint64_t taken_before = 0;   // Bytes of requests, likewise.
-    double wasted = 0;           // The same of late: they halve in a second.
+    uint64_t wasted_before = 0;  // Bytes outside of requests, at the last sample.
+    uint64_t taken_before = 0;   // Bytes of requests, at the last sample.
+    double wasted = 0;           // Recent bytes outside of requests: halves every second.
     double taken = 0;
     uint64_t marked = 0;  // Bytes received, at the last mark.
     bool shed = false;
@@ -98,7 +101,7 @@ class ConnectionTable {
   struct Host {
     size_t connections = 0;
     double tokens = 0;
-    absl::Duration filled;  // When `tokens` was right.
+    absl::Duration filled;  // When `tokens` was up to date.
   };
 
   static double WasteOf(const Connection& connection);
@@ -114,9 +117,10 @@ class ConnectionTable {
   mutable Mutex mutex_;
   absl::flat_hash_map<int, Connection> connections_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Host> hosts_ ABSL_GUARDED_BY(mutex_);
-  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 1024;  // So many hosts: those that are gone, go.
+  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) =
+      1024;  // At this number of hosts, idle ones are removed.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Duration sampled_ ABSL_GUARDED_BY(mutex_);  // The last look.
+  absl::Duration sampled_ ABSL_GUARDED_BY(mutex_);  // When the last sample was taken.
 };
 
 }  // namespace eventhub

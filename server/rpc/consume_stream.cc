@@ -37,7 +37,7 @@ ConsumerSession* ConsumeStream::session() {
   return session_.get();
 }
 
-// ---- What comes in
+// ---- Requests
 
 void ConsumeStream::OnReadDone(bool ok) {
   if (ok) connection_->NoteTaken(in_.Length());
@@ -55,7 +55,7 @@ void ConsumeStream::OnReadDone(bool ok) {
   } else if (!ok && session == nullptr) {
     EndWith(InvalidField("open", "is required in the first request"));
   } else if (!ok) {
-    session->Leave(/*at_once=*/true);  // Nothing that is out can be settled any more.
+    session->Leave(/*at_once=*/true);  // Events in flight can no longer be settled.
   }
   Proceed();
 }
@@ -74,7 +74,7 @@ absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
   ASSIGN_OR_RETURN(std::unique_ptr<ConsumerSession> session,
                    broker_.subscriptions().OpenConsumer(
                        request, context_->peer(), [weak = weak_from_this(), &pool = pools_.wake] {
-                         // On the commit thread, too: only hands over.
+                         // Also called on the commit thread: only hands over.
                          if (const auto stream = weak.lock()) {
                            pool.Post([stream] { stream->Wake(); });
                          }
@@ -89,13 +89,13 @@ absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
     draining = draining_;
     ended = ended_;
   }
-  // What was asked before it was there.
+  // A drain may have started before the session existed.
   if (draining) opened->Leave(/*at_once=*/true);
   if (ended) opened->Close(Subscription::Ended::kByHub);
   return absl::OkStatus();
 }
 
-// ---- What goes out
+// ---- Responses
 
 void ConsumeStream::Wake() {
   {
@@ -124,10 +124,10 @@ void ConsumeStream::AwaitRoom() {
     MutexLock lock(mutex_);
     ended = ended_;
   }
-  if (ended) StopWaitingForRoom();  // Who ended it before found no wait.
+  if (ended) StopWaitingForRoom();  // Whoever ended the stream before found no wait to cancel.
 }
 
-// What was begun is finished by ReadCold, which delivers nothing any more.
+// Finishes a wait with ReadCold, which then delivers nothing.
 void ConsumeStream::StopWaitingForRoom() {
   if (pools_.frames.Cancel(*this)) Granted(0);
 }
@@ -156,7 +156,8 @@ void ConsumeStream::Send(ConsumeFrame frame, size_t room) {
   StartWrite(&out_);
 }
 
-// Its write is not done, or it would not hold its frame: so it does not finish before this is seen.
+// The write is in progress, since the holder holds its frame; so the call does not end before
+// `evicting_` is seen.
 absl::AnyInvocable<void() &&> ConsumeStream::Eviction() {
   evicting_ = true;
   return [self = shared_from_this()] { self->Evict(); };
@@ -174,13 +175,13 @@ void ConsumeStream::OnWriteDone(bool ok) {
   {
     MutexLock lock(mutex_);
     sending_ = false;
-    woken_ = true;  // There may be more.
+    woken_ = true;  // More may have become available.
   }
   if (!ok) EndWith(absl::CancelledError("the client has gone"));
   Proceed();
 }
 
-// ---- The end
+// ---- End of the stream
 
 void ConsumeStream::OnCancel() {
   EndWith(absl::CancelledError("the client has gone"));
@@ -202,7 +203,7 @@ void ConsumeStream::Drain() {
   Proceed();
 }
 
-// Others get what this consumer has at this moment, not when gRPC is done with the stream.
+// Others get this consumer's events now, not when gRPC is done with the stream.
 void ConsumeStream::EndWith(const absl::Status& status) {
   ConsumerSession* session;
   bool draining;
@@ -230,7 +231,7 @@ grpc::Status ConsumeStream::FinalStatus() {
   return ToGrpcStatus(status_);
 }
 
-// ---- The loop
+// ---- Loop
 
 void ConsumeStream::Proceed() {
   const std::shared_ptr<ConsumeStream> self = shared_from_this();
@@ -238,7 +239,7 @@ void ConsumeStream::Proceed() {
     Action action;
     {
       MutexLock lock(mutex_);
-      // Whoever proceeds looks again after each action, and sees what has changed by then.
+      // The thread that proceeds checks again after each action, and sees all changes so far.
       if (proceeding_) return;
       action = NextAction();
       proceeding_ = action != Action::kNone;

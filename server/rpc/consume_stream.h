@@ -18,10 +18,10 @@
 
 namespace eventhub {
 
-// One consumer. Both directions go on by themselves: requests are taken as they come, while not too
-// many of them wait for their settlement; and whenever gRPC has taken a response the next is made,
-// from memory at once, or from the disk on a pool, when the budget has room for it. With nothing to
-// say it sleeps, and costs nothing until the subscription wakes it.
+// One consumer. The two directions are independent: requests are taken as they arrive, unless too
+// many of them wait for their settlement; when gRPC has taken a response the next one is made, from
+// memory at once, or from disk on a pool, when the budget has room for it. With nothing to send the
+// stream sleeps, and costs nothing until the subscription wakes it.
 //
 // gRPC holds a reference until OnDone.
 class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
@@ -47,11 +47,11 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   absl::Status Handle(const grpc::ByteBuffer& message);
   absl::Status Open(const v1::ConsumeRequest& request);
-  // On any thread: there may be something to send.
+  // Called on any thread when there may be something to send.
   void Wake();
-  // Makes the next response, on the thread that proceeds.
+  // Makes the next response, on the thread that runs Proceed.
   void Poll();
-  // Goes on with ReadCold, once there is memory for it.
+  // Continues with ReadCold when there is memory for it.
   void AwaitRoom();
   void StopWaitingForRoom();
   void Granted(size_t bytes) override;
@@ -61,33 +61,34 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Evict();
   void EndWith(const absl::Status& status);
 
-  // Does what can be done now, one thing after the other, on one thread at a time. To be called
-  // after each change.
+  // Takes all possible actions, one after another, on one thread at a time. Called after each
+  // change.
   void Proceed();
   Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   grpc::Status FinalStatus();
-  // Null until it is open; then until OnDone.
+  // Null until the session is open; then valid until OnDone.
   ConsumerSession* session();
 
   Broker& broker_;
   const ReadPools pools_;
   const std::shared_ptr<PublishLimits::Connection> connection_;
-  grpc::CallbackServerContext* const context_;  // Until OnDone.
+  grpc::CallbackServerContext* const context_;  // Valid until OnDone.
   StreamRegistry& registry_;
   const StreamLimits::Place place_;
   std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
 
-  grpc::ByteBuffer in_;   // Belongs to the read under way.
-  grpc::ByteBuffer out_;  // Belongs to the write under way.
+  grpc::ByteBuffer in_;   // Used by the read in progress.
+  grpc::ByteBuffer out_;  // Used by the write in progress.
 
-  std::atomic<bool> evicting_{false};  // Which needs the call's context: it does not end now.
+  std::atomic<bool> evicting_{
+      false};  // The eviction needs the call's context, so the call must not end.
 
   Mutex mutex_;
   std::unique_ptr<ConsumerSession> session_ ABSL_GUARDED_BY(mutex_);
   bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
-  bool sending_ ABSL_GUARDED_BY(mutex_) = false;  // From the look for something until it is sent.
+  bool sending_ ABSL_GUARDED_BY(mutex_) = false;  // From Poll until the response is sent.
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;    // There may be something to send.
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;

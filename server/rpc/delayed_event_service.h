@@ -1,4 +1,4 @@
-// DelayedEventService: generated messages in and out of the core's delayed events.
+// DelayedEventService: passes generated messages to and from core's delayed events.
 #pragma once
 
 #include "eventhub/v1/delayed.grpc.pb.h"
@@ -7,7 +7,8 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it. Lists are read from the disk, on a pool.
+// Thread-safe. The constructor's arguments outlive this object. Lists are read from disk, on a
+// pool.
 class DelayedEventService final : public v1::DelayedEventService::CallbackService {
  public:
   DelayedEventService(DelayedEvents& delayed, WorkPool& pool) : delayed_(delayed), pool_(pool) {}

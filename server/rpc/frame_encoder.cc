@@ -11,10 +11,10 @@
 namespace eventhub {
 namespace {
 
-// A slice has a fixed cost, about that of copying this many bytes.
+// A slice has a fixed cost: about that of copying this many bytes.
 constexpr size_t kMinSharedBytes = 2048;
 
-// An EventBatch without its events.
+// Encodes an EventBatch without its events.
 std::string BatchHead(const Delivery& delivery) {
   using google::protobuf::Timestamp;
   using v1::EventBatch;
@@ -44,10 +44,10 @@ std::string BatchHead(const Delivery& delivery) {
 
 bool IsShared(const SharedBytes& events) { return events.size() >= kMinSharedBytes; }
 
-// The buffers of the events that are not copied.
+// The bytes of the buffers of events that are not copied.
 size_t HeldBytes(const std::vector<Delivery>& deliveries) {
   size_t held = 0;
-  const SharedBytes* before = nullptr;  // Pieces of one buffer follow one another.
+  const SharedBytes* before = nullptr;  // Pieces of one buffer are consecutive.
   for (const Delivery& delivery : deliveries) {
     for (const SharedBytes& events : delivery.events) {
       if (!IsShared(events)) continue;
@@ -68,7 +68,7 @@ class SliceBuilder {
     slices_.push_back(ToSlice(std::move(bytes)));
   }
 
-  // `shared` is what the shared ones hold.
+  // `shared`: the bytes that the shared pieces keep alive.
   EncodedFrame Build(size_t shared) {
     Flush();
     return {grpc::ByteBuffer(slices_.data(), slices_.size()), copied_bytes_ + shared};
@@ -91,8 +91,7 @@ class SliceBuilder {
 constexpr uint32_t kBatchesField = v1::ReadResponse::kBatchesFieldNumber;
 static_assert(v1::ConsumeResponse::kBatchesFieldNumber == kBatchesField);
 
-// Returns what is held of buffers
-// that others share.
+// Returns the bytes of shared buffers that the batches keep alive.
 size_t AppendBatches(std::vector<Delivery> deliveries, size_t bytes, size_t room,
                      SliceBuilder* out) {
   const size_t held = HeldBytes(deliveries);

@@ -1,5 +1,5 @@
-// Encodes what a reader gets: small headers, and references to events that every other reader
-// shares.
+// Encodes responses to readers and consumers: small headers, and references to events that all
+// readers share.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@ namespace eventhub {
 
 struct EncodedFrame {
   grpc::ByteBuffer message;
-  // What the message keeps in memory: the buffers that its events are in, as a whole. Bytes.
+  // The memory that the message keeps alive: the whole buffers that its events are in. Bytes.
   size_t held = 0;
 };
 
-// The wire form of a v1::ReadResponse. Of the events, only runs too short to be worth a reference
-// are copied; all of them, if they are a small part of buffers that are larger than `room`.
+// Returns the wire form of a v1::ReadResponse. Copies only runs of events that are too short to be
+// worth a reference; or all events, if they are a small part of buffers larger than `room`.
 EncodedFrame EncodeFrame(Frame frame, size_t room = SIZE_MAX);
 
-// The same of a v1::ConsumeResponse.
+// Likewise for a v1::ConsumeResponse.
 EncodedFrame EncodeFrame(ConsumeFrame frame, size_t room = SIZE_MAX);
 
 }  // namespace eventhub

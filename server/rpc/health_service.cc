@@ -13,7 +13,7 @@ namespace eventhub {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// One watch. Sends the newest status once the last is out; statuses in between are skipped.
+// One watch. Sends the newest status when the previous one was sent; skips those in between.
 class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
                           public std::enable_shared_from_this<HealthWatch> {
  public:
@@ -99,7 +99,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   const HealthService::Question question_;
   const StreamLimits::Place place_;
   std::shared_ptr<HealthWatch> self_;
-  HealthCheckResponse out_;  // Belongs to the write under way.
+  HealthCheckResponse out_;  // Used by the write in progress.
 
   Mutex mutex_;
   HealthCheckResponse::ServingStatus wanted_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;

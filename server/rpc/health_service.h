@@ -1,5 +1,5 @@
-// The standard gRPC health service. gRPC's own has no descriptor, so that reflection could not
-// describe it.
+// The standard gRPC health service. gRPC's own implementation has no descriptor, so reflection
+// could not describe it.
 #pragma once
 
 #include <memory>
@@ -17,12 +17,12 @@ namespace eventhub {
 class HealthWatch;
 
 // Answers for the hub as a whole (the empty name), for each of its gRPC services, which share its
-// state, and for the two questions that who watches over the process has:
+// state, and for two checks of a supervisor:
 //
-//   "ready"  whether the hub takes writes, like the empty name: a full disk, or one that fails, is
-//            not. Who is not ready gets no traffic.
-//   "live"   whether a restart would change nothing for the better. A full disk is live, since only
-//            room helps; a store that failed is not, since only a restart helps.
+//   "ready"  whether the hub accepts writes, like the empty name: not with a full or failing disk.
+//            A hub that is not ready should get no traffic.
+//   "live"   whether a restart would be useless. A hub with a full disk is live, since only space
+//            helps; one whose store failed is not, since only a restart helps.
 //
 // Thread-safe.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
@@ -37,17 +37,17 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
       grpc::CallbackServerContext* context,
       const grpc::health::v1::HealthCheckRequest* request) override;
 
-  // Makes a gRPC service of the server known. Before the server starts.
+  // Registers a gRPC service of the server. Called before the server starts.
   void AddService(absl::string_view name);
 
   struct State {
     bool ready = false;
     bool live = false;
   };
-  // Neither until this is first called.
+  // Before the first call, the hub is neither live nor ready.
   void SetState(State state);
 
-  // Not serving from now on, whatever is set; ends all watches.
+  // Reports not serving from now on, whatever is set; ends all watches.
   void Shutdown();
 
  private:
@@ -61,7 +61,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   void Tell();
 
   StreamLimits& limits_;
-  absl::flat_hash_set<std::string> services_;  // Stays as it is while the server runs.
+  absl::flat_hash_set<std::string> services_;  // Constant while the server runs.
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_);
   bool shutdown_ ABSL_GUARDED_BY(mutex_) = false;

@@ -17,14 +17,14 @@ namespace {
 using BytesWriter = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 using BytesBidi = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
-// Nothing of the request is done.
+// No part of the request is done.
 grpc::ServerUnaryReactor* RefuseBecauseOfShutdown(grpc::CallbackServerContext* context) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(ShuttingDown(kReconnectDelay)));
   return reactor;
 }
 
-// Starts a stream of type `Reactor`, if its host may have one more: `start` gets the place.
+// Starts a stream of type `Reactor`, if its host may open another: `start` receives the place.
 template <typename Reactor, typename Start>
 Reactor* StartStream(StreamLimits& limits, grpc::CallbackServerContext* context, Start start) {
   std::optional<StreamLimits::Place> place = limits.Take(context->peer());

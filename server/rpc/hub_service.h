@@ -1,4 +1,4 @@
-// EventHubService: its methods take and give raw bytes, so that events are never parsed.
+// EventHubService: its methods receive and send raw bytes, so events are never parsed.
 #pragma once
 
 #include "eventhub/v1/hub.grpc.pb.h"
@@ -17,7 +17,7 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
                 v1::EventHubService::WithRawCallbackMethod_Transact<
                     v1::EventHubService::Service>>>>>;
 
-// Thread-safe. What it is made with outlives it.
+// Thread-safe. The constructor's arguments outlive this object.
 class HubService final : public RawHubService {
  public:
   HubService(Broker& broker, PublishLimits& limits, StreamLimits& stream_limits, ReadPools pools,

@@ -1,4 +1,4 @@
-// LinkService: generated messages in and out of the core's links.
+// LinkService: passes generated messages to and from core's links.
 #pragma once
 
 #include "eventhub/v1/link.grpc.pb.h"
@@ -6,7 +6,7 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it. No method looks at the disk.
+// Thread-safe. The constructor's arguments outlive this object. No method reads the disk.
 class LinkService final : public v1::LinkService::CallbackService {
  public:
   explicit LinkService(Links& links) : links_(links) {}

@@ -21,14 +21,14 @@
 namespace eventhub {
 namespace {
 
-// Connections that wait to be accepted; the kernel takes less if it is set to.
+// Connections waiting to be accepted; the kernel's own limit may be lower.
 constexpr int kBacklog = 4096;
 
 absl::Status CannotListen(const std::string& address, absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": ", why));
 }
 
-// What a "unix:PATH" address names; nullopt if its path is too long.
+// The socket address of "unix:PATH"; nullopt if the path is too long.
 std::optional<sockaddr_un> SocketName(const std::string& address) {
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
@@ -50,11 +50,11 @@ void SetOption(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-// A socket that listens; -1 with errno if there cannot be one.
+// Returns a listening socket; -1 with errno on failure.
 int ListenOn(const sockaddr& name, socklen_t size) {
   const int fd = socket(name.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
-  // What is left of a process that ended is no reason not to.
+  // Remains of a process that ended must not prevent listening.
   if (name.sa_family != AF_UNIX) SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (name.sa_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (bind(fd, &name, size) == 0 && listen(fd, kBacklog) == 0) return fd;
@@ -109,7 +109,7 @@ absl::StatusOr<ListenSockets> ListenSockets::OpenUnix(const std::string& address
   const std::optional<sockaddr_un> name = SocketName(address);
   if (!name.has_value()) return CannotListen(address, "the path is too long");
   if (IsInUse(*name)) return CannotListen(address, "another process does");
-  struct stat left_over;  // By a hub that was killed.
+  struct stat left_over;  // Left by a hub that was killed.
   if (stat(name->sun_path, &left_over) == 0 && S_ISSOCK(left_over.st_mode)) unlink(name->sun_path);
   const int fd = ListenOn(reinterpret_cast<const sockaddr&>(*name), sizeof(*name));
   if (fd < 0) return CannotListen(address, strerror(errno));
@@ -128,7 +128,7 @@ absl::StatusOr<ListenSockets> ListenSockets::OpenTcp(const std::string& address)
   if (colon == std::string::npos) return CannotListen(address, "it is not HOST:PORT");
   absl::string_view host = absl::string_view(address).substr(0, colon);
   if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
-  // A socket for all addresses of IPv6 serves those of IPv4 too.
+  // A socket for all IPv6 addresses serves IPv4 as well.
   const bool any = host == "0.0.0.0";
   addrinfo hints = {};
   hints.ai_flags = AI_PASSIVE;
@@ -140,14 +140,14 @@ absl::StatusOr<ListenSockets> ListenSockets::OpenTcp(const std::string& address)
     if (unknown != 0) return CannotListen(address, gai_strerror(unknown));
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
     ListenSockets sockets;
-    uint16_t port = 0;  // All of them get the first one's.
+    uint16_t port = 0;  // All sockets use the port of the first.
     int error = 0;
     for (addrinfo* info = found; info != nullptr; info = info->ai_next) {
       if (port != 0) SetPort(info->ai_addr, port);
       const int fd = ListenOn(*info->ai_addr, info->ai_addrlen);
       if (fd < 0) {
         error = errno;
-        // That an address is taken is told; one that this machine does not have is left out.
+        // An address in use is an error; an address that this machine does not have is skipped.
         if (error == EADDRINUSE) break;
         continue;
       }
@@ -196,7 +196,7 @@ std::string HostOf(absl::string_view name) {
   if (absl::ConsumePrefix(&name, "ipv6:%5B")) {
     auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address);
     ipv6.sin6_family = AF_INET6;
-    const std::string ip(name.substr(0, name.find('%')));  // A scope begins with it, too.
+    const std::string ip(name.substr(0, name.find('%')));  // A scope also starts with '%'.
     return inet_pton(AF_INET6, ip.c_str(), &ipv6.sin6_addr) == 1 ? PeerOf(address).host : ip;
   }
   return PeerOf(address).host;

@@ -1,4 +1,4 @@
-// Addresses that the hub listens on, and those that its clients come from.
+// Addresses that the hub listens on, and addresses of its clients.
 #pragma once
 
 #include <sys/socket.h>
@@ -11,10 +11,10 @@
 
 namespace eventhub {
 
-// What "unix:PATH" addresses begin with.
+// The prefix of "unix:PATH" addresses.
 inline constexpr char kUnixPrefix[] = "unix:";
 
-// The sockets of one address; a host name may stand for several. Closes them at its end.
+// The sockets of one address; a host name may resolve to several. Closes them on destruction.
 class ListenSockets {
  public:
   ListenSockets() = default;
@@ -22,16 +22,17 @@ class ListenSockets {
   ListenSockets& operator=(ListenSockets&& other) noexcept;
   ~ListenSockets() { Close(); }
 
-  // Listens on "HOST:PORT" (port 0: any free one) or "unix:PATH". UNAVAILABLE says why it cannot:
-  // an address is never shared with another process, nor taken from one that lives. The owner and
-  // the group of a unix socket's file may connect, and nobody else.
+  // Listens on "HOST:PORT" (port 0: any free port) or "unix:PATH". UNAVAILABLE says why it cannot:
+  // an address is never shared with another process, nor taken from a living one. Only the owner
+  // and the group of a unix socket's file may connect.
   static absl::StatusOr<ListenSockets> Open(const std::string& address);
 
-  // With the port that was bound.
+  // With the bound port.
   const std::string& address() const { return address_; }
   const std::vector<int>& descriptors() const { return descriptors_; }
 
-  // Refuses new connections, those in the backlog too; removes a unix socket from its directory.
+  // Refuses new connections, including those in the backlog; removes a unix socket from its
+  // directory.
   void Close();
 
  private:
@@ -43,19 +44,19 @@ class ListenSockets {
   std::vector<int> descriptors_;
 };
 
-// Where a connection comes from.
+// The origin of a connection.
 struct PeerAddress {
-  std::string host;  // Without the port; of IPv6 the network of 64 bits; "unix" for all of those.
-  std::string name;  // As grpc::ServerContext::peer() has it.
+  std::string host;  // Without the port; for IPv6 the 64-bit network; "unix" for all unix sockets.
+  std::string name;  // In the form of grpc::ServerContext::peer().
 };
 
 PeerAddress PeerOf(const sockaddr_storage& address);
 
-// The host of a name as grpc::ServerContext::peer() has it.
+// Returns the host of a name in the form of grpc::ServerContext::peer().
 std::string HostOf(absl::string_view name);
 
-// Whether only processes of this machine can reach an address: a unix socket, or one of the
-// loopback.
+// Whether only processes of this machine can reach an address: a unix socket, or a loopback
+// address.
 bool IsLocalAddress(absl::string_view address);
 
 }  // namespace eventhub

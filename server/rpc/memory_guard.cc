@@ -14,10 +14,10 @@ namespace eventhub {
 namespace {
 
 // Parts of the limit.
-constexpr double kCalm = 0.5;      // Below, the caches have all that they may.
-constexpr double kShort = 0.6;     // From here on they shrink, and freed memory is given back.
-constexpr double kCritical = 0.7;  // From here on connections are cut off that send for nothing.
-constexpr double kLast = 0.85;     // From here on those of the host that has most.
+constexpr double kCalm = 0.5;      // Below, the caches have their full sizes.
+constexpr double kShort = 0.6;     // From here on caches shrink, and freed memory is returned.
+constexpr double kCritical = 0.7;  // From here on connections that send no requests are cut off.
+constexpr double kLast = 0.85;     // From here on the host with the most connections is cut off.
 
 constexpr double kShrunk = 0.5;
 constexpr double kLeast = 0.125;
@@ -26,11 +26,11 @@ constexpr absl::Duration kCalmInterval = absl::Milliseconds(25);
 constexpr absl::Duration kShortInterval = absl::Milliseconds(10);
 constexpr absl::Duration kCalmSampling = absl::Seconds(2);
 
-// Giving back makes what comes next fault its memory in again, so it waits for quiet and for a
-// worthwhile amount; unless memory is short.
+// Returned memory must be faulted in again when it is reused, so unless memory is short, the guard
+// waits for an interval and a worthwhile amount.
 constexpr absl::Duration kGiveBackInterval = absl::Seconds(5);
 constexpr absl::Duration kShortGiveBackInterval = absl::Milliseconds(500);
-// Connections that were cut off need a moment to give their memory back.
+// Connections that were cut off take a moment to release their memory.
 constexpr absl::Duration kLastResortInterval = absl::Seconds(1);
 constexpr size_t kWorthwhile = size_t{16} << 20;
 

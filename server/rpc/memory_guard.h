@@ -1,4 +1,5 @@
-// Holds the process to its memory limit: what the budgets do not see, or see too late.
+// Keeps the process within its memory limit, including memory that the budgets do not count or
+// count too late.
 #pragma once
 
 #include <cstddef>
@@ -11,42 +12,42 @@
 
 namespace eventhub {
 
-// What the guard looks at, and what it can do.
+// The guard's inputs and actions.
 struct MemoryGuardActions {
-  // Memory of the process that the kernel cannot take away by itself. Bytes.
+  // The memory of the process that the kernel cannot reclaim. Bytes.
   absl::AnyInvocable<size_t()> used;
-  // How much of that the program did not ask for, or freed. Bytes. Takes some milliseconds.
+  // The part of it that the program did not allocate, or freed. Bytes. Takes some milliseconds.
   absl::AnyInvocable<size_t()> surplus;
-  // Gives freed memory back to the system.
+  // Returns freed memory to the system.
   absl::AnyInvocable<void()> give_back;
-  // Has the caches hold this part of what they may.
+  // Limits the caches to this part of their configured sizes.
   absl::AnyInvocable<void(double share)> size_caches;
-  // Looks at what came in, and from where.
+  // Measures the bytes received per connection.
   absl::AnyInvocable<void()> sample;
-  // Cuts off who takes memory for nothing; returns how many.
+  // Cuts off connections that take memory without sending requests; returns their number.
   absl::AnyInvocable<size_t()> shed;
-  // The last resort: cuts off whoever has most connections; returns how many.
+  // The last resort: cuts off all connections of the host with the most; returns their number.
   absl::AnyInvocable<size_t()> shed_host;
-  // Ends readers that do not read, if others wait for the memory.
+  // Ends readers that do not read, if others wait for memory.
   absl::AnyInvocable<void()> evict;
-  // Has nobody come in, or anybody again.
+  // Refuses all new connections, or admits them again.
   absl::AnyInvocable<void(bool closed)> close;
 };
 
-// The budgets bound what the hub holds for its clients. Memory beside them is the allocator's, and
-// gRPC's: of the latter, clients can make it take any amount, by headers without an end, streams
-// that are reset at once, or messages that are never completed. So the guard goes by what the
-// process really takes. As that nears the limit, caches shrink and freed memory is given back; near
-// the end, the connections are cut off whose bytes became no request, and no new ones come in. If
-// that does not help, those of the host that has most go.
+// The budgets bound the memory that the hub holds for its clients. The rest is the allocator's and
+// gRPC's. Clients can make gRPC take any amount: by endless headers, streams that are reset at
+// once, or messages that are never completed. So the guard watches the actual memory of the
+// process. As it nears the limit, caches shrink and freed memory is returned; near the end,
+// connections whose bytes became no request are cut off, and no new ones are admitted. If that does
+// not help, all connections of the host with the most are cut off.
 //
-// Decides without a thread or a clock of its own (Look), so that tests can.
+// Decides without a thread or a clock of its own (Look), so that tests can drive it.
 class MemoryGuard {
  public:
   MemoryGuard(size_t limit, MemoryGuardActions actions)
       : limit_(limit), actions_(std::move(actions)) {}
 
-  // One look, at a monotonic time; returns after how long to look again.
+  // Takes one look, at a monotonic time; returns the time until the next look.
   absl::Duration Look(absl::Duration now);
 
  private:
@@ -62,14 +63,14 @@ class MemoryGuard {
   absl::Duration last_resort_ = -absl::InfiniteDuration();
 };
 
-// Memory of this process that is in no file: the kernel cannot take it away. Bytes.
+// The process's memory that is not backed by a file: the kernel cannot reclaim it. Bytes.
 size_t AnonymousBytes();
-// Of that, what the allocator holds without use.
+// The part of it that the allocator holds unused.
 size_t AllocatorSurplus();
 
 void GiveBackSurplus();
 
-// Calls a guard from construction to destruction.
+// Runs a guard from construction to destruction.
 class MemoryGuardThread {
  public:
   explicit MemoryGuardThread(std::unique_ptr<MemoryGuard> guard);
@@ -82,7 +83,7 @@ class MemoryGuardThread {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last: it uses what is above.
+  std::thread thread_;  // Last: it uses the members above.
 };
 
 }  // namespace eventhub

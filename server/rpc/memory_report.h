@@ -1,4 +1,4 @@
-// What GetStats says of memory and connections, beside what the broker knows.
+// The memory and connections that GetStats reports, in addition to the broker's statistics.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace eventhub {
 
-// Thread-safe. What it refers to outlives it.
+// Thread-safe. The objects that it refers to outlive it.
 struct MemoryReport {
   size_t limit;
   const PublishLimits& in_flight;

@@ -15,8 +15,8 @@ namespace {
 
 constexpr absl::Duration kInFlightRetry = absl::Milliseconds(100);
 
-// What the two methods have in common: the limits, and what a failure looks like. `call` gets the
-// bytes, and a callback for the outcome, which it calls once if it returns OK.
+// The common part of both methods: the limits, and the form of failures. `call` receives the bytes
+// and a callback for the outcome, which it calls exactly once if it returns OK.
 template <typename Response>
 grpc::ServerUnaryReactor* StartCall(
     PublishLimits& limits, grpc::CallbackServerContext* context, const grpc::ByteBuffer& request,

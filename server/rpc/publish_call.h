@@ -8,13 +8,13 @@
 
 namespace eventhub {
 
-// Answers one call. Both buffers stay valid until the call is finished.
+// Answers one call. Both buffers stay valid until the call finishes.
 grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits,
                                            grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response);
 
-// The same for EventHubService.Transact.
+// Likewise for EventHubService.Transact.
 grpc::ServerUnaryReactor* StartTransactCall(Broker& broker, PublishLimits& limits,
                                             grpc::CallbackServerContext* context,
                                             const grpc::ByteBuffer* request,

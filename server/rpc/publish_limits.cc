@@ -10,7 +10,7 @@ PublishLimits::Connection::Connection(PublishLimits& limits, std::string peer)
 PublishLimits::Connection::~Connection() {
   MutexLock lock(limits_.mutex_);
   const auto it = limits_.connections_.find(peer_);
-  // The peer may have come again, with a share of its own, since the last reference to this one was
+  // The peer may have reconnected, with a new share, after the last reference to this one was
   // dropped.
   if (it != limits_.connections_.end() && it->second.expired()) limits_.connections_.erase(it);
 }

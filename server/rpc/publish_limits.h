@@ -1,4 +1,4 @@
-// How much may be in flight: publish requests that were received and are not yet answered.
+// The limits on publish requests in flight: received and not yet answered.
 #pragma once
 
 #include <atomic>
@@ -18,28 +18,28 @@ struct PublishLimitOptions {
   size_t total_bytes = size_t{256} << 20;
 };
 
-// Thread-safe. Outlives what Connect() returns.
+// Thread-safe. Outlives the results of Connect().
 class PublishLimits {
  public:
-  // The share of one connection, held by its streams and calls.
+  // The share of one connection, owned by its streams and calls.
   class Connection {
    public:
     Connection(PublishLimits& limits, std::string peer);
     ~Connection();
 
-    // Counts a request as held.
+    // Counts a request as in flight.
     void Add(size_t bytes);
-    // Counts one that is done with already, or whose size does not matter for long.
+    // Counts a request that is already done, or is held only briefly.
     void NoteTaken(size_t bytes) { taken_.fetch_add(bytes, std::memory_order_relaxed); }
     void Release(size_t bytes);
-    // Of all requests so far.
+    // The bytes of all requests so far.
     uint64_t taken_bytes() const { return taken_.load(std::memory_order_relaxed); }
     bool spent() const { return own_.spent() || limits_.total_.spent(); }
-    // Why it is spent.
+    // Which limit is spent.
     absl::string_view culprit() const { return own_.spent() ? "this connection" : "the hub"; }
 
-    // Arranges for waiter.Wake() once there may be room again. Returns what it waits for, to cancel
-    // it with; null, with nothing registered, if there is room.
+    // Arranges for waiter.Wake() when there may be room again. Returns the budget waited for, to
+    // cancel the wait with; null, with nothing registered, if there is room.
     MemoryBudget* NotifyWhenFree(Watermark::Waiter& waiter);
 
    private:

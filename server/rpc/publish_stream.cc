@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-// Nothing is read from a client while this many of its replies wait to be sent.
+// The stream does not read while this many replies wait to be sent.
 constexpr size_t kMaxReplies = 1024;
 
 }  // namespace
@@ -50,8 +50,8 @@ void PublishStream::OnReadDone(bool ok) {
   if (taken) Handle(number);
   in_.Clear();
   {
-    // Only now: a reply to an earlier request may be sent on another thread at this time, which
-    // would read on, and the next request could overtake this one on its way to the broker.
+    // Set only now: meanwhile another thread may send a reply to an earlier request and then read,
+    // and the next request could reach the broker before this one.
     MutexLock lock(mutex_);
     reading_ = false;
   }
@@ -145,7 +145,7 @@ void PublishStream::Proceed() {
     Action action;
     {
       MutexLock lock(mutex_);
-      // Whoever proceeds looks again after each action, and sees what has changed by then.
+      // The thread that proceeds checks again after each action, and sees all changes so far.
       if (proceeding_) return;
       action = NextAction();
       proceeding_ = action != Action::kNone;

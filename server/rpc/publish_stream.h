@@ -16,10 +16,10 @@
 
 namespace eventhub {
 
-// One stream. Requests are handed to the broker as they come; their outcomes come back from the
-// commit thread, and go out in the order of the requests. While too much is in flight, on the
-// connection or in the hub, or too many replies wait to be sent, nothing is read, so that HTTP/2
-// flow control holds the client back.
+// One stream. Requests are passed to the broker as they arrive; their outcomes arrive from the
+// commit thread, and are sent in the order of the requests. While too much is in flight, on the
+// connection or in the hub, or too many replies wait to be sent, the stream does not read, so
+// HTTP/2 flow control slows down the client.
 //
 // gRPC holds a reference until OnDone, and so does each request that the broker has.
 class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
@@ -37,7 +37,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Drain() override;
 
  private:
-  // The place of a request's reply in the order.
+  // The slot of a request's reply, in order.
   struct Reply {
     bool ready = false;
     grpc::ByteBuffer bytes;
@@ -47,14 +47,14 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
                 StreamRegistry& registry, StreamLimits::Place place);
 
-  void Wake() override;  // There may be room in the budget again.
+  void Wake() override;  // The budget may have room again.
 
   void Handle(uint64_t number);
   absl::Status Submit(const SharedBytes& message, uint64_t number);
   void Answer(uint64_t number, uint64_t correlation_id, absl::StatusOr<v1::PublishResult> outcome);
 
-  // Does what can be done now, one thing after the other, on one thread at a time. To be called
-  // after each change.
+  // Takes all possible actions, one after another, on one thread at a time. Called after each
+  // change.
   void Proceed();
   Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -67,19 +67,19 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   const StreamLimits::Place place_;
   std::shared_ptr<PublishStream> self_;  // gRPC's reference.
 
-  grpc::ByteBuffer in_;   // Belongs to the read under way.
-  grpc::ByteBuffer out_;  // Belongs to the write under way.
+  grpc::ByteBuffer in_;   // Used by the read in progress.
+  grpc::ByteBuffer out_;  // Used by the write in progress.
 
   Mutex mutex_;
-  std::deque<Reply> replies_ ABSL_GUARDED_BY(mutex_);  // From request number first_reply_ on.
+  std::deque<Reply> replies_ ABSL_GUARDED_BY(mutex_);  // Starting with request number first_reply_.
   uint64_t first_reply_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
   bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
-  bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // Until what was read is with the broker.
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // Until the request read is passed to the broker.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   MemoryBudget* waiting_for_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // The client sends no more.
-  bool broken_ ABSL_GUARDED_BY(mutex_) = false;       // The client is gone.
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;       // The client has disconnected.
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -38,7 +38,7 @@ ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& r
       new ReadStream(broker, pools, registry, std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
-  // Finding the start may read from the disk.
+  // Finding the start may read from disk.
   pools.disk.Post([stream, request] { stream->Open(request); });
   return stream.get();
 }
@@ -74,11 +74,11 @@ void ReadStream::Advance() {
 }
 
 void ReadStream::AwaitRoom() {
-  // Held, because from the registration on the stream may go on, and end, on another thread.
+  // Keeps the stream alive: once registered, it may continue, and end, on another thread.
   const std::shared_ptr<ReadStream> self = shared_from_this();
   const size_t granted = pools_.frames.Take(*this, reader_->frame_bytes());
   if (granted != 0) return Granted(granted);
-  // Who asked to stop before the registration found nothing to wake.
+  // A stop requested before the registration found nothing to wake.
   if (StopAsked() && pools_.frames.Cancel(*this)) EndBecause(stop_);
 }
 
@@ -97,7 +97,7 @@ void ReadStream::ReadCold(size_t room) {
 }
 
 absl::AnyInvocable<void() &&> ReadStream::Eviction() {
-  // Its write is not done, or it would not hold its frame.
+  // The write is in progress, since the holder holds its frame.
   eviction_.store(EvictionState::kUnderWay, std::memory_order_seq_cst);
   return [self = shared_from_this()] { self->Evict(); };
 }
@@ -121,12 +121,12 @@ void ReadStream::Send(Frame frame, size_t room) {
 }
 
 bool ReadStream::Sleep() {
-  // Held, because from the registration on the stream may be woken, and end, on another thread.
+  // Keeps the stream alive: once registered, it may be woken, and end, on another thread.
   const std::shared_ptr<ReadStream> self = shared_from_this();
   waiting_reader_.store(reader_.get(), std::memory_order_seq_cst);
   if (!reader_->NotifyWhenMore(*this)) return false;
-  // Who asked to stop before the registration found nothing to wake. If the wait cannot be taken
-  // back, somebody else has, and goes on.
+  // A stop requested before the registration found nothing to wake. If the wait cannot be canceled,
+  // another thread has taken it and continues.
   return !StopAsked() || !reader_->CancelNotify(*this);
 }
 
@@ -165,7 +165,7 @@ void ReadStream::Drain() {
   WakeToStop();
 }
 
-// Takes the wait, if there is one, and with it the right to end the stream.
+// Cancels the wait, if there is one; this gives the right to end the stream.
 void ReadStream::WakeToStop() {
   if (pools_.frames.Cancel(*this)) return EndBecause(stop_);
   TopicReader* const reader = waiting_reader_.load(std::memory_order_seq_cst);

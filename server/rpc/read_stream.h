@@ -17,20 +17,20 @@
 
 namespace eventhub {
 
-// The threads that readers are served on, beside gRPC's, and the memory that they share.
+// The threads that serve readers, in addition to gRPC's, and the memory that readers share.
 struct ReadPools {
-  WorkPool& wake;  // Goes on with readers that waited at the head; never blocks.
+  WorkPool& wake;  // Continues readers that waited at the head; never blocks.
   WorkPool& disk;  // Reads from the disk.
   FrameBudget& frames;
 };
 
-// One read. It holds one frame at most: the next is made when gRPC has taken the last, from memory
-// on gRPC's thread, or from the disk on a pool, when the budget has room for it. At the head it
-// sleeps as a waiter of the log.
+// One read. It holds at most one frame: the next is made when gRPC has taken the last, from memory
+// on gRPC's thread, or from disk on a pool, when the budget has room for it. At the head it sleeps
+// as a waiter of the log.
 //
-// At any time there is one thing under way, and it alone goes on with the stream: a write, a piece
-// of work in a pool, or a wait, for events or for memory. Who ends the stream from outside only
-// says so (`stop_`), and wakes it if it waits.
+// At any time exactly one operation is in progress, and only it continues the stream: a write, a
+// job in a pool, or a wait, for events or for memory. To end the stream from outside, a thread sets
+// `stop_` and wakes the stream if it waits.
 class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          public DrainableStream,
                          public std::enable_shared_from_this<ReadStream>,
@@ -50,23 +50,23 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  private:
   enum class Stop { kNo, kCancelled, kDraining };
 
-  // How an eviction and the end of the write that it is for go along.
+  // Coordinates an eviction with the end of the write that it concerns.
   enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
 
   ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, StreamLimits::Place place,
              grpc::CallbackServerContext* context);
 
-  void Wake() override;  // On the commit thread: only hands over to a pool.
+  void Wake() override;  // Called on the commit thread: only hands over to a pool.
   void Granted(size_t bytes) override;
   absl::AnyInvocable<void() &&> Eviction() override;
   void Evict();
   void Open(const grpc::ByteBuffer& request);
-  // Goes on, from memory if it can.
+  // Continues, from memory if possible.
   void Advance();
-  // Goes on with ReadCold, once there is memory for it.
+  // Continues with ReadCold when there is memory for it.
   void AwaitRoom();
   void ReadCold(size_t room);
-  // Sleeps until there is more; false if there is already.
+  // Sleeps until there is more to deliver; returns false if there is already.
   bool Sleep();
   void Send(Frame frame, size_t room);
   void GoOn(bool written);
@@ -77,19 +77,19 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   Broker& broker_;
   const ReadPools pools_;
-  grpc::CallbackServerContext* const context_;  // Until OnDone.
+  grpc::CallbackServerContext* const context_;  // Valid until OnDone.
   StreamRegistry& registry_;
   const StreamLimits::Place place_;
   std::shared_ptr<ReadStream> self_;  // gRPC's reference.
   std::atomic<Stop> stop_{Stop::kNo};
   std::atomic<EvictionState> eviction_{EvictionState::kNone};
 
-  // Belongs to what is under way.
+  // Owned by the operation in progress.
   std::unique_ptr<TopicReader> reader_;
   grpc::ByteBuffer out_;
-  bool written_ = false;  // How a write ended that was done during an eviction.
+  bool written_ = false;  // The result of a write that ended during an eviction.
 
-  // The reader as seen by those who end the stream; set once, before the first wait.
+  // The reader, for threads that end the stream; set once, before the first wait.
   std::atomic<TopicReader*> waiting_reader_{nullptr};
 };
 

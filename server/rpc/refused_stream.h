@@ -1,4 +1,4 @@
-// A stream that is refused at once.
+// A stream that is refused immediately.
 #pragma once
 
 #include "absl/status/status.h"
@@ -6,7 +6,7 @@
 
 namespace eventhub {
 
-// Of the kind of a method's reactor. gRPC holds it.
+// Derives from the reactor type of the method. gRPC owns it.
 template <typename Reactor>
 class RefusedStream final : public Reactor {
  public:

@@ -1,4 +1,4 @@
-// RouteService: generated messages in and out of the core's routes.
+// RouteService: passes generated messages to and from core's routes.
 #pragma once
 
 #include "eventhub/v1/route.grpc.pb.h"
@@ -6,7 +6,7 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it. No method looks at the disk.
+// Thread-safe. The constructor's arguments outlive this object. No method reads the disk.
 class RouteService final : public v1::RouteService::CallbackService {
  public:
   explicit RouteService(Routes& routes) : routes_(routes) {}

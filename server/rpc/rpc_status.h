@@ -1,4 +1,4 @@
-// The one place that turns an absl::Status into what gRPC sends.
+// The only place that converts an absl::Status to gRPC's form.
 #pragma once
 
 #include "absl/status/status.h"
@@ -7,10 +7,10 @@
 
 namespace eventhub {
 
-// When to come back to a hub that shuts down, as its streams say at their end.
+// The delay before reconnecting to a hub that shuts down, as its streams report when they end.
 inline constexpr absl::Duration kReconnectDelay = absl::Seconds(1);
 
-// For the end of a call; carries the ErrorDetail in the standard trailer.
+// Converts the status of a call; the ErrorDetail goes into the standard trailer.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace eventhub

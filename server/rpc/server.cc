@@ -34,37 +34,38 @@
 namespace eventhub {
 namespace {
 
-// Going on with readers does not block, so a thread per core would do; two is what overlaps on the
+// Continuing readers does not block, so one thread per core would do; two threads overlap on the
 // smallest machine.
 constexpr int kWakeThreads = 2;
 
-// Calls of one connection at a time; others wait at the client. gRPC receives a request as a whole
-// before anything can be said about it, so that a connection may hold this many times the largest
+// Concurrent calls of one connection; further calls wait at the client. gRPC receives a whole
+// request before the hub can refuse it, so a connection may hold this many times the largest
 // request.
 constexpr int kMaxStreamsPerConnection = 100;
 
-// A client that is gone without a word is noticed by a ping that it does not answer; clients may do
-// the same.
+// The interval of pings, which detect clients that vanished without closing the connection. Clients
+// may use the same interval.
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMinClientPingMs = 5'000;
 
-// A client that connects says so at once.
+// The time for the handshake of a new connection.
 constexpr int kHandshakeMs = 10'000;
 
-// What is read of a connection at a time: all of it is taken apart before a look at others.
+// The maximum amount read from a connection at a time: all of it is parsed before other connections
+// are served.
 constexpr int kReadBytes = 256 << 10;
 
-// Headers of a request.
+// The limit on the headers of a request.
 constexpr int kMaxMetadataBytes = 8 << 10;
 
-// While others wait for memory, a reader has to take its frame within this.
+// While others wait for memory, a reader must take its frame within this time.
 constexpr absl::Duration kStalled = absl::Seconds(1);
 
-// A client that is there answers the ping that a shutdown begins with.
+// A reachable client answers the ping that starts a shutdown within this time.
 constexpr absl::Duration kPingAnswer = absl::Seconds(1);
 
-// A full disk ends when there is room; a store that failed, with a restart.
+// A full disk recovers when there is space; a failed store, with a restart.
 HealthService::State HealthOf(const absl::Status& writable) {
   const std::optional<v1::ErrorDetail> detail = DetailOf(writable);
   const bool failed =
@@ -74,7 +75,7 @@ HealthService::State HealthOf(const absl::Status& writable) {
 
 }  // namespace
 
-// In order of construction; destroyed the other way round.
+// In order of construction; destroyed in reverse order.
 struct Server::Services {
   explicit Services(ServerOptions& options)
       : stream_limits(options.max_streams),
@@ -101,7 +102,7 @@ struct Server::Services {
   std::unique_ptr<DelayedEventService> delayed;
   std::unique_ptr<RouteService> routes;
   std::unique_ptr<LinkService> links;
-  std::unique_ptr<LinkManager> link_manager;  // Null before the server serves.
+  std::unique_ptr<LinkManager> link_manager;  // Null until the server serves.
   std::unique_ptr<TopologyService> topologies;
 };
 
@@ -151,7 +152,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_request_bytes));
-  // gRPC takes a message apart before it looks how large that is: 4 MiB may become 4 GiB.
+  // gRPC decompresses a message before it checks its size: 4 MiB may become 4 GiB.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetMaxSendMessageSize(std::numeric_limits<int>::max());
@@ -229,7 +230,7 @@ void Server::WatchMemory(ServerOptions& options) {
   actions.give_back = GiveBackSurplus;
   actions.size_caches = [&services](double share) { services.broker->SizeCaches(share); };
   actions.sample = [&services] { services.connections.Sample(); };
-  // Told by one thread.
+  // Only one thread calls it.
   const auto report =
       std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(options.on_shed));
   actions.shed = [&services, report] {
@@ -253,14 +254,15 @@ void Server::Shutdown(absl::Duration grace) {
   if (services_->broker != nullptr) services_->broker->StopWaitingForSpace();
   if (services_->link_manager != nullptr) services_->link_manager->Stop();
   services_->registry.Drain();
-  // Unary calls are answered, too, from now on mostly with a refusal that says why: whoever calls
-  // when gRPC has begun to shut down is cancelled without a word.
-  // gRPC closes a connection once its client has confirmed all that was sent before the shutdown.
-  // Streams that end later may lose their last replies: if the client still sends, the connection
-  // is reset. So the streams come first, with most of the time.
+  // Unary calls are still answered, from now on mostly with a refusal that gives the reason: a call
+  // that arrives after gRPC's shutdown has begun is cancelled without one. gRPC closes a connection
+  // once its client has confirmed everything sent before the shutdown. Streams that end later may
+  // lose their last replies: if the client is still sending, the connection is reset. So the
+  // streams end first, with most of the time.
   const absl::Time deadline = absl::Now() + grace;
   services_->registry.AwaitEmpty(grace * 0.75);
-  // Nobody comes any more, and gRPC asks each client, by a ping, whether it has heard of the end.
+  // No connection is accepted any more, and gRPC pings each client to confirm that it has seen the
+  // end.
   acceptor_->Stop();
   absl::Notification ended;
   services_->connections.MarkReceived();
@@ -269,7 +271,7 @@ void Server::Shutdown(absl::Duration grace) {
     server_->Wait();
     ended.Notify();
   });
-  // gRPC would wait for those who do not answer until the deadline.
+  // gRPC would wait for unresponsive clients until the deadline.
   if (!ended.WaitForNotificationWithTimeout(std::min(kPingAnswer, grace))) {
     services_->connections.CloseSilent();
   }

@@ -1,4 +1,4 @@
-// The hub as a gRPC server: broker, services, listeners, and their orderly end.
+// The hub as a gRPC server: broker, services, listeners, and their orderly shutdown.
 #pragma once
 
 #include <memory>
@@ -28,50 +28,49 @@ struct ServerOptions {
   BrokerOptions broker;
   // "HOST:PORT" (port 0: any free one) or "unix:PATH".
   std::vector<std::string> listen = {"127.0.0.1:7070"};
-  // For what comes over the network; unix sockets are protected by the rights of their files
-  // instead.
+  // For connections over the network; unix sockets are protected by file permissions instead.
   ServerTlsOptions tls;
-  // For links that ask for TLS: whom they trust, and who this hub says it is.
+  // For links that use TLS: the trusted authorities, and the hub's own identity.
   client::TlsOptions link_tls;
   PublishLimitOptions publish_limits;
-  // The largest request; a larger one ends its call with RESOURCE_EXHAUSTED. Bytes.
+  // The largest request; a larger one fails its call with RESOURCE_EXHAUSTED. Bytes.
   size_t max_request_bytes = size_t{4} << 20;
-  // Memory that the process is to take at most; 0: whatever it happens to. Bytes.
+  // The memory limit of the process; 0: no limit. Bytes.
   size_t memory_limit = 0;
-  // Bytes that gRPC may hold: requests being received, and what waits to be sent.
+  // The memory limit of gRPC: requests being received, and data waiting to be sent. Bytes.
   size_t transport_bytes = size_t{512} << 20;
-  // What readers may have been sent and not have taken, all together. Bytes.
+  // The limit on data that was sent to readers and not taken by them, in total. Bytes.
   size_t frame_bytes = size_t{512} << 20;
   ConnectionLimits connections;
-  // Streams that are open at a time, over all connections.
+  // Open streams over all connections.
   size_t max_streams = 10'000;
-  // Threads that read from the disk for readers that are behind.
+  // Threads that read from disk for readers that have fallen behind.
   int disk_threads = 4;
-  // Told when a link begins to flow, and why it does not; see LinkReport.
+  // Called when a link starts to flow, and with the reason when it does not; see LinkReport.
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
-  // Told of connections that were cut off for want of memory. From any thread.
+  // Called with the number of connections that were cut off to save memory. On any thread.
   absl::AnyInvocable<void(size_t connections)> on_shed = [](size_t) {};
-  // Said by GetStats.
+  // Reported by GetStats.
   std::string version = "unknown";
 };
 
 // Serves from Start() to Shutdown() or destruction. Thread-safe.
 class Server {
  public:
-  // Errors: those of Broker::Open and NetworkCredentials; UNAVAILABLE if an address cannot be
-  // listened on.
+  // Errors: those of Broker::Open and NetworkCredentials; UNAVAILABLE if listening on an address
+  // fails.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
   ~Server();
 
-  // What is listened on, with the actual ports; in the order of ServerOptions::listen.
+  // The addresses listened on, with the actual ports; in the order of ServerOptions::listen.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
-  // Those of them that anybody can reach and call: neither local nor closed to clients without a
+  // Those addresses that anybody can reach and call: neither local nor restricted to clients with a
   // certificate.
   std::vector<std::string> unprotected_addresses() const;
 
-  // Drains: health turns NOT_SERVING, streams end with UNAVAILABLE, what was accepted is committed
-  // and answered. Calls that are not done after `grace` are cancelled. Blocks; once.
+  // Drains: health turns NOT_SERVING, streams end with UNAVAILABLE, accepted requests are committed
+  // and answered. Calls that are not done after `grace` are cancelled. Blocks. Call it once.
   void Shutdown(absl::Duration grace);
 
  private:

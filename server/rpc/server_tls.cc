@@ -8,8 +8,8 @@
 namespace eventhub {
 namespace {
 
-// A certificate and its key are two files. In the moment between the two replacements handshakes
-// may fail; a client that tries again a second later gets in.
+// A certificate and its key are two files. Between the replacements of the two, handshakes may
+// fail; a client that retries a second later succeeds.
 constexpr unsigned kRefreshSeconds = 1;
 
 }  // namespace

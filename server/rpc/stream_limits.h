@@ -1,4 +1,4 @@
-// How many streams may be open at a time, in all and of one host.
+// Limits the number of open streams, in total and per host.
 #pragma once
 
 #include <cstddef>
@@ -11,22 +11,22 @@
 
 namespace eventhub {
 
-// What one takes, idle: measured, and rounded up.
+// The memory of an idle stream: measured, and rounded up.
 inline constexpr size_t kStreamBytes = size_t{20} << 10;
 
-// A stream takes memory though nothing flows on it: most of that is gRPC's, and nobody else counts
-// it. A host has no more streams than are left for others, so that none of them gets all.
+// A stream takes memory even if nothing flows: most of it is gRPC's, and counted nowhere else. A
+// host may have at most as many streams as are left for others, so no host can take them all.
 //
-// Thread-safe. Outlives the places that it gives.
+// Thread-safe. Outlives the places that it returns.
 class StreamLimits {
  public:
   explicit StreamLimits(size_t most) : most_(most) {}
 
-  // Is counted from Take() on until it is destroyed.
+  // Counted from Take() until its destruction.
   class Place;
 
-  // A place for a stream of a client, by its address as grpc::ServerContext::peer() has it; nullopt
-  // if there is none left for its host.
+  // Takes a place for a stream of a client, whose address has the form of
+  // grpc::ServerContext::peer(); nullopt if none is left for its host.
   std::optional<Place> Take(const std::string& peer);
 
   size_t most() const { return most_; }
@@ -38,7 +38,8 @@ class StreamLimits {
   const size_t most_;
   mutable Mutex mutex_;
   size_t open_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<std::string, size_t> hosts_ ABSL_GUARDED_BY(mutex_);  // That have any.
+  absl::flat_hash_map<std::string, size_t> hosts_
+      ABSL_GUARDED_BY(mutex_);  // Only hosts with streams.
 };
 
 class StreamLimits::Place {

@@ -42,7 +42,7 @@ void StreamRegistry::AwaitEmpty(absl::Duration timeout) {
   while (!streams_.empty()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) return;
-    emptied_.WaitFor(mutex_, std::min(left, absl::Hours(1)));  // It may be infinite.
+    emptied_.WaitFor(mutex_, std::min(left, absl::Hours(1)));  // `left` may be infinite.
   }
 }
 

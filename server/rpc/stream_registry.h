@@ -1,5 +1,5 @@
-// The streams that are open, so that a shutdown can end them; and whether it does, for all other
-// calls.
+// The open streams, so that a shutdown can end them, and whether a shutdown is in progress, for all
+// other calls.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,8 @@ namespace eventhub {
 // A stream that can be asked to end.
 class DrainableStream {
  public:
-  // Finishes what was accepted, then ends the call with UNAVAILABLE. On any thread, without a lock
-  // held.
+  // Finishes accepted work, then ends the call with UNAVAILABLE. Called on any thread, without
+  // locks held.
   virtual void Drain() = 0;
 
  protected:
@@ -24,17 +24,17 @@ class DrainableStream {
 // Thread-safe.
 class StreamRegistry {
  public:
-  // If the registry drains already, the stream is drained at once.
+  // If the registry is draining, the stream is drained at once.
   void Add(const std::shared_ptr<DrainableStream>& stream);
   void Remove(DrainableStream& stream);
 
-  // Asks all streams to end, those too that come later.
+  // Asks all streams to end, including those added later.
   void Drain();
 
   // Whether Drain() was called.
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
-  // Waits until none is open, at most so long.
+  // Waits until no stream is open, but at most `timeout`.
   void AwaitEmpty(absl::Duration timeout);
 
  private:

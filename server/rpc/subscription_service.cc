@@ -10,7 +10,7 @@ namespace {
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
-// Carries a call out on the pool. The request and the response live until the reactor is finished.
+// Runs a call on the pool. The request and the response live until the reactor finishes.
 ServerUnaryReactor* Run(WorkPool& pool, CallbackServerContext* context,
                         absl::AnyInvocable<void(ServerUnaryReactor*) &&> call) {
   ServerUnaryReactor* const reactor = context->DefaultReactor();

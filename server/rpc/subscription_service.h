@@ -1,4 +1,4 @@
-// SubscriptionService: generated messages in and out of the core's subscriptions.
+// SubscriptionService: passes generated messages to and from core's subscriptions.
 #pragma once
 
 #include "eventhub/v1/subscription.grpc.pb.h"
@@ -9,8 +9,8 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it. The methods are called on a pool: nearly all of
-// them look into the store.
+// Thread-safe. The constructor's arguments outlive this object. The methods run on a pool: nearly
+// all of them read the store.
 class SubscriptionService final : public v1::SubscriptionService::CallbackService {
  public:
   SubscriptionService(Subscriptions& subscriptions, WorkPool& pool, const StreamRegistry& registry)
@@ -60,8 +60,8 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
-  // Goes on as long as the caller waits, and the hub does not shut down. The context lives until
-  // the call is finished.
+  // Returns a long call that continues until the caller goes away or the hub shuts down. The
+  // context lives until the call finishes.
   LongCall CallOf(grpc::CallbackServerContext* context);
 
   Subscriptions& subscriptions_;

@@ -1,4 +1,4 @@
-// TopologyService: generated messages in and out of the core.
+// TopologyService: passes generated messages to and from core.
 #pragma once
 
 #include "eventhub/v1/topology.grpc.pb.h"
@@ -7,7 +7,7 @@
 
 namespace eventhub {
 
-// Thread-safe. What it is made with outlives it.
+// Thread-safe. The constructor's arguments outlive this object.
 class TopologyService final : public v1::TopologyService::CallbackService {
  public:
   TopologyService(Topologies& topologies, const StreamRegistry& registry)

@@ -1,5 +1,5 @@
-// Ends unary calls with what the core answers. Calls that take long end early when nobody waits for
-// them, or the hub shuts down.
+// Finishes unary calls with the core's results. Long calls end early when nobody waits for them, or
+// the hub shuts down.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace eventhub {
 
-// Ends a call with an outcome that is the whole response.
+// Finishes a call with a result that is the whole response.
 template <typename Response>
 void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outcome,
                 Response* response) {
@@ -23,7 +23,7 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outc
   reactor->Finish(status);
 }
 
-// The same for an outcome that is known already.
+// Likewise, for a result that is known already.
 template <typename Response>
 grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
                                     absl::StatusOr<Response> outcome, Response* response) {
@@ -32,7 +32,7 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-// The same for one that comes later: returns what is to be called then, once.
+// Returns a callback that finishes the call with a later result; call it exactly once.
 template <typename Response>
 auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<Response> outcome) {
@@ -40,7 +40,7 @@ auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response) {
   };
 }
 
-// The same where the outcome is one field of the response, such as
+// Likewise, for a result that is one field of the response, such as
 // &v1::CreateTopicResponse::mutable_topic.
 template <typename Response, typename Field>
 auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response,
@@ -52,25 +52,26 @@ auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response,
   };
 }
 
-// The same for a response without fields.
+// Likewise, for a response without fields.
 inline auto FinishLater(grpc::ServerUnaryReactor* reactor) {
   return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
 }
 
-// Whether a call that takes long is to end before it is done. What this refers to lives until the
-// call is finished.
+// Returns whether a long call should end before it is done. The arguments live until the call
+// finishes.
 inline std::function<bool()> EndsEarly(const grpc::CallbackServerContext* context,
                                        const StreamRegistry& registry) {
   return [context, &registry] { return context->IsCancelled() || registry.draining(); };
 }
 
-// The status of such a call: one that ended early because of a shutdown was not cancelled.
+// The status of such a call: if it ended early because of a shutdown, it was not cancelled by its
+// client.
 inline absl::Status WhyItEnded(const absl::Status& status, const StreamRegistry& registry) {
   if (!absl::IsCancelled(status) || !registry.draining()) return status;
   return ShuttingDown(kReconnectDelay, status.message());
 }
 
-// FinishLater for such a call.
+// Like FinishLater, for such a call.
 template <typename Response>
 auto FinishLongCall(grpc::ServerUnaryReactor* reactor, Response* response,
                     const StreamRegistry& registry) {
@@ -80,7 +81,7 @@ auto FinishLongCall(grpc::ServerUnaryReactor* reactor, Response* response,
   };
 }
 
-// The same for a response without fields.
+// Likewise, for a response without fields.
 inline auto FinishLongCall(grpc::ServerUnaryReactor* reactor, const StreamRegistry& registry) {
   return [reactor, &registry](const absl::Status& status) {
     reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry)));
