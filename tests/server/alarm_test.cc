@@ -1,4 +1,4 @@
-// Who is woken when, by a clock of the test's own.
+// The alarm, with a manual clock.
 #include "server/core/base/alarm.h"
 
 #include <memory>
@@ -39,7 +39,8 @@ TEST_F(AlarmTest, WakesWhenItIsDue) {
   EXPECT_EQ(sleeper_->woken, 1);
 }
 
-// A lease that lasts for hours, and retries meanwhile: else each retry would leave one more behind.
+// With a lease of several hours and retries meanwhile, each retry would otherwise leave one entry
+// behind.
 TEST_F(AlarmTest, WakesOnceForAllThatWasAskedForBefore) {
   alarm_.Schedule(Now() + 5 * kSecond, sleeper_);
   alarm_.Schedule(Now() + kSecond, sleeper_);

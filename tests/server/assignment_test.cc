@@ -1,4 +1,4 @@
-// Partitions shared out: balanced, and moved as little as that allows.
+// The assignment of partitions: balanced, and with as few moves as possible.
 #include "server/core/subscription/dispatch/assignment.h"
 
 #include <algorithm>
@@ -40,7 +40,8 @@ size_t Kept(const Owners& before, const Owners& after) {
   return kept;
 }
 
-// The most partitions that can stay where they are: tries every choice of those who get one more.
+// The maximum number of partitions that can keep their owner: tries every choice of the consumers
+// that get one more.
 size_t MostKept(const Owners& owners, const Owners& consumers) {
   const size_t quota = owners.size() / consumers.size();
   const int odd = static_cast<int>(owners.size() % consumers.size());
@@ -115,7 +116,7 @@ TEST_F(AssignmentPropertyTest, BalancedMinimalAndStable) {
     ASSERT_EQ(Kept(owners, plan), MostKept(owners, consumers));
     ASSERT_EQ(PlanAssignment(owners, consumers), plan);
     ASSERT_EQ(PlanAssignment(plan, consumers), plan);
-    // Nor does it matter in which order the consumers are named, once it is balanced.
+    // Once it is balanced, the order of the consumers does not matter either.
     std::shuffle(consumers.begin(), consumers.end(), random_);
     ASSERT_EQ(PlanAssignment(plan, consumers), plan);
   }

@@ -31,7 +31,7 @@ absl::Status BrokerRig::Open() {
   options.filter_bytes = filter_bytes;
   options.maintenance = maintenance;
   if (!real_time) options.clock = &clock;
-  options.run_alarm = real_time;  // Else the clock moves when a test moves it.
+  options.run_alarm = real_time;  // Otherwise a test moves the clock.
   options.on_writable_change = [this](const absl::Status& status) {
     MutexLock lock(mutex_);
     said_writable_ = status;

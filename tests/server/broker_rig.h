@@ -1,4 +1,4 @@
-// A broker in memory, with its calls made synchronous.
+// An in-memory broker with synchronous calls.
 #pragma once
 
 #include <cstdint>
@@ -40,12 +40,13 @@ struct Delivered {
   };
   std::map<uint32_t, std::vector<Event>> events;  // By partition.
   std::map<uint32_t, int64_t> start;
-  std::map<uint32_t, int64_t> passed;  // What was said last.
-  std::map<uint32_t, uint64_t> runs;   // Of the event before where the reader is; said last.
+  std::map<uint32_t, int64_t> passed;  // The last reported position.
+  std::map<uint32_t, uint64_t>
+      runs;  // The run of the event before the reader's position; the last one reported.
   int frames = 0;
   int caught_up = 0;
   size_t largest_frame = 0;
-  bool at_end = false;  // The stop is reached; else there is nothing more for now.
+  bool at_end = false;  // The stop is reached; otherwise there is nothing more for now.
 
   std::vector<std::string> Ids(uint32_t partition = 0) const;
 };
@@ -58,12 +59,12 @@ class BrokerRig {
 
   FakeClock clock;
   FaultEnv disk;
-  // Taken by Open. No maintenance unless a test sets it.
+  // Used by Open. No maintenance unless a test sets it.
   size_t tail_cache_bytes = size_t{1} << 20;
   size_t max_partitions = 1'000'000;
   size_t filter_bytes = size_t{1} << 20;
   std::optional<MaintenanceOptions> maintenance;
-  // The machine's clock instead of `clock`; leases and delays end by themselves then.
+  // Uses the machine's clock instead of `clock`; leases and delays then end automatically.
   bool real_time = false;
 
   absl::Status Open();
@@ -71,16 +72,16 @@ class BrokerRig {
   void Reopen();
 
   Broker& broker() { return *broker_; }
-  // What the broker last said of taking writes.
+  // The last writability that the broker reported.
   absl::Status said_writable();
 
-  // What failed in the background.
+  // The reported failures of background work.
   std::vector<absl::Status> background_errors();
 
-  // Encodes the request, and publishes as the hub does with what comes off the wire.
+  // Encodes the request, and publishes it like received bytes.
   absl::StatusOr<v1::PublishResult> Publish(const v1::PublishStreamRequest& request);
   absl::StatusOr<v1::PublishResult> PublishBytes(const std::string& bytes);
-  // To one partition; the offset of the first event.
+  // Publishes to one partition; returns the offset of the first event.
   absl::StatusOr<int64_t> Publish(const std::string& topic, const std::vector<std::string>& ids,
                                   uint32_t partition = 0);
 
@@ -90,7 +91,7 @@ class BrokerRig {
   absl::Status Delete(const std::string& name);
   absl::Status Delete(const v1::DeleteTopicRequest& request);
 
-  // Takes from the reader what there is; up to `max_frames`.
+  // Takes all available events from the reader, in at most `max_frames`.
   static absl::StatusOr<Delivered> Drain(TopicReader& reader, int max_frames = 1 << 30);
   // Opens a reader and drains it.
   absl::StatusOr<Delivered> Read(const v1::ReadRequest& request);
@@ -106,7 +107,7 @@ class BrokerRig {
   std::vector<absl::Status> background_errors_ ABSL_GUARDED_BY(mutex_);
 };
 
-// With a rig that is open.
+// Has an open rig.
 class BrokerTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_THAT(rig_.Open(), IsOk()); }

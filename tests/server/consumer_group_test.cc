@@ -100,7 +100,7 @@ TEST_F(ConsumerGroupTest, ReturnsCreditAndProbesAStalledConsumerAgain) {
   EXPECT_EQ(a.probe_budget, 1);
   EXPECT_THAT(Woken(), ElementsAre("a"));
   group_.Remove(a.id);
-  group_.Release(a.id, {1, 100}, &wake_);  // It is gone: nothing happens.
+  group_.Release(a.id, {1, 100}, &wake_);  // It is disconnected: no effect.
   EXPECT_THAT(Woken(), IsEmpty());
 }
 

@@ -54,10 +54,10 @@ int64_t CursorModel::NextDue() const {
 std::optional<CursorModel::Next> CursorModel::NextOf(Flow flow) const {
   const bool extra = flow == Flow::kExtra;
   std::optional<Next> found;
-  bool continue_live = true;  // STREAM, alone: no live event waits before it.
+  bool continue_live = true;  // STREAM, alone: no earlier live event waits.
   for (const auto& [offset, event] : events) {
     const bool in_order = !rules.queue && !event.extra && !extra;
-    // In a STREAM nothing overtakes what waits; extra events have no order.
+    // In a STREAM nothing overtakes a delayed event; extra events have no order.
     if (in_order && event.state == RangeState::kDelayed) {
       if (flow == Flow::kAlone) continue_live = false;
       if (flow == Flow::kLive) return std::nullopt;
@@ -165,7 +165,7 @@ void CursorModel::Requeue(int64_t offset, ModelEvent& event, bool heard, int64_t
                           const std::string& reason) {
   Release(event);
   if (IsLast(event.attempts)) {
-    // What failed without a word, and was not alone, may have done so for another.
+    // A failure without a nack, outside of isolation, may have been caused by another event.
     const bool again = !heard && !event.silent && rules.max_attempts > 1;
     if (!again) return StartParking(offset, event, reason);
     event.attempts = rules.max_attempts - 1;

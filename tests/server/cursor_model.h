@@ -1,4 +1,4 @@
-// What a PartitionCursor is to do, event by event: too simple to be wrong, and too slow to be used.
+// Models a PartitionCursor event by event: too simple to be wrong, and too slow for production.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct ModelParked {
 };
 std::ostream& operator<<(std::ostream& os, const ModelParked& parked);
 
-// As Effects, event by event.
+// Like Effects, event by event.
 struct ModelEffects {
   std::map<uint32_t, int64_t> released;
   std::map<int64_t, ModelParked> parked;
@@ -54,7 +54,7 @@ struct ModelEffects {
   std::set<int64_t> trimmed;
 };
 
-// All its members are for tests to look at. Settling operations return the offsets refused.
+// All members are public for tests. Settling operations return the refused offsets.
 class CursorModel {
  public:
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
@@ -72,7 +72,7 @@ class CursorModel {
     std::optional<int64_t> redriven_from;
   };
   std::optional<Next> NextOf(Flow flow) const;
-  // Whether the event may be delivered; it is blocked if not. Key 0: none.
+  // Whether the event may be delivered; otherwise it is blocked. Key 0: none.
   bool Admit(int64_t event, uint64_t key);
   void Lease(int64_t event, ConsumerId consumer, int64_t due_at);
   void Block(int64_t event);
@@ -94,10 +94,10 @@ class CursorModel {
   int64_t AddReplay(int64_t from, int64_t to, bool add);
   int64_t CancelReplays();
   void AddRedriven(int64_t event, int64_t copy);
-  // What is left after a restart, when the monotonic clock has become `now_then`.
+  // Applies a restart, after which the monotonic clock is `now_then`.
   void Restart(int64_t now_then);
 
-  // What it is to be by now.
+  // The expected values.
   int64_t Acked() const;
   int64_t NextDue() const;
   int64_t CountIf(const std::function<bool(const ModelEvent&)>& is) const;
@@ -109,20 +109,20 @@ class CursorModel {
   int64_t next = 0;
   uint64_t lost = 0;
   uint64_t epoch = 0;
-  int64_t window = kNever;  // STREAM: how many before `suspects_end` may be out.
+  int64_t window = kNever;  // STREAM: how many events before `suspects_end` may be in flight.
   int64_t suspects_end = 0;
-  bool fresh_turn = false;  // QUEUE: what is fresh comes first.
+  bool fresh_turn = false;  // QUEUE: fresh events come first.
   bool all_known = false;   // With ordered_by_key: no key of a live event is unknown.
   std::map<int64_t, ModelEvent> events;
-  ModelEffects effects;  // Of the operations since it was last cleared.
+  ModelEffects effects;  // Of the operations since the last clear.
 
  private:
   bool IsLast(uint32_t attempts) const;
   void NoteTakenUp(int64_t event);
-  // Everything before it is settled.
+  // The first unsettled event.
   int64_t First() const;
   bool Has(const ModelEvent& event, ConsumerId consumer) const;
-  // Does `act` for those of [from, to) that the consumer has, and returns the others.
+  // Calls `act` for the events of [from, to) leased to the consumer, and returns the others.
   Offsets ForLeased(ConsumerId consumer, int64_t from, int64_t to,
                     const std::function<void(int64_t, ModelEvent&)>& act);
   void Release(const ModelEvent& event);

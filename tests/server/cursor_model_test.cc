@@ -1,7 +1,8 @@
-// Random operations on a PartitionCursor and on the model of it.
+// Random operations on a PartitionCursor and on its model.
 //
-// After each, all that can be seen of both is the same. Beside that: no key is in two hands at once
-// or overtaken, whatever makes a delivery possible says so, and in the end everything is settled.
+// After each operation, everything observable about both is equal. In addition: no key is in flight
+// twice or overtaken, every operation that makes a delivery possible reports it, and in the end
+// everything is settled.
 #include "tests/server/cursor_model.h"
 
 #include <algorithm>
@@ -40,13 +41,13 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     return rules().ordered_by_key ? static_cast<uint64_t>(event) % 4 : 0;
   }
 
-  // Mostly one that has something.
+  // Mostly a consumer with leases.
   ConsumerId AnyConsumer() {
     if (rules().queue) return ConsumerId(static_cast<uint32_t>(Int(1, 3)));
     return OneIn(10) ? ConsumerId(999) : owner_;
   }
 
-  // Mostly in what was delivered.
+  // Mostly among the delivered events.
   std::pair<int64_t, int64_t> AnyRange() {
     const int64_t from = Int(std::max<int64_t>(0, model_->Acked() - 3), model_->next);
     if (!rules().queue && OneIn(5)) return {0, from};
@@ -108,7 +109,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     for (int64_t i = 0; i < count; ++i) model_->Lease(wanted->start + i, consumer, due);
   }
 
-  // All that it holds out is in the same state.
+  // All events in flight have the same state.
   void CheckEnd(const Candidate& found, const CursorModel::Next& wanted) {
     ASSERT_GT(found.end, found.start);
     if (wanted.alone || wanted.redriven_from.has_value()) {
@@ -145,7 +146,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     for (const auto& [offset, other] : model_->events) {
       if (offset == event || KeyOf(offset) != KeyOf(event)) continue;
       ASSERT_NE(other.state, RangeState::kLeased) << "two of a key at once: " << offset;
-      // What ran out of attempts by a restart or new rules may not have had its key known.
+      // The key of an event that ran out of attempts by a restart or new rules may be unknown.
       const bool in_order = !extra && !other.extra && !unordered_.contains(offset);
       ASSERT_FALSE(in_order && offset < event)
           << offset << " " << other << " was overtaken by " << event;
@@ -314,7 +315,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     owner_ = ConsumerId(owner_.value() + 1);
   }
 
-  // ---- What has to hold
+  // ---- Invariants
 
   void CompareEvents() {
     std::map<int64_t, ModelEvent> found;
@@ -331,7 +332,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
         event.silent = range.silent;
         event.epoch = range.stamp;
         event.reason = std::string(range.reason.view());
-        // Where the copy is shows when it is delivered.
+        // The place of the copy shows when it is delivered.
         if (!range.redriven) continue;
         const auto it = model_->events.find(start + i);
         ASSERT_NE(it, model_->events.end());
@@ -384,7 +385,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
            model_->NextOf(Flow::kAlone).has_value();
   }
 
-  // Does something that consumers are woken for if need be, and compares.
+  // Runs an operation, checks that consumers are woken if necessary, and compares.
   template <typename Operation>
   void Do(Operation operation, bool wakes) {
     effects_ = Effects();
@@ -399,8 +400,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     ASSERT_TRUE(!wakes || before || said || !Deliverable()) << "nobody would be woken";
   }
 
-  // What the operation settled or added is so for others when its commit is visible, be it written
-  // by itself or with others; whichever it is, the store has the same afterwards.
+  // Changes take effect for others when their commit is visible, whether it is written alone or
+  // with others; in both cases the store is the same afterwards.
   void Commit() {
     if (OneIn(2)) rig_.Write(wall_offset_);
     rig_.Complete(&effects_);
@@ -432,7 +433,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     }
   }
 
-  // With consumers that ack everything, all comes to an end.
+  // With consumers that ack everything, everything is settled in the end.
   void Drain() {
     const auto left = [this] { return model_->log_end - model_->next + Pending(); };
     for (int i = 0; left() > 0; ++i) {

@@ -1,4 +1,4 @@
-// A cursor on a log that a test makes longer and shorter, with a store to be written to.
+// A cursor on a log that a test can grow and trim, with a store to write to.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class CursorRig {
     cursor = std::make_unique<PartitionCursor>(log, Offset(0));
   }
 
-  // Events become visible.
+  // Makes `count` more events visible.
   void Grow(uint32_t count) {
     RecordBatch batch;
     batch.base = log.end();
@@ -40,7 +40,7 @@ class CursorRig {
   }
   void Trim(int64_t start) { log.SetStart({Offset(start), 0}); }
 
-  // Delivers the next `count` events, or as many as there are.
+  // Delivers the next `count` events, or all if there are fewer.
   void Deliver(const DeliveryRules& rules, ConsumerId consumer, uint32_t count, int64_t due,
                bool extra = false) {
     while (count > 0) {
@@ -52,7 +52,7 @@ class CursorRig {
     }
   }
 
-  // What was begun goes on to its end, `ranges` at a time; how often it had to.
+  // Runs the sweeps to their end, `ranges` at a time; returns the number of steps.
   int Sweep(const DeliveryRules& rules, size_t ranges, Effects* effects) {
     int pieces = 0;
     for (; cursor->sweeping(); ++pieces) {
@@ -62,14 +62,14 @@ class CursorRig {
     return pieces;
   }
 
-  // The commit of the operations is visible.
+  // Makes the commit of the operations visible.
   void Complete(Effects* effects) {
     for (const CommitChange& change : std::exchange(effects->in_commit, {})) {
       cursor->Complete(change, effects);
     }
   }
 
-  // What a commit writes of the cursor.
+  // Writes the cursor as a commit does.
   void Write(int64_t wall_offset) {
     CommitBuilder commit(*store_, absl::UnixEpoch(), 0);
     cursor->Flush(kSubscription, wall_offset, commit);
@@ -79,8 +79,8 @@ class CursorRig {
     }
   }
 
-  // Writes the cursor, forgets it, and makes it of what was written; times as for
-  // PartitionCursor::Flush and Load.
+  // Writes the cursor, discards it, and loads it again; times as for PartitionCursor::Flush and
+  // Load.
   void Reopen(int64_t wall_offset_before, int64_t wall_offset_after, int64_t now) {
     Write(wall_offset_before);
     cursor = std::make_unique<PartitionCursor>(log, Offset(0));

@@ -1,6 +1,6 @@
-// Where events are that are parked, redriven and parked again, over and over: each is an open dead
-// letter, or returning to its subscription, or settled by a consumer; never two of these at once,
-// whether that is seen in a report or after a crash.
+// The places of events that are repeatedly parked and redriven: each is an open dead letter, or
+// returning to its subscription, or settled by a consumer; never in two places at once, neither in
+// a report nor after a crash.
 #include <atomic>
 #include <cstdint>
 #include <set>
@@ -65,8 +65,8 @@ class DeadLetterPlacesTest : public SeededTest {
     return returning;
   }
 
-  // Redrives all letters, and parks what comes of it, or acks one in `acked_of`, until `count`
-  // events were handled; calls `then` before the redrive ends.
+  // Redrives all letters, and parks the delivered events again, or acks one in `acked_of`, until
+  // `count` events were handled; calls `then` before the redrive ends.
   void RedriveAndParkAgain(int64_t count, int acked_of, absl::FunctionRef<void()> then) {
     std::atomic<bool> done = false;
     std::thread redrive([&] {
@@ -95,7 +95,8 @@ class DeadLetterPlacesTest : public SeededTest {
   }
 
   SubscriptionRig rig_;
-  std::set<int64_t> acked_;  // As far as the consumer knows: the last ones may not be.
+  std::set<int64_t>
+      acked_;  // As far as the consumer knows: the last acks may not have been committed.
 };
 
 TEST_F(DeadLetterPlacesTest, ReportsAreOfOneMoment) {
@@ -126,7 +127,7 @@ TEST_F(DeadLetterPlacesTest, EachEventIsInOneAfterACrash) {
       const size_t places = open.count(event) + returning.count(event);
       EXPECT_LE(places, 1u) << "event " << event << ": " << open.count(event) << " letters";
       EXPECT_TRUE(places == 1 || acked_.contains(event)) << "event " << event << " is lost";
-      if (places == 1) acked_.erase(event);  // That ack was not confirmed.
+      if (places == 1) acked_.erase(event);  // The ack was not confirmed.
     }
   }
 }

@@ -1,4 +1,4 @@
-// Deduplication: an event that a topic has had within its window is not appended again.
+// Deduplication: an event that a topic received within its window is not appended again.
 #include <future>
 #include <set>
 #include <string>
@@ -102,7 +102,7 @@ TEST_F(DeduplicationTest, WithinARequest) {
 }
 
 TEST_F(DeduplicationTest, WithinACommit) {
-  // Together, if the commit thread is not too quick; the outcome is the same.
+  // Usually in one commit; the outcome is the same otherwise.
   constexpr int kRequests = 100;
   std::vector<std::promise<v1::PublishResult>> results(kRequests);
   for (int i = 0; i < kRequests; ++i) {
@@ -121,7 +121,8 @@ TEST_F(DeduplicationTest, WithinACommit) {
 TEST_F(DeduplicationTest, SourceAndIdAreTheIdentity) {
   v1::PublishStreamRequest request = MakeRequest("t", {"ab", "a", "ab"});
   request.mutable_events(0)->set_source("s");
-  request.mutable_events(1)->set_source("sb");  // Not the same when put together.
+  request.mutable_events(1)->set_source(
+      "sb");  // Different, although the concatenation is the same.
   request.mutable_events(2)->set_source("s");
   request.mutable_events(2)->set_data("something else");
   EXPECT_EQ(DuplicatesOf(Take(request)), (Duplicates{{2, 0, 0}}));
@@ -158,7 +159,7 @@ TEST_F(DeduplicationTest, EndsWithTheWindow) {
   rig_.clock.Advance(absl::Seconds(60) - absl::Microseconds(1));
   EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 1);
   rig_.clock.Advance(absl::Microseconds(1));
-  EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 0);  // A duplicate does not prolong it.
+  EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 0);  // A duplicate does not extend the window.
   EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 1);
 }
 

@@ -1,4 +1,4 @@
-// Delayed events: put aside, appended when they are due, taken back; over restarts and failures.
+// Delayed events: stored, appended when they are due, cancelled; across restarts and failures.
 #include <algorithm>
 #include <future>
 #include <map>
@@ -198,7 +198,7 @@ TEST_F(DelayedTest, RefusesWhatIsWrong) {
   ExpectRefused(long_after, "events[1].deliver_after: is out of the range of a duration");
   EXPECT_THAT(rig_.Log("t"), IsEmpty());
   EXPECT_EQ(rig_.Count("t"), 0u);
-  // The longest delay is taken.
+  // The maximum delay is accepted.
   rig_.Accept("t", {After("x", absl::Hours(24 * 366))});
 }
 
@@ -256,7 +256,7 @@ TEST_F(DelayedTest, SurvivesARestart) {
   rig_.Reopen();
   EXPECT_EQ(rig_.Count("t"), 1u);
   EXPECT_EQ(rig_.Count("u"), 0u);
-  // Not taken for one from before, although it is due at the same time.
+  // Not confused with an earlier event that is due at the same time.
   const std::string id = rig_.Accept("t", {After("t3", absl::Seconds(17))}).delayed(0).delay_id();
   EXPECT_THAT(rig_.Cancel("t", {id}), Cancelled(1u));
   EXPECT_THAT(rig_.Waiting("t"), ElementsAre("t2"));
@@ -299,7 +299,7 @@ TEST_F(DelayedTest, APageOfLargeEventsEndsEarly) {
   ASSERT_OK_AND_ASSIGN(const auto page, rig_.broker().delayed().List(request));
   EXPECT_EQ(page.events_size(), 1);
   EXPECT_THAT(rig_.Waiting("t"), ElementsAre("0", "1", "2"));
-  rig_.AdvanceAndRun(absl::Seconds(1));  // In several pieces, too.
+  rig_.AdvanceAndRun(absl::Seconds(1));  // Also in several pieces.
   EXPECT_THAT(rig_.Log("t"), ElementsAre("0", "1", "2"));
 }
 
@@ -391,7 +391,7 @@ TEST_F(DelayedTest, APowerLossTakesNothingThatWasAcknowledged) {
   EXPECT_EQ(rig_.Count("t"), 2u);
   rig_.AdvanceAndRun(absl::Seconds(1));
   EXPECT_THAT(rig_.Log("t"), ElementsAre("a"));
-  // What readers have seen stays, too.
+  // Events that readers have seen stay.
   rig_.disk.Cut();
   rig_.Close();
   rig_.disk.Forget();
@@ -407,7 +407,7 @@ TEST_F(DelayedTest, AFailedStoreLeavesThemForTheNextStart) {
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
   rig_.AdvanceAndRun(absl::Seconds(1));
   EXPECT_THAT(rig_.Log("t"), IsEmpty());
-  rig_.AdvanceAndRun(absl::Seconds(1));  // Is tried again, and refused.
+  rig_.AdvanceAndRun(absl::Seconds(1));  // Retried, and refused.
   rig_.disk.Cut();
   rig_.Close();
   rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
@@ -432,7 +432,7 @@ TEST_F(DelayedTest, ManyAreTakenBackInPieces) {
   }
   ASSERT_EQ(ids.size(), 100u);
   ids.resize(99);
-  ids.push_back(ids.front());  // Named twice, it counts once.
+  ids.push_back(ids.front());  // Named twice, counted once.
   EXPECT_THAT(rig_.Cancel("t", ids), Cancelled(99u));
   EXPECT_EQ(rig_.Count("t"), 1u);
   EXPECT_THAT(rig_.Cancel("t", ids), Cancelled(0u));
@@ -454,8 +454,8 @@ TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
   EXPECT_EQ(rig_.Log("t"), ids);
 }
 
-// A topic with much that is due does not keep another one waiting for longer than a piece. The
-// order of commits is that of their copies.
+// A topic with many due events delays others by at most one piece. The order of commits is that of
+// their copies.
 TEST_F(DelayedTest, TopicsTakeTurnsPieceByPiece) {
   constexpr int kEvents = 20'000;
   constexpr size_t kPiece = 4096;
@@ -504,7 +504,7 @@ TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
     EXPECT_EQ(refused(), 1u);
     if (start == 0) rig_.Reopen();
   }
-  // It is tried again after 1 s, 2 s, 4 s, 8 s, 10 s, 10 s, …
+  // Retried after 1 s, 2 s, 4 s, 8 s, 10 s, 10 s, …
   uint64_t tries = 1;
   for (const int delay : {1, 2, 4, 8, 10, 10}) {
     rig_.AdvanceAndRun(absl::Seconds(delay) - absl::Milliseconds(1));
@@ -519,7 +519,7 @@ TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
   EXPECT_THAT(refusals(), ElementsAre(""));
   EXPECT_EQ(rig_.Count("t"), 1u);
   EXPECT_EQ(refused(), tries);
-  // Begins with 1 s again.
+  // Starts again with 1 s.
   topic.mutable_retention()->set_max_bytes(1);
   ASSERT_THAT(rig_.Update(topic, {"retention.max_bytes"}), IsOk());
   rig_.AdvanceAndRun(absl::Hours(1));
@@ -565,7 +565,7 @@ TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
   ASSERT_THAT(rig.Create("t"), IsOk());
   rig.Accept("t", {After("a", absl::Seconds(1))});
   rig.disk.SetFreeSpace(uint64_t{20} << 20);
-  rig.Reopen();  // Whose first look at the disk is at once.
+  rig.Reopen();  // The first look at the disk follows at once.
   ASSERT_TRUE(Eventually([&] { return !rig.broker().writable().ok(); }));
   rig.AdvanceAndRun(absl::Seconds(1));
   EXPECT_THAT(rig.Log("t"), IsEmpty());
@@ -576,7 +576,7 @@ TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
   EXPECT_THAT(rig.Log("t"), ElementsAre("a"));
 }
 
-// By itself, with the machine's clock.
+// Automatically, with the machine's clock.
 TEST(DelayedThread, DeliversByItself) {
   DelayedRig rig;
   rig.real_time = true;
@@ -589,7 +589,7 @@ TEST(DelayedThread, DeliversByItself) {
   EXPECT_THAT(rig.Log("t"), ElementsAre("a", "b"));
 }
 
-// Cancels race with the thread that appends: each event is appended, or was cancelled.
+// Cancels race with the releasing thread: each event is either appended or cancelled.
 TEST(DelayedThread, CancelsRaceWithDelivery) {
   DelayedRig rig;
   rig.real_time = true;
@@ -618,7 +618,7 @@ TEST(DelayedThread, CancelsRaceWithDelivery) {
   EXPECT_EQ(std::set<std::string>(log.begin(), log.end()).size(), log.size());
 }
 
-// Random operations, and a model that is too simple to be wrong.
+// Random operations, compared with a simple model.
 class DelayedModelTest : public SeededTest {
  protected:
   struct Model {

@@ -1,5 +1,5 @@
-// What the hub takes for an event: each rule of event.proto, and never more than protobuf's own
-// parser takes.
+// The events that the hub accepts: each rule of event.proto, and never more than protobuf's own
+// parser accepts.
 #include "server/core/event/event_scanner.h"
 
 #include <random>
@@ -27,7 +27,7 @@ absl::Status Scan(absl::string_view region, EventScan* scan = nullptr) {
 
 absl::Status ScanOne(const v1::Event& event) { return Scan(EncodeEvent(event)); }
 
-// The same for bytes that no protobuf library would make of an event.
+// The same for bytes that no protobuf library would produce.
 std::string Wrap(absl::string_view event) {
   std::string region = "\x7a";
   size_t size = event.size();
@@ -113,7 +113,7 @@ TEST(EventScanner, RequiredAttributes) {
     // Present, and empty.
     const std::string empty = {static_cast<char>(descriptor->number() << 3 | 2), 0};
     EXPECT_THAT(Scan(Wrap(event.SerializeAsString() + empty)), Names(0, field));
-    // As in protobuf, the last one holds.
+    // As in protobuf, the last one counts.
     EXPECT_THAT(Scan(Wrap(Minimal() + empty)), Names(0, field));
   }
   EXPECT_THAT(Scan(Wrap("")), Names(0, "id"));
@@ -133,7 +133,7 @@ TEST(EventScanner, StringsAreLimitedAndUtf8) {
     EXPECT_THAT(ScanOne(event), Names(0, field));
     const std::string bad = {static_cast<char>(descriptor->number() << 3 | 2), 1, '\xff'};
     EXPECT_THAT(Scan(Wrap(Minimal() + bad)), Names(0, field));
-    // Also where a later one holds.
+    // Even if a later one counts.
     EXPECT_THAT(Scan(Wrap(bad + Minimal())), Names(0, field));
   }
 }
@@ -282,8 +282,8 @@ TEST(EventScanner, WhatIsNotProtobufIsRefused) {
   EXPECT_FALSE(Scan(Wrap(Minimal() + string("\xd8\x80\x80\x80\x80\x00\x01", 7))).ok());
 }
 
-// Whatever is accepted, protobuf parses; and what protobuf writes is accepted. Mutations of sound
-// events, from one seed.
+// Protobuf parses every accepted event, and every event that protobuf writes is accepted. Mutates
+// valid events, from one seed.
 TEST(EventScanner, AcceptsNothingThatProtobufRefuses) {
   std::mt19937 random(20'240'517);
   const auto below = [&](size_t n) { return random() % n; };

@@ -1,6 +1,6 @@
-// Whoever waits for a subscription is served within a bound, whatever else there is to do and
-// however its consumers come and go: partitions, live events beside replays, and events beside
-// those that fail.
+// Everything that waits for a subscription is served within a bound, whatever else is pending and
+// however consumers connect and disconnect: partitions, live events besides replays, and events
+// besides failing ones.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -50,7 +50,7 @@ class FairnessTest : public testing::TestWithParam<std::tuple<Mode, bool>> {
     ASSERT_THAT(rig_.Subscribe(subscription), IsOk());
   }
 
-  // Each event has a key of its own, and a commit.
+  // Each event has its own key and commit.
   void Publish(uint32_t partition, int events) {
     for (int i = 0; i < events; ++i) {
       v1::PublishStreamRequest request = MakeRequest("t", {});
@@ -69,8 +69,7 @@ INSTANTIATE_TEST_SUITE_P(All, FairnessTest,
                                           testing::Bool()),
                          FairnessTest::NameOf);
 
-// Of P partitions with something to deliver each is served once by P consumers that take a little,
-// one after the other.
+// Of P partitions with events, each is served once by P successive consumers that take little.
 TEST_P(FairnessTest, ConsumersThatComeAndGoServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   constexpr int kRounds = 3;
@@ -90,7 +89,7 @@ TEST_P(FairnessTest, ConsumersThatComeAndGoServePartitionsInTurn) {
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
-// Nor are the first partitions served alone by consumers that die of what they get.
+// Consumers that crash on their events do not serve only the first partitions either.
 TEST_P(FairnessTest, ConsumersThatCrashServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   Create(kPartitions);
@@ -105,8 +104,8 @@ TEST_P(FairnessTest, ConsumersThatCrashServePartitionsInTurn) {
   }
 }
 
-// Each start of the hub begins with another partition: P starts serve them all, also if each serves
-// one event.
+// Each start of the hub begins with another partition: P starts serve all of them, even if each
+// serves only one event.
 TEST_P(FairnessTest, StartsServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   Create(kPartitions);
@@ -122,7 +121,7 @@ TEST_P(FairnessTest, StartsServePartitionsInTurn) {
   EXPECT_THAT(served, SizeIs(kPartitions));
 }
 
-// Of two frames of a partition one is live and one is of the replay, while there is both.
+// While both exist, of two frames of a partition one is live and one replayed.
 TEST_P(FairnessTest, LiveEventsAndReplaysTakeTurns) {
   constexpr int kEvents = 10;
   Create(1);
@@ -147,8 +146,8 @@ TEST_P(FairnessTest, LiveEventsAndReplaysTakeTurns) {
   }
 }
 
-// An event that fails again and again, at once, holds up no other one of a QUEUE. (In a STREAM it
-// does by what that is.)
+// An event that keeps failing at once delays no other event of a QUEUE. (In a STREAM it does, by
+// definition.)
 TEST_P(FairnessTest, WhatNeverCameTakesTurnsWithWhatFails) {
   if (mode() == Mode::kStream) return;
   constexpr int kEvents = 10;
@@ -169,7 +168,7 @@ TEST_P(FairnessTest, WhatNeverCameTakesTurnsWithWhatFails) {
   EXPECT_THAT(acked, SizeIs(kEvents - 1));
 }
 
-// Subscriptions of topics of their names, with one topic for all their dead letters.
+// Subscriptions of topics with the same names, with one topic for all their dead letters.
 class ParkingFairness : public testing::Test {
  protected:
   static constexpr uint32_t kEvents = 10'000;
@@ -180,7 +179,7 @@ class ParkingFairness : public testing::Test {
   }
   void TearDown() override { rig_.disk.ReleaseSyncs(); }
 
-  // Whose consumer gets so many events, with the name as their ids.
+  // Its consumer receives `events` events, whose ids are the name.
   std::unique_ptr<TestConsumer> Create(const std::string& name, uint32_t events) {
     EXPECT_THAT(rig_.Create(name), IsOk());
     v1::Subscription queue = SubscriptionOf(name, name, v1::Subscription::KIND_QUEUE);
@@ -200,7 +199,7 @@ class ParkingFairness : public testing::Test {
     ASSERT_THAT(consumer.session().Take(std::move(request)), IsOk());
   }
   uint64_t Dead(const std::string& name) { return rig_.Get(name).stats().dead_lettered_events(); }
-  // In commits that are not visible.
+  // The number in commits that are not visible.
   int64_t UnderWay(const std::string& name) {
     return rig_.subscriptions().catalog().Find(name)->MakeReport().cursors[0].counts.settling;
   }
@@ -208,12 +207,11 @@ class ParkingFairness : public testing::Test {
   SubscriptionRig rig_;
 };
 
-// What one subscription gives up at once, however much that is, does not keep the dead letters of
-// another waiting.
+// Events given up by one subscription, however many, do not delay the dead letters of another.
 TEST_F(ParkingFairness, SubscriptionsTakeTurns) {
   const auto many = Create("many", kEvents);
   const auto one = Create("one", 1);
-  rig_.disk.HoldSyncs();  // So that both begin at once.
+  rig_.disk.HoldSyncs();  // So that both begin together.
   ParkAll(*many, kEvents);
   ParkAll(*one, 1);
   rig_.disk.ReleaseSyncs();
@@ -221,11 +219,11 @@ TEST_F(ParkingFairness, SubscriptionsTakeTurns) {
   ASSERT_OK_AND_ASSIGN(const Delivered letters, rig_.Read("letters"));
   const std::vector<std::string> ids = letters.Ids(0);
   ASSERT_EQ(ids.size(), size_t{kEvents + 1});
-  // A few pieces of 1,000; it would be behind all of them.
+  // A few pieces of 1,000; otherwise it would be behind all of them.
   EXPECT_LE(std::find(ids.begin(), ids.end(), "one") - ids.begin(), 5'000);
 }
 
-// However long commits take, and however many subscriptions give something up.
+// However long commits take, and however many subscriptions park events.
 TEST_F(ParkingFairness, TwoPiecesAreUnderWayAtMost) {
   const std::map<std::string, uint32_t> events = {{"a", 1}, {"b", 3'000}, {"c", 1}};
   std::vector<std::unique_ptr<TestConsumer>> consumers;

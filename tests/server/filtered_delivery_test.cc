@@ -1,5 +1,5 @@
-// Filters on readers and subscriptions: who gets what, and what becomes of the rest. What a filter
-// means is tested in tests/filter.
+// Filters of readers and subscriptions: which events are delivered, and how others are handled. The
+// semantics of filters are tested in tests/filter.
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,7 +41,7 @@ v1::PublishStreamRequest BatchOf(const std::string& type, const std::vector<std:
   return request;
 }
 
-// Of the events whose ids begin with a `y`.
+// Matches events whose ids begin with `y`.
 v1::Filter Wanted() { return Sql("id LIKE 'y%'"); }
 
 std::vector<std::string> Ids(const std::string& first, int count) {
@@ -65,7 +65,7 @@ class FilteredReadTest : public SeededTest, public testing::WithParamInterface<b
     return request;
   }
 
-  // Many events that nobody wants.
+  // Many events that do not match.
   void Bury(int64_t bytes) {
     v1::PublishStreamRequest request = MakeRequest("t", {});
     request.set_partition(0);
@@ -130,7 +130,7 @@ TEST_P(FilteredReadTest, ReportsWhatItPassedAtTheHeadIfAsked) {
     } else {
       EXPECT_THAT(read.passed, IsEmpty());
     }
-    // Nothing new: nothing is said.
+    // Nothing new: nothing is reported.
     ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
     EXPECT_THAT(read.passed, IsEmpty());
   }
@@ -150,7 +150,7 @@ TEST_P(FilteredReadTest, FindsFewAmongMany) {
   ASSERT_THAT(rig_.Publish("t", {"n", "y2"}), IsOk());
   ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.Ids(), ElementsAre("y2"));
-  // A follower that nothing is wanted for hears of its place from time to time.
+  // A follower without matches is told its position periodically.
   Bury(10'000'000);
   ASSERT_OK_AND_ASSIGN(read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.events, IsEmpty());
@@ -171,7 +171,7 @@ TEST_P(FilteredReadTest, PassesOverBatchesWithoutItsTypes) {
   EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3004)));
   EXPECT_EQ(read.caught_up, 1);
   EXPECT_EQ(rig_.broker().GetStats().cold_reads() > before, GetParam());
-  // From within a batch that is passed over.
+  // Starts inside a batch that is skipped.
   request.mutable_start()->set_offset(17);
   request.add_partitions(0);
   ASSERT_OK_AND_ASSIGN(read, rig_.Read(request));
@@ -194,7 +194,7 @@ TEST_P(FilteredReadTest, RefusesWhatIsNoFilter) {
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
 }
 
-// What a filtered read gives is what an unfiltered one gives, without what does not pass.
+// A filtered read returns an unfiltered read without the events that do not match.
 TEST_P(FilteredReadTest, IsTheReadWithoutTheRest) {
   for (int i = 0; i < 60; ++i) {
     v1::PublishStreamRequest request = MakeRequest("t", {});
@@ -254,7 +254,7 @@ TEST_F(FilteredSubscriptionTest, TheHubAcksWhatIsLeftOut) {
   }
 }
 
-// Nothing of it was delivered, so nothing of it is written at once; but it is in the end.
+// Nothing was delivered, so nothing is written at once; but it is written eventually.
 TEST_F(FilteredSubscriptionTest, APlaceBehindWhatIsLeftOutIsKept) {
   SetUpFiltered(Queue());
   ASSERT_THAT(rig_.Publish("t", Ids("n", 10)), IsOk());
@@ -288,7 +288,7 @@ TEST_F(FilteredSubscriptionTest, AReplayOfWhatIsLeftOutSurvivesARestart) {
   EXPECT_EQ(Place().next_offset(), 11);
 }
 
-// Events, and a filter that looks at much for each of them.
+// Events, and a filter that examines much of each.
 v1::PublishStreamRequest LargeEvents(const std::vector<std::string>& ids, size_t bytes) {
   v1::PublishStreamRequest request = MakeRequest("t", ids);
   request.set_partition(0);
@@ -314,9 +314,9 @@ TEST_F(FilteredSubscriptionTest, SlowFilterIsNotRunOnTheThreadOfThePollForLong) 
   ASSERT_THAT(rig_.BrokerRig::Publish(LargeEvents({"n1", "n2", "y1", "n3"}, 10'000)), IsOk());
   ConsumeFrame frame;
   ASSERT_EQ(consumer->session().Poll(&frame).value(), ConsumerSession::Step::kCold);
-  EXPECT_EQ(Place().next_offset(), 1);  // One event is more than its share.
+  EXPECT_EQ(Place().next_offset(), 1);  // One event exceeds its budget.
   EXPECT_THAT(rig_.Get("s").findings(), testing::Not(testing::Contains(HasSubstr("given up"))));
-  // A reader has the same share.
+  // A reader has the same budget.
   v1::ReadRequest read = ReadOf("t");
   *read.mutable_filter() = SlowFilter();
   ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(read));
@@ -339,7 +339,7 @@ TEST_F(FilteredSubscriptionTest, FilterThatIsGivenUpIsAFinding) {
               testing::Contains(HasSubstr("its filter was given up on 1 event")));
 }
 
-// What was looked at without the mutex counts only if the filter is the same afterwards.
+// A result computed without the mutex counts only if the filter is unchanged.
 TEST_F(FilteredSubscriptionTest, FilterThatChangesDuringALookIsTheNewOne) {
   v1::Subscription queue = Queue();
   *queue.mutable_filter() = SlowFilter();
@@ -398,7 +398,7 @@ TEST_F(FilteredSubscriptionTest, PassesOverBatchesWithoutItsTypes) {
       EXPECT_EQ(rig_.Get("s").stats().filtered_events(), 2000u);
       EXPECT_TRUE(consumer->AckAll(events));
       EXPECT_EQ(Place().acked_offset(), 2002);
-      // A replay looks at the settled ones, too.
+      // A replay filters settled events, too.
       v1::ReplaySubscriptionRequest replay;
       replay.set_name("s");
       replay.mutable_start()->set_earliest(true);
@@ -424,7 +424,7 @@ TEST_F(FilteredSubscriptionTest, AChangeIsAboutWhatWasNotDelivered) {
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"filter"}), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"n2", "y2"}), IsOk());
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("n2"));
-  // It passed when its turn came.
+  // It matched when it was filtered.
   EXPECT_THAT(
       RefusedOffsets(consumer->Nack(first[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration())),
       IsEmpty());

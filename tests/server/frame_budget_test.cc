@@ -26,7 +26,7 @@ class Reader final : public FrameBudget::Holder {
 
 class FrameBudgetTest : public testing::Test {
  protected:
-  // Readers that take what they get and never give it back, until one has to wait.
+  // Readers that take their grants and never return them, until one has to wait.
   Reader& Exhaust(size_t frame) {
     for (;;) {
       Reader& reader = readers_.emplace_back();
@@ -66,7 +66,7 @@ TEST_F(FrameBudgetTest, WhoWaitsIsServedInOrder) {
   EXPECT_EQ(budget_.Take(second, kMiB), 0u);
   budget_.Return(readers_.front());
   EXPECT_GT(first.granted, 0u);
-  EXPECT_GT(second.granted, 0u);  // A frame of one is room for small ones of both.
+  EXPECT_GT(second.granted, 0u);  // One frame's memory serves small frames of both.
   EXPECT_GE(first.granted, second.granted);
   EXPECT_LE(budget_.used(), budget_.limit());
 }
@@ -127,7 +127,7 @@ TEST_F(FrameBudgetTest, ThoseThatDoNotReadGoIfOthersWait) {
   Reader reads_the_disk;
   ASSERT_GT(budget_.Take(reads_the_disk, kMiB), 0u);
   clock_.Advance(absl::Minutes(1));
-  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);  // It is in nobody's way.
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);  // Nobody waits for its memory.
   Exhaust(kMiB);
   clock_.Advance(absl::Milliseconds(900));
   EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 1u);
@@ -136,7 +136,7 @@ TEST_F(FrameBudgetTest, ThoseThatDoNotReadGoIfOthersWait) {
   clock_.Advance(absl::Milliseconds(200));
   EXPECT_GT(budget_.EvictStalled(absl::Seconds(1)), 1u);
   EXPECT_TRUE(readers_.front().evicted);
-  EXPECT_FALSE(readers_.back().evicted);  // It waits.
+  EXPECT_FALSE(readers_.back().evicted);  // It is waiting.
   EXPECT_FALSE(reads_the_disk.evicted);
 }
 

@@ -1,5 +1,5 @@
-// What is needed is kept, whatever commits are under way: a trim, or a deletion, knows all that was
-// committed before it, in the same write too.
+// Needed events are kept, whichever commits are in progress: a trim or a deletion respects
+// everything committed before it, even in the same write.
 #include <future>
 #include <memory>
 #include <string>
@@ -47,8 +47,8 @@ class TestTask final : public CommitTask {
   StatusDone done_;
 };
 
-// What a broker has of topics and subscriptions, without the rest, so that a test says which tasks
-// are in one commit.
+// The topics and subscriptions of a broker without the rest, so that a test controls which tasks
+// share a commit.
 class KeptTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -66,7 +66,7 @@ class KeptTest : public testing::Test {
   }
   void TearDown() override { subscriptions_->Stop(); }
 
-  // Calls with a task, or a callback, that is given the outcome.
+  // Runs a call with a task or a callback that receives the outcome.
   static std::future<absl::Status> Start(absl::FunctionRef<void(StatusDone)> call) {
     auto outcome = std::make_shared<std::promise<absl::Status>>();
     std::future<absl::Status> future = outcome->get_future();
@@ -86,7 +86,7 @@ class KeptTest : public testing::Test {
                 IsOk());
   }
 
-  // What is submitted from here on is in one commit, which is made by the returned call.
+  // Everything submitted from here on is in one commit, which the returned function makes.
   std::function<void()> Gather() {
     std::promise<void> begun;
     auto go = std::make_shared<std::promise<void>>();
@@ -122,7 +122,7 @@ class KeptTest : public testing::Test {
     });
   }
 
-  // From the earliest event of topic t on.
+  // Starts at the earliest event of topic t.
   static v1::CreateSubscriptionRequest From(const std::string& name) {
     v1::CreateSubscriptionRequest request;
     request.mutable_subscription()->set_name(name);
@@ -162,8 +162,8 @@ class KeptTest : public testing::Test {
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 
-// Trims of topic t, which keeps what is not acked, else nothing: each test decides what is
-// committed between the plan and the trim.
+// Trims of topic t, which keeps only unacked events: each test decides what is committed between
+// the plan and the trim.
 class KeptByTrimsTest : public KeptTest {
  protected:
   void SetUp() override {
@@ -256,7 +256,7 @@ class KeptByTrimsTest : public KeptTest {
   v1::ReplaySubscriptionResponse replay_;
 };
 
-// A pass that meets a topic whose emptying is written, and not visible yet, has not failed.
+// A pass that finds a topic whose emptying is written but not visible has not failed.
 TEST_F(KeptByTrimsTest, APassMayMeetATopicThatIsBeingEmptied) {
   ASSERT_THAT(Start([&](StatusDone done) { subscriptions_->Delete("s", std::move(done)); }).get(),
               IsOk());
@@ -336,7 +336,7 @@ TEST_F(KeptByTrimsTest, ANewSettingIsInForceBeforeAPlanThatDidNotKnowIt) {
   EXPECT_EQ(start(), 0);
 }
 
-// Who comes behind a trim, though nothing was trimmed when he asked, is told where he begins.
+// A client behind a trim is told where it begins, even if nothing was trimmed when it asked.
 TEST_F(KeptByTrimsTest, WhoComesAfterATrimBeginsBehindIt) {
   TrimPlan plan = Plan();
   const auto commit = Gather();
@@ -387,7 +387,7 @@ class KeptLettersTest : public KeptTest {
     GiveUp();
   }
 
-  // Has a consumer give the event up; Park is to follow.
+  // A consumer gives the event up; Park follows.
   void GiveUp() {
     v1::ConsumeRequest first;
     first.mutable_open()->set_subscription("s");
@@ -479,7 +479,7 @@ TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
   EXPECT_FALSE(letters.dead_letters(0).event_trimmed());
 }
 
-// With the change before it, the letter goes to the other topic.
+// If the change comes first, the letter goes to the other topic.
 TEST_F(KeptLettersTest, ATopicGoesThatTookNoLetter) {
   const auto commit = Gather();
   std::future<absl::Status> changed = TakeOtherTopic();
@@ -492,7 +492,7 @@ TEST_F(KeptLettersTest, ATopicGoesThatTookNoLetter) {
   EXPECT_EQ(catalog_.Find("other")->Stats().events(), 1u);
 }
 
-// The topic comes with the same commit.
+// The topic is created in the same commit.
 TEST_F(KeptTest, ATopicThatKeepsNothingTakesNoDeadLetters) {
   CreateTopic("t");
   v1::Topic bus;

@@ -1,4 +1,4 @@
-// Routes of a broker in memory, with their calls made synchronous.
+// Routes of an in-memory broker, with synchronous calls.
 #pragma once
 
 #include <future>
@@ -138,7 +138,7 @@ class RouteRig : public SubscriptionRig {
   }
 };
 
-// With a rig that is open, and has topics a to d.
+// Has an open rig with topics a to d.
 class RouteTestBase : public testing::Test {
  protected:
   void SetUp() override {

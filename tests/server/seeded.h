@@ -1,4 +1,4 @@
-// Random tests that can be repeated.
+// Repeatable random tests.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace eventhub {
 
-// Prints its seed. EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or prolong a run.
+// Prints its seed. EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or extend a run.
 class SeededTest : public testing::Test {
  protected:
   SeededTest() : seed_(EnvNumber("EVENTHUB_TEST_SEED", std::random_device()())), random_(seed_) {
@@ -23,7 +23,7 @@ class SeededTest : public testing::Test {
         EnvNumber("EVENTHUB_TEST_STEPS", static_cast<uint64_t>(otherwise / kStride)));
   }
 
-  // From `from` to `to`, both included.
+  // A number in [from, to].
   int64_t Int(int64_t from, int64_t to) {
     return std::uniform_int_distribution<int64_t>(from, to)(random_);
   }

@@ -1,4 +1,4 @@
-// What tests of SubscriptionService share.
+// The fixture of tests of SubscriptionService.
 #pragma once
 
 #include <string>
@@ -30,7 +30,7 @@ class SubscriptionAdminTest : public SubscriptionTest {
     return {response.findings().begin(), response.findings().end()};
   }
 
-  // Has a consumer take and ack all that there is.
+  // Consumes and acks all available events.
   void ConsumeAll(const std::string& subscription, size_t count) {
     const auto consumer = rig_.Consume(subscription, "all");
     EXPECT_TRUE(consumer->AckAll(consumer->Receive(count)));

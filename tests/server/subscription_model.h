@@ -1,4 +1,4 @@
-// What a subscription is to do, event by event, as its consumers see it.
+// Models a subscription event by event, as its consumers see it.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace eventhub {
 
-// Told of all that is done to a subscription and all that it delivers; fails the test when the one
-// does not follow from the other. Parking takes no time here. Times are microseconds of the clock.
+// Records every operation on a subscription and every delivery; fails the test when a delivery does
+// not follow from the operations. Parking takes no time here. Times are microseconds of the clock.
 class SubscriptionModel {
  public:
   struct Rules {
@@ -34,16 +34,16 @@ class SubscriptionModel {
     int64_t append_time = 0;
     Where where = Where::kFresh;
     bool extra = false;     // Of a replay or a redrive.
-    bool redriven = false;  // There is a copy, if the log has it no more.
+    bool redriven = false;  // A copy exists, in case the log no longer has the event.
     uint32_t attempts = 0;
-    uint32_t sure_attempts = 0;  // That survive a power loss.
+    uint32_t sure_attempts = 0;  // Attempts that survive a power loss.
     bool surely_done = false;    // Likewise.
-    bool delivered = false;      // Ever.
-    bool silent = false;         // Its last attempt failed without a word.
-    uint64_t epoch = 0;          // While it is out.
+    bool delivered = false;      // At any time.
+    bool silent = false;         // The last attempt failed without a nack.
+    uint64_t epoch = 0;          // While leased.
     int consumer = 0;
-    int64_t due = 0;       // While it is out.
-    int64_t ready_at = 0;  // While it waits.
+    int64_t due = 0;       // While leased.
+    int64_t ready_at = 0;  // While delayed.
   };
 
   struct Partition {
@@ -51,8 +51,8 @@ class SubscriptionModel {
     int64_t start = 0;
     int owner = 0;  // STREAM; 0: none.
     uint64_t epoch = 0;
-    uint64_t first_epoch = 0;  // Events may be out since then.
-    bool moved = false;        // By a seek, which is not observed yet.
+    uint64_t first_epoch = 0;  // Leases may exist since this epoch.
+    bool moved = false;        // By a seek that is not observed yet.
     int64_t lease_due = 0;
     int64_t drained_from = 0;  // STREAM: since when it may be about to move.
   };
@@ -75,7 +75,7 @@ class SubscriptionModel {
   void Close(int consumer);
   void Deliver(int consumer, const Received& event);
 
-  // Return what is refused.
+  // These return the refused offsets.
   Offsets Ack(int consumer, uint32_t partition, uint64_t epoch, int64_t from, int64_t to);
   Offsets Retry(int consumer, uint32_t partition, uint64_t epoch, int64_t from, int64_t to,
                 int64_t delay);
@@ -84,9 +84,9 @@ class SubscriptionModel {
   Offsets Extend(int consumer, uint32_t partition, uint64_t epoch, int64_t from, int64_t to,
                  int64_t time);
 
-  // Ends what is over.
+  // Ends everything that is due.
   void Expire();
-  // What the hub says of the partition now; what that ends, ends.
+  // Applies the hub's report of the partition, which may end leases.
   void Observe(const v1::SubscriptionPartition& state, int owner);
   void Trim(uint32_t partition, int64_t start);
   void Seek(uint32_t partition, int64_t to);
@@ -95,13 +95,14 @@ class SubscriptionModel {
   int64_t CancelReplays();
   bool Redrive(const Letter& letter);
 
-  // Ends all leases. With `sure` false only what is sure is known, and the hub says the rest.
+  // Ends all leases. If `sure` is false, only state that survives a power loss is known; the hub
+  // reports the rest.
   void Reopen();
   void Adopt(const stored::Snapshot& hub, bool acks_are_sure);
-  // What is by now survives a power loss.
+  // The current state survives a power loss.
   void MarkSure();
 
-  // Compares with what the hub says of what is not settled.
+  // Compares with the unsettled events that the hub reports.
   void Compare(const stored::Snapshot& hub) const;
 
   int64_t Lag() const;
@@ -116,7 +117,7 @@ class SubscriptionModel {
   int64_t now = 0;
   int64_t lost = 0;
   bool paused = false;
-  bool parked = false;  // Something was, since this was last reset.
+  bool parked = false;  // Set when an event was parked since the last reset.
 
  private:
   Event* Find(uint32_t partition, int64_t offset);
@@ -126,7 +127,7 @@ class SubscriptionModel {
   void Settle(Event& event);
   void Requeue(uint32_t partition, int64_t offset, bool heard, int64_t ready_at);
   void ParkOne(uint32_t partition, int64_t offset);
-  // Takes what is out at the consumer back.
+  // Takes a leased event back.
   void TakeBack(Event& event);
   void Fail(uint32_t partition, int consumer);
   void Recall(uint32_t partition, int consumer);

@@ -1,4 +1,4 @@
-// Consumers of a broker in memory, and the calls of SubscriptionService made synchronous.
+// Consumers of an in-memory broker, and synchronous calls of SubscriptionService.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@
 
 namespace eventhub {
 
-// An event as a consumer got it.
+// An event as a consumer received it.
 struct Received {
   uint32_t partition;
   int64_t offset;
@@ -35,8 +35,8 @@ std::ostream& operator<<(std::ostream& os, const Received& event);
 
 std::vector<std::string> IdsOf(const std::vector<Received>& events);
 
-// A consumer that does as the network does: it polls when it opened and when it was woken, until it
-// is told to wait. Used by one thread; gone before the broker is.
+// A consumer that behaves like the network layer: it polls when it has opened and when it is woken,
+// until it is told to wait. Used by one thread; destroyed before the broker.
 class TestConsumer {
  public:
   static absl::StatusOr<std::unique_ptr<TestConsumer>> Open(Broker& broker,
@@ -44,23 +44,23 @@ class TestConsumer {
 
   // Whether there may be something to receive.
   bool woken() const { return waker_->woken.load(); }
-  // Takes what there is, if it was woken; `max_frames` at most.
+  // Takes the available frames, if it was woken; at most `max_frames`.
   absl::Status Poll(int max_frames = 1 << 30);
-  // Polls though it was not woken.
+  // Polls without having been woken.
   absl::Status PollAnyway();
-  // Polls, and returns all events that were not taken yet.
+  // Polls, and returns all events that were not returned before.
   std::vector<Received> Receive();
-  // Waits until so many events are there, and returns them.
+  // Waits for `count` events, and returns them.
   std::vector<Received> Receive(size_t count);
 
-  // Sends a request that is answered with a settlement, and waits for that.
+  // Sends a request that is answered with a settlement, and waits for it.
   v1::Settlement Settle(v1::ConsumeRequest request);
   v1::Settlement Ack(uint32_t partition, uint64_t epoch, int64_t start, int64_t end);
   v1::Settlement Ack(const Received& event);
   v1::Settlement Nack(const Received& event, v1::Nack::Action action,
                       const std::string& reason = "", absl::Duration retry_after = kByPolicy);
   v1::Settlement Extend(const Received& event, absl::Duration time);
-  // Acks all of them; false if anything was refused.
+  // Acks all of them; returns false if any was refused.
   bool AckAll(const std::vector<Received>& events);
   void SetCredit(uint32_t events, uint64_t bytes = uint64_t{16} << 20);
   void Leave();
@@ -68,14 +68,14 @@ class TestConsumer {
   static constexpr absl::Duration kByPolicy = -absl::InfiniteDuration();
 
   ConsumerSession& session() { return *session_; }
-  // It left, and all is settled.
+  // The consumer has left, and everything is settled.
   bool ended() const { return ended_; }
-  // All that was said but events and settlements, put together.
+  // Everything received except events and settlements, merged.
   v1::ConsumeResponse said;
   int caught_up = 0;
   int fell_behind = 0;
   int frames = 0;
-  // Events not taken yet.
+  // Events not returned yet.
   std::deque<Received> events;
 
  private:
@@ -93,7 +93,7 @@ class TestConsumer {
   bool ended_ = false;
 };
 
-// The offsets that a settlement refused, each of which has the code; else a failure.
+// The offsets that a settlement refused, all with this code; otherwise the test fails.
 std::vector<int64_t> RefusedOffsets(const v1::Settlement& settlement,
                                     absl::StatusCode code = absl::StatusCode::kAborted);
 
@@ -101,7 +101,7 @@ class SubscriptionRig : public BrokerRig {
  public:
   absl::StatusOr<v1::Subscription> Subscribe(const v1::Subscription& subscription,
                                              const v1::StartPosition& start);
-  // From the earliest on.
+  // Starts at the earliest event.
   absl::StatusOr<v1::Subscription> Subscribe(const v1::Subscription& subscription);
   absl::StatusOr<v1::Subscription> UpdateSubscription(const v1::Subscription& subscription,
                                                       const std::vector<std::string>& mask);
@@ -120,24 +120,24 @@ class SubscriptionRig : public BrokerRig {
   v1::GetSubscriptionResponse Get(const std::string& name);
   std::vector<v1::DeadLetter> DeadLetters(const std::string& subscription);
 
-  // Of the subscription; with the default credit unless one is given.
+  // A consumer of the subscription; with the default credit unless one is given.
   std::unique_ptr<TestConsumer> Consume(const std::string& subscription, const std::string& name,
                                         uint32_t credit = 0);
 
-  // Moves the clock, and ends what is over by then.
+  // Advances the clock, and ends everything that is due.
   void Pass(absl::Duration time);
 
-  // Waits until no event is on its way to the dead-letter topic.
+  // Waits until no event is being parked.
   void AwaitParking(const std::string& subscription);
 
-  // Has retention remove all that was appended before this moment and `keep`; `expected` is where
-  // the partitions begin then, and has to change one. Needs EnableTrimming before Open. Moves the
-  // clock by 1 s; what is over by then ends with the next Pass.
+  // Lets retention remove all events appended before now minus `keep`. `expected` holds the
+  // resulting starts of the partitions, at least one of which must change. Requires EnableTrimming
+  // before Open. Advances the clock by 1 s; leases that are due then end with the next Pass.
   void Trim(const std::string& topic, absl::Duration keep, const std::vector<int64_t>& expected);
   void EnableTrimming();
 
   Subscriptions& subscriptions() { return broker().subscriptions(); }
-  // For calls that take long; `cancelled` as of LongCall.
+  // For long calls; `cancelled`: see LongCall.
   LongCall Call(std::function<bool()> cancelled = [] { return false; }) {
     return {pool_, std::move(cancelled)};
   }
@@ -150,7 +150,7 @@ v1::Subscription SubscriptionOf(const std::string& name, const std::string& topi
                                 v1::Subscription::Kind kind);
 google::protobuf::Duration ToProto(absl::Duration duration);
 
-// With a rig that is open.
+// Has an open rig.
 class SubscriptionTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -158,7 +158,7 @@ class SubscriptionTest : public testing::Test {
     ASSERT_THAT(rig_.Open(), IsOk());
   }
 
-  // Topic t and subscription s of it, from the earliest on.
+  // Creates topic t and its subscription s, which starts at the earliest event.
   void SetUpQueue(uint32_t partitions = 1) { Create(Queue(), partitions); }
   void SetUpStream(uint32_t partitions = 1) { Create(Stream(), partitions); }
   void Create(const v1::Subscription& subscription, uint32_t partitions = 1) {
@@ -177,7 +177,7 @@ class SubscriptionTest : public testing::Test {
     ASSERT_THAT(rig_.Seek(seek), IsOk());
   }
 
-  // The only one of a QUEUE, which has let the lease of the only event end.
+  // The only consumer of a QUEUE, which let the lease of the only event expire.
   std::unique_ptr<TestConsumer> StalledConsumer() {
     v1::Subscription queue = Queue();
     *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));

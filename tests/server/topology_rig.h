@@ -1,4 +1,4 @@
-// A broker in memory that topologies are applied to, and topologies in few words.
+// An in-memory broker to which topologies are applied, and short forms of topologies.
 #pragma once
 
 #include <string>
@@ -10,15 +10,15 @@
 
 namespace eventhub {
 
-// Of protobuf's text format; a mistake in it fails the test.
+// Parses protobuf's text format; an error in it fails the test.
 v1::Topology TopologyOf(const std::string& text);
 
-// In a few words each: "create topic t", "update topic t: partitions 1 -> 4, description  ->
-// \"x\"".
+// Describes each change in short form: "create topic t", "update topic t: partitions 1 -> 4,
+// description  -> \"x\"".
 std::vector<std::string> Words(
     const google::protobuf::RepeatedPtrField<v1::TopologyChange>& changes);
 
-// The changes alone, without what of the object they change.
+// The changes without their fields.
 std::vector<std::string> Names(
     const google::protobuf::RepeatedPtrField<v1::TopologyChange>& changes);
 
@@ -38,9 +38,9 @@ class TopologyTest : public testing::Test {
                                                   bool dry_run = false) {
     return Apply(TopologyOf(text), prune, dry_run);
   }
-  // What was changed; an error fails the test.
+  // Returns the changes made; an error fails the test.
   std::vector<std::string> MustApply(const std::string& text, bool prune = false);
-  // The message of the refusal, of a call that changes nothing; an OK fails the test.
+  // Returns the message of the refusal, after checking that nothing changed; OK fails the test.
   std::string Refusal(const std::string& text, bool prune = false);
   v1::Topology Export() { return ExportOf(rig_); }
 
