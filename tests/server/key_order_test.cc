@@ -1,4 +1,4 @@
-// Events of a key in order: against a list for each key.
+// Order of the events of a key, compared with a list per key.
 #include "server/core/subscription/cursor/key_order.h"
 
 #include <algorithm>
@@ -36,7 +36,7 @@ TEST(KeyOrderTest, FirstOfEachKeyIsFree) {
   EXPECT_TRUE(order.Admit(Offset(4), kA));
 }
 
-// It is delivered once more after a nack, or waits once more.
+// It is redelivered after a nack, or waits again.
 TEST(KeyOrderTest, AdmittedAgainKeepsItsPlace) {
   KeyOrder order;
   ASSERT_TRUE(order.Admit(Offset(0), kA));
@@ -72,7 +72,7 @@ class KeyOrderModelTest : public SeededTest {
  protected:
   using Queue = std::vector<int64_t>;
 
-  // The key whose queue has the event.
+  // The queue that contains the event.
   std::map<uint64_t, Queue>::iterator QueueOf(int64_t event) {
     return std::find_if(queues_.begin(), queues_.end(), [event](const auto& entry) {
       return std::count(entry.second.begin(), entry.second.end(), event) > 0;

@@ -1,4 +1,4 @@
-// Links in the core: their administration, and the commit that moves one on.
+// Links in the core: their administration, and the commit that advances one.
 #include <future>
 #include <string>
 #include <utility>
@@ -123,7 +123,7 @@ TEST_F(LinksTest, FieldsAreChecked) {
   link = MakeLink();
   link.set_description(std::string(1025, 'x'));
   Invalid(link, "link.description");
-  // As deep as a filter may be: with the condition of the link it is too deep.
+  // At the maximum depth; with the link's condition the filter is too deep.
   link = MakeLink();
   v1::Filter* filter = link.mutable_filter();
   for (int depth = 1; depth < 16; ++depth) filter = filter->mutable_negation();
@@ -197,7 +197,7 @@ TEST_F(LinksTest, AStepAppendsAndMovesOnInOne) {
 
 TEST_F(LinksTest, AStepFromElsewhereDoesNothing) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
-  EXPECT_TRUE(absl::IsAborted(Submit(StepOf(0, 1, {"x"}))));  // It was not there yet.
+  EXPECT_TRUE(absl::IsAborted(Submit(StepOf(0, 1, {"x"}))));  // It had no position yet.
   ASSERT_THAT(Submit(StepOf(std::nullopt, 1, {"a"})), IsOk());
   EXPECT_TRUE(absl::IsAborted(Submit(StepOf(std::nullopt, 1, {"a"}))));
   EXPECT_TRUE(absl::IsAborted(Submit(StepOf(0, 1, {"a"}))));
@@ -266,7 +266,7 @@ TEST_F(LinksTest, WhatCanNeverBeTakenIsLeftOut) {
   EXPECT_EQ(Status().refused_events(), 1u);
 }
 
-// The other hub may have stored them when names were not looked at.
+// The remote hub may have stored them before names were checked.
 TEST_F(LinksTest, TakesAttributesOfAnyName) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   v1::Event event = MakeEvent("a");
@@ -287,7 +287,7 @@ TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   ASSERT_THAT(Submit(StepOf(std::nullopt, 2, {"a", "b"})), IsOk());
   const uint64_t bytes = Status().appended_bytes();
   EXPECT_EQ(Status().appended_events(), 2u);
-  // Known, twice in a move, and in two moves of a step.
+  // Known ones, duplicates within a move, and across moves of a step.
   LinkStep step = StepOf(2, 5, {"b", "c", "c"});
   step.moves.push_back(StepOf(5, 6, {"c"}).moves[0]);
   ASSERT_THAT(Submit(std::move(step)), IsOk());
@@ -295,7 +295,7 @@ TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   EXPECT_EQ(Status().appended_events(), 3u);
   EXPECT_EQ(Status().appended_bytes(), bytes / 2 * 3);
   EXPECT_EQ(rig_.broker().topics().Get("in")->stats().duplicate_events(), 3u);
-  // A step that has nothing else moves the link on.
+  // A step without new events still advances the link.
   ASSERT_THAT(Submit(StepOf(6, 8, {"a", "b"})), IsOk());
   EXPECT_EQ(Status().appended_events(), 3u);
   EXPECT_EQ(Status().positions(0).offset(), 8);
@@ -313,7 +313,7 @@ TEST_F(LinksTest, AFullTopicRefusesAllOfAStep) {
               Refused(StatusCode::kResourceExhausted, ErrorDetail::REASON_TOPIC_FULL));
   EXPECT_EQ(Status().appended_events(), 1u);
   EXPECT_EQ(Status().positions(0).offset(), 1);
-  // What appends nothing needs no room.
+  // A step that appends nothing needs no space.
   ASSERT_THAT(Submit(StepOf(1, 3, {})), IsOk());
   full.mutable_retention()->set_max_bytes(10'000);
   ASSERT_THAT(rig_.Update(full, {"retention.max_bytes"}), IsOk());
@@ -337,7 +337,7 @@ TEST(LinkMonitorTest, LagTimeIsTheAgeOfTheNewestEvent) {
   monitor.AddProgress(progress);
   EXPECT_EQ(lag_at(start), absl::Milliseconds(1500));
   EXPECT_EQ(lag_at(start + absl::Seconds(1)), absl::Milliseconds(2500));
-  // Of another partition, appended before.
+  // Of another partition, appended earlier.
   progress.append_time = start - absl::Seconds(100);
   monitor.AddProgress(progress);
   EXPECT_EQ(lag_at(start), absl::Milliseconds(1500));
@@ -381,7 +381,7 @@ TEST(HubPathTest, IsAddedReplacedAndFound) {
   EXPECT_EQ(add().attributes().at("hubpath").string(), there);
   EXPECT_EQ(add().attributes().at("other").integer(), 3);
   EXPECT_EQ(add().data(), "data");
-  // The path is on top of the limit; the rest fits to the byte.
+  // The path does not count against the limit; the rest fits exactly.
   EXPECT_EQ(add(event.ByteSizeLong()).id(), "1");
   std::string region;
   EXPECT_EQ(path.Add(event.SerializeAsString(), event.ByteSizeLong() - 1, &region),

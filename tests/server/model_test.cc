@@ -1,6 +1,6 @@
-// Random operations on a broker, and on a model of it that is too simple to be wrong.
+// Random operations on a broker, compared with a simple model.
 //
-// The seed is printed; EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or prolong a run.
+// The seed is printed; EVENTHUB_TEST_SEED and EVENTHUB_TEST_STEPS repeat or extend a run.
 #include <algorithm>
 #include <deque>
 #include <iostream>
@@ -44,7 +44,7 @@ struct ModelPartition {
 struct ModelProducer {
   uint64_t epoch = 0;
   uint64_t next = 0;
-  v1::PublishStreamRequest last;  // And what was answered.
+  v1::PublishStreamRequest last;  // With the answer it had.
   std::string answer;
 };
 
@@ -79,7 +79,7 @@ struct ModelTopic {
     }
   }
 
-  // Of what was appended at the time, each partition keeps its part of the room that the rest
+  // Of the events appended at that time, each partition keeps its share of the room that the rest
   // leaves.
   void TrimTied(absl::Time time) {
     std::vector<uint64_t> tied;
@@ -112,7 +112,7 @@ class ModelTest : public testing::Test {
   uint64_t Below(uint64_t n) { return random_() % n; }
   bool OneIn(uint64_t n) { return Below(n) == 0; }
 
-  // A topic that exists; null if there is none.
+  // An existing topic; null if there is none.
   ModelTopic* PickTopic(std::string* name) {
     if (topics_.empty()) return nullptr;
     auto it = topics_.begin();
@@ -199,7 +199,7 @@ class ModelTest : public testing::Test {
     if (request.has_expected_offset() &&
         request.expected_offset() != model->partitions[request.partition()].end) {
       EXPECT_THAT(result, Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_OFFSET_MISMATCH));
-      // What was refused has not begun the epoch; the next request does.
+      // A refused request has not started the epoch; the next one does.
       return;
     }
     ASSERT_THAT(result, IsOk());
@@ -240,7 +240,7 @@ class ModelTest : public testing::Test {
     }
   }
 
-  // The last request of a producer, again.
+  // Repeats the last request of a producer.
   void Retry() {
     std::string name;
     ModelTopic* const model = PickTopic(&name);
@@ -289,9 +289,9 @@ class ModelTest : public testing::Test {
     EXPECT_EQ(it == read->events.end() ? std::vector<Delivered::Event>() : it->second, expected);
   }
 
-  // Time passes, and the broker may be closed, or the power lost, in the meantime.
+  // Time passes, and meanwhile the broker may be closed, or the power lost.
   void PassTime() {
-    // Trimmed last in each pass, so its trim shows that the pass is over.
+    // Trimmed last in each pass, so its trim shows that the pass is complete.
     ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
     const uint64_t fate = Below(4);
     if (fate == 0) rig_.disk.Cut();

@@ -1,4 +1,5 @@
-// Whose offsets they are: a topic that was created anew, a hub that was restored, a power loss.
+// The log that an offset belongs to: after a topic was recreated, a hub restored, or the power
+// lost.
 #include <map>
 #include <string>
 #include <utility>
@@ -17,7 +18,7 @@ using absl::StatusCode;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// What a client keeps of a partition.
+// A client's stored position in a partition.
 struct PlaceKept {
   int64_t offset = 0;
   uint64_t run = 0;
@@ -41,7 +42,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
     return request;
   }
 
-  // Reads from `from` to the end, and says where that is.
+  // Reads from `from` to the end, and returns the position there.
   PlaceKept ReadOn(const PlaceKept& from, std::vector<std::string>* ids = nullptr) {
     const absl::StatusOr<Delivered> read = rig_.Read(Resume(from));
     EXPECT_THAT(read, IsOk());
@@ -53,7 +54,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
   }
 
   absl::Status Refusal(const PlaceKept& kept) { return rig_.Read(Resume(kept)).status(); }
-  // Up to where both logs are the same; -1: not said.
+  // The offset up to which both logs agree; -1: not reported.
   int64_t Agreed(const PlaceKept& kept) {
     const absl::Status status = Refusal(kept);
     EXPECT_THAT(status,
@@ -62,13 +63,13 @@ class OtherLogTest : public testing::TestWithParam<bool> {
     return detail.has_value() && detail->has_agreed_offset() ? detail->agreed_offset() : -1;
   }
 
-  // All but the locks, which in memory are not files like others.
+  // All files except the locks, which are not ordinary files in memory.
   std::vector<std::string> Files() {
     std::vector<std::string> files = rig_.disk.Files(rig_.disk.directory());
     std::erase_if(files, [](const std::string& file) { return file.ends_with("/LOCK"); });
     return files;
   }
-  // A copy of the data directory, which may be made while the hub runs.
+  // Copies the data directory, possibly while the hub runs.
   std::map<std::string, std::string> Copy() {
     std::map<std::string, std::string> copy;
     for (const std::string& file : Files()) copy[file] = rig_.disk.ReadFile(file);
@@ -81,7 +82,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
     ASSERT_THAT(rig_.Open(), IsOk());
   }
 
-  // Makes the store one of a hub that noted no runs, and closes it.
+  // Turns the store into one of a hub that recorded no runs, and closes it.
   void ForgetRuns() {
     rig_.Close();
     LogStoreOptions options;
@@ -154,7 +155,7 @@ TEST_P(OtherLogTest, ARestoredHubIsAnotherFromItsEndOn) {
   EXPECT_THAT(ids, ElementsAre("D", "E", "F"));
 }
 
-// The copy ends within a run, and the hub that it was made of goes on.
+// The copy ends within a run, and the original hub continues.
 TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
   Publish({"a", "b"});
   const auto backup = Copy();
@@ -170,7 +171,7 @@ TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
   const PlaceKept of_second = ReadOn({});
   EXPECT_EQ(of_second.offset, 5);
 
-  // Back to the first, which has events where the second had others, of an older run.
+  // Back to the first, which has events of an older run where the second had others.
   Restore(first);
   Publish({"e", "f"});
   EXPECT_EQ(Agreed(of_second), -1);
@@ -226,8 +227,7 @@ TEST_P(OtherLogTest, AnExpectedOffsetCanNameItsLog) {
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
 }
 
-// The reader crosses from run to run in one go, and knows where it is behind what a filter leaves
-// out.
+// The reader crosses several runs in one read, and knows its position behind filtered-out events.
 TEST_P(OtherLogTest, AReaderKnowsTheRunOfEachBatch) {
   std::vector<uint64_t> runs;
   for (int i = 0; i < 3; ++i) {
@@ -257,7 +257,7 @@ TEST_P(OtherLogTest, AReaderKnowsTheRunOfEachBatch) {
   EXPECT_EQ(nothing->runs.at(0), runs.back());
 }
 
-// Directories of hubs that noted no runs.
+// Directories of hubs that recorded no runs.
 TEST_P(OtherLogTest, WhatIsOlderThanRunsIsOfOneThatCopiesShare) {
   Publish({"a", "b"});
   ForgetRuns();

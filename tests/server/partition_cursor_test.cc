@@ -1,5 +1,5 @@
-// A subscription's place in a partition, case by case. What random operations do to it, and a
-// comparison with a model, is in cursor_model_test.cc.
+// A subscription's cursor in a partition, case by case. Random operations, and a comparison with a
+// model, are in cursor_model_test.cc.
 #include "server/core/subscription/cursor/partition_cursor.h"
 
 #include <limits>
@@ -32,14 +32,14 @@ class PartitionCursorTest : public testing::Test {
   void Deliver(ConsumerId consumer, uint32_t count, int64_t due = kNever) {
     rig_.Deliver(rules_, consumer, count, due);
   }
-  // What would be delivered next.
+  // The events to be delivered next.
   std::pair<int64_t, int64_t> Next(bool extra = false) {
     const std::optional<Candidate> next = cursor().Next(rules_, extra ? Flow::kExtra : Flow::kLive);
     if (!next.has_value()) return {-1, -1};
     return {next->start.value(), next->end.value()};
   }
 
-  // Settling operations return what was refused.
+  // Settling operations return the refused events.
   Ranges Ack(ConsumerId consumer, int64_t from, int64_t to) {
     Ranges refused;
     const auto note = [&](Offset a, Offset b) { refused.emplace_back(a.value(), b.value()); };
@@ -106,7 +106,7 @@ TEST_F(StreamCursorTest, AckIsCumulative) {
   EXPECT_EQ(effects_.acked, 5);
   EXPECT_THAT(Ack(kOne, 0, 5), IsEmpty());
   EXPECT_EQ(effects_.acked, 5);
-  // What was not delivered cannot be acked.
+  // Undelivered events cannot be acked.
   EXPECT_THAT(Ack(kOne, 0, 100), ElementsAre(std::pair(8, 100)));
   EXPECT_EQ(cursor().acked(), Offset(8));
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 2);
@@ -125,9 +125,9 @@ TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
   Deliver(kOne, 6);
   EXPECT_THAT(Retry(kOne, 2, 4, /*at=*/50, "busy"), IsEmpty());
   EXPECT_EQ(effects_.nacked, 1);
-  // Nothing overtakes it, though there is more.
+  // Nothing overtakes it, although more events are available.
   EXPECT_EQ(Next(), std::pair(int64_t{-1}, int64_t{-1}));
-  // What came after it is not acked by an ack that comes too late; what came before is.
+  // A late ack does not cover later events, but covers earlier ones.
   EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(2, 3), std::pair(3, 6)));
   EXPECT_EQ(cursor().acked(), Offset(2));
   cursor().Expire(rules_, 50, &effects_);
@@ -169,7 +169,7 @@ TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
   EXPECT_EQ(cursor().acked(), Offset(4));
 }
 
-// What lies behind it was never begun.
+// Later events were never started.
 TEST_F(StreamCursorTest, NackIsAFailedAttemptOfItsEventAlone) {
   rules_.max_attempts = 3;
   rig_.Grow(10);
@@ -199,7 +199,7 @@ TEST_F(StreamCursorTest, EndOfAConsumerIsAFailedAttemptOfTheFirstEventAlone) {
   EXPECT_EQ(AttemptsOf(9), 0u);
 }
 
-// A hub that crashes, and one that stops.
+// Either by a crash of the hub, or by a stop.
 TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
   rules_.max_attempts = 1;
   rig_.Grow(2);
@@ -214,7 +214,7 @@ TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
   EXPECT_TRUE(cursor().Next(rules_, Flow::kLive)->redelivered);
 }
 
-// Whichever event ends its consumers, it is the first that is out after a few of them.
+// Whichever event crashes the consumers, after a few crashes it is the first in flight.
 TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
   constexpr int64_t kPoison = 50;
   constexpr int64_t kEvents = 100;
@@ -239,7 +239,7 @@ TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
   ASSERT_EQ(effects_.parked.size(), 1u);
   EXPECT_EQ(effects_.parked[0].start, Offset(kPoison));
   EXPECT_EQ(effects_.parked[0].count, 1u);
-  // They are soon out together again.
+  // Soon they are in flight together again.
   cursor().FinishParking(Offset(kPoison), 1, &effects_);
   rig_.Complete(&effects_);
   int deliveries = 0;
@@ -251,7 +251,7 @@ TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
   EXPECT_LE(deliveries, 8);
 }
 
-// Its consumer may die of it: then no other event is parked with it.
+// It may crash its consumer: then no other event is parked with it.
 TEST_F(StreamCursorTest, LastAttemptIsAlone) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
@@ -272,7 +272,7 @@ TEST_F(StreamCursorTest, LastAttemptIsAlone) {
   EXPECT_EQ(AttemptsOf(1), 0u);
 }
 
-// It was out beside others, which may be to blame.
+// Other events were in flight with it and may be to blame.
 TEST_F(StreamCursorTest, LastAttemptThatWasNotMadeAloneIsMadeAgain) {
   rules_.max_attempts = 2;
   rig_.Grow(1);
@@ -303,8 +303,8 @@ TEST_F(StreamCursorTest, LoweredLimitIsAboutAnEventsOwnFailures) {
   EXPECT_EQ(Next(), std::pair(int64_t{1}, int64_t{10}));
 }
 
-// A hub that did not write `delivered` counted deliveries, also the one that was under way when it
-// ended.
+// Hubs that did not write `delivered` counted deliveries, including one that was in progress when
+// they stopped.
 TEST_F(QueueCursorTest, LoadsRangesOfOlderHubs) {
   rules_.max_attempts = 3;
   rig_.Grow(3);
@@ -343,14 +343,14 @@ TEST_F(QueueCursorTest, LoweredLimitLeavesAnAttemptToWhatFailedWithoutAWord) {
   ASSERT_TRUE(alone.has_value());
   EXPECT_EQ(alone->end - alone->start, 1);
   EXPECT_EQ(alone->attempts, 2u);
-  // The store knows that it is to be alone.
+  // The store records that it must be isolated.
   rig_.Reopen(1000, 1000, 10);
   cursor().ParkExhausted(rules_, false, "", &effects_);
   EXPECT_THAT(effects_.parked, IsEmpty());
   EXPECT_EQ(cursor().pending().counts().alone, 2);
 }
 
-// A replay of many must not become dead letters for one of them.
+// One failing event must not make all events of a replay dead letters.
 TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
@@ -378,7 +378,7 @@ TEST_F(StreamCursorTest, ExtraEventsAreAckedByName) {
   EXPECT_THAT(Ack(kOne, 9, 10), IsEmpty());
   EXPECT_EQ(cursor().pending().counts().live, 0);
   EXPECT_EQ(cursor().pending().counts().extra, 8);
-  // A part of what came at once.
+  // Part of the events that were delivered together.
   EXPECT_THAT(Ack(kOne, 5, 8), IsEmpty());
   EXPECT_EQ(cursor().pending().counts().extra, 5);
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
@@ -417,7 +417,7 @@ TEST_F(QueueCursorTest, WhatRetentionRemovesIsCountedOnce) {
   Effects of_another;
   of_another.lost = 1000;  // Effects add up over partitions.
   cursor().DropTrimmed(&of_another);
-  // 0 to 3 were to come again, 6 and 7 never came; 4 and 5 are out.
+  // 0 to 3 were to be redelivered, 6 and 7 were never delivered; 4 and 5 are in flight.
   EXPECT_EQ(of_another.lost, 1006);
   EXPECT_EQ(cursor().lost(), 6u);
   EXPECT_THAT(Ack(kOne, 4, 6), IsEmpty());
@@ -433,7 +433,7 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   ASSERT_EQ(Replay(Offset(0), Offset(5)), 5);
   Redrive(Offset(5), {TopicId(9), PartitionId(1), Offset(33)});
   Redrive(Offset(6), {TopicId(9), PartitionId(1), Offset(34)});
-  // One that a replay would have brought anyway.
+  // An event that a replay would have delivered anyway.
   Redrive(Offset(2), {TopicId(9), PartitionId(1), Offset(35)});
   EXPECT_EQ(cursor().CancelReplays(Offset(0), cursor().next(), &effects_), 4);
   rig_.Trim(6);
@@ -464,7 +464,7 @@ TEST_F(QueueCursorTest, RedrivenEventOfWhichNothingIsLeftIsLost) {
   cursor().DropRedriven(Offset(3), &effects_);
   EXPECT_EQ(effects_.lost, 1);
   EXPECT_THAT(effects_.trimmed, ElementsAre(std::pair(Offset(3), Offset(4))));
-  // This one is in the log still.
+  // This event is still in the log.
   cursor().DropRedriven(Offset(7), &effects_);
   EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{7}, int64_t{8}));
   rig_.Reopen(0, 0, 0);
@@ -502,7 +502,8 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   EXPECT_EQ(cursor().next(), Offset(1));
 }
 
-// Whatever is pending, a commit that moves the cursor looks at the extra events only.
+// Regardless of the number of pending ranges, the commit that moves the cursor examines only the
+// extra events.
 TEST_F(QueueCursorTest, SeekOfManyRangesFreesThemByPieces) {
   constexpr auto kEvents = static_cast<int64_t>(3 * PartitionCursor::kMaxSwept);
   MemoryMeter meter(size_t{1} << 30);
@@ -555,7 +556,7 @@ TEST_F(StreamCursorTest, EndOfAConsumerIsCarriedOutByPieces) {
   EXPECT_EQ(AttemptsOf(0), 1u);
   EXPECT_EQ(AttemptsOf(2), 0u);
   EXPECT_EQ(AttemptsOf(2998), 0u);
-  // Half as many are out the next time, of those that were.
+  // Next time half as many of the suspects are in flight.
   Deliver(kTwo, 3000);
   EXPECT_EQ(cursor().pending().counts().leased_live, 750);
 }
@@ -577,7 +578,7 @@ TEST_F(QueueCursorTest, RedrivenEventsThatAreTrimmedAreLookedAtOnce) {
   };
   EXPECT_EQ(look(), kEvents + 1);
   EXPECT_EQ(look(), 0u);
-  // What comes back is gone, and the others are not looked at for it.
+  // A retried event is dropped if it was trimmed; only its range is examined.
   Retry(kOne, kEvents, kEvents + 1);
   Effects effects;
   cursor().DropTrimmed(&effects);
@@ -640,7 +641,7 @@ TEST_F(QueueCursorTest, HolesAreFewerWhereOthersHaveTakenTheMemory) {
   EXPECT_FALSE(cursor().Exhausted(rules_));
   meter.Add(meter.limit());
   EXPECT_TRUE(cursor().Exhausted(rules_));
-  // A little is free whatever the others have.
+  // A small amount is allowed whatever the others hold.
   Ack(kOne, 0, 700);
   EXPECT_FALSE(cursor().Exhausted(rules_));
   meter.Release(meter.limit());
@@ -664,7 +665,7 @@ TEST_F(OrderedCursorTest, OneOfAKeyAtATime) {
   EXPECT_TRUE(DeliverKeyed(kTwo, kKey));
 }
 
-// Whatever else the commit has has to be there first.
+// The rest of the commit must be visible first.
 TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));
@@ -675,7 +676,7 @@ TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
   EXPECT_EQ(effects_.released.size(), 1u);
   EXPECT_EQ(cursor().acked(), Offset(0));
   EXPECT_EQ(Next().first, -1);
-  // It is nobody's any more: neither the end of a lease nor of its consumer brings it again.
+  // It belongs to no consumer: neither the end of its lease nor that of its consumer redelivers it.
   cursor().Fail(rules_, kOne, "gone", &effects_);
   cursor().Expire(rules_, kNever - 1, &effects_);
   EXPECT_EQ(Next().first, -1);
@@ -688,7 +689,7 @@ TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
   EXPECT_EQ(cursor().acked(), Offset(1));
 }
 
-// Seek, replay and redrive come after the commit that settles, whether that is visible or not.
+// Seek, replay and redrive follow the settling commit, visible or not.
 TEST_F(QueueCursorTest, WhatIsSettlingCanBeReplayedAndRedriven) {
   rig_.Grow(6);
   Deliver(kOne, 6);
@@ -724,7 +725,7 @@ TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
   EXPECT_EQ(Next().first, 1);
 }
 
-// The store knows neither keys nor who waits for whom.
+// The store records neither keys nor which event waits for which.
 TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));

@@ -1,4 +1,4 @@
-// Ranges of pending events, against a model that knows single events only.
+// Ranges of pending events, compared with a model of single events.
 #include "server/core/subscription/cursor/pending_ranges.h"
 
 #include <algorithm>
@@ -126,7 +126,7 @@ class PendingRangesTest : public SeededTest {
     for (int64_t offset = start; offset < end; ++offset) model_.emplace(offset, event);
   }
 
-  // Has one kind of event changed, or removed.
+  // Changes or removes one kind of event.
   void Edit() {
     const int64_t from = Int(0, kOffsets);
     const int64_t to = Int(0, kOffsets + 12);
@@ -167,7 +167,7 @@ class PendingRangesTest : public SeededTest {
     }
   }
 
-  // All memory is given back by then.
+  // All memory is returned by then.
   void FreeAll(std::unique_ptr<DiscardedRanges> discarded) {
     while (!discarded->empty()) {
       EXPECT_LE(discarded->Free(3, [](const PendingRange&) {}), 3u);
@@ -199,7 +199,7 @@ class PendingRangesTest : public SeededTest {
     }
   }
 
-  // What the store has after this is what was before, and loading it gives it back.
+  // After this the store holds the current state, and loading restores it.
   void FlushAndLoad() {
     ranges_->Flush([this] { store_.clear(); },
                    [this](Offset start, const PendingRange& range) {
@@ -326,7 +326,7 @@ TEST_F(PendingRangesTest, RangesBeyondTheLargestAreSeveral) {
   EXPECT_EQ(ranges_->counts().live, 0);
 }
 
-// What 100,000 holes cost, in ranges, in calls, and in records written.
+// The cost of 100,000 holes, in ranges, calls, and records written.
 class HolesTest : public testing::Test {
  protected:
   static constexpr int64_t kEvents = 200'000;
@@ -362,10 +362,10 @@ TEST_F(HolesTest, CostWhatTheyAre) {
   EXPECT_EQ(ranges_.map().size(), static_cast<size_t>(kEvents / 2));
   EXPECT_EQ(ranges_.counts().leased, kEvents / 2);
   EXPECT_LE(written_, 2 * kEvents);
-  // A few MB: with the keys, and the order in which they are due.
+  // A few MB, including the keys and the index of due times.
   EXPECT_LE(sizeof(PendingRanges::Map::value_type), 48u);
 
-  // Leases that end one after the other do not look at all the others.
+  // Leases that end one after another do not examine all others.
   calls_ = 0;
   ranges_.EditRange(Offset(0), Offset(kEvents), [](Offset start, PendingRange& range) {
     range.due = 1 + start.value();
@@ -403,7 +403,7 @@ TEST_F(HolesTest, AllThatIsClearedCostsOneWrite) {
   EXPECT_FALSE(ranges_.dirty());
 }
 
-// Those that come together again are one.
+// Ranges that become adjacent are merged.
 TEST_F(HolesTest, FilledHolesAreGone) {
   ranges_.Add(Offset(0), 1000, PendingRange());
   for (int64_t event = 0; event < 1000; event += 2) Remove(event);

@@ -1,4 +1,4 @@
-// The cost of remembering producers does not depend on how many there are.
+// The cost of remembering producers does not depend on their number.
 #include "server/core/topic/producer_table.h"
 
 #include <memory>
@@ -27,7 +27,7 @@ class ProducerTableTest : public testing::Test {
     table_ = std::make_unique<ProducerTable>(*store_, TopicId(1));
   }
 
-  // One commit, at a time of its own.
+  // One commit, at its own time.
   template <typename Change>
   void Commit(const Change& change) {
     clock_.Advance(absl::Microseconds(1));
@@ -36,7 +36,7 @@ class ProducerTableTest : public testing::Test {
     ASSERT_THAT(commit.Write(*store_), IsOk());
   }
 
-  // Whether the producer's request is one that was not seen before.
+  // Whether the producer's request is new.
   bool Publish(CommitBuilder& commit, const std::string& id, uint64_t sequence) {
     v1::PublishResult result;
     const absl::StatusOr<bool> is_new = table_->Admit({id, 0, sequence}, commit, &result);
@@ -63,7 +63,7 @@ class ProducerTableTest : public testing::Test {
 
 TEST_F(ProducerTableTest, ANewProducerCostsTheSameWhateverIsThere) {
   Fill();
-  // Each looks itself up, and makes room for itself.
+  // Each looks up itself, and evicts one.
   EXPECT_LE(table_->looked_at(), 3u * kProducers);
 }
 
@@ -81,7 +81,7 @@ TEST_F(ProducerTableTest, ForgettingIdleProducersCostsTheSameForEach) {
     });
   }
   EXPECT_LE(table_->looked_at() - before, 4u * kProducers);
-  // All but the one that came back begin anew, also from what the store has.
+  // All except the returning one start anew, also according to the store.
   for (int i = 0; i < 2; ++i) {
     Commit([&](CommitBuilder& commit) {
       EXPECT_FALSE(Publish(commit, Name(7), 1));
@@ -94,7 +94,7 @@ TEST_F(ProducerTableTest, ForgettingIdleProducersCostsTheSameForEach) {
   }
 }
 
-// What the commit under way has recorded is not in the store, and must not leave memory.
+// State that the current commit recorded is not in the store, and must not be evicted.
 TEST_F(ProducerTableTest, AllOfOneCommitAreKnownInIt) {
   Commit([&](CommitBuilder& commit) {
     for (int i = 0; i < 3000; ++i) EXPECT_TRUE(Publish(commit, Name(i), 0));
@@ -130,7 +130,7 @@ TEST_F(ProducerTableTest, MemoryIsSharedByAllTables) {
     Commit([&](CommitBuilder& commit) { table_->Record({Name(i), 0, 0}, large, commit); });
     ASSERT_LE(meter.used(), meter.limit() / 2) << i;
   }
-  // What left memory is known nevertheless.
+  // Evicted state is still known.
   Commit([&](CommitBuilder& commit) {
     for (int i = 0; i < 500; ++i) EXPECT_FALSE(Publish(commit, Name(i), 0));
   });

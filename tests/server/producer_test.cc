@@ -77,7 +77,7 @@ TEST_F(ProducerTest, HigherEpochFencesTheLower) {
   const auto gap = Publish("p", 2, 2);
   EXPECT_THAT(gap, Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_SEQUENCE_GAP));
   EXPECT_EQ(DetailOf(gap.status())->expected_sequence(), 0u);
-  ASSERT_THAT(Publish("p", 1, 2), IsOk());  // What was refused has fenced nothing.
+  ASSERT_THAT(Publish("p", 1, 2), IsOk());  // A refused request fences nothing.
   ASSERT_THAT(Publish("p", 2, 0), IsOk());
   for (int i = 0; i < 2; ++i) {
     for (const uint64_t sequence : {0, 3}) {
@@ -133,7 +133,7 @@ TEST_F(ProducerTest, RefusedRequestUsesNoSequence) {
   request.set_expected_offset(0);
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult result, rig_.Publish(request));
   EXPECT_FALSE(result.duplicate());
-  // A duplicate is one although the offset does not hold any more.
+  // A duplicate is recognized although the expected offset no longer holds.
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult again, rig_.Publish(request));
   EXPECT_TRUE(again.duplicate());
 }
@@ -164,7 +164,7 @@ TEST_F(ProducerTest, PartitionCountIsThatOfTheOriginal) {
   EXPECT_EQ(next.partition_count(), 5u);
 }
 
-// More producers than are held in memory, each of them with requests to remember.
+// More producers than fit in memory, each with remembered requests.
 TEST_F(ProducerTest, MoreThanFitMemory) {
   constexpr int kProducers = 1200;
   const auto name = [](int i) { return "producer " + std::to_string(i); };
@@ -181,7 +181,7 @@ TEST_F(ProducerTest, MoreThanFitMemory) {
       EXPECT_EQ(result.placements(0).base_offset(),
                 static_cast<int64_t>(sequence) * kProducers + i);
     }
-    // And right after one that is new, which makes room for itself.
+    // And right after a new producer, which evicts another.
     ASSERT_THAT(Publish(name(i), 0, 3), IsOk());
     ASSERT_OK_AND_ASSIGN(const v1::PublishResult result, Publish(name(i), 0, 2));
     EXPECT_TRUE(result.duplicate());

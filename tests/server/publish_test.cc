@@ -1,4 +1,4 @@
-// Publishing: what requests are taken for, and where events go.
+// Publishing: how requests are parsed, and where events go.
 #include <set>
 #include <string>
 #include <vector>
@@ -56,7 +56,7 @@ TEST(ParsePublishRequest, TakesFieldsInAnyOrder) {
 TEST(ParsePublishRequest, RefusesWhatIsNotProtobuf) {
   const std::string good = MakeRequest("t", {"a"}).SerializeAsString();
   for (size_t size = 1; size < good.size(); ++size) {
-    if (size == 3) continue;  // The topic alone.
+    if (size == 3) continue;  // Only the topic: a valid request.
     EXPECT_THAT(Parse(good.substr(0, size)), StatusIs(StatusCode::kInvalidArgument)) << size;
   }
   EXPECT_THAT(Parse("\x0a\x01\xff"), StatusIs(StatusCode::kInvalidArgument));  // Not UTF-8.
@@ -222,7 +222,7 @@ TEST_F(PublishTest, BadRequestsNameTheFieldAndAppendNothing) {
 
   EXPECT_EQ(rig_.Describe("one").end_offset(), 0);
   ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().topics().Get("one"));
-  EXPECT_EQ(topic.stats().refused_requests(), 9u);  // Of those that named the topic.
+  EXPECT_EQ(topic.stats().refused_requests(), 9u);  // Of the requests that named the topic.
 }
 
 TEST_F(PublishTest, DurabilityIsThatOfTheRequestOrTheTopic) {

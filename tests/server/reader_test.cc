@@ -1,4 +1,4 @@
-// Reading: from where, up to where, in which portions, and what ends it.
+// Reading: start, stop, frames, and ends of reads.
 #include <algorithm>
 #include <atomic>
 #include <string>
@@ -31,7 +31,7 @@ class CountingWaiter final : public Watermark::Waiter {
   std::atomic<int> wakes{0};
 };
 
-// Both from memory and from disk: the tests are the same.
+// From memory and from disk: the tests are the same.
 class ReaderTest : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
@@ -54,7 +54,8 @@ class ReaderTest : public testing::TestWithParam<bool> {
     }
   }
 
-  // The first and the last offset that a read delivers, and that nothing in between is missing.
+  // Returns the first and the last offset that a read delivers; checks that nothing in between is
+  // missing.
   std::pair<int64_t, int64_t> Range(const v1::ReadRequest& request) {
     const absl::StatusOr<Delivered> read = rig_.Read(request);
     EXPECT_THAT(read, IsOk());
@@ -164,7 +165,7 @@ TEST_P(ReaderTest, StopsAtAnOffset) {
     request.set_stop_offset(stop);
     EXPECT_THAT(Range(request), Pair(0, stop - 1));
   }
-  request.set_stop_offset(1000);  // Cut to the end.
+  request.set_stop_offset(1000);  // Beyond the end: stops at the end.
   EXPECT_THAT(Range(request), Pair(0, 29));
   EXPECT_TRUE(rig_.Read(request)->at_end);
   request.set_stop_offset(0);
@@ -213,12 +214,12 @@ TEST_P(ReaderTest, FirstFrameIsTheStartAlone) {
 TEST_P(ReaderTest, SaysThatItHasCaughtUp) {
   for (const char* topic : {"t", "many"}) {
     const auto reader = Follow(topic);
-    // Nothing is there: said at once, and once.
+    // Nothing is there: reported at once, and only once.
     ASSERT_OK_AND_ASSIGN(const Delivered empty, BrokerRig::Drain(*reader));
     EXPECT_EQ(empty.caught_up, 1);
     ASSERT_OK_AND_ASSIGN(const Delivered nothing, BrokerRig::Drain(*reader));
     EXPECT_EQ(nothing.frames, 0);
-    // And again each time.
+    // And again after new events.
     for (int i = 0; i < 3; ++i) {
       ASSERT_THAT(rig_.Publish(topic, {"a", "b"}), IsOk());
       ASSERT_OK_AND_ASSIGN(const Delivered more, BrokerRig::Drain(*reader));
@@ -257,7 +258,7 @@ TEST_P(ReaderTest, IsWokenByWhatIsNew) {
     ASSERT_TRUE(reader->NotifyWhenMore(waiter));
     ASSERT_THAT(rig_.Publish("many", {"a"}, 2), IsOk());
     EXPECT_EQ(waiter.wakes, 1);
-    // What came since the last look is not waited for.
+    // Events appended since the last look need no wait.
     EXPECT_FALSE(reader->NotifyWhenMore(waiter));
     EXPECT_THAT(BrokerRig::Drain(*reader)->Ids(2), ElementsAre("a"));
     ASSERT_TRUE(reader->NotifyWhenMore(waiter));
@@ -307,7 +308,7 @@ TEST_P(ReaderTest, EndsWhenTheTopicIsDeleted) {
       EXPECT_THAT(BrokerRig::Drain(*reader),
                   Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
     }
-    // Another topic of that name is none of theirs.
+    // A new topic with that name is a different one.
     ASSERT_THAT(rig_.Create("gone", 2), IsOk());
     EXPECT_THAT(BrokerRig::Drain(*waiting), StatusIs(StatusCode::kNotFound));
     ASSERT_THAT(rig_.Delete("gone"), IsOk());
@@ -324,7 +325,7 @@ TEST_P(ReaderTest, FramesAreLimited) {
   request.set_max_response_bytes(4096);
   ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read(request));
   EXPECT_LE(read.largest_frame, 4096u);
-  EXPECT_LT(read.frames, 120);  // 190 KB: no frame is less than half full but the last ones.
+  EXPECT_LT(read.frames, 120);  // 190 KB: every frame but the last ones is at least half full.
   ASSERT_THAT(read.events.at(0), SizeIs(300));
   for (int i = 0; i < 300; ++i) {
     EXPECT_EQ(read.events.at(0)[i], (Delivered::Event{i, std::to_string(i % 100)}));
@@ -335,7 +336,7 @@ TEST_P(ReaderTest, FramesAreLimited) {
   }
 }
 
-// A filter that leaves most of a partition out does not keep the others waiting.
+// A filter that excludes most of a partition does not delay the others.
 TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
   for (int batch = 0; batch < 20; ++batch) {
     v1::PublishStreamRequest publish = MakeRequest("many", {});
@@ -356,7 +357,7 @@ TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
   v1::ReadRequest request = ReadOf("many");
   (*request.mutable_filter()->mutable_exact()->mutable_values())["type"] = "found";
   ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
-  int frames = 0;  // Of partition 0, before that of the other one.
+  int frames = 0;  // Of partition 0, before the first of the other.
   for (bool served = false; !served;) {
     Frame frame;
     ASSERT_OK_AND_ASSIGN(const TopicReader::Step step, reader->Poll(&frame));
@@ -374,7 +375,7 @@ TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
   EXPECT_LE(frames, 1);
 }
 
-// Nor is what did not fit beside the events of one that always has some.
+// Nor are events delayed that did not fit beside those of a busy partition.
 TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
   const auto publish = [this](uint32_t partition, const std::string& id, size_t bytes) {
     v1::PublishStreamRequest request = MakeRequest("many", {});
@@ -406,7 +407,7 @@ TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
   EXPECT_LE(frames, 2);
 }
 
-// A reader whose stream breaks again and again is not served the first partitions alone.
+// A reader whose stream keeps breaking is not served only the first partitions.
 TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
   for (uint32_t p = 0; p < 4; ++p) {
     for (uint32_t i = 0; i < 3 + p % 3; ++i) {
@@ -420,7 +421,7 @@ TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
   std::vector<int64_t> left = {3, 4, 5, 3};
   for (int i = 0; i < 15; ++i) {
     v1::ReadRequest request = ReadOf("many");
-    request.set_max_response_bytes(4096);  // An event.
+    request.set_max_response_bytes(4096);  // One event.
     for (uint32_t p = 0; p < 4; ++p) {
       v1::PartitionOffset& offset = *request.add_offsets();
       offset.set_partition(p);
@@ -454,7 +455,7 @@ TEST_P(ReaderTest, EventLargerThanAFrameComesAlone) {
   EXPECT_LT(read.largest_frame, 50'100u);
 }
 
-// A reader that is slow has its next events fetched from the disk, and is soon up again.
+// The next events of a slow reader are read from disk, and it soon catches up.
 TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
   rig_.Close();
   rig_.tail_cache_bytes = cold() ? 0 : 20'000;
@@ -469,7 +470,7 @@ TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
       publish.set_durability(v1::DURABILITY_WRITTEN);
       ASSERT_THAT(rig_.Publish(publish), IsOk());
     }
-    if (i % 50 > 3) continue;  // Now far behind, now at the head.
+    if (i % 50 > 3) continue;  // Sometimes far behind, sometimes at the head.
     ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
     for (const auto& [partition, events] : read.events) {
       for (const Delivered::Event& event : events) {
@@ -483,14 +484,14 @@ TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
   EXPECT_EQ(rig_.broker().GetStats().tail_cache_hits() > 0, !cold());
 }
 
-// Readers that follow on threads of their own, beside the thread that commits.
+// Readers on their own threads, in parallel to the commit thread.
 TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
   class Follower final : public Watermark::Waiter {
    public:
     explicit Follower(std::unique_ptr<TopicReader> reader) : reader_(std::move(reader)) {}
     void Wake() override { woken = true; }
 
-    // Until `count` events have come.
+    // Until `count` events were delivered.
     void Run(int64_t count) {
       while (next < count) {
         const auto read = BrokerRig::Drain(*reader_);

@@ -1,4 +1,4 @@
-// What the hub does by itself: trims, expires, returns space, watches the disk.
+// Automatic maintenance: trims, expiry, reclaiming space, watching the disk.
 #include <string>
 #include <vector>
 
@@ -29,7 +29,7 @@ class RetentionTest : public testing::Test {
     rig_.maintenance->retention.producer_expiry = absl::Hours(1);
     rig_.maintenance->retention.reclaim_bytes = 1 << 20;
     ASSERT_THAT(rig_.Open(), IsOk());
-    // Trimmed last in each pass, so its trim shows that a pass is over.
+    // Trimmed last in each pass, so its trim shows that a pass is complete.
     v1::Topic probe;
     probe.set_name("zz-probe");
     probe.mutable_retention()->mutable_max_age()->set_seconds(1);
@@ -48,7 +48,7 @@ class RetentionTest : public testing::Test {
     return topic;
   }
 
-  // Lets time pass, by 2 s or more, and waits until all limits have been applied.
+  // Advances time, by at least 2 s, and waits until all limits have been applied.
   void Pass(absl::Duration time) {
     ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
     rig_.clock.Advance(time);
@@ -108,13 +108,13 @@ TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
   EXPECT_EQ(rig_.broker().topics().Get("t")->stats().bytes(), 5 * each);
 }
 
-// For the log, a clock that was set back stands still.
+// A clock that was set back makes append times in the log stand still.
 TEST_F(RetentionTest, BySizeWhatWasAppendedAtOneTimeDoesNotGoAtOnce) {
   const uint64_t each = EncodeEvent(MakeEvent("a")).size();
   Create(2, 0, 6 * each);
   for (int i = 0; i < 8; ++i) ASSERT_THAT(rig_.Publish("t", {"a"}, i < 6 ? 0 : 1), IsOk());
   Pass(absl::Seconds(2));
-  EXPECT_EQ(Start(0), 2);  // Of the room, each partition has its part: one and a half, and a half.
+  EXPECT_EQ(Start(0), 2);  // Each partition has its share of the room: one and a half, and a half.
   EXPECT_EQ(Start(1), 1);
 }
 
@@ -193,12 +193,12 @@ TEST_F(RetentionTest, IdleProducersAreForgotten) {
   ASSERT_THAT(publish("busy", 0), IsOk());
   rig_.clock.Advance(absl::Minutes(40));
   ASSERT_THAT(publish("busy", 1), IsOk());
-  EXPECT_TRUE(publish("idle", 0)->duplicate());  // A retry is no sign of life.
+  EXPECT_TRUE(publish("idle", 0)->duplicate());  // A retry does not count as activity.
   rig_.clock.Advance(absl::Minutes(40));
   ASSERT_TRUE(Eventually([&] { return !publish("idle", 0)->duplicate(); }));
   EXPECT_TRUE(publish("busy", 0)->duplicate());
   EXPECT_TRUE(publish("busy", 1)->duplicate());
-  // The forgotten one has begun anew, and nothing of its former life is left.
+  // The removed producer starts anew, and none of its former state is left.
   EXPECT_FALSE(publish("idle", 1)->duplicate());
   rig_.Reopen();
   EXPECT_TRUE(publish("idle", 1)->duplicate());
@@ -254,8 +254,8 @@ TEST_F(ClockJumpTest, NothingIsDeletedByAJump) {
   rig_.clock.Jump(kDecade);
   EXPECT_TRUE(doubted());
   ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
-  EXPECT_EQ(LastAppendSeconds(), before);  // Nor does the partition's time run ahead.
-  // Passes of retention come and go.
+  EXPECT_EQ(LastAppendSeconds(), before);  // Nor do append times of the partition run ahead.
+  // Several passes of retention run.
   for (int i = 0; i < 20; ++i) {
     rig_.clock.Advance(absl::Minutes(1));
     ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
@@ -279,8 +279,8 @@ TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
   EXPECT_TRUE(Eventually([&] { return Start() == 1; }));
 }
 
-// After a clock has been set back, append times stand still in the future. Age counts nevertheless,
-// also over a restart.
+// After a clock was set back, append times stay in the future. Events age nevertheless, also across
+// a restart.
 TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   rig_.clock.Jump(kDecade);
@@ -292,8 +292,8 @@ TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
   ASSERT_THAT(rig_.Publish("t", {"b"}), IsOk());
   EXPECT_GT(rig_.Describe("t").last_append_time().seconds(),
             absl::ToUnixSeconds(rig_.clock.Now() + absl::Hours(1)));
-  // The probe, of a maximum age of a second and trimmed last, goes at the earliest in the second
-  // pass.
+  // The probe has a maximum age of one second and is trimmed last, so it is trimmed in the second
+  // pass at the earliest.
   const auto await_passes = [&] {
     ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
     ASSERT_TRUE(Eventually([&] {
@@ -339,7 +339,7 @@ TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
   rig_.clock.Jump(kDecade);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_TRUE(doubted());
-  rig_.Reopen();  // Again: the time of a doubted clock is not noted.
+  rig_.Reopen();  // Again: the time of a doubted clock is not recorded.
   EXPECT_TRUE(doubted());
   EXPECT_EQ(Start(), 0);
   rig_.clock.Jump(-kDecade);
@@ -351,7 +351,7 @@ TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
 TEST_F(ClockJumpTest, AHubThatEndsInDoubtInItsFirstMinuteDeletesNothing) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  // The disk is looked at again after the clock was looked at first: both have one thread.
+  // The disk is checked after the clock: both are checked by one thread.
   rig_.disk.SetFreeSpace(0);
   rig_.clock.Advance(absl::Seconds(2));
   ASSERT_TRUE(Eventually([&] { return !rig_.broker().writable().ok(); }));
@@ -363,7 +363,7 @@ TEST_F(ClockJumpTest, AHubThatEndsInDoubtInItsFirstMinuteDeletesNothing) {
   EXPECT_EQ(Start(), 0);
 }
 
-// Compaction may take long on the very disk that runs full.
+// Compaction may take long on the very disk that is running full.
 TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
   Create(1, 0, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -380,7 +380,7 @@ TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
   rig_.disk.ReleaseSyncs();
 }
 
-// Between two looks at the disk, what is accepted counts.
+// Accepted bytes count between two checks of the disk.
 TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
   Create(1, 0, 0);
   const auto publish = [&] {
@@ -389,13 +389,13 @@ TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
     request.set_durability(v1::DURABILITY_WRITTEN);
     return rig_.Publish(request);
   };
-  // The clock stands still: nobody looks at the disk but who publishes.
+  // The clock stands still, so only publishers check the disk.
   rig_.disk.SetFreeSpace((uint64_t{256} << 20) + 40'000'000);
   rig_.clock.Advance(kStep);
   ASSERT_TRUE(Eventually([&] { return publish().ok(); }));
   int accepted = 1;
   while (accepted < 100 && publish().ok()) ++accepted;
-  // The disk of the test does not shrink, but what is in memory is to be written once more.
+  // The test's disk does not shrink, but data in memory will be written once more.
   EXPECT_LE(accepted, 40);
   EXPECT_GE(accepted, 10);
   EXPECT_THAT(publish(),
@@ -405,7 +405,7 @@ TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
 TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
   Create(1, 0, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
-  // A disk without one free byte is full, too.
+  // A disk without a single free byte is full, too.
   for (const uint64_t free : {uint64_t{100} << 20, uint64_t{0}}) {
     rig_.disk.SetFreeSpace(free);
     rig_.clock.Advance(kStep);
@@ -427,7 +427,7 @@ TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
   EXPECT_EQ(rig_.Publish("t", {"b"}).value(), 1);
 }
 
-// What is under way when the broker goes is finished.
+// Work in progress is finished when the broker is destroyed.
 TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
   for (int i = 0; i < 20; ++i) {
     Create(3, 1, 1000);
@@ -441,7 +441,7 @@ TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
     EXPECT_THAT(deleted, IsOk());
     EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
   }
-  // The clock's leaps may make a job look too long.
+  // Jumps of the clock may make a job seem too long.
   EXPECT_THAT(rig_.background_errors(),
               testing::Each(StatusIs(StatusCode::kDeadlineExceeded, "was cancelled after")));
 }

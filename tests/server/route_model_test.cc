@@ -1,4 +1,5 @@
-// Routes against a model: after any changes, events and restarts, each topic holds what it should.
+// Routes compared with a model: after any changes, events and restarts, each topic holds the
+// expected events.
 #include <functional>
 #include <map>
 #include <string>
@@ -19,7 +20,7 @@ class RouteModelTest : public SeededTest {
   static std::string TopicOf(int64_t i) { return absl::StrCat("t", i); }
   std::string RandomType() { return absl::StrCat("type", Int(0, 3)); }
 
-  // From a topic to some of higher number, so that there is never a loop.
+  // From a topic to topics with higher numbers, so there is never a loop.
   v1::Route RandomRoute(const std::string& name, int64_t source) {
     v1::Route route = RouteOf(name, TopicOf(source), {});
     for (int64_t t = source + 1; t < kTopics; ++t) {

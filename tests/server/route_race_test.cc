@@ -1,5 +1,5 @@
-// Plans of routes that are outdated when they come to the commit: what an answer says of the offset
-// from which a change is in effect holds for each event.
+// Route plans that are outdated at their commit: the offset from which an answer says a change is
+// in effect holds for each event.
 #include <atomic>
 #include <functional>
 #include <future>
@@ -26,8 +26,8 @@ using testing::IsEmpty;
 
 class RouteRaceTest : public RouteTestBase {
  protected:
-  // Holds the commit thread in an answer; what is submitted meanwhile is checked and planned by
-  // what was before.
+  // Blocks the commit thread in a callback; requests submitted meanwhile are checked and planned
+  // against the state before.
   void HoldCommits() {
     v1::PublishStreamRequest request = MakeRequest("held", {"x"});
     request.set_durability(v1::DURABILITY_WRITTEN);
@@ -77,7 +77,7 @@ class RouteRaceTest : public RouteTestBase {
   void Release() { release_.set_value(); }
 
  private:
-  // Calls that answer with a status, and with a value.
+  // Callbacks that receive a status, or a value.
   struct Answer {
     std::shared_ptr<std::promise<absl::Status>> promise;
     void operator()(absl::Status status) { promise->set_value(std::move(status)); }
@@ -184,7 +184,7 @@ TEST_F(RouteRaceTest, ATargetThatIsDeletedIsSkippedOrInUse) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1", "2"));
   EXPECT_EQ(rig_.StatsOf("skips").copied_events(), 1u);
   EXPECT_EQ(rig_.StatsOf("skips").skipped_events(), 1u);
-  // One that takes its name is another, and gets what commits after it.
+  // A topic created with its name is a different one, and gets the events of later commits.
   ASSERT_THAT(rig_.Create("c"), IsOk());
   ASSERT_THAT(rig_.Publish("a", {"3"}), IsOk());
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("3"));
@@ -207,14 +207,14 @@ TEST_F(RouteRaceTest, ARouteThatCannotSkipAnyMoreNeedsItsTargets) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
 }
 
-// What a route may be by an update is what it may be when it is made, in every order of changes.
+// Updates allow the same routes as creations, in every order of changes.
 TEST_F(RouteRaceTest, NoUpdateMakesARouteThatCouldNotBeMade) {
   v1::Route route = RouteOf("r", "a", {"b", "c"});
   route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
   ASSERT_THAT(rig_.CreateRoute("cd", "c", {"d"}), IsOk());
   ASSERT_THAT(rig_.Delete("b"), IsOk());
-  // Disabled or not, it counts for loops, so that enabling it makes none.
+  // It counts for loops even if disabled, so enabling it cannot create one.
   v1::Route change = route;
   change.set_disabled(true);
   ASSERT_THAT(rig_.UpdateRoute(change, {"disabled"}), IsOk());
@@ -250,13 +250,14 @@ TEST_F(RouteRaceTest, ATargetThatChangesItsLayoutOrItsLimitGetsWholeEventsOnce) 
   done.push_back(Publish({"6"}));
   Release();
   for (auto& outcome : done) ASSERT_THAT(outcome.get(), IsOk());
-  EXPECT_THAT(rig_.Ids("b"), ElementsAre("6"));  // What kept nothing has lost what it had.
+  EXPECT_THAT(rig_.Ids("b"),
+              ElementsAre("6"));  // It kept nothing for a while, and lost its earlier events.
   EXPECT_EQ(rig_.TopicStatsOf("b").routed_events(), 6u);
   EXPECT_EQ(rig_.StatsOf("r").copied_events(), 6u);
 }
 
-// Threads publish while routes and targets change. With an answer's offsets it is known for each
-// event whether it was to be copied.
+// Threads publish while routes and targets change. The offsets in the answers tell for each event
+// whether it was to be copied.
 TEST_F(RouteRaceTest, PublishersAndChangesOnManyThreads) {
   constexpr int kPublishers = 3;
   constexpr int kRequests = 400;
@@ -285,7 +286,7 @@ TEST_F(RouteRaceTest, PublishersAndChangesOnManyThreads) {
       EXPECT_THAT(rig_.Create(skipped), IsOk());
     }
   });
-  // From an offset of `a` on, whether its events go to c.
+  // For events of `a` from this offset on: whether they go to c.
   std::map<int64_t, bool> changes = {{0, false}};
   while (publishing > 0) {
     const auto made = rig_.CreateRoute("r", "a", {"c"});
@@ -314,7 +315,7 @@ TEST_F(RouteRaceTest, PublishersAndChangesOnManyThreads) {
     if (change->second) expected.push_back(all[offset]);
   }
   EXPECT_EQ(rig_.Ids("c"), expected);
-  // Each incarnation of the target got each event once.
+  // Each incarnation of the target received each event once.
   const std::vector<std::string> last = rig_.Ids("skipped");
   EXPECT_EQ(std::set<std::string>(last.begin(), last.end()).size(), last.size());
 }

@@ -1,4 +1,4 @@
-// Routes: what they copy, where to, and in which state of the hub.
+// Routes: which events they copy, to which topics, and in which states of the hub.
 #include <string>
 #include <vector>
 
@@ -72,11 +72,11 @@ TEST_F(RouteTest, FiltersByTypeAndByOtherAttributes) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("4"));
   EXPECT_EQ(rig_.StatsOf("typed").matched_events(), 2u);
   EXPECT_EQ(rig_.StatsOf("by-subject").matched_events(), 1u);
-  // A reader of the copies that filters finds them.
+  // A reader of the copies that match a filter.
   v1::ReadRequest read = ReadOf("b");
   *read.mutable_filter() = ExactFilter("type", "x");
   EXPECT_THAT(rig_.Read(read)->Ids(), ElementsAre("1", "3"));
-  rig_.Reopen();  // From the disk.
+  rig_.Reopen();  // Read from disk.
   EXPECT_THAT(rig_.Read(read)->Ids(), ElementsAre("1", "3"));
   *read.mutable_filter() = ExactFilter("type", "y");
   EXPECT_THAT(rig_.Read(read)->Ids(), IsEmpty());
@@ -91,7 +91,7 @@ TEST_F(RouteTest, GoesOnAlongChainsAndEachWayOfADiamond) {
   ASSERT_THAT(rig_.CreateRoute("cd", "c", {"d"}), IsOk());
   ASSERT_THAT(rig_.Publish("a", {"2"}), IsOk());
   EXPECT_THAT(rig_.Ids("d"), ElementsAre("1", "2", "2"));
-  // What is published further down goes on from there.
+  // Events published further down the chain continue from there.
   ASSERT_THAT(rig_.Publish("c", {"3"}), IsOk());
   EXPECT_THAT(rig_.Ids("d"), ElementsAre("1", "2", "2", "3"));
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1", "2"));
@@ -272,7 +272,7 @@ TEST_F(RouteTest, TargetsThatAreDeletedAndComeAgain) {
   EXPECT_THAT(rig_.StatsOf("bc").last_failure(), HasSubstr("does not exist"));
   rig_.Reopen();
   ASSERT_THAT(rig_.Publish("a", {"2"}), IsOk());
-  // Other changes are made without it.
+  // Other changes are possible without it.
   v1::Route named = skips;
   named.set_description("kept");
   ASSERT_THAT(rig_.UpdateRoute(named, {"description"}), IsOk());
@@ -299,7 +299,7 @@ TEST_F(RouteTest, TargetsOfARouteThatSkipsMayComeLater) {
   EXPECT_EQ(said.traces(1).outcome(), v1::RouteTrace::OUTCOME_SKIPPED);
   EXPECT_THAT(said.topics(), ElementsAre("a", "b"));
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
-  // Also through a topic that is not there, there must be no loop.
+  // No loop may pass through a missing topic either.
   EXPECT_THAT(rig_.CreateRoute("back", "b", {"a"}),
               Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_ROUTE_LOOP));
   ASSERT_THAT(rig_.Publish("a", {"1"}), IsOk());

@@ -1,4 +1,4 @@
-// What topics and subscriptions cost of memory, and where it ends.
+// The memory that topics and subscriptions cost, and its limits.
 #include <string>
 #include <utility>
 
@@ -42,7 +42,7 @@ class StateLimitsTest : public testing::Test {
     return rig_.Subscribe(subscription).status();
   }
 
-  // How many partitions a new topic can have.
+  // The maximum number of partitions of a new topic.
   uint32_t Room() {
     for (uint32_t partitions = kMax; partitions > 0; --partitions) {
       if (!rig_.Create("probe", partitions).ok()) continue;
@@ -91,7 +91,7 @@ TEST_F(StateLimitsTest, SubscriptionsArePaidLikeTheirTopics) {
 }
 
 TEST_F(StateLimitsTest, ADeadLetterTopicThatDoesNotFitCostsNothing) {
-  ASSERT_THAT(rig_.Create("t", 16), IsOk());  // 20, and so would be a subscription.
+  ASSERT_THAT(rig_.Create("t", 16), IsOk());  // 20; a subscription would cost as much.
   v1::Subscription subscription;
   subscription.set_name("s");
   subscription.set_topic("t");
@@ -116,7 +116,7 @@ class FilterLimitsTest : public testing::Test {
                    v1::ErrorDetail::REASON_TOO_MUCH_FOR_FILTERS);
   }
 
-  // About 1,500 bytes, which count as 24,000: two are kept, a third is not.
+  // About 1,500 bytes, which count as 24,000: two fit, a third does not.
   static v1::Filter Large() {
     v1::Filter filter;
     filter.set_sql(absl::StrCat("type = '", std::string(1500, 'x'), "'"));
@@ -146,7 +146,8 @@ class FilterLimitsTest : public testing::Test {
     *request.mutable_route()->mutable_filter() = Large();
     absl::Status made;
     rig_.broker().routes().Create(request, [&](const auto& outcome) { made = outcome.status(); });
-    EXPECT_THAT(rig_.Create("barrier"), IsOk());  // It is committed, or refused, before.
+    EXPECT_THAT(rig_.Create("barrier"),
+                IsOk());  // The task before it is committed or refused by then.
     EXPECT_THAT(rig_.Delete("barrier"), IsOk());
     return made;
   }
@@ -175,14 +176,14 @@ TEST_F(FilterLimitsTest, SubscriptionsAndRoutesShareTheMemoryOfFilters) {
   *changed.mutable_filter() = Large();
   EXPECT_THAT(rig_.UpdateSubscription(changed, {"filter"}), TooMuch());
   ASSERT_THAT(DropRoute("two"), IsOk());
-  // What is deleted goes when the last task that knew it has ended.
+  // A deleted object is freed when the last task that uses it has ended.
   EXPECT_TRUE(Eventually([&] { return rig_.UpdateSubscription(changed, {"filter"}).ok(); }));
   EXPECT_THAT(MakeRoute("three"), TooMuch());
   ASSERT_THAT(rig_.DeleteSubscription("one"), IsOk());
   EXPECT_TRUE(Eventually([&] { return MakeRoute("three").ok(); }));
 }
 
-// What was accepted is loaded, whatever the limit is now.
+// Accepted filters are loaded, whatever the limit is now.
 TEST_F(FilterLimitsTest, ALowerLimitKeepsWhatThereIs) {
   ASSERT_THAT(Subscribe("one"), IsOk());
   ASSERT_THAT(MakeRoute("two"), IsOk());

@@ -1,5 +1,5 @@
-// What the broker stores, byte for byte, as storage/FORMAT.md has it. Who changes this changes the
-// format.
+// The stored records of the broker, byte for byte, as storage/FORMAT.md describes them. Changing
+// this test changes the format.
 #include <future>
 #include <map>
 #include <optional>
@@ -54,14 +54,14 @@ TEST(StoredRecords, OfTheBroker) {
     return records;
   };
   Records meta = dump(Column::kMeta);
-  EXPECT_EQ(meta["68"].size(), 32u);  // The hub's id: 16 bytes at random.
+  EXPECT_EQ(meta["68"].size(), 32u);  // The hub's id: 16 random bytes.
   meta.erase("68");
   const std::string run =
       "69"
       "00000001"
       "00000002"
       "0000000000000000";
-  EXPECT_EQ(meta[run].substr(0, 8), "01000000");  // Then 8 bytes at random.
+  EXPECT_EQ(meta[run].substr(0, 8), "01000000");  // Then 8 random bytes.
   EXPECT_EQ(meta[run].size(), 24u);
   meta.erase(run);
   EXPECT_EQ(meta, (Records{
@@ -113,7 +113,7 @@ TEST(StoredRecords, OfDelayedEvents) {
   options.env = rig.disk.env();
   ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
   Records records;
-  // The lower 40 bits of the sequence count from a number at random.
+  // The lower 40 bits of the sequence count from a random number.
   std::optional<DelayedKey> first;
   ASSERT_THAT(
       store->Scan(
@@ -136,7 +136,7 @@ TEST(StoredRecords, OfDelayedEvents) {
                           "0200000000000000"},
                          {"00000001"
                           "00060a24182d8240"   // Due: 1,700,000,001 s.
-                          "0000010000000000",  // Of the first start, the first.
+                          "0000010000000000",  // The first event of the first generation.
                           "01000000"           // Version.
                           "00401e18240a0600"   // Accepted: 1,700,000,000 s.
                           "00"
@@ -347,7 +347,7 @@ TEST(StoredRecords, NotedTime) {
             "00401e18240a0600");  // 1,700,000,000 s in microseconds
 }
 
-// Records that are not what the format says are refused at the start, by name.
+// A start refuses records that violate the format, and names them.
 TEST(StoredRecords, DamagedOnesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> records = {
       {std::string(kNextTopicIdKey), "\x01\x02"},

@@ -1,4 +1,4 @@
-// What SubscriptionService does and refuses: lists, expiry, and what it says of a subscription.
+// SubscriptionService: operations and refusals, lists, expiry, and reports about a subscription.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -183,7 +183,7 @@ TEST_F(SubscriptionAdminTest, ListsSayHowSubscriptionsDo) {
 }
 
 TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
-  rig_.maintenance.reset();  // It would be first, and this asks who expired.
+  rig_.maintenance.reset();  // It would run first, and the test checks which subscriptions expired.
   rig_.Reopen();
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
@@ -202,7 +202,8 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   rig_.Pass(absl::Hours(1));
   EXPECT_TRUE(exists());
   consumer.reset();
-  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}), IsOk());  // It is noted.
+  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}),
+              IsOk());  // The time of use is recorded by then.
   rig_.Pass(absl::Seconds(59));
   EXPECT_TRUE(exists());
   EXPECT_THAT(expired, IsEmpty());
@@ -236,7 +237,7 @@ TEST_F(SubscriptionAdminTest, IsNotExpiredUnlessTold) {
   EXPECT_NE(rig_.subscriptions().catalog().Find("s"), nullptr);
 }
 
-// ---- What is said of it
+// ---- Reports
 
 TEST_F(SubscriptionAdminTest, GetGivesThePartitionsFurthestBehindFirst) {
   SetUpQueue(3);
