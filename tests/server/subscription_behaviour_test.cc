@@ -148,7 +148,7 @@ TEST_F(SubscriptionBehaviourTest, ATrimThatIsNotDurableYetIsNoDamage) {
   topic.mutable_retention()->mutable_max_age()->set_seconds(60);
   ASSERT_THAT(rig_.Update(topic, {"retention.max_age"}), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-  rig_.Reopen();  // On the disk only.
+  rig_.Reopen();  // Only on disk.
   const auto consumer = rig_.Consume("s", "c");
   const auto reader = rig_.broker().OpenReader(ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
@@ -185,7 +185,7 @@ TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {
   EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
 }
 
-// No call can bring this about; a data directory that was put together by hand can.
+// No call can cause this; a data directory that was assembled by hand can.
 TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_retry_policy()->mutable_min_backoff() = ToProto(absl::Seconds(1));
@@ -210,7 +210,7 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
                        "is tried again"));
   const std::string why = " (not a dead letter: its dead-letter topic does not exist)";
   auto consumer = rig_.Consume("s", "c");
-  // What gives an event back sets the alarm after its state can be seen: maybe only now.
+  // An event's state changes visibly before its alarm is set, so the alarm may be set only now.
   const auto receive = [&] {
     std::vector<Received> events;
     EXPECT_TRUE(Eventually([&] {
@@ -224,7 +224,7 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
     const std::vector<Received> events = receive();
     ASSERT_THAT(events, SizeIs(1));
     EXPECT_EQ(events[0].attempt, attempt);
-    // The first reason holds while no other is given.
+    // The first reason stays until another is given.
     EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY,
                                               attempt == 1 ? "no bank" : "")),
                 IsEmpty());
@@ -271,7 +271,7 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
   EXPECT_EQ(well->Ack(others[0].partition, others[0].epoch, 0, 4).refused_size(), 0);
   well.reset();
 
-  // Alone, it gets one at a time, as long as nothing is heard of it.
+  // It is the only consumer, so it gets one event at a time until it responds.
   ASSERT_THAT(rig_.Publish("t", {"e", "f", "g"}), IsOk());
   const std::vector<Received> one = stuck->Receive();
   ASSERT_THAT(one, SizeIs(1));
@@ -319,7 +319,7 @@ TEST_F(SubscriptionBehaviourTest, ASlowConsumerOfAStreamGetsItsShareAgainWhenItI
   EXPECT_TRUE(slow->AckAll({events[events[0].partition == moving ? 1 : 0]}));
   rig_.Pass(absl::Seconds(30));
   EXPECT_THAT(slow->Receive(), IsEmpty());
-  EXPECT_THAT(slow->said.revoked(), SizeIs(2));  // It is not trusted any more.
+  EXPECT_THAT(slow->said.revoked(), SizeIs(2));  // It is considered stalled.
   slow->said.Clear();
   slow->Ack(events[events[0].partition == moving ? 0 : 1]);
   slow->Receive();
@@ -407,7 +407,7 @@ TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNo
 
 class OneByOneTest : public SubscriptionBehaviourTest {
  protected:
-  // Every other event stays at a consumer; the others are acked.
+  // Every other event stays in flight; the others are acked.
   void MakeHoles(int64_t count, const v1::Subscription& subscription = Queue()) {
     Create(subscription);
     std::vector<std::string> ids;
@@ -451,7 +451,7 @@ TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
   const v1::RefusedRange& last = *settlement.refused().rbegin();
   EXPECT_EQ(last.error().code(), static_cast<int>(StatusCode::kInvalidArgument));
   EXPECT_EQ(last.range().end(), INT64_MAX);
-  // What is asked for once is done.
+  // A request that names each event once is done.
   const v1::Settlement acked = consumer_->Ack(0, epoch_, 0, 2 * kHoles);
   EXPECT_EQ(acked.refused_size(), 1000);
   EXPECT_EQ(acked.refused(0).range().end(), 1);
@@ -459,7 +459,7 @@ TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
-// No commit is held up by more than a part of it; what is asked for later waits for all of it.
+// A request delays other commits by at most one piece; later requests wait for all of it.
 TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
@@ -477,7 +477,7 @@ TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
-// The commit thread may want the mutex meanwhile.
+// The commit thread may need the mutex meanwhile.
 TEST_F(OneByOneTest, LeasesEndAFewThousandAtATime) {
   constexpr int64_t kHoles = 6'000;
   MakeHoles(kHoles);
@@ -496,7 +496,7 @@ TEST_F(OneByOneTest, WhatAConsumerHadComesBackAFewThousandAtATime) {
   const auto out = [&] { return static_cast<size_t>(rig_.Get("s").stats().in_flight_events()); };
   consumer_->session().Close(Subscription::Ended::kByConsumer);
   EXPECT_EQ(out(), kHoles - PartitionCursor::kMaxSwept);
-  // Others get what is back.
+  // Others receive the events taken back.
   const auto other = rig_.Consume("s", "other", /*credit=*/1);
   EXPECT_THAT(other->Receive(1), SizeIs(1));
   rig_.Pass(absl::Milliseconds(10));
@@ -507,7 +507,7 @@ TEST_F(OneByOneTest, WhatAConsumerHadComesBackAFewThousandAtATime) {
   EXPECT_THAT(other->Receive(kHoles - 1), SizeIs(kHoles - 1));
 }
 
-// Its events would come out of order, or again beyond the limit.
+// Otherwise events would be delivered out of order, or beyond the limit of attempts.
 TEST_F(OneByOneTest, NothingIsDeliveredBeforeAllIsBackThatHasToBe) {
   constexpr int64_t kHoles = 3'000;
   MakeHoles(kHoles, Stream());
@@ -519,7 +519,7 @@ TEST_F(OneByOneTest, NothingIsDeliveredBeforeAllIsBackThatHasToBe) {
   const std::vector<Received> events = other->Receive(kHoles);
   ASSERT_THAT(events, SizeIs(kHoles));
   EXPECT_EQ(events[0].offset, 1);
-  // So does a retry take back what is behind it.
+  // A retry takes back later events, too.
   other->Nack(events[0], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration());
   EXPECT_THAT(other->Receive(), IsEmpty());
   rig_.Pass(absl::Milliseconds(10));
@@ -550,7 +550,7 @@ TEST_F(OneByOneTest, ALowerLimitIsAppliedBeforeAnythingIsDelivered) {
   EXPECT_TRUE(Eventually([&] { return dead() == kHoles; }));
 }
 
-// As its end does, whatever holes there are.
+// Its end is done in pieces, too, whatever holes there are.
 TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
   constexpr int64_t kHoles = 5'000;
   MakeHoles(kHoles);
@@ -570,7 +570,7 @@ TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
   EXPECT_GE(commits() - before, 2 * kHoles / PartitionCursor::kMaxSwept);
 }
 
-// Nothing of it is added behind the end of all replays.
+// None of it is added after the end of all replays.
 TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
   MakeHoles(10'000);
   v1::ReplaySubscriptionRequest replay;
@@ -584,7 +584,7 @@ TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
   EXPECT_EQ(left(), 0u);
 }
 
-// A seek leaves nothing of what was pending, here or in the store.
+// A seek leaves no pending events, neither in memory nor in the store.
 TEST_F(OneByOneTest, ASeekForgetsManyHolesAtOnce) {
   constexpr int64_t kHoles = 3'000;
   MakeHoles(kHoles);
@@ -593,7 +593,7 @@ TEST_F(OneByOneTest, ASeekForgetsManyHolesAtOnce) {
   seek.mutable_start()->set_offset(2 * kHoles - 1);
   ASSERT_THAT(rig_.Seek(seek), IsOk());
   EXPECT_EQ(rig_.Get("s").stats().in_flight_events(), 0u);
-  // The consumer has all its credit again when what was pending is freed.
+  // The consumer has its whole credit back when the discarded ranges are freed.
   for (size_t i = 0; i <= 2 * kHoles / PartitionCursor::kMaxSwept; ++i) {
     rig_.Pass(absl::Milliseconds(10));
   }
@@ -636,7 +636,7 @@ TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
 
 class AttemptsTest : public SubscriptionTest {};
 
-// A handler that runs once is one attempt, however late it says that it failed.
+// A handler that runs once is one attempt, however late it reports failure.
 TEST_F(AttemptsTest, ANackAfterTheEndOfItsLeaseIsNotOfTheNextAttempt) {
   v1::Subscription queue = Queue();
   queue.set_max_delivery_attempts(3);
@@ -653,12 +653,12 @@ TEST_F(AttemptsTest, ANackAfterTheEndOfItsLeaseIsNotOfTheNextAttempt) {
   EXPECT_EQ(second[0].attempt, 2u);
   EXPECT_THAT(RefusedOffsets(consumer->Nack(first[0], v1::Nack::ACTION_RETRY)), ElementsAre(0));
   EXPECT_THAT(consumer->Receive(), IsEmpty());
-  // The lease of the other one goes on.
+  // The lease of the other consumer continues.
   EXPECT_THAT(
       RefusedOffsets(consumer->Nack(first[1], v1::Nack::ACTION_RETRY, "", absl::ZeroDuration())),
       IsEmpty());
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("b"));
-  // What is done is done.
+  // A late ack still counts.
   EXPECT_THAT(RefusedOffsets(consumer->Ack(first[0])), IsEmpty());
 }
 
@@ -706,7 +706,7 @@ TEST_F(AttemptsTest, ALoweredLimitSparesWhatNeverFailed) {
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAre("1", "2", "3"));
 }
 
-// Only a change of the limit is a reason to look at them again.
+// Only a change of the limit causes another check.
 TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
   for (const bool ordered_by_key : {false, true}) {
     v1::Subscription queue = Queue();
@@ -723,7 +723,7 @@ TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
       consumer->session().Close(Subscription::Ended::kByConsumer);
     };
     end_a_consumer(1);
-    rig_.Pass(absl::Seconds(2));  // Nor is it kept apart any more.
+    rig_.Pass(absl::Seconds(2));  // Nor is it isolated any more.
     queue.set_description("new");
     ASSERT_THAT(rig_.UpdateSubscription(queue, {"description"}), IsOk());
     EXPECT_EQ(rig_.subscriptions().catalog().Find("s")->WaitingAlone(), 0);
@@ -747,7 +747,7 @@ TEST_F(AttemptsTest, TheHubsEndIsNoFailure) {
         ASSERT_THAT(IdsOf(events), ElementsAre("a", "b"));
         EXPECT_EQ(events[0].attempt, 1u);
         EXPECT_EQ(events[1].attempt, 1u);
-        // What is written after a kill is lost.
+        // Writes after a kill are lost.
         if (i % 2 == 0) rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
         consumer->session().Close(i % 2 == 0 ? Subscription::Ended::kByConsumer
                                              : Subscription::Ended::kByHub);

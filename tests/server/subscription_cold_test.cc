@@ -1,4 +1,4 @@
-// Consumers whose next events are on the disk, and what happens while they are read.
+// Consumers whose next events are on disk, and changes while these are read.
 #include <string>
 #include <vector>
 
@@ -27,7 +27,7 @@ class ColdSubscriptionTest : public SubscriptionTest {
     SubscriptionTest::SetUp();
   }
 
-  // Has all events written to files of their own, and damages that of the large ones.
+  // Writes all events to separate files, and damages that of the large ones.
   void Damage() {
     LogStoreOptions options;
     options.directory = rig_.disk.directory() + "/hub";
@@ -69,7 +69,7 @@ TEST_F(ColdSubscriptionTest, APartitionThatCannotBeReadDoesNotHoldTheOthersUp) {
       EXPECT_THAT(rig_.Get("s").findings(),
                   Contains(HasSubstr("partition 1 cannot be read at offset 0: ")));
       EXPECT_TRUE(consumer->AckAll(events));
-      rig_.Pass(absl::Seconds(5));  // It is tried again, in vain.
+      rig_.Pass(absl::Seconds(5));  // Retried without success.
       ASSERT_THAT(rig_.Publish("t", {"c"}, 0), IsOk());
       EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("c"));
       EXPECT_EQ(consumer->caught_up, 0);
@@ -87,7 +87,7 @@ TEST_F(ColdSubscriptionTest, APartitionThatCannotBeReadDoesNotHoldTheOthersUp) {
   }
 }
 
-// One alarm serves all that a subscription waits for: an earlier one does not take the place of it.
+// One alarm serves all pending times of a subscription: an earlier one does not replace this one.
 TEST_F(ColdSubscriptionTest, AReadIsTriedAgainAlthoughALeaseEndsBefore) {
   v1::Subscription queue = Queue();
   *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
@@ -103,7 +103,7 @@ TEST_F(ColdSubscriptionTest, AReadIsTriedAgainAlthoughALeaseEndsBefore) {
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
   EXPECT_THAT(rig_.Get("s").findings(), Contains(HasSubstr("partition 1 cannot be read")));
-  rig_.Pass(absl::Seconds(2));  // The lease of `a` ends before the read is tried again.
+  rig_.Pass(absl::Seconds(2));  // The lease of `a` ends before the read is retried.
   const auto other = rig_.Consume("s", "other");
   EXPECT_TRUE(other->AckAll(other->Receive(1)));
   ASSERT_THAT(other->Poll(), IsOk());
@@ -151,7 +151,7 @@ TEST_F(ColdSubscriptionTest, ARateThatIsUsedUpMeanwhileIsNotTakenForCredit) {
   EXPECT_THAT(first->Receive(), SizeIs(2));
 }
 
-// A turn is a frame.
+// A turn is one frame.
 TEST_F(ColdSubscriptionTest, PartitionsTakeTurnsAtOneConsumer) {
   SetUpQueue(3);
   constexpr int kRounds = 5;

@@ -1,4 +1,4 @@
-// Dead letters: what is said of them, redrives, discards.
+// Dead letters: reports, redrives, discards.
 #include <algorithm>
 #include <cstdint>
 #include <functional>
@@ -27,7 +27,7 @@ using testing::SizeIs;
 
 class DeadLettersTest : public SubscriptionAdminTest {
  protected:
-  // Five dead letters, a second apart: a to e, every other one of them of the type `odd`.
+  // Five dead letters, a second apart: a to e, every other one of type `odd`.
   void Park() {
     v1::PublishStreamRequest request = MakeRequest("t", {});
     for (const char* id : {"a", "b", "c", "d", "e"}) {
@@ -201,7 +201,7 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
               refused);
   EXPECT_THAT(rig_.Redrive(fill(v1::RedriveDeadLettersRequest())), refused);
   EXPECT_THAT(rig_.Discard(fill(v1::DiscardDeadLettersRequest())), refused);
-  // Something is picked.
+  // The selector matches something.
   v1::DeadLetterSelector two = selector;
   *two.add_ranges() = Range(4, 5).ranges(0);
   EXPECT_THAT(Picked(two), ElementsAre("e"));
@@ -223,7 +223,7 @@ TEST_F(DeadLettersTest, AreListedByPages) {
     }
     request.set_page_token(page.next_page_token());
     if (pages.size() == 1) {
-      EXPECT_EQ(Discard(Range(1, 3)), 2u);  // The next page goes on behind what is gone.
+      EXPECT_EQ(Discard(Range(1, 3)), 2u);  // The next page continues after the deleted letters.
     }
   } while (!request.page_token().empty() && pages.size() < 10);
   EXPECT_THAT(pages, ElementsAre(ElementsAre("a", "b"), ElementsAre("d", "e")));
@@ -261,7 +261,7 @@ TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
   EXPECT_EQ(rig_.Describe("t").end_offset(), 5);
 }
 
-// Else a new filter might leave them out, or retention might take them, and they would be nowhere.
+// Otherwise a new filter or retention could remove the only remaining copy.
 TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
   SetUpQueue();
   Park();
@@ -337,7 +337,7 @@ TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
 
 TEST_F(DeadLettersTest, OfDeadLettersKeepTheFirstCause) {
   SetUpQueue();
-  constexpr int kSubscriptions = 10;  // One more cause than an event keeps, and one more again.
+  constexpr int kSubscriptions = 10;  // The maximum of causes, plus two.
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   std::string name = "s";
   for (int i = 1; i <= kSubscriptions; ++i) {
@@ -476,7 +476,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "again")), IsEmpty());
   rig_.AwaitParking("s");
   EXPECT_EQ(rig_.Describe("letters").end_offset(), 1);
-  // There is a letter 0:0 in either.
+  // Both topics have a letter 0:0.
   v1::DeadLetterSelector in_letters = Range(0, 1);
   EXPECT_THAT(Picked(in_letters), ElementsAre("a", "b"));
   in_letters.set_topic("letters");
@@ -558,7 +558,7 @@ TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
   EXPECT_EQ(topic().stats().held_back_bytes(), 0u);
 }
 
-// Between two pieces others have the thread: what is posted during the first runs before the last.
+// Between two pieces other work runs: a job posted during the first piece runs before the last one.
 TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
   constexpr int kLetters = 600;
   SetUpQueue();
@@ -598,7 +598,7 @@ TEST_F(DeadLettersTest, KeepTheirEventsWhileTheyAreOpenOrRedriven) {
   SetUpQueue();
   Park();
   EXPECT_EQ(Discard(Range(0, 2)), 2u);
-  rig_.Trim("s.dead-letters", absl::Seconds(1), {2});  // Those from the first open one on stay.
+  rig_.Trim("s.dead-letters", absl::Seconds(1), {2});  // Letters from the first open one on stay.
   rig_.Trim("t", absl::Seconds(1), {5});
   EXPECT_EQ(Redrive(All()), 3u);
   rig_.Reopen();
@@ -656,7 +656,7 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
   };
   EXPECT_EQ(redrive([] { return true; }).status().code(), StatusCode::kCancelled);
   EXPECT_EQ(Stats().open_dead_letters(), 5u);
-  // Parks all of them anew after the redrive has begun, and before it looks for any.
+  // Parks all of them again after the redrive has begun and before it searches.
   const auto consumer = rig_.Consume("s", "c");
   bool first = true;
   const auto park_again = [&] {

@@ -1,5 +1,5 @@
-// What comes to the consumers of a subscription, and when: rates, pauses, changes while they are
-// connected, replays, retention, the hand-over of partitions.
+// The events that consumers receive, and when: rates, pauses, changes while consumers are
+// connected, replays, retention, moves of partitions.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -78,7 +78,7 @@ TEST_F(SubscriptionFlowTest, EventsComeAtTheRate) {
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAre("10"));
   rig_.Pass(absl::Milliseconds(500));
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAreArray(Numbers(11, 16)));
-  // What was not used is not saved up beyond a second's worth.
+  // Unused rate accumulates for at most a second.
   rig_.Pass(absl::Seconds(20));
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAreArray(Numbers(16, 26)));
   rig_.Pass(absl::Seconds(1));
@@ -183,7 +183,7 @@ TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatHasReachedIt) {
   v1::Subscription changed = Queue();
   changed.set_max_delivery_attempts(3);
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"max_delivery_attempts"}), IsOk());
-  EXPECT_THAT(rig_.DeadLetters("s"), IsEmpty());  // Its last attempt is under way.
+  EXPECT_THAT(rig_.DeadLetters("s"), IsEmpty());  // Its last attempt is in progress.
   EXPECT_THAT(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "never")),
               IsEmpty());
   rig_.AwaitParking("s");
@@ -256,7 +256,7 @@ TEST_F(SubscriptionFlowTest, ANewRetryPolicyIsThatOfLaterNacks) {
 
 class KeptSubscriptionTest : public SubscriptionFlowTest {
  protected:
-  // Two topics with the same limit, trimmed one after the other: the second does not wait.
+  // Two topics with the same limit, trimmed one after the other; the second does not wait for acks.
   void SetUpKept(uint64_t max_bytes) {
     v1::Topic topic;
     topic.set_name("t");
@@ -277,7 +277,7 @@ class KeptSubscriptionTest : public SubscriptionFlowTest {
     rig_.clock.Advance(absl::Seconds(1));
   }
 
-  // Waits for a pass of retention that saw all this.
+  // Waits for a complete pass of retention.
   void TrimAll() {
     ASSERT_THAT(rig_.Publish("zz-probe", {"probe"}), IsOk());
     rig_.clock.Advance(absl::Minutes(2));
@@ -537,7 +537,7 @@ TEST_F(SubscriptionFlowTest, AConsumerThatLeavesHandsOverWhatItHas) {
   EXPECT_THAT(IdsOf(taken), testing::UnorderedElementsAre(absl::StrCat("b", left[0].partition),
                                                           absl::StrCat("b", left[1].partition)));
   EXPECT_THAT(AttemptsOf(taken), ElementsAre(1, 1));
-  EXPECT_THAT(first->said.revoked(), testing::SizeIs(2));  // When the second one joined.
+  EXPECT_THAT(first->said.revoked(), testing::SizeIs(2));  // When the second consumer connected.
   EXPECT_TRUE(first->AckAll(kept));
   EXPECT_EQ(Stats().redelivered_events(), 0u);
 }
@@ -554,7 +554,7 @@ TEST_F(SubscriptionFlowTest, AConsumerThatDoesNotSettleLosesWhatIsToMove) {
   rig_.Pass(absl::Seconds(29));
   EXPECT_THAT(second->Receive(), IsEmpty());
   rig_.Pass(absl::Seconds(1));
-  // For no fault of its event.
+  // The attempt did not fail because of the event.
   EXPECT_THAT(AttemptsOf(second->Receive()), ElementsAre(1));
 }
 

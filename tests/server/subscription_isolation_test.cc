@@ -1,4 +1,4 @@
-// QUEUE: what was at a consumer that went away without a word is alone when it is the last time.
+// QUEUE: the last attempt of an event is isolated if its consumer disconnected without settling it.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -30,14 +30,14 @@ class IsolationTest : public SubscriptionTest {
     Create(queue);
   }
 
-  // A consumer takes them, and dies.
+  // A consumer receives the events and crashes.
   void Die(const std::vector<std::string>& ids) {
     ASSERT_THAT(rig_.Publish("t", ids), IsOk());
     const auto consumer = rig_.Consume("s", "dying");
     ASSERT_THAT(consumer->Receive(), SizeIs(ids.size()));
   }
 
-  // Two consumers with an event each, and c, that is to be alone.
+  // Two consumers with an event each, and event c, which is to be isolated.
   void SetUpBusyConsumers() {
     SetUpSubscription();
     busy_ = rig_.Consume("s", "busy", /*credit=*/1);
@@ -99,8 +99,8 @@ TEST_F(IsolationTest, WhatWasNackedIsNotAlone) {
   EXPECT_THAT(consumer->Receive(2), SizeIs(2));
 }
 
-// Its partitions are handled side by side: a slow event of one is not to go for a poisonous one of
-// another.
+// The consumer handles its partitions in parallel: a slow event of one must not be blamed for a
+// poisonous event of another.
 TEST_F(IsolationTest, IsAloneAmongAllPartitionsOfAStreamsConsumer) {
   v1::Subscription stream = Stream();
   stream.set_max_delivery_attempts(3);
@@ -113,7 +113,7 @@ TEST_F(IsolationTest, IsAloneAmongAllPartitionsOfAStreamsConsumer) {
       const std::vector<Received> events = consumer->Receive();
       ASSERT_FALSE(events.empty());
       const auto poisonous = [](const Received& event) { return event.id == "poison"; };
-      // It has time for the slow one only if it does not die meanwhile.
+      // It finishes the slow event only if it does not crash meanwhile.
       alive = std::none_of(events.begin(), events.end(), poisonous);
       if (alive) {
         EXPECT_TRUE(consumer->AckAll(events));
@@ -136,7 +136,7 @@ TEST_F(IsolationTest, GoesToWhoHasNothing) {
   EXPECT_THAT(busy->Receive(), IsEmpty());
   const auto idle = rig_.Consume("s", "idle");
   EXPECT_THAT(IdsOf(idle->Receive()), ElementsAre("c"));
-  // Nobody has to wait for it any more.
+  // Nothing has to wait for it any more.
   ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
   EXPECT_THAT(IdsOf(busy->Receive(1)), ElementsAre("d"));
 }

@@ -10,10 +10,10 @@ namespace {
 
 using Where = SubscriptionModel::Where;
 
-// How long a partition may take to be handed over, without an ack deadline.
+// How long a partition may take to move without an ack deadline. Microseconds.
 constexpr int64_t kDrainTime = 30'000'000;
 
-// The hub counts the mean size of the events of a run.
+// The hub counts the mean event size of a run.
 constexpr int64_t kByteSlack = 200;
 
 }  // namespace
@@ -101,7 +101,7 @@ void SubscriptionModel::CheckOrder(uint32_t p, int64_t offset) const {
       EXPECT_FALSE(overtaken) << p << "/" << offset << " overtakes " << other << " of its key";
       EXPECT_NE(e.where, Where::kOut) << p << "/" << offset << " and " << other << " of its key";
     } else if (e.where == Where::kOut) {
-      // What is delivered for the last time is alone.
+      // A last attempt is made alone.
       const bool other_last = rules.max_attempts > 0 && e.attempts >= rules.max_attempts;
       EXPECT_FALSE((last || other_last) && e.extra == event.extra)
           << p << "/" << offset << " beside " << other;
@@ -398,13 +398,13 @@ void SubscriptionModel::Restore(const SubscriptionModel& then) {
     for (size_t i = 0; i < before.size(); ++i) {
       Event& event = partitions[p].events[i];
       if (before[i].where == Where::kDone || before[i].extra) continue;
-      // There is its copy alone.
+      // Only its copy exists.
       if (event.redriven && static_cast<int64_t>(i) < partitions[p].start) continue;
       Settle(event);
       event.surely_done = false;
       event.where = before[i].where == Where::kFresh ? Where::kFresh : Where::kWaiting;
       event.attempts = before[i].where == Where::kFresh ? 0 : before[i].attempts;
-      // With ordered_by_key its key is not known any more, so it cannot be alone.
+      // With ordered_by_key its key is unknown now, so it cannot be isolated.
       event.silent = before[i].where != Where::kFresh && before[i].silent && !rules.ordered_by_key;
       if (before[i].where == Where::kOut) --event.attempts;
       // It gets its last attempt again.
@@ -484,7 +484,7 @@ void SubscriptionModel::MarkSure() {
 
 namespace {
 
-// Attempts by offset of what is not settled of a partition, and what was never delivered.
+// The unsettled events of a partition, as attempts by offset, and the first undelivered offset.
 struct Unsettled {
   std::map<int64_t, uint32_t> attempts;
   std::map<int64_t, bool> silent;

@@ -1,5 +1,5 @@
-// Random consumers, publishers and administrators of one subscription, with a clock that is moved
-// by hand and stores that are opened anew, against a simple model.
+// Random consumers, publishers and administrators of one subscription, with a manual clock and
+// reopened stores, compared with a simple model.
 #include "tests/server/subscription_model.h"
 
 #include <algorithm>
@@ -31,9 +31,9 @@ class SubscriptionModelTest : public SeededTest {
  private:
   struct Client {
     std::unique_ptr<TestConsumer> consumer;
-    std::vector<Received> had;  // Some of what it got, long ago maybe.
+    std::vector<Received> had;  // Some of the events that it received, possibly long ago.
   };
-  // An ack, a nack or an extension; what it is about.
+  // The events that an ack, a nack or an extension concerns.
   struct Target {
     uint32_t partition = 0;
     uint64_t epoch = 0;
@@ -61,14 +61,14 @@ class SubscriptionModelTest : public SeededTest {
   void CloseLetters();
   void Reopen();
 
-  // Takes what is there for a consumer that was woken; `frames` at most.
+  // Takes the events for a consumer that was woken; at most `frames`.
   void Poll(int id, int frames);
   void PollAll();
   void TakeEvents(int id);
-  void AwaitParked();  // If the model says that there is something to be parked.
-  // Has the model see what the hub says of partitions and parking.
+  void AwaitParked();  // If the model has events to be parked.
+  // Applies the hub's report of partitions and parking to the model.
   void Observe();
-  // Everything that was done is on the disk.
+  // Waits until everything done so far is durable.
   void Barrier();
   void Check();
   stored::Snapshot HubState();
@@ -101,7 +101,7 @@ void SubscriptionModelTest::Start(v1::Subscription::Kind kind, bool ordered_by_k
   model_.reset();
   rig_ = std::make_unique<SubscriptionRig>();
   rig_->EnableTrimming();
-  rig_->tail_cache_bytes = OneIn(2) ? 1 : size_t{1} << 20;  // Some read from the disk only.
+  rig_->tail_cache_bytes = OneIn(2) ? 1 : size_t{1} << 20;  // Some runs read only from disk.
   ASSERT_THAT(rig_->Open(), IsOk());
   v1::Topic topic;
   topic.set_name("t");
@@ -144,7 +144,7 @@ void SubscriptionModelTest::Observe() {
     }
     model_->Observe(partition, owner);
   }
-  AwaitParked();  // What a lease held that was seen to be over.
+  AwaitParked();  // Events whose lease was seen to end.
 }
 
 void SubscriptionModelTest::Barrier() {
@@ -161,9 +161,9 @@ void SubscriptionModelTest::Check() {
   Observe();
   PollAll();
   Observe();
-  PollAll();  // What a partition that moved meanwhile has.
-  // Whoever was not woken has nothing to receive, unless it waits for bytes of credit: then it is
-  // woken when it has some back.
+  PollAll();  // Events of a partition that moved meanwhile.
+  // A consumer that was not woken has nothing to receive, unless it waits for credit in bytes: then
+  // it is woken when it has some back.
   constexpr int64_t kLargest = 400;
   for (auto& [id, client] : clients_) {
     const SubscriptionModel::Consumer& state = model_->consumers.at(id);
@@ -279,7 +279,7 @@ void SubscriptionModelTest::Close(int id) {
 void SubscriptionModelTest::LeaveOne() {
   const int id = AnyClient();
   if (id == 0 || model_->consumers.at(id).leaving) return;
-  Poll(id, 1 << 30);  // What is there already may still come.
+  Poll(id, 1 << 30);  // Available events may still be delivered.
   clients_.at(id).consumer->Leave();
   model_->consumers.at(id).leaving = true;
 }
@@ -304,7 +304,7 @@ SubscriptionModelTest::Target SubscriptionModelTest::PickTarget(int id) {
     target.epoch = model_->partitions[p].epoch;
     target.from = offset;
   } else if (!client.had.empty()) {
-    // What it had once, under the epoch of then.
+    // An event that it had once, under the epoch of that time.
     const Received& event = Pick(client.had);
     target.partition = event.partition;
     target.epoch = event.epoch;
@@ -376,7 +376,7 @@ void SubscriptionModelTest::SettleAndCompare(int id, v1::ConsumeRequest request,
 }
 
 void SubscriptionModelTest::PassTime() {
-  PollAll();  // What was ready is delivered under the old time.
+  PollAll();  // Ready events are delivered under the old deadline.
   const int64_t time = kTick * (OneIn(5) ? Int(1, 400) : Int(1, 20));
   model_->now += time;
   rig_->Pass(absl::Microseconds(time));
@@ -548,7 +548,7 @@ void SubscriptionModelTest::CloseLetters() {
 void SubscriptionModelTest::Reopen() {
   const int64_t fate = Int(1, 4);
   Observe();
-  // What became of replays is not asked for below.
+  // The results of replays are not checked below.
   bool extras = model_->Extras() > 0;
   for (const auto& partition : model_->partitions) {
     for (const auto& event : partition.events) extras |= event.delivered && !event.surely_done;
@@ -616,7 +616,7 @@ void SubscriptionModelTest::Step() {
   }
 }
 
-// With consumers that do what they should, everything gets settled.
+// With consumers that settle everything, everything is settled in the end.
 void SubscriptionModelTest::FinishAll() {
   if (model_->paused) Pause();
   while (!clients_.empty()) Close(clients_.begin()->first);

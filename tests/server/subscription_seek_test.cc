@@ -259,7 +259,7 @@ TEST_F(SnapshotTest, BringsBackJustWhatWasNotAcked) {
   const auto consumer = rig_.Consume("s", "c");
   const std::vector<Received> events = consumer->Receive(3);
   EXPECT_THAT(IdsOf(events), UnorderedElementsAre("a", "c", "d"));
-  EXPECT_THAT(Names(), ElementsAre("before"));  // It can be used again.
+  EXPECT_THAT(Names(), ElementsAre("before"));  // The name can be used again.
 }
 
 TEST_F(SnapshotTest, AreListedByNameUntilDeleted) {
@@ -315,7 +315,7 @@ TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
   EXPECT_THAT(rig_.subscriptions().snapshots().List("none"), no_subscription);
 }
 
-// What comes after the call is no part of it, however long it takes.
+// Later events are not part of it, however long it takes.
 TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());

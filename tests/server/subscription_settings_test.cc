@@ -1,4 +1,4 @@
-// What a subscription may be told, and what it is when it is told nothing.
+// The settings of a subscription: valid values, and defaults.
 #include "server/core/subscription/subscription_settings.h"
 
 #include <cstdint>
@@ -49,7 +49,7 @@ absl::StatusOr<v1::Subscription> Update(const v1::Subscription& current,
   return ChangedSubscriptionSettings(current, asked, mask);
 }
 
-// What the status names as the field at fault.
+// The field that the status names.
 std::string FieldOf(const absl::Status& status) {
   EXPECT_THAT(status, Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
   const auto detail = DetailOf(status);
@@ -68,7 +68,7 @@ google::protobuf::Duration Span(int64_t seconds, int32_t nanos = 0) {
   return duration;
 }
 
-// 10,000 idle subscriptions are mostly their settings.
+// The memory of 10,000 idle subscriptions is mostly their settings.
 TEST(SubscriptionSettings, TakeNoMoreThanWhatIsKnownOfThem) {
   v1::Subscription asked = Queue();
   asked.GetReflection()->MutableUnknownFields(&asked)->AddVarint(1000, 1);
@@ -228,7 +228,7 @@ TEST(SubscriptionSettingsTest, BackoffsAreChecked) {
   EXPECT_EQ(fault(&negative, nullptr), "subscription.retry_policy.min_backoff");
   EXPECT_EQ(fault(&over_hour, &over_day), "subscription.retry_policy.min_backoff");
   EXPECT_EQ(fault(nullptr, &over_day), "subscription.retry_policy.max_backoff");
-  // Each against the default of the other.
+  // Each compared with the default of the other.
   EXPECT_EQ(fault(&two_minutes, nullptr), "subscription.retry_policy.max_backoff");
   EXPECT_EQ(fault(nullptr, &ten_millis), "subscription.retry_policy.max_backoff");
 }

@@ -1,5 +1,5 @@
-// Subscriptions under many threads and the real clock: what is checked is that nothing is lost and
-// nothing is acked twice; what is looked for, under ThreadSanitizer above all, are races.
+// Subscriptions under many threads and the real clock. The test checks that no event is lost or
+// acked twice, and looks for races, especially under ThreadSanitizer.
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -22,15 +22,15 @@ namespace {
 
 constexpr uint32_t kPartitions = 3;
 constexpr absl::Duration kTime = absl::Milliseconds(700);
-constexpr uint64_t kMaxLag = 400;  // The publisher waits beyond it.
+constexpr uint64_t kMaxLag = 400;  // Beyond it the publisher waits.
 constexpr int kConsumers = 3;
 constexpr absl::Duration kDeadline = absl::Milliseconds(100);
 constexpr absl::Duration kPatience = absl::Milliseconds(20);
-constexpr char kDeleted[] = "deleted";  // Exists now and then.
+constexpr char kDeleted[] = "deleted";  // Exists at times.
 constexpr char kMoved[] = "moved";      // Sought, replayed, redriven.
-constexpr char kSteady[] = "steady";    // Only goes forward.
+constexpr char kSteady[] = "steady";    // Only moves forward.
 
-// A thread's own randomness.
+// The random numbers of one thread.
 class Dice {
  public:
   explicit Dice(uint64_t seed) : random_(seed) {}
@@ -43,11 +43,11 @@ class Dice {
   std::mt19937_64 random_;
 };
 
-// How often each event of `steady` was settled, as far as the hub confirmed it.
+// How often each event of `steady` was settled, according to the hub's confirmations.
 class Ledger {
  public:
   void Note(const std::vector<Received>& events, const v1::Settlement& settlement) {
-    // An event may be named twice, when it came under two leases.
+    // An event may occur twice, if it was delivered under two leases.
     std::multiset<std::pair<uint32_t, int64_t>> refused;
     for (const v1::RefusedRange& range : settlement.refused()) {
       for (int64_t offset = range.range().start(); offset < range.range().end(); ++offset) {
@@ -110,7 +110,7 @@ class SubscriptionThreadsTest : public testing::TestWithParam<Sharing> {
  protected:
   void SetUp() override {
     rig_.real_time = true;
-    rig_.tail_cache_bytes = size_t{32} << 10;  // Who is behind reads from the disk.
+    rig_.tail_cache_bytes = size_t{32} << 10;  // Consumers that are behind read from disk.
     rig_.EnableTrimming();
     ASSERT_THAT(rig_.Open(), IsOk());
     v1::Topic topic;
@@ -135,17 +135,17 @@ class SubscriptionThreadsTest : public testing::TestWithParam<Sharing> {
     return subscription;
   }
 
-  // Until the time is over.
+  // Until the time is up.
   void Publish();
 
-  // Opens one consumer after the other until all is done.
+  // Opens one consumer after another until the test ends.
   void Consume(int id);
   void Serve(TestConsumer& consumer, const std::string& subscription, Dice& dice);
   void Settle(TestConsumer& consumer, const std::string& subscription,
               const std::vector<Received>& events, Dice& dice);
-  // Sends and does not wait.
+  // Sends without waiting.
   static void Send(TestConsumer& consumer, v1::ConsumeRequest request);
-  // Other threads may give credit to the consumer from now on; null: to none.
+  // From now on other threads may give credit to this consumer; null: to none.
   void Show(size_t id, std::shared_ptr<TestConsumer> consumer);
 
   void Administer();
@@ -155,12 +155,12 @@ class SubscriptionThreadsTest : public testing::TestWithParam<Sharing> {
   void GiveCredit(Dice& dice);
   void DeleteOne();
 
-  // Settles all there is, as a consumer should.
+  // Settles everything like a well-behaved consumer.
   void Finish(const std::string& subscription);
 
   SubscriptionRig rig_;
   std::atomic<bool> done_{false};
-  size_t published_ = 0;  // The publisher's.
+  size_t published_ = 0;  // Used by the publisher only.
   Ledger ledger_;
   Mutex mutex_;
   std::shared_ptr<TestConsumer> shown_[kConsumers] ABSL_GUARDED_BY(mutex_);
@@ -192,7 +192,7 @@ void SubscriptionThreadsTest::Show(size_t id, std::shared_ptr<TestConsumer> cons
 }
 
 void SubscriptionThreadsTest::Send(TestConsumer& consumer, v1::ConsumeRequest request) {
-  static std::atomic<uint64_t> correlation{uint64_t{1} << 32};  // Beyond those of Settle.
+  static std::atomic<uint64_t> correlation{uint64_t{1} << 32};  // Beyond the numbers of Settle.
   request.set_correlation_id(correlation.fetch_add(1));
   EXPECT_THAT(consumer.session().Take(std::move(request)), IsOk());
 }
@@ -232,7 +232,7 @@ void SubscriptionThreadsTest::Serve(TestConsumer& consumer, const std::string& s
     const std::vector<Received> events(consumer.events.begin(), consumer.events.end());
     consumer.events.clear();
     if (consumer.ended()) return;
-    if (events.empty() || dice.OneIn(10)) continue;  // Those that it forgets come again.
+    if (events.empty() || dice.OneIn(10)) continue;  // Forgotten events are redelivered.
     if (subscription == kDeleted) {
       Send(consumer, AcksOf(events));
     } else {
@@ -246,7 +246,7 @@ void SubscriptionThreadsTest::Serve(TestConsumer& consumer, const std::string& s
 
 void SubscriptionThreadsTest::Settle(TestConsumer& consumer, const std::string& subscription,
                                      const std::vector<Received>& events, Dice& dice) {
-  // One event has another fate than the others.
+  // One event is handled differently from the others.
   std::vector<Received> acked = events;
   const auto odd = acked.begin() + dice.Int(0, static_cast<int64_t>(acked.size()) - 1);
   if (dice.OneIn(4)) {
@@ -358,7 +358,7 @@ void SubscriptionThreadsTest::AdministerLetters(Dice& dice) {
   }
 }
 
-// As the thread of the network does that reads, beside the one that writes.
+// As the network's reading thread does, in parallel to the writing one.
 void SubscriptionThreadsTest::GiveCredit(Dice& dice) {
   std::shared_ptr<TestConsumer> consumer;
   {

@@ -1,4 +1,4 @@
-// The rate limit, by a clock of the test's own.
+// The rate limit, with a manual clock.
 #include "server/core/subscription/dispatch/token_bucket.h"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ TEST(TokenBucketTest, RateChanges) {
   bucket.SetRate(10, 0);
   EXPECT_EQ(bucket.Available(0), 10);
   bucket.Take(10);
-  // Raised, it does not begin with a second's worth again.
+  // Raising the rate does not grant another second's worth.
   bucket.SetRate(1000, 0);
   EXPECT_EQ(bucket.Available(0), 0);
   EXPECT_EQ(bucket.Available(kSecond / 10), 100);
@@ -67,7 +67,7 @@ TEST(TokenBucketTest, LargestRateIsNotTooLarge) {
   EXPECT_GE(bucket.AvailableAt(1), 1);
 }
 
-// Threads read the clock before they wait for their turn.
+// Threads read the clock before they wait for the lock.
 TEST(TokenBucketTest, OlderTimeGivesNothingTwice) {
   TokenBucket bucket;
   bucket.SetRate(100, 0);

@@ -1,4 +1,4 @@
-// Topics: made, listed, changed and deleted, also at the same time.
+// Topics: creation, lists, changes and deletion, also concurrently.
 #include <condition_variable>
 #include <future>
 #include <set>
@@ -26,7 +26,7 @@ v1::Topic Named(const std::string& name) {
 
 class TopicTest : public BrokerTest {
  protected:
-  // What the status of `topic` names as the field at fault.
+  // The field that the status for `topic` names.
   static std::string FieldOf(const absl::Status& status) {
     EXPECT_THAT(status,
                 Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
@@ -111,7 +111,7 @@ TEST_F(TopicTest, ListedByNameInPages) {
   for (const char* name : {"b", "a", "d", "c", "e"}) ASSERT_THAT(rig_.Create(name), IsOk());
   v1::ListTopicsResponse page = List(2, "");
   EXPECT_THAT(NamesOf(page), ElementsAre("a", "b"));
-  // What is deleted and made between pages disturbs nothing.
+  // Deletions and creations between pages do not disturb the list.
   ASSERT_THAT(rig_.Delete("b"), IsOk());
   ASSERT_THAT(rig_.Create("aa"), IsOk());
   page = List(2, page.next_page_token());
@@ -119,7 +119,7 @@ TEST_F(TopicTest, ListedByNameInPages) {
   page = List(2, page.next_page_token());
   EXPECT_THAT(NamesOf(page), ElementsAre("e"));
   EXPECT_EQ(page.next_page_token(), "");
-  // A page that is just full is the last one.
+  // A page that is exactly full is the last one.
   EXPECT_EQ(List(5, "").next_page_token(), "");
   EXPECT_EQ(List(0, "").topics_size(), 5);
 }
@@ -243,7 +243,7 @@ TEST_F(TopicTest, DeletedTopicIsGoneAndItsNameIsFree) {
   EXPECT_THAT(NamesOf(List(0, "")), IsEmpty());
   rig_.Reopen();
   EXPECT_THAT(NamesOf(List(0, "")), IsEmpty());
-  // Another topic of that name.
+  // A different topic with that name.
   ASSERT_THAT(rig_.Create("t", 2), IsOk());
   EXPECT_EQ(rig_.Publish("t", {"c"}, 1).value(), 0);
   EXPECT_THAT(rig_.Read("t").value().Ids(1), ElementsAre("c"));
@@ -263,15 +263,16 @@ TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
   EXPECT_THAT(rig_.Read("t").value().Ids(2), ElementsAre("c", "d"));
 }
 
-// Changes that wait together are written together, and each still has its place.
+// Changes that wait together are written together, but each has its own place in the order.
 class RacingTopicTest : public TopicTest {
  protected:
-  // Makes what `submit` does one commit: it runs while the thread that commits waits.
+  // Puts the tasks that `submit` submits into one commit: it runs while the commit thread is
+  // blocked.
   void InOneCommit(absl::FunctionRef<void()> submit) {
     const std::thread::id sync_thread = ThreadOf(v1::DURABILITY_SYNCED, [] {});
     std::promise<void> entered;
     std::promise<void> leave;
-    // The commit thread completes requests without a sync itself, unless one is being synced.
+    // The commit thread completes unsynced requests itself, unless a sync is in progress.
     std::thread gate([&] {
       bool waited = false;
       while (!waited) {
@@ -292,7 +293,7 @@ class RacingTopicTest : public TopicTest {
     EXPECT_LE(rig_.broker().GetStats().commits(), commits + 2);
   }
 
-  // Publishes; returns the thread on which the request was completed, after `completed` ran on it.
+  // Publishes; returns the thread that completed the request, after `completed` ran on it.
   std::thread::id ThreadOf(v1::Durability durability, absl::FunctionRef<void()> completed) {
     v1::PublishStreamRequest request = MakeRequest("gate", {"x"});
     request.set_durability(durability);
@@ -340,7 +341,7 @@ class RacingTopicTest : public TopicTest {
     rig_.broker().topics().Update(request, Note("grow to " + std::to_string(partitions)));
   }
 
-  std::vector<std::string> done_;  // By the broker's threads, one at a time.
+  std::vector<std::string> done_;  // Appended by the broker's threads, one at a time.
 };
 
 TEST_F(RacingTopicTest, CreatedOnceByMany) {

@@ -1,4 +1,4 @@
-// What a topology is refused for: all of it at once, and before anything is changed.
+// Refusals of topologies: all faults at once, and before any change.
 #include <string>
 #include <vector>
 
@@ -78,7 +78,7 @@ TEST_F(TopologyFaultTest, PruneDoesNotTakeWhatIsNeeded) {
               ElementsAre("subscription s: topic: topic t will not exist"));
 }
 
-// Before any change is made.
+// The refusal comes before any change.
 TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
   MustApply(R"(topics { name: "t" } topics { name: "letters" }
                subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "letters" })");
@@ -88,7 +88,7 @@ TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
   ASSERT_EQ(events.size(), 1u);
   ASSERT_TRUE(RefusedOffsets(consumer->Nack(events[0], v1::Nack::ACTION_PARK, "bad")).empty());
   rig_.AwaitParking("s");
-  // The topic is named by no subscription any more, but has a letter of one.
+  // No subscription names the topic any more, but it has a letter of one.
   const std::string asked = R"(
       topics { name: "t" } topics { name: "new" }
       subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "new" })";
@@ -100,7 +100,7 @@ TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
                 testing::HasSubstr("topic letters: no order of the changes allows this one"));
   }
   EXPECT_THAT(rig_.broker().topics().Get("new"), StatusIs(StatusCode::kNotFound));
-  // Its letters are deleted with a subscription.
+  // Deleting a subscription deletes its letters.
   MustApply(R"(topics { name: "t" })", /*prune=*/true);
   EXPECT_THAT(rig_.broker().topics().Get("letters"), StatusIs(StatusCode::kNotFound));
 }
@@ -110,7 +110,7 @@ TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
                         subscriptions { name: "s" topic: "bus" kind: KIND_QUEUE })"),
               testing::Contains("subscription s: topic: topic bus will keep nothing"));
   MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
-  // Also those that the topology does not name.
+  // Including subscriptions that the topology does not name.
   EXPECT_THAT(Faults(R"(topics { name: "t" retention { none: true } })"),
               ElementsAre("topic t: retention.none: has subscriptions: s"));
 }

@@ -1,5 +1,5 @@
-// Random topologies, one after another: each becomes what the hub is, exactly, and a dry run said
-// before what would be changed.
+// Random topologies, one after another: each becomes exactly the hub's state, and a dry run
+// predicts the changes.
 #include <set>
 #include <string>
 #include <vector>
@@ -15,10 +15,10 @@ namespace {
 
 constexpr int kNames = 6;
 
-// Makes topologies that are valid, in the form in which a hub exports them.
+// Generates valid topologies, in the form that a hub exports.
 class RandomTopologies : public SeededTest {
  protected:
-  // Whether it can follow the last one: what cannot be changed is as it was.
+  // A topology that can follow the last one: immutable settings are unchanged.
   v1::Topology Next() {
     v1::Topology next;
     for (int i = 0; i < kNames; ++i) {
@@ -64,7 +64,7 @@ class RandomTopologies : public SeededTest {
     for (const v1::Topic& t : next.topics()) {
       if (t.name() == subscription.topic()) topic = &t;
     }
-    if (topic == nullptr) return;  // It went, and its subscription with it.
+    if (topic == nullptr) return;  // It was deleted together with its subscription.
     if (OneIn(3)) {
       const std::string& letters =
           next.topics(static_cast<int>(Int(0, next.topics_size() - 1))).name();
@@ -90,7 +90,7 @@ class RandomTopologies : public SeededTest {
   v1::Topology last_;
 };
 
-// With the topics that subscriptions have for their dead letters; they are named last in order.
+// Adds the dead-letter topics of subscriptions; their names sort last.
 v1::Topology WithDeadLetterTopics(v1::Topology topology) {
   std::vector<v1::Topic> letters;
   for (const v1::Subscription& subscription : topology.subscriptions()) {

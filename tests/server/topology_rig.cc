@@ -10,7 +10,7 @@
 namespace eventhub {
 namespace {
 
-// "CREATE" of "ACTION_CREATE", small.
+// "create" of "ACTION_CREATE".
 std::string LastWord(const std::string& name) {
   return absl::AsciiStrToLower(name.substr(name.rfind('_') + 1));
 }

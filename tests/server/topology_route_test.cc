@@ -1,5 +1,5 @@
-// Routes in a topology: made after their topics, changed, pruned, exported; and what is wrong with
-// them said before anything is changed.
+// Routes in a topology: created after their topics, changed, pruned, exported; their faults are
+// reported before any change.
 #include <string>
 #include <vector>
 
@@ -38,7 +38,7 @@ class TopologyRouteTest : public TopologyTest {
     EXPECT_THAT(read, IsOk());
     return read.ok() ? read->Ids() : std::vector<std::string>();
   }
-  // With the routes' own topics in one text; routes come first, for order does not matter.
+  // The routes and their topics in one text; routes come first, since the order does not matter.
   const std::string all_ = std::string(kRoutes) + kTopics;
 };
 
@@ -54,7 +54,7 @@ TEST_F(TopologyRouteTest, AreMadeAfterTheirTopicsAndCopy) {
           R"("channel":{"string":"shop"},"z":{"integer":7}}, description ->"what is sold")"));
   ASSERT_THAT(rig_.Publish("bus", {"1"}), IsOk());
   EXPECT_THAT(Ids("audit"), ElementsAre("1"));
-  EXPECT_THAT(Ids("shop"), IsEmpty());  // The filter.
+  EXPECT_THAT(Ids("shop"), IsEmpty());  // Because of the filter.
   EXPECT_THAT(MustApply(all_, /*prune=*/true), IsEmpty());
   rig_.Reopen();
   EXPECT_THAT(MustApply(all_, /*prune=*/true), IsEmpty());
@@ -120,7 +120,7 @@ TEST_F(TopologyRouteTest, ARouteThatIsTurnedRoundWaitsForTheOther) {
                           R"(create route n: source_topic ->"a", target_topics ->["b"])"));
 }
 
-// All of it, and nothing is changed: Refusal compares what is exported before and after.
+// All faults are reported, and nothing changes: Refusal compares the exports before and after.
 TEST_F(TopologyRouteTest, AreCheckedBeforeAnythingIsChanged) {
   EXPECT_THAT(
       Faults(R"(
@@ -171,7 +171,7 @@ TEST_F(TopologyRouteTest, PruneDoesNotTakeWhatARouteCannotBeWithout) {
               ElementsAre("route r: source_topic: topic a will not exist"));
 }
 
-// What a hub can come to by deletions, another hub can be made.
+// A state that one hub reaches by deletions can be created in another hub.
 TEST_F(TopologyRouteTest, TheTargetOfOneThatSkipsMayBeMissing) {
   const std::string route = R"(
     routes { name: "r" source_topic: "a" target_topics: "gone" target_topics: "here"
@@ -190,10 +190,10 @@ TEST_F(TopologyRouteTest, TheTargetOfOneThatSkipsMayBeMissing) {
   EXPECT_EQ(ExportOf(other).DebugString(), exported.DebugString());
   ASSERT_THAT(other.Publish("a", {"1"}), IsOk());
   EXPECT_THAT(other.Read("here")->Ids(), ElementsAre("1"));
-  // Prune takes a target that is not named, as a deletion does.
+  // Prune deletes an unnamed target, like a deletion.
   EXPECT_THAT(MustApply(R"(topics { name: "a" })" + route, /*prune=*/true),
               ElementsAre("delete topic here"));
-  // One that fails without it cannot become of it.
+  // It cannot become a route that fails without its target.
   EXPECT_THAT(Faults(R"(routes { name: "r" source_topic: "a" target_topics: "gone" })"),
               ElementsAre("route r: target_topics: topic gone will not exist"));
   EXPECT_THAT(MustApply(R"(topics { name: "gone" })" + route), ElementsAre("create topic gone"));

@@ -1,4 +1,4 @@
-// What applying a topology changes, and in which order; and that an export is such a topology.
+// The changes that applying a topology makes, and their order; an export is a valid topology.
 #include <string>
 #include <vector>
 
@@ -40,7 +40,7 @@ TEST_F(TopologyTest, MakesAllOfItInAnEmptyHubAndSaysWhatItIs) {
   EXPECT_EQ(orders.topic().max_event_bytes(), 1u << 20);
   EXPECT_GT(orders.topic().create_time().seconds(), 0);
   const v1::Subscription mirror = rig_.Get("mirror").subscription();
-  EXPECT_EQ(mirror.ack_durability(), v1::DURABILITY_WRITTEN);  // That of its topic.
+  EXPECT_EQ(mirror.ack_durability(), v1::DURABILITY_WRITTEN);  // The default of its topic.
   EXPECT_TRUE(mirror.paused());
 }
 
@@ -104,7 +104,7 @@ TEST_F(TopologyTest, NamesWhatItLeavesAlone) {
       Apply(R"(subscriptions { name: "mirror" topic: "audit" kind: KIND_STREAM paused: true
                                dead_letter_topic: "poison" })"));
   EXPECT_THAT(response.changes(), IsEmpty());
-  // Not `poison`, where the dead letters of `mirror` go.
+  // Not `poison`, the dead-letter topic of `mirror`.
   EXPECT_THAT(Names(response.unnamed()),
               ElementsAre("delete topic audit", "delete topic billing.dead-letters",
                           "delete topic orders", "delete subscription billing"));
@@ -185,7 +185,7 @@ TEST_F(TopologyTest, ExportsWhatMakesAnotherHubLikeIt) {
   changed.set_default_durability(v1::DURABILITY_SYNCED);
   ASSERT_THAT(rig_.Update(changed, {"default_durability"}), IsOk());
   const v1::Topology exported = Export();
-  // In order of names, and without what is so anyway.
+  // Ordered by name, without default values.
   EXPECT_EQ(exported.DebugString(), TopologyOf(R"(
     topics { name: "audit" description: "all \"of\" it" }
     topics { name: "billing.dead-letters" description: "Dead letters of subscription billing" }
@@ -239,7 +239,7 @@ TEST_F(TopologyTest, SaysWhichChangesWereMadeWhenTheStoreFails) {
   EXPECT_THAT(failed.error().message(), HasSubstr("topic audit: "));
 }
 
-// A caller that is gone after a few changes.
+// The caller goes away after some changes.
 TEST_F(TopologyTest, StopsBetweenChangesWhenTheCallerIsGone) {
   const auto apply = [&](int wanted) {
     v1::ApplyTopologyRequest request;
@@ -252,7 +252,7 @@ TEST_F(TopologyTest, StopsBetweenChangesWhenTheCallerIsGone) {
   EXPECT_THAT(Names(stopped.changes()),
               ElementsAre("create topic audit", "create topic billing.dead-letters"));
   EXPECT_EQ(stopped.error().code(), static_cast<int>(absl::StatusCode::kCancelled));
-  // Repeated, it does the rest.
+  // Repeating the call does the rest.
   ASSERT_OK_AND_ASSIGN(const auto rest, apply(-1));
   EXPECT_THAT(Names(rest.changes()),
               ElementsAre("create topic orders", "create topic poison",

@@ -99,7 +99,7 @@ TEST_F(TransactionTest, AppendsToManyTopicsAndAcks) {
     EXPECT_FALSE(response.duplicate());
     EXPECT_EQ(Acked(), 1);
     EXPECT_EQ(rig_.Get("s").stats().in_flight_events(), 1u);
-    // The rest is settled on the stream, as ever; and what is settled does not come again.
+    // The rest is settled on the stream as usual, and settled events are not redelivered.
     EXPECT_TRUE(consumer->AckAll({events[1]}));
     EXPECT_EQ(Acked(), 2);
     EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -112,7 +112,7 @@ TEST_F(TransactionTest, AppendsToManyTopicsAndAcks) {
   EXPECT_THAT(Ids("many"), ElementsAre("k", "k"));
 }
 
-// Each reason to refuse, beside parts that would have been good: nothing of it is done.
+// Each reason to refuse, combined with valid parts: no part is done.
 TEST_F(TransactionTest, OneBadPartAndNothingIsDone) {
   Create(Queue());
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -169,7 +169,7 @@ TEST_F(TransactionTest, OneBadPartAndNothingIsDone) {
   EXPECT_THAT(Ids("many"), IsEmpty());
   EXPECT_EQ(Acked(), 0);
   EXPECT_EQ(rig_.Get("s").stats().in_flight_events(), 2u);
-  // The id is not used up.
+  // The id can still be used.
   EXPECT_THAT(refused([](auto&) {}), IsOk());
   EXPECT_THAT(Ids("out"), ElementsAre("x"));
   EXPECT_EQ(Acked(), 2);
@@ -184,7 +184,7 @@ TEST_F(TransactionTest, ARetryGetsTheFirstAnswer) {
   check.set_expected_offset(0);
   ASSERT_OK_AND_ASSIGN(v1::TransactResponse first, Transact(request));
   EXPECT_FALSE(first.duplicate());
-  // What was checked does not hold any more.
+  // The check no longer holds.
   ASSERT_THAT(rig_.Publish("out", {"other"}), IsOk());
   first.set_duplicate(true);
   for (int i = 0; i < 2; ++i) {
@@ -198,7 +198,7 @@ TEST_F(TransactionTest, ARetryGetsTheFirstAnswer) {
               Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_OFFSET_MISMATCH));
 }
 
-// Two with one id that meet in the queue: the second sees the first.
+// Two transactions with one id in the queue: the second sees the first.
 TEST_F(TransactionTest, TwinsAreDoneOnce) {
   v1::TransactRequest request;
   request.set_transaction_id("twin");
@@ -258,7 +258,7 @@ TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   auto slow = rig_.Consume("s", "slow");
   const std::vector<Received> events = slow->Receive(1);
-  rig_.Pass(absl::Seconds(31));  // The lease is over.
+  rig_.Pass(absl::Seconds(31));  // The lease has ended.
   const auto fast = rig_.Consume("s", "fast");
   const std::vector<Received> again = fast->Receive(1);
   v1::TransactRequest late;
@@ -269,7 +269,7 @@ TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {
   Append(good, "out", {"of fast"});
   Ack(good, *fast, again);
   EXPECT_THAT(Transact(good), IsOk());
-  // Nor one that is gone, nor one that did it already.
+  // Nor does a consumer that has disconnected, or one that has acked already.
   EXPECT_THAT(Transact(good), Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_LEASE_LOST));
   slow.reset();
   EXPECT_THAT(Transact(late), Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_LEASE_LOST));
@@ -284,7 +284,7 @@ TEST_F(TransactionTest, AcksOfAStreamAreOfSomethingOrRefused) {
   v1::TransactRequest request;
   Append(request, "out", {"x"});
   Ack(request, *consumer, {events[1]});
-  request.mutable_acks()->mutable_acks(0)->set_exact(false);  // And what is before it.
+  request.mutable_acks()->mutable_acks(0)->set_exact(false);  // Includes all events before it.
   EXPECT_THAT(Transact(request), IsOk());
   EXPECT_EQ(Acked(), 2);
   EXPECT_THAT(Transact(request), Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_LEASE_LOST));
@@ -306,7 +306,7 @@ TEST_F(TransactionTest, AConsumerThatAcksThusIsTrustedAgain) {
   EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
 }
 
-// What is in doubt is done as a whole or not at all.
+// A transaction in doubt is done as a whole or not at all.
 TEST_F(TransactionTest, APowerLossTakesAllOfItOrNothing) {
   Create(Queue());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());

@@ -1,4 +1,4 @@
-// Topics that keep nothing, and topics that refuse what is more than they may hold.
+// Topics that keep nothing, and topics that refuse events beyond their limit.
 #include <string>
 #include <vector>
 
@@ -128,7 +128,7 @@ TEST_F(UnkeptTest, AFullTopicRefusesUntilThereIsRoom) {
   EXPECT_THAT(rig_.Publish("full", {"2"}), is_full);
   rig_.Reopen();
   EXPECT_THAT(rig_.Publish("full", {"2"}), is_full);
-  // A route to it fails, or skips.
+  // A route to it either fails or skips.
   v1::Route route = RouteOf("r", "a", {"b", "full"});
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
   EXPECT_THAT(rig_.Publish("a", {"3"}), Refused(StatusCode::kFailedPrecondition,

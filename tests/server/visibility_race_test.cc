@@ -1,8 +1,8 @@
-// The order of visibility under many threads: whoever sees a part of a commit sees all of it.
-// Consumers move on what they get in transactions, one topic to the next, and come and go without a
-// word; dead letters are redriven, delayed events come due or are cancelled, a link moves on, and
-// routes copy. What each consumer is given, and each report, is held against what can be read at
-// that moment. Syncs are held up at random, so that many commits are written and not visible.
+// The order of visibility under many threads: whoever sees part of a commit sees all of it.
+// Consumers forward their events in transactions from one topic to the next, and disconnect without
+// settling; dead letters are redriven, delayed events become due or are cancelled, a link advances,
+// and routes copy. Each delivery and each report is compared with the events that can be read at
+// that moment. Syncs are delayed at random, so that many commits are written and not visible.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -36,12 +36,12 @@ constexpr int kDelayed = 200;
 constexpr int kLinkSteps = 150;
 constexpr int kEventsOfAStep = 3;
 
-// The ids of all events that can be read in a topic.
+// The ids of all readable events of a topic.
 class TopicIds {
  public:
   TopicIds(SubscriptionRig& rig, std::string topic) : rig_(rig), topic_(std::move(topic)) {}
 
-  // Reads on to the end of the topic, and says which of these are not there.
+  // Reads on to the end of the topic, and returns those of `ids` that are missing.
   std::vector<std::string> Missing(const std::vector<std::string>& ids) {
     MutexLock lock(mutex_);
     v1::ReadRequest request = ReadOf(topic_);
@@ -65,7 +65,7 @@ class TopicIds {
     return missing;
   }
 
-  // Reads on to the end of the topic, and says how many events it had.
+  // Reads on to the end of the topic, and returns the number of its events.
   int64_t Count() {
     Missing({});
     int64_t count = 0;
@@ -73,7 +73,7 @@ class TopicIds {
     return count;
   }
 
-  // How often each was read.
+  // How often each id was read.
   std::map<std::string, int> ids() {
     MutexLock lock(mutex_);
     return ids_;
@@ -117,7 +117,7 @@ class VisibilityRaceTest : public SeededTest {
     ASSERT_THAT(rig_.Subscribe(queue), IsOk());
   }
 
-  // The n-th event of a key; `partition` is where it goes.
+  // The n-th event of a key; `partition` is its target.
   static std::string IdOf(int key, int n) { return absl::StrCat(key, "-", n); }
 
   void Publish(uint64_t seed) {
@@ -133,7 +133,7 @@ class VisibilityRaceTest : public SeededTest {
     published_ = true;
   }
 
-  // Puts events aside that are due soon, and takes some of them back.
+  // Publishes events with a short delay, and cancels some of them.
   void Delay(uint64_t seed) {
     std::mt19937_64 dice(seed);
     for (int i = 0; i < kDelayed; ++i) {
@@ -180,7 +180,7 @@ class VisibilityRaceTest : public SeededTest {
     return ids;
   }
 
-  // An event is delayed or in the log.
+  // An event is either delayed or in the log.
   void WatchDelayed() {
     for (bool last = false; !last;) {
       last = ended_;
@@ -201,7 +201,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // What was answered before is counted somewhere, and nothing is counted twice.
+  // Events of earlier answers are counted, and none is counted twice.
   void WatchDelayedCount() {
     for (bool last = false; !last;) {
       last = ended_;
@@ -218,7 +218,7 @@ class VisibilityRaceTest : public SeededTest {
     return static_cast<int64_t>(rig_.broker().topics().Get("later")->stats().delayed_events());
   }
 
-  // Moves the link on, some steps at once.
+  // Advances the link, several steps at a time.
   void MoveLink(uint64_t seed) {
     std::mt19937_64 dice(seed);
     Links& links = rig_.broker().links();
@@ -248,7 +248,7 @@ class VisibilityRaceTest : public SeededTest {
     linked_done_ = true;
   }
 
-  // A link is behind what can be read, and not before it.
+  // A link's position and the readable events advance together.
   void WatchLink() {
     const auto position = [this]() -> int64_t {
       const v1::LinkStatus status = rig_.broker().links().Get("link")->status();
@@ -265,7 +265,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // Copies come with their originals: neither is ever alone.
+  // Copies appear together with their originals.
   void ExpectCopies(const std::string& topic, const std::string& copy) {
     for (uint32_t p = 0; p < kRacePartitions; ++p) {
       const int64_t originals = rig_.Describe(topic, p).end_offset();
@@ -275,7 +275,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // Moves the events on to `out`, and does not wait.
+  // Forwards the events to `out`, without waiting.
   void Transact(const TestConsumer& consumer, const std::string& subscription,
                 const std::string& out, const std::vector<Received>& events, bool synced) {
     v1::TransactRequest request;
@@ -298,13 +298,13 @@ class VisibilityRaceTest : public SeededTest {
     ASSERT_THAT(parsed, IsOk());
     ++under_way_;
     rig_.broker().Transact(*parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
-      // Its lease may be over.
+      // Its lease may have ended.
       EXPECT_TRUE(response.ok() || absl::IsAborted(response.status())) << response.status();
       --under_way_;
     });
   }
 
-  // What is before an event, by its place in the topic: all that the partition had.
+  // Checks that all earlier events of the partition were forwarded.
   void CheckBefore(uint32_t partition, int64_t offset, const std::string& what) {
     const std::vector<std::string> ids = InOf(partition, offset);
     const std::vector<std::string> missing = stream_out_.Missing(ids);
@@ -323,8 +323,8 @@ class VisibilityRaceTest : public SeededTest {
     return {ids.begin(), ids.begin() + end};
   }
 
-  // One life of a consumer after the other. The partition that one is given begins behind what all
-  // others moved on.
+  // Runs one consumer after another. An assigned partition starts after everything that other
+  // consumers forwarded.
   void ConsumeStream(uint64_t seed) {
     std::mt19937_64 dice(seed);
     while (!ended_) {
@@ -344,7 +344,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // The event before, of the same key, was moved on or became a dead letter.
+  // The previous event of the same key was forwarded or became a dead letter.
   void CheckKey(const Received& event) {
     const std::string::size_type dash = event.id.find('-');
     const int n = std::stoi(event.id.substr(dash + 1));
@@ -363,7 +363,7 @@ class VisibilityRaceTest : public SeededTest {
       for (uint64_t lives = 1 + dice() % 12; lives > 0 && !ended_; --lives) {
         ASSERT_TRUE(Eventually([&] { return consumer->woken() || ended_; }));
         for (const Received& event : consumer->Receive()) {
-          // What was redriven comes when it likes.
+          // Redriven events have no order.
           if (letters_.Missing({event.id}).empty()) {
             Transact(*consumer, kQueue, "queue-out", {event}, dice() % 2 == 0);
             continue;
@@ -388,7 +388,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // Reports say nothing that cannot be read.
+  // Reports contain only readable state.
   void Watch() {
     for (bool last = false; !last;) {
       last = ended_;
@@ -419,7 +419,7 @@ class VisibilityRaceTest : public SeededTest {
     }
   }
 
-  // Holds syncs up until some commits wait, and lets them go.
+  // Delays syncs until some commits wait, then releases them.
   void HoldSyncs() {
     while (!ended_) {
       rig_.disk.HoldSyncs();
@@ -478,7 +478,7 @@ TEST_F(VisibilityRaceTest, WhoeverSeesAPartOfACommitSeesAllOfIt) {
   ended_ = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(Eventually([&] { return under_way_ == 0; }));
-  // Each was moved on once.
+  // Each was forwarded exactly once.
   for (TopicIds* out : {&stream_out_, &queue_out_}) {
     out->Missing({});
     const std::map<std::string, int> ids = out->ids();

@@ -1,5 +1,6 @@
-// A commit is seen as a whole: who gets what its acks free can read what it appended. The tests
-// stand between the write of a commit and its sync, when it is decided and nobody may know.
+// A commit becomes visible as a whole: whoever benefits from its acks can read the events that it
+// appended. The tests stop between the write of a commit and its sync, when it is decided but must
+// not be visible.
 #include <chrono>
 #include <future>
 #include <memory>
@@ -34,14 +35,14 @@ class VisibilityTest : public SubscriptionTest {
   }
   void TearDown() override { rig_.disk.ReleaseSyncs(); }
 
-  // Commits are written from here on, and not visible, if they are to be synced.
+  // From here on synced commits are written but not visible.
   void Hold() { rig_.disk.HoldSyncs(); }
   void AwaitHeld() {
     ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() > 0; }));
   }
   void Release() { rig_.disk.ReleaseSyncs(); }
 
-  // A transaction that acks the events, if there are any, and appends to `out`.
+  // A transaction that acks `events`, if any, and appends to `out`.
   Outcome Transact(const TestConsumer& consumer, const std::vector<Received>& events,
                    const std::string& append) {
     v1::TransactRequest request;
@@ -84,7 +85,7 @@ TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
   AwaitHeld();
   first->session().Close(Subscription::Ended::kByConsumer);
   const auto second = rig_.Consume("s", "second");
-  // Nothing is said yet: where it begins tells what is settled.
+  // No notice yet: its start would reveal which events are settled.
   EXPECT_THAT(second->Receive(), IsEmpty());
   EXPECT_EQ(second->said.assigned_size(), 0);
   EXPECT_EQ(second->caught_up, 0);
@@ -101,8 +102,7 @@ TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
   EXPECT_EQ(rig_.Get("s").stats().acked_events(), 2u);
 }
 
-// A replay takes the place of what was settled; the transaction that settled it is not visible for
-// that.
+// A replay replaces the settled events; this does not make the settling transaction visible.
 TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -132,7 +132,7 @@ TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
   EXPECT_THAT(outcome.get(), IsOk());
 }
 
-// The first stays; what it settled lets the partition go.
+// The first consumer stays; the events that it settled release the partition.
 TEST_F(VisibilityTest, PartitionThatMovesWaitsForTheCommitThatSettlesTheLast) {
   SetUpStream(2);
   for (uint32_t p = 0; p < 2; ++p) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
@@ -171,7 +171,7 @@ TEST_F(VisibilityTest, NextEventOfAKeyComesAfterTheTransactionOfTheOneBefore) {
   ASSERT_THAT(second->PollAnyway(), IsOk());
   EXPECT_THAT(second->events, IsEmpty());
   EXPECT_EQ(Partition().acked_offset(), 0);
-  // It is settled all the same: neither its consumer's end nor the clock brings it again.
+  // It is settled nevertheless: neither its consumer's end nor the clock redelivers it.
   first->session().Close(Subscription::Ended::kByConsumer);
   rig_.Pass(absl::Hours(1));
   ASSERT_THAT(second->PollAnyway(), IsOk());
@@ -182,7 +182,7 @@ TEST_F(VisibilityTest, NextEventOfAKeyComesAfterTheTransactionOfTheOneBefore) {
   EXPECT_THAT(outcome.get(), IsOk());
 }
 
-// Commits are seen in their order: one that need not be synced waits for one that has to be.
+// Commits become visible in order: an unsynced commit waits for a synced one before it.
 TEST_F(VisibilityTest, AckBehindASyncedPublishWaitsForIt) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -196,7 +196,7 @@ TEST_F(VisibilityTest, AckBehindASyncedPublishWaitsForIt) {
   ack.set_lease_epoch(events[0].epoch);
   ack.add_ranges()->set_end(1);
   ASSERT_THAT(first->session().Take(std::move(acks)), IsOk());
-  // Credit comes back at once.
+  // Credit is returned at once.
   EXPECT_THAT(IdsOf(first->Receive(1)), ElementsAre("b"));
   EXPECT_EQ(Partition().acked_offset(), 0);
   Release();
@@ -204,7 +204,7 @@ TEST_F(VisibilityTest, AckBehindASyncedPublishWaitsForIt) {
   EXPECT_THAT(Ids("out"), ElementsAre("x"));
 }
 
-// Nobody knows whether it is settled, so it is neither called settled nor delivered again.
+// It is unknown whether the event is settled, so it is neither reported as settled nor redelivered.
 TEST_F(VisibilityTest, WhatAFailedCommitSettledWaitsForARestart) {
   v1::Subscription queue = Queue();
   queue.set_ordered_by_key(true);
@@ -225,7 +225,7 @@ TEST_F(VisibilityTest, WhatAFailedCommitSettledWaitsForARestart) {
     EXPECT_EQ(Partition().acked_offset(), 0);
     EXPECT_EQ(Partition().lag_events(), 2u);
     EXPECT_THAT(Ids("out"), IsEmpty());
-    // It is not the consumer's any more, which can end.
+    // It no longer belongs to the consumer, which can end.
     consumer->Leave();
     ASSERT_THAT(consumer->PollAnyway(), IsOk());
     EXPECT_TRUE(consumer->ended());
@@ -311,7 +311,7 @@ TEST_P(VisibilityOfBothKindsTest, SeekIsFollowedWhenItIsVisible) {
 
 class SecondRedriveTest : public VisibilityTest, public testing::WithParamInterface<bool> {};
 
-// That there is none left is for a commit to say that nobody has seen.
+// The deletion of the last letter is in a commit that is not visible.
 TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -345,7 +345,7 @@ TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
 INSTANTIATE_TEST_SUITE_P(All, SecondRedriveTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Dry" : "Real"; });
 
-// Settings are those of the store, for whoever asks and for what is delivered.
+// Reports and deliveries use the visible settings.
 TEST_F(VisibilityTest, SettingsAreInEffectWhenTheyAreVisible) {
   v1::Subscription paused = Queue();
   paused.set_paused(true);
@@ -389,7 +389,7 @@ TEST_F(VisibilityTest, SettingsOfAFailedCommitAreNotInEffect) {
   EXPECT_THAT(rig_.Consume("s", "c")->Receive(), SizeIs(1));
 }
 
-// Its consumer's end writes the record, too.
+// The end of a consumer also writes the record.
 TEST_F(VisibilityTest, SettingsThatAreNotVisibleYetAreNotWrittenOver) {
   SetUpQueue();
   auto consumer = rig_.Consume("s", "c");
@@ -416,7 +416,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
   AwaitHeld();
   EXPECT_EQ(Partition().acked_offset(), 2);
   EXPECT_EQ(Partition().lag_events(), 0u);
-  // Retention goes by both places.
+  // Retention respects both positions.
   const auto known = rig_.subscriptions().catalog().Find("s");
   std::vector<NeededFrom> needed{{PartitionId(0)}};
   known->LowerTo(needed);
@@ -427,7 +427,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
   EXPECT_EQ(Partition().lag_events(), 2u);
 }
 
-// Whether its commit and the seek become visible together or one after the other.
+// Whether its commit and the seek become visible together or one after another.
 TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -441,7 +441,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
     request.mutable_start()->set_latest(true);
     ASSERT_THAT(rig_.Seek(request), IsOk());
   });
-  // The consumer is told when the seek is prepared.
+  // The consumer is notified when the seek is prepared.
   ASSERT_TRUE(Eventually([&] {
     EXPECT_THAT(consumer->PollAnyway(), IsOk());
     return consumer->said.revoked_size() > 0;
@@ -449,7 +449,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
   EXPECT_EQ(Partition().acked_offset(), 0);
   Release();
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 0; }));
-  Hold();  // The sync of the seek, if it has not begun.
+  Hold();  // Holds the sync of the seek, if it has not begun.
   ASSERT_THAT(first.get(), IsOk());
   EXPECT_GE(Partition().acked_offset(), 1);
   EXPECT_LE(Partition().lag_events(), 2u);
@@ -479,12 +479,12 @@ TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {
   Release();
   ASSERT_THAT(replay.get(), IsOk());
   EXPECT_EQ(replaying(), 2u);
-  const std::vector<Received> first = consumer->Receive(1);  // As much as its rate allows.
+  const std::vector<Received> first = consumer->Receive(1);  // As many as its rate allows.
   Hold();
   auto cancelled = std::async(std::launch::async, [&] { return rig_.CancelReplays("s"); });
   AwaitHeld();
   EXPECT_EQ(replaying(), 2u);
-  // It is over for all that comes after it.
+  // For all later commits the replay has ended.
   rig_.Pass(absl::Seconds(10));
   consumer->SetCredit(2);
   EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -524,7 +524,7 @@ TEST_F(VisibilityTest, WhatAConsumerSettledIsCountedWhenItIsVisible) {
   EXPECT_TRUE(Eventually([&] { return counted(1, 1); }));
 }
 
-// What a snapshot has not is what the commits before it settled.
+// Events missing in a snapshot were settled by earlier commits.
 TEST_F(VisibilityTest, SnapshotAndReplayComeAfterWhatIsNotVisibleYet) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -602,7 +602,7 @@ TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
   EXPECT_THAT(rig_.subscriptions().dead_letters().List(letters), unknown);
 }
 
-// What a request is refused for may be what nobody knows.
+// A refusal may be due to a change whose outcome is unknown.
 TEST_F(VisibilityTest, NothingIsRefusedForWhatAFailedCommitDid) {
   SetUpStream();
   const auto publish = [&](const std::string& id) {
@@ -627,7 +627,7 @@ TEST_F(VisibilityTest, NothingIsRefusedForWhatAFailedCommitDid) {
   }
 }
 
-// Stops the commit thread, so that what is submitted meanwhile is one commit.
+// Blocks the commit thread, so that tasks submitted meanwhile are in one commit.
 class VisibilityInOneCommitTest : public VisibilityTest {
  protected:
   void TearDown() override { Go(); }
@@ -684,7 +684,7 @@ TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
   EXPECT_EQ(rig_.subscriptions().snapshots().List("s")->snapshots_size(), 1);
 }
 
-// Each of them changes what the one before left.
+// Each update applies to the result of the one before.
 TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
   SetUpQueue();
   Stop();
@@ -706,7 +706,8 @@ TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
   EXPECT_TRUE(rig_.Get("s").subscription().paused());
 }
 
-// The store has nothing of it any more, and nobody knows yet that it is gone: nothing is damaged.
+// The store no longer has the topic's events, but the deletion is not visible yet: this is not
+// damage.
 TEST_F(VisibilityTest, ReaderOfATopicThatIsBeingDeletedIsNotToldOfDamage) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -726,7 +727,7 @@ TEST_F(VisibilityTest, ReaderOfATopicThatIsBeingDeletedIsNotToldOfDamage) {
   EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));
 }
 
-// Stands at the head of a topic, and looks when something came.
+// Waits at the head of a topic, and checks it when woken.
 class Probe final : public Watermark::Waiter {
  public:
   Probe(TopicReader& reader, std::function<void()> look) : reader_(reader), look_(std::move(look)) {
@@ -817,7 +818,7 @@ TEST_F(WokenFirstTest, SeesWhereALinkIs) {
   EXPECT_TRUE(probe.woken());
 }
 
-// Consumers whose next events are on the disk, and are deleted by a commit that is not visible yet.
+// Consumers whose next events are on disk and are deleted by a commit that is not visible yet.
 class DeletedEventsTest : public VisibilityTest {
  protected:
   void SetUp() override {
@@ -832,12 +833,12 @@ class DeletedEventsTest : public VisibilityTest {
     consumer_.reset();
   }
 
-  // Until the commit that deletes them is written.
+  // Waits until the deleting commit is written.
   void AwaitDeleted() {
     const std::shared_ptr<Topic> topic = rig_.subscriptions().catalog().Find("s")->topic();
     const PartitionLog& log = *topic->view()->partitions[0];
     ASSERT_TRUE(Eventually([&] { return topic->closing() || log.trimmed_to() > Offset(0); }));
-    // It is decided; when there is another one, it is written, too.
+    // The commit is decided; once there is another one, it is also written.
     const auto commits = [&] { return rig_.broker().GetStats().commits(); };
     const uint64_t before = commits();
     behind_ = std::async(std::launch::async, [&] { return rig_.Publish("out", {"x"}).status(); });
@@ -853,7 +854,7 @@ class DeletedEventsTest : public VisibilityTest {
     AwaitDeleted();
   }
 
-  // Lets the consumer do what it is woken for; how often it reads from the disk.
+  // Lets the consumer do the work that it was woken for; returns how often it reads from disk.
   int Reads() {
     int reads = 0;
     for (ConsumeFrame frame; reads < 100; frame = ConsumeFrame()) {
