@@ -1,5 +1,5 @@
-// The hub's links: what LinkService does, without the network, and the appending side of the links'
-// readers (server/link).
+// The hub's links: the operations of LinkService, without the network, and the appending side of
+// the links' readers (server/link).
 #pragma once
 
 #include <memory>

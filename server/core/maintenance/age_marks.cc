@@ -15,12 +15,12 @@ constexpr uint32_t kAgeMarksVersion = 1;
 constexpr size_t kHeaderBytes = 4;
 constexpr size_t kMarkBytes = 16;
 
-// The clock follows corrections up to this at once (TrustedClock), and append times catch up soon.
+// TrustedClock follows corrections up to this size at once, and append times catch up soon.
 constexpr absl::Duration kTolerance = absl::Minutes(1);
 
 // Marks are this part of the maximum age apart, so events stay for at most that much longer.
 constexpr int kMarksPerAge = 8;
-// There are more only while the maximum age grows; then the oldest are dropped.
+// The number exceeds this only while the maximum age grows; then the oldest are dropped.
 constexpr size_t kMaxMarks = 4 * kMarksPerAge;
 
 }  // namespace
@@ -87,7 +87,7 @@ std::vector<AgeMarks::Change> AgeMarks::Due(const TopicView& topic, absl::Time n
     const Offset start = log->start();
     std::vector<AgeMark> marks;
     for (const AgeMark& mark : before) {
-      // Nothing is left before it, or the clock was set back once more.
+      // Otherwise no event is left before it, or the clock was set back again.
       if (mark.end > start && mark.time <= now + kTolerance) marks.push_back(mark);
     }
     const Offset end = log->end();

@@ -1,4 +1,4 @@
-// How old the events of partitions are whose append times lie in the future.
+// The age of the events in partitions whose append times lie in the future.
 #pragma once
 
 #include <optional>
@@ -32,15 +32,15 @@ std::string EncodeAgeMarks(const std::vector<AgeMark>& marks);
 // Returns DATA_LOSS if `value` is not a record of a version known to this hub.
 absl::StatusOr<std::vector<AgeMark>> DecodeAgeMarks(absl::string_view value);
 
-// Append times never decrease within a partition. After a clock that was far ahead has been set
-// back, they stand still at its latest time, and say nothing about age until that time has come.
-// For such partitions, each pass of retention notes how far the log reaches at present; a part that
-// was noted `max_age` ago is old enough to go. Marks are stored, so ages survive restarts.
+// Append times never decrease within a partition. After a clock that was far ahead is set back,
+// they stay at its latest time, and do not show the age of events until that time has passed. For
+// such partitions, each pass of retention records the current end of the log; the part before an
+// end that was recorded `max_age` ago has expired. Marks are stored, so ages survive restarts.
 //
 // Used by one thread.
 class AgeMarks {
  public:
-  // A changed list of marks, to be written.
+  // A changed list of marks, to be stored.
   struct Change {
     PartitionLog* log;
     std::vector<AgeMark> marks;  // Empty: the record is deleted.
@@ -49,18 +49,18 @@ class AgeMarks {
   // Reads all marks from the store.
   absl::Status Load(const LogStore& store);
 
-  // Returns the largest offset such that all events before it are known to have been appended at
-  // `time` or earlier; nullopt if there are no such marks.
+  // Returns the largest offset such that all events before it are known to have been appended at or
+  // before `time`; nullopt if no mark says so.
   std::optional<Offset> AppendedUntil(const PartitionLog& log, absl::Time time) const;
 
-  // Returns the changes that are due for a topic's partitions at `now`: marks for those whose last
-  // append time lies ahead, and none that are not needed any more.
+  // Returns the changes that are due for a topic's partitions at `now`: adds marks to partitions
+  // whose last append time lies in the future, and removes marks that are no longer needed.
   std::vector<Change> Due(const TopicView& topic, absl::Time now) const;
 
-  // Applies a change that was written.
+  // Applies a change that was stored.
   void Apply(const Change& change);
 
-  // Forgets the topics that the catalog does not have any more.
+  // Removes the marks of topics that the catalog no longer has.
   void KeepOnly(const TopicCatalog& catalog);
 
  private:

@@ -11,12 +11,13 @@ namespace {
 
 constexpr absl::Duration kRetry = absl::Seconds(5);
 
-// Once it was full, the disk has to have this share of the minimum more: else the hub would go to
-// and fro.
+// A disk that was full must exceed the minimum by this share of it, so that the state does not
+// oscillate.
 constexpr uint64_t kSlackShare = 16;
 
-// Of the room that is left, what may be accepted before the next look. An event is written twice,
-// to the log and to a table, and there may be as much again under way that was accepted before.
+// The share of the remaining space that may be accepted before the next check. Each event is
+// written twice, to the log and to a table, and as much again may be in progress that was accepted
+// before.
 constexpr uint64_t kRoomShare = 4;
 
 }  // namespace
@@ -47,7 +48,7 @@ void DiskGuard::Look() {
     if (free.has_value()) {
       const uint64_t slack =
           full_.load(std::memory_order_relaxed) ? min_free_bytes_ / kSlackShare : 0;
-      // The minimum may be any number: nothing is added to it.
+      // The minimum may be any number, so nothing is added to it.
       const uint64_t left = *free - std::min(*free, min_free_bytes_);
       const uint64_t unwritten = store_.UnwrittenBytes();
       full |= *free < min_free_bytes_ || *free == 0 || left < unwritten + slack;

@@ -44,13 +44,13 @@ class DiskGuard {
   const uint64_t min_free_bytes_;
   absl::AnyInvocable<void(bool)> on_change_;
   std::atomic<bool> full_{false};
-  std::atomic<uint64_t> free_bytes_{0};  // At the last look.
+  std::atomic<uint64_t> free_bytes_{0};  // At the last check.
   std::atomic<uint64_t> room_bytes_{0};
   std::atomic<uint64_t> accepted_bytes_{0};
-  std::atomic<uint64_t> allowed_bytes_{0};  // Of `accepted_bytes_`, until the next look.
+  std::atomic<uint64_t> allowed_bytes_{0};  // Of `accepted_bytes_`, until the next check.
 
   Mutex looking_;
-  Mutex telling_;  // Held while `on_change_` runs, so that it is told in order.
+  Mutex telling_;  // Held while `on_change_` runs, so that calls are in order.
   bool told_full_ ABSL_GUARDED_BY(telling_) = false;
 };
 

@@ -14,13 +14,13 @@ constexpr char kGuardLane[] = "guard";
 constexpr char kUpkeepLane[] = "upkeep";
 constexpr char kReclaimLane[] = "reclaim";
 
-// Bounds of a run. A guard looks at numbers; upkeep goes on where it was cancelled; what reclaiming
-// gave back until then is given back.
+// Bounds of a run. A guard only reads figures; upkeep continues where it was cancelled; space that
+// reclaiming has freed so far stays free.
 constexpr absl::Duration kGuardBound = absl::Seconds(30);
 constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
 constexpr absl::Duration kReclaimBound = absl::Hours(2);
 
-// How often the time is noted for the next start. A start that comes a day later is doubted.
+// How often the time is recorded for the next start. A start more than a day later is doubted.
 constexpr absl::Duration kNoteInterval = absl::Minutes(1);
 
 }  // namespace
@@ -53,7 +53,7 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
   jobs_.Every(options.reserve_interval,
               {"disk reserve", kReclaimLane, kUpkeepBound,
                [this, &guard, bytes = store.reserve_bytes()](Cancellation& cancellation) {
-                 // Not at the price of being full again.
+                 // Skipped if it could fill the disk again.
                  if (guard.room() / 2 < bytes) return absl::OkStatus();
                  return store_.RestoreReserve(cancellation);
                }});

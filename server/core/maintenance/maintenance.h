@@ -60,11 +60,11 @@ class Maintenance {
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt_;
   // Lane guard only.
   bool doubted_ = false;
-  // When the clock's time was noted; monotonic. The first check notes it, so that the start after a
-  // crash within the first minute can be doubted, too.
+  // When the clock's time was last recorded; monotonic. The first check records it, so that the
+  // start after a crash within the first minute can be doubted, too.
   absl::Duration noted_ = -absl::InfiniteDuration();
   Retention retention_;
-  JobScheduler jobs_;  // Last: its threads use what is above.
+  JobScheduler jobs_;  // Last: its threads use the members above.
 };
 
 }  // namespace eventhub

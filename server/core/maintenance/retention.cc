@@ -24,14 +24,14 @@ constexpr size_t kFewBatches = 16;
 
 absl::Status Cancelled() { return absl::CancelledError("retention is cancelled"); }
 
-// Writes changed marks. What a power loss undoes is noted again.
+// Writes changed marks. If a power loss undoes it, a later pass repeats it.
 class NoteAgesTask final : public TopicChange {
  public:
   NoteAgesTask(std::shared_ptr<Topic> topic, std::vector<AgeMarks::Change> changes, StatusDone done)
       : topic_(std::move(topic)), changes_(std::move(changes)), done_(std::move(done)) {}
 
   void Prepare(CommitBuilder& commit) override {
-    if (topic_->closing()) return;  // They would outlive it.
+    if (topic_->closing()) return;  // The marks would outlive the topic.
     for (const auto& [log, marks] : changes_) {
       const std::string key = AgeMarksKey(log->topic(), log->id());
       if (marks.empty()) {
@@ -73,8 +73,8 @@ absl::Status Retention::TrimTopics(const Cancellation& cancellation) {
   return ForEachTopic(cancellation, [this](const std::shared_ptr<Topic>& topic) {
     absl::Status status = TrimTopic(topic);
     if (!absl::IsNotFound(status)) return status;
-    // The topic was deleted or emptied under the planner, which is visible once another commit has
-    // passed. An emptied topic is planned again, by its new settings.
+    // The topic was deleted or emptied during planning. This is visible after the next commit. An
+    // emptied topic is planned again, with its new settings.
     RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, TrimPlan(),
                                         std::move(done));
@@ -107,7 +107,7 @@ absl::Status Retention::ForEachTopic(
 }
 
 absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
-  // Each commit moves the start of a topic that keeps nothing.
+  // A topic that keeps nothing needs no trim: each commit moves its start.
   if (topic->view()->settings->retention().none()) return absl::OkStatus();
   RETURN_IF_ERROR(NoteAges(topic));
   ASSIGN_OR_RETURN(const TrimPlan plan, planner_.Plan(*topic, now_));
@@ -115,7 +115,7 @@ absl::Status Retention::TrimTopic(const std::shared_ptr<Topic>& topic) {
 }
 
 absl::Status Retention::NoteAges(const std::shared_ptr<Topic>& topic) {
-  if (now_ == absl::InfinitePast()) return absl::OkStatus();  // Nothing goes by age.
+  if (now_ == absl::InfinitePast()) return absl::OkStatus();  // Nothing expires by age.
   const std::vector<AgeMarks::Change> changes = marks_.Due(*topic->view(), now_);
   for (size_t first = 0; first < changes.size(); first += kPartitionsPerCommit) {
     const size_t last = std::min(changes.size(), first + kPartitionsPerCommit);
@@ -163,13 +163,13 @@ absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan
 
 namespace {
 
-// Gathers, from the records of a topic's producers in the order of their keys, those producers that
-// were not active since a time, as far as one commit forgets them.
+// Collects, from the records of a topic's producers in key order, the producers that were inactive
+// since a given time, up to the work of one commit.
 class IdleProducers {
  public:
   explicit IdleProducers(absl::Time since) : since_(since) {}
 
-  // Takes the next record; false if it is not taken, because there are enough without it.
+  // Takes the next record; returns false if the commit is full without it.
   bool Take(absl::string_view producer, absl::Time time) {
     if (producer != producer_) {
       Finish();
@@ -181,7 +181,7 @@ class IdleProducers {
     return true;
   }
 
-  // No more of the last producer is to come.
+  // Concludes the last producer.
   void Finish() {
     if (!producer_.empty() && last_active_ < since_) {
       idle_.push_back(std::exchange(producer_, {}));
@@ -196,15 +196,15 @@ class IdleProducers {
 
  private:
   const absl::Time since_;
-  std::string producer_;  // Whose records come; its name is never empty.
+  std::string producer_;  // The producer of the current records; its name is never empty.
   absl::Time last_active_ = absl::InfinitePast();
   size_t records_of_producer_ = 0;
   std::vector<std::string> idle_;
-  size_t records_ = 0;  // Of those.
+  size_t records_ = 0;  // Records of `idle_`.
 };
 
-// Forgets transactions. What is forgotten is long past, so no check is needed at the commit; what a
-// power loss undoes is done again.
+// Removes transactions. They are long past, so no check is needed at the commit; if a power loss
+// undoes it, a later pass repeats it.
 class ForgetTransactionsTask final : public TopicChange {
  public:
   ForgetTransactionsTask(std::vector<std::string> keys, StatusDone done)

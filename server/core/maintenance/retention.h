@@ -1,4 +1,4 @@
-// Keeps topics within their limits of age and size, and forgets idle producers.
+// Keeps topics within their limits of age and size, and removes idle producers.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@
 namespace eventhub {
 
 struct RetentionOptions {
-  // Producers that published nothing for this long are forgotten.
+  // Producers that published nothing for this long are removed.
   absl::Duration producer_expiry = absl::Hours(7 * 24);
   // Disk space is reclaimed once this much of a topic was trimmed. Bytes.
   uint64_t reclaim_bytes = uint64_t{64} << 20;
@@ -41,22 +41,21 @@ class Retention {
             const Subscriptions& subscriptions, LogStore& store, LogWriter& writer,
             const Clock& clock, absl::AnyInvocable<void(TopicId)> on_garbage);
 
-  // Trims all topics to their limits. Goes on after an error with the next topic; returns the first
-  // error; CANCELLED soon after `cancellation` is.
+  // Trims all topics to their limits. After an error it continues with the next topic, and returns
+  // the first error; returns CANCELLED soon after `cancellation` is cancelled.
   absl::Status TrimTopics(const Cancellation& cancellation);
 
-  // Forgets the idle producers of all topics; reads all that is stored of producers. Errors as
-  // above.
+  // Removes the idle producers of all topics; reads all stored state of producers. Errors as above.
   absl::Status ExpireProducers(const Cancellation& cancellation);
 
-  // Forgets transactions that are as old. Errors as above.
+  // Removes transactions of the same age. Errors as above.
   absl::Status ExpireTransactions(const Cancellation& cancellation);
 
  private:
   absl::Status ForEachTopic(const Cancellation& cancellation,
                             absl::FunctionRef<absl::Status(const std::shared_ptr<Topic>&)> visit);
   absl::Status TrimTopic(const std::shared_ptr<Topic>& topic);
-  // Notes how far partitions reach whose append times do not tell how old they are.
+  // Records the ends of partitions whose append times do not show their age.
   absl::Status NoteAges(const std::shared_ptr<Topic>& topic);
   absl::Status Trim(const std::shared_ptr<Topic>& topic, const TrimPlan& plan);
   absl::Status ExpireProducersOf(const std::shared_ptr<Topic>& topic,
@@ -74,7 +73,7 @@ class Retention {
   LogWriter& writer_;
   const Clock& clock_;
   absl::AnyInvocable<void(TopicId)> on_garbage_;
-  absl::Time now_;                                        // Of the pass.
+  absl::Time now_;                                        // The time of the pass.
   absl::flat_hash_map<TopicId, uint64_t> trimmed_bytes_;  // Since the last reclaim.
 };
 

@@ -1,4 +1,4 @@
-// Where the partitions of a topic are to begin: made by TrimPlanner, carried out by TrimTask.
+// The new starts of a topic's partitions: made by TrimPlanner, applied by TrimTask.
 #pragma once
 
 #include <vector>
@@ -13,14 +13,14 @@ namespace eventhub {
 struct TrimPlan {
   struct Cut {
     PartitionLog* log;
-    LogPosition start;  // Behind where the partition begins.
-    // With keep_until_acked: the first event that some subscription needed when the plan was made.
+    LogPosition start;  // After the current start of the partition.
+    // With keep_until_acked: the first event that any subscription needed when the plan was made.
     Offset needed = Offset::Max();
-    // As in CommitBuilder::Trim.
+    // See CommitBuilder::Trim.
     std::vector<Offset> batches{};
   };
 
-  // By which the plan was made; by others there would be another.
+  // The settings used for the plan; others would yield another plan.
   TopicSettings settings;
   std::vector<Cut> cuts;
 };

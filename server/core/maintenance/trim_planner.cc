@@ -23,7 +23,8 @@ LogBounds BoundsOf(const LogPosition& from, const LogPosition& to) {
   return bounds;
 }
 
-// The earliest time, not after `high`, that fits; `high` does. Microseconds, as in the store.
+// Returns the earliest time, at most `high`, for which `fits` holds; it holds for `high`.
+// Microseconds, as in the store.
 absl::StatusOr<absl::Time> FindCut(int64_t high,
                                    absl::FunctionRef<absl::StatusOr<bool>(absl::Time)> fits) {
   int64_t low = 0;
@@ -111,7 +112,7 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::SinceMarks(Ranges ranges, absl:
 
 absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Newest(Ranges ranges, uint64_t limit) const {
   if (BytesOf(ranges) <= limit) return ranges;
-  int64_t high = 0;  // Past the last append nothing is left.
+  int64_t high = 0;  // After the last append no events are left.
   for (const Range& range : ranges) {
     high = std::max(high, absl::ToUnixMicros(range.log->last_append_time()) + 1);
   }
@@ -121,8 +122,8 @@ absl::StatusOr<TrimPlanner::Ranges> TrimPlanner::Newest(Ranges ranges, uint64_t 
                      return BytesOf(since) <= limit;
                    }));
   ASSIGN_OR_RETURN(Ranges kept, Since(ranges, cut));
-  // Many may have been appended in the same microsecond, or while the clock, which had been set
-  // back, stood still: they do not go all at once.
+  // Many events may have been appended in the same microsecond, or while the clock, which had been
+  // set back, stood still: they are not all trimmed at once.
   ASSIGN_OR_RETURN(const Ranges tied, Since(std::move(ranges), cut - absl::Microseconds(1)));
   const uint64_t kept_bytes = BytesOf(kept);
   const absl::uint128 room = limit - kept_bytes;

@@ -16,24 +16,23 @@
 
 namespace eventhub {
 
-// Both limits are cuts in time: what was appended before the cut goes. Under a limit by size the
-// cut is the earliest time that leaves no more than the limit, over all partitions of the topic; of
-// what was appended at the time just before it, each partition keeps its part of the room that is
-// left.
+// Both limits are cuts in time: events appended before the cut are trimmed. For a limit by size the
+// cut is the earliest time that leaves at most the limit, over all partitions of the topic; of the
+// events appended at the time just before it, each partition keeps its share of the remaining room.
 //
-// A plan covers what is visible when it is made; TrimTask checks what has changed by the time it is
-// carried out. Dead letters need no second check: a new one lies behind what was visible.
+// A plan covers what is visible when it is made; TrimTask checks for changes since. Dead letters
+// need no second check: a new letter lies after everything that was visible.
 //
 // Used by one thread; blocks it on the disk.
 class TrimPlanner {
  public:
-  // What is given outlives this.
+  // The arguments outlive this object.
   TrimPlanner(const Subscriptions& subscriptions, const LogStore& store, const AgeMarks& marks)
       : subscriptions_(subscriptions), store_(store), marks_(marks) {}
 
-  // Where the topic's partitions are to begin; those that stay as they are have no cut. `now` is
-  // what ages are measured by, in the infinite past while nothing goes by age. Notes in the topic
-  // what is kept beyond its limits. NOT_FOUND: the topic is being deleted or emptied.
+  // Returns the new starts of the topic's partitions; unchanged partitions have no cut. Ages are
+  // measured at `now`, which is the infinite past while nothing expires by age. Records in the
+  // topic what is kept beyond its limits. NOT_FOUND: the topic is being deleted or emptied.
   absl::StatusOr<TrimPlan> Plan(Topic& topic, absl::Time now) const;
 
  private:
@@ -46,18 +45,18 @@ class TrimPlanner {
   using Ranges = std::vector<Range>;
 
   static uint64_t BytesOf(const Ranges& ranges);
-  // What of the topic is within its limits: of each partition that is not empty, a range up to its
-  // end.
+  // The part of the topic that is within its limits: for each non-empty partition, a range up to
+  // its end.
   absl::StatusOr<Ranges> WithinLimits(const TopicView& view, absl::Time now) const;
-  // The newest of the ranges, no more than `limit` bytes together.
+  // The newest part of the ranges, at most `limit` bytes in total.
   absl::StatusOr<Ranges> Newest(Ranges ranges, uint64_t limit) const;
-  // Of each range, what was appended at `time` or later.
+  // The part of each range that was appended at or after `time`.
   absl::StatusOr<Ranges> Since(Ranges ranges, absl::Time time) const;
-  // The same by the marks of partitions whose append times do not tell.
+  // Like Since, by the marks of partitions whose append times do not show their age.
   absl::StatusOr<Ranges> SinceMarks(Ranges ranges, absl::Time time) const;
-  // What of the ranges, which are beyond the limits, open dead letters need, and with
-  // keep_until_acked what some subscription has not settled, as far as the bound on that allows.
-  // Notes in `needed` from where on subscriptions need them.
+  // The part of the ranges `beyond` the limits that open dead letters need or, with
+  // keep_until_acked, that some subscription has not settled, as far as the bound on it allows.
+  // Stores in `needed` the first offsets that subscriptions need.
   absl::StatusOr<Ranges> Needed(const Topic& topic, const v1::Retention& retention, Ranges beyond,
                                 std::vector<NeededFrom>* needed) const;
   absl::Status NoteHeldBack(Topic& topic, const v1::Retention& retention, const Ranges& held) const;

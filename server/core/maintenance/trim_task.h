@@ -1,4 +1,4 @@
-// The commit that carries a trim out.
+// The commit that applies a trim.
 #pragma once
 
 #include <memory>
@@ -12,10 +12,10 @@ namespace eventhub {
 
 struct NeededFrom;
 
-// Cuts off the beginnings of some partitions, unless the plan does not hold any more: after a
-// change of the topic's settings nothing is cut, and with keep_until_acked nothing of a partition
-// that a subscription needs from an earlier event on than when the plan was made. The next plan
-// knows.
+// Trims the starts of some partitions, unless the plan is outdated: after a change of the topic's
+// settings nothing is trimmed, and with keep_until_acked nothing of a partition in which a
+// subscription needs an earlier event than when the plan was made. The next plan takes the change
+// into account.
 class TrimTask final : public TopicChange {
  public:
   TrimTask(const SubscriptionCatalog& subscriptions, std::shared_ptr<Topic> topic, TrimPlan plan,
@@ -24,7 +24,7 @@ class TrimTask final : public TopicChange {
   void Done(const absl::Status& status) override;
 
  private:
-  // By the order of cuts: what the topic's subscriptions need now.
+  // What the topic's subscriptions need now, in the order of cuts.
   std::vector<NeededFrom> Needed() const;
 
   const SubscriptionCatalog& subscriptions_;

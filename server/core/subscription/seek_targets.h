@@ -71,8 +71,8 @@ class ReplayTargets {
   PartitionRanges ranges_;
 };
 
-// Move the remaining targets to the start of the log as of this commit, or
-// refuse it: see ConfirmStart. Events of a snapshot before that start are lost to the subscription.
+// Move the remaining targets up to the start of the log as of this commit, or refuse: see
+// ConfirmStart. Events of a snapshot before that start are lost to the subscription.
 absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places);
 absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work);
 

@@ -48,7 +48,7 @@ absl::Status Check(const v1::Topic& topic) {
   return CheckDescription("topic.description", topic.description());
 }
 
-// The size of everything in a request beside one event: names, sequence, offsets; a generous bound.
+// The size of the rest of a request with one event: names, sequence, offsets; a generous bound.
 constexpr size_t kBesideEventBytes = 1024;
 
 absl::Status CheckEventBytes(uint32_t max_event_bytes, const TopicLimits& limits) {

@@ -24,7 +24,7 @@ struct TopicLimits {
 };
 
 // The limits of a hub that accepts requests of up to `max_request_bytes`: part of each request is
-// reserved for the fields beside the events.
+// reserved for its other fields.
 TopicLimits TopicLimitsFor(size_t max_request_bytes);
 
 // Returns the settings of a new topic: `asked`, checked, with defaults filled in. INVALID_ARGUMENT

@@ -1,4 +1,4 @@
-// What TopologyService does, without the network.
+// The operations of TopologyService, without the network.
 #pragma once
 
 #include <memory>
