@@ -117,8 +117,8 @@ class ConnectionTable {
   mutable Mutex mutex_;
   absl::flat_hash_map<int, Connection> connections_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Host> hosts_ ABSL_GUARDED_BY(mutex_);
-  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) =
-      1024;  // At this number of hosts, idle ones are removed.
+  // At this number of hosts, idle ones are removed.
+  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 1024;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration sampled_ ABSL_GUARDED_BY(mutex_);  // When the last sample was taken.
 };

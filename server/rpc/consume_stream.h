@@ -81,8 +81,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   grpc::ByteBuffer in_;   // Used by the read in progress.
   grpc::ByteBuffer out_;  // Used by the write in progress.
 
-  std::atomic<bool> evicting_{
-      false};  // The eviction needs the call's context, so the call must not end.
+  // The eviction needs the call's context, so the call must not end.
+  std::atomic<bool> evicting_{false};
 
   Mutex mutex_;
   std::unique_ptr<ConsumerSession> session_ ABSL_GUARDED_BY(mutex_);

@@ -38,8 +38,8 @@ class StreamLimits {
   const size_t most_;
   mutable Mutex mutex_;
   size_t open_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<std::string, size_t> hosts_
-      ABSL_GUARDED_BY(mutex_);  // Only hosts with streams.
+  // Only hosts with streams.
+  absl::flat_hash_map<std::string, size_t> hosts_ ABSL_GUARDED_BY(mutex_);
 };
 
 class StreamLimits::Place {

@@ -41,8 +41,8 @@ struct Delivered {
   std::map<uint32_t, std::vector<Event>> events;  // By partition.
   std::map<uint32_t, int64_t> start;
   std::map<uint32_t, int64_t> passed;  // The last reported position.
-  std::map<uint32_t, uint64_t>
-      runs;  // The run of the event before the reader's position; the last one reported.
+  // The run of the event before the reader's position; the last one reported.
+  std::map<uint32_t, uint64_t> runs;
   int frames = 0;
   int caught_up = 0;
   size_t largest_frame = 0;

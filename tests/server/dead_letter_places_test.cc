@@ -95,8 +95,8 @@ class DeadLetterPlacesTest : public SeededTest {
   }
 
   SubscriptionRig rig_;
-  std::set<int64_t>
-      acked_;  // As far as the consumer knows: the last acks may not have been committed.
+  // As far as the consumer knows: the last acks may not have been committed.
+  std::set<int64_t> acked_;
 };
 
 TEST_F(DeadLetterPlacesTest, ReportsAreOfOneMoment) {

@@ -121,8 +121,8 @@ TEST_F(DeduplicationTest, WithinACommit) {
 TEST_F(DeduplicationTest, SourceAndIdAreTheIdentity) {
   v1::PublishStreamRequest request = MakeRequest("t", {"ab", "a", "ab"});
   request.mutable_events(0)->set_source("s");
-  request.mutable_events(1)->set_source(
-      "sb");  // Different, although the concatenation is the same.
+  // Different, although the concatenation is the same.
+  request.mutable_events(1)->set_source("sb");
   request.mutable_events(2)->set_source("s");
   request.mutable_events(2)->set_data("something else");
   EXPECT_EQ(DuplicatesOf(Take(request)), (Duplicates{{2, 0, 0}}));

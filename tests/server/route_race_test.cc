@@ -250,8 +250,8 @@ TEST_F(RouteRaceTest, ATargetThatChangesItsLayoutOrItsLimitGetsWholeEventsOnce) 
   done.push_back(Publish({"6"}));
   Release();
   for (auto& outcome : done) ASSERT_THAT(outcome.get(), IsOk());
-  EXPECT_THAT(rig_.Ids("b"),
-              ElementsAre("6"));  // It kept nothing for a while, and lost its earlier events.
+  // It kept nothing for a while, and lost its earlier events.
+  EXPECT_THAT(rig_.Ids("b"), ElementsAre("6"));
   EXPECT_EQ(rig_.TopicStatsOf("b").routed_events(), 6u);
   EXPECT_EQ(rig_.StatsOf("r").copied_events(), 6u);
 }

@@ -146,8 +146,8 @@ class FilterLimitsTest : public testing::Test {
     *request.mutable_route()->mutable_filter() = Large();
     absl::Status made;
     rig_.broker().routes().Create(request, [&](const auto& outcome) { made = outcome.status(); });
-    EXPECT_THAT(rig_.Create("barrier"),
-                IsOk());  // The task before it is committed or refused by then.
+    // The task before it is committed or refused by then.
+    EXPECT_THAT(rig_.Create("barrier"), IsOk());
     EXPECT_THAT(rig_.Delete("barrier"), IsOk());
     return made;
   }

@@ -202,8 +202,8 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   rig_.Pass(absl::Hours(1));
   EXPECT_TRUE(exists());
   consumer.reset();
-  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}),
-              IsOk());  // The time of use is recorded by then.
+  // The time of use is recorded by then.
+  ASSERT_THAT(rig_.UpdateSubscription(subscription, {"description"}), IsOk());
   rig_.Pass(absl::Seconds(59));
   EXPECT_TRUE(exists());
   EXPECT_THAT(expired, IsEmpty());

@@ -214,8 +214,8 @@ void DelayedEvents::RunPiece(const DelayedSchedule::Entry& entry) {
     MutexLock lock(mutex_);
     refusals_.erase(entry.topic->id());
   }
-  if (next_due.has_value())
-    schedule_.Add(entry.topic, *next_due, now);  // Behind the topics that are waiting.
+  // Behind the topics that are waiting.
+  if (next_due.has_value()) schedule_.Add(entry.topic, *next_due, now);
 }
 
 void DelayedEvents::Postpone(const DelayedSchedule::Entry& entry, const absl::Status& why,

@@ -66,8 +66,8 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
 // The progress of a scan over a slice.
 struct SliceScan {
   uint32_t events = 0;
-  size_t work =
-      0;  // Bytes: the size of the events, or what the filter examined, whichever is more.
+  // Bytes: the size of the events, or what the filter examined, whichever is more.
+  size_t work = 0;
 };
 
 // Returns the events of the slice that match, possibly none. Stops after `max_work`, but examines

@@ -19,8 +19,8 @@ namespace eventhub {
 // The progress of a link in one partition of the remote topic.
 struct LinkMove {
   uint32_t partition = 0;
-  std::optional<int64_t>
-      from;  // The position that the link must have; unset: none in that partition yet.
+  // The position that the link must have; unset: none in that partition yet.
+  std::optional<int64_t> from;
   int64_t to = 0;
   SharedBytes events;  // The events to append, as fields of a request; may be empty.
   uint64_t lost_events = 0;

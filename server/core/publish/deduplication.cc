@@ -82,8 +82,8 @@ void DropDuplicates(const IdentityTable& table, CheckedPublish* publish) {
     const IdentityRecord* const added = table.FindInCommit(identities.events[i].hash);
     if (added != nullptr) known[i] = *added;
   }
-  absl::flat_hash_map<IdentityHash, size_t>
-      fresh;  // The place in `left` of the first event of each identity.
+  // The place in `left` of the first event of each identity.
+  absl::flat_hash_map<IdentityHash, size_t> fresh;
   std::vector<RequestIdentities::Event> left;
   std::vector<uint32_t> dropped;
   std::vector<uint32_t> not_delayed;

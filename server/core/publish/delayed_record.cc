@@ -78,8 +78,8 @@ std::optional<DelayedKey> ParseDelayId(TopicId topic, absl::string_view id) {
   DelayedKey key{topic};
   if (!ParseHex(parts.first, &due) || !ParseHex(parts.second, &key.sequence)) return std::nullopt;
   key.due_micros = static_cast<int64_t>(due);
-  if (key.due_micros < 0 || DelayIdOf(key) != id)
-    return std::nullopt;  // Only the canonical form is valid.
+  // Only the canonical form is valid.
+  if (key.due_micros < 0 || DelayIdOf(key) != id) return std::nullopt;
   return key;
 }
 

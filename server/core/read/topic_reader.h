@@ -86,8 +86,8 @@ class TopicReader {
     // it.
     uint64_t run = 0;
     Offset run_end = Offset(0);
-    bool passed =
-        false;  // Events before `next` were filtered out, and the client has not been told.
+    // Events before `next` were filtered out, and the client has not been told.
+    bool passed = false;
 
     bool done() const { return next >= stop; }
   };
@@ -135,8 +135,8 @@ class TopicReader {
   size_t room_ = 0;    // The size limit of the current frame.
   const Offset stop_;  // For each partition; exclusive.
   absl::Time stop_time_ = absl::InfiniteFuture();
-  std::shared_ptr<StopTime>
-      stop_at_;  // Null without a stop time, and if there is nothing to wait for.
+  // Null without a stop time, and if there is nothing to wait for.
+  std::shared_ptr<StopTime> stop_at_;
   std::optional<EventFilter> filter_;
 
   std::vector<Cursor> cursors_;

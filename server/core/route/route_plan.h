@@ -34,8 +34,8 @@ struct RouteHop {
 };
 
 struct RoutePlan {
-  std::shared_ptr<const RouteSet>
-      set;                    // The set that the plan was made from; keeps the targets alive.
+  // The set that the plan was made from; keeps the targets alive.
+  std::shared_ptr<const RouteSet> set;
   std::deque<RouteHop> hops;  // A hop is followed by the hops that follow from it.
   uint32_t untaken = 0;       // Events that no route matches.
   size_t bytes = 0;           // Of all copies.

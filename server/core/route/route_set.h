@@ -24,8 +24,8 @@ class RouteSet {
   struct Target {
     std::string name;
     std::shared_ptr<Topic> topic;  // Null: the topic does not exist.
-    std::shared_ptr<const RouteSet>
-        next;  // The routes that lead on from the topic; null if there are none.
+    // The routes that lead on from the topic; null if there are none.
+    std::shared_ptr<const RouteSet> next;
   };
   struct Entry {
     std::shared_ptr<const CompiledRoute> route;

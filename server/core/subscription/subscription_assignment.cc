@@ -41,8 +41,8 @@ void Subscription::Reassign(Aftermath* after) {
   for (size_t p = 0; p < cursors_.size(); ++p) {
     PartitionCursor& cursor = *cursors_[p];
     if (cursor.owner == plan[p]) {
-      if (std::exchange(cursor.draining, false))
-        NoteAssigned(cursor, after);  // The consumer may keep it.
+      // The consumer may keep it.
+      if (std::exchange(cursor.draining, false)) NoteAssigned(cursor, after);
     } else if (cursor.owner == ConsumerId()) {
       Assign(cursor, plan[p], after);
     } else if (cursor.pending().counts().leased > 0) {

@@ -41,8 +41,8 @@ class CreateSubscriptionTask final : public TopicChange {
   std::vector<Offset> start_;
   const bool named_;
   SubscriptionDone done_;
-  std::shared_ptr<Topic>
-      dead_letter_topic_;  // Set if it is created together with the subscription.
+  // Set if it is created together with the subscription.
+  std::shared_ptr<Topic> dead_letter_topic_;
   std::shared_ptr<Subscription> subscription_;
   absl::Status refused_;
 };

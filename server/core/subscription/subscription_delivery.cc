@@ -86,8 +86,8 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
         step = Step::kEnd;
         break;
       }
-      if (want == Want::kNothing && rules_.queue)
-        WakeForEvents(&after);  // Instead of this consumer.
+      // Other consumers may take the events instead.
+      if (want == Want::kNothing && rules_.queue) WakeForEvents(&after);
       if (Arm(consumer, seen, want == Want::kEvents)) break;
     }
   }

@@ -196,8 +196,8 @@ absl::Status Subscription::CheckAck(const Consumer& consumer, const v1::Ack& ack
       return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
     }
     const bool exact = rules_.queue || ack.exact();
-    const Offset first(exact ? range.start()
-                             : 0);  // If not exact, it includes all events before it.
+    // If not exact, it includes all events before it.
+    const Offset first(exact ? range.start() : 0);
     const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
     if (looks_at > *left) return TooMuchWork("acks.acks.ranges");
     *left -= looks_at;

@@ -73,8 +73,8 @@ class ProducerTable {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
     absl::Time last_active = absl::InfinitePast();
-    std::deque<Request>
-        requests;      // The newest kWindow, by sequence; empty: the producer is forgotten.
+    // The newest kWindow, by sequence; empty: the producer is forgotten.
+    std::deque<Request> requests;
     size_t bytes = 0;  // The counted memory.
     // The time of the last commit that changed it. Until that commit is done, the store lacks the
     // change.

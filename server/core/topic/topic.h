@@ -27,8 +27,8 @@ using TopicSettings = std::shared_ptr<const v1::Topic>;
 struct TopicView {
   TopicSettings settings;
   std::vector<PartitionLog*> partitions;
-  std::shared_ptr<const RouteSet>
-      routes;  // The routes that lead from the topic; null if there are none.
+  // The routes that lead from the topic; null if there are none.
+  std::shared_ptr<const RouteSet> routes;
 };
 
 // Counters since the hub started.
