@@ -14,7 +14,7 @@ namespace eventhub {
 enum class HubPathOutcome {
   kAdded,     // The event is in the region.
   kLooped,    // The event has passed through this hub before.
-  kTooLarge,  // With the longer path the event exceeds the topic's size limit.
+  kTooLarge,  // The event, without its path, exceeds the size limit.
 };
 
 // Extends the paths of events from one remote hub. Thread-safe.
