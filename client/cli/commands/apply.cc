@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/frame/command.h"
 #include "client/cli/input/read_file.h"
@@ -108,7 +107,6 @@ class ApplyRun {
     uint64_t changes = 0;
     if (!flags_.yes || flags_.options.prune || ProgressLine::IsShown()) {
       ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
-      RETURN_IF_ERROR(CheckRefusals(plan));
       if (!flags_.yes) RETURN_IF_ERROR(ConfirmChanges(plan));
       changes = plan.changes.size();
     }
@@ -119,8 +117,7 @@ class ApplyRun {
  private:
   absl::Status DryRun() {
     ASSIGN_OR_RETURN(const client::ApplyResult plan, Plan());
-    const absl::Status reported = Report(plan);
-    return risks_.refusals().empty() ? reported : Refused();
+    return Report(plan);
   }
 
   // Returns the changes that would be made, and finds their risks.
@@ -134,18 +131,6 @@ class ApplyRun {
   absl::StatusOr<client::ApplyResult> WhatIsLeft() {
     return client_.Apply(client::Topology(reader_.topology()),
                          {.dry_run = true, .prune = flags_.options.prune});
-  }
-
-  absl::Status Refused() const {
-    return absl::FailedPreconditionError(
-        absl::StrCat(absl::StrJoin(risks_.refusals(), "; "), "; nothing was changed"));
-  }
-
-  // Fails before any change if the hub would refuse one of them half way.
-  absl::Status CheckRefusals(const client::ApplyResult& plan) const {
-    if (risks_.refusals().empty()) return absl::OkStatus();
-    std::fputs(RenderApply(plan, risks_, kPlanned).c_str(), stderr);
-    return Refused();
   }
 
   // Asks for confirmation if a change cannot be undone.

@@ -14,7 +14,6 @@
 #include "client/cli/frame/command.h"
 #include "client/cli/input/json.h"
 #include "client/cli/input/units.h"
-#include "client/cli/run/open_letters.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::cli {
@@ -170,24 +169,11 @@ absl::Status PlanRisks::FindDeadLetters(client::SubscriptionClient& client,
   }
   if (deleted.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<client::SubscriptionSummary> all, client.ListSubscriptions());
-  std::vector<client::SubscriptionSummary> staying;
   for (const client::SubscriptionSummary& summary : all) {
     const Deleted key(Kind::kSubscription, summary.subscription.name);
-    if (deleted.count(key) == 0) {
-      staying.push_back(summary);
-    } else if (summary.stats.open_dead_letters > 0) {
-      letters_[key] =
-          absl::StrCat("discards ", CountOf(summary.stats.open_dead_letters, "open dead letter"));
-    }
-  }
-  for (const Deleted& object : deleted) {
-    if (object.first != Kind::kTopic) continue;
-    ASSIGN_OR_RETURN(const auto letters, FindOpenLetters(client, staying, object.second));
-    if (letters.empty()) continue;
-    const std::string text = LettersText(letters);
-    letters_[object] = absl::StrCat("is refused, because of ", text);
-    refusals_.push_back(absl::StrCat("topic '", object.second, "' cannot be deleted, because of ",
-                                     text, " in it; redrive or discard them first"));
+    if (deleted.count(key) == 0 || summary.stats.open_dead_letters == 0) continue;
+    letters_[key] =
+        absl::StrCat("discards ", CountOf(summary.stats.open_dead_letters, "open dead letter"));
   }
   return absl::OkStatus();
 }

@@ -31,20 +31,16 @@ class PlanRisks {
  public:
   explicit PlanRisks(client::Topology wanted);
 
-  // Finds the open dead letters in the topics and subscriptions that `plan` deletes.
+  // Finds the open dead letters of the subscriptions that `plan` deletes.
   absl::Status FindDeadLetters(client::SubscriptionClient& client, const client::ApplyResult& plan);
 
   Risks Of(const client::TopologyChange& change) const;
-
-  // The deletions that the hub will refuse, one sentence each. Valid after FindDeadLetters.
-  const std::vector<std::string>& refusals() const { return refusals_; }
 
  private:
   using Deleted = std::pair<client::TopologyChange::Kind, std::string>;
 
   const client::Topology wanted_;
   std::map<Deleted, std::string> letters_;
-  std::vector<std::string> refusals_;
 };
 
 }  // namespace eventhub::cli

@@ -302,7 +302,7 @@ absl::Status TopicHasOpenLetters(absl::string_view topic,
               absl::StrCat("topic ", topic,
                            " has dead letters that are open, or redriven and not settled, of "
                            "subscriptions: ",
-                           JoinNames(subscriptions)),
+                           JoinNames(subscriptions), "; redrive or discard them first"),
               {}, ErrorDetail::REASON_OPEN_DEAD_LETTERS);
 }
 
