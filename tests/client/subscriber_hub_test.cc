@@ -314,7 +314,7 @@ TEST_F(SubscriberHubTest, EventsAreSettledLaterByOtherThreads) {
   std::atomic<bool> stop = false;
   std::vector<std::thread> settlers;
   for (int i = 0; i < 3; ++i) {
-    settlers.emplace_back([&] {
+    settlers.emplace_back([&, i] {
       std::mt19937 random(i);
       while (!stop) {
         std::pair<int64_t, Settler> event;
