@@ -34,7 +34,7 @@ std::string KindPrefix(SubscriptionId subscription, CursorsKind kind) {
   return key;
 }
 
-// Removes fields from the front of a key, as long as there are enough bytes.
+// Reads fields from the front of a key. Fails once too few bytes are left.
 class KeyReader {
  public:
   explicit KeyReader(absl::string_view rest) : rest_(rest) {}

@@ -24,7 +24,7 @@ struct ParsedFlags {
   std::map<std::string, std::string> from_environment;
 };
 
-// Sets each flag of the program from the first of these sources that has it:
+// Sets each flag of the program from its source with the highest precedence, in this order:
 //
 //   - `arguments`: "--name=value", "--name value", "--name" and "--noname" for booleans;
 //     "--flagfile=FILE" names a file with one such argument per line, and # comments;

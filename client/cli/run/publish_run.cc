@@ -209,7 +209,7 @@ class PublishRun {
     return status;
   }
 
-  // The error that describes the failed events, of which there is at least one.
+  // Returns the error for the failed events. Requires at least one.
   absl::Status NotAcknowledged(uint64_t acknowledged) const {
     const absl::Status error = tally_.first_error();
     std::string message = absl::StrCat(

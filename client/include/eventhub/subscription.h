@@ -141,7 +141,7 @@ struct SubscriptionPartition {
   uint32_t head_attempts = 0;
   std::optional<absl::Time> head_retry_time{};  // Set only while it waits for a retry.
   std::string head_reason{};                    // The reason of its last nack.
-  std::string head_consumer{};                  // Which consumer has it; empty: none.
+  std::string head_consumer{};                  // Its consumer; empty: none.
 };
 
 // A connected consumer.

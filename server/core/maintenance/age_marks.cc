@@ -38,8 +38,8 @@ std::string EncodeAgeMarks(const std::vector<AgeMark>& marks) {
 absl::StatusOr<std::vector<AgeMark>> DecodeAgeMarks(absl::string_view value) {
   if (value.size() < kHeaderBytes || LoadLittle32(value.data()) != kAgeMarksVersion ||
       (value.size() - kHeaderBytes) % kMarkBytes != 0) {
-    return absl::DataLossError(absl::StrCat("age marks of ", value.size(),
-                                            " bytes are not of version ", kAgeMarksVersion));
+    return absl::DataLossError(
+        absl::StrCat("a record of ", value.size(), " bytes is not of version ", kAgeMarksVersion));
   }
   std::vector<AgeMark> marks;
   for (size_t at = kHeaderBytes; at < value.size(); at += kMarkBytes) {
@@ -56,9 +56,15 @@ absl::Status AgeMarks::Load(const LogStore& store) {
       Column::kMeta, kAgeMarksPrefix, [&](absl::string_view key, absl::string_view value) {
         const auto partition = ParseAgeMarksKey(key);
         auto marks = DecodeAgeMarks(value);
-        damage = partition.has_value() ? marks.status()
-                                       : absl::DataLossError("a key of age marks is damaged");
-        if (damage.ok()) marks_[*partition] = *std::move(marks);
+        if (!partition.has_value()) {
+          damage = absl::DataLossError("a key of age marks is damaged");
+        } else if (!marks.ok()) {
+          damage = absl::DataLossError(
+              absl::StrCat("age marks of topic id ", partition->first.value(), ", partition ",
+                           partition->second.value(), ": ", marks.status().message()));
+        } else {
+          marks_[*partition] = *std::move(marks);
+        }
         return damage.ok();
       }));
   return damage;

@@ -91,7 +91,7 @@ class TopicReader {
 
     bool done() const { return next >= stop; }
   };
-  // kPaused: the filter excluded so many bytes that this call should yield.
+  // kPaused: the filter excluded enough bytes that this call should yield.
   enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,

@@ -160,7 +160,8 @@ class PendingRanges {
   Map::const_iterator At(Offset offset) const;
   // The number of ranges in [from, to), at most `limit`.
   size_t CountIn(Offset from, Offset to, size_t limit) const;
-  // The end of the first `ranges` ranges, at least one, of [from, to); `to` if there are no more.
+  // Returns where the first `ranges` pending ranges of [from, to) end, at least 1: the start of the
+  // next range, or `to` if there is none.
   Offset EndOf(size_t ranges, Offset from, Offset to) const;
 
   // When the next range is due. INT64_MAX: never.
