@@ -3,22 +3,36 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/base/macros.h"
-#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
+#include "server/core/event/event_slice.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/dead_letter/parking.h"
+#include "server/core/subscription/dispatch/notices.h"
 #include "server/core/subscription/subscription_settings.h"
+#include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
 namespace {
 
+using google::protobuf::util::TimeUtil;
+
 // Alarms at most this far apart are merged. Microseconds.
 constexpr int64_t kAlarmSlack = 5'000;
+
+// The maximum number of unsettled requests of a consumer.
+constexpr int kMaxUnsettled = 256;
+
+// The minimum work that one look for events counts as. Bytes.
+constexpr size_t kLookCost = size_t{32} << 10;
+
+// The bytes that one job of the disk pool filters.
+constexpr size_t kMaxColdWork = size_t{1} << 20;
 
 // Identifies this subscription among those of the store and its copies, including a subscription
 // created in a copy under the same id.
@@ -29,6 +43,21 @@ uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
                             static_cast<uint64_t>(settings.create_time().nanos())};
   const uint64_t incarnation = XXH3_64bits(parts, sizeof(parts));
   return incarnation != 0 ? incarnation : 1;
+}
+
+Usage ToUsage(const v1::Credit& credit) {
+  return {credit.events(), static_cast<int64_t>(std::min<uint64_t>(credit.bytes(), INT64_MAX))};
+}
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+v1::Credit ToCredit(const Usage& usage) {
+  v1::Credit credit;
+  credit.set_events(static_cast<uint32_t>(std::max<int64_t>(0, usage.events)));
+  credit.set_bytes(static_cast<uint64_t>(std::max<int64_t>(0, usage.bytes)));
+  return credit;
 }
 
 }  // namespace
@@ -46,58 +75,38 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
           SubscriptionRecord{record, FilterOf(record.settings(), context.filter_memory)})),
       record_(pending_record_),
       last_used_micros_(record.last_used_micros()),
-      random_(absl::Uniform<uint32_t>(absl::BitGen())) {
+      rules_(RulesOf(record.settings())),
+      cursors_(id, context.clock, context.next_epoch, context.pending_memory),
+      shared_{cursors_, consumers_, counters_, rules_, context.clock, context.next_epoch},
+      scheduler_(Scheduler::Create(shared_)),
+      // Each start of the hub begins with a different partition.
+      filler_(shared_, *scheduler_, *topic_, context.store.visible_commits(), context.reads,
+              context.generation - 1),
+      settler_(shared_, *scheduler_, name_, topic_->name()) {
   MutexLock lock(mutex_);
-  SetRules(Now());
-  AddCursors();
-  const auto first = static_cast<std::ptrdiff_t>((context_.generation - 1) % turns_.size());
-  turns_.splice(turns_.end(), turns_, turns_.begin(), std::next(turns_.begin(), first));
+  filler_.Follow(*record_, Now());
+  cursors_.Grow(*topic_->view());
 }
 
 Subscription::~Subscription() = default;
 
-int64_t Subscription::WallOffset() const {
-  return absl::ToUnixMicros(context_.clock.Now()) - Now();
-}
-
-void Subscription::SetRules(int64_t now) {
-  rules_ = RulesOf(visible_settings());
-  rates_.SetLimits(visible_settings().rate_limit(), record_->record.replay_rate_limit(), now);
-}
-
 v1::Subscription Subscription::settings() const {
   MutexLock lock(mutex_);
-  return visible_settings();
+  return record_->record.settings();
 }
 
 // ---- Loading
 
-void Subscription::AddCursors() {
-  const std::shared_ptr<const TopicView> view = topic_->view();
-  for (size_t p = cursors_.size(); p < view->partitions.size(); ++p) {
-    cursors_.push_back(std::make_unique<PartitionCursor>(*view->partitions[p], Offset(0),
-                                                         &context_.pending_memory));
-    cursors_.back()->set_epoch(context_.next_epoch.fetch_add(1));
-    cursors_.back()->turn = turns_.insert(turns_.end(), p);
-  }
-}
-
 absl::Status Subscription::LoadCursor(PartitionId partition, const stored::Cursor& cursor) {
   MutexLock lock(mutex_);
-  if (partition.value() >= cursors_.size() || cursor.next_offset() < 0) {
-    return absl::DataLossError(absl::StrCat("a cursor of subscription ", name_, " is damaged"));
-  }
-  cursors_[partition.value()]->Load(cursor);
-  return absl::OkStatus();
+  if (cursors_.Load(partition, cursor)) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("a cursor of subscription ", name_, " is damaged"));
 }
 
 absl::Status Subscription::LoadRange(PartitionId partition, Offset start,
                                      const stored::Range& range) {
   MutexLock lock(mutex_);
-  if (partition.value() < cursors_.size() &&
-      cursors_[partition.value()]->Load(start, range, WallOffset(), Now())) {
-    return absl::OkStatus();
-  }
+  if (cursors_.Load(partition, start, range)) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("a range of subscription ", name_, " is damaged"));
 }
 
@@ -112,7 +121,7 @@ void Subscription::Start(const std::vector<Offset>& next) {
   Effects effects;
   for (size_t p = 0; p < next.size(); ++p) {
     cursors_[p]->Seek(rules_, next[p], &effects);
-    MarkDirty(*cursors_[p]);
+    cursors_.MarkDirty(*cursors_[p]);
   }
 }
 
@@ -128,72 +137,267 @@ void Subscription::FinishLoading() {
       if (cursor->next() > cursor->log().end()) cursor->CutTo(cursor->log().end());
       // No limit: nobody else needs the mutex yet.
       cursor->ParkExhausted(rules_, false, "the last attempt failed before a restart", &effects);
-      Conclude(*cursor, effects, &after);
+      scheduler_->Conclude(*cursor, effects, &after);
     }
   }
   CarryOut(std::move(after));
 }
 
-// ---- Effects of operations
+// ---- Consumers
 
-void Subscription::Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after) {
-  if (!effects.in_commit.empty()) {
-    ABSL_ASSERT(after->commit > 0 && effects.commit == after->commit);
-    CommitChanges::Entry& entry = in_commit_.Of(after->commit);
-    for (const CommitChange& change : effects.in_commit) {
-      entry.changes.emplace_back(cursor.id(), change);
+std::shared_ptr<Consumer> Subscription::Open(ConsumerOptions options,
+                                             const v1::ConsumeRequest& first) {
+  Aftermath after;
+  std::shared_ptr<Consumer> consumer;
+  {
+    MutexLock lock(mutex_);
+    consumer =
+        consumers_.Add(context_.next_epoch.fetch_add(1), std::move(options), context_.clock.Now());
+    if (first.has_credit()) consumer->credit = ToUsage(first.credit());
+    consumer->leaving = first.leave();
+    v1::ConsumeOpened& opened = *consumer->notices.mutable_opened();
+    opened.set_consumer(consumer->options.name);
+    opened.set_queue(rules_.queue);
+    opened.set_session(consumer->session);
+    opened.set_subscription_id(incarnation_);
+    *opened.mutable_ack_deadline() = TimeUtil::MicrosecondsToDuration(rules_.ack_deadline);
+    consumer->has_notices = true;
+    Rebalance(&after);
+  }
+  CarryOut(std::move(after));
+  return consumer;
+}
+
+void Subscription::SetCredit(Consumer& consumer, const v1::Credit& credit) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    consumer.credit = ToUsage(credit);
+    consumer.short_of_bytes = false;
+    scheduler_->MarkResponsive(consumer, &after);
+    consumers_.Wake(consumer, &after.wake);
+  }
+  CarryOut(std::move(after));
+}
+
+void Subscription::Leave(Consumer& consumer, bool at_once) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    if (consumer.closed) return;
+    consumer.leaving = true;
+    consumer.leaving_at_once |= at_once;
+    Rebalance(&after);
+    scheduler_->WakeForEvents(
+        &after);  // Another consumer may take the events that it was woken for.
+    consumers_.Wake(consumer, &after.wake);
+  }
+  CarryOut(std::move(after));
+}
+
+bool Subscription::Overloaded(const Consumer& consumer) const {
+  MutexLock lock(mutex_);
+  return consumer.unsettled >= kMaxUnsettled;
+}
+
+void Subscription::Close(Consumer& consumer, Ended ended) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    if (consumer.closed) return;
+    consumer.closed = true;
+    filler_.AbandonFetch(consumer);
+    const bool failed = ended == Ended::kByConsumer;
+    scheduler_->Disconnect(consumer, failed ? "its consumer went away without settling it" : "",
+                           &after);
+    // Set at once, so that the subscription does not seem unused; the task below writes it.
+    last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
+    if (consumers_.empty()) Unregister();
+  }
+  CarryOut(std::move(after));
+  context_.writer.Submit(std::make_unique<TouchTask>(shared_from_this()));
+}
+
+void Subscription::SetDeleted() {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    deleted_ = true;
+    filler_.Stop();
+    consumers_.WakeAll(&after.wake);
+    Unregister();
+  }
+  CarryOut(std::move(after));
+}
+
+// ---- Delivery
+
+absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, ConsumeFrame* frame,
+                                                      size_t room) {
+  consumer.frame_bytes = std::min(consumer.options.max_frame_bytes, room);
+  for (size_t looked_at = 0;;) {
+    ASSIGN_OR_RETURN(const std::optional<Step> step,
+                     Look(consumer, frame, looked_at <= kMaxPolledBytes));
+    if (step.has_value()) return *step;
+    looked_at +=
+        std::max(DeliverFetched(consumer, frame, kMaxPolledBytes, /*last=*/false), kLookCost);
+    if (!frame->empty()) return Step::kFrame;
+  }
+}
+
+absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& consumer,
+                                                                     ConsumeFrame* frame,
+                                                                     bool may_match) {
+  Aftermath after;
+  std::optional<Step> step = Step::kWait;
+  {
+    MutexLock lock(mutex_);
+    if (deleted_) return SubscriptionNotFound(name_);
+    if (consumer.closed) return {Step::kEnd};
+    consumer.waiting = false;  // It is being served, woken or not.
+    TakeVisible(&after);
+    for (;;) {
+      const int64_t seen = topic_->mark().value();  // Read first, so that no later event is missed.
+      if (topic_->view()->partitions.size() > cursors_.size()) Rebalance(&after);
+      const FrameFiller::Want want = filler_.Fill(consumer, Now(), frame, &after);
+      if (want == FrameFiller::Want::kFetch) {
+        // Notices are sent with the fetched events: there may be more by then.
+        step = Step::kCold;
+        if (may_match && consumer.fetch->in_memory()) step.reset();
+        break;
+      }
+      filler_.NoteCaughtUp(consumer, *frame);
+      if (TakeNotices(consumer, frame) || !frame->deliveries.empty()) {
+        step = Step::kFrame;
+        if (!frame->deliveries.empty()) scheduler_->PassOn(&after);
+        break;
+      }
+      const bool all_back = consumer.out.events == 0 || consumer.leaving_at_once;
+      if (consumer.leaving && all_back && consumer.unsettled == 0) {
+        step = Step::kEnd;
+        break;
+      }
+      if (want == FrameFiller::Want::kNothing) scheduler_->PassOn(&after);
+      if (Arm(consumer, seen, want == FrameFiller::Want::kEvents)) break;
     }
-    entry.acked += static_cast<uint64_t>(effects.acked);
-    entry.skipped += static_cast<uint64_t>(effects.skipped);
   }
-  counters_.expired += static_cast<uint64_t>(effects.expired);
-  for (const ConsumerId id : effects.overdue) consumers_.MarkOverdue(id);
-  const bool released = !effects.released.empty();
-  for (const auto& [id, usage] : effects.released) consumers_.Release(id, usage, &after->wake);
-  if (!effects.trimmed.empty()) {
-    const auto only = rules_.queue ? std::nullopt : std::optional(cursor.owner);
-    consumers_.NoteTrimmed(cursor.id(), only, effects.trimmed, &after->wake);
-  }
-  std::move(effects.parked.begin(), effects.parked.end(), std::back_inserter(after->park));
-  if (cursor.dirty()) {
-    MarkDirty(cursor);
-    after->flush = true;
-  }
-  SetAlarm(cursor.pending().next_due(), after);
-  if (cursor.sweeping()) SetAlarm(Now(), after);  // The sweep continues with the next alarm.
-  NoteAlone(cursor, after);
-  if (effects.more_to_deliver) WakeForEvents(after);
-  // Cursors are not added here: callers may be iterating over them.
-  if (released && cursor.draining && cursor.pending().counts().leased == 0) Reassign(after);
+  CarryOut(std::move(after));
+  return step;
 }
 
-void Subscription::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
-  Effects effects;
-  cursor.DropTrimmed(&effects);
-  if (!effects.trimmed.empty()) Conclude(cursor, effects, after);
+void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room) {
+  consumer.frame_bytes = std::min(consumer.options.max_frame_bytes, room);
+  DeliverFetched(consumer, frame, kMaxColdWork, /*last=*/true);
 }
 
-void Subscription::MarkDirty(const PartitionCursor& cursor) {
-  const size_t partition = cursor.id().value();
-  if (!std::exchange(cursors_[partition]->to_be_written, true)) dirty_.push_back(partition);
-}
-
-void Subscription::SetAlarm(int64_t due, Aftermath* after) {
-  if (due >= alarm_due_) return;
-  alarm_due_ = due;
-  after->alarm = std::min(after->alarm, due);
-}
-
-void Subscription::WakeForEvents(Aftermath* after) {
-  if (rules_.queue) {
-    consumers_.WakeNext(&after->wake);
-  } else {
-    consumers_.WakeAll(&after->wake);
+size_t Subscription::DeliverFetched(Consumer& consumer, ConsumeFrame* frame, size_t max_work,
+                                    bool last) {
+  EventFetch fetch = *std::move(consumer.fetch);
+  const FetchedEvents fetched = source_.Fetch(fetch, consumer.frame_bytes, max_work);
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    filler_.TakeFetched(consumer, fetch, fetched, last, frame, &after);
+    TakeNotices(consumer, frame);
   }
+  CarryOut(std::move(after));
+  return fetched.work();
 }
+
+bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {
+  consumer.waiting = true;
+  if (!wants_events) return true;
+  consumers_.Enqueue(consumer);
+  if (registered_ != nullptr) return true;
+  registered_ = shared_from_this();
+  const bool registered = topic_->mark().NotifyPast(seen, *this);
+  // A new partition wakes only waiters registered before it.
+  const bool changed = topic_->view()->partitions.size() > cursors_.size();
+  if (registered && !(changed && topic_->mark().Cancel(*this))) return true;
+  registered_.reset();
+  consumer.waiting = false;
+  return false;
+}
+
+void Subscription::Unregister() {
+  if (registered_ != nullptr && topic_->mark().Cancel(*this)) registered_.reset();
+}
+
+// Called on the commit thread: only wakes consumers.
+void Subscription::Wake() {
+  Aftermath after;
+  std::shared_ptr<Subscription> self;
+  {
+    MutexLock lock(mutex_);
+    self = std::move(registered_);
+    scheduler_->WakeForEvents(&after);
+  }
+  CarryOut(std::move(after));
+}
+
+void Subscription::Rebalance(Aftermath* after) {
+  cursors_.Grow(*topic_->view());
+  scheduler_->Rebalance(after);
+}
+
+// ---- Settling
+
+void Subscription::Settle(const std::shared_ptr<Consumer>& consumer, v1::ConsumeRequest request) {
+  bool synced;
+  {
+    MutexLock lock(mutex_);
+    ++consumer->unsettled;
+    synced = record_->record.settings().ack_durability() == v1::DURABILITY_SYNCED;
+  }
+  context_.writer.Submit(std::make_unique<SettleTask>(
+      context_, shared_from_this(),
+      std::make_shared<Settling>(consumer, std::move(request), synced)));
+}
+
+bool Subscription::SettleIn(CommitBuilder& commit, Settling& settling, size_t* left) {
+  Aftermath after(commit);
+  bool done = false;
+  {
+    MutexLock lock(mutex_);
+    done = settler_.Settle(settling, left, &after);
+  }
+  std::move(after.park.begin(), after.park.end(), std::back_inserter(settling.parked));
+  after.park.clear();
+  CarryOutIn(commit, std::move(after));
+  return done;
+}
+
+absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks& acks) {
+  Aftermath after(commit);
+  {
+    // Held throughout: a consumer may disconnect at any moment, which ends its leases.
+    MutexLock lock(mutex_);
+    RETURN_IF_ERROR(settler_.AckAll(acks, &after));
+  }
+  CarryOutIn(commit, std::move(after));
+  return absl::OkStatus();
+}
+
+void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement) {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    if (consumer->closed) return;
+    *consumer->notices.add_settlements() = std::move(settlement);
+    consumer->has_notices = true;
+    consumers_.Wake(*consumer, &after.wake);
+  }
+  CarryOut(std::move(after));
+}
+
+// ---- What changes cause
 
 void Subscription::CarryOut(Aftermath after) {
-  if (after.alarm != INT64_MAX) {
+  // The order matters: OnAlarm resets the time before it looks at the cursors.
+  int64_t due = alarm_due_.load();
+  while (after.alarm < due && !alarm_due_.compare_exchange_weak(due, after.alarm)) {
+  }
+  if (after.alarm < due) {
     context_.alarm.Schedule(std::max(after.alarm, Now() + kAlarmSlack), weak_from_this());
   }
   if (!after.park.empty()) {
@@ -210,75 +414,80 @@ void Subscription::CarryOutIn(CommitBuilder& commit, Aftermath after) {
   CarryOut(std::move(after));
 }
 
-// Writes the changes made outside of commits (deliveries and failures) with the next commit.
 void Subscription::Flush() {
   {
     MutexLock lock(mutex_);
-    if (flush_queued_ || dirty_.empty()) return;
+    if (flush_queued_ || !cursors_.any_dirty()) return;
     flush_queued_ = true;
   }
   context_.writer.Submit(std::make_unique<FlushTask>(shared_from_this()));
 }
 
+void Subscription::OnAlarm() {
+  alarm_due_ = std::numeric_limits<int64_t>::max();
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    const int64_t now = Now();
+    size_t left = PartitionCursor::kMaxSwept;
+    bool used_up = false;
+    const size_t first = first_swept_ % cursors_.size();
+    for (size_t i = 0; i < cursors_.size(); ++i) {
+      const size_t p = (first + i) % cursors_.size();
+      PartitionCursor& cursor = *cursors_[p];
+      Effects effects;
+      cursor.SweepOn(rules_, &left, &effects);
+      cursor.Expire(rules_, now, &effects, &left);
+      if (left == 0 && !std::exchange(used_up, true)) first_swept_ = p + 1;  // In turn.
+      if (effects.expired > 0) cursor.RenewEpoch(shared_.NewEpoch());
+      cursor.KeepPassed();
+      scheduler_->Conclude(cursor, effects, &after);
+      // All cursors share one alarm; it may have been set for an earlier event.
+      if (cursor.read_failure != nullptr && cursor.read_again_at > now) {
+        after.SetAlarm(cursor.read_again_at);
+      }
+    }
+    scheduler_->EndDue(now, &left, &after);
+    scheduler_->WakeForEvents(&after);  // The rate limit may allow events again.
+  }
+  CarryOut(std::move(after));
+}
+
+// ---- Commits
+
+void Subscription::BeforeWrite(CommitBuilder& commit) {
+  closing_dead_letters_.clear();  // From here on lookups in the store see the change.
+  opened_letters_in_.clear();
+  changed_snapshots_.clear();
+  MutexLock lock(mutex_);
+  flush_queued_ = false;
+  if (!closing_) cursors_.Write(commit);
+}
+
+void Subscription::OnVisible() {
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    TakeVisible(&after);
+  }
+  CarryOut(std::move(after));
+}
+
 void Subscription::TakeVisible(Aftermath* after) {
   const int64_t visible = context_.store.visible_commits().last();
-  while (const std::optional<CommitChanges::Entry> entry = in_commit_.Take(visible)) {
+  while (const std::optional<CommitChanges::Entry> entry = cursors_.TakeVisible(visible)) {
     if (entry->record != nullptr) TakeOver(entry->record, after);
     Count(*entry);
-    for (auto change = entry->changes.begin(); change != entry->changes.end();) {
-      const PartitionId partition = change->first;
-      PartitionCursor& cursor = *cursors_[partition.value()];
-      Effects effects;
-      for (; change != entry->changes.end() && change->first == partition; ++change) {
-        cursor.Complete(change->second, &effects);
-      }
-      Conclude(cursor, effects, after);
-    }
+    cursors_.Complete(*entry, [&](PartitionCursor& cursor, Effects& effects)
+                                  ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                                    scheduler_->Conclude(cursor, effects, after);
+                                  });
   }
-  if (read_after_ > 0 && visible >= read_after_) {
-    read_after_ = 0;
-    WakeForEvents(after);
-  }
-  size_t still_held = 0;
-  for (const size_t p : std::vector<size_t>(held_.begin(), held_.end())) {
-    ForgetMoves(cursors_[p]->id(), visible);
-    if (cursors_[p]->held_until > visible) {
-      held_[still_held++] = p;
-      continue;
-    }
-    cursors_[p]->held_until = 0;
-    NoteAssigned(*cursors_[p], after);
-  }
-  if (still_held < held_.size()) consumers_.WakeAll(&after->wake);
-  held_.resize(still_held);
-}
-
-void Subscription::NoteMove(const PartitionCursor& cursor, int64_t commit) {
-  std::vector<Move>& moves = moves_[cursor.id()];
-  CursorState state = StateOf(cursor);
-  int64_t all_settled = 0;
-  for (const CommitChanges::Entry& entry : in_commit_.entries()) {
-    if (entry.commit >= commit) break;
-    int64_t settled = 0;
-    for (const auto& [partition, change] : entry.changes) {
-      if (partition == cursor.id()) settled += cursor.SettledBy(change);
-    }
-    if (settled == 0) continue;
-    all_settled += settled;
-    moves.push_back({entry.commit, std::move(state)});
-    state = StateOf(cursor, entry.commit, all_settled);
-  }
-  moves.push_back({commit, std::move(state)});
-}
-
-void Subscription::ForgetMoves(PartitionId partition, int64_t visible) {
-  const auto it = moves_.find(partition);
-  if (it == moves_.end()) return;
-  std::vector<Move>& moves = it->second;
-  moves.erase(moves.begin(), absl::c_find_if(moves, [visible](const Move& move) {
-                return move.commit > visible;
-              }));
-  if (moves.empty()) moves_.erase(it);
+  filler_.NoteVisible(visible, after);
+  const auto ended = [&](PartitionCursor& cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    scheduler_->NoteHoldEnded(cursor, after);
+  };
+  if (cursors_.EndHolds(visible, ended)) consumers_.WakeAll(&after->wake);
 }
 
 void Subscription::Count(const CommitChanges::Entry& entry) {
@@ -297,32 +506,127 @@ void Subscription::Count(const CommitChanges::Entry& entry) {
   }
 }
 
-void Subscription::Hold(PartitionCursor& cursor, int64_t commit) {
-  if (cursor.held_until == 0) held_.push_back(cursor.id().value());
-  cursor.held_until = std::max(cursor.held_until, commit);
+void Subscription::Touch(CommitBuilder& commit) {
+  {
+    MutexLock lock(mutex_);
+    last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
+  }
+  PutRecord(commit);
 }
 
-void Subscription::OnVisible() {
+void Subscription::PutRecord(CommitBuilder& commit) const {
+  stored::Subscription record = pending_record_->record;
+  {
+    MutexLock lock(mutex_);
+    record.set_last_used_micros(last_used_micros_);
+  }
+  commit.Put(Column::kMeta, SubscriptionKey(id_), record.SerializeAsString());
+}
+
+// ---- Reports
+
+std::string Subscription::NameOf(ConsumerId consumer) const {
+  const Consumer* const found = consumers_.Find(consumer);
+  return found == nullptr ? "" : found->options.name;
+}
+
+CursorState Subscription::VisibleStateOf(const PartitionCursor& cursor) const {
+  return cursors_.VisibleStateOf(
+      cursor, [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); });
+}
+
+Subscription::Report Subscription::MakeReport() {
+  Report report;
   Aftermath after;
   {
     MutexLock lock(mutex_);
     TakeVisible(&after);
+    Rebalance(&after);  // Adds new partitions.
+    report.cursors.reserve(cursors_.size());
+    for (const auto& cursor : cursors_) {
+      scheduler_->DropTrimmed(*cursor, &after);
+      report.cursors.push_back(VisibleStateOf(*cursor));
+    }
+    report.counters = counters_;
   }
   CarryOut(std::move(after));
+  return report;
 }
 
-void Subscription::BeforeWrite(CommitBuilder& commit) {
-  closing_dead_letters_.clear();  // From here on lookups in the store see the change.
-  opened_letters_in_.clear();
-  changed_snapshots_.clear();
+void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
   MutexLock lock(mutex_);
-  flush_queued_ = false;
-  if (closing_) return;
-  for (const size_t partition : dirty_) {
-    cursors_[partition]->to_be_written = false;
-    cursors_[partition]->Flush(id_, WallOffset(), commit);
+  cursors_.LowerTo(needed);
+}
+
+std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
+  std::vector<v1::ConsumerInfo> infos;
+  MutexLock lock(mutex_);
+  infos.reserve(consumers_.size());
+  absl::flat_hash_map<ConsumerId, v1::ConsumerInfo*> info_of;
+  for (const auto& [id, consumer] : consumers_.members()) {
+    v1::ConsumerInfo& info = infos.emplace_back();
+    info_of[id] = &info;
+    info.set_name(consumer->options.name);
+    info.set_address(consumer->options.address);
+    *info.mutable_connect_time() = ToTimestamp(consumer->connect_time);
+    *info.mutable_credit() = ToCredit(consumer->credit);
+    *info.mutable_in_use() = ToCredit(consumer->out);
+    info.set_acked_events(consumer->acked);
+    info.set_nacked_events(consumer->nacked);
+    info.set_leaving(consumer->leaving);
+    info.set_stalled(consumer->stalled);
+    if (consumer->last_ack != absl::InfinitePast()) {
+      *info.mutable_last_ack_time() = ToTimestamp(consumer->last_ack);
+    }
   }
-  dirty_.clear();
+  for (const auto& cursor : cursors_) {
+    const auto owner = info_of.find(cursor->owner);
+    if (owner != info_of.end()) owner->second->add_partitions(cursor->id().value());
+  }
+  std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.name(), a.address()) < std::pair(b.name(), b.address());
+  });
+  return infos;
+}
+
+int64_t Subscription::WaitingAlone() const {
+  MutexLock lock(mutex_);
+  int64_t events = 0;
+  for (const auto& cursor : cursors_) events += cursor->pending().counts().alone;
+  return events;
+}
+
+std::vector<std::string> Subscription::ReadFailures() const {
+  std::vector<std::string> failures;
+  MutexLock lock(mutex_);
+  for (const auto& cursor : cursors_) {
+    if (cursor->read_failure == nullptr) continue;
+    failures.push_back(
+        absl::StrCat("partition ", cursor->id().value(), " ", *cursor->read_failure));
+  }
+  return failures;
+}
+
+uint64_t Subscription::TooCostly() const {
+  MutexLock lock(mutex_);
+  return filler_.too_costly();
+}
+
+bool Subscription::RateLimited() {
+  MutexLock lock(mutex_);
+  return filler_.RateLimited(Now());
+}
+
+size_t Subscription::consumer_count() const {
+  MutexLock lock(mutex_);
+  return consumers_.size();
+}
+
+absl::Time Subscription::last_used() const {
+  MutexLock lock(mutex_);
+  if (!consumers_.empty()) return context_.clock.Now();
+  // A hub that was killed could not record that consumers were connected.
+  return std::max(absl::FromUnixMicros(last_used_micros_), loaded_);
 }
 
 }  // namespace eventhub

@@ -2,10 +2,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
-#include "storage/key_codec.h"
 
 namespace eventhub {
 void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
@@ -26,50 +24,29 @@ void Subscription::SetPending(CommitBuilder& commit, SubscriptionRecord record) 
   pending_record_ = std::make_shared<const SubscriptionRecord>(std::move(record));
   {
     MutexLock lock(mutex_);
-    in_commit_.Of(commit.number()).record = pending_record_;
+    cursors_.InCommit(commit.number()).record = pending_record_;
   }
   PutRecord(commit);
   commit.AddHook(shared_from_this());
 }
 
 void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
+  const DeliveryRules before = rules_;
   record_ = std::move(record);
+  rules_ = RulesOf(record_->record.settings());
   const int64_t now = Now();
-  const int64_t deadline_before = rules_.ack_deadline;
-  const uint32_t attempts_before = rules_.max_attempts;
-  SetRules(now);
-  if (rules_.ack_deadline != deadline_before) NoteAckDeadline();
-  const bool lowered = attempts_before == 0 || rules_.max_attempts < attempts_before;
+  filler_.Follow(*record_, now);
+  if (rules_.ack_deadline != before.ack_deadline) scheduler_->ChangeAckDeadline(now, after);
+  const bool lowered = before.max_attempts == 0 || rules_.max_attempts < before.max_attempts;
   size_t left = PartitionCursor::kMaxSwept;
   for (const auto& cursor : cursors_) {
     Effects effects;
-    if (!rules_.queue && rules_.ack_deadline != deadline_before) {
-      cursor->lease_due = now + rules_.ack_deadline;
-      NoteDelivered(*cursor, after);
-    }
-    if (rules_.max_attempts != attempts_before) {
+    if (rules_.max_attempts != before.max_attempts) {
       cursor->ParkExhausted(rules_, lowered, "the limit of attempts was lowered", &effects, &left);
     }
-    Conclude(*cursor, effects, after);
+    scheduler_->Conclude(*cursor, effects, after);
   }
   consumers_.WakeAll(&after->wake);
-}
-
-void Subscription::Touch(CommitBuilder& commit) {
-  {
-    MutexLock lock(mutex_);
-    last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());
-  }
-  PutRecord(commit);
-}
-
-void Subscription::PutRecord(CommitBuilder& commit) const {
-  stored::Subscription record = pending_record_->record;
-  {
-    MutexLock lock(mutex_);
-    record.set_last_used_micros(last_used_micros_);
-  }
-  commit.Put(Column::kMeta, SubscriptionKey(id_), record.SerializeAsString());
 }
 
 void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
@@ -77,11 +54,12 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
   Aftermath after(commit);
   {
     MutexLock lock(mutex_);
-    AddCursors();
+    cursors_.Grow(*topic_->view());
+    const auto name_of = [this](ConsumerId id)
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); };
     for (const Place& place : places) {
       PartitionCursor& cursor = *cursors_[place.partition.value()];
-      const ConsumerId owner = cursor.owner;
-      NoteMove(cursor, commit.number());
+      cursors_.NoteMove(cursor, commit.number(), name_of);
       Effects effects(commit.number());
       cursor.Seek(rules_, place.next, &effects);
       for (const stored::SnapshotPartition& pending : place.pending) {
@@ -92,11 +70,11 @@ void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places)
                             i < pending.silent_size() && pending.silent(i));
         }
       }
-      Hold(cursor, commit.number());
-      NoteMoved(cursor, &after);
+      cursors_.Hold(cursor, commit.number());
+      scheduler_->EndLeases(cursor, &after);
       cursor.DropTrimmed(&effects);
-      Conclude(cursor, effects, &after);
-      if (owner != ConsumerId()) Assign(cursor, owner, &after);
+      scheduler_->Conclude(cursor, effects, &after);
+      scheduler_->NoteMoved(cursor, &after);
     }
     Rebalance(&after);
     consumers_.WakeAll(&after.wake);
@@ -108,7 +86,7 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
   Aftermath after(commit);
   {
     MutexLock lock(mutex_);
-    AddCursors();
+    cursors_.Grow(*topic_->view());
     size_t left = PartitionCursor::kMaxSwept;
     for (; !work.done() && left > 0; ++work.range, work.from = Offset(0)) {
       const PartitionRange& range = work.ranges[work.range];
@@ -118,7 +96,7 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
       left -= std::min(left, cursor.pending().CountIn(from, to, left) + 1);
       Effects effects(after.commit);
       work.events += change(cursor, from, to, &effects);
-      Conclude(cursor, effects, &after);
+      scheduler_->Conclude(cursor, effects, &after);
       if (to < range.end) {
         work.from = to;
         break;
@@ -146,6 +124,47 @@ void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
   });
 }
 
+void Subscription::CutToDelivered(PartitionRanges& ranges) {
+  MutexLock lock(mutex_);
+  cursors_.Grow(*topic_->view());
+  for (PartitionRange& range : ranges) {
+    const Offset next = cursors_[range.partition.value()]->next();
+    range.end = std::max(range.start, std::min(range.end, next));
+  }
+}
+
+std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {
+  std::vector<v1::PartitionMove> moves;
+  MutexLock lock(mutex_);
+  cursors_.Grow(*topic_->view());
+  for (const Place& place : places) {
+    const PartitionCursor& cursor = *cursors_[place.partition.value()];
+    // Events that are trimmed, or about to be, cannot be sought to.
+    const Offset start = cursor.log().trimmed_to();
+    const Offset end = cursor.log().end();
+    const Offset next = std::max(place.next, start);
+    Offset to = next;
+    int64_t lag = std::max<int64_t>(0, end - next);
+    for (const stored::SnapshotPartition& pending : place.pending) {
+      for (int i = 0; i < pending.starts_size(); ++i) {
+        const Offset from = std::max(Offset(pending.starts(i)), start);
+        const Offset before = Offset(pending.starts(i)) + pending.counts(i);
+        if (from >= before) continue;
+        lag += before - from;
+        to = std::min(to, from);
+      }
+    }
+    v1::PartitionMove& move = moves.emplace_back();
+    move.set_partition(place.partition.value());
+    const CursorState from = VisibleStateOf(cursor);
+    move.set_from_offset(from.acked.value());
+    move.set_to_offset(to.value());
+    move.set_lag_before(static_cast<uint64_t>(from.lag));
+    move.set_lag_after(static_cast<uint64_t>(lag));
+  }
+  return moves;
+}
+
 PartitionRanges Subscription::Replays() const {
   PartitionRanges ranges;
   MutexLock lock(mutex_);
@@ -158,7 +177,7 @@ PartitionRanges Subscription::Replays() const {
 
 int64_t Subscription::CountReplay(const PartitionRanges& ranges) {
   MutexLock lock(mutex_);
-  AddCursors();
+  cursors_.Grow(*topic_->view());
   int64_t events = 0;
   for (const PartitionRange& range : ranges) {
     events += cursors_[range.partition.value()]->CountReplay(range.start, range.end);
@@ -179,7 +198,7 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
       cursor.DropTrimmed(&effects);  // A trimmed event is not delivered as a live one.
       redriven = cursor.AddRedriven(event, place, &effects);
     }
-    Conclude(cursor, effects, &after);
+    scheduler_->Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
   return redriven;
@@ -218,13 +237,13 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     Effects effects(after.commit);
     if (dead_letter) {
       cursor.FinishParking(event, 1, &effects);
-      ++in_commit_.Of(commit.number()).dead_lettered;
+      ++cursors_.InCommit(commit.number()).dead_lettered;
       ++pending_dead_letters_;
     } else {
       cursor.LoseParked(event, &effects);
     }
     effects.more_to_deliver = true;  // A STREAM continues after its last attempt.
-    Conclude(cursor, effects, &after);
+    scheduler_->Conclude(cursor, effects, &after);
   }
   CarryOutIn(commit, std::move(after));
 }
@@ -233,7 +252,7 @@ void Subscription::NoteClosed(CommitBuilder& commit, int64_t dead_letters) {
   pending_dead_letters_ -= dead_letters;
   {
     MutexLock lock(mutex_);
-    in_commit_.Of(commit.number()).closed += dead_letters;
+    cursors_.InCommit(commit.number()).closed += dead_letters;
   }
   commit.AddHook(shared_from_this());
 }
@@ -245,7 +264,7 @@ void Subscription::AbandonParking(PartitionId partition, Offset event, absl::str
     PartitionCursor& cursor = *cursors_[partition.value()];
     cursor.AbandonParking(event, 1, Now() + rules_.max_backoff, why);
     Effects effects;
-    Conclude(cursor, effects, &after);
+    scheduler_->Conclude(cursor, effects, &after);
   }
   CarryOut(std::move(after));
 }

@@ -169,7 +169,7 @@ v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& 
     lost += state.lost;
     if (partitions != nullptr) partitions->push_back(std::move(partition));
   }
-  const Subscription::Counters& counters = report.counters;
+  const SubscriptionCounters& counters = report.counters;
   stats.set_lost_events(lost);
   stats.set_delivered_events(counters.delivered_events);
   stats.set_delivered_bytes(counters.delivered_bytes);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -172,7 +171,7 @@ class PartitionCursor {
   bool draining = false;
   int64_t drain_due = 0;
   int64_t lease_due = 0;       // With an ack deadline: when the lease expires.
-  bool to_be_written = false;  // In Subscription::dirty_.
+  bool to_be_written = false;  // See CursorSet::MarkDirty.
   bool busy = false;           // A fetch for it is in progress.
   // Until that commit is visible nothing is delivered, and the owner is not notified; 0 if not
   // held.
@@ -184,7 +183,6 @@ class PartitionCursor {
   int64_t read_again_at = 0;
   std::shared_ptr<const std::string> read_failure;
   bool extra_turn = false;
-  std::list<size_t>::iterator turn;  // In Subscription::turns_.
 
   // Delivery.
 

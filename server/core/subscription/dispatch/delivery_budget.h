@@ -11,6 +11,11 @@
 
 namespace eventhub {
 
+// The offset after `events` events. Saturates: their number may be practically infinite.
+inline Offset After(Offset offset, int64_t events) {
+  return events > Offset::Max() - offset ? Offset::Max() : offset + events;
+}
+
 // The remaining capacity of a frame: bounded by its size, the consumer's credit, and the rate
 // limits.
 class DeliveryBudget {

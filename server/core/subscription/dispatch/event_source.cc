@@ -10,7 +10,8 @@ namespace eventhub {
 FetchedEvents EventSource::Fetch(EventFetch& fetch, size_t max_bytes, size_t max_work) const {
   FetchedEvents fetched;
   fetched.batches = std::move(fetch.batches);
-  if (fetched.batches.empty()) fetched.status = Read(fetch, max_bytes, &fetched.batches);
+  fetched.from_disk = fetched.batches.empty();
+  if (fetched.from_disk) fetched.status = Read(fetch, max_bytes, &fetched.batches);
   if (fetched.status.ok() && fetch.each_is_chosen) {
     fetched.choices.emplace(fetched.batches, fetch.candidate.start, fetch.candidate.end,
                             fetch.filter.get(), fetch.by_key, max_work);

@@ -34,6 +34,7 @@ struct FetchedEvents {
   absl::Status status;  // NOT_FOUND: the first event was trimmed.
   std::vector<RecordBatchPtr> batches;
   std::optional<EventChoices> choices;  // If each event is chosen.
+  bool from_disk = false;
 
   size_t work() const { return choices.has_value() ? choices->work() : 0; }
 };

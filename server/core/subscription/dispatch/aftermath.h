@@ -1,0 +1,32 @@
+// What a change of a subscription causes outside of it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "server/core/subscription/cursor/partition_cursor.h"
+#include "server/core/subscription/dispatch/consumer_group.h"
+#include "storage/commit_builder.h"
+
+namespace eventhub {
+
+// Collected under the subscription's mutex, carried out after it is released: see
+// Subscription::CarryOut.
+struct Aftermath {
+  Aftermath() = default;
+  explicit Aftermath(const CommitBuilder& builder) : commit(builder.number()) {}
+
+  // Something ends, or becomes due, at that time of the monotonic clock, in microseconds.
+  void SetAlarm(int64_t due) { alarm = std::min(alarm, due); }
+
+  int64_t commit = 0;  // The commit that the change is part of; 0: none.
+  ConsumerGroup::WakeList wake;
+  std::vector<Parked> park;
+  bool flush = false;          // A cursor is to be written, with any commit.
+  bool await_visible = false;  // Call OnVisible when all written commits are visible.
+  int64_t alarm = std::numeric_limits<int64_t>::max();
+};
+
+}  // namespace eventhub

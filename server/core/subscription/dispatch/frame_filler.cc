@@ -1,0 +1,317 @@
+#include "server/core/subscription/dispatch/frame_filler.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace eventhub {
+namespace {
+
+// The time for which a partition is not read after a failed read. Microseconds.
+constexpr int64_t kReadAgainAfter = 5'000'000;
+
+}  // namespace
+
+void FrameFiller::Follow(const SubscriptionRecord& record, int64_t now) {
+  paused_ = record.record.settings().paused();
+  delivery_.Follow(record, now);
+}
+
+// ---- What may be delivered
+
+bool FrameFiller::MayDeliver(const Consumer& consumer) const {
+  if (stopped_ || paused_ || consumer.leaving || consumer.alone) return false;
+  return consumer.CreditLeft() && scheduler_.AllowanceOf(consumer) > 0;
+}
+
+bool FrameFiller::RateAllows(int64_t now, Aftermath* after) {
+  const int64_t allowed = delivery_.rates().AvailableAt(now);
+  if (allowed <= now) return true;
+  after->SetAlarm(allowed);
+  return false;
+}
+
+bool FrameFiller::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
+  if (!candidate.extra) return true;
+  const int64_t allowed = delivery_.rates().ExtraAvailableAt(now);
+  if (allowed > now) {
+    after->SetAlarm(allowed);
+    return false;
+  }
+  const int64_t events = delivery_.rates().ExtraEvents(now);
+  candidate.end = std::min(candidate.end, After(candidate.start, events));
+  return true;
+}
+
+DeliveryBudget FrameFiller::BudgetOf(const Consumer& consumer, int64_t now) {
+  return DeliveryBudget(consumer, scheduler_.AllowanceOf(consumer), delivery_.rates(), now);
+}
+
+bool FrameFiller::MayRead(const PartitionCursor& cursor, int64_t now) const {
+  if (cursor.busy || cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
+  if (cursor.read_after > commits_.last()) return false;
+  return cursor.read_failure == nullptr || now >= cursor.read_again_at;
+}
+
+// ---- Delivery from memory
+
+FrameFiller::Want FrameFiller::Fill(Consumer& consumer, int64_t now, ConsumeFrame* frame,
+                                    Aftermath* after) {
+  if (!MayDeliver(consumer) || consumer.short_of_bytes) return Want::kNothing;
+  if (scheduler_.GivesWay(consumer)) return Want::kEvents;
+  if (!RateAllows(now, after)) return Want::kEvents;
+  turns_.Grow(shared_.cursors.size());
+  const Isolated isolated = IsolatedFor(consumer, now, after);
+  if (isolated == Isolated::kDrain) return Want::kNothing;
+  Outcome outcome = Outcome::kNothing;
+  if (isolated == Isolated::kDeliver) outcome = DeliverIsolated(consumer, now, frame, after);
+  if (frame->deliveries.empty() && outcome != Outcome::kFetch) {
+    outcome = Deliver(consumer, now, frame, after);
+  }
+  if (!frame->deliveries.empty()) return Want::kEvents;
+  if (outcome == Outcome::kFetch) return Want::kFetch;
+  // The next event exceeds the consumer's credit: wait for credit.
+  return outcome == Outcome::kFull ? Want::kNothing : Want::kEvents;
+}
+
+FrameFiller::Isolated FrameFiller::IsolatedFor(const Consumer& consumer, int64_t now,
+                                               Aftermath* after) {
+  if (!scheduler_.isolation().active()) return Isolated::kNone;
+  if (FindIsolated(consumer, now, after) == nullptr) return Isolated::kNone;
+  return consumer.out.events == 0 ? Isolated::kDeliver : Isolated::kDrain;
+}
+
+PartitionCursor* FrameFiller::FindIsolated(const Consumer& consumer, int64_t now,
+                                           Aftermath* after) {
+  for (const size_t p : turns_) {
+    PartitionCursor& cursor = *shared_.cursors[p];
+    if (!MayRead(cursor, now) || cursor.pending().counts().alone == 0) continue;
+    if (!scheduler_.MayDeliver(cursor, consumer)) continue;
+    scheduler_.DropTrimmed(cursor, after);
+    std::optional<Candidate> candidate = cursor.Next(shared_.rules, Flow::kAlone);
+    if (candidate.has_value() && Admit(*candidate, now, after)) return &cursor;
+  }
+  return nullptr;
+}
+
+FrameFiller::Outcome FrameFiller::DeliverIsolated(Consumer& consumer, int64_t now,
+                                                  ConsumeFrame* frame, Aftermath* after) {
+  Outcome outcome = Outcome::kNothing;
+  while (PartitionCursor* const cursor = FindIsolated(consumer, now, after)) {
+    const Candidate candidate = *cursor->Next(shared_.rules, Flow::kAlone);
+    DeliveryBudget budget = BudgetOf(consumer, now);
+    outcome = DeliverCandidate({*cursor, candidate, consumer, budget, frame, now});
+    if (outcome != Outcome::kFull) turns_.EndTurn(cursor->id().value());
+    scheduler_.NoteDelivered(*cursor, now, after);
+    scheduler_.isolation().Note(*cursor, after);
+    // Unless the event waits for another event of its key.
+    if (outcome != Outcome::kSome || !frame->deliveries.empty()) break;
+  }
+  return outcome;
+}
+
+FrameFiller::Outcome FrameFiller::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
+                                          Aftermath* after) {
+  DeliveryBudget budget = BudgetOf(consumer, now);
+  bool full = false;
+  auto turn = turns_.begin();
+  for (size_t i = 0; i < shared_.cursors.size() && !budget.full(); ++i) {
+    const size_t partition = *turn++;  // Read before EndTurn moves it.
+    PartitionCursor& cursor = *shared_.cursors[partition];
+    if (!MayRead(cursor, now) || !scheduler_.MayDeliver(cursor, consumer)) continue;
+    scheduler_.DropTrimmed(cursor, after);
+    const size_t before = frame->deliveries.size();
+    const Outcome outcome = DeliverFrom(cursor, consumer, now, budget, frame, after);
+    scheduler_.NoteDelivered(cursor, now, after);
+    if (frame->deliveries.size() > before || consumer.fetch.has_value()) turns_.EndTurn(partition);
+    if (outcome == Outcome::kNothing || outcome == Outcome::kSome) continue;
+    if (outcome == Outcome::kFull && frame->deliveries.empty()) {
+      full = true;  // Other partitions may have events that fit.
+      continue;
+    }
+    return outcome;  // Events that are fetched get a frame of their own.
+  }
+  if (!frame->deliveries.empty()) return Outcome::kSome;
+  return full ? Outcome::kFull : Outcome::kNothing;
+}
+
+// Live events and those of replays take turns.
+FrameFiller::Outcome FrameFiller::DeliverFrom(PartitionCursor& cursor, Consumer& consumer,
+                                              int64_t now, DeliveryBudget& budget,
+                                              ConsumeFrame* frame, Aftermath* after) {
+  const bool both = cursor.pending().counts().extra > 0;
+  bool extra = both && cursor.extra_turn;
+  if (both) cursor.extra_turn = !cursor.extra_turn;
+  Outcome outcome = Outcome::kNothing;
+  bool full = false;
+  // An event filtered out of one flow may unblock an event of the other.
+  for (int turn = 0; turn < (both ? 2 : 1) || budget.TakeFreed(); ++turn, extra = !extra) {
+    while (!budget.full()) {
+      std::optional<Candidate> candidate =
+          cursor.Next(shared_.rules, extra ? Flow::kExtra : Flow::kLive);
+      if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
+      outcome = DeliverCandidate({cursor, *candidate, consumer, budget, frame, now});
+      if (outcome == Outcome::kFetch) return outcome;
+      if (outcome == Outcome::kFull && !frame->deliveries.empty()) return outcome;
+      if (outcome == Outcome::kFull) break;  // The other flow may have events that fit.
+    }
+    full |= outcome == Outcome::kFull;
+  }
+  return full && frame->deliveries.empty() ? Outcome::kFull : outcome;
+}
+
+FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
+  const Candidate& candidate = job.candidate;
+  Consumer& consumer = job.consumer;
+  PartitionLog& log = job.cursor.log();
+  batches_.clear();
+  const bool matches_each = delivery_.MatchesEach(candidate);
+  const Offset end = matches_each
+                         ? candidate.end
+                         : std::min(candidate.end, After(candidate.start, job.budget.events()));
+  const bool copy_only = candidate.redriven_from.has_value() && candidate.start < log.start();
+  if (copy_only ||
+      !log.tail().Read(candidate.start, end, static_cast<size_t>(job.budget.bytes()), &batches_)) {
+    AskForFetch(job);
+    const bool behind = candidate.fresh && consumer.fetch.has_value();
+    if (behind && std::exchange(consumer.may_fall_behind, false)) {
+      consumer.notices.set_fell_behind(true);
+      consumer.has_notices = true;
+    }
+    return Outcome::kFetch;
+  }
+  reads_.tail_batches.Add(batches_.size());
+  if (matches_each) {
+    AskForFetch(job, std::exchange(batches_, {}));
+    return Outcome::kFetch;
+  }
+  const bool all = delivery_.Deliver(job, batches_, nullptr);
+  batches_.clear();  // The frames hold the batches that were delivered.
+  return all ? Outcome::kSome : Outcome::kFull;
+}
+
+// ---- Delivery of fetched events
+
+void FrameFiller::AskForFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
+  if (!job.frame->deliveries.empty()) return;  // The frame is sent first.
+  EventFetch& fetch = job.consumer.fetch.emplace();
+  fetch.partition = job.cursor.id().value();
+  fetch.candidate = job.candidate;
+  fetch.filter = delivery_.FilterOf(job.candidate);
+  fetch.each_is_chosen = delivery_.MatchesEach(job.candidate);
+  fetch.by_key = shared_.rules.ordered_by_key;
+  fetch.batches = std::move(batches);
+  job.cursor.busy = true;
+}
+
+void FrameFiller::AbandonFetch(Consumer& consumer) {
+  if (consumer.fetch.has_value()) shared_.cursors[consumer.fetch->partition]->busy = false;
+}
+
+void FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
+                              const FetchedEvents& fetched, bool last, ConsumeFrame* frame,
+                              Aftermath* after) {
+  consumer.fetch.reset();
+  PartitionCursor& cursor = *shared_.cursors[fetch.partition];
+  cursor.busy = false;
+  if (fetched.from_disk) {
+    NoteRead(cursor, fetch.candidate, fetched.status, after);
+    scheduler_.WakeForEvents(after);
+  } else {
+    scheduler_.PassOn(after);
+  }
+  if (fetched.status.ok()) {
+    if (fetched.from_disk) reads_.cold_batches.Add(fetched.batches.size());
+    DeliverIfNext(cursor, consumer, fetch, fetched, last, frame, after);
+  } else if (absl::IsNotFound(fetched.status) && fetch.candidate.redriven_from.has_value()) {
+    Effects effects;
+    cursor.DropRedriven(fetch.candidate.start, &effects);
+    scheduler_.Conclude(cursor, effects, after);
+  }
+  if (!fetched.from_disk) NoteCaughtUp(consumer, *frame);
+}
+
+bool FrameFiller::IsNext(const PartitionCursor& cursor, const Consumer& consumer,
+                         const EventFetch& fetch, const std::optional<Candidate>& next) const {
+  // The subscription may have moved, or the consumer may have lost the partition.
+  const bool still = next.has_value() && next->start == fetch.candidate.start &&
+                     next->fresh == fetch.candidate.fresh && cursor.held_until == 0 &&
+                     !cursor.blocked_by_sweep() && scheduler_.MayDeliver(cursor, consumer);
+  // A filter that was replaced no longer counts.
+  return still && fetch.filter == delivery_.FilterOf(*next) &&
+         fetch.each_is_chosen == delivery_.MatchesEach(*next);
+}
+
+void FrameFiller::DeliverIfNext(PartitionCursor& cursor, Consumer& consumer,
+                                const EventFetch& fetch, const FetchedEvents& fetched, bool last,
+                                ConsumeFrame* frame, Aftermath* after) {
+  std::optional<Candidate> next = cursor.Next(shared_.rules, fetch.candidate.flow());
+  if (!IsNext(cursor, consumer, fetch, next)) return;
+  const int64_t now = shared_.Now();
+  if (consumer.closed || !MayDeliver(consumer)) return;
+  if (!RateAllows(now, after) || !Admit(*next, now, after)) return;
+  const EventChoices* const choices = fetched.choices.has_value() ? &*fetched.choices : nullptr;
+  if (choices != nullptr) next->end = std::min(next->end, choices->end());
+  DeliveryBudget budget = BudgetOf(consumer, now);
+  const bool all =
+      delivery_.Deliver({cursor, *next, consumer, budget, frame, now}, fetched.batches, choices);
+  // Read again only when the consumer has some credit back. Until then, events in memory, of other
+  // partitions, may fit.
+  consumer.short_of_bytes = last && !all && frame->deliveries.empty() && consumer.out.events > 0;
+  if (!frame->deliveries.empty()) consumer.caught_up = false;
+  scheduler_.NoteDelivered(cursor, now, after);
+  scheduler_.isolation().Note(cursor, after);
+}
+
+// A partition that cannot be read does not delay the others.
+void FrameFiller::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
+                           const absl::Status& status, Aftermath* after) {
+  cursor.read_failure.reset();
+  if (status.ok()) return;
+  const PartitionLog& log = cursor.log();
+  const bool trimmed = absl::IsNotFound(status) && candidate.start < log.trimmed_to();
+  if (trimmed && candidate.start < log.start()) return;  // The next Fill reports it.
+  if (trimmed || topic_.closing()) {
+    // The deletion must not be reported before it is visible: until then there is nothing to read.
+    cursor.read_after = commits_.written();
+    read_after_ = std::max(read_after_, cursor.read_after);
+    after->await_visible |= cursor.read_after > commits_.last();
+    return;
+  }
+  cursor.read_failure = std::make_shared<const std::string>(
+      absl::StrCat("cannot be read at offset ", candidate.start.value(), ": ", status.message()));
+  cursor.read_again_at = shared_.Now() + kReadAgainAfter;
+  after->SetAlarm(cursor.read_again_at);
+}
+
+void FrameFiller::NoteVisible(int64_t visible, Aftermath* after) {
+  if (read_after_ == 0 || visible < read_after_) return;
+  read_after_ = 0;
+  scheduler_.WakeForEvents(after);
+}
+
+// ---- The end of the log
+
+void FrameFiller::NoteCaughtUp(Consumer& consumer, const ConsumeFrame& frame) const {
+  if (!frame.deliveries.empty()) consumer.caught_up = false;
+  if (consumer.caught_up || consumer.leaving || !AtHead(consumer)) return;
+  consumer.caught_up = true;
+  consumer.may_fall_behind = true;
+  consumer.notices.set_caught_up(true);
+  consumer.has_notices = true;
+}
+
+bool FrameFiller::AtHead(const Consumer& consumer) const {
+  bool any = false;
+  for (const auto& cursor : shared_.cursors) {
+    if (!scheduler_.Serves(*cursor, consumer)) continue;
+    any = true;
+    if (cursor->next() < cursor->log().end() || cursor->AnyLiveReady()) return false;
+    if (cursor->held_until != 0 || cursor->blocked_by_sweep()) return false;
+  }
+  return any;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,124 @@
+// Fills frames for consumers: selects the cursors and the flows that the next events come from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/core/read/topic_reader.h"
+#include "server/core/subscription/cursor/commit_changes.h"
+#include "server/core/subscription/dispatch/aftermath.h"
+#include "server/core/subscription/dispatch/consumer.h"
+#include "server/core/subscription/dispatch/delivery_budget.h"
+#include "server/core/subscription/dispatch/dispatch_context.h"
+#include "server/core/subscription/dispatch/event_delivery.h"
+#include "server/core/subscription/dispatch/event_source.h"
+#include "server/core/subscription/dispatch/scheduler.h"
+#include "server/core/subscription/dispatch/turn_order.h"
+#include "server/core/topic/topic.h"
+#include "storage/record_batch.h"
+#include "storage/visible_commits.h"
+
+namespace eventhub {
+
+// Events in memory that need no matching are delivered at once. For others, Fill asks for a fetch
+// (Consumer::fetch), which EventSource carries out without the subscription's mutex; TakeFetched
+// delivers the result if it is still wanted. A cursor is busy meanwhile: nothing else is delivered
+// from it. Guarded by the subscription's mutex.
+class FrameFiller {
+ public:
+  // What a consumer without deliveries is waiting for.
+  enum class Want { kEvents, kFetch, kNothing };
+
+  // The references outlive this object. `first_turn`: the partition to begin with.
+  FrameFiller(const DispatchContext& shared, Scheduler& scheduler, Topic& topic,
+              const VisibleCommits& commits, ReadCounters& reads, size_t first_turn)
+      : shared_(shared),
+        scheduler_(scheduler),
+        topic_(topic),
+        commits_(commits),
+        reads_(reads),
+        delivery_(shared, scheduler, topic.counters()),
+        turns_(first_turn) {}
+
+  FrameFiller(const FrameFiller&) = delete;
+  FrameFiller& operator=(const FrameFiller&) = delete;
+
+  // Uses the settings of this record from here on.
+  void Follow(const SubscriptionRecord& record, int64_t now);
+  // Nothing is delivered any more.
+  void Stop() { stopped_ = true; }
+
+  // Adds the consumer's next events to an empty frame, or asks for a fetch.
+  Want Fill(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after);
+  // Ends the consumer's fetch, and delivers the part of its result that is still next. `last`: if
+  // the next event is too large, the consumer waits for credit.
+  void TakeFetched(Consumer& consumer, const EventFetch& fetch, const FetchedEvents& fetched,
+                   bool last, ConsumeFrame* frame, Aftermath* after);
+  // Ends the fetch of a consumer that leaves, if there is one.
+  void AbandonFetch(Consumer& consumer);
+
+  // Tells the consumer that it has received everything, if that is new.
+  void NoteCaughtUp(Consumer& consumer, const ConsumeFrame& frame) const;
+  // Commits up to this one are visible.
+  void NoteVisible(int64_t visible, Aftermath* after);
+
+  // Whether the rate limit blocks deliveries.
+  bool RateLimited(int64_t now) { return delivery_.rates().AvailableAt(now) > now; }
+  uint64_t too_costly() const { return delivery_.too_costly(); }
+
+ private:
+  // The outcome of an attempt to deliver from a cursor; kFull: the next event does not fit.
+  enum class Outcome { kNothing, kSome, kFull, kFetch };
+  enum class Isolated { kNone, kDeliver, kDrain };
+
+  bool MayDeliver(const Consumer& consumer) const;
+  // Whether the rate limit allows deliveries; if not, sets an alarm for the time when it does.
+  bool RateAllows(int64_t now, Aftermath* after);
+  // Limits a replay to its own rate; false: it has to wait.
+  bool Admit(Candidate& candidate, int64_t now, Aftermath* after);
+  DeliveryBudget BudgetOf(const Consumer& consumer, int64_t now);
+  // Whether events may be taken from the cursor: it is neither busy nor held, and no failed read or
+  // deletion blocks it.
+  bool MayRead(const PartitionCursor& cursor, int64_t now) const;
+  bool AtHead(const Consumer& consumer) const;
+
+  // Whether the consumer is to get an isolated event, now or when its events are settled.
+  Isolated IsolatedFor(const Consumer& consumer, int64_t now, Aftermath* after);
+  PartitionCursor* FindIsolated(const Consumer& consumer, int64_t now, Aftermath* after);
+  Outcome DeliverIsolated(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after);
+  // From the cursors in turn.
+  Outcome Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after);
+  Outcome DeliverFrom(PartitionCursor& cursor, Consumer& consumer, int64_t now,
+                      DeliveryBudget& budget, ConsumeFrame* frame, Aftermath* after);
+  Outcome DeliverCandidate(const DeliveryJob& job);
+
+  // Asks for events from disk or, with batches, for events to be matched.
+  void AskForFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches = {});
+  // Whether a fetch still matches what the cursor delivers next to the consumer, and how.
+  bool IsNext(const PartitionCursor& cursor, const Consumer& consumer, const EventFetch& fetch,
+              const std::optional<Candidate>& next) const;
+  void DeliverIfNext(PartitionCursor& cursor, Consumer& consumer, const EventFetch& fetch,
+                     const FetchedEvents& fetched, bool last, ConsumeFrame* frame,
+                     Aftermath* after);
+  // Records the outcome of a read from disk.
+  void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
+                Aftermath* after);
+
+  const DispatchContext& shared_;
+  Scheduler& scheduler_;
+  Topic& topic_;
+  const VisibleCommits& commits_;
+  ReadCounters& reads_;
+  EventDelivery delivery_;
+  TurnOrder turns_;
+  bool paused_ = false;
+  bool stopped_ = false;
+  int64_t read_after_ = 0;               // The maximum over all cursors.
+  std::vector<RecordBatchPtr> batches_;  // Scratch.
+};
+
+}  // namespace eventhub
