@@ -10,6 +10,7 @@
 #include "server/rpc/publish_stream.h"
 #include "server/rpc/refused_stream.h"
 #include "server/rpc/rpc_status.h"
+#include "server/rpc/transact_stream.h"
 
 namespace eventhub {
 namespace {
@@ -62,6 +63,13 @@ grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* cont
                                                grpc::ByteBuffer* response) {
   if (registry_.draining()) return RefuseBecauseOfShutdown(context);
   return StartTransactCall(broker_, limits_, context, request, response);
+}
+
+BytesBidi* HubService::TransactStream(grpc::CallbackServerContext* context) {
+  return StartStream<BytesBidi>(stream_limits_, context, [&](StreamLimits::Place place) {
+    return eventhub::TransactStream::Start(broker_, limits_.Connect(context->peer()), registry_,
+                                           std::move(place));
+  });
 }
 
 BytesBidi* HubService::Consume(grpc::CallbackServerContext* context) {

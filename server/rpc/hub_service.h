@@ -15,7 +15,8 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
         v1::EventHubService::WithRawCallbackMethod_Read<
             v1::EventHubService::WithRawCallbackMethod_Consume<
                 v1::EventHubService::WithRawCallbackMethod_Transact<
-                    v1::EventHubService::Service>>>>>;
+                    v1::EventHubService::WithRawCallbackMethod_TransactStream<
+                        v1::EventHubService::Service>>>>>>;
 
 // Thread-safe. The constructor's arguments outlive this object.
 class HubService final : public RawHubService {
@@ -38,6 +39,8 @@ class HubService final : public RawHubService {
   grpc::ServerUnaryReactor* Transact(grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* TransactStream(
+      grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* context) override;
 

@@ -2,213 +2,38 @@
 
 #include <utility>
 
-#include "server/core/base/errors.h"
-#include "server/rpc/byte_buffers.h"
-#include "server/rpc/rpc_status.h"
-#include "storage/base/check.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
-namespace {
-
-// The stream does not read while this many replies wait to be sent.
-constexpr size_t kMaxReplies = 1024;
-
-}  // namespace
 
 PublishStream::PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
                              StreamRegistry& registry, StreamLimits::Place place)
-    : broker_(broker),
-      connection_(std::move(connection)),
-      registry_(registry),
-      place_(std::move(place)) {}
+    : PipelinedStream(std::move(connection), registry, std::move(place)), broker_(broker) {}
 
 PublishStream* PublishStream::Start(Broker& broker,
                                     std::shared_ptr<PublishLimits::Connection> connection,
                                     StreamRegistry& registry, StreamLimits::Place place) {
   std::shared_ptr<PublishStream> stream(
       new PublishStream(broker, std::move(connection), registry, std::move(place)));
-  stream->self_ = stream;
-  registry.Add(stream);
-  stream->Proceed();
+  stream->Begin();
   return stream.get();
-}
-
-void PublishStream::OnReadDone(bool ok) {
-  bool taken = false;
-  uint64_t number = 0;
-  {
-    MutexLock lock(mutex_);
-    half_closed_ |= !ok;
-    if (ok && !finished_) {
-      taken = true;
-      number = first_reply_ + replies_.size();
-      replies_.emplace_back();
-      ++unanswered_;
-    }
-  }
-  if (taken) Handle(number);
-  in_.Clear();
-  {
-    // Set only now: meanwhile another thread may send a reply to an earlier request and then read,
-    // and the next request could reach the broker before this one.
-    MutexLock lock(mutex_);
-    reading_ = false;
-  }
-  Proceed();
-}
-
-void PublishStream::Handle(uint64_t number) {
-  const absl::StatusOr<SharedBytes> message = Gather(in_);
-  const absl::Status status = message.ok() ? Submit(*message, number) : message.status();
-  if (!status.ok()) Answer(number, 0, status);
 }
 
 absl::Status PublishStream::Submit(const SharedBytes& message, uint64_t number) {
   ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(message));
   const size_t bytes = message.size();
-  connection_->Add(bytes);
-  broker_.Publish(request,
-                  [self = shared_from_this(), number, bytes,
-                   id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {
-                    self->connection_->Release(bytes);
-                    self->Answer(number, id, std::move(outcome));
-                  });
+  connection().Add(bytes);
+  broker_.Publish(
+      request, [self = std::static_pointer_cast<PublishStream>(shared_from_this()), number, bytes,
+                id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {
+        self->connection().Release(bytes);
+        self->Answer<v1::PublishStreamResponse>(number, id, std::move(outcome));
+      });
   return absl::OkStatus();
 }
 
-void PublishStream::Answer(uint64_t number, uint64_t correlation_id,
-                           absl::StatusOr<v1::PublishResult> outcome) {
-  v1::PublishStreamResponse response;
-  response.set_correlation_id(correlation_id);
-  if (outcome.ok()) {
-    *response.mutable_result() = *std::move(outcome);
-  } else {
-    *response.mutable_error() = ToErrorStatus(outcome.status());
-  }
-  grpc::ByteBuffer bytes = Serialize(response);
-  {
-    MutexLock lock(mutex_);
-    EVENTHUB_CHECK(number - first_reply_ < replies_.size(),
-                   "a request is answered before its reply is sent");
-    Reply& reply = replies_[number - first_reply_];
-    EVENTHUB_CHECK(!reply.ready, "a request is answered once");
-    reply.ready = true;
-    reply.bytes.Swap(&bytes);
-    --unanswered_;
-  }
-  Proceed();
-}
-
-void PublishStream::OnWriteDone(bool ok) {
-  {
-    MutexLock lock(mutex_);
-    writing_ = false;
-    broken_ |= !ok;
-  }
-  Proceed();
-}
-
-void PublishStream::OnCancel() {
-  {
-    MutexLock lock(mutex_);
-    broken_ = true;
-  }
-  Proceed();
-}
-
-void PublishStream::Drain() {
-  {
-    MutexLock lock(mutex_);
-    draining_ = true;
-  }
-  Proceed();
-}
-
-void PublishStream::Wake() {
-  const std::shared_ptr<PublishStream> self = shared_from_this();
-  {
-    MutexLock lock(mutex_);
-    waiting_for_ = nullptr;
-  }
-  Proceed();
-}
-
-void PublishStream::OnDone() {
-  registry_.Remove(*this);
-  const std::shared_ptr<PublishStream> last = std::move(self_);
-}
-
-void PublishStream::Proceed() {
-  const std::shared_ptr<PublishStream> self = shared_from_this();
-  for (;;) {
-    Action action;
-    {
-      MutexLock lock(mutex_);
-      // The thread that proceeds checks again after each action, and sees all changes so far.
-      if (proceeding_) return;
-      action = NextAction();
-      proceeding_ = action != Action::kNone;
-    }
-    switch (action) {
-      case Action::kNone:
-        return;
-      case Action::kRead:
-        StartRead(&in_);
-        break;
-      case Action::kWrite:
-        StartWrite(&out_);
-        break;
-      case Action::kFinish:
-        Finish(FinalStatus());
-        break;
-    }
-    MutexLock lock(mutex_);
-    proceeding_ = false;
-  }
-}
-
-PublishStream::Action PublishStream::NextAction() {
-  if (finished_) return Action::kNone;
-  if (!writing_ && !replies_.empty() && replies_.front().ready) {
-    out_.Swap(&replies_.front().bytes);
-    replies_.pop_front();
-    ++first_reply_;
-    if (!broken_) {
-      writing_ = true;
-      return Action::kWrite;
-    }
-    return NextAction();
-  }
-  if (MayFinish()) {
-    finished_ = true;
-    return Action::kFinish;
-  }
-  if (MayRead()) {
-    reading_ = true;
-    return Action::kRead;
-  }
-  return Action::kNone;
-}
-
-bool PublishStream::MayRead() {
-  if (reading_ || half_closed_ || broken_ || draining_ || waiting_for_ != nullptr) return false;
-  if (replies_.size() >= kMaxReplies) return false;
-  waiting_for_ = connection_->NotifyWhenFree(*this);
-  return waiting_for_ == nullptr;
-}
-
-bool PublishStream::MayFinish() {
-  if (!half_closed_ && !broken_ && !draining_) return false;
-  if (waiting_for_ != nullptr && waiting_for_->Cancel(*this)) waiting_for_ = nullptr;
-  return waiting_for_ == nullptr && !writing_ && unanswered_ == 0 && replies_.empty();
-}
-
-grpc::Status PublishStream::FinalStatus() {
-  MutexLock lock(mutex_);
-  if (draining_) return ToGrpcStatus(ShuttingDown(kReconnectDelay));
-  if (broken_) return grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone");
-  return grpc::Status::OK;
+void PublishStream::Refuse(uint64_t number, const absl::Status& status) {
+  Answer<v1::PublishStreamResponse, v1::PublishResult>(number, /*correlation_id=*/0, status);
 }
 
 }  // namespace eventhub

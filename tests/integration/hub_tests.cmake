@@ -23,6 +23,7 @@ eventhub_test(hub_test
     route_service_test.cc
     subscription_service_test.cc
     topology_service_test.cc
+    transact_stream_test.cc
     wire_test.cc
   LIBS eventhub_test_hub
   LABELS integration)

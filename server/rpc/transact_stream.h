@@ -1,0 +1,29 @@
+// The streaming method EventHubService.TransactStream.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "server/core/broker.h"
+#include "server/rpc/pipelined_stream.h"
+
+namespace eventhub {
+
+// One stream.
+class TransactStream final : public PipelinedStream {
+ public:
+  static TransactStream* Start(Broker& broker,
+                               std::shared_ptr<PublishLimits::Connection> connection,
+                               StreamRegistry& registry, StreamLimits::Place place);
+
+ private:
+  TransactStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
+                 StreamRegistry& registry, StreamLimits::Place place);
+
+  absl::Status Submit(const SharedBytes& message, uint64_t number) override;
+  void Refuse(uint64_t number, const absl::Status& status) override;
+
+  Broker& broker_;
+};
+
+}  // namespace eventhub
