@@ -25,12 +25,13 @@
 #include "eventhub/connection/subscription_calls.h"
 #include "eventhub/connection/topic_calls.h"
 #include "eventhub/connection/topology_calls.h"
+#include "eventhub/connection/transact_streams.h"
 #include "eventhub/connection/transaction_calls.h"
 
 namespace eventhub::client {
 
 // A hub, reached over the network or played by a test. Thread-safe. Must outlive its streams: the
-// destructor waits until all publish and consume streams have ended.
+// destructor waits until all publish, consume and transact streams have ended.
 //
 // A connection has one part for each thing that a hub does. A part that a class does not override
 // answers UNIMPLEMENTED, and so does each call that a part does not override: a fake implements
@@ -58,6 +59,8 @@ class Connection {
   virtual PublishStreams& publish_streams();
   virtual ReadStreams& read_streams();
   virtual ConsumeStreams& consume_streams();
+  // For Committer.
+  virtual TransactStreams& transact_streams();
   // For Commit (eventhub/transaction.h).
   virtual TransactionCalls& transactions();
   // For the administration clients.

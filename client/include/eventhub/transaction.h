@@ -1,6 +1,7 @@
 // Transactions: appends to several topics, acks of a subscription and checks, applied atomically.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,8 +48,11 @@ struct TransactionAck {
   std::vector<OffsetRange> ranges{};
 };
 
+// The most parts of a transaction; see Transaction::parts.
+inline constexpr size_t kMaxTransactionParts = 4096;
+
 // A set of changes that the hub applies in one atomic write, or not at all. A value: fill it, then
-// Commit it.
+// Commit it, or give it to a Committer (eventhub/committer.h).
 //
 // Example: the read-process-write of a stream processor, exactly once into the log. The result of
 // an event is appended if and only if the event is acked, whatever crashes.
@@ -76,6 +80,11 @@ struct Transaction {
   Transaction& Ack(const std::string& subscription_name, const EventBatch& batch);
   // Adds a check; see OffsetCheck.
   Transaction& Expect(const std::string& topic, uint32_t partition, int64_t next_offset);
+
+  // The number of appends, checks, and ranges of acked offsets: at most kMaxTransactionParts. The
+  // events of one append count as one part together, and so do acked events with consecutive
+  // offsets. A transaction is also limited by the size of a request at the hub (4 MiB by default).
+  size_t parts() const;
 
   std::string id;
   // What the changes must survive before the hub replies. kDefault: the strictest setting among the

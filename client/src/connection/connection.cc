@@ -16,6 +16,7 @@ Part& Default() {
 PublishStreams& Connection::publish_streams() { return Default<PublishStreams>(); }
 ReadStreams& Connection::read_streams() { return Default<ReadStreams>(); }
 ConsumeStreams& Connection::consume_streams() { return Default<ConsumeStreams>(); }
+TransactStreams& Connection::transact_streams() { return Default<TransactStreams>(); }
 TransactionCalls& Connection::transactions() { return Default<TransactionCalls>(); }
 TopicCalls& Connection::topics() { return Default<TopicCalls>(); }
 SubscriptionCalls& Connection::subscriptions() { return Default<SubscriptionCalls>(); }

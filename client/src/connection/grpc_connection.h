@@ -29,6 +29,7 @@ class GrpcConnection final : public Connection {
   PublishStreams& publish_streams() override { return streams_; }
   ReadStreams& read_streams() override { return streams_; }
   ConsumeStreams& consume_streams() override { return streams_; }
+  TransactStreams& transact_streams() override { return streams_; }
   TransactionCalls& transactions() override { return transactions_; }
   TopicCalls& topics() override { return topics_; }
   SubscriptionCalls& subscriptions() override { return subscriptions_; }

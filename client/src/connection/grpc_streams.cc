@@ -6,6 +6,8 @@
 #include "client/src/connection/grpc_consume_stream.h"
 #include "client/src/connection/grpc_publish_stream.h"
 #include "client/src/connection/grpc_read_stream.h"
+#include "client/src/connection/grpc_transact_calls_in_turn.h"
+#include "client/src/connection/grpc_transact_stream.h"
 
 namespace eventhub::client {
 namespace {
@@ -33,6 +35,13 @@ std::unique_ptr<ReadStream> GrpcStreams::OpenReadStream(const ReadSpec& spec) {
 std::shared_ptr<ConsumeStream> GrpcStreams::OpenConsumeStream(
     std::shared_ptr<ConsumeStream::Handler> handler) {
   return GrpcConsumeStream::Start(*channels_, users_, std::move(handler));
+}
+
+std::shared_ptr<TransactStream> GrpcStreams::OpenTransactStream(
+    std::shared_ptr<TransactStream::Handler> handler) {
+  const auto start =
+      *no_transact_stream_ ? GrpcTransactCallsInTurn::Start : GrpcTransactStream::Start;
+  return start(*channels_, users_, no_transact_stream_, std::move(handler));
 }
 
 }  // namespace eventhub::client

@@ -30,10 +30,11 @@ std::optional<std::vector<PublishedEvent>> LocateIn(const Placement& placement, 
   return located;
 }
 
-}  // namespace
-
-std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
-                                                        const PublishReply& reply) {
+// Locates `count` events; `next_key` returns the partition key of the next event, and is called
+// once for each.
+template <typename NextKey>
+std::optional<std::vector<PublishedEvent>> Locate(size_t count, const PublishReply& reply,
+                                                  NextKey next_key) {
   const bool one = reply.placements.size() == 1;
   if (one && reply.delayed.empty() && reply.duplicates.empty()) {
     return LocateIn(reply.placements.front(), count, reply.duplicate);
@@ -42,14 +43,12 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
   for (const Placement& placement : reply.placements) {
     cursors[placement.partition] = {placement.base_offset, placement.count};
   }
-  std::vector<PublishedEvent> located;
-  located.reserve(count);
+  std::vector<PublishedEvent> located(count);
   auto delayed = reply.delayed.begin();
   auto duplicate = reply.duplicates.begin();
-  wire::FieldReader field(body);
-  while (field.Next()) {
-    const size_t index = located.size();
-    PublishedEvent& event = located.emplace_back();
+  for (size_t index = 0; index < count; ++index) {
+    const std::string_view key = next_key();
+    PublishedEvent& event = located[index];
     event.duplicate = reply.duplicate;
     if (delayed != reply.delayed.end() && delayed->event_index == index) {
       event.delayed = EventDelay{delayed->delay_id, delayed->due_time};
@@ -63,7 +62,6 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
       ++duplicate;
       continue;
     }
-    const std::string_view key = PartitionKey(field.bytes());
     std::optional<uint32_t> partition = reply.keyless_partition;
     if (one) {
       partition = reply.placements.front().partition;
@@ -80,6 +78,24 @@ std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, s
   }
   if (delayed != reply.delayed.end() || duplicate != reply.duplicates.end()) return std::nullopt;
   return located;
+}
+
+}  // namespace
+
+std::optional<std::vector<PublishedEvent>> LocateEvents(std::string_view body, size_t count,
+                                                        const PublishReply& reply) {
+  wire::FieldReader field(body);
+  return Locate(count, reply, [&field] {
+    field.Next();
+    return PartitionKey(field.bytes());
+  });
+}
+
+std::optional<std::vector<PublishedEvent>> LocateEvents(const std::vector<v1::Event>& events,
+                                                        const PublishReply& reply) {
+  auto next = events.begin();
+  return Locate(events.size(), reply,
+                [&next] { return std::string_view((next++)->partition_key()); });
 }
 
 }  // namespace eventhub::client

@@ -1,9 +1,12 @@
 #include "client/src/publish/transaction_proto.h"
 
+#include <iterator>
 #include <string>
 
 #include "client/src/publish/locate.h"
 #include "client/src/publish/publish_proto.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/writer.h"
 
 namespace eventhub::client {
 namespace {
@@ -19,25 +22,20 @@ void ToProto(const TransactionAck& ack, v1::Ack& proto) {
   }
 }
 
-void ToProto(const TransactionAppend& append, v1::TransactAppend& proto) {
-  proto.set_topic(append.topic);
-  if (append.partition) proto.set_partition(*append.partition);
-  if (append.expected_offset) proto.set_expected_offset(*append.expected_offset);
-  proto.set_expected_run(append.expected_run);
-  for (const v1::Event& event : append.events) *proto.add_events() = event;
+// Without the events.
+v1::TransactAppend HeadOf(const TransactionAppend& append) {
+  v1::TransactAppend head;
+  head.set_topic(append.topic);
+  if (append.partition) head.set_partition(*append.partition);
+  if (append.expected_offset) head.set_expected_offset(*append.expected_offset);
+  head.set_expected_run(append.expected_run);
+  return head;
 }
 
-// Encodes the events of an append as consecutive fields.
-std::string Body(const TransactionAppend& append) {
-  v1::EventBatch batch;
-  for (const v1::Event& event : append.events) *batch.add_events() = event;
-  return batch.SerializeAsString();
-}
-
-}  // namespace
-
-v1::TransactRequest ToProto(const Transaction& transaction) {
-  v1::TransactRequest request;
+// Everything except the appends. Request: v1::TransactRequest or v1::TransactStreamRequest.
+template <typename Request>
+Request HeadOf(const Transaction& transaction) {
+  Request request;
   request.set_transaction_id(transaction.id);
   request.set_durability(static_cast<v1::Durability>(transaction.durability));
   if (!transaction.acks.empty()) {
@@ -53,27 +51,75 @@ v1::TransactRequest ToProto(const Transaction& transaction) {
     proto.set_expected_offset(check.next_offset);
     proto.set_expected_run(check.expected_run);
   }
+  return request;
+}
+
+void AppendTo(const TransactionAppend& append, std::string& out) {
+  const std::string head = HeadOf(append).SerializeAsString();
+  size_t size = head.size();
+  for (const v1::Event& event : append.events) {
+    const size_t event_size = event.ByteSizeLong();
+    size += 1 + wire::VarintSize(event_size) + event_size;
+  }
+  wire::AppendHead(v1::TransactStreamRequest::kAppendsFieldNumber, size, &out);
+  out += head;
+  for (const v1::Event& event : append.events) {
+    const size_t event_size = static_cast<size_t>(event.GetCachedSize());
+    wire::AppendHead(wire::kEventsField, event_size, &out);
+    const size_t from = out.size();
+    out.resize(from + event_size);
+    event.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out.data() + from));
+  }
+}
+
+}  // namespace
+
+v1::TransactRequest ToProto(const Transaction& transaction) {
+  auto request = HeadOf<v1::TransactRequest>(transaction);
   for (const TransactionAppend& append : transaction.appends) {
-    ToProto(append, *request.add_appends());
+    v1::TransactAppend& proto = *request.add_appends();
+    proto = HeadOf(append);
+    for (const v1::Event& event : append.events) *proto.add_events() = event;
   }
   return request;
 }
 
-absl::StatusOr<TransactionResult> FromProto(const v1::TransactResponse& response,
-                                            const Transaction& transaction) {
+std::string Encode(const Transaction& transaction, uint64_t correlation_id) {
+  auto head = HeadOf<v1::TransactStreamRequest>(transaction);
+  head.set_correlation_id(correlation_id);
+  std::string request = head.SerializeAsString();
+  for (const TransactionAppend& append : transaction.appends) AppendTo(append, request);
+  return request;
+}
+
+void SetResult(const v1::TransactResponse& response, TransactReply& reply) {
+  reply.duplicate = response.duplicate();
+  for (const v1::PublishResult& result : response.results()) {
+    PublishReply& append = reply.appends.emplace_back();
+    SetResult(result, append);
+    append.duplicate = response.duplicate();
+  }
+}
+
+absl::StatusOr<TransactionResult> ResultOf(const TransactReply& reply,
+                                           const Transaction& transaction) {
   const absl::Status odd = absl::InternalError("the hub's answer contradicts the transaction");
-  TransactionResult result{.duplicate = response.duplicate()};
-  if (static_cast<size_t>(response.results_size()) != transaction.appends.size()) return odd;
-  for (size_t i = 0; i < transaction.appends.size(); ++i) {
-    const TransactionAppend& append = transaction.appends[i];
-    PublishReply reply;
-    SetResult(response.results(static_cast<int>(i)), reply);
-    reply.duplicate = response.duplicate();
-    const auto located = LocateEvents(Body(append), append.events.size(), reply);
+  if (reply.appends.size() != transaction.appends.size()) return odd;
+  TransactionResult result{.duplicate = reply.duplicate};
+  for (size_t i = 0; i < reply.appends.size(); ++i) {
+    auto located = LocateEvents(transaction.appends[i].events, reply.appends[i]);
     if (!located) return odd;
-    result.events.insert(result.events.end(), located->begin(), located->end());
+    result.events.insert(result.events.end(), std::make_move_iterator(located->begin()),
+                         std::make_move_iterator(located->end()));
   }
   return result;
+}
+
+absl::StatusOr<TransactionResult> FromProto(const v1::TransactResponse& response,
+                                            const Transaction& transaction) {
+  TransactReply reply;
+  SetResult(response, reply);
+  return ResultOf(reply, transaction);
 }
 
 }  // namespace eventhub::client

@@ -23,6 +23,7 @@ class MockConnection : public Connection,
                        public PublishStreams,
                        public ReadStreams,
                        public ConsumeStreams,
+                       public TransactStreams,
                        public TransactionCalls,
                        public TopicCalls,
                        public SubscriptionCalls,
@@ -36,6 +37,7 @@ class MockConnection : public Connection,
   PublishStreams& publish_streams() override { return *this; }
   ReadStreams& read_streams() override { return *this; }
   ConsumeStreams& consume_streams() override { return *this; }
+  TransactStreams& transact_streams() override { return *this; }
   TransactionCalls& transactions() override { return *this; }
   TopicCalls& topics() override { return *this; }
   SubscriptionCalls& subscriptions() override { return *this; }
@@ -51,6 +53,8 @@ class MockConnection : public Connection,
   MOCK_METHOD(std::unique_ptr<ReadStream>, OpenReadStream, (const ReadSpec& spec), (override));
   MOCK_METHOD(std::shared_ptr<ConsumeStream>, OpenConsumeStream,
               (std::shared_ptr<ConsumeStream::Handler> handler), (override));
+  MOCK_METHOD(std::shared_ptr<TransactStream>, OpenTransactStream,
+              (std::shared_ptr<TransactStream::Handler> handler), (override));
   MOCK_METHOD(void, RunAfter, (absl::Duration delay, absl::AnyInvocable<void() &&> work),
               (override));
   MOCK_METHOD(void, CancelCalls, (), (override));
@@ -177,6 +181,14 @@ class MockPublishStream : public PublishStream {
 // A consume stream that expects requests. Give responses to the handler that the stream was opened
 // with.
 class MockConsumeStream : public ConsumeStream {
+ public:
+  MOCK_METHOD(void, Write, (std::string request), (override));
+  MOCK_METHOD(void, Cancel, (), (override));
+};
+
+// A transact stream that expects writes. Give replies to the handler that the stream was opened
+// with.
+class MockTransactStream : public TransactStream {
  public:
   MOCK_METHOD(void, Write, (std::string request), (override));
   MOCK_METHOD(void, Cancel, (), (override));
