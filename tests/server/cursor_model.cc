@@ -365,14 +365,15 @@ void CursorModel::DropTrimmed() {
   lost += static_cast<uint64_t>(effects.lost);
 }
 
-void CursorModel::Seek(int64_t to) {
+void CursorModel::Seek(int64_t to, const std::vector<UnsettledRange>& unsettled) {
   keys_.clear();
   all_known = false;
   suspects_end = 0;
   for (auto it = events.begin(); it != events.end();) {
     ModelEvent& event = it->second;
     Release(event);
-    if (!event.extra || it->first >= std::max(to, log_start)) {
+    const bool only_copy = event.redriven_from.has_value() && it->first < log_start;
+    if (!event.extra || (it->first >= to && !only_copy)) {
       it = events.erase(it);
       continue;
     }
@@ -391,6 +392,17 @@ void CursorModel::Seek(int64_t to) {
     }
   }
   next = to;
+  for (const UnsettledRange& range : unsettled) {
+    for (int64_t offset = range.start.value(); offset < range.end.value(); ++offset) {
+      ModelEvent& event = events[offset];
+      if (event.redriven_from.has_value() && offset < log_start) continue;
+      event = ModelEvent();
+      event.attempts = rules.BeforeLast(range.attempts);
+      event.delivered = true;
+      event.silent = range.silent && !rules.ordered_by_key;
+      event.alone = event.silent && IsLast(event.attempts + 1);
+    }
+  }
 }
 
 int64_t CursorModel::AddReplay(int64_t from, int64_t to, bool add) {

@@ -90,7 +90,8 @@ class CursorModel {
   void FinishParking(int64_t from, int64_t to);
   void AbandonParking(int64_t from, int64_t to, int64_t retry_at, const std::string& why);
   void DropTrimmed();
-  void Seek(int64_t to);
+  // Call DropTrimmed afterwards.
+  void Seek(int64_t to, const std::vector<UnsettledRange>& unsettled);
   int64_t AddReplay(int64_t from, int64_t to, bool add);
   int64_t CancelReplays();
   void AddRedriven(int64_t event, int64_t copy);

@@ -254,28 +254,78 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   }
 
   void Seek() {
-    const int64_t to = Int(model_->log_start, model_->log_end);
-    cursor().Seek(rules(), Offset(to), &effects_);
-    model_->Seek(to);
-    unordered_.clear();
-    // A snapshot.
-    for (int64_t at = model_->log_start; OneIn(2);) {
+    const int64_t to = Int(std::max<int64_t>(0, model_->log_start - 3), model_->log_end);
+    std::vector<UnsettledRange> snapshot;
+    for (int64_t at = std::max<int64_t>(0, model_->log_start - 5); OneIn(2);) {
       at += Int(0, 5);
       const int64_t count = Int(1, 5);
       if (at + count > to) break;
-      const auto attempts = static_cast<uint32_t>(Int(0, 2));
-      const bool silent = OneIn(2);
-      cursor().AddPending(rules(), Offset(at), count, attempts, silent);
-      for (int64_t i = 0; i < count; ++i) {
-        model_->events[at + i] = ModelEvent();
-        model_->events[at + i].attempts = attempts;
-        model_->events[at + i].delivered = true;
-        model_->events[at + i].silent = silent && !rules().ordered_by_key;
-        model_->events[at + i].alone =
-            model_->events[at + i].silent && rules().IsLast(attempts + 1);
-      }
+      snapshot.push_back(
+          {Offset(at), Offset(at + count), static_cast<uint32_t>(Int(0, 2)), OneIn(2)});
       at += count;
     }
+    const CursorModel before = *model_;
+    model_->Seek(to, snapshot);
+    model_->DropTrimmed();
+    cursor().BeginSeek(Offset(to), std::move(snapshot));
+    while (!SeekOn()) CheckCrash(before);
+    cursor().DropTrimmed(&effects_);
+    unordered_.clear();
+    copy_of_.reset();
+    cursor().EndCopy();
+  }
+
+  bool SeekOn() {
+    size_t left = OneIn(3) ? SIZE_MAX : static_cast<size_t>(Int(1, 4));
+    return cursor().SeekOn(rules(), &left, &effects_);
+  }
+
+  // Each event is as before the seek, or as after it.
+  void CheckCrash(const CursorModel& before) {
+    rig_.Write(wall_offset_);
+    const std::unique_ptr<PartitionCursor> loaded = rig_.Load(wall_offset_, model_->now);
+    enum class State { kSettled, kLive, kExtra };
+    const auto of_model = [](const CursorModel& model, int64_t event) {
+      const auto it = model.events.find(event);
+      if (it == model.events.end()) return event < model.next ? State::kSettled : State::kLive;
+      return it->second.extra ? State::kExtra : State::kLive;
+    };
+    for (int64_t event = model_->log_start; event < model_->log_end; ++event) {
+      const auto it = loaded->pending().At(Offset(event));
+      const bool pending = it != loaded->pending().map().end() && it->first <= event;
+      const State state = pending ? (it->second.extra ? State::kExtra : State::kLive)
+                          : Offset(event) < loaded->next() ? State::kSettled
+                                                           : State::kLive;
+      ASSERT_TRUE(state == of_model(before, event) || state == of_model(*model_, event)) << event;
+    }
+  }
+
+  // Begins, or continues, a copy of the unsettled events.
+  void Copy() {
+    if (!copy_of_.has_value()) {
+      cursor().BeginCopy();
+      copied_.clear();
+      copy_of_.emplace();
+      for (const auto& [event, state] : model_->events) {
+        if (!state.extra) copy_of_->insert(event);
+      }
+    }
+    auto left = static_cast<size_t>(Int(1, 5));
+    const bool done = cursor().copy()->Continue(cursor().pending(), &left);
+    const stored::SnapshotPartition part = cursor().copy()->Take(cursor().id());
+    for (int i = 0; i < part.starts_size(); ++i) {
+      for (int64_t k = 0; k < part.counts(i); ++k) {
+        ASSERT_TRUE(copied_.insert(part.starts(i) + k).second) << part.starts(i) + k;
+      }
+    }
+    if (!done) return;
+    ASSERT_EQ(cursor().copy()->events(), static_cast<int64_t>(copied_.size()));
+    for (const int64_t event : *copy_of_) {
+      ASSERT_TRUE(copied_.contains(event) || event < model_->log_start) << event;
+    }
+    for (const int64_t event : copied_) ASSERT_TRUE(copy_of_->contains(event)) << event;
+    cursor().EndCopy();
+    copy_of_.reset();
   }
 
   void Replay() {
@@ -306,6 +356,7 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     const int64_t wall = model_->now + wall_offset_;
     const int64_t now = Int(1, 1000);
     rig_.Reopen(wall_offset_, wall - now, now);
+    copy_of_.reset();
     wall_offset_ = wall - now;
     model_->Restart(now);
     cursor().set_epoch(model_->epoch);
@@ -419,7 +470,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
     if (what < 93) return Do(&CursorModelTest::Trim, true);
     if (what < 96) return Do(&CursorModelTest::Restart, false);
     if (what < 98) return Do(&CursorModelTest::ChangeRules, false);
-    if (OneIn(4)) Do(&CursorModelTest::Seek, false);
+    if (what == 98) return Do(&CursorModelTest::Copy, false);
+    if (OneIn(2)) Do(&CursorModelTest::Seek, false);
   }
 
   void EndSomeParking() { EndParking(); }
@@ -455,6 +507,8 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   ConsumerId owner_{1000};
   int64_t wall_offset_ = 1'700'000'000'000'000;
   Offsets unordered_;
+  std::optional<Offsets> copy_of_;  // The events that the copy in progress must contain.
+  Offsets copied_;
   std::function<void(Offset, Offset)> collect_;
 };
 

@@ -1,8 +1,11 @@
 // A cursor on a log that a test can grow and trim, with a store to write to.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -79,11 +82,29 @@ class CursorRig {
     }
   }
 
+  // The same; returns the number of records in the store that changed.
+  size_t WriteAndCount() {
+    const Records before = Stored();
+    Write(0);
+    const Records after = Stored();
+    Records changed;
+    std::set_symmetric_difference(before.begin(), before.end(), after.begin(), after.end(),
+                                  std::inserter(changed, changed.end()));
+    std::set<std::string> keys;
+    for (const auto& [key, value] : changed) keys.insert(key);
+    return keys.size();
+  }
+
   // Writes the cursor, discards it, and loads it again; times as for PartitionCursor::Flush and
   // Load.
   void Reopen(int64_t wall_offset_before, int64_t wall_offset_after, int64_t now) {
     Write(wall_offset_before);
-    cursor = std::make_unique<PartitionCursor>(log, Offset(0));
+    cursor = Load(wall_offset_after, now);
+  }
+
+  // A cursor as a restart would load it.
+  std::unique_ptr<PartitionCursor> Load(int64_t wall_offset, int64_t now) {
+    auto cursor = std::make_unique<PartitionCursor>(log, Offset(0));
     const auto record = store_->Get(Column::kCursors, CursorKey(kSubscription, log.id())).value();
     stored::Cursor stored;
     if (record.has_value()) {
@@ -94,15 +115,29 @@ class CursorRig {
                              [&](absl::string_view key, absl::string_view value) {
                                stored::Range range;
                                EXPECT_TRUE(range.ParseFromString(std::string(value)));
-                               cursor->Load(ParseCursorsKey(key)->offset, range, wall_offset_after,
-                                            now);
+                               EXPECT_TRUE(cursor->Load(ParseCursorsKey(key)->offset, range,
+                                                        wall_offset, now));
                                return true;
                              }),
                 IsOk());
     EXPECT_FALSE(cursor->dirty());
+    return cursor;
   }
 
  private:
+  using Records = std::set<std::pair<std::string, std::string>>;
+
+  Records Stored() {
+    Records records;
+    EXPECT_THAT(store_->Scan(Column::kCursors, "",
+                             [&](absl::string_view key, absl::string_view value) {
+                               records.emplace(key, value);
+                               return true;
+                             }),
+                IsOk());
+    return records;
+  }
+
   FaultEnv disk_{FaultEnv::Medium::kMemory};
   std::unique_ptr<LogStore> store_;
   Watermark topic_mark_;

@@ -3,6 +3,7 @@
 #include "server/core/subscription/cursor/partition_cursor.h"
 
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -70,6 +71,14 @@ class PartitionCursorTest : public testing::Test {
   void Redrive(Offset event, const DeadLetterPlace& place) {
     cursor().AddRedriven(event, place, &effects_);
     rig_.Complete(&effects_);
+  }
+  // A seek in pieces of at most `ranges`; returns their number.
+  int Seek(int64_t next, std::vector<UnsettledRange> unsettled, size_t ranges = SIZE_MAX) {
+    cursor().BeginSeek(Offset(next), std::move(unsettled));
+    for (int pieces = 1;; ++pieces) {
+      size_t left = ranges;
+      if (cursor().SeekOn(rules_, &left, &effects_)) return pieces;
+    }
   }
   uint32_t AttemptsOf(int64_t event) {
     return cursor().pending().At(Offset(event))->second.attempts;
@@ -493,7 +502,7 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   EXPECT_EQ(effects_.released[0].second.events, 5);
   EXPECT_THAT(Ack(kOne, 0, 6), ElementsAre(std::pair(0, 6)));
   EXPECT_EQ(Next(), std::pair(int64_t{3}, int64_t{10}));
-  cursor().AddPending(rules_, Offset(0), 2, 4, false);
+  Seek(3, {{Offset(0), Offset(2), 4}});
   EXPECT_EQ(cursor().acked(), Offset(0));
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 9);
   EXPECT_EQ(cursor().Next(rules_, Flow::kLive)->attempts, 4u);
@@ -502,10 +511,10 @@ TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
   EXPECT_EQ(cursor().next(), Offset(1));
 }
 
-// Regardless of the number of pending ranges, the commit that moves the cursor examines only the
-// extra events.
-TEST_F(QueueCursorTest, SeekOfManyRangesFreesThemByPieces) {
-  constexpr auto kEvents = static_cast<int64_t>(3 * PartitionCursor::kMaxSwept);
+// However many ranges are pending, a piece of a seek changes a bounded number of records.
+TEST_F(QueueCursorTest, SeekOverManyRangesIsDoneInPieces) {
+  constexpr int64_t kEvents = 6000;
+  constexpr size_t kAtOnce = 1000;
   MemoryMeter meter(size_t{1} << 30);
   rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0), &meter);
   rig_.Grow(kEvents + 10);
@@ -517,17 +526,21 @@ TEST_F(QueueCursorTest, SeekOfManyRangesFreesThemByPieces) {
   Redrive(Offset(kEvents - 2), {TopicId(9), PartitionId(1), Offset(35)});
   rig_.Write(0);
   effects_ = Effects();
-  cursor().Seek(rules_, Offset(kEvents - 2), &effects_);
-  EXPECT_TRUE(effects_.released.empty());
+  cursor().BeginSeek(Offset(kEvents - 2), {});
+  int pieces = 1;
+  for (size_t left = kAtOnce; !cursor().SeekOn(rules_, &left, &effects_); left = kAtOnce) {
+    ++pieces;
+    EXPECT_TRUE(cursor().seeking());
+    EXPECT_LE(rig_.WriteAndCount(), kAtOnce + 1);
+  }
+  EXPECT_EQ(pieces, 4);
+  EXPECT_FALSE(cursor().seeking());
   EXPECT_EQ(cursor().pending().map().size(), 2u) << "what lies behind comes with the live events";
-  EXPECT_TRUE(cursor().sweeping());
-  EXPECT_FALSE(cursor().blocked_by_sweep());
   const std::optional<Candidate> extra = cursor().Next(rules_, Flow::kExtra);
   ASSERT_TRUE(extra.has_value());
   EXPECT_EQ(extra->start, Offset(0)) << "it was taken back";
   EXPECT_EQ(extra->attempts, 0u);
   EXPECT_EQ(extra->redriven_from->offset, Offset(33));
-  EXPECT_GE(rig_.Sweep(rules_, 1000, &effects_), 3);
   int64_t released = 0;
   for (const auto& [consumer, usage] : effects_.released) released += usage.events;
   EXPECT_EQ(released, kEvents / 2 + 1);
@@ -536,6 +549,82 @@ TEST_F(QueueCursorTest, SeekOfManyRangesFreesThemByPieces) {
   EXPECT_EQ(cursor().pending().counts().extra, 2);
   EXPECT_EQ(cursor().pending().counts().live, 0);
   EXPECT_EQ(Next(), std::pair(kEvents - 2, kEvents + 10));
+}
+
+// Those that stay and those that are added count, too, whichever way the position moves. A piece
+// may replace as many ranges as it adds.
+TEST_F(QueueCursorTest, SeekToManyRangesIsDoneInPieces) {
+  constexpr int64_t kEvents = 6000;
+  std::vector<UnsettledRange> odd;
+  for (int64_t event = 1; event < kEvents; event += 2) {
+    odd.push_back({Offset(event), Offset(event + 1)});
+  }
+  rig_.Grow(kEvents + 10);
+  for (const int64_t before : {int64_t{0}, kEvents, kEvents + 10}) {
+    Seek(before, {});
+    EXPECT_EQ(Seek(kEvents, odd, 1000), 3) << before;
+    EXPECT_EQ(cursor().pending().map().size(), odd.size());
+    EXPECT_EQ(cursor().acked(), Offset(1));
+    EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), kEvents / 2 + 10);
+    EXPECT_EQ(Seek(kEvents, odd, 1000), 3);
+  }
+  Seek(kEvents, {});
+  for (int64_t event = 0; event < kEvents; event += 2) {
+    Redrive(Offset(event), {TopicId(9), PartitionId(1), Offset(event)});
+  }
+  EXPECT_EQ(Seek(kEvents, {}, 1000), 3);
+  EXPECT_EQ(cursor().pending().counts().extra, kEvents / 2);
+}
+
+// Until a seek is done, retention keeps what is unsettled at either position.
+TEST_F(QueueCursorTest, SeekInProgressNeedsItsTarget) {
+  rig_.Grow(10);
+  Deliver(kOne, 10);
+  for (const int64_t event : {0, 1, 2, 3, 4, 6, 8}) Ack(kOne, event, event + 1);
+  EXPECT_EQ(cursor().needed(), Offset(5));
+  cursor().BeginSeek(Offset(9), {{Offset(2), Offset(3)}, {Offset(7), Offset(9)}});
+  EXPECT_EQ(cursor().needed(), Offset(2));
+  size_t left = 1;
+  EXPECT_FALSE(cursor().SeekOn(rules_, &left, &effects_));
+  EXPECT_EQ(cursor().needed(), Offset(2));
+  left = 100;
+  EXPECT_TRUE(cursor().SeekOn(rules_, &left, &effects_));
+  EXPECT_EQ(cursor().needed(), Offset(2));
+  EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 4);
+}
+
+// Whatever is settled while it is copied was unsettled at that moment.
+TEST_F(QueueCursorTest, CopyIsOfTheMomentAtWhichItBegan) {
+  rig_.Grow(10);
+  Deliver(kOne, 8);
+  Ack(kOne, 1, 2);
+  Retry(kOne, 4, 5);
+  cursor().BeginCopy();
+  std::map<int64_t, uint32_t> copied;  // By event, the attempts.
+  const auto copy = [&](size_t ranges) {
+    const bool done = cursor().copy()->Continue(cursor().pending(), &ranges);
+    const stored::SnapshotPartition part = cursor().copy()->Take(cursor().id());
+    EXPECT_EQ(part.next_offset(), 8);
+    for (int i = 0; i < part.starts_size(); ++i) {
+      for (int64_t event = 0; event < part.counts(i); ++event) {
+        EXPECT_TRUE(copied.emplace(part.starts(i) + event, part.attempts(i)).second);
+      }
+    }
+    return done;
+  };
+  EXPECT_FALSE(copy(1));
+  EXPECT_THAT(copied, ElementsAre(std::pair(0, 0)));
+  Deliver(kTwo, 1);  // The retried one.
+  Ack(kTwo, 4, 5);
+  Ack(kOne, 0, 1);  // Already copied.
+  Deliver(kOne, 2);
+  Ack(kOne, 7, 10);  // One of them was not delivered then.
+  Replay(Offset(4), Offset(5));
+  EXPECT_TRUE(copy(100));
+  EXPECT_THAT(copied,
+              ElementsAre(std::pair(0, 0), std::pair(2, 0), std::pair(3, 0), std::pair(4, 1),
+                          std::pair(5, 0), std::pair(6, 0), std::pair(7, 0)));
+  EXPECT_EQ(cursor().copy()->events(), 7);
 }
 
 TEST_F(StreamCursorTest, EndOfAConsumerIsCarriedOutByPieces) {

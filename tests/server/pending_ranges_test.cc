@@ -167,20 +167,9 @@ class PendingRangesTest : public SeededTest {
     }
   }
 
-  // All memory is returned by then.
-  void FreeAll(std::unique_ptr<DiscardedRanges> discarded) {
-    while (!discarded->empty()) {
-      EXPECT_LE(discarded->Free(3, [](const PendingRange&) {}), 3u);
-    }
-  }
-
   void RemoveAll() {
-    if (OneIn(2)) {
-      FreeAll(ranges_->Discard());
-    } else {
-      ranges_->EditRange(Offset(0), Offset::Max(),
-                         [](Offset, PendingRange&) { return Verdict::kRemove; });
-    }
+    ranges_->EditRange(Offset(0), Offset::Max(),
+                       [](Offset, PendingRange&) { return Verdict::kRemove; });
     model_.clear();
   }
 
@@ -201,12 +190,12 @@ class PendingRangesTest : public SeededTest {
 
   // After this the store holds the current state, and loading restores it.
   void FlushAndLoad() {
-    ranges_->Flush([this] { store_.clear(); },
-                   [this](Offset start, const PendingRange& range) {
-                     PendingRange copy = range.Copy();
-                     store_.insert_or_assign(start.value(), std::move(copy));
-                   },
-                   [this](Offset start) { EXPECT_EQ(store_.erase(start.value()), 1u) << start; });
+    ranges_->Flush(
+        [this](Offset start, const PendingRange& range) {
+          PendingRange copy = range.Copy();
+          store_.insert_or_assign(start.value(), std::move(copy));
+        },
+        [this](Offset start) { EXPECT_EQ(store_.erase(start.value()), 1u) << start; });
     ASSERT_FALSE(ranges_->dirty());
     ASSERT_EQ(EventsOf(store_), model_);
     ASSERT_EQ(store_.size(), ranges_->map().size());
@@ -227,6 +216,7 @@ class PendingRangesTest : public SeededTest {
     }
     CompareCounts();
     CompareFirst();
+    CompareEnds();
   }
 
   void CompareCounts() {
@@ -273,6 +263,20 @@ class PendingRangesTest : public SeededTest {
     if (first == model_.end()) return;
     ASSERT_LE(at->first, first->first);
     ASSERT_GT(at->first + at->second.count, first->first);
+  }
+
+  // As if the ranges of [from, to) were counted from either end.
+  void CompareEnds() {
+    const Offset from(Int(0, kOffsets));
+    const Offset to(Int(from.value() + 1, kOffsets + 12));
+    const auto limit = static_cast<size_t>(Int(1, 4));
+    const size_t all = ranges_->CountIn(from, to, SIZE_MAX);
+    const Offset end = ranges_->EndOf(limit, from, to);
+    const Offset start = ranges_->StartOf(limit, from, to);
+    ASSERT_EQ(ranges_->CountIn(from, end, SIZE_MAX), std::min(limit, all));
+    ASSERT_EQ(ranges_->CountIn(start, to, SIZE_MAX), std::min(limit, all));
+    ASSERT_EQ(start == from,
+              all <= limit || ranges_->CountIn(from, from + 1, 1) == all - limit + 1);
   }
 
   static constexpr int64_t kOffsets = 60;
@@ -339,8 +343,7 @@ class HolesTest : public testing::Test {
   }
 
   void Flush() {
-    ranges_.Flush([this] { ++written_; },  //
-                  [this](Offset, const PendingRange&) { ++written_; },
+    ranges_.Flush([this](Offset, const PendingRange&) { ++written_; },
                   [this](Offset) { ++written_; });
   }
 
@@ -384,22 +387,6 @@ TEST_F(HolesTest, CostWhatTheyAre) {
   for (int64_t event = 1; event < kEvents; event += 2) Remove(event);
   EXPECT_TRUE(ranges_.map().empty());
   Flush();
-  EXPECT_FALSE(ranges_.dirty());
-}
-
-TEST_F(HolesTest, AllThatIsClearedCostsOneWrite) {
-  ranges_.Add(Offset(0), 1000, PendingRange());
-  for (int64_t event = 0; event < 1000; event += 2) Remove(event);
-  Flush();
-  written_ = 0;
-  Remove(501);
-  ranges_.Discard();
-  EXPECT_TRUE(ranges_.map().empty());
-  EXPECT_EQ(ranges_.counts().live, 0);
-  EXPECT_TRUE(ranges_.dirty());
-  ranges_.Add(Offset(1), 1, PendingRange());
-  Flush();
-  EXPECT_EQ(written_, 2);
   EXPECT_FALSE(ranges_.dirty());
 }
 

@@ -1,9 +1,12 @@
 // Subscriptions, one behaviour each.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -584,26 +587,208 @@ TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
   EXPECT_EQ(left(), 0u);
 }
 
-// A seek leaves no pending events, neither in memory nor in the store.
-TEST_F(OneByOneTest, ASeekForgetsManyHolesAtOnce) {
-  constexpr int64_t kHoles = 3'000;
-  MakeHoles(kHoles);
-  v1::SeekSubscriptionRequest seek;
-  seek.set_name("s");
-  seek.mutable_start()->set_offset(2 * kHoles - 1);
-  ASSERT_THAT(rig_.Seek(seek), IsOk());
-  EXPECT_EQ(rig_.Get("s").stats().in_flight_events(), 0u);
-  // The consumer has its whole credit back when the discarded ranges are freed.
-  for (size_t i = 0; i <= 2 * kHoles / PartitionCursor::kMaxSwept; ++i) {
-    rig_.Pass(absl::Milliseconds(10));
+class SeekInPiecesTest : public OneByOneTest {
+ protected:
+  static constexpr int64_t kHoles = 6'000;
+  static constexpr int64_t kEvents = 2 * kHoles;
+
+  static v1::SeekSubscriptionRequest ToOffset(int64_t offset) {
+    v1::SeekSubscriptionRequest seek;
+    seek.set_name("s");
+    seek.mutable_start()->set_offset(offset);
+    return seek;
   }
+  static v1::SeekSubscriptionRequest ToSnapshot(const std::string& name) {
+    v1::SeekSubscriptionRequest seek;
+    seek.set_name("s");
+    seek.set_snapshot(name);
+    return seek;
+  }
+
+  uint64_t Commits() { return rig_.broker().GetStats().commits(); }
+  v1::SubscriptionStats Stats() { return rig_.Get("s").stats(); }
+
+  // Acks everything that is in flight.
+  void AckRest() {
+    for (int64_t from = 0; from < kEvents; from += kEvents / 4) {
+      consumer_->Ack(0, epoch_, from, from + kEvents / 4);
+    }
+    ASSERT_EQ(Stats().lag_events(), 0u);
+  }
+
+  // The events that consumers receive from here on.
+  std::set<int64_t> Rest() {
+    std::set<int64_t> offsets;
+    const auto consumer = rig_.Consume("s", "rest", kEvents);
+    for (const Received& event : consumer->Receive()) offsets.insert(event.offset);
+    return offsets;
+  }
+
+  static std::set<int64_t> Odd() {
+    std::set<int64_t> odd;
+    for (int64_t event = 1; event < kEvents; event += 2) odd.insert(event);
+    return odd;
+  }
+};
+
+// A seek leaves no pending events, neither in memory nor in the store.
+TEST_F(SeekInPiecesTest, ForgetsAFewThousandHolesPerCommit) {
+  MakeHoles(kHoles);
+  const uint64_t before = Commits();
+  ASSERT_THAT(rig_.Seek(ToOffset(kEvents - 1)), IsOk());
+  EXPECT_GE(Commits() - before, kHoles / PartitionCursor::kMaxSwept);
+  EXPECT_EQ(Stats().in_flight_events(), 0u);
   EXPECT_EQ(rig_.Get("s").consumers(0).in_use().events(), 0u);
-  const std::vector<Received> last = consumer_->Receive(1);
-  EXPECT_EQ(last[0].offset, 2 * kHoles - 1);
+  EXPECT_EQ(consumer_->Receive(1)[0].offset, kEvents - 1);
   consumer_.reset();
   rig_.Reopen();
-  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 1u);
-  EXPECT_EQ(rig_.Consume("s", "c")->Receive(1)[0].offset, 2 * kHoles - 1);
+  EXPECT_EQ(Stats().lag_events(), 1u);
+  EXPECT_EQ(rig_.Consume("s", "c")->Receive(1)[0].offset, kEvents - 1);
+}
+
+TEST_F(SeekInPiecesTest, SnapshotsOfManyHolesAreTakenAndRestored) {
+  MakeHoles(kHoles);
+  uint64_t before = Commits();
+  ASSERT_OK_AND_ASSIGN(const v1::CreateSnapshotResponse made, rig_.CreateSnapshot("s", "odd"));
+  EXPECT_EQ(made.snapshot().lag_events(), uint64_t{kHoles});
+  AckRest();
+  before = Commits();
+  ASSERT_OK_AND_ASSIGN(const v1::SeekSubscriptionResponse moved, rig_.Seek(ToSnapshot("odd")));
+  EXPECT_GE(Commits() - before, kHoles / PartitionCursor::kMaxSwept);
+  EXPECT_EQ(moved.moves(0).lag_after(), uint64_t{kHoles});
+  EXPECT_EQ(Stats().lag_events(), uint64_t{kHoles});
+  consumer_.reset();
+  rig_.Reopen();
+  EXPECT_EQ(Rest(), Odd());
+}
+
+// Acks do not wait for it; it contains the events that were unsettled when it began.
+TEST_F(SeekInPiecesTest, ASnapshotIsOfTheMomentAtWhichItBegan) {
+  MakeHoles(kHoles);
+  const auto subscription = rig_.subscriptions().catalog().Find("s");
+  Subscription::SnapshotWork work;
+  subscription->TakeSnapshot(work);
+  EXPECT_FALSE(work.done());
+  AckRest();
+  for (int pieces = 1; !work.done(); ++pieces) {
+    ASSERT_LE(pieces, kHoles / int64_t{PartitionCursor::kMaxSwept});
+    subscription->TakeSnapshot(work);
+  }
+  stored::Snapshot snapshot;
+  ASSERT_TRUE(snapshot.ParseFromString(work.Encoded()));
+  EXPECT_EQ(snapshot.lag_events(), uint64_t{kHoles});
+  std::set<int64_t> unsettled;
+  for (const stored::SnapshotPartition& part : snapshot.partitions()) {
+    EXPECT_EQ(part.next_offset(), kEvents);
+    unsettled.insert(part.starts().begin(), part.starts().end());
+  }
+  EXPECT_EQ(unsettled, Odd());
+}
+
+// A record with several parts of a partition, whose ranges are not in order.
+TEST_F(SeekInPiecesTest, RestoresASnapshotThatWasTakenWhileEventsWereSettled) {
+  MakeHoles(kHoles);
+  auto snapshot = std::async(std::launch::async, [&] { return rig_.CreateSnapshot("s", "odd"); });
+  AckRest();
+  ASSERT_OK_AND_ASSIGN(const v1::CreateSnapshotResponse made, snapshot.get());
+  const uint64_t lag = made.snapshot().lag_events();
+  ASSERT_THAT(rig_.Seek(ToSnapshot("odd")), IsOk());
+  EXPECT_EQ(Stats().lag_events(), lag);
+  consumer_.reset();
+  // They were settled in the order of offsets.
+  std::set<int64_t> expected = Odd();
+  while (expected.size() > lag) expected.erase(expected.begin());
+  EXPECT_EQ(Rest(), expected);
+}
+
+// Nothing is delivered, and the old position is reported, until all of it is done.
+TEST_F(SeekInPiecesTest, IsSeenAsAWhole) {
+  MakeHoles(kHoles);
+  ASSERT_THAT(rig_.CreateSnapshot("s", "odd"), IsOk());
+  AckRest();
+  // Each piece waits until it is visible.
+  rig_.disk.HoldSyncs(".log");
+  auto seek = std::async(std::launch::async, [&] { return rig_.Seek(ToSnapshot("odd")); });
+  int pieces = 0;
+  while (seek.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    ASSERT_TRUE(Eventually([&] {
+      return rig_.disk.held_syncs() > 0 ||
+             seek.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    }));
+    if (rig_.disk.held_syncs() == 0) break;
+    ++pieces;
+    EXPECT_EQ(Stats().lag_events(), 0u);
+    EXPECT_THAT(consumer_->PollAnyway(), IsOk());
+    EXPECT_THAT(consumer_->events, IsEmpty());
+    rig_.disk.ReleaseSyncs();
+    rig_.disk.HoldSyncs(".log");
+  }
+  rig_.disk.ReleaseSyncs();
+  EXPECT_THAT(seek.get(), IsOk());
+  EXPECT_GE(pieces, 2);
+  EXPECT_EQ(Stats().lag_events(), uint64_t{kHoles});
+}
+
+TEST_F(SeekInPiecesTest, GoesOnWhenItsCallerHasGone) {
+  MakeHoles(kHoles);
+  int asked = 0;
+  std::promise<absl::Status> moved;
+  rig_.subscriptions().moves().Seek(
+      ToOffset(kEvents), rig_.Call([&] { return ++asked > 1; }),
+      [&](const auto& response) { moved.set_value(response.status()); });
+  EXPECT_THAT(moved.get_future().get(), IsOk());
+  EXPECT_EQ(Stats().lag_events(), 0u);
+}
+
+// Each of them sees the other as done, or as not begun.
+TEST_F(SeekInPiecesTest, SeeksAndSnapshotsComeOneAfterAnother) {
+  MakeHoles(kHoles);
+  ASSERT_THAT(rig_.CreateSnapshot("s", "odd"), IsOk());
+  AckRest();
+  std::vector<std::future<void>> calls;
+  const auto call = [&](auto operation) {
+    calls.push_back(
+        std::async(std::launch::async, [operation] { EXPECT_THAT(operation(), IsOk()); }));
+  };
+  std::vector<uint64_t> lags(3);
+  for (size_t i = 0; i < lags.size(); ++i) {
+    call([this] { return rig_.Seek(ToSnapshot("odd")); });
+    call([this] { return rig_.Seek(ToOffset(kEvents)); });
+    call([this, i, &lags]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto made, rig_.CreateSnapshot("s", absl::StrCat("snapshot", i)));
+      lags[i] = made.snapshot().lag_events();
+      return absl::OkStatus();
+    });
+    call([this] {
+      v1::ReplaySubscriptionRequest replay;
+      replay.set_name("s");
+      replay.mutable_start()->set_offset(kEvents - 1);
+      return rig_.Replay(replay);
+    });
+  }
+  for (std::future<void>& done : calls) done.get();
+  for (const uint64_t lag : lags) EXPECT_TRUE(lag == 0 || lag == kHoles) << lag;
+}
+
+// Each event is unsettled at the old position, or at the new one; the seek can be repeated.
+TEST_F(SeekInPiecesTest, CrashBetweenPiecesLosesNothing) {
+  MakeHoles(kHoles);
+  ASSERT_THAT(rig_.CreateSnapshot("s", "odd"), IsOk());
+  AckRest();
+  const uint64_t before = Commits();
+  std::thread seek([this] { rig_.Seek(ToSnapshot("odd")).IgnoreError(); });
+  ASSERT_TRUE(Eventually([&] { return Commits() > before; }));
+  rig_.disk.Cut();
+  seek.join();
+  consumer_.reset();
+  rig_.Close();
+  rig_.disk.Forget();
+  ASSERT_THAT(rig_.Open(), IsOk());
+  const std::set<int64_t> odd = Odd();
+  const std::set<int64_t> rest = Rest();
+  EXPECT_TRUE(std::includes(odd.begin(), odd.end(), rest.begin(), rest.end()));
+  ASSERT_THAT(rig_.Seek(ToSnapshot("odd")), IsOk());
+  EXPECT_EQ(Rest(), odd);
 }
 
 TEST_F(OneByOneTest, WhatIsLeftOfARequestWhenTheStoreFailsIsRefused) {

@@ -154,7 +154,12 @@ void SubscriptionModelTest::Barrier() {
 }
 
 stored::Snapshot SubscriptionModelTest::HubState() {
-  return rig_->subscriptions().catalog().Find("s")->TakeSnapshot();
+  const auto subscription = rig_->subscriptions().catalog().Find("s");
+  Subscription::SnapshotWork work;
+  while (!work.done()) subscription->TakeSnapshot(work);
+  stored::Snapshot snapshot;
+  EXPECT_TRUE(snapshot.ParseFromString(work.Encoded()));
+  return snapshot;
 }
 
 void SubscriptionModelTest::Check() {

@@ -13,20 +13,36 @@
 namespace eventhub {
 namespace {
 
-// Whether the record is a valid snapshot of the partition.
-bool IsSound(const stored::SnapshotPartition& kept, const PartitionLog& log) {
-  const int ranges = kept.starts_size();
-  const int64_t next = kept.next_offset();
-  if (kept.counts_size() != ranges || kept.attempts_size() != ranges) return false;
-  if (next < 0 || Offset(next) > log.end()) return false;
-  int64_t last = 0;
+// Adds a part of a snapshot to the position of its partition. Returns false if it is invalid.
+bool AddPart(const stored::SnapshotPartition& part, Subscription::Place& place) {
+  const int ranges = part.starts_size();
+  const int64_t next = part.next_offset();
+  if (part.counts_size() != ranges || part.attempts_size() != ranges) return false;
+  if (next < 0 || (place.snapshot && place.next != Offset(next))) return false;
+  place.partition = PartitionId(part.partition());
+  place.next = Offset(next);
+  place.snapshot = true;
   for (int i = 0; i < ranges; ++i) {
-    const int64_t start = kept.starts(i);
-    const int64_t count = kept.counts(i);
-    if (start < last || start >= next || count == 0 || count > next - start) return false;
-    last = start + count;
+    const int64_t start = part.starts(i);
+    const int64_t count = part.counts(i);
+    if (start < 0 || start >= next || count == 0 || count > next - start) return false;
+    place.unsettled.push_back({Offset(start), Offset(start + count), part.attempts(i),
+                               i < part.silent_size() && part.silent(i)});
   }
   return true;
+}
+
+// Brings the ranges into order. Returns false if the position is invalid.
+bool Complete(Subscription::Place& place, const PartitionLog& log) {
+  std::vector<UnsettledRange>& ranges = place.unsettled;
+  const auto by_start = [](const UnsettledRange& a, const UnsettledRange& b) {
+    return a.start < b.start;
+  };
+  std::sort(ranges.begin(), ranges.end(), by_start);
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    if (ranges[i].start < ranges[i - 1].end) return false;
+  }
+  return place.next <= log.end();
 }
 
 // The current ends of the partitions: a call refers to the log at the time of the call.
@@ -86,13 +102,14 @@ absl::Status SeekTargets::TakeSnapshot() {
   const absl::Status damaged = absl::DataLossError(absl::StrCat("snapshot ", name, " is damaged"));
   stored::Snapshot snapshot;
   if (!snapshot.ParseFromString(*stored)) return damaged;
-  for (const stored::SnapshotPartition& kept : snapshot.partitions()) {
-    if (kept.partition() >= places_.size() ||
-        !IsSound(kept, *view_->partitions[kept.partition()])) {
-      return damaged;
-    }
-    places_[kept.partition()] = {
-        PartitionId(kept.partition()), Offset(kept.next_offset()), false, {kept}};
+  for (const stored::SnapshotPartition& part : snapshot.partitions()) {
+    if (part.partition() >= places_.size()) return damaged;
+    std::optional<Subscription::Place>& place = places_[part.partition()];
+    if (!AddPart(part, place.has_value() ? *place : place.emplace())) return damaged;
+  }
+  for (std::optional<Subscription::Place>& place : places_) {
+    if (!place.has_value()) continue;
+    if (!Complete(*place, *view_->partitions[place->partition.value()])) return damaged;
   }
   return absl::OkStatus();
 }
@@ -103,7 +120,7 @@ absl::Status SeekTargets::FindStart(size_t partition) {
                    ResolveStart(request_.start(), subscription_->topic()->name(), log, store_));
   // A named offset is used as given. Any other position is at most the end at the time of the call.
   const bool named = request_.start().has_offset();
-  places_[partition] = {log.id(), named ? offset : std::min(offset, ends_[partition]), named, {}};
+  places_[partition] = {log.id(), named ? offset : std::min(offset, ends_[partition]), named};
   return absl::OkStatus();
 }
 
@@ -117,7 +134,7 @@ absl::Status SeekTargets::FindExact(const v1::PartitionOffset& exact) {
   v1::StartPosition start;
   start.set_offset(exact.offset());
   ASSIGN_OR_RETURN(const Offset offset, ResolveStart(start, topic, log, store_));
-  places_[exact.partition()] = {log.id(), offset, true, {}};
+  places_[exact.partition()] = {log.id(), offset, true};
   return absl::OkStatus();
 }
 
@@ -165,7 +182,7 @@ absl::Status ReplayTargets::Find(size_t i) {
 absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places) {
   const std::shared_ptr<const TopicView> view = topic.view();
   for (Subscription::Place& place : places) {
-    if (!place.pending.empty()) continue;
+    if (place.snapshot) continue;
     const PartitionLog& log = *view->partitions[place.partition.value()];
     ASSIGN_OR_RETURN(place.next, ConfirmStart(place.next, place.named, topic.name(), log));
   }

@@ -51,19 +51,25 @@ void Snapshots::Create(const v1::CreateSnapshotRequest& request,
     std::move(done)(status);
     return;
   }
-  SubmitChange<v1::CreateSnapshotResponse>(
-      context_.writer, *subscription,
-      [this, subscription = *subscription, name = request.name()](
-          CommitBuilder& commit, v1::CreateSnapshotResponse* response) -> absl::Status {
-        const std::string key = SnapshotKey(subscription->id(), name);
-        ASSIGN_OR_RETURN(const bool exists, HasSnapshot(context_.store, *subscription, key));
-        if (exists) return SnapshotExists(subscription->name(), name);
-        const stored::Snapshot snapshot = subscription->TakeSnapshot();
-        commit.Put(Column::kCursors, key, snapshot.SerializeAsString());
-        NoteSnapshot(subscription, key, true, commit);
-        *response->mutable_snapshot() = DescribeSnapshot(name, snapshot);
-        return absl::OkStatus();
-      },
+  const auto work = std::make_shared<Subscription::SnapshotWork>();
+  SubmitLongChange<v1::CreateSnapshotResponse>(
+      context_.writer,
+      {*subscription, [work] { return work->done(); }, [] { return absl::OkStatus(); },
+       [this, work, subscription = *subscription, name = request.name()](
+           CommitBuilder& commit, v1::CreateSnapshotResponse* response) -> absl::Status {
+         const std::string key = SnapshotKey(subscription->id(), name);
+         if (!work->begun()) {
+           if (subscription->in_long_change()) return absl::OkStatus();  // It comes after that.
+           ASSIGN_OR_RETURN(const bool exists, HasSnapshot(context_.store, *subscription, key));
+           if (exists) return SnapshotExists(subscription->name(), name);
+         }
+         subscription->TakeSnapshot(*work);
+         if (!work->done()) return absl::OkStatus();
+         commit.Put(Column::kCursors, key, work->Encoded());
+         NoteSnapshot(subscription, key, true, commit);
+         *response->mutable_snapshot() = DescribeSnapshot(name, work->header);
+         return absl::OkStatus();
+       }},
       std::move(done));
 }
 

@@ -39,20 +39,20 @@ void SubmitChange(LogWriter& writer, std::shared_ptr<Subscription> subscription,
       }));
 }
 
-// Submits a change of ranges that may take several commits: calls `change` in each until `work` is
-// done or it refuses; the response is that of the last commit. Calls `interrupted` between commits;
-// any status but OK ends the work with that status.
+// Submits a change that may take several commits: calls `change` in each until `done` returns true
+// or it refuses; the response is that of the last commit. Calls `interrupted` between commits; any
+// status but OK ends the change with that status.
 template <typename Response>
-struct RangeChangeCall {
+struct LongChangeCall {
   std::shared_ptr<Subscription> subscription;
-  std::shared_ptr<const Subscription::RangeWork> work;
+  std::function<bool()> done;
   std::function<absl::Status()> interrupted;
   std::function<absl::Status(CommitBuilder&, Response*)> change;
 };
 
 template <typename Response>
-void SubmitRangeChange(LogWriter& writer, RangeChangeCall<Response> call,
-                       ResponseDone<Response> done) {
+void SubmitLongChange(LogWriter& writer, LongChangeCall<Response> call,
+                      ResponseDone<Response> done) {
   std::shared_ptr<Subscription> subscription = call.subscription;
   const auto change = call.change;
   SubmitChange<Response>(
@@ -60,11 +60,11 @@ void SubmitRangeChange(LogWriter& writer, RangeChangeCall<Response> call,
       [change](CommitBuilder& commit, Response* response) { return change(commit, response); },
       [&writer, call = std::move(call),
        done = std::move(done)](absl::StatusOr<Response> response) mutable {
-        if (!response.ok() || call.work->done()) return std::move(done)(std::move(response));
+        if (!response.ok() || call.done()) return std::move(done)(std::move(response));
         if (absl::Status status = call.interrupted(); !status.ok()) {
           return std::move(done)(std::move(status));
         }
-        SubmitRangeChange(writer, std::move(call), std::move(done));
+        SubmitLongChange(writer, std::move(call), std::move(done));
       });
 }
 

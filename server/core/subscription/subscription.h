@@ -148,14 +148,27 @@ class Subscription final : public CommitHook,
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
 
-  // The new position of a partition, with the unsettled ranges before it.
+  // The new position of a partition, with the unsettled ranges before it, in order.
   struct Place {
     PartitionId partition;
     Offset next;
-    bool named = false;                              // The request names this offset.
-    std::vector<stored::SnapshotPartition> pending;  // None or one.
+    bool named = false;     // The request names this offset.
+    bool snapshot = false;  // It is that of a snapshot.
+    std::vector<UnsettledRange> unsettled = {};
   };
-  void Seek(CommitBuilder& commit, const std::vector<Place>& places);
+  // A seek; it may take several commits. Each partition moves when its part is done: until that
+  // commit is visible, nothing is delivered from it, and its old state is reported.
+  struct SeekWork {
+    bool begun() const { return place > 0 || in_place; }
+    bool done() const { return place == places.size(); }
+
+    std::vector<Place> places;
+    size_t place = 0;       // The next one.
+    bool in_place = false;  // Whether it is begun.
+    std::vector<v1::PartitionMove> moves;
+  };
+  // Continues a seek as far as one commit may.
+  void Seek(CommitBuilder& commit, SeekWork& work);
   // Work on ranges of partitions; it may take several commits.
   struct RangeWork {
     bool done() const { return range == ranges.size(); }
@@ -174,7 +187,22 @@ class Subscription final : public CommitHook,
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
   bool IsToCome(PartitionId partition, Offset event) const;
-  stored::Snapshot TakeSnapshot() const;
+  // A snapshot of the moment of its first commit; it may take several.
+  struct SnapshotWork {
+    bool begun() const { return !next.empty(); }
+    bool done() const { return begun() && cursor == next.size(); }
+    // The stored::Snapshot, once it is done.
+    std::string Encoded() const { return header.SerializeAsString() + partitions; }
+
+    stored::Snapshot header;   // Without partitions.
+    std::string partitions;    // Encoded. A partition may have several entries.
+    std::vector<Offset> next;  // The positions of the cursors at that moment.
+    size_t cursor = 0;         // The next cursor to copy.
+  };
+  // Continues a snapshot as far as one commit may.
+  void TakeSnapshot(SnapshotWork& work);
+  // Seeks and snapshots are carried out one after another. Whether one is in progress.
+  bool in_long_change() const { return long_change_ != nullptr; }
 
   // Writes the record; Touch sets the time of last use in it, too.
   void PutRecord(CommitBuilder& commit) const;
@@ -294,6 +322,16 @@ class Subscription final : public CommitHook,
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
   void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);
+  // Whether a long change may go on: no other one is in progress.
+  bool TakesTurn(const void* work) {
+    if (long_change_ == nullptr) long_change_ = work;
+    return long_change_ == work;
+  }
+  // Continues a seek in one partition. Returns whether that is done.
+  bool SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::PartitionMove DescribeMove(const Place& place) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginSnapshot(SnapshotWork& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   int64_t Now() const { return absl::ToInt64Microseconds(context_.clock.Monotonic()); }
 
@@ -314,6 +352,7 @@ class Subscription final : public CommitHook,
   // The number of seeks and of calls that end all replays. A replay that is added over several
   // commits ends at the next of them.
   uint64_t replay_ends_ = 0;
+  const void* long_change_ = nullptr;  // The seek or snapshot in progress.
   bool closing_ = false;
   int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;

@@ -36,30 +36,41 @@ void SubscriptionMoves::Seek(const v1::SeekSubscriptionRequest& request, LongCal
   if (const absl::Status refused = places->Check(); !refused.ok()) return std::move(done)(refused);
   call.ForEach(
       places->steps(), kPartitionsAtOnce, [places](size_t i) { return places->Find(i); },
-      [this, places, subscription = *std::move(subscription), dry_run = request.dry_run(),
+      [this, places, call, subscription = *std::move(subscription), dry_run = request.dry_run(),
        done = std::move(done)](const absl::Status& found) mutable {
         if (!found.ok()) return std::move(done)(found);
-        Move(subscription, places->Take(), dry_run, std::move(done));
+        Move(subscription, places->Take(), dry_run, call, std::move(done));
       });
 }
 
 void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
                              std::vector<Subscription::Place> places, bool dry_run,
+                             const LongCall& call,
                              ResponseDone<v1::SeekSubscriptionResponse> done) {
   if (dry_run) {
     v1::SeekSubscriptionResponse response;
     Describe(subscription->DescribeMoves(places), &response);
     return std::move(done)(std::move(response));
   }
-  SubmitChange<v1::SeekSubscriptionResponse>(
-      context_.writer, subscription,
-      [subscription, places = std::move(places)](
-          CommitBuilder& commit, v1::SeekSubscriptionResponse* response) mutable -> absl::Status {
-        RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), places));
-        Describe(subscription->DescribeMoves(places), response);
-        subscription->Seek(commit, places);
-        return absl::OkStatus();
-      },
+  const auto work = std::make_shared<Subscription::SeekWork>();
+  work->places = std::move(places);
+  // A seek that has begun is completed, whoever waits for it.
+  const auto interrupted = [call, work] {
+    return !work->begun() && call.cancelled() ? absl::CancelledError("the call was cancelled")
+                                              : absl::OkStatus();
+  };
+  SubmitLongChange<v1::SeekSubscriptionResponse>(
+      context_.writer,
+      {subscription, [work] { return work->done(); }, interrupted,
+       [subscription, work](CommitBuilder& commit,
+                            v1::SeekSubscriptionResponse* response) -> absl::Status {
+         if (!work->begun()) {
+           RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), work->places));
+         }
+         subscription->Seek(commit, *work);
+         if (work->done()) Describe(work->moves, response);
+         return absl::OkStatus();
+       }},
       std::move(done));
 }
 
@@ -99,12 +110,13 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
                                                " events were added to the replay"))
                             : absl::OkStatus();
   };
-  SubmitRangeChange<v1::ReplaySubscriptionResponse>(
+  SubmitLongChange<v1::ReplaySubscriptionResponse>(
       context_.writer,
-      {subscription, work, interrupted,
+      {subscription, [work] { return work->done(); }, interrupted,
        [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
            CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
-         const bool first = work->range == 0 && work->from == Offset(0);
+         if (subscription->in_long_change()) return absl::OkStatus();  // It comes after that.
+         const bool first = !work->begun.has_value();
          RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), first && named, *work));
          if (first) subscription->SetReplayRate(commit, limit);
          subscription->Replay(commit, *work);
@@ -124,9 +136,9 @@ void SubscriptionMoves::CancelReplays(const std::string& name,
     return;
   }
   const auto work = std::make_shared<Subscription::RangeWork>();
-  SubmitRangeChange<v1::CancelReplaysResponse>(
+  SubmitLongChange<v1::CancelReplaysResponse>(
       context_.writer,
-      {*subscription, work, [] { return absl::OkStatus(); },
+      {*subscription, [work] { return work->done(); }, [] { return absl::OkStatus(); },
        [subscription = *subscription, work](CommitBuilder& commit,
                                             v1::CancelReplaysResponse* response) {
          // Replays that earlier commits added end, too.

@@ -21,7 +21,7 @@ class SubscriptionMoves {
   SubscriptionMoves(const SubscriptionContext& context, const SubscriptionCatalog& catalog)
       : context_(context), catalog_(catalog) {}
 
-  // CANCELLED: nothing was changed.
+  // CANCELLED: nothing was changed. A seek that has begun to change cursors is completed.
   void Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
             ResponseDone<v1::SeekSubscriptionResponse> done);
   // CANCELLED: some of the events may have been added.
@@ -32,7 +32,7 @@ class SubscriptionMoves {
  private:
   // These carry out what was resolved.
   void Move(const std::shared_ptr<Subscription>& subscription,
-            std::vector<Subscription::Place> places, bool dry_run,
+            std::vector<Subscription::Place> places, bool dry_run, const LongCall& call,
             ResponseDone<v1::SeekSubscriptionResponse> done);
   void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
               const v1::ReplaySubscriptionRequest& request, const LongCall& call,

@@ -49,37 +49,47 @@ void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
   consumers_.WakeAll(&after->wake);
 }
 
-void Subscription::Seek(CommitBuilder& commit, const std::vector<Place>& places) {
-  ++replay_ends_;
+void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
+  if (!TakesTurn(&work)) return;
+  if (!work.begun()) ++replay_ends_;
   Aftermath after(commit);
   {
     MutexLock lock(mutex_);
     cursors_.Grow(*topic_->view());
-    const auto name_of = [this](ConsumerId id)
-                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); };
-    for (const Place& place : places) {
-      PartitionCursor& cursor = *cursors_[place.partition.value()];
-      cursors_.NoteMove(cursor, commit.number(), name_of);
-      Effects effects(commit.number());
-      cursor.Seek(rules_, place.next, &effects);
-      for (const stored::SnapshotPartition& pending : place.pending) {
-        for (int i = 0; i < pending.starts_size(); ++i) {
-          // If the limit is lower now, one attempt remains.
-          cursor.AddPending(rules_, Offset(pending.starts(i)), pending.counts(i),
-                            rules_.BeforeLast(pending.attempts(i)),
-                            i < pending.silent_size() && pending.silent(i));
-        }
-      }
-      cursors_.Hold(cursor, commit.number());
-      scheduler_->EndLeases(cursor, &after);
-      cursor.DropTrimmed(&effects);
-      scheduler_->Conclude(cursor, effects, &after);
-      scheduler_->NoteMoved(cursor, &after);
+    for (size_t left = PartitionCursor::kMaxSwept; !work.done() && left > 0; ++work.place) {
+      --left;
+      if (!SeekPartition(commit, work, &left, &after)) break;
     }
-    Rebalance(&after);
-    consumers_.WakeAll(&after.wake);
+    if (work.done()) {
+      long_change_ = nullptr;
+      Rebalance(&after);
+      consumers_.WakeAll(&after.wake);
+    }
   }
   CarryOutIn(commit, std::move(after));
+}
+
+bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left,
+                                 Aftermath* after) {
+  Place& place = work.places[work.place];
+  PartitionCursor& cursor = *cursors_[place.partition.value()];
+  if (!std::exchange(work.in_place, true)) {
+    const auto name_of = [this](ConsumerId id)
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); };
+    work.moves.push_back(DescribeMove(place));
+    cursors_.NoteMove(cursor, commit.number(), name_of);
+    cursors_.Hold(cursor, commit.number());
+    scheduler_->EndLeases(cursor, after);
+    cursor.BeginSeek(place.next, std::move(place.unsettled));
+    scheduler_->NoteMoved(cursor, after);
+  }
+  Effects effects(commit.number());
+  const bool done = cursor.SeekOn(rules_, left, &effects);
+  if (done) cursor.DropTrimmed(&effects);
+  scheduler_->Conclude(cursor, effects, after);
+  cursors_.SetEndOfMove(cursor, done ? commit.number() : CursorSet::kLaterCommit);
+  if (done) work.in_place = false;
+  return done;
 }
 
 void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change) {
@@ -135,34 +145,37 @@ void Subscription::CutToDelivered(PartitionRanges& ranges) {
 
 std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {
   std::vector<v1::PartitionMove> moves;
-  MutexLock lock(mutex_);
-  cursors_.Grow(*topic_->view());
+  moves.reserve(places.size());
   for (const Place& place : places) {
-    const PartitionCursor& cursor = *cursors_[place.partition.value()];
-    // Events that are trimmed, or about to be, cannot be sought to.
-    const Offset start = cursor.log().trimmed_to();
-    const Offset end = cursor.log().end();
-    const Offset next = std::max(place.next, start);
-    Offset to = next;
-    int64_t lag = std::max<int64_t>(0, end - next);
-    for (const stored::SnapshotPartition& pending : place.pending) {
-      for (int i = 0; i < pending.starts_size(); ++i) {
-        const Offset from = std::max(Offset(pending.starts(i)), start);
-        const Offset before = Offset(pending.starts(i)) + pending.counts(i);
-        if (from >= before) continue;
-        lag += before - from;
-        to = std::min(to, from);
-      }
-    }
-    v1::PartitionMove& move = moves.emplace_back();
-    move.set_partition(place.partition.value());
-    const CursorState from = VisibleStateOf(cursor);
-    move.set_from_offset(from.acked.value());
-    move.set_to_offset(to.value());
-    move.set_lag_before(static_cast<uint64_t>(from.lag));
-    move.set_lag_after(static_cast<uint64_t>(lag));
+    MutexLock lock(mutex_);
+    cursors_.Grow(*topic_->view());
+    moves.push_back(DescribeMove(place));
   }
   return moves;
+}
+
+v1::PartitionMove Subscription::DescribeMove(const Place& place) const {
+  const PartitionCursor& cursor = *cursors_[place.partition.value()];
+  // Events that are trimmed, or about to be, cannot be sought to.
+  const Offset start = cursor.log().trimmed_to();
+  const Offset end = cursor.log().end();
+  const Offset next = std::max(place.next, start);
+  Offset to = next;
+  int64_t lag = std::max<int64_t>(0, end - next);
+  for (const UnsettledRange& range : place.unsettled) {
+    const Offset from = std::max(range.start, start);
+    if (from >= range.end) continue;
+    lag += range.end - from;
+    to = std::min(to, from);
+  }
+  const CursorState before = VisibleStateOf(cursor);
+  v1::PartitionMove move;
+  move.set_partition(place.partition.value());
+  move.set_from_offset(before.acked.value());
+  move.set_to_offset(to.value());
+  move.set_lag_before(static_cast<uint64_t>(before.lag));
+  move.set_lag_after(static_cast<uint64_t>(lag));
+  return move;
 }
 
 PartitionRanges Subscription::Replays() const {
@@ -269,32 +282,37 @@ void Subscription::AbandonParking(PartitionId partition, Offset event, absl::str
   CarryOut(std::move(after));
 }
 
-stored::Snapshot Subscription::TakeSnapshot() const {
-  stored::Snapshot snapshot;
-  snapshot.set_version(1);
-  snapshot.set_create_time_micros(absl::ToUnixMicros(context_.clock.Now()));
-  int64_t lag = 0;
+void Subscription::TakeSnapshot(SnapshotWork& work) {
+  if (!TakesTurn(&work)) return;
   MutexLock lock(mutex_);
-  for (const auto& cursor : cursors_) {
-    stored::SnapshotPartition& partition = *snapshot.add_partitions();
-    partition.set_partition(cursor->id().value());
-    partition.set_next_offset(cursor->next().value());
-    for (const auto& [start, range] : cursor->pending().map()) {
-      if (range.extra) continue;
-      if (range.state == RangeState::kSettling) {
-        lag -= range.count;  // Settled by this commit, or an earlier one.
-        continue;
-      }
-      partition.add_starts(start);
-      partition.add_counts(range.count);
-      const bool out = range.state == RangeState::kLeased;
-      partition.add_attempts(range.attempts - (out ? 1U : 0U));
-      partition.add_silent(range.silent);
-    }
-    lag += cursor->LagUpTo(cursor->log().end());
+  if (!work.begun()) BeginSnapshot(work);
+  for (size_t left = PartitionCursor::kMaxSwept; !work.done() && left > 0; ++work.cursor) {
+    --left;
+    PartitionCursor& cursor = *cursors_[work.cursor];
+    SnapshotCopy none(work.next[work.cursor]);
+    SnapshotCopy& copy = cursor.copy() == nullptr ? none : *cursor.copy();
+    const bool copied = cursor.copy() == nullptr || copy.Continue(cursor.pending(), &left);
+    stored::Snapshot part;
+    *part.add_partitions() = copy.Take(cursor.id());
+    work.partitions += part.SerializeAsString();
+    if (!copied) break;
+    work.header.set_lag_events(work.header.lag_events() + static_cast<uint64_t>(copy.events()));
+    cursor.EndCopy();
   }
-  snapshot.set_lag_events(static_cast<uint64_t>(lag));
-  return snapshot;
+  if (work.done()) long_change_ = nullptr;
+}
+
+void Subscription::BeginSnapshot(SnapshotWork& work) {
+  work.header.set_version(1);
+  work.header.set_create_time_micros(absl::ToUnixMicros(context_.clock.Now()));
+  int64_t undelivered = 0;
+  work.next.reserve(cursors_.size());
+  for (const auto& cursor : cursors_) {
+    work.next.push_back(cursor->next());
+    undelivered += std::max<int64_t>(0, cursor->log().end() - cursor->next());
+    if (!cursor->pending().map().empty()) cursor->BeginCopy();
+  }
+  work.header.set_lag_events(static_cast<uint64_t>(undelivered));
 }
 
 }  // namespace eventhub

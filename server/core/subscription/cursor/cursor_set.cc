@@ -84,6 +84,11 @@ void CursorSet::Hold(PartitionCursor& cursor, int64_t commit) {
   cursor.held_until = std::max(cursor.held_until, commit);
 }
 
+void CursorSet::SetEndOfMove(PartitionCursor& cursor, int64_t commit) {
+  cursor.held_until = commit;
+  moves_.at(cursor.id()).back().commit = commit;
+}
+
 bool CursorSet::EndHolds(int64_t visible, absl::FunctionRef<void(PartitionCursor&)> ended) {
   size_t still_held = 0;
   for (const size_t p : held_) {

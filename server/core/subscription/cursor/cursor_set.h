@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -113,6 +114,9 @@ class CursorSet {
 
   // Blocks deliveries from the cursor, and notices about it, until that commit is visible.
   void Hold(PartitionCursor& cursor, int64_t commit);
+  // Sets the commit that ends the last move of the cursor, after Hold and NoteMove.
+  static constexpr int64_t kLaterCommit = std::numeric_limits<int64_t>::max();
+  void SetEndOfMove(PartitionCursor& cursor, int64_t commit);
   // Ends the holds for visible commits, and reports these moves. Returns whether a hold ended.
   bool EndHolds(int64_t visible, absl::FunctionRef<void(PartitionCursor&)> ended);
 

@@ -47,7 +47,9 @@ int64_t PartitionCursor::SettledBy(const CommitChange& change) const {
 Offset PartitionCursor::needed() const {
   const Offset start = log_->start();
   const auto first = pending_.At(start);
-  return first == pending_.map().end() ? next_ : std::max(Offset(first->first), start);
+  const Offset needed =
+      first == pending_.map().end() ? next_ : std::max(Offset(first->first), start);
+  return seek_ == nullptr ? needed : std::min(needed, seek_->first());
 }
 
 int64_t PartitionCursor::LagUpTo(Offset end) const {
@@ -66,24 +68,86 @@ bool PartitionCursor::AnyLiveReady() const {
 
 // ---- Moving
 
-void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
+void PartitionCursor::BeginSeek(Offset next, std::vector<UnsettledRange> unsettled) {
+  seek_ = std::make_unique<SeekProgress>(next, std::move(unsettled), log_->start());
   keys_.reset();
   all_known_ = false;
-  // Trimmed events are not delivered, wherever the cursor goes.
-  const Offset comes_anyway = std::max(to, log_->start());
-  if (pending_.map().size() > kMaxSwept) {
-    DiscardForSeek(rules, comes_anyway, effects);
-  } else {
-    RemoveForSeek(rules, comes_anyway, effects);
-  }
-  std::erase_if(sweeps_, [](const Sweep& sweep) { return sweep.ends_leases(); });
-  for (Sweep& sweep : sweeps_) sweep.at = Offset(0);
   draining = false;
   suspects_end_ = Offset(0);
-  trimmed_to_ = Offset(0);
+  trimmed_to_ = seek_->log_start();
   read_failure.reset();
-  next_ = to;
+}
+
+bool PartitionCursor::SeekOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
+  if (!TakeNextBack(left, effects) || !ReplaceRanges(rules, left, effects)) return false;
+  // No lease is left.
+  std::erase_if(sweeps_, [](const Sweep& sweep) { return sweep.ends_leases(); });
+  for (Sweep& sweep : sweeps_) sweep.at = Offset(0);
   dirty_ = true;
+  seek_.reset();
+  return true;
+}
+
+void PartitionCursor::Seek(const DeliveryRules& rules, Offset to, Effects* effects) {
+  size_t all = SIZE_MAX;
+  BeginSeek(to, {});
+  SeekOn(rules, &all, effects);
+}
+
+// From the end backwards: stored ranges must lie before the stored position.
+bool PartitionCursor::TakeNextBack(size_t* left, Effects* effects) {
+  while (next_ > seek_->next()) {
+    if (*left == 0) return false;
+    const Offset from = pending_.StartOf(*left, seek_->next(), next_);
+    std::vector<std::pair<Offset, uint32_t>> removed;
+    pending_.EditRange(from, next_, [&](Offset start, PendingRange& range) {
+      Release(range, effects);
+      removed.emplace_back(start, range.count);
+      return Verdict::kRemove;
+    });
+    Forget(removed, effects);
+    *left -= std::min(*left, removed.size());
+    next_ = from;
+    dirty_ = true;
+  }
+  return true;
+}
+
+bool PartitionCursor::ReplaceRanges(const DeliveryRules& rules, size_t* left, Effects* effects) {
+  std::vector<UnsettledRange> unsettled;
+  while (seek_->done_to() < seek_->next()) {
+    if (*left == 0) return false;
+    const Offset from = seek_->done_to();
+    const Offset to = pending_.EndOf(*left, from, seek_->EndOfPiece(*left));
+    const bool trimmed = to <= seek_->log_start();
+    const size_t cleared = ClearForSeek(rules, from, to, effects);
+    if (next_ < to) {
+      next_ = to;
+      dirty_ = true;
+    }
+    unsettled.clear();
+    seek_->EndPiece(to, &unsettled);
+    for (const UnsettledRange& range : unsettled) AddUnsettled(rules, range, trimmed, effects);
+    if (trimmed) RemoveTrimmed(from, to, effects);
+    *left -= std::min(*left, cleared + unsettled.size());
+  }
+  return true;
+}
+
+size_t PartitionCursor::ClearForSeek(const DeliveryRules& rules, Offset from, Offset to,
+                                     Effects* effects) {
+  std::vector<std::pair<Offset, uint32_t>> removed;
+  const size_t seen = pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
+    Release(range, effects);
+    if (range.extra && range.state != RangeState::kSettling) {
+      KeepExtra(rules, range, effects);
+      return Verdict::kChanged;
+    }
+    removed.emplace_back(start, range.count);
+    return Verdict::kRemove;
+  });
+  Forget(removed, effects);
+  return seen;
 }
 
 void PartitionCursor::KeepExtra(const DeliveryRules& rules, PendingRange& range, Effects* effects) {
@@ -96,40 +160,28 @@ void PartitionCursor::KeepExtra(const DeliveryRules& rules, PendingRange& range,
   }
 }
 
-void PartitionCursor::RemoveForSeek(const DeliveryRules& rules, Offset comes_anyway,
-                                    Effects* effects) {
+void PartitionCursor::AddUnsettled(const DeliveryRules& rules, const UnsettledRange& added,
+                                   bool trimmed, Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
-  const auto edit = [&](Offset start, PendingRange& range) {
-    Release(range, effects);
-    if (range.extra && range.state != RangeState::kSettling && start < comes_anyway) {
-      KeepExtra(rules, range, effects);
-      return Verdict::kChanged;
-    }
-    removed.emplace_back(start, range.count);
+  pending_.EditRange(added.start, added.end, [&](Offset event, PendingRange& range) {
+    const bool only_copy = range.redriven && event < log_->start();
+    if (only_copy) return Verdict::kKeep;
+    removed.emplace_back(event, range.count);
     return Verdict::kRemove;
-  };
-  pending_.EditRange(comes_anyway, next_, edit);
-  pending_.EditRange(Offset(0), std::min(comes_anyway, next_), edit);
+  });
   Forget(removed, effects);
-}
-
-void PartitionCursor::DiscardForSeek(const DeliveryRules& rules, Offset comes_anyway,
-                                     Effects* effects) {
-  std::vector<std::pair<Offset, PendingRange>> kept;
-  for (const int64_t start : pending_.extra()) {
-    if (start >= comes_anyway.value()) break;
-    PendingRange range = pending_.map().at(start).Copy();
-    if (range.state == RangeState::kSettling) continue;
-    KeepExtra(rules, range, effects);
-    range.count =
-        static_cast<uint32_t>(std::min<int64_t>(range.count, comes_anyway.value() - start));
-    kept.emplace_back(Offset(start), std::move(range));
-  }
-  discarded_.push_back(pending_.Discard());
-  const std::unique_ptr<RedrivenPlaces> places = std::exchange(redriven_, nullptr);
-  for (const auto& [start, range] : kept) {
-    pending_.Add(start, range.count, range);
-    if (range.redriven) AddPlace(start, places->at(start.value()));
+  PendingRange range;
+  range.attempts = rules.BeforeLast(added.attempts);  // If the limit is lower now, one remains.
+  range.delivered = true;
+  range.silent = added.silent && !rules.ordered_by_key;  // See ParkExhausted.
+  range.alone = range.silent && rules.IsLast(range.attempts + 1U);
+  for (const auto& [from, to] : Gaps(added.start, added.end)) {
+    if (trimmed) {
+      effects->trimmed.emplace_back(from, to);
+      CountLost(to - from, effects);
+    } else {
+      pending_.Add(from, to - from, range);
+    }
   }
 }
 
@@ -138,25 +190,6 @@ void PartitionCursor::CutTo(Offset end) {
   next_ = end;
   NoteTrimmable(end);
   dirty_ = true;
-}
-
-void PartitionCursor::AddPending(const DeliveryRules& rules, Offset start, int64_t count,
-                                 uint32_t attempts, bool silent) {
-  std::vector<std::pair<Offset, uint32_t>> removed;
-  pending_.EditRange(start, start + count, [&](Offset event, PendingRange& range) {
-    if (range.redriven && event < log_->start()) return Verdict::kKeep;
-    removed.emplace_back(event, range.count);
-    return Verdict::kRemove;
-  });
-  Effects none;  // No event was leased, after Seek.
-  Forget(removed, &none);
-  PendingRange range;
-  range.attempts = PendingRange::CountableAttempts(attempts);
-  range.delivered = true;
-  range.silent = silent && !rules.ordered_by_key;  // See ParkExhausted.
-  range.alone = range.silent && rules.IsLast(range.attempts + 1U);
-  NoteTrimmable(start);
-  for (const auto& [from, to] : Gaps(start, start + count)) pending_.Add(from, to - from, range);
 }
 
 std::vector<std::pair<Offset, Offset>> PartitionCursor::Gaps(Offset from, Offset to) const {
@@ -305,34 +338,34 @@ void PartitionCursor::Flush(SubscriptionId subscription, int64_t wall_offset,
     dirty_ = false;
     passed_ = false;
   }
-  pending_.Flush([&] { commit.DeletePrefix(Column::kCursors, PendingPrefix(subscription, id())); },
-                 [&](Offset start, const PendingRange& range) {
-                   stored::Range record;
-                   record.set_version(kCursorVersion);
-                   record.set_count(range.count);
-                   // A delivery in flight has not failed; if the hub stops first, it never fails.
-                   const bool out = range.state == RangeState::kLeased;
-                   record.set_attempts(range.attempts - (out ? 1U : 0U));
-                   record.set_delivered(range.delivered);
-                   record.set_silent(range.silent);
-                   record.set_extra(range.extra);
-                   if (range.state == RangeState::kDelayed || range.waits_unknown()) {
-                     record.set_retry_time_micros(range.due + wall_offset);
-                   }
-                   record.set_reason(std::string(range.reason.view()));
-                   if (range.redriven) {
-                     const DeadLetterPlace& place = redriven_->at(start.value());
-                     stored::DeadLetterPlace& from = *record.mutable_redriven_from();
-                     from.set_topic_id(place.topic.value());
-                     from.set_partition(place.partition.value());
-                     from.set_offset(place.offset.value());
-                   }
-                   commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
-                              record.SerializeAsString());
-                 },
-                 [&](Offset start) {
-                   commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
-                 });
+  pending_.Flush(
+      [&](Offset start, const PendingRange& range) {
+        stored::Range record;
+        record.set_version(kCursorVersion);
+        record.set_count(range.count);
+        // A delivery in flight has not failed; if the hub stops first, it never fails.
+        const bool out = range.state == RangeState::kLeased;
+        record.set_attempts(range.attempts - (out ? 1U : 0U));
+        record.set_delivered(range.delivered);
+        record.set_silent(range.silent);
+        record.set_extra(range.extra);
+        if (range.state == RangeState::kDelayed || range.waits_unknown()) {
+          record.set_retry_time_micros(range.due + wall_offset);
+        }
+        record.set_reason(std::string(range.reason.view()));
+        if (range.redriven) {
+          const DeadLetterPlace& place = redriven_->at(start.value());
+          stored::DeadLetterPlace& from = *record.mutable_redriven_from();
+          from.set_topic_id(place.topic.value());
+          from.set_partition(place.partition.value());
+          from.set_offset(place.offset.value());
+        }
+        commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
+                   record.SerializeAsString());
+      },
+      [&](Offset start) {
+        commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
+      });
 }
 
 void PartitionCursor::Load(const stored::Cursor& cursor) {

@@ -18,7 +18,9 @@
 #include "absl/strings/string_view.h"
 #include "server/core/subscription/cursor/key_order.h"
 #include "server/core/subscription/cursor/pending_ranges.h"
+#include "server/core/subscription/cursor/seek_progress.h"
 #include "server/core/subscription/cursor/shared_text.h"
+#include "server/core/subscription/cursor/snapshot_copy.h"
 #include "server/core/subscription/records.pb.h"
 #include "storage/base/types.h"
 #include "storage/commit_builder.h"
@@ -149,7 +151,8 @@ class PartitionCursor {
   Offset AckedAsOf(int64_t commit) const;
   // The number of live events that the change, which is not visible yet, settles.
   int64_t SettledBy(const CommitChange& change) const;
-  // The first unsettled event that is in the log, including replayed and redriven ones.
+  // The first unsettled event that is in the log, including replayed and redriven ones, and those
+  // that a seek in progress makes unsettled.
   Offset needed() const;
   // The number of unsettled live events before `end`.
   int64_t LagUpTo(Offset end) const;
@@ -227,7 +230,7 @@ class PartitionCursor {
   static constexpr size_t kMaxSwept = 2'000;
   // Whether sweeps are in progress, and whether they block deliveries: otherwise a STREAM would be
   // out of order, or the limit of attempts exceeded.
-  bool sweeping() const { return !sweeps_.empty() || !discarded_.empty(); }
+  bool sweeping() const { return !sweeps_.empty(); }
   bool blocked_by_sweep() const;
   // Continues the sweeps. Operations with `left` examine at most that many ranges, subtract the
   // number that they examined, and leave the rest to a sweep. Null: no limit.
@@ -271,14 +274,23 @@ class PartitionCursor {
 
   // Moving.
 
-  // Keeps replayed and redriven events before `to`. Call DropTrimmed afterwards.
+  // Begins a seek: see SeekProgress. Nothing may be delivered until SeekOn has returned true.
+  void BeginSeek(Offset next, std::vector<UnsettledRange> unsettled);
+  // Continues the seek; examines about `*left` ranges, and subtracts the number. Returns whether it
+  // is done; call DropTrimmed then. Until then each event has the state from before the seek or the
+  // one that the seek gives to it, in memory and, after Flush, in the store. Replayed and redriven
+  // events before the new position are kept as such; those that the seek makes unsettled become
+  // live, except those that exist only as dead letters.
+  bool SeekOn(const DeliveryRules& rules, size_t* left, Effects* effects);
+  bool seeking() const { return seek_ != nullptr; }
+  // A whole seek.
   void Seek(const DeliveryRules& rules, Offset to, Effects* effects);
+  // A copy for a snapshot of this moment, until EndCopy; null if there is none.
+  void BeginCopy() { copy_ = std::make_unique<SnapshotCopy>(next_); }
+  SnapshotCopy* copy() { return copy_.get(); }
+  void EndCopy() { copy_.reset(); }
   // Drops everything after the end of a log that lost unsynced events.
   void CutTo(Offset end);
-  // Adds unsettled live events before `next`; after Seek. Replayed and redriven events become live,
-  // except those that exist only as dead letters.
-  void AddPending(const DeliveryRules& rules, Offset start, int64_t count, uint32_t attempts,
-                  bool silent);
   // Adds the settled events of [from, to) as extra ones; returns their number.
   int64_t AddReplay(Offset from, Offset to, Effects* effects);
   int64_t CountReplay(Offset from, Offset to) const;
@@ -336,8 +348,6 @@ class PartitionCursor {
                       PendingRange& range, Effects* effects);
   // Fails the events before `end` that the consumers may have been processing.
   void Blame(const DeliveryRules& rules, Sweep& sweep, Offset end, Effects* effects);
-  // Frees the ranges that a seek discarded, and returns the credit that they used.
-  void FreeDiscarded(size_t* left, Effects* effects);
 
   // STREAM: whether the last attempt of an event, live or extra, is in progress.
   bool LastAttemptIsOut(const DeliveryRules& rules, bool extra) const;
@@ -376,15 +386,24 @@ class PartitionCursor {
   void AddPlace(Offset event, const DeadLetterPlace& place);
   // Adjusts an extra range that a seek keeps.
   void KeepExtra(const DeliveryRules& rules, PendingRange& range, Effects* effects);
-  // For a seek: remove all ranges from `comes_anyway` on, and the live ranges before it. The second
-  // one does so for any number of ranges; it examines only the extra ones.
-  void RemoveForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
-  void DiscardForSeek(const DeliveryRules& rules, Offset comes_anyway, Effects* effects);
+  // The parts of a seek. The first one takes `next` back to the new position, which makes all
+  // events from there on live ones that were never delivered. The second one gives the events
+  // before it their new state. Both return whether they are done.
+  bool TakeNextBack(size_t* left, Effects* effects);
+  bool ReplaceRanges(const DeliveryRules& rules, size_t* left, Effects* effects);
+  // Removes what a seek does not keep of [from, to); returns the number of ranges.
+  size_t ClearForSeek(const DeliveryRules& rules, Offset from, Offset to, Effects* effects);
+  // Adds an unsettled live range, except where extra events are kept.
+  void AddUnsettled(const DeliveryRules& rules, const UnsettledRange& added, bool trimmed,
+                    Effects* effects);
   void StartParking(Offset start, PendingRange& range, absl::string_view reason, Effects* effects);
   // Called for removed ranges, outside of an edit.
   void Forget(const std::vector<std::pair<Offset, uint32_t>>& removed, Effects* effects);
   // Whether there is anything in [from, to) that a trim removes.
   bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
+  // Removes what a trim removes of [from, to), which is trimmed.
+  void RemoveTrimmed(Offset from, Offset to, Effects* effects);
+  void CountLost(int64_t events, Effects* effects);
   // A trim may remove a range at `start`, which it did not before.
   void NoteTrimmable(Offset start) { trimmed_to_ = std::min(trimmed_to_, start); }
   KeyOrder& keys();
@@ -403,7 +422,6 @@ class PartitionCursor {
   // DropTrimmed is done up to here: pending ranges before it stay, even if the log starts after
   // them.
   Offset trimmed_to_{0};
-  std::vector<std::unique_ptr<DiscardedRanges>> discarded_;  // By seeks.
   std::vector<Sweep> sweeps_;  // The first one is in progress; the others follow.
   // STREAM: the number of live events before `suspects_end_` that may be in flight together. Any
   // event in flight at a crashed consumer may have caused the crash. Each crash halves the window,
@@ -420,6 +438,8 @@ class PartitionCursor {
   std::unique_ptr<KeyOrder> keys_;  // With ordered_by_key.
   // The dead letters of redriven events.
   std::unique_ptr<RedrivenPlaces> redriven_;
+  std::unique_ptr<SeekProgress> seek_;  // Null: no seek is in progress.
+  std::unique_ptr<SnapshotCopy> copy_;
 };
 
 }  // namespace eventhub

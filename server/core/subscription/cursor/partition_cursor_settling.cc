@@ -35,6 +35,7 @@ void PartitionCursor::Release(const PendingRange& range, Effects* effects) {
 
 void PartitionCursor::Settle(Offset start, PendingRange& range, Effects* effects) {
   Release(range, effects);
+  if (copy_ != nullptr && !range.extra) copy_->NoteSettled(start, range);
   std::vector<CommitChange>& changes = effects->in_commit;
   constexpr CommitChange::Kind kSettles = CommitChange::Kind::kSettles;
   if (!changes.empty() && changes.back().kind == kSettles &&
@@ -267,19 +268,7 @@ void PartitionCursor::Begin(const DeliveryRules& rules, Sweep sweep, size_t* lef
   SweepOn(rules, left, effects);
 }
 
-void PartitionCursor::FreeDiscarded(size_t* left, Effects* effects) {
-  while (!discarded_.empty()) {
-    const size_t limit = left == nullptr ? SIZE_MAX : *left;
-    const size_t freed = discarded_.front()->Free(
-        limit, [&](const PendingRange& range) { Release(range, effects); });
-    if (left != nullptr) *left -= freed;
-    if (!discarded_.front()->empty()) return;
-    discarded_.erase(discarded_.begin());
-  }
-}
-
 void PartitionCursor::SweepOn(const DeliveryRules& rules, size_t* left, Effects* effects) {
-  FreeDiscarded(left, effects);
   while (!sweeps_.empty()) {
     Sweep& sweep = sweeps_.front();
     const bool nothing_left = sweep.ends_leases() && pending_.counts().leased == 0;
@@ -470,21 +459,12 @@ bool PartitionCursor::HasTrimmed(Offset from, Offset to, Effects* effects) const
   return false;
 }
 
-// Runs on every delivery. Many trimmed events may be redriven, and stay.
-void PartitionCursor::DropTrimmed(Effects* effects) {
-  const Offset start = log_->start();
-  if (trimmed_to_ >= start) return;
-  const Offset from = std::exchange(trimmed_to_, start);
-  const bool behind = next_ < start;
-  if (!behind && !HasTrimmed(from, start, effects)) return;
+void PartitionCursor::RemoveTrimmed(Offset from, Offset to, Effects* effects) {
   std::vector<std::pair<Offset, uint32_t>> removed;
   int64_t lost = 0;
-  pending_.EditRange(std::min(from, next_), start, [&](Offset first, PendingRange& range) {
+  pending_.EditRange(from, to, [&](Offset first, PendingRange& range) {
     // Leased events can still be settled, and redriven ones have a copy. See HasTrimmed.
-    if (range.out() || range.redriven) {
-      if (first >= next_) lost -= range.count;  // Counted again below.
-      return Verdict::kKeep;
-    }
+    if (range.out() || range.redriven) return Verdict::kKeep;
     if (!range.extra) lost += range.count;
     removed.emplace_back(first, range.count);
     return Verdict::kRemove;
@@ -493,16 +473,26 @@ void PartitionCursor::DropTrimmed(Effects* effects) {
   // A STREAM may have waited for the retry of a removed event.
   effects->more_to_deliver |= !removed.empty();
   Forget(removed, effects);
-  if (behind) {
-    lost += start - next_;
-    effects->trimmed.emplace_back(next_, start);
-    next_ = start;
-  }
-  if (lost > 0) {
-    effects->lost += lost;
-    lost_ += static_cast<uint64_t>(lost);
-    dirty_ = true;
-  }
+  CountLost(lost, effects);
+}
+
+void PartitionCursor::CountLost(int64_t events, Effects* effects) {
+  if (events == 0) return;
+  effects->lost += events;
+  lost_ += static_cast<uint64_t>(events);
+  dirty_ = true;
+}
+
+// Runs on every delivery. Many trimmed events may be redriven, and stay.
+void PartitionCursor::DropTrimmed(Effects* effects) {
+  const Offset start = log_->start();
+  if (trimmed_to_ >= start || seeking()) return;
+  const Offset from = std::exchange(trimmed_to_, start);
+  if (HasTrimmed(from, start, effects)) RemoveTrimmed(from, start, effects);
+  if (next_ >= start) return;
+  effects->trimmed.emplace_back(next_, start);
+  CountLost(start - next_, effects);
+  next_ = start;
 }
 
 void PartitionCursor::DropRedriven(Offset event, Effects* effects) {
@@ -517,9 +507,7 @@ void PartitionCursor::DropRedriven(Offset event, Effects* effects) {
   Forget(removed, effects);
   effects->trimmed.emplace_back(event, event + 1);
   effects->more_to_deliver = true;
-  ++effects->lost;
-  ++lost_;
-  dirty_ = true;
+  CountLost(1, effects);
 }
 
 }  // namespace eventhub

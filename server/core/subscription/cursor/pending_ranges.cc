@@ -59,21 +59,19 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
 }
 
 void PendingRanges::Index(int64_t start, const PendingRange& range) {
-  if (range.extra) indexes_.extra.insert(start);
   if (range.state == RangeState::kReady) {
-    indexes_.ready[static_cast<size_t>(range.flow())].insert(start);
+    ready_[static_cast<size_t>(range.flow())].insert(start);
   }
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
-  if (waits && range.due != kNever) indexes_.due.emplace(range.due, start);
+  if (waits && range.due != kNever) due_.emplace(range.due, start);
 }
 
 void PendingRanges::Unindex(int64_t start, const PendingRange& range) {
-  if (range.extra) indexes_.extra.erase(start);
   if (range.state == RangeState::kReady) {
-    indexes_.ready[static_cast<size_t>(range.flow())].erase(start);
+    ready_[static_cast<size_t>(range.flow())].erase(start);
   }
   const bool waits = range.state == RangeState::kLeased || range.state == RangeState::kDelayed;
-  if (waits && range.due != kNever) indexes_.due.erase({range.due, start});
+  if (waits && range.due != kNever) due_.erase({range.due, start});
 }
 
 void PendingRanges::MarkDirty(int64_t start, PendingRange& range) {
@@ -177,7 +175,7 @@ PendingRanges::Map::iterator PendingRanges::Join(Map::iterator it) {
 }
 
 PendingRanges::Map::const_iterator PendingRanges::FirstReady(Flow flow) const {
-  const absl::btree_set<int64_t>& ready = indexes_.ready[static_cast<size_t>(flow)];
+  const absl::btree_set<int64_t>& ready = ready_[static_cast<size_t>(flow)];
   return ready.empty() ? map_.end() : map_.find(*ready.begin());
 }
 
@@ -203,10 +201,21 @@ Offset PendingRanges::EndOf(size_t ranges, Offset from, Offset to) const {
   return it == map_.end() ? to : std::min(to, Offset(it->first));
 }
 
+Offset PendingRanges::StartOf(size_t ranges, Offset from, Offset to) const {
+  auto first = map_.lower_bound(to.value());
+  for (size_t i = 0; i < ranges && first != map_.begin(); ++i) {
+    const auto before = std::prev(first);
+    if (before->first <= from.value()) return from;
+    first = before;
+  }
+  if (first == map_.begin()) return from;
+  const auto before = std::prev(first);
+  return before->first + before->second.count > from.value() ? Offset(first->first) : from;
+}
+
 size_t PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   std::vector<std::pair<int64_t, int64_t>> due;
-  const auto& index = indexes_.due;
-  for (auto it = index.begin(); it != index.end() && it->first <= now && due.size() < limit; ++it) {
+  for (auto it = due_.begin(); it != due_.end() && it->first <= now && due.size() < limit; ++it) {
     due.emplace_back(it->second, it->second + map_.at(it->second).count);
   }
   std::sort(due.begin(), due.end());
@@ -214,47 +223,8 @@ size_t PendingRanges::EditDue(int64_t now, size_t limit, Edit edit) {
   return due.size();
 }
 
-std::unique_ptr<DiscardedRanges> PendingRanges::Discard() {
-  std::unique_ptr<DiscardedRanges> discarded(
-      new DiscardedRanges(meter_, std::exchange(map_, Map()), std::exchange(indexes_, Indexes())));
-  counts_ = Counts();
-  dirty_.clear();
-  gone_.clear();
-  all_gone_ = true;
-  return discarded;
-}
-
-DiscardedRanges::~DiscardedRanges() {
-  if (meter_ != nullptr) meter_->Release(ranges_.size() * PendingRanges::kRangeBytes);
-}
-
-bool DiscardedRanges::IndexesEmpty() const {
-  return indexes_.extra.empty() && indexes_.due.empty() &&
-         std::all_of(indexes_.ready.begin(), indexes_.ready.end(),
-                     [](const auto& ready) { return ready.empty(); });
-}
-
-size_t DiscardedRanges::Free(size_t limit,
-                             absl::FunctionRef<void(const PendingRange& range)> freed) {
-  size_t count = 0;
-  for (; count < limit && !ranges_.empty(); ++count) {
-    freed(ranges_.begin()->second);
-    ranges_.erase(ranges_.begin());
-  }
-  if (meter_ != nullptr) meter_->Release(count * PendingRanges::kRangeBytes);
-  const auto free_entries = [&](auto& index) {
-    for (; count < limit && !index.empty(); ++count) index.erase(index.begin());
-  };
-  for (absl::btree_set<int64_t>& ready : indexes_.ready) free_entries(ready);
-  free_entries(indexes_.extra);
-  free_entries(indexes_.due);
-  return count;
-}
-
-void PendingRanges::Flush(absl::FunctionRef<void()> erase_all,
-                          absl::FunctionRef<void(Offset, const PendingRange&)> put,
+void PendingRanges::Flush(absl::FunctionRef<void(Offset, const PendingRange&)> put,
                           absl::FunctionRef<void(Offset)> erase) {
-  if (std::exchange(all_gone_, false)) erase_all();
   for (const int64_t start : gone_) erase(Offset(start));
   gone_.clear();
   for (const int64_t start : dirty_) {

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -94,8 +93,6 @@ struct PendingRange {
   bool Like(const PendingRange& other) const;
 };
 
-class DiscardedRanges;
-
 // An ordered map of disjoint ranges; equal neighbors are merged. Events outside of all ranges are
 // settled, or were never delivered. Changes since the last flush are tracked, so the cost of a
 // flush depends on the changes, not on the number of ranges.
@@ -148,12 +145,6 @@ class PendingRanges {
   // place, except for its count, and returns what it did. Returns the number of ranges.
   size_t EditRange(Offset from, Offset to, Edit edit);
 
-  // Removes all ranges in constant time, and returns them, to be freed in pieces. For large numbers
-  // only: it makes Flush call `erase_all`, which slows down every later read of the store.
-  std::unique_ptr<DiscardedRanges> Discard();
-
-  // Starts of ranges that are extra.
-  const absl::btree_set<int64_t>& extra() const { return indexes_.extra; }
   // The first range that is ready; map().end() if there is none.
   Map::const_iterator FirstReady(Flow flow) const;
   // The range that holds the offset, or the first one after it.
@@ -163,34 +154,27 @@ class PendingRanges {
   // Returns where the first `ranges` pending ranges of [from, to) end, at least 1: the start of the
   // next range, or `to` if there is none.
   Offset EndOf(size_t ranges, Offset from, Offset to) const;
+  // Returns where the last `ranges` pending ranges of [from, to) begin, at least 1; `from` if there
+  // are fewer.
+  Offset StartOf(size_t ranges, Offset from, Offset to) const;
 
   // When the next range is due. INT64_MAX: never.
-  int64_t next_due() const { return indexes_.due.empty() ? kNever : indexes_.due.begin()->first; }
+  int64_t next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
   // Calls `edit` for at most `limit` ranges that are due, the earliest first; `edit` must make them
   // not due. Returns the number of ranges.
   size_t EditDue(int64_t now, size_t limit, Edit edit);
 
   // Whether there is something to flush.
-  bool dirty() const { return !dirty_.empty() || !gone_.empty() || all_gone_; }
+  bool dirty() const { return !dirty_.empty() || !gone_.empty(); }
   // Brings the store up to date: calls `put` for changed ranges and `erase` for removed ones,
   // including those that are settling, since the flush is part of the commit that settles them.
-  // Calls `erase_all` first if no stored range is valid any more.
-  void Flush(absl::FunctionRef<void()> erase_all,
-             absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
+  void Flush(absl::FunctionRef<void(Offset start, const PendingRange& range)> put,
              absl::FunctionRef<void(Offset start)> erase);
   // Adds a range read from the store.
   void Load(Offset start, PendingRange range);
 
  private:
-  friend class DiscardedRanges;
-
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-
-  struct Indexes {
-    std::array<absl::btree_set<int64_t>, kFlows> ready;  // Starts of ready ranges, by flow.
-    absl::btree_set<int64_t> extra;                      // Starts of extra ranges.
-    absl::btree_set<std::pair<int64_t, int64_t>> due;    // When a range is due, and its start.
-  };
 
   // `range` is counted already.
   Map::iterator Insert(int64_t start, PendingRange range);
@@ -207,35 +191,11 @@ class PendingRanges {
 
   MemoryMeter* const meter_;
   Map map_;
-  Indexes indexes_;
+  std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
+  absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.
   Counts counts_;
-  bool all_gone_ = false;              // No stored range is valid any more.
   std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
   absl::flat_hash_set<int64_t> gone_;  // Starts that are stored but no longer in the map.
-};
-
-// Ranges that are no longer pending, to be freed in pieces. Not thread-safe.
-class DiscardedRanges {
- public:
-  ~DiscardedRanges();
-  DiscardedRanges(const DiscardedRanges&) = delete;
-  DiscardedRanges& operator=(const DiscardedRanges&) = delete;
-
-  bool empty() const { return ranges_.empty() && IndexesEmpty(); }
-  // Frees at most `limit` ranges or index entries, after calling `freed` for each range. Returns
-  // the number freed.
-  size_t Free(size_t limit, absl::FunctionRef<void(const PendingRange& range)> freed);
-
- private:
-  friend class PendingRanges;
-  DiscardedRanges(MemoryMeter* meter, PendingRanges::Map ranges, PendingRanges::Indexes indexes)
-      : meter_(meter), ranges_(std::move(ranges)), indexes_(std::move(indexes)) {}
-
-  bool IndexesEmpty() const;
-
-  MemoryMeter* const meter_;
-  PendingRanges::Map ranges_;
-  PendingRanges::Indexes indexes_;
 };
 
 }  // namespace eventhub

@@ -28,7 +28,7 @@ void StreamScheduler::Rebalance(Aftermath* after) {
       if (std::exchange(cursor.draining, false)) Announce(cursor, after);
     } else if (cursor.owner == ConsumerId()) {
       Assign(cursor, plan[p], after);
-    } else if (cursor.pending().counts().leased > 0) {
+    } else if (cursor.pending().counts().leased > 0 && !cursor.seeking()) {
       StartDraining(cursor, after);
     } else {
       size_t left = PartitionCursor::kMaxSwept;  // Nothing is in flight.
@@ -113,7 +113,8 @@ void StreamScheduler::EndDueLeases(int64_t now, size_t* left, Aftermath* after) 
   bool revoked = false;
   for (const auto& cursor : shared_.cursors) {
     if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
-    if (cursor->sweeping()) continue;  // Leases may belong to an earlier owner; the alarm repeats.
+    // Leases may belong to an earlier owner; the alarm repeats.
+    if (cursor->sweeping() || cursor->seeking()) continue;
     const bool expired = expires && now >= cursor->lease_due;
     if (!expired && !(cursor->draining && now >= cursor->drain_due)) {
       if (cursor->draining) after->SetAlarm(cursor->drain_due);
