@@ -20,6 +20,11 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/eventhub
   FILES_MATCHING PATTERN *.proto)
 
 install(EXPORT eventhub-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+# A component of the package, which alone needs RocksDB: eventhub::outbox, pkg-config module `eventhub-outbox`.
+install(TARGETS eventhub_outbox
+  EXPORT eventhub-outbox-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+install(EXPORT eventhub-outbox-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
 configure_package_config_file(
   ${CMAKE_CURRENT_SOURCE_DIR}/eventhub-config.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config.cmake
@@ -28,11 +33,15 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-ver
   COMPATIBILITY SameMinorVersion)
 # From the folder of eventhub.pc to the prefix: `lib` is one folder, `lib/x86_64-linux-gnu` two.
 string(REGEX REPLACE "[^/]+" ".." eventhub_pc_up "${CMAKE_INSTALL_LIBDIR}")
-configure_file(${CMAKE_CURRENT_SOURCE_DIR}/eventhub.pc.in ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
-  @ONLY)
+foreach(module IN ITEMS eventhub eventhub-outbox)
+  configure_file(${CMAKE_CURRENT_SOURCE_DIR}/${module}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${module}.pc
+    @ONLY)
+endforeach()
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-version.cmake
   DESTINATION ${package_dir} COMPONENT sdk)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
+install(FILES
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-outbox.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT sdk)

@@ -22,6 +22,7 @@ cmake --build "$work/cmake" >"$work/build.log" || {
 }
 "$work/cmake/outside"
 "$work/cmake/outside_test"
+"$work/cmake/outside_outbox" "$work/outbox"
 
 echo "== pkg-config"
 libdir=$(dirname "$(find "$work/prefix" -name eventhub.pc)")
@@ -32,6 +33,11 @@ read -ra compile <<<"$(pkg-config --cflags eventhub)"
 read -ra link <<<"$(pkg-config --libs eventhub)"
 "$cxx" -std=c++20 "${compile[@]}" "$here/outside.cc" -o "$work/outside" "${link[@]}"
 "$work/outside"
+
+read -ra compile <<<"$(pkg-config --cflags eventhub-outbox)"
+read -ra link <<<"$(pkg-config --libs eventhub-outbox)"
+"$cxx" -std=c++20 "${compile[@]}" "$here/outside_outbox.cc" -o "$work/outside_outbox" "${link[@]}"
+"$work/outside_outbox" "$work/another_outbox"
 
 echo "== the contract"
 # All that is installed, which is all there is.

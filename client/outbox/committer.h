@@ -1,0 +1,91 @@
+// Writes what an outbox takes to its directory: one write, and one sync, for everything that
+// gathered during the last one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/outbox/state.h"
+
+namespace eventhub::client::outbox {
+
+// The only thread that writes to the spool. It also does what must not overlap a write: it repairs
+// requests, and carries out what operators ask for.
+class Committer {
+ public:
+  explicit Committer(State& state) : state_(state) {}
+  ~Committer() { Stop(); }
+
+  void Start();
+  // Writes what is to be written, and ends.
+  void Stop();
+
+  // Takes one event out of the first request of the topic, as Lane::set_aside() says.
+  void SetAside(Topic& topic);
+  // Takes the damaged parts out of the first request of the topic, of which no attempt awaits a
+  // reply.
+  void Salvage(Topic& topic, uint64_t request);
+  // See Outbox.
+  absl::StatusOr<uint64_t> RetryRefused(Topic& topic);
+  absl::StatusOr<uint64_t> DropRefused(Topic& topic);
+  absl::StatusOr<uint64_t> Drop(Topic& topic);
+
+ private:
+  // A part in the change that is being written.
+  struct Write {
+    Topic* topic;
+    uint64_t request;
+    PartKey key;
+    PartHeader header;
+    Bytes events;
+    Ticket ticket;
+  };
+  struct Written {
+    Topic* topic;
+    TopicRecord record;
+    uint64_t deleted_bytes;
+  };
+  // A change, from its decision to its result.
+  struct Change {
+    std::vector<Write> writes;
+    std::vector<Written> topics;
+    SpoolChange spool;
+    bool sync = false;
+  };
+
+  void Run();
+  // Whether there is something to write. Waits until there is, or a deadline passes.
+  bool AwaitWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void CommitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  void Decide(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // Adds the requests of the topic that are in memory alone, and the events that are in none.
+  void DecideSpill(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void DecideParts(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // Adds the topic's record, and the deletion of what is confirmed.
+  void DecideRecord(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  // Writes the change, without the mutex meanwhile, and applies the result.
+  absl::Status Commit(Change& change, std::vector<Resolved>& resolved)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void Apply(Write& write, std::vector<Resolved>& resolved)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void Fail(const absl::Status& status, Change& change, std::vector<Resolved>& resolved)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  // Replaces the events of a request; if none are left, the caller removes it.
+  void Replace(Topic& topic, uint64_t number, const std::string& events, uint32_t count,
+               Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  State& state_;
+  std::thread thread_;
+};
+
+}  // namespace eventhub::client::outbox

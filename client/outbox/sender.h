@@ -1,0 +1,67 @@
+// Sends the pending requests of an outbox to the hub.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/outbox/committer.h"
+#include "client/outbox/state.h"
+
+namespace eventhub::client::outbox {
+
+// One thread, which opens a stream for each topic that has something to send, and writes to it as
+// far as the topic's window allows. Replies are handled on threads of the connection.
+//
+// The streams and the outbox's other threads have no reference to the sender: a stream may outlive
+// it.
+class Sender {
+ public:
+  // Both must outlive the threads of the sender; `state` is shared with the streams.
+  Sender(std::shared_ptr<State> state, Committer& committer)
+      : state_(*state), shared_(std::move(state)), committer_(committer) {}
+  ~Sender() { Stop(); }
+
+  void Start();
+  // Cancels the streams and ends.
+  void Stop();
+
+ private:
+  class StreamHandler;
+
+  void Run();
+  // The next topic to step; null: stop.
+  Topic* AwaitTopic() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // Does one thing for the topic, and sees to it that it gets another turn when there is more.
+  // Releases the mutex meanwhile.
+  void Step(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // Runs Step at `when`, unless it runs earlier.
+  void WakeAt(Topic& topic, absl::Duration when) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void CheckTimes(Topic& topic, absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  // Moves events that go straight to the hub into requests.
+  void TakeGathered(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // When the oldest event that goes straight to the hub, and is not accepted, was taken.
+  absl::Duration OldestUnaccepted(const Topic& topic) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  // Sees why nothing can be sent: there may be something to write, or to repair.
+  void AskCommitter(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  void OpenStream(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void ReadEvents(Topic& topic, uint64_t request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  void Send(Topic& topic, Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+  std::string EncodeHeader(const Topic& topic, const Request& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
+
+  State& state_;
+  const std::shared_ptr<State> shared_;
+  Committer& committer_;
+  std::thread thread_;
+};
+
+}  // namespace eventhub::client::outbox
