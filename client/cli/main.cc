@@ -141,6 +141,8 @@ bool TellsOutcome(const CLI::App& command) {
 // Whether the command only makes unary calls, which wait for the hub silently. Other commands stay
 // connected and report failures themselves.
 bool WaitsInSilence(const CLI::App& command) {
+  // These look into a directory, or show themselves that they wait.
+  if (command.get_parent() != nullptr && command.get_parent()->get_name() == "outbox") return false;
   constexpr absl::string_view kOthers[] = {"consume", "eval", "health", "publish", "read"};
   return std::find(std::begin(kOthers), std::end(kOthers), command.get_name()) == std::end(kOthers);
 }
@@ -215,7 +217,8 @@ void AddCommands(CLI::App& app, Context& context) {
       app.get_subcommands([](const CLI::App*) { return true; }).back()->group(group);
     }
   };
-  add("Events", {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand});
+  add("Events",
+      {AddPublishCommand, AddReadCommand, AddDelayedCommand, AddFilterCommand, AddOutboxCommand});
   add("Topology",
       {AddTopicsCommand, AddRoutesCommand, AddLinksCommand, AddApplyCommand, AddExportCommand});
   add("Subscriptions", {AddSubscriptionsCommand, AddConsumeCommand});

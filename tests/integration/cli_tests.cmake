@@ -5,7 +5,8 @@ eventhub_test(cli_test
   LIBS eventhub_cli)
 # Debian's own interpreter, which has Debian's gRPC.
 find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
-set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>")
+set(cli_environment "EVENTHUB=$<TARGET_FILE:eventhub>;EVENTHUBD=$<TARGET_FILE:eventhubd>"
+    "OUTBOX_PROCESS=$<TARGET_FILE:outbox_process>")
 # Each suite has its own hub.
 function(cli_suites program)
   foreach(suite IN LISTS ARGN)
@@ -17,6 +18,7 @@ endfunction()
 cli_suites(cli_test.py Wait Topics PublishRead Follow Health Bench)
 cli_suites(cli_delayed_test.py Delayed)
 cli_suites(cli_filter_test.py FilterEval)
+cli_suites(cli_outbox_test.py Outbox)
 cli_suites(cli_tls_test.py Tls)
 cli_suites(cli_subscriptions_test.py Subscriptions Seek Consume Exec DeadLetters)
 # These start the programs hundreds of times, which takes minutes with sanitizers. With sanitizers,

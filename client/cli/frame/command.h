@@ -39,6 +39,7 @@ void AddTopicsCommand(CLI::App& app, Context& context);
 void AddPublishCommand(CLI::App& app, Context& context);
 void AddDelayedCommand(CLI::App& app, Context& context);
 void AddLinksCommand(CLI::App& app, Context& context);
+void AddOutboxCommand(CLI::App& app, Context& context);
 void AddReadCommand(CLI::App& app, Context& context);
 void AddApplyCommand(CLI::App& app, Context& context);
 void AddExportCommand(CLI::App& app, Context& context);
