@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -20,7 +19,7 @@ constexpr size_t kTaskOverhead = 256;
 // How often AwaitVisible checks whether writes are waiting for space.
 constexpr std::chrono::milliseconds kLookForSpace(100);
 
-// Changes nothing; it is done when all tasks before it are.
+// Changes nothing; it is done when everything that was written before is.
 class PassingTask final : public CommitTask {
  public:
   explicit PassingTask(std::shared_ptr<std::promise<absl::Status>> passed)
@@ -62,12 +61,12 @@ LogWriter::~LogWriter() {
   sync_thread_.join();
 }
 
-void LogWriter::Submit(std::unique_ptr<CommitTask> task) {
+void LogWriter::Submit(std::unique_ptr<CommitTask> task, CommitFlow flow) {
   bool was_empty;
   {
     MutexLock lock(mutex_);
     was_empty = queue_.empty();
-    queue_.push_back(std::move(task));
+    queue_.Push(flow, std::move(task));
   }
   if (was_empty) submitted_.NotifyOne();
 }
@@ -108,17 +107,12 @@ void LogWriter::RunCommits() {
 LogWriter::Group LogWriter::TakeGroup() {
   Group group;
   size_t bytes = 0;
-  size_t count = 0;
-  while (count < queue_.size() && bytes < kMaxGroupBytes) bytes += queue_[count++]->bytes();
-  if (count == queue_.size()) {
-    group.tasks.swap(queue_);
-  } else {
-    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-    group.tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-    queue_.erase(queue_.begin(), end);
+  while (!queue_.empty() && bytes < kMaxGroupBytes) {
+    group.tasks.push_back(queue_.Pop());
+    bytes += group.tasks.back()->bytes();
   }
-  group.commit =
-      std::make_unique<CommitBuilder>(store_, clock_.Now(), bytes + count * kTaskOverhead);
+  group.commit = std::make_unique<CommitBuilder>(store_, clock_.Now(),
+                                                 bytes + group.tasks.size() * kTaskOverhead);
   return group;
 }
 

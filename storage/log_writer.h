@@ -14,34 +14,15 @@
 #include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
 #include "storage/commit_builder.h"
+#include "storage/commit_task.h"
+#include "storage/fair_queue.h"
 #include "storage/log_store.h"
 #include "storage/tail_cache.h"
 
 namespace eventhub {
 
-// A request to change the log.
-class CommitTask {
- public:
-  virtual ~CommitTask() = default;
-
-  // Adds the task's changes to the commit, or decides that the task fails and adds nothing. Called
-  // on the commit thread, one task at a time, in the order of submission, so whatever it checks
-  // still holds at the commit.
-  virtual void Prepare(CommitBuilder& commit) = 0;
-
-  // Receives the outcome of the commit. Tasks are done in the order of submission. OK means that
-  // the changes are visible and as durable as requested. An error means that nothing was written if
-  // Prepare was not called, and that the outcome is unknown if it was. Must not block.
-  virtual void Done(const absl::Status& status) = 0;
-
-  // The approximate size of the task's data, in bytes.
-  virtual size_t bytes() const = 0;
-
-  // Whether the changes must survive a power loss before Done is called.
-  virtual bool synced() const = 0;
-};
-
-// Group commit. Tasks that arrive during a commit form the next one. Writing and syncing are
+// Group commit. Tasks that arrive during a commit form the next ones; when more wait than fit into
+// one, their flows take turns (FairQueue). Writing and syncing are
 // pipelined: a second thread syncs while the first writes the next groups; a sync covers everything
 // written before it begins. Tasks are done strictly in order, so a reader never sees an event that
 // a power loss could remove before an older one whose sync was requested.
@@ -74,7 +55,10 @@ class LogWriter {
   LogWriter& operator=(const LogWriter&) = delete;
 
   // Queues the task and returns immediately.
-  void Submit(std::unique_ptr<CommitTask> task);
+  void Submit(std::unique_ptr<CommitTask> task, CommitFlow flow = kHubFlow);
+
+  // A flow that nobody else has.
+  CommitFlow NewFlow() { return next_flow_.fetch_add(1, std::memory_order_relaxed); }
 
   // Blocks until everything that the store contains at the time of the call is visible. For answers
   // read directly from the store, which has commits before they are visible. Returns UNAVAILABLE if
@@ -118,10 +102,11 @@ class LogWriter {
   absl::AnyInvocable<void(const absl::Status&)> on_failure_;
   Counters counters_;
   std::atomic<bool> failed_{false};
+  std::atomic<CommitFlow> next_flow_{kHubFlow + 1};
 
   mutable Mutex mutex_;
   CondVar submitted_;
-  Tasks queue_ ABSL_GUARDED_BY(mutex_);
+  FairQueue queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 

@@ -1,6 +1,7 @@
 // Group commit: what is written together, the order of answers, and the effect of a failure.
 #include "storage/log_writer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <string>
@@ -28,17 +29,18 @@ class LogWriterTest : public testing::Test {
   void TearDown() override { rig_.disk.ReleaseSyncs(); }
 
   // Appends one event; when it is done, records `name` and the end that readers see then.
-  void Submit(const std::string& name, bool synced, size_t bytes = 10) {
+  void Submit(const std::string& name, bool synced, size_t bytes = 10, CommitFlow flow = kHubFlow) {
     PartitionLog& log = rig_.log();
     rig_.writer().Submit(std::make_unique<TestTask>(
-        [&log, bytes](CommitBuilder& commit) {
-          commit.Append(log, SharedBytes::Copy(std::string(bytes, 'x')), 1);
-        },
-        [this, name, &log](const absl::Status& status) {
-          if (status.ok()) visible_ = log.end();
-          Note(status.ok() ? name : name + " failed");
-        },
-        synced, bytes));
+                             [&log, bytes](CommitBuilder& commit) {
+                               commit.Append(log, SharedBytes::Copy(std::string(bytes, 'x')), 1);
+                             },
+                             [this, name, &log](const absl::Status& status) {
+                               if (status.ok()) visible_ = log.end();
+                               Note(status.ok() ? name : name + " failed");
+                             },
+                             synced, bytes),
+                         flow);
   }
 
   // Blocks the commit thread until Unblock(), so that everything submitted meanwhile forms a group.
@@ -107,6 +109,24 @@ TEST_F(LogWriterTest, BatchesAndGroupsAreBounded) {
     count += batch.count;
   }
   EXPECT_EQ(count, static_cast<uint32_t>(kCount));
+}
+
+// However much others have waiting, the event is in the next group.
+TEST_F(LogWriterTest, SmallFlowDoesNotWaitForTheBytesOfOthers) {
+  const CommitFlow bulk = rig_.writer().NewFlow();
+  const CommitFlow other_bulk = rig_.writer().NewFlow();
+  const CommitFlow small = rig_.writer().NewFlow();
+  {
+    std::unique_lock hold(gate_);
+    Block();
+    for (int i = 0; i < 40; ++i) {
+      Submit("bulk", /*synced=*/false, size_t{1} << 20, i % 2 == 0 ? bulk : other_bulk);
+    }
+    Submit("small", /*synced=*/false, 10, small);
+  }
+  ASSERT_TRUE(EventuallyDone(41));
+  const std::vector<std::string> order = done();
+  EXPECT_LT(std::find(order.begin(), order.end(), "small") - order.begin(), 4);
 }
 
 TEST_F(LogWriterTest, EventLargerThanABatchIsABatchOfItsOwn) {
