@@ -10,6 +10,8 @@ namespace {
 // The batch object, its entries in the queues, and the allocator's slack.
 constexpr size_t kBatchOverhead = 320;
 
+size_t CostOf(const RecordBatch& batch) { return batch.header.bytes + kBatchOverhead; }
+
 }  // namespace
 
 bool PartitionTail::Read(Offset from, Offset end, size_t max_bytes,
@@ -30,8 +32,9 @@ bool PartitionTail::Read(Offset from, Offset end, size_t max_bytes,
 
 void TailCache::Insert(PartitionTail& tail, RecordBatchPtr batch) {
   PartitionTail::Shared& shared = *tail.shared_;
-  const size_t cost = batch->header.bytes + kBatchOverhead;
+  const size_t cost = CostOf(*batch);
   const Offset base = batch->base;
+  bytes_.fetch_add(cost, std::memory_order_relaxed);  // First: Drop may subtract it at once.
   {
     MutexLock lock(shared.mutex);
     if (shared.batches == nullptr) shared.batches = std::make_unique<PartitionTail::Batches>();
@@ -39,7 +42,7 @@ void TailCache::Insert(PartitionTail& tail, RecordBatchPtr batch) {
   }
   MutexLock lock(mutex_);
   queue_.push_back({tail.shared_, base, cost});
-  bytes_.fetch_add(cost, std::memory_order_relaxed);
+  queued_bytes_ += cost;
   Evict(std::numeric_limits<int>::max());
 }
 
@@ -54,15 +57,18 @@ void TailCache::SetCapacity(size_t bytes) {
 
 bool TailCache::Evict(int batches) {
   const size_t capacity = capacity_.load(std::memory_order_relaxed);
-  for (; bytes() > capacity && !queue_.empty(); --batches) {
+  // Entries of batches that were dropped stay in the queue, but not without limit.
+  const auto too_many = [&] { return bytes() > capacity || queued_bytes_ / 2 > capacity; };
+  for (; too_many() && !queue_.empty(); --batches) {
     if (batches == 0) return true;
     const Entry entry = std::move(queue_.front());
     queue_.pop_front();
-    bytes_.fetch_sub(entry.cost, std::memory_order_relaxed);
+    queued_bytes_ -= entry.cost;
     RecordBatchPtr victim;  // Freed after the lock is released.
     MutexLock lock(entry.tail->mutex);
     std::unique_ptr<PartitionTail::Batches>& tail = entry.tail->batches;
     if (tail == nullptr || tail->front()->base != entry.base) continue;  // Dropped earlier.
+    bytes_.fetch_sub(entry.cost, std::memory_order_relaxed);
     victim = std::move(tail->front());
     tail->pop_front();
     if (tail->empty()) tail.reset();
@@ -74,6 +80,10 @@ void TailCache::Drop(PartitionTail& tail) {
   std::unique_ptr<PartitionTail::Batches> dropped;  // Freed after the lock is released.
   MutexLock lock(tail.shared_->mutex);
   dropped.swap(tail.shared_->batches);
+  if (dropped == nullptr) return;
+  size_t cost = 0;
+  for (const RecordBatchPtr& batch : *dropped) cost += CostOf(*batch);
+  bytes_.fetch_sub(cost, std::memory_order_relaxed);
 }
 
 }  // namespace eventhub

@@ -68,6 +68,7 @@ class TailCache {
   std::atomic<size_t> bytes_{0};
   Mutex mutex_;  // Acquired before a PartitionTail's.
   std::deque<Entry> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the entries in the queue.
 };
 
 }  // namespace eventhub

@@ -115,6 +115,32 @@ TEST(TailCache, DroppedAndDestroyedPartitionsAreForgotten) {
   EXPECT_LE(cache.bytes(), 10'000u);
 }
 
+TEST(TailCache, DroppedBatchesTakeNoRoom) {
+  TailCache cache(10'000);
+  PartitionTail kept;
+  cache.Insert(kept, MakeBatch(0, 1, 6000));
+  PartitionTail dropped;
+  for (int64_t i = 0; i < 3; ++i) cache.Insert(dropped, MakeBatch(i, 1, 500));
+  cache.Drop(dropped);
+  EXPECT_EQ(cache.bytes(), 6320u);
+  cache.Insert(kept, MakeBatch(1, 1, 3000));
+  EXPECT_THAT(Read(kept, 0, 2), ElementsAre(0, 1));
+}
+
+// What the cache remembers of them is limited, even behind a batch that is still cached.
+TEST(TailCache, DroppedBatchesAreForgottenInTheEnd) {
+  TailCache cache(10'000);
+  PartitionTail kept;
+  cache.Insert(kept, MakeBatch(0, 1, 1000));
+  PartitionTail dropped;
+  for (int64_t i = 0; Read(kept, 0, 1) != std::vector<int64_t>{-1}; ++i) {
+    ASSERT_LT(i, 40);
+    cache.Insert(dropped, MakeBatch(i, 1, 500));
+    cache.Drop(dropped);
+  }
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
 // A batch that was read stays intact, whatever is evicted meanwhile.
 TEST(TailCache, ReadsBesideInsertsAndEvictions) {
   TailCache cache(20'000);
