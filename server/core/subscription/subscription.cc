@@ -205,7 +205,6 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
   {
     MutexLock lock(mutex_);
     if (consumer.closed) return;
-    consumer.closed = true;
     filler_.AbandonFetch(consumer);
     const bool failed = ended == Ended::kByConsumer;
     scheduler_->Disconnect(consumer, failed ? "its consumer went away without settling it" : "",
@@ -442,12 +441,9 @@ void Subscription::OnAlarm() {
       if (effects.expired > 0) cursor.RenewEpoch(shared_.NewEpoch());
       cursor.KeepPassed();
       scheduler_->Conclude(cursor, effects, &after);
-      // All cursors share one alarm; it may have been set for an earlier event.
-      if (cursor.read_failure != nullptr && cursor.read_again_at > now) {
-        after.SetAlarm(cursor.read_again_at);
-      }
     }
     scheduler_->EndDue(now, &left, &after);
+    filler_.SetAlarms(now, &after);     // This one may have been set for another time.
     scheduler_->WakeForEvents(&after);  // The rate limit may allow events again.
   }
   CarryOut(std::move(after));
@@ -476,7 +472,7 @@ void Subscription::OnVisible() {
 void Subscription::TakeVisible(Aftermath* after) {
   const int64_t visible = context_.store.visible_commits().last();
   while (const std::optional<CommitChanges::Entry> entry = cursors_.TakeVisible(visible)) {
-    if (entry->record != nullptr) TakeOver(entry->record, after);
+    if (entry->record != nullptr) Adopt(entry->record, after);
     Count(*entry);
     cursors_.Complete(*entry, [&](PartitionCursor& cursor, Effects& effects)
                                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -597,14 +593,8 @@ int64_t Subscription::WaitingAlone() const {
 }
 
 std::vector<std::string> Subscription::ReadFailures() const {
-  std::vector<std::string> failures;
   MutexLock lock(mutex_);
-  for (const auto& cursor : cursors_) {
-    if (cursor->read_failure == nullptr) continue;
-    failures.push_back(
-        absl::StrCat("partition ", cursor->id().value(), " ", *cursor->read_failure));
-  }
-  return failures;
+  return filler_.ReadFailures();
 }
 
 uint64_t Subscription::TooCostly() const {

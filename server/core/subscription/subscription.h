@@ -317,8 +317,7 @@ class Subscription final : public CommitHook,
   // Writes the record with the commit; it takes effect when the commit is visible.
   void SetPending(CommitBuilder& commit, SubscriptionRecord record);
   // Uses the record from here on.
-  void TakeOver(SubscriptionRecordPtr record, Aftermath* after)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Adopt(SubscriptionRecordPtr record, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
   void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);

@@ -30,7 +30,7 @@ void Subscription::SetPending(CommitBuilder& commit, SubscriptionRecord record) 
   commit.AddHook(shared_from_this());
 }
 
-void Subscription::TakeOver(SubscriptionRecordPtr record, Aftermath* after) {
+void Subscription::Adopt(SubscriptionRecordPtr record, Aftermath* after) {
   const DeliveryRules before = rules_;
   record_ = std::move(record);
   rules_ = RulesOf(record_->record.settings());
@@ -81,7 +81,7 @@ bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* 
     cursors_.Hold(cursor, commit.number());
     scheduler_->EndLeases(cursor, after);
     cursor.BeginSeek(place.next, std::move(place.unsettled));
-    scheduler_->NoteMoved(cursor, after);
+    filler_.NoteMoved(cursor);
   }
   Effects effects(commit.number());
   const bool done = cursor.SeekOn(rules_, left, &effects);

@@ -72,10 +72,8 @@ void PartitionCursor::BeginSeek(Offset next, std::vector<UnsettledRange> unsettl
   seek_ = std::make_unique<SeekProgress>(next, std::move(unsettled), log_->start());
   keys_.reset();
   all_known_ = false;
-  draining = false;
   suspects_end_ = Offset(0);
   trimmed_to_ = seek_->log_start();
-  read_failure.reset();
 }
 
 bool PartitionCursor::SeekOn(const DeliveryRules& rules, size_t* left, Effects* effects) {

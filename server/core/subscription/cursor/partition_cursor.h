@@ -169,23 +169,12 @@ class PartitionCursor {
   // Whether events in flight may have been delivered under this epoch.
   bool Holds(uint64_t epoch) const { return first_epoch_ <= epoch && epoch <= epoch_; }
 
-  // STREAM: the owner of the partition; while draining, until when it may still settle events.
+  // STREAM: the owner of the partition. See StreamScheduler.
   ConsumerId owner;
-  bool draining = false;
-  int64_t drain_due = 0;
-  int64_t lease_due = 0;       // With an ack deadline: when the lease expires.
   bool to_be_written = false;  // See CursorSet::MarkDirty.
-  bool busy = false;           // A fetch for it is in progress.
   // Until that commit is visible nothing is delivered, and the owner is not notified; 0 if not
-  // held.
+  // held. See CursorSet::Hold.
   int64_t held_until = 0;
-  // The events to be read next are being deleted: no read before that commit is visible. 0 if there
-  // is none.
-  int64_t read_after = 0;
-  // After a failed read: when to read again, and the failure. Null: the last read succeeded.
-  int64_t read_again_at = 0;
-  std::shared_ptr<const std::string> read_failure;
-  bool extra_turn = false;
 
   // Delivery.
 

@@ -49,10 +49,17 @@ DeliveryBudget FrameFiller::BudgetOf(const Consumer& consumer, int64_t now) {
   return DeliveryBudget(consumer, scheduler_.AllowanceOf(consumer), delivery_.rates(), now);
 }
 
-bool FrameFiller::MayRead(const PartitionCursor& cursor, int64_t now) const {
-  if (cursor.busy || cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
-  if (cursor.read_after > commits_.last()) return false;
-  return cursor.read_failure == nullptr || now >= cursor.read_again_at;
+FrameFiller::Reads& FrameFiller::ReadsOf(const PartitionCursor& cursor) {
+  const size_t partition = cursor.id().value();
+  if (partition >= reads_of_.size()) reads_of_.resize(shared_.cursors.size());
+  return reads_of_[partition];
+}
+
+bool FrameFiller::MayRead(const PartitionCursor& cursor, int64_t now) {
+  if (cursor.held_until != 0 || cursor.blocked_by_sweep()) return false;
+  const Reads& reads = ReadsOf(cursor);
+  if (reads.busy || reads.after_commit > commits_.last()) return false;
+  return reads.failure == nullptr || now >= reads.again_at;
 }
 
 // ---- Delivery from memory
@@ -142,8 +149,8 @@ FrameFiller::Outcome FrameFiller::DeliverFrom(PartitionCursor& cursor, Consumer&
                                               int64_t now, DeliveryBudget& budget,
                                               ConsumeFrame* frame, Aftermath* after) {
   const bool both = cursor.pending().counts().extra > 0;
-  bool extra = both && cursor.extra_turn;
-  if (both) cursor.extra_turn = !cursor.extra_turn;
+  bool extra = both && ReadsOf(cursor).extra_turn;
+  if (both) ReadsOf(cursor).extra_turn = !extra;
   Outcome outcome = Outcome::kNothing;
   bool full = false;
   // An event filtered out of one flow may unblock an event of the other.
@@ -174,7 +181,7 @@ FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
   const bool copy_only = candidate.redriven_from.has_value() && candidate.start < log.start();
   if (copy_only ||
       !log.tail().Read(candidate.start, end, static_cast<size_t>(job.budget.bytes()), &batches_)) {
-    AskForFetch(job);
+    RequestFetch(job);
     const bool behind = candidate.fresh && consumer.fetch.has_value();
     if (behind && std::exchange(consumer.may_fall_behind, false)) {
       consumer.notices.set_fell_behind(true);
@@ -184,7 +191,7 @@ FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
   }
   reads_.tail_batches.Add(batches_.size());
   if (matches_each) {
-    AskForFetch(job, std::exchange(batches_, {}));
+    RequestFetch(job, std::exchange(batches_, {}));
     return Outcome::kFetch;
   }
   const bool all = delivery_.Deliver(job, batches_, nullptr);
@@ -194,7 +201,7 @@ FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
 
 // ---- Delivery of fetched events
 
-void FrameFiller::AskForFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
+void FrameFiller::RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
   if (!job.frame->deliveries.empty()) return;  // The frame is sent first.
   EventFetch& fetch = job.consumer.fetch.emplace();
   fetch.partition = job.cursor.id().value();
@@ -203,11 +210,11 @@ void FrameFiller::AskForFetch(const DeliveryJob& job, std::vector<RecordBatchPtr
   fetch.each_is_chosen = delivery_.MatchesEach(job.candidate);
   fetch.by_key = shared_.rules.ordered_by_key;
   fetch.batches = std::move(batches);
-  job.cursor.busy = true;
+  ReadsOf(job.cursor).busy = true;
 }
 
 void FrameFiller::AbandonFetch(Consumer& consumer) {
-  if (consumer.fetch.has_value()) shared_.cursors[consumer.fetch->partition]->busy = false;
+  if (consumer.fetch.has_value()) reads_of_[consumer.fetch->partition].busy = false;
 }
 
 void FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
@@ -215,7 +222,7 @@ void FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
                               Aftermath* after) {
   consumer.fetch.reset();
   PartitionCursor& cursor = *shared_.cursors[fetch.partition];
-  cursor.busy = false;
+  ReadsOf(cursor).busy = false;
   if (fetched.from_disk) {
     NoteRead(cursor, fetch.candidate, fetched.status, after);
     scheduler_.WakeForEvents(after);
@@ -268,22 +275,38 @@ void FrameFiller::DeliverIfNext(PartitionCursor& cursor, Consumer& consumer,
 // A partition that cannot be read does not delay the others.
 void FrameFiller::NoteRead(PartitionCursor& cursor, const Candidate& candidate,
                            const absl::Status& status, Aftermath* after) {
-  cursor.read_failure.reset();
+  Reads& reads = ReadsOf(cursor);
+  reads.failure.reset();
   if (status.ok()) return;
   const PartitionLog& log = cursor.log();
   const bool trimmed = absl::IsNotFound(status) && candidate.start < log.trimmed_to();
   if (trimmed && candidate.start < log.start()) return;  // The next Fill reports it.
   if (trimmed || topic_.closing()) {
     // The deletion must not be reported before it is visible: until then there is nothing to read.
-    cursor.read_after = commits_.written();
-    read_after_ = std::max(read_after_, cursor.read_after);
-    after->await_visible |= cursor.read_after > commits_.last();
+    reads.after_commit = commits_.written();
+    read_after_ = std::max(read_after_, reads.after_commit);
+    after->await_visible |= reads.after_commit > commits_.last();
     return;
   }
-  cursor.read_failure = std::make_shared<const std::string>(
+  reads.failure = std::make_unique<const std::string>(
       absl::StrCat("cannot be read at offset ", candidate.start.value(), ": ", status.message()));
-  cursor.read_again_at = shared_.Now() + kReadAgainAfter;
-  after->SetAlarm(cursor.read_again_at);
+  reads.again_at = shared_.Now() + kReadAgainAfter;
+  after->SetAlarm(reads.again_at);
+}
+
+void FrameFiller::SetAlarms(int64_t now, Aftermath* after) const {
+  for (const Reads& reads : reads_of_) {
+    if (reads.failure != nullptr && reads.again_at > now) after->SetAlarm(reads.again_at);
+  }
+}
+
+std::vector<std::string> FrameFiller::ReadFailures() const {
+  std::vector<std::string> failures;
+  for (size_t p = 0; p < reads_of_.size(); ++p) {
+    if (reads_of_[p].failure == nullptr) continue;
+    failures.push_back(absl::StrCat("partition ", p, " ", *reads_of_[p].failure));
+  }
+  return failures;
 }
 
 void FrameFiller::NoteVisible(int64_t visible, Aftermath* after) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,23 +59,41 @@ class FrameFiller {
   // the next event is too large, the consumer waits for credit.
   void TakeFetched(Consumer& consumer, const EventFetch& fetch, const FetchedEvents& fetched,
                    bool last, ConsumeFrame* frame, Aftermath* after);
+  // The cursor moved to another position.
+  void NoteMoved(const PartitionCursor& cursor) { ReadsOf(cursor).failure.reset(); }
   // Ends the fetch of a consumer that leaves, if there is one.
   void AbandonFetch(Consumer& consumer);
 
   // Tells the consumer that it has received everything, if that is new.
   void NoteCaughtUp(Consumer& consumer, const ConsumeFrame& frame) const;
+  // Sets alarms for what waits for a time.
+  void SetAlarms(int64_t now, Aftermath* after) const;
   // Commits up to this one are visible.
   void NoteVisible(int64_t visible, Aftermath* after);
 
   // Whether the rate limit blocks deliveries.
   bool RateLimited(int64_t now) { return delivery_.rates().AvailableAt(now) > now; }
   uint64_t too_costly() const { return delivery_.too_costly(); }
+  // Descriptions of partitions whose next events could not be read.
+  std::vector<std::string> ReadFailures() const;
 
  private:
   // The outcome of an attempt to deliver from a cursor; kFull: the next event does not fit.
   enum class Outcome { kNothing, kSome, kFull, kFetch };
   enum class Isolated { kNone, kDeliver, kDrain };
 
+  // Of one partition.
+  struct Reads {
+    bool busy = false;        // A fetch is in progress.
+    bool extra_turn = false;  // Replayed events are served before live ones.
+    // The events to be read next are being deleted: no read before that commit is visible. 0: none.
+    int64_t after_commit = 0;
+    // After a failed read: the failure, and when to read again. Null: the last read succeeded.
+    std::unique_ptr<const std::string> failure;
+    int64_t again_at = 0;
+  };
+
+  Reads& ReadsOf(const PartitionCursor& cursor);
   bool MayDeliver(const Consumer& consumer) const;
   // Whether the rate limit allows deliveries; if not, sets an alarm for the time when it does.
   bool RateAllows(int64_t now, Aftermath* after);
@@ -83,7 +102,7 @@ class FrameFiller {
   DeliveryBudget BudgetOf(const Consumer& consumer, int64_t now);
   // Whether events may be taken from the cursor: it is neither busy nor held, and no failed read or
   // deletion blocks it.
-  bool MayRead(const PartitionCursor& cursor, int64_t now) const;
+  bool MayRead(const PartitionCursor& cursor, int64_t now);
   bool AtHead(const Consumer& consumer) const;
 
   // Whether the consumer is to get an isolated event, now or when its events are settled.
@@ -97,7 +116,7 @@ class FrameFiller {
   Outcome DeliverCandidate(const DeliveryJob& job);
 
   // Asks for events from disk or, with batches, for events to be matched.
-  void AskForFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches = {});
+  void RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches = {});
   // Whether a fetch still matches what the cursor delivers next to the consumer, and how.
   bool IsNext(const PartitionCursor& cursor, const Consumer& consumer, const EventFetch& fetch,
               const std::optional<Candidate>& next) const;
@@ -117,7 +136,8 @@ class FrameFiller {
   TurnOrder turns_;
   bool paused_ = false;
   bool stopped_ = false;
-  int64_t read_after_ = 0;               // The maximum over all cursors.
+  std::vector<Reads> reads_of_;          // By partition; those beyond its end are as new.
+  int64_t read_after_ = 0;               // The maximum over all partitions.
   std::vector<RecordBatchPtr> batches_;  // Scratch.
 };
 

@@ -37,9 +37,9 @@ class QueueScheduler final : public Scheduler {
   void NoteAcked(PartitionCursor&, int64_t, Effects*) override {}
   bool ExtendLease(PartitionCursor&, int64_t) override { return false; }
   void NoteHoldEnded(PartitionCursor&, Aftermath*) override {}
-  void NoteMoved(PartitionCursor&, Aftermath*) override {}
 
  private:
+  void NoteMoved(PartitionCursor&, Aftermath*) override {}
   void NoteReleased(PartitionCursor&, Aftermath*) override {}
   void NoteResponsive(Consumer& consumer, Aftermath* after) override {
     shared_.consumers.Wake(consumer, &after->wake);

@@ -67,6 +67,7 @@ void Scheduler::EndLeases(PartitionCursor& cursor, Aftermath* after) {
     shared_.consumers.Wake(*consumer, &after->wake);
   }
   cursor.set_epoch(shared_.NewEpoch());  // Requests with the old epoch are refused.
+  NoteMoved(cursor, after);
 }
 
 void Scheduler::MarkResponsive(Consumer& consumer, Aftermath* after) {
@@ -74,6 +75,7 @@ void Scheduler::MarkResponsive(Consumer& consumer, Aftermath* after) {
 }
 
 void Scheduler::Disconnect(Consumer& consumer, absl::string_view failed, Aftermath* after) {
+  consumer.closed = true;
   size_t left = PartitionCursor::kMaxSwept;
   for (const auto& cursor : shared_.cursors) {
     if (!Detach(*cursor, consumer.id) || consumer.out.events == 0) continue;

@@ -37,8 +37,8 @@ class Scheduler {
   void DropTrimmed(PartitionCursor& cursor, Aftermath* after);
   // Call after deliveries from a cursor, instead: schedules its write, and the end of its leases.
   void NoteDelivered(PartitionCursor& cursor, int64_t now, Aftermath* after);
-  // Ends all leases of a partition that moves to another position, and tells their consumers. The
-  // caller removes the leased events.
+  // The cursor moved to another position, without its leased events: ends all leases, and tells the
+  // consumers. Call before Conclude.
   void EndLeases(PartitionCursor& cursor, Aftermath* after);
 
   // ---- Who gets events.
@@ -70,8 +70,8 @@ class Scheduler {
   virtual void Rebalance(Aftermath* after) = 0;
   // A request arrived from the consumer: it is not stalled.
   void MarkResponsive(Consumer& consumer, Aftermath* after);
-  // Ends all leases of the consumer, and removes it. `failed`: why this is a failed attempt; empty
-  // if it is not.
+  // Ends all leases of the consumer, and closes and removes it. `failed`: why this is a failed
+  // attempt; empty if it is not.
   void Disconnect(Consumer& consumer, absl::string_view failed, Aftermath* after);
   // Ends the leases of partitions, and isolation, that are due; examines at most `*left` pending
   // ranges.
@@ -90,12 +90,12 @@ class Scheduler {
   virtual bool ExtendLease(PartitionCursor& cursor, int64_t due) = 0;
   // The cursor is no longer held: notices about it may be sent.
   virtual void NoteHoldEnded(PartitionCursor& cursor, Aftermath* after) = 0;
-  // The partition is at another position, after EndLeases.
-  virtual void NoteMoved(PartitionCursor& cursor, Aftermath* after) = 0;
 
  protected:
   explicit Scheduler(const DispatchContext& shared) : shared_(shared), isolation_(shared) {}
 
+  // All leases of the partition ended, since its cursor moved.
+  virtual void NoteMoved(PartitionCursor& cursor, Aftermath* after) = 0;
   // Credit for events of the partition was returned.
   virtual void NoteReleased(PartitionCursor& cursor, Aftermath* after) = 0;
   // The consumer is not stalled any more.

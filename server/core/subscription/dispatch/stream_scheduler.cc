@@ -25,7 +25,7 @@ void StreamScheduler::Rebalance(Aftermath* after) {
     PartitionCursor& cursor = *cursors[p];
     if (cursor.owner == plan[p]) {
       // The consumer may keep it.
-      if (std::exchange(cursor.draining, false)) Announce(cursor, after);
+      if (std::exchange(LeaseOf(cursor).draining, false)) Announce(cursor, after);
     } else if (cursor.owner == ConsumerId()) {
       Assign(cursor, plan[p], after);
     } else if (cursor.pending().counts().leased > 0 && !cursor.seeking()) {
@@ -38,9 +38,15 @@ void StreamScheduler::Rebalance(Aftermath* after) {
   }
 }
 
+StreamScheduler::Lease& StreamScheduler::LeaseOf(const PartitionCursor& cursor) {
+  const size_t partition = cursor.id().value();
+  if (partition >= leases_.size()) leases_.resize(shared_.cursors.size());
+  return leases_[partition];
+}
+
 void StreamScheduler::Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after) {
   cursor.owner = owner;
-  cursor.draining = false;
+  LeaseOf(cursor).draining = false;
   cursor.set_epoch(shared_.NewEpoch());
   // The new owner starts after the settled events, so the commits that settled them must be
   // visible. Coming events may have been settled by the commit just before.
@@ -67,12 +73,12 @@ void StreamScheduler::NoteMoved(PartitionCursor& cursor, Aftermath* after) {
 }
 
 void StreamScheduler::StartDraining(PartitionCursor& cursor, Aftermath* after) {
-  if (cursor.draining) return;
-  cursor.draining = true;
+  Lease& lease = LeaseOf(cursor);
+  if (std::exchange(lease.draining, true)) return;
   const int64_t deadline = shared_.rules.ack_deadline;
   const int64_t time = deadline > 0 ? deadline : kDrainTime;
-  cursor.drain_due = shared_.Now() + time;
-  after->SetAlarm(cursor.drain_due);
+  lease.drain_due = shared_.Now() + time;
+  after->SetAlarm(lease.drain_due);
   Consumer* const owner = shared_.consumers.Find(cursor.owner);
   if (owner == nullptr) return;
   NoteDraining(cursor, time, *owner);
@@ -82,7 +88,7 @@ void StreamScheduler::StartDraining(PartitionCursor& cursor, Aftermath* after) {
 void StreamScheduler::Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left,
                              Aftermath* after) {
   const ConsumerId owner = std::exchange(cursor.owner, ConsumerId());
-  cursor.draining = false;
+  LeaseOf(cursor).draining = false;
   if (Consumer* const consumer = shared_.consumers.Find(owner); consumer != nullptr) {
     NoteRevoked(cursor, *consumer);
     shared_.consumers.Wake(*consumer, &after->wake);
@@ -100,12 +106,12 @@ void StreamScheduler::Revoke(PartitionCursor& cursor, absl::string_view failed, 
 bool StreamScheduler::Detach(PartitionCursor& cursor, ConsumerId consumer) {
   if (cursor.owner != consumer) return false;
   cursor.owner = ConsumerId();
-  cursor.draining = false;
+  LeaseOf(cursor).draining = false;
   return true;
 }
 
 void StreamScheduler::NoteReleased(PartitionCursor& cursor, Aftermath* after) {
-  if (cursor.draining && cursor.pending().counts().leased == 0) Rebalance(after);
+  if (IsDraining(cursor) && cursor.pending().counts().leased == 0) Rebalance(after);
 }
 
 void StreamScheduler::EndDueLeases(int64_t now, size_t* left, Aftermath* after) {
@@ -115,10 +121,11 @@ void StreamScheduler::EndDueLeases(int64_t now, size_t* left, Aftermath* after) 
     if (cursor->owner == ConsumerId() || cursor->pending().counts().leased == 0) continue;
     // Leases may belong to an earlier owner; the alarm repeats.
     if (cursor->sweeping() || cursor->seeking()) continue;
-    const bool expired = expires && now >= cursor->lease_due;
-    if (!expired && !(cursor->draining && now >= cursor->drain_due)) {
-      if (cursor->draining) after->SetAlarm(cursor->drain_due);
-      if (expires) after->SetAlarm(cursor->lease_due);
+    const Lease& lease = LeaseOf(*cursor);
+    const bool expired = expires && now >= lease.due;
+    if (!expired && !(lease.draining && now >= lease.drain_due)) {
+      if (lease.draining) after->SetAlarm(lease.drain_due);
+      if (expires) after->SetAlarm(lease.due);
       continue;
     }
     if (*left == 0) {
@@ -138,30 +145,30 @@ void StreamScheduler::EndDueLeases(int64_t now, size_t* left, Aftermath* after) 
 }
 
 int64_t StreamScheduler::StartLease(PartitionCursor& cursor, int64_t now) {
-  if (cursor.pending().counts().leased == 0) cursor.lease_due = now + shared_.rules.ack_deadline;
+  if (cursor.pending().counts().leased == 0) LeaseOf(cursor).due = now + shared_.rules.ack_deadline;
   return std::numeric_limits<int64_t>::max();
 }
 
 void StreamScheduler::NoteAcked(PartitionCursor& cursor, int64_t now, Effects* effects) {
-  cursor.lease_due = now + shared_.rules.ack_deadline;
+  LeaseOf(cursor).due = now + shared_.rules.ack_deadline;
   // The last attempt of an event is made without others; they follow now.
   effects->more_to_deliver |= shared_.rules.max_attempts > 0;
 }
 
 bool StreamScheduler::ExtendLease(PartitionCursor& cursor, int64_t due) {
-  cursor.lease_due = due;
+  LeaseOf(cursor).due = due;
   return true;
 }
 
 void StreamScheduler::RestartLeases(int64_t now, Aftermath* after) {
   for (const auto& cursor : shared_.cursors) {
-    cursor->lease_due = now + shared_.rules.ack_deadline;
+    LeaseOf(*cursor).due = now + shared_.rules.ack_deadline;
     NoteDelivered(*cursor, now, after);
   }
 }
 
 void StreamScheduler::SetLeaseAlarm(const PartitionCursor& cursor, Aftermath* after) {
-  if (shared_.rules.ack_deadline > 0) after->SetAlarm(cursor.lease_due);
+  if (shared_.rules.ack_deadline > 0) after->SetAlarm(LeaseOf(cursor).due);
 }
 
 }  // namespace eventhub

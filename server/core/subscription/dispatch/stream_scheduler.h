@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "server/core/subscription/dispatch/scheduler.h"
@@ -25,7 +26,7 @@ class StreamScheduler final : public Scheduler {
     return cursor.owner;
   }
   bool MayDeliver(const PartitionCursor& cursor, const Consumer& consumer) const override {
-    return cursor.owner == consumer.id && !cursor.draining;
+    return cursor.owner == consumer.id && !IsDraining(cursor);
   }
   int64_t AllowanceOf(const Consumer&) const override {
     return std::numeric_limits<int64_t>::max();
@@ -40,9 +41,16 @@ class StreamScheduler final : public Scheduler {
   void NoteAcked(PartitionCursor& cursor, int64_t now, Effects* effects) override;
   bool ExtendLease(PartitionCursor& cursor, int64_t due) override;
   void NoteHoldEnded(PartitionCursor& cursor, Aftermath* after) override;
-  void NoteMoved(PartitionCursor& cursor, Aftermath* after) override;
 
  private:
+  // Of a partition with an owner.
+  struct Lease {
+    bool draining = false;
+    int64_t drain_due = 0;  // Until then its owner may still settle events.
+    int64_t due = 0;        // With an ack deadline: when the lease ends.
+  };
+
+  void NoteMoved(PartitionCursor& cursor, Aftermath* after) override;
   void NoteReleased(PartitionCursor& cursor, Aftermath* after) override;
   void NoteResponsive(Consumer&, Aftermath* after) override { Rebalance(after); }
   bool Detach(PartitionCursor& cursor, ConsumerId consumer) override;
@@ -50,6 +58,11 @@ class StreamScheduler final : public Scheduler {
   void RestartLeases(int64_t now, Aftermath* after) override;
   void SetLeaseAlarm(const PartitionCursor& cursor, Aftermath* after) override;
 
+  Lease& LeaseOf(const PartitionCursor& cursor);
+  bool IsDraining(const PartitionCursor& cursor) const {
+    const size_t partition = cursor.id().value();
+    return partition < leases_.size() && leases_[partition].draining;
+  }
   void Assign(PartitionCursor& cursor, ConsumerId owner, Aftermath* after);
   // Tells the owner, once the cursor is not held.
   void Announce(const PartitionCursor& cursor, Aftermath* after);
@@ -57,6 +70,8 @@ class StreamScheduler final : public Scheduler {
   // Ends the owner's lease, and its deliveries in flight. `failed`: why this is a failed attempt;
   // empty if it is not. `left`: pending ranges that may be examined; a sweep handles the rest.
   void Revoke(PartitionCursor& cursor, absl::string_view failed, size_t* left, Aftermath* after);
+
+  std::vector<Lease> leases_;  // By partition; those beyond its end are as new.
 };
 
 }  // namespace eventhub
