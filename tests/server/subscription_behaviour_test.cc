@@ -911,7 +911,7 @@ TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
     rig_.Pass(absl::Seconds(2));  // Nor is it isolated any more.
     queue.set_description("new");
     ASSERT_THAT(rig_.UpdateSubscription(queue, {"description"}), IsOk());
-    EXPECT_EQ(rig_.subscriptions().catalog().Find("s")->WaitingAlone(), 0);
+    EXPECT_EQ(rig_.subscriptions().catalog().Find("s")->MakeReport().isolated, 0);
     end_a_consumer(2);
     rig_.AwaitParking("s");
     EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1)) << ordered_by_key;

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/base/macros.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
 #include "server/core/event/event_slice.h"
 #include "server/core/subscription/cursor_tasks.h"
 #include "server/core/subscription/dead_letter/parking.h"
+#include "server/core/subscription/dispatch/consumer_info.h"
 #include "server/core/subscription/dispatch/notices.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "storage/base/status_macros.h"
@@ -47,17 +47,6 @@ uint64_t IncarnationOf(const SubscriptionContext& context, SubscriptionId id,
 
 Usage ToUsage(const v1::Credit& credit) {
   return {credit.events(), static_cast<int64_t>(std::min<uint64_t>(credit.bytes(), INT64_MAX))};
-}
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
-
-v1::Credit ToCredit(const Usage& usage) {
-  v1::Credit credit;
-  credit.set_events(static_cast<uint32_t>(std::max<int64_t>(0, usage.events)));
-  credit.set_bytes(static_cast<uint64_t>(std::max<int64_t>(0, usage.bytes)));
-  return credit;
 }
 
 }  // namespace
@@ -111,7 +100,6 @@ absl::Status Subscription::LoadRange(PartitionId partition, Offset start,
 }
 
 void Subscription::LoadDeadLetter() {
-  ++pending_dead_letters_;
   MutexLock lock(mutex_);
   ++counters_.open_dead_letters;
 }
@@ -127,9 +115,9 @@ void Subscription::Start(const std::vector<Offset>& next) {
 
 void Subscription::FinishLoading() {
   Aftermath after;
-  if (pending_dead_letters_ > 0) set_may_have_letters();
   {
     MutexLock lock(mutex_);
+    if (counters_.open_dead_letters > 0) set_may_have_letters();
     for (const auto& cursor : cursors_) {
       if (cursor->has_redriven()) set_may_have_letters();
       // A power loss may have removed acked events.
@@ -521,14 +509,9 @@ void Subscription::PutRecord(CommitBuilder& commit) const {
 
 // ---- Reports
 
-std::string Subscription::NameOf(ConsumerId consumer) const {
-  const Consumer* const found = consumers_.Find(consumer);
-  return found == nullptr ? "" : found->options.name;
-}
-
 CursorState Subscription::VisibleStateOf(const PartitionCursor& cursor) const {
-  return cursors_.VisibleStateOf(
-      cursor, [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); });
+  return cursors_.VisibleStateOf(cursor, [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(
+                                             mutex_) { return consumers_.NameOf(id); });
 }
 
 Subscription::Report Subscription::MakeReport() {
@@ -542,8 +525,12 @@ Subscription::Report Subscription::MakeReport() {
     for (const auto& cursor : cursors_) {
       scheduler_->DropTrimmed(*cursor, &after);
       report.cursors.push_back(VisibleStateOf(*cursor));
+      report.isolated += cursor->pending().counts().alone;
     }
     report.counters = counters_;
+    report.read_failures = filler_.ReadFailures();
+    report.too_costly = filler_.too_costly();
+    report.rate_limited = filler_.RateLimited(Now());
   }
   CarryOut(std::move(after));
   return report;
@@ -555,56 +542,8 @@ void Subscription::LowerTo(std::vector<NeededFrom>& needed) const {
 }
 
 std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
-  std::vector<v1::ConsumerInfo> infos;
   MutexLock lock(mutex_);
-  infos.reserve(consumers_.size());
-  absl::flat_hash_map<ConsumerId, v1::ConsumerInfo*> info_of;
-  for (const auto& [id, consumer] : consumers_.members()) {
-    v1::ConsumerInfo& info = infos.emplace_back();
-    info_of[id] = &info;
-    info.set_name(consumer->options.name);
-    info.set_address(consumer->options.address);
-    *info.mutable_connect_time() = ToTimestamp(consumer->connect_time);
-    *info.mutable_credit() = ToCredit(consumer->credit);
-    *info.mutable_in_use() = ToCredit(consumer->out);
-    info.set_acked_events(consumer->acked);
-    info.set_nacked_events(consumer->nacked);
-    info.set_leaving(consumer->leaving);
-    info.set_stalled(consumer->stalled);
-    if (consumer->last_ack != absl::InfinitePast()) {
-      *info.mutable_last_ack_time() = ToTimestamp(consumer->last_ack);
-    }
-  }
-  for (const auto& cursor : cursors_) {
-    const auto owner = info_of.find(cursor->owner);
-    if (owner != info_of.end()) owner->second->add_partitions(cursor->id().value());
-  }
-  std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.name(), a.address()) < std::pair(b.name(), b.address());
-  });
-  return infos;
-}
-
-int64_t Subscription::WaitingAlone() const {
-  MutexLock lock(mutex_);
-  int64_t events = 0;
-  for (const auto& cursor : cursors_) events += cursor->pending().counts().alone;
-  return events;
-}
-
-std::vector<std::string> Subscription::ReadFailures() const {
-  MutexLock lock(mutex_);
-  return filler_.ReadFailures();
-}
-
-uint64_t Subscription::TooCostly() const {
-  MutexLock lock(mutex_);
-  return filler_.too_costly();
-}
-
-bool Subscription::RateLimited() {
-  MutexLock lock(mutex_);
-  return filler_.RateLimited(Now());
+  return DescribeConsumers(shared_);
 }
 
 size_t Subscription::consumer_count() const {

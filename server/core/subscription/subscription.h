@@ -49,21 +49,24 @@ struct PartitionRange {
 using PartitionRanges = std::vector<PartitionRange>;
 
 // Thread-safe. All changes are made under one mutex: deliveries by the threads that serve
-// consumers, settlements and moves by the commit thread, in the order of commits. Changes are
-// written with the commit in progress, once per commit (CommitHook).
+// consumers, settlements and moves by the commit thread, in the order of commits. The parts, each
+// of which can be read alone, and which the mutex guards:
 //
-// Its parts do the work under that mutex: CursorSet knows what is settled, ConsumerGroup who is
-// connected, Scheduler who gets what (QUEUE or STREAM), FrameFiller delivers, and Settler carries
-// out the requests of consumers. This class ties them to the commits, the topic and the alarm. The
-// mutex is taken before those of the topic and of the logs; what has to happen without it is
-// collected (Aftermath), and carried out after it is released (CarryOut).
+//   CursorSet      what is settled in each partition, and what waits for a commit
+//   ConsumerGroup  who is connected, with which credit, and who is woken next
+//   Scheduler      who gets events of which partition: QueueScheduler or StreamScheduler
+//   FrameFiller    the next events of a consumer
+//   Settler        acks, nacks and extensions
 //
-// The commit thread decides which events are settled. Others (reports, the next event of a key, the
-// next owner of a partition) see it together with the rest of the commit, when that is visible
-// (TakeVisible). Only credit is returned immediately.
+// This class ties them to the commits, the topic and the alarm. Changes are written with the commit
+// in progress, once per commit (CommitHook). The commit thread decides which events are settled.
+// Others (reports, the next event of a key, the next owner of a partition) see it together with the
+// rest of the commit, when that is visible (TakeVisible). Only credit is returned immediately.
 //
-// A consumer is woken whenever what it may do changes, after the mutex is released. The mutex is
-// held neither while a filter runs nor while the disk is read (EventSource).
+// Lock order: this mutex, then one of those of the topic, its watermark, and the tails of its
+// partitions. Whatever calls back, wakes a consumer or submits a task is collected (Aftermath), and
+// done after the mutex is released (CarryOut). The mutex is held neither while a filter runs nor
+// while the disk is read (EventSource).
 class Subscription final : public CommitHook,
                            public AlarmTarget,
                            public std::enable_shared_from_this<Subscription>,
@@ -101,7 +104,7 @@ class Subscription final : public CommitHook,
   absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. A partition
-  // that cannot be read is retried later, see ReadFailures.
+  // that cannot be read is retried later, see Report.
   void ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
@@ -208,8 +211,6 @@ class Subscription final : public CommitHook,
   void PutRecord(CommitBuilder& commit) const;
   void Touch(CommitBuilder& commit);
 
-  // The number of open dead letters, including the changes of commits that are not visible yet.
-  int64_t pending_dead_letters() const { return pending_dead_letters_; }
   // Counts dead letters that the commit closes.
   void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
   // Dead letters that the commit in progress redrives or discards.
@@ -232,7 +233,7 @@ class Subscription final : public CommitHook,
   void OnAlarm() override;
 
   // Limits the ranges to the events that were delivered.
-  void CutToDelivered(PartitionRanges& ranges);
+  void LimitToDelivered(PartitionRanges& ranges);
 
   // The partitions with replayed events, as ranges.
   PartitionRanges Replays() const;
@@ -246,21 +247,17 @@ class Subscription final : public CommitHook,
   struct Report {
     std::vector<CursorState> cursors;
     SubscriptionCounters counters;
+    int64_t isolated = 0;  // The number of events to be delivered in isolation.
+    // Descriptions of partitions whose next events could not be read.
+    std::vector<std::string> read_failures;
+    uint64_t too_costly = 0;    // See EventFilter::too_costly; since the filter was set.
+    bool rate_limited = false;  // Whether the rate limit blocks deliveries.
   };
   Report MakeReport();
   // Lowers each to the first unsettled event of this subscription, including replays and redrives;
   // to the start of the log for a partition without a cursor.
   void LowerTo(std::vector<NeededFrom>& needed) const;
   std::vector<v1::ConsumerInfo> Consumers() const;
-  // The number of events to be delivered in isolation.
-  int64_t WaitingAlone() const;
-  // Descriptions of partitions whose next events could not be read.
-  std::vector<std::string> ReadFailures() const;
-  // The number of times that the filter exceeded its limit since it was set: see
-  // FilterResult::kTooCostly.
-  uint64_t TooCostly() const;
-  // Whether the rate limit currently blocks deliveries.
-  bool RateLimited();
   size_t consumer_count() const;
   absl::Time last_used() const;
   // See PartitionCursor; over all partitions.
@@ -303,7 +300,6 @@ class Subscription final : public CommitHook,
   // Applies the changes of commits that are visible now. Call it before reading cursors.
   void TakeVisible(Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(const CommitChanges::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string NameOf(ConsumerId consumer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CursorState VisibleStateOf(const PartitionCursor& cursor) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -353,7 +349,6 @@ class Subscription final : public CommitHook,
   uint64_t replay_ends_ = 0;
   const void* long_change_ = nullptr;  // The seek or snapshot in progress.
   bool closing_ = false;
-  int64_t pending_dead_letters_ = 0;
   absl::flat_hash_set<std::string> closing_dead_letters_;
   absl::flat_hash_set<TopicId> opened_letters_in_;
   absl::flat_hash_map<std::string, bool> changed_snapshots_;

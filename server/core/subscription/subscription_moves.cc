@@ -95,7 +95,7 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
                                PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
                                const LongCall& call,
                                ResponseDone<v1::ReplaySubscriptionResponse> done) {
-  subscription->CutToDelivered(ranges);
+  subscription->LimitToDelivered(ranges);
   if (request.dry_run()) {
     v1::ReplaySubscriptionResponse response;
     Describe(ranges, &response);

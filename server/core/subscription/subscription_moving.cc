@@ -74,8 +74,9 @@ bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* 
   Place& place = work.places[work.place];
   PartitionCursor& cursor = *cursors_[place.partition.value()];
   if (!std::exchange(work.in_place, true)) {
-    const auto name_of = [this](ConsumerId id)
-                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return NameOf(id); };
+    const auto name_of = [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return consumers_.NameOf(id);
+    };
     work.moves.push_back(DescribeMove(place));
     cursors_.NoteMove(cursor, commit.number(), name_of);
     cursors_.Hold(cursor, commit.number());
@@ -134,7 +135,7 @@ void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
   });
 }
 
-void Subscription::CutToDelivered(PartitionRanges& ranges) {
+void Subscription::LimitToDelivered(PartitionRanges& ranges) {
   MutexLock lock(mutex_);
   cursors_.Grow(*topic_->view());
   for (PartitionRange& range : ranges) {
@@ -251,7 +252,6 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
     if (dead_letter) {
       cursor.FinishParking(event, 1, &effects);
       ++cursors_.InCommit(commit.number()).dead_lettered;
-      ++pending_dead_letters_;
     } else {
       cursor.LoseParked(event, &effects);
     }
@@ -262,7 +262,6 @@ void Subscription::FinishParking(CommitBuilder& commit, PartitionId partition, O
 }
 
 void Subscription::NoteClosed(CommitBuilder& commit, int64_t dead_letters) {
-  pending_dead_letters_ -= dead_letters;
   {
     MutexLock lock(mutex_);
     cursors_.InCommit(commit.number()).closed += dead_letters;

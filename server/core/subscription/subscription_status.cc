@@ -158,11 +158,11 @@ void AddLetterFindings(const SubscriptionContext& context, const Subscription& s
 
 }  // namespace
 
-v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& subscription,
+v1::SubscriptionStats StatsOf(const SubscriptionContext& context,
+                              const Subscription::Report& report,
                               std::vector<v1::SubscriptionPartition>* partitions) {
   v1::SubscriptionStats stats;
   uint64_t lost = 0;
-  const Subscription::Report report = subscription.MakeReport();
   for (const CursorState& state : report.cursors) {
     v1::SubscriptionPartition partition = Describe(context, state);
     AddTo(&stats, partition);
@@ -189,7 +189,9 @@ v1::SubscriptionStats StatsOf(const SubscriptionContext& context, Subscription& 
   return stats;
 }
 
-std::vector<std::string> Findings(const SubscriptionContext& context, Subscription& subscription,
+std::vector<std::string> Findings(const SubscriptionContext& context,
+                                  const Subscription& subscription,
+                                  const Subscription::Report& report,
                                   const v1::SubscriptionStats& stats,
                                   const std::vector<v1::SubscriptionPartition>& partitions,
                                   const std::vector<v1::ConsumerInfo>& consumers) {
@@ -203,16 +205,17 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
     findings.push_back(absl::StrCat("its dead-letter topic ", settings.dead_letter_topic(),
                                     " does not exist: what is to go there is tried again"));
   }
-  for (std::string& failure : subscription.ReadFailures()) findings.push_back(std::move(failure));
-  if (const uint64_t events = subscription.TooCostly(); events > 0) {
-    findings.push_back(absl::StrCat("its filter was given up on ", Numbered(events, "event"),
+  findings.insert(findings.end(), report.read_failures.begin(), report.read_failures.end());
+  if (report.too_costly > 0) {
+    findings.push_back(absl::StrCat("its filter was given up on ",
+                                    Numbered(report.too_costly, "event"),
                                     ", which did not pass: it would have looked at more than ",
                                     kMaxFilterWork >> 20, " MiB of text for each"));
   }
   const bool behind = stats.lag_events() > 0 || stats.replay_events() > 0;
   if (behind) {
     AddConsumerFindings(settings, partitions.size(), consumers, &findings);
-    if (subscription.RateLimited()) findings.push_back("its rate limit holds deliveries back");
+    if (report.rate_limited) findings.push_back("its rate limit holds deliveries back");
     size_t shown = 0;
     for (const v1::SubscriptionPartition& partition : partitions) {
       std::string finding = HeadFinding(partition);
@@ -223,9 +226,9 @@ std::vector<std::string> Findings(const SubscriptionContext& context, Subscripti
       findings.push_back(absl::StrCat(Numbered(stats.blocked_events(), "event"),
                                       " waiting for earlier ones of their partition keys"));
     }
-    if (const int64_t alone = subscription.WaitingAlone(); alone > 0) {
+    if (report.isolated > 0) {
       findings.push_back(absl::StrCat(
-          Numbered(static_cast<uint64_t>(alone), "event"),
+          Numbered(static_cast<uint64_t>(report.isolated), "event"),
           " delivered one at a time: it is the last time, and their consumers went away before"));
     }
     if (findings.empty() && stats.oldest_age().seconds() > 0) {

@@ -219,10 +219,11 @@ absl::StatusOr<v1::GetSubscriptionResponse> Subscriptions::Get(
   v1::GetSubscriptionResponse response;
   *response.mutable_subscription() = subscription->settings();
   std::vector<v1::SubscriptionPartition> partitions;
-  *response.mutable_stats() = StatsOf(context_, *subscription, &partitions);
+  const Subscription::Report report = subscription->MakeReport();
+  *response.mutable_stats() = StatsOf(context_, report, &partitions);
   const std::vector<v1::ConsumerInfo> consumers = subscription->Consumers();
   for (std::string& finding :
-       Findings(context_, *subscription, response.stats(), partitions, consumers)) {
+       Findings(context_, *subscription, report, response.stats(), partitions, consumers)) {
     response.add_findings(std::move(finding));
   }
   std::sort(partitions.begin(), partitions.end(), [](const auto& a, const auto& b) {
@@ -251,7 +252,7 @@ absl::StatusOr<v1::ListSubscriptionsResponse> Subscriptions::List(
       }
       v1::SubscriptionSummary& summary = *response.add_subscriptions();
       *summary.mutable_subscription() = subscription->settings();
-      *summary.mutable_stats() = StatsOf(context_, *subscription, nullptr);
+      *summary.mutable_stats() = StatsOf(context_, subscription->MakeReport(), nullptr);
       summary.set_consumers(static_cast<uint32_t>(subscription->consumer_count()));
     }
     if (page.size() < size) return response;

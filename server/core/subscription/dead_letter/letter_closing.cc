@@ -41,14 +41,14 @@ void LetterClosing::Piece() {
     Add(CountLetters(context_, *subscription_, page.found, order_.redrive));
     page.found.clear();
   }
-  if (page.found.empty() && !after_.empty()) return GoOn(LetterCounts());
+  if (page.found.empty() && !after_.empty()) return FinishPiece(LetterCounts());
   // The last task is submitted even without letters: letters that were not found may have been
   // closed by a commit that is not visible. Done runs on a thread that must not block: it posts the
   // next piece.
   context_.writer.Submit(std::make_unique<CloseLettersTask>(
       context_, subscription_, std::move(page.found), order_.redrive,
       [self = shared_from_this()](const absl::StatusOr<LetterCounts>& piece) {
-        self->GoOn(piece);
+        self->FinishPiece(piece);
       }));
 }
 
@@ -64,7 +64,7 @@ absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
   return absl::OkStatus();
 }
 
-void LetterClosing::GoOn(const absl::StatusOr<LetterCounts>& piece) {
+void LetterClosing::FinishPiece(const absl::StatusOr<LetterCounts>& piece) {
   if (!piece.ok()) return std::move(done_)(piece.status());
   Add(*piece);
   if (!after_.empty()) return call_.Next([self = shared_from_this()] { self->Piece(); });

@@ -40,7 +40,7 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
   absl::Status FindPiece(DeadLetterPage* page);
   void Add(const LetterCounts& piece);
   // Runs after each piece.
-  void GoOn(const absl::StatusOr<LetterCounts>& piece);
+  void FinishPiece(const absl::StatusOr<LetterCounts>& piece);
   absl::Status Cancelled() const;
 
   const SubscriptionContext& context_;

@@ -40,6 +40,11 @@ Consumer* ConsumerGroup::FindSession(uint64_t session) const {
   return it == members_.end() ? nullptr : it->second.get();
 }
 
+std::string ConsumerGroup::NameOf(ConsumerId id) const {
+  const Consumer* const consumer = Find(id);
+  return consumer == nullptr ? "" : consumer->options.name;
+}
+
 std::vector<ConsumerId> ConsumerGroup::Assignable() const {
   std::vector<ConsumerId> healthy;
   std::vector<ConsumerId> stalled;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,8 @@ class ConsumerGroup {
   // Returns null if it is no longer connected.
   Consumer* Find(ConsumerId id) const;
   Consumer* FindSession(uint64_t session) const;
+  // Returns an empty name if it is no longer connected.
+  std::string NameOf(ConsumerId id) const;
 
   // The consumers that partitions may be assigned to: stalled ones only if there are no others.
   std::vector<ConsumerId> Assignable() const;

@@ -17,7 +17,7 @@ v1::PartitionLease Describe(const PartitionCursor& cursor) {
 }
 
 // Adds the notices about a partition.
-void Say(PartitionId partition, PartitionNews news, v1::ConsumeResponse* response) {
+void AddNews(PartitionId partition, PartitionNews news, v1::ConsumeResponse* response) {
   if (news.revoked.has_value()) *response->add_revoked() = *std::move(news.revoked);
   if (news.assigned.has_value()) *response->add_assigned() = *std::move(news.assigned);
   if (news.draining.has_value()) *response->add_draining() = *std::move(news.draining);
@@ -70,7 +70,8 @@ bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
   consumer.unsettled -= consumer.notices.settlements_size();
   frame->control.MergeFrom(consumer.notices);
   consumer.notices.Clear();
-  for (auto& [partition, news] : consumer.news) Say(partition, std::move(news), &frame->control);
+  for (auto& [partition, news] : consumer.news)
+    AddNews(partition, std::move(news), &frame->control);
   consumer.news.clear();
   return true;
 }

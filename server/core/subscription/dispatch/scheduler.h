@@ -37,8 +37,8 @@ class Scheduler {
   void DropTrimmed(PartitionCursor& cursor, Aftermath* after);
   // Call after deliveries from a cursor, instead: schedules its write, and the end of its leases.
   void NoteDelivered(PartitionCursor& cursor, int64_t now, Aftermath* after);
-  // The cursor moved to another position, without its leased events: ends all leases, and tells the
-  // consumers. Call before Conclude.
+  // The cursor moves to another position: ends all its leases, and tells the consumers. The caller
+  // takes the events back, which Conclude follows.
   void EndLeases(PartitionCursor& cursor, Aftermath* after);
 
   // ---- Who gets events.

@@ -11,7 +11,7 @@ void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::S
     v1::RefusedRange& last = *settlement_.mutable_refused()->rbegin();
     if (last.partition() == partition && last.error().code() == code) {
       v1::OffsetRange& range = *last.mutable_range();
-      const bool many = settlement_.refused_size() >= kMost;
+      const bool many = settlement_.refused_size() >= kMaxRanges;
       if (range.end() == start || many) {
         range.set_start(std::min(range.start(), start));
         range.set_end(std::max(range.end(), end));

@@ -22,10 +22,10 @@ struct SettlePlace {
 };
 
 // Collects the refused ranges of a request. Adjacent ranges with the same error are merged; beyond
-// kMost, so are ranges that are not adjacent, including the gap between them.
+// kMaxRanges, so are ranges that are not adjacent, including the gap between them.
 class Refusals {
  public:
-  static constexpr int kMost = 1000;
+  static constexpr int kMaxRanges = 1000;
   // The number of pending ranges that may be examined for one request: as many as a partition may
   // have, about 50 ms of the commit thread.
   static constexpr size_t kMaxWork = 250'000;

@@ -210,9 +210,9 @@ absl::Status Settler::CheckAck(const Consumer& consumer, const v1::Ack& ack, siz
     }
     // If not exact, it includes all events before it.
     const Offset first(IsExact(ack) ? range.start() : 0);
-    const size_t looks_at = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
-    if (looks_at > *left) return TooMuchWork("acks.acks.ranges");
-    *left -= looks_at;
+    const size_t examined = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
+    if (examined > *left) return TooMuchWork("acks.acks.ranges");
+    *left -= examined;
     leased = leased && cursor.IsLeased(shared_.rules, ack.exact(), consumer.id,
                                        Offset(range.start()), Offset(range.end()));
   }
