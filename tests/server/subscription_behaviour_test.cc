@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/base/status_macros.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
@@ -666,7 +667,7 @@ TEST_F(SeekInPiecesTest, SnapshotsOfManyHolesAreTakenAndRestored) {
 TEST_F(SeekInPiecesTest, ASnapshotIsOfTheMomentAtWhichItBegan) {
   MakeHoles(kHoles);
   const auto subscription = rig_.subscriptions().catalog().Find("s");
-  Subscription::SnapshotWork work;
+  SnapshotWork work;
   subscription->TakeSnapshot(work);
   EXPECT_FALSE(work.done());
   AckRest();

@@ -155,7 +155,7 @@ void SubscriptionModelTest::Barrier() {
 
 stored::Snapshot SubscriptionModelTest::HubState() {
   const auto subscription = rig_->subscriptions().catalog().Find("s");
-  Subscription::SnapshotWork work;
+  SnapshotWork work;
   while (!work.done()) subscription->TakeSnapshot(work);
   stored::Snapshot snapshot;
   EXPECT_TRUE(snapshot.ParseFromString(work.Encoded()));

@@ -14,7 +14,7 @@ namespace eventhub {
 namespace {
 
 // Adds a part of a snapshot to the position of its partition. Returns false if it is invalid.
-bool AddPart(const stored::SnapshotPartition& part, Subscription::Place& place) {
+bool AddPart(const stored::SnapshotPartition& part, SeekPlace& place) {
   const int ranges = part.starts_size();
   const int64_t next = part.next_offset();
   if (part.counts_size() != ranges || part.attempts_size() != ranges) return false;
@@ -33,7 +33,7 @@ bool AddPart(const stored::SnapshotPartition& part, Subscription::Place& place) 
 }
 
 // Brings the ranges into order. Returns false if the position is invalid.
-bool Complete(Subscription::Place& place, const PartitionLog& log) {
+bool Complete(SeekPlace& place, const PartitionLog& log) {
   std::vector<UnsettledRange>& ranges = place.unsettled;
   const auto by_start = [](const UnsettledRange& a, const UnsettledRange& b) {
     return a.start < b.start;
@@ -79,9 +79,9 @@ absl::Status SeekTargets::Find(size_t step) {
   return FindExact(request_.offsets(static_cast<int>(step - starts())));
 }
 
-std::vector<Subscription::Place> SeekTargets::Take() {
-  std::vector<Subscription::Place> list;
-  for (std::optional<Subscription::Place>& place : places_) {
+std::vector<SeekPlace> SeekTargets::Take() {
+  std::vector<SeekPlace> list;
+  for (std::optional<SeekPlace>& place : places_) {
     if (place.has_value()) list.push_back(*std::move(place));
   }
   return list;
@@ -104,10 +104,10 @@ absl::Status SeekTargets::TakeSnapshot() {
   if (!snapshot.ParseFromString(*stored)) return damaged;
   for (const stored::SnapshotPartition& part : snapshot.partitions()) {
     if (part.partition() >= places_.size()) return damaged;
-    std::optional<Subscription::Place>& place = places_[part.partition()];
+    std::optional<SeekPlace>& place = places_[part.partition()];
     if (!AddPart(part, place.has_value() ? *place : place.emplace())) return damaged;
   }
-  for (std::optional<Subscription::Place>& place : places_) {
+  for (std::optional<SeekPlace>& place : places_) {
     if (!place.has_value()) continue;
     if (!Complete(*place, *view_->partitions[place->partition.value()])) return damaged;
   }
@@ -179,9 +179,9 @@ absl::Status ReplayTargets::Find(size_t i) {
   return absl::OkStatus();
 }
 
-absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places) {
+absl::Status ConfirmTargets(const Topic& topic, std::vector<SeekPlace>& places) {
   const std::shared_ptr<const TopicView> view = topic.view();
-  for (Subscription::Place& place : places) {
+  for (SeekPlace& place : places) {
     if (place.snapshot) continue;
     const PartitionLog& log = *view->partitions[place.partition.value()];
     ASSIGN_OR_RETURN(place.next, ConfirmStart(place.next, place.named, topic.name(), log));
@@ -189,7 +189,7 @@ absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>
   return absl::OkStatus();
 }
 
-absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work) {
+absl::Status ConfirmTargets(const Topic& topic, bool named, RangeWork& work) {
   const std::shared_ptr<const TopicView> view = topic.view();
   for (size_t i = work.range; i < work.ranges.size(); ++i) {
     PartitionRange& range = work.ranges[i];

@@ -30,7 +30,7 @@ class SeekTargets {
   size_t steps() const { return starts() + static_cast<size_t>(request_.offsets_size()); }
   absl::Status Find(size_t step);
 
-  std::vector<Subscription::Place> Take();
+  std::vector<SeekPlace> Take();
 
  private:
   size_t starts() const;
@@ -44,7 +44,7 @@ class SeekTargets {
   LogWriter& writer_;
   const std::shared_ptr<const TopicView> view_;
   const std::vector<Offset> ends_;
-  std::vector<std::optional<Subscription::Place>> places_;  // By partition.
+  std::vector<std::optional<SeekPlace>> places_;  // By partition.
 };
 
 // Resolves the ranges of a replay. Otherwise like SeekTargets.
@@ -73,7 +73,7 @@ class ReplayTargets {
 
 // Move the remaining targets up to the start of the log as of this commit, or refuse: see
 // ConfirmStart. Events of a snapshot before that start are lost to the subscription.
-absl::Status ConfirmTargets(const Topic& topic, std::vector<Subscription::Place>& places);
-absl::Status ConfirmTargets(const Topic& topic, bool named, Subscription::RangeWork& work);
+absl::Status ConfirmTargets(const Topic& topic, std::vector<SeekPlace>& places);
+absl::Status ConfirmTargets(const Topic& topic, bool named, RangeWork& work);
 
 }  // namespace eventhub

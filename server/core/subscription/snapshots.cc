@@ -51,7 +51,7 @@ void Snapshots::Create(const v1::CreateSnapshotRequest& request,
     std::move(done)(status);
     return;
   }
-  const auto work = std::make_shared<Subscription::SnapshotWork>();
+  const auto work = std::make_shared<SnapshotWork>();
   SubmitLongChange<v1::CreateSnapshotResponse>(
       context_.writer,
       {*subscription, [work] { return work->done(); }, [] { return absl::OkStatus(); },

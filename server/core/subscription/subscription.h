@@ -21,6 +21,7 @@
 #include "server/core/base/alarm.h"
 #include "server/core/subscription/cursor/commit_changes.h"
 #include "server/core/subscription/cursor/cursor_set.h"
+#include "server/core/subscription/cursor/long_changes.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
 #include "server/core/subscription/dispatch/aftermath.h"
 #include "server/core/subscription/dispatch/consumer.h"
@@ -40,13 +41,6 @@
 #include "storage/watermark.h"
 
 namespace eventhub {
-
-struct PartitionRange {
-  PartitionId partition;
-  Offset start;
-  Offset end;  // Exclusive.
-};
-using PartitionRanges = std::vector<PartitionRange>;
 
 // Thread-safe. All changes are made under one mutex: deliveries by the threads that serve
 // consumers, settlements and moves by the commit thread, in the order of commits. The parts, each
@@ -151,37 +145,8 @@ class Subscription final : public CommitHook,
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
 
-  // The new position of a partition, with the unsettled ranges before it, in order.
-  struct Place {
-    PartitionId partition;
-    Offset next;
-    bool named = false;     // The request names this offset.
-    bool snapshot = false;  // It is that of a snapshot.
-    std::vector<UnsettledRange> unsettled = {};
-  };
-  // A seek; it may take several commits. Each partition moves when its part is done: until that
-  // commit is visible, nothing is delivered from it, and its old state is reported.
-  struct SeekWork {
-    bool begun() const { return place > 0 || in_place; }
-    bool done() const { return place == places.size(); }
-
-    std::vector<Place> places;
-    size_t place = 0;       // The next one.
-    bool in_place = false;  // Whether it is begun.
-    std::vector<v1::PartitionMove> moves;
-  };
   // Continues a seek as far as one commit may.
   void Seek(CommitBuilder& commit, SeekWork& work);
-  // Work on ranges of partitions; it may take several commits.
-  struct RangeWork {
-    bool done() const { return range == ranges.size(); }
-
-    PartitionRanges ranges;
-    size_t range = 0;  // The next range.
-    Offset from{0};    // The next offset in it.
-    int64_t events = 0;
-    std::optional<uint64_t> begun;  // The number of ends of replays when the work began.
-  };
   // Add the settled events of the ranges to the replay, or end their replay, as far as one commit
   // may; count the events.
   void Replay(CommitBuilder& commit, RangeWork& work);
@@ -190,18 +155,6 @@ class Subscription final : public CommitHook,
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
   bool IsToCome(PartitionId partition, Offset event) const;
-  // A snapshot of the moment of its first commit; it may take several.
-  struct SnapshotWork {
-    bool begun() const { return !next.empty(); }
-    bool done() const { return begun() && cursor == next.size(); }
-    // The stored::Snapshot, once it is done.
-    std::string Encoded() const { return header.SerializeAsString() + partitions; }
-
-    stored::Snapshot header;   // Without partitions.
-    std::string partitions;    // Encoded. A partition may have several entries.
-    std::vector<Offset> next;  // The positions of the cursors at that moment.
-    size_t cursor = 0;         // The next cursor to copy.
-  };
   // Continues a snapshot as far as one commit may.
   void TakeSnapshot(SnapshotWork& work);
   // Seeks and snapshots are carried out one after another. Whether one is in progress.
@@ -241,7 +194,7 @@ class Subscription final : public CommitHook,
   int64_t CountReplay(const PartitionRanges& ranges);
 
   // The changes that a move to these places would cause.
-  std::vector<v1::PartitionMove> DescribeMoves(const std::vector<Place>& places);
+  std::vector<v1::PartitionMove> DescribeMoves(const std::vector<SeekPlace>& places);
 
   // A consistent view: an event that a commit moves from one state to another is in exactly one.
   struct Report {
@@ -325,7 +278,8 @@ class Subscription final : public CommitHook,
   // Continues a seek in one partition. Returns whether that is done.
   bool SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  v1::PartitionMove DescribeMove(const Place& place) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::PartitionMove DescribeMove(const SeekPlace& place) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginSnapshot(SnapshotWork& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   int64_t Now() const { return absl::ToInt64Microseconds(context_.clock.Monotonic()); }

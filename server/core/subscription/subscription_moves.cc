@@ -44,15 +44,14 @@ void SubscriptionMoves::Seek(const v1::SeekSubscriptionRequest& request, LongCal
 }
 
 void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
-                             std::vector<Subscription::Place> places, bool dry_run,
-                             const LongCall& call,
+                             std::vector<SeekPlace> places, bool dry_run, const LongCall& call,
                              ResponseDone<v1::SeekSubscriptionResponse> done) {
   if (dry_run) {
     v1::SeekSubscriptionResponse response;
     Describe(subscription->DescribeMoves(places), &response);
     return std::move(done)(std::move(response));
   }
-  const auto work = std::make_shared<Subscription::SeekWork>();
+  const auto work = std::make_shared<SeekWork>();
   work->places = std::move(places);
   // A seek that has begun is completed, whoever waits for it.
   const auto interrupted = [call, work] {
@@ -102,7 +101,7 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
     response.set_events(static_cast<uint64_t>(subscription->CountReplay(ranges)));
     return std::move(done)(std::move(response));
   }
-  const auto work = std::make_shared<Subscription::RangeWork>();
+  const auto work = std::make_shared<RangeWork>();
   work->ranges = std::move(ranges);
   const auto interrupted = [call, work] {
     return call.cancelled() ? absl::CancelledError(
@@ -135,7 +134,7 @@ void SubscriptionMoves::CancelReplays(const std::string& name,
     std::move(done)(subscription.status());
     return;
   }
-  const auto work = std::make_shared<Subscription::RangeWork>();
+  const auto work = std::make_shared<RangeWork>();
   SubmitLongChange<v1::CancelReplaysResponse>(
       context_.writer,
       {*subscription, [work] { return work->done(); }, [] { return absl::OkStatus(); },

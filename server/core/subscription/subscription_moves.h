@@ -31,9 +31,8 @@ class SubscriptionMoves {
 
  private:
   // These carry out what was resolved.
-  void Move(const std::shared_ptr<Subscription>& subscription,
-            std::vector<Subscription::Place> places, bool dry_run, const LongCall& call,
-            ResponseDone<v1::SeekSubscriptionResponse> done);
+  void Move(const std::shared_ptr<Subscription>& subscription, std::vector<SeekPlace> places,
+            bool dry_run, const LongCall& call, ResponseDone<v1::SeekSubscriptionResponse> done);
   void Replay(const std::shared_ptr<Subscription>& subscription, PartitionRanges ranges,
               const v1::ReplaySubscriptionRequest& request, const LongCall& call,
               ResponseDone<v1::ReplaySubscriptionResponse> done);

@@ -71,7 +71,7 @@ void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
 
 bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left,
                                  Aftermath* after) {
-  Place& place = work.places[work.place];
+  SeekPlace& place = work.places[work.place];
   PartitionCursor& cursor = *cursors_[place.partition.value()];
   if (!std::exchange(work.in_place, true)) {
     const auto name_of = [this](ConsumerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -144,10 +144,10 @@ void Subscription::LimitToDelivered(PartitionRanges& ranges) {
   }
 }
 
-std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Place>& places) {
+std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<SeekPlace>& places) {
   std::vector<v1::PartitionMove> moves;
   moves.reserve(places.size());
-  for (const Place& place : places) {
+  for (const SeekPlace& place : places) {
     MutexLock lock(mutex_);
     cursors_.Grow(*topic_->view());
     moves.push_back(DescribeMove(place));
@@ -155,7 +155,7 @@ std::vector<v1::PartitionMove> Subscription::DescribeMoves(const std::vector<Pla
   return moves;
 }
 
-v1::PartitionMove Subscription::DescribeMove(const Place& place) const {
+v1::PartitionMove Subscription::DescribeMove(const SeekPlace& place) const {
   const PartitionCursor& cursor = *cursors_[place.partition.value()];
   // Events that are trimmed, or about to be, cannot be sought to.
   const Offset start = cursor.log().trimmed_to();
