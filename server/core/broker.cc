@@ -27,6 +27,7 @@ Broker::Broker(BrokerOptions options)
     : options_(std::move(options)),
       metrics_(options_.metrics != nullptr ? *options_.metrics : own_metrics_),
       clock_(*options_.clock),
+      admin_log_(std::move(options_.on_admin_change)),
       cache_(options_.tail_cache_bytes),
       pending_memory_(options_.pending_bytes),
       producer_memory_(options_.producer_bytes),
@@ -57,22 +58,22 @@ absl::Status Broker::Start() {
       *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   transactions_ = std::make_shared<TransactionTable>(*store_);
-  routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_);
+  routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_,
                                                    read_counters_, pending_memory_, filter_memory_,
-                                                   generation, options_.run_alarm);
+                                                   admin_log_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
     topic_store_->TakeAnyway(TopicStore::CostOf(subscription->topic()->pending()));
   }
   delayed_ = std::make_unique<DelayedEvents>(
-      *store_, *writer_, clock_, catalog_, generation,
+      *store_, *writer_, clock_, catalog_, admin_log_, generation,
       DelayedEventsOptions{
           options_.run_alarm, [this] { return writable(); },
           [this](const absl::Status& error) { options_.on_background_error(error); }});
   RETURN_IF_ERROR(delayed_->Load());
-  links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), std::move(hub_id),
-                                   [this] { return writable(); });
+  links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), admin_log_,
+                                   std::move(hub_id), [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));
   if (options_.maintenance.has_value()) {
     disk_guard_ =
@@ -88,7 +89,7 @@ absl::Status Broker::Start() {
         [this](const absl::Status& doubt) { options_.on_clock_doubt(doubt); });
   }
   topics_ = std::make_unique<Topics>(*topic_store_, *route_table_, *subscriptions_, *links_,
-                                     *writer_, clock_, [this](TopicId topic) {
+                                     *writer_, clock_, admin_log_, [this](TopicId topic) {
                                        if (maintenance_ != nullptr)
                                          maintenance_->ReclaimSoon(topic);
                                      });
@@ -109,9 +110,10 @@ Broker::~Broker() {
   writer_.reset();
 }
 
-absl::Time Broker::ConfirmClock() {
+absl::Time Broker::ConfirmClock(const Caller& caller) {
   clock_.Confirm();
   writer_->Submit(std::make_unique<NoteTimeTask>());
+  admin_log_.Note(caller, "confirmed the clock");
   return clock_.Now();
 }
 
@@ -132,7 +134,7 @@ absl::Status Broker::AdmitBytes(size_t bytes) {
   return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->Admit(bytes);
 }
 
-void Broker::Publish(const PublishRequest& request, PublishDone done) {
+void Broker::Publish(const Caller& /*caller*/, const PublishRequest& request, PublishDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = topics_->Find("topic", request.head.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
@@ -198,7 +200,8 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
   return checked;
 }
 
-void Broker::Transact(const TransactionRequest& request, TransactDone done) {
+void Broker::Transact(const Caller& /*caller*/, const TransactionRequest& request,
+                      TransactDone done) {
   size_t bytes = 0;
   for (const PublishRequest& append : request.appends) bytes += append.events.size();
   const absl::Status refusal = AdmitBytes(bytes);
@@ -211,7 +214,8 @@ void Broker::Transact(const TransactionRequest& request, TransactDone done) {
       std::make_unique<TransactTask>(transactions_, *std::move(checked), std::move(done)));
 }
 
-absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRequest& request) {
+absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const Caller& /*caller*/,
+                                                                const v1::ReadRequest& request) {
   ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_->Find("topic", request.topic()));
   const size_t cost = TopicReader::Cost(request, *topic);
   std::optional<MemoryMeter::Lease> memory = reader_memory_.Take(cost);
@@ -225,7 +229,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const v1::ReadRe
                            *std::move(memory));
 }
 
-v1::GetStatsResponse Broker::GetStats() const {
+v1::GetStatsResponse Broker::GetStats(const Caller& /*caller*/) const {
   v1::GetStatsResponse stats;
   const absl::Status status = writable();
   stats.set_writable(status.ok());

@@ -14,6 +14,8 @@
 #include "eventhub/v1/admin.pb.h"
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/admin/topics.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
 #include "server/core/delayed/delayed_events.h"
 #include "server/core/link/links.h"
 #include "server/core/maintenance/disk_guard.h"
@@ -70,6 +72,8 @@ struct BrokerOptions {
   // Called with the reason when the system's clock becomes doubtful, and with OK when it is trusted
   // again. On any thread.
   absl::AnyInvocable<void(const absl::Status&)> on_clock_doubt = [](const absl::Status&) {};
+  // Called with each administrative change that was made; see AdminLog.
+  AdminLog::Report on_admin_change = [](const Caller&, absl::string_view) {};
   // Called with subscriptions that were deleted because nobody used them. On any thread.
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
@@ -86,20 +90,21 @@ class Broker {
 
   // Appends the events of a request; see EventHubService.Publish. `done` may be called before this
   // returns.
-  void Publish(const PublishRequest& request, PublishDone done);
+  void Publish(const Caller& caller, const PublishRequest& request, PublishDone done);
 
   // Makes changes to several topics and a subscription together; see EventHubService.Transact.
-  void Transact(const TransactionRequest& request, TransactDone done);
+  void Transact(const Caller& caller, const TransactionRequest& request, TransactDone done);
 
   // Begins a read; see EventHubService.Read. May read from the disk. The broker outlives the
   // reader.
-  absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const v1::ReadRequest& request);
+  absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const Caller& caller,
+                                                          const v1::ReadRequest& request);
 
   // Accepts the current time of the system's clock as correct, and returns it; see
   // AdminService.ConfirmClock.
-  absl::Time ConfirmClock();
+  absl::Time ConfirmClock(const Caller& caller);
   // All statistics except version, start time and bytes in flight, which the broker does not know.
-  v1::GetStatsResponse GetStats() const;
+  v1::GetStatsResponse GetStats(const Caller& caller) const;
 
   // Topics and their administration.
   Topics& topics() { return *topics_; }
@@ -137,6 +142,7 @@ class Broker {
   Metrics own_metrics_;
   Metrics& metrics_;
   TrustedClock clock_;
+  const AdminLog admin_log_;
   std::unique_ptr<LogStore> store_;
   TailCache cache_;
   MemoryMeter pending_memory_;

@@ -75,6 +75,7 @@ LinkWorker::LinkWorker(Links& links, std::shared_ptr<Link> link, const client::T
       link_(std::move(link)),
       generation_(link_->generation()),
       settings_(link_->settings()),
+      caller_(Caller::Internal(absl::StrCat("link ", link_->name()))),
       report_(report),
       connection_(client::Connect(settings_.remote_address(), ConnectionOf(settings_, tls))),
       admin_(connection_, {.timeout = kCallTimeout}),
@@ -390,7 +391,7 @@ void LinkWorker::Submit(LinkStep step, bool caught_up) {
     submitted_bytes_ += bytes;
     caught_up_ = caught_up;
   }
-  links_.Submit(std::move(step),
+  links_.Submit(caller_, std::move(step),
                 [this, bytes](const absl::Status& status) { OnDone(bytes, status); });
 }
 

@@ -85,6 +85,7 @@ class LinkWorker {
   const std::shared_ptr<Link> link_;
   const uint64_t generation_;
   const v1::Link settings_;
+  const Caller caller_;
   LinkReport& report_;
   const std::shared_ptr<client::Connection> connection_;
   client::AdminClient admin_;

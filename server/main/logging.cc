@@ -1,6 +1,7 @@
 #include "server/main/logging.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc/support/log.h"
+#include "spdlog/async.h"
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -36,6 +38,10 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
     return std::make_unique<JsonMessage>();
   }
 };
+
+// Lines are written by a thread of their own: the threads that log must not wait for whoever reads
+// stderr, least of all the commit thread. If nobody reads it, only the newest lines are kept.
+constexpr size_t kMaxWaitingLines = 4096;
 
 // The number of gRPC errors logged per second. There is one for each failed handshake, and
 // strangers can cause any number of those.
@@ -81,7 +87,8 @@ void LogOfGrpc(gpr_log_func_args* line) {
 }  // namespace
 
 void SetUpLogging(const std::string& format, const std::string& level) {
-  auto logger = spdlog::stderr_color_mt("eventhubd");
+  spdlog::init_thread_pool(kMaxWaitingLines, 1);
+  auto logger = spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("eventhubd");
   logger->set_level(spdlog::level::from_str(level));
   if (format == "json") {
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);

@@ -113,6 +113,9 @@ int Serve(Config config) {
       spdlog::warn("{}", std::string(doubt.message()));
     }
   };
+  config.server.broker.on_admin_change = [](const Caller& caller, absl::string_view what) {
+    spdlog::info("{}, by {} from {}", std::string(what), caller.principal(), caller.peer());
+  };
   config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
     spdlog::info("deleted the expired subscription {}: no consumer was connected since {}",
                  std::string(name),

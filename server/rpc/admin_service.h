@@ -8,8 +8,8 @@
 #include "absl/time/time.h"
 #include "eventhub/v1/admin.grpc.pb.h"
 #include "server/core/broker.h"
+#include "server/rpc/calls.h"
 #include "server/rpc/memory_report.h"
-#include "server/rpc/stream_registry.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
@@ -17,8 +17,8 @@ namespace eventhub {
 // Thread-safe. The constructor's arguments outlive this object.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(Broker& broker, const StreamRegistry& registry, const MemoryReport& memory,
-               std::string version, absl::Time start);
+  AdminService(Broker& broker, const Calls& calls, const MemoryReport& memory, std::string version,
+               absl::Time start);
 
   // Sets the addresses that GetStats reports, once they are known.
   void SetListeners(std::vector<v1::Listener> listeners);
@@ -50,7 +50,7 @@ class AdminService final : public v1::AdminService::CallbackService {
 
  private:
   Broker& broker_;
-  const StreamRegistry& registry_;
+  const Calls& calls_;
   const MemoryReport memory_;
   const std::string version_;
   const absl::Time start_;

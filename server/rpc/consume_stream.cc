@@ -12,20 +12,22 @@
 namespace eventhub {
 
 ConsumeStream::ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits,
-                             StreamRegistry& registry, StreamLimits::Place place,
+                             StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                              grpc::CallbackServerContext* context)
     : broker_(broker),
       pools_(pools),
-      connection_(limits.Connect(context->peer())),
-      context_(context),
       registry_(registry),
+      caller_(std::move(caller)),
+      connection_(limits.Connect(caller_.peer())),
+      context_(context),
       place_(std::move(place)) {}
 
 ConsumeStream* ConsumeStream::Start(Broker& broker, ReadPools pools, PublishLimits& limits,
-                                    StreamRegistry& registry, StreamLimits::Place place,
+                                    StreamRegistry& registry, Caller caller,
+                                    StreamLimits::Place place,
                                     grpc::CallbackServerContext* context) {
-  std::shared_ptr<ConsumeStream> stream(
-      new ConsumeStream(broker, pools, limits, registry, std::move(place), context));
+  std::shared_ptr<ConsumeStream> stream(new ConsumeStream(
+      broker, pools, limits, registry, std::move(caller), std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
   stream->Proceed();
@@ -73,7 +75,7 @@ absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
 absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
   ASSIGN_OR_RETURN(std::unique_ptr<ConsumerSession> session,
                    broker_.subscriptions().OpenConsumer(
-                       request, context_->peer(), [weak = weak_from_this(), &pool = pools_.wake] {
+                       caller_, request, [weak = weak_from_this(), &pool = pools_.wake] {
                          // Also called on the commit thread: only hands over.
                          if (const auto stream = weak.lock()) {
                            pool.Post([stream] { stream->Wake(); });

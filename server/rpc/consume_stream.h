@@ -30,7 +30,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             private FrameBudget::Holder {
  public:
   static ConsumeStream* Start(Broker& broker, ReadPools pools, PublishLimits& limits,
-                              StreamRegistry& registry, StreamLimits::Place place,
+                              StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                               grpc::CallbackServerContext* context);
 
   void OnReadDone(bool ok) override;
@@ -43,7 +43,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   enum class Action { kNone, kRead, kPoll, kFinish };
 
   ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits, StreamRegistry& registry,
-                StreamLimits::Place place, grpc::CallbackServerContext* context);
+                Caller caller, StreamLimits::Place place, grpc::CallbackServerContext* context);
 
   absl::Status Handle(const grpc::ByteBuffer& message);
   absl::Status Open(const v1::ConsumeRequest& request);
@@ -72,9 +72,10 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   Broker& broker_;
   const ReadPools pools_;
+  StreamRegistry& registry_;
+  const Caller caller_;
   const std::shared_ptr<PublishLimits::Connection> connection_;
   grpc::CallbackServerContext* const context_;  // Valid until OnDone.
-  StreamRegistry& registry_;
   const StreamLimits::Place place_;
   std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
 

@@ -3,6 +3,7 @@
 
 #include "eventhub/v1/delayed.grpc.pb.h"
 #include "server/core/delayed/delayed_events.h"
+#include "server/rpc/calls.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
@@ -11,7 +12,8 @@ namespace eventhub {
 // pool.
 class DelayedEventService final : public v1::DelayedEventService::CallbackService {
  public:
-  DelayedEventService(DelayedEvents& delayed, WorkPool& pool) : delayed_(delayed), pool_(pool) {}
+  DelayedEventService(DelayedEvents& delayed, WorkPool& pool, const Calls& calls)
+      : delayed_(delayed), pool_(pool), calls_(calls) {}
 
   grpc::ServerUnaryReactor* ListDelayedEvents(grpc::CallbackServerContext* context,
                                               const v1::ListDelayedEventsRequest* request,
@@ -23,6 +25,7 @@ class DelayedEventService final : public v1::DelayedEventService::CallbackServic
  private:
   DelayedEvents& delayed_;
   WorkPool& pool_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

@@ -1,12 +1,7 @@
 #include "server/rpc/health_service.h"
 
-#include <optional>
 #include <utility>
 #include <vector>
-
-#include "server/core/base/errors.h"
-#include "server/rpc/refused_stream.h"
-#include "server/rpc/rpc_status.h"
 
 namespace eventhub {
 
@@ -129,20 +124,18 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
-  std::optional<StreamLimits::Place> place = limits_.Take(context->peer());
-  if (!place.has_value()) {
-    return new RefusedStream<grpc::ServerWriteReactor<HealthCheckResponse>>(
-        TooManyStreams(limits_.most(), kReconnectDelay));
-  }
-  auto watch =
-      std::make_shared<HealthWatch>(*this, QuestionOf(request->service()), *std::move(place));
-  watch->HoldForGrpc();
-  {
-    MutexLock lock(mutex_);
-    watches_.emplace(watch.get(), watch);
-  }
-  Tell();
-  return watch.get();
+  return calls_.Open<grpc::ServerWriteReactor<HealthCheckResponse>>(
+      context, [&](const Caller&, StreamLimits::Place place) {
+        const auto watch =
+            std::make_shared<HealthWatch>(*this, QuestionOf(request->service()), std::move(place));
+        watch->HoldForGrpc();
+        {
+          MutexLock lock(mutex_);
+          watches_.emplace(watch.get(), watch);
+        }
+        Tell();
+        return watch.get();
+      });
 }
 
 void HealthService::AddService(absl::string_view name) { services_.emplace(name); }

@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "server/rpc/stream_limits.h"
+#include "server/rpc/calls.h"
 #include "storage/base/mutex.h"
 
 namespace eventhub {
@@ -27,8 +27,8 @@ class HealthWatch;
 // Thread-safe.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
-  // `limits` outlives the service: a watch is a stream.
-  explicit HealthService(StreamLimits& limits) : limits_(limits) {}
+  // `calls` outlives the service.
+  explicit HealthService(const Calls& calls) : calls_(calls) {}
 
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
                                   const grpc::health::v1::HealthCheckRequest* request,
@@ -60,7 +60,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell();
 
-  StreamLimits& limits_;
+  const Calls& calls_;
   absl::flat_hash_set<std::string> services_;  // Constant while the server runs.
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_);

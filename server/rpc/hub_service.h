@@ -3,9 +3,9 @@
 
 #include "eventhub/v1/hub.grpc.pb.h"
 #include "server/core/broker.h"
+#include "server/rpc/calls.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
-#include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 
 namespace eventhub {
@@ -21,13 +21,9 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
 // Thread-safe. The constructor's arguments outlive this object.
 class HubService final : public RawHubService {
  public:
-  HubService(Broker& broker, PublishLimits& limits, StreamLimits& stream_limits, ReadPools pools,
-             StreamRegistry& registry)
-      : broker_(broker),
-        limits_(limits),
-        stream_limits_(stream_limits),
-        pools_(pools),
-        registry_(registry) {}
+  HubService(Broker& broker, PublishLimits& limits, ReadPools pools, StreamRegistry& registry,
+             const Calls& calls)
+      : broker_(broker), limits_(limits), pools_(pools), registry_(registry), calls_(calls) {}
 
   grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* context,
                                     const grpc::ByteBuffer* request,
@@ -47,9 +43,9 @@ class HubService final : public RawHubService {
  private:
   Broker& broker_;
   PublishLimits& limits_;
-  StreamLimits& stream_limits_;
   const ReadPools pools_;
   StreamRegistry& registry_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

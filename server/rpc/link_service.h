@@ -3,13 +3,14 @@
 
 #include "eventhub/v1/link.grpc.pb.h"
 #include "server/core/link/links.h"
+#include "server/rpc/calls.h"
 
 namespace eventhub {
 
 // Thread-safe. The constructor's arguments outlive this object. No method reads the disk.
 class LinkService final : public v1::LinkService::CallbackService {
  public:
-  explicit LinkService(Links& links) : links_(links) {}
+  LinkService(Links& links, const Calls& calls) : links_(links), calls_(calls) {}
 
   grpc::ServerUnaryReactor* CreateLink(grpc::CallbackServerContext* context,
                                        const v1::CreateLinkRequest* request,
@@ -29,6 +30,7 @@ class LinkService final : public v1::LinkService::CallbackService {
 
  private:
   Links& links_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

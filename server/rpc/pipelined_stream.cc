@@ -13,9 +13,12 @@ constexpr size_t kMaxReplies = 1024;
 
 }  // namespace
 
-PipelinedStream::PipelinedStream(std::shared_ptr<PublishLimits::Connection> connection,
-                                 StreamRegistry& registry, StreamLimits::Place place)
-    : connection_(std::move(connection)), registry_(registry), place_(std::move(place)) {}
+PipelinedStream::PipelinedStream(PublishLimits& limits, StreamRegistry& registry, Caller caller,
+                                 StreamLimits::Place place)
+    : registry_(registry),
+      caller_(std::move(caller)),
+      connection_(limits.Connect(caller_.peer())),
+      place_(std::move(place)) {}
 
 void PipelinedStream::Begin() {
   self_ = shared_from_this();

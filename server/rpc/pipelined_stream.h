@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/core/base/caller.h"
 #include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/publish_limits.h"
@@ -39,7 +40,7 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   void Drain() override;
 
  protected:
-  PipelinedStream(std::shared_ptr<PublishLimits::Connection> connection, StreamRegistry& registry,
+  PipelinedStream(PublishLimits& limits, StreamRegistry& registry, Caller caller,
                   StreamLimits::Place place);
   virtual ~PipelinedStream() = default;
 
@@ -64,6 +65,8 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     Reply(number, Serialize(response));
   }
 
+  // Of all requests.
+  const Caller& caller() const { return caller_; }
   // Where the bytes of requests are counted while the broker has them.
   PublishLimits::Connection& connection() { return *connection_; }
 
@@ -88,8 +91,9 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   bool MayFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   grpc::Status FinalStatus();
 
-  const std::shared_ptr<PublishLimits::Connection> connection_;
   StreamRegistry& registry_;
+  const Caller caller_;
+  const std::shared_ptr<PublishLimits::Connection> connection_;
   const StreamLimits::Place place_;
   std::shared_ptr<PipelinedStream> self_;  // gRPC's reference.
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/functional/function_ref.h"
-#include "grpcpp/server_context.h"
 #include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
 #include "server/rpc/rpc_status.h"
@@ -18,15 +17,14 @@ constexpr absl::Duration kInFlightRetry = absl::Milliseconds(100);
 // The common part of both methods: the limits, and the form of failures. `call` receives the bytes
 // and a callback for the outcome, which it calls exactly once if it returns OK.
 template <typename Response>
-grpc::ServerUnaryReactor* StartCall(
-    PublishLimits& limits, grpc::CallbackServerContext* context, const grpc::ByteBuffer& request,
-    grpc::ByteBuffer* response,
-    absl::FunctionRef<absl::Status(const SharedBytes&,
-                                   absl::AnyInvocable<void(absl::StatusOr<Response>) &&>)>
-        call) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const std::shared_ptr<PublishLimits::Connection> connection = limits.Connect(context->peer());
+void ServeCall(PublishLimits& limits, const Caller& caller, const grpc::ByteBuffer& request,
+               grpc::ByteBuffer* response, grpc::ServerUnaryReactor* reactor,
+               absl::FunctionRef<absl::Status(
+                   const SharedBytes&, absl::AnyInvocable<void(absl::StatusOr<Response>) &&>)>
+                   call) {
+  const std::shared_ptr<PublishLimits::Connection> connection = limits.Connect(caller.peer());
   const auto start = [&]() -> absl::Status {
+    RETURN_IF_ERROR(caller.Interruption());  // No part of the request is done.
     if (connection->spent()) {
       connection->NoteTaken(request.Length());
       return TooMuchInFlight(connection->culprit(), kInFlightRetry);
@@ -44,20 +42,18 @@ grpc::ServerUnaryReactor* StartCall(
     return status;
   };
   if (const absl::Status status = start(); !status.ok()) reactor->Finish(ToGrpcStatus(status));
-  return reactor;
 }
 
 }  // namespace
 
-grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits,
-                                           grpc::CallbackServerContext* context,
-                                           const grpc::ByteBuffer* request,
-                                           grpc::ByteBuffer* response) {
-  return StartCall<v1::PublishResponse>(
-      limits, context, *request, response,
+void ServePublish(Broker& broker, PublishLimits& limits, const Caller& caller,
+                  const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
+                  grpc::ServerUnaryReactor* reactor) {
+  ServeCall<v1::PublishResponse>(
+      limits, caller, request, response, reactor,
       [&](const SharedBytes& message, auto done) -> absl::Status {
         ASSIGN_OR_RETURN(const PublishRequest publish, ParsePublishRequest(message));
-        broker.Publish(publish,
+        broker.Publish(caller, publish,
                        [done = std::move(done)](absl::StatusOr<v1::PublishResult> result) mutable {
                          if (!result.ok()) return std::move(done)(result.status());
                          v1::PublishResponse answer;
@@ -68,17 +64,16 @@ grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits
       });
 }
 
-grpc::ServerUnaryReactor* StartTransactCall(Broker& broker, PublishLimits& limits,
-                                            grpc::CallbackServerContext* context,
-                                            const grpc::ByteBuffer* request,
-                                            grpc::ByteBuffer* response) {
-  return StartCall<v1::TransactResponse>(
-      limits, context, *request, response,
-      [&](const SharedBytes& message, auto done) -> absl::Status {
-        ASSIGN_OR_RETURN(const TransactionRequest transaction, ParseTransaction(message));
-        broker.Transact(transaction, std::move(done));
-        return absl::OkStatus();
-      });
+void ServeTransact(Broker& broker, PublishLimits& limits, const Caller& caller,
+                   const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
+                   grpc::ServerUnaryReactor* reactor) {
+  ServeCall<v1::TransactResponse>(limits, caller, request, response, reactor,
+                                  [&](const SharedBytes& message, auto done) -> absl::Status {
+                                    ASSIGN_OR_RETURN(const TransactionRequest transaction,
+                                                     ParseTransaction(message));
+                                    broker.Transact(caller, transaction, std::move(done));
+                                    return absl::OkStatus();
+                                  });
 }
 
 }  // namespace eventhub

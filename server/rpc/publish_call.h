@@ -1,4 +1,4 @@
-// The unary method EventHubService.Publish.
+// The unary methods of EventHubService: Publish and Transact.
 #pragma once
 
 #include "grpcpp/support/byte_buffer.h"
@@ -8,16 +8,12 @@
 
 namespace eventhub {
 
-// Answers one call. Both buffers stay valid until the call finishes.
-grpc::ServerUnaryReactor* StartPublishCall(Broker& broker, PublishLimits& limits,
-                                           grpc::CallbackServerContext* context,
-                                           const grpc::ByteBuffer* request,
-                                           grpc::ByteBuffer* response);
-
-// Likewise for EventHubService.Transact.
-grpc::ServerUnaryReactor* StartTransactCall(Broker& broker, PublishLimits& limits,
-                                            grpc::CallbackServerContext* context,
-                                            const grpc::ByteBuffer* request,
-                                            grpc::ByteBuffer* response);
+// These serve one call. Both buffers stay valid until it finishes.
+void ServePublish(Broker& broker, PublishLimits& limits, const Caller& caller,
+                  const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
+                  grpc::ServerUnaryReactor* reactor);
+void ServeTransact(Broker& broker, PublishLimits& limits, const Caller& caller,
+                   const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
+                   grpc::ServerUnaryReactor* reactor);
 
 }  // namespace eventhub

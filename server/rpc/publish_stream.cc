@@ -6,15 +6,14 @@
 
 namespace eventhub {
 
-PublishStream::PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                             StreamRegistry& registry, StreamLimits::Place place)
-    : PipelinedStream(std::move(connection), registry, std::move(place)), broker_(broker) {}
+PublishStream::PublishStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
+                             Caller caller, StreamLimits::Place place)
+    : PipelinedStream(limits, registry, std::move(caller), std::move(place)), broker_(broker) {}
 
-PublishStream* PublishStream::Start(Broker& broker,
-                                    std::shared_ptr<PublishLimits::Connection> connection,
-                                    StreamRegistry& registry, StreamLimits::Place place) {
+PublishStream* PublishStream::Start(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
+                                    Caller caller, StreamLimits::Place place) {
   std::shared_ptr<PublishStream> stream(
-      new PublishStream(broker, std::move(connection), registry, std::move(place)));
+      new PublishStream(broker, limits, registry, std::move(caller), std::move(place)));
   stream->Begin();
   return stream.get();
 }
@@ -24,8 +23,9 @@ absl::Status PublishStream::Submit(const SharedBytes& message, uint64_t number) 
   const size_t bytes = message.size();
   connection().Add(bytes);
   broker_.Publish(
-      request, [self = std::static_pointer_cast<PublishStream>(shared_from_this()), number, bytes,
-                id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {
+      caller(), request,
+      [self = std::static_pointer_cast<PublishStream>(shared_from_this()), number, bytes,
+       id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {
         self->connection().Release(bytes);
         self->Answer<v1::PublishStreamResponse>(number, id, std::move(outcome));
       });

@@ -12,12 +12,12 @@ namespace eventhub {
 // One stream.
 class PublishStream final : public PipelinedStream {
  public:
-  static PublishStream* Start(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                              StreamRegistry& registry, StreamLimits::Place place);
+  static PublishStream* Start(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
+                              Caller caller, StreamLimits::Place place);
 
  private:
-  PublishStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                StreamRegistry& registry, StreamLimits::Place place);
+  PublishStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry, Caller caller,
+                StreamLimits::Place place);
 
   absl::Status Submit(const SharedBytes& message, uint64_t number) override;
   void Refuse(uint64_t number, const absl::Status& status) override;

@@ -38,7 +38,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          private FrameBudget::Holder {
  public:
   // `request` is an encoded v1::ReadRequest.
-  static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
+  static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry, Caller caller,
                            StreamLimits::Place place, grpc::CallbackServerContext* context,
                            const grpc::ByteBuffer& request);
 
@@ -53,8 +53,8 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Coordinates an eviction with the end of the write that it concerns.
   enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
 
-  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, StreamLimits::Place place,
-             grpc::CallbackServerContext* context);
+  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, Caller caller,
+             StreamLimits::Place place, grpc::CallbackServerContext* context);
 
   void Wake() override;  // Called on the commit thread: only hands over to a pool.
   void Granted(size_t bytes) override;
@@ -77,8 +77,9 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   Broker& broker_;
   const ReadPools pools_;
-  grpc::CallbackServerContext* const context_;  // Valid until OnDone.
   StreamRegistry& registry_;
+  const Caller caller_;
+  grpc::CallbackServerContext* const context_;  // Valid until OnDone.
   const StreamLimits::Place place_;
   std::shared_ptr<ReadStream> self_;  // gRPC's reference.
   std::atomic<Stop> stop_{Stop::kNo};

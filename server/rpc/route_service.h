@@ -3,13 +3,14 @@
 
 #include "eventhub/v1/route.grpc.pb.h"
 #include "server/core/route/routes.h"
+#include "server/rpc/calls.h"
 
 namespace eventhub {
 
 // Thread-safe. The constructor's arguments outlive this object. No method reads the disk.
 class RouteService final : public v1::RouteService::CallbackService {
  public:
-  explicit RouteService(Routes& routes) : routes_(routes) {}
+  RouteService(Routes& routes, const Calls& calls) : routes_(routes), calls_(calls) {}
 
   grpc::ServerUnaryReactor* CreateRoute(grpc::CallbackServerContext* context,
                                         const v1::CreateRouteRequest* request,
@@ -32,6 +33,7 @@ class RouteService final : public v1::RouteService::CallbackService {
 
  private:
   Routes& routes_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

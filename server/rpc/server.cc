@@ -79,7 +79,8 @@ HealthService::State HealthOf(const absl::Status& writable) {
 struct Server::Services {
   explicit Services(ServerOptions& options)
       : stream_limits(options.max_streams),
-        health(stream_limits),
+        calls(registry, stream_limits, *options.broker.clock),
+        health(calls),
         limits(options.publish_limits),
         connections(options.connections, limits, *options.broker.clock, metrics),
         frames(options.frame_bytes, *options.broker.clock),
@@ -88,10 +89,11 @@ struct Server::Services {
 
   Metrics metrics;
   StreamLimits stream_limits;
+  StreamRegistry registry;
+  Calls calls;
   HealthService health;
   PublishLimits limits;
   ConnectionTable connections;
-  StreamRegistry registry;
   std::unique_ptr<Broker> broker;
   FrameBudget frames;
   WorkPool wake_pool;
@@ -123,21 +125,22 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   const absl::Time start = options.broker.clock->Now();
   ASSIGN_OR_RETURN(services.broker, Broker::Open(std::move(options.broker)));
   services.hub = std::make_unique<HubService>(
-      *services.broker, services.limits, services.stream_limits,
-      ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry);
+      *services.broker, services.limits,
+      ReadPools{services.wake_pool, services.disk_pool, services.frames}, services.registry,
+      services.calls);
   services.admin = std::make_unique<AdminService>(
-      *services.broker, services.registry,
+      *services.broker, services.calls,
       MemoryReport{options.memory_limit, services.limits, services.frames, services.connections,
                    services.stream_limits},
       options.version, start);
   services.subscriptions = std::make_unique<SubscriptionService>(
-      services.broker->subscriptions(), services.disk_pool, services.registry);
-  services.delayed =
-      std::make_unique<DelayedEventService>(services.broker->delayed(), services.disk_pool);
-  services.routes = std::make_unique<RouteService>(services.broker->routes());
-  services.links = std::make_unique<LinkService>(services.broker->links());
+      services.broker->subscriptions(), services.disk_pool, services.calls);
+  services.delayed = std::make_unique<DelayedEventService>(services.broker->delayed(),
+                                                           services.disk_pool, services.calls);
+  services.routes = std::make_unique<RouteService>(services.broker->routes(), services.calls);
+  services.links = std::make_unique<LinkService>(services.broker->links(), services.calls);
   services.topologies =
-      std::make_unique<TopologyService>(services.broker->topologies(), services.registry);
+      std::make_unique<TopologyService>(services.broker->topologies(), services.calls);
   RETURN_IF_ERROR(server->Listen(options));
   server->WatchMemory(options);
   services.link_manager = std::make_unique<LinkManager>(

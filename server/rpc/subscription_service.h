@@ -2,9 +2,8 @@
 #pragma once
 
 #include "eventhub/v1/subscription.grpc.pb.h"
-#include "server/core/base/long_call.h"
 #include "server/core/subscription/subscriptions.h"
-#include "server/rpc/stream_registry.h"
+#include "server/rpc/calls.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
@@ -13,8 +12,8 @@ namespace eventhub {
 // all of them read the store.
 class SubscriptionService final : public v1::SubscriptionService::CallbackService {
  public:
-  SubscriptionService(Subscriptions& subscriptions, WorkPool& pool, const StreamRegistry& registry)
-      : subscriptions_(subscriptions), pool_(pool), registry_(registry) {}
+  SubscriptionService(Subscriptions& subscriptions, WorkPool& pool, const Calls& calls)
+      : subscriptions_(subscriptions), pool_(pool), calls_(calls) {}
 
   grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
                                                const v1::CreateSubscriptionRequest* request,
@@ -60,13 +59,9 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
-  // Returns a long call that continues until the caller goes away or the hub shuts down. The
-  // context lives until the call finishes.
-  LongCall CallOf(grpc::CallbackServerContext* context);
-
   Subscriptions& subscriptions_;
   WorkPool& pool_;
-  const StreamRegistry& registry_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

@@ -3,15 +3,15 @@
 
 #include "eventhub/v1/topology.grpc.pb.h"
 #include "server/core/topology/topologies.h"
-#include "server/rpc/stream_registry.h"
+#include "server/rpc/calls.h"
 
 namespace eventhub {
 
 // Thread-safe. The constructor's arguments outlive this object.
 class TopologyService final : public v1::TopologyService::CallbackService {
  public:
-  TopologyService(Topologies& topologies, const StreamRegistry& registry)
-      : topologies_(topologies), registry_(registry) {}
+  TopologyService(Topologies& topologies, const Calls& calls)
+      : topologies_(topologies), calls_(calls) {}
 
   grpc::ServerUnaryReactor* ApplyTopology(grpc::CallbackServerContext* context,
                                           const v1::ApplyTopologyRequest* request,
@@ -22,7 +22,7 @@ class TopologyService final : public v1::TopologyService::CallbackService {
 
  private:
   Topologies& topologies_;
-  const StreamRegistry& registry_;
+  const Calls& calls_;
 };
 
 }  // namespace eventhub

@@ -32,16 +32,15 @@ uint64_t CorrelationId(absl::string_view message) {
 
 }  // namespace
 
-TransactStream::TransactStream(Broker& broker,
-                               std::shared_ptr<PublishLimits::Connection> connection,
-                               StreamRegistry& registry, StreamLimits::Place place)
-    : PipelinedStream(std::move(connection), registry, std::move(place)), broker_(broker) {}
+TransactStream::TransactStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
+                               Caller caller, StreamLimits::Place place)
+    : PipelinedStream(limits, registry, std::move(caller), std::move(place)), broker_(broker) {}
 
-TransactStream* TransactStream::Start(Broker& broker,
-                                      std::shared_ptr<PublishLimits::Connection> connection,
-                                      StreamRegistry& registry, StreamLimits::Place place) {
+TransactStream* TransactStream::Start(Broker& broker, PublishLimits& limits,
+                                      StreamRegistry& registry, Caller caller,
+                                      StreamLimits::Place place) {
   std::shared_ptr<TransactStream> stream(
-      new TransactStream(broker, std::move(connection), registry, std::move(place)));
+      new TransactStream(broker, limits, registry, std::move(caller), std::move(place)));
   stream->Begin();
   return stream.get();
 }
@@ -55,11 +54,12 @@ absl::Status TransactStream::Submit(const SharedBytes& message, uint64_t number)
   }
   const size_t bytes = message.size();
   connection().Add(bytes);
-  broker_.Transact(*request, [self = std::static_pointer_cast<TransactStream>(shared_from_this()),
-                              number, bytes, id](absl::StatusOr<v1::TransactResponse> outcome) {
-    self->connection().Release(bytes);
-    self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
-  });
+  broker_.Transact(caller(), *request,
+                   [self = std::static_pointer_cast<TransactStream>(shared_from_this()), number,
+                    bytes, id](absl::StatusOr<v1::TransactResponse> outcome) {
+                     self->connection().Release(bytes);
+                     self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
+                   });
   return absl::OkStatus();
 }
 

@@ -12,13 +12,12 @@ namespace eventhub {
 // One stream.
 class TransactStream final : public PipelinedStream {
  public:
-  static TransactStream* Start(Broker& broker,
-                               std::shared_ptr<PublishLimits::Connection> connection,
-                               StreamRegistry& registry, StreamLimits::Place place);
+  static TransactStream* Start(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
+                               Caller caller, StreamLimits::Place place);
 
  private:
-  TransactStream(Broker& broker, std::shared_ptr<PublishLimits::Connection> connection,
-                 StreamRegistry& registry, StreamLimits::Place place);
+  TransactStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry, Caller caller,
+                 StreamLimits::Place place);
 
   absl::Status Submit(const SharedBytes& message, uint64_t number) override;
   void Refuse(uint64_t number, const absl::Status& status) override;

@@ -1,16 +1,12 @@
-// Finishes unary calls with the core's results. Long calls end early when nobody waits for them, or
-// the hub shuts down.
+// Finishes unary calls with the core's results.
 #pragma once
 
-#include <functional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
-#include "server/core/base/errors.h"
 #include "server/rpc/rpc_status.h"
-#include "server/rpc/stream_registry.h"
 
 namespace eventhub {
 
@@ -21,15 +17,6 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, absl::StatusOr<Response> outc
   const grpc::Status status = ToGrpcStatus(outcome.status());
   if (outcome.ok()) *response = *std::move(outcome);
   reactor->Finish(status);
-}
-
-// Likewise, for a result that is known already.
-template <typename Response>
-grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
-                                    absl::StatusOr<Response> outcome, Response* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  FinishCall(reactor, std::move(outcome), response);
-  return reactor;
 }
 
 // Returns a callback that finishes the call with a later result; call it exactly once.
@@ -55,37 +42,6 @@ auto FinishLater(grpc::ServerUnaryReactor* reactor, Response* response,
 // Likewise, for a response without fields.
 inline auto FinishLater(grpc::ServerUnaryReactor* reactor) {
   return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
-}
-
-// Returns whether a long call should end before it is done. The arguments live until the call
-// finishes.
-inline std::function<bool()> EndsEarly(const grpc::CallbackServerContext* context,
-                                       const StreamRegistry& registry) {
-  return [context, &registry] { return context->IsCancelled() || registry.draining(); };
-}
-
-// The status of such a call: if it ended early because of a shutdown, it was not cancelled by its
-// client.
-inline absl::Status WhyItEnded(const absl::Status& status, const StreamRegistry& registry) {
-  if (!absl::IsCancelled(status) || !registry.draining()) return status;
-  return ShuttingDown(kReconnectDelay, status.message());
-}
-
-// Like FinishLater, for such a call.
-template <typename Response>
-auto FinishLongCall(grpc::ServerUnaryReactor* reactor, Response* response,
-                    const StreamRegistry& registry) {
-  return [reactor, response, &registry](absl::StatusOr<Response> outcome) {
-    if (!outcome.ok()) outcome = WhyItEnded(outcome.status(), registry);
-    FinishCall(reactor, std::move(outcome), response);
-  };
-}
-
-// Likewise, for a response without fields.
-inline auto FinishLongCall(grpc::ServerUnaryReactor* reactor, const StreamRegistry& registry) {
-  return [reactor, &registry](const absl::Status& status) {
-    reactor->Finish(ToGrpcStatus(WhyItEnded(status, registry)));
-  };
 }
 
 }  // namespace eventhub

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "storage/base/mutex.h"
 #include "tests/fuzz/memory_broker.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -47,8 +48,9 @@ void CreateSubscription(Broker& broker, const std::string& name, v1::Subscriptio
   settings.set_ordered_by_key(name == kByKey);
   settings.set_max_delivery_attempts(2);
   std::promise<bool> created;
-  broker.subscriptions().Create(
-      request, [&](const absl::StatusOr<v1::Subscription>& s) { created.set_value(s.ok()); });
+  broker.subscriptions().Create(kTester, request, [&](const absl::StatusOr<v1::Subscription>& s) {
+    created.set_value(s.ok());
+  });
   FUZZ_CHECK(created.get_future().get());
 }
 
@@ -70,7 +72,7 @@ void SeekToStart(Broker& broker, const std::string& subscription) {
   WorkPool pool(1);
   std::promise<bool> done;
   broker.subscriptions().moves().Seek(
-      request, LongCall(pool, [] { return false; }),
+      kTester, request, pool,
       [&](const absl::StatusOr<v1::SeekSubscriptionResponse>& r) { done.set_value(r.ok()); });
   FUZZ_CHECK(done.get_future().get());
 }
@@ -82,7 +84,7 @@ class Client {
     v1::ConsumeRequest first;
     first.mutable_open()->set_subscription(subscription);
     auto session =
-        broker.subscriptions().OpenConsumer(first, "fuzz", [waker = waker_] { waker->Wake(); });
+        broker.subscriptions().OpenConsumer(kTester, first, [waker = waker_] { waker->Wake(); });
     FUZZ_CHECK(session.ok());
     session_ = *std::move(session);
     TakeAll();
@@ -171,7 +173,7 @@ class Client {
 void CheckState(Broker& broker, const std::string& name) {
   v1::GetSubscriptionRequest request;
   request.set_name(name);
-  const auto state = broker.subscriptions().Get(request);
+  const auto state = broker.subscriptions().Get(kTester, request);
   FUZZ_CHECK(state.ok() && state->consumers().empty());
   FUZZ_CHECK(state->stats().in_flight_events() == 0 && state->stats().replay_events() == 0);
   FUZZ_CHECK(state->stats().lost_events() == 0);

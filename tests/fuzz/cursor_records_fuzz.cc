@@ -13,6 +13,7 @@
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "tests/fuzz/memory_broker.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -33,8 +34,9 @@ void CreateSubscription(Broker& broker, const std::string& name) {
   settings.set_max_delivery_attempts(3);
   request.mutable_start()->set_earliest(true);
   std::promise<bool> created;
-  broker.subscriptions().Create(
-      request, [&](const absl::StatusOr<v1::Subscription>& s) { created.set_value(s.ok()); });
+  broker.subscriptions().Create(kTester, request, [&](const absl::StatusOr<v1::Subscription>& s) {
+    created.set_value(s.ok());
+  });
   FUZZ_CHECK(created.get_future().get());
 }
 
@@ -119,7 +121,7 @@ class Hub {
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
         std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_, memory_,
-                                        filters_, /*generation=*/1, /*run_alarm=*/true);
+                                        filters_, admin_log_, /*generation=*/1, /*run_alarm=*/true);
   }
   ~Hub() {
     subscriptions_->Stop();
@@ -138,6 +140,7 @@ class Hub {
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;
   MemoryMeter memory_{SIZE_MAX};
+  AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 
@@ -230,7 +233,7 @@ void AddRecord(FuzzedDataProvider& input, CommitBuilder& commit) {
 void Consume(Subscriptions& subscriptions, const std::string& name) {
   v1::ConsumeRequest first;
   first.mutable_open()->set_subscription(name);
-  const auto session = subscriptions.OpenConsumer(first, "fuzz", [] {});
+  const auto session = subscriptions.OpenConsumer(kTester, first, [] {});
   if (!session.ok()) return;
   for (int step = 0;; ++step) {
     FUZZ_CHECK(step < 1000);
@@ -255,25 +258,25 @@ void Consume(Subscriptions& subscriptions, const std::string& name) {
 void Administer(Subscriptions& subscriptions, const std::string& name) {
   v1::GetSubscriptionRequest get;
   get.set_name(name);
-  subscriptions.Get(get).IgnoreError();
-  subscriptions.List({}).IgnoreError();
-  subscriptions.snapshots().List(name).IgnoreError();
+  subscriptions.Get(kTester, get).IgnoreError();
+  subscriptions.List(kTester, {}).IgnoreError();
+  subscriptions.snapshots().List(kTester, name).IgnoreError();
   v1::ListDeadLettersRequest list;
   list.set_subscription(name);
-  subscriptions.dead_letters().List(list).IgnoreError();
+  subscriptions.dead_letters().List(kTester, list).IgnoreError();
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription(name);
   redrive.mutable_selector();
   WorkPool pool(1);
-  const LongCall call(pool, [] { return false; });
   std::promise<void> redriven;
-  subscriptions.dead_letters().Redrive(redrive, call, [&](const auto&) { redriven.set_value(); });
+  subscriptions.dead_letters().Redrive(kTester, redrive, pool,
+                                       [&](const auto&) { redriven.set_value(); });
   redriven.get_future().wait();
   v1::SeekSubscriptionRequest seek;
   seek.set_name(name);
   seek.set_snapshot("x");
   std::promise<void> sought;
-  subscriptions.moves().Seek(seek, call, [&](const auto&) { sought.set_value(); });
+  subscriptions.moves().Seek(kTester, seek, pool, [&](const auto&) { sought.set_value(); });
   sought.get_future().wait();
 }
 

@@ -8,6 +8,7 @@
 
 #include "server/core/broker.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/caller.h"
 #include "tests/support/gate_fs.h"
 
 namespace eventhub {
@@ -37,15 +38,16 @@ inline void CreateTopic(Broker& broker, const std::string& name, uint32_t partit
   topic.set_partitions(partitions);
   topic.set_default_durability(v1::DURABILITY_WRITTEN);
   std::promise<bool> created;
-  broker.topics().Create(
-      topic, [&](const absl::StatusOr<v1::Topic>& result) { created.set_value(result.ok()); });
+  broker.topics().Create(kTester, topic, [&](const absl::StatusOr<v1::Topic>& result) {
+    created.set_value(result.ok());
+  });
   FUZZ_CHECK(created.get_future().get());
 }
 
 // The outcome of a publish.
 inline absl::StatusOr<v1::PublishResult> Publish(Broker& broker, const PublishRequest& request) {
   std::promise<absl::StatusOr<v1::PublishResult>> outcome;
-  broker.Publish(request, [&](absl::StatusOr<v1::PublishResult> result) {
+  broker.Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
     outcome.set_value(std::move(result));
   });
   return outcome.get_future().get();

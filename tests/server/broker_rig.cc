@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "storage/base/status_macros.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 
@@ -36,6 +37,7 @@ absl::Status BrokerRig::Open() {
     MutexLock lock(mutex_);
     said_writable_ = status;
   };
+  options.on_admin_change = on_admin_change;
   options.on_background_error = [this](const absl::Status& status) {
     MutexLock lock(mutex_);
     background_errors_.push_back(status);
@@ -66,7 +68,7 @@ absl::StatusOr<v1::PublishResult> BrokerRig::Publish(const v1::PublishStreamRequ
 absl::StatusOr<v1::PublishResult> BrokerRig::PublishBytes(const std::string& bytes) {
   ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(SharedBytes::Copy(bytes)));
   std::promise<absl::StatusOr<v1::PublishResult>> outcome;
-  broker_->Publish(request, [&](absl::StatusOr<v1::PublishResult> result) {
+  broker_->Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
     outcome.set_value(std::move(result));
   });
   return outcome.get_future().get();
@@ -83,7 +85,8 @@ absl::StatusOr<int64_t> BrokerRig::Publish(const std::string& topic,
 
 absl::StatusOr<v1::Topic> BrokerRig::Create(const v1::Topic& topic) {
   std::promise<absl::StatusOr<v1::Topic>> outcome;
-  broker_->topics().Create(topic, [&](auto result) { outcome.set_value(std::move(result)); });
+  broker_->topics().Create(kTester, topic,
+                           [&](auto result) { outcome.set_value(std::move(result)); });
   return outcome.get_future().get();
 }
 
@@ -100,7 +103,8 @@ absl::StatusOr<v1::Topic> BrokerRig::Update(const v1::Topic& topic,
   *request.mutable_topic() = topic;
   for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
   std::promise<absl::StatusOr<v1::Topic>> outcome;
-  broker_->topics().Update(request, [&](auto result) { outcome.set_value(std::move(result)); });
+  broker_->topics().Update(kTester, request,
+                           [&](auto result) { outcome.set_value(std::move(result)); });
   return outcome.get_future().get();
 }
 
@@ -112,7 +116,7 @@ absl::Status BrokerRig::Delete(const std::string& name) {
 
 absl::Status BrokerRig::Delete(const v1::DeleteTopicRequest& request) {
   std::promise<absl::Status> outcome;
-  broker_->topics().Delete(request,
+  broker_->topics().Delete(kTester, request,
                            [&](absl::Status status) { outcome.set_value(std::move(status)); });
   return outcome.get_future().get();
 }
@@ -158,7 +162,8 @@ absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) 
 }
 
 absl::StatusOr<Delivered> BrokerRig::Read(const v1::ReadRequest& request) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<TopicReader> reader, broker_->OpenReader(request));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TopicReader> reader,
+                   broker_->OpenReader(kTester, request));
   return Drain(*reader);
 }
 
@@ -170,7 +175,7 @@ v1::PartitionInfo BrokerRig::Describe(const std::string& topic, uint32_t partiti
   request.set_page_size(1);
   if (partition > 0) request.set_page_token(std::to_string(partition));
   const absl::StatusOr<v1::ListPartitionsResponse> response =
-      broker_->topics().ListPartitions(request);
+      broker_->topics().ListPartitions(kTester, request);
   EXPECT_THAT(response, IsOk());
   return response.ok() && response->partitions_size() == 1 ? response->partitions(0)
                                                            : v1::PartitionInfo();

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "tests/server/seeded.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -46,7 +47,7 @@ class DeadLetterPlacesTest : public SeededTest {
     v1::ListDeadLettersRequest request;
     request.set_subscription("s");
     do {
-      const auto response = rig_.subscriptions().dead_letters().List(request);
+      const auto response = rig_.subscriptions().dead_letters().List(kTester, request);
       EXPECT_THAT(response, IsOk());
       for (const v1::DeadLetter& letter : response->dead_letters()) {
         open.insert(letter.source_offset());

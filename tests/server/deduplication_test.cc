@@ -14,6 +14,7 @@
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
 #include "tests/server/seeded.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -71,7 +72,9 @@ class DeduplicationTest : public BrokerTest {
     }
     return ids;
   }
-  uint64_t DuplicateCount() { return rig_.broker().topics().Get("t")->stats().duplicate_events(); }
+  uint64_t DuplicateCount() {
+    return rig_.broker().topics().Get(kTester, "t")->stats().duplicate_events();
+  }
 };
 
 TEST_F(DeduplicationTest, AcrossCommits) {
@@ -83,7 +86,7 @@ TEST_F(DeduplicationTest, AcrossCommits) {
   EXPECT_EQ(result.placements(0).count(), 1u);
   EXPECT_THAT(Log(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(DuplicateCount(), 2u);
-  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().published_events(), 3u);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().published_events(), 3u);
 }
 
 TEST_F(DeduplicationTest, NothingIsLeft) {
@@ -109,7 +112,8 @@ TEST_F(DeduplicationTest, WithinACommit) {
     const auto request =
         ParsePublishRequest(SharedBytes::Copy(MakeRequest("t", {"same"}).SerializeAsString()));
     ASSERT_THAT(request, IsOk());
-    rig_.broker().Publish(*request, [&, i](auto result) { results[i].set_value(*result); });
+    rig_.broker().Publish(kTester, *request,
+                          [&, i](auto result) { results[i].set_value(*result); });
   }
   for (int i = 0; i < kRequests; ++i) {
     const v1::PublishResult result = results[i].get_future().get();
@@ -263,7 +267,8 @@ TEST_F(DeduplicationTest, InTransactions) {
   const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
   ASSERT_THAT(parsed, IsOk());
   std::promise<absl::StatusOr<v1::TransactResponse>> outcome;
-  rig_.broker().Transact(*parsed, [&](auto result) { outcome.set_value(std::move(result)); });
+  rig_.broker().Transact(kTester, *parsed,
+                         [&](auto result) { outcome.set_value(std::move(result)); });
   ASSERT_OK_AND_ASSIGN(const v1::TransactResponse response, outcome.get_future().get());
   EXPECT_EQ(DuplicatesOf(response.results(0)), (Duplicates{{0, 0, 0}}));
   EXPECT_THAT(DuplicatesOf(response.results(1)), IsEmpty());
@@ -338,7 +343,7 @@ TEST_F(DeduplicationModelTest, BehavesAsTheModel) {
     for (const v1::DuplicateEvent& d : result.duplicates()) duplicates.push_back(d.event_index());
     EXPECT_EQ(duplicates, expected);
   }
-  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().events(), appended);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().events(), appended);
 }
 
 }  // namespace

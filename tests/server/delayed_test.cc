@@ -13,6 +13,7 @@
 #include "proto/wire/event_rules.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -68,7 +69,8 @@ class DelayedRig : public BrokerRig {
     request.set_topic(topic);
     for (const std::string& id : ids) request.add_delay_ids(id);
     std::promise<absl::StatusOr<v1::CancelDelayedEventsResponse>> outcome;
-    broker().delayed().Cancel(request, [&](auto result) { outcome.set_value(std::move(result)); });
+    broker().delayed().Cancel(kTester, request,
+                              [&](auto result) { outcome.set_value(std::move(result)); });
     const auto response = outcome.get_future().get();
     if (!response.ok()) return response.status();
     return response->cancelled();
@@ -77,7 +79,7 @@ class DelayedRig : public BrokerRig {
   std::vector<v1::DelayedEvent> List(v1::ListDelayedEventsRequest request) {
     std::vector<v1::DelayedEvent> events;
     do {
-      const auto page = broker().delayed().List(request);
+      const auto page = broker().delayed().List(kTester, request);
       EXPECT_THAT(page, IsOk());
       if (!page.ok()) break;
       events.insert(events.end(), page->events().begin(), page->events().end());
@@ -96,7 +98,7 @@ class DelayedRig : public BrokerRig {
   }
 
   uint64_t Count(const std::string& topic) {
-    const auto response = broker().topics().Get(topic);
+    const auto response = broker().topics().Get(kTester, topic);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->stats().delayed_events() : 999;
   }
@@ -141,7 +143,7 @@ TEST_F(DelayedTest, WaitsForItsTime) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("now", "later"));
   EXPECT_EQ(rig_.Count("t"), 0u);
   EXPECT_THAT(rig_.Waiting("t"), IsEmpty());
-  const v1::TopicStats stats = rig_.broker().topics().Get("t")->stats();
+  const v1::TopicStats stats = rig_.broker().topics().Get(kTester, "t")->stats();
   EXPECT_EQ(stats.published_events(), 2u);
   EXPECT_EQ(stats.events(), 2u);
 }
@@ -151,7 +153,7 @@ TEST_F(DelayedTest, StoredEventsDoNotSayWhenToDeliver) {
   past.set_data("data behind the field");
   rig_.Accept("t", {After("a", absl::Seconds(1)), past, After("zero", absl::ZeroDuration())});
   rig_.AdvanceAndRun(absl::Seconds(1));
-  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   std::string region;
   for (;;) {
@@ -249,7 +251,7 @@ TEST_F(DelayedTest, SurvivesARestart) {
   EXPECT_EQ(rig_.Count("t"), 2u);
   EXPECT_EQ(rig_.Count("u"), 1u);
   EXPECT_EQ(rig_.Count("without"), 0u);
-  EXPECT_EQ(rig_.broker().GetStats().totals().delayed_events(), 3u);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).totals().delayed_events(), 3u);
   rig_.AdvanceAndRun(absl::Seconds(3));
   EXPECT_THAT(rig_.Log("t"), ElementsAre("t1"));
   EXPECT_THAT(rig_.Log("u"), ElementsAre("u1"));
@@ -296,7 +298,7 @@ TEST_F(DelayedTest, APageOfLargeEventsEndsEarly) {
   }
   v1::ListDelayedEventsRequest request;
   request.set_topic("t");
-  ASSERT_OK_AND_ASSIGN(const auto page, rig_.broker().delayed().List(request));
+  ASSERT_OK_AND_ASSIGN(const auto page, rig_.broker().delayed().List(kTester, request));
   EXPECT_EQ(page.events_size(), 1);
   EXPECT_THAT(rig_.Waiting("t"), ElementsAre("0", "1", "2"));
   rig_.AdvanceAndRun(absl::Seconds(1));  // Also in several pieces.
@@ -308,7 +310,7 @@ TEST_F(DelayedTest, ListAndCancelRefuseWhatIsWrong) {
     v1::ListDelayedEventsRequest request;
     request.set_topic("t");
     change(request);
-    return rig_.broker().delayed().List(request).status();
+    return rig_.broker().delayed().List(kTester, request).status();
   };
   const auto invalid = Refused(StatusCode::kInvalidArgument, ErrorDetail::REASON_INVALID_FIELD);
   const auto not_found = Refused(StatusCode::kNotFound, ErrorDetail::REASON_TOPIC_NOT_FOUND);
@@ -361,7 +363,8 @@ TEST_F(DelayedTest, InTransactions) {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
     std::promise<absl::StatusOr<v1::TransactResponse>> outcome;
-    rig_.broker().Transact(*parsed, [&](auto result) { outcome.set_value(std::move(result)); });
+    rig_.broker().Transact(kTester, *parsed,
+                           [&](auto result) { outcome.set_value(std::move(result)); });
     return outcome.get_future().get();
   };
   v1::TransactRequest request;
@@ -493,7 +496,9 @@ TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
     for (const v1::DelayedEvent& event : rig_.List(request)) refusals.push_back(event.refusal());
     return refusals;
   };
-  const auto refused = [&] { return rig_.broker().topics().Get("t")->stats().refused_requests(); };
+  const auto refused = [&] {
+    return rig_.broker().topics().Get(kTester, "t")->stats().refused_requests();
+  };
   EXPECT_THAT(refusals(), ElementsAre("", "", ""));
   for (int start = 0; start < 2; ++start) {
     rig_.AdvanceAndRun(absl::Seconds(1));

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/server/seeded.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/events.h"
 
 namespace eventhub {
@@ -119,7 +120,7 @@ TEST_P(FilteredReadTest, ReportsWhatItPassedAtTheHeadIfAsked) {
   request.set_follow(true);
   for (const bool asked : {false, true}) {
     request.set_report_passed(asked);
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
     ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
     EXPECT_EQ(read.caught_up, 1);
     ASSERT_THAT(rig_.Publish("t", {"n", "n"}), IsOk());
@@ -142,7 +143,7 @@ TEST_P(FilteredReadTest, FindsFewAmongMany) {
   Bury(3'000'000);
   v1::ReadRequest request = Request();
   request.set_follow(true);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
   ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.Ids(), ElementsAre("y1"));
   EXPECT_EQ(read.events.at(0)[0].offset, 3000);
@@ -164,13 +165,13 @@ TEST_P(FilteredReadTest, PassesOverBatchesWithoutItsTypes) {
   ASSERT_THAT(rig_.Publish(BatchOf("b", {"b"})), IsOk());
   v1::ReadRequest request = ReadOf("t");
   *request.mutable_filter() = OfType("a");
-  const uint64_t before = rig_.broker().GetStats().cold_reads();
+  const uint64_t before = rig_.broker().GetStats(kTester).cold_reads();
   ASSERT_OK_AND_ASSIGN(Delivered read, rig_.Read(request));
   EXPECT_THAT(read.events.at(0), ElementsAre(Delivered::Event{0, "a1"}, Delivered::Event{1, "a2"},
                                              Delivered::Event{3002, "a3"}));
   EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3004)));
   EXPECT_EQ(read.caught_up, 1);
-  EXPECT_EQ(rig_.broker().GetStats().cold_reads() > before, GetParam());
+  EXPECT_EQ(rig_.broker().GetStats(kTester).cold_reads() > before, GetParam());
   // Starts inside a batch that is skipped.
   request.mutable_start()->set_offset(17);
   request.add_partitions(0);
@@ -319,7 +320,7 @@ TEST_F(FilteredSubscriptionTest, SlowFilterIsNotRunOnTheThreadOfThePollForLong) 
   // A reader has the same budget.
   v1::ReadRequest read = ReadOf("t");
   *read.mutable_filter() = SlowFilter();
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(read));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, read));
   Frame start;
   ASSERT_EQ(reader->Poll(&start).value(), TopicReader::Step::kFrame);
   Frame first;

@@ -18,6 +18,7 @@
 #include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/subscriptions.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/events.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
@@ -61,8 +62,9 @@ class KeptTest : public testing::Test {
     routes_ = std::make_unique<RouteTable>(*topics_, filters_);
     writer_ =
         std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
-    subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_,
-                                                     pending_, filters_, 1, /*run_alarm=*/false);
+    subscriptions_ =
+        std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_, pending_,
+                                        filters_, admin_log_, 1, /*run_alarm=*/false);
   }
   void TearDown() override { subscriptions_->Stop(); }
 
@@ -133,7 +135,7 @@ class KeptTest : public testing::Test {
   }
   std::future<absl::Status> Subscribe(const v1::CreateSubscriptionRequest& request) {
     return Start([&](StatusDone done) {
-      subscriptions_->Create(request, StatusInto<v1::Subscription>(std::move(done)));
+      subscriptions_->Create(kTester, request, StatusInto<v1::Subscription>(std::move(done)));
     });
   }
 
@@ -159,6 +161,7 @@ class KeptTest : public testing::Test {
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<RouteTable> routes_;
   std::unique_ptr<LogWriter> writer_;
+  AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
   std::unique_ptr<Subscriptions> subscriptions_;
 };
 
@@ -212,8 +215,7 @@ class KeptByTrimsTest : public KeptTest {
   std::future<absl::Status> Seek(const v1::SeekSubscriptionRequest& request) {
     return Start([&](StatusDone done) {
       subscriptions_->moves().Seek(
-          request, LongCall(pool_, [] { return false; }),
-          [this, done = std::move(done)](const auto& response) mutable {
+          kTester, request, pool_, [this, done = std::move(done)](const auto& response) mutable {
             if (response.ok()) moves_ = {response->moves().begin(), response->moves().end()};
             std::move(done)(response.status());
           });
@@ -227,7 +229,7 @@ class KeptByTrimsTest : public KeptTest {
   }
   std::future<absl::Status> Replay(const v1::ReplaySubscriptionRequest& request) {
     return Start([&](StatusDone done) {
-      subscriptions_->moves().Replay(request, LongCall(pool_, [] { return false; }),
+      subscriptions_->moves().Replay(kTester, request, pool_,
                                      [this, done = std::move(done)](const auto& response) mutable {
                                        if (response.ok()) replay_ = *response;
                                        std::move(done)(response.status());
@@ -240,14 +242,14 @@ class KeptByTrimsTest : public KeptTest {
     request.set_name(name);
     return Start([&](StatusDone done) {
              subscriptions_->snapshots().Create(
-                 request, StatusInto<v1::CreateSnapshotResponse>(std::move(done)));
+                 kTester, request, StatusInto<v1::CreateSnapshotResponse>(std::move(done)));
            })
         .get();
   }
   v1::GetSubscriptionResponse Get(const std::string& name) {
     v1::GetSubscriptionRequest request;
     request.set_name(name);
-    return *subscriptions_->Get(request);
+    return *subscriptions_->Get(kTester, request);
   }
 
   std::shared_ptr<Topic> topic_;
@@ -258,8 +260,9 @@ class KeptByTrimsTest : public KeptTest {
 
 // A pass that finds a topic whose emptying is written but not visible has not failed.
 TEST_F(KeptByTrimsTest, APassMayMeetATopicThatIsBeingEmptied) {
-  ASSERT_THAT(Start([&](StatusDone done) { subscriptions_->Delete("s", std::move(done)); }).get(),
-              IsOk());
+  ASSERT_THAT(
+      Start([&](StatusDone done) { subscriptions_->Delete(kTester, "s", std::move(done)); }).get(),
+      IsOk());
   disk_.HoldSyncs(".log");
   v1::UpdateTopicRequest request;
   request.mutable_topic()->set_name("t");
@@ -315,7 +318,9 @@ TEST_F(KeptByTrimsTest, WhoWentBackSinceThePlanKeepsWhatHeIsToGet) {
     return Seek(request);
   });
   keeps("a new one", [this] { return Subscribe(From("new")); });
-  ASSERT_THAT(Start([&](StatusDone done) { subscriptions_->Delete("new", std::move(done)); }).get(),
+  ASSERT_THAT(Start([&](StatusDone done) {
+                subscriptions_->Delete(kTester, "new", std::move(done));
+              }).get(),
               IsOk());
   keeps("a replay", [this] { return Replay(ReplayAll()); });
   EXPECT_EQ(replay_.events(), 3u);
@@ -429,7 +434,7 @@ class KeptLettersTest : public KeptTest {
     request.mutable_subscription()->set_dead_letter_topic("other");
     request.mutable_update_mask()->add_paths("dead_letter_topic");
     return Start([&](StatusDone done) {
-      subscriptions_->Update(request, StatusInto<v1::Subscription>(std::move(done)));
+      subscriptions_->Update(kTester, request, StatusInto<v1::Subscription>(std::move(done)));
     });
   }
 
@@ -473,7 +478,7 @@ TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
   v1::ListDeadLettersRequest list;
   list.set_subscription("s");
   ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse letters,
-                       subscriptions_->dead_letters().List(list));
+                       subscriptions_->dead_letters().List(kTester, list));
   ASSERT_EQ(letters.dead_letters_size(), 1);
   EXPECT_EQ(letters.dead_letters(0).topic(), "letters");
   EXPECT_FALSE(letters.dead_letters(0).event_trimmed());

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "server/core/link/hub_path.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -41,7 +42,8 @@ class LinksTest : public BrokerTest {
     v1::CreateLinkRequest request;
     *request.mutable_link() = link;
     std::promise<absl::StatusOr<v1::Link>> done;
-    links().Create(request, [&](absl::StatusOr<v1::Link> outcome) { done.set_value(outcome); });
+    links().Create(kTester, request,
+                   [&](absl::StatusOr<v1::Link> outcome) { done.set_value(outcome); });
     return done.get_future().get();
   }
   absl::StatusOr<v1::Link> Update(const v1::Link& link, const std::vector<std::string>& mask) {
@@ -49,17 +51,20 @@ class LinksTest : public BrokerTest {
     *request.mutable_link() = link;
     for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
     std::promise<absl::StatusOr<v1::Link>> done;
-    links().Update(request, [&](absl::StatusOr<v1::Link> outcome) { done.set_value(outcome); });
+    links().Update(kTester, request,
+                   [&](absl::StatusOr<v1::Link> outcome) { done.set_value(outcome); });
     return done.get_future().get();
   }
   absl::Status Delete(const std::string& name) {
     std::promise<absl::Status> done;
-    links().Delete(name, [&](absl::Status outcome) { done.set_value(std::move(outcome)); });
+    links().Delete(kTester, name,
+                   [&](absl::Status outcome) { done.set_value(std::move(outcome)); });
     return done.get_future().get();
   }
   absl::Status Submit(LinkStep step) {
     std::promise<absl::Status> done;
-    links().Submit(std::move(step), [&](const absl::Status& outcome) { done.set_value(outcome); });
+    links().Submit(kTester, std::move(step),
+                   [&](const absl::Status& outcome) { done.set_value(outcome); });
     return done.get_future().get();
   }
   // A step in partition 0 with events of these ids.
@@ -76,7 +81,7 @@ class LinksTest : public BrokerTest {
     step.moves.push_back(std::move(move));
     return step;
   }
-  v1::LinkStatus Status() { return links().Get("link")->status(); }
+  v1::LinkStatus Status() { return links().Get(kTester, "link")->status(); }
   std::vector<std::string> Ids() { return rig_.Read("in")->Ids(); }
   void Invalid(const v1::Link& link, const std::string& field) {
     const absl::Status status = Create(link).status();
@@ -86,14 +91,14 @@ class LinksTest : public BrokerTest {
 };
 
 TEST_F(LinksTest, TheHubKeepsItsId) {
-  const std::string id = rig_.broker().GetStats().hub_id();
+  const std::string id = rig_.broker().GetStats(kTester).hub_id();
   EXPECT_EQ(id.size(), 32u);
   EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().GetStats().hub_id(), id);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).hub_id(), id);
   BrokerRig other;
   ASSERT_THAT(other.Open(), IsOk());
-  EXPECT_NE(other.broker().GetStats().hub_id(), id);
+  EXPECT_NE(other.broker().GetStats(kTester).hub_id(), id);
 }
 
 TEST_F(LinksTest, FieldsAreChecked) {
@@ -148,21 +153,21 @@ TEST_F(LinksTest, AreCreatedListedChangedAndDeletedOverRestarts) {
   rig_.Reopen();
   v1::ListLinksRequest list;
   list.set_page_size(1);
-  ASSERT_OK_AND_ASSIGN(v1::ListLinksResponse page, links().List(list));
+  ASSERT_OK_AND_ASSIGN(v1::ListLinksResponse page, links().List(kTester, list));
   ASSERT_THAT(page.links(), SizeIs(1));
   EXPECT_EQ(page.links(0).name(), "another");
   EXPECT_EQ(page.statuses(0).state(), v1::LinkStatus::STATE_CONNECTING);
   list.set_page_token(page.next_page_token());
-  ASSERT_OK_AND_ASSIGN(page, links().List(list));
+  ASSERT_OK_AND_ASSIGN(page, links().List(kTester, list));
   EXPECT_EQ(page.links(0).description(), "new");
   EXPECT_EQ(page.statuses(0).state(), v1::LinkStatus::STATE_DISABLED);
   EXPECT_THAT(page.next_page_token(), IsEmpty());
   ASSERT_THAT(Delete("link"), IsOk());
   EXPECT_THAT(Delete("link"), Refused(StatusCode::kNotFound, ErrorDetail::REASON_LINK_NOT_FOUND));
   rig_.Reopen();
-  EXPECT_THAT(links().Get("link"),
+  EXPECT_THAT(links().Get(kTester, "link"),
               Refused(StatusCode::kNotFound, ErrorDetail::REASON_LINK_NOT_FOUND));
-  EXPECT_THAT(links().Get("another"), IsOk());
+  EXPECT_THAT(links().Get(kTester, "another"), IsOk());
 }
 
 TEST_F(LinksTest, OnlyWhatMayBeChangedIs) {
@@ -294,7 +299,7 @@ TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(Status().appended_events(), 3u);
   EXPECT_EQ(Status().appended_bytes(), bytes / 2 * 3);
-  EXPECT_EQ(rig_.broker().topics().Get("in")->stats().duplicate_events(), 3u);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "in")->stats().duplicate_events(), 3u);
   // A step without new events still advances the link.
   ASSERT_THAT(Submit(StepOf(6, 8, {"a", "b"})), IsOk());
   EXPECT_EQ(Status().appended_events(), 3u);

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "proto/wire/event_rules.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/env_number.h"
 #include "tests/support/eventually.h"
 
@@ -312,7 +313,7 @@ class ModelTest : public testing::Test {
 
   void Compare() {
     const v1::ListTopicsResponse listed =
-        rig_.broker().topics().List(v1::ListTopicsRequest()).value();
+        rig_.broker().topics().List(kTester, v1::ListTopicsRequest()).value();
     ASSERT_EQ(static_cast<size_t>(listed.topics_size()), topics_.size() + 1);
     for (const auto& [name, topic] : topics_) {
       SCOPED_TRACE(name);
@@ -321,7 +322,7 @@ class ModelTest : public testing::Test {
         EXPECT_EQ(info.start_offset(), topic.partitions[i].start) << i;
         EXPECT_EQ(info.end_offset(), topic.partitions[i].end) << i;
       }
-      EXPECT_EQ(rig_.broker().topics().Get(name)->stats().bytes(), topic.bytes());
+      EXPECT_EQ(rig_.broker().topics().Get(kTester, name)->stats().bytes(), topic.bytes());
     }
   }
 

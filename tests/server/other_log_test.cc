@@ -10,6 +10,7 @@
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -235,7 +236,7 @@ TEST_P(OtherLogTest, AReaderKnowsTheRunOfEachBatch) {
     runs.push_back(ReadOn({}).run);
     if (i < 2) rig_.Reopen();
   }
-  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   std::vector<uint64_t> delivered;
   for (TopicReader::Step step = TopicReader::Step::kFrame; step != TopicReader::Step::kEnd;) {

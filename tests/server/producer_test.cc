@@ -3,6 +3,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -29,7 +30,7 @@ class ProducerTest : public BrokerTest {
     return rig_.Publish(request);
   }
 
-  uint64_t Count() { return rig_.broker().topics().Get("t").value().stats().events(); }
+  uint64_t Count() { return rig_.broker().topics().Get(kTester, "t").value().stats().events(); }
 
   static std::string Where(v1::PublishResult result) {
     result.clear_duplicate();

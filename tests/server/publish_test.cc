@@ -8,6 +8,7 @@
 #include "proto/wire/event_rules.h"
 #include "server/core/publish/publish_request.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -221,7 +222,8 @@ TEST_F(PublishTest, BadRequestsNameTheFieldAndAppendNothing) {
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
 
   EXPECT_EQ(rig_.Describe("one").end_offset(), 0);
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().topics().Get("one"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic,
+                       rig_.broker().topics().Get(kTester, "one"));
   EXPECT_EQ(topic.stats().refused_requests(), 9u);  // Of the requests that named the topic.
 }
 
@@ -231,11 +233,11 @@ TEST_F(PublishTest, DurabilityIsThatOfTheRequestOrTheTopic) {
   topic.set_default_durability(v1::DURABILITY_WRITTEN);
   ASSERT_THAT(rig_.Create(topic), IsOk());
   const auto syncs = [&](const std::string& name, v1::Durability durability) {
-    const uint64_t before = rig_.broker().GetStats().syncs();
+    const uint64_t before = rig_.broker().GetStats(kTester).syncs();
     v1::PublishStreamRequest request = MakeRequest(name, {"a"});
     request.set_durability(durability);
     EXPECT_THAT(rig_.Publish(request), IsOk());
-    return rig_.broker().GetStats().syncs() - before;
+    return rig_.broker().GetStats(kTester).syncs() - before;
   };
   EXPECT_EQ(syncs("one", v1::DURABILITY_UNSPECIFIED), 1u);
   EXPECT_EQ(syncs("one", v1::DURABILITY_WRITTEN), 0u);
@@ -252,15 +254,15 @@ TEST_F(PublishTest, FailedStoreIsSaidToBe) {
               Refused(StatusCode::kUnavailable, v1::ErrorDetail::REASON_STORE_FAILED));
   EXPECT_THAT(rig_.said_writable(), StatusIs(StatusCode::kUnavailable));
   EXPECT_THAT(rig_.broker().writable(), StatusIs(StatusCode::kUnavailable));
-  EXPECT_FALSE(rig_.broker().GetStats().writable());
-  EXPECT_NE(rig_.broker().GetStats().store_error(), "");
+  EXPECT_FALSE(rig_.broker().GetStats(kTester).writable());
+  EXPECT_NE(rig_.broker().GetStats(kTester).store_error(), "");
   EXPECT_THAT(rig_.Read("one").value().Ids(), ElementsAre("a"));
   rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
   rig_.Reopen();
-  EXPECT_TRUE(rig_.broker().GetStats().writable());
+  EXPECT_TRUE(rig_.broker().GetStats(kTester).writable());
   EXPECT_THAT(rig_.Publish("one", {"c"}), IsOk());
   EXPECT_EQ(rig_.Read("one").value().Ids().front(), "a");
-  EXPECT_THAT(rig_.broker().topics().Get("other"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "other"), StatusIs(StatusCode::kNotFound));
 }
 
 TEST_F(PublishTest, StatsCount) {
@@ -269,7 +271,8 @@ TEST_F(PublishTest, StatsCount) {
   ASSERT_THAT(rig_.Read("many"), IsOk());
   ASSERT_THAT(rig_.Read("many"), IsOk());
   const size_t each = EncodeEvent(MakeEvent("a")).size();
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic, rig_.broker().topics().Get("many"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse topic,
+                       rig_.broker().topics().Get(kTester, "many"));
   EXPECT_EQ(topic.stats().events(), 3u);
   EXPECT_EQ(topic.stats().bytes(), 3 * each);
   EXPECT_EQ(topic.stats().published_events(), 3u);
@@ -277,7 +280,7 @@ TEST_F(PublishTest, StatsCount) {
   EXPECT_EQ(topic.stats().delivered_events(), 6u);
   EXPECT_EQ(topic.stats().delivered_bytes(), 6 * each);
   EXPECT_EQ(topic.stats().readers(), 0u);
-  const v1::GetStatsResponse stats = rig_.broker().GetStats();
+  const v1::GetStatsResponse stats = rig_.broker().GetStats(kTester);
   EXPECT_EQ(stats.topics(), 2u);
   EXPECT_EQ(stats.partitions(), 9u);
   EXPECT_EQ(stats.totals().events(), 3u);

@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -72,7 +73,7 @@ class ReaderTest : public testing::TestWithParam<bool> {
   std::unique_ptr<TopicReader> Follow(const std::string& topic) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
-    auto reader = rig_.broker().OpenReader(request);
+    auto reader = rig_.broker().OpenReader(kTester, request);
     EXPECT_THAT(reader, IsOk());
     return *std::move(reader);
   }
@@ -195,7 +196,7 @@ TEST_P(ReaderTest, StopsAtATime) {
 
 TEST_P(ReaderTest, EndsAtTheEndThatWasWhenItBegan) {
   ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
   ASSERT_THAT(rig_.Publish("t", {"2"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.Ids(), ElementsAre("0", "1"));
@@ -204,7 +205,7 @@ TEST_P(ReaderTest, EndsAtTheEndThatWasWhenItBegan) {
 
 TEST_P(ReaderTest, FirstFrameIsTheStartAlone) {
   ASSERT_THAT(rig_.Publish("t", {"0"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
   ASSERT_OK_AND_ASSIGN(const Delivered first, BrokerRig::Drain(*reader, 1));
   EXPECT_THAT(first.start, ElementsAre(Pair(0, 0)));
   EXPECT_THAT(first.events, IsEmpty());
@@ -236,7 +237,7 @@ TEST_P(ReaderTest, FollowsUpToItsStop) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   request.set_stop_offset(3);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
   ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
   ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
   EXPECT_FALSE(read.at_end);
@@ -252,7 +253,7 @@ TEST_P(ReaderTest, IsWokenByWhatIsNew) {
     request.set_follow(true);
     if (single) request.add_partitions(2);
     request.mutable_start()->set_latest(true);
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
     ASSERT_THAT(BrokerRig::Drain(*reader), IsOk());
     CountingWaiter waiter;
     ASSERT_TRUE(reader->NotifyWhenMore(waiter));
@@ -295,8 +296,8 @@ TEST_P(ReaderTest, EndsWhenTheTopicIsDeleted) {
     v1::ReadRequest request = ReadOf("gone");
     request.set_follow(true);
     if (single) request.add_partitions(0);
-    ASSERT_OK_AND_ASSIGN(const auto waiting, rig_.broker().OpenReader(request));
-    ASSERT_OK_AND_ASSIGN(const auto in_the_middle, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(const auto waiting, rig_.broker().OpenReader(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto in_the_middle, rig_.broker().OpenReader(kTester, request));
     ASSERT_THAT(BrokerRig::Drain(*waiting), IsOk());
     ASSERT_THAT(BrokerRig::Drain(*in_the_middle, 1), IsOk());
     CountingWaiter waiter;
@@ -356,7 +357,7 @@ TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
 
   v1::ReadRequest request = ReadOf("many");
   (*request.mutable_filter()->mutable_exact()->mutable_values())["type"] = "found";
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
   int frames = 0;  // Of partition 0, before the first of the other.
   for (bool served = false; !served;) {
     Frame frame;
@@ -387,7 +388,7 @@ TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
   v1::ReadRequest request = ReadOf("many");
   request.set_follow(true);
   request.set_max_response_bytes(4096);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
   int frames = 0;
   for (bool served = false; !served; ++frames) {
     ASSERT_LT(frames, 10);
@@ -427,7 +428,7 @@ TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
       offset.set_partition(p);
       offset.set_offset(next[p]);
     }
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
     Frame frame;
     while (frame.deliveries.empty()) {
       frame = Frame();
@@ -480,8 +481,8 @@ TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
     }
     for (uint32_t p = 0; p < 4; ++p) ASSERT_EQ(seen[p], i + 1);
   }
-  EXPECT_GT(rig_.broker().GetStats().cold_reads(), 0u);
-  EXPECT_EQ(rig_.broker().GetStats().tail_cache_hits() > 0, !cold());
+  EXPECT_GT(rig_.broker().GetStats(kTester).cold_reads(), 0u);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).tail_cache_hits() > 0, !cold());
 }
 
 // Readers on their own threads, in parallel to the commit thread.
@@ -524,7 +525,7 @@ TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
     v1::PublishStreamRequest request = MakeRequest("t", {"a", "b"});
     if (i % 3 != 0) request.set_durability(v1::DURABILITY_WRITTEN);
     rig_.broker().Publish(
-        ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
+        kTester, ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
         [&](const absl::StatusOr<v1::PublishResult>& result) { done += result.ok() ? 1 : 0; });
   }
   for (std::thread& thread : threads) thread.join();
@@ -536,7 +537,7 @@ TEST_P(ReaderTest, AFollowerUpToATimeEndsWhenItHasPassed) {
   v1::ReadRequest request = ReadOf("many");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(2500));
-  const auto reader = rig_.broker().OpenReader(request);
+  const auto reader = rig_.broker().OpenReader(kTester, request);
   ASSERT_THAT(reader, IsOk());
   const auto next_look = [&] {
     rig_.clock.Advance(absl::Seconds(1));
@@ -565,7 +566,7 @@ TEST_P(ReaderTest, AFollowerUpToATimeDoesNotEndWellIfNobodyKnowsWhatThereIs) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(500));
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
   EXPECT_THAT(rig_.Publish("t", {"in doubt"}), StatusIs(StatusCode::kUnavailable, ""));
@@ -586,7 +587,7 @@ TEST_P(ReaderTest, AFollowerUpToATimeThatHasPassedEndsBehindWhatThereIs) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
     *request.mutable_stop_time() = Stamp(start_ + absl::Milliseconds(4500));
-    const auto reader = rig_.broker().OpenReader(request);
+    const auto reader = rig_.broker().OpenReader(kTester, request);
     ASSERT_THAT(reader, IsOk());
     Delivered all;
     ASSERT_TRUE(Eventually([&] {

@@ -9,6 +9,7 @@
 #include "server/core/maintenance/age_marks.h"
 #include "storage/key_codec.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -105,7 +106,7 @@ TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
   publish(1);
   Pass(absl::Seconds(2));
   EXPECT_EQ(starts(), (std::vector<int64_t>{2, 1, 0}));
-  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().bytes(), 5 * each);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().bytes(), 5 * each);
 }
 
 // A clock that was set back makes append times in the log stand still.
@@ -143,7 +144,7 @@ TEST_F(RetentionTest, ReaderOfTrimmedEventsIsToldWhereToGoOn) {
     ASSERT_THAT(rig_.Open(), IsOk());
     Create(1, /*max_age_seconds=*/10, 0);
     ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("t")));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
     Pass(absl::Seconds(20));
     ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
     const auto refused = BrokerRig::Drain(*reader);
@@ -168,9 +169,9 @@ TEST_F(RetentionTest, SpaceOfTrimmedAndOfDeletedTopicsComesBack) {
       request.set_durability(v1::DURABILITY_WRITTEN);
       ASSERT_THAT(rig_.Publish(request), IsOk());
     }
-    ASSERT_GT(rig_.broker().GetStats().disk_bytes(), 8'000'000u);
+    ASSERT_GT(rig_.broker().GetStats(kTester).disk_bytes(), 8'000'000u);
   };
-  const auto is_back = [&] { return rig_.broker().GetStats().disk_bytes() < 2'000'000; };
+  const auto is_back = [&] { return rig_.broker().GetStats(kTester).disk_bytes() < 2'000'000; };
   Create(1, /*max_age_seconds=*/10, 0);
   fill();
   Pass(absl::Seconds(20));
@@ -216,11 +217,11 @@ TEST_F(RetentionTest, ManyIdleProducersAreForgottenInPieces) {
     return rig_.Publish(request);
   };
   for (int i = 0; i < kProducers; ++i) ASSERT_THAT(publish(i), IsOk());
-  const uint64_t commits = rig_.broker().GetStats().commits();
+  const uint64_t commits = rig_.broker().GetStats(kTester).commits();
   rig_.clock.Advance(absl::Hours(2));
   // The longest names come last.
   ASSERT_TRUE(Eventually([&] { return !publish(1999)->duplicate(); }));
-  EXPECT_GE(rig_.broker().GetStats().commits() - commits, uint64_t{kProducers / 64});
+  EXPECT_GE(rig_.broker().GetStats(kTester).commits() - commits, uint64_t{kProducers / 64});
   EXPECT_FALSE(publish(0)->duplicate());
 }
 
@@ -244,7 +245,7 @@ class ClockJumpTest : public RetentionTest {
   static constexpr absl::Duration kDecade = absl::Hours(24 * 3653);
 
   int64_t LastAppendSeconds() { return rig_.Describe("t").last_append_time().seconds(); }
-  bool doubted() { return !rig_.broker().GetStats().clock_doubt().empty(); }
+  bool doubted() { return !rig_.broker().GetStats(kTester).clock_doubt().empty(); }
 };
 
 TEST_F(ClockJumpTest, NothingIsDeletedByAJump) {
@@ -273,7 +274,7 @@ TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.clock.Jump(kDecade);
   EXPECT_TRUE(doubted());
-  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
   EXPECT_FALSE(doubted());
   rig_.clock.Advance(kStep);
   EXPECT_TRUE(Eventually([&] { return Start() == 1; }));
@@ -284,11 +285,11 @@ TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
 TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   rig_.clock.Jump(kDecade);
-  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   ASSERT_THAT(rig_.Publish("zz-probe", {"a"}), IsOk());
   rig_.clock.Jump(-kDecade);
-  EXPECT_EQ(rig_.broker().ConfirmClock(), rig_.clock.Now());
+  EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
   ASSERT_THAT(rig_.Publish("t", {"b"}), IsOk());
   EXPECT_GT(rig_.Describe("t").last_append_time().seconds(),
             absl::ToUnixSeconds(rig_.clock.Now() + absl::Hours(1)));
@@ -415,8 +416,8 @@ TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
                 Refused(StatusCode::kResourceExhausted, v1::ErrorDetail::REASON_DISK_FULL));
     EXPECT_GT(DetailOf(refused.status())->retry_delay().seconds(), 0);
     EXPECT_TRUE(Eventually([&] { return !rig_.said_writable().ok(); }));
-    EXPECT_FALSE(rig_.broker().GetStats().writable());
-    EXPECT_EQ(rig_.broker().GetStats().disk_free_bytes(), free);
+    EXPECT_FALSE(rig_.broker().GetStats(kTester).writable());
+    EXPECT_EQ(rig_.broker().GetStats(kTester).disk_free_bytes(), free);
     EXPECT_THAT(rig_.Read("t")->Ids(), testing::ElementsAre("a"));
 
     rig_.disk.SetFreeSpace(uint64_t{10} << 30);
@@ -436,7 +437,8 @@ TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
     absl::Status deleted = absl::UnknownError("not called");
     v1::DeleteTopicRequest request;
     request.set_name("t");
-    rig_.broker().topics().Delete(request, [&](const absl::Status& status) { deleted = status; });
+    rig_.broker().topics().Delete(kTester, request,
+                                  [&](const absl::Status& status) { deleted = status; });
     rig_.Reopen();
     EXPECT_THAT(deleted, IsOk());
     EXPECT_THAT(rig_.Read("t"), StatusIs(StatusCode::kNotFound));

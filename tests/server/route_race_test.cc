@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "server/core/route/routes.h"
 #include "tests/server/route_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -34,7 +35,7 @@ class RouteRaceTest : public RouteTestBase {
     ASSERT_THAT(rig_.Create("held"), IsOk());
     std::promise<void> holds;
     const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
-    rig_.broker().Publish(*parsed, [this, &holds](const auto&) {
+    rig_.broker().Publish(kTester, *parsed, [this, &holds](const auto&) {
       holds.set_value();
       release_.get_future().wait();
     });
@@ -45,34 +46,39 @@ class RouteRaceTest : public RouteTestBase {
                                     const std::string& topic = "a") {
     const auto request =
         ParsePublishRequest(SharedBytes::Copy(MakeRequest(topic, ids).SerializeAsString()));
-    return Submit([&](auto done) { rig_.broker().Publish(*request, std::move(done)); });
+    return Submit([&](auto done) { rig_.broker().Publish(kTester, *request, std::move(done)); });
   }
   std::future<absl::Status> Create(const v1::Route& route) {
     v1::CreateRouteRequest request;
     *request.mutable_route() = route;
-    return Submit([&](auto done) { rig_.broker().routes().Create(request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().routes().Create(kTester, request, std::move(done)); });
   }
   std::future<absl::Status> Update(const v1::Route& route, const std::vector<std::string>& mask) {
     v1::UpdateRouteRequest request;
     *request.mutable_route() = route;
     for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
-    return Submit([&](auto done) { rig_.broker().routes().Update(request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().routes().Update(kTester, request, std::move(done)); });
   }
   std::future<absl::Status> Delete(const std::string& route) {
     v1::DeleteRouteRequest request;
     request.set_name(route);
-    return Submit([&](auto done) { rig_.broker().routes().Delete(request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().routes().Delete(kTester, request, std::move(done)); });
   }
   std::future<absl::Status> DeleteTopic(const std::string& topic) {
     v1::DeleteTopicRequest request;
     request.set_name(topic);
-    return Submit([&](auto done) { rig_.broker().topics().Delete(request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().topics().Delete(kTester, request, std::move(done)); });
   }
   std::future<absl::Status> Change(const v1::Topic& topic, const std::string& path) {
     v1::UpdateTopicRequest request;
     *request.mutable_topic() = topic;
     request.mutable_update_mask()->add_paths(path);
-    return Submit([&](auto done) { rig_.broker().topics().Update(request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().topics().Update(kTester, request, std::move(done)); });
   }
   void Release() { release_.set_value(); }
 

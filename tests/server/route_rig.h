@@ -8,6 +8,7 @@
 
 #include "storage/base/status_macros.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 
@@ -39,7 +40,7 @@ class RouteRig : public SubscriptionRig {
     v1::CreateRouteRequest request;
     *request.mutable_route() = route;
     return Await<v1::CreateRouteResponse>(
-        [&](auto done) { broker().routes().Create(request, std::move(done)); });
+        [&](auto done) { broker().routes().Create(kTester, request, std::move(done)); });
   }
   absl::StatusOr<v1::CreateRouteResponse> CreateRoute(const std::string& name,
                                                       const std::string& source,
@@ -52,18 +53,18 @@ class RouteRig : public SubscriptionRig {
     *request.mutable_route() = route;
     for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
     return Await<v1::UpdateRouteResponse>(
-        [&](auto done) { broker().routes().Update(request, std::move(done)); });
+        [&](auto done) { broker().routes().Update(kTester, request, std::move(done)); });
   }
   absl::StatusOr<v1::DeleteRouteResponse> DeleteRoute(const std::string& name) {
     v1::DeleteRouteRequest request;
     request.set_name(name);
     return Await<v1::DeleteRouteResponse>(
-        [&](auto done) { broker().routes().Delete(request, std::move(done)); });
+        [&](auto done) { broker().routes().Delete(kTester, request, std::move(done)); });
   }
   absl::StatusOr<v1::GetRouteResponse> GetRoute(const std::string& name) {
     v1::GetRouteRequest request;
     request.set_name(name);
-    return broker().routes().Get(request);
+    return broker().routes().Get(kTester, request);
   }
   v1::RouteStats StatsOf(const std::string& route) {
     const absl::StatusOr<v1::GetRouteResponse> response = GetRoute(route);
@@ -71,7 +72,7 @@ class RouteRig : public SubscriptionRig {
     return response.ok() ? response->stats() : v1::RouteStats();
   }
   v1::TopicStats TopicStatsOf(const std::string& topic) {
-    const absl::StatusOr<v1::GetTopicResponse> response = broker().topics().Get(topic);
+    const absl::StatusOr<v1::GetTopicResponse> response = broker().topics().Get(kTester, topic);
     EXPECT_THAT(response, IsOk());
     return response.ok() ? response->stats() : v1::TopicStats();
   }
@@ -80,7 +81,8 @@ class RouteRig : public SubscriptionRig {
     request.set_name(topic);
     request.set_delete_routes(true);
     std::promise<absl::Status> outcome;
-    broker().topics().Delete(request, [&](absl::Status status) { outcome.set_value(status); });
+    broker().topics().Delete(kTester, request,
+                             [&](absl::Status status) { outcome.set_value(status); });
     return outcome.get_future().get();
   }
 
@@ -106,7 +108,7 @@ class RouteRig : public SubscriptionRig {
   // All events that the topic holds, by partition and offset.
   std::vector<v1::Event> Events(const std::string& topic) {
     std::vector<v1::Event> events;
-    const auto reader = broker().OpenReader(ReadOf(topic));
+    const auto reader = broker().OpenReader(kTester, ReadOf(topic));
     EXPECT_THAT(reader, IsOk());
     if (!reader.ok()) return events;
     for (;;) {

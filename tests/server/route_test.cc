@@ -10,6 +10,7 @@
 #include "server/core/route/route_index.h"
 #include "server/core/route/routes.h"
 #include "tests/server/route_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -40,7 +41,7 @@ TEST_F(RouteTest, CopiesAllToEachTargetInTheSameCommit) {
   EXPECT_EQ(stats.matched_events(), 2u);
   EXPECT_EQ(stats.copied_events(), 4u);
   EXPECT_GT(stats.copied_bytes(), 0u);
-  EXPECT_EQ(rig_.broker().GetStats().routes(), 2u);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).routes(), 2u);
   EXPECT_THAT(rig_.CreateRoute("r", "a", {"b"}),
               Refused(StatusCode::kAlreadyExists, v1::ErrorDetail::REASON_ROUTE_EXISTS));
   EXPECT_THAT(rig_.CreateRoute("x", "a", {"nowhere"}),
@@ -215,7 +216,7 @@ TEST_F(RouteTest, ChangesAreInEffectFromAnOffsetOn) {
   EXPECT_THAT(rig_.GetRoute("r"),
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_ROUTE_NOT_FOUND));
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().GetStats().routes(), 0u);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).routes(), 0u);
 }
 
 TEST_F(RouteTest, WhatATargetCannotTakeIsRefusedOrSkipped) {
@@ -295,7 +296,8 @@ TEST_F(RouteTest, TargetsOfARouteThatSkipsMayComeLater) {
   pretended.set_topic("a");
   *pretended.mutable_event() = MakeEvent("1");
   *pretended.mutable_route() = route;
-  ASSERT_OK_AND_ASSIGN(const v1::TestRoutesResponse said, rig_.broker().routes().Test(pretended));
+  ASSERT_OK_AND_ASSIGN(const v1::TestRoutesResponse said,
+                       rig_.broker().routes().Test(kTester, pretended));
   EXPECT_EQ(said.traces(1).outcome(), v1::RouteTrace::OUTCOME_SKIPPED);
   EXPECT_THAT(said.topics(), ElementsAre("a", "b"));
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
@@ -333,7 +335,7 @@ TEST_F(RouteTest, SourcesThatAreDeletedTakeTheirRoutesOnRequest) {
   ASSERT_THAT(rig_.Publish("b", {"1"}), IsOk());
   EXPECT_THAT(rig_.Ids("c"), IsEmpty());
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().GetStats().routes(), 0u);
+  EXPECT_EQ(rig_.broker().GetStats(kTester).routes(), 0u);
   EXPECT_THAT(rig_.Delete("c"), IsOk());
 }
 
@@ -359,7 +361,7 @@ TEST_F(RouteTest, TransactionsAreRouted) {
   const auto transact = [&] {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     std::promise<absl::Status> outcome;
-    rig_.broker().Transact(*parsed, [&](auto r) { outcome.set_value(r.status()); });
+    rig_.broker().Transact(kTester, *parsed, [&](auto r) { outcome.set_value(r.status()); });
     return outcome.get_future().get();
   };
   ASSERT_THAT(transact(), IsOk());
@@ -428,7 +430,7 @@ TEST_F(RouteTest, SaysWhereAnEventWouldGo) {
   v1::TestRoutesRequest request;
   request.set_topic("a");
   *request.mutable_event() = TypedEvent("1", "y", "key");
-  ASSERT_OK_AND_ASSIGN(v1::TestRoutesResponse said, rig_.broker().routes().Test(request));
+  ASSERT_OK_AND_ASSIGN(v1::TestRoutesResponse said, rig_.broker().routes().Test(kTester, request));
   ASSERT_EQ(said.traces_size(), 4);
   EXPECT_EQ(said.traces(0).outcome(), v1::RouteTrace::OUTCOME_FILTERED);
   EXPECT_EQ(said.traces(1).outcome(), v1::RouteTrace::OUTCOME_DISABLED);
@@ -439,21 +441,21 @@ TEST_F(RouteTest, SaysWhereAnEventWouldGo) {
   EXPECT_THAT(said.topics(), ElementsAre("a", "c", "d"));
   EXPECT_EQ(said.refusal(), "");
   *request.mutable_route() = RouteOf("1", "a", {"b"});
-  ASSERT_OK_AND_ASSIGN(said, rig_.broker().routes().Test(request));
+  ASSERT_OK_AND_ASSIGN(said, rig_.broker().routes().Test(kTester, request));
   EXPECT_THAT(said.topics(), ElementsAre("a", "b", "c", "d"));
   v1::Topic small;
   small.set_name("d");
   small.set_max_event_bytes(1024);
   ASSERT_THAT(rig_.Update(small, {"max_event_bytes"}), IsOk());
   request.mutable_event()->set_data(std::string(2000, 'x'));
-  ASSERT_OK_AND_ASSIGN(said, rig_.broker().routes().Test(request));
+  ASSERT_OK_AND_ASSIGN(said, rig_.broker().routes().Test(kTester, request));
   EXPECT_EQ(said.traces(said.traces_size() - 1).outcome(), v1::RouteTrace::OUTCOME_REFUSED);
   EXPECT_THAT(said.refusal(), HasSubstr("takes at most 1024"));
   request.mutable_event()->clear_type();
-  EXPECT_THAT(rig_.broker().routes().Test(request),
+  EXPECT_THAT(rig_.broker().routes().Test(kTester, request),
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
   *request.mutable_route() = RouteOf("x", "d", {"a"});
-  EXPECT_THAT(rig_.broker().routes().Test(request),
+  EXPECT_THAT(rig_.broker().routes().Test(kTester, request),
               Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_ROUTE_LOOP));
   EXPECT_THAT(rig_.Ids("a"), IsEmpty());
 }
@@ -465,15 +467,15 @@ TEST_F(RouteTest, ListsByPageAndTopic) {
   v1::ListRoutesRequest request;
   request.set_page_size(2);
   request.set_topic("b");
-  ASSERT_OK_AND_ASSIGN(v1::ListRoutesResponse page, rig_.broker().routes().List(request));
+  ASSERT_OK_AND_ASSIGN(v1::ListRoutesResponse page, rig_.broker().routes().List(kTester, request));
   ASSERT_EQ(page.routes_size(), 2);
   EXPECT_EQ(page.routes(1).name(), "3");
   EXPECT_EQ(page.next_page_token(), "");
   request.clear_topic();
-  ASSERT_OK_AND_ASSIGN(page, rig_.broker().routes().List(request));
+  ASSERT_OK_AND_ASSIGN(page, rig_.broker().routes().List(kTester, request));
   EXPECT_EQ(page.next_page_token(), "2");
   request.set_page_token("2");
-  ASSERT_OK_AND_ASSIGN(page, rig_.broker().routes().List(request));
+  ASSERT_OK_AND_ASSIGN(page, rig_.broker().routes().List(kTester, request));
   ASSERT_EQ(page.routes_size(), 1);
   EXPECT_EQ(page.routes(0).name(), "3");
 }

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "server/core/admin/topic_changes.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -145,7 +146,8 @@ class FilterLimitsTest : public testing::Test {
     request.mutable_route()->add_target_topics("letters");
     *request.mutable_route()->mutable_filter() = Large();
     absl::Status made;
-    rig_.broker().routes().Create(request, [&](const auto& outcome) { made = outcome.status(); });
+    rig_.broker().routes().Create(kTester, request,
+                                  [&](const auto& outcome) { made = outcome.status(); });
     // The task before it is committed or refused by then.
     EXPECT_THAT(rig_.Create("barrier"), IsOk());
     EXPECT_THAT(rig_.Delete("barrier"), IsOk());
@@ -156,7 +158,7 @@ class FilterLimitsTest : public testing::Test {
     v1::DeleteRouteRequest request;
     request.set_name(name);
     absl::Status dropped;
-    rig_.broker().routes().Delete(request,
+    rig_.broker().routes().Delete(kTester, request,
                                   [&](const auto& outcome) { dropped = outcome.status(); });
     EXPECT_THAT(rig_.Create("barrier"), IsOk());
     EXPECT_THAT(rig_.Delete("barrier"), IsOk());
@@ -192,7 +194,7 @@ TEST_F(FilterLimitsTest, ALowerLimitKeepsWhatThereIs) {
   ASSERT_THAT(rig_.Open(), IsOk());
   v1::GetRouteRequest request;
   request.set_name("two");
-  EXPECT_THAT(rig_.broker().routes().Get(request), IsOk());
+  EXPECT_THAT(rig_.broker().routes().Get(kTester, request), IsOk());
   EXPECT_NE(rig_.broker().subscriptions().catalog().Find("one"), nullptr);
   EXPECT_THAT(Subscribe("three"), TooMuch());
 }

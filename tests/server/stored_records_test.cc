@@ -15,6 +15,7 @@
 #include "storage/log_store.h"
 #include "tests/server/broker_rig.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -163,7 +164,7 @@ TEST(StoredRecords, OfASubscription) {
   request.mutable_subscription()->set_topic("t");
   request.mutable_subscription()->set_kind(v1::Subscription::KIND_QUEUE);
   std::promise<absl::StatusOr<v1::Subscription>> created;
-  rig.broker().subscriptions().Create(request,
+  rig.broker().subscriptions().Create(kTester, request,
                                       [&](auto result) { created.set_value(std::move(result)); });
   ASSERT_OK_AND_ASSIGN(const v1::Subscription subscription, created.get_future().get());
   v1::CreateSnapshotRequest snapshot;
@@ -171,7 +172,7 @@ TEST(StoredRecords, OfASubscription) {
   snapshot.set_name("kept");
   std::promise<absl::Status> kept;
   rig.broker().subscriptions().snapshots().Create(
-      snapshot, [&](auto result) { kept.set_value(result.status()); });
+      kTester, snapshot, [&](auto result) { kept.set_value(result.status()); });
   ASSERT_THAT(kept.get_future().get(), IsOk());
   rig.Close();
 
@@ -273,13 +274,15 @@ TEST(StoredRecords, OfALink) {
   request.mutable_link()->set_local_topic("t");
   request.mutable_link()->mutable_start()->set_latest(true);
   std::promise<absl::Status> created;
-  rig.broker().links().Create(request, [&](auto result) { created.set_value(result.status()); });
+  rig.broker().links().Create(kTester, request,
+                              [&](auto result) { created.set_value(result.status()); });
   ASSERT_THAT(created.get_future().get(), IsOk());
   const auto submit = [&](LinkStep step) {
     step.link = rig.broker().links().catalog().Find("l");
     step.generation = step.link->generation();
     std::promise<absl::Status> done;
-    rig.broker().links().Submit(std::move(step), [&](const auto& s) { done.set_value(s); });
+    rig.broker().links().Submit(kTester, std::move(step),
+                                [&](const auto& s) { done.set_value(s); });
     return done.get_future().get();
   };
   LinkStep old;

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/subscription_admin_fixture.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -55,9 +56,9 @@ TEST_F(SubscriptionAdminTest, GetUpdateAndDeleteRefuseWhatIsNotThere) {
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
   v1::GetSubscriptionRequest get;
-  EXPECT_EQ(FaultyField(rig_.subscriptions().Get(get).status()), "name");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().Get(kTester, get).status()), "name");
   get.set_name("none");
-  EXPECT_THAT(rig_.subscriptions().Get(get), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().Get(kTester, get), no_subscription);
   v1::Subscription subscription = Queue();
   EXPECT_EQ(FaultyField(rig_.UpdateSubscription(subscription, {}).status()), "update_mask");
   EXPECT_EQ(FaultyField(rig_.UpdateSubscription(subscription, {"kind"}).status()), "update_mask");
@@ -149,7 +150,7 @@ TEST_F(SubscriptionAdminTest, ListsByPagesInOrderOfNames) {
     request.set_topic(topic);
     request.set_page_size(size);
     do {
-      const auto page = rig_.subscriptions().List(request);
+      const auto page = rig_.subscriptions().List(kTester, request);
       EXPECT_THAT(page, IsOk());
       std::string names;
       for (const v1::SubscriptionSummary& one : page->subscriptions()) {
@@ -175,7 +176,7 @@ TEST_F(SubscriptionAdminTest, ListsSayHowSubscriptionsDo) {
   const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
   EXPECT_THAT(consumer->Receive(), SizeIs(1));
   ASSERT_OK_AND_ASSIGN(const v1::ListSubscriptionsResponse response,
-                       rig_.subscriptions().List(v1::ListSubscriptionsRequest()));
+                       rig_.subscriptions().List(kTester, v1::ListSubscriptionsRequest()));
   ASSERT_EQ(response.subscriptions_size(), 1);
   EXPECT_EQ(response.subscriptions(0).consumers(), 1u);
   EXPECT_EQ(response.subscriptions(0).stats().lag_events(), 2u);
@@ -249,7 +250,7 @@ TEST_F(SubscriptionAdminTest, GetGivesThePartitionsFurthestBehindFirst) {
   request.set_name("s");
   request.set_max_partitions(2);
   ASSERT_OK_AND_ASSIGN(const v1::GetSubscriptionResponse response,
-                       rig_.subscriptions().Get(request));
+                       rig_.subscriptions().Get(kTester, request));
   ASSERT_EQ(response.partitions_size(), 2);
   EXPECT_EQ(response.partitions(0).partition(), 1u);
   EXPECT_EQ(response.partitions(0).lag_events(), 3u);

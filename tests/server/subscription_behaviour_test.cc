@@ -17,6 +17,7 @@
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -154,7 +155,7 @@ TEST_F(SubscriptionBehaviourTest, ATrimThatIsNotDurableYetIsNoDamage) {
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   rig_.Reopen();  // Only on disk.
   const auto consumer = rig_.Consume("s", "c");
-  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   rig_.disk.HoldSyncs();
   rig_.clock.Advance(absl::Hours(1));
@@ -472,11 +473,12 @@ TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
   skip.set_lease_epoch(epoch_);
   skip.set_action(v1::Nack::ACTION_SKIP);
   skip.add_ranges()->set_end(2 * kHoles);
-  const uint64_t before = rig_.broker().GetStats().commits();
+  const uint64_t before = rig_.broker().GetStats(kTester).commits();
   ASSERT_THAT(consumer_->session().Take(request), IsOk());
   const v1::Settlement later = consumer_->Ack(0, epoch_, 2 * kHoles - 1, 2 * kHoles);
   EXPECT_THAT(RefusedOffsets(later), ElementsAre(2 * kHoles - 1)) << "it was skipped before";
-  EXPECT_GE(rig_.broker().GetStats().commits() - before, kHoles / SettleQueue::kWorkPerCommit);
+  EXPECT_GE(rig_.broker().GetStats(kTester).commits() - before,
+            kHoles / SettleQueue::kWorkPerCommit);
   EXPECT_EQ(rig_.Get("s").stats().skipped_events(), static_cast<uint64_t>(kHoles));
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
@@ -558,7 +560,7 @@ TEST_F(OneByOneTest, ALowerLimitIsAppliedBeforeAnythingIsDelivered) {
 TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
   constexpr int64_t kHoles = 5'000;
   MakeHoles(kHoles);
-  const auto commits = [&] { return rig_.broker().GetStats().commits(); };
+  const auto commits = [&] { return rig_.broker().GetStats(kTester).commits(); };
   v1::ReplaySubscriptionRequest replay;
   replay.set_name("s");
   replay.mutable_start()->set_earliest(true);
@@ -606,7 +608,7 @@ class SeekInPiecesTest : public OneByOneTest {
     return seek;
   }
 
-  uint64_t Commits() { return rig_.broker().GetStats().commits(); }
+  uint64_t Commits() { return rig_.broker().GetStats(kTester).commits(); }
   v1::SubscriptionStats Stats() { return rig_.Get("s").stats(); }
 
   // Acks everything that is in flight.
@@ -735,7 +737,7 @@ TEST_F(SeekInPiecesTest, GoesOnWhenItsCallerHasGone) {
   int asked = 0;
   std::promise<absl::Status> moved;
   rig_.subscriptions().moves().Seek(
-      ToOffset(kEvents), rig_.Call([&] { return ++asked > 1; }),
+      CallerUntil([&] { return ++asked > 1; }), ToOffset(kEvents), rig_.pool(),
       [&](const auto& response) { moved.set_value(response.status()); });
   EXPECT_THAT(moved.get_future().get(), IsOk());
   EXPECT_EQ(Stats().lag_events(), 0u);

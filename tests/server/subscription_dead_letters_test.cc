@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/subscription_admin_fixture.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -61,7 +62,7 @@ class DeadLettersTest : public SubscriptionAdminTest {
     v1::ListDeadLettersRequest request;
     request.set_subscription("s");
     *request.mutable_selector() = selector;
-    const auto response = rig_.subscriptions().dead_letters().List(request);
+    const auto response = rig_.subscriptions().dead_letters().List(kTester, request);
     EXPECT_THAT(response, IsOk());
     std::vector<std::string> ids;
     for (const v1::DeadLetter& letter : response->dead_letters()) {
@@ -102,8 +103,8 @@ class DeadLettersTest : public SubscriptionAdminTest {
       std::function<bool()> cancelled = [] { return false; }) {
     std::promise<absl::Status> outcome;
     rig_.broker().topics().Delete(
-        request, [&](absl::Status status) { outcome.set_value(std::move(status)); },
-        std::move(cancelled));
+        CallerUntil(std::move(cancelled)), request,
+        [&](absl::Status status) { outcome.set_value(std::move(status)); });
     return outcome.get_future().get();
   }
 
@@ -129,7 +130,7 @@ TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
   request.set_subscription("s");
   request.set_with_data(true);
   ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse with_data,
-                       rig_.subscriptions().dead_letters().List(request));
+                       rig_.subscriptions().dead_letters().List(kTester, request));
   EXPECT_EQ(with_data.dead_letters(2).event().data(), "data of it");
   EXPECT_EQ(with_data.dead_letters(2).event().attributes().count("deadletterreason"), 0u)
       << "as it was published";
@@ -140,7 +141,8 @@ TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
 TEST_F(DeadLettersTest, AreEventsOfTheirTopicWithAttributesAdded) {
   SetUpQueue();
   Park();
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(ReadOf("s.dead-letters")));
+  ASSERT_OK_AND_ASSIGN(const auto reader,
+                       rig_.broker().OpenReader(kTester, ReadOf("s.dead-letters")));
   Frame frame;
   v1::EventBatch batch;
   while (batch.events_size() < 5) {
@@ -197,7 +199,7 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
     return request;
   };
   const auto refused = Refused(StatusCode::kNotFound, Reason::REASON_PARTITION_NOT_FOUND);
-  EXPECT_THAT(rig_.subscriptions().dead_letters().List(fill(v1::ListDeadLettersRequest())),
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(kTester, fill(v1::ListDeadLettersRequest())),
               refused);
   EXPECT_THAT(rig_.Redrive(fill(v1::RedriveDeadLettersRequest())), refused);
   EXPECT_THAT(rig_.Discard(fill(v1::DiscardDeadLettersRequest())), refused);
@@ -216,7 +218,7 @@ TEST_F(DeadLettersTest, AreListedByPages) {
   std::vector<std::vector<std::string>> pages;
   do {
     ASSERT_OK_AND_ASSIGN(const v1::ListDeadLettersResponse page,
-                         rig_.subscriptions().dead_letters().List(request));
+                         rig_.subscriptions().dead_letters().List(kTester, request));
     pages.emplace_back();
     for (const v1::DeadLetter& letter : page.dead_letters()) {
       pages.back().push_back(letter.event().id());
@@ -229,7 +231,8 @@ TEST_F(DeadLettersTest, AreListedByPages) {
   EXPECT_THAT(pages, ElementsAre(ElementsAre("a", "b"), ElementsAre("d", "e")));
   for (const char* token : {"x", "00", "zz"}) {
     request.set_page_token(token);
-    EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(request).status()), "page_token")
+    EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(kTester, request).status()),
+              "page_token")
         << token;
   }
 }
@@ -487,7 +490,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   v1::ListDeadLettersRequest list;
   list.set_subscription("s");
   *list.mutable_selector() = in_letters;
-  EXPECT_THAT(rig_.subscriptions().dead_letters().List(list),
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(kTester, list),
               Refused(StatusCode::kNotFound, Reason::REASON_TOPIC_NOT_FOUND));
   EXPECT_EQ(Discard(All()), 5u);
   EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
@@ -537,7 +540,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileRedrivenOnesAreNotSettled) {
 TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
   SetUpQueue();
   Park();
-  const auto topic = [&] { return *rig_.broker().topics().Get("s.dead-letters"); };
+  const auto topic = [&] { return *rig_.broker().topics().Get(kTester, "s.dead-letters"); };
   EXPECT_THAT(topic().findings(), IsEmpty());
   v1::Topic limited;
   limited.set_name("s.dead-letters");
@@ -587,7 +590,7 @@ TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
   request.mutable_selector();
   std::promise<uint64_t> events;
   rig_.subscriptions().dead_letters().Redrive(
-      request, LongCall(pool, cancelled),
+      CallerUntil(cancelled), request, pool,
       [&](const auto& response) { events.set_value(response.ok() ? response->events() : 0); });
   EXPECT_EQ(events.get_future().get(), kLetters);
   pool.Stop();
@@ -650,7 +653,7 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
   const auto redrive = [&](std::function<bool()> cancelled) {
     std::promise<absl::StatusOr<v1::RedriveDeadLettersResponse>> outcome;
     rig_.subscriptions().dead_letters().Redrive(
-        request, rig_.Call(std::move(cancelled)),
+        CallerUntil(std::move(cancelled)), request, rig_.pool(),
         [&](auto response) { outcome.set_value(std::move(response)); });
     return outcome.get_future().get();
   };
@@ -678,7 +681,8 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   v1::ListDeadLettersRequest list;
   v1::RedriveDeadLettersRequest redrive;
   v1::DiscardDeadLettersRequest discard;
-  EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(list).status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().dead_letters().List(kTester, list).status()),
+            "subscription");
   redrive.set_subscription("s");
   discard.set_subscription("s");
   EXPECT_EQ(FaultyField(rig_.Redrive(redrive).status()), "selector");
@@ -694,7 +698,7 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   discard.set_subscription("none");
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
-  EXPECT_THAT(rig_.subscriptions().dead_letters().List(list), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(kTester, list), no_subscription);
   EXPECT_THAT(rig_.Redrive(redrive), no_subscription);
   EXPECT_THAT(rig_.Discard(discard), no_subscription);
 }

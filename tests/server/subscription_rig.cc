@@ -4,6 +4,7 @@
 
 #include "server/core/subscription/subscription.h"
 #include "storage/base/status_macros.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -48,7 +49,7 @@ absl::StatusOr<std::unique_ptr<TestConsumer>> TestConsumer::Open(Broker& broker,
   auto waker = std::make_shared<Waker>();
   std::unique_ptr<TestConsumer> consumer(new TestConsumer(waker));
   ASSIGN_OR_RETURN(consumer->session_, broker.subscriptions().OpenConsumer(
-                                           first, "test:1", [waker] { waker->woken.store(true); }));
+                                           kTester, first, [waker] { waker->woken.store(true); }));
   return consumer;
 }
 
@@ -216,7 +217,7 @@ absl::StatusOr<v1::Subscription> SubscriptionRig::Subscribe(const v1::Subscripti
   *request.mutable_subscription() = subscription;
   *request.mutable_start() = start;
   return Await<v1::Subscription>(
-      [&](auto done) { subscriptions().Create(request, std::move(done)); });
+      [&](auto done) { subscriptions().Create(kTester, request, std::move(done)); });
 }
 
 absl::StatusOr<v1::Subscription> SubscriptionRig::Subscribe(const v1::Subscription& subscription) {
@@ -231,28 +232,28 @@ absl::StatusOr<v1::Subscription> SubscriptionRig::UpdateSubscription(
   *request.mutable_subscription() = subscription;
   for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
   return Await<v1::Subscription>(
-      [&](auto done) { subscriptions().Update(request, std::move(done)); });
+      [&](auto done) { subscriptions().Update(kTester, request, std::move(done)); });
 }
 
 absl::Status SubscriptionRig::DeleteSubscription(const std::string& name) {
-  return AwaitStatus([&](auto done) { subscriptions().Delete(name, std::move(done)); });
+  return AwaitStatus([&](auto done) { subscriptions().Delete(kTester, name, std::move(done)); });
 }
 
 absl::StatusOr<v1::SeekSubscriptionResponse> SubscriptionRig::Seek(
     const v1::SeekSubscriptionRequest& request) {
   return Await<v1::SeekSubscriptionResponse>(
-      [&](auto done) { subscriptions().moves().Seek(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().moves().Seek(kTester, request, pool_, std::move(done)); });
 }
 
 absl::StatusOr<v1::ReplaySubscriptionResponse> SubscriptionRig::Replay(
     const v1::ReplaySubscriptionRequest& request) {
   return Await<v1::ReplaySubscriptionResponse>(
-      [&](auto done) { subscriptions().moves().Replay(request, Call(), std::move(done)); });
+      [&](auto done) { subscriptions().moves().Replay(kTester, request, pool_, std::move(done)); });
 }
 
 absl::StatusOr<v1::CancelReplaysResponse> SubscriptionRig::CancelReplays(const std::string& name) {
   return Await<v1::CancelReplaysResponse>(
-      [&](auto done) { subscriptions().moves().CancelReplays(name, std::move(done)); });
+      [&](auto done) { subscriptions().moves().CancelReplays(kTester, name, std::move(done)); });
 }
 
 absl::StatusOr<v1::CreateSnapshotResponse> SubscriptionRig::CreateSnapshot(
@@ -261,7 +262,7 @@ absl::StatusOr<v1::CreateSnapshotResponse> SubscriptionRig::CreateSnapshot(
   request.set_subscription(subscription);
   request.set_name(name);
   return Await<v1::CreateSnapshotResponse>(
-      [&](auto done) { subscriptions().snapshots().Create(request, std::move(done)); });
+      [&](auto done) { subscriptions().snapshots().Create(kTester, request, std::move(done)); });
 }
 
 absl::Status SubscriptionRig::DeleteSnapshot(const std::string& subscription,
@@ -270,25 +271,28 @@ absl::Status SubscriptionRig::DeleteSnapshot(const std::string& subscription,
   request.set_subscription(subscription);
   request.set_name(name);
   return AwaitStatus(
-      [&](auto done) { subscriptions().snapshots().Delete(request, std::move(done)); });
+      [&](auto done) { subscriptions().snapshots().Delete(kTester, request, std::move(done)); });
 }
 
 absl::StatusOr<v1::RedriveDeadLettersResponse> SubscriptionRig::Redrive(
     const v1::RedriveDeadLettersRequest& request) {
-  return Await<v1::RedriveDeadLettersResponse>(
-      [&](auto done) { subscriptions().dead_letters().Redrive(request, Call(), std::move(done)); });
+  return Await<v1::RedriveDeadLettersResponse>([&](auto done) {
+    subscriptions().dead_letters().Redrive(kTester, request, pool_, std::move(done));
+  });
 }
 
 absl::StatusOr<v1::DiscardDeadLettersResponse> SubscriptionRig::Discard(
     const v1::DiscardDeadLettersRequest& request) {
-  return Await<v1::DiscardDeadLettersResponse>(
-      [&](auto done) { subscriptions().dead_letters().Discard(request, Call(), std::move(done)); });
+  return Await<v1::DiscardDeadLettersResponse>([&](auto done) {
+    subscriptions().dead_letters().Discard(kTester, request, pool_, std::move(done));
+  });
 }
 
 v1::GetSubscriptionResponse SubscriptionRig::Get(const std::string& name) {
   v1::GetSubscriptionRequest request;
   request.set_name(name);
-  const absl::StatusOr<v1::GetSubscriptionResponse> response = subscriptions().Get(request);
+  const absl::StatusOr<v1::GetSubscriptionResponse> response =
+      subscriptions().Get(kTester, request);
   EXPECT_THAT(response, IsOk());
   return response.ok() ? *response : v1::GetSubscriptionResponse();
 }
@@ -299,7 +303,7 @@ std::vector<v1::DeadLetter> SubscriptionRig::DeadLetters(const std::string& subs
   request.set_subscription(subscription);
   do {
     const absl::StatusOr<v1::ListDeadLettersResponse> page =
-        subscriptions().dead_letters().List(request);
+        subscriptions().dead_letters().List(kTester, request);
     EXPECT_THAT(page, IsOk());
     if (!page.ok()) return letters;
     letters.insert(letters.end(), page->dead_letters().begin(), page->dead_letters().end());

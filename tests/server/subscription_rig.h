@@ -137,10 +137,8 @@ class SubscriptionRig : public BrokerRig {
   void EnableTrimming();
 
   Subscriptions& subscriptions() { return broker().subscriptions(); }
-  // For long calls; `cancelled`: see LongCall.
-  LongCall Call(std::function<bool()> cancelled = [] { return false; }) {
-    return {pool_, std::move(cancelled)};
-  }
+  // For the pieces of long calls.
+  WorkPool& pool() { return pool_; }
 
  private:
   WorkPool pool_{1};

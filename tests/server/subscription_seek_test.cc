@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/subscription_admin_fixture.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -226,7 +227,7 @@ class SnapshotTest : public SubscriptionAdminTest {
   }
 
   std::vector<std::string> Names() {
-    const auto response = rig_.subscriptions().snapshots().List("s");
+    const auto response = rig_.subscriptions().snapshots().List(kTester, "s");
     EXPECT_THAT(response, IsOk());
     std::vector<std::string> names;
     for (const v1::Snapshot& snapshot : response->snapshots()) names.push_back(snapshot.name());
@@ -307,12 +308,13 @@ TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
   }
   EXPECT_EQ(FaultyField(rig_.CreateSnapshot("", "b").status()), "subscription");
   EXPECT_EQ(FaultyField(rig_.DeleteSnapshot("", "b")), "subscription");
-  EXPECT_EQ(FaultyField(rig_.subscriptions().snapshots().List("").status()), "subscription");
+  EXPECT_EQ(FaultyField(rig_.subscriptions().snapshots().List(kTester, "").status()),
+            "subscription");
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
   EXPECT_THAT(rig_.CreateSnapshot("none", "a"), no_subscription);
   EXPECT_THAT(rig_.DeleteSnapshot("none", "a"), no_subscription);
-  EXPECT_THAT(rig_.subscriptions().snapshots().List("none"), no_subscription);
+  EXPECT_THAT(rig_.subscriptions().snapshots().List(kTester, "none"), no_subscription);
 }
 
 // Later events are not part of it, however long it takes.
@@ -333,7 +335,7 @@ TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   replay.mutable_start()->set_earliest(true);
   std::promise<uint64_t> replayed;
   rig_.subscriptions().moves().Replay(
-      replay, rig_.Call([&] { return publish("c"); }),
+      CallerUntil([&] { return publish("c"); }), replay, rig_.pool(),
       [&](const auto& response) { replayed.set_value(response->events()); });
   EXPECT_EQ(replayed.get_future().get(), 2u);
   EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
@@ -342,7 +344,7 @@ TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   seek.mutable_start()->set_latest(true);
   std::promise<absl::Status> sought;
   rig_.subscriptions().moves().Seek(
-      seek, rig_.Call([&] { return publish("d"); }),
+      CallerUntil([&] { return publish("d"); }), seek, rig_.pool(),
       [&](const auto& response) { sought.set_value(response.status()); });
   EXPECT_THAT(sought.get_future().get(), IsOk());
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("d"));
@@ -357,7 +359,7 @@ TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
   int pieces = 0;
   std::promise<absl::Status> sought;
   rig_.subscriptions().moves().Seek(
-      request, rig_.Call([&] { return ++pieces == 3; }),
+      CallerUntil([&] { return ++pieces == 3; }), request, rig_.pool(),
       [&](const auto& response) { sought.set_value(response.status()); });
   EXPECT_THAT(sought.get_future().get(), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(pieces, 3);
@@ -386,7 +388,7 @@ TEST_F(SeekTest, AReplayIsCancelledBetweenItsCommits) {
   int asked = 0;
   std::promise<absl::Status> replayed;
   rig_.subscriptions().moves().Replay(
-      request, rig_.Call([&] { return ++asked == 2; }),
+      CallerUntil([&] { return ++asked == 2; }), request, rig_.pool(),
       [&](const auto& response) { replayed.set_value(response.status()); });
   EXPECT_THAT(replayed.get_future().get(), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(asked, 2);

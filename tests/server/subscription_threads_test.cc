@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/eventually.h"
 
 namespace eventhub {
@@ -300,7 +301,7 @@ void SubscriptionThreadsTest::AdministerAny(const std::string& subscription, Dic
   const std::vector<std::string> mask{"paused", "rate_limit", "ack_deadline"};
   EXPECT_THAT(rig_.UpdateSubscription(settings, mask), IsOk());
   rig_.Get(subscription);
-  EXPECT_THAT(rig_.subscriptions().List({}), IsOk());
+  EXPECT_THAT(rig_.subscriptions().List(kTester, {}), IsOk());
 }
 
 void SubscriptionThreadsTest::AdministerMoved(Dice& dice) {
@@ -338,7 +339,7 @@ void SubscriptionThreadsTest::AdministerMoved(Dice& dice) {
       rig_.DeleteSnapshot(kMoved, snapshot).IgnoreError();
       break;
     default:
-      EXPECT_THAT(rig_.subscriptions().snapshots().List(kMoved), IsOk());
+      EXPECT_THAT(rig_.subscriptions().snapshots().List(kTester, kMoved), IsOk());
   }
 }
 

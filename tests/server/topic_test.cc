@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/core/topic/topic_settings.h"
 #include "tests/server/broker_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -38,7 +39,7 @@ class TopicTest : public BrokerTest {
     v1::ListTopicsRequest request;
     request.set_page_size(size);
     request.set_page_token(token);
-    return rig_.broker().topics().List(request).value();
+    return rig_.broker().topics().List(kTester, request).value();
   }
 
   static std::vector<std::string> NamesOf(const v1::ListTopicsResponse& response) {
@@ -56,7 +57,8 @@ TEST_F(TopicTest, CreatedWithDefaults) {
   EXPECT_FALSE(topic.has_retention());
   EXPECT_EQ(topic.create_time().seconds(), absl::ToUnixSeconds(rig_.clock.Now()));
   for (int i = 0; i < 2; ++i) {
-    ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse got, rig_.broker().topics().Get("orders"));
+    ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse got,
+                         rig_.broker().topics().Get(kTester, "orders"));
     EXPECT_EQ(got.topic().ShortDebugString(), topic.ShortDebugString());
     rig_.Reopen();
   }
@@ -66,7 +68,7 @@ TEST_F(TopicTest, CreatedOnce) {
   ASSERT_THAT(rig_.Create("orders"), IsOk());
   EXPECT_THAT(rig_.Create("orders", 5),
               Refused(StatusCode::kAlreadyExists, v1::ErrorDetail::REASON_TOPIC_EXISTS));
-  EXPECT_EQ(rig_.broker().topics().Get("orders")->topic().partitions(), 1u);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "orders")->topic().partitions(), 1u);
 }
 
 TEST_F(TopicTest, NamesAreChecked) {
@@ -103,7 +105,7 @@ TEST_F(TopicTest, SettingsAreChecked) {
             "topic.max_event_bytes");
   EXPECT_EQ(fault([](v1::Topic& t) { t.set_description(std::string(1025, 'x')); }),
             "topic.description");
-  EXPECT_THAT(rig_.broker().topics().Get("t"),
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "t"),
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
 }
 
@@ -130,7 +132,7 @@ TEST_F(TopicTest, PagesHaveDefaultAndGreatestSizes) {
   ASSERT_THAT(rig_.Create(topic), IsOk());
   v1::ListPartitionsRequest request;
   request.set_topic("t");
-  const auto list = [&] { return rig_.broker().topics().ListPartitions(request); };
+  const auto list = [&] { return rig_.broker().topics().ListPartitions(kTester, request); };
   ASSERT_OK_AND_ASSIGN(v1::ListPartitionsResponse page, list());
   EXPECT_EQ(page.partitions_size(), 100);
   request.set_page_size(5000);
@@ -181,7 +183,8 @@ TEST_F(TopicTest, MaskSaysWhatChanges) {
   EXPECT_EQ(now.max_event_bytes(), 500u);
 
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().topics().Get("t")->topic().ShortDebugString(), now.ShortDebugString());
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().ShortDebugString(),
+            now.ShortDebugString());
   EXPECT_THAT(rig_.Publish("t", {"a"}, 2), IsOk());
   v1::PublishStreamRequest large = MakeRequest("t", {});
   *large.add_events() = MakeEvent("large", "", std::string(500, 'x'));
@@ -205,7 +208,8 @@ TEST_F(TopicTest, RetentionThatWaitsForSubscriptionsIsASettingLikeOthers) {
   EXPECT_FALSE(now.retention().keep_until_acked());
   EXPECT_EQ(now.retention().max_bytes(), 1000u);
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().topics().Get("t")->topic().ShortDebugString(), now.ShortDebugString());
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().ShortDebugString(),
+            now.ShortDebugString());
   EXPECT_EQ(FieldOf(rig_.Update(change, {"retention.keep_until_acked.x"}).status()), "update_mask");
 }
 
@@ -229,7 +233,8 @@ TEST_F(TopicTest, BadChangesAreRefusedAndChangeNothing) {
   EXPECT_EQ(FieldOf(rig_.Update(Named(""), {"description"}).status()), "topic.name");
   EXPECT_THAT(rig_.Update(Named("none"), {"description"}),
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
-  EXPECT_EQ(rig_.broker().topics().Get("t")->topic().ShortDebugString(), topic.ShortDebugString());
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().ShortDebugString(),
+            topic.ShortDebugString());
 }
 
 TEST_F(TopicTest, DeletedTopicIsGoneAndItsNameIsFree) {
@@ -255,10 +260,10 @@ TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
   ASSERT_THAT(rig_.Delete("t"), IsOk());
   ASSERT_THAT(rig_.Create("t", 3), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"c"}, 2), IsOk());
-  const v1::TopicStats before = rig_.broker().topics().Get("t")->stats();
+  const v1::TopicStats before = rig_.broker().topics().Get(kTester, "t")->stats();
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().events(), before.events());
-  EXPECT_EQ(rig_.broker().topics().Get("t")->stats().bytes(), before.bytes());
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().events(), before.events());
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().bytes(), before.bytes());
   EXPECT_EQ(rig_.Publish("t", {"d"}, 2).value(), 1);
   EXPECT_THAT(rig_.Read("t").value().Ids(2), ElementsAre("c", "d"));
 }
@@ -285,12 +290,12 @@ class RacingTopicTest : public TopicTest {
       }
     });
     entered.get_future().wait();
-    const uint64_t commits = rig_.broker().GetStats().commits();
+    const uint64_t commits = rig_.broker().GetStats(kTester).commits();
     submit();
     leave.set_value();
     gate.join();
     ASSERT_THAT(rig_.Publish("gate", {"last"}), IsOk());
-    EXPECT_LE(rig_.broker().GetStats().commits(), commits + 2);
+    EXPECT_LE(rig_.broker().GetStats(kTester).commits(), commits + 2);
   }
 
   // Publishes; returns the thread that completed the request, after `completed` ran on it.
@@ -299,7 +304,7 @@ class RacingTopicTest : public TopicTest {
     request.set_durability(durability);
     std::promise<std::thread::id> thread;
     rig_.broker().Publish(
-        ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
+        kTester, ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
         [&](const absl::StatusOr<v1::PublishResult>&) {
           completed();
           thread.set_value(std::this_thread::get_id());
@@ -321,7 +326,7 @@ class RacingTopicTest : public TopicTest {
   void Submit(const std::string& id) {
     const std::string bytes = MakeRequest("t", {id}).SerializeAsString();
     rig_.broker().Publish(
-        ParsePublishRequest(SharedBytes::Copy(bytes)).value(),
+        kTester, ParsePublishRequest(SharedBytes::Copy(bytes)).value(),
         [this, id](const absl::StatusOr<v1::PublishResult>& result) {
           done_.push_back(id + " " + absl::StatusCodeToString(result.status().code()));
         });
@@ -329,7 +334,7 @@ class RacingTopicTest : public TopicTest {
   void Delete(const std::string& name) {
     v1::DeleteTopicRequest request;
     request.set_name(name);
-    rig_.broker().topics().Delete(request, [this](const absl::Status& status) {
+    rig_.broker().topics().Delete(kTester, request, [this](const absl::Status& status) {
       done_.push_back("delete " + absl::StatusCodeToString(status.code()));
     });
   }
@@ -338,7 +343,7 @@ class RacingTopicTest : public TopicTest {
     request.mutable_topic()->set_name("t");
     request.mutable_topic()->set_partitions(partitions);
     request.mutable_update_mask()->add_paths("partitions");
-    rig_.broker().topics().Update(request, Note("grow to " + std::to_string(partitions)));
+    rig_.broker().topics().Update(kTester, request, Note("grow to " + std::to_string(partitions)));
   }
 
   std::vector<std::string> done_;  // Appended by the broker's threads, one at a time.
@@ -346,7 +351,8 @@ class RacingTopicTest : public TopicTest {
 
 TEST_F(RacingTopicTest, CreatedOnceByMany) {
   InOneCommit([&] {
-    for (int i = 0; i < 3; ++i) rig_.broker().topics().Create(Named("new"), Note("create"));
+    for (int i = 0; i < 3; ++i)
+      rig_.broker().topics().Create(kTester, Named("new"), Note("create"));
   });
   EXPECT_THAT(done_, ElementsAre("create OK", "create ALREADY_EXISTS", "create ALREADY_EXISTS"));
 }
@@ -360,7 +366,7 @@ TEST_F(RacingTopicTest, UpdatesBuildOnEachOther) {
   EXPECT_THAT(done_, ElementsAre("grow to 3 OK", "grow to 2 INVALID_ARGUMENT", "grow to 5 OK"));
   EXPECT_THAT(rig_.Publish("t", {"a"}, 4), IsOk());
   rig_.Reopen();
-  EXPECT_EQ(rig_.broker().topics().Get("t")->topic().partitions(), 5u);
+  EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().partitions(), 5u);
   EXPECT_EQ(rig_.Publish("t", {"b"}, 4).value(), 1);
 }
 
@@ -371,14 +377,14 @@ TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
     Submit("after");
     Grow(2);
     Delete("t");
-    rig_.broker().topics().Create(Named("t"), Note("create"));
-    rig_.broker().topics().Create(Named("t"), Note("create"));
+    rig_.broker().topics().Create(kTester, Named("t"), Note("create"));
+    rig_.broker().topics().Create(kTester, Named("t"), Note("create"));
   });
   EXPECT_THAT(done_, ElementsAre("before OK", "delete OK", "after NOT_FOUND", "grow to 2 NOT_FOUND",
                                  "delete NOT_FOUND", "create OK", "create ALREADY_EXISTS"));
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(rig_.Describe("t").end_offset(), 0);
-    EXPECT_EQ(rig_.broker().topics().Get("t")->topic().partitions(), 1u);
+    EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->topic().partitions(), 1u);
     rig_.Reopen();
   }
 }

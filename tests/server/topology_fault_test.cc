@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/topology_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -99,10 +100,10 @@ TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
     EXPECT_THAT(std::string(refused.status().message()),
                 testing::HasSubstr("topic letters: no order of the changes allows this one"));
   }
-  EXPECT_THAT(rig_.broker().topics().Get("new"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "new"), StatusIs(StatusCode::kNotFound));
   // Deleting a subscription deletes its letters.
   MustApply(R"(topics { name: "t" })", /*prune=*/true);
-  EXPECT_THAT(rig_.broker().topics().Get("letters"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "letters"), StatusIs(StatusCode::kNotFound));
 }
 
 TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -49,10 +50,9 @@ std::vector<std::string> Words(
 }
 
 absl::StatusOr<v1::ApplyTopologyResponse> TopologyTest::ApplyTo(
-    SubscriptionRig& rig, const v1::ApplyTopologyRequest& request,
-    absl::AnyInvocable<bool()> gave_up) {
+    SubscriptionRig& rig, const v1::ApplyTopologyRequest& request, const Caller& caller) {
   std::promise<absl::StatusOr<v1::ApplyTopologyResponse>> outcome;
-  rig.broker().topologies().Apply(request, std::move(gave_up),
+  rig.broker().topologies().Apply(caller, request,
                                   [&](absl::StatusOr<v1::ApplyTopologyResponse> response) {
                                     outcome.set_value(std::move(response));
                                   });
@@ -86,9 +86,10 @@ std::string TopologyTest::Refusal(const std::string& text, bool prune) {
 
 v1::Topology TopologyTest::ExportOf(SubscriptionRig& rig) {
   std::promise<absl::StatusOr<v1::ExportTopologyResponse>> outcome;
-  rig.broker().topologies().Export([&](absl::StatusOr<v1::ExportTopologyResponse> response) {
-    outcome.set_value(std::move(response));
-  });
+  rig.broker().topologies().Export(kTester,
+                                   [&](absl::StatusOr<v1::ExportTopologyResponse> response) {
+                                     outcome.set_value(std::move(response));
+                                   });
   absl::StatusOr<v1::ExportTopologyResponse> response = outcome.get_future().get();
   EXPECT_THAT(response, IsOk());
   return response.ok() ? response->topology() : v1::Topology();

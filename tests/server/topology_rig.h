@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/topology.pb.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 
@@ -24,9 +25,9 @@ std::vector<std::string> Names(
 
 class TopologyTest : public testing::Test {
  public:
-  static absl::StatusOr<v1::ApplyTopologyResponse> ApplyTo(
-      SubscriptionRig& rig, const v1::ApplyTopologyRequest& request,
-      absl::AnyInvocable<bool()> gave_up = [] { return false; });
+  static absl::StatusOr<v1::ApplyTopologyResponse> ApplyTo(SubscriptionRig& rig,
+                                                           const v1::ApplyTopologyRequest& request,
+                                                           const Caller& caller = kTester);
   static v1::Topology ExportOf(SubscriptionRig& rig);
 
  protected:

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/topology_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -35,7 +36,8 @@ TEST_F(TopologyTest, MakesAllOfItInAnEmptyHubAndSaysWhatItIs) {
           R"(max_delivery_attempts ->3, filter ->{"exact":{"values":{"type":"order.placed"}}})",
           R"(create subscription mirror: topic ->"audit", kind ->"KIND_STREAM", dead_letter_topic ->"poison", )"
           R"(paused ->true)"));
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse orders, rig_.broker().topics().Get("orders"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse orders,
+                       rig_.broker().topics().Get(kTester, "orders"));
   EXPECT_EQ(orders.topic().partitions(), 4u);
   EXPECT_EQ(orders.topic().max_event_bytes(), 1u << 20);
   EXPECT_GT(orders.topic().create_time().seconds(), 0);
@@ -75,7 +77,8 @@ TEST_F(TopologyTest, ChangesWhatIsDifferentAndNothingElse) {
                           R"(retention.max_bytes 5000000000->6000000000)",
                           R"(update subscription billing: max_delivery_attempts 3->, )"
                           R"(filter {"exact":{"values":{"type":"order.placed"}}}->)"));
-  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse orders, rig_.broker().topics().Get("orders"));
+  ASSERT_OK_AND_ASSIGN(const v1::GetTopicResponse orders,
+                       rig_.broker().topics().Get(kTester, "orders"));
   EXPECT_EQ(orders.topic().partitions(), 8u);
   EXPECT_FALSE(orders.topic().retention().has_max_age());
   EXPECT_EQ(orders.topic().retention().max_bytes(), 6'000'000'000u);
@@ -119,8 +122,8 @@ TEST_F(TopologyTest, PrunesWhatIsNotNamedWhatNeedsOthersFirst) {
               ElementsAre(R"(update topic audit: description "all \"of\" it"->)",
                           "delete subscription billing", "delete topic billing.dead-letters",
                           "delete topic orders"));
-  EXPECT_THAT(rig_.broker().topics().Get("orders"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(rig_.broker().topics().Get("poison"), IsOk());
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "orders"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(rig_.broker().topics().Get(kTester, "poison"), IsOk());
   EXPECT_THAT(
       MustApply("", /*prune=*/true),
       ElementsAre("delete subscription mirror", "delete topic audit", "delete topic poison"));
@@ -244,7 +247,7 @@ TEST_F(TopologyTest, StopsBetweenChangesWhenTheCallerIsGone) {
   const auto apply = [&](int wanted) {
     v1::ApplyTopologyRequest request;
     *request.mutable_topology() = TopologyOf(kShop);
-    return ApplyTo(rig_, request, [wanted]() mutable { return wanted-- == 0; });
+    return ApplyTo(rig_, request, CallerUntil([wanted]() mutable { return wanted-- == 0; }));
   };
   EXPECT_THAT(apply(0), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(Export().DebugString(), "");

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/route_rig.h"
+#include "tests/support/caller.h"
 
 namespace eventhub {
 namespace {
@@ -63,7 +64,7 @@ TEST_F(UnkeptTest, RoutesTakeFromItAndWhatNoneTakesIsCounted) {
 
 TEST_F(UnkeptTest, IsSwitchedOnAndOff) {
   ASSERT_THAT(rig_.Publish("a", {"1", "2"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().OpenReader(ReadOf("a")));
+  ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().OpenReader(kTester, ReadOf("a")));
   ASSERT_THAT(rig_.Update(None("a"), {"retention.none"}), IsOk());
   EXPECT_EQ(rig_.TopicStatsOf("a").bytes(), 0u);
   EXPECT_EQ(rig_.Describe("a").start_offset(), 2);

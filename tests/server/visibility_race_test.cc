@@ -20,6 +20,7 @@
 #include "server/core/transaction/transaction.h"
 #include "tests/server/route_rig.h"
 #include "tests/server/seeded.h"
+#include "tests/support/caller.h"
 #include "tests/support/events.h"
 #include "tests/support/eventually.h"
 
@@ -106,7 +107,7 @@ class VisibilityRaceTest : public SeededTest {
     link.mutable_link()->set_remote_topic("remote");
     link.mutable_link()->set_local_topic("linked");
     std::promise<absl::Status> linked;
-    rig_.broker().links().Create(link,
+    rig_.broker().links().Create(kTester, link,
                                  [&](const auto& answer) { linked.set_value(answer.status()); });
     ASSERT_THAT(linked.get_future().get(), IsOk());
     ASSERT_THAT(rig_.Subscribe(SubscriptionOf(kStream, "in", v1::Subscription::KIND_STREAM)),
@@ -154,7 +155,7 @@ class VisibilityRaceTest : public SeededTest {
       cancels.set_topic("later");
       cancels.add_delay_ids(result->delayed(0).delay_id());
       std::promise<uint32_t> cancelled;
-      rig_.broker().delayed().Cancel(cancels, [&](const auto& answer) {
+      rig_.broker().delayed().Cancel(kTester, cancels, [&](const auto& answer) {
         EXPECT_THAT(answer, IsOk());
         cancelled.set_value(answer.ok() ? answer->cancelled() : 0);
       });
@@ -174,7 +175,7 @@ class VisibilityRaceTest : public SeededTest {
     v1::ListDelayedEventsRequest request;
     request.set_topic("later");
     request.set_page_size(1000);
-    const auto listed = rig_.broker().delayed().List(request);
+    const auto listed = rig_.broker().delayed().List(kTester, request);
     EXPECT_THAT(listed, IsOk());
     for (const v1::DelayedEvent& event : listed->events()) ids.insert(event.event().id());
     return ids;
@@ -215,7 +216,8 @@ class VisibilityRaceTest : public SeededTest {
   }
 
   int64_t DelayedEvents() {
-    return static_cast<int64_t>(rig_.broker().topics().Get("later")->stats().delayed_events());
+    return static_cast<int64_t>(
+        rig_.broker().topics().Get(kTester, "later")->stats().delayed_events());
   }
 
   // Advances the link, several steps at a time.
@@ -237,7 +239,7 @@ class VisibilityRaceTest : public SeededTest {
       }
       move.events = SharedBytes::Copy(events);
       ++left;
-      links.Submit(std::move(step), [&](const absl::Status& outcome) {
+      links.Submit(kTester, std::move(step), [&](const absl::Status& outcome) {
         EXPECT_THAT(outcome, IsOk());
         --left;
       });
@@ -251,7 +253,7 @@ class VisibilityRaceTest : public SeededTest {
   // A link's position and the readable events advance together.
   void WatchLink() {
     const auto position = [this]() -> int64_t {
-      const v1::LinkStatus status = rig_.broker().links().Get("link")->status();
+      const v1::LinkStatus status = rig_.broker().links().Get(kTester, "link")->status();
       return status.positions_size() == 0 ? 0 : status.positions(0).offset();
     };
     for (bool last = false; !last;) {
@@ -297,7 +299,7 @@ class VisibilityRaceTest : public SeededTest {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     ASSERT_THAT(parsed, IsOk());
     ++under_way_;
-    rig_.broker().Transact(*parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
+    rig_.broker().Transact(kTester, *parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
       // Its lease may have ended.
       EXPECT_TRUE(response.ok() || absl::IsAborted(response.status())) << response.status();
       --under_way_;

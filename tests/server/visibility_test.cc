@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "server/core/transaction/transaction.h"
 #include "tests/server/subscription_rig.h"
+#include "tests/support/caller.h"
 #include "tests/support/events.h"
 #include "tests/support/eventually.h"
 
@@ -65,9 +66,10 @@ class VisibilityTest : public SubscriptionTest {
     Outcome future = outcome->get_future();
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
-    rig_.broker().Transact(*parsed, [outcome](absl::StatusOr<v1::TransactResponse> response) {
-      outcome->set_value(std::move(response));
-    });
+    rig_.broker().Transact(kTester, *parsed,
+                           [outcome](absl::StatusOr<v1::TransactResponse> response) {
+                             outcome->set_value(std::move(response));
+                           });
     return future;
   }
 
@@ -325,7 +327,8 @@ TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
     request.mutable_selector();
     request.set_dry_run(dry);
     rig_.subscriptions().dead_letters().Redrive(
-        request, rig_.Call(), [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
+        kTester, request, rig_.pool(),
+        [answer](absl::StatusOr<v1::RedriveDeadLettersResponse> response) {
           answer->set_value(std::move(response));
         });
     return answer->get_future();
@@ -558,7 +561,9 @@ TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
   v1::Event& event = *request.add_events() = MakeEvent("later");
   event.mutable_deliver_after()->set_seconds(60);
   ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
-  const auto delayed = [&] { return rig_.broker().topics().Get("t")->stats().delayed_events(); };
+  const auto delayed = [&] {
+    return rig_.broker().topics().Get(kTester, "t")->stats().delayed_events();
+  };
   Hold();
   rig_.clock.Advance(absl::Minutes(1));
   std::thread release([&] { rig_.broker().delayed().RunDue(); });
@@ -567,7 +572,7 @@ TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
   auto list = std::async(std::launch::async, [&] {
     v1::ListDelayedEventsRequest of;
     of.set_topic("t");
-    const auto listed = rig_.broker().delayed().List(of);
+    const auto listed = rig_.broker().delayed().List(kTester, of);
     return std::pair(listed.ok() ? listed->events_size() : -1, Ids("t").size());
   });
   Release();
@@ -595,11 +600,11 @@ TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
   const auto unknown = Refused(StatusCode::kUnavailable, v1::ErrorDetail::REASON_STORE_FAILED);
   v1::ListDelayedEventsRequest delayed;
   delayed.set_topic("t");
-  EXPECT_THAT(rig_.broker().delayed().List(delayed), unknown);
-  EXPECT_THAT(rig_.subscriptions().snapshots().List("s"), unknown);
+  EXPECT_THAT(rig_.broker().delayed().List(kTester, delayed), unknown);
+  EXPECT_THAT(rig_.subscriptions().snapshots().List(kTester, "s"), unknown);
   v1::ListDeadLettersRequest letters;
   letters.set_subscription("s");
-  EXPECT_THAT(rig_.subscriptions().dead_letters().List(letters), unknown);
+  EXPECT_THAT(rig_.subscriptions().dead_letters().List(kTester, letters), unknown);
 }
 
 // A refusal may be due to a change whose outcome is unknown.
@@ -637,7 +642,7 @@ class VisibilityInOneCommitTest : public VisibilityTest {
     request.set_durability(v1::DURABILITY_WRITTEN);
     const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
     ASSERT_THAT(parsed, IsOk());
-    rig_.broker().Publish(*parsed, [this](const absl::StatusOr<v1::PublishResult>&) {
+    rig_.broker().Publish(kTester, *parsed, [this](const absl::StatusOr<v1::PublishResult>&) {
       stopped_.set_value();
       go_.get_future().wait();
     });
@@ -669,19 +674,25 @@ TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
   remove.set_subscription("s");
   remove.set_name("one");
   for (int i = 0; i < 2; ++i) {
-    take([&](auto done) { rig_.subscriptions().snapshots().Create(create, std::move(done)); });
+    take([&](auto done) {
+      rig_.subscriptions().snapshots().Create(kTester, create, std::move(done));
+    });
   }
   for (int i = 0; i < 2; ++i) {
-    take([&](auto done) { rig_.subscriptions().snapshots().Delete(remove, std::move(done)); });
+    take([&](auto done) {
+      rig_.subscriptions().snapshots().Delete(kTester, remove, std::move(done));
+    });
   }
-  take([&](auto done) { rig_.subscriptions().snapshots().Create(create, std::move(done)); });
+  take([&](auto done) {
+    rig_.subscriptions().snapshots().Create(kTester, create, std::move(done));
+  });
   Go();
   EXPECT_THAT(outcomes[0].get(), IsOk());
   EXPECT_THAT(outcomes[1].get(), StatusIs(StatusCode::kAlreadyExists));
   EXPECT_THAT(outcomes[2].get(), IsOk());
   EXPECT_THAT(outcomes[3].get(), StatusIs(StatusCode::kNotFound));
   EXPECT_THAT(outcomes[4].get(), IsOk());
-  EXPECT_EQ(rig_.subscriptions().snapshots().List("s")->snapshots_size(), 1);
+  EXPECT_EQ(rig_.subscriptions().snapshots().List(kTester, "s")->snapshots_size(), 1);
 }
 
 // Each update applies to the result of the one before.
@@ -698,7 +709,7 @@ TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
     auto outcome = std::make_shared<std::promise<absl::Status>>();
     outcomes.push_back(outcome->get_future());
     rig_.subscriptions().Update(
-        request, [outcome](const auto& answer) { outcome->set_value(StatusOf(answer)); });
+        kTester, request, [outcome](const auto& answer) { outcome->set_value(StatusOf(answer)); });
   }
   Go();
   for (auto& outcome : outcomes) EXPECT_THAT(outcome.get(), IsOk());
@@ -714,7 +725,7 @@ TEST_F(VisibilityTest, ReaderOfATopicThatIsBeingDeletedIsNotToldOfDamage) {
   rig_.Reopen();  // Nothing is in memory.
   v1::ReadRequest by_time = ReadOf("t");
   by_time.mutable_start()->mutable_timestamp()->set_seconds(1);
-  const auto reader = rig_.broker().OpenReader(ReadOf("t"));
+  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   Hold();
   auto deleted = std::async(std::launch::async, [&] { return rig_.Delete("t"); });
@@ -753,7 +764,7 @@ class WokenFirstTest : public VisibilityTest {
   std::unique_ptr<TopicReader> Follow(const std::string& topic) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
-    return *rig_.broker().OpenReader(request);
+    return *rig_.broker().OpenReader(kTester, request);
   }
 };
 
@@ -765,7 +776,7 @@ TEST_F(WokenFirstTest, SeesHowManyEventsAreStillDelayed) {
   ASSERT_THAT(rig_.BrokerRig::Publish(request), IsOk());
   const auto reader = Follow("t");
   const Probe probe(*reader, [&] {
-    const v1::TopicStats stats = rig_.broker().topics().Get("t")->stats();
+    const v1::TopicStats stats = rig_.broker().topics().Get(kTester, "t")->stats();
     EXPECT_EQ(stats.events(), 1u);
     EXPECT_EQ(stats.delayed_events(), 0u);
   });
@@ -798,11 +809,11 @@ TEST_F(WokenFirstTest, SeesWhereALinkIs) {
   link.set_local_topic("t");
   Links& links = rig_.broker().links();
   std::promise<absl::Status> created;
-  links.Create(request, [&](const auto& answer) { created.set_value(answer.status()); });
+  links.Create(kTester, request, [&](const auto& answer) { created.set_value(answer.status()); });
   ASSERT_THAT(created.get_future().get(), IsOk());
   const auto reader = Follow("t");
   const Probe probe(*reader, [&] {
-    const v1::LinkStatus status = links.Get("link")->status();
+    const v1::LinkStatus status = links.Get(kTester, "link")->status();
     ASSERT_EQ(status.positions_size(), 1);
     EXPECT_EQ(status.positions(0).offset(), 1);
   });
@@ -813,7 +824,8 @@ TEST_F(WokenFirstTest, SeesWhereALinkIs) {
   move.to = 1;
   move.events = SharedBytes::Copy(EncodeEvent(MakeEvent("a")));
   std::promise<absl::Status> moved;
-  links.Submit(std::move(step), [&](const absl::Status& outcome) { moved.set_value(outcome); });
+  links.Submit(kTester, std::move(step),
+               [&](const absl::Status& outcome) { moved.set_value(outcome); });
   ASSERT_THAT(moved.get_future().get(), IsOk());
   EXPECT_TRUE(probe.woken());
 }
@@ -839,7 +851,7 @@ class DeletedEventsTest : public VisibilityTest {
     const PartitionLog& log = *topic->view()->partitions[0];
     ASSERT_TRUE(Eventually([&] { return topic->closing() || log.trimmed_to() > Offset(0); }));
     // The commit is decided; once there is another one, it is also written.
-    const auto commits = [&] { return rig_.broker().GetStats().commits(); };
+    const auto commits = [&] { return rig_.broker().GetStats(kTester).commits(); };
     const uint64_t before = commits();
     behind_ = std::async(std::launch::async, [&] { return rig_.Publish("out", {"x"}).status(); });
     ASSERT_TRUE(Eventually([&] { return commits() > before; }));

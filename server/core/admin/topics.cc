@@ -53,13 +53,15 @@ bool IsOpenLetters(const absl::Status& status) {
 }  // namespace
 
 Topics::Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions,
-               const Links& links, LogWriter& writer, const Clock& clock, OnEmptied on_emptied)
+               const Links& links, LogWriter& writer, const Clock& clock, const AdminLog& admin_log,
+               OnEmptied on_emptied)
     : store_(store),
       routes_(routes),
       subscriptions_(subscriptions),
       links_(links),
       writer_(writer),
       clock_(clock),
+      admin_log_(admin_log),
       on_emptied_(std::move(on_emptied)) {}
 
 absl::StatusOr<std::shared_ptr<Topic>> Topics::Find(absl::string_view field,
@@ -70,22 +72,25 @@ absl::StatusOr<std::shared_ptr<Topic>> Topics::Find(absl::string_view field,
   return topic;
 }
 
-void Topics::Create(const v1::Topic& topic, TopicDone done) {
+void Topics::Create(const Caller& caller, const v1::Topic& topic, TopicDone done) {
   absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, store_.limits(), clock_.Now());
   if (!settings.ok()) {
     std::move(done)(settings.status());
     return;
   }
+  done = admin_log_.Noting(caller, absl::StrCat("created topic ", topic.name()), std::move(done));
   writer_.Submit(std::make_unique<CreateTopicTask>(store_, *std::move(settings), std::move(done)));
 }
 
-void Topics::Update(const v1::UpdateTopicRequest& request, TopicDone done) {
+void Topics::Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = Find("topic.name", request.topic().name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
   }
   const TopicId id = (*topic)->id();
+  done = admin_log_.Noting(
+      caller, UpdateNote("topic", request.topic().name(), request.update_mask()), std::move(done));
   writer_.Submit(std::make_unique<UpdateTopicTask>(
       store_, subscriptions_.catalog(), *std::move(topic), request,
       [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
@@ -94,8 +99,15 @@ void Topics::Update(const v1::UpdateTopicRequest& request, TopicDone done) {
       }));
 }
 
-void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
-                    std::function<bool()> cancelled) {
+void Topics::Delete(const Caller& caller, const v1::DeleteTopicRequest& request, StatusDone done) {
+  std::string note = absl::StrCat("deleted topic ", request.name());
+  if (request.delete_subscriptions()) note += ", with its subscriptions";
+  if (request.delete_routes()) note += ", with its routes";
+  DeleteOrDiscard(caller, request, admin_log_.Noting(caller, std::move(note), std::move(done)));
+}
+
+void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request,
+                             StatusDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = Find("name", request.name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
@@ -103,25 +115,23 @@ void Topics::Delete(const v1::DeleteTopicRequest& request, StatusDone done,
   }
   writer_.Submit(std::make_unique<DeleteTopicTask>(
       store_, routes_, subscriptions_.catalog(), links_.catalog(), *topic, request,
-      [this, topic = *topic, request, done = std::move(done),
-       cancelled = std::move(cancelled)](absl::Status status) mutable {
+      [this, topic = *topic, caller, request, done = std::move(done)](absl::Status status) mutable {
         if (status.ok()) on_emptied_(topic->id());
         if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
           return std::move(done)(std::move(status));
         }
         // Nothing else prevents the deletion.
-        subscriptions_.dead_letters().DiscardIn(std::move(topic), cancelled,
-                                                [this, request, done = std::move(done),
-                                                 cancelled](const absl::Status& discarded) mutable {
-                                                  if (!discarded.ok())
-                                                    return std::move(done)(discarded);
-                                                  Delete(request, std::move(done),
-                                                         std::move(cancelled));
-                                                });
+        subscriptions_.dead_letters().DiscardIn(
+            caller, std::move(topic),
+            [this, caller, request, done = std::move(done)](const absl::Status& discarded) mutable {
+              if (!discarded.ok()) return std::move(done)(discarded);
+              DeleteOrDiscard(caller, request, std::move(done));
+            });
       }));
 }
 
-absl::StatusOr<v1::GetTopicResponse> Topics::Get(const std::string& name) const {
+absl::StatusOr<v1::GetTopicResponse> Topics::Get(const Caller& /*caller*/,
+                                                 const std::string& name) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
   v1::GetTopicResponse response;
   *response.mutable_topic() = *topic->view()->settings;
@@ -130,7 +140,8 @@ absl::StatusOr<v1::GetTopicResponse> Topics::Get(const std::string& name) const 
   return response;
 }
 
-absl::StatusOr<v1::ListTopicsResponse> Topics::List(const v1::ListTopicsRequest& request) const {
+absl::StatusOr<v1::ListTopicsResponse> Topics::List(const Caller& /*caller*/,
+                                                    const v1::ListTopicsRequest& request) const {
   const size_t size = PageSize(request.page_size());
   const auto topics = store_.catalog().List(request.page_token(), size + 1);
   v1::ListTopicsResponse response;
@@ -142,7 +153,7 @@ absl::StatusOr<v1::ListTopicsResponse> Topics::List(const v1::ListTopicsRequest&
 }
 
 absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
-    const v1::ListPartitionsRequest& request) const {
+    const Caller& /*caller*/, const v1::ListPartitionsRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("topic", request.topic()));
   const std::shared_ptr<const TopicView> view = topic->view();
   uint32_t first = 0;

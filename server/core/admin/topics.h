@@ -1,7 +1,6 @@
 // The facade of topics: what AdminService and topologies call.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/admin.pb.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
 #include "server/core/link/links.h"
 #include "server/core/route/route_table.h"
 #include "server/core/subscription/subscriptions.h"
@@ -30,18 +31,17 @@ class Topics {
 
   // The arguments outlive this object and everything that it submitted.
   Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptions, const Links& links,
-         LogWriter& writer, const Clock& clock, OnEmptied on_emptied);
+         LogWriter& writer, const Clock& clock, const AdminLog& admin_log, OnEmptied on_emptied);
 
-  void Create(const v1::Topic& topic, TopicDone done);
-  void Update(const v1::UpdateTopicRequest& request, TopicDone done);
-  // `cancelled`: see LongCall; called while dead letters are discarded.
-  void Delete(
-      const v1::DeleteTopicRequest& request, StatusDone done,
-      std::function<bool()> cancelled = [] { return false; });
-  absl::StatusOr<v1::GetTopicResponse> Get(const std::string& name) const;
-  absl::StatusOr<v1::ListTopicsResponse> List(const v1::ListTopicsRequest& request) const;
+  void Create(const Caller& caller, const v1::Topic& topic, TopicDone done);
+  void Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done);
+  // May be interrupted while it discards dead letters.
+  void Delete(const Caller& caller, const v1::DeleteTopicRequest& request, StatusDone done);
+  absl::StatusOr<v1::GetTopicResponse> Get(const Caller& caller, const std::string& name) const;
+  absl::StatusOr<v1::ListTopicsResponse> List(const Caller& caller,
+                                              const v1::ListTopicsRequest& request) const;
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
-      const v1::ListPartitionsRequest& request) const;
+      const Caller& caller, const v1::ListPartitionsRequest& request) const;
 
   // INVALID_ARGUMENT, naming the field, if the name is empty; NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
@@ -58,12 +58,16 @@ class Topics {
   void AddTo(v1::GetStatsResponse* stats) const;
 
  private:
+  void DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request,
+                       StatusDone done);
+
   TopicStore& store_;
   RouteTable& routes_;
   Subscriptions& subscriptions_;
   const Links& links_;
   LogWriter& writer_;
   const Clock& clock_;
+  const AdminLog& admin_log_;
   OnEmptied on_emptied_;
 };
 

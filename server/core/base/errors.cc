@@ -65,6 +65,14 @@ absl::Status WithDetail(absl::Status status, const ErrorDetail& detail) {
   return status;
 }
 
+absl::Status WithMessage(const absl::Status& status, absl::string_view message) {
+  absl::Status changed(status.code(), message);
+  status.ForEachPayload([&changed](absl::string_view url, const absl::Cord& payload) {
+    changed.SetPayload(url, payload);
+  });
+  return changed;
+}
+
 std::optional<ErrorDetail> DetailOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kErrorDetailUrl);
   ErrorDetail detail;
@@ -394,10 +402,9 @@ absl::Status TooManyStreams(size_t most, absl::Duration retry_delay) {
               RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MANY_STREAMS);
 }
 
-absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done) {
-  return Make(absl::StatusCode::kUnavailable,
-              absl::StrCat("the hub is shutting down", done.empty() ? "" : "; ", done),
-              RetryAfter(retry_delay), ErrorDetail::REASON_SHUTTING_DOWN);
+absl::Status ShuttingDown(absl::Duration retry_delay) {
+  return Make(absl::StatusCode::kUnavailable, "the hub is shutting down", RetryAfter(retry_delay),
+              ErrorDetail::REASON_SHUTTING_DOWN);
 }
 
 absl::Status StoreFailed(const absl::Status& failure) {

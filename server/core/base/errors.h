@@ -19,6 +19,9 @@ extern const absl::string_view kErrorDetailUrl;
 
 absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail);
 
+// Returns the status with another message; its code and detail stay.
+absl::Status WithMessage(const absl::Status& status, absl::string_view message);
+
 // Returns the detail of a status; nullopt if it has none.
 std::optional<v1::ErrorDetail> DetailOf(const absl::Status& status);
 
@@ -85,8 +88,7 @@ absl::Status TooManyCopies(absl::string_view topic);
 absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay);
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay);
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay);
-// `done` describes what was done before, if anything.
-absl::Status ShuttingDown(absl::Duration retry_delay, absl::string_view done = "");
+absl::Status ShuttingDown(absl::Duration retry_delay);
 
 // Whether a message is short enough to be sent unabridged.
 bool FitsMessage(absl::string_view message);

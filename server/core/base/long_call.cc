@@ -18,7 +18,9 @@ class Loop : public std::enable_shared_from_this<Loop> {
         done_(std::move(done)) {}
 
   void Piece() {
-    if (call_.cancelled()) return std::move(done_)(absl::CancelledError("the call was cancelled"));
+    if (absl::Status ended = call_.Interruption(""); !ended.ok()) {
+      return std::move(done_)(std::move(ended));
+    }
     for (const size_t end = std::min(count_, next_ + at_once_); next_ < end; ++next_) {
       if (absl::Status status = one_(next_); !status.ok()) {
         return std::move(done_)(std::move(status));

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/core/base/caller.h"
 #include "storage/base/work_pool.h"
 
 namespace eventhub {
@@ -15,25 +16,24 @@ namespace eventhub {
 // other posted work gets its turn. Copies are equivalent. Thread-safe.
 class LongCall {
  public:
-  // `pool` outlives the call. `cancelled` is called between pieces, until the call is answered; it
-  // returns whether nobody waits for the answer any more, because the caller went away or its
-  // deadline passed.
-  LongCall(WorkPool& pool, std::function<bool()> cancelled)
-      : pool_(&pool), cancelled_(std::move(cancelled)) {}
+  // `pool` outlives the call.
+  LongCall(WorkPool& pool, Caller caller) : pool_(&pool), caller_(std::move(caller)) {}
 
-  bool cancelled() const { return cancelled_(); }
+  // Checked between pieces; see Caller::Interruption.
+  absl::Status Interruption(absl::string_view done) const { return caller_.Interruption(done); }
 
   // Posts the next piece.
   void Next(absl::AnyInvocable<void() &&> piece) const { pool_->Post(std::move(piece)); }
 
   // Calls `one` for each number below `count` until it fails, `at_once` of them per piece, then
-  // `done` with the outcome: CANCELLED if the call was cancelled. The first piece runs at once.
+  // `done` with the outcome: the interruption, if the caller does not wait that long. The first
+  // piece runs at once.
   void ForEach(size_t count, size_t at_once, absl::AnyInvocable<absl::Status(size_t)> one,
                absl::AnyInvocable<void(absl::Status) &&> done) const;
 
  private:
   WorkPool* pool_;
-  std::function<bool()> cancelled_;
+  Caller caller_;
 };
 
 }  // namespace eventhub

@@ -117,12 +117,13 @@ class CancelDelayedTask final : public CommitTask {
 }  // namespace
 
 DelayedEvents::DelayedEvents(const LogStore& store, LogWriter& writer, const Clock& clock,
-                             const TopicCatalog& topics, uint64_t generation,
-                             DelayedEventsOptions options)
+                             const TopicCatalog& topics, const AdminLog& admin_log,
+                             uint64_t generation, DelayedEventsOptions options)
     : store_(store),
       writer_(writer),
       clock_(clock),
       topics_(topics),
+      admin_log_(admin_log),
       options_(std::move(options)),
       schedule_(clock),
       table_(std::make_shared<DelayedTable>(store, clock, generation, schedule_)) {}
@@ -262,7 +263,7 @@ absl::StatusOr<std::shared_ptr<Topic>> DelayedEvents::FindTopic(const std::strin
 }
 
 absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
-    const v1::ListDelayedEventsRequest& request) const {
+    const Caller& /*caller*/, const v1::ListDelayedEventsRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic(request.topic()));
   ASSIGN_OR_RETURN(const int64_t due_from,
                    MicrosOf("due_from", request.has_due_from(), request.due_from(), 0));
@@ -306,7 +307,8 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
   return response;
 }
 
-void DelayedEvents::Cancel(const v1::CancelDelayedEventsRequest& request, CancelDelayedDone done) {
+void DelayedEvents::Cancel(const Caller& caller, const v1::CancelDelayedEventsRequest& request,
+                           CancelDelayedDone done) {
   const absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic(request.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
@@ -325,6 +327,10 @@ void DelayedEvents::Cancel(const v1::CancelDelayedEventsRequest& request, Cancel
     }
     keys.push_back(key->Encode());
   }
+  done = admin_log_.NotingParts(
+      caller,
+      absl::StrCat("cancelled ", keys.size(), " delayed events of topic ", (*topic)->name()),
+      std::move(done));
   writer_.Submit(std::make_unique<CancelDelayedTask>(std::make_unique<TakeBack>(
       TakeBack{*table_, writer_, *topic, std::move(keys), std::move(done)})));
 }

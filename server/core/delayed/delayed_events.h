@@ -15,6 +15,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/delayed.pb.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
 #include "server/core/delayed/delayed_release.h"
 #include "server/core/publish/delayed_schedule.h"
 #include "server/core/publish/delayed_table.h"
@@ -45,7 +47,8 @@ class DelayedEvents {
  public:
   // The arguments outlive this object; no earlier process used `generation` on this store.
   DelayedEvents(const LogStore& store, LogWriter& writer, const Clock& clock,
-                const TopicCatalog& topics, uint64_t generation, DelayedEventsOptions options);
+                const TopicCatalog& topics, const AdminLog& admin_log, uint64_t generation,
+                DelayedEventsOptions options);
   ~DelayedEvents();
 
   // Loads the delayed events' schedule from the store. Called once, before the writer has tasks.
@@ -56,8 +59,9 @@ class DelayedEvents {
 
   // The methods of DelayedEventService, with the same names and errors. They read from disk.
   absl::StatusOr<v1::ListDelayedEventsResponse> List(
-      const v1::ListDelayedEventsRequest& request) const;
-  void Cancel(const v1::CancelDelayedEventsRequest& request, CancelDelayedDone done);
+      const Caller& caller, const v1::ListDelayedEventsRequest& request) const;
+  void Cancel(const Caller& caller, const v1::CancelDelayedEventsRequest& request,
+              CancelDelayedDone done);
 
   // Releases the due events and returns when that is done; events that cannot be appended are
   // retried later.
@@ -87,6 +91,7 @@ class DelayedEvents {
   LogWriter& writer_;
   const Clock& clock_;
   const TopicCatalog& topics_;
+  const AdminLog& admin_log_;
   const DelayedEventsOptions options_;
   DelayedSchedule schedule_;
   const std::shared_ptr<DelayedTable> table_;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/link/link_settings.h"
@@ -11,12 +12,13 @@
 
 namespace eventhub {
 Links::Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics,
-             DelayedTable& delayed, std::string hub_id,
+             DelayedTable& delayed, const AdminLog& admin_log, std::string hub_id,
              absl::AnyInvocable<absl::Status() const> writable)
     : writer_(writer),
       clock_(clock),
       topics_(topics),
       delayed_(delayed),
+      admin_log_(admin_log),
       hub_id_(std::move(hub_id)),
       writable_(std::move(writable)) {}
 
@@ -32,7 +34,7 @@ absl::StatusOr<std::shared_ptr<Link>> Links::FindLink(absl::string_view field,
   return link;
 }
 
-void Links::Create(const v1::CreateLinkRequest& request, LinkDone done) {
+void Links::Create(const Caller& caller, const v1::CreateLinkRequest& request, LinkDone done) {
   absl::StatusOr<v1::Link> settings = NewLinkSettings(request.link(), clock_.Now());
   if (!settings.ok()) {
     std::move(done)(settings.status());
@@ -43,30 +45,36 @@ void Links::Create(const v1::CreateLinkRequest& request, LinkDone done) {
     std::move(done)(TopicNotFound(settings->local_topic()));
     return;
   }
+  done =
+      admin_log_.Noting(caller, absl::StrCat("created link ", settings->name()), std::move(done));
   writer_.Submit(std::make_unique<CreateLinkTask>(catalog_, std::move(topic), *std::move(settings),
                                                   clock_.Now(), std::move(done)));
 }
 
-void Links::Update(const v1::UpdateLinkRequest& request, LinkDone done) {
+void Links::Update(const Caller& caller, const v1::UpdateLinkRequest& request, LinkDone done) {
   absl::StatusOr<std::shared_ptr<Link>> link = FindLink("link.name", request.link().name());
   if (!link.ok()) {
     std::move(done)(link.status());
     return;
   }
+  done = admin_log_.Noting(caller, UpdateNote("link", request.link().name(), request.update_mask()),
+                           std::move(done));
   writer_.Submit(
       std::make_unique<UpdateLinkTask>(catalog_, *std::move(link), request, std::move(done)));
 }
 
-void Links::Delete(const std::string& name, StatusDone done) {
+void Links::Delete(const Caller& caller, const std::string& name, StatusDone done) {
   absl::StatusOr<std::shared_ptr<Link>> link = FindLink("name", name);
   if (!link.ok()) {
     std::move(done)(link.status());
     return;
   }
+  done = admin_log_.Noting(caller, absl::StrCat("deleted link ", name), std::move(done));
   writer_.Submit(std::make_unique<DeleteLinkTask>(catalog_, *std::move(link), std::move(done)));
 }
 
-absl::StatusOr<v1::GetLinkResponse> Links::Get(const std::string& name) const {
+absl::StatusOr<v1::GetLinkResponse> Links::Get(const Caller& /*caller*/,
+                                               const std::string& name) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Link> link, FindLink("name", name));
   v1::GetLinkResponse response;
   *response.mutable_link() = link->settings();
@@ -74,7 +82,8 @@ absl::StatusOr<v1::GetLinkResponse> Links::Get(const std::string& name) const {
   return response;
 }
 
-absl::StatusOr<v1::ListLinksResponse> Links::List(const v1::ListLinksRequest& request) const {
+absl::StatusOr<v1::ListLinksResponse> Links::List(const Caller& /*caller*/,
+                                                  const v1::ListLinksRequest& request) const {
   const size_t size = PageSize(request.page_size());
   const auto links = catalog_.List(request.page_token(), size + 1);
   v1::ListLinksResponse response;
@@ -86,7 +95,7 @@ absl::StatusOr<v1::ListLinksResponse> Links::List(const v1::ListLinksRequest& re
   return response;
 }
 
-void Links::Submit(LinkStep step, LinkStepDone done) {
+void Links::Submit(const Caller& /*caller*/, LinkStep step, LinkStepDone done) {
   const bool appends = std::any_of(step.moves.begin(), step.moves.end(),
                                    [](const LinkMove& move) { return !move.events.empty(); });
   if (const absl::Status refusal = appends ? writable_() : absl::OkStatus(); !refusal.ok()) {

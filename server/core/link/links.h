@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/link.pb.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
 #include "server/core/link/link_catalog.h"
 #include "server/core/link/link_changes.h"
 #include "server/core/link/link_step.h"
@@ -24,20 +26,22 @@ class Links {
  public:
   // The arguments outlive this object. `writable` returns why publishing is currently refused.
   Links(LogWriter& writer, const Clock& clock, const TopicCatalog& topics, DelayedTable& delayed,
-        std::string hub_id, absl::AnyInvocable<absl::Status() const> writable);
+        const AdminLog& admin_log, std::string hub_id,
+        absl::AnyInvocable<absl::Status() const> writable);
 
   // Reads all links from the store. Called once, before anything else.
   absl::Status Load(const LogStore& store);
 
-  void Create(const v1::CreateLinkRequest& request, LinkDone done);
-  void Update(const v1::UpdateLinkRequest& request, LinkDone done);
-  void Delete(const std::string& name, StatusDone done);
-  absl::StatusOr<v1::GetLinkResponse> Get(const std::string& name) const;
-  absl::StatusOr<v1::ListLinksResponse> List(const v1::ListLinksRequest& request) const;
+  void Create(const Caller& caller, const v1::CreateLinkRequest& request, LinkDone done);
+  void Update(const Caller& caller, const v1::UpdateLinkRequest& request, LinkDone done);
+  void Delete(const Caller& caller, const std::string& name, StatusDone done);
+  absl::StatusOr<v1::GetLinkResponse> Get(const Caller& caller, const std::string& name) const;
+  absl::StatusOr<v1::ListLinksResponse> List(const Caller& caller,
+                                             const v1::ListLinksRequest& request) const;
 
   // Advances a link. The steps of a link are done in the order of submission. After a refused step,
   // the steps submitted to follow it are refused too, since the link is not where they begin.
-  void Submit(LinkStep step, LinkStepDone done);
+  void Submit(const Caller& caller, LinkStep step, LinkStepDone done);
 
   LinkCatalog& catalog() { return catalog_; }
   const LinkCatalog& catalog() const { return catalog_; }
@@ -53,6 +57,7 @@ class Links {
   const Clock& clock_;
   const TopicCatalog& topics_;
   DelayedTable& delayed_;
+  const AdminLog& admin_log_;
   const std::string hub_id_;
   const absl::AnyInvocable<absl::Status() const> writable_;
   LinkCatalog catalog_;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/field_checks.h"
 #include "server/core/route/route_settings.h"
@@ -105,7 +106,7 @@ auto AnswerWithRoute(RouteDone<Response> done) {
 
 }  // namespace
 
-void Routes::Create(const v1::CreateRouteRequest& request,
+void Routes::Create(const Caller& caller, const v1::CreateRouteRequest& request,
                     RouteDone<v1::CreateRouteResponse> done) {
   const auto make = [&]() -> absl::StatusOr<std::shared_ptr<const CompiledRoute>> {
     ASSIGN_OR_RETURN(v1::Route settings, NewRouteSettings(request.route(), clock_.Now()));
@@ -117,6 +118,7 @@ void Routes::Create(const v1::CreateRouteRequest& request,
     return;
   }
   const std::string& name = (*route)->name();
+  done = admin_log_.Noting(caller, absl::StrCat("created route ", name), std::move(done));
   writer_.Submit(std::make_unique<RouteTask>(
       table_, name,
       [this, route = *route](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
@@ -129,13 +131,15 @@ void Routes::Create(const v1::CreateRouteRequest& request,
       AnswerWithRoute<v1::CreateRouteResponse>(std::move(done))));
 }
 
-void Routes::Update(const v1::UpdateRouteRequest& request,
+void Routes::Update(const Caller& caller, const v1::UpdateRouteRequest& request,
                     RouteDone<v1::UpdateRouteResponse> done) {
   const std::string& name = request.route().name();
   if (name.empty()) {
     std::move(done)(InvalidField("route.name", "is required"));
     return;
   }
+  done =
+      admin_log_.Noting(caller, UpdateNote("route", name, request.update_mask()), std::move(done));
   writer_.Submit(std::make_unique<RouteTask>(
       table_, name,
       [this, request](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
@@ -154,12 +158,13 @@ void Routes::Update(const v1::UpdateRouteRequest& request,
       AnswerWithRoute<v1::UpdateRouteResponse>(std::move(done))));
 }
 
-void Routes::Delete(const v1::DeleteRouteRequest& request,
+void Routes::Delete(const Caller& caller, const v1::DeleteRouteRequest& request,
                     RouteDone<v1::DeleteRouteResponse> done) {
   if (request.name().empty()) {
     std::move(done)(InvalidField("name", "is required"));
     return;
   }
+  done = admin_log_.Noting(caller, absl::StrCat("deleted route ", request.name()), std::move(done));
   writer_.Submit(std::make_unique<RouteTask>(
       table_, request.name(),
       [this, name = request.name()](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
@@ -180,7 +185,8 @@ void Routes::Delete(const v1::DeleteRouteRequest& request,
       }));
 }
 
-absl::StatusOr<v1::GetRouteResponse> Routes::Get(const v1::GetRouteRequest& request) const {
+absl::StatusOr<v1::GetRouteResponse> Routes::Get(const Caller& /*caller*/,
+                                                 const v1::GetRouteRequest& request) const {
   if (request.name().empty()) return InvalidField("name", "is required");
   const RouteTable::Known known = table_.Find(request.name());
   if (known.route == nullptr) return RouteNotFound(request.name());
@@ -191,7 +197,8 @@ absl::StatusOr<v1::GetRouteResponse> Routes::Get(const v1::GetRouteRequest& requ
   return response;
 }
 
-absl::StatusOr<v1::ListRoutesResponse> Routes::List(const v1::ListRoutesRequest& request) const {
+absl::StatusOr<v1::ListRoutesResponse> Routes::List(const Caller& /*caller*/,
+                                                    const v1::ListRoutesRequest& request) const {
   const size_t size = PageSize(request.page_size());
   const std::vector<RouteTable::Known> routes =
       table_.List(request.page_token(), size + 1, request.topic());
@@ -204,7 +211,8 @@ absl::StatusOr<v1::ListRoutesResponse> Routes::List(const v1::ListRoutesRequest&
   return response;
 }
 
-absl::StatusOr<v1::TestRoutesResponse> Routes::Test(const v1::TestRoutesRequest& request) const {
+absl::StatusOr<v1::TestRoutesResponse> Routes::Test(const Caller& /*caller*/,
+                                                    const v1::TestRoutesRequest& request) const {
   if (request.topic().empty()) return InvalidField("topic", "is required");
   const std::shared_ptr<Topic> topic = topics_.Find(request.topic());
   if (topic == nullptr) return TopicNotFound(request.topic());

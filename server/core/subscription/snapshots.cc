@@ -39,9 +39,15 @@ void NoteSnapshot(const std::shared_ptr<Subscription>& subscription, const std::
   commit.AddHook(subscription);  // The hook clears it when the commit is written.
 }
 
+template <typename Request>
+std::string NoteOf(absl::string_view verb, const Request& request) {
+  return absl::StrCat(verb, " snapshot ", request.name(), " of subscription ",
+                      request.subscription());
+}
+
 }  // namespace
 
-void Snapshots::Create(const v1::CreateSnapshotRequest& request,
+void Snapshots::Create(const Caller& caller, const v1::CreateSnapshotRequest& request,
                        ResponseDone<v1::CreateSnapshotResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("subscription", request.subscription());
@@ -51,6 +57,7 @@ void Snapshots::Create(const v1::CreateSnapshotRequest& request,
     std::move(done)(status);
     return;
   }
+  done = admin_log_.Noting(caller, NoteOf("created", request), std::move(done));
   const auto work = std::make_shared<SnapshotWork>();
   SubmitLongChange<v1::CreateSnapshotResponse>(
       context_.writer,
@@ -73,7 +80,8 @@ void Snapshots::Create(const v1::CreateSnapshotRequest& request,
       std::move(done));
 }
 
-absl::StatusOr<v1::ListSnapshotsResponse> Snapshots::List(const std::string& name) const {
+absl::StatusOr<v1::ListSnapshotsResponse> Snapshots::List(const Caller& /*caller*/,
+                                                          const std::string& name) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    catalog_.Require("subscription", name));
   v1::ListSnapshotsResponse response;
@@ -97,13 +105,15 @@ absl::StatusOr<v1::ListSnapshotsResponse> Snapshots::List(const std::string& nam
   return response;
 }
 
-void Snapshots::Delete(const v1::DeleteSnapshotRequest& request, StatusDone done) {
+void Snapshots::Delete(const Caller& caller, const v1::DeleteSnapshotRequest& request,
+                       StatusDone done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("subscription", request.subscription());
   if (!subscription.ok()) {
     std::move(done)(subscription.status());
     return;
   }
+  done = admin_log_.Noting(caller, NoteOf("deleted", request), std::move(done));
   context_.writer.Submit(std::make_unique<ChangeSubscriptionTask>(
       *subscription,
       [this, subscription = *subscription,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/long_call.h"
 #include "server/core/subscription/seek_targets.h"
 #include "storage/base/status_macros.h"
 
@@ -27,24 +28,29 @@ void Describe(const std::vector<v1::PartitionMove>& moves, v1::SeekSubscriptionR
 
 }  // namespace
 
-void SubscriptionMoves::Seek(const v1::SeekSubscriptionRequest& request, LongCall call,
-                             ResponseDone<v1::SeekSubscriptionResponse> done) {
+void SubscriptionMoves::Seek(const Caller& caller, const v1::SeekSubscriptionRequest& request,
+                             WorkPool& pool, ResponseDone<v1::SeekSubscriptionResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("name", request.name());
   if (!subscription.ok()) return std::move(done)(subscription.status());
   const auto places = std::make_shared<SeekTargets>(request, *subscription, context_);
   if (const absl::Status refused = places->Check(); !refused.ok()) return std::move(done)(refused);
-  call.ForEach(
-      places->steps(), kPartitionsAtOnce, [places](size_t i) { return places->Find(i); },
-      [this, places, call, subscription = *std::move(subscription), dry_run = request.dry_run(),
-       done = std::move(done)](const absl::Status& found) mutable {
-        if (!found.ok()) return std::move(done)(found);
-        Move(subscription, places->Take(), dry_run, call, std::move(done));
-      });
+  if (!request.dry_run()) {
+    done = admin_log_.Noting(caller, absl::StrCat("sought subscription ", request.name()),
+                             std::move(done));
+  }
+  LongCall(pool, caller)
+      .ForEach(
+          places->steps(), kPartitionsAtOnce, [places](size_t i) { return places->Find(i); },
+          [this, places, caller, subscription = *std::move(subscription),
+           dry_run = request.dry_run(), done = std::move(done)](const absl::Status& found) mutable {
+            if (!found.ok()) return std::move(done)(found);
+            Move(subscription, places->Take(), dry_run, caller, std::move(done));
+          });
 }
 
 void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
-                             std::vector<SeekPlace> places, bool dry_run, const LongCall& call,
+                             std::vector<SeekPlace> places, bool dry_run, const Caller& caller,
                              ResponseDone<v1::SeekSubscriptionResponse> done) {
   if (dry_run) {
     v1::SeekSubscriptionResponse response;
@@ -54,9 +60,8 @@ void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
   const auto work = std::make_shared<SeekWork>();
   work->places = std::move(places);
   // A seek that has begun is completed, whoever waits for it.
-  const auto interrupted = [call, work] {
-    return !work->begun() && call.cancelled() ? absl::CancelledError("the call was cancelled")
-                                              : absl::OkStatus();
+  const auto interrupted = [caller, work] {
+    return work->begun() ? absl::OkStatus() : caller.Interruption();
   };
   SubmitLongChange<v1::SeekSubscriptionResponse>(
       context_.writer,
@@ -73,26 +78,28 @@ void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
       std::move(done));
 }
 
-void SubscriptionMoves::Replay(const v1::ReplaySubscriptionRequest& request, LongCall call,
-                               ResponseDone<v1::ReplaySubscriptionResponse> done) {
+void SubscriptionMoves::Replay(const Caller& caller, const v1::ReplaySubscriptionRequest& request,
+                               WorkPool& pool, ResponseDone<v1::ReplaySubscriptionResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("name", request.name());
   if (!subscription.ok()) return std::move(done)(subscription.status());
   const auto ranges =
       std::make_shared<ReplayTargets>(request, (*subscription)->topic(), context_.store);
   if (const absl::Status refused = ranges->Check(); !refused.ok()) return std::move(done)(refused);
-  call.ForEach(
-      ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
-      [this, ranges, call, subscription = *std::move(subscription),
-       done = std::move(done)](const absl::Status& found) mutable {
-        if (!found.ok()) return std::move(done)(found);
-        Replay(subscription, std::move(ranges->ranges()), ranges->request(), call, std::move(done));
-      });
+  LongCall(pool, caller)
+      .ForEach(
+          ranges->partitions(), kPartitionsAtOnce, [ranges](size_t i) { return ranges->Find(i); },
+          [this, ranges, caller, subscription = *std::move(subscription),
+           done = std::move(done)](const absl::Status& found) mutable {
+            if (!found.ok()) return std::move(done)(found);
+            Replay(subscription, std::move(ranges->ranges()), ranges->request(), caller,
+                   std::move(done));
+          });
 }
 
 void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription,
                                PartitionRanges ranges, const v1::ReplaySubscriptionRequest& request,
-                               const LongCall& call,
+                               const Caller& caller,
                                ResponseDone<v1::ReplaySubscriptionResponse> done) {
   subscription->LimitToDelivered(ranges);
   if (request.dry_run()) {
@@ -103,12 +110,12 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
   }
   const auto work = std::make_shared<RangeWork>();
   work->ranges = std::move(ranges);
-  const auto interrupted = [call, work] {
-    return call.cancelled() ? absl::CancelledError(
-                                  absl::StrCat("the call was cancelled; before that ", work->events,
-                                               " events were added to the replay"))
-                            : absl::OkStatus();
+  const auto interrupted = [caller, work] {
+    return caller.Interruption(absl::StrCat(work->events, " events were added to the replay"));
   };
+  done = admin_log_.NotingParts(
+      caller, absl::StrCat("replayed events to subscription ", subscription->name()),
+      std::move(done));
   SubmitLongChange<v1::ReplaySubscriptionResponse>(
       context_.writer,
       {subscription, [work] { return work->done(); }, interrupted,
@@ -127,13 +134,15 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
       std::move(done));
 }
 
-void SubscriptionMoves::CancelReplays(const std::string& name,
+void SubscriptionMoves::CancelReplays(const Caller& caller, const std::string& name,
                                       ResponseDone<v1::CancelReplaysResponse> done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription = catalog_.Require("name", name);
   if (!subscription.ok()) {
     std::move(done)(subscription.status());
     return;
   }
+  done = admin_log_.NotingParts(
+      caller, absl::StrCat("cancelled the replays to subscription ", name), std::move(done));
   const auto work = std::make_shared<RangeWork>();
   SubmitLongChange<v1::CancelReplaysResponse>(
       context_.writer,

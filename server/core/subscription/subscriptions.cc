@@ -74,9 +74,11 @@ absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
 
 Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock,
                              TopicStore& topics, ReadCounters& reads, MemoryMeter& pending,
-                             MemoryMeter& filters, uint64_t generation, bool run_alarm)
+                             MemoryMeter& filters, const AdminLog& admin_log, uint64_t generation,
+                             bool run_alarm)
     : topics_(topics),
       writer_(writer),
+      admin_log_(admin_log),
       // The start is not 0: another hub that continues with a copy of the store has the same
       // generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
@@ -120,7 +122,7 @@ void Subscriptions::Stop() {
 }
 
 absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
-    const v1::ConsumeRequest& first, std::string address, absl::AnyInvocable<void()> wake) {
+    const Caller& caller, const v1::ConsumeRequest& first, absl::AnyInvocable<void()> wake) {
   RETURN_IF_ERROR(CheckOpen(first));
   ASSIGN_OR_RETURN(std::shared_ptr<Subscription> subscription,
                    catalog_.Require("open.subscription", first.open().subscription()));
@@ -129,8 +131,8 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
     return OtherSubscription(subscription->name());
   }
   ConsumerOptions options;
-  options.name = first.open().consumer().empty() ? address : first.open().consumer();
-  options.address = std::move(address);
+  options.name = first.open().consumer().empty() ? caller.peer() : first.open().consumer();
+  options.address = caller.peer();
   if (first.open().max_response_bytes() != 0) {
     options.max_frame_bytes = first.open().max_response_bytes();
   }
@@ -141,7 +143,8 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
 
 // ---- Administration
 
-void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, SubscriptionDone done) {
+void Subscriptions::Create(const Caller& caller, const v1::CreateSubscriptionRequest& request,
+                           SubscriptionDone done) {
   const auto prepare = [&]() -> absl::StatusOr<std::unique_ptr<CommitTask>> {
     const std::string& name = request.subscription().topic();
     if (name.empty()) return InvalidField("subscription.topic", "is required");
@@ -155,6 +158,9 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
     v1::StartPosition start = request.start();
     if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) start.set_latest(true);
     std::vector<Offset> offsets;
+    done = admin_log_.Noting(
+        caller, absl::StrCat("created subscription ", settings.name(), " of topic ", name),
+        std::move(done));
     for (PartitionLog* log : view->partitions) {
       ASSIGN_OR_RETURN(const Offset offset, ResolveStart(start, name, *log, context_.store));
       offsets.push_back(offset);
@@ -171,13 +177,17 @@ void Subscriptions::Create(const v1::CreateSubscriptionRequest& request, Subscri
   writer_.Submit(*std::move(task));
 }
 
-void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, SubscriptionDone done) {
+void Subscriptions::Update(const Caller& caller, const v1::UpdateSubscriptionRequest& request,
+                           SubscriptionDone done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("subscription.name", request.subscription().name());
   if (!subscription.ok()) {
     std::move(done)(subscription.status());
     return;
   }
+  done = admin_log_.Noting(
+      caller, UpdateNote("subscription", (*subscription)->name(), request.update_mask()),
+      std::move(done));
   SubmitChange<v1::Subscription>(
       writer_, *subscription,
       [this, subscription = *subscription, request](CommitBuilder& commit,
@@ -202,18 +212,19 @@ void Subscriptions::Update(const v1::UpdateSubscriptionRequest& request, Subscri
       std::move(done));
 }
 
-void Subscriptions::Delete(const std::string& name, StatusDone done) {
+void Subscriptions::Delete(const Caller& caller, const std::string& name, StatusDone done) {
   absl::StatusOr<std::shared_ptr<Subscription>> subscription = catalog_.Require("name", name);
   if (!subscription.ok()) {
     std::move(done)(subscription.status());
     return;
   }
+  done = admin_log_.Noting(caller, absl::StrCat("deleted subscription ", name), std::move(done));
   writer_.Submit(std::make_unique<DeleteSubscriptionTask>(
       topics_, catalog_, *std::move(subscription), std::move(done)));
 }
 
 absl::StatusOr<v1::GetSubscriptionResponse> Subscriptions::Get(
-    const v1::GetSubscriptionRequest& request) const {
+    const Caller& /*caller*/, const v1::GetSubscriptionRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    catalog_.Require("name", request.name()));
   v1::GetSubscriptionResponse response;
@@ -237,7 +248,7 @@ absl::StatusOr<v1::GetSubscriptionResponse> Subscriptions::Get(
 }
 
 absl::StatusOr<v1::ListSubscriptionsResponse> Subscriptions::List(
-    const v1::ListSubscriptionsRequest& request) const {
+    const Caller& /*caller*/, const v1::ListSubscriptionsRequest& request) const {
   const size_t size = PageSize(request.page_size());
   v1::ListSubscriptionsResponse response;
   std::string after = request.page_token();

@@ -12,8 +12,9 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/hub.pb.h"
 #include "eventhub/v1/subscription.pb.h"
+#include "server/core/base/admin_log.h"
 #include "server/core/base/alarm.h"
-#include "server/core/base/long_call.h"
+#include "server/core/base/caller.h"
 #include "server/core/subscription/dead_letter/dead_letters.h"
 #include "server/core/subscription/dead_letter/parking.h"
 #include "server/core/subscription/snapshots.h"
@@ -78,7 +79,7 @@ class Subscriptions {
   // is false, leases expire only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
                 ReadCounters& reads, MemoryMeter& pending, MemoryMeter& filters,
-                uint64_t generation, bool run_alarm);
+                const AdminLog& admin_log, uint64_t generation, bool run_alarm);
   ~Subscriptions();
 
   // Reads all subscriptions from the store. Called once, before anything else.
@@ -87,16 +88,20 @@ class Subscriptions {
   // Finishes work in progress. Consumers must be destroyed before, and the writer must still exist.
   void Stop();
 
-  absl::StatusOr<std::unique_ptr<ConsumerSession>> OpenConsumer(const v1::ConsumeRequest& first,
-                                                                std::string address,
+  // A consumer without a name is called by the caller's address.
+  absl::StatusOr<std::unique_ptr<ConsumerSession>> OpenConsumer(const Caller& caller,
+                                                                const v1::ConsumeRequest& first,
                                                                 absl::AnyInvocable<void()> wake);
 
-  void Create(const v1::CreateSubscriptionRequest& request, SubscriptionDone done);
-  void Update(const v1::UpdateSubscriptionRequest& request, SubscriptionDone done);
-  void Delete(const std::string& name, StatusDone done);
-  absl::StatusOr<v1::GetSubscriptionResponse> Get(const v1::GetSubscriptionRequest& request) const;
+  void Create(const Caller& caller, const v1::CreateSubscriptionRequest& request,
+              SubscriptionDone done);
+  void Update(const Caller& caller, const v1::UpdateSubscriptionRequest& request,
+              SubscriptionDone done);
+  void Delete(const Caller& caller, const std::string& name, StatusDone done);
+  absl::StatusOr<v1::GetSubscriptionResponse> Get(const Caller& caller,
+                                                  const v1::GetSubscriptionRequest& request) const;
   absl::StatusOr<v1::ListSubscriptionsResponse> List(
-      const v1::ListSubscriptionsRequest& request) const;
+      const Caller& caller, const v1::ListSubscriptionsRequest& request) const;
 
   // The other calls of SubscriptionService.
   SubscriptionMoves& moves() { return moves_; }
@@ -120,15 +125,16 @@ class Subscriptions {
  private:
   TopicStore& topics_;
   LogWriter& writer_;
+  const AdminLog& admin_log_;
   std::atomic<uint64_t> next_epoch_;
   Alarm alarm_;
   WorkPool background_{1};
   ParkingQueue parking_{background_};
   const SubscriptionContext context_;
   SubscriptionCatalog catalog_;
-  SubscriptionMoves moves_{context_, catalog_};
-  Snapshots snapshots_{context_, catalog_};
-  DeadLetters dead_letters_{context_, catalog_, background_};
+  SubscriptionMoves moves_{context_, catalog_, admin_log_};
+  Snapshots snapshots_{context_, catalog_, admin_log_};
+  DeadLetters dead_letters_{context_, catalog_, background_, admin_log_};
 };
 
 }  // namespace eventhub

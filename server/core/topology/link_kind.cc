@@ -24,7 +24,8 @@ LinkDone WithoutLink(StatusDone done) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<TopologyKind::Message>> LinkKind::Present() const {
+std::vector<std::unique_ptr<TopologyKind::Message>> LinkKind::Present(
+    const Caller& /*caller*/) const {
   std::vector<std::unique_ptr<Message>> present;
   for (const auto& link : links_.catalog().List("", std::numeric_limits<size_t>::max())) {
     present.push_back(std::make_unique<v1::Link>(link->settings()));
@@ -53,22 +54,22 @@ absl::Status LinkKind::CheckDelete(const std::string&, const TopologyState&) con
   return absl::OkStatus();
 }
 
-void LinkKind::Create(const Message& settings, StatusDone done) {
+void LinkKind::Create(const Caller& caller, const Message& settings, StatusDone done) {
   v1::CreateLinkRequest request;
   *request.mutable_link() = AsLink(settings);
-  links_.Create(request, WithoutLink(std::move(done)));
+  links_.Create(caller, request, WithoutLink(std::move(done)));
 }
 
-void LinkKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
-                      StatusDone done) {
+void LinkKind::Update(const Caller& caller, const Message& settings,
+                      const google::protobuf::FieldMask& mask, StatusDone done) {
   v1::UpdateLinkRequest request;
   *request.mutable_link() = AsLink(settings);
   *request.mutable_update_mask() = mask;
-  links_.Update(request, WithoutLink(std::move(done)));
+  links_.Update(caller, request, WithoutLink(std::move(done)));
 }
 
-void LinkKind::Delete(const std::string& name, StatusDone done) {
-  links_.Delete(name, std::move(done));
+void LinkKind::Delete(const Caller& caller, const std::string& name, StatusDone done) {
+  links_.Delete(caller, name, std::move(done));
 }
 
 }  // namespace eventhub

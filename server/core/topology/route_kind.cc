@@ -25,13 +25,13 @@ RouteDone<Response> WithoutResponse(StatusDone done) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<TopologyKind::Message>> RouteKind::Present() const {
+std::vector<std::unique_ptr<TopologyKind::Message>> RouteKind::Present(const Caller& caller) const {
   std::vector<std::unique_ptr<Message>> present;
   v1::ListRoutesRequest request;
   request.set_page_size(1000);
   do {
     // A request of this form cannot fail.
-    const v1::ListRoutesResponse page = routes_.List(request).value();
+    const v1::ListRoutesResponse page = routes_.List(caller, request).value();
     for (const v1::Route& route : page.routes()) {
       present.push_back(std::make_unique<v1::Route>(route));
     }
@@ -74,24 +74,24 @@ absl::Status RouteKind::CheckDelete(const std::string&, const TopologyState&) co
   return absl::OkStatus();
 }
 
-void RouteKind::Create(const Message& settings, StatusDone done) {
+void RouteKind::Create(const Caller& caller, const Message& settings, StatusDone done) {
   v1::CreateRouteRequest request;
   *request.mutable_route() = AsRoute(settings);
-  routes_.Create(request, WithoutResponse<v1::CreateRouteResponse>(std::move(done)));
+  routes_.Create(caller, request, WithoutResponse<v1::CreateRouteResponse>(std::move(done)));
 }
 
-void RouteKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
-                       StatusDone done) {
+void RouteKind::Update(const Caller& caller, const Message& settings,
+                       const google::protobuf::FieldMask& mask, StatusDone done) {
   v1::UpdateRouteRequest request;
   *request.mutable_route() = AsRoute(settings);
   *request.mutable_update_mask() = mask;
-  routes_.Update(request, WithoutResponse<v1::UpdateRouteResponse>(std::move(done)));
+  routes_.Update(caller, request, WithoutResponse<v1::UpdateRouteResponse>(std::move(done)));
 }
 
-void RouteKind::Delete(const std::string& name, StatusDone done) {
+void RouteKind::Delete(const Caller& caller, const std::string& name, StatusDone done) {
   v1::DeleteRouteRequest request;
   request.set_name(name);
-  routes_.Delete(request, WithoutResponse<v1::DeleteRouteResponse>(std::move(done)));
+  routes_.Delete(caller, request, WithoutResponse<v1::DeleteRouteResponse>(std::move(done)));
 }
 
 }  // namespace eventhub

@@ -24,7 +24,8 @@ SubscriptionDone WithoutSubscription(StatusDone done) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<TopologyKind::Message>> SubscriptionKind::Present() const {
+std::vector<std::unique_ptr<TopologyKind::Message>> SubscriptionKind::Present(
+    const Caller& /*caller*/) const {
   std::vector<std::unique_ptr<Message>> present;
   for (const auto& subscription :
        subscriptions_.catalog().List("", std::numeric_limits<size_t>::max())) {
@@ -82,22 +83,22 @@ std::optional<v1::Topic> SubscriptionKind::ImpliedTopic(const Message& settings)
   return DeadLetterTopicFor(AsSubscription(settings));
 }
 
-void SubscriptionKind::Create(const Message& settings, StatusDone done) {
+void SubscriptionKind::Create(const Caller& caller, const Message& settings, StatusDone done) {
   v1::CreateSubscriptionRequest request;
   *request.mutable_subscription() = AsSubscription(settings);
-  subscriptions_.Create(request, WithoutSubscription(std::move(done)));
+  subscriptions_.Create(caller, request, WithoutSubscription(std::move(done)));
 }
 
-void SubscriptionKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
-                              StatusDone done) {
+void SubscriptionKind::Update(const Caller& caller, const Message& settings,
+                              const google::protobuf::FieldMask& mask, StatusDone done) {
   v1::UpdateSubscriptionRequest request;
   *request.mutable_subscription() = AsSubscription(settings);
   *request.mutable_update_mask() = mask;
-  subscriptions_.Update(request, WithoutSubscription(std::move(done)));
+  subscriptions_.Update(caller, request, WithoutSubscription(std::move(done)));
 }
 
-void SubscriptionKind::Delete(const std::string& name, StatusDone done) {
-  subscriptions_.Delete(name, std::move(done));
+void SubscriptionKind::Delete(const Caller& caller, const std::string& name, StatusDone done) {
+  subscriptions_.Delete(caller, name, std::move(done));
 }
 
 }  // namespace eventhub

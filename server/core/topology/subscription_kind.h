@@ -21,7 +21,7 @@ class SubscriptionKind final : public TopologyKind {
     return *v1::Subscription::descriptor();
   }
 
-  std::vector<std::unique_ptr<Message>> Present() const override;
+  std::vector<std::unique_ptr<Message>> Present(const Caller& caller) const override;
   absl::StatusOr<std::unique_ptr<Message>> Complete(const Message& asked,
                                                     const TopologyState& hub) const override;
   absl::Status CheckChange(const Message& from, const Message& to,
@@ -30,10 +30,10 @@ class SubscriptionKind final : public TopologyKind {
   absl::Status CheckDelete(const std::string& name, const TopologyState& hub) const override;
   std::optional<v1::Topic> ImpliedTopic(const Message& settings) const override;
 
-  void Create(const Message& settings, StatusDone done) override;
-  void Update(const Message& settings, const google::protobuf::FieldMask& mask,
-              StatusDone done) override;
-  void Delete(const std::string& name, StatusDone done) override;
+  void Create(const Caller& caller, const Message& settings, StatusDone done) override;
+  void Update(const Caller& caller, const Message& settings,
+              const google::protobuf::FieldMask& mask, StatusDone done) override;
+  void Delete(const Caller& caller, const std::string& name, StatusDone done) override;
 
  private:
   Subscriptions& subscriptions_;

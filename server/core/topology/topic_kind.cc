@@ -55,7 +55,8 @@ TopicDone WithoutTopic(StatusDone done) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present() const {
+std::vector<std::unique_ptr<TopologyKind::Message>> TopicKind::Present(
+    const Caller& /*caller*/) const {
   std::vector<std::unique_ptr<Message>> present;
   for (const auto& topic : topics_.catalog().List("", std::numeric_limits<size_t>::max())) {
     present.push_back(std::make_unique<v1::Topic>(*topic->view()->settings));
@@ -125,22 +126,22 @@ bool TopicKind::Tightens(const Message& from, const Message& to) const {
          after.max_event_bytes() < before.max_event_bytes();
 }
 
-void TopicKind::Create(const Message& settings, StatusDone done) {
-  topics_.Create(AsTopic(settings), WithoutTopic(std::move(done)));
+void TopicKind::Create(const Caller& caller, const Message& settings, StatusDone done) {
+  topics_.Create(caller, AsTopic(settings), WithoutTopic(std::move(done)));
 }
 
-void TopicKind::Update(const Message& settings, const google::protobuf::FieldMask& mask,
-                       StatusDone done) {
+void TopicKind::Update(const Caller& caller, const Message& settings,
+                       const google::protobuf::FieldMask& mask, StatusDone done) {
   v1::UpdateTopicRequest request;
   *request.mutable_topic() = AsTopic(settings);
   *request.mutable_update_mask() = mask;
-  topics_.Update(request, WithoutTopic(std::move(done)));
+  topics_.Update(caller, request, WithoutTopic(std::move(done)));
 }
 
-void TopicKind::Delete(const std::string& name, StatusDone done) {
+void TopicKind::Delete(const Caller& caller, const std::string& name, StatusDone done) {
   v1::DeleteTopicRequest request;
   request.set_name(name);
-  topics_.Delete(request, std::move(done));
+  topics_.Delete(caller, request, std::move(done));
 }
 
 }  // namespace eventhub

@@ -16,27 +16,23 @@ namespace eventhub {
 namespace {
 
 // Applies a change and waits until it is durable.
-absl::Status MakeChange(const PlannedChange& change) {
-  return AwaitOutcome([&change](StatusDone done) {
+absl::Status MakeChange(const Caller& caller, const PlannedChange& change) {
+  return AwaitOutcome([&](StatusDone done) {
     switch (change.said.action()) {
       case v1::TopologyChange::ACTION_CREATE:
-        return change.kind->Create(*change.settings, std::move(done));
+        return change.kind->Create(caller, *change.settings, std::move(done));
       case v1::TopologyChange::ACTION_UPDATE:
-        return change.kind->Update(*change.settings, change.mask, std::move(done));
+        return change.kind->Update(caller, *change.settings, change.mask, std::move(done));
       default:
-        return change.kind->Delete(change.said.name(), std::move(done));
+        return change.kind->Delete(caller, change.said.name(), std::move(done));
     }
   });
 }
 
 // The error, with the object that it concerns.
 absl::Status Of(const PlannedChange& change, const absl::Status& error) {
-  absl::Status named(error.code(), absl::StrCat(WordFor(*change.kind), " ", change.said.name(),
-                                                ": ", error.message()));
-  error.ForEachPayload([&named](absl::string_view url, const absl::Cord& payload) {
-    named.SetPayload(url, payload);
-  });
-  return named;
+  return WithMessage(
+      error, absl::StrCat(WordFor(*change.kind), " ", change.said.name(), ": ", error.message()));
 }
 
 }  // namespace
@@ -48,23 +44,24 @@ Topologies::Topologies(Topics& topics, Subscriptions& subscriptions, Routes& rou
   kinds_.push_back(std::make_unique<LinkKind>(links));
 }
 
-void Topologies::Apply(v1::ApplyTopologyRequest request, absl::AnyInvocable<bool()> gave_up,
+void Topologies::Apply(const Caller& caller, v1::ApplyTopologyRequest request,
                        ResponseDone<v1::ApplyTopologyResponse> done) {
-  pool_.Post([this, request = std::move(request), gave_up = std::move(gave_up),
-              done = std::move(done)]() mutable { std::move(done)(ApplyNow(request, gave_up)); });
+  pool_.Post([this, caller, request = std::move(request), done = std::move(done)]() mutable {
+    std::move(done)(ApplyNow(caller, request));
+  });
 }
 
 absl::StatusOr<v1::ApplyTopologyResponse> Topologies::ApplyNow(
-    const v1::ApplyTopologyRequest& request, absl::AnyInvocable<bool()>& gave_up) {
-  const absl::Status cancelled = absl::CancelledError("the caller gave up");
-  if (gave_up()) return cancelled;
-  ASSIGN_OR_RETURN(TopologyPlan plan,
-                   PlanTopology(kinds_, PresentState(kinds_), request.topology(), request.prune()));
+    const Caller& caller, const v1::ApplyTopologyRequest& request) {
+  RETURN_IF_ERROR(caller.Interruption());
+  ASSIGN_OR_RETURN(TopologyPlan plan, PlanTopology(kinds_, PresentState(caller, kinds_),
+                                                   request.topology(), request.prune()));
   v1::ApplyTopologyResponse response;
   for (v1::TopologyChange& unnamed : plan.unnamed) *response.add_unnamed() = std::move(unnamed);
   for (PlannedChange& change : plan.changes) {
     if (!request.dry_run()) {
-      const absl::Status made = gave_up() ? cancelled : MakeChange(change);
+      absl::Status made = caller.Interruption();
+      if (made.ok()) made = MakeChange(caller, change);
       if (!made.ok()) {
         *response.mutable_error() = ToErrorStatus(Of(change, made));
         return response;
@@ -75,12 +72,13 @@ absl::StatusOr<v1::ApplyTopologyResponse> Topologies::ApplyNow(
   return response;
 }
 
-void Topologies::Export(ResponseDone<v1::ExportTopologyResponse> done) {
-  pool_.Post([this, done = std::move(done)]() mutable { std::move(done)(ExportNow()); });
+void Topologies::Export(const Caller& caller, ResponseDone<v1::ExportTopologyResponse> done) {
+  pool_.Post(
+      [this, caller, done = std::move(done)]() mutable { std::move(done)(ExportNow(caller)); });
 }
 
-v1::ExportTopologyResponse Topologies::ExportNow() {
-  const TopologyState hub = PresentState(kinds_);
+v1::ExportTopologyResponse Topologies::ExportNow(const Caller& caller) {
+  const TopologyState hub = PresentState(caller, kinds_);
   v1::ExportTopologyResponse response;
   v1::Topology& topology = *response.mutable_topology();
   for (const auto& kind : kinds_) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "eventhub/v1/topology.pb.h"
 #include "server/core/admin/topics.h"
+#include "server/core/base/caller.h"
 #include "server/core/link/links.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
@@ -28,19 +29,18 @@ class Topologies {
   // Finishes the calls submitted so far. No call may follow.
   void Stop() { pool_.Stop(); }
 
-  // See TopologyService.ApplyTopology. `gave_up` returns whether the caller has gone away. It is
-  // called before each change, on the thread of this object; once it returns true, no more changes
-  // are made (CANCELLED).
-  void Apply(v1::ApplyTopologyRequest request, absl::AnyInvocable<bool()> gave_up,
+  // See TopologyService.ApplyTopology. Makes no more changes once the caller does not wait any
+  // more; see Caller::Interruption.
+  void Apply(const Caller& caller, v1::ApplyTopologyRequest request,
              ResponseDone<v1::ApplyTopologyResponse> done);
 
   // See TopologyService.ExportTopology.
-  void Export(ResponseDone<v1::ExportTopologyResponse> done);
+  void Export(const Caller& caller, ResponseDone<v1::ExportTopologyResponse> done);
 
  private:
-  absl::StatusOr<v1::ApplyTopologyResponse> ApplyNow(const v1::ApplyTopologyRequest& request,
-                                                     absl::AnyInvocable<bool()>& gave_up);
-  v1::ExportTopologyResponse ExportNow();
+  absl::StatusOr<v1::ApplyTopologyResponse> ApplyNow(const Caller& caller,
+                                                     const v1::ApplyTopologyRequest& request);
+  v1::ExportTopologyResponse ExportNow(const Caller& caller);
 
   TopologyKinds kinds_;
   WorkPool pool_{1};  // Last: its thread uses the members above.

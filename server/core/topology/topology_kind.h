@@ -12,6 +12,7 @@
 #include "eventhub/v1/topology.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/message.h"
+#include "server/core/base/caller.h"
 #include "server/core/topic/topic_tasks.h"
 #include "server/core/topology/topology_state.h"
 
@@ -32,7 +33,7 @@ class TopologyKind {
   virtual const google::protobuf::Descriptor& type() const = 0;
 
   // All objects of this kind in the hub.
-  virtual std::vector<std::unique_ptr<Message>> Present() const = 0;
+  virtual std::vector<std::unique_ptr<Message>> Present(const Caller& caller) const = 0;
 
   // Returns the settings of an object created as `asked`: checked on their own, with defaults
   // filled in, if necessary from other objects in `hub`.
@@ -60,10 +61,10 @@ class TopologyKind {
   }
 
   // These submit the change like a client's request.
-  virtual void Create(const Message& settings, StatusDone done) = 0;
-  virtual void Update(const Message& settings, const google::protobuf::FieldMask& mask,
-                      StatusDone done) = 0;
-  virtual void Delete(const std::string& name, StatusDone done) = 0;
+  virtual void Create(const Caller& caller, const Message& settings, StatusDone done) = 0;
+  virtual void Update(const Caller& caller, const Message& settings,
+                      const google::protobuf::FieldMask& mask, StatusDone done) = 0;
+  virtual void Delete(const Caller& caller, const std::string& name, StatusDone done) = 0;
 };
 
 // In the order in which changes are applied.

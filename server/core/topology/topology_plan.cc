@@ -190,10 +190,10 @@ class Planner {
 
 }  // namespace
 
-TopologyState PresentState(const TopologyKinds& kinds) {
+TopologyState PresentState(const Caller& caller, const TopologyKinds& kinds) {
   TopologyState state;
   for (const auto& kind : kinds) {
-    for (std::unique_ptr<Message>& object : kind->Present()) {
+    for (std::unique_ptr<Message>& object : kind->Present(caller)) {
       KeepSettings(*object);
       const std::string name = NameOf(*object);
       state.of(kind->kind())[name] = std::move(object);

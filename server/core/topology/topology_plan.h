@@ -32,7 +32,7 @@ struct TopologyPlan {
 };
 
 // The current state of the hub.
-TopologyState PresentState(const TopologyKinds& kinds);
+TopologyState PresentState(const Caller& caller, const TopologyKinds& kinds);
 
 // Checks a topology and computes what it changes in a hub with the state `present`. Each object is
 // checked on its own, then together with all objects of the resulting state, then each change

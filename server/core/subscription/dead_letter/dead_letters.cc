@@ -1,7 +1,6 @@
 #include "server/core/subscription/dead_letter/dead_letters.h"
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,7 +15,7 @@
 namespace eventhub {
 
 absl::StatusOr<v1::ListDeadLettersResponse> DeadLetters::List(
-    const v1::ListDeadLettersRequest& request) const {
+    const Caller& /*caller*/, const v1::ListDeadLettersRequest& request) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    catalog_.Require("subscription", request.subscription()));
   v1::ListDeadLettersResponse response;
@@ -34,10 +33,29 @@ absl::StatusOr<v1::ListDeadLettersResponse> DeadLetters::List(
   return response;
 }
 
-void DeadLetters::Redrive(const v1::RedriveDeadLettersRequest& request, LongCall call,
-                          ResponseDone<v1::RedriveDeadLettersResponse> done) {
-  Close(request.subscription(), request.has_selector(), std::move(call),
-        {request.selector(), /*redrive=*/true, request.dry_run()},
+template <typename Request>
+void DeadLetters::Close(const Caller& caller, const Request& request, WorkPool& pool, bool redrive,
+                        LetterClosing::Done done) {
+  if (!request.has_selector()) {
+    return std::move(done)(InvalidField("selector", "is required; an empty one picks all"));
+  }
+  absl::StatusOr<std::shared_ptr<Subscription>> subscription =
+      catalog_.Require("subscription", request.subscription());
+  if (!subscription.ok()) return std::move(done)(subscription.status());
+  if (!request.dry_run()) {
+    done = admin_log_.NotingParts(
+        caller,
+        absl::StrCat(redrive ? "redrove" : "discarded", " dead letters of subscription ",
+                     request.subscription()),
+        std::move(done));
+  }
+  LetterClosing::Start(context_, *std::move(subscription), LongCall(pool, caller),
+                       {request.selector(), redrive, request.dry_run()}, std::move(done));
+}
+
+void DeadLetters::Redrive(const Caller& caller, const v1::RedriveDeadLettersRequest& request,
+                          WorkPool& pool, ResponseDone<v1::RedriveDeadLettersResponse> done) {
+  Close(caller, request, pool, /*redrive=*/true,
         [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
           if (!counts.ok()) return std::move(done)(counts.status());
           v1::RedriveDeadLettersResponse response;
@@ -48,10 +66,9 @@ void DeadLetters::Redrive(const v1::RedriveDeadLettersRequest& request, LongCall
         });
 }
 
-void DeadLetters::Discard(const v1::DiscardDeadLettersRequest& request, LongCall call,
-                          ResponseDone<v1::DiscardDeadLettersResponse> done) {
-  Close(request.subscription(), request.has_selector(), std::move(call),
-        {request.selector(), /*redrive=*/false, request.dry_run()},
+void DeadLetters::Discard(const Caller& caller, const v1::DiscardDeadLettersRequest& request,
+                          WorkPool& pool, ResponseDone<v1::DiscardDeadLettersResponse> done) {
+  Close(caller, request, pool, /*redrive=*/false,
         [done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
           if (!counts.ok()) return std::move(done)(counts.status());
           v1::DiscardDeadLettersResponse response;
@@ -60,22 +77,14 @@ void DeadLetters::Discard(const v1::DiscardDeadLettersRequest& request, LongCall
         });
 }
 
-void DeadLetters::Close(const std::string& name, bool has_selector, LongCall call,
-                        LetterClosing::Order order, LetterClosing::Done done) {
-  if (!has_selector) {
-    return std::move(done)(InvalidField("selector", "is required; an empty one picks all"));
-  }
-  absl::StatusOr<std::shared_ptr<Subscription>> subscription =
-      catalog_.Require("subscription", name);
-  if (!subscription.ok()) return std::move(done)(subscription.status());
-  LetterClosing::Start(context_, *std::move(subscription), std::move(call), std::move(order),
-                       std::move(done));
+void DeadLetters::DiscardIn(const Caller& caller, std::shared_ptr<Topic> topic, StatusDone done) {
+  done = admin_log_.NotingParts(
+      caller, absl::StrCat("discarded the dead letters in topic ", topic->name()), std::move(done));
+  DiscardNextIn(std::move(topic), LongCall(background_, caller), std::move(done));
 }
 
-void DeadLetters::DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled,
-                            StatusDone done) {
-  background_.Post([this, topic = std::move(topic), call = LongCall(background_, cancelled),
-                    done = std::move(done)]() mutable {
+void DeadLetters::DiscardNextIn(std::shared_ptr<Topic> topic, LongCall call, StatusDone done) {
+  call.Next([this, topic = std::move(topic), call, done = std::move(done)]() mutable {
     const absl::StatusOr<SubscriptionCatalog::Subscriptions> holders = Holders(*topic);
     std::shared_ptr<Subscription> next;
     for (size_t i = 0; holders.ok() && i < holders->size() && next == nullptr; ++i) {
@@ -87,19 +96,17 @@ void DeadLetters::DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> 
     if (next == nullptr) return std::move(done)(holders.status());
     LetterClosing::Order order;
     order.selector.set_topic(topic->name());
-    LetterClosing::Start(
-        context_, next, call, std::move(order),
-        [this, topic = std::move(topic), call,
-         done = std::move(done)](const absl::StatusOr<LetterCounts>& counts) mutable {
-          // The topic or the subscription was deleted meanwhile.
-          if (absl::IsNotFound(counts.status())) {
-            return std::move(done)(absl::OkStatus());
-          }
-          if (!counts.ok()) return std::move(done)(counts.status());
-          // Continue with the next subscription.
-          DiscardIn(
-              std::move(topic), [call] { return call.cancelled(); }, std::move(done));
-        });
+    LetterClosing::Start(context_, next, call, std::move(order),
+                         [this, topic = std::move(topic), call, done = std::move(done)](
+                             const absl::StatusOr<LetterCounts>& counts) mutable {
+                           // The topic or the subscription was deleted meanwhile.
+                           if (absl::IsNotFound(counts.status())) {
+                             return std::move(done)(absl::OkStatus());
+                           }
+                           if (!counts.ok()) return std::move(done)(counts.status());
+                           // Continue with the next subscription.
+                           DiscardNextIn(std::move(topic), call, std::move(done));
+                         });
   });
 }
 

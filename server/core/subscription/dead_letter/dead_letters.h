@@ -2,7 +2,6 @@
 // theirs.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "eventhub/v1/subscription.pb.h"
+#include "server/core/base/admin_log.h"
+#include "server/core/base/caller.h"
 #include "server/core/base/long_call.h"
 #include "server/core/subscription/dead_letter/letter_closing.h"
 #include "server/core/subscription/submit_change.h"
@@ -24,19 +25,21 @@ class DeadLetters {
  public:
   // The arguments outlive this.
   DeadLetters(const SubscriptionContext& context, const SubscriptionCatalog& catalog,
-              WorkPool& background)
-      : context_(context), catalog_(catalog), background_(background) {}
+              WorkPool& background, const AdminLog& admin_log)
+      : context_(context), catalog_(catalog), background_(background), admin_log_(admin_log) {}
 
   // Blocks on the disk.
-  absl::StatusOr<v1::ListDeadLettersResponse> List(const v1::ListDeadLettersRequest& request) const;
-  // Covers the letters that exist at the call. CANCELLED: part of it may be done.
-  void Redrive(const v1::RedriveDeadLettersRequest& request, LongCall call,
+  absl::StatusOr<v1::ListDeadLettersResponse> List(const Caller& caller,
+                                                   const v1::ListDeadLettersRequest& request) const;
+  // These cover the letters that exist at the call, in pieces on `pool`, which outlives the call.
+  // If the caller does not wait that long, part of it may be done.
+  void Redrive(const Caller& caller, const v1::RedriveDeadLettersRequest& request, WorkPool& pool,
                ResponseDone<v1::RedriveDeadLettersResponse> done);
-  void Discard(const v1::DiscardDeadLettersRequest& request, LongCall call,
+  void Discard(const Caller& caller, const v1::DiscardDeadLettersRequest& request, WorkPool& pool,
                ResponseDone<v1::DiscardDeadLettersResponse> done);
-  // Discards the letters of all subscriptions in a topic that receives no more letters, on the
-  // background thread; `cancelled`: see LongCall.
-  void DiscardIn(std::shared_ptr<Topic> topic, std::function<bool()> cancelled, StatusDone done);
+  // Discards the letters of all subscriptions in a topic that receives no more letters, in pieces
+  // on the background thread, until the caller does not wait any more.
+  void DiscardIn(const Caller& caller, std::shared_ptr<Topic> topic, StatusDone done);
 
   // The subscriptions that may need events of the topic for their dead letters, and the first
   // offset of a partition that one of them needs; nullopt if none needs any. Both block on the
@@ -50,12 +53,16 @@ class DeadLetters {
                                        const std::vector<NeededFrom>& limits) const;
 
  private:
-  void Close(const std::string& name, bool has_selector, LongCall call, LetterClosing::Order order,
+  // What Redrive and Discard have in common.
+  template <typename Request>
+  void Close(const Caller& caller, const Request& request, WorkPool& pool, bool redrive,
              LetterClosing::Done done);
+  void DiscardNextIn(std::shared_ptr<Topic> topic, LongCall call, StatusDone done);
 
   const SubscriptionContext& context_;
   const SubscriptionCatalog& catalog_;
   WorkPool& background_;
+  const AdminLog& admin_log_;
 };
 
 }  // namespace eventhub

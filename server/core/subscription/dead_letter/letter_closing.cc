@@ -33,7 +33,7 @@ void LetterClosing::Start(const SubscriptionContext& context,
 }
 
 void LetterClosing::Piece() {
-  if (call_.cancelled()) return std::move(done_)(Cancelled());
+  if (absl::Status ended = Interruption(); !ended.ok()) return std::move(done_)(std::move(ended));
   DeadLetterPage page;
   if (absl::Status found = FindPiece(&page); !found.ok()) return std::move(done_)(std::move(found));
   after_ = page.next;
@@ -75,10 +75,9 @@ void LetterClosing::FinishPiece(const absl::StatusOr<LetterCounts>& piece) {
   std::move(done_)(counts_);
 }
 
-absl::Status LetterClosing::Cancelled() const {
+absl::Status LetterClosing::Interruption() const {
   const char* const what = order_.dry_run ? "counted" : order_.redrive ? "redriven" : "discarded";
-  return absl::CancelledError(absl::StrCat("the call was cancelled; before that ", counts_.closed,
-                                           " dead letters were ", what));
+  return call_.Interruption(absl::StrCat(counts_.closed, " dead letters were ", what));
 }
 
 }  // namespace eventhub

@@ -26,9 +26,9 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
   };
   using Done = absl::AnyInvocable<void(absl::StatusOr<LetterCounts>) &&>;
 
-  // Calls `done` exactly once. CANCELLED: the call was cancelled. NOT_FOUND: the subscription was
-  // deleted; or the selector names a topic that does not exist; or it matches nothing and names a
-  // partition that the dead-letter topic does not have.
+  // Calls `done` exactly once. Errors: those of Caller::Interruption. NOT_FOUND: the subscription
+  // was deleted; or the selector names a topic that does not exist; or it matches nothing and names
+  // a partition that the dead-letter topic does not have.
   static void Start(const SubscriptionContext& context, std::shared_ptr<Subscription> subscription,
                     LongCall call, Order order, Done done);
 
@@ -41,7 +41,7 @@ class LetterClosing : public std::enable_shared_from_this<LetterClosing> {
   void Add(const LetterCounts& piece);
   // Runs after each piece.
   void FinishPiece(const absl::StatusOr<LetterCounts>& piece);
-  absl::Status Cancelled() const;
+  absl::Status Interruption() const;
 
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;

@@ -1,0 +1,58 @@
+// Who makes a call of the hub, from where, and how long somebody waits for the answer.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/base/clock.h"
+
+namespace eventhub {
+
+// Every call of a facade takes one, so that whatever depends on the caller (permission, quotas, an
+// audit) is decided from it and passed nowhere else. The network layer makes it once for each call,
+// or once for a stream: requests on a stream cost nothing.
+//
+// Immutable; thread-safe. Copies are equivalent. A call that continues after its method has
+// returned keeps a copy.
+class Caller {
+ public:
+  // Returns why nobody waits for the answer of a call any more, or OK. Thread-safe.
+  using Ending = std::function<absl::Status()>;
+
+  // `principal` names who calls, `peer` the address from which; neither is empty. The answer is of
+  // use until `deadline`, by the monotonic time of `clock`, which outlives the call. `ending` is
+  // called until the call is answered.
+  Caller(std::string principal, std::string peer, const Clock& clock, absl::Duration deadline,
+         Ending ending)
+      : principal_(std::move(principal)),
+        peer_(std::move(peer)),
+        clock_(&clock),
+        deadline_(deadline),
+        ending_(std::move(ending)) {}
+
+  // A part of the hub itself, such as "link orders": it waits for the answer in any case.
+  static Caller Internal(absl::string_view part);
+
+  const std::string& principal() const { return principal_; }
+  // As gRPC writes it, e.g. "ipv4:10.0.0.7:53122".
+  const std::string& peer() const { return peer_; }
+
+  // Returns OK while somebody waits for the answer, otherwise why the call should end early:
+  // DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE if the hub shuts down. The message includes
+  // `done`, if any, which describes what was done before, such as "3 events were added". Only until
+  // the call is answered.
+  absl::Status Interruption(absl::string_view done = "") const;
+
+ private:
+  std::string principal_;
+  std::string peer_;
+  const Clock* clock_;
+  absl::Duration deadline_;
+  Ending ending_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,79 @@
+// How every call begins: who makes it is determined here, and nowhere else.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/core/base/caller.h"
+#include "server/core/base/errors.h"
+#include "server/rpc/refused_stream.h"
+#include "server/rpc/stream_limits.h"
+#include "server/rpc/stream_registry.h"
+#include "server/rpc/unary.h"
+#include "storage/base/work_pool.h"
+
+namespace eventhub {
+
+// All methods of all services, except those of health, are served through these functions: whatever
+// has to be decided before a call has an effect is decided in Admit.
+//
+// Thread-safe. The arguments outlive the calls.
+class Calls {
+ public:
+  Calls(const StreamRegistry& registry, StreamLimits& limits, const Clock& clock)
+      : registry_(registry), limits_(limits), clock_(clock) {}
+
+  // Serves a unary call: `serve(caller, reactor)` finishes it, sooner or later. What the caller of
+  // the method passed in lives until then.
+  template <typename Method>
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, Method serve) const {
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    serve(Admit(*context), reactor);
+    return reactor;
+  }
+
+  // Likewise on a thread of the pool.
+  template <typename Method>
+  grpc::ServerUnaryReactor* ServeOn(WorkPool& pool, grpc::CallbackServerContext* context,
+                                    Method serve) const {
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    pool.Post([caller = Admit(*context), reactor, serve = std::move(serve)]() mutable {
+      serve(caller, reactor);
+    });
+    return reactor;
+  }
+
+  // Likewise, with the response that `answer(caller)` returns.
+  template <typename Response, typename Method>
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Response* response,
+                                   Method answer) const {
+    return Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
+      FinishCall<Response>(reactor, answer(caller), response);
+    });
+  }
+
+  // Starts a stream of the type `Reactor`, if its host may open another: `start(caller, place)`
+  // returns it. The stream keeps the caller for all of its requests.
+  template <typename Reactor, typename Start>
+  Reactor* Open(grpc::CallbackServerContext* context, Start start) const {
+    Caller caller = Admit(*context);
+    std::optional<StreamLimits::Place> place = limits_.Take(caller.peer());
+    if (!place.has_value()) {
+      return new RefusedStream<Reactor>(TooManyStreams(limits_.most(), kReconnectDelay));
+    }
+    return start(std::move(caller), *std::move(place));
+  }
+
+ private:
+  // Returns who makes a call.
+  Caller Admit(const grpc::CallbackServerContext& context) const;
+
+  const StreamRegistry& registry_;
+  StreamLimits& limits_;
+  const Clock& clock_;
+};
+
+}  // namespace eventhub
