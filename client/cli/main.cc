@@ -33,6 +33,7 @@ namespace {
 
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
+constexpr int kInterrupted = 130;  // 128 + SIGINT.
 
 constexpr char kExamples[] = R"(
 Examples:
@@ -52,7 +53,7 @@ Environment: EVENTHUB_ADDRESS and EVENTHUB_TLS_... set the options above. Any ot
 EVENTHUB_... that is not a setting of eventhubd is an error, except those that Kubernetes sets for a
 Service called eventhub.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage.)";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.)";
 
 // The environment variables are those of the daemon's equivalent flags, so that one environment
 // serves both.
@@ -190,6 +191,10 @@ absl::Status RunWatched(const CLI::App& app, const Context& context) {
 int Fail(const CLI::App& app, const Context& context, const absl::Status& status) {
   if (IsUsageError(status)) return ReportUsage(app, status.message());
   if (IsSilentFailure(status)) return SilentFailureCode(status);
+  if (IsInterrupted(status)) {
+    PrintError(status.message());
+    return kInterrupted;
+  }
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   const bool in_doubt = client::OutcomeIsUnknown(status) && !HasKnownOutcome(status) &&
                         !TellsOutcome(ChosenCommand(app));

@@ -78,8 +78,8 @@ class LinksTest(LinkTest):
         self.ok("links", "resume", "life")
         self.await_state("life", "caught up")
 
-        self.assertEqual(self.ok("links", "delete", "life"), "")
-        for command in (["describe"], ["delete"], ["resume"], ["pause"], ["update", "--resume"]):
+        self.assertEqual(self.ok("links", "delete", "life", "--yes"), "")
+        for command in (["describe"], ["delete", "--yes"], ["resume"], ["pause"], ["update", "--resume"]):
             self.assertIn("link life does not exist (NOT_FOUND)",
                           self.fails(1, "links", *command, "life"))
 
@@ -219,7 +219,7 @@ class LinksTest(LinkTest):
         self.wait_until(lambda: len(self.data(name)) >= 3)
         self.wait_until(lambda: self.status(name)["looped_events"] >= 1)
         self.assertEqual(sorted(self.data(name)), ["here", "last", "there"])
-        self.ok("links", "delete", name, hub=self.remote)
+        self.ok("links", "delete", name, "--yes", hub=self.remote)
 
     def test_list(self):
         name = self.topics()
@@ -237,7 +237,7 @@ class LinksTest(LinkTest):
         self.assertRegex(row, rf"^list-a +{self.remote.address} +{name} +{name} +paused +- +0 +0 "
                               "+0$")
         self.assertEqual(row.index("paused"), table[0].index("STATE"))
-        self.ok("links", "delete", "list-a", "list-b")
+        self.ok("links", "delete", "list-a", "list-b", "--yes")
         self.assertNotIn("list-", self.ok("links", "list"))
 
     def test_refusals(self):
@@ -261,7 +261,7 @@ class LinksTest(LinkTest):
         self.assertIn(f"topic {name} is what links append to: {name} (FAILED_PRECONDITION)",
                       self.fails(1, "topics", "delete", name, "--yes"))
         self.assertIn("link.filter", self.fails(1, "links", "update", name, "--filter=a ="))
-        self.ok("links", "delete", name)
+        self.ok("links", "delete", name, "--yes")
         self.ok("topics", "delete", name, "--yes")
 
     def test_to_itself(self):
@@ -321,7 +321,7 @@ class LinksRestartTest(OwnHubTest, LinkTest):
         self.remote.start()
         self.publish(name, "b")
         self.await_data(name, "a", "b")
-        self.ok("links", "delete", name)
+        self.ok("links", "delete", name, "--yes")
         self.kill(self.hub)
         self.assertEqual(self.ok("links", "list", "--output=json"), "")
 

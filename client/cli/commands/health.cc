@@ -60,6 +60,7 @@ absl::Status Health(const Context& context, const HealthFlags& flags) {
     poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
     status = Check(context, flags, interrupt);
   }
+  if (!status.ok() && interrupt.raised()) status = InterruptedError("interrupted");
   if (flags.quiet) return status.ok() ? status : SilentFailure();
   RETURN_IF_ERROR(status);
   return WriteOut(flags.live ? "live\n" : "serving\n");

@@ -64,16 +64,18 @@ Examples:
   eventhub links resume from-shop)";
 
 constexpr char kDeleteLinkExamples[] = R"(
-Deletes its positions too; the events that it appended stay. A later link of that name starts over,
-and may append events again.
+Deletes the positions of the links too; the events that they appended stay. A later link of that
+name starts over, and may append events again.
 
 Examples:
-  eventhub links delete from-shop)";
+  eventhub links delete from-shop
+  eventhub links delete from-shop from-till --yes)";
 
 struct LinkCommand {
   std::vector<std::string> names;
   client::Link link;  // Only `create` sets its other fields.
   client::LinkUpdate update;
+  bool yes = false;
   bool json = false;
 };
 using LinkFlags = std::shared_ptr<LinkCommand>;
@@ -139,7 +141,14 @@ absl::Status SetLinksPaused(const Context& context, const LinkCommand& flags, bo
 
 absl::Status DeleteLinks(const Context& context, const LinkCommand& flags) {
   client::LinkClient client = ConnectLinks(context);
-  for (const std::string& name : flags.names) RETURN_IF_ERROR(client.DeleteLink(name));
+  if (!flags.yes) RETURN_IF_ERROR(NeedTerminal("links delete"));
+  for (const std::string& name : flags.names) {
+    if (!flags.yes) {
+      RETURN_IF_ERROR(Confirm(absl::StrCat("Delete link '", name, "' and its positions for good?"),
+                              absl::StrCat("link '", name, "' is kept")));
+    }
+    RETURN_IF_ERROR(client.DeleteLink(name));
+  }
   return absl::OkStatus();
 }
 
@@ -204,8 +213,9 @@ void AddLinkSwitches(CLI::App& group, Context& context, const LinkFlags& flags) 
   AddLinkNames(*resume, flags);
   SetRun(*resume, context, [&context, flags] { return SetLinksPaused(context, *flags, false); });
 
-  CLI::App* remove = AddVerb(group, "delete", "Delete links", kDeleteLinkExamples);
+  CLI::App* remove = AddVerb(group, "delete", "Delete links for good", kDeleteLinkExamples);
   AddLinkNames(*remove, flags);
+  remove->add_flag("-y,--yes", flags->yes, "Do not ask");
   SetRun(*remove, context, [&context, flags] { return DeleteLinks(context, *flags); });
 }
 

@@ -205,6 +205,10 @@ absl::Status Drain(const Context& context, const OutboxFlags& flags) {
                            .dump() +
                        "\n"
                  : absl::StrCat(CountOf(after.published_events, "event"), " published\n")));
+  if (after.pending_events > 0 && interrupt.raised()) {
+    return InterruptedError(
+        absl::StrCat("interrupted; ", CountOf(after.pending_events, "event"), " left"));
+  }
   if (after.pending_events > 0) return WhyLeft(after);
   if (after.refused_events == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(

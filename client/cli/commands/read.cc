@@ -209,8 +209,7 @@ absl::Status Read(const Context& context, ReadFlags flags) {
   absl::Status status = ReadTopic(context, flags, interrupt);
   if (!absl::IsCancelled(status) || !interrupt.raised()) return status;
   // Ctrl-C is the normal end of `--follow`.
-  return flags.reader.follow ? absl::OkStatus()
-                             : absl::CancelledError("interrupted before the end");
+  return flags.reader.follow ? absl::OkStatus() : InterruptedError("interrupted before the end");
 }
 
 // Adds an option whose value sets several fields of the reader.

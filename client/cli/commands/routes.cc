@@ -66,7 +66,7 @@ Examples:
   eventhub routes resume eu)";
 
 constexpr char kDeleteRouteExamples[] = R"(
-The copies that it made stay. Takes effect at a definite offset, which is printed.
+The copies that they made stay. Takes effect at a definite offset, which is printed.
 
 Examples:
   eventhub routes delete eu

@@ -20,6 +20,7 @@ namespace {
 
 constexpr absl::string_view kUsagePayload = "eventhub.cli/usage";
 constexpr absl::string_view kSilentPayload = "eventhub.cli/silent";
+constexpr absl::string_view kInterruptedPayload = "eventhub.cli/interrupted";
 constexpr absl::string_view kKnownOutcomePayload = "eventhub.cli/known-outcome";
 
 }  // namespace
@@ -152,6 +153,16 @@ int SilentFailureCode(const absl::Status& status) {
 
 bool IsSilentFailure(const absl::Status& status) {
   return status.GetPayload(kSilentPayload).has_value();
+}
+
+absl::Status InterruptedError(absl::string_view message) {
+  absl::Status status = absl::CancelledError(message);
+  status.SetPayload(kInterruptedPayload, absl::Cord());
+  return status;
+}
+
+bool IsInterrupted(const absl::Status& status) {
+  return status.GetPayload(kInterruptedPayload).has_value();
 }
 
 absl::Status WithMessage(const absl::Status& status, absl::string_view message) {

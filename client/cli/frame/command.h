@@ -97,6 +97,12 @@ absl::Status SilentFailure(int exit_code = 1);
 int SilentFailureCode(const absl::Status& status);
 bool IsSilentFailure(const absl::Status& status);
 
+// A command that a signal ended before it was done: main() prints the message and exits with 130,
+// as shells do after Ctrl-C. Ending a command that has no other end, such as `read --follow`, is
+// success.
+absl::Status InterruptedError(absl::string_view message);
+bool IsInterrupted(const absl::Status& status);
+
 // `status` with another message and the same code and payloads.
 absl::Status WithMessage(const absl::Status& status, absl::string_view message);
 

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cli/frame/command.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/run/progress.h"
 #include "eventhub/publisher.h"
@@ -69,7 +70,7 @@ class Bench {
   }
 
   absl::Status CheckInterrupt() const {
-    return interrupt_.raised() ? absl::CancelledError("interrupted") : absl::OkStatus();
+    return interrupt_.raised() ? InterruptedError("interrupted before the end") : absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<client::Publisher>> NewPublisher() const {
@@ -158,6 +159,10 @@ absl::StatusOr<BenchResult> RunBench(const Context& context, const BenchOptions&
   settings.name = topic;
   settings.partitions = options.partitions;
   settings.description = "Made by `eventhub bench`.";
+  interrupt.OnRaise([] {
+    std::fputs("eventhub: waiting for the hub to create a topic (press Ctrl-C again to give up)\n",
+               stderr);
+  });
   RETURN_IF_ERROR(admin.CreateTopic(settings).status());
   interrupt.OnRaise([&topic] {
     std::fprintf(stderr,

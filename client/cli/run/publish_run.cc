@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "client/cli/frame/command.h"
 #include "client/cli/input/line_reader.h"
 #include "client/cli/input/read_file.h"
 #include "client/cli/input/units.h"
@@ -121,7 +122,7 @@ class PublishRun {
       RETURN_IF_ERROR(PublishLines(*lines));
       if (Refused()) return absl::OkStatus();
     }
-    if (interrupt_.raised()) return absl::CancelledError("interrupted before the end of the input");
+    if (interrupt_.raised()) return InterruptedError("interrupted before the end of the input");
     return absl::OkStatus();
   }
 
