@@ -4,9 +4,6 @@
 //
 //   consume_queue [address] [topic] [subscription]
 
-#include <unistd.h>
-
-#include <csignal>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -39,20 +36,9 @@ Outcome Bill(const ReceivedEvent& received) {
   return Outcome::Ack();
 }
 
-// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
-// why.
-void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "orders";
   const std::string name = argc > 3 ? argv[3] : "example-queue";
@@ -75,16 +61,14 @@ int main(int argc, char** argv) {
   options.subscription = name;
   options.on_event = Bill;
   options.threads = 8;
-  options.hooks.on_ended = WakeMain;
   auto subscriber = Subscriber::Start(hub, options);
   if (!subscriber.ok()) {
     std::cerr << subscriber.status().message() << "\n";
     return 1;
   }
 
-  int signal = 0;
-  sigwait(&signals, &signal);
-  const absl::Status stopped = (*subscriber)->Stop(absl::Seconds(30));
+  // Until SIGINT or SIGTERM, or an end for another reason: e.g. the subscription was deleted.
+  const absl::Status stopped = (*subscriber)->WaitForSignal();
   const auto counters = (*subscriber)->counters();
   std::cerr << counters.acked << " done, " << counters.nacked << " not done\n";
   if (!stopped.ok()) std::cerr << stopped << "\n";

@@ -4,9 +4,6 @@
 //
 //   consume_stream [address] [topic] [subscription]
 
-#include <unistd.h>
-
-#include <csignal>
 #include <iostream>
 #include <string>
 
@@ -24,22 +21,7 @@ using eventhub::client::SubscriberOptions;
 using eventhub::client::SubscriptionClient;
 using eventhub::client::SubscriptionKind;
 
-namespace {
-
-// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
-// why.
-void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
-
-}  // namespace
-
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "orders";
   const std::string name = argc > 3 ? argv[3] : "example-stream";
@@ -69,17 +51,9 @@ int main(int argc, char** argv) {
               << lost.range.end << " of partition " << lost.partition << "\n";
   };
 
-  options.hooks.on_ended = WakeMain;
-  auto subscriber = Subscriber::Start(hub, options);
-  if (!subscriber.ok()) {
-    std::cerr << subscriber.status().message() << "\n";
-    return 1;
-  }
-
-  int signal = 0;
-  sigwait(&signals, &signal);
-  // Finishes the delivered events; then other consumers take over, and no event is redelivered.
-  const absl::Status stopped = (*subscriber)->Stop(absl::Seconds(30));
+  // Until SIGINT or SIGTERM. Then it finishes the delivered events; other consumers take over, and
+  // no event is redelivered.
+  const absl::Status stopped = Subscriber::RunUntilSignal(hub, options);
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;
 }

@@ -4,9 +4,6 @@
 //
 //   process [address] [topic] [target] [subscription]
 
-#include <unistd.h>
-
-#include <csignal>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -37,20 +34,9 @@ eventhub::v1::Event MakeInvoice(const eventhub::v1::Event& order) {
   return invoice;
 }
 
-// The subscriber ended by itself, e.g. because the subscription was deleted: main stops and prints
-// why.
-void WakeMain(const absl::Status&) { kill(getpid(), SIGTERM); }
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "orders";
   const std::string target = argc > 3 ? argv[3] : "invoices";
@@ -78,15 +64,9 @@ int main(int argc, char** argv) {
     if (result.ok()) return Outcome::Settled();
     return Outcome::Retry(std::string(result.status().message()));
   };
-  auto subscriber = Subscriber::Start(
-      hub, {.subscription = name, .on_event = process, .hooks = {.on_ended = WakeMain}});
-  if (!subscriber.ok()) {
-    std::cerr << subscriber.status().message() << "\n";
-    return 1;
-  }
-  int signal;
-  sigwait(&signals, &signal);
-  const absl::Status stopped = (*subscriber)->Stop(absl::Seconds(30));
+  // Until SIGINT or SIGTERM, or an end for another reason: e.g. the subscription was deleted.
+  const absl::Status stopped =
+      Subscriber::RunUntilSignal(hub, {.subscription = name, .on_event = process});
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;
 }

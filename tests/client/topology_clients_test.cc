@@ -8,6 +8,7 @@
 #include "client/src/base/proto_time.h"
 #include "client/src/publish/publish_proto.h"
 #include "eventhub/delayed_event_client.h"
+#include "eventhub/error.h"
 #include "eventhub/link_client.h"
 #include "eventhub/mocks/mock_connection.h"
 #include "eventhub/route_client.h"

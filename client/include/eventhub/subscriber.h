@@ -228,6 +228,15 @@ class Subscriber {
   // by itself, e.g. with NOT_FOUND because the subscription was deleted.
   static absl::Status Run(std::shared_ptr<Connection> connection, SubscriberOptions options);
 
+  // Start followed by WaitForSignal, for the main function of a program that only consumes:
+  //
+  //     const absl::Status status = Subscriber::RunUntilSignal(hub, options);
+  //     if (!status.ok()) std::cerr << status << "\n";
+  //     return status.ok() ? 0 : 1;
+  static absl::Status RunUntilSignal(std::shared_ptr<Connection> connection,
+                                     SubscriberOptions options,
+                                     absl::Duration stop_timeout = absl::Seconds(30));
+
   // Cuts the subscriber off: unsettled events go to other consumers at once. Waits for running
   // handlers. Must not be called from a handler or a hook.
   ~Subscriber();
@@ -264,6 +273,17 @@ class Subscriber {
   // RequestStop followed by Wait. If the subscriber has not ended after `timeout`, it is cut off,
   // as by the destructor, and the result is DEADLINE_EXCEEDED; handlers may still run then.
   absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration());
+
+  // Wait, until SIGINT or SIGTERM at the latest: the signal does what RequestStop does. If the
+  // subscriber has not ended `stop_timeout` later, or at a second signal, it is cut off, as by
+  // Stop. Returns what Wait returns, i.e. OK after a signal and a graceful end, and CANCELLED if it
+  // was cut off; handlers may still run then.
+  //
+  // The process's former handlers of the two signals are restored when this returns, and after the
+  // second signal, so that a third one ends a program whose event handlers are stuck. A signal that
+  // the process ignores stays ignored. Several subscribers may wait at the same time; each signal
+  // is for all of them.
+  absl::Status WaitForSignal(absl::Duration stop_timeout = absl::Seconds(30));
 
   SubscriberCounters counters() const;
 

@@ -57,6 +57,12 @@ absl::Status Subscriber::Run(std::shared_ptr<Connection> connection, SubscriberO
   return subscriber->Wait();
 }
 
+absl::Status Subscriber::RunUntilSignal(std::shared_ptr<Connection> connection,
+                                        SubscriberOptions options, absl::Duration stop_timeout) {
+  ASSIGN_OR_RETURN(const auto subscriber, Start(std::move(connection), std::move(options)));
+  return subscriber->WaitForSignal(stop_timeout);
+}
+
 Subscriber::Subscriber(std::shared_ptr<SubscriberCore> core) : core_(std::move(core)) {}
 
 Subscriber::~Subscriber() { core_->Close(); }
@@ -72,6 +78,10 @@ void Subscriber::RequestStop() { core_->RequestStop(); }
 absl::Status Subscriber::Wait(absl::Duration timeout) { return core_->Wait(timeout); }
 
 absl::Status Subscriber::Stop(absl::Duration timeout) { return core_->Stop(timeout); }
+
+absl::Status Subscriber::WaitForSignal(absl::Duration stop_timeout) {
+  return core_->WaitForSignal(stop_timeout);
+}
 
 SubscriberCounters Subscriber::counters() const { return core_->counters(); }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/src/base/failure.h"
 #include "client/src/base/proto_time.h"
+#include "client/src/base/stop_signals.h"
 #include "client/src/read/position_proto.h"
 #include "client/src/subscribe/pending_event.h"
 
@@ -389,6 +390,20 @@ absl::Status SubscriberCore::Stop(absl::Duration timeout) {
   return status;
 }
 
+absl::Status SubscriberCore::WaitForSignal(absl::Duration stop_timeout) {
+  const StopSignals signals([this, stop_timeout](int count) {
+    if (count > 1) {
+      CutOff();
+      return;
+    }
+    RequestStop();
+    connection_->RunAfter(stop_timeout, [weak = weak_from_this()] {
+      if (const auto core = weak.lock()) core->CutOff();
+    });
+  });
+  return Wait(absl::InfiniteDuration());
+}
+
 void SubscriberCore::End(const absl::Status& status, HookCalls& calls) {
   if (ended_) return;
   calls.Note(options_.hooks.on_ended, status);
@@ -403,6 +418,7 @@ void SubscriberCore::CutOff() {
   {
     MutexLock lock(mutex_);
     cut_off_ = true;
+    change_.NotifyAll();
     if (ended_) return;
     HookCalls dropped;  // The program cuts the subscriber off, and so knows.
     stream = LoseStream(dropped);

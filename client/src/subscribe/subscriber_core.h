@@ -51,6 +51,7 @@ class SubscriberCore : public std::enable_shared_from_this<SubscriberCore> {
   void RequestStop();
   absl::Status Wait(absl::Duration timeout);
   absl::Status Stop(absl::Duration timeout);
+  absl::Status WaitForSignal(absl::Duration stop_timeout);
   SubscriberCounters counters() const;
 
   // Ends the subscriber without settling, and waits for handlers and hooks that run.
