@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that includes follow the layers: main -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
+# Checks that includes follow the layers: main, testing -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
 # client -> wire and base, and the command line -> json, and filter, which it evaluates without a hub; json -> wire. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 #
@@ -32,6 +32,9 @@ forbid server/link 'server/(rpc|main)/|client/|grpc|rocksdb/|eventhub/v1/.*\.grp
   'links know the core, and the public headers of the client'
 forbid server/rpc 'server/main/|client/|rocksdb/' 'rpc knows the core and links only'
 forbid server/main 'client/|rocksdb/' 'the daemon knows the server only'
+forbid server/testing 'server/(main|link|filter|core)/|client/|grpc|rocksdb/' \
+  'the hub of tests stands on the server, and on the public headers of the client'
+forbid client 'eventhub/testing/' 'the SDK does not contain a hub'
 forbid client 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h' 'clients know the contract and base only'
 for part in include src cli examples; do
   forbid client/$part 'rocksdb/|client/outbox/' 'only the outbox knows RocksDB'

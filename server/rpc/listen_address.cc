@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -102,7 +103,25 @@ void ListenSockets::Close() {
 }
 
 absl::StatusOr<ListenSockets> ListenSockets::Open(const std::string& address) {
+  if (absl::StartsWith(address, kAbstractPrefix)) return OpenAbstract(address);
   return absl::StartsWith(address, kUnixPrefix) ? OpenUnix(address) : OpenTcp(address);
+}
+
+absl::StatusOr<ListenSockets> ListenSockets::OpenAbstract(const std::string& address) {
+  const std::string path = address.substr(sizeof(kAbstractPrefix) - 1);
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
+    return CannotListen(address, "the name is empty or too long");
+  }
+  path.copy(name.sun_path + 1, path.size());  // The zero before it makes it abstract.
+  const size_t size = offsetof(sockaddr_un, sun_path) + 1 + path.size();
+  const int fd = ListenOn(reinterpret_cast<const sockaddr&>(name), static_cast<socklen_t>(size));
+  if (fd < 0) return CannotListen(address, strerror(errno));
+  ListenSockets sockets;
+  sockets.address_ = address;
+  sockets.descriptors_.push_back(fd);
+  return sockets;
 }
 
 absl::StatusOr<ListenSockets> ListenSockets::OpenUnix(const std::string& address) {

@@ -13,6 +13,8 @@ namespace eventhub {
 
 // The prefix of "unix:PATH" addresses.
 inline constexpr char kUnixPrefix[] = "unix:";
+// The prefix of addresses in Linux's abstract namespace, which is not part of a file system.
+inline constexpr char kAbstractPrefix[] = "unix-abstract:";
 
 // The sockets of one address; a host name may resolve to several. Closes them on destruction.
 class ListenSockets {
@@ -22,9 +24,10 @@ class ListenSockets {
   ListenSockets& operator=(ListenSockets&& other) noexcept;
   ~ListenSockets() { Close(); }
 
-  // Listens on "HOST:PORT" (port 0: any free port) or "unix:PATH". UNAVAILABLE says why it cannot:
-  // an address is never shared with another process, nor taken from a living one. Only the owner
-  // and the group of a unix socket's file may connect.
+  // Listens on "HOST:PORT" (port 0: any free port), "unix:PATH" or "unix-abstract:NAME".
+  // UNAVAILABLE says why it cannot: an address is never shared with another process, nor taken from
+  // a living one. Only the owner and the group of a unix socket's file may connect; an abstract
+  // name has no owner, so whoever knows it may.
   static absl::StatusOr<ListenSockets> Open(const std::string& address);
 
   // With the bound port.
@@ -37,6 +40,7 @@ class ListenSockets {
 
  private:
   static absl::StatusOr<ListenSockets> OpenUnix(const std::string& address);
+  static absl::StatusOr<ListenSockets> OpenAbstract(const std::string& address);
   static absl::StatusOr<ListenSockets> OpenTcp(const std::string& address);
 
   std::string address_;

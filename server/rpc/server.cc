@@ -224,6 +224,8 @@ std::vector<std::string> Server::unprotected_addresses() const {
   return unprotected;
 }
 
+void Server::OnClockMoved() { services_->broker->subscriptions().RunDue(); }
+
 void Server::WatchMemory(ServerOptions& options) {
   if (options.memory_limit == 0) return;
   Services& services = *services_;

@@ -26,7 +26,7 @@ class MemoryGuardThread;
 
 struct ServerOptions {
   BrokerOptions broker;
-  // "HOST:PORT" (port 0: any free one) or "unix:PATH".
+  // See ListenSockets::Open.
   std::vector<std::string> listen = {"127.0.0.1:7070"};
   // For connections over the network; unix sockets are protected by file permissions instead.
   ServerTlsOptions tls;
@@ -68,6 +68,10 @@ class Server {
   // Those addresses that anybody can reach and call: neither local nor restricted to clients with a
   // certificate.
   std::vector<std::string> unprotected_addresses() const;
+
+  // A test has moved the clock: ends the leases and the delays of retries that are due by it now.
+  // Delayed events look at the clock by themselves, every second.
+  void OnClockMoved();
 
   // Drains: health turns NOT_SERVING, streams end with UNAVAILABLE, accepted requests are committed
   // and answered. Calls that are not done after `grace` are cancelled. Blocks. Call it once.

@@ -1,7 +1,8 @@
-// A test of a program that uses the SDK, on the installed mocks.
+// A test of a program that uses the SDK, on the installed mocks and on the installed hub.
 
 #include "eventhub/admin_client.h"
 #include "eventhub/mocks/mock_connection.h"
+#include "eventhub/testing/in_memory_hub.h"
 #include "gtest/gtest.h"
 
 namespace client = eventhub::client;
@@ -28,4 +29,11 @@ TEST(OutsideTest, PlaysAHub) {
   EXPECT_CALL(*hub, CheckHealth("", testing::_))
       .WillOnce(testing::Return(client::Health::kServing));
   EXPECT_EQ(client::AdminClient(hub).CheckHealth().value(), client::Health::kServing);
+}
+
+TEST(OutsideTest, HasAHub) {
+  client::InMemoryHub hub;
+  client::AdminClient admin(hub.Connect());
+  EXPECT_TRUE(admin.CreateTopic({.name = "orders"}).ok());
+  EXPECT_TRUE(admin.GetTopic("orders").ok());
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the SDK of a build into an empty place, and builds and runs a project outside with it:
+# Installs the SDK of a build, with its hub for tests, into an empty place, and builds and runs a project outside with it:
 # once through the CMake package, once through pkg-config. The SDK must have been built.
 #
 #   tests/install/run.sh BUILD_DIR [CXX]
@@ -11,7 +11,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cmake --install "$build" --component sdk --prefix "$work/prefix" >"$work/install.log"
+for component in sdk testing; do
+  cmake --install "$build" --component "$component" --prefix "$work/prefix" >>"$work/install.log"
+done
 
 echo "== CMake package"
 cmake -S "$here" -B "$work/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \

@@ -44,6 +44,11 @@ string(REGEX MATCH "```cpp\n([^`]*)```" snippet "${readme}")
 file(CONFIGURE OUTPUT readme_snippet.cc CONTENT "${CMAKE_MATCH_1}" @ONLY)
 add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/readme_snippet.cc)
 target_link_libraries(readme_snippet PRIVATE eventhub_client eventhub_warnings)
+string(REGEX MATCH "## Test your services[^#]*```cpp\n([^`]*)```" test "${readme}")
+file(CONFIGURE OUTPUT readme_test.cc CONTENT "${CMAKE_MATCH_1}" @ONLY)
+eventhub_test(readme_test
+  SOURCES ${CMAKE_CURRENT_BINARY_DIR}/readme_test.cc
+  LIBS eventhub_testing nlohmann_json::nlohmann_json)
 set(readme_programs Shell Topology Cpp Python)
 if(EXISTS ${PROJECT_SOURCE_DIR}/build/tools/node_modules/@grpc/grpc-js)
   list(APPEND readme_programs Node)

@@ -37,8 +37,10 @@ absl::Status RequestTooLarge(absl::string_view message) {
 
 // Whether the target of a channel may also be the address of a connection, as gRPC writes it.
 bool MayBeAddress(const std::string& target) {
-  return (absl::StartsWith(target, "unix") && !absl::StartsWith(target, "unix://")) ||
-         absl::StartsWith(target, "ipv4:") || absl::StartsWith(target, "ipv6:");
+  const bool resolved =
+      absl::StartsWith(target, "unix://") || absl::StartsWith(target, "unix-abstract://");
+  return (absl::StartsWith(target, "unix") && !resolved) || absl::StartsWith(target, "ipv4:") ||
+         absl::StartsWith(target, "ipv6:");
 }
 
 // The peer of a call is the target of its channel until the call is assigned to a connection, and

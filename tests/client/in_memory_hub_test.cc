@@ -1,0 +1,231 @@
+// The hub in memory, as a user's test would use it: it links nothing of the server.
+#include "eventhub/testing/in_memory_hub.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/committer.h"
+#include "eventhub/error.h"
+#include "eventhub/publisher.h"
+#include "eventhub/reader.h"
+#include "eventhub/subscriber.h"
+#include "eventhub/subscription_client.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/base/mutex.h"
+#include "tests/support/eventually.h"
+
+namespace eventhub::client {
+namespace {
+
+using ::testing::ElementsAre;
+
+v1::Event EventOf(const std::string& id) {
+  v1::Event event;
+  event.set_id(id);
+  event.set_source("/test");
+  event.set_type("t");
+  return event;
+}
+
+void CreateTopic(InMemoryHub& hub, const std::string& name) {
+  const auto created = AdminClient(hub.Connect()).CreateTopic({.name = name});
+  ASSERT_TRUE(created.ok()) << created.status();
+}
+
+absl::Status Publish(const std::shared_ptr<Connection>& hub, const v1::Event& event) {
+  const auto publisher = Publisher::Create(hub, {.topic = "t"});
+  if (!publisher.ok()) return publisher.status();
+  absl::Status published = (*publisher)->Publish(event);
+  published.Update((*publisher)->Flush(absl::Seconds(30)));
+  return published;
+}
+
+std::vector<std::string> IdsOf(const std::shared_ptr<Connection>& hub, const std::string& topic) {
+  std::vector<std::string> ids;
+  const auto reader = Reader::Create(hub, {.topic = topic});
+  EXPECT_TRUE(reader.ok());
+  v1::Event event;
+  for (;;) {
+    const auto batch = (*reader)->Next(absl::Seconds(30));
+    EXPECT_TRUE(batch.ok()) << batch.status();
+    if (!batch.ok() || batch->done()) return ids;
+    for (const ReceivedEvent& received : *batch) {
+      EXPECT_TRUE(received.ParseTo(event).ok());
+      ids.push_back(event.id());
+    }
+  }
+}
+
+// Records the ids of events, with their attempts.
+class Seen {
+ public:
+  void Add(const ReceivedEvent& received) {
+    v1::Event event;
+    EXPECT_TRUE(received.ParseTo(event).ok());
+    MutexLock lock(mutex_);
+    ids_.push_back(absl::StrCat(event.id(), "#", received.delivery_attempt()));
+  }
+  std::vector<std::string> ids() const {
+    MutexLock lock(mutex_);
+    return ids_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<std::string> ids_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST(InMemoryHubTest, HubsAreIsolated) {
+  InMemoryHub one, two;
+  CreateTopic(one, "t");
+  ASSERT_TRUE(Publish(one.Connect(), EventOf("1")).ok());
+  EXPECT_THAT(IdsOf(one.Connect(), "t"), ElementsAre("1"));
+  EXPECT_TRUE(absl::IsNotFound(AdminClient(two.Connect()).GetTopic("t").status()));
+}
+
+// Read, process, write, and settle later: what a stream processor does.
+TEST(InMemoryHubTest, TransactionsMoveEventsExactlyOnce) {
+  InMemoryHub hub;
+  CreateTopic(hub, "t");
+  CreateTopic(hub, "out");
+  const std::shared_ptr<Connection> connection = hub.Connect();
+  ASSERT_TRUE(SubscriptionClient(connection)
+                  .CreateSubscription({.name = "s", .topic = "t", .kind = SubscriptionKind::kQueue})
+                  .ok());
+  const auto committer = Committer::Create(connection, {});
+  ASSERT_TRUE(committer.ok());
+  const auto subscriber = Subscriber::Start(
+      connection,
+      {.subscription = "s", .on_event_async = [&](ReceivedEvent received, Settler settler) {
+         Transaction transaction;
+         v1::Event event;
+         EXPECT_TRUE(received.ParseTo(event).ok());
+         transaction.Ack("s", received).Append("out", std::move(event));
+         EXPECT_TRUE((*committer)
+                         ->Commit(std::move(transaction),
+                                  [settler = std::move(settler)](const auto& result) mutable {
+                                    EXPECT_TRUE(result.ok()) << result.status();
+                                    settler.Settle(result.ok() ? Outcome::Settled()
+                                                               : Outcome::Retry("refused"));
+                                  })
+                         .ok());
+       }});
+  ASSERT_TRUE(subscriber.ok());
+  constexpr int kEvents = 100;
+  const auto publisher = Publisher::Create(connection, {.topic = "t"});
+  for (int i = 0; i < kEvents; ++i) {
+    ASSERT_TRUE((*publisher)->Publish(EventOf(absl::StrCat(i))).ok());
+  }
+  ASSERT_TRUE((*publisher)->Flush(absl::Seconds(30)).ok());
+  ASSERT_TRUE(Eventually([&] { return IdsOf(connection, "out").size() >= kEvents; }));
+  EXPECT_TRUE((*subscriber)->Stop(absl::Seconds(30)).ok());
+  EXPECT_EQ(IdsOf(connection, "out").size(), static_cast<size_t>(kEvents));
+}
+
+TEST(InMemoryHubTest, AdvanceEndsLeases) {
+  InMemoryHub hub;
+  CreateTopic(hub, "t");
+  const std::shared_ptr<Connection> connection = hub.Connect();
+  ASSERT_TRUE(SubscriptionClient(connection)
+                  .CreateSubscription({.name = "s",
+                                       .topic = "t",
+                                       .kind = SubscriptionKind::kQueue,
+                                       .ack_deadline = absl::Minutes(1)})
+                  .ok());
+  Seen seen;
+  Mutex mutex;
+  std::vector<Settler> held;
+  const auto subscriber =
+      Subscriber::Start(connection, {.subscription = "s",
+                                     .on_event_async =
+                                         [&](ReceivedEvent received, Settler settler) {
+                                           seen.Add(received);
+                                           MutexLock lock(mutex);
+                                           held.push_back(std::move(settler));
+                                         },
+                                     .max_lease_extension = absl::ZeroDuration()});
+  ASSERT_TRUE(subscriber.ok());
+  ASSERT_TRUE(Publish(connection, EventOf("slow")).ok());
+  ASSERT_TRUE(Eventually([&] { return seen.ids().size() == 1; }));
+  hub.Advance(absl::Minutes(2));
+  ASSERT_TRUE(Eventually([&] { return seen.ids().size() == 2; }));
+  EXPECT_THAT(seen.ids(), ElementsAre("slow#1", "slow#2"));
+  MutexLock lock(mutex);
+  for (Settler& settler : held) settler.Ack();
+}
+
+TEST(InMemoryHubTest, AdvanceReleasesDelayedEvents) {
+  InMemoryHub hub;
+  CreateTopic(hub, "t");
+  const std::shared_ptr<Connection> connection = hub.Connect();
+  v1::Event event = EventOf("reminder");
+  event.mutable_deliver_after()->set_seconds(8 * 3600);
+  ASSERT_TRUE(Publish(connection, event).ok());
+  EXPECT_THAT(IdsOf(connection, "t"), ElementsAre());
+  const absl::Time before = hub.Now();
+  hub.Advance(absl::Hours(9));
+  EXPECT_GE(hub.Now(), before + absl::Hours(9));
+  EXPECT_TRUE(Eventually([&] { return IdsOf(connection, "t").size() == 1; }));
+}
+
+TEST(InMemoryHubTest, ARestartKeepsDataAndConnections) {
+  InMemoryHub hub;
+  CreateTopic(hub, "t");
+  const std::shared_ptr<Connection> connection = hub.Connect();
+  ASSERT_TRUE(SubscriptionClient(connection)
+                  .CreateSubscription({.name = "s", .topic = "t", .kind = SubscriptionKind::kQueue})
+                  .ok());
+  Seen seen;
+  std::atomic<int> connected{0};
+  const auto subscriber = Subscriber::Start(
+      connection, {.subscription = "s",
+                   .on_event =
+                       [&](const ReceivedEvent& received) {
+                         seen.Add(received);
+                         return Outcome::Ack();
+                       },
+                   .retry = {.initial_delay = absl::Milliseconds(1)},
+                   .hooks = {.on_connected = [&](const std::string&) { ++connected; }}});
+  ASSERT_TRUE(subscriber.ok());
+  const auto publisher = Publisher::Create(
+      connection, {.topic = "t", .retry = {.initial_delay = absl::Milliseconds(1)}});
+  ASSERT_TRUE((*publisher)->Publish(EventOf("before")).ok());
+  ASSERT_TRUE((*publisher)->Flush(absl::Seconds(30)).ok());
+  ASSERT_TRUE(Eventually([&] { return (*subscriber)->counters().acked == 1; }));
+  hub.Stop();
+  // The publisher holds it until the hub is back.
+  ASSERT_TRUE((*publisher)->Publish(EventOf("meanwhile")).ok());
+  const absl::Status unreachable = AdminClient(connection, {.timeout = absl::Milliseconds(100)})
+                                       .CreateTopic({.name = "never sent"})
+                                       .status();
+  EXPECT_TRUE(absl::IsUnavailable(unreachable)) << unreachable;
+  EXPECT_FALSE(OutcomeIsUnknown(unreachable));
+  hub.Start();
+  ASSERT_TRUE((*publisher)->Flush(absl::Seconds(30)).ok());
+  ASSERT_TRUE(Eventually([&] { return (*subscriber)->counters().acked == 2; }));
+  EXPECT_EQ(connected, 2);
+  EXPECT_THAT(seen.ids(), ElementsAre("before#1", "meanwhile#1"));
+  EXPECT_THAT(IdsOf(connection, "t"), ElementsAre("before", "meanwhile"));
+  hub.Restart();
+  EXPECT_THAT(IdsOf(hub.Connect(), "t"), ElementsAre("before", "meanwhile"));
+}
+
+TEST(InMemoryHubTest, AConnectionMayOutliveItsHub) {
+  std::shared_ptr<Connection> connection;
+  {
+    InMemoryHub hub;
+    connection = hub.Connect();
+    CreateTopic(hub, "t");
+  }
+  EXPECT_TRUE(absl::IsUnavailable(
+      AdminClient(connection, {.timeout = absl::Milliseconds(100)}).GetTopic("t").status()));
+}
+
+}  // namespace
+}  // namespace eventhub::client
