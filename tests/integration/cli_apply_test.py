@@ -1,5 +1,6 @@
 """`eventhub apply` and `eventhub export`: files determine a hub, and a hub is exported to files."""
 
+import fcntl
 import json
 import os
 import pty
@@ -8,7 +9,7 @@ import tempfile
 import textwrap
 import unittest
 
-from cli_hub import EVENTHUB, TIMEOUT, OwnHubTest
+from cli_hub import EVENTHUB, TIMEOUT, Hub, OwnHubTest
 
 SHOP = """\
 topics:
@@ -101,6 +102,23 @@ class TopologyTest(OwnHubTest):
 
 
 class ApplyTest(TopologyTest):
+
+    def test_a_hub_whose_log_nobody_reads(self):
+        hub = Hub()
+        self.addCleanup(hub.close)
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # Less than what the hub logs.
+        hub.start(stderr=writer)
+        os.close(writer)
+        topics = "".join(f"- name: topic-{i}\n" for i in range(100))
+        self.ok("apply", "-f", "-", "--yes", stdin=f"topics:\n{topics}".encode(), hub=hub)
+        hub.process.terminate()
+        with open(reader, encoding="utf-8") as log:
+            changes = [line for line in log if "created topic topic-" in line]
+        self.assertEqual(len(changes), 100)
+        self.assertIn(", by anonymous from unix:", changes[0])
+        self.assertEqual(hub.process.wait(TIMEOUT), 0)
+        hub.process = None
 
     def test_makes_all_of_it_and_the_second_time_nothing(self):
         path = self.file(SHOP)

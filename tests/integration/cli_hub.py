@@ -37,12 +37,12 @@ class Hub:
         self.address = f"unix:{self.directory}/socket"
         self.process = None
 
-    def start(self):
-        """Starts the hub; returns when it serves."""
+    def start(self, stderr=None):
+        """Starts the hub; returns when it serves. Its log goes to `stderr`, or into a file."""
         with open(f"{self.directory}/log", "ab") as log:
             self.process = subprocess.Popen(
                 [EVENTHUBD, f"--data_dir={self.directory}/data", f"--listen={self.address}"],
-                stderr=log, stdin=subprocess.DEVNULL)
+                stderr=stderr or log, stdin=subprocess.DEVNULL)
         result = self.run("health", "--wait=30s", "--quiet")
         if result.code != 0:
             raise AssertionError("the hub does not come up: " + self.log())
