@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,50 @@ TEST_F(QueueSchedulerTest, AMoveIsToldToAll) {
   }
   EXPECT_FALSE(cursor.Holds(epoch));
   EXPECT_THAT(rig_.Woken(), UnorderedElementsAre("a", "b"));
+}
+
+class IsolationTimeTest : public QueueSchedulerTest {
+ protected:
+  IsolationTimeTest() {
+    rig_.rules.max_attempts = 2;
+    Consumer& crashed = rig_.Connect("crashed");
+    rig_.Append(0, 1);
+    rig_.Lease(0, crashed, 1, kNever);
+    scheduler_.Disconnect(crashed, "it went away", &rig_.after);
+    rig_.Woken();
+  }
+  std::optional<Candidate> Next(Flow flow) { return rig_.cursors[0]->Next(rig_.rules, flow); }
+  void EndDue() {
+    size_t left = PartitionCursor::kMaxSwept;
+    scheduler_.EndDue(rig_.Now(), &left, &rig_.after);
+  }
+};
+
+TEST_F(IsolationTimeTest, LastsAtMostTheAckDeadline) {
+  EXPECT_TRUE(scheduler_.isolation().active());
+  EXPECT_EQ(rig_.after.alarm, rig_.Now() + 30 * kSecond);
+  EXPECT_TRUE(Next(Flow::kAlone).has_value());
+  EXPECT_FALSE(Next(Flow::kLive).has_value());
+  rig_.Connect("b");
+  rig_.clock.Advance(absl::Seconds(29));
+  EndDue();
+  EXPECT_TRUE(scheduler_.isolation().active());
+  EXPECT_THAT(rig_.Woken(), IsEmpty());
+  rig_.clock.Advance(absl::Seconds(1));
+  EndDue();
+  EXPECT_FALSE(scheduler_.isolation().active());
+  EXPECT_THAT(rig_.Woken(), ElementsAre("b"));
+  EXPECT_TRUE(Next(Flow::kLive).has_value()) << "it is delivered together with others";
+}
+
+TEST_F(IsolationTimeTest, EndsWithTheLastSuchEvent) {
+  Consumer& b = rig_.Connect("b");
+  const Candidate next = Next(Flow::kAlone).value();
+  rig_.cursors[0]->Lease(next, next.start, 1, DispatchRig::kEventBytes, b.id, kNever);
+  b.out = {1, DispatchRig::kEventBytes};
+  scheduler_.isolation().Note(*rig_.cursors[0], &rig_.after);
+  EXPECT_FALSE(scheduler_.isolation().active());
+  EXPECT_THAT(rig_.Woken(), ElementsAre("b"));
 }
 
 class StreamSchedulerTest : public testing::Test {
