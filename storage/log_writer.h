@@ -57,9 +57,6 @@ class LogWriter {
   // Queues the task and returns immediately.
   void Submit(std::unique_ptr<CommitTask> task, CommitFlow flow = kHubFlow);
 
-  // A flow that nobody else has.
-  CommitFlow NewFlow() { return next_flow_.fetch_add(1, std::memory_order_relaxed); }
-
   // Blocks until everything that the store contains at the time of the call is visible. For answers
   // read directly from the store, which has commits before they are visible. Returns UNAVAILABLE if
   // writes are refused, so that the fate of some of it is unknown, or if a write is waiting for
@@ -102,7 +99,6 @@ class LogWriter {
   absl::AnyInvocable<void(const absl::Status&)> on_failure_;
   Counters counters_;
   std::atomic<bool> failed_{false};
-  std::atomic<CommitFlow> next_flow_{kHubFlow + 1};
 
   mutable Mutex mutex_;
   CondVar submitted_;

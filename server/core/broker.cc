@@ -134,7 +134,7 @@ absl::Status Broker::AdmitBytes(size_t bytes) {
   return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->Admit(bytes);
 }
 
-void Broker::Publish(const Caller& /*caller*/, const PublishRequest& request, PublishDone done) {
+void Broker::Publish(const Caller& caller, const PublishRequest& request, PublishDone done) {
   absl::StatusOr<std::shared_ptr<Topic>> topic = topics_->Find("topic", request.head.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
@@ -150,10 +150,12 @@ void Broker::Publish(const Caller& /*caller*/, const PublishRequest& request, Pu
   }
   std::optional<Offset> expected;
   if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
-  writer_->Submit(std::make_unique<AppendTask>(
-      request.head,
-      TopicAppend{*std::move(topic), expected, request.head.expected_run(), *std::move(publish)},
-      std::move(done)));
+  writer_->Submit(
+      std::make_unique<AppendTask>(request.head,
+                                   TopicAppend{*std::move(topic), expected,
+                                               request.head.expected_run(), *std::move(publish)},
+                                   std::move(done)),
+      caller.flow());
 }
 
 absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
@@ -200,8 +202,7 @@ absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
   return checked;
 }
 
-void Broker::Transact(const Caller& /*caller*/, const TransactionRequest& request,
-                      TransactDone done) {
+void Broker::Transact(const Caller& caller, const TransactionRequest& request, TransactDone done) {
   size_t bytes = 0;
   for (const PublishRequest& append : request.appends) bytes += append.events.size();
   const absl::Status refusal = AdmitBytes(bytes);
@@ -211,7 +212,8 @@ void Broker::Transact(const Caller& /*caller*/, const TransactionRequest& reques
     return;
   }
   writer_->Submit(
-      std::make_unique<TransactTask>(transactions_, *std::move(checked), std::move(done)));
+      std::make_unique<TransactTask>(transactions_, *std::move(checked), std::move(done)),
+      caller.flow());
 }
 
 absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const Caller& /*caller*/,

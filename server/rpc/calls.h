@@ -1,6 +1,7 @@
 // How every call begins: who makes it is determined here, and nowhere else.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/unary.h"
 #include "storage/base/work_pool.h"
+#include "storage/commit_task.h"
 
 namespace eventhub {
 
@@ -64,7 +66,8 @@ class Calls {
     if (!place.has_value()) {
       return new RefusedStream<Reactor>(TooManyStreams(limits_.most(), kReconnectDelay));
     }
-    return start(std::move(caller), *std::move(place));
+    return start(std::move(caller).OnStream(streams_.fetch_add(1, std::memory_order_relaxed) + 1),
+                 *std::move(place));
   }
 
  private:
@@ -74,6 +77,7 @@ class Calls {
   const StreamRegistry& registry_;
   StreamLimits& limits_;
   const Clock& clock_;
+  mutable std::atomic<CommitFlow> streams_{0};  // Opened so far.
 };
 
 }  // namespace eventhub

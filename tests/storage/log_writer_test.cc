@@ -113,9 +113,9 @@ TEST_F(LogWriterTest, BatchesAndGroupsAreBounded) {
 
 // However much others have waiting, the event is in the next group.
 TEST_F(LogWriterTest, SmallFlowDoesNotWaitForTheBytesOfOthers) {
-  const CommitFlow bulk = rig_.writer().NewFlow();
-  const CommitFlow other_bulk = rig_.writer().NewFlow();
-  const CommitFlow small = rig_.writer().NewFlow();
+  constexpr CommitFlow bulk = 1;
+  constexpr CommitFlow other_bulk = 2;
+  constexpr CommitFlow small = 3;
   {
     std::unique_lock hold(gate_);
     Block();

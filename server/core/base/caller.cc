@@ -1,5 +1,6 @@
 #include "server/core/base/caller.h"
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
 
@@ -8,6 +9,10 @@ namespace eventhub {
 Caller Caller::Internal(absl::string_view part) {
   return {absl::StrCat("hub/", part), "internal", Clock::System(), absl::InfiniteDuration(),
           [] { return absl::OkStatus(); }};
+}
+
+CommitFlow Caller::SharedFlow() const {
+  return absl::HashOf(principal_, peer_) | CommitFlow{1} << 63;
 }
 
 absl::Status Caller::Interruption(absl::string_view done) const {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/base/clock.h"
+#include "storage/commit_task.h"
 
 namespace eventhub {
 
@@ -32,7 +33,15 @@ class Caller {
         peer_(std::move(peer)),
         clock_(&clock),
         deadline_(deadline),
-        ending_(std::move(ending)) {}
+        ending_(std::move(ending)),
+        flow_(SharedFlow()) {}
+
+  // The same caller on a stream whose changes wait in a flow of its own. `flow` is less than 2^63,
+  // and not kHubFlow.
+  Caller OnStream(CommitFlow flow) && {
+    flow_ = flow;
+    return std::move(*this);
+  }
 
   // A part of the hub itself, such as "link orders": it waits for the answer in any case.
   static Caller Internal(absl::string_view part);
@@ -41,6 +50,10 @@ class Caller {
   // As gRPC writes it, e.g. "ipv4:10.0.0.7:53122".
   const std::string& peer() const { return peer_; }
 
+  // Changes of one flow are made in the order of the requests; flows take turns (FairQueue). A
+  // stream has a flow, all unary calls from one address have one, and each part of the hub has one.
+  CommitFlow flow() const { return flow_; }
+
   // Returns OK while somebody waits for the answer, otherwise why the call should end early:
   // DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE if the hub shuts down. The message includes
   // `done`, if any, which describes what was done before, such as "3 events were added". Only until
@@ -48,11 +61,14 @@ class Caller {
   absl::Status Interruption(absl::string_view done = "") const;
 
  private:
+  CommitFlow SharedFlow() const;
+
   std::string principal_;
   std::string peer_;
   const Clock* clock_;
   absl::Duration deadline_;
   Ending ending_;
+  CommitFlow flow_;
 };
 
 }  // namespace eventhub

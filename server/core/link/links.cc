@@ -95,7 +95,7 @@ absl::StatusOr<v1::ListLinksResponse> Links::List(const Caller& /*caller*/,
   return response;
 }
 
-void Links::Submit(const Caller& /*caller*/, LinkStep step, LinkStepDone done) {
+void Links::Submit(const Caller& caller, LinkStep step, LinkStepDone done) {
   const bool appends = std::any_of(step.moves.begin(), step.moves.end(),
                                    [](const LinkMove& move) { return !move.events.empty(); });
   if (const absl::Status refusal = appends ? writable_() : absl::OkStatus(); !refusal.ok()) {
@@ -108,7 +108,8 @@ void Links::Submit(const Caller& /*caller*/, LinkStep step, LinkStepDone done) {
     return;
   }
   writer_.Submit(
-      std::make_unique<LinkStepTask>(std::move(step), *std::move(checked), std::move(done)));
+      std::make_unique<LinkStepTask>(std::move(step), *std::move(checked), std::move(done)),
+      caller.flow());
 }
 
 }  // namespace eventhub
