@@ -20,8 +20,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/eventhub
   FILES_MATCHING PATTERN *.proto)
 
 install(EXPORT eventhub-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
-# A component of the package, which alone needs RocksDB: eventhub::outbox, pkg-config module `eventhub-outbox`.
-install(TARGETS eventhub_outbox
+# A component of the package, which alone needs RocksDB and ISA-L: eventhub::outbox, pkg-config module `eventhub-outbox`.
+install(TARGETS eventhub_outbox eventhub_crc32c
   EXPORT eventhub-outbox-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT eventhub-outbox-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)

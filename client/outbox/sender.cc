@@ -229,8 +229,13 @@ void Sender::Step(Topic& topic) {
   if (topic.direct) TakeGathered(topic);
   const absl::Duration now = state_.Now();
   CheckTimes(topic, now);
-  if (topic.writing || now < topic.not_before) return;
+  if (now < topic.not_before) return;
   Request* const request = topic.lane.NextToSend();
+  if (topic.writing) {
+    // Meanwhile, the next request is read.
+    if (request != nullptr && request->bodies.empty()) ReadEvents(topic, request->number);
+    return;
+  }
   if (request == nullptr) {
     AskCommitter(topic);
   } else if (topic.stream == nullptr) {
