@@ -758,9 +758,9 @@ TEST_F(SeekInPiecesTest, SeeksAndSnapshotsComeOneAfterAnother) {
     call([this] { return rig_.Seek(ToSnapshot("odd")); });
     call([this] { return rig_.Seek(ToOffset(kEvents)); });
     call([this, i, &lags]() -> absl::Status {
-      ASSIGN_OR_RETURN(const auto made, rig_.CreateSnapshot("s", absl::StrCat("snapshot", i)));
-      lags[i] = made.snapshot().lag_events();
-      return absl::OkStatus();
+      const auto made = rig_.CreateSnapshot("s", absl::StrCat("snapshot", i));
+      if (made.ok()) lags[i] = made->snapshot().lag_events();
+      return made.status();
     });
     call([this] {
       v1::ReplaySubscriptionRequest replay;

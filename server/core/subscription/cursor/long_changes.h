@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "eventhub/v1/subscription.pb.h"
-#include "server/core/subscription/cursor/seek_progress.h"
+#include "server/core/subscription/cursor/seek_target.h"
 #include "server/core/subscription/records.pb.h"
 #include "storage/base/types.h"
 

@@ -57,7 +57,7 @@ struct PendingRange {
   RangeState state = RangeState::kReady;
   bool extra : 1 = false;      // Replayed or redriven.
   bool redriven : 1 = false;   // Always a single event.
-  bool alone : 1 = false;      // Its next delivery must be isolated: see PartitionCursor::Requeue.
+  bool alone : 1 = false;      // Its next delivery must be isolated: see EventLedger::Requeue.
   bool delivered : 1 = false;  // A consumer may have handled it.
   bool silent : 1 = false;     // The last attempt failed without a nack.
 

@@ -1,4 +1,4 @@
-// A seek of one cursor, which may take several commits.
+// The position to which a seek moves a cursor.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +17,12 @@ struct UnsettledRange {
   bool silent = false;  // As in PendingRange.
 };
 
-// The target of a seek, and how much of it is done; see PartitionCursor::SeekOn. Not thread-safe.
-class SeekProgress {
+// The target of a seek, and how much of it is done; see CursorSeek. Not thread-safe.
+class SeekTarget {
  public:
   // Events from `next` on are to be unsettled, and those in `unsettled`, which is in order. Events
   // before `log_start` are trimmed.
-  SeekProgress(Offset next, std::vector<UnsettledRange> unsettled, Offset log_start);
+  SeekTarget(Offset next, std::vector<UnsettledRange> unsettled, Offset log_start);
 
   // The new position: trimmed events cannot be delivered, so they are not part of the live flow.
   Offset next() const { return next_; }

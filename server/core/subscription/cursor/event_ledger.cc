@@ -1,0 +1,451 @@
+#include "server/core/subscription/cursor/event_ledger.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/base/macros.h"
+#include "server/core/subscription/cursor/cursor_records.h"
+#include "storage/key_codec.h"
+
+namespace eventhub {
+
+Offset EventLedger::AckedAsOf(int64_t commit) const {
+  for (const auto& [start, range] : pending_.map()) {
+    if (!range.extra && !range.SettledAsOf(commit)) return Offset(start);
+  }
+  return next_;
+}
+
+int64_t EventLedger::SettledBy(const CommitChange& change) const {
+  if (change.kind != CommitChange::Kind::kSettles) return 0;
+  int64_t events = 0;
+  const Offset end = change.start + change.count;
+  for (auto it = pending_.At(change.start); it != pending_.map().end() && it->first < end.value();
+       ++it) {
+    const PendingRange& range = it->second;
+    const bool settles =
+        range.state == RangeState::kSettling && range.stamp == static_cast<uint64_t>(change.commit);
+    if (settles && !range.extra) events += range.count;
+  }
+  return events;
+}
+
+Offset EventLedger::needed() const {
+  const Offset start = log_->start();
+  const auto first = pending_.At(start);
+  return first == pending_.map().end() ? next_ : std::max(Offset(first->first), start);
+}
+
+std::vector<std::pair<Offset, Offset>> EventLedger::Gaps(Offset from, Offset to) const {
+  std::vector<std::pair<Offset, Offset>> gaps;
+  Offset at = from;
+  for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+    if (it->second.state == RangeState::kSettling) continue;
+    if (Offset(it->first) > at) gaps.emplace_back(at, Offset(it->first));
+    at = std::max(at, Offset(it->first) + it->second.count);
+  }
+  if (at < to) gaps.emplace_back(at, to);
+  return gaps;
+}
+
+std::optional<Offset> EventLedger::FirstRedrivenFrom(TopicId topic,
+                                                     std::optional<PartitionId> partition) const {
+  std::optional<Offset> first;
+  if (redriven_ == nullptr) return first;
+  for (const auto& [event, place] : *redriven_) {
+    if (place.topic != topic || place.partition != partition.value_or(place.partition)) continue;
+    if (!first.has_value() || place.offset < *first) first = place.offset;
+  }
+  return first;
+}
+
+bool EventLedger::IsToCome(Offset event) const {
+  if (event < log_->start()) return false;
+  if (event >= next_) return true;
+  const auto it = pending_.At(event);
+  return it != pending_.map().end() && Offset(it->first) <= event && !it->second.extra &&
+         it->second.state != RangeState::kSettling;
+}
+
+// ---- The position
+
+void EventLedger::CutTo(Offset end) {
+  pending_.EditRange(end, next_, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  next_ = end;
+  NoteTrimmable(end);
+  dirty_ = true;
+}
+
+// ---- Ranges
+
+void EventLedger::Forget(const Removed& removed, Effects* effects) {
+  for (const auto& [start, count] : removed) {
+    if (redriven_ != nullptr) {
+      const auto first = redriven_->lower_bound(start.value());
+      redriven_->erase(first, redriven_->lower_bound(start.value() + count));
+      if (redriven_->empty()) redriven_.reset();
+    }
+    if (keys_ == nullptr) continue;
+    for (const Offset event : keys_->KnownOf(start, start + count)) {
+      const std::optional<Offset> free = keys_->Settle(event);
+      if (!free.has_value()) continue;
+      pending_.EditRange(*free, *free + 1, [&](Offset, PendingRange& range) {
+        if (range.state != RangeState::kBlocked) return Verdict::kKeep;
+        range.state = RangeState::kReady;
+        effects->more_to_deliver = true;
+        return Verdict::kKeep;  // The store does not record that it was blocked.
+      });
+    }
+  }
+}
+
+void EventLedger::Release(const PendingRange& range, Effects* effects) {
+  if (range.state != RangeState::kLeased) return;
+  const Usage usage{range.count, int64_t{range.count} * range.event_bytes};
+  if (!effects->released.empty() && effects->released.back().first == range.consumer) {
+    effects->released.back().second.events += usage.events;
+    effects->released.back().second.bytes += usage.bytes;
+    return;
+  }
+  effects->released.emplace_back(range.consumer, usage);
+}
+
+void EventLedger::Settle(Offset start, PendingRange& range, Effects* effects) {
+  Release(range, effects);
+  if (copy_ != nullptr && !range.extra) copy_->NoteSettled(start, range);
+  std::vector<CommitChange>& changes = effects->in_commit;
+  constexpr CommitChange::Kind kSettles = CommitChange::Kind::kSettles;
+  if (!changes.empty() && changes.back().kind == kSettles &&
+      changes.back().start + changes.back().count == start) {
+    changes.back().count += range.count;
+  } else {
+    changes.push_back({start, range.count, kSettles, effects->commit});
+  }
+  range.state = RangeState::kSettling;
+  range.alone = false;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.stamp = static_cast<uint64_t>(effects->commit);
+  range.attempts = 0;
+  range.delivered = false;
+  range.silent = false;
+  range.due = 0;
+  range.reason = SharedText();
+}
+
+void EventLedger::StartParking(Offset start, PendingRange& range, absl::string_view reason,
+                               Effects* effects) {
+  Parked parked{id(), start, range.count, range.attempts, std::string(reason), std::nullopt};
+  if (reason.empty()) parked.reason = std::string(range.reason.view());
+  if (range.redriven) parked.redriven_from = redriven_->at(start.value());
+  effects->parked.push_back(std::move(parked));
+  range.state = RangeState::kParking;
+  range.alone = false;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.stamp = 0;
+  range.due = 0;
+}
+
+void EventLedger::MakeReady(PendingRange& range) {
+  range.state = RangeState::kReady;
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.stamp = 0;
+  range.due = 0;
+  ABSL_ASSERT(range.attempts > 0);
+  --range.attempts;
+}
+
+void EventLedger::TakeBack(Offset start, PendingRange& range, Effects* effects) {
+  Release(range, effects);
+  MakeReady(range);
+  NoteTrimmable(start);
+  effects->more_to_deliver = true;
+}
+
+void EventLedger::Requeue(const DeliveryRules& rules, Offset start, PendingRange& range, bool heard,
+                          int64_t ready_at, int64_t now, absl::string_view reason,
+                          Effects* effects) {
+  Release(range, effects);
+  if (rules.IsLast(range.attempts)) {
+    const bool was_alone = range.silent;  // Or isolation was not possible.
+    if (heard || was_alone || rules.max_attempts == 1) {
+      StartParking(start, range, reason, effects);
+      return;
+    }
+    range.attempts = rules.BeforeLast(range.attempts);
+  }
+  NoteTrimmable(start);
+  if (!reason.empty()) range.reason = Reason(reason);
+  range.consumer = ConsumerId();
+  range.event_bytes = 0;
+  range.stamp = 0;
+  const bool wait = ready_at > now;
+  range.state = wait ? RangeState::kDelayed : RangeState::kReady;
+  range.due = wait ? ready_at : 0;
+  range.silent = !heard;
+  range.alone = !heard && rules.IsLast(range.attempts + 1U);
+  effects->more_to_deliver |= !wait;
+}
+
+SharedText EventLedger::Reason(absl::string_view reason) {
+  if (reason.empty()) return SharedText();
+  if (last_reason_.view() != reason) last_reason_ = SharedText(reason);
+  return last_reason_;
+}
+
+void EventLedger::Complete(const CommitChange& change, Effects* effects) {
+  if (change.kind == CommitChange::Kind::kLoses) {
+    effects->lost += change.count;
+    effects->trimmed.emplace_back(change.start, change.start + change.count);
+    lost_in_commit_ -= static_cast<uint64_t>(change.count);
+    return;
+  }
+  const bool settles = change.kind == CommitChange::Kind::kSettles;
+  const auto commit = static_cast<uint64_t>(change.commit);
+  Removed removed;
+  pending_.EditRange(change.start, change.start + change.count,
+                     [&](Offset start, PendingRange& range) {
+                       // A later commit may have changed it again.
+                       if (range.stamp != commit) return Verdict::kKeep;
+                       if (settles && range.state == RangeState::kSettling) {
+                         removed.emplace_back(start, range.count);
+                         return Verdict::kRemove;
+                       }
+                       if (!settles && range.state == RangeState::kComing) {
+                         range.state = RangeState::kReady;
+                         range.stamp = 0;
+                         effects->more_to_deliver = true;
+                       }
+                       return Verdict::kKeep;  // Both states are stored alike.
+                     });
+  Forget(removed, effects);
+}
+
+// ---- Parking
+
+void EventLedger::FinishParking(Offset start, uint32_t count, Effects* effects) {
+  pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
+    if (range.state != RangeState::kParking) return Verdict::kKeep;
+    Settle(first, range, effects);
+    return Verdict::kChanged;
+  });
+}
+
+void EventLedger::LoseParked(Offset event, Effects* effects) {
+  const auto it = pending_.At(event);
+  if (it == pending_.map().end() || it->first > event.value()) return;
+  // An event of a replay is settled already.
+  const bool lost = !it->second.extra || it->second.redriven;
+  FinishParking(event, 1, effects);
+  if (!lost) return;
+  effects->in_commit.push_back({event, 1, CommitChange::Kind::kLoses});
+  ++lost_in_commit_;
+  ++lost_;
+  dirty_ = true;
+}
+
+void EventLedger::AbandonParking(Offset start, uint32_t count, int64_t retry_at,
+                                 absl::string_view why) {
+  pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
+    if (range.state != RangeState::kParking) return Verdict::kKeep;
+    NoteTrimmable(first);
+    range.state = RangeState::kDelayed;
+    range.due = retry_at;
+    range.reason = Reason(why);
+    return Verdict::kChanged;
+  });
+}
+
+// ---- Extra events
+
+int64_t EventLedger::CountReplay(Offset from, Offset to) const {
+  int64_t events = 0;
+  for (const auto& [start, end] : Gaps(from, std::min(to, next_))) events += end - start;
+  return events;
+}
+
+int64_t EventLedger::AddReplay(Offset from, Offset to, Effects* effects) {
+  int64_t events = 0;
+  PendingRange range;
+  range.extra = true;
+  for (const auto& [start, end] : Gaps(from, std::min(to, next_))) {
+    events += end - start;
+    AddComing(start, end - start, range, effects);
+  }
+  return events;
+}
+
+// Replaces settling events, too. A key that such an event blocks stays blocked until the event is
+// settled again.
+void EventLedger::AddComing(Offset start, int64_t count, PendingRange range, Effects* effects) {
+  range.state = RangeState::kComing;
+  range.stamp = static_cast<uint64_t>(effects->commit);
+  pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
+  NoteTrimmable(start);
+  pending_.Add(start, count, range);
+  effects->in_commit.push_back({start, count, CommitChange::Kind::kComes, effects->commit});
+}
+
+int64_t EventLedger::CancelReplays(Offset from, Offset to, Effects* effects) {
+  int64_t events = 0;
+  pending_.EditRange(from, to, [&](Offset start, PendingRange& range) {
+    if (!range.extra || range.redriven || range.out()) return Verdict::kKeep;
+    events += range.count;
+    Settle(start, range, effects);
+    return Verdict::kChanged;
+  });
+  return events;
+}
+
+void EventLedger::AddPlace(Offset event, const DeadLetterPlace& place) {
+  if (redriven_ == nullptr) redriven_ = std::make_unique<RedrivenPlaces>();
+  redriven_->insert_or_assign(event.value(), place);
+}
+
+bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effects* effects) {
+  if (event >= next_) return false;
+  bool pending = false;
+  bool live = false;
+  const auto redrive = [&](PendingRange& range) {
+    range.extra = true;
+    range.redriven = true;
+    AddPlace(event, place);
+  };
+  pending_.EditRange(event, event + 1, [&](Offset, PendingRange& range) {
+    if (range.state == RangeState::kSettling) return Verdict::kKeep;
+    pending = true;
+    live = !range.extra;
+    if (live) return Verdict::kKeep;
+    // Canceling its replay must not remove it.
+    redrive(range);
+    if (range.state == RangeState::kComing) {  // It then comes with this commit.
+      range.stamp = static_cast<uint64_t>(effects->commit);
+      effects->in_commit.push_back({event, 1, CommitChange::Kind::kComes, effects->commit});
+    }
+    return Verdict::kChanged;
+  });
+  if (pending) return !live;
+  PendingRange range;
+  redrive(range);
+  AddComing(event, 1, range, effects);
+  return true;
+}
+
+// ---- Trimmed events
+
+bool EventLedger::HasTrimmed(Offset from, Offset to, Effects* effects) const {
+  for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
+    ++effects->looked_at;
+    if (!it->second.out() && !it->second.redriven) return true;
+  }
+  return false;
+}
+
+void EventLedger::RemoveTrimmed(Offset from, Offset to, Effects* effects) {
+  Removed removed;
+  int64_t lost = 0;
+  pending_.EditRange(from, to, [&](Offset first, PendingRange& range) {
+    // Leased events can still be settled, and redriven ones have a copy. See HasTrimmed.
+    if (range.out() || range.redriven) return Verdict::kKeep;
+    if (!range.extra) lost += range.count;
+    removed.emplace_back(first, range.count);
+    return Verdict::kRemove;
+  });
+  for (const auto& [first, count] : removed) effects->trimmed.emplace_back(first, first + count);
+  // A STREAM may have waited for the retry of a removed event.
+  effects->more_to_deliver |= !removed.empty();
+  Forget(removed, effects);
+  CountLost(lost, effects);
+}
+
+void EventLedger::CountLost(int64_t events, Effects* effects) {
+  if (events == 0) return;
+  effects->lost += events;
+  lost_ += static_cast<uint64_t>(events);
+  dirty_ = true;
+}
+
+void EventLedger::Lose(Offset from, Offset to, Effects* effects) {
+  effects->trimmed.emplace_back(from, to);
+  CountLost(to - from, effects);
+}
+
+// Runs on every delivery. Many trimmed events may be redriven, and stay.
+void EventLedger::DropTrimmed(Effects* effects) {
+  const Offset start = log_->start();
+  if (trimmed_to_ >= start) return;
+  const Offset from = std::exchange(trimmed_to_, start);
+  if (HasTrimmed(from, start, effects)) RemoveTrimmed(from, start, effects);
+  if (next_ >= start) return;
+  Lose(next_, start, effects);
+  next_ = start;
+}
+
+void EventLedger::DropRedriven(Offset event, Effects* effects) {
+  Removed removed;
+  pending_.EditRange(event, event + 1, [&](Offset start, PendingRange& range) {
+    const bool gone = range.redriven && start < log_->start();
+    if (!gone || range.state != RangeState::kReady) return Verdict::kKeep;
+    removed.emplace_back(start, 1);
+    return Verdict::kRemove;
+  });
+  if (removed.empty()) return;
+  Forget(removed, effects);
+  effects->trimmed.emplace_back(event, event + 1);
+  effects->more_to_deliver = true;
+  CountLost(1, effects);
+}
+
+KeyOrder& EventLedger::keys() {
+  if (keys_ == nullptr) keys_ = std::make_unique<KeyOrder>();
+  return *keys_;
+}
+
+// ---- The store
+
+void EventLedger::Flush(SubscriptionId subscription, int64_t wall_offset, CommitBuilder& commit) {
+  // Stored ranges must lie before the stored position.
+  if (dirty_ || passed_) {
+    stored::Cursor cursor;
+    cursor.set_version(kCursorVersion);
+    cursor.set_next_offset(next_.value());
+    cursor.set_lost_events(lost_);
+    commit.Put(Column::kCursors, CursorKey(subscription, id()), cursor.SerializeAsString());
+    dirty_ = false;
+    passed_ = false;
+  }
+  const auto put = [&](Offset start, const PendingRange& range) {
+    const DeadLetterPlace* const place = range.redriven ? &PlaceOf(start) : nullptr;
+    commit.Put(Column::kCursors, PendingKey(subscription, id(), start),
+               EncodeRange(range, place, wall_offset).SerializeAsString());
+  };
+  const auto erase = [&](Offset start) {
+    commit.Delete(Column::kCursors, PendingKey(subscription, id(), start));
+  };
+  pending_.Flush(put, erase);
+}
+
+void EventLedger::Load(const stored::Cursor& cursor) {
+  next_ = Offset(cursor.next_offset());
+  lost_ = cursor.lost_events();
+}
+
+bool EventLedger::Load(Offset start, const stored::Range& record, int64_t wall_offset,
+                       int64_t now) {
+  Offset last(0);
+  if (!pending_.map().empty()) {
+    const auto& [first, range] = *pending_.map().rbegin();
+    last = Offset(first) + range.count;
+  }
+  if (start < last || start >= next_ || record.count() > next_ - start) return false;
+  std::optional<PendingRange> range = DecodeRange(record, wall_offset, now);
+  if (!range.has_value()) return false;
+  range->reason = Reason(record.reason());
+  if (range->redriven) AddPlace(start, DecodePlace(record.redriven_from()));
+  pending_.Load(start, *std::move(range));
+  return true;
+}
+
+}  // namespace eventhub
