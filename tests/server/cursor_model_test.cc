@@ -256,9 +256,9 @@ class CursorModelTest : public SeededTest, public testing::WithParamInterface<Ki
   void Seek() {
     const int64_t to = Int(std::max<int64_t>(0, model_->log_start - 3), model_->log_end);
     std::vector<UnsettledRange> snapshot;
-    for (int64_t at = std::max<int64_t>(0, model_->log_start - 5); OneIn(2);) {
-      at += Int(0, 5);
-      const int64_t count = Int(1, 5);
+    for (int64_t at = Int(std::max<int64_t>(0, model_->log_start - 5), to); !OneIn(5);) {
+      at += Int(0, 3);
+      const int64_t count = Int(1, 3);
       if (at + count > to) break;
       snapshot.push_back(
           {Offset(at), Offset(at + count), static_cast<uint32_t>(Int(0, 2)), OneIn(2)});

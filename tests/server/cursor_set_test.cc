@@ -124,6 +124,22 @@ TEST_F(CursorSetTest, CommitsBeforeAMoveAreReportedOneAfterTheOther) {
   EXPECT_EQ(Reported(0).lag, 5);
 }
 
+TEST_F(CursorSetTest, AMoveOfSeveralCommitsIsReportedAsOne) {
+  Settle(0, 3, /*commit=*/5);
+  Take(5);
+  NoteMove(0, /*commit=*/6);
+  cursors_.SetEndOfMove(*cursors_[0], CursorSet::kLaterCommit);
+  Effects effects;
+  cursors_[0]->Seek(rig_.rules, Offset(0), &effects);
+  EXPECT_THAT(EndHolds(7), IsEmpty());
+  EXPECT_EQ(Reported(0).acked, Offset(3));
+  cursors_.SetEndOfMove(*cursors_[0], 8);
+  EXPECT_THAT(EndHolds(7), IsEmpty());
+  EXPECT_EQ(Reported(0).acked, Offset(3));
+  EXPECT_THAT(EndHolds(8), ElementsAre(0));
+  EXPECT_EQ(Reported(0).acked, Offset(0));
+}
+
 TEST_F(CursorSetTest, AHoldLastsUntilTheLatestOfItsCommits) {
   cursors_.Hold(*cursors_[1], 4);
   cursors_.Hold(*cursors_[2], 5);

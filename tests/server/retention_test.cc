@@ -1,4 +1,5 @@
 // Automatic maintenance: trims, expiry, reclaiming space, watching the disk.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "server/core/maintenance/age_marks.h"
 #include "storage/key_codec.h"
+#include "storage/partition_log.h"
 #include "tests/server/broker_rig.h"
 #include "tests/support/caller.h"
 #include "tests/support/eventually.h"
@@ -16,6 +18,9 @@ namespace eventhub {
 namespace {
 
 using absl::StatusCode;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
 
 constexpr absl::Duration kStep = absl::Milliseconds(1);
 
@@ -316,6 +321,62 @@ TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
   rig_.clock.Advance(absl::Hours(7 * 24));
   await_passes();
   EXPECT_EQ(Start(), 3);
+}
+
+// A partition whose last event is from the future.
+class AgeMarksTest : public testing::Test {
+ protected:
+  AgeMarksTest() {
+    auto settings = std::make_shared<v1::Topic>();
+    settings->mutable_retention()->mutable_max_age()->set_seconds(8 * 3600);
+    view_.settings = std::move(settings);
+    view_.partitions = {&log_};
+    Append();
+  }
+
+  void Append() {
+    RecordBatch batch;
+    batch.base = log_.end();
+    batch.header.count = 10;
+    batch.header.append_micros = absl::ToUnixMicros(begin_ + absl::Hours(10'000));
+    log_.Stage(batch, 0);
+    log_.MakeVisible(batch);
+  }
+  // The marks after a pass at this time; empty if nothing changed.
+  std::vector<AgeMark> Pass(absl::Duration time) {
+    const std::vector<AgeMarks::Change> changes = marks_.Due(view_, begin_ + time);
+    if (changes.empty()) return {};
+    marks_.Apply(changes[0]);
+    return changes[0].marks;
+  }
+
+  const absl::Time begin_ = absl::FromUnixSeconds(1'800'000'000);
+  Watermark mark_;
+  VisibleCommits commits_;
+  PartitionLog log_{TopicId(1), PartitionId(0), LogBounds(), mark_, commits_};
+  TopicView view_;
+  AgeMarks marks_;
+};
+
+TEST_F(AgeMarksTest, AreAnEighthOfTheAgeApart) {
+  EXPECT_THAT(Pass(absl::ZeroDuration()), SizeIs(1));
+  Append();
+  EXPECT_THAT(Pass(absl::Minutes(59)), IsEmpty());
+  EXPECT_THAT(Pass(absl::Minutes(60)), SizeIs(2));
+  EXPECT_THAT(Pass(absl::Hours(5)), IsEmpty()) << "there are no new events";
+  EXPECT_FALSE(marks_.AppendedUntil(log_, begin_ - absl::Seconds(1)).has_value());
+  EXPECT_EQ(marks_.AppendedUntil(log_, begin_ + absl::Minutes(59)), Offset(10));
+  EXPECT_EQ(marks_.AppendedUntil(log_, begin_ + absl::Minutes(60)), Offset(20));
+}
+
+TEST_F(AgeMarksTest, GoWithTheirEventsAndWhenTheClockIsSetBackAgain) {
+  EXPECT_THAT(Pass(absl::ZeroDuration()), SizeIs(1));
+  Append();
+  EXPECT_THAT(Pass(absl::Hours(2)), SizeIs(2));
+  log_.SetStart({Offset(10), 0});
+  EXPECT_THAT(Pass(absl::Hours(3)), ElementsAre(AgeMark{Offset(20), begin_ + absl::Hours(2)}));
+  EXPECT_THAT(Pass(absl::Hours(1)), ElementsAre(AgeMark{Offset(20), begin_ + absl::Hours(1)}))
+      << "the mark of a time that is to come says nothing";
 }
 
 TEST(AgeMarks, AreStoredByteForByte) {
