@@ -19,13 +19,16 @@ Settler::Settler(Settler&&) noexcept = default;
 
 Settler& Settler::operator=(Settler&& other) noexcept {
   if (this != &other) {
-    Retry("the event's settler was replaced");
+    if (event_ != nullptr) Retry("the event's settler was replaced");
     event_ = std::move(other.event_);
   }
   return *this;
 }
 
-Settler::~Settler() { Retry("the event's settler was destroyed"); }
+// Most are moved from: no reason is made for those.
+Settler::~Settler() {
+  if (event_ != nullptr) Retry("the event's settler was destroyed");
+}
 
 void Settler::Settle(Outcome outcome) {
   // Cleared first, so that code called by Settle finds the event settled.
