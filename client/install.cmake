@@ -1,11 +1,11 @@
 # What a program outside needs to use the SDK: libraries, headers, the contract, and how to find them
-# (CMake package `eventhub`, target eventhub::client; pkg-config module `eventhub`). Component `sdk`.
+# (CMake package `eventhub`, targets eventhub::client and eventhub::processor; pkg-config module `eventhub`). Component `sdk`.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/eventhub)
 set(generated ${PROJECT_BINARY_DIR}/proto)
 
-install(TARGETS eventhub_client eventhub_grpc eventhub_wire eventhub_proto eventhub_tls eventhub_base
+install(TARGETS eventhub_processor eventhub_client eventhub_filter eventhub_grpc eventhub_wire eventhub_proto eventhub_tls eventhub_base
   EXPORT eventhub-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/eventhub

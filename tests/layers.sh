@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that includes follow the layers: main, testing -> rpc -> link -> core, client; rpc -> core -> storage -> base; core -> filter -> wire, base;
-# client -> wire and base, and the command line -> json, and filter, which it evaluates without a hub; json -> wire. All may use the messages of the contract.
+# client -> wire and base; of it, processors and the command line -> filter, which they evaluate without a hub; the command line -> json; json -> wire. All may use the messages of the contract.
 # CMake's targets say who links whom, but all packaged headers are in one folder, so that is not enough.
 #
 # Within core, server/core/rooms.txt says which room uses which. `layers.sh --graph` prints who includes whom, and how often.
@@ -40,7 +40,7 @@ for part in include src cli examples; do
   forbid client/$part 'rocksdb/|client/outbox/' 'only the outbox knows RocksDB'
 done
 for part in include src examples; do
-  forbid client/$part 'server/' 'only the command line evaluates filters'
+  forbid client/$part 'server/' 'only processors and the command line evaluate filters'
 done
 forbid client/cli 'client/src/|grpc|eventhub/v1/.*\.grpc\.pb' 'the CLI uses public headers only'
 forbid client/examples 'client/src/|storage/|grpc|eventhub/v1/.*\.grpc\.pb' 'examples use public headers only'

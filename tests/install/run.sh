@@ -24,6 +24,7 @@ cmake --build "$work/cmake" >"$work/build.log" || {
 }
 "$work/cmake/outside"
 "$work/cmake/outside_test"
+"$work/cmake/outside_rule_test"
 "$work/cmake/outside_outbox" "$work/outbox"
 
 echo "== pkg-config"

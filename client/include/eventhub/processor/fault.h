@@ -1,0 +1,47 @@
+// What is known of an event that a pipeline gave up on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace eventhub::processor {
+
+// One event that one pipeline could not process: an error that no retry can mend, or retries that
+// are exhausted. The event becomes a dead letter of its subscription, with ReasonOf(fault) as its
+// reason; the event itself is not changed.
+struct Fault {
+  // Identifies the fault: a hash of the subscription, the pipeline, and the event's source and id.
+  // It is the same each time the event fails in the pipeline.
+  std::string id{};
+
+  std::string pipeline{};
+  // The name of the step: as given to Call, or the kind of step and its number in the pipeline,
+  // e.g. "map 2".
+  std::string step{};
+  // The name of a status code, e.g. "INVALID_ARGUMENT", or the type of an exception, e.g.
+  // "std::out_of_range".
+  std::string type{};
+  std::string message{};
+  // How often the step was attempted.
+  uint32_t attempts = 1;
+
+  // The event and its position.
+  std::string event_id{};
+  std::string event_source{};
+  std::string event_type{};
+  uint32_t partition = 0;
+  int64_t offset = 0;
+  // The number of the delivery in which it failed; see ReceivedEvent::delivery_attempt.
+  uint32_t delivery_attempt = 0;
+
+  // When it failed, by this process's clock.
+  absl::Time time = absl::InfinitePast();
+};
+
+// One line for people, e.g. "pipeline fraud, step score: UNAVAILABLE in 10 attempts: no route to
+// host [fault 1f0c…]".
+std::string ReasonOf(const Fault& fault);
+
+}  // namespace eventhub::processor

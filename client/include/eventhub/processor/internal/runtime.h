@@ -1,0 +1,96 @@
+// What the steps of a pipeline need while it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/random/bit_gen_ref.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "eventhub/processor/internal/counters.h"
+#include "eventhub/processor/internal/trigger.h"
+#include "eventhub/processor/internal/unit.h"
+#include "eventhub/subscriber.h"
+#include "eventhub/v1/event.pb.h"
+
+namespace eventhub::processor::internal {
+
+class Engine;
+struct Failure;
+
+// One pipeline of a running processor. All methods are called on the processor's strand, where one
+// thread at a time runs.
+class Runtime {
+ public:
+  // `engine` must outlive it.
+  Runtime(Engine& engine, std::string id, client::Order order);
+
+  const std::string& id() const { return id_; }
+  Counters& counters() { return counters_; }
+  bool ordered() const { return order_ != client::Order::kNone; }
+  client::Order order() const { return order_; }
+  // The lane of units with this key; 0 unless the pipeline is ordered.
+  uint64_t LaneOf(uint64_t key_hash) const { return ordered() ? key_hash | 1 : 0; }
+
+  // `more` units depend on the same events as `unit`.
+  void Open(const AnyUnit& unit, size_t more);
+  // Whether the unit's events are no longer leased here: whatever is done for it is in vain.
+  bool IsLost(const AnyUnit& unit) const;
+  // The unit is done, and must not be used anymore.
+  void Finish(const AnyUnit& unit);
+  // The unit is done and failed, with an error or with the current exception.
+  void Fail(const AnyUnit& unit, std::string_view step, const absl::Status& error,
+            int attempts = 1);
+  void FailThrown(const AnyUnit& unit, std::string_view step, int attempts = 1);
+  // From here on, both succeed or fail.
+  void Bind(const AnyUnit& a, const AnyUnit& b);
+  // Publishes `event` if the unit's events succeed. `place` is unique among the unit's emissions.
+  // False if the event is not valid: then the unit failed.
+  bool Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
+            std::string_view place, v1::Event event);
+
+  // Runs `call`, which returns a status; fails the unit if that is an error, or if it throws.
+  template <typename Call>
+  bool Try(const AnyUnit& unit, std::string_view step, Call&& call) {
+    absl::Status status;
+    try {
+      status = std::forward<Call>(call)();
+    } catch (...) {
+      FailThrown(unit, step);
+      return false;
+    }
+    if (status.ok()) return true;
+    Fail(unit, step, status);
+    return false;
+  }
+
+  absl::Duration Now() const;
+  void At(absl::Duration when, absl::AnyInvocable<void() &&> work);
+  // Runs `work` on the strand soon. From any thread; takes a reference until it has run.
+  void Post(absl::AnyInvocable<void() &&> work);
+  absl::BitGenRef random();
+  // The processor stops: nothing may wait for more events.
+  bool draining() const;
+  // The processor is being destroyed: nothing new may be called.
+  bool closing() const;
+  // An attempt at a call began (1), or got its answer (-1).
+  void CountAttempt(int change);
+
+  // What the pipeline waits for at `step`; an empty reason: nothing.
+  void SetWaiting(const std::string& step, const std::string& because);
+
+ private:
+  void FailAs(const AnyUnit& unit, std::string_view step, const Failure& failure, int attempts);
+
+  Engine& engine_;
+  const std::string id_;
+  const client::Order order_;
+  Counters counters_;
+};
+
+}  // namespace eventhub::processor::internal

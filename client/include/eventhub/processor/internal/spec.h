@@ -1,0 +1,111 @@
+// A complete pipeline, without the types of its steps.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "eventhub/filter.h"
+#include "eventhub/processor/internal/chain.h"
+
+namespace eventhub::processor::internal {
+
+// What is said before the first step.
+struct Intake {
+  std::string id;
+  std::optional<client::Filter> filter{};
+  client::Order order = client::Order::kPerKey;
+};
+
+// A pipeline that runs. On the strand only.
+class Instance {
+ public:
+  virtual ~Instance() = default;
+  virtual void Take(Task& task, uint64_t lane) = 0;
+  virtual void Drain() = 0;
+};
+
+// A description, from which any number of instances are made; it outlives them. Immutable.
+class Spec {
+ public:
+  explicit Spec(Intake intake) : intake_(std::move(intake)) {}
+  virtual ~Spec() = default;
+
+  const Intake& intake() const { return intake_; }
+  // Whether units may wait in a step.
+  virtual bool waits() const = 0;
+  // Whether events may come to share their fate.
+  virtual bool groups() const = 0;
+  // INVALID_ARGUMENT, naming the step and the option, if one is out of range.
+  virtual absl::Status Check() const = 0;
+  virtual std::unique_ptr<Instance> Start(Runtime& runtime) const = 0;
+
+ private:
+  const Intake intake_;
+};
+
+absl::Status CheckCall(const std::string& step, const CallOptions& options);
+absl::Status CheckWindow(const std::string& step, const Window& window);
+
+template <typename S>
+absl::Status CheckStep(const S& step) {
+  absl::Status status;
+  if constexpr (requires { step.options; }) status.Update(CheckCall(step.name, step.options));
+  if constexpr (requires { step.window; }) status.Update(CheckWindow(step.name, step.window));
+  return status;
+}
+
+// The unit that a pipeline begins with.
+template <typename Values>
+struct RootOf;
+template <typename... Ts>
+struct RootOf<Types<Ts...>> {
+  using Type = Unit<void, Ts...>;
+};
+
+template <typename... Steps>
+class TypedSpec final : public Spec {
+ public:
+  TypedSpec(Intake intake, std::tuple<Steps...> steps)
+      : Spec(std::move(intake)), steps_(std::move(steps)) {}
+
+  bool waits() const override { return (Steps::kWaits || ...); }
+  bool groups() const override { return (Steps::kGroups || ...); }
+  absl::Status Check() const override {
+    absl::Status status;
+    std::apply([&](const Steps&... step) { (status.Update(CheckStep(step)), ...); }, steps_);
+    return status;
+  }
+  std::unique_ptr<Instance> Start(Runtime& runtime) const override {
+    return std::make_unique<TypedInstance>(runtime, steps_);
+  }
+
+ private:
+  using Root = typename RootOf<typename Segment<Types<>, Steps...>::Type>::Type;
+
+  class TypedInstance final : public Instance {
+   public:
+    TypedInstance(Runtime& runtime, const std::tuple<Steps...>& steps)
+        : chain_(std::apply(
+              [&](const Steps&... step) { return Chain<Root, Steps...>(runtime, step...); },
+              steps)) {}
+
+    void Take(Task& task, uint64_t lane) override {
+      const Ref<Root> unit(new Root(task));
+      unit->lane = lane;
+      chain_.Run(unit);
+    }
+    void Drain() override { chain_.Drain(); }
+
+   private:
+    Chain<Root, Steps...> chain_;
+  };
+
+  const std::tuple<Steps...> steps_;
+};
+
+}  // namespace eventhub::processor::internal

@@ -1,0 +1,102 @@
+// The descriptions of steps. Immutable once their pipeline is complete, and shared by all of its
+// runs.
+#pragma once
+
+#include <string>
+
+#include "eventhub/processor/call.h"
+#include "eventhub/processor/internal/types.h"
+
+namespace eventhub::processor::internal {
+
+// `Value` is what a step adds to the unit. `kBegins`: what follows works on other units. `kWaits`:
+// units may wait in it.
+template <typename V>
+struct Step {
+  using Value = V;
+  static constexpr bool kBegins = false;
+  static constexpr bool kWaits = false;
+  static constexpr bool kGroups = false;  // Whether units come to share a fate.
+  std::string name;
+};
+
+template <typename F>
+struct FilterStep : Step<void> {
+  F f;
+};
+
+template <typename F>
+struct MapStep : Step<Added<F>> {
+  F f;
+};
+
+template <typename F>
+struct ForEachStep : Step<void> {
+  F f;
+};
+
+template <typename F>
+struct PublishStep : Step<void> {
+  std::string topic;
+  std::string number;  // Among the publishing steps of the pipeline.
+  F f;
+};
+
+template <typename F, typename T>
+struct SplitStep : Step<void> {
+  using Part = T;
+  static constexpr bool kBegins = true;
+  F f;
+};
+
+template <typename F>
+struct GroupStep : Step<void> {
+  static constexpr bool kBegins = true;
+  static constexpr bool kWaits = true;
+  static constexpr bool kGroups = true;
+  F f;
+  Window window;
+};
+
+template <typename F>
+struct CompactStep : Step<void> {
+  static constexpr bool kWaits = true;
+  static constexpr bool kGroups = true;
+  F f;
+  Window window;
+};
+
+template <typename F, typename T>
+struct CallStep : Step<T> {
+  static constexpr bool kWaits = true;
+  F f;
+  CallOptions options;
+};
+
+template <typename F, typename T>
+struct CallBatchStep : Step<T> {
+  static constexpr bool kWaits = true;
+  F f;
+  Window window;
+  CallOptions options;
+};
+
+// The values that steps add to the unit they begin with.
+template <typename Values, typename... Steps>
+struct Segment {
+  using Type = Values;
+};
+template <typename Values, typename S, typename... Rest>
+struct Segment<Values, S, Rest...> {
+  template <bool kBegins, typename = void>
+  struct After {
+    using Type = typename Segment<Append<Values, typename S::Value>, Rest...>::Type;
+  };
+  template <typename Unused>
+  struct After<true, Unused> {
+    using Type = Values;
+  };
+  using Type = typename After<S::kBegins>::Type;
+};
+
+}  // namespace eventhub::processor::internal

@@ -1,0 +1,302 @@
+// Pipelines: rules over the events of a subscription, written as a chain of steps.
+//
+// A pipeline is a description. processor.h runs it over a subscription, testing.h over the events
+// of a test.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/filter.h"
+#include "eventhub/processor/arrival.h"
+#include "eventhub/processor/call.h"
+#include "eventhub/processor/internal/spec.h"
+#include "eventhub/processor/internal/steps.h"
+#include "eventhub/processor/units.h"
+#include "eventhub/subscriber.h"
+
+namespace eventhub::processor {
+
+namespace internal {
+
+// What a step can ask for: values of the unit, and of the units in a group.
+template <typename Values, typename Members>
+struct Scope {};
+using EventScope = Scope<Types<v1::Event, Arrival>, Types<>>;
+
+template <typename Scope, typename T>
+inline constexpr bool kCanAsk = false;
+template <typename Values, typename Members, typename T>
+inline constexpr bool kCanAsk<Scope<Values, Members>, T> = kHas<T, Values>;
+template <typename Values, typename Members, typename... Ts>
+inline constexpr bool kCanAsk<Scope<Values, Members>, Units<Ts...>> = (kHas<Ts, Members> && ...);
+
+template <typename Scope, typename Arguments>
+inline constexpr bool kCanCall = false;
+template <typename Scope, typename... As>
+inline constexpr bool kCanCall<Scope, Types<As...>> = (kCanAsk<Scope, As> && ...);
+
+template <typename S, typename T>
+struct Widen;
+template <typename Values, typename Members, typename T>
+struct Widen<Scope<Values, Members>, T> {
+  static_assert(!kHas<T, Values>,
+                "a step before this one adds a value of the same type: wrap one in a struct");
+  using Type = Scope<Append<Values, T>, Members>;
+};
+template <typename Values, typename Members>
+struct Widen<Scope<Values, Members>, void> {
+  using Type = Scope<Values, Members>;
+};
+
+template <typename S>
+struct GroupScope;
+template <typename Values>
+struct GroupScope<Scope<Values, Types<>>> {
+  using Type = Scope<Types<>, Values>;
+};
+// A batch is called with units like a group, but they go on one by one.
+template <typename S>
+struct BatchScope;
+template <typename Values, typename Members>
+struct BatchScope<Scope<Values, Members>> {
+  using Type = Scope<Types<>, Values>;
+};
+
+template <typename T>
+struct ReplyIn;
+template <typename T>
+struct ReplyIn<Reply<T>> {
+  using Type = T;
+};
+template <typename T>
+struct ReplyIn<BatchReply<T>> {
+  using Type = T;
+};
+
+template <typename Result>
+struct PartsIn;
+template <typename T>
+struct PartsIn<std::vector<T>> {
+  using Type = T;
+};
+
+}  // namespace internal
+
+// A rule, begun by `Pipeline("id")` and continued step by step; each step returns the pipeline with
+// that step added.
+//
+// An event becomes a *unit of work*: the event and the values that steps add to it. A value never
+// changes once it is added. Steps are functions, function objects or lambdas that are not generic;
+// they name what they need in their parameters, by type, and the compiler finds it:
+//
+//     Pipeline("large-orders")
+//         .On({"shop.order.placed"})
+//         .Map(ParseOrder)  // absl::StatusOr<Order> ParseOrder(const eventhub::v1::Event& event)
+//         .Filter([](const Order& order) { return order.cents > 100'000; })
+//         .Call("score",
+//               [&](const Order& order, Reply<Score> reply) {
+//                 scorer.ScoreAsync(order.customer, std::move(reply));
+//               },
+//               {.parallel = 64})
+//         .Publish("reviews", [](const Order& order, const Score& score) {
+//           return ReviewOf(order, score);
+//         })
+//
+// A step can ask for `eventhub::v1::Event`, for `Arrival`, and for each type that a step before it
+// has added. After a GroupBy it can ask for `Units<…>` of the group and for what was added since.
+//
+// Functions run one at a time on the processor's threads, so they need no locks among themselves,
+// must not block, and are called through a const reference. What they throw, and an error status
+// that they return, is a fault of the unit at hand (see Fault): its event becomes a dead letter.
+//
+// An event is done in a pipeline when all of its units are: at the end, dropped by a filter, or
+// failed. If one fails, nothing is published for the event by this pipeline.
+template <typename Scope = internal::EventScope, typename... Steps>
+class Pipeline {
+ public:
+  // `id` names the pipeline in faults, states, counters and the ids of events that it emits. It
+  // must be unique in its processor and should never change. 1 to 100 of `a-z A-Z 0-9 . _ -`.
+  explicit Pipeline(std::string id) : intake_{.id = std::move(id)} {}
+
+  // The events that it wants: all of these types, or those that pass the filter, which is evaluated
+  // here by the rules of the hub. Without On: all that the subscription delivers. (A filter of the
+  // subscription saves their delivery, too.)
+  Pipeline On(std::vector<std::string> types) && {
+    std::vector<client::Filter> any;
+    for (std::string& type : types)
+      any.push_back(client::Filter::Exact({{"type", std::move(type)}}));
+    return std::move(*this).On(client::Filter::Any(any));
+  }
+  Pipeline On(client::Filter filter) && {
+    static_assert(sizeof...(Steps) == 0, "On comes before the first step");
+    intake_.filter = std::move(filter);
+    return std::move(*this);
+  }
+
+  // Which units pass steps in the order of their events, and have their events published and
+  // settled in it: those with the same partition key (the default), those of the same partition, or
+  // none. Units wait only for the unit before them, and only in a step where it still is; other
+  // units overtake them. Events without a key have no order with kPerKey.
+  Pipeline InOrder(client::Order order) && {
+    static_assert(sizeof...(Steps) == 0, "InOrder comes before the first step");
+    intake_.order = order == client::Order::kDefault ? client::Order::kPerKey : order;
+    return std::move(*this);
+  }
+
+  // Keeps the units for which `f` returns true. The others are done.
+  template <typename F>
+  auto Filter(F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(
+        internal::FilterStep<F>{{Numbered("filter")}, std::move(f)});
+  }
+
+  // Adds the T that `f` returns, as such or as StatusOr<T>.
+  template <typename F>
+  auto Map(F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<typename internal::Widen<Scope, internal::Added<F>>::Type>(
+        internal::MapStep<F>{{Numbered("map")}, std::move(f)});
+  }
+
+  // Makes a unit of each T in the std::vector<T> that `f` returns, as such or as StatusOr; it has
+  // that T and all values so far. They go on one after another.
+  template <typename F>
+  auto Split(F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    using T = typename internal::PartsIn<internal::Added<F>>::Type;
+    return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
+        internal::SplitStep<F, T>{{Numbered("split")}, std::move(f)});
+  }
+
+  // Calls `f`, whose last parameter is a Reply<T>, and waits for the T, which is added; with a
+  // Reply<void> nothing is added. `name` appears in faults and states.
+  template <typename F>
+  auto Call(std::string name, F f, CallOptions options = {}) && {
+    using Split = internal::SplitLast<internal::ArgumentsOf<F>>;
+    Check<typename Split::Others>();
+    using T = typename internal::ReplyIn<typename Split::Last>::Type;
+    return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
+        internal::CallStep<F, T>{{std::move(name)}, std::move(f), std::move(options)});
+  }
+
+  // Calls `f` with a batch: its parameters are a Units<…>, which it takes by value, and a
+  // BatchReply<T>. Each unit goes on with its own T, or fails alone; only those that failed are
+  // called again, as a smaller batch. In an ordered pipeline, units with a key are called one batch
+  // at a time, with at most one unit of each key: a second one sends the batch off.
+  template <typename F>
+  auto CallBatch(std::string name, F f, Window window = {}, CallOptions options = {}) && {
+    using Split = internal::SplitLast<internal::ArgumentsOf<F>>;
+    static_assert(
+        internal::kCanCall<typename internal::BatchScope<Scope>::Type, typename Split::Others>,
+        "a batch asks for Units<…> of values that steps before it have added");
+    using T = typename internal::ReplyIn<typename Split::Last>::Type;
+    return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
+        internal::CallBatchStep<F, T>{
+            {std::move(name)}, std::move(f), std::move(window), std::move(options)});
+  }
+
+  // Gathers the units of a window into groups: those for which `f` returns the same key, a type
+  // with std::hash. Steps after it see each group as one unit; its events are published as caused
+  // by the last of them. The events of a group succeed or fail together, and are settled together:
+  // unless `f` returns their partition key, the order of their keys may change there. In an ordered
+  // pipeline, groups with the same key stay in order. Only one pipeline of a processor may have a
+  // GroupBy or Compact, because windows that overlap would bind ever more events to each other.
+  template <typename F>
+  auto GroupBy(F f, Window window = {}) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<typename internal::GroupScope<Scope>::Type>(
+        internal::GroupStep<F>{{Numbered("group")}, std::move(f), std::move(window)});
+  }
+
+  // Of the units of a window with the same key, keeps the last. The others succeed or fail with it.
+  template <typename F>
+  auto Compact(F f, Window window = {}) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(
+        internal::CompactStep<F>{{Numbered("compact")}, std::move(f), std::move(window)});
+  }
+
+  // Publishes to `topic` what `f` returns: an event, an optional event, or a vector of events, as
+  // such or as StatusOr. They are appended in the same transaction in which their cause is acked:
+  // exactly once. What `f` leaves empty is filled in:
+  //
+  //   id             the id of the cause, the pipeline and a number: the same on each attempt
+  //   source         ProcessorOptions::source
+  //   partition_key  that of the cause
+  //   causationid    the id of the cause
+  //   correlationid  that of the cause or, if it has none, its id
+  //   traceparent, tracestate  those of the cause
+  //
+  // An event that the hub would not accept is a fault.
+  template <typename F>
+  auto Publish(std::string topic, F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    std::string number = absl::StrCat(publishes_++);
+    return std::move(*this).template Add<Scope>(internal::PublishStep<F>{
+        {Numbered("publish")}, std::move(topic), std::move(number), std::move(f)});
+  }
+
+  // Calls `f`, which returns nothing or an absl::Status.
+  template <typename F>
+  auto ForEach(F f) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(
+        internal::ForEachStep<F>{{Numbered("for each")}, std::move(f)});
+  }
+
+ private:
+  template <typename S, typename... More>
+  friend class Pipeline;
+  friend class AnyPipeline;
+
+  Pipeline(internal::Intake intake, size_t publishes, std::tuple<Steps...> steps)
+      : intake_(std::move(intake)), publishes_(publishes), steps_(std::move(steps)) {}
+
+  template <typename Arguments>
+  static constexpr void Check() {
+    static_assert(internal::kCanCall<Scope, Arguments>,
+                  "this step asks for a value that no step before it has added");
+  }
+
+  static std::string Numbered(const char* kind) {
+    return absl::StrCat(kind, " ", sizeof...(Steps) + 1);
+  }
+
+  template <typename NewScope, typename S>
+  Pipeline<NewScope, Steps..., S> Add(S step) && {
+    return {std::move(intake_), publishes_,
+            std::tuple_cat(std::move(steps_), std::tuple<S>(std::move(step)))};
+  }
+
+  internal::Intake intake_;
+  size_t publishes_ = 0;
+  std::tuple<Steps...> steps_;
+};
+
+Pipeline(std::string)->Pipeline<>;
+
+// A complete pipeline of any type. A value; copies share the description. Thread-safe, if its
+// functions are.
+class AnyPipeline {
+ public:
+  // Implicit, so that a pipeline can be given wherever one is asked for.
+  template <typename Scope, typename... Steps>
+  AnyPipeline(Pipeline<Scope, Steps...> pipeline)
+      : spec_(std::make_shared<internal::TypedSpec<Steps...>>(std::move(pipeline.intake_),
+                                                              std::move(pipeline.steps_))) {}
+
+  const std::string& id() const { return spec_->intake().id; }
+  const internal::Spec& spec() const { return *spec_; }
+
+ private:
+  std::shared_ptr<const internal::Spec> spec_;
+};
+
+}  // namespace eventhub::processor

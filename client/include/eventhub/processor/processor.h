@@ -1,0 +1,132 @@
+// Runs pipelines over a subscription: settles, publishes and retries for them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eventhub/connection.h"
+#include "eventhub/processor/fault.h"
+#include "eventhub/processor/pipeline.h"
+#include "eventhub/processor/status.h"
+#include "eventhub/subscriber.h"
+#include "eventhub/subscription.h"
+
+namespace eventhub::processor {
+
+// How settled events and what they emit are gathered into transactions. One transaction is in
+// progress at a time, so that events are published in order; meanwhile the next is gathered.
+struct CommitWindow {
+  // How long a transaction waits for more once there is something to commit and no other is in
+  // progress; 0 to 1 min. 0: not at all, so that a slow flow has short latencies, and a fast one
+  // large transactions.
+  absl::Duration interval = absl::ZeroDuration();
+  // It goes without waiting when it has this many events, acked and emitted (1 to 4,000), or this
+  // many bytes of emitted events (1 to 3 MiB). The events that one event, or one group, emits are
+  // never divided: they may exceed both, but not what the hub takes at once.
+  size_t max_events = 2000;
+  size_t max_bytes = 1024 * 1024;
+};
+
+// Callbacks that report what happens to a processor. They run one at a time on its threads, must be
+// quick and must not block, and may call its methods except Stop, Wait and the destructor. Each may
+// be null. An exception thrown by a hook is ignored.
+struct ProcessorHooks {
+  // The state of a pipeline changed. Every pipeline begins with kRunning, which is not reported.
+  std::function<void(const std::string& pipeline, const PipelineState& state)> on_state{};
+  // A pipeline gave up on an event, which is about to become a dead letter.
+  std::function<void(const Fault& fault)> on_fault{};
+};
+
+struct ProcessorOptions {
+  // The subscription to consume. Required.
+  std::string subscription{};
+
+  // The source of the events that pipelines emit, if they set none; a URI reference of 1 to 1,024
+  // bytes. Required.
+  std::string source{};
+
+  // The rules; at least one, with different ids. An event goes to each that wants it.
+  std::vector<AnyPipeline> pipelines{};
+
+  // Whether events whose source is `source` go to pipelines. If false, they are acked and passed
+  // over, which breaks loops: a processor may publish to the topic that it consumes.
+  bool take_own_events = false;
+
+  // Names this consumer in stats and logs; at most 256 bytes. Empty: the client's address.
+  std::string consumer{};
+
+  // Prefetch: how much may be delivered and not settled yet. It bounds the memory, and with it how
+  // many units can wait in all calls, batches and groups together.
+  client::Credit credit{};
+
+  CommitWindow commit{};
+
+  // A pipeline is broken if it has events and none of them was done for this long. More than 0;
+  // infinite: never.
+  absl::Duration stall_after = absl::Minutes(5);
+
+  // See SubscriberOptions.
+  absl::Duration max_lease_extension = absl::Minutes(30);
+  client::RetryOptions reconnect{};
+  absl::Duration reconnect_deadline = absl::InfiniteDuration();
+
+  ProcessorHooks hooks{};
+};
+
+// One consumer of a subscription that runs pipelines. Several processors, in one or many processes,
+// share the work. Thread-safe.
+//
+// Guarantees. Every event is processed at least once: it is settled when each pipeline that wants
+// it is done with it, whatever that takes. An event for which something was published is settled in
+// the same transaction: what was published is in the log exactly once. An event on which a pipeline
+// gave up becomes a dead letter; what the other pipelines published for it stays. Calls are not
+// part of any transaction: a service must expect to be called again for an event.
+//
+// An event on which one pipeline gave up while others published for it is acked by no transaction,
+// because the hub makes dead letters outside of them. If the processor dies in the moment between,
+// the event is delivered again, and the hub recognizes by the ids of transactions what is committed
+// already; but not if the event was replayed, or if one of its pipelines has a GroupBy or Compact:
+// then only the ids of the emitted events tell a repetition, e.g. to a topic with a
+// `deduplication_window`. A redrive of such a dead letter goes to all pipelines that want it.
+//
+// Order: see Pipeline::InOrder. An event that becomes a dead letter makes way for the next of its
+// key.
+//
+// Threads: two of its own, plus those of the connection. An idle processor uses no CPU.
+//
+// Example:
+//
+//     ASSIGN_OR_RETURN(auto processor, Processor::Start(hub, {
+//         .subscription = "orders.review",
+//         .source = "/shop/review",
+//         .pipelines = {rule}}));
+//     …
+//     RETURN_IF_ERROR(processor->Stop(absl::Seconds(30)));
+class Processor {
+ public:
+  // INVALID_ARGUMENT, naming the option and the pipeline, if one is out of range. Does not wait for
+  // the network; see Subscriber::Start.
+  static absl::StatusOr<std::unique_ptr<Processor>> Start(
+      std::shared_ptr<client::Connection> connection, ProcessorOptions options);
+
+  virtual ~Processor() = default;
+
+  // See Subscriber. While it stops, batches and groups do not wait for more.
+  virtual void RequestStop() = 0;
+  virtual absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration()) = 0;
+  virtual absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration()) = 0;
+
+  // Of each pipeline, in the order of ProcessorOptions::pipelines.
+  virtual std::vector<PipelineCounters> counters() const = 0;
+  virtual std::vector<PipelineState> states() const = 0;
+};
+
+}  // namespace eventhub::processor

@@ -1,0 +1,105 @@
+#include "eventhub/processor/call.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/processor/internal/spec.h"
+
+namespace eventhub::processor {
+namespace {
+
+absl::StatusCode CodeOfHttp(int code) {
+  switch (code) {
+    case 400:
+      return absl::StatusCode::kInvalidArgument;
+    case 401:
+      return absl::StatusCode::kUnauthenticated;
+    case 403:
+      return absl::StatusCode::kPermissionDenied;
+    case 404:
+    case 410:
+      return absl::StatusCode::kNotFound;
+    case 408:
+    case 504:
+      return absl::StatusCode::kDeadlineExceeded;
+    case 409:
+    case 412:
+      return absl::StatusCode::kFailedPrecondition;
+    case 425:
+      return absl::StatusCode::kUnavailable;
+    case 429:
+      return absl::StatusCode::kResourceExhausted;
+    case 501:
+      return absl::StatusCode::kUnimplemented;
+    default:
+      return code >= 500 && code < 600 ? absl::StatusCode::kUnavailable
+                                       : absl::StatusCode::kUnknown;
+  }
+}
+
+}  // namespace
+
+bool IsTransient(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::Status HttpStatus(int code, std::string_view detail) {
+  if (code >= 200 && code < 300) return absl::OkStatus();
+  std::string message = absl::StrCat("HTTP ", code);
+  if (!detail.empty()) absl::StrAppend(&message, ": ", std::string(detail));
+  return absl::Status(CodeOfHttp(code), message);
+}
+
+namespace internal {
+namespace {
+
+absl::Status Invalid(const std::string& step, const char* what) {
+  return absl::InvalidArgumentError(absl::StrCat("step ", step, ": ", what));
+}
+
+}  // namespace
+
+absl::Status CheckCall(const std::string& step, const CallOptions& options) {
+  if (step.empty()) return absl::InvalidArgumentError("a call must have a name");
+  if (options.parallel < 1) return Invalid(step, "parallel must be at least 1");
+  if (options.timeout <= absl::ZeroDuration()) return Invalid(step, "timeout must be more than 0");
+  const CallRetry& retry = options.retry;
+  if (retry.max_attempts < 1) return Invalid(step, "retry.max_attempts must be at least 1");
+  if (retry.initial_delay <= absl::ZeroDuration()) {
+    return Invalid(step, "retry.initial_delay must be more than 0");
+  }
+  if (retry.max_delay < retry.initial_delay) {
+    return Invalid(step, "retry.max_delay must be at least retry.initial_delay");
+  }
+  if (retry.multiplier < 1.0) return Invalid(step, "retry.multiplier must be at least 1");
+  if (!retry.retryable) return Invalid(step, "retry.retryable must be set");
+  const CircuitBreaker& breaker = options.breaker;
+  if (breaker.failures < 0) return Invalid(step, "breaker.failures must be at least 0");
+  if (breaker.open_for <= absl::ZeroDuration()) {
+    return Invalid(step, "breaker.open_for must be more than 0");
+  }
+  if (breaker.max_open_for < breaker.open_for) {
+    return Invalid(step, "breaker.max_open_for must be at least breaker.open_for");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckWindow(const std::string& step, const Window& window) {
+  if (window.units < 1) return Invalid(step, "window.units must be at least 1");
+  if (window.wait < absl::ZeroDuration() || window.wait > absl::Hours(1)) {
+    return Invalid(step, "window.wait must be 0 to 1 h");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace internal
+}  // namespace eventhub::processor

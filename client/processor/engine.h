@@ -1,0 +1,186 @@
+// The engine of a processor: takes events, runs pipelines, decides the fate of each event.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/random/bit_gen_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/processor/commit_queue.h"
+#include "client/processor/lanes.h"
+#include "client/processor/make_fault.h"
+#include "client/processor/state_board.h"
+#include "client/processor/strand.h"
+#include "eventhub/processor/internal/runtime.h"
+#include "eventhub/processor/internal/spec.h"
+#include "eventhub/processor/processor.h"
+#include "eventhub/settler.h"
+#include "eventhub/transaction.h"
+#include "server/filter/filter.h"
+#include "storage/base/clock.h"
+#include "storage/base/mutex.h"
+
+namespace eventhub::processor::internal {
+
+// What an engine works on: a hub, or a test.
+class Host {
+ public:
+  virtual ~Host() = default;
+  // Gives the event its outcome. On the strand.
+  virtual void Settle(Trigger& trigger, client::Outcome outcome) = 0;
+  // Makes one attempt, or more, at a transaction; calls `done` once, on any thread.
+  virtual void Commit(client::Transaction transaction,
+                      absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+};
+
+// An event in flight and its settler, which tests do without.
+struct InFlight : Trigger {
+  client::Settler settler;
+};
+
+// An event as it was delivered.
+struct Delivered {
+  std::string_view bytes;
+  Arrival arrival;
+  uint64_t lease_epoch = 0;
+  uint64_t session = 0;
+  client::Settler settler{};
+};
+
+// Everything but Create, Close, counters, states, Post and strand runs on the strand.
+class Engine : private CommitQueue::Owner {
+ public:
+  // INVALID_ARGUMENT, naming the option, if one is out of range. `host` and `clock` must outlive
+  // the engine. `seed` determines the jitter of retries.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const ProcessorOptions& options, Host& host,
+                                                        const Clock& clock, uint64_t seed);
+  // No reply may be out: Close first. Commits may.
+  ~Engine() override;
+
+  Strand& strand() { return *strand_; }
+
+  // Gives an event to the pipelines that want it.
+  void Take(Delivered delivered);
+  // The processor stops: nothing waits for more events.
+  void Drain();
+  // The session that leases events ended, or a new one began.
+  void SetSession(uint64_t session) { session_ = session; }
+  // All pipelines wait for `what`, or it is broken.
+  void SetState(PipelineState::Kind kind, const std::string& what, const std::string& because = {});
+
+  // Starts nothing new, and waits until all replies were given.
+  void Close();
+  // The same without waiting, on the strand; returns how many are out.
+  size_t CloseNow();
+
+  std::vector<PipelineCounters> counters() const;
+  std::vector<PipelineState> states() const { return board_.Read(); }
+
+  // For Runtime.
+  const Clock& clock() const { return clock_; }
+  absl::BitGenRef random() { return absl::BitGenRef(random_); }
+  bool draining() const { return draining_; }
+  bool closing() const override { return closing_; }
+  uint64_t session() const override { return session_; }
+  const std::string& source() const { return options_.source; }
+  void Post(Strand::Work work);
+  // A call was given a reply (1), or was answered (-1).
+  void CountReplies(int change);
+  void Open(Task& task) { ++task.open; }
+  void Finish(Task& task);
+  void Fail(Task& task, std::string_view step, int attempts, const Failure& failure);
+  void Bind(Task& a, Task& b);
+  void SetWaiting(const Runtime& pipeline, const std::string& step, const std::string& because);
+
+ private:
+  struct Line {
+    Line(Engine& engine, size_t index, AnyPipeline description);
+
+    const size_t index;
+    const AnyPipeline description;
+    std::optional<CompiledFilter> filter{};
+    Runtime runtime;
+    std::unique_ptr<Instance> instance{};
+    // Whether an event was settled since the last check, and how many checks found none was.
+    bool progressed = false;
+    int idle_checks = 0;
+  };
+
+  Engine(const ProcessorOptions& options, Host& host, const Clock& clock, uint64_t seed);
+
+  absl::Status AddLines();
+  // The pipelines that want an event, in wanted_.
+  void FindWanted(std::string_view bytes);
+  // An event that is in flight is delivered again: the former delivery is lost.
+  void Supersede(const Delivered& delivered);
+  InFlight& NewTrigger(Delivered& delivered);
+  // Its place among the events of its key, if a pipeline that wants it asks for it.
+  uint64_t LaneOf(const Trigger& trigger) const;
+  uint64_t LaneIn(client::Order order, const Trigger& trigger) const;
+
+  // All pipelines are done with the trigger.
+  void OnDone(Trigger& trigger);
+  void Release(Trigger& trigger);
+  // The events of the bundle are all released: decides their fate.
+  void Resolve(Bundle bundle);
+  // Whether what was published for the event may have been committed before without its ack.
+  static bool NeedsPieces(const Bundle& bundle);
+  // A task that shares the fate of one that failed, failed.
+  void SpreadFaults(const Bundle& bundle);
+  void Measure(Bundle& bundle) const;
+  void Settle(Trigger& trigger, client::Outcome outcome);
+
+  // CommitQueue::Owner.
+  void Commit(client::Transaction transaction) override;
+  void OnCommitted(Bundle& bundle, bool acked) override;
+  void OnLost(Bundle& bundle) override;
+  void OnRefused(Bundle& bundle, Task* task, const absl::Status& error) override;
+  void OnState(const Bundle& bundle, PipelineState::Kind kind, const std::string& what,
+               const std::string& because) override;
+
+  void TellFault(const Fault& fault);
+  void WatchProgress();
+  void CheckProgress(Line& line);
+  void MayBeClosed();
+
+  const ProcessorOptions options_;
+  Host& host_;
+  const Clock& clock_;
+  std::mt19937_64 random_;
+  StateBoard board_;
+  const std::shared_ptr<Strand> strand_;
+  CommitQueue commits_;
+  std::vector<std::unique_ptr<Line>> lines_;
+  std::optional<CompiledFilter> own_;  // Passes the processor's own events.
+  bool any_waits_ = false;             // Units may wait in some pipeline.
+  bool any_groups_ = false;            // One pipeline has groups.
+  client::Order order_ = client::Order::kNone;
+
+  // On the strand only.
+  Lanes lanes_;
+  std::vector<std::unique_ptr<InFlight>> free_;
+  Trigger* oldest_ = nullptr;  // Of those in flight.
+  Trigger* newest_ = nullptr;
+  std::vector<Line*> wanted_;
+  uint64_t next_number_ = 0;
+  uint64_t session_ = 0;
+  size_t replies_out_ = 0;
+  bool draining_ = false;
+  bool closing_ = false;
+  bool watching_ = false;
+
+  Mutex closed_mutex_;
+  CondVar closed_change_;
+  bool closed_ ABSL_GUARDED_BY(closed_mutex_) = false;
+};
+
+}  // namespace eventhub::processor::internal

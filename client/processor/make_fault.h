@@ -1,0 +1,36 @@
+// Makes faults: the one place where it is decided what is kept of a failure.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "eventhub/processor/fault.h"
+#include "eventhub/processor/internal/trigger.h"
+
+namespace eventhub::processor::internal {
+
+// An error, as a fault names it.
+struct Failure {
+  std::string type;
+  std::string message;
+};
+
+Failure FailureOf(const absl::Status& error);
+// Of the exception that is being handled.
+Failure FailureOfCurrentException();
+
+// Where it happened.
+struct FaultPlace {
+  std::string_view subscription;
+  std::string_view pipeline;
+  std::string_view step;
+  int attempts = 1;
+};
+
+std::unique_ptr<Fault> MakeFault(const FaultPlace& place, Failure failure, const Trigger& trigger,
+                                 absl::Time now);
+
+}  // namespace eventhub::processor::internal

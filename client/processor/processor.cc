@@ -1,0 +1,142 @@
+#include "eventhub/processor/processor.h"
+
+#include <random>
+#include <utility>
+
+#include "client/processor/engine.h"
+#include "eventhub/committer.h"
+#include "storage/base/clock.h"
+#include "storage/base/status_macros.h"
+
+namespace eventhub::processor {
+namespace {
+
+using client::Committer;
+using client::ReceivedEvent;
+using client::Settler;
+using client::Subscriber;
+using client::SubscriberOptions;
+using internal::Engine;
+using internal::InFlight;
+using Kind = PipelineState::Kind;
+
+// How long one answer to a transaction is waited for before the pipelines are said to wait. The
+// transaction is repeated under its id.
+constexpr absl::Duration kCommitDeadline = absl::Seconds(5);
+
+// An engine between a subscriber and a committer.
+class HubProcessor final : public Processor, private internal::Host {
+ public:
+  HubProcessor() = default;
+  ~HubProcessor() override {
+    subscriber_.reset();  // Nothing more is taken, and settling has no effect.
+    if (engine_ != nullptr) engine_->Close();
+    committer_.reset();
+  }
+
+  absl::Status Start(const std::shared_ptr<client::Connection>& connection,
+                     const ProcessorOptions& options) {
+    ASSIGN_OR_RETURN(engine_,
+                     Engine::Create(options, *this, Clock::System(), std::random_device()()));
+    engine_->strand().Start();
+    ASSIGN_OR_RETURN(committer_, Committer::Create(connection, {.deadline = kCommitDeadline,
+                                                                .reply_timeout = kCommitDeadline}));
+    ASSIGN_OR_RETURN(subscriber_, Subscriber::Start(connection, ForSubscriber(options)));
+    return absl::OkStatus();
+  }
+
+  void RequestStop() override {
+    Drain();
+    subscriber_->RequestStop();
+  }
+  absl::Status Wait(absl::Duration timeout) override { return subscriber_->Wait(timeout); }
+  absl::Status Stop(absl::Duration timeout) override {
+    Drain();
+    return subscriber_->Stop(timeout);
+  }
+
+  std::vector<PipelineCounters> counters() const override { return engine_->counters(); }
+  std::vector<PipelineState> states() const override { return engine_->states(); }
+
+ private:
+  SubscriberOptions ForSubscriber(const ProcessorOptions& options) {
+    SubscriberOptions to;
+    to.subscription = options.subscription;
+    to.consumer = options.consumer;
+    to.on_event_async = [this](ReceivedEvent event, Settler settler) {
+      Take(event, std::move(settler));
+    };
+    // Pipelines keep order themselves, so that one event need not wait for another.
+    to.order = client::Order::kNone;
+    to.threads = 1;
+    to.credit = options.credit;
+    to.max_lease_extension = options.max_lease_extension;
+    to.retry = options.reconnect;
+    to.reconnect_deadline = options.reconnect_deadline;
+    to.hooks.on_connected = [this](const std::string&) {
+      engine_->Post([this] { engine_->SetState(Kind::kRunning, "hub"); });
+    };
+    to.hooks.on_disconnected = [this](const absl::Status& status) {
+      engine_->Post([this, why = std::string(status.message())] {
+        engine_->SetSession(0);
+        engine_->SetState(Kind::kWaiting, "hub", why);
+      });
+    };
+    to.hooks.on_ended = [this](const absl::Status& status) {
+      if (status.ok()) return;
+      engine_->Post([this, why = status.ToString()] {
+        engine_->SetState(Kind::kBroken, "subscription", why);
+      });
+    };
+    return to;
+  }
+
+  void Take(const ReceivedEvent& event, Settler settler) {
+    engine_->strand().Run([this, event, settler = std::move(settler)]() mutable {
+      engine_->Take({.bytes = event.bytes(),
+                     .arrival = {.partition = event.partition(),
+                                 .offset = event.offset(),
+                                 .append_time = event.append_time(),
+                                 .delivery_attempt = event.delivery_attempt(),
+                                 .redelivered = event.redelivered(),
+                                 .replayed = event.replayed()},
+                     .lease_epoch = event.lease_epoch(),
+                     .session = event.session(),
+                     .settler = std::move(settler)});
+    });
+  }
+
+  void Drain() {
+    engine_->Post([this] { engine_->Drain(); });
+  }
+
+  // Host.
+  void Settle(internal::Trigger& trigger, client::Outcome outcome) override {
+    static_cast<InFlight&>(trigger).settler.Settle(std::move(outcome));
+  }
+  void Commit(client::Transaction transaction,
+              absl::AnyInvocable<void(absl::Status) &&> done) override {
+    // Shared, because a transaction that is not taken is answered here.
+    auto answer = std::make_shared<absl::AnyInvocable<void(absl::Status) &&>>(std::move(done));
+    const absl::Status taken = committer_->Commit(
+        std::move(transaction), [answer](absl::StatusOr<client::TransactionResult> result) {
+          std::move (*answer)(result.status());
+        });
+    if (!taken.ok()) std::move (*answer)(taken);
+  }
+
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Committer> committer_;
+  std::unique_ptr<Subscriber> subscriber_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Processor>> Processor::Start(
+    std::shared_ptr<client::Connection> connection, ProcessorOptions options) {
+  auto processor = std::make_unique<HubProcessor>();
+  RETURN_IF_ERROR(processor->Start(connection, options));
+  return processor;
+}
+
+}  // namespace eventhub::processor

@@ -1,0 +1,279 @@
+#include "eventhub/processor/testing.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "client/processor/engine.h"
+#include "storage/base/clock.h"
+
+namespace eventhub::processor {
+namespace {
+
+using client::Outcome;
+using internal::Engine;
+
+// After which an event that was not settled is delivered again.
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
+
+}  // namespace
+
+// The subscription and the hub of a TestProcessor.
+class TestProcessor::Hub final : private internal::Host {
+ public:
+  Hub(ProcessorOptions options, uint64_t seed) : options_(std::move(options)), seed_(seed) {
+    if (options_.subscription.empty()) options_.subscription = "test";
+    options_.hooks.on_fault = [this, hook = options_.hooks.on_fault](const Fault& fault) {
+      faults_.push_back(fault);
+      if (hook) hook(fault);
+    };
+    StartEngine();
+  }
+  ~Hub() override { EndEngine(); }
+
+  int64_t Deliver(const v1::Event& event, uint32_t partition) {
+    std::vector<Stored>& events = partitions_[partition];
+    const auto offset = static_cast<int64_t>(events.size());
+    events.push_back({.bytes = event.SerializeAsString(), .append_time = clock_.Now()});
+    Deliver(partition, offset);
+    return offset;
+  }
+
+  void Advance(absl::Duration by) {
+    const absl::Duration end = clock_.Monotonic() + by;
+    Run();
+    while (engine_->strand().next_due() <= end) {
+      clock_.Set(std::max(clock_.Monotonic(), engine_->strand().next_due()));
+      Run();
+    }
+    clock_.Set(end);
+    Run();
+  }
+  void Run() { engine_->strand().RunDue(); }
+  void Drain() {
+    engine_->strand().Run([this] { engine_->Drain(); });
+  }
+
+  void OnCommit(std::function<absl::Status(const client::Transaction&)> decide) {
+    decide_ = std::move(decide);
+  }
+  void HoldCommits(bool hold) {
+    hold_ = hold;
+    if (hold) return;
+    for (auto& done : std::exchange(held_, {})) std::move(done)(absl::OkStatus());
+    Run();
+  }
+
+  void Reconnect() {
+    ++session_;
+    engine_->strand().Run([this] { engine_->SetSession(0); });
+    DeliverAgain();
+  }
+  void Crash() {
+    held_.clear();
+    ++session_;
+    EndEngine();
+    StartEngine();
+    DeliverAgain();
+  }
+
+  size_t unsettled() const {
+    size_t count = 0;
+    for (const auto& [partition, events] : partitions_) {
+      count += static_cast<size_t>(std::count_if(
+          events.begin(), events.end(), [](const Stored& event) { return !event.settled; }));
+    }
+    return count;
+  }
+
+  const std::vector<EmittedEvent>& emitted() const { return emitted_; }
+  const std::vector<SettledEvent>& settled() const { return settled_; }
+  const std::vector<Fault>& faults() const { return faults_; }
+  size_t commits() const { return ids_.size(); }
+  const Clock& clock() const { return clock_; }
+  const Engine& engine() const { return *engine_; }
+
+ private:
+  class ManualClock final : public Clock {
+   public:
+    absl::Time Now() const override { return absl::FromUnixSeconds(1'700'000'000) + elapsed_; }
+    absl::Duration Monotonic() const override { return elapsed_; }
+    void Set(absl::Duration elapsed) { elapsed_ = elapsed; }
+
+   private:
+    absl::Duration elapsed_;
+  };
+  struct Stored {
+    std::string bytes;
+    absl::Time append_time;
+    uint32_t deliveries = 0;
+    bool settled = false;
+  };
+
+  void StartEngine() {
+    auto engine = Engine::Create(options_, *this, clock_, seed_++);
+    if (!engine.ok()) {
+      std::fprintf(stderr, "TestProcessor: %s\n", engine.status().ToString().c_str());
+      std::abort();
+    }
+    engine_ = *std::move(engine);
+  }
+  void EndEngine() {
+    if (engine_->CloseNow() == 0) return;
+    // Replies that are out refer to it; what they bring is never looked at.
+    static auto* const ended = new std::vector<std::unique_ptr<Engine>>();
+    ended->push_back(std::move(engine_));
+  }
+
+  // On the strand.
+  void Take(uint32_t partition, int64_t offset) {
+    Stored& event = partitions_[partition][static_cast<size_t>(offset)];
+    ++event.deliveries;
+    internal::Delivered delivered{.bytes = event.bytes,
+                                  .arrival = {.partition = partition,
+                                              .offset = offset,
+                                              .append_time = event.append_time,
+                                              .delivery_attempt = event.deliveries,
+                                              .redelivered = event.deliveries > 1},
+                                  .lease_epoch = 1,
+                                  .session = session_};
+    engine_->Take(std::move(delivered));
+  }
+  void Deliver(uint32_t partition, int64_t offset) {
+    engine_->strand().Run([&] { Take(partition, offset); });
+  }
+  void DeliverAgain() {
+    for (auto& [partition, events] : partitions_) {
+      for (size_t i = 0; i < events.size(); ++i) {
+        if (!events[i].settled) Deliver(partition, static_cast<int64_t>(i));
+      }
+    }
+  }
+
+  Stored& At(uint32_t partition, int64_t offset) {
+    return partitions_.at(partition).at(static_cast<size_t>(offset));
+  }
+
+  // Host.
+  void Settle(internal::Trigger& trigger, Outcome outcome) override {
+    if (trigger.session != session_) return;  // Its lease is over.
+    Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
+    if (outcome.kind == Outcome::Kind::kRetry) {
+      engine_->strand().At(clock_.Monotonic() + kRetryDelay,
+                           [this, at = trigger.arrival, session = session_] {
+                             if (session == session_) Take(at.partition, at.offset);
+                           });
+    } else if (outcome.kind != Outcome::Kind::kSettled) {
+      MarkSettled(event, std::move(outcome));
+    }
+  }
+  void MarkSettled(Stored& stored, Outcome outcome) {
+    stored.settled = true;
+    v1::Event event;
+    event.ParseFromString(stored.bytes);
+    settled_.push_back({std::move(event), std::move(outcome)});
+  }
+  void Commit(client::Transaction transaction,
+              absl::AnyInvocable<void(absl::Status) &&> done) override {
+    absl::Status status = Apply(transaction);
+    if (hold_ && status.ok()) {
+      held_.push_back(std::move(done));
+    } else {
+      std::move(done)(std::move(status));
+    }
+  }
+  absl::Status Apply(client::Transaction& transaction) {
+    if (decide_) {
+      if (absl::Status status = decide_(transaction); !status.ok()) return status;
+    }
+    if (ids_.contains(transaction.id)) return absl::OkStatus();
+    for (const client::TransactionAck& ack : transaction.acks) {
+      for (const client::OffsetRange& range : ack.ranges) {
+        for (int64_t offset = range.start; offset < range.end; ++offset) {
+          if (transaction.session != session_ || At(ack.partition, offset).settled) {
+            return absl::AbortedError("an event to ack is not leased");
+          }
+        }
+      }
+    }
+    for (const client::TransactionAck& ack : transaction.acks) {
+      for (const client::OffsetRange& range : ack.ranges) {
+        for (int64_t offset = range.start; offset < range.end; ++offset) {
+          MarkSettled(At(ack.partition, offset), Outcome::Ack());
+        }
+      }
+    }
+    for (client::TransactionAppend& append : transaction.appends) {
+      for (v1::Event& event : append.events) {
+        emitted_.push_back({append.topic, std::move(event)});
+      }
+    }
+    ids_.insert(transaction.id);
+    return absl::OkStatus();
+  }
+
+  ProcessorOptions options_;
+  uint64_t seed_;
+  ManualClock clock_;
+  uint64_t session_ = 1;
+  std::map<uint32_t, std::vector<Stored>> partitions_;
+  std::function<absl::Status(const client::Transaction&)> decide_;
+  bool hold_ = false;
+  std::vector<absl::AnyInvocable<void(absl::Status) &&>> held_;
+  std::set<std::string> ids_;
+  std::vector<EmittedEvent> emitted_;
+  std::vector<SettledEvent> settled_;
+  std::vector<Fault> faults_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TestProcessor::TestProcessor(ProcessorOptions options, uint64_t seed)
+    : hub_(std::make_unique<Hub>(std::move(options), seed)) {}
+
+TestProcessor::~TestProcessor() = default;
+
+int64_t TestProcessor::Deliver(const v1::Event& event, uint32_t partition) {
+  return hub_->Deliver(event, partition);
+}
+
+void TestProcessor::Advance(absl::Duration by) { hub_->Advance(by); }
+
+void TestProcessor::Run() { hub_->Run(); }
+
+void TestProcessor::Drain() { hub_->Drain(); }
+
+void TestProcessor::OnCommit(std::function<absl::Status(const client::Transaction&)> decide) {
+  hub_->OnCommit(std::move(decide));
+}
+
+void TestProcessor::HoldCommits(bool hold) { hub_->HoldCommits(hold); }
+
+void TestProcessor::Reconnect() { hub_->Reconnect(); }
+
+void TestProcessor::Crash() { hub_->Crash(); }
+
+const std::vector<EmittedEvent>& TestProcessor::emitted() const { return hub_->emitted(); }
+
+const std::vector<SettledEvent>& TestProcessor::settled() const { return hub_->settled(); }
+
+const std::vector<Fault>& TestProcessor::faults() const { return hub_->faults(); }
+
+size_t TestProcessor::unsettled() const { return hub_->unsettled(); }
+
+size_t TestProcessor::commits() const { return hub_->commits(); }
+
+absl::Duration TestProcessor::now() const { return hub_->clock().Monotonic(); }
+
+PipelineCounters TestProcessor::counters(size_t pipeline) const {
+  return hub_->engine().counters().at(pipeline);
+}
+
+PipelineState TestProcessor::state(size_t pipeline) const {
+  return hub_->engine().states().at(pipeline);
+}
+
+}  // namespace eventhub::processor

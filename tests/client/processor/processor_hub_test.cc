@@ -1,0 +1,348 @@
+// Processors against the real hub: exactly once, whatever joins, leaves, breaks or is killed.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "eventhub/admin_client.h"
+#include "eventhub/processor/processor.h"
+#include "eventhub/publisher.h"
+#include "eventhub/reader.h"
+#include "eventhub/subscription_client.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/base/mutex.h"
+#include "tests/support/eventually.h"
+#include "tests/support/hub_process.h"
+#include "tests/support/temp_directory.h"
+#include "tests/support/test_hub.h"
+
+namespace eventhub::processor {
+namespace {
+
+using client::AdminClient;
+using client::Connection;
+using client::Publisher;
+using client::ReceivedEvent;
+using client::StartPosition;
+using client::SubscriptionClient;
+using client::SubscriptionKind;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(60);
+constexpr int kKeys = 7;
+
+struct Number {
+  int value = 0;
+};
+
+void CreateTopics(const std::shared_ptr<Connection>& hub, SubscriptionKind kind) {
+  AdminClient admin(hub);
+  ASSERT_TRUE(admin.CreateTopic({.name = "in", .partitions = 4}).ok());
+  ASSERT_TRUE(admin.CreateTopic({.name = "out", .partitions = 2}).ok());
+  const auto created = SubscriptionClient(hub).CreateSubscription(
+      {.name = "s",
+       .topic = "in",
+       .kind = kind,
+       .retry_policy = {.min_backoff = absl::Milliseconds(1),
+                        .max_backoff = absl::Milliseconds(2)}},
+      StartPosition::Earliest());
+  ASSERT_TRUE(created.ok()) << created.status();
+}
+
+// Publishes the numbers from `first` to before `end`.
+void Publish(const std::shared_ptr<Connection>& hub, int first, int end) {
+  auto publisher = Publisher::Create(hub, {.topic = "in", .linger = absl::Milliseconds(1)});
+  ASSERT_TRUE(publisher.ok());
+  for (int i = first; i < end; ++i) {
+    v1::Event event;
+    event.set_id(absl::StrCat(i));
+    event.set_source("/test");
+    event.set_type("number");
+    event.set_partition_key(absl::StrCat(i % kKeys));
+    ASSERT_TRUE((*publisher)->Publish(event).ok());
+  }
+  ASSERT_TRUE((*publisher)->Flush(kLong).ok());
+}
+
+// What was published to `out`, by type.
+std::map<std::string, std::vector<int>> ReadOut(const std::shared_ptr<Connection>& hub) {
+  std::map<std::string, std::vector<int>> numbers;
+  auto reader = client::Reader::Create(hub, {.topic = "out"});
+  EXPECT_TRUE(reader.ok());
+  for (;;) {
+    const auto batch = (*reader)->Next(kLong);
+    EXPECT_TRUE(batch.ok()) << batch.status();
+    if (!batch.ok() || batch->done()) return numbers;
+    v1::Event event;
+    for (const ReceivedEvent& received : *batch) {
+      EXPECT_TRUE(received.ParseTo(event).ok());
+      numbers[event.type()].push_back(std::stoi(event.data()));
+    }
+  }
+}
+
+uint64_t Lag(const std::shared_ptr<Connection>& hub) {
+  const auto description = SubscriptionClient(hub).GetSubscription("s");
+  return description.ok() ? description->stats.lag_events : UINT64_MAX;
+}
+
+v1::Event Result(const char* type, int number) {
+  v1::Event event;
+  event.set_type(type);
+  event.set_data(absl::StrCat(number));
+  return event;
+}
+
+// A service that answers on its own thread, not always with success.
+class Service {
+ public:
+  ~Service() {
+    {
+      MutexLock lock(mutex_);
+      stopping_ = true;
+    }
+    change_.NotifyAll();
+    thread_.join();
+  }
+
+  void Ask(int number, Reply<int> reply) {
+    {
+      MutexLock lock(mutex_);
+      asked_.emplace_back(number, std::move(reply));
+    }
+    change_.NotifyAll();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      std::vector<std::pair<int, Reply<int>>> asked;
+      {
+        MutexLock lock(mutex_);
+        while (asked_.empty() && !stopping_) change_.Wait(mutex_);
+        if (asked_.empty()) return;
+        asked.swap(asked_);
+      }
+      for (auto& [number, reply] : asked) {
+        if (++failures_ % 5 == 0) {
+          reply(absl::UnavailableError("busy"));
+        } else {
+          reply(number * 10);
+        }
+      }
+    }
+  }
+
+  Mutex mutex_;
+  CondVar change_;
+  std::vector<std::pair<int, Reply<int>>> asked_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int failures_ = 0;
+  std::thread thread_{[this] { Run(); }};
+};
+
+ProcessorOptions Rules(Service& service) {
+  ProcessorOptions options{.subscription = "s", .source = "/processor"};
+  options.credit = {.events = 100};
+  CallOptions patient;
+  patient.retry = {.initial_delay = absl::Milliseconds(1)};
+  const auto parse = [](const v1::Event& event) { return Number{std::stoi(event.id())}; };
+  options.pipelines = {
+      Pipeline("copy").Map(parse).Publish(
+          "out", [](const Number& number) { return Result("copy", number.value); }),
+      Pipeline("ask")
+          .Map(parse)
+          .Filter([](const Number& number) { return number.value % 2 == 0; })
+          .Call(
+              "service",
+              [&service](const Number& number, Reply<int> reply) {
+                service.Ask(number.value, std::move(reply));
+              },
+              patient)
+          .Publish("out", [](const int& answer) { return Result("ask", answer / 10); }),
+  };
+  return options;
+}
+
+void ExpectOnce(const std::shared_ptr<Connection>& hub, int count) {
+  std::map<std::string, std::vector<int>> out = ReadOut(hub);
+  std::multiset<int> copies(out["copy"].begin(), out["copy"].end());
+  std::multiset<int> answers(out["ask"].begin(), out["ask"].end());
+  EXPECT_EQ(copies.size(), static_cast<size_t>(count));
+  EXPECT_EQ(answers.size(), static_cast<size_t>((count + 1) / 2));
+  for (int i = 0; i < count; ++i) {
+    EXPECT_EQ(copies.count(i), 1u) << i;
+    EXPECT_EQ(answers.count(i), i % 2 == 0 ? 1u : 0u) << i;
+  }
+}
+
+std::string Describe(const Processor& processor) {
+  std::string text;
+  const std::vector<PipelineCounters> counters = processor.counters();
+  for (size_t i = 0; i < counters.size(); ++i) {
+    absl::StrAppend(&text, ToString(processor.states()[i]), "; events ", counters[i].events,
+                    ", in flight ", counters[i].in_flight, ", waiting ", counters[i].waiting,
+                    ", emitted ", counters[i].emitted, ", lost ", counters[i].lost, ", faults ",
+                    counters[i].faults, ", calls ", counters[i].calls, ", timeouts ",
+                    counters[i].timeouts, "\n");
+  }
+  return text;
+}
+
+class ProcessorHubTest : public testing::TestWithParam<SubscriptionKind> {
+ protected:
+  std::unique_ptr<Processor> Start(ProcessorOptions options) {
+    auto processor = Processor::Start(connection_, std::move(options));
+    EXPECT_TRUE(processor.ok()) << processor.status();
+    return *std::move(processor);
+  }
+
+  TestHub hub_;
+  Service service_;
+  const std::shared_ptr<Connection> connection_ = client::Connect(hub_.address());
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ProcessorHubTest,
+                         testing::Values(SubscriptionKind::kStream, SubscriptionKind::kQueue),
+                         [](const auto& info) {
+                           return info.param == SubscriptionKind::kStream ? "Stream" : "Queue";
+                         });
+
+TEST_P(ProcessorHubTest, ExactlyOnceWhileProcessorsComeAndGo) {
+  CreateTopics(connection_, GetParam());
+  Publish(connection_, 0, 1500);
+  const auto steady = Start(Rules(service_));
+  for (int i = 0; i < 4; ++i) {
+    // Destroyed in the middle of its work.
+    const auto passer_by = Start(Rules(service_));
+    ASSERT_TRUE(
+        Eventually([&] { return passer_by->counters()[0].emitted > 20 || Lag(connection_) == 0; }));
+  }
+  ASSERT_TRUE(Eventually([&] { return Lag(connection_) == 0; }));
+  EXPECT_TRUE(steady->Stop(kLong).ok());
+  ExpectOnce(connection_, 1500);
+  EXPECT_EQ(steady->counters()[0].in_flight, 0u);
+}
+
+TEST_P(ProcessorHubTest, AStopSettlesEverythingThatWasDelivered) {
+  CreateTopics(connection_, GetParam());
+  Publish(connection_, 0, 300);
+  const auto processor = Start(Rules(service_));
+  ASSERT_TRUE(Eventually([&] { return processor->counters()[0].events > 100; }));
+  EXPECT_TRUE(processor->Stop(kLong).ok());
+  const uint64_t emitted = processor->counters()[0].emitted;
+  EXPECT_EQ(processor->counters()[0].events, emitted);
+  EXPECT_EQ(ReadOut(connection_)["copy"].size(), emitted);
+  EXPECT_EQ(Lag(connection_), 300 - emitted);
+}
+
+TEST_P(ProcessorHubTest, AFaultIsADeadLetterThatSaysWhy) {
+  CreateTopics(connection_, GetParam());
+  Publish(connection_, 0, 3);
+  ProcessorOptions options = Rules(service_);
+  options.pipelines.push_back(Pipeline("strict").ForEach([](const v1::Event& event) {
+    return event.id() == "1" ? absl::InvalidArgumentError("one is odd") : absl::OkStatus();
+  }));
+  const auto processor = Start(options);
+  ASSERT_TRUE(Eventually([&] { return Lag(connection_) == 0; }));
+  std::vector<client::DeadLetter> letters;
+  const absl::Status listed =
+      SubscriptionClient(connection_)
+          .ListDeadLetters("s", {}, /*with_data=*/false, [&](client::DeadLetter letter) {
+            letters.push_back(std::move(letter));
+            return true;
+          });
+  ASSERT_TRUE(listed.ok()) << listed;
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].event.id(), "1");
+  EXPECT_THAT(letters[0].reason,
+              HasSubstr("pipeline strict, step for each 1: INVALID_ARGUMENT: one is odd"));
+  EXPECT_EQ(ReadOut(connection_)["copy"].size(), 3u);
+}
+
+TEST(ProcessorTest, RefusesOptionsByName) {
+  const auto hub = client::Connect("unix:/nobody/there");
+  const auto start = [&](ProcessorOptions options) {
+    return Processor::Start(hub, std::move(options)).status().ToString();
+  };
+  const AnyPipeline pipeline = Pipeline("p");
+  EXPECT_THAT(start({.source = "/s", .pipelines = {pipeline}}), HasSubstr("subscription"));
+  EXPECT_THAT(start({.subscription = "s", .pipelines = {pipeline}}), HasSubstr("source"));
+  EXPECT_THAT(start({.subscription = "s", .source = "/s"}), HasSubstr("pipelines"));
+  EXPECT_THAT(start({.subscription = "s", .source = "/s", .pipelines = {pipeline, pipeline}}),
+              HasSubstr("two pipelines have the id p"));
+  EXPECT_THAT(start({.subscription = "s", .source = "/s", .pipelines = {Pipeline("a b")}}),
+              HasSubstr("the id of pipeline 'a b'"));
+  const auto grouping = [](const char* id) {
+    return Pipeline(id).Compact([](const v1::Event& event) { return event.partition_key(); });
+  };
+  EXPECT_THAT(
+      start({.subscription = "s", .source = "/s", .pipelines = {grouping("one"), grouping("two")}}),
+      HasSubstr("pipeline two: another pipeline has a GroupBy or Compact"));
+  EXPECT_THAT(start({.subscription = "s",
+                     .source = "/s",
+                     .pipelines = {Pipeline("p").On(client::Filter::Sql("id ="))}}),
+              HasSubstr("pipeline p: on.sql"));
+}
+
+TEST(ProcessorTest, AnEndIsTold) {
+  TestHub hub;
+  const auto connection = client::Connect(hub.address());
+  CreateTopics(connection, SubscriptionKind::kQueue);
+  ProcessorOptions options{
+      .subscription = "s", .source = "/processor", .pipelines = {Pipeline("p")}};
+  auto processor = Processor::Start(connection, options);
+  ASSERT_TRUE(processor.ok());
+  ASSERT_TRUE(SubscriptionClient(connection).DeleteSubscription("s").ok());
+  EXPECT_EQ((*processor)->Wait(kLong).code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(Eventually([&] {
+    const PipelineState state = (*processor)->states()[0];
+    return state.kind == PipelineState::Kind::kBroken && state.what == "subscription";
+  }));
+}
+
+TEST(ProcessorTest, ExactlyOnceThoughTheHubIsKilled) {
+  const TempDirectory directory;
+  const std::string socket = "unix:" + directory.path() + "/hub";
+  HubProcess hub(directory.path(), {"--listen=" + socket});
+  hub.Start();
+  Service service;
+  const auto connection = client::Connect(socket);
+  CreateTopics(connection, SubscriptionKind::kStream);
+  std::vector<PipelineState::Kind> states;
+  Mutex mutex;
+  ProcessorOptions options = Rules(service);
+  options.hooks.on_state = [&](const std::string&, const PipelineState& state) {
+    MutexLock lock(mutex);
+    states.push_back(state.kind);
+  };
+  auto processor = Processor::Start(connection, options);
+  ASSERT_TRUE(processor.ok());
+  for (int round = 0; round < 3; ++round) {
+    Publish(connection, round * 300, (round + 1) * 300);
+    ASSERT_TRUE(Eventually([&] {
+      return (*processor)->counters()[0].emitted > static_cast<uint64_t>(round * 300 + 50);
+    })) << Describe(**processor);
+    hub.Kill();
+    hub.Start();
+  }
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**processor);
+  ExpectOnce(connection, 900);
+  // The answer to the last transaction may still be on its way.
+  EXPECT_TRUE(Eventually([&] {
+    return (*processor)->states()[0].kind == PipelineState::Kind::kRunning;
+  })) << Describe(**processor);
+  {
+    MutexLock lock(mutex);
+    EXPECT_THAT(states, testing::Contains(PipelineState::Kind::kWaiting));
+  }
+  EXPECT_TRUE((*processor)->Stop(kLong).ok());
+}
+
+}  // namespace
+}  // namespace eventhub::processor
