@@ -111,8 +111,10 @@ absl::string_view ConnectionHint(const Context& context, absl::string_view messa
   }
   // If only one side uses TLS, neither side can detect it.
   if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "reset by peer")) {
-    return UsesTls(context) ? "; does it ask for a certificate? See --tls-cert"
-                            : "; does it talk TLS? See --tls-ca";
+    return UsesTls(context)
+               ? "; does it ask for a certificate? See --tls-cert. Or it is short of memory: see "
+                 "its log"
+               : "; does it talk TLS? See --tls-ca. Or it is short of memory: see its log";
   }
   const bool plain = absl::StrContains(message, "wrong version number");
   return plain ? "; it talks plain text there, not TLS" : "";

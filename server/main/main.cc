@@ -131,6 +131,18 @@ int Serve(Config config) {
   config.server.on_shed = [](size_t connections) {
     spdlog::warn("memory is short: closed {} connections to free it", connections);
   };
+  config.server.on_memory_short = [limit = config.server.memory_limit](bool refused, size_t used) {
+    if (!refused) {
+      spdlog::info("memory suffices: new connections are admitted again");
+      return;
+    }
+    spdlog::warn(
+        "memory is short: the hub uses {} of {} MiB (--memory_limit), so new connections are "
+        "refused, except for a few; `eventhub stats` shows what holds the memory. To free it, "
+        "settle the events that consumers have, or delete subscriptions; or start the hub with a "
+        "higher limit",
+        used >> 20, limit >> 20);
+  };
   const size_t descriptors = RaiseDescriptorLimit();
   const size_t wanted = config.server.connections.total;
   const absl::StatusOr<DescriptorPlan> plan = DescriptorPlan::For(descriptors, wanted);

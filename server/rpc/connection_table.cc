@@ -62,8 +62,8 @@ bool ConnectionTable::Admit(const PeerAddress& peer, int watched) {
   const auto [it, first] = hosts_.try_emplace(peer.host, Host{0, limits_.new_per_second, now});
   Host& host = it->second;
   Fill(host, now);
-  if (closed_ || connections_.size() >= limits_.total || host.connections >= limits_.per_peer ||
-      host.tokens < 1) {
+  const bool full = connections_.size() >= limits_.total || host.connections >= limits_.per_peer;
+  if (full || host.tokens < 1 || (closed_ && !AdmitWhileClosed(now))) {
     counters_.refused.Add();
     return false;
   }
@@ -72,6 +72,13 @@ bool ConnectionTable::Admit(const PeerAddress& peer, int watched) {
   counters_.accepted.Add();
   connections_[watched] = {peer.host, std::move(share)};
   if (hosts_.size() > sweep_at_) ForgetIdleHosts(now);
+  return true;
+}
+
+bool ConnectionTable::AdmitWhileClosed(absl::Duration now) {
+  if (connections_.size() < kAlways) return true;
+  if (now - trickled_ < kTrickle) return false;
+  trickled_ = now;
   return true;
 }
 

@@ -33,6 +33,9 @@ struct ConnectionLimits {
 // Thread-safe.
 class ConnectionTable {
  public:
+  static constexpr size_t kAlways = 16;
+  static constexpr absl::Duration kTrickle = absl::Milliseconds(500);
+
   // The outcomes of connection attempts since the hub started.
   struct Counters {
     explicit Counters(Metrics& metrics)
@@ -77,7 +80,8 @@ class ConnectionTable {
   // number of connections cut off.
   size_t ShedHost();
 
-  // Sets whether all new connections are refused. Existing ones stay.
+  // Sets whether new connections are refused, except for a few: up to kAlways in all, and beyond
+  // these one every kTrickle, so that an operator can still connect. Existing ones stay.
   void SetClosed(bool closed);
 
   // MarkReceived records the bytes received so far; CloseSilent then cuts off the connections that
@@ -106,6 +110,8 @@ class ConnectionTable {
 
   static double WasteOf(const Connection& connection);
   void Shed(int fd, Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a connection is admitted while new ones are refused.
+  bool AdmitWhileClosed(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetIdleHosts(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fill(Host& host, absl::Duration now) const;
 
@@ -120,6 +126,8 @@ class ConnectionTable {
   // At this number of hosts, idle ones are removed.
   size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 1024;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // When the last connection beyond kAlways was admitted while new ones are refused.
+  absl::Duration trickled_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   absl::Duration sampled_ ABSL_GUARDED_BY(mutex_);  // When the last sample was taken.
 };
 

@@ -34,13 +34,17 @@ constexpr absl::Duration kShortGiveBackInterval = absl::Milliseconds(500);
 constexpr absl::Duration kLastResortInterval = absl::Seconds(1);
 constexpr size_t kWorthwhile = size_t{16} << 20;
 
+// How long new connections must have been admitted before the operator is told.
+constexpr absl::Duration kLastingly = absl::Seconds(10);
+
 }  // namespace
 
 absl::Duration MemoryGuard::Look(absl::Duration now) {
   actions_.evict();
-  const double part = static_cast<double>(actions_.used()) / static_cast<double>(limit_);
+  const size_t used = actions_.used();
+  const double part = static_cast<double>(used) / static_cast<double>(limit_);
+  Close(part >= kCritical, used, now);
   if (part < kShort) {
-    Close(false);
     if (part < kCalm) SizeCaches(1);
     if (now - last_sample_ >= kCalmSampling) {
       actions_.sample();
@@ -53,7 +57,6 @@ absl::Duration MemoryGuard::Look(absl::Duration now) {
     return kCalmInterval;
   }
   actions_.sample();
-  Close(part >= kCritical);
   if (part >= kCritical) {
     SizeCaches(kLeast);
     const bool helped = actions_.shed() != 0;
@@ -71,8 +74,12 @@ absl::Duration MemoryGuard::Look(absl::Duration now) {
   return kShortInterval;
 }
 
-void MemoryGuard::Close(bool closed) {
+void MemoryGuard::Close(bool closed, size_t used, absl::Duration now) {
   if (std::exchange(closed_, closed) != closed) actions_.close(closed);
+  if (closed) last_closed_ = now;
+  if (closed == reported_closed_ || (!closed && now - last_closed_ < kLastingly)) return;
+  reported_closed_ = closed;
+  actions_.report(closed, used);
 }
 
 void MemoryGuard::SizeCaches(double share) {

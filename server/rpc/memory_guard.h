@@ -30,16 +30,20 @@ struct MemoryGuardActions {
   absl::AnyInvocable<size_t()> shed_host;
   // Ends readers that do not read, if others wait for memory.
   absl::AnyInvocable<void()> evict;
-  // Refuses all new connections, or admits them again.
+  // Refuses new connections except for a few, or admits all of them again.
   absl::AnyInvocable<void(bool closed)> close;
+  // Tells the operator about the same; called once for a state that comes and goes. `used`: as
+  // above.
+  absl::AnyInvocable<void(bool closed, size_t used)> report;
 };
 
 // The budgets bound the memory that the hub holds for its clients. The rest is the allocator's and
 // gRPC's. Clients can make gRPC take any amount: by endless headers, streams that are reset at
 // once, or messages that are never completed. So the guard watches the actual memory of the
 // process. As it nears the limit, caches shrink and freed memory is returned; near the end,
-// connections whose bytes became no request are cut off, and no new ones are admitted. If that does
-// not help, all connections of the host with the most are cut off.
+// connections whose bytes became no request are cut off, and new ones are admitted one by one, so
+// that an operator can find out what holds the memory, and release it. If that does not help, all
+// connections of the host with the most are cut off.
 //
 // Decides without a thread or a clock of its own (Look), so that tests can drive it.
 class MemoryGuard {
@@ -52,12 +56,14 @@ class MemoryGuard {
 
  private:
   void SizeCaches(double share);
-  void Close(bool closed);
+  void Close(bool closed, size_t used, absl::Duration now);
 
   const size_t limit_;
   MemoryGuardActions actions_;
   double cache_share_ = 1;
   bool closed_ = false;
+  bool reported_closed_ = false;
+  absl::Duration last_closed_ = -absl::InfiniteDuration();
   absl::Duration last_sample_ = -absl::InfiniteDuration();
   absl::Duration last_give_back_ = -absl::InfiniteDuration();
   absl::Duration last_resort_ = -absl::InfiniteDuration();

@@ -250,6 +250,7 @@ void Server::WatchMemory(ServerOptions& options) {
   };
   actions.evict = [&services] { services.frames.EvictStalled(kStalled); };
   actions.close = [&services](bool closed) { services.connections.SetClosed(closed); };
+  actions.report = std::move(options.on_memory_short);
   memory_guard_ = std::make_unique<MemoryGuardThread>(
       std::make_unique<MemoryGuard>(options.memory_limit, std::move(actions)));
 }

@@ -50,6 +50,9 @@ struct ServerOptions {
   LinkReport on_link_change = [](absl::string_view, const absl::Status&) {};
   // Called with the number of connections that were cut off to save memory. On any thread.
   absl::AnyInvocable<void(size_t connections)> on_shed = [](size_t) {};
+  // Called when new connections are refused, except for a few, because the process uses `used`
+  // bytes of its limit; and when all are admitted again.
+  absl::AnyInvocable<void(bool refused, size_t used)> on_memory_short = [](bool, size_t) {};
   // Reported by GetStats.
   std::string version = "unknown";
 };

@@ -197,11 +197,21 @@ TEST_F(ConnectionTableTest, WhoSaysNothingIsClosed) {
   EXPECT_FALSE(pairs_[1].CutOff());
 }
 
-TEST_F(ConnectionTableTest, ClosedToAllForATime) {
-  table_.SetClosed(true);
-  EXPECT_FALSE(Admit(table_, From("10.0.0.1")));
-  table_.SetClosed(false);
-  EXPECT_TRUE(Admit(table_, From("10.0.0.1")));
+TEST_F(ConnectionTableTest, ClosedForATimeExceptToAFew) {
+  Metrics metrics;
+  ConnectionTable table({.total = 100, .per_peer = 100, .new_per_second = 100}, publish_limits_,
+                        clock_, metrics);
+  table.SetClosed(true);
+  for (size_t i = 0; i < ConnectionTable::kAlways; ++i) {
+    ASSERT_TRUE(Admit(table, From("10.0.0.1", static_cast<int>(i))));
+  }
+  for (int i = 0; i < 3; ++i) {  // Beyond these, one by one.
+    EXPECT_TRUE(Admit(table, From("10.0.0.2")));
+    EXPECT_FALSE(Admit(table, From("10.0.0.2")));
+    clock_.Advance(ConnectionTable::kTrickle);
+  }
+  table.SetClosed(false);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(Admit(table, From("10.0.0.2", i)));
 }
 
 TEST(PeerTest, IsNamedAsGrpcDoes) {

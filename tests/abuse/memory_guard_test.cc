@@ -2,6 +2,7 @@
 #include "server/rpc/memory_guard.h"
 
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -31,6 +32,7 @@ class MemoryGuardTest : public testing::Test {
   int sheds_of_hosts_ = 0;
   double caches_ = 1;
   bool closed_ = false;
+  std::vector<bool> reports_;
   MemoryGuard guard_;
 
  private:
@@ -48,6 +50,10 @@ class MemoryGuardTest : public testing::Test {
     actions.shed_host = [this]() -> size_t { return ++sheds_of_hosts_; };
     actions.evict = [] {};
     actions.close = [this](bool closed) { closed_ = closed; };
+    actions.report = [this](bool closed, size_t used) {
+      EXPECT_EQ(used, used_);
+      reports_.push_back(closed);
+    };
     return actions;
   }
 };
@@ -91,6 +97,23 @@ TEST_F(MemoryGuardTest, NearTheEndConnectionsAreCutOffAndNoneComeIn) {
   EXPECT_EQ(caches_, 0.125);
   EXPECT_EQ(sheds_, 1);
   EXPECT_EQ(sheds_of_hosts_, 0);
+}
+
+TEST_F(MemoryGuardTest, AnOperatorIsToldOnceThatMemoryIsShort) {
+  using ::testing::ElementsAre;
+  for (int i = 0; i < 20; ++i) {  // It comes and goes.
+    Look(750);
+    EXPECT_THAT(reports_, ElementsAre(true));
+    Look(i % 2 == 0 ? 500 : 650, absl::Seconds(3));
+    EXPECT_FALSE(closed_);
+  }
+  EXPECT_THAT(reports_, ElementsAre(true));
+  Look(650, absl::Seconds(10));
+  EXPECT_THAT(reports_, ElementsAre(true, false));
+  Look(650, absl::Seconds(100));
+  EXPECT_THAT(reports_, ElementsAre(true, false));
+  Look(750);
+  EXPECT_THAT(reports_, ElementsAre(true, false, true));
 }
 
 TEST_F(MemoryGuardTest, TheLastResortIsWhoeverHasMostConnections) {
