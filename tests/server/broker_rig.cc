@@ -30,6 +30,7 @@ absl::Status BrokerRig::Open() {
   options.tail_cache_bytes = tail_cache_bytes;
   options.max_partitions = max_partitions;
   options.filter_bytes = filter_bytes;
+  options.pending_bytes = pending_bytes;
   options.maintenance = maintenance;
   if (!real_time) options.clock = &clock;
   options.run_alarm = real_time;  // Otherwise a test moves the clock.

@@ -1,11 +1,18 @@
 // The memory that topics and subscriptions cost, and its limits.
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/admin/topic_changes.h"
+#include "server/core/subscription/cursor/pending_ranges.h"
+#include "server/core/transaction/transaction.h"
 #include "tests/server/subscription_rig.h"
 #include "tests/support/caller.h"
 #include "tests/support/eventually.h"
@@ -197,6 +204,152 @@ TEST_F(FilterLimitsTest, ALowerLimitKeepsWhatThereIs) {
   EXPECT_THAT(rig_.broker().routes().Get(kTester, request), IsOk());
   EXPECT_NE(rig_.broker().subscriptions().catalog().Find("one"), nullptr);
   EXPECT_THAT(Subscribe("three"), TooMuch());
+}
+
+class PendingLimitsTest : public testing::Test {
+ protected:
+  static constexpr size_t kMax = 64 << 10;
+  static constexpr int64_t kEvents = 2000;
+
+  // Everything is at the consumer, in one range.
+  PendingLimitsTest() {
+    rig_.pending_bytes = kMax;
+    EXPECT_THAT(rig_.Open(), IsOk());
+    EXPECT_THAT(rig_.Create("t"), IsOk());
+    std::vector<std::string> ids;
+    for (int64_t i = 0; i < kEvents; ++i) ids.push_back(absl::StrCat(i));
+    EXPECT_THAT(rig_.Publish("t", ids), IsOk());
+    EXPECT_THAT(rig_.Subscribe(SubscriptionOf("s", "t", v1::Subscription::KIND_QUEUE)), IsOk());
+    consumer_ = rig_.Consume("s", "one", 10'000);
+    events_ = consumer_->Receive(kEvents);
+    for (const Received& event : events_) left_.insert(event.offset);
+  }
+
+  // Of pending ranges.
+  size_t Used() {
+    const v1::GetStatsResponse stats = rig_.broker().GetStats(kTester);
+    for (const v1::MemoryShare& share : stats.memory().shares()) {
+      if (share.name() == "pending") return share.used_bytes();
+    }
+    ADD_FAILURE();
+    return 0;
+  }
+  // Every second event, beginning with the second one.
+  template <typename Part>
+  void NameHalf(Part& part) const {
+    part.set_lease_epoch(events_.front().epoch);
+    for (int64_t event = 1; event < kEvents; event += 2) {
+      v1::OffsetRange& range = *part.add_ranges();
+      range.set_start(event);
+      range.set_end(event + 1);
+    }
+  }
+  // Acks every second event as far as that is possible; returns the number of refusals.
+  size_t AckHalf() {
+    v1::ConsumeRequest request;
+    NameHalf(*request.add_acks());
+    const std::vector<int64_t> refused =
+        RefusedOffsets(consumer_->Settle(request), absl::StatusCode::kResourceExhausted);
+    for (int64_t event = 1; event < kEvents; event += 2) left_.erase(event);
+    left_.insert(refused.begin(), refused.end());
+    return refused.size();
+  }
+  // The end of the run of events at the consumer that starts at an event.
+  int64_t EndOfRun(int64_t event) const {
+    while (left_.contains(event)) ++event;
+    return event;
+  }
+
+  SubscriptionRig rig_;
+  std::unique_ptr<TestConsumer> consumer_;
+  std::vector<Received> events_;
+  std::set<int64_t> left_;  // At the consumer.
+};
+
+TEST_F(PendingLimitsTest, AcksMakeNoMoreRangesThanMemoryAllows) {
+  EXPECT_EQ(Used(), PendingRanges::kRangeBytes);
+  EXPECT_GT(AckHalf(), 0u);
+  EXPECT_GT(Used(), 10 * PendingRanges::kRangeBytes);
+  EXPECT_LE(Used(), kMax);
+  // What is at the ends of ranges can always be acked, one by one, or as a whole.
+  const uint64_t epoch = events_.front().epoch;
+  const int64_t last = kEvents - 1;
+  if (left_.contains(last)) {
+    EXPECT_EQ(consumer_->Ack(0, epoch, last, last + 1).refused_size(), 0);
+    left_.erase(last);
+  }
+  while (!left_.empty()) {
+    const int64_t first = *left_.begin();
+    const int64_t end = EndOfRun(first);
+    const int64_t most = end - first > 100 ? first + 100 : end;
+    EXPECT_EQ(consumer_->Ack(0, epoch, first, most).refused_size(), 0);
+    left_.erase(left_.begin(), left_.lower_bound(most));
+    EXPECT_LE(Used(), kMax);
+  }
+  EXPECT_TRUE(Eventually([&] { return Used() == 0; }));
+}
+
+TEST_F(PendingLimitsTest, NeitherDoNacksAndExtensions) {
+  for (const v1::Nack::Action action :
+       {v1::Nack::ACTION_SKIP, v1::Nack::ACTION_PARK, v1::Nack::ACTION_RETRY}) {
+    v1::ConsumeRequest request;
+    v1::Nack& nack = *request.add_nacks();
+    nack.set_action(action);
+    nack.mutable_retry_after()->set_seconds(3600);
+    NameHalf(nack);
+    v1::LeaseExtension& extension = *request.add_extensions();
+    extension.mutable_extension()->set_seconds(3600);
+    NameHalf(extension);
+    EXPECT_GT(consumer_->Settle(request).refused_size(), 0);
+    EXPECT_LE(Used(), kMax);
+  }
+  // Nor do many requests.
+  for (int64_t event = 0; event < kEvents; ++event) {
+    consumer_->Nack(events_[static_cast<size_t>(event)], v1::Nack::ACTION_RETRY, "",
+                    absl::Seconds(event));
+  }
+  EXPECT_LE(Used(), kMax);
+  // The events are delivered again when the leases end.
+  consumer_.reset();
+  const auto other = rig_.Consume("s", "two", 10'000);
+  EXPECT_GT(other->Receive().size(), 100u);
+  EXPECT_LE(Used(), kMax);
+}
+
+TEST_F(PendingLimitsTest, ATransactionIsRefusedAsAWhole) {
+  const auto ack_half = [&] {
+    v1::TransactRequest request;
+    v1::TransactAcks& acks = *request.mutable_acks();
+    acks.set_subscription("s");
+    acks.set_session(consumer_->said.opened().session());
+    NameHalf(*acks.add_acks());
+    const absl::StatusOr<TransactionRequest> parsed =
+        ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
+    EXPECT_THAT(parsed, IsOk());
+    std::promise<absl::Status> outcome;
+    rig_.broker().Transact(kTester, *parsed, [&](const auto& r) { outcome.set_value(r.status()); });
+    return outcome.get_future().get();
+  };
+  EXPECT_EQ(ack_half().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Used(), PendingRanges::kRangeBytes);
+}
+
+// A range of ready events is not delivered event by event, each with a lease of its own.
+TEST_F(PendingLimitsTest, RedeliveryMakesNoMoreRangesThanMemoryAllows) {
+  consumer_.reset();
+  const auto other = rig_.Consume("s", "two", 1);
+  std::vector<Received> received;
+  for (uint32_t credit = 1; credit < 1000; ++credit) {
+    rig_.Pass(absl::Milliseconds(1));  // The leases end at different times.
+    other->SetCredit(credit);
+    for (Received& event : other->Receive()) received.push_back(std::move(event));
+  }
+  EXPECT_GT(received.size(), 100u);
+  EXPECT_LT(received.size(), 400u);
+  EXPECT_LE(Used(), kMax);
+  // Once the events in flight are settled, the next ones follow.
+  EXPECT_TRUE(other->AckAll(received));
+  EXPECT_GT(other->Receive(100).size(), 0u);
 }
 
 }  // namespace

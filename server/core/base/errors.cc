@@ -277,6 +277,15 @@ absl::Status LeaseLost(absl::string_view subscription, absl::string_view consume
       {}, ErrorDetail::REASON_LEASE_LOST);
 }
 
+absl::Status TooManyPendingRanges(absl::string_view subscription, uint32_t partition) {
+  return Make(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("subscription ", subscription, " has too many gaps in partition ", partition,
+                   ": settle events at the begin or the end of what was delivered in a "
+                   "row, or let their lease end"),
+      {}, ErrorDetail::REASON_UNSPECIFIED);
+}
+
 absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot) {
   return Make(absl::StatusCode::kNotFound,
               absl::StrCat("subscription ", subscription, " has no snapshot ", snapshot), {},

@@ -64,6 +64,8 @@ absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence);
 absl::Status SubscriptionNotFound(absl::string_view subscription);
 absl::Status SubscriptionExists(absl::string_view subscription);
 absl::Status LeaseLost(absl::string_view subscription, absl::string_view consumer);
+// A consumer's request would need more pending ranges than the partition may have.
+absl::Status TooManyPendingRanges(absl::string_view subscription, uint32_t partition);
 absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot);
 absl::Status SnapshotExists(absl::string_view subscription, absl::string_view snapshot);
 absl::Status LinkNotFound(absl::string_view link);

@@ -43,6 +43,14 @@ bool MayTakeUp(const EventLedger& ledger, const DeliveryRules& rules, RangePosit
   return ledger.pending().counts().leased == 0 || keys->Knows(Offset(range->first));
 }
 
+// When a partition has as many ranges as it may have, a part of a range is delivered only if
+// nothing is in flight: otherwise a consumer could take a range event by event, each a range of its
+// own. An isolated event is alone at its consumer anyway.
+bool MayPart(const PendingRanges& pending, const Candidate& candidate) {
+  const bool is_part = !candidate.fresh && !candidate.alone && candidate.end - candidate.start > 1;
+  return !is_part || pending.counts().leased == 0 || !pending.full();
+}
+
 // STREAM: whether the last attempt of an event is in progress. Live and extra events do not wait
 // for each other: otherwise one flow could block the other.
 bool LastAttemptIsOut(const PendingRanges& pending, const DeliveryRules& rules, bool extra) {
@@ -111,13 +119,20 @@ std::optional<Candidate> SuspectWindow::Narrow(Candidate candidate, int64_t in_f
 
 bool Candidates::Exhausted(const EventLedger& ledger, const DeliveryRules& rules) {
   const PendingRanges& pending = ledger.pending();
-  if (pending.map().size() >= std::min(kMaxRanges, pending.Allowance())) return true;
+  if (pending.full()) return true;
   const KeyOrder* const keys = ledger.known_keys();
   return rules.ordered_by_key && keys != nullptr && keys->waiting() >= kMaxWaiting;
 }
 
 std::optional<Candidate> Candidates::Next(const EventLedger& ledger, const DeliveryRules& rules,
                                           Flow flow) const {
+  std::optional<Candidate> next = Choose(ledger, rules, flow);
+  if (next.has_value() && !MayPart(ledger.pending(), *next)) return std::nullopt;
+  return next;
+}
+
+std::optional<Candidate> Candidates::Choose(const EventLedger& ledger, const DeliveryRules& rules,
+                                            Flow flow) const {
   if (!rules.queue) {
     return flow == Flow::kAlone ? FirstAlone(ledger)
                                 : NextInOrder(ledger, rules, flow == Flow::kExtra);

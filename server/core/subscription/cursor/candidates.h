@@ -60,7 +60,6 @@ class Candidates {
  public:
   // The maximum number of pending ranges, unless memory allows fewer. Beyond it nothing new is
   // delivered until some are settled.
-  static constexpr size_t kMaxRanges = 250'000;
   static constexpr size_t kMaxWaiting = 100'000;  // Events that wait for earlier ones of their key.
 
   // Whether nothing new is delivered.
@@ -80,6 +79,9 @@ class Candidates {
   SuspectWindow& suspects() { return suspects_; }
 
  private:
+  // The next events, not considering whether they may be delivered in part.
+  std::optional<Candidate> Choose(const EventLedger& ledger, const DeliveryRules& rules,
+                                  Flow flow) const;
   // A STREAM's next events, live or extra.
   std::optional<Candidate> NextInOrder(const EventLedger& ledger, const DeliveryRules& rules,
                                        bool extra) const;

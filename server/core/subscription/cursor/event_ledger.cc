@@ -204,6 +204,8 @@ void EventLedger::Complete(const CommitChange& change, Effects* effects) {
   }
   const bool settles = change.kind == CommitChange::Kind::kSettles;
   const auto commit = static_cast<uint64_t>(change.commit);
+  // Deliveries may have waited for room, or for the events in flight.
+  effects->more_to_deliver |= settles && pending_.full();
   Removed removed;
   pending_.EditRange(change.start, change.start + change.count,
                      [&](Offset start, PendingRange& range) {

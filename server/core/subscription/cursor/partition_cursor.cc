@@ -46,6 +46,36 @@ void PartitionCursor::EditLeased(ConsumerId consumer, Offset from, Offset to, Re
   refuse_to(to);
 }
 
+PendingRanges::Map::const_iterator PartitionCursor::LeasedAround(ConsumerId consumer,
+                                                                 Offset at) const {
+  const auto none = pending().map().end();
+  const auto it = pending().At(at);
+  if (it == none || it->first >= at.value()) return none;
+  const bool leased = it->second.state == RangeState::kLeased && it->second.consumer == consumer;
+  return leased ? it : none;
+}
+
+PartitionCursor::Part PartitionCursor::MaySettle(bool exact, ConsumerId consumer, Offset from,
+                                                 Offset to, size_t more) const {
+  if (!pending().full(more)) return {from, to};
+  const auto around = LeasedAround(consumer, from);
+  if (around == pending().map().end() || around != LeasedAround(consumer, to)) return {from, to};
+  // A cumulative ack includes the live events before it.
+  const bool splits = exact || around->second.extra;
+  return {splits ? to : from, to};
+}
+
+PartitionCursor::Part PartitionCursor::MayChange(ConsumerId consumer, Offset from,
+                                                 Offset to) const {
+  if (!pending().full()) return {from, to};
+  const PendingRanges::Map& ranges = pending().map();
+  const auto first = LeasedAround(consumer, from);
+  if (first != ranges.end()) from = std::min(to, Offset(first->first) + first->second.count);
+  const auto last = LeasedAround(consumer, to);
+  if (last != ranges.end() && last != ranges.begin()) to = std::max(from, Offset(last->first));
+  return {from, to};
+}
+
 bool PartitionCursor::IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer,
                                Offset from, Offset to) const {
   if (!rules.queue) return owner == consumer && to <= next() && IsOut(exact, from, to);

@@ -39,7 +39,7 @@ class PartitionCursor {
  public:
   using Refused = absl::FunctionRef<void(Offset from, Offset to)>;
 
-  static constexpr size_t kMaxRanges = Candidates::kMaxRanges;
+  static constexpr size_t kMaxRanges = PendingRanges::kMaxRanges;
   static constexpr size_t kMaxWaiting = Candidates::kMaxWaiting;
 
   // The meter, if any, counts the memory of pending ranges.
@@ -122,6 +122,19 @@ class PartitionCursor {
   // Settling. Each operation refuses events that are not leased to this consumer. For later
   // commits, settled events are settled at once; for observers, and for events that wait for them,
   // when the commit is visible (Complete).
+
+  // Once a partition has as many pending ranges as it may have (PendingRanges::full), consumers
+  // must not add any: they could have events in one range and settle every second one. These return
+  // the part of [from, to) that may be settled, or changed in another way; the caller refuses the
+  // rest.
+  //
+  // To settle events at an end of a range, or a whole range, leaves no more ranges than before, so
+  // a consumer can always do that. `more`: ranges that the same request may add before.
+  using Part = std::pair<Offset, Offset>;
+  Part MaySettle(bool exact, ConsumerId consumer, Offset from, Offset to, size_t more = 0) const;
+  // Only whole ranges may be changed, and the first events of the partition's first range, which
+  // may hold up all others.
+  Part MayChange(ConsumerId consumer, Offset from, Offset to) const;
 
   // Whether an ack would be accepted as a whole and settle at least one event.
   bool IsLeased(const DeliveryRules& rules, bool exact, ConsumerId consumer, Offset from,
@@ -244,6 +257,9 @@ class PartitionCursor {
   }
 
  private:
+  // The range that holds events before and from `at` on, leased to the consumer; map().end() if
+  // there is none.
+  PendingRanges::Map::const_iterator LeasedAround(ConsumerId consumer, Offset at) const;
   // STREAM: whether an ack of [from, to) settles an event, and none that is to be redelivered.
   bool IsOut(bool exact, Offset from, Offset to) const;
   // Edits the ranges of [from, to) that are leased to the consumer; refuses the rest.

@@ -104,6 +104,7 @@ class PendingRanges {
 
   // Memory of a range: about 60 bytes, and 25 more while it has a due time.
   static constexpr size_t kRangeBytes = 96;
+  static constexpr size_t kMaxRanges = 250'000;
 
   // The meter, if any, counts the memory.
   explicit PendingRanges(MemoryMeter* meter = nullptr) : meter_(meter) {}
@@ -131,10 +132,12 @@ class PendingRanges {
   const Map& map() const { return map_; }
   const Counts& counts() const { return counts_; }
 
-  // The number of ranges that the memory limit allows.
-  size_t Allowance() const {
-    return meter_ == nullptr ? std::numeric_limits<size_t>::max()
-                             : meter_->Allowance() / kRangeBytes;
+  // Whether there are as many ranges as there may be, or would be with `more`: kMaxRanges, or what
+  // memory allows.
+  bool full(size_t more = 0) const {
+    const size_t ranges = map_.size() + more;
+    return ranges >= kMaxRanges ||
+           (meter_ != nullptr && ranges >= meter_->Allowance() / kRangeBytes);
   }
 
   // Adds `count` events from `start` on, none of which may be pending. `range` holds everything but

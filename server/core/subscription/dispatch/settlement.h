@@ -61,6 +61,8 @@ struct SettleWork {
   Refusals& refusals;
   SettlePlace& place;
   size_t& left;  // Pending ranges that may still be examined.
+  // Whether the request was checked as a whole: nothing is refused for want of pending ranges.
+  bool checked = false;
 
   void Spend(size_t looked_at) {
     refusals.Spend(looked_at);

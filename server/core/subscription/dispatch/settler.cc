@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -88,6 +89,15 @@ absl::Status Settler::Refusal(const Consumer& consumer) const {
   return LeaseLost(subscription_, consumer.options.name);
 }
 
+void Settler::RefuseOutside(const PartitionCursor::Part& part, const PartitionCursor& cursor,
+                            Offset from, Offset to, SettleWork& work) const {
+  if (part == PartitionCursor::Part(from, to)) return;
+  const uint32_t partition = cursor.id().value();
+  auto refused = work.refusals.Of(partition, TooManyPendingRanges(subscription_, partition));
+  if (from < part.first) refused(from, part.first);
+  if (part.second < to) refused(part.second, to);
+}
+
 template <typename Part>
 PartitionCursor* Settler::FindLeased(const Consumer& consumer, const Part& part, SettleWork& work) {
   const SettlePlace& place = work.place;
@@ -156,6 +166,11 @@ bool Settler::Ack(Consumer& consumer, const v1::Ack& ack, SettleWork& work, Afte
       InPieces(ack, cursor->pending(), /*whole=*/false, work, first,
                [&](Offset all_from, Offset from, Offset to) {
                  const size_t before = effects.looked_at;
+                 if (!work.checked) {
+                   const auto part = cursor->MaySettle(exact, consumer.id, from, to);
+                   RefuseOutside(part, *cursor, from, to, work);
+                   std::tie(from, to) = part;
+                 }
                  cursor->Ack(exact, consumer.id, from, to, refused, &effects, all_from);
                  return effects.looked_at - before;
                });
@@ -191,7 +206,7 @@ absl::Status Settler::AckAll(const v1::TransactAcks& acks, Aftermath* after) {
   size_t all = SIZE_MAX;
   for (const v1::Ack& ack : acks.acks()) {
     SettlePlace place;
-    SettleWork whole{refusals, place, all};
+    SettleWork whole{refusals, place, all, /*checked=*/true};
     Ack(*consumer, ack, whole, after);
   }
   return absl::OkStatus();
@@ -213,6 +228,12 @@ absl::Status Settler::CheckAck(const Consumer& consumer, const v1::Ack& ack, siz
     const size_t examined = cursor.pending().CountIn(first, Offset(range.end()), *left + 1);
     if (examined > *left) return TooMuchWork("acks.acks.ranges");
     *left -= examined;
+    // Each range of events that is acked may have added one.
+    const auto part = cursor.MaySettle(IsExact(ack), consumer.id, Offset(range.start()),
+                                       Offset(range.end()), kMaxTransactWork - *left);
+    if (part.first.value() != range.start()) {
+      return TooManyPendingRanges(subscription_, ack.partition());
+    }
     leased = leased && cursor.IsLeased(shared_.rules, ack.exact(), consumer.id,
                                        Offset(range.start()), Offset(range.end()));
   }
@@ -254,6 +275,13 @@ bool Settler::Nack(Consumer& consumer, const v1::Nack& nack, SettleWork& work, A
   const auto carry = [&](Offset, Offset from, Offset to) {
     const size_t before = effects.looked_at;
     size_t left = work.left;
+    if (whole) to = std::min(to, from + 1);
+    const bool settles = nack.action() == v1::Nack::ACTION_SKIP;
+    const auto part = settles ? cursor->MaySettle(/*exact=*/true, consumer.id, from, to)
+                              : cursor->MayChange(consumer.id, from, to);
+    RefuseOutside(part, *cursor, from, to, work);
+    std::tie(from, to) = part;
+    if (from == to) return size_t{0};
     if (nack.action() == v1::Nack::ACTION_PARK) {
       cursor->Park(consumer.id, from, to, reason, refused, &effects);
     } else if (nack.action() == v1::Nack::ACTION_SKIP) {
@@ -309,6 +337,9 @@ bool Settler::ExtendEvents(PartitionCursor& cursor, Consumer& consumer,
   Effects effects;
   const auto carry = [&](Offset, Offset from, Offset to) {
     const size_t before = effects.looked_at;
+    const auto part = cursor.MayChange(consumer.id, from, to);
+    RefuseOutside(part, cursor, from, to, work);
+    std::tie(from, to) = part;
     cursor.Extend(consumer.id, from, to, due, refuse, &effects);
     return effects.looked_at - before;
   };

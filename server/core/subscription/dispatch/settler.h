@@ -59,6 +59,9 @@ class Settler {
   // The delay before the next attempt, in microseconds.
   int64_t Backoff(uint32_t attempts);
   absl::Status Refusal(const Consumer& consumer) const;
+  // Refuses what of [from, to) is not in `part`, for which there are too many pending ranges.
+  void RefuseOutside(const PartitionCursor::Part& part, const PartitionCursor& cursor, Offset from,
+                     Offset to, SettleWork& work) const;
 
   const DispatchContext& shared_;
   Scheduler& scheduler_;
