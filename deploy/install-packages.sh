@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that eventhub needs; what is there already is left alone.
+# Installs the Debian packages that eventhub needs and that are missing.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 Usage: deploy/install-packages.sh [GROUP...]
 
-Installs, by apt-get, what is missing of the Debian packages of each group. Uses sudo when not run
-as root. Groups, `build` when none is named:
+Installs the missing Debian packages of each group with apt-get; uses sudo when not run as root.
+Groups (default: build):
 
   build   compilers, tools and libraries to build and install the hub, the CLI and the SDK
   test    what the tests need beyond that: GoogleTest, Python's gRPC, clang for fuzzing
@@ -68,7 +68,7 @@ for group in "$@"; do
 done
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-  fail "this machine has no apt-get: Debian 12 is what eventhub is built on." \
+  fail "this machine has no apt-get: eventhub is built on Debian 12." \
     "Elsewhere, install the equivalents of: ${wanted[*]}"
 fi
 

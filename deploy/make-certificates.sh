@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A small certificate authority for hubs and their clients, made of openssl(1).
+# A small certificate authority for hubs and their clients, based on openssl(1).
 set -euo pipefail
 
 usage() {
@@ -7,17 +7,18 @@ usage() {
 Usage: deploy/make-certificates.sh DIR hub NAME HOST...
        deploy/make-certificates.sh DIR client NAME
 
-Makes a certificate in DIR, signed by the authority in DIR, which is made if it is not there yet:
+Creates a certificate in DIR, signed by the certificate authority in DIR. Creates the authority if it does not
+exist yet. Files:
 
-  ca.pem, ca.key          the authority: ca.pem goes to everybody, ca.key to nobody
-  NAME.pem, NAME.key      the certificate of a hub or a client, and its key (mode 0600)
+  ca.pem, ca.key          the authority: distribute ca.pem to hubs and clients, keep ca.key secret
+  NAME.pem, NAME.key      the certificate of a hub or a client, and its private key (mode 0600)
 
-A hub's certificate names the HOSTs, DNS names or IP addresses, by which clients reach it, and localhost beside
-them. Links, the health check and the command line beside the hub use it as a client's certificate too. A
-certificate that is there already is renewed; a hub and its clients take the new files without a restart.
+The certificate of a hub names the HOSTs (DNS names or IP addresses) that clients connect to, and localhost. It
+is valid as a client certificate, too: the hub's links, its health check and the command line on its machine can
+use it. If the certificate exists, it is renewed; a hub and its clients reload the files without a restart.
 
 Environment:
-  DAYS   how long the certificate is valid (default 397; the authority: 3650)
+  DAYS   validity of the certificate in days (default 397; the authority: 3650)
 
 Examples:
   deploy/make-certificates.sh tls hub hub hub.example eventhub 10.0.0.7
@@ -40,11 +41,11 @@ fi
 directory=$1 kind=$2 name=$3
 shift 3
 if [[ ! "$name" =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ || "$name" == ca ]]; then
-  echo "make-certificates: '$name' cannot be the name of a file and a certificate" >&2
+  echo "make-certificates: '$name' is not valid as a name of a certificate and its files" >&2
   exit 2
 fi
 command -v openssl >/dev/null || {
-  echo "make-certificates: needs openssl (Debian's package of that name)" >&2
+  echo "make-certificates: openssl not found; install the Debian package openssl" >&2
   exit 1
 }
 umask 077

@@ -38,7 +38,7 @@ good() { printf '%sok%s  %s\n' "$green" "$plain" "$*"; }
 fail() {
   printf '%sfailed%s  %s\n' "$red" "$plain" "$*" >&2
   if [[ -s "$work/hub.log" ]]; then
-    echo "The hub's last words:" >&2
+    echo "The end of the hub's log:" >&2
     tail -n 5 "$work/hub.log" >&2
   fi
   exit 1
@@ -91,7 +91,7 @@ check_order() {
 check_acknowledged() {
   awk -F '\t' '
     NR == FNR { place[$4] = $1 ":" $2; next }
-    place[$3] != $1 ":" $2 { print "acknowledged and not there: " $0; exit 1 }' "$2" "$1"
+    place[$3] != $1 ":" $2 { print "acknowledged but missing: " $0; exit 1 }' "$2" "$1"
 }
 
 step "1. Packages and build"
@@ -112,7 +112,7 @@ start_hub 127.0.0.1:0
 eventhub topics create "$topic" --partitions=4 --output=json >/dev/null
 good "the hub listens on $EVENTHUB_ADDRESS; topic '$topic' has 4 partitions"
 
-step "3. This machine's package history goes in, and out of the other end"
+step "3. Publish this machine's package history and read it back"
 deploy/dpkg-events.sh >"$work/history"
 history_events=$(lines_in "$work/history")
 [[ $history_events -gt 0 ]] || fail "this machine has no package history"
@@ -127,7 +127,7 @@ problem=$(check_order "$work/read" "$history_events") || fail "$problem"
 good "all $(thousands "$history_events") events came, those of each package in order; the last two:"
 eventhub read "$topic" --from=1h --format='    %e  %t  %k  %d\n' | tail -n 2
 
-step "4. The history again and again, and kill -9 in the middle"
+step "4. Publish the history repeatedly, and kill -9 the hub meanwhile"
 rounds=$(((many + history_events - 1) / history_events))
 total=$((rounds * history_events))
 eventhub topics delete "$topic" --yes
@@ -152,20 +152,20 @@ start_hub "$EVENTHUB_ADDRESS"
 good "the hub is back on the same data directory after $(($(milliseconds) - started)) ms"
 wait "$publisher_pid" || fail "the publisher: $(cat "$work/publisher.log")"
 publisher_pid=""
-sed 's/^published/the publisher went on by itself:/; s/$/ (with the outage)/' "$work/publisher.log"
+sed 's/^published/the publisher continued:/; s/$/ (with the outage)/' "$work/publisher.log"
 wait "$reader_pid" || fail "the reader: $(cat "$work/reader.log")"
 reader_pid=""
 problem=$(check_order "$work/read" "$total") || fail "read while it ran: $problem"
-good "the reader got all $(thousands "$total") events once, those of each package in order"
+good "the reader received all $(thousands "$total") events once and in order per package"
 
 step "5. What is stored"
 eventhub read "$topic" --format='%p\t%o\t%k\t%i\n' --summary >"$work/read" 2>"$work/reader.log"
 cat "$work/reader.log"
 problem=$(check_order "$work/read" "$total") || fail "stored: $problem"
-good "nothing is missing, nothing is there twice"
+good "no event is missing or duplicated"
 problem=$(check_acknowledged "$work/acks-before" "$work/read") || fail "$problem"
 problem=$(check_acknowledged "$work/acks" "$work/read") || fail "$problem"
-good "what was acknowledged, before and after the kill, is where the hub said it is"
+good "every event acknowledged before or after the kill is at its offset"
 
 step "6. Two consumers share the work, and one is killed"
 eventhub subscriptions create shared --topic="$topic" --kind=queue --from=earliest --output=json \
@@ -190,10 +190,10 @@ consumer_pids=""
 consumed=$(cat "$work"/consumed-* | wc -l)
 distinct=$(cat "$work"/consumed-* | sort -u | wc -l)
 [[ $distinct -eq $total ]] || fail "$distinct different events were consumed instead of $total"
-good "the other did the rest: all $(thousands "$total") events came" \
-  "($(thousands $((consumed - distinct))) twice: printed by the dead one, and not yet acked)"
+good "the other finished: all $(thousands "$total") events arrived" \
+  "($(thousands $((consumed - distinct))) twice: printed by the killed consumer, but not yet acked)"
 eventhub subscriptions describe shared | sed '/^$/d; /^Settings/,$d; s/^/    /'
-step "7. What the hub says of itself"
+step "7. Statistics of the hub"
 eventhub stats | sed 's/^/    /'
 kill -TERM "$hub_pid"
 wait "$hub_pid" || fail "the hub ended with exit code $? on SIGTERM"
@@ -202,9 +202,9 @@ good "the hub ended cleanly"
 
 cat <<NEXT
 
-${bold}How to go on${plain}
+${bold}Next steps${plain}
   export PATH="\$PATH:$PWD/build/release/bin"
-  eventhubd --data_dir="\$HOME/eventhub-data" &        a hub to keep, on port 7070
+  eventhubd --data_dir="\$HOME/eventhub-data" &        a permanent hub on port 7070
   eventhub topics create orders --partitions=8
   echo 'hello' | eventhub publish orders
   eventhub read orders --follow
@@ -214,5 +214,5 @@ ${bold}How to go on${plain}
 
   README.md                    subscriptions, containers, C++, Python, Node, operation, guarantees
   ./tests/run.sh               every test
-  ./tests/benchmark/run.sh     how fast it is, next to what you use today
+  ./tests/benchmark/run.sh     how fast it is, compared with other brokers
 NEXT

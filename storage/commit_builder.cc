@@ -46,9 +46,9 @@ Offset CommitBuilder::Append(PartitionLog& log, SharedBytes events, uint32_t cou
   return base;
 }
 
-Offset CommitBuilder::AppendUnkept(PartitionLog& log, size_t bytes, uint32_t count) {
+Offset CommitBuilder::AppendWithoutStorage(PartitionLog& log, size_t bytes, uint32_t count) {
   if (!log.run_begun()) BeginRun(log);
-  const Offset base = log.AppendUnkept(count, bytes);
+  const Offset base = log.AppendWithoutStorage(count, bytes);
   unkept_[&log] = log.next_position();
   return base;
 }
@@ -166,7 +166,7 @@ void CommitBuilder::MakeVisible(TailCache& cache) {
     Watermark* const topic = &appended.log->topic_mark();
     if (topics.empty() || topics.back() != topic) topics.push_back(topic);
   }
-  for (const auto& [log, end] : unkept_) log->MakeUnkeptVisible(end);
+  for (const auto& [log, end] : unkept_) log->AdvanceWithoutStorage(end);
   for (const auto& [log, start] : trims_) log->SetStart(start);
   for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
   for (const std::shared_ptr<CommitHook>& hook : called_hooks_) hook->OnVisible();

@@ -75,7 +75,7 @@ class CommitBuilder {
 
   // Assigns offsets to `count` events of a partition that retains none, and returns the first. The
   // log then starts after them.
-  Offset AppendUnkept(PartitionLog& log, size_t bytes, uint32_t count);
+  Offset AppendWithoutStorage(PartitionLog& log, size_t bytes, uint32_t count);
 
   void Put(Column column, absl::string_view key, absl::string_view value);
   void Delete(Column column, absl::string_view key);

@@ -104,9 +104,9 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
   }
   // The directory of the log is created before the format is written.
   if (env_->FileExists(db_path()).IsNotFound()) {
-    return absl::DataLossError(absl::StrCat(
-        db_path(), " is missing, but ", file,
-        " is there: restore the log, or remove that file to start without any events"));
+    return absl::DataLossError(
+        absl::StrCat(db_path(), " is missing, but ", file,
+                     " exists: restore the log, or remove that file to start without any events"));
   }
   // RocksDB would consider the instance new, and delete unknown files.
   ASSIGN_OR_RETURN(const bool has_tables, HasLog(".sst"));
@@ -119,11 +119,11 @@ absl::StatusOr<std::optional<int>> DataDirectory::CheckFormat() const {
       FromRocksDb(rocksdb::ReadFileToString(env_, file, &text), absl::StrCat("read ", file)));
   int format = 0;
   if (!absl::SimpleAtoi(absl::StripSuffix(text, "\n"), &format) || format < 1) {
-    return absl::DataLossError(absl::StrCat(file, " does not hold a format number"));
+    return absl::DataLossError(absl::StrCat(file, " contains no format number"));
   }
   if (format > kFormat) {
     return absl::FailedPreconditionError(absl::StrCat("data directory ", path_, " has format ",
-                                                      format, "; this hub knows formats up to ",
+                                                      format, "; this hub supports formats up to ",
                                                       kFormat));
   }
   return format;

@@ -103,7 +103,7 @@ class DiskReserve::Fs final : public rocksdb::FileSystemWrapper {
                            std::unique_ptr<rocksdb::FSWritableFile>* file,
                            IODebugContext* dbg) override {
     IOStatus status = target()->NewWritableFile(path, options, file, dbg);
-    if (status.IsNoSpace()) status = NewFileAfterAll(path, options, file, dbg, status);
+    if (status.IsNoSpace()) status = RetryNewFile(path, options, file, dbg, status);
     if (status.ok()) Wrap(path, 0, file);
     return status;
   }
@@ -119,9 +119,9 @@ class DiskReserve::Fs final : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  IOStatus NewFileAfterAll(const std::string& path, const rocksdb::FileOptions& options,
-                           std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* dbg,
-                           IOStatus status) {
+  IOStatus RetryNewFile(const std::string& path, const rocksdb::FileOptions& options,
+                        std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* dbg,
+                        IOStatus status) {
     const Shortage shortage(reserve_);
     while (status.IsNoSpace() && reserve_.AwaitSpace()) {
       status = target()->NewWritableFile(path, options, file, dbg);

@@ -239,9 +239,9 @@ absl::StatusOr<BatchInfo> LogStore::FindBatch(TopicId topic, PartitionId partiti
   return SeekBatch(*index, topic, partition, offset);
 }
 
-absl::StatusOr<std::vector<Offset>> LogStore::FewBatches(TopicId topic, PartitionId partition,
-                                                         Offset from, Offset end,
-                                                         size_t limit) const {
+absl::StatusOr<std::vector<Offset>> LogStore::FindBatchBases(TopicId topic, PartitionId partition,
+                                                             Offset from, Offset end,
+                                                             size_t limit) const {
   const BatchKey upper(topic, partition, end);
   const rocksdb::Slice upper_bound = ToSlice(upper.view());
   rocksdb::ReadOptions options;
@@ -381,7 +381,7 @@ absl::Status LogStore::CheckRoomToOpen() const {
   return absl::ResourceExhaustedError(
       absl::StrCat("the disk of ", options_.directory, " has ", *free,
                    " bytes free, but opening the log may need ", wanted,
-                   "; make room on it and start the hub again"));
+                   "; free some space and start the hub again"));
 }
 
 void LogStore::StopWaitingForSpace() { reserve_->Stop(); }

@@ -123,8 +123,8 @@ class LogStore {
 
   // Returns the bases of the batches that begin at `from` or later and before `end`, or nothing if
   // there are more than `limit`.
-  absl::StatusOr<std::vector<Offset>> FewBatches(TopicId topic, PartitionId partition, Offset from,
-                                                 Offset end, size_t limit) const;
+  absl::StatusOr<std::vector<Offset>> FindBatchBases(TopicId topic, PartitionId partition,
+                                                     Offset from, Offset end, size_t limit) const;
 
   // Returns the start of the first batch of the range that was appended at `time` or later; the end
   // of the range if there is none.

@@ -79,7 +79,7 @@ void PartitionLog::BeginTrim(const LogPosition& start) {
   trimmed_to_.store(start.offset.value(), std::memory_order_release);
 }
 
-Offset PartitionLog::AppendUnkept(uint32_t count, uint64_t bytes) {
+Offset PartitionLog::AppendWithoutStorage(uint32_t count, uint64_t bytes) {
   const Offset base = next_;
   next_ = next_ + count;
   next_bytes_ += bytes;
@@ -93,7 +93,7 @@ void PartitionLog::SetStart(const LogPosition& start) {
   start_bytes_.store(start.bytes_before, std::memory_order_release);
 }
 
-void PartitionLog::MakeUnkeptVisible(const LogPosition& end) {
+void PartitionLog::AdvanceWithoutStorage(const LogPosition& end) {
   if (end.offset.value() > end_mark_.value()) end_mark_.Advance(end.offset.value());
   SetStart(end);
 }

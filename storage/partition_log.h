@@ -89,8 +89,8 @@ class PartitionLog {
   // Called before a trim up to `start` is written; followed by SetStart.
   void BeginTrim(const LogPosition& start);
   // Assigns offsets to events that are not retained, in a log that retains none, and returns the
-  // first; followed by MakeUnkeptVisible.
-  Offset AppendUnkept(uint32_t count, uint64_t bytes);
+  // first; followed by AdvanceWithoutStorage.
+  Offset AppendWithoutStorage(uint32_t count, uint64_t bytes);
   void set_open_batch(std::shared_ptr<RecordBatch> batch) { open_batch_ = std::move(batch); }
 
   // The thread that makes commits visible, only.
@@ -106,7 +106,7 @@ class PartitionLog {
   // Advances the start after a trim is on disk; never moves it back.
   void SetStart(const LogPosition& start);
   // The same for events that are not retained; the log then starts at `end`.
-  void MakeUnkeptVisible(const LogPosition& end);
+  void AdvanceWithoutStorage(const LogPosition& end);
 
  private:
   const TopicId topic_;

@@ -37,7 +37,7 @@ absl::StatusOr<BatchHeader> BatchHeader::Decode(absl::string_view value) {
       version == kVersionWithTypes ? kTypesAt + types * sizeof(uint32_t) : kHeaderSize;
   if ((version != kVersion && version != kVersionWithTypes) || value.size() != size) {
     return absl::DataLossError(absl::StrCat("batch header of ", value.size(),
-                                            " bytes is not of version ", kVersion, " or ",
+                                            " bytes does not have version ", kVersion, " or ",
                                             kVersionWithTypes));
   }
   BatchHeader header;
@@ -69,7 +69,7 @@ std::string LogPosition::Encode() const {
 absl::StatusOr<LogPosition> LogPosition::Decode(absl::string_view value) {
   if (value.size() != kEncodedSize || LoadLittle32(value.data()) != kVersion) {
     return absl::DataLossError(
-        absl::StrCat("log start of ", value.size(), " bytes is not of version ", kVersion));
+        absl::StrCat("log start of ", value.size(), " bytes does not have version ", kVersion));
   }
   return LogPosition{Offset(static_cast<int64_t>(LoadLittle64(value.data() + 4))),
                      LoadLittle64(value.data() + 12)};

@@ -32,8 +32,8 @@ std::string EncodeRunRecord(uint64_t id) {
 
 absl::StatusOr<uint64_t> DecodeRunRecord(absl::string_view value) {
   if (value.size() != kRecordSize || LoadLittle32(value.data()) != kHistoryVersion) {
-    return absl::DataLossError(
-        absl::StrCat("run record of ", value.size(), " bytes is not of version ", kHistoryVersion));
+    return absl::DataLossError(absl::StrCat("run record of ", value.size(),
+                                            " bytes does not have version ", kHistoryVersion));
   }
   return LoadLittle64(value.data() + 4);
 }

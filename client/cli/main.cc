@@ -212,7 +212,7 @@ int Fail(const CLI::App& app, const Context& context, const absl::Status& status
                           unreachable ? ConnectionHint(context, status.message()) : "", " (",
                           absl::StatusCodeToString(status.code()), ")",
                           NextStep(ChosenCommand(app), status),
-                          in_doubt ? "; it may be done nevertheless" : ""));
+                          in_doubt ? "; it may have been done" : ""));
   return kFailure;
 }
 

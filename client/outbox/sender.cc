@@ -332,7 +332,7 @@ void Sender::Send(Topic& topic, Request& request) {
   const std::vector<Bytes> bodies = request.bodies;
   topic.lane.MarkSent(state_.Now());
   WakeAt(topic, std::min(topic.wake_at, topic.lane.OldestSentAt() + state_.options.reply_timeout));
-  // It is read again if it has to be sent again.
+  // It is read again if it must be sent again.
   state_.DropBodies(request);
   topic.writing = true;
   std::shared_ptr<PublishStream> stream = topic.stream;

@@ -52,7 +52,7 @@ struct Topic {
   std::deque<std::unique_ptr<GatheredPart>> gathered;  // In order; the last one may grow.
   size_t last_part_bytes = 0;                          // The next is likely to be as large.
 
-  // Whether events go straight to the hub, and to disk only if it does not answer.
+  // Whether events go straight to the hub, and to disk only if it does not respond.
   bool direct = false;
   bool slow = false;  // The hub answers, but not in time.
 
@@ -69,7 +69,7 @@ struct Topic {
   bool told_stopped = false;  // It was logged that it is stopped.
 
   // Whether the last request may be sealed, to be sent: while the hub does not take requests, they
-  // grow; but there has to be one to try with.
+  // grow; but there must be one to try with.
   bool MaySeal() const {
     return state == OutboxTopicState::kSending || lane.requests().size() == 1;
   }

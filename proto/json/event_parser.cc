@@ -95,7 +95,7 @@ absl::Status SetType(const std::string& name, absl::string_view type, v1::Event*
   } else if (type == TypeName(v1::AttributeValue::kTimestamp)) {
     return SetTimestamp(name, text, attribute.mutable_timestamp());
   } else if (type != TypeName(v1::AttributeValue::kBinary)) {
-    return BadMember(kTypes, absl::StrCat("has a type that is not known: '", type, "'"));
+    return BadMember(kTypes, absl::StrCat("has an unknown type: '", type, "'"));
   } else if (!absl::Base64Unescape(text, attribute.mutable_binary())) {
     return BadMember(name, "is not Base64");
   }
@@ -143,7 +143,7 @@ class EventParser {
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
     if (twice == names.end()) return absl::OkStatus();
-    return BadMember(*twice, "is there more than once");
+    return BadMember(*twice, "is given more than once");
   }
 
   absl::Status Take(const JsonMember& member) {
@@ -182,7 +182,7 @@ class EventParser {
       return JsonText(value) == "1.0" ? absl::OkStatus() : BadMember(name, "is not \"1.0\"");
     }
     if (!wire::IsAttributeName(name)) {
-      return BadMember(name, "is not the name of an attribute: it is of a-z and 0-9 alone");
+      return BadMember(name, "is not a valid attribute name: only a-z and 0-9 are allowed");
     }
     return SetAttribute(name, value, &event_);
   }
@@ -193,7 +193,7 @@ class EventParser {
         kAttributes, attributes_, [this](const std::string& name, absl::string_view value) {
           if (value == "null") return absl::OkStatus();
           if (event_.attributes().contains(name)) {
-            return BadMember(kAttributes, absl::StrCat("has '", name, "' a second time"));
+            return BadMember(kAttributes, absl::StrCat("has '", name, "' twice"));
           }
           return SetAttribute(name, value, &event_);
         });

@@ -16,7 +16,7 @@
 namespace eventhub::json {
 namespace {
 
-// Whether a byte of well-formed UTF-8 has to be escaped.
+// Whether a byte of well-formed UTF-8 must be escaped.
 constexpr std::array<bool, 256> MakeEscapedBytes() {
   std::array<bool, 256> escaped{};
   for (size_t c = 0; c < 0x20; ++c) escaped[c] = true;

@@ -76,7 +76,7 @@ absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text) {
   }
   if (!IsTimestamp(time)) return absl::InvalidArgumentError("not within the years 1 to 9999");
   if (HasDigitsBelowNanoseconds(text)) {
-    return absl::InvalidArgumentError("more exact than a nanosecond, which is all that is kept");
+    return absl::InvalidArgumentError("more precise than a nanosecond");
   }
   return time;
 }

@@ -328,7 +328,7 @@ absl::Status ExpressionCompiler::Primary(Operand* operand) {
       return Integer(tokens_[at_], operand);
     case TokenKind::kPlus: {
       const Token& sign = Take();
-      if (!IsSignOfInteger(sign)) return Expected("digits right after '+'");
+      if (!IsSignOfInteger(sign)) return Expected("digits directly after '+'");
       return Integer(sign, operand);
     }
     case TokenKind::kExists:
@@ -376,7 +376,7 @@ absl::Status ExpressionCompiler::Word(Operand* operand) {
   if (Peek() == TokenKind::kLeftParenthesis) return FunctionCall(word, operand);
   if (!IsName(word.text)) {
     --at_;
-    return Expected("an attribute name, of letters and digits alone");
+    return Expected("an attribute name (letters and digits)");
   }
   // Attribute names are lower-case; expressions are case-insensitive.
   const std::string name = absl::AsciiStrToLower(word.text);
@@ -388,7 +388,7 @@ absl::Status ExpressionCompiler::Word(Operand* operand) {
 absl::Status ExpressionCompiler::FunctionCall(const Token& name, Operand* operand) {
   if (!IsFunctionIdentifier(name.text)) {
     --at_;
-    return Expected("a function name, of letters and '_' alone, before '('");
+    return Expected("a function name (letters and '_') before '('");
   }
   Take();
   if (++depth_ > kMaxExpressionDepth) return TooDeep();
@@ -415,7 +415,7 @@ absl::Status ExpressionCompiler::FunctionCall(const Token& name, Operand* operan
     if (functions_.ok()) {
       functions_ = SyntaxError(
           expression_, name.text,
-          absl::StrCat("there is no function ", IsFunctionName(name.text) ? what : name.text));
+          absl::StrCat("unknown function ", IsFunctionName(name.text) ? what : name.text));
     }
     return absl::OkStatus();
   }

@@ -94,7 +94,7 @@ absl::Status FilterCompiler::Attributes(Op op, const v1::Filter::Attributes& att
     RETURN_IF_ERROR(CountPart(field));
     if (name.empty()) return Refusal(field, "names an attribute without a name");
     const std::string entry = absl::StrCat(field, ".values['", name, "']");
-    if (name == "data" || name == "data_base64") return Refusal(entry, "data is no attribute");
+    if (name == "data" || name == "data_base64") return Refusal(entry, "data is not an attribute");
     if (value.empty()) return Refusal(entry, "is empty");
     if (name != sorted.begin()->first) jumps.push_back(builder_.Emit(Op::kAnd));
     builder_.Emit(op, builder_.Attribute(name), builder_.Constant(Value::String(value)));
@@ -170,9 +170,9 @@ absl::StatusOr<CompiledFilter> CompileFilter(const v1::Filter& filter, absl::str
   RETURN_IF_ERROR(compiler.Compile(filter, std::string(field), 1, &types));
   // Each attribute of each event is compared with every one of them.
   if (compiler.attributes() > kMaxFilterAttributes) {
-    return Refusal(field,
-                   absl::StrCat("looks at ", compiler.attributes(),
-                                " attributes; a filter looks at most at ", kMaxFilterAttributes));
+    return Refusal(
+        field, absl::StrCat("examines ", compiler.attributes(),
+                            " attributes; a filter may examine at most ", kMaxFilterAttributes));
   }
   return CompiledFilter(compiler.Finish(), std::move(types));
 }

@@ -36,9 +36,8 @@ bool Fail(const Call& call, CesqlErrorKind kind, const char* problem, Value subj
   return false;
 }
 
-bool NoRoom(const Call& call) {
-  return Fail(call, CesqlErrorKind::kGeneric, "the texts that it makes are longer than 16 MiB",
-              Value(), Value());
+bool StringsTooLong(const Call& call) {
+  return Fail(call, CesqlErrorKind::kGeneric, "its strings would exceed 16 MiB", Value(), Value());
 }
 
 bool CannotCast(const Call& call, const char* problem, const Value& subject) {
@@ -104,15 +103,15 @@ bool Join(Call& call, absl::string_view delimiter, size_t first, Value* result) 
   size_t size = 0;
   absl::string_view text;
   for (size_t i = first; i < call.count; ++i) {
-    if (!ToText(call.arguments[i], call.scratch, &text)) return NoRoom(call);
+    if (!ToText(call.arguments[i], call.scratch, &text)) return StringsTooLong(call);
     size += text.size() + (i > first ? delimiter.size() : 0);
   }
   char* const begin = call.scratch.Allocate(size);
-  if (begin == nullptr) return NoRoom(call);
+  if (begin == nullptr) return StringsTooLong(call);
   char* end = begin;
   for (size_t i = first; i < call.count; ++i) {
     if (i > first) end = std::copy(delimiter.begin(), delimiter.end(), end);
-    if (!ToText(call.arguments[i], call.scratch, &text)) return NoRoom(call);
+    if (!ToText(call.arguments[i], call.scratch, &text)) return StringsTooLong(call);
     end = std::copy(text.begin(), text.end(), end);
   }
   *result = Value::String(absl::string_view(begin, size));
@@ -125,14 +124,14 @@ bool ConcatWs(Call& call, Value* result) { return Join(call, call.fixed[0].text,
 
 bool LowerCase(Call& call, Value* result) {
   absl::string_view text;
-  if (!Lower(call.fixed[0].text, call.scratch, &text)) return NoRoom(call);
+  if (!Lower(call.fixed[0].text, call.scratch, &text)) return StringsTooLong(call);
   *result = Value::String(text);
   return true;
 }
 
 bool UpperCase(Call& call, Value* result) {
   absl::string_view text;
-  if (!Upper(call.fixed[0].text, call.scratch, &text)) return NoRoom(call);
+  if (!Upper(call.fixed[0].text, call.scratch, &text)) return StringsTooLong(call);
   *result = Value::String(text);
   return true;
 }
@@ -146,7 +145,7 @@ bool Left(Call& call, Value* result) {
   const absl::string_view x = call.fixed[0].text;
   const int32_t y = call.fixed[1].integer;
   if (y < 0) {
-    return Fail(call, CesqlErrorKind::kFunctionEvaluation, "LEFT takes no negative length",
+    return Fail(call, CesqlErrorKind::kFunctionEvaluation, "LEFT does not accept a negative length",
                 Value::Integer(y), Value::String(x));
   }
   *result = Value::String(x.substr(0, CharOffset(x, static_cast<size_t>(y))));
@@ -157,8 +156,8 @@ bool Right(Call& call, Value* result) {
   const absl::string_view x = call.fixed[0].text;
   const int32_t y = call.fixed[1].integer;
   if (y < 0) {
-    return Fail(call, CesqlErrorKind::kFunctionEvaluation, "RIGHT takes no negative length",
-                Value::Integer(y), Value::String(x));
+    return Fail(call, CesqlErrorKind::kFunctionEvaluation,
+                "RIGHT does not accept a negative length", Value::Integer(y), Value::String(x));
   }
   const size_t chars = CountChars(x);
   const size_t skipped = chars - std::min(chars, static_cast<size_t>(y));
@@ -172,8 +171,9 @@ bool From(Call& call, absl::string_view* part) {
   const int64_t position = call.fixed[1].integer;
   const auto chars = static_cast<int64_t>(CountChars(x));
   if (position > chars || position < -chars) {
-    return Fail(call, CesqlErrorKind::kFunctionEvaluation, "SUBSTRING begins beyond the text",
-                call.arguments[1], Value::String(""));
+    return Fail(call, CesqlErrorKind::kFunctionEvaluation,
+                "SUBSTRING starts beyond the end of the text", call.arguments[1],
+                Value::String(""));
   }
   const int64_t begin = position > 0 ? position - 1 : chars + position;
   *part = position == 0 ? absl::string_view() : x.substr(CharOffset(x, static_cast<size_t>(begin)));
@@ -192,8 +192,9 @@ bool SubstringOfLength(Call& call, Value* result) {
   if (!From(call, &part)) return false;
   const int32_t length = call.fixed[2].integer;
   if (length < 0) {
-    return Fail(call, CesqlErrorKind::kFunctionEvaluation, "SUBSTRING takes no negative length",
-                Value::Integer(length), Value::String(""));
+    return Fail(call, CesqlErrorKind::kFunctionEvaluation,
+                "SUBSTRING does not accept a negative length", Value::Integer(length),
+                Value::String(""));
   }
   *result = Value::String(part.substr(0, CharOffset(part, static_cast<size_t>(length))));
   return true;
@@ -256,7 +257,7 @@ bool CallFunction(FunctionId id, const Value* arguments, size_t count, Scratch& 
   for (size_t i = 0; i < function.parameters.size(); ++i) {
     switch (function.parameters[i]) {
       case 'S':
-        if (!ToText(arguments[i], scratch, &call.fixed[i].text)) return NoRoom(call);
+        if (!ToText(arguments[i], scratch, &call.fixed[i].text)) return StringsTooLong(call);
         break;
       case 'I':
         if (!ToInteger(arguments[i], &call.fixed[i].integer)) {

@@ -90,7 +90,7 @@ absl::Status Tokenize(absl::string_view expression, std::vector<Token>* tokens) 
       if (token.text.empty()) {
         return SyntaxError(
             expression, rest,
-            absl::StrCat("no expression has the character '", rest.substr(0, CharOffset(rest, 1)),
+            absl::StrCat("unexpected character '", rest.substr(0, CharOffset(rest, 1)),
                          "' outside of strings"));
       }
     }

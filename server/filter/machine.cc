@@ -44,7 +44,7 @@ class Machine {
   // Returns false, and sets the failure, if the evaluation exceeds its budget.
   bool Spend(size_t bytes) { return scratch_.Spend(bytes) || FailOverspent(); }
   bool FailOverspent() {
-    return Fail(CesqlErrorKind::kGeneric, "it looks at more than 4 MiB of text for one event",
+    return Fail(CesqlErrorKind::kGeneric, "it examines more than 4 MiB of text for one event",
                 Value());
   }
   bool Fail(CesqlErrorKind kind, const char* problem, const Value& subject) {
@@ -62,8 +62,7 @@ class Machine {
   }
   bool CastToText(const Value& value, absl::string_view* text) {
     return ToText(value, scratch_, text) ||
-           Fail(CesqlErrorKind::kGeneric, "the texts that it makes are longer than 16 MiB",
-                Value());
+           Fail(CesqlErrorKind::kGeneric, "its strings would exceed 16 MiB", Value());
   }
   // Whether `x`, cast to the type of `y`, equals it. False if the cast fails.
   bool IsEqual(const Value& x, const Value& y, bool* equal);
@@ -169,7 +168,7 @@ bool Machine::Step(const Instruction& instruction) {
     case Op::kCall:
       return Call(instruction.a, instruction.b);
     case Op::kMissingFunction:
-      return Fail(CesqlErrorKind::kMissingFunction, "there is no such function",
+      return Fail(CesqlErrorKind::kMissingFunction, "no such function",
                   program_.constants[instruction.a]);
     case Op::kExact:
     case Op::kPrefix:

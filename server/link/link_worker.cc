@@ -123,7 +123,7 @@ void LinkWorker::Run() {
 
 absl::Status LinkWorker::RunRound() {
   LinkOrigin origin;
-  RETURN_IF_ERROR(Meet(&origin));
+  RETURN_IF_ERROR(VerifyRemote(&origin));
   const LinkState state = link_->state();
   path_.emplace(origin.hub_id, links_.hub_id());
   started_ = state.record.started();
@@ -156,7 +156,7 @@ absl::Status LinkWorker::RunRound() {
   return status;
 }
 
-absl::Status LinkWorker::Meet(LinkOrigin* origin) {
+absl::Status LinkWorker::VerifyRemote(LinkOrigin* origin) {
   ASSIGN_OR_RETURN(const client::HubStats hub, admin_.GetStats());
   if (hub.hub_id.empty()) {
     return absl::FailedPreconditionError("the remote hub has no id, so it does not support links");
@@ -227,7 +227,7 @@ absl::Status LinkWorker::Follow(client::Reader& reader) {
     if (interrupted() || grown) return absl::OkStatus();
     if (ended) {
       if (client::GetErrorReason(batch.status()) == client::ErrorReason::kOtherLog) {
-        return LeaveOtherLog(batch.status());
+        return RewindToAgreedOffset(batch.status());
       }
       return absl::IsOutOfRange(batch.status()) ? LeaveOutOfRange(batch.status()) : batch.status();
     }
@@ -249,7 +249,7 @@ bool LinkWorker::AddBatch(const client::Reader& reader, const client::EventBatch
   move.run = batch.run();
   const auto position = positions_.find(partition);
   if (position != positions_.end()) move.from = position->second;
-  step->progress.looped_events += LoopedBefore(reader, partition, move.to, batch.size());
+  step->progress.looped_events += CountLoopedEvents(reader, partition, move.to, batch.size());
   positions_[partition] = move.to;
   std::string events;
   events.reserve(batch.bytes() + batch.size() * kMoveBytes);
@@ -286,7 +286,7 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
       if (position->second >= at.offset) continue;
       move.from = position->second;
     }
-    step->progress.looped_events += LoopedBefore(reader, at.partition, at.offset, 0);
+    step->progress.looped_events += CountLoopedEvents(reader, at.partition, at.offset, 0);
     positions_[at.partition] = at.offset;
     step->moves.push_back(std::move(move));
   }
@@ -294,8 +294,8 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
   started_ = true;
 }
 
-uint64_t LinkWorker::LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
-                                  size_t delivered) const {
+uint64_t LinkWorker::CountLoopedEvents(const client::Reader& reader, uint32_t partition, int64_t to,
+                                       size_t delivered) const {
   // Without a filter of the link, the remote hub leaves out only events that have been at this hub.
   if (settings_.has_filter()) return 0;
   const auto position = positions_.find(partition);
@@ -304,7 +304,7 @@ uint64_t LinkWorker::LoopedBefore(const client::Reader& reader, uint32_t partiti
   return from.has_value() ? static_cast<uint64_t>(to - *from) - delivered : 0;
 }
 
-absl::Status LinkWorker::LeaveOtherLog(const absl::Status& error) {
+absl::Status LinkWorker::RewindToAgreedOffset(const absl::Status& error) {
   const std::optional<client::ErrorInfo> info = client::GetErrorInfo(error);
   if (!info || !info->partition || !info->earliest_offset) return error;
   const LinkState state = link_->state();

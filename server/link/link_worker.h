@@ -51,7 +51,7 @@ class LinkWorker {
   // Runs one round; returns why it ended. OK: the next may begin at once.
   absl::Status RunRound();
   // Verifies the identity of the remote hub and topic; records to which log the positions belong.
-  absl::Status Meet(LinkOrigin* origin);
+  absl::Status VerifyRemote(LinkOrigin* origin);
   absl::Status Follow(client::Reader& reader);
   // Adds a batch to the step. Returns false if its partition was added since the round began.
   bool AddBatch(const client::Reader& reader, const client::EventBatch& batch, LinkStep* step);
@@ -60,11 +60,11 @@ class LinkWorker {
   // Returns how many events before `to` the remote hub left out because they had been at this hub,
   // as far as that is known, given that it delivered `delivered` of them. Counts from the link's
   // position in the partition, or from the reader's start.
-  uint64_t LoopedBefore(const client::Reader& reader, uint32_t partition, int64_t to,
-                        size_t delivered) const;
+  uint64_t CountLoopedEvents(const client::Reader& reader, uint32_t partition, int64_t to,
+                             size_t delivered) const;
   // Moves back to an offset up to which the remote log is the one that the link read, or to the
   // log's beginning.
-  absl::Status LeaveOtherLog(const absl::Status& error);
+  absl::Status RewindToAgreedOffset(const absl::Status& error);
   // Continues where the remote topic still has events, if that helps.
   absl::Status LeaveOutOfRange(const absl::Status& error);
   void AskLag();

@@ -97,7 +97,7 @@ ABSL_FLAG(
     "Maximum size of the write-ahead log, which is replayed after a crash; bounds the time to "
     "start.");
 ABSL_FLAG(Bytes, max_request, Bytes{4ull << 20},
-          "Maximum size of a request, and thereby of an event, in addition to its topic's limit.");
+          "Maximum size of a request, and thus of an event, in addition to its topic's limit.");
 ABSL_FLAG(Bytes, max_in_flight, Bytes{0},
           "Maximum bytes of publish requests waiting to be committed, over all connections. 0: an "
           "eighth of --memory_limit, at most 256MiB.");
@@ -156,7 +156,7 @@ absl::Status CheckListen(const std::vector<std::string>& addresses) {
 
 absl::Status CheckAtLeast(absl::string_view flag, Bytes value, uint64_t least) {
   if (value.value >= least) return absl::OkStatus();
-  return Invalid(flag, absl::StrCat("has to be at least ", AbslUnparseFlag(Bytes{least})));
+  return Invalid(flag, absl::StrCat("must be at least ", AbslUnparseFlag(Bytes{least})));
 }
 
 // For a flag whose value 0 stands for a share of the memory limit.
@@ -166,12 +166,12 @@ absl::Status CheckPart(absl::string_view flag, Bytes value, uint64_t least) {
 
 absl::Status CheckCount(absl::string_view flag, int value) {
   if (value > 0) return absl::OkStatus();
-  return Invalid(flag, "has to be at least 1");
+  return Invalid(flag, "must be at least 1");
 }
 
 absl::Status CheckPositive(absl::string_view flag, absl::Duration value) {
   if (value > absl::ZeroDuration()) return absl::OkStatus();
-  return Invalid(flag, "has to be more than 0");
+  return Invalid(flag, "must be more than 0");
 }
 
 absl::Status CheckOneOf(absl::string_view flag, const std::string& value,
@@ -210,16 +210,16 @@ absl::Status CheckFlags() {
   RETURN_IF_ERROR(CheckAtLeast("max_log", absl::GetFlag(FLAGS_max_log), kMiB));
   RETURN_IF_ERROR(CheckAtLeast("max_request", absl::GetFlag(FLAGS_max_request), 1024));
   if (absl::GetFlag(FLAGS_max_request).value > 1024 * kMiB) {
-    return Invalid("max_request", "has to be at most 1GiB");
+    return Invalid("max_request", "must be at most 1GiB");
   }
   RETURN_IF_ERROR(CheckPart("max_in_flight", absl::GetFlag(FLAGS_max_in_flight), kMiB));
   RETURN_IF_ERROR(CheckPart("max_in_flight_per_connection",
                             absl::GetFlag(FLAGS_max_in_flight_per_connection), kMiB));
   if (absl::GetFlag(FLAGS_disk_threads) < 1 || absl::GetFlag(FLAGS_disk_threads) > 256) {
-    return Invalid("disk_threads", "has to be 1 to 256");
+    return Invalid("disk_threads", "must be 1 to 256");
   }
   if (absl::GetFlag(FLAGS_shutdown_grace) < absl::ZeroDuration()) {
-    return Invalid("shutdown_grace", "has to be 0 or more");
+    return Invalid("shutdown_grace", "must be 0 or more");
   }
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));

@@ -117,7 +117,7 @@ int Serve(Config config) {
     spdlog::info("{}, by {} from {}", std::string(what), caller.principal(), caller.peer());
   };
   config.server.broker.on_subscription_expired = [](absl::string_view name, absl::Time last_used) {
-    spdlog::info("deleted the expired subscription {}: no consumer was connected since {}",
+    spdlog::info("deleted the expired subscription {}: no consumer has been connected since {}",
                  std::string(name),
                  absl::FormatTime("%E4Y-%m-%dT%H:%M:%SZ", last_used, absl::UTCTimeZone()));
   };
@@ -151,7 +151,7 @@ int Serve(Config config) {
   config.server.connections.total = plan->connections;
   // A larger total is not the limit that a client reaches first.
   if (plan->connections < std::min(wanted, config.server.connections.per_peer)) {
-    spdlog::warn("{} connections are served at a time: the process may have {} descriptors",
+    spdlog::warn("serving at most {} connections at a time: the process may open {} descriptors",
                  plan->connections, descriptors);
   }
   const std::string directory = config.server.broker.store.directory;

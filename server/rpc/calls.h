@@ -20,7 +20,7 @@
 namespace eventhub {
 
 // All methods of all services, except those of health, are served through these functions: whatever
-// has to be decided before a call has an effect is decided in Admit.
+// must be decided before a call has an effect is decided in Admit.
 //
 // Thread-safe. The arguments outlive the calls.
 class Calls {

@@ -44,7 +44,7 @@ class ConnectionTable {
           refused(metrics.AddCounter("eventhub_connections_refused_total",
                                      "Connections that were refused because of a limit.")),
           shed(metrics.AddCounter("eventhub_connections_shed_total",
-                                  "Connections that were cut off for want of memory.")) {}
+                                  "Connections closed to free memory.")) {}
 
     Counter& accepted;
     Counter& refused;

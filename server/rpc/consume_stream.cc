@@ -112,13 +112,13 @@ void ConsumeStream::Poll() {
   const size_t room = pools_.frames.Suggest(session()->frame_bytes());
   const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame, room);
   if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame), room);
-  if (step.ok() && *step == ConsumerSession::Step::kCold) return AwaitRoom();
+  if (step.ok() && *step == ConsumerSession::Step::kCold) return AwaitFrameMemory();
   if (!step.ok() || *step == ConsumerSession::Step::kEnd) EndWith(step.status());
   MutexLock lock(mutex_);
   sending_ = false;
 }
 
-void ConsumeStream::AwaitRoom() {
+void ConsumeStream::AwaitFrameMemory() {
   const size_t granted = pools_.frames.Take(*this, session()->frame_bytes());
   if (granted != 0) return Granted(granted);
   bool ended;
@@ -126,11 +126,11 @@ void ConsumeStream::AwaitRoom() {
     MutexLock lock(mutex_);
     ended = ended_;
   }
-  if (ended) StopWaitingForRoom();  // Whoever ended the stream before found no wait to cancel.
+  if (ended) CancelFrameMemoryWait();  // Whoever ended the stream before found no wait to cancel.
 }
 
 // Finishes a wait with ReadCold, which then delivers nothing.
-void ConsumeStream::StopWaitingForRoom() {
+void ConsumeStream::CancelFrameMemoryWait() {
   if (pools_.frames.Cancel(*this)) Granted(0);
 }
 
@@ -219,7 +219,7 @@ void ConsumeStream::EndWith(const absl::Status& status) {
   if (session != nullptr) {
     session->Close(draining ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
   }
-  StopWaitingForRoom();
+  CancelFrameMemoryWait();
 }
 
 void ConsumeStream::OnDone() {

@@ -52,8 +52,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   // Makes the next response, on the thread that runs Proceed.
   void Poll();
   // Continues with ReadCold when there is memory for it.
-  void AwaitRoom();
-  void StopWaitingForRoom();
+  void AwaitFrameMemory();
+  void CancelFrameMemoryWait();
   void Granted(size_t bytes) override;
   void ReadCold(size_t room);
   void Send(ConsumeFrame frame, size_t room);

@@ -127,7 +127,7 @@ absl::StatusOr<ListenSockets> ListenSockets::OpenAbstract(const std::string& add
 absl::StatusOr<ListenSockets> ListenSockets::OpenUnix(const std::string& address) {
   const std::optional<sockaddr_un> name = SocketName(address);
   if (!name.has_value()) return CannotListen(address, "the path is too long");
-  if (IsInUse(*name)) return CannotListen(address, "another process does");
+  if (IsInUse(*name)) return CannotListen(address, "another process is listening");
   struct stat left_over;  // Left by a hub that was killed.
   if (stat(name->sun_path, &left_over) == 0 && S_ISSOCK(left_over.st_mode)) unlink(name->sun_path);
   const int fd = ListenOn(reinterpret_cast<const sockaddr&>(*name), sizeof(*name));

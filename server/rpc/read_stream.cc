@@ -56,7 +56,7 @@ void ReadStream::Open(const grpc::ByteBuffer& buffer) {
 
 void ReadStream::Advance() {
   for (;;) {
-    if (StopAsked()) return EndBecause(stop_);
+    if (StopRequested()) return EndBecause(stop_);
     Frame frame;
     const size_t room = pools_.frames.Suggest(reader_->frame_bytes());
     const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame, room);
@@ -67,7 +67,7 @@ void ReadStream::Advance() {
       case TopicReader::Step::kEnd:
         return End(absl::OkStatus());
       case TopicReader::Step::kCold:
-        return AwaitRoom();
+        return AwaitFrameMemory();
       case TopicReader::Step::kWait:
         if (Sleep()) return;
         break;
@@ -75,13 +75,13 @@ void ReadStream::Advance() {
   }
 }
 
-void ReadStream::AwaitRoom() {
+void ReadStream::AwaitFrameMemory() {
   // Keeps the stream alive: once registered, it may continue, and end, on another thread.
   const std::shared_ptr<ReadStream> self = shared_from_this();
   const size_t granted = pools_.frames.Take(*this, reader_->frame_bytes());
   if (granted != 0) return Granted(granted);
   // A stop requested before the registration found nothing to wake.
-  if (StopAsked() && pools_.frames.Cancel(*this)) EndBecause(stop_);
+  if (StopRequested() && pools_.frames.Cancel(*this)) EndBecause(stop_);
 }
 
 void ReadStream::Granted(size_t bytes) {
@@ -89,7 +89,7 @@ void ReadStream::Granted(size_t bytes) {
 }
 
 void ReadStream::ReadCold(size_t room) {
-  if (StopAsked()) return EndBecause(stop_);
+  if (StopRequested()) return EndBecause(stop_);
   Frame frame;
   const absl::Status status = reader_->ReadCold(&frame, room);
   if (!status.ok()) return End(status);
@@ -112,7 +112,7 @@ void ReadStream::Evict() {
     return;
   }
   eviction_.store(EvictionState::kNone, std::memory_order_seq_cst);
-  GoOn(written_);
+  ContinueAfterWrite(written_);
 }
 
 void ReadStream::Send(Frame frame, size_t room) {
@@ -129,14 +129,14 @@ bool ReadStream::Sleep() {
   if (!reader_->NotifyWhenMore(*this)) return false;
   // A stop requested before the registration found nothing to wake. If the wait cannot be canceled,
   // another thread has taken it and continues.
-  return !StopAsked() || !reader_->CancelNotify(*this);
+  return !StopRequested() || !reader_->CancelNotify(*this);
 }
 
 void ReadStream::Wake() {
   pools_.wake.Post([self = shared_from_this()] { self->Advance(); });
 }
 
-bool ReadStream::StopAsked() { return stop_.load(std::memory_order_seq_cst) != Stop::kNo; }
+bool ReadStream::StopRequested() { return stop_.load(std::memory_order_seq_cst) != Stop::kNo; }
 
 void ReadStream::OnWriteDone(bool ok) {
   out_.Clear();
@@ -147,10 +147,10 @@ void ReadStream::OnWriteDone(bool ok) {
                                         std::memory_order_seq_cst)) {
     return;  // The eviction needs the call's context, which ends with the call.
   }
-  GoOn(ok);
+  ContinueAfterWrite(ok);
 }
 
-void ReadStream::GoOn(bool ok) {
+void ReadStream::ContinueAfterWrite(bool ok) {
   if (!ok) return End(absl::CancelledError("the client has gone"));
   Advance();
 }

@@ -64,13 +64,13 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Continues, from memory if possible.
   void Advance();
   // Continues with ReadCold when there is memory for it.
-  void AwaitRoom();
+  void AwaitFrameMemory();
   void ReadCold(size_t room);
   // Sleeps until there is more to deliver; returns false if there is already.
   bool Sleep();
   void Send(Frame frame, size_t room);
-  void GoOn(bool written);
-  bool StopAsked();
+  void ContinueAfterWrite(bool written);
+  bool StopRequested();
   void WakeToStop();
   void EndBecause(Stop stop);
   void End(const absl::Status& status);

@@ -197,7 +197,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   add(*services_->topologies, v1::TopologyService::service_full_name());
   add(services_->health, grpc::health::v1::Health::service_full_name());
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
+  if (server_ == nullptr) return absl::UnavailableError("the gRPC server failed to start");
   std::vector<v1::Listener> listeners;
   for (const std::string& address : addresses_) {
     listeners.push_back(Describe(address));

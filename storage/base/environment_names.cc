@@ -70,7 +70,7 @@ absl::Status Unknown(absl::string_view name) {
   const std::vector<std::string> settings(std::begin(kSettings), std::end(kSettings));
   const std::string nearest = NearestWord(name, settings);
   return absl::InvalidArgumentError(absl::StrCat(
-      kEnvironmentPrefix, name, ": no setting of this name",
+      kEnvironmentPrefix, name, ": unknown setting",
       nearest.empty() ? "; unset it, or see --help"
                       : absl::StrCat("; did you mean ", kEnvironmentPrefix, nearest, "?")));
 }

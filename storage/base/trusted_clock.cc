@@ -120,7 +120,7 @@ absl::Status TrustedClock::doubt() const {
   if (late_start_.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the system's clock was ", Describe(offset - late_start_->offset),
-                     " ahead of when the hub ran last", kUntil,
+                     " ahead of the time when the hub last ran", kUntil,
                      absl::FormatDuration(kLongHold - (now - late_start_->since))));
   }
   return absl::OkStatus();

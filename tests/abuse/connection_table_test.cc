@@ -101,7 +101,7 @@ class ConnectionTableTest : public testing::Test {
   std::vector<int> watched_;
 };
 
-TEST_F(ConnectionTableTest, AHostHasALimitAndSoHaveAll) {
+TEST_F(ConnectionTableTest, LimitsConnectionsPerHostAndInTotal) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Admit(table_, From("10.0.0.1", i)));
   EXPECT_FALSE(Admit(table_, From("10.0.0.1", 4)));
   EXPECT_TRUE(Admit(table_, From("10.0.0.2")));
@@ -114,7 +114,7 @@ TEST_F(ConnectionTableTest, AHostHasALimitAndSoHaveAll) {
   EXPECT_EQ(table_.counters().refused.value(), 2u);
 }
 
-TEST_F(ConnectionTableTest, NewOnesAreLimitedBySecond) {
+TEST_F(ConnectionTableTest, LimitsNewConnectionsPerSecond) {
   for (int i = 0; i < 4; ++i) {
     ASSERT_TRUE(Admit(table_, From("10.0.0.1", i)));
     table_.Remove(watched_.back());
@@ -125,7 +125,7 @@ TEST_F(ConnectionTableTest, NewOnesAreLimitedBySecond) {
   EXPECT_TRUE(Admit(table_, From("10.0.0.1", 6)));
 }
 
-TEST_F(ConnectionTableTest, WhoSendsMuchForNothingIsCutOff) {
+TEST_F(ConnectionTableTest, ShedsConnectionsThatSendUselessBytes) {
   const PeerAddress bad = From("10.0.0.1");
   const PeerAddress good = From("10.0.0.2");
   ASSERT_TRUE(Admit(table_, bad));
@@ -148,7 +148,7 @@ TEST_F(ConnectionTableTest, WhoSendsMuchForNothingIsCutOff) {
 }
 
 // Many small requests come with a lot of frames and headers.
-TEST_F(ConnectionTableTest, WhatGoesWithRequestsIsNoWaste) {
+TEST_F(ConnectionTableTest, ToleratesOverheadOfRequests) {
   const PeerAddress busy = From("10.0.0.1");
   ASSERT_TRUE(Admit(table_, busy));
   table_.Sample();
@@ -162,7 +162,7 @@ TEST_F(ConnectionTableTest, WhatGoesWithRequestsIsNoWaste) {
   EXPECT_EQ(table_.Shed(), 1u);
 }
 
-TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
+TEST_F(ConnectionTableTest, IgnoresOldTraffic) {
   ASSERT_TRUE(Admit(table_, From("10.0.0.1")));
   pairs_[0].Send(8 << 20);
   table_.Sample();
@@ -171,7 +171,7 @@ TEST_F(ConnectionTableTest, WhatWasLongAgoDoesNotCount) {
   EXPECT_EQ(table_.Shed(), 0u);
 }
 
-TEST_F(ConnectionTableTest, OfAllConnectionsThoseOfTheHostThatHasMostGo) {
+TEST_F(ConnectionTableTest, ShedHostClosesHostWithMostConnections) {
   Metrics metrics;
   ConnectionTable table({.total = 100, .per_peer = 100, .new_per_second = 100}, publish_limits_,
                         clock_, metrics);
@@ -186,7 +186,7 @@ TEST_F(ConnectionTableTest, OfAllConnectionsThoseOfTheHostThatHasMostGo) {
   EXPECT_TRUE(Admit(table, From("10.0.0.2", 2)));
 }
 
-TEST_F(ConnectionTableTest, WhoSaysNothingIsClosed) {
+TEST_F(ConnectionTableTest, ClosesSilentConnections) {
   ASSERT_TRUE(Admit(table_, From("10.0.0.1")));
   ASSERT_TRUE(Admit(table_, From("10.0.0.2")));
   for (Pair& pair : pairs_) pair.Send(64 << 10);
@@ -214,7 +214,7 @@ TEST_F(ConnectionTableTest, ClosedForATimeExceptToAFew) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(Admit(table, From("10.0.0.2", i)));
 }
 
-TEST(PeerTest, IsNamedAsGrpcDoes) {
+TEST(PeerTest, UsesPeerNamesOfGrpc) {
   sockaddr_storage address = {};
   auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address);
   ipv6.sin6_family = AF_INET6;

@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(DescriptorPlanTest, WhatConnectionsGetIsLeftOverByTheStore) {
+TEST(DescriptorPlanTest, DividesDescriptorsBetweenStoreAndConnections) {
   for (const size_t limit : {256, 300, 1'024, 4'096, 20'000, 65'536, 1'048'576}) {
     const auto plan = DescriptorPlan::For(limit, 10'000);
     ASSERT_TRUE(plan.ok()) << limit;
@@ -22,13 +22,13 @@ TEST(DescriptorPlanTest, WhatConnectionsGetIsLeftOverByTheStore) {
   }
 }
 
-TEST(DescriptorPlanTest, NoMoreConnectionsThanWanted) {
+TEST(DescriptorPlanTest, PlansNoMoreConnectionsThanRequested) {
   EXPECT_EQ(DescriptorPlan::For(65'536, 10'000)->connections, 10'000u);
   EXPECT_EQ(DescriptorPlan::For(65'536, 5)->connections, 5u);
   EXPECT_LT(DescriptorPlan::For(1'024, 10'000)->connections, 512u);
 }
 
-TEST(DescriptorPlanTest, TooFewForAHub) {
+TEST(DescriptorPlanTest, RejectsTooFewDescriptors) {
   const auto plan = DescriptorPlan::For(64, 10'000);
   EXPECT_TRUE(absl::IsResourceExhausted(plan.status()));
   EXPECT_THAT(plan.status().message(), HasSubstr("64"));

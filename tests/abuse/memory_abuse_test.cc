@@ -77,23 +77,23 @@ class MemoryAbuseTest : public testing::TestWithParam<size_t> {
   size_t idle_ = 0;
 };
 
-TEST_P(MemoryAbuseTest, RequestsThatAreNeverCompleted) {
+TEST_P(MemoryAbuseTest, SurvivesIncompleteRequests) {
   IncompleteRequests(hub_.address(), 10, 4 * kMiB - 1000, kAttack);
   ExpectMemoryBack();
 }
 
-TEST_P(MemoryAbuseTest, CallsWithoutRequests) {
+TEST_P(MemoryAbuseTest, SurvivesCallsWithoutRequests) {
   CallsWithoutRequests(hub_.address(), 600, kAttack * 3 / 2);
   ExpectMemoryBack();
 }
 
-TEST_P(MemoryAbuseTest, HeadersWithoutAnEnd) {
+TEST_P(MemoryAbuseTest, SurvivesEndlessHeaders) {
   EndlessContinuation(hub_.address(), 1, kAttack);
   HugeMetadata(hub_.address(), 1, kAttack);
   ExpectMemoryBack();
 }
 
-TEST_P(MemoryAbuseTest, ReadersOfColdEventsThatDoNotRead) {
+TEST_P(MemoryAbuseTest, SurvivesStalledReadersOfColdEvents) {
   v1::PublishRequest request = MakePublish("t", 3, std::string(1'000'000, 'x'));
   request.set_durability(v1::DURABILITY_WRITTEN);
   const size_t bytes = GetParam() * kMiB / 4;
@@ -108,7 +108,7 @@ TEST_P(MemoryAbuseTest, ReadersOfColdEventsThatDoNotRead) {
   EXPECT_LT(hub_.AnonymousBytes(), GetParam() * kMiB * 3 / 4) << stats.DebugString();
 }
 
-TEST_P(MemoryAbuseTest, TopicsOfManyPartitions) {
+TEST_P(MemoryAbuseTest, SurvivesTopicsOfManyPartitions) {
   grpc::Status status;
   int made = 0;
   for (; status.ok() && made < 100; ++made) {
@@ -132,7 +132,7 @@ TEST_P(MemoryAbuseTest, TopicsOfManyPartitions) {
   ExpectMemoryBack();
 }
 
-TEST_P(MemoryAbuseTest, AFloodOfConnections) {
+TEST_P(MemoryAbuseTest, SurvivesConnectionFlood) {
   EXPECT_GT(ConnectionFlood(hub_.address(), kAttack), 1000u);
   EXPECT_GT(GetStats(*client_).connections().refused(), 100u);
   ExpectMemoryBack();
@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(Limits, MemoryAbuseTest, testing::Values(512, 2048),
                          [](const auto& limit) { return std::to_string(limit.param) + "MiB"; });
 
 // With only connections that nobody answers left, a shutdown does not wait for them.
-TEST(ShutdownTest, IdleConnectionsDoNotHoldItUp) {
+TEST(ShutdownTest, IdleConnectionsDoNotDelayShutdown) {
   TempDirectory directory;
   HubProcess hub(directory.path(), {"--shutdown_grace=60s"});
   hub.Start();

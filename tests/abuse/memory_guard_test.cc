@@ -58,7 +58,7 @@ class MemoryGuardTest : public testing::Test {
   }
 };
 
-TEST_F(MemoryGuardTest, WithPlentyNothingHappens) {
+TEST_F(MemoryGuardTest, DoesNothingWhileMemoryIsAmple) {
   for (int i = 0; i < 1000; ++i) Look(300);
   EXPECT_EQ(give_backs_, 0);
   EXPECT_EQ(sheds_, 0);
@@ -66,14 +66,14 @@ TEST_F(MemoryGuardTest, WithPlentyNothingHappens) {
   EXPECT_LT(samples_, 30);  // Rarely.
 }
 
-TEST_F(MemoryGuardTest, WhatWasFreedIsGivenBackNowAndThen) {
+TEST_F(MemoryGuardTest, ReturnsFreedMemoryPeriodically) {
   surplus_ = 200 * kUnit;
   for (int i = 0; i < 1000; ++i) Look(300);  // 50 s.
   EXPECT_GE(give_backs_, 9);
   EXPECT_LE(give_backs_, 11);
 }
 
-TEST_F(MemoryGuardTest, AsItGetsShortCachesShrinkAndMemoryIsGivenBack) {
+TEST_F(MemoryGuardTest, ShrinksCachesWhenMemoryGetsShort) {
   Look(650);
   EXPECT_EQ(caches_, 0.5);
   EXPECT_EQ(give_backs_, 1);
@@ -87,7 +87,7 @@ TEST_F(MemoryGuardTest, AsItGetsShortCachesShrinkAndMemoryIsGivenBack) {
   EXPECT_EQ(caches_, 1);
 }
 
-TEST_F(MemoryGuardTest, NearTheEndConnectionsAreCutOffAndNoneComeIn) {
+TEST_F(MemoryGuardTest, ShedsAndRejectsConnectionsNearTheLimit) {
   Look(750);
   EXPECT_EQ(sheds_, 1);
   EXPECT_EQ(caches_, 0.125);
@@ -116,7 +116,7 @@ TEST_F(MemoryGuardTest, AnOperatorIsToldOnceThatMemoryIsShort) {
   EXPECT_THAT(reports_, ElementsAre(true, false, true));
 }
 
-TEST_F(MemoryGuardTest, TheLastResortIsWhoeverHasMostConnections) {
+TEST_F(MemoryGuardTest, ShedsLargestHostAsLastResort) {
   to_shed_ = 1;
   Look(900);
   EXPECT_EQ(sheds_of_hosts_, 0);  // Another action helps.

@@ -30,13 +30,13 @@ class MachineMemoryTest : public testing::Test {
   TempDirectory root_;
 };
 
-TEST_F(MachineMemoryTest, HalfOfTheMachineWithoutAControlGroup) {
+TEST_F(MachineMemoryTest, DefaultsToHalfOfMachineWithoutControlGroup) {
   EXPECT_EQ(Look().physical, 8 * kGiB);
   EXPECT_FALSE(Look().cgroup.has_value());
   EXPECT_EQ(DefaultMemoryLimit(Look()), 4 * kGiB);
 }
 
-TEST_F(MachineMemoryTest, ThreeQuartersOfTheLeastLimitOfVersion2) {
+TEST_F(MachineMemoryTest, DefaultsToThreeQuartersOfSmallestCgroupV2Limit) {
   Write("/proc/self/cgroup", "0::/pods/hub\n");
   Write("/sys/fs/cgroup/pods/memory.max", "2147483648\n");
   Write("/sys/fs/cgroup/pods/hub/memory.max", "max\n");
@@ -46,7 +46,7 @@ TEST_F(MachineMemoryTest, ThreeQuartersOfTheLeastLimitOfVersion2) {
   EXPECT_EQ(DefaultMemoryLimit(Look()), 384 * kMiB);
 }
 
-TEST_F(MachineMemoryTest, VersionOneToo) {
+TEST_F(MachineMemoryTest, ReadsCgroupV1Limit) {
   Write("/proc/self/cgroup", "7:cpu,cpuacct:/x\n5:memory:/docker/hub\n");
   Write("/sys/fs/cgroup/memory/docker/hub/memory.limit_in_bytes", "1073741824\n");
   Write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
@@ -54,25 +54,25 @@ TEST_F(MachineMemoryTest, VersionOneToo) {
 }
 
 // In a container, the group is mounted as the root.
-TEST_F(MachineMemoryTest, AGroupThatIsNotFoundByItsPath) {
+TEST_F(MachineMemoryTest, FallsBackToRootControlGroup) {
   Write("/proc/self/cgroup", "0::/not/here\n");
   Write("/sys/fs/cgroup/memory.max", "1073741824\n");
   EXPECT_EQ(Look().cgroup, 1 * kGiB);
 }
 
-TEST_F(MachineMemoryTest, ALimitAboveTheMachineIsNone) {
+TEST_F(MachineMemoryTest, IgnoresLimitAbovePhysicalMemory) {
   Write("/proc/self/cgroup", "0::/\n");
   Write("/sys/fs/cgroup/memory.max", "17179869184\n");
   EXPECT_EQ(DefaultMemoryLimit(Look()), 4 * kGiB);
 }
 
-TEST_F(MachineMemoryTest, ALittleIsTakenEvenIfThereIsLess) {
+TEST_F(MachineMemoryTest, HasMinimumLimit) {
   Write("/proc/self/cgroup", "0::/\n");
   Write("/sys/fs/cgroup/memory.max", "67108864\n");
   EXPECT_EQ(DefaultMemoryLimit(Look()), 128 * kMiB);
 }
 
-TEST(MemoryPlanTest, SomethingIsLeftOverWhateverTheLimit) {
+TEST(MemoryPlanTest, LeavesReserveAtEveryLimit) {
   for (size_t limit = 128 * kMiB; limit <= 64 * kGiB; limit *= 2) {
     const MemoryPlan plan = MemoryPlan::For(limit);
     EXPECT_LE(plan.Sum(), limit / 100 * 88) << limit;

@@ -112,12 +112,12 @@ class ProxyTest : public testing::Test {
   size_t before_ = 0;
 };
 
-TEST_F(ProxyTest, RapidReset) {
+TEST_F(ProxyTest, SurvivesRapidReset) {
   RapidReset(proxy_->address(), 2, kProxyAttack);
   ExpectUnharmed();
 }
 
-TEST_F(ProxyTest, HeadersWithoutAnEnd) {
+TEST_F(ProxyTest, SurvivesEndlessHeaders) {
   EndlessContinuation(proxy_->address(), 2, kProxyAttack);
   HugeMetadata(proxy_->address(), 1, kProxyAttack);
   ExpectUnharmed();

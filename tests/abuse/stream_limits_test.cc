@@ -17,7 +17,7 @@ std::vector<StreamLimits::Place> TakeAll(StreamLimits& limits, const std::string
   return places;
 }
 
-TEST(StreamLimitsTest, AHostLeavesAsMuchAsItHas) {
+TEST(StreamLimitsTest, HostTakesAtMostHalfOfFreeStreams) {
   StreamLimits limits(1'000);
   const auto first = TakeAll(limits, "ipv4:10.0.0.1");
   EXPECT_EQ(first.size(), 500u);
@@ -28,7 +28,7 @@ TEST(StreamLimitsTest, AHostLeavesAsMuchAsItHas) {
   EXPECT_TRUE(limits.Take("unix:").has_value());
 }
 
-TEST(StreamLimitsTest, APlaceIsGivenBack) {
+TEST(StreamLimitsTest, ReturnsPlaces) {
   StreamLimits limits(4);
   auto places = TakeAll(limits, "ipv4:10.0.0.1");
   ASSERT_EQ(places.size(), 2u);
@@ -39,7 +39,7 @@ TEST(StreamLimitsTest, APlaceIsGivenBack) {
   EXPECT_EQ(limits.open(), 0u);
 }
 
-TEST(StreamLimitsTest, AHostIsANetworkOfVersion6) {
+TEST(StreamLimitsTest, CountsIpv6NetworkAsOneHost) {
   StreamLimits limits(4);
   const auto one = TakeAll(limits, "ipv6:%5B2001:db8::1%5D");
   EXPECT_EQ(one.size(), 2u);

@@ -69,7 +69,7 @@ TEST_F(ManyStreamsTest, AllMakeProgressAndUnaryCallsSucceed) {
 }
 
 // The same on one channel, as in other clients: the reason for the pool.
-TEST_F(ManyStreamsTest, OneTcpConnectionBlocksTheLast) {
+TEST_F(ManyStreamsTest, SingleTcpConnectionBlocksLastStream) {
   HubClient client(hub_.address());
   struct Call {
     grpc::ClientContext context;

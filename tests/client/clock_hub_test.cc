@@ -13,7 +13,7 @@
 namespace eventhub::client {
 namespace {
 
-TEST(ClockTest, IsConfirmedByAnOperator) {
+TEST(ClockTest, OperatorConfirmsClock) {
   FakeClock clock;
   ServerOptions options = TestServerOptions();
   options.broker.clock = &clock;

@@ -59,7 +59,7 @@ class ClosedPromise : public PublishStream::Handler {
   std::promise<absl::Status> closed_;
 };
 
-TEST(GrpcPublishStreamTest, IsCancelledWhenItsLastReferenceGoes) {
+TEST(GrpcPublishStreamTest, DestructorCancelsStream) {
   const std::string path = testing::TempDir() + "silent-" + std::to_string(getpid()) + ".sock";
   const SilentListener listener(path);
   const std::shared_ptr<Connection> connection = Connect("unix:" + path);
@@ -106,13 +106,13 @@ struct Witness {
   std::exit(0);
 }
 
-TEST(GrpcConnectionDeathTest, ExitWaitsForAConnectionWhoseLastReferenceGrpcDropped) {
+TEST(GrpcConnectionDeathTest, ExitWaitsForConnectionReleasedByGrpc) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(ExitWhileTheConnectionIsDestroyed(), testing::ExitedWithCode(0),
               "the connection is destroyed");
 }
 
-TEST(GrpcConnectionTest, BlockedCallsAreCancelledAndLaterOnesToo) {
+TEST(GrpcConnectionTest, CancelsBlockedAndLaterCalls) {
   const std::string path = testing::TempDir() + "silent-calls-" + std::to_string(getpid());
   const SilentListener listener(path);
   const std::shared_ptr<Connection> connection = Connect("unix:" + path);
@@ -170,7 +170,7 @@ class TransportThatFails : private grpc::CallbackGenericService {
   std::unique_ptr<grpc::Server> server_;
 };
 
-TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
+TEST(OutcomeTest, IsUnknownAfterTransportErrors) {
   const std::string path = "unix:" + testing::TempDir() + "fails-" + std::to_string(getpid());
   TransportThatFails local(path);
   TransportThatFails remote("127.0.0.1:0");
@@ -193,7 +193,7 @@ TEST(OutcomeTest, IsUnknownWhateverTheTransportSaysAfterTheCall) {
   EXPECT_EQ(remote.acted(), 2 * 2 * 9);
 }
 
-TEST(OutcomeTest, IsKnownForCallsThatChangeNothing) {
+TEST(OutcomeTest, IsKnownForReadOnlyCalls) {
   TransportThatFails hub("127.0.0.1:0");
   const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
   const auto outcome_is_unknown = [&](bool dry_run) {
@@ -216,7 +216,7 @@ TEST(OutcomeTest, IsKnownForCallsThatChangeNothing) {
       OutcomeIsUnknown(connection->topics().GetTopic("t", absl::InfiniteDuration()).status()));
 }
 
-TEST(ChannelUsersTest, AreAwaitedForABoundedTime) {
+TEST(ChannelUsersTest, AwaitNoneTimesOut) {
   const auto users = std::make_shared<ChannelUsers>();
   auto use = std::make_unique<ChannelUse>(users);
   EXPECT_FALSE(users->AwaitNone(absl::Milliseconds(1)));
@@ -224,7 +224,7 @@ TEST(ChannelUsersTest, AreAwaitedForABoundedTime) {
   EXPECT_TRUE(users->AwaitNone(absl::Seconds(10)));
 }
 
-TEST(WaitingCallsTest, OnlyCallsThatChangeNothingAreSentAgain) {
+TEST(WaitingCallsTest, RetriesOnlyReadOnlyCalls) {
   TransportThatFails hub("127.0.0.1:0");
   const auto connection = Connect("127.0.0.1:" + std::to_string(hub.port()));
   EXPECT_EQ(connection->topics().CreateTopic({.name = "t"}, absl::Seconds(10)).status().code(),
@@ -260,7 +260,7 @@ TEST(WaitingCallsTest, ReportWhyTheHubWasUnreachable) {
   EXPECT_NE(status.message().find("No such file"), absl::string_view::npos) << status;
 }
 
-TEST(OutcomeTest, IsKnownForACallThatNeverLeft) {
+TEST(OutcomeTest, IsKnownForUnsentCalls) {
   const std::string path = testing::TempDir() + "silent-outcome-" + std::to_string(getpid());
   const SilentListener listener(path);
   for (const std::string& address :

@@ -122,7 +122,7 @@ class OtherLogHubTest : public testing::Test {
   SwappedHub hub_{directory_, "socket", "first"};
 };
 
-TEST_F(OtherLogHubTest, AReaderRefusesAnotherHubsTopic) {
+TEST_F(OtherLogHubTest, ReaderRejectsTopicOfAnotherHub) {
   hub_.Publish("ord", {"0", "1", "2", "3", "4"});
   const auto reader = Follow();
   EXPECT_THAT(SwappedHub::TakeIds(*reader), ElementsAre("0", "1", "2", "3", "4"));
@@ -143,7 +143,7 @@ TEST_F(OtherLogHubTest, AReaderRefusesAnotherHubsTopic) {
             absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(OtherLogHubTest, ARestoredCopyIsTheSameUpToItsEnd) {
+TEST_F(OtherLogHubTest, RestoredCopyMatchesUpToItsEnd) {
   hub_.Publish("ord", {"0", "1", "2"});
   const auto slow = Follow();
   EXPECT_EQ(SwappedHub::TakeIds(*slow).size(), 3u);
@@ -164,7 +164,7 @@ TEST_F(OtherLogHubTest, ARestoredCopyIsTheSameUpToItsEnd) {
   }
 }
 
-TEST_F(OtherLogHubTest, AReaderResumesAfterARestart) {
+TEST_F(OtherLogHubTest, ReaderResumesAfterRestart) {
   hub_.Publish("ord", {"0", "1"});
   const auto reader = Follow();
   EXPECT_EQ(SwappedHub::TakeIds(*reader).size(), 2u);
@@ -178,7 +178,7 @@ TEST_F(OtherLogHubTest, AReaderResumesAfterARestart) {
   }
 }
 
-TEST_F(OtherLogHubTest, ASubscriberIsToldOfAnotherSubscription) {
+TEST_F(OtherLogHubTest, SubscriberDetectsRecreatedSubscription) {
   const Subscription settings{.name = "s", .topic = "ord", .kind = SubscriptionKind::kStream};
   const auto create = [&] {
     ASSERT_TRUE(SubscriptionClient(hub_.connection()).CreateSubscription(settings).ok());
@@ -205,7 +205,7 @@ TEST_F(OtherLogHubTest, ASubscriberIsToldOfAnotherSubscription) {
   EXPECT_EQ(GetErrorReason(status), ErrorReason::kOtherSubscription);
 }
 
-TEST_F(OtherLogHubTest, ATransactionCanNameTheLogThatItExpects) {
+TEST_F(OtherLogHubTest, TransactionChecksExpectedRun) {
   hub_.Publish("ord", {"0"});
   const auto reader = Follow();
   EXPECT_EQ(SwappedHub::TakeIds(*reader).size(), 1u);
@@ -231,7 +231,7 @@ TEST_F(OtherLogHubTest, ATransactionCanNameTheLogThatItExpects) {
 
 // After its restored end, the remote hub has other events, which the link reads. The link does not
 // read the events before it twice.
-TEST_F(OtherLogHubTest, ALinkRewindsToTheAgreedOffset) {
+TEST_F(OtherLogHubTest, LinkRewindsToAgreedOffset) {
   SwappedHub local(directory_, "local", "local-data");
   local.CreateTopic("in");
   hub_.Publish("ord", {"0", "1", "2"});

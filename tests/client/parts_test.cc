@@ -64,14 +64,14 @@ TEST(ErrorTest, ReasonsMatchTheContract) {
 }
 
 // gRPC's error, raised before the hub sees the request.
-TEST(ErrorTest, ARequestThatIsTooLargeHasAReason) {
+TEST(ErrorTest, OversizedRequestHasReason) {
   const absl::Status status =
       FromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
                             "Received message larger than max (6000136 vs. 4194304)"));
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(GetErrorReason(status), ErrorReason::kRequestTooLarge);
   EXPECT_EQ(status.message(),
-            "the request of 6000136 bytes is larger than the hub takes, 4194304 bytes (its "
+            "the request of 6000136 bytes exceeds the hub's limit of 4194304 bytes (its "
             "--max_request)");
   EXPECT_FALSE(OutcomeIsUnknown(status));
   EXPECT_FALSE(MayPass(status));
@@ -82,7 +82,7 @@ TEST(ErrorTest, ARequestThatIsTooLargeHasAReason) {
   EXPECT_TRUE(MayPass(other));
 }
 
-TEST(ErrorTest, ComesFromTheTrailerAndFromReplies) {
+TEST(ErrorTest, IsParsedFromTrailersAndReplies) {
   v1::ErrorStatus proto;
   proto.set_code(5);
   proto.set_message("no topic x");
@@ -108,7 +108,7 @@ absl::Status OfTransport(int code) {
   return absl::Status(static_cast<absl::StatusCode>(code), "reset");
 }
 
-TEST(FailureTest, OnlyTheHubsUnavailableLeavesInDoubt) {
+TEST(FailureTest, OnlyUnavailableOfHubLeavesDoubt) {
   for (int code = 1; code <= 16; ++code) {
     EXPECT_EQ(OutcomeIsUnknown(OfHub(static_cast<absl::StatusCode>(code))), code == 14) << code;
   }
@@ -119,7 +119,7 @@ TEST(FailureTest, OnlyTheHubsUnavailableLeavesInDoubt) {
 
 // Covers all codes. gRPC documents which codes its libraries generate; the others come from this
 // side.
-TEST(FailureTest, WhateverTheTransportSaysLeavesInDoubt) {
+TEST(FailureTest, TransportErrorsLeaveDoubt) {
   for (const int code : {1, 2, 4, 7, 8, 12, 13, 14, 16}) {
     EXPECT_TRUE(OutcomeIsUnknown(OfTransport(code))) << code;
     EXPECT_FALSE(OutcomeIsUnknown(WithNothingDone(OfTransport(code)))) << code;
@@ -130,7 +130,7 @@ TEST(FailureTest, WhateverTheTransportSaysLeavesInDoubt) {
   }
 }
 
-TEST(FailureTest, MarksAreReadByPeople) {
+TEST(FailureTest, MarksAreReadable) {
   EXPECT_NE(WithUnknownOutcome(OfTransport(8)).ToString().find("'unknown'"), std::string::npos);
   EXPECT_TRUE(SaysNothingDone(WithNothingDone(OfTransport(8))));
   EXPECT_FALSE(SaysNothingDone(OfHub(absl::StatusCode::kNotFound)));
@@ -144,7 +144,7 @@ TEST(FailureTest, ClassifiesTransientErrors) {
   }
 }
 
-TEST(ConnectionTest, PartsThatAreNotOverriddenAreUnimplemented) {
+TEST(ConnectionTest, DefaultsAreUnimplemented) {
   const auto nothing = std::make_shared<Connection>();
   auto publisher = Publisher::Create(nothing, {.topic = "t"});
   ASSERT_TRUE(publisher.ok());
@@ -203,7 +203,7 @@ TEST(BatchTest, RemovesAnEventAndItsCallback) {
   EXPECT_EQ(batch.results[1].index, 1u);
 }
 
-TEST(LocateTest, FollowsKeysAndNotices) {
+TEST(LocateTest, FollowsKeysAndDetectsContradictions) {
   Batch batch(1, std::nullopt, 0);
   const uint32_t x = PartitionFor("x", 8);
   const uint32_t y = PartitionFor("y", 8);
@@ -229,7 +229,7 @@ TEST(LocateTest, FollowsKeysAndNotices) {
   EXPECT_FALSE(LocateEvents(batch.body().view, 4, reply).has_value());
 }
 
-TEST(LocateTest, OnePlacementIsOfAllEvents) {
+TEST(LocateTest, SinglePlacementCoversAllEvents) {
   Batch batch(1, 3, 0);
   for (int i = 0; i < 2; ++i) Append(batch, KeyedEvent("e", ""));
   const auto places = LocateEvents(batch.body().view, 2, {.placements = {{3, 100, 2}}});
@@ -240,7 +240,7 @@ TEST(LocateTest, OnePlacementIsOfAllEvents) {
   EXPECT_FALSE(LocateEvents(batch.body().view, 2, {}).has_value());
 }
 
-TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
+TEST(EventCheckTest, RejectsTwoDelays) {
   v1::Event event = KeyedEvent("e", "");
   event.set_source("/s");
   event.set_type("t");
@@ -255,7 +255,7 @@ TEST(EventCheckTest, AnEventIsDelayedInOneWay) {
   EXPECT_EQ(GetErrorInfo(CheckEvent(event))->field, "deliver_after");
 }
 
-TEST(EventBatchTest, HasEventsAmongOtherFields) {
+TEST(EventBatchTest, FindsEventsAmongOtherFields) {
   v1::EventBatch proto;
   proto.set_partition(3);
   proto.set_base_offset(8);
@@ -298,7 +298,7 @@ TEST(ProtoTimeTest, RoundTrips) {
   EXPECT_EQ(proto.seconds(), 315'576'000'000);
 }
 
-TEST(TopicProtoTest, UpdatesNameTheFieldsThatAreSet) {
+TEST(TopicProtoTest, UpdateMaskNamesSetFields) {
   const v1::UpdateTopicRequest request =
       ToProto("t", {.max_age = absl::InfiniteDuration(), .description = "d"});
   EXPECT_EQ(request.topic().name(), "t");
@@ -382,7 +382,7 @@ TEST(TimerThreadTest, RunsInOrderOfTime) {
   EXPECT_EQ(order, "ab");
 }
 
-TEST(TimerThreadTest, MayBeDestroyedByItsOwnWork) {
+TEST(TimerThreadTest, MayBeDestroyedByItsOwnCallback) {
   auto timer = std::make_shared<TimerThread>();
   TimerThread* const raw = timer.get();
   std::promise<void> done;
@@ -399,7 +399,7 @@ std::string DelayedBody(int count, const std::string& key) {
   return batch.SerializeAsString();
 }
 
-TEST(LocateDelayed, EachEventHasItsOutcome) {
+TEST(LocateDelayed, LocatesDelayedAndDuplicateEvents) {
   const absl::Time due = absl::FromUnixSeconds(7);
   PublishReply reply{.placements = {{0, 100, 2}},
                      .keyless_partition = 0,
@@ -432,7 +432,7 @@ TEST(LocateDelayed, NothingAppended) {
   EXPECT_EQ((*events)[1].delayed->id, "b");
 }
 
-TEST(LocateDelayed, ContradictionsAreNoticed) {
+TEST(LocateDelayed, RejectsContradictoryReplies) {
   PublishReply reply{.placements = {{0, 100, 1}}, .delayed = {{7, "a", {}}}};
   EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
   reply.delayed = {{1, "a", {}}, {0, "b", {}}};

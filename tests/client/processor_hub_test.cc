@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(All, ProcessorTest,
                            return info.param == SubscriptionKind::kStream ? "Stream" : "Queue";
                          });
 
-TEST_P(ProcessorTest, WritesOnceForEachEventDespiteFailures) {
+TEST_P(ProcessorTest, WritesOncePerEventDespiteFailures) {
   const auto steady = Start();
   // Other processors join and leave without warning.
   for (int i = 0; i < 5; ++i) {

@@ -24,7 +24,7 @@ TEST_F(PublisherTest, SendsASingleEventAtOnce) {
   EXPECT_EQ(PlaceOf("a").offset, 0);
 }
 
-TEST_F(PublisherTest, GathersEventsWhileARequestIsInFlight) {
+TEST_F(PublisherTest, BatchesEventsWhileRequestIsInFlight) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -38,7 +38,7 @@ TEST_F(PublisherTest, GathersEventsWhileARequestIsInFlight) {
   EXPECT_EQ(PlaceOf("c").offset, 2);
 }
 
-TEST_F(PublisherTest, AFastProducerGathersALittleMore) {
+TEST_F(PublisherTest, FastProducerBatchesBriefly) {
   Start();
   ASSERT_TRUE(Publish("first").ok());
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(Publish(std::to_string(i)).ok());
@@ -54,7 +54,7 @@ TEST_F(PublisherTest, AFastProducerGathersALittleMore) {
   EXPECT_EQ(hub_->waiting(), 1u);
 }
 
-TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestFails) {
+TEST_F(PublisherTest, SendsNextBatchWhenPreviousRequestFails) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -65,7 +65,7 @@ TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestFails) {
   EXPECT_TRUE(StatusOf("b").ok());
 }
 
-TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestIsForgotten) {
+TEST_F(PublisherTest, SendsNextBatchWhenPreviousRequestExpires) {
   Start({.topic = "t", .deadline = absl::Seconds(10)});
   ASSERT_TRUE(Publish("first").ok());
   hub_->Handle();
@@ -87,7 +87,7 @@ TEST_F(PublisherTest, SendsGatheredEventsWhenThePreviousRequestIsForgotten) {
   EXPECT_TRUE(StatusOf("b").ok());
 }
 
-TEST_F(PublisherTest, LingersUntilTheFirstEventHasWaited) {
+TEST_F(PublisherTest, LingersFromFirstEvent) {
   Start({.topic = "t", .linger = absl::Milliseconds(5)});
   ASSERT_TRUE(Publish("a").ok());
   hub_->Advance(absl::Milliseconds(4));
@@ -98,7 +98,7 @@ TEST_F(PublisherTest, LingersUntilTheFirstEventHasWaited) {
   EXPECT_EQ(hub_->request(0).events_size(), 2);
 }
 
-TEST_F(PublisherTest, AFullBatchDoesNotLinger) {
+TEST_F(PublisherTest, FullBatchDoesNotLinger) {
   Start({.topic = "t", .max_batch_events = 2, .linger = absl::Seconds(1)});
   ASSERT_TRUE(Publish("a").ok());
   EXPECT_EQ(hub_->waiting(), 0u);
@@ -106,7 +106,7 @@ TEST_F(PublisherTest, AFullBatchDoesNotLinger) {
   EXPECT_EQ(hub_->waiting(), 1u);
 }
 
-TEST_F(PublisherTest, ABatchStaysBelowItsLimitOfBytes) {
+TEST_F(PublisherTest, LimitsBatchBytes) {
   Start({.topic = "t", .max_batch_bytes = 1024, .linger = absl::Seconds(1)});
   v1::Event event = MakeEvent("a");
   event.set_data(std::string(600, 'x'));
@@ -119,7 +119,7 @@ TEST_F(PublisherTest, ABatchStaysBelowItsLimitOfBytes) {
   EXPECT_EQ(hub_->request(3).events_size(), 1);
 }
 
-TEST_F(PublisherTest, ExplicitPartitionsHaveTheirOwnBatches) {
+TEST_F(PublisherTest, BatchesExplicitPartitionsSeparately) {
   Start({.topic = "t", .linger = absl::Milliseconds(1)});
   ASSERT_TRUE(PublishTo(3, "a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -137,7 +137,7 @@ TEST_F(PublisherTest, ExplicitPartitionsHaveTheirOwnBatches) {
   EXPECT_EQ(PlaceOf("c").offset, 1);
 }
 
-TEST_F(PublisherTest, RespectsTheWindowOfRequests) {
+TEST_F(PublisherTest, LimitsRequestsInFlight) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_requests = 2});
   for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
   EXPECT_EQ(hub_->waiting(), 2u);
@@ -147,7 +147,7 @@ TEST_F(PublisherTest, RespectsTheWindowOfRequests) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c", "d"));
 }
 
-TEST_F(PublisherTest, RespectsTheWindowOfBytes) {
+TEST_F(PublisherTest, LimitsBytesInFlight) {
   Start({.topic = "t", .max_batch_events = 1, .max_in_flight_bytes = 1});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -156,7 +156,7 @@ TEST_F(PublisherTest, RespectsTheWindowOfBytes) {
   EXPECT_EQ(hub_->waiting(), 1u);
 }
 
-TEST_F(PublisherTest, AFullBufferFails) {
+TEST_F(PublisherTest, FullBufferFails) {
   Start({.topic = "t", .max_buffer_bytes = 40, .when_full = WhenFull::kFail});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -169,7 +169,7 @@ TEST_F(PublisherTest, AFullBufferFails) {
   EXPECT_THAT(order_, ElementsAre("a", "b", "d"));
 }
 
-TEST_F(PublisherTest, AFullBufferBlocksUntilThereIsSpace) {
+TEST_F(PublisherTest, FullBufferBlocksUntilSpaceIsFree) {
   Start({.topic = "t", .max_buffer_bytes = 40});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -182,7 +182,7 @@ TEST_F(PublisherTest, AFullBufferBlocksUntilThereIsSpace) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
 }
 
-TEST_F(PublisherTest, ABlockedCallGetsTheSpaceOfExpiredEvents) {
+TEST_F(PublisherTest, ExpiredEventsUnblockPublish) {
   Start({.topic = "t", .max_buffer_bytes = 40, .deadline = absl::Seconds(10)});
   hub_->SetDown(true);
   ASSERT_TRUE(Publish("a").ok());
@@ -200,7 +200,7 @@ TEST_F(PublisherTest, ABlockedCallGetsTheSpaceOfExpiredEvents) {
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_F(PublisherTest, AnEventWithoutRequiredAttributesIsNotTaken) {
+TEST_F(PublisherTest, RejectsEventWithoutRequiredAttributes) {
   Start();
   v1::Event event = MakeEvent("a");
   event.clear_source();
@@ -223,12 +223,12 @@ TEST_F(PublisherTest, FlushSendsLingeringEventsAndWaits) {
   EXPECT_TRUE(HasResult("a"));
 }
 
-TEST_F(PublisherTest, FlushOfNothingReturns) {
+TEST_F(PublisherTest, FlushOfNothingReturnsImmediately) {
   Start();
   EXPECT_TRUE(publisher_->Flush().ok());
 }
 
-TEST_F(PublisherTest, FlushGivesTheFirstErrorOnce) {
+TEST_F(PublisherTest, FlushReturnsFirstErrorOnce) {
   Start();
   ASSERT_TRUE(publisher_->Publish(MakeEvent("a")).ok());
   hub_->Refuse(absl::NotFoundError("no topic t"));
@@ -251,7 +251,7 @@ TEST_F(PublisherTest, DestructionFailsOpenEvents) {
   EXPECT_EQ(StatusOf("b").code(), absl::StatusCode::kCancelled);
 }
 
-TEST(PublisherOptionsTest, AreChecked) {
+TEST(PublisherOptionsTest, AreValidated) {
   const auto hub = std::make_shared<testing::NiceMock<FakeHub>>();
   const auto code = [&](PublisherOptions options) {
     return Publisher::Create(hub, std::move(options)).status().code();

@@ -42,7 +42,7 @@ TEST_F(PublisherTest, LocatesKeyedEventsOfSeveralPartitions) {
   }
 }
 
-TEST_F(PublisherTest, LocatesByThePartitionCountOfTheReply) {
+TEST_F(PublisherTest, LocatesByPartitionCountOfReply) {
   Start({.topic = "t", .linger = absl::Milliseconds(1)});
   hub_->SetPartitions(16);
   for (int i = 0; i < 40; ++i) {
@@ -62,7 +62,7 @@ TEST_F(PublisherTest, LocatesByThePartitionCountOfTheReply) {
   EXPECT_EQ(PlaceOf("keyless").partition, 0u);
 }
 
-TEST_F(PublisherTest, AnInconsistentReplyFailsOnlyTheCallback) {
+TEST_F(PublisherTest, InconsistentReplyFailsOnlyCallback) {
   Start({.topic = "t", .max_batch_events = 2, .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("b").ok());
@@ -106,7 +106,7 @@ TEST(FailureLogTest, KeepsTheNewestFailuresAndRecentThreads) {
   EXPECT_FALSE(log.Take().ok());
 }
 
-TEST_F(PublisherTest, ClosePublishesTakenEventsAndTakesNoMore) {
+TEST_F(PublisherTest, ClosePublishesAcceptedEventsAndRejectsNewOnes) {
   Start({.topic = "t", .linger = absl::Minutes(1)});
   ASSERT_TRUE(Publish("a").ok());
   auto closed =
@@ -126,7 +126,7 @@ TEST_F(PublisherTest, CloseTimesOut) {
   EXPECT_TRUE(OutcomeIsUnknown(StatusOf("a")));
 }
 
-TEST_F(PublisherTest, ACallbackThatThrowsIsReportedAndTheOthersRun) {
+TEST_F(PublisherTest, ThrowingCallbackIsReportedAndOthersRun) {
   Start({.topic = "t",
          .linger = absl::Minutes(1),
          .max_in_flight_requests = 1,

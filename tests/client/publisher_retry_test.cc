@@ -62,7 +62,7 @@ TEST_F(PublisherTest, BacksOffExponentiallyAndResetsAfterSuccess) {
   EXPECT_LE(next_attempt(), absl::Milliseconds(101));
 }
 
-TEST_F(PublisherTest, RespectsTheDelayThatTheHubAsksFor) {
+TEST_F(PublisherTest, RespectsRetryDelayOfHub) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   hub_->Refuse(HubError(absl::StatusCode::kResourceExhausted,
@@ -78,7 +78,7 @@ TEST_F(PublisherTest, RespectsTheDelayThatTheHubAsksFor) {
   EXPECT_TRUE(publisher_->last_failure().ok());
 }
 
-TEST_F(PublisherTest, ARequestRefusedForGoodFailsAloneAndTheOthersMoveUp) {
+TEST_F(PublisherTest, PermanentRefusalFailsAloneAndOthersMoveUp) {
   Start(OneEventEach());
   for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Handle();
@@ -97,7 +97,7 @@ TEST_F(PublisherTest, ARequestRefusedForGoodFailsAloneAndTheOthersMoveUp) {
   EXPECT_EQ(hub_->request(0).sequence(), 3u);
 }
 
-TEST_F(PublisherTest, OneBadEventDoesNotFailItsNeighbours) {
+TEST_F(PublisherTest, InvalidEventDoesNotFailItsBatch) {
   Start({.topic = "t", .linger = absl::Milliseconds(1)});
   for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Publish(id).ok());
   hub_->SetInvalid({"b", "d"});
@@ -111,7 +111,7 @@ TEST_F(PublisherTest, OneBadEventDoesNotFailItsNeighbours) {
   EXPECT_EQ(publisher_->Flush().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(PublisherTest, TheLaterRequestOfARefusedOneIsNotSentBeforeIt) {
+TEST_F(PublisherTest, ResendsRefusedRequestBeforeLaterOnes) {
   Start(OneEventEach());
   for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Refuse(
@@ -125,7 +125,7 @@ TEST_F(PublisherTest, TheLaterRequestOfARefusedOneIsNotSentBeforeIt) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
 }
 
-TEST_F(PublisherTest, StartsANewEpochWhenTheHubForgotIt) {
+TEST_F(PublisherTest, StartsNewEpochWhenProducerIsUnknown) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   const uint64_t epoch = hub_->request(0).producer_epoch();
@@ -143,7 +143,7 @@ TEST_F(PublisherTest, StartsANewEpochWhenTheHubForgotIt) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b", "c"));
 }
 
-TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
+TEST_F(PublisherTest, UnexplainedGapStartsNewEpoch) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   const uint64_t epoch = hub_->request(0).producer_epoch();
@@ -156,7 +156,7 @@ TEST_F(PublisherTest, AGapThatNothingExplainsStartsANewEpoch) {
 }
 
 // The previous publisher's clock was an hour ahead.
-TEST_F(PublisherTest, TakesItsNameOverWhateverTheClock) {
+TEST_F(PublisherTest, TakesOverProducerIdDespiteClockSkew) {
   const PublisherOptions options = {.topic = "t", .max_batch_events = 1, .producer_id = "billing"};
   Start(options);
   std::unique_ptr<Publisher> former = std::move(publisher_);
@@ -183,7 +183,7 @@ TEST_F(PublisherTest, TakesItsNameOverWhateverTheClock) {
   EXPECT_TRUE(absl::IsAborted(StatusOf("c")));
 }
 
-TEST_F(PublisherTest, TakesANameOverOnlyOnce) {
+TEST_F(PublisherTest, TakesOverProducerIdOnlyOnce) {
   Start({.topic = "t", .max_batch_events = 1, .producer_id = "billing"});
   ASSERT_TRUE(Publish("a").ok());
   const uint64_t epoch = hub_->request(0).producer_epoch();
@@ -213,7 +213,7 @@ TEST_F(PublisherTest, IsFencedByANewerProducer) {
 
 // Requests in flight when another producer fences this one are refused. Requests on a stream that
 // broke before may have been appended.
-TEST_F(PublisherTest, AFencedPublisherReportsEventsInDoubt) {
+TEST_F(PublisherTest, FencedPublisherReportsEventsInDoubt) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   hub_->HandleAndBreak();
@@ -228,7 +228,7 @@ TEST_F(PublisherTest, AFencedPublisherReportsEventsInDoubt) {
 }
 
 // gRPC at the hub resets streams when memory is short, whether or not the hub has acted.
-TEST_F(PublisherTest, AResetLeavesRequestsInDoubtAndRetriesTheirSequences) {
+TEST_F(PublisherTest, ResetLeavesDoubtAndRetriesSequences) {
   Start(OneEventEach());
   for (const char* id : {"a", "b"}) ASSERT_TRUE(Publish(id).ok());
   hub_->Process();
@@ -266,7 +266,7 @@ TEST_F(PublisherTest, UnsentEventsAreNotInDoubt) {
 
 // "a" may be appended, but is refused when it is retried, because the settings of its topic
 // changed. The next request must not be taken for it.
-TEST_F(PublisherTest, ASequenceInDoubtIsNotReused) {
+TEST_F(PublisherTest, DoesNotReuseSequenceInDoubt) {
   for (const bool appended : {true, false}) {
     SCOPED_TRACE(appended);
     const std::string a = appended ? "a" : "lost-a";
@@ -300,7 +300,7 @@ TEST_F(PublisherTest, GivesUpAtTheDeadline) {
   EXPECT_EQ(hub_->waiting(), 0u);  // It was never sent, and is no longer queued.
 }
 
-TEST_F(PublisherTest, ARequestInDoubtAtTheDeadlineKeepsItsSequence) {
+TEST_F(PublisherTest, ExpiredRequestInDoubtKeepsSequence) {
   Start({.topic = "t", .max_batch_events = 1, .deadline = absl::Seconds(10)});
   ASSERT_TRUE(Publish("a").ok());
   hub_->HandleAndBreak();
@@ -326,14 +326,14 @@ TEST_F(PublisherTest, DropsAStreamWithoutReplies) {
   EXPECT_TRUE(StatusOf("a").ok());
 }
 
-TEST_F(PublisherTest, APermanentStreamErrorFailsWaitingEvents) {
+TEST_F(PublisherTest, PermanentStreamErrorFailsWaitingEvents) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   hub_->Break(absl::UnimplementedError("no such method"));
   EXPECT_EQ(StatusOf("a").code(), absl::StatusCode::kUnimplemented);
 }
 
-TEST_F(PublisherTest, ARequestTooLargeForTheTransportFailsAlone) {
+TEST_F(PublisherTest, OversizedRequestFailsAlone) {
   Start(OneEventEach());
   ASSERT_TRUE(Publish("a").ok());
   ASSERT_TRUE(Publish("large-large-large").ok());
@@ -349,7 +349,7 @@ TEST_F(PublisherTest, ARequestTooLargeForTheTransportFailsAlone) {
   EXPECT_THAT(hub_->ids(), ElementsAre("a", "b"));
 }
 
-TEST_F(PublisherTest, AReplyToNoRequestBreaksTheStream) {
+TEST_F(PublisherTest, UnexpectedReplyBreaksStream) {
   Start();
   ASSERT_TRUE(Publish("a").ok());
   hub_->ReplyTo(4711);

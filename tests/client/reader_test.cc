@@ -165,7 +165,7 @@ TEST_F(ReaderTest, ResumesAfterTheLastEventReturned) {
   }
 }
 
-TEST_F(ReaderTest, AStreamThatNeverBeganIsRequestedAgain) {
+TEST_F(ReaderTest, RetriesStreamThatNeverStarted) {
   streams_ = {{absl::UnavailableError("refused")}, {Start({{0, 9}}), ReadEvents(0, 9, 1)}};
   Open({.topic = "t", .start = StartPosition::Latest(), .follow = true});
   EXPECT_THAT(ReadAll(), ElementsAre("0/9"));
@@ -178,7 +178,7 @@ TEST_F(ReaderTest, RequestsTheGivenOffsets) {
   EXPECT_THAT(specs_[0].offsets, ElementsAre(PartitionOffset{3, 14}));
 }
 
-TEST_F(ReaderTest, KnowsWhereItBegan) {
+TEST_F(ReaderTest, ReportsStartPositions) {
   v1::ReadResponse response = ReadEvents(0, 10, 2);
   response.mutable_start()->Add()->set_offset(7);
   streams_ = {{response, absl::OkStatus()}};
@@ -189,7 +189,7 @@ TEST_F(ReaderTest, KnowsWhereItBegan) {
   EXPECT_EQ(reader_->start_of(1), std::nullopt);
 }
 
-TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
+TEST_F(ReaderTest, ReadsOffsetsOfBatchesWithGaps) {
   v1::ReadResponse response = ReadEvents(0, 10, 1);
   response.mutable_batches(0)->add_events()->set_id("0/12");
   response.mutable_batches(0)->add_events()->set_id("0/310");
@@ -200,7 +200,7 @@ TEST_F(ReaderTest, BatchesWithGapsHaveTheirOffsets) {
   EXPECT_THAT(reader_->positions(), ElementsAre(PartitionOffset{0, 311}));
 }
 
-TEST_F(ReaderTest, ResumesAfterEventsThatTheFilterDropped) {
+TEST_F(ReaderTest, ResumesAfterFilteredEvents) {
   v1::ReadResponse response = ReadEvents(0, 10, 1);
   v1::PartitionOffset& passed = *response.add_passed();
   passed.set_partition(0);
@@ -221,7 +221,7 @@ absl::Status Trimmed(int64_t earliest) {
                                                   .end_offset = earliest + 100});
 }
 
-TEST_F(ReaderTest, TrimmedEventsAreAnError) {
+TEST_F(ReaderTest, ReportsTrimmedEvents) {
   streams_ = {{Trimmed(50)}};
   Open({.topic = "t", .offsets = {{1, 20}}});
   EXPECT_THAT(ReadAll(), ElementsAre());
@@ -241,7 +241,7 @@ TEST_F(ReaderTest, SkipsTrimmedEventsIfConfigured) {
   EXPECT_EQ(reader_->skipped_events(), 28u);
 }
 
-TEST_F(ReaderTest, APositionBeyondTheEndIsNeverSkipped) {
+TEST_F(ReaderTest, NeverSkipsPositionBeyondEnd) {
   streams_ = {{Trimmed(50)}};
   Open({.topic = "t", .offsets = {{1, 500}}, .when_trimmed = WhenTrimmed::kSkipToEarliest});
   ReadAll();
@@ -269,7 +269,7 @@ TEST_F(ReaderTest, ReportsOtherErrors) {
   EXPECT_EQ(last_.code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ReaderTest, AMalformedResponseIsAnError) {
+TEST_F(ReaderTest, RejectsMalformedResponse) {
   v1::ReadResponse response = ReadEvents(0, 0, 2);
   response.mutable_batches(0)->add_offset_deltas(0);  // One delta for two events.
   streams_ = {{response}};
@@ -278,7 +278,7 @@ TEST_F(ReaderTest, AMalformedResponseIsAnError) {
   EXPECT_EQ(last_.code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(ReaderTest, CancelEndsIt) {
+TEST_F(ReaderTest, CancelEndsRead) {
   streams_ = {{Start({{0, 0}}), ReadEvents(0, 0, 1)}};
   Open({.topic = "t", .follow = true});
   ASSERT_TRUE(reader_->Next().ok());
@@ -286,7 +286,7 @@ TEST_F(ReaderTest, CancelEndsIt) {
   EXPECT_EQ(reader_->Next().status().code(), absl::StatusCode::kCancelled);
 }
 
-TEST_F(ReaderTest, CancelWakesABackoff) {
+TEST_F(ReaderTest, CancelInterruptsBackoff) {
   std::promise<void> waiting;
   ON_CALL(*hub_, RunAfter).WillByDefault([&](absl::Duration, absl::AnyInvocable<void() &&>) {
     waiting.set_value();  // The timer never fires.
@@ -301,7 +301,7 @@ TEST_F(ReaderTest, CancelWakesABackoff) {
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
 }
 
-TEST(ReaderOptionsTest, AreChecked) {
+TEST(ReaderOptionsTest, AreValidated) {
   const auto hub = std::make_shared<testing::NiceMock<FakeHub>>();
   const auto code = [&](ReaderOptions options) {
     return Reader::Create(hub, std::move(options)).status().code();

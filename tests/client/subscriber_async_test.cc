@@ -47,7 +47,7 @@ class SubscriberAsyncTest : public SubscriberTest {
   std::map<std::string, Settler> settlers_;
 };
 
-TEST_F(SubscriberAsyncTest, AQueueSettlesInAnyOrder) {
+TEST_F(SubscriberAsyncTest, QueueSettlesInAnyOrder) {
   StartQueue(Keeping());
   hub_->Send(Events(0, 0, 5));
   Run();
@@ -70,7 +70,7 @@ TEST_F(SubscriberAsyncTest, AQueueSettlesInAnyOrder) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberAsyncTest, TheFirstOutcomeCounts) {
+TEST_F(SubscriberAsyncTest, FirstOutcomeWins) {
   StartQueue(Keeping());
   hub_->Send(Events(0, 0, 1));
   Run();
@@ -84,7 +84,7 @@ TEST_F(SubscriberAsyncTest, TheFirstOutcomeCounts) {
   EXPECT_THAT(SettleLast(), IsEmpty());
 }
 
-TEST_F(SubscriberAsyncTest, ASettlerThatIsDroppedRetries) {
+TEST_F(SubscriberAsyncTest, DroppedSettlerRetries) {
   StartQueue(Keeping());
   hub_->Send(Events(0, 0, 2));
   Run();
@@ -95,7 +95,7 @@ TEST_F(SubscriberAsyncTest, ASettlerThatIsDroppedRetries) {
   EXPECT_THAT(SettleLast(), ElementsAre("retry 0@10 [1,2): the event's settler was replaced"));
 }
 
-TEST_F(SubscriberAsyncTest, AHandlerThatThrowsRetries) {
+TEST_F(SubscriberAsyncTest, ThrowingHandlerRetries) {
   SubscriberOptions options;
   options.on_event_async = [](ReceivedEvent, Settler) { throw 1; };
   StartQueue(std::move(options));
@@ -114,7 +114,7 @@ TEST_F(SubscriberAsyncTest, SettlesWithinTheHandler) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [1,3)"));
 }
 
-TEST_F(SubscriberAsyncTest, APartitionOfAStreamGoesOnWhenTheEventBeforeIsSettled) {
+TEST_F(SubscriberAsyncTest, StreamPartitionWaitsForPreviousEvent) {
   StartStream(Keeping());
   hub_->Send(Assigned(1, 0));
   hub_->Send(Events(0, 0, 3));
@@ -133,7 +133,7 @@ TEST_F(SubscriberAsyncTest, APartitionOfAStreamGoesOnWhenTheEventBeforeIsSettled
   EXPECT_THAT(Handled(), ElementsAre("1/1"));
 }
 
-TEST_F(SubscriberAsyncTest, AKeyGoesOnWhenItsEventBeforeIsSettled) {
+TEST_F(SubscriberAsyncTest, KeyWaitsForPreviousEvent) {
   StartQueue(Keeping(Order::kPerKey));
   hub_->Send(Events(0, 0, 4, 1, {"a", "b"}));
   Run();
@@ -146,7 +146,7 @@ TEST_F(SubscriberAsyncTest, AKeyGoesOnWhenItsEventBeforeIsSettled) {
   EXPECT_THAT(Handled(), ElementsAre("0/2"));
 }
 
-TEST_F(SubscriberAsyncTest, WhatSettlesAfterItsLeaseHasNoEffect) {
+TEST_F(SubscriberAsyncTest, SettlingAfterLeaseHasNoEffect) {
   StartStream(Keeping());
   hub_->Send(Events(0, 0, 2));
   Run();
@@ -162,7 +162,7 @@ TEST_F(SubscriberAsyncTest, WhatSettlesAfterItsLeaseHasNoEffect) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@20 [0,1)"));
 }
 
-TEST_F(SubscriberAsyncTest, ASettlerMayOutliveItsSubscriber) {
+TEST_F(SubscriberAsyncTest, SettlerMayOutliveSubscriber) {
   StartQueue(Keeping());
   hub_->Send(Events(0, 0, 2));
   Run();
@@ -184,7 +184,7 @@ TEST_F(SubscriberAsyncTest, StopWaitsForSettlers) {
   EXPECT_TRUE(subscriber_->Wait(absl::ZeroDuration()).ok());
 }
 
-TEST_F(SubscriberAsyncTest, OneThreadHasAsManyInFlightAsTheCreditAllows) {
+TEST_F(SubscriberAsyncTest, OneThreadUsesFullCredit) {
   threads_ = 1;
   StartQueue(Keeping());
   hub_->Send(Events(0, 0, 500));

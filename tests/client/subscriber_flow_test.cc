@@ -42,7 +42,7 @@ TEST_F(SubscriberFlowTest, CreditCanBeChangedAndWithheld) {
   EXPECT_THAT(Sent(), ElementsAre("credit 30 events 3000 bytes"));
 }
 
-TEST_F(SubscriberFlowTest, APauseOutlivesTheConnection) {
+TEST_F(SubscriberFlowTest, PauseOutlivesConnection) {
   StartQueue();
   subscriber_->Pause();
   hub_->CloseConsume(absl::UnavailableError("reset"));
@@ -50,7 +50,7 @@ TEST_F(SubscriberFlowTest, APauseOutlivesTheConnection) {
   EXPECT_THAT(Sent(), ElementsAre("open s", "credit 0 events 0 bytes"));
 }
 
-TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheCredit) {
+TEST_F(SubscriberFlowTest, BatchesOutcomesByEventCredit) {
   StartQueue({.on_batch = [](const EventBatch&) { return Outcome::Ack(); },
               .credit = {.events = 80, .bytes = 1'000'000}});
   for (int i = 0; i < 25; ++i) {
@@ -66,7 +66,7 @@ TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheCredit) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [21,25)"));
 }
 
-TEST_F(SubscriberFlowTest, UnderLoadOutcomesAreSentInLargePartsOfTheByteCredit) {
+TEST_F(SubscriberFlowTest, BatchesOutcomesByByteCredit) {
   StartQueue({.on_batch = [](const EventBatch&) { return Outcome::Ack(); },
               .credit = {.events = 1'000'000, .bytes = 1}});
   for (int i = 0; i < 3; ++i) {
@@ -87,7 +87,7 @@ TEST_F(SubscriberFlowTest, AtMostSixteenRequestsWaitForSettlement) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack 0@10 [32,33)[34,35)[36,37)[38,39)"));
 }
 
-TEST_F(SubscriberFlowTest, ALargeRequestIsDivided) {
+TEST_F(SubscriberFlowTest, DividesLargeRequests) {
   StartQueue();
   hub_->HoldConsumeWrites(true);
   subscriber_->Pause();
@@ -173,7 +173,7 @@ TEST_F(SubscriberFlowTest, ReconnectsAndForgetsEventsInFlight) {
   EXPECT_EQ(subscriber_->counters().connections, 2u);
 }
 
-TEST_F(SubscriberFlowTest, RespectsTheDelayThatTheHubAsksFor) {
+TEST_F(SubscriberFlowTest, RespectsRetryDelayOfHub) {
   StartQueue();
   hub_->CloseConsume(HubError(absl::StatusCode::kUnavailable, {.reason = ErrorReason::kShuttingDown,
                                                                .retry_delay = absl::Seconds(20)}));
@@ -225,7 +225,7 @@ TEST_F(SubscriberFlowTest, ReportsWhyItEnded) {
   EXPECT_EQ(ended.size(), 3u);
 }
 
-TEST_F(SubscriberFlowTest, AHookThatThrowsIsCountedAndTheOthersRun) {
+TEST_F(SubscriberFlowTest, ThrowingHookIsCountedAndOthersRun) {
   int lost = 0;
   SubscriberOptions options;
   options.hooks.on_revoked = [&](uint32_t) { throw std::runtime_error("no"); };
@@ -241,7 +241,7 @@ TEST_F(SubscriberFlowTest, AHookThatThrowsIsCountedAndTheOthersRun) {
   EXPECT_EQ(hub_->consume_streams_opened(), 2u);
 }
 
-TEST_F(SubscriberFlowTest, PermanentErrorsEndIt) {
+TEST_F(SubscriberFlowTest, PermanentErrorEndsSubscriber) {
   for (const absl::StatusCode code :
        {absl::StatusCode::kNotFound, absl::StatusCode::kPermissionDenied,
         absl::StatusCode::kInvalidArgument, absl::StatusCode::kUnimplemented}) {
@@ -256,7 +256,7 @@ TEST_F(SubscriberFlowTest, PermanentErrorsEndIt) {
   }
 }
 
-TEST_F(SubscriberFlowTest, AMalformedResponseEndsIt) {
+TEST_F(SubscriberFlowTest, MalformedResponseEndsSubscriber) {
   StartQueue();
   hub_->SendBytes(Bytes::Of("\x0A\x7Fxx"));
   EXPECT_EQ(subscriber_->Wait().code(), absl::StatusCode::kDataLoss);
@@ -280,7 +280,7 @@ TEST_F(SubscriberFlowTest, StopsWhenEverythingIsSettled) {
   EXPECT_EQ(hub_->consume_streams_opened(), 1u);
 }
 
-TEST_F(SubscriberFlowTest, AStopBeforeTheStreamIsOpenSendsOpenFirst) {
+TEST_F(SubscriberFlowTest, StopBeforeOpenSendsOpenFirst) {
   hub_->HoldConsumeWrites(true);
   Start();
   subscriber_->RequestStop();
@@ -289,7 +289,7 @@ TEST_F(SubscriberFlowTest, AStopBeforeTheStreamIsOpenSendsOpenFirst) {
   EXPECT_THAT(Sent(), ElementsAre("leave"));
 }
 
-TEST_F(SubscriberFlowTest, AStopWithoutAConnectionEndsAtOnce) {
+TEST_F(SubscriberFlowTest, StopWithoutConnectionEndsImmediately) {
   StartQueue();
   hub_->CloseConsume(absl::UnavailableError("reset"));
   subscriber_->RequestStop();
@@ -298,7 +298,7 @@ TEST_F(SubscriberFlowTest, AStopWithoutAConnectionEndsAtOnce) {
   EXPECT_EQ(hub_->consume_streams_opened(), 1u);
 }
 
-TEST_F(SubscriberFlowTest, AStopThatTimesOutCutsItOff) {
+TEST_F(SubscriberFlowTest, StopTimeoutCancelsStream) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   EXPECT_EQ(subscriber_->Stop(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);
@@ -308,13 +308,13 @@ TEST_F(SubscriberFlowTest, AStopThatTimesOutCutsItOff) {
   EXPECT_THAT(Handled(), IsEmpty());
 }
 
-TEST_F(SubscriberFlowTest, TheDestructorCancels) {
+TEST_F(SubscriberFlowTest, DestructorCancelsStream) {
   StartQueue();
   subscriber_.reset();
   EXPECT_EQ(hub_->consume_cancels(), 1);
 }
 
-TEST(SubscriberOptionsTest, AreChecked) {
+TEST(SubscriberOptionsTest, AreValidated) {
   const auto hub = std::make_shared<testing::NiceMock<FakeHub>>();
   const auto fault = [&](SubscriberOptions options) {
     const absl::Status status = Subscriber::Start(hub, std::move(options)).status();

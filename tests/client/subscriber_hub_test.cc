@@ -110,7 +110,7 @@ class SubscriberHubTest : public testing::Test {
   SubscriptionClient client_{connection_};
 };
 
-TEST_F(SubscriberHubTest, AStreamIsHandedOverInOrderAndWithoutRepetition) {
+TEST_F(SubscriberHubTest, HandsStreamOverInOrderWithoutRepetition) {
   Create(SubscriptionKind::kStream, 4);
   Publish(0, 10'000, 50);
   Log log;
@@ -144,7 +144,7 @@ class SubscriberOrderTest : public SubscriberHubTest,
                             public testing::WithParamInterface<std::pair<SubscriptionKind, Order>> {
 };
 
-TEST_P(SubscriberOrderTest, HoldsForAllOutcomes) {
+TEST_P(SubscriberOrderTest, HoldsForEveryOutcome) {
   constexpr int kEvents = 6000;
   constexpr int kKeys = 20;
   const auto [kind, order] = GetParam();
@@ -205,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(Orders, SubscriberOrderTest,
                                          std::pair(SubscriptionKind::kQueue, Order::kNone),
                                          std::pair(SubscriptionKind::kQueue, Order::kPerKey)));
 
-TEST_F(SubscriberHubTest, APoisonEventOfAStreamBecomesADeadLetterAndComesBackWhenRedriven) {
+TEST_F(SubscriberHubTest, DeadLettersAndRedrivesPoisonEventOfStream) {
   Create(SubscriptionKind::kStream, 1, {.max_delivery_attempts = 3});
   Publish(0, 10, 1);
   Log log;
@@ -241,7 +241,7 @@ TEST_F(SubscriberHubTest, APoisonEventOfAStreamBecomesADeadLetterAndComesBackWhe
   EXPECT_TRUE(subscriber->Stop(kLong).ok());
 }
 
-TEST_F(SubscriberHubTest, EventsOfAConsumerThatIsCutOffGoToAnother) {
+TEST_F(SubscriberHubTest, RedeliversEventsOfDisconnectedConsumer) {
   Create(SubscriptionKind::kQueue, 2);
   Publish(0, 100, 10);
   Log log;
@@ -271,7 +271,7 @@ TEST_F(SubscriberHubTest, EventsOfAConsumerThatIsCutOffGoToAnother) {
   EXPECT_EQ(stuck->counters().acked, 0u);
 }
 
-TEST_F(SubscriberHubTest, LeasesAreExtendedWhileHandlersAreSlow) {
+TEST_F(SubscriberHubTest, ExtendsLeasesOfSlowHandlers) {
   Create(SubscriptionKind::kQueue, 1, {.ack_deadline = absl::Milliseconds(200)});
   Publish(0, 6, 1);
   Log log;
@@ -290,7 +290,7 @@ TEST_F(SubscriberHubTest, LeasesAreExtendedWhileHandlersAreSlow) {
 
 // One thread has a thousand events in flight, which other threads settle in any order. Some events
 // are retried, and some settlers are dropped.
-TEST_F(SubscriberHubTest, EventsAreSettledLaterByOtherThreads) {
+TEST_F(SubscriberHubTest, SettlesEventsLaterOnOtherThreads) {
   Create(SubscriptionKind::kQueue, 2);
   Publish(0, 1000, 10);
   Log log;
@@ -346,7 +346,7 @@ TEST_F(SubscriberHubTest, EventsAreSettledLaterByOtherThreads) {
   EXPECT_EQ(subscriber->counters().acked, 1000u);
 }
 
-TEST_F(SubscriberHubTest, ASeekTakesEffectWhileItConsumes) {
+TEST_F(SubscriberHubTest, SeekTakesEffectDuringConsumption) {
   Create(SubscriptionKind::kStream, 2);
   Publish(0, 1000, 10);
   Log log;
@@ -362,7 +362,7 @@ TEST_F(SubscriberHubTest, ASeekTakesEffectWhileItConsumes) {
   ASSERT_TRUE(NoLagIsLeft());
 }
 
-TEST_F(SubscriberHubTest, AReplayRunsBesideTheLiveFlow) {
+TEST_F(SubscriberHubTest, ReplayRunsBesideLiveEvents) {
   Create(SubscriptionKind::kStream, 1);
   Publish(0, 500, 10);
   Log log;
@@ -382,7 +382,7 @@ TEST_F(SubscriberHubTest, AReplayRunsBesideTheLiveFlow) {
   EXPECT_EQ(subscriber->counters().lease_lost, 0u);
 }
 
-TEST_F(SubscriberHubTest, ADeletedSubscriptionEndsIt) {
+TEST_F(SubscriberHubTest, DeletedSubscriptionEndsSubscriber) {
   Create(SubscriptionKind::kQueue, 1);
   auto subscriber = Start({.on_event = [](const ReceivedEvent&) { return Outcome::Ack(); }});
   ASSERT_TRUE(Eventually([&] { return subscriber->counters().connections == 1; }, kLong));

@@ -47,7 +47,7 @@ TEST_F(SubscriberQueueTest, AcksExactlyTheHandledEvents) {
   EXPECT_EQ(counters.unsettled, 0u);
 }
 
-TEST_F(SubscriberQueueTest, ARetryRewindsNothing) {
+TEST_F(SubscriberQueueTest, RetryDoesNotRewind) {
   outcomes_ = {{"0/0", Outcome::Retry("", absl::Milliseconds(1500))}};
   StartQueue();
   hub_->Send(Events(0, 0, 3));
@@ -61,7 +61,7 @@ TEST_F(SubscriberQueueTest, ARetryRewindsNothing) {
 }
 
 // The hub delivered the event to the same consumer again before the ack arrived.
-TEST_F(SubscriberQueueTest, AnEventAckedTwiceBeforeTheHubIsToldIsToldOnce) {
+TEST_F(SubscriberQueueTest, SendsRepeatedAckOnce) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   Run();
@@ -82,7 +82,7 @@ TEST_F(SubscriberQueueTest, AnEventAckedTwiceBeforeTheHubIsToldIsToldOnce) {
   EXPECT_THAT(Sent(), ElementsAre("ack 0@10 [8,9)"));
 }
 
-TEST_F(SubscriberQueueTest, AnUntoldAckPrevailsOverANack) {
+TEST_F(SubscriberQueueTest, UnsentAckPrevailsOverNack) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   Run();
@@ -99,7 +99,7 @@ TEST_F(SubscriberQueueTest, AnUntoldAckPrevailsOverANack) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberQueueTest, ExceptionsAreRetries) {
+TEST_F(SubscriberQueueTest, ExceptionRetriesEvent) {
   StartQueue({.on_event = [](const ReceivedEvent& event) -> Outcome {
     if (event.offset() == 0) throw std::runtime_error("bad \xFF luck");
     throw 7;
@@ -110,10 +110,10 @@ TEST_F(SubscriberQueueTest, ExceptionsAreRetries) {
   EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [0,1): bad ? luck"));
   EXPECT_THAT(
       SettleLast(),
-      ElementsAre("retry 0@10 [5,6): the handler threw something that is no std::exception"));
+      ElementsAre("retry 0@10 [5,6): the handler threw something other than a std::exception"));
 }
 
-TEST_F(SubscriberQueueTest, AnExceptionOutOfABatchHandlerIsARetryOfTheBatch) {
+TEST_F(SubscriberQueueTest, ExceptionInBatchHandlerRetriesBatch) {
   StartQueue(
       {.on_batch = [](const EventBatch&) -> BatchOutcome { throw std::runtime_error("no disk"); }});
   hub_->Send(EventsAt(0, {1, 2, 9}));
@@ -121,7 +121,7 @@ TEST_F(SubscriberQueueTest, AnExceptionOutOfABatchHandlerIsARetryOfTheBatch) {
   EXPECT_THAT(Sent(), ElementsAre("retry 0@10 [1,3)[9,10): no disk"));
 }
 
-TEST_F(SubscriberQueueTest, ALongReasonIsTruncated) {
+TEST_F(SubscriberQueueTest, TruncatesLongReasons) {
   outcomes_ = {{"0/0", Outcome::Park(std::string(511, 'x') + "\xC3\xA9 and more")}};
   StartQueue();
   hub_->Send(Events(0, 0, 1));
@@ -129,7 +129,7 @@ TEST_F(SubscriberQueueTest, ALongReasonIsTruncated) {
   EXPECT_THAT(Sent(), ElementsAre("park 0@10 [0,1): " + std::string(511, 'x')));
 }
 
-TEST_F(SubscriberQueueTest, ASeekRevokesEventsInFlight) {
+TEST_F(SubscriberQueueTest, SeekRevokesEventsInFlight) {
   StartQueue();
   hub_->Send(Events(0, 0, 4));
   ASSERT_TRUE(RunOne());
@@ -193,7 +193,7 @@ class SubscriberThreadsTest : public SubscriberTest {
   bool all_released_ = false;
 };
 
-TEST_F(SubscriberThreadsTest, WithoutAnOrderAsManyRunAsThereAreThreads) {
+TEST_F(SubscriberThreadsTest, UnorderedHandlersUseAllThreads) {
   StartQueue(Blocking(Order::kDefault));
   hub_->Send(Events(0, 0, 6));
   EXPECT_TRUE(AreRunning({"0/0", "0/1", "0/2", "0/3"}));
@@ -202,7 +202,7 @@ TEST_F(SubscriberThreadsTest, WithoutAnOrderAsManyRunAsThereAreThreads) {
   EXPECT_THAT(AwaitSent(), ElementsAre("ack 0@10 [1,2)"));
 }
 
-TEST_F(SubscriberThreadsTest, PerPartitionOneRunsInEach) {
+TEST_F(SubscriberThreadsTest, RunsOneHandlerPerPartition) {
   StartStream(Blocking(Order::kDefault));
   hub_->Send(Assigned(1, 0));
   hub_->Send(Events(0, 0, 3));
@@ -212,7 +212,7 @@ TEST_F(SubscriberThreadsTest, PerPartitionOneRunsInEach) {
   EXPECT_TRUE(AreRunning({"0/1", "1/0"}));
 }
 
-TEST_F(SubscriberThreadsTest, PerKeyOneRunsForEach) {
+TEST_F(SubscriberThreadsTest, RunsOneHandlerPerKey) {
   StartQueue(Blocking(Order::kPerKey));
   hub_->Send(Events(0, 0, 6, 1, {"a", "b", ""}));
   // The last two have no key, and do not wait.
@@ -225,7 +225,7 @@ TEST_F(SubscriberThreadsTest, PerKeyOneRunsForEach) {
   EXPECT_TRUE(Eventually([&] { return Done().size() == 6; }));
 }
 
-TEST_F(SubscriberThreadsTest, StopWaitsForHandlersAndForTheHub) {
+TEST_F(SubscriberThreadsTest, StopWaitsForHandlersAndHub) {
   StartQueue(Blocking(Order::kDefault));
   hub_->Send(Events(0, 0, 1));
   ASSERT_TRUE(AreRunning({"0/0"}));
@@ -245,7 +245,7 @@ TEST_F(SubscriberThreadsTest, StopWaitsForHandlersAndForTheHub) {
   EXPECT_EQ(subscriber_->counters().acked, 1u);
 }
 
-TEST_F(SubscriberThreadsTest, AConnectionThatBreaksWhileStoppingLeavesEventsToOthers) {
+TEST_F(SubscriberThreadsTest, LostConnectionDuringStopReleasesEvents) {
   StartQueue(Blocking(Order::kDefault));
   hub_->Send(Events(0, 0, 2));
   ASSERT_TRUE(AreRunning({"0/0", "0/1"}));
@@ -261,7 +261,7 @@ class SubscriberExtensionTest : public SubscriberTest {
   SubscriberExtensionTest() { ack_deadline_ = absl::Seconds(30); }
 };
 
-TEST_F(SubscriberExtensionTest, UnfinishedEventsAreExtended) {
+TEST_F(SubscriberExtensionTest, ExtendsUnfinishedEvents) {
   StartQueue({.max_lease_extension = absl::Minutes(1)});
   hub_->Send(Events(0, 0, 4));
   ASSERT_TRUE(RunOne());
@@ -289,7 +289,7 @@ TEST_F(SubscriberExtensionTest, UnfinishedEventsAreExtended) {
   EXPECT_EQ(hub_->timers(), 0u);
 }
 
-TEST_F(SubscriberExtensionTest, LateOutcomesAreToldThoughTheirNeighboursAreDropped) {
+TEST_F(SubscriberExtensionTest, SendsLateOutcomesBesideDroppedEvents) {
   SubscriberOptions options{.order = Order::kPerKey, .max_lease_extension = absl::ZeroDuration()};
   options.on_event = [this](const ReceivedEvent& received) {
     // Runs while the other events of its delivery are unsettled.
@@ -311,7 +311,7 @@ TEST_F(SubscriberExtensionTest, LateOutcomesAreToldThoughTheirNeighboursAreDropp
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberExtensionTest, FinishedEventsAreNotExtended) {
+TEST_F(SubscriberExtensionTest, DoesNotExtendFinishedEvents) {
   SubscriberOptions options{.order = Order::kPerKey};
   options.on_event = [this](const ReceivedEvent& received) {
     if (received.offset() == 2) {
@@ -333,7 +333,7 @@ TEST_F(SubscriberExtensionTest, FinishedEventsAreNotExtended) {
 }
 
 // A hub accepts 10,000 ranges in a request, and each extension counts as one more.
-TEST_F(SubscriberExtensionTest, ManyRangesAreExtendedInMoreThanOneRequest) {
+TEST_F(SubscriberExtensionTest, DividesExtensionsOfManyRanges) {
   StartQueue();
   std::vector<int64_t> offsets(25'000);
   for (size_t i = 0; i < offsets.size(); ++i) offsets[i] = 2 * static_cast<int64_t>(i);
@@ -354,7 +354,7 @@ TEST_F(SubscriberExtensionTest, ManyRangesAreExtendedInMoreThanOneRequest) {
   EXPECT_EQ(extended, std::set<int64_t>(offsets.begin(), offsets.end()));
 }
 
-TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
+TEST_F(SubscriberExtensionTest, ExtendsStreamLeaseAsAWhole) {
   StartStream();
   hub_->Send(Events(0, 0, 2));
   hub_->Advance(absl::Seconds(10));
@@ -367,7 +367,7 @@ TEST_F(SubscriberExtensionTest, AStreamIsExtendedAsAWhole) {
   EXPECT_EQ(hub_->timers(), 0u);  // No event is in flight, so no timer runs.
 }
 
-TEST_F(SubscriberExtensionTest, AShorterDeadlineTakesEffect) {
+TEST_F(SubscriberExtensionTest, ShorterDeadlineTakesEffect) {
   StartQueue();
   hub_->Send(Events(0, 0, 1));
   v1::ConsumeResponse changed;
@@ -379,7 +379,7 @@ TEST_F(SubscriberExtensionTest, AShorterDeadlineTakesEffect) {
               ElementsAre("extend 0@10 [10,11)"));  // The lease of the first still lasts 30 s.
 }
 
-TEST_F(SubscriberExtensionTest, AStreamThatGetsADeadlineIsExtended) {
+TEST_F(SubscriberExtensionTest, ExtendsStreamThatGetsDeadline) {
   ack_deadline_ = absl::ZeroDuration();
   StartStream();
   hub_->Send(Events(0, 0, 1));
@@ -392,7 +392,7 @@ TEST_F(SubscriberExtensionTest, AStreamThatGetsADeadlineIsExtended) {
   EXPECT_THAT(Sent(), ElementsAre("extend 0@10"));
 }
 
-TEST_F(SubscriberExtensionTest, WithoutADeadlineNothingIsExtended) {
+TEST_F(SubscriberExtensionTest, ExtendsNothingWithoutDeadline) {
   ack_deadline_ = absl::ZeroDuration();
   StartStream();
   hub_->Send(Events(0, 0, 2));

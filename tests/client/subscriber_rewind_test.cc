@@ -42,7 +42,7 @@ class SubscriberRewindTest : public SubscriberTest {
   std::function<void()> during_ = [this] { Run(); };
 };
 
-TEST_F(SubscriberRewindTest, EventsDeliveredBeforeTheHubConfirmsTheRetryAreDropped) {
+TEST_F(SubscriberRewindTest, DropsEventsUntilHubConfirmsRetry) {
   outcomes_ = {{"0/2", Outcome::Retry("no bank", absl::Seconds(1))}};
   StartStream();
   hub_->HoldConsumeWrites(true);
@@ -76,7 +76,7 @@ TEST_F(SubscriberRewindTest, EventsDeliveredBeforeTheHubConfirmsTheRetryAreDropp
   EXPECT_EQ(counters.unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, TheRewindMayPrecedeTheSettlement) {
+TEST_F(SubscriberRewindTest, RewindMayPrecedeSettlement) {
   StartStream();
   hub_->Send(Events(0, 0, 3));
   RetryOne(0);
@@ -88,7 +88,7 @@ TEST_F(SubscriberRewindTest, TheRewindMayPrecedeTheSettlement) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,4)"));
 }
 
-TEST_F(SubscriberRewindTest, EventsAfterAParkedEventAreHandled) {
+TEST_F(SubscriberRewindTest, HandlesEventsAfterParkedEvent) {
   StartStream({}, 7);
   hub_->Send(Events(0, 7, 1, /*attempt=*/5));
   RetryOne(7);
@@ -99,7 +99,7 @@ TEST_F(SubscriberRewindTest, EventsAfterAParkedEventAreHandled) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [8,9)"));
 }
 
-TEST_F(SubscriberRewindTest, InABatchTheFirstRetryDecides) {
+TEST_F(SubscriberRewindTest, FirstRetryOfBatchWins) {
   StartStream({.on_batch = [](const EventBatch& batch) {
     if (batch.delivery_attempt() > 1) return BatchOutcome();
     return BatchOutcome(Outcome::Ack(), {{1, Outcome::Skip("")},
@@ -158,7 +158,7 @@ TEST_F(SubscriberRewindTest, PerKeyEventsKeepTheirOutcomes) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, TheOutcomeOfARewoundEventIsIgnored) {
+TEST_F(SubscriberRewindTest, IgnoresOutcomeOfRewoundEvent) {
   absl::Notification at_it;
   absl::Notification taken_back;
   SubscriberOptions options{.order = Order::kPerKey};
@@ -191,7 +191,7 @@ TEST_F(SubscriberRewindTest, TheOutcomeOfARewoundEventIsIgnored) {
   subscriber_.reset();  // Its threads use the variables above.
 }
 
-TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsAwaitedToo) {
+TEST_F(SubscriberRewindTest, AwaitsLowerRetryAfterHigherOne) {
   outcomes_ = {{"0/0", Outcome::Retry("low")}, {"0/1", Outcome::Retry("high")}};
   StartPerKey("0/0");
   during_ = [this] {
@@ -213,7 +213,7 @@ TEST_F(SubscriberRewindTest, ALowerRetryAfterAHigherOneIsAwaitedToo) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1", "0/2", "0/3"));
 }
 
-TEST_F(SubscriberRewindTest, OfTwoPendingRetriesTheLowerIsSent) {
+TEST_F(SubscriberRewindTest, SendsLowerOfTwoPendingRetries) {
   outcomes_ = {{"0/0", Outcome::Retry("low")}, {"0/1", Outcome::Retry("high")}};
   StartPerKey("0/0");
   hub_->HoldConsumeWrites(true);
@@ -229,7 +229,7 @@ TEST_F(SubscriberRewindTest, OfTwoPendingRetriesTheLowerIsSent) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, AReplayContinuesMeanwhile) {
+TEST_F(SubscriberRewindTest, ReplayContinuesDuringRewind) {
   StartStream({}, 50);
   hub_->Send(Events(0, 50, 2));
   hub_->Send(Replayed(0, 0, 2));
@@ -244,7 +244,7 @@ TEST_F(SubscriberRewindTest, AReplayContinuesMeanwhile) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [0,2)[60,61)"));
 }
 
-TEST_F(SubscriberRewindTest, ARetryOfAReplayedEventRewindsNothing) {
+TEST_F(SubscriberRewindTest, RetryOfReplayedEventDoesNotRewind) {
   StartStream({}, 50);
   hub_->Send(Events(0, 50, 2));
   hub_->Send(Replayed(0, 0, 2));
@@ -257,7 +257,7 @@ TEST_F(SubscriberRewindTest, ARetryOfAReplayedEventRewindsNothing) {
   EXPECT_THAT(SettleLast(), ElementsAre("ack exact 0@10 [53,54)"));
 }
 
-TEST_F(SubscriberRewindTest, ARefusalEndsTheDropping) {
+TEST_F(SubscriberRewindTest, RefusalEndsDropping) {
   StartStream();
   hub_->Send(Events(0, 0, 1));
   RetryOne(0);
@@ -272,7 +272,7 @@ TEST_F(SubscriberRewindTest, ARefusalEndsTheDropping) {
   EXPECT_EQ(subscriber_->counters().nacked, 0u);
 }
 
-TEST_F(SubscriberRewindTest, AfterARefusalDroppedEventsAreRequestedAgain) {
+TEST_F(SubscriberRewindTest, RequestsDroppedEventsAgainAfterRefusal) {
   // Retention removed the event, but not the later ones.
   StartStream();
   hub_->Send(Events(0, 0, 2));
@@ -303,7 +303,7 @@ TEST_F(SubscriberRewindTest, AfterARefusalDroppedEventsAreRequestedAgain) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, ARevocationEndsTheDropping) {
+TEST_F(SubscriberRewindTest, RevocationEndsDropping) {
   StartStream();
   hub_->Send(Events(0, 0, 2));
   RetryOne(0);
@@ -319,7 +319,7 @@ TEST_F(SubscriberRewindTest, ARevocationEndsTheDropping) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@20 [0,2)"));
 }
 
-TEST_F(SubscriberRewindTest, ARetryThatWaitsWhenTheLeaseEndsIsNotSent) {
+TEST_F(SubscriberRewindTest, DoesNotSendRetryOfEndedLease) {
   StartStream();
   hub_->HoldConsumeWrites(true);
   subscriber_->SetCredit({.events = 100, .bytes = 1000});
@@ -334,7 +334,7 @@ TEST_F(SubscriberRewindTest, ARetryThatWaitsWhenTheLeaseEndsIsNotSent) {
   EXPECT_EQ(subscriber_->counters().unsettled, 0u);
 }
 
-TEST_F(SubscriberRewindTest, ANewConnectionEndsTheDropping) {
+TEST_F(SubscriberRewindTest, NewConnectionEndsDropping) {
   StartStream();
   hub_->Send(Events(0, 0, 2));
   RetryOne(0);
@@ -347,7 +347,7 @@ TEST_F(SubscriberRewindTest, ANewConnectionEndsTheDropping) {
   EXPECT_THAT(Handled(), ElementsAre("0/0", "0/1"));
 }
 
-TEST_F(SubscriberRewindTest, AnExcessiveDelayIsClamped) {
+TEST_F(SubscriberRewindTest, ClampsExcessiveDelay) {
   outcomes_ = {{"0/0", Outcome::Retry("", absl::Hours(1000))}};
   StartStream();
   hub_->Send(Events(0, 0, 1));

@@ -29,7 +29,7 @@ TEST_F(SubscriberStreamTest, AcksHandledEvents) {
   EXPECT_EQ(counters.requests, 2u);
 }
 
-TEST_F(SubscriberStreamTest, ABatchIsHandledAsDelivered) {
+TEST_F(SubscriberStreamTest, HandlesBatchAsDelivered) {
   std::vector<std::string> batches;
   StartStream({.on_batch = [&](const EventBatch& batch) {
     batches.push_back(absl::StrCat(batch.first_offset(), "+", batch.size(), " attempt ",
@@ -85,7 +85,7 @@ TEST_F(SubscriberStreamTest, ParkAndSkipApplyToNamedEventsOnly) {
   EXPECT_EQ(subscriber_->counters().nacked, 2u);
 }
 
-TEST_F(SubscriberStreamTest, OmittedOffsetsAreNotAcked) {
+TEST_F(SubscriberStreamTest, DoesNotAckOmittedOffsets) {
   StartStream();
   hub_->HoldConsumeWrites(true);
   subscriber_->SetCredit({.events = 100, .bytes = 1000});
@@ -96,7 +96,7 @@ TEST_F(SubscriberStreamTest, OmittedOffsetsAreNotAcked) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [4,5)[7,9)[11,12)"));
 }
 
-TEST_F(SubscriberStreamTest, ReplaysRunBesideTheLiveFlow) {
+TEST_F(SubscriberStreamTest, ReplaysRunBesideLiveEvents) {
   outcomes_ = {{"0/12", Outcome::Retry("again")}, {"0/13", Outcome::Park("")}};
   std::vector<int64_t> replayed;
   StartStream({.on_event =
@@ -119,7 +119,7 @@ TEST_F(SubscriberStreamTest, ReplaysRunBesideTheLiveFlow) {
                                         "retry 0@10 [12,13): again", "park 0@10 [13,14)"));
 }
 
-TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
+TEST_F(SubscriberStreamTest, NeitherHandlesNorAcksRevokedLease) {
   std::vector<std::string> news;
   SubscriberOptions options;
   options.hooks.on_assigned = [&](const PartitionOffset& next) {
@@ -160,7 +160,7 @@ TEST_F(SubscriberStreamTest, ARevokedLeaseIsNotHandledAndNotAcked) {
 
 // The partition does not move, because its next consumer left: the hub assigns the same lease
 // again.
-TEST_F(SubscriberStreamTest, APartitionThatDoesNotMoveAfterAllContinues) {
+TEST_F(SubscriberStreamTest, CancelledMoveContinuesPartition) {
   StartStream();
   hub_->Send(Events(0, 0, 3));
   ASSERT_TRUE(RunOne());
@@ -176,7 +176,7 @@ TEST_F(SubscriberStreamTest, APartitionThatDoesNotMoveAfterAllContinues) {
   EXPECT_EQ(subscriber_->counters().lease_lost, 0u);
 }
 
-TEST_F(SubscriberStreamTest, ARevocationDuringAHandlerMakesItsOutcomeVoid) {
+TEST_F(SubscriberStreamTest, RevocationDuringHandlerVoidsOutcome) {
   StartStream({.on_event = [this](const ReceivedEvent&) {
     hub_->Send(Revoked(0));
     return Outcome::Ack();

@@ -40,7 +40,7 @@ TEST_F(SubscriptionClientTest, ListsAllPages) {
   EXPECT_EQ((*subscriptions)[1].subscription.name, "b");
 }
 
-TEST_F(SubscriptionClientTest, VisitsDeadLettersUntilToldToStop) {
+TEST_F(SubscriptionClientTest, VisitsDeadLettersUntilStopped) {
   const DeadLetterSelector all;
   const auto page = [](int64_t first, const std::string& next) {
     return Page<DeadLetter>{.items = {{.offset = first}, {.offset = first + 1}},
@@ -59,7 +59,7 @@ TEST_F(SubscriptionClientTest, VisitsDeadLettersUntilToldToStop) {
   EXPECT_THAT(offsets, ElementsAre(0, 1, 2));
 }
 
-TEST_F(SubscriptionClientTest, AnErrorOnALaterPageIsReported) {
+TEST_F(SubscriptionClientTest, ReportsErrorOfLaterPage) {
   EXPECT_CALL(*hub_, ListDeadLetters("s", _, false, 1000, "", _))
       .WillOnce(Return(Page<DeadLetter>{.next_page_token = "p"}));
   EXPECT_CALL(*hub_, ListDeadLetters("s", _, false, 1000, "p", _))
@@ -68,7 +68,7 @@ TEST_F(SubscriptionClientTest, AnErrorOnALaterPageIsReported) {
             absl::StatusCode::kUnavailable);
 }
 
-TEST_F(SubscriptionClientTest, ASeekHasOneTarget) {
+TEST_F(SubscriptionClientTest, SeekAcceptsOneTarget) {
   EXPECT_EQ(
       client_.Seek("s", {.start = StartPosition::Latest(), .snapshot = "before"}).status().code(),
       absl::StatusCode::kInvalidArgument);
@@ -107,7 +107,7 @@ TEST(SubscriptionProtoTest, UnlimitedSettingsAreUnset) {
   }
 }
 
-TEST(SubscriptionProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
+TEST(SubscriptionProtoTest, UpdateMaskNamesSetFields) {
   const auto mask = [](const SubscriptionUpdate& update) {
     const v1::UpdateSubscriptionRequest request = ToProto("s", update);
     EXPECT_EQ(request.subscription().name(), "s");
@@ -135,7 +135,7 @@ TEST(SubscriptionProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
                    .has_ack_deadline());
 }
 
-TEST(SubscriptionProtoTest, SeeksAndReplays) {
+TEST(SubscriptionProtoTest, SeeksAndReplaysRoundTrip) {
   const v1::SeekSubscriptionRequest seek =
       ToProto("s", SeekTarget{.snapshot = "before", .offsets = {{3, 14}}});
   EXPECT_EQ(seek.snapshot(), "before");
@@ -156,7 +156,7 @@ TEST(SubscriptionProtoTest, SeeksAndReplays) {
   EXPECT_EQ(replay.rate_limit().events_per_second(), 7u);
 }
 
-TEST(SubscriptionProtoTest, DeadLetters) {
+TEST(SubscriptionProtoTest, DeadLettersRoundTrip) {
   v1::DeadLetter proto;
   proto.set_partition(1);
   proto.set_offset(2);
@@ -185,7 +185,7 @@ TEST(SubscriptionProtoTest, DeadLetters) {
   EXPECT_EQ(selector.reason_contains(), "x");
 }
 
-TEST(SubscriptionProtoTest, ADescription) {
+TEST(SubscriptionProtoTest, ParsesDescription) {
   v1::GetSubscriptionResponse proto;
   proto.mutable_subscription()->set_kind(v1::Subscription::KIND_STREAM);
   proto.mutable_stats()->set_lag_events(7);
@@ -211,7 +211,7 @@ TEST(SubscriptionProtoTest, ADescription) {
   EXPECT_THAT(description.findings, ElementsAre("no consumer is connected"));
 }
 
-TEST(TopicProtoTest, RetentionMayWaitForSubscriptions) {
+TEST(TopicProtoTest, KeepUntilAckedRoundTrips) {
   const Topic topic{.name = "t", .keep_until_acked = true, .keep_until_acked_max_bytes = 5};
   const Topic again = FromProto(ToProto(topic));
   EXPECT_TRUE(again.keep_until_acked);

@@ -56,7 +56,7 @@ TEST(RouteClientTest, ListsAllPages) {
   EXPECT_EQ((*routes)[1].route.name, "b");
 }
 
-TEST(RouteClientTest, ReturnsTheHubsResultsAndErrors) {
+TEST(RouteClientTest, ReturnsResultsAndErrorsOfHub) {
   const StrictHub hub = MakeHub();
   RouteClient client(hub);
   absl::Status loop = absl::FailedPreconditionError("a -> b -> a");
@@ -105,7 +105,7 @@ TEST(RouteProtoTest, SettingsRoundTrip) {
   EXPECT_FALSE(ToProto(Route{.name = "r"}).has_filter());
 }
 
-TEST(RouteProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
+TEST(RouteProtoTest, UpdateMaskNamesSetFields) {
   EXPECT_THAT(Paths(ToProto("r", RouteUpdate{})), IsEmpty());
   const v1::UpdateRouteRequest none =
       ToProto("r", RouteUpdate{.filter = std::optional<Filter>(),
@@ -156,7 +156,7 @@ TEST(RouteProtoTest, StatsAndTraces) {
   EXPECT_EQ(test.refusal, "no");
 }
 
-TEST(LinkClientTest, ListsAllPagesAndPassesOn) {
+TEST(LinkClientTest, ListsAllPagesAndForwardsCalls) {
   const StrictHub hub = MakeHub();
   LinkClient client(hub);
   EXPECT_CALL(*hub, ListLinks(1000, "", _))
@@ -189,7 +189,7 @@ TEST(LinkProtoTest, SettingsRoundTrip) {
   EXPECT_EQ(FromProto(v1::Link()).start.kind, StartPosition::Kind::kEarliest);
 }
 
-TEST(LinkProtoTest, AnUpdateNamesTheFieldsThatAreSet) {
+TEST(LinkProtoTest, UpdateMaskNamesSetFields) {
   EXPECT_THAT(Paths(ToProto("l", LinkUpdate{})), IsEmpty());
   const v1::UpdateLinkRequest update = ToProto("l", LinkUpdate{.remote_address = "h:2",
                                                                .filter = std::optional<Filter>(),
@@ -221,7 +221,7 @@ TEST(LinkProtoTest, Status) {
   EXPECT_THAT(status.positions, ElementsAre(PartitionOffset{0, 8}));
 }
 
-TEST(DelayedEventClientTest, VisitsPagesUntilToldToStop) {
+TEST(DelayedEventClientTest, VisitsPagesUntilStopped) {
   const StrictHub hub = MakeHub();
   const auto page = [](const std::string& id, const std::string& next) {
     return Page<DelayedEvent>{.items = {{.delay_id = id}}, .next_page_token = next};

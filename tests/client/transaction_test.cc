@@ -47,7 +47,7 @@ TEST(TransactionTest, ConsecutiveEventsOfOneTopicFormOneAppend) {
   EXPECT_FALSE(request.has_acks());
 }
 
-TEST(TransactionTest, AcksAreRangesForEachLease) {
+TEST(TransactionTest, GroupsAcksIntoRangesPerLease) {
   v1::EventBatch proto;
   proto.set_partition(3);
   proto.set_base_offset(10);
@@ -107,7 +107,7 @@ TEST(TransactionTest, RepliesLocateEachEvent) {
   EXPECT_EQ(FromProto(response, transaction).status().code(), absl::StatusCode::kInternal);
 }
 
-TEST(TransactionTest, TransientErrorsAreRetriedUnderTheSameId) {
+TEST(TransactionTest, RetriesTransientErrorsWithSameId) {
   StrictMock<MockConnection> hub;
   const Transaction transaction("mine");
   EXPECT_CALL(hub, Transact(Field(&Transaction::id, "mine"), _))
@@ -119,20 +119,20 @@ TEST(TransactionTest, TransientErrorsAreRetriedUnderTheSameId) {
   EXPECT_TRUE(result->duplicate);
 }
 
-TEST(TransactionTest, WithoutAnIdItIsTriedOnce) {
+TEST(TransactionTest, TriesOnceWithoutId) {
   StrictMock<MockConnection> hub;
   EXPECT_CALL(hub, Transact).WillOnce(Return(absl::UnavailableError("gone")));
   EXPECT_EQ(Commit(hub, Transaction(""), kQuick).status().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST(TransactionTest, ARefusalIsFinal) {
+TEST(TransactionTest, RefusalIsFinal) {
   StrictMock<MockConnection> hub;
   EXPECT_CALL(hub, Transact).WillOnce(Return(absl::AbortedError("lost the lease")));
   EXPECT_EQ(Commit(hub, Transaction(), kQuick).status().code(), absl::StatusCode::kAborted);
 }
 
 // The first attempt may have caused the refusal: its acks took effect, or a check no longer holds.
-TEST(TransactionTest, ARefusalAfterAnAttemptInDoubtLeavesInDoubt) {
+TEST(TransactionTest, RefusalAfterAttemptInDoubtLeavesDoubt) {
   absl::Status refused = absl::AbortedError("lost the lease");
   SetErrorInfo({.reason = ErrorReason::kLeaseLost}, refused);
   StrictMock<MockConnection> hub;
@@ -146,7 +146,7 @@ TEST(TransactionTest, ARefusalAfterAnAttemptInDoubtLeavesInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(Commit(hub, Transaction(), kQuick).status()));
 }
 
-TEST(TransactionTest, TheDeadlineEndsIt) {
+TEST(TransactionTest, DeadlineEndsRetries) {
   StrictMock<MockConnection> hub;
   EXPECT_CALL(hub, Transact).WillOnce(Return(absl::UnavailableError("gone")));
   const CommitOptions slow = {

@@ -203,7 +203,7 @@ TEST_F(CrashTest, AcknowledgedEventsSurvive) {
             << std::endl;
 }
 
-TEST_F(CrashTest, TrimmedTopicsStaySound) {
+TEST_F(CrashTest, TrimmedTopicsStayConsistent) {
   std::vector<std::unique_ptr<CrashPublisher>> publishers;
   publishers.push_back(std::make_unique<CrashPublisher>("p", "t", kPartitions, random_()));
   Start();
@@ -315,7 +315,7 @@ class TopicChurn {
   std::set<std::string> doubtful_;
 };
 
-TEST_F(CrashTest, TopicsAreThereOrNot) {
+TEST_F(CrashTest, TopicCreationAndDeletionAreAtomic) {
   TopicChurn churn;
   Start();
   for (int round = 0; round < rounds_ && !HasFailure(); ++round) {

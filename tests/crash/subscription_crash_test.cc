@@ -141,7 +141,7 @@ class SubscriptionCrashTest : public testing::Test {
   std::vector<std::string> names_;
 };
 
-TEST_F(SubscriptionCrashTest, OfTheHub) {
+TEST_F(SubscriptionCrashTest, HubCrashesLoseNoAcks) {
   Create(QueueOf("qs"), kMaxAttempts, v1::DURABILITY_SYNCED);
   Create(StreamOf("sw"), kManyAttempts, v1::DURABILITY_WRITTEN);
   Create(StreamOf("ss"), kManyAttempts, v1::DURABILITY_SYNCED);
@@ -247,7 +247,7 @@ class ConsumerProcess {
   std::thread reader_;
 };
 
-TEST_F(SubscriptionCrashTest, OfConsumers) {
+TEST_F(SubscriptionCrashTest, ConsumerCrashesLoseNoEvents) {
   Create(QueueOf("q"), kMaxAttempts, v1::DURABILITY_WRITTEN);
   Create(StreamOf("s"), kManyAttempts, v1::DURABILITY_WRITTEN);
   std::vector<std::unique_ptr<ConsumerLedger>> ledgers;

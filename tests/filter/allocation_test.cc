@@ -20,7 +20,7 @@ int AllocationsOf(const v1::Filter& filter) {
   return Allocations() - before;
 }
 
-TEST(Allocation, NoneByExpressions) {
+TEST(Allocation, ExpressionsDoNotAllocate) {
   for (const char* const sql :
        {"type = 'shop.order.placed'", "hop < ttl AND flag = true AND id != 'x'",
         "type LIKE 'shop.%.placed' OR word LIKE '%ü_e'",
@@ -35,7 +35,7 @@ TEST(Allocation, NoneByExpressions) {
   }
 }
 
-TEST(Allocation, NoneByDialects) {
+TEST(Allocation, DialectsDoNotAllocate) {
   v1::Filter filter;
   auto& all = *filter.mutable_all();
   (*all.add_filters()->mutable_exact()->mutable_values())["type"] = "shop.order.placed";
@@ -46,7 +46,7 @@ TEST(Allocation, NoneByDialects) {
 }
 
 // Tests the counter: this filter allocates.
-TEST(Allocation, IsSeenWhereThereIsOne) {
+TEST(Allocation, CounterSeesAllocations) {
   v1::Filter filter;
   filter.set_sql("LENGTH(CONCAT(word, '" + std::string(1000, 'x') + "')) > 0");
   EXPECT_GT(AllocationsOf(filter), 0);

@@ -85,7 +85,7 @@ TEST(CesqlError, Math) {
 
 // A function that fails returns a value with its error. That value is the result only if the
 // function is the whole expression.
-TEST(CesqlError, OnlyTheOutermostReturnsAValueOfItsOwn) {
+TEST(CesqlError, OnlyOutermostFunctionReturnsItsValue) {
   constexpr CesqlErrorKind kFunction = CesqlErrorKind::kFunctionEvaluation;
   Check({Text("LEFT(id, -1)", "id-1", kFunction),
          Text("(LEFT(id, -1))", "id-1", kFunction),
@@ -95,7 +95,7 @@ TEST(CesqlError, OnlyTheOutermostReturnsAValueOfItsOwn) {
          {"false OR LEFT(id, -1)", false, kFunction}});
 }
 
-TEST(CesqlError, TheFirstOneStops) {
+TEST(CesqlError, FirstErrorStopsEvaluation) {
   Check({{"'abc' + missing", 0, kMissing},
          {"1 / 0 + missing", 0, kMath},
          {"missing + 1 / 0", 0, kMissing}});
@@ -111,11 +111,11 @@ TEST(CesqlError, Messages) {
   EXPECT_EQ(message("type > 3"), "cannot be cast to an integer: 'shop.order.placed'");
   EXPECT_EQ(message("id OR true"), "cannot be cast to a boolean: 'id-1'");
   EXPECT_EQ(message("5 / 0"), "division by zero");
-  EXPECT_EQ(message("LEFT(id, -4)"), "LEFT takes no negative length: -4");
-  EXPECT_EQ(message("nosuch(1)"), "there is no such function: 'NOSUCH with 1 argument'");
+  EXPECT_EQ(message("LEFT(id, -4)"), "LEFT does not accept a negative length: -4");
+  EXPECT_EQ(message("nosuch(1)"), "no such function: 'NOSUCH with 1 argument'");
 }
 
-TEST(CesqlError, TextsThatGetTooLong) {
+TEST(CesqlError, LimitsTextLength) {
   v1::Event event = SampleEvent();
   (*event.mutable_attributes())["big"].set_string(std::string(1 << 20, 'x'));
   const std::string bytes = event.SerializeAsString();
@@ -126,7 +126,7 @@ TEST(CesqlError, TextsThatGetTooLong) {
   EXPECT_EQ(result.error->kind, CesqlErrorKind::kGeneric);
 }
 
-TEST(CesqlError, AnEventThatIsNone) {
+TEST(CesqlError, RejectsMalformedEvent) {
   const CesqlResult result = EvaluateCesql("true", EventView("\x0a\x7f"));
   ASSERT_TRUE(result.error.has_value());
   EXPECT_EQ(result.error->kind, CesqlErrorKind::kGeneric);

@@ -125,14 +125,14 @@ TEST(CesqlFunction, Substring) {
          Text("SUBSTRING(12345, 2, 2)", "23")});
 }
 
-TEST(CesqlFunction, NamesInAnyCaseAndNested) {
+TEST(CesqlFunction, NamesAreCaseInsensitiveAndNest) {
   Check({{"length(Concat('a', upper('b')))", 2},
          Text("uPpEr(substring(type, -6))", "PLACED"),
          {"INT(LEFT('42abc', 2)) + 1", 43},
          {"LENGTH(CONCAT_WS('-', LEFT(id, 2), RIGHT(subject, 2))) = 5", true}});
 }
 
-TEST(CesqlFunction, NotThereOrNotWithSoMany) {
+TEST(CesqlFunction, RejectsUnknownNamesAndArgumentCounts) {
   constexpr CesqlErrorKind kMissing = CesqlErrorKind::kMissingFunction;
   Check({{"NOSUCH()", false, kMissing},
          {"NOSUCH(id, missing)", false, kMissing},

@@ -36,7 +36,7 @@ class CesqlModel : public SeededTest {
   }
 };
 
-TEST_F(CesqlModel, RandomExpressions) {
+TEST_F(CesqlModel, RandomExpressionsMatchModel) {
   int failed = 0, passed = 0;
   for (int i = Steps(20'000); i > 0; --i) {
     const ModelExpression expression = RandomExpression(random_, 4);

@@ -107,7 +107,7 @@ TEST(CesqlOperator, Logic) {
          {"flag AND hop", true}});
 }
 
-TEST(CesqlOperator, LogicDoesNotLookFurtherThanItMust) {
+TEST(CesqlOperator, LogicShortCircuits) {
   Check({{"false AND missing", false},
          {"true OR missing", true},
          {"false AND 1 / 0 = 1", false},

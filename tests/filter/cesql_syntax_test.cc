@@ -99,7 +99,7 @@ TEST(CesqlSyntax, Nesting) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST(CesqlSyntax, AttributesWhoseNamesBeginWithDigits) {
+TEST(CesqlSyntax, AttributeNamesMayStartWithDigits) {
   v1::Event event = SampleEvent();
   (*event.mutable_attributes())["3d"].set_string("yes");
   const std::string bytes = event.SerializeAsString();
@@ -118,17 +118,17 @@ TEST(CesqlSyntax, Faults) {
       {"1)", "line 1, column 2: expected an operator or the end of the expression, found ')'"},
       {"()", "line 1, column 2: expected an expression, found ')'"},
       {"a =\n b = = 'x'", "line 2, column 6: expected an expression, found '='"},
-      {"'ä' = ?", "line 1, column 7: no expression has the character '?' outside of strings"},
-      {"a = ü", "line 1, column 5: no expression has the character 'ü' outside of strings"},
-      {"a ! b", "line 1, column 3: no expression has the character '!' outside of strings"},
+      {"'ä' = ?", "line 1, column 7: unexpected character '?' outside of strings"},
+      {"a = ü", "line 1, column 5: unexpected character 'ü' outside of strings"},
+      {"a ! b", "line 1, column 3: unexpected character '!' outside of strings"},
       {"'abc", "line 1, column 1: this string has no closing '"},
       {R"("abc\")", "line 1, column 1: this string has no closing \""},
       {"'a''b'", "line 1, column 4: expected an operator or the end of the expression, found 'b'"},
       {"2147483648", "line 1, column 1: the integer 2147483648 is beyond 32 bits"},
       {"1 + -2147483649", "line 1, column 5: the integer -2147483649 is beyond 32 bits"},
       {"- 2147483648", "line 1, column 3: the integer 2147483648 is beyond 32 bits"},
-      {"+ 5", "line 1, column 3: expected digits right after '+', found '5'"},
-      {"+'5'", "line 1, column 2: expected digits right after '+', found '5'"},
+      {"+ 5", "line 1, column 3: expected digits directly after '+', found '5'"},
+      {"+'5'", "line 1, column 2: expected digits directly after '+', found '5'"},
       {"a LIKE 5", "line 1, column 8: expected a string literal after LIKE, found '5'"},
       {"a LIKE b", "line 1, column 8: expected a string literal after LIKE, found 'b'"},
       {"a LIKE ('b')", "line 1, column 8: expected a string literal after LIKE, found '('"},
@@ -140,16 +140,13 @@ TEST(CesqlSyntax, Faults) {
       {"EXISTS 'a'", "line 1, column 8: expected an attribute name after EXISTS, found 'a'"},
       {"EXISTS (a)", "line 1, column 8: expected an attribute name after EXISTS, found '('"},
       {"EXISTS a_b", "line 1, column 8: expected an attribute name after EXISTS, found 'a_b'"},
-      {"a_b = 1",
-       "line 1, column 1: expected an attribute name, of letters and digits alone, found 'a_b'"},
+      {"a_b = 1", "line 1, column 1: expected an attribute name (letters and digits), found 'a_b'"},
       {"ABC(", "line 1, column 5: expected an expression, found the end of the expression"},
       {"ABC('b'", "line 1, column 8: expected ',' or ')', found the end of the expression"},
       {"A1('b')",
-       "line 1, column 1: expected a function name, of letters and '_' alone, before "
-       "'(', found 'A1'"},
+       "line 1, column 1: expected a function name (letters and '_') before '(', found 'A1'"},
       {"_A('b')",
-       "line 1, column 1: expected a function name, of letters and '_' alone, before "
-       "'(', found '_A'"},
+       "line 1, column 1: expected a function name (letters and '_') before '(', found '_A'"},
       {"NOT", "line 1, column 4: expected an expression, found the end of the expression"},
       {"AND true", "line 1, column 1: expected an expression, found 'AND'"},
       {"true AND OR false", "line 1, column 10: expected an expression, found 'OR'"},

@@ -35,7 +35,7 @@ void ExpectAgreement(const std::string& bytes) {
   }
 }
 
-TEST(EventView, SeesEachAttribute) {
+TEST(EventView, FindsEveryAttribute) {
   ExpectAgreement(SampleEvent().SerializeAsString());
   ExpectAgreement("");
 }
@@ -49,7 +49,7 @@ TEST(EventView, AddsAnAttributeOnce) {
   EXPECT_EQ(set.size(), 2u);
 }
 
-TEST(EventView, DoesNotLookAtData) {
+TEST(EventView, IgnoresData) {
   v1::Event event;
   event.set_data(SampleEvent().SerializeAsString());
   const std::string bytes = event.SerializeAsString();
@@ -57,13 +57,13 @@ TEST(EventView, DoesNotLookAtData) {
   EXPECT_TRUE(EventView(bytes).Find("data").missing());
 }
 
-TEST(EventView, TakesTheTimeAsItWasWritten) {
+TEST(EventView, KeepsTimeAsWritten) {
   const std::string bytes = SampleEvent().SerializeAsString();
   EXPECT_EQ(Show(EventView(bytes, "2026-01-01T01:00:00+01:00").Find("time")),
             "string 2026-01-01T01:00:00+01:00");
 }
 
-TEST(EventView, RefusesWhatIsNotWellFormed) {
+TEST(EventView, RejectsMalformedEvents) {
   const std::string bytes = SampleEvent().SerializeAsString();
   AttributeSet wanted;
   wanted.Add("ext");
@@ -168,7 +168,7 @@ class EncodedEvents : public SeededTest {
   }
 };
 
-TEST_F(EncodedEvents, AgreeWithTheParser) {
+TEST_F(EncodedEvents, AgreeWithParser) {
   for (int i = Steps(20'000); i > 0; --i) {
     const std::string event = Event();
     ExpectAgreement(event);

@@ -74,7 +74,7 @@ std::string Repeated(const std::string& part, const std::string& between, int ti
   return all;
 }
 
-TEST(Filter, LikeLooksAtATextOnce) {
+TEST(Filter, LikeExaminesTextOnce) {
   const v1::Event event = LargeEvent('a', 500'000);
   const std::string piece = std::string(200, 'a') + "b";
   size_t work = 0;
@@ -85,7 +85,7 @@ TEST(Filter, LikeLooksAtATextOnce) {
   EXPECT_EQ(work, 500'000u);
 }
 
-TEST(Filter, WhatLooksAtTooMuchTextPassesNothing) {
+TEST(Filter, CostlyFilterPassesNothing) {
   const v1::Event event = LargeEvent('a', 500'000);
   EXPECT_EQ(RunOn(Repeated("large LIKE '%b%'", " OR ", 8), event), FilterResult::kDoesNotPass);
   const std::string many = Repeated("large LIKE '%b%'", " OR ", 60);
@@ -105,7 +105,7 @@ TEST(Filter, WhatLooksAtTooMuchTextPassesNothing) {
   EXPECT_EQ(RunOn(many, LargeEvent('a', 50'000)), FilterResult::kDoesNotPass);
 }
 
-TEST(Filter, ExpressionThatLooksAtTooMuchTextFails) {
+TEST(Filter, CostlyExpressionFails) {
   const std::string encoded = LargeEvent('a', 500'000).SerializeAsString();
   const CesqlResult result =
       EvaluateCesql(Repeated("large LIKE '%b%'", " OR ", 60), EventView(encoded));
@@ -114,7 +114,7 @@ TEST(Filter, ExpressionThatLooksAtTooMuchTextFails) {
   EXPECT_THAT(result.error->message, HasSubstr("more than 4 MiB of text"));
 }
 
-TEST(Filter, ValuesThatAreNoStrings) {
+TEST(Filter, ComparesNonStringValues) {
   EXPECT_TRUE(Passes(Exact("specversion", "1.0")));
   EXPECT_TRUE(Passes(Exact("flag", "true")));
   EXPECT_TRUE(Passes(Exact("hop", "5")));
@@ -157,7 +157,7 @@ TEST(Filter, AllAnyNot) {
   }
 }
 
-TEST(Filter, OnlyTheBooleanTruePasses) {
+TEST(Filter, OnlyBooleanTruePasses) {
   EXPECT_TRUE(Passes("sql: 'true'"));
   EXPECT_TRUE(Passes("sql: 'flag'"));
   EXPECT_FALSE(Passes("sql: 'false'"));
@@ -169,13 +169,13 @@ TEST(Filter, OnlyTheBooleanTruePasses) {
 }
 
 // A failed expression does not affect the next expression of the same filter.
-TEST(Filter, AFailureEndsItsOwnExpressionAlone) {
+TEST(Filter, FailureEndsOnlyItsExpression) {
   EXPECT_TRUE(
       Passes("any { filters { sql: 'CONCAT(id, 1, 2, missing) = id' } "
              "filters { sql: 'id IN (subject, hop / 0)' } filters { sql: 'hop = 5' } }"));
 }
 
-TEST(Filter, EventsThatAreNone) {
+TEST(Filter, MalformedEventsDoNotPass) {
   const absl::StatusOr<CompiledFilter> filter = CompileFilter(Parse("sql: 'true'"));
   ASSERT_TRUE(filter.ok());
   EXPECT_FALSE(filter->Matches("\x0a\x7f"));
@@ -205,7 +205,7 @@ void ExpectRefused(const std::string& text, const std::string& message) {
   EXPECT_THAT(std::string(filter.status().message()), StartsWith(message)) << text;
 }
 
-TEST(Filter, Refusals) {
+TEST(Filter, RejectsInvalidFilters) {
   ExpectRefused("", "route.filter: names no dialect");
   ExpectRefused("exact {}", "route.filter.exact: names no attribute");
   ExpectRefused("prefix {}", "route.filter.prefix: names no attribute");
@@ -215,7 +215,7 @@ TEST(Filter, Refusals) {
   ExpectRefused("exact { " + Condition("type", "") + "}",
                 "route.filter.exact.values['type']: is empty");
   ExpectRefused("exact { " + Condition("data", "x") + "}",
-                "route.filter.exact.values['data']: data is no attribute");
+                "route.filter.exact.values['data']: data is not an attribute");
   ExpectRefused("all {}", "route.filter.all: has no filters");
   ExpectRefused("any {}", "route.filter.any: has no filters");
   ExpectRefused("negation {}", "route.filter.negation: names no dialect");
@@ -224,9 +224,9 @@ TEST(Filter, Refusals) {
                 "route.filter.all.filters[1].any.filters[0].sql: line 2, column 1: expected an "
                 "expression, found '='");
   ExpectRefused("sql: 'id = \\'x\\' AND\\n HASH(id) = 1'",
-                "route.filter.sql: line 2, column 2: there is no function HASH");
+                "route.filter.sql: line 2, column 2: unknown function HASH");
   ExpectRefused("sql: 'LENGTH() = 1'",
-                "route.filter.sql: line 1, column 1: there is no function LENGTH with 0 arguments");
+                "route.filter.sql: line 1, column 1: unknown function LENGTH with 0 arguments");
 }
 
 TEST(Filter, Limits) {

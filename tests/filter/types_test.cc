@@ -37,7 +37,7 @@ Types TypesOfSql(const std::string& sql) {
   return TypesOf(filter);
 }
 
-TEST(FilterTypes, OfDialects) {
+TEST(FilterTypes, FindsTypesOfDialects) {
   const std::string a = "exact { values { key: 'type' value: 'a' } }";
   const std::string b = "exact { values { key: 'type' value: 'b' } }";
   const std::string other = "exact { values { key: 'id' value: 'a' } }";
@@ -58,7 +58,7 @@ TEST(FilterTypes, OfDialects) {
               Optional(ElementsAre("a")));
 }
 
-TEST(FilterTypes, OfExpressions) {
+TEST(FilterTypes, FindsTypesOfExpressions) {
   EXPECT_THAT(TypesOfSql("type = 'a'"), Optional(ElementsAre("a")));
   EXPECT_THAT(TypesOfSql("'a' = TYPE"), Optional(ElementsAre("a")));
   EXPECT_THAT(TypesOfSql("(type) = CONCAT('a', 'b')"), Optional(ElementsAre("ab")));
@@ -97,7 +97,7 @@ class FilterTypesModel : public SeededTest {
   }
 };
 
-TEST_F(FilterTypesModel, AreNeverTooFew) {
+TEST_F(FilterTypesModel, NeverMissesTypes) {
   int foretold = 0;
   for (int i = Steps(3'000); i > 0; --i) {
     v1::Filter filter;

@@ -18,13 +18,13 @@ class HealthyHub final : public client::Connection, private client::HealthCalls 
   }
 };
 
-TEST(OutsideTest, PlaysAPartOfAHub) {
+TEST(OutsideTest, MocksPartOfHub) {
   client::AdminClient admin(std::make_shared<HealthyHub>());
   EXPECT_EQ(admin.CheckHealth().value(), client::Health::kServing);
   EXPECT_TRUE(absl::IsUnimplemented(admin.ListTopics().status()));
 }
 
-TEST(OutsideTest, PlaysAHub) {
+TEST(OutsideTest, MocksHub) {
   const auto hub = std::make_shared<client::MockConnection>();
   EXPECT_CALL(*hub, CheckHealth("", testing::_))
       .WillOnce(testing::Return(client::Health::kServing));

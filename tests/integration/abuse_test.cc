@@ -126,7 +126,7 @@ std::string Http2Frame(uint8_t type, uint8_t flags, uint32_t stream, const std::
   return frame + payload;
 }
 
-TEST_F(AbuseTest, BytesThatAreNoProtocol) {
+TEST_F(AbuseTest, SurvivesRandomBytes) {
   GoodClient good(hub_.address());
   std::mt19937 random(1);
   for (int i = 0; i < 300; ++i) {
@@ -138,7 +138,7 @@ TEST_F(AbuseTest, BytesThatAreNoProtocol) {
   ExpectGrowthBelow(64 * kMiB);
 }
 
-TEST_F(AbuseTest, FramesThatAreCutOffOrMakeNoSense) {
+TEST_F(AbuseTest, SurvivesTruncatedAndInvalidFrames) {
   GoodClient good(hub_.address());
   std::mt19937 random(2);
   const std::string settings = Http2Frame(4, 0, 0, "", 0);
@@ -166,7 +166,7 @@ std::string PublishHeaders() {
   return Http2Frame(1, 4, 1, block, block.size());
 }
 
-TEST_F(AbuseTest, CallsThatAreNeverCompleted) {
+TEST_F(AbuseTest, SurvivesIncompleteCalls) {
   GoodClient good(hub_.address());
   std::vector<RawSocket> open;
   const std::string settings = Http2Frame(4, 0, 0, "", 0);
@@ -223,7 +223,7 @@ std::map<StatusCode, int> UnaryFlood(const std::string& address, int calls,
   return outcomes;
 }
 
-TEST_F(AbuseTest, AFloodOfLargeCallsIsBounded) {
+TEST_F(AbuseTest, BoundsMemoryOfLargeCalls) {
   GoodClient good(hub_.address());
   v1::PublishRequest request;
   request.set_topic("t");
@@ -258,7 +258,7 @@ TEST_F(AbuseTest, AFloodOfLargeCallsIsBounded) {
   EXPECT_LT(peak, before_ + (400 * kMiB + kAllocatorSlack) * kMemoryFactor);
 }
 
-TEST_F(AbuseTest, ReadersThatDoNotReadCostOneFrameEach) {
+TEST_F(AbuseTest, StalledReaderCostsOneFrame) {
   {
     HubClient client(hub_.address());
     v1::PublishRequest request = MakePublish("t", 10, std::string(100'000, 'x'));
@@ -293,7 +293,7 @@ TEST_F(AbuseTest, ReadersThatDoNotReadCostOneFrameEach) {
   }
 }
 
-TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
+TEST_F(AbuseTest, BlocksPublishersThatReadNoReplies) {
   GoodClient good(hub_.address());
   v1::PublishStreamRequest request = MakeStreamPublish("t", 1, 1, std::string(10'000, 'x'));
   request.set_durability(v1::DURABILITY_WRITTEN);
@@ -337,7 +337,7 @@ TEST_F(AbuseTest, PublishersThatTakeNoReplies) {
 }
 
 // SIGTERM with publishers and readers at full speed: everything ends cleanly.
-TEST_F(AbuseTest, TerminationUnderLoad) {
+TEST_F(AbuseTest, TerminatesCleanlyUnderLoad) {
   Traffic traffic(hub_.address(), "t");
   EXPECT_TRUE(traffic.Flows(5000));
   hub_.Terminate();

@@ -78,7 +78,7 @@ std::vector<std::string> NamesOf(const v1::ListTopicsResponse& response) {
   return names;
 }
 
-TEST_F(AdminTest, CreateFillsInTheDefaults) {
+TEST_F(AdminTest, CreateFillsInDefaults) {
   const auto created = Create(Named("t"));
   ASSERT_THAT(created.status, IsOk());
   const v1::Topic& topic = created.response.topic();
@@ -105,7 +105,7 @@ TEST_F(AdminTest, CreateKeepsAllSettings) {
 }
 
 // A topic does not accept a size limit for events that no request could contain.
-TEST(AdminLimitsTest, EventsFitIntoRequests) {
+TEST(AdminLimitsTest, LimitsEventSizeToRequestSize) {
   ServerOptions options = TestServerOptions();
   options.max_request_bytes = 512 * 1024;
   TestHub hub(std::move(options));
@@ -127,7 +127,7 @@ TEST(AdminLimitsTest, EventsFitIntoRequests) {
   EXPECT_EQ(create("by-default", 0).response.topic().max_event_bytes(), 523'264u);
 }
 
-TEST_F(AdminTest, CreateTwiceIsRefusedWhateverTheSettings) {
+TEST_F(AdminTest, RejectsSecondCreation) {
   ASSERT_THAT(Create(Named("t")).status, IsOk());
   v1::Topic other = Named("t");
   other.set_partitions(9);
@@ -136,7 +136,7 @@ TEST_F(AdminTest, CreateTwiceIsRefusedWhateverTheSettings) {
   EXPECT_EQ(Get("t").response.topic().partitions(), 1u);
 }
 
-TEST_F(AdminTest, CreateNamesTheFieldThatIsWrong) {
+TEST_F(AdminTest, CreateNamesInvalidField) {
   const struct {
     const char* field;
     std::function<void(v1::Topic&)> spoil;
@@ -168,14 +168,14 @@ TEST_F(AdminTest, CreateNamesTheFieldThatIsWrong) {
               FailsWith(StatusCode::NOT_FOUND, ErrorDetail::REASON_TOPIC_NOT_FOUND));
 }
 
-TEST_F(AdminTest, NamesAreRequired) {
+TEST_F(AdminTest, RequiresNames) {
   EXPECT_EQ(DetailOf(Get("").status).field(), "name");
   EXPECT_EQ(DetailOf(Delete("").status).field(), "name");
   EXPECT_EQ(DetailOf(Update(v1::Topic(), {"partitions"}).status).field(), "topic.name");
   EXPECT_EQ(DetailOf(ListPartitions("", 0, "").status).field(), "topic");
 }
 
-TEST_F(AdminTest, WhatDoesNotExistIsNotFound) {
+TEST_F(AdminTest, UnknownTopicIsNotFound) {
   const auto not_found = FailsWith(StatusCode::NOT_FOUND, ErrorDetail::REASON_TOPIC_NOT_FOUND);
   EXPECT_THAT(Get("none").status, not_found);
   EXPECT_THAT(Delete("none").status, not_found);
@@ -183,7 +183,7 @@ TEST_F(AdminTest, WhatDoesNotExistIsNotFound) {
   EXPECT_THAT(ListPartitions("none", 0, "").status, not_found);
 }
 
-TEST_F(AdminTest, ListPagesByName) {
+TEST_F(AdminTest, ListsByNameInPages) {
   for (const char* name : {"b", "d", "a", "c"}) ASSERT_THAT(Create(Named(name)).status, IsOk());
   EXPECT_THAT(NamesOf(List(0, "").response), ElementsAre("a", "b", "c", "d"));
   const auto first = List(3, "");
@@ -195,7 +195,7 @@ TEST_F(AdminTest, ListPagesByName) {
   EXPECT_EQ(List(4'000'000'000, "").response.topics_size(), 4);
 }
 
-TEST_F(AdminTest, ListPartitionsPagesByNumber) {
+TEST_F(AdminTest, ListsPartitionsByNumberInPages) {
   v1::Topic topic = Named("t");
   topic.set_partitions(5);
   ASSERT_THAT(Create(topic).status, IsOk());
@@ -210,7 +210,7 @@ TEST_F(AdminTest, ListPartitionsPagesByNumber) {
   EXPECT_EQ(DetailOf(ListPartitions("t", 2, "bogus").status).field(), "page_token");
 }
 
-TEST_F(AdminTest, UpdateChangesWhatTheMaskNames) {
+TEST_F(AdminTest, UpdatesOnlyMaskedFields) {
   v1::Topic topic = Named("t");
   topic.set_description("before");
   topic.mutable_retention()->set_max_bytes(1000);
@@ -234,7 +234,7 @@ TEST_F(AdminTest, UpdateChangesWhatTheMaskNames) {
   EXPECT_EQ(Get("t").response.topic().description(), "");
 }
 
-TEST_F(AdminTest, UpdateNamesTheFieldThatIsWrong) {
+TEST_F(AdminTest, UpdateNamesInvalidField) {
   v1::Topic topic = Named("t");
   topic.set_partitions(3);
   ASSERT_THAT(Create(topic).status, IsOk());
@@ -249,7 +249,7 @@ TEST_F(AdminTest, UpdateNamesTheFieldThatIsWrong) {
   EXPECT_EQ(Get("t").response.topic().partitions(), 3u);
 }
 
-TEST_F(AdminTest, DeleteTakesTheEventsAlong) {
+TEST_F(AdminTest, DeleteRemovesEvents) {
   ASSERT_THAT(Create(Named("t")).status, IsOk());
   Publish(hub_.client(), MakePublish("t", 3));
   ASSERT_THAT(Delete("t").status, IsOk());
@@ -262,7 +262,7 @@ TEST_F(AdminTest, DeleteTakesTheEventsAlong) {
   EXPECT_EQ(Publish(hub_.client(), MakePublish("t")).placements(0).base_offset(), 0);
 }
 
-TEST_F(AdminTest, StatsCountWhatWasDone) {
+TEST_F(AdminTest, StatsCountEventsAndRequests) {
   ASSERT_THAT(Create(Named("t")).status, IsOk());
   Publish(hub_.client(), MakePublish("t", 5));
   ReadAll(hub_.client(), ReadOf("t"));

@@ -95,14 +95,14 @@ class CancelTest : public testing::Test {
   TestHub hub_;
 };
 
-TEST_F(CancelTest, ReadBeforeTheFirstResponse) {
+TEST_F(CancelTest, ReadBeforeFirstResponse) {
   for (int i = 0; i < kRounds; ++i) {
     CancelledRead read(hub_.client(), Following());
     EXPECT_EQ(read.Cancel().error_code(), StatusCode::CANCELLED);
   }
 }
 
-TEST_F(CancelTest, ReadThatWaitsAtTheHead) {
+TEST_F(CancelTest, ReadWaitingAtHead) {
   for (int i = 0; i < kRounds; ++i) {
     CancelledRead read(hub_.client(), Following());
     EXPECT_TRUE(read.Read());
@@ -111,7 +111,7 @@ TEST_F(CancelTest, ReadThatWaitsAtTheHead) {
   }
 }
 
-TEST_F(CancelTest, ReadThatIsWokenAtTheSameTime) {
+TEST_F(CancelTest, ReadWokenConcurrently) {
   for (int i = 0; i < kRounds; ++i) {
     CancelledRead read(hub_.client(), Following());
     EXPECT_TRUE(read.Read());
@@ -122,7 +122,7 @@ TEST_F(CancelTest, ReadThatIsWokenAtTheSameTime) {
   }
 }
 
-TEST_F(CancelTest, ReadWhoseWriteIsBlocked) {
+TEST_F(CancelTest, ReadWithBlockedWrite) {
   FillWith(30);  // More than flow control lets through.
   for (int i = 0; i < kRounds; ++i) {
     CancelledRead read(hub_.client(), Following());
@@ -131,7 +131,7 @@ TEST_F(CancelTest, ReadWhoseWriteIsBlocked) {
   }
 }
 
-TEST_F(CancelTest, ReadOfATopicThatIsDeletedAtTheSameTime) {
+TEST_F(CancelTest, ReadOfTopicDeletedConcurrently) {
   for (int i = 0; i < kRounds; ++i) {
     CreateTopic(hub_.client(), "gone");
     v1::ReadRequest request = ReadOf("gone");
@@ -151,7 +151,7 @@ TEST_F(CancelTest, ReadOfATopicThatIsDeletedAtTheSameTime) {
   }
 }
 
-TEST_F(CancelTest, PublishStreamThatDidNothing) {
+TEST_F(CancelTest, IdlePublishStream) {
   for (int i = 0; i < kRounds; ++i) {
     CancelledPublish stream(hub_.client());
     EXPECT_EQ(stream.Cancel().error_code(), StatusCode::CANCELLED);
@@ -186,7 +186,7 @@ TEST_F(CancelTest, PublishStreamAtFullSpeed) {
   }
 }
 
-TEST_F(CancelTest, UnaryPublishBeforeItsAnswer) {
+TEST_F(CancelTest, UnaryPublishBeforeResponse) {
   for (int i = 0; i < kRounds; ++i) {
     hub_.gate().Close();
     grpc::ClientContext context;
@@ -231,7 +231,7 @@ class SmallBudgetTest : public CancelTest {
   }
 };
 
-TEST_F(SmallBudgetTest, PublishStreamThatWaitsForTheBudget) {
+TEST_F(SmallBudgetTest, CancelsPublishStreamWaitingForBudget) {
   HubClient other(hub_.address());
   for (int i = 0; i < kRounds; ++i) {
     hub_.gate().Close();
@@ -252,7 +252,7 @@ TEST_F(SmallBudgetTest, PublishStreamThatWaitsForTheBudget) {
 }
 
 // A drain may begin in every state too, and a cancellation may come during the drain.
-TEST(CancelDuringDrainTest, StreamsInAllStates) {
+TEST(CancelDuringDrainTest, StreamsInEveryState) {
   for (int i = 0; i < 15; ++i) {
     TestHub hub;
     CreateTopic(hub.client(), "t");

@@ -180,7 +180,7 @@ class ApplyTest(TopologyTest):
 ~ link from-crm
     remote_address: unix:/nonexistent/hub -> crm:7070
     filter: {"all":[{"prefix":{"type":"crm."}},{"not":{"exact":{"visibility":"internal"}}}]} -> not set
-left alone, for no file names them: topic billing.dead-letters, topic bus, subscription billing, route audit
+left alone because no file names them: topic billing.dead-letters, topic bus, subscription billing, route audit
 4 updated
 """)
 
@@ -202,8 +202,8 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                 self.assertIn(f"  ! {risk}", self.ok("apply", "-f", path, "--dry-run"))
                 dry = self.ok_json("apply", "-f", path, "--dry-run")
                 self.assertIn(risk, "\n".join(dry["changes"][0]["risks"]))
-                self.assertIn("apply, which changes 't' for good (see --dry-run): without a "
-                              "terminal to ask on, it takes --yes",
+                self.assertIn("apply, which changes 't' for good (see --dry-run): requires "
+                              "--yes when there is no terminal to ask on",
                               self.fails(2, "apply", "-f", path))
         wider = topic("partitions: 2, retention: {max_age: 8d, keep_until_acked: true}")
         self.assertNotIn("!", self.apply(wider))
@@ -217,7 +217,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         self.assertEqual(self.ok("apply", f"--file={topics}", "-f", routes), "no changes\n")
         again = self.file("topics: [{name: b}]", "again.yaml")
         self.assertEqual(self.fails(1, "apply", "-f", topics, "-f", again),
-                         f"eventhub: {again}:1:10: 'b' of topics is there already: {topics}:3:10")
+                         f"eventhub: {again}:1:10: 'b' of topics is already defined: {topics}:3:10")
 
     def test_prune_deletes_what_is_not_named(self):
         self.apply(SHOP)
@@ -229,11 +229,11 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         out = self.apply(wanted, "--prune", "--yes")
         self.assertEqual(out, """\
 - link from-crm
-  ! forgets how far the link is
+  ! deletes the link's positions
 - route audit
 - route shop
 - subscription billing
-  ! forgets what is acked, and its snapshots and dead letters
+  ! deletes its acks, snapshots and dead letters
 - topic billing.dead-letters
   ! deletes the topic with all its events
 - topic shop
@@ -264,8 +264,8 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         before = self.export()
         for more in ("--dry-run", "--yes"):
             refused = self.fails(1, "apply", "-f", wanted, "--prune", more)
-            self.assertIn("topic old has dead letters that are open, or redriven and not settled, "
-                          "of subscriptions: kept; redrive or discard them first", refused)
+            self.assertIn("topic old has open or unsettled redriven dead letters of "
+                          "subscriptions: kept; redrive or discard them first", refused)
         self.assertEqual(self.export(), before)
         self.ok("subscriptions", "dead-letters", "discard", "kept", "--all", "--yes")
         out = self.ok("apply", "-f", wanted, "--prune", "--yes")
@@ -277,7 +277,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
         before = self.export()
         for nothing in ("", "# only a remark\n", "topics: []\n"):
             for more in ("--dry-run", "--yes"):
-                self.assertIn("delete all", self.fails(1, "apply", "-f", self.file(nothing),
+                self.assertIn("delete everything", self.fails(1, "apply", "-f", self.file(nothing),
                                                        "--prune", more))
         self.assertEqual(self.export(), before)
 
@@ -343,8 +343,8 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
             """)
         self.assertEqual(self.fault_lines(1, "apply", "-f", path), [
             f"eventhub: {path}:{line}" for line in (
-                "3:5: there is no key 'partitionz'; did you mean 'partitions'?",
-                f"4:5: 'a' of topics is there already: {path}:2:5",
+                "3:5: unknown key 'partitionz'; did you mean 'partitions'?",
+                f"4:5: 'a' of topics is already defined: {path}:2:5",
                 "5:36: 'max_age': 'soon' is not a duration; write it like 90s, 1h30m or 7d",
                 "9:20: 'target_topics' is 'b', and not a sequence",
                 "10:13: filter.sql: line 1, column 10: expected a string literal after LIKE, found "
@@ -353,7 +353,7 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                 "any, not and sql",
                 "13:31: 'on_unavailable': 'ask' is not one of: fail, skip",
                 "13:36: 'create_time' is set by the hub",
-                "14:1: there is no key 'link'; did you mean 'links'?")])
+                "14:1: unknown key 'link'; did you mean 'links'?")])
         self.assertEqual(self.export(), "")
         self.assertRegex(self.fails(1, "apply", "-f", "-", stdin=b"topics: [\n"),
                          r"^eventhub: stdin:\d+:\d+: is not YAML: ")
@@ -385,8 +385,8 @@ left alone, for no file names them: topic billing.dead-letters, topic bus, subsc
                 kind: queue
             """)
         faults = (
-            "3:12: topic -x: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a "
-            "digit or _",
+            "3:12: topic -x: name: must consist of a-z A-Z 0-9 . _ - and start with a "
+            "letter, a digit or _",
             "2:27: topic a: partitions: cannot shrink from 4 to 2",
             "9:22: subscription s: topic: topic nowhere will not exist",
             "12:11: subscription k: kind: cannot be changed from stream to queue",

@@ -42,7 +42,7 @@ TEST(CliCommand, FeedsStandardInput) {
   EXPECT_EQ(Shell("test \"$(cat /dev/stdin)\" = abc", "abc")->exit_code, 0);
 }
 
-TEST(CliCommand, KeepsTheLastLineOfStderr) {
+TEST(CliCommand, KeepsLastLineOfStderr) {
   const auto result = Shell("echo first >&2; echo ' last words ' >&2; echo >&2; exit 3");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 3);
@@ -51,20 +51,20 @@ TEST(CliCommand, KeepsTheLastLineOfStderr) {
   EXPECT_EQ(Shell("head -c 600 /dev/zero | tr '\\0' y >&2")->last_error.size(), 512);
 }
 
-TEST(CliCommand, DoesNotWaitForWhatTheCommandLeavesBehind) {
+TEST(CliCommand, DoesNotWaitForBackgroundProcesses) {
   const absl::Time start = absl::Now();
   EXPECT_EQ(Shell("sleep 30 >&2 & echo started >&2")->last_error, "started");
   EXPECT_LT(absl::Now() - start, absl::Seconds(20));
 }
 
-TEST(CliCommand, ReportsASignal) {
+TEST(CliCommand, ReportsSignal) {
   const auto result = Shell("kill -9 $$");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->signal, SIGKILL);
   EXPECT_THAT(OutcomeOf(result, std::nullopt).reason, HasSubstr("signal 9"));
 }
 
-TEST(CliCommand, ACommandWhoseEndIsNotKnownIsRunAgain) {
+TEST(CliCommand, RetriesCommandWithUnknownExit) {
   std::signal(SIGCHLD, SIG_IGN);
   const auto unknown = Shell("exit 0");
   ExpectCommands();
@@ -73,7 +73,7 @@ TEST(CliCommand, ACommandWhoseEndIsNotKnownIsRunAgain) {
   EXPECT_EQ(Shell("exit 3")->exit_code, 3);
 }
 
-TEST(CliCommand, TellsWhatCannotRun) {
+TEST(CliCommand, ReportsUnrunnableCommand) {
   EXPECT_EQ(RunCommand({.words = {"/nonexistent/bill"}}).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(RunCommand({.words = {"true", std::string(1 << 20, 'x')}}).status().code(),
@@ -98,7 +98,7 @@ TEST(CliCommand, MapsExitCodes) {
   EXPECT_EQ(OutcomeOf(CommandResult{.signal = SIGTERM}, {}).kind, Kind::kRetry);
 }
 
-TEST(CliCommand, NamesTheReasonAndTheDelay) {
+TEST(CliCommand, NamesReasonAndDelay) {
   const client::Outcome outcome =
       OutcomeOf(CommandResult{.exit_code = 75, .last_error = "no route"}, absl::Seconds(7));
   EXPECT_EQ(outcome.reason, "exit code 75: no route");
@@ -108,7 +108,7 @@ TEST(CliCommand, NamesTheReasonAndTheDelay) {
   EXPECT_EQ(OutcomeOf(absl::InvalidArgumentError("too large"), {}).kind, Kind::kPark);
 }
 
-TEST(CliEnvironment, DescribesTheEvent) {
+TEST(CliEnvironment, DescribesEvent) {
   v1::Event event;
   event.set_id("1");
   event.set_type("t");
@@ -128,7 +128,7 @@ TEST(CliEnvironment, DescribesTheEvent) {
   }
 }
 
-TEST(CliEnvironment, KeepsWhatIsThereButItsOwn) {
+TEST(CliEnvironment, KeepsInheritedVariablesExceptItsOwn) {
   setenv("EVENTHUB_ID", "stale", 1);
   setenv("CLI_TEST_KEPT", "yes", 1);
   const std::vector<std::string> base = BaseEnvironment("unix:/x", "billing");
@@ -138,7 +138,7 @@ TEST(CliEnvironment, KeepsWhatIsThereButItsOwn) {
   EXPECT_THAT(base, Not(Contains("EVENTHUB_ID=stale")));
 }
 
-TEST(CliConsumeTally, KeepsTheLimit) {
+TEST(CliConsumeTally, RespectsLimit) {
   ConsumeTally tally(5);
   EXPECT_EQ(tally.Begin(3), 3);
   EXPECT_EQ(tally.IdleFor(), absl::ZeroDuration()) << "it is at work";
@@ -153,7 +153,7 @@ TEST(CliConsumeTally, KeepsTheLimit) {
   EXPECT_EQ(tally.bytes(), 50);
 }
 
-TEST(CliConsumeTally, SaysWhatTheHubConfirmed) {
+TEST(CliConsumeTally, CountsUnconfirmedOutcomes) {
   ConsumeTally tally(100);
   tally.Count(client::Outcome::Ack(), 30, 0);
   tally.Count(client::Outcome::Park("no"), 2, 0);

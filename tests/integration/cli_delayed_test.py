@@ -31,8 +31,8 @@ class DelayedTest(HubTest):
         self.assertEqual([e["delay_id"] for e in self.listed(topic, "--due-from=1d")], [last])
         self.assertRegex(self.ok("delayed", "list", topic), rf"(?m)^{later} .* 1h59m.* later ")
         self.assertEqual(self.ok("delayed", "cancel", topic, later, later),
-                         "1 of 2 events taken back\n")
-        self.assertIn("no such delayed event any more (NOT_FOUND)",
+                         "1 of 2 events cancelled\n")
+        self.assertIn("does not hold this delayed event (NOT_FOUND)",
                       self.fails(1, "delayed", "cancel", topic, later))
         gone = self.hub.run("delayed", "cancel", topic, later, "--output=json")
         self.assertEqual((gone.code, json.loads(gone.out)), (1, {"cancelled": 0, "asked": 1}))
@@ -49,7 +49,7 @@ class DelayedTest(HubTest):
     def test_the_summary_says_so(self):
         result = self.hub.run("publish", self.topic(), "--deliver-after=1h", stdin=b"a\nb\n")
         self.assertEqual(result.code, 0)
-        self.assertIn(b"; 2 of them wait for their time\n", result.err)
+        self.assertIn(b"; 2 of them are delayed\n", result.err)
 
     def test_refusals(self):
         topic = self.topic()

@@ -38,7 +38,7 @@ EventTemplate TextTemplate() {
   return event;
 }
 
-TEST(CliEventSource, MakesEventsOfTextLines) {
+TEST(CliEventSource, MakesEventsFromTextLines) {
   EventTemplate settings = TextTemplate();
   settings.attributes = {{"env", "test"}};
   settings.key_field = "2";
@@ -54,7 +54,7 @@ TEST(CliEventSource, MakesEventsOfTextLines) {
   EXPECT_EQ(source.FromLine("short").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(CliEventSource, FindsTheKeyInJsonData) {
+TEST(CliEventSource, FindsKeyInJsonData) {
   EventTemplate settings = TextTemplate();
   settings.key_field = "customer.id";
   EventSource source(settings);
@@ -69,7 +69,7 @@ TEST(CliEventSource, FindsTheKeyInJsonData) {
   }
 }
 
-TEST(CliEventSource, FillsInWhatACloudEventLacks) {
+TEST(CliEventSource, FillsInMissingAttributes) {
   EventTemplate settings = TextTemplate();
   settings.json_input = true;
   settings.content_type.clear();
@@ -82,7 +82,7 @@ TEST(CliEventSource, FillsInWhatACloudEventLacks) {
   EXPECT_FALSE(event->has_time());
 }
 
-TEST(CliEventSource, KnowsLinesOfAPrettyPrintedText) {
+TEST(CliEventSource, RecognizesPrettyPrintedJson) {
   for (const char* line : {"{", "{ ", "{\"a\": [", "{\"id\": \"1\",", "[", "[{}]", "[ 1 ]"}) {
     EXPECT_THAT(std::string(JsonLineHint(line)), HasSubstr("jq -c")) << line;
   }
@@ -110,7 +110,7 @@ TEST(CliEventFormat, PrintsFields) {
 }
 
 // A printed line can be read back as the same event.
-TEST(CliEventSource, TakesBackWhatIsWritten) {
+TEST(CliEventSource, ReadsPrintedEvents) {
   EventTemplate settings = TextTemplate();
   settings.json_input = true;
   settings.content_type.clear();
@@ -156,12 +156,12 @@ TEST_F(CliLineReaderTest, SplitsLines) {
   EXPECT_THAT(LinesOf(large + "\nend"), ElementsAre(large, "end"));
 }
 
-TEST_F(CliLineReaderTest, StopsWhenAsked) {
+TEST_F(CliLineReaderTest, StopsOnRequest) {
   eventfd_write(stop_fd_, 1);
   EXPECT_THAT(LinesOf("a\nb\n"), ElementsAre());
 }
 
-TEST_F(CliLineReaderTest, NamesAFileThatIsNotThere) {
+TEST_F(CliLineReaderTest, NamesMissingFile) {
   const auto reader = LineReader::Open(path_ + ".none", stop_fd_);
   EXPECT_EQ(reader.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(reader.status().message()), HasSubstr(path_));

@@ -15,7 +15,7 @@ std::string Again(const std::string& json) {
   return filter.ok() ? FilterJson(*filter) : std::string(filter.status().message());
 }
 
-TEST(CliFilterJson, EveryDialectMakesTheRoundTrip) {
+TEST(CliFilterJson, EveryDialectRoundTrips) {
   for (const char* const json :
        {R"({"exact":{"source":"/a","type":"t"}})", R"({"prefix":{"type":"t"}})",
         R"({"suffix":{"type":"ä"}})", R"({"sql":"a = 'b'"})", R"({"not":{"sql":"true"}})",
@@ -24,18 +24,18 @@ TEST(CliFilterJson, EveryDialectMakesTheRoundTrip) {
   }
 }
 
-TEST(CliFilterJson, AnArrayIsAll) {
+TEST(CliFilterJson, ArrayMeansAll) {
   EXPECT_EQ(Again(R"( [ {"sql": "a"}, [{"sql": "b"}] ] )"),
             R"({"all":[{"sql":"a"},{"all":[{"sql":"b"}]}]})");
 }
 
-TEST(CliFilterJson, PeopleReadAnExpressionAsItIs) {
+TEST(CliFilterJson, PrintsPlainExpression) {
   for (const char* const text : {"type LIKE 'shop.%'", R"({"exact":{"type":"t"}})"}) {
     EXPECT_EQ(FilterText(*ParseFilter(text)), text);
   }
 }
 
-TEST(CliFilterJson, Refusals) {
+TEST(CliFilterJson, RejectsInvalidFilters) {
   const std::string one = "is not an object with one dialect as its only member";
   EXPECT_EQ(Again("{"), "filter: is not valid JSON");
   EXPECT_EQ(Again("{}"), "filter: " + one);

@@ -80,8 +80,8 @@ class FilterEvalTest(unittest.TestCase):
     def test_wrong_usage(self):
         for arguments, message in ((["id", "type"], "'type' is neither an option"),
                                    (["id", "--evnt=x"], "'--evnt=x' is neither an option"),
-                                   ([], "takes an EXPRESSION or --filter"),
-                                   (["id", "--filter={}"], "takes an EXPRESSION or --filter"),
+                                   ([], "takes either an EXPRESSION or --filter"),
+                                   (["id", "--filter={}"], "takes either an EXPRESSION or --filter"),
                                    (["--filter={}"], "filter: is not an object with one dialect"),
                                    (['--filter={"all": []}'], "filter.all: has no filters"),
                                    (['--filter={"sql": "a ="}'],

@@ -60,7 +60,7 @@ class Hub:
 
     @contextlib.contextmanager
     def stopped(self):
-        """Suspends the hub meanwhile: it accepts connections and does not answer."""
+        """Suspends the hub meanwhile: it accepts connections and does not respond."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield

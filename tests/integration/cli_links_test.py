@@ -128,8 +128,8 @@ class LinksTest(LinkTest):
         self.link(name, remote=nowhere)
         self.await_error(name, "nowhere")
         text = self.ok("links", "describe", name)
-        self.assertRegex(text, r"\n  \* connecting for .*: it tries to reach the other hub and its "
-                               r"topic\n"
+        self.assertRegex(text, r"\n  \* connecting for .*: it is trying to reach the other hub "
+                               r"and its topic\n"
                                r"  \* .*nowhere.*\n\n")
         self.assertRegex(text, r"(?m)^remote hub: +not reached yet$")
         self.assertRegex(text, r"(?m)^failures: +[1-9]\d* connections?$")
@@ -258,7 +258,7 @@ class LinksTest(LinkTest):
             1, "links", "create", "a/b", "--remote=h:1", "--remote-topic=a", f"--to={name}"))
         self.assertIn("ALREADY_EXISTS", self.fails(
             1, "links", "create", name, "--remote=h:1", "--remote-topic=a", f"--to={name}"))
-        self.assertIn(f"topic {name} is what links append to: {name} (FAILED_PRECONDITION)",
+        self.assertIn(f"topic {name} is the target of links: {name} (FAILED_PRECONDITION)",
                       self.fails(1, "topics", "delete", name, "--yes"))
         self.assertIn("link.filter", self.fails(1, "links", "update", name, "--filter=a ="))
         self.ok("links", "delete", name, "--yes")

@@ -68,7 +68,7 @@ class OutboxTest(HubTest):
         self.assertIn(b"1 event set aside, because the hub refuses them", result.err)
         exported = self.hub.run("outbox", "export", directory, "--refused")
         self.assertEqual(json.loads(exported.out)["id"], f"{topic}-0")
-        self.assertIn(b"takes at most 30", exported.err)
+        self.assertIn(b"accepts at most 30", exported.err)
         self.ok("topics", "update", topic, "--max-event-bytes=1KiB")
         self.assertEqual(self.ok("outbox", "drain", directory, "--retry-refused"),
                          "1 event published\n")

@@ -62,23 +62,23 @@ TEST(CliReport, FindingsComeFirst) {
   EXPECT_THAT(report, HasSubstr("max attempts: 5"));
 }
 
-TEST(CliReport, LeavesOutPartitionsWithNothingToDo) {
+TEST(CliReport, OmitsIdlePartitions) {
   client::SubscriptionDescription description = Behind();
   description.partitions.erase(description.partitions.begin());
   EXPECT_THAT(RenderDescription(description, kReportTime), Not(HasSubstr("PARTITION")));
 }
 
-TEST(CliReport, SaysWhenNothingIsWrong) {
+TEST(CliReport, ReportsHealthySubscription) {
   client::SubscriptionDescription description = Behind();
   description.findings.clear();
-  EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("* nothing holds it up"));
+  EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("* nothing blocks it"));
   description.stats.lag_events = 0;
   EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("* all is settled"));
   description.consumers.clear();
   EXPECT_THAT(RenderDescription(description, kReportTime), HasSubstr("No consumer is connected."));
 }
 
-TEST(CliReport, NamesWhoHasAPartitionOfAStream) {
+TEST(CliReport, NamesConsumerOfStreamPartition) {
   client::SubscriptionDescription description = Behind();
   description.subscription.kind = client::SubscriptionKind::kStream;
   description.partitions.front().consumer = "worker-1";
@@ -88,7 +88,7 @@ TEST(CliReport, NamesWhoHasAPartitionOfAStream) {
   EXPECT_THAT(report, HasSubstr("  0,3\n"));
 }
 
-TEST(CliSubscriptionJson, KeepsAllOfIt) {
+TEST(CliSubscriptionJson, IncludesEveryField) {
   const Json json = DescriptionJson(Behind());
   EXPECT_EQ(json["kind"], "queue");
   EXPECT_EQ(json["ack_deadline_seconds"], 30.0);
@@ -102,7 +102,7 @@ TEST(CliSubscriptionJson, KeepsAllOfIt) {
   EXPECT_EQ(json["consumers"][0]["in_use"]["events"], 17);
 }
 
-TEST(CliSubscriptionOutput, ListsThemWithTheirState) {
+TEST(CliSubscriptionOutput, ListsSubscriptionsWithState) {
   client::SubscriptionSummary behind{.subscription = Behind().subscription,
                                      .stats = Behind().stats};
   client::SubscriptionSummary idle{.subscription = {.name = "idle", .topic = "orders"}};
@@ -111,7 +111,7 @@ TEST(CliSubscriptionOutput, ListsThemWithTheirState) {
   EXPECT_THAT(table, HasSubstr("idle     orders  unknown  idle"));
 }
 
-TEST(CliSubscriptionOutput, SumsUpASeek) {
+TEST(CliSubscriptionOutput, SummarizesSeek) {
   const std::string moves = RenderMoves({{0, 10, 5, 90, 95}, {1, 7, 0, 3, 10}}, true);
   EXPECT_THAT(moves, HasSubstr("lag: 93 events before, 105 after\n"));
   EXPECT_THAT(moves, HasSubstr("dry run: nothing was changed\n"));
@@ -119,14 +119,14 @@ TEST(CliSubscriptionOutput, SumsUpASeek) {
   EXPECT_EQ(MovesJson({{0, 10, 5, 90, 95}}, true)["moves"][0]["to_offset"], 5);
 }
 
-TEST(CliSubscriptionOutput, SaysWhatIsReplayed) {
+TEST(CliSubscriptionOutput, DescribesReplay) {
   const client::ReplayResult result{.events = 30, .ranges = {{2, {100, 130}}}};
   EXPECT_THAT(RenderReplay(result, false), HasSubstr("30 events are delivered again\n"));
   EXPECT_THAT(RenderReplay(result, false), HasSubstr("100   129\n"));
   EXPECT_THAT(RenderReplay(result, true), HasSubstr("30 events would be delivered again\n"));
 }
 
-TEST(CliSubscriptionOutput, ShowsDeadLettersWithTheirReason) {
+TEST(CliSubscriptionOutput, ListsDeadLettersWithReason) {
   client::DeadLetter letter;
   letter.offset = 17;
   letter.source_partition = 3;
@@ -142,7 +142,7 @@ TEST(CliSubscriptionOutput, ShowsDeadLettersWithTheirReason) {
   EXPECT_EQ(DeadLetterJson(letter)["source_offset"], 1200);
 }
 
-TEST(CliOutput, ASharePasses) {
+TEST(CliOutput, FormatsShareAndTimeLeft) {
   EXPECT_EQ(ShareText(5, 0, absl::Seconds(1)), "");
   EXPECT_EQ(ShareText(0, 1000, absl::Seconds(1)), ", 0% of 1,000");
   EXPECT_EQ(ShareText(250, 1000, absl::Seconds(10)), ", 25% of 1,000, 30s left");
@@ -151,7 +151,7 @@ TEST(CliOutput, ASharePasses) {
   EXPECT_EQ(ShareOfBytesText(1 << 20, 2 << 20, absl::Seconds(10)), ", 50% of 2.00 MiB, 10s left");
 }
 
-TEST(CliOutput, AppendTimesAheadOfTheClockAreMarked) {
+TEST(CliOutput, MarksAppendTimesAheadOfClock) {
   const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
   const client::PartitionInfo right{.partition = 0, .last_append_time = now};
   const client::PartitionInfo ahead{.partition = 1, .last_append_time = now + absl::Hours(1)};

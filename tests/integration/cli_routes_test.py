@@ -69,8 +69,8 @@ class RoutesTest(RouteTest):
         self.ok("routes", "update", "life", "--resume", "--key=all", "--yes")
         life = self.describe("life")
         self.assertEqual((life["disabled"], life["partition_key"]), (False, {"constant": "all"}))
-        self.assertIn("moves keys: the next copies may go to other partitions than those before: "
-                      "without a terminal to ask on, it takes --yes",
+        self.assertIn("moves keys: the next copies may go to other partitions than those before"
+                      ": requires --yes when there is no terminal to ask on",
                       self.fails(2, "routes", "update", "life", "--no-key"))
         self.ok("routes", "update", "life", "--no-key", "--yes")
         self.assertEqual(self.describe("life")["partition_key"], {"none": True})
@@ -160,7 +160,7 @@ class RoutesTest(RouteTest):
         refused = self.hub.run("publish", a, "-q", stdin=b"x" * 2000 + b"\n")
         self.assertEqual(refused.code, 1)
         self.assertRegex(refused.err.decode(),
-                         rf"route {name}.*{small}.*takes at most 1024.*FAILED_PRECONDITION")
+                         rf"route {name}.*{small}.*accepts at most 1024.*FAILED_PRECONDITION")
         for topic in (a, b, small):
             self.assertEqual(self.data(topic), [])
         self.publish(a, "fits")
@@ -168,10 +168,10 @@ class RoutesTest(RouteTest):
             self.assertEqual(self.data(topic), ["fits"])
         stats = self.describe(name)["stats"]
         self.assertEqual((stats["failed_requests"], stats["skipped_events"]), (1, 0))
-        self.assertIn("takes at most 1024", stats["last_failure"])
+        self.assertIn("accepts at most 1024", stats["last_failure"])
         text = self.ok("routes", "describe", name)
         self.assertRegex(text, r"(?m)^failed: +1 requests refused$")
-        self.assertRegex(text, r"(?m)^last failure: .*takes at most 1024.* at 20\d\d-")
+        self.assertRegex(text, r"(?m)^last failure: .*accepts at most 1024.* at 20\d\d-")
 
     def test_skip_leaves_the_copy_out(self):
         a, b, gone = self.topics("a", "b", "gone")
@@ -211,7 +211,7 @@ class RoutesTest(RouteTest):
                 (["--from=" + c, "--to=" + a],
                  f"the routes make a loop: {a} -> {b} -> {c} -> {a} (FAILED_PRECONDITION)"),
                 (["--from=" + a, "--to=" + a],
-                 f"route.target_topics: has the source, {a} (INVALID_ARGUMENT)"),
+                 f"route.target_topics: includes the source, {a} (INVALID_ARGUMENT)"),
                 (["--from=" + a, f"--to={b},{b}"], f"route.target_topics: names {b} twice"),
                 (["--from=none", "--to=" + a], "topic none does not exist (NOT_FOUND)"),
                 (["--from=none", "--to=" + a, "--on-unavailable=skip"],
@@ -228,7 +228,7 @@ class RoutesTest(RouteTest):
                  "route.partition_key.from_attribute: ")):
             line = self.fails(1, "routes", "create", "refused", *options)
             self.assertTrue(line.startswith(f"eventhub: {words}"), line)
-        self.assertIn("route.name: has to be of",
+        self.assertIn("route.name: must consist of",
                       self.fails(1, "routes", "create", "a b", f"--from={a}", f"--to={b}"))
         self.assertIn(f"route {name} exists already (ALREADY_EXISTS)",
                       self.fails(1, "routes", "create", name, f"--from={a}", f"--to={c}"))
@@ -341,10 +341,10 @@ class RoutesTestTest(RouteTest):
         result = self.hub.run("routes", "test", a, "--event=-", stdin=event)
         self.assertEqual((result.code, result.err), (1, b""))
         self.assertRegex(result.out.decode(), rf"(?m)^{name} +{a} +refused +{small} ")
-        self.assertRegex(result.out.decode(), r"(?m)^it would be refused: .*takes at most 1024")
+        self.assertRegex(result.out.decode(), r"(?m)^it would be refused: .*accepts at most 1024")
         result = self.hub.run("routes", "test", a, "--event=-", "--output=json", stdin=event)
         self.assertEqual(result.code, 1)
-        self.assertIn("takes at most 1024", json.loads(result.out)["refusal"])
+        self.assertIn("accepts at most 1024", json.loads(result.out)["refusal"])
         self.assertIn("NOT_FOUND", self.fails(1, "routes", "test", "none"))
         self.assertIn("event.type", self.fails(1, "routes", "test", a, "--type=" + "x" * 2000))
 

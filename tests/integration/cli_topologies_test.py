@@ -31,7 +31,7 @@ class TopologiesTest(SnippetTest):
 
     def test_two_subsystems_with_a_hub_each(self):
         shop, billing = self.start_hub(), self.start_hub()
-        out = self.run_shell(snippet(README, "bash", "Two subsystems, each with a hub"),
+        out = self.run_shell(snippet(README, "bash", "Two subsystems, each with its own hub"),
                              SHOP=shop.address, BILLING=billing.address)
         self.assertIn("billing got: order 81\n", out)
         self.assertRegex(out, rf"(?m)^from-shop: egress of {shop.address} to ingress$")

@@ -73,7 +73,7 @@ v1::Topology Parsed(const std::string& yaml) {
   return reader.topology();
 }
 
-TEST(CliTopologyYaml, ReadsWhatPeopleWrite) {
+TEST(CliTopologyYaml, ReadsHumanFriendlyValues) {
   const v1::Topology topology = Parsed(kAllThereIs);
   ASSERT_EQ(topology.topics_size(), 2);
   const v1::Topic& orders = topology.topics(0);
@@ -106,7 +106,7 @@ TEST(CliTopologyYaml, ReadsWhatPeopleWrite) {
   EXPECT_TRUE(topology.links(0).disabled());
 }
 
-TEST(CliTopologyYaml, WhatIsWrittenIsReadAgain) {
+TEST(CliTopologyYaml, RoundTrips) {
   v1::Topology topology = Parsed(kAllThereIs);
   topology.mutable_topics(0)->set_description("~");
   topology.mutable_topics(1)->set_description("a: b # c\n- d");
@@ -122,17 +122,17 @@ TEST(CliTopologyYaml, WhatIsWrittenIsReadAgain) {
   EXPECT_EQ(Parsed("topics:\n").ByteSizeLong(), 0u);
 }
 
-TEST(CliTopologyYaml, SeveralFilesAndDocumentsAreOneTopology) {
+TEST(CliTopologyYaml, MergesFilesAndDocuments) {
   TopologyReader reader;
   reader.Read("a", "topics: [{name: a}]\n---\ntopics: [{name: b}]\n");
   reader.Read("b", "routes: [{name: a}]");
   EXPECT_THAT(reader.faults(), testing::IsEmpty());
   EXPECT_EQ(reader.topology().topics_size(), 2);
   reader.Read("c", "topics: [{name: a}]");
-  EXPECT_THAT(reader.faults(), ElementsAre("c:1:10: 'a' of topics is there already: a:1:10"));
+  EXPECT_THAT(reader.faults(), ElementsAre("c:1:10: 'a' of topics is already defined: a:1:10"));
 }
 
-TEST(CliTopologyFaults, HaveTheirPlaceAndTheWordsOfTheFile) {
+TEST(CliTopologyFaults, HavePositionAndTermsOfFile) {
   TopologyReader reader;
   reader.Read("a.yaml", "topics:\n- name: a\n  retention: {max_age: 7d}\n");
   reader.Read("b.yaml", "subscriptions: [{name: a, kind: queue}]");
@@ -145,11 +145,11 @@ TEST(CliTopologyFaults, HaveTheirPlaceAndTheWordsOfTheFile) {
   EXPECT_EQ(located("topic a: is odd"), "a.yaml:2:3: topic a: is odd");
   EXPECT_EQ(located("topic b: is odd"), "topic b: is odd");
   EXPECT_EQ(located("and 7 more"), "and 7 more");
-  EXPECT_EQ(located("subscription a: kind: is \"KIND_QUEUE\", has to be STREAM"),
-            "b.yaml:1:33: subscription a: kind: is queue, has to be stream");
+  EXPECT_EQ(located("subscription a: kind: is \"KIND_QUEUE\", must be STREAM"),
+            "b.yaml:1:33: subscription a: kind: is queue, must be stream");
 }
 
-TEST(CliTopologyYaml, SaysAllThatIsWrongAndWhere) {
+TEST(CliTopologyYaml, ReportsEveryFaultWithPosition) {
   EXPECT_THAT(
       Faults(R"(topics:
   - name: a
@@ -160,7 +160,7 @@ TEST(CliTopologyYaml, SaysAllThatIsWrongAndWhere) {
     name: c
     create_time: 2026-01-31
 )"),
-      ElementsAre("t.yaml:3:5: there is no key 'partitons'; did you mean 'partitions'?",
+      ElementsAre("t.yaml:3:5: unknown key 'partitons'; did you mean 'partitions'?",
                   "t.yaml:4:17: 'partitions': 'many' is not a number from 0 to "
                   "4,294,967,295",
                   "t.yaml:5:26: 'max_age': '7 days' is not a duration; write it like 90s, "
@@ -170,7 +170,7 @@ TEST(CliTopologyYaml, SaysAllThatIsWrongAndWhere) {
                   "t.yaml:5:57: 'none': 'yes' is not true or false",
                   "t.yaml:4:5: 'name' is missing",
                   "t.yaml:6:11: 'name' is a sequence, and not a text",
-                  "t.yaml:7:5: 'name' is there more than once",
+                  "t.yaml:7:5: 'name' is given more than once",
                   "t.yaml:8:5: 'create_time' is set by the hub", "t.yaml:6:5: 'name' is missing"));
 }
 
@@ -187,14 +187,14 @@ TEST(CliTopologyYaml, Filters) {
   EXPECT_THAT(route("&x {all: [*x]}"), ElementsAre(HasSubstr("nested deeper than")));
 }
 
-TEST(CliTopologyYaml, TextIsUtf8) {
+TEST(CliTopologyYaml, RejectsInvalidUtf8) {
   EXPECT_THAT(Faults("routes:\n- name: r\n  filter: {exact: {a: \"Gr\u00FC\xDF\"}}\n"),
               ElementsAre("t.yaml:3:27: is not UTF-8"));
   EXPECT_THAT(Faults("\xFF"), ElementsAre("t.yaml:1:1: is not UTF-8"));
   EXPECT_THAT(Faults("topics: [{name: a, description: \"Gr\u00FC\u00DFe\"}]"), testing::IsEmpty());
 }
 
-TEST(CliTopologyYaml, OtherFaults) {
+TEST(CliTopologyYaml, RejectsOtherFaults) {
   EXPECT_THAT(Faults("topics: {a: b"), ElementsAre(HasSubstr("is not YAML")));
   EXPECT_THAT(Faults("- a"), ElementsAre("t.yaml:1:1: a sequence is not a mapping"));
   EXPECT_THAT(Faults("topics: 5"), ElementsAre("t.yaml:1:9: 'topics' is '5', and not a sequence"));
@@ -245,7 +245,7 @@ client::ApplyResult SomeChanges() {
       .unnamed = {{.kind = Change::Kind::kLink, .name = "l"}}};
 }
 
-TEST(CliTopologyOutput, ForPeople) {
+TEST(CliTopologyOutput, PrintsText) {
   EXPECT_EQ(RenderApply(SomeChanges(), PlanRisks({}), kDryRun),
             "+ topic t\n"
             "    partitions: 8\n"
@@ -258,12 +258,12 @@ TEST(CliTopologyOutput, ForPeople) {
             "    target_topics: [a] -> [a, b]\n"
             "    set_attributes: not set -> "
             "{a: \"7\", b: 7, c: true, d: {\"uri\":\"urn:x\"}}\n"
-            "left alone, for no file names them: link l\n"
+            "left alone because no file names them: link l\n"
             "dry run, nothing was changed; would be: 1 created, 2 updated, 1 deleted\n");
   EXPECT_EQ(RenderApply({}, PlanRisks({}), kApplied), "no changes\n");
 }
 
-TEST(CliRisks, AreThoseOfWhatChanges) {
+TEST(CliRisks, ListsRisksOfChanges) {
   const client::Topic topic{.partitions = 2,
                             .max_age = absl::Hours(48),
                             .max_bytes = 1 << 20,
@@ -307,7 +307,7 @@ TEST(CliRisks, AreThoseOfWhatChanges) {
   EXPECT_THAT(RisksOf(client::Route{}, client::Route{.target_topics = {"x"}}), testing::IsEmpty());
 }
 
-TEST(CliRisks, OfAPlanAreTheSame) {
+TEST(CliRisks, ListsRisksOfPlan) {
   using Change = client::TopologyChange;
   const PlanRisks plan(client::Topology().Add(
       client::Topic{.name = "full", .max_bytes = 1 << 10, .refuse_when_full = true}));
@@ -331,7 +331,7 @@ TEST(CliRisks, OfAPlanAreTheSame) {
               testing::IsEmpty());
 }
 
-TEST(CliTopologyOutput, ForPrograms) {
+TEST(CliTopologyOutput, PrintsJson) {
   const Json json = ApplyJson(SomeChanges(), PlanRisks({}), /*dry_run=*/true);
   EXPECT_EQ(json["changes"][1]["fields"][0]["old"], "604800s");
   EXPECT_TRUE(json["changes"][1]["fields"][0]["new"].is_null());

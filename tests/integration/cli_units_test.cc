@@ -21,7 +21,7 @@ TEST(CliUnits, ParsesSizes) {
   EXPECT_EQ(*ParseBytes("2T"), uint64_t{2} << 40);
 }
 
-TEST(CliUnits, RefusesWhatIsNoSize) {
+TEST(CliUnits, RejectsInvalidSizes) {
   for (const char* text : {"", "x", "GiB", "-1", "1X", "1KiBs", "1e3", "1..2", "99999999999T"}) {
     EXPECT_EQ(ParseBytes(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
@@ -45,7 +45,7 @@ TEST(CliUnits, ParsesDurations) {
   EXPECT_EQ(*ParseAge("0.5h"), absl::Minutes(30));
 }
 
-TEST(CliUnits, RefusesWhatIsNoDuration) {
+TEST(CliUnits, RejectsInvalidDurations) {
   for (const char* text : {"", "7", "d", "7y", "-1s", "1h-2m", "1h 2m", "0s", "300000d"}) {
     EXPECT_EQ(ParseAge(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
@@ -121,7 +121,7 @@ TEST(CliUnits, FormatsMomentsAndCounts) {
   EXPECT_EQ(CountOf(1234, "event"), "1,234 events");
 }
 
-TEST(CliTable, CountsCharactersAndNotBytes) {
+TEST(CliTable, CountsCharactersNotBytes) {
   Table table({"KEY", "WHY", ">SIZE"});
   table.AddRow({"größe", "…", "1"});
   table.AddRow({"size", "short", "10"});
@@ -139,7 +139,7 @@ TEST(CliTable, AlignsColumns) {
   EXPECT_EQ(RenderFields({{"a", "1"}, {"long", "2"}}), "a:    1\nlong: 2\n");
 }
 
-TEST(CliTerminal, KeepsTextAndDisarmsControls) {
+TEST(CliTerminal, KeepsTextAndEscapesControls) {
   EXPECT_EQ(Printable("plain \"text\" \\"), "plain \"text\" \\");
   EXPECT_EQ(Printable("Grüße €, 😀"), "Grüße €, 😀");
   EXPECT_EQ(Printable("a\nb\tc\r"), "a\\nb\\tc\\r");
@@ -148,7 +148,7 @@ TEST(CliTerminal, KeepsTextAndDisarmsControls) {
   EXPECT_EQ(Printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control";
 }
 
-TEST(CliTerminal, ShowsWhatIsNotUtf8AsBytes) {
+TEST(CliTerminal, EscapesInvalidUtf8) {
   EXPECT_EQ(Printable("\xff"), "\\xff");
   EXPECT_EQ(Printable("\xc3"), "\\xc3") << "cut off";
   EXPECT_EQ(Printable("\xc0\xaf"), "\\xc0\\xaf") << "overlong";

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
-TEST(CliPlaces, ParsesStarts) {
+TEST(CliPlaces, ParsesStartPositions) {
   using Kind = client::StartPosition::Kind;
   EXPECT_EQ(ParseStart("earliest", kNow)->kind, Kind::kEarliest);
   EXPECT_EQ(ParseStart("latest", kNow)->kind, Kind::kLatest);
@@ -34,7 +34,7 @@ TEST(CliPlaces, ParsesStarts) {
   }
 }
 
-TEST(CliPlaces, ParsesOffsetsOfPartitions) {
+TEST(CliPlaces, ParsesPartitionOffsets) {
   EXPECT_THAT(*ParsePartitionOffsets("0:1200,11:0"),
               ElementsAre(client::PartitionOffset{0, 1200}, client::PartitionOffset{11, 0}));
   for (const char* text : {"", "0", "0:", ":1", "0:1,", "0:-1", "0:1:2", "5000000000:1"}) {
@@ -42,7 +42,7 @@ TEST(CliPlaces, ParsesOffsetsOfPartitions) {
   }
 }
 
-TEST(CliPlaces, ParsesRangesWithTheirLast) {
+TEST(CliPlaces, ParsesInclusiveRanges) {
   EXPECT_EQ(*ParsePartitionRange("2:10-19"), (client::PartitionRange{2, {10, 20}}));
   EXPECT_EQ(*ParsePartitionRange("2:10"), (client::PartitionRange{2, {10, 11}}));
   for (const char* text :
@@ -73,7 +73,7 @@ TEST(CliUsage, SplitsOffEmptyValues) {
             "update --description  --to=x -- --a=");
 }
 
-TEST(CliUsage, TakesHelpForACommand) {
+TEST(CliUsage, AcceptsHelpAsCommand) {
   EXPECT_EQ(Words({"help"}), "--help");
   EXPECT_EQ(Words({"help", "topics", "create"}), "topics create --help");
 }
@@ -88,14 +88,14 @@ TEST(CliUsage, ReplacesOldNames) {
   EXPECT_EQ(Words({"links", "-a", "enable", "enable"}), "links -a enable resume");
 }
 
-TEST(CliUsage, LeavesOldNamesThatAreArguments) {
+TEST(CliUsage, KeepsOldNamesUsedAsArguments) {
   EXPECT_EQ(Words({"subscriptions", "seek", "seek"}), "subscriptions seek seek");
   EXPECT_EQ(Words({"topics", "update", "seek", "--enable"}), "topics update seek --enable");
   EXPECT_EQ(Words({"links", "update", "enable"}), "links update enable");
   EXPECT_EQ(Words({"links", "update", "--", "--enable"}), "links update -- --enable");
 }
 
-TEST(CliUsage, FindsTheNearestWord) {
+TEST(CliUsage, FindsNearestWord) {
   const std::vector<std::string> words = {"topics", "publish", "subscriptions", "stats"};
   EXPECT_EQ(NearestWord("topcis", words), "topics");
   EXPECT_EQ(NearestWord("topic", words), "topics");
@@ -130,7 +130,7 @@ std::string Explain(std::vector<std::string> words) {
   return "";
 }
 
-TEST(CliUsage, SaysWhatIsWrong) {
+TEST(CliUsage, ExplainsUsageErrors) {
   EXPECT_EQ(Explain({"topics", "create", "t", "--partitions=3"}), "");
   EXPECT_EQ(Explain({}), "'eventhub' needs a command: topics");
   EXPECT_EQ(Explain({"topcis"}), "'eventhub' has no command 'topcis'; did you mean 'topics'?");
@@ -151,7 +151,7 @@ TEST(CliUsage, SaysWhatIsWrong) {
             "--output: 'xml' is not one of: table, json");
 }
 
-TEST(CliUsage, NamesAValueByWhereItCameFrom) {
+TEST(CliUsage, NamesSourceOfValue) {
   EXPECT_EQ(Explain({"topics", "create", "t", "--yes=perhaps"}),
             "--yes: 'perhaps' is neither true nor false");
   setenv("EVENTHUB_TEST_YES", "maybe", 1);
@@ -162,7 +162,7 @@ TEST(CliUsage, NamesAValueByWhereItCameFrom) {
   unsetenv("EVENTHUB_TEST_YES");
 }
 
-TEST(CliHelp, WrapsToItsWidth) {
+TEST(CliHelp, WrapsToWidth) {
   CLI::App app("Says hello.", "hello");
   app.formatter(std::make_shared<HelpFormatter>(50));
   std::string name;
@@ -183,7 +183,7 @@ TEST(CliHelp, WrapsToItsWidth) {
                               "  hello --name=World --an-option-with-a-long-name=x\n"));
 }
 
-TEST(CliHubAddress, TakesHostAndPort) {
+TEST(CliHubAddress, ValidatesAddresses) {
   for (const char* address :
        {"localhost:7070", "hub.example:1", "10.0.0.1:65535", "[::1]:7070", "unix:/run/hub",
         "unix-abstract:hub", "dns:///hub:7070", "ipv4:10.0.0.1:7070"}) {
@@ -214,7 +214,7 @@ TEST(CliHubAddress, ExplainsConnectionErrors) {
   EXPECT_EQ(ExplainConnectionError("topic 'a: b' is full"), "topic 'a: b' is full");
 }
 
-TEST(CliSubscriptionFlags, AppliesWhatIsGiven) {
+TEST(CliSubscriptionFlags, AppliesGivenFlags) {
   client::SubscriptionUpdate update;
   EXPECT_TRUE(IsEmpty(update));
   update.max_delivery_attempts = 0;

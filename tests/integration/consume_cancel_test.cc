@@ -54,7 +54,7 @@ class ConsumeCancelTest : public ConsumeTest {
   }
 };
 
-TEST_F(ConsumeCancelTest, BeforeTheFirstResponse) {
+TEST_F(ConsumeCancelTest, BeforeFirstResponse) {
   PublishSome(10);
   for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
@@ -63,7 +63,7 @@ TEST_F(ConsumeCancelTest, BeforeTheFirstResponse) {
   }
 }
 
-TEST_F(ConsumeCancelTest, BeforeTheFirstRequest) {
+TEST_F(ConsumeCancelTest, BeforeFirstRequest) {
   for (int i = 0; i < kCancelRounds; ++i) {
     grpc::ClientContext context;
     const auto stream = hub_.client().hub().Consume(&context);
@@ -72,7 +72,7 @@ TEST_F(ConsumeCancelTest, BeforeTheFirstRequest) {
   }
 }
 
-TEST_F(ConsumeCancelTest, WhileItIsWoken) {
+TEST_F(ConsumeCancelTest, DuringWakeUp) {
   for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
     ASSERT_TRUE(consumer.Next());
@@ -83,7 +83,7 @@ TEST_F(ConsumeCancelTest, WhileItIsWoken) {
   }
 }
 
-TEST_F(ConsumeCancelTest, WhileAcksAreNotSettled) {
+TEST_F(ConsumeCancelTest, BeforeAcksAreSettled) {
   PublishSome(20);
   for (int i = 0; i < kCancelRounds; ++i) {
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
@@ -101,7 +101,7 @@ TEST_F(ConsumeCancelTest, WhileAcksAreNotSettled) {
   }
 }
 
-TEST_F(ConsumeCancelTest, WhileItParks) {
+TEST_F(ConsumeCancelTest, DuringParking) {
   for (int i = 0; i < kCancelRounds; ++i) {
     PublishSome(3);
     TestConsumer consumer(hub_.client(), i % 2 == 0 ? "q" : "s");
@@ -112,7 +112,7 @@ TEST_F(ConsumeCancelTest, WhileItParks) {
   }
 }
 
-TEST_F(ConsumeCancelTest, WhileAPartitionMoves) {
+TEST_F(ConsumeCancelTest, DuringPartitionMove) {
   PublishTo(0, 5);
   PublishTo(1, 5);
   for (int i = 0; i < kCancelRounds; ++i) {
@@ -130,7 +130,7 @@ TEST_F(ConsumeCancelTest, WhileAPartitionMoves) {
   }
 }
 
-TEST_F(ConsumeCancelTest, WhileItsSubscriptionIsDeleted) {
+TEST_F(ConsumeCancelTest, DuringSubscriptionDeletion) {
   for (int i = 0; i < kCancelRounds; ++i) {
     CreateSubscription(hub_.client(), QueueOf("gone"));
     TestConsumer consumer(hub_.client(), "gone");
@@ -194,7 +194,7 @@ class ColdConsumeCancelTest : public ConsumeCancelTest {
   }
 };
 
-TEST_F(ColdConsumeCancelTest, WhileItReadsFromTheDisk) {
+TEST_F(ColdConsumeCancelTest, DuringReadFromDisk) {
   for (int i = 0; i < 20; ++i) PublishTo(static_cast<uint32_t>(i % 2), 5, std::string(20'000, 'x'));
   for (int i = 0; i < kCancelRounds; ++i) {
     v1::ConsumeRequest first = OpenOf(i % 2 == 0 ? "q" : "s");
@@ -207,7 +207,7 @@ TEST_F(ColdConsumeCancelTest, WhileItReadsFromTheDisk) {
 }
 
 // A drain may begin in every state too, and a cancellation may come during the drain.
-TEST(ConsumeDrainTest, StreamsInAllStates) {
+TEST(ConsumeDrainTest, StreamsInEveryState) {
   for (int i = 0; i < 10; ++i) {
     TestHub hub;
     CreateTopic(hub.client(), "t");

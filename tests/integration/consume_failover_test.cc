@@ -52,7 +52,7 @@ class FailoverTest : public ConsumeTest {
   }
 };
 
-TEST_F(FailoverTest, QueueWhoseStreamIsCancelled) {
+TEST_F(FailoverTest, CancelledQueueConsumerIsReplaced) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   Measure(
       "s", "QUEUE consumer, cancelled",
@@ -60,7 +60,7 @@ TEST_F(FailoverTest, QueueWhoseStreamIsCancelled) {
       [](TestConsumer& victim) { victim.Cancel(); });
 }
 
-TEST_F(FailoverTest, StreamWhoseStreamIsCancelled) {
+TEST_F(FailoverTest, CancelledStreamConsumerIsReplaced) {
   CreateSubscription(hub_.client(), StreamOf("s"));
   Measure(
       "s", "STREAM consumer, cancelled",
@@ -68,7 +68,7 @@ TEST_F(FailoverTest, StreamWhoseStreamIsCancelled) {
       [](TestConsumer& victim) { victim.Cancel(); });
 }
 
-TEST_F(FailoverTest, StreamWhoseConnectionIsCut) {
+TEST_F(FailoverTest, DisconnectedStreamConsumerIsReplaced) {
   CreateSubscription(hub_.client(), StreamOf("s"));
   std::unique_ptr<TcpProxy> proxy;
   std::unique_ptr<HubClient> client;
@@ -83,7 +83,7 @@ TEST_F(FailoverTest, StreamWhoseConnectionIsCut) {
       [&](TestConsumer&) { proxy->Cut(); });
 }
 
-TEST_F(FailoverTest, AGracefulLeaveHandsOverWithoutRedelivery) {
+TEST_F(FailoverTest, GracefulLeaveHandsOverWithoutRedelivery) {
   for (const v1::Subscription& settings : {QueueOf("q"), StreamOf("s")}) {
     CreateSubscription(hub_.client(), settings);
     const int64_t base = GetPartition(hub_.client(), "t").end_offset();
@@ -114,7 +114,7 @@ TEST_F(FailoverTest, AGracefulLeaveHandsOverWithoutRedelivery) {
   }
 }
 
-TEST_F(FailoverTest, AHalfCloseIsALeave) {
+TEST_F(FailoverTest, HalfCloseLeaves) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(2);
   TestConsumer consumer(hub_.client(), "s");
@@ -131,7 +131,7 @@ TEST_F(FailoverTest, AHalfCloseIsALeave) {
 }
 
 // It can settle nothing more: others get its events when their leases expire.
-TEST_F(FailoverTest, AHalfCloseWithEventsOutEndsWithTheirLeases) {
+TEST_F(FailoverTest, HalfCloseEndsWhenLeasesExpire) {
   v1::Subscription settings = QueueOf("s");
   settings.mutable_ack_deadline()->set_nanos(200'000'000);
   CreateSubscription(hub_.client(), settings);
@@ -145,7 +145,7 @@ TEST_F(FailoverTest, AHalfCloseWithEventsOutEndsWithTheirLeases) {
   EXPECT_THAT(consumer.End(), IsOk());
 }
 
-TEST_F(FailoverTest, LeavingInTheFirstRequestEndsAtOnce) {
+TEST_F(FailoverTest, LeaveInFirstRequestEndsImmediately) {
   CreateSubscription(hub_.client(), StreamOf("s"));
   PublishSome(1);
   v1::ConsumeRequest first = OpenOf("s");
@@ -157,7 +157,7 @@ TEST_F(FailoverTest, LeavingInTheFirstRequestEndsAtOnce) {
   EXPECT_TRUE(consumer.events().empty());
 }
 
-TEST_F(FailoverTest, AShutdownSettlesAndThenEndsTheStreams) {
+TEST_F(FailoverTest, ShutdownSettlesBeforeEndingStreams) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(3);
   TestConsumer consumer(hub_.client(), "s");
@@ -188,7 +188,7 @@ TEST_F(FailoverTest, AShutdownSettlesAndThenEndsTheStreams) {
   shutdown.join();
 }
 
-TEST_F(FailoverTest, AnIdleConsumerGetsWhatOneHandsBack) {
+TEST_F(FailoverTest, IdleConsumerReceivesReturnedEvents) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   TestConsumer idle(hub_.client(), "s");
   ASSERT_TRUE(idle.Until([&] { return idle.caught_up(); }));

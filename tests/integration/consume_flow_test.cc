@@ -23,7 +23,7 @@ class FlowTest : public ConsumeTest {
   }
 };
 
-TEST_F(FlowTest, NoMoreThanTheCreditIsOut) {
+TEST_F(FlowTest, LimitsEventsInFlightToCredit) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(10);
   TestConsumer consumer(hub_.client(), OpenOf("s", uint32_t{3}));
@@ -37,7 +37,7 @@ TEST_F(FlowTest, NoMoreThanTheCreditIsOut) {
   EXPECT_EQ(StatsOf("s").in_flight_events(), 3u);
 }
 
-TEST_F(FlowTest, CreditChangesWhileItFlows) {
+TEST_F(FlowTest, CreditChangesApplyImmediately) {
   for (const v1::Subscription& settings : {QueueOf("q"), StreamOf("s")}) {
     CreateSubscription(hub_.client(), settings);
     TestConsumer consumer(hub_.client(), OpenOf(settings.name(), uint32_t{0}));
@@ -61,7 +61,7 @@ TEST_F(FlowTest, CreditChangesWhileItFlows) {
   }
 }
 
-TEST_F(FlowTest, CreditInBytesHoldsToo) {
+TEST_F(FlowTest, LimitsBytesInFlightToCredit) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(10, std::string(1000, 'x'));
   v1::ConsumeRequest first = CreditOf(1000, 3500);
@@ -78,7 +78,7 @@ TEST_F(FlowTest, CreditInBytesHoldsToo) {
   ASSERT_TRUE(consumer.UntilEvents(10));
 }
 
-TEST_F(FlowTest, AnEventLargerThanTheCreditComesAlone) {
+TEST_F(FlowTest, OversizedEventIsDeliveredAlone) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(3, std::string(10'000, 'x'));
   v1::ConsumeRequest first = CreditOf(1000, 100);
@@ -93,7 +93,7 @@ TEST_F(FlowTest, AnEventLargerThanTheCreditComesAlone) {
 }
 
 // Credit is left: the size of a frame does not limit what may be in flight.
-TEST_F(FlowTest, AnEventLargerThanTheFrameComesWhileOthersAreOut) {
+TEST_F(FlowTest, EventLargerThanFrameIsDeliveredBesideOthers) {
   for (const v1::Subscription& settings : {QueueOf("q"), StreamOf("s")}) {
     CreateSubscription(hub_.client(), settings);
   }
@@ -115,7 +115,7 @@ TEST_F(FlowTest, AnEventLargerThanTheFrameComesWhileOthersAreOut) {
   }
 }
 
-TEST_F(FlowTest, FramesAreAsLargeAsAsked) {
+TEST_F(FlowTest, LimitsFrameSize) {
   CreateSubscription(hub_.client(), StreamOf("s"));
   PublishSome(200, std::string(1000, 'x'));
   v1::ConsumeRequest first = OpenOf("s");
@@ -127,7 +127,7 @@ TEST_F(FlowTest, FramesAreAsLargeAsAsked) {
   }
 }
 
-TEST_F(FlowTest, AConsumerThatDoesNotReadCostsAFrame) {
+TEST_F(FlowTest, StalledConsumerCostsOneFrame) {
   constexpr int kEvents = 300;
   const std::string data(100'000, 'x');
   CreateSubscription(hub_.client(), QueueOf("s"));
@@ -163,7 +163,7 @@ TEST_F(FlowTest, AConsumerThatDoesNotReadCostsAFrame) {
   EXPECT_EQ(StatsOf("s").lag_events(), 0u);
 }
 
-TEST_F(FlowTest, APausedSubscriptionDeliversNothing) {
+TEST_F(FlowTest, PausedSubscriptionDeliversNothing) {
   v1::Subscription settings = CreateSubscription(hub_.client(), QueueOf("s"));
   settings.set_paused(true);
   UpdateSubscription(hub_.client(), settings, "paused");
@@ -181,7 +181,7 @@ TEST_F(FlowTest, APausedSubscriptionDeliversNothing) {
   EXPECT_EQ(StatsOf("s").lag_events(), 0u);
 }
 
-TEST_F(FlowTest, ARateLimitIsKept) {
+TEST_F(FlowTest, RespectsRateLimit) {
   v1::Subscription settings = QueueOf("s");
   settings.mutable_rate_limit()->set_events_per_second(100);
   CreateSubscription(hub_.client(), settings);
@@ -194,7 +194,7 @@ TEST_F(FlowTest, ARateLimitIsKept) {
 }
 
 // Refusals are answers too: a client that does not read them cannot make them accumulate.
-TEST_F(FlowTest, AClientThatNeverReadsIsNotReadForEver) {
+TEST_F(FlowTest, StopsReadingFromClientThatNeverReads) {
   constexpr int kRequests = 100'000;
   CreateSubscription(hub_.client(), QueueOf("s"));
   HubClient stuck_client(hub_.address(), SmallWindow());

@@ -47,7 +47,7 @@ class RestartTest : public testing::Test {
   std::unique_ptr<TestHub> hub_;
 };
 
-TEST_F(RestartTest, AQueueResumesWithItsHolesAndAttempts) {
+TEST_F(RestartTest, QueueResumesWithHolesAndAttempts) {
   CreateSubscription(hub_->client(), QueueOf("s"));
   PublishTo(0, 6);
   {
@@ -73,7 +73,7 @@ TEST_F(RestartTest, AQueueResumesWithItsHolesAndAttempts) {
   EXPECT_EQ(GetSubscription(hub_->client(), "s").stats().lag_events(), 0u);
 }
 
-TEST_F(RestartTest, AStreamResumesWhereItWasAcked) {
+TEST_F(RestartTest, StreamResumesAtAckedOffset) {
   CreateSubscription(hub_->client(), StreamOf("s"));
   PublishTo(0, 5);
   PublishTo(1, 5);
@@ -101,7 +101,7 @@ TEST_F(RestartTest, AStreamResumesWhereItWasAcked) {
   EXPECT_THAT(offsets[1], ElementsAre(3, 4));
 }
 
-TEST_F(RestartTest, ADeadLetterIsStillOneAfterARestart) {
+TEST_F(RestartTest, DeadLettersSurviveRestart) {
   v1::Subscription settings = QueueOf("s");
   settings.set_max_delivery_attempts(2);
   settings.mutable_retry_policy()->mutable_min_backoff()->set_nanos(1000);
@@ -137,7 +137,7 @@ class ColdTest : public ConsumeTest {
   }
 };
 
-TEST_F(ColdTest, EventsComeFromTheDisk) {
+TEST_F(ColdTest, DeliversFromDisk) {
   CreateSubscription(hub_.client(), QueueOf("q"));
   CreateSubscription(hub_.client(), StreamOf("s"));
   for (int i = 0; i < 30; ++i) PublishTo(static_cast<uint32_t>(i % 3), 10, std::string(2000, 'x'));
@@ -157,7 +157,7 @@ TEST_F(ColdTest, EventsComeFromTheDisk) {
   EXPECT_GT(GetStats(hub_.client()).totals().delivered_events(), 0u);
 }
 
-TEST_F(ColdTest, ConsumersShareWhatIsOnTheDisk) {
+TEST_F(ColdTest, ConsumersShareEventsOnDisk) {
   CreateSubscription(hub_.client(), QueueOf("q"));
   for (int i = 0; i < 30; ++i) PublishTo(static_cast<uint32_t>(i % 3), 10, std::string(2000, 'x'));
   std::vector<std::unique_ptr<TestConsumer>> consumers;
@@ -177,7 +177,7 @@ TEST_F(ColdTest, ConsumersShareWhatIsOnTheDisk) {
   EXPECT_EQ(seen.size(), 300u);
 }
 
-TEST_F(ColdTest, ARedeliveryComesFromTheDiskToo) {
+TEST_F(ColdTest, RedeliversFromDisk) {
   CreateSubscription(hub_.client(), QueueOf("q"));
   PublishTo(1, 20, std::string(2000, 'x'));
   TestConsumer consumer(hub_.client(), "q");
@@ -202,7 +202,7 @@ class FallBehindTest : public ConsumeTest {
   }
 };
 
-TEST_F(FallBehindTest, AConsumerIsToldThatItFellBehind) {
+TEST_F(FallBehindTest, NotifiesConsumerThatFellBehind) {
   CreateSubscription(hub_.client(), StreamOf("s"));
   TestConsumer consumer(hub_.client(), "s");
   ASSERT_TRUE(consumer.Until([&] { return consumer.caught_up(); }));
@@ -229,7 +229,7 @@ class ConsumerTrimTest : public ConsumeTest {
   }
 };
 
-TEST_F(ConsumerTrimTest, WhatRetentionTookIsReported) {
+TEST_F(ConsumerTrimTest, ReportsTrimmedEvents) {
   v1::Topic topic;
   topic.set_name("short");
   topic.mutable_retention()->set_max_bytes(20'000);

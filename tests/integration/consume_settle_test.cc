@@ -33,7 +33,7 @@ class SettleTest : public ConsumeTest {
   }
 };
 
-TEST_F(SettleTest, EachRequestIsSettledOnce) {
+TEST_F(SettleTest, SettlesEachRequestOnce) {
   PublishSome(100);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(100));
@@ -50,7 +50,7 @@ TEST_F(SettleTest, EachRequestIsSettledOnce) {
   EXPECT_EQ(StatsOf("q").acked_events(), 100u);
 }
 
-TEST_F(SettleTest, ASettlementWaitsForTheDisk) {
+TEST_F(SettleTest, SettlementWaitsForSync) {
   PublishSome(1);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(1));
@@ -64,7 +64,7 @@ TEST_F(SettleTest, ASettlementWaitsForTheDisk) {
   EXPECT_TRUE(consumer.Until([&] { return consumer.settlements().count(5) > 0; }));
 }
 
-TEST_F(SettleTest, ARequestMayHoldEverything) {
+TEST_F(SettleTest, RequestMayCombineAllKinds) {
   PublishSome(4);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(4));
@@ -85,7 +85,7 @@ TEST_F(SettleTest, ARequestMayHoldEverything) {
   EXPECT_EQ(letters.dead_letters(0).reason(), "bad");
 }
 
-TEST_F(SettleTest, ANackedEventComesAgainWithTheNextAttempt) {
+TEST_F(SettleTest, NackedEventIsRedeliveredWithNextAttempt) {
   PublishSome(1);
   TestConsumer consumer(hub_.client(), "q");
   for (uint32_t attempt = 1; attempt <= 5; ++attempt) {
@@ -100,7 +100,7 @@ TEST_F(SettleTest, ANackedEventComesAgainWithTheNextAttempt) {
   EXPECT_EQ(StatsOf("q").redelivered_events(), 5u);
 }
 
-TEST_F(SettleTest, ARetryTakesAStreamBack) {
+TEST_F(SettleTest, RetryRewindsStream) {
   PublishSome(4);
   TestConsumer consumer(hub_.client(), "s");
   ASSERT_TRUE(consumer.UntilEvents(4));
@@ -113,7 +113,7 @@ TEST_F(SettleTest, ARetryTakesAStreamBack) {
   EXPECT_EQ(StatsOf("s").lag_events(), 0u);
 }
 
-TEST_F(SettleTest, TheDeadlineOfALeaseIsKeptAndExtended) {
+TEST_F(SettleTest, EnforcesAndExtendsAckDeadline) {
   v1::Subscription settings = QueueOf("short");
   settings.mutable_ack_deadline()->set_nanos(100'000'000);
   CreateSubscription(hub_.client(), settings);
@@ -129,7 +129,7 @@ TEST_F(SettleTest, TheDeadlineOfALeaseIsKeptAndExtended) {
   consumer.MustSettle(AckOf(consumer.events()[1]));
 }
 
-TEST_F(SettleTest, EventsOfAnotherConsumerAreRefused) {
+TEST_F(SettleTest, RejectsEventsOfAnotherConsumer) {
   PublishSome(1);
   TestConsumer holder(hub_.client(), "q");
   ASSERT_TRUE(holder.UntilEvents(1));
@@ -147,7 +147,7 @@ TEST_F(SettleTest, EventsOfAnotherConsumerAreRefused) {
   ExpectRefused(other, AckOf(event), StatusCode::ABORTED, ErrorDetail::REASON_LEASE_LOST);
 }
 
-TEST_F(SettleTest, TheRestOfARequestIsNotAffectedByWhatIsRefused) {
+TEST_F(SettleTest, RefusedRangesDoNotAffectRest) {
   PublishSome(3);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(3));
@@ -169,7 +169,7 @@ TEST_F(SettleTest, TheRestOfARequestIsNotAffectedByWhatIsRefused) {
   EXPECT_EQ(StatsOf("q").acked_events(), 2u);
 }
 
-TEST_F(SettleTest, WhatMakesNoSenseIsRefusedPrecisely) {
+TEST_F(SettleTest, InvalidRangesGetSpecificErrors) {
   PublishSome(1);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(1));
@@ -196,7 +196,7 @@ TEST_F(SettleTest, WhatMakesNoSenseIsRefusedPrecisely) {
 }
 
 // A lease epoch belongs to one assignment.
-TEST_F(SettleTest, AStreamConsumerThatLostItsPartitionCannotAck) {
+TEST_F(SettleTest, RejectsAckOfMovedPartition) {
   PublishTo(0, 2);
   PublishTo(1, 2);
   TestConsumer first(hub_.client(), "s");
@@ -231,7 +231,7 @@ TEST_F(SettleTest, AStreamConsumerThatLostItsPartitionCannotAck) {
   second.MustSettle(AckOf(second.events()[0]));
 }
 
-TEST_F(SettleTest, ASeekRevokesWhatIsOut) {
+TEST_F(SettleTest, SeekRevokesLeases) {
   PublishSome(2);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(2));
@@ -245,7 +245,7 @@ TEST_F(SettleTest, ASeekRevokesWhatIsOut) {
   EXPECT_EQ(StatsOf("q").lag_events(), 0u);
 }
 
-TEST_F(SettleTest, AFailedStoreSaysThatTheOutcomeIsUnknown) {
+TEST_F(SettleTest, FailedStoreReportsUnknownOutcome) {
   PublishSome(1);
   TestConsumer consumer(hub_.client(), "q");
   ASSERT_TRUE(consumer.UntilEvents(1));

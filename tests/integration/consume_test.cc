@@ -69,7 +69,7 @@ TEST_F(ConsumeTest, StreamOpensAndDelivers) {
   EXPECT_EQ(StatsOf("s").lag_events(), 1u);
 }
 
-TEST_F(ConsumeTest, ALiveFlowIsCaughtUpAgainAndAgain) {
+TEST_F(ConsumeTest, ReportsCaughtUpAfterEachEvent) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   TestConsumer consumer(hub_.client(), "s");
   ASSERT_TRUE(consumer.Until([&] { return consumer.caught_up(); }));
@@ -87,7 +87,7 @@ TEST_F(ConsumeTest, ALiveFlowIsCaughtUpAgainAndAgain) {
   }
 }
 
-TEST_F(ConsumeTest, TheFirstRequestHasToOpen) {
+TEST_F(ConsumeTest, FirstRequestMustOpen) {
   TestConsumer acks(hub_.client(), AckOf({0, 0, 1, 1, ""}));
   const grpc::Status status = acks.End();
   EXPECT_THAT(status, kInvalid);
@@ -98,7 +98,7 @@ TEST_F(ConsumeTest, TheFirstRequestHasToOpen) {
   EXPECT_THAT(empty.End(), kInvalid);
 }
 
-TEST_F(ConsumeTest, AnEndBeforeTheFirstRequestIsRefused) {
+TEST_F(ConsumeTest, RejectsHalfCloseBeforeFirstRequest) {
   grpc::ClientContext context;
   const auto stream = hub_.client().hub().Consume(&context);
   stream->WritesDone();
@@ -107,7 +107,7 @@ TEST_F(ConsumeTest, AnEndBeforeTheFirstRequestIsRefused) {
   EXPECT_THAT(stream->Finish(), kInvalid);
 }
 
-TEST_F(ConsumeTest, OpenIsChecked) {
+TEST_F(ConsumeTest, ValidatesOpen) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   const auto field_of = [this](const v1::ConsumeRequest& first) {
     TestConsumer consumer(hub_.client(), first);
@@ -129,14 +129,14 @@ TEST_F(ConsumeTest, OpenIsChecked) {
   EXPECT_TRUE(longest.Until([&] { return longest.caught_up(); }));
 }
 
-TEST_F(ConsumeTest, AnUnknownSubscriptionIsNotFound) {
+TEST_F(ConsumeTest, UnknownSubscriptionIsNotFound) {
   TestConsumer consumer(hub_.client(), "none");
   const grpc::Status status = consumer.End();
   EXPECT_THAT(status, FailsWith(StatusCode::NOT_FOUND, ErrorDetail::REASON_SUBSCRIPTION_NOT_FOUND));
   EXPECT_THAT(status.error_message(), HasSubstr("none"));
 }
 
-TEST_F(ConsumeTest, ASecondOpenEndsTheStreamAndItsLeases) {
+TEST_F(ConsumeTest, SecondOpenEndsStreamAndLeases) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(2);
   TestConsumer consumer(hub_.client(), "s");
@@ -178,7 +178,7 @@ grpc::Status ConsumeBytes(HubClient& client, const std::string& first, const std
   return status;
 }
 
-TEST_F(ConsumeTest, WhatIsNotProtobufIsRefused) {
+TEST_F(ConsumeTest, RejectsMalformedProtobuf) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   const std::string malformed = "\x0a\x7f truncated";
   EXPECT_THAT(ConsumeBytes(hub_.client(), malformed, ""), kInvalid);
@@ -186,7 +186,7 @@ TEST_F(ConsumeTest, WhatIsNotProtobufIsRefused) {
   EXPECT_TRUE(EventuallyConsumers("s", 0));
 }
 
-TEST_F(ConsumeTest, UnknownFieldsAreSkipped) {
+TEST_F(ConsumeTest, SkipsUnknownFields) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   v1::ConsumeRequest leave = LeaveRequest();
   const std::string unknown = "\xd2\x0f\x03xyz";  // Field 250.
@@ -195,7 +195,7 @@ TEST_F(ConsumeTest, UnknownFieldsAreSkipped) {
               IsOk());
 }
 
-TEST_F(ConsumeTest, ADeletedSubscriptionEndsItsConsumers) {
+TEST_F(ConsumeTest, DeletedSubscriptionEndsConsumers) {
   CreateSubscription(hub_.client(), QueueOf("q"));
   CreateSubscription(hub_.client(), StreamOf("s"));
   PublishSome(2);
@@ -211,7 +211,7 @@ TEST_F(ConsumeTest, ADeletedSubscriptionEndsItsConsumers) {
   }
 }
 
-TEST_F(ConsumeTest, AnAckOfADeletedSubscriptionEndsToo) {
+TEST_F(ConsumeTest, AckOfDeletedSubscriptionCompletes) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(1);
   TestConsumer consumer(hub_.client(), "s");

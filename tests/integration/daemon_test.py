@@ -153,18 +153,18 @@ class FlagsTest(DaemonTest):
     def test_a_value_is_named_by_what_it_was_set_with(self):
         bad = {"EVENTHUB_DISK_THREADS": "0"}
         self.assertEqual(self.fails(2, f"--data_dir={self.data}", environment=bad),
-                         "eventhubd: EVENTHUB_DISK_THREADS: has to be 1 to 256")
+                         "eventhubd: EVENTHUB_DISK_THREADS: must be 1 to 256")
         self.assertEqual(self.fails(2, f"--data_dir={self.data}", "--disk_threads=0",
                                     environment=bad),
-                         "eventhubd: --disk_threads: has to be 1 to 256")
+                         "eventhubd: --disk_threads: must be 1 to 256")
 
     def test_a_variable_that_is_no_setting_is_an_error(self):
         for name, line in [
                 ("EVENTHUB_TAILCACHE", "did you mean EVENTHUB_TAIL_CACHE?"),
                 ("EVENTHUB_ADRESS", "did you mean EVENTHUB_ADDRESS?"),
-                ("EVENTHUB_PORT", "no setting of this name"),
-                ("EVENTHUB_", "no setting of this name"),
-                ("EVENTHUB_QUITE_ANOTHER", "no setting of this name; unset it, or see --help")]:
+                ("EVENTHUB_PORT", "unknown setting"),
+                ("EVENTHUB_", "unknown setting"),
+                ("EVENTHUB_QUITE_ANOTHER", "unknown setting; unset it, or see --help")]:
             with self.subTest(name=name):
                 answer = self.fails(2, "--data_dir=", environment={name: "1"})
                 self.assertTrue(answer.startswith(f"eventhubd: {name}: "), answer)
@@ -282,7 +282,7 @@ class StartTest(DaemonTest):
         with open(os.path.join(self.data, "EVENTHUB_FORMAT"), "r+", encoding="utf-8") as file:
             file.write("999\n")
         before = self.snapshot()
-        self.assertRegex(self.fails_to_start(), "has format 999; this hub knows formats up to")
+        self.assertRegex(self.fails_to_start(), "has format 999; this hub supports formats up to")
         self.assertEqual(self.snapshot(), before)
 
     def snapshot(self):
@@ -371,7 +371,7 @@ class StartTest(DaemonTest):
                 client.close()
             code, log = daemon.stop()
         self.assertEqual(code, 0)
-        self.assertRegex("\n".join(log), "32 connections are served at a time")
+        self.assertRegex("\n".join(log), "serving at most 32 connections at a time")
 
     def test_too_few_descriptors_are_refused(self):
         result = subprocess.run(

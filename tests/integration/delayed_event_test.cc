@@ -19,7 +19,7 @@ v1::ListDelayedEventsResponse ListDelayed(HubClient& client, const std::string& 
   return response;
 }
 
-TEST(DelayedService, PublishListCancelDeliver) {
+TEST(DelayedService, PublishesListsCancelsAndDelivers) {
   TestHub hub;
   HubClient& client = hub.client();
   CreateTopic(client, "t");
@@ -49,7 +49,7 @@ TEST(DelayedService, PublishListCancelDeliver) {
   EXPECT_EQ(GetStats(client).totals().delayed_events(), 0u);
 }
 
-TEST(DelayedService, Errors) {
+TEST(DelayedService, ReportsErrors) {
   TestHub hub;
   grpc::ClientContext list;
   v1::ListDelayedEventsRequest request;

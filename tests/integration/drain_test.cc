@@ -19,7 +19,7 @@ using v1::ErrorDetail;
 
 const auto kShutDown = FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_SHUTTING_DOWN);
 
-TEST(DrainTest, AcceptedRequestsAreAnswered) {
+TEST(DrainTest, AnswersAcceptedRequests) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   hub.gate().Close();
@@ -56,7 +56,7 @@ TEST(DrainTest, AcceptedRequestsAreAnswered) {
   shutdown.join();
 }
 
-TEST(DrainTest, NewCallsAreToldOfTheEnd) {
+TEST(DrainTest, RejectsNewCalls) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   CreateSubscription(hub.client(), QueueOf("s"));
@@ -95,7 +95,7 @@ TEST(DrainTest, NewCallsAreToldOfTheEnd) {
   shutdown.join();
 }
 
-TEST(DrainTest, ReadersEnd) {
+TEST(DrainTest, EndsReaders) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   v1::ReadRequest request = ReadOf("t");
@@ -107,7 +107,7 @@ TEST(DrainTest, ReadersEnd) {
   EXPECT_THAT(outcome.status, kShutDown);
 }
 
-TEST(DrainTest, AReaderThatDoesNotReadIsCutOffAfterTheGrace) {
+TEST(DrainTest, CutsOffStalledReadersAfterGrace) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   for (int i = 0; i < 10; ++i) {
@@ -123,7 +123,7 @@ TEST(DrainTest, AReaderThatDoesNotReadIsCutOffAfterTheGrace) {
   EXPECT_FALSE(stream->Finish().ok());
 }
 
-TEST(DrainTest, AtFullSpeedNothingAnsweredIsLost) {
+TEST(DrainTest, LosesNoAcknowledgedEventsUnderLoad) {
   const TempDirectory directory;
   const auto options = [&directory] {
     ServerOptions o = TestServerOptions();

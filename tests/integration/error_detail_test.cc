@@ -78,7 +78,7 @@ grpc::Status CallWith(const std::shared_ptr<grpc::Channel>& channel, const Metho
   return status;
 }
 
-TEST(ErrorDetailTest, IsInEveryErrorOfEveryMethod) {
+TEST(ErrorDetailTest, EveryErrorHasDetail) {
   TestHub hub;
   google::protobuf::DynamicMessageFactory factory;
   std::set<std::string> failed;

@@ -140,7 +140,7 @@ class FullDiskTest(unittest.TestCase):
         self.fill()
         self.assertFalse(self.start())
         self.assertEqual(self.process.returncode, 1)
-        self.assertIn("make room", self.read_log())
+        self.assertIn("free some space", self.read_log())
         os.remove(os.path.join(self.mount, "foreign"))
         self.assertTrue(self.start(), self.read_log())
         self.assertEqual(self.publish("kept").returncode, 0)

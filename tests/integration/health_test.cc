@@ -59,7 +59,7 @@ class Watch {
   std::unique_ptr<grpc::ClientReader<HealthCheckResponse>> stream_;
 };
 
-TEST(HealthTest, TheHubAndItsServicesServe) {
+TEST(HealthTest, ReportsServing) {
   TestHub hub;
   for (const std::string& service : kServices) {
     const auto outcome = Check(hub.client(), service);
@@ -69,7 +69,7 @@ TEST(HealthTest, TheHubAndItsServicesServe) {
   EXPECT_EQ(Check(hub.client(), "live").response.status(), HealthCheckResponse::SERVING);
 }
 
-TEST(HealthTest, OtherServicesAreUnknown) {
+TEST(HealthTest, ReportsUnknownServices) {
   TestHub hub;
   EXPECT_EQ(Check(hub.client(), "other").status.error_code(), StatusCode::NOT_FOUND);
   Watch watch(hub.client(), "other");
@@ -78,7 +78,7 @@ TEST(HealthTest, OtherServicesAreUnknown) {
   EXPECT_EQ(watch.End().error_code(), StatusCode::CANCELLED);
 }
 
-TEST(HealthTest, AFailedStoreDoesNotServe) {
+TEST(HealthTest, FailedStoreIsNotServing) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   Watch watch(hub.client(), kServices[1]);
@@ -99,7 +99,7 @@ TEST(HealthTest, AFailedStoreDoesNotServe) {
   EXPECT_EQ(live.End().error_code(), StatusCode::CANCELLED);
 }
 
-TEST(HealthTest, ShutdownIsToldAndEndsAllWatches) {
+TEST(HealthTest, ShutdownNotifiesAndEndsWatches) {
   TestHub hub;
   Watch watch(hub.client());
   Watch unknown(hub.client(), "other");
@@ -112,7 +112,7 @@ TEST(HealthTest, ShutdownIsToldAndEndsAllWatches) {
   shutdown.join();
 }
 
-TEST(HealthTest, ManyWatchesComeAndGo) {
+TEST(HealthTest, HandlesManyWatches) {
   TestHub hub;
   for (int i = 0; i < 200; ++i) {
     Watch watch(hub.client(), kServices[i % 3]);

@@ -19,7 +19,7 @@ using grpc::StatusCode;
 
 constexpr size_t kEventBytes = 300'000;
 
-TEST(RequestLimitsTest, TooMuchMetadataIsRefusedByName) {
+TEST(RequestLimitsTest, RejectsExcessiveMetadata) {
   TestHub hub;
   const auto call_with = [&](size_t bytes) {
     grpc::ClientContext context;
@@ -37,7 +37,7 @@ TEST(RequestLimitsTest, TooMuchMetadataIsRefusedByName) {
   EXPECT_TRUE(Eventually([&] { return call_with(4'000).ok(); }));
 }
 
-TEST(RequestLimitsTest, CompressedRequestsAreRefused) {
+TEST(RequestLimitsTest, RejectsCompressedRequests) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   grpc::ClientContext context;
@@ -49,7 +49,7 @@ TEST(RequestLimitsTest, CompressedRequestsAreRefused) {
   EXPECT_EQ(GetStats(hub.client()).totals().published_events(), 0u);
 }
 
-TEST(StreamLimitTest, StreamsOfAllKindsAreCounted) {
+TEST(StreamLimitTest, CountsStreamsOfAllKinds) {
   ServerOptions options = TestServerOptions();
   options.max_streams = 6;  // Of which one host may use half.
   TestHub hub(std::move(options));
@@ -120,7 +120,7 @@ class FrameLimitTest : public testing::Test {
   TestHub hub_{Options()};
 };
 
-TEST_F(FrameLimitTest, ReadersThatDoNotReadMakeRoomForOthers) {
+TEST_F(FrameLimitTest, EvictsStalledReaders) {
   struct Reader {
     std::unique_ptr<HubClient> client;
     grpc::ClientContext context;
@@ -143,7 +143,7 @@ TEST_F(FrameLimitTest, ReadersThatDoNotReadMakeRoomForOthers) {
   EXPECT_TRUE(Eventually([&] { return FrameBytes() == 0; }));
 }
 
-TEST_F(FrameLimitTest, ConsumersThatDoNotReadMakeRoomForOthers) {
+TEST_F(FrameLimitTest, EvictsStalledConsumers) {
   CreateSubscription(hub_.client(), QueueOf("stalled"));
   CreateSubscription(hub_.client(), QueueOf("good"));
   HubClient client(hub_.address(), SmallWindow());

@@ -190,7 +190,7 @@ class LinkTest : public testing::Test {
   LinkHub local_{"local"};
 };
 
-TEST_F(LinkTest, EventsFlowWithTheHubInTheirPath) {
+TEST_F(LinkTest, CopiesEventsAndRecordsHubPath) {
   CreateTopic(remote_.client(), "out");
   CreateTopic(local_.client(), "in");
   remote_.Publish("out", {"a", "b"});
@@ -219,7 +219,7 @@ TEST_F(LinkTest, EventsFlowWithTheHubInTheirPath) {
   EXPECT_EQ(GetStats(local_.client()).links(), 1u);
 }
 
-TEST_F(LinkTest, PartitionsAreKeptOrElseKeysDecide) {
+TEST_F(LinkTest, KeepsPartitionsOrRepartitionsByKey) {
   CreateTopic(remote_.client(), "out", 4);
   CreateTopic(local_.client(), "same", 4);
   CreateTopic(local_.client(), "fewer", 3);
@@ -246,7 +246,7 @@ TEST_F(LinkTest, PartitionsAreKeptOrElseKeysDecide) {
   }
 }
 
-TEST_F(LinkTest, FilterMovesOnBehindWhatDoesNotPassAndCanBeChanged) {
+TEST_F(LinkTest, AdvancesPastFilteredEventsAndAcceptsNewFilter) {
   CreateTopic(remote_.client(), "out");
   CreateTopic(local_.client(), "in");
   v1::Link link = LinkFrom(remote_, "out", "in");
@@ -265,7 +265,7 @@ TEST_F(LinkTest, FilterMovesOnBehindWhatDoesNotPassAndCanBeChanged) {
   EXPECT_THAT(local_.Ids("in"), ElementsAre("1", "next"));
 }
 
-TEST_F(LinkTest, BothWaysNothingComesBack) {
+TEST_F(LinkTest, OppositeLinksDoNotLoop) {
   CreateTopic(remote_.client(), "t");
   CreateTopic(local_.client(), "t");
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "t", "t")), IsOk());
@@ -286,7 +286,7 @@ TEST_F(LinkTest, BothWaysNothingComesBack) {
   }));
 }
 
-TEST_F(LinkTest, RingOfThree) {
+TEST_F(LinkTest, RingOfThreeHubsDoesNotLoop) {
   LinkHub third("third");
   for (LinkHub* hub : {&remote_, &local_, &third}) CreateTopic(hub->client(), "t");
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "t", "t")), IsOk());
@@ -314,7 +314,7 @@ TEST_F(LinkTest, RingOfThree) {
   EXPECT_EQ(paths["c"], "");
 }
 
-TEST_F(LinkTest, EachEventOnceOverRestartsOfBothHubs) {
+TEST_F(LinkTest, CopiesEachEventOnceAcrossRestarts) {
   CreateTopic(remote_.client(), "out", 2);
   CreateTopic(local_.client(), "in", 3);
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
@@ -350,7 +350,7 @@ TEST_F(LinkTest, EachEventOnceOverRestartsOfBothHubs) {
   EXPECT_EQ(local_.Ids("in").size(), static_cast<size_t>(kRounds * kPerRound));
 }
 
-TEST_F(LinkTest, LatestIsResolvedOnce) {
+TEST_F(LinkTest, ResolvesLatestOnce) {
   CreateTopic(remote_.client(), "out");
   CreateTopic(local_.client(), "in");
   remote_.Publish("out", {"before"});
@@ -365,7 +365,7 @@ TEST_F(LinkTest, LatestIsResolvedOnce) {
   EXPECT_THAT(local_.Ids("in"), ElementsAre("meanwhile"));
 }
 
-TEST_F(LinkTest, WaitsForTheRemoteTopicAndTakesItUpWhenItIsMadeAnew) {
+TEST_F(LinkTest, FollowsRemoteTopicWhenRecreated) {
   CreateTopic(local_.client(), "in");
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "out", "in")), IsOk());
   ASSERT_TRUE(Eventually([&] { return !local_.Status("link").error().empty(); }));
@@ -384,7 +384,7 @@ TEST_F(LinkTest, WaitsForTheRemoteTopicAndTakesItUpWhenItIsMadeAnew) {
   EXPECT_EQ(local_.Status("link").positions(0).offset(), 1);
 }
 
-TEST_F(LinkTest, AnotherHubAtTheAddressIsReadFromItsBeginning) {
+TEST_F(LinkTest, ReadsReplacedHubFromBeginning) {
   Connect();
   remote_.Publish("out", Numbered(0, 3));
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 3); }));
@@ -399,7 +399,7 @@ TEST_F(LinkTest, AnotherHubAtTheAddressIsReadFromItsBeginning) {
   EXPECT_EQ(local_.Status("link").remote_hub_id(), remote_.id());
 }
 
-TEST_F(LinkTest, AddedPartitionsAreTakenUp) {
+TEST_F(LinkTest, CopiesAddedPartitions) {
   Connect();
   remote_.Publish("out", {"a"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
@@ -414,7 +414,7 @@ TEST_F(LinkTest, AddedPartitionsAreTakenUp) {
   ASSERT_TRUE(Eventually([&] { return local_.Status("link").positions_size() == 3; }));
 }
 
-TEST_F(LinkTest, WhatTheTopicCanNeverTakeIsPassedOverAndCounted) {
+TEST_F(LinkTest, SkipsAndCountsOversizedEvents) {
   CreateTopic(remote_.client(), "out");
   v1::Topic small;
   small.set_name("in");
@@ -431,7 +431,7 @@ TEST_F(LinkTest, WhatTheTopicCanNeverTakeIsPassedOverAndCounted) {
   EXPECT_EQ(local_.Status("link").refused_events(), 2u);
 }
 
-TEST_F(LinkTest, BlockedItSaysHowFarItIsBehind) {
+TEST_F(LinkTest, BlockedLinkReportsLag) {
   CreateTopic(remote_.client(), "out");
   v1::Topic full;
   full.set_name("in");
@@ -455,7 +455,7 @@ TEST_F(LinkTest, BlockedItSaysHowFarItIsBehind) {
   EXPECT_EQ(local_.Status("link").lag_events(), 0u);
 }
 
-TEST_F(LinkTest, DisabledItKeepsItsPlace) {
+TEST_F(LinkTest, DisabledLinkKeepsPosition) {
   Connect();
   remote_.Publish("out", {"a"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
@@ -475,7 +475,7 @@ TEST_F(LinkTest, DisabledItKeepsItsPlace) {
   EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "b"));
 }
 
-TEST_F(LinkTest, ToItselfItDoesNothing) {
+TEST_F(LinkTest, LinkToSameHubDoesNothing) {
   CreateTopic(local_.client(), "out");
   CreateTopic(local_.client(), "in");
   ASSERT_THAT(local_.Create(LinkFrom(local_, "out", "in")), IsOk());
@@ -484,7 +484,7 @@ TEST_F(LinkTest, ToItselfItDoesNothing) {
   EXPECT_EQ(local_.Status("link").state(), LinkStatus::STATE_CONNECTING);
 }
 
-TEST_F(LinkTest, LocalTopicIsInUseUntilTheLinkIsDeleted) {
+TEST_F(LinkTest, LocalTopicIsInUseUntilLinkIsDeleted) {
   Connect();
   const grpc::Status refused = local_.DeleteTopic("in");
   EXPECT_THAT(refused,
@@ -496,7 +496,7 @@ TEST_F(LinkTest, LocalTopicIsInUseUntilTheLinkIsDeleted) {
   EXPECT_THAT(local_.DeleteTopic("in"), IsOk());
 }
 
-TEST_F(LinkTest, MadeAnewItBeginsAnew) {
+TEST_F(LinkTest, RecreatedLinkStartsOver) {
   Connect();
   remote_.Publish("out", {"a"});
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 1); }));
@@ -506,7 +506,7 @@ TEST_F(LinkTest, MadeAnewItBeginsAnew) {
   EXPECT_THAT(local_.Ids("in"), ElementsAre("a", "a"));
 }
 
-TEST_F(LinkTest, WhatWasTrimmedIsCountedAsLostAndTheRestFollows) {
+TEST_F(LinkTest, CountsTrimmedEventsAsLost) {
   Connect();
   remote_.Publish("out", Numbered(0, 5));
   ASSERT_TRUE(Eventually([&] { return local_.Has("in", 5); }));
@@ -544,7 +544,7 @@ TEST_F(LinkTest, WhatWasTrimmedIsCountedAsLostAndTheRestFollows) {
   ASSERT_THAT(local_.Delete("late"), IsOk());
 }
 
-TEST_F(LinkTest, AFullTopicBlocksItUntilThereIsRoom) {
+TEST_F(LinkTest, FullTopicBlocksLinkUntilSpaceIsFree) {
   CreateTopic(remote_.client(), "out");
   v1::Topic topic;
   topic.set_name("in");
@@ -579,7 +579,7 @@ TEST_F(LinkTest, AFullTopicBlocksItUntilThereIsRoom) {
   EXPECT_EQ(status.refused_events() + status.lost_events(), 0u);
 }
 
-TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
+TEST_F(LinkTest, FollowsAddressChange) {
   LinkHub third("third");
   CreateTopic(third.client(), "out");
   third.Publish("out", {"t1", "t2"});
@@ -614,7 +614,7 @@ TEST_F(LinkTest, AnotherAddressIsTakenUpWhileItRuns) {
   EXPECT_EQ(local_.Status("link").remote_hub_id(), third.id());
 }
 
-TEST_F(LinkTest, WhatDoesNotPassAtTheHeadIsPassedWithFewWrites) {
+TEST_F(LinkTest, FilteredEventsAtHeadCauseFewWrites) {
   CreateTopic(remote_.client(), "out", 2);
   CreateTopic(local_.client(), "in");
   v1::Link link = LinkFrom(remote_, "out", "in");
@@ -639,7 +639,7 @@ TEST_F(LinkTest, WhatDoesNotPassAtTheHeadIsPassedWithFewWrites) {
   EXPECT_THAT(local_.Ids("in"), IsEmpty());
 }
 
-TEST_F(LinkTest, WhatComesBackIsCountedAtTheHead) {
+TEST_F(LinkTest, CountsLoopedEventsAtHead) {
   CreateTopic(remote_.client(), "t");
   CreateTopic(local_.client(), "t");
   ASSERT_THAT(local_.Create(LinkFrom(remote_, "t", "t")), IsOk());
@@ -654,7 +654,7 @@ TEST_F(LinkTest, WhatComesBackIsCountedAtTheHead) {
   EXPECT_EQ(local_.Status("link").appended_events(), 0u);
 }
 
-TEST_F(LinkTest, WhatCameFromHereBeforeTheLinkBeganIsCounted) {
+TEST_F(LinkTest, CountsLoopedEventsFromBeforeCreation) {
   CreateTopic(remote_.client(), "t");
   CreateTopic(local_.client(), "t");
   ASSERT_THAT(remote_.Create(LinkFrom(local_, "t", "t")), IsOk());
@@ -694,7 +694,7 @@ class SilentServer {
   int accepted_ = -1;
 };
 
-TEST_F(LinkTest, StopsAtOnceWhileTheRemoteHubDoesNotAnswer) {
+TEST_F(LinkTest, StopsImmediatelyWhileRemoteHubIsSilent) {
   SilentServer silent;
   CreateTopic(local_.client(), "in");
   v1::Link link = LinkFrom(remote_, "out", "in");
@@ -707,7 +707,7 @@ TEST_F(LinkTest, StopsAtOnceWhileTheRemoteHubDoesNotAnswer) {
   local_.Start();
 }
 
-TEST_F(LinkTest, ManyEventsTakeFewCommits) {
+TEST_F(LinkTest, CopiesManyEventsPerCommit) {
   CreateTopic(remote_.client(), "out");
   CreateTopic(local_.client(), "in");
   constexpr int kRequests = 2000;

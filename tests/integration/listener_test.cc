@@ -29,7 +29,7 @@ class ListenerTest : public testing::Test {
   TempDirectory directory_;
 };
 
-TEST_F(ListenerTest, TcpAndUnixAtOnce) {
+TEST_F(ListenerTest, ListensOnTcpAndUnixSockets) {
   GatedMemory memory;
   const auto server = Start(memory, {"127.0.0.1:0", socket(), "[::1]:0"});
   ASSERT_TRUE(server.ok()) << server.status();
@@ -44,7 +44,7 @@ TEST_F(ListenerTest, TcpAndUnixAtOnce) {
   }
 }
 
-TEST_F(ListenerTest, PortsAreNotShared) {
+TEST_F(ListenerTest, RejectsPortInUse) {
   GatedMemory memory;
   GatedMemory other;
   const auto first = Start(memory, {"127.0.0.1:0"});
@@ -55,7 +55,7 @@ TEST_F(ListenerTest, PortsAreNotShared) {
   EXPECT_EQ(second.status().message(), "cannot listen on " + taken + ": Address already in use");
 }
 
-TEST_F(ListenerTest, TheSocketOfADeadHubIsReplaced) {
+TEST_F(ListenerTest, ReplacesStaleSocket) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -69,19 +69,20 @@ TEST_F(ListenerTest, TheSocketOfADeadHubIsReplaced) {
   EXPECT_EQ(GetStats(client).version(), "test");
 }
 
-TEST_F(ListenerTest, TheSocketOfALivingHubIsNot) {
+TEST_F(ListenerTest, RejectsSocketInUse) {
   GatedMemory memory;
   GatedMemory other;
   const auto first = Start(memory, {socket()});
   ASSERT_TRUE(first.ok()) << first.status();
   const auto second = Start(other, {socket()});
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(second.status().message(), "cannot listen on " + socket() + ": another process does");
+  EXPECT_EQ(second.status().message(),
+            "cannot listen on " + socket() + ": another process is listening");
   HubClient client(socket());
   EXPECT_EQ(GetStats(client).version(), "test");
 }
 
-TEST_F(ListenerTest, AddressesThatCannotBeAreNamed) {
+TEST_F(ListenerTest, NamesInvalidAddress) {
   const std::pair<std::string, std::string> addresses[] = {
       {"no-such-host.invalid:1", ""},  // The message is the resolver's.
       {"unix:/no/such/directory/socket", ": No such file or directory"},

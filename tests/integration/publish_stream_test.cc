@@ -71,7 +71,7 @@ TEST_F(PublishStreamTest, AnswersPipelinedRequestsInOrder) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, ARefusalIsAReplyAndTheStreamGoesOn) {
+TEST_F(PublishStreamTest, RefusalKeepsStreamOpen) {
   Stream stream(hub_.client());
   v1::PublishStreamRequest bad = MakeStreamPublish("t", 2, 3);
   bad.mutable_events(2)->clear_type();
@@ -92,12 +92,12 @@ TEST_F(PublishStreamTest, ARefusalIsAReplyAndTheStreamGoesOn) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, HalfClosingAnEmptyStreamEndsItWithOk) {
+TEST_F(PublishStreamTest, HalfCloseOfIdleStreamIsOk) {
   Stream stream(hub_.client());
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, HalfCloseWaitsForWhatIsUnderWay) {
+TEST_F(PublishStreamTest, HalfCloseWaitsForPendingRequests) {
   hub_.gate().Close();
   Stream stream(hub_.client());
   stream->Write(MakeStreamPublish("t", 1));
@@ -108,7 +108,7 @@ TEST_F(PublishStreamTest, HalfCloseWaitsForWhatIsUnderWay) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, StoreFailureIsReportedPerRequest) {
+TEST_F(PublishStreamTest, ReportsStoreFailurePerRequest) {
   hub_.gate().Fail();
   Stream stream(hub_.client());
   stream->Write(MakeStreamPublish("t", 1));
@@ -121,7 +121,7 @@ TEST_F(PublishStreamTest, StoreFailureIsReportedPerRequest) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, SequencesHoldOverStreams) {
+TEST_F(PublishStreamTest, SequencesSpanStreams) {
   const auto sequenced = [](uint64_t sequence) {
     v1::PublishStreamRequest request = MakeStreamPublish("t", sequence);
     request.set_producer_id("p");
@@ -144,7 +144,7 @@ TEST_F(PublishStreamTest, SequencesHoldOverStreams) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(PublishStreamTest, ATopicDeletedUnderAStreamIsNotFound) {
+TEST_F(PublishStreamTest, TopicDeletedDuringStreamIsNotFound) {
   Stream stream(hub_.client());
   stream->Write(MakeStreamPublish("t", 1));
   EXPECT_TRUE(stream.Reply().has_result());
@@ -187,7 +187,7 @@ class Flood {
   std::thread thread_;
 };
 
-TEST(PublishFlowControlTest, WhatWaitsForTheDiskIsBounded) {
+TEST(PublishFlowControlTest, BoundsRequestsWaitingForSync) {
   ServerOptions options = TestServerOptions();
   constexpr size_t kLimit = 2 << 20;
   options.publish_limits.connection_bytes = kLimit;
@@ -206,7 +206,7 @@ TEST(PublishFlowControlTest, WhatWaitsForTheDiskIsBounded) {
   EXPECT_TRUE(Eventually([&] { return flood.written() > before + 100; }));
 }
 
-TEST(PublishFlowControlTest, AClientThatTakesNoRepliesIsHeldBack) {
+TEST(PublishFlowControlTest, BlocksClientThatReadsNoReplies) {
   TestHub hub;
   CreateTopic(hub.client(), "t");
   HubClient other(hub.address(), SmallWindow());
@@ -223,7 +223,7 @@ TEST(PublishFlowControlTest, AClientThatTakesNoRepliesIsHeldBack) {
   EXPECT_THAT(second.End(), IsOk());
 }
 
-TEST(PublishFlowControlTest, TheTotalIsBoundedOverConnections) {
+TEST(PublishFlowControlTest, BoundsTotalOfAllConnections) {
   ServerOptions options = TestServerOptions();
   constexpr size_t kLimit = 1 << 20;
   options.publish_limits.total_bytes = kLimit;

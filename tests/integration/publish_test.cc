@@ -35,7 +35,7 @@ v1::PublishRequest Sequenced(uint64_t epoch, uint64_t sequence) {
   return request;
 }
 
-TEST_F(PublishTest, GivesDenseOffsetsInThePartitionAskedFor) {
+TEST_F(PublishTest, AppendsDenselyToNamedPartition) {
   v1::PublishRequest request = MakePublish("t", 3);
   request.set_partition(2);
   for (int i = 0; i < 3; ++i) {
@@ -49,7 +49,7 @@ TEST_F(PublishTest, GivesDenseOffsetsInThePartitionAskedFor) {
   }
 }
 
-TEST_F(PublishTest, KeysDecideThePartition) {
+TEST_F(PublishTest, KeysDeterminePartition) {
   // XXH64 with seed 0: "a" is d24ec4f1a98c6e5b, "c" is a3dad144c40657ed.
   v1::PublishRequest request;
   request.set_topic("t");
@@ -65,7 +65,7 @@ TEST_F(PublishTest, KeysDecideThePartition) {
   EXPECT_FALSE(result.has_keyless_partition());
 }
 
-TEST_F(PublishTest, EventsWithoutKeyGoTogether) {
+TEST_F(PublishTest, KeylessEventsOfRequestStayTogether) {
   v1::PublishRequest request = MakePublish("t", 10);
   *request.add_events() = MakeEvent("keyed", "", "a");
   const v1::PublishResult result = Publish(hub_.client(), request);
@@ -80,7 +80,7 @@ TEST_F(PublishTest, EventsWithoutKeyGoTogether) {
   EXPECT_EQ(total, 11u);
 }
 
-TEST_F(PublishTest, EventsWithoutKeyTakeTurnsOverThePartitions) {
+TEST_F(PublishTest, KeylessRequestsRotateOverPartitions) {
   std::set<uint32_t> used;
   for (int i = 0; i < 16; ++i) {
     const v1::PublishResult result =
@@ -90,7 +90,7 @@ TEST_F(PublishTest, EventsWithoutKeyTakeTurnsOverThePartitions) {
   EXPECT_EQ(used.size(), 4u);
 }
 
-TEST_F(PublishTest, BothDurabilities) {
+TEST_F(PublishTest, AcceptsEveryDurability) {
   for (const auto durability :
        {v1::DURABILITY_UNSPECIFIED, v1::DURABILITY_WRITTEN, v1::DURABILITY_SYNCED}) {
     v1::PublishRequest request = MakePublish("t");
@@ -99,7 +99,7 @@ TEST_F(PublishTest, BothDurabilities) {
   }
 }
 
-TEST_F(PublishTest, WrittenDoesNotWaitForTheDisk) {
+TEST_F(PublishTest, WrittenDoesNotWaitForSync) {
   hub_.gate().Close();
   v1::PublishRequest request = MakePublish("t");
   request.set_durability(v1::DURABILITY_WRITTEN);
@@ -112,7 +112,7 @@ TEST_F(PublishTest, WrittenDoesNotWaitForTheDisk) {
   EXPECT_THAT(synced.get(), IsOk());
 }
 
-TEST_F(PublishTest, ExpectedOffsetIsChecked) {
+TEST_F(PublishTest, EnforcesExpectedOffset) {
   v1::PublishRequest request = MakePublish("t", 2);
   request.set_partition(1);
   request.set_expected_offset(0);
@@ -125,7 +125,7 @@ TEST_F(PublishTest, ExpectedOffsetIsChecked) {
   EXPECT_EQ(Publish(hub_.client(), request).placements(0).base_offset(), 2);
 }
 
-TEST_F(PublishTest, RetriesOfAProducerGetTheFirstAnswer) {
+TEST_F(PublishTest, ProducerRetryReturnsFirstResult) {
   EXPECT_EQ(Publish(hub_.client(), Sequenced(1, 0)).placements(0).base_offset(), 0);
   EXPECT_EQ(Publish(hub_.client(), Sequenced(1, 1)).placements(0).base_offset(), 1);
   const v1::PublishResult again = Publish(hub_.client(), Sequenced(1, 0));
@@ -134,7 +134,7 @@ TEST_F(PublishTest, RetriesOfAProducerGetTheFirstAnswer) {
   EXPECT_EQ(GetPartition(hub_.client(), "t").end_offset(), 2);
 }
 
-TEST_F(PublishTest, SequencesAreChecked) {
+TEST_F(PublishTest, ChecksSequences) {
   EXPECT_THAT(Refusal(Sequenced(1, 5)),
               FailsWith(StatusCode::FAILED_PRECONDITION, ErrorDetail::REASON_UNKNOWN_PRODUCER));
   Publish(hub_.client(), Sequenced(1, 0));
@@ -156,7 +156,7 @@ TEST_F(PublishTest, RemembersTheLast64Requests) {
               FailsWith(StatusCode::FAILED_PRECONDITION, ErrorDetail::REASON_SEQUENCE_TOO_OLD));
 }
 
-TEST_F(PublishTest, ARefusedRequestUsesNoSequence) {
+TEST_F(PublishTest, RejectedRequestConsumesNoSequence) {
   v1::PublishRequest bad = Sequenced(1, 0);
   bad.mutable_events(0)->clear_source();
   ASSERT_FALSE(Refusal(bad).ok());
@@ -173,7 +173,7 @@ TEST_F(PublishTest, TopicsAndPartitionsMustExist) {
   EXPECT_EQ(DetailOf(status).partition(), 4u);
 }
 
-TEST_F(PublishTest, ErrorsAreShortWhateverWasAskedFor) {
+TEST_F(PublishTest, TruncatesLongNamesInErrors) {
   std::string name;
   while (name.size() < 100'000) name += "ä";
   for (const std::string& topic : {name, "x" + name}) {
@@ -183,7 +183,7 @@ TEST_F(PublishTest, ErrorsAreShortWhateverWasAskedFor) {
   }
 }
 
-TEST_F(PublishTest, FieldsOfTheRequestAreChecked) {
+TEST_F(PublishTest, ValidatesRequestFields) {
   const struct {
     const char* field;
     void (*spoil)(v1::PublishRequest&);
@@ -213,7 +213,7 @@ TEST_F(PublishTest, FieldsOfTheRequestAreChecked) {
   }
 }
 
-TEST_F(PublishTest, OneBadEventRefusesTheRequest) {
+TEST_F(PublishTest, InvalidEventRejectsRequest) {
   const struct {
     const char* field;
     void (*spoil)(v1::Event&);
@@ -248,14 +248,14 @@ TEST_F(PublishTest, OneBadEventRefusesTheRequest) {
   EXPECT_EQ(GetStats(hub_.client()).totals().events(), 0u);
 }
 
-TEST_F(PublishTest, TooLargeARequestIsRefused) {
+TEST_F(PublishTest, RejectsOversizedRequest) {
   const grpc::Status status =
       Refusal(MakePublish("t", 30, std::string(1'000'000, 'x')));  // The limit is 20 MiB.
   EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(Refusal(MakePublish("t")), IsOk());
 }
 
-TEST_F(PublishTest, AFailedSyncRefusesWritesAndKeepsReading) {
+TEST_F(PublishTest, FailedSyncRejectsWritesAndAllowsReads) {
   Publish(hub_.client(), MakePublish("t", 2));
   hub_.gate().Fail();
   const auto failed = FailsWith(StatusCode::UNAVAILABLE, ErrorDetail::REASON_STORE_FAILED);
@@ -270,7 +270,7 @@ TEST_F(PublishTest, AFailedSyncRefusesWritesAndKeepsReading) {
   EXPECT_NE(GetStats(hub_.client()).store_error(), "");
 }
 
-TEST(PublishToFullDiskTest, IsRefusedAndReadingGoesOn) {
+TEST(PublishToFullDiskTest, RejectsWritesAndAllowsReads) {
   const TempDirectory directory;
   const auto options_with = [&directory](uint64_t min_free_disk) {
     ServerOptions options = TestServerOptions();
@@ -291,7 +291,7 @@ TEST(PublishToFullDiskTest, IsRefusedAndReadingGoesOn) {
   EXPECT_EQ(ReadAll(hub.client(), ReadOf("t")).ids().size(), 2u);
 }
 
-TEST(PublishLimitTest, ExcessCallsAreTurnedAwayWithADelay) {
+TEST(PublishLimitTest, RejectsExcessCallsWithRetryDelay) {
   ServerOptions options = TestServerOptions();
   options.publish_limits.connection_bytes = 1;
   TestHub hub(std::move(options));

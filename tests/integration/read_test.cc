@@ -112,7 +112,7 @@ class ReadTest : public testing::TestWithParam<size_t> {
 
 INSTANTIATE_TEST_SUITE_P(MemoryAndDisk, ReadTest, testing::Values(size_t{64} << 20, size_t{1}));
 
-TEST_P(ReadTest, AnEmptyTopicIsCaughtUpAndEnds) {
+TEST_P(ReadTest, EmptyTopicIsCaughtUpAndEnds) {
   const ReadOutcome outcome = ReadAll(hub_.client(), ReadOf("t"));
   EXPECT_THAT(outcome.status, IsOk());
   ASSERT_THAT(outcome.responses, SizeIs(2));
@@ -123,7 +123,7 @@ TEST_P(ReadTest, AnEmptyTopicIsCaughtUpAndEnds) {
   EXPECT_TRUE(outcome.responses[1].caught_up());
 }
 
-TEST_P(ReadTest, DeliversWhatWasPublishedByteForByte) {
+TEST_P(ReadTest, DeliversEventsByteForByte) {
   v1::Event event = MakeEvent("full", std::string("\0\xff binary", 9), "key");
   event.set_subject("subject");
   event.mutable_time()->set_seconds(1'700'000'000);
@@ -141,7 +141,7 @@ TEST_P(ReadTest, DeliversWhatWasPublishedByteForByte) {
   EXPECT_GT(batch.append_time().seconds(), 1'700'000'000);
 }
 
-TEST_P(ReadTest, StartsWhereAsked) {
+TEST_P(ReadTest, StartsAtRequestedPosition) {
   for (const char* id : {"0", "1", "2", "3"}) PublishTo(hub_.client(), "t", 0, {MakeEvent(id)});
   v1::ReadRequest request = ReadOf("t");
   request.mutable_start()->set_earliest(true);
@@ -157,7 +157,7 @@ TEST_P(ReadTest, StartsWhereAsked) {
   EXPECT_THAT(Ids(request), ElementsAre("3"));
 }
 
-TEST_P(ReadTest, StartsInTheMiddleOfABatch) {
+TEST_P(ReadTest, StartsWithinBatch) {
   std::vector<v1::Event> events;
   for (int i = 0; i < 10; ++i) events.push_back(MakeEvent(std::to_string(i)));
   PublishTo(hub_.client(), "t", 0, events);
@@ -169,7 +169,7 @@ TEST_P(ReadTest, StartsInTheMiddleOfABatch) {
   EXPECT_EQ(outcome.responses[1].batches(0).base_offset(), 4);
 }
 
-TEST_P(ReadTest, StartsAndStopsAtTimes) {
+TEST_P(ReadTest, StartsAndStopsAtTimestamps) {
   Publish(hub_.client(), MakePublish("t"));
   const Timestamp first = GetPartition(hub_.client(), "t").last_append_time();
   // Append times are in microseconds: the next event is later once the clock says so.
@@ -193,7 +193,7 @@ TEST_P(ReadTest, StartsAndStopsAtTimes) {
   EXPECT_THAT(Ids(request), ElementsAre("0"));
 }
 
-TEST_P(ReadTest, StopsBeforeTheOffset) {
+TEST_P(ReadTest, StopsBeforeOffset) {
   Publish(hub_.client(), MakePublish("t", 3));
   v1::ReadRequest request = ReadOf("t");
   request.set_stop_offset(2);
@@ -204,7 +204,7 @@ TEST_P(ReadTest, StopsBeforeTheOffset) {
   EXPECT_THAT(Ids(request), ElementsAre("0", "1", "2"));
 }
 
-TEST_P(ReadTest, FollowingWaitsForTheStop) {
+TEST_P(ReadTest, FollowsUntilStopOffset) {
   Publish(hub_.client(), MakePublish("t", 2));
   v1::ReadRequest request = ReadOf("t");
   request.set_stop_offset(3);
@@ -215,7 +215,7 @@ TEST_P(ReadTest, FollowingWaitsForTheStop) {
   EXPECT_THAT(follower.End(), IsOk());
 }
 
-TEST_P(ReadTest, FollowingSaysEachTimeThatItIsCaughtUp) {
+TEST_P(ReadTest, ReportsCaughtUpAfterEachEvent) {
   Follower follower(hub_.client(), ReadOf("t"));
   EXPECT_THAT(follower.UntilCaughtUp(), IsEmpty());
   for (int i = 0; i < 20; ++i) {
@@ -225,7 +225,7 @@ TEST_P(ReadTest, FollowingSaysEachTimeThatItIsCaughtUp) {
   }
 }
 
-TEST_P(ReadTest, ResponsesKeepToTheSizeAskedFor) {
+TEST_P(ReadTest, RespectsMaxResponseBytes) {
   std::vector<v1::Event> events;
   for (int i = 0; i < 100; ++i)
     events.push_back(MakeEvent(std::to_string(i), std::string(1000, 'x')));
@@ -259,7 +259,7 @@ TEST_P(ReadTest, FramesFitTheDefaultReceiveLimit) {
   }
 }
 
-TEST_P(ReadTest, ReadsThePartitionsAskedFor) {
+TEST_P(ReadTest, ReadsRequestedPartitions) {
   CreateTopic(hub_.client(), "three", 3);
   for (uint32_t p = 0; p < 3; ++p) {
     PublishTo(hub_.client(), "three", p, {MakeEvent(std::to_string(p))});
@@ -271,7 +271,7 @@ TEST_P(ReadTest, ReadsThePartitionsAskedFor) {
   EXPECT_THAT(Ids(request), testing::UnorderedElementsAre("0", "2"));
 }
 
-TEST_P(ReadTest, TakesUpPartitionsThatAreAdded) {
+TEST_P(ReadTest, FollowsAddedPartitions) {
   Follower follower(hub_.client(), ReadOf("t"));
   EXPECT_THAT(follower.UntilCaughtUp(), IsEmpty());
   SetPartitions(hub_.client(), "t", 3);
@@ -282,7 +282,7 @@ TEST_P(ReadTest, TakesUpPartitionsThatAreAdded) {
   EXPECT_THAT(follower.UntilCaughtUp(), ElementsAre("new"));
 }
 
-TEST_P(ReadTest, AStopHoldsForPartitionsThatAreAdded) {
+TEST_P(ReadTest, StopOffsetAppliesToAddedPartitions) {
   PublishTo(hub_.client(), "t", 0, {MakeEvent("a")});
   v1::ReadRequest request = ReadOf("t");
   request.set_stop_offset(1);
@@ -296,7 +296,7 @@ TEST_P(ReadTest, AStopHoldsForPartitionsThatAreAdded) {
   EXPECT_THAT(follower.End(), IsOk());
 }
 
-TEST_P(ReadTest, WrongRequestsAreRefused) {
+TEST_P(ReadTest, RejectsInvalidRequests) {
   const auto invalid = FailsWith(StatusCode::INVALID_ARGUMENT, ErrorDetail::REASON_INVALID_FIELD);
   EXPECT_THAT(Refusal(ReadOf("none")),
               FailsWith(StatusCode::NOT_FOUND, ErrorDetail::REASON_TOPIC_NOT_FOUND));
@@ -341,7 +341,7 @@ TEST_P(ReadTest, OffsetsBeyondTheEndAreOutOfRange) {
   }
 }
 
-TEST_P(ReadTest, DeletingTheTopicEndsItsReaders) {
+TEST_P(ReadTest, DeletedTopicEndsReaders) {
   CreateTopic(hub_.client(), "two", 2);
   v1::ReadRequest single = ReadOf("two");
   single.add_partitions(1);
@@ -377,7 +377,7 @@ class TrimTest : public testing::Test {
   TestHub hub_;
 };
 
-TEST_F(TrimTest, TrimmedOffsetsAreOutOfRangeAndNeverGivenAgain) {
+TEST_F(TrimTest, TrimmedOffsetsAreOutOfRangeAndNotReused) {
   PublishMany(20, 10'000);
   ASSERT_TRUE(Eventually([&] { return GetPartition(hub_.client(), "t").bytes() <= 50'000; }));
   const v1::PartitionInfo partition = GetPartition(hub_.client(), "t");
@@ -393,7 +393,7 @@ TEST_F(TrimTest, TrimmedOffsetsAreOutOfRangeAndNeverGivenAgain) {
               SizeIs(static_cast<size_t>(20 - partition.start_offset())));
 }
 
-TEST_F(TrimTest, AReaderWhoseNextEventIsTrimmedIsToldSo) {
+TEST_F(TrimTest, ReaderOfTrimmedEventFails) {
   v1::ReadRequest request = ReadOf("t");
   request.set_max_response_bytes(4096);
   Follower follower(hub_.client(), request);

@@ -105,7 +105,7 @@ class RouteServiceTest : public testing::Test {
   TestHub hub_;
 };
 
-TEST_F(RouteServiceTest, CreateFillsInTheDefaultsAndCopiesFromThen) {
+TEST_F(RouteServiceTest, CreateFillsInDefaultsAndStartsCopying) {
   PublishIds("a", {"before"});
   const auto created = Create(NewRoute("r", "a", {"b", "c"}));
   ASSERT_THAT(created.status, IsOk());
@@ -126,7 +126,7 @@ TEST_F(RouteServiceTest, CreateFillsInTheDefaultsAndCopiesFromThen) {
   EXPECT_EQ(GetStats(hub_.client()).routes(), 1u);
 }
 
-TEST_F(RouteServiceTest, CreateRefusesWhatIsNotValid) {
+TEST_F(RouteServiceTest, CreateRejectsInvalidRoutes) {
   EXPECT_EQ(FieldAtFault([](v1::Route& r) { r.clear_source_topic(); }), "route.source_topic");
   EXPECT_EQ(FieldAtFault([](v1::Route& r) { r.clear_target_topics(); }), "route.target_topics");
   EXPECT_EQ(FieldAtFault([](v1::Route& r) { r.add_target_topics("a"); }), "route.target_topics");
@@ -162,7 +162,7 @@ TEST_F(RouteServiceTest, CreateRefusesWhatIsNotValid) {
               FailsWith(StatusCode::ALREADY_EXISTS, ErrorDetail::REASON_ROUTE_EXISTS));
 }
 
-TEST_F(RouteServiceTest, LoopsAreRefusedWithTheWay) {
+TEST_F(RouteServiceTest, RejectsLoopsAndNamesPath) {
   ASSERT_THAT(Create(NewRoute("ab", "a", {"b"})).status, IsOk());
   v1::Route disabled = NewRoute("bc", "b", {"c"});
   disabled.set_disabled(true);
@@ -174,7 +174,7 @@ TEST_F(RouteServiceTest, LoopsAreRefusedWithTheWay) {
   EXPECT_THAT(Get("bc").response.route().target_topics(), ElementsAre("c"));
 }
 
-TEST_F(RouteServiceTest, UpdateChangesWhatTheMaskNames) {
+TEST_F(RouteServiceTest, UpdatesOnlyMaskedFields) {
   ASSERT_THAT(Create(NewRoute("r", "a", {"b"})).status, IsOk());
   PublishIds("a", {"1"});
   v1::Route changed = NewRoute("r", "not looked at", {"c"});
@@ -202,7 +202,7 @@ TEST_F(RouteServiceTest, UpdateChangesWhatTheMaskNames) {
   EXPECT_EQ(Get("r").response.route().filter().sql(), "id = '3'");
 }
 
-TEST_F(RouteServiceTest, DeleteSaysFromWhereOn) {
+TEST_F(RouteServiceTest, DeleteReportsEffectiveOffset) {
   ASSERT_THAT(Create(NewRoute("r", "a", {"b"})).status, IsOk());
   PublishIds("a", {"1", "2"});
   const auto deleted = Delete("r");
@@ -217,7 +217,7 @@ TEST_F(RouteServiceTest, DeleteSaysFromWhereOn) {
   EXPECT_THAT(Get("").status, kBadRoute);
 }
 
-TEST_F(RouteServiceTest, ListGoesPageByPage) {
+TEST_F(RouteServiceTest, ListsInPages) {
   for (const char* const name : {"r3", "r1", "r5", "r2", "r4"}) {
     ASSERT_THAT(Create(NewRoute(name, "a", {"b"})).status, IsOk());
   }
@@ -241,7 +241,7 @@ TEST_F(RouteServiceTest, ListGoesPageByPage) {
   EXPECT_EQ(Call(&Stub::ListRoutes, request).response.routes_size(), 0);
 }
 
-TEST_F(RouteServiceTest, TestSaysWhereAnEventWouldGo) {
+TEST_F(RouteServiceTest, TestTracesEvent) {
   v1::Route filtered = NewRoute("1", "a", {"b"});
   filtered.mutable_filter()->set_sql("type = 'other'");
   ASSERT_THAT(Create(filtered).status, IsOk());
@@ -271,7 +271,7 @@ TEST_F(RouteServiceTest, TestSaysWhereAnEventWouldGo) {
   EXPECT_THAT(Ids("a"), IsEmpty());
 }
 
-TEST_F(RouteServiceTest, ATargetThatCannotTakeTheCopyRefusesThePublish) {
+TEST_F(RouteServiceTest, UnavailableTargetRejectsPublish) {
   v1::Topic small;
   small.set_name("small");
   small.set_max_event_bytes(1024);
@@ -293,7 +293,7 @@ TEST_F(RouteServiceTest, ATargetThatCannotTakeTheCopyRefusesThePublish) {
   EXPECT_EQ(Get("r").response.stats().skipped_events(), 1u);
 }
 
-TEST_F(RouteServiceTest, TopicsAreInUse) {
+TEST_F(RouteServiceTest, TopicsOfRoutesAreInUse) {
   ASSERT_THAT(Create(NewRoute("r", "a", {"b"})).status, IsOk());
   const grpc::Status source = DeleteTopic("a");
   EXPECT_THAT(source, kRouteUsesTopic);
@@ -308,7 +308,7 @@ TEST_F(RouteServiceTest, TopicsAreInUse) {
 
 // The topic is written and not synced yet: other clients do not see it, but a route written after
 // it may target it.
-TEST_F(RouteServiceTest, LeadsToATopicThatIsBeingMade) {
+TEST_F(RouteServiceTest, TargetsTopicBeingCreated) {
   const uint64_t commits = GetStats(hub_.client()).commits();
   hub_.gate().Close();
   std::thread topic([&] { CreateTopic(hub_.client(), "later"); });

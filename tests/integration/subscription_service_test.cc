@@ -59,7 +59,7 @@ class SubscriptionServiceTest : public ConsumeTest {
   }
 };
 
-TEST_F(SubscriptionServiceTest, CreateFillsInTheDefaults) {
+TEST_F(SubscriptionServiceTest, CreateFillsInDefaults) {
   const v1::Subscription queue = CreateSubscription(hub_.client(), QueueOf("q"));
   EXPECT_EQ(queue.ack_deadline().seconds(), 30);
   EXPECT_EQ(queue.retry_policy().min_backoff().nanos(), 100'000'000);
@@ -75,7 +75,7 @@ TEST_F(SubscriptionServiceTest, CreateFillsInTheDefaults) {
   EXPECT_EQ(got.partitions_size(), 2);
 }
 
-TEST_F(SubscriptionServiceTest, CreateRefusesWhatIsNotValid) {
+TEST_F(SubscriptionServiceTest, CreateRejectsInvalidSettings) {
   EXPECT_EQ(FieldAtFault(QueueOf("")), "subscription.name");
   EXPECT_EQ(FieldAtFault(QueueOf("a b")), "subscription.name");
   EXPECT_EQ(FieldAtFault(QueueOf(std::string(201, 'x'))), "subscription.name");
@@ -108,7 +108,7 @@ TEST_F(SubscriptionServiceTest, CreateRefusesWhatIsNotValid) {
               FailsWith(StatusCode::ALREADY_EXISTS, ErrorDetail::REASON_SUBSCRIPTION_EXISTS));
 }
 
-TEST_F(SubscriptionServiceTest, CreateStartsWhereItIsAsked) {
+TEST_F(SubscriptionServiceTest, CreateStartsAtRequestedPosition) {
   PublishTo(0, 5);
   PublishTo(1, 5);
   const auto lag_from = [&](const std::string& name, const v1::StartPosition& start) {
@@ -133,7 +133,7 @@ TEST_F(SubscriptionServiceTest, CreateStartsWhereItIsAsked) {
               FailsWith(StatusCode::OUT_OF_RANGE, ErrorDetail::REASON_OFFSET_OUT_OF_RANGE));
 }
 
-TEST_F(SubscriptionServiceTest, GetSaysWhyItIsBehind) {
+TEST_F(SubscriptionServiceTest, GetReportsFindings) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishTo(1, 5);
   v1::GetSubscriptionResponse state = GetSubscription(hub_.client(), "s");
@@ -159,7 +159,7 @@ TEST_F(SubscriptionServiceTest, GetSaysWhyItIsBehind) {
   EXPECT_TRUE(state.stats().has_last_ack_time());
 }
 
-TEST_F(SubscriptionServiceTest, ListGoesPageByPage) {
+TEST_F(SubscriptionServiceTest, ListsInPages) {
   CreateTopic(hub_.client(), "other");
   for (const char* const name : {"c", "a", "e", "b", "d"}) {
     CreateSubscription(hub_.client(), QueueOf(name));
@@ -183,7 +183,7 @@ TEST_F(SubscriptionServiceTest, ListGoesPageByPage) {
             6);
 }
 
-TEST_F(SubscriptionServiceTest, UpdateChangesWhatTheMaskNames) {
+TEST_F(SubscriptionServiceTest, UpdatesOnlyMaskedFields) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   v1::UpdateSubscriptionRequest request;
   request.mutable_subscription()->set_name("s");
@@ -224,7 +224,7 @@ TEST_F(SubscriptionServiceTest, DeleteKeepsTheDeadLetterTopic) {
   EXPECT_THAT(Call(&Stub::DeleteSubscription, request).status, kInvalid);
 }
 
-TEST_F(SubscriptionServiceTest, ATopicWithSubscriptionsIsInUse) {
+TEST_F(SubscriptionServiceTest, TopicWithSubscriptionsIsInUse) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   for (const char* const topic : {"t", "s.dead-letters"}) {
     grpc::ClientContext context;
@@ -237,7 +237,7 @@ TEST_F(SubscriptionServiceTest, ATopicWithSubscriptionsIsInUse) {
   }
 }
 
-TEST_F(SubscriptionServiceTest, EveryMethodNamesTheSubscriptionThatIsNotThere) {
+TEST_F(SubscriptionServiceTest, EveryMethodReportsUnknownSubscription) {
   const auto expect = [](const grpc::Status& status) {
     EXPECT_THAT(status, kNoSubscription);
     EXPECT_THAT(status.error_message(), HasSubstr("none"));
@@ -280,7 +280,7 @@ TEST_F(SubscriptionServiceTest, EveryMethodNamesTheSubscriptionThatIsNotThere) {
   expect(Call(&Stub::DiscardDeadLetters, discard).status);
 }
 
-TEST_F(SubscriptionServiceTest, SeekMovesOrSaysWhatItWouldMove) {
+TEST_F(SubscriptionServiceTest, SeekMovesOrPredictsMoves) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishTo(0, 4);
   PublishTo(1, 4);
@@ -316,7 +316,7 @@ TEST_F(SubscriptionServiceTest, SeekMovesOrSaysWhatItWouldMove) {
   EXPECT_THAT(Call(&Stub::SeekSubscription, seek).status, kNoSnapshot);
 }
 
-TEST_F(SubscriptionServiceTest, SnapshotsAreKeptListedSoughtAndDeleted) {
+TEST_F(SubscriptionServiceTest, CreatesListsRestoresAndDeletesSnapshots) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(4);
   TestConsumer consumer(hub_.client(), "s");
@@ -350,7 +350,7 @@ TEST_F(SubscriptionServiceTest, SnapshotsAreKeptListedSoughtAndDeleted) {
   EXPECT_EQ(MustCall(&Stub::ListSnapshots, list).snapshots_size(), 0);
 }
 
-TEST_F(SubscriptionServiceTest, ReplayDeliversARangeAgain) {
+TEST_F(SubscriptionServiceTest, ReplayRedeliversRange) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(5);
   TestConsumer consumer(hub_.client(), "s");
@@ -379,7 +379,7 @@ TEST_F(SubscriptionServiceTest, ReplayDeliversARangeAgain) {
   EXPECT_THAT(Call(&Stub::ReplaySubscription, replay).status, kNoPartition);
 }
 
-TEST_F(SubscriptionServiceTest, AReplayIsCancelled) {
+TEST_F(SubscriptionServiceTest, CancelsReplays) {
   CreateSubscription(hub_.client(), QueueOf("s"));
   PublishSome(5);
   {
@@ -398,7 +398,7 @@ TEST_F(SubscriptionServiceTest, AReplayIsCancelled) {
   EXPECT_EQ(StatsOf("s").replay_events(), 0u);
 }
 
-TEST_F(SubscriptionServiceTest, DeadLettersAreListedByConditionAndPage) {
+TEST_F(SubscriptionServiceTest, ListsDeadLettersBySelectorInPages) {
   MakeDeadLetters(5);
   v1::ListDeadLettersRequest list;
   list.set_subscription("s");
@@ -427,7 +427,7 @@ TEST_F(SubscriptionServiceTest, DeadLettersAreListedByConditionAndPage) {
   EXPECT_EQ(found.dead_letters(0).event().id(), "3");
 }
 
-TEST_F(SubscriptionServiceTest, DeadLettersAreRedrivenOrDiscarded) {
+TEST_F(SubscriptionServiceTest, RedrivesAndDiscardsDeadLetters) {
   MakeDeadLetters(4);
   v1::RedriveDeadLettersRequest redrive;
   redrive.set_subscription("s");

@@ -104,7 +104,7 @@ class TlsTest : public testing::Test {
   Authority stranger_{directory_ / "theirs"};
 };
 
-TEST_F(TlsTest, TheHubShowsACertificateThatClientsVerify) {
+TEST_F(TlsTest, ClientsVerifyHubCertificate) {
   TestHub hub(Options(authority_.Server(false)));
   EXPECT_THAT(Call(hub.address(), authority_.Client()), IsOk());
   EXPECT_THAT(Call(hub.address(), stranger_.Client()),
@@ -112,7 +112,7 @@ TEST_F(TlsTest, TheHubShowsACertificateThatClientsVerify) {
   EXPECT_THAT(Call(hub.address(), std::nullopt), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST_F(TlsTest, TheCertificateHasToBearTheName) {
+TEST_F(TlsTest, ClientsVerifyHubName) {
   TestHub hub(Options(authority_.Server(false)));
   client::TlsOptions tls = authority_.Client();
   tls.server_name = "hub.example";
@@ -122,7 +122,7 @@ TEST_F(TlsTest, TheCertificateHasToBearTheName) {
               StatusIs(absl::StatusCode::kUnavailable, "Hostname Verification"));
 }
 
-TEST_F(TlsTest, OnlyClientsWithACertificateOfTheAuthorityAreLetIn) {
+TEST_F(TlsTest, RejectsClientsWithoutTrustedCertificate) {
   TestHub hub(Options(authority_.Server(true)));
   EXPECT_THAT(Call(hub.address(), authority_.Client("billing")), IsOk());
   client::TlsOptions forged = stranger_.Client("billing");
@@ -133,7 +133,7 @@ TEST_F(TlsTest, OnlyClientsWithACertificateOfTheAuthorityAreLetIn) {
   }
 }
 
-TEST_F(TlsTest, UnixSocketsAreProtectedByTheirFiles) {
+TEST_F(TlsTest, UnixSocketsNeedNoCertificate) {
   ServerOptions options = Options(authority_.Server(true));
   const std::string path = directory_ / "socket";
   options.listen = {"127.0.0.1:0", "unix:" + path};
@@ -146,7 +146,7 @@ TEST_F(TlsTest, UnixSocketsAreProtectedByTheirFiles) {
   EXPECT_EQ(about.st_mode & 0777, 0660u);
 }
 
-TEST_F(TlsTest, TheHubSaysWhichAddressesAreUnprotected) {
+TEST_F(TlsTest, ReportsUnprotectedAddresses) {
   const auto unprotected = [](ServerTlsOptions tls) {
     ServerOptions options = Options(std::move(tls));
     options.listen = {"0.0.0.0:0", "127.0.0.1:0", "localhost:0", "[::1]:0"};
@@ -158,7 +158,7 @@ TEST_F(TlsTest, TheHubSaysWhichAddressesAreUnprotected) {
   EXPECT_THAT(unprotected(authority_.Server(true)), IsEmpty());
 }
 
-TEST_F(TlsTest, StatsTellOfEachAddress) {
+TEST_F(TlsTest, StatsDescribeEachAddress) {
   ServerOptions options = Options(authority_.Server(true));
   options.listen = {"0.0.0.0:0", "unix:" + (directory_ / "socket")};
   TestHub hub(std::move(options));
@@ -175,7 +175,7 @@ TEST_F(TlsTest, StatsTellOfEachAddress) {
                stats->listeners[1].unprotected);
 }
 
-TEST_F(TlsTest, RenewedFilesAreTakenWithoutARestart) {
+TEST_F(TlsTest, ReloadsRenewedCertificates) {
   TestHub hub(Options(authority_.Server(true)));
   client::TlsOptions tls = authority_.Client("billing");
   tls.server_name = "moved.example";
@@ -186,7 +186,7 @@ TEST_F(TlsTest, RenewedFilesAreTakenWithoutARestart) {
   EXPECT_FALSE(Works(hub.address(), tls));
 }
 
-TEST_F(TlsTest, AStartRefusesFilesThatCannotBeUsed) {
+TEST_F(TlsTest, StartRejectsUnusableFiles) {
   const std::string missing = directory_ / "missing.pem";
   const std::string text = directory_ / "text.pem";
   std::ofstream(text) << "-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n";
@@ -208,7 +208,7 @@ TEST_F(TlsTest, AStartRefusesFilesThatCannotBeUsed) {
               StatusIs(absl::StatusCode::kInvalidArgument, "is not the key of"));
 }
 
-TEST_F(TlsTest, FilesOfAClientAreChecked) {
+TEST_F(TlsTest, ValidatesClientFiles) {
   EXPECT_THAT(client::CheckTls({}), IsOk());
   EXPECT_THAT(client::CheckTls(authority_.Client("billing")), IsOk());
   client::TlsOptions tls = authority_.Client("billing");
@@ -219,7 +219,7 @@ TEST_F(TlsTest, FilesOfAClientAreChecked) {
   EXPECT_THAT(client::CheckTls(tls), StatusIs(absl::StatusCode::kNotFound, tls.ca_file));
 }
 
-TEST_F(TlsTest, LinksTalkTls) {
+TEST_F(TlsTest, LinksUseTls) {
   ServerOptions remote_options = Options(authority_.Server(true));
   TestHub remote(std::move(remote_options));
   ServerOptions options = TestServerOptions();

@@ -55,7 +55,7 @@ std::vector<std::string> TopologyServiceTest::Faults(const std::string& text, St
   return absl::StrSplit(status.error_message(), '\n');
 }
 
-TEST_F(TopologyServiceTest, RoutesAreAppliedExportedAndCopy) {
+TEST_F(TopologyServiceTest, AppliesAndExportsRoutes) {
   v1::ApplyTopologyRequest request = RequestOf(R"(
     topology { routes { name: "r" source_topic: "bus" target_topics: "a" target_topics: "b"
                         filter { sql: "type LIKE 'test.%'" } partition_key { none: true }
@@ -96,7 +96,7 @@ TEST_F(TopologyServiceTest, RoutesAreAppliedExportedAndCopy) {
   EXPECT_THAT(ReadAll(hub_.client(), ReadOf("b")).ids(), ElementsAre("0"));
 }
 
-TEST_F(TopologyServiceTest, SaysAllThatIsWrongWithRoutes) {
+TEST_F(TopologyServiceTest, ReportsEveryFaultOfRoutes) {
   const grpc::Status status = Apply(RequestOf(R"(
     topology { topics { name: "a" } topics { name: "b" }
                routes { name: "filter" source_topic: "a" target_topics: "b" filter { sql: "a =" } }
@@ -112,12 +112,12 @@ TEST_F(TopologyServiceTest, SaysAllThatIsWrongWithRoutes) {
   EXPECT_THAT(lines, ElementsAre(testing::StartsWith("route filter: filter.sql: line 1, column "),
                                  "route topology.routes[1]: name: is required",
                                  testing::StartsWith("route key: partition_key: "),
-                                 "route twice: name: is there before",
+                                 "route twice: name: is used twice",
                                  "route lost: target_topics: topic none will not exist"));
   EXPECT_THAT(Export().topics(), SizeIs(0));
 }
 
-TEST_F(TopologyServiceTest, LoopsAreAPreconditionThatFails) {
+TEST_F(TopologyServiceTest, LoopsFailPrecondition) {
   EXPECT_THAT(Faults(R"(topology { topics { name: "a" } topics { name: "b" }
                                    routes { name: "ab" source_topic: "a" target_topics: "b" }
                                    routes { name: "ba" source_topic: "b" target_topics: "a" } })",
@@ -125,7 +125,7 @@ TEST_F(TopologyServiceTest, LoopsAreAPreconditionThatFails) {
               testing::Each(testing::HasSubstr("the routes make a loop: ")));
 }
 
-TEST_F(TopologyServiceTest, WhatIsInUseStays) {
+TEST_F(TopologyServiceTest, PruneRejectsDeletingTopicsInUse) {
   const std::string used = R"(
     routes { name: "r" source_topic: "a" target_topics: "b" }
     subscriptions { name: "s" topic: "a" kind: KIND_QUEUE }
@@ -146,7 +146,7 @@ TEST_F(TopologyServiceTest, WhatIsInUseStays) {
               ElementsAre(R"(route r: source_topic: cannot be changed from "a" to "b")"));
 }
 
-TEST_F(TopologyServiceTest, NothingIsAsked) {
+TEST_F(TopologyServiceTest, EmptyTopologyChangesNothing) {
   const auto nothing = Apply({});
   EXPECT_THAT(nothing.status, IsOk());
   EXPECT_EQ(nothing.response.DebugString(), "");
@@ -173,7 +173,7 @@ TEST_F(TopologyServiceTest, AppliesAndExports) {
 }
 
 // The faults fit into the trailers that a client accepts.
-TEST_F(TopologyServiceTest, ManyFaultsReachTheClient) {
+TEST_F(TopologyServiceTest, DeliversManyFaultsToClient) {
   v1::ApplyTopologyRequest request;
   for (int i = 0; i < 1000; ++i) {
     v1::Topic& topic = *request.mutable_topology()->add_topics();
@@ -185,7 +185,7 @@ TEST_F(TopologyServiceTest, ManyFaultsReachTheClient) {
   const grpc::Status status = Apply(request).status;
   EXPECT_THAT(status,
               FailsWith(StatusCode::INVALID_ARGUMENT, v1::ErrorDetail::REASON_INVALID_FIELD));
-  EXPECT_TRUE(absl::StrContains(status.error_message(), "\ntopic t1: partitions: has to be"))
+  EXPECT_TRUE(absl::StrContains(status.error_message(), "\ntopic t1: partitions: must be"))
       << status.error_message();
   EXPECT_TRUE(absl::EndsWith(status.error_message(), " more")) << status.error_message();
   EXPECT_THAT(Export().topics(), SizeIs(0));

@@ -84,7 +84,7 @@ const std::string kSequence = Only([](v1::PublishRequest& r) {
 const std::string kFirst = Only([](v1::PublishRequest& r) { *r.add_events() = MakeEvent("1"); });
 const std::string kSecond = Only([](v1::PublishRequest& r) { *r.add_events() = MakeEvent("2"); });
 
-TEST_F(WireTest, FieldsMayComeInAnyOrder) {
+TEST_F(WireTest, AcceptsFieldsInAnyOrder) {
   const std::string orders[] = {
       kTopic + kPartition + kFirst + kSecond, kFirst + kSecond + kPartition + kTopic,
       kFirst + kTopic + kSecond + kPartition, kPartition + kFirst + kSecond + kTopic,
@@ -102,7 +102,7 @@ TEST_F(WireTest, FieldsMayComeInAnyOrder) {
   EXPECT_EQ(ReadAll(hub_.client(), ReadOf("t")).ids(), expected);
 }
 
-TEST_F(WireTest, LastOfARepeatedFieldHoldsAndUnknownFieldsAreSkipped) {
+TEST_F(WireTest, LastFieldWinsAndUnknownFieldsAreSkipped) {
   const std::string other = Only([](v1::PublishRequest& r) { r.set_topic("none"); });
   const std::string unknown = "\xd2\x0f\x03xyz";  // Field 250.
   EXPECT_EQ(PublishBytes(other + unknown + kTopic + kFirst).placements_size(), 1);
@@ -111,7 +111,7 @@ TEST_F(WireTest, LastOfARepeatedFieldHoldsAndUnknownFieldsAreSkipped) {
               FailsWith(StatusCode::NOT_FOUND, ErrorDetail::REASON_TOPIC_NOT_FOUND));
 }
 
-TEST_F(WireTest, ALongFormOfTheEventsTagIsUnderstood) {
+TEST_F(WireTest, AcceptsOverlongEventTag) {
   std::string long_tag = kFirst;
   long_tag[0] = '\xfa';
   long_tag.insert(1, 1, '\0');
@@ -124,7 +124,7 @@ std::string WithEvent(const std::string& event) {
   return kTopic + "\x7a" + static_cast<char>(event.size()) + event;
 }
 
-TEST_F(WireTest, WhatAConformingParserWouldRefuseIsRefused) {
+TEST_F(WireTest, RejectsWhatConformingParserRejects) {
   const std::string event = MakeEvent("1").SerializeAsString();
   const std::string entry_with_bad_first_key("\x4a\x0b\x0a\x01\xff\x0a\x01k\x12\x03\x1a\x01v", 13);
   const std::string bad_events[] = {
@@ -158,7 +158,7 @@ TEST_F(WireTest, WhatAConformingParserWouldRefuseIsRefused) {
   EXPECT_EQ(GetStats(hub_.client()).totals().events(), 0u);
 }
 
-TEST_F(WireTest, MalformedRequestsAreInvalidWithADetail) {
+TEST_F(WireTest, MalformedRequestsAreInvalidWithDetail) {
   const std::string malformed[] = {"\x0a",
                                    "\x0a\x7f",
                                    "\xff\xff\xff\xff\xff",

@@ -32,7 +32,7 @@ std::string ToJson(const v1::Event& event) {
   return line;
 }
 
-TEST(EventJson, WritesMembersInAFixedOrder) {
+TEST(EventJson, WritesMembersInFixedOrder) {
   v1::Event event = MinimalEvent();
   event.set_partition_key("k");
   event.set_data(R"({"a": 1})");
@@ -42,7 +42,7 @@ TEST(EventJson, WritesMembersInAFixedOrder) {
             R"("data":{"a": 1}})");
 }
 
-TEST(EventJson, NamesTheDeliveryOfAConsumer) {
+TEST(EventJson, WritesDeliveryOfConsumer) {
   Position delivered = kPosition;
   delivered.attempt = 2;
   delivered.redelivered = true;
@@ -57,7 +57,7 @@ TEST(EventJson, NamesTheDeliveryOfAConsumer) {
 }
 
 // A JSON round trip preserves values exactly.
-TEST(EventJson, RoundTrip) {
+TEST(EventJson, RoundTrips) {
   v1::Event event = MinimalEvent();
   event.set_subject("sub");
   *event.mutable_time() = ToTimestamp(absl::FromUnixMillis(1'800'000'000'123));
@@ -73,7 +73,7 @@ TEST(EventJson, RoundTrip) {
   EXPECT_TRUE(MessageDifferencer::Equals(event, *back)) << back->DebugString();
 }
 
-TEST(EventJson, RoundTripOfDataThatIsNotJson) {
+TEST(EventJson, NonJsonDataRoundTrips) {
   for (const char* type : {"text/plain", "application/octet-stream", "application/json"}) {
     for (const auto& data : {std::string("plain"), std::string("\xff\x00\n", 3)}) {
       v1::Event event = MinimalEvent();
@@ -87,7 +87,7 @@ TEST(EventJson, RoundTripOfDataThatIsNotJson) {
   }
 }
 
-TEST(EventJson, DataThatOnlyLooksLikeJsonDoesNotBreakTheLine) {
+TEST(EventJson, DataResemblingJsonDoesNotBreakLine) {
   for (const auto& data : {std::string("{}\0}", 4), std::string("{}\0", 3),
                            std::string("\xEF\xBB\xBF{}"), std::string("\0", 1)}) {
     for (const char* type : {"", "application/json"}) {
@@ -102,7 +102,7 @@ TEST(EventJson, DataThatOnlyLooksLikeJsonDoesNotBreakTheLine) {
   }
 }
 
-TEST(EventJson, ALineHasNoMoreThanItsObject) {
+TEST(EventJson, RejectsTrailingBytes) {
   const std::string line = R"({"id":"1"})";
   EXPECT_TRUE(ParseEvent(line).ok());
   for (const auto& more : {std::string("\0", 1), std::string("\0{}", 3), std::string(" x")}) {
@@ -111,7 +111,7 @@ TEST(EventJson, ALineHasNoMoreThanItsObject) {
 }
 
 // A line cannot contain line breaks, and data cut out of it has no surrounding white space.
-TEST(EventJson, DataThatALineCannotHoldIsBase64) {
+TEST(EventJson, EncodesMultiLineDataAsBase64) {
   for (const char* data : {"{\n  \"a\": 1\n}", "{\r}", "{}\n", " {}", "1\t"}) {
     v1::Event event = MinimalEvent();
     event.set_data_content_type("application/json");
@@ -121,7 +121,7 @@ TEST(EventJson, DataThatALineCannotHoldIsBase64) {
   }
 }
 
-TEST(EventJson, DataIsKeptAsItIsWritten) {
+TEST(EventJson, KeepsDataAsWritten) {
   for (const char* data :
        {R"({"a":0.1234567890123456789,"key":993143214321423154315154321,"price":1.10})",
         R"({ "b" : 1,"a" : -0.0e-00 , "b":[ ] })", "1e999", "-0", "null", R"("\u00e9\/\ud800")"}) {
@@ -134,7 +134,7 @@ TEST(EventJson, DataIsKeptAsItIsWritten) {
 
 // Attributes may have any name that CloudEvents does not use itself, and none is mistaken for the
 // event's position.
-TEST(EventJson, NoAttributeCollidesWithThePosition) {
+TEST(EventJson, AttributesDoNotCollideWithPosition) {
   v1::Event event = MinimalEvent();
   for (const char* name : {"partition", "offset", "appendtime", "deliveryattempt", "hub"}) {
     (*event.mutable_attributes())[name].set_string("own");
@@ -144,11 +144,11 @@ TEST(EventJson, NoAttributeCollidesWithThePosition) {
   EXPECT_TRUE(MessageDifferencer::Equals(event, *back)) << back->DebugString();
   for (const char* name : {"hub_topic", "MyExt", "example-extension", "é", ""}) {
     EXPECT_THAT(ParseEvent(absl::StrCat(R"({")", name, R"(":"x"})")).status().ToString(),
-                HasSubstr("is not the name of an attribute"));
+                HasSubstr("is not a valid attribute name"));
   }
 }
 
-TEST(EventJson, TimesRoundTripAtBothEndsOfTheirRange) {
+TEST(EventJson, ExtremeTimesRoundTrip) {
   for (const char* time : {"0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000001Z",
                            "1969-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"}) {
     const auto event =
@@ -158,7 +158,7 @@ TEST(EventJson, TimesRoundTripAtBothEndsOfTheirRange) {
   }
 }
 
-TEST(EventJson, ImpliesTheContentTypeOfJsonData) {
+TEST(EventJson, ImpliesContentTypeOfJsonData) {
   const auto event =
       ParseEvent(R"({"specversion":"1.0","id":"1","source":"/s","type":"t","data":"text"})");
   ASSERT_TRUE(event.ok()) << event.status();
@@ -166,7 +166,7 @@ TEST(EventJson, ImpliesTheContentTypeOfJsonData) {
   EXPECT_EQ(event->data(), "\"text\"");
 }
 
-TEST(EventJson, NestsAsDeepAsItLikes) {
+TEST(EventJson, AcceptsDeepNesting) {
   const std::string data = absl::StrCat(std::string(100'000, '['), std::string(100'000, ']'));
   const auto event = ParseEvent(absl::StrCat(R"({"id":"1","data":)", data, "}"));
   ASSERT_TRUE(event.ok()) << event.status();
@@ -174,7 +174,7 @@ TEST(EventJson, NestsAsDeepAsItLikes) {
   EXPECT_THAT(ToJson(*event), HasSubstr("\"data\":[[["));
 }
 
-TEST(EventJson, NamesTheMemberThatIsWrong) {
+TEST(EventJson, NamesInvalidMember) {
   const std::pair<const char*, const char*> cases[] = {
       {"{", "not valid JSON"},
       {"[]", "not a JSON object"},
@@ -186,7 +186,7 @@ TEST(EventJson, NamesTheMemberThatIsWrong) {
       {R"({"n":1.5})", "'n'"},
       {R"({"n":{}})", "'n'"},
       {R"({"n":1e2})", "'n'"},
-      {R"({"n":1,"n":1})", "'n' is there more than once"},
+      {R"({"n":1,"n":1})", "'n' is given more than once"},
       {R"({"subject":"\ud800"})", "'subject'"},
       {R"({"time":"infinite-future"})", "'time'"},
       {R"({"time":"9999-12-31T23:59:59-01:00"})", "'time'"},
@@ -241,7 +241,7 @@ TEST(EventJson, ExactFormKeepsTypes) {
   EXPECT_TRUE(MessageDifferencer::Equals(EventOfAllTypes(), *back)) << back->DebugString();
 }
 
-TEST(EventJson, ExactFormOfAPlainEventIsThePlainForm) {
+TEST(EventJson, ExactFormOfPlainEventIsPlainForm) {
   v1::Event event = MinimalEvent();
   event.set_data_content_type("application/json");
   event.set_data("[1]");
@@ -252,7 +252,7 @@ TEST(EventJson, ExactFormOfAPlainEventIsThePlainForm) {
 }
 
 // Such names are refused when published, but a topic may have them from before.
-TEST(EventJson, AttributesWithNamesOfOtherMembersAreKeptApart) {
+TEST(EventJson, KeepsAttributesNamedLikeMembersApart) {
   v1::Event event = MinimalEvent();
   for (const char* name : {"id", "data", "hub_offset", "hub_types", "Tenant\"Id", ""}) {
     (*event.mutable_attributes())[name].set_string("own");
@@ -263,15 +263,15 @@ TEST(EventJson, AttributesWithNamesOfOtherMembersAreKeptApart) {
   EXPECT_TRUE(MessageDifferencer::Equals(event, *back)) << back->DebugString();
 }
 
-TEST(EventJson, WrongTypesAreNamed) {
+TEST(EventJson, NamesInvalidTypes) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"hub_types":[]})", "'hub_types' is not a JSON object"},
       {R"({"hub_types":{"a":"URI"}})", "names 'a'"},
       {R"({"a":1,"hub_types":{"a":"URI"}})", "names 'a'"},
-      {R"({"a":"1","hub_types":{"a":"Float"}})", "not known: 'Float'"},
+      {R"({"a":"1","hub_types":{"a":"Float"}})", "unknown type: 'Float'"},
       {R"({"a":"1","hub_types":{"a":"Timestamp"}})", "'a'"},
       {R"({"a":"*","hub_types":{"a":"Binary"}})", "'a' is not Base64"},
-      {R"({"a":"1","hub_attributes":{"a":"2"}})", "has 'a' a second time"},
+      {R"({"a":"1","hub_attributes":{"a":"2"}})", "has 'a' twice"},
       {R"({"hub_attributes":{"a":{}}})", "'a'"},
   };
   for (const auto& [line, message] : cases) {
@@ -287,7 +287,7 @@ TEST(EventJson, EscapesText) {
   EXPECT_EQ(ParseEvent(ToJson(event))->subject(), event.subject());
 }
 
-TEST(EventJson, BinaryDataOfEverySizeComesBack) {
+TEST(EventJson, BinaryDataOfEverySizeRoundTrips) {
   for (const size_t size : {1, 2, 3, 4, 3071, 3072, 3073, 10'000}) {
     v1::Event event = MinimalEvent();
     event.set_data(std::string(size, '\xfb'));
@@ -297,7 +297,7 @@ TEST(EventJson, BinaryDataOfEverySizeComesBack) {
 
 // Bytes of an event with fields that are repeated, in any order: what a parser makes of them
 // counts.
-TEST(EventJson, EncodedEventsAreWrittenAsTheirMessages) {
+TEST(EventJson, WritesEncodedEventsLikeMessages) {
   std::mt19937 random(5);
   for (int i = 0; i < 300; ++i) {
     std::string encoded;
@@ -321,7 +321,7 @@ TEST(EventJson, EncodedEventsAreWrittenAsTheirMessages) {
   }
 }
 
-TEST(EventJson, MalformedBytesAppendNothing) {
+TEST(EventJson, MalformedBytesWriteNothing) {
   const std::string encoded = EventOfAllTypes().SerializeAsString();
   std::string line = "before";
   EXPECT_FALSE(AppendEncodedEvent(encoded.substr(0, encoded.size() - 1), {}, &line));

@@ -14,7 +14,7 @@
 namespace eventhub::json {
 namespace {
 
-TEST(JsonSlice, KnowsTheGrammar) {
+TEST(JsonSlice, FollowsGrammar) {
   for (const char* text :
        {"0", "-0", "10", "1.50", "-1.0e+07", "1E5", "true", "false", "null", R"("")",
         R"("\"\\\/\b\f\n\r\t\u12aF")", "\"\xF0\x9F\x98\x80\"", "[]", "[ ]", "{ }", "[1 , [ ] ]",
@@ -67,7 +67,7 @@ TEST(JsonSlice, KnowsTheGrammar) {
   EXPECT_FALSE(IsJsonValue(absl::string_view("\"\0\"", 3)));
 }
 
-TEST(JsonSlice, FindsMembersAsTheyAreWritten) {
+TEST(JsonSlice, ReturnsMembersAsWritten) {
   const auto members =
       SliceJsonObject(" { \"a\" : 1.10 ,\"\\u0062\":[ 1, {\"x\":2} ]\n, \"a\":\"\\n\"} ");
   ASSERT_TRUE(members.ok()) << members.status();
@@ -83,7 +83,7 @@ TEST(JsonSlice, FindsMembersAsTheyAreWritten) {
   EXPECT_EQ(SliceJsonObject(R"({"\ud800":1})").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(JsonSlice, TellsWhyALineIsNoObject) {
+TEST(JsonSlice, ExplainsWhyLineIsNotAnObject) {
   for (const char* line : {"{", "{ ", "{\"a\": [", "{\"a\": \"\\u12", "{\"id\": \"1\","}) {
     EXPECT_EQ(FindJsonLineFault(line), JsonLineFault::kUnfinishedObject) << line;
   }
@@ -96,7 +96,7 @@ TEST(JsonSlice, TellsWhyALineIsNoObject) {
 }
 
 // A string is read eight bytes at a time.
-TEST(JsonSlice, FindsTheEndOfAStringAnywhere) {
+TEST(JsonSlice, FindsStringEndAtEveryPosition) {
   for (size_t before = 0; before < 20; ++before) {
     const std::string plain(before, 'a');
     EXPECT_TRUE(IsJsonValue(absl::StrCat("\"", plain, "\""))) << before;
@@ -192,7 +192,7 @@ class JsonWriter {
 };
 
 // The library knows what valid JSON is, but not how it was written.
-TEST(JsonSlice, AgreesWithTheLibraryOnWhatIsJson) {
+TEST(JsonSlice, AgreesWithLibrary) {
   JsonWriter writer(7);
   for (int i = 0; i < 5000; ++i) {
     const std::string value = writer.Value();
@@ -203,7 +203,7 @@ TEST(JsonSlice, AgreesWithTheLibraryOnWhatIsJson) {
 }
 
 // What is published as a line, or by another client, is read as a line that publishes the same.
-TEST(JsonSlice, DataGoesThroughByteForByte) {
+TEST(JsonSlice, DataRoundTripsByteForByte) {
   JsonWriter writer(11);
   for (int i = 0; i < 2000; ++i) {
     const std::string data = writer.Value();

@@ -29,7 +29,7 @@ class AlarmTest : public testing::Test {
   std::shared_ptr<Sleeper> sleeper_ = std::make_shared<Sleeper>();
 };
 
-TEST_F(AlarmTest, WakesWhenItIsDue) {
+TEST_F(AlarmTest, WakesTargetAtDueTime) {
   alarm_.Schedule(Now() + 2 * kSecond, sleeper_);
   Pass(1);
   EXPECT_EQ(sleeper_->woken, 0);
@@ -41,7 +41,7 @@ TEST_F(AlarmTest, WakesWhenItIsDue) {
 
 // With a lease of several hours and retries meanwhile, each retry would otherwise leave one entry
 // behind.
-TEST_F(AlarmTest, WakesOnceForAllThatWasAskedForBefore) {
+TEST_F(AlarmTest, CoalescesPendingWakeUps) {
   alarm_.Schedule(Now() + 5 * kSecond, sleeper_);
   alarm_.Schedule(Now() + kSecond, sleeper_);
   alarm_.Schedule(Now() + 3 * kSecond, sleeper_);
@@ -54,7 +54,7 @@ TEST_F(AlarmTest, WakesOnceForAllThatWasAskedForBefore) {
   EXPECT_EQ(sleeper_->woken, 2);
 }
 
-TEST_F(AlarmTest, KeepsTargetsApartAndForgetsThoseThatDied) {
+TEST_F(AlarmTest, WakesTargetsSeparatelyAndIgnoresExpiredOnes) {
   const auto other = std::make_shared<Sleeper>();
   alarm_.Schedule(Now() + kSecond, sleeper_);
   alarm_.Schedule(Now() + 2 * kSecond, other);

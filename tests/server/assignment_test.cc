@@ -58,29 +58,29 @@ size_t MostKept(const Owners& owners, const Owners& consumers) {
   return most;
 }
 
-TEST(AssignmentTest, WithoutConsumersNoneHasAny) {
+TEST(AssignmentTest, LeavesPartitionsUnassignedWithoutConsumers) {
   EXPECT_THAT(PlanAssignment(Ids({1, 2, 0}), {}), Each(kNone));
   EXPECT_THAT(PlanAssignment({}, Ids({1})), IsEmpty());
 }
 
-TEST(AssignmentTest, OneConsumerHasAll) {
+TEST(AssignmentTest, AssignsEverythingToSingleConsumer) {
   EXPECT_EQ(PlanAssignment(Ids({0, 7, 3}), Ids({3})), Ids({3, 3, 3}));
 }
 
-TEST(AssignmentTest, MoreConsumersThanPartitions) {
+TEST(AssignmentTest, KeepsOwnersWithMoreConsumersThanPartitions) {
   const Owners plan = PlanAssignment(Ids({0, 2}), Ids({1, 2, 3}));
   EXPECT_EQ(plan[1], ConsumerId(2));
   EXPECT_TRUE(plan[0] == ConsumerId(1) || plan[0] == ConsumerId(3));
 }
 
-TEST(AssignmentTest, WhatABalancedGroupLosesIsAllThatMoves) {
+TEST(AssignmentTest, MovesOnlyPartitionsOfDepartedConsumer) {
   const Owners before = Ids({1, 2, 3, 1, 2, 3, 1, 2, 3, 1});
   const Owners after = PlanAssignment(before, Ids({2, 3}));
   EXPECT_EQ(Kept(before, after), 6u);
   EXPECT_EQ(Count(after)[ConsumerId(2)], 5u);
 }
 
-TEST(AssignmentTest, NewConsumerTakesItsShareOnly) {
+TEST(AssignmentTest, NewConsumerTakesOnlyItsShare) {
   const Owners before = Ids({1, 1, 1, 2, 2, 2, 3, 3, 3});
   const Owners after = PlanAssignment(before, Ids({1, 2, 3, 4}));
   EXPECT_EQ(Count(after)[ConsumerId(4)], 2u);
@@ -89,7 +89,7 @@ TEST(AssignmentTest, NewConsumerTakesItsShareOnly) {
 
 class AssignmentPropertyTest : public SeededTest {};
 
-TEST_F(AssignmentPropertyTest, BalancedMinimalAndStable) {
+TEST_F(AssignmentPropertyTest, PlanIsBalancedMinimalAndStable) {
   for (int i = 0; i < Steps(3'000); ++i) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));
     Owners consumers;

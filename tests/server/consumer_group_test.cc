@@ -43,7 +43,7 @@ class ConsumerGroupTest : public testing::Test {
   uint64_t session_ = 0;
 };
 
-TEST_F(ConsumerGroupTest, WakesOneAfterTheOther) {
+TEST_F(ConsumerGroupTest, WakesWaitingConsumersInTurn) {
   AddWaiting("a");
   Consumer& b = AddWaiting("b");
   group_.WakeNext(&wake_);
@@ -57,14 +57,14 @@ TEST_F(ConsumerGroupTest, WakesOneAfterTheOther) {
   EXPECT_THAT(Woken(), ElementsAre("b")) << "a has not waited since";
 }
 
-TEST_F(ConsumerGroupTest, PassesOverConsumersWithoutCredit) {
+TEST_F(ConsumerGroupTest, SkipsConsumersWithoutCredit) {
   AddWaiting("a", 0);
   AddWaiting("b");
   group_.WakeNext(&wake_);
   EXPECT_THAT(Woken(), ElementsAre("b"));
 }
 
-TEST_F(ConsumerGroupTest, WakesAStalledConsumerOnlyIfThereIsNoOther) {
+TEST_F(ConsumerGroupTest, WakesStalledConsumerOnlyAsLastResort) {
   Consumer& a = AddWaiting("a");
   Consumer& b = AddWaiting("b");
   group_.MarkOverdue(a.id);
@@ -77,7 +77,7 @@ TEST_F(ConsumerGroupTest, WakesAStalledConsumerOnlyIfThereIsNoOther) {
   EXPECT_THAT(Woken(), ElementsAre("a"));
 }
 
-TEST_F(ConsumerGroupTest, AssignsToStalledConsumersOnlyIfThereAreNoOthers) {
+TEST_F(ConsumerGroupTest, AssignsToStalledConsumersOnlyAsLastResort) {
   Consumer& a = AddWaiting("a");
   Consumer& b = AddWaiting("b");
   Consumer& c = AddWaiting("c");
@@ -88,7 +88,7 @@ TEST_F(ConsumerGroupTest, AssignsToStalledConsumersOnlyIfThereAreNoOthers) {
   EXPECT_THAT(group_.Assignable(), ElementsAre(a.id, b.id));
 }
 
-TEST_F(ConsumerGroupTest, ReturnsCreditAndProbesAStalledConsumerAgain) {
+TEST_F(ConsumerGroupTest, ReleaseReturnsCreditAndReprobesStalledConsumer) {
   Consumer& a = AddWaiting("a");
   a.out = {3, 300};
   group_.MarkOverdue(a.id);
@@ -104,7 +104,7 @@ TEST_F(ConsumerGroupTest, ReturnsCreditAndProbesAStalledConsumerAgain) {
   EXPECT_THAT(Woken(), IsEmpty());
 }
 
-TEST_F(ConsumerGroupTest, NotesOfTrimmedEventsAreMerged) {
+TEST_F(ConsumerGroupTest, MergesTrimNotices) {
   Consumer& a = AddWaiting("a");
   Consumer& b = AddWaiting("b");
   const PartitionId partition(1);

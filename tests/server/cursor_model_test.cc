@@ -520,7 +520,7 @@ INSTANTIATE_TEST_SUITE_P(All, CursorModelTest,
                                                                : "OrderedQueue";
                          });
 
-TEST_P(CursorModelTest, DoesAsTheModel) {
+TEST_P(CursorModelTest, MatchesModel) {
   const int steps = Steps(20'000);
   for (int i = 0; i < steps; ++i) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));

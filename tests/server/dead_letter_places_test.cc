@@ -100,7 +100,7 @@ class DeadLetterPlacesTest : public SeededTest {
   std::set<int64_t> acked_;
 };
 
-TEST_F(DeadLetterPlacesTest, ReportsAreOfOneMoment) {
+TEST_F(DeadLetterPlacesTest, ReportsAreConsistentSnapshots) {
   std::atomic<bool> done = false;
   std::thread reporter([&] {
     while (!done) {
@@ -113,7 +113,7 @@ TEST_F(DeadLetterPlacesTest, ReportsAreOfOneMoment) {
   reporter.join();
 }
 
-TEST_F(DeadLetterPlacesTest, EachEventIsInOneAfterACrash) {
+TEST_F(DeadLetterPlacesTest, EachEventIsInExactlyOnePlaceAfterCrash) {
   for (int i = 0; i < kCrashes && !HasFailure(); ++i) {
     RedriveAndParkAgain(Int(1, kLetters), 50, [this] { rig_.disk.Cut(); });
     rig_.Close();

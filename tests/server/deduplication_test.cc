@@ -77,7 +77,7 @@ class DeduplicationTest : public BrokerTest {
   }
 };
 
-TEST_F(DeduplicationTest, AcrossCommits) {
+TEST_F(DeduplicationTest, FindsDuplicatesAcrossCommits) {
   EXPECT_EQ(PublishIds({"a", "b"}).duplicates_size(), 0);
   const v1::PublishResult result = PublishIds({"b", "c", "a"});
   EXPECT_EQ(DuplicatesOf(result), (Duplicates{{0, 0, 1}, {2, 0, 0}}));
@@ -89,7 +89,7 @@ TEST_F(DeduplicationTest, AcrossCommits) {
   EXPECT_EQ(rig_.broker().topics().Get(kTester, "t")->stats().published_events(), 3u);
 }
 
-TEST_F(DeduplicationTest, NothingIsLeft) {
+TEST_F(DeduplicationTest, ReturnsNoPlacementsWhenAllAreDuplicates) {
   PublishIds({"a"});
   const v1::PublishResult result = PublishIds({"a"});
   EXPECT_EQ(result.placements_size(), 0);
@@ -98,13 +98,13 @@ TEST_F(DeduplicationTest, NothingIsLeft) {
   EXPECT_THAT(Log(), ElementsAre("a"));
 }
 
-TEST_F(DeduplicationTest, WithinARequest) {
+TEST_F(DeduplicationTest, FindsDuplicatesWithinRequest) {
   const v1::PublishResult result = PublishIds({"x", "a", "a", "b", "a"});
   EXPECT_EQ(DuplicatesOf(result), (Duplicates{{2, 0, 1}, {4, 0, 1}}));
   EXPECT_THAT(Log(), ElementsAre("x", "a", "b"));
 }
 
-TEST_F(DeduplicationTest, WithinACommit) {
+TEST_F(DeduplicationTest, FindsDuplicatesWithinCommit) {
   // Usually in one commit; the outcome is the same otherwise.
   constexpr int kRequests = 100;
   std::vector<std::promise<v1::PublishResult>> results(kRequests);
@@ -122,7 +122,7 @@ TEST_F(DeduplicationTest, WithinACommit) {
   EXPECT_THAT(Log(), ElementsAre("same"));
 }
 
-TEST_F(DeduplicationTest, SourceAndIdAreTheIdentity) {
+TEST_F(DeduplicationTest, IdentityIsSourceAndId) {
   v1::PublishStreamRequest request = MakeRequest("t", {"ab", "a", "ab"});
   request.mutable_events(0)->set_source("s");
   // Different, although the concatenation is the same.
@@ -133,7 +133,7 @@ TEST_F(DeduplicationTest, SourceAndIdAreTheIdentity) {
   EXPECT_THAT(Log(), ElementsAre("ab", "a"));
 }
 
-TEST_F(DeduplicationTest, ByKeyOverPartitions) {
+TEST_F(DeduplicationTest, LocatesDuplicatesOfKeyedEvents) {
   ASSERT_THAT(rig_.Create(WindowTopic("k", absl::Seconds(60), 7)), IsOk());
   v1::PublishStreamRequest request;
   request.set_topic("k");
@@ -158,7 +158,7 @@ TEST_F(DeduplicationTest, ByKeyOverPartitions) {
   check(second);
 }
 
-TEST_F(DeduplicationTest, EndsWithTheWindow) {
+TEST_F(DeduplicationTest, ForgetsIdsAfterWindow) {
   PublishIds({"a"});
   rig_.clock.Advance(absl::Seconds(60) - absl::Microseconds(1));
   EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 1);
@@ -167,7 +167,7 @@ TEST_F(DeduplicationTest, EndsWithTheWindow) {
   EXPECT_EQ(PublishIds({"a"}).duplicates_size(), 1);
 }
 
-TEST_F(DeduplicationTest, AChangedWindowHoldsAtOnce) {
+TEST_F(DeduplicationTest, WindowChangesTakeEffectImmediately) {
   PublishIds({"a", "b"});
   rig_.clock.Advance(absl::Seconds(10));
   ASSERT_THAT(rig_.Update(WindowTopic("t", absl::Seconds(5)), {"deduplication_window"}), IsOk());
@@ -180,7 +180,7 @@ TEST_F(DeduplicationTest, AChangedWindowHoldsAtOnce) {
   EXPECT_EQ(PublishIds({"b"}).duplicates_size(), 0);
 }
 
-TEST_F(DeduplicationTest, SurvivesARestartAndAPowerLoss) {
+TEST_F(DeduplicationTest, SurvivesRestartAndPowerLoss) {
   PublishIds({"a"});
   rig_.Reopen();
   EXPECT_EQ(DuplicatesOf(PublishIds({"a", "b"})), (Duplicates{{0, 0, 0}}));
@@ -192,7 +192,7 @@ TEST_F(DeduplicationTest, SurvivesARestartAndAPowerLoss) {
   EXPECT_THAT(Log(), ElementsAre("a", "b"));
 }
 
-TEST_F(DeduplicationTest, GoesWithTheTopic) {
+TEST_F(DeduplicationTest, DeletingTopicDeletesIdentities) {
   PublishIds({"a"});
   ASSERT_THAT(rig_.Delete("t"), IsOk());
   ASSERT_THAT(rig_.Create(WindowTopic("t", absl::Seconds(60))), IsOk());
@@ -219,7 +219,7 @@ TEST_F(DeduplicationTest, GoesWithTheTopic) {
   EXPECT_EQ(records, 1);
 }
 
-TEST_F(DeduplicationTest, DelayedEventsCountWhenTheyAreAccepted) {
+TEST_F(DeduplicationTest, DelayedEventsCountFromAcceptance) {
   v1::PublishStreamRequest request = MakeRequest("t", {"x", "d"});
   request.mutable_events(1)->mutable_deliver_after()->set_seconds(10);
   EXPECT_EQ(Take(request).delayed_size(), 1);
@@ -233,7 +233,7 @@ TEST_F(DeduplicationTest, DelayedEventsCountWhenTheyAreAccepted) {
   EXPECT_EQ(PublishIds({"d"}).duplicates_size(), 1);
 }
 
-TEST_F(DeduplicationTest, MixedWithDelayedInOneRequest) {
+TEST_F(DeduplicationTest, HandlesMixOfDelayedAndImmediateEvents) {
   v1::PublishStreamRequest request = MakeRequest("t", {"a", "b", "a", "b", "c"});
   request.mutable_events(0)->mutable_deliver_after()->set_seconds(1);
   request.mutable_events(3)->mutable_deliver_after()->set_seconds(1);
@@ -244,7 +244,7 @@ TEST_F(DeduplicationTest, MixedWithDelayedInOneRequest) {
   EXPECT_THAT(Log(), ElementsAre("b", "c"));
 }
 
-TEST_F(DeduplicationTest, RetriesOfAProducerGetTheFirstAnswer) {
+TEST_F(DeduplicationTest, ProducerRetryReturnsFirstResult) {
   v1::PublishStreamRequest request = MakeRequest("t", {"a", "a"});
   request.set_producer_id("p");
   const v1::PublishResult first = Take(request);
@@ -256,7 +256,7 @@ TEST_F(DeduplicationTest, RetriesOfAProducerGetTheFirstAnswer) {
   EXPECT_EQ(DuplicateCount(), 1u);
 }
 
-TEST_F(DeduplicationTest, InTransactions) {
+TEST_F(DeduplicationTest, FindsDuplicatesInTransactions) {
   PublishIds({"a"});
   v1::TransactRequest request;
   for (const char* id : {"a", "b", "b"}) {
@@ -277,7 +277,7 @@ TEST_F(DeduplicationTest, InTransactions) {
   EXPECT_EQ(DuplicateCount(), 2u);
 }
 
-TEST_F(DeduplicationTest, TheWindowIsChecked) {
+TEST_F(DeduplicationTest, ValidatesWindow) {
   const auto invalid = Refused(StatusCode::kInvalidArgument, ErrorDetail::REASON_INVALID_FIELD);
   for (const absl::Duration window : {absl::ZeroDuration(), absl::Milliseconds(999),
                                       -absl::Seconds(1), absl::Hours(24 * 30) + absl::Seconds(1)}) {
@@ -290,7 +290,7 @@ TEST_F(DeduplicationTest, TheWindowIsChecked) {
   EXPECT_THAT(rig_.Create(WindowTopic("w2", absl::Hours(24 * 30))), IsOk());
 }
 
-TEST_F(DeduplicationTest, CompactionDropsWhatHasExpired) {
+TEST_F(DeduplicationTest, CompactionDropsExpiredIdentities) {
   PublishIds({"a"});
   rig_.clock.Advance(absl::Seconds(61));
   PublishIds({"b"});
@@ -316,7 +316,7 @@ class DeduplicationModelTest : public SeededTest {
   BrokerRig rig_;
 };
 
-TEST_F(DeduplicationModelTest, BehavesAsTheModel) {
+TEST_F(DeduplicationModelTest, MatchesModel) {
   ASSERT_THAT(rig_.Open(), IsOk());
   ASSERT_THAT(rig_.Create(WindowTopic("t", absl::Seconds(10), 3)), IsOk());
   std::map<std::string, absl::Time> had;

@@ -127,7 +127,7 @@ class DelayedTest : public testing::Test {
   DelayedRig rig_;
 };
 
-TEST_F(DelayedTest, WaitsForItsTime) {
+TEST_F(DelayedTest, DeliversAtDueTime) {
   const v1::PublishResult result =
       rig_.Accept("t", {MakeEvent("now"), After("later", absl::Seconds(10))});
   ASSERT_EQ(result.placements_size(), 1);
@@ -148,7 +148,7 @@ TEST_F(DelayedTest, WaitsForItsTime) {
   EXPECT_EQ(stats.events(), 2u);
 }
 
-TEST_F(DelayedTest, StoredEventsDoNotSayWhenToDeliver) {
+TEST_F(DelayedTest, StripsDelayFieldsFromStoredEvents) {
   v1::Event past = At("past", rig_.clock.Now() - absl::Hours(1));
   past.set_data("data behind the field");
   rig_.Accept("t", {After("a", absl::Seconds(1)), past, After("zero", absl::ZeroDuration())});
@@ -172,7 +172,7 @@ TEST_F(DelayedTest, StoredEventsDoNotSayWhenToDeliver) {
             EncodeEvent(past) + EncodeEvent(MakeEvent("zero")) + EncodeEvent(MakeEvent("a")));
 }
 
-TEST_F(DelayedTest, InOrderOfTheirTimes) {
+TEST_F(DelayedTest, DeliversInOrderOfDueTimes) {
   rig_.Accept("t", {After("3", absl::Seconds(3)), After("1", absl::Seconds(1)),
                     At("2", rig_.clock.Now() + absl::Seconds(2))});
   rig_.Accept("t", {After("1b", absl::Seconds(1))});
@@ -180,7 +180,7 @@ TEST_F(DelayedTest, InOrderOfTheirTimes) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("1", "1b", "2", "3"));
 }
 
-TEST_F(DelayedTest, RefusesWhatIsWrong) {
+TEST_F(DelayedTest, RejectsInvalidDelays) {
   v1::Event both = After("x", absl::Seconds(1));
   both.mutable_deliver_at()->set_seconds(1);
   ExpectRefused(both, "events[1].deliver_after: cannot be set together with deliver_at");
@@ -204,7 +204,7 @@ TEST_F(DelayedTest, RefusesWhatIsWrong) {
   rig_.Accept("t", {After("x", absl::Hours(24 * 366))});
 }
 
-TEST_F(DelayedTest, NotWithAnExpectedOffset) {
+TEST_F(DelayedTest, RejectsDelayWithExpectedOffset) {
   v1::PublishStreamRequest request = RequestOf("t", {After("x", absl::Seconds(1))});
   request.set_partition(0);
   request.set_expected_offset(0);
@@ -213,7 +213,7 @@ TEST_F(DelayedTest, NotWithAnExpectedOffset) {
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("expected_offset"));
 }
 
-TEST_F(DelayedTest, ByPartitionAndKeyAsTheyAreWhenDue) {
+TEST_F(DelayedTest, RoutesByPartitionCountAtDueTime) {
   ASSERT_THAT(rig_.Create("k", 1), IsOk());
   rig_.Accept("k", {After("keyed", absl::Seconds(1), "key-of-partition-1")});
   v1::PublishStreamRequest named = RequestOf("k", {After("named", absl::Seconds(1), "other")});
@@ -228,7 +228,7 @@ TEST_F(DelayedTest, ByPartitionAndKeyAsTheyAreWhenDue) {
   EXPECT_THAT(rig_.Log("k", wire::PartitionOfKey("key-of-partition-1", 16)), ElementsAre("keyed"));
 }
 
-TEST_F(DelayedTest, RetriesOfAProducerPutNothingAsideTwice) {
+TEST_F(DelayedTest, ProducerRetryStoresNoSecondCopy) {
   v1::PublishStreamRequest request = RequestOf("t", {MakeEvent("a"), After("b", absl::Seconds(1))});
   request.set_producer_id("p");
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult first, rig_.Publish(request));
@@ -242,7 +242,7 @@ TEST_F(DelayedTest, RetriesOfAProducerPutNothingAsideTwice) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("a", "b"));
 }
 
-TEST_F(DelayedTest, SurvivesARestart) {
+TEST_F(DelayedTest, SurvivesRestart) {
   ASSERT_THAT(rig_.Create("u"), IsOk());
   ASSERT_THAT(rig_.Create("without"), IsOk());
   rig_.Accept("t", {After("t1", absl::Seconds(1)), After("t2", absl::Seconds(20))});
@@ -266,7 +266,7 @@ TEST_F(DelayedTest, SurvivesARestart) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("t1", "t2"));
 }
 
-TEST_F(DelayedTest, ListsPages) {
+TEST_F(DelayedTest, ListsInPages) {
   const absl::Time start = rig_.clock.Now();
   std::vector<std::string> ids;
   for (int i = 0; i < 7; ++i) {
@@ -290,7 +290,7 @@ TEST_F(DelayedTest, ListsPages) {
             absl::ToUnixMicros(start + absl::Seconds(3)));
 }
 
-TEST_F(DelayedTest, APageOfLargeEventsEndsEarly) {
+TEST_F(DelayedTest, PageOfLargeEventsEndsEarly) {
   for (int i = 0; i < 3; ++i) {
     v1::Event event = After(absl::StrCat(i), absl::Seconds(1));
     event.set_data(std::string(600'000, 'x'));
@@ -305,7 +305,7 @@ TEST_F(DelayedTest, APageOfLargeEventsEndsEarly) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("0", "1", "2"));
 }
 
-TEST_F(DelayedTest, ListAndCancelRefuseWhatIsWrong) {
+TEST_F(DelayedTest, ListAndCancelValidateRequests) {
   const auto list = [&](auto change) {
     v1::ListDelayedEventsRequest request;
     request.set_topic("t");
@@ -331,7 +331,7 @@ TEST_F(DelayedTest, ListAndCancelRefuseWhatIsWrong) {
   EXPECT_THAT(rig_.Cancel("t", {"1-1"}), Cancelled(0u));
 }
 
-TEST_F(DelayedTest, CancelledIsNeverAppended) {
+TEST_F(DelayedTest, CancelledEventsAreNeverAppended) {
   const v1::PublishResult result = rig_.Accept(
       "t",
       {After("a", absl::Seconds(1)), After("b", absl::Seconds(1)), After("c", absl::Seconds(1))});
@@ -346,7 +346,7 @@ TEST_F(DelayedTest, CancelledIsNeverAppended) {
   EXPECT_EQ(rig_.Count("t"), 0u);
 }
 
-TEST_F(DelayedTest, GoWithTheirTopic) {
+TEST_F(DelayedTest, DeletingTopicDeletesDelayedEvents) {
   rig_.Accept("t", {After("a", absl::Seconds(1))});
   ASSERT_THAT(rig_.Delete("t"), IsOk());
   rig_.AdvanceAndRun(absl::Seconds(2));
@@ -358,7 +358,7 @@ TEST_F(DelayedTest, GoWithTheirTopic) {
   EXPECT_THAT(rig_.Waiting("t"), IsEmpty());
 }
 
-TEST_F(DelayedTest, InTransactions) {
+TEST_F(DelayedTest, DelaysEventsOfTransactions) {
   const auto transact = [&](const v1::TransactRequest& request) {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
@@ -385,7 +385,7 @@ TEST_F(DelayedTest, InTransactions) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("later"));
 }
 
-TEST_F(DelayedTest, APowerLossTakesNothingThatWasAcknowledged) {
+TEST_F(DelayedTest, AcknowledgedEventsSurvivePowerLoss) {
   rig_.Accept("t", {After("a", absl::Seconds(1)), After("b", absl::Seconds(5))});
   rig_.disk.Cut();
   rig_.Close();
@@ -405,7 +405,7 @@ TEST_F(DelayedTest, APowerLossTakesNothingThatWasAcknowledged) {
   EXPECT_THAT(rig_.Log("t"), ElementsAre("a", "b"));
 }
 
-TEST_F(DelayedTest, AFailedStoreLeavesThemForTheNextStart) {
+TEST_F(DelayedTest, DeliversAfterRestartWhenStoreFails) {
   rig_.Accept("t", {After("a", absl::Seconds(1))});
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
   rig_.AdvanceAndRun(absl::Seconds(1));
@@ -421,7 +421,7 @@ TEST_F(DelayedTest, AFailedStoreLeavesThemForTheNextStart) {
   EXPECT_EQ(rig_.Count("t"), 0u);
 }
 
-TEST_F(DelayedTest, ManyAreTakenBackInPieces) {
+TEST_F(DelayedTest, CancelsManyEventsInBatches) {
   std::vector<v1::Event> events;
   for (int i = 0; i < 100; ++i) events.push_back(After(absl::StrCat(i), absl::Seconds(1 + i)));
   rig_.Accept("t", events);
@@ -441,7 +441,7 @@ TEST_F(DelayedTest, ManyAreTakenBackInPieces) {
   EXPECT_THAT(rig_.Cancel("t", ids), Cancelled(0u));
 }
 
-TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
+TEST_F(DelayedTest, ReleasesThousandsOfDueEventsInBatches) {
   std::vector<v1::Event> events;
   std::vector<std::string> ids;
   for (int i = 0; i < 10'000; ++i) {
@@ -459,7 +459,7 @@ TEST_F(DelayedTest, ThousandsAtOnceInPieces) {
 
 // A topic with many due events delays others by at most one piece. The order of commits is that of
 // their copies.
-TEST_F(DelayedTest, TopicsTakeTurnsPieceByPiece) {
+TEST_F(DelayedTest, TopicsTakeTurnsBatchByBatch) {
   constexpr int kEvents = 20'000;
   constexpr size_t kPiece = 4096;
   RouteRig rig;
@@ -480,7 +480,7 @@ TEST_F(DelayedTest, TopicsTakeTurnsPieceByPiece) {
   EXPECT_LE(quiet - ids.begin(), static_cast<std::ptrdiff_t>(kPiece));
 }
 
-TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
+TEST_F(DelayedTest, RetriesWhileTopicIsFull) {
   v1::Topic topic;
   topic.set_name("t");
   topic.mutable_retention()->set_max_bytes(1);
@@ -533,7 +533,7 @@ TEST_F(DelayedTest, AFullTopicIsTriedAgainUntilThereIsRoom) {
   EXPECT_EQ(refused(), tries + 2);
 }
 
-TEST(DelayedTrimming, MakesRoomInAFullTopic) {
+TEST(DelayedTrimming, TrimMakesSpaceInFullTopic) {
   DelayedRig rig;
   rig.maintenance = MaintenanceOptions();
   rig.maintenance->retention_interval = absl::Milliseconds(1);
@@ -562,7 +562,7 @@ TEST(DelayedTrimming, MakesRoomInAFullTopic) {
   EXPECT_THAT(rig.Publish("t", {"taken"}), IsOk());
 }
 
-TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
+TEST(DelayedDisk, WaitsWhileDiskIsFull) {
   DelayedRig rig;
   rig.maintenance = MaintenanceOptions();
   rig.maintenance->disk_check_interval = absl::ZeroDuration();
@@ -582,7 +582,7 @@ TEST(DelayedDisk, WaitsWhileTheDiskIsFull) {
 }
 
 // Automatically, with the machine's clock.
-TEST(DelayedThread, DeliversByItself) {
+TEST(DelayedThread, DeliversWithRealClock) {
   DelayedRig rig;
   rig.real_time = true;
   ASSERT_THAT(rig.Open(), IsOk());
@@ -686,7 +686,7 @@ class DelayedModelTest : public SeededTest {
   int next_order_ = 0;
 };
 
-TEST_F(DelayedModelTest, BehavesAsTheModel) {
+TEST_F(DelayedModelTest, MatchesModel) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (const char* topic : {"a", "b", "c"}) {
     ASSERT_THAT(rig_.Create(topic), IsOk());

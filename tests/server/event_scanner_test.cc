@@ -70,7 +70,7 @@ v1::Event Full() {
   return event;
 }
 
-TEST(EventScanner, AcceptsWhatIsComplete) {
+TEST(EventScanner, AcceptsCompleteEvents) {
   EXPECT_THAT(ScanOne(Full()), IsOk());
   EXPECT_THAT(ScanOne(MakeEvent("i")), IsOk());
 }
@@ -104,7 +104,7 @@ TEST(EventScanner, EmptyRegionHasNoEvents) {
   EXPECT_EQ(scan.count, 0u);
 }
 
-TEST(EventScanner, RequiredAttributes) {
+TEST(EventScanner, RequiresIdSourceAndType) {
   for (const char* field : {"id", "source", "type"}) {
     v1::Event event = MakeEvent("i");
     const auto* descriptor = v1::Event::descriptor()->FindFieldByName(field);
@@ -119,7 +119,7 @@ TEST(EventScanner, RequiredAttributes) {
   EXPECT_THAT(Scan(Wrap("")), Names(0, "id"));
 }
 
-TEST(EventScanner, StringsAreLimitedAndUtf8) {
+TEST(EventScanner, ValidatesStrings) {
   for (const char* field :
        {"id", "source", "type", "subject", "partition_key", "data_content_type", "data_schema"}) {
     const auto* descriptor = v1::Event::descriptor()->FindFieldByName(field);
@@ -138,7 +138,7 @@ TEST(EventScanner, StringsAreLimitedAndUtf8) {
   }
 }
 
-TEST(EventScanner, Utf8AsTheStandardHasIt) {
+TEST(EventScanner, ValidatesUtf8) {
   const auto scan = [](const std::string& text) {
     std::string subject = "\x22";
     subject.push_back(static_cast<char>(text.size()));
@@ -158,7 +158,7 @@ TEST(EventScanner, Utf8AsTheStandardHasIt) {
   }
 }
 
-TEST(EventScanner, TimeIsInRange) {
+TEST(EventScanner, ValidatesTime) {
   v1::Event event = MakeEvent("i");
   const auto scan = [&](int64_t seconds, int32_t nanos) {
     event.mutable_time()->set_seconds(seconds);
@@ -173,7 +173,7 @@ TEST(EventScanner, TimeIsInRange) {
   EXPECT_THAT(scan(0, 1'000'000'000), Names(0, "time"));
 }
 
-TEST(EventScanner, Attributes) {
+TEST(EventScanner, ValidatesAttributes) {
   const auto scan = [](const std::string& name, const std::string& text) {
     v1::Event event = MakeEvent("i");
     (*event.mutable_attributes())[name].set_string(text);
@@ -208,7 +208,7 @@ TEST(EventScanner, Attributes) {
   EXPECT_THAT(ScanOne(event), Names(0, "attributes"));
 }
 
-TEST(EventScanner, AttributesThatNoParserTakes) {
+TEST(EventScanner, RejectsMalformedAttributeEntries) {
   const auto scan = [](const std::string& entry) {
     std::string field = "\x4a";
     field.push_back(static_cast<char>(entry.size()));
@@ -226,7 +226,7 @@ TEST(EventScanner, AttributesThatNoParserTakes) {
   EXPECT_THAT(scan(string("\x0a\x05n", 3)), Names(0, "attributes"));
 }
 
-TEST(EventScanner, SizeOfAnEventIsLimited) {
+TEST(EventScanner, LimitsEventSize) {
   v1::Event event = MakeEvent("i");
   const size_t rest = event.ByteSizeLong();
   event.set_data(std::string(1000 - rest - 3, 'x'));
@@ -237,7 +237,7 @@ TEST(EventScanner, SizeOfAnEventIsLimited) {
   EXPECT_THAT(ScanEvents(EncodeEvent(event) + EncodeEvent(event), 999, false, &scan), Names(0, ""));
 }
 
-TEST(EventScanner, TimesToDeliverAreFound) {
+TEST(EventScanner, FindsDelays) {
   using std::string;
   // deliver_at of 5 s and, merged into it, 7 ns.
   const string at = Wrap(Minimal() + string("\x5a\x02\x08\x05\x5a\x02\x10\x07", 8));
@@ -258,7 +258,7 @@ TEST(EventScanner, TimesToDeliverAreFound) {
   EXPECT_THAT(Scan(Wrap(Minimal() + string("\x62\x01\xff", 3))), Names(0, "deliver_after"));
 }
 
-TEST(EventScanner, UnknownFieldsAreKept) {
+TEST(EventScanner, AcceptsUnknownFields) {
   using std::string;
   EXPECT_THAT(Scan(Wrap(Minimal() + string("\x68\x01", 2))), IsOk());              // 13, varint.
   EXPECT_THAT(Scan(Wrap(Minimal() + string("\x6a\x01\xff", 3))), IsOk());          // 13, bytes.
@@ -266,7 +266,7 @@ TEST(EventScanner, UnknownFieldsAreKept) {
   EXPECT_THAT(Scan(Wrap(Minimal() + string("\x08\x01", 2))), IsOk());              // 1 as a varint.
 }
 
-TEST(EventScanner, WhatIsNotProtobufIsRefused) {
+TEST(EventScanner, RejectsMalformedProtobuf) {
   using std::string;
   const string good = EncodeEvent(MakeEvent("i"));
   for (size_t size = 1; size < good.size(); ++size) {

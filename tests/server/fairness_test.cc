@@ -70,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(All, FairnessTest,
                          FairnessTest::NameOf);
 
 // Of P partitions with events, each is served once by P successive consumers that take little.
-TEST_P(FairnessTest, ConsumersThatComeAndGoServePartitionsInTurn) {
+TEST_P(FairnessTest, SuccessiveConsumersServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   constexpr int kRounds = 3;
   Create(kPartitions);
@@ -90,7 +90,7 @@ TEST_P(FairnessTest, ConsumersThatComeAndGoServePartitionsInTurn) {
 }
 
 // Consumers that crash on their events do not serve only the first partitions either.
-TEST_P(FairnessTest, ConsumersThatCrashServePartitionsInTurn) {
+TEST_P(FairnessTest, CrashingConsumersServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   Create(kPartitions);
   for (uint32_t p = 0; p < kPartitions; ++p) Publish(p, 10);
@@ -106,7 +106,7 @@ TEST_P(FairnessTest, ConsumersThatCrashServePartitionsInTurn) {
 
 // Each start of the hub begins with another partition: P starts serve all of them, even if each
 // serves only one event.
-TEST_P(FairnessTest, StartsServePartitionsInTurn) {
+TEST_P(FairnessTest, SuccessiveStartsServePartitionsInTurn) {
   constexpr uint32_t kPartitions = 4;
   Create(kPartitions);
   for (uint32_t p = 0; p < kPartitions; ++p) Publish(p, 4);
@@ -148,7 +148,7 @@ TEST_P(FairnessTest, LiveEventsAndReplaysTakeTurns) {
 
 // An event that keeps failing at once delays no other event of a QUEUE. (In a STREAM it does, by
 // definition.)
-TEST_P(FairnessTest, WhatNeverCameTakesTurnsWithWhatFails) {
+TEST_P(FairnessTest, FailingEventDoesNotDelayUndeliveredEvents) {
   if (mode() == Mode::kStream) return;
   constexpr int kEvents = 10;
   Create(1);
@@ -224,7 +224,7 @@ TEST_F(ParkingFairness, SubscriptionsTakeTurns) {
 }
 
 // However long commits take, and however many subscriptions park events.
-TEST_F(ParkingFairness, TwoPiecesAreUnderWayAtMost) {
+TEST_F(ParkingFairness, LimitsConcurrentBatches) {
   const std::map<std::string, uint32_t> events = {{"a", 1}, {"b", 3'000}, {"c", 1}};
   std::vector<std::unique_ptr<TestConsumer>> consumers;
   for (const auto& [name, count] : events) {

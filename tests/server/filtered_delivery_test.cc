@@ -83,7 +83,7 @@ class FilteredReadTest : public SeededTest, public testing::WithParamInterface<b
 INSTANTIATE_TEST_SUITE_P(All, FilteredReadTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Disk" : "Memory"; });
 
-TEST_P(FilteredReadTest, GivesWhatPassesAtItsOffsets) {
+TEST_P(FilteredReadTest, KeepsOffsetsOfMatchingEvents) {
   ASSERT_THAT(rig_.Publish("t", {"n", "y1", "n", "y2", "y3", "n"}), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"y4", "y5"}), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"n", "n"}, 1), IsOk());
@@ -98,7 +98,7 @@ TEST_P(FilteredReadTest, GivesWhatPassesAtItsOffsets) {
   EXPECT_TRUE(read.at_end);
 }
 
-TEST_P(FilteredReadTest, SaysHowFarItIsWhenNothingPasses) {
+TEST_P(FilteredReadTest, ReportsPositionWithoutMatches) {
   ASSERT_THAT(rig_.Publish("t", {"y", "n"}), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"n"}), IsOk());
   v1::ReadRequest request = Request();
@@ -115,7 +115,7 @@ TEST_P(FilteredReadTest, SaysHowFarItIsWhenNothingPasses) {
   EXPECT_EQ(read.caught_up, 1);
 }
 
-TEST_P(FilteredReadTest, ReportsWhatItPassedAtTheHeadIfAsked) {
+TEST_P(FilteredReadTest, ReportsFilteredEventsAtHeadOnRequest) {
   v1::ReadRequest request = Request();
   request.set_follow(true);
   for (const bool asked : {false, true}) {
@@ -137,7 +137,7 @@ TEST_P(FilteredReadTest, ReportsWhatItPassedAtTheHeadIfAsked) {
   }
 }
 
-TEST_P(FilteredReadTest, FindsFewAmongMany) {
+TEST_P(FilteredReadTest, FindsRareMatches) {
   Bury(3'000'000);
   ASSERT_THAT(rig_.Publish("t", {"y1"}), IsOk());
   Bury(3'000'000);
@@ -158,7 +158,7 @@ TEST_P(FilteredReadTest, FindsFewAmongMany) {
   EXPECT_THAT(read.passed, SizeIs(1));
 }
 
-TEST_P(FilteredReadTest, PassesOverBatchesWithoutItsTypes) {
+TEST_P(FilteredReadTest, SkipsBatchesWithoutMatchingTypes) {
   ASSERT_THAT(rig_.Publish(BatchOf("a", {"a1", "a2"})), IsOk());
   for (int i = 0; i < 300; ++i) ASSERT_THAT(rig_.Publish(BatchOf("b", Ids("b", 10))), IsOk());
   ASSERT_THAT(rig_.Publish(BatchOf("a", {"a3"})), IsOk());
@@ -183,7 +183,7 @@ TEST_P(FilteredReadTest, PassesOverBatchesWithoutItsTypes) {
   EXPECT_THAT(read.passed, ElementsAre(Pair(0, 3004)));
 }
 
-TEST_P(FilteredReadTest, RefusesWhatIsNoFilter) {
+TEST_P(FilteredReadTest, RejectsInvalidFilters) {
   v1::ReadRequest request = ReadOf("t");
   *request.mutable_filter() = Sql("type =");
   const absl::Status status = rig_.Read(request).status();
@@ -196,7 +196,7 @@ TEST_P(FilteredReadTest, RefusesWhatIsNoFilter) {
 }
 
 // A filtered read returns an unfiltered read without the events that do not match.
-TEST_P(FilteredReadTest, IsTheReadWithoutTheRest) {
+TEST_P(FilteredReadTest, EqualsUnfilteredReadWithoutNonMatches) {
   for (int i = 0; i < 60; ++i) {
     v1::PublishStreamRequest request = MakeRequest("t", {});
     request.set_partition(static_cast<uint32_t>(Int(0, 1)));
@@ -232,7 +232,7 @@ class FilteredSubscriptionTest : public SubscriptionTest {
   v1::SubscriptionPartition Place() { return rig_.Get("s").partitions(0); }
 };
 
-TEST_F(FilteredSubscriptionTest, TheHubAcksWhatIsLeftOut) {
+TEST_F(FilteredSubscriptionTest, HubAcksFilteredEvents) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     SetUpFiltered(subscription);
     ASSERT_THAT(rig_.Publish("t", {"n", "y1", "n", "y2", "y3", "n"}), IsOk());
@@ -256,7 +256,7 @@ TEST_F(FilteredSubscriptionTest, TheHubAcksWhatIsLeftOut) {
 }
 
 // Nothing was delivered, so nothing is written at once; but it is written eventually.
-TEST_F(FilteredSubscriptionTest, APlaceBehindWhatIsLeftOutIsKept) {
+TEST_F(FilteredSubscriptionTest, PersistsPositionBehindFilteredEvents) {
   SetUpFiltered(Queue());
   ASSERT_THAT(rig_.Publish("t", Ids("n", 10)), IsOk());
   {
@@ -270,7 +270,7 @@ TEST_F(FilteredSubscriptionTest, APlaceBehindWhatIsLeftOutIsKept) {
   EXPECT_EQ(rig_.Get("s").subscription().filter().sql(), Wanted().sql());
 }
 
-TEST_F(FilteredSubscriptionTest, AReplayOfWhatIsLeftOutSurvivesARestart) {
+TEST_F(FilteredSubscriptionTest, ReplayOfFilteredEventsSurvivesRestart) {
   SetUpFiltered(Queue());
   {
     const auto consumer = rig_.Consume("s", "c");
@@ -305,7 +305,7 @@ v1::Filter SlowFilter() {
   return Sql(expression);
 }
 
-TEST_F(FilteredSubscriptionTest, SlowFilterIsNotRunOnTheThreadOfThePollForLong) {
+TEST_F(FilteredSubscriptionTest, BoundsFilterWorkOnPollThread) {
   v1::Subscription queue = Queue();
   *queue.mutable_filter() = SlowFilter();
   Create(queue);
@@ -329,7 +329,7 @@ TEST_F(FilteredSubscriptionTest, SlowFilterIsNotRunOnTheThreadOfThePollForLong) 
   EXPECT_THAT(rig_.Drain(*reader)->Ids(), ElementsAre("y1"));
 }
 
-TEST_F(FilteredSubscriptionTest, FilterThatIsGivenUpIsAFinding) {
+TEST_F(FilteredSubscriptionTest, ReportsAbandonedFilterAsFinding) {
   v1::Subscription queue = Queue();
   *queue.mutable_filter() = SlowFilter();
   Create(queue);
@@ -341,7 +341,7 @@ TEST_F(FilteredSubscriptionTest, FilterThatIsGivenUpIsAFinding) {
 }
 
 // A result computed without the mutex counts only if the filter is unchanged.
-TEST_F(FilteredSubscriptionTest, FilterThatChangesDuringALookIsTheNewOne) {
+TEST_F(FilteredSubscriptionTest, DiscardsResultsOfReplacedFilter) {
   v1::Subscription queue = Queue();
   *queue.mutable_filter() = SlowFilter();
   Create(queue);
@@ -358,7 +358,7 @@ TEST_F(FilteredSubscriptionTest, FilterThatChangesDuringALookIsTheNewOne) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("n2"));
 }
 
-TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {
+TEST_F(FilteredSubscriptionTest, FilteredEventsUseNoCredit) {
   for (const size_t cache : {size_t{0}, size_t{64} << 20}) {
     rig_.tail_cache_bytes = cache;
     rig_.Reopen();
@@ -381,7 +381,7 @@ TEST_F(FilteredSubscriptionTest, LeavesOutMuchWithoutCredit) {
   }
 }
 
-TEST_F(FilteredSubscriptionTest, PassesOverBatchesWithoutItsTypes) {
+TEST_F(FilteredSubscriptionTest, SkipsBatchesWithoutMatchingTypes) {
   for (const size_t cache : {size_t{0}, size_t{64} << 20}) {
     for (v1::Subscription subscription : {Stream(), Queue()}) {
       rig_.tail_cache_bytes = cache;
@@ -414,7 +414,7 @@ TEST_F(FilteredSubscriptionTest, PassesOverBatchesWithoutItsTypes) {
   }
 }
 
-TEST_F(FilteredSubscriptionTest, AChangeIsAboutWhatWasNotDelivered) {
+TEST_F(FilteredSubscriptionTest, FilterChangeAppliesToUndeliveredEvents) {
   SetUpFiltered(Queue());
   ASSERT_THAT(rig_.Publish("t", {"n1", "y1"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -439,7 +439,7 @@ TEST_F(FilteredSubscriptionTest, AChangeIsAboutWhatWasNotDelivered) {
             "subscription.filter.sql");
 }
 
-TEST_F(FilteredSubscriptionTest, ReplaysAreFilteredAndRedrivesAreNot) {
+TEST_F(FilteredSubscriptionTest, FiltersReplays) {
   SetUpFiltered(Queue());
   ASSERT_THAT(rig_.Publish("t", {"n1", "y1", "n2", "y2"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -458,7 +458,7 @@ TEST_F(FilteredSubscriptionTest, ReplaysAreFilteredAndRedrivesAreNot) {
   EXPECT_EQ(rig_.Get("s").stats().replay_events(), 0u);
 }
 
-TEST_F(FilteredSubscriptionTest, KeysStayInOrder) {
+TEST_F(FilteredSubscriptionTest, KeepsOrderOfKeys) {
   v1::Subscription subscription = Queue();
   subscription.set_ordered_by_key(true);
   SetUpFiltered(subscription);
@@ -479,7 +479,7 @@ TEST_F(FilteredSubscriptionTest, KeysStayInOrder) {
   EXPECT_EQ(Place().acked_offset(), 6);
 }
 
-TEST_F(FilteredSubscriptionTest, WhatAReplayLeavesOutDoesNotHoldItsKeyUp) {
+TEST_F(FilteredSubscriptionTest, EventsFilteredFromReplayDoNotBlockTheirKey) {
   v1::Subscription subscription = Queue();
   subscription.set_ordered_by_key(true);
   Create(subscription);

@@ -41,7 +41,7 @@ class FrameBudgetTest : public testing::Test {
   std::deque<Reader> readers_;
 };
 
-TEST_F(FrameBudgetTest, WithPlentyAFrameGetsWhatItAsksFor) {
+TEST_F(FrameBudgetTest, GrantsFullFramesWhenMemoryIsAmple) {
   Reader reader;
   EXPECT_EQ(budget_.Take(reader, kMiB / 4), kMiB / 4);
   EXPECT_EQ(budget_.used(), kMiB / 4);
@@ -53,14 +53,14 @@ TEST_F(FrameBudgetTest, WithPlentyAFrameGetsWhatItAsksFor) {
   EXPECT_EQ(budget_.used(), 0u);
 }
 
-TEST_F(FrameBudgetTest, FramesGetSmallerAndTheLimitHolds) {
+TEST_F(FrameBudgetTest, ShrinksFramesToStayWithinLimit) {
   Exhaust(4 * kMiB);
   EXPECT_LE(budget_.used(), budget_.limit());
   EXPECT_GT(budget_.used(), budget_.limit() - FrameBudget::kMinFrame);
   EXPECT_GT(readers_.size(), 80u);  // Not four of 4 MiB.
 }
 
-TEST_F(FrameBudgetTest, WhoWaitsIsServedInOrder) {
+TEST_F(FrameBudgetTest, ServesWaitersInOrder) {
   Reader& first = Exhaust(kMiB);
   Reader second;
   EXPECT_EQ(budget_.Take(second, kMiB), 0u);
@@ -71,7 +71,7 @@ TEST_F(FrameBudgetTest, WhoWaitsIsServedInOrder) {
   EXPECT_LE(budget_.used(), budget_.limit());
 }
 
-TEST_F(FrameBudgetTest, WhatComesFromMemoryNeverWaits) {
+TEST_F(FrameBudgetTest, FramesFromMemoryNeverWait) {
   EXPECT_EQ(budget_.Suggest(100), 100u);
   EXPECT_EQ(budget_.Suggest(16 * kMiB), 16 * kMiB / 64);
   Exhaust(kMiB);
@@ -90,7 +90,7 @@ TEST_F(FrameBudgetTest, SmallFramesFromMemoryAreNotCounted) {
   EXPECT_EQ(budget_.used(), 0u);
 }
 
-TEST_F(FrameBudgetTest, MoreThanTheLimitIsHeldForAMoment) {
+TEST_F(FrameBudgetTest, EvictsOldestReaderBeyondLimit) {
   Reader first;
   Reader second;
   budget_.Send(first, 10 * kMiB);
@@ -102,7 +102,7 @@ TEST_F(FrameBudgetTest, MoreThanTheLimitIsHeldForAMoment) {
   EXPECT_FALSE(second.evicted);
 }
 
-TEST_F(FrameBudgetTest, AWaitCanBeTakenBack) {
+TEST_F(FrameBudgetTest, WaitCanBeCancelled) {
   Reader& waiting = Exhaust(kMiB);
   EXPECT_TRUE(budget_.Cancel(waiting));
   EXPECT_FALSE(budget_.Cancel(waiting));
@@ -110,7 +110,7 @@ TEST_F(FrameBudgetTest, AWaitCanBeTakenBack) {
   EXPECT_EQ(waiting.granted, 0u);
 }
 
-TEST_F(FrameBudgetTest, AnEventLargerThanTheBudgetIsCounted) {
+TEST_F(FrameBudgetTest, CountsEventsLargerThanBudget) {
   Reader reader;
   ASSERT_GT(budget_.Take(reader, kMiB), 0u);
   budget_.Send(reader, 20 * kMiB);
@@ -120,7 +120,7 @@ TEST_F(FrameBudgetTest, AnEventLargerThanTheBudgetIsCounted) {
   EXPECT_EQ(other.granted, kMiB / 4);
 }
 
-TEST_F(FrameBudgetTest, ThoseThatDoNotReadGoIfOthersWait) {
+TEST_F(FrameBudgetTest, EvictsStalledReadersWhileOthersWait) {
   Reader reader;
   ASSERT_GT(budget_.Take(reader, kMiB), 0u);
   budget_.Send(reader, kMiB);

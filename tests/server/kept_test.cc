@@ -50,7 +50,7 @@ class TestTask final : public CommitTask {
 
 // The topics and subscriptions of a broker without the rest, so that a test controls which tasks
 // share a commit.
-class KeptTest : public testing::Test {
+class RetentionRaceTest : public testing::Test {
  protected:
   void SetUp() override {
     LogStoreOptions options;
@@ -167,10 +167,10 @@ class KeptTest : public testing::Test {
 
 // Trims of topic t, which keeps only unacked events: each test decides what is committed between
 // the plan and the trim.
-class KeptByTrimsTest : public KeptTest {
+class TrimRaceTest : public RetentionRaceTest {
  protected:
   void SetUp() override {
-    KeptTest::SetUp();
+    RetentionRaceTest::SetUp();
     v1::Topic settings;
     settings.set_name("t");
     settings.mutable_retention()->set_max_bytes(1);
@@ -259,7 +259,7 @@ class KeptByTrimsTest : public KeptTest {
 };
 
 // A pass that finds a topic whose emptying is written but not visible has not failed.
-TEST_F(KeptByTrimsTest, APassMayMeetATopicThatIsBeingEmptied) {
+TEST_F(TrimRaceTest, RetentionPassToleratesTopicBeingEmptied) {
   ASSERT_THAT(
       Start([&](StatusDone done) { subscriptions_->Delete(kTester, "s", std::move(done)); }).get(),
       IsOk());
@@ -287,12 +287,12 @@ TEST_F(KeptByTrimsTest, APassMayMeetATopicThatIsBeingEmptied) {
   EXPECT_EQ(start(), 3);
 }
 
-TEST_F(KeptByTrimsTest, ATrimTakesWhatNobodyNeeds) {
+TEST_F(TrimRaceTest, TrimRemovesSettledEvents) {
   EXPECT_THAT(Trim(Plan()).get(), IsOk());
   EXPECT_EQ(start(), 3);
 }
 
-TEST_F(KeptByTrimsTest, WhoWentBackSinceThePlanKeepsWhatHeIsToGet) {
+TEST_F(TrimRaceTest, TrimSparesEventsOfCursorsMovedBackSincePlan) {
   const auto keeps = [this](const char* who, const std::function<std::future<absl::Status>()>& go) {
     SCOPED_TRACE(who);
     ASSERT_THAT(Seek(ToLatest()).get(), IsOk());
@@ -326,7 +326,7 @@ TEST_F(KeptByTrimsTest, WhoWentBackSinceThePlanKeepsWhatHeIsToGet) {
   EXPECT_EQ(replay_.events(), 3u);
 }
 
-TEST_F(KeptByTrimsTest, ANewSettingIsInForceBeforeAPlanThatDidNotKnowIt) {
+TEST_F(TrimRaceTest, NewRetentionSettingsOverrideOlderPlan) {
   TrimPlan plan = Plan();
   v1::UpdateTopicRequest request;
   request.mutable_topic()->set_name("t");
@@ -342,7 +342,7 @@ TEST_F(KeptByTrimsTest, ANewSettingIsInForceBeforeAPlanThatDidNotKnowIt) {
 }
 
 // A client behind a trim is told where it begins, even if nothing was trimmed when it asked.
-TEST_F(KeptByTrimsTest, WhoComesAfterATrimBeginsBehindIt) {
+TEST_F(TrimRaceTest, RequestsQueuedBehindTrimSeeItsResult) {
   TrimPlan plan = Plan();
   const auto commit = Gather();
   std::future<absl::Status> trimmed = Trim(std::move(plan));
@@ -376,10 +376,10 @@ TEST_F(KeptByTrimsTest, WhoComesAfterATrimBeginsBehindIt) {
   EXPECT_EQ(Get("s").stats().lost_events(), 0u);
 }
 
-class KeptLettersTest : public KeptTest {
+class DeadLetterTopicRaceTest : public RetentionRaceTest {
  protected:
   void SetUp() override {
-    KeptTest::SetUp();
+    RetentionRaceTest::SetUp();
     context_.reset(new SubscriptionContext{*store_, *writer_, clock_, catalog_, reads_, alarm_,
                                            parking_, epoch_, 1, pending_, filters_});
     Publish(*CreateTopic("t"), {"a"});
@@ -458,7 +458,7 @@ class KeptLettersTest : public KeptTest {
   std::unique_ptr<SubscriptionContext> context_;
 };
 
-TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
+TEST_F(DeadLetterTopicRaceTest, TopicWithLetterInSameCommitIsNotDeleted) {
   v1::UpdateTopicRequest none;
   none.mutable_topic()->set_name("letters");
   none.mutable_topic()->mutable_retention()->set_none(true);
@@ -485,7 +485,7 @@ TEST_F(KeptLettersTest, ATopicStaysForALetterOfTheSameCommit) {
 }
 
 // If the change comes first, the letter goes to the other topic.
-TEST_F(KeptLettersTest, ATopicGoesThatTookNoLetter) {
+TEST_F(DeadLetterTopicRaceTest, UnusedDeadLetterTopicIsDeleted) {
   const auto commit = Gather();
   std::future<absl::Status> changed = TakeOtherTopic();
   std::future<absl::Status> parked = Park();
@@ -498,7 +498,7 @@ TEST_F(KeptLettersTest, ATopicGoesThatTookNoLetter) {
 }
 
 // The topic is created in the same commit.
-TEST_F(KeptTest, ATopicThatKeepsNothingTakesNoDeadLetters) {
+TEST_F(RetentionRaceTest, RejectsDeadLetterTopicWithoutStorage) {
   CreateTopic("t");
   v1::Topic bus;
   bus.set_name("new.dead-letters");

@@ -21,7 +21,7 @@ using ::testing::Optional;
 constexpr uint64_t kA = 1;
 constexpr uint64_t kB = 2;
 
-TEST(KeyOrderTest, FirstOfEachKeyIsFree) {
+TEST(KeyOrderTest, AdmitsFirstEventOfEachKey) {
   KeyOrder order;
   EXPECT_TRUE(order.Admit(Offset(0), kA));
   EXPECT_FALSE(order.Admit(Offset(1), kA));
@@ -37,7 +37,7 @@ TEST(KeyOrderTest, FirstOfEachKeyIsFree) {
 }
 
 // It is redelivered after a nack, or waits again.
-TEST(KeyOrderTest, AdmittedAgainKeepsItsPlace) {
+TEST(KeyOrderTest, ReadmittedEventKeepsItsPosition) {
   KeyOrder order;
   ASSERT_TRUE(order.Admit(Offset(0), kA));
   ASSERT_FALSE(order.Admit(Offset(1), kA));
@@ -48,7 +48,7 @@ TEST(KeyOrderTest, AdmittedAgainKeepsItsPlace) {
   EXPECT_TRUE(order.Admit(Offset(1), kA));
 }
 
-TEST(KeyOrderTest, SettledOutOfTurn) {
+TEST(KeyOrderTest, HandlesSettlingOutOfOrder) {
   KeyOrder order;
   for (int64_t event = 0; event < 5; ++event) order.Admit(Offset(event), kA);
   EXPECT_EQ(order.Settle(Offset(2)), std::nullopt);
@@ -60,7 +60,7 @@ TEST(KeyOrderTest, SettledOutOfTurn) {
   EXPECT_THAT(order.Settle(Offset(3)), Optional(Offset(5)));
 }
 
-TEST(KeyOrderTest, KnownOfALargeRangeCostsWhatIsKnown) {
+TEST(KeyOrderTest, ListsKnownEventsOfLargeRange) {
   KeyOrder order;
   for (const int64_t event : {7, 3, 5}) order.Admit(Offset(event), kA);
   EXPECT_THAT(order.KnownOf(Offset(4), Offset::Max()), ElementsAre(Offset(5), Offset(7)));
@@ -116,7 +116,7 @@ class KeyOrderModelTest : public SeededTest {
   std::map<uint64_t, Queue> queues_;
 };
 
-TEST_F(KeyOrderModelTest, DoesAsTheModel) {
+TEST_F(KeyOrderModelTest, MatchesModel) {
   constexpr int64_t kEvents = 60;
   KeyOrder order;
   for (int i = 0; i < Steps(20'000); ++i) {

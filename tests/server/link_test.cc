@@ -90,7 +90,7 @@ class LinksTest : public BrokerTest {
   }
 };
 
-TEST_F(LinksTest, TheHubKeepsItsId) {
+TEST_F(LinksTest, HubIdIsPersistentAndUnique) {
   const std::string id = rig_.broker().GetStats(kTester).hub_id();
   EXPECT_EQ(id.size(), 32u);
   EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
@@ -101,7 +101,7 @@ TEST_F(LinksTest, TheHubKeepsItsId) {
   EXPECT_NE(other.broker().GetStats(kTester).hub_id(), id);
 }
 
-TEST_F(LinksTest, FieldsAreChecked) {
+TEST_F(LinksTest, ValidatesFields) {
   v1::Link link = MakeLink("no name");
   Invalid(link, "link.name");
   for (const char* address : {"", "host", ":7070", "host:0", "host:70700", "host:port",
@@ -139,7 +139,7 @@ TEST_F(LinksTest, FieldsAreChecked) {
   EXPECT_THAT(Create(link), Refused(StatusCode::kNotFound, ErrorDetail::REASON_TOPIC_NOT_FOUND));
 }
 
-TEST_F(LinksTest, AreCreatedListedChangedAndDeletedOverRestarts) {
+TEST_F(LinksTest, LifecycleSurvivesRestarts) {
   ASSERT_OK_AND_ASSIGN(const v1::Link created, Create(MakeLink()));
   EXPECT_TRUE(created.start().earliest());
   EXPECT_TRUE(created.has_create_time());
@@ -170,7 +170,7 @@ TEST_F(LinksTest, AreCreatedListedChangedAndDeletedOverRestarts) {
   EXPECT_THAT(links().Get(kTester, "another"), IsOk());
 }
 
-TEST_F(LinksTest, OnlyWhatMayBeChangedIs) {
+TEST_F(LinksTest, RejectsUpdatesOfImmutableFields) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   for (const std::vector<std::string>& mask :
        {std::vector<std::string>{}, {"name"}, {"local_topic"}, {"start"}, {"nonsense"}}) {
@@ -185,7 +185,7 @@ TEST_F(LinksTest, OnlyWhatMayBeChangedIs) {
               Refused(StatusCode::kNotFound, ErrorDetail::REASON_LINK_NOT_FOUND));
 }
 
-TEST_F(LinksTest, AStepAppendsAndMovesOnInOne) {
+TEST_F(LinksTest, StepAppendsAndAdvancesAtomically) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   LinkStep step = StepOf(std::nullopt, 7, {"a", "b"});
   step.started = true;
@@ -200,7 +200,7 @@ TEST_F(LinksTest, AStepAppendsAndMovesOnInOne) {
   EXPECT_TRUE(links().catalog().Find("link")->state().record.started());
 }
 
-TEST_F(LinksTest, AStepFromElsewhereDoesNothing) {
+TEST_F(LinksTest, RejectsStepFromStalePosition) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   EXPECT_TRUE(absl::IsAborted(Submit(StepOf(0, 1, {"x"}))));  // It had no position yet.
   ASSERT_THAT(Submit(StepOf(std::nullopt, 1, {"a"})), IsOk());
@@ -211,7 +211,7 @@ TEST_F(LinksTest, AStepFromElsewhereDoesNothing) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b"));
 }
 
-TEST_F(LinksTest, AStepMayMoveSeveralTimesInAPartition) {
+TEST_F(LinksTest, StepMayAdvancePartitionRepeatedly) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   LinkStep step = StepOf(std::nullopt, 1, {"a"});
   step.moves.push_back(StepOf(1, 4, {"b"}).moves[0]);
@@ -224,7 +224,7 @@ TEST_F(LinksTest, AStepMayMoveSeveralTimesInAPartition) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b"));
 }
 
-TEST_F(LinksTest, AStepOfOtherSettingsOrOfADeletedLinkDoesNothing) {
+TEST_F(LinksTest, RejectsStepOfChangedOrDeletedLink) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   LinkStep before = StepOf(std::nullopt, 1, {"a"});
   v1::Link change = MakeLink();
@@ -241,7 +241,7 @@ TEST_F(LinksTest, AStepOfOtherSettingsOrOfADeletedLinkDoesNothing) {
   EXPECT_THAT(rig_.Delete("in"), IsOk());
 }
 
-TEST_F(LinksTest, AnotherOriginForgetsPositionsAndKeepsCounts) {
+TEST_F(LinksTest, NewOriginResetsPositionsAndKeepsCounters) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   LinkStep first = StepOf(std::nullopt, 5, {});
   first.origin = LinkOrigin{"hub", 1};
@@ -262,7 +262,7 @@ TEST_F(LinksTest, AnotherOriginForgetsPositionsAndKeepsCounts) {
   }
 }
 
-TEST_F(LinksTest, WhatCanNeverBeTakenIsLeftOut) {
+TEST_F(LinksTest, SkipsAndCountsInvalidEvents) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   LinkStep step = StepOf(std::nullopt, 3, {"a", "", "c"});
   ASSERT_THAT(Submit(std::move(step)), IsOk());
@@ -272,7 +272,7 @@ TEST_F(LinksTest, WhatCanNeverBeTakenIsLeftOut) {
 }
 
 // The remote hub may have stored them before names were checked.
-TEST_F(LinksTest, TakesAttributesOfAnyName) {
+TEST_F(LinksTest, AcceptsAttributesOfAnyName) {
   ASSERT_THAT(Create(MakeLink()), IsOk());
   v1::Event event = MakeEvent("a");
   (*event.mutable_attributes())["example-extension"].set_string("x");
@@ -283,7 +283,7 @@ TEST_F(LinksTest, TakesAttributesOfAnyName) {
   EXPECT_EQ(Status().refused_events(), 0u);
 }
 
-TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
+TEST_F(LinksTest, CountsOnlyAppendedEvents) {
   v1::Topic unique;
   unique.set_name("in");
   unique.mutable_deduplication_window()->set_seconds(60);
@@ -306,7 +306,7 @@ TEST_F(LinksTest, OnlyWhatIsAppendedCounts) {
   EXPECT_EQ(Status().positions(0).offset(), 8);
 }
 
-TEST_F(LinksTest, AFullTopicRefusesAllOfAStep) {
+TEST_F(LinksTest, FullTopicRejectsWholeStep) {
   v1::Topic full;
   full.set_name("in");
   full.mutable_retention()->set_max_bytes(1);
@@ -326,7 +326,7 @@ TEST_F(LinksTest, AFullTopicRefusesAllOfAStep) {
   EXPECT_THAT(Ids(), ElementsAre("a", "c"));
 }
 
-TEST(LinkMonitorTest, LagTimeIsTheAgeOfTheNewestEvent) {
+TEST(LinkMonitorTest, LagTimeIsAgeOfNewestEvent) {
   const absl::Time start = absl::FromUnixSeconds(1'700'000'000);
   LinkMonitor monitor(start);
   monitor.SetState(v1::LinkStatus::STATE_CATCHING_UP, "", start);
@@ -367,7 +367,7 @@ TEST_F(LinksTest, TopicIsInUse) {
   EXPECT_THAT(rig_.Delete("in"), IsOk());
 }
 
-TEST(HubPathTest, IsAddedReplacedAndFound) {
+TEST(HubPathTest, AddsReplacesAndFindsPath) {
   const std::string here(32, 'a');
   const std::string there(32, 'b');
   const HubPath path(there, here);

@@ -344,7 +344,7 @@ class ModelTest : public testing::Test {
   uint64_t next_id_ = 0;
 };
 
-TEST_F(ModelTest, BrokerDoesWhatTheModelDoes) {
+TEST_F(ModelTest, BrokerMatchesModel) {
   const uint64_t steps = EnvNumber("EVENTHUB_TEST_STEPS", 800);
   std::cout << "EVENTHUB_TEST_SEED=" << seed_ << " EVENTHUB_TEST_STEPS=" << steps << std::endl;
   ASSERT_THAT(rig_.Open(), IsOk());

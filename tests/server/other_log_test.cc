@@ -102,7 +102,7 @@ class OtherLogTest : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(All, OtherLogTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Disk" : "Memory"; });
 
-TEST_P(OtherLogTest, APlaceHoldsOverRestarts) {
+TEST_P(OtherLogTest, PositionsStayValidAcrossRestarts) {
   Publish({"a", "b"});
   const PlaceKept first = ReadOn({});
   EXPECT_EQ(first.offset, 2);
@@ -122,7 +122,7 @@ TEST_P(OtherLogTest, APlaceHoldsOverRestarts) {
   EXPECT_THAT(Refusal(second), IsOk());
 }
 
-TEST_P(OtherLogTest, ATopicCreatedAnewIsAnother) {
+TEST_P(OtherLogTest, DetectsRecreatedTopic) {
   Publish({"a", "b", "c"});
   const PlaceKept kept = ReadOn({});
   ASSERT_THAT(rig_.Delete("t"), IsOk());
@@ -135,7 +135,7 @@ TEST_P(OtherLogTest, ATopicCreatedAnewIsAnother) {
   EXPECT_THAT(Refusal({0, kept.run}), IsOk()) << "nothing was read";
 }
 
-TEST_P(OtherLogTest, ARestoredHubIsAnotherFromItsEndOn) {
+TEST_P(OtherLogTest, DetectsRestoredBackup) {
   Publish({"a", "b"});
   rig_.Reopen();
   Publish({"c"});
@@ -157,7 +157,7 @@ TEST_P(OtherLogTest, ARestoredHubIsAnotherFromItsEndOn) {
 }
 
 // The copy ends within a run, and the original hub continues.
-TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
+TEST_P(OtherLogTest, DetectsRestoredCopyOfRunningHub) {
   Publish({"a", "b"});
   const auto backup = Copy();
   Publish({"c", "d"});
@@ -181,7 +181,7 @@ TEST_P(OtherLogTest, ACopyOfARunningHubIsAnotherFromItsEndOn) {
   EXPECT_THAT(ids, ElementsAre("e", "f"));
 }
 
-TEST_P(OtherLogTest, WhatAPowerLossTookIsNotGivenForOthers) {
+TEST_P(OtherLogTest, DetectsEventsLostInPowerLoss) {
   v1::PublishStreamRequest request;
   request.set_topic("t");
   request.set_durability(v1::DURABILITY_SYNCED);
@@ -200,7 +200,7 @@ TEST_P(OtherLogTest, WhatAPowerLossTookIsNotGivenForOthers) {
   EXPECT_EQ(Agreed(kept), 1);
 }
 
-TEST_P(OtherLogTest, AnExpectedOffsetCanNameItsLog) {
+TEST_P(OtherLogTest, ChecksRunOfExpectedOffset) {
   v1::PublishStreamRequest request;
   request.set_topic("t");
   request.set_partition(0);
@@ -229,7 +229,7 @@ TEST_P(OtherLogTest, AnExpectedOffsetCanNameItsLog) {
 }
 
 // The reader crosses several runs in one read, and knows its position behind filtered-out events.
-TEST_P(OtherLogTest, AReaderKnowsTheRunOfEachBatch) {
+TEST_P(OtherLogTest, ReaderReportsRunOfEachBatch) {
   std::vector<uint64_t> runs;
   for (int i = 0; i < 3; ++i) {
     Publish({std::to_string(i)});
@@ -259,7 +259,7 @@ TEST_P(OtherLogTest, AReaderKnowsTheRunOfEachBatch) {
 }
 
 // Directories of hubs that recorded no runs.
-TEST_P(OtherLogTest, WhatIsOlderThanRunsIsOfOneThatCopiesShare) {
+TEST_P(OtherLogTest, EventsWithoutRecordedRunShareOneRun) {
   Publish({"a", "b"});
   ForgetRuns();
   const auto old = Copy();

@@ -121,7 +121,7 @@ TEST_F(StreamCursorTest, AckIsCumulative) {
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 2);
 }
 
-TEST_F(StreamCursorTest, WhoHasNothingAcksNothing) {
+TEST_F(StreamCursorTest, RejectsAckWithoutLease) {
   rig_.Grow(3);
   Deliver(kOne, 3);
   EXPECT_THAT(Ack(kTwo, 0, 3), ElementsAre(std::pair(0, 3)));
@@ -129,7 +129,7 @@ TEST_F(StreamCursorTest, WhoHasNothingAcksNothing) {
   EXPECT_EQ(effects_.acked, 0);
 }
 
-TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
+TEST_F(StreamCursorTest, RetryRewindsPartition) {
   rig_.Grow(10);
   Deliver(kOne, 6);
   EXPECT_THAT(Retry(kOne, 2, 4, /*at=*/50, "busy"), IsEmpty());
@@ -148,7 +148,7 @@ TEST_F(StreamCursorTest, RetryTakesThePartitionBack) {
   EXPECT_EQ(cursor().pending().At(Offset(9))->second.attempts, 1);
 }
 
-TEST_F(StreamCursorTest, ParkedEventThatIsGoneIsLostWithTheCommit) {
+TEST_F(StreamCursorTest, TrimmedParkedEventIsLostOnceVisible) {
   rig_.Grow(2);
   Deliver(kOne, 2);
   EXPECT_THAT(Park(kOne, 0, 1, "poison"), IsEmpty());
@@ -163,7 +163,7 @@ TEST_F(StreamCursorTest, ParkedEventThatIsGoneIsLostWithTheCommit) {
   EXPECT_THAT(effects_.trimmed, ElementsAre(std::pair(Offset(0), Offset(1))));
 }
 
-TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
+TEST_F(StreamCursorTest, ParkedEventDoesNotBlockOthers) {
   rig_.Grow(5);
   Deliver(kOne, 4);
   EXPECT_THAT(Park(kOne, 1, 2, "poison"), IsEmpty());
@@ -179,7 +179,7 @@ TEST_F(StreamCursorTest, ParkedEventLetsTheOthersGoOn) {
 }
 
 // Later events were never started.
-TEST_F(StreamCursorTest, NackIsAFailedAttemptOfItsEventAlone) {
+TEST_F(StreamCursorTest, NackCountsAttemptOfItsEventOnly) {
   rules_.max_attempts = 3;
   rig_.Grow(10);
   for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
@@ -197,7 +197,7 @@ TEST_F(StreamCursorTest, NackIsAFailedAttemptOfItsEventAlone) {
   EXPECT_TRUE(next->redelivered);
 }
 
-TEST_F(StreamCursorTest, EndOfAConsumerIsAFailedAttemptOfTheFirstEventAlone) {
+TEST_F(StreamCursorTest, ConsumerEndCountsAttemptOfFirstEventOnly) {
   rules_.max_attempts = 5;
   rig_.Grow(10);
   Deliver(kOne, 10);
@@ -209,7 +209,7 @@ TEST_F(StreamCursorTest, EndOfAConsumerIsAFailedAttemptOfTheFirstEventAlone) {
 }
 
 // Either by a crash of the hub, or by a stop.
-TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
+TEST_F(StreamCursorTest, HubStopCountsNoAttempt) {
   rules_.max_attempts = 1;
   rig_.Grow(2);
   Deliver(kOne, 2);
@@ -224,7 +224,7 @@ TEST_F(StreamCursorTest, WhatTheHubEndsIsNoFailedAttempt) {
 }
 
 // Whichever event crashes the consumers, after a few crashes it is the first in flight.
-TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
+TEST_F(StreamCursorTest, BisectsEventsAfterConsumerCrashes) {
   constexpr int64_t kPoison = 50;
   constexpr int64_t kEvents = 100;
   rules_.max_attempts = 3;
@@ -261,7 +261,7 @@ TEST_F(StreamCursorTest, FewerAreOutAfterTheEndOfAConsumer) {
 }
 
 // It may crash its consumer: then no other event is parked with it.
-TEST_F(StreamCursorTest, LastAttemptIsAlone) {
+TEST_F(StreamCursorTest, LastAttemptIsIsolated) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
   Deliver(kOne, 3);
@@ -282,7 +282,7 @@ TEST_F(StreamCursorTest, LastAttemptIsAlone) {
 }
 
 // Other events were in flight with it and may be to blame.
-TEST_F(StreamCursorTest, LastAttemptThatWasNotMadeAloneIsMadeAgain) {
+TEST_F(StreamCursorTest, RepeatsLastAttemptThatWasNotIsolated) {
   rules_.max_attempts = 2;
   rig_.Grow(1);
   Deliver(kOne, 1);
@@ -298,7 +298,7 @@ TEST_F(StreamCursorTest, LastAttemptThatWasNotMadeAloneIsMadeAgain) {
   EXPECT_EQ(effects_.parked.size(), 1u);
 }
 
-TEST_F(StreamCursorTest, LoweredLimitIsAboutAnEventsOwnFailures) {
+TEST_F(StreamCursorTest, LoweredLimitCountsOnlyOwnFailures) {
   rig_.Grow(10);
   for (int i = 0; i < 5; ++i) {
     Deliver(kOne, 10);
@@ -314,7 +314,7 @@ TEST_F(StreamCursorTest, LoweredLimitIsAboutAnEventsOwnFailures) {
 
 // Hubs that did not write `delivered` counted deliveries, including one that was in progress when
 // they stopped.
-TEST_F(QueueCursorTest, LoadsRangesOfOlderHubs) {
+TEST_F(QueueCursorTest, LoadsRangesWrittenByOlderHubs) {
   rules_.max_attempts = 3;
   rig_.Grow(3);
   stored::Cursor place;
@@ -339,7 +339,7 @@ TEST_F(QueueCursorTest, LoadsRangesOfOlderHubs) {
   EXPECT_EQ(AttemptsOf(2), 0u);
 }
 
-TEST_F(QueueCursorTest, LoweredLimitLeavesAnAttemptToWhatFailedWithoutAWord) {
+TEST_F(QueueCursorTest, LoweredLimitGrantsIsolatedAttemptAfterCrashes) {
   rig_.Grow(2);
   for (int i = 0; i < 5; ++i) {
     Deliver(kOne, 2);
@@ -360,7 +360,7 @@ TEST_F(QueueCursorTest, LoweredLimitLeavesAnAttemptToWhatFailedWithoutAWord) {
 }
 
 // One failing event must not make all events of a replay dead letters.
-TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
+TEST_F(StreamCursorTest, LastAttemptOfReplayIsIsolated) {
   rules_.max_attempts = 2;
   rig_.Grow(6);
   Deliver(kOne, 6);
@@ -378,7 +378,7 @@ TEST_F(StreamCursorTest, LastAttemptOfAReplayIsAloneToo) {
   EXPECT_EQ(effects_.parked[0].count, 1u);
 }
 
-TEST_F(StreamCursorTest, ExtraEventsAreAckedByName) {
+TEST_F(StreamCursorTest, ReplayedEventsAreAckedIndividually) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 8);
@@ -393,7 +393,7 @@ TEST_F(StreamCursorTest, ExtraEventsAreAckedByName) {
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
 }
 
-TEST_F(QueueCursorTest, AcksWhatIsNamedAndHeld) {
+TEST_F(QueueCursorTest, AcksOnlyNamedLeasedEvents) {
   rig_.Grow(10);
   Deliver(kOne, 5);
   Deliver(kTwo, 5);
@@ -418,7 +418,7 @@ TEST_F(QueueCursorTest, LeaseEndsUnlessExtended) {
   EXPECT_THAT(Ack(kOne, 0, 4), ElementsAre(std::pair(0, 2)));
 }
 
-TEST_F(QueueCursorTest, WhatRetentionRemovesIsCountedOnce) {
+TEST_F(QueueCursorTest, CountsTrimmedEventsOnce) {
   rig_.Grow(20);
   Deliver(kOne, 6);
   Retry(kOne, 0, 4);
@@ -435,7 +435,7 @@ TEST_F(QueueCursorTest, WhatRetentionRemovesIsCountedOnce) {
   EXPECT_EQ(cursor().next(), Offset(8));
 }
 
-TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
+TEST_F(QueueCursorTest, RedrivenEventsSurviveTrimCancelAndRestart) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 10);
@@ -462,7 +462,7 @@ TEST_F(QueueCursorTest, RedrivenEventSurvivesTrimCancelAndRestart) {
   EXPECT_EQ(cursor().LagUpTo(rig_.log.end()), 0);
 }
 
-TEST_F(QueueCursorTest, RedrivenEventOfWhichNothingIsLeftIsLost) {
+TEST_F(QueueCursorTest, RedrivenEventWithoutAnyCopyIsLost) {
   rig_.Grow(10);
   Deliver(kOne, 10);
   Ack(kOne, 0, 10);
@@ -481,7 +481,7 @@ TEST_F(QueueCursorTest, RedrivenEventOfWhichNothingIsLeftIsLost) {
   EXPECT_EQ(cursor().pending().counts().extra, 1);
 }
 
-TEST_F(QueueCursorTest, ReplayBringsOnlyWhatIsSettled) {
+TEST_F(QueueCursorTest, ReplaysOnlySettledEvents) {
   rig_.Grow(10);
   Deliver(kOne, 6);
   Ack(kOne, 1, 3);
@@ -492,7 +492,7 @@ TEST_F(QueueCursorTest, ReplayBringsOnlyWhatIsSettled) {
   EXPECT_EQ(Replay(Offset(0), Offset(100)), 0);
 }
 
-TEST_F(QueueCursorTest, SeekForgetsWhatWasOut) {
+TEST_F(QueueCursorTest, SeekReleasesLeases) {
   rig_.Grow(10);
   Deliver(kOne, 6);
   Retry(kOne, 1, 2, 100);
@@ -627,7 +627,7 @@ TEST_F(QueueCursorTest, CopyIsOfTheMomentAtWhichItBegan) {
   EXPECT_EQ(cursor().copy()->events(), 7);
 }
 
-TEST_F(StreamCursorTest, EndOfAConsumerIsCarriedOutByPieces) {
+TEST_F(StreamCursorTest, ConsumerEndIsProcessedInBatches) {
   rules_.max_attempts = 3;
   rig_.Grow(3000);
   Deliver(kOne, 2999);
@@ -650,7 +650,7 @@ TEST_F(StreamCursorTest, EndOfAConsumerIsCarriedOutByPieces) {
   EXPECT_EQ(cursor().pending().counts().leased_live, 750);
 }
 
-TEST_F(QueueCursorTest, RedrivenEventsThatAreTrimmedAreLookedAtOnce) {
+TEST_F(QueueCursorTest, ExaminesTrimmedRedrivenEventsOnce) {
   constexpr int64_t kEvents = 100;
   rig_.Grow(kEvents + 2);
   Deliver(kOne, kEvents + 2);
@@ -676,7 +676,7 @@ TEST_F(QueueCursorTest, RedrivenEventsThatAreTrimmedAreLookedAtOnce) {
   EXPECT_EQ(look(), 0u);
 }
 
-TEST_F(QueueCursorTest, VisibleCommitChangesWhatNoLaterOneChangedAgain) {
+TEST_F(QueueCursorTest, VisibleCommitDoesNotOverrideLaterChanges) {
   rig_.Grow(3);
   Deliver(kOne, 3);
   const auto complete = [&](Effects& effects) {
@@ -706,7 +706,7 @@ TEST_F(QueueCursorTest, VisibleCommitChangesWhatNoLaterOneChangedAgain) {
   EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{0}, int64_t{1}));
 }
 
-TEST_F(QueueCursorTest, HolesHoldNewEventsUpOnlyBeyondTheirLimit) {
+TEST_F(QueueCursorTest, HolesBlockNewEventsOnlyBeyondLimit) {
   const auto holes = static_cast<uint32_t>(PartitionCursor::kMaxRanges);
   rig_.Grow(2 * holes + 10);
   Deliver(kOne, 2 * holes);
@@ -720,7 +720,7 @@ TEST_F(QueueCursorTest, HolesHoldNewEventsUpOnlyBeyondTheirLimit) {
   EXPECT_EQ(Next().first, 2 * int64_t{holes});
 }
 
-TEST_F(QueueCursorTest, HolesAreFewerWhereOthersHaveTakenTheMemory) {
+TEST_F(QueueCursorTest, SharedMemoryLimitsHoles) {
   MemoryMeter meter(size_t{1} << 20);
   rig_.cursor = std::make_unique<PartitionCursor>(rig_.log, Offset(0), &meter);
   rig_.Grow(2000);
@@ -743,7 +743,7 @@ class OrderedCursorTest : public QueueCursorTest {
   OrderedCursorTest() { rules_.ordered_by_key = true; }
 };
 
-TEST_F(OrderedCursorTest, OneOfAKeyAtATime) {
+TEST_F(OrderedCursorTest, DeliversOneEventPerKeyAtATime) {
   rig_.Grow(3);
   EXPECT_TRUE(DeliverKeyed(kOne, kKey));
   EXPECT_FALSE(DeliverKeyed(kTwo, kKey));
@@ -755,7 +755,7 @@ TEST_F(OrderedCursorTest, OneOfAKeyAtATime) {
 }
 
 // The rest of the commit must be visible first.
-TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
+TEST_F(OrderedCursorTest, SettledEventBlocksItsKeyUntilVisible) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));
   ASSERT_FALSE(DeliverKeyed(kOne, kKey));
@@ -779,7 +779,7 @@ TEST_F(OrderedCursorTest, SettledEventHoldsItsKeyUntilItsCommitIsVisible) {
 }
 
 // Seek, replay and redrive follow the settling commit, visible or not.
-TEST_F(QueueCursorTest, WhatIsSettlingCanBeReplayedAndRedriven) {
+TEST_F(QueueCursorTest, ReplaysAndRedrivesEventsBeingSettled) {
   rig_.Grow(6);
   Deliver(kOne, 6);
   Effects first;
@@ -802,7 +802,7 @@ TEST_F(QueueCursorTest, WhatIsSettlingCanBeReplayedAndRedriven) {
   EXPECT_EQ(cursor().pending().counts().live, 2);
 }
 
-TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
+TEST_F(OrderedCursorTest, ParkedEventBlocksItsKeyUntilDeadLettered) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));
   ASSERT_FALSE(DeliverKeyed(kOne, kKey));
@@ -815,7 +815,7 @@ TEST_F(OrderedCursorTest, ParkedEventHoldsItsKeyUntilItIsADeadLetter) {
 }
 
 // The store records neither keys nor which event waits for which.
-TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
+TEST_F(OrderedCursorTest, RetryIsNotOvertakenAfterRestart) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));
   ASSERT_FALSE(DeliverKeyed(kOne, kKey));
@@ -835,7 +835,7 @@ TEST_F(OrderedCursorTest, WhatWaitsForARetryIsNotOvertakenAfterARestart) {
   EXPECT_FALSE(DeliverKeyed(kOne, kKey));
 }
 
-TEST_F(OrderedCursorTest, EndOfALargeReplayCostsWhatWasDelivered) {
+TEST_F(OrderedCursorTest, CancellingLargeReplayCostsOnlyDeliveredEvents) {
   constexpr int64_t kEvents = 4'000'000'000;
   rig_.Grow(4'000'000'000);
   cursor().Seek(rules_, Offset(kEvents), &effects_);

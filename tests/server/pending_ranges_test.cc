@@ -287,7 +287,7 @@ class PendingRangesTest : public SeededTest {
   std::map<int64_t, PendingRange> store_;
 };
 
-TEST_F(PendingRangesTest, DoAsTheModel) {
+TEST_F(PendingRangesTest, MatchesModel) {
   for (int i = 0; i < Steps(20'000); ++i) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", step ", i));
     switch (Int(0, 9)) {
@@ -314,7 +314,7 @@ TEST_F(PendingRangesTest, DoAsTheModel) {
   }
 }
 
-TEST_F(PendingRangesTest, RangesBeyondTheLargestAreSeveral) {
+TEST_F(PendingRangesTest, SplitsRangesBeyondMaximumSize) {
   constexpr int64_t kCount = 10'000'000'000;
   ranges_->Add(Offset(5), kCount, PendingRange());
   EXPECT_EQ(ranges_->counts().live, kCount);
@@ -352,7 +352,7 @@ class HolesTest : public testing::Test {
   int64_t written_ = 0;
 };
 
-TEST_F(HolesTest, CostWhatTheyAre) {
+TEST_F(HolesTest, CostIsProportionalToNumberOfHoles) {
   PendingRange leased;
   leased.state = RangeState::kLeased;
   leased.due = 1'000'000;
@@ -391,7 +391,7 @@ TEST_F(HolesTest, CostWhatTheyAre) {
 }
 
 // Ranges that become adjacent are merged.
-TEST_F(HolesTest, FilledHolesAreGone) {
+TEST_F(HolesTest, MergesAdjacentRanges) {
   ranges_.Add(Offset(0), 1000, PendingRange());
   for (int64_t event = 0; event < 1000; event += 2) Remove(event);
   for (int64_t event = 0; event < 1000; event += 2) ranges_.Add(Offset(event), 1, PendingRange());

@@ -61,13 +61,13 @@ class ProducerTableTest : public testing::Test {
   std::unique_ptr<ProducerTable> table_;
 };
 
-TEST_F(ProducerTableTest, ANewProducerCostsTheSameWhateverIsThere) {
+TEST_F(ProducerTableTest, NewProducerHasConstantCost) {
   Fill();
   // Each looks up itself, and evicts one.
   EXPECT_LE(table_->looked_at(), 3u * kProducers);
 }
 
-TEST_F(ProducerTableTest, ForgettingIdleProducersCostsTheSameForEach) {
+TEST_F(ProducerTableTest, ExpiringProducerHasConstantCost) {
   Fill();
   clock_.Advance(absl::Hours(1));
   const absl::Time since = clock_.Now();
@@ -95,7 +95,7 @@ TEST_F(ProducerTableTest, ForgettingIdleProducersCostsTheSameForEach) {
 }
 
 // State that the current commit recorded is not in the store, and must not be evicted.
-TEST_F(ProducerTableTest, AllOfOneCommitAreKnownInIt) {
+TEST_F(ProducerTableTest, KeepsProducersOfCurrentCommit) {
   Commit([&](CommitBuilder& commit) {
     for (int i = 0; i < 3000; ++i) EXPECT_TRUE(Publish(commit, Name(i), 0));
     for (int i = 0; i < 3000; ++i) EXPECT_FALSE(Publish(commit, Name(i), 0));
@@ -106,7 +106,7 @@ TEST_F(ProducerTableTest, AllOfOneCommitAreKnownInIt) {
 }
 
 // A clock that is set back must not keep producers in memory.
-TEST_F(ProducerTableTest, RoomIsMadeWhateverTheClockSays) {
+TEST_F(ProducerTableTest, EvictsEvenWhenClockRunsBackwards) {
   for (int i = 0; i < 3000; ++i) {
     CommitBuilder commit(*store_, clock_.Now() - absl::Seconds(i), 1 << 10);
     Publish(commit, Name(i), 0);
@@ -117,7 +117,7 @@ TEST_F(ProducerTableTest, RoomIsMadeWhateverTheClockSays) {
   EXPECT_GE(table_->looked_at() - before, 2u);  // It had to be loaded.
 }
 
-TEST_F(ProducerTableTest, MemoryIsSharedByAllTables) {
+TEST_F(ProducerTableTest, TablesShareMemoryLimit) {
   MemoryMeter meter(size_t{1} << 20);
   table_ = std::make_unique<ProducerTable>(*store_, TopicId(1), &meter);
   ProducerTable other(*store_, TopicId(2), &meter);

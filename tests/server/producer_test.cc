@@ -38,7 +38,7 @@ class ProducerTest : public BrokerTest {
   }
 };
 
-TEST_F(ProducerTest, DuplicateGetsTheOriginalOffsets) {
+TEST_F(ProducerTest, DuplicateReturnsOriginalOffsets) {
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult first, Publish("p", 0, 0));
   EXPECT_FALSE(first.duplicate());
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult second, Publish("p", 0, 1));
@@ -55,7 +55,7 @@ TEST_F(ProducerTest, DuplicateGetsTheOriginalOffsets) {
   EXPECT_EQ(Count(), 4u);
 }
 
-TEST_F(ProducerTest, GapIsRefused) {
+TEST_F(ProducerTest, RejectsSequenceGap) {
   ASSERT_THAT(Publish("p", 0, 0), IsOk());
   const auto gap = Publish("p", 0, 2);
   EXPECT_THAT(gap, Refused(StatusCode::kAborted, v1::ErrorDetail::REASON_SEQUENCE_GAP));
@@ -65,14 +65,14 @@ TEST_F(ProducerTest, GapIsRefused) {
   EXPECT_EQ(Count(), 6u);
 }
 
-TEST_F(ProducerTest, UnknownProducerBeginsWithZero) {
+TEST_F(ProducerTest, UnknownProducerMustStartAtZero) {
   EXPECT_THAT(Publish("p", 3, 5),
               Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_UNKNOWN_PRODUCER));
   EXPECT_THAT(Publish("p", 3, 0), IsOk());
   EXPECT_EQ(Count(), 2u);
 }
 
-TEST_F(ProducerTest, HigherEpochFencesTheLower) {
+TEST_F(ProducerTest, HigherEpochFencesLowerOne) {
   ASSERT_THAT(Publish("p", 1, 0), IsOk());
   ASSERT_THAT(Publish("p", 1, 1), IsOk());
   const auto gap = Publish("p", 2, 2);
@@ -94,7 +94,7 @@ TEST_F(ProducerTest, HigherEpochFencesTheLower) {
   EXPECT_EQ(Count(), 10u);
 }
 
-TEST_F(ProducerTest, TheLast64AreRemembered) {
+TEST_F(ProducerTest, RemembersLast64Requests) {
   for (uint64_t i = 0; i < 100; ++i) ASSERT_THAT(Publish("p", 0, i), IsOk());
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(Publish("p", 0, 35),
@@ -110,7 +110,7 @@ TEST_F(ProducerTest, TheLast64AreRemembered) {
   EXPECT_EQ(Count(), 202u);
 }
 
-TEST_F(ProducerTest, ProducersAndTopicsAreApart) {
+TEST_F(ProducerTest, ProducersAndTopicsAreIndependent) {
   ASSERT_THAT(rig_.Create("u", 4), IsOk());
   ASSERT_THAT(Publish("p", 0, 0), IsOk());
   ASSERT_THAT(Publish("p", 0, 1), IsOk());
@@ -124,7 +124,7 @@ TEST_F(ProducerTest, ProducersAndTopicsAreApart) {
   EXPECT_FALSE(other.duplicate());
 }
 
-TEST_F(ProducerTest, RefusedRequestUsesNoSequence) {
+TEST_F(ProducerTest, RejectedRequestConsumesNoSequence) {
   v1::PublishStreamRequest request = MakeRequest("t", {"a"});
   request.set_partition(0);
   request.set_expected_offset(7);
@@ -139,7 +139,7 @@ TEST_F(ProducerTest, RefusedRequestUsesNoSequence) {
   EXPECT_TRUE(again.duplicate());
 }
 
-TEST_F(ProducerTest, KeylessPartitionIsThatOfTheOriginal) {
+TEST_F(ProducerTest, DuplicateReturnsOriginalKeylessPartition) {
   v1::PublishStreamRequest request = MakeRequest("t", {});
   *request.add_events() = MakeEvent("a", "", std::string(100'000, 'x'));
   request.set_producer_id("p");
@@ -151,7 +151,7 @@ TEST_F(ProducerTest, KeylessPartitionIsThatOfTheOriginal) {
   }
 }
 
-TEST_F(ProducerTest, PartitionCountIsThatOfTheOriginal) {
+TEST_F(ProducerTest, DuplicateReturnsOriginalPartitionCount) {
   ASSERT_OK_AND_ASSIGN(const v1::PublishResult first, Publish("p", 0, 0));
   EXPECT_EQ(first.partition_count(), 4u);
   v1::Topic grown;
@@ -166,7 +166,7 @@ TEST_F(ProducerTest, PartitionCountIsThatOfTheOriginal) {
 }
 
 // More producers than fit in memory, each with remembered requests.
-TEST_F(ProducerTest, MoreThanFitMemory) {
+TEST_F(ProducerTest, RemembersMoreProducersThanFitInMemory) {
   constexpr int kProducers = 1200;
   const auto name = [](int i) { return "producer " + std::to_string(i); };
   for (uint64_t sequence = 0; sequence < 3; ++sequence) {

@@ -20,7 +20,7 @@ absl::StatusOr<PublishRequest> Parse(const std::string& bytes) {
   return ParsePublishRequest(SharedBytes::Copy(bytes));
 }
 
-TEST(ParsePublishRequest, TakesEventsAsTheyAre) {
+TEST(ParsePublishRequest, DoesNotCopyEvents) {
   v1::PublishStreamRequest request = MakeRequest("t", {"a", "b"});
   request.set_partition(3);
   request.set_correlation_id(77);
@@ -35,7 +35,7 @@ TEST(ParsePublishRequest, TakesEventsAsTheyAre) {
   EXPECT_EQ(parsed.events.data() + parsed.events.size(), bytes.data() + bytes.size());
 }
 
-TEST(ParsePublishRequest, TakesFieldsInAnyOrder) {
+TEST(ParsePublishRequest, AcceptsFieldsInAnyOrder) {
   v1::PublishStreamRequest head;
   head.set_topic("t");
   head.set_partition(3);
@@ -54,7 +54,7 @@ TEST(ParsePublishRequest, TakesFieldsInAnyOrder) {
   }
 }
 
-TEST(ParsePublishRequest, RefusesWhatIsNotProtobuf) {
+TEST(ParsePublishRequest, RejectsMalformedProtobuf) {
   const std::string good = MakeRequest("t", {"a"}).SerializeAsString();
   for (size_t size = 1; size < good.size(); ++size) {
     if (size == 3) continue;  // Only the topic: a valid request.
@@ -74,7 +74,7 @@ class PublishTest : public BrokerTest {
   }
 };
 
-TEST_F(PublishTest, AppendsDensely) {
+TEST_F(PublishTest, AppendsAtConsecutiveOffsets) {
   EXPECT_EQ(rig_.Publish("one", {"a", "b"}).value(), 0);
   EXPECT_EQ(rig_.Publish("one", {"c"}).value(), 2);
   ASSERT_OK_AND_ASSIGN(const Delivered read, rig_.Read("one"));
@@ -82,7 +82,7 @@ TEST_F(PublishTest, AppendsDensely) {
                                              Delivered::Event{2, "c"}));
 }
 
-TEST_F(PublishTest, GoesByKey) {
+TEST_F(PublishTest, PartitionsByKey) {
   v1::PublishStreamRequest request = MakeRequest("many", {});
   for (int i = 0; i < 200; ++i) {
     *request.add_events() = MakeEvent(std::to_string(i), "key " + std::to_string(i % 23));
@@ -119,7 +119,7 @@ TEST_F(PublishTest, KeylessEventsStayTogether) {
   EXPECT_THAT(ids, ElementsAre("a", "b", "c"));
 }
 
-TEST_F(PublishTest, KeylessEventsGoToAnotherPartitionEverySoOften) {
+TEST_F(PublishTest, KeylessEventsRotateOverPartitions) {
   std::set<uint32_t> partitions;
   uint32_t changes = 0;
   std::optional<uint32_t> last;
@@ -135,7 +135,7 @@ TEST_F(PublishTest, KeylessEventsGoToAnotherPartitionEverySoOften) {
   EXPECT_LT(changes, 60u);
 }
 
-TEST_F(PublishTest, NamedPartitionHoldsForAll) {
+TEST_F(PublishTest, NamedPartitionTakesAllEvents) {
   v1::PublishStreamRequest request = MakeRequest("many", {"a"});
   *request.add_events() = MakeEvent("k", "key");
   request.set_partition(5);
@@ -147,7 +147,7 @@ TEST_F(PublishTest, NamedPartitionHoldsForAll) {
   EXPECT_EQ(result.placements(0).count(), 2u);
 }
 
-TEST_F(PublishTest, LargeRequestIsOnePlacementPerPartition) {
+TEST_F(PublishTest, LargeRequestHasOnePlacementPerPartition) {
   v1::PublishStreamRequest request = MakeRequest("one", {});
   for (int i = 0; i < 30; ++i) {
     *request.add_events() = MakeEvent(std::to_string(i), "", std::string(100'000, 'x'));
@@ -159,7 +159,7 @@ TEST_F(PublishTest, LargeRequestIsOnePlacementPerPartition) {
   for (int i = 0; i < 30; ++i) EXPECT_EQ(read.events.at(0).at(i).id, std::to_string(i));
 }
 
-TEST_F(PublishTest, ExpectedOffset) {
+TEST_F(PublishTest, ChecksExpectedOffset) {
   v1::PublishStreamRequest request = MakeRequest("many", {"a", "b"});
   request.set_partition(2);
   request.set_expected_offset(0);
@@ -176,7 +176,7 @@ TEST_F(PublishTest, ExpectedOffset) {
   EXPECT_EQ(rig_.Describe("many", 2).end_offset(), 4);
 }
 
-TEST_F(PublishTest, BadRequestsNameTheFieldAndAppendNothing) {
+TEST_F(PublishTest, InvalidRequestsNameFieldAndAppendNothing) {
   const auto refused = [&](const v1::PublishStreamRequest& request) {
     const auto result = rig_.Publish(request);
     EXPECT_THAT(result, StatusIs(StatusCode::kInvalidArgument));
@@ -227,7 +227,7 @@ TEST_F(PublishTest, BadRequestsNameTheFieldAndAppendNothing) {
   EXPECT_EQ(topic.stats().refused_requests(), 9u);  // Of the requests that named the topic.
 }
 
-TEST_F(PublishTest, DurabilityIsThatOfTheRequestOrTheTopic) {
+TEST_F(PublishTest, DurabilityOfRequestOverridesTopic) {
   v1::Topic topic;
   topic.set_name("written");
   topic.set_default_durability(v1::DURABILITY_WRITTEN);
@@ -245,7 +245,7 @@ TEST_F(PublishTest, DurabilityIsThatOfTheRequestOrTheTopic) {
   EXPECT_EQ(syncs("written", v1::DURABILITY_SYNCED), 1u);
 }
 
-TEST_F(PublishTest, FailedStoreIsSaidToBe) {
+TEST_F(PublishTest, ReportsFailedStore) {
   ASSERT_THAT(rig_.Publish("one", {"a"}), IsOk());
   rig_.disk.FailSyncs(FaultEnv::Fault::kNoSpace);
   EXPECT_THAT(rig_.Publish("one", {"b"}),
@@ -265,7 +265,7 @@ TEST_F(PublishTest, FailedStoreIsSaidToBe) {
   EXPECT_THAT(rig_.broker().topics().Get(kTester, "other"), StatusIs(StatusCode::kNotFound));
 }
 
-TEST_F(PublishTest, StatsCount) {
+TEST_F(PublishTest, CountsEventsBytesAndCommits) {
   ASSERT_THAT(rig_.Publish("many", {"a", "b"}, 1), IsOk());
   ASSERT_THAT(rig_.Publish("many", {"c"}, 2), IsOk());
   ASSERT_THAT(rig_.Read("many"), IsOk());

@@ -85,7 +85,7 @@ class ReaderTest : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(All, ReaderTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Disk" : "Memory"; });
 
-TEST_P(ReaderTest, StartsWhereToldTo) {
+TEST_P(ReaderTest, StartsAtRequestedOffset) {
   Fill();
   v1::ReadRequest request = ReadOf("t");
   EXPECT_THAT(Range(request), Pair(0, 29));
@@ -111,7 +111,7 @@ TEST_P(ReaderTest, StartsWhereToldTo) {
   }
 }
 
-TEST_P(ReaderTest, StartsAtATime) {
+TEST_P(ReaderTest, StartsAtTimestamp) {
   Fill();
   v1::ReadRequest request = ReadOf("t");
   const auto from = [&](absl::Time time) {
@@ -126,7 +126,7 @@ TEST_P(ReaderTest, StartsAtATime) {
   EXPECT_EQ(from(start_ + absl::Seconds(10)), -1);
 }
 
-TEST_P(ReaderTest, OffsetsOfSinglePartitionsComeFirst) {
+TEST_P(ReaderTest, PartitionOffsetsOverrideStart) {
   for (uint32_t p = 0; p < 4; ++p) ASSERT_THAT(rig_.Publish("many", {"a", "b", "c"}, p), IsOk());
   v1::ReadRequest request = ReadOf("many");
   request.mutable_start()->set_offset(2);
@@ -143,7 +143,7 @@ TEST_P(ReaderTest, OffsetsOfSinglePartitionsComeFirst) {
   EXPECT_THAT(read.Ids(3), IsEmpty());
 }
 
-TEST_P(ReaderTest, PartitionsAreThoseNamed) {
+TEST_P(ReaderTest, ReadsOnlyNamedPartitions) {
   for (uint32_t p = 0; p < 4; ++p) ASSERT_THAT(rig_.Publish("many", {"a"}, p), IsOk());
   v1::ReadRequest request = ReadOf("many");
   request.add_partitions(3);
@@ -159,7 +159,7 @@ TEST_P(ReaderTest, PartitionsAreThoseNamed) {
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
 }
 
-TEST_P(ReaderTest, StopsAtAnOffset) {
+TEST_P(ReaderTest, StopsAtOffset) {
   Fill();
   v1::ReadRequest request = ReadOf("t");
   for (const int64_t stop : {1, 3, 7, 29, 30}) {
@@ -179,7 +179,7 @@ TEST_P(ReaderTest, StopsAtAnOffset) {
   EXPECT_THAT(rig_.Read(request), StatusIs(StatusCode::kInvalidArgument, "stop_offset"));
 }
 
-TEST_P(ReaderTest, StopsAtATime) {
+TEST_P(ReaderTest, StopsAtTimestamp) {
   Fill();
   v1::ReadRequest request = ReadOf("t");
   const auto last = [&](absl::Time time) {
@@ -194,7 +194,7 @@ TEST_P(ReaderTest, StopsAtATime) {
   EXPECT_EQ(last(start_ + absl::Hours(1)), 29);
 }
 
-TEST_P(ReaderTest, EndsAtTheEndThatWasWhenItBegan) {
+TEST_P(ReaderTest, EndsAtTheInitialEnd) {
   ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
   ASSERT_THAT(rig_.Publish("t", {"2"}), IsOk());
@@ -203,7 +203,7 @@ TEST_P(ReaderTest, EndsAtTheEndThatWasWhenItBegan) {
   EXPECT_TRUE(read.at_end);
 }
 
-TEST_P(ReaderTest, FirstFrameIsTheStartAlone) {
+TEST_P(ReaderTest, FirstFrameHasOnlyStartOffsets) {
   ASSERT_THAT(rig_.Publish("t", {"0"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
   ASSERT_OK_AND_ASSIGN(const Delivered first, BrokerRig::Drain(*reader, 1));
@@ -212,7 +212,7 @@ TEST_P(ReaderTest, FirstFrameIsTheStartAlone) {
   EXPECT_EQ(first.caught_up, 0);
 }
 
-TEST_P(ReaderTest, SaysThatItHasCaughtUp) {
+TEST_P(ReaderTest, ReportsCaughtUpOncePerHead) {
   for (const char* topic : {"t", "many"}) {
     const auto reader = Follow(topic);
     // Nothing is there: reported at once, and only once.
@@ -233,7 +233,7 @@ TEST_P(ReaderTest, SaysThatItHasCaughtUp) {
   EXPECT_EQ(rig_.Read("many")->caught_up, 1);
 }
 
-TEST_P(ReaderTest, FollowsUpToItsStop) {
+TEST_P(ReaderTest, FollowsUntilStopOffset) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   request.set_stop_offset(3);
@@ -247,7 +247,7 @@ TEST_P(ReaderTest, FollowsUpToItsStop) {
   EXPECT_TRUE(read.at_end);
 }
 
-TEST_P(ReaderTest, IsWokenByWhatIsNew) {
+TEST_P(ReaderTest, WakesForNewEvents) {
   for (const bool single : {true, false}) {
     v1::ReadRequest request = ReadOf("many");
     request.set_follow(true);
@@ -268,7 +268,7 @@ TEST_P(ReaderTest, IsWokenByWhatIsNew) {
   }
 }
 
-TEST_P(ReaderTest, TakesUpPartitionsAddedWhileItFollows) {
+TEST_P(ReaderTest, FollowsAddedPartitions) {
   const auto reader = Follow("t");
   ASSERT_THAT(BrokerRig::Drain(*reader), IsOk());
   CountingWaiter waiter;
@@ -316,7 +316,7 @@ TEST_P(ReaderTest, EndsWhenTheTopicIsDeleted) {
   }
 }
 
-TEST_P(ReaderTest, FramesAreLimited) {
+TEST_P(ReaderTest, LimitsFrameSize) {
   v1::PublishStreamRequest publish = MakeRequest("t", {});
   for (int i = 0; i < 100; ++i) {
     *publish.add_events() = MakeEvent(std::to_string(i), "", std::string(i % 7 * 200, 'x'));
@@ -338,7 +338,7 @@ TEST_P(ReaderTest, FramesAreLimited) {
 }
 
 // A filter that excludes most of a partition does not delay the others.
-TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
+TEST_P(ReaderTest, FilteredPartitionTakesTurnsWithOthers) {
   for (int batch = 0; batch < 20; ++batch) {
     v1::PublishStreamRequest publish = MakeRequest("many", {});
     for (int i = 0; i < 50; ++i) {
@@ -377,7 +377,7 @@ TEST_P(ReaderTest, WhatAFilterLooksThroughTakesTurnsWithTheOthers) {
 }
 
 // Nor are events delayed that did not fit beside those of a busy partition.
-TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
+TEST_P(ReaderTest, EventThatDoesNotFitComesFirstNextTime) {
   const auto publish = [this](uint32_t partition, const std::string& id, size_t bytes) {
     v1::PublishStreamRequest request = MakeRequest("many", {});
     *request.add_events() = MakeEvent(id, "", std::string(bytes, 'x'));
@@ -409,7 +409,7 @@ TEST_P(ReaderTest, WhatDoesNotFitIsFirstTheNextTime) {
 }
 
 // A reader whose stream keeps breaking is not served only the first partitions.
-TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
+TEST_P(ReaderTest, ResumedReaderServesMostDelayedPartitionFirst) {
   for (uint32_t p = 0; p < 4; ++p) {
     for (uint32_t i = 0; i < 3 + p % 3; ++i) {
       v1::PublishStreamRequest publish = MakeRequest("many", {});
@@ -444,7 +444,7 @@ TEST_P(ReaderTest, WhoResumesIsServedFirstWhatIsFurthestBehind) {
   }
 }
 
-TEST_P(ReaderTest, EventLargerThanAFrameComesAlone) {
+TEST_P(ReaderTest, OversizedEventGetsItsOwnFrame) {
   v1::PublishStreamRequest publish = MakeRequest("t", {"0"});
   *publish.add_events() = MakeEvent("1", "", std::string(50'000, 'x'));
   *publish.add_events() = MakeEvent("2");
@@ -486,7 +486,7 @@ TEST_P(ReaderTest, FallsBackToTheDiskAndCatchesUp) {
 }
 
 // Readers on their own threads, in parallel to the commit thread.
-TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
+TEST_P(ReaderTest, ConcurrentFollowersSeeEveryEvent) {
   class Follower final : public Watermark::Waiter {
    public:
     explicit Follower(std::unique_ptr<TopicReader> reader) : reader_(std::move(reader)) {}
@@ -533,7 +533,7 @@ TEST_P(ReaderTest, ManyFollowWhileMuchIsPublished) {
   for (const auto& follower : followers) EXPECT_EQ(follower->next, 2 * kRequests);
 }
 
-TEST_P(ReaderTest, AFollowerUpToATimeEndsWhenItHasPassed) {
+TEST_P(ReaderTest, FollowerEndsAtStopTime) {
   v1::ReadRequest request = ReadOf("many");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(2500));
@@ -562,7 +562,7 @@ TEST_P(ReaderTest, AFollowerUpToATimeEndsWhenItHasPassed) {
   EXPECT_TRUE(read->at_end);
 }
 
-TEST_P(ReaderTest, AFollowerUpToATimeDoesNotEndWellIfNobodyKnowsWhatThereIs) {
+TEST_P(ReaderTest, FollowerFailsAtStopTimeIfOutcomeIsUnknown) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(500));
@@ -581,7 +581,7 @@ TEST_P(ReaderTest, AFollowerUpToATimeDoesNotEndWellIfNobodyKnowsWhatThereIs) {
   rig_.disk.FailWrites(FaultEnv::Fault::kNone);
 }
 
-TEST_P(ReaderTest, AFollowerUpToATimeThatHasPassedEndsBehindWhatThereIs) {
+TEST_P(ReaderTest, FollowerWithPastStopTimeReadsEarlierEvents) {
   Fill();
   for (const std::string topic : {"t", "many"}) {
     v1::ReadRequest request = ReadOf(topic);

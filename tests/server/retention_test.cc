@@ -69,7 +69,7 @@ class RetentionTest : public testing::Test {
   BrokerRig rig_;
 };
 
-TEST_F(RetentionTest, ByAge) {
+TEST_F(RetentionTest, TrimsByAge) {
   Create(1, /*max_age_seconds=*/20, 0);
   for (int i = 0; i < 10; ++i) {
     ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
@@ -90,7 +90,7 @@ TEST_F(RetentionTest, ByAge) {
   EXPECT_EQ(rig_.Publish("t", {"d"}).value(), 30);
 }
 
-TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
+TEST_F(RetentionTest, TrimsOldestEventsOfAllPartitionsBySize) {
   const uint64_t each = EncodeEvent(MakeEvent("a", "", std::string(1000, 'x'))).size();
   Create(3, 0, 5 * each);
   const auto publish = [&](uint32_t partition) {
@@ -115,7 +115,7 @@ TEST_F(RetentionTest, BySizeTheOldestOfAllPartitionsGo) {
 }
 
 // A clock that was set back makes append times in the log stand still.
-TEST_F(RetentionTest, BySizeWhatWasAppendedAtOneTimeDoesNotGoAtOnce) {
+TEST_F(RetentionTest, TrimsEqualAppendTimesProportionally) {
   const uint64_t each = EncodeEvent(MakeEvent("a")).size();
   Create(2, 0, 6 * each);
   for (int i = 0; i < 8; ++i) ASSERT_THAT(rig_.Publish("t", {"a"}, i < 6 ? 0 : 1), IsOk());
@@ -124,7 +124,7 @@ TEST_F(RetentionTest, BySizeWhatWasAppendedAtOneTimeDoesNotGoAtOnce) {
   EXPECT_EQ(Start(1), 1);
 }
 
-TEST_F(RetentionTest, LimitsWorkTogetherAndOnWhatIsStored) {
+TEST_F(RetentionTest, LimitsCombineAndApplyToStoredEvents) {
   v1::Topic topic = Create(1, 0, 0);
   for (int i = 0; i < 10; ++i) {
     ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -142,7 +142,7 @@ TEST_F(RetentionTest, LimitsWorkTogetherAndOnWhatIsStored) {
   EXPECT_EQ(Start(), 9);
 }
 
-TEST_F(RetentionTest, ReaderOfTrimmedEventsIsToldWhereToGoOn) {
+TEST_F(RetentionTest, ReaderOfTrimmedEventsLearnsEarliestOffset) {
   for (const size_t cache : {size_t{0}, size_t{1} << 20}) {
     rig_.Close();
     rig_.tail_cache_bytes = cache;
@@ -166,7 +166,7 @@ TEST_F(RetentionTest, ReaderOfTrimmedEventsIsToldWhereToGoOn) {
   }
 }
 
-TEST_F(RetentionTest, SpaceOfTrimmedAndOfDeletedTopicsComesBack) {
+TEST_F(RetentionTest, ReclaimsSpaceOfTrimmedAndDeletedTopics) {
   const auto fill = [&] {
     for (int i = 0; i < 40; ++i) {
       v1::PublishStreamRequest request = MakeRequest("t", {});
@@ -186,7 +186,7 @@ TEST_F(RetentionTest, SpaceOfTrimmedAndOfDeletedTopicsComesBack) {
   EXPECT_TRUE(Eventually(is_back));
 }
 
-TEST_F(RetentionTest, IdleProducersAreForgotten) {
+TEST_F(RetentionTest, ForgetsIdleProducers) {
   Create(1, 0, 0);
   const auto publish = [&](const std::string& producer, uint64_t sequence) {
     v1::PublishStreamRequest request = MakeRequest("t", {producer});
@@ -212,7 +212,7 @@ TEST_F(RetentionTest, IdleProducersAreForgotten) {
   EXPECT_TRUE(publish("busy", 0)->duplicate());
 }
 
-TEST_F(RetentionTest, ManyIdleProducersAreForgottenInPieces) {
+TEST_F(RetentionTest, ForgetsIdleProducersInBatches) {
   Create(1, 0, 0);
   constexpr int kProducers = 2000;
   const auto publish = [&](int producer) {
@@ -230,7 +230,7 @@ TEST_F(RetentionTest, ManyIdleProducersAreForgottenInPieces) {
   EXPECT_FALSE(publish(0)->duplicate());
 }
 
-TEST_F(RetentionTest, ManyPartitionsAreTrimmedInPieces) {
+TEST_F(RetentionTest, TrimsManyPartitionsInBatches) {
   constexpr uint32_t kPartitions = 600;
   Create(kPartitions, /*max_age_seconds=*/10, 0);
   for (uint32_t i = 0; i < kPartitions; ++i) {
@@ -253,7 +253,7 @@ class ClockJumpTest : public RetentionTest {
   bool doubted() { return !rig_.broker().GetStats(kTester).clock_doubt().empty(); }
 };
 
-TEST_F(ClockJumpTest, NothingIsDeletedByAJump) {
+TEST_F(ClockJumpTest, JumpDeletesNothing) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const int64_t before = LastAppendSeconds();
@@ -274,7 +274,7 @@ TEST_F(ClockJumpTest, NothingIsDeletedByAJump) {
   EXPECT_THAT(rig_.Read("t")->Ids(), testing::ElementsAre("a", "b", "c"));
 }
 
-TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
+TEST_F(ClockJumpTest, OperatorConfirmsClock) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.clock.Jump(kDecade);
@@ -287,7 +287,7 @@ TEST_F(ClockJumpTest, AnOperatorConfirmsIt) {
 
 // After a clock was set back, append times stay in the future. Events age nevertheless, also across
 // a restart.
-TEST_F(ClockJumpTest, EventsAgeAfterTheClockWasSetBack) {
+TEST_F(ClockJumpTest, EventsAgeAfterClockWasSetBack) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   rig_.clock.Jump(kDecade);
   EXPECT_EQ(rig_.broker().ConfirmClock(kTester), rig_.clock.Now());
@@ -379,7 +379,7 @@ TEST_F(AgeMarksTest, GoWithTheirEventsAndWhenTheClockIsSetBackAgain) {
       << "the mark of a time that is to come says nothing";
 }
 
-TEST(AgeMarks, AreStoredByteForByte) {
+TEST(AgeMarks, EncodingIsStable) {
   const std::vector<AgeMark> marks = {{Offset(0x0102), absl::FromUnixMicros(0x0304)},
                                       {Offset(0x05), absl::FromUnixMicros(0x06)}};
   EXPECT_EQ(absl::BytesToHexString(AgeMarksKey(TopicId(1), PartitionId(2))), "610000000100000002");
@@ -394,7 +394,7 @@ TEST(AgeMarks, AreStoredByteForByte) {
               StatusIs(absl::StatusCode::kDataLoss));
 }
 
-TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
+TEST_F(ClockJumpTest, StartWithWrongClockDeletesNothing) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.Close();
@@ -410,7 +410,7 @@ TEST_F(ClockJumpTest, AStartWithAWrongClockDeletesNothing) {
   EXPECT_EQ(Start(), 0);
 }
 
-TEST_F(ClockJumpTest, AHubThatEndsInDoubtInItsFirstMinuteDeletesNothing) {
+TEST_F(ClockJumpTest, RestartWithinDoubtedFirstMinuteDeletesNothing) {
   Create(1, /*max_age_seconds=*/7 * 24 * 3600, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   // The disk is checked after the clock: both are checked by one thread.
@@ -426,7 +426,7 @@ TEST_F(ClockJumpTest, AHubThatEndsInDoubtInItsFirstMinuteDeletesNothing) {
 }
 
 // Compaction may take long on the very disk that is running full.
-TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
+TEST_F(RetentionTest, ChecksDiskDuringReclaim) {
   Create(1, 0, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.disk.HoldSyncs(".sst");
@@ -443,7 +443,7 @@ TEST_F(RetentionTest, TheDiskIsWatchedWhileSpaceIsReclaimed) {
 }
 
 // Accepted bytes count between two checks of the disk.
-TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
+TEST_F(RetentionTest, AcceptedBytesCountAgainstFreeSpace) {
   Create(1, 0, 0);
   const auto publish = [&] {
     v1::PublishStreamRequest request = MakeRequest("t", {});
@@ -464,7 +464,7 @@ TEST_F(RetentionTest, FastPublishersDoNotOutrunTheGuard) {
               Refused(StatusCode::kResourceExhausted, v1::ErrorDetail::REASON_DISK_FULL));
 }
 
-TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
+TEST_F(RetentionTest, RejectsWritesOnFullDisk) {
   Create(1, 0, 0);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   // A disk without a single free byte is full, too.
@@ -490,7 +490,7 @@ TEST_F(RetentionTest, FullDiskIsNotFilledFurther) {
 }
 
 // Work in progress is finished when the broker is destroyed.
-TEST_F(RetentionTest, BrokerGoesWhileThingsAreUnderWay) {
+TEST_F(RetentionTest, DestructorFinishesWorkInProgress) {
   for (int i = 0; i < 20; ++i) {
     Create(3, 1, 1000);
     ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());

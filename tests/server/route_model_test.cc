@@ -71,7 +71,7 @@ class RouteModelTest : public SeededTest {
   std::map<std::string, std::map<std::string, int>> held_;
 };
 
-TEST_F(RouteModelTest, EachTopicHoldsWhatItShould) {
+TEST_F(RouteModelTest, MatchesModel) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (int t = 0; t < kTopics; ++t) {
     ASSERT_THAT(rig_.Create(TopicOf(t), static_cast<uint32_t>(Int(1, 4))), IsOk());

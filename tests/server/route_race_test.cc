@@ -102,7 +102,7 @@ class RouteRaceTest : public RouteTestBase {
   std::promise<void> release_;
 };
 
-TEST_F(RouteRaceTest, ARouteThatIsMadeTakesWhatCommitsAfterIt) {
+TEST_F(RouteRaceTest, NewRouteCopiesOnlyLaterCommits) {
   HoldCommits();
   auto before = Publish({"1"});
   auto made = Create(RouteOf("r", "a", {"b"}));
@@ -115,7 +115,7 @@ TEST_F(RouteRaceTest, ARouteThatIsMadeTakesWhatCommitsAfterIt) {
   EXPECT_EQ(rig_.StatsOf("r").matched_events(), 2u);
 }
 
-TEST_F(RouteRaceTest, ARouteThatIsDeletedTakesNothingThatCommitsAfterIt) {
+TEST_F(RouteRaceTest, DeletedRouteCopiesNoLaterCommits) {
   ASSERT_THAT(rig_.CreateRoute("r", "a", {"b"}), IsOk());
   ASSERT_THAT(rig_.CreateRoute("stays", "a", {"c"}), IsOk());
   HoldCommits();
@@ -129,7 +129,7 @@ TEST_F(RouteRaceTest, ARouteThatIsDeletedTakesNothingThatCommitsAfterIt) {
   EXPECT_EQ(rig_.TopicStatsOf("b").routed_events(), 1u);
 }
 
-TEST_F(RouteRaceTest, OtherFiltersTargetsAndKeysHoldFromTheirOffsetOn) {
+TEST_F(RouteRaceTest, ChangesApplyFromTheirOffset) {
   ASSERT_THAT(rig_.CreateRoute("r", "a", {"b"}), IsOk());
   HoldCommits();
   std::vector<std::future<absl::Status>> done;
@@ -158,7 +158,7 @@ TEST_F(RouteRaceTest, OtherFiltersTargetsAndKeysHoldFromTheirOffsetOn) {
   EXPECT_EQ(rig_.GetRoute("r")->effective(0).offset(), 6);
 }
 
-TEST_F(RouteRaceTest, AChangeFurtherOnIsTakenUpToo) {
+TEST_F(RouteRaceTest, DownstreamChangeAppliesInSameCommit) {
   ASSERT_THAT(rig_.CreateRoute("ab", "a", {"b"}), IsOk());
   HoldCommits();
   auto before = Publish({"1"});
@@ -170,7 +170,7 @@ TEST_F(RouteRaceTest, AChangeFurtherOnIsTakenUpToo) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("2"));
 }
 
-TEST_F(RouteRaceTest, ATargetThatIsDeletedIsSkippedOrInUse) {
+TEST_F(RouteRaceTest, DeletedTargetIsSkippedOrInUse) {
   ASSERT_THAT(rig_.CreateRoute("fails", "a", {"b"}), IsOk());
   v1::Route skips = RouteOf("skips", "a", {"c"});
   skips.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
@@ -196,7 +196,7 @@ TEST_F(RouteRaceTest, ATargetThatIsDeletedIsSkippedOrInUse) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("3"));
 }
 
-TEST_F(RouteRaceTest, ARouteThatCannotSkipAnyMoreNeedsItsTargets) {
+TEST_F(RouteRaceTest, RouteThatMayNotSkipRequiresItsTargets) {
   v1::Route route = RouteOf("r", "a", {"b", "c"});
   route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
@@ -214,7 +214,7 @@ TEST_F(RouteRaceTest, ARouteThatCannotSkipAnyMoreNeedsItsTargets) {
 }
 
 // Updates allow the same routes as creations, in every order of changes.
-TEST_F(RouteRaceTest, NoUpdateMakesARouteThatCouldNotBeMade) {
+TEST_F(RouteRaceTest, UpdatesAllowNoInvalidRoutes) {
   v1::Route route = RouteOf("r", "a", {"b", "c"});
   route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
@@ -238,7 +238,7 @@ TEST_F(RouteRaceTest, NoUpdateMakesARouteThatCouldNotBeMade) {
   for (const char* const topic : {"b", "c", "d"}) EXPECT_THAT(rig_.Ids(topic), ElementsAre("1"));
 }
 
-TEST_F(RouteRaceTest, ATargetThatChangesItsLayoutOrItsLimitGetsWholeEventsOnce) {
+TEST_F(RouteRaceTest, ChangingTargetReceivesEachEventOnce) {
   ASSERT_THAT(rig_.CreateRoute("r", "a", {"b"}), IsOk());
   HoldCommits();
   v1::Topic topic;
@@ -264,7 +264,7 @@ TEST_F(RouteRaceTest, ATargetThatChangesItsLayoutOrItsLimitGetsWholeEventsOnce) 
 
 // Threads publish while routes and targets change. The offsets in the answers tell for each event
 // whether it was to be copied.
-TEST_F(RouteRaceTest, PublishersAndChangesOnManyThreads) {
+TEST_F(RouteRaceTest, ConcurrentChangesKeepCopiesExact) {
   constexpr int kPublishers = 3;
   constexpr int kRequests = 400;
   v1::Topic skipped;

@@ -24,7 +24,7 @@ using testing::UnorderedElementsAre;
 
 class RouteTest : public RouteTestBase {};
 
-TEST_F(RouteTest, CopiesAllToEachTargetInTheSameCommit) {
+TEST_F(RouteTest, CopiesToEachTargetInSameCommit) {
   ASSERT_THAT(rig_.Publish("a", {"before"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const v1::CreateRouteResponse made, rig_.CreateRoute("r", "a", {"b", "c"}));
   EXPECT_EQ(made.route().on_unavailable(), v1::Route::ON_UNAVAILABLE_FAIL);
@@ -57,7 +57,7 @@ TEST_F(RouteTest, CopiesAllToEachTargetInTheSameCommit) {
   EXPECT_EQ(got.effective_size(), 0);
 }
 
-TEST_F(RouteTest, FiltersByTypeAndByOtherAttributes) {
+TEST_F(RouteTest, FiltersByTypeAndOtherAttributes) {
   v1::Route typed = RouteOf("typed", "a", {"b"});
   *typed.mutable_filter() = ExactFilter("type", "x");
   v1::Route by_subject = RouteOf("by-subject", "a", {"c"});
@@ -83,7 +83,7 @@ TEST_F(RouteTest, FiltersByTypeAndByOtherAttributes) {
   EXPECT_THAT(rig_.Read(read)->Ids(), IsEmpty());
 }
 
-TEST_F(RouteTest, GoesOnAlongChainsAndEachWayOfADiamond) {
+TEST_F(RouteTest, FollowsChainsAndEachPathOfDiamond) {
   ASSERT_THAT(rig_.CreateRoute("ab", "a", {"b"}), IsOk());
   ASSERT_THAT(rig_.CreateRoute("bd", "b", {"d"}), IsOk());
   ASSERT_THAT(rig_.Publish("a", {"1"}), IsOk());
@@ -98,7 +98,7 @@ TEST_F(RouteTest, GoesOnAlongChainsAndEachWayOfADiamond) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1", "2"));
 }
 
-TEST(RouteGraphTest, AChainOfAnyLengthIsRefused) {
+TEST(RouteGraphTest, RejectsVeryLongChain) {
   std::vector<v1::Route> routes(300'000);
   std::vector<const v1::Route*> all;
   for (size_t i = 0; i < routes.size(); ++i) {
@@ -110,7 +110,7 @@ TEST(RouteGraphTest, AChainOfAnyLengthIsRefused) {
               HasSubstr("more than 8 routes: t000000 -> t000001 -> "));
 }
 
-TEST_F(RouteTest, RefusesLoopsAndWaysThatAreTooLong) {
+TEST_F(RouteTest, RejectsLoopsAndLongPaths) {
   ASSERT_THAT(rig_.CreateRoute("ab", "a", {"b"}), IsOk());
   v1::Route off = RouteOf("bc", "b", {"c"});
   off.set_disabled(true);
@@ -134,7 +134,7 @@ TEST_F(RouteTest, RefusesLoopsAndWaysThatAreTooLong) {
   EXPECT_THAT(rig_.Ids("t8"), ElementsAre("1"));
 }
 
-TEST_F(RouteTest, GivesCopiesTheirKeyAndAttributes) {
+TEST_F(RouteTest, SetsKeyAndAttributesOfCopies) {
   ASSERT_THAT(rig_.Create("wide", 8), IsOk());
   v1::Route by_attribute = RouteOf("1", "a", {"wide"});
   by_attribute.mutable_partition_key()->set_from_attribute("customer");
@@ -184,7 +184,7 @@ TEST_F(RouteTest, GivesCopiesTheirKeyAndAttributes) {
   }
 }
 
-TEST_F(RouteTest, ChangesAreInEffectFromAnOffsetOn) {
+TEST_F(RouteTest, ChangesApplyFromReportedOffset) {
   ASSERT_THAT(rig_.CreateRoute("r", "a", {"b"}), IsOk());
   ASSERT_THAT(rig_.Publish("a", {"1"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const v1::UpdateRouteResponse moved,
@@ -219,7 +219,7 @@ TEST_F(RouteTest, ChangesAreInEffectFromAnOffsetOn) {
   EXPECT_EQ(rig_.broker().GetStats(kTester).routes(), 0u);
 }
 
-TEST_F(RouteTest, WhatATargetCannotTakeIsRefusedOrSkipped) {
+TEST_F(RouteTest, OversizedEventIsRejectedOrSkipped) {
   v1::Topic small;
   small.set_name("small");
   small.set_max_event_bytes(1024);
@@ -234,7 +234,7 @@ TEST_F(RouteTest, WhatATargetCannotTakeIsRefusedOrSkipped) {
   for (const char* const topic : {"a", "b", "small"}) EXPECT_THAT(rig_.Ids(topic), IsEmpty());
   EXPECT_EQ(rig_.StatsOf("r").failed_requests(), 1u);
   EXPECT_EQ(rig_.StatsOf("r").matched_events(), 0u);
-  EXPECT_THAT(rig_.StatsOf("r").last_failure(), HasSubstr("takes at most 1024"));
+  EXPECT_THAT(rig_.StatsOf("r").last_failure(), HasSubstr("accepts at most 1024"));
   route.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
   ASSERT_THAT(rig_.UpdateRoute(route, {"on_unavailable"}), IsOk());
   ASSERT_THAT(rig_.PublishEvents("a", events), IsOk());
@@ -245,7 +245,7 @@ TEST_F(RouteTest, WhatATargetCannotTakeIsRefusedOrSkipped) {
   EXPECT_EQ(rig_.StatsOf("r").failed_requests(), 1u);
 }
 
-TEST_F(RouteTest, AFilterThatIsGivenUpIsCounted) {
+TEST_F(RouteTest, CountsAbandonedFilters) {
   v1::Route route = RouteOf("r", "a", {"b"});
   std::string costly = "LENGTH(big) = 1";
   for (int i = 0; i < 60; ++i) absl::StrAppend(&costly, " OR LENGTH(big) = 1");
@@ -259,7 +259,7 @@ TEST_F(RouteTest, AFilterThatIsGivenUpIsCounted) {
   EXPECT_EQ(rig_.StatsOf("r").matched_events(), 0u);
 }
 
-TEST_F(RouteTest, TargetsThatAreDeletedAndComeAgain) {
+TEST_F(RouteTest, RecreatedTargetReceivesCopiesAgain) {
   ASSERT_THAT(rig_.CreateRoute("ab", "a", {"b"}), IsOk());
   v1::Route skips = RouteOf("bc", "b", {"c"});
   skips.set_on_unavailable(v1::Route::ON_UNAVAILABLE_SKIP);
@@ -285,7 +285,7 @@ TEST_F(RouteTest, TargetsThatAreDeletedAndComeAgain) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("3", "4"));
 }
 
-TEST_F(RouteTest, TargetsOfARouteThatSkipsMayComeLater) {
+TEST_F(RouteTest, SkippingRouteMayNameMissingTargets) {
   v1::Route route = RouteOf("r", "a", {"b", "later"});
   EXPECT_THAT(rig_.CreateRoute(route),
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
@@ -324,7 +324,7 @@ TEST_F(RouteTest, TargetsOfARouteThatSkipsMayComeLater) {
   EXPECT_THAT(rig_.Ids("last"), ElementsAre("3"));
 }
 
-TEST_F(RouteTest, SourcesThatAreDeletedTakeTheirRoutesOnRequest) {
+TEST_F(RouteTest, DeletingSourceDeletesRoutesOnRequest) {
   ASSERT_THAT(rig_.CreateRoute("bc", "b", {"c"}), IsOk());
   EXPECT_THAT(rig_.Delete("b"),
               Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_TOPIC_IN_USE));
@@ -339,7 +339,7 @@ TEST_F(RouteTest, SourcesThatAreDeletedTakeTheirRoutesOnRequest) {
   EXPECT_THAT(rig_.Delete("c"), IsOk());
 }
 
-TEST_F(RouteTest, ARetryIsNotRoutedAgain) {
+TEST_F(RouteTest, ProducerRetryIsNotRoutedAgain) {
   ASSERT_THAT(rig_.CreateRoute("r", "a", {"b"}), IsOk());
   v1::PublishStreamRequest request = MakeRequest("a", {"1"});
   request.set_producer_id("p");
@@ -390,7 +390,7 @@ TEST_F(RouteTest, DeadLettersAreRouted) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
 }
 
-TEST_F(RouteTest, WhatWasAcceptedIsNotHeldBackByALimitOfATarget) {
+TEST_F(RouteTest, TargetLimitDoesNotBlockDeadLetters) {
   ASSERT_THAT(rig_.Subscribe(SubscriptionOf("s", "a", v1::Subscription::KIND_QUEUE)), IsOk());
   v1::Topic small;
   small.set_name("b");
@@ -406,7 +406,7 @@ TEST_F(RouteTest, WhatWasAcceptedIsNotHeldBackByALimitOfATarget) {
   EXPECT_THAT(rig_.Ids("c"), ElementsAre("1"));
 }
 
-TEST_F(RouteTest, SetsAttributesOfEventsThatHaveAsManyAsTheyMay) {
+TEST_F(RouteTest, SetsAttributesBeyondAttributeLimit) {
   v1::Route route = RouteOf("r", "a", {"b"});
   (*route.mutable_set_attributes())["set"].set_integer(1);
   ASSERT_THAT(rig_.CreateRoute(route), IsOk());
@@ -418,7 +418,7 @@ TEST_F(RouteTest, SetsAttributesOfEventsThatHaveAsManyAsTheyMay) {
   EXPECT_THAT(rig_.Ids("b"), ElementsAre("1"));
 }
 
-TEST_F(RouteTest, SaysWhereAnEventWouldGo) {
+TEST_F(RouteTest, TracesEventWithoutPublishing) {
   v1::Route filtered = RouteOf("1", "a", {"b"});
   *filtered.mutable_filter() = ExactFilter("type", "x");
   v1::Route off = RouteOf("2", "a", {"b"});
@@ -450,7 +450,7 @@ TEST_F(RouteTest, SaysWhereAnEventWouldGo) {
   request.mutable_event()->set_data(std::string(2000, 'x'));
   ASSERT_OK_AND_ASSIGN(said, rig_.broker().routes().Test(kTester, request));
   EXPECT_EQ(said.traces(said.traces_size() - 1).outcome(), v1::RouteTrace::OUTCOME_REFUSED);
-  EXPECT_THAT(said.refusal(), HasSubstr("takes at most 1024"));
+  EXPECT_THAT(said.refusal(), HasSubstr("accepts at most 1024"));
   request.mutable_event()->clear_type();
   EXPECT_THAT(rig_.broker().routes().Test(kTester, request),
               Refused(StatusCode::kInvalidArgument, v1::ErrorDetail::REASON_INVALID_FIELD));
@@ -480,7 +480,7 @@ TEST_F(RouteTest, ListsByPageAndTopic) {
   EXPECT_EQ(page.routes(0).name(), "3");
 }
 
-TEST_F(RouteTest, NamesTheFieldThatIsWrong) {
+TEST_F(RouteTest, NamesInvalidField) {
   const auto field_of = [&](auto change) -> std::string {
     v1::Route route = RouteOf("r", "a", {"b"});
     change(route);

@@ -23,7 +23,7 @@ namespace {
 using absl::BytesToHexString;
 using Records = std::map<std::string, std::string>;
 
-TEST(StoredRecords, OfTheBroker) {
+TEST(StoredRecords, BrokerRecordsAreStable) {
   BrokerRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   v1::Topic topic;
@@ -98,7 +98,7 @@ TEST(StoredRecords, OfTheBroker) {
             BytesToHexString(region));
 }
 
-TEST(StoredRecords, OfDelayedEvents) {
+TEST(StoredRecords, DelayedEventRecordsAreStable) {
   BrokerRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(rig.Create("t", 4), IsOk());
@@ -154,7 +154,7 @@ TEST(StoredRecords, OfDelayedEvents) {
                      }));
 }
 
-TEST(StoredRecords, OfASubscription) {
+TEST(StoredRecords, SubscriptionRecordsAreStable) {
   BrokerRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(rig.Create("t", 2), IsOk());
@@ -217,7 +217,7 @@ TEST(StoredRecords, OfASubscription) {
             }));
 }
 
-TEST(StoredRecords, OfWhatIsPending) {
+TEST(StoredRecords, PendingRangeRecordsAreStable) {
   SubscriptionRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(rig.Create("t"), IsOk());
@@ -256,14 +256,14 @@ TEST(StoredRecords, OfWhatIsPending) {
                           "0801"  // version
                           "1002"  // count
                           "1801"  // attempts
-                          "322a" +
-                              BytesToHexString("its consumer went away without settling it") +
+                          "322d" +
+                              BytesToHexString("its consumer disconnected without settling it") +
                               "4001"    // delivered
                               "4801"},  // silent
                      }));
 }
 
-TEST(StoredRecords, OfALink) {
+TEST(StoredRecords, LinkRecordsAreStable) {
   BrokerRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   ASSERT_THAT(rig.Create("t"), IsOk());
@@ -335,7 +335,7 @@ TEST(StoredRecords, OfALink) {
                                           }));
 }
 
-TEST(StoredRecords, NotedTime) {
+TEST(StoredRecords, NotedTimeRecordIsStable) {
   BrokerRig rig;
   rig.maintenance = MaintenanceOptions();
   ASSERT_THAT(rig.Open(), IsOk());
@@ -351,7 +351,7 @@ TEST(StoredRecords, NotedTime) {
 }
 
 // A start refuses records that violate the format, and names them.
-TEST(StoredRecords, DamagedOnesAreRefused) {
+TEST(StoredRecords, OpenRejectsDamagedRecords) {
   const std::vector<std::pair<std::string, std::string>> records = {
       {std::string(kNextTopicIdKey), "\x01\x02"},
       {TopicKey(TopicId(1)), "\xff"},
@@ -386,7 +386,7 @@ TEST(StoredRecords, DamagedOnesAreRefused) {
   }
 }
 
-TEST(StoredRecords, DamagedOnesOfCursorsAreRefused) {
+TEST(StoredRecords, OpenRejectsDamagedCursorRecords) {
   const std::string version_1("\x08\x01", 2);
   const std::vector<std::pair<std::string, std::string>> records = {
       {"\x01", version_1},                                        // No key.

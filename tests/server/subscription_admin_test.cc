@@ -20,7 +20,7 @@ using testing::IsEmpty;
 using testing::Pair;
 using testing::SizeIs;
 
-TEST_F(SubscriptionAdminTest, CreateRefusesWhatCannotBe) {
+TEST_F(SubscriptionAdminTest, CreateRejectsInvalidRequests) {
   SetUpQueue();
   EXPECT_THAT(rig_.Subscribe(Stream()),
               Refused(StatusCode::kAlreadyExists, Reason::REASON_SUBSCRIPTION_EXISTS));
@@ -43,7 +43,7 @@ TEST_F(SubscriptionAdminTest, CreateRefusesWhatCannotBe) {
               Refused(StatusCode::kNotFound, Reason::REASON_TOPIC_NOT_FOUND));
 }
 
-TEST_F(SubscriptionAdminTest, StartsWithWhatComesUnlessTold) {
+TEST_F(SubscriptionAdminTest, StartsAtLatestByDefault) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"old"}), IsOk());
   ASSERT_THAT(rig_.Subscribe(Queue(), v1::StartPosition()), IsOk());
@@ -51,7 +51,7 @@ TEST_F(SubscriptionAdminTest, StartsWithWhatComesUnlessTold) {
   EXPECT_THAT(IdsOf(rig_.Consume("s", "c")->Receive(1)), ElementsAre("new"));
 }
 
-TEST_F(SubscriptionAdminTest, GetUpdateAndDeleteRefuseWhatIsNotThere) {
+TEST_F(SubscriptionAdminTest, GetUpdateAndDeleteRejectUnknownNames) {
   SetUpQueue();
   const auto no_subscription =
       Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND);
@@ -73,7 +73,7 @@ TEST_F(SubscriptionAdminTest, GetUpdateAndDeleteRefuseWhatIsNotThere) {
   EXPECT_THAT(rig_.DeleteSubscription("s"), no_subscription);
 }
 
-TEST_F(SubscriptionAdminTest, ReplayRefusesWhatIsNoRange) {
+TEST_F(SubscriptionAdminTest, ReplayRejectsInvalidRanges) {
   SetUpQueue(2);
   v1::ReplaySubscriptionRequest request;
   request.mutable_start()->set_earliest(true);
@@ -99,7 +99,7 @@ TEST_F(SubscriptionAdminTest, ReplayRefusesWhatIsNoRange) {
               Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND));
 }
 
-TEST_F(SubscriptionAdminTest, ConsumeRefusesWhatOpensNothing) {
+TEST_F(SubscriptionAdminTest, ConsumeValidatesOpenRequest) {
   SetUpQueue();
   const auto open = [&](const v1::ConsumeRequest& first) {
     return TestConsumer::Open(rig_.broker(), first).status();
@@ -125,7 +125,7 @@ TEST_F(SubscriptionAdminTest, ConsumeRefusesWhatOpensNothing) {
   EXPECT_THAT(open(first), IsOk());
 }
 
-TEST_F(SubscriptionAdminTest, ConsumersOfADeletedSubscriptionEnd) {
+TEST_F(SubscriptionAdminTest, DeletionEndsConsumers) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -135,7 +135,7 @@ TEST_F(SubscriptionAdminTest, ConsumersOfADeletedSubscriptionEnd) {
               Refused(StatusCode::kNotFound, Reason::REASON_SUBSCRIPTION_NOT_FOUND));
 }
 
-TEST_F(SubscriptionAdminTest, ListsByPagesInOrderOfNames) {
+TEST_F(SubscriptionAdminTest, ListsByNameInPages) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   ASSERT_THAT(rig_.Create("u"), IsOk());
   for (const char* name : {"d", "b", "a", "e", "c"}) {
@@ -170,7 +170,7 @@ TEST_F(SubscriptionAdminTest, ListsByPagesInOrderOfNames) {
   EXPECT_THAT(pages("none", 2), ElementsAre(""));
 }
 
-TEST_F(SubscriptionAdminTest, ListsSayHowSubscriptionsDo) {
+TEST_F(SubscriptionAdminTest, ListIncludesStats) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
@@ -183,7 +183,7 @@ TEST_F(SubscriptionAdminTest, ListsSayHowSubscriptionsDo) {
   EXPECT_EQ(response.subscriptions(0).stats().in_flight_events(), 1u);
 }
 
-TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
+TEST_F(SubscriptionAdminTest, ExpiresWithoutConsumers) {
   rig_.maintenance.reset();  // It would run first, and the test checks which subscriptions expired.
   rig_.Reopen();
   v1::Subscription subscription = Queue();
@@ -215,7 +215,7 @@ TEST_F(SubscriptionAdminTest, ExpiresWhenNoConsumerWasThereForLong) {
   EXPECT_EQ(rig_.subscriptions().catalog().Find("s"), nullptr);
 }
 
-TEST_F(SubscriptionAdminTest, IsNotExpiredAtTheMomentWhenItsLastConsumerGoes) {
+TEST_F(SubscriptionAdminTest, DoesNotExpireWhenLastConsumerLeaves) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
   Create(subscription);
@@ -228,7 +228,7 @@ TEST_F(SubscriptionAdminTest, IsNotExpiredAtTheMomentWhenItsLastConsumerGoes) {
   }
 }
 
-TEST_F(SubscriptionAdminTest, IsNotExpiredUnlessTold) {
+TEST_F(SubscriptionAdminTest, DoesNotExpireByDefault) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
   Create(subscription);
@@ -240,7 +240,7 @@ TEST_F(SubscriptionAdminTest, IsNotExpiredUnlessTold) {
 
 // ---- Reports
 
-TEST_F(SubscriptionAdminTest, GetGivesThePartitionsFurthestBehindFirst) {
+TEST_F(SubscriptionAdminTest, GetReturnsMostLaggingPartitionsFirst) {
   SetUpQueue(3);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"b", "c", "d"}, 1), IsOk());
@@ -260,7 +260,7 @@ TEST_F(SubscriptionAdminTest, GetGivesThePartitionsFurthestBehindFirst) {
   EXPECT_EQ(response.stats().lag_bytes(), 5 * EncodeEvent(MakeEvent("a")).size());
 }
 
-TEST_F(SubscriptionAdminTest, NothingIsFoundWhenNothingIsWrong) {
+TEST_F(SubscriptionAdminTest, HealthySubscriptionHasNoFindings) {
   SetUpQueue();
   EXPECT_THAT(Findings(), IsEmpty());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -268,7 +268,7 @@ TEST_F(SubscriptionAdminTest, NothingIsFoundWhenNothingIsWrong) {
   EXPECT_THAT(Findings(), IsEmpty());
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatNobodyConsumes) {
+TEST_F(SubscriptionAdminTest, ReportsMissingConsumers) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   EXPECT_THAT(Findings(), ElementsAre("no consumer is connected"));
@@ -278,7 +278,7 @@ TEST_F(SubscriptionAdminTest, FindsThatNobodyConsumes) {
   EXPECT_THAT(Findings(), ElementsAre("it is paused", "no consumer is connected"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
+TEST_F(SubscriptionAdminTest, ReportsFailedStore) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   auto consumer = rig_.Consume("s", "c");
@@ -287,7 +287,7 @@ TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
   EXPECT_THAT(RefusedOffsets(consumer->Ack(events[0]), absl::StatusCode::kUnavailable),
               ElementsAre(0));
-  EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith("no ack can be kept: ")));
+  EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith("acks cannot be stored: ")));
   consumer->session().Close(Subscription::Ended::kByConsumer);
   consumer.reset();
   rig_.Close();
@@ -296,22 +296,22 @@ TEST_F(SubscriptionAdminTest, FindsThatNoAckCanBeKept) {
   EXPECT_THAT(Findings(), ElementsAre("no consumer is connected"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatConsumersHaveNoCredit) {
+TEST_F(SubscriptionAdminTest, ReportsExhaustedCredit) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   const auto first = rig_.Consume("s", "first", /*credit=*/1);
   EXPECT_THAT(first->Receive(), SizeIs(1));
-  EXPECT_THAT(Findings(), ElementsAre("no credit: the only consumer has as many events out, "
-                                      "unacked, as allowed"));
+  EXPECT_THAT(Findings(),
+              ElementsAre("no credit: the only consumer has as many unacked events as allowed"));
   const auto second = rig_.Consume("s", "second", /*credit=*/3);
   EXPECT_THAT(Findings(), ElementsAre("1 of 2 consumers have no credit left: their events are not "
                                       "acked"));
   second->SetCredit(0);
-  EXPECT_THAT(Findings(), ElementsAre("no credit: all consumers have as many events out, unacked, "
-                                      "as allowed"));
+  EXPECT_THAT(Findings(),
+              ElementsAre("no credit: all consumers have as many unacked events as allowed"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsWhatTheOldestEventWaitsFor) {
+TEST_F(SubscriptionAdminTest, ReportsStateOfOldestEvent) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   auto consumer = rig_.Consume("s", "worker");
@@ -319,7 +319,7 @@ TEST_F(SubscriptionAdminTest, FindsWhatTheOldestEventWaitsFor) {
   EXPECT_TRUE(consumer->AckAll({events[1]}));
   rig_.Pass(absl::Seconds(5));
   const std::string head = "partition 0: the oldest unsettled event, offset 0, ";
-  EXPECT_THAT(Findings(), ElementsAre(head + "attempt 1, is at consumer worker"));
+  EXPECT_THAT(Findings(), ElementsAre(head + "attempt 1, is in flight at consumer worker"));
   EXPECT_THAT(RefusedOffsets(
                   consumer->Nack(events[0], v1::Nack::ACTION_RETRY, "no disk", absl::Minutes(1))),
               IsEmpty());
@@ -337,7 +337,7 @@ TEST_F(SubscriptionAdminTest, FindsWhatTheOldestEventWaitsFor) {
   EXPECT_THAT(Findings(), testing::Contains(testing::StartsWith(head + "waits for attempt 3")));
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatTheRateLimitHoldsDeliveriesBack) {
+TEST_F(SubscriptionAdminTest, ReportsRateLimit) {
   v1::Subscription subscription = Queue();
   subscription.mutable_rate_limit()->set_events_per_second(1);
   Create(subscription);
@@ -347,7 +347,7 @@ TEST_F(SubscriptionAdminTest, FindsThatTheRateLimitHoldsDeliveriesBack) {
   EXPECT_THAT(Findings(), ElementsAre("its rate limit holds deliveries back"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatSomeConsumersHaveNoPartition) {
+TEST_F(SubscriptionAdminTest, ReportsConsumersWithoutPartition) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto first = rig_.Consume("s", "first");
@@ -356,7 +356,7 @@ TEST_F(SubscriptionAdminTest, FindsThatSomeConsumersHaveNoPartition) {
   EXPECT_THAT(Findings(), ElementsAre("3 consumers share 2 partitions: some have none"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsEventsThatWaitForTheirKeys) {
+TEST_F(SubscriptionAdminTest, ReportsEventsBlockedByKey) {
   v1::Subscription subscription = Queue();
   subscription.set_ordered_by_key(true);
   Create(subscription);
@@ -365,20 +365,21 @@ TEST_F(SubscriptionAdminTest, FindsEventsThatWaitForTheirKeys) {
   ASSERT_THAT(rig_.Publish(request), IsOk());
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(consumer->Receive(), SizeIs(1));
-  EXPECT_THAT(Findings(), ElementsAre("2 events waiting for earlier ones of their partition keys"));
+  EXPECT_THAT(Findings(),
+              ElementsAre("2 events waiting for earlier events of their partition keys"));
 }
 
-TEST_F(SubscriptionAdminTest, FindsThatConsumersAreMerelyBehind) {
+TEST_F(SubscriptionAdminTest, ReportsLaggingConsumers) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(Findings(), IsEmpty());
   rig_.Pass(absl::Seconds(90));
   EXPECT_THAT(Findings(),
-              ElementsAre("nothing holds it up; its consumers are 1m30s behind and work"));
+              ElementsAre("nothing blocks it; its consumers are 1m30s behind and working"));
 }
 
-TEST_F(SubscriptionAdminTest, GetTellsOfItsConsumers) {
+TEST_F(SubscriptionAdminTest, GetDescribesConsumers) {
   SetUpStream(3);
   const auto second = rig_.Consume("s", "b", /*credit=*/7);
   const auto first = rig_.Consume("s", "a");

@@ -31,7 +31,7 @@ using testing::SizeIs;
 
 using SubscriptionBehaviourTest = SubscriptionTest;
 
-TEST_F(SubscriptionBehaviourTest, AckDeadlineMovesAStreamThatReadsFromTheDisk) {
+TEST_F(SubscriptionBehaviourTest, AckDeadlineMovesStreamReadFromDisk) {
   rig_.tail_cache_bytes = 1;
   rig_.Reopen();
   v1::Subscription subscription = Stream();
@@ -46,7 +46,7 @@ TEST_F(SubscriptionBehaviourTest, AckDeadlineMovesAStreamThatReadsFromTheDisk) {
   EXPECT_THAT(IdsOf(second->Receive(2)), ElementsAre("a", "b"));
 }
 
-TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineOfAStreamBeginsWhenItIsSet) {
+TEST_F(SubscriptionBehaviourTest, NewAckDeadlineOfStreamStartsWhenSet) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto first = rig_.Consume("s", "first");
@@ -62,7 +62,7 @@ TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineOfAStreamBeginsWhenItIsSet) {
   EXPECT_THAT(second->Receive(), SizeIs(1));
 }
 
-TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineIsSaidToConsumers) {
+TEST_F(SubscriptionBehaviourTest, NotifiesConsumersOfNewAckDeadline) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -78,7 +78,7 @@ TEST_F(SubscriptionBehaviourTest, ANewAckDeadlineIsSaidToConsumers) {
   EXPECT_FALSE(consumer->said.has_ack_deadline());
 }
 
-TEST_F(SubscriptionBehaviourTest, SeekKnowsPartitionsThatNobodyConsumedYet) {
+TEST_F(SubscriptionBehaviourTest, SeekCoversUnconsumedPartitions) {
   SetUpQueue();
   v1::Topic topic;
   topic.set_name("t");
@@ -95,7 +95,7 @@ TEST_F(SubscriptionBehaviourTest, SeekKnowsPartitionsThatNobodyConsumedYet) {
   EXPECT_THAT(rig_.Consume("s", "c")->Receive(), IsEmpty());
 }
 
-TEST_F(SubscriptionBehaviourTest, EpochsGrowOverRestarts) {
+TEST_F(SubscriptionBehaviourTest, EpochsIncreaseAcrossRestarts) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   auto consumer = rig_.Consume("s", "c");
@@ -112,7 +112,7 @@ TEST_F(SubscriptionBehaviourTest, EpochsGrowOverRestarts) {
   EXPECT_THAT(RefusedOffsets(consumer->Ack(after[0])), IsEmpty());
 }
 
-TEST_F(SubscriptionBehaviourTest, EpochsGrowOverPowerLosses) {
+TEST_F(SubscriptionBehaviourTest, EpochsIncreaseAcrossPowerLosses) {
   SetUpQueue();
   uint64_t last = 0;
   for (int life = 0; life < 3; ++life) {
@@ -130,7 +130,7 @@ TEST_F(SubscriptionBehaviourTest, EpochsGrowOverPowerLosses) {
   }
 }
 
-TEST_F(SubscriptionBehaviourTest, AFailedStoreRefusesSettlementsAndLosesNothing) {
+TEST_F(SubscriptionBehaviourTest, FailedStoreRejectsAcksAndLosesNothing) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   auto consumer = rig_.Consume("s", "c");
@@ -146,7 +146,7 @@ TEST_F(SubscriptionBehaviourTest, AFailedStoreRefusesSettlementsAndLosesNothing)
   EXPECT_THAT(IdsOf(rig_.Consume("s", "c")->Receive()), ElementsAre("b"));
 }
 
-TEST_F(SubscriptionBehaviourTest, ATrimThatIsNotDurableYetIsNoDamage) {
+TEST_F(SubscriptionBehaviourTest, PendingTrimIsNotReportedAsDamage) {
   SetUpQueue();
   v1::Topic topic;
   topic.set_name("t");
@@ -171,7 +171,7 @@ TEST_F(SubscriptionBehaviourTest, ATrimThatIsNotDurableYetIsNoDamage) {
   EXPECT_EQ(rig_.Get("s").stats().lost_events(), 2u);
 }
 
-TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {
+TEST_F(SubscriptionBehaviourTest, KillWhileInUseDoesNotExpireSubscription) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_expire_after() = ToProto(absl::Minutes(1));
   Create(subscription);
@@ -191,7 +191,7 @@ TEST_F(SubscriptionBehaviourTest, IsNotExpiredByAKillWhileItWasUsed) {
 }
 
 // No call can cause this; a data directory that was assembled by hand can.
-TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) {
+TEST_F(SubscriptionBehaviourTest, RetriesEventWithoutDeadLetterTopic) {
   v1::Subscription subscription = Queue();
   *subscription.mutable_retry_policy()->mutable_min_backoff() = ToProto(absl::Seconds(1));
   *subscription.mutable_retry_policy()->mutable_max_backoff() = ToProto(absl::Seconds(1));
@@ -210,9 +210,10 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
     ASSERT_THAT(commit.Write(**store), IsOk());
   }
   ASSERT_THAT(rig_.Open(), IsOk());
-  EXPECT_THAT(rig_.Get("s").findings(),
-              Contains("its dead-letter topic s.dead-letters does not exist: what is to go there "
-                       "is tried again"));
+  EXPECT_THAT(
+      rig_.Get("s").findings(),
+      Contains(
+          "its dead-letter topic s.dead-letters does not exist: events due there are retried"));
   const std::string why = " (not a dead letter: its dead-letter topic does not exist)";
   auto consumer = rig_.Consume("s", "c");
   // An event's state changes visibly before its alarm is set, so the alarm may be set only now.
@@ -256,7 +257,7 @@ TEST_F(SubscriptionBehaviourTest, WithoutItsDeadLetterTopicAnEventIsTriedAgain) 
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
-TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
+TEST_F(SubscriptionBehaviourTest, StalledConsumerDoesNotUseUpAttempts) {
   v1::Subscription queue = Queue();
   *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
   queue.set_max_delivery_attempts(3);
@@ -268,8 +269,8 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
   rig_.Pass(absl::Seconds(2));
   EXPECT_THAT(stuck->Receive(), IsEmpty());
   EXPECT_THAT(rig_.Get("s").findings(),
-              Contains("consumer stuck let a lease end, and nothing came from it since: it gets "
-                       "nothing while others have credit"));
+              Contains("consumer stuck let a lease expire and has not responded since: it gets no "
+                       "events while others have credit"));
   const std::vector<Received> others = well->Receive();
   ASSERT_THAT(others, SizeIs(4));
   EXPECT_EQ(others[0].attempt, 2u);
@@ -289,7 +290,7 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerDoesNotUseUpAttempts) {
   EXPECT_THAT(stuck->Receive(2), SizeIs(2));
 }
 
-TEST_F(SubscriptionBehaviourTest, AStuckConsumerIsWokenForWhatComesAfterItsLastAttempt) {
+TEST_F(SubscriptionBehaviourTest, StalledConsumerIsProbedAfterEventIsDeadLettered) {
   v1::Subscription queue = Queue();
   *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
   queue.set_max_delivery_attempts(1);
@@ -305,14 +306,14 @@ TEST_F(SubscriptionBehaviourTest, AStuckConsumerIsWokenForWhatComesAfterItsLastA
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
 }
 
-TEST_F(SubscriptionBehaviourTest, AStuckConsumerGetsAnotherOneWhenASeekTakesItsOwn) {
+TEST_F(SubscriptionBehaviourTest, SeekReprobesStalledConsumer) {
   const auto consumer = StalledConsumer();
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
   SeekToEarliest();
   EXPECT_THAT(consumer->Receive(1), SizeIs(1));
 }
 
-TEST_F(SubscriptionBehaviourTest, ASlowConsumerOfAStreamGetsItsShareAgainWhenItIsHeardOf) {
+TEST_F(SubscriptionBehaviourTest, ResponsiveStreamConsumerRegainsItsShare) {
   SetUpStream(2);
   for (uint32_t p : {0, 1}) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
   const auto slow = rig_.Consume("s", "slow");
@@ -331,7 +332,7 @@ TEST_F(SubscriptionBehaviourTest, ASlowConsumerOfAStreamGetsItsShareAgainWhenItI
   EXPECT_THAT(slow->said.assigned(), SizeIs(1));
 }
 
-TEST_F(SubscriptionBehaviourTest, NewPartitionsAreTakenUpWhenAConsumerGoesThatHasToGiveOneUp) {
+TEST_F(SubscriptionBehaviourTest, AssignsNewPartitionsWhenDrainingConsumerLeaves) {
   SetUpStream(2);
   for (uint32_t p : {0, 1}) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
   auto first = rig_.Consume("s", "first");
@@ -348,7 +349,7 @@ TEST_F(SubscriptionBehaviourTest, NewPartitionsAreTakenUpWhenAConsumerGoesThatHa
   EXPECT_THAT(second->said.assigned(), SizeIs(64));
 }
 
-TEST_F(SubscriptionBehaviourTest, AnExtensionOfALostLeaseIsRefused) {
+TEST_F(SubscriptionBehaviourTest, RejectsExtensionOfLostLease) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     Create(subscription);
     ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -369,7 +370,7 @@ TEST_F(SubscriptionBehaviourTest, AnExtensionOfALostLeaseIsRefused) {
   }
 }
 
-TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease) {
+TEST_F(SubscriptionBehaviourTest, CancelledMoveKeepsLease) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"b"}, 1), IsOk());
@@ -388,7 +389,7 @@ TEST_F(SubscriptionBehaviourTest, APartitionThatDoesNotMoveAfterAllKeepsItsLease
   EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
 }
 
-TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNothing) {
+TEST_F(SubscriptionBehaviourTest, NoticesOfIdleConsumerStayBounded) {
   SetUpStream(4);
   const auto first = rig_.Consume("s", "first");
   v1::SeekSubscriptionRequest seek;
@@ -410,7 +411,7 @@ TEST_F(SubscriptionBehaviourTest, WhatIsToBeSaidStaysSmallAtAConsumerThatTakesNo
   EXPECT_TRUE(first->AckAll(events));
 }
 
-class OneByOneTest : public SubscriptionBehaviourTest {
+class BatchedWorkTest : public SubscriptionBehaviourTest {
  protected:
   // Every other event stays in flight; the others are acked.
   void MakeHoles(int64_t count, const v1::Subscription& subscription = Queue()) {
@@ -440,7 +441,7 @@ class OneByOneTest : public SubscriptionBehaviourTest {
   uint64_t epoch_ = 0;
 };
 
-TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
+TEST_F(BatchedWorkTest, BoundsWorkAndRefusalsOfOneRequest) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
   v1::ConsumeRequest request;
@@ -465,7 +466,7 @@ TEST_F(OneByOneTest, OneRequestCannotAskForAnyAmountOfWorkOrOfAnswers) {
 }
 
 // A request delays other commits by at most one piece; later requests wait for all of it.
-TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
+TEST_F(BatchedWorkTest, LargeRequestIsSettledInBatchesAndInOrder) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
   v1::ConsumeRequest request;
@@ -484,7 +485,7 @@ TEST_F(OneByOneTest, ARequestOfAnySizeIsSettledInPiecesAndInItsTurn) {
 }
 
 // The commit thread may need the mutex meanwhile.
-TEST_F(OneByOneTest, LeasesEndAFewThousandAtATime) {
+TEST_F(BatchedWorkTest, ExpiresLeasesInBatches) {
   constexpr int64_t kHoles = 6'000;
   MakeHoles(kHoles);
   const auto expired = [&] { return static_cast<size_t>(rig_.Get("s").stats().expired_events()); };
@@ -496,7 +497,7 @@ TEST_F(OneByOneTest, LeasesEndAFewThousandAtATime) {
   EXPECT_EQ(expired(), static_cast<size_t>(kHoles));
 }
 
-TEST_F(OneByOneTest, WhatAConsumerHadComesBackAFewThousandAtATime) {
+TEST_F(BatchedWorkTest, ReleasesEventsOfDepartedConsumerInBatches) {
   constexpr int64_t kHoles = 6'000;
   MakeHoles(kHoles);
   const auto out = [&] { return static_cast<size_t>(rig_.Get("s").stats().in_flight_events()); };
@@ -514,7 +515,7 @@ TEST_F(OneByOneTest, WhatAConsumerHadComesBackAFewThousandAtATime) {
 }
 
 // Otherwise events would be delivered out of order, or beyond the limit of attempts.
-TEST_F(OneByOneTest, NothingIsDeliveredBeforeAllIsBackThatHasToBe) {
+TEST_F(BatchedWorkTest, WaitsForCompleteReleaseBeforeDelivery) {
   constexpr int64_t kHoles = 3'000;
   MakeHoles(kHoles, Stream());
   consumer_->session().Close(Subscription::Ended::kByConsumer);
@@ -532,7 +533,7 @@ TEST_F(OneByOneTest, NothingIsDeliveredBeforeAllIsBackThatHasToBe) {
   EXPECT_EQ(other->Receive(kHoles)[0].offset, 1);
 }
 
-TEST_F(OneByOneTest, ALowerLimitIsAppliedBeforeAnythingIsDelivered) {
+TEST_F(BatchedWorkTest, AppliesLoweredLimitBeforeDelivery) {
   constexpr int64_t kHoles = 3'000;
   MakeHoles(kHoles);
   v1::ConsumeRequest request;
@@ -557,7 +558,7 @@ TEST_F(OneByOneTest, ALowerLimitIsAppliedBeforeAnythingIsDelivered) {
 }
 
 // Its end is done in pieces, too, whatever holes there are.
-TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
+TEST_F(BatchedWorkTest, AddsAndCancelsReplayInBatches) {
   constexpr int64_t kHoles = 5'000;
   MakeHoles(kHoles);
   const auto commits = [&] { return rig_.broker().GetStats(kTester).commits(); };
@@ -577,7 +578,7 @@ TEST_F(OneByOneTest, AReplayIsAddedInPieces) {
 }
 
 // None of it is added after the end of all replays.
-TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
+TEST_F(BatchedWorkTest, CancellingReplaysStopsReplayInProgress) {
   MakeHoles(10'000);
   v1::ReplaySubscriptionRequest replay;
   replay.set_name("s");
@@ -590,7 +591,7 @@ TEST_F(OneByOneTest, AReplayThatIsUnderWayEndsWithTheOthers) {
   EXPECT_EQ(left(), 0u);
 }
 
-class SeekInPiecesTest : public OneByOneTest {
+class SeekInPiecesTest : public BatchedWorkTest {
  protected:
   static constexpr int64_t kHoles = 6'000;
   static constexpr int64_t kEvents = 2 * kHoles;
@@ -794,7 +795,7 @@ TEST_F(SeekInPiecesTest, CrashBetweenPiecesLosesNothing) {
   EXPECT_EQ(Rest(), odd);
 }
 
-TEST_F(OneByOneTest, WhatIsLeftOfARequestWhenTheStoreFailsIsRefused) {
+TEST_F(BatchedWorkTest, RejectsRestOfRequestWhenStoreFails) {
   constexpr int64_t kHoles = 6'000;
   MakeHoles(kHoles);
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
@@ -804,7 +805,7 @@ TEST_F(OneByOneTest, WhatIsLeftOfARequestWhenTheStoreFailsIsRefused) {
   EXPECT_EQ(settlement.refused(0).error().code(), static_cast<int>(StatusCode::kUnavailable));
 }
 
-TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
+TEST_F(BatchedWorkTest, ReportsTrimmedHolesIndividually) {
   constexpr int64_t kHoles = 20'000;
   MakeHoles(kHoles);
   consumer_->session().Close(Subscription::Ended::kByConsumer);
@@ -825,7 +826,7 @@ TEST_F(OneByOneTest, ManyHolesThatAreTrimmedAreSaidOneByOne) {
 class AttemptsTest : public SubscriptionTest {};
 
 // A handler that runs once is one attempt, however late it reports failure.
-TEST_F(AttemptsTest, ANackAfterTheEndOfItsLeaseIsNotOfTheNextAttempt) {
+TEST_F(AttemptsTest, LateNackDoesNotCountForNextAttempt) {
   v1::Subscription queue = Queue();
   queue.set_max_delivery_attempts(3);
   *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
@@ -850,7 +851,7 @@ TEST_F(AttemptsTest, ANackAfterTheEndOfItsLeaseIsNotOfTheNextAttempt) {
   EXPECT_THAT(RefusedOffsets(consumer->Ack(first[0])), IsEmpty());
 }
 
-TEST_F(AttemptsTest, WhatStandsBehindAFailingEventHasAllItsAttempts) {
+TEST_F(AttemptsTest, EventsBehindFailingOneKeepTheirAttempts) {
   v1::Subscription stream = Stream();
   stream.set_max_delivery_attempts(3);
   Create(stream);
@@ -874,7 +875,7 @@ TEST_F(AttemptsTest, WhatStandsBehindAFailingEventHasAllItsAttempts) {
   EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(1));
 }
 
-TEST_F(AttemptsTest, ALoweredLimitSparesWhatNeverFailed) {
+TEST_F(AttemptsTest, LoweredLimitSparesEventsThatNeverFailed) {
   Create(Stream());
   ASSERT_THAT(rig_.Publish("t", {"bad", "1", "2", "3"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -895,7 +896,7 @@ TEST_F(AttemptsTest, ALoweredLimitSparesWhatNeverFailed) {
 }
 
 // Only a change of the limit causes another check.
-TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
+TEST_F(AttemptsTest, UnrelatedUpdateKeepsAttempts) {
   for (const bool ordered_by_key : {false, true}) {
     v1::Subscription queue = Queue();
     queue.set_max_delivery_attempts(2);
@@ -923,7 +924,7 @@ TEST_F(AttemptsTest, AnotherSettingLeavesThemAsTheyAre) {
   }
 }
 
-TEST_F(AttemptsTest, TheHubsEndIsNoFailure) {
+TEST_F(AttemptsTest, HubStopIsNoFailedAttempt) {
   for (v1::Subscription subscription : {Stream(), Queue()}) {
     subscription.set_max_delivery_attempts(2);
     Create(subscription);

@@ -51,7 +51,7 @@ class ColdSubscriptionTest : public SubscriptionTest {
   std::string sound_;
 };
 
-TEST_F(ColdSubscriptionTest, APartitionThatCannotBeReadDoesNotHoldTheOthersUp) {
+TEST_F(ColdSubscriptionTest, UnreadablePartitionDoesNotBlockOthers) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     Create(subscription, 2);
     v1::PublishStreamRequest large = MakeRequest("t", {});
@@ -88,7 +88,7 @@ TEST_F(ColdSubscriptionTest, APartitionThatCannotBeReadDoesNotHoldTheOthersUp) {
 }
 
 // One alarm serves all pending times of a subscription: an earlier one does not replace this one.
-TEST_F(ColdSubscriptionTest, AReadIsTriedAgainAlthoughALeaseEndsBefore) {
+TEST_F(ColdSubscriptionTest, RetriesReadDespiteEarlierLeaseExpiry) {
   v1::Subscription queue = Queue();
   *queue.mutable_ack_deadline() = ToProto(absl::Seconds(2));
   Create(queue, 2);
@@ -112,7 +112,7 @@ TEST_F(ColdSubscriptionTest, AReadIsTriedAgainAlthoughALeaseEndsBefore) {
   EXPECT_TRUE(other->woken());
 }
 
-TEST_F(ColdSubscriptionTest, ALeaseThatMovesMeanwhileIsNotSaidToBeThere) {
+TEST_F(ColdSubscriptionTest, DoesNotAnnounceLeaseMovedDuringRead) {
   SetUpStream(2);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"b"}, 1), IsOk());
@@ -128,7 +128,7 @@ TEST_F(ColdSubscriptionTest, ALeaseThatMovesMeanwhileIsNotSaidToBeThere) {
   EXPECT_TRUE(frame.control.has_opened());
 }
 
-TEST_F(ColdSubscriptionTest, ARateThatIsUsedUpMeanwhileIsNotTakenForCredit) {
+TEST_F(ColdSubscriptionTest, RechecksRateLimitAfterRead) {
   v1::Subscription queue = Queue();
   queue.mutable_rate_limit()->set_events_per_second(2);
   Create(queue, 2);
@@ -152,7 +152,7 @@ TEST_F(ColdSubscriptionTest, ARateThatIsUsedUpMeanwhileIsNotTakenForCredit) {
 }
 
 // A turn is one frame.
-TEST_F(ColdSubscriptionTest, PartitionsTakeTurnsAtOneConsumer) {
+TEST_F(ColdSubscriptionTest, PartitionsTakeTurns) {
   SetUpQueue(3);
   constexpr int kRounds = 5;
   for (uint32_t p = 0; p < 3; ++p) {

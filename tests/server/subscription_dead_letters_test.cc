@@ -111,7 +111,7 @@ class DeadLettersTest : public SubscriptionAdminTest {
   absl::Time parked_at_;
 };
 
-TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
+TEST_F(DeadLettersTest, RecordSourceAndReason) {
   SetUpQueue();
   Park();
   const std::vector<v1::DeadLetter> letters = rig_.DeadLetters("s");
@@ -138,7 +138,7 @@ TEST_F(DeadLettersTest, SayWhereTheyComeFromAndWhy) {
   EXPECT_EQ(Stats().dead_lettered_events(), 5u);
 }
 
-TEST_F(DeadLettersTest, AreEventsOfTheirTopicWithAttributesAdded) {
+TEST_F(DeadLettersTest, AreStoredAsEventsWithAddedAttributes) {
   SetUpQueue();
   Park();
   ASSERT_OK_AND_ASSIGN(const auto reader,
@@ -167,7 +167,7 @@ TEST_F(DeadLettersTest, AreEventsOfTheirTopicWithAttributesAdded) {
   EXPECT_EQ(batch.events(1).data(), "data of it");
 }
 
-TEST_F(DeadLettersTest, ArePickedBySelectors) {
+TEST_F(DeadLettersTest, AreSelectedByRangeReasonTimeAndType) {
   SetUpQueue();
   Park();
   EXPECT_THAT(Picked(All()), ElementsAre("a", "b", "c", "d", "e"));
@@ -189,7 +189,7 @@ TEST_F(DeadLettersTest, ArePickedBySelectors) {
   EXPECT_THAT(Picked(time), ElementsAre("b", "c", "d"));
 }
 
-TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
+TEST_F(DeadLettersTest, RejectSelectorsWithUnknownPartition) {
   SetUpQueue();
   Park();
   const v1::DeadLetterSelector selector = Range(1, 3, /*partition=*/1);
@@ -209,7 +209,7 @@ TEST_F(DeadLettersTest, OfNoPartitionThereIsAreAnError) {
   EXPECT_THAT(Picked(two), ElementsAre("e"));
 }
 
-TEST_F(DeadLettersTest, AreListedByPages) {
+TEST_F(DeadLettersTest, AreListedInPages) {
   SetUpQueue();
   Park();
   v1::ListDeadLettersRequest request;
@@ -237,7 +237,7 @@ TEST_F(DeadLettersTest, AreListedByPages) {
   }
 }
 
-TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
+TEST_F(DeadLettersTest, AreRedrivenOnlyToTheirSubscription) {
   SetUpQueue();
   v1::Subscription other = Queue();
   other.set_name("other");
@@ -265,7 +265,7 @@ TEST_F(DeadLettersTest, AreRedrivenToTheirSubscriptionOnly) {
 }
 
 // Otherwise a new filter or retention could remove the only remaining copy.
-TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
+TEST_F(DeadLettersTest, StayOpenWhileTheirEventsArePending) {
   SetUpQueue();
   Park();
   SeekToEarliest();
@@ -289,7 +289,7 @@ TEST_F(DeadLettersTest, StayWhileTheirEventsAreStillToCome) {
   EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
 }
 
-TEST_F(DeadLettersTest, AreRedrivenThoughTheyWereToComeWhenTheyWereTrimmed) {
+TEST_F(DeadLettersTest, AreRedrivenAfterPendingEventsWereTrimmed) {
   SetUpQueue();
   Park();
   SeekToEarliest();
@@ -299,7 +299,7 @@ TEST_F(DeadLettersTest, AreRedrivenThoughTheyWereToComeWhenTheyWereTrimmed) {
   EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("b", "c"));
 }
 
-TEST_F(DeadLettersTest, AreCountedAnewWhenRedriven) {
+TEST_F(DeadLettersTest, RestartAttemptsWhenRedriven) {
   v1::Subscription subscription = Queue();
   subscription.set_max_delivery_attempts(2);
   Create(subscription);
@@ -322,7 +322,7 @@ TEST_F(DeadLettersTest, AreCountedAnewWhenRedriven) {
   EXPECT_EQ(Stats().replay_events(), 0u);
 }
 
-TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
+TEST_F(DeadLettersTest, AreRedrivenAfterTheirEventsWereTrimmed) {
   SetUpQueue();
   Park();
   rig_.Trim("t", absl::Seconds(1), {5});
@@ -338,7 +338,7 @@ TEST_F(DeadLettersTest, AreRedrivenThoughTheirEventsAreTrimmed) {
   EXPECT_EQ(Stats().lost_events(), 0u);
 }
 
-TEST_F(DeadLettersTest, OfDeadLettersKeepTheFirstCause) {
+TEST_F(DeadLettersTest, KeepFirstCauseAcrossSubscriptions) {
   SetUpQueue();
   constexpr int kSubscriptions = 10;  // The maximum of causes, plus two.
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -374,7 +374,7 @@ TEST_F(DeadLettersTest, OfDeadLettersKeepTheFirstCause) {
   }
 }
 
-TEST_F(DeadLettersTest, AnEventWithAsManyAttributesAsItMayHaveCanBeOne) {
+TEST_F(DeadLettersTest, AcceptEventsWithMaximumAttributes) {
   SetUpQueue();
   v1::PublishStreamRequest request = MakeRequest("t", {});
   v1::Event& event = *request.add_events();
@@ -395,7 +395,7 @@ TEST_F(DeadLettersTest, AnEventWithAsManyAttributesAsItMayHaveCanBeOne) {
   EXPECT_EQ(letters[0].event().attributes().size(), 256u);
 }
 
-TEST_F(DeadLettersTest, GoWithTheirSubscriptionButStayInTheirTopic) {
+TEST_F(DeadLettersTest, StayInTopicWhenSubscriptionIsDeleted) {
   SetUpQueue();
   Park();
   ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
@@ -405,7 +405,7 @@ TEST_F(DeadLettersTest, GoWithTheirSubscriptionButStayInTheirTopic) {
   EXPECT_EQ(Stats().open_dead_letters(), 0u);
 }
 
-TEST_F(DeadLettersTest, KeepTheBeginningOfALongReason) {
+TEST_F(DeadLettersTest, TruncateLongReasons) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -417,7 +417,7 @@ TEST_F(DeadLettersTest, KeepTheBeginningOfALongReason) {
   EXPECT_EQ(rig_.DeadLetters("s").at(0).reason(), std::string(512, 'x'));
 }
 
-TEST_F(DeadLettersTest, OfOneSubscriptionAreNoneOfAnother) {
+TEST_F(DeadLettersTest, AreSeparatePerSubscription) {
   SetUpQueue();
   v1::Subscription other = Queue();
   other.set_name("other");
@@ -433,7 +433,7 @@ TEST_F(DeadLettersTest, OfOneSubscriptionAreNoneOfAnother) {
   EXPECT_THAT(rig_.DeadLetters("s"), SizeIs(5));
 }
 
-TEST_F(DeadLettersTest, DiscardedOnesStayInTheirTopicOnly) {
+TEST_F(DeadLettersTest, DiscardClosesButKeepsThemInTopic) {
   SetUpQueue();
   Park();
   v1::DeadLetterSelector odd;
@@ -450,7 +450,7 @@ TEST_F(DeadLettersTest, DiscardedOnesStayInTheirTopicOnly) {
   EXPECT_EQ(Stats().open_dead_letters(), 2u);
 }
 
-TEST_F(DeadLettersTest, ATopicThatIsUsedForThemStays) {
+TEST_F(DeadLettersTest, TopicInUseIsNotDeleted) {
   SetUpQueue();
   EXPECT_THAT(rig_.Delete("s.dead-letters"),
               Refused(StatusCode::kFailedPrecondition, Reason::REASON_TOPIC_IN_USE));
@@ -461,7 +461,7 @@ TEST_F(DeadLettersTest, ATopicThatIsUsedForThemStays) {
   EXPECT_EQ(rig_.Get("s").subscription().dead_letter_topic(), "s.dead-letters");
 }
 
-TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
+TEST_F(DeadLettersTest, TopicWithOpenDeadLettersIsNotDeleted) {
   SetUpQueue();
   Park();
   ASSERT_THAT(rig_.Create("letters"), IsOk());
@@ -470,7 +470,8 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   ASSERT_THAT(rig_.UpdateSubscription(changed, {"dead_letter_topic"}), IsOk());
   EXPECT_THAT(rig_.Delete("s.dead-letters"),
               Refused(StatusCode::kFailedPrecondition, Reason::REASON_OPEN_DEAD_LETTERS));
-  EXPECT_THAT(Findings(), Contains(HasSubstr("in topic s.dead-letters, which took them before")));
+  EXPECT_THAT(Findings(),
+              Contains(HasSubstr("in topic s.dead-letters, a former dead-letter topic")));
   EXPECT_EQ(rig_.DeadLetters("s").at(1).event().id(), "b");
   EXPECT_EQ(Redrive(Range(1, 2)), 1u);
   const auto consumer = rig_.Consume("s", "c");
@@ -496,7 +497,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileItHasOpenOnes) {
   EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
 }
 
-TEST_F(DeadLettersTest, GoWithATopicThatIsDeletedWithThem) {
+TEST_F(DeadLettersTest, AreDiscardedWithTheirTopicOnRequest) {
   SetUpQueue();
   Park();
   v1::DeleteTopicRequest request;
@@ -521,7 +522,7 @@ TEST_F(DeadLettersTest, GoWithATopicThatIsDeletedWithThem) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("e")) << "it is in its own topic";
 }
 
-TEST_F(DeadLettersTest, ATopicStaysWhileRedrivenOnesAreNotSettled) {
+TEST_F(DeadLettersTest, TopicWithUnsettledRedrivesIsNotDeleted) {
   SetUpQueue();
   Park();
   ASSERT_THAT(rig_.Create("letters"), IsOk());
@@ -537,7 +538,7 @@ TEST_F(DeadLettersTest, ATopicStaysWhileRedrivenOnesAreNotSettled) {
   EXPECT_THAT(rig_.Delete("s.dead-letters"), IsOk());
 }
 
-TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
+TEST_F(DeadLettersTest, TopicReportsRetentionHeldBack) {
   SetUpQueue();
   Park();
   const auto topic = [&] { return *rig_.broker().topics().Get(kTester, "s.dead-letters"); };
@@ -562,7 +563,7 @@ TEST_F(DeadLettersTest, ThatHoldRetentionBackAreAFindingOfTheTopic) {
 }
 
 // Between two pieces other work runs: a job posted during the first piece runs before the last one.
-TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
+TEST_F(DeadLettersTest, LongRedriveYieldsItsThread) {
   constexpr int kLetters = 600;
   SetUpQueue();
   std::vector<std::string> ids;
@@ -597,7 +598,7 @@ TEST_F(DeadLettersTest, ARedriveOfManyGivesItsThreadBack) {
   EXPECT_GT(left_at_first_turn, 0);
 }
 
-TEST_F(DeadLettersTest, KeepTheirEventsWhileTheyAreOpenOrRedriven) {
+TEST_F(DeadLettersTest, RetainEventsWhileOpenOrRedriven) {
   SetUpQueue();
   Park();
   EXPECT_EQ(Discard(Range(0, 2)), 2u);
@@ -614,7 +615,7 @@ TEST_F(DeadLettersTest, KeepTheirEventsWhileTheyAreOpenOrRedriven) {
   EXPECT_EQ(Stats().lost_events(), 0u);
 }
 
-TEST_F(DeadLettersTest, WhoseEventsAreGoneAreNotCalledRedriven) {
+TEST_F(DeadLettersTest, WithoutEventAreNotRedriven) {
   SetUpQueue();
   Park();
   v1::Topic bounded;
@@ -644,7 +645,7 @@ TEST_F(DeadLettersTest, WhoseEventsAreGoneAreNotCalledRedriven) {
   EXPECT_EQ(Discard(All()), 4u);
 }
 
-TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
+TEST_F(DeadLettersTest, RedriveCoversInitialLettersAndIsCancellable) {
   SetUpQueue();
   Park();
   v1::RedriveDeadLettersRequest request;
@@ -676,7 +677,7 @@ TEST_F(DeadLettersTest, ARedriveIsOfThoseThatThereWereAndCanBeCancelled) {
   EXPECT_EQ(Stats().open_dead_letters(), 5u);
 }
 
-TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
+TEST_F(DeadLettersTest, RejectIncompleteRequests) {
   SetUpQueue();
   v1::ListDeadLettersRequest list;
   v1::RedriveDeadLettersRequest redrive;
@@ -703,7 +704,7 @@ TEST_F(DeadLettersTest, RefusesCallsWithoutWhatTheyNeed) {
   EXPECT_THAT(rig_.Discard(discard), no_subscription);
 }
 
-TEST_F(DeadLettersTest, OpenOnesAreFound) {
+TEST_F(DeadLettersTest, OpenOnesAreReported) {
   SetUpQueue();
   Park();
   EXPECT_THAT(Findings(), ElementsAre("open dead letters: 5"));

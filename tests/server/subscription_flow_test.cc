@@ -66,7 +66,7 @@ class SubscriptionFlowTest : public SubscriptionTest {
 
 // ---- Rates
 
-TEST_F(SubscriptionFlowTest, EventsComeAtTheRate) {
+TEST_F(SubscriptionFlowTest, LimitsEventsPerSecond) {
   Create(Limited(10, 0));
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 35)), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -86,7 +86,7 @@ TEST_F(SubscriptionFlowTest, EventsComeAtTheRate) {
   EXPECT_EQ(consumer->caught_up, 1);
 }
 
-TEST_F(SubscriptionFlowTest, ConsumersShareTheRate) {
+TEST_F(SubscriptionFlowTest, ConsumersShareRateLimit) {
   Create(Limited(10, 0));
   const auto first = rig_.Consume("s", "first", /*credit=*/4);
   const auto second = rig_.Consume("s", "second");
@@ -97,7 +97,7 @@ TEST_F(SubscriptionFlowTest, ConsumersShareTheRate) {
   EXPECT_EQ(Stats().delivered_events(), 10u);
 }
 
-TEST_F(SubscriptionFlowTest, BytesComeAtTheRate) {
+TEST_F(SubscriptionFlowTest, LimitsBytesPerSecond) {
   const size_t bytes = EncodeEvent(MakeEvent("00")).size();
   Create(Limited(0, 10 * bytes));
   ASSERT_THAT(rig_.Publish("t", Numbers(10, 45)), IsOk());
@@ -109,7 +109,7 @@ TEST_F(SubscriptionFlowTest, BytesComeAtTheRate) {
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAreArray(Numbers(30, 40)));
 }
 
-TEST_F(SubscriptionFlowTest, AnEventLargerThanTheRateIsPaidForAfterwards) {
+TEST_F(SubscriptionFlowTest, OversizedEventDelaysLaterOnes) {
   Create(Limited(0, 1000));
   v1::PublishStreamRequest request = MakeRequest("t", {});
   *request.add_events() = MakeEvent("large", "", std::string(4000, 'x'));
@@ -125,7 +125,7 @@ TEST_F(SubscriptionFlowTest, AnEventLargerThanTheRateIsPaidForAfterwards) {
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAre("small"));
 }
 
-TEST_F(SubscriptionFlowTest, ARateIsChangedWhileItHoldsDeliveriesBack) {
+TEST_F(SubscriptionFlowTest, RateChangeAppliesToWaitingDeliveries) {
   Create(Limited(1, 0));
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 20)), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -139,7 +139,7 @@ TEST_F(SubscriptionFlowTest, ARateIsChangedWhileItHoldsDeliveriesBack) {
 
 // ---- Pause, and other changes while consumers are connected
 
-TEST_F(SubscriptionFlowTest, NothingComesWhileItIsPaused) {
+TEST_F(SubscriptionFlowTest, DeliversNothingWhilePaused) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c", /*credit=*/2);
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 4)), IsOk());
@@ -154,7 +154,7 @@ TEST_F(SubscriptionFlowTest, NothingComesWhileItIsPaused) {
   EXPECT_THAT(IdsOf(consumer->Receive()), ElementsAre("1", "2"));
 }
 
-TEST_F(SubscriptionFlowTest, APauseSurvivesARestart) {
+TEST_F(SubscriptionFlowTest, PauseSurvivesRestart) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   SetPaused(true);
@@ -165,7 +165,7 @@ TEST_F(SubscriptionFlowTest, APauseSurvivesARestart) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
 }
 
-TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatHasReachedIt) {
+TEST_F(SubscriptionFlowTest, LoweredAttemptLimitParksEventOnNextFailure) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   ASSERT_THAT(rig_.Publish("t", {"bad", "good"}), IsOk());
@@ -195,7 +195,7 @@ TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatHasReachedIt) {
   EXPECT_EQ(Stats().lag_events(), 0u);
 }
 
-TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatWaits) {
+TEST_F(SubscriptionFlowTest, LoweredAttemptLimitParksWaitingRetry) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   ASSERT_THAT(rig_.Publish("t", {"bad"}), IsOk());
@@ -216,7 +216,7 @@ TEST_F(SubscriptionFlowTest, ALoweredLimitOfAttemptsParksWhatWaits) {
   EXPECT_EQ(letters[0].attempts(), 1u);
 }
 
-TEST_F(SubscriptionFlowTest, ANewAckDeadlineIsThatOfLaterDeliveries) {
+TEST_F(SubscriptionFlowTest, NewAckDeadlineAppliesToLaterDeliveries) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   v1::Subscription changed = Queue();
@@ -231,7 +231,7 @@ TEST_F(SubscriptionFlowTest, ANewAckDeadlineIsThatOfLaterDeliveries) {
   EXPECT_EQ(Stats().expired_events(), 1u);
 }
 
-TEST_F(SubscriptionFlowTest, ANewRetryPolicyIsThatOfLaterNacks) {
+TEST_F(SubscriptionFlowTest, NewRetryPolicyAppliesToLaterNacks) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c");
   v1::Subscription changed = Queue();
@@ -254,7 +254,7 @@ TEST_F(SubscriptionFlowTest, ANewRetryPolicyIsThatOfLaterNacks) {
 
 // ---- Retention
 
-class KeptSubscriptionTest : public SubscriptionFlowTest {
+class KeepUntilAckedTest : public SubscriptionFlowTest {
  protected:
   // Two topics with the same limit, trimmed one after the other; the second does not wait for acks.
   void SetUpKept(uint64_t max_bytes) {
@@ -289,7 +289,7 @@ class KeptSubscriptionTest : public SubscriptionFlowTest {
   }
 };
 
-TEST_F(KeptSubscriptionTest, WhatIsNotAckedStays) {
+TEST_F(KeepUntilAckedTest, RetainsUnackedEvents) {
   SetUpKept(0);
   for (const char* id : {"a", "b", "c"}) PublishOne(id);
   const auto consumer = rig_.Consume("s", "c");
@@ -305,7 +305,7 @@ TEST_F(KeptSubscriptionTest, WhatIsNotAckedStays) {
   EXPECT_THAT(consumer->said.trimmed(), IsEmpty());
 }
 
-TEST_F(KeptSubscriptionTest, WhatIsKeptHasALimit) {
+TEST_F(KeepUntilAckedTest, BoundsRetainedBytes) {
   SetUpKept(3500);
   for (const char* id : {"a", "b", "c", "d", "e"}) PublishOne(id);
   const auto consumer = rig_.Consume("s", "c", /*credit=*/1);
@@ -326,7 +326,7 @@ TEST_F(KeptSubscriptionTest, WhatIsKeptHasALimit) {
               testing::Contains("2 events lost: removed by retention before being settled"));
 }
 
-TEST_F(KeptSubscriptionTest, NothingIsKeptForADeletedSubscription) {
+TEST_F(KeepUntilAckedTest, DeletedSubscriptionRetainsNothing) {
   SetUpKept(0);
   PublishOne("a");
   TrimAll();
@@ -336,7 +336,7 @@ TEST_F(KeptSubscriptionTest, NothingIsKeptForADeletedSubscription) {
   EXPECT_EQ(rig_.Describe("t").start_offset(), 1);
 }
 
-TEST_F(SubscriptionFlowTest, WhatWasTrimmedUndeliveredIsReportedOnce) {
+TEST_F(SubscriptionFlowTest, ReportsTrimmedUndeliveredEventsOnce) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   rig_.clock.Advance(absl::Seconds(10));
@@ -366,7 +366,7 @@ class ReplayTest : public SubscriptionFlowTest {
   }
 };
 
-TEST_F(ReplayTest, ComesAtItsOwnRateBesideTheLiveFlow) {
+TEST_F(ReplayTest, HasItsOwnRateBesideLiveEvents) {
   SetUpQueue();
   v1::Subscription other = Queue();
   other.set_name("other");
@@ -399,7 +399,7 @@ TEST_F(ReplayTest, ComesAtItsOwnRateBesideTheLiveFlow) {
   EXPECT_THAT(IdsOf(bystander->Receive(1)), ElementsAre("live"));
 }
 
-TEST_F(ReplayTest, SurvivesARestartAndIsCancelled) {
+TEST_F(ReplayTest, SurvivesRestartAndCanBeCancelled) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 10)), IsOk());
   {
@@ -424,7 +424,7 @@ TEST_F(ReplayTest, SurvivesARestartAndIsCancelled) {
   EXPECT_EQ(Stats().replay_events(), 0u);
 }
 
-TEST_F(ReplayTest, ADryRunOnlySaysWhatWouldCome) {
+TEST_F(ReplayTest, DryRunOnlyCountsEvents) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 10)), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -438,7 +438,7 @@ TEST_F(ReplayTest, ADryRunOnlySaysWhatWouldCome) {
   EXPECT_THAT(consumer->Receive(), IsEmpty());
 }
 
-TEST_F(ReplayTest, EndsAtTheFirstEventOfATime) {
+TEST_F(ReplayTest, EndsAtStopTime) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   rig_.clock.Advance(absl::Seconds(10));
@@ -453,7 +453,7 @@ TEST_F(ReplayTest, EndsAtTheFirstEventOfATime) {
   EXPECT_THAT(IdsOf(consumer->Receive(2)), ElementsAre("a", "b"));
 }
 
-TEST_F(ReplayTest, EndsWhereNothingWasDeliveredYet) {
+TEST_F(ReplayTest, EndsAtFirstUndeliveredEvent) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", Numbers(0, 10)), IsOk());
   const auto consumer = rig_.Consume("s", "c", /*credit=*/4);
@@ -471,7 +471,7 @@ TEST_F(ReplayTest, EndsWhereNothingWasDeliveredYet) {
 
 // ---- Partitions and consumers
 
-TEST_F(SubscriptionFlowTest, NewPartitionsAreTakenUp) {
+TEST_F(SubscriptionFlowTest, DeliversFromAddedPartitions) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     Create(subscription);
     const auto consumer = rig_.Consume("s", "c");
@@ -491,7 +491,7 @@ TEST_F(SubscriptionFlowTest, NewPartitionsAreTakenUp) {
   }
 }
 
-TEST_F(SubscriptionFlowTest, AConsumerThatJoinsTakesItsShareWithoutRedelivery) {
+TEST_F(SubscriptionFlowTest, JoiningConsumerTakesShareWithoutRedelivery) {
   SetUpStream(4);
   PublishEach(4, "a");
   const auto first = rig_.Consume("s", "first");
@@ -517,7 +517,7 @@ TEST_F(SubscriptionFlowTest, AConsumerThatJoinsTakesItsShareWithoutRedelivery) {
   EXPECT_EQ(Stats().redelivered_events(), 0u);
 }
 
-TEST_F(SubscriptionFlowTest, AConsumerThatLeavesHandsOverWhatItHas) {
+TEST_F(SubscriptionFlowTest, LeavingConsumerHandsOverWithoutRedelivery) {
   SetUpStream(4);
   const auto first = rig_.Consume("s", "first");
   const auto second = rig_.Consume("s", "second");
@@ -542,7 +542,7 @@ TEST_F(SubscriptionFlowTest, AConsumerThatLeavesHandsOverWhatItHas) {
   EXPECT_EQ(Stats().redelivered_events(), 0u);
 }
 
-TEST_F(SubscriptionFlowTest, AConsumerThatDoesNotSettleLosesWhatIsToMove) {
+TEST_F(SubscriptionFlowTest, DrainingConsumerLosesPartitionAtDeadline) {
   SetUpStream(2);
   PublishEach(2, "a");
   const auto first = rig_.Consume("s", "first");
@@ -558,7 +558,7 @@ TEST_F(SubscriptionFlowTest, AConsumerThatDoesNotSettleLosesWhatIsToMove) {
   EXPECT_THAT(AttemptsOf(second->Receive()), ElementsAre(1));
 }
 
-TEST_F(SubscriptionFlowTest, CaughtUpIsSaidEachTimeTheHeadIsReached) {
+TEST_F(SubscriptionFlowTest, ReportsCaughtUpWheneverHeadIsReached) {
   SetUpQueue();
   const auto consumer = rig_.Consume("s", "c", /*credit=*/2);
   EXPECT_THAT(consumer->Receive(), IsEmpty());
@@ -573,7 +573,7 @@ TEST_F(SubscriptionFlowTest, CaughtUpIsSaidEachTimeTheHeadIsReached) {
   EXPECT_EQ(consumer->fell_behind, 0);
 }
 
-TEST_F(SubscriptionFlowTest, CaughtUpIsNotSaidWhileEventsWaitThatCameBack) {
+TEST_F(SubscriptionFlowTest, IsNotCaughtUpWhileReturnedEventsWait) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     Create(subscription);
     ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
@@ -589,7 +589,7 @@ TEST_F(SubscriptionFlowTest, CaughtUpIsNotSaidWhileEventsWaitThatCameBack) {
   }
 }
 
-TEST_F(SubscriptionFlowTest, FellBehindIsSaidOnceAfterCaughtUp) {
+TEST_F(SubscriptionFlowTest, ReportsFellBehindOnceAfterCaughtUp) {
   rig_.tail_cache_bytes = 1000;
   rig_.Reopen();
   SetUpQueue();
@@ -610,7 +610,7 @@ TEST_F(SubscriptionFlowTest, FellBehindIsSaidOnceAfterCaughtUp) {
   EXPECT_EQ(consumer->caught_up, 3);
 }
 
-TEST_F(SubscriptionFlowTest, FellBehindIsNotSaidForAReplay) {
+TEST_F(SubscriptionFlowTest, ReplayDoesNotReportFellBehind) {
   rig_.tail_cache_bytes = 1000;
   rig_.Reopen();
   SetUpQueue();
@@ -629,7 +629,7 @@ TEST_F(SubscriptionFlowTest, FellBehindIsNotSaidForAReplay) {
 
 // ---- Holes
 
-TEST_F(SubscriptionFlowTest, ManyHolesNeitherHoldLaterEventsUpNorForgetAcks) {
+TEST_F(SubscriptionFlowTest, ManyHolesNeitherBlockEventsNorLoseAcks) {
   constexpr int64_t kHoles = kStride == 1 ? 100'000 : 5'000;
   SetUpQueue();
   for (int i = 0; i < 2 * kHoles; i += 5000) {

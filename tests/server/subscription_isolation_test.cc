@@ -56,7 +56,7 @@ class IsolationTest : public SubscriptionTest {
   std::vector<Received> second_;
 };
 
-TEST_F(IsolationTest, OneOfThemIsOutAtATime) {
+TEST_F(IsolationTest, DeliversSuspectsOneAtATime) {
   SetUpSubscription();
   Die({"a", "b", "c"});
   ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
@@ -70,7 +70,7 @@ TEST_F(IsolationTest, OneOfThemIsOutAtATime) {
   }
 }
 
-TEST_F(IsolationTest, OnlyThePoisonousOneBecomesADeadLetter) {
+TEST_F(IsolationTest, DeadLettersOnlyPoisonEvent) {
   SetUpSubscription();
   Die({"good", "poison", "fine"});
   for (int deaths = 0; rig_.Get("s").stats().lag_events() > 0; rig_.AwaitParking("s")) {
@@ -89,7 +89,7 @@ TEST_F(IsolationTest, OnlyThePoisonousOneBecomesADeadLetter) {
   EXPECT_EQ(letters[0].event().id(), "poison");
 }
 
-TEST_F(IsolationTest, WhatWasNackedIsNotAlone) {
+TEST_F(IsolationTest, DoesNotIsolateNackedEvents) {
   SetUpSubscription();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -101,7 +101,7 @@ TEST_F(IsolationTest, WhatWasNackedIsNotAlone) {
 
 // The consumer handles its partitions in parallel: a slow event of one must not be blamed for a
 // poisonous event of another.
-TEST_F(IsolationTest, IsAloneAmongAllPartitionsOfAStreamsConsumer) {
+TEST_F(IsolationTest, IsolatesAcrossPartitionsOfStreamConsumer) {
   v1::Subscription stream = Stream();
   stream.set_max_delivery_attempts(3);
   Create(stream, /*partitions=*/2);
@@ -126,7 +126,7 @@ TEST_F(IsolationTest, IsAloneAmongAllPartitionsOfAStreamsConsumer) {
   EXPECT_EQ(letters[0].event().id(), "poison");
 }
 
-TEST_F(IsolationTest, GoesToWhoHasNothing) {
+TEST_F(IsolationTest, PrefersIdleConsumer) {
   SetUpSubscription();
   const auto busy = rig_.Consume("s", "busy", /*credit=*/2);
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -141,7 +141,7 @@ TEST_F(IsolationTest, GoesToWhoHasNothing) {
   EXPECT_THAT(IdsOf(busy->Receive(1)), ElementsAre("d"));
 }
 
-TEST_F(IsolationTest, ConsumersThatAreBusyGetNothingElseUntilOneHasTakenIt) {
+TEST_F(IsolationTest, BusyConsumersGetNoNewEventsUntilSuspectIsTaken) {
   SetUpBusyConsumers();
   ASSERT_THAT(rig_.Publish("t", {"d"}), IsOk());
   EXPECT_THAT(busy_->Receive(), IsEmpty());
@@ -156,7 +156,7 @@ TEST_F(IsolationTest, ConsumersThatAreBusyGetNothingElseUntilOneHasTakenIt) {
   EXPECT_THAT(IdsOf(busy_->Receive(1)), ElementsAre("e"));
 }
 
-TEST_F(IsolationTest, IsNotWaitedForLongerThanTheAckDeadline) {
+TEST_F(IsolationTest, EndsAfterAckDeadline) {
   SetUpSubscription();
   const auto busy = rig_.Consume("s", "busy", /*credit=*/1);
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -165,8 +165,8 @@ TEST_F(IsolationTest, IsNotWaitedForLongerThanTheAckDeadline) {
   busy->SetCredit(10);
   EXPECT_THAT(busy->Receive(), IsEmpty());
   EXPECT_THAT(rig_.Get("s").findings(),
-              Contains("2 events delivered one at a time: it is the last time, and their consumers "
-                       "went away before"));
+              Contains("2 events delivered one at a time: this is their last attempt, and their "
+                       "consumers disconnected before"));
   busy->Extend(first[0], 10 * kDeadline);
   rig_.Pass(kDeadline / 2);
   EXPECT_THAT(busy->Receive(), IsEmpty());
@@ -175,7 +175,7 @@ TEST_F(IsolationTest, IsNotWaitedForLongerThanTheAckDeadline) {
   EXPECT_TRUE(busy->AckAll(first));
 }
 
-TEST_F(IsolationTest, IsForgottenWhenItIsTrimmed) {
+TEST_F(IsolationTest, EndsWhenSuspectsAreTrimmed) {
   SetUpSubscription();
   Die({"a", "b"});
   rig_.Pass(absl::Seconds(1));
@@ -187,7 +187,7 @@ TEST_F(IsolationTest, IsForgottenWhenItIsTrimmed) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("c"));
 }
 
-TEST_F(IsolationTest, ComesAgainThoughASeekTookItBack) {
+TEST_F(IsolationTest, SeekRedeliversSuspect) {
   SetUpSubscription();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   {
@@ -210,7 +210,7 @@ TEST_F(IsolationTest, ComesAgainThoughASeekTookItBack) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
 }
 
-TEST_F(IsolationTest, IsNotWaitedForByOneThatLeaves) {
+TEST_F(IsolationTest, LeavingConsumerDoesNotBlockSuspect) {
   SetUpBusyConsumers();
   busy_->Leave();
   EXPECT_THAT(busy_->Receive(), IsEmpty());
@@ -218,7 +218,7 @@ TEST_F(IsolationTest, IsNotWaitedForByOneThatLeaves) {
   EXPECT_THAT(IdsOf(other_->Receive()), ElementsAre("c"));
 }
 
-TEST_F(IsolationTest, KeepsTheOrderOfItsKey) {
+TEST_F(IsolationTest, KeepsKeyOrder) {
   SetUpSubscription(/*ordered_by_key=*/true);
   v1::PublishStreamRequest request;
   request.set_topic("t");

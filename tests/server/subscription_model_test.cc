@@ -685,9 +685,9 @@ void SubscriptionModelTest::Run(v1::Subscription::Kind kind, bool ordered_by_key
   EXPECT_GT(delivered_, 0);
 }
 
-TEST_F(SubscriptionModelTest, Stream) { Run(v1::Subscription::KIND_STREAM, false); }
-TEST_F(SubscriptionModelTest, Queue) { Run(v1::Subscription::KIND_QUEUE, false); }
-TEST_F(SubscriptionModelTest, QueueOrderedByKey) { Run(v1::Subscription::KIND_QUEUE, true); }
+TEST_F(SubscriptionModelTest, StreamMatchesModel) { Run(v1::Subscription::KIND_STREAM, false); }
+TEST_F(SubscriptionModelTest, QueueMatchesModel) { Run(v1::Subscription::KIND_QUEUE, false); }
+TEST_F(SubscriptionModelTest, OrderedQueueMatchesModel) { Run(v1::Subscription::KIND_QUEUE, true); }
 
 }  // namespace
 }  // namespace eventhub

@@ -45,7 +45,7 @@ class SeekTest : public SubscriptionAdminTest {
   }
 };
 
-TEST_F(SeekTest, ADryRunSaysWhatWouldMoveAndMovesNothing) {
+TEST_F(SeekTest, DryRunReportsMovesWithoutMoving) {
   SetUpQueue(2);
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}, 0), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"d", "e"}, 1), IsOk());
@@ -62,7 +62,7 @@ TEST_F(SeekTest, ADryRunSaysWhatWouldMoveAndMovesNothing) {
   EXPECT_EQ(Stats().lag_events(), 0u);
 }
 
-TEST_F(SeekTest, MovesToOffsetsOfSinglePartitions) {
+TEST_F(SeekTest, MovesNamedPartitions) {
   SetUpQueue(2);
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}, 0), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"d", "e"}, 1), IsOk());
@@ -79,7 +79,7 @@ TEST_F(SeekTest, MovesToOffsetsOfSinglePartitions) {
               testing::UnorderedElementsAre("b", "c", "d", "e"));
 }
 
-TEST_F(SeekTest, MovesToATime) {
+TEST_F(SeekTest, MovesToTimestamp) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.clock.Advance(absl::Seconds(10));
@@ -103,7 +103,7 @@ TEST_F(SeekTest, MovesToATime) {
   EXPECT_EQ(Stats().lag_events(), 0u);
 }
 
-TEST_F(SeekTest, WhatWasOutIsTheConsumersNoLonger) {
+TEST_F(SeekTest, RevokesLeases) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -119,7 +119,7 @@ TEST_F(SeekTest, WhatWasOutIsTheConsumersNoLonger) {
   EXPECT_EQ(Stats().in_flight_events(), 1u);
 }
 
-TEST_F(SeekTest, WhatWaitedForARetryIsForgotten) {
+TEST_F(SeekTest, DiscardsPendingRetries) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -134,7 +134,7 @@ TEST_F(SeekTest, WhatWaitedForARetryIsForgotten) {
   EXPECT_EQ(Stats().lag_events(), 0u);
 }
 
-TEST_F(SeekTest, WhatIsReplayedStillComesUnlessItComesAnyway) {
+TEST_F(SeekTest, KeepsReplaysBehindNewPosition) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   ConsumeAll("s", 3);
@@ -157,7 +157,7 @@ TEST_F(SeekTest, WhatIsReplayedStillComesUnlessItComesAnyway) {
   EXPECT_EQ(Stats().replay_events(), 0u);
 }
 
-TEST_F(SeekTest, WhatWasRedrivenStillComesThoughItIsTrimmed) {
+TEST_F(SeekTest, KeepsRedrivenEventsThatWereTrimmed) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   ASSERT_THAT(rig_.CreateSnapshot("s", "before"), IsOk());
@@ -189,7 +189,7 @@ TEST_F(SeekTest, WhatWasRedrivenStillComesThoughItIsTrimmed) {
   EXPECT_THAT(IdsOf(consumer->Receive(2)), UnorderedElementsAre("a", "b"));
 }
 
-TEST_F(SeekTest, RefusesPlacesThatAreNone) {
+TEST_F(SeekTest, RejectsInvalidPositions) {
   SetUpQueue(2);
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   v1::SeekSubscriptionRequest request;
@@ -235,7 +235,7 @@ class SnapshotTest : public SubscriptionAdminTest {
   }
 };
 
-TEST_F(SnapshotTest, BringsBackJustWhatWasNotAcked) {
+TEST_F(SnapshotTest, RestoresOnlyUnackedEvents) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c", "d"}), IsOk());
   {
@@ -275,7 +275,7 @@ TEST_F(SnapshotTest, AreListedByNameUntilDeleted) {
   EXPECT_THAT(Restore("b"), Refused(StatusCode::kNotFound, Reason::REASON_SNAPSHOT_NOT_FOUND));
 }
 
-TEST_F(SnapshotTest, GoWithTheirSubscription) {
+TEST_F(SnapshotTest, AreDeletedWithSubscription) {
   SetUpQueue();
   ASSERT_THAT(rig_.CreateSnapshot("s", "a"), IsOk());
   ASSERT_THAT(rig_.DeleteSubscription("s"), IsOk());
@@ -283,7 +283,7 @@ TEST_F(SnapshotTest, GoWithTheirSubscription) {
   EXPECT_THAT(Names(), IsEmpty());
 }
 
-TEST_F(SnapshotTest, DoNotHoldUpRetention) {
+TEST_F(SnapshotTest, DoNotBlockRetention) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   ASSERT_THAT(rig_.CreateSnapshot("s", "old"), IsOk());
@@ -298,7 +298,7 @@ TEST_F(SnapshotTest, DoNotHoldUpRetention) {
   EXPECT_THAT(IdsOf(rig_.Consume("s", "c")->Receive(1)), ElementsAre("c"));
 }
 
-TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
+TEST_F(SnapshotTest, RejectsInvalidNames) {
   SetUpQueue();
   ASSERT_THAT(rig_.CreateSnapshot("s", "a"), IsOk());
   EXPECT_THAT(rig_.CreateSnapshot("s", "a"),
@@ -318,7 +318,7 @@ TEST_F(SnapshotTest, RefusesNamesThatWillNotDo) {
 }
 
 // Later events are not part of it, however long it takes.
-TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
+TEST_F(SeekTest, UsesLogEndAtTimeOfCall) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -350,7 +350,7 @@ TEST_F(SeekTest, IsOfTheLogAsItIsAtTheCall) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("d"));
 }
 
-TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
+TEST_F(SeekTest, CanBeCancelledBetweenBatches) {
   SetUpQueue(200);
   ASSERT_THAT(rig_.Publish("t", {"a"}, 0), IsOk());
   v1::SeekSubscriptionRequest request;
@@ -366,7 +366,7 @@ TEST_F(SeekTest, IsCancelledBetweenItsPieces) {
   EXPECT_EQ(Stats().lag_events(), 1u) << "nothing has moved";
 }
 
-TEST_F(SeekTest, AReplayIsCancelledBetweenItsCommits) {
+TEST_F(SeekTest, ReplayCanBeCancelledBetweenCommits) {
   constexpr int kEvents = 6000;
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", std::vector<std::string>(kEvents, "e")), IsOk());
@@ -396,7 +396,7 @@ TEST_F(SeekTest, AReplayIsCancelledBetweenItsCommits) {
   EXPECT_LT(Stats().replay_events(), uint64_t{kEvents / 2});
 }
 
-TEST_F(SeekTest, WhatIsReplayedAndTrimmedMeanwhileIsSaidToBeGone) {
+TEST_F(SeekTest, ReportsReplayedEventsTrimmedMeanwhile) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   ConsumeAll("s", 2);

@@ -69,7 +69,7 @@ google::protobuf::Duration Span(int64_t seconds, int32_t nanos = 0) {
 }
 
 // The memory of 10,000 idle subscriptions is mostly their settings.
-TEST(SubscriptionSettings, TakeNoMoreThanWhatIsKnownOfThem) {
+TEST(SubscriptionSettings, DropUnknownFieldsFromMemory) {
   v1::Subscription asked = Queue();
   asked.GetReflection()->MutableUnknownFields(&asked)->AddVarint(1000, 1);
   ASSERT_OK_AND_ASSIGN(const v1::Subscription made, Create(asked));
@@ -92,7 +92,7 @@ TEST(SubscriptionSettingsTest, QueueHasDefaults) {
   EXPECT_EQ(made.create_time().seconds(), absl::ToUnixSeconds(kNow));
 }
 
-TEST(SubscriptionSettingsTest, EveryNameHasADefaultTopicForDeadLetters) {
+TEST(SubscriptionSettingsTest, DefaultDeadLetterTopicFitsEveryName) {
   const auto topic_of = [](const std::string& name) {
     v1::Subscription settings = Queue();
     settings.set_name(name);
@@ -110,7 +110,7 @@ TEST(SubscriptionSettingsTest, EveryNameHasADefaultTopicForDeadLetters) {
             std::string(170, 'n') + "-c7d674096dc86278.dead-letters");
 }
 
-TEST(SubscriptionSettingsTest, StreamHasNoDeadlineUnlessAskedFor) {
+TEST(SubscriptionSettingsTest, StreamHasNoAckDeadlineByDefault) {
   ASSERT_OK_AND_ASSIGN(v1::Subscription made, Create(Stream()));
   EXPECT_FALSE(made.has_ack_deadline());
   EXPECT_EQ(RulesOf(made).ack_deadline, 0);
@@ -120,7 +120,7 @@ TEST(SubscriptionSettingsTest, StreamHasNoDeadlineUnlessAskedFor) {
   EXPECT_EQ(made.ack_deadline().seconds(), 5);
 }
 
-TEST(SubscriptionSettingsTest, WhatIsAskedForIsKept) {
+TEST(SubscriptionSettingsTest, KeepsRequestedSettings) {
   v1::Subscription asked = Queue();
   asked.set_ordered_by_key(true);
   *asked.mutable_ack_deadline() = Span(0, 100'000'000);
@@ -141,7 +141,7 @@ TEST(SubscriptionSettingsTest, WhatIsAskedForIsKept) {
   EXPECT_EQ(made.ShortDebugString(), asked.ShortDebugString());
 }
 
-TEST(SubscriptionSettingsTest, UnknownFieldsAreNotKept) {
+TEST(SubscriptionSettingsTest, DropsUnknownFields) {
   v1::Subscription asked = Queue();
   asked.GetReflection()->MutableUnknownFields(&asked)->AddVarint(1000, 1);
   v1::RateLimit& limit = *asked.mutable_rate_limit();
@@ -154,7 +154,7 @@ TEST(SubscriptionSettingsTest, UnknownFieldsAreNotKept) {
   EXPECT_TRUE(limit.GetReflection()->GetUnknownFields(now.rate_limit()).empty());
 }
 
-TEST(SubscriptionSettingsTest, NamesAreChecked) {
+TEST(SubscriptionSettingsTest, ValidatesNames) {
   const auto fault = [](const std::string& name) {
     return FaultOf(Queue(), [&](v1::Subscription& s) { s.set_name(name); });
   };
@@ -167,7 +167,7 @@ TEST(SubscriptionSettingsTest, NamesAreChecked) {
   EXPECT_THAT(Create(longest), IsOk());
 }
 
-TEST(SubscriptionSettingsTest, KindDecidesWhatMayBeSet) {
+TEST(SubscriptionSettingsTest, KindRestrictsSettings) {
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.clear_kind(); }), "subscription.kind");
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.set_kind(static_cast<v1::Subscription::Kind>(7)); }),
             "subscription.kind");
@@ -175,7 +175,7 @@ TEST(SubscriptionSettingsTest, KindDecidesWhatMayBeSet) {
             "subscription.ordered_by_key");
 }
 
-TEST(SubscriptionSettingsTest, DeadLettersGoElsewhere) {
+TEST(SubscriptionSettingsTest, DeadLetterTopicMustDiffer) {
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.set_dead_letter_topic("orders"); }),
             "subscription.dead_letter_topic");
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.set_topic("billing.dead-letters"); }),
@@ -185,7 +185,7 @@ TEST(SubscriptionSettingsTest, DeadLettersGoElsewhere) {
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.clear_topic(); }), "subscription.topic");
 }
 
-TEST(SubscriptionSettingsTest, LimitsAreChecked) {
+TEST(SubscriptionSettingsTest, ValidatesLimits) {
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.set_max_delivery_attempts(1001); }),
             "subscription.max_delivery_attempts");
   EXPECT_EQ(FaultOf(Queue(), [](auto& s) { s.set_ack_durability(static_cast<v1::Durability>(9)); }),
@@ -194,7 +194,7 @@ TEST(SubscriptionSettingsTest, LimitsAreChecked) {
             "subscription.description");
 }
 
-TEST(SubscriptionSettingsTest, DurationsAreChecked) {
+TEST(SubscriptionSettingsTest, ValidatesDurations) {
   const auto deadline = [](google::protobuf::Duration span) {
     return FaultOf(Stream(), [&](auto& s) { *s.mutable_ack_deadline() = span; });
   };
@@ -212,7 +212,7 @@ TEST(SubscriptionSettingsTest, DurationsAreChecked) {
   EXPECT_EQ(expiry(Span(315'576'000'001)), "subscription.expire_after");
 }
 
-TEST(SubscriptionSettingsTest, BackoffsAreChecked) {
+TEST(SubscriptionSettingsTest, ValidatesBackoffs) {
   const auto fault = [](const google::protobuf::Duration* min,
                         const google::protobuf::Duration* max) {
     return FaultOf(Queue(), [&](auto& s) {
@@ -233,7 +233,7 @@ TEST(SubscriptionSettingsTest, BackoffsAreChecked) {
   EXPECT_EQ(fault(nullptr, &ten_millis), "subscription.retry_policy.max_backoff");
 }
 
-TEST(SubscriptionSettingsTest, MaskSaysWhatChanges) {
+TEST(SubscriptionSettingsTest, UpdatesOnlyMaskedFields) {
   ASSERT_OK_AND_ASSIGN(const v1::Subscription made, Create(Queue()));
   v1::Subscription asked;
   *asked.mutable_ack_deadline() = Span(7);
@@ -276,7 +276,7 @@ TEST(SubscriptionSettingsTest, MaskSaysWhatChanges) {
   changed("filter", [&](auto& s) { *s.mutable_filter() = asked.filter(); });
 }
 
-TEST(SubscriptionSettingsTest, WhatIsNotSetIsTakenOverToo) {
+TEST(SubscriptionSettingsTest, MaskedUnsetFieldsReturnToDefaults) {
   v1::Subscription asked = Stream();
   *asked.mutable_ack_deadline() = Span(7);
   *asked.mutable_expire_after() = Span(3600);
@@ -293,7 +293,7 @@ TEST(SubscriptionSettingsTest, WhatIsNotSetIsTakenOverToo) {
   EXPECT_EQ(now.ShortDebugString(), plain.ShortDebugString());
 }
 
-TEST(SubscriptionSettingsTest, BadChangesAreRefused) {
+TEST(SubscriptionSettingsTest, RejectsInvalidUpdates) {
   ASSERT_OK_AND_ASSIGN(const v1::Subscription made, Create(Queue()));
   const auto fault = [&](const v1::Subscription& asked, const std::vector<std::string>& paths) {
     return FieldOf(Update(made, asked, paths).status());
@@ -330,7 +330,7 @@ TEST(SubscriptionSettingsTest, RulesAreInMicroseconds) {
   EXPECT_FALSE(RulesOf(Stream()).queue);
 }
 
-TEST(SubscriptionSettingsTest, ExpiresOnlyIfTold) {
+TEST(SubscriptionSettingsTest, DoesNotExpireByDefault) {
   v1::Subscription settings = Queue();
   EXPECT_EQ(ExpireAfterOf(settings), absl::InfiniteDuration());
   *settings.mutable_expire_after() = Span(90, 5);

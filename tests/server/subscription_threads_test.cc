@@ -399,7 +399,7 @@ void SubscriptionThreadsTest::Finish(const std::string& subscription) {
   })) << rig_.Get(subscription).DebugString();
 }
 
-TEST_P(SubscriptionThreadsTest, LoseNothingAndAckNothingTwice) {
+TEST_P(SubscriptionThreadsTest, SettlesEachEventExactlyOnce) {
   std::vector<std::thread> threads;
   for (int id = 0; id < kConsumers; ++id) threads.emplace_back([this, id] { Consume(id); });
   threads.emplace_back([this] { Administer(); });

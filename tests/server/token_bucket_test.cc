@@ -15,14 +15,14 @@ namespace {
 constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 
-TEST(TokenBucketTest, WithoutARateThereIsNoLimit) {
+TEST(TokenBucketTest, IsUnlimitedWithoutRate) {
   TokenBucket bucket;
   bucket.Take(1'000'000'000);
   EXPECT_EQ(bucket.Available(5), kMost);
   EXPECT_EQ(bucket.AvailableAt(5), 5);
 }
 
-TEST(TokenBucketTest, ASecondsWorthMayComeAtOnce) {
+TEST(TokenBucketTest, AllowsBurstOfOneSecond) {
   TokenBucket bucket;
   bucket.SetRate(100, 50 * kSecond);
   EXPECT_EQ(bucket.Available(50 * kSecond), 100);
@@ -33,7 +33,7 @@ TEST(TokenBucketTest, ASecondsWorthMayComeAtOnce) {
   EXPECT_EQ(bucket.Available(99 * kSecond), 100);
 }
 
-TEST(TokenBucketTest, WhatWasTakenTooMuchIsOwed) {
+TEST(TokenBucketTest, OverdraftDelaysLaterTokens) {
   TokenBucket bucket;
   bucket.SetRate(10, 0);
   bucket.Take(40);
@@ -45,7 +45,7 @@ TEST(TokenBucketTest, WhatWasTakenTooMuchIsOwed) {
   EXPECT_EQ(bucket.AvailableAt(at), at);
 }
 
-TEST(TokenBucketTest, RateChanges) {
+TEST(TokenBucketTest, RateChangeGrantsNoSecondBurst) {
   TokenBucket bucket;
   bucket.SetRate(100, 0);
   bucket.SetRate(10, 0);
@@ -59,7 +59,7 @@ TEST(TokenBucketTest, RateChanges) {
   EXPECT_EQ(bucket.Available(kSecond), kMost);
 }
 
-TEST(TokenBucketTest, LargestRateIsNotTooLarge) {
+TEST(TokenBucketTest, HandlesLargestRate) {
   TokenBucket bucket;
   bucket.SetRate(std::numeric_limits<uint64_t>::max(), 0);
   EXPECT_GT(bucket.Available(0), int64_t{1} << 60);
@@ -68,7 +68,7 @@ TEST(TokenBucketTest, LargestRateIsNotTooLarge) {
 }
 
 // Threads read the clock before they wait for the lock.
-TEST(TokenBucketTest, OlderTimeGivesNothingTwice) {
+TEST(TokenBucketTest, OlderTimeGrantsNothingTwice) {
   TokenBucket bucket;
   bucket.SetRate(100, 0);
   bucket.Take(100);
@@ -79,7 +79,7 @@ TEST(TokenBucketTest, OlderTimeGivesNothingTwice) {
 
 class TokenBucketRateTest : public SeededTest {};
 
-TEST_F(TokenBucketRateTest, HoldsInTheLongRun) {
+TEST_F(TokenBucketRateTest, MeetsRateInTheLongRun) {
   for (const uint64_t rate : {1u, 7u, 1'000u, 123'456'789u}) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", rate ", rate));
     TokenBucket bucket;

@@ -49,7 +49,7 @@ class TopicTest : public BrokerTest {
   }
 };
 
-TEST_F(TopicTest, CreatedWithDefaults) {
+TEST_F(TopicTest, CreateFillsInDefaults) {
   ASSERT_OK_AND_ASSIGN(const v1::Topic topic, rig_.Create(Named("orders")));
   EXPECT_EQ(topic.partitions(), 1u);
   EXPECT_EQ(topic.default_durability(), v1::DURABILITY_SYNCED);
@@ -64,14 +64,14 @@ TEST_F(TopicTest, CreatedWithDefaults) {
   }
 }
 
-TEST_F(TopicTest, CreatedOnce) {
+TEST_F(TopicTest, RejectsSecondCreation) {
   ASSERT_THAT(rig_.Create("orders"), IsOk());
   EXPECT_THAT(rig_.Create("orders", 5),
               Refused(StatusCode::kAlreadyExists, v1::ErrorDetail::REASON_TOPIC_EXISTS));
   EXPECT_EQ(rig_.broker().topics().Get(kTester, "orders")->topic().partitions(), 1u);
 }
 
-TEST_F(TopicTest, NamesAreChecked) {
+TEST_F(TopicTest, ValidatesNames) {
   for (const std::string& good : {std::string("a"), std::string("_x"), std::string("9"),
                                   std::string("A.b-C_d.0"), std::string(200, 'x')}) {
     EXPECT_THAT(rig_.Create(good), IsOk()) << good;
@@ -83,7 +83,7 @@ TEST_F(TopicTest, NamesAreChecked) {
   }
 }
 
-TEST_F(TopicTest, SettingsAreChecked) {
+TEST_F(TopicTest, ValidatesSettings) {
   const auto fault = [&](auto change) {
     v1::Topic topic = Named("t");
     change(topic);
@@ -109,7 +109,7 @@ TEST_F(TopicTest, SettingsAreChecked) {
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_TOPIC_NOT_FOUND));
 }
 
-TEST_F(TopicTest, ListedByNameInPages) {
+TEST_F(TopicTest, ListsByNameInPages) {
   for (const char* name : {"b", "a", "d", "c", "e"}) ASSERT_THAT(rig_.Create(name), IsOk());
   v1::ListTopicsResponse page = List(2, "");
   EXPECT_THAT(NamesOf(page), ElementsAre("a", "b"));
@@ -126,7 +126,7 @@ TEST_F(TopicTest, ListedByNameInPages) {
   EXPECT_EQ(List(0, "").topics_size(), 5);
 }
 
-TEST_F(TopicTest, PagesHaveDefaultAndGreatestSizes) {
+TEST_F(TopicTest, PagesHaveDefaultAndMaximumSize) {
   v1::Topic topic = Named("t");
   topic.set_partitions(1500);
   ASSERT_THAT(rig_.Create(topic), IsOk());
@@ -153,7 +153,7 @@ TEST_F(TopicTest, PagesHaveDefaultAndGreatestSizes) {
   EXPECT_EQ(page.next_page_token(), "");
 }
 
-TEST_F(TopicTest, MaskSaysWhatChanges) {
+TEST_F(TopicTest, UpdatesOnlyMaskedFields) {
   v1::Topic topic = Named("t");
   topic.set_description("old");
   topic.mutable_retention()->mutable_max_age()->set_seconds(100);
@@ -191,7 +191,7 @@ TEST_F(TopicTest, MaskSaysWhatChanges) {
   EXPECT_THAT(rig_.Publish(large), StatusIs(StatusCode::kInvalidArgument));
 }
 
-TEST_F(TopicTest, RetentionThatWaitsForSubscriptionsIsASettingLikeOthers) {
+TEST_F(TopicTest, UpdatesKeepUntilAcked) {
   v1::Topic topic = Named("t");
   topic.mutable_retention()->set_max_bytes(1000);
   topic.mutable_retention()->set_keep_until_acked(true);
@@ -213,7 +213,7 @@ TEST_F(TopicTest, RetentionThatWaitsForSubscriptionsIsASettingLikeOthers) {
   EXPECT_EQ(FieldOf(rig_.Update(change, {"retention.keep_until_acked.x"}).status()), "update_mask");
 }
 
-TEST_F(TopicTest, BadChangesAreRefusedAndChangeNothing) {
+TEST_F(TopicTest, RejectsInvalidUpdatesAsAWhole) {
   v1::Topic topic = Named("t");
   topic.set_partitions(4);
   ASSERT_OK_AND_ASSIGN(topic, rig_.Create(topic));
@@ -237,7 +237,7 @@ TEST_F(TopicTest, BadChangesAreRefusedAndChangeNothing) {
             topic.ShortDebugString());
 }
 
-TEST_F(TopicTest, DeletedTopicIsGoneAndItsNameIsFree) {
+TEST_F(TopicTest, DeletedNameCanBeReused) {
   ASSERT_THAT(rig_.Create("t", 2), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}, 1), IsOk());
   ASSERT_THAT(rig_.Delete("t"), IsOk());
@@ -254,7 +254,7 @@ TEST_F(TopicTest, DeletedTopicIsGoneAndItsNameIsFree) {
   EXPECT_THAT(rig_.Read("t").value().Ids(1), ElementsAre("c"));
 }
 
-TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
+TEST_F(TopicTest, RecreatedTopicSurvivesRestart) {
   ASSERT_THAT(rig_.Create("t", 3), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}, 1), IsOk());
   ASSERT_THAT(rig_.Delete("t"), IsOk());
@@ -269,7 +269,7 @@ TEST_F(TopicTest, SurvivesReopeningWithItsEvents) {
 }
 
 // Changes that wait together are written together, but each has its own place in the order.
-class RacingTopicTest : public TopicTest {
+class TopicRaceTest : public TopicTest {
  protected:
   // Puts the tasks that `submit` submits into one commit: it runs while the commit thread is
   // blocked.
@@ -349,7 +349,7 @@ class RacingTopicTest : public TopicTest {
   std::vector<std::string> done_;  // Appended by the broker's threads, one at a time.
 };
 
-TEST_F(RacingTopicTest, CreatedOnceByMany) {
+TEST_F(TopicRaceTest, ConcurrentCreationsSucceedOnce) {
   InOneCommit([&] {
     for (int i = 0; i < 3; ++i)
       rig_.broker().topics().Create(kTester, Named("new"), Note("create"));
@@ -357,7 +357,7 @@ TEST_F(RacingTopicTest, CreatedOnceByMany) {
   EXPECT_THAT(done_, ElementsAre("create OK", "create ALREADY_EXISTS", "create ALREADY_EXISTS"));
 }
 
-TEST_F(RacingTopicTest, UpdatesBuildOnEachOther) {
+TEST_F(TopicRaceTest, UpdatesInOneCommitAreCumulative) {
   InOneCommit([&] {
     Grow(3);
     Grow(2);
@@ -370,7 +370,7 @@ TEST_F(RacingTopicTest, UpdatesBuildOnEachOther) {
   EXPECT_EQ(rig_.Publish("t", {"b"}, 4).value(), 1);
 }
 
-TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
+TEST_F(TopicRaceTest, DeletedTopicRejectsLaterTasksOfCommit) {
   InOneCommit([&] {
     Submit("before");
     Delete("t");
@@ -389,13 +389,13 @@ TEST_F(RacingTopicTest, DeletedTopicTakesNothingMore) {
   }
 }
 
-TEST(TopicLimitsTest, AreThoseOfRequestsAndOfTheContract) {
+TEST(TopicLimitsTest, EventSizeFitsRequestsAndContract) {
   EXPECT_EQ(TopicLimitsFor(4 << 20).max_event_bytes, (4u << 20) - 1024);
   EXPECT_EQ(TopicLimitsFor(1 << 30).max_event_bytes, kMaxMaxEventBytes);
   EXPECT_EQ(TopicLimitsFor(1024).max_event_bytes, 512u);
 }
 
-TEST(TopicLimitsTest, HoldForWhatIsAskedForNow) {
+TEST(TopicLimitsTest, ApplyOnlyToNewSettings) {
   const TopicLimits limits{.max_event_bytes = 1000};
   v1::Topic topic;
   topic.set_name("t");

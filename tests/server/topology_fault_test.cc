@@ -24,7 +24,7 @@ class TopologyFaultTest : public TopologyTest {
   }
 };
 
-TEST_F(TopologyFaultTest, SaysAllThatIsWrongALineEach) {
+TEST_F(TopologyFaultTest, ReportsEveryFault) {
   ASSERT_THAT(rig_.Create("orders", 8), IsOk());
   EXPECT_THAT(
       Faults(R"(
@@ -38,32 +38,31 @@ TEST_F(TopologyFaultTest, SaysAllThatIsWrongALineEach) {
         subscriptions { name: "self" topic: "orders" kind: KIND_STREAM dead_letter_topic: "orders" }
         subscriptions { name: "picky" topic: "large" kind: KIND_STREAM filter { sql: "1 +\n" } })"),
       ElementsAre(
-          "topic -: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a digit or _",
+          "topic -: name: must consist of a-z A-Z 0-9 . _ - and start with a letter, a digit or _",
           "topic topology.topics[2]: name: is required",
-          "topic large: max_event_bytes: has to be 1 to 16777216",
-          "topic brief: retention.max_age: has to be 1s or more",
-          "subscription mirror: kind: has to be STREAM or QUEUE",
+          "topic large: max_event_bytes: must be 1 to 16777216",
+          "topic brief: retention.max_age: must be 1s or more",
+          "subscription mirror: kind: must be STREAM or QUEUE",
           "subscription self: dead_letter_topic: is orders, the subscription's own topic",
           testing::StartsWith("subscription picky: filter.sql: "),
           "topic orders: partitions: cannot shrink from 8 to 4",
           "subscription billing: topic: topic nowhere will not exist"));
 }
 
-TEST_F(TopologyFaultTest, IsInvalidArgumentAndNamesTheFirstField) {
+TEST_F(TopologyFaultTest, NamesFirstInvalidField) {
   const auto response = Apply(R"(topics { name: "a" } topics { name: "b" partitions: 100001 })");
   EXPECT_THAT(response, Refused(StatusCode::kInvalidArgument, ErrorDetail::REASON_INVALID_FIELD));
   EXPECT_EQ(DetailOf(response.status())->field(), "topology.topics[1].partitions");
 }
 
-TEST_F(TopologyFaultTest, NamesAreUniquePerKind) {
-  EXPECT_THAT(
-      Faults(R"(topics { name: "a" } topics { name: "b" } topics { name: "a" partitions: 3 }
+TEST_F(TopologyFaultTest, RejectsDuplicateNames) {
+  EXPECT_THAT(Faults(R"(topics { name: "a" } topics { name: "b" } topics { name: "a" partitions: 3 }
                         subscriptions { name: "a" topic: "a" kind: KIND_QUEUE }
                         subscriptions { name: "a" topic: "b" kind: KIND_QUEUE })"),
-      ElementsAre("topic a: name: is there before", "subscription a: name: is there before"));
+              ElementsAre("topic a: name: is used twice", "subscription a: name: is used twice"));
 }
 
-TEST_F(TopologyFaultTest, SomeFieldsCannotBeChanged) {
+TEST_F(TopologyFaultTest, RejectsChangesOfImmutableFields) {
   MustApply(R"(topics { name: "a" } topics { name: "b" }
                subscriptions { name: "s" topic: "a" kind: KIND_QUEUE ordered_by_key: true })");
   EXPECT_THAT(
@@ -73,14 +72,14 @@ TEST_F(TopologyFaultTest, SomeFieldsCannotBeChanged) {
                   "subscription s: ordered_by_key: cannot be changed from true to unset"));
 }
 
-TEST_F(TopologyFaultTest, PruneDoesNotTakeWhatIsNeeded) {
+TEST_F(TopologyFaultTest, PruneRejectsDeletingNeededTopics) {
   MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
   EXPECT_THAT(Faults(R"(subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })", /*prune=*/true),
               ElementsAre("subscription s: topic: topic t will not exist"));
 }
 
 // The refusal comes before any change.
-TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
+TEST_F(TopologyFaultTest, PruneRejectsTopicsWithOpenDeadLetters) {
   MustApply(R"(topics { name: "t" } topics { name: "letters" }
                subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "letters" })");
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
@@ -106,7 +105,7 @@ TEST_F(TopologyFaultTest, TopicsWithOpenLettersStay) {
   EXPECT_THAT(rig_.broker().topics().Get(kTester, "letters"), StatusIs(StatusCode::kNotFound));
 }
 
-TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
+TEST_F(TopologyFaultTest, SubscriptionsRequireTopicsThatStoreEvents) {
   EXPECT_THAT(Faults(R"(topics { name: "bus" retention { none: true } }
                         subscriptions { name: "s" topic: "bus" kind: KIND_QUEUE })"),
               testing::Contains("subscription s: topic: topic bus will keep nothing"));
@@ -116,7 +115,7 @@ TEST_F(TopologyFaultTest, SubscriptionsNeedTopicsThatKeepTheirEvents) {
               ElementsAre("topic t: retention.none: has subscriptions: s"));
 }
 
-TEST_F(TopologyFaultTest, LinksNeedTheirTopicAndKeepWhereTheyRead) {
+TEST_F(TopologyFaultTest, LinksRequireTheirTopicAndKeepTheirSource) {
   const std::string link =
       R"(links { name: "l" remote_address: "other:1" local_topic: "t" disabled: true )";
   MustApply(R"(topics { name: "t" })" + link + R"(remote_topic: "a" })");
@@ -127,13 +126,13 @@ TEST_F(TopologyFaultTest, LinksNeedTheirTopicAndKeepWhereTheyRead) {
                   R"(link l: start: cannot be changed from {"earliest":true} to {"latest":true})"));
 }
 
-TEST_F(TopologyFaultTest, AFaultyTopicIsNoFaultOfItsSubscriptions) {
+TEST_F(TopologyFaultTest, InvalidTopicCausesNoFollowUpFaults) {
   EXPECT_THAT(Faults(R"(topics { name: "t" partitions: 100001 }
                         subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })"),
-              ElementsAre("topic t: partitions: has to be 1 to 100000"));
+              ElementsAre("topic t: partitions: must be 1 to 100000"));
 }
 
-TEST_F(TopologyFaultTest, SaysHowManyFaultsThereAreMore) {
+TEST_F(TopologyFaultTest, CountsOmittedFaults) {
   std::string topology;
   for (int i = 0; i < 1000; ++i) absl::StrAppend(&topology, "topics { name: '-' } ");
   const std::vector<std::string> few = Faults(topology);
@@ -141,7 +140,7 @@ TEST_F(TopologyFaultTest, SaysHowManyFaultsThereAreMore) {
   EXPECT_GT(few.size(), 20u);
 }
 
-TEST_F(TopologyFaultTest, LongNamesAreCut) {
+TEST_F(TopologyFaultTest, TruncatesLongNames) {
   const std::vector<std::string> faults =
       Faults(absl::StrCat("topics { name: '", std::string(5000, 'x'), "' }"));
   ASSERT_THAT(faults, SizeIs(1));

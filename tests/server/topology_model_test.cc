@@ -111,7 +111,7 @@ absl::StatusOr<v1::ApplyTopologyResponse> ApplyTo(SubscriptionRig& rig,
   return TopologyTest::ApplyTo(rig, request);
 }
 
-TEST_F(RandomTopologies, BecomeWhatTheHubIs) {
+TEST_F(RandomTopologies, ConvergeAndRoundTrip) {
   SubscriptionRig rig;
   ASSERT_THAT(rig.Open(), IsOk());
   for (int step = 0; step < Steps(60); ++step) {

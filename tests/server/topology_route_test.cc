@@ -42,7 +42,7 @@ class TopologyRouteTest : public TopologyTest {
   const std::string all_ = std::string(kRoutes) + kTopics;
 };
 
-TEST_F(TopologyRouteTest, AreMadeAfterTheirTopicsAndCopy) {
+TEST_F(TopologyRouteTest, CreatesRoutesAfterTheirTopics) {
   EXPECT_THAT(
       MustApply(all_),
       ElementsAre(
@@ -60,7 +60,7 @@ TEST_F(TopologyRouteTest, AreMadeAfterTheirTopicsAndCopy) {
   EXPECT_THAT(MustApply(all_, /*prune=*/true), IsEmpty());
 }
 
-TEST_F(TopologyRouteTest, AreExportedWithoutWhatIsSoAnyway) {
+TEST_F(TopologyRouteTest, ExportsRoutesWithoutDefaults) {
   MustApply(all_);
   const v1::Topology exported = Export();
   EXPECT_EQ(exported.DebugString(), TopologyOf(all_).DebugString());
@@ -73,7 +73,7 @@ TEST_F(TopologyRouteTest, AreExportedWithoutWhatIsSoAnyway) {
   EXPECT_EQ(ExportOf(other).DebugString(), exported.DebugString());
 }
 
-TEST_F(TopologyRouteTest, AreChangedFieldByField) {
+TEST_F(TopologyRouteTest, UpdatesRoutesFieldByField) {
   MustApply(all_);
   EXPECT_THAT(
       MustApply(std::string(kTopics) + R"(
@@ -93,14 +93,14 @@ TEST_F(TopologyRouteTest, AreChangedFieldByField) {
   EXPECT_THAT(Ids("audit"), IsEmpty());
 }
 
-TEST_F(TopologyRouteTest, SourceCannotBeChanged) {
+TEST_F(TopologyRouteTest, RejectsChangeOfSource) {
   MustApply(all_);
   EXPECT_THAT(
       Faults(R"(routes { name: "audit" source_topic: "shop" target_topics: "audit" })"),
       testing::Contains(R"(route audit: source_topic: cannot be changed from "bus" to "shop")"));
 }
 
-TEST_F(TopologyRouteTest, ArePrunedBeforeTheirTopics) {
+TEST_F(TopologyRouteTest, PrunesRoutesBeforeTheirTopics) {
   MustApply(all_);
   ASSERT_OK_AND_ASSIGN(const auto kept, Apply(kTopics));
   EXPECT_THAT(Names(kept.unnamed()), ElementsAre("delete route audit", "delete route shop"));
@@ -110,7 +110,7 @@ TEST_F(TopologyRouteTest, ArePrunedBeforeTheirTopics) {
   EXPECT_EQ(Export().DebugString(), TopologyOf(R"(topics { name: "audit" })").DebugString());
 }
 
-TEST_F(TopologyRouteTest, ARouteThatIsTurnedRoundWaitsForTheOther) {
+TEST_F(TopologyRouteTest, DeletesOppositeRouteBeforeCreation) {
   MustApply(R"(topics { name: "a" } topics { name: "b" }
                routes { name: "z" source_topic: "b" target_topics: "a" })");
   EXPECT_THAT(MustApply(R"(topics { name: "a" } topics { name: "b" }
@@ -121,7 +121,7 @@ TEST_F(TopologyRouteTest, ARouteThatIsTurnedRoundWaitsForTheOther) {
 }
 
 // All faults are reported, and nothing changes: Refusal compares the exports before and after.
-TEST_F(TopologyRouteTest, AreCheckedBeforeAnythingIsChanged) {
+TEST_F(TopologyRouteTest, ValidatesRoutesBeforeAnyChange) {
   EXPECT_THAT(
       Faults(R"(
         topics { name: "a" } topics { name: "b" }
@@ -139,16 +139,16 @@ TEST_F(TopologyRouteTest, AreCheckedBeforeAnythingIsChanged) {
           "route filter: filter.sql: line 1, column 10: expected a string literal after LIKE, "
           "found "
           "the end of the expression",
-          HasSubstr("route dialect: filter: "), "route self: target_topics: has the source, a",
+          HasSubstr("route dialect: filter: "), "route self: target_topics: includes the source, a",
           "route none: target_topics: is required",
-          "route -: name: has to be of a-z A-Z 0-9 . _ - and begin with a letter, a digit or _",
+          "route -: name: must consist of a-z A-Z 0-9 . _ - and start with a letter, a digit or _",
           HasSubstr("route key: partition_key.constant: "),
-          "route names: set_attributes: 'id' has the name of an attribute with a field of its own",
+          "route names: set_attributes: 'id' has the name of an attribute that has its own field",
           "route from: source_topic: topic nowhere will not exist",
           "route to: target_topics: topic nowhere will not exist"));
 }
 
-TEST_F(TopologyRouteTest, LoopsAreFoundAcrossWhatIsThereAndWhatComes) {
+TEST_F(TopologyRouteTest, DetectsLoopsThroughExistingRoutes) {
   MustApply(R"(topics { name: "a" } topics { name: "b" } topics { name: "c" }
                routes { name: "ab" source_topic: "a" target_topics: "b" })");
   const std::vector<std::string> faults = Faults(R"(
@@ -158,7 +158,7 @@ TEST_F(TopologyRouteTest, LoopsAreFoundAcrossWhatIsThereAndWhatComes) {
   EXPECT_THAT(faults[0], HasSubstr("a -> b -> c -> a"));
 }
 
-TEST_F(TopologyRouteTest, PruneDoesNotTakeWhatARouteCannotBeWithout) {
+TEST_F(TopologyRouteTest, PruneRejectsDeletingNeededTopics) {
   MustApply(R"(topics { name: "a" } topics { name: "b" })");
   EXPECT_THAT(Faults(R"(topics { name: "a" }
                         routes { name: "r" source_topic: "a" target_topics: "b" })",
@@ -172,7 +172,7 @@ TEST_F(TopologyRouteTest, PruneDoesNotTakeWhatARouteCannotBeWithout) {
 }
 
 // A state that one hub reaches by deletions can be created in another hub.
-TEST_F(TopologyRouteTest, TheTargetOfOneThatSkipsMayBeMissing) {
+TEST_F(TopologyRouteTest, SkippingRouteMayNameMissingTarget) {
   const std::string route = R"(
     routes { name: "r" source_topic: "a" target_topics: "gone" target_topics: "here"
              on_unavailable: ON_UNAVAILABLE_SKIP })";

@@ -24,7 +24,7 @@ constexpr char kShop[] = R"(
   subscriptions { name: "mirror" topic: "audit" kind: KIND_STREAM dead_letter_topic: "poison" paused: true }
 )";
 
-TEST_F(TopologyTest, MakesAllOfItInAnEmptyHubAndSaysWhatItIs) {
+TEST_F(TopologyTest, CreatesEverythingInEmptyHub) {
   EXPECT_THAT(
       MustApply(kShop),
       ElementsAre(
@@ -46,7 +46,7 @@ TEST_F(TopologyTest, MakesAllOfItInAnEmptyHubAndSaysWhatItIs) {
   EXPECT_TRUE(mirror.paused());
 }
 
-TEST_F(TopologyTest, ChangesNothingTheSecondTime) {
+TEST_F(TopologyTest, SecondApplyChangesNothing) {
   MustApply(kShop);
   EXPECT_THAT(MustApply(kShop), IsEmpty());
   EXPECT_THAT(MustApply(kShop, /*prune=*/true), IsEmpty());
@@ -54,7 +54,7 @@ TEST_F(TopologyTest, ChangesNothingTheSecondTime) {
   EXPECT_THAT(MustApply(kShop, /*prune=*/true), IsEmpty());
 }
 
-TEST_F(TopologyTest, WritesDefaultsOrNotIsTheSame) {
+TEST_F(TopologyTest, ExplicitDefaultsChangeNothing) {
   MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
   EXPECT_THAT(MustApply(R"(
         topics { name: "t" partitions: 1 max_event_bytes: 1048576 default_durability: DURABILITY_SYNCED
@@ -66,7 +66,7 @@ TEST_F(TopologyTest, WritesDefaultsOrNotIsTheSame) {
               IsEmpty());
 }
 
-TEST_F(TopologyTest, ChangesWhatIsDifferentAndNothingElse) {
+TEST_F(TopologyTest, ChangesOnlyDifferences) {
   MustApply(kShop);
   EXPECT_THAT(MustApply(R"(
                 topics { name: "orders" partitions: 8 retention { max_bytes: 6000000000 } }
@@ -86,7 +86,7 @@ TEST_F(TopologyTest, ChangesWhatIsDifferentAndNothingElse) {
   EXPECT_FALSE(rig_.Get("billing").subscription().has_filter());
 }
 
-TEST_F(TopologyTest, ADryRunSaysTheSameAndChangesNothing) {
+TEST_F(TopologyTest, DryRunPredictsChanges) {
   MustApply(kShop);
   const std::string before = Export().DebugString();
   const v1::Topology wanted = TopologyOf(R"(
@@ -100,7 +100,7 @@ TEST_F(TopologyTest, ADryRunSaysTheSameAndChangesNothing) {
   EXPECT_THAT(made.changes(), SizeIs(8));
 }
 
-TEST_F(TopologyTest, NamesWhatItLeavesAlone) {
+TEST_F(TopologyTest, ListsUnnamedObjects) {
   MustApply(kShop);
   ASSERT_OK_AND_ASSIGN(
       const auto response,
@@ -113,7 +113,7 @@ TEST_F(TopologyTest, NamesWhatItLeavesAlone) {
                           "delete topic orders", "delete subscription billing"));
 }
 
-TEST_F(TopologyTest, PrunesWhatIsNotNamedWhatNeedsOthersFirst) {
+TEST_F(TopologyTest, PrunesDependentsFirst) {
   MustApply(kShop);
   EXPECT_THAT(MustApply(R"(topics { name: "audit" default_durability: DURABILITY_WRITTEN }
                    subscriptions { name: "mirror" topic: "audit" kind: KIND_STREAM paused: true
@@ -130,7 +130,7 @@ TEST_F(TopologyTest, PrunesWhatIsNotNamedWhatNeedsOthersFirst) {
   EXPECT_EQ(Export().DebugString(), "");
 }
 
-TEST_F(TopologyTest, LeavesDeadLetterTopicsAsTheyAreUnlessTheyAreNamed) {
+TEST_F(TopologyTest, KeepsUnnamedDeadLetterTopics) {
   MustApply(kShop);
   v1::Topic letters;
   letters.set_name("poison");
@@ -142,7 +142,7 @@ TEST_F(TopologyTest, LeavesDeadLetterTopicsAsTheyAreUnlessTheyAreNamed) {
                           R"(description "Dead letters of subscription mirror"->)"));
 }
 
-TEST_F(TopologyTest, MakesADeadLetterTopicThatASubscriptionIsMovedTo) {
+TEST_F(TopologyTest, CreatesNewDeadLetterTopicOfSubscription) {
   MustApply(R"(topics { name: "t" } subscriptions { name: "s" topic: "t" kind: KIND_QUEUE })");
   EXPECT_THAT(MustApply(R"(topics { name: "t" }
                            subscriptions { name: "s" topic: "t" kind: KIND_QUEUE dead_letter_topic: "d" })",
@@ -152,7 +152,7 @@ TEST_F(TopologyTest, MakesADeadLetterTopicThatASubscriptionIsMovedTo) {
                           "delete topic s.dead-letters"));
 }
 
-TEST_F(TopologyTest, SubscribesToDeadLettersOfAnother) {
+TEST_F(TopologyTest, SubscribesToDeadLetterTopicOfAnother) {
   EXPECT_THAT(MustApply(R"(topics { name: "t" }
                    subscriptions { name: "a" topic: "b.dead-letters" kind: KIND_QUEUE }
                    subscriptions { name: "b" topic: "t" kind: KIND_QUEUE })"),
@@ -160,7 +160,7 @@ TEST_F(TopologyTest, SubscribesToDeadLettersOfAnother) {
   EXPECT_EQ(rig_.Get("a").subscription().topic(), "b.dead-letters");
 }
 
-TEST_F(TopologyTest, KeepsEventsAndTheStateOfWhatStays) {
+TEST_F(TopologyTest, KeepsEventsAndCursors) {
   MustApply(kShop);
   ASSERT_THAT(rig_.Publish("audit", {"1", "2"}), IsOk());
   MustApply(R"(topics { name: "audit" partitions: 2 }
@@ -170,7 +170,7 @@ TEST_F(TopologyTest, KeepsEventsAndTheStateOfWhatStays) {
   EXPECT_EQ(rig_.Get("mirror").stats().lag_events(), 2u);
 }
 
-TEST_F(TopologyTest, LessIsKeptOnlyAfterSubscriptionsAreMade) {
+TEST_F(TopologyTest, TightensRetentionAfterCreatingSubscriptions) {
   MustApply(R"(topics { name: "a" } topics { name: "b" retention { max_bytes: 10 } })");
   EXPECT_THAT(
       MustApply(R"(topics { name: "a" retention { max_bytes: 10 } } topics { name: "b" }
@@ -181,7 +181,7 @@ TEST_F(TopologyTest, LessIsKeptOnlyAfterSubscriptionsAreMade) {
           "update topic a: retention.max_bytes ->10"));
 }
 
-TEST_F(TopologyTest, ExportsWhatMakesAnotherHubLikeIt) {
+TEST_F(TopologyTest, ExportRecreatesHub) {
   MustApply(kShop);
   v1::Topic changed;
   changed.set_name("audit");
@@ -212,7 +212,7 @@ TEST_F(TopologyTest, ExportsWhatMakesAnotherHubLikeIt) {
   EXPECT_EQ(ExportOf(other).DebugString(), exported.DebugString());
 }
 
-TEST_F(TopologyTest, LinksComeLastAndGoFirst) {
+TEST_F(TopologyTest, CreatesLinksLastAndDeletesThemFirst) {
   const std::string text = R"(
     topics { name: "here" }
     links { name: "l" remote_address: "other:7070" remote_topic: "there" local_topic: "here"
@@ -233,7 +233,7 @@ TEST_F(TopologyTest, LinksComeLastAndGoFirst) {
   EXPECT_THAT(MustApply("", /*prune=*/true), ElementsAre("delete link l", "delete topic here"));
 }
 
-TEST_F(TopologyTest, SaysWhichChangesWereMadeWhenTheStoreFails) {
+TEST_F(TopologyTest, ReportsCompletedChangesWhenStoreFails) {
   MustApply(R"(topics { name: "t" })");
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
   ASSERT_OK_AND_ASSIGN(const auto failed, Apply(kShop));
@@ -243,7 +243,7 @@ TEST_F(TopologyTest, SaysWhichChangesWereMadeWhenTheStoreFails) {
 }
 
 // The caller goes away after some changes.
-TEST_F(TopologyTest, StopsBetweenChangesWhenTheCallerIsGone) {
+TEST_F(TopologyTest, StopsBetweenChangesWhenCancelled) {
   const auto apply = [&](int wanted) {
     v1::ApplyTopologyRequest request;
     *request.mutable_topology() = TopologyOf(kShop);

@@ -80,7 +80,7 @@ class TransactionTest : public SubscriptionTest {
   int64_t Acked() { return rig_.Get("s").partitions(0).acked_offset(); }
 };
 
-TEST_F(TransactionTest, AppendsToManyTopicsAndAcks) {
+TEST_F(TransactionTest, AppendsToSeveralTopicsAndAcks) {
   for (const v1::Subscription& subscription : {Stream(), Queue()}) {
     Create(subscription);
     ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
@@ -115,7 +115,7 @@ TEST_F(TransactionTest, AppendsToManyTopicsAndAcks) {
 }
 
 // Each reason to refuse, combined with valid parts: no part is done.
-TEST_F(TransactionTest, OneBadPartAndNothingIsDone) {
+TEST_F(TransactionTest, InvalidPartRejectsWholeTransaction) {
   Create(Queue());
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -177,7 +177,7 @@ TEST_F(TransactionTest, OneBadPartAndNothingIsDone) {
   EXPECT_EQ(Acked(), 2);
 }
 
-TEST_F(TransactionTest, ARetryGetsTheFirstAnswer) {
+TEST_F(TransactionTest, RetryReturnsFirstResult) {
   v1::TransactRequest request;
   request.set_transaction_id("once");
   Append(request, "many", {"x"}, "key");
@@ -201,7 +201,7 @@ TEST_F(TransactionTest, ARetryGetsTheFirstAnswer) {
 }
 
 // Two transactions with one id in the queue: the second sees the first.
-TEST_F(TransactionTest, TwinsAreDoneOnce) {
+TEST_F(TransactionTest, ConcurrentDuplicatesAreAppliedOnce) {
   v1::TransactRequest request;
   request.set_transaction_id("twin");
   Append(request, "out", {"x"});
@@ -228,7 +228,7 @@ TEST_F(TransactionTest, TwinsAreDoneOnce) {
   EXPECT_THAT(Ids("out"), ElementsAre("x"));
 }
 
-TEST_F(TransactionTest, AsksForABoundedAmountOfWorkOrIsRefusedAsAWhole) {
+TEST_F(TransactionTest, RejectsTooMuchWorkAsAWhole) {
   Create(Queue());
   constexpr int64_t kEvents = 2'000;
   constexpr int64_t kMost = 5'000;
@@ -256,7 +256,7 @@ TEST_F(TransactionTest, AsksForABoundedAmountOfWorkOrIsRefusedAsAWhole) {
   EXPECT_THAT(Ids("out"), IsEmpty());
 }
 
-TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {
+TEST_F(TransactionTest, FencesConsumerWithLostLease) {
   Create(Queue());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   auto slow = rig_.Consume("s", "slow");
@@ -279,7 +279,7 @@ TEST_F(TransactionTest, AConsumerThatLostItsLeaseIsFenced) {
   EXPECT_THAT(Ids("out"), ElementsAre("of fast"));
 }
 
-TEST_F(TransactionTest, AcksOfAStreamAreOfSomethingOrRefused) {
+TEST_F(TransactionTest, RejectsStreamAcksWithoutEffect) {
   Create(Stream());
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -299,7 +299,7 @@ TEST_F(TransactionTest, AcksOfAStreamAreOfSomethingOrRefused) {
   EXPECT_THAT(Ids("out"), ElementsAre("x", "y"));
 }
 
-TEST_F(TransactionTest, AConsumerThatAcksThusIsTrustedAgain) {
+TEST_F(TransactionTest, AckMarksStalledConsumerResponsive) {
   const auto consumer = StalledConsumer();
   const std::vector<Received> again = consumer->Receive(1);
   v1::TransactRequest request;
@@ -310,7 +310,7 @@ TEST_F(TransactionTest, AConsumerThatAcksThusIsTrustedAgain) {
 }
 
 // A transaction in doubt is done as a whole or not at all.
-TEST_F(TransactionTest, APowerLossTakesAllOfItOrNothing) {
+TEST_F(TransactionTest, IsAtomicAcrossPowerLoss) {
   Create(Queue());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   v1::TransactRequest request;
@@ -337,7 +337,7 @@ TEST_F(TransactionTest, APowerLossTakesAllOfItOrNothing) {
   EXPECT_EQ(Acked(), 1);
 }
 
-TEST_F(TransactionTest, MalformedBytesAreRefused) {
+TEST_F(TransactionTest, RejectsMalformedBytes) {
   v1::TransactRequest request;
   Append(request, "out", {"x"});
   const std::string bytes = request.SerializeAsString();

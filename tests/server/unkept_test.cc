@@ -14,7 +14,7 @@ using absl::StatusCode;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class UnkeptTest : public RouteTestBase {
+class RetentionNoneTest : public RouteTestBase {
  protected:
   static v1::Topic None(const std::string& name, bool none = true) {
     v1::Topic topic;
@@ -24,7 +24,7 @@ class UnkeptTest : public RouteTestBase {
   }
 };
 
-TEST_F(UnkeptTest, KeepsOffsetsAndNothingElse) {
+TEST_F(RetentionNoneTest, KeepsOnlyOffsets) {
   ASSERT_THAT(rig_.Create(None("n")), IsOk());
   EXPECT_EQ(rig_.Publish("n", {"1", "2"}).value(), 0);
   EXPECT_EQ(rig_.Publish("n", {"3"}).value(), 2);
@@ -43,7 +43,7 @@ TEST_F(UnkeptTest, KeepsOffsetsAndNothingElse) {
       Refused(StatusCode::kFailedPrecondition, v1::ErrorDetail::REASON_TOPIC_KEEPS_NOTHING));
 }
 
-TEST_F(UnkeptTest, RoutesTakeFromItAndWhatNoneTakesIsCounted) {
+TEST_F(RetentionNoneTest, RoutesEventsAndCountsUnroutedOnes) {
   ASSERT_THAT(rig_.Create(None("n")), IsOk());
   ASSERT_THAT(rig_.Create(None("m")), IsOk());
   v1::Route route = RouteOf("r", "n", {"b", "m"});
@@ -62,7 +62,7 @@ TEST_F(UnkeptTest, RoutesTakeFromItAndWhatNoneTakesIsCounted) {
   EXPECT_EQ(rig_.Describe("m").end_offset(), 2);
 }
 
-TEST_F(UnkeptTest, IsSwitchedOnAndOff) {
+TEST_F(RetentionNoneTest, CanBeSwitchedOnAndOff) {
   ASSERT_THAT(rig_.Publish("a", {"1", "2"}), IsOk());
   ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().OpenReader(kTester, ReadOf("a")));
   ASSERT_THAT(rig_.Update(None("a"), {"retention.none"}), IsOk());
@@ -81,7 +81,7 @@ TEST_F(UnkeptTest, IsSwitchedOnAndOff) {
   EXPECT_EQ(rig_.Describe("a").start_offset(), 3);
 }
 
-TEST_F(UnkeptTest, GoesWithNoOtherLimit) {
+TEST_F(RetentionNoneTest, ExcludesOtherLimits) {
   v1::Topic topic = None("n");
   topic.mutable_retention()->set_max_bytes(1 << 20);
   EXPECT_THAT(rig_.Create(topic),
@@ -96,7 +96,7 @@ TEST_F(UnkeptTest, GoesWithNoOtherLimit) {
   EXPECT_EQ(DetailOf(status)->field(), "topic.retention.refuse_when_full");
 }
 
-TEST_F(UnkeptTest, IsNoPlaceForSubscriptionsOrDeadLetters) {
+TEST_F(RetentionNoneTest, RejectsSubscriptionsAndDeadLetters) {
   ASSERT_THAT(rig_.Create(None("n")), IsOk());
   v1::Subscription subscription = SubscriptionOf("s", "a", v1::Subscription::KIND_QUEUE);
   subscription.set_dead_letter_topic("n");
@@ -118,7 +118,7 @@ TEST_F(UnkeptTest, IsNoPlaceForSubscriptionsOrDeadLetters) {
   }
 }
 
-TEST_F(UnkeptTest, AFullTopicRefusesUntilThereIsRoom) {
+TEST_F(RetentionNoneTest, FullTopicRejectsUntilSpaceIsFree) {
   v1::Topic topic;
   topic.set_name("full");
   topic.mutable_retention()->set_max_bytes(EncodeEvent(MakeEvent("1")).size());

@@ -460,7 +460,7 @@ class VisibilityRaceTest : public SeededTest {
   std::map<uint32_t, std::vector<std::string>> in_ ABSL_GUARDED_BY(in_mutex_);
 };
 
-TEST_F(VisibilityRaceTest, WhoeverSeesAPartOfACommitSeesAllOfIt) {
+TEST_F(VisibilityRaceTest, CommitsBecomeVisibleAtomically) {
   std::vector<std::thread> threads;
   const auto start = [&](std::function<void()> run) { threads.emplace_back(std::move(run)); };
   start([this] { Publish(seed_); });

@@ -77,7 +77,7 @@ class VisibilityTest : public SubscriptionTest {
   v1::SubscriptionPartition Partition() { return rig_.Get("s").partitions(0); }
 };
 
-TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
+TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfOldOwner) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   const auto first = rig_.Consume("s", "first", /*credit=*/2);
@@ -105,7 +105,7 @@ TEST_F(VisibilityTest, NewOwnerOfAPartitionComesAfterTheTransactionOfTheOld) {
 }
 
 // A replay replaces the settled events; this does not make the settling transaction visible.
-TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
+TEST_F(VisibilityTest, NewOwnerWaitsForTransactionOfReplayedEvents) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto first = rig_.Consume("s", "first", /*credit=*/1);
@@ -135,7 +135,7 @@ TEST_F(VisibilityTest, NewOwnerComesAfterTheTransactionWhoseEventsAreReplayed) {
 }
 
 // The first consumer stays; the events that it settled release the partition.
-TEST_F(VisibilityTest, PartitionThatMovesWaitsForTheCommitThatSettlesTheLast) {
+TEST_F(VisibilityTest, MovingPartitionWaitsForLastSettlingCommit) {
   SetUpStream(2);
   for (uint32_t p = 0; p < 2; ++p) ASSERT_THAT(rig_.Publish("t", {"a"}, p), IsOk());
   const auto first = rig_.Consume("s", "first");
@@ -156,7 +156,7 @@ TEST_F(VisibilityTest, PartitionThatMovesWaitsForTheCommitThatSettlesTheLast) {
   EXPECT_THAT(outcome.get(), IsOk());
 }
 
-TEST_F(VisibilityTest, NextEventOfAKeyComesAfterTheTransactionOfTheOneBefore) {
+TEST_F(VisibilityTest, NextEventOfKeyWaitsForPreviousTransaction) {
   v1::Subscription queue = Queue();
   queue.set_ordered_by_key(true);
   Create(queue);
@@ -185,7 +185,7 @@ TEST_F(VisibilityTest, NextEventOfAKeyComesAfterTheTransactionOfTheOneBefore) {
 }
 
 // Commits become visible in order: an unsynced commit waits for a synced one before it.
-TEST_F(VisibilityTest, AckBehindASyncedPublishWaitsForIt) {
+TEST_F(VisibilityTest, AckWaitsForEarlierSyncedPublish) {
   SetUpStream();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   auto first = rig_.Consume("s", "first", /*credit=*/1);
@@ -207,7 +207,7 @@ TEST_F(VisibilityTest, AckBehindASyncedPublishWaitsForIt) {
 }
 
 // It is unknown whether the event is settled, so it is neither reported as settled nor redelivered.
-TEST_F(VisibilityTest, WhatAFailedCommitSettledWaitsForARestart) {
+TEST_F(VisibilityTest, EventsSettledByFailedCommitWaitForRestart) {
   v1::Subscription queue = Queue();
   queue.set_ordered_by_key(true);
   Create(queue);
@@ -238,7 +238,7 @@ TEST_F(VisibilityTest, WhatAFailedCommitSettledWaitsForARestart) {
   EXPECT_EQ(Partition().acked_offset(), static_cast<int64_t>(Ids("out").size()));
 }
 
-TEST_F(VisibilityTest, DeadLetterIsThereBeforeItsKeyGoesOn) {
+TEST_F(VisibilityTest, DeadLetterIsVisibleBeforeNextEventOfKey) {
   v1::Subscription queue = Queue();
   queue.set_ordered_by_key(true);
   Create(queue);
@@ -265,7 +265,7 @@ TEST_F(VisibilityTest, DeadLetterIsThereBeforeItsKeyGoesOn) {
   EXPECT_TRUE(Eventually([&] { return rig_.Get("s").stats().open_dead_letters() == 1; }));
 }
 
-TEST_F(VisibilityTest, RedrivenEventComesWithTheCommitThatClosesItsDeadLetter) {
+TEST_F(VisibilityTest, RedrivenEventWaitsUntilItsLetterIsClosed) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -287,7 +287,7 @@ TEST_F(VisibilityTest, RedrivenEventComesWithTheCommitThatClosesItsDeadLetter) {
   EXPECT_THAT(IdsOf(consumer->Receive(1)), ElementsAre("a"));
 }
 
-class VisibilityOfBothKindsTest : public VisibilityTest, public testing::WithParamInterface<bool> {
+class VisibilityByKindTest : public VisibilityTest, public testing::WithParamInterface<bool> {
  protected:
   void SetUp() override {
     VisibilityTest::SetUp();
@@ -295,10 +295,10 @@ class VisibilityOfBothKindsTest : public VisibilityTest, public testing::WithPar
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(All, VisibilityOfBothKindsTest, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(All, VisibilityByKindTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Queue" : "Stream"; });
 
-TEST_P(VisibilityOfBothKindsTest, SeekIsFollowedWhenItIsVisible) {
+TEST_P(VisibilityByKindTest, SeekTakesEffectOnceVisible) {
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_TRUE(consumer->AckAll(consumer->Receive(1)));
@@ -314,7 +314,7 @@ TEST_P(VisibilityOfBothKindsTest, SeekIsFollowedWhenItIsVisible) {
 class SecondRedriveTest : public VisibilityTest, public testing::WithParamInterface<bool> {};
 
 // The deletion of the last letter is in a commit that is not visible.
-TEST_P(SecondRedriveTest, ThatFindsNothingWaitsForTheOneBefore) {
+TEST_P(SecondRedriveTest, WaitsForFirstRedrive) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -349,7 +349,7 @@ INSTANTIATE_TEST_SUITE_P(All, SecondRedriveTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Dry" : "Real"; });
 
 // Reports and deliveries use the visible settings.
-TEST_F(VisibilityTest, SettingsAreInEffectWhenTheyAreVisible) {
+TEST_F(VisibilityTest, SettingsApplyOnceVisible) {
   v1::Subscription paused = Queue();
   paused.set_paused(true);
   Create(paused);
@@ -375,7 +375,7 @@ TEST_F(VisibilityTest, SettingsAreInEffectWhenTheyAreVisible) {
   EXPECT_FALSE(rig_.Get("s").subscription().paused());
 }
 
-TEST_F(VisibilityTest, SettingsOfAFailedCommitAreNotInEffect) {
+TEST_F(VisibilityTest, SettingsOfFailedCommitDoNotApply) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   Hold();
@@ -393,7 +393,7 @@ TEST_F(VisibilityTest, SettingsOfAFailedCommitAreNotInEffect) {
 }
 
 // The end of a consumer also writes the record.
-TEST_F(VisibilityTest, SettingsThatAreNotVisibleYetAreNotWrittenOver) {
+TEST_F(VisibilityTest, PendingSettingsAreNotOverwritten) {
   SetUpQueue();
   auto consumer = rig_.Consume("s", "c");
   Hold();
@@ -410,7 +410,7 @@ TEST_F(VisibilityTest, SettingsThatAreNotVisibleYetAreNotWrittenOver) {
   EXPECT_EQ(rig_.Get("s").subscription().description(), "new");
 }
 
-TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
+TEST_P(VisibilityByKindTest, ReportsSeekOnceVisible) {
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
   EXPECT_TRUE(consumer->AckAll(consumer->Receive(2)));
@@ -431,7 +431,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfAMoveWhenItIsVisible) {
 }
 
 // Whether its commit and the seek become visible together or one after another.
-TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
+TEST_P(VisibilityByKindTest, ReportsAcksBeforeSeek) {
   ASSERT_THAT(rig_.Publish("t", {"a", "b", "c"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
   const std::vector<Received> events = consumer->Receive(3);
@@ -462,7 +462,7 @@ TEST_P(VisibilityOfBothKindsTest, ReportsTellOfWhatWasAckedBeforeAMove) {
   EXPECT_EQ(Partition().lag_events(), 0u);
 }
 
-TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {
+TEST_F(VisibilityTest, ReplaysStartAndEndOnceVisible) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -500,7 +500,7 @@ TEST_F(VisibilityTest, ReplaysBeginAndEndWhenThatIsVisible) {
   EXPECT_EQ(replaying(), 0u);
 }
 
-TEST_F(VisibilityTest, WhatAConsumerSettledIsCountedWhenItIsVisible) {
+TEST_F(VisibilityTest, CountsSettledEventsOnceVisible) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -528,7 +528,7 @@ TEST_F(VisibilityTest, WhatAConsumerSettledIsCountedWhenItIsVisible) {
 }
 
 // Events missing in a snapshot were settled by earlier commits.
-TEST_F(VisibilityTest, SnapshotAndReplayComeAfterWhatIsNotVisibleYet) {
+TEST_F(VisibilityTest, SnapshotAndReplayFollowPendingCommits) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -555,7 +555,7 @@ TEST_F(VisibilityTest, SnapshotAndReplayComeAfterWhatIsNotVisibleYet) {
   EXPECT_EQ(Partition().acked_offset(), 1);
 }
 
-TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
+TEST_F(VisibilityTest, DelayedEventIsListedUntilReadable) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   v1::PublishStreamRequest request = MakeRequest("t", {});
   v1::Event& event = *request.add_events() = MakeEvent("later");
@@ -582,7 +582,7 @@ TEST_F(VisibilityTest, DelayedEventIsListedUntilItCanBeRead) {
   EXPECT_EQ(delayed(), 0u);
 }
 
-TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
+TEST_F(VisibilityTest, ListsFailWhileOutcomeIsUnknown) {
   SetUpStream();
   v1::PublishStreamRequest request = MakeRequest("t", {});
   v1::Event& event = *request.add_events() = MakeEvent("later");
@@ -608,7 +608,7 @@ TEST_F(VisibilityTest, ListsSayNothingOfWhatNobodyKnows) {
 }
 
 // A refusal may be due to a change whose outcome is unknown.
-TEST_F(VisibilityTest, NothingIsRefusedForWhatAFailedCommitDid) {
+TEST_F(VisibilityTest, FailedCommitCausesNoOtherRefusals) {
   SetUpStream();
   const auto publish = [&](const std::string& id) {
     v1::PublishStreamRequest request = MakeRequest("t", {id});
@@ -658,7 +658,7 @@ class VisibilityInOneCommitTest : public VisibilityTest {
   bool gone_ = false;
 };
 
-TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
+TEST_F(VisibilityInOneCommitTest, CreatesSnapshotOncePerName) {
   SetUpStream();
   Stop();
   std::vector<std::future<absl::Status>> outcomes;
@@ -696,7 +696,7 @@ TEST_F(VisibilityInOneCommitTest, OneSnapshotOfAName) {
 }
 
 // Each update applies to the result of the one before.
-TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
+TEST_F(VisibilityInOneCommitTest, AppliesAllUpdates) {
   SetUpQueue();
   Stop();
   std::vector<std::future<absl::Status>> outcomes;
@@ -719,7 +719,7 @@ TEST_F(VisibilityInOneCommitTest, SettingsOfAllUpdates) {
 
 // The store no longer has the topic's events, but the deletion is not visible yet: this is not
 // damage.
-TEST_F(VisibilityTest, ReaderOfATopicThatIsBeingDeletedIsNotToldOfDamage) {
+TEST_F(VisibilityTest, ReaderOfTopicBeingDeletedSeesNoDamage) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.Reopen();  // Nothing is in memory.
@@ -759,7 +759,7 @@ class Probe final : public Watermark::Waiter {
   std::atomic<bool> woken_{false};
 };
 
-class WokenFirstTest : public VisibilityTest {
+class ConsistentWakeUpTest : public VisibilityTest {
  protected:
   std::unique_ptr<TopicReader> Follow(const std::string& topic) {
     v1::ReadRequest request = ReadOf(topic);
@@ -768,7 +768,7 @@ class WokenFirstTest : public VisibilityTest {
   }
 };
 
-TEST_F(WokenFirstTest, SeesHowManyEventsAreStillDelayed) {
+TEST_F(ConsistentWakeUpTest, SeesRemainingDelayedEvents) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   v1::PublishStreamRequest request = MakeRequest("t", {});
   *request.add_events() = MakeEvent("later");
@@ -785,7 +785,7 @@ TEST_F(WokenFirstTest, SeesHowManyEventsAreStillDelayed) {
   EXPECT_TRUE(probe.woken());
 }
 
-TEST_F(WokenFirstTest, SeesTheOpenDeadLetters) {
+TEST_F(ConsistentWakeUpTest, SeesOpenDeadLetters) {
   SetUpQueue();
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   const auto consumer = rig_.Consume("s", "c");
@@ -799,7 +799,7 @@ TEST_F(WokenFirstTest, SeesTheOpenDeadLetters) {
   EXPECT_TRUE(probe.woken());
 }
 
-TEST_F(WokenFirstTest, SeesWhereALinkIs) {
+TEST_F(ConsistentWakeUpTest, SeesLinkPosition) {
   ASSERT_THAT(rig_.Create("t"), IsOk());
   v1::CreateLinkRequest request;
   v1::Link& link = *request.mutable_link();
@@ -885,7 +885,7 @@ class DeletedEventsTest : public VisibilityTest {
   std::future<absl::Status> behind_;
 };
 
-TEST_F(DeletedEventsTest, ByATrimAreWaitedForAndSaidToBeGone) {
+TEST_F(DeletedEventsTest, TrimmedEventsAreReportedOnceVisible) {
   StartTrim();
   EXPECT_EQ(Reads(), 1);
   EXPECT_EQ(Reads(), 0);
@@ -901,7 +901,7 @@ TEST_F(DeletedEventsTest, ByATrimAreWaitedForAndSaidToBeGone) {
   EXPECT_THAT(IdsOf(consumer_->Receive(1)), ElementsAre("c"));
 }
 
-TEST_F(DeletedEventsTest, ByATrimThatFailsAreNotAskedForAgainAndAgain) {
+TEST_F(DeletedEventsTest, FailedTrimCausesNoRepeatedReads) {
   StartTrim();
   EXPECT_EQ(Reads(), 1);
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
@@ -912,7 +912,7 @@ TEST_F(DeletedEventsTest, ByATrimThatFailsAreNotAskedForAgainAndAgain) {
   rig_.disk.FailSyncs(FaultEnv::Fault::kNone);
 }
 
-TEST_F(DeletedEventsTest, WithTheirTopicEndTheirConsumersWhenThatIsSo) {
+TEST_F(DeletedEventsTest, DeletedTopicEndsConsumersOnceVisible) {
   v1::DeleteTopicRequest request;
   request.set_name("t");
   request.set_delete_subscriptions(true);

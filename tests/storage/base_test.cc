@@ -47,14 +47,14 @@ TEST(SharedBytes, CopiesShareOneBuffer) {
   EXPECT_EQ(released, 1);
 }
 
-TEST(SharedBytes, EmptyOnesAreNoTrouble) {
+TEST(SharedBytes, EmptyBytesCanBeCopied) {
   const SharedBytes none;
   const SharedBytes copy = none;
   EXPECT_TRUE(copy.empty());
   EXPECT_EQ(SharedBytes::Copy("").size(), 0u);
 }
 
-TEST(WorkPool, RunsEverythingBeforeItEnds) {
+TEST(WorkPool, DestructorRunsPendingWork) {
   std::atomic<int> done{0};
   {
     WorkPool pool(2);
@@ -70,7 +70,7 @@ TEST(WorkPool, RunsEverythingBeforeItEnds) {
 
 // This is how streams share the disk threads: a stream that posts its next read when the last one
 // is done waits for one read of each other stream.
-TEST(WorkPool, WorkThatPostsItselfAgainTakesTurns) {
+TEST(WorkPool, RepostedWorkTakesTurns) {
   constexpr int kStreams = 3;
   constexpr int kReads = 100;
   std::vector<int> reads(kStreams);
@@ -90,13 +90,13 @@ TEST(WorkPool, WorkThatPostsItselfAgainTakesTurns) {
   EXPECT_EQ(largest_lead, 1);
 }
 
-TEST(Clock, MonotonicDoesNotRunBackwards) {
+TEST(Clock, MonotonicNeverRunsBackwards) {
   const absl::Duration before = Clock::System().Monotonic();
   EXPECT_GE(Clock::System().Monotonic(), before);
   EXPECT_GT(Clock::System().Now(), absl::FromUnixSeconds(1'700'000'000));
 }
 
-TEST(RocksDbCrc32c, IsTheSumThatRocksDbExpects) {
+TEST(RocksDbCrc32c, MatchesReferenceChecksums) {
   using rocksdb::crc32c::Extend;
   // RFC 3720, B.4.
   EXPECT_EQ(Extend(0, std::string(32, '\0').data(), 32), 0x8a9136aau);
@@ -107,7 +107,7 @@ TEST(RocksDbCrc32c, IsTheSumThatRocksDbExpects) {
 }
 
 // RocksDB, in its own library, finds the same function as this program.
-TEST(RocksDbCrc32c, TakesThePlaceOfRocksDbsOwn) {
+TEST(RocksDbCrc32c, OverridesImplementationOfRocksDb) {
   Dl_info here;
   Dl_info found;
   ASSERT_NE(dladdr(reinterpret_cast<void*>(&rocksdb::crc32c::Extend), &here), 0);
@@ -118,7 +118,7 @@ TEST(RocksDbCrc32c, TakesThePlaceOfRocksDbsOwn) {
   EXPECT_EQ(std::string(found.dli_fname).find("librocksdb"), std::string::npos);
 }
 
-TEST(Metrics, CountByName) {
+TEST(Metrics, ReturnsSamplesInOrderOfRegistration) {
   Metrics metrics;
   Counter& first = metrics.AddCounter("eventhub_firsts_total", "Firsts.");
   metrics.AddCounter("eventhub_seconds_total", "Seconds.").Add(3);
@@ -134,7 +134,7 @@ TEST(Metrics, CountByName) {
   EXPECT_EQ(samples[1].value, 3u);
 }
 
-TEST(MetricsDeathTest, NamesAreCheckedAndHaveOneOwner) {
+TEST(MetricsDeathTest, RejectsInvalidAndDuplicateNames) {
   Metrics metrics;
   metrics.AddCounter("eventhub_a_total", "A.");
   EXPECT_DEATH(metrics.AddCounter("eventhub_a_total", "A."), "broken invariant: a metric has one");

@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(All, CommitHookTest,
                                   (std::get<1>(info.param) == Medium::kMemory ? "Memory" : "Disk");
                          });
 
-TEST_P(CommitHookTest, IsCalledOncePerCommitAfterTheLastTask) {
+TEST_P(CommitHookTest, RunsOncePerCommitAfterLastTask) {
   constexpr int kTasks = 100;
   const auto a = std::make_shared<CountingHook>("a");
   const auto b = std::make_shared<CountingHook>("b");
@@ -124,7 +124,7 @@ TEST_P(CommitHookTest, IsCalledOncePerCommitAfterTheLastTask) {
   EXPECT_EQ(Stored("b"), "50");
 }
 
-TEST_P(CommitHookTest, IsCalledInEachCommitThatItIsAddedTo) {
+TEST_P(CommitHookTest, RunsInEachCommitItWasAddedTo) {
   const auto hook = std::make_shared<CountingHook>("key");
   for (int i = 1; i <= 3; ++i) {
     ASSERT_THAT(Commit([&](CommitBuilder& commit) {
@@ -141,7 +141,7 @@ TEST_P(CommitHookTest, IsCalledInEachCommitThatItIsAddedTo) {
   }
 }
 
-TEST_P(CommitHookTest, IsEnoughForACommit) {
+TEST_P(CommitHookTest, CausesCommitByItself) {
   const auto hook = std::make_shared<CountingHook>("key");
   ASSERT_THAT(Commit([&](CommitBuilder& commit) { commit.AddHook(hook); }), IsOk());
   EXPECT_EQ(rig_.writer().counters().commits.value(), 1u);
@@ -149,7 +149,7 @@ TEST_P(CommitHookTest, IsEnoughForACommit) {
   EXPECT_EQ(Stored("key"), "0");
 }
 
-TEST_P(CommitHookTest, ThatAddsNothingMakesNoCommit) {
+TEST_P(CommitHookTest, CausesNoCommitWithoutChanges) {
   const auto hook = std::make_shared<CountingHook>("");
   ASSERT_THAT(Commit([&](CommitBuilder& commit) { commit.AddHook(hook); }), IsOk());
   EXPECT_EQ(hook->calls(), 1);
@@ -172,7 +172,7 @@ TEST_P(CommitHookTest, MayAppendEvents) {
   EXPECT_EQ(batches->front().events, "task hook");
 }
 
-TEST_P(CommitHookTest, MayAddOthersButNotItself) {
+TEST_P(CommitHookTest, MayAddOtherHooksButNotItself) {
   const auto last = std::make_shared<CountingHook>("last");
   int calls = 0;
   std::shared_ptr<CommitHook> first;
@@ -187,7 +187,7 @@ TEST_P(CommitHookTest, MayAddOthersButNotItself) {
   EXPECT_EQ(Stored("last"), "0");
 }
 
-TEST_P(CommitHookTest, ThousandsInACommit) {
+TEST_P(CommitHookTest, RunsThousandsPerCommit) {
   std::vector<std::shared_ptr<CountingHook>> hooks;
   for (int i = 0; i < 5000; ++i) {
     hooks.push_back(std::make_shared<CountingHook>(CursorKey(SubscriptionId(i), PartitionId(0))));
@@ -209,7 +209,7 @@ TEST_P(CommitHookTest, ThousandsInACommit) {
   for (const auto& hook : hooks) ASSERT_EQ(hook->calls(), 1);
 }
 
-TEST_P(CommitHookTest, IsLetGoOfAfterTheCommit) {
+TEST_P(CommitHookTest, IsReleasedAfterCommit) {
   auto hook = std::make_shared<CountingHook>("key");
   const std::weak_ptr<CountingHook> observer = hook;
   ASSERT_THAT(Commit([&](CommitBuilder& commit) { commit.AddHook(std::move(hook)); }), IsOk());
@@ -217,7 +217,7 @@ TEST_P(CommitHookTest, IsLetGoOfAfterTheCommit) {
   EXPECT_EQ(Stored("key"), "0");
 }
 
-TEST_P(CommitHookTest, FailedWriteFailsTheTasksAndTheHookIsGoodForAnotherStore) {
+TEST_P(CommitHookTest, IsReusableAfterFailedWrite) {
   const auto hook = std::make_shared<CountingHook>("key");
   const auto count = [&](CommitBuilder& commit) {
     hook->Add();
@@ -238,7 +238,7 @@ TEST_P(CommitHookTest, FailedWriteFailsTheTasksAndTheHookIsGoodForAnotherStore) 
 }
 
 // A commit that is abandoned without a write.
-TEST_P(CommitHookTest, OfACommitThatIsDroppedIsNotCalledAndNotLost) {
+TEST_P(CommitHookTest, IsNotRunByAbandonedCommit) {
   const auto hook = std::make_shared<CountingHook>("key");
   {
     CommitBuilder dropped(rig_.store(), rig_.clock.Now(), 100);

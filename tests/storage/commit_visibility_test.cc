@@ -26,7 +26,7 @@ class CommitVisibilityTest : public testing::Test {
 };
 
 // Whichever partition is read first, the other is not behind.
-TEST_F(CommitVisibilityTest, NoPartitionIsAheadOfAnother) {
+TEST_F(CommitVisibilityTest, PartitionsAdvanceTogether) {
   constexpr int kCommits = 3000;
   PartitionLog& a = rig_.log(0);
   PartitionLog& b = rig_.log(1);
@@ -56,7 +56,7 @@ TEST_F(CommitVisibilityTest, NoPartitionIsAheadOfAnother) {
 }
 
 // A reader that sees the new end also sees the size and time that belong to it.
-TEST_F(CommitVisibilityTest, SizeAndTimeComeWithTheEnd) {
+TEST_F(CommitVisibilityTest, SizeAndTimeAdvanceWithEnd) {
   constexpr int kCommits = 3000;
   PartitionLog& log = rig_.log(0);
   std::atomic<bool> done{false};
@@ -108,7 +108,7 @@ class WatchingHook final : public CommitHook {
   std::vector<Offset> ends_;
 };
 
-TEST_F(CommitVisibilityTest, HooksAreToldWhenTheirCommitIsVisible) {
+TEST_F(CommitVisibilityTest, NotifiesHooksOfVisibleCommits) {
   PartitionLog& log = rig_.log(0);
   const auto hook = std::make_shared<WatchingHook>(log);
   const auto append = [&](CommitBuilder& commit) {
@@ -140,7 +140,7 @@ TEST_F(CommitVisibilityTest, HooksAreToldWhenTheirCommitIsVisible) {
   EXPECT_THAT(hook->ends(), ElementsAre(Offset(1), Offset(2), Offset(3)));
 }
 
-TEST_F(CommitVisibilityTest, HooksOfACommitThatFailedAreNotTold) {
+TEST_F(CommitVisibilityTest, DoesNotNotifyHooksOfFailedCommit) {
   PartitionLog& log = rig_.log(0);
   const auto hook = std::make_shared<WatchingHook>(log);
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
@@ -155,7 +155,7 @@ TEST_F(CommitVisibilityTest, HooksOfACommitThatFailedAreNotTold) {
   EXPECT_EQ(log.end(), Offset(0));
 }
 
-TEST_F(CommitVisibilityTest, WhoAnswersFromTheStoreWaitsForWhatIsWritten) {
+TEST_F(CommitVisibilityTest, AwaitVisibleWaitsForWrittenCommits) {
   PartitionLog& log = rig_.log(0);
   EXPECT_THAT(rig_.writer().AwaitVisible(), IsOk());  // Nothing to wait for.
   rig_.disk.HoldSyncs();
@@ -175,7 +175,7 @@ TEST_F(CommitVisibilityTest, WhoAnswersFromTheStoreWaitsForWhatIsWritten) {
   ASSERT_TRUE(Eventually([&] { return done.load(); }));
 }
 
-TEST_F(CommitVisibilityTest, WhatNobodyKnowsIsNotAnsweredFromTheStore) {
+TEST_F(CommitVisibilityTest, AwaitVisibleFailsAfterFailedCommit) {
   PartitionLog& log = rig_.log(0);
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
   EXPECT_THAT(
@@ -186,7 +186,7 @@ TEST_F(CommitVisibilityTest, WhatNobodyKnowsIsNotAnsweredFromTheStore) {
 }
 
 // AwaitVisible does not wait until somebody frees disk space.
-TEST_F(CommitVisibilityTest, WhatWaitsForSpaceIsNotWaitedFor) {
+TEST_F(CommitVisibilityTest, AwaitVisibleFailsWhileWaitingForSpace) {
   PartitionLog& log = rig_.log(0);
   rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace, ".log");
   std::atomic<bool> done{false};

@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(All, CursorsTest,
                                   (std::get<1>(info.param) == Medium::kMemory ? "Memory" : "Disk");
                          });
 
-TEST_P(CursorsTest, DeletedKeyIsGoneAndItsNeighboursStay) {
+TEST_P(CursorsTest, DeletesOnlyGivenKey) {
   const std::vector<std::string> keys = {
       PendingKey(kOne, kPartition, Offset(1)),
       PendingKey(kOne, kPartition, Offset(2)),
@@ -82,7 +82,7 @@ TEST_P(CursorsTest, DeletedKeyIsGoneAndItsNeighboursStay) {
   EXPECT_THAT(KeysOf(rig_, ""), ElementsAre(keys[0], keys[2]));
 }
 
-TEST_P(CursorsTest, ChangesOfACommitHoldInTheirOrder) {
+TEST_P(CursorsTest, AppliesChangesOfCommitInOrder) {
   Commit([](CommitBuilder& commit) {
     commit.Put(Column::kCursors, "put then deleted", "");
     commit.Delete(Column::kCursors, "put then deleted");
@@ -94,7 +94,7 @@ TEST_P(CursorsTest, ChangesOfACommitHoldInTheirOrder) {
   EXPECT_THAT(KeysOf(rig_, ""), ElementsAre("deleted then put"));
 }
 
-TEST_P(CursorsTest, DeletedSubscriptionLeavesNothingAndOthersStay) {
+TEST_P(CursorsTest, DeletesAllKeysOfSubscriptionOnly) {
   const auto keys_of = [](SubscriptionId subscription) {
     return std::vector<std::string>{
         CursorKey(subscription, kPartition),
@@ -117,7 +117,7 @@ TEST_P(CursorsTest, DeletedSubscriptionLeavesNothingAndOthersStay) {
   EXPECT_EQ(KeysOf(rig_, ""), keys_of(kTwo));
 }
 
-TEST_P(CursorsTest, PendingRangesOfAPartitionComeInOrder) {
+TEST_P(CursorsTest, ScansPendingRangesInOrder) {
   const PartitionId next(1);
   Commit([&](CommitBuilder& commit) {
     for (const int64_t offset : {int64_t{256}, int64_t{1} << 40, int64_t{255}, int64_t{0}}) {
@@ -137,7 +137,7 @@ TEST_P(CursorsTest, PendingRangesOfAPartitionComeInOrder) {
 }
 
 // Acks and events of one commit are lost or kept together.
-TEST(Cursors, AreOneWithTheEventsOfTheirCommit) {
+TEST(Cursors, AreAtomicWithEventsOfTheirCommit) {
   const std::string key = CursorKey(kOne, kPartition);
   bool lost = false;
   for (int commits = 1; commits <= 8; ++commits) {
@@ -168,7 +168,7 @@ TEST(Cursors, AreOneWithTheEventsOfTheirCommit) {
 
 // Records that were written to tables and deleted since take no space, and neither do their
 // deletions.
-TEST(Cursors, DeletedRecordsDoNotPileUp) {
+TEST(Cursors, DeletedRecordsDoNotAccumulate) {
   constexpr int kRecords = 20'000;
   LogRig rig(Medium::kMemory);
   ASSERT_THAT(rig.Open(), IsOk());
@@ -195,7 +195,7 @@ TEST(Cursors, DeletedRecordsDoNotPileUp) {
 
 // A record that was written once, and is still in memory, does not keep the write-ahead log of
 // everything written since.
-TEST(Cursors, IdleOnesDoNotHoldTheLogBack) {
+TEST(Cursors, IdleRecordsDoNotRetainLog) {
   constexpr size_t kLogBytes = size_t{1} << 20;
   LogRig rig(Medium::kMemory);
   rig.options.max_log_bytes = kLogBytes;

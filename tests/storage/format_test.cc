@@ -76,7 +76,7 @@ TEST(KeyCodec, DelayedKey) {
   EXPECT_FALSE(ParseDelayedKey(key.Encode().substr(1)).has_value());
 }
 
-TEST(KeyCodec, OrderOfKeysIsOrderOfOffsets) {
+TEST(KeyCodec, KeysSortByTopicPartitionAndOffset) {
   const BatchKey low(TopicId(1), PartitionId(255), Offset(255));
   const BatchKey higher_offset(TopicId(1), PartitionId(255), Offset(256));
   const BatchKey higher_partition(TopicId(1), PartitionId(256), Offset(0));
@@ -103,7 +103,7 @@ TEST(KeyCodec, CursorsKeys) {
       "0102030404050607080a0b0c0d1112131415161718");
 }
 
-TEST(KeyCodec, CursorsKeysAreTakenApart) {
+TEST(KeyCodec, ParsesCursorsKeys) {
   constexpr SubscriptionId kSubscription(0xf1020304);
   constexpr PartitionId kPartition(0xfa0b0c0d);
   const auto parse = [](const std::string& key) {
@@ -137,7 +137,7 @@ TEST(KeyCodec, CursorsKeysAreTakenApart) {
   EXPECT_EQ(letter.offset, Offset(7));
 }
 
-TEST(KeyCodec, MalformedCursorsKeysAreRefused) {
+TEST(KeyCodec, RejectsMalformedCursorsKeys) {
   constexpr SubscriptionId kSubscription(1);
   constexpr PartitionId kPartition(2);
   for (const std::string& key : {
@@ -163,7 +163,7 @@ TEST(KeyCodec, MalformedCursorsKeysAreRefused) {
   }
 }
 
-TEST(KeyCodec, PrefixEndIsTheNextKeyAfterAllWithThePrefix) {
+TEST(KeyCodec, PrefixEndFollowsAllKeysWithPrefix) {
   EXPECT_EQ(PrefixEnd("ab"), "ac");
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
   EXPECT_EQ(PrefixEnd("\xff\xff"), "");
@@ -193,7 +193,7 @@ TEST(RecordBatch, HeaderIsLittleEndian) {
   EXPECT_THAT(decoded.types.hashes(), testing::ElementsAre(0x11121314u, 0x21222324u));
 }
 
-TEST(RecordBatch, HeaderOfAnyTypesSaysNone) {
+TEST(RecordBatch, HeaderOfAnyTypesListsNone) {
   BatchHeader header;
   header.types = TypeSummary::Any();
   const std::string value = header.Encode();
@@ -202,7 +202,7 @@ TEST(RecordBatch, HeaderOfAnyTypesSaysNone) {
   EXPECT_TRUE(decoded.types.any());
 }
 
-TEST(RecordBatch, HeaderOfVersion1IsOfAnyTypes) {
+TEST(RecordBatch, HeaderOfVersion1HasAnyTypes) {
   const std::string value = absl::HexStringToBytes(
       "01000000"
       "04030201"
@@ -227,7 +227,7 @@ TEST(RecordBatch, LogStartIsLittleEndian) {
   EXPECT_EQ(decoded.bytes_before, start.bytes_before);
 }
 
-TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
+TEST(RecordBatch, RejectsOtherVersionsAndSizes) {
   std::string header = BatchHeader().Encode();
   std::string more = header;
   more.back() = 1;  // One type, which is missing.
@@ -246,7 +246,7 @@ TEST(RecordBatch, OtherVersionsAndSizesAreRefused) {
 }
 
 // All records of a small log.
-TEST(StoredRecords, AreWhereTheFormatSays) {
+TEST(StoredRecords, LogRecordsMatchFormat) {
   LogRig rig(FaultEnv::Medium::kMemory);
   ASSERT_THAT(rig.Open(), IsOk());
   PartitionLog& log = rig.log(2);
@@ -296,7 +296,7 @@ TEST(StoredRecords, AreWhereTheFormatSays) {
   EXPECT_EQ(dump(Column::kCursors), Records());
 }
 
-TEST(StoredFiles, AreWhereTheFormatSays) {
+TEST(StoredFiles, MatchFormat) {
   LogRig rig(FaultEnv::Medium::kDisk);
   ASSERT_THAT(rig.Open(), IsOk());
   EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "3\n");

@@ -59,7 +59,7 @@ TEST_F(JobSchedulerTest, PeriodicJobsRunOncePerInterval) {
   }
 }
 
-TEST_F(JobSchedulerTest, ALaneGoesOnBesideAJobThatBlocks) {
+TEST_F(JobSchedulerTest, BlockedJobDoesNotDelayOtherLanes) {
   std::atomic<bool> blocked{false};
   std::atomic<int> runs{0};
   jobs_.Once(Endless("slow", absl::InfiniteDuration(), blocked));
@@ -72,7 +72,7 @@ TEST_F(JobSchedulerTest, ALaneGoesOnBesideAJobThatBlocks) {
   jobs_.Stop();
 }
 
-TEST_F(JobSchedulerTest, ARunBeyondItsBoundIsCancelledAndReported) {
+TEST_F(JobSchedulerTest, CancelsAndReportsRunsBeyondTheirBound) {
   std::atomic<bool> blocked{false};
   std::atomic<int> watch{0};
   jobs_.Every(absl::Milliseconds(1), Counting("watch", "fast", watch));
@@ -88,7 +88,7 @@ TEST_F(JobSchedulerTest, ARunBeyondItsBoundIsCancelledAndReported) {
   jobs_.Stop();
 }
 
-TEST_F(JobSchedulerTest, StopCancelsWhatRunsAndDropsWhatWaits) {
+TEST_F(JobSchedulerTest, StopCancelsRunningAndDropsWaitingJobs) {
   std::atomic<bool> blocked{false};
   std::atomic<int> runs{0};
   jobs_.Once(Endless("a", absl::InfiniteDuration(), blocked));
@@ -101,7 +101,7 @@ TEST_F(JobSchedulerTest, StopCancelsWhatRunsAndDropsWhatWaits) {
   EXPECT_THAT(errors(), testing::IsEmpty());
 }
 
-TEST_F(JobSchedulerTest, WhatWaitsUnderANameIsThereOnce) {
+TEST_F(JobSchedulerTest, MergesWaitingJobsOfSameName) {
   std::atomic<bool> blocked{false};
   std::atomic<int> runs{0};
   std::atomic<int> last{0};
@@ -116,7 +116,7 @@ TEST_F(JobSchedulerTest, WhatWaitsUnderANameIsThereOnce) {
   EXPECT_EQ(runs, 1);
 }
 
-TEST_F(JobSchedulerTest, FailuresAreReported) {
+TEST_F(JobSchedulerTest, ReportsFailures) {
   jobs_.Once({"fails", "a", absl::InfiniteDuration(),
               [](Cancellation&) { return absl::DataLossError("lost"); }});
   ASSERT_TRUE(Eventually([&] { return !errors().empty(); }));

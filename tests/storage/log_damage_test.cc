@@ -124,7 +124,7 @@ class LogDamageTest : public testing::Test {
   std::vector<StoredBatch> content_;
 };
 
-TEST_F(LogDamageTest, FlippedBitsInTablesAreFound) {
+TEST_F(LogDamageTest, DetectsFlippedBitsInTables) {
   Fill();
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
   int found = 0;
@@ -132,7 +132,7 @@ TEST_F(LogDamageTest, FlippedBitsInTablesAreFound) {
   EXPECT_GT(found, 50 / kStride);
 }
 
-TEST_F(LogDamageTest, FlippedBitsInBlobsAreFound) {
+TEST_F(LogDamageTest, DetectsFlippedBitsInBlobs) {
   Fill();
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
   ASSERT_THAT(FilesNamed(".blob"), SizeIs(1));
@@ -144,14 +144,14 @@ TEST_F(LogDamageTest, FlippedBitsInBlobsAreFound) {
 // The check of the log repeats what RocksDB's own reader knows about the format. Before changing
 // this number, compare storage/wal_check.cc with db/log_format.h and db/log_reader.cc of that
 // version.
-TEST(LogFormatTest, IsThatOfTheRocksDbThatIsLinked) {
+TEST(LogFormatTest, MatchesLinkedRocksDb) {
   EXPECT_EQ(absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR), "7.8");
   EXPECT_EQ(rocksdb::GetRocksVersionAsString(), absl::StrCat("7.8.", ROCKSDB_PATCH));
 }
 
 // Record types of other versions and settings: 5 to 8 in recycled files, 9 compressed, 10 and above
 // later.
-TEST_F(LogDamageTest, ARecordOfAnotherVersionIsNamed) {
+TEST_F(LogDamageTest, NamesUnknownRecordType) {
   Fill();
   rig_.Close();
   const std::string log = LogFile();
@@ -177,7 +177,7 @@ TEST_F(LogDamageTest, ARecordOfAnotherVersionIsNamed) {
 }
 
 // RocksDB takes a record of another type for the end of the log, whatever its checksum.
-TEST_F(LogDamageTest, ADamagedTypeIsFound) {
+TEST_F(LogDamageTest, DetectsDamagedRecordType) {
   Fill();
   rig_.Close();
   const std::string sound = rig_.disk.ReadFile(LogFile());
@@ -188,7 +188,7 @@ TEST_F(LogDamageTest, ADamagedTypeIsFound) {
   }
 }
 
-TEST_F(LogDamageTest, FlippedBitsInTheLogAreFound) {
+TEST_F(LogDamageTest, DetectsFlippedBitsInLog) {
   Fill();
   // The last write may be mistaken for one that a crash cut short; earlier ones may not.
   ASSERT_THAT(rig_.Append(rig_.log(), "last", 1, /*synced=*/true), IsOk());
@@ -204,7 +204,7 @@ TEST_F(LogDamageTest, FlippedBitsInTheLogAreFound) {
   }
 }
 
-TEST_F(LogDamageTest, ZerosInTheLogAreFound) {
+TEST_F(LogDamageTest, DetectsZeroedBytesInLog) {
   Fill();
   rig_.Close();
   const auto sound = Snapshot();
@@ -218,7 +218,7 @@ TEST_F(LogDamageTest, ZerosInTheLogAreFound) {
 }
 
 // Writes that span many blocks, each of which is damaged once.
-TEST_F(LogDamageTest, DamageInALongLogIsFound) {
+TEST_F(LogDamageTest, DetectsDamageInEveryBlock) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 12; ++i) {
     ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 32'768 * (i % 3) + 32'700 + i), 1, true),
@@ -243,7 +243,7 @@ TEST_F(LogDamageTest, DamageInALongLogIsFound) {
   EXPECT_EQ(rig_.log().end(), Offset(12));
 }
 
-TEST_F(LogDamageTest, TornEndOfTheLogIsCutOff) {
+TEST_F(LogDamageTest, TruncatesTornTail) {
   Fill();
   rig_.Close();
   const auto sound = Snapshot();
@@ -262,7 +262,7 @@ TEST_F(LogDamageTest, TornEndOfTheLogIsCutOff) {
   }
 }
 
-TEST_F(LogDamageTest, TornEndStaysCutOffWhenTheLogGoesOn) {
+TEST_F(LogDamageTest, TruncatedTailStaysTruncated) {
   Fill();
   rig_.Close();
   const std::string log = rig_.disk.ReadFile(LogFile());
@@ -280,7 +280,7 @@ TEST_F(LogDamageTest, TornEndStaysCutOffWhenTheLogGoesOn) {
 }
 
 // A crash of the machine may keep a later file and lose the end of an earlier one.
-TEST_F(LogDamageTest, GapBetweenLogFilesIsFound) {
+TEST_F(LogDamageTest, DetectsGapBetweenLogFiles) {
   Fill();
   rig_.Close();
   const std::string first = LogFile();
@@ -292,7 +292,7 @@ TEST_F(LogDamageTest, GapBetweenLogFilesIsFound) {
   EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "is damaged"));
 }
 
-TEST_F(LogDamageTest, LogIsCutAtTheDamageIfAskedFor) {
+TEST_F(LogDamageTest, TruncatesAtDamageOnRequest) {
   Fill();
   rig_.Close();
   const auto sound = Snapshot();
@@ -314,7 +314,7 @@ TEST_F(LogDamageTest, LogIsCutAtTheDamageIfAskedFor) {
   EXPECT_EQ(rig_.Read(rig_.log()).value(), content_);
 }
 
-TEST_F(LogDamageTest, MissingFilesAreFound) {
+TEST_F(LogDamageTest, DetectsMissingFiles) {
   Fill();
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());
   rig_.Close();
@@ -355,12 +355,12 @@ class OlderLogTest : public LogDamageTest {
   std::string older_;
 };
 
-TEST_F(OlderLogTest, IsReadAfterACrash) {
+TEST_F(OlderLogTest, IsReadAfterCrash) {
   FillTwoLogs();
   EXPECT_EQ(OpenAndRead().value(), content_);
 }
 
-TEST_F(OlderLogTest, DamageIsRefusedByName) {
+TEST_F(OlderLogTest, NamesDamagedLog) {
   FillTwoLogs();
   std::string damaged = rig_.disk.ReadFile(older_);
   const size_t at = damaged.find(content_[2].events.substr(100, 100));
@@ -384,7 +384,7 @@ TEST_F(OlderLogTest, DamageIsRefusedByName) {
 
 // The events of both logs are in tables, but their index is not: the writes after the damage can no
 // longer be dropped.
-TEST_F(OlderLogTest, OnlyABackupHelpsWhereTablesAreAhead) {
+TEST_F(OlderLogTest, RequiresBackupWhenTablesAreAhead) {
   rig_.options.write_buffer_bytes = 64 << 10;
   ASSERT_THAT(rig_.Open(), IsOk());
   while (FilesNamed(".log").size() < 4 || FilesNamed(".sst").size() < 2) {
@@ -404,7 +404,7 @@ TEST_F(OlderLogTest, OnlyABackupHelpsWhereTablesAreAhead) {
   EXPECT_THAT(refused.message(), testing::Not(testing::HasSubstr("--drop_after_damage")));
 }
 
-TEST_F(OlderLogTest, MissingOrEmptiedOnesAreRefused) {
+TEST_F(OlderLogTest, RejectsMissingOrEmptyLog) {
   FillTwoLogs();
   const std::string sound = rig_.disk.ReadFile(older_);
   rig_.disk.DeleteFile(older_);
@@ -416,7 +416,7 @@ TEST_F(OlderLogTest, MissingOrEmptiedOnesAreRefused) {
 }
 
 // A batch that is damaged, or whose file is missing, does not affect others.
-TEST_F(LogDamageTest, IntactBatchesBesideADamagedOneAreRead) {
+TEST_F(LogDamageTest, ReadsIntactBatchesBesideDamagedOne) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 6; ++i) {
     ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 6000 + i), 2, /*synced=*/true), IsOk());
@@ -453,7 +453,7 @@ TEST_F(LogDamageTest, IntactBatchesBesideADamagedOneAreRead) {
 
 // The log consists of blocks, and a write may begin anywhere in them, even so late that its header
 // is split.
-TEST_F(LogDamageTest, ASoundLogIsSoundWhereverItsWritesBegin) {
+TEST_F(LogDamageTest, AcceptsWritesAtEveryBlockOffset) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 20'000; ++i) {
     ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 1 + i % 97), 1, /*synced=*/false), IsOk());

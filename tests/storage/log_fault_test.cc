@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(All, LogFaultTest, testing::Values(Medium::kMemory, Med
                            return info.param == Medium::kMemory ? "Memory" : "Disk";
                          });
 
-TEST_P(LogFaultTest, FailedWrite) {
+TEST_P(LogFaultTest, FailedWriteMakesStoreReadOnly) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());
   rig_.disk.FailWrites(Fault::kIoError, ".log");
@@ -85,7 +85,7 @@ TEST_P(LogFaultTest, FailedWrite) {
 }
 
 // A full disk blocks writes; freed space resumes them, and a half-finished write is completed.
-TEST_P(LogFaultTest, NoSpace) {
+TEST_P(LogFaultTest, WaitsForSpaceAndCompletesWrite) {
   ASSERT_THAT(Append("first", true), IsOk());
   rig_.disk.FailWrites(Fault::kNoSpace, ".log");
   std::future<absl::Status> second =
@@ -104,7 +104,7 @@ TEST_P(LogFaultTest, NoSpace) {
 }
 
 // During a shutdown the write fails instead, and the next start drops its remains.
-TEST_P(LogFaultTest, NoSpaceAtTheEnd) {
+TEST_P(LogFaultTest, ShutdownFailsWriteWaitingForSpace) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());
   rig_.disk.FailWrites(Fault::kNoSpace, ".log");
@@ -116,7 +116,7 @@ TEST_P(LogFaultTest, NoSpaceAtTheEnd) {
   ExpectReadOnlyUntilReopened({"first", "second"});
 }
 
-TEST_P(LogFaultTest, TheReserveIsGivenUpFirst) {
+TEST_P(LogFaultTest, ReleasesReserveFirst) {
   rig_.Close();
   rig_.options.reserve_bytes = 1 << 20;
   ASSERT_THAT(rig_.Open(), IsOk());
@@ -138,17 +138,17 @@ TEST_P(LogFaultTest, TheReserveIsGivenUpFirst) {
 
 // A start on a full disk fails before RocksDB is opened, unless releasing a reserve makes enough
 // room.
-TEST_P(LogFaultTest, NoRoomToOpen) {
+TEST_P(LogFaultTest, OpenFailsWithoutSpace) {
   ASSERT_THAT(Append("first", true), IsOk());
   rig_.Close();
   rig_.disk.SetFreeSpace(1 << 20);
-  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kResourceExhausted, "make room"));
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kResourceExhausted, "free some space"));
   rig_.disk.SetFreeSpace(uint64_t{1} << 30);
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_THAT(Events(), testing::ElementsAre("first"));
 }
 
-TEST_P(LogFaultTest, FailedSync) {
+TEST_P(LogFaultTest, FailedSyncMakesStoreReadOnly) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", false), IsOk());
   rig_.disk.FailSyncs(Fault::kIoError);
@@ -158,7 +158,7 @@ TEST_P(LogFaultTest, FailedSync) {
 }
 
 // A disk that fails while tables are written in the background.
-TEST_P(LogFaultTest, FailedFlush) {
+TEST_P(LogFaultTest, FailedFlushMakesStoreReadOnly) {
   rig_.Close();
   rig_.options.write_buffer_bytes = 64 << 10;
   ASSERT_THAT(rig_.Open(), IsOk());
@@ -175,7 +175,7 @@ TEST_P(LogFaultTest, FailedFlush) {
 }
 
 // A disk that is full while tables are written in the background.
-TEST_P(LogFaultTest, NoSpaceForTables) {
+TEST_P(LogFaultTest, WaitsForSpaceForTables) {
   rig_.Close();
   rig_.options.write_buffer_bytes = 64 << 10;
   ASSERT_THAT(rig_.Open(), IsOk());
@@ -198,7 +198,7 @@ TEST_P(LogFaultTest, NoSpaceForTables) {
 }
 
 // No new log can be created for the writes that follow those in the tables.
-TEST_P(LogFaultTest, FailedSwitchToANewLog) {
+TEST_P(LogFaultTest, FailedLogSwitchMakesStoreReadOnly) {
   ASSERT_THAT(Append("first", true), IsOk());
   ASSERT_THAT(Append("second", true), IsOk());
   ASSERT_THAT(rig_.Trim(rig_.log(), Offset(1)), IsOk());
@@ -247,7 +247,7 @@ INSTANTIATE_TEST_SUITE_P(All, PowerLossTest, testing::Values(Medium::kMemory, Me
                            return info.param == Medium::kMemory ? "Memory" : "Disk";
                          });
 
-TEST_P(PowerLossTest, LosesNothingThatWasAcknowledgedAsSynced) {
+TEST_P(PowerLossTest, KeepsSyncedWrites) {
   for (int steps = 1; steps <= kSteps; steps += StepsApart()) {
     SCOPED_TRACE(steps);
     LogRig rig(GetParam());
@@ -275,7 +275,7 @@ TEST_P(PowerLossTest, LosesNothingThatWasAcknowledgedAsSynced) {
 
 // With WRITTEN durability a power loss may take events, but only from the end, and the hub always
 // starts.
-TEST_P(PowerLossTest, LosesOnlyTheEndOfWhatWasWritten) {
+TEST_P(PowerLossTest, LosesOnlyTailOfUnsyncedWrites) {
   bool lost = false;
   for (int steps = 1; steps <= kSteps; steps += StepsApart()) {
     SCOPED_TRACE(steps);

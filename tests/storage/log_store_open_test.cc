@@ -43,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(All, LogStoreOpenTest,
                            return info.param == FaultEnv::Medium::kMemory ? "Memory" : "Disk";
                          });
 
-TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
+TEST_P(LogStoreOpenTest, RejectsSecondInstance) {
   ASSERT_THAT(rig_.Open(), IsOk());
   ASSERT_THAT(rig_.Append(rig_.log(), "events", 2, /*synced=*/true), IsOk());
   const auto before = Snapshot();
@@ -57,7 +57,7 @@ TEST_P(LogStoreOpenTest, SecondInstanceIsRefusedAndTouchesNothing) {
 }
 
 // A hub with events must not silently start without them.
-TEST_P(LogStoreOpenTest, MissingLogIsRefused) {
+TEST_P(LogStoreOpenTest, RejectsMissingLog) {
   Fill();
   ASSERT_THAT(rig_.Open(), IsOk());
   ASSERT_THAT(rig_.store().Reclaim(LogRig::kTopic), IsOk());  // Writes tables.
@@ -73,10 +73,10 @@ TEST_P(LogStoreOpenTest, MissingLogIsRefused) {
   rig_.Close();
   for (const std::string& file : rig_.disk.Files(log)) rig_.disk.DeleteFile(file);
   rig_.disk.DeleteDirectory(log);
-  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "EVENTHUB_FORMAT is there"));
+  EXPECT_THAT(rig_.Open(), StatusIs(StatusCode::kDataLoss, "EVENTHUB_FORMAT exists"));
 }
 
-TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
+TEST_P(LogStoreOpenTest, RejectsNewerFormatUntouched) {
   Fill();
   rig_.disk.WriteFile(format_file(), "4\n");
   const auto before = Snapshot();
@@ -87,7 +87,7 @@ TEST_P(LogStoreOpenTest, NewerFormatIsRefusedAndUntouched) {
   EXPECT_EQ(rig_.log().end(), Offset(2));
 }
 
-TEST_P(LogStoreOpenTest, MissingFormatBesideALogIsRefusedAndUntouched) {
+TEST_P(LogStoreOpenTest, RejectsLogWithoutFormatUntouched) {
   Fill();
   rig_.disk.DeleteFile(format_file());
   const auto before = Snapshot();
@@ -95,7 +95,7 @@ TEST_P(LogStoreOpenTest, MissingFormatBesideALogIsRefusedAndUntouched) {
   EXPECT_EQ(Snapshot(), before);
 }
 
-TEST_P(LogStoreOpenTest, DamagedFormatIsRefusedAndUntouched) {
+TEST_P(LogStoreOpenTest, RejectsDamagedFormatUntouched) {
   Fill();
   for (const char* text : {"", "\n", "one\n", "0\n", "-1\n", "1\n1\n", "99999999999999999999\n"}) {
     rig_.disk.WriteFile(format_file(), text);
@@ -106,7 +106,7 @@ TEST_P(LogStoreOpenTest, DamagedFormatIsRefusedAndUntouched) {
   }
 }
 
-TEST_P(LogStoreOpenTest, FormatLeftHalfMadeIsMadeAnew) {
+TEST_P(LogStoreOpenTest, ReplacesPartialFormatFile) {
   ASSERT_THAT(rig_.Open(), IsOk());
   rig_.Close();
   for (const std::string& file : rig_.disk.Files(rig_.options.directory)) {
@@ -118,7 +118,7 @@ TEST_P(LogStoreOpenTest, FormatLeftHalfMadeIsMadeAnew) {
   EXPECT_EQ(rig_.disk.ReadFile(format_file()), "3\n");
 }
 
-TEST_P(LogStoreOpenTest, DiskThatFailsIsNamedAndNothingIsHalfDone) {
+TEST_P(LogStoreOpenTest, FailingDiskIsNamedAndLeavesNoPartialState) {
   rig_.disk.FailWrites(FaultEnv::Fault::kNoSpace);
   EXPECT_THAT(LogStore::Open(rig_.options),
               StatusIs(StatusCode::kResourceExhausted, rig_.options.directory));
@@ -130,7 +130,7 @@ TEST_P(LogStoreOpenTest, DiskThatFailsIsNamedAndNothingIsHalfDone) {
   EXPECT_THAT(rig_.Open(), IsOk());
 }
 
-TEST(LogStoreOpen, DirectoryThatCannotBeMadeIsNotTakenForOneInUse) {
+TEST(LogStoreOpen, FailedCreationIsNotReportedAsInUse) {
   LogStoreOptions options;
   options.directory = "/proc/lock/hub";
   EXPECT_THAT(LogStore::Open(options), StatusIs(StatusCode::kUnavailable, "/proc/lock/hub"));

@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(All, LogStoreTest,
                                                           FaultEnv::Medium::kDisk)),
                          NameOf);
 
-TEST_P(LogStoreTest, ReadsWhatWasAppended) {
+TEST_P(LogStoreTest, ReadsAppendedBatches) {
   PartitionLog& log = rig_.log();
   const std::string small = Append(log, 3, 10);
   const std::string blob = Append(log, 2, 100'000);
@@ -66,7 +66,7 @@ TEST_P(LogStoreTest, ReadsWhatWasAppended) {
                                         StoredBatch{5, 1, at, 100'010, last}));
 }
 
-TEST_P(LogStoreTest, ReadStartsWithTheBatchThatHoldsTheOffset) {
+TEST_P(LogStoreTest, ReadStartsAtBatchContainingOffset) {
   PartitionLog& log = rig_.log();
   Append(log, 3, 10);
   Append(log, 2, 5000);
@@ -79,7 +79,7 @@ TEST_P(LogStoreTest, ReadStartsWithTheBatchThatHoldsTheOffset) {
   EXPECT_EQ(batches[1]->base, Offset(5));
 }
 
-TEST_P(LogStoreTest, ReadGivesBatchesThatAreNotWantedWithoutTheirEvents) {
+TEST_P(LogStoreTest, ReadReturnsUnwantedBatchesWithoutEvents) {
   PartitionLog& log = rig_.log();
   for (uint32_t i = 0; i < 100; ++i) {
     TypeSummary types;
@@ -106,7 +106,7 @@ TEST_P(LogStoreTest, ReadGivesBatchesThatAreNotWantedWithoutTheirEvents) {
   }
 }
 
-TEST_P(LogStoreTest, ReadEndsAtItsLimitsButGivesOneBatch) {
+TEST_P(LogStoreTest, ReadRespectsLimitsButReturnsOneBatch) {
   PartitionLog& log = rig_.log();
   for (int i = 0; i < 4; ++i) Append(log, 2, 100);
   const auto count = [&](Offset end, size_t max_bytes) {
@@ -123,7 +123,7 @@ TEST_P(LogStoreTest, ReadEndsAtItsLimitsButGivesOneBatch) {
   EXPECT_EQ(count(Offset(2), 1000), 1u);
 }
 
-TEST_P(LogStoreTest, PartitionsAndTopicsAreApart) {
+TEST_P(LogStoreTest, PartitionsAndTopicsAreIndependent) {
   PartitionLog& zero = rig_.log(0);
   PartitionLog& one = rig_.log(1);
   PartitionLog& other = rig_.log(0, TopicId(8));
@@ -136,7 +136,7 @@ TEST_P(LogStoreTest, PartitionsAndTopicsAreApart) {
   EXPECT_EQ(ReadAll(zero).size(), 1u);
 }
 
-TEST_P(LogStoreTest, ReadsWhatIsNotThereAsNotFound) {
+TEST_P(LogStoreTest, ReadOfMissingOffsetsIsNotFound) {
   PartitionLog& log = rig_.log();
   Append(rig_.log(1), 1, 10);
   std::vector<RecordBatchPtr> batches;
@@ -147,7 +147,7 @@ TEST_P(LogStoreTest, ReadsWhatIsNotThereAsNotFound) {
               StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST_P(LogStoreTest, FindsTheBatchOfAnOffset) {
+TEST_P(LogStoreTest, FindsBatchContainingOffset) {
   Append(rig_.log(1), 1, 10);
   const absl::Time start = rig_.clock.Now();
   const std::vector<uint32_t> counts = {3, 1, 2};
@@ -267,7 +267,7 @@ TEST_P(LogStoreTest, ReopenedEqualsBeforeClose) {
   }
 }
 
-TEST_P(LogStoreTest, TrimmedIsGoneAndTheRestStays) {
+TEST_P(LogStoreTest, TrimRemovesOnlyWholeBatchesBeforeOffset) {
   PartitionLog& log = rig_.log();
   for (int i = 0; i < 5; ++i) Append(log, 2, 100);
   ASSERT_THAT(rig_.Trim(log, Offset(5)), IsOk());  // Within the batch of 4 and 5.
@@ -283,7 +283,7 @@ TEST_P(LogStoreTest, TrimmedIsGoneAndTheRestStays) {
   EXPECT_EQ(ReadAll(rig_.log()).size(), 3u);
 }
 
-TEST_P(LogStoreTest, OffsetsAreNotReusedWhenEverythingIsTrimmed) {
+TEST_P(LogStoreTest, DoesNotReuseOffsetsAfterFullTrim) {
   Append(rig_.log(), 5, 100);
   ASSERT_THAT(rig_.Trim(rig_.log(), Offset(5)), IsOk());
   EXPECT_EQ(rig_.log().start(), Offset(5));
@@ -337,7 +337,7 @@ TEST_P(LogStoreTest, DeletedTopicLeavesNothing) {
   EXPECT_EQ(rig_.log(0).end(), Offset(0));
 }
 
-TEST_P(LogStoreTest, ScanVisitsAPrefixInOrderUntilToldToStop) {
+TEST_P(LogStoreTest, ScanVisitsPrefixInOrderUntilStopped) {
   ASSERT_THAT(rig_.Commit(
                   [](CommitBuilder& c) {
                     for (const char* key : {"b2", "a", "b1", "c", "b"}) {

@@ -74,7 +74,7 @@ class LogWriterTest : public testing::Test {
   LogRig rig_;  // Last: its threads use the members above.
 };
 
-TEST_F(LogWriterTest, WaitingTasksAreOneCommitAndOneBatch) {
+TEST_F(LogWriterTest, GroupsWaitingTasksIntoOneCommit) {
   {
     std::unique_lock hold(gate_);
     Block();
@@ -91,7 +91,7 @@ TEST_F(LogWriterTest, WaitingTasksAreOneCommitAndOneBatch) {
   EXPECT_EQ(batches->front().events, std::string(1000, 'x'));
 }
 
-TEST_F(LogWriterTest, BatchesAndGroupsAreBounded) {
+TEST_F(LogWriterTest, BoundsBatchesAndGroups) {
   constexpr size_t kEvent = 100'000;
   constexpr int kCount = 90;  // 9 MB: more than two groups of 4 MiB.
   {
@@ -129,7 +129,7 @@ TEST_F(LogWriterTest, SmallFlowDoesNotWaitForTheBytesOfOthers) {
   EXPECT_LT(std::find(order.begin(), order.end(), "small") - order.begin(), 4);
 }
 
-TEST_F(LogWriterTest, EventLargerThanABatchIsABatchOfItsOwn) {
+TEST_F(LogWriterTest, OversizedEventGetsItsOwnBatch) {
   Submit("large", /*synced=*/false, 3 * CommitBuilder::kMaxBatchBytes);
   ASSERT_TRUE(EventuallyDone(1));
   const auto batches = rig_.Read(rig_.log());
@@ -144,7 +144,7 @@ TEST_F(LogWriterTest, WrittenIsNotSynced) {
   EXPECT_EQ(rig_.writer().counters().syncs.value(), 0u);
 }
 
-TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
+TEST_F(LogWriterTest, WritesNextGroupsDuringSync) {
   rig_.disk.HoldSyncs();
   Submit("a", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
@@ -162,7 +162,7 @@ TEST_F(LogWriterTest, GroupsAreWrittenWhileOneIsSynced) {
   EXPECT_EQ(rig_.writer().counters().syncs.value(), 2u);
 }
 
-TEST_F(LogWriterTest, TaskThatAddsNothingIsDoneInItsTurn) {
+TEST_F(LogWriterTest, CompletesEmptyTaskInOrder) {
   rig_.disk.HoldSyncs();
   Submit("a", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
@@ -186,7 +186,7 @@ TEST_F(LogWriterTest, VisibleWhenDone) {
   EXPECT_EQ(rig_.topic_mark().value(), 50);
 }
 
-TEST_F(LogWriterTest, DestructionFinishesWhatWasSubmitted) {
+TEST_F(LogWriterTest, DestructorCompletesSubmittedTasks) {
   {
     std::unique_lock hold(gate_);
     Block();
@@ -198,7 +198,7 @@ TEST_F(LogWriterTest, DestructionFinishesWhatWasSubmitted) {
   EXPECT_EQ(rig_.log().end(), Offset(20));
 }
 
-TEST_F(LogWriterTest, FailedSyncFailsAllThatWaitsInOrder) {
+TEST_F(LogWriterTest, FailedSyncFailsWaitingTasksInOrder) {
   rig_.disk.HoldSyncs();
   rig_.disk.FailSyncs(FaultEnv::Fault::kIoError);
   Submit("a", /*synced=*/true);
@@ -218,7 +218,7 @@ TEST_F(LogWriterTest, FailedSyncFailsAllThatWaitsInOrder) {
   EXPECT_EQ(done().back(), "d failed");
 }
 
-TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
+TEST_F(LogWriterTest, FailedWriteFailsTasksWaitingForSync) {
   rig_.disk.HoldSyncs();
   Submit("a", /*synced=*/true);
   ASSERT_TRUE(Eventually([&] { return rig_.disk.held_syncs() == 1; }));
@@ -234,7 +234,7 @@ TEST_F(LogWriterTest, FailedWriteFailsWhatWaitsForASyncToo) {
 }
 
 // Many threads: the tasks of each are done in its order, and each offset is assigned once.
-TEST_F(LogWriterTest, ManySubmitters) {
+TEST_F(LogWriterTest, OrdersTasksOfConcurrentSubmitters) {
   constexpr int kThreads = 4;
   constexpr int kTasks = 300;
   Mutex mutex;

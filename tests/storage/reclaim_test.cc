@@ -34,7 +34,7 @@ class ReclaimTest : public testing::Test {
   uint64_t seed_ = 0;
 };
 
-TEST_F(ReclaimTest, SpaceOfTrimmedEventsComesBack) {
+TEST_F(ReclaimTest, ReclaimsTrimmedEvents) {
   PartitionLog& log = rig_.log();
   Append(log, 200, 100'000);
   const uint64_t full = rig_.store().DiskBytes();
@@ -47,7 +47,7 @@ TEST_F(ReclaimTest, SpaceOfTrimmedEventsComesBack) {
   EXPECT_EQ(rig_.Read(rig_.log()).value().size(), 10u);
 }
 
-TEST_F(ReclaimTest, SpaceOfSmallEventsComesBack) {
+TEST_F(ReclaimTest, ReclaimsSmallEvents) {
   PartitionLog& log = rig_.log();
   Append(log, 5000, 2000);  // Not in blob files.
   const uint64_t full = rig_.store().DiskBytes();
@@ -59,7 +59,7 @@ TEST_F(ReclaimTest, SpaceOfSmallEventsComesBack) {
 
 // Several topics are written at the same time, so their events share files; one is trimmed, the
 // other is not.
-TEST_F(ReclaimTest, SpaceComesBackFromFilesSharedWithLiveEvents) {
+TEST_F(ReclaimTest, ReclaimsFilesSharedWithLiveEvents) {
   PartitionLog& trimmed = rig_.log(0, TopicId(1));
   PartitionLog& kept = rig_.log(0, TopicId(2));
   for (int i = 0; i < 30; ++i) {
@@ -77,7 +77,7 @@ TEST_F(ReclaimTest, SpaceComesBackFromFilesSharedWithLiveEvents) {
   EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value(), content);
 }
 
-TEST_F(ReclaimTest, SpaceOfADeletedTopicComesBack) {
+TEST_F(ReclaimTest, ReclaimsDeletedTopic) {
   Append(rig_.log(0, TopicId(1)), 100, 100'000);
   Append(rig_.log(0, TopicId(2)), 2, 100'000);
   const uint64_t full = rig_.store().DiskBytes();
@@ -87,14 +87,14 @@ TEST_F(ReclaimTest, SpaceOfADeletedTopicComesBack) {
   EXPECT_EQ(rig_.Read(rig_.log(0, TopicId(2))).value().size(), 2u);
 }
 
-TEST_F(ReclaimTest, ReclaimingEndsWhenItIsCancelled) {
+TEST_F(ReclaimTest, DoesNotStartWhenCancelled) {
   Cancellation cancellation;
   cancellation.Cancel();
   EXPECT_THAT(rig_.store().Reclaim(LogRig::kTopic, cancellation),
               StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST_F(ReclaimTest, ReclaimingUnderWayEndsWhenItIsCancelled) {
+TEST_F(ReclaimTest, CanBeCancelledWhileRunning) {
   Append(rig_.log(), 100, 100'000);
   ASSERT_THAT(rig_.Trim(rig_.log(), Offset(50)), IsOk());
   rig_.disk.HoldSyncs(".sst");
@@ -110,7 +110,7 @@ TEST_F(ReclaimTest, ReclaimingUnderWayEndsWhenItIsCancelled) {
 
 // Two tables are compacted while others, whose keys lie between theirs, are written: RocksDB 7.8
 // would move those to the same level, and its assertion would end the process.
-TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
+TEST_F(ReclaimTest, SurvivesTablesWrittenDuringCompaction) {
   const auto write_table = [&](const std::vector<uint32_t>& partitions) {
     for (const uint32_t partition : partitions) Append(rig_.log(partition), 1, 100);
     ASSERT_THAT(rig_.store().Reclaim(TopicId(99)), IsOk());
@@ -134,7 +134,7 @@ TEST_F(ReclaimTest, TablesThatAreWrittenMeanwhileAreNotMovedIntoIt) {
 }
 
 // A reader in the middle of a trimmed and reclaimed range keeps its bytes.
-TEST_F(ReclaimTest, ReadersKeepWhatTheyHold) {
+TEST_F(ReclaimTest, ReadersKeepReclaimedBatches) {
   PartitionLog& log = rig_.log();
   Append(log, 50, 100'000);
   std::vector<RecordBatchPtr> batches;

@@ -53,7 +53,7 @@ class RunHistoryTest : public testing::Test {
   LogRig rig_{FaultEnv::Medium::kMemory};
 };
 
-TEST_F(RunHistoryTest, ARunIsNotedWithTheFirstAppendAndFound) {
+TEST_F(RunHistoryTest, RecordsRunWithFirstAppend) {
   AppendRun();
   ASSERT_THAT(rig_.Append(rig_.log(0), EventRegion(2), 2, /*synced=*/false), IsOk());
   EXPECT_EQ(Noted(), 1);
@@ -78,7 +78,7 @@ TEST_F(RunHistoryTest, ARunIsNotedWithTheFirstAppendAndFound) {
   EXPECT_FALSE(FindId(second.id + 1).has_value());
 }
 
-TEST_F(RunHistoryTest, TopicsHaveRunsOfTheirOwn) {
+TEST_F(RunHistoryTest, RunsAreSeparatePerTopic) {
   AppendRun(TopicId(2));
   ASSERT_THAT(rig_.Append(rig_.log(0), EventRegion(1), 1, /*synced=*/false), IsOk());
   EXPECT_NE(Find(0).id, Find(0, TopicId(2)).id);
@@ -89,7 +89,7 @@ TEST_F(RunHistoryTest, TopicsHaveRunsOfTheirOwn) {
   EXPECT_EQ(Noted(), 1);
 }
 
-TEST_F(RunHistoryTest, WhatIsTrimmedIsForgottenWhenTheNextRunBegins) {
+TEST_F(RunHistoryTest, DropsTrimmedRunsWhenNextRunStarts) {
   for (int i = 0; i < 5; ++i) AppendRun();
   EXPECT_EQ(Noted(), 5);
   const uint64_t before = Find(2).id;
@@ -102,7 +102,7 @@ TEST_F(RunHistoryTest, WhatIsTrimmedIsForgottenWhenTheNextRunBegins) {
   EXPECT_EQ(Noted(), 5);
 }
 
-TEST_F(RunHistoryTest, WhatWasNeverNotedIsOfTheOrigin) {
+TEST_F(RunHistoryTest, UnrecordedEventsBelongToOrigin) {
   rig_.store().runs().SetOrigin(7);
   const LogRun run = Find(5);
   EXPECT_EQ(run.first, Offset(0));
@@ -114,7 +114,7 @@ TEST_F(RunHistoryTest, WhatWasNeverNotedIsOfTheOrigin) {
   EXPECT_FALSE(FindId(run.id).has_value()) << "from the first event on, runs are noted";
 }
 
-TEST(RunRecordTest, Bytes) {
+TEST(RunRecordTest, EncodingIsStable) {
   EXPECT_EQ(RunKey(TopicId(1), PartitionId(2), Offset(3)),
             std::string("i\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\3", 17));
   const std::string record = EncodeRunRecord(0x0807060504030201);

@@ -35,7 +35,7 @@ std::vector<int64_t> Read(const PartitionTail& tail, int64_t from, int64_t end,
   return bases;
 }
 
-TEST(TailCache, ReadsFromTheBatchThatHoldsTheOffset) {
+TEST(TailCache, ReadStartsAtBatchContainingOffset) {
   TailCache cache(1 << 20);
   PartitionTail tail;
   EXPECT_THAT(Read(tail, 0, 10), ElementsAre(-1));
@@ -50,7 +50,7 @@ TEST(TailCache, ReadsFromTheBatchThatHoldsTheOffset) {
   EXPECT_THAT(Read(tail, 20, 21), ElementsAre(-1));
 }
 
-TEST(TailCache, ReadsUpToItsLimits) {
+TEST(TailCache, ReadRespectsLimits) {
   TailCache cache(1 << 20);
   PartitionTail tail;
   for (int64_t i = 0; i < 5; ++i) cache.Insert(tail, MakeBatch(2 * i, 2, 100));
@@ -61,7 +61,7 @@ TEST(TailCache, ReadsUpToItsLimits) {
   EXPECT_THAT(Read(tail, 0, 10, 101), ElementsAre(0, 2));
 }
 
-TEST(TailCache, TheOldestOfAllPartitionsGoesFirst) {
+TEST(TailCache, EvictsOldestBatchOfAllPartitions) {
   TailCache cache(10'000);
   PartitionTail a;
   PartitionTail b;
@@ -76,7 +76,7 @@ TEST(TailCache, TheOldestOfAllPartitionsGoesFirst) {
   EXPECT_LE(cache.bytes(), 10'000u);
 }
 
-TEST(TailCache, StaysWithinItsBounds) {
+TEST(TailCache, StaysWithinCapacity) {
   constexpr size_t kCapacity = 100'000;
   TailCache cache(kCapacity);
   std::vector<PartitionTail> tails(7);
@@ -89,7 +89,7 @@ TEST(TailCache, StaysWithinItsBounds) {
   EXPECT_GT(cache.bytes(), kCapacity / 2);
 }
 
-TEST(TailCache, BatchLargerThanTheCacheIsNotKept) {
+TEST(TailCache, DoesNotKeepOversizedBatch) {
   TailCache cache(1000);
   PartitionTail tail;
   cache.Insert(tail, MakeBatch(0, 1, 5000));
@@ -99,7 +99,7 @@ TEST(TailCache, BatchLargerThanTheCacheIsNotKept) {
   EXPECT_THAT(Read(tail, 1, 2), ElementsAre(1));
 }
 
-TEST(TailCache, DroppedAndDestroyedPartitionsAreForgotten) {
+TEST(TailCache, ForgetsDroppedAndDestroyedPartitions) {
   TailCache cache(10'000);
   PartitionTail kept;
   {
@@ -142,7 +142,7 @@ TEST(TailCache, DroppedBatchesAreForgottenInTheEnd) {
 }
 
 // A batch that was read stays intact, whatever is evicted meanwhile.
-TEST(TailCache, ReadsBesideInsertsAndEvictions) {
+TEST(TailCache, ReadsConcurrentlyWithInsertsAndEvictions) {
   TailCache cache(20'000);
   PartitionTail tail;
   std::atomic<int64_t> end{0};

@@ -42,20 +42,20 @@ class TrustedClockTest : public testing::Test {
   TrustedClock clock_{system_};
 };
 
-TEST_F(TrustedClockTest, NothingIsDeletedBeforeItIsKnownWhenTheHubRanLast) {
+TEST_F(TrustedClockTest, DeletesNothingBeforeResume) {
   const TrustedClock fresh(system_);
   EXPECT_EQ(fresh.Now(), system_.Now());
   EXPECT_EQ(fresh.DeletionTime(), absl::InfinitePast());
 }
 
-TEST_F(TrustedClockTest, SmallCorrectionsAreFollowedAtOnce) {
+TEST_F(TrustedClockTest, FollowsSmallCorrectionsImmediately) {
   system_.Jump(absl::Seconds(50));
   ExpectTrusted(absl::Seconds(50));
   system_.Jump(-absl::Seconds(100));
   ExpectTrusted(-absl::Seconds(50));
 }
 
-TEST_F(TrustedClockTest, ManySmallCorrectionsAreAJump) {
+TEST_F(TrustedClockTest, TreatsManySmallCorrectionsAsJump) {
   system_.Jump(absl::Seconds(50));
   clock_.Look();
   system_.Jump(absl::Seconds(50));
@@ -67,7 +67,7 @@ TEST_F(TrustedClockTest, ManySmallCorrectionsAreAJump) {
   ExpectTrusted(absl::Seconds(100));
 }
 
-TEST_F(TrustedClockTest, AClockThatJumpsAndComesBackChangesNothing) {
+TEST_F(TrustedClockTest, JumpAndReturnChangesNothing) {
   system_.Jump(kDecade);
   ExpectDoubted(absl::ZeroDuration());  // Immediately, without a call of Look().
   Pass(absl::Hours(23));
@@ -78,7 +78,7 @@ TEST_F(TrustedClockTest, AClockThatJumpsAndComesBackChangesNothing) {
   ExpectTrusted(absl::ZeroDuration());
 }
 
-TEST_F(TrustedClockTest, AJumpIsFollowedOnceItHasHeld) {
+TEST_F(TrustedClockTest, FollowsJumpThatPersists) {
   system_.Jump(absl::Hours(8));  // The machine was suspended.
   Pass(absl::Minutes(10));
   ExpectDoubted(absl::ZeroDuration());
@@ -92,7 +92,7 @@ TEST_F(TrustedClockTest, AJumpIsFollowedOnceItHasHeld) {
   ExpectTrusted(kDecade);
 }
 
-TEST_F(TrustedClockTest, AClockThatGoesOnJumpingIsNeverFollowed) {
+TEST_F(TrustedClockTest, NeverFollowsRepeatedJumps) {
   for (int i = 0; i < 50; ++i) {
     system_.Jump(absl::Minutes(2));
     Pass(absl::Minutes(9));
@@ -100,24 +100,24 @@ TEST_F(TrustedClockTest, AClockThatGoesOnJumpingIsNeverFollowed) {
   }
 }
 
-TEST_F(TrustedClockTest, AnOperatorMayConfirmIt) {
+TEST_F(TrustedClockTest, OperatorConfirmsJump) {
   system_.Jump(kDecade);
   clock_.Confirm();
   ExpectTrusted(kDecade);
 }
 
-TEST_F(TrustedClockTest, AStartSoonAfterTheLastIsTrusted) {
+TEST_F(TrustedClockTest, TrustsStartSoonAfterLastRun) {
   TrustedClock next(system_);
   next.Resume(system_.Now() - absl::Hours(23));
   EXPECT_EQ(next.DeletionTime(), system_.Now());
 }
 
-TEST_F(TrustedClockTest, AStartLongAfterTheLastDeletesNothingForADay) {
+TEST_F(TrustedClockTest, StartLongAfterLastRunDeletesNothingForOneDay) {
   TrustedClock next(system_);
   next.Resume(system_.Now() - kDecade);
   EXPECT_EQ(next.Now(), system_.Now());
   EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());
-  EXPECT_THAT(next.doubt(), StatusIs(absl::StatusCode::kFailedPrecondition, "ran last"));
+  EXPECT_THAT(next.doubt(), StatusIs(absl::StatusCode::kFailedPrecondition, "last ran"));
   system_.Advance(absl::Hours(23));
   next.Look();
   EXPECT_EQ(next.DeletionTime(), absl::InfinitePast());
@@ -127,7 +127,7 @@ TEST_F(TrustedClockTest, AStartLongAfterTheLastDeletesNothingForADay) {
   EXPECT_THAT(next.doubt(), IsOk());
 }
 
-TEST_F(TrustedClockTest, AClockThatIsSetRightAfterSuchAStartIsFollowed) {
+TEST_F(TrustedClockTest, FollowsCorrectionAfterDoubtedStart) {
   TrustedClock next(system_);
   const absl::Time ran_last = system_.Now();
   system_.Jump(kDecade);
@@ -140,7 +140,7 @@ TEST_F(TrustedClockTest, AClockThatIsSetRightAfterSuchAStartIsFollowed) {
   EXPECT_EQ(next.DeletionTime(), next.Now());
 }
 
-TEST_F(TrustedClockTest, AStartBeforeTheLastGoesOnFromThere) {
+TEST_F(TrustedClockTest, StartBeforeLastRunContinuesFromLastRun) {
   TrustedClock next(system_);
   const absl::Time ran_last = system_.Now();
   // A machine whose clock has no battery, before it has synchronized its time.

@@ -11,7 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST(TypeSummary, HasWhatWasAddedInOrderAndOnce) {
+TEST(TypeSummary, KeepsDistinctHashesSorted) {
   TypeSummary types;
   for (const uint32_t hash : {7u, 3u, 7u, 9u, 3u}) types.Add(hash);
   EXPECT_THAT(types.hashes(), ElementsAre(3, 7, 9));
@@ -22,9 +22,9 @@ TEST(TypeSummary, HasWhatWasAddedInOrderAndOnce) {
   EXPECT_FALSE(types.MayHave({}));
 }
 
-TEST(TypeSummary, OfNothingHasNothing) { EXPECT_FALSE(TypeSummary().MayHave({0, 1})); }
+TEST(TypeSummary, EmptySummaryMatchesNothing) { EXPECT_FALSE(TypeSummary().MayHave({0, 1})); }
 
-TEST(TypeSummary, OfTooManyIsOfAny) {
+TEST(TypeSummary, TooManyTypesMeanAny) {
   TypeSummary types;
   for (uint32_t i = 0; i < TypeSummary::kMaxTypes; ++i) types.Add(i);
   EXPECT_FALSE(types.any());

@@ -181,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(All, UpgradeTest, testing::Values(Medium::kMemory, Medi
                            return info.param == Medium::kMemory ? "Memory" : "Disk";
                          });
 
-TEST_P(UpgradeTest, OlderFormatBecomesThisOneWithAllThatIsInIt) {
+TEST_P(UpgradeTest, UpgradesOlderFormatWithItsContent) {
   LogRig rig(GetParam());
   MakeFormat1(rig);
   ASSERT_THAT(ColumnsOf(rig), Not(Contains("cursors")));
@@ -189,7 +189,7 @@ TEST_P(UpgradeTest, OlderFormatBecomesThisOneWithAllThatIsInIt) {
   ExpectUpgraded(rig);
 }
 
-TEST_P(UpgradeTest, UpgradedDirectoryIsRefusedByAnOlderHub) {
+TEST_P(UpgradeTest, OlderHubRejectsUpgradedDirectory) {
   LogRig rig(GetParam());
   MakeFormat1(rig);
   ASSERT_THAT(rig.Open(), IsOk());
@@ -200,7 +200,7 @@ TEST_P(UpgradeTest, UpgradedDirectoryIsRefusedByAnOlderHub) {
   EXPECT_TRUE(OpenOld(rig, &db, &handles).IsInvalidArgument());
 }
 
-TEST_P(UpgradeTest, NumberThatCannotBeWrittenIsNamedAndTriedAgain) {
+TEST_P(UpgradeTest, RetriesFormatNumberAfterFailedWrite) {
   LogRig rig(GetParam());
   MakeFormat1(rig);
   rig.disk.FailWrites(Fault::kNoSpace, "EVENTHUB_FORMAT.new");
@@ -212,7 +212,7 @@ TEST_P(UpgradeTest, NumberThatCannotBeWrittenIsNamedAndTriedAgain) {
   ExpectUpgraded(rig);
 }
 
-TEST_P(UpgradeTest, DiskThatFailsToSyncLeavesTheOldNumber) {
+TEST_P(UpgradeTest, FailedSyncKeepsOldFormatNumber) {
   LogRig rig(GetParam());
   MakeFormat1(rig);
   rig.disk.FailSyncs(Fault::kIoError);
@@ -224,7 +224,7 @@ TEST_P(UpgradeTest, DiskThatFailsToSyncLeavesTheOldNumber) {
 }
 
 // The power fails before each of the changes that the first start makes.
-TEST_P(UpgradeTest, PowerLossAnywhereLosesNothing) {
+TEST_P(UpgradeTest, SurvivesPowerLossAtEveryStep) {
   const int apart = kStride * (GetParam() == Medium::kMemory ? 1 : 9);  // A real disk is slower.
   bool before = false;
   bool between = false;

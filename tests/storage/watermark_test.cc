@@ -28,7 +28,7 @@ TEST(Watermark, WakesOnceWhenPassed) {
   EXPECT_EQ(waiter.wakes, 1);
 }
 
-TEST(Watermark, RegistersNothingWhenPassedAlready) {
+TEST(Watermark, RegistersNothingWhenAlreadyPassed) {
   Watermark mark(5);
   CountingWaiter waiter;
   EXPECT_FALSE(mark.NotifyPast(4, waiter));
@@ -37,7 +37,7 @@ TEST(Watermark, RegistersNothingWhenPassedAlready) {
   EXPECT_FALSE(mark.Cancel(waiter));
 }
 
-TEST(Watermark, CancelTakesBackFromAnyPlace) {
+TEST(Watermark, CancelsAnyRegistration) {
   for (int cancelled = 0; cancelled < 3; ++cancelled) {
     Watermark mark;
     CountingWaiter waiters[3];
@@ -50,7 +50,7 @@ TEST(Watermark, CancelTakesBackFromAnyPlace) {
   }
 }
 
-TEST(Watermark, WakeAllWakesWithoutAChange) {
+TEST(Watermark, WakeAllWakesWithoutAdvance) {
   Watermark mark(3);
   CountingWaiter waiter;
   ASSERT_TRUE(mark.NotifyPast(3, waiter));
@@ -60,7 +60,7 @@ TEST(Watermark, WakeAllWakesWithoutAChange) {
 }
 
 // A waiter that registers again, and one that destroys itself, from within Wake().
-TEST(Watermark, WaitersMayGoOrComeBackWhileWoken) {
+TEST(Watermark, WaitersMayReregisterOrDieInWake) {
   class Returning final : public Watermark::Waiter {
    public:
     explicit Returning(Watermark& mark) : mark_(mark) {}
@@ -101,7 +101,7 @@ TEST(Watermark, WaitersMayGoOrComeBackWhileWoken) {
 
 // The critical race: a reader looks, finds nothing, and registers, while the writer advances. A
 // lost wake-up would leave the reader behind for ever.
-TEST(Watermark, NoWakeUpIsLost) {
+TEST(Watermark, LosesNoWakeUp) {
   constexpr int64_t kEnd = 20'000;
   constexpr int kReaders = 3;
   class Reader final : public Watermark::Waiter {

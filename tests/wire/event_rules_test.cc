@@ -14,7 +14,7 @@ TEST(EventRulesTest, PartitionOfKeyIsXxh64) {
   EXPECT_EQ(wire::PartitionOfKey("abc", 1), 0u);
 }
 
-TEST(EventRulesTest, AttributeNamesAreThoseOfCloudEvents) {
+TEST(EventRulesTest, ValidatesAttributeNames) {
   EXPECT_TRUE(wire::IsAttributeName("traceparent"));
   EXPECT_TRUE(wire::IsAttributeName("a1"));
   EXPECT_FALSE(wire::IsAttributeName(""));
@@ -25,7 +25,7 @@ TEST(EventRulesTest, AttributeNamesAreThoseOfCloudEvents) {
                             "e"));
 }
 
-TEST(EventRulesTest, NamesWithAFieldOfTheirOwnAreReserved) {
+TEST(EventRulesTest, ReservesNamesOfFields) {
   EXPECT_TRUE(wire::IsReservedName("partitionkey"));
   EXPECT_TRUE(wire::IsReservedName("data_base64"));
   EXPECT_FALSE(wire::IsReservedName("traceparent"));

@@ -13,7 +13,7 @@
 namespace eventhub {
 namespace {
 
-TEST(FieldReaderTest, ReadsEveryTypeOfField) {
+TEST(FieldReaderTest, ReadsEveryFieldType) {
   v1::EventBatch batch;
   batch.set_partition(7);
   batch.set_base_offset(1'000'000'000'000);
@@ -44,7 +44,7 @@ TEST(FieldReaderTest, ReadsEveryTypeOfField) {
   EXPECT_TRUE(field.ok());
 }
 
-TEST(FieldReaderTest, RefusesWhatIsMalformed) {
+TEST(FieldReaderTest, RejectsMalformedFields) {
   const struct {
     std::string bytes;
     uint32_t number;  // Of the field at fault.
@@ -71,7 +71,7 @@ TEST(FieldReaderTest, RefusesWhatIsMalformed) {
   }
 }
 
-TEST(FieldReaderTest, TheLastValueHolds) {
+TEST(FieldReaderTest, LastValueWins) {
   v1::Event event;
   event.set_partition_key("first");
   std::string bytes = event.SerializeAsString();

@@ -5,7 +5,7 @@
 namespace eventhub {
 namespace {
 
-TEST(Utf8Test, FindsWhereTheWellFormedBeginningEnds) {
+TEST(Utf8Test, FindsEndOfWellFormedPrefix) {
   EXPECT_EQ(wire::Utf8Prefix(""), 0u);
   EXPECT_EQ(wire::Utf8Prefix("plain"), 5u);
   EXPECT_EQ(wire::Utf8Prefix("gr\xc3\xbc\xc3\x9f"), 6u);
@@ -15,7 +15,7 @@ TEST(Utf8Test, FindsWhereTheWellFormedBeginningEnds) {
             2u);
 }
 
-TEST(Utf8Test, RefusesWhatIsMalformed) {
+TEST(Utf8Test, RejectsMalformedText) {
   EXPECT_TRUE(wire::IsUtf8(""));
   EXPECT_TRUE(wire::IsUtf8("\xf4\x8f\xbf\xbf"));   // U+10FFFF.
   EXPECT_FALSE(wire::IsUtf8("\xf4\x90\x80\x80"));  // Above.
@@ -24,7 +24,7 @@ TEST(Utf8Test, RefusesWhatIsMalformed) {
   EXPECT_FALSE(wire::IsUtf8("eight ascii\x80"));
 }
 
-TEST(Utf8Test, ShortensBetweenCharacters) {
+TEST(Utf8Test, TruncatesBetweenCharacters) {
   EXPECT_EQ(wire::Shorten("abc", 3), "abc");
   EXPECT_EQ(wire::Shorten("abcd", 3), "abc");
   EXPECT_EQ(wire::Shorten("gr\xc3\xbc", 3), "gr");

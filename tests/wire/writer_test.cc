@@ -11,7 +11,7 @@
 namespace eventhub {
 namespace {
 
-TEST(WriterTest, WritesWhatProtobufWrites) {
+TEST(WriterTest, MatchesProtobuf) {
   for (const uint64_t value : {uint64_t{0}, uint64_t{1}, uint64_t{127}, uint64_t{128},
                                uint64_t{1} << 35, uint64_t{std::numeric_limits<int64_t>::max()}}) {
     v1::EventBatch batch;

@@ -30,8 +30,8 @@ constexpr char kApplyExamples[] = R"(
 Creates and updates topics, subscriptions, routes and links so that the hub matches the YAML files.
 Checks everything first: if there is an error, nothing is changed, and every error is reported with
 its line. Applying the same files again changes nothing. Changes that delete events or move keys are
-marked with ! and confirmed, unless --yes is given. A topic with open dead letters is not pruned:
-then nothing is changed.
+marked with ! and confirmed, unless --yes is given. Pruning a topic with open dead letters is an
+error.
 
   topics:
     - name: orders
@@ -122,13 +122,13 @@ class ApplyRun {
 
   // Returns the changes that would be made, and finds their risks.
   absl::StatusOr<client::ApplyResult> Plan() {
-    auto plan = WithProgress("comparing", [this] { return WhatIsLeft(); });
+    auto plan = WithProgress("comparing", [this] { return RemainingChanges(); });
     if (!plan.ok()) return PrintRefusal(reader_, plan.status());
     RETURN_IF_ERROR(risks_.FindDeadLetters(subscriptions_, *plan));
     return plan;
   }
 
-  absl::StatusOr<client::ApplyResult> WhatIsLeft() {
+  absl::StatusOr<client::ApplyResult> RemainingChanges() {
     return client_.Apply(client::Topology(reader_.topology()),
                          {.dry_run = true, .prune = flags_.options.prune});
   }
@@ -151,7 +151,7 @@ class ApplyRun {
   absl::StatusOr<client::ApplyResult> Change(uint64_t changes) {
     auto result = [&] {
       const CallProgress progress("applying", changes, [&]() -> absl::StatusOr<uint64_t> {
-        ASSIGN_OR_RETURN(const client::ApplyResult left, WhatIsLeft());
+        ASSIGN_OR_RETURN(const client::ApplyResult left, RemainingChanges());
         return changes - std::min<uint64_t>(left.changes.size(), changes);
       });
       return client_.Apply(client::Topology(reader_.topology()), flags_.options);
@@ -191,7 +191,7 @@ absl::Status Apply(const Context& context, const ApplyFlags& flags) {
   // An empty topology may come from an export that failed at the other end of a pipe.
   if (flags.options.prune && reader.topology().ByteSizeLong() == 0) {
     return absl::InvalidArgumentError(
-        "there is nothing in what is to be applied: --prune would delete all that the hub has");
+        "the topology to apply is empty: --prune would delete everything in the hub");
   }
   return ApplyRun(context, flags, reader).Run();
 }

@@ -12,18 +12,18 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kClockExamples[] = R"(
-The hub does not follow a jump of its machine's clock at once: by a wrong one it would delete events
-and subscriptions by their age, release delayed events, and write times into the log for ever. It
-follows a jump once it has held for 10 minutes (up to a day) or 24 hours; meanwhile nothing is
+The hub does not follow a jump of its machine's clock immediately: with a wrong clock it would
+delete events and subscriptions by age, release delayed events, and write wrong times into the log.
+It follows a jump that persists for 10 minutes (up to a day) or 24 hours; meanwhile nothing is
 deleted by age, and `eventhub stats` says so.
 
-What was appended while a wrong time was trusted keeps it, and so do later events of that partition
-until the time has come: `eventhub topics describe TOPIC --partitions` marks them. They cannot be
-changed; copy them to a new topic: eventhub read OLD -o json | eventhub publish NEW --input=json
+Events appended with a wrong time keep it, and later events of the partition get no earlier time:
+`eventhub topics describe TOPIC --partitions` marks them. They cannot be changed; copy them to a
+new topic: eventhub read OLD -o json | eventhub publish NEW --input=json
 
 Examples:
   eventhub clock show
-  eventhub clock confirm                 the time of the machine is right, go by it now
+  eventhub clock confirm                 the machine's clock is right, use it now
   eventhub clock confirm --yes)";
 
 constexpr char kShowClockExamples[] = R"(
@@ -32,8 +32,8 @@ Examples:
   eventhub clock show --output=json | jq -r .doubt)";
 
 constexpr char kConfirmClockExamples[] = R"(
-Takes the time that the hub's machine has now for right: retention, expiry and delayed events go by
-it at once. Look at the machine's clock first. Asks if the hub doubts it.
+Confirms the current time of the hub's machine: retention, expiry and delayed events use it
+immediately. Check the machine's clock first. Asks if the hub doubts it.
 
 Examples:
   eventhub clock confirm
@@ -63,7 +63,7 @@ absl::Status ConfirmDoubtedClock(client::AdminClient& admin) {
   return Confirm(absl::StrCat(stats.clock_doubt,
                               "\nIs the clock of the hub's machine right? Events and subscriptions "
                               "are deleted by it."),
-                 "the clock is doubted as before");
+                 "the clock is still doubted");
 }
 
 absl::Status ConfirmClock(const Context& context, const ClockFlags& flags) {
@@ -71,7 +71,7 @@ absl::Status ConfirmClock(const Context& context, const ClockFlags& flags) {
   if (!flags.yes) RETURN_IF_ERROR(ConfirmDoubtedClock(admin));
   ASSIGN_OR_RETURN(const absl::Time time, admin.ConfirmClock());
   if (flags.json) return WriteOut(Json{{"time", FormatMoment(time)}}.dump() + "\n");
-  return WriteOut(absl::StrCat("the hub goes by ", FormatSecond(time), "\n"));
+  return WriteOut(absl::StrCat("the hub now uses ", FormatSecond(time), "\n"));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ Examples:
   eventhub subscriptions dead-letters discard billing --type=shop.order.test)";
 
 constexpr char kListDeadLetterExamples[] = R"(
-LETTER is the place in the dead-letter topic, SOURCE the place in the subscription's topic, both as
+LETTER is the position in the dead-letter topic, SOURCE that in the subscription's topic, both as
 PARTITION:OFFSET. TOPIC is shown if there are several dead-letter topics. A letter whose event was
 trimmed has the type `event trimmed`.
 
@@ -112,7 +112,7 @@ absl::Status List(const Context& context, const DeadLetterFlags& flags) {
         return written.ok();
       }));
   if (!flags.json) written.Update(WriteOut(RenderDeadLetters(letters)));
-  if (more) std::fprintf(stderr, "eventhub: there are more than these; see --limit\n");
+  if (more) std::fprintf(stderr, "eventhub: there are more; see --limit\n");
   return written;
 }
 
@@ -142,7 +142,7 @@ v1::Event WithReason(client::DeadLetter letter, const std::string& subscription)
   return event;
 }
 
-absl::Status NoSuchLetters(const DeadLetterFlags& flags) {
+absl::Status LettersNotFound(const DeadLetterFlags& flags) {
   return absl::NotFoundError(
       absl::StrCat("subscription '", flags.subscription, "' has no such dead letters"));
 }
@@ -165,14 +165,14 @@ absl::Status Show(const Context& context, const DeadLetterFlags& flags) {
         written = WriteOut(line + "\n");
         return written.ok() && ++count < limit;
       }));
-  return written.ok() && count == 0 ? NoSuchLetters(flags) : written;
+  return written.ok() && count == 0 ? LettersNotFound(flags) : written;
 }
 
 absl::Status CheckSelector(const char* verb, const DeadLetterFlags& flags) {
   if (SelectsAll(flags.selector) == flags.all) return absl::OkStatus();
-  return UsageError(absl::StrCat("subscriptions dead-letters ", verb, ": ",
-                                 flags.all ? "--all and conditions exclude each other"
-                                           : "say which by a condition, or --all"));
+  return UsageError(absl::StrCat(
+      "subscriptions dead-letters ", verb, ": ",
+      flags.all ? "--all and conditions exclude each other" : "give a condition or --all"));
 }
 
 // Whether the selector consists of single letters.
@@ -224,7 +224,7 @@ absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
   ASSIGN_OR_RETURN(const client::RedriveResult result,
                    TakeLetters(context, flags, "redriving", redrive));
   const bool matched = result.events + result.to_come + result.trimmed > 0;
-  if (!matched && AreNamed(flags.selector)) return NoSuchLetters(flags);
+  if (!matched && AreNamed(flags.selector)) return LettersNotFound(flags);
   if (flags.json) {
     return WriteOut(Json{{"dry_run", flags.dry_run},
                          {"events", result.events},
@@ -238,8 +238,8 @@ absl::Status Redrive(const Context& context, const DeadLetterFlags& flags) {
     if (events == 0) return absl::OkStatus();
     return WriteOut(absl::StrCat(CountOf(events, "dead letter"), events == 1 ? one : more, "\n"));
   };
-  RETURN_IF_ERROR(left(result.to_come, " stays: the subscription has yet to come to its event",
-                       " stay: the subscription has yet to come to their events"));
+  RETURN_IF_ERROR(left(result.to_come, " stays: the subscription has not reached its event yet",
+                       " stay: the subscription has not reached their events yet"));
   return left(result.trimmed, " stays: its event is gone, it can only be discarded",
               " stay: their events are gone, they can only be discarded");
 }
@@ -276,7 +276,7 @@ absl::Status Discard(const Context& context, const DeadLetterFlags& flags) {
     return client.DiscardDeadLetters(flags.subscription, flags.selector, dry_run);
   };
   ASSIGN_OR_RETURN(const uint64_t events, TakeLetters(context, flags, "discarding", discard));
-  if (events == 0 && AreNamed(flags.selector)) return NoSuchLetters(flags);
+  if (events == 0 && AreNamed(flags.selector)) return LettersNotFound(flags);
   return PrintDiscarded(events, flags);
 }
 
@@ -313,7 +313,7 @@ void AddDeadLettersCommand(CLI::App& subscriptions, Context& context) {
     CLI::App* command = AddVerb(*group, verb, description, examples);
     command->add_option("SUBSCRIPTION", flags->subscription, "The subscription")->required();
     AddParsedListOption(*command, "LETTER", &flags->selector.ranges, ParsePartitionRange,
-                        "The place in the dead-letter topic, as listed", "PARTITION:OFFSET")
+                        "The position in the dead-letter topic, as listed", "PARTITION:OFFSET")
         ->expected(-1);
     AddSelectorFlags(*command, flags->selector);
     return command;

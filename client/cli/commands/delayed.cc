@@ -41,8 +41,8 @@ Examples:
   eventhub delayed list reminders -o json | jq -r 'select(.event.type == "test") | .delay_id')";
 
 constexpr char kCancelDelayedExamples[] = R"(
-They will never be appended. Says how many were taken back; the others were appended, or cancelled,
-before. If that is so of all of them, it is an error.
+Cancelled events are never appended. Prints how many were cancelled; the others were appended or
+cancelled before. It is an error if none was cancelled.
 
 Examples:
   eventhub delayed cancel reminders 6614f0ff8160f-10000000001
@@ -105,9 +105,9 @@ absl::Status ListDelayed(const Context& context, const DelayedCommand& flags) {
       }));
   if (!flags.json) written.Update(WriteOut(table.Render()));
   if (!refusal.empty() && !flags.json) {
-    std::fprintf(stderr, "eventhub: what is due is not appended: %s\n", Printable(refusal).c_str());
+    std::fprintf(stderr, "eventhub: due events are not appended: %s\n", Printable(refusal).c_str());
   }
-  if (more) std::fprintf(stderr, "eventhub: there are more than these; see --limit\n");
+  if (more) std::fprintf(stderr, "eventhub: there are more; see --limit\n");
   return written;
 }
 
@@ -120,12 +120,12 @@ absl::Status CancelDelayed(const Context& context, const DelayedCommand& flags) 
   }
   if (cancelled == 0) {
     return absl::NotFoundError(
-        absl::StrCat("nothing was taken back: topic '", flags.topic, "' has no such delayed ",
-                     flags.ids.size() == 1 ? "event" : "events", " any more"));
+        absl::StrCat("nothing was cancelled: topic '", flags.topic, "' does not hold ",
+                     flags.ids.size() == 1 ? "this delayed event" : "any of these delayed events"));
   }
   if (flags.json) return absl::OkStatus();
   return WriteOut(absl::StrCat(FormatCount(cancelled), " of ", CountOf(flags.ids.size(), "event"),
-                               " taken back\n"));
+                               " cancelled\n"));
 }
 
 }  // namespace

@@ -33,16 +33,16 @@ Examples:
 
 constexpr char kEvalExamples[] = R"(
 EXPRESSION is CloudEvents SQL (CESQL) 1.0. Prints its value as JSON. If it fails, prints
-`error: KIND: WHY` on stderr, the value that the specification gives it nevertheless, and exits with
-1. KIND is cast, math, missingAttribute, missingFunction, functionEvaluation or generic. What is no
-expression is a usage error, `eventhub: error: parse: ...` with the line and the column, and exits
-with 2; so is one of more than 16,384 bytes.
+`error: KIND: WHY` on stderr and the value that the specification defines for this case, and exits
+with 1. KIND is cast, math, missingAttribute, missingFunction, functionEvaluation or generic. A
+malformed expression is a usage error, `eventhub: error: parse: ...` with the line and the column,
+and exits with 2; so is one of more than 16,384 bytes.
 
 With --filter, prints whether the event passes, and exits with 0 if it does and with 1 if not.
 
-The event is a CloudEvent in JSON; without --event, one that has the required attributes alone. Its
-time is evaluated as it is written, while the hub keeps the instant and sees it in UTC (`...Z`).
-Where an event was (`hub_partition`, `hub_offset`, …) is no attribute of it.
+The event is a CloudEvent in JSON; without --event, one with only the required attributes. Its time
+is evaluated as written, while the hub stores the instant and evaluates it in UTC (`...Z`). The
+position of an event (`hub_partition`, `hub_offset`, …) is not an attribute.
 
 Examples:
   eventhub filter eval '2 + 3 * 4'
@@ -116,7 +116,7 @@ absl::Status EvaluateFilter(const EvalFlags& flags) {
   if (result == FilterResult::kTooCostly) {
     std::fprintf(stderr,
                  "error: the filter would look at more than %zu MiB of text for this event, which "
-                 "does not pass therefore\n",
+                 "therefore does not pass\n",
                  kMaxFilterWork >> 20);
   }
   RETURN_IF_ERROR(WriteOut(passes ? "true\n" : "false\n"));
@@ -135,7 +135,7 @@ absl::Status Eval(const CLI::App& command, EvalFlags flags) {
   if (!unknown.empty()) flags.expression = unknown.front();
   const bool filter = command.count("--filter") > 0;
   if ((expressions > 0) == filter) {
-    return UsageError("takes an EXPRESSION or --filter, one of them");
+    return UsageError("takes either an EXPRESSION or --filter");
   }
   return filter ? EvaluateFilter(flags) : EvaluateExpression(flags);
 }

@@ -15,12 +15,12 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kHealthExamples[] = R"(
-Exits with 0 if the hub is serving, else with 1. There are two questions:
+Exits with 0 if the hub is serving, else with 1. There are two checks:
 
-  --ready   Does it take writes? With a full disk it does not, until there is room. This is the
-            default, and for those who send it traffic or wait for it.
-  --live    Is a restart of no use? A hub with a full disk is live; one that does not answer, or
-            whose store failed, is not. This is for those who restart it.
+  --ready   Does it accept writes? With a full disk it does not, until space is free. The default;
+            for load balancers, and to wait for the hub.
+  --live    Does it run without needing a restart? A hub with a full disk is live; one that does not
+            respond, or whose store failed, is not. For supervisors that restart the hub.
 
 Other health checks ask grpc.health.v1.Health for the service "ready" (or none) and "live".
 

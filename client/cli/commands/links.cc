@@ -56,8 +56,8 @@ Examples:
   eventhub links update from-shop --filter=none --resume)";
 
 constexpr char kPauseLinkExamples[] = R"(
-A paused link reads nothing and keeps its positions: it continues there when it is resumed, as long
-as the other hub has kept the events.
+A paused link reads nothing and keeps its positions: it continues there when it is resumed, provided
+that the other hub still has the events.
 
 Examples:
   eventhub links pause from-shop

@@ -169,13 +169,13 @@ absl::Status ReadAll(client::Reader& reader, Printer& printer) {
 
 // If the hub refused because it has another log now, adds how to continue with that log. Returns
 // other errors unchanged.
-absl::Status WithWaysOn(absl::Status status, const client::Reader& reader) {
+absl::Status WithHowToContinue(absl::Status status, const client::Reader& reader) {
   if (client::GetErrorReason(status) != client::ErrorReason::kOtherLog) return status;
   const std::optional<client::ErrorInfo> info = client::GetErrorInfo(status);
-  std::string ways = "to go on with what is there now: --from=earliest, --from=latest";
+  std::string ways = "to continue with the current log: --from=earliest, --from=latest";
   // The hub reports the offset of one partition only.
   if (info->agreed_offset && info->partition && reader.positions().size() == 1) {
-    absl::StrAppend(&ways, ", or, where both logs part, --from=", *info->partition, ":",
+    absl::StrAppend(&ways, ", or, where the logs diverge, --from=", *info->partition, ":",
                     *info->agreed_offset);
   }
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", ways));
@@ -197,7 +197,7 @@ absl::Status ReadTopic(const Context& context, ReadFlags& flags, Interrupt& inte
     hub->CancelCalls();
     reader->Cancel();
   });
-  const absl::Status status = WithWaysOn(ReadAll(*reader, printer), *reader);
+  const absl::Status status = WithHowToContinue(ReadAll(*reader, printer), *reader);
   watch.reset();
   interrupt.OnRaise(nullptr);
   printer.Summarise();
@@ -230,10 +230,11 @@ void AddReadFlags(CLI::App& command, ReadFlags& flags) {
                  "PARTITION:OFFSET,…");
   AddPlaceOption(command, "--to", flags.reader, ParseTo, "Stop before this offset or time");
   command.add_flag("-f,--follow", flags.reader.follow, "Wait for new events at the end of the log");
-  AddParsedOption(command, "--filter", &flags.reader.filter, ParseClientFilter,
-                  "Only what passes: an expression (CloudEvents SQL) or a filter in JSON; see "
-                  "eventhub filter --help",
-                  "FILTER");
+  AddParsedOption(
+      command, "--filter", &flags.reader.filter, ParseClientFilter,
+      "Print only matching events: an expression (CloudEvents SQL) or a filter in JSON; see "
+      "eventhub filter --help",
+      "FILTER");
   AddCountOption(command, "-n,--limit", &flags.limit, 1, flags.limit,
                  "Stop after this many events");
   AddParsedListOption(command, "-p,--partition", &flags.reader.partitions, ParsePartition,

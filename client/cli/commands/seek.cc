@@ -22,9 +22,9 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kSeekExamples[] = R"(
-Moves a subscription to another place in its topic's log; consumers stay connected. Events from that
-place on are delivered again, and earlier ones are not, except replays and redriven dead letters.
-Events in flight and pending retries are forgotten. It asks first, takes a snapshot to go back to
+Moves a subscription to another position in its topic's log; consumers stay connected. Events from
+there on are delivered again, and earlier ones are not, except replays and redriven dead letters.
+Events in flight and pending retries are discarded. It asks first, takes a snapshot to go back to
 (the last 10 are kept), and prints the command that goes back.
 
 Examples:
@@ -113,7 +113,7 @@ void DeleteOldSnapshots(client::SubscriptionClient& client, const SeekFlags& fla
 
 absl::Status ConfirmSeek(client::SubscriptionClient& client, const SeekFlags& flags,
                          const client::SeekTarget& target) {
-  ASSIGN_OR_RETURN(const auto moves, WithProgress("looking at the place", [&] {
+  ASSIGN_OR_RETURN(const auto moves, WithProgress("checking the position", [&] {
                      return client.Seek(flags.name, target, /*dry_run=*/true);
                    }));
   std::fputs(RenderMoves(moves, /*dry_run=*/false).c_str(), stderr);
@@ -184,7 +184,7 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
     if (spec.partitions.empty()) spec.partitions.push_back(partition);
     if (spec.partitions != std::vector<uint32_t>{partition}) {
       return UsageError(
-          "subscriptions replay: PARTITION:OFFSET is a place in one partition, but several are "
+          "subscriptions replay: PARTITION:OFFSET is a position in one partition, but several are "
           "named");
     }
   }
@@ -192,7 +192,7 @@ absl::Status Replay(const Context& context, const ReplayFlags& flags) {
     spec.rate_limit = flags.rate;
   }
   ASSIGN_OR_RETURN(const client::ReplayResult result,
-                   WithProgress("looking for what to replay", [&] {
+                   WithProgress("finding the events to replay", [&] {
                      return ConnectSubscriptions(context).Replay(flags.name, spec, flags.dry_run);
                    }));
   return WriteOut(flags.json ? ReplayJson(result, flags.dry_run).dump() + "\n"
@@ -203,7 +203,7 @@ absl::StatusOr<uint64_t> ParseReplayRate(absl::string_view text) {
   ASSIGN_OR_RETURN(const uint64_t bytes, ParseBytes(text));
   if (bytes > 0) return bytes;
   return absl::InvalidArgumentError(
-      absl::StrCat("'", text, "' lets nothing through; without the option there is no limit"));
+      absl::StrCat("'", text, "' would deliver nothing; omit the option for no limit"));
 }
 
 absl::StatusOr<client::StartPosition> ParseReplayStart(absl::string_view text, ReplayFlags& flags) {
@@ -251,7 +251,7 @@ void AddSeekCommand(CLI::App& subscriptions, Context& context) {
                    "PARTITION:OFFSET,… or snapshot:NAME")
       ->type_name("PLACE");
   AddParsedListOption(*command, "--offset", &flags->offsets, ParsePartitionOffsets,
-                      "The place in one partition; overrides --to there; may be repeated",
+                      "The position in one partition; overrides --to there; may be repeated",
                       "PARTITION:OFFSET,…");
   command->add_flag("--dry-run", flags->dry_run, "Only print what would move");
   command->add_flag("--no-snapshot", flags->no_snapshot, "Take no snapshot to go back to");

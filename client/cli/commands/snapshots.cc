@@ -12,7 +12,7 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kSnapshotsExamples[] = R"(
-A snapshot does not hold back retention: the events that it leads back to may have been trimmed.
+A snapshot does not hold back retention: events that it would restore may have been trimmed.
 
 Examples:
   eventhub subscriptions snapshots create billing before-deploy

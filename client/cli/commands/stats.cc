@@ -67,7 +67,7 @@ std::string ConnectionsText(const client::ConnectionStats& connections) {
     absl::StrAppend(&text, ", ", FormatCount(connections.refused), " refused");
   }
   if (connections.shed != 0) {
-    absl::StrAppend(&text, ", ", FormatCount(connections.shed), " cut off for want of memory");
+    absl::StrAppend(&text, ", ", FormatCount(connections.shed), " closed to free memory");
   }
   return text;
 }
@@ -77,9 +77,9 @@ std::string ListenerText(const client::Listener& listener) {
   if (listener.client_certificates) {
     note = " (TLS, clients with a certificate)";
   } else if (listener.tls) {
-    note = listener.unprotected ? " (UNPROTECTED: TLS, but anybody is let in)" : " (TLS)";
+    note = listener.unprotected ? " (UNPROTECTED: TLS, but open to anyone)" : " (TLS)";
   } else if (listener.unprotected) {
-    note = " (UNPROTECTED: plain text, and anybody is let in)";
+    note = " (UNPROTECTED: plain text, open to anyone)";
   }
   return absl::StrCat(listener.address, note);
 }

@@ -73,7 +73,7 @@ Examples:
   eventhub subscriptions delete billing audit --yes)";
 
 constexpr char kPauseExamples[] = R"(
-A paused subscription delivers nothing and keeps its place: delivery continues there when it is
+A paused subscription delivers nothing and keeps its position: delivery continues there when it is
 resumed. Events in flight can be settled, and consumers stay connected.
 
 Examples:

@@ -180,15 +180,14 @@ void AddTopicFlags(CLI::App& command, TopicFlags& flags) {
   // As with a flag, an optional value is part of the same word.
   command
       .add_option("--keep-until-acked", keep,
-                  "Keep what subscriptions have not acked beyond these limits, without an end or "
-                  "up to a size; or =off")
+                  "Keep unacked events beyond these limits, without bound or up to a size; or =off")
       ->expected(0)
       ->type_name("[=SIZE]");
   AddRetentionFlags(command, flags);
-  AddParsedOption(command, "--durability", &update.default_durability, ParseDurability,
-                  "For events published without one: synced survives a power loss, written the "
-                  "death of the hub",
-                  "synced|written");
+  AddParsedOption(
+      command, "--durability", &update.default_durability, ParseDurability,
+      "For events published without one: synced survives a power loss, written a crash of the hub",
+      "synced|written");
   AddParsedOption(command, "--max-event-bytes", &update.max_event_bytes, ParseEventBytes,
                   "The largest event accepted, at most 16MiB", "SIZE");
   command
@@ -290,7 +289,7 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
 
 absl::Status Update(const Context& context, TopicFlags flags) {
   RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
-  if (ChangesNothing(flags.update)) return UsageError("topics update: nothing is to be changed");
+  if (ChangesNothing(flags.update)) return UsageError("topics update: no setting is given");
   const std::string& name = flags.names.front();
   client::AdminClient admin = ConnectAdmin(context);
   if (!flags.yes) {

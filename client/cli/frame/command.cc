@@ -79,7 +79,7 @@ CLI::Validator OneOf(std::vector<std::string> words) {
 
 absl::Status NeedTerminal(absl::string_view command) {
   if (isatty(STDIN_FILENO) == 1) return absl::OkStatus();
-  return UsageError(absl::StrCat(command, ": without a terminal to ask on, it takes --yes"));
+  return UsageError(absl::StrCat(command, ": requires --yes when there is no terminal to ask on"));
 }
 
 absl::Status Confirm(const std::string& question, const std::string& otherwise) {

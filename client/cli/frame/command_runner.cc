@@ -196,7 +196,7 @@ absl::StatusOr<std::vector<std::string>> SplitCommand(absl::string_view text) {
   }
   if (quote != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the command has a ", std::string(1, quote), " that does not end"));
+        absl::StrCat("the command has a ", std::string(1, quote), " without an end"));
   }
   if (words.empty()) return absl::InvalidArgumentError("the command is empty");
   return words;

@@ -204,7 +204,7 @@ std::string ExplainParseError(const CLI::App& app, const CLI::ParseError& error)
       return absl::StrCat(message.substr(0, message.find(' ')), " takes no value");
     }
     if (absl::StrContains(message, "received"))
-      return absl::StrCat(name, " is there more than once");
+      return absl::StrCat(name, " is given more than once");
   }
   return message;
 }

@@ -15,7 +15,7 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseAttribute(absl::string_
   }
   if (!wire::IsAttributeName(name)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", name, "' is not the name of an attribute: it is of a-z and 0-9 alone"));
+        absl::StrCat("'", name, "' is not a valid attribute name: only a-z and 0-9 are allowed"));
   }
   return pair;
 }

@@ -59,8 +59,8 @@ void AddLimitFlags(CLI::App& command, client::SubscriptionUpdate& update) {
   AddParsedOption(command, "--expire-after", &update.expire_after, ParseAgeOrNever,
                   "Delete it after this long without a consumer; or never", "DURATION");
   AddParsedOption(command, "--ack-durability", &update.ack_durability, ParseDurability,
-                  "What an ack survives: synced a power loss, written the death of the hub (as the "
-                  "topic's events unless set)",
+                  "What an ack survives: synced: a power loss, written: a crash of the hub "
+                  "(default: that of the topic)",
                   "synced|written");
   command
       .add_option_function<std::string>(

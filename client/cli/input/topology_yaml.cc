@@ -108,7 +108,7 @@ class DocumentReader {
       if (field == nullptr) {
         UnknownKey(entry.first, type);
       } else if (!seen.insert(field).second) {
-        Fault(entry.first, absl::StrCat("'", field->name(), "' is there more than once"));
+        Fault(entry.first, absl::StrCat("'", field->name(), "' is given more than once"));
       } else if (IsSetByHub(*field)) {
         Fault(entry.first, absl::StrCat("'", field->name(), "' is set by the hub"));
       } else if (IsOneofTaken(message, *field)) {
@@ -145,9 +145,10 @@ class DocumentReader {
       if (!IsSetByHub(*type.field(i))) known.push_back(type.field(i)->name());
     }
     const std::string nearest = NearestWord(key.Scalar(), known);
-    Fault(key, absl::StrCat("there is no key '", key.Scalar(), "'; ",
-                            nearest.empty() ? absl::StrCat("there are ", absl::StrJoin(known, ", "))
-                                            : absl::StrCat("did you mean '", nearest, "'?")));
+    Fault(key,
+          absl::StrCat("unknown key '", key.Scalar(), "'; ",
+                       nearest.empty() ? absl::StrCat("the keys are ", absl::StrJoin(known, ", "))
+                                       : absl::StrCat("did you mean '", nearest, "'?")));
   }
 
   void ReadField(const YAML::Node& node, const FieldDescriptor& field, Message& message) {
@@ -174,7 +175,7 @@ class DocumentReader {
         continue;
       }
       if (!seen.insert(entry.first.Scalar()).second) {
-        Fault(entry.first, absl::StrCat("'", entry.first.Scalar(), "' is there more than once"));
+        Fault(entry.first, absl::StrCat("'", entry.first.Scalar(), "' is given more than once"));
         continue;
       }
       Message& item = *message.GetReflection()->AddMessage(&message, &field);
@@ -244,7 +245,7 @@ class DocumentReader {
         places_.emplace(std::vector<std::string>{field.name(), name, ""}, Place(node.Mark()));
     if (added) return NotePlaces(node, field.name(), name, "");
     Fault(node,
-          absl::StrCat("'", name, "' of ", field.name(), " is there already: ", place->second));
+          absl::StrCat("'", name, "' of ", field.name(), " is already defined: ", place->second));
   }
 
   // Records the places of the fields, which have been checked against the contract.

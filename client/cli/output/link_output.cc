@@ -40,7 +40,7 @@ std::string StateInWords(const client::LinkStatus& status) {
     case client::LinkStatus::State::kDisabled:
       return "it reads nothing until it is resumed";
     case client::LinkStatus::State::kConnecting:
-      return "it tries to reach the other hub and its topic";
+      return "it is trying to reach the other hub and its topic";
     case client::LinkStatus::State::kCatchingUp:
       return "it appends events, and there are more";
     case client::LinkStatus::State::kCaughtUp:
@@ -174,7 +174,7 @@ std::string RenderLinkReport(const client::LinkDescription& description, absl::T
       {"appended", absl::StrCat(FormatCount(status.appended_events), " (",
                                 FormatBytes(status.appended_bytes), ") since the hub started")},
       {"looped", absl::StrCat(FormatCount(status.looped_events),
-                              " skipped: they have been in this hub before")},
+                              " skipped: they have already been in this hub")},
       {"failures", CountOf(status.failures, "connection")},
       {"remote hub", status.remote_hub_id.empty() ? "not reached yet" : status.remote_hub_id},
       {"next", RenderOffsets(status.positions)}};

@@ -135,10 +135,9 @@ void AppendRouteStatsFields(const client::RouteStats& stats, Fields* fields) {
   fields->emplace_back("failed",
                        absl::StrCat(FormatCount(stats.failed_requests), " requests refused"));
   if (stats.too_costly_events > 0) {
-    fields->emplace_back(
-        "given up",
-        absl::StrCat("the filter would have had to look at too much of ",
-                     CountOf(stats.too_costly_events, "event"), ", which were not copied"));
+    fields->emplace_back("given up", absl::StrCat("the filter would have examined too much of ",
+                                                  CountOf(stats.too_costly_events, "event"),
+                                                  ", which were not copied"));
   }
   if (stats.last_failure.empty()) return;
   const std::string when =

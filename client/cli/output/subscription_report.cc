@@ -40,7 +40,7 @@ std::string Findings(const client::SubscriptionDescription& description) {
   }
   if (!out.empty()) return out;
   return description.stats.lag_events == 0 ? "  * all is settled: it waits for new events\n"
-                                           : "  * nothing holds it up: it is working\n";
+                                           : "  * nothing blocks it: it is working\n";
 }
 
 Fields Totals(const client::SubscriptionDescription& description, absl::Time now) {

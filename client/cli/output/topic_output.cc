@@ -119,8 +119,8 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   };
   rare("routed", stats.routed_events, " copied to it since the hub started");
   rare("duplicates", stats.duplicate_events, " not appended since the hub started");
-  rare("delayed", stats.delayed_events, " wait for their time");
-  rare("unrouted", stats.unrouted_events, " that no route took since the hub started");
+  rare("delayed", stats.delayed_events, " waiting for their due time");
+  rare("unrouted", stats.unrouted_events, " that no route copied since the hub started");
   if (stats.held_back_bytes > 0) {
     fields->emplace_back("held back", absl::StrCat(FormatBytes(stats.held_back_bytes),
                                                    " beyond retention, for subscriptions"));

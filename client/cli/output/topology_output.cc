@@ -163,7 +163,8 @@ std::string RenderApply(const client::ApplyResult& result, const PlanRisks& risk
     for (const auto& change : result.unnamed) {
       names.push_back(absl::StrCat(KindWord(change.kind), " ", change.name));
     }
-    absl::StrAppend(&out, "left alone, for no file names them: ", absl::StrJoin(names, ", "), "\n");
+    absl::StrAppend(&out, "left alone because no file names them: ", absl::StrJoin(names, ", "),
+                    "\n");
   }
   if (result.changes.empty()) return absl::StrCat(out, "no changes\n");
   std::vector<std::string> sums;

@@ -93,9 +93,9 @@ Risks RisksOfDeletion(Kind kind) {
     case Kind::kTopic:
       return {"deletes the topic with all its events"};
     case Kind::kSubscription:
-      return {"forgets what is acked, and its snapshots and dead letters"};
+      return {"deletes its acks, snapshots and dead letters"};
     case Kind::kLink:
-      return {"forgets how far the link is"};
+      return {"deletes the link's positions"};
     case Kind::kRoute:
     case Kind::kUnknown:
       break;

@@ -22,7 +22,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 // Whether a YAML parser, this one or another, may read the text as another type.
-bool LooksLikeAnotherType(const std::string& text) {
+bool IsAmbiguousScalar(const std::string& text) {
   static constexpr std::array<absl::string_view, 9> kWords = {"true", "false", "yes", "no", "on",
                                                               "off",  "null",  "y",   "n"};
   const std::string lower = absl::AsciiStrToLower(text);
@@ -32,7 +32,7 @@ bool LooksLikeAnotherType(const std::string& text) {
 }
 
 void WriteText(const std::string& text, YAML::Emitter& out) {
-  if (LooksLikeAnotherType(text)) out << YAML::DoubleQuoted;
+  if (IsAmbiguousScalar(text)) out << YAML::DoubleQuoted;
   out << text;
 }
 

@@ -38,7 +38,7 @@ void AckWriter::Add(absl::string_view id, const client::PublishedEvent& event) {
   added_.NotifyOne();
 }
 
-absl::Status AckWriter::WaitForRoom() { return WaitUntilBelow(kRoom); }
+absl::Status AckWriter::WaitForSpace() { return WaitUntilBelow(kRoom); }
 
 absl::Status AckWriter::Finish() { return WaitUntilBelow(1); }
 

@@ -15,7 +15,7 @@ namespace eventhub::cli {
 // Prints lines of `partition offset id`, separated by tabs; `delayed`, the delay id and the id for
 // a delayed event; `duplicate - id` for a delayed event that is there already. Prints each as soon
 // as the event is acknowledged. Thread-safe. Buffers lines that standard output does not accept
-// yet; WaitForRoom() bounds the buffer.
+// yet; WaitForSpace() bounds the buffer.
 class AckWriter {
  public:
   AckWriter();
@@ -29,7 +29,7 @@ class AckWriter {
   void Add(absl::string_view id, const client::PublishedEvent& event);
 
   // Waits until less than 8 MiB are buffered. Returns the error of printing, if any.
-  absl::Status WaitForRoom();
+  absl::Status WaitForSpace();
 
   // Waits until everything is printed.
   absl::Status Finish();

@@ -162,7 +162,8 @@ class ConsumeRun {
 
   void OnInterrupt() {
     if (tally_.running() > 0 && !options_.command.empty()) {
-      std::fputs("\neventhub: finishing what was delivered; once more to give up\n", stderr);
+      std::fputs("\neventhub: finishing the delivered events; interrupt again to give up\n",
+                 stderr);
     }
     RequestStop();
   }
@@ -189,11 +190,11 @@ class ConsumeRun {
     }
   }
 
-  // Gives up on a hub that is connected but does not answer.
+  // Gives up on a hub that is connected but does not respond.
   absl::Status GiveUp() {
     const bool settled = subscriber().counters().unsettled == 0;
     subscriber().Stop(absl::ZeroDuration()).IgnoreError();
-    return settled ? absl::OkStatus() : absl::DeadlineExceededError("no answer to the last acks");
+    return settled ? absl::OkStatus() : absl::DeadlineExceededError("no response to the last acks");
   }
 
   // Called after `count` events were handled and before their outcomes are sent.
@@ -310,7 +311,8 @@ class ConsumeRun {
     progress_.Finish();
     const uint64_t unconfirmed = tally_.Unconfirmed(counters);
     if (unconfirmed > 0) {
-      std::fprintf(stderr, "eventhub: the hub did not confirm %s; what is not done comes again\n",
+      std::fprintf(stderr,
+                   "eventhub: the hub did not confirm %s; unconfirmed events are redelivered\n",
                    CountOf(unconfirmed, "event").c_str());
     }
     if (!options_.summary) return;

@@ -31,8 +31,8 @@ struct HubWatch::Trouble {
   const char* begins;
   const char* ends;
 };
-const HubWatch::Trouble HubWatch::kSilent{"does not answer", "connected"};
-const HubWatch::Trouble HubWatch::kFull{"takes nothing now", "goes on"};
+const HubWatch::Trouble HubWatch::kSilent{"does not respond", "connected"};
+const HubWatch::Trouble HubWatch::kFull{"is refusing requests", "accepting requests again"};
 
 const HubWatch::Trouble* HubWatch::TroubleOf(const absl::Status& status) {
   if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return &kSilent;

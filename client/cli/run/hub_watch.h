@@ -19,8 +19,8 @@ namespace eventhub::cli {
 // another when it does again. Owns a thread.
 class HubWatch {
  public:
-  // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not answer, RESOURCE_EXHAUSTED that it
-  // accepts nothing now, CANCELLED that the command ends; any other status that all is well.
+  // UNAVAILABLE and DEADLINE_EXCEEDED mean that the hub does not respond, RESOURCE_EXHAUSTED that
+  // it accepts nothing now, CANCELLED that the command ends; any other status that all is well.
   using Probe = std::function<absl::Status()>;
 
   // `probe` is called about once a second, one call at a time; it may block for a second.

@@ -85,8 +85,9 @@ class PublishRun {
   }
 
   absl::Status Run(const Context& context) {
-    interrupt_.OnRaise(
-        [] { std::fputs("\neventhub: publishing what was read; once more to give up\n", stderr); });
+    interrupt_.OnRaise([] {
+      std::fputs("\neventhub: publishing the events read; interrupt again to give up\n", stderr);
+    });
     RETURN_IF_ERROR(Connect(context));
     std::optional<HubWatch> watch;
     if (!options_.quiet) {
@@ -157,7 +158,7 @@ class PublishRun {
     const absl::StatusOr<v1::Event> made = source_.FromLine(line);
     if (!made.ok()) return WithHint(made.status(), line);
     const v1::Event& event = *made;
-    if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForRoom());
+    if (acks_ != nullptr) RETURN_IF_ERROR(acks_->WaitForSpace());
     if (options_.partition.has_value()) {
       return publisher_->PublishTo(*options_.partition, event, OnAck(event, line));
     }
@@ -188,11 +189,10 @@ class PublishRun {
       std::string summary = progress_.Summary();
       if (tally_.duplicates() > 0) {
         absl::StrAppend(&summary, "; ", FormatCount(tally_.duplicates()),
-                        " of them were there before, and are not appended");
+                        " of them are duplicates and were not appended");
       }
       if (tally_.delayed() > 0) {
-        absl::StrAppend(&summary, "; ", FormatCount(tally_.delayed()),
-                        " of them wait for their time");
+        absl::StrAppend(&summary, "; ", FormatCount(tally_.delayed()), " of them are delayed");
       }
       progress_.Finish();
       std::fprintf(stderr, "published %s\n", summary.c_str());
@@ -217,8 +217,8 @@ class PublishRun {
         FormatCount(tally_.failed()), " of ", CountOf(tally_.failed() + acknowledged, "event"),
         tally_.failed() == 1 ? " was" : " were", " not acknowledged");
     if (tally_.in_doubt() > 0) {
-      absl::StrAppend(&message, ", of which ", FormatCount(tally_.in_doubt()),
-                      " may be in the topic nevertheless");
+      absl::StrAppend(&message, ", ", FormatCount(tally_.in_doubt()),
+                      " of them may be in the topic");
     }
     return absl::Status(error.code(), absl::StrCat(message, ": ", error.message()));
   }

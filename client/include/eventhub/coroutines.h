@@ -45,7 +45,7 @@ class Handling {
       } catch (const std::exception& exception) {
         settler_.Retry(exception.what());
       } catch (...) {
-        settler_.Retry("the handler threw something that is no std::exception");
+        settler_.Retry("the handler threw something other than a std::exception");
       }
     }
 

@@ -26,7 +26,7 @@ class PendingEvent;
 //
 //     .on_event_async = [&](ReceivedEvent event, Settler settler) {
 //       bank.ChargeAsync(InvoiceOf(event), [settler = std::move(settler)](bool charged) mutable {
-//         charged ? settler.Ack() : settler.Retry("the bank does not answer");
+//         charged ? settler.Ack() : settler.Retry("the bank does not respond");
 //       });
 //     }
 class Settler {

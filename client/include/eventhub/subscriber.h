@@ -213,7 +213,7 @@ struct SubscriberCounters {
 //     ASSIGN_OR_RETURN(auto subscriber, Subscriber::Start(hub, {
 //         .subscription = "billing",
 //         .on_event = [](const ReceivedEvent& event) {
-//           return Bill(event) ? Outcome::Ack() : Outcome::Retry("the bank does not answer");
+//           return Bill(event) ? Outcome::Ack() : Outcome::Retry("the bank does not respond");
 //         }}));
 //     …
 //     RETURN_IF_ERROR(subscriber->Stop(absl::Seconds(30)));

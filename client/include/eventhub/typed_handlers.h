@@ -73,7 +73,7 @@ enum class Unhandled {
 //
 //     TypedHandlers handlers;
 //     handlers.On<shop::Order>("shop.order.placed", [](const TypedEvent<shop::Order>& order) {
-//       return Bill(order.data) ? Outcome::Ack() : Outcome::Retry("the bank does not answer");
+//       return Bill(order.data) ? Outcome::Ack() : Outcome::Retry("the bank does not respond");
 //     });
 //     options.on_event = handlers;
 class TypedHandlers {

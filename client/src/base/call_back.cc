@@ -24,7 +24,7 @@ void CallBackWithPlaces(Finished& finished, absl::Status& first) {
     } else {
       Call(result,
            absl::InternalError(
-               "the event is accepted, but the hub's reply does not add up to where it is"),
+               "the event was accepted, but the hub's reply does not say where it is"),
            first);
     }
   }

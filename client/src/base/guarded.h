@@ -18,7 +18,7 @@ absl::Status Guarded(const char* what, Call&& call) {
   } catch (const std::exception& exception) {
     return absl::UnknownError(std::string(what) + " threw an exception: " + exception.what());
   } catch (...) {
-    return absl::UnknownError(std::string(what) + " threw something that is no std::exception");
+    return absl::UnknownError(std::string(what) + " threw something other than a std::exception");
   }
 }
 

@@ -60,7 +60,7 @@ std::shared_ptr<grpc::Channel> CreateChannel(
 }
 
 // gRPC accepts two notations for an absolute path. This one distinguishes the target from the
-// address of a connection to it; see TellsWhetherSent.
+// address of a connection to it; see ReportsUnsentCalls.
 std::string TargetOf(std::string_view address) {
   constexpr std::string_view kUnix = "unix:";
   std::string target(address);

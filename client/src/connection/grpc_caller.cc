@@ -21,7 +21,7 @@ absl::Status GrpcCaller::Probe(Attempt attempt, absl::Duration timeout) {
 absl::Status GrpcCaller::CallOrWait(Attempt attempt, absl::Duration timeout, bool changes_nothing) {
   const Deadline deadline = DeadlineAfter(timeout);
   // gRPC does not tell why it waits, so the first attempt does not wait.
-  absl::Status first = Run(attempt, deadline, /*wait_for_hub=*/!TellsWhetherSent(target_));
+  absl::Status first = Run(attempt, deadline, /*wait_for_hub=*/!ReportsUnsentCalls(target_));
   const bool may_call_again =
       absl::IsUnavailable(first) && (changes_nothing || SaysNothingDone(first));
   if (!may_call_again) return first;

@@ -29,7 +29,7 @@ absl::Status RequestTooLarge(absl::string_view message) {
   const std::pair<absl::string_view, absl::string_view> sizes = absl::StrSplit(
       absl::StripSuffix(absl::StripPrefix(message, kTooLarge), ")"), absl::MaxSplits(" vs. ", 1));
   absl::Status status = absl::ResourceExhaustedError(
-      absl::StrCat("the request of ", sizes.first, " bytes is larger than the hub takes, ",
+      absl::StrCat("the request of ", sizes.first, " bytes exceeds the hub's limit of ",
                    sizes.second, " bytes (its --max_request)"));
   SetErrorInfo({.reason = ErrorReason::kRequestTooLarge}, status);
   return status;
@@ -45,13 +45,13 @@ bool MayBeAddress(const std::string& target) {
 
 // The peer of a call is the target of its channel until the call is assigned to a connection, and
 // then the address of that connection.
-bool NeverLeft(const grpc::ClientContext& call, const std::string& target) {
-  return TellsWhetherSent(target) && call.peer() == target;
+bool WasNeverSent(const grpc::ClientContext& call, const std::string& target) {
+  return ReportsUnsentCalls(target) && call.peer() == target;
 }
 
 }  // namespace
 
-bool TellsWhetherSent(const std::string& target) { return !MayBeAddress(target); }
+bool ReportsUnsentCalls(const std::string& target) { return !MayBeAddress(target); }
 
 absl::Status FromGrpc(const grpc::Status& status) {
   absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -69,7 +69,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
                       const std::string& target) {
   absl::Status result = FromGrpc(status);
-  if (result.ok() || !NeverLeft(call, target)) return result;
+  if (result.ok() || !WasNeverSent(call, target)) return result;
   return WithNothingDone(std::move(result));
 }
 

@@ -19,7 +19,7 @@ absl::Status FromGrpc(const grpc::Status& status);
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& call,
                       const std::string& target);
 // Whether it is known of calls on a channel to `target` that they never reached a connection.
-bool TellsWhetherSent(const std::string& target);
+bool ReportsUnsentCalls(const std::string& target);
 absl::Status FromProto(const v1::ErrorStatus& status);
 
 }  // namespace eventhub::client

@@ -12,7 +12,7 @@ constexpr size_t kLargestBlock = 16 << 20;
 
 // Freeing a large block raises both of malloc's thresholds, because glibc assumes that the program
 // will need such a block again. The block is never touched, and so uses no memory.
-bool Teach() {
+bool RaiseMallocThresholds() {
   void* volatile block = std::malloc(kLargestBlock);
   std::free(block);
   return block != nullptr;
@@ -20,6 +20,6 @@ bool Teach() {
 
 }  // namespace
 
-void KeepFreedMemory() { [[maybe_unused]] static const bool taught = Teach(); }
+void KeepFreedMemory() { [[maybe_unused]] static const bool taught = RaiseMallocThresholds(); }
 
 }  // namespace eventhub::client

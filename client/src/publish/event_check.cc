@@ -43,8 +43,9 @@ absl::Status FindFault(const v1::Event& event) {
       return Invalid("attributes", "have a name that is not 1 to 256 bytes long");
     }
     if (!wire::IsAttributeName(name)) {
-      return Invalid("attributes",
-                     absl::StrCat("have a name that is not of a-z and 0-9 alone: '", name, "'"));
+      return Invalid(
+          "attributes",
+          absl::StrCat("have a name with characters other than a-z and 0-9: '", name, "'"));
     }
   }
   if (event.has_deliver_at() && event.has_deliver_after()) {

@@ -37,7 +37,7 @@ absl::Status CheckOptions(const PublisherOptions& options) {
     return absl::InvalidArgumentError("linger must be 0 to 1 minute");
   }
   if (!options.idempotent && !options.producer_id.empty()) {
-    return absl::InvalidArgumentError("producer_id is of no use without idempotent");
+    return absl::InvalidArgumentError("producer_id has no effect without idempotent");
   }
   RETURN_IF_ERROR(CheckMoreThanZero("deadline", options.deadline));
   RETURN_IF_ERROR(CheckMoreThanZero("reply_timeout", options.reply_timeout));

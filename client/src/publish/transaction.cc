@@ -37,7 +37,7 @@ void AddOffset(int64_t offset, TransactionAck& ack) {
 
 absl::Status CheckOptions(const CommitOptions& options) {
   if (options.deadline <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("deadline: has to be more than 0");
+    return absl::InvalidArgumentError("deadline: must be more than 0");
   }
   return CheckRetryOptions(options.retry);
 }

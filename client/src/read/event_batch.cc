@@ -143,13 +143,13 @@ absl::StatusOr<EventBatch> EventBatch::Parse(const Bytes& frame, std::string_vie
   }
   if (!field.ok()) return Malformed("event batch");
   if (!batch.offset_deltas_.empty() && batch.offset_deltas_.size() != batch.size_) {
-    return Malformed("event batch: as many offset deltas as events are needed");
+    return Malformed("event batch: its offset deltas do not match its events");
   }
   // No offset overflows, whatever the deltas.
   constexpr int64_t kMaxBase =
       std::numeric_limits<int64_t>::max() - std::numeric_limits<uint32_t>::max();
   if (batch.base_offset_ < 0 || batch.base_offset_ > kMaxBase) {
-    return Malformed("event batch: its offset cannot be");
+    return Malformed("event batch: its offset is invalid");
   }
   batch.frame_ = frame;
   return batch;

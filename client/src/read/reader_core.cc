@@ -72,7 +72,7 @@ absl::StatusOr<EventBatch> ReaderCore::Next(absl::Duration timeout) {
     }
     if (Now() >= deadline && !cancelled()) {
       return absl::DeadlineExceededError(
-          absl::StrCat("no event of topic ", options_.topic, " came in time"));
+          absl::StrCat("no event of topic ", options_.topic, " arrived in time"));
     }
   }
 }

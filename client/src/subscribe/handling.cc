@@ -20,7 +20,7 @@ Result CallHandler(const Handler& handler, const Argument& argument) {
   } catch (const std::exception& exception) {
     return Outcome::Retry(exception.what());
   } catch (...) {
-    return Outcome::Retry("the handler threw something that is no std::exception");
+    return Outcome::Retry("the handler threw something other than a std::exception");
   }
 }
 

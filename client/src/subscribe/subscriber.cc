@@ -19,7 +19,7 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
     return absl::InvalidArgumentError("one of on_event, on_batch and on_event_async must be set");
   }
   if (!options.on_batch && options.max_batch_events != 0) {
-    return absl::InvalidArgumentError("max_batch_events is of no use without on_batch");
+    return absl::InvalidArgumentError("max_batch_events has no effect without on_batch");
   }
   if (options.on_batch && options.order == Order::kPerKey) {
     return absl::InvalidArgumentError("on_batch cannot have an order of kPerKey");

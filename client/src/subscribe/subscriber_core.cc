@@ -423,7 +423,7 @@ void SubscriberCore::CutOff() {
     HookCalls dropped;  // The program cuts the subscriber off, and so knows.
     stream = LoseStream(dropped);
     End(absl::CancelledError(absl::StrCat("the consumer of subscription ", options_.subscription,
-                                          " was cut off before everything was settled")),
+                                          " was cancelled before everything was settled")),
         dropped);
   }
   if (stream != nullptr) stream->Cancel();

@@ -21,7 +21,7 @@ absl::Status TopicUsers::CheckNoLetters(absl::string_view topic) const {
 absl::Status TopicUsers::CheckDelete(absl::string_view topic) const {
   std::string use = KeepEvents();
   if (use.empty() && !links.empty()) {
-    use = absl::StrCat("is what links append to: ", JoinNames(links));
+    use = absl::StrCat("is the target of links: ", JoinNames(links));
   } else if (use.empty() && !routes.empty()) {
     use = absl::StrCat("is the source of routes: ", JoinNames(routes));
   } else if (use.empty() && !failing_routes.empty()) {

@@ -79,7 +79,8 @@ void Topics::Create(const Caller& caller, const v1::Topic& topic, TopicDone done
     return;
   }
   done = admin_log_.Noting(caller, absl::StrCat("created topic ", topic.name()), std::move(done));
-  writer_.Submit(std::make_unique<CreateTopicTask>(store_, *std::move(settings), std::move(done)));
+  writer_.Submit(std::make_unique<CreateTopicTask>(store_, *std::move(settings), std::move(done)),
+                 caller.flow());
 }
 
 void Topics::Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done) {
@@ -92,11 +93,12 @@ void Topics::Update(const Caller& caller, const v1::UpdateTopicRequest& request,
   done = admin_log_.Noting(
       caller, UpdateNote("topic", request.topic().name(), request.update_mask()), std::move(done));
   writer_.Submit(std::make_unique<UpdateTopicTask>(
-      store_, subscriptions_.catalog(), *std::move(topic), request,
-      [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
-        if (changed.ok() && changed->retention().none()) on_emptied_(id);
-        std::move(done)(std::move(changed));
-      }));
+                     store_, subscriptions_.catalog(), *std::move(topic), request,
+                     [this, id, done = std::move(done)](absl::StatusOr<v1::Topic> changed) mutable {
+                       if (changed.ok() && changed->retention().none()) on_emptied_(id);
+                       std::move(done)(std::move(changed));
+                     }),
+                 caller.flow());
 }
 
 void Topics::Delete(const Caller& caller, const v1::DeleteTopicRequest& request, StatusDone done) {
@@ -114,20 +116,23 @@ void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest&
     return;
   }
   writer_.Submit(std::make_unique<DeleteTopicTask>(
-      store_, routes_, subscriptions_.catalog(), links_.catalog(), *topic, request,
-      [this, topic = *topic, caller, request, done = std::move(done)](absl::Status status) mutable {
-        if (status.ok()) on_emptied_(topic->id());
-        if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
-          return std::move(done)(std::move(status));
-        }
-        // Nothing else prevents the deletion.
-        subscriptions_.dead_letters().DiscardIn(
-            caller, std::move(topic),
-            [this, caller, request, done = std::move(done)](const absl::Status& discarded) mutable {
-              if (!discarded.ok()) return std::move(done)(discarded);
-              DeleteOrDiscard(caller, request, std::move(done));
-            });
-      }));
+                     store_, routes_, subscriptions_.catalog(), links_.catalog(), *topic, request,
+                     [this, topic = *topic, caller, request,
+                      done = std::move(done)](absl::Status status) mutable {
+                       if (status.ok()) on_emptied_(topic->id());
+                       if (!request.discard_dead_letters() || !IsOpenLetters(status)) {
+                         return std::move(done)(std::move(status));
+                       }
+                       // Nothing else prevents the deletion.
+                       subscriptions_.dead_letters().DiscardIn(
+                           caller, std::move(topic),
+                           [this, caller, request,
+                            done = std::move(done)](const absl::Status& discarded) mutable {
+                             if (!discarded.ok()) return std::move(done)(discarded);
+                             DeleteOrDiscard(caller, request, std::move(done));
+                           });
+                     }),
+                 caller.flow());
 }
 
 absl::StatusOr<v1::GetTopicResponse> Topics::Get(const Caller& /*caller*/,
@@ -158,7 +163,7 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
   const std::shared_ptr<const TopicView> view = topic->view();
   uint32_t first = 0;
   if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &first)) {
-    return InvalidField("page_token", "is not one of ListPartitions");
+    return InvalidField("page_token", "was not returned by ListPartitions");
   }
   v1::ListPartitionsResponse response;
   const size_t last = std::min(first + PageSize(request.page_size()), view->partitions.size());

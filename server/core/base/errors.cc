@@ -154,7 +154,7 @@ absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size
   detail.set_partition(partition);
   return Make(absl::StatusCode::kNotFound,
               absl::StrCat("topic ", topic, " has ", partitions,
-                           partitions == 1 ? " partition" : " partitions", ", and no partition ",
+                           partitions == 1 ? " partition" : " partitions", ", but no partition ",
                            partition),
               detail, ErrorDetail::REASON_PARTITION_NOT_FOUND);
 }
@@ -193,11 +193,11 @@ absl::Status OtherLog(absl::string_view topic, PartitionId partition, Offset off
   return Make(
       absl::StatusCode::kFailedPrecondition,
       absl::StrCat(InTopic(topic, partition), ": offset ", offset.value(),
-                   " is a place in another log: the topic was created anew, or this is"
-                   " another hub, or one restored from a backup, or after a power loss; ",
+                   " belongs to another log: the topic was recreated, or this is another hub, one "
+                   "restored from a backup, or one that lost events in a power loss; ",
                    agreed.has_value()
-                       ? absl::StrCat("both have the same events before offset ", agreed->value())
-                       : std::string("which events both have is not known"),
+                       ? absl::StrCat("both logs agree before offset ", agreed->value())
+                       : std::string("where the logs diverge is unknown"),
                    "; the earliest is ", earliest.value(), ", the end ", end.value()),
       detail, ErrorDetail::REASON_OTHER_LOG);
 }
@@ -208,34 +208,34 @@ absl::Status ExpectsOtherLog(absl::string_view topic, PartitionId partition, Off
   detail.set_end_offset(expected.value());
   return Make(absl::StatusCode::kAborted,
               absl::StrCat(InTopic(topic, partition), ": expected_offset ", expected.value(),
-                           " is the next one, but of another log: the event before it is not of"
-                           " expected_run"),
+                           " is the next offset, but in another log: the event before it does not "
+                           "belong to expected_run"),
               detail, ErrorDetail::REASON_OTHER_LOG);
 }
 
 absl::Status OtherSubscription(absl::string_view subscription) {
-  return Make(absl::StatusCode::kFailedPrecondition,
-              absl::StrCat("subscription ", subscription,
-                           " is another one than the one that was consumed before: it was created"
-                           " anew, or this is another hub"),
-              ErrorDetail(), ErrorDetail::REASON_OTHER_SUBSCRIPTION);
+  return Make(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("subscription ", subscription,
+                   " is not the one consumed before: it was recreated, or this is another hub"),
+      ErrorDetail(), ErrorDetail::REASON_OTHER_SUBSCRIPTION);
 }
 
 absl::Status StaleEpoch(absl::string_view producer, uint64_t epoch, uint64_t current) {
   ErrorDetail detail;
   detail.set_producer_epoch(current);
-  return Make(
-      absl::StatusCode::kAborted,
-      absl::StrCat(OfProducer(producer), ": epoch ", epoch, " is over, it is epoch ", current),
-      detail, ErrorDetail::REASON_STALE_EPOCH);
+  return Make(absl::StatusCode::kAborted,
+              absl::StrCat(OfProducer(producer), ": epoch ", epoch,
+                           " has ended; the current epoch is ", current),
+              detail, ErrorDetail::REASON_STALE_EPOCH);
 }
 
 absl::Status SequenceGap(absl::string_view producer, uint64_t sequence, uint64_t expected) {
   ErrorDetail detail;
   detail.set_expected_sequence(expected);
   return Make(absl::StatusCode::kAborted,
-              absl::StrCat(OfProducer(producer), ": sequence ", sequence, " leaves a gap after ",
-                           expected, ", which is due"),
+              absl::StrCat(OfProducer(producer), ": sequence ", sequence,
+                           " leaves a gap; the expected sequence is ", expected),
               detail, ErrorDetail::REASON_SEQUENCE_GAP);
 }
 
@@ -244,7 +244,7 @@ absl::Status SequenceTooOld(absl::string_view producer, uint64_t sequence, uint6
   detail.set_expected_sequence(expected);
   return Make(absl::StatusCode::kFailedPrecondition,
               absl::StrCat(OfProducer(producer), ": sequence ", sequence,
-                           " was accepted, too long ago for its offsets to be known"),
+                           " was accepted too long ago to report its offsets"),
               detail, ErrorDetail::REASON_SEQUENCE_TOO_OLD);
 }
 
@@ -252,7 +252,7 @@ absl::Status UnknownProducer(absl::string_view producer, uint64_t sequence) {
   ErrorDetail detail;
   detail.set_expected_sequence(0);
   return Make(absl::StatusCode::kFailedPrecondition,
-              absl::StrCat(OfProducer(producer), " is not known here, so sequence ", sequence,
+              absl::StrCat(OfProducer(producer), " is unknown, so sequence ", sequence,
                            " cannot follow; start a new epoch at sequence 0"),
               detail, ErrorDetail::REASON_UNKNOWN_PRODUCER);
 }
@@ -273,7 +273,7 @@ absl::Status LeaseLost(absl::string_view subscription, absl::string_view consume
   return Make(
       absl::StatusCode::kAborted,
       absl::StrCat("subscription ", subscription, ": these events are not leased to consumer ",
-                   consumer, ", or not any more"),
+                   consumer, ", or no longer"),
       {}, ErrorDetail::REASON_LEASE_LOST);
 }
 
@@ -317,8 +317,7 @@ absl::Status TopicHasOpenLetters(absl::string_view topic,
                                  const std::vector<std::string>& subscriptions) {
   return Make(absl::StatusCode::kFailedPrecondition,
               absl::StrCat("topic ", topic,
-                           " has dead letters that are open, or redriven and not settled, of "
-                           "subscriptions: ",
+                           " has open or unsettled redriven dead letters of subscriptions: ",
                            JoinNames(subscriptions), "; redrive or discard them first"),
               {}, ErrorDetail::REASON_OPEN_DEAD_LETTERS);
 }
@@ -332,8 +331,8 @@ absl::Status TopicKeepsNothing(absl::string_view topic) {
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,
                        absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("topic ", topic, " is full: it holds ", held_bytes,
-                           " bytes, and may hold ", max_bytes),
+              absl::StrCat("topic ", topic, " is full: it holds ", held_bytes, " bytes of at most ",
+                           max_bytes),
               RetryAfter(retry_delay), ErrorDetail::REASON_TOPIC_FULL);
 }
 
@@ -362,31 +361,30 @@ absl::Status RouteTargetUnavailable(absl::string_view route, absl::string_view t
 absl::Status TooManyCopies(absl::string_view topic) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat("routes make more copies of a request to topic ", topic,
-                           " than one commit can take; publish fewer events at once"),
+                           " than one commit can hold; publish fewer events at once"),
               {}, ErrorDetail::REASON_UNSPECIFIED);
 }
 
 absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay) {
-  return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("the reader would take ", wanted,
-                           " bytes of memory, more than the others "
-                           "have left of the ",
-                           limit, " for all readers"),
-              RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
+  return Make(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the reader would need ", wanted, " bytes of memory, more than is left of the ",
+                   limit, " for all readers"),
+      RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
 }
 
 absl::Status TooMuchForFilters(size_t wanted, size_t limit) {
-  return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("the filter would take ", wanted,
-                           " bytes of memory, more than the others have left of the ", limit,
-                           " for the filters of subscriptions and routes"),
-              {}, ErrorDetail::REASON_TOO_MUCH_FOR_FILTERS);
+  return Make(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the filter would need ", wanted, " bytes of memory, more than is left of the ",
+                   limit, " for the filters of subscriptions and routes"),
+      {}, ErrorDetail::REASON_TOO_MUCH_FOR_FILTERS);
 }
 
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat(more, " partitions more are too many: the hub has ", present, " of ",
-                           max, " that it may have (--max_partitions)"),
+              absl::StrCat(more, " more partitions exceed the limit: the hub has ", present, " of ",
+                           max, " allowed (--max_partitions)"),
               {}, ErrorDetail::REASON_TOO_MANY_PARTITIONS);
 }
 
@@ -399,15 +397,15 @@ absl::Status TooMuchInFlight(absl::string_view whose, absl::Duration retry_delay
 absl::Status DiskFull(uint64_t free_bytes, uint64_t wanted_bytes, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
               absl::StrCat("the hub's disk has ", free_bytes, " bytes free; ", wanted_bytes,
-                           " are to stay free (--min_free_disk) after what is under way; writes "
-                           "are refused until there is more"),
+                           " must stay free (--min_free_disk) after pending writes; writes are "
+                           "refused until space is freed"),
               RetryAfter(retry_delay), ErrorDetail::REASON_DISK_FULL);
 }
 
 absl::Status TooManyStreams(size_t most, absl::Duration retry_delay) {
   return Make(absl::StatusCode::kResourceExhausted,
-              absl::StrCat("too many streams are open: the hub has ", most,
-                           " at most (--max_streams), and a host no more than are left"),
+              absl::StrCat("too many streams are open: the hub allows ", most,
+                           " (--max_streams), and one host at most as many as are left for others"),
               RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MANY_STREAMS);
 }
 

@@ -38,7 +38,7 @@ absl::Status CheckName(absl::string_view field, absl::string_view name) {
   };
   if (!std::all_of(name.begin(), name.end(), valid) || name[0] == '.' || name[0] == '-') {
     return InvalidField(field,
-                        "has to be of a-z A-Z 0-9 . _ - and begin with a letter, a digit or _");
+                        "must consist of a-z A-Z 0-9 . _ - and start with a letter, a digit or _");
   }
   return absl::OkStatus();
 }
@@ -48,7 +48,7 @@ absl::Status CheckResponseBytes(absl::string_view field, uint32_t bytes) {
     return absl::OkStatus();
   }
   return InvalidField(field,
-                      absl::StrCat("has to be ", kMinResponseBytes, " to ", kMaxResponseBytes));
+                      absl::StrCat("must be ", kMinResponseBytes, " to ", kMaxResponseBytes));
 }
 
 size_t PageSize(uint32_t asked) { return asked == 0 ? kDefaultPage : std::min(asked, kMaxPage); }
@@ -68,7 +68,7 @@ absl::Status CheckDuration(absl::string_view field, const google::protobuf::Dura
   const std::string upper = max == absl::InfiniteDuration()
                                 ? " or more"
                                 : absl::StrCat(" to ", absl::FormatDuration(max));
-  return InvalidField(field, absl::StrCat("has to be ", absl::FormatDuration(min), upper));
+  return InvalidField(field, absl::StrCat("must be ", absl::FormatDuration(min), upper));
 }
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {

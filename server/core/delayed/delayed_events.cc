@@ -149,8 +149,8 @@ absl::Status DelayedEvents::Load() {
           const TopicId id = key.size() < sizeof(uint32_t) ? TopicId(0) : TopicIdOfPrefix(key);
           const auto topic = topics.find(id);
           if (topic == topics.end()) {
-            damage = absl::DataLossError(
-                absl::StrCat("there are delayed events of topic ", id.value(), ", which is not"));
+            damage = absl::DataLossError(absl::StrCat("delayed events exist for topic ", id.value(),
+                                                      ", which does not exist"));
             return false;
           }
           from = PrefixEnd(TopicPrefix(id));
@@ -272,7 +272,8 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
   std::string from = DelayedKey{topic->id(), due_from, 0}.Encode();
   if (!request.page_token().empty()) {
     const std::optional<DelayedKey> next = ParseDelayId(topic->id(), request.page_token());
-    if (!next.has_value()) return InvalidField("page_token", "is not one of ListDelayedEvents");
+    if (!next.has_value())
+      return InvalidField("page_token", "was not returned by ListDelayedEvents");
     from = std::max(from, next->Encode());
   }
   const size_t size = PageSize(request.page_size());
@@ -315,7 +316,7 @@ void DelayedEvents::Cancel(const Caller& caller, const v1::CancelDelayedEventsRe
     return;
   }
   if (request.delay_ids().empty() || request.delay_ids_size() > kMaxCancels) {
-    std::move(done)(InvalidField("delay_ids", "have to be 1 to 10,000"));
+    std::move(done)(InvalidField("delay_ids", "must be 1 to 10,000"));
     return;
   }
   std::vector<std::string> keys;

@@ -131,9 +131,9 @@ const char* CheckAttribute(absl::string_view bytes, EventRules rules) {
   if (name.empty()) return "has an attribute without a name";
   if (name.size() > wire::kMaxAttributeNameBytes) return "has a name of more than 256 bytes";
   if (rules == EventRules::kPublished && !wire::IsAttributeName(name)) {
-    return "has a name that is not of a-z and 0-9 alone";
+    return "has a name with characters other than a-z and 0-9";
   }
-  if (wire::IsReservedName(name)) return "has the name of an attribute with a field of its own";
+  if (wire::IsReservedName(name)) return "has the name of an attribute that has its own field";
   return nullptr;
 }
 
@@ -215,9 +215,9 @@ absl::Status ScanEvents(absl::string_view region, size_t max_event_bytes, bool k
     const auto begin = static_cast<uint32_t>(field.before().size());
     const auto bytes = static_cast<uint32_t>(field.field().size());
     if (event.size() > max_event_bytes) {
-      return InvalidEvent(
-          scan->count, "",
-          absl::StrCat("has ", event.size(), " bytes; the topic takes at most ", max_event_bytes));
+      return InvalidEvent(scan->count, "",
+                          absl::StrCat("has ", event.size(), " bytes; the topic accepts at most ",
+                                       max_event_bytes));
     }
     Essentials essentials;
     const Fault fault = CheckEvent(event, rules, &essentials);

@@ -4,7 +4,7 @@
 
 namespace eventhub {
 
-std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {
+std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes) {
   if (events.size() <= max_bytes) return {{events, count}};
   std::vector<EventRun> runs;
   EventWalker walker(events);

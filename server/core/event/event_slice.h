@@ -57,7 +57,7 @@ struct EventRun {
 
 // Splits `count` valid events into runs of at most `max_bytes`, but at least one event each. Copies
 // nothing.
-std::vector<EventRun> CutIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes);
+std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes);
 
 // Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one.
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,

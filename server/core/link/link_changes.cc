@@ -11,7 +11,7 @@ namespace eventhub {
 namespace {
 
 // Whether a change of the settings affects the link's reader.
-bool ReadsOtherwise(const v1::Link& before, const v1::Link& after) {
+bool ChangesWhatIsRead(const v1::Link& before, const v1::Link& after) {
   using google::protobuf::util::MessageDifferencer;
   return before.remote_address() != after.remote_address() ||
          before.disabled() != after.disabled() || before.has_filter() != after.has_filter() ||
@@ -64,7 +64,7 @@ absl::Status UpdateLinkTask::Update(CommitBuilder& commit) {
   record_ = link_->pending().record;
   ASSIGN_OR_RETURN(const v1::Link settings, ChangedLinkSettings(record_.settings(), request_.link(),
                                                                 request_.update_mask()));
-  if (ReadsOtherwise(record_.settings(), settings)) link_->NextGeneration();
+  if (ChangesWhatIsRead(record_.settings(), settings)) link_->NextGeneration();
   *record_.mutable_settings() = settings;
   link_->SetRecord(record_, commit);
   return absl::OkStatus();

@@ -29,7 +29,7 @@ absl::Status CheckAddress(const std::string& address) {
   if (address.empty()) return InvalidField(kField, "is required");
   if (address.size() > kMaxAddressBytes) return InvalidField(kField, "has more than 512 bytes");
   if (absl::c_any_of(address, [](char c) { return c <= ' ' || c >= 0x7f; })) {
-    return InvalidField(kField, "has a character that no address has");
+    return InvalidField(kField, "has a character that is invalid in an address");
   }
   if (absl::StartsWith(address, kUnixScheme)) {
     return address.size() > kUnixScheme.size() ? absl::OkStatus()

@@ -89,7 +89,8 @@ absl::Status LinkStepTask::CheckPositions() const {
   };
   for (const LinkMove& move : step_.moves) {
     if (position_in(move.partition) != move.from) {
-      return absl::AbortedError(absl::StrCat("link ", link.name(), " is elsewhere in partition ",
+      return absl::AbortedError(absl::StrCat("link ", link.name(),
+                                             " is at another position in partition ",
                                              move.partition, " of the remote topic"));
     }
     reached[move.partition] = move.to;

@@ -48,7 +48,8 @@ void Links::Create(const Caller& caller, const v1::CreateLinkRequest& request, L
   done =
       admin_log_.Noting(caller, absl::StrCat("created link ", settings->name()), std::move(done));
   writer_.Submit(std::make_unique<CreateLinkTask>(catalog_, std::move(topic), *std::move(settings),
-                                                  clock_.Now(), std::move(done)));
+                                                  clock_.Now(), std::move(done)),
+                 caller.flow());
 }
 
 void Links::Update(const Caller& caller, const v1::UpdateLinkRequest& request, LinkDone done) {
@@ -60,7 +61,8 @@ void Links::Update(const Caller& caller, const v1::UpdateLinkRequest& request, L
   done = admin_log_.Noting(caller, UpdateNote("link", request.link().name(), request.update_mask()),
                            std::move(done));
   writer_.Submit(
-      std::make_unique<UpdateLinkTask>(catalog_, *std::move(link), request, std::move(done)));
+      std::make_unique<UpdateLinkTask>(catalog_, *std::move(link), request, std::move(done)),
+      caller.flow());
 }
 
 void Links::Delete(const Caller& caller, const std::string& name, StatusDone done) {
@@ -70,7 +72,8 @@ void Links::Delete(const Caller& caller, const std::string& name, StatusDone don
     return;
   }
   done = admin_log_.Noting(caller, absl::StrCat("deleted link ", name), std::move(done));
-  writer_.Submit(std::make_unique<DeleteLinkTask>(catalog_, *std::move(link), std::move(done)));
+  writer_.Submit(std::make_unique<DeleteLinkTask>(catalog_, *std::move(link), std::move(done)),
+                 caller.flow());
 }
 
 absl::StatusOr<v1::GetLinkResponse> Links::Get(const Caller& /*caller*/,

@@ -38,8 +38,8 @@ std::string EncodeAgeMarks(const std::vector<AgeMark>& marks) {
 absl::StatusOr<std::vector<AgeMark>> DecodeAgeMarks(absl::string_view value) {
   if (value.size() < kHeaderBytes || LoadLittle32(value.data()) != kAgeMarksVersion ||
       (value.size() - kHeaderBytes) % kMarkBytes != 0) {
-    return absl::DataLossError(
-        absl::StrCat("a record of ", value.size(), " bytes is not of version ", kAgeMarksVersion));
+    return absl::DataLossError(absl::StrCat("a record of ", value.size(),
+                                            " bytes does not have version ", kAgeMarksVersion));
   }
   std::vector<AgeMark> marks;
   for (size_t at = kHeaderBytes; at < value.size(); at += kMarkBytes) {

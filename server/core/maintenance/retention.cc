@@ -145,8 +145,8 @@ absl::Status Retention::Trim(const std::shared_ptr<Topic>& topic, const TrimPlan
     for (size_t i = first; i < last; ++i) {
       TrimPlan::Cut& cut = piece.cuts.emplace_back(plan.cuts[i]);
       const PartitionLog& log = *cut.log;
-      ASSIGN_OR_RETURN(cut.batches, store_.FewBatches(log.topic(), log.id(), log.start(),
-                                                      cut.start.offset, kFewBatches));
+      ASSIGN_OR_RETURN(cut.batches, store_.FindBatchBases(log.topic(), log.id(), log.start(),
+                                                          cut.start.offset, kFewBatches));
     }
     RETURN_IF_ERROR(Commit([&](StatusDone done) {
       return std::make_unique<TrimTask>(subscriptions_.catalog(), topic, std::move(piece),

@@ -37,7 +37,7 @@ std::string DelayedRecord::Encode() const {
 absl::StatusOr<DelayedRecord> DelayedRecord::Decode(absl::string_view value) {
   if (value.size() <= kDelayedHeader || LoadLittle32(value.data()) != kDelayedVersion) {
     return absl::DataLossError(absl::StrCat("the record of a delayed event, of ", value.size(),
-                                            " bytes, is not of version ", kDelayedVersion));
+                                            " bytes, does not have version ", kDelayedVersion));
   }
   DelayedRecord record;
   record.accept_micros = static_cast<int64_t>(LoadLittle64(value.data() + 4));
@@ -62,7 +62,7 @@ std::string EncodeDelayedCount(uint64_t count) {
 absl::StatusOr<uint64_t> DecodeDelayedCount(absl::string_view value) {
   if (value.size() != kCountSize || LoadLittle32(value.data()) != kDelayedVersion) {
     return absl::DataLossError(absl::StrCat("the number of delayed events, of ", value.size(),
-                                            " bytes, is not of version ", kDelayedVersion));
+                                            " bytes, does not have version ", kDelayedVersion));
   }
   return LoadLittle64(value.data() + 4);
 }

@@ -169,7 +169,7 @@ absl::StatusOr<CheckedPublish> CheckPublish(const PublishRequest& request, Topic
         },
         events.size(), view->partitions, &order);
   } else if (scan.count > 0) {
-    for (EventRun& run : CutIntoRuns(events, scan.count, kMaxBatchBytes)) {
+    for (EventRun& run : SplitIntoRuns(events, scan.count, kMaxBatchBytes)) {
       checked.appends.push_back({view->partitions[partition], std::move(run.events), run.count});
     }
   }

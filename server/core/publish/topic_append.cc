@@ -25,7 +25,7 @@ absl::Status LookUpDuplicates(TopicAppend& append, const CommitBuilder& commit) 
                           publish.identities.get());
 }
 
-void PlanAnew(TopicAppend& append) {
+void ReplanAppend(TopicAppend& append) {
   append.publish.routes =
       PlanRoutes(append.topic->view()->routes, append.publish.appends,
                  append.publish.result.partition_count(), append.publish.accepted);
@@ -36,9 +36,9 @@ void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
   const uint32_t count = append.publish.count;
   DropDuplicates(append.topic->identities(), &append.publish);
   if (append.publish.routes == nullptr || append.publish.count == count) return;
-  PlanAnew(append);
+  ReplanAppend(append);
   // A subset fits where all fitted; the rest of the commit does not affect that.
-  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) PlanAnew(append);
+  if (!SettleRoutes(*append.publish.routes, commit.now()).ok()) ReplanAppend(append);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ void LeaveOutDuplicates(TopicAppend& append, const CommitBuilder& commit) {
 absl::Status AdmitAppend(const TopicAppend& append, const CommitBuilder& commit) {
   const Topic& topic = *append.topic;
   if (topic.closing()) return TopicNotFound(topic.name());
-  RETURN_IF_ERROR(CheckRoom(topic));
+  RETURN_IF_ERROR(CheckNotFull(topic));
   if (!append.expected.has_value()) return absl::OkStatus();
   return CheckExpected(topic, *append.publish.appends.front().log, *append.expected,
                        append.expected_run, commit);
@@ -61,7 +61,7 @@ absl::Status SettleAppend(TopicAppend& append, const CommitBuilder& commit) {
     return absl::OkStatus();
   }
   // There was no plan, or it is outdated.
-  if (plan == nullptr || plan->set.get() != topic.routes()) PlanAnew(append);
+  if (plan == nullptr || plan->set.get() != topic.routes()) ReplanAppend(append);
   return SettleRoutes(*plan, commit.now());
 }
 

@@ -43,7 +43,7 @@ void FrameBudget::Hold(Holder& holder, size_t bytes, bool sent) {
   holding_.Append(holder);
 }
 
-void FrameBudget::LetGo(Holder& holder) {
+void FrameBudget::ReleaseHold(Holder& holder) {
   holder.state_ = Holder::State::kIdle;
   holding_.Remove(holder);
   used_.fetch_sub(holder.bytes_, std::memory_order_relaxed);
@@ -67,7 +67,7 @@ void FrameBudget::Send(Holder& holder, size_t bytes) {
   bool awaited;
   {
     MutexLock lock(mutex_);
-    if (holder.state_ == Holder::State::kHolding) LetGo(holder);
+    if (holder.state_ == Holder::State::kHolding) ReleaseHold(holder);
     Hold(holder, bytes, /*sent=*/true);
     awaited = waiting_.first != nullptr;
   }
@@ -79,7 +79,7 @@ void FrameBudget::Return(Holder& holder) {
   bool awaited;
   {
     MutexLock lock(mutex_);
-    LetGo(holder);
+    ReleaseHold(holder);
     awaited = waiting_.first != nullptr;
   }
   if (awaited) Serve();

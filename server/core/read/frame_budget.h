@@ -92,7 +92,7 @@ class FrameBudget {
   // The part of the remaining budget that may be granted; 0 if it is too small.
   size_t Grantable(size_t wanted) const;
   void Hold(Holder& holder, size_t bytes, bool sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LetGo(Holder& holder) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseHold(Holder& holder) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Grants the remaining budget to waiting holders.
   void Serve();
 

@@ -29,7 +29,7 @@ struct ReadCounters {
         cold_batches(
             metrics.AddCounter("eventhub_cold_batches_total", "Batches delivered from the disk.")),
         filtered_events(metrics.AddCounter("eventhub_reader_filtered_events_total",
-                                           "Events that filters of readers left out.")) {}
+                                           "Events dropped by filters of readers.")) {}
 
   Counter& tail_batches;
   Counter& cold_batches;

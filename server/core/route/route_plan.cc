@@ -21,7 +21,7 @@ constexpr absl::string_view kNoTopic = "it does not exist";
 constexpr absl::string_view kTooManyAttributes = "it would have more than 512 attributes";
 
 std::string TooLarge(size_t bytes, uint32_t limit) {
-  return absl::StrCat("it has ", bytes, " bytes; the topic takes at most ", limit);
+  return absl::StrCat("it has ", bytes, " bytes; the topic accepts at most ", limit);
 }
 
 // An event that passed a filter, or its copy.
@@ -313,10 +313,10 @@ absl::Status SettleRoutes(RoutePlan& plan, absl::Time now) {
   }
   for (size_t i = 0; i < plan.hops.size();) {
     RouteHop& hop = plan.hops[i];
-    hop.full = hop.count > 0 && !CheckRoom(*hop.target->topic).ok();
+    hop.full = hop.count > 0 && !CheckNotFull(*hop.target->topic).ok();
     if (hop.full) {
       const Topic& topic = *hop.target->topic;
-      const std::string why(CheckRoom(topic).message());
+      const std::string why(CheckNotFull(topic).message());
       if (!hop.route->skips()) {
         return Fail(*hop.route, RouteTargetUnavailable(hop.route->name(), topic.name(), why), now);
       }

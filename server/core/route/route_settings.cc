@@ -27,7 +27,7 @@ absl::Status CheckTargets(const v1::Route& route) {
   for (const std::string& target : route.target_topics()) {
     RETURN_IF_ERROR(CheckName("route.target_topics", target));
     if (target == route.source_topic()) {
-      return InvalidField("route.target_topics", absl::StrCat("has the source, ", target));
+      return InvalidField("route.target_topics", absl::StrCat("includes the source, ", target));
     }
     if (!seen.insert(target).second) {
       return InvalidField("route.target_topics", absl::StrCat("names ", target, " twice"));
@@ -43,19 +43,19 @@ absl::Status CheckKey(const v1::Route& route) {
     case v1::PartitionKeyOverride::kFromAttribute:
       if (key.from_attribute().empty() ||
           key.from_attribute().size() > wire::kMaxAttributeNameBytes) {
-        return InvalidField(
-            "route.partition_key.from_attribute",
-            absl::StrCat("has to be 1 to ", wire::kMaxAttributeNameBytes, " bytes"));
+        return InvalidField("route.partition_key.from_attribute",
+                            absl::StrCat("must be 1 to ", wire::kMaxAttributeNameBytes, " bytes"));
       }
       if (key.from_attribute() == "data" || key.from_attribute() == "data_base64") {
-        return InvalidField("route.partition_key.from_attribute", "is data, which is no attribute");
+        return InvalidField("route.partition_key.from_attribute",
+                            "is data, which is not an attribute");
       }
       return absl::OkStatus();
     case v1::PartitionKeyOverride::kConstant:
       if (key.constant().empty() || key.constant().size() > wire::kMaxStringAttributeBytes) {
         return InvalidField(
             "route.partition_key.constant",
-            absl::StrCat("has to be 1 to ", wire::kMaxStringAttributeBytes, " bytes"));
+            absl::StrCat("must be 1 to ", wire::kMaxStringAttributeBytes, " bytes"));
       }
       return absl::OkStatus();
     case v1::PartitionKeyOverride::kNone:
@@ -63,7 +63,7 @@ absl::Status CheckKey(const v1::Route& route) {
     case v1::PartitionKeyOverride::KEY_NOT_SET:
       break;
   }
-  return InvalidField("route.partition_key", "says no key: from_attribute, constant or none");
+  return InvalidField("route.partition_key", "sets none of from_attribute, constant and none");
 }
 
 // Applies the rules for events, to an event with these attributes.
@@ -101,7 +101,7 @@ absl::Status CheckRouteSettings(const v1::Route& route, EventRules rules) {
   RETURN_IF_ERROR(CheckAttributes(route, rules));
   if (route.on_unavailable() != v1::Route::ON_UNAVAILABLE_FAIL &&
       route.on_unavailable() != v1::Route::ON_UNAVAILABLE_SKIP) {
-    return InvalidField("route.on_unavailable", "has to be FAIL or SKIP");
+    return InvalidField("route.on_unavailable", "must be FAIL or SKIP");
   }
   return CheckDescription("route.description", route.description());
 }

@@ -80,9 +80,8 @@ bool Tracer::Follow(const RouteSet& set, absl::string_view event, uint32_t depth
       Add(route, depth, v1::RouteTrace::OUTCOME_DISABLED, "the route is disabled");
     } else if (const FilterResult result = route.Filter(event); result != FilterResult::kPasses) {
       Add(route, depth, v1::RouteTrace::OUTCOME_FILTERED,
-          result == FilterResult::kTooCostly
-              ? "the filter would have to look at too much of the event"
-              : "the event does not pass the filter");
+          result == FilterResult::kTooCostly ? "the filter would examine too much of the event"
+                                             : "the event does not pass the filter");
     } else if (!FollowRoute(entry, event, depth)) {
       return false;
     }
@@ -104,8 +103,8 @@ bool Tracer::FollowRoute(const RouteSet::Entry& entry, absl::string_view event, 
       why = "it would have more than 512 attributes";
     } else if (const uint32_t limit = target.topic->view()->settings->max_event_bytes();
                copy.size() > limit) {
-      why = absl::StrCat("it has ", copy.size(), " bytes; the topic takes at most ", limit);
-    } else if (const absl::Status room = CheckRoom(*target.topic); !room.ok()) {
+      why = absl::StrCat("it has ", copy.size(), " bytes; the topic accepts at most ", limit);
+    } else if (const absl::Status room = CheckNotFull(*target.topic); !room.ok()) {
       why = std::string(room.message());
     }
     if (why.empty()) {
@@ -141,7 +140,7 @@ absl::StatusOr<v1::TestRoutesResponse> TraceEvent(const Topic& topic, const Rout
   v1::TestRoutesResponse response;
   Tracer tracer(response);
   tracer.Hold(topic);
-  if (const absl::Status room = CheckRoom(topic); !room.ok()) tracer.Refuse(room.message());
+  if (const absl::Status room = CheckNotFull(topic); !room.ok()) tracer.Refuse(room.message());
   if (set != nullptr && !tracer.Follow(*set, MessageOf(field), 0)) {
     return TooManyCopies(topic.name());
   }

@@ -119,16 +119,18 @@ void Routes::Create(const Caller& caller, const v1::CreateRouteRequest& request,
   }
   const std::string& name = (*route)->name();
   done = admin_log_.Noting(caller, absl::StrCat("created route ", name), std::move(done));
-  writer_.Submit(std::make_unique<RouteTask>(
-      table_, name,
-      [this, route = *route](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
-        if (table_.pending().Find(route->name()) != nullptr) return RouteExists(route->name());
-        RETURN_IF_ERROR(CheckPlace(table_, route->settings()));
-        table_.Put(route, commit);
-        return RouteTable::Known{
-            route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
-      },
-      AnswerWithRoute<v1::CreateRouteResponse>(std::move(done))));
+  writer_.Submit(
+      std::make_unique<RouteTask>(
+          table_, name,
+          [this, route = *route](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
+            if (table_.pending().Find(route->name()) != nullptr) return RouteExists(route->name());
+            RETURN_IF_ERROR(CheckPlace(table_, route->settings()));
+            table_.Put(route, commit);
+            return RouteTable::Known{
+                route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
+          },
+          AnswerWithRoute<v1::CreateRouteResponse>(std::move(done))),
+      caller.flow());
 }
 
 void Routes::Update(const Caller& caller, const v1::UpdateRouteRequest& request,
@@ -140,22 +142,24 @@ void Routes::Update(const Caller& caller, const v1::UpdateRouteRequest& request,
   }
   done =
       admin_log_.Noting(caller, UpdateNote("route", name, request.update_mask()), std::move(done));
-  writer_.Submit(std::make_unique<RouteTask>(
-      table_, name,
-      [this, request](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
-        const RouteIndex::RoutePtr current = table_.pending().Find(request.route().name());
-        if (current == nullptr) return RouteNotFound(request.route().name());
-        ASSIGN_OR_RETURN(v1::Route settings,
-                         ChangedRouteSettings(current->settings(), request.route(),
-                                              request.update_mask(), clock_.Now()));
-        RETURN_IF_ERROR(CheckPlace(table_, settings));
-        ASSIGN_OR_RETURN(std::shared_ptr<const CompiledRoute> route,
-                         table_.Compile(std::move(settings), current->shared_counters()));
-        table_.Put(route, commit);
-        return RouteTable::Known{
-            route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
-      },
-      AnswerWithRoute<v1::UpdateRouteResponse>(std::move(done))));
+  writer_.Submit(
+      std::make_unique<RouteTask>(
+          table_, name,
+          [this, request](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
+            const RouteIndex::RoutePtr current = table_.pending().Find(request.route().name());
+            if (current == nullptr) return RouteNotFound(request.route().name());
+            ASSIGN_OR_RETURN(v1::Route settings,
+                             ChangedRouteSettings(current->settings(), request.route(),
+                                                  request.update_mask(), clock_.Now()));
+            RETURN_IF_ERROR(CheckPlace(table_, settings));
+            ASSIGN_OR_RETURN(std::shared_ptr<const CompiledRoute> route,
+                             table_.Compile(std::move(settings), current->shared_counters()));
+            table_.Put(route, commit);
+            return RouteTable::Known{
+                route, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
+          },
+          AnswerWithRoute<v1::UpdateRouteResponse>(std::move(done))),
+      caller.flow());
 }
 
 void Routes::Delete(const Caller& caller, const v1::DeleteRouteRequest& request,
@@ -165,24 +169,27 @@ void Routes::Delete(const Caller& caller, const v1::DeleteRouteRequest& request,
     return;
   }
   done = admin_log_.Noting(caller, absl::StrCat("deleted route ", request.name()), std::move(done));
-  writer_.Submit(std::make_unique<RouteTask>(
-      table_, request.name(),
-      [this, name = request.name()](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
-        const RouteIndex::RoutePtr route = table_.pending().Find(name);
-        if (route == nullptr) return RouteNotFound(name);
-        table_.Delete(name, commit);
-        return RouteTable::Known{
-            nullptr, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
-      },
-      [done = std::move(done)](absl::StatusOr<RouteTable::Known> known) mutable {
-        if (!known.ok()) {
-          std::move(done)(known.status());
-          return;
-        }
-        v1::DeleteRouteResponse response;
-        AddEffective(known->effective, &response);
-        std::move(done)(std::move(response));
-      }));
+  writer_.Submit(
+      std::make_unique<RouteTask>(
+          table_, request.name(),
+          [this,
+           name = request.name()](CommitBuilder& commit) -> absl::StatusOr<RouteTable::Known> {
+            const RouteIndex::RoutePtr route = table_.pending().Find(name);
+            if (route == nullptr) return RouteNotFound(name);
+            table_.Delete(name, commit);
+            return RouteTable::Known{
+                nullptr, NextOffsets(*table_.topics().Find(route->settings().source_topic()))};
+          },
+          [done = std::move(done)](absl::StatusOr<RouteTable::Known> known) mutable {
+            if (!known.ok()) {
+              std::move(done)(known.status());
+              return;
+            }
+            v1::DeleteRouteResponse response;
+            AddEffective(known->effective, &response);
+            std::move(done)(std::move(response));
+          }),
+      caller.flow());
 }
 
 absl::StatusOr<v1::GetRouteResponse> Routes::Get(const Caller& /*caller*/,

@@ -195,7 +195,7 @@ void Subscription::Close(Consumer& consumer, Ended ended) {
     if (consumer.closed) return;
     filler_.AbandonFetch(consumer);
     const bool failed = ended == Ended::kByConsumer;
-    scheduler_->Disconnect(consumer, failed ? "its consumer went away without settling it" : "",
+    scheduler_->Disconnect(consumer, failed ? "its consumer disconnected without settling it" : "",
                            &after);
     // Set at once, so that the subscription does not seem unused; the task below writes it.
     last_used_micros_ = absl::ToUnixMicros(context_.clock.Now());

@@ -48,7 +48,7 @@ void FillRetryPolicy(v1::RetryPolicy& policy) {
 absl::Status CheckKind(const v1::Subscription& settings) {
   if (settings.kind() != v1::Subscription::KIND_STREAM &&
       settings.kind() != v1::Subscription::KIND_QUEUE) {
-    return InvalidField("subscription.kind", "has to be STREAM or QUEUE");
+    return InvalidField("subscription.kind", "must be STREAM or QUEUE");
   }
   const bool queue = settings.kind() == v1::Subscription::KIND_QUEUE;
   if (settings.ordered_by_key() && !queue) {
@@ -72,7 +72,7 @@ absl::Status CheckRetryPolicy(const v1::RetryPolicy& policy) {
 absl::Status CheckDeadLetters(const v1::Subscription& settings) {
   if (settings.max_delivery_attempts() > kMaxAttempts) {
     return InvalidField("subscription.max_delivery_attempts",
-                        absl::StrCat("has to be at most ", kMaxAttempts));
+                        absl::StrCat("must be at most ", kMaxAttempts));
   }
   RETURN_IF_ERROR(CheckName("subscription.dead_letter_topic", settings.dead_letter_topic()));
   if (settings.dead_letter_topic() == settings.topic()) {
@@ -96,7 +96,7 @@ absl::Status CheckSubscriptionSettings(const v1::Subscription& settings) {
   }
   if (settings.ack_durability() != v1::DURABILITY_SYNCED &&
       settings.ack_durability() != v1::DURABILITY_WRITTEN) {
-    return InvalidField("subscription.ack_durability", "has to be WRITTEN or SYNCED");
+    return InvalidField("subscription.ack_durability", "must be WRITTEN or SYNCED");
   }
   if (settings.has_filter()) {
     const absl::StatusOr<CompiledFilter> filter =

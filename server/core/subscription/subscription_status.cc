@@ -89,8 +89,8 @@ std::string HeadFinding(const v1::SubscriptionPartition& p) {
                         TimeUtil::ToString(p.head_retry_time()), reason);
   }
   if (!p.head_consumer().empty() && p.oldest_age().seconds() > 0) {
-    return absl::StrCat(head, "attempt ", p.head_attempts(), ", is at consumer ", p.head_consumer(),
-                        reason);
+    return absl::StrCat(head, "attempt ", p.head_attempts(), ", is in flight at consumer ",
+                        p.head_consumer(), reason);
   }
   if (p.head_consumer().empty() && p.head_attempts() > 1) {
     return absl::StrCat(head, "waits for attempt ", p.head_attempts() + 1, reason);
@@ -114,17 +114,16 @@ void AddConsumerFindings(const v1::Subscription& settings, size_t partitions,
   if (without == static_cast<std::ptrdiff_t>(consumers.size())) {
     findings->push_back(absl::StrCat(
         "no credit: ", consumers.size() == 1 ? "the only consumer has" : "all consumers have",
-        " as many events out, unacked, as allowed"));
+        " as many unacked events as allowed"));
   } else if (without > 0) {
     findings->push_back(absl::StrCat(without, " of ", consumers.size(),
                                      " consumers have no credit left: their events are not acked"));
   }
   for (const v1::ConsumerInfo& consumer : consumers) {
     if (!consumer.stalled()) continue;
-    findings->push_back(
-        absl::StrCat("consumer ", consumer.name(),
-                     " let a lease end, and nothing came from it since: it gets nothing "
-                     "while others have credit"));
+    findings->push_back(absl::StrCat("consumer ", consumer.name(),
+                                     " let a lease expire and has not responded since: it gets no "
+                                     "events while others have credit"));
   }
   if (settings.kind() == v1::Subscription::KIND_STREAM && consumers.size() > partitions) {
     findings->push_back(absl::StrCat(consumers.size(), " consumers share ",
@@ -146,12 +145,12 @@ void AddLetterFindings(const SubscriptionContext& context, const Subscription& s
     const std::shared_ptr<Topic> topic = context.topics.Find(id);
     if (topic == nullptr) {
       findings->push_back(
-          "there are open dead letters of a topic that was deleted: those whose events its own "
-          "topic does not have any more cannot be redriven");
+          "a deleted dead-letter topic had open dead letters: those whose events are also gone "
+          "from the subscription's topic cannot be redriven");
     } else if (topic->name() != dead_letter_topic) {
-      findings->push_back(absl::StrCat("there are open dead letters in topic ", topic->name(),
-                                       ", which took them before: it cannot be deleted, nor "
-                                       "trimmed behind the first of them"));
+      findings->push_back(absl::StrCat("open dead letters remain in topic ", topic->name(),
+                                       ", a former dead-letter topic: it can neither be deleted "
+                                       "nor be trimmed beyond the first of them"));
     }
   }
 }
@@ -198,12 +197,12 @@ std::vector<std::string> Findings(const SubscriptionContext& context,
   std::vector<std::string> findings;
   const v1::Subscription settings = subscription.settings();
   if (const absl::Status failure = context.writer.failure(); !failure.ok()) {
-    findings.push_back(absl::StrCat("no ack can be kept: ", failure.message()));
+    findings.push_back(absl::StrCat("acks cannot be stored: ", failure.message()));
   }
   if (settings.paused()) findings.push_back("it is paused");
   if (context.topics.Find(settings.dead_letter_topic()) == nullptr) {
     findings.push_back(absl::StrCat("its dead-letter topic ", settings.dead_letter_topic(),
-                                    " does not exist: what is to go there is tried again"));
+                                    " does not exist: events due there are retried"));
   }
   findings.insert(findings.end(), report.read_failures.begin(), report.read_failures.end());
   if (report.too_costly > 0) {
@@ -224,21 +223,21 @@ std::vector<std::string> Findings(const SubscriptionContext& context,
     }
     if (stats.blocked_events() > 0) {
       findings.push_back(absl::StrCat(Numbered(stats.blocked_events(), "event"),
-                                      " waiting for earlier ones of their partition keys"));
+                                      " waiting for earlier events of their partition keys"));
     }
     if (report.isolated > 0) {
-      findings.push_back(absl::StrCat(
-          Numbered(static_cast<uint64_t>(report.isolated), "event"),
-          " delivered one at a time: it is the last time, and their consumers went away before"));
+      findings.push_back(absl::StrCat(Numbered(static_cast<uint64_t>(report.isolated), "event"),
+                                      " delivered one at a time: this is their last attempt, and "
+                                      "their consumers disconnected before"));
     }
     if (findings.empty() && stats.oldest_age().seconds() > 0) {
-      findings.push_back(absl::StrCat("nothing holds it up; its consumers are ",
-                                      Shown(stats.oldest_age()), " behind and work"));
+      findings.push_back(absl::StrCat("nothing blocks it; its consumers are ",
+                                      Shown(stats.oldest_age()), " behind and working"));
     }
   }
   if (stats.replay_events() > 0) {
-    findings.push_back(absl::StrCat(Numbered(stats.replay_events(), "event"),
-                                    " left of what is replayed or redriven"));
+    findings.push_back(
+        absl::StrCat(Numbered(stats.replay_events(), "event"), " left to be replayed or redriven"));
   }
   if (stats.open_dead_letters() > 0) {
     findings.push_back(absl::StrCat("open dead letters: ", stats.open_dead_letters()));

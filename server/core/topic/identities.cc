@@ -51,7 +51,7 @@ std::string IdentityRecord::Encode() const {
 absl::StatusOr<IdentityRecord> IdentityRecord::Decode(absl::string_view value) {
   if (value.size() != kIdentityBytes || LoadLittle32(value.data()) != kIdentityVersion) {
     return absl::DataLossError(absl::StrCat("the record of an identity, of ", value.size(),
-                                            " bytes, is not of version ", kIdentityVersion));
+                                            " bytes, does not have version ", kIdentityVersion));
   }
   IdentityRecord record;
   record.micros = static_cast<int64_t>(LoadLittle64(value.data() + 4));

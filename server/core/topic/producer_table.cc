@@ -45,7 +45,8 @@ std::string Encode(const StoredRequest& request) {
 absl::StatusOr<StoredRequest> Decode(absl::string_view value) {
   if (value.size() < kRecordHeader || LoadLittle32(value.data()) != kProducerRecordVersion) {
     return absl::DataLossError(absl::StrCat("producer record of ", value.size(),
-                                            " bytes is not of version ", kProducerRecordVersion));
+                                            " bytes does not have version ",
+                                            kProducerRecordVersion));
   }
   const auto micros = static_cast<int64_t>(LoadLittle64(value.data() + 20));
   return StoredRequest{LoadLittle64(value.data() + 4), LoadLittle64(value.data() + 12),

@@ -13,7 +13,7 @@ constexpr absl::Duration kTopicFullRetry = absl::Seconds(1);
 
 }  // namespace
 
-absl::Status CheckRoom(const Topic& topic) {
+absl::Status CheckNotFull(const Topic& topic) {
   const uint64_t limit = topic.full_at();
   if (topic.held_bytes() < limit) return absl::OkStatus();
   return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
@@ -22,7 +22,7 @@ absl::Status CheckRoom(const Topic& topic) {
 Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
                  CommitBuilder& commit) {
   const size_t bytes = run.events.size();
-  if (topic.keeps_nothing()) return commit.AppendUnkept(*run.log, bytes, run.count);
+  if (topic.keeps_nothing()) return commit.AppendWithoutStorage(*run.log, bytes, run.count);
   topic.AddHeld(static_cast<int64_t>(bytes));
   return commit.Append(*run.log, std::move(run.events), run.count, types);
 }

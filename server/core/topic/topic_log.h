@@ -15,7 +15,7 @@
 namespace eventhub {
 
 // Returns RESOURCE_EXHAUSTED if the topic is full (`Retention.refuse_when_full`). Any thread.
-absl::Status CheckRoom(const Topic& topic);
+absl::Status CheckNotFull(const Topic& topic);
 
 // The functions below run on the commit thread.
 

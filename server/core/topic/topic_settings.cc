@@ -26,7 +26,7 @@ absl::Status CheckRetention(const v1::Retention& retention) {
 absl::Status Check(const v1::Topic& topic) {
   RETURN_IF_ERROR(CheckName("topic.name", topic.name()));
   if (topic.partitions() < 1 || topic.partitions() > kMaxPartitions) {
-    return InvalidField("topic.partitions", absl::StrCat("has to be 1 to ", kMaxPartitions));
+    return InvalidField("topic.partitions", absl::StrCat("must be 1 to ", kMaxPartitions));
   }
   if (topic.retention().has_max_age()) {
     RETURN_IF_ERROR(CheckDuration("topic.retention.max_age", topic.retention().max_age(),
@@ -39,11 +39,10 @@ absl::Status Check(const v1::Topic& topic) {
   }
   if (topic.default_durability() != v1::DURABILITY_SYNCED &&
       topic.default_durability() != v1::DURABILITY_WRITTEN) {
-    return InvalidField("topic.default_durability", "has to be WRITTEN or SYNCED");
+    return InvalidField("topic.default_durability", "must be WRITTEN or SYNCED");
   }
   if (topic.max_event_bytes() < 1 || topic.max_event_bytes() > kMaxMaxEventBytes) {
-    return InvalidField("topic.max_event_bytes",
-                        absl::StrCat("has to be 1 to ", kMaxMaxEventBytes));
+    return InvalidField("topic.max_event_bytes", absl::StrCat("must be 1 to ", kMaxMaxEventBytes));
   }
   return CheckDescription("topic.description", topic.description());
 }
@@ -55,7 +54,7 @@ absl::Status CheckEventBytes(uint32_t max_event_bytes, const TopicLimits& limits
   if (max_event_bytes <= limits.max_event_bytes) return absl::OkStatus();
   return InvalidField("topic.max_event_bytes",
                       absl::StrCat("is ", max_event_bytes,
-                                   ", but the hub takes no request with an event of more than ",
+                                   ", but the hub accepts no request with an event of more than ",
                                    limits.max_event_bytes, " bytes (--max_request)"));
 }
 

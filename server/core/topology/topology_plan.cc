@@ -61,7 +61,7 @@ class Planner {
       const Message& asked = reflection.GetRepeatedMessage(topology_, &field, i);
       Wanted wanted{&kind, NameOf(asked), absl::StrCat("topology.", field.name(), "[", i, "]"), {}};
       if (!wanted.name.empty() && !named_[kind.kind()].insert(wanted.name).second) {
-        AddFault(wanted, InvalidField(absl::StrCat(WordFor(kind), ".name"), "is there before"));
+        AddFault(wanted, InvalidField(absl::StrCat(WordFor(kind), ".name"), "is used twice"));
         continue;
       }
       auto settings = CompleteSettings(kind, asked, after_);

@@ -67,7 +67,7 @@ absl::StatusOr<TransactionRequest> ParseTransaction(const SharedBytes& message) 
 absl::StatusOr<absl::Time> TransactionTable::TimeOfRecord(absl::string_view value) {
   if (value.size() < kTransactionHeader || LoadLittle32(value.data()) != kVersion) {
     return absl::DataLossError(absl::StrCat("transaction record of ", value.size(),
-                                            " bytes is not of version ", kVersion));
+                                            " bytes does not have version ", kVersion));
   }
   return absl::FromUnixMicros(static_cast<int64_t>(LoadLittle64(value.data() + 4)));
 }

@@ -62,7 +62,7 @@ TEST_F(SpillTest, SpillsWhenTheHubIsSilent) {
   Open(SpillOptions());
   EXPECT_THAT(Publish("a"), IsOk());
   hub_->SetHeld(true);
-  EXPECT_THAT(Publish("b"), IsOk());  // Returns although the hub does not answer.
+  EXPECT_THAT(Publish("b"), IsOk());  // Returns although the hub does not respond.
   EXPECT_TRUE(TopicStatus().spilling);
   EXPECT_THAT(Publish("c"), IsOk());
   hub_->SetHeld(false);

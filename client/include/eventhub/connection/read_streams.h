@@ -34,7 +34,7 @@ class ReadStream {
  public:
   enum class Outcome {
     kFrame,    // A response was received.
-    kTimeout,  // No response came in time; the stream continues.
+    kTimeout,  // No response arrived in time; the stream continues.
     kClosed,   // The stream has ended; see `status`.
   };
 

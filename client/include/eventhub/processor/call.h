@@ -37,7 +37,7 @@ struct CallRetry {
   std::function<bool(const absl::Status&)> retryable = IsTransient;
 };
 
-// When a step stops calling a service that does not answer. After `failures` retryable errors in a
+// When a step stops calling a service that does not respond. After `failures` retryable errors in a
 // row the circuit opens: nothing is called for `open_for`, then one unit is tried. If it succeeds,
 // the circuit closes, otherwise it opens again for twice as long, up to `max_open_for`. Any answer
 // of the service, even a fault, counts as success.

@@ -228,7 +228,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
   if (!after.empty()) {
     from = absl::HexStringToBytes(after);
     if (!absl::StartsWith(from, prefix)) {
-      return InvalidField("page_token", "is not one of ListDeadLetters");
+      return InvalidField("page_token", "was not returned by ListDeadLetters");
     }
   }
   DeadLetterPage page;

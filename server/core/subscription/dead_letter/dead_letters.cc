@@ -37,7 +37,7 @@ template <typename Request>
 void DeadLetters::Close(const Caller& caller, const Request& request, WorkPool& pool, bool redrive,
                         LetterClosing::Done done) {
   if (!request.has_selector()) {
-    return std::move(done)(InvalidField("selector", "is required; an empty one picks all"));
+    return std::move(done)(InvalidField("selector", "is required; an empty one selects all"));
   }
   absl::StatusOr<std::shared_ptr<Subscription>> subscription =
       catalog_.Require("subscription", request.subscription());

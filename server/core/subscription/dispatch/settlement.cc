@@ -28,7 +28,7 @@ void Refusals::Add(uint32_t partition, int64_t start, int64_t end, const absl::S
 
 void Refusals::AddInvalid(uint32_t partition, const v1::OffsetRange& range) {
   Add(partition, range.start(), range.end(),
-      InvalidField("ranges", "an offset range has to be 0 <= start < end"));
+      InvalidField("ranges", "an offset range must be 0 <= start < end"));
 }
 
 bool Refusals::TooMuch(uint32_t partition, const v1::OffsetRange& range) {

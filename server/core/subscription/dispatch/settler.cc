@@ -221,7 +221,7 @@ absl::Status Settler::CheckAck(const Consumer& consumer, const v1::Ack& ack, siz
   bool leased = cursor.Holds(ack.lease_epoch());
   for (const v1::OffsetRange& range : ack.ranges()) {
     if (!IsRange(range)) {
-      return InvalidField("acks.acks.ranges", "an offset range has to be 0 <= start < end");
+      return InvalidField("acks.acks.ranges", "an offset range must be 0 <= start < end");
     }
     // If not exact, it includes all events before it.
     const Offset first(IsExact(ack) ? range.start() : 0);
@@ -258,7 +258,7 @@ bool Settler::Nack(Consumer& consumer, const v1::Nack& nack, SettleWork& work, A
     work.Spend(static_cast<size_t>(nack.ranges_size()));
     for (const v1::OffsetRange& range : nack.ranges()) {
       refusals.Add(nack.partition(), range.start(), range.end(),
-                   InvalidField("nacks.retry_after", "has to be 0 to 7 days"));
+                   InvalidField("nacks.retry_after", "must be 0 to 7 days"));
     }
     return true;
   }
@@ -311,7 +311,7 @@ bool Settler::Extend(Consumer& consumer, const v1::LeaseExtension& extension, Se
   if (time < kMinExtension || time > kMaxExtension) {
     if (shared_.rules.ack_deadline == 0) return true;  // The lease has no deadline.
     work.refusals.Add(extension.partition(), 0, cursor->next().value(),
-                      InvalidField("extensions.extension", "has to be 100 ms to 12 h"));
+                      InvalidField("extensions.extension", "must be 100 ms to 12 h"));
     return true;
   }
   const int64_t due = shared_.Now() + time;
