@@ -55,11 +55,13 @@ void TailCache::SetCapacity(size_t bytes) {
   }
 }
 
-bool TailCache::Evict(int batches) {
+bool TailCache::ExceedsCapacity() const {
   const size_t capacity = capacity_.load(std::memory_order_relaxed);
-  // Entries of batches that were dropped stay in the queue, but not without limit.
-  const auto too_many = [&] { return bytes() > capacity || queued_bytes_ / 2 > capacity; };
-  for (; too_many() && !queue_.empty(); --batches) {
+  return bytes() > capacity || queued_bytes_ / 2 > capacity;
+}
+
+bool TailCache::Evict(int batches) {
+  for (; ExceedsCapacity() && !queue_.empty(); --batches) {
     if (batches == 0) return true;
     const Entry entry = std::move(queue_.front());
     queue_.pop_front();

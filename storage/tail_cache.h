@@ -60,6 +60,9 @@ class TailCache {
     size_t cost;
   };
 
+  // Whether batches must be evicted. Entries of batches that were dropped stay in the queue, but
+  // not without limit.
+  bool ExceedsCapacity() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Evicts up to `batches` of the oldest batches while the cache exceeds its capacity; returns
   // whether it still does.
   bool Evict(int batches) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

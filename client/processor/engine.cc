@@ -216,8 +216,8 @@ void Engine::Take(Delivered delivered) {
   trigger.lane = LaneOf(trigger);
   if (trigger.lane != 0) lanes_.Add(trigger);
   absl::Duration at = clock_.Monotonic();
-  const absl::Duration age =
-      std::max(clock_.Now() - trigger.arrival.append_time, absl::ZeroDuration());
+  const absl::Time appended = std::max(trigger.arrival.append_time, absl::UnixEpoch());
+  const absl::Duration age = std::max(clock_.Now() - appended, absl::ZeroDuration());
   for (Line* const line : wanted_) {
     Counters& counters = line->runtime.counters();
     counters.events.Add(1);

@@ -81,7 +81,7 @@ TEST_F(CoroutinesTest, AnExceptionRetries) {
 TEST_F(CoroutinesTest, MayOutliveTheSubscriber) {
   const auto token = std::make_shared<int>(7);
   StartQueue({.on_event_async = AsCoroutine([this, token](ReceivedEvent) -> Handling {
-                co_await Ask();
+                (void)co_await Ask();
                 EXPECT_EQ(*token, 7);
                 co_return Outcome::Ack();
               })});

@@ -25,7 +25,7 @@ using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
 constexpr int64_t kSecond = 1'000'000;
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 DeliveryRules Rules(bool queue, int64_t ack_deadline) {
   DeliveryRules rules;
@@ -69,7 +69,7 @@ TEST_F(QueueSchedulerTest, ServesEveryConsumerFromEveryPartition) {
 TEST_F(QueueSchedulerTest, AStalledConsumerGivesWayUntilItResponds) {
   Consumer& a = rig_.Connect("a");
   Consumer& b = rig_.Connect("b");
-  EXPECT_EQ(scheduler_.AllowanceOf(a), kNever);
+  EXPECT_EQ(scheduler_.AllowanceOf(a), kNoDeadline);
   rig_.consumers.MarkOverdue(a.id);
   EXPECT_EQ(scheduler_.AllowanceOf(a), 1);
   EXPECT_TRUE(scheduler_.GivesWay(a));
@@ -77,7 +77,7 @@ TEST_F(QueueSchedulerTest, AStalledConsumerGivesWayUntilItResponds) {
   b.out = b.credit;
   EXPECT_FALSE(scheduler_.GivesWay(a)) << "b can take nothing";
   scheduler_.MarkResponsive(a, &rig_.after);
-  EXPECT_EQ(scheduler_.AllowanceOf(a), kNever);
+  EXPECT_EQ(scheduler_.AllowanceOf(a), kNoDeadline);
   EXPECT_THAT(rig_.Woken(), ElementsAre("a"));
   scheduler_.MarkResponsive(a, &rig_.after);
   EXPECT_THAT(rig_.Woken(), IsEmpty()) << "nothing has changed";
@@ -100,8 +100,8 @@ TEST_F(QueueSchedulerTest, DisconnectingFailsTheEventsOfThatConsumerOnly) {
   Consumer& b = rig_.Connect("b");
   const ConsumerId gone = a.id;
   rig_.Append(0, 4);
-  rig_.Lease(0, a, 2, kNever);
-  rig_.Lease(0, b, 2, kNever);
+  rig_.Lease(0, a, 2, kNoDeadline);
+  rig_.Lease(0, b, 2, kNoDeadline);
   scheduler_.Disconnect(a, "it went away", &rig_.after);
   EXPECT_EQ(rig_.consumers.Find(gone), nullptr);
   EXPECT_EQ(b.out.events, 2);
@@ -115,7 +115,7 @@ TEST_F(QueueSchedulerTest, DisconnectingFailsTheEventsOfThatConsumerOnly) {
 TEST_F(QueueSchedulerTest, AHubThatStopsFailsNoAttempt) {
   Consumer& a = rig_.Connect("a");
   rig_.Append(0, 1);
-  rig_.Lease(0, a, 1, kNever);
+  rig_.Lease(0, a, 1, kNoDeadline);
   scheduler_.Disconnect(a, "", &rig_.after);
   EXPECT_EQ(rig_.cursors[0]->Next(rig_.rules, Flow::kLive).value().attempts, 0u);
 }
@@ -140,7 +140,7 @@ class IsolationTimeTest : public QueueSchedulerTest {
     rig_.rules.max_attempts = 2;
     Consumer& crashed = rig_.Connect("crashed");
     rig_.Append(0, 1);
-    rig_.Lease(0, crashed, 1, kNever);
+    rig_.Lease(0, crashed, 1, kNoDeadline);
     scheduler_.Disconnect(crashed, "it went away", &rig_.after);
     rig_.Woken();
   }
@@ -171,7 +171,7 @@ TEST_F(IsolationTimeTest, LastsAtMostTheAckDeadline) {
 TEST_F(IsolationTimeTest, EndsWithTheLastSuchEvent) {
   Consumer& b = rig_.Connect("b");
   const Candidate next = Next(Flow::kAlone).value();
-  rig_.cursors[0]->Lease(next, next.start, 1, DispatchRig::kEventBytes, b.id, kNever);
+  rig_.cursors[0]->Lease(next, next.start, 1, DispatchRig::kEventBytes, b.id, kNoDeadline);
   b.out = {1, DispatchRig::kEventBytes};
   scheduler_.isolation().Note(*rig_.cursors[0], &rig_.after);
   EXPECT_FALSE(scheduler_.isolation().active());
@@ -227,9 +227,9 @@ TEST_F(StreamSchedulerTest, EachPartitionHasOneOwner) {
 TEST_F(StreamSchedulerTest, APartitionDrainsBeforeItMoves) {
   Consumer& a = Join("a");
   rig_.Append(1, 2);
-  rig_.Lease(1, a, 2, kNever);
+  rig_.Lease(1, a, 2, kNoDeadline);
   rig_.Append(0, 1);
-  rig_.Lease(0, a, 1, kNever);
+  rig_.Lease(0, a, 1, kNoDeadline);
   Consumer& b = Join("b");
   PartitionCursor& cursor = *rig_.cursors[1];
   EXPECT_THAT(Owned(b), IsEmpty());
@@ -262,7 +262,7 @@ TEST_F(StreamSchedulerTest, APartitionStaysIfItsNextOwnerLeaves) {
   Consumer& a = Join("a");
   for (const size_t p : {0u, 1u}) {
     rig_.Append(p, 1);
-    rig_.Lease(p, a, 1, kNever);
+    rig_.Lease(p, a, 1, kNoDeadline);
   }
   Consumer& b = Join("b");
   EXPECT_FALSE(scheduler_.MayDeliver(*rig_.cursors[1], a));
@@ -277,7 +277,7 @@ TEST_F(StreamSchedulerTest, TheEndOfTheTimeToDrainIsNoFailedAttempt) {
   rig_.rules.ack_deadline = 0;
   for (const size_t p : {0u, 1u}) {
     rig_.Append(p, 1);
-    rig_.Lease(p, a, 1, kNever);
+    rig_.Lease(p, a, 1, kNoDeadline);
   }
   Consumer& b = Join("b");
   rig_.clock.Advance(absl::Seconds(29));
@@ -295,8 +295,8 @@ TEST_F(StreamSchedulerTest, ALeaseThatEndsIsAFailedAttempt) {
   Consumer& a = Join("a");
   Consumer& b = Join("b");
   rig_.Append(0, 1);
-  EXPECT_EQ(scheduler_.StartLease(*rig_.cursors[0], rig_.Now()), kNever);
-  rig_.Lease(0, a, 1, kNever);
+  EXPECT_EQ(scheduler_.StartLease(*rig_.cursors[0], rig_.Now()), kNoDeadline);
+  rig_.Lease(0, a, 1, kNoDeadline);
   scheduler_.NoteDelivered(*rig_.cursors[0], rig_.Now(), &rig_.after);
   EXPECT_EQ(rig_.after.alarm, rig_.Now() + 10 * kSecond);
   rig_.clock.Advance(absl::Seconds(10));
@@ -315,7 +315,7 @@ TEST_F(StreamSchedulerTest, AcksAndExtensionsPostponeTheEndOfTheLease) {
   PartitionCursor& cursor = *rig_.cursors[0];
   rig_.Append(0, 2);
   scheduler_.StartLease(cursor, rig_.Now());
-  rig_.Lease(0, a, 2, kNever);
+  rig_.Lease(0, a, 2, kNoDeadline);
   rig_.clock.Advance(absl::Seconds(9));
   Effects effects;
   scheduler_.NoteAcked(cursor, rig_.Now(), &effects);
@@ -335,7 +335,7 @@ TEST_F(StreamSchedulerTest, ANewAckDeadlineBeginsWhenItIsSet) {
   Consumer& a = Join("a");
   rig_.Append(0, 1);
   scheduler_.StartLease(*rig_.cursors[0], rig_.Now());
-  rig_.Lease(0, a, 1, kNever);
+  rig_.Lease(0, a, 1, kNoDeadline);
   rig_.clock.Advance(absl::Seconds(9));
   rig_.rules.ack_deadline = 5 * kSecond;
   scheduler_.ChangeAckDeadline(rig_.Now(), &rig_.after);

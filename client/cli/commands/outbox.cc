@@ -37,7 +37,7 @@ Examples:
   eventhub outbox export /var/lib/shop/outbox --topic=orders > orders.jsonl
   eventhub outbox drop /var/lib/shop/outbox --topic=orders --refused)";
 
-constexpr char kStatusExamples[] = R"(
+constexpr char kStatusOutboxExamples[] = R"(
 Changes nothing, and works beside a running service. REFUSED are events that the hub refused one by
 one, and that were set aside; LOST are events that cannot be read from a damaged disk.
 
@@ -45,7 +45,7 @@ Examples:
   eventhub outbox status /var/lib/shop/outbox
   eventhub outbox status /var/lib/shop/outbox --output=json | jq .pending_events)";
 
-constexpr char kDrainExamples[] = R"(
+constexpr char kDrainOutboxExamples[] = R"(
 Sends the pending events to the hub as the service would have: in order, and exactly once. May be
 interrupted and repeated. Without --timeout, gives up when no event was published for 30 s.
 
@@ -55,7 +55,7 @@ Examples:
   eventhub outbox drain /var/lib/shop/outbox
   eventhub outbox drain /var/lib/shop/outbox --retry-refused --timeout=5m)";
 
-constexpr char kExportExamples[] = R"(
+constexpr char kExportOutboxExamples[] = R"(
 Prints the pending events of one topic as JSON lines, as `publish --input=json` reads them, and
 changes nothing. To publish them by hand may append events twice that the hub has already; `drain`
 does not.
@@ -64,7 +64,7 @@ Examples:
   eventhub outbox export /var/lib/shop/outbox --topic=orders > orders.jsonl
   eventhub outbox export /var/lib/shop/outbox --refused | jq .id)";
 
-constexpr char kDropExamples[] = R"(
+constexpr char kDropOutboxExamples[] = R"(
 Deletes the pending events of a topic, or those that the hub refused, for good. Asks first. Export
 them before, in case they are needed.
 
@@ -298,24 +298,24 @@ void AddOutboxCommand(CLI::App& app, Context& context) {
     command->add_option("DIRECTORY", flags->directory, "The directory of the outbox")->required();
     return command;
   };
-  CLI::App* status = add("status", "Show what is pending", kStatusExamples);
+  CLI::App* status = add("status", "Show what is pending", kStatusOutboxExamples);
   AddOutputOption(*status, &flags->json);
   SetRun(*status, context, [flags] { return Status(*flags); });
 
-  CLI::App* drain = add("drain", "Send what is pending to the hub", kDrainExamples);
+  CLI::App* drain = add("drain", "Send what is pending to the hub", kDrainOutboxExamples);
   drain->add_flag("--retry-refused", flags->retry_refused,
                   "Send the events that the hub refused as well");
   AddOutputOption(*drain, &flags->json);
   SetRun(*drain, context, [&context, flags] { return Drain(context, *flags); });
 
-  CLI::App* export_events = add("export", "Print what is pending", kExportExamples);
+  CLI::App* export_events = add("export", "Print what is pending", kExportOutboxExamples);
   export_events->add_option("--topic", flags->topic, "The topic; required if several have events")
       ->type_name("TOPIC");
   export_events->add_flag("--refused", flags->refused,
                           "The events that the hub refused; the reasons go to stderr");
   SetRun(*export_events, context, [flags] { return Export(*flags); });
 
-  CLI::App* drop = add("drop", "Delete what is pending for good", kDropExamples);
+  CLI::App* drop = add("drop", "Delete what is pending for good", kDropOutboxExamples);
   drop->add_option("--topic", flags->topic, "The topic")->type_name("TOPIC")->required();
   drop->add_flag("--refused", flags->refused, "Only the events that the hub refused");
   drop->add_flag("-y,--yes", flags->yes, "Do not ask");

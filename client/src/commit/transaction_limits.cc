@@ -79,9 +79,8 @@ void JoinAcks(Transaction& transaction) {
   const auto lease = [](const TransactionAck& ack) {
     return std::tie(ack.partition, ack.lease_epoch);
   };
-  std::stable_sort(acks.begin(), acks.end(), [&](const TransactionAck& a, const TransactionAck& b) {
-    return lease(a) < lease(b);
-  });
+  std::sort(acks.begin(), acks.end(),
+            [&](const TransactionAck& a, const TransactionAck& b) { return lease(a) < lease(b); });
   size_t joined = 0;
   for (size_t i = 0; i < acks.size(); ++i) {
     if (joined > 0 && lease(acks[joined - 1]) == lease(acks[i])) {

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 
+#include "eventhub/processor/internal/counters.h"
 #include "tests/client/processor/processor_fixture.h"
 
 namespace eventhub::processor {
@@ -73,7 +74,7 @@ TEST(PipelineTest, CompletesWhatItEmits) {
   (*cause.mutable_attributes())["traceparent"].set_string("00-ab");
   test.Deliver(cause);
   ASSERT_THAT(test.emitted(), SizeIs(1));
-  const v1::Event& event = test.emitted()[0].event;
+  const v1::Event event = test.emitted()[0].event;
   EXPECT_THAT(event.id(), AllOf(HasSubstr("7.p.0-0.")));
   EXPECT_EQ(event.source(), "/processor");
   EXPECT_EQ(event.type(), "result");
@@ -100,7 +101,7 @@ TEST(PipelineTest, KeepsWhatTheRuleSets) {
     return event;
   })}));
   test.Deliver(NumberEvent(7, "key"));
-  const v1::Event& event = test.emitted().at(0).event;
+  const v1::Event event = test.emitted().at(0).event;
   EXPECT_EQ(event.id(), "mine");
   EXPECT_EQ(event.source(), "/mine");
   EXPECT_EQ(event.partition_key(), "my-key");
@@ -233,6 +234,14 @@ TEST(PipelineTest, RefusesOptionsByName) {
   EXPECT_THAT(check(Pipeline("p").Compact([](const v1::Event&) { return 1; }, {.units = 0})),
               StatusIs(absl::StatusCode::kInvalidArgument, "window.units"));
   EXPECT_THAT(check(Pipeline("p").Call("c", call)), IsOk());
+}
+
+// A backlog of a day adds up to more than 64 bits of nanoseconds.
+TEST(TimeCounterTest, SumsOfLongTimesDoNotOverflow) {
+  internal::TimeCounter counter;
+  for (int i = 0; i < 1'000'000; ++i) counter.Add(absl::Hours(24));
+  counter.Add(absl::Nanoseconds(1));
+  EXPECT_EQ(absl::Trunc(counter.duration(), absl::Seconds(1)), 1'000'000 * absl::Hours(24));
 }
 
 }  // namespace

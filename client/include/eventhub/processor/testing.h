@@ -76,7 +76,7 @@ class TestProcessor {
   // calls that were in progress are ignored.
   void Crash();
 
-  // What is in the log, in order.
+  // What is in the log, in order. References to elements are valid until the next call that runs.
   const std::vector<EmittedEvent>& emitted() const;
   // Events in the order of their settlement.
   const std::vector<SettledEvent>& settled() const;
