@@ -187,8 +187,8 @@ std::string Encode(const PartKey& key) {
 
 absl::StatusOr<PartKey> ParsePartKey(std::string_view key) {
   if (key.size() != 16) return Malformed("key");
-  return PartKey{LoadBig<uint32_t>(key.data()), LoadBig<uint64_t>(key.data() + 4),
-                 LoadBig<uint32_t>(key.data() + 12)};
+  const char* const at = key.data();
+  return PartKey{LoadBig<uint32_t>(at), LoadBig<uint64_t>(at + 4), LoadBig<uint32_t>(at + 12)};
 }
 
 std::string RefusedKey(TopicNumber topic, uint64_t serial) {
@@ -200,7 +200,8 @@ std::string RefusedKey(TopicNumber topic, uint64_t serial) {
 
 absl::StatusOr<ParsedRefusedKey> ParseRefusedKey(std::string_view key) {
   if (key.size() != 12) return Malformed("key");
-  return ParsedRefusedKey{LoadBig<uint32_t>(key.data()), LoadBig<uint64_t>(key.data() + 4)};
+  const char* const at = key.data();
+  return ParsedRefusedKey{LoadBig<uint32_t>(at), LoadBig<uint64_t>(at + 4)};
 }
 
 }  // namespace eventhub::client::outbox

@@ -267,13 +267,15 @@ void Sender::AskCommitter(Topic& topic) {
   if (topic.lane.set_aside()) {
     if (std::exchange(topic.repairing, true)) return;
     state_.AddWork([this, &topic] { committer_.SetAside(topic); });
-  } else if (topic.lane.WantsEpoch()) {
-    state_.MarkCommit(topic);
-  } else if (!requests.empty() && requests.front()->damaged && topic.lane.awaiting() == 0) {
+    return;
+  }
+  const bool wants_epoch = topic.lane.WantsEpoch();
+  if (!wants_epoch && !requests.empty() && requests.front()->damaged &&
+      topic.lane.awaiting() == 0) {
     if (std::exchange(topic.repairing, true)) return;
     const uint64_t number = requests.front()->number;
     state_.AddWork([this, &topic, number] { committer_.Salvage(topic, number); });
-  } else if (topic.lane.TailIsNext() && topic.MaySeal()) {
+  } else if (wants_epoch || (topic.lane.TailIsNext() && topic.MaySeal())) {
     state_.MarkCommit(topic);
   }
 }

@@ -42,7 +42,7 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
  protected:
   PipelinedStream(PublishLimits& limits, StreamRegistry& registry, Caller caller,
                   StreamLimits::Place place);
-  virtual ~PipelinedStream() = default;
+  ~PipelinedStream() override = default;
 
   // Starts to read, and takes gRPC's reference. Call it once, when a shared_ptr owns the stream.
   void Begin();

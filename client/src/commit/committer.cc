@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Committer>> Committer::Create(std::shared_ptr<Con
                                                              CommitterOptions options) {
   RETURN_IF_ERROR(CheckOptions(options));
   return std::make_unique<Committer>(
-      std::make_shared<CommitterCore>(std::move(connection), std::move(options), Clock::System()));
+      std::make_shared<CommitterCore>(std::move(connection), options, Clock::System()));
 }
 
 Committer::Committer(std::shared_ptr<CommitterCore> core) : core_(std::move(core)) {}

@@ -90,7 +90,7 @@ class CommitterCore::StreamHandler final : public TransactStream::Handler {
 CommitterCore::CommitterCore(std::shared_ptr<Connection> connection, CommitterOptions options,
                              const Clock& clock)
     : connection_(std::move(connection)),
-      options_(std::move(options)),
+      options_(options),
       clock_(clock),
       queue_(options_.retry),
       backoff_(options_.retry),

@@ -46,7 +46,7 @@ class AdminLog {
   absl::AnyInvocable<void(Outcome) &&> NotingParts(
       const Caller& caller, std::string what, absl::AnyInvocable<void(Outcome) &&> done) const {
     return [this, caller, what = std::move(what), done = std::move(done)](Outcome outcome) mutable {
-      const absl::Status& status = StatusOf(outcome);
+      const absl::Status status = StatusOf(outcome);
       Note(caller, status.ok()
                        ? what
                        : absl::StrCat(what, " in part at most, because: ", status.message()));
@@ -55,9 +55,9 @@ class AdminLog {
   }
 
  private:
-  static const absl::Status& StatusOf(const absl::Status& status) { return status; }
+  static absl::Status StatusOf(const absl::Status& status) { return status; }
   template <typename T>
-  static const absl::Status& StatusOf(const absl::StatusOr<T>& outcome) {
+  static absl::Status StatusOf(const absl::StatusOr<T>& outcome) {
     return outcome.status();
   }
 

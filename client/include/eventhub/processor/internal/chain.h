@@ -366,9 +366,9 @@ class Chain<U, CallStep<F, T>, Rest...> {
     }
 
    private:
-    static const absl::Status& StatusIn(const absl::Status& status) { return status; }
+    static absl::Status StatusIn(const absl::Status& status) { return status; }
     template <typename R>
-    static const absl::Status& StatusIn(const absl::StatusOr<R>& result) {
+    static absl::Status StatusIn(const absl::StatusOr<R>& result) {
       return result.status();
     }
 
