@@ -91,7 +91,7 @@ struct LogStoreOptions {
 class LogStore {
  public:
   // Opens or creates the store, and upgrades one of an older format. Returns FAILED_PRECONDITION,
-  // with nothing changed, if another process has it open, or its format is newer than this hub's;
+  // with nothing changed, if another process has it open, or if a newer hub wrote its format;
   // DATA_LOSS if it is damaged; RESOURCE_EXHAUSTED if the disk has no room for the files written at
   // a start; UNAVAILABLE if the disk fails.
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const LogStoreOptions& options);

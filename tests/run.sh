@@ -31,7 +31,7 @@ Runs the named stages; without any, the first four, which run every test once. I
   all        every stage, as the CI does
 
 On two cores the first four take about 12 minutes on a new machine, most of it compilation, and
-4 minutes when nothing has changed; all take about 35.
+4 minutes when nothing has changed; all take about 40.
 
 Examples:
   tests/run.sh                    every test

@@ -199,13 +199,16 @@ uint64_t Engine::LaneOf(const Trigger& trigger) const {
 void Engine::Take(Delivered delivered) {
   if (closing_) return;
   session_ = delivered.session;
-  if (delivered.arrival.redelivered) Supersede(delivered);
+  Supersede(delivered);
   FindWanted(delivered.bytes);
   InFlight& trigger = NewTrigger(delivered);
-  const bool parsed = trigger.event.ParseFromArray(delivered.bytes.data(),
-                                                   static_cast<int>(delivered.bytes.size()));
-  if (wanted_.empty() || !parsed) {
-    Settle(trigger, parsed ? Outcome::Ack() : Outcome::Park("it is not an eventhub.v1.Event"));
+  if (wanted_.empty()) {
+    Settle(trigger, Outcome::Ack());
+    return;
+  }
+  if (!trigger.event.ParseFromArray(delivered.bytes.data(),
+                                    static_cast<int>(delivered.bytes.size()))) {
+    Settle(trigger, Outcome::Park("it is not an eventhub.v1.Event"));
     return;
   }
   trigger.open = static_cast<uint32_t>(wanted_.size());
@@ -242,6 +245,18 @@ void Engine::Take(Delivered delivered) {
 }
 
 void Engine::Supersede(const Delivered& delivered) {
+  if (newest_session_ != delivered.session) {
+    newest_session_ = delivered.session;
+    ends_.clear();
+  }
+  const size_t partition = delivered.arrival.partition;
+  if (partition >= ends_.size()) ends_.resize(partition + 1, 0);
+  // In most cases, after a reconnect too, events come in order, and none is in flight twice.
+  if (delivered.arrival.offset >= ends_[partition]) {
+    ends_[partition] = delivered.arrival.offset + 1;
+    return;
+  }
+  if (!delivered.arrival.redelivered) return;
   for (Trigger* trigger = oldest_; trigger != nullptr; trigger = trigger->next) {
     const bool same = trigger->arrival.partition == delivered.arrival.partition &&
                       trigger->arrival.offset == delivered.arrival.offset &&

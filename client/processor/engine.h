@@ -173,6 +173,9 @@ class Engine : private CommitQueue::Owner {
   std::vector<Line*> wanted_;
   uint64_t next_number_ = 0;
   uint64_t session_ = 0;
+  // Of the events delivered in the newest session: the end of each partition's offsets.
+  uint64_t newest_session_ = 0;
+  std::vector<int64_t> ends_;
   size_t replies_out_ = 0;
   bool draining_ = false;
   bool closing_ = false;

@@ -58,7 +58,7 @@ struct OutboxOptions {
   // process (kWritten).
   Durability local_durability = Durability::kSynced;
 
-  // What an event must survive before the outbox deletes it, because the hub has it.
+  // What an event must survive in the hub before the outbox deletes its copy.
   Durability hub_durability = Durability::kDefault;
 
   // With kSpill: how long an event may wait for the hub before it is written to disk. More than 0.
@@ -254,8 +254,8 @@ class Outbox {
   const std::shared_ptr<OutboxCore> core_;
 };
 
-// Looks into a directory without changing it, also while a process has it open; then it sees the
-// state as of Open. Thread-safe.
+// Reads the directory of an outbox without changing it. If another process has it open, the reader
+// sees the state at the time of Open. Thread-safe.
 class OutboxReader {
  public:
   // NOT_FOUND if there is no outbox. Other errors are those of Outbox::Open.

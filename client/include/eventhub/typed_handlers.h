@@ -18,8 +18,8 @@
 
 namespace eventhub::client {
 
-// How the data of an event becomes a T. Here for protobuf messages; eventhub/json_data.h has it for
-// all types that nlohmann::json converts to. Specialize it for others.
+// Decodes the data of an event into a T. This header supports protobuf messages, and
+// eventhub/json_data.h the types that nlohmann::json converts to. Specialize it for other types.
 //
 //   static absl::Status Decode(const v1::Event& event, T& data);
 template <typename T>

@@ -41,7 +41,7 @@ struct LeaseTerms {
 // first event in flight.
 class SuspectWindow {
  public:
-  // Another crash; `first` was the first live event in flight, of so many.
+  // Another consumer crashed with `in_flight` live events in flight, the first at `first`.
   void Shrink(Offset first, int64_t in_flight);
   // Events before `end` are suspects, too.
   void Extend(Offset end);

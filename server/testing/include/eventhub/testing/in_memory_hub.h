@@ -42,8 +42,8 @@ class InMemoryHub {
   // connection over the network does.
   std::shared_ptr<Connection> Connect();
 
-  // The hub's clock runs with that of the system; Advance moves it forward. Leases and the delays
-  // of retries that end thereby have ended when it returns; delayed events follow within a second.
+  // The hub's clock follows the system's; Advance moves it forward. Leases and retry delays that
+  // expire by then have expired when it returns; delayed events follow within a second.
   // The SDK's own clock stays: a Subscriber, which extends leases in real time, then has lost those
   // that were shorter.
   void Advance(absl::Duration by);
