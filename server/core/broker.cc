@@ -1,27 +1,15 @@
 #include "server/core/broker.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/core/base/errors.h"
-#include "server/core/base/field_checks.h"
 #include "server/core/base/hub_id.h"
 #include "server/core/base/noted_time.h"
-#include "server/core/base/timestamps.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
 namespace eventhub {
-namespace {
-
-constexpr absl::Duration kReaderRetry = absl::Seconds(1);
-
-}  // namespace
 
 Broker::Broker(BrokerOptions options)
     : options_(std::move(options)),
@@ -57,7 +45,6 @@ absl::Status Broker::Start() {
   writer_ = std::make_unique<LogWriter>(
       *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
-  transactions_ = std::make_shared<TransactionTable>(*store_);
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
   subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_,
                                                    read_counters_, pending_memory_, filter_memory_,
@@ -72,6 +59,12 @@ absl::Status Broker::Start() {
           options_.run_alarm, [this] { return writable(); },
           [this](const absl::Status& error) { options_.on_background_error(error); }});
   RETURN_IF_ERROR(delayed_->Load());
+  const auto admit = [this](size_t bytes) { return AdmitBytes(bytes); };
+  publishing_ = std::make_unique<Publishing>(*writer_, catalog_, delayed_->table(), admit);
+  transactions_ = std::make_unique<Transactions>(
+      *store_, *writer_, catalog_, subscriptions_->catalog(), delayed_->table(), admit);
+  readers_ = std::make_unique<Readers>(*store_, *writer_, clock_, catalog_, subscriptions_->alarm(),
+                                       read_counters_, reader_memory_);
   links_ = std::make_unique<Links>(*writer_, clock_, catalog_, delayed_->table(), admin_log_,
                                    std::move(hub_id), [this] { return writable(); });
   RETURN_IF_ERROR(links_->Load(*store_));
@@ -132,103 +125,6 @@ absl::Status Broker::writable() const {
 
 absl::Status Broker::AdmitBytes(size_t bytes) {
   return disk_guard_ == nullptr ? absl::OkStatus() : disk_guard_->Admit(bytes);
-}
-
-void Broker::Publish(const Caller& caller, const PublishRequest& request, PublishDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = topics_->Find("topic", request.head.topic());
-  if (!topic.ok()) {
-    std::move(done)(topic.status());
-    return;
-  }
-  const absl::Status refusal = AdmitBytes(request.events.size());
-  absl::StatusOr<CheckedPublish> publish =
-      refusal.ok() ? CheckPublish(request, **topic, delayed_->table()) : refusal;
-  if (!publish.ok()) {
-    (*topic)->counters().refused_requests.Add();
-    std::move(done)(publish.status());
-    return;
-  }
-  std::optional<Offset> expected;
-  if (request.head.has_expected_offset()) expected = Offset(request.head.expected_offset());
-  writer_->Submit(
-      std::make_unique<AppendTask>(request.head,
-                                   TopicAppend{*std::move(topic), expected,
-                                               request.head.expected_run(), *std::move(publish)},
-                                   std::move(done)),
-      caller.flow());
-}
-
-absl::StatusOr<CheckedTransaction> Broker::CheckTransaction(
-    const TransactionRequest& request) const {
-  const v1::TransactRequest& head = request.head;
-  CheckedTransaction checked;
-  checked.id = head.transaction_id();
-  const auto wants_sync = [&head](bool by_default) {
-    return head.durability() == v1::DURABILITY_SYNCED ||
-           (head.durability() == v1::DURABILITY_UNSPECIFIED && by_default);
-  };
-  if (head.has_acks()) {
-    const std::string& name = head.acks().subscription();
-    if (name.empty()) return InvalidField("acks.subscription", "is required");
-    checked.subscription = subscriptions_->catalog().Find(name);
-    if (checked.subscription == nullptr) return SubscriptionNotFound(name);
-    checked.acks = head.acks();
-    checked.synced =
-        wants_sync(checked.subscription->settings().ack_durability() == v1::DURABILITY_SYNCED);
-  }
-  for (const v1::OffsetCheck& check : head.checks()) {
-    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_->Find("checks.topic", check.topic()));
-    const std::shared_ptr<const TopicView> view = topic->view();
-    if (check.partition() >= view->partitions.size()) {
-      return PartitionNotFound(check.topic(), check.partition(), view->partitions.size());
-    }
-    checked.checks.push_back({std::move(topic), view->partitions[check.partition()],
-                              Offset(check.expected_offset()), check.expected_run()});
-  }
-  for (const PublishRequest& append : request.appends) {
-    ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic,
-                     topics_->Find("appends.topic", append.head.topic()));
-    if (!append.head.producer_id().empty()) {
-      return InvalidField("appends.producer_id", "is for Publish; a transaction has an id");
-    }
-    ASSIGN_OR_RETURN(CheckedPublish publish, CheckPublish(append, *topic, delayed_->table()));
-    checked.bytes += BytesOf(publish);
-    checked.synced |= wants_sync(publish.synced);
-    std::optional<Offset> expected;
-    if (append.head.has_expected_offset()) expected = Offset(append.head.expected_offset());
-    checked.appends.push_back(
-        {std::move(topic), expected, append.head.expected_run(), std::move(publish)});
-  }
-  return checked;
-}
-
-void Broker::Transact(const Caller& caller, const TransactionRequest& request, TransactDone done) {
-  size_t bytes = 0;
-  for (const PublishRequest& append : request.appends) bytes += append.events.size();
-  const absl::Status refusal = AdmitBytes(bytes);
-  absl::StatusOr<CheckedTransaction> checked = refusal.ok() ? CheckTransaction(request) : refusal;
-  if (!checked.ok()) {
-    std::move(done)(checked.status());
-    return;
-  }
-  writer_->Submit(
-      std::make_unique<TransactTask>(transactions_, *std::move(checked), std::move(done)),
-      caller.flow());
-}
-
-absl::StatusOr<std::unique_ptr<TopicReader>> Broker::OpenReader(const Caller& /*caller*/,
-                                                                const v1::ReadRequest& request) {
-  ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_->Find("topic", request.topic()));
-  const size_t cost = TopicReader::Cost(request, *topic);
-  std::optional<MemoryMeter::Lease> memory = reader_memory_.Take(cost);
-  if (!memory.has_value()) return TooMuchForReaders(cost, reader_memory_.limit(), kReaderRetry);
-  std::shared_ptr<StopTime> stop_at;
-  if (request.follow() && request.has_stop_time()) {
-    stop_at = StopTime::Start(ToTime(request.stop_time()), topic, clock_, subscriptions_->alarm(),
-                              *writer_);
-  }
-  return TopicReader::Open(request, std::move(topic), *store_, read_counters_, std::move(stop_at),
-                           *std::move(memory));
 }
 
 v1::GetStatsResponse Broker::GetStats(const Caller& /*caller*/) const {

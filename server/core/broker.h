@@ -12,7 +12,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eventhub/v1/admin.pb.h"
-#include "eventhub/v1/hub.pb.h"
 #include "server/core/admin/topics.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
@@ -20,15 +19,14 @@
 #include "server/core/link/links.h"
 #include "server/core/maintenance/disk_guard.h"
 #include "server/core/maintenance/maintenance.h"
-#include "server/core/publish/append_task.h"
-#include "server/core/publish/publish_request.h"
-#include "server/core/read/topic_reader.h"
+#include "server/core/publish/publishing.h"
+#include "server/core/read/readers.h"
 #include "server/core/route/route_table.h"
 #include "server/core/route/routes.h"
 #include "server/core/subscription/subscriptions.h"
 #include "server/core/topic/topic_catalog.h"
 #include "server/core/topology/topologies.h"
-#include "server/core/transaction/transaction.h"
+#include "server/core/transaction/transactions.h"
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"
 #include "storage/base/trusted_clock.h"
@@ -78,8 +76,7 @@ struct BrokerOptions {
   OnSubscriptionExpired on_subscription_expired = [](absl::string_view, absl::Time) {};
 };
 
-// Thread-safe. The publish path, start to end: Publish() -> CheckPublish (publish_request.h) ->
-// AppendTask -> LogWriter (storage/) -> the task's Done().
+// Builds the facades of one hub, and what they share. Thread-safe.
 class Broker {
  public:
   // Opens the store and loads its topics. Errors: see LogStore::Open.
@@ -88,23 +85,16 @@ class Broker {
   // Finishes accepted work. Readers and consumers must be destroyed before.
   ~Broker();
 
-  // Appends the events of a request; see EventHubService.Publish. `done` may be called before this
-  // returns.
-  void Publish(const Caller& caller, const PublishRequest& request, PublishDone done);
-
-  // Makes changes to several topics and a subscription together; see EventHubService.Transact.
-  void Transact(const Caller& caller, const TransactionRequest& request, TransactDone done);
-
-  // Begins a read; see EventHubService.Read. May read from the disk. The broker outlives the
-  // reader.
-  absl::StatusOr<std::unique_ptr<TopicReader>> OpenReader(const Caller& caller,
-                                                          const v1::ReadRequest& request);
-
   // Accepts the current time of the system's clock as correct, and returns it; see
   // AdminService.ConfirmClock.
   absl::Time ConfirmClock(const Caller& caller);
   // All statistics except version, start time and bytes in flight, which the broker does not know.
   v1::GetStatsResponse GetStats(const Caller& caller) const;
+
+  // Publishing, transactions and reading. The broker outlives its readers.
+  Publishing& publishing() { return *publishing_; }
+  Transactions& transactions() { return *transactions_; }
+  Readers& readers() { return *readers_; }
 
   // Topics and their administration.
   Topics& topics() { return *topics_; }
@@ -136,7 +126,6 @@ class Broker {
   absl::Status Start();
   // Accounts for bytes to append; returns why they are refused, or OK.
   absl::Status AdmitBytes(size_t bytes);
-  absl::StatusOr<CheckedTransaction> CheckTransaction(const TransactionRequest& request) const;
 
   BrokerOptions options_;
   Metrics own_metrics_;
@@ -158,7 +147,9 @@ class Broker {
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<DelayedEvents> delayed_;
   std::unique_ptr<Links> links_;
-  std::shared_ptr<TransactionTable> transactions_;
+  std::unique_ptr<Publishing> publishing_;
+  std::unique_ptr<Transactions> transactions_;
+  std::unique_ptr<Readers> readers_;
   std::unique_ptr<DiskGuard> disk_guard_;  // Null without maintenance.
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<Topics> topics_;

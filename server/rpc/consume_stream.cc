@@ -11,10 +11,10 @@
 
 namespace eventhub {
 
-ConsumeStream::ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits,
+ConsumeStream::ConsumeStream(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
                              StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                              grpc::CallbackServerContext* context)
-    : broker_(broker),
+    : subscriptions_(subscriptions),
       pools_(pools),
       registry_(registry),
       caller_(std::move(caller)),
@@ -22,12 +22,12 @@ ConsumeStream::ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& lim
       context_(context),
       place_(std::move(place)) {}
 
-ConsumeStream* ConsumeStream::Start(Broker& broker, ReadPools pools, PublishLimits& limits,
-                                    StreamRegistry& registry, Caller caller,
+ConsumeStream* ConsumeStream::Start(Subscriptions& subscriptions, ReadPools pools,
+                                    PublishLimits& limits, StreamRegistry& registry, Caller caller,
                                     StreamLimits::Place place,
                                     grpc::CallbackServerContext* context) {
   std::shared_ptr<ConsumeStream> stream(new ConsumeStream(
-      broker, pools, limits, registry, std::move(caller), std::move(place), context));
+      subscriptions, pools, limits, registry, std::move(caller), std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
   stream->Proceed();
@@ -73,14 +73,14 @@ absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
 }
 
 absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
-  ASSIGN_OR_RETURN(std::unique_ptr<ConsumerSession> session,
-                   broker_.subscriptions().OpenConsumer(
-                       caller_, request, [weak = weak_from_this(), &pool = pools_.wake] {
-                         // Also called on the commit thread: only hands over.
-                         if (const auto stream = weak.lock()) {
-                           pool.Post([stream] { stream->Wake(); });
-                         }
-                       }));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<ConsumerSession> session,
+      subscriptions_.OpenConsumer(caller_, request, [weak = weak_from_this(), &pool = pools_.wake] {
+        // Also called on the commit thread: only hands over.
+        if (const auto stream = weak.lock()) {
+          pool.Post([stream] { stream->Wake(); });
+        }
+      }));
   ConsumerSession* const opened = session.get();
   bool draining;
   bool ended;

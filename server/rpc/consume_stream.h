@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/core/broker.h"
 #include "server/core/read/frame_budget.h"
+#include "server/core/subscription/subscriptions.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
 #include "server/rpc/stream_limits.h"
@@ -29,7 +29,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             public std::enable_shared_from_this<ConsumeStream>,
                             private FrameBudget::Holder {
  public:
-  static ConsumeStream* Start(Broker& broker, ReadPools pools, PublishLimits& limits,
+  static ConsumeStream* Start(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
                               StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                               grpc::CallbackServerContext* context);
 
@@ -42,8 +42,9 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
  private:
   enum class Action { kNone, kRead, kPoll, kFinish };
 
-  ConsumeStream(Broker& broker, ReadPools pools, PublishLimits& limits, StreamRegistry& registry,
-                Caller caller, StreamLimits::Place place, grpc::CallbackServerContext* context);
+  ConsumeStream(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
+                StreamRegistry& registry, Caller caller, StreamLimits::Place place,
+                grpc::CallbackServerContext* context);
 
   absl::Status Handle(const grpc::ByteBuffer& message);
   absl::Status Open(const v1::ConsumeRequest& request);
@@ -70,7 +71,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   // Null until the session is open; then valid until OnDone.
   ConsumerSession* session();
 
-  Broker& broker_;
+  Subscriptions& subscriptions_;
   const ReadPools pools_;
   StreamRegistry& registry_;
   const Caller caller_;

@@ -19,22 +19,22 @@ grpc::ServerUnaryReactor* HubService::Publish(grpc::CallbackServerContext* conte
                                               const grpc::ByteBuffer* request,
                                               grpc::ByteBuffer* response) {
   return calls_.Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
-    ServePublish(broker_, limits_, caller, *request, response, reactor);
+    ServePublish(broker_.publishing(), limits_, caller, *request, response, reactor);
   });
 }
 
 BytesBidi* HubService::PublishStream(grpc::CallbackServerContext* context) {
   return calls_.Open<BytesBidi>(context, [&](Caller caller, StreamLimits::Place place) {
-    return eventhub::PublishStream::Start(broker_, limits_, registry_, std::move(caller),
-                                          std::move(place));
+    return eventhub::PublishStream::Start(broker_.publishing(), limits_, registry_,
+                                          std::move(caller), std::move(place));
   });
 }
 
 BytesWriter* HubService::Read(grpc::CallbackServerContext* context,
                               const grpc::ByteBuffer* request) {
   return calls_.Open<BytesWriter>(context, [&](Caller caller, StreamLimits::Place place) {
-    return ReadStream::Start(broker_, pools_, registry_, std::move(caller), std::move(place),
-                             context, *request);
+    return ReadStream::Start(broker_.readers(), pools_, registry_, std::move(caller),
+                             std::move(place), context, *request);
   });
 }
 
@@ -42,21 +42,21 @@ grpc::ServerUnaryReactor* HubService::Transact(grpc::CallbackServerContext* cont
                                                const grpc::ByteBuffer* request,
                                                grpc::ByteBuffer* response) {
   return calls_.Serve(context, [&](const Caller& caller, grpc::ServerUnaryReactor* reactor) {
-    ServeTransact(broker_, limits_, caller, *request, response, reactor);
+    ServeTransact(broker_.transactions(), limits_, caller, *request, response, reactor);
   });
 }
 
 BytesBidi* HubService::TransactStream(grpc::CallbackServerContext* context) {
   return calls_.Open<BytesBidi>(context, [&](Caller caller, StreamLimits::Place place) {
-    return eventhub::TransactStream::Start(broker_, limits_, registry_, std::move(caller),
-                                           std::move(place));
+    return eventhub::TransactStream::Start(broker_.transactions(), limits_, registry_,
+                                           std::move(caller), std::move(place));
   });
 }
 
 BytesBidi* HubService::Consume(grpc::CallbackServerContext* context) {
   return calls_.Open<BytesBidi>(context, [&](Caller caller, StreamLimits::Place place) {
-    return ConsumeStream::Start(broker_, pools_, limits_, registry_, std::move(caller),
-                                std::move(place), context);
+    return ConsumeStream::Start(broker_.subscriptions(), pools_, limits_, registry_,
+                                std::move(caller), std::move(place), context);
   });
 }
 

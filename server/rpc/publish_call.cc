@@ -46,32 +46,33 @@ void ServeCall(PublishLimits& limits, const Caller& caller, const grpc::ByteBuff
 
 }  // namespace
 
-void ServePublish(Broker& broker, PublishLimits& limits, const Caller& caller,
+void ServePublish(Publishing& publishing, PublishLimits& limits, const Caller& caller,
                   const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
                   grpc::ServerUnaryReactor* reactor) {
   ServeCall<v1::PublishResponse>(
       limits, caller, request, response, reactor,
       [&](const SharedBytes& message, auto done) -> absl::Status {
         ASSIGN_OR_RETURN(const PublishRequest publish, ParsePublishRequest(message));
-        broker.Publish(caller, publish,
-                       [done = std::move(done)](absl::StatusOr<v1::PublishResult> result) mutable {
-                         if (!result.ok()) return std::move(done)(result.status());
-                         v1::PublishResponse answer;
-                         *answer.mutable_result() = *std::move(result);
-                         std::move(done)(std::move(answer));
-                       });
+        publishing.Publish(
+            caller, publish,
+            [done = std::move(done)](absl::StatusOr<v1::PublishResult> result) mutable {
+              if (!result.ok()) return std::move(done)(result.status());
+              v1::PublishResponse answer;
+              *answer.mutable_result() = *std::move(result);
+              std::move(done)(std::move(answer));
+            });
         return absl::OkStatus();
       });
 }
 
-void ServeTransact(Broker& broker, PublishLimits& limits, const Caller& caller,
+void ServeTransact(Transactions& transactions, PublishLimits& limits, const Caller& caller,
                    const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
                    grpc::ServerUnaryReactor* reactor) {
   ServeCall<v1::TransactResponse>(limits, caller, request, response, reactor,
                                   [&](const SharedBytes& message, auto done) -> absl::Status {
                                     ASSIGN_OR_RETURN(const TransactionRequest transaction,
                                                      ParseTransaction(message));
-                                    broker.Transact(caller, transaction, std::move(done));
+                                    transactions.Transact(caller, transaction, std::move(done));
                                     return absl::OkStatus();
                                   });
 }

@@ -6,14 +6,16 @@
 
 namespace eventhub {
 
-PublishStream::PublishStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
-                             Caller caller, StreamLimits::Place place)
-    : PipelinedStream(limits, registry, std::move(caller), std::move(place)), broker_(broker) {}
+PublishStream::PublishStream(Publishing& publishing, PublishLimits& limits,
+                             StreamRegistry& registry, Caller caller, StreamLimits::Place place)
+    : PipelinedStream(limits, registry, std::move(caller), std::move(place)),
+      publishing_(publishing) {}
 
-PublishStream* PublishStream::Start(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
-                                    Caller caller, StreamLimits::Place place) {
+PublishStream* PublishStream::Start(Publishing& publishing, PublishLimits& limits,
+                                    StreamRegistry& registry, Caller caller,
+                                    StreamLimits::Place place) {
   std::shared_ptr<PublishStream> stream(
-      new PublishStream(broker, limits, registry, std::move(caller), std::move(place)));
+      new PublishStream(publishing, limits, registry, std::move(caller), std::move(place)));
   stream->Begin();
   return stream.get();
 }
@@ -22,7 +24,7 @@ absl::Status PublishStream::Submit(const SharedBytes& message, uint64_t number) 
   ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(message));
   const size_t bytes = message.size();
   connection().Add(bytes);
-  broker_.Publish(
+  publishing_.Publish(
       caller(), request,
       [self = std::static_pointer_cast<PublishStream>(shared_from_this()), number, bytes,
        id = request.head.correlation_id()](absl::StatusOr<v1::PublishResult> outcome) {

@@ -23,21 +23,21 @@ absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-ReadStream::ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, Caller caller,
+ReadStream::ReadStream(Readers& readers, ReadPools pools, StreamRegistry& registry, Caller caller,
                        StreamLimits::Place place, grpc::CallbackServerContext* context)
-    : broker_(broker),
+    : readers_(readers),
       pools_(pools),
       registry_(registry),
       caller_(std::move(caller)),
       context_(context),
       place_(std::move(place)) {}
 
-ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& registry,
+ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, StreamRegistry& registry,
                               Caller caller, StreamLimits::Place place,
                               grpc::CallbackServerContext* context,
                               const grpc::ByteBuffer& request) {
   std::shared_ptr<ReadStream> stream(
-      new ReadStream(broker, pools, registry, std::move(caller), std::move(place), context));
+      new ReadStream(readers, pools, registry, std::move(caller), std::move(place), context));
   stream->self_ = stream;
   registry.Add(stream);
   // Finding the start may read from disk.
@@ -48,7 +48,7 @@ ReadStream* ReadStream::Start(Broker& broker, ReadPools pools, StreamRegistry& r
 void ReadStream::Open(const grpc::ByteBuffer& buffer) {
   absl::StatusOr<v1::ReadRequest> request = Parse(buffer);
   if (!request.ok()) return End(request.status());
-  absl::StatusOr<std::unique_ptr<TopicReader>> reader = broker_.OpenReader(caller_, *request);
+  absl::StatusOr<std::unique_ptr<TopicReader>> reader = readers_.Open(caller_, *request);
   if (!reader.ok()) return End(reader.status());
   reader_ = *std::move(reader);
   Advance();

@@ -7,9 +7,8 @@
 #include "eventhub/v1/hub.pb.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/core/broker.h"
 #include "server/core/read/frame_budget.h"
-#include "server/core/read/topic_reader.h"
+#include "server/core/read/readers.h"
 #include "server/rpc/stream_limits.h"
 #include "server/rpc/stream_registry.h"
 #include "storage/base/work_pool.h"
@@ -38,9 +37,9 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          private FrameBudget::Holder {
  public:
   // `request` is an encoded v1::ReadRequest.
-  static ReadStream* Start(Broker& broker, ReadPools pools, StreamRegistry& registry, Caller caller,
-                           StreamLimits::Place place, grpc::CallbackServerContext* context,
-                           const grpc::ByteBuffer& request);
+  static ReadStream* Start(Readers& readers, ReadPools pools, StreamRegistry& registry,
+                           Caller caller, StreamLimits::Place place,
+                           grpc::CallbackServerContext* context, const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -53,7 +52,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Coordinates an eviction with the end of the write that it concerns.
   enum class EvictionState { kNone, kUnderWay, kWriteIsDone };
 
-  ReadStream(Broker& broker, ReadPools pools, StreamRegistry& registry, Caller caller,
+  ReadStream(Readers& readers, ReadPools pools, StreamRegistry& registry, Caller caller,
              StreamLimits::Place place, grpc::CallbackServerContext* context);
 
   void Wake() override;  // Called on the commit thread: only hands over to a pool.
@@ -75,7 +74,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void EndBecause(Stop stop);
   void End(const absl::Status& status);
 
-  Broker& broker_;
+  Readers& readers_;
   const ReadPools pools_;
   StreamRegistry& registry_;
   const Caller caller_;

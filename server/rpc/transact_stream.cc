@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "proto/wire/field_reader.h"
-#include "server/core/transaction/transaction.h"
 
 namespace eventhub {
 namespace {
@@ -32,15 +31,16 @@ uint64_t CorrelationId(absl::string_view message) {
 
 }  // namespace
 
-TransactStream::TransactStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
-                               Caller caller, StreamLimits::Place place)
-    : PipelinedStream(limits, registry, std::move(caller), std::move(place)), broker_(broker) {}
+TransactStream::TransactStream(Transactions& transactions, PublishLimits& limits,
+                               StreamRegistry& registry, Caller caller, StreamLimits::Place place)
+    : PipelinedStream(limits, registry, std::move(caller), std::move(place)),
+      transactions_(transactions) {}
 
-TransactStream* TransactStream::Start(Broker& broker, PublishLimits& limits,
+TransactStream* TransactStream::Start(Transactions& transactions, PublishLimits& limits,
                                       StreamRegistry& registry, Caller caller,
                                       StreamLimits::Place place) {
   std::shared_ptr<TransactStream> stream(
-      new TransactStream(broker, limits, registry, std::move(caller), std::move(place)));
+      new TransactStream(transactions, limits, registry, std::move(caller), std::move(place)));
   stream->Begin();
   return stream.get();
 }
@@ -54,12 +54,12 @@ absl::Status TransactStream::Submit(const SharedBytes& message, uint64_t number)
   }
   const size_t bytes = message.size();
   connection().Add(bytes);
-  broker_.Transact(caller(), *request,
-                   [self = std::static_pointer_cast<TransactStream>(shared_from_this()), number,
-                    bytes, id](absl::StatusOr<v1::TransactResponse> outcome) {
-                     self->connection().Release(bytes);
-                     self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
-                   });
+  transactions_.Transact(caller(), *request,
+                         [self = std::static_pointer_cast<TransactStream>(shared_from_this()),
+                          number, bytes, id](absl::StatusOr<v1::TransactResponse> outcome) {
+                           self->connection().Release(bytes);
+                           self->Answer<v1::TransactStreamResponse>(number, id, std::move(outcome));
+                         });
   return absl::OkStatus();
 }
 

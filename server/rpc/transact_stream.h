@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "server/core/broker.h"
+#include "server/core/transaction/transactions.h"
 #include "server/rpc/pipelined_stream.h"
 
 namespace eventhub {
@@ -12,17 +12,17 @@ namespace eventhub {
 // One stream.
 class TransactStream final : public PipelinedStream {
  public:
-  static TransactStream* Start(Broker& broker, PublishLimits& limits, StreamRegistry& registry,
-                               Caller caller, StreamLimits::Place place);
+  static TransactStream* Start(Transactions& transactions, PublishLimits& limits,
+                               StreamRegistry& registry, Caller caller, StreamLimits::Place place);
 
  private:
-  TransactStream(Broker& broker, PublishLimits& limits, StreamRegistry& registry, Caller caller,
-                 StreamLimits::Place place);
+  TransactStream(Transactions& transactions, PublishLimits& limits, StreamRegistry& registry,
+                 Caller caller, StreamLimits::Place place);
 
   absl::Status Submit(const SharedBytes& message, uint64_t number) override;
   void Refuse(uint64_t number, const absl::Status& status) override;
 
-  Broker& broker_;
+  Transactions& transactions_;
 };
 
 }  // namespace eventhub

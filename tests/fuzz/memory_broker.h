@@ -47,7 +47,7 @@ inline void CreateTopic(Broker& broker, const std::string& name, uint32_t partit
 // The outcome of a publish.
 inline absl::StatusOr<v1::PublishResult> Publish(Broker& broker, const PublishRequest& request) {
   std::promise<absl::StatusOr<v1::PublishResult>> outcome;
-  broker.Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
+  broker.publishing().Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
     outcome.set_value(std::move(result));
   });
   return outcome.get_future().get();

@@ -55,7 +55,7 @@ void CheckFrame(const Frame& frame, const v1::ReadRequest& request,
 void Check(v1::ReadRequest request) {
   static Broker* const broker = MakeBroker();
   request.set_topic("t");
-  const auto reader = broker->OpenReader(kTester, request);
+  const auto reader = broker->readers().Open(kTester, request);
   if (!reader.ok()) return;
   std::map<uint32_t, int64_t> next;
   for (int step = 0;; ++step) {

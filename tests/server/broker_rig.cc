@@ -69,7 +69,7 @@ absl::StatusOr<v1::PublishResult> BrokerRig::Publish(const v1::PublishStreamRequ
 absl::StatusOr<v1::PublishResult> BrokerRig::PublishBytes(const std::string& bytes) {
   ASSIGN_OR_RETURN(const PublishRequest request, ParsePublishRequest(SharedBytes::Copy(bytes)));
   std::promise<absl::StatusOr<v1::PublishResult>> outcome;
-  broker_->Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
+  broker_->publishing().Publish(kTester, request, [&](absl::StatusOr<v1::PublishResult> result) {
     outcome.set_value(std::move(result));
   });
   return outcome.get_future().get();
@@ -164,7 +164,7 @@ absl::StatusOr<Delivered> BrokerRig::Drain(TopicReader& reader, int max_frames) 
 
 absl::StatusOr<Delivered> BrokerRig::Read(const v1::ReadRequest& request) {
   ASSIGN_OR_RETURN(const std::unique_ptr<TopicReader> reader,
-                   broker_->OpenReader(kTester, request));
+                   broker_->readers().Open(kTester, request));
   return Drain(*reader);
 }
 

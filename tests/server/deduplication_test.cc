@@ -112,8 +112,8 @@ TEST_F(DeduplicationTest, FindsDuplicatesWithinCommit) {
     const auto request =
         ParsePublishRequest(SharedBytes::Copy(MakeRequest("t", {"same"}).SerializeAsString()));
     ASSERT_THAT(request, IsOk());
-    rig_.broker().Publish(kTester, *request,
-                          [&, i](auto result) { results[i].set_value(*result); });
+    rig_.broker().publishing().Publish(kTester, *request,
+                                       [&, i](auto result) { results[i].set_value(*result); });
   }
   for (int i = 0; i < kRequests; ++i) {
     const v1::PublishResult result = results[i].get_future().get();
@@ -267,8 +267,8 @@ TEST_F(DeduplicationTest, FindsDuplicatesInTransactions) {
   const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
   ASSERT_THAT(parsed, IsOk());
   std::promise<absl::StatusOr<v1::TransactResponse>> outcome;
-  rig_.broker().Transact(kTester, *parsed,
-                         [&](auto result) { outcome.set_value(std::move(result)); });
+  rig_.broker().transactions().Transact(kTester, *parsed,
+                                        [&](auto result) { outcome.set_value(std::move(result)); });
   ASSERT_OK_AND_ASSIGN(const v1::TransactResponse response, outcome.get_future().get());
   EXPECT_EQ(DuplicatesOf(response.results(0)), (Duplicates{{0, 0, 0}}));
   EXPECT_THAT(DuplicatesOf(response.results(1)), IsEmpty());

@@ -153,7 +153,7 @@ TEST_F(DelayedTest, StripsDelayFieldsFromStoredEvents) {
   past.set_data("data behind the field");
   rig_.Accept("t", {After("a", absl::Seconds(1)), past, After("zero", absl::ZeroDuration())});
   rig_.AdvanceAndRun(absl::Seconds(1));
-  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
+  const auto reader = rig_.broker().readers().Open(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   std::string region;
   for (;;) {
@@ -363,8 +363,8 @@ TEST_F(DelayedTest, DelaysEventsOfTransactions) {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
     std::promise<absl::StatusOr<v1::TransactResponse>> outcome;
-    rig_.broker().Transact(kTester, *parsed,
-                           [&](auto result) { outcome.set_value(std::move(result)); });
+    rig_.broker().transactions().Transact(
+        kTester, *parsed, [&](auto result) { outcome.set_value(std::move(result)); });
     return outcome.get_future().get();
   };
   v1::TransactRequest request;

@@ -120,7 +120,7 @@ TEST_P(FilteredReadTest, ReportsFilteredEventsAtHeadOnRequest) {
   request.set_follow(true);
   for (const bool asked : {false, true}) {
     request.set_report_passed(asked);
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
     ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
     EXPECT_EQ(read.caught_up, 1);
     ASSERT_THAT(rig_.Publish("t", {"n", "n"}), IsOk());
@@ -143,7 +143,7 @@ TEST_P(FilteredReadTest, FindsRareMatches) {
   Bury(3'000'000);
   v1::ReadRequest request = Request();
   request.set_follow(true);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
   ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.Ids(), ElementsAre("y1"));
   EXPECT_EQ(read.events.at(0)[0].offset, 3000);
@@ -320,7 +320,7 @@ TEST_F(FilteredSubscriptionTest, BoundsFilterWorkOnPollThread) {
   // A reader has the same budget.
   v1::ReadRequest read = ReadOf("t");
   *read.mutable_filter() = SlowFilter();
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, read));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, read));
   Frame start;
   ASSERT_EQ(reader->Poll(&start).value(), TopicReader::Step::kFrame);
   Frame first;

@@ -236,7 +236,7 @@ TEST_P(OtherLogTest, ReaderReportsRunOfEachBatch) {
     runs.push_back(ReadOn({}).run);
     if (i < 2) rig_.Reopen();
   }
-  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
+  const auto reader = rig_.broker().readers().Open(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   std::vector<uint64_t> delivered;
   for (TopicReader::Step step = TopicReader::Step::kFrame; step != TopicReader::Step::kEnd;) {

@@ -73,7 +73,7 @@ class ReaderTest : public testing::TestWithParam<bool> {
   std::unique_ptr<TopicReader> Follow(const std::string& topic) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
-    auto reader = rig_.broker().OpenReader(kTester, request);
+    auto reader = rig_.broker().readers().Open(kTester, request);
     EXPECT_THAT(reader, IsOk());
     return *std::move(reader);
   }
@@ -196,7 +196,7 @@ TEST_P(ReaderTest, StopsAtTimestamp) {
 
 TEST_P(ReaderTest, EndsAtTheInitialEnd) {
   ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, ReadOf("t")));
   ASSERT_THAT(rig_.Publish("t", {"2"}), IsOk());
   ASSERT_OK_AND_ASSIGN(const Delivered read, BrokerRig::Drain(*reader));
   EXPECT_THAT(read.Ids(), ElementsAre("0", "1"));
@@ -205,7 +205,7 @@ TEST_P(ReaderTest, EndsAtTheInitialEnd) {
 
 TEST_P(ReaderTest, FirstFrameHasOnlyStartOffsets) {
   ASSERT_THAT(rig_.Publish("t", {"0"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, ReadOf("t")));
   ASSERT_OK_AND_ASSIGN(const Delivered first, BrokerRig::Drain(*reader, 1));
   EXPECT_THAT(first.start, ElementsAre(Pair(0, 0)));
   EXPECT_THAT(first.events, IsEmpty());
@@ -237,7 +237,7 @@ TEST_P(ReaderTest, FollowsUntilStopOffset) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   request.set_stop_offset(3);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
   ASSERT_THAT(rig_.Publish("t", {"0", "1"}), IsOk());
   ASSERT_OK_AND_ASSIGN(Delivered read, BrokerRig::Drain(*reader));
   EXPECT_FALSE(read.at_end);
@@ -253,7 +253,7 @@ TEST_P(ReaderTest, WakesForNewEvents) {
     request.set_follow(true);
     if (single) request.add_partitions(2);
     request.mutable_start()->set_latest(true);
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
     ASSERT_THAT(BrokerRig::Drain(*reader), IsOk());
     CountingWaiter waiter;
     ASSERT_TRUE(reader->NotifyWhenMore(waiter));
@@ -296,8 +296,8 @@ TEST_P(ReaderTest, EndsWhenTheTopicIsDeleted) {
     v1::ReadRequest request = ReadOf("gone");
     request.set_follow(true);
     if (single) request.add_partitions(0);
-    ASSERT_OK_AND_ASSIGN(const auto waiting, rig_.broker().OpenReader(kTester, request));
-    ASSERT_OK_AND_ASSIGN(const auto in_the_middle, rig_.broker().OpenReader(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto waiting, rig_.broker().readers().Open(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto in_the_middle, rig_.broker().readers().Open(kTester, request));
     ASSERT_THAT(BrokerRig::Drain(*waiting), IsOk());
     ASSERT_THAT(BrokerRig::Drain(*in_the_middle, 1), IsOk());
     CountingWaiter waiter;
@@ -357,7 +357,7 @@ TEST_P(ReaderTest, FilteredPartitionTakesTurnsWithOthers) {
 
   v1::ReadRequest request = ReadOf("many");
   (*request.mutable_filter()->mutable_exact()->mutable_values())["type"] = "found";
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
   int frames = 0;  // Of partition 0, before the first of the other.
   for (bool served = false; !served;) {
     Frame frame;
@@ -388,7 +388,7 @@ TEST_P(ReaderTest, EventThatDoesNotFitComesFirstNextTime) {
   v1::ReadRequest request = ReadOf("many");
   request.set_follow(true);
   request.set_max_response_bytes(4096);
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
   int frames = 0;
   for (bool served = false; !served; ++frames) {
     ASSERT_LT(frames, 10);
@@ -428,7 +428,7 @@ TEST_P(ReaderTest, ResumedReaderServesMostDelayedPartitionFirst) {
       offset.set_partition(p);
       offset.set_offset(next[p]);
     }
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
     Frame frame;
     while (frame.deliveries.empty()) {
       frame = Frame();
@@ -524,7 +524,7 @@ TEST_P(ReaderTest, ConcurrentFollowersSeeEveryEvent) {
   for (int i = 0; i < kRequests; ++i) {
     v1::PublishStreamRequest request = MakeRequest("t", {"a", "b"});
     if (i % 3 != 0) request.set_durability(v1::DURABILITY_WRITTEN);
-    rig_.broker().Publish(
+    rig_.broker().publishing().Publish(
         kTester, ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
         [&](const absl::StatusOr<v1::PublishResult>& result) { done += result.ok() ? 1 : 0; });
   }
@@ -537,7 +537,7 @@ TEST_P(ReaderTest, FollowerEndsAtStopTime) {
   v1::ReadRequest request = ReadOf("many");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(2500));
-  const auto reader = rig_.broker().OpenReader(kTester, request);
+  const auto reader = rig_.broker().readers().Open(kTester, request);
   ASSERT_THAT(reader, IsOk());
   const auto next_look = [&] {
     rig_.clock.Advance(absl::Seconds(1));
@@ -566,7 +566,7 @@ TEST_P(ReaderTest, FollowerFailsAtStopTimeIfOutcomeIsUnknown) {
   v1::ReadRequest request = ReadOf("t");
   request.set_follow(true);
   *request.mutable_stop_time() = Stamp(rig_.clock.Now() + absl::Milliseconds(500));
-  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, request));
+  ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, request));
   ASSERT_THAT(rig_.Publish("t", {"a"}), IsOk());
   rig_.disk.FailWrites(FaultEnv::Fault::kIoError);
   EXPECT_THAT(rig_.Publish("t", {"in doubt"}), StatusIs(StatusCode::kUnavailable, ""));
@@ -587,7 +587,7 @@ TEST_P(ReaderTest, FollowerWithPastStopTimeReadsEarlierEvents) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
     *request.mutable_stop_time() = Stamp(start_ + absl::Milliseconds(4500));
-    const auto reader = rig_.broker().OpenReader(kTester, request);
+    const auto reader = rig_.broker().readers().Open(kTester, request);
     ASSERT_THAT(reader, IsOk());
     Delivered all;
     ASSERT_TRUE(Eventually([&] {

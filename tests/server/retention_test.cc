@@ -149,7 +149,7 @@ TEST_F(RetentionTest, ReaderOfTrimmedEventsLearnsEarliestOffset) {
     ASSERT_THAT(rig_.Open(), IsOk());
     Create(1, /*max_age_seconds=*/10, 0);
     ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
-    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().OpenReader(kTester, ReadOf("t")));
+    ASSERT_OK_AND_ASSIGN(const auto reader, rig_.broker().readers().Open(kTester, ReadOf("t")));
     Pass(absl::Seconds(20));
     ASSERT_THAT(rig_.Publish("t", {"c"}), IsOk());
     const auto refused = BrokerRig::Drain(*reader);

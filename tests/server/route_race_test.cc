@@ -35,7 +35,7 @@ class RouteRaceTest : public RouteTestBase {
     ASSERT_THAT(rig_.Create("held"), IsOk());
     std::promise<void> holds;
     const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
-    rig_.broker().Publish(kTester, *parsed, [this, &holds](const auto&) {
+    rig_.broker().publishing().Publish(kTester, *parsed, [this, &holds](const auto&) {
       holds.set_value();
       release_.get_future().wait();
     });
@@ -46,7 +46,8 @@ class RouteRaceTest : public RouteTestBase {
                                     const std::string& topic = "a") {
     const auto request =
         ParsePublishRequest(SharedBytes::Copy(MakeRequest(topic, ids).SerializeAsString()));
-    return Submit([&](auto done) { rig_.broker().Publish(kTester, *request, std::move(done)); });
+    return Submit(
+        [&](auto done) { rig_.broker().publishing().Publish(kTester, *request, std::move(done)); });
   }
   std::future<absl::Status> Create(const v1::Route& route) {
     v1::CreateRouteRequest request;

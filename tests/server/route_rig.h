@@ -108,7 +108,7 @@ class RouteRig : public SubscriptionRig {
   // All events that the topic holds, by partition and offset.
   std::vector<v1::Event> Events(const std::string& topic) {
     std::vector<v1::Event> events;
-    const auto reader = broker().OpenReader(kTester, ReadOf(topic));
+    const auto reader = broker().readers().Open(kTester, ReadOf(topic));
     EXPECT_THAT(reader, IsOk());
     if (!reader.ok()) return events;
     for (;;) {

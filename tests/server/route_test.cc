@@ -361,7 +361,8 @@ TEST_F(RouteTest, TransactionsAreRouted) {
   const auto transact = [&] {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     std::promise<absl::Status> outcome;
-    rig_.broker().Transact(kTester, *parsed, [&](auto r) { outcome.set_value(r.status()); });
+    rig_.broker().transactions().Transact(kTester, *parsed,
+                                          [&](auto r) { outcome.set_value(r.status()); });
     return outcome.get_future().get();
   };
   ASSERT_THAT(transact(), IsOk());

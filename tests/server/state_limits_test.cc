@@ -333,7 +333,8 @@ TEST_F(PendingLimitsTest, ATransactionIsRefusedAsAWhole) {
         ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
     std::promise<absl::Status> outcome;
-    rig_.broker().Transact(kTester, *parsed, [&](const auto& r) { outcome.set_value(r.status()); });
+    rig_.broker().transactions().Transact(kTester, *parsed,
+                                          [&](const auto& r) { outcome.set_value(r.status()); });
     return outcome.get_future().get();
   };
   EXPECT_EQ(ack_half().code(), absl::StatusCode::kResourceExhausted);

@@ -155,7 +155,7 @@ TEST_F(SubscriptionBehaviourTest, PendingTrimIsNotReportedAsDamage) {
   ASSERT_THAT(rig_.Publish("t", {"a", "b"}), IsOk());
   rig_.Reopen();  // Only on disk.
   const auto consumer = rig_.Consume("s", "c");
-  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
+  const auto reader = rig_.broker().readers().Open(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   rig_.disk.HoldSyncs();
   rig_.clock.Advance(absl::Hours(1));

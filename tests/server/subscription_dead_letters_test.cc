@@ -142,7 +142,7 @@ TEST_F(DeadLettersTest, AreStoredAsEventsWithAddedAttributes) {
   SetUpQueue();
   Park();
   ASSERT_OK_AND_ASSIGN(const auto reader,
-                       rig_.broker().OpenReader(kTester, ReadOf("s.dead-letters")));
+                       rig_.broker().readers().Open(kTester, ReadOf("s.dead-letters")));
   Frame frame;
   v1::EventBatch batch;
   while (batch.events_size() < 5) {

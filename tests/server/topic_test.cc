@@ -303,7 +303,7 @@ class TopicRaceTest : public TopicTest {
     v1::PublishStreamRequest request = MakeRequest("gate", {"x"});
     request.set_durability(durability);
     std::promise<std::thread::id> thread;
-    rig_.broker().Publish(
+    rig_.broker().publishing().Publish(
         kTester, ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString())).value(),
         [&](const absl::StatusOr<v1::PublishResult>&) {
           completed();
@@ -325,7 +325,7 @@ class TopicRaceTest : public TopicTest {
   }
   void Submit(const std::string& id) {
     const std::string bytes = MakeRequest("t", {id}).SerializeAsString();
-    rig_.broker().Publish(
+    rig_.broker().publishing().Publish(
         kTester, ParsePublishRequest(SharedBytes::Copy(bytes)).value(),
         [this, id](const absl::StatusOr<v1::PublishResult>& result) {
           done_.push_back(id + " " + absl::StatusCodeToString(result.status().code()));

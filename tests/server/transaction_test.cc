@@ -37,9 +37,9 @@ class TransactionTest : public SubscriptionTest {
     ASSIGN_OR_RETURN(const TransactionRequest parsed,
                      ParseTransaction(SharedBytes::Copy(request.SerializeAsString())));
     std::promise<absl::StatusOr<v1::TransactResponse>> outcome;
-    rig_.broker().Transact(kTester, parsed, [&](absl::StatusOr<v1::TransactResponse> r) {
-      outcome.set_value(std::move(r));
-    });
+    rig_.broker().transactions().Transact(
+        kTester, parsed,
+        [&](absl::StatusOr<v1::TransactResponse> r) { outcome.set_value(std::move(r)); });
     return outcome.get_future().get();
   }
 
@@ -212,9 +212,9 @@ TEST_F(TransactionTest, ConcurrentDuplicatesAreAppliedOnce) {
   for (int i = 0; i < 10; ++i) {
     auto outcome = std::make_shared<std::promise<absl::StatusOr<v1::TransactResponse>>>();
     outcomes.push_back(outcome->get_future());
-    rig_.broker().Transact(kTester, parsed, [outcome](absl::StatusOr<v1::TransactResponse> r) {
-      outcome->set_value(r);
-    });
+    rig_.broker().transactions().Transact(
+        kTester, parsed,
+        [outcome](absl::StatusOr<v1::TransactResponse> r) { outcome->set_value(r); });
   }
   rig_.disk.ReleaseSyncs();
   int first = 0;

@@ -64,7 +64,7 @@ TEST_F(RetentionNoneTest, RoutesEventsAndCountsUnroutedOnes) {
 
 TEST_F(RetentionNoneTest, CanBeSwitchedOnAndOff) {
   ASSERT_THAT(rig_.Publish("a", {"1", "2"}), IsOk());
-  ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().OpenReader(kTester, ReadOf("a")));
+  ASSERT_OK_AND_ASSIGN(auto reader, rig_.broker().readers().Open(kTester, ReadOf("a")));
   ASSERT_THAT(rig_.Update(None("a"), {"retention.none"}), IsOk());
   EXPECT_EQ(rig_.TopicStatsOf("a").bytes(), 0u);
   EXPECT_EQ(rig_.Describe("a").start_offset(), 2);

@@ -299,11 +299,12 @@ class VisibilityRaceTest : public SeededTest {
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     ASSERT_THAT(parsed, IsOk());
     ++under_way_;
-    rig_.broker().Transact(kTester, *parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
-      // Its lease may have ended.
-      EXPECT_TRUE(response.ok() || absl::IsAborted(response.status())) << response.status();
-      --under_way_;
-    });
+    rig_.broker().transactions().Transact(
+        kTester, *parsed, [this](absl::StatusOr<v1::TransactResponse> response) {
+          // Its lease may have ended.
+          EXPECT_TRUE(response.ok() || absl::IsAborted(response.status())) << response.status();
+          --under_way_;
+        });
   }
 
   // Checks that all earlier events of the partition were forwarded.

@@ -66,10 +66,10 @@ class VisibilityTest : public SubscriptionTest {
     Outcome future = outcome->get_future();
     const auto parsed = ParseTransaction(SharedBytes::Copy(request.SerializeAsString()));
     EXPECT_THAT(parsed, IsOk());
-    rig_.broker().Transact(kTester, *parsed,
-                           [outcome](absl::StatusOr<v1::TransactResponse> response) {
-                             outcome->set_value(std::move(response));
-                           });
+    rig_.broker().transactions().Transact(kTester, *parsed,
+                                          [outcome](absl::StatusOr<v1::TransactResponse> response) {
+                                            outcome->set_value(std::move(response));
+                                          });
     return future;
   }
 
@@ -642,10 +642,11 @@ class VisibilityInOneCommitTest : public VisibilityTest {
     request.set_durability(v1::DURABILITY_WRITTEN);
     const auto parsed = ParsePublishRequest(SharedBytes::Copy(request.SerializeAsString()));
     ASSERT_THAT(parsed, IsOk());
-    rig_.broker().Publish(kTester, *parsed, [this](const absl::StatusOr<v1::PublishResult>&) {
-      stopped_.set_value();
-      go_.get_future().wait();
-    });
+    rig_.broker().publishing().Publish(kTester, *parsed,
+                                       [this](const absl::StatusOr<v1::PublishResult>&) {
+                                         stopped_.set_value();
+                                         go_.get_future().wait();
+                                       });
     stopped_.get_future().wait();
   }
   void Go() {
@@ -725,7 +726,7 @@ TEST_F(VisibilityTest, ReaderOfTopicBeingDeletedSeesNoDamage) {
   rig_.Reopen();  // Nothing is in memory.
   v1::ReadRequest by_time = ReadOf("t");
   by_time.mutable_start()->mutable_timestamp()->set_seconds(1);
-  const auto reader = rig_.broker().OpenReader(kTester, ReadOf("t"));
+  const auto reader = rig_.broker().readers().Open(kTester, ReadOf("t"));
   ASSERT_THAT(reader, IsOk());
   Hold();
   auto deleted = std::async(std::launch::async, [&] { return rig_.Delete("t"); });
@@ -764,7 +765,7 @@ class ConsistentWakeUpTest : public VisibilityTest {
   std::unique_ptr<TopicReader> Follow(const std::string& topic) {
     v1::ReadRequest request = ReadOf(topic);
     request.set_follow(true);
-    return *rig_.broker().OpenReader(kTester, request);
+    return *rig_.broker().readers().Open(kTester, request);
   }
 };
 

@@ -64,14 +64,6 @@ Topics::Topics(TopicStore& store, RouteTable& routes, Subscriptions& subscriptio
       admin_log_(admin_log),
       on_emptied_(std::move(on_emptied)) {}
 
-absl::StatusOr<std::shared_ptr<Topic>> Topics::Find(absl::string_view field,
-                                                    absl::string_view name) const {
-  if (name.empty()) return InvalidField(field, "is required");
-  std::shared_ptr<Topic> topic = store_.catalog().Find(name);
-  if (topic == nullptr) return TopicNotFound(name);
-  return topic;
-}
-
 void Topics::Create(const Caller& caller, const v1::Topic& topic, TopicDone done) {
   absl::StatusOr<v1::Topic> settings = NewTopicSettings(topic, store_.limits(), clock_.Now());
   if (!settings.ok()) {
@@ -84,7 +76,8 @@ void Topics::Create(const Caller& caller, const v1::Topic& topic, TopicDone done
 }
 
 void Topics::Update(const Caller& caller, const v1::UpdateTopicRequest& request, TopicDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = Find("topic.name", request.topic().name());
+  absl::StatusOr<std::shared_ptr<Topic>> topic =
+      catalog().Require("topic.name", request.topic().name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
@@ -110,7 +103,7 @@ void Topics::Delete(const Caller& caller, const v1::DeleteTopicRequest& request,
 
 void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest& request,
                              StatusDone done) {
-  absl::StatusOr<std::shared_ptr<Topic>> topic = Find("name", request.name());
+  absl::StatusOr<std::shared_ptr<Topic>> topic = catalog().Require("name", request.name());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;
@@ -137,7 +130,7 @@ void Topics::DeleteOrDiscard(const Caller& caller, const v1::DeleteTopicRequest&
 
 absl::StatusOr<v1::GetTopicResponse> Topics::Get(const Caller& /*caller*/,
                                                  const std::string& name) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, catalog().Require("name", name));
   v1::GetTopicResponse response;
   *response.mutable_topic() = *topic->view()->settings;
   *response.mutable_stats() = topic->Stats();
@@ -159,7 +152,7 @@ absl::StatusOr<v1::ListTopicsResponse> Topics::List(const Caller& /*caller*/,
 
 absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
     const Caller& /*caller*/, const v1::ListPartitionsRequest& request) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("topic", request.topic()));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, catalog().Require("topic", request.topic()));
   const std::shared_ptr<const TopicView> view = topic->view();
   uint32_t first = 0;
   if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &first)) {
@@ -173,7 +166,7 @@ absl::StatusOr<v1::ListPartitionsResponse> Topics::ListPartitions(
 }
 
 absl::StatusOr<std::vector<std::string>> Topics::LetterHolders(const std::string& name) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, Find("name", name));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, catalog().Require("name", name));
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders,
                    subscriptions_.dead_letters().Holders(*topic));
   std::vector<std::string> names;

@@ -43,10 +43,6 @@ class Topics {
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
       const Caller& caller, const v1::ListPartitionsRequest& request) const;
 
-  // INVALID_ARGUMENT, naming the field, if the name is empty; NOT_FOUND.
-  absl::StatusOr<std::shared_ptr<Topic>> Find(absl::string_view field,
-                                              absl::string_view name) const;
-
   // Returns the names of the subscriptions that need events of the topic for open dead letters, or
   // for redriven ones that are not settled. Reads the disk. NOT_FOUND.
   absl::StatusOr<std::vector<std::string>> LetterHolders(const std::string& name) const;

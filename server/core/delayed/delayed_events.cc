@@ -255,16 +255,9 @@ absl::Status DelayedEvents::Commit(
   return AwaitOutcome([&](StatusDone done) { writer_.Submit(make(std::move(done))); });
 }
 
-absl::StatusOr<std::shared_ptr<Topic>> DelayedEvents::FindTopic(const std::string& name) const {
-  if (name.empty()) return InvalidField("topic", "is required");
-  std::shared_ptr<Topic> topic = topics_.Find(name);
-  if (topic == nullptr) return TopicNotFound(name);
-  return topic;
-}
-
 absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
     const Caller& /*caller*/, const v1::ListDelayedEventsRequest& request) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, FindTopic(request.topic()));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, topics_.Require("topic", request.topic()));
   ASSIGN_OR_RETURN(const int64_t due_from,
                    MicrosOf("due_from", request.has_due_from(), request.due_from(), 0));
   ASSIGN_OR_RETURN(const int64_t due_before, MicrosOf("due_before", request.has_due_before(),
@@ -310,7 +303,7 @@ absl::StatusOr<v1::ListDelayedEventsResponse> DelayedEvents::List(
 
 void DelayedEvents::Cancel(const Caller& caller, const v1::CancelDelayedEventsRequest& request,
                            CancelDelayedDone done) {
-  const absl::StatusOr<std::shared_ptr<Topic>> topic = FindTopic(request.topic());
+  const absl::StatusOr<std::shared_ptr<Topic>> topic = topics_.Require("topic", request.topic());
   if (!topic.ok()) {
     std::move(done)(topic.status());
     return;

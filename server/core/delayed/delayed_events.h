@@ -77,7 +77,6 @@ class DelayedEvents {
     std::string why;
   };
 
-  absl::StatusOr<std::shared_ptr<Topic>> FindTopic(const std::string& name) const;
   // Releases one piece of due events.
   void RunPiece(const DelayedSchedule::Entry& entry);
   // Records why a piece was not released, and schedules a retry.

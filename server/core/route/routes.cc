@@ -220,9 +220,7 @@ absl::StatusOr<v1::ListRoutesResponse> Routes::List(const Caller& /*caller*/,
 
 absl::StatusOr<v1::TestRoutesResponse> Routes::Test(const Caller& /*caller*/,
                                                     const v1::TestRoutesRequest& request) const {
-  if (request.topic().empty()) return InvalidField("topic", "is required");
-  const std::shared_ptr<Topic> topic = topics_.Find(request.topic());
-  if (topic == nullptr) return TopicNotFound(request.topic());
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, topics_.Require("topic", request.topic()));
   RouteIndex index;
   for (const RouteTable::Known& known : table_.List("", SIZE_MAX, "")) index.Put(known.route);
   const auto find = [this](const std::string& name) { return topics_.Find(name); };

@@ -147,9 +147,8 @@ void Subscriptions::Create(const Caller& caller, const v1::CreateSubscriptionReq
                            SubscriptionDone done) {
   const auto prepare = [&]() -> absl::StatusOr<std::unique_ptr<CommitTask>> {
     const std::string& name = request.subscription().topic();
-    if (name.empty()) return InvalidField("subscription.topic", "is required");
-    const std::shared_ptr<Topic> topic = topics_.catalog().Find(name);
-    if (topic == nullptr) return TopicNotFound(name);
+    ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic,
+                     topics_.catalog().Require("subscription.topic", name));
     const std::shared_ptr<const TopicView> view = topic->view();
     if (view->settings->retention().none()) return TopicKeepsNothing(name);
     ASSIGN_OR_RETURN(

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -48,6 +49,14 @@ std::shared_ptr<Topic> TopicCatalog::Find(absl::string_view name) const {
   MutexLock lock(mutex_);
   const auto it = topics_.find(name);
   return it == topics_.end() ? nullptr : it->second;
+}
+
+absl::StatusOr<std::shared_ptr<Topic>> TopicCatalog::Require(absl::string_view field,
+                                                             absl::string_view name) const {
+  if (name.empty()) return InvalidField(field, "is required");
+  std::shared_ptr<Topic> topic = Find(name);
+  if (topic == nullptr) return TopicNotFound(name);
+  return topic;
 }
 
 std::shared_ptr<Topic> TopicCatalog::Find(TopicId id) const {

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"
@@ -32,6 +33,9 @@ class TopicCatalog {
 
   // Returns null if there is none.
   std::shared_ptr<Topic> Find(absl::string_view name) const;
+  // NOT_FOUND if there is none. INVALID_ARGUMENT, naming `field`, if the name is empty.
+  absl::StatusOr<std::shared_ptr<Topic>> Require(absl::string_view field,
+                                                 absl::string_view name) const;
 
   // Looks up by id; otherwise as above.
   std::shared_ptr<Topic> Find(TopicId id) const;

@@ -4,10 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
-#include "server/core/topology/link_kind.h"
-#include "server/core/topology/route_kind.h"
-#include "server/core/topology/subscription_kind.h"
-#include "server/core/topology/topic_kind.h"
+#include "server/core/topology/topology_kinds.h"
 #include "server/core/topology/topology_plan.h"
 #include "storage/base/await.h"
 #include "storage/base/status_macros.h"
@@ -38,10 +35,10 @@ absl::Status Of(const PlannedChange& change, const absl::Status& error) {
 }  // namespace
 
 Topologies::Topologies(Topics& topics, Subscriptions& subscriptions, Routes& routes, Links& links) {
-  kinds_.push_back(std::make_unique<TopicKind>(topics));
-  kinds_.push_back(std::make_unique<SubscriptionKind>(subscriptions));
-  kinds_.push_back(std::make_unique<RouteKind>(routes));
-  kinds_.push_back(std::make_unique<LinkKind>(links));
+  kinds_.push_back(MakeTopicKind(topics));
+  kinds_.push_back(MakeSubscriptionKind(subscriptions));
+  kinds_.push_back(MakeRouteKind(routes));
+  kinds_.push_back(MakeLinkKind(links));
 }
 
 void Topologies::Apply(const Caller& caller, v1::ApplyTopologyRequest request,
