@@ -55,7 +55,7 @@ void JobScheduler::Stop() {
     MutexLock lock(mutex_);
     stopping_ = true;
     for (auto& [name, lane] : lanes_) {
-      if (lane.running.has_value()) lane.running->cancellation->Cancel();
+      if (lane.running != nullptr) lane.running->Cancel();
       lane.changed.NotifyOne();
       threads.push_back(std::move(lane.thread));
     }
@@ -73,14 +73,14 @@ void JobScheduler::Run(Lane& lane) {
       MutexLock lock(mutex_);
       job = Next(lane);
       if (!job.has_value()) return;
-      cancellation = lane.running->cancellation;
+      cancellation = lane.running;
     }
     absl::Status status = job->run(*cancellation);
     {
       MutexLock lock(mutex_);
-      if (lane.running->overdue) {
+      if (cancellation->overdue()) {
         status = absl::DeadlineExceededError(
-            absl::StrCat(job->name, ": was cancelled after ", absl::FormatDuration(job->bound)));
+            absl::StrCat(job->name, ": took longer than ", absl::FormatDuration(job->bound)));
       } else if (stopping_ && absl::IsCancelled(status)) {
         status = absl::OkStatus();
       }
@@ -94,10 +94,9 @@ std::optional<Job> JobScheduler::Next(Lane& lane) {
   for (;;) {
     if (stopping_) return std::nullopt;
     const absl::Duration now = clock_.Monotonic();
-    CancelOverdue(now);
     std::optional<Job> job = TakeDue(lane, now);
     if (job.has_value()) {
-      lane.running = Running{now + job->bound, std::make_shared<Cancellation>()};
+      lane.running = std::make_shared<Cancellation>(clock_, now + job->bound);
       return job;
     }
     absl::Duration left = absl::InfiniteDuration();
@@ -121,14 +120,6 @@ std::optional<Job> JobScheduler::TakeDue(Lane& lane, absl::Duration now) {
   Job job = std::move(lane.once.front());
   lane.once.pop_front();
   return job;
-}
-
-void JobScheduler::CancelOverdue(absl::Duration now) {
-  for (auto& [name, lane] : lanes_) {
-    if (!lane.running.has_value() || now < lane.running->deadline) continue;
-    lane.running->overdue = true;
-    lane.running->cancellation->Cancel();
-  }
 }
 
 }  // namespace eventhub

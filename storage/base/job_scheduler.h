@@ -21,18 +21,25 @@
 
 namespace eventhub {
 
-// A request to end work early. Thread-safe.
+// A request to end work early, because it is no longer wanted or has taken too long. Thread-safe.
 class Cancellation {
  public:
+  // Work without a time limit.
   Cancellation() = default;
+  // `deadline` is monotonic. The clock outlives this object.
+  Cancellation(const Clock& clock, absl::Duration deadline) : clock_(&clock), deadline_(deadline) {}
   Cancellation(const Cancellation&) = delete;
   Cancellation& operator=(const Cancellation&) = delete;
 
   void Cancel() { cancelled_.store(true, std::memory_order_release); }
-  bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_acquire) || overdue(); }
+  // Whether the time limit has passed.
+  bool overdue() const { return clock_ != nullptr && clock_->Monotonic() >= deadline_; }
 
  private:
   std::atomic<bool> cancelled_{false};
+  const Clock* const clock_ = nullptr;
+  const absl::Duration deadline_ = absl::InfiniteDuration();
 };
 
 // One kind of background work.
@@ -79,16 +86,11 @@ class JobScheduler {
     absl::Duration interval;
     absl::Duration due;  // Monotonic.
   };
-  struct Running {
-    absl::Duration deadline;  // Monotonic.
-    std::shared_ptr<Cancellation> cancellation;
-    bool overdue = false;
-  };
   struct Lane {
     CondVar changed;
     std::vector<std::unique_ptr<Periodic>> periodic;
     std::deque<Job> once;
-    std::optional<Running> running;
+    std::shared_ptr<Cancellation> running;  // Null while no job runs.
     std::thread thread;
   };
 
@@ -97,8 +99,6 @@ class JobScheduler {
   // Waits for the lane's next job and marks it as running; returns nullopt once stopped.
   std::optional<Job> Next(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Job> TakeDue(Lane& lane, absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Cancels the runs that exceeded their bound. Idle lanes call it on behalf of busy ones.
-  void CancelOverdue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock& clock_;
   absl::AnyInvocable<void(const absl::Status&)> on_error_;
