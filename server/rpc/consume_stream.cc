@@ -14,13 +14,11 @@ namespace eventhub {
 ConsumeStream::ConsumeStream(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
                              StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                              grpc::CallbackServerContext* context)
-    : subscriptions_(subscriptions),
+    : OpenStream(registry, std::move(caller), std::move(place)),
+      subscriptions_(subscriptions),
       pools_(pools),
-      registry_(registry),
-      caller_(std::move(caller)),
-      connection_(limits.Connect(caller_.peer())),
-      context_(context),
-      place_(std::move(place)) {}
+      connection_(limits.Connect(this->caller().peer())),
+      context_(context) {}
 
 ConsumeStream* ConsumeStream::Start(Subscriptions& subscriptions, ReadPools pools,
                                     PublishLimits& limits, StreamRegistry& registry, Caller caller,
@@ -28,8 +26,7 @@ ConsumeStream* ConsumeStream::Start(Subscriptions& subscriptions, ReadPools pool
                                     grpc::CallbackServerContext* context) {
   std::shared_ptr<ConsumeStream> stream(new ConsumeStream(
       subscriptions, pools, limits, registry, std::move(caller), std::move(place), context));
-  stream->self_ = stream;
-  registry.Add(stream);
+  stream->Register();
   stream->Proceed();
   return stream.get();
 }
@@ -73,14 +70,15 @@ absl::Status ConsumeStream::Handle(const grpc::ByteBuffer& message) {
 }
 
 absl::Status ConsumeStream::Open(const v1::ConsumeRequest& request) {
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<ConsumerSession> session,
-      subscriptions_.OpenConsumer(caller_, request, [weak = weak_from_this(), &pool = pools_.wake] {
-        // Also called on the commit thread: only hands over.
-        if (const auto stream = weak.lock()) {
-          pool.Post([stream] { stream->Wake(); });
-        }
-      }));
+  ASSIGN_OR_RETURN(std::unique_ptr<ConsumerSession> session,
+                   subscriptions_.OpenConsumer(caller(), request,
+                                               [weak = weak_from_this(), &pool = pools_.wake] {
+                                                 // Also called on the commit thread: only hands
+                                                 // over.
+                                                 if (const auto stream = weak.lock()) {
+                                                   pool.Post([stream] { stream->Wake(); });
+                                                 }
+                                               }));
   ConsumerSession* const opened = session.get();
   bool draining;
   bool ended;
@@ -222,10 +220,7 @@ void ConsumeStream::EndWith(const absl::Status& status) {
   CancelFrameMemoryWait();
 }
 
-void ConsumeStream::OnDone() {
-  registry_.Remove(*this);
-  const std::shared_ptr<ConsumeStream> last = std::move(self_);
-}
+void ConsumeStream::OnDone() { Unregister(); }
 
 grpc::Status ConsumeStream::FinalStatus() {
   MutexLock lock(mutex_);
@@ -235,36 +230,23 @@ grpc::Status ConsumeStream::FinalStatus() {
 
 // ---- Loop
 
-void ConsumeStream::Proceed() {
-  const std::shared_ptr<ConsumeStream> self = shared_from_this();
-  for (;;) {
-    Action action;
-    {
-      MutexLock lock(mutex_);
-      // The thread that proceeds checks again after each action, and sees all changes so far.
-      if (proceeding_) return;
-      action = NextAction();
-      proceeding_ = action != Action::kNone;
-    }
-    switch (action) {
-      case Action::kNone:
-        return;
-      case Action::kRead:
-        StartRead(&in_);
-        break;
-      case Action::kPoll:
-        Poll();
-        break;
-      case Action::kFinish:
-        Finish(FinalStatus());
-        break;
-    }
-    MutexLock lock(mutex_);
-    proceeding_ = false;
+void ConsumeStream::Take(Action action) {
+  switch (action) {
+    case Action::kNone:
+      break;
+    case Action::kRead:
+      StartRead(&in_);
+      break;
+    case Action::kSend:
+      Poll();
+      break;
+    case Action::kFinish:
+      Finish(FinalStatus());
+      break;
   }
 }
 
-ConsumeStream::Action ConsumeStream::NextAction() {
+StreamLoop::Action ConsumeStream::NextAction() {
   if (finished_) return Action::kNone;
   if (ended_) {
     if (sending_ || evicting_) return Action::kNone;
@@ -274,7 +256,7 @@ ConsumeStream::Action ConsumeStream::NextAction() {
   if (woken_ && !sending_ && session_ != nullptr) {
     woken_ = false;
     sending_ = true;
-    return Action::kPoll;
+    return Action::kSend;
   }
   if (MayRead()) {
     reading_ = true;

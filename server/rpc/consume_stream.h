@@ -10,11 +10,10 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/core/read/frame_budget.h"
 #include "server/core/subscription/subscriptions.h"
+#include "server/rpc/open_stream.h"
 #include "server/rpc/publish_limits.h"
 #include "server/rpc/read_stream.h"
-#include "server/rpc/stream_limits.h"
-#include "server/rpc/stream_registry.h"
-#include "storage/base/mutex.h"
+#include "server/rpc/stream_loop.h"
 
 namespace eventhub {
 
@@ -25,8 +24,8 @@ namespace eventhub {
 //
 // gRPC holds a reference until OnDone.
 class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-                            public DrainableStream,
-                            public std::enable_shared_from_this<ConsumeStream>,
+                            public OpenStream<ConsumeStream>,
+                            private StreamLoop,
                             private FrameBudget::Holder {
  public:
   static ConsumeStream* Start(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
@@ -40,8 +39,6 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Drain() override;
 
  private:
-  enum class Action { kNone, kRead, kPoll, kFinish };
-
   ConsumeStream(Subscriptions& subscriptions, ReadPools pools, PublishLimits& limits,
                 StreamRegistry& registry, Caller caller, StreamLimits::Place place,
                 grpc::CallbackServerContext* context);
@@ -50,7 +47,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   absl::Status Open(const v1::ConsumeRequest& request);
   // Called on any thread when there may be something to send.
   void Wake();
-  // Makes the next response, on the thread that runs Proceed.
+  // Makes the next response, in the loop.
   void Poll();
   // Continues with ReadCold when there is memory for it.
   void AwaitFrameMemory();
@@ -62,10 +59,10 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void Evict();
   void EndWith(const absl::Status& status);
 
-  // Takes all possible actions, one after another, on one thread at a time. Called after each
-  // change.
-  void Proceed();
-  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Called after each change.
+  void Proceed() { Run(shared_from_this()); }
+  Action NextAction() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Take(Action action) override;
   bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   grpc::Status FinalStatus();
   // Null until the session is open; then valid until OnDone.
@@ -73,12 +70,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   Subscriptions& subscriptions_;
   const ReadPools pools_;
-  StreamRegistry& registry_;
-  const Caller caller_;
   const std::shared_ptr<PublishLimits::Connection> connection_;
   grpc::CallbackServerContext* const context_;  // Valid until OnDone.
-  const StreamLimits::Place place_;
-  std::shared_ptr<ConsumeStream> self_;  // gRPC's reference.
 
   grpc::ByteBuffer in_;   // Used by the read in progress.
   grpc::ByteBuffer out_;  // Used by the write in progress.
@@ -86,9 +79,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   // The eviction needs the call's context, so the call must not end.
   std::atomic<bool> evicting_{false};
 
-  Mutex mutex_;
   std::unique_ptr<ConsumerSession> session_ ABSL_GUARDED_BY(mutex_);
-  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool sending_ ABSL_GUARDED_BY(mutex_) = false;  // From Poll until the response is sent.
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;    // There may be something to send.

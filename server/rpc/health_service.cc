@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/rpc/stream_loop.h"
+
 namespace eventhub {
 
 using grpc::health::v1::HealthCheckRequest;
@@ -10,7 +12,8 @@ using grpc::health::v1::HealthCheckResponse;
 
 // One watch. Sends the newest status when the previous one was sent; skips those in between.
 class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
-                          public std::enable_shared_from_this<HealthWatch> {
+                          public std::enable_shared_from_this<HealthWatch>,
+                          private StreamLoop {
  public:
   HealthWatch(HealthService& service, HealthService::Question question, StreamLimits::Place place)
       : service_(service), question_(question), place_(std::move(place)) {}
@@ -55,39 +58,27 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   }
 
  private:
-  enum class Action { kNone, kWrite, kFinish };
+  void Proceed() { Run(shared_from_this()); }
 
-  void Proceed() {
-    const std::shared_ptr<HealthWatch> self = shared_from_this();
-    for (;;) {
-      Action action;
-      {
-        MutexLock lock(mutex_);
-        if (proceeding_) return;
-        action = NextAction();
-        proceeding_ = action != Action::kNone;
-      }
-      if (action == Action::kNone) return;
-      if (action == Action::kWrite) StartWrite(&out_);
-      if (action == Action::kFinish) {
-        Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the hub is shutting down"));
-      }
-      MutexLock lock(mutex_);
-      proceeding_ = false;
-    }
-  }
-
-  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  Action NextAction() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || finished_) return Action::kNone;
     if (wanted_ != sent_ && wanted_ != HealthCheckResponse::UNKNOWN) {
       sent_ = wanted_;
       out_.set_status(sent_);
       writing_ = true;
-      return Action::kWrite;
+      return Action::kSend;
     }
     if (!ending_) return Action::kNone;
     finished_ = true;
     return Action::kFinish;
+  }
+
+  void Take(Action action) override {
+    if (action == Action::kSend) {
+      StartWrite(&out_);
+    } else {
+      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the hub is shutting down"));
+    }
   }
 
   HealthService& service_;
@@ -96,10 +87,8 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse>,
   std::shared_ptr<HealthWatch> self_;
   HealthCheckResponse out_;  // Used by the write in progress.
 
-  Mutex mutex_;
   HealthCheckResponse::ServingStatus wanted_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
   HealthCheckResponse::ServingStatus sent_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
-  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -15,14 +15,11 @@ constexpr size_t kMaxReplies = 1024;
 
 PipelinedStream::PipelinedStream(PublishLimits& limits, StreamRegistry& registry, Caller caller,
                                  StreamLimits::Place place)
-    : registry_(registry),
-      caller_(std::move(caller)),
-      connection_(limits.Connect(caller_.peer())),
-      place_(std::move(place)) {}
+    : OpenStream(registry, std::move(caller), std::move(place)),
+      connection_(limits.Connect(this->caller().peer())) {}
 
 void PipelinedStream::Begin() {
-  self_ = shared_from_this();
-  registry_.Add(self_);
+  Register();
   Proceed();
 }
 
@@ -104,41 +101,25 @@ void PipelinedStream::Wake() {
   Proceed();
 }
 
-void PipelinedStream::OnDone() {
-  registry_.Remove(*this);
-  const std::shared_ptr<PipelinedStream> last = std::move(self_);
-}
+void PipelinedStream::OnDone() { Unregister(); }
 
-void PipelinedStream::Proceed() {
-  const std::shared_ptr<PipelinedStream> self = shared_from_this();
-  for (;;) {
-    Action action;
-    {
-      MutexLock lock(mutex_);
-      // The thread that proceeds checks again after each action, and sees all changes so far.
-      if (proceeding_) return;
-      action = NextAction();
-      proceeding_ = action != Action::kNone;
-    }
-    switch (action) {
-      case Action::kNone:
-        return;
-      case Action::kRead:
-        StartRead(&in_);
-        break;
-      case Action::kWrite:
-        StartWrite(&out_);
-        break;
-      case Action::kFinish:
-        Finish(FinalStatus());
-        break;
-    }
-    MutexLock lock(mutex_);
-    proceeding_ = false;
+void PipelinedStream::Take(Action action) {
+  switch (action) {
+    case Action::kNone:
+      break;
+    case Action::kRead:
+      StartRead(&in_);
+      break;
+    case Action::kSend:
+      StartWrite(&out_);
+      break;
+    case Action::kFinish:
+      Finish(FinalStatus());
+      break;
   }
 }
 
-PipelinedStream::Action PipelinedStream::NextAction() {
+StreamLoop::Action PipelinedStream::NextAction() {
   if (finished_) return Action::kNone;
   if (!writing_ && !replies_.empty() && replies_.front().ready) {
     out_.Swap(&replies_.front().bytes);
@@ -146,7 +127,7 @@ PipelinedStream::Action PipelinedStream::NextAction() {
     ++first_reply_;
     if (!broken_) {
       writing_ = true;
-      return Action::kWrite;
+      return Action::kSend;
     }
     return NextAction();
   }

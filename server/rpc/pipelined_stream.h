@@ -9,13 +9,11 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/core/base/caller.h"
 #include "server/core/base/errors.h"
 #include "server/rpc/byte_buffers.h"
+#include "server/rpc/open_stream.h"
 #include "server/rpc/publish_limits.h"
-#include "server/rpc/stream_limits.h"
-#include "server/rpc/stream_registry.h"
-#include "storage/base/mutex.h"
+#include "server/rpc/stream_loop.h"
 #include "storage/base/shared_bytes.h"
 #include "storage/watermark.h"
 
@@ -29,8 +27,8 @@ namespace eventhub {
 //
 // gRPC holds a reference until OnDone, and so does each request that the broker has.
 class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-                        public DrainableStream,
-                        public std::enable_shared_from_this<PipelinedStream>,
+                        public OpenStream<PipelinedStream>,
+                        private StreamLoop,
                         private Watermark::Waiter {
  public:
   void OnReadDone(bool ok) override;
@@ -65,8 +63,6 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     Reply(number, Serialize(response));
   }
 
-  // Of all requests.
-  const Caller& caller() const { return caller_; }
   // Where the bytes of requests are counted while the broker has them.
   PublishLimits::Connection& connection() { return *connection_; }
 
@@ -76,35 +72,27 @@ class PipelinedStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     bool ready = false;
     grpc::ByteBuffer bytes;
   };
-  enum class Action { kNone, kRead, kWrite, kFinish };
-
   void Wake() override;  // The budget may have room again.
 
   void Handle(uint64_t number);
   void Reply(uint64_t number, grpc::ByteBuffer bytes);
 
-  // Takes all possible actions, one after another, on one thread at a time. Called after each
-  // change.
-  void Proceed();
-  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Called after each change.
+  void Proceed() { Run(shared_from_this()); }
+  Action NextAction() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Take(Action action) override;
   bool MayRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MayFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   grpc::Status FinalStatus();
 
-  StreamRegistry& registry_;
-  const Caller caller_;
   const std::shared_ptr<PublishLimits::Connection> connection_;
-  const StreamLimits::Place place_;
-  std::shared_ptr<PipelinedStream> self_;  // gRPC's reference.
 
   grpc::ByteBuffer in_;   // Used by the read in progress.
   grpc::ByteBuffer out_;  // Used by the write in progress.
 
-  Mutex mutex_;
   std::deque<Slot> replies_ ABSL_GUARDED_BY(mutex_);  // Starting with request number first_reply_.
   uint64_t first_reply_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool proceeding_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // Until the request read is passed to the broker.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   MemoryBudget* waiting_for_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -25,12 +25,10 @@ absl::StatusOr<v1::ReadRequest> Parse(const grpc::ByteBuffer& buffer) {
 
 ReadStream::ReadStream(Readers& readers, ReadPools pools, StreamRegistry& registry, Caller caller,
                        StreamLimits::Place place, grpc::CallbackServerContext* context)
-    : readers_(readers),
+    : OpenStream(registry, std::move(caller), std::move(place)),
+      readers_(readers),
       pools_(pools),
-      registry_(registry),
-      caller_(std::move(caller)),
-      context_(context),
-      place_(std::move(place)) {}
+      context_(context) {}
 
 ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, StreamRegistry& registry,
                               Caller caller, StreamLimits::Place place,
@@ -38,8 +36,7 @@ ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, StreamRegistry&
                               const grpc::ByteBuffer& request) {
   std::shared_ptr<ReadStream> stream(
       new ReadStream(readers, pools, registry, std::move(caller), std::move(place), context));
-  stream->self_ = stream;
-  registry.Add(stream);
+  stream->Register();
   // Finding the start may read from disk.
   pools.disk.Post([stream, request] { stream->Open(request); });
   return stream.get();
@@ -48,7 +45,7 @@ ReadStream* ReadStream::Start(Readers& readers, ReadPools pools, StreamRegistry&
 void ReadStream::Open(const grpc::ByteBuffer& buffer) {
   absl::StatusOr<v1::ReadRequest> request = Parse(buffer);
   if (!request.ok()) return End(request.status());
-  absl::StatusOr<std::unique_ptr<TopicReader>> reader = readers_.Open(caller_, *request);
+  absl::StatusOr<std::unique_ptr<TopicReader>> reader = readers_.Open(caller(), *request);
   if (!reader.ok()) return End(reader.status());
   reader_ = *std::move(reader);
   Advance();
@@ -184,9 +181,6 @@ void ReadStream::End(const absl::Status& status) {
   Finish(ToGrpcStatus(status));
 }
 
-void ReadStream::OnDone() {
-  registry_.Remove(*this);
-  const std::shared_ptr<ReadStream> last = std::move(self_);
-}
+void ReadStream::OnDone() { Unregister(); }
 
 }  // namespace eventhub

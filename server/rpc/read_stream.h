@@ -9,8 +9,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/core/read/frame_budget.h"
 #include "server/core/read/readers.h"
-#include "server/rpc/stream_limits.h"
-#include "server/rpc/stream_registry.h"
+#include "server/rpc/open_stream.h"
 #include "storage/base/work_pool.h"
 #include "storage/watermark.h"
 
@@ -31,8 +30,7 @@ struct ReadPools {
 // job in a pool, or a wait, for events or for memory. To end the stream from outside, a thread sets
 // `stop_` and wakes the stream if it waits.
 class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
-                         public DrainableStream,
-                         public std::enable_shared_from_this<ReadStream>,
+                         public OpenStream<ReadStream>,
                          private Watermark::Waiter,
                          private FrameBudget::Holder {
  public:
@@ -76,11 +74,7 @@ class ReadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   Readers& readers_;
   const ReadPools pools_;
-  StreamRegistry& registry_;
-  const Caller caller_;
   grpc::CallbackServerContext* const context_;  // Valid until OnDone.
-  const StreamLimits::Place place_;
-  std::shared_ptr<ReadStream> self_;  // gRPC's reference.
   std::atomic<Stop> stop_{Stop::kNo};
   std::atomic<EvictionState> eviction_{EvictionState::kNone};
 
