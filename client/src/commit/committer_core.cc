@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/src/base/failure.h"
 #include "client/src/base/guarded.h"
+#include "client/src/base/numbered_handler.h"
 #include "client/src/commit/transaction_limits.h"
 #include "client/src/publish/transaction_proto.h"
 #include "eventhub/error.h"
@@ -66,25 +67,13 @@ std::vector<Committer::Callback> CallbacksFor(size_t requests, Committer::Callba
 
 }  // namespace
 
-// Belongs to one stream; its number tells it from the streams before and after it.
-class CommitterCore::StreamHandler final : public TransactStream::Handler {
+class CommitterCore::StreamHandler final : public NumberedHandler<CommitterCore, TransactStream> {
  public:
-  StreamHandler(std::weak_ptr<CommitterCore> core, uint64_t number)
-      : core_(std::move(core)), number_(number) {}
+  using NumberedHandler::NumberedHandler;
 
-  void OnWritten() override {
-    if (const auto core = core_.lock()) core->OnWritten(number_);
-  }
-  void OnReply(TransactReply reply) override {
-    if (const auto core = core_.lock()) core->OnReply(number_, std::move(reply));
-  }
-  void OnClosed(absl::Status status) override {
-    if (const auto core = core_.lock()) core->OnClosed(number_, status);
-  }
-
- private:
-  const std::weak_ptr<CommitterCore> core_;
-  const uint64_t number_;
+  void OnWritten() override { Tell(&CommitterCore::OnWritten); }
+  void OnReply(TransactReply reply) override { Tell(&CommitterCore::OnReply, std::move(reply)); }
+  void OnClosed(absl::Status status) override { Tell(&CommitterCore::OnClosed, status); }
 };
 
 CommitterCore::CommitterCore(std::shared_ptr<Connection> connection, CommitterOptions options,

@@ -1,6 +1,5 @@
 #include "client/src/connection/grpc_publish_stream.h"
 
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
 #include <utility>
@@ -40,54 +39,25 @@ PublishReply ToReply(const v1::PublishStreamResponse& response) {
 
 GrpcPublishStream::GrpcPublishStream(std::shared_ptr<ChannelUsers> users, ChannelPool::Place place,
                                      std::shared_ptr<Handler> handler)
-    : use_(std::move(users)), place_(std::move(place)), handler_(std::move(handler)) {}
+    : GrpcBidiStream(std::move(users), std::move(place)), handler_(std::move(handler)) {}
 
 std::shared_ptr<PublishStream> GrpcPublishStream::Start(ChannelPool& channels,
                                                         std::shared_ptr<ChannelUsers> users,
                                                         std::shared_ptr<Handler> handler) {
   auto stream = std::make_shared<GrpcPublishStream>(std::move(users), channels.TakePlace(),
                                                     std::move(handler));
-  stream->self_ = stream;
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishStreamResponse> stub(
-      stream->place_.channel());
-  stub.PrepareBidiStreamingCall(&stream->context_, kPublishMethod, {}, stream.get());
-  stream->AddHold();
-  stream->StartRead(&stream->response_);
-  stream->StartCall();
-  return std::shared_ptr<PublishStream>(stream.get(),
-                                        [stream](PublishStream*) { stream->Cancel(); });
+  stream->Begin(kPublishMethod, stream);
+  return CancelledWhenDropped<PublishStream>(std::move(stream));
 }
 
 void GrpcPublishStream::Write(std::string header, Bytes events) {
-  if (!gate_.Enter()) return;
   const grpc::Slice slices[] = {grpc::Slice(header), ToSlice(std::move(events))};
-  request_ = grpc::ByteBuffer(slices, 2);
-  StartWrite(&request_);
-  if (gate_.Leave()) RemoveHold();
+  Send(grpc::ByteBuffer(slices, 2));
 }
 
-void GrpcPublishStream::Cancel() { context_.TryCancel(); }
-
-void GrpcPublishStream::OnReadDone(bool ok) {
-  const GrpcThreadScope scope;
-  if (!ok) {
-    if (gate_.End()) RemoveHold();
-    return;
-  }
-  handler_->OnReply(ToReply(response_));
-  StartRead(&response_);
-}
-
-void GrpcPublishStream::OnWriteDone(bool ok) {
-  const GrpcThreadScope scope;
-  request_.Clear();
-  if (ok) handler_->OnWritten();
-}
-
-void GrpcPublishStream::OnDone(const grpc::Status& status) {
-  const GrpcThreadScope scope;
-  const std::shared_ptr<GrpcPublishStream> self = std::move(self_);
-  handler_->OnClosed(FromGrpc(status, context_, place_.target()));
+bool GrpcPublishStream::Receive(v1::PublishStreamResponse& response) {
+  handler_->OnReply(ToReply(response));
+  return true;
 }
 
 }  // namespace eventhub::client

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "client/src/connection/grpc_bidi_stream.h"
 #include "client/src/connection/grpc_status.h"
 #include "client/src/publish/transaction_proto.h"
 #include "eventhub/error.h"
@@ -44,8 +45,7 @@ std::shared_ptr<TransactStream> GrpcTransactCallsInTurn::Start(
     std::shared_ptr<std::atomic<bool>> unknown, std::shared_ptr<Handler> handler) {
   auto calls = std::make_shared<GrpcTransactCallsInTurn>(std::move(users), channels.TakePlace(),
                                                          std::move(unknown), std::move(handler));
-  return std::shared_ptr<TransactStream>(calls.get(),
-                                         [calls](TransactStream*) { calls->Cancel(); });
+  return CancelledWhenDropped<TransactStream>(std::move(calls));
 }
 
 void GrpcTransactCallsInTurn::Write(std::string request) {

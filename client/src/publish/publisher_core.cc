@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/src/base/call_back.h"
 #include "client/src/base/failure.h"
+#include "client/src/base/numbered_handler.h"
 #include "client/src/publish/event_check.h"
 #include "eventhub/error.h"
 #include "eventhub/v1/hub.pb.h"
@@ -25,25 +26,13 @@ std::string ProducerId(const PublisherOptions& options) {
 
 }  // namespace
 
-// Belongs to one stream; its number tells it from the streams before and after it.
-class PublisherCore::StreamHandler final : public PublishStream::Handler {
+class PublisherCore::StreamHandler final : public NumberedHandler<PublisherCore, PublishStream> {
  public:
-  StreamHandler(std::weak_ptr<PublisherCore> core, uint64_t number)
-      : core_(std::move(core)), number_(number) {}
+  using NumberedHandler::NumberedHandler;
 
-  void OnWritten() override {
-    if (const auto core = core_.lock()) core->OnWritten(number_);
-  }
-  void OnReply(PublishReply reply) override {
-    if (const auto core = core_.lock()) core->OnReply(number_, std::move(reply));
-  }
-  void OnClosed(absl::Status status) override {
-    if (const auto core = core_.lock()) core->OnClosed(number_, status);
-  }
-
- private:
-  const std::weak_ptr<PublisherCore> core_;
-  const uint64_t number_;
+  void OnWritten() override { Tell(&PublisherCore::OnWritten); }
+  void OnReply(PublishReply reply) override { Tell(&PublisherCore::OnReply, std::move(reply)); }
+  void OnClosed(absl::Status status) override { Tell(&PublisherCore::OnClosed, status); }
 };
 
 PublisherCore::PublisherCore(std::shared_ptr<Connection> connection, PublisherOptions options,

@@ -7,6 +7,7 @@
 #include "absl/base/macros.h"
 #include "absl/strings/str_cat.h"
 #include "client/src/base/failure.h"
+#include "client/src/base/numbered_handler.h"
 #include "client/src/base/proto_time.h"
 #include "client/src/base/stop_signals.h"
 #include "client/src/read/position_proto.h"
@@ -21,25 +22,13 @@ constexpr size_t kAsyncChunk = 64;
 
 }  // namespace
 
-// Belongs to one stream; its number tells it from the streams before and after it.
-class SubscriberCore::StreamHandler final : public ConsumeStream::Handler {
+class SubscriberCore::StreamHandler final : public NumberedHandler<SubscriberCore, ConsumeStream> {
  public:
-  StreamHandler(std::weak_ptr<SubscriberCore> core, uint64_t number)
-      : core_(std::move(core)), number_(number) {}
+  using NumberedHandler::NumberedHandler;
 
-  void OnWritten() override {
-    if (const auto core = core_.lock()) core->OnWritten(number_);
-  }
-  void OnFrame(Bytes frame) override {
-    if (const auto core = core_.lock()) core->OnFrame(number_, frame);
-  }
-  void OnClosed(absl::Status status) override {
-    if (const auto core = core_.lock()) core->OnClosed(number_, status);
-  }
-
- private:
-  const std::weak_ptr<SubscriberCore> core_;
-  const uint64_t number_;
+  void OnWritten() override { Tell(&SubscriberCore::OnWritten); }
+  void OnFrame(Bytes frame) override { Tell(&SubscriberCore::OnFrame, std::move(frame)); }
+  void OnClosed(absl::Status status) override { Tell(&SubscriberCore::OnClosed, status); }
 };
 
 SubscriberCore::SubscriberCore(std::shared_ptr<Connection> connection, SubscriberOptions options,
