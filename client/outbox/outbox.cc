@@ -5,21 +5,11 @@
 #include "absl/strings/str_cat.h"
 #include "client/outbox/outbox_core.h"
 #include "client/src/base/backoff.h"
+#include "client/src/base/option_checks.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
 namespace {
-
-absl::Status CheckRange(const char* option, uint64_t value, uint64_t min, uint64_t max) {
-  if (value >= min && value <= max) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(option, " must be ", min, " to ", max, ", not ", value));
-}
-
-absl::Status CheckMoreThanZero(const char* option, absl::Duration value) {
-  if (value > absl::ZeroDuration()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(option, " must be more than 0"));
-}
 
 absl::Status CheckOptions(const OutboxOptions& options) {
   constexpr uint64_t kMax = uint64_t{1} << 60;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "client/src/base/option_checks.h"
 #include "client/src/commit/committer_core.h"
 #include "storage/base/status_macros.h"
 
@@ -10,20 +11,10 @@ namespace eventhub::client {
 namespace {
 
 absl::Status CheckOptions(const CommitterOptions& options) {
-  if (options.max_in_flight < 1 || options.max_in_flight > 1'000'000) {
-    return absl::InvalidArgumentError("max_in_flight must be 1 to 1,000,000");
-  }
-  if (options.max_in_flight_bytes < 1 || options.max_in_flight_bytes > SIZE_MAX / 4) {
-    return absl::InvalidArgumentError(
-        "max_in_flight_bytes must be at least 1, and a quarter of "
-        "what a size_t holds at most");
-  }
-  if (options.deadline <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("deadline must be more than 0");
-  }
-  if (options.reply_timeout <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("reply_timeout must be more than 0");
-  }
+  RETURN_IF_ERROR(CheckRange("max_in_flight", options.max_in_flight, 1, 1'000'000));
+  RETURN_IF_ERROR(CheckRange("max_in_flight_bytes", options.max_in_flight_bytes, 1, SIZE_MAX / 4));
+  RETURN_IF_ERROR(CheckMoreThanZero("deadline", options.deadline));
+  RETURN_IF_ERROR(CheckMoreThanZero("reply_timeout", options.reply_timeout));
   return CheckRetryOptions(options.retry);
 }
 

@@ -2,37 +2,22 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "client/src/base/option_checks.h"
 #include "client/src/publish/publisher_core.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub::client {
 namespace {
 
-template <typename T>
-absl::Status CheckRange(const char* option, T value, T min, T max) {
-  if (value >= min && value <= max) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(option, " must be ", min, " to ", max, ", not ", value));
-}
-
-absl::Status CheckMoreThanZero(const char* option, absl::Duration value) {
-  if (value > absl::ZeroDuration()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(option, " must be more than 0"));
-}
-
 absl::Status CheckOptions(const PublisherOptions& options) {
   constexpr size_t kMax = SIZE_MAX / 4;
   if (options.topic.empty()) return absl::InvalidArgumentError("topic must be set");
-  RETURN_IF_ERROR(
-      CheckRange<size_t>("max_batch_bytes", options.max_batch_bytes, 1024, 3 * 1024 * 1024));
-  RETURN_IF_ERROR(CheckRange<size_t>("max_batch_events", options.max_batch_events, 1, 1'000'000));
-  RETURN_IF_ERROR(
-      CheckRange<size_t>("max_in_flight_requests", options.max_in_flight_requests, 1, 64));
-  RETURN_IF_ERROR(CheckRange<size_t>("max_in_flight_bytes", options.max_in_flight_bytes, 1, kMax));
-  RETURN_IF_ERROR(CheckRange<size_t>("max_buffer_bytes", options.max_buffer_bytes, 1, kMax));
-  RETURN_IF_ERROR(
-      CheckRange<size_t>("the length of producer_id", options.producer_id.size(), 0, 256));
+  RETURN_IF_ERROR(CheckRange("max_batch_bytes", options.max_batch_bytes, 1024, 3 * 1024 * 1024));
+  RETURN_IF_ERROR(CheckRange("max_batch_events", options.max_batch_events, 1, 1'000'000));
+  RETURN_IF_ERROR(CheckRange("max_in_flight_requests", options.max_in_flight_requests, 1, 64));
+  RETURN_IF_ERROR(CheckRange("max_in_flight_bytes", options.max_in_flight_bytes, 1, kMax));
+  RETURN_IF_ERROR(CheckRange("max_buffer_bytes", options.max_buffer_bytes, 1, kMax));
+  RETURN_IF_ERROR(CheckRange("the length of producer_id", options.producer_id.size(), 0, 256));
   if (options.linger < absl::ZeroDuration() || options.linger > absl::Minutes(1)) {
     return absl::InvalidArgumentError("linger must be 0 to 1 minute");
   }

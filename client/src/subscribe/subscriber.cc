@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "client/src/base/option_checks.h"
 #include "client/src/subscribe/subscriber_core.h"
 #include "storage/base/status_macros.h"
 
@@ -24,9 +25,7 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
   if (options.on_batch && options.order == Order::kPerKey) {
     return absl::InvalidArgumentError("on_batch cannot have an order of kPerKey");
   }
-  if (options.threads < 1 || options.threads > 1024) {
-    return absl::InvalidArgumentError("threads must be 1 to 1,024");
-  }
+  RETURN_IF_ERROR(CheckRange("threads", options.threads, 1, 1024));
   if (options.max_response_bytes != 0 &&
       (options.max_response_bytes < 4096 || options.max_response_bytes > 4'000'000)) {
     return absl::InvalidArgumentError("max_response_bytes must be 0 or 4,096 to 4,000,000");
@@ -34,9 +33,7 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
   if (options.max_lease_extension < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("max_lease_extension must be at least 0");
   }
-  if (options.reconnect_deadline <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("reconnect_deadline must be more than 0");
-  }
+  RETURN_IF_ERROR(CheckMoreThanZero("reconnect_deadline", options.reconnect_deadline));
   return CheckRetryOptions(options.retry);
 }
 
