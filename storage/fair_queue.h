@@ -13,15 +13,15 @@
 namespace eventhub {
 
 // Divides the commit thread between flows, so that one with many bytes waiting does not delay the
-// others by more than its share: a deficit round robin by bytes. A flow that has nothing waiting
-// when its task arrives is served before those that wait for their next turn, but all such flows
-// together get at most every second turn (compare FQ-CoDel, RFC 8290).
+// others by more than its share: deficit round robin by bytes. A flow with nothing waiting when its
+// task arrives is served before those that wait for their next turn, but all such flows together
+// get at most every second turn (compare FQ-CoDel, RFC 8290).
 //
 // A flow takes memory only while it has tasks here or owes bytes. Not thread-safe.
 class FairQueue {
  public:
-  // What a flow may take in a turn. What a larger task takes beyond it is owed, and paid for in
-  // later turns.
+  // The bytes that a flow may take per turn. The excess of a larger task is a debt, paid in later
+  // turns.
   static constexpr int64_t kTurnBytes = 64 * 1024;
 
   FairQueue() = default;
@@ -32,13 +32,13 @@ class FairQueue {
   size_t size() const { return size_; }
 
   void Push(CommitFlow flow, std::unique_ptr<CommitTask> task);
-  // Removes the task whose turn it is. Not on an empty queue.
+  // Removes the task whose turn it is. The queue must not be empty.
   std::unique_ptr<CommitTask> Pop();
 
  private:
   struct Flow {
     CommitFlow id = kHubFlow;
-    int64_t credit = 0;  // What it may still take in this turn; not above 0: its turn is over.
+    int64_t credit = 0;  // Bytes left in this turn; its turn is over when none are left.
     std::deque<std::unique_ptr<CommitTask>> tasks;
   };
 
@@ -50,9 +50,9 @@ class FairQueue {
   // Each flow is in one of these; the first is the one whose turn it is.
   std::deque<Flow*> arrived_;  // Had nothing waiting.
   std::deque<Flow*> waiting_;
-  int64_t arrived_credit_ = kTurnBytes;       // What those in `arrived_` may take before the next
-                                              // in `waiting_`.
-  std::vector<std::unique_ptr<Flow>> spare_;  // Forgotten flows, which keep their memory.
+  // Bytes that those in `arrived_` may take before the next in `waiting_`.
+  int64_t arrived_credit_ = kTurnBytes;
+  std::vector<std::unique_ptr<Flow>> spare_;  // Unused, kept for their memory.
 };
 
 }  // namespace eventhub

@@ -1,5 +1,5 @@
-// Writes what an outbox takes to its directory: one write, and one sync, for everything that
-// gathered during the last one.
+// Writes the events of an outbox to its directory: one write, and one sync, for everything that
+// arrived during the last one.
 #pragma once
 
 #include <cstddef>
@@ -16,20 +16,20 @@
 
 namespace eventhub::client::outbox {
 
-// The only thread that writes to the spool. It also does what must not overlap a write: it repairs
-// requests, and carries out what operators ask for.
+// The only thread that writes to the spool. It also does the work that must not overlap a write:
+// repairs of requests, and the requests of operators.
 class Committer {
  public:
   explicit Committer(State& state) : state_(state) {}
   ~Committer() { Stop(); }
 
   void Start();
-  // Writes what is to be written, and ends.
+  // Finishes pending writes, then ends the thread.
   void Stop();
 
   // Takes one event out of the first request of the topic, as Lane::set_aside() says.
   void SetAside(Topic& topic);
-  // Takes the damaged parts out of the first request of the topic, of which no attempt awaits a
+  // Takes the damaged parts out of the first request of the topic, no attempt of which awaits a
   // reply.
   void Salvage(Topic& topic, uint64_t request);
   // See Outbox.
@@ -66,13 +66,13 @@ class Committer {
   void CommitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
   void Decide(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
-  // Adds the requests of the topic that are in memory alone, and the events that are in none.
+  // Adds the requests of the topic that are only in memory, and the events that are in no request.
   void DecideSpill(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   void DecideParts(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
-  // Adds the topic's record, and the deletion of what is confirmed.
+  // Adds the topic's record, and the deletion of confirmed requests.
   void DecideRecord(Topic& topic, Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
-  // Writes the change, without the mutex meanwhile, and applies the result.
+  // Writes the change without holding the mutex, then applies the result.
   absl::Status Commit(Change& change, std::vector<Resolved>& resolved)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   void Apply(Write& write, std::vector<Resolved>& resolved)

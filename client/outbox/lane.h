@@ -1,5 +1,5 @@
-// The pending requests of one topic: what is sent next, under which sequence, and what a reply
-// means for it.
+// The pending requests of one topic: which is sent next, with which sequence, and the effect of
+// replies.
 //
 // This class implements exactly-once and in-order publishing from a directory. It uses no threads,
 // clock, disk or network, so that it can be tested alone.
@@ -22,7 +22,7 @@
 
 namespace eventhub::client::outbox {
 
-// Who waits for events to be accepted.
+// Callers that wait for events to be accepted.
 struct Ticket {
   uint64_t id = 0;
   size_t events = 0;
@@ -41,7 +41,7 @@ struct Request {
   absl::Time accepted;   // When its first event was taken.
   absl::Duration taken;  // The same by the monotonic clock.
   absl::Duration sent_at;
-  // Its events, part by part; empty: they have to be read from disk.
+  // Its events, part by part; empty: they must be read from disk.
   std::vector<Bytes> bodies;
   size_t cached = 0;       // The size of `bodies`, if the request is on disk as well.
   bool sealed = false;     // Its contents are final.
@@ -52,7 +52,7 @@ struct Request {
   bool damaged = false;    // Some of its events cannot be read.
   Ticket ticket;           // Of its events, if they are accepted only with the hub's reply.
 
-  // Whether nothing that is needed to send it again can be lost by a crash.
+  // Whether everything needed to send it again would survive a crash.
   bool durable() const { return stored && writing == 0; }
 };
 
@@ -66,14 +66,15 @@ enum class AfterReply {
   kBroken,    // Drop the stream: the reply is invalid, or in-flight requests must not count.
 };
 
-// Requests in the order in which their events were taken. The first `kept` were refused for now,
-// those behind them await a reply on the current stream, the others are to be sent. While requests
-// are kept, nothing is sent: the hub refuses everything behind a refused request, whose sequence is
-// missing. So the lane waits for all replies, and then sends the kept requests again.
+// Requests in the order in which their events were taken. The first `kept` were refused
+// temporarily, those behind them await a reply on the current stream, the others wait to be sent.
+// While requests are kept, nothing is sent: the hub refuses everything behind a refused request,
+// since its sequence is missing. So the lane waits for all replies, then sends the kept requests
+// again.
 //
-// A request's sequence is its number minus the base of the epoch. Sequences are only continued by
-// the process that began the epoch: what another process left behind is sent under its own
-// sequences, and then a new epoch begins. Thread-compatible.
+// A request's sequence is its number minus the base of the epoch. Only the process that began an
+// epoch continues its sequences: requests left by another process are sent with the sequences that
+// they have, and then a new epoch begins. Thread-compatible.
 class Lane {
  public:
   struct Options {
@@ -89,16 +90,16 @@ class Lane {
   // Appends `events` events of `bytes` bytes to `request`, the last; returns the header of the new
   // part.
   PartHeader AddPart(Request& request, absl::Time accepted, uint32_t events, size_t bytes);
-  // The last request, if it takes `bytes` more; otherwise it is sealed, and null is returned.
+  // Returns the last request if it has room for `bytes` more; otherwise seals it and returns null.
   Request* Tail(size_t bytes);
   // Seals the last request, unless the window is full: then it may still grow.
   void SealTail();
-  // Whether nothing but the last request is left to send, and it is not sealed.
+  // Whether the only request left to send is the last one, and it is not sealed.
   bool TailIsNext() const;
 
-  // The request to send next; null if there is none, or it has to wait.
+  // The request to send next; null if there is none, or it must wait.
   Request* NextToSend();
-  // To be called when it is sent.
+  // Called when it is sent.
   void MarkSent(absl::Duration now);
   uint64_t SequenceOf(const Request& request) const { return request.number - base_; }
 
@@ -106,12 +107,12 @@ class Lane {
   // `*confirmed`.
   AfterReply OnReply(const PublishReply& reply, std::unique_ptr<Request>* confirmed);
 
-  // The stream is gone because a request was too large for it; not known which one, unless only
-  // one was in flight: then, if it has one event, that event is refused. To be called before
-  // OnStreamLost. From here on, until one is confirmed, requests are sent one by one.
+  // The stream ended because a request was too large for it. It is unknown which one, unless only
+  // one was in flight: then, if it has a single event, that event is refused. Called before
+  // OnStreamLost. From here on, until one is confirmed, requests are sent one at a time.
   AfterReply OnTooLarge(const absl::Status& status);
 
-  // The stream is gone: requests without a reply are sent again. `in_doubt`: the hub may have
+  // The stream ended: requests without a reply are sent again. `in_doubt`: the hub may have
   // received them.
   void OnStreamLost(bool in_doubt);
 
@@ -122,10 +123,10 @@ class Lane {
   void TakeOver();
   bool fenced() const { return fenced_; }
 
-  // Removes the first request, which will never be sent again, and of which no attempt awaits a
-  // reply. If no attempt can have succeeded, its sequence goes to the next request.
+  // Removes the first request, which will never be sent again, and no attempt of which awaits a
+  // reply. If no attempt can have succeeded, the next request gets its sequence.
   Request RemoveFirst();
-  // Removes all requests; none may be being written.
+  // Removes all requests; no write of a request may be in progress.
   std::deque<std::unique_ptr<Request>> RemoveAll();
 
   // The event of the first request that the hub refused: its index, and the error. Set by
@@ -137,8 +138,8 @@ class Lane {
   const std::optional<Refused>& set_aside() const { return set_aside_; }
   void ClearSetAside() { set_aside_.reset(); }
 
-  // The state to be written, as far as requests are on disk or being written. Nothing is sent until
-  // a changed epoch or base is on disk: OnRecordWritten.
+  // The state to write, as far as requests are on disk or being written. Nothing is sent until a
+  // changed epoch or base is on disk; see OnRecordWritten.
   TopicRecord Record() const;
   bool record_must_sync() const { return !identity_durable_; }
   void OnRecordWritten(const TopicRecord& record);
@@ -155,7 +156,7 @@ class Lane {
 
  private:
   AfterReply Refuse(const absl::Status& status);
-  // The oldest request that awaits a reply is kept, to be sent again.
+  // Keeps the oldest request that awaits a reply, to send it again.
   void Keep();
   AfterReply WantEpoch();
 

@@ -15,7 +15,7 @@
 
 namespace eventhub::client::outbox {
 
-// One thread, which opens a stream for each topic that has something to send, and writes to it as
+// One thread, which opens a stream for each topic that has requests to send, and writes to it as
 // far as the topic's window allows. Replies are handled on threads of the connection.
 //
 // The streams and the outbox's other threads have no reference to the sender: a stream may outlive
@@ -37,19 +37,19 @@ class Sender {
   void Run();
   // The next topic to step; null: stop.
   Topic* AwaitTopic() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
-  // Does one thing for the topic, and sees to it that it gets another turn when there is more.
+  // Does one thing for the topic, and schedules another turn if there is more.
   // Releases the mutex meanwhile.
   void Step(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   // Runs Step at `when`, unless it runs earlier.
   void WakeAt(Topic& topic, absl::Duration when) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
   void CheckTimes(Topic& topic, absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
-  // Moves events that go straight to the hub into requests.
+  // Moves events that are sent directly to the hub into requests.
   void TakeGathered(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
-  // When the oldest event that goes straight to the hub, and is not accepted, was taken.
+  // When the oldest event that is sent directly to the hub, and not accepted yet, was taken.
   absl::Duration OldestUnaccepted(const Topic& topic) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
-  // Sees why nothing can be sent: there may be something to write, or to repair.
+  // Finds out why nothing can be sent: something may have to be written or repaired first.
   void AskCommitter(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);
 
   void OpenStream(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mutex);

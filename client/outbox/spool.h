@@ -83,8 +83,8 @@ class SpoolChange {
 // After an error of Write, nothing more can be written, and the failed change may be found at the
 // next Open or not.
 //
-// A damaged record of the write-ahead log loses the events in it and no others; Load tells how
-// many. So does a damaged table or blob file, for reads of the events in it.
+// A damaged record of the write-ahead log loses only the events in it; Load returns their number. A
+// damaged table or blob file loses only the events in it, when they are read.
 class Spool {
  public:
   // Opens or creates the directory; see Outbox::Open for the errors.
@@ -102,8 +102,8 @@ class Spool {
   // By number.
   absl::StatusOr<std::vector<StoredTopic>> Load() const;
 
-  // Writes; and if `sync`, syncs this and all earlier changes. The events that were put must stay
-  // alive until then.
+  // Writes the change; if `sync`, also syncs this and all earlier changes. The events that were put
+  // must stay alive until it returns.
   absl::Status Write(const SpoolChange& change, bool sync);
 
   // The parts of a request in order. An error if the index cannot be read.
@@ -114,8 +114,7 @@ class Spool {
       TopicNumber topic,
       absl::FunctionRef<absl::Status(uint64_t serial, const RefusedRecord& record)> visit) const;
 
-  // Gives the space of deleted events back to the file system. Takes as long as reading the index;
-  // thread-safe.
+  // Reclaims the space of deleted events. Takes as long as reading the index; thread-safe.
   void Reclaim();
 
  private:

@@ -28,10 +28,10 @@
 
 namespace eventhub::client::outbox {
 
-// Space is given back to the file system when this much was deleted, and as much as is pending.
+// Space is reclaimed when at least this much, and at least as much as is pending, was deleted.
 inline constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 
-// Events of one topic that were taken, and are in no request yet.
+// Events of one topic that were taken and are not in a request yet.
 struct GatheredPart {
   GatheredPart(size_t expected_bytes, absl::Time accepted, absl::Duration taken)
       : batch(0, std::nullopt, expected_bytes), accepted(accepted), taken(taken) {}
@@ -52,7 +52,7 @@ struct Topic {
   std::deque<std::unique_ptr<GatheredPart>> gathered;  // In order; the last one may grow.
   size_t last_part_bytes = 0;                          // The next is likely to be as large.
 
-  // Whether events go straight to the hub, and to disk only if it does not respond.
+  // Whether events are sent directly to the hub, and written to disk only if it does not respond.
   bool direct = false;
   bool slow = false;  // The hub answers, but not in time.
 
@@ -68,8 +68,8 @@ struct Topic {
   absl::Status last_error;
   bool told_stopped = false;  // It was logged that it is stopped.
 
-  // Whether the last request may be sealed, to be sent: while the hub does not take requests, they
-  // grow; but there must be one to try with.
+  // Whether the last request may be sealed and sent: while the hub does not accept requests, they
+  // grow, but one is needed for the next attempt.
   bool MaySeal() const {
     return state == OutboxTopicState::kSending || lane.requests().size() == 1;
   }
@@ -99,7 +99,7 @@ struct Topic {
 // The request of a lane with this number; null if there is none.
 Request* FindRequest(Lane& lane, uint64_t number);
 
-// Results to be told without the mutex.
+// Results to report without the mutex.
 struct Resolved {
   Ticket ticket;
   absl::Status status;
@@ -158,13 +158,13 @@ struct State {
   absl::Duration Now() const { return clock.Monotonic(); }
 
   Topic& AddTopic(const StoredTopic& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  // The topic of that name, which is created.
+  // Returns the topic of that name; creates it if necessary.
   Topic& TopicOf(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   // Wakes the committer, or the sender, for a topic.
   void MarkCommit(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void MarkSend(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  // The head of a topic moved: it is written with the next change, or after a moment.
+  // The head of a topic moved: it is written with the next change, or after a short delay.
   void MarkHead(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void AddWork(absl::AnyInvocable<void()> one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
@@ -173,15 +173,15 @@ struct State {
   // Drops the events of a request that is on disk from memory.
   void DropBodies(Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
-  // Delays the next request of the topic, because of `error`: for long if it is `stopped` until
+  // Delays the next request of the topic because of `error`: for longer if it is `stopped` until
   // somebody acts. Returns a line to log, or nothing.
   std::string BackOff(Topic& topic, const absl::Status& error, bool stopped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
-  // Events of the topic that go straight to the hub go to disk instead.
+  // Writes the topic's events to disk that were sent directly to the hub before.
   void Spill(Topic& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
-  // Tells the callers, without the mutex.
+  // Reports to the callers, without the mutex.
   void Tell(std::vector<Resolved> resolved) ABSL_LOCKS_EXCLUDED(mutex);
   void Log(const std::string& line) const;
 };

@@ -18,9 +18,9 @@ namespace eventhub::client {
 class CommitterCore;
 
 struct CommitterOptions {
-  // How much the committer may hold, i.e. have taken and not answered yet: in transactions (1 to
-  // 1,000,000) and in bytes of their requests (at least 1; one transaction may always be held). And
-  // what Commit does beyond that: wait for space, at most `deadline`, or return RESOURCE_EXHAUSTED.
+  // The limits on transactions in flight, i.e. taken and not answered yet: their number (1 to
+  // 1,000,000), and the bytes of their requests (at least 1; a single transaction is always taken).
+  // Beyond them, Commit waits for space, for at most `deadline`, or returns RESOURCE_EXHAUSTED.
   size_t max_in_flight = 1024;
   size_t max_in_flight_bytes = 32 * 1024 * 1024;
   WhenFull when_full = WhenFull::kBlock;
@@ -38,23 +38,23 @@ struct CommitterOptions {
 
 // Commits transactions to one hub, without a thread that waits for each. Thread-safe.
 //
-// Transactions are sent over one stream as they come, and the hub commits those that wait together
-// in one write. They are carried out in the order of the calls of Commit. There is one exception:
-// those behind a transaction that the hub refuses for now (e.g. because its disk is full) may be
-// carried out before it. Whoever needs the order in spite of that commits the second transaction
-// when the first one is answered.
+// Transactions are pipelined on one stream, and the hub groups those that are waiting into one
+// write. They take effect in the order of the calls of Commit, with one exception: if the hub
+// refuses a transaction temporarily (e.g. because its disk is full), later ones may take effect
+// before it. If the order must hold even then, commit the second transaction when the first one is
+// answered.
 //
 // While the hub is unreachable or asks to retry later, a transaction with an id is retried under it
 // until its deadline, and takes effect at most once. One without an id is tried once.
 //
-// Limits: a transaction is one request and is never split, because it is atomic; what has more than
-// kMaxTransactionParts parts, or an id of more than 256 bytes, is refused by Commit. There is one
-// exception: a transaction of acks alone, without appends and checks, is sent in as many requests
-// as it takes. Each ack is a fact of its own, and may be repeated without harm; if some of them
-// take effect and others do not, the answer is an error with an unknown outcome.
+// Limits: a transaction is atomic, so it is sent as one request; Commit refuses one with more than
+// kMaxTransactionParts parts, or with an id of more than 256 bytes. The exception is a transaction
+// of only acks, without appends and checks: it is sent in as many requests as necessary, since acks
+// are independent of each other and can be repeated without harm. If some of them take effect and
+// others do not, the answer is an error with an unknown outcome.
 //
-// Memory: what is held. Threads: none; answers come on threads of the connection, and a callback
-// that blocks delays all later ones.
+// Memory: the transactions in flight. Threads: none; answers come on threads of the connection, and
+// a callback that blocks delays all later ones.
 //
 // Example:
 //
@@ -75,14 +75,14 @@ class Committer {
   // Called exactly once. There are three answers:
   //
   //   OK                             the transaction is committed
-  //   an error                       nothing of it is, and will be; see Commit in transaction.h for
-  //                                  the errors
+  //   an error                       no part of it is or will be committed; for the errors see
+  //                                  Commit in transaction.h
   //   an error that OutcomeIsUnknown (eventhub/error.h) says is in doubt: it may be committed, e.g.
   //                                  because the deadline passed before the hub replied. To find
   //                                  out, commit it again under its id.
   //
-  // Beside the hub's errors: DEADLINE_EXCEEDED (no reply within the deadline; the message has the
-  // last failure), CANCELLED (the committer was closed before).
+  // In addition to the hub's errors: DEADLINE_EXCEEDED (no reply within the deadline; the message
+  // has the last failure), CANCELLED (the committer was closed before).
   using Callback = absl::AnyInvocable<void(absl::StatusOr<TransactionResult>) &&>;
 
   // INVALID_ARGUMENT, naming the option, if one is out of range. Does not use the network.
@@ -99,8 +99,8 @@ class Committer {
   // Takes a transaction. `done` is required; it runs on a thread of the connection, must be quick,
   // must not block, and must not call the committer, except Commit with WhenFull::kFail.
   //
-  // An error means that the transaction was not taken, nothing of it will be committed, and `done`
-  // is not called: INVALID_ARGUMENT (names the limit or what is missing), RESOURCE_EXHAUSTED (too
+  // An error means that the transaction was not taken, no part of it will be committed, and `done`
+  // is not called: INVALID_ARGUMENT (names the limit or the missing field), RESOURCE_EXHAUSTED (too
   // much is in flight), CANCELLED (the committer is closed).
   absl::Status Commit(Transaction transaction, Callback done);
 
@@ -110,15 +110,16 @@ class Committer {
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
   // Takes no more transactions, flushes those that were taken, and returns the result of Flush.
-  // What is not answered after `timeout` is answered with CANCELLED; what had been sent is in doubt
-  // then. Returns when no callback runs. Must not be called from a callback.
+  // Transactions without an answer after `timeout` are answered with CANCELLED; the outcome of
+  // those that were sent is then unknown. Returns when no callback runs. Must not be called from a
+  // callback.
   absl::Status Close(absl::Duration timeout);
 
-  // The number of transactions that are held.
+  // The number of transactions in flight.
   size_t in_flight() const;
 
-  // Why the last attempt failed, while it is being retried and nothing was answered since: e.g.
-  // UNAVAILABLE (no hub). Otherwise OK.
+  // Why the last attempt failed, e.g. UNAVAILABLE (no hub), while it is being retried and no answer
+  // has arrived since. Otherwise OK.
   absl::Status last_failure() const;
 
   // For Create, and for tests, which inject a clock.

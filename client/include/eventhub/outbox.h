@@ -1,5 +1,5 @@
 // A local, durable outbox: a service publishes at the speed of its own disk, whether or not the hub
-// answers, and each event reaches the hub exactly once.
+// is reachable, and each event reaches the hub exactly once.
 //
 // Part of the library eventhub::outbox, which needs RocksDB; client/outbox/README.md is its guide.
 #pragma once
@@ -30,10 +30,10 @@ class OutboxCore;
 
 // Where an event must be before it counts as accepted.
 enum class OutboxMode {
-  // In the outbox's directory. The hub's latency and outages are never seen by the caller.
+  // In the outbox's directory. The caller never waits for the hub.
   kAlways,
-  // In the hub, as long as it answers within `spill_after`; in the outbox's directory otherwise.
-  // While the hub answers, nothing is written to disk.
+  // In the hub if it answers within `spill_after`, otherwise in the outbox's directory. While the
+  // hub answers, nothing is written to disk.
   kSpill,
 };
 
@@ -44,13 +44,13 @@ struct OutboxOptions {
 
   OutboxMode mode = OutboxMode::kAlways;
 
-  // How many bytes of events may be pending, i.e. taken and not yet in the hub, including events
-  // that are set aside; at least 1 MiB. The directory takes up to twice as much disk, and 128 MiB.
+  // The maximum bytes of pending events, i.e. taken and not yet in the hub, including events that
+  // are set aside; at least 1 MiB. The directory takes up to twice as much disk, plus 128 MiB.
   uint64_t max_bytes = uint64_t{1} << 30;
 
-  // What Publish does when they are exceeded: block until there is space, for at most `max_block`
-  // (at least 0; may be infinite), or fail at once, both with RESOURCE_EXHAUSTED. The same holds if
-  // the disk cannot keep up, and half of `max_buffer_bytes` are in memory alone.
+  // What Publish does when that is exceeded: block until there is space, for at most `max_block`
+  // (at least 0; may be infinite), or fail at once; both end with RESOURCE_EXHAUSTED. The same
+  // applies if the disk cannot keep up, and half of `max_buffer_bytes` is only in memory.
   WhenFull when_full = WhenFull::kBlock;
   absl::Duration max_block = absl::InfiniteDuration();
 
@@ -68,12 +68,12 @@ struct OutboxOptions {
   // may be larger).
   size_t max_batch_bytes = 256 * 1024;
 
-  // How much of one topic may be sent and not yet acknowledged, in requests (1 to 64) and in bytes.
+  // The limits on the unacknowledged requests of one topic: their number (1 to 64) and their bytes.
   size_t max_in_flight_requests = 64;
   size_t max_in_flight_bytes = 8 * 1024 * 1024;
 
-  // How many bytes of events may be kept in memory: those that are not accepted yet, and those that
-  // are and were not sent yet. Events beyond are read from disk. At least 1 MiB.
+  // The maximum bytes of events in memory: those not accepted yet, and those accepted and not sent
+  // yet. Events beyond that are read from disk. At least 1 MiB.
   size_t max_buffer_bytes = 32 * 1024 * 1024;
 
   // How long the hub may take to reply to a request; afterwards the stream is dropped and opened
@@ -83,25 +83,25 @@ struct OutboxOptions {
   // The delays between attempts while the hub cannot be reached or cannot take events.
   RetryOptions retry{};
 
-  // The delays between attempts while the hub refuses a topic for a reason that does not pass by
-  // itself, e.g. because the topic does not exist.
+  // The delays between attempts while the hub refuses a topic for a reason that somebody must
+  // resolve, e.g. because the topic does not exist.
   RetryOptions stopped_retry{.initial_delay = absl::Seconds(1), .max_delay = absl::Minutes(1)};
 
-  // If false, nothing is sent: for tools, and for processes that leave the sending to a later one.
-  // Events go to disk, whatever the mode.
+  // If false, nothing is sent: for tools, and for processes that leave sending to a later one.
+  // Events go to disk in either mode.
   bool send = true;
 
-  // Receives one line when something happens that an operator should know: a topic stops or goes
-  // on, an event is set aside, events were lost to a damaged disk. Never repeated while the state
-  // lasts. Called on a thread of the outbox; must be quick. Unset: standard error.
+  // Receives one line when something happens that an operator should know: a topic stops or
+  // continues, an event is set aside, events were lost to a damaged disk. Not repeated while the
+  // state lasts. Called on a thread of the outbox; must be quick. Unset: standard error.
   std::function<void(std::string_view line)> log{};
 };
 
 // What an outbox does with a topic's events.
 enum class OutboxTopicState {
   kSending,  // Nothing is pending, or it is being sent.
-  kWaiting,  // The hub cannot be reached, or cannot take events now; it is tried again soon.
-  kStopped,  // The hub refuses the topic until somebody acts; it is tried again now and then.
+  kWaiting,  // The hub cannot be reached, or cannot take events now; retried soon.
+  kStopped,  // The hub refuses the topic until somebody acts; retried from time to time.
 };
 
 // The state's name: "sending", "waiting" or "stopped".
@@ -120,8 +120,8 @@ struct OutboxTopicStatus {
   // Events that the hub refused for good, one by one, and that were set aside.
   uint64_t refused_events = 0;
   uint64_t refused_bytes = 0;
-  // Events that were accepted and cannot be read any more, because the disk is damaged, as far as
-  // this process found.
+  // Accepted events that can no longer be read because the disk is damaged, as far as this process
+  // has found.
   uint64_t lost_events = 0;
   // Events that the hub acknowledged since the outbox was opened.
   uint64_t published_events = 0;
@@ -140,7 +140,7 @@ struct OutboxStatus {
   uint64_t published_events = 0;
   // Why nothing more can be written to the directory; OK if it can.
   absl::Status disk{};
-  // By name; those that were ever published to.
+  // All topics that were ever published to, by name.
   std::vector<OutboxTopicStatus> topics{};
 };
 
@@ -160,14 +160,15 @@ struct RefusedEvent {
 // Guarantees:
 // - An accepted event survives a crash of the process, and with kSynced a power loss, at any
 //   moment. The hub appends it exactly once, whatever crashes, however often, on either side: the
-//   directory has the name and the sequence numbers by which the hub recognizes repeated requests.
-//   Exceptions: a hub that has forgotten the producer (idle for longer than `--producer_expiry`, 7
-//   days by default) or was restored from a backup may append a second time what was in flight
-//   when the connection broke. A topic with a `deduplication_window` excludes even that.
+//   directory stores the name and the sequence numbers by which the hub recognizes repeated
+//   requests. Exceptions: a hub that has forgotten the producer (idle for longer than
+//   `--producer_expiry`, 7 days by default) or was restored from a backup may append events twice
+//   that were in flight when the connection broke. A `deduplication_window` on the topic prevents
+//   even that.
 // - Events that one thread publishes to a topic with the same partition key are appended in that
-//   order, also where kSpill switches between hub and disk. An event that the hub refuses for good
-//   because of its contents is set aside; those behind it go on.
-// - A topic that the hub refuses does not hold up other topics.
+//   order, also when kSpill switches between hub and disk. An event that the hub refuses for good
+//   because of its contents is set aside; those behind it are sent.
+// - A topic that the hub refuses does not delay other topics.
 // - Damage on disk is detected, and loses only the events that it hits; `lost_events` counts them.
 //
 // Event.deliver_after counts from when the hub gets the event; use deliver_at for a time that an
@@ -179,7 +180,7 @@ struct RefusedEvent {
 // commit). An event is copied twice, into its request and to disk.
 //
 // Memory: `max_buffer_bytes`, plus `max_in_flight_bytes` for each topic that is being sent, plus
-// about 64 MiB of RocksDB. Threads: three. An idle outbox costs no CPU.
+// about 64 MiB for RocksDB. Threads: three. An idle outbox costs no CPU.
 //
 // Example:
 //
@@ -193,7 +194,7 @@ class Outbox {
   // failed, or the outbox was closed, while it was being written or sent.
   using Callback = absl::AnyInvocable<void(const absl::Status&) &&>;
 
-  // Opens the directory and begins to send what is in it. Does not wait for the hub.
+  // Opens the directory and begins to send its pending events. Does not wait for the hub.
   //
   // INVALID_ARGUMENT, naming the option, if one is out of range. FAILED_PRECONDITION if another
   // process has the directory open, or it is of a newer version, or holds something else. DATA_LOSS
@@ -222,8 +223,8 @@ class Outbox {
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
   // Returns OK when nothing is pending: the hub has everything, except the events that it refused
-  // for good. DEADLINE_EXCEEDED after `timeout`, naming the last error. With kAlways, nobody needs
-  // to call this: what is left is sent after the next Open.
+  // for good. DEADLINE_EXCEEDED after `timeout`, naming the last error. Optional with kAlways:
+  // pending events are sent after the next Open.
   absl::Status Drain(absl::Duration timeout = absl::InfiniteDuration());
 
   // Takes no more events, accepts those that were taken, and drains for at most `timeout`. Events
@@ -233,8 +234,8 @@ class Outbox {
 
   OutboxStatus status() const;
 
-  // Tries a topic again at once, and takes its identity over if a copy of the directory has taken
-  // it. NOT_FOUND if nothing was ever published to the topic.
+  // Retries a topic at once, and takes the producer's name back if a copy of the directory has
+  // taken it over. NOT_FOUND if nothing was ever published to the topic.
   absl::Status Retry(std::string_view topic);
 
   // Publishes the events of a topic that were set aside again, behind all others; returns how many.
@@ -263,7 +264,8 @@ class OutboxReader {
 
   virtual ~OutboxReader() = default;
 
-  // All but `state`, `last_error` and `published_events`, which only the sending process knows.
+  // Everything except `state`, `last_error` and `published_events`, which only the sending process
+  // knows.
   virtual OutboxStatus status() const = 0;
 
   // Passes the pending events to `visit`, topic by topic in the order of publishing, until it

@@ -41,9 +41,9 @@ struct CommitAnswer {
   absl::StatusOr<TransactionResult> result;
 };
 
-// Held transactions: those that await a reply on the current stream, those that are to be sent, and
-// those that the hub refused for now, which are sent again after a delay. The first two are in the
-// order of Commit. Guarded by the committer's mutex.
+// The transactions in flight: those that await a reply on the current stream, those waiting to be
+// sent, and those that the hub refused temporarily, which are sent again after a delay. The first
+// two are in the order of Commit. Guarded by the committer's mutex.
 class CommitQueue {
  public:
   explicit CommitQueue(const RetryOptions& retry) : retry_(retry) {}
@@ -53,12 +53,12 @@ class CommitQueue {
   // Returns the transaction to write next, marked as sent at `now`; null if there is none.
   HeldTransaction* Send(absl::Duration now);
 
-  // Handles the reply to the oldest transaction that awaits one. Returns false if the reply is to
-  // none: then the stream is to be dropped.
+  // Handles the reply to the oldest transaction that awaits one. Returns false if none does: then
+  // the stream must be dropped.
   bool OnReply(TransactReply reply, absl::Duration now, std::vector<CommitAnswer>& answers);
 
-  // The stream is gone, with `status`: transactions without a reply are sent again, those without
-  // an id only if they never left.
+  // The stream ended with `status`: transactions without a reply are sent again, those without an
+  // id only if they were not sent before.
   void OnStreamLost(const absl::Status& status, std::vector<CommitAnswer>& answers);
 
   // Answers transactions past their deadline with `status`.

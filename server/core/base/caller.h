@@ -1,4 +1,4 @@
-// Who makes a call of the hub, from where, and how long somebody waits for the answer.
+// Who calls the hub, from where, and how long the caller waits for the answer.
 #pragma once
 
 #include <functional>
@@ -13,20 +13,20 @@
 
 namespace eventhub {
 
-// Every call of a facade takes one, so that whatever depends on the caller (permission, quotas, an
-// audit) is decided from it and passed nowhere else. The network layer makes it once for each call,
-// or once for a stream: requests on a stream cost nothing.
+// Every call of a facade takes a Caller, so that everything that depends on the caller (permission,
+// quotas, audit) is decided from it alone. The network layer creates one per unary call and one per
+// stream: requests on a stream cost nothing.
 //
 // Immutable; thread-safe. Copies are equivalent. A call that continues after its method has
 // returned keeps a copy.
 class Caller {
  public:
-  // Returns why nobody waits for the answer of a call any more, or OK. Thread-safe.
+  // Returns OK while the caller waits for the answer, otherwise why not. Thread-safe.
   using Ending = std::function<absl::Status()>;
 
-  // `principal` names who calls, `peer` the address from which; neither is empty. The answer is of
-  // use until `deadline`, by the monotonic time of `clock`, which outlives the call. `ending` is
-  // called until the call is answered.
+  // `principal` is the name of the caller, `peer` its address; neither is empty. The caller waits
+  // until `deadline`, by the monotonic time of `clock`, which outlives the call. `ending` is not
+  // called after the call is answered.
   Caller(std::string principal, std::string peer, const Clock& clock, absl::Duration deadline,
          Ending ending)
       : principal_(std::move(principal)),
@@ -43,7 +43,7 @@ class Caller {
     return std::move(*this);
   }
 
-  // A part of the hub itself, such as "link orders": it waits for the answer in any case.
+  // A part of the hub itself, such as "link orders": it always waits for the answer.
   static Caller Internal(absl::string_view part);
 
   const std::string& principal() const { return principal_; }
@@ -54,10 +54,10 @@ class Caller {
   // stream has a flow, all unary calls from one address have one, and each part of the hub has one.
   CommitFlow flow() const { return flow_; }
 
-  // Returns OK while somebody waits for the answer, otherwise why the call should end early:
+  // Returns OK while the caller waits for the answer, otherwise why the call should end early:
   // DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE if the hub shuts down. The message includes
-  // `done`, if any, which describes what was done before, such as "3 events were added". Only until
-  // the call is answered.
+  // `done`, if any, which describes the part that is done, such as "3 events were added". Must not
+  // be called after the call is answered.
   absl::Status Interruption(absl::string_view done = "") const;
 
  private:

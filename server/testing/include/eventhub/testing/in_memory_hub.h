@@ -1,4 +1,4 @@
-// A hub in the process of a test: the real one, with its data in memory, without ports and files.
+// A real hub inside a test's process, with its data in memory, without ports or files.
 #pragma once
 
 #include <memory>
@@ -8,13 +8,13 @@
 
 namespace eventhub::client {
 
-// Serves from construction to destruction. Each hub has its own data and its own clock, and any
-// number of them run side by side; one starts in some ten milliseconds. Thread-safe, except that
-// one thread at a time calls Start, Stop and Restart.
+// Serves from construction to destruction. Each hub has its own data and its own clock; any number
+// of hubs can run side by side, and one starts within about ten milliseconds. Thread-safe, except
+// that only one thread at a time may call Start, Stop and Restart.
 //
-// It is not a model of a hub: topics, subscriptions, transactions, routes, delayed events and
-// errors are those of eventhubd. Only the disk is missing, and the network is a socket with a
-// random name in Linux's abstract namespace. A hub that cannot start ends the program, with the
+// It is not a fake: topics, subscriptions, transactions, routes, delayed events and errors are
+// those of eventhubd. Only the disk is replaced by memory, and the network by a socket with a
+// random name in Linux's abstract namespace. If the hub cannot start, it ends the program, with the
 // reason on stderr.
 //
 // Link eventhub::testing.
@@ -27,7 +27,7 @@ namespace eventhub::client {
 //       Billing billing(hub.Connect());   // The program under test.
 //       …
 //       hub.Advance(absl::Minutes(10));   // The retry is due.
-//       hub.Restart();                    // Nobody loses an event.
+//       hub.Restart();                    // No event is lost.
 //     }
 class InMemoryHub {
  public:
@@ -42,10 +42,10 @@ class InMemoryHub {
   // connection over the network does.
   std::shared_ptr<Connection> Connect();
 
-  // The hub's clock follows the system's; Advance moves it forward. Leases and retry delays that
-  // expire by then have expired when it returns; delayed events follow within a second.
-  // The SDK's own clock stays: a Subscriber, which extends leases in real time, then has lost those
-  // that were shorter.
+  // The hub's clock follows the system's; Advance moves it forward. When it returns, the leases and
+  // retry delays that end by then have ended; delayed events follow within a second. The SDK's own
+  // clock does not move: a Subscriber extends its leases in real time, so it loses those that end
+  // within `by`.
   void Advance(absl::Duration by);
   absl::Time Now() const;
 
