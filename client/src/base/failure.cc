@@ -52,6 +52,14 @@ absl::Status WithNothingDone(absl::Status error) { return Marked(std::move(error
 
 absl::Status WithUnknownOutcome(absl::Status error) { return Marked(std::move(error), kUnknown); }
 
+absl::Status OutcomeOf(absl::Status error, bool in_doubt) {
+  return in_doubt ? WithUnknownOutcome(std::move(error)) : error;
+}
+
+absl::Status OutcomeOfGivenUp(absl::Status error, bool in_doubt) {
+  return in_doubt ? WithUnknownOutcome(std::move(error)) : WithNothingDone(std::move(error));
+}
+
 bool SaysNothingDone(const absl::Status& error) {
   const auto mark = error.GetPayload(kOutcomeUrl);
   return mark && *mark == kNothingDone;

@@ -17,6 +17,14 @@ absl::Status WithNothingDone(absl::Status error);
 // Marks the error of a request that may have taken effect.
 absl::Status WithUnknownOutcome(absl::Status error);
 
+// The outcome of a request whose last attempt failed with `error`. `in_doubt`: an earlier attempt
+// may have taken effect, of which the error says nothing.
+absl::Status OutcomeOf(absl::Status error, bool in_doubt);
+
+// The outcome of a request that is given up without a reply to its last attempt. `in_doubt`: some
+// attempt may have taken effect.
+absl::Status OutcomeOfGivenUp(absl::Status error, bool in_doubt);
+
 // Whether `error` is marked by WithNothingDone.
 bool SaysNothingDone(const absl::Status& error);
 

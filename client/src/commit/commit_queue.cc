@@ -8,19 +8,6 @@
 #include "eventhub/error.h"
 
 namespace eventhub::client {
-namespace {
-
-// The error of one attempt says nothing about earlier attempts.
-absl::Status Final(const HeldTransaction& held, const absl::Status& status) {
-  return held.in_doubt ? WithUnknownOutcome(status) : status;
-}
-
-// The error of a transaction that is given up, although the hub did not refuse it.
-absl::Status GivenUp(const HeldTransaction& held, const absl::Status& status) {
-  return held.in_doubt ? WithUnknownOutcome(status) : WithNothingDone(status);
-}
-
-}  // namespace
 
 void CommitQueue::Push(Held held) {
   bytes_ += held->bytes;
@@ -59,7 +46,7 @@ bool CommitQueue::OnReply(TransactReply reply, absl::Duration now,
   }
   const bool again = !held->answered && !held->transaction.id.empty() && MayPass(reply.status);
   if (!again) {
-    const absl::Status final = Final(*held, reply.status);
+    const absl::Status final = OutcomeOf(reply.status, held->in_doubt);
     Answer(std::move(held), final, answers);
     return true;
   }
@@ -94,7 +81,7 @@ void CommitQueue::Expire(absl::Duration now, const absl::Status& status,
     }
     Held held = std::move(it->second);
     it = delayed_.erase(it);
-    const absl::Status given_up = GivenUp(*held, status);
+    const absl::Status given_up = OutcomeOfGivenUp(status, held->in_doubt);
     Answer(std::move(held), given_up, answers);
   }
 }
@@ -110,7 +97,7 @@ void CommitQueue::Expire(std::deque<Held>& queue, bool sent, absl::Duration now,
       answers.push_back({held->number, std::move(held->done), WithUnknownOutcome(status)});
       rest.push_back(std::move(held));
     } else {
-      const absl::Status given_up = GivenUp(*held, status);
+      const absl::Status given_up = OutcomeOfGivenUp(status, held->in_doubt);
       Answer(std::move(held), given_up, answers);
     }
   }
@@ -123,7 +110,7 @@ void CommitQueue::FailLargest(const absl::Status& status, std::vector<CommitAnsw
   if (largest == sent_.end()) return;
   Held held = std::move(*largest);
   sent_.erase(largest);
-  const absl::Status given_up = GivenUp(*held, status);
+  const absl::Status given_up = OutcomeOfGivenUp(status, held->in_doubt);
   Answer(std::move(held), given_up, answers);
 }
 
@@ -133,7 +120,7 @@ void CommitQueue::FailAll(const absl::Status& status, std::vector<CommitAnswer>&
   while (!ready_.empty()) {
     Held held = std::move(ready_.front());
     ready_.pop_front();
-    const absl::Status given_up = GivenUp(*held, status);
+    const absl::Status given_up = OutcomeOfGivenUp(status, held->in_doubt);
     Answer(std::move(held), given_up, answers);
   }
 }

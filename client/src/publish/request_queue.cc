@@ -8,19 +8,6 @@
 #include "eventhub/error.h"
 
 namespace eventhub::client {
-namespace {
-
-// The outcome of a batch whose last attempt failed with `status`, given its earlier attempts.
-absl::Status OutcomeOf(const Batch& batch, const absl::Status& status) {
-  return batch.in_doubt ? WithUnknownOutcome(status) : status;
-}
-
-// The same for a batch that is given up without a reply to its last attempt.
-absl::Status GivenUp(const Batch& batch, const absl::Status& status) {
-  return batch.in_doubt ? WithUnknownOutcome(status) : WithNothingDone(status);
-}
-
-}  // namespace
 
 Batch* RequestQueue::Send(absl::Duration now) {
   if (kept_ > 0 && awaiting_ > 0) return nullptr;
@@ -118,7 +105,7 @@ AfterReply RequestQueue::Refuse(PublishReply reply, std::vector<Finished>& finis
     return AfterReply::kBackOff;
   }
   gap_expected_ = true;
-  Fail(batches_.begin() + kept_, OutcomeOf(*batches_[kept_], reply.status), finished);
+  Fail(batches_.begin() + kept_, OutcomeOf(reply.status, batches_[kept_]->in_doubt), finished);
   return AfterReply::kGoOn;
 }
 
@@ -129,7 +116,7 @@ bool RequestQueue::RefuseEvent(const absl::Status& status, std::vector<Finished>
     return false;
   }
   const size_t before = batch.bytes();
-  Finished one{.status = OutcomeOf(batch, status), .batch_id = batch.id, .events = 1};
+  Finished one{.status = OutcomeOf(status, batch.in_doubt), .batch_id = batch.id, .events = 1};
   if (Publisher::Callback done = batch.Remove(*info->event_index); done) {
     one.results.push_back({*info->event_index, std::move(done)});
   }
@@ -217,7 +204,7 @@ void RequestQueue::Expire(absl::Duration now, const absl::Status& status,
       finished.push_back(std::move(result));
       ++i;
     } else {
-      Fail(batches_.begin() + i, GivenUp(batch, status), finished);
+      Fail(batches_.begin() + i, OutcomeOfGivenUp(status, batch.in_doubt), finished);
     }
   }
 }
@@ -229,7 +216,7 @@ void RequestQueue::FailLargest(const absl::Status& status, std::vector<Finished>
       sent, sent + awaiting_, [](const std::unique_ptr<Batch>& a, const std::unique_ptr<Batch>& b) {
         return a->bytes() < b->bytes();
       });
-  Fail(largest, GivenUp(**largest, status), finished);
+  Fail(largest, OutcomeOfGivenUp(status, (*largest)->in_doubt), finished);
 }
 
 void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& finished) {
@@ -238,7 +225,7 @@ void RequestQueue::FailAll(const absl::Status& status, std::vector<Finished>& fi
     std::unique_ptr<Batch> batch = std::move(batches_.front());
     batches_.pop_front();
     bytes_ -= batch->bytes();
-    const absl::Status outcome = GivenUp(*batch, status);
+    const absl::Status outcome = OutcomeOfGivenUp(status, batch->in_doubt);
     Report(outcome, std::move(batch), {}, finished);
   }
 }
