@@ -1,5 +1,5 @@
 // The daemon's log: spdlog to stderr, for people or for machines. Nothing is logged per event, and
-// whoever logs does not wait for the output.
+// logging does not wait for the output.
 #pragma once
 
 #include <string>

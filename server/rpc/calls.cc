@@ -8,7 +8,7 @@
 namespace eventhub {
 namespace {
 
-// As long as the hub does not know whom a connection belongs to.
+// Until the hub can identify its clients.
 constexpr char kAnonymous[] = "anonymous";
 
 }  // namespace

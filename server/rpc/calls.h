@@ -1,4 +1,4 @@
-// How every call begins: who makes it is determined here, and nowhere else.
+// How every call begins: the caller is identified here, and nowhere else.
 #pragma once
 
 #include <atomic>
@@ -28,8 +28,8 @@ class Calls {
   Calls(const StreamRegistry& registry, StreamLimits& limits, const Clock& clock)
       : registry_(registry), limits_(limits), clock_(clock) {}
 
-  // Serves a unary call: `serve(caller, reactor)` finishes it, sooner or later. What the caller of
-  // the method passed in lives until then.
+  // Serves a unary call: `serve(caller, reactor)` finishes it, at once or later. gRPC keeps the
+  // method's request and response until then.
   template <typename Method>
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, Method serve) const {
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
@@ -71,7 +71,7 @@ class Calls {
   }
 
  private:
-  // Returns who makes a call.
+  // Identifies the caller.
   Caller Admit(const grpc::CallbackServerContext& context) const;
 
   const StreamRegistry& registry_;

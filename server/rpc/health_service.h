@@ -21,8 +21,8 @@ class HealthWatch;
 //
 //   "ready"  whether the hub accepts writes, like the empty name: not with a full or failing disk.
 //            A hub that is not ready should get no traffic.
-//   "live"   whether a restart would be useless. A hub with a full disk is live, since only space
-//            helps; one whose store failed is not, since only a restart helps.
+//   "live"   whether the hub works without a restart. A hub with a full disk is live, since only
+//            free space helps; one whose store failed is not, since only a restart helps.
 //
 // Thread-safe.
 class HealthService final : public grpc::health::v1::Health::CallbackService {

@@ -28,8 +28,8 @@ namespace eventhub::cli {
 namespace {
 
 constexpr char kOutboxExamples[] = R"(
-An outbox is a directory of a service, with the events that the hub does not have yet. The service
-itself sends them as soon as it can; these commands are for a service that does not run.
+An outbox is a directory in which a service keeps the events that the hub does not have yet. A
+running service sends them itself; these commands are for a service that no longer runs.
 
 Examples:
   eventhub outbox status /var/lib/shop/outbox
@@ -38,8 +38,8 @@ Examples:
   eventhub outbox drop /var/lib/shop/outbox --topic=orders --refused)";
 
 constexpr char kStatusOutboxExamples[] = R"(
-Changes nothing, and works beside a running service. REFUSED are events that the hub refused one by
-one, and that were set aside; LOST are events that cannot be read from a damaged disk.
+Changes nothing; also works while the service runs. REFUSED counts the events that the hub refused
+and that were set aside; LOST counts the events that cannot be read from a damaged disk.
 
 Examples:
   eventhub outbox status /var/lib/shop/outbox
@@ -49,24 +49,24 @@ constexpr char kDrainOutboxExamples[] = R"(
 Sends the pending events to the hub as the service would have: in order, and exactly once. May be
 interrupted and repeated. Without --timeout, gives up when no event was published for 30 s.
 
-Exits with 1 if events are left, or were refused.
+Exits with 1 if events remain, or were refused.
 
 Examples:
   eventhub outbox drain /var/lib/shop/outbox
   eventhub outbox drain /var/lib/shop/outbox --retry-refused --timeout=5m)";
 
 constexpr char kExportOutboxExamples[] = R"(
-Prints the pending events of one topic as JSON lines, as `publish --input=json` reads them, and
-changes nothing. To publish them by hand may append events twice that the hub has already; `drain`
-does not.
+Prints the pending events of one topic as JSON lines, in the form that `publish --input=json` reads,
+and changes nothing. Publishing them by hand may append events again that the hub already has;
+`drain` does not.
 
 Examples:
   eventhub outbox export /var/lib/shop/outbox --topic=orders > orders.jsonl
   eventhub outbox export /var/lib/shop/outbox --refused | jq .id)";
 
 constexpr char kDropOutboxExamples[] = R"(
-Deletes the pending events of a topic, or those that the hub refused, for good. Asks first. Export
-them before, in case they are needed.
+Deletes the pending events of a topic, or those that the hub refused, for good. Asks first. To keep
+a copy, export them first.
 
 Examples:
   eventhub outbox drop /var/lib/shop/outbox --topic=orders
@@ -84,7 +84,7 @@ struct OutboxFlags {
   bool json = false;
 };
 
-// An error of the directory is none of the hub.
+// UNAVAILABLE would mean that the hub cannot be reached.
 absl::Status OfDirectory(const absl::Status& status) {
   if (!absl::IsUnavailable(status)) return status;
   return absl::FailedPreconditionError(status.message());
@@ -290,7 +290,7 @@ absl::Status Drop(const Context& context, const OutboxFlags& flags) {
 
 void AddOutboxCommand(CLI::App& app, Context& context) {
   CLI::App* group =
-      AddGroup(app, "outbox", "Look into, drain and export a service's outbox", kOutboxExamples);
+      AddGroup(app, "outbox", "Inspect, drain and export a service's outbox", kOutboxExamples);
   const auto flags = std::make_shared<OutboxFlags>();
   const auto add = [group, flags](const std::string& verb, const std::string& description,
                                   const char* examples) {
@@ -298,24 +298,24 @@ void AddOutboxCommand(CLI::App& app, Context& context) {
     command->add_option("DIRECTORY", flags->directory, "The directory of the outbox")->required();
     return command;
   };
-  CLI::App* status = add("status", "Show what is pending", kStatusOutboxExamples);
+  CLI::App* status = add("status", "Show the pending events", kStatusOutboxExamples);
   AddOutputOption(*status, &flags->json);
   SetRun(*status, context, [flags] { return Status(*flags); });
 
-  CLI::App* drain = add("drain", "Send what is pending to the hub", kDrainOutboxExamples);
+  CLI::App* drain = add("drain", "Send the pending events to the hub", kDrainOutboxExamples);
   drain->add_flag("--retry-refused", flags->retry_refused,
-                  "Send the events that the hub refused as well");
+                  "Also send the events that the hub refused");
   AddOutputOption(*drain, &flags->json);
   SetRun(*drain, context, [&context, flags] { return Drain(context, *flags); });
 
-  CLI::App* export_events = add("export", "Print what is pending", kExportOutboxExamples);
+  CLI::App* export_events = add("export", "Print the pending events", kExportOutboxExamples);
   export_events->add_option("--topic", flags->topic, "The topic; required if several have events")
       ->type_name("TOPIC");
   export_events->add_flag("--refused", flags->refused,
                           "The events that the hub refused; the reasons go to stderr");
   SetRun(*export_events, context, [flags] { return Export(*flags); });
 
-  CLI::App* drop = add("drop", "Delete what is pending for good", kDropOutboxExamples);
+  CLI::App* drop = add("drop", "Delete pending events for good", kDropOutboxExamples);
   drop->add_option("--topic", flags->topic, "The topic")->type_name("TOPIC")->required();
   drop->add_flag("--refused", flags->refused, "Only the events that the hub refused");
   drop->add_flag("-y,--yes", flags->yes, "Do not ask");
