@@ -90,7 +90,7 @@ TEST(CommitterHubTest, CommitsOnceOverConnectionsThatBreak) {
   for (const auto& [id, count] : ids) EXPECT_EQ(count, 1) << id;
 }
 
-TEST(CommitterHubTest, TheHubsErrorsArriveAndOneTooLargeFailsAlone) {
+TEST(CommitterHubTest, ReturnsTheHubsErrorsAndFailsOnlyTheOversizedOne) {
   TestHub hub;
   const std::shared_ptr<Connection> connection = Connect(hub.address());
   ASSERT_TRUE(AdminClient(connection).CreateTopic({.name = "out"}).ok());
@@ -154,7 +154,7 @@ class OldHub final : public v1::EventHubService::Service {
   std::atomic<int64_t> next_{0};
 };
 
-TEST(CommitterHubTest, AHubWithoutTheStreamTakesOneAfterAnother) {
+TEST(CommitterHubTest, OlderHubGetsOneCallAfterAnother) {
   OldHub hub;
   const auto committer = Committer::Create(Connect(hub.address()), {});
   ASSERT_TRUE(committer.ok()) << committer.status();

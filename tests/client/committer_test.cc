@@ -173,7 +173,7 @@ TEST_F(CommitterTest, ManyAreInFlightInOrder) {
   EXPECT_EQ(results_.at("b")->events[0].offset, 41);
 }
 
-TEST_F(CommitterTest, ALostStreamIsRepeatedUnderTheSameIds) {
+TEST_F(CommitterTest, RetriesUnderTheSameIdsAfterALostStream) {
   Start();
   Commit({"a", "b"});
   hub_->Commit();
@@ -190,7 +190,7 @@ TEST_F(CommitterTest, ALostStreamIsRepeatedUnderTheSameIds) {
 }
 
 // The first attempt may have caused the refusal: its acks took effect.
-TEST_F(CommitterTest, ARefusalAfterALostStreamLeavesInDoubt) {
+TEST_F(CommitterTest, RefusalAfterALostStreamLeavesDoubt) {
   Start();
   Commit({"a"});
   hub_->Break();
@@ -206,7 +206,7 @@ TEST_F(CommitterTest, ARefusalAfterALostStreamLeavesInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(status("b")));
 }
 
-TEST_F(CommitterTest, WhatNeverLeftIsNotInDoubt) {
+TEST_F(CommitterTest, UnsentTransactionsAreNotInDoubt) {
   Start();
   hub_->SetDown(absl::UnavailableError("refused"));
   Commit({"a"});
@@ -216,7 +216,7 @@ TEST_F(CommitterTest, WhatNeverLeftIsNotInDoubt) {
   EXPECT_THAT(std::string(status("a").message()), HasSubstr("refused"));
 }
 
-TEST_F(CommitterTest, OneRefusedForNowDoesNotHoldUpOthers) {
+TEST_F(CommitterTest, TemporaryRefusalDoesNotDelayOthers) {
   Start({.retry = {.initial_delay = absl::Seconds(1), .max_delay = absl::Seconds(1)}});
   Commit({"a", "b"});
   hub_->Refuse(HubError(absl::StatusCode::kResourceExhausted, {.reason = ErrorReason::kTopicFull}));
@@ -233,7 +233,7 @@ TEST_F(CommitterTest, OneRefusedForNowDoesNotHoldUpOthers) {
   EXPECT_TRUE(status("a").ok());
 }
 
-TEST_F(CommitterTest, TheDeadlineAnswersWhatIsInDoubtAsSuch) {
+TEST_F(CommitterTest, DeadlineReportsDoubt) {
   Start({.deadline = absl::Seconds(10), .reply_timeout = absl::InfiniteDuration()});
   Commit({"a"});
   hub_->Advance(absl::Seconds(10));
@@ -247,7 +247,7 @@ TEST_F(CommitterTest, TheDeadlineAnswersWhatIsInDoubtAsSuch) {
   EXPECT_EQ(committer_->in_flight(), 0u);
 }
 
-TEST_F(CommitterTest, ASilentHubIsLeft) {
+TEST_F(CommitterTest, LeavesASilentHub) {
   Start({.deadline = absl::Minutes(5), .reply_timeout = absl::Seconds(10)});
   Commit({"a"});
   hub_->Advance(absl::Seconds(12));
@@ -257,7 +257,7 @@ TEST_F(CommitterTest, ASilentHubIsLeft) {
   EXPECT_TRUE(status("a").ok());
 }
 
-TEST_F(CommitterTest, WithoutAnIdItIsSentOnce) {
+TEST_F(CommitterTest, IsSentOnceWithoutAnId) {
   Start();
   ASSERT_TRUE(Commit(TransactionOf("")).ok());
   hub_->Break();
@@ -265,7 +265,7 @@ TEST_F(CommitterTest, WithoutAnIdItIsSentOnce) {
   EXPECT_TRUE(OutcomeIsUnknown(status("")));
 }
 
-TEST_F(CommitterTest, AFinalErrorOfTheStreamAnswersAll) {
+TEST_F(CommitterTest, PermanentStreamErrorAnswersAll) {
   Start();
   Commit({"a"});
   hub_->SetDown(absl::PermissionDeniedError("no"));
@@ -274,7 +274,7 @@ TEST_F(CommitterTest, AFinalErrorOfTheStreamAnswersAll) {
   EXPECT_TRUE(OutcomeIsUnknown(status("a")));
 }
 
-TEST_F(CommitterTest, TheLargestIsAnsweredIfOneIsTooLarge) {
+TEST_F(CommitterTest, AnswersTheLargestIfOneIsTooLarge) {
   Start();
   ASSERT_TRUE(Commit(TransactionOf("small")).ok());
   ASSERT_TRUE(Commit(TransactionOf("large", std::string(1000, 'x'))).ok());
@@ -286,7 +286,7 @@ TEST_F(CommitterTest, TheLargestIsAnsweredIfOneIsTooLarge) {
   EXPECT_THAT(hub_->ids(), ElementsAre("small"));
 }
 
-TEST_F(CommitterTest, AReplyToNoTransactionDropsTheStream) {
+TEST_F(CommitterTest, UnexpectedReplyDropsTheStream) {
   Start();
   Commit({"a"});
   hub_->Reply({.correlation_id = 4711});
@@ -310,7 +310,7 @@ TEST_F(CommitterTest, IsBoundedInTransactionsAndBytes) {
   EXPECT_TRUE(Commit(TransactionOf("large", std::string(3000, 'x'))).ok());  // Alone.
 }
 
-TEST_F(CommitterTest, ABlockedCallerGoesOnWhenThereIsSpace) {
+TEST_F(CommitterTest, BlockedCallerContinuesWhenThereIsSpace) {
   Start({.max_in_flight = 1});
   Commit({"a"});
   std::thread caller([&] { EXPECT_TRUE(Commit(TransactionOf("b")).ok()); });
@@ -320,7 +320,7 @@ TEST_F(CommitterTest, ABlockedCallerGoesOnWhenThereIsSpace) {
   EXPECT_THAT(hub_->ids(), ElementsAre("b"));
 }
 
-TEST_F(CommitterTest, CloseAnswersWhatIsLeft) {
+TEST_F(CommitterTest, CloseAnswersTheRest) {
   Start();
   Commit({"a"});
   hub_->SetDown(absl::UnavailableError("gone"));
@@ -349,7 +349,7 @@ TEST_F(CommitterTest, FlushWaitsForCallbacks) {
   EXPECT_TRUE(committer_->Flush().ok());
 }
 
-TEST_F(CommitterTest, RefusesWhatNoHubTakes) {
+TEST_F(CommitterTest, RefusesTransactionsThatNoHubAccepts) {
   Start();
   const auto refusal = [&](Transaction transaction) {
     const absl::Status status = Commit(std::move(transaction));
@@ -376,7 +376,7 @@ Transaction AcksOf(const std::string& id, int ranges) {
   return transaction;
 }
 
-TEST_F(CommitterTest, AcksAloneAreSplit) {
+TEST_F(CommitterTest, SplitsTransactionsOfOnlyAcks) {
   Start();
   ASSERT_TRUE(Commit(AcksOf("a", 5000)).ok());
   ASSERT_THAT(hub_->ids(), ElementsAre("a/0", "a/1"));
@@ -394,7 +394,7 @@ TEST_F(CommitterTest, AcksAloneAreSplit) {
   EXPECT_TRUE(status("a").ok());
 }
 
-TEST_F(CommitterTest, APartOfAcksThatFailsLeavesTheWholeInDoubt) {
+TEST_F(CommitterTest, FailedPartOfAcksLeavesDoubt) {
   Start();
   const absl::Status refusal =
       HubError(absl::StatusCode::kAborted, {.reason = ErrorReason::kLeaseLost});
@@ -409,7 +409,7 @@ TEST_F(CommitterTest, APartOfAcksThatFailsLeavesTheWholeInDoubt) {
   EXPECT_FALSE(OutcomeIsUnknown(status("none")));
 }
 
-TEST(TransactionLimitsTest, AcksAreJoinedWhateverTheirOrder) {
+TEST(TransactionLimitsTest, JoinsAcksInAnyOrder) {
   Transaction transaction;
   transaction.acks = {{.partition = 2, .lease_epoch = 5, .ranges = {{4, 5}, {2, 3}}},
                       {.partition = 1, .lease_epoch = 5, .ranges = {{7, 9}}},
@@ -429,7 +429,7 @@ TEST(TransactionLimitsTest, AcksAreJoinedWhateverTheirOrder) {
   EXPECT_EQ(transaction.acks[1].ranges[0].start, 5);
 }
 
-TEST(TransactionLimitsTest, TheEncodingIsThatOfTheMessage) {
+TEST(TransactionLimitsTest, EncodesLikeTheMessage) {
   Transaction transaction = TransactionOf("id", std::string(300, 'x'));
   transaction.Append("u", {}).Append("u", {}).Expect("t", 3, 4);
   transaction.appends.push_back({.topic = "v", .partition = 4, .expected_offset = 5});

@@ -174,7 +174,7 @@ TEST(InMemoryHubTest, AdvanceReleasesDelayedEvents) {
   EXPECT_TRUE(Eventually([&] { return IdsOf(connection, "t").size() == 1; }));
 }
 
-TEST(InMemoryHubTest, ARestartKeepsDataAndConnections) {
+TEST(InMemoryHubTest, RestartKeepsDataAndConnections) {
   InMemoryHub hub;
   CreateTopic(hub, "t");
   const std::shared_ptr<Connection> connection = hub.Connect();
@@ -216,7 +216,7 @@ TEST(InMemoryHubTest, ARestartKeepsDataAndConnections) {
   EXPECT_THAT(IdsOf(hub.Connect(), "t"), ElementsAre("before", "meanwhile"));
 }
 
-TEST(InMemoryHubTest, AConnectionMayOutliveItsHub) {
+TEST(InMemoryHubTest, ConnectionMayOutliveItsHub) {
   std::shared_ptr<Connection> connection;
   {
     InMemoryHub hub;

@@ -45,7 +45,7 @@ class StopSignalsTest : public SubscriberTest {
   }
 };
 
-TEST_F(StopSignalsTest, ASignalStopsGracefully) {
+TEST_F(StopSignalsTest, SignalStopsGracefully) {
   StartQueue();
   auto status = WaitForSignal();
   raise(SIGTERM);
@@ -58,7 +58,7 @@ TEST_F(StopSignalsTest, ASignalStopsGracefully) {
   EXPECT_EQ(HandlerOf(SIGINT), SIG_DFL);
 }
 
-TEST_F(StopSignalsTest, ASecondSignalCutsOffAndAThirdIsTheProcesss) {
+TEST_F(StopSignalsTest, SecondSignalCutsOffAndThirdGoesToTheProcess) {
   StartQueue();
   auto status = WaitForSignal();
   raise(SIGINT);
@@ -69,7 +69,7 @@ TEST_F(StopSignalsTest, ASecondSignalCutsOffAndAThirdIsTheProcesss) {
   EXPECT_EQ(own_calls, 1);
 }
 
-TEST_F(StopSignalsTest, TheTimeoutCutsOff) {
+TEST_F(StopSignalsTest, TimeoutCutsOff) {
   StartQueue();
   auto status = WaitForSignal(absl::Seconds(10));
   raise(SIGTERM);
@@ -81,7 +81,7 @@ TEST_F(StopSignalsTest, TheTimeoutCutsOff) {
   EXPECT_TRUE(absl::IsCancelled(status.get()));
 }
 
-TEST_F(StopSignalsTest, AnEndForAnotherReasonIsReturned) {
+TEST_F(StopSignalsTest, ReturnsAnotherReasonForTheEnd) {
   StartQueue();
   auto status = WaitForSignal();
   hub_->CloseConsume(
@@ -90,7 +90,7 @@ TEST_F(StopSignalsTest, AnEndForAnotherReasonIsReturned) {
   EXPECT_EQ(HandlerOf(SIGTERM), OwnHandler);
 }
 
-TEST_F(StopSignalsTest, AnIgnoredSignalStaysIgnoredAndAllObjectsAreCalled) {
+TEST_F(StopSignalsTest, IgnoredSignalStaysIgnoredAndAllObjectsAreCalled) {
   signal(SIGINT, SIG_IGN);
   std::atomic<int> first{0}, second{0};
   {

@@ -362,7 +362,7 @@ TEST_F(SubscriberHubTest, SeekTakesEffectDuringConsumption) {
   ASSERT_TRUE(NoLagIsLeft());
 }
 
-TEST_F(SubscriberHubTest, ReplayRunsBesideLiveEvents) {
+TEST_F(SubscriberHubTest, ReplayRunsAlongsideLiveEvents) {
   Create(SubscriptionKind::kStream, 1);
   Publish(0, 500, 10);
   Log log;

@@ -289,7 +289,7 @@ TEST_F(SubscriberExtensionTest, ExtendsUnfinishedEvents) {
   EXPECT_EQ(hub_->timers(), 0u);
 }
 
-TEST_F(SubscriberExtensionTest, SendsLateOutcomesBesideDroppedEvents) {
+TEST_F(SubscriberExtensionTest, SendsLateOutcomesAlongsideDroppedEvents) {
   SubscriberOptions options{.order = Order::kPerKey, .max_lease_extension = absl::ZeroDuration()};
   options.on_event = [this](const ReceivedEvent& received) {
     // Runs while the other events of its delivery are unsettled.

@@ -96,7 +96,7 @@ TEST_F(SubscriberStreamTest, DoesNotAckOmittedOffsets) {
   EXPECT_THAT(Sent(), ElementsAre("ack exact 0@10 [4,5)[7,9)[11,12)"));
 }
 
-TEST_F(SubscriberStreamTest, ReplaysRunBesideLiveEvents) {
+TEST_F(SubscriberStreamTest, ReplaysRunAlongsideLiveEvents) {
   outcomes_ = {{"0/12", Outcome::Retry("again")}, {"0/13", Outcome::Park("")}};
   std::vector<int64_t> replayed;
   StartStream({.on_event =

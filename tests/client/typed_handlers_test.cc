@@ -101,7 +101,7 @@ TEST_F(TypedHandlersTest, DecodeMessages) {
   EXPECT_THAT(seen_, ElementsAre("1 t", "1 t", "1 t", "1 j"));
 }
 
-TEST_F(TypedHandlersTest, WhatCannotBeDecodedIsParkedWithTheReason) {
+TEST_F(TypedHandlersTest, ParksUndecodableEventsWithTheReason) {
   EXPECT_THAT(Parked("order", "", "{"), HasSubstr("the data is not as expected"));
   EXPECT_THAT(Parked("order", "", R"({"id": "o1"})"), HasSubstr("total"));
   EXPECT_THAT(Parked("order", "", R"({"id": 5, "total": 1})"), HasSubstr("must be string"));
@@ -123,7 +123,7 @@ TEST(UnhandledTypesTest, AreSkippedAckedOrParked) {
 
 class AsyncTypedHandlersTest : public SubscriberTest {};
 
-TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkWhatCannotBeDecoded) {
+TEST_F(AsyncTypedHandlersTest, SettleLaterAndParkUndecodableEvents) {
   std::vector<std::pair<TypedEvent<shop::Order>, Settler>> held;
   AsyncTypedHandlers handlers;
   handlers.On<shop::Order>("order", [&](TypedEvent<shop::Order> order, Settler settler) {

@@ -93,7 +93,7 @@ TEST_F(FlowTest, OversizedEventIsDeliveredAlone) {
 }
 
 // Credit is left: the size of a frame does not limit what may be in flight.
-TEST_F(FlowTest, EventLargerThanFrameIsDeliveredBesideOthers) {
+TEST_F(FlowTest, EventLargerThanFrameIsDeliveredAlongsideOthers) {
   for (const v1::Subscription& settings : {QueueOf("q"), StreamOf("s")}) {
     CreateSubscription(hub_.client(), settings);
   }

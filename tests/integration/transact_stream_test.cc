@@ -71,7 +71,7 @@ TEST_F(TransactStreamTest, AnswersPipelinedTransactionsInOrder) {
   EXPECT_THAT(stream_->Finish(), IsOk());
 }
 
-TEST_F(TransactStreamTest, ARefusalChangesNothingAndTheStreamGoesOn) {
+TEST_F(TransactStreamTest, RefusalChangesNothingAndTheStreamContinues) {
   v1::TransactStreamRequest check = Append(1, "t");
   v1::OffsetCheck& expected = *check.add_checks();
   expected.set_topic("u");

@@ -733,7 +733,7 @@ TEST_F(SeekInPiecesTest, IsSeenAsAWhole) {
   EXPECT_EQ(Stats().lag_events(), uint64_t{kHoles});
 }
 
-TEST_F(SeekInPiecesTest, GoesOnWhenItsCallerHasGone) {
+TEST_F(SeekInPiecesTest, ContinuesAfterItsCallerIsGone) {
   MakeHoles(kHoles);
   int asked = 0;
   std::promise<absl::Status> moved;

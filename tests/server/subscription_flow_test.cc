@@ -366,7 +366,7 @@ class ReplayTest : public SubscriptionFlowTest {
   }
 };
 
-TEST_F(ReplayTest, HasItsOwnRateBesideLiveEvents) {
+TEST_F(ReplayTest, HasItsOwnRateAlongsideLiveEvents) {
   SetUpQueue();
   v1::Subscription other = Queue();
   other.set_name("other");

@@ -78,7 +78,7 @@ TEST_F(FairQueueTest, ServesAFlowThatArrivesBeforeThoseThatWait) {
   EXPECT_EQ(Pop(), 9);
 }
 
-TEST_F(FairQueueTest, DividesBytesEvenlyWhateverTheSizeOfTasks) {
+TEST_F(FairQueueTest, DividesBytesEvenlyForTasksOfAnySize) {
   for (int i = 0; i < 30; ++i) Push(1, 4 * kMiB);
   for (int i = 0; i < 120; ++i) Push(2, kMiB);
   for (int i = 0; i < 120'000; ++i) Push(3, 1000);
@@ -110,7 +110,7 @@ TEST_F(FairQueueTest, ArrivingFlowsDoNotStarveThoseThatWait) {
   }
 }
 
-TEST_F(FairQueueTest, OwesNothingOnceNobodyWaits) {
+TEST_F(FairQueueTest, ForgetsDebtsOnceEmpty) {
   Push(1, 100 * kMiB);
   Pop();
   Push(1);

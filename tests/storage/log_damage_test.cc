@@ -416,7 +416,7 @@ TEST_F(OlderLogTest, RejectsMissingOrEmptyLog) {
 }
 
 // A batch that is damaged, or whose file is missing, does not affect others.
-TEST_F(LogDamageTest, ReadsIntactBatchesBesideDamagedOne) {
+TEST_F(LogDamageTest, ReadsIntactBatchesNextToDamagedOne) {
   ASSERT_THAT(rig_.Open(), IsOk());
   for (uint64_t i = 0; i < 6; ++i) {
     ASSERT_THAT(rig_.Append(rig_.log(), Payload(i, 6000 + i), 2, /*synced=*/true), IsOk());

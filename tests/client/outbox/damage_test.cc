@@ -71,7 +71,7 @@ class DamageTest : public OutboxTest {
   }
 };
 
-TEST_F(DamageTest, ATornEndLosesTheLastWriteAlone) {
+TEST_F(DamageTest, TornEndLosesOnlyTheLastWrite) {
   std::vector<std::string> ids = Leave(20, 100);
   const std::string log = File(".log");
   std::filesystem::resize_file(log, std::filesystem::file_size(log) - 7);
@@ -84,7 +84,7 @@ TEST_F(DamageTest, ATornEndLosesTheLastWriteAlone) {
   EXPECT_EQ(hub_->Ids("t").back(), "more");
 }
 
-TEST_F(DamageTest, AFlippedBitInTheLogLosesItsBlockAndIsTold) {
+TEST_F(DamageTest, FlippedBitInTheLogLosesItsBlockAndIsReported) {
   const std::vector<std::string> ids = Leave(100, 2000);
   const std::string log = File(".log");
   Flip(log, std::filesystem::file_size(log) / 2);
@@ -99,7 +99,7 @@ TEST_F(DamageTest, AFlippedBitInTheLogLosesItsBlockAndIsTold) {
   EXPECT_EQ(TopicStatus().lost_events, 0u);
 }
 
-TEST_F(DamageTest, AFlippedBitInABlobLosesItsEventsAndIsTold) {
+TEST_F(DamageTest, FlippedBitInABlobLosesItsEventsAndIsReported) {
   // More than the memory of the store.
   const std::vector<std::string> ids = Leave(90, 200'000);
   const std::string blob = File(".blob");
@@ -124,7 +124,7 @@ TEST_F(DamageTest, AFlippedBitInABlobLosesItsEventsAndIsTold) {
   ExpectInOrderWithout(ids, 1);
 }
 
-TEST_F(DamageTest, AMissingFileIsAnError) {
+TEST_F(DamageTest, MissingFileIsAnError) {
   Leave(90, 200'000);
   std::filesystem::remove(File(".sst"));
   EXPECT_THAT(Outbox::Open(hub_, Options()), StatusIs(absl::StatusCode::kDataLoss));

@@ -105,7 +105,7 @@ TEST(OutboxFormatTest, RefusedRecord) {
   EXPECT_EQ(read.event, "e");
 }
 
-TEST(OutboxFormatTest, OtherVersionsAndCutValuesAreRefused) {
+TEST(OutboxFormatTest, RefusesOtherVersionsAndTruncatedValues) {
   const std::string value = Encode(PartHeader{.accepted = kTime, .events = 1, .span = 1});
   PartHeader header;
   for (size_t size = 0; size < value.size(); ++size) {

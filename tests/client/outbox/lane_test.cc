@@ -68,7 +68,7 @@ class LaneTest : public testing::Test {
 const absl::Status kFull =
     Refusal(absl::StatusCode::kResourceExhausted, {.reason = ErrorReason::kTopicFull});
 
-TEST_F(LaneTest, NothingIsSentBeforeItsEpochIsOnDisk) {
+TEST_F(LaneTest, SendsNothingBeforeItsEpochIsOnDisk) {
   Add();
   EXPECT_EQ(lane_->NextToSend(), nullptr);
   ASSERT_TRUE(lane_->WantsEpoch());
@@ -104,7 +104,7 @@ TEST_F(LaneTest, WaitsForAllRepliesAfterARefusal) {
   EXPECT_EQ(lane_->epoch(), 1u);
 }
 
-TEST_F(LaneTest, AGapWithoutARefusalBeginsAnEpoch) {
+TEST_F(LaneTest, UnexplainedGapBeginsAnEpoch) {
   Add();
   Add();
   WriteRecord();
@@ -117,7 +117,7 @@ TEST_F(LaneTest, AGapWithoutARefusalBeginsAnEpoch) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, ALostReplyIsADuplicate) {
+TEST_F(LaneTest, RequestWithALostReplyIsADuplicate) {
   Add();
   WriteRecord();
   Send();
@@ -126,7 +126,7 @@ TEST_F(LaneTest, ALostReplyIsADuplicate) {
   EXPECT_EQ(Reply(0, absl::OkStatus(), /*duplicate=*/true), AfterReply::kConfirmed);
 }
 
-TEST_F(LaneTest, ADuplicateOfWhatWasNeverSentIsNoConfirmation) {
+TEST_F(LaneTest, DuplicateOfAnUnsentRequestIsNoConfirmation) {
   Add();
   WriteRecord();
   Send();
@@ -137,7 +137,7 @@ TEST_F(LaneTest, ADuplicateOfWhatWasNeverSentIsNoConfirmation) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, WhatAnEarlierProcessLeftKeepsItsSequence) {
+TEST_F(LaneTest, RequestsOfAnEarlierProcessKeepTheirSequences) {
   StoredTopic stored;
   stored.record = {
       .epoch = 7, .base = 10, .head = 12, .head_event = 30, .sealed = 14, .next_event = 33};
@@ -167,7 +167,7 @@ TEST_F(LaneTest, WhatAnEarlierProcessLeftKeepsItsSequence) {
   EXPECT_EQ(Send(), 1u);
 }
 
-TEST_F(LaneTest, ARequestThatIsRemovedLeavesItsSequence) {
+TEST_F(LaneTest, RemovedRequestLeavesItsSequence) {
   Add();
   Add();
   WriteRecord();
@@ -186,7 +186,7 @@ TEST_F(LaneTest, ARequestThatIsRemovedLeavesItsSequence) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, ARequestInDoubtThatIsRemovedKeepsItsSequence) {
+TEST_F(LaneTest, RemovedRequestInDoubtKeepsItsSequence) {
   Add();
   Add();
   WriteRecord();
@@ -201,7 +201,7 @@ TEST_F(LaneTest, ARequestInDoubtThatIsRemovedKeepsItsSequence) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, ACopyIsFencedUntilSomebodyTakesOver) {
+TEST_F(LaneTest, CopyIsFencedUntilAnOperatorTakesOver) {
   StoredTopic stored;
   stored.record = {.epoch = 3, .head = 0, .sealed = 1, .next_event = 1};
   stored.requests.push_back({.number = 0, .span = 1, .events = 1, .bytes = 10, .parts = 1});
@@ -219,7 +219,7 @@ TEST_F(LaneTest, ACopyIsFencedUntilSomebodyTakesOver) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, APermanentRefusalStops) {
+TEST_F(LaneTest, StopsAfterAPermanentRefusal) {
   Add();
   WriteRecord();
   Send();
@@ -228,7 +228,7 @@ TEST_F(LaneTest, APermanentRefusalStops) {
   EXPECT_EQ(Send(), 0u);
 }
 
-TEST_F(LaneTest, TooLargeIsFoundOutOneByOne) {
+TEST_F(LaneTest, FindsTheOversizedRequestOneByOne) {
   Add(1);
   Add(2);
   WriteRecord();
@@ -249,7 +249,7 @@ TEST_F(LaneTest, TooLargeIsFoundOutOneByOne) {
   EXPECT_EQ(lane_->OnTooLarge(too_large), AfterReply::kStop);
 }
 
-TEST_F(LaneTest, TheRecordCountsOnlyWhatIsOnDisk) {
+TEST_F(LaneTest, RecordCountsOnlyRequestsOnDisk) {
   Add(3);
   Request& direct = lane_->Add(absl::UnixEpoch(), absl::ZeroDuration());
   lane_->AddPart(direct, absl::UnixEpoch(), 2, 20);

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-TEST_F(OutboxTest, PublishesWhileTheHubIsThere) {
+TEST_F(OutboxTest, PublishesWhileTheHubIsReachable) {
   Open();
   EXPECT_THAT(Publish("a"), IsOk());
   EXPECT_THAT(Publish("b"), IsOk());
@@ -50,7 +50,7 @@ TEST_F(OutboxTest, AcceptsWhileTheHubIsDownAndCatchesUp) {
   EXPECT_LT(hub_->requests(), 100u);
 }
 
-TEST_F(OutboxTest, SendsWhatAnEarlierProcessLeft) {
+TEST_F(OutboxTest, SendsEventsOfAnEarlierProcess) {
   hub_->SetDown(true);
   Open();
   const std::vector<std::string> ids = PublishMany("e", 1000);
@@ -65,7 +65,7 @@ TEST_F(OutboxTest, SendsWhatAnEarlierProcessLeft) {
   EXPECT_EQ(hub_->Ids("t"), all);
 }
 
-TEST_F(OutboxTest, ALostReplyAppendsNothingTwice) {
+TEST_F(OutboxTest, LostReplyAppendsNothingTwice) {
   hub_->SetFaults(0, 1000);  // Each request is handled, and no reply arrives.
   Open();
   EXPECT_THAT(Publish("a"), IsOk());
@@ -78,7 +78,7 @@ TEST_F(OutboxTest, ALostReplyAppendsNothingTwice) {
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("a", "b"));
 }
 
-TEST_F(OutboxTest, AProcessBeginsANewEpochBehindWhatItFound) {
+TEST_F(OutboxTest, BeginsANewEpochAfterTheEventsOfAnEarlierProcess) {
   Open();
   EXPECT_THAT(Publish("a"), IsOk());
   EXPECT_THAT(outbox_->Drain(), IsOk());
@@ -92,7 +92,7 @@ TEST_F(OutboxTest, AProcessBeginsANewEpochBehindWhatItFound) {
   EXPECT_EQ(second.sequence(), 0u);
 }
 
-TEST_F(OutboxTest, AHubThatForgotTheProducerGetsTheRest) {
+TEST_F(OutboxTest, ContinuesWhenTheHubForgotTheProducer) {
   Open();
   EXPECT_THAT(Publish("a"), IsOk());
   EXPECT_THAT(outbox_->Drain(), IsOk());
@@ -102,13 +102,13 @@ TEST_F(OutboxTest, AHubThatForgotTheProducerGetsTheRest) {
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("a", "b"));
 }
 
-TEST_F(OutboxTest, ADirectoryIsUsedByOneProcessAtATime) {
+TEST_F(OutboxTest, RefusesASecondProcess) {
   Open();
   EXPECT_THAT(Outbox::Open(hub_, Options()),
               StatusIs(absl::StatusCode::kFailedPrecondition, "in use by another process"));
 }
 
-TEST_F(OutboxTest, WhatIsNoOutboxIsRefused) {
+TEST_F(OutboxTest, RefusesOtherDirectories) {
   OutboxOptions options = Options();
   options.directory = directory_ / "missing/outbox";
   EXPECT_THAT(Outbox::Open(hub_, options),
@@ -119,7 +119,7 @@ TEST_F(OutboxTest, WhatIsNoOutboxIsRefused) {
   EXPECT_THAT(OutboxReader::Open(directory_ / "missing"), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST_F(OutboxTest, InvalidEventsAreNotTaken) {
+TEST_F(OutboxTest, RejectsInvalidEvents) {
   Open();
   EXPECT_THAT(outbox_->Publish("t", v1::Event()),
               StatusIs(absl::StatusCode::kInvalidArgument, "event.id"));
@@ -128,7 +128,7 @@ TEST_F(OutboxTest, InvalidEventsAreNotTaken) {
   EXPECT_EQ(outbox_->status().pending_events, 0u);
 }
 
-TEST_F(OutboxTest, AFullOutboxRefuses) {
+TEST_F(OutboxTest, FullOutboxRefuses) {
   hub_->SetDown(true);
   OutboxOptions options = Options();
   options.max_bytes = 1 << 20;
@@ -149,7 +149,7 @@ TEST_F(OutboxTest, AFullOutboxRefuses) {
   EXPECT_THAT(Publish("again"), IsOk());
 }
 
-TEST_F(OutboxTest, AFullOutboxBlocksUntilThereIsSpace) {
+TEST_F(OutboxTest, FullOutboxBlocksUntilThereIsSpace) {
   hub_->SetDown(true);
   OutboxOptions options = Options();
   options.max_bytes = 1 << 20;
@@ -170,7 +170,7 @@ TEST_F(OutboxTest, AFullOutboxBlocksUntilThereIsSpace) {
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("0", "1", "2"));
 }
 
-TEST_F(OutboxTest, BlockingEndsAfterItsTime) {
+TEST_F(OutboxTest, BlockingTimesOut) {
   hub_->SetDown(true);
   OutboxOptions options = Options();
   options.max_bytes = 1 << 20;
@@ -181,7 +181,7 @@ TEST_F(OutboxTest, BlockingEndsAfterItsTime) {
               StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
-TEST_F(OutboxTest, ARefusedTopicStopsAloneWithOneLine) {
+TEST_F(OutboxTest, RefusedTopicStopsAloneAndLogsOnce) {
   hub_->Refuse("gone", HubRefusal(absl::StatusCode::kNotFound,
                                   {.reason = ErrorReason::kTopicNotFound}, "no topic gone"));
   Open();
@@ -200,7 +200,7 @@ TEST_F(OutboxTest, ARefusedTopicStopsAloneWithOneLine) {
   EXPECT_THAT(lines().back(), HasSubstr("topic gone goes on"));
 }
 
-TEST_F(OutboxTest, AStoppedTopicIsTriedSeldomUnlessAsked) {
+TEST_F(OutboxTest, RetriesAStoppedTopicRarelyUnlessAsked) {
   hub_->Refuse("gone", HubRefusal(absl::StatusCode::kNotFound,
                                   {.reason = ErrorReason::kTopicNotFound}, "no topic gone"));
   OutboxOptions options = Options();
@@ -216,7 +216,7 @@ TEST_F(OutboxTest, AStoppedTopicIsTriedSeldomUnlessAsked) {
   EXPECT_THAT(hub_->Ids("gone"), ElementsAre("a"));
 }
 
-TEST_F(OutboxTest, DropDeletesWhatIsPending) {
+TEST_F(OutboxTest, DropDeletesPendingEvents) {
   hub_->SetDown(true);
   Open();
   PublishMany("e", 10);
@@ -250,7 +250,7 @@ class RefusedEventTest : public OutboxTest {
   }
 };
 
-TEST_F(RefusedEventTest, ARefusedEventIsSetAside) {
+TEST_F(RefusedEventTest, SetsARefusedEventAside) {
   PublishMixed();
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("a", "c", "e"));
   EXPECT_EQ(TopicStatus().refused_events, 2u);
@@ -296,7 +296,7 @@ TEST_F(RefusedEventTest, RefusedEventsAreDropped) {
   EXPECT_EQ(outbox_->status().refused_events, 0u);
 }
 
-TEST_F(RefusedEventTest, AnEventTooLargeForTheHubIsSetAside) {
+TEST_F(RefusedEventTest, SetsAnOversizedEventAside) {
   hub_->SetMaxRequestBytes(10'000);
   Open();
   EXPECT_THAT(outbox_->Publish("t", MakeEvent("large", "", std::string(20'000, 'x'))), IsOk());
@@ -329,14 +329,14 @@ TEST_F(OutboxTest, ThreadsShareSyncsAndKeepTheirOrder) {
   }
 }
 
-TEST_F(OutboxTest, AClosedOutboxTakesNothing) {
+TEST_F(OutboxTest, ClosedOutboxRejectsEvents) {
   Open();
   EXPECT_THAT(outbox_->Close(absl::InfiniteDuration()), IsOk());
   EXPECT_THAT(Publish("a"), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(outbox_->Drop("t"), StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST_F(OutboxTest, TheReaderSeesWhatIsPending) {
+TEST_F(OutboxTest, ReaderSeesPendingEvents) {
   hub_->SetDown(true);
   Open();
   const std::vector<std::string> ids = PublishMany("e", 100);

@@ -32,7 +32,7 @@ class SpillTest : public OutboxTest {
   }
 };
 
-TEST_F(SpillTest, GoesStraightToTheHub) {
+TEST_F(SpillTest, SendsDirectlyToTheHub) {
   OutboxOptions options = SpillOptions();
   options.spill_after = absl::InfiniteDuration();
   Open(options);
@@ -70,7 +70,7 @@ TEST_F(SpillTest, SpillsWhenTheHubIsSilent) {
   EXPECT_THAT(hub_->Ids("t"), ElementsAre("a", "b", "c"));
 }
 
-TEST_F(SpillTest, WhatTheHubTookBeforeItBrokeIsNoSecondEvent) {
+TEST_F(SpillTest, RequestsTakenBeforeABreakAreNotAppendedTwice) {
   Open(SpillOptions());
   EXPECT_THAT(Publish("a"), IsOk());
   hub_->SetFaults(0, 1000);
@@ -85,7 +85,7 @@ TEST_F(SpillTest, WhatTheHubTookBeforeItBrokeIsNoSecondEvent) {
   EXPECT_GT(hub_->duplicates(), 0u);
 }
 
-TEST_F(SpillTest, ClosingSpillsWhatIsInFlight) {
+TEST_F(SpillTest, ClosingSpillsEventsInFlight) {
   OutboxOptions options = SpillOptions();
   options.spill_after = absl::InfiniteDuration();
   Open(options);
