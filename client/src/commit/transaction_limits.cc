@@ -25,7 +25,7 @@ absl::Status InvalidTransaction(const char* field, const std::string& what) {
   return WithNothingDone(std::move(status));
 }
 
-bool OfAcksAlone(const Transaction& transaction) {
+bool HasOnlyAcks(const Transaction& transaction) {
   return transaction.appends.empty() && transaction.checks.empty();
 }
 
@@ -59,7 +59,7 @@ absl::Status CheckTransaction(const Transaction& transaction) {
   const size_t parts = transaction.parts();
   if (parts == 0)
     return InvalidTransaction("appends", "or acks are required: there is nothing to commit");
-  const bool splittable = OfAcksAlone(transaction);
+  const bool splittable = HasOnlyAcks(transaction);
   if (parts > kMaxTransactionParts && !splittable) {
     return InvalidTransaction(
         "appends",
@@ -97,7 +97,7 @@ void JoinAcks(Transaction& transaction) {
 
 std::vector<Transaction> Split(Transaction transaction) {
   std::vector<Transaction> requests;
-  if (transaction.parts() <= kMaxTransactionParts || !OfAcksAlone(transaction)) {
+  if (transaction.parts() <= kMaxTransactionParts || !HasOnlyAcks(transaction)) {
     requests.push_back(std::move(transaction));
     return requests;
   }

@@ -139,7 +139,7 @@ absl::Status TopicNotFound(absl::string_view topic) {
               ErrorDetail::REASON_TOPIC_NOT_FOUND);
 }
 
-absl::Status TopicGoing(absl::string_view topic) {
+absl::Status TopicBeingDeleted(absl::string_view topic) {
   return Make(absl::StatusCode::kUnavailable, absl::StrCat("topic ", topic, " is being deleted"),
               RetryAfter(kTopicGoingRetry), ErrorDetail::REASON_TOPIC_NOT_FOUND);
 }

@@ -43,7 +43,7 @@ absl::Status MalformedRequest(absl::string_view problem);
 absl::Status TopicNotFound(absl::string_view topic);
 // The topic's deletion is in progress: its contents cannot be read, and the deletion is not
 // confirmed yet.
-absl::Status TopicGoing(absl::string_view topic);
+absl::Status TopicBeingDeleted(absl::string_view topic);
 absl::Status TopicExists(absl::string_view topic);
 absl::Status PartitionNotFound(absl::string_view topic, uint32_t partition, size_t partitions);
 absl::Status OffsetOutOfRange(absl::string_view topic, PartitionId partition, Offset offset,

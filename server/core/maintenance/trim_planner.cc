@@ -174,7 +174,7 @@ absl::Status TrimPlanner::NoteHeldBack(Topic& topic, const v1::Retention& retent
   if (held_back.bytes > 0) {
     std::vector<NeededFrom> limits;
     for (const Range& range : held) limits.push_back({range.log->id(), range.to.offset});
-    ASSIGN_OR_RETURN(const std::string holders, subscriptions_.dead_letters().WhoHolds(
+    ASSIGN_OR_RETURN(const std::string holders, subscriptions_.dead_letters().DescribeHolders(
                                                     topic, retention.keep_until_acked(), limits));
     held_back.why =
         absl::StrCat("retention keeps ", held_back.bytes, " bytes beyond its limits, ", holders);

@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
   RETURN_IF_ERROR(reader->SelectPartitions(request));
   const absl::Status found = reader->FindStarts(request);
   // The store may have dropped both events and runs.
-  if (!found.ok() && reader->topic_->closing()) return TopicGoing(reader->topic_->name());
+  if (!found.ok() && reader->topic_->closing()) return TopicBeingDeleted(reader->topic_->name());
   RETURN_IF_ERROR(found);
   return reader;
 }
@@ -275,7 +275,7 @@ absl::Status TopicReader::FillFromDisk(Cursor& cursor, Frame* frame) {
       return OffsetOutOfRange(topic_->name(), log.id(), cursor.next, log.trimmed_to(), log.end());
     }
     if (topic_->deleted()) return TopicNotFound(topic_->name());
-    if (topic_->closing()) return TopicGoing(topic_->name());
+    if (topic_->closing()) return TopicBeingDeleted(topic_->name());
     return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
   }
   counters_.cold_batches.Add(batches_.size());

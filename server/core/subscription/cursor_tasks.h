@@ -57,7 +57,7 @@ class TouchTask final : public CommitTask {
       : subscription_(std::move(subscription)) {}
 
   void Prepare(CommitBuilder& commit) override {
-    if (!subscription_->closing()) subscription_->Touch(commit);
+    if (!subscription_->submitted().closing) subscription_->Touch(commit);
   }
   void Done(const absl::Status&) override {}
   size_t bytes() const override { return 0; }

@@ -27,15 +27,15 @@ v1::Snapshot DescribeSnapshot(absl::string_view name, const stored::Snapshot& st
 // On the commit thread: whether the snapshot exists, including changes of the commit in progress.
 absl::StatusOr<bool> HasSnapshot(const LogStore& store, Subscription& subscription,
                                  const std::string& key) {
-  const auto changed = subscription.changed_snapshots().find(key);
-  if (changed != subscription.changed_snapshots().end()) return changed->second;
+  const auto changed = subscription.submitted().changed_snapshots.find(key);
+  if (changed != subscription.submitted().changed_snapshots.end()) return changed->second;
   ASSIGN_OR_RETURN(const std::optional<std::string> stored, store.Get(Column::kCursors, key));
   return stored.has_value();
 }
 
 void NoteSnapshot(const std::shared_ptr<Subscription>& subscription, const std::string& key,
                   bool exists, CommitBuilder& commit) {
-  subscription->changed_snapshots()[key] = exists;
+  subscription->submitted().changed_snapshots[key] = exists;
   commit.AddHook(subscription);  // The hook clears it when the commit is written.
 }
 
@@ -66,7 +66,8 @@ void Snapshots::Create(const Caller& caller, const v1::CreateSnapshotRequest& re
            CommitBuilder& commit, v1::CreateSnapshotResponse* response) -> absl::Status {
          const std::string key = SnapshotKey(subscription->id(), name);
          if (!work->begun()) {
-           if (subscription->in_long_change()) return absl::OkStatus();  // It comes after that.
+           if (subscription->submitted().long_change != nullptr)
+             return absl::OkStatus();  // It comes after that.
            ASSIGN_OR_RETURN(const bool exists, HasSnapshot(context_.store, *subscription, key));
            if (exists) return SnapshotExists(subscription->name(), name);
          }

@@ -60,9 +60,9 @@ Subscription::Subscription(const SubscriptionContext& context, SubscriptionId id
       topic_(std::move(topic)),
       source_(context.store, context.topics, *topic_),
       loaded_(context_.clock.Now()),
-      pending_record_(std::make_shared<const SubscriptionRecord>(
+      submitted_(std::make_shared<const SubscriptionRecord>(
           SubscriptionRecord{record, FilterOf(record.settings(), context.filter_memory)})),
-      record_(pending_record_),
+      record_(submitted_.record),
       last_used_micros_(record.last_used_micros()),
       rules_(RulesOf(record.settings())),
       cursors_(id, context.clock, context.next_epoch, context.pending_memory),
@@ -440,12 +440,10 @@ void Subscription::OnAlarm() {
 // ---- Commits
 
 void Subscription::BeforeWrite(CommitBuilder& commit) {
-  closing_dead_letters_.clear();  // From here on lookups in the store see the change.
-  opened_letters_in_.clear();
-  changed_snapshots_.clear();
+  submitted_.EndCommit();
   MutexLock lock(mutex_);
   flush_queued_ = false;
-  if (!closing_) cursors_.Write(commit);
+  if (!submitted_.closing) cursors_.Write(commit);
 }
 
 void Subscription::OnVisible() {
@@ -499,7 +497,7 @@ void Subscription::Touch(CommitBuilder& commit) {
 }
 
 void Subscription::PutRecord(CommitBuilder& commit) const {
-  stored::Subscription record = pending_record_->record;
+  stored::Subscription record = submitted_.record->record;
   {
     MutexLock lock(mutex_);
     record.set_last_used_micros(last_used_micros_);

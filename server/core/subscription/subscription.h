@@ -12,8 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +32,7 @@
 #include "server/core/subscription/dispatch/settler.h"
 #include "server/core/subscription/dispatch/subscription_counters.h"
 #include "server/core/subscription/records.pb.h"
+#include "server/core/subscription/submitted_state.h"
 #include "server/core/subscription/subscription_context.h"
 #include "server/core/topic/topic.h"
 #include "storage/base/mutex.h"
@@ -51,6 +50,8 @@ namespace eventhub {
 //   Scheduler      who gets events of which partition: QueueScheduler or StreamScheduler
 //   FrameFiller    the next events of a consumer
 //   Settler        acks, nacks and extensions
+//
+// SubmittedState needs no mutex: only the commit thread uses it.
 //
 // This class ties them to the commits, the topic and the alarm. Changes are written with the commit
 // in progress, once per commit (CommitHook). The commit thread decides which events are settled.
@@ -123,6 +124,8 @@ class Subscription final : public CommitHook,
 
   // ---- Commit thread.
 
+  SubmittedState& submitted() { return submitted_; }
+
   // Carries out a request, continuing where the last call ended. Returns true if it is done; false
   // if `left` is used up. Adds the events that must be parked before the request is settled.
   bool SettleIn(CommitBuilder& commit, Settling& settling, size_t* left);
@@ -139,8 +142,6 @@ class Subscription final : public CommitHook,
   void FinishParking(CommitBuilder& commit, PartitionId partition, Offset event, bool dead_letter);
   void AbandonParking(PartitionId partition, Offset event, absl::string_view why);
 
-  // The settings as of the last change submitted, which may not be visible yet.
-  const v1::Subscription& pending_settings() const { return pending_record_->record.settings(); }
   // Replaces the settings; takes effect when the commit is visible.
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
@@ -154,11 +155,9 @@ class Subscription final : public CommitHook,
   // Returns whether the event was added: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
                const DeadLetterPlace& place);
-  bool IsToCome(PartitionId partition, Offset event) const;
+  bool WillBeDelivered(PartitionId partition, Offset event) const;
   // Continues a snapshot as far as one commit may.
   void TakeSnapshot(SnapshotWork& work);
-  // Seeks and snapshots are carried out one after another. Whether one is in progress.
-  bool in_long_change() const { return long_change_ != nullptr; }
 
   // Writes the record; Touch sets the time of last use in it, too.
   void PutRecord(CommitBuilder& commit) const;
@@ -166,15 +165,6 @@ class Subscription final : public CommitHook,
 
   // Counts dead letters that the commit closes.
   void NoteClosed(CommitBuilder& commit, int64_t dead_letters);
-  // Dead letters that the commit in progress redrives or discards.
-  absl::flat_hash_set<std::string>& closing_dead_letters() { return closing_dead_letters_; }
-  // Topics to which the commit in progress adds dead letters.
-  absl::flat_hash_set<TopicId>& opened_letters_in() { return opened_letters_in_; }
-  // Keys of snapshots that the commit in progress creates (true) or deletes.
-  absl::flat_hash_map<std::string, bool>& changed_snapshots() { return changed_snapshots_; }
-  // Whether the deletion was submitted, which may not be visible yet.
-  bool closing() const { return closing_; }
-  void set_closing() { closing_ = true; }
 
   void BeforeWrite(CommitBuilder& commit) override;
   void OnVisible() override;
@@ -270,11 +260,6 @@ class Subscription final : public CommitHook,
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
   void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);
-  // Whether a long change may go on: no other one is in progress.
-  bool TakesTurn(const void* work) {
-    if (long_change_ == nullptr) long_change_ = work;
-    return long_change_ == work;
-  }
   // Continues a seek in one partition. Returns whether that is done.
   bool SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -296,16 +281,7 @@ class Subscription final : public CommitHook,
   // When the alarm comes; the largest number: it is not set.
   std::atomic<int64_t> alarm_due_{std::numeric_limits<int64_t>::max()};
 
-  // Commit thread only.
-  SubscriptionRecordPtr pending_record_;  // As of the last change submitted.
-  // The number of seeks and of calls that end all replays. A replay that is added over several
-  // commits ends at the next of them.
-  uint64_t replay_ends_ = 0;
-  const void* long_change_ = nullptr;  // The seek or snapshot in progress.
-  bool closing_ = false;
-  absl::flat_hash_set<std::string> closing_dead_letters_;
-  absl::flat_hash_set<TopicId> opened_letters_in_;
-  absl::flat_hash_map<std::string, bool> changed_snapshots_;
+  SubmittedState submitted_;  // Commit thread only.
 
   mutable Mutex mutex_;
   SubscriptionRecordPtr record_ ABSL_GUARDED_BY(mutex_);  // As of the last visible commit.

@@ -176,7 +176,7 @@ SubscriptionCatalog::Subscriptions SubscriptionCatalog::PendingWithDeadLettersIn
     const Topic& topic) const {
   Subscriptions list;
   for (const auto& [name, subscription] : pending_) {
-    if (subscription->pending_settings().dead_letter_topic() == topic.name())
+    if (subscription->submitted().settings().dead_letter_topic() == topic.name())
       list.push_back(subscription);
   }
   return list;
@@ -188,7 +188,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingW
   for (const auto& [name, subscription] : pending_) {
     if (!subscription->may_have_letters()) continue;
     ASSIGN_OR_RETURN(bool has, HasOpenLetters(store, subscription->id(), topic.id()));
-    has = has || subscription->opened_letters_in().contains(topic.id());
+    has = has || subscription->submitted().opened_letters_in.contains(topic.id());
     has = has || (redriven && subscription->FirstRedrivenFrom(topic.id(), std::nullopt));
     if (has) list.push_back(subscription);
   }
@@ -196,7 +196,7 @@ absl::StatusOr<SubscriptionCatalog::Subscriptions> SubscriptionCatalog::PendingW
 }
 
 void SubscriptionCatalog::Delete(Subscription& subscription, CommitBuilder& commit) {
-  subscription.set_closing();
+  subscription.submitted().closing = true;
   commit.DeletePrefix(Column::kCursors, SubscriptionPrefix(subscription.id()));
   commit.Delete(Column::kMeta, SubscriptionKey(subscription.id()));
   pending_.erase(subscription.name());

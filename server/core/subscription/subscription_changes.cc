@@ -95,7 +95,7 @@ DeleteSubscriptionTask::DeleteSubscriptionTask(TopicStore& topics, SubscriptionC
       unless_used_since_(unless_used_since) {}
 
 void DeleteSubscriptionTask::Prepare(CommitBuilder& commit) {
-  if (subscription_->closing()) {
+  if (subscription_->submitted().closing) {
     refused_ = SubscriptionNotFound(subscription_->name());
     return;
   }
@@ -116,8 +116,8 @@ ChangeSubscriptionTask::ChangeSubscriptionTask(std::shared_ptr<Subscription> sub
     : subscription_(std::move(subscription)), change_(std::move(change)), done_(std::move(done)) {}
 
 void ChangeSubscriptionTask::Prepare(CommitBuilder& commit) {
-  refused_ =
-      subscription_->closing() ? SubscriptionNotFound(subscription_->name()) : change_(commit);
+  refused_ = subscription_->submitted().closing ? SubscriptionNotFound(subscription_->name())
+                                                : change_(commit);
 }
 
 void ChangeSubscriptionTask::Done(const absl::Status& status) {

@@ -121,7 +121,8 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
       {subscription, [work] { return work->done(); }, interrupted,
        [subscription, work, named = request.start().has_offset(), limit = request.rate_limit()](
            CommitBuilder& commit, v1::ReplaySubscriptionResponse* response) -> absl::Status {
-         if (subscription->in_long_change()) return absl::OkStatus();  // It comes after that.
+         if (subscription->submitted().long_change != nullptr)
+           return absl::OkStatus();  // It comes after that.
          const bool first = !work->begun.has_value();
          RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), first && named, *work));
          if (first) subscription->SetReplayRate(commit, limit);

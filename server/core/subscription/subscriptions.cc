@@ -191,7 +191,7 @@ void Subscriptions::Update(const Caller& caller, const v1::UpdateSubscriptionReq
       writer_, *subscription,
       [this, subscription = *subscription, request](CommitBuilder& commit,
                                                     v1::Subscription* response) -> absl::Status {
-        const v1::Subscription& current = subscription->pending_settings();
+        const v1::Subscription& current = subscription->submitted().settings();
         ASSIGN_OR_RETURN(
             const v1::Subscription settings,
             ChangedSubscriptionSettings(current, request.subscription(), request.update_mask()));

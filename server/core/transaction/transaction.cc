@@ -134,7 +134,7 @@ absl::StatusOr<bool> TransactTask::Admit(const CommitBuilder& commit) {
 absl::Status TransactTask::CarryOut(CommitBuilder& commit) {
   // The last step that may refuse; nothing fails from here on.
   if (Subscription* const subscription = transaction_.subscription.get(); subscription != nullptr) {
-    if (subscription->closing()) return SubscriptionNotFound(subscription->name());
+    if (subscription->submitted().closing) return SubscriptionNotFound(subscription->name());
     RETURN_IF_ERROR(subscription->AckAll(commit, transaction_.acks));
   }
   for (TopicAppend& append : transaction_.appends) {

@@ -59,7 +59,7 @@ std::optional<Offset> EventLedger::FirstRedrivenFrom(TopicId topic,
   return first;
 }
 
-bool EventLedger::IsToCome(Offset event) const {
+bool EventLedger::WillBeDelivered(Offset event) const {
   if (event < log_->start()) return false;
   if (event >= next_) return true;
   const auto it = pending_.At(event);

@@ -60,7 +60,7 @@ class EventLedger {
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
                                           std::optional<PartitionId> partition) const;
   // Whether the event will still be delivered live.
-  bool IsToCome(Offset event) const;
+  bool WillBeDelivered(Offset event) const;
 
   // ---- The position.
 

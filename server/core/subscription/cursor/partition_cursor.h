@@ -58,7 +58,7 @@ class PartitionCursor {
     return ledger_.FirstRedrivenFrom(topic, partition);
   }
   // Whether the event will still be delivered live, so that it cannot be redriven: see AddRedriven.
-  bool IsToCome(Offset event) const { return ledger_.IsToCome(event); }
+  bool WillBeDelivered(Offset event) const { return ledger_.WillBeDelivered(event); }
   // The first offset that was never delivered.
   Offset next() const { return ledger_.next(); }
   // All live events before it are settled.

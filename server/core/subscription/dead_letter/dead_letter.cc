@@ -72,7 +72,7 @@ absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore
   PartitionLog& log = *view->partitions[place.partition.value()];
   std::vector<RecordBatchPtr> batches;
   const absl::Status read = ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches);
-  if (!read.ok() && topic->closing()) return TopicGoing(topic->name());
+  if (!read.ok() && topic->closing()) return TopicBeingDeleted(topic->name());
   RETURN_IF_ERROR(read);
   return EventOf(*batches.front(), log.id(), place.offset);
 }

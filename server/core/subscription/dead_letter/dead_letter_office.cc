@@ -84,8 +84,9 @@ absl::StatusOr<std::optional<v1::Event>> ReadLetter(const SubscriptionContext& c
   return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
 }
 
-// Whether the letter's commit is not visible yet: for observers the letter does not exist so far.
-bool IsToCome(const SubscriptionContext& context, const DeadLetterPlace& place) {
+// Whether the letter's commit is not visible yet: until then the letter does not exist for
+// observers.
+bool IsNotVisibleYet(const SubscriptionContext& context, const DeadLetterPlace& place) {
   const std::shared_ptr<Topic> topic = context.topics.Find(place.topic);
   if (topic == nullptr) return false;
   const std::shared_ptr<const TopicView> view = topic->view();
@@ -168,7 +169,7 @@ LetterCounts CountLetters(const SubscriptionContext& context, const Subscription
     const DeadLetterPlace source = SourceOf(subscription, letter);
     if (redrive && IsGone(context, subscription, letter)) {
       ++counts.trimmed;
-    } else if (redrive && subscription.IsToCome(source.partition, source.offset)) {
+    } else if (redrive && subscription.WillBeDelivered(source.partition, source.offset)) {
       ++counts.to_come;
     } else {
       ++counts.closed;
@@ -246,7 +247,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     letter.key = std::string(encoded);
     letter.place = {key->topic, key->partition, key->offset};
     if (!PicksRecord(query.selector, letter)) return absl::OkStatus();
-    if (IsToCome(context, letter.place)) return absl::OkStatus();
+    if (IsNotVisibleYet(context, letter.place)) return absl::OkStatus();
     if (reads) {
       ASSIGN_OR_RETURN(std::optional<v1::Event> event, ReadLetter(context, subscription, letter));
       if (!PicksType(query.selector, event.has_value() ? event->type() : "")) {
@@ -297,13 +298,14 @@ CloseLettersTask::CloseLettersTask(const SubscriptionContext& context,
 void CloseLettersTask::Prepare(CommitBuilder& commit) { refused_ = Close(commit); }
 
 absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
-  if (subscription_->closing()) return SubscriptionNotFound(subscription_->name());
+  if (subscription_->submitted().closing) return SubscriptionNotFound(subscription_->name());
   std::vector<const OpenDeadLetter*> open;
   for (const OpenDeadLetter& letter : letters_) {
     ASSIGN_OR_RETURN(const std::optional<std::string> record,
                      context_.store.Get(Column::kCursors, letter.key));
     // An earlier task of the same commit may have closed it.
-    if (record.has_value() && !subscription_->closing_dead_letters().contains(letter.key)) {
+    if (record.has_value() &&
+        !subscription_->submitted().closing_dead_letters.contains(letter.key)) {
       open.push_back(&letter);
     }
   }
@@ -318,7 +320,7 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
       ++counts_.to_come;
       continue;
     }
-    subscription_->closing_dead_letters().insert(letter->key);
+    subscription_->submitted().closing_dead_letters.insert(letter->key);
     commit.Delete(Column::kCursors, letter->key);
     ++counts_.closed;
   }

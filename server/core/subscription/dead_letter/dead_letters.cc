@@ -138,8 +138,8 @@ absl::StatusOr<std::optional<Offset>> DeadLetters::FirstOf(
   return first;
 }
 
-absl::StatusOr<std::string> DeadLetters::WhoHolds(const Topic& topic, bool keeps_until_acked,
-                                                  const std::vector<NeededFrom>& limits) const {
+absl::StatusOr<std::string> DeadLetters::DescribeHolders(
+    const Topic& topic, bool keeps_until_acked, const std::vector<NeededFrom>& limits) const {
   std::vector<std::string> of_letters;
   ASSIGN_OR_RETURN(const SubscriptionCatalog::Subscriptions holders, Holders(topic));
   for (const std::shared_ptr<Subscription>& subscription : holders) {

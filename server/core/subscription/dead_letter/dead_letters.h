@@ -49,8 +49,8 @@ class DeadLetters {
                                                 const Topic& topic, PartitionId partition) const;
   // Names, in words, the subscriptions that need events before `limits`; with `keeps_until_acked`,
   // including those that have not acked all of them. Blocks on the disk.
-  absl::StatusOr<std::string> WhoHolds(const Topic& topic, bool keeps_until_acked,
-                                       const std::vector<NeededFrom>& limits) const;
+  absl::StatusOr<std::string> DescribeHolders(const Topic& topic, bool keeps_until_acked,
+                                              const std::vector<NeededFrom>& limits) const;
 
  private:
   // What Redrive and Discard have in common.

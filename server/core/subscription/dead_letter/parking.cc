@@ -48,8 +48,8 @@ class ParkTask final : public CommitTask {
         done_(std::move(done)) {}
 
   void Prepare(CommitBuilder& commit) override {
-    if (subscription_->closing()) return;
-    topic_ = context_.topics.Find(subscription_->pending_settings().dead_letter_topic());
+    if (subscription_->submitted().closing) return;
+    topic_ = context_.topics.Find(subscription_->submitted().settings().dead_letter_topic());
     if (topic_ != nullptr && topic_->closing()) topic_ = nullptr;
     for (ParkedEvent& event : events_) Park(commit, event);
   }
@@ -109,7 +109,7 @@ class ParkTask final : public CommitTask {
     commit.Put(Column::kCursors, DeadLetterKey(subscription_->id(), topic_->id(), log.id(), offset),
                record.SerializeAsString());
     subscription_->set_may_have_letters();
-    subscription_->opened_letters_in().insert(topic_->id());
+    subscription_->submitted().opened_letters_in.insert(topic_->id());
     appended_.push_back(std::move(append));
     return absl::OkStatus();
   }

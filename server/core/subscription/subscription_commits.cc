@@ -7,24 +7,24 @@
 
 namespace eventhub {
 void Subscription::Apply(CommitBuilder& commit, const v1::Subscription& settings) {
-  SubscriptionRecord record = *pending_record_;
-  if (!SameFilter(settings, pending_settings()))
+  SubscriptionRecord record = *submitted_.record;
+  if (!SameFilter(settings, submitted_.settings()))
     record.filter = FilterOf(settings, context_.filter_memory);
   *record.record.mutable_settings() = settings;
   SetPending(commit, std::move(record));
 }
 
 void Subscription::SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit) {
-  SubscriptionRecord record = *pending_record_;
+  SubscriptionRecord record = *submitted_.record;
   *record.record.mutable_replay_rate_limit() = limit;
   SetPending(commit, std::move(record));
 }
 
 void Subscription::SetPending(CommitBuilder& commit, SubscriptionRecord record) {
-  pending_record_ = std::make_shared<const SubscriptionRecord>(std::move(record));
+  submitted_.record = std::make_shared<const SubscriptionRecord>(std::move(record));
   {
     MutexLock lock(mutex_);
-    cursors_.InCommit(commit.number()).record = pending_record_;
+    cursors_.InCommit(commit.number()).record = submitted_.record;
   }
   PutRecord(commit);
   commit.AddHook(shared_from_this());
@@ -50,8 +50,8 @@ void Subscription::Adopt(SubscriptionRecordPtr record, Aftermath* after) {
 }
 
 void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
-  if (!TakesTurn(&work)) return;
-  if (!work.begun()) ++replay_ends_;
+  if (!submitted_.TakesTurn(&work)) return;
+  if (!work.begun()) ++submitted_.replay_ends;
   Aftermath after(commit);
   {
     MutexLock lock(mutex_);
@@ -61,7 +61,7 @@ void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
       if (!SeekPartition(commit, work, &left, &after)) break;
     }
     if (work.done()) {
-      long_change_ = nullptr;
+      submitted_.EndTurn();
       Rebalance(&after);
       consumers_.WakeAll(&after.wake);
     }
@@ -118,8 +118,8 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
 }
 
 void Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
-  if (!work.begun.has_value()) work.begun = replay_ends_;
-  if (*work.begun != replay_ends_) {
+  if (!work.begun.has_value()) work.begun = submitted_.replay_ends;
+  if (*work.begun != submitted_.replay_ends) {
     work.range = work.ranges.size();
     return;
   }
@@ -129,7 +129,7 @@ void Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
 }
 
 void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
-  if (!work.begun.has_value()) work.begun = ++replay_ends_;
+  if (!work.begun.has_value()) work.begun = ++submitted_.replay_ends;
   ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
     return cursor.CancelReplays(from, to, effects);
   });
@@ -218,9 +218,9 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
   return redriven;
 }
 
-bool Subscription::IsToCome(PartitionId partition, Offset event) const {
+bool Subscription::WillBeDelivered(PartitionId partition, Offset event) const {
   MutexLock lock(mutex_);
-  return partition.value() < cursors_.size() && cursors_[partition.value()]->IsToCome(event);
+  return partition.value() < cursors_.size() && cursors_[partition.value()]->WillBeDelivered(event);
 }
 
 std::optional<Offset> Subscription::FirstRedrivenFrom(TopicId topic,
@@ -282,7 +282,7 @@ void Subscription::AbandonParking(PartitionId partition, Offset event, absl::str
 }
 
 void Subscription::TakeSnapshot(SnapshotWork& work) {
-  if (!TakesTurn(&work)) return;
+  if (!submitted_.TakesTurn(&work)) return;
   MutexLock lock(mutex_);
   if (!work.begun()) BeginSnapshot(work);
   for (size_t left = PartitionCursor::kMaxSwept; !work.done() && left > 0; ++work.cursor) {
@@ -298,7 +298,7 @@ void Subscription::TakeSnapshot(SnapshotWork& work) {
     work.header.set_lag_events(work.header.lag_events() + static_cast<uint64_t>(copy.events()));
     cursor.EndCopy();
   }
-  if (work.done()) long_change_ = nullptr;
+  if (work.done()) submitted_.EndTurn();
 }
 
 void Subscription::BeginSnapshot(SnapshotWork& work) {
