@@ -287,7 +287,7 @@ void Committer::SetAside(Topic& topic) {
     change.sync = true;
     if (topic.refused_events == 1) {
       line = absl::StrCat("outbox: the hub refuses an event of topic ", topic.name, ": ",
-                          refused.error.message(), "; it is set aside, as further ones will be");
+                          refused.error.message(), "; it is set aside, and so are further ones");
     }
     Commit(change, resolved).IgnoreError();
   }

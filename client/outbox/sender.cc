@@ -83,7 +83,7 @@ class Sender::StreamHandler final : public PublishStream::Handler {
           break;
         case AfterReply::kBroken:
           lost = LoseStream(topic_, /*in_doubt=*/true);
-          line = state->BackOff(topic_, absl::InternalError("the hub's reply fits no request"),
+          line = state->BackOff(topic_, absl::InternalError("the hub sent a reply to no request"),
                                 /*stopped=*/false);
           break;
       }

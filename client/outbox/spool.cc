@@ -60,8 +60,7 @@ absl::Status ToOpenStatus(const rocksdb::Status& status, const std::string& dire
         absl::StrCat("the outbox ", directory, " is in use by another process"));
   }
   if (status.IsInvalidArgument()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(directory, " holds something that is no outbox: ", text));
+    return absl::FailedPreconditionError(absl::StrCat(directory, " is not an outbox: ", text));
   }
   return ToStatus(status, directory);
 }
