@@ -25,6 +25,18 @@ install(TARGETS eventhub_outbox eventhub_crc32c
   EXPORT eventhub-outbox-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT eventhub-outbox-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+install(TARGETS eventhub_processor_prometheus
+  EXPORT eventhub-processor-prometheus-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+install(EXPORT eventhub-processor-prometheus-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+# One for each database that keeps views: eventhub::processor_rocksdb, pkg-config module `eventhub-processor-rocksdb`, and so on.
+set(view_stores postgres rocksdb sqlite)
+foreach(store IN LISTS view_stores)
+  install(TARGETS eventhub_processor_${store}
+    EXPORT eventhub-processor-${store}-targets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+  install(EXPORT eventhub-processor-${store}-targets NAMESPACE eventhub:: DESTINATION ${package_dir} COMPONENT sdk)
+endforeach()
 configure_package_config_file(
   ${CMAKE_CURRENT_SOURCE_DIR}/eventhub-config.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-config.cmake
@@ -33,7 +45,8 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/eventhub-config-ver
   COMPATIBILITY SameMinorVersion)
 # From the folder of eventhub.pc to the prefix: `lib` is one folder, `lib/x86_64-linux-gnu` two.
 string(REGEX REPLACE "[^/]+" ".." eventhub_pc_up "${CMAKE_INSTALL_LIBDIR}")
-foreach(module IN ITEMS eventhub eventhub-outbox)
+foreach(module IN ITEMS eventhub eventhub-outbox eventhub-processor-postgres eventhub-processor-prometheus
+        eventhub-processor-rocksdb eventhub-processor-sqlite)
   configure_file(${CMAKE_CURRENT_SOURCE_DIR}/${module}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${module}.pc
     @ONLY)
 endforeach()
@@ -44,4 +57,8 @@ install(FILES
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub.pc
   ${CMAKE_CURRENT_BINARY_DIR}/eventhub-outbox.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-postgres.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-prometheus.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-rocksdb.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/eventhub-processor-sqlite.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT sdk)

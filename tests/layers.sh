@@ -37,7 +37,7 @@ forbid server/testing 'server/(main|link|filter|core)/|client/|grpc|rocksdb/' \
 forbid client 'eventhub/testing/' 'the SDK does not contain a hub'
 forbid client 'server/(core|link|rpc|main)/|storage/[a-z_0-9]+\.h' 'clients know the contract and base only'
 for part in include src cli examples; do
-  forbid client/$part 'rocksdb/|client/outbox/' 'only the outbox knows RocksDB'
+  forbid client/$part 'rocksdb/|client/outbox/' 'only the outbox and views know RocksDB'
 done
 for part in include src examples; do
   forbid client/$part 'server/' 'only processors and the command line evaluate filters'

@@ -1,4 +1,4 @@
-// The directory of an outbox: the only code of the client that names RocksDB.
+// The directory of an outbox: the only code of the outbox that names RocksDB.
 #pragma once
 
 #include <cstddef>

@@ -68,7 +68,7 @@ absl::Status Invalid(const std::string& step, const char* what) {
 
 }  // namespace
 
-absl::Status CheckCall(const std::string& step, const CallOptions& options) {
+absl::Status CheckPart(const std::string& step, const CallOptions& options) {
   if (step.empty()) return absl::InvalidArgumentError("a call must have a name");
   if (options.parallel < 1) return Invalid(step, "parallel must be at least 1");
   if (options.timeout <= absl::ZeroDuration()) return Invalid(step, "timeout must be more than 0");
@@ -93,11 +93,43 @@ absl::Status CheckCall(const std::string& step, const CallOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status CheckWindow(const std::string& step, const Window& window) {
+absl::Status CheckPart(const std::string& step, const Window& window) {
   if (window.units < 1) return Invalid(step, "window.units must be at least 1");
   if (window.wait < absl::ZeroDuration() || window.wait > absl::Hours(1)) {
     return Invalid(step, "window.wait must be 0 to 1 h");
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& step, const MaterializeOptions& options) {
+  if (options.max_rows < 1) return Invalid(step, "max_rows must be at least 1");
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& step, const Memory& memory) {
+  if (memory.max_entries < 1) return Invalid(step, "max_entries must be at least 1");
+  if (memory.ttl <= absl::ZeroDuration()) return Invalid(step, "ttl must be more than 0");
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& step, const Rate& rate) {
+  // Also if it is not a number.
+  if (!(rate.per_second > 0)) return Invalid(step, "per_second must be more than 0");
+  if (!(rate.burst >= 1)) return Invalid(step, "burst must be at least 1");
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& step, const LookupOptions& options) {
+  if (options.max_entries < 1) return Invalid(step, "max_entries must be at least 1");
+  if (options.ttl < absl::ZeroDuration()) return Invalid(step, "ttl must not be negative");
+  if (options.error_ttl < absl::ZeroDuration()) {
+    return Invalid(step, "error_ttl must not be negative");
+  }
+  return CheckPart(step, options.call);
+}
+
+absl::Status CheckPart(const std::string& step, const std::shared_ptr<View>& view) {
+  if (view == nullptr) return Invalid(step, "the view must be set");
   return absl::OkStatus();
 }
 

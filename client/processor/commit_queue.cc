@@ -174,9 +174,8 @@ void CommitQueue::Start(Group group) {
 }
 
 bool CommitQueue::IsLost(const Bundle& bundle) const {
-  return std::any_of(
-      bundle.triggers.begin(), bundle.triggers.end(),
-      [this](const Trigger* trigger) { return trigger->session != owner_.session(); });
+  return std::any_of(bundle.triggers.begin(), bundle.triggers.end(),
+                     [this](const Trigger* trigger) { return owner_.IsLost(*trigger); });
 }
 
 void CommitQueue::Lose(Bundle& bundle) {
@@ -344,7 +343,7 @@ client::Transaction CommitQueue::Build(const Group& group) const {
     });
     if (group.piece != nullptr) continue;
     for (const Trigger* const trigger : bundle.triggers) {
-      if (HasFault(*trigger)) continue;
+      if (HasFault(*trigger) || trigger->arrival.restored) continue;
       acks.push_back({trigger->arrival.partition, trigger->lease_epoch, trigger->arrival.offset});
     }
   }

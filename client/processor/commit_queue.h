@@ -45,6 +45,7 @@ class CommitQueue {
                          const std::string& because) = 0;
     // The session that leases events now.
     virtual uint64_t session() const = 0;
+    virtual bool IsLost(const Trigger& trigger) const = 0;
     virtual bool closing() const = 0;
   };
 

@@ -73,6 +73,7 @@ absl::Status Named(const std::string& id, const absl::Status& status) {
 Engine::Line::Line(Engine& engine, size_t number, AnyPipeline pipeline)
     : index(number),
       description(std::move(pipeline)),
+      views(description.spec().views()),
       runtime(engine, description.id(), description.spec().intake().order) {}
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const ProcessorOptions& options, Host& host,
@@ -90,9 +91,13 @@ Engine::Engine(const ProcessorOptions& options, Host& host, const Clock& clock, 
       random_(seed),
       board_(IdsOf(options.pipelines), clock, options.hooks.on_state),
       strand_(std::make_shared<Strand>(clock, [this] { commits_.OnIdle(); })),
-      commits_(*this, *strand_, clock, options.subscription, options.commit) {}
+      commits_(*this, *strand_, clock, options.subscription, options.commit),
+      keeper_(*this, *strand_, clock) {}
 
 Engine::~Engine() {
+  for (const std::unique_ptr<Line>& line : lines_) {
+    for (const std::shared_ptr<View>& view : line->views) view->core().SetListener(nullptr);
+  }
   strand_->Stop();
   lines_.clear();  // Their units refer to the triggers.
   while (oldest_ != nullptr) {
@@ -128,6 +133,7 @@ absl::Status Engine::AddLines() {
       line->filter = *std::move(filter);
     }
     line->instance = spec.Start(line->runtime);
+    for (const std::shared_ptr<View>& view : line->views) AddView(view);
     any_waits_ |= spec.waits();
     if (line->runtime.ordered() && order_ != Order::kPerPartition) order_ = line->runtime.order();
     lines_.push_back(std::move(line));
@@ -139,15 +145,29 @@ absl::Status Engine::AddLines() {
   return absl::OkStatus();
 }
 
-void Engine::FindWanted(std::string_view bytes) {
+void Engine::AddView(const std::shared_ptr<View>& view) {
+  keeper_.Add(view);
+  // It may be called when the engine is gone; what is posted to a stopped strand never runs.
+  view->core().SetListener([this, strand = std::weak_ptr<Strand>(strand_)] {
+    if (const std::shared_ptr<Strand> alive = strand.lock()) {
+      alive->Post([this] {
+        if (!closing_) keeper_.CheckAll();
+      });
+    }
+  });
+}
+
+void Engine::FindWanted(const Delivered& delivered) {
   wanted_.clear();
-  const absl::string_view view(bytes.data(), bytes.size());
+  const absl::string_view view(delivered.bytes.data(), delivered.bytes.size());
+  const bool restored = delivered.arrival.restored;
   if (!own_ || !own_->Matches(view)) {
     for (const std::unique_ptr<Line>& line : lines_) {
+      if (restored && line->views.empty()) continue;
       if (!line->filter || line->filter->Matches(view)) wanted_.push_back(line.get());
     }
   }
-  if (wanted_.size() == lines_.size()) return;
+  if (wanted_.size() == lines_.size() || restored) return;
   for (const std::unique_ptr<Line>& line : lines_) {
     if (std::find(wanted_.begin(), wanted_.end(), line.get()) == wanted_.end()) {
       line->runtime.counters().passed_over.Add(1);
@@ -200,7 +220,17 @@ void Engine::Take(Delivered delivered) {
   if (closing_) return;
   session_ = delivered.session;
   Supersede(delivered);
-  FindWanted(delivered.bytes);
+  if (!keeper_.active() || keeper_.Admit(delivered)) TakeNow(std::move(delivered));
+}
+
+void Engine::TakeRestored(Delivered delivered) {
+  if (closing_) return;
+  keeper_.OnRestored(delivered.arrival);
+  TakeNow(std::move(delivered));
+}
+
+void Engine::TakeNow(Delivered delivered) {
+  FindWanted(delivered);
   InFlight& trigger = NewTrigger(delivered);
   if (wanted_.empty()) {
     Settle(trigger, Outcome::Ack());
@@ -223,10 +253,14 @@ void Engine::Take(Delivered delivered) {
   const absl::Duration age = std::max(clock_.Now() - appended, absl::ZeroDuration());
   for (Line* const line : wanted_) {
     Counters& counters = line->runtime.counters();
-    counters.events.Add(1);
     counters.units.Add(1);
-    counters.channel_wait.Add(age);
-    counters.iterator_age.Set(age);
+    if (trigger.arrival.restored) {
+      counters.restored.Add(1);
+    } else {
+      counters.events.Add(1);
+      counters.channel_wait.Add(age);
+      counters.iterator_age.Set(age);
+    }
     if (counters.in_flight.count() == 0) line->progressed = true;
     counters.in_flight.Add(1);
     Task& task = trigger.tasks[line->index];
@@ -313,9 +347,8 @@ void Engine::Release(Trigger& trigger) {
 }
 
 void Engine::Resolve(Bundle bundle) {
-  const bool lost =
-      std::any_of(bundle.triggers.begin(), bundle.triggers.end(),
-                  [this](const Trigger* trigger) { return trigger->session != session_; });
+  const bool lost = std::any_of(bundle.triggers.begin(), bundle.triggers.end(),
+                                [this](const Trigger* trigger) { return IsLost(*trigger); });
   if (lost) {
     OnLost(bundle);
     return;
@@ -379,7 +412,8 @@ void Engine::OnCommitted(Bundle& bundle, bool acked) {
       }
       task.pipeline->counters().faults.Add(1);
       reasons.push_back(ReasonOf(*task.fault));
-      TellFault(*task.fault);
+      // What is read back became a dead letter when it was delivered.
+      if (!trigger->arrival.restored) TellFault(*task.fault);
     }
     if (!reasons.empty()) {
       Settle(*trigger, Outcome::Park(absl::StrJoin(reasons, "; ")));
@@ -441,6 +475,8 @@ void Engine::Settle(Trigger& trigger, Outcome outcome) {
     task.next_bound = &task;
   }
   host_.Settle(trigger, std::move(outcome));
+  Arrival arrival;
+  if (keeper_.active()) arrival = trigger.arrival;
   (trigger.previous != nullptr ? trigger.previous->next : oldest_) = trigger.next;
   (trigger.next != nullptr ? trigger.next->previous : newest_) = trigger.previous;
   trigger.previous = nullptr;
@@ -450,6 +486,55 @@ void Engine::Settle(Trigger& trigger, Outcome outcome) {
   trigger.lane = 0;
   std::unique_ptr<InFlight> owned(static_cast<InFlight*>(&trigger));
   if (owned->bytes <= kMaxReusedBytes) free_.push_back(std::move(owned));
+  if (!keeper_.active()) return;
+  if (arrival.restored) {
+    keeper_.OnRestoredDone(arrival.partition);
+  } else {
+    keeper_.OnSettled(arrival);
+  }
+}
+
+void Engine::SetSession(uint64_t session) {
+  session_ = session;
+  keeper_.Clear();
+}
+
+void Engine::OnAssigned(uint32_t partition, int64_t offset) {
+  if (keeper_.active() && !closing_) keeper_.OnAssigned(partition, offset);
+}
+
+void Engine::OnRevoked(uint32_t partition) { keeper_.OnRevoked(partition); }
+
+int64_t Engine::LowestInFlight(uint32_t partition, int64_t otherwise) const {
+  int64_t lowest = otherwise;
+  for (const Trigger* trigger = oldest_; trigger != nullptr; trigger = trigger->next) {
+    const Arrival& arrival = trigger->arrival;
+    if (arrival.partition == partition && !arrival.replayed) {
+      lowest = std::min(lowest, arrival.offset);
+    }
+  }
+  return lowest;
+}
+
+void Engine::Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) {
+  CountReplies(1);
+  host_.Block(std::move(work), [this, done = std::move(done)]() mutable {
+    Post([this, done = std::move(done)]() mutable {
+      CountReplies(-1);
+      if (!closing_) std::move(done)();
+    });
+  });
+}
+
+void Engine::ReadBack(uint32_t partition, int64_t from, int64_t to,
+                      absl::AnyInvocable<void(absl::Status) &&> done) {
+  host_.ReadBack(partition, from, to, std::move(done));
+}
+
+void Engine::SetViewState(Kind kind, const std::string& what, const std::string& because) {
+  for (const std::unique_ptr<Line>& line : lines_) {
+    if (!line->views.empty()) board_.Set(line->index, kind, what, because);
+  }
 }
 
 void Engine::Commit(client::Transaction transaction) {

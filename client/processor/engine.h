@@ -16,14 +16,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/processor/commit_queue.h"
+#include "client/processor/delivered.h"
+#include "client/processor/host.h"
 #include "client/processor/lanes.h"
 #include "client/processor/make_fault.h"
 #include "client/processor/state_board.h"
 #include "client/processor/strand.h"
+#include "client/processor/view_keeper.h"
 #include "eventhub/processor/internal/runtime.h"
 #include "eventhub/processor/internal/spec.h"
 #include "eventhub/processor/processor.h"
-#include "eventhub/settler.h"
 #include "eventhub/transaction.h"
 #include "server/filter/filter.h"
 #include "storage/base/clock.h"
@@ -31,33 +33,8 @@
 
 namespace eventhub::processor::internal {
 
-// What an engine works on: a hub, or a test.
-class Host {
- public:
-  virtual ~Host() = default;
-  // Gives the event its outcome. On the strand.
-  virtual void Settle(Trigger& trigger, client::Outcome outcome) = 0;
-  // Makes one attempt, or more, at a transaction; calls `done` once, on any thread.
-  virtual void Commit(client::Transaction transaction,
-                      absl::AnyInvocable<void(absl::Status) &&> done) = 0;
-};
-
-// An event in flight and its settler, which tests do without.
-struct InFlight : Trigger {
-  client::Settler settler;
-};
-
-// An event as it was delivered.
-struct Delivered {
-  std::string_view bytes;
-  Arrival arrival;
-  uint64_t lease_epoch = 0;
-  uint64_t session = 0;
-  client::Settler settler{};
-};
-
-// Everything but Create, Close, counters, states, Post and strand runs on the strand.
-class Engine : private CommitQueue::Owner {
+// Everything but Create, Close, options, counters, states, Post and strand runs on the strand.
+class Engine : private CommitQueue::Owner, private ViewKeeper::Owner {
  public:
   // INVALID_ARGUMENT, naming the option, if one is out of range. `host` and `clock` must outlive
   // the engine. `seed` determines the jitter of retries.
@@ -70,10 +47,15 @@ class Engine : private CommitQueue::Owner {
 
   // Gives an event to the pipelines that want it.
   void Take(Delivered delivered);
+  // Gives an event that was read back to the pipelines that materialize it.
+  void TakeRestored(Delivered delivered);
+  // A partition was assigned, from this offset on, or is no longer.
+  void OnAssigned(uint32_t partition, int64_t offset);
+  void OnRevoked(uint32_t partition);
   // The processor stops: nothing waits for more events.
   void Drain();
   // The session that leases events ended, or a new one began.
-  void SetSession(uint64_t session) { session_ = session; }
+  void SetSession(uint64_t session);
   // All pipelines wait for `what`, or it is broken.
   void SetState(PipelineState::Kind kind, const std::string& what, const std::string& because = {});
 
@@ -82,6 +64,7 @@ class Engine : private CommitQueue::Owner {
   // The same without waiting, on the strand; returns how many are out.
   size_t CloseNow();
 
+  const ProcessorOptions& options() const { return options_; }
   std::vector<PipelineCounters> counters() const;
   std::vector<PipelineState> states() const { return board_.Read(); }
 
@@ -91,6 +74,9 @@ class Engine : private CommitQueue::Owner {
   bool draining() const { return draining_; }
   bool closing() const override { return closing_; }
   uint64_t session() const override { return session_; }
+  bool IsLost(const Trigger& trigger) const override {
+    return trigger.session != session_ && !trigger.arrival.restored;
+  }
   const std::string& source() const { return options_.source; }
   void Post(Strand::Work work);
   // A call was given a reply (1), or was answered (-1).
@@ -100,6 +86,11 @@ class Engine : private CommitQueue::Owner {
   void Fail(Task& task, std::string_view step, int attempts, const Failure& failure);
   void Bind(Task& a, Task& b);
   void SetWaiting(const Runtime& pipeline, const std::string& step, const std::string& because);
+  void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) override;
+  PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const {
+    return keeper_.PositionsOf(view, partitions);
+  }
+  void OnViewWritten(const View& view, uint64_t generation) { keeper_.OnWritten(view, generation); }
 
  private:
   struct Line {
@@ -107,6 +98,7 @@ class Engine : private CommitQueue::Owner {
 
     const size_t index;
     const AnyPipeline description;
+    const std::vector<std::shared_ptr<View>> views;
     std::optional<CompiledFilter> filter{};
     Runtime runtime;
     std::unique_ptr<Instance> instance{};
@@ -118,8 +110,9 @@ class Engine : private CommitQueue::Owner {
   Engine(const ProcessorOptions& options, Host& host, const Clock& clock, uint64_t seed);
 
   absl::Status AddLines();
+  void AddView(const std::shared_ptr<View>& view);
   // The pipelines that want an event, in wanted_.
-  void FindWanted(std::string_view bytes);
+  void FindWanted(const Delivered& delivered);
   // An event that is in flight is delivered again: the former delivery is lost.
   void Supersede(const Delivered& delivered);
   InFlight& NewTrigger(Delivered& delivered);
@@ -147,6 +140,14 @@ class Engine : private CommitQueue::Owner {
   void OnState(const Bundle& bundle, PipelineState::Kind kind, const std::string& what,
                const std::string& because) override;
 
+  // ViewKeeper::Owner.
+  void TakeNow(Delivered delivered) override;
+  int64_t LowestInFlight(uint32_t partition, int64_t otherwise) const override;
+  void ReadBack(uint32_t partition, int64_t from, int64_t to,
+                absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void SetViewState(PipelineState::Kind kind, const std::string& what,
+                    const std::string& because) override;
+
   void TellFault(const Fault& fault);
   void WatchProgress();
   void CheckProgress(Line& line);
@@ -159,6 +160,7 @@ class Engine : private CommitQueue::Owner {
   StateBoard board_;
   const std::shared_ptr<Strand> strand_;
   CommitQueue commits_;
+  ViewKeeper keeper_;
   std::vector<std::unique_ptr<Line>> lines_;
   std::optional<CompiledFilter> own_;  // Passes the processor's own events.
   bool any_waits_ = false;             // Units may wait in some pipeline.

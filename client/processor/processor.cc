@@ -3,7 +3,9 @@
 #include <random>
 #include <utility>
 
+#include "client/processor/back_reader.h"
 #include "client/processor/engine.h"
+#include "client/processor/worker.h"
 #include "eventhub/committer.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -16,6 +18,7 @@ using client::ReceivedEvent;
 using client::Settler;
 using client::Subscriber;
 using client::SubscriberOptions;
+using internal::BackReader;
 using internal::Engine;
 using internal::InFlight;
 using Kind = PipelineState::Kind;
@@ -24,12 +27,16 @@ using Kind = PipelineState::Kind;
 // transaction is repeated under its id.
 constexpr absl::Duration kCommitDeadline = absl::Seconds(5);
 
+// How many events that are read back for views are in flight.
+constexpr size_t kMaxReadBack = 5000;
+
 // An engine between a subscriber and a committer.
 class HubProcessor final : public Processor, private internal::Host {
  public:
   HubProcessor() = default;
   ~HubProcessor() override {
     subscriber_.reset();  // Nothing more is taken, and settling has no effect.
+    if (back_reader_ != nullptr) back_reader_->Stop();
     if (engine_ != nullptr) engine_->Close();
     committer_.reset();
   }
@@ -39,6 +46,9 @@ class HubProcessor final : public Processor, private internal::Host {
     ASSIGN_OR_RETURN(engine_,
                      Engine::Create(options, *this, Clock::System(), std::random_device()()));
     engine_->strand().Start();
+    back_reader_ = std::make_unique<BackReader>(
+        connection, options.subscription, kMaxReadBack,
+        [this](const client::EventBatch& batch) { TakeRestored(batch); });
     ASSIGN_OR_RETURN(committer_, Committer::Create(connection, {.deadline = kCommitDeadline,
                                                                 .reply_timeout = kCommitDeadline}));
     ASSIGN_OR_RETURN(subscriber_, Subscriber::Start(connection, ForSubscriber(options)));
@@ -55,6 +65,12 @@ class HubProcessor final : public Processor, private internal::Host {
     return subscriber_->Stop(timeout);
   }
 
+  const std::string& subscription() const override { return engine_->options().subscription; }
+  std::vector<std::string> pipelines() const override {
+    std::vector<std::string> ids;
+    for (const AnyPipeline& pipeline : engine_->options().pipelines) ids.push_back(pipeline.id());
+    return ids;
+  }
   std::vector<PipelineCounters> counters() const override { return engine_->counters(); }
   std::vector<PipelineState> states() const override { return engine_->states(); }
 
@@ -82,6 +98,12 @@ class HubProcessor final : public Processor, private internal::Host {
         engine_->SetState(Kind::kWaiting, "hub", why);
       });
     };
+    to.hooks.on_assigned = [this](const client::PartitionOffset& next) {
+      engine_->Post([this, next] { engine_->OnAssigned(next.partition, next.offset); });
+    };
+    to.hooks.on_revoked = [this](uint32_t partition) {
+      engine_->Post([this, partition] { engine_->OnRevoked(partition); });
+    };
     to.hooks.on_ended = [this](const absl::Status& status) {
       if (status.ok()) return;
       engine_->Post([this, why = status.ToString()] {
@@ -106,13 +128,29 @@ class HubProcessor final : public Processor, private internal::Host {
     });
   }
 
+  void TakeRestored(const client::EventBatch& batch) {
+    engine_->Post([this, batch] {
+      for (const ReceivedEvent& event : batch) {
+        engine_->TakeRestored({.bytes = event.bytes(),
+                               .arrival = {.partition = event.partition(),
+                                           .offset = event.offset(),
+                                           .append_time = event.append_time(),
+                                           .restored = true}});
+      }
+    });
+  }
+
   void Drain() {
     engine_->Post([this] { engine_->Drain(); });
   }
 
   // Host.
   void Settle(internal::Trigger& trigger, client::Outcome outcome) override {
-    static_cast<InFlight&>(trigger).settler.Settle(std::move(outcome));
+    if (trigger.arrival.restored) {
+      back_reader_->OnSettled();
+    } else {
+      static_cast<InFlight&>(trigger).settler.Settle(std::move(outcome));
+    }
   }
   void Commit(client::Transaction transaction,
               absl::AnyInvocable<void(absl::Status) &&> done) override {
@@ -125,7 +163,23 @@ class HubProcessor final : public Processor, private internal::Host {
     if (!taken.ok()) std::move (*answer)(taken);
   }
 
+  void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) override {
+    worker_.Run([work = std::move(work), done = std::move(done)]() mutable {
+      std::move(work)();
+      std::move(done)();
+    });
+  }
+  void ReadBack(uint32_t partition, int64_t from, int64_t to,
+                absl::AnyInvocable<void(absl::Status) &&> done) override {
+    back_reader_->Read(
+        partition, from, to, [this, done = std::move(done)](absl::Status status) mutable {
+          engine_->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
+        });
+  }
+
   std::unique_ptr<Engine> engine_;
+  internal::Worker worker_;
+  std::unique_ptr<BackReader> back_reader_;
   std::unique_ptr<Committer> committer_;
   std::unique_ptr<Subscriber> subscriber_;
 };

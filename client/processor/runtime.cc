@@ -17,9 +17,7 @@ void Runtime::Open(const AnyUnit& unit, size_t more) {
   unit.VisitTasks([more](Task& task) { task.open += static_cast<uint32_t>(more); });
 }
 
-bool Runtime::IsLost(const AnyUnit& unit) const {
-  return unit.task().trigger->session != engine_.session();
-}
+bool Runtime::IsLost(const AnyUnit& unit) const { return engine_.IsLost(*unit.task().trigger); }
 
 void Runtime::Finish(const AnyUnit& unit) {
   unit.VisitTasks([this](Task& task) { engine_.Finish(task); });
@@ -49,6 +47,7 @@ void Runtime::Bind(const AnyUnit& a, const AnyUnit& b) {
 bool Runtime::Emit(const AnyUnit& unit, std::string_view step, const std::string& topic,
                    std::string_view place, v1::Event event) {
   Task& task = unit.task();
+  if (task.trigger->arrival.restored) return true;  // It was published when it was delivered.
   const absl::Status status =
       CompleteEvent(task.trigger->event, id_, absl::StrCat(unit.Path(), std::string(place)),
                     engine_.source(), event);
@@ -67,6 +66,19 @@ void Runtime::At(absl::Duration when, absl::AnyInvocable<void() &&> work) {
 }
 
 void Runtime::Post(absl::AnyInvocable<void() &&> work) { engine_.Post(std::move(work)); }
+
+void Runtime::Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) {
+  engine_.Block(std::move(work), std::move(done));
+}
+
+PositionsInView Runtime::PositionsOf(const View& view,
+                                     const std::vector<uint32_t>& partitions) const {
+  return engine_.PositionsOf(view, partitions);
+}
+
+void Runtime::OnViewWritten(const View& view, uint64_t generation) {
+  engine_.OnViewWritten(view, generation);
+}
 
 absl::BitGenRef Runtime::random() { return engine_.random(); }
 

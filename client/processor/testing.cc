@@ -25,12 +25,8 @@ constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
 // The subscription and the hub of a TestProcessor.
 class TestProcessor::Hub final : private internal::Host {
  public:
-  Hub(ProcessorOptions options, uint64_t seed) : options_(std::move(options)), seed_(seed) {
-    if (options_.subscription.empty()) options_.subscription = "test";
-    options_.hooks.on_fault = [this, hook = options_.hooks.on_fault](const Fault& fault) {
-      faults_.push_back(fault);
-      if (hook) hook(fault);
-    };
+  Hub(ProcessorOptions options, uint64_t seed) : seed_(seed) {
+    TakeOptions(std::move(options));
     StartEngine();
   }
   ~Hub() override { EndEngine(); }
@@ -68,15 +64,56 @@ class TestProcessor::Hub final : private internal::Host {
     Run();
   }
 
+  void HoldViews(bool hold) {
+    hold_views_ = hold;
+    if (hold) return;
+    for (HeldWork& held : std::exchange(held_works_, {})) {
+      std::move(held.work)();
+      std::move(held.done)();
+    }
+    Run();
+  }
+
+  void Assign(uint32_t partition) {
+    engine_->strand().Run([&] {
+      int64_t next = 0;
+      const std::vector<Stored>& events = partitions_[partition];
+      while (next < static_cast<int64_t>(events.size()) &&
+             events[static_cast<size_t>(next)].settled)
+        ++next;
+      engine_->OnAssigned(partition, next);
+    });
+  }
+
+  void Seek(uint32_t partition, int64_t offset) {
+    ++session_;
+    ++lease_epoch_;
+    engine_->strand().Run([this] { engine_->SetSession(0); });
+    std::vector<Stored>& events = partitions_[partition];
+    for (size_t i = 0; i < events.size(); ++i) {
+      if (static_cast<int64_t>(i) >= offset) events[i] = {events[i].bytes, events[i].append_time};
+    }
+    DeliverAgain();
+  }
+  void Replay(uint32_t partition, int64_t offset) {
+    engine_->strand().Run([&] { TakeReplayed(partition, offset); });
+  }
+
   void Reconnect() {
     ++session_;
+    ++lease_epoch_;
     engine_->strand().Run([this] { engine_->SetSession(0); });
     DeliverAgain();
   }
   void Crash() {
-    held_.clear();
-    ++session_;
-    EndEngine();
+    End();
+    StartEngine();
+    DeliverAgain();
+  }
+  void CrashInto(absl::FunctionRef<ProcessorOptions()> make) {
+    End();
+    options_ = {};
+    TakeOptions(make());
     StartEngine();
     DeliverAgain();
   }
@@ -114,6 +151,19 @@ class TestProcessor::Hub final : private internal::Host {
     bool settled = false;
   };
 
+  struct HeldWork {
+    absl::AnyInvocable<void() &&> work;
+    absl::AnyInvocable<void() &&> done;
+  };
+
+  void TakeOptions(ProcessorOptions options) {
+    options_ = std::move(options);
+    if (options_.subscription.empty()) options_.subscription = "test";
+    options_.hooks.on_fault = [this, hook = options_.hooks.on_fault](const Fault& fault) {
+      faults_.push_back(fault);
+      if (hook) hook(fault);
+    };
+  }
   void StartEngine() {
     auto engine = Engine::Create(options_, *this, clock_, seed_++);
     if (!engine.ok()) {
@@ -122,8 +172,20 @@ class TestProcessor::Hub final : private internal::Host {
     }
     engine_ = *std::move(engine);
   }
+  void End() {
+    held_.clear();
+    ++session_;
+    ++lease_epoch_;
+    engine_->CloseNow();
+    for (HeldWork& held : std::exchange(held_works_, {})) std::move(held.done)();
+    Run();
+    EndEngine();
+  }
   void EndEngine() {
-    if (engine_->CloseNow() == 0) return;
+    if (engine_->CloseNow() == 0) {
+      engine_.reset();
+      return;
+    }
     // Replies that are out refer to it; what they bring is never looked at.
     static auto* const ended = new std::vector<std::unique_ptr<Engine>>();
     ended->push_back(std::move(engine_));
@@ -139,9 +201,19 @@ class TestProcessor::Hub final : private internal::Host {
                                               .append_time = event.append_time,
                                               .delivery_attempt = event.deliveries,
                                               .redelivered = event.deliveries > 1},
-                                  .lease_epoch = 1,
+                                  .lease_epoch = lease_epoch_,
                                   .session = session_};
     engine_->Take(std::move(delivered));
+  }
+  void TakeReplayed(uint32_t partition, int64_t offset) {
+    const Stored& event = At(partition, offset);
+    engine_->Take({.bytes = event.bytes,
+                   .arrival = {.partition = partition,
+                               .offset = offset,
+                               .append_time = event.append_time,
+                               .replayed = true},
+                   .lease_epoch = lease_epoch_,
+                   .session = session_});
   }
   void Deliver(uint32_t partition, int64_t offset) {
     engine_->strand().Run([&] { Take(partition, offset); });
@@ -160,6 +232,7 @@ class TestProcessor::Hub final : private internal::Host {
 
   // Host.
   void Settle(internal::Trigger& trigger, Outcome outcome) override {
+    if (trigger.arrival.restored || trigger.arrival.replayed) return;
     if (trigger.session != session_) return;  // Its lease is over.
     Stored& event = At(trigger.arrival.partition, trigger.arrival.offset);
     if (outcome.kind == Outcome::Kind::kRetry) {
@@ -185,6 +258,28 @@ class TestProcessor::Hub final : private internal::Host {
     } else {
       std::move(done)(std::move(status));
     }
+  }
+  void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) override {
+    if (hold_views_) {
+      held_works_.push_back({std::move(work), std::move(done)});
+      return;
+    }
+    std::move(work)();
+    std::move(done)();
+  }
+  void ReadBack(uint32_t partition, int64_t from, int64_t to,
+                absl::AnyInvocable<void(absl::Status) &&> done) override {
+    engine_->Post([this, partition, from, to, done = std::move(done)]() mutable {
+      for (int64_t offset = from; offset < to; ++offset) {
+        const Stored& event = At(partition, offset);
+        engine_->TakeRestored({.bytes = event.bytes,
+                               .arrival = {.partition = partition,
+                                           .offset = offset,
+                                           .append_time = event.append_time,
+                                           .restored = true}});
+      }
+      std::move(done)(absl::OkStatus());
+    });
   }
   absl::Status Apply(client::Transaction& transaction) {
     if (decide_) {
@@ -220,10 +315,13 @@ class TestProcessor::Hub final : private internal::Host {
   uint64_t seed_;
   ManualClock clock_;
   uint64_t session_ = 1;
+  uint64_t lease_epoch_ = 1;
   std::map<uint32_t, std::vector<Stored>> partitions_;
   std::function<absl::Status(const client::Transaction&)> decide_;
   bool hold_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> held_;
+  bool hold_views_ = false;
+  std::vector<HeldWork> held_works_;
   std::set<std::string> ids_;
   std::vector<EmittedEvent> emitted_;
   std::vector<SettledEvent> settled_;
@@ -252,9 +350,19 @@ void TestProcessor::OnCommit(std::function<absl::Status(const client::Transactio
 
 void TestProcessor::HoldCommits(bool hold) { hub_->HoldCommits(hold); }
 
+void TestProcessor::HoldViews(bool hold) { hub_->HoldViews(hold); }
+
+void TestProcessor::Assign(uint32_t partition) { hub_->Assign(partition); }
+
+void TestProcessor::Seek(int64_t offset, uint32_t partition) { hub_->Seek(partition, offset); }
+
+void TestProcessor::Replay(int64_t offset, uint32_t partition) { hub_->Replay(partition, offset); }
+
 void TestProcessor::Reconnect() { hub_->Reconnect(); }
 
 void TestProcessor::Crash() { hub_->Crash(); }
+
+void TestProcessor::CrashInto(absl::FunctionRef<ProcessorOptions()> make) { hub_->CrashInto(make); }
 
 const std::vector<EmittedEvent>& TestProcessor::emitted() const { return hub_->emitted(); }
 

@@ -26,6 +26,7 @@ cmake --build "$work/cmake" >"$work/build.log" || {
 "$work/cmake/outside_test"
 "$work/cmake/outside_rule_test"
 "$work/cmake/outside_outbox" "$work/outbox"
+"$work/cmake/outside_view" "$work/view"
 
 echo "== pkg-config"
 libdir=$(dirname "$(find "$work/prefix" -name eventhub.pc)")
@@ -41,6 +42,11 @@ read -ra compile <<<"$(pkg-config --cflags eventhub-outbox)"
 read -ra link <<<"$(pkg-config --libs eventhub-outbox)"
 "$cxx" -std=c++20 "${compile[@]}" "$here/outside_outbox.cc" -o "$work/outside_outbox" "${link[@]}"
 "$work/outside_outbox" "$work/another_outbox"
+
+read -ra compile <<<"$(pkg-config --cflags eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"
+read -ra link <<<"$(pkg-config --libs eventhub-processor-{postgres,prometheus,rocksdb,sqlite})"
+"$cxx" -std=c++20 "${compile[@]}" "$here/outside_view.cc" -o "$work/outside_view" "${link[@]}"
+"$work/outside_view" "$work/another_view"
 
 echo "== the contract"
 # All that is installed, which is all there is.

@@ -17,6 +17,8 @@ using internal::Engine;
 class SilentHost final : public internal::Host {
  public:
   void Settle(internal::Trigger&, client::Outcome) override { ++settled_; }
+  void Block(absl::AnyInvocable<void() &&>, absl::AnyInvocable<void() &&>) override {}
+  void ReadBack(uint32_t, int64_t, int64_t, absl::AnyInvocable<void(absl::Status) &&>) override {}
   void Commit(client::Transaction, absl::AnyInvocable<void(absl::Status) &&>) override {}
 
   int settled_ = 0;

@@ -52,6 +52,16 @@ class ModelTest : public testing::TestWithParam<int> {
               return Number{part.value};
             })
             .Publish("split", [](const Number& number) { return Result(number.value); }),
+        Pipeline("look")
+            .RateLimit({.per_second = 200, .burst = 20})
+            .Lookup(
+                "name", [](const v1::Event& event) { return event.partition_key(); },
+                [this](const std::string&, Reply<std::string> reply) {
+                  looked_.push_back(std::move(reply));
+                },
+                {.call = patient, .ttl = absl::Seconds(2)})
+            .Map(ParseNumber)
+            .Publish("look", [](const Number& number) { return Result(number.value); }),
     };
     if (WithGroups())
       pipelines.push_back(Pipeline("sum")
@@ -80,7 +90,20 @@ class ModelTest : public testing::TestWithParam<int> {
     test.Deliver(event, static_cast<uint32_t>(key % 2));
   }
 
+  void AnswerLookup(TestProcessor& test, bool kind) {
+    if (looked_.empty()) return;
+    Reply<std::string> reply = std::move(looked_.back());
+    looked_.pop_back();
+    if (!kind && Roll(3) == 0) {
+      reply(absl::UnavailableError("busy"));
+    } else {
+      reply("name");
+    }
+    test.Run();
+  }
+
   void AnswerOne(TestProcessor& test, bool kind) {
+    AnswerLookup(test, kind);
     if (asked_.empty()) return;
     const auto at = asked_.begin() + Roll(static_cast<int>(asked_.size()));
     auto [number, reply] = std::move(*at);
@@ -114,6 +137,7 @@ class ModelTest : public testing::TestWithParam<int> {
         if (Roll(8) == 0) {
           test.Crash();
           asked_.clear();
+          looked_.clear();
           test.Run();
         }
         break;
@@ -155,7 +179,7 @@ class ModelTest : public testing::TestWithParam<int> {
     int expected_sum = 0;
     for (int i = 1; i < next_; ++i) {
       if (WithGroups() && !FailsAnywhere(i)) expected_sum += i;
-      for (const std::string pipeline : {"call", "split"}) {
+      for (const std::string pipeline : {"call", "split", "look"}) {
         const size_t count = effects[pipeline].count(i);
         if (IsPoison(pipeline, i)) {
           EXPECT_EQ(count, 0u) << pipeline << " " << i;
@@ -195,6 +219,7 @@ class ModelTest : public testing::TestWithParam<int> {
 
   std::mt19937 random_;
   std::vector<std::pair<int, Reply<Part>>> asked_;
+  std::vector<Reply<std::string>> looked_;
   bool hub_down_ = false;
   int next_ = 1;
 };

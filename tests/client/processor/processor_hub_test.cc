@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/processor/views/view_core.h"
 #include "eventhub/admin_client.h"
 #include "eventhub/processor/processor.h"
+#include "eventhub/processor/rocksdb_view.h"
 #include "eventhub/publisher.h"
 #include "eventhub/reader.h"
 #include "eventhub/subscription_client.h"
@@ -341,6 +343,101 @@ TEST(ProcessorTest, ExactlyOnceThoughTheHubIsKilled) {
     MutexLock lock(mutex);
     EXPECT_THAT(states, testing::Contains(PipelineState::Kind::kWaiting));
   }
+  EXPECT_TRUE((*processor)->Stop(kLong).ok());
+}
+
+std::shared_ptr<View> OpenLatest(const std::string& directory,
+                                 OnRewind on_rewind = OnRewind::kReapply) {
+  auto view = OpenRocksdbView({.directory = directory,
+                               .view = {.name = "latest",
+                                        .columns = {{"number", ColumnType::kInteger}},
+                                        .on_rewind = on_rewind}});
+  EXPECT_TRUE(view.ok()) << view.status();
+  return *std::move(view);
+}
+
+ProcessorOptions Latest(std::shared_ptr<View> view) {
+  return {.subscription = "s",
+          .source = "/processor",
+          .pipelines = {Pipeline("latest").Materialize(
+              std::move(view),
+              [](const v1::Event& event) {
+                return Row{.key = event.partition_key(),
+                           .values = {int64_t{std::stoi(event.id())}}};
+              })},
+          .credit = {.events = 50}};
+}
+
+std::map<std::string, int64_t> RowsOf(const View& view) {
+  std::map<std::string, int64_t> rows;
+  const absl::Status read =
+      view.ForEach([&](std::string_view key, const std::vector<Value>& values) {
+        rows.emplace(key, std::get<int64_t>(values[0]));
+        return true;
+      });
+  EXPECT_TRUE(read.ok()) << read;
+  return rows;
+}
+
+// What the view must have after the numbers to before `end`.
+std::map<std::string, int64_t> LatestOf(int end) {
+  std::map<std::string, int64_t> rows;
+  for (int i = 0; i < end; ++i) rows[absl::StrCat(i % kKeys)] = i;
+  return rows;
+}
+
+TEST(ProcessorViewTest, ANewOwnerHasWhatItsPredecessorHad) {
+  const TempDirectory directory;
+  const std::string socket = "unix:" + directory.path() + "/hub";
+  HubProcess hub(directory.path(), {"--listen=" + socket});
+  hub.Start();
+  const auto connection = client::Connect(socket);
+  CreateTopics(connection, SubscriptionKind::kStream);
+  Publish(connection, 0, 500);
+  auto first = Processor::Start(connection, Latest(OpenLatest(directory / "first")));
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(Eventually([&] { return (*first)->counters()[0].rows > 100; }));
+  hub.Kill();
+  hub.Start();
+  const auto view = OpenLatest(directory / "second");
+  auto second = Processor::Start(connection, Latest(view));
+  ASSERT_TRUE(second.ok());
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**first);
+  first->reset();
+  // No event comes that would tell the second one.
+  EXPECT_TRUE(Eventually([&] { return RowsOf(*view) == LatestOf(500); })) << Describe(**second);
+  Publish(connection, 500, 700);
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; })) << Describe(**second);
+  EXPECT_EQ(RowsOf(*view), LatestOf(700));
+  EXPECT_TRUE((*second)->Stop(kLong).ok());
+}
+
+TEST(ProcessorViewTest, ASubscriptionThatIsMovedBackRebuildsTheView) {
+  const TempDirectory directory;
+  TestHub hub;
+  const auto connection = client::Connect(hub.address());
+  CreateTopics(connection, SubscriptionKind::kStream);
+  Publish(connection, 0, 300);
+  const auto view = OpenLatest(directory / "view", OnRewind::kRebuild);
+  auto processor = Processor::Start(connection, Latest(view));
+  ASSERT_TRUE(processor.ok());
+  const auto generation = [&] {
+    const auto status = view->status();
+    return status.ok() ? status->generation : 0;
+  };
+  ASSERT_TRUE(Eventually([&] { return Lag(connection) == 0; }));
+  // Until the view knows that everything is settled.
+  ASSERT_TRUE(Eventually([&] {
+    const auto point = view->core().Resume(0, 1000, /*redelivered=*/true);
+    const auto described = SubscriptionClient(connection).GetSubscription("s");
+    for (const auto& partition : described->partitions) {
+      if (partition.partition == 0) return point->offset == partition.end_offset;
+    }
+    return false;
+  }));
+  ASSERT_TRUE(SubscriptionClient(connection).Seek("s", {.start = StartPosition::Earliest()}).ok());
+  EXPECT_TRUE(Eventually([&] { return generation() == 2; })) << Describe(**processor);
+  EXPECT_EQ(RowsOf(*view), LatestOf(300));
   EXPECT_TRUE((*processor)->Stop(kLong).ok());
 }
 

@@ -18,6 +18,9 @@ struct Arrival {
   uint32_t delivery_attempt = 1;
   bool redelivered = false;
   bool replayed = false;
+  // The event is not delivered now: it is read back for a view that does not have it, see View.
+  // What is published for it is dropped; calls are made again.
+  bool restored = false;
 };
 
 }  // namespace eventhub::processor

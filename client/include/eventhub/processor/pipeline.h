@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "eventhub/processor/internal/spec.h"
 #include "eventhub/processor/internal/steps.h"
 #include "eventhub/processor/units.h"
+#include "eventhub/processor/view.h"
 #include "eventhub/subscriber.h"
 
 namespace eventhub::processor {
@@ -186,6 +188,32 @@ class Pipeline {
         internal::CallStep<F, T>{{std::move(name)}, std::move(f), std::move(options)});
   }
 
+  // Adds the T that a service, or a table, has for a key: `key` returns the key, a type with
+  // std::hash, and `f`, a function of a key and a Reply<T>, asks for it, like Call. Answers are
+  // cached; however many units wait for one key, it is asked for once. T is copied to each unit:
+  // let it be a std::shared_ptr<const …> if it is large. For what may be missing let T be a
+  // std::optional: then "there is none" is an answer, and is cached, too.
+  //
+  //     .Lookup("customer", [](const Order& order) { return order.customer; },
+  //             [&](const std::string& id, Reply<std::optional<Customer>> reply) {
+  //               customers.FindAsync(id, std::move(reply));
+  //             })
+  //
+  // Units with one lane (see InOrder) stay in order, also if the answer for a later one is known.
+  template <typename K, typename F>
+  auto Lookup(std::string name, K key, F f, LookupOptions options = {}) && {
+    Check<internal::ArgumentsOf<K>>();
+    using Split = internal::SplitLast<internal::ArgumentsOf<F>>;
+    static_assert(std::is_same_v<typename Split::Others,
+                                 internal::Types<std::remove_cvref_t<internal::ResultOf<K>>>>,
+                  "a lookup asks with the key alone, and a Reply");
+    using T = typename internal::ReplyIn<typename Split::Last>::Type;
+    static_assert(!std::is_void_v<T>, "a lookup has an answer");
+    return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
+        internal::LookupStep<K, F, T>{
+            {std::move(name)}, std::move(key), std::move(f), std::move(options)});
+  }
+
   // Calls `f` with a batch: its parameters are a Units<…>, which it takes by value, and a
   // BatchReply<T>. Each unit goes on with its own T, or fails alone; only those that failed are
   // called again, as a smaller batch. In an ordered pipeline, units with a key are called one batch
@@ -200,6 +228,39 @@ class Pipeline {
     return std::move(*this).template Add<typename internal::Widen<Scope, T>::Type>(
         internal::CallBatchStep<F, T>{
             {std::move(name)}, std::move(f), std::move(window), std::move(options)});
+  }
+
+  // Lets units pass at a limited rate, in the order in which they come. The others wait, and their
+  // events hold credit.
+  auto RateLimit(Rate rate) && {
+    return std::move(*this).template Add<Scope>(
+        internal::RateLimitStep{{Numbered("rate limit")}, rate});
+  }
+
+  // Drops the units for which `f` returns an id, a std::string, that it has returned for another
+  // event before. The same event again, e.g. after its lease expired, is no repetition. See Memory
+  // for how far back "before" is. The overload without `f` takes the event's source and id.
+  template <typename F>
+  auto SkipRepeats(F f, Memory memory = {}) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(
+        internal::SkipRepeatsStep<F>{{Numbered("skip repeats")}, std::move(f), memory});
+  }
+  auto SkipRepeats(Memory memory = {}) && {
+    return std::move(*this).SkipRepeats(
+        [](const v1::Event& event) {
+          return absl::StrCat(event.source().size(), ":", event.source(), event.id());
+        },
+        memory);
+  }
+
+  // Drops the units whose Sequence, which `f` returns as such or as StatusOr, is not greater than
+  // all before with its key: of what comes late or twice, what is newest remains.
+  template <typename F>
+  auto SkipOlder(F f, Memory memory = {}) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(
+        internal::SkipOlderStep<F>{{Numbered("skip older")}, std::move(f), memory});
   }
 
   // Gathers the units of a window into groups: those for which `f` returns the same key, a type
@@ -241,6 +302,21 @@ class Pipeline {
     std::string number = absl::StrCat(publishes_++);
     return std::move(*this).template Add<Scope>(internal::PublishStep<F>{
         {Numbered("publish")}, std::move(topic), std::move(number), std::move(f)});
+  }
+
+  // Writes to `view` what `f` returns: a Row, an optional row, or a vector of rows, as such or as
+  // StatusOr. The unit goes on when they are in the view, together with how far in the log it is,
+  // or when newer rows are. See view.h for what that guarantees.
+  //
+  // A row that the view cannot have is a fault. All other errors of the store are none: units wait,
+  // the write is tried again until it succeeds, and the state of the pipeline tells.
+  //
+  // Rows are written in the order in which units reach the step, many in one transaction.
+  template <typename F>
+  auto Materialize(std::shared_ptr<View> view, F f, MaterializeOptions options = {}) && {
+    Check<internal::ArgumentsOf<F>>();
+    return std::move(*this).template Add<Scope>(internal::MaterializeStep<F>{
+        {Numbered("materialize")}, std::move(view), std::move(f), options});
   }
 
   // Calls `f`, which returns nothing or an absl::Status.

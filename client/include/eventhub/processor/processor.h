@@ -124,6 +124,9 @@ class Processor {
   virtual absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration()) = 0;
   virtual absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration()) = 0;
 
+  virtual const std::string& subscription() const = 0;
+  // The ids of the pipelines, in the order of ProcessorOptions::pipelines.
+  virtual std::vector<std::string> pipelines() const = 0;
   // Of each pipeline, in the order of ProcessorOptions::pipelines.
   virtual std::vector<PipelineCounters> counters() const = 0;
   virtual std::vector<PipelineState> states() const = 0;

@@ -37,27 +37,34 @@ struct PipelineCounters {
   uint64_t passed_over = 0;  // Events that it did not want, or that it emitted itself.
   uint64_t units = 0;        // Units of work: one for each event, and each part of a split.
   uint64_t compacted = 0;    // Units that a later one with the same key replaced.
+  uint64_t repeats = 0;      // Units that SkipRepeats and SkipOlder dropped.
   uint64_t emitted = 0;      // Events published.
   uint64_t faults = 0;       // Events that it gave up on.
   uint64_t lost = 0;         // Events whose lease ended first; they are delivered again.
 
-  uint64_t calls = 0;          // Attempts at calls; a batch is one.
+  uint64_t calls = 0;          // Attempts at calls and at writes of views; a batch is one.
   uint64_t retries = 0;        // Attempts after the first.
   uint64_t timeouts = 0;       // Attempts without a reply in time.
   uint64_t circuits = 0;       // How often a circuit opened.
-  uint64_t batches = 0;        // Batches called.
+  uint64_t batches = 0;        // Batches called, and writes of views.
   uint64_t batched_units = 0;  // Units in them.
   uint64_t batch_room = 0;     // Units that they had room for: batch utilisation is
                                // batched_units / batch_room.
 
+  uint64_t lookups = 0;     // Units that looked something up.
+  uint64_t cache_hits = 0;  // Lookups that made no call of their own.
+  uint64_t restored = 0;    // Events that were read back for a view.
+  uint64_t rows = 0;        // Rows written to views.
+  uint64_t rows_stale = 0;  // Rows that were not written, because the view has newer ones.
+
   absl::Duration channel_wait;  // From the event's append to the pipeline's taking it.
   absl::Duration map_time;      // In steps other than calls.
-  absl::Duration io_wait;       // Of units, from reaching a call to its first attempt.
-  absl::Duration io_time;       // In attempts at calls.
+  absl::Duration io_wait;       // Of units, from reaching a call or view to its first attempt.
+  absl::Duration io_time;       // In attempts at calls and at writes of views.
 
   // Current values, not sums.
   uint64_t in_flight = 0;       // Events taken and not settled.
-  uint64_t waiting = 0;         // Units that wait for a call, a batch or a group.
+  uint64_t waiting = 0;         // Units that wait for a call, a batch, a group, a view or a rate.
   absl::Duration iterator_age;  // The channel wait of the event taken last.
 };
 

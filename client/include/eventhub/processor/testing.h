@@ -8,14 +8,20 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/processor/processor.h"
+#include "eventhub/processor/view.h"
 #include "eventhub/subscriber.h"
 #include "eventhub/transaction.h"
 #include "eventhub/v1/event.pb.h"
 
 namespace eventhub::processor {
+
+// A view in memory, which is gone with the object. INVALID_ARGUMENT, naming the option.
+absl::StatusOr<std::shared_ptr<View>> OpenMemoryView(const ViewOptions& options);
 
 // Events of a topic that a test published to.
 struct EmittedEvent {
@@ -69,12 +75,26 @@ class TestProcessor {
   // release, or never if the processor crashes before.
   void HoldCommits(bool hold);
 
+  // While held, nothing is written to views or read from them, as if their stores were slow; after
+  // a crash, it never is.
+  void HoldViews(bool hold);
+
+  // The partition is assigned, before its next event is delivered.
+  void Assign(uint32_t partition = 0);
+  // The subscription is moved back: the events from this offset on are delivered again.
+  void Seek(int64_t offset, uint32_t partition = 0);
+  // Delivers an event again, beside the live flow.
+  void Replay(int64_t offset, uint32_t partition = 0);
+
   // The connection breaks: the leases of all unsettled events end. They are delivered again, here,
   // in their order.
   void Reconnect();
   // The process dies and starts again: like Reconnect, and all work in progress is lost. Answers of
   // calls that were in progress are ignored.
   void Crash();
+  // The same, but what starts has other options, e.g. a corrected rule. They are made when nothing
+  // of the former process is left, e.g. no view that is open.
+  void CrashInto(absl::FunctionRef<ProcessorOptions()> make);
 
   // What is in the log, in order. References to elements are valid until the next call that runs.
   const std::vector<EmittedEvent>& emitted() const;

@@ -2,6 +2,8 @@
 // an indirect call until it has to wait.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,9 +16,11 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/processor/internal/call_gate.h"
 #include "eventhub/processor/internal/gatherer.h"
+#include "eventhub/processor/internal/recent_map.h"
 #include "eventhub/processor/internal/runtime.h"
 #include "eventhub/processor/internal/steps.h"
 #include "eventhub/processor/internal/unit.h"
+#include "eventhub/processor/internal/view_writer.h"
 
 namespace eventhub::processor::internal {
 
@@ -33,6 +37,25 @@ absl::Status WithValue(absl::StatusOr<T> value, Use&& use) {
   return absl::OkStatus();
 }
 
+// One step, and the chain of those after it.
+template <typename S, typename Next>
+class Link {
+ public:
+  template <typename... Rest>
+  Link(Runtime& runtime, const S& step, const Rest&... rest)
+      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // The processor stops: passes on what waits for more.
+  void Drain() { next_.Drain(); }
+
+ protected:
+  Runtime& runtime_;
+  const S& step_;
+  Next next_;
+};
+
 // The steps from one on; takes units of type U. Constructed in place and never moved. Run takes
 // over the unit: at the end it is finished, failed, or waits in a step.
 template <typename U, typename... Steps>
@@ -43,7 +66,6 @@ class Chain<U> {
  public:
   explicit Chain(Runtime& runtime) : runtime_(runtime) {}
   void Run(Ref<U> unit) { runtime_.Finish(*unit); }
-  // The processor stops: passes on what waits for more.
   void Drain() {}
 
  private:
@@ -51,94 +73,72 @@ class Chain<U> {
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, FilterStep<F>, Rest...> {
+class Chain<U, FilterStep<F>, Rest...> : public Link<FilterStep<F>, Chain<U, Rest...>> {
  public:
-  Chain(Runtime& runtime, const FilterStep<F>& step, const Rest&... rest)
-      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  using Chain::Link::Link;
 
   void Run(Ref<U> unit) {
     bool passes = false;
     const auto call = [&] {
-      passes = Apply(step_.f, *unit);
+      passes = Apply(this->step_.f, *unit);
       return absl::OkStatus();
     };
-    if (!runtime_.Try(*unit, step_.name, call)) return;
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
     if (passes) {
-      next_.Run(std::move(unit));
+      this->next_.Run(std::move(unit));
     } else {
-      runtime_.Finish(*unit);
+      this->runtime_.Finish(*unit);
     }
   }
-  void Drain() { next_.Drain(); }
-
- private:
-  Runtime& runtime_;
-  const FilterStep<F>& step_;
-  Chain<U, Rest...> next_;
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, MapStep<F>, Rest...> {
+class Chain<U, MapStep<F>, Rest...> : public Link<MapStep<F>, Chain<U, Rest...>> {
  public:
-  Chain(Runtime& runtime, const MapStep<F>& step, const Rest&... rest)
-      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  using Chain::Link::Link;
 
   void Run(Ref<U> unit) {
     const auto call = [&] {
-      return WithValue(Apply(step_.f, *unit),
+      return WithValue(Apply(this->step_.f, *unit),
                        [&]<typename T>(T value) { unit->template Set<T>(std::move(value)); });
     };
-    if (runtime_.Try(*unit, step_.name, call)) next_.Run(std::move(unit));
+    if (this->runtime_.Try(*unit, this->step_.name, call)) this->next_.Run(std::move(unit));
   }
-  void Drain() { next_.Drain(); }
-
- private:
-  Runtime& runtime_;
-  const MapStep<F>& step_;
-  Chain<U, Rest...> next_;
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, ForEachStep<F>, Rest...> {
+class Chain<U, ForEachStep<F>, Rest...> : public Link<ForEachStep<F>, Chain<U, Rest...>> {
  public:
-  Chain(Runtime& runtime, const ForEachStep<F>& step, const Rest&... rest)
-      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  using Chain::Link::Link;
 
   void Run(Ref<U> unit) {
     const auto call = [&]() -> absl::Status {
       if constexpr (std::is_void_v<ResultOf<F>>) {
-        Apply(step_.f, *unit);
+        Apply(this->step_.f, *unit);
         return absl::OkStatus();
       } else {
-        return Apply(step_.f, *unit);
+        return Apply(this->step_.f, *unit);
       }
     };
-    if (runtime_.Try(*unit, step_.name, call)) next_.Run(std::move(unit));
+    if (this->runtime_.Try(*unit, this->step_.name, call)) this->next_.Run(std::move(unit));
   }
-  void Drain() { next_.Drain(); }
-
- private:
-  Runtime& runtime_;
-  const ForEachStep<F>& step_;
-  Chain<U, Rest...> next_;
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, PublishStep<F>, Rest...> {
+class Chain<U, PublishStep<F>, Rest...> : public Link<PublishStep<F>, Chain<U, Rest...>> {
  public:
-  Chain(Runtime& runtime, const PublishStep<F>& step, const Rest&... rest)
-      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  using Chain::Link::Link;
 
   void Run(Ref<U> unit) {
     std::optional<Added<F>> made;
     const auto call = [&] {
-      return WithValue(Apply(step_.f, *unit), [&](Added<F> value) { made = std::move(value); });
+      return WithValue(Apply(this->step_.f, *unit),
+                       [&](Added<F> value) { made = std::move(value); });
     };
-    if (!runtime_.Try(*unit, step_.name, call)) return;
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
     if (!Emit(*unit, *std::move(made))) return;
-    next_.Run(std::move(unit));
+    this->next_.Run(std::move(unit));
   }
-  void Drain() { next_.Drain(); }
 
  private:
   bool Emit(const U& unit, v1::Event event) { return EmitOne(unit, 0, std::move(event)); }
@@ -152,13 +152,9 @@ class Chain<U, PublishStep<F>, Rest...> {
     return true;
   }
   bool EmitOne(const U& unit, size_t i, v1::Event event) {
-    return runtime_.Emit(unit, step_.name, step_.topic, absl::StrCat(step_.number, "-", i),
-                         std::move(event));
+    return this->runtime_.Emit(unit, this->step_.name, this->step_.topic,
+                               absl::StrCat(this->step_.number, "-", i), std::move(event));
   }
-
-  Runtime& runtime_;
-  const PublishStep<F>& step_;
-  Chain<U, Rest...> next_;
 };
 
 // The unit that a split begins: a part of type T, and the values that the steps after it add.
@@ -168,36 +164,30 @@ template <typename U, typename T, typename... Ts>
 struct PartOf<U, T, Types<Ts...>> {
   using Type = Unit<U, T, Ts...>;
 };
+template <typename U, typename T, typename... Rest>
+using Part = typename PartOf<U, T, typename Segment<Types<>, Rest...>::Type>::Type;
 
 template <typename U, typename F, typename T, typename... Rest>
-class Chain<U, SplitStep<F, T>, Rest...> {
+class Chain<U, SplitStep<F, T>, Rest...>
+    : public Link<SplitStep<F, T>, Chain<Part<U, T, Rest...>, Rest...>> {
  public:
-  Chain(Runtime& runtime, const SplitStep<F, T>& step, const Rest&... rest)
-      : runtime_(runtime), step_(step), next_(runtime, rest...) {}
+  using Chain::Link::Link;
 
   void Run(Ref<U> unit) {
     std::vector<T> parts;
     const auto call = [&] {
-      return WithValue(Apply(step_.f, *unit),
+      return WithValue(Apply(this->step_.f, *unit),
                        [&](std::vector<T> value) { parts = std::move(value); });
     };
-    if (!runtime_.Try(*unit, step_.name, call)) return;
-    runtime_.Open(*unit, parts.size());
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+    this->runtime_.Open(*unit, parts.size());
     for (size_t i = 0; i < parts.size(); ++i) {
-      const Ref<Part> part(new Part(unit, i));
+      const Ref<Part<U, T, Rest...>> part(new Part<U, T, Rest...>(unit, i));
       part->template Set<T>(std::move(parts[i]));
-      next_.Run(part);
+      this->next_.Run(part);
     }
-    runtime_.Finish(*unit);
+    this->runtime_.Finish(*unit);
   }
-  void Drain() { next_.Drain(); }
-
- private:
-  using Part = typename PartOf<U, T, typename Segment<Types<>, Rest...>::Type>::Type;
-
-  Runtime& runtime_;
-  const SplitStep<F, T>& step_;
-  Chain<Part, Rest...> next_;
 };
 
 // The unit that a group begins.
@@ -207,70 +197,65 @@ template <typename U, typename... Ts>
 struct GroupOf<U, Types<Ts...>> {
   using Type = GroupUnit<U, Ts...>;
 };
+template <typename U, typename... Rest>
+using Group = typename GroupOf<U, typename Segment<Types<>, Rest...>::Type>::Type;
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, GroupStep<F>, Rest...> {
+class Chain<U, GroupStep<F>, Rest...>
+    : public Link<GroupStep<F>, Chain<Group<U, Rest...>, Rest...>> {
  public:
   Chain(Runtime& runtime, const GroupStep<F>& step, const Rest&... rest)
-      : runtime_(runtime),
-        step_(step),
+      : Chain::Link(runtime, step, rest...),
         gatherer_(runtime, step.window,
-                  [this](std::vector<Ref<U>> units) { Group(std::move(units)); }),
-        next_(runtime, rest...) {}
+                  [this](std::vector<Ref<U>> units) { MakeGroups(std::move(units)); }) {}
 
   void Run(Ref<U> unit) { gatherer_.Add(std::move(unit)); }
   void Drain() {
     gatherer_.Flush();
-    next_.Drain();
+    this->next_.Drain();
   }
 
  private:
-  using GroupType = typename GroupOf<U, typename Segment<Types<>, Rest...>::Type>::Type;
   using Key = std::remove_cvref_t<ResultOf<F>>;
 
-  void Group(std::vector<Ref<U>> units) {
+  void MakeGroups(std::vector<Ref<U>> units) {
     std::vector<std::pair<uint64_t, std::vector<Ref<U>>>> groups;
     std::unordered_map<Key, size_t> by_key;
     for (Ref<U>& unit : units) {
       std::optional<Key> key;
       const auto call = [&] {
-        key.emplace(Apply(step_.f, *unit));
+        key.emplace(Apply(this->step_.f, *unit));
         return absl::OkStatus();
       };
-      if (!runtime_.Try(*unit, step_.name, call)) continue;
+      if (!this->runtime_.Try(*unit, this->step_.name, call)) continue;
       const auto [it, added] = by_key.try_emplace(*key, groups.size());
       if (added)
-        groups.emplace_back(runtime_.LaneOf(std::hash<Key>()(*key)), std::vector<Ref<U>>());
+        groups.emplace_back(this->runtime_.LaneOf(std::hash<Key>()(*key)), std::vector<Ref<U>>());
       groups[it->second].second.push_back(std::move(unit));
     }
     for (auto& [lane, members] : groups) {
-      for (size_t i = 1; i < members.size(); ++i) runtime_.Bind(*members[i - 1], *members[i]);
-      const Ref<GroupType> group(new GroupType(std::move(members)));
+      for (size_t i = 1; i < members.size(); ++i) this->runtime_.Bind(*members[i - 1], *members[i]);
+      const Ref<Group<U, Rest...>> group(new Group<U, Rest...>(std::move(members)));
       group->lane = lane;
-      next_.Run(group);
+      this->next_.Run(group);
     }
   }
 
-  Runtime& runtime_;
-  const GroupStep<F>& step_;
   Gatherer<U> gatherer_;
-  Chain<GroupType, Rest...> next_;
 };
 
 template <typename U, typename F, typename... Rest>
-class Chain<U, CompactStep<F>, Rest...> {
+class Chain<U, CompactStep<F>, Rest...> : public Link<CompactStep<F>, Chain<U, Rest...>> {
  public:
   Chain(Runtime& runtime, const CompactStep<F>& step, const Rest&... rest)
-      : runtime_(runtime),
-        step_(step),
+      : Chain::Link(runtime, step, rest...),
         gatherer_(runtime, step.window,
-                  [this](std::vector<Ref<U>> units) { Compact(std::move(units)); }),
-        next_(runtime, rest...) {}
+                  [this](std::vector<Ref<U>> units) { Compact(std::move(units)); }) {}
 
   void Run(Ref<U> unit) { gatherer_.Add(std::move(unit)); }
   void Drain() {
     gatherer_.Flush();
-    next_.Drain();
+    this->next_.Drain();
   }
 
  private:
@@ -281,10 +266,10 @@ class Chain<U, CompactStep<F>, Rest...> {
     for (size_t i = 0; i < units.size(); ++i) {
       std::optional<Key> key;
       const auto call = [&] {
-        key.emplace(Apply(step_.f, *units[i]));
+        key.emplace(Apply(this->step_.f, *units[i]));
         return absl::OkStatus();
       };
-      if (!runtime_.Try(*units[i], step_.name, call)) {
+      if (!this->runtime_.Try(*units[i], this->step_.name, call)) {
         units[i] = Ref<U>();
         continue;
       }
@@ -292,38 +277,31 @@ class Chain<U, CompactStep<F>, Rest...> {
       if (!added) Replace(units, std::exchange(it->second, i), i);
     }
     for (Ref<U>& unit : units) {
-      if (unit) next_.Run(std::move(unit));
+      if (unit) this->next_.Run(std::move(unit));
     }
   }
 
   // The older unit is done when the newer one is, and fails with it.
   void Replace(std::vector<Ref<U>>& units, size_t older, size_t newer) {
-    runtime_.Bind(*units[older], *units[newer]);
-    runtime_.counters().compacted.Add(1);
-    runtime_.Finish(*units[older]);
+    this->runtime_.Bind(*units[older], *units[newer]);
+    this->runtime_.counters().compacted.Add(1);
+    this->runtime_.Finish(*units[older]);
     units[older] = Ref<U>();
   }
 
-  Runtime& runtime_;
-  const CompactStep<F>& step_;
   Gatherer<U> gatherer_;
-  Chain<U, Rest...> next_;
 };
 
 template <typename U, typename F, typename T, typename... Rest>
-class Chain<U, CallStep<F, T>, Rest...> {
+class Chain<U, CallStep<F, T>, Rest...> : public Link<CallStep<F, T>, Chain<U, Rest...>> {
  public:
   Chain(Runtime& runtime, const CallStep<F, T>& step, const Rest&... rest)
-      : runtime_(runtime),
-        step_(step),
-        gate_(runtime, step.name, step.options),
-        next_(runtime, rest...) {}
+      : Chain::Link(runtime, step, rest...), gate_(runtime, step.name, step.options) {}
 
   void Run(Ref<U> unit) {
     const uint64_t lane = unit->lane;
     gate_.Add(std::make_unique<Item>(*this, std::move(unit)), lane);
   }
-  void Drain() { next_.Drain(); }
 
  private:
   using TheReply = Reply<T>;
@@ -376,24 +354,19 @@ class Chain<U, CallStep<F, T>, Rest...> {
     Ref<U> unit_;
   };
 
-  Runtime& runtime_;
-  const CallStep<F, T>& step_;
   CallGate gate_;
-  Chain<U, Rest...> next_;
 };
 
 // One batch at a time is called of those with units that have a lane. A batch has at most one unit
 // of each lane: when a second one comes, it goes without waiting for more.
 template <typename U, typename F, typename T, typename... Rest>
-class Chain<U, CallBatchStep<F, T>, Rest...> {
+class Chain<U, CallBatchStep<F, T>, Rest...> : public Link<CallBatchStep<F, T>, Chain<U, Rest...>> {
  public:
   Chain(Runtime& runtime, const CallBatchStep<F, T>& step, const Rest&... rest)
-      : runtime_(runtime),
-        step_(step),
+      : Chain::Link(runtime, step, rest...),
         gatherer_(runtime, step.window,
                   [this](std::vector<Ref<U>> units) { Call(std::move(units)); }),
-        gate_(runtime, step.name, step.options),
-        next_(runtime, rest...) {}
+        gate_(runtime, step.name, step.options) {}
 
   void Run(Ref<U> unit) {
     if (unit->lane != 0 && !lanes_.insert(unit->lane).second) {
@@ -405,7 +378,7 @@ class Chain<U, CallBatchStep<F, T>, Rest...> {
   }
   void Drain() {
     gatherer_.Flush();
-    next_.Drain();
+    this->next_.Drain();
   }
 
  private:
@@ -519,12 +492,344 @@ class Chain<U, CallBatchStep<F, T>, Rest...> {
     gate_.Add(std::make_unique<Item>(*this, std::move(units)), lane);
   }
 
-  Runtime& runtime_;
-  const CallBatchStep<F, T>& step_;
   std::set<uint64_t> lanes_;
   Gatherer<U> gatherer_;
   CallGate gate_;
-  Chain<U, Rest...> next_;
+};
+
+// Passes over what is a repetition of another event. An event that is delivered again is none.
+template <typename U, typename F, typename... Rest>
+class Chain<U, SkipRepeatsStep<F>, Rest...> : public Link<SkipRepeatsStep<F>, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const SkipRepeatsStep<F>& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...), seen_(step.memory.max_entries, step.memory.ttl) {}
+
+  void Run(Ref<U> unit) {
+    std::optional<std::string> id;
+    const auto call = [&] {
+      id.emplace(Apply(this->step_.f, *unit));
+      return absl::OkStatus();
+    };
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+    const Origin origin = OriginOf(*unit);
+    const absl::Duration now = this->runtime_.Now();
+    const Origin* const first = seen_.Find(*id, now);
+    if (first == nullptr) {
+      seen_.Put(*id, origin, now);
+    } else if (*first != origin) {
+      this->runtime_.counters().repeats.Add(1);
+      this->runtime_.Finish(*unit);
+      return;
+    }
+    this->next_.Run(std::move(unit));
+  }
+
+ private:
+  RecentMap<std::string, Origin> seen_;
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, SkipOlderStep<F>, Rest...> : public Link<SkipOlderStep<F>, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const SkipOlderStep<F>& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...), latest_(step.memory.max_entries, step.memory.ttl) {}
+
+  void Run(Ref<U> unit) {
+    Sequence at;
+    const auto call = [&] {
+      return WithValue(Apply(this->step_.f, *unit), [&](Sequence value) { at = std::move(value); });
+    };
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+    const Latest mine{at.number, OriginOf(*unit)};
+    const absl::Duration now = this->runtime_.Now();
+    const Latest* const latest = latest_.Find(at.key, now);
+    const bool newer = latest == nullptr || mine.number > latest->number;
+    if (!newer && mine != *latest) {
+      this->runtime_.counters().repeats.Add(1);
+      this->runtime_.Finish(*unit);
+      return;
+    }
+    latest_.Put(at.key, mine, now);
+    this->next_.Run(std::move(unit));
+  }
+
+ private:
+  struct Latest {
+    int64_t number = 0;
+    Origin origin{};
+
+    bool operator==(const Latest&) const = default;
+  };
+
+  RecentMap<std::string, Latest> latest_;
+};
+
+template <typename U, typename... Rest>
+class Chain<U, RateLimitStep, Rest...> : public Link<RateLimitStep, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const RateLimitStep& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...),
+        interval_(absl::Seconds(1 / step.rate.per_second)),
+        credit_(interval_ * (step.rate.burst - 1)) {}
+
+  void Run(Ref<U> unit) {
+    waiting_.push_back(std::move(unit));
+    this->runtime_.counters().waiting.Add(1);
+    if (!armed_) Pass();
+  }
+
+ private:
+  // Units pass at `next_at_`, which is not further back than the burst allows.
+  void Pass() {
+    armed_ = false;
+    while (!waiting_.empty()) {
+      if (this->runtime_.closing()) return;
+      const absl::Duration now = this->runtime_.Now();
+      const bool lost = this->runtime_.IsLost(*waiting_.front());
+      if (!lost) {
+        next_at_ = std::max(next_at_, now - credit_);
+        if (next_at_ > now) {
+          armed_ = true;
+          this->runtime_.At(next_at_, [this] { Pass(); });
+          return;
+        }
+        next_at_ += interval_;
+      }
+      const Ref<U> unit = std::move(waiting_.front());
+      waiting_.pop_front();
+      this->runtime_.counters().waiting.Add(-1);
+      if (lost) {
+        this->runtime_.Finish(*unit);
+      } else {
+        this->next_.Run(unit);
+      }
+    }
+  }
+
+  const absl::Duration interval_;
+  const absl::Duration credit_;
+  std::deque<Ref<U>> waiting_;
+  absl::Duration next_at_ = -absl::InfiniteDuration();
+  bool armed_ = false;  // A timer will call Pass.
+};
+
+// Units of a lane pass in order, so one behind a unit that waits for an answer waits for it, too,
+// though its own answer may be there.
+template <typename U, typename K, typename F, typename T, typename... Rest>
+class Chain<U, LookupStep<K, F, T>, Rest...> : public Link<LookupStep<K, F, T>, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const LookupStep<K, F, T>& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...),
+        answers_(step.lookup.max_entries, step.lookup.ttl),
+        errors_(step.lookup.max_entries, step.lookup.error_ttl),
+        gate_(runtime, step.name, step.lookup.call) {}
+
+  void Run(Ref<U> unit) {
+    if (unit->lane != 0) {
+      const auto [lane, free] = lanes_.try_emplace(unit->lane);
+      if (!free) {
+        lane->second.push_back(std::move(unit));
+        return;
+      }
+    }
+    Look(std::move(unit));
+  }
+
+ private:
+  using Key = std::remove_cvref_t<ResultOf<K>>;
+  using TheReply = Reply<T>;
+  using TheAttempt = TypedAttempt<typename TheReply::Result>;
+  using Asking = std::vector<Ref<U>>;
+
+  struct Arguments : Counted {
+    explicit Arguments(Key asked) : key(std::move(asked)) {}
+    const Key key;
+  };
+
+  // The one call for a key.
+  class Item final : public CallItem {
+   public:
+    Item(Chain& chain, Key key) : chain_(chain), arguments_(new Arguments(std::move(key))) {}
+
+    bool DropLost() override {
+      std::vector<Ref<U>> lost;
+      const auto asking = chain_.asking_.find(arguments_->key);
+      std::erase_if(asking->second, [&](const Ref<U>& unit) {
+        if (!chain_.runtime_.IsLost(*unit)) return false;
+        lost.push_back(unit);
+        return true;
+      });
+      const bool none = asking->second.empty();
+      if (none) chain_.asking_.erase(asking);
+      for (const Ref<U>& unit : lost) {
+        chain_.Leave(*unit, [&] { chain_.runtime_.Finish(*unit); });
+      }
+      return none;
+    }
+    std::unique_ptr<Attempt> NewAttempt() override { return std::make_unique<TheAttempt>(); }
+    Ref<Counted> arguments() const override { return arguments_; }
+    void Invoke(Attempt& attempt) override {
+      chain_.step_.f(arguments_->key, TheReply(static_cast<TheAttempt*>(&attempt)));
+    }
+    Verdict Take(Attempt& attempt, int attempts) override {
+      auto& result = static_cast<TheAttempt&>(attempt).result();
+      if (result.ok()) {
+        chain_.Answer(arguments_->key, *std::move(result));
+        return {};
+      }
+      if (chain_.gate_.Retryable(result.status())) {
+        return {.retry = result.status(), .answered = false};
+      }
+      chain_.errors_.Put(arguments_->key, result.status(), chain_.runtime_.Now());
+      GiveUp(result.status(), attempts);
+      return {};
+    }
+    void GiveUp(const absl::Status& error, int attempts) override {
+      for (const Ref<U>& unit : chain_.TakeAsking(arguments_->key)) {
+        chain_.Leave(*unit,
+                     [&] { chain_.runtime_.Fail(*unit, chain_.step_.name, error, attempts); });
+      }
+    }
+    void GiveUpThrown(int attempts) override {
+      for (const Ref<U>& unit : chain_.TakeAsking(arguments_->key)) {
+        chain_.Leave(*unit,
+                     [&] { chain_.runtime_.FailThrown(*unit, chain_.step_.name, attempts); });
+      }
+    }
+
+   private:
+    Chain& chain_;
+    const Ref<Arguments> arguments_;
+  };
+
+  void Look(Ref<U> unit) {
+    std::optional<Key> key;
+    const auto call = [&] {
+      key.emplace(Apply(this->step_.key, *unit));
+      return absl::OkStatus();
+    };
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) {
+      NextInLane(unit->lane);
+      return;
+    }
+    const absl::Duration now = this->runtime_.Now();
+    Counters& counters = this->runtime_.counters();
+    counters.lookups.Add(1);
+    if (const T* const answer = answers_.Find(*key, now)) {
+      counters.cache_hits.Add(1);
+      Pass(std::move(unit), *answer);
+    } else if (const absl::Status* const known = errors_.Find(*key, now)) {
+      counters.cache_hits.Add(1);
+      Leave(*unit, [&, error = *known] { this->runtime_.Fail(*unit, this->step_.name, error); });
+    } else {
+      Ask(*std::move(key), std::move(unit));
+    }
+  }
+
+  void Ask(Key key, Ref<U> unit) {
+    const auto [asking, first] = asking_.try_emplace(key);
+    asking->second.push_back(std::move(unit));
+    if (!first) {
+      this->runtime_.counters().cache_hits.Add(1);
+      return;
+    }
+    gate_.Add(std::make_unique<Item>(*this, std::move(key)), /*lane=*/0);
+  }
+
+  void Answer(const Key& key, T value) {
+    const Asking units = TakeAsking(key);
+    const T& answer = this->step_.lookup.ttl > absl::ZeroDuration()
+                          ? answers_.Put(key, value, this->runtime_.Now())
+                          : value;
+    const T copy = answer;  // Steps after this one may look up more, and drop it.
+    for (const Ref<U>& unit : units) Pass(unit, copy);
+  }
+
+  Asking TakeAsking(const Key& key) {
+    const auto it = asking_.find(key);
+    Asking units = std::move(it->second);
+    asking_.erase(it);
+    return units;
+  }
+
+  void Pass(Ref<U> unit, T value) {
+    unit->template Set<T>(std::move(value));
+    Leave(*unit, [&] { this->next_.Run(unit); });
+  }
+
+  // The unit leaves the step, and then the next of its lane may come.
+  template <typename Go>
+  void Leave(const AnyUnit& unit, const Go& go) {
+    const uint64_t lane = unit.lane;
+    go();
+    NextInLane(lane);
+  }
+
+  void NextInLane(uint64_t lane) {
+    const auto it = lane == 0 ? lanes_.end() : lanes_.find(lane);
+    if (it == lanes_.end()) return;
+    if (it->second.empty()) {
+      lanes_.erase(it);
+      return;
+    }
+    Ref<U> next = std::move(it->second.front());
+    it->second.pop_front();
+    // Not here: a long lane of units whose answers are known would be as many calls deep.
+    this->runtime_.Post([this, next = std::move(next)]() mutable {
+      if (!this->runtime_.closing()) Look(std::move(next));
+    });
+  }
+
+  RecentMap<Key, T> answers_;
+  RecentMap<Key, absl::Status> errors_;
+  std::unordered_map<Key, Asking> asking_;
+  std::unordered_map<uint64_t, std::deque<Ref<U>>> lanes_;  // Behind the one that is here.
+  CallGate gate_;
+};
+
+template <typename U, typename F, typename... Rest>
+class Chain<U, MaterializeStep<F>, Rest...> : public Link<MaterializeStep<F>, Chain<U, Rest...>> {
+ public:
+  Chain(Runtime& runtime, const MaterializeStep<F>& step, const Rest&... rest)
+      : Chain::Link(runtime, step, rest...),
+        writer_(runtime, step.name, step.view, step.options.max_rows) {}
+
+  void Run(Ref<U> unit) {
+    std::vector<Row> rows;
+    const auto call = [&]() -> absl::Status {
+      absl::Status status = WithValue(Apply(this->step_.f, *unit),
+                                      [&](Added<F> made) { Put(std::move(made), rows); });
+      return status.ok() ? writer_.Check(rows) : status;
+    };
+    if (!this->runtime_.Try(*unit, this->step_.name, call)) return;
+    if (rows.empty() && writer_.idle()) {
+      this->next_.Run(std::move(unit));
+    } else {
+      writer_.Add(std::make_unique<Item>(*this, std::move(unit), std::move(rows)));
+    }
+  }
+
+ private:
+  class Item final : public ViewItem {
+   public:
+    Item(Chain& chain, Ref<U> unit, std::vector<Row> rows)
+        : ViewItem(std::move(rows)), chain_(chain), unit_(std::move(unit)) {}
+
+    const AnyUnit& unit() const override { return *unit_; }
+    void Done() override { chain_.next_.Run(std::move(unit_)); }
+
+   private:
+    Chain& chain_;
+    Ref<U> unit_;
+  };
+
+  static void Put(Row row, std::vector<Row>& rows) { rows.push_back(std::move(row)); }
+  static void Put(std::optional<Row> row, std::vector<Row>& rows) {
+    if (row) rows.push_back(*std::move(row));
+  }
+  static void Put(std::vector<Row> made, std::vector<Row>& rows) { rows = std::move(made); }
+
+  ViewWriter writer_;
 };
 
 }  // namespace eventhub::processor::internal

@@ -23,6 +23,8 @@ class Gatherer {
 
   void Add(Ref<U> unit) {
     unit->waits_since = runtime_.Now();
+    // What is read back is settled by nobody, so it shares its fate with nothing that is.
+    if (!units_.empty() && IsRestored(*units_.back()) != IsRestored(*unit)) Flush();
     if (units_.empty()) Begin();
     bytes_ += unit->bytes();
     const bool has_siblings = unit->task().open > 1;
@@ -56,6 +58,8 @@ class Gatherer {
   }
 
  private:
+  static bool IsRestored(const AnyUnit& unit) { return unit.task().trigger->arrival.restored; }
+
   void Begin() {
     ends_at_ = runtime_.Now() + window_.wait;
     if (!armed_) Arm();

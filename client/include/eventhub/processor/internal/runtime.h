@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/random/bit_gen_ref.h"
@@ -15,6 +16,7 @@
 #include "eventhub/processor/internal/counters.h"
 #include "eventhub/processor/internal/trigger.h"
 #include "eventhub/processor/internal/unit.h"
+#include "eventhub/processor/view_store.h"
 #include "eventhub/subscriber.h"
 #include "eventhub/v1/event.pb.h"
 
@@ -22,6 +24,12 @@ namespace eventhub::processor::internal {
 
 class Engine;
 struct Failure;
+
+// Positions of one generation of a view.
+struct PositionsInView {
+  uint64_t generation = 0;
+  ViewPositions positions{};
+};
 
 // One pipeline of a running processor. All methods are called on the processor's strand, where one
 // thread at a time runs.
@@ -73,6 +81,9 @@ class Runtime {
   void At(absl::Duration when, absl::AnyInvocable<void() &&> work);
   // Runs `work` on the strand soon. From any thread; takes a reference until it has run.
   void Post(absl::AnyInvocable<void() &&> work);
+  // Runs `work`, which may block, on the processor's thread for that, and then `done` on the
+  // strand, unless the processor is closing. Work runs in the order in which it was given.
+  void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done);
   absl::BitGenRef random();
   // The processor stops: nothing may wait for more events.
   bool draining() const;
@@ -80,6 +91,11 @@ class Runtime {
   bool closing() const;
   // An attempt at a call began (1), or got its answer (-1).
   void CountAttempt(int change);
+
+  // How far the view is in these partitions if what is in flight is not counted.
+  PositionsInView PositionsOf(const View& view, const std::vector<uint32_t>& partitions) const;
+  // A write of the view went to this generation.
+  void OnViewWritten(const View& view, uint64_t generation);
 
   // What the pipeline waits for at `step`; an empty reason: nothing.
   void SetWaiting(const std::string& step, const std::string& because);

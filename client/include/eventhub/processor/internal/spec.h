@@ -40,6 +40,8 @@ class Spec {
   virtual bool waits() const = 0;
   // Whether events may come to share their fate.
   virtual bool groups() const = 0;
+  // What its steps materialize.
+  virtual std::vector<std::shared_ptr<View>> views() const = 0;
   // INVALID_ARGUMENT, naming the step and the option, if one is out of range.
   virtual absl::Status Check() const = 0;
   virtual std::unique_ptr<Instance> Start(Runtime& runtime) const = 0;
@@ -48,14 +50,23 @@ class Spec {
   const Intake intake_;
 };
 
-absl::Status CheckCall(const std::string& step, const CallOptions& options);
-absl::Status CheckWindow(const std::string& step, const Window& window);
+absl::Status CheckPart(const std::string& step, const CallOptions& options);
+absl::Status CheckPart(const std::string& step, const Window& window);
+absl::Status CheckPart(const std::string& step, const MaterializeOptions& options);
+absl::Status CheckPart(const std::string& step, const Memory& memory);
+absl::Status CheckPart(const std::string& step, const Rate& rate);
+absl::Status CheckPart(const std::string& step, const LookupOptions& options);
+absl::Status CheckPart(const std::string& step, const std::shared_ptr<View>& view);
 
 template <typename S>
 absl::Status CheckStep(const S& step) {
   absl::Status status;
-  if constexpr (requires { step.options; }) status.Update(CheckCall(step.name, step.options));
-  if constexpr (requires { step.window; }) status.Update(CheckWindow(step.name, step.window));
+  if constexpr (requires { step.options; }) status.Update(CheckPart(step.name, step.options));
+  if constexpr (requires { step.window; }) status.Update(CheckPart(step.name, step.window));
+  if constexpr (requires { step.memory; }) status.Update(CheckPart(step.name, step.memory));
+  if constexpr (requires { step.rate; }) status.Update(CheckPart(step.name, step.rate));
+  if constexpr (requires { step.lookup; }) status.Update(CheckPart(step.name, step.lookup));
+  if constexpr (requires { step.view; }) status.Update(CheckPart(step.name, step.view));
   return status;
 }
 
@@ -75,6 +86,14 @@ class TypedSpec final : public Spec {
 
   bool waits() const override { return (Steps::kWaits || ...); }
   bool groups() const override { return (Steps::kGroups || ...); }
+  std::vector<std::shared_ptr<View>> views() const override {
+    std::vector<std::shared_ptr<View>> views;
+    const auto add = [&]<typename S>(const S& step) {
+      if constexpr (requires { step.view; }) views.push_back(step.view);
+    };
+    std::apply([&](const Steps&... step) { (add(step), ...); }, steps_);
+    return views;
+  }
   absl::Status Check() const override {
     absl::Status status;
     std::apply([&](const Steps&... step) { (status.Update(CheckStep(step)), ...); }, steps_);

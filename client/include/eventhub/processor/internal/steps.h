@@ -2,10 +2,15 @@
 // runs.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "eventhub/processor/call.h"
 #include "eventhub/processor/internal/types.h"
+#include "eventhub/processor/lookup.h"
+#include "eventhub/processor/rate_limit.h"
+#include "eventhub/processor/repeats.h"
+#include "eventhub/processor/view.h"
 
 namespace eventhub::processor::internal {
 
@@ -79,6 +84,39 @@ struct CallBatchStep : Step<T> {
   F f;
   Window window;
   CallOptions options;
+};
+
+template <typename F>
+struct SkipRepeatsStep : Step<void> {
+  F f;
+  Memory memory;
+};
+
+template <typename F>
+struct SkipOlderStep : Step<void> {
+  F f;
+  Memory memory;
+};
+
+struct RateLimitStep : Step<void> {
+  static constexpr bool kWaits = true;
+  Rate rate;
+};
+
+template <typename K, typename F, typename T>
+struct LookupStep : Step<T> {
+  static constexpr bool kWaits = true;
+  K key;
+  F f;
+  LookupOptions lookup;
+};
+
+template <typename F>
+struct MaterializeStep : Step<void> {
+  static constexpr bool kWaits = true;
+  std::shared_ptr<View> view;
+  F f;
+  MaterializeOptions options;
 };
 
 // The values that steps add to the unit they begin with.

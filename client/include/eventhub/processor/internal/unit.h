@@ -80,6 +80,18 @@ class AnyUnit : public Counted {
   size_t bytes() const { return task().trigger->bytes; }
 };
 
+// Tells events apart, whenever they are delivered.
+struct Origin {
+  uint32_t partition = 0;
+  int64_t offset = -1;
+
+  bool operator==(const Origin&) const = default;
+};
+inline Origin OriginOf(const AnyUnit& unit) {
+  const Arrival& arrival = unit.task().trigger->arrival;
+  return {arrival.partition, arrival.offset};
+}
+
 // A unit that a parent was split into, with the values that the steps after that add.
 template <typename Parent, typename... Ts>
 class Unit final : public AnyUnit {

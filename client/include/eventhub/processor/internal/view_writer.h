@@ -1,0 +1,78 @@
+// Writes the rows of one Materialize step, batch by batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "eventhub/processor/internal/unit.h"
+#include "eventhub/processor/view.h"
+#include "eventhub/processor/view_store.h"
+
+namespace eventhub::processor::internal {
+
+class Runtime;
+
+// The rows of one unit.
+class ViewItem {
+ public:
+  explicit ViewItem(std::vector<Row> rows) : rows_(std::move(rows)) {}
+  virtual ~ViewItem() = default;
+
+  virtual const AnyUnit& unit() const = 0;
+  // The rows are in the view, or newer ones are. The item is destroyed afterwards.
+  virtual void Done() = 0;
+
+ private:
+  friend class ViewWriter;
+
+  std::vector<Row> rows_;
+  size_t count_ = 0;      // Rows, also while they are being written.
+  absl::Duration since_;  // When it came.
+};
+
+// One write is in progress at a time; meanwhile the rows of the next are gathered. A write that
+// fails as a whole is tried again until it succeeds; a row that cannot be written fails its unit.
+// On the strand only, except for the write itself.
+class ViewWriter {
+ public:
+  // `runtime` must outlive it, and it must outlive the writes.
+  ViewWriter(Runtime& runtime, std::string step, std::shared_ptr<View> view, size_t max_rows);
+  ~ViewWriter();
+
+  ViewWriter(const ViewWriter&) = delete;
+  ViewWriter& operator=(const ViewWriter&) = delete;
+
+  // INVALID_ARGUMENT if the view cannot have a row.
+  absl::Status Check(const std::vector<Row>& rows) const;
+  // In order, also an item without rows.
+  void Add(std::unique_ptr<ViewItem> item);
+  bool idle() const { return !busy_; }
+
+ private:
+  struct Batch;
+
+  // Soon, so that what comes at once goes together.
+  void WriteSoon();
+  void WriteNext();
+  void Start(std::shared_ptr<Batch> batch);
+  void OnWritten(const std::shared_ptr<Batch>& batch);
+  void PassOn(Batch& batch);
+  void RetryLater(const std::shared_ptr<Batch>& batch);
+
+  Runtime& runtime_;
+  const std::string step_;
+  const std::shared_ptr<View> view_;
+  const size_t max_rows_;
+
+  std::deque<std::unique_ptr<ViewItem>> waiting_;
+  bool busy_ = false;  // A write is in progress, or about to begin.
+  int failures_ = 0;   // In a row.
+};
+
+}  // namespace eventhub::processor::internal

@@ -1,0 +1,32 @@
+// Views in the process itself, in RocksDB.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "eventhub/processor/view.h"
+
+namespace eventhub::processor {
+
+struct RocksdbViewOptions {
+  // Belongs to the view alone; created if it does not exist.
+  std::string directory{};
+  ViewOptions view{};
+};
+
+// Opens a view in files of its own, which take any number of rows. Writes are not synced: after a
+// power failure, as after the loss of the whole directory, the view is brought up to date from the
+// topic. See client/processor/FORMAT.md for what the directory holds.
+//
+// FAILED_PRECONDITION if another process has it open, or if it is not a view; DATA_LOSS if it is
+// damaged: delete it, and it is made again; INVALID_ARGUMENT, naming the option.
+//
+// Link eventhub::processor_rocksdb.
+//
+//     ASSIGN_OR_RETURN(auto stock, OpenRocksdbView({
+//         .directory = "/var/lib/shop/stock",
+//         .view = {.name = "stock", .columns = {{"quantity", ColumnType::kInteger}}}}));
+absl::StatusOr<std::shared_ptr<View>> OpenRocksdbView(const RocksdbViewOptions& options);
+
+}  // namespace eventhub::processor

@@ -1,0 +1,36 @@
+// What an engine works on: a hub, or a test.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "eventhub/processor/internal/trigger.h"
+#include "eventhub/subscriber.h"
+#include "eventhub/transaction.h"
+
+namespace eventhub::processor::internal {
+
+// All methods are called on the engine's strand.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // Gives the event its outcome. One that was read back has none.
+  virtual void Settle(Trigger& trigger, client::Outcome outcome) = 0;
+
+  // Makes one attempt, or more, at a transaction; calls `done` once, on any thread.
+  virtual void Commit(client::Transaction transaction,
+                      absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+
+  // Runs `work`, and then `done`, on a thread that may block, in the order of the calls.
+  virtual void Block(absl::AnyInvocable<void() &&> work, absl::AnyInvocable<void() &&> done) = 0;
+
+  // Reads the events of the subscription with offsets in [from, to) back from its topic, as far as
+  // the topic keeps them, and gives them to Engine::TakeRestored, on the strand; then calls `done`,
+  // on the strand, unless the engine is closed first.
+  virtual void ReadBack(uint32_t partition, int64_t from, int64_t to,
+                        absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+};
+
+}  // namespace eventhub::processor::internal

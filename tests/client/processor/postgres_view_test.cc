@@ -1,0 +1,169 @@
+// Views in PostgreSQL, in a server that this program starts on a socket of its own.
+
+#include "eventhub/processor/postgres_view.h"
+
+#include <libpq-fe.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "tests/client/processor/view_store_contract.h"
+#include "tests/support/temp_directory.h"
+
+namespace eventhub::processor {
+namespace {
+
+// A server with an empty database, for the whole program. It may not be run by root.
+class PostgresServer {
+ public:
+  PostgresServer() {
+    const std::string data = directory_ / "data";
+    ::chmod(directory_.path().c_str(), 0777);
+    running_ =
+        Run(absl::StrCat("initdb --auth=trust --no-sync --username=test -D ", data)) &&
+        Run(absl::StrCat("pg_ctl start --wait -D ", data, " -l ", directory_ / "log",
+                         " -o \"-c listen_addresses='' -c fsync=off -k ", directory_.path(), "\""));
+  }
+  ~PostgresServer() {
+    if (running_) Run(absl::StrCat("pg_ctl stop --mode=immediate -D ", directory_ / "data"));
+  }
+
+  bool running() const { return running_; }
+  std::string options() const {
+    return absl::StrCat("host=", directory_.path(), " user=test dbname=postgres");
+  }
+
+  // Ends all connections, as a restart does.
+  void Disconnect() {
+    Run(absl::StrCat("psql -q -h ", directory_.path(),
+                     " -U test postgres -c \"SELECT pg_terminate_backend(pid) FROM "
+                     "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'\""));
+  }
+
+ private:
+  static bool Run(const std::string& command) {
+    const std::string user =
+        ::getuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
+    return std::system(absl::StrCat("cd / && PATH=/usr/lib/postgresql/15/bin:$PATH ", user, command,
+                                    " >/dev/null 2>&1")
+                           .c_str()) == 0;
+  }
+
+  TempDirectory directory_;
+  bool running_ = false;
+};
+
+PostgresServer& Server() {
+  static PostgresServer server;
+  return server;
+}
+
+// Each test has a schema.
+struct PostgresPlace final : Place {
+  PostgresPlace()
+      : options(absl::StrCat(Server().options(), " options='-c search_path=t", ++count, "'")) {
+    PGconn* const connection = PQconnectdb(Server().options().c_str());
+    PQclear(PQexec(connection, absl::StrCat("CREATE SCHEMA t", count).c_str()));
+    PQfinish(connection);
+  }
+  absl::StatusOr<std::shared_ptr<View>> Open(const ViewOptions& view) override {
+    return OpenPostgresView({.connection = options, .view = view});
+  }
+
+  static inline int count = 0;
+  const std::string options;
+};
+
+INSTANTIATE_TEST_SUITE_P(Postgres, ViewStoreTest,
+                         testing::Values(StoreKind{"Postgres",
+                                                   []() -> std::unique_ptr<Place> {
+                                                     if (!Server().running()) return nullptr;
+                                                     return std::make_unique<PostgresPlace>();
+                                                   }}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+class PostgresViewTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!Server().running()) GTEST_SKIP() << "this machine has no PostgreSQL server";
+  }
+  absl::StatusOr<std::shared_ptr<View>> Open(const PostgresPlace& place) {
+    return OpenPostgresView(
+        {.connection = place.options, .view = {.name = "stock", .columns = kColumns}});
+  }
+  static std::string WriteRows(View& view, std::vector<Row> rows) {
+    std::vector<RowWrite> writes;
+    for (Row& row : rows) writes.push_back({.row = row, .version = row.version.value_or(0)});
+    const absl::Status status = view.core().Write(absl::MakeSpan(writes), {}).status();
+    if (!status.ok()) return absl::StatusCodeToString(status.code());
+    std::string text;
+    for (const RowWrite& write : writes)
+      text += write.status.ok() ? write.written ? "w" : "s" : "e";
+    return text;
+  }
+};
+
+TEST_F(PostgresViewTest, ARowThatTheServerRefusesFailsAlone) {
+  const PostgresPlace place;
+  auto view = Open(place);
+  ASSERT_THAT(view, IsOk());
+  Row bad = RowOf("b", 1, 1);
+  bad.values[2] = std::string("\xff\xfe");
+  EXPECT_EQ(WriteRows(**view, {RowOf("a", 1, 1), bad, RowOf("c", 1, 1)}), "wew");
+  EXPECT_NE(*(*view)->Get("c"), std::nullopt);
+  EXPECT_EQ(*(*view)->Get("b"), std::nullopt);
+}
+
+TEST_F(PostgresViewTest, ProcessesShareAView) {
+  const PostgresPlace place;
+  auto one = Open(place);
+  auto two = Open(place);
+  ASSERT_THAT(one, IsOk());
+  ASSERT_THAT(two, IsOk());
+  EXPECT_EQ(WriteRows(**one, {RowOf("a", 1, 2)}), "w");
+  EXPECT_EQ(WriteRows(**two, {RowOf("a", 2, 1), RowOf("b", 2, 1)}), "sw");
+  // One begins to rebuild; what the other writes goes to the new view, too.
+  ASSERT_THAT((*one)->Rebuild(), IsOk());
+  EXPECT_EQ(WriteRows(**two, {RowOf("c", 3, 1)}), "w");
+  ASSERT_THAT((*one)->core().Write({}, PositionsInView{2, {{0, 1}}}), IsOk());
+  EXPECT_EQ((*two)->status()->generation, 2u);
+  EXPECT_EQ(*(*one)->Get("a"), std::nullopt);
+  EXPECT_NE(*(*one)->Get("c"), std::nullopt);
+}
+
+TEST_F(PostgresViewTest, AConnectionThatIsLostIsOpenedAgain) {
+  const PostgresPlace place;
+  auto view = Open(place);
+  ASSERT_THAT(view, IsOk());
+  Server().Disconnect();
+  EXPECT_EQ(WriteRows(**view, {RowOf("a", 1, 1)}), "UNAVAILABLE");
+  EXPECT_EQ(WriteRows(**view, {RowOf("a", 1, 1)}), "w");
+  (*view)->Get("a").status().IgnoreError();  // This connection was lost, too.
+  EXPECT_NE(*(*view)->Get("a"), std::nullopt);
+}
+
+TEST_F(PostgresViewTest, AProgramWritesInTheSameTransaction) {
+  const PostgresPlace place;
+  bool fail = false;
+  auto view =
+      OpenPostgresView({.connection = place.options,
+                        .view = {.name = "stock", .columns = kColumns},
+                        .in_transaction = [&](PGconn*, const std::vector<const Row*>&) {
+                          return fail ? absl::UnavailableError("not now") : absl::OkStatus();
+                        }});
+  ASSERT_THAT(view, IsOk());
+  EXPECT_EQ(WriteRows(**view, {RowOf("a", 5, 5)}), "w");
+  fail = true;
+  EXPECT_EQ(WriteRows(**view, {RowOf("a", 6, 6)}), "UNAVAILABLE");
+  EXPECT_EQ(std::get<int64_t>((**(*view)->Get("a"))[0]), 5);
+}
+
+TEST_F(PostgresViewTest, AServerThatIsNotThereIsUnavailable) {
+  EXPECT_THAT(OpenPostgresView({.connection = "host=/nonexistent dbname=x",
+                                .view = {.name = "stock", .columns = kColumns}}),
+              StatusIs(absl::StatusCode::kUnavailable));
+}
+
+}  // namespace
+}  // namespace eventhub::processor
