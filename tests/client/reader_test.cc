@@ -257,9 +257,29 @@ TEST_F(ReaderTest, GivesUpAfterTheReconnectDeadline) {
   const absl::Status status = reader_->Next().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   // The message does not contain the bytes of the detail.
-  EXPECT_EQ(status.message(), "no connection to read topic t for 30s: refused");
+  EXPECT_EQ(status.message(), "the hub has refused to read topic t for 30s: refused");
   EXPECT_GE(hub_->clock().Monotonic() - start, absl::Seconds(30));
   EXPECT_LE(hub_->clock().Monotonic() - start, absl::Seconds(36));  // Includes one backoff.
+}
+
+// A hub that answers is connected: its own error says what to do.
+TEST_F(ReaderTest, GivesUpWithErrorOfHub) {
+  absl::Status full = absl::ResourceExhaustedError("no memory for readers is left");
+  SetErrorInfo({.reason = ErrorReason::kTooMuchForReaders}, full);
+  for (int i = 0; i < 1000; ++i) streams_.push_back({full});
+  Open({.topic = "t", .reconnect_deadline = absl::Seconds(5)});
+  const absl::Status status = reader_->Next().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(GetErrorReason(status), ErrorReason::kTooMuchForReaders);
+  EXPECT_EQ(status.message(),
+            "the hub has refused to read topic t for 5s: no memory for readers is left");
+}
+
+TEST_F(ReaderTest, GivesUpWithoutConnection) {
+  for (int i = 0; i < 1000; ++i) streams_.push_back({absl::UnavailableError("no route")});
+  Open({.topic = "t", .reconnect_deadline = absl::Seconds(5)});
+  const absl::Status status = reader_->Next().status();
+  EXPECT_EQ(status, absl::UnavailableError("no connection to read topic t for 5s: no route"));
 }
 
 TEST_F(ReaderTest, ReportsOtherErrors) {

@@ -337,7 +337,8 @@ TEST_F(PendingLimitsTest, ATransactionIsRefusedAsAWhole) {
                                           [&](const auto& r) { outcome.set_value(r.status()); });
     return outcome.get_future().get();
   };
-  EXPECT_EQ(ack_half().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(ack_half(), Refused(absl::StatusCode::kResourceExhausted,
+                                  v1::ErrorDetail::REASON_TOO_MANY_PENDING_RANGES));
   EXPECT_EQ(Used(), PendingRanges::kRangeBytes);
 }
 

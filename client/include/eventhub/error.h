@@ -53,6 +53,8 @@ enum class ErrorReason {
   kRequestTooLarge = 33,         // The request exceeds the hub's `--max_request`.
   kTooManyStreams = 34,          // The hub, or this host, is at its limit of open streams.
   kTooMuchForFilters = 35,       // Filters are at their limit of the hub's memory.
+  kTooManyPendingRanges = 36,    // Unsettled events are in too many pieces for the hub's memory.
+  kTooMuchForReaders = 37,       // Readers are at their limit of the hub's memory: `retry_delay`.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

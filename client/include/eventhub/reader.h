@@ -108,6 +108,8 @@ class Reader {
   //                      Latest (none of its present events), or at ErrorInfo::agreed_offset if it
   //                      is set: the events before it are the same in both logs
   //   UNAVAILABLE        no connection for `reconnect_deadline`
+  //   RESOURCE_EXHAUSTED and other errors of the hub that pass, if it returned them, without
+  //                      interruption, for `reconnect_deadline`
   //   others             the hub's error, e.g. NOT_FOUND: no such topic or partition
   //
   // After an error other than DEADLINE_EXCEEDED, and after a batch with done(), every further call

@@ -261,6 +261,8 @@ class Subscriber {
   //
   //   OK                 after RequestStop
   //   UNAVAILABLE        no connection for `reconnect_deadline`
+  //   RESOURCE_EXHAUSTED and other errors of the hub that pass, if it returned them, without
+  //                      interruption, for `reconnect_deadline`
   //   CANCELLED          Stop cut the subscriber off
   //   DEADLINE_EXCEEDED  it has not ended within `timeout`; it continues
   //   FAILED_PRECONDITION  with ErrorReason::kOtherSubscription: the subscription was deleted and

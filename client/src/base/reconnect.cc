@@ -1,6 +1,7 @@
 #include "client/src/base/reconnect.h"
 
 #include "absl/strings/str_cat.h"
+#include "eventhub/error.h"
 
 namespace eventhub::client {
 
@@ -11,12 +12,22 @@ void Reconnect::OnConnected() {
 
 absl::StatusOr<absl::Duration> Reconnect::OnFailed(const absl::Status& error, absl::Duration now) {
   if (!failing_since_) failing_since_ = now;
-  if (now - *failing_since_ >= deadline_) {
-    return absl::UnavailableError(absl::StrCat("no connection to ", purpose_, " for ",
-                                               absl::FormatDuration(deadline_), ": ",
-                                               error.message()));
-  }
+  if (now - *failing_since_ >= deadline_) return GivenUp(error);
   return backoff_.DelayAfter(error);
+}
+
+// What the hub itself answered is kept: its code and detail say what to do about it.
+absl::Status Reconnect::GivenUp(const absl::Status& error) const {
+  const std::string since =
+      absl::StrCat(purpose_, " for ", absl::FormatDuration(deadline_), ": ", error.message());
+  if (error.ok() || !GetErrorInfo(error)) {
+    return absl::UnavailableError(absl::StrCat("no connection to ", since));
+  }
+  absl::Status refused(error.code(), absl::StrCat("the hub has refused to ", since));
+  error.ForEachPayload([&refused](absl::string_view url, const absl::Cord& payload) {
+    refused.SetPayload(url, payload);
+  });
+  return refused;
 }
 
 }  // namespace eventhub::client

@@ -15,8 +15,8 @@ namespace eventhub::client {
 // Thread-compatible.
 class Reconnect {
  public:
-  // `purpose` completes "no connection to ..." in errors. Connecting is given up after failing for
-  // `deadline`.
+  // `purpose` completes "no connection to ..." and "the hub has refused to ..." in errors.
+  // Connecting is given up after failing for `deadline`.
   Reconnect(const RetryOptions& retry, absl::Duration deadline, std::string purpose)
       : backoff_(retry), deadline_(deadline), purpose_(std::move(purpose)) {}
 
@@ -24,10 +24,13 @@ class Reconnect {
   void OnConnected();
 
   // The connection broke, or could not be made, with `error` at `now`. Returns the delay before the
-  // next attempt; UNAVAILABLE if it is to be given up.
+  // next attempt. If it is to be given up: `error` with its detail if that is an answer of the hub,
+  // otherwise UNAVAILABLE.
   absl::StatusOr<absl::Duration> OnFailed(const absl::Status& error, absl::Duration now);
 
  private:
+  absl::Status GivenUp(const absl::Status& error) const;
+
   Backoff backoff_;
   const absl::Duration deadline_;
   const std::string purpose_;

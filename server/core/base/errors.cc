@@ -283,7 +283,7 @@ absl::Status TooManyPendingRanges(absl::string_view subscription, uint32_t parti
       absl::StrCat("subscription ", subscription, " has too many gaps in partition ", partition,
                    ": settle events at the begin or the end of what was delivered in a "
                    "row, or let their lease end"),
-      {}, ErrorDetail::REASON_UNSPECIFIED);
+      {}, ErrorDetail::REASON_TOO_MANY_PENDING_RANGES);
 }
 
 absl::Status SnapshotNotFound(absl::string_view subscription, absl::string_view snapshot) {
@@ -369,8 +369,8 @@ absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry
   return Make(
       absl::StatusCode::kResourceExhausted,
       absl::StrCat("the reader would need ", wanted, " bytes of memory, more than is left of the ",
-                   limit, " for all readers"),
-      RetryAfter(retry_delay), ErrorDetail::REASON_UNSPECIFIED);
+                   limit, " for all readers, or than one host may have of it"),
+      RetryAfter(retry_delay), ErrorDetail::REASON_TOO_MUCH_FOR_READERS);
 }
 
 absl::Status TooMuchForFilters(size_t wanted, size_t limit) {
