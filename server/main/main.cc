@@ -2,7 +2,6 @@
 //
 // Exit codes: 0 after a shutdown by signal, 1 if the hub cannot start or print, 2 if it was started
 // wrongly.
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "server/main/flag_parser.h"
 #include "server/main/logging.h"
 #include "server/main/signals.h"
+#include "server/rpc/allocator.h"
 #include "server/rpc/server.h"
 #include "spdlog/spdlog.h"
 #include "storage/base/environment_names.h"
@@ -54,14 +54,6 @@ Kubernetes sets it for a Service called eventhub.
 
 Flags:
 )";
-
-// glibc returns freed memory to the kernel after each large request, and page-faults it in again
-// for the next; as measured, that halves the throughput. Setting either limit disables the
-// automatic adjustment of the other, so both are set.
-void TuneAllocator(size_t memory_limit) {
-  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min<size_t>(memory_limit / 8, 256 << 20)));
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-}
 
 // Writes to standard output. Returns the exit code.
 int Print(const std::string& text) {

@@ -1,11 +1,6 @@
 #include "server/rpc/memory_guard.h"
 
-#include <fcntl.h>
-#include <malloc.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "storage/base/clock.h"
@@ -14,10 +9,9 @@ namespace eventhub {
 namespace {
 
 // Parts of the limit.
-constexpr double kCalm = 0.5;      // Below, the caches have their full sizes.
-constexpr double kShort = 0.6;     // From here on caches shrink, and freed memory is returned.
-constexpr double kCritical = 0.7;  // From here on connections that send no requests are cut off.
-constexpr double kLast = 0.85;     // From here on the host with the most connections is cut off.
+constexpr double kCalm = 0.5;   // Below, the caches have their full sizes.
+constexpr double kShort = 0.6;  // From here on caches shrink, and freed memory is returned.
+constexpr double kLast = 0.85;  // From here on the host with the most connections is cut off.
 
 constexpr double kShrunk = 0.5;
 constexpr double kLeast = 0.125;
@@ -43,7 +37,7 @@ absl::Duration MemoryGuard::Look(absl::Duration now) {
   actions_.evict();
   const size_t used = actions_.used();
   const double part = static_cast<double>(used) / static_cast<double>(limit_);
-  Close(part >= kCritical, used, now);
+  Close(part >= kCriticalPart, used, now);
   if (part < kShort) {
     if (part < kCalm) SizeCaches(1);
     if (now - last_sample_ >= kCalmSampling) {
@@ -57,7 +51,7 @@ absl::Duration MemoryGuard::Look(absl::Duration now) {
     return kCalmInterval;
   }
   actions_.sample();
-  if (part >= kCritical) {
+  if (part >= kCriticalPart) {
     SizeCaches(kLeast);
     const bool helped = actions_.shed() != 0;
     if (!helped && part >= kLast && now - last_resort_ >= kLastResortInterval) {
@@ -87,29 +81,6 @@ void MemoryGuard::SizeCaches(double share) {
   cache_share_ = share;
   actions_.size_caches(share);
 }
-
-size_t AnonymousBytes() {
-  static const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  char text[128];
-  const ssize_t size = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  text[std::max<ssize_t>(size, 0)] = '\0';
-  size_t resident = 0;
-  size_t shared = 0;
-  if (std::sscanf(text, "%*u %zu %zu", &resident, &shared) != 2) return 0;
-  return (resident - std::min(shared, resident)) * page;
-}
-
-size_t AllocatorSurplus() {
-  const struct mallinfo2 info = mallinfo2();
-  const size_t asked_for = info.uordblks + info.hblkhd;
-  const size_t used = AnonymousBytes();
-  return used - std::min(used, asked_for);
-}
-
-void GiveBackSurplus() { malloc_trim(0); }
 
 MemoryGuardThread::MemoryGuardThread(std::unique_ptr<MemoryGuard> guard)
     : guard_(std::move(guard)), thread_([this] { Run(); }) {}

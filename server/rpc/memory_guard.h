@@ -12,6 +12,10 @@
 
 namespace eventhub {
 
+// From this part of the limit on, connections that send no requests are cut off, and new ones are
+// refused, except for a few.
+inline constexpr double kCriticalPart = 0.7;
+
 // The guard's inputs and actions.
 struct MemoryGuardActions {
   // The memory of the process that the kernel cannot reclaim. Bytes.
@@ -68,13 +72,6 @@ class MemoryGuard {
   absl::Duration last_give_back_ = -absl::InfiniteDuration();
   absl::Duration last_resort_ = -absl::InfiniteDuration();
 };
-
-// The process's memory that is not backed by a file: the kernel cannot reclaim it. Bytes.
-size_t AnonymousBytes();
-// The part of it that the allocator holds unused.
-size_t AllocatorSurplus();
-
-void GiveBackSurplus();
 
 // Runs a guard from construction to destruction.
 class MemoryGuardThread {

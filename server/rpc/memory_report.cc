@@ -1,6 +1,6 @@
 #include "server/rpc/memory_report.h"
 
-#include "server/rpc/memory_guard.h"
+#include "server/rpc/allocator.h"
 
 namespace eventhub {
 

@@ -16,6 +16,7 @@
 #include "server/link/link_manager.h"
 #include "server/rpc/acceptor.h"
 #include "server/rpc/admin_service.h"
+#include "server/rpc/allocator.h"
 #include "server/rpc/delayed_event_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/hub_service.h"

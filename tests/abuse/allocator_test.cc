@@ -1,0 +1,37 @@
+// Memory that is freed goes back to the system.
+#include "server/rpc/allocator.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/support/sanitizers.h"
+
+namespace eventhub {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+// A burst on a thread that has ended, whose arena nobody uses afterwards.
+TEST(AllocatorTest, GivesBackWhatIsFreeAtTheEndOfAnArena) {
+  if (kAddressSanitizer || kThreadSanitizer) GTEST_SKIP() << "the sanitizer has its own allocator";
+  TuneAllocator(1024 * kMiB);
+  const size_t before = AnonymousBytes();
+  std::vector<void*> blocks;
+  std::thread([&blocks] {
+    for (int i = 0; i < 50; ++i) {
+      blocks.push_back(std::malloc(kMiB));
+      std::memset(blocks.back(), 1, kMiB);
+    }
+  }).join();
+  EXPECT_GT(AnonymousBytes(), before + 40 * kMiB);
+  for (void* block : blocks) std::free(block);
+  EXPECT_GT(AllocatorSurplus(), 40 * kMiB);
+  GiveBackSurplus();
+  EXPECT_LT(AnonymousBytes(), before + 8 * kMiB);
+}
+
+}  // namespace
+}  // namespace eventhub
