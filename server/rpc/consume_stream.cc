@@ -107,7 +107,7 @@ void ConsumeStream::Wake() {
 
 void ConsumeStream::Poll() {
   ConsumeFrame frame;
-  const size_t room = pools_.frames.Suggest(session()->frame_bytes());
+  const size_t room = pools_.frames.Suggest(*this, session()->frame_bytes());
   const absl::StatusOr<ConsumerSession::Step> step = session()->Poll(&frame, room);
   if (step.ok() && *step == ConsumerSession::Step::kFrame) return Send(std::move(frame), room);
   if (step.ok() && *step == ConsumerSession::Step::kCold) return AwaitFrameMemory();
@@ -164,6 +164,10 @@ absl::AnyInvocable<void() &&> ConsumeStream::Eviction() {
 }
 
 void ConsumeStream::Evict() {
+  {
+    MutexLock lock(mutex_);
+    evicted_ = true;
+  }
   context_->TryCancel();
   evicting_ = false;
   Proceed();
@@ -206,16 +210,16 @@ void ConsumeStream::Drain() {
 // Others get this consumer's events now, not when gRPC is done with the stream.
 void ConsumeStream::EndWith(const absl::Status& status) {
   ConsumerSession* session;
-  bool draining;
+  bool by_hub;
   {
     MutexLock lock(mutex_);
     if (std::exchange(ended_, true)) return;
     status_ = status;
     session = session_.get();
-    draining = draining_;
+    by_hub = draining_ || evicted_;
   }
   if (session != nullptr) {
-    session->Close(draining ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
+    session->Close(by_hub ? Subscription::Ended::kByHub : Subscription::Ended::kByConsumer);
   }
   CancelFrameMemoryWait();
 }

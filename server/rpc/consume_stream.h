@@ -84,6 +84,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   bool sending_ ABSL_GUARDED_BY(mutex_) = false;  // From Poll until the response is sent.
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;    // There may be something to send.
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool evicted_ ABSL_GUARDED_BY(mutex_) = false;  // To free memory.
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // With `status_`.
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -55,7 +55,7 @@ void ReadStream::Advance() {
   for (;;) {
     if (StopRequested()) return EndBecause(stop_);
     Frame frame;
-    const size_t room = pools_.frames.Suggest(reader_->frame_bytes());
+    const size_t room = pools_.frames.Suggest(*this, reader_->frame_bytes());
     const absl::StatusOr<TopicReader::Step> step = reader_->Poll(&frame, room);
     if (!step.ok()) return End(step.status());
     switch (*step) {

@@ -1,6 +1,7 @@
 // The memory that readers share.
 #include "server/core/read/frame_budget.h"
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -26,10 +27,17 @@ class Reader final : public FrameBudget::Holder {
 
 class FrameBudgetTest : public testing::Test {
  protected:
+  // Gives the reader what earns it frames of any size.
+  Reader& Earn(Reader& reader) {
+    budget_.Send(reader, 64 * kMiB);
+    budget_.Return(reader);
+    return reader;
+  }
+
   // Readers that take their grants and never return them, until one has to wait.
   Reader& Exhaust(size_t frame) {
     for (;;) {
-      Reader& reader = readers_.emplace_back();
+      Reader& reader = Earn(readers_.emplace_back());
       const size_t granted = budget_.Take(reader, frame);
       if (granted == 0) return reader;
       budget_.Send(reader, granted);
@@ -43,6 +51,7 @@ class FrameBudgetTest : public testing::Test {
 
 TEST_F(FrameBudgetTest, GrantsFullFramesWhenMemoryIsAmple) {
   Reader reader;
+  Earn(reader);
   EXPECT_EQ(budget_.Take(reader, kMiB / 4), kMiB / 4);
   EXPECT_EQ(budget_.used(), kMiB / 4);
   budget_.Send(reader, 10);
@@ -72,11 +81,13 @@ TEST_F(FrameBudgetTest, ServesWaitersInOrder) {
 }
 
 TEST_F(FrameBudgetTest, FramesFromMemoryNeverWait) {
-  EXPECT_EQ(budget_.Suggest(100), 100u);
-  EXPECT_EQ(budget_.Suggest(16 * kMiB), 16 * kMiB / 64);
+  Reader reader;
+  Earn(reader);
+  EXPECT_EQ(budget_.Suggest(reader, 100), 100u);
+  EXPECT_EQ(budget_.Suggest(reader, 16 * kMiB), 16 * kMiB / 64);
   Exhaust(kMiB);
-  EXPECT_EQ(budget_.Suggest(kMiB), FrameBudget::kMinFrame);
-  EXPECT_EQ(budget_.Suggest(100), 100u);
+  EXPECT_EQ(budget_.Suggest(reader, kMiB), FrameBudget::kMinFrame);
+  EXPECT_EQ(budget_.Suggest(reader, 100), 100u);
 }
 
 TEST_F(FrameBudgetTest, SmallFramesFromMemoryAreNotCounted) {
@@ -93,7 +104,7 @@ TEST_F(FrameBudgetTest, SmallFramesFromMemoryAreNotCounted) {
 TEST_F(FrameBudgetTest, EvictsOldestReaderBeyondLimit) {
   Reader first;
   Reader second;
-  budget_.Send(first, 10 * kMiB);
+  budget_.Send(first, 7 * kMiB);
   clock_.Advance(absl::Seconds(2));
   EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);
   budget_.Send(second, 10 * kMiB);
@@ -117,7 +128,7 @@ TEST_F(FrameBudgetTest, CountsEventsLargerThanBudget) {
   Reader other;
   EXPECT_EQ(budget_.Take(other, kMiB / 4), 0u);
   budget_.Return(reader);
-  EXPECT_EQ(other.granted, kMiB / 4);
+  EXPECT_EQ(other.granted, FrameBudget::kFirstFrame);
 }
 
 TEST_F(FrameBudgetTest, EvictsStalledReadersWhileOthersWait) {
@@ -138,6 +149,58 @@ TEST_F(FrameBudgetTest, EvictsStalledReadersWhileOthersWait) {
   EXPECT_TRUE(readers_.front().evicted);
   EXPECT_FALSE(readers_.back().evicted);  // It is waiting.
   EXPECT_FALSE(reads_the_disk.evicted);
+}
+
+// However many there are, and whatever they have taken before.
+TEST_F(FrameBudgetTest, StalledReadersHoldAtMostHalf) {
+  for (int i = 0; i < 5; ++i) budget_.Send(readers_.emplace_back(), 2 * kMiB);
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);
+  clock_.Advance(absl::Seconds(1));
+  Reader active;
+  budget_.Send(active, 2 * kMiB);
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 1u);
+  EXPECT_TRUE(readers_.front().evicted);
+  budget_.Return(readers_.front());
+  EXPECT_EQ(budget_.EvictStalled(absl::Seconds(1)), 0u);
+  EXPECT_FALSE(active.evicted);
+}
+
+// Readers that take nothing make the frames of those who do no smaller than a little.
+TEST_F(FrameBudgetTest, StuckReadersHoldSmallFrames) {
+  Reader active;
+  Earn(active);
+  for (int i = 0; i < 100; ++i) {
+    Reader& stuck = readers_.emplace_back();
+    // The buffers of the network take the first frames.
+    for (size_t sent = 0; sent < 100'000;) {
+      const size_t granted = budget_.Take(stuck, kMiB);
+      EXPECT_LE(granted, 2 * FrameBudget::kFirstFrame);
+      budget_.Send(stuck, granted);
+      sent += granted;
+      if (sent < 100'000) budget_.Return(stuck);
+    }
+  }
+  EXPECT_GE(budget_.Take(active, kMiB), 3 * budget_.limit() / 4 / 64);
+}
+
+TEST_F(FrameBudgetTest, FramesGrowWithWhatIsTaken) {
+  FrameBudget budget(size_t{1} << 30, clock_);
+  Reader reader;
+  size_t taken = 0;
+  int frames = 0;
+  for (size_t granted = 0; granted < kMiB; ++frames) {
+    granted = budget.Take(reader, kMiB);
+    EXPECT_LE(granted, std::max(FrameBudget::kFirstFrame, taken / 8));
+    budget.Send(reader, granted);
+    budget.Return(reader);
+    taken += granted;
+  }
+  EXPECT_LT(frames, 45);
+  // Nothing is taken for long: the next frame is small again.
+  budget.Send(reader, kMiB);
+  clock_.Advance(FrameBudget::kSlow);
+  budget.Return(reader);
+  EXPECT_EQ(budget.Suggest(reader, kMiB), FrameBudget::kFirstFrame);
 }
 
 }  // namespace

@@ -9,6 +9,11 @@ namespace {
 
 // One frame gets no more than this part of the remaining budget.
 constexpr size_t kPartOfRest = 64;
+// Nor more than this part of what its holder has taken.
+constexpr size_t kPartOfTaken = 8;
+
+// Stalled frames hold at most this part of the limit.
+constexpr size_t kPartOfStalled = 2;
 
 }  // namespace
 
@@ -30,8 +35,12 @@ size_t FrameBudget::Grantable(size_t wanted) const {
   return std::min(wanted, std::max(left / kPartOfRest, kMinFrame));
 }
 
-size_t FrameBudget::Suggest(size_t bytes) const {
-  return std::max(Grantable(bytes), std::min(bytes, kMinFrame));
+size_t FrameBudget::Earned(const Holder& holder, size_t wanted) {
+  return std::min(wanted, std::max(kFirstFrame, holder.taken_ / kPartOfTaken));
+}
+
+size_t FrameBudget::Suggest(const Holder& holder, size_t bytes) const {
+  return std::max(Grantable(Earned(holder, bytes)), std::min(bytes, kMinFrame));
 }
 
 void FrameBudget::Hold(Holder& holder, size_t bytes, bool sent) {
@@ -54,7 +63,7 @@ size_t FrameBudget::Take(Holder& holder, size_t bytes) {
   const size_t granted = waiting_.first == nullptr ? Grantable(bytes) : 0;
   if (granted != 0) {
     Hold(holder, granted, /*sent=*/false);
-    return granted;
+    return Earned(holder, granted);
   }
   holder.state_ = Holder::State::kWaiting;
   holder.bytes_ = bytes;
@@ -63,6 +72,7 @@ size_t FrameBudget::Take(Holder& holder, size_t bytes) {
 }
 
 void FrameBudget::Send(Holder& holder, size_t bytes) {
+  holder.sending_ = bytes;
   if (holder.state_ == Holder::State::kIdle && bytes <= kMinFrame) return;
   bool awaited;
   {
@@ -75,10 +85,12 @@ void FrameBudget::Send(Holder& holder, size_t bytes) {
 }
 
 void FrameBudget::Return(Holder& holder) {
+  holder.taken_ += std::exchange(holder.sending_, 0);
   if (holder.state_ == Holder::State::kIdle) return;
   bool awaited;
   {
     MutexLock lock(mutex_);
+    if (clock_.Monotonic() - holder.since_ >= kSlow) holder.taken_ = 0;
     ReleaseHold(holder);
     awaited = waiting_.first != nullptr;
   }
@@ -106,7 +118,7 @@ void FrameBudget::Serve() {
       waiting_.Remove(*next);
       Hold(*next, granted, /*sent=*/false);
     }
-    next->Granted(granted);
+    next->Granted(Earned(*next, granted));
   }
 }
 
@@ -114,10 +126,18 @@ size_t FrameBudget::EvictStalled(absl::Duration since) {
   std::vector<absl::AnyInvocable<void() &&>> evictions;
   {
     MutexLock lock(mutex_);
-    if (waiting_.first == nullptr && used() <= limit_) return 0;
     const absl::Duration now = clock_.Monotonic();
-    for (Holder* h = holding_.first; h != nullptr && now - h->since_ >= since; h = h->next_) {
-      if (h->sent_) evictions.push_back(h->Eviction());
+    const auto stalled = [&](const Holder* h) { return now - h->since_ >= since; };
+    size_t bytes = 0;
+    for (const Holder* h = holding_.first; h != nullptr && stalled(h); h = h->next_) {
+      if (h->sent_) bytes += h->bytes_;
+    }
+    const bool short_of = waiting_.first != nullptr || used() > limit_;
+    const size_t most = short_of ? 0 : limit_ / kPartOfStalled;
+    for (Holder* h = holding_.first; h != nullptr && bytes > most; h = h->next_) {
+      if (!h->sent_) continue;
+      bytes -= h->bytes_;
+      evictions.push_back(h->Eviction());
     }
   }
   for (auto& evict : evictions) std::move(evict)();

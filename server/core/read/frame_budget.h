@@ -16,13 +16,19 @@ namespace eventhub {
 // Reading from disk allocates memory: a holder that does so asks first and, if necessary, waits,
 // first come, first served. Events from memory are allocated already: a frame of them never waits.
 //
-// While somebody waits, or more than the limit is held, holders whose frame was not taken for long
-// are ended. So readers that do not read delay others only briefly, and only while memory is short.
+// Whoever does not take its frames should not make those of others smaller. So a holder begins with
+// frames of kFirstFrame, and gets larger ones the more it has taken: up to an eighth of that, so
+// that what the buffers of the network and of the client take does not count for much. After a
+// frame that was not taken for kSlow, it begins again. Frames that are stalled hold at most half of
+// the limit: beyond that, the holders that are stalled for longest are ended. So are all stalled
+// ones while somebody waits, or more than the limit is held.
 //
 // Thread-safe.
 class FrameBudget {
  public:
   static constexpr size_t kMinFrame = size_t{16} << 10;
+  static constexpr size_t kFirstFrame = size_t{32} << 10;
+  static constexpr absl::Duration kSlow = absl::Seconds(1);
 
   // A user of the budget, with at most one frame at a time. Outlives its use of the budget.
   class Holder {
@@ -49,6 +55,9 @@ class FrameBudget {
     size_t bytes_ = 0;            // Requested, or held.
     bool sent_ = false;
     absl::Duration since_;
+    // Used by the holder's thread, and while it waits.
+    size_t sending_ = 0;  // The frame in progress.
+    size_t taken_ = 0;    // Since it was last slow.
     Holder* prev_ = nullptr;
     Holder* next_ = nullptr;
   };
@@ -56,10 +65,11 @@ class FrameBudget {
   FrameBudget(size_t limit, const Clock& clock) : limit_(limit), clock_(clock) {}
 
   // Returns the maximum size for a frame from memory that asks for `bytes`. Takes no lock.
-  size_t Suggest(size_t bytes) const;
+  size_t Suggest(const Holder& holder, size_t bytes) const;
 
   // Returns the size granted to a frame from disk that asks for `bytes`; 0 if it has to wait: then
-  // Granted() follows. The holder must neither hold nor wait.
+  // Granted() follows. Until the frame is sent, more is held than the holder has earned: a batch or
+  // an event is read whole. The holder must neither hold nor wait.
   size_t Take(Holder& holder, size_t bytes);
 
   // Records that a frame is being sent and holds `bytes`, which may exceed the grant, since an
@@ -67,14 +77,14 @@ class FrameBudget {
   // must not wait.
   void Send(Holder& holder, size_t bytes);
 
-  // The frame was taken, or none was made; no effect if the holder holds nothing.
+  // The frame was taken, or none was made.
   void Return(Holder& holder);
 
   // Stops waiting; false if the holder was not waiting: then Granted() was or will be called.
   bool Cancel(Holder& holder);
 
-  // If memory is short, ends the holders whose frame was not taken for at least `since`. Call it
-  // periodically. Returns the number of holders ended.
+  // Ends holders whose frame was not taken for at least `since`, if they hold more than they may,
+  // as above. Call it periodically. Returns the number of holders ended.
   size_t EvictStalled(absl::Duration since);
 
   size_t limit() const { return limit_; }
@@ -89,6 +99,8 @@ class FrameBudget {
     void Remove(Holder& holder);
   };
 
+  // What a holder may have, regardless of the remaining budget.
+  static size_t Earned(const Holder& holder, size_t wanted);
   // The part of the remaining budget that may be granted; 0 if it is too small.
   size_t Grantable(size_t wanted) const;
   void Hold(Holder& holder, size_t bytes, bool sent) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
