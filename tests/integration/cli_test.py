@@ -860,6 +860,7 @@ class HealthTest(HubTest):
         self.assertRegex(self.ok("stats"), r"(?m)^writable: +yes$")
         self.assertLess(after["memory"]["process_bytes"], after["memory"]["limit_bytes"])
         self.assertGreater(after["memory"]["shares"]["tail_cache"]["limit_bytes"], 0)
+        self.assertEqual(after["memory"]["findings"], [])
         self.assertGreaterEqual(after["connections"]["open"], 1)
         self.assertRegex(self.ok("stats"), r"(?m)^memory: +[0-9.]+ MiB of [0-9.]+ [MG]iB$")
         self.assertRegex(self.ok("stats"), r"(?m)^  tail cache: +[0-9.]+ .?i?B of [0-9.]+ [MG]iB$")

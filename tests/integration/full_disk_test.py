@@ -119,6 +119,7 @@ class FullDiskTest(unittest.TestCase):
         # A supervisor that restarts hubs which are not live does not restart this one again and
         # again.
         self.assertEqual(self.cli("health", "--quiet").returncode, 1)
+        self.assertIn(b"the hub is not serving; writes are refused: ", self.cli("health").stderr)
         self.assertEqual(self.cli("health", "--live", "--quiet").returncode, 0)
         # There is room to delete, and deletions free space.
         deleted = self.cli("topics", "delete", "large", "--yes")

@@ -4,9 +4,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/frame/command.h"
+#include "client/cli/output/terminal.h"
 #include "client/cli/run/interrupt.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -21,6 +25,8 @@ Exits with 0 if the hub is serving, else with 1. There are two checks:
             for load balancers, and to wait for the hub.
   --live    Does it run without needing a restart? A hub with a full disk is live; one that does not
             respond, or whose store failed, is not. For supervisors that restart the hub.
+
+What the hub is short of (disk, memory) is printed below the answer.
 
 Other health checks ask grpc.health.v1.Health for the service "ready" (or none) and "live".
 
@@ -39,31 +45,63 @@ struct HealthFlags {
   bool quiet = false;
 };
 
+// Why the hub does not accept writes, and where it is short of memory, as far as it says so.
+std::vector<std::string> Shortages(const Context& context) {
+  client::AdminClient admin(ConnectToHub(context),
+                            {.timeout = context.timeout.value_or(absl::Seconds(3))});
+  const absl::StatusOr<client::HubStats> stats = admin.GetStats();
+  if (!stats.ok()) return {};
+  std::vector<std::string> shortages;
+  if (!stats->store_error.empty()) {
+    shortages.push_back(absl::StrCat("writes are refused: ", stats->store_error));
+  }
+  for (const std::string& finding : stats->memory.findings) {
+    shortages.push_back(absl::StrCat("memory is short: ", finding));
+  }
+  return shortages;
+}
+
 // Opens a new connection each time: a failed connection waits before it tries again.
-absl::Status Check(const Context& context, const HealthFlags& flags, Interrupt& interrupt) {
+absl::StatusOr<client::Health> Check(const Context& context, const HealthFlags& flags,
+                                     Interrupt& interrupt) {
   const auto hub = ConnectToHub(context);
   interrupt.OnRaise([hub] { hub->CancelCalls(); });
   client::AdminClient admin(hub, {.timeout = context.timeout.value_or(absl::Seconds(3))});
-  ASSIGN_OR_RETURN(const client::Health health,
-                   admin.CheckHealth(flags.live ? "live" : flags.service));
-  if (health == client::Health::kServing) return absl::OkStatus();
-  return absl::UnavailableError(flags.live ? "the hub needs a restart" : "the hub is not serving");
+  return admin.CheckHealth(flags.live ? "live" : flags.service);
+}
+
+absl::Status NotServing(const Context& context, const HealthFlags& flags) {
+  std::vector<std::string> parts = Shortages(context);
+  parts.insert(parts.begin(), flags.live ? "the hub needs a restart" : "the hub is not serving");
+  return absl::UnavailableError(absl::StrJoin(parts, "; "));
+}
+
+absl::Status Serving(const Context& context, const HealthFlags& flags) {
+  std::string text = flags.live ? "live\n" : "serving\n";
+  for (const std::string& shortage : Shortages(context)) {
+    absl::StrAppend(&text, "  * ", Printable(shortage), "\n");
+  }
+  return WriteOut(text);
 }
 
 absl::Status Health(const Context& context, const HealthFlags& flags) {
   Interrupt interrupt;
   const absl::Duration give_up =
       Clock::System().Monotonic() + flags.wait.value_or(absl::ZeroDuration());
-  absl::Status status = Check(context, flags, interrupt);
-  while (!status.ok() && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
+  const auto serving = [](const absl::StatusOr<client::Health>& health) {
+    return health.ok() && *health == client::Health::kServing;
+  };
+  absl::StatusOr<client::Health> health = Check(context, flags, interrupt);
+  while (!serving(health) && Clock::System().Monotonic() < give_up && !interrupt.raised()) {
     pollfd stop{interrupt.fd(), POLLIN, 0};
     poll(&stop, 1, static_cast<int>(absl::ToInt64Milliseconds(kAskEvery)));
-    status = Check(context, flags, interrupt);
+    health = Check(context, flags, interrupt);
   }
-  if (!status.ok() && interrupt.raised()) status = InterruptedError("interrupted");
-  if (flags.quiet) return status.ok() ? status : SilentFailure();
-  RETURN_IF_ERROR(status);
-  return WriteOut(flags.live ? "live\n" : "serving\n");
+  if (!serving(health) && interrupt.raised()) health = InterruptedError("interrupted");
+  if (flags.quiet) return serving(health) ? absl::OkStatus() : SilentFailure();
+  RETURN_IF_ERROR(health.status());
+  if (!serving(health)) return NotServing(context, flags);
+  return Serving(context, flags);
 }
 
 }  // namespace

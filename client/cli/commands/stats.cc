@@ -9,6 +9,7 @@
 #include "client/cli/frame/command.h"
 #include "client/cli/input/units.h"
 #include "client/cli/output/table.h"
+#include "client/cli/output/terminal.h"
 #include "client/cli/output/topic_output.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -40,7 +41,8 @@ Json MemoryJson(const client::MemoryStats& memory) {
   }
   return {{"limit_bytes", memory.limit_bytes},
           {"process_bytes", memory.process_bytes},
-          {"shares", std::move(shares)}};
+          {"shares", std::move(shares)},
+          {"findings", memory.findings}};
 }
 
 Json ConnectionsJson(const client::ConnectionStats& connections) {
@@ -134,6 +136,9 @@ Fields HubFields(const client::HubStats& stats) {
                                    FormatCount(stats.cold_reads), " from disk"));
   fields.emplace_back("connections", ConnectionsText(stats.connections));
   fields.emplace_back("memory", MemoryText(stats.memory));
+  for (const std::string& finding : stats.memory.findings) {
+    fields.emplace_back("  short", Printable(finding));
+  }
   for (const client::MemoryShare& share : stats.memory.shares) {
     fields.emplace_back(ShareName(share), absl::StrCat(FormatBytes(share.used_bytes), " of ",
                                                        FormatBytes(share.limit_bytes)));

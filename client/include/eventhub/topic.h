@@ -130,6 +130,8 @@ struct MemoryStats {
   uint64_t limit_bytes = 0;  // 0: no limit.
   uint64_t process_bytes = 0;
   std::vector<MemoryShare> shares{};
+  // Where memory is short, and what takes it; empty if it suffices.
+  std::vector<std::string> findings{};
 };
 
 // Connections of clients. `open` is the current number; the others count since the hub started.

@@ -162,6 +162,7 @@ HubStats FromProto(const v1::GetStatsResponse& proto) {
   }
   stats.memory.limit_bytes = proto.memory().limit_bytes();
   stats.memory.process_bytes = proto.memory().process_bytes();
+  stats.memory.findings.assign(proto.memory().findings().begin(), proto.memory().findings().end());
   for (const v1::MemoryShare& share : proto.memory().shares()) {
     stats.memory.shares.push_back({.name = share.name(),
                                    .used_bytes = share.used_bytes(),

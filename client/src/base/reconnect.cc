@@ -1,5 +1,6 @@
 #include "client/src/base/reconnect.h"
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "eventhub/error.h"
 
