@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/admin/memory_stats.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/hub_id.h"
 #include "server/core/base/noted_time.h"
@@ -10,6 +12,25 @@
 #include "storage/key_codec.h"
 
 namespace eventhub {
+namespace {
+
+// Names the subscription whose delivered, unsettled events take the most memory.
+std::string LargestPending(const SubscriptionCatalog::Subscriptions& subscriptions) {
+  const Subscription* largest = nullptr;
+  size_t most = 0;
+  for (const auto& subscription : subscriptions) {
+    const size_t bytes = subscription->pending_bytes();
+    if (bytes <= most) continue;
+    most = bytes;
+    largest = subscription.get();
+  }
+  if (largest == nullptr) return "";
+  return absl::StrCat("; the most by subscription ", largest->name(), " of topic ",
+                      largest->topic()->name(), ": ", MebiBytes(most),
+                      "; settle the events that its consumers have");
+}
+
+}  // namespace
 
 Broker::Broker(BrokerOptions options)
     : options_(std::move(options)),
@@ -19,6 +40,7 @@ Broker::Broker(BrokerOptions options)
       cache_(options_.tail_cache_bytes),
       pending_memory_(options_.pending_bytes),
       producer_memory_(options_.producer_bytes),
+      request_memory_(options_.request_bytes),
       reader_memory_(options_.reader_bytes),
       filter_memory_(options_.filter_bytes) {}
 
@@ -46,9 +68,9 @@ absl::Status Broker::Start() {
       *store_, cache_, clock_, metrics_,
       [this](const absl::Status& failure) { options_.on_writable_change(StoreFailed(failure)); });
   routes_ = std::make_unique<Routes>(*route_table_, catalog_, *writer_, clock_, admin_log_);
-  subscriptions_ = std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topic_store_,
-                                                   read_counters_, pending_memory_, filter_memory_,
-                                                   admin_log_, generation, options_.run_alarm);
+  subscriptions_ = std::make_unique<Subscriptions>(
+      *store_, *writer_, clock_, *topic_store_, read_counters_, pending_memory_, request_memory_,
+      filter_memory_, admin_log_, generation, options_.run_alarm);
   RETURN_IF_ERROR(subscriptions_->Load());
   for (const auto& subscription : subscriptions_->catalog().List("", SIZE_MAX)) {
     topic_store_->TakeAnyway(TopicStore::CostOf(subscription->topic()->pending()));
@@ -149,20 +171,31 @@ v1::GetStatsResponse Broker::GetStats(const Caller& /*caller*/) const {
   stats.set_clock_doubt(std::string(clock_.doubt().message()));
   stats.set_disk_bytes(store_->DiskBytes());
   stats.set_disk_free_bytes(store_->DiskFreeBytes().value_or(0));
-  const auto add = [&stats](const char* name, size_t used, size_t most) {
-    v1::MemoryShare& share = *stats.mutable_memory()->add_shares();
-    share.set_name(name);
-    share.set_used_bytes(used);
-    share.set_limit_bytes(most);
-  };
-  add("tail_cache", cache_.bytes(), options_.tail_cache_bytes);
-  add("block_cache", store_->block_cache_bytes(), options_.store.block_cache_bytes);
-  add("write_buffers", store_->write_memory_bytes(), options_.store.write_memory_bytes);
-  add("pending", pending_memory_.used(), pending_memory_.limit());
-  add("readers", reader_memory_.used(), reader_memory_.limit());
-  add("filters", filter_memory_.used(), filter_memory_.limit());
-  add("producers", producer_memory_.used(), producer_memory_.limit());
+  AddMemoryTo(subscriptions, stats.mutable_memory());
   return stats;
+}
+
+void Broker::AddMemoryTo(const SubscriptionCatalog::Subscriptions& subscriptions,
+                         v1::MemoryStats* stats) const {
+  AddMemoryShare({"tail_cache", cache_.bytes(), options_.tail_cache_bytes}, stats);
+  AddMemoryShare({"block_cache", store_->block_cache_bytes(), options_.store.block_cache_bytes},
+                 stats);
+  AddMemoryShare({"write_buffers", store_->write_memory_bytes(), options_.store.write_memory_bytes},
+                 stats);
+  AddMemoryShare(
+      {"pending", pending_memory_.used(), pending_memory_.limit()},
+      [&] { return LargestPending(subscriptions); }, stats);
+  AddMemoryShare(
+      {"settlements", request_memory_.used(), request_memory_.limit()},
+      [&] { return LargestHost(request_memory_); }, stats);
+  AddMemoryShare(
+      {"readers", reader_memory_.used(), reader_memory_.limit()},
+      [&] { return LargestHost(reader_memory_); }, stats);
+  AddMemoryShare(
+      {"filters", filter_memory_.used(), filter_memory_.limit()},
+      [] { return "; delete subscriptions and routes with filters, or shorten the filters"; },
+      stats);
+  AddMemoryShare({"producers", producer_memory_.used(), producer_memory_.limit()}, stats);
 }
 
 }  // namespace eventhub

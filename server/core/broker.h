@@ -15,6 +15,8 @@
 #include "server/core/admin/topics.h"
 #include "server/core/base/admin_log.h"
 #include "server/core/base/caller.h"
+#include "server/core/base/host_shares.h"
+#include "server/core/base/memory_meter.h"
 #include "server/core/delayed/delayed_events.h"
 #include "server/core/link/links.h"
 #include "server/core/maintenance/disk_guard.h"
@@ -46,9 +48,13 @@ struct BrokerOptions {
   // topics. Bytes.
   size_t pending_bytes = size_t{256} << 20;
   size_t producer_bytes = size_t{256} << 20;
+  // Memory for requests of consumers and their answers; consumers beyond their part of it are not
+  // read. Bytes.
+  size_t request_bytes = size_t{128} << 20;
   // Memory for the filters of subscriptions and routes. Bytes.
   size_t filter_bytes = size_t{128} << 20;
-  // Memory of readers, except their frames; further readers are refused. Bytes.
+  // Memory of readers, except their frames; further readers are refused, and those of a host that
+  // has as much as is left for others. Bytes.
   size_t reader_bytes = size_t{256} << 20;
   // The limits of topics' settings.
   TopicLimits topic_limits{};
@@ -126,6 +132,8 @@ class Broker {
   absl::Status Start();
   // Accounts for bytes to append; returns why they are refused, or OK.
   absl::Status AdmitBytes(size_t bytes);
+  void AddMemoryTo(const SubscriptionCatalog::Subscriptions& subscriptions,
+                   v1::MemoryStats* stats) const;
 
   BrokerOptions options_;
   Metrics own_metrics_;
@@ -136,7 +144,8 @@ class Broker {
   TailCache cache_;
   MemoryMeter pending_memory_;
   MemoryMeter producer_memory_;
-  MemoryMeter reader_memory_;
+  HostShares request_memory_;
+  HostShares reader_memory_;
   MemoryMeter filter_memory_;
   TopicCatalog catalog_{&producer_memory_};
   ReadCounters read_counters_{metrics_};

@@ -27,6 +27,7 @@ MemoryPlan MemoryPlan::For(size_t limit) {
   plan.block_cache = std::min(limit / 32, 128 * kMiB);
   plan.partitions = limit / 32 * 3;
   plan.pending = std::min(limit / 16, 256 * kMiB);
+  plan.settlements = std::min(limit / 64, 128 * kMiB);
   plan.readers = std::min(limit / 32, 128 * kMiB);
   plan.producers = std::min(limit / 32, 128 * kMiB);
   plan.filters = std::min(limit / 32, 128 * kMiB);
@@ -36,7 +37,7 @@ MemoryPlan MemoryPlan::For(size_t limit) {
 
 size_t MemoryPlan::Sum() const {
   return in_flight + frames + tail_cache + WriteMemory(write_buffer) + block_cache + partitions +
-         pending + readers + producers + filters + streams;
+         pending + settlements + readers + producers + filters + streams;
 }
 
 void MemoryPlan::ApplyTo(ServerOptions& server) const {
@@ -52,6 +53,7 @@ void MemoryPlan::ApplyTo(ServerOptions& server) const {
   server.broker.max_partitions = partitions / kPartitionBytes;
   server.broker.tail_cache_bytes = tail_cache;
   server.broker.pending_bytes = pending;
+  server.broker.request_bytes = settlements;
   server.broker.reader_bytes = readers;
   server.broker.producer_bytes = producers;
   server.broker.filter_bytes = filters;

@@ -7,7 +7,7 @@
 
 namespace eventhub {
 
-// Shares of a limit, in bytes. About an eighth is left over for requests being received, the
+// Shares of a limit, in bytes. About a ninth is left over for requests being received, the
 // program and its threads, allocator overhead, and state that is small by its own bounds.
 struct MemoryPlan {
   size_t limit = 0;
@@ -19,6 +19,7 @@ struct MemoryPlan {
   size_t block_cache = 0;   // Blocks of the store's files.
   size_t partitions = 0;    // Partitions, including their state in subscriptions.
   size_t pending = 0;       // Delivered, unsettled events of subscriptions.
+  size_t settlements = 0;   // Requests of consumers, until they are answered.
   size_t readers = 0;       // Readers, without their frames.
   size_t producers = 0;     // Recently active idempotent producers.
   size_t filters = 0;       // Filters of subscriptions and routes.

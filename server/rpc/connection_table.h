@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "server/rpc/listen_address.h"
+#include "server/core/base/peer_address.h"
 #include "server/rpc/publish_limits.h"
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"

@@ -1,7 +1,5 @@
-// Addresses that the hub listens on, and addresses of its clients.
+// Addresses that the hub listens on.
 #pragma once
-
-#include <sys/socket.h>
 
 #include <string>
 #include <vector>
@@ -47,17 +45,6 @@ class ListenSockets {
   std::string unix_path_;
   std::vector<int> descriptors_;
 };
-
-// The origin of a connection.
-struct PeerAddress {
-  std::string host;  // Without the port; for IPv6 the 64-bit network; "unix" for all unix sockets.
-  std::string name;  // In the form of grpc::ServerContext::peer().
-};
-
-PeerAddress PeerOf(const sockaddr_storage& address);
-
-// Returns the host of a name in the form of grpc::ServerContext::peer().
-std::string HostOf(absl::string_view name);
 
 // Whether only processes of this machine can reach an address: a unix socket, or a loopback
 // address.

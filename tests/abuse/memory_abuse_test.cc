@@ -2,8 +2,12 @@
 // next to the attackers continues to work, and the memory is released afterwards.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/abuse/attacks.h"
 #include "tests/abuse/http2.h"
@@ -24,6 +28,40 @@ constexpr absl::Duration kAttack = absl::Seconds(1);
 
 // Other load on the machine affects it; the faults to detect take seconds.
 constexpr absl::Duration kPatience = absl::Milliseconds(1500);
+
+// Acks 9,000 single events of others per request, from construction to destruction.
+class RefusedConsumer {
+ public:
+  explicit RefusedConsumer(const std::string& address)
+      : client_(address), stream_(client_.hub().Consume(&context_)), thread_([this] { Run(); }) {}
+  ~RefusedConsumer() {
+    context_.TryCancel();
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    v1::ConsumeRequest request;
+    request.mutable_open()->set_subscription("s");
+    stream_->Write(request);
+    request.Clear();
+    v1::Ack& ack = *request.add_acks();
+    ack.set_lease_epoch(1);
+    for (int64_t event = 0; event < 18'000; event += 2) {
+      v1::OffsetRange& range = *ack.add_ranges();
+      range.set_start(event);
+      range.set_end(event + 1);
+    }
+    while (stream_->Write(request)) {
+    }
+    stream_->Finish();
+  }
+
+  HubClient client_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::ConsumeRequest, v1::ConsumeResponse>> stream_;
+  std::thread thread_;
+};
 
 class MemoryAbuseTest : public testing::TestWithParam<size_t> {
  protected:
@@ -106,6 +144,47 @@ TEST_P(MemoryAbuseTest, SurvivesStalledReadersOfColdEvents) {
   StalledReads(hub_.address(), 5, read.SerializeAsString(), kAttack);
   const v1::GetStatsResponse stats = GetStats(*client_);
   EXPECT_LT(hub_.AnonymousBytes(), GetParam() * kMiB * 3 / 4) << stats.DebugString();
+}
+
+// Who takes its frames gets large ones beside those who do not.
+TEST_P(MemoryAbuseTest, StalledReadersDoNotShrinkFramesOfOthers) {
+  for (int i = 0; i < 24; ++i) Publish(*client_, MakePublish("t", 1000, std::string(1000, 'x')));
+  const auto responses = [&] {
+    const ReadOutcome read = ReadAll(*client_, ReadOf("t"));
+    EXPECT_THAT(read.status, IsOk());
+    return read.responses.size();
+  };
+  const size_t alone = responses();
+  std::thread attack(
+      [&] { StalledReads(hub_.address(), 5, ReadOf("t").SerializeAsString(), 3 * kAttack); });
+  EXPECT_TRUE(Eventually([&] { return GetStats(*client_).totals().readers() > 300; }));
+  const size_t beside = responses();
+  attack.join();
+  std::cout << alone << " responses alone, " << beside << " beside stalled readers" << std::endl;
+  EXPECT_LT(beside, 3 * alone);
+}
+
+// Consumers whose every range is refused, and that take no answers.
+TEST_P(MemoryAbuseTest, SurvivesRefusedAcks) {
+  v1::CreateSubscriptionRequest create;
+  create.mutable_subscription()->set_name("s");
+  create.mutable_subscription()->set_topic("t");
+  create.mutable_subscription()->set_kind(v1::Subscription::KIND_QUEUE);
+  grpc::ClientContext context;
+  v1::CreateSubscriptionResponse created;
+  ASSERT_THAT(client_->subscriptions().CreateSubscription(&context, create, &created), IsOk());
+  std::vector<std::unique_ptr<RefusedConsumer>> consumers;
+  for (size_t i = 0; i < GetParam() / 32; ++i) {
+    consumers.push_back(std::make_unique<RefusedConsumer>(hub_.address()));
+  }
+  size_t most = 0;
+  for (const absl::Time end = absl::Now() + kAttack; absl::Now() < end;) {
+    most = std::max(most, hub_.AnonymousBytes());
+  }
+  consumers.clear();
+  std::cout << "at most " << most / kMiB << " MiB" << std::endl;
+  EXPECT_LT(most, GetParam() * kMiB / 3);
+  ExpectMemoryBack();
 }
 
 TEST_P(MemoryAbuseTest, SurvivesTopicsOfManyPartitions) {

@@ -75,7 +75,7 @@ TEST_F(MachineMemoryTest, HasMinimumLimit) {
 TEST(MemoryPlanTest, LeavesReserveAtEveryLimit) {
   for (size_t limit = 128 * kMiB; limit <= 64 * kGiB; limit *= 2) {
     const MemoryPlan plan = MemoryPlan::For(limit);
-    EXPECT_LE(plan.Sum(), limit / 100 * 88) << limit;
+    EXPECT_LE(plan.Sum(), limit / 100 * 90) << limit;
     ServerOptions options;
     plan.ApplyTo(options);
     EXPECT_GE(options.broker.max_partitions, 24'000u);

@@ -121,7 +121,8 @@ class Hub {
                                           [](const absl::Status&) { FUZZ_CHECK(false); });
     subscriptions_ =
         std::make_unique<Subscriptions>(store_, *writer_, Clock::System(), topics_, reads_, memory_,
-                                        filters_, admin_log_, /*generation=*/1, /*run_alarm=*/true);
+                                        requests_, filters_, admin_log_, /*generation=*/1,
+                                        /*run_alarm=*/true);
   }
   ~Hub() {
     subscriptions_->Stop();
@@ -140,6 +141,7 @@ class Hub {
   TopicStore topics_;
   std::unique_ptr<LogWriter> writer_;
   MemoryMeter memory_{SIZE_MAX};
+  HostShares requests_{SIZE_MAX};
   AdminLog admin_log_{[](const Caller&, absl::string_view) {}};
   std::unique_ptr<Subscriptions> subscriptions_;
 };

@@ -31,6 +31,8 @@ absl::Status BrokerRig::Open() {
   options.max_partitions = max_partitions;
   options.filter_bytes = filter_bytes;
   options.pending_bytes = pending_bytes;
+  options.request_bytes = request_bytes;
+  options.reader_bytes = reader_bytes;
   options.maintenance = maintenance;
   if (!real_time) options.clock = &clock;
   options.run_alarm = real_time;  // Otherwise a test moves the clock.

@@ -64,6 +64,8 @@ class BrokerRig {
   size_t max_partitions = 1'000'000;
   size_t filter_bytes = size_t{1} << 20;
   size_t pending_bytes = size_t{256} << 20;
+  size_t request_bytes = size_t{128} << 20;
+  size_t reader_bytes = size_t{128} << 20;
   std::optional<MaintenanceOptions> maintenance;
   std::function<void(const Caller&, absl::string_view)> on_admin_change = [](const auto&, auto) {};
   // Uses the machine's clock instead of `clock`; leases and delays then end automatically.

@@ -64,7 +64,7 @@ class RetentionRaceTest : public testing::Test {
         std::make_unique<LogWriter>(*store_, cache_, clock_, metrics_, [](const absl::Status&) {});
     subscriptions_ =
         std::make_unique<Subscriptions>(*store_, *writer_, clock_, *topics_, reads_, pending_,
-                                        filters_, admin_log_, 1, /*run_alarm=*/false);
+                                        requests_, filters_, admin_log_, 1, /*run_alarm=*/false);
   }
   void TearDown() override { subscriptions_->Stop(); }
 
@@ -158,6 +158,7 @@ class RetentionRaceTest : public testing::Test {
   Metrics metrics_;
   ReadCounters reads_{metrics_};
   MemoryMeter pending_{1 << 20};
+  HostShares requests_{1 << 20};
   std::unique_ptr<TopicStore> topics_;
   std::unique_ptr<RouteTable> routes_;
   std::unique_ptr<LogWriter> writer_;
@@ -381,7 +382,7 @@ class DeadLetterTopicRaceTest : public RetentionRaceTest {
   void SetUp() override {
     RetentionRaceTest::SetUp();
     context_.reset(new SubscriptionContext{*store_, *writer_, clock_, catalog_, reads_, alarm_,
-                                           parking_, epoch_, 1, pending_, filters_});
+                                           parking_, epoch_, 1, pending_, requests_, filters_});
     Publish(*CreateTopic("t"), {"a"});
     letters_ = CreateTopic("letters");
     CreateTopic("other");
@@ -397,7 +398,7 @@ class DeadLetterTopicRaceTest : public RetentionRaceTest {
     v1::ConsumeRequest first;
     first.mutable_open()->set_subscription("s");
     const std::shared_ptr<Consumer> consumer =
-        subscription_->Open({"c", "test:1", 1 << 20, [] {}}, first);
+        subscription_->Open({"c", "test:1", 1 << 20, [] {}, requests_.Of("test")}, first);
     ConsumeFrame frame;
     ASSERT_EQ(subscription_->Poll(*consumer, &frame, SIZE_MAX).value(), Subscription::Step::kFrame);
     ASSERT_EQ(frame.deliveries.size(), 1u);

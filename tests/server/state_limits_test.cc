@@ -260,6 +260,29 @@ class PendingLimitsTest : public testing::Test {
     return event;
   }
 
+  static auto TooManyRanges() {
+    return Refused(absl::StatusCode::kResourceExhausted,
+                   v1::ErrorDetail::REASON_TOO_MANY_PENDING_RANGES);
+  }
+
+  // Consumers of other subscriptions, each of which has a part of the memory.
+  static constexpr int kOthers = 8;
+  std::vector<std::unique_ptr<TestConsumer>> TakeMemory() {
+    std::vector<std::unique_ptr<TestConsumer>> consumers;
+    for (int i = 0; i < kOthers; ++i) {
+      const std::string name = absl::StrCat("other-", i);
+      EXPECT_THAT(rig_.Subscribe(SubscriptionOf(name, "t", v1::Subscription::KIND_QUEUE)), IsOk());
+      consumers.push_back(rig_.Consume(name, "c", 10'000));
+      const std::vector<Received> events = consumers.back()->Receive(kEvents);
+      v1::ConsumeRequest request;
+      v1::Ack& ack = *request.add_acks();
+      NameHalf(ack);
+      ack.set_lease_epoch(events.front().epoch);
+      consumers.back()->Settle(request);
+    }
+    return consumers;
+  }
+
   SubscriptionRig rig_;
   std::unique_ptr<TestConsumer> consumer_;
   std::vector<Received> events_;
@@ -342,6 +365,78 @@ TEST_F(PendingLimitsTest, ATransactionIsRefusedAsAWhole) {
   EXPECT_EQ(Used(), PendingRanges::kRangeBytes);
 }
 
+// What takes the memory is said.
+TEST_F(PendingLimitsTest, ShortageIsAFinding) {
+  EXPECT_EQ(rig_.broker().GetStats(kTester).memory().findings_size(), 0);
+  AckHalf();
+  const auto others = TakeMemory();
+  const v1::MemoryStats memory = rig_.broker().GetStats(kTester).memory();
+  ASSERT_EQ(memory.findings_size(), 1);
+  EXPECT_THAT(memory.findings(0), testing::HasSubstr("pending: "));
+  EXPECT_THAT(memory.findings(0), testing::HasSubstr(" of topic t"));
+}
+
+TEST_F(PendingLimitsTest, SnapshotWithoutRoomIsNotRestored) {
+  AckHalf();
+  ASSERT_THAT(rig_.CreateSnapshot("s", "half"), IsOk());
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_start()->set_latest(true);
+  ASSERT_THAT(rig_.Seek(seek), IsOk());
+  EXPECT_EQ(Used(), 0u);
+  auto others = TakeMemory();
+  seek.set_snapshot("half");
+  for (const bool dry_run : {true, false}) {
+    seek.set_dry_run(dry_run);
+    EXPECT_THAT(rig_.Seek(seek).status(), TooManyRanges());
+  }
+  EXPECT_EQ(rig_.Get("s").stats().lag_events(), 0u);
+  others.clear();
+  for (int i = 0; i < kOthers; ++i) {
+    EXPECT_THAT(rig_.DeleteSubscription(absl::StrCat("other-", i)), IsOk());
+  }
+  // A deleted subscription is freed when the last task that uses it has ended.
+  EXPECT_TRUE(Eventually([&] { return rig_.Seek(seek).ok(); }));
+  EXPECT_GT(rig_.Get("s").stats().lag_events(), 0u);
+}
+
+TEST_F(PendingLimitsTest, ReplayWithoutRoomIsRefused) {
+  EXPECT_GT(AckHalf(), 0u);
+  v1::ReplaySubscriptionRequest replay;
+  replay.set_name("s");
+  replay.mutable_start()->set_earliest(true);
+  EXPECT_THAT(rig_.Replay(replay).status(), TooManyRanges());
+  // One gap has room.
+  const int64_t end = EndOfRun(*left_.begin());
+  EXPECT_EQ(consumer_->Ack(0, events_.front().epoch, 0, end).refused_size(), 0);
+  replay.set_stop_offset(end);
+  EXPECT_THAT(rig_.Replay(replay), IsOk());
+}
+
+TEST_F(PendingLimitsTest, RedriveTakesAsManyAsHaveRoom) {
+  constexpr int64_t kLetters = 600;
+  v1::ConsumeRequest request;
+  v1::Nack& park = *request.add_nacks();
+  park.set_lease_epoch(events_.front().epoch);
+  park.set_action(v1::Nack::ACTION_PARK);
+  park.add_ranges()->set_end(kLetters);
+  EXPECT_EQ(consumer_->Settle(request).refused_size(), 0);
+  v1::RedriveDeadLettersRequest redrive;
+  redrive.set_subscription("s");
+  redrive.mutable_selector();
+  const absl::Status refused = rig_.Redrive(redrive).status();
+  EXPECT_THAT(refused, TooManyRanges());
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("256 dead letters were redriven"));
+  EXPECT_LE(Used(), kMax);
+  // The others follow when these are settled.
+  EXPECT_TRUE(consumer_->AckAll(consumer_->Receive(256)));
+  EXPECT_THAT(rig_.Redrive(redrive).status(), TooManyRanges());
+  EXPECT_TRUE(consumer_->AckAll(consumer_->Receive(256)));
+  const auto last = rig_.Redrive(redrive);
+  ASSERT_THAT(last, IsOk());
+  EXPECT_EQ(last->events(), kLetters - 2 * 256);
+}
+
 // A range of ready events is not delivered event by event, each with a lease of its own.
 TEST_F(PendingLimitsTest, RedeliveryMakesNoMoreRangesThanMemoryAllows) {
   consumer_.reset();
@@ -358,6 +453,110 @@ TEST_F(PendingLimitsTest, RedeliveryMakesNoMoreRangesThanMemoryAllows) {
   // Once the events in flight are settled, the next ones follow.
   EXPECT_TRUE(other->AckAll(received));
   EXPECT_GT(other->Receive(100).size(), 0u);
+}
+
+// Requests of consumers, and their answers.
+class RequestLimitsTest : public testing::Test {
+ protected:
+  static constexpr size_t kMax = size_t{1} << 20;
+
+  RequestLimitsTest() {
+    rig_.request_bytes = kMax;
+    EXPECT_THAT(rig_.Open(), IsOk());
+    EXPECT_THAT(rig_.Create("t"), IsOk());
+    EXPECT_THAT(rig_.Subscribe(SubscriptionOf("s", "t", v1::Subscription::KIND_QUEUE)), IsOk());
+    v1::ConsumeRequest open;
+    open.mutable_open()->set_subscription("s");
+    open.mutable_open()->set_max_response_bytes(4096);
+    consumer_ = *TestConsumer::Open(rig_.broker(), open);
+    EXPECT_THAT(consumer_->Poll(), IsOk());
+  }
+
+  // Everything in it is refused, range by range.
+  static v1::ConsumeRequest Refusable() {
+    v1::ConsumeRequest request;
+    v1::Ack& ack = *request.add_acks();
+    ack.set_lease_epoch(1);
+    for (int64_t event = 0; event < 200; event += 2) {
+      v1::OffsetRange& range = *ack.add_ranges();
+      range.set_start(event);
+      range.set_end(event + 1);
+    }
+    return request;
+  }
+
+  size_t Used() {
+    const v1::GetStatsResponse stats = rig_.broker().GetStats(kTester);
+    for (const v1::MemoryShare& share : stats.memory().shares()) {
+      if (share.name() == "settlements") return share.used_bytes();
+    }
+    ADD_FAILURE();
+    return 0;
+  }
+  // Sends requests until the consumer may send no more; takes no answer. Returns their number.
+  int SendAll() {
+    for (uint64_t sent = 1; sent <= 256; ++sent) {
+      if (consumer_->session().Overloaded()) return static_cast<int>(sent) - 1;
+      v1::ConsumeRequest request = Refusable();
+      request.set_correlation_id(sent);
+      EXPECT_THAT(consumer_->session().Take(std::move(request)), IsOk());
+    }
+    return 256;
+  }
+
+  SubscriptionRig rig_;
+  std::unique_ptr<TestConsumer> consumer_;
+};
+
+TEST_F(RequestLimitsTest, ConsumerThatTakesNoAnswersIsNotRead) {
+  const int sent = SendAll();
+  EXPECT_GT(sent, 1);
+  EXPECT_LT(sent, 256);
+  EXPECT_LT(Used(), kMax / 4);
+  const int frames = consumer_->frames;
+  EXPECT_TRUE(Eventually([&] {
+    EXPECT_THAT(consumer_->Poll(), IsOk());
+    return Used() == 0;
+  }));
+  EXPECT_FALSE(consumer_->session().Overloaded());
+  EXPECT_EQ(consumer_->frames - frames, sent);  // A frame has room for one of these answers.
+}
+
+TEST_F(RequestLimitsTest, MemoryIsReleasedWithTheConsumer) {
+  EXPECT_GT(SendAll(), 1);
+  EXPECT_GT(Used(), 0u);
+  consumer_.reset();
+  EXPECT_TRUE(Eventually([&] { return Used() == 0; }));
+}
+
+TEST(ReaderLimitsTest, HostLeavesMemoryToOthers) {
+  BrokerRig rig;
+  rig.reader_bytes = size_t{64} << 10;
+  ASSERT_THAT(rig.Open(), IsOk());
+  ASSERT_THAT(rig.Create("t"), IsOk());
+  v1::ReadRequest read;
+  read.set_topic("t");
+  read.set_follow(true);
+  const auto from = [](const std::string& peer) {
+    return Caller("tester", peer, Clock::System(), absl::InfiniteDuration(),
+                  [] { return absl::OkStatus(); });
+  };
+  std::vector<std::unique_ptr<TopicReader>> readers;
+  absl::Status refused;
+  for (int port = 1; refused.ok(); ++port) {
+    auto reader = rig.broker().readers().Open(from(absl::StrCat("ipv4:10.0.0.1:", port)), read);
+    refused = reader.status();
+    if (reader.ok()) readers.push_back(*std::move(reader));
+  }
+  EXPECT_THAT(refused, Refused(absl::StatusCode::kResourceExhausted,
+                               v1::ErrorDetail::REASON_TOO_MUCH_FOR_READERS));
+  EXPECT_GT(readers.size(), 10u);
+  const size_t had = readers.size();
+  while (readers.size() < had + had / 4) {
+    auto reader = rig.broker().readers().Open(from("ipv4:10.0.0.2:1"), read);
+    ASSERT_THAT(reader.status(), IsOk());
+    readers.push_back(*std::move(reader));
+  }
 }
 
 }  // namespace

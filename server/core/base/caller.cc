@@ -3,6 +3,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
+#include "server/core/base/peer_address.h"
 
 namespace eventhub {
 
@@ -10,6 +11,8 @@ Caller Caller::Internal(absl::string_view part) {
   return {absl::StrCat("hub/", part), "internal", Clock::System(), absl::InfiniteDuration(),
           [] { return absl::OkStatus(); }};
 }
+
+std::string Caller::host() const { return HostOf(peer_); }
 
 CommitFlow Caller::SharedFlow() const {
   return absl::HashOf(principal_, peer_) | CommitFlow{1} << 63;

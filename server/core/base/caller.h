@@ -49,6 +49,8 @@ class Caller {
   const std::string& principal() const { return principal_; }
   // As gRPC writes it, e.g. "ipv4:10.0.0.7:53122".
   const std::string& peer() const { return peer_; }
+  // The host of that address; see HostOf.
+  std::string host() const;
 
   // Changes of one flow are made in the order of the requests; flows take turns (FairQueue). A
   // stream has a flow, all unary calls from one address have one, and each part of the hub has one.

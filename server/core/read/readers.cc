@@ -17,7 +17,7 @@ constexpr absl::Duration kReaderRetry = absl::Seconds(1);
 
 Readers::Readers(const LogStore& store, LogWriter& writer, const Clock& clock,
                  const TopicCatalog& topics, Alarm& alarm, ReadCounters& counters,
-                 MemoryMeter& memory)
+                 HostShares& memory)
     : store_(store),
       writer_(writer),
       clock_(clock),
@@ -26,11 +26,11 @@ Readers::Readers(const LogStore& store, LogWriter& writer, const Clock& clock,
       counters_(counters),
       memory_(memory) {}
 
-absl::StatusOr<std::unique_ptr<TopicReader>> Readers::Open(const Caller& /*caller*/,
+absl::StatusOr<std::unique_ptr<TopicReader>> Readers::Open(const Caller& caller,
                                                            const v1::ReadRequest& request) {
   ASSIGN_OR_RETURN(std::shared_ptr<Topic> topic, topics_.Require("topic", request.topic()));
   const size_t cost = TopicReader::Cost(request, *topic);
-  std::optional<MemoryMeter::Lease> memory = memory_.Take(cost);
+  std::optional<HostShares::Part> memory = memory_.Take(caller.host(), cost);
   if (!memory.has_value()) return TooMuchForReaders(cost, memory_.limit(), kReaderRetry);
   std::shared_ptr<StopTime> stop_at;
   if (request.follow() && request.has_stop_time()) {

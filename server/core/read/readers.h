@@ -7,7 +7,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/base/alarm.h"
 #include "server/core/base/caller.h"
-#include "server/core/base/memory_meter.h"
+#include "server/core/base/host_shares.h"
 #include "server/core/read/topic_reader.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/base/clock.h"
@@ -21,7 +21,7 @@ class Readers {
  public:
   // `memory` is for the readers, without their frames.
   Readers(const LogStore& store, LogWriter& writer, const Clock& clock, const TopicCatalog& topics,
-          Alarm& alarm, ReadCounters& counters, MemoryMeter& memory);
+          Alarm& alarm, ReadCounters& counters, HostShares& memory);
 
   // Begins a read. May read from the disk.
   absl::StatusOr<std::unique_ptr<TopicReader>> Open(const Caller& caller,
@@ -34,7 +34,7 @@ class Readers {
   const TopicCatalog& topics_;
   Alarm& alarm_;
   ReadCounters& counters_;
-  MemoryMeter& memory_;
+  HostShares& memory_;
 };
 
 }  // namespace eventhub

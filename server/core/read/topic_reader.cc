@@ -32,7 +32,7 @@ absl::Status CheckRequest(const v1::ReadRequest& request) {
 
 TopicReader::TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic,
                          const LogStore& store, ReadCounters& counters,
-                         std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory)
+                         std::shared_ptr<StopTime> stop_at, HostShares::Part memory)
     : topic_(std::move(topic)),
       store_(store),
       counters_(counters),
@@ -59,7 +59,7 @@ TopicReader::~TopicReader() { topic_->counters().readers.fetch_sub(1, std::memor
 
 absl::StatusOr<std::unique_ptr<TopicReader>> TopicReader::Open(
     const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-    ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory) {
+    ReadCounters& counters, std::shared_ptr<StopTime> stop_at, HostShares::Part memory) {
   RETURN_IF_ERROR(CheckRequest(request));
   std::unique_ptr<TopicReader> reader(new TopicReader(request, std::move(topic), store, counters,
                                                       std::move(stop_at), std::move(memory)));

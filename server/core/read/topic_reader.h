@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/base/host_shares.h"
 #include "server/core/event/delivery.h"
 #include "server/core/event/event_filter.h"
 #include "server/core/read/stop_time.h"
@@ -52,7 +53,7 @@ class TopicReader {
   // follows up to a time; otherwise null. Errors as for EventHubService.Read.
   static absl::StatusOr<std::unique_ptr<TopicReader>> Open(
       const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-      ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory);
+      ReadCounters& counters, std::shared_ptr<StopTime> stop_at, HostShares::Part memory);
   // The memory of a reader, without its frames. Bytes.
   static size_t Cost(const v1::ReadRequest& request, const Topic& topic);
   ~TopicReader();
@@ -95,7 +96,7 @@ class TopicReader {
   enum class Fill { kNothing, kSome, kFull, kCold, kPaused };
 
   TopicReader(const v1::ReadRequest& request, std::shared_ptr<Topic> topic, const LogStore& store,
-              ReadCounters& counters, std::shared_ptr<StopTime> stop_at, MemoryMeter::Lease memory);
+              ReadCounters& counters, std::shared_ptr<StopTime> stop_at, HostShares::Part memory);
 
   absl::Status SelectPartitions(const v1::ReadRequest& request);
   absl::Status AddCursor(uint32_t partition, const TopicView& view);
@@ -154,7 +155,7 @@ class TopicReader {
   bool started_ = false;
   bool said_caught_up_ = false;
   std::vector<RecordBatchPtr> batches_;  // Scratch.
-  const MemoryMeter::Lease memory_;
+  const HostShares::Part memory_;
 };
 
 }  // namespace eventhub

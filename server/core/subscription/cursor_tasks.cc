@@ -33,7 +33,7 @@ void SettleTask::Prepare(CommitBuilder& commit) {
 
 void SettleTask::Done(const absl::Status& status) {
   if (status.ok()) {
-    for (const std::shared_ptr<Settling>& settling : settled_) Answer(*settling);
+    for (const std::shared_ptr<Settling>& settling : settled_) Answer(settling);
     return;
   }
   if (!prepared_ && settling_ != nullptr) {
@@ -47,27 +47,29 @@ void SettleTask::Done(const absl::Status& status) {
 }
 
 void SettleTask::Refuse(Settling& settling, const absl::Status& status) {
-  settling.settlement = RefuseAll(settling.request, StoreFailed(status));
-  settling.settlement.set_correlation_id(settling.request.correlation_id());
-  subscription_->Settled(settling.consumer, std::move(settling.settlement));
+  subscription_->Settled(
+      settling.consumer,
+      SettleAnswer(settling.request.correlation_id(),
+                   RefuseAll(settling.request, StoreFailed(status)), std::move(settling.memory)));
 }
 
-void SettleTask::Answer(Settling& settling) {
-  settling.settlement.set_correlation_id(settling.request.correlation_id());
-  if (settling.parked.empty()) {
-    subscription_->Settled(settling.consumer, std::move(settling.settlement));
+void SettleTask::Answer(const std::shared_ptr<Settling>& settling) {
+  if (settling->parked.empty()) {
+    subscription_->Settled(settling->consumer,
+                           SettleAnswer(settling->request.correlation_id(),
+                                        std::move(settling->refused), std::move(settling->memory)));
     return;
   }
   // It is settled when the events are in the dead-letter topic.
+  std::vector<Parked> parked = std::move(settling->parked);
   StartParking(
-      context_, subscription_, std::move(settling.parked),
-      [subscription = subscription_, consumer = settling.consumer, request = settling.request,
-       settlement = std::move(settling.settlement)](const absl::Status& parked) mutable {
-        if (!parked.ok()) {
-          settlement = RefuseAll(request, StoreFailed(parked));
-          settlement.set_correlation_id(request.correlation_id());
-        }
-        subscription->Settled(consumer, std::move(settlement));
+      context_, subscription_, std::move(parked),
+      [subscription = subscription_, settling](const absl::Status& outcome) {
+        RefusedRanges refused = outcome.ok() ? std::move(settling->refused)
+                                             : RefuseAll(settling->request, StoreFailed(outcome));
+        subscription->Settled(settling->consumer,
+                              SettleAnswer(settling->request.correlation_id(), std::move(refused),
+                                           std::move(settling->memory)));
       });
 }
 

@@ -25,7 +25,7 @@ class SettleTask final : public CommitTask {
 
  private:
   void Refuse(Settling& settling, const absl::Status& status);
-  void Answer(Settling& settling);
+  void Answer(const std::shared_ptr<Settling>& settling);
 
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;

@@ -184,6 +184,7 @@ void Subscription::Leave(Consumer& consumer, bool at_once) {
 }
 
 bool Subscription::Overloaded(const Consumer& consumer) const {
+  if (consumer.requests->spent()) return true;
   MutexLock lock(mutex_);
   return consumer.unsettled >= kMaxUnsettled;
 }
@@ -365,12 +366,12 @@ absl::Status Subscription::AckAll(CommitBuilder& commit, const v1::TransactAcks&
   return absl::OkStatus();
 }
 
-void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement) {
+void Subscription::Settled(const std::shared_ptr<Consumer>& consumer, SettleAnswer answer) {
   Aftermath after;
   {
     MutexLock lock(mutex_);
     if (consumer->closed) return;
-    *consumer->notices.add_settlements() = std::move(settlement);
+    consumer->answers.push_back(std::move(answer));
     consumer->has_notices = true;
     consumers_.Wake(*consumer, &after.wake);
   }
@@ -547,6 +548,13 @@ std::vector<v1::ConsumerInfo> Subscription::Consumers() const {
 size_t Subscription::consumer_count() const {
   MutexLock lock(mutex_);
   return consumers_.size();
+}
+
+size_t Subscription::pending_bytes() const {
+  MutexLock lock(mutex_);
+  size_t ranges = 0;
+  for (const auto& cursor : cursors_) ranges += cursor->pending().map().size();
+  return ranges * PendingRanges::kRangeBytes;
 }
 
 absl::Time Subscription::last_used() const {

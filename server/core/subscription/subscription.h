@@ -111,7 +111,7 @@ class Subscription final : public CommitHook,
   // consumer's notices.
   void Settle(const std::shared_ptr<Consumer>& consumer, v1::ConsumeRequest request);
 
-  // Whether the consumer has too many unsettled requests to send more.
+  // Whether the consumer has too many unsettled requests, or too many bytes of them, to send more.
   bool Overloaded(const Consumer& consumer) const;
 
   // Why a consumer is disconnected.
@@ -134,7 +134,7 @@ class Subscription final : public CommitHook,
   // of that session (ABORTED).
   absl::Status AckAll(CommitBuilder& commit, const v1::TransactAcks& acks);
   // Sends the outcome of a settlement to the consumer. On any thread.
-  void Settled(const std::shared_ptr<Consumer>& consumer, v1::Settlement settlement);
+  void Settled(const std::shared_ptr<Consumer>& consumer, SettleAnswer answer);
 
   // Whether the event is waiting to be parked; see FinishParking.
   bool IsParking(PartitionId partition, Offset event) const;
@@ -146,11 +146,17 @@ class Subscription final : public CommitHook,
   void Apply(CommitBuilder& commit, const v1::Subscription& settings);
   void SetReplayRate(CommitBuilder& commit, const v1::RateLimit& limit);
 
+  // Whether memory has room for the ranges that the places bring; RESOURCE_EXHAUSTED
+  // (REASON_TOO_MANY_PENDING_RANGES) if not.
+  absl::Status CheckRoom(const std::vector<SeekPlace>& places) const;
+  // Likewise for a number of ranges in one partition.
+  absl::Status CheckRoom(PartitionId partition, size_t ranges) const;
   // Continues a seek as far as one commit may.
   void Seek(CommitBuilder& commit, SeekWork& work);
   // Add the settled events of the ranges to the replay, or end their replay, as far as one commit
-  // may; count the events.
-  void Replay(CommitBuilder& commit, RangeWork& work);
+  // may; count the events. RESOURCE_EXHAUSTED (REASON_TOO_MANY_PENDING_RANGES), with the rest not
+  // added, if memory has no room for more ranges.
+  absl::Status Replay(CommitBuilder& commit, RangeWork& work);
   void CancelReplays(CommitBuilder& commit, RangeWork& work);
   // Returns whether the event was added: see PartitionCursor::AddRedriven.
   bool Redrive(CommitBuilder& commit, PartitionId partition, Offset event,
@@ -202,6 +208,8 @@ class Subscription final : public CommitHook,
   void LowerTo(std::vector<NeededFrom>& needed) const;
   std::vector<v1::ConsumerInfo> Consumers() const;
   size_t consumer_count() const;
+  // The memory of what is delivered and not settled.
+  size_t pending_bytes() const;
   absl::Time last_used() const;
   // See PartitionCursor; over all partitions.
   std::optional<Offset> FirstRedrivenFrom(TopicId topic,
@@ -259,7 +267,9 @@ class Subscription final : public CommitHook,
   void Adopt(SubscriptionRecordPtr record, Aftermath* after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   using RangeChange =
       absl::FunctionRef<int64_t(PartitionCursor&, Offset from, Offset to, Effects* effects)>;
-  void ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change);
+  // `adds`: the change may add a range for each one that there is; RESOURCE_EXHAUSTED if there is
+  // no room for that.
+  absl::Status ChangeRanges(CommitBuilder& commit, RangeWork& work, bool adds, RangeChange change);
   // Continues a seek in one partition. Returns whether that is done.
   bool SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* left, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

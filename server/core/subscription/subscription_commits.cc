@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/base/macros.h"
+#include "server/core/base/errors.h"
 #include "server/core/subscription/subscription.h"
 #include "server/core/subscription/subscription_settings.h"
 
@@ -49,6 +51,28 @@ void Subscription::Adopt(SubscriptionRecordPtr record, Aftermath* after) {
   consumers_.WakeAll(&after->wake);
 }
 
+absl::Status Subscription::CheckRoom(const std::vector<SeekPlace>& places) const {
+  size_t more = 0;
+  MutexLock lock(mutex_);
+  for (const SeekPlace& place : places) {
+    const size_t p = place.partition.value();
+    const size_t now = p < cursors_.size() ? cursors_[p]->pending().map().size() : 0;
+    if (place.unsettled.size() <= now) continue;
+    more += (place.unsettled.size() - now) * PendingRanges::kRangeBytes;
+    if (more > context_.pending_memory.left()) {
+      return TooManyPendingRanges(name_, place.partition.value());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Subscription::CheckRoom(PartitionId partition, size_t ranges) const {
+  MutexLock lock(mutex_);
+  const size_t p = partition.value();
+  if (p >= cursors_.size() || !cursors_[p]->pending().full(ranges)) return absl::OkStatus();
+  return TooManyPendingRanges(name_, partition.value());
+}
+
 void Subscription::Seek(CommitBuilder& commit, SeekWork& work) {
   if (!submitted_.TakesTurn(&work)) return;
   if (!work.begun()) ++submitted_.replay_ends;
@@ -93,8 +117,10 @@ bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* 
   return done;
 }
 
-void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeChange change) {
+absl::Status Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, bool adds,
+                                        RangeChange change) {
   Aftermath after(commit);
+  absl::Status status;
   {
     MutexLock lock(mutex_);
     cursors_.Grow(*topic_->view());
@@ -104,7 +130,12 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
       PartitionCursor& cursor = *cursors_[range.partition.value()];
       const Offset from = std::max(work.from, range.start);
       const Offset to = cursor.pending().EndOf(left, from, range.end);
-      left -= std::min(left, cursor.pending().CountIn(from, to, left) + 1);
+      const size_t ranges = cursor.pending().CountIn(from, to, left) + 1;
+      if (adds && cursor.pending().full(ranges)) {
+        status = TooManyPendingRanges(name_, range.partition.value());
+        break;
+      }
+      left -= std::min(left, ranges);
       Effects effects(after.commit);
       work.events += change(cursor, from, to, &effects);
       scheduler_->Conclude(cursor, effects, &after);
@@ -115,24 +146,29 @@ void Subscription::ChangeRanges(CommitBuilder& commit, RangeWork& work, RangeCha
     }
   }
   CarryOutIn(commit, std::move(after));
+  return status;
 }
 
-void Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
+absl::Status Subscription::Replay(CommitBuilder& commit, RangeWork& work) {
   if (!work.begun.has_value()) work.begun = submitted_.replay_ends;
   if (*work.begun != submitted_.replay_ends) {
     work.range = work.ranges.size();
-    return;
+    return absl::OkStatus();
   }
-  ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
-    return cursor.AddReplay(from, to, effects);
-  });
+  return ChangeRanges(commit, work, /*adds=*/true,
+                      [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
+                        return cursor.AddReplay(from, to, effects);
+                      });
 }
 
 void Subscription::CancelReplays(CommitBuilder& commit, RangeWork& work) {
   if (!work.begun.has_value()) work.begun = ++submitted_.replay_ends;
-  ChangeRanges(commit, work, [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
-    return cursor.CancelReplays(from, to, effects);
-  });
+  const absl::Status done =
+      ChangeRanges(commit, work, /*adds=*/false,
+                   [](PartitionCursor& cursor, Offset from, Offset to, Effects* effects) {
+                     return cursor.CancelReplays(from, to, effects);
+                   });
+  ABSL_ASSERT(done.ok());
 }
 
 void Subscription::LimitToDelivered(PartitionRanges& ranges) {

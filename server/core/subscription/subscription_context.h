@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "server/core/base/alarm.h"
+#include "server/core/base/host_shares.h"
 #include "server/core/base/memory_meter.h"
 #include "server/core/read/topic_reader.h"
 #include "server/core/topic/topic_catalog.h"
@@ -28,6 +29,7 @@ struct SubscriptionContext {
   std::atomic<uint64_t>& next_epoch;  // Of leases; also grows across restarts.
   uint64_t generation;                // The number of times the store was opened; starts at 1.
   MemoryMeter& pending_memory;        // Of pending ranges.
+  HostShares& request_memory;         // Of consumers' requests and their answers.
   MemoryMeter& filter_memory;         // Of filters, compiled.
 };
 

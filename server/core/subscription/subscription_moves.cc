@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
 #include "server/core/base/long_call.h"
 #include "server/core/subscription/seek_targets.h"
 #include "storage/base/status_macros.h"
@@ -53,6 +54,9 @@ void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
                              std::vector<SeekPlace> places, bool dry_run, const Caller& caller,
                              ResponseDone<v1::SeekSubscriptionResponse> done) {
   if (dry_run) {
+    if (const absl::Status room = subscription->CheckRoom(places); !room.ok()) {
+      return std::move(done)(room);
+    }
     v1::SeekSubscriptionResponse response;
     Describe(subscription->DescribeMoves(places), &response);
     return std::move(done)(std::move(response));
@@ -70,6 +74,7 @@ void SubscriptionMoves::Move(const std::shared_ptr<Subscription>& subscription,
                             v1::SeekSubscriptionResponse* response) -> absl::Status {
          if (!work->begun()) {
            RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), work->places));
+           RETURN_IF_ERROR(subscription->CheckRoom(work->places));
          }
          subscription->Seek(commit, *work);
          if (work->done()) Describe(work->moves, response);
@@ -126,7 +131,10 @@ void SubscriptionMoves::Replay(const std::shared_ptr<Subscription>& subscription
          const bool first = !work->begun.has_value();
          RETURN_IF_ERROR(ConfirmTargets(*subscription->topic(), first && named, *work));
          if (first) subscription->SetReplayRate(commit, limit);
-         subscription->Replay(commit, *work);
+         if (const absl::Status added = subscription->Replay(commit, *work); !added.ok()) {
+           return WithMessage(added, absl::StrCat(added.message(), "; before that ", work->events,
+                                                  " events were added to the replay"));
+         }
          response->Clear();
          Describe(work->ranges, response);
          response->set_events(static_cast<uint64_t>(work->events));

@@ -21,15 +21,7 @@ namespace {
 constexpr size_t kMaxConsumerName = 256;
 
 // The commit thread examines each range.
-constexpr int kMaxRanges = 10'000;
-
-int CountRanges(const v1::ConsumeRequest& request) {
-  int count = 0;
-  for (const v1::Ack& ack : request.acks()) count += 1 + ack.ranges_size();
-  for (const v1::Nack& nack : request.nacks()) count += 1 + nack.ranges_size();
-  for (const v1::LeaseExtension& e : request.extensions()) count += 1 + e.ranges_size();
-  return count;
-}
+constexpr size_t kMaxRanges = 10'000;
 
 // A commit that only waits: when it is done, so are all commits before it.
 class BarrierTask final : public CommitTask {
@@ -74,8 +66,8 @@ absl::Status ConsumerSession::Take(v1::ConsumeRequest request) {
 
 Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock,
                              TopicStore& topics, ReadCounters& reads, MemoryMeter& pending,
-                             MemoryMeter& filters, const AdminLog& admin_log, uint64_t generation,
-                             bool run_alarm)
+                             HostShares& requests, MemoryMeter& filters, const AdminLog& admin_log,
+                             uint64_t generation, bool run_alarm)
     : topics_(topics),
       writer_(writer),
       admin_log_(admin_log),
@@ -83,8 +75,8 @@ Subscriptions::Subscriptions(const LogStore& store, LogWriter& writer, const Clo
       // generation.
       next_epoch_(generation << 32 | (store.runs().current(TopicId(0)) >> 33)),
       alarm_(clock, run_alarm),
-      context_{store,    writer,      clock,      topics.catalog(), reads,  alarm_,
-               parking_, next_epoch_, generation, pending,          filters} {}
+      context_{store,    writer,      clock,      topics.catalog(), reads,    alarm_,
+               parking_, next_epoch_, generation, pending,          requests, filters} {}
 
 Subscriptions::~Subscriptions() = default;
 
@@ -136,6 +128,7 @@ absl::StatusOr<std::unique_ptr<ConsumerSession>> Subscriptions::OpenConsumer(
   if (first.open().max_response_bytes() != 0) {
     options.max_frame_bytes = first.open().max_response_bytes();
   }
+  options.memory = context_.request_memory.Of(caller.host());
   options.wake = std::move(wake);
   std::shared_ptr<Consumer> consumer = subscription->Open(std::move(options), first);
   return std::make_unique<ConsumerSession>(std::move(subscription), std::move(consumer));

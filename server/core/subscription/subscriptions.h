@@ -75,11 +75,14 @@ absl::StatusOr<uint64_t> TakeGeneration(LogStore& store, absl::Time now);
 // those that do not take one block on the disk. Errors as in subscription.proto.
 class Subscriptions {
  public:
-  // The arguments outlive this object; `generation` is the result of TakeGeneration. If `run_alarm`
+  // The arguments outlive this object. `pending`, `requests` and `filters` are memory: of events
+  // delivered and not settled, of consumers' requests, of filters. `generation` is the result of
+  // TakeGeneration. If `run_alarm`
   // is false, leases expire only when RunDue is called.
   Subscriptions(const LogStore& store, LogWriter& writer, const Clock& clock, TopicStore& topics,
-                ReadCounters& reads, MemoryMeter& pending, MemoryMeter& filters,
-                const AdminLog& admin_log, uint64_t generation, bool run_alarm);
+                ReadCounters& reads, MemoryMeter& pending, HostShares& requests,
+                MemoryMeter& filters, const AdminLog& admin_log, uint64_t generation,
+                bool run_alarm);
   ~Subscriptions();
 
   // Reads all subscriptions from the store. Called once, before anything else.

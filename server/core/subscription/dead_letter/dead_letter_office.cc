@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -309,6 +310,7 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
       open.push_back(&letter);
     }
   }
+  if (redrive_) RETURN_IF_ERROR(CheckRoom(open));
   for (const OpenDeadLetter* letter : open) {
     const DeadLetterPlace source = SourceOf(*subscription_, *letter);
     if (redrive_ && IsGone(context_, *subscription_, *letter)) {
@@ -326,6 +328,18 @@ absl::Status CloseLettersTask::Close(CommitBuilder& commit) {
   }
   // The keys are needed until the commit is written; later commits find the change in the store.
   subscription_->NoteClosed(commit, static_cast<int64_t>(counts_.closed));
+  return absl::OkStatus();
+}
+
+// Each redriven event is a range of its own.
+absl::Status CloseLettersTask::CheckRoom(const std::vector<const OpenDeadLetter*>& letters) const {
+  absl::btree_map<PartitionId, size_t> ranges;
+  for (const OpenDeadLetter* letter : letters) {
+    ++ranges[SourceOf(*subscription_, *letter).partition];
+  }
+  for (const auto& [partition, count] : ranges) {
+    RETURN_IF_ERROR(subscription_->CheckRoom(partition, count));
+  }
   return absl::OkStatus();
 }
 

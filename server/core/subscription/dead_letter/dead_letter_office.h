@@ -114,6 +114,9 @@ class CloseLettersTask final : public TopicChange {
 
  private:
   absl::Status Close(CommitBuilder& commit);
+  // RESOURCE_EXHAUSTED if memory has no room to redrive all of these letters.
+  absl::Status CheckRoom(const std::vector<const OpenDeadLetter*>& letters) const;
+
   const SubscriptionContext& context_;
   const std::shared_ptr<Subscription> subscription_;
   const std::vector<OpenDeadLetter> letters_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/base/errors.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -65,7 +66,14 @@ absl::Status LetterClosing::FindPiece(DeadLetterPage* page) {
 }
 
 void LetterClosing::FinishPiece(const absl::StatusOr<LetterCounts>& piece) {
-  if (!piece.ok()) return std::move(done_)(piece.status());
+  if (!piece.ok()) {
+    const absl::Status& why = piece.status();
+    if (counts_.closed == 0) return std::move(done_)(why);
+    return std::move(done_)(
+        WithMessage(why, absl::StrCat(why.message(), "; before that ", counts_.closed,
+                                      order_.redrive ? " dead letters were redriven"
+                                                     : " dead letters were discarded")));
+  }
   Add(*piece);
   if (!after_.empty()) return call_.Next([self = shared_from_this()] { self->Piece(); });
   if (counts_ == LetterCounts()) {

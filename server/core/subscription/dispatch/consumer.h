@@ -16,6 +16,8 @@
 #include "server/core/read/topic_reader.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
 #include "server/core/subscription/dispatch/event_source.h"
+#include "server/core/subscription/dispatch/request_memory.h"
+#include "server/core/subscription/dispatch/settlement.h"
 
 namespace eventhub {
 
@@ -44,6 +46,8 @@ struct ConsumerOptions {
   // Called on any thread, without locks held, when a waiting consumer may have work. Must not
   // block.
   absl::AnyInvocable<void()> wake;
+  // For its requests; shared by all consumers of its host. Null only if it makes none.
+  std::shared_ptr<HostShares::Account> memory = nullptr;
 };
 
 // Guarded by the subscription's mutex, except for constants.
@@ -53,6 +57,7 @@ struct Consumer {
       : id(consumer_id),
         session(consumer_session),
         options(std::move(consumer_options)),
+        requests(std::make_shared<RequestMemory>(options.memory)),
         connect_time(now) {}
 
   bool CreditLeft() const { return out.events < credit.events && out.bytes < credit.bytes; }
@@ -60,13 +65,15 @@ struct Consumer {
   const ConsumerId id;
   const uint64_t session;   // Its id for clients.
   ConsumerOptions options;  // Constant.
+  const std::shared_ptr<RequestMemory> requests;
   const absl::Time connect_time;
 
   Usage credit{1000, int64_t{16} << 20};
   Usage out;
 
   // To be sent with the next frame.
-  v1::ConsumeResponse notices;
+  v1::ConsumeResponse notices;        // Without settlements.
+  std::vector<SettleAnswer> answers;  // In the order of settling.
   absl::btree_map<PartitionId, PartitionNews> news;
   bool has_notices = false;
   bool waiting = false;         // Idle until it is woken.

@@ -29,6 +29,20 @@ void AddNews(PartitionId partition, PartitionNews news, v1::ConsumeResponse* res
   }
 }
 
+// Moves answers into the response, at least one, up to about the size of a frame.
+void TakeAnswers(Consumer& consumer, v1::ConsumeResponse* response) {
+  size_t bytes = 0;
+  auto answer = consumer.answers.begin();
+  for (; answer != consumer.answers.end() && bytes <= consumer.frame_bytes; ++answer) {
+    v1::Settlement& settlement = *response->add_settlements();
+    settlement.set_correlation_id(answer->correlation_id);
+    answer->refused.AddTo(&settlement);
+    bytes += answer->refused.encoded_bytes();
+    --consumer.unsettled;
+  }
+  consumer.answers.erase(consumer.answers.begin(), answer);
+}
+
 }  // namespace
 
 void NoteRevoked(const PartitionCursor& cursor, Consumer& consumer) {
@@ -67,7 +81,8 @@ void NoteAckDeadline(int64_t micros, Consumer& consumer) {
 
 bool TakeNotices(Consumer& consumer, ConsumeFrame* frame) {
   if (!std::exchange(consumer.has_notices, false)) return false;
-  consumer.unsettled -= consumer.notices.settlements_size();
+  TakeAnswers(consumer, &frame->control);
+  consumer.has_notices = !consumer.answers.empty();
   frame->control.MergeFrom(consumer.notices);
   consumer.notices.Clear();
   for (auto& [partition, news] : consumer.news)

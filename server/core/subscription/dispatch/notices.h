@@ -21,7 +21,8 @@ void NoteRewound(const PartitionCursor& cursor, Offset to, Consumer& consumer);
 // The deadline changed. Microseconds; 0: none.
 void NoteAckDeadline(int64_t micros, Consumer& consumer);
 
-// Moves all notices into the frame. Returns false if there are none.
+// Moves the notices into the frame, and as many answers to requests as fit a frame. Returns false
+// if there are none.
 bool TakeNotices(Consumer& consumer, ConsumeFrame* frame);
 
 }  // namespace eventhub

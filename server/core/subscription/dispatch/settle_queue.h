@@ -11,6 +11,7 @@
 #include "eventhub/v1/hub.pb.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
 #include "server/core/subscription/dispatch/consumer.h"
+#include "server/core/subscription/dispatch/request_memory.h"
 #include "server/core/subscription/dispatch/settlement.h"
 
 namespace eventhub {
@@ -18,14 +19,18 @@ namespace eventhub {
 // A request, and its progress.
 struct Settling {
   Settling(std::shared_ptr<Consumer> of, v1::ConsumeRequest what, bool to_disk)
-      : consumer(std::move(of)), request(std::move(what)), synced(to_disk) {}
+      : consumer(std::move(of)),
+        request(std::move(what)),
+        synced(to_disk),
+        memory(consumer->requests->Take(BytesOf(request))) {}
 
   const std::shared_ptr<Consumer> consumer;
   const v1::ConsumeRequest request;
   const bool synced;  // Whether each commit that carries out a part of it is synced.
   SettlePlace next;   // Where to continue.
-  v1::Settlement settlement;
+  RefusedRanges refused;
   std::vector<Parked> parked;
+  RequestMemory::Lease memory;  // Of the request.
 };
 
 // The requests of one subscription, in the order of submission. A commit carries out as many as

@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "eventhub/v1/hub.pb.h"
+#include "server/core/subscription/dispatch/request_memory.h"
 #include "storage/base/types.h"
 
 namespace eventhub {
@@ -21,17 +23,59 @@ struct SettlePlace {
   size_t looked_at = 0;  // Pending ranges, in all.
 };
 
-// Collects the refused ranges of a request. Adjacent ranges with the same error are merged; beyond
-// kMaxRanges, so are ranges that are not adjacent, including the gap between them.
+// The refused ranges of a request, in the order of the refusals. Many ranges are refused for one
+// cause, so they share it: a range takes 24 bytes, in a v1::Settlement more than ten times as much.
+// Adjacent ranges with the same code are merged; beyond kMaxRanges, so are consecutive ones of a
+// partition that are not adjacent, including the gap between them.
+class RefusedRanges {
+ public:
+  static constexpr size_t kMaxRanges = 1000;
+
+  void Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why);
+
+  bool empty() const { return ranges_.empty(); }
+  // The memory taken, and about the size in a settlement.
+  size_t bytes() const;
+  size_t encoded_bytes() const;
+
+  void AddTo(v1::Settlement* settlement) const;
+
+ private:
+  struct Range {
+    uint32_t partition;
+    uint32_t cause;  // An index.
+    int64_t start;
+    int64_t end;
+  };
+
+  // Returns the index of the cause.
+  uint32_t IndexOf(const absl::Status& why);
+
+  std::vector<Range> ranges_;
+  std::vector<absl::Status> causes_;
+};
+
+// The outcome of a request that is settled.
+struct SettleAnswer {
+  SettleAnswer(uint64_t id, RefusedRanges what, RequestMemory::Lease lease)
+      : correlation_id(id), refused(std::move(what)), memory(std::move(lease)) {
+    memory.Resize(sizeof(SettleAnswer) + refused.bytes());
+  }
+
+  uint64_t correlation_id;
+  RefusedRanges refused;
+  RequestMemory::Lease memory;
+};
+
+// Collects the refused ranges of a request, and bounds the work for it.
 class Refusals {
  public:
-  static constexpr int kMaxRanges = 1000;
   // The number of pending ranges that may be examined for one request: as many as a partition may
   // have, about 50 ms of the commit thread.
   static constexpr size_t kMaxWork = 250'000;
 
-  explicit Refusals(v1::Settlement* settlement, size_t looked_at = 0)
-      : settlement_(*settlement), looked_at_(looked_at) {}
+  explicit Refusals(RefusedRanges* refused, size_t looked_at = 0)
+      : refused_(*refused), looked_at_(looked_at) {}
 
   size_t looked_at() const { return looked_at_; }
 
@@ -41,7 +85,9 @@ class Refusals {
   // Counts pending ranges that were examined.
   void Spend(size_t looked_at) { looked_at_ += looked_at; }
 
-  void Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why);
+  void Add(uint32_t partition, int64_t start, int64_t end, const absl::Status& why) {
+    refused_.Add(partition, start, end, why);
+  }
   void AddInvalid(uint32_t partition, const v1::OffsetRange& range);
 
   // Returns a function that adds ranges of a partition, all for one reason.
@@ -52,7 +98,7 @@ class Refusals {
   }
 
  private:
-  v1::Settlement& settlement_;
+  RefusedRanges& refused_;
   size_t looked_at_;
 };
 
@@ -73,7 +119,12 @@ struct SettleWork {
 // For the ranges in `field` of a request.
 absl::Status TooMuchWork(absl::string_view field);
 
-// A settlement that refuses the whole request.
-v1::Settlement RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why);
+// Refuses the whole request.
+RefusedRanges RefuseAll(const v1::ConsumeRequest& request, const absl::Status& why);
+
+// The number of ranges of a request, and of its parts.
+size_t CountRanges(const v1::ConsumeRequest& request);
+// The memory of a parsed request.
+size_t BytesOf(const v1::ConsumeRequest& request);
 
 }  // namespace eventhub

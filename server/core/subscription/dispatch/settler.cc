@@ -136,7 +136,7 @@ bool Settler::Settle(Settling& settling, size_t* left, Aftermath* after) {
   const int acks = request.acks_size();
   const int nacks = request.nacks_size();
   const int parts = acks + nacks + request.extensions_size();
-  Refusals refusals(&settling.settlement, place.looked_at);
+  Refusals refusals(&settling.refused, place.looked_at);
   SettleWork work{refusals, place, *left};
   scheduler_.MarkResponsive(consumer, after);
   while (place.part < parts && work.left > 0) {
@@ -201,8 +201,8 @@ absl::Status Settler::AckAll(const v1::TransactAcks& acks, Aftermath* after) {
   size_t left = kMaxTransactWork;
   for (const v1::Ack& ack : acks.acks()) RETURN_IF_ERROR(CheckAck(*consumer, ack, &left));
   scheduler_.MarkResponsive(*consumer, after);
-  v1::Settlement settlement;  // After the checks above, only duplicates are refused.
-  Refusals refusals(&settlement);
+  RefusedRanges refused;  // After the checks above, only duplicates are refused.
+  Refusals refusals(&refused);
   size_t all = SIZE_MAX;
   for (const v1::Ack& ack : acks.acks()) {
     SettlePlace place;
