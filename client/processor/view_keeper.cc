@@ -80,6 +80,7 @@ void ViewKeeper::Check(uint32_t number, int64_t offset, bool redelivered) {
   Partition& partition = partitions_[number];
   partition.state = State::kChecking;
   partition.check = ++last_check_;
+  partition.redelivered = redelivered;
   auto points = std::make_shared<absl::StatusOr<std::vector<ViewCore::ResumePoint>>>(
       std::vector<ViewCore::ResumePoint>());
   owner_.Block(
@@ -127,18 +128,28 @@ void ViewKeeper::OnResumePoints(uint32_t number, int64_t offset,
     return;
   }
   TellProgress(number, partition);
+  ++reads_[number];
   owner_.ReadBack(number, partition.from, partition.target,
                   [this, number, check = partition.check](const absl::Status& status) {
-                    IfCurrent(number, check, [&](Partition&) { OnRead(number, status); });
+                    OnRead(number, check, status);
                   });
 }
 
-void ViewKeeper::OnRead(uint32_t number, const absl::Status& status) {
+void ViewKeeper::OnRead(uint32_t number, uint64_t check, const absl::Status& status) {
+  if (owner_.closing()) return;
+  if (--reads_[number] == 0) reads_.erase(number);
+  const auto it = partitions_.find(number);
+  if (it == partitions_.end()) return;
+  Partition& partition = it->second;
+  if (partition.check != check) {
+    partition.read_to = partition.from;  // Those events were of a former read.
+    return;
+  }
   if (!status.ok()) {
     CheckLater(number, status);
     return;
   }
-  partitions_[number].read = true;
+  partition.read = true;
   MayBeReady(number);
 }
 
@@ -148,8 +159,7 @@ void ViewKeeper::CheckLater(uint32_t number, const absl::Status& error) {
   const absl::Duration delay =
       std::min(kFirstRetryDelay * (1 << std::min(partition.failures++, 10)), kLongestRetryDelay);
   strand_.At(clock_.Monotonic() + delay, [this, number, check = partition.check] {
-    IfCurrent(number, check,
-              [&](const Partition& at) { Check(number, at.end, /*redelivered=*/true); });
+    IfCurrent(number, check, [&](const Partition& at) { Check(number, at.end, at.redelivered); });
   });
 }
 
@@ -182,8 +192,11 @@ void ViewKeeper::OnRestored(const Arrival& arrival) {
 void ViewKeeper::OnRestoredDone(uint32_t number) {
   const auto it = partitions_.find(number);
   if (it == partitions_.end() || it->second.restoring == 0) return;
-  --it->second.restoring;
-  MayBeReady(number);
+  if (--it->second.restoring > 0 || !it->second.read) return;
+  // Not here, where the engine is in the middle of an event.
+  strand_.Post([this, number, check = it->second.check] {
+    IfCurrent(number, check, [&](const Partition&) { MayBeReady(number); });
+  });
 }
 
 void ViewKeeper::TellProgress(uint32_t number, Partition& partition) {
@@ -220,6 +233,9 @@ PositionsInView ViewKeeper::PositionsOf(const View& view,
     if (it == partitions_.end()) continue;
     const Partition& partition = it->second;
     if (partition.state != State::kReady && partition.state != State::kReading) continue;
+    // While a former read goes on, too, nobody knows what `read_to` is about.
+    const auto reads = reads_.find(number);
+    if (partition.state == State::kReading && reads != reads_.end() && reads->second > 1) continue;
     const int64_t taken = partition.state == State::kReady ? partition.end : partition.read_to;
     at.positions[number] = std::min(taken, owner_.LowestInFlight(number, taken));
   }

@@ -89,16 +89,17 @@ class ViewKeeper {
     int64_t target = 0;
     int64_t read_to = 0;
     uint64_t restored = 0;
-    size_t restoring = 0;  // In flight.
-    bool read = false;     // All of it was read.
-    absl::Time told;       // The progress.
-    int failures = 0;      // In a row.
+    size_t restoring = 0;      // In flight.
+    bool read = false;         // All of it was read.
+    absl::Time told;           // The progress.
+    bool redelivered = false;  // What the check in progress is told.
+    int failures = 0;          // In a row.
   };
 
   void Check(uint32_t number, int64_t offset, bool redelivered);
   void OnResumePoints(uint32_t number, int64_t offset,
                       const absl::StatusOr<std::vector<ViewCore::ResumePoint>>& points);
-  void OnRead(uint32_t number, const absl::Status& status);
+  void OnRead(uint32_t number, uint64_t check, const absl::Status& status);
   void CheckLater(uint32_t number, const absl::Status& error);
   void MayBeReady(uint32_t number);
   void TellProgress(uint32_t number, Partition& partition);
@@ -115,6 +116,7 @@ class ViewKeeper {
   std::vector<std::shared_ptr<View>> views_;
   std::map<const View*, uint64_t> generations_;  // Of the last check or write.
   std::map<uint32_t, Partition> partitions_;
+  std::map<uint32_t, int> reads_;  // In progress, by partition: also those that nobody waits for.
   uint64_t last_check_ = 0;
   std::set<uint32_t> settled_;  // Since positions were written.
   bool timer_armed_ = false;
