@@ -1,5 +1,6 @@
 #include "storage/log_store.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <utility>
@@ -33,9 +34,6 @@ constexpr uint64_t kMinGarbageBytes = uint64_t{64} << 20;
 // may not.
 constexpr uint64_t kPieceBytes = uint64_t{128} << 20;
 
-// The cost of a skipped batch against a read's `max_bytes`: its entry in the index.
-constexpr size_t kPassedBatchCost = 64;
-
 absl::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 std::string PartitionEnd(TopicId topic, PartitionId partition) {
@@ -58,6 +56,14 @@ absl::StatusOr<BatchInfo> EntryAt(const rocksdb::Iterator& index, TopicId topic,
 absl::StatusOr<BatchInfo> SeekBatch(rocksdb::Iterator& index, TopicId topic, PartitionId partition,
                                     Offset offset) {
   index.SeekForPrev(ToSlice(BatchKey(topic, partition, offset).view()));
+  return EntryAt(index, topic, partition, offset);
+}
+
+// The same, after a look-up of the batch before it: `follows`, if that ends at `offset`.
+absl::StatusOr<BatchInfo> NextBatch(rocksdb::Iterator& index, TopicId topic, PartitionId partition,
+                                    Offset offset, bool follows) {
+  if (!follows || !index.Valid()) return SeekBatch(index, topic, partition, offset);
+  index.Next();
   return EntryAt(index, topic, partition, offset);
 }
 
@@ -155,33 +161,47 @@ absl::Status LogStore::Sync() {
 absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, Offset end,
                             size_t max_bytes, std::vector<RecordBatchPtr>* out,
                             WantedBatches wanted) const {
+  size_t bytes = 0;
+  const auto more = [&](const BatchHeader& batch, bool reads) {
+    const size_t cost = reads ? batch.bytes : kPassedBatchCost;
+    if (bytes > 0 && bytes + cost > max_bytes) return false;
+    bytes += cost;
+    return true;
+  };
+  return ReadRanges(topic, partition, {{from, end}}, more, out, wanted);
+}
+
+absl::Status LogStore::ReadRanges(TopicId topic, PartitionId partition,
+                                  absl::Span<const OffsetRange> ranges, MoreBatches more,
+                                  std::vector<RecordBatchPtr>* out, WantedBatches wanted) const {
   const std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
-  index->SeekForPrev(ToSlice(BatchKey(topic, partition, from).view()));
+  const size_t before = out->size();
   const auto read = [&]() -> absl::Status {
-    size_t bytes = 0;
-    for (Offset next = from; next < end; index->Next()) {
-      ASSIGN_OR_RETURN(const BatchInfo entry, EntryAt(*index, topic, partition, next));
-      const bool read = wanted(entry.header);
-      const size_t cost = read ? entry.header.bytes : kPassedBatchCost;
-      if (bytes > 0 && bytes + cost > max_bytes) break;
-      auto batch = std::make_shared<RecordBatch>();
-      batch->base = entry.base;
-      batch->header = entry.header;
-      if (read) {
-        ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
-        batch->chunks.push_back(std::move(events));
+    Offset done(0);  // The end of the last batch.
+    for (const OffsetRange& range : ranges) {
+      for (Offset next = std::max(range.start, done); next < range.end; next = done) {
+        ASSIGN_OR_RETURN(const BatchInfo entry,
+                         NextBatch(*index, topic, partition, next, next == done));
+        const bool reads = wanted(entry.header);
+        if (!more(entry.header, reads)) return absl::OkStatus();
+        auto batch = std::make_shared<RecordBatch>();
+        batch->base = entry.base;
+        batch->header = entry.header;
+        if (reads) {
+          ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
+          batch->chunks.push_back(std::move(events));
+        }
+        done = entry.end();
+        out->push_back(std::move(batch));
       }
-      bytes += cost;
-      next = entry.end();
-      out->push_back(std::move(batch));
     }
     return absl::OkStatus();
   };
-  const size_t before = out->size();
   const absl::Status status = read();
   // Returns the intact batches before a damaged one; the next read reports the damage.
-  return absl::IsDataLoss(status) && out->size() > before ? absl::OkStatus() : status;
+  const bool passing = absl::IsDataLoss(status) || absl::IsNotFound(status);
+  return passing && out->size() > before ? absl::OkStatus() : status;
 }
 
 absl::StatusOr<SharedBytes> LogStore::ReadEvents(absl::string_view key,

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "storage/base/clock.h"
 #include "storage/base/job_scheduler.h"
 #include "storage/base/types.h"
@@ -46,6 +47,17 @@ enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIde
 // Returns whether the events of a batch are to be read.
 using WantedBatches = absl::FunctionRef<bool(const BatchHeader&)>;
 inline bool AnyBatch(const BatchHeader&) { return true; }
+
+// Offsets from `start` up to `end` (exclusive).
+struct OffsetRange {
+  Offset start;
+  Offset end;
+};
+
+// Returns whether to go on with the next batch; `reads`: whether its events are to be read.
+using MoreBatches = absl::FunctionRef<bool(const BatchHeader& batch, bool reads)>;
+// The cost of a batch that is not read, in bytes: that of its entry in the index.
+inline constexpr size_t kPassedBatchCost = 64;
 
 struct LogStoreOptions {
   // The data directory; created if missing. Only one process may open it at a time.
@@ -108,11 +120,17 @@ class LogStore {
   // Appends to `out` the batches that hold the offsets from `from` up to `end` (exclusive), at
   // least one, and further ones while their total size is at most `max_bytes`. The events of a
   // batch that is not `wanted` are not read: the batch has no chunks. The range must be within the
-  // log and not empty. Returns NOT_FOUND if a part was trimmed meanwhile, and DATA_LOSS, with the
-  // offset at which to continue, if the first batch is damaged; if a later one is, appends the
-  // intact batches before it and returns OK.
+  // log and not empty. Returns NOT_FOUND if the first batch was trimmed meanwhile, and DATA_LOSS,
+  // with the offset at which to continue, if it is damaged; if a later one is, appends the intact
+  // batches before it and returns OK.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
+
+  // The same for several ranges, ascending and disjoint: reads each batch that holds a part of them
+  // once, until `more`, which is called before each, returns false.
+  absl::Status ReadRanges(TopicId topic, PartitionId partition,
+                          absl::Span<const OffsetRange> ranges, MoreBatches more,
+                          std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 
   // Returns the bounds of a partition's log; all zero if it was never written.
   absl::StatusOr<LogBounds> Recover(TopicId topic, PartitionId partition) const;

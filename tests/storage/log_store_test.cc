@@ -123,6 +123,28 @@ TEST_P(LogStoreTest, ReadRespectsLimitsButReturnsOneBatch) {
   EXPECT_EQ(count(Offset(2), 1000), 1u);
 }
 
+TEST_P(LogStoreTest, ReadsEachBatchOfSeveralRangesOnce) {
+  PartitionLog& log = rig_.log();
+  for (int i = 0; i < 10; ++i) Append(log, 10, 100);
+  const auto bases = [&](std::vector<OffsetRange> ranges, size_t most) {
+    std::vector<RecordBatchPtr> batches;
+    size_t asked = 0;
+    const auto more = [&](const BatchHeader&, bool) { return asked++ < most; };
+    EXPECT_THAT(rig_.store().ReadRanges(log.topic(), log.id(), ranges, more, &batches), IsOk());
+    std::vector<int64_t> found;
+    for (const RecordBatchPtr& batch : batches) found.push_back(batch->base.value());
+    return found;
+  };
+  const std::vector<OffsetRange> ranges = {{Offset(3), Offset(4)},   {Offset(5), Offset(12)},
+                                           {Offset(15), Offset(16)}, {Offset(20), Offset(21)},
+                                           {Offset(55), Offset(75)}, {Offset(99), Offset(100)}};
+  EXPECT_THAT(bases(ranges, 100), ElementsAre(0, 10, 20, 50, 60, 70, 90));
+  EXPECT_THAT(bases(ranges, 3), ElementsAre(0, 10, 20));
+  EXPECT_THAT(bases(ranges, 0), ElementsAre());
+  // What cannot be read later on does not lose what was read before.
+  EXPECT_THAT(bases({{Offset(3), Offset(4)}, {Offset(100), Offset(101)}}, 100), ElementsAre(0));
+}
+
 TEST_P(LogStoreTest, PartitionsAndTopicsAreIndependent) {
   PartitionLog& zero = rig_.log(0);
   PartitionLog& one = rig_.log(1);

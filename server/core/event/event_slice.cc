@@ -26,40 +26,53 @@ std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, s
   return runs;
 }
 
-Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
-                    size_t max_bytes) {
+void BatchSlicer::Begin(const RecordBatchPtr& batch) {
+  batch_ = batch;
+  chunk_ = 0;
+  at_ = batch->base;
+  walker_.emplace(batch->chunks.front());
+}
+
+Delivery BatchSlicer::Slice(const RecordBatchPtr& batch, PartitionId partition, Offset from,
+                            Offset to, size_t max_bytes) {
   Delivery slice;
   slice.partition = partition;
-  slice.base = std::max(batch.base, from);
-  slice.append_micros = batch.header.append_micros;
-  const Offset end = std::min(batch.end(), to);
-  if (slice.base == batch.base && end == batch.end() && batch.header.bytes <= max_bytes) {
-    slice.count = batch.header.count;
-    slice.bytes = batch.header.bytes;
-    slice.events = batch.chunks;
+  slice.base = std::max(batch->base, from);
+  slice.append_micros = batch->header.append_micros;
+  const Offset end = std::min(batch->end(), to);
+  if (slice.base == batch->base && end == batch->end() && batch->header.bytes <= max_bytes) {
+    slice.count = batch->header.count;
+    slice.bytes = batch->header.bytes;
+    slice.events = batch->chunks;
     return slice;
   }
-  Offset at = batch.base;
+  if (batch->chunks.empty()) return slice;
+  if (batch_ != batch || slice.base < at_) Begin(batch);
   bool full = false;
-  for (const SharedBytes& chunk : batch.chunks) {
-    EventWalker walker(chunk);
+  while (true) {
     SlicedEvent event;
-    while (at < slice.base && walker.Next(&event)) at = at + 1;
-    const char* const start = walker.position();
-    EventWalker ahead = walker;
-    while (at < end && ahead.Next(&event)) {
+    while (at_ < slice.base && walker_->Next(&event)) at_ = at_ + 1;
+    const char* const start = walker_->position();
+    EventWalker ahead = *walker_;
+    while (at_ < end && ahead.Next(&event)) {
       const size_t bytes = event.field.size();
       full = slice.count > 0 && slice.bytes + bytes > max_bytes;
       if (full) break;
-      walker = ahead;
-      at = at + 1;
+      walker_ = ahead;
+      at_ = at_ + 1;
       ++slice.count;
       slice.bytes += bytes;
     }
-    if (walker.position() != start) slice.events.push_back(walker.Since(start));
-    if (full || at >= end) break;
+    if (walker_->position() != start) slice.events.push_back(walker_->Since(start));
+    if (full || at_ >= end || chunk_ + 1 == batch->chunks.size()) return slice;
+    walker_.emplace(batch->chunks[++chunk_]);
   }
-  return slice;
+}
+
+Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
+                    size_t max_bytes) {
+  const RecordBatchPtr unowned(RecordBatchPtr(), &batch);
+  return BatchSlicer().Slice(unowned, partition, from, to, max_bytes);
 }
 
 Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,

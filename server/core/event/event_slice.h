@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -59,7 +60,24 @@ struct EventRun {
 // nothing.
 std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes);
 
-// Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one.
+// Cuts batches at ascending offsets. It continues where the last cut ended, so many cuts of a batch
+// walk over its events once. Keeps the batch that it cut last alive.
+class BatchSlicer {
+ public:
+  // Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one.
+  Delivery Slice(const RecordBatchPtr& batch, PartitionId partition, Offset from, Offset to,
+                 size_t max_bytes);
+
+ private:
+  void Begin(const RecordBatchPtr& batch);
+
+  RecordBatchPtr batch_;
+  size_t chunk_ = 0;
+  std::optional<EventWalker> walker_;  // Over that chunk of the batch, at the event `at_`.
+  Offset at_;
+};
+
+// A single cut.
 Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from, Offset to,
                     size_t max_bytes);
 

@@ -227,8 +227,9 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
     ASSIGN_OR_RETURN(const std::optional<Step> step,
                      Look(consumer, frame, looked_at <= kMaxPolledBytes));
     if (step.has_value()) return *step;
-    looked_at +=
-        std::max(DeliverFetched(consumer, frame, kMaxPolledBytes, /*last=*/false), kLookCost);
+    FetchTurn turn(context_.clock, 0, kMaxPolledBytes);
+    DeliverFetched(consumer, frame, /*last=*/false, &turn);
+    looked_at += std::max(kMaxPolledBytes - turn.work_left(), kLookCost);
     if (!frame->empty()) return Step::kFrame;
   }
 }
@@ -275,21 +276,42 @@ absl::StatusOr<std::optional<Subscription::Step>> Subscription::Look(Consumer& c
 
 void Subscription::ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room) {
   consumer.frame_bytes = std::min(consumer.options.max_frame_bytes, room);
-  DeliverFetched(consumer, frame, kMaxColdWork, /*last=*/true);
+  FetchTurn turn(context_.clock, consumer.frame_bytes, kMaxColdWork);
+  // A frame that is half full is sent: the next batch might not fit, and would be read in vain.
+  while (DeliverFetched(consumer, frame, /*last=*/true, &turn) && !turn.over() &&
+         frame->bytes < consumer.frame_bytes / 2 && FillOn(consumer, frame)) {
+  }
+  consumer.adds_on = false;
 }
 
-size_t Subscription::DeliverFetched(Consumer& consumer, ConsumeFrame* frame, size_t max_work,
-                                    bool last) {
+bool Subscription::DeliverFetched(Consumer& consumer, ConsumeFrame* frame, bool last,
+                                  FetchTurn* turn) {
   EventFetch fetch = *std::move(consumer.fetch);
-  const FetchedEvents fetched = source_.Fetch(fetch, consumer.frame_bytes, max_work);
+  const FetchedEvents fetched = source_.Fetch(fetch, turn);
   Aftermath after;
+  bool all = false;
   {
     MutexLock lock(mutex_);
-    filler_.TakeFetched(consumer, fetch, fetched, last, frame, &after);
-    TakeNotices(consumer, frame);
+    all = filler_.TakeFetched(consumer, fetch, fetched, last, frame, &after);
+    if (!consumer.adds_on) TakeNotices(consumer, frame);
   }
   CarryOut(std::move(after));
-  return fetched.work();
+  return all;
+}
+
+bool Subscription::FillOn(Consumer& consumer, ConsumeFrame* frame) {
+  Aftermath after;
+  bool fetches = false;
+  {
+    MutexLock lock(mutex_);
+    if (consumer.closed) return false;
+    consumer.adds_on = true;
+    TakeVisible(&after);
+    fetches = filler_.Fill(consumer, Now(), frame, &after) == FrameFiller::Want::kFetch;
+    if (!frame->deliveries.empty()) consumer.caught_up = false;
+  }
+  CarryOut(std::move(after));
+  return fetches;
 }
 
 bool Subscription::Arm(Consumer& consumer, int64_t seen, bool wants_events) {

@@ -98,8 +98,9 @@ class Subscription final : public CommitHook,
   // Fills an empty frame from memory. Never blocks. NOT_FOUND: the subscription was deleted.
   absl::StatusOr<Step> Poll(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
-  // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. A partition
-  // that cannot be read is retried later, see Report.
+  // Fills an empty frame from the disk, after Poll returned kCold; it may stay empty. Takes about
+  // FetchTurn::kMaxTime, whatever the disk holds. A partition that cannot be read is retried later,
+  // see Report.
   void ReadCold(Consumer& consumer, ConsumeFrame* frame, size_t room);
 
   void SetCredit(Consumer& consumer, const v1::Credit& credit);
@@ -237,9 +238,11 @@ class Subscription final : public CommitHook,
   // One look for events for a consumer; nullopt: events from memory must be matched first
   // (DeliverFetched).
   absl::StatusOr<std::optional<Step>> Look(Consumer& consumer, ConsumeFrame* frame, bool may_match);
-  // Carries out the fetch of a consumer, up to `max_work`, and delivers the result. Returns the
-  // work. `last`: if the next event is too large, the consumer waits for credit.
-  size_t DeliverFetched(Consumer& consumer, ConsumeFrame* frame, size_t max_work, bool last);
+  // Carries out the fetch of a consumer, and delivers the result. Returns false if an event did not
+  // fit. `last`: if the next event is too large, the consumer waits for credit.
+  bool DeliverFetched(Consumer& consumer, ConsumeFrame* frame, bool last, FetchTurn* turn);
+  // Fills the rest of the frame. Returns whether events must be fetched for it.
+  bool FillOn(Consumer& consumer, ConsumeFrame* frame);
   // The consumer waits from here on. Returns false if the topic has news since `seen`.
   bool Arm(Consumer& consumer, int64_t seen, bool wants_events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

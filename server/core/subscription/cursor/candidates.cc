@@ -110,7 +110,7 @@ void SuspectWindow::Shrink(Offset first, int64_t in_flight) {
 void SuspectWindow::Extend(Offset end) { end_ = std::max(end_, end); }
 
 std::optional<Candidate> SuspectWindow::Narrow(Candidate candidate, int64_t in_flight) const {
-  if (candidate.start >= end_) return candidate;
+  if (!Holds(candidate.start)) return candidate;
   const int64_t left = size_ - in_flight;
   if (left <= 0) return std::nullopt;
   if (candidate.end - candidate.start > left) candidate.end = candidate.start + left;
@@ -138,7 +138,7 @@ std::optional<Candidate> Candidates::Choose(const EventLedger& ledger, const Del
                                 : NextInOrder(ledger, rules, flow == Flow::kExtra);
   }
   const auto ready = ledger.pending().FirstReady(flow);
-  if (flow == Flow::kLive && fresh_turn_ && (!rules.ordered_by_key || all_known_)) {
+  if (flow == Flow::kLive && FreshComesNext(rules)) {
     if (const std::optional<Candidate> fresh = Fresh(ledger, rules); fresh.has_value()) {
       return fresh;
     }
@@ -163,6 +163,31 @@ std::optional<Candidate> Candidates::NextInOrder(const EventLedger& ledger,
   if (!candidate.has_value() || extra) return candidate;
   if (candidate->alone) return std::nullopt;
   return suspects_.Narrow(*candidate, pending.counts().leased_live);
+}
+
+std::vector<Candidate> Candidates::Following(const EventLedger& ledger, const DeliveryRules& rules,
+                                             const Candidate& candidate, size_t limit) const {
+  const PendingRanges& pending = ledger.pending();
+  const Flow flow = candidate.flow();
+  if (candidate.fresh || flow == Flow::kAlone) return {};
+  if (flow == Flow::kLive) {
+    // Fresh events take turns with these, or what is in order decides.
+    const bool alternate =
+        (!rules.ordered_by_key || all_known_) && Fresh(ledger, rules).has_value();
+    const PendingRanges::Counts& counts = pending.counts();
+    const bool in_order =
+        suspects_.Holds(candidate.start) || counts.delayed > 0 || counts.alone > 0;
+    if (rules.queue ? alternate : in_order) return {};
+  }
+  std::vector<Candidate> following;
+  for (auto it = pending.NextReady(flow, candidate.start);
+       it != pending.map().end() && following.size() < limit;
+       it = pending.NextReady(flow, Offset(it->first))) {
+    // A STREAM makes last attempts one by one.
+    if (!rules.queue && rules.IsLast(it->second.attempts + 1U)) break;
+    following.push_back(MakeCandidate(ledger, it));
+  }
+  return following;
 }
 
 void Candidates::NoteTakenUp(const Candidate& candidate) {

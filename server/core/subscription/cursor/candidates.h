@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "server/core/subscription/cursor/delivery_rules.h"
 #include "server/core/subscription/cursor/effects.h"
@@ -47,6 +48,8 @@ class SuspectWindow {
   void Extend(Offset end);
   void Clear() { end_ = Offset(0); }
 
+  // Whether the event is a suspect.
+  bool Holds(Offset event) const { return event < end_; }
   // Limits a candidate; nullopt if as many as may be are in flight.
   std::optional<Candidate> Narrow(Candidate candidate, int64_t in_flight) const;
 
@@ -68,6 +71,10 @@ class Candidates {
   std::optional<Candidate> Next(const EventLedger& ledger, const DeliveryRules& rules,
                                 Flow flow) const;
 
+  // See PartitionCursor::Following.
+  std::vector<Candidate> Following(const EventLedger& ledger, const DeliveryRules& rules,
+                                   const Candidate& candidate, size_t limit) const;
+
   // Mark events of a candidate: see PartitionCursor.
   void Deliver(EventLedger& ledger, const Candidate& candidate, Offset start, uint32_t count,
                const LeaseTerms& terms);
@@ -85,6 +92,10 @@ class Candidates {
   // A STREAM's next events, live or extra.
   std::optional<Candidate> NextInOrder(const EventLedger& ledger, const DeliveryRules& rules,
                                        bool extra) const;
+  // Whether the next live candidate is a fresh one, if there are any fresh events.
+  bool FreshComesNext(const DeliveryRules& rules) const {
+    return fresh_turn_ && (!rules.ordered_by_key || all_known_);
+  }
   // Events of a candidate were delivered, blocked or filtered out.
   void NoteTakenUp(const Candidate& candidate);
 

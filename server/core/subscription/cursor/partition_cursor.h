@@ -98,6 +98,12 @@ class PartitionCursor {
   std::optional<Candidate> Next(const DeliveryRules& rules, Flow flow) const {
     return candidates_.Next(ledger_, rules, flow);
   }
+  // The candidates of the same flow that are likely to follow this one, at most `limit`, in
+  // ascending order: so that they can be read together. Next decides.
+  std::vector<Candidate> Following(const DeliveryRules& rules, const Candidate& candidate,
+                                   size_t limit) const {
+    return candidates_.Following(ledger_, rules, candidate, limit);
+  }
   // Whether an event of a candidate with this key may be delivered; if not, it must be blocked.
   bool AdmitKey(Offset event, uint64_t key) {
     return ledger_.keys().Admit(event, key) && !WaitsForRetry(event);

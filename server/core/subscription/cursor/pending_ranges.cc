@@ -179,6 +179,12 @@ PendingRanges::Map::const_iterator PendingRanges::FirstReady(Flow flow) const {
   return ready.empty() ? map_.end() : map_.find(*ready.begin());
 }
 
+PendingRanges::Map::const_iterator PendingRanges::NextReady(Flow flow, Offset offset) const {
+  const absl::btree_set<int64_t>& ready = ready_[static_cast<size_t>(flow)];
+  const auto it = ready.upper_bound(offset.value());
+  return it == ready.end() ? map_.end() : map_.find(*it);
+}
+
 PendingRanges::Map::const_iterator PendingRanges::At(Offset offset) const {
   auto it = map_.upper_bound(offset.value());
   if (it == map_.begin()) return it;

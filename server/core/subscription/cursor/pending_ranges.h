@@ -150,6 +150,8 @@ class PendingRanges {
 
   // The first range that is ready; map().end() if there is none.
   Map::const_iterator FirstReady(Flow flow) const;
+  // The first range that is ready and begins after `offset`; map().end() if there is none.
+  Map::const_iterator NextReady(Flow flow, Offset offset) const;
   // The range that holds the offset, or the first one after it.
   Map::const_iterator At(Offset offset) const;
   // The number of ranges in [from, to), at most `limit`.

@@ -7,8 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "eventhub/v1/hub.pb.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/core/base/errors.h"
-#include "server/core/event/event_slice.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
@@ -42,40 +40,6 @@ SharedBytes Encode(v1::Event event) {
 }
 
 }  // namespace
-
-absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
-                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
-                         WantedBatches wanted) {
-  if (from < log.start()) {
-    return absl::NotFoundError(absl::StrCat("offset ", from.value(), " is trimmed"));
-  }
-  if (log.tail().Read(from, end, max_bytes, batches)) return absl::OkStatus();
-  const absl::Status status =
-      store.Read(log.topic(), log.id(), from, end, max_bytes, batches, wanted);
-  if (!absl::IsNotFound(status) || from < log.trimmed_to()) return status;
-  return absl::DataLossError(status.message());
-}
-
-LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset) {
-  const Delivery event = SliceBatch(batch, partition, offset, offset + 1, SIZE_MAX);
-  return LoggedEvent{event.events.front(), event.append_micros};
-}
-
-absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
-                                      const DeadLetterPlace& place) {
-  const std::shared_ptr<Topic> topic = topics.Find(place.topic);
-  if (topic == nullptr) return absl::NotFoundError("the dead-letter topic was deleted");
-  const std::shared_ptr<const TopicView> view = topic->view();
-  if (place.partition.value() >= view->partitions.size()) {
-    return absl::DataLossError("a dead letter is in no partition of its topic");
-  }
-  PartitionLog& log = *view->partitions[place.partition.value()];
-  std::vector<RecordBatchPtr> batches;
-  const absl::Status read = ReadBatches(store, log, place.offset, place.offset + 1, 1, &batches);
-  if (!read.ok() && topic->closing()) return TopicBeingDeleted(topic->name());
-  RETURN_IF_ERROR(read);
-  return EventOf(*batches.front(), log.id(), place.offset);
-}
 
 absl::StatusOr<SharedBytes> MakeDeadLetter(const LoggedEvent& logged, const DeadLetterNote& note) {
   ASSIGN_OR_RETURN(v1::Event event, ParseLogged(logged));

@@ -1,20 +1,16 @@
-// Reads events of subscriptions from the log; the format of dead letters.
+// The format of dead letters.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "eventhub/v1/event.pb.h"
-#include "server/core/subscription/cursor/partition_cursor.h"
-#include "server/core/topic/topic_catalog.h"
 #include "storage/base/shared_bytes.h"
-#include "storage/log_store.h"
-#include "storage/partition_log.h"
+#include "storage/base/types.h"
 #include "storage/record_batch.h"
 
 namespace eventhub {
@@ -24,21 +20,6 @@ struct LoggedEvent {
   SharedBytes bytes;
   int64_t append_micros;
 };
-
-// Appends the batches that hold the range, from memory or disk, up to about `max_bytes`, but at
-// least one. A batch that is not `wanted` may lack its events. NOT_FOUND: part of the range was
-// trimmed.
-absl::Status ReadBatches(const LogStore& store, PartitionLog& log, Offset from, Offset end,
-                         size_t max_bytes, std::vector<RecordBatchPtr>* batches,
-                         WantedBatches wanted = AnyBatch);
-
-// The event at `offset`, which the batch contains.
-LoggedEvent EventOf(const RecordBatch& batch, PartitionId partition, Offset offset);
-
-// Reads the dead letter at a place. NOT_FOUND if its topic was deleted or the letter was trimmed;
-// UNAVAILABLE while the topic is being deleted.
-absl::StatusOr<LoggedEvent> ReadPlace(const TopicCatalog& topics, const LogStore& store,
-                                      const DeadLetterPlace& place);
 
 // Why an event was given up; stored as attributes of the dead letter.
 struct DeadLetterNote {

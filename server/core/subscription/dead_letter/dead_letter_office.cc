@@ -13,6 +13,7 @@
 #include "server/core/base/stored_time.h"
 #include "server/core/base/timestamps.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dead_letter/place_reader.h"
 #include "server/core/topic/start_position.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -71,19 +72,31 @@ DeadLetterPlace SourceOf(const Subscription& subscription, const OpenDeadLetter&
           Offset(letter.record.source_offset())};
 }
 
-// Returns the event of a dead letter, wherever it still exists; nullopt if it is gone.
-absl::StatusOr<std::optional<v1::Event>> ReadLetter(const SubscriptionContext& context,
-                                                    const Subscription& subscription,
-                                                    const OpenDeadLetter& letter) {
-  absl::StatusOr<LoggedEvent> logged = ReadPlace(context.topics, context.store, letter.place);
-  const bool is_letter = logged.ok();
-  if (absl::IsNotFound(logged.status())) {
-    logged = ReadPlace(context.topics, context.store, SourceOf(subscription, letter));
-    if (absl::IsNotFound(logged.status())) return std::nullopt;
+// Reads the events of dead letters, in the order of the letters.
+class LetterReader {
+ public:
+  LetterReader(const SubscriptionContext& context, const Subscription& subscription)
+      : subscription_(subscription),
+        letters_(context.topics, context.store),
+        sources_(context.topics, context.store) {}
+
+  // Returns the event of a letter, wherever it still exists; nullopt if it is gone.
+  absl::StatusOr<std::optional<v1::Event>> Read(const OpenDeadLetter& letter) {
+    absl::StatusOr<LoggedEvent> logged = letters_.Read(letter.place);
+    const bool is_letter = logged.ok();
+    if (absl::IsNotFound(logged.status())) {
+      logged = sources_.Read(SourceOf(subscription_, letter));
+      if (absl::IsNotFound(logged.status())) return std::nullopt;
+    }
+    RETURN_IF_ERROR(logged.status());
+    return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
   }
-  RETURN_IF_ERROR(logged.status());
-  return is_letter ? EventOfDeadLetter(*logged) : ParseLogged(*logged);
-}
+
+ private:
+  const Subscription& subscription_;
+  PlaceReader letters_;
+  PlaceReader sources_;
+};
 
 // Whether the letter's commit is not visible yet: until then the letter does not exist for
 // observers.
@@ -234,6 +247,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     }
   }
   DeadLetterPage page;
+  LetterReader reader(context, subscription);
   size_t looked_at = 0;
   absl::Status status;
   const auto look = [&](absl::string_view encoded, absl::string_view value) -> absl::Status {
@@ -250,7 +264,7 @@ absl::StatusOr<DeadLetterPage> FindDeadLetters(const SubscriptionContext& contex
     if (!PicksRecord(query.selector, letter)) return absl::OkStatus();
     if (IsNotVisibleYet(context, letter.place)) return absl::OkStatus();
     if (reads) {
-      ASSIGN_OR_RETURN(std::optional<v1::Event> event, ReadLetter(context, subscription, letter));
+      ASSIGN_OR_RETURN(std::optional<v1::Event> event, reader.Read(letter));
       if (!PicksType(query.selector, event.has_value() ? event->type() : "")) {
         return absl::OkStatus();
       }

@@ -9,6 +9,7 @@
 #include "server/core/event/event_slice.h"
 #include "server/core/publish/topic_append.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dead_letter/place_reader.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -137,7 +138,9 @@ class Parker {
       : context_(context),
         subscription_(std::move(subscription)),
         parked_(std::move(parked)),
-        done_(std::move(done)) {}
+        done_(std::move(done)),
+        log_(context.topics, context.store),
+        letters_(context.topics, context.store) {}
 
   static void Enqueue(std::unique_ptr<Parker> parker) {
     ParkingQueue& queue = parker->context_.parking;
@@ -148,7 +151,8 @@ class Parker {
   static void SubmitPiece(std::unique_ptr<Parker> parker) {
     const bool last = parker->ReadPiece();
     Parker& reader = *parker;
-    reader.batch_.reset();  // Queued pieces hold no memory.
+    reader.log_.Reset();  // Queued pieces hold no memory.
+    reader.letters_.Reset();
     auto task = std::make_unique<ParkTask>(
         reader.context_, reader.subscription_, std::exchange(reader.events_, {}),
         std::exchange(reader.bytes_, 0),
@@ -185,7 +189,8 @@ class Parker {
   }
 
   absl::Status Read(ParkedEvent& event, const std::optional<DeadLetterPlace>& redriven_from) {
-    absl::StatusOr<LoggedEvent> logged = ReadLogged(event.partition, event.offset);
+    absl::StatusOr<LoggedEvent> logged =
+        log_.Read({subscription_->topic()->id(), event.partition, event.offset});
     if (absl::IsNotFound(logged.status()) && redriven_from.has_value()) {
       logged = ReadCopy(*redriven_from, event.offset);
     }
@@ -205,22 +210,9 @@ class Parker {
     return absl::OkStatus();
   }
 
-  // Events of one batch are often parked together, and a batch may have thousands.
-  absl::StatusOr<LoggedEvent> ReadLogged(PartitionId partition, Offset offset) {
-    if (batch_ == nullptr || batch_partition_ != partition || offset < batch_->base ||
-        offset >= batch_->end()) {
-      PartitionLog& log = *subscription_->topic()->view()->partitions[partition.value()];
-      std::vector<RecordBatchPtr> batches;
-      RETURN_IF_ERROR(ReadBatches(context_.store, log, offset, offset + 1, 1, &batches));
-      batch_ = std::move(batches.front());
-      batch_partition_ = partition;
-    }
-    return EventOf(*batch_, partition, offset);
-  }
-
   // The only copy of an event that was a dead letter before may be in its dead-letter topic.
   absl::StatusOr<LoggedEvent> ReadCopy(const DeadLetterPlace& place, Offset offset) {
-    ASSIGN_OR_RETURN(const LoggedEvent letter, ReadPlace(context_.topics, context_.store, place));
+    ASSIGN_OR_RETURN(const LoggedEvent letter, letters_.Read(place));
     ASSIGN_OR_RETURN(const RecordBatchPtr batch, BatchOfDeadLetter(letter, offset));
     return LoggedEvent{batch->chunks.front(), letter.append_micros};
   }
@@ -233,8 +225,8 @@ class Parker {
   ParkingDone done_;
   std::vector<ParkedEvent> events_;
   size_t bytes_ = 0;
-  RecordBatchPtr batch_;  // The batch read last, of `batch_partition_`.
-  PartitionId batch_partition_;
+  PlaceReader log_;
+  PlaceReader letters_;
 };
 
 }  // namespace

@@ -89,8 +89,10 @@ struct Consumer {
   bool may_fall_behind = false;  // Was caught up, and has been served from memory since.
   int unsettled = 0;             // Requests without a settlement yet.
 
-  // Used by the polling thread only. The maximum size of the frame in progress.
+  // Used by the polling thread only. The maximum size of the frame in progress, and whether it has
+  // its notices: they come before its events, so nothing is added to it after later ones.
   size_t frame_bytes = 0;
+  bool adds_on = false;
   std::optional<EventFetch> fetch;  // In progress, or to be carried out next.
 
   uint64_t acked = 0;

@@ -20,12 +20,17 @@ inline Offset After(Offset offset, int64_t events) {
 // limits.
 class DeliveryBudget {
  public:
-  DeliveryBudget(const Consumer& consumer, int64_t max_events, DeliveryRates& rates, int64_t now)
+  // For what is added to the frame.
+  DeliveryBudget(const Consumer& consumer, const ConsumeFrame& frame, int64_t max_events,
+                 DeliveryRates& rates, int64_t now)
       : events_(std::min(
             {consumer.credit.events - consumer.out.events, max_events, rates.Events(now)})),
         credit_bytes_(consumer.credit.bytes - consumer.out.bytes),
-        frame_bytes_(std::min(static_cast<int64_t>(consumer.frame_bytes), rates.Bytes(now))),
-        alone_(consumer.out.events == 0) {}
+        frame_bytes_(
+            std::min(static_cast<int64_t>(consumer.frame_bytes) - static_cast<int64_t>(frame.bytes),
+                     rates.Bytes(now))),
+        alone_(consumer.out.events == 0),
+        first_(frame.deliveries.empty()) {}
 
   int64_t events() const { return events_; }
   int64_t bytes() const { return std::min(credit_bytes_, frame_bytes_); }
@@ -57,8 +62,8 @@ class DeliveryBudget {
   int64_t credit_bytes_;
   int64_t frame_bytes_;
   bool freed_ = false;
-  bool alone_;         // Nothing is in flight.
-  bool first_ = true;  // The frame is empty.
+  bool alone_;  // Nothing is in flight.
+  bool first_;  // The frame is empty.
 };
 
 }  // namespace eventhub

@@ -3,44 +3,76 @@
 #include <algorithm>
 
 #include "proto/wire/event_rules.h"
-#include "server/core/event/event_slice.h"
 #include "server/filter/event_view.h"
 
 namespace eventhub {
 
-EventChoices::EventChoices(const std::vector<RecordBatchPtr>& batches, Offset from, Offset end,
-                           const EventFilter* filter, bool by_key, size_t max_work)
-    : from_(from), end_(from) {
+EventChoices::EventChoices(const std::vector<RecordBatchPtr>& batches,
+                           absl::Span<const OffsetRange> ranges, const EventFilter* filter,
+                           bool by_key, size_t max_work) {
   for (const RecordBatchPtr& batch : batches) {
-    if (work_ > max_work || end_ >= end) return;
-    first_.push_back(events_.size());
+    while (!ranges.empty() && ranges.front().end <= batch->base) ranges.remove_prefix(1);
+    if (ranges.empty() || (work_ > max_work && !parts_.empty())) return;
     if (filter != nullptr && !filter->MayPass(batch->header)) {
       work_ += EventFilter::kPassedBatchCost;
-      end_ = std::min(batch->end(), end);
-    } else {
-      Look(*batch, end, filter, by_key, max_work);
+      Add(batch->base, batch->end(), kSkipped);
+    } else if (!Look(*batch, ranges, filter, by_key, max_work)) {
+      return;
     }
   }
 }
 
-void EventChoices::Look(const RecordBatch& batch, Offset end, const EventFilter* filter,
-                        bool by_key, size_t max_work) {
+bool EventChoices::Look(const RecordBatch& batch, absl::Span<const OffsetRange> ranges,
+                        const EventFilter* filter, bool by_key, size_t max_work) {
   Offset at = batch.base;
   for (const SharedBytes& chunk : batch.chunks) {
     EventWalker walker(chunk);
-    for (SlicedEvent event; at < end && work_ <= max_work && walker.Next(&event); at = at + 1) {
-      if (at < from_) continue;
-      size_t work = 0;
-      Event& choice = events_.emplace_back();
-      if (filter != nullptr) choice.passes = filter->Matches(event.message, &work);
-      work_ += std::max(work, event.field.size());
-      end_ = at + 1;
-      if (!by_key || !choice.passes) continue;
-      const filter::Value key = EventView(event.message).Find("partitionkey");
-      choice.keyed = !key.missing();
-      if (choice.keyed) choice.key_hash = wire::HashOfKey(key.text());
+    for (SlicedEvent event; walker.Next(&event); at = at + 1) {
+      while (!ranges.empty() && ranges.front().end <= at) ranges.remove_prefix(1);
+      if (ranges.empty()) return true;
+      if (at < ranges.front().start) continue;
+      if (work_ > max_work && !parts_.empty()) return false;
+      Add(at, at + 1, events_.size());
+      Match(event, filter, by_key);
     }
   }
+  return true;
+}
+
+void EventChoices::Match(const SlicedEvent& event, const EventFilter* filter, bool by_key) {
+  size_t work = 0;
+  Event& choice = events_.emplace_back();
+  if (filter != nullptr) choice.passes = filter->Matches(event.message, &work);
+  work_ += std::max(work, event.field.size());
+  if (!by_key || !choice.passes) return;
+  const filter::Value key = EventView(event.message).Find("partitionkey");
+  choice.keyed = !key.missing();
+  if (choice.keyed) choice.key_hash = wire::HashOfKey(key.text());
+}
+
+void EventChoices::Add(Offset start, Offset end, size_t first) {
+  if (first != kSkipped && !parts_.empty() && parts_.back().end == start &&
+      parts_.back().first != kSkipped) {
+    parts_.back().end = end;
+    return;
+  }
+  parts_.push_back({start, end, first});
+}
+
+EventChoices::Parts::const_iterator EventChoices::Find(Offset offset) const {
+  return std::partition_point(parts_.begin(), parts_.end(),
+                              [offset](const Part& part) { return part.end <= offset; });
+}
+
+Offset EventChoices::EndFrom(Offset from) const {
+  for (auto it = Find(from); it != parts_.end() && it->start <= from; ++it) from = it->end;
+  return from;
+}
+
+absl::Span<const EventChoices::Event> EventChoices::From(Offset from) const {
+  const Part& part = *Find(from);
+  return absl::MakeConstSpan(events_).subspan(part.first + static_cast<size_t>(from - part.start),
+                                              static_cast<size_t>(part.end - from));
 }
 
 }  // namespace eventhub

@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "server/core/event/event_filter.h"
+#include "server/core/event/event_slice.h"
+#include "storage/log_store.h"
 #include "storage/record_batch.h"
 
 namespace eventhub {
@@ -22,28 +25,41 @@ class EventChoices {
     uint64_t key_hash = 0;
   };
 
-  // Matches the events of [from, end) in the batches, one after the other, until `max_work` bytes
-  // were examined; at least one event. `filter` may be null; keys are extracted only if `by_key`.
-  EventChoices(const std::vector<RecordBatchPtr>& batches, Offset from, Offset end,
+  // Matches the events of the ranges in the batches, both ascending, one after the other, until
+  // `max_work` bytes were examined; at least one event. `filter` may be null; keys are extracted
+  // only if `by_key`.
+  EventChoices(const std::vector<RecordBatchPtr>& batches, absl::Span<const OffsetRange> ranges,
                const EventFilter* filter, bool by_key, size_t max_work);
 
-  // The offset after the last matched event.
-  Offset end() const { return end_; }
-  // The result for an event of a batch; not for batches that the filter skips by their types.
-  const Event& Of(size_t batch, const RecordBatch& of, Offset event) const {
-    return events_[first_[batch] + static_cast<size_t>(event - std::max(of.base, from_))];
-  }
+  // The events from `from` up to this offset are matched, or in batches that the filter skips by
+  // their types; `from` if that event is neither.
+  Offset EndFrom(Offset from) const;
+  // The results for matched events from `from` on, at least one; `from` must be matched.
+  absl::Span<const Event> From(Offset from) const;
 
   size_t work() const { return work_; }
 
  private:
-  void Look(const RecordBatch& batch, Offset end, const EventFilter* filter, bool by_key,
-            size_t max_work);
+  static constexpr size_t kSkipped = std::numeric_limits<size_t>::max();
 
-  const Offset from_;
-  Offset end_;
+  // Consecutive events.
+  struct Part {
+    Offset start;
+    Offset end;
+    size_t first;  // The result of the first one, in `events_`; kSkipped: the filter skips them.
+  };
+  using Parts = std::vector<Part>;
+
+  // Matches the events of one batch. Returns false if the work is done.
+  bool Look(const RecordBatch& batch, absl::Span<const OffsetRange> ranges,
+            const EventFilter* filter, bool by_key, size_t max_work);
+  void Match(const SlicedEvent& event, const EventFilter* filter, bool by_key);
+  // Adds one event, or a skipped batch.
+  void Add(Offset start, Offset end, size_t first);
+  Parts::const_iterator Find(Offset offset) const;
+
+  Parts parts_;  // Ascending.
   std::vector<Event> events_;
-  std::vector<size_t> first_;  // For each batch, its first index in `events_`.
   size_t work_ = 0;
 };
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <tuple>
 #include <utility>
-
-#include "server/core/event/event_slice.h"
 
 namespace eventhub {
 
@@ -26,8 +26,10 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
   const Candidate& candidate = job.candidate;
   const bool filters = Filters(candidate);
   Offset at = candidate.start;
-  for (size_t i = 0; i < batches.size() && at < candidate.end; ++i) {
-    const RecordBatchPtr& batch = batches[i];
+  auto next = std::partition_point(batches.begin(), batches.end(),
+                                   [at](const RecordBatchPtr& b) { return b->end() <= at; });
+  for (; next != batches.end() && at < candidate.end; ++next) {
+    const RecordBatchPtr& batch = *next;
     while (at < std::min(batch->end(), candidate.end)) {
       if (job.budget.full()) return false;
       if (filters && !filter_->MayPass(batch->header)) {
@@ -37,11 +39,9 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
         continue;
       }
       if (choices != nullptr) {
-        const Delivery slice = SliceBatch(*batch, job.cursor.id(), at, candidate.end, SIZE_MAX);
-        const auto choice_of = [&](Offset event) -> const EventChoices::Event& {
-          return choices->Of(i, *batch, event);
-        };
-        at = DeliverChosen(job, slice, choice_of);
+        const Delivery slice =
+            job.slicer.Slice(batch, job.cursor.id(), at, candidate.end, SIZE_MAX);
+        at = DeliverChosen(job, slice, choices->From(at));
         if (at < slice.end()) return false;
         continue;
       }
@@ -52,8 +52,8 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
         return false;
       }
       const Offset end = std::min(candidate.end, After(at, job.budget.events()));
-      Delivery slice =
-          SliceBatch(*batch, job.cursor.id(), at, end, static_cast<size_t>(job.budget.bytes()));
+      Delivery slice = job.slicer.Slice(batch, job.cursor.id(), at, end,
+                                        static_cast<size_t>(job.budget.bytes()));
       if (slice.count == 0 || !job.budget.Takes(slice.count, static_cast<int64_t>(slice.bytes))) {
         return false;
       }
@@ -65,7 +65,7 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
 }
 
 Offset EventDelivery::DeliverChosen(const DeliveryJob& job, const Delivery& slice,
-                                    ChoiceOf choice_of) {
+                                    absl::Span<const EventChoices::Event> choices) {
   Offset at = slice.base;
   for (const SharedBytes& chunk : slice.events) {
     EventWalker walker(chunk);
@@ -83,7 +83,7 @@ Offset EventDelivery::DeliverChosen(const DeliveryJob& job, const Delivery& slic
         end_run();
         return at;
       }
-      const Choice choice = Choose(job.cursor, choice_of(at), at);
+      const Choice choice = Choose(job.cursor, choices[static_cast<size_t>(at - slice.base)], at);
       if (choice != Choice::kDeliver) {
         end_run();
         if (choice == Choice::kBlock) {
@@ -138,8 +138,25 @@ void EventDelivery::DeliverRun(const DeliveryJob& job, Delivery run) {
   if (candidate.redelivered) counters.redelivered_events += run.count;
   topic_.delivered_events.Add(run.count);
   topic_.delivered_bytes.Add(run.bytes);
-  job.frame->bytes += run.bytes;
-  job.frame->deliveries.push_back(std::move(run));
+  AddToFrame(std::move(run), job.frame);
+}
+
+void EventDelivery::AddToFrame(Delivery run, ConsumeFrame* frame) {
+  frame->bytes += run.bytes;
+  if (!frame->deliveries.empty()) {
+    Delivery& last = frame->deliveries.back();
+    const auto alike = [](const Delivery& d) {
+      return std::tuple(d.partition, d.append_micros, d.attempt, d.lease_epoch, d.replayed,
+                        d.redelivered);
+    };
+    if (last.end() == run.base && alike(last) == alike(run)) {
+      last.count += run.count;
+      last.bytes += run.bytes;
+      std::move(run.events.begin(), run.events.end(), std::back_inserter(last.events));
+      return;
+    }
+  }
+  frame->deliveries.push_back(std::move(run));
 }
 
 void EventDelivery::FilterOut(const DeliveryJob& job, Offset from, Offset to) {

@@ -5,8 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 #include "server/core/event/event_filter.h"
+#include "server/core/event/event_slice.h"
 #include "server/core/read/topic_reader.h"
 #include "server/core/subscription/cursor/commit_changes.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
@@ -27,6 +28,7 @@ struct DeliveryJob {
   const Candidate& candidate;
   Consumer& consumer;
   DeliveryBudget& budget;
+  BatchSlicer& slicer;
   ConsumeFrame* frame;
   int64_t now;
 };
@@ -54,21 +56,28 @@ class EventDelivery {
   // The number of events on which the filter was given up.
   uint64_t too_costly() const { return filter_ == nullptr ? 0 : filter_->too_costly(); }
 
-  // Delivers the events of the batches, from the start of the candidate. `choices`: null if they
-  // need no matching. Returns false if an event did not fit.
+  // Whether both are filtered, or neither.
+  bool MatchesAlike(const Candidate& a, const Candidate& b) const {
+    return Filters(a) == Filters(b);
+  }
+
+  // Delivers the events of the candidate, which are in the batches. `choices`: null if they need no
+  // matching. Returns false if an event did not fit.
   bool Deliver(const DeliveryJob& job, const std::vector<RecordBatchPtr>& batches,
                const EventChoices* choices);
 
  private:
-  using ChoiceOf = absl::FunctionRef<const EventChoices::Event&(Offset event)>;
   enum class Choice { kDeliver, kBlock, kFilterOut };
 
   bool Filters(const Candidate& candidate) const;
   // Delivers the chosen events of a slice; returns the offset of the first one that did not fit, or
   // the end of the slice.
-  Offset DeliverChosen(const DeliveryJob& job, const Delivery& slice, ChoiceOf choice_of);
+  Offset DeliverChosen(const DeliveryJob& job, const Delivery& slice,
+                       absl::Span<const EventChoices::Event> choices);
   Choice Choose(PartitionCursor& cursor, const EventChoices::Event& event, Offset offset);
   void DeliverRun(const DeliveryJob& job, Delivery run);
+  // Adds a run to the last delivery of the frame, if it continues that one.
+  static void AddToFrame(Delivery run, ConsumeFrame* frame);
   void FilterOut(const DeliveryJob& job, Offset from, Offset to);
 
   const DispatchContext& shared_;

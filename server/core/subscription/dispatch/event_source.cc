@@ -1,37 +1,119 @@
 #include "server/core/subscription/dispatch/event_source.h"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/subscription/dead_letter/dead_letter.h"
+#include "server/core/subscription/dead_letter/place_reader.h"
 #include "storage/base/status_macros.h"
 
 namespace eventhub {
 
-FetchedEvents EventSource::Fetch(EventFetch& fetch, size_t max_bytes, size_t max_work) const {
+Offset FetchedEvents::EndFrom(Offset from, Offset end) const {
+  if (choices.has_value()) end = std::min(end, choices->EndFrom(from));
+  auto batch = std::partition_point(batches.begin(), batches.end(),
+                                    [from](const RecordBatchPtr& b) { return b->end() <= from; });
+  Offset to = from;
+  for (; to < end && batch != batches.end() && (*batch)->base <= to; ++batch) to = (*batch)->end();
+  return std::max(from, std::min(to, end));
+}
+
+FetchedEvents EventSource::Fetch(EventFetch& fetch, FetchTurn* turn) const {
   FetchedEvents fetched;
   fetched.batches = std::move(fetch.batches);
   fetched.from_disk = fetched.batches.empty();
-  if (fetched.from_disk) fetched.status = Read(fetch, max_bytes, &fetched.batches);
+  if (fetched.from_disk) {
+    const size_t before = turn->reads();
+    fetched.status = Read(fetch, turn, &fetched);
+    fetched.reads = turn->reads() - before;
+  }
   if (fetched.status.ok() && fetch.each_is_chosen) {
-    fetched.choices.emplace(fetched.batches, fetch.candidate.start, fetch.candidate.end,
-                            fetch.filter.get(), fetch.by_key, max_work);
+    Ranges ranges{{fetch.candidate.start, fetch.candidate.end}};
+    for (const Candidate& next : fetch.following) ranges.push_back({next.start, next.end});
+    fetched.choices.emplace(fetched.batches, ranges, fetch.filter.get(), fetch.by_key,
+                            turn->work_left());
+    turn->NoteMatched(fetched.choices->work());
   }
   return fetched;
 }
 
-absl::Status EventSource::Read(const EventFetch& fetch, size_t max_bytes,
-                               std::vector<RecordBatchPtr>* batches) const {
-  const Candidate& candidate = fetch.candidate;
-  PartitionLog& log = *topic_.view()->partitions[fetch.partition];
+absl::Status EventSource::Read(const EventFetch& fetch, FetchTurn* turn,
+                               FetchedEvents* fetched) const {
+  const Offset log_start = topic_.view()->partitions[fetch.partition]->start();
+  Ranges ranges;
+  std::vector<Candidate> copied;  // These lie before all others.
+  const auto add = [&](const Candidate& candidate) {
+    if (candidate.redriven_from.has_value() && candidate.start < log_start) {
+      copied.push_back(candidate);
+    } else {
+      ranges.push_back({candidate.start, candidate.end});
+    }
+  };
+  add(fetch.candidate);
+  for (const Candidate& next : fetch.following) add(next);
+  if (!copied.empty()) {
+    RETURN_IF_ERROR(ReadLetters(std::move(copied), turn, fetched));
+    // The next fetch reports a failure.
+    if (!ranges.empty() && !turn->over()) ReadLog(fetch, ranges, turn, fetched).IgnoreError();
+    return absl::OkStatus();
+  }
+  const absl::Status status = ReadLog(fetch, ranges, turn, fetched);
+  if (!absl::IsNotFound(status) || !fetch.candidate.redriven_from.has_value()) return status;
+  return ReadLetters({fetch.candidate}, turn, fetched);
+}
+
+absl::Status EventSource::ReadLog(const EventFetch& fetch, const Ranges& ranges, FetchTurn* turn,
+                                  FetchedEvents* fetched) const {
+  const PartitionLog& log = *topic_.view()->partitions[fetch.partition];
+  const Offset first = ranges.front().start;
+  if (first < log.start()) {
+    return absl::NotFoundError(absl::StrCat("offset ", first.value(), " is trimmed"));
+  }
   const auto wanted = [&fetch](const BatchHeader& batch) {
     return fetch.filter == nullptr || fetch.filter->MayPass(batch);
   };
+  const auto more = [turn](const BatchHeader& batch, bool reads) {
+    return turn->Take(batch, reads);
+  };
   const absl::Status status =
-      ReadBatches(store_, log, candidate.start, candidate.end, max_bytes, batches, wanted);
-  if (!absl::IsNotFound(status) || !candidate.redriven_from.has_value()) return status;
-  ASSIGN_OR_RETURN(const LoggedEvent letter, ReadPlace(topics_, store_, *candidate.redriven_from));
-  ASSIGN_OR_RETURN(RecordBatchPtr batch, BatchOfDeadLetter(letter, candidate.start));
-  batches->push_back(std::move(batch));
+      store_.ReadRanges(log.topic(), log.id(), ranges, more, &fetched->batches, wanted);
+  if (!absl::IsNotFound(status) || first < log.trimmed_to()) return status;
+  return absl::DataLossError(status.message());
+}
+
+absl::Status EventSource::ReadLetters(std::vector<Candidate> redriven, FetchTurn* turn,
+                                      FetchedEvents* fetched) const {
+  // The others in the order in which they are stored.
+  std::sort(redriven.begin() + 1, redriven.end(), [](const Candidate& a, const Candidate& b) {
+    const auto place = [](const Candidate& candidate) {
+      const DeadLetterPlace& at = *candidate.redriven_from;
+      return std::tuple(at.topic, at.partition, at.offset);
+    };
+    return place(a) < place(b);
+  });
+  PlaceReader letters(topics_, store_, [turn](const BatchHeader& batch, bool reads) {
+    return turn->Take(batch, reads);
+  });
+  for (const Candidate& event : redriven) {
+    const absl::StatusOr<LoggedEvent> letter = letters.Read(*event.redriven_from);
+    if (absl::IsNotFound(letter.status())) {
+      fetched->gone.push_back(event.start);
+      continue;
+    }
+    absl::StatusOr<RecordBatchPtr> batch =
+        letter.ok() ? BatchOfDeadLetter(*letter, event.start) : letter.status();
+    if (batch.ok()) {
+      fetched->batches.push_back(*std::move(batch));
+    } else if (event.start == redriven.front().start) {
+      return batch.status();
+    } else if (turn->over()) {
+      break;
+    }
+  }
+  std::sort(fetched->batches.begin(), fetched->batches.end(),
+            [](const RecordBatchPtr& a, const RecordBatchPtr& b) { return a->base < b->base; });
   return absl::OkStatus();
 }
 

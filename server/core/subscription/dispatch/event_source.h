@@ -11,6 +11,7 @@
 #include "server/core/event/event_filter.h"
 #include "server/core/subscription/cursor/partition_cursor.h"
 #include "server/core/subscription/dispatch/event_choices.h"
+#include "server/core/subscription/dispatch/fetch_turn.h"
 #include "server/core/topic/topic.h"
 #include "server/core/topic/topic_catalog.h"
 #include "storage/log_store.h"
@@ -22,7 +23,8 @@ namespace eventhub {
 struct EventFetch {
   size_t partition = 0;
   Candidate candidate;
-  std::shared_ptr<const EventFilter> filter;  // Of the candidate; null: none.
+  std::vector<Candidate> following;  // Likely the next ones of its flow, in ascending order.
+  std::shared_ptr<const EventFilter> filter;  // Of all of them; null: none.
   bool each_is_chosen = false;                // Events are matched one by one.
   bool by_key = false;                        // By their keys, too.
   std::vector<RecordBatchPtr> batches;        // From memory; empty: read from disk.
@@ -31,12 +33,15 @@ struct EventFetch {
 };
 
 struct FetchedEvents {
-  absl::Status status;  // NOT_FOUND: the first event was trimmed.
-  std::vector<RecordBatchPtr> batches;
+  absl::Status status;                  // NOT_FOUND: the first event was trimmed.
+  std::vector<RecordBatchPtr> batches;  // Ascending; there may be gaps between them.
   std::optional<EventChoices> choices;  // If each event is chosen.
+  std::vector<Offset> gone;             // Redriven events of which no copy exists any more.
   bool from_disk = false;
+  size_t reads = 0;  // Stored batches read from disk.
 
-  size_t work() const { return choices.has_value() ? choices->work() : 0; }
+  // Events from `from` on can be delivered up to this offset, at most `end`; `from`: none.
+  Offset EndFrom(Offset from, Offset end) const;
 };
 
 // Runs without the subscription's mutex, since a read may block and a filter's cost depends on the
@@ -48,15 +53,20 @@ class EventSource {
   EventSource(const LogStore& store, const TopicCatalog& topics, const Topic& topic)
       : store_(store), topics_(topics), topic_(topic) {}
 
-  // Reads batches of about `max_bytes`, unless `fetch` has some, which are moved from it; then
-  // matches their events, up to `max_work` bytes. Blocks on the disk unless the events are in
-  // memory.
-  FetchedEvents Fetch(EventFetch& fetch, size_t max_bytes, size_t max_work) const;
+  // Reads the events, unless `fetch` has some, which are moved from it; then matches them. Stops
+  // when the turn is over. Blocks on the disk unless the events are in memory.
+  FetchedEvents Fetch(EventFetch& fetch, FetchTurn* turn) const;
 
  private:
-  // Reads a candidate from the log or, if retention removed it, from its dead letter.
-  absl::Status Read(const EventFetch& fetch, size_t max_bytes,
-                    std::vector<RecordBatchPtr>* batches) const;
+  using Ranges = std::vector<OffsetRange>;
+
+  // Reads events from the log or, if retention removed them, from their dead letters.
+  absl::Status Read(const EventFetch& fetch, FetchTurn* turn, FetchedEvents* fetched) const;
+  absl::Status ReadLog(const EventFetch& fetch, const Ranges& ranges, FetchTurn* turn,
+                       FetchedEvents* fetched) const;
+  // Reads the dead letters of redriven events, the first one at least.
+  absl::Status ReadLetters(std::vector<Candidate> redriven, FetchTurn* turn,
+                           FetchedEvents* fetched) const;
 
   const LogStore& store_;
   const TopicCatalog& topics_;

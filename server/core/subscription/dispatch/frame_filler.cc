@@ -23,6 +23,7 @@ void FrameFiller::Follow(const SubscriptionRecord& record, int64_t now) {
 
 bool FrameFiller::MayDeliver(const Consumer& consumer) const {
   if (stopped_ || paused_ || consumer.leaving || consumer.alone) return false;
+  if (consumer.adds_on && !consumer.news.empty()) return false;
   return consumer.CreditLeft() && scheduler_.AllowanceOf(consumer) > 0;
 }
 
@@ -45,8 +46,9 @@ bool FrameFiller::Admit(Candidate& candidate, int64_t now, Aftermath* after) {
   return true;
 }
 
-DeliveryBudget FrameFiller::BudgetOf(const Consumer& consumer, int64_t now) {
-  return DeliveryBudget(consumer, scheduler_.AllowanceOf(consumer), delivery_.rates(), now);
+DeliveryBudget FrameFiller::BudgetOf(const Consumer& consumer, const ConsumeFrame& frame,
+                                     int64_t now) {
+  return DeliveryBudget(consumer, frame, scheduler_.AllowanceOf(consumer), delivery_.rates(), now);
 }
 
 FrameFiller::Reads& FrameFiller::ReadsOf(const PartitionCursor& cursor) {
@@ -70,15 +72,18 @@ FrameFiller::Want FrameFiller::Fill(Consumer& consumer, int64_t now, ConsumeFram
   if (scheduler_.GivesWay(consumer)) return Want::kEvents;
   if (!RateAllows(now, after)) return Want::kEvents;
   turns_.Grow(shared_.cursors.size());
+  const bool begun = !frame->deliveries.empty();
   const Isolated isolated = IsolatedFor(consumer, now, after);
-  if (isolated == Isolated::kDrain) return Want::kNothing;
+  if (isolated == Isolated::kDrain || (isolated == Isolated::kDeliver && begun)) {
+    return Want::kNothing;
+  }
   Outcome outcome = Outcome::kNothing;
   if (isolated == Isolated::kDeliver) outcome = DeliverIsolated(consumer, now, frame, after);
-  if (frame->deliveries.empty() && outcome != Outcome::kFetch) {
+  if ((begun || frame->deliveries.empty()) && outcome != Outcome::kFetch) {
     outcome = Deliver(consumer, now, frame, after);
   }
+  if (consumer.fetch.has_value()) return Want::kFetch;
   if (!frame->deliveries.empty()) return Want::kEvents;
-  if (outcome == Outcome::kFetch) return Want::kFetch;
   // The next event exceeds the consumer's credit: wait for credit.
   return outcome == Outcome::kFull ? Want::kNothing : Want::kEvents;
 }
@@ -108,8 +113,9 @@ FrameFiller::Outcome FrameFiller::DeliverIsolated(Consumer& consumer, int64_t no
   Outcome outcome = Outcome::kNothing;
   while (PartitionCursor* const cursor = FindIsolated(consumer, now, after)) {
     const Candidate candidate = *cursor->Next(shared_.rules, Flow::kAlone);
-    DeliveryBudget budget = BudgetOf(consumer, now);
-    outcome = DeliverCandidate({*cursor, candidate, consumer, budget, frame, now});
+    DeliveryBudget budget = BudgetOf(consumer, *frame, now);
+    BatchSlicer slicer;
+    outcome = DeliverCandidate({*cursor, candidate, consumer, budget, slicer, frame, now});
     if (outcome != Outcome::kFull) turns_.EndTurn(cursor->id().value());
     scheduler_.NoteDelivered(*cursor, now, after);
     scheduler_.isolation().Note(*cursor, after);
@@ -121,7 +127,7 @@ FrameFiller::Outcome FrameFiller::DeliverIsolated(Consumer& consumer, int64_t no
 
 FrameFiller::Outcome FrameFiller::Deliver(Consumer& consumer, int64_t now, ConsumeFrame* frame,
                                           Aftermath* after) {
-  DeliveryBudget budget = BudgetOf(consumer, now);
+  DeliveryBudget budget = BudgetOf(consumer, *frame, now);
   bool full = false;
   auto turn = turns_.begin();
   for (size_t i = 0; i < shared_.cursors.size() && !budget.full(); ++i) {
@@ -129,16 +135,16 @@ FrameFiller::Outcome FrameFiller::Deliver(Consumer& consumer, int64_t now, Consu
     PartitionCursor& cursor = *shared_.cursors[partition];
     if (!MayRead(cursor, now) || !scheduler_.MayDeliver(cursor, consumer)) continue;
     scheduler_.DropTrimmed(cursor, after);
-    const size_t before = frame->deliveries.size();
+    const size_t before = frame->bytes;
     const Outcome outcome = DeliverFrom(cursor, consumer, now, budget, frame, after);
     scheduler_.NoteDelivered(cursor, now, after);
-    if (frame->deliveries.size() > before || consumer.fetch.has_value()) turns_.EndTurn(partition);
+    if (frame->bytes > before || consumer.fetch.has_value()) turns_.EndTurn(partition);
     if (outcome == Outcome::kNothing || outcome == Outcome::kSome) continue;
     if (outcome == Outcome::kFull && frame->deliveries.empty()) {
       full = true;  // Other partitions may have events that fit.
       continue;
     }
-    return outcome;  // Events that are fetched get a frame of their own.
+    return outcome;
   }
   if (!frame->deliveries.empty()) return Outcome::kSome;
   return full ? Outcome::kFull : Outcome::kNothing;
@@ -153,13 +159,14 @@ FrameFiller::Outcome FrameFiller::DeliverFrom(PartitionCursor& cursor, Consumer&
   if (both) ReadsOf(cursor).extra_turn = !extra;
   Outcome outcome = Outcome::kNothing;
   bool full = false;
+  BatchSlicer slicer;
   // An event filtered out of one flow may unblock an event of the other.
   for (int turn = 0; turn < (both ? 2 : 1) || budget.TakeFreed(); ++turn, extra = !extra) {
     while (!budget.full()) {
       std::optional<Candidate> candidate =
           cursor.Next(shared_.rules, extra ? Flow::kExtra : Flow::kLive);
       if (!candidate.has_value() || !Admit(*candidate, now, after)) break;
-      outcome = DeliverCandidate({cursor, *candidate, consumer, budget, frame, now});
+      outcome = DeliverCandidate({cursor, *candidate, consumer, budget, slicer, frame, now});
       if (outcome == Outcome::kFetch) return outcome;
       if (outcome == Outcome::kFull && !frame->deliveries.empty()) return outcome;
       if (outcome == Outcome::kFull) break;  // The other flow may have events that fit.
@@ -202,7 +209,8 @@ FrameFiller::Outcome FrameFiller::DeliverCandidate(const DeliveryJob& job) {
 // ---- Delivery of fetched events
 
 void FrameFiller::RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches) {
-  if (!job.frame->deliveries.empty()) return;  // The frame is sent first.
+  // The frame is sent first.
+  if (!job.frame->deliveries.empty() && !job.consumer.adds_on) return;
   EventFetch& fetch = job.consumer.fetch.emplace();
   fetch.partition = job.cursor.id().value();
   fetch.candidate = job.candidate;
@@ -210,14 +218,38 @@ void FrameFiller::RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPt
   fetch.each_is_chosen = delivery_.MatchesEach(job.candidate);
   fetch.by_key = shared_.rules.ordered_by_key;
   fetch.batches = std::move(batches);
+  const int64_t events = job.budget.events() - (job.candidate.end - job.candidate.start);
+  if (events > 0) {
+    const size_t limit = std::min(kMaxCandidates, static_cast<size_t>(events));
+    fetch.following = job.cursor.Following(shared_.rules, job.candidate, limit);
+    const auto other = std::find_if(
+        fetch.following.begin(), fetch.following.end(),
+        [&](const Candidate& next) { return !delivery_.MatchesAlike(next, job.candidate); });
+    fetch.following.erase(other, fetch.following.end());
+  }
+  if (fetch.in_memory()) ReadTail(job.cursor.log(), job.budget.bytes(), &fetch);
   ReadsOf(job.cursor).busy = true;
+}
+
+void FrameFiller::ReadTail(PartitionLog& log, int64_t max_bytes, EventFetch* fetch) {
+  std::vector<RecordBatchPtr>& batches = fetch->batches;
+  for (const RecordBatchPtr& batch : batches) max_bytes -= batch->header.bytes;
+  auto next = fetch->following.begin();
+  for (; next != fetch->following.end() && max_bytes > 0; ++next) {
+    const Offset from = std::max(next->start, batches.back()->end());
+    if (from >= next->end) continue;
+    const size_t before = batches.size();
+    if (!log.tail().Read(from, next->end, static_cast<size_t>(max_bytes), &batches)) break;
+    for (size_t i = before; i < batches.size(); ++i) max_bytes -= batches[i]->header.bytes;
+  }
+  fetch->following.erase(next, fetch->following.end());
 }
 
 void FrameFiller::AbandonFetch(Consumer& consumer) {
   if (consumer.fetch.has_value()) reads_of_[consumer.fetch->partition].busy = false;
 }
 
-void FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
+bool FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
                               const FetchedEvents& fetched, bool last, ConsumeFrame* frame,
                               Aftermath* after) {
   consumer.fetch.reset();
@@ -229,47 +261,65 @@ void FrameFiller::TakeFetched(Consumer& consumer, const EventFetch& fetch,
   } else {
     scheduler_.PassOn(after);
   }
+  bool all = true;
   if (fetched.status.ok()) {
-    if (fetched.from_disk) reads_.cold_batches.Add(fetched.batches.size());
-    DeliverIfNext(cursor, consumer, fetch, fetched, last, frame, after);
-  } else if (absl::IsNotFound(fetched.status) && fetch.candidate.redriven_from.has_value()) {
-    Effects effects;
-    cursor.DropRedriven(fetch.candidate.start, &effects);
-    scheduler_.Conclude(cursor, effects, after);
+    if (!fetched.gone.empty()) {
+      Effects effects;
+      for (const Offset event : fetched.gone) cursor.DropRedriven(event, &effects);
+      scheduler_.Conclude(cursor, effects, after);
+    }
+    all = DeliverFetched(cursor, consumer, fetch, fetched, frame, after);
+    // Read again only when the consumer has some credit back. Until then, events in memory, of
+    // other partitions, may fit.
+    consumer.short_of_bytes = last && !all && frame->deliveries.empty() && consumer.out.events > 0;
+    if (!frame->deliveries.empty()) consumer.caught_up = false;
   }
-  if (!fetched.from_disk) NoteCaughtUp(consumer, *frame);
+  if (fetched.from_disk) {
+    reads_.cold_batches.Add(fetched.reads);
+  } else {
+    NoteCaughtUp(consumer, *frame);
+  }
+  return all;
 }
 
-bool FrameFiller::IsNext(const PartitionCursor& cursor, const Consumer& consumer,
-                         const EventFetch& fetch, const std::optional<Candidate>& next) const {
+std::optional<Candidate> FrameFiller::NextFetched(const PartitionCursor& cursor,
+                                                  const Consumer& consumer, const EventFetch& fetch,
+                                                  const FetchedEvents& fetched) const {
+  if (consumer.closed || !MayDeliver(consumer)) return std::nullopt;
   // The subscription may have moved, or the consumer may have lost the partition.
-  const bool still = next.has_value() && next->start == fetch.candidate.start &&
-                     next->fresh == fetch.candidate.fresh && cursor.held_until == 0 &&
-                     !cursor.blocked_by_sweep() && scheduler_.MayDeliver(cursor, consumer);
+  if (cursor.held_until != 0 || cursor.blocked_by_sweep() ||
+      !scheduler_.MayDeliver(cursor, consumer)) {
+    return std::nullopt;
+  }
+  std::optional<Candidate> next = cursor.Next(shared_.rules, fetch.candidate.flow());
+  if (!next.has_value()) return next;
   // A filter that was replaced no longer counts.
-  return still && fetch.filter == delivery_.FilterOf(*next) &&
-         fetch.each_is_chosen == delivery_.MatchesEach(*next);
+  if (fetch.filter != delivery_.FilterOf(*next) ||
+      fetch.each_is_chosen != delivery_.MatchesEach(*next)) {
+    return std::nullopt;
+  }
+  next->end = fetched.EndFrom(next->start, next->end);
+  return next->end > next->start ? next : std::nullopt;
 }
 
-void FrameFiller::DeliverIfNext(PartitionCursor& cursor, Consumer& consumer,
-                                const EventFetch& fetch, const FetchedEvents& fetched, bool last,
-                                ConsumeFrame* frame, Aftermath* after) {
-  std::optional<Candidate> next = cursor.Next(shared_.rules, fetch.candidate.flow());
-  if (!IsNext(cursor, consumer, fetch, next)) return;
+bool FrameFiller::DeliverFetched(PartitionCursor& cursor, Consumer& consumer,
+                                 const EventFetch& fetch, const FetchedEvents& fetched,
+                                 ConsumeFrame* frame, Aftermath* after) {
   const int64_t now = shared_.Now();
-  if (consumer.closed || !MayDeliver(consumer)) return;
-  if (!RateAllows(now, after) || !Admit(*next, now, after)) return;
+  if (!RateAllows(now, after)) return true;
+  DeliveryBudget budget = BudgetOf(consumer, *frame, now);
   const EventChoices* const choices = fetched.choices.has_value() ? &*fetched.choices : nullptr;
-  if (choices != nullptr) next->end = std::min(next->end, choices->end());
-  DeliveryBudget budget = BudgetOf(consumer, now);
-  const bool all =
-      delivery_.Deliver({cursor, *next, consumer, budget, frame, now}, fetched.batches, choices);
-  // Read again only when the consumer has some credit back. Until then, events in memory, of other
-  // partitions, may fit.
-  consumer.short_of_bytes = last && !all && frame->deliveries.empty() && consumer.out.events > 0;
-  if (!frame->deliveries.empty()) consumer.caught_up = false;
+  BatchSlicer slicer;
+  bool all = true;
+  for (size_t i = 0; i <= kMaxCandidates && all; ++i) {
+    std::optional<Candidate> next = NextFetched(cursor, consumer, fetch, fetched);
+    if (!next.has_value() || !Admit(*next, now, after)) break;
+    all = delivery_.Deliver({cursor, *next, consumer, budget, slicer, frame, now}, fetched.batches,
+                            choices);
+  }
   scheduler_.NoteDelivered(cursor, now, after);
   scheduler_.isolation().Note(cursor, after);
+  return all;
 }
 
 // A partition that cannot be read does not delay the others.

@@ -28,7 +28,8 @@ namespace eventhub {
 // Events in memory that need no matching are delivered at once. For others, Fill asks for a fetch
 // (Consumer::fetch), which EventSource carries out without the subscription's mutex; TakeFetched
 // delivers the result if it is still wanted. A cursor is busy meanwhile: nothing else is delivered
-// from it. Guarded by the subscription's mutex.
+// from it. A fetch covers the candidates that are likely to follow, too, so that events that lie
+// scattered share frames and reads. Guarded by the subscription's mutex.
 class FrameFiller {
  public:
   // What a consumer without deliveries is waiting for.
@@ -53,11 +54,13 @@ class FrameFiller {
   // Nothing is delivered any more.
   void Stop() { stopped_ = true; }
 
-  // Adds the consumer's next events to an empty frame, or asks for a fetch.
+  // Adds the consumer's next events to the frame, or asks for a fetch. The frame is empty unless
+  // Consumer::adds_on is set.
   Want Fill(Consumer& consumer, int64_t now, ConsumeFrame* frame, Aftermath* after);
   // Ends the consumer's fetch, and delivers the part of its result that is still next. `last`: if
-  // the next event is too large, the consumer waits for credit.
-  void TakeFetched(Consumer& consumer, const EventFetch& fetch, const FetchedEvents& fetched,
+  // the next event is too large, the consumer waits for credit. Returns false if an event did not
+  // fit.
+  bool TakeFetched(Consumer& consumer, const EventFetch& fetch, const FetchedEvents& fetched,
                    bool last, ConsumeFrame* frame, Aftermath* after);
   // The cursor moved to another position.
   void NoteMoved(const PartitionCursor& cursor) { ReadsOf(cursor).failure.reset(); }
@@ -99,7 +102,7 @@ class FrameFiller {
   bool RateAllows(int64_t now, Aftermath* after);
   // Limits a replay to its own rate; false: it has to wait.
   bool Admit(Candidate& candidate, int64_t now, Aftermath* after);
-  DeliveryBudget BudgetOf(const Consumer& consumer, int64_t now);
+  DeliveryBudget BudgetOf(const Consumer& consumer, const ConsumeFrame& frame, int64_t now);
   // Whether events may be taken from the cursor: it is neither busy nor held, and no failed read or
   // deletion blocks it.
   bool MayRead(const PartitionCursor& cursor, int64_t now);
@@ -115,14 +118,19 @@ class FrameFiller {
                       DeliveryBudget& budget, ConsumeFrame* frame, Aftermath* after);
   Outcome DeliverCandidate(const DeliveryJob& job);
 
+  // The most candidates that one fetch covers: their delivery takes the mutex for about 1 ms.
+  static constexpr size_t kMaxCandidates = 1000;
+
   // Asks for events from disk or, with batches, for events to be matched.
   void RequestFetch(const DeliveryJob& job, std::vector<RecordBatchPtr> batches = {});
-  // Whether a fetch still matches what the cursor delivers next to the consumer, and how.
-  bool IsNext(const PartitionCursor& cursor, const Consumer& consumer, const EventFetch& fetch,
-              const std::optional<Candidate>& next) const;
-  void DeliverIfNext(PartitionCursor& cursor, Consumer& consumer, const EventFetch& fetch,
-                     const FetchedEvents& fetched, bool last, ConsumeFrame* frame,
-                     Aftermath* after);
+  // Adds what memory holds of the candidates that follow; drops the others.
+  static void ReadTail(PartitionLog& log, int64_t max_bytes, EventFetch* fetch);
+  // What the cursor delivers next to the consumer, if that was fetched; cut to what was.
+  std::optional<Candidate> NextFetched(const PartitionCursor& cursor, const Consumer& consumer,
+                                       const EventFetch& fetch, const FetchedEvents& fetched) const;
+  // Returns false if an event did not fit.
+  bool DeliverFetched(PartitionCursor& cursor, Consumer& consumer, const EventFetch& fetch,
+                      const FetchedEvents& fetched, ConsumeFrame* frame, Aftermath* after);
   // Records the outcome of a read from disk.
   void NoteRead(PartitionCursor& cursor, const Candidate& candidate, const absl::Status& status,
                 Aftermath* after);
