@@ -676,6 +676,48 @@ TEST_F(QueueCursorTest, ExaminesTrimmedRedrivenEventsOnce) {
   EXPECT_EQ(look(), 0u);
 }
 
+TEST_F(QueueCursorTest, DropsTrimmedEventsInPieces) {
+  constexpr int64_t kEvents = 100;
+  constexpr size_t kPiece = 30;
+  rig_.Grow(2 * kEvents + 1);
+  Deliver(kOne, 2 * kEvents);
+  Ack(kOne, 0, kEvents);
+  // Every other event is redriven, the others are replayed.
+  for (int64_t event = 0; event < kEvents; event += 2) {
+    Redrive(Offset(event), {TopicId(9), PartitionId(1), Offset(event)});
+  }
+  ASSERT_EQ(Replay(Offset(0), Offset(kEvents)), kEvents / 2);
+  rig_.Trim(2 * kEvents + 1);
+  Effects dropped;
+  int pieces = 1;
+  for (bool done = false; !done; ++pieces) {
+    ASSERT_LT(pieces, 10);
+    const size_t before = dropped.looked_at;
+    size_t left = kPiece;
+    done = cursor().DropTrimmed(&dropped, &left);
+    EXPECT_LE(dropped.looked_at - before, kPiece);
+  }
+  EXPECT_EQ(dropped.trimmed.size(), static_cast<size_t>(kEvents / 2 + 1)) << "and one undelivered";
+  EXPECT_EQ(cursor().pending().counts().extra, kEvents / 2);
+  EXPECT_EQ(cursor().pending().counts().leased, kEvents);
+  // The redriven events, and those in flight, are not examined again, unless they are taken back.
+  Effects later;
+  cursor().DropTrimmed(&later);
+  EXPECT_EQ(later.looked_at, 0u);
+  Retry(kOne, kEvents, kEvents + 1);
+  Retry(kOne, kEvents + 5, kEvents + 6);
+  cursor().DropTrimmed(&later);
+  EXPECT_EQ(later.looked_at, 2u);
+  EXPECT_EQ(later.lost, 2);
+  // Many are taken back at once.
+  cursor().Recall(rules_, kOne, &effects_);
+  size_t left = 1;
+  EXPECT_FALSE(cursor().DropTrimmed(&later, &left));
+  EXPECT_TRUE(cursor().DropTrimmed(&later));
+  EXPECT_EQ(later.lost, kEvents);
+  EXPECT_EQ(cursor().pending().counts().live, 0);
+}
+
 TEST_F(QueueCursorTest, VisibleCommitDoesNotOverrideLaterChanges) {
   rig_.Grow(3);
   Deliver(kOne, 3);

@@ -447,6 +447,7 @@ void Subscription::OnAlarm() {
       PartitionCursor& cursor = *cursors_[p];
       Effects effects;
       cursor.SweepOn(rules_, &left, &effects);
+      if (!cursor.DropTrimmed(&effects, &left)) after.SetAlarm(now);
       cursor.Expire(rules_, now, &effects, &left);
       if (left == 0 && !std::exchange(used_up, true)) first_swept_ = p + 1;  // In turn.
       if (effects.expired > 0) cursor.RenewEpoch(shared_.NewEpoch());

@@ -110,7 +110,7 @@ bool Subscription::SeekPartition(CommitBuilder& commit, SeekWork& work, size_t* 
   }
   Effects effects(commit.number());
   const bool done = cursor.SeekOn(rules_, left, &effects);
-  if (done) cursor.DropTrimmed(&effects);
+  if (done) cursor.DropTrimmed(&effects, left);  // The next delivery drops the rest.
   scheduler_->Conclude(cursor, effects, after);
   cursors_.SetEndOfMove(cursor, done ? commit.number() : CursorSet::kLaterCommit);
   if (done) work.in_place = false;
@@ -244,8 +244,8 @@ bool Subscription::Redrive(CommitBuilder& commit, PartitionId partition, Offset 
     PartitionCursor& cursor = *cursors_[partition.value()];
     Effects effects(after.commit);
     redriven = cursor.AddRedriven(event, place, &effects);
-    if (!redriven && event < cursor.log().start()) {
-      cursor.DropTrimmed(&effects);  // A trimmed event is not delivered as a live one.
+    if (!redriven) {
+      cursor.DropIfTrimmed(event, &effects);
       redriven = cursor.AddRedriven(event, place, &effects);
     }
     scheduler_->Conclude(cursor, effects, &after);

@@ -72,7 +72,7 @@ bool EventLedger::WillBeDelivered(Offset event) const {
 void EventLedger::CutTo(Offset end) {
   pending_.EditRange(end, next_, [](Offset, PendingRange&) { return Verdict::kRemove; });
   next_ = end;
-  NoteTrimmable(end);
+  trimmed_to_ = std::min(trimmed_to_, end);
   dirty_ = true;
 }
 
@@ -160,7 +160,7 @@ void EventLedger::MakeReady(PendingRange& range) {
 void EventLedger::TakeBack(Offset start, PendingRange& range, Effects* effects) {
   Release(range, effects);
   MakeReady(range);
-  NoteTrimmable(start);
+  NoteTrimmable(start, range.count, range);
   effects->more_to_deliver = true;
 }
 
@@ -176,7 +176,7 @@ void EventLedger::Requeue(const DeliveryRules& rules, Offset start, PendingRange
     }
     range.attempts = rules.BeforeLast(range.attempts);
   }
-  NoteTrimmable(start);
+  NoteTrimmable(start, range.count, range);
   if (!reason.empty()) range.reason = Reason(reason);
   range.consumer = ConsumerId();
   range.event_bytes = 0;
@@ -252,7 +252,7 @@ void EventLedger::AbandonParking(Offset start, uint32_t count, int64_t retry_at,
                                  absl::string_view why) {
   pending_.EditRange(start, start + count, [&](Offset first, PendingRange& range) {
     if (range.state != RangeState::kParking) return Verdict::kKeep;
-    NoteTrimmable(first);
+    NoteTrimmable(first, range.count, range);
     range.state = RangeState::kDelayed;
     range.due = retry_at;
     range.reason = Reason(why);
@@ -285,7 +285,7 @@ void EventLedger::AddComing(Offset start, int64_t count, PendingRange range, Eff
   range.state = RangeState::kComing;
   range.stamp = static_cast<uint64_t>(effects->commit);
   pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
-  NoteTrimmable(start);
+  NoteTrimmable(start, count, range);
   pending_.Add(start, count, range);
   effects->in_commit.push_back({start, count, CommitChange::Kind::kComes, effects->commit});
 }
@@ -374,12 +374,49 @@ void EventLedger::Lose(Offset from, Offset to, Effects* effects) {
   CountLost(to - from, effects);
 }
 
-// Runs on every delivery. Many trimmed events may be redriven, and stay.
-void EventLedger::DropTrimmed(Effects* effects) {
+void EventLedger::NoteTrimmable(Offset start, int64_t count, const PendingRange& range) {
+  if (range.redriven || start >= trimmed_to_) return;
+  const Offset end = std::min(start + count, trimmed_to_);
+  if (!trimmable_.empty() && trimmable_.back().second == start) {
+    trimmable_.back().second = end;
+  } else {
+    trimmable_.emplace_back(start, end);
+  }
+}
+
+Offset EventLedger::DropPiece(Offset from, Offset to, size_t* left, Effects* effects) {
+  const Offset end = pending_.EndOf(*left, from, to);
+  *left -= pending_.CountIn(from, end, *left);
+  if (HasTrimmed(from, end, effects)) RemoveTrimmed(from, end, effects);
+  return end;
+}
+
+// Runs on every delivery. Many trimmed events may stay: redriven ones, and those in flight. So each
+// is examined once, and again when its state changes.
+bool EventLedger::DropTrimmed(size_t* left, Effects* effects) {
+  while (!trimmable_.empty()) {
+    if (*left == 0) return false;
+    auto& [from, to] = trimmable_.back();
+    from = DropPiece(from, to, left, effects);
+    if (from == to) trimmable_.pop_back();
+  }
   const Offset start = log_->start();
-  if (trimmed_to_ >= start) return;
-  const Offset from = std::exchange(trimmed_to_, start);
-  if (HasTrimmed(from, start, effects)) RemoveTrimmed(from, start, effects);
+  while (trimmed_to_ < start) {
+    if (*left == 0) return false;
+    trimmed_to_ = DropPiece(trimmed_to_, start, left, effects);
+  }
+  LoseUpTo(start, effects);
+  return true;
+}
+
+void EventLedger::DropIfTrimmed(Offset event, Effects* effects) {
+  const Offset start = log_->start();
+  if (event >= start) return;
+  if (HasTrimmed(event, event + 1, effects)) RemoveTrimmed(event, event + 1, effects);
+  if (event >= next_) LoseUpTo(start, effects);
+}
+
+void EventLedger::LoseUpTo(Offset start, Effects* effects) {
   if (next_ >= start) return;
   Lose(next_, start, effects);
   next_ = start;

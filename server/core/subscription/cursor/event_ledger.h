@@ -126,8 +126,10 @@ class EventLedger {
 
   // ---- Trimmed events.
 
-  // Drops pending events that retention has removed.
-  void DropTrimmed(Effects* effects);
+  // Drops pending events that retention has removed: see PartitionCursor.
+  bool DropTrimmed(size_t* left, Effects* effects);
+  // The same for one event; and all events that were never delivered, if it is one of them.
+  void DropIfTrimmed(Offset event, Effects* effects);
   // Drops a redriven event whose last copy was removed, too. It counts as lost.
   void DropRedriven(Offset event, Effects* effects);
   // Removes what a trim removes of [from, to), which is trimmed.
@@ -135,7 +137,10 @@ class EventLedger {
   // Trimmed events, which were not pending, are lost to the live flow.
   void Lose(Offset from, Offset to, Effects* effects);
   // DropTrimmed need not examine the ranges before `offset`.
-  void SetTrimmedTo(Offset offset) { trimmed_to_ = offset; }
+  void SetTrimmedTo(Offset offset) {
+    trimmed_to_ = offset;
+    trimmable_.clear();
+  }
 
   // ---- Keys, with ordered_by_key.
 
@@ -168,8 +173,11 @@ class EventLedger {
   void CountLost(int64_t events, Effects* effects);
   // Whether there is anything in [from, to) that a trim removes.
   bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
-  // A trim may remove a range at `start`, which it did not before.
-  void NoteTrimmable(Offset start) { trimmed_to_ = std::min(trimmed_to_, start); }
+  // Drops what was trimmed of [from, to), at most `*left` ranges. Returns how far it got.
+  Offset DropPiece(Offset from, Offset to, size_t* left, Effects* effects);
+  void LoseUpTo(Offset start, Effects* effects);
+  // A trim may remove this range, which it did not before.
+  void NoteTrimmable(Offset start, int64_t count, const PendingRange& range);
 
   PartitionLog* log_;
   Offset next_;
@@ -179,8 +187,9 @@ class EventLedger {
   bool passed_ = false;  // Filtered events moved `next_` since the last write.
   PendingRanges pending_;
   // DropTrimmed is done up to here: pending ranges before it stay, even if the log starts after
-  // them.
+  // them, except in these ranges.
   Offset trimmed_to_{0};
+  std::vector<std::pair<Offset, Offset>> trimmable_;
   SharedText last_reason_;
   std::unique_ptr<KeyOrder> keys_;
   std::unique_ptr<RedrivenPlaces> redriven_;  // The dead letters of redriven events.

@@ -207,9 +207,15 @@ class PartitionCursor {
     ledger_.AbandonParking(start, count, retry_at, why);
   }
 
-  // Drops pending events that retention has removed; a seek in progress does so itself.
-  void DropTrimmed(Effects* effects) {
-    if (!seeking()) ledger_.DropTrimmed(effects);
+  // Drops pending events that retention has removed; a seek in progress does so itself. Returns
+  // false if `left` was used up before: nothing may be delivered then.
+  bool DropTrimmed(Effects* effects, size_t* left = nullptr) {
+    size_t all = SIZE_MAX;
+    return seeking() || ledger_.DropTrimmed(left == nullptr ? &all : left, effects);
+  }
+  // Likewise for one event: it is not to be delivered live.
+  void DropIfTrimmed(Offset event, Effects* effects) {
+    if (!seeking()) ledger_.DropIfTrimmed(event, effects);
   }
   // Drops a redriven event whose last copy was removed, too. It counts as lost.
   void DropRedriven(Offset event, Effects* effects) { ledger_.DropRedriven(event, effects); }

@@ -101,7 +101,7 @@ PartitionCursor* FrameFiller::FindIsolated(const Consumer& consumer, int64_t now
     PartitionCursor& cursor = *shared_.cursors[p];
     if (!MayRead(cursor, now) || cursor.pending().counts().alone == 0) continue;
     if (!scheduler_.MayDeliver(cursor, consumer)) continue;
-    scheduler_.DropTrimmed(cursor, after);
+    if (!scheduler_.DropTrimmed(cursor, after)) continue;
     std::optional<Candidate> candidate = cursor.Next(shared_.rules, Flow::kAlone);
     if (candidate.has_value() && Admit(*candidate, now, after)) return &cursor;
   }
@@ -134,7 +134,7 @@ FrameFiller::Outcome FrameFiller::Deliver(Consumer& consumer, int64_t now, Consu
     const size_t partition = *turn++;  // Read before EndTurn moves it.
     PartitionCursor& cursor = *shared_.cursors[partition];
     if (!MayRead(cursor, now) || !scheduler_.MayDeliver(cursor, consumer)) continue;
-    scheduler_.DropTrimmed(cursor, after);
+    if (!scheduler_.DropTrimmed(cursor, after)) continue;
     const size_t before = frame->bytes;
     const Outcome outcome = DeliverFrom(cursor, consumer, now, budget, frame, after);
     scheduler_.NoteDelivered(cursor, now, after);

@@ -48,10 +48,13 @@ void Scheduler::NoteChange(PartitionCursor& cursor, Aftermath* after) {
   after->SetAlarm(cursor.pending().next_due());
 }
 
-void Scheduler::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
+bool Scheduler::DropTrimmed(PartitionCursor& cursor, Aftermath* after) {
   Effects effects;
-  cursor.DropTrimmed(&effects);
+  size_t left = PartitionCursor::kMaxSwept;
+  const bool done = cursor.DropTrimmed(&effects, &left);
   if (!effects.trimmed.empty()) Conclude(cursor, effects, after);
+  if (!done) after->SetAlarm(shared_.Now());
+  return done;
 }
 
 void Scheduler::NoteDelivered(PartitionCursor& cursor, int64_t now, Aftermath* after) {

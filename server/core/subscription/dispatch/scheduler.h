@@ -33,8 +33,9 @@ class Scheduler {
 
   // Applies the effects of an operation, except for those on the cursor itself.
   void Conclude(PartitionCursor& cursor, Effects& effects, Aftermath* after);
-  // Drops what retention removed.
-  void DropTrimmed(PartitionCursor& cursor, Aftermath* after);
+  // Drops what retention removed; examines at most PartitionCursor::kMaxSwept pending ranges.
+  // Returns false if there is more, which follows with an alarm: nothing may be delivered before.
+  bool DropTrimmed(PartitionCursor& cursor, Aftermath* after);
   // Call after deliveries from a cursor, instead: schedules its write, and the end of its leases.
   void NoteDelivered(PartitionCursor& cursor, int64_t now, Aftermath* after);
   // The cursor moves to another position: ends all its leases, and tells the consumers. The caller
