@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,11 +21,11 @@ using testing::Each;
 using testing::Field;
 using testing::SizeIs;
 
-enum class Mode { kStream, kQueue, kOrderedByKey };
+enum class ScatterMode { kStream, kQueue, kOrderedByKey };
 
 // Everything from memory, or everything from the disk.
 class ScatteredDeliveryTest : public SubscriptionTest,
-                              public testing::WithParamInterface<std::tuple<Mode, bool>> {
+                              public testing::WithParamInterface<std::tuple<ScatterMode, bool>> {
  public:
   static std::string NameOf(const testing::TestParamInfo<ParamType>& info) {
     const char* const names[] = {"Stream", "Queue", "OrderedByKey"};
@@ -42,8 +43,8 @@ class ScatteredDeliveryTest : public SubscriptionTest,
   void SetUp() override {
     if (cold()) rig_.tail_cache_bytes = 0;
     SubscriptionTest::SetUp();
-    v1::Subscription subscription = mode() == Mode::kStream ? Stream() : Queue();
-    subscription.set_ordered_by_key(mode() == Mode::kOrderedByKey);
+    v1::Subscription subscription = mode() == ScatterMode::kStream ? Stream() : Queue();
+    subscription.set_ordered_by_key(mode() == ScatterMode::kOrderedByKey);
     Create(subscription);
     for (int batch = 0; batch < kBatches; ++batch) {
       v1::PublishStreamRequest request = MakeRequest("t", {});
@@ -55,7 +56,7 @@ class ScatteredDeliveryTest : public SubscriptionTest,
     }
   }
 
-  Mode mode() const { return std::get<0>(GetParam()); }
+  ScatterMode mode() const { return std::get<0>(GetParam()); }
   bool cold() const { return std::get<1>(GetParam()); }
   uint64_t Reads() { return rig_.broker().GetStats(kTester).cold_reads(); }
 
@@ -90,8 +91,8 @@ class ScatteredDeliveryTest : public SubscriptionTest,
 };
 
 INSTANTIATE_TEST_SUITE_P(All, ScatteredDeliveryTest,
-                         testing::Combine(testing::Values(Mode::kStream, Mode::kQueue,
-                                                          Mode::kOrderedByKey),
+                         testing::Combine(testing::Values(ScatterMode::kStream, ScatterMode::kQueue,
+                                                          ScatterMode::kOrderedByKey),
                                           testing::Bool()),
                          ScatteredDeliveryTest::NameOf);
 

@@ -229,7 +229,7 @@ absl::StatusOr<Subscription::Step> Subscription::Poll(Consumer& consumer, Consum
     if (step.has_value()) return *step;
     FetchTurn turn(context_.clock, 0, kMaxPolledBytes);
     DeliverFetched(consumer, frame, /*last=*/false, &turn);
-    looked_at += std::max(kMaxPolledBytes - turn.work_left(), kLookCost);
+    looked_at += std::max(turn.matched(), kLookCost);
     if (!frame->empty()) return Step::kFrame;
   }
 }

@@ -54,7 +54,8 @@ bool MayPart(const PendingRanges& pending, const Candidate& candidate) {
 // STREAM: whether the last attempt of an event is in progress. Live and extra events do not wait
 // for each other: otherwise one flow could block the other.
 bool LastAttemptIsOut(const PendingRanges& pending, const DeliveryRules& rules, bool extra) {
-  int64_t leased = rules.max_attempts > 0 ? CountLeased(pending, extra) : 0;
+  if (!rules.IsLast(pending.most_attempts(extra))) return false;  // Without a scan of all leases.
+  int64_t leased = CountLeased(pending, extra);
   for (auto it = pending.map().begin(); leased > 0; ++it) {
     const PendingRange& range = it->second;
     if (range.state != RangeState::kLeased || range.extra != extra) continue;

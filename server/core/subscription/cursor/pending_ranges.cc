@@ -39,6 +39,7 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
     case RangeState::kLeased:
       counts_.leased += events;
       if (!range.extra) counts_.leased_live += events;
+      NoteLeased(range);
       break;
     case RangeState::kDelayed:
       counts_.delayed += events;
@@ -56,6 +57,12 @@ void PendingRanges::Count(const PendingRange& range, int64_t sign) {
       counts_.coming += events;
       break;
   }
+}
+
+void PendingRanges::NoteLeased(const PendingRange& range) {
+  const int64_t extra = counts_.leased - counts_.leased_live;
+  uint16_t& most = most_attempts_[range.extra ? 1 : 0];
+  most = (range.extra ? extra : counts_.leased_live) == 0 ? 0 : std::max(most, range.attempts);
 }
 
 void PendingRanges::Index(int64_t start, const PendingRange& range) {

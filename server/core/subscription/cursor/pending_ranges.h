@@ -132,6 +132,9 @@ class PendingRanges {
   const Map& map() const { return map_; }
   const Counts& counts() const { return counts_; }
 
+  // No leased event of the flow has more attempts; 0: none is leased.
+  uint16_t most_attempts(bool extra) const { return most_attempts_[extra ? 1 : 0]; }
+
   // Whether there are as many ranges as there may be, or would be with `more`: kMaxRanges, or what
   // memory allows.
   bool full(size_t more = 0) const {
@@ -191,6 +194,7 @@ class PendingRanges {
   void JoinAround(int64_t from, int64_t to);
   void MarkDirty(int64_t start, PendingRange& range);
   void Count(const PendingRange& range, int64_t sign);
+  void NoteLeased(const PendingRange& range);
   void Index(int64_t start, const PendingRange& range);
   void Unindex(int64_t start, const PendingRange& range);
 
@@ -199,8 +203,9 @@ class PendingRanges {
   std::array<absl::btree_set<int64_t>, kFlows> ready_;  // Starts of ready ranges, by flow.
   absl::btree_set<std::pair<int64_t, int64_t>> due_;    // When a range is due, and its start.
   Counts counts_;
-  std::vector<int64_t> dirty_;         // Starts of ranges that are out of date in the store.
-  absl::flat_hash_set<int64_t> gone_;  // Starts that are stored but no longer in the map.
+  std::array<uint16_t, 2> most_attempts_{};  // Of live and of extra events.
+  std::vector<int64_t> dirty_;               // Starts of ranges that are out of date in the store.
+  absl::flat_hash_set<int64_t> gone_;        // Starts that are stored but no longer in the map.
 };
 
 }  // namespace eventhub

@@ -20,7 +20,7 @@ class FetchTurn {
 
   // The clock outlives this object.
   FetchTurn(const Clock& clock, size_t max_bytes, size_t max_work)
-      : clock_(clock), end_(clock.Monotonic() + kMaxTime), bytes_(max_bytes), work_(max_work) {}
+      : clock_(clock), end_(clock.Monotonic() + kMaxTime), max_work_(max_work), bytes_(max_bytes) {}
 
   // Whether the batch may be read, or skipped; if not, the turn is over.
   bool Take(const BatchHeader& batch, bool reads) {
@@ -39,21 +39,23 @@ class FetchTurn {
     return true;
   }
   // Events of this size were matched.
-  void NoteMatched(size_t bytes) { work_ -= std::min(work_, bytes); }
+  void NoteMatched(size_t bytes) { matched_ += bytes; }
 
   // Stored batches that were read.
   size_t reads() const { return reads_; }
-  // The number of bytes that may still be matched.
-  size_t work_left() const { return work_; }
-  bool over() const { return over_ || work_ == 0 || TimeIsUp(); }
+  // Bytes that were matched, and may still be.
+  size_t matched() const { return matched_; }
+  size_t work_left() const { return max_work_ - std::min(matched_, max_work_); }
+  bool over() const { return over_ || work_left() == 0 || TimeIsUp(); }
 
  private:
   bool TimeIsUp() const { return clock_.Monotonic() >= end_; }
 
   const Clock& clock_;
   const absl::Duration end_;
+  const size_t max_work_;
+  size_t matched_ = 0;
   size_t bytes_;  // Left.
-  size_t work_;   // Left.
   size_t reads_ = 0;
   bool skipped_ = false;
   bool over_ = false;
