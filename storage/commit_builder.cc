@@ -81,6 +81,23 @@ void CommitBuilder::Trim(PartitionLog& log, const LogPosition& start,
   trims_.emplace_back(&log, start);
 }
 
+void CommitBuilder::Replace(PartitionLog& log, absl::Span<const Offset> old,
+                            absl::Span<const RecordBatch> batches, const RemovedEvents& removed) {
+  for (const Offset base : old) {
+    const BatchKey key(log.topic(), log.id(), base);
+    Delete(Column::kEvents, key.view());
+    Delete(Column::kIndex, key.view());
+  }
+  for (const RecordBatch& batch : batches) {
+    const BatchKey key(log.topic(), log.id(), batch.base);
+    for (const SharedBytes& region : batch.chunks) {
+      Put(Column::kEvents, key.view(), region.view());
+    }
+    Put(Column::kIndex, key.view(), batch.header.Encode());
+  }
+  if (!batches.empty()) replaced_.push_back({&log, batches.back().end(), removed});
+}
+
 void CommitBuilder::DeleteTopic(TopicId topic) { deleted_topics_.push_back(topic); }
 
 void CommitBuilder::AddHook(std::shared_ptr<CommitHook> hook) {
@@ -112,12 +129,13 @@ bool CommitBuilder::empty() const {
 void CommitBuilder::DeleteTopics() {
   for (const TopicId topic : deleted_topics_) {
     for (const Column column : {Column::kEvents, Column::kIndex, Column::kProducers,
-                                Column::kDelayed, Column::kIdentities}) {
+                                Column::kDelayed, Column::kIdentities, Column::kLatest}) {
       DeletePrefix(column, TopicPrefix(topic));
     }
     DeletePrefix(Column::kMeta, LogStartPrefix(topic));
     DeletePrefix(Column::kMeta, RunPrefix(topic));
     DeletePrefix(Column::kMeta, AgeMarksPrefix(topic));
+    DeletePrefix(Column::kMeta, CompactionPrefix(topic));
     DeletePrefix(Column::kMeta, TopicKey(topic));
   }
 }
@@ -168,6 +186,10 @@ void CommitBuilder::MakeVisible(TailCache& cache) {
   }
   for (const auto& [log, end] : unkept_) log->AdvanceWithoutStorage(end);
   for (const auto& [log, start] : trims_) log->SetStart(start);
+  for (const auto& [log, end, removed] : replaced_) {
+    log->AddRemoved(removed);
+    cache.Drop(log->tail(), end);
+  }
   for (Watermark* topic : topics) topic->Advance(topic->value() + 1);
   for (const std::shared_ptr<CommitHook>& hook : called_hooks_) hook->OnVisible();
   called_hooks_.clear();

@@ -90,6 +90,13 @@ class CommitBuilder {
   // later reads less than a range delete.
   void Trim(PartitionLog& log, const LogPosition& start, absl::Span<const Offset> batches = {});
 
+  // Compaction: replaces the stored batches with the bases `old` by `batches`, which cover the same
+  // offsets and only remove events. The last batch of the visible log must not be among them, and
+  // the log must not have been trimmed beyond their start. Readers see either state of a batch, and
+  // the new one once the commit is visible.
+  void Replace(PartitionLog& log, absl::Span<const Offset> old,
+               absl::Span<const RecordBatch> batches, const RemovedEvents& removed);
+
   // Deletes all stored data of a topic, including what this commit appends to it. Its id must not
   // be reused.
   void DeleteTopic(TopicId topic);
@@ -117,6 +124,11 @@ class CommitBuilder {
     PartitionLog* log;
     std::shared_ptr<RecordBatch> batch;
   };
+  struct Replaced {
+    PartitionLog* log;
+    Offset end;  // Of the batches.
+    RemovedEvents removed;
+  };
 
   void Open(PartitionLog& log);
   // Records that the log's next events belong to the current run.
@@ -131,6 +143,7 @@ class CommitBuilder {
   std::vector<Appended> batches_;
   size_t put_ = 0;  // The number of `batches_` that are in `write_`.
   std::vector<std::pair<PartitionLog*, LogPosition>> trims_;
+  std::vector<Replaced> replaced_;
   absl::flat_hash_map<PartitionLog*, LogPosition> unkept_;
   std::vector<TopicId> deleted_topics_;
   std::vector<std::shared_ptr<CommitHook>> hooks_;

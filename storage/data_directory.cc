@@ -15,7 +15,7 @@
 namespace eventhub {
 namespace {
 
-constexpr int kFormat = 3;
+constexpr int kFormat = 4;
 constexpr char kFormatFile[] = "/EVENTHUB_FORMAT";
 constexpr char kLockFile[] = "/LOCK";
 constexpr char kDbDirectory[] = "/log";

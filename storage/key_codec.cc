@@ -224,6 +224,25 @@ std::optional<std::pair<TopicId, PartitionId>> ParseAgeMarksKey(absl::string_vie
   return std::make_pair(topic, partition);
 }
 
+std::string CompactionPrefix(TopicId topic) {
+  std::string key = "c";
+  AppendBig32(&key, topic.value());
+  return key;
+}
+
+std::string CompactionKey(TopicId topic, PartitionId partition) {
+  std::string key = CompactionPrefix(topic);
+  AppendBig32(&key, partition.value());
+  return key;
+}
+
+std::string LatestKey(TopicId topic, PartitionId partition, absl::string_view hash) {
+  std::string key = TopicPrefix(topic);
+  AppendBig32(&key, partition.value());
+  key.append(hash.data(), hash.size());
+  return key;
+}
+
 std::string RouteKey(absl::string_view name) { return absl::StrCat(kRouteKeyPrefix, name); }
 
 std::string SubscriptionPrefix(SubscriptionId subscription) {

@@ -28,7 +28,8 @@ class BatchKey {
   char bytes_[kSize];
 };
 
-// The prefix of all keys of a topic in `events`, `index`, `producers`, `delayed` and `identities`.
+// The prefix of all keys of a topic in `events`, `index`, `producers`, `delayed`, `identities`
+// and `latest`.
 std::string TopicPrefix(TopicId topic);
 
 // In column `meta`.
@@ -52,6 +53,13 @@ std::string AgeMarksPrefix(TopicId topic);
 extern const absl::string_view kAgeMarksPrefix;
 // Returns nullopt if `key` was not made by AgeMarksKey.
 std::optional<std::pair<TopicId, PartitionId>> ParseAgeMarksKey(absl::string_view key);
+
+// In column `meta`, for the progress of compaction (server/core/topic/compaction_state.h).
+std::string CompactionKey(TopicId topic, PartitionId partition);
+std::string CompactionPrefix(TopicId topic);
+
+// In column `latest`: topic | partition | hash of a key.
+std::string LatestKey(TopicId topic, PartitionId partition, absl::string_view hash);
 
 // In column `producers`: topic | length of the name | name | slot. The prefix covers all slots of
 // one producer.

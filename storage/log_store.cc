@@ -174,25 +174,41 @@ absl::Status LogStore::Read(TopicId topic, PartitionId partition, Offset from, O
 absl::Status LogStore::ReadRanges(TopicId topic, PartitionId partition,
                                   absl::Span<const OffsetRange> ranges, MoreBatches more,
                                   std::vector<RecordBatchPtr>* out, WantedBatches wanted) const {
-  const std::unique_ptr<rocksdb::Iterator> index(
+  std::unique_ptr<rocksdb::Iterator> index(
       db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
+  // Reads the batch that holds `next`; null: there is to be no more.
+  const auto read_batch = [&](Offset next, bool follows) -> absl::StatusOr<RecordBatchPtr> {
+    ASSIGN_OR_RETURN(BatchInfo entry, NextBatch(*index, topic, partition, next, follows));
+    for (;;) {
+      const bool reads = !entry.header.gone() && wanted(entry.header);
+      if (!more(entry.header, reads)) return RecordBatchPtr();
+      auto batch = std::make_shared<RecordBatch>();
+      batch->base = entry.base;
+      batch->header = entry.header;
+      if (!reads) return batch;
+      absl::StatusOr<SharedBytes> events = ReadEvents(ToView(index->key()), entry.header);
+      if (events.ok()) {
+        batch->chunks.push_back(*std::move(events));
+        return batch;
+      }
+      // Compaction may have replaced the batch since the iterator was created. It only removes
+      // events, so this ends.
+      index.reset(db_->NewIterator(rocksdb::ReadOptions(), handle(Column::kIndex)));
+      ASSIGN_OR_RETURN(const BatchInfo now, SeekBatch(*index, topic, partition, next));
+      if (now.header.count == entry.header.count && now.header.removed == entry.header.removed) {
+        return events.status();
+      }
+      entry = now;
+    }
+  };
   const size_t before = out->size();
   const auto read = [&]() -> absl::Status {
     Offset done(0);  // The end of the last batch.
     for (const OffsetRange& range : ranges) {
       for (Offset next = std::max(range.start, done); next < range.end; next = done) {
-        ASSIGN_OR_RETURN(const BatchInfo entry,
-                         NextBatch(*index, topic, partition, next, next == done));
-        const bool reads = wanted(entry.header);
-        if (!more(entry.header, reads)) return absl::OkStatus();
-        auto batch = std::make_shared<RecordBatch>();
-        batch->base = entry.base;
-        batch->header = entry.header;
-        if (reads) {
-          ASSIGN_OR_RETURN(SharedBytes events, ReadEvents(ToView(index->key()), entry.header));
-          batch->chunks.push_back(std::move(events));
-        }
-        done = entry.end();
+        ASSIGN_OR_RETURN(RecordBatchPtr batch, read_batch(next, next == done));
+        if (batch == nullptr) return absl::OkStatus();
+        done = batch->end();
         out->push_back(std::move(batch));
       }
     }
@@ -245,10 +261,10 @@ absl::StatusOr<LogBounds> LogStore::Recover(TopicId topic, PartitionId partition
   if (!index->Valid()) return bounds;
   ASSIGN_OR_RETURN(const BatchHeader last, BatchHeader::Decode(ToView(index->value())));
   bounds.last_append_micros = last.append_micros;
-  const Offset end = BatchKey::BaseOf(ToView(index->key())) + last.count;
-  if (end <= bounds.end) return bounds;  // The later events were not retained.
-  bounds.end = end;
-  bounds.end_bytes = last.bytes_before + last.bytes;
+  const LogPosition end = EndOf(BatchKey::BaseOf(ToView(index->key())), last);
+  if (end.offset <= bounds.end) return bounds;  // The later events were not retained.
+  bounds.end = end.offset;
+  bounds.end_bytes = end.bytes_before;
   return bounds;
 }
 
@@ -288,7 +304,7 @@ absl::StatusOr<LogPosition> LogStore::SeekFirst(
     const Offset middle = low.offset + (high.offset - low.offset) / 2;
     ASSIGN_OR_RETURN(const BatchInfo entry, SeekBatch(*index, topic, partition, middle));
     if (lies_before(entry.header)) {
-      low = {entry.end(), entry.header.bytes_before + entry.header.bytes};
+      low = EndOf(entry.base, entry.header);
     } else {
       high = {entry.base, entry.header.bytes_before};
     }
@@ -476,7 +492,7 @@ absl::Status LogStore::Reclaim(TopicId topic, const Cancellation& cancellation) 
       FromRocksDb(fail_stop_->Change([&] { return db_->Flush(rocksdb::FlushOptions(), handles_); }),
                   absl::StrCat("write tables in ", options_.directory)));
   for (const Column column :
-       {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities}) {
+       {Column::kEvents, Column::kIndex, Column::kDelayed, Column::kIdentities, Column::kLatest}) {
     rocksdb::CompactRangeOptions options;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
     RETURN_IF_ERROR(CompactInPieces(column, options, first, last, cancellation));

@@ -42,7 +42,7 @@ class DiskReserve;
 class FailStop;
 
 // The column families. `kMeta` is RocksDB's default one.
-enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIdentities };
+enum class Column { kMeta, kEvents, kIndex, kProducers, kCursors, kDelayed, kIdentities, kLatest };
 
 // Returns whether the events of a batch are to be read.
 using WantedBatches = absl::FunctionRef<bool(const BatchHeader&)>;
@@ -119,10 +119,10 @@ class LogStore {
 
   // Appends to `out` the batches that hold the offsets from `from` up to `end` (exclusive), at
   // least one, and further ones while their total size is at most `max_bytes`. The events of a
-  // batch that is not `wanted` are not read: the batch has no chunks. The range must be within the
-  // log and not empty. Returns NOT_FOUND if the first batch was trimmed meanwhile, and DATA_LOSS,
-  // with the offset at which to continue, if it is damaged; if a later one is, appends the intact
-  // batches before it and returns OK.
+  // batch that is not `wanted`, or whose events are all removed, are not read: the batch has no
+  // chunks. The range must be within the log and not empty. Returns NOT_FOUND if the first batch was
+  // trimmed meanwhile, and DATA_LOSS, with the offset at which to continue, if it is damaged; if a
+  // later one is, appends the intact batches before it and returns OK.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 

@@ -15,6 +15,8 @@ PartitionLog::PartitionLog(TopicId topic, PartitionId id, const LogBounds& bound
       start_(bounds.start.value()),
       trimmed_to_(bounds.start.value()),
       start_bytes_(bounds.start_bytes),
+      removed_events_(bounds.removed.events),
+      removed_bytes_(bounds.removed.bytes),
       end_(bounds.end.value()),
       end_bytes_(static_cast<int64_t>(bounds.end_bytes)),
       last_append_micros_(bounds.last_append_micros),
@@ -32,8 +34,9 @@ LogPosition PartitionLog::end_position() const {
 }
 
 uint64_t PartitionLog::bytes() const {
-  const uint64_t start = start_bytes();  // Read before the end, which only grows.
-  return end_bytes() - start;
+  // Read before the end, which only grows.
+  const uint64_t gone = start_bytes() + removed_bytes_.load(std::memory_order_relaxed);
+  return end_bytes() - gone;
 }
 
 absl::Time PartitionLog::last_append_time() const {
@@ -91,6 +94,11 @@ void PartitionLog::SetStart(const LogPosition& start) {
   if (start.offset < this->start()) return;
   start_.store(start.offset.value(), std::memory_order_release);
   start_bytes_.store(start.bytes_before, std::memory_order_release);
+}
+
+void PartitionLog::AddRemoved(const RemovedEvents& removed) {
+  removed_events_.fetch_add(removed.events, std::memory_order_relaxed);
+  removed_bytes_.fetch_add(removed.bytes, std::memory_order_relaxed);
 }
 
 void PartitionLog::AdvanceWithoutStorage(const LogPosition& end) {

@@ -14,6 +14,12 @@
 
 namespace eventhub {
 
+// Events that compaction removed, and their encoded size in bytes.
+struct RemovedEvents {
+  uint64_t events = 0;
+  uint64_t bytes = 0;
+};
+
 // The state of a partition, as recovered from the store.
 struct LogBounds {
   Offset start;              // The first retained offset.
@@ -21,6 +27,7 @@ struct LogBounds {
   uint64_t start_bytes = 0;  // Bytes of all batches before `start`.
   uint64_t end_bytes = 0;    // Bytes of all batches before `end`.
   int64_t last_append_micros = 0;
+  RemovedEvents removed{};
 };
 
 // One partition. A batch passes through two states: appended, when the commit thread has assigned
@@ -53,6 +60,8 @@ class PartitionLog {
 
   // The encoded size of the retained events.
   uint64_t bytes() const;
+  // The events between start() and end() that compaction removed.
+  uint64_t removed_events() const { return removed_events_.load(std::memory_order_relaxed); }
   // As in LogBounds.
   uint64_t start_bytes() const { return start_bytes_.load(std::memory_order_acquire); }
   uint64_t end_bytes() const { return static_cast<uint64_t>(end_bytes_.Get(commits_)); }
@@ -105,7 +114,8 @@ class PartitionLog {
   void MakeVisible(const RecordBatch& batch);
   // Advances the start after a trim is on disk; never moves it back.
   void SetStart(const LogPosition& start);
-  // The same for events that are not retained; the log then starts at `end`.
+  void AddRemoved(const RemovedEvents& removed);
+  // The same as SetStart for events that are not retained; the log then starts at `end`.
   void AdvanceWithoutStorage(const LogPosition& end);
 
  private:
@@ -118,6 +128,8 @@ class PartitionLog {
   std::atomic<int64_t> trimmed_to_;
   std::atomic<int64_t> run_start_{Offset::Max().value()};
   std::atomic<uint64_t> start_bytes_;
+  std::atomic<uint64_t> removed_events_;
+  std::atomic<uint64_t> removed_bytes_;
   VisibleNumber end_;
   VisibleNumber end_bytes_;
   VisibleNumber last_append_micros_;

@@ -22,9 +22,18 @@ struct BatchHeader {
   uint32_t bytes = 0;  // The size of the events region.
   // Wall clock, microseconds since the Unix epoch; never decreases within a partition.
   int64_t append_micros = 0;
-  // Of all earlier batches of the partition, including trimmed ones.
+  // The size of all earlier batches of the partition as they were appended, including trimmed and
+  // removed events.
   uint64_t bytes_before = 0;
   TypeSummary types;
+  // Events that compaction removed, at most `count`. They are empty in the events region, which
+  // does not exist if all of them are removed.
+  uint32_t removed = 0;
+  // By how much that made the region smaller than it was when the events were appended.
+  uint64_t removed_bytes = 0;
+
+  // Whether all events are removed: there is nothing to read.
+  bool gone() const { return removed == count; }
 
   std::string Encode() const;
 
@@ -45,7 +54,7 @@ struct BatchInfo {
 
 // The events region is a sequence of encoded fields `repeated Event events = 15`, as received in
 // requests and as sent to readers. It may consist of several chunks, each of complete events.
-// Immutable, and shared, once committed.
+// Immutable, and shared, once committed; compaction replaces whole batches in the store.
 struct RecordBatch {
   Offset base;
   BatchHeader header;
@@ -66,6 +75,9 @@ struct LogPosition {
   std::string Encode() const;
   static absl::StatusOr<LogPosition> Decode(absl::string_view value);
 };
+
+// The position after a batch.
+LogPosition EndOf(Offset base, const BatchHeader& header);
 
 using RecordBatchPtr = std::shared_ptr<const RecordBatch>;
 

@@ -140,14 +140,20 @@ class ExpiryFilterFactory final : public rocksdb::CompactionFilterFactory {
   const Clock& clock_;
 };
 
-// Nearly all look-ups are for missing keys.
-rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options,
-                                                         const BlockCache& cache) {
+// For look-ups of single keys.
+rocksdb::ColumnFamilyOptions MakeLookUpColumnOptions(const LogStoreOptions& options,
+                                                     const BlockCache& cache) {
   constexpr double kFilterBitsPerKey = 10;
   rocksdb::ColumnFamilyOptions column = MakeSmallColumnOptions(options, cache);
   rocksdb::BlockBasedTableOptions table = MakeTableOptions(cache);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kFilterBitsPerKey));
   column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return column;
+}
+
+rocksdb::ColumnFamilyOptions MakeIdentitiesColumnOptions(const LogStoreOptions& options,
+                                                         const BlockCache& cache) {
+  rocksdb::ColumnFamilyOptions column = MakeLookUpColumnOptions(options, cache);
   column.compaction_filter_factory = std::make_shared<ExpiryFilterFactory>(*options.clock);
   return column;
 }
@@ -164,6 +170,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumns(
       {"cursors", MakeShortLivedColumnOptions(options, cache)},
       {"delayed", MakeShortLivedColumnOptions(options, cache)},
       {"identities", MakeIdentitiesColumnOptions(options, cache)},
+      {"latest", MakeLookUpColumnOptions(options, cache)},
   };
 }
 

@@ -78,13 +78,17 @@ bool TailCache::Evict(int batches) {
   return false;
 }
 
-void TailCache::Drop(PartitionTail& tail) {
-  std::unique_ptr<PartitionTail::Batches> dropped;  // Freed after the lock is released.
-  MutexLock lock(tail.shared_->mutex);
-  dropped.swap(tail.shared_->batches);
-  if (dropped == nullptr) return;
+void TailCache::Drop(PartitionTail& tail, Offset before) {
+  PartitionTail::Batches dropped;  // Freed after the lock is released.
   size_t cost = 0;
-  for (const RecordBatchPtr& batch : *dropped) cost += CostOf(*batch);
+  MutexLock lock(tail.shared_->mutex);
+  std::unique_ptr<PartitionTail::Batches>& batches = tail.shared_->batches;
+  while (batches != nullptr && batches->front()->end() <= before) {
+    cost += CostOf(*batches->front());
+    dropped.push_back(std::move(batches->front()));
+    batches->pop_front();
+    if (batches->empty()) batches.reset();
+  }
   bytes_.fetch_sub(cost, std::memory_order_relaxed);
 }
 

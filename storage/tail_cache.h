@@ -47,8 +47,8 @@ class TailCache {
   // Adds the next batch of a partition.
   void Insert(PartitionTail& tail, RecordBatchPtr batch);
 
-  // Drops the cached batches of a partition whose topic is deleted.
-  void Drop(PartitionTail& tail);
+  // Drops the cached batches of a partition that end at `before` or earlier.
+  void Drop(PartitionTail& tail, Offset before = Offset::Max());
 
   // The size of the cached events plus a fixed overhead per batch, in bytes.
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }

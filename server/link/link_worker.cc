@@ -174,6 +174,7 @@ absl::Status LinkWorker::VerifyRemote(LinkOrigin* origin) {
   }
   RETURN_IF_ERROR(topic.status());
   remote_partitions_ = topic->topic.partitions;
+  remote_removes_events_ = topic->topic.latest_per_key.has_value();
   origin->hub_id = hub.hub_id;
   origin->topic_micros = absl::ToUnixMicros(topic->topic.create_time);
   const LinkOrigin known = link_->state().origin();
@@ -296,8 +297,8 @@ void LinkWorker::AddPassed(const client::Reader& reader, LinkStep* step) {
 
 uint64_t LinkWorker::CountLoopedEvents(const client::Reader& reader, uint32_t partition, int64_t to,
                                        size_t delivered) const {
-  // Without a filter of the link, the remote hub leaves out only events that have been at this hub.
-  if (settings_.has_filter()) return 0;
+  // Otherwise the remote hub leaves out only events that have been at this hub.
+  if (settings_.has_filter() || remote_removes_events_) return 0;
   const auto position = positions_.find(partition);
   const std::optional<int64_t> from =
       position != positions_.end() ? std::optional(position->second) : reader.start_of(partition);

@@ -60,4 +60,12 @@ BytesBidi* HubService::Consume(grpc::CallbackServerContext* context) {
   });
 }
 
+grpc::ServerUnaryReactor* HubService::GetLatest(grpc::CallbackServerContext* context,
+                                                const v1::GetLatestRequest* request,
+                                                v1::GetLatestResponse* response) {
+  return calls_.ServeOn(pools_.disk, context, [=, this](const Caller& caller, auto* reactor) {
+    FinishCall(reactor, broker_.readers().Latest(caller, *request), response);
+  });
+}
+
 }  // namespace eventhub

@@ -1,4 +1,5 @@
-// EventHubService: its methods receive and send raw bytes, so events are never parsed.
+// EventHubService: its methods receive and send raw bytes, so events are never parsed, except that
+// GetLatest returns one event.
 #pragma once
 
 #include "eventhub/v1/hub.grpc.pb.h"
@@ -16,7 +17,8 @@ using RawHubService = v1::EventHubService::WithRawCallbackMethod_Publish<
             v1::EventHubService::WithRawCallbackMethod_Consume<
                 v1::EventHubService::WithRawCallbackMethod_Transact<
                     v1::EventHubService::WithRawCallbackMethod_TransactStream<
-                        v1::EventHubService::Service>>>>>>;
+                        v1::EventHubService::WithCallbackMethod_GetLatest<
+                            v1::EventHubService::Service>>>>>>>;
 
 // Thread-safe. The constructor's arguments outlive this object.
 class HubService final : public RawHubService {
@@ -39,6 +41,9 @@ class HubService final : public RawHubService {
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* GetLatest(grpc::CallbackServerContext* context,
+                                      const v1::GetLatestRequest* request,
+                                      v1::GetLatestResponse* response) override;
 
  private:
   Broker& broker_;

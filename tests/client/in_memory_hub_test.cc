@@ -11,6 +11,7 @@
 #include "eventhub/admin_client.h"
 #include "eventhub/committer.h"
 #include "eventhub/error.h"
+#include "eventhub/latest_reader.h"
 #include "eventhub/publisher.h"
 #include "eventhub/reader.h"
 #include "eventhub/subscriber.h"
@@ -87,6 +88,26 @@ TEST(InMemoryHubTest, HubsAreIsolated) {
   ASSERT_TRUE(Publish(one.Connect(), EventOf("1")).ok());
   EXPECT_THAT(IdsOf(one.Connect(), "t"), ElementsAre("1"));
   EXPECT_TRUE(absl::IsNotFound(AdminClient(two.Connect()).GetTopic("t").status()));
+}
+
+TEST(InMemoryHubTest, LatestEventsAreLookedUpByKey) {
+  InMemoryHub hub;
+  ASSERT_TRUE(
+      AdminClient(hub.Connect()).CreateTopic({.name = "t", .latest_per_key = LatestPerKey{}}).ok());
+  v1::Event event = EventOf("1");
+  event.set_partition_key("k");
+  event.set_data("data");
+  ASSERT_TRUE(Publish(hub.Connect(), event).ok());
+  event.set_id("2");
+  ASSERT_TRUE(Publish(hub.Connect(), event).ok());
+  LatestReader reader(hub.Connect(), {.topic = "t"});
+  const absl::StatusOr<LatestEvent> latest = reader.Get("k");
+  ASSERT_TRUE(latest.ok()) << latest.status();
+  EXPECT_EQ(latest->event.id(), "2");
+  EXPECT_EQ(latest->offset, 1);
+  EXPECT_NE(latest->run, 0u);
+  EXPECT_EQ(GetErrorReason(reader.Get("none").status()), ErrorReason::kKeyNotFound);
+  EXPECT_EQ(GetErrorReason(reader.Get("k", 3).status()), ErrorReason::kPartitionNotFound);
 }
 
 // Read, process, write, and settle later: what a stream processor does.

@@ -305,6 +305,16 @@ TEST(TopicProtoTest, RetentionAndDeduplicationRoundTrip) {
   EXPECT_FALSE(update.topic().has_deduplication_window());
 }
 
+TEST(TopicProtoTest, LatestPerKeyRoundTrips) {
+  const Topic topic{.name = "t",
+                    .latest_per_key = LatestPerKey{.min_age = absl::Minutes(1),
+                                                   .delete_marker_age = absl::Hours(2)}};
+  EXPECT_EQ(FromProto(ToProto(topic)).latest_per_key, topic.latest_per_key);
+  const v1::UpdateTopicRequest update = ToProto("t", TopicUpdate{.latest_per_key = LatestPerKey{}});
+  EXPECT_THAT(Paths(update), ElementsAre("retention.latest_per_key"));
+  EXPECT_FALSE(update.topic().retention().latest_per_key().has_delete_marker_age());
+}
+
 TEST(PublishProtoTest, DuplicatesAndDelayedEvents) {
   v1::PublishResult result;
   v1::DuplicateEvent& first = *result.add_duplicates();

@@ -409,6 +409,28 @@ class TopicsTest(HubTest):
         self.assertIn("NOT_FOUND", self.fails(1, "topics", "describe", "life"))
         self.assertIn("NOT_FOUND", self.fails(1, "topics", "delete", "life", "--yes"))
 
+    def test_latest_event_of_a_key(self):
+        self.ok("topics", "create", "prices", "--retention=latest-per-key", "--latest-min-age=1h")
+        topic = json.loads(self.ok("topics", "describe", "prices", "--output=json"))
+        self.assertEqual(topic["latest_per_key"], {"min_age_seconds": 3600,
+                                                   "delete_marker_age_seconds": 86400})
+        self.ok("publish", "prices", "--key-field=1", "-q", stdin=b"a 1\nb 2\na 3\n")
+        self.assertEqual(self.ok("topics", "get", "prices", "a", "--format=%k %o %d\\n"), "a 2 a 3\n")
+        self.assertIn("a 3", self.ok("topics", "get", "prices", "a"))
+        event = json.loads(self.ok("topics", "get", "prices", "b", "--output=json"))
+        self.assertEqual((event["partitionkey"], event["data"]), ("b", "b 2"))
+        self.assertIn("no event with the key c (NOT_FOUND)",
+                      self.fails(1, "topics", "get", "prices", "c"))
+        self.assertIn("NOT_FOUND", self.fails(1, "topics", "get", "prices", "a", "-p", "1"))
+        self.ok("topics", "create", "no-prices")
+        self.assertIn("retention.latest_per_key",
+                      self.fails(1, "topics", "get", "no-prices", "a"))
+        self.assertIn("excludes all limits", self.fails(
+            2, "topics", "create", "x", "--retention=latest-per-key", "--max-age=1d"))
+        self.assertIn("only be set when the topic is created", self.fails(
+            1, "topics", "update", "no-prices", "--retention=latest-per-key", "--yes"))
+        self.ok("topics", "update", "prices", "--latest-min-age=0")
+
     def test_list(self):
         for name in ("list-b", "list-a"):
             self.ok("topics", "create", name)

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/topic/compaction_state.h"
 #include "storage/commit_builder.h"
 #include "storage/key_codec.h"
 #include "storage/log_store.h"
@@ -409,6 +410,62 @@ TEST(StoredRecords, OpenRejectsDamagedCursorRecords) {
     }
     EXPECT_THAT(rig.Open(), StatusIs(absl::StatusCode::kDataLoss));
   }
+}
+
+TEST(StoredRecords, CompactionStateIsLittleEndian) {
+  CompactionState state;
+  state.compacted_to = {Offset(0x0102), 0x0304};
+  state.removed = {0x05, 0x06};
+  state.next = Offset(0x07);
+  state.end = {Offset(0x08), 0x09};
+  const std::string value = state.Encode();
+  EXPECT_EQ(BytesToHexString(value),
+            "01000000"  // Version.
+            "0201000000000000"
+            "0403000000000000"
+            "0500000000000000"
+            "0600000000000000"
+            "0700000000000000"
+            "0800000000000000"
+            "0900000000000000");
+  ASSERT_OK_AND_ASSIGN(const CompactionState decoded, CompactionState::Decode(value));
+  EXPECT_EQ(decoded.Encode(), value);
+  EXPECT_TRUE(decoded.in_progress());
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_THAT(CompactionState::Decode(value.substr(0, size)),
+                StatusIs(absl::StatusCode::kDataLoss));
+  }
+  state.next = Offset(9);  // Beyond the end of its pass.
+  EXPECT_THAT(CompactionState::Decode(state.Encode()), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(StoredRecords, LatestEventOfKey) {
+  BrokerRig rig;
+  ASSERT_THAT(rig.Open(), IsOk());
+  v1::Topic topic;
+  topic.set_name("t");
+  topic.mutable_retention()->mutable_latest_per_key();
+  ASSERT_THAT(rig.Create(topic), IsOk());
+  v1::PublishStreamRequest request = MakeRequest("t", {"a"});
+  *request.add_events() = MakeEvent("b", "k", "data");
+  ASSERT_THAT(rig.Publish(request), IsOk());
+  rig.Close();
+  LogStoreOptions options;
+  options.directory = rig.disk.directory() + "/hub";
+  options.env = rig.disk.env();
+  ASSERT_OK_AND_ASSIGN(const auto store, LogStore::Open(options));
+  Records records;
+  EXPECT_THAT(store->Scan(Column::kLatest, "",
+                          [&](absl::string_view key, absl::string_view value) {
+                            records[BytesToHexString(key)] = BytesToHexString(value);
+                            return true;
+                          }),
+              IsOk());
+  EXPECT_EQ(records, (Records{{"00000001"
+                               "00000000"
+                               "04c37d9993e28be6a921e3704fda881d",  // XXH3_128 of "k".
+                               "01000000"
+                               "0100000000000000"}}));
 }
 
 }  // namespace

@@ -27,6 +27,11 @@ TEST(KeyCodec, MetaKeys) {
   EXPECT_EQ(BytesToHexString(LogStartPrefix(TopicId(0x01020304))), "7301020304");
   EXPECT_EQ(BytesToHexString(LogStartKey(TopicId(0x01020304), PartitionId(0x0a0b0c0d))),
             "73010203040a0b0c0d");
+  EXPECT_EQ(BytesToHexString(CompactionPrefix(TopicId(0x01020304))), "6301020304");
+  EXPECT_EQ(BytesToHexString(CompactionKey(TopicId(0x01020304), PartitionId(0x0a0b0c0d))),
+            "63010203040a0b0c0d");
+  EXPECT_EQ(BytesToHexString(LatestKey(TopicId(0x01020304), PartitionId(0x0a0b0c0d), "hash")),
+            "010203040a0b0c0d68617368");
   EXPECT_EQ(kNextTopicIdKey, "n");
   EXPECT_EQ(kTopicKeyPrefix, "t");
   EXPECT_EQ(BytesToHexString(SubscriptionKey(SubscriptionId(0x01020304))), "7501020304");
@@ -193,6 +198,40 @@ TEST(RecordBatch, HeaderIsLittleEndian) {
   EXPECT_THAT(decoded.types.hashes(), testing::ElementsAre(0x11121314u, 0x21222324u));
 }
 
+TEST(RecordBatch, HeaderOfCompactedBatchCountsRemovedEvents) {
+  BatchHeader header{3, 0x40, 5, 6, {}};
+  header.types.Add(0x11121314);
+  header.removed = 2;
+  header.removed_bytes = 0x0102030405060708;
+  const std::string value = header.Encode();
+  EXPECT_EQ(BytesToHexString(value),
+            "03000000"  // Version.
+            "03000000"
+            "40000000"
+            "0500000000000000"
+            "0600000000000000"
+            "01"  // Types.
+            "14131211"
+            "02000000"            // Removed events.
+            "0807060504030201");  // And their bytes.
+  ASSERT_OK_AND_ASSIGN(const BatchHeader decoded, BatchHeader::Decode(value));
+  EXPECT_EQ(decoded.count, 3u);
+  EXPECT_EQ(decoded.removed, 2u);
+  EXPECT_EQ(decoded.removed_bytes, header.removed_bytes);
+  EXPECT_FALSE(decoded.gone());
+  EXPECT_EQ(EndOf(Offset(10), decoded).offset, Offset(13));
+  EXPECT_EQ(EndOf(Offset(10), decoded).bytes_before, 6 + 0x40 + header.removed_bytes);
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_FALSE(BatchHeader::Decode(value.substr(0, size)).ok()) << size;
+  }
+  header.removed = 4;  // More than there are.
+  EXPECT_THAT(BatchHeader::Decode(header.Encode()),
+              StatusIs(absl::StatusCode::kDataLoss, "removed"));
+  header.removed = 3;  // All, and yet there are bytes.
+  EXPECT_THAT(BatchHeader::Decode(header.Encode()),
+              StatusIs(absl::StatusCode::kDataLoss, "removed"));
+}
+
 TEST(RecordBatch, HeaderOfAnyTypesListsNone) {
   BatchHeader header;
   header.types = TypeSummary::Any();
@@ -299,7 +338,7 @@ TEST(StoredRecords, LogRecordsMatchFormat) {
 TEST(StoredFiles, MatchFormat) {
   LogRig rig(FaultEnv::Medium::kDisk);
   ASSERT_THAT(rig.Open(), IsOk());
-  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "3\n");
+  EXPECT_EQ(rig.disk.ReadFile(rig.options.directory + "/EVENTHUB_FORMAT"), "4\n");
   for (const std::string& file : rig.disk.Files(rig.options.directory)) {
     const std::string name = file.substr(rig.options.directory.size());
     EXPECT_TRUE(name == "/EVENTHUB_FORMAT" || name == "/LOCK" || name.starts_with("/log/")) << name;

@@ -78,11 +78,11 @@ TEST_P(LogStoreOpenTest, RejectsMissingLog) {
 
 TEST_P(LogStoreOpenTest, RejectsNewerFormatUntouched) {
   Fill();
-  rig_.disk.WriteFile(format_file(), "4\n");
+  rig_.disk.WriteFile(format_file(), "5\n");
   const auto before = Snapshot();
-  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 4"));
+  EXPECT_THAT(LogStore::Open(rig_.options), StatusIs(StatusCode::kFailedPrecondition, "format 5"));
   EXPECT_EQ(Snapshot(), before);
-  rig_.disk.WriteFile(format_file(), "3\n");
+  rig_.disk.WriteFile(format_file(), "4\n");
   ASSERT_THAT(rig_.Open(), IsOk());
   EXPECT_EQ(rig_.log().end(), Offset(2));
 }
@@ -115,7 +115,7 @@ TEST_P(LogStoreOpenTest, ReplacesPartialFormatFile) {
   rig_.options.directory = rig_.disk.directory();
   rig_.disk.WriteFile(format_file() + ".new", "");
   ASSERT_THAT(rig_.Open(), IsOk());
-  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "3\n");
+  EXPECT_EQ(rig_.disk.ReadFile(format_file()), "4\n");
 }
 
 TEST_P(LogStoreOpenTest, FailingDiskIsNamedAndLeavesNoPartialState) {

@@ -127,6 +127,20 @@ TEST(TailCache, DroppedBatchesTakeNoRoom) {
   EXPECT_THAT(Read(kept, 0, 2), ElementsAre(0, 1));
 }
 
+TEST(TailCache, DropsBatchesBeforeAnOffset) {
+  TailCache cache(10'000);
+  PartitionTail tail;
+  for (int64_t i = 0; i < 3; ++i) cache.Insert(tail, MakeBatch(2 * i, 2, 500));
+  const size_t before = cache.bytes();
+  cache.Drop(tail, Offset(3));  // Within the second batch.
+  EXPECT_THAT(Read(tail, 0, 6), ElementsAre(-1));
+  EXPECT_THAT(Read(tail, 2, 6), ElementsAre(2, 4));
+  EXPECT_EQ(cache.bytes(), before / 3 * 2);
+  cache.Drop(tail, Offset(6));
+  EXPECT_THAT(Read(tail, 4, 6), ElementsAre(-1));
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
 // What the cache remembers of them is limited, even behind a batch that is still cached.
 TEST(TailCache, DroppedBatchesAreForgottenInTheEnd) {
   TailCache cache(10'000);

@@ -153,7 +153,10 @@ uint64_t EventsToRead(client::AdminClient& admin, const ReadFlags& flags) {
       if (place.partition == partition.partition) start = std::max(start, place.offset);
     }
     const int64_t end = std::min(partition.end_offset, reader.stop_offset.value_or(INT64_MAX));
-    events += static_cast<uint64_t>(std::max<int64_t>(end - start, 0));
+    // Where events were removed is unknown.
+    const bool all = start == partition.start_offset && end == partition.end_offset;
+    if (partition.removed_events > 0 && !all) return 0;
+    events += static_cast<uint64_t>(std::max<int64_t>(end - start, 0)) - partition.removed_events;
   }
   return std::min(events, flags.limit);
 }

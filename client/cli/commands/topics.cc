@@ -1,5 +1,7 @@
-// `eventhub topics`: creates, lists, describes, updates and deletes topics.
+// `eventhub topics`: creates, lists, describes, updates and deletes topics; looks up keys.
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,12 +11,15 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/frame/command.h"
 #include "client/cli/input/units.h"
+#include "client/cli/output/event_format.h"
 #include "client/cli/output/table.h"
 #include "client/cli/output/terminal.h"
 #include "client/cli/output/topic_output.h"
 #include "client/cli/output/topology_risks.h"
 #include "client/cli/run/open_letters.h"
 #include "client/cli/run/progress.h"
+#include "eventhub/latest_reader.h"
+#include "proto/json/event_json.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -26,6 +31,7 @@ Examples:
   eventhub topics create clicks --partitions=16 --max-age=7d
   eventhub topics list
   eventhub topics describe clicks --partitions
+  eventhub topics get prices sku-7
   eventhub topics update clicks --max-age=unlimited
   eventhub topics delete clicks)";
 
@@ -35,6 +41,7 @@ Examples:
   eventhub topics create clicks --partitions=16 --max-age=7d --max-bytes=10GiB
   eventhub topics create jobs --max-age=1d --keep-until-acked=50GiB
   eventhub topics create bus --retention=none        a pure bus: routes copy its events to others
+  eventhub topics create prices --retention=latest-per-key   state: the last event of each key
   eventhub topics create billing --max-bytes=10GiB --refuse-when-full --deduplicate=1d
   eventhub topics create orders --if-not-exists)";
 
@@ -59,6 +66,14 @@ Examples:
   eventhub topics update clicks --keep-until-acked=off --description=
   eventhub topics update clicks --retention=unlimited --deduplicate=10m)";
 
+constexpr char kGetExamples[] = R"(
+Fails if there is no event with the key, or if the latest has no data: a delete marker.
+
+Examples:
+  eventhub topics get prices sku-7
+  eventhub topics get prices sku-7 --output=json | jq .data
+  eventhub topics get prices sku-7 --format='%d')";
+
 constexpr char kDeleteTopicExamples[] = R"(
 Examples:
   eventhub topics delete clicks
@@ -70,13 +85,23 @@ Examples:
 struct TopicFlags {
   std::vector<std::string> names;
   client::TopicUpdate update;
-  std::string retention;  // `none`, `unlimited`, or empty.
+  std::string retention;  // `none`, `latest-per-key`, `unlimited`, or empty.
+  std::optional<absl::Duration> latest_min_age;
+  std::optional<absl::Duration> delete_marker_age;
   bool if_not_exists = false;
   bool partitions = false;
   bool with_subscriptions = false;
   bool with_routes = false;
   bool discard_dead_letters = false;
   bool yes = false;
+  bool json = false;
+};
+
+struct GetFlags {
+  std::string topic;
+  std::string key;
+  std::optional<uint32_t> partition;
+  EventFormat format;
   bool json = false;
 };
 
@@ -116,13 +141,22 @@ absl::StatusOr<absl::Duration> ParseWindow(absl::string_view text) {
 }
 
 // Applies `--retention` to the limits that other options do not set.
-absl::Status ApplyRetention(const std::string& retention, client::TopicUpdate& update) {
+absl::Status ApplyRetention(TopicFlags& flags) {
+  client::TopicUpdate& update = flags.update;
+  const std::string& retention = flags.retention;
+  const bool latest = retention == "latest-per-key";
+  if (latest || flags.latest_min_age || flags.delete_marker_age) {
+    update.latest_per_key =
+        client::LatestPerKey{.min_age = flags.latest_min_age.value_or(absl::ZeroDuration()),
+                             .delete_marker_age = flags.delete_marker_age};
+  }
   if (retention.empty()) return absl::OkStatus();
   const bool none = retention == "none";
-  if (none &&
+  if ((none || latest) &&
       (update.max_age || update.max_bytes || update.keep_until_acked || update.refuse_when_full)) {
-    return UsageError("--retention=none excludes all limits: nothing is kept");
+    return UsageError(absl::StrCat("--retention=", retention, " excludes all limits"));
   }
+  if (latest) return absl::OkStatus();
   update.keep_nothing = none;
   if (!update.max_age) update.max_age = absl::InfiniteDuration();
   if (!update.max_bytes) update.max_bytes = 0;
@@ -136,10 +170,18 @@ void AddRetentionFlags(CLI::App& command, TopicFlags& flags) {
   client::TopicUpdate& update = flags.update;
   command
       .add_option("--retention", flags.retention,
-                  "none: keep nothing, events go where routes copy them; unlimited: without all "
+                  "none: keep nothing, events go where routes copy them; latest-per-key: keep the "
+                  "last event of each key (only when the topic is created); unlimited: without all "
                   "limits that are not given")
-      ->check(OneOf({"none", "unlimited"}))
-      ->type_name("none|unlimited");
+      ->check(OneOf({"none", "latest-per-key", "unlimited"}))
+      ->type_name("none|latest-per-key|unlimited");
+  AddParsedOption(command, "--latest-min-age", &flags.latest_min_age, ParseDelay,
+                  "With latest-per-key: keep events that a later one supersedes for this long",
+                  "DURATION");
+  AddParsedOption(command, "--delete-marker-age", &flags.delete_marker_age, ParseDelay,
+                  "With latest-per-key: keep delete markers, events with a key and no data, for "
+                  "this long (default 24h)",
+                  "DURATION");
   const CLI::callback_t refuse = [&update](const CLI::results_t& values) {
     const std::string& value = values.back();
     if (value != "true" && value != "off" && value != "false") {
@@ -203,7 +245,7 @@ bool ChangesNothing(const client::TopicUpdate& update) {
   return !any(update.partitions, update.max_age, update.max_bytes, update.keep_until_acked,
               update.keep_until_acked_max_bytes, update.default_durability, update.max_event_bytes,
               update.description, update.keep_nothing, update.refuse_when_full,
-              update.deduplication_window);
+              update.deduplication_window, update.latest_per_key);
 }
 
 // Copies the fields that `update` sets to `topic`.
@@ -219,6 +261,7 @@ void ApplyUpdate(const client::TopicUpdate& update, client::Topic* topic) {
   SetIfGiven(update.keep_nothing, &topic->keep_nothing);
   SetIfGiven(update.refuse_when_full, &topic->refuse_when_full);
   SetIfGiven(update.deduplication_window, &topic->deduplication_window);
+  if (update.latest_per_key) topic->latest_per_key = update.latest_per_key;
 }
 
 absl::Status PrintTopic(const client::Topic& topic, bool json) {
@@ -226,7 +269,7 @@ absl::Status PrintTopic(const client::Topic& topic, bool json) {
 }
 
 absl::Status Create(const Context& context, TopicFlags flags) {
-  RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
+  RETURN_IF_ERROR(ApplyRetention(flags));
   client::Topic topic;
   topic.name = flags.names.front();
   ApplyUpdate(flags.update, &topic);
@@ -287,8 +330,23 @@ absl::Status Describe(const Context& context, const TopicFlags& flags) {
   return WriteOut(out);
 }
 
+absl::Status Get(const Context& context, const GetFlags& flags) {
+  client::LatestReader reader(ConnectToHub(context),
+                              {.topic = flags.topic, .timeout = AdminOptionsOf(context).timeout});
+  ASSIGN_OR_RETURN(const client::LatestEvent latest, reader.Get(flags.key, flags.partition));
+  const json::Position position{latest.partition, latest.offset, latest.append_time};
+  std::string out;
+  if (flags.json) {
+    json::AppendEvent(latest.event, {.position = position}, &out);
+    out.push_back('\n');
+  } else {
+    flags.format.Append(latest.event, position, &out);
+  }
+  return WriteOut(out);
+}
+
 absl::Status Update(const Context& context, TopicFlags flags) {
-  RETURN_IF_ERROR(ApplyRetention(flags.retention, flags.update));
+  RETURN_IF_ERROR(ApplyRetention(flags));
   if (ChangesNothing(flags.update)) return UsageError("topics update: no setting is given");
   const std::string& name = flags.names.front();
   client::AdminClient admin = ConnectAdmin(context);
@@ -364,6 +422,27 @@ void AddTopicsCommand(CLI::App& app, Context& context) {
   describe->add_flag("--partitions", flags->partitions, "Also show each partition");
   AddOutputOption(*describe, &flags->json);
   SetRun(*describe, context, [&context, flags] { return Describe(context, *flags); });
+
+  const auto get_flags = std::make_shared<GetFlags>();
+  get_flags->format = *EventFormat::Parse(kEventTextFormat);
+  CLI::App* get = AddVerb(*topics, "get", "Print the latest event with a key", kGetExamples);
+  get->add_option("TOPIC", get_flags->topic, "A topic that keeps the latest event per key")
+      ->required();
+  get->add_option("KEY", get_flags->key, "The partition key")->required();
+  AddCountOption(*get, "-p,--partition", &get_flags->partition, 0, UINT32_MAX,
+                 "Look here; by default where events with the key go by themselves");
+  CLI::Option* output =
+      get->add_option_function<std::string>(
+             "-o,--output",
+             [get_flags](const std::string& name) { get_flags->json = name == "json"; },
+             "text (default), or json: CloudEvents")
+          ->check(OneOf({"text", "json"}))
+          ->type_name("FORMAT");
+  AddParsedOption(*get, "--format", &get_flags->format, EventFormat::Parse,
+                  "How an event is printed as text", "FORMAT")
+      ->default_str(kEventTextFormat)
+      ->excludes(output);
+  SetRun(*get, context, [&context, get_flags] { return Get(context, *get_flags); });
 
   CLI::App* update = AddVerb(*topics, "update", "Change settings", kUpdateTopicExamples);
   AddName(*update, *flags);

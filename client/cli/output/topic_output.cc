@@ -15,6 +15,7 @@ namespace {
 
 std::string MaxAge(const client::Topic& topic) {
   if (topic.keep_nothing) return "keeps nothing";
+  if (topic.latest_per_key) return "latest per key";
   return topic.max_age == absl::InfiniteDuration() ? "unlimited" : FormatAge(topic.max_age);
 }
 
@@ -27,6 +28,14 @@ std::string KeepUntilAcked(const client::Topic& topic) {
   if (!topic.keep_until_acked) return "no";
   if (topic.keep_until_acked_max_bytes == 0) return "yes";
   return absl::StrCat("at most ", FormatBytes(topic.keep_until_acked_max_bytes));
+}
+
+std::string LatestPerKey(const client::Topic& topic) {
+  if (!topic.latest_per_key) return "no";
+  const client::LatestPerKey& latest = *topic.latest_per_key;
+  return absl::StrCat("superseded events kept for ", FormatAge(latest.min_age),
+                      ", delete markers for ",
+                      FormatAge(latest.delete_marker_age.value_or(absl::ZeroDuration())));
 }
 
 const char* WhenFull(const client::Topic& topic) {
@@ -51,6 +60,12 @@ Json TopicJson(const client::Topic& topic) {
                                            : Json(nullptr);
   json["keep_nothing"] = topic.keep_nothing;
   json["refuse_when_full"] = topic.refuse_when_full;
+  json["latest_per_key"] =
+      topic.latest_per_key ? Json{{"min_age_seconds", SecondsJson(topic.latest_per_key->min_age)},
+                                  {"delete_marker_age_seconds",
+                                   SecondsJson(topic.latest_per_key->delete_marker_age.value_or(
+                                       absl::ZeroDuration()))}}
+                           : Json(nullptr);
   json["deduplication_window_seconds"] = topic.deduplication_window == absl::ZeroDuration()
                                              ? Json(nullptr)
                                              : SecondsJson(topic.deduplication_window);
@@ -74,7 +89,8 @@ Json StatsJson(const client::TopicStats& stats) {
           {"duplicate_events", stats.duplicate_events},
           {"delayed_events", stats.delayed_events},
           {"unrouted_events", stats.unrouted_events},
-          {"held_back_bytes", stats.held_back_bytes}};
+          {"held_back_bytes", stats.held_back_bytes},
+          {"removed_events", stats.removed_events}};
 }
 
 Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
@@ -83,7 +99,8 @@ Json PartitionsJson(const std::vector<client::PartitionInfo>& partitions) {
     Json json = {{"partition", partition.partition},
                  {"start_offset", partition.start_offset},
                  {"end_offset", partition.end_offset},
-                 {"bytes", partition.bytes}};
+                 {"bytes", partition.bytes},
+                 {"removed_events", partition.removed_events}};
     json["last_append_time"] = partition.last_append_time.has_value()
                                    ? Json(FormatMoment(*partition.last_append_time))
                                    : Json(nullptr);
@@ -99,6 +116,7 @@ Fields TopicFields(const client::Topic& topic) {
           {"max bytes", MaxBytes(topic)},
           {"until acked", KeepUntilAcked(topic)},
           {"when full", WhenFull(topic)},
+          {"latest per key", LatestPerKey(topic)},
           {"deduplicates", topic.deduplication_window == absl::ZeroDuration()
                                ? "no"
                                : absl::StrCat("within ", FormatAge(topic.deduplication_window))},
@@ -119,6 +137,7 @@ void AppendStatsFields(const client::TopicStats& stats, Fields* fields) {
   };
   rare("routed", stats.routed_events, " copied to it since the hub started");
   rare("duplicates", stats.duplicate_events, " not appended since the hub started");
+  rare("removed", stats.removed_events, " that later ones superseded, or delete markers");
   rare("delayed", stats.delayed_events, " waiting for their due time");
   rare("unrouted", stats.unrouted_events, " that no route copied since the hub started");
   if (stats.held_back_bytes > 0) {
@@ -155,7 +174,8 @@ std::string RenderPartitions(const std::vector<client::PartitionInfo>& partition
   for (const client::PartitionInfo& partition : partitions) {
     table.AddRow({FormatCount(partition.partition), FormatCount(partition.start_offset),
                   FormatCount(partition.end_offset),
-                  FormatCount(partition.end_offset - partition.start_offset),
+                  FormatCount(partition.end_offset - partition.start_offset -
+                              static_cast<int64_t>(partition.removed_events)),
                   FormatBytes(partition.bytes),
                   absl::StrCat(partition.last_append_time.has_value()
                                    ? FormatMomentWide(*partition.last_append_time)

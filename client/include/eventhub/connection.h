@@ -18,6 +18,7 @@
 #include "eventhub/connection/dead_letter_calls.h"
 #include "eventhub/connection/delayed_event_calls.h"
 #include "eventhub/connection/health_calls.h"
+#include "eventhub/connection/latest_calls.h"
 #include "eventhub/connection/link_calls.h"
 #include "eventhub/connection/publish_streams.h"
 #include "eventhub/connection/read_streams.h"
@@ -63,6 +64,8 @@ class Connection {
   virtual TransactStreams& transact_streams();
   // For Commit (eventhub/transaction.h).
   virtual TransactionCalls& transactions();
+  // For LatestReader.
+  virtual LatestCalls& latest();
   // For the administration clients.
   virtual TopicCalls& topics();
   virtual SubscriptionCalls& subscriptions();

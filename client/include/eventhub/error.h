@@ -55,6 +55,9 @@ enum class ErrorReason {
   kTooMuchForFilters = 35,       // Filters are at their limit of the hub's memory.
   kTooManyPendingRanges = 36,    // Unsettled events are in too many pieces for the hub's memory.
   kTooMuchForReaders = 37,       // Readers are at their limit of the hub's memory: `retry_delay`.
+  kKeyNotFound = 38,             // There is no event with the key, or it is a delete marker.
+  kTopicHasNoLatest = 39,        // The topic does not keep the latest event per key.
+  kTopicKeepsLatest = 40,        // The topic keeps only those, so it cannot take dead letters.
 };
 
 // The reason's name in the contract without its prefix, e.g. "TOPIC_NOT_FOUND"; "UNSPECIFIED" for

@@ -18,6 +18,17 @@ enum class Durability {
   kSynced = 2,   // A power loss.
 };
 
+// Retention of the latest event of each key; see LatestPerKey in eventhub/v1/admin.proto.
+struct LatestPerKey {
+  // Superseded events are not removed before this age.
+  absl::Duration min_age = absl::ZeroDuration();
+  // The age at which delete markers (events with a key and no data) may be removed; at least
+  // `min_age`. Unset at creation: 24 hours, or `min_age` if that is longer.
+  std::optional<absl::Duration> delete_marker_age{};
+
+  bool operator==(const LatestPerKey&) const = default;
+};
+
 // A named log of events in one or more partitions.
 struct Topic {
   // 1 to 200 of `a-z A-Z 0-9 . _ -`, the first one a letter, a digit or `_`.
@@ -38,6 +49,9 @@ struct Topic {
   bool keep_nothing = false;
   // With `max_bytes`: a full topic refuses events instead of trimming the oldest.
   bool refuse_when_full = false;
+  // Events that a later one with the same key supersedes are removed; excludes the limits above.
+  // Only at creation; its ages can be changed later.
+  std::optional<LatestPerKey> latest_per_key{};
   // The durability of events published with kDefault. kDefault at creation: kSynced.
   Durability default_durability = Durability::kDefault;
   // The maximum size of an encoded event, in bytes; 1 to 16,777,216, and at most the hub's
@@ -61,6 +75,7 @@ struct TopicUpdate {
   std::optional<uint64_t> keep_until_acked_max_bytes{};  // 0: no limit.
   std::optional<bool> keep_nothing{};
   std::optional<bool> refuse_when_full{};
+  std::optional<LatestPerKey> latest_per_key{};  // Only of a topic that has it.
   std::optional<Durability> default_durability{};
   std::optional<uint32_t> max_event_bytes{};
   std::optional<std::string> description{};
@@ -91,6 +106,7 @@ struct TopicStats {
   uint64_t delayed_events = 0;    // Delayed now.
   uint64_t unrouted_events = 0;   // No route took them; only for topics that keep nothing.
   uint64_t held_back_bytes = 0;   // Kept beyond the retention limits, for subscriptions.
+  uint64_t removed_events = 0;    // Superseded and removed, ever; only with `latest_per_key`.
 };
 
 // A topic and its state.
@@ -108,6 +124,7 @@ struct PartitionInfo {
   int64_t end_offset = 0;    // The offset that the next event will get.
   uint64_t bytes = 0;
   std::optional<absl::Time> last_append_time{};  // Unset if no event is kept.
+  uint64_t removed_events = 0;                   // As in TopicStats.
 };
 
 // An address that a hub listens on.

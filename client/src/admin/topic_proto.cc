@@ -4,6 +4,17 @@
 
 namespace eventhub::client {
 
+namespace {
+
+void LatestToProto(const LatestPerKey& latest, v1::LatestPerKey& proto) {
+  client::ToProto(latest.min_age, *proto.mutable_min_age());
+  if (latest.delete_marker_age) {
+    client::ToProto(*latest.delete_marker_age, *proto.mutable_delete_marker_age());
+  }
+}
+
+}  // namespace
+
 Topic FromProto(const v1::Topic& proto) {
   Topic topic;
   topic.name = proto.name();
@@ -14,6 +25,11 @@ Topic FromProto(const v1::Topic& proto) {
   topic.keep_until_acked_max_bytes = proto.retention().keep_until_acked_max_bytes();
   topic.keep_nothing = proto.retention().none();
   topic.refuse_when_full = proto.retention().refuse_when_full();
+  if (proto.retention().has_latest_per_key()) {
+    const v1::LatestPerKey& latest = proto.retention().latest_per_key();
+    topic.latest_per_key = LatestPerKey{.min_age = FromProto(latest.min_age()),
+                                        .delete_marker_age = FromProto(latest.delete_marker_age())};
+  }
   topic.default_durability = static_cast<Durability>(proto.default_durability());
   topic.max_event_bytes = proto.max_event_bytes();
   topic.description = proto.description();
@@ -38,6 +54,9 @@ v1::Topic ToProto(const Topic& topic) {
   }
   if (topic.keep_nothing) proto.mutable_retention()->set_none(true);
   if (topic.refuse_when_full) proto.mutable_retention()->set_refuse_when_full(true);
+  if (topic.latest_per_key) {
+    LatestToProto(*topic.latest_per_key, *proto.mutable_retention()->mutable_latest_per_key());
+  }
   proto.set_default_durability(static_cast<v1::Durability>(topic.default_durability));
   proto.set_max_event_bytes(topic.max_event_bytes);
   proto.set_description(topic.description);
@@ -82,6 +101,10 @@ v1::UpdateTopicRequest ToProto(const std::string& name, const TopicUpdate& updat
     topic.mutable_retention()->set_refuse_when_full(*update.refuse_when_full);
     mask.add_paths("retention.refuse_when_full");
   }
+  if (update.latest_per_key) {
+    LatestToProto(*update.latest_per_key, *topic.mutable_retention()->mutable_latest_per_key());
+    mask.add_paths("retention.latest_per_key");
+  }
   if (update.default_durability) {
     topic.set_default_durability(static_cast<v1::Durability>(*update.default_durability));
     mask.add_paths("default_durability");
@@ -118,6 +141,7 @@ TopicStats FromProto(const v1::TopicStats& proto) {
   stats.delayed_events = proto.delayed_events();
   stats.unrouted_events = proto.unrouted_events();
   stats.held_back_bytes = proto.held_back_bytes();
+  stats.removed_events = proto.removed_events();
   return stats;
 }
 
@@ -127,6 +151,7 @@ PartitionInfo FromProto(const v1::PartitionInfo& proto) {
   info.start_offset = proto.start_offset();
   info.end_offset = proto.end_offset();
   info.bytes = proto.bytes();
+  info.removed_events = proto.removed_events();
   if (proto.has_last_append_time()) info.last_append_time = FromProto(proto.last_append_time());
   return info;
 }

@@ -18,6 +18,7 @@ ReadStreams& Connection::read_streams() { return Default<ReadStreams>(); }
 ConsumeStreams& Connection::consume_streams() { return Default<ConsumeStreams>(); }
 TransactStreams& Connection::transact_streams() { return Default<TransactStreams>(); }
 TransactionCalls& Connection::transactions() { return Default<TransactionCalls>(); }
+LatestCalls& Connection::latest() { return Default<LatestCalls>(); }
 TopicCalls& Connection::topics() { return Default<TopicCalls>(); }
 SubscriptionCalls& Connection::subscriptions() { return Default<SubscriptionCalls>(); }
 DeadLetterCalls& Connection::dead_letters() { return Default<DeadLetterCalls>(); }

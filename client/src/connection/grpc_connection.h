@@ -9,6 +9,7 @@
 #include "client/src/connection/grpc_dead_letter_calls.h"
 #include "client/src/connection/grpc_delayed_event_calls.h"
 #include "client/src/connection/grpc_health_calls.h"
+#include "client/src/connection/grpc_latest_calls.h"
 #include "client/src/connection/grpc_link_calls.h"
 #include "client/src/connection/grpc_route_calls.h"
 #include "client/src/connection/grpc_streams.h"
@@ -31,6 +32,7 @@ class GrpcConnection final : public Connection {
   ConsumeStreams& consume_streams() override { return streams_; }
   TransactStreams& transact_streams() override { return streams_; }
   TransactionCalls& transactions() override { return transactions_; }
+  LatestCalls& latest() override { return latest_; }
   TopicCalls& topics() override { return topics_; }
   SubscriptionCalls& subscriptions() override { return subscriptions_; }
   DeadLetterCalls& dead_letters() override { return dead_letters_; }
@@ -46,6 +48,7 @@ class GrpcConnection final : public Connection {
  private:
   GrpcCaller caller_;
   GrpcTransactionCalls transactions_{caller_};
+  GrpcLatestCalls latest_{caller_};
   GrpcTopicCalls topics_{caller_};
   GrpcSubscriptionCalls subscriptions_{caller_};
   GrpcDeadLetterCalls dead_letters_{caller_};

@@ -22,6 +22,7 @@ v1::PartitionInfo Describe(const PartitionLog& log) {
   const Offset start = log.start();  // Read before the end, which only grows.
   info.set_start_offset(start.value());
   info.set_bytes(log.bytes());
+  info.set_removed_events(log.removed_events());
   info.set_end_offset(log.end().value());
   if (log.end() > start) {
     *info.mutable_last_append_time() = TimestampOf(log.last_append_time());

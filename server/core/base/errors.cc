@@ -22,7 +22,7 @@ absl::Status Make(absl::StatusCode code, const std::string& message, ErrorDetail
 }
 
 // About the duration of a commit.
-constexpr absl::Duration kTopicGoingRetry = absl::Milliseconds(100);
+constexpr absl::Duration kTopicBeingDeletedRetry = absl::Milliseconds(100);
 
 ErrorDetail RetryAfter(absl::Duration delay) {
   ErrorDetail detail;
@@ -141,7 +141,7 @@ absl::Status TopicNotFound(absl::string_view topic) {
 
 absl::Status TopicBeingDeleted(absl::string_view topic) {
   return Make(absl::StatusCode::kUnavailable, absl::StrCat("topic ", topic, " is being deleted"),
-              RetryAfter(kTopicGoingRetry), ErrorDetail::REASON_TOPIC_NOT_FOUND);
+              RetryAfter(kTopicBeingDeletedRetry), ErrorDetail::REASON_TOPIC_NOT_FOUND);
 }
 
 absl::Status TopicExists(absl::string_view topic) {
@@ -326,6 +326,27 @@ absl::Status TopicKeepsNothing(absl::string_view topic) {
   return Make(absl::StatusCode::kFailedPrecondition,
               absl::StrCat("topic ", topic, " keeps no events (retention.none)"), {},
               ErrorDetail::REASON_TOPIC_KEEPS_NOTHING);
+}
+
+absl::Status TopicKeepsOnlyLatest(absl::string_view topic) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic,
+                           " keeps only the latest event per key (retention.latest_per_key), so it "
+                           "cannot receive dead letters"),
+              {}, ErrorDetail::REASON_TOPIC_KEEPS_LATEST);
+}
+
+absl::Status TopicHasNoLatest(absl::string_view topic) {
+  return Make(absl::StatusCode::kFailedPrecondition,
+              absl::StrCat("topic ", topic,
+                           " does not keep the latest event per key (retention.latest_per_key)"),
+              {}, ErrorDetail::REASON_TOPIC_HAS_NO_LATEST);
+}
+
+absl::Status KeyNotFound(absl::string_view topic, absl::string_view key) {
+  return Make(absl::StatusCode::kNotFound,
+              absl::StrCat("topic ", topic, " has no event with the key ", key), {},
+              ErrorDetail::REASON_KEY_NOT_FOUND);
 }
 
 absl::Status TopicFull(absl::string_view topic, uint64_t held_bytes, uint64_t max_bytes,

@@ -75,6 +75,10 @@ absl::Status TopicInUse(absl::string_view topic, absl::string_view why);
 absl::Status TopicHasOpenLetters(absl::string_view topic,
                                  const std::vector<std::string>& subscriptions);
 absl::Status TopicKeepsNothing(absl::string_view topic);
+// The topic cannot receive dead letters.
+absl::Status TopicKeepsOnlyLatest(absl::string_view topic);
+absl::Status TopicHasNoLatest(absl::string_view topic);
+absl::Status KeyNotFound(absl::string_view topic, absl::string_view key);
 absl::Status TooMuchForReaders(size_t wanted, size_t limit, absl::Duration retry_delay);
 absl::Status TooMuchForFilters(size_t wanted, size_t limit);
 absl::Status TooManyPartitions(size_t more, size_t present, size_t max);

@@ -75,7 +75,7 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
   return BatchSlicer().Slice(unowned, partition, from, to, max_bytes);
 }
 
-Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,
+Delivery FilterSlice(const Delivery& slice, const EventFilter* filter, size_t max_work,
                      SliceScan* scan) {
   Delivery passed;
   passed.partition = slice.partition;
@@ -93,9 +93,11 @@ Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t ma
     };
     for (SlicedEvent event; scan->work <= max_work && walker.Next(&event); at = at + 1) {
       size_t work = 0;
-      const bool passes = filter.Matches(event.message, &work);
+      const bool removed = event.field == kRemovedEvent;
+      const bool passes = !removed && (filter == nullptr || filter->Matches(event.message, &work));
       scan->work += std::max(work, event.field.size());
       ++scan->events;
+      if (removed) ++scan->removed;
       if (!passes) continue;
       if (event.field.data() != run_end) {
         end_run();

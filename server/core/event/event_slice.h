@@ -18,6 +18,10 @@ namespace eventhub {
 // The maximum amount of filtered-out events that one Poll examines on its thread. Bytes.
 inline constexpr size_t kMaxPolledBytes = size_t{256} << 10;
 
+// What compaction leaves of an event in its batch: a field without content, which no valid event
+// is.
+inline constexpr absl::string_view kRemovedEvent("\x7a\x00", 2);
+
 // One event of a chunk.
 struct SlicedEvent {
   absl::string_view field;    // Including tag and length.
@@ -64,7 +68,8 @@ std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, s
 // walk over its events once. Keeps the batch that it cut last alive.
 class BatchSlicer {
  public:
-  // Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one.
+  // Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one. Events
+  // that compaction removed are among them, without content; the batch must not be gone.
   Delivery Slice(const RecordBatchPtr& batch, PartitionId partition, Offset from, Offset to,
                  size_t max_bytes);
 
@@ -84,13 +89,14 @@ Delivery SliceBatch(const RecordBatch& batch, PartitionId partition, Offset from
 // The progress of a scan over a slice.
 struct SliceScan {
   uint32_t events = 0;
+  uint32_t removed = 0;  // Of them: removed by compaction.
   // Bytes: the size of the events, or what the filter examined, whichever is more.
   size_t work = 0;
 };
 
-// Returns the events of the slice that match, possibly none. Stops after `max_work`, but examines
-// at least one event.
-Delivery FilterSlice(const Delivery& slice, const EventFilter& filter, size_t max_work,
+// Returns the events of the slice that are not removed and match the filter, if there is one;
+// possibly none. Stops after `max_work`, but examines at least one event.
+Delivery FilterSlice(const Delivery& slice, const EventFilter* filter, size_t max_work,
                      SliceScan* scan);
 
 }  // namespace eventhub

@@ -12,12 +12,14 @@ namespace {
 
 constexpr char kGuardLane[] = "guard";
 constexpr char kUpkeepLane[] = "upkeep";
+constexpr char kCompactionLane[] = "compaction";
 constexpr char kReclaimLane[] = "reclaim";
 
-// Bounds of a run. A guard only reads figures; upkeep continues where it was cancelled; space that
-// reclaiming has freed so far stays free.
+// Bounds of a run. A guard only reads figures; upkeep and compaction continue where they were
+// cancelled; space that reclaiming has freed so far stays free.
 constexpr absl::Duration kGuardBound = absl::Seconds(30);
 constexpr absl::Duration kUpkeepBound = absl::Minutes(10);
+constexpr absl::Duration kCompactionBound = absl::Hours(2);
 constexpr absl::Duration kReclaimBound = absl::Hours(2);
 
 // How often the time is recorded for the next start. A start more than a day later is doubted.
@@ -39,6 +41,8 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
       on_clock_doubt_(std::move(on_clock_doubt)),
       retention_(options.retention, catalog, subscriptions, store, writer, clock,
                  [this](TopicId topic) { ReclaimSoon(topic); }),
+      compaction_(options.compaction, catalog, store, writer, clock,
+                  [this](TopicId topic) { ReclaimSoon(topic); }),
       jobs_(clock, std::move(on_error)) {
   jobs_.Every(options.disk_check_interval,
               {"disk space", kGuardLane, kGuardBound, [&guard](Cancellation&) {
@@ -57,6 +61,9 @@ Maintenance::Maintenance(const MaintenanceOptions& options, const TopicCatalog& 
                  if (guard.room() / 2 < bytes) return absl::OkStatus();
                  return store_.RestoreReserve(cancellation);
                }});
+  jobs_.Every(options.compaction_interval,
+              {"compaction", kCompactionLane, kCompactionBound,
+               [this](Cancellation& cancellation) { return compaction_.Run(cancellation); }});
   const auto upkeep = [&](const char* name, absl::Duration interval, auto run) {
     jobs_.Every(interval, {name, kUpkeepLane, kUpkeepBound, std::move(run)});
   };

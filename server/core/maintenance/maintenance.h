@@ -1,9 +1,11 @@
-// The hub's housekeeping: retention, disk space, the clock, idle producers and subscriptions.
+// The hub's housekeeping: retention, compaction, disk space, the clock, idle producers and
+// subscriptions.
 #pragma once
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/core/compaction/topic_compaction.h"
 #include "server/core/maintenance/disk_guard.h"
 #include "server/core/maintenance/retention.h"
 #include "storage/base/job_scheduler.h"
@@ -14,6 +16,8 @@ namespace eventhub {
 struct MaintenanceOptions {
   RetentionOptions retention;
   absl::Duration retention_interval = absl::Seconds(30);
+  CompactionOptions compaction{};
+  absl::Duration compaction_interval = absl::Seconds(10);
   absl::Duration producer_expiry_interval = absl::Hours(1);
   absl::Duration disk_check_interval = absl::Seconds(1);
   absl::Duration clock_check_interval = absl::Seconds(1);
@@ -27,8 +31,9 @@ struct MaintenanceOptions {
 using OnSubscriptionExpired =
     absl::AnyInvocable<void(absl::string_view subscription, absl::Time last_used)>;
 
-// The maintenance jobs of one hub, on three lanes: the guard, which never waits for another job;
-// upkeep, which waits for commits; and reclaiming disk space, which may take long.
+// The maintenance jobs of one hub, on four lanes: the guard, which never waits for another job;
+// upkeep, which waits for commits; and compaction and the reclaiming of disk space, which may take
+// long.
 //
 // Thread-safe. Runs from construction to Stop().
 class Maintenance {
@@ -64,6 +69,7 @@ class Maintenance {
   // start after a crash within the first minute can be doubted, too.
   absl::Duration noted_ = -absl::InfiniteDuration();
   Retention retention_;
+  TopicCompaction compaction_;
   JobScheduler jobs_;  // Last: its threads use the members above.
 };
 

@@ -5,6 +5,7 @@
 
 #include "server/core/base/errors.h"
 #include "server/core/base/timestamps.h"
+#include "server/core/read/latest_read.h"
 #include "server/core/read/stop_time.h"
 #include "storage/base/status_macros.h"
 
@@ -38,6 +39,12 @@ absl::StatusOr<std::unique_ptr<TopicReader>> Readers::Open(const Caller& caller,
   }
   return TopicReader::Open(request, std::move(topic), store_, counters_, std::move(stop_at),
                            *std::move(memory));
+}
+
+absl::StatusOr<v1::GetLatestResponse> Readers::Latest(const Caller& /*caller*/,
+                                                      const v1::GetLatestRequest& request) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Topic> topic, topics_.Require("topic", request.topic()));
+  return ReadLatest(request, *topic, store_, writer_);
 }
 
 }  // namespace eventhub

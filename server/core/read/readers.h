@@ -1,4 +1,4 @@
-// The facade of reading: EventHubService.Read, without the network.
+// The facade of reading: EventHubService.Read and GetLatest, without the network.
 #pragma once
 
 #include <memory>
@@ -26,6 +26,11 @@ class Readers {
   // Begins a read. May read from the disk.
   absl::StatusOr<std::unique_ptr<TopicReader>> Open(const Caller& caller,
                                                     const v1::ReadRequest& request);
+
+  // Returns the latest event with a key; see EventHubService.GetLatest. Reads from the disk, and
+  // may wait for a commit.
+  absl::StatusOr<v1::GetLatestResponse> Latest(const Caller& caller,
+                                               const v1::GetLatestRequest& request);
 
  private:
   const LogStore& store_;

@@ -291,10 +291,11 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       return true;
     }
     const Offset end = std::min({batch->end(), cursor.log->end(), cursor.stop});
-    if (filter_.has_value() && !filter_->MayPass(batch->header)) {
+    if (Skips(batch->header)) {
       PassOver(*batch, end, cursor);
       continue;
     }
+    const bool chosen = filter_.has_value() || batch->header.removed > 0;
     while (cursor.next < end) {
       const size_t room = room_ - std::min(frame->bytes, room_);
       // A batch is cut only where the frame would otherwise be small: cutting walks over its
@@ -303,41 +304,48 @@ bool TopicReader::Take(Cursor& cursor, const std::vector<RecordBatchPtr>& batche
       const bool whole_allowed = frame->bytes == 0;
       Delivery slice = SliceBatch(*batch, cursor.log->id(), cursor.next, end, room);
       if (!whole_allowed && slice.bytes > room) return false;
-      Deliver(std::move(slice), cursor, frame);
+      Deliver(std::move(slice), chosen, cursor, frame);
       // The rest is left for the next call, so that others get their turn.
-      if (filter_.has_value() && scanned_ > scan_limit_) return frame->bytes < room_;
-      // Filtered-out events took no room.
-      if (cursor.next < end && !filter_.has_value()) return false;
+      if (chosen && scanned_ > scan_limit_) return frame->bytes < room_;
+      // Events that were left out took no room.
+      if (cursor.next < end && !chosen) return false;
     }
   }
   return frame->bytes < room_;
 }
 
+bool TopicReader::Skips(const BatchHeader& batch) const {
+  return batch.gone() || (filter_.has_value() && !filter_->MayPass(batch));
+}
+
 void TopicReader::PassOver(const RecordBatch& batch, Offset end, Cursor& cursor) {
-  counters_.filtered_events.Add(static_cast<uint64_t>(end - cursor.next));
+  if (!batch.header.gone()) {
+    counters_.filtered_events.Add(static_cast<uint64_t>(end - cursor.next));
+  }
   cursor.next = end;
   cursor.run = run_;
   cursor.run_end = run_end_;
-  cursor.passed = true;
+  cursor.passed = any_passed_ = true;
   scanned_ += EventFilter::kPassedBatchCost;
   untold_ += batch.header.bytes;
 }
 
-void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
+void TopicReader::Deliver(Delivery delivery, bool chosen, Cursor& cursor, Frame* frame) {
   cursor.next = delivery.base + delivery.count;
   cursor.run = run_;
   cursor.run_end = run_end_;
   delivery.run = run_;
-  if (filter_.has_value()) {
+  if (chosen) {
     SliceScan scan;
     const Offset base = delivery.base;
     untold_ += delivery.bytes;
-    delivery =
-        FilterSlice(delivery, *filter_, scan_limit_ - std::min(scanned_, scan_limit_), &scan);
+    delivery = FilterSlice(delivery, filter_.has_value() ? &*filter_ : nullptr,
+                           scan_limit_ - std::min(scanned_, scan_limit_), &scan);
     scanned_ += scan.work;
     cursor.next = base + scan.events;
-    counters_.filtered_events.Add(scan.events - delivery.count);
+    counters_.filtered_events.Add(scan.events - scan.removed - delivery.count);
     cursor.passed = delivery.count == 0 || delivery.end() < cursor.next;
+    any_passed_ |= cursor.passed;
     if (delivery.count == 0) return;
   }
   said_caught_up_ = false;
@@ -349,7 +357,7 @@ void TopicReader::Deliver(Delivery delivery, Cursor& cursor, Frame* frame) {
 }
 
 void TopicReader::NotePassed(Frame* frame) {
-  if (!filter_.has_value()) return;
+  if (!std::exchange(any_passed_, false)) return;
   untold_ = 0;
   for (Cursor& cursor : cursors_) {
     if (!std::exchange(cursor.passed, false)) continue;

@@ -68,7 +68,7 @@ class TopicReader {
   // NOT_FOUND: the topic was deleted. OUT_OF_RANGE: the next event was trimmed.
   absl::StatusOr<Step> Poll(Frame* frame, size_t max_bytes = SIZE_MAX);
 
-  // Fills an empty frame after Poll returned kCold; with a filter it may stay empty. Errors as for
+  // Fills an empty frame after Poll returned kCold; it may stay empty. Errors as for
   // Poll; DATA_LOSS if stored data is damaged.
   absl::Status ReadCold(Frame* frame, size_t max_bytes = SIZE_MAX);
 
@@ -87,7 +87,7 @@ class TopicReader {
     // it.
     uint64_t run = 0;
     Offset run_end = Offset(0);
-    // Events before `next` were filtered out, and the client has not been told.
+    // Events before `next` were left out, and the client has not been told.
     bool passed = false;
 
     bool done() const { return next >= stop; }
@@ -117,10 +117,13 @@ class TopicReader {
   // Stops the read at the current end of the log, if no event appended before the stop time can
   // follow.
   void EndIfOver(bool over);
-  // Skips the events of a batch up to `end`, none of which can match the filter.
+  // Whether no event of a batch can be delivered.
+  bool Skips(const BatchHeader& batch) const;
+  // Skips the events of a batch up to `end`.
   void PassOver(const RecordBatch& batch, Offset end, Cursor& cursor);
-  void Deliver(Delivery delivery, Cursor& cursor, Frame* frame);
-  // Reports the position in each partition whose last events were filtered out.
+  // With `chosen`, only the events that are not removed and match the filter.
+  void Deliver(Delivery delivery, bool chosen, Cursor& cursor, Frame* frame);
+  // Reports the position in each partition whose last events were left out.
   void NotePassed(Frame* frame);
   bool AtHead() const;
   bool AllDone() const;
@@ -152,6 +155,7 @@ class TopicReader {
   size_t scanned_ = 0;
   size_t scan_limit_ = 0;
   size_t untold_ = 0;
+  bool any_passed_ = false;  // Of the cursors.
   bool started_ = false;
   bool said_caught_up_ = false;
   std::vector<RecordBatchPtr> batches_;  // Scratch.

@@ -3,6 +3,7 @@
 #include "server/core/base/errors.h"
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/topic/start_position.h"
+#include "server/core/topic/topic_log.h"
 #include "server/core/topic/topic_settings.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -66,8 +67,7 @@ absl::Status CreateSubscriptionTask::AddDeadLetterTopic(CommitBuilder& commit) {
   if (absl::IsAlreadyExists(topic.status())) {
     // The catalog may not have the topic yet.
     const std::shared_ptr<Topic> known = topics_.Find(settings.name());
-    return known != nullptr && known->keeps_nothing() ? TopicKeepsNothing(known->name())
-                                                      : absl::OkStatus();
+    return known == nullptr ? absl::OkStatus() : CheckKeepsLetters(*known);
   }
   RETURN_IF_ERROR(topic.status());
   dead_letter_topic_ = *std::move(topic);

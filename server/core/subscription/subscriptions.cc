@@ -11,6 +11,7 @@
 #include "server/core/subscription/subscription_settings.h"
 #include "server/core/subscription/subscription_status.h"
 #include "server/core/topic/start_position.h"
+#include "server/core/topic/topic_log.h"
 #include "storage/base/await.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
@@ -192,7 +193,7 @@ void Subscriptions::Update(const Caller& caller, const v1::UpdateSubscriptionReq
         if (letters != current.dead_letter_topic()) {
           const std::shared_ptr<Topic> topic = topics_.catalog().Find(letters);
           if (topic == nullptr || topic->closing()) return TopicNotFound(letters);
-          if (topic->keeps_nothing()) return TopicKeepsNothing(letters);
+          RETURN_IF_ERROR(CheckKeepsLetters(*topic));
         }
         if (!SameFilter(current, settings)) {
           RETURN_IF_ERROR(CheckFilterMemory(settings, context_.filter_memory));

@@ -33,7 +33,8 @@ void Topic::Apply(TopicSettings settings, const std::vector<LogBounds>& bounds) 
       partitions_.push_back(
           std::make_unique<PartitionLog>(id_, id, b, mark_, store_.visible_commits()));
       // Only a loaded topic has any, and nobody writes to it yet.
-      held_bytes_.fetch_add(b.end_bytes - b.start_bytes, std::memory_order_relaxed);
+      held_bytes_.fetch_add(b.end_bytes - b.start_bytes - b.removed.bytes,
+                            std::memory_order_relaxed);
     }
     view->partitions.reserve(partitions_.size());
     for (const auto& partition : partitions_) view->partitions.push_back(partition.get());
@@ -62,6 +63,11 @@ IdentityTable& Topic::identities() {
   return *identities_;
 }
 
+LatestTable& Topic::latest() {
+  if (latest_ == nullptr) latest_ = std::make_shared<LatestTable>(store_, id_);
+  return *latest_;
+}
+
 void Topic::SetPending(TopicSettings settings) {
   pending_ = std::move(settings);
   const v1::Retention& retention = pending_->retention();
@@ -86,12 +92,17 @@ v1::TopicStats Topic::Stats() const {
   v1::TopicStats stats;
   uint64_t events = 0;
   uint64_t bytes = 0;
+  uint64_t removed = 0;
   for (const PartitionLog* partition : view()->partitions) {
-    const Offset start = partition->start();  // Read before the end, which only grows.
-    events += static_cast<uint64_t>(partition->end() - start);
+    // Read before the end, which only grows.
+    const Offset start = partition->start();
+    const uint64_t gone = partition->removed_events();
+    events += static_cast<uint64_t>(partition->end() - start) - gone;
     bytes += partition->bytes();
+    removed += gone;
   }
   stats.set_events(events);
+  stats.set_removed_events(removed);
   stats.set_bytes(bytes);
   stats.set_published_events(counters_.published_events.value());
   stats.set_published_bytes(counters_.published_bytes.value());

@@ -9,6 +9,7 @@
 
 #include "eventhub/v1/admin.pb.h"
 #include "server/core/topic/identities.h"
+#include "server/core/topic/latest_table.h"
 #include "server/core/topic/producer_table.h"
 #include "storage/base/metrics.h"
 #include "storage/base/mutex.h"
@@ -113,11 +114,15 @@ class Topic {
   ProducerTable& producers() { return producers_; }
   // Created on first use: few topics deduplicate.
   IdentityTable& identities();
+  // The latest event of each key, if it keeps_latest().
+  LatestTable& latest();
   // The settings as of the last change submitted, which may not be visible yet.
   const v1::Topic& pending() const { return *pending_; }
   void SetPending(TopicSettings settings);
   // Whether events of the topic are not stored.
   bool keeps_nothing() const { return pending_->retention().none(); }
+  // Whether superseded events are removed (`Retention.latest_per_key`); never changes.
+  bool keeps_latest() const { return pending_->retention().has_latest_per_key(); }
   // Whether it takes no further events until there is room.
   void AddHeld(int64_t bytes) {
     held_bytes_.store(held_bytes() + static_cast<uint64_t>(bytes), std::memory_order_relaxed);
@@ -153,6 +158,7 @@ class Topic {
   ProducerTable producers_;
   const LogStore& store_;
   std::shared_ptr<IdentityTable> identities_;
+  std::shared_ptr<LatestTable> latest_;
   TopicSettings pending_;
   uint64_t pending_delayed_ = 0;
   const RouteSet* routes_ = nullptr;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/base/errors.h"
+#include "server/core/topic/compaction_state.h"
 #include "storage/base/status_macros.h"
 #include "storage/key_codec.h"
 
@@ -13,11 +14,17 @@ namespace eventhub {
 std::string EncodeTopicRecord(const v1::Topic& settings) { return settings.SerializeAsString(); }
 
 absl::StatusOr<std::vector<LogBounds>> RecoverPartitions(const LogStore& store, TopicId topic,
-                                                         uint32_t first, uint32_t last) {
+                                                         const v1::Topic& settings, uint32_t first,
+                                                         uint32_t last) {
   std::vector<LogBounds> bounds;
   bounds.reserve(last - first);
   for (uint32_t p = first; p < last; ++p) {
-    ASSIGN_OR_RETURN(const LogBounds b, store.Recover(topic, PartitionId(p)));
+    ASSIGN_OR_RETURN(LogBounds b, store.Recover(topic, PartitionId(p)));
+    if (settings.retention().has_latest_per_key()) {
+      ASSIGN_OR_RETURN(const CompactionState state,
+                       CompactionState::Load(store, topic, PartitionId(p)));
+      b.removed = state.removed;
+    }
     bounds.push_back(b);
   }
   return bounds;
@@ -37,7 +44,7 @@ absl::Status TopicCatalog::Load(const LogStore& store) {
     }
     auto topic = Make(id, settings->name(), store);
     ASSIGN_OR_RETURN(const std::vector<LogBounds> bounds,
-                     RecoverPartitions(store, id, 0, settings->partitions()));
+                     RecoverPartitions(store, id, *settings, 0, settings->partitions()));
     topic->Apply(settings, bounds);
     topic->SetPending(settings);
     Add(std::move(topic));

@@ -64,6 +64,7 @@ std::string EncodeTopicRecord(const v1::Topic& settings);
 
 // Returns what the store holds of the partitions [first, last) of a topic.
 absl::StatusOr<std::vector<LogBounds>> RecoverPartitions(const LogStore& store, TopicId topic,
-                                                         uint32_t first, uint32_t last);
+                                                         const v1::Topic& settings, uint32_t first,
+                                                         uint32_t last);
 
 }  // namespace eventhub

@@ -19,12 +19,22 @@ absl::Status CheckNotFull(const Topic& topic) {
   return TopicFull(topic.name(), topic.held_bytes(), limit, kTopicFullRetry);
 }
 
+absl::Status CheckKeepsLetters(const Topic& topic) {
+  if (topic.keeps_nothing()) return TopicKeepsNothing(topic.name());
+  return topic.keeps_latest() ? TopicKeepsOnlyLatest(topic.name()) : absl::OkStatus();
+}
+
 Offset AppendRun(Topic& topic, PartitionAppend& run, const TypeSummary& types,
                  CommitBuilder& commit) {
   const size_t bytes = run.events.size();
   if (topic.keeps_nothing()) return commit.AppendWithoutStorage(*run.log, bytes, run.count);
   topic.AddHeld(static_cast<int64_t>(bytes));
-  return commit.Append(*run.log, std::move(run.events), run.count, types);
+  if (!topic.keeps_latest()) {
+    return commit.Append(*run.log, std::move(run.events), run.count, types);
+  }
+  const Offset base = commit.Append(*run.log, run.events, run.count, types);
+  topic.latest().NoteAppended(run.log->id(), base, run.events, commit);
+  return base;
 }
 
 absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,

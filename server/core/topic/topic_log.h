@@ -19,6 +19,9 @@ absl::Status CheckNotFull(const Topic& topic);
 
 // The functions below run on the commit thread.
 
+// FAILED_PRECONDITION if the topic does not keep every event, as dead letters require.
+absl::Status CheckKeepsLetters(const Topic& topic);
+
 // ABORTED if `expected` is not the next offset of the log, or if `expected_run` is not 0 and the
 // event before it belongs to another run.
 absl::Status CheckExpected(const Topic& topic, const PartitionLog& log, Offset expected,

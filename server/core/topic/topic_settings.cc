@@ -11,11 +11,36 @@
 namespace eventhub {
 namespace {
 
+constexpr int64_t kDefaultDeleteMarkerSeconds = 24 * 60 * 60;
+
+// Fills in the defaults; the values may be invalid.
+void Complete(v1::LatestPerKey& latest) {
+  const bool longer = latest.mutable_min_age()->seconds() >= kDefaultDeleteMarkerSeconds;
+  if (latest.has_delete_marker_age()) return;
+  latest.mutable_delete_marker_age()->set_seconds(kDefaultDeleteMarkerSeconds);
+  if (longer) *latest.mutable_delete_marker_age() = latest.min_age();
+}
+
+absl::Status CheckLatestPerKey(const v1::LatestPerKey& latest) {
+  RETURN_IF_ERROR(CheckDuration("topic.retention.latest_per_key.min_age", latest.min_age(),
+                                absl::ZeroDuration(), absl::InfiniteDuration()));
+  return CheckDuration("topic.retention.latest_per_key.delete_marker_age",
+                       latest.delete_marker_age(), ToDuration(latest.min_age()),
+                       absl::InfiniteDuration());
+}
+
 absl::Status CheckRetention(const v1::Retention& retention) {
-  if (retention.none() &&
-      (retention.has_max_age() || retention.max_bytes() > 0 || retention.keep_until_acked() ||
-       retention.keep_until_acked_max_bytes() > 0 || retention.refuse_when_full())) {
+  const bool limited = retention.has_max_age() || retention.max_bytes() > 0 ||
+                       retention.keep_until_acked() || retention.keep_until_acked_max_bytes() > 0 ||
+                       retention.refuse_when_full();
+  if (retention.none() && limited) {
     return InvalidField("topic.retention.none", "excludes all other limits");
+  }
+  if (retention.has_latest_per_key()) {
+    if (limited || retention.none()) {
+      return InvalidField("topic.retention.latest_per_key", "excludes all other limits");
+    }
+    return CheckLatestPerKey(retention.latest_per_key());
   }
   if (retention.refuse_when_full() && retention.max_bytes() == 0) {
     return InvalidField("topic.retention.refuse_when_full", "requires max_bytes");
@@ -47,6 +72,19 @@ absl::Status Check(const v1::Topic& topic) {
   return CheckDescription("topic.description", topic.description());
 }
 
+// Keys are looked up from the first event on, and in the partition they hash to.
+absl::Status CheckLatestKept(const v1::Topic& from, const v1::Topic& to) {
+  if (from.retention().has_latest_per_key() != to.retention().has_latest_per_key()) {
+    return InvalidField("topic.retention.latest_per_key",
+                        "can only be set when the topic is created, and stays");
+  }
+  if (from.retention().has_latest_per_key() && from.partitions() != to.partitions()) {
+    return InvalidField("topic.partitions",
+                        "cannot change in a topic that keeps the latest event per key");
+  }
+  return absl::OkStatus();
+}
+
 // The size of the rest of a request with one event: names, sequence, offsets; a generous bound.
 constexpr size_t kBesideEventBytes = 1024;
 
@@ -75,6 +113,9 @@ absl::StatusOr<v1::Topic> NewTopicSettings(const v1::Topic& asked, const TopicLi
   }
   if (topic.max_event_bytes() == 0) {
     topic.set_max_event_bytes(std::min(kDefaultMaxEventBytes, limits.max_event_bytes));
+  }
+  if (topic.retention().has_latest_per_key()) {
+    Complete(*topic.mutable_retention()->mutable_latest_per_key());
   }
   *topic.mutable_create_time() = TimestampOf(now);
   DropUnknownFields(topic);
@@ -112,6 +153,11 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
           asked.retention().keep_until_acked_max_bytes());
     } else if (path == "retention.none") {
       topic.mutable_retention()->set_none(asked.retention().none());
+    } else if (path == "retention.latest_per_key") {
+      topic.mutable_retention()->clear_latest_per_key();
+      if (asked.retention().has_latest_per_key()) {
+        *topic.mutable_retention()->mutable_latest_per_key() = asked.retention().latest_per_key();
+      }
     } else if (path == "retention.refuse_when_full") {
       topic.mutable_retention()->set_refuse_when_full(asked.retention().refuse_when_full());
     } else if (path == "default_durability") {
@@ -128,6 +174,10 @@ absl::StatusOr<v1::Topic> ChangedTopicSettings(const v1::Topic& current, const v
     } else {
       return InvalidField("update_mask", absl::StrCat("names ", path, ", which cannot be changed"));
     }
+  }
+  RETURN_IF_ERROR(CheckLatestKept(current, topic));
+  if (topic.retention().has_latest_per_key()) {
+    Complete(*topic.mutable_retention()->mutable_latest_per_key());
   }
   DropUnknownFields(topic);
   RETURN_IF_ERROR(Check(topic));

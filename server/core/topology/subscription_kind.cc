@@ -81,6 +81,10 @@ class SubscriptionKind final : public TopologyKind {
       return InvalidField("subscription.dead_letter_topic",
                           absl::StrCat("topic ", letters, " will not exist"));
     }
+    if (dead_letters->retention().has_latest_per_key()) {
+      return InvalidField("subscription.dead_letter_topic",
+                          absl::StrCat("topic ", letters, " keeps only the latest event per key"));
+    }
     return absl::OkStatus();
   }
 

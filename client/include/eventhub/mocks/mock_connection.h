@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eventhub/connection.h"
+#include "eventhub/latest_reader.h"
 #include "eventhub/topology.h"
 #include "eventhub/transaction.h"
 #include "gmock/gmock.h"
@@ -25,6 +26,7 @@ class MockConnection : public Connection,
                        public ConsumeStreams,
                        public TransactStreams,
                        public TransactionCalls,
+                       public LatestCalls,
                        public TopicCalls,
                        public SubscriptionCalls,
                        public DeadLetterCalls,
@@ -39,6 +41,7 @@ class MockConnection : public Connection,
   ConsumeStreams& consume_streams() override { return *this; }
   TransactStreams& transact_streams() override { return *this; }
   TransactionCalls& transactions() override { return *this; }
+  LatestCalls& latest() override { return *this; }
   TopicCalls& topics() override { return *this; }
   SubscriptionCalls& subscriptions() override { return *this; }
   DeadLetterCalls& dead_letters() override { return *this; }
@@ -60,6 +63,10 @@ class MockConnection : public Connection,
   MOCK_METHOD(void, CancelCalls, (), (override));
   MOCK_METHOD(absl::StatusOr<TransactionResult>, Transact,
               (const Transaction& transaction, absl::Duration timeout), (override));
+  MOCK_METHOD(absl::StatusOr<LatestEvent>, GetLatest,
+              (const std::string& topic, const std::string& key, std::optional<uint32_t> partition,
+               absl::Duration timeout),
+              (override));
   MOCK_METHOD(absl::StatusOr<Topic>, CreateTopic, (const Topic& topic, absl::Duration timeout),
               (override));
   MOCK_METHOD(absl::StatusOr<TopicDescription>, GetTopic,

@@ -55,9 +55,15 @@ absl::Status PlaceReader::Load(const DeadLetterPlace& place) {
 
 absl::StatusOr<LoggedEvent> PlaceReader::Read(const DeadLetterPlace& place) {
   if (!Holds(place)) RETURN_IF_ERROR(Load(place));
-  const Delivery event =
-      slicer_.Slice(batch_, partition_, place.offset, place.offset + 1, SIZE_MAX);
-  return LoggedEvent{event.events.front(), event.append_micros};
+  if (!batch_->header.gone()) {
+    const Delivery event =
+        slicer_.Slice(batch_, partition_, place.offset, place.offset + 1, SIZE_MAX);
+    if (event.events.front().view() != kRemovedEvent) {
+      return LoggedEvent{event.events.front(), event.append_micros};
+    }
+  }
+  return absl::NotFoundError(absl::StrCat("the event at offset ", place.offset.value(),
+                                          " was removed by compaction"));
 }
 
 void PlaceReader::Reset() {

@@ -13,7 +13,7 @@ EventChoices::EventChoices(const std::vector<RecordBatchPtr>& batches,
   for (const RecordBatchPtr& batch : batches) {
     while (!ranges.empty() && ranges.front().end <= batch->base) ranges.remove_prefix(1);
     if (ranges.empty() || (work_ > max_work && !parts_.empty())) return;
-    if (filter != nullptr && !filter->MayPass(batch->header)) {
+    if (batch->header.gone() || (filter != nullptr && !filter->MayPass(batch->header))) {
       work_ += EventFilter::kPassedBatchCost;
       Add(batch->base, batch->end(), kSkipped);
     } else if (!Look(*batch, ranges, filter, by_key, max_work)) {
@@ -42,7 +42,8 @@ bool EventChoices::Look(const RecordBatch& batch, absl::Span<const OffsetRange> 
 void EventChoices::Match(const SlicedEvent& event, const EventFilter* filter, bool by_key) {
   size_t work = 0;
   Event& choice = events_.emplace_back();
-  if (filter != nullptr) choice.passes = filter->Matches(event.message, &work);
+  choice.passes =
+      event.field != kRemovedEvent && (filter == nullptr || filter->Matches(event.message, &work));
   work_ += std::max(work, event.field.size());
   if (!by_key || !choice.passes) return;
   const filter::Value key = EventView(event.message).Find("partitionkey");

@@ -26,13 +26,13 @@ class EventChoices {
   };
 
   // Matches the events of the ranges in the batches, both ascending, one after the other, until
-  // `max_work` bytes were examined; at least one event. `filter` may be null; keys are extracted
-  // only if `by_key`.
+  // `max_work` bytes were examined; at least one event. Events that compaction removed do not match.
+  // `filter` may be null; keys are extracted only if `by_key`.
   EventChoices(const std::vector<RecordBatchPtr>& batches, absl::Span<const OffsetRange> ranges,
                const EventFilter* filter, bool by_key, size_t max_work);
 
-  // The events from `from` up to this offset are matched, or in batches that the filter skips by
-  // their types; `from` if that event is neither.
+  // The events from `from` up to this offset are matched, or in batches that are gone or that the
+  // filter skips by their types; `from` if that event is neither.
   Offset EndFrom(Offset from) const;
   // The results for matched events from `from` on, at least one; `from` must be matched.
   absl::Span<const Event> From(Offset from) const;

@@ -32,7 +32,7 @@ bool EventDelivery::Deliver(const DeliveryJob& job, const std::vector<RecordBatc
     const RecordBatchPtr& batch = *next;
     while (at < std::min(batch->end(), candidate.end)) {
       if (job.budget.full()) return false;
-      if (filters && !filter_->MayPass(batch->header)) {
+      if (batch->header.gone() || (filters && !filter_->MayPass(batch->header))) {
         const Offset end = std::min(batch->end(), candidate.end);
         FilterOut(job, at, end);
         at = end;

@@ -29,7 +29,10 @@ FetchedEvents EventSource::Fetch(EventFetch& fetch, FetchTurn* turn) const {
     fetched.status = Read(fetch, turn, &fetched);
     fetched.reads = turn->reads() - before;
   }
-  if (fetched.status.ok() && fetch.each_is_chosen) {
+  const bool some_removed =
+      std::any_of(fetched.batches.begin(), fetched.batches.end(),
+                  [](const RecordBatchPtr& batch) { return batch->header.removed > 0; });
+  if (fetched.status.ok() && (fetch.each_is_chosen || some_removed)) {
     Ranges ranges{{fetch.candidate.start, fetch.candidate.end}};
     for (const Candidate& next : fetch.following) ranges.push_back({next.start, next.end});
     fetched.choices.emplace(fetched.batches, ranges, fetch.filter.get(), fetch.by_key,
