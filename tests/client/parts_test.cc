@@ -1,4 +1,4 @@
-// Tests of small parts: errors, partitions, batches, places, lists, timers.
+// Tests of small parts: errors, partitions, batches, places, lists, timers, streams.
 
 #include <future>
 
@@ -6,6 +6,7 @@
 #include "client/src/admin/topic_proto.h"
 #include "client/src/base/failure.h"
 #include "client/src/base/proto_time.h"
+#include "client/src/base/stream_slot.h"
 #include "client/src/base/timer_thread.h"
 #include "client/src/connection/grpc_status.h"
 #include "client/src/publish/batch.h"
@@ -437,6 +438,65 @@ TEST(LocateDelayed, RejectsContradictoryReplies) {
   EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
   reply.delayed = {{1, "a", {}}, {0, "b", {}}};
   EXPECT_FALSE(LocateEvents(DelayedBody(2, ""), 2, reply).has_value());
+}
+
+class StreamSlotTest : public testing::Test {
+ protected:
+  struct Stream {};
+
+  // Opens a stream; returns its number.
+  uint64_t Open() {
+    const uint64_t number = slot_.BeginOpen();
+    std::shared_ptr<Stream> stream = std::make_shared<Stream>();
+    EXPECT_TRUE(slot_.Opened(number, stream));
+    return number;
+  }
+
+  StreamSlot<Stream> slot_{RetryOptions{.initial_delay = absl::Seconds(1)}, absl::Seconds(100)};
+};
+
+TEST_F(StreamSlotTest, OneOperationIsInProgress) {
+  const uint64_t number = slot_.BeginOpen();
+  EXPECT_TRUE(slot_.busy());
+  EXPECT_FALSE(slot_.is_open());
+  std::shared_ptr<Stream> stream = std::make_shared<Stream>();
+  EXPECT_TRUE(slot_.Opened(number, stream));
+  EXPECT_FALSE(slot_.busy());
+  EXPECT_NE(slot_.BeginWrite(), nullptr);
+  EXPECT_TRUE(slot_.busy());
+  EXPECT_TRUE(slot_.Written(number));
+  EXPECT_FALSE(slot_.busy());
+}
+
+TEST_F(StreamSlotTest, LostStreamsAreNotTheCurrentOne) {
+  const uint64_t first = Open();
+  EXPECT_TRUE(slot_.Is(first));
+  EXPECT_NE(slot_.Lose(), nullptr);
+  EXPECT_FALSE(slot_.Is(first));
+  EXPECT_FALSE(slot_.is_open());
+  Open();
+  slot_.BeginWrite();
+  EXPECT_FALSE(slot_.Written(first));
+  EXPECT_TRUE(slot_.busy());
+}
+
+TEST_F(StreamSlotTest, StreamLostWhileItOpensIsNotTaken) {
+  const uint64_t number = slot_.BeginOpen();
+  EXPECT_EQ(slot_.Lose(), nullptr);
+  EXPECT_FALSE(slot_.busy());
+  std::shared_ptr<Stream> stream = std::make_shared<Stream>();
+  EXPECT_FALSE(slot_.Opened(number, stream));
+  EXPECT_NE(stream, nullptr);  // Left to the caller.
+  EXPECT_FALSE(slot_.is_open());
+}
+
+TEST_F(StreamSlotTest, FailuresDelayTheNextAttemptUntilOneSucceeds) {
+  EXPECT_EQ(slot_.not_before(), absl::Seconds(100));
+  slot_.BackOff(absl::UnavailableError("no hub"), absl::Seconds(200));
+  EXPECT_GT(slot_.not_before(), absl::Seconds(200));
+  EXPECT_EQ(slot_.last_failure().message(), "no hub");
+  slot_.NoteSuccess();
+  EXPECT_TRUE(slot_.last_failure().ok());
 }
 
 }  // namespace

@@ -82,8 +82,7 @@ CommitterCore::CommitterCore(std::shared_ptr<Connection> connection, CommitterOp
       options_(options),
       clock_(clock),
       queue_(options_.retry),
-      backoff_(options_.retry),
-      not_before_(clock.Monotonic()) {}
+      slot_(options_.retry, clock.Monotonic()) {}
 
 absl::Status CommitterCore::Commit(Transaction transaction, Committer::Callback done) {
   if (done == nullptr) {
@@ -110,7 +109,7 @@ absl::Status CommitterCore::Commit(Transaction transaction, Committer::Callback 
       queue_.Push(std::move(held));
     }
     Arm(deadline);
-    pump = !writing_;
+    pump = !slot_.busy();
   }
   if (pump) Pump();
   return absl::OkStatus();
@@ -139,43 +138,36 @@ absl::Status CommitterCore::AwaitSpace(size_t requests, size_t bytes) {
 
 void CommitterCore::Pump() {
   std::shared_ptr<TransactStream> stream;
+  uint64_t number = 0;
   std::string request;
   {
     MutexLock lock(mutex_);
-    if (writing_ || closed_) return;
+    if (slot_.busy() || closed_) return;
     const absl::Duration now = Now();
-    if (stream_ == nullptr) {
-      if (!queue_.has_unsent() || now < not_before_) return;
+    if (!slot_.is_open()) {
+      if (!queue_.has_unsent() || now < slot_.not_before()) return;
+      number = slot_.BeginOpen();
     } else {
       const HeldTransaction* const held = queue_.Send(now);
       if (held == nullptr) return;
       Arm(now + options_.reply_timeout);
       request = Encode(held->transaction, held->number);
-      stream = stream_;
+      stream = slot_.BeginWrite();
     }
-    writing_ = true;  // Until OnWritten, or until the stream is open.
   }
   if (stream != nullptr) {
     stream->Write(std::move(request));
   } else {
-    OpenStream();
+    OpenStream(number);
   }
 }
 
-void CommitterCore::OpenStream() {
-  uint64_t number;
-  {
-    MutexLock lock(mutex_);
-    number = ++stream_number_;
-  }
+void CommitterCore::OpenStream(uint64_t number) {
   std::shared_ptr<TransactStream> stream = connection_->transact_streams().OpenTransactStream(
       std::make_shared<StreamHandler>(weak_from_this(), number));
   {
     MutexLock lock(mutex_);
-    // The stream closed meanwhile, or the committer did: dropping the reference cancels it.
-    if (stream_number_ != number) return;
-    stream_ = std::move(stream);
-    writing_ = false;
+    if (!slot_.Opened(number, stream)) return;
   }
   Pump();
 }
@@ -183,8 +175,7 @@ void CommitterCore::OpenStream() {
 void CommitterCore::OnWritten(uint64_t stream) {
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
-    writing_ = false;
+    if (!slot_.Written(stream)) return;
   }
   Pump();
 }
@@ -194,17 +185,16 @@ void CommitterCore::OnReply(uint64_t stream, TransactReply reply) {
   std::shared_ptr<TransactStream> lost;
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
+    if (!slot_.Is(stream)) return;
     const absl::Status status = reply.status;
     if (!queue_.OnReply(std::move(reply), Now(), answers)) {
       const absl::Status broken = absl::InternalError("the hub sent a reply to no transaction");
       lost = LoseStream(broken, answers);
       BackOff(broken);
     } else if (status.ok()) {
-      backoff_.Reset();
-      last_failure_ = absl::OkStatus();
+      slot_.NoteSuccess();
     } else if (answers.empty()) {
-      last_failure_ = status;  // It is retried.
+      slot_.NoteFailure(status);  // It is retried.
       Arm(queue_.NextDelayed());
     }
     Finish(answers);
@@ -219,7 +209,7 @@ void CommitterCore::OnClosed(uint64_t stream, const absl::Status& status) {
   std::shared_ptr<TransactStream> lost;
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
+    if (!slot_.Is(stream)) return;
     // gRPC does not tell which request it was.
     const bool too_large = GetErrorReason(status) == ErrorReason::kRequestTooLarge;
     if (too_large) queue_.FailLargest(status, answers);
@@ -241,16 +231,13 @@ void CommitterCore::OnClosed(uint64_t stream, const absl::Status& status) {
 
 std::shared_ptr<TransactStream> CommitterCore::LoseStream(const absl::Status& status,
                                                           Answers& answers) {
-  ++stream_number_;
-  writing_ = false;
   queue_.OnStreamLost(status, answers);
-  return std::exchange(stream_, nullptr);
+  return slot_.Lose();
 }
 
 void CommitterCore::BackOff(const absl::Status& status) {
-  last_failure_ = status;
-  not_before_ = Now() + backoff_.DelayAfter(status);
-  Arm(not_before_);
+  slot_.BackOff(status, Now());
+  Arm(slot_.not_before());
 }
 
 void CommitterCore::Arm(absl::Duration when) {
@@ -277,7 +264,7 @@ void CommitterCore::OnTimer() {
     }
     Arm(std::min(queue_.NextDeadline(), queue_.OldestSentAt() + options_.reply_timeout));
     if (queue_.NextDelayed() > now) Arm(queue_.NextDelayed());
-    if (queue_.has_unsent() && now < not_before_) Arm(not_before_);
+    if (queue_.has_unsent() && now < slot_.not_before()) Arm(slot_.not_before());
     Finish(answers);
   }
   space_.NotifyAll();  // Waiters look at the time themselves.
@@ -289,8 +276,8 @@ void CommitterCore::OnTimer() {
 
 absl::Status CommitterCore::DeadlineError() const {
   std::string message = "the transaction could not be committed within its deadline";
-  if (!last_failure_.ok()) {
-    absl::StrAppend(&message, "; the last attempt that failed: ", last_failure_.message());
+  if (!slot_.last_failure().ok()) {
+    absl::StrAppend(&message, "; the last attempt that failed: ", slot_.last_failure().message());
   }
   return absl::DeadlineExceededError(message);
 }
@@ -359,7 +346,7 @@ size_t CommitterCore::in_flight() const {
 
 absl::Status CommitterCore::last_failure() const {
   MutexLock lock(mutex_);
-  return last_failure_;
+  return slot_.last_failure();
 }
 
 }  // namespace eventhub::client

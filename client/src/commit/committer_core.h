@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "client/src/base/backoff.h"
+#include "client/src/base/stream_slot.h"
 #include "client/src/commit/commit_queue.h"
 #include "eventhub/committer.h"
 #include "eventhub/connection.h"
@@ -49,7 +49,7 @@ class CommitterCore : public std::enable_shared_from_this<CommitterCore> {
 
   // Writes the next request, or opens a stream if there is none. Without the mutex.
   void Pump();
-  void OpenStream();
+  void OpenStream(uint64_t number);
 
   void OnWritten(uint64_t stream);
   void OnReply(uint64_t stream, TransactReply reply);
@@ -85,12 +85,7 @@ class CommitterCore : public std::enable_shared_from_this<CommitterCore> {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;   // Nothing more is sent.
 
   // The stream.
-  std::shared_ptr<TransactStream> stream_ ABSL_GUARDED_BY(mutex_);
-  uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the current stream.
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;        // Or opening.
-  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration not_before_ ABSL_GUARDED_BY(mutex_);  // No stream is opened before.
-  absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);
+  StreamSlot<TransactStream> slot_ ABSL_GUARDED_BY(mutex_);
   absl::Duration armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 
   // Answers.

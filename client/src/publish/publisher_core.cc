@@ -46,8 +46,7 @@ PublisherCore::PublisherCore(std::shared_ptr<Connection> connection, PublisherOp
               .idempotent = options_.idempotent}),
       open_(options_, clock_, queue_),
       epoch_(EpochAt(clock.Now())),
-      backoff_(options_.retry),
-      not_before_(clock.Monotonic()) {}
+      slot_(options_.retry, clock.Monotonic()) {}
 
 uint64_t PublisherCore::EpochAt(absl::Time now) {
   return static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixMicros(now), 1));
@@ -74,7 +73,7 @@ absl::Status PublisherCore::Take(std::optional<uint32_t> partition, const v1::Ev
       unresolved_.insert(unresolved_.end(), begun->id);
       Arm(begun->sealed);
     }
-    pump = !queue_.empty() && !writing_;
+    pump = !queue_.empty() && !slot_.busy();
   }
   if (pump) Pump();
   return absl::OkStatus();
@@ -112,13 +111,16 @@ void PublisherCore::SealIfIdle() {
 
 void PublisherCore::Pump() {
   std::shared_ptr<PublishStream> stream;
+  uint64_t number = 0;
   std::string header;
   Bytes events;
   {
     MutexLock lock(mutex_);
     const absl::Duration now = Now();
-    if (writing_ || queue_.empty() || now < not_before_ || closed_) return;
-    if (stream_ != nullptr) {
+    if (slot_.busy() || queue_.empty() || now < slot_.not_before() || closed_) return;
+    if (!slot_.is_open()) {
+      number = slot_.BeginOpen();
+    } else {
       if (queue_.TakeNewEpoch(epoch_)) {
         SealIfIdle();  // Batches kept only for their sequences were dropped, which freed space.
         if (waiting_for_space_ > 0) space_.NotifyAll();
@@ -128,31 +130,22 @@ void PublisherCore::Pump() {
       Arm(now + options_.reply_timeout);
       header = EncodeHeader(*batch);
       events = batch->body();
-      stream = stream_;
+      stream = slot_.BeginWrite();
     }
-    writing_ = true;  // Until OnWritten, or until the stream is open.
   }
   if (stream != nullptr) {
     stream->Write(std::move(header), std::move(events));
   } else {
-    OpenStream();
+    OpenStream(number);
   }
 }
 
-void PublisherCore::OpenStream() {
-  uint64_t number;
-  {
-    MutexLock lock(mutex_);
-    number = ++stream_number_;
-  }
+void PublisherCore::OpenStream(uint64_t number) {
   std::shared_ptr<PublishStream> stream = connection_->publish_streams().OpenPublishStream(
       std::make_shared<StreamHandler>(weak_from_this(), number));
   {
     MutexLock lock(mutex_);
-    // The stream closed meanwhile, or the publisher did: dropping the reference cancels it.
-    if (stream_number_ != number) return;
-    stream_ = std::move(stream);
-    writing_ = false;
+    if (!slot_.Opened(number, stream)) return;
   }
   Pump();
 }
@@ -174,8 +167,7 @@ std::string PublisherCore::EncodeHeader(const Batch& batch) const {
 void PublisherCore::OnWritten(uint64_t stream) {
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
-    writing_ = false;
+    if (!slot_.Written(stream)) return;
   }
   Pump();
 }
@@ -185,13 +177,12 @@ void PublisherCore::OnReply(uint64_t stream, PublishReply reply) {
   std::shared_ptr<PublishStream> lost;
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
+    if (!slot_.Is(stream)) return;
     const absl::Status status = reply.status;
     switch (queue_.OnReply(std::move(reply), finished)) {
       case AfterReply::kGoOn:
         if (status.ok()) {
-          backoff_.Reset();
-          last_failure_ = absl::OkStatus();
+          slot_.NoteSuccess();
         }
         break;
       case AfterReply::kBackOff:
@@ -220,7 +211,7 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
   std::shared_ptr<PublishStream> lost;
   {
     MutexLock lock(mutex_);
-    if (stream != stream_number_) return;
+    if (!slot_.Is(stream)) return;
     // gRPC does not tell which request it was.
     const bool too_large = GetErrorReason(status) == ErrorReason::kRequestTooLarge;
     if (too_large) queue_.FailLargest(status, finished);
@@ -240,10 +231,8 @@ void PublisherCore::OnClosed(uint64_t stream, const absl::Status& status) {
 }
 
 std::shared_ptr<PublishStream> PublisherCore::LoseStream(bool in_doubt) {
-  ++stream_number_;
-  writing_ = false;
   queue_.OnStreamLost(in_doubt);
-  return std::exchange(stream_, nullptr);
+  return slot_.Lose();
 }
 
 void PublisherCore::Fence(const absl::Status& status, std::vector<Finished>& finished) {
@@ -253,9 +242,8 @@ void PublisherCore::Fence(const absl::Status& status, std::vector<Finished>& fin
 }
 
 void PublisherCore::BackOff(const absl::Status& status) {
-  last_failure_ = status;
-  not_before_ = Now() + backoff_.DelayAfter(status);
-  Arm(not_before_);
+  slot_.BackOff(status, Now());
+  Arm(slot_.not_before());
 }
 
 void PublisherCore::Arm(absl::Duration when) {
@@ -282,7 +270,7 @@ void PublisherCore::OnTimer() {
     }
     SealIfIdle();
     Arm(std::min(queue_.NextDeadline(), queue_.OldestSentAt() + options_.reply_timeout));
-    if (!queue_.empty() && now < not_before_) Arm(not_before_);
+    if (!queue_.empty() && now < slot_.not_before()) Arm(slot_.not_before());
     Arm(open_.next_due());
     Finish(finished);
   }
@@ -296,15 +284,15 @@ void PublisherCore::OnTimer() {
 absl::Status PublisherCore::DeadlineError() const {
   std::string message = absl::StrCat("the event for topic ", options_.topic,
                                      " could not be published within its deadline");
-  if (!last_failure_.ok()) {
-    absl::StrAppend(&message, "; the last attempt that failed: ", last_failure_.message());
+  if (!slot_.last_failure().ok()) {
+    absl::StrAppend(&message, "; the last attempt that failed: ", slot_.last_failure().message());
   }
   return absl::DeadlineExceededError(message);
 }
 
 absl::Status PublisherCore::last_failure() const {
   MutexLock lock(mutex_);
-  return last_failure_;
+  return slot_.last_failure();
 }
 
 void PublisherCore::Finish(std::vector<Finished>& finished) {

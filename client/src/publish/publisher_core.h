@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "client/src/base/backoff.h"
 #include "client/src/base/failure_log.h"
+#include "client/src/base/stream_slot.h"
 #include "client/src/publish/batch.h"
 #include "client/src/publish/open_batches.h"
 #include "client/src/publish/request_queue.h"
@@ -66,7 +66,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
   // Writes the next request if the window allows, or opens a stream if there is none. Without the
   // mutex.
   void Pump();
-  void OpenStream();
+  void OpenStream(uint64_t number);
   std::string EncodeHeader(const Batch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void OnWritten(uint64_t stream);
@@ -108,12 +108,7 @@ class PublisherCore : public std::enable_shared_from_this<PublisherCore> {
 
   // The stream.
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<PublishStream> stream_ ABSL_GUARDED_BY(mutex_);
-  uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the current stream.
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;        // Or opening.
-  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration not_before_ ABSL_GUARDED_BY(mutex_);  // No request is sent before.
-  absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);
+  StreamSlot<PublishStream> slot_ ABSL_GUARDED_BY(mutex_);
   absl::Duration armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 
   // Results.
