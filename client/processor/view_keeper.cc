@@ -30,17 +30,20 @@ bool ViewKeeper::Admit(Delivered& delivered) {
   const uint32_t number = delivered.arrival.partition;
   const int64_t offset = delivered.arrival.offset;
   Partition& partition = partitions_[number];
-  if (partition.lease_epoch == 0) partition.lease_epoch = delivered.lease_epoch;
-  const bool same_lease = partition.lease_epoch == delivered.lease_epoch;
-  if (same_lease && partition.state == State::kReady) {
+  const bool redelivered = delivered.arrival.redelivered;
+  const uint64_t known_lease = std::exchange(partition.lease_epoch, delivered.lease_epoch);
+  const bool same_lease = known_lease == delivered.lease_epoch;
+  const bool assigned = known_lease == 0;  // This is the first event since OnAssigned, if at all.
+  if (!same_lease && !assigned) partition.held.clear();  // Nobody waits for them anymore.
+  // OnAssigned does not know whether somebody moved the subscription.
+  const bool check =
+      partition.state == State::kUnknown || (!same_lease && (!assigned || !redelivered));
+  if (!check && partition.state == State::kReady) {
     partition.end = std::max(partition.end, offset + 1);
     return true;
   }
-  if (!same_lease) partition.held.clear();  // Nobody waits for them anymore.
-  partition.lease_epoch = delivered.lease_epoch;
-  const bool redelivered = delivered.arrival.redelivered;
   partition.held.push_back(std::move(delivered));
-  if (!same_lease || partition.state == State::kUnknown) {
+  if (check) {
     partition.end = offset;
     Check(number, offset, redelivered);
   }
