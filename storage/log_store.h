@@ -120,9 +120,9 @@ class LogStore {
   // Appends to `out` the batches that hold the offsets from `from` up to `end` (exclusive), at
   // least one, and further ones while their total size is at most `max_bytes`. The events of a
   // batch that is not `wanted`, or whose events are all removed, are not read: the batch has no
-  // chunks. The range must be within the log and not empty. Returns NOT_FOUND if the first batch was
-  // trimmed meanwhile, and DATA_LOSS, with the offset at which to continue, if it is damaged; if a
-  // later one is, appends the intact batches before it and returns OK.
+  // chunks. The range must be within the log and not empty. Returns NOT_FOUND if the first batch
+  // was trimmed meanwhile, and DATA_LOSS, with the offset at which to continue, if it is damaged;
+  // if a later one is, appends the intact batches before it and returns OK.
   absl::Status Read(TopicId topic, PartitionId partition, Offset from, Offset end, size_t max_bytes,
                     std::vector<RecordBatchPtr>* out, WantedBatches wanted = AnyBatch) const;
 

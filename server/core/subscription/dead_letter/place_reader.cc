@@ -62,8 +62,8 @@ absl::StatusOr<LoggedEvent> PlaceReader::Read(const DeadLetterPlace& place) {
       return LoggedEvent{event.events.front(), event.append_micros};
     }
   }
-  return absl::NotFoundError(absl::StrCat("the event at offset ", place.offset.value(),
-                                          " was removed by compaction"));
+  return absl::NotFoundError(
+      absl::StrCat("the event at offset ", place.offset.value(), " was removed by compaction"));
 }
 
 void PlaceReader::Reset() {

@@ -26,7 +26,8 @@ class PlaceReader {
       : topics_(topics), store_(store), more_(std::move(more)) {}
 
   // Returns the event at a place. NOT_FOUND if its topic was deleted, or the event was trimmed
-  // or removed by compaction; UNAVAILABLE while the topic is being deleted; CANCELLED if `more` refused to read its batch.
+  // or removed by compaction; UNAVAILABLE while the topic is being deleted; CANCELLED if `more`
+  // refused to read its batch.
   absl::StatusOr<LoggedEvent> Read(const DeadLetterPlace& place);
 
   // Drops the batch.

@@ -26,8 +26,8 @@ class EventChoices {
   };
 
   // Matches the events of the ranges in the batches, both ascending, one after the other, until
-  // `max_work` bytes were examined; at least one event. Events that compaction removed do not match.
-  // `filter` may be null; keys are extracted only if `by_key`.
+  // `max_work` bytes were examined; at least one event. Events that compaction removed do not
+  // match. `filter` may be null; keys are extracted only if `by_key`.
   EventChoices(const std::vector<RecordBatchPtr>& batches, absl::Span<const OffsetRange> ranges,
                const EventFilter* filter, bool by_key, size_t max_work);
 
