@@ -15,8 +15,6 @@ namespace eventhub {
 template <typename Stream>
 class OpenStream : public DrainableStream, public std::enable_shared_from_this<Stream> {
  protected:
-  OpenStream(StreamRegistry& registry, Caller caller, StreamLimits::Place place)
-      : registry_(registry), caller_(std::move(caller)), place_(std::move(place)) {}
   ~OpenStream() = default;
 
   // Registers the stream, and takes gRPC's reference. Call it once, when a shared_ptr owns the
@@ -36,6 +34,11 @@ class OpenStream : public DrainableStream, public std::enable_shared_from_this<S
   const Caller& caller() const { return caller_; }
 
  private:
+  friend Stream;
+
+  OpenStream(StreamRegistry& registry, Caller caller, StreamLimits::Place place)
+      : registry_(registry), caller_(std::move(caller)), place_(std::move(place)) {}
+
   StreamRegistry& registry_;
   const Caller caller_;
   const StreamLimits::Place place_;
