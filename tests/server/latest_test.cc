@@ -202,6 +202,8 @@ TEST_F(LatestTest, LookUpErrorsAreSpecific) {
   Create();
   ASSERT_THAT(rig_.Create("plain"), IsOk());
   EXPECT_THAT(Get(""), StatusIs(StatusCode::kInvalidArgument, "key: is required"));
+  EXPECT_THAT(Get(std::string(1025, 'k')),
+              StatusIs(StatusCode::kInvalidArgument, "key: is longer"));
   EXPECT_THAT(Get("k"), Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_KEY_NOT_FOUND));
   EXPECT_THAT(Get("k", 7),
               Refused(StatusCode::kNotFound, v1::ErrorDetail::REASON_PARTITION_NOT_FOUND));

@@ -255,8 +255,8 @@ class Outbox {
   const std::shared_ptr<OutboxCore> core_;
 };
 
-// Reads the directory of an outbox without changing it. If another process has it open, the reader
-// sees the state at the time of Open. Thread-safe.
+// Reads the directory of an outbox without changing it. Another process may have the outbox open:
+// the reader then sees the state as of Open. Thread-safe.
 class OutboxReader {
  public:
   // NOT_FOUND if there is no outbox. Other errors are those of Outbox::Open.

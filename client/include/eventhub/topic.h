@@ -75,7 +75,7 @@ struct TopicUpdate {
   std::optional<uint64_t> keep_until_acked_max_bytes{};  // 0: no limit.
   std::optional<bool> keep_nothing{};
   std::optional<bool> refuse_when_full{};
-  std::optional<LatestPerKey> latest_per_key{};  // Only of a topic that has it.
+  std::optional<LatestPerKey> latest_per_key{};  // Only for a topic created with it.
   std::optional<Durability> default_durability{};
   std::optional<uint32_t> max_event_bytes{};
   std::optional<std::string> description{};

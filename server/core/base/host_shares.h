@@ -29,7 +29,7 @@ class HostShares {
   HostShares(const HostShares&) = delete;
   HostShares& operator=(const HostShares&) = delete;
 
-  // The account of a host; the same one as long as somebody has it. `host`: see HostOf.
+  // Returns the account of a host, which exists while it is referenced. `host`: see HostOf.
   std::shared_ptr<Account> Of(const std::string& host);
 
   // Takes an amount for a host; nullopt if it may not have it.

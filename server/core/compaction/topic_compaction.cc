@@ -74,8 +74,8 @@ TopicCompaction::TopicCompaction(const CompactionOptions& options, const TopicCa
       on_garbage_(std::move(on_garbage)) {}
 
 absl::Status TopicCompaction::Run(const Cancellation& cancellation) {
-  ASSIGN_OR_RETURN(std::vector<Pass> passes, DuePasses());
   absl::Status first_error;
+  std::vector<Pass> passes = DuePasses(&first_error);
   while (!passes.empty()) {
     for (Pass& pass : passes) {
       if (cancellation.cancelled()) return absl::CancelledError("compaction is cancelled");
@@ -91,7 +91,7 @@ absl::Status TopicCompaction::Run(const Cancellation& cancellation) {
   return first_error;
 }
 
-absl::StatusOr<std::vector<TopicCompaction::Pass>> TopicCompaction::DuePasses() {
+std::vector<TopicCompaction::Pass> TopicCompaction::DuePasses(absl::Status* first_error) {
   std::vector<Pass> passes;
   for (const std::shared_ptr<Topic>& topic :
        catalog_.List("", std::numeric_limits<size_t>::max())) {
@@ -100,8 +100,10 @@ absl::StatusOr<std::vector<TopicCompaction::Pass>> TopicCompaction::DuePasses() 
     const v1::LatestPerKey& latest = view->settings->retention().latest_per_key();
     for (PartitionLog* log : view->partitions) {
       Pass pass{topic, log, {}, ToDuration(latest.delete_marker_age())};
-      RETURN_IF_ERROR(BeginIfDue(pass, ToDuration(latest.min_age())));
-      if (pass.state.in_progress()) passes.push_back(std::move(pass));
+      const absl::Status begun = BeginIfDue(pass, ToDuration(latest.min_age()));
+      if (topic->closing()) break;  // A deletion may have taken the events away meanwhile.
+      first_error->Update(begun);
+      if (begun.ok() && pass.state.in_progress()) passes.push_back(std::move(pass));
     }
   }
   return passes;

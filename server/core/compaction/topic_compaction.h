@@ -67,8 +67,9 @@ class TopicCompaction {
     Offset next;
   };
 
-  // Returns the passes that are in progress or due.
-  absl::StatusOr<std::vector<Pass>> DuePasses();
+  // Returns the passes that are in progress or due. Sets `first_error` if some cannot be
+  // determined.
+  std::vector<Pass> DuePasses(absl::Status* first_error);
   // Begins a pass if the partition is due.
   absl::Status BeginIfDue(Pass& pass, absl::Duration min_age) const;
   absl::Status Advance(Pass& pass);

@@ -64,8 +64,8 @@ struct EventRun {
 // nothing.
 std::vector<EventRun> SplitIntoRuns(const SharedBytes& events, uint32_t count, size_t max_bytes);
 
-// Cuts batches at ascending offsets. It continues where the last cut ended, so many cuts of a batch
-// walk over its events once. Keeps the batch that it cut last alive.
+// Cuts batches at ascending offsets. Each cut continues where the previous one ended, so any number
+// of cuts walks over the events of a batch once. Holds a reference to the batch that it cut last.
 class BatchSlicer {
  public:
   // Returns the events of `batch` in [from, to), truncated to `max_bytes`, but at least one. Events

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "proto/wire/event_rules.h"
 #include "server/core/base/errors.h"
 #include "server/core/base/timestamps.h"
@@ -18,14 +19,14 @@
 namespace eventhub {
 namespace {
 
-// NOT_FOUND if there is no event with the key.
+// NOT_FOUND if there is no event with the key; UNAVAILABLE if the topic is being deleted.
 absl::StatusOr<Offset> LookUp(const std::string& key, const Topic& topic, const PartitionLog& log,
                               const LogStore& store) {
   std::vector<std::optional<Offset>> latest;
   RETURN_IF_ERROR(
       LatestTable::LookUp(store, topic.id(), log.id(), {HashOfLatestKey(key)}, &latest));
-  if (!latest.front().has_value()) return KeyNotFound(topic.name(), key);
-  return *latest.front();
+  if (latest.front().has_value()) return *latest.front();
+  return topic.closing() ? TopicBeingDeleted(topic.name()) : KeyNotFound(topic.name(), key);
 }
 
 absl::StatusOr<v1::GetLatestResponse> ReadAt(Offset offset, PartitionLog& log,
@@ -59,6 +60,10 @@ absl::StatusOr<v1::GetLatestResponse> ReadAt(Offset offset, PartitionLog& log,
 absl::StatusOr<v1::GetLatestResponse> ReadLatest(const v1::GetLatestRequest& request, Topic& topic,
                                                  const LogStore& store, LogWriter& writer) {
   if (request.key().empty()) return InvalidField("key", "is required");
+  if (request.key().size() > wire::kMaxStringAttributeBytes) {
+    return InvalidField("key",
+                        absl::StrCat("is longer than ", wire::kMaxStringAttributeBytes, " bytes"));
+  }
   const std::shared_ptr<const TopicView> view = topic.view();
   if (!view->settings->retention().has_latest_per_key()) return TopicHasNoLatest(topic.name());
   const auto partitions = static_cast<uint32_t>(view->partitions.size());
@@ -81,7 +86,11 @@ absl::StatusOr<v1::GetLatestResponse> ReadLatest(const v1::GetLatestRequest& req
     // The event was superseded and removed, or was a delete marker and is removed; another look-up
     // tells. Compaction of a partition takes longer than this loop.
     ASSIGN_OR_RETURN(const Offset now, LookUp(request.key(), topic, log, store));
-    if (now == latest) return absl::DataLossError("the latest event with a key is missing");
+    if (now == latest) {
+      return absl::DataLossError(absl::StrCat("topic ", topic.name(), ": the event at offset ",
+                                              latest.value(), " of partition ", partition,
+                                              ", the latest with its key, is missing"));
+    }
   }
 }
 

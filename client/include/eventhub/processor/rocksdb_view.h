@@ -19,8 +19,9 @@ struct RocksdbViewOptions {
 // power failure, as after the loss of the whole directory, the view is brought up to date from the
 // topic. See client/processor/FORMAT.md for what the directory holds.
 //
-// FAILED_PRECONDITION if another process has it open, or if it is not a view; DATA_LOSS if it is
-// damaged: delete it, and it is made again; INVALID_ARGUMENT, naming the option.
+// Returns FAILED_PRECONDITION if another process has opened the directory, or if it holds something
+// else than a view; DATA_LOSS if the view is damaged (delete the directory to have it rebuilt);
+// INVALID_ARGUMENT, naming the option.
 //
 // Link eventhub::processor_rocksdb.
 //

@@ -17,7 +17,7 @@ constexpr size_t kEncodedRefusal = 256;
 
 uint32_t RefusedRanges::IndexOf(const absl::Status& why) {
   if (causes_.empty() || causes_.back() != why) {
-    // Texts may differ in the partition that they name; so many need not be told apart.
+    // Beyond the limit, causes of one code share a text, although theirs name other partitions.
     const auto like = [&](const absl::Status& cause) { return cause.code() == why.code(); };
     const auto known =
         causes_.size() >= kMaxRanges ? absl::c_find_if(causes_, like) : causes_.end();
