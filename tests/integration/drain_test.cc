@@ -83,7 +83,11 @@ TEST(DrainTest, RejectsNewCalls) {
     v1::SeekSubscriptionResponse response;
     return hub.client().subscriptions().SeekSubscription(&seek_context, request, &response);
   };
-  ASSERT_TRUE(Eventually([&] { return seek().error_code() == StatusCode::UNAVAILABLE; }));
+  // Health reports the end before calls are refused, and a seek that is accepted in between would
+  // wait for the gate. A read does not.
+  ASSERT_TRUE(Eventually([&] {
+    return ReadAll(hub.client(), ReadOf("t")).status.error_code() == StatusCode::UNAVAILABLE;
+  }));
   EXPECT_THAT(seek(), kShutDown);
   EXPECT_THAT(TryPublish(hub.client(), MakePublish("t")).status, kShutDown);
   hub.gate().Open();
