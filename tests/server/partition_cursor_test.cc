@@ -844,6 +844,30 @@ TEST_F(QueueCursorTest, ReplaysAndRedrivesEventsBeingSettled) {
   EXPECT_EQ(cursor().pending().counts().live, 2);
 }
 
+// A trim that removed a coming replay would hide from a new owner that a commit which settles the
+// same events is not visible yet.
+TEST_F(QueueCursorTest, ComingReplayIsTrimmedOnceVisible) {
+  rig_.Grow(4);
+  Deliver(kOne, 4);
+  Effects settled(5);
+  cursor().Ack(
+      true, kOne, Offset(0), Offset(4), [](Offset, Offset) { FAIL(); }, &settled);
+  Effects replayed(6);
+  EXPECT_EQ(cursor().AddReplay(Offset(0), Offset(4), &replayed), 4);
+  rig_.Trim(3);
+  EXPECT_TRUE(cursor().DropTrimmed(&replayed));
+  EXPECT_EQ(cursor().pending().counts().coming, 4);
+  EXPECT_TRUE(replayed.trimmed.empty());
+  rig_.Complete(&settled);
+  EXPECT_EQ(cursor().pending().counts().coming, 4);
+  rig_.Complete(&replayed);
+  Effects trimmed(7);
+  EXPECT_TRUE(cursor().DropTrimmed(&trimmed));
+  EXPECT_EQ(trimmed.lost, 0);  // They had been settled.
+  EXPECT_EQ(cursor().pending().counts().extra, 1);
+  EXPECT_EQ(Next(/*extra=*/true), std::pair(int64_t{3}, int64_t{4}));
+}
+
 TEST_F(OrderedCursorTest, ParkedEventBlocksItsKeyUntilDeadLettered) {
   rig_.Grow(2);
   ASSERT_TRUE(DeliverKeyed(kOne, kKey));

@@ -218,6 +218,7 @@ void EventLedger::Complete(const CommitChange& change, Effects* effects) {
                        if (!settles && range.state == RangeState::kComing) {
                          range.state = RangeState::kReady;
                          range.stamp = 0;
+                         NoteTrimmable(start, range.count, range);
                          effects->more_to_deliver = true;
                        }
                        return Verdict::kKeep;  // Both states are stored alike.
@@ -285,7 +286,6 @@ void EventLedger::AddComing(Offset start, int64_t count, PendingRange range, Eff
   range.state = RangeState::kComing;
   range.stamp = static_cast<uint64_t>(effects->commit);
   pending_.EditRange(start, start + count, [](Offset, PendingRange&) { return Verdict::kRemove; });
-  NoteTrimmable(start, count, range);
   pending_.Add(start, count, range);
   effects->in_commit.push_back({start, count, CommitChange::Kind::kComes, effects->commit});
 }
@@ -337,10 +337,16 @@ bool EventLedger::AddRedriven(Offset event, const DeadLetterPlace& place, Effect
 
 // ---- Trimmed events
 
+// Leased events can still be settled, and redriven ones have a copy. A coming range may have
+// replaced a settling one: who takes over the partition waits for it (StreamScheduler::Assign).
+bool EventLedger::Trimmable(const PendingRange& range) {
+  return !range.out() && !range.redriven && range.state != RangeState::kComing;
+}
+
 bool EventLedger::HasTrimmed(Offset from, Offset to, Effects* effects) const {
   for (auto it = pending_.At(from); it != pending_.map().end() && it->first < to.value(); ++it) {
     ++effects->looked_at;
-    if (!it->second.out() && !it->second.redriven) return true;
+    if (Trimmable(it->second)) return true;
   }
   return false;
 }
@@ -349,8 +355,7 @@ void EventLedger::RemoveTrimmed(Offset from, Offset to, Effects* effects) {
   Removed removed;
   int64_t lost = 0;
   pending_.EditRange(from, to, [&](Offset first, PendingRange& range) {
-    // Leased events can still be settled, and redriven ones have a copy. See HasTrimmed.
-    if (range.out() || range.redriven) return Verdict::kKeep;
+    if (!Trimmable(range)) return Verdict::kKeep;  // See HasTrimmed.
     if (!range.extra) lost += range.count;
     removed.emplace_back(first, range.count);
     return Verdict::kRemove;

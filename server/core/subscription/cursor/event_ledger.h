@@ -171,6 +171,8 @@ class EventLedger {
   void AddComing(Offset start, int64_t count, PendingRange range, Effects* effects);
   void AddPlace(Offset event, const DeadLetterPlace& place);
   void CountLost(int64_t events, Effects* effects);
+  // Whether a trim removes such a range; NoteTrimmable when it begins to.
+  static bool Trimmable(const PendingRange& range);
   // Whether there is anything in [from, to) that a trim removes.
   bool HasTrimmed(Offset from, Offset to, Effects* effects) const;
   // Drops what was trimmed of [from, to), at most `*left` ranges. Returns how far it got.
