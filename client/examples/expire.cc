@@ -8,7 +8,6 @@
 // the same topic: `shop.order.payment-due`. It comes behind all that was published about the order
 // by then, so the view of unpaid orders decides. `shop.order.expired` goes to the target.
 
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -80,13 +79,6 @@ AnyPipeline ExpireRule(const std::shared_ptr<View>& unpaid, const std::string& t
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "orders";
   const std::string target = argc > 3 ? argv[3] : "expired";
@@ -107,7 +99,8 @@ int main(int argc, char** argv) {
     std::cerr << unpaid.status().message() << "\n";
     return 1;
   }
-  auto processor = Processor::Start(
+  // Until SIGINT or SIGTERM, or an end for another reason: e.g. the subscription was deleted.
+  const absl::Status stopped = Processor::RunUntilSignal(
       hub, {.subscription = "example-expire",
             .source = "/example/expire",
             .pipelines = {ExpireRule(*unpaid, topic, target, seconds)},
@@ -115,13 +108,6 @@ int main(int argc, char** argv) {
             .hooks = {.on_state = [](const std::string& pipeline, const PipelineState& state) {
               std::cerr << pipeline << ": " << ToString(state) << "\n";
             }}});
-  if (!processor.ok()) {
-    std::cerr << processor.status().message() << "\n";
-    return 1;
-  }
-  int signal;
-  sigwait(&signals, &signal);
-  const absl::Status stopped = (*processor)->Stop(absl::Seconds(30));
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;
 }

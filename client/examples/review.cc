@@ -3,10 +3,7 @@
 //
 //   review [address] [topic] [target] [subscription]
 
-#include <unistd.h>
-
 #include <charconv>
-#include <csignal>
 #include <iostream>
 #include <string>
 
@@ -50,13 +47,6 @@ eventhub::v1::Event AskForReview(const eventhub::v1::Event& placed, const Order&
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "orders";
   const std::string target = argc > 3 ? argv[3] : "reviews";
@@ -75,7 +65,8 @@ int main(int argc, char** argv) {
                         .Filter([](const Order& order) { return order.cents >= 100'000; })
                         .Publish(target, AskForReview);
 
-  auto processor = Processor::Start(
+  // Until SIGINT or SIGTERM, or an end for another reason: e.g. the subscription was deleted.
+  const absl::Status stopped = Processor::RunUntilSignal(
       hub,
       {.subscription = name,
        .source = "/example/review",
@@ -83,17 +74,8 @@ int main(int argc, char** argv) {
        .hooks = {.on_state =
                      [](const std::string& pipeline, const PipelineState& state) {
                        std::cerr << pipeline << ": " << ToString(state) << "\n";
-                       // E.g. the subscription was deleted: main stops.
-                       if (state.what == "subscription") kill(getpid(), SIGTERM);
                      },
                  .on_fault = [](const Fault& fault) { std::cerr << ReasonOf(fault) << "\n"; }}});
-  if (!processor.ok()) {
-    std::cerr << processor.status().message() << "\n";
-    return 1;
-  }
-  int signal;
-  sigwait(&signals, &signal);
-  const absl::Status stopped = (*processor)->Stop(absl::Seconds(30));
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;
 }

@@ -8,7 +8,6 @@
 // older count replaces a newer one; delete the database, and it is made again from the topic.
 
 #include <charconv>
-#include <csignal>
 #include <iostream>
 #include <string>
 
@@ -43,13 +42,6 @@ absl::StatusOr<Row> StockOf(const eventhub::v1::Event& counted) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked before any thread starts, so that sigwait below gets the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   const auto hub = Connect(argc > 1 ? argv[1] : "localhost:7070");
   const std::string topic = argc > 2 ? argv[2] : "stock";
   const std::string database = argc > 3 ? argv[3] : "stock.db";
@@ -68,7 +60,8 @@ int main(int argc, char** argv) {
     std::cerr << stock.status().message() << "\n";
     return 1;
   }
-  auto processor = Processor::Start(
+  // Until SIGINT or SIGTERM, or an end for another reason: e.g. the subscription was deleted.
+  const absl::Status stopped = Processor::RunUntilSignal(
       hub,
       {.subscription = name,
        .source = "/example/stock",
@@ -76,13 +69,6 @@ int main(int argc, char** argv) {
        .hooks = {.on_state = [](const std::string& pipeline, const PipelineState& state) {
          std::cerr << pipeline << ": " << ToString(state) << "\n";
        }}});
-  if (!processor.ok()) {
-    std::cerr << processor.status().message() << "\n";
-    return 1;
-  }
-  int signal;
-  sigwait(&signals, &signal);
-  const absl::Status stopped = (*processor)->Stop(absl::Seconds(30));
   if (!stopped.ok()) std::cerr << stopped << "\n";
   return stopped.ok() ? 0 : 1;
 }

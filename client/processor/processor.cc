@@ -6,6 +6,7 @@
 #include "client/processor/back_reader.h"
 #include "client/processor/engine.h"
 #include "client/processor/worker.h"
+#include "client/src/base/stop_signals.h"
 #include "eventhub/committer.h"
 #include "storage/base/clock.h"
 #include "storage/base/status_macros.h"
@@ -63,6 +64,10 @@ class HubProcessor final : public Processor, private internal::Host {
   absl::Status Stop(absl::Duration timeout) override {
     Drain();
     return subscriber_->Stop(timeout);
+  }
+  absl::Status WaitForSignal(absl::Duration stop_timeout) override {
+    const client::StopSignals signals([this](int) { Drain(); });
+    return subscriber_->WaitForSignal(stop_timeout);
   }
 
   const std::string& subscription() const override { return engine_->options().subscription; }
@@ -191,6 +196,12 @@ absl::StatusOr<std::unique_ptr<Processor>> Processor::Start(
   auto processor = std::make_unique<HubProcessor>();
   RETURN_IF_ERROR(processor->Start(connection, options));
   return processor;
+}
+
+absl::Status Processor::RunUntilSignal(std::shared_ptr<client::Connection> connection,
+                                       ProcessorOptions options, absl::Duration stop_timeout) {
+  ASSIGN_OR_RETURN(const auto processor, Start(std::move(connection), std::move(options)));
+  return processor->WaitForSignal(stop_timeout);
 }
 
 }  // namespace eventhub::processor

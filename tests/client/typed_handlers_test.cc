@@ -112,6 +112,18 @@ TEST_F(TypedHandlersTest, ParksUndecodableEventsWithTheReason) {
   EXPECT_THAT(Parked("topic", "text/plain", "hello"), HasSubstr("neither protobuf nor JSON"));
 }
 
+TEST(DecodeDataTest, ReturnsTheDataOrWhatIsWrongWithIt) {
+  v1::Event event;
+  event.set_data(R"({"id": "ord-81", "total": 42})");
+  const auto order = DecodeData<shop::Order>(event);
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_EQ(order->id, "ord-81");
+  event.set_data(R"({"id": "ord-81"})");
+  const absl::Status refused = DecodeData<shop::Order>(event).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.message(), HasSubstr("total"));
+}
+
 TEST(UnhandledTypesTest, AreSkippedAckedOrParked) {
   const Delivered event("news", "", "not even JSON");
   const Outcome skipped = event.To(TypedHandlers());

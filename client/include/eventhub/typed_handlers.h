@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "eventhub/event_batch.h"
 #include "eventhub/settler.h"
 #include "eventhub/subscriber.h"
@@ -42,6 +43,15 @@ template <std::derived_from<google::protobuf::Message> T>
 struct DataDecoder<T> {
   static absl::Status Decode(const v1::Event& event, T& data) { return DecodeMessage(event, data); }
 };
+
+// Returns the decoded data of `event`, e.g. as a step of a processor: `.Map(DecodeData<Order>)`.
+template <typename T>
+absl::StatusOr<T> DecodeData(const v1::Event& event) {
+  T data{};
+  const absl::Status decoded = DataDecoder<T>::Decode(event, data);
+  if (!decoded.ok()) return decoded;
+  return data;
+}
 
 // An event with its decoded data. A handler that returns an outcome may use `received` until it
 // returns; an asynchronous one until its settler settles.

@@ -1,5 +1,8 @@
 // Processors against the real hub: exactly once, whatever joins, leaves, breaks or is killed.
 
+#include <signal.h>
+
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
@@ -306,6 +309,28 @@ TEST(ProcessorTest, AnEndIsTold) {
     const PipelineState state = (*processor)->states()[0];
     return state.kind == PipelineState::Kind::kBroken && state.what == "subscription";
   }));
+}
+
+TEST(ProcessorTest, ASignalEndsItWithoutWaitingForGroupsToFill) {
+  TestHub hub;
+  const auto connection = client::Connect(hub.address());
+  CreateTopics(connection, SubscriptionKind::kStream);
+  Publish(connection, 0, 10);
+  auto status = std::async(std::launch::async, [&] {
+    return Processor::RunUntilSignal(
+        connection, {.subscription = "s",
+                     .source = "/processor",
+                     .pipelines = {Pipeline("p").GroupBy(
+                         [](const v1::Event& event) { return event.partition_key(); },
+                         {.wait = absl::Hours(1)})}});
+  });
+  ASSERT_TRUE(Eventually([&] {
+    const auto description = SubscriptionClient(connection).GetSubscription("s");
+    return description.ok() && description->stats.in_flight_events == 10;
+  }));
+  raise(SIGTERM);
+  EXPECT_TRUE(status.get().ok());
+  EXPECT_EQ(Lag(connection), 0u);
 }
 
 TEST(ProcessorTest, ExactlyOnceThoughTheHubIsKilled) {

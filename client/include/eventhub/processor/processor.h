@@ -117,12 +117,24 @@ class Processor {
   static absl::StatusOr<std::unique_ptr<Processor>> Start(
       std::shared_ptr<client::Connection> connection, ProcessorOptions options);
 
+  // Start followed by WaitForSignal, for the main function of a program that does nothing else:
+  //
+  //     const absl::Status status = Processor::RunUntilSignal(hub, options);
+  //     if (!status.ok()) std::cerr << status << "\n";
+  //     return status.ok() ? 0 : 1;
+  static absl::Status RunUntilSignal(std::shared_ptr<client::Connection> connection,
+                                     ProcessorOptions options,
+                                     absl::Duration stop_timeout = absl::Seconds(30));
+
   virtual ~Processor() = default;
 
   // See Subscriber. While it stops, batches and groups do not wait for more.
   virtual void RequestStop() = 0;
   virtual absl::Status Wait(absl::Duration timeout = absl::InfiniteDuration()) = 0;
   virtual absl::Status Stop(absl::Duration timeout = absl::InfiniteDuration()) = 0;
+  // Until SIGINT or SIGTERM, or until the processor ends by itself, e.g. because the subscription
+  // was deleted.
+  virtual absl::Status WaitForSignal(absl::Duration stop_timeout = absl::Seconds(30)) = 0;
 
   virtual const std::string& subscription() const = 0;
   // The ids of the pipelines, in the order of ProcessorOptions::pipelines.
