@@ -168,6 +168,9 @@ absl::Status Server::Listen(const ServerOptions& options) {
                              kMinClientPingMs);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  // gRPC would enlarge the windows by what a client sends between two pings: of a client that sends
+  // faster than its requests are taken, it would keep many MiB.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytes);
   grpc::ResourceQuota quota("eventhub");
   quota.Resize(options.transport_bytes);
