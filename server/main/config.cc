@@ -125,6 +125,8 @@ ABSL_FLAG(Bytes, min_free_disk, Bytes{256ull << 20},
 ABSL_FLAG(int, disk_threads, 4, "Threads that read from disk for readers that have fallen behind.");
 ABSL_FLAG(absl::Duration, retention_interval, absl::Seconds(30),
           "How often topics are trimmed to their retention.");
+ABSL_FLAG(absl::Duration, compaction_interval, absl::Seconds(10),
+          "How often superseded events are looked for in topics that keep the latest per key.");
 ABSL_FLAG(absl::Duration, producer_expiry, absl::Hours(7 * 24),
           "Idempotent producers that are idle for this long are forgotten.");
 ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(10),
@@ -222,6 +224,7 @@ absl::Status CheckFlags() {
     return Invalid("shutdown_grace", "must be 0 or more");
   }
   RETURN_IF_ERROR(CheckPositive("retention_interval", absl::GetFlag(FLAGS_retention_interval)));
+  RETURN_IF_ERROR(CheckPositive("compaction_interval", absl::GetFlag(FLAGS_compaction_interval)));
   return CheckPositive("producer_expiry", absl::GetFlag(FLAGS_producer_expiry));
 }
 
@@ -287,6 +290,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
       std::min<uint64_t>(absl::GetFlag(FLAGS_min_free_disk).value / 4, uint64_t{64} << 20);
   broker.maintenance->min_free_disk_bytes = absl::GetFlag(FLAGS_min_free_disk).value;
   broker.maintenance->retention_interval = absl::GetFlag(FLAGS_retention_interval);
+  broker.maintenance->compaction_interval = absl::GetFlag(FLAGS_compaction_interval);
   broker.maintenance->retention.producer_expiry = absl::GetFlag(FLAGS_producer_expiry);
   RETURN_IF_ERROR(PlanMemory(server));
   return config;

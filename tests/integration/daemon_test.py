@@ -118,6 +118,7 @@ class FlagsTest(DaemonTest):
                 ("min_free_disk", "x"),
                 ("disk_threads", "0"), ("disk_threads", "257"), ("disk_threads", "two"),
                 ("retention_interval", "0"), ("retention_interval", "30"),
+                ("compaction_interval", "0"),
                 ("producer_expiry", "-1s"), ("shutdown_grace", "-1s"), ("shutdown_grace", "soon"),
                 ("drop_after_damage", "maybe")]:
             with self.subTest(flag=flag, value=value):
