@@ -59,6 +59,13 @@ def measurements(bench):
         'hub.process': lambda: b.process(topology.HANDLERS),
         'hub.process.many': lambda: b.process(topology.MANY_HANDLERS),
     }
+    result |= {
+        'sdk.transform': b.transform,
+        'sdk.empty': b.empty_pipeline,
+        'sdk.calls': b.calls,
+        'sdk.view': b.view,
+        'sdk.outbox': b.outbox,
+    }
     result['hub.tails'] = lambda: b.tails(1024)
     result['hub.backlog'] = b.backlog
     for sync in ('none', 'pipelined'):
@@ -226,6 +233,30 @@ def _topology_rows():
     return rows
 
 
+def _sdk_rows():
+    calls = 'sdk.calls'
+    outbox = 'sdk.outbox'
+    direct = (outbox, 'direct_events_per_s')
+    return [
+        Row('processor.transform', 'filter, map and publish 100 B, exactly once', ('sdk.transform', 'events_per_s'),
+            'events/s', None, 'limit', 250_000),
+        Row('processor.empty', 'empty pipeline, CPU per event beyond a Subscriber', ('sdk.empty', 'extra_cpu_ns'), 'ns',
+            None, 'limit', 300, True),
+        Row('processor.empty.rate', 'the same, rate', ('sdk.empty', 'events_per_s'), 'events/s',
+            ('sdk.empty', 'subscriber_events_per_s'), 'Subscriber'),
+        Row('processor.calls', 'calls of 5 ms, 64 at a time', (calls, 'events_per_s'), 'events/s',
+            (calls, 'ideal_per_s'), 'ideal', 0.9),
+        Row('processor.calls.threads', 'the same, threads of the process', (calls, 'threads'), ''),
+        Row('view.sqlite', 'materialize a view in SQLite', ('sdk.view', 'view_rows_per_s'), 'rows/s',
+            ('sdk.view', 'sqlite_rows_per_s'), 'SQLite alone', 0.7),
+        Row('outbox.always', 'outbox, mode always, SYNCED', (outbox, 'always_events_per_s'), 'events/s', direct,
+            'direct', 0.7),
+        Row('outbox.spill', 'outbox, mode spill', (outbox, 'spill_events_per_s'), 'events/s', direct, 'direct', 0.95),
+        Row('outbox.drain', 'drain of an outbox after an outage', (outbox, 'drain_events_per_s'), 'events/s', direct,
+            'direct', 0.9),
+    ]
+
+
 def _sustained_rows(backlog_events):
     rows = []
     for size, title in (('1k', '1 KiB'), ('100b', '100 B')):
@@ -281,6 +312,7 @@ def rows(restart_events, backlog_events):
         *_consume_rows(),
         *_subscription_rows(),
         *_topology_rows(),
+        *_sdk_rows(),
         *_sustained_rows(backlog_events),
         Row('restart', f'serving after kill -9 with {restart_events:,} events', ('hub.restart', 'start_s'), 's', None,
             'limit', 2, True),

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 
+import sdk
 import servers
 import subscriptions
 import sustained
@@ -22,7 +23,7 @@ READERS = 100
 MANY_PARTITIONS = 10_000
 
 
-class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measurements):
+class Bench(sdk.Measurements, subscriptions.Measurements, sustained.Measurements, topology.Measurements):
     """Runs the benchmark programs of one build. Each measures for `seconds`."""
 
     def __init__(self, build, scratch, seconds, quick):
@@ -33,6 +34,7 @@ class Bench(subscriptions.Measurements, sustained.Measurements, topology.Measure
         self._sustained_seconds = seconds if quick else max(seconds, sustained.SECONDS)
         self.backlog_events = 1_000_000 if quick else 100_000_000
         self.restart_events = 1_000_000 if quick else 10_000_000
+        self._divisor = 10 if quick else 1  # Of numbers of events.
         self._read_bytes = (32 if quick else 128) << 20
         self._fan_out_bytes = (4 if quick else 32) << 20
         self.has_nats = shutil.which('nats-server') is not None and (self._bin / 'nats_bench').exists()
