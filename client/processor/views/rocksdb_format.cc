@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstddef>
 
+#include "client/processor/fields.h"
+
 namespace eventhub::processor::internal {
 namespace {
 
@@ -10,54 +12,19 @@ constexpr uint8_t kVersion = 1;
 constexpr size_t kGenerationBytes = 8;
 enum class Tag : uint8_t { kNull = 0, kInteger = 1, kReal = 2, kBytes = 3 };
 
-// Big-endian, so that keys sort by number.
-void Put(uint64_t number, size_t bytes, std::string& to) {
-  for (size_t i = bytes; i-- > 0;) to.push_back(static_cast<char>(number >> (8 * i)));
-}
-
-// Takes fields off the front. What is missing makes it fail from then on.
-class Fields {
- public:
-  explicit Fields(std::string_view bytes) : rest_(bytes) {}
-
-  uint64_t Number(size_t bytes) {
-    uint64_t number = 0;
-    for (const char c : Bytes(bytes)) number = number << 8 | static_cast<uint8_t>(c);
-    return number;
-  }
-  std::string_view Bytes(size_t size) {
-    if (size > rest_.size()) {
-      failed_ = true;
-      rest_ = {};
-      return {};
-    }
-    const std::string_view bytes = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return bytes;
-  }
-  std::string_view Rest() { return Bytes(rest_.size()); }
-
-  bool ok() const { return !failed_; }
-  bool done() const { return !failed_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool failed_ = false;
-};
-
 void PutValue(const Value& value, std::string& to) {
   if (const auto* integer = std::get_if<int64_t>(&value)) {
-    Put(static_cast<uint8_t>(Tag::kInteger), 1, to);
-    Put(static_cast<uint64_t>(*integer), 8, to);
+    PutNumber(static_cast<uint8_t>(Tag::kInteger), 1, to);
+    PutNumber(static_cast<uint64_t>(*integer), 8, to);
   } else if (const auto* real = std::get_if<double>(&value)) {
-    Put(static_cast<uint8_t>(Tag::kReal), 1, to);
-    Put(std::bit_cast<uint64_t>(*real), 8, to);
+    PutNumber(static_cast<uint8_t>(Tag::kReal), 1, to);
+    PutNumber(std::bit_cast<uint64_t>(*real), 8, to);
   } else if (const auto* bytes = std::get_if<std::string>(&value)) {
-    Put(static_cast<uint8_t>(Tag::kBytes), 1, to);
-    Put(bytes->size(), 4, to);
+    PutNumber(static_cast<uint8_t>(Tag::kBytes), 1, to);
+    PutNumber(bytes->size(), 4, to);
     to += *bytes;
   } else {
-    Put(static_cast<uint8_t>(Tag::kNull), 1, to);
+    PutNumber(static_cast<uint8_t>(Tag::kNull), 1, to);
   }
 }
 
@@ -83,7 +50,7 @@ bool TakeValue(Fields& fields, Value& value) {
 
 std::string Prefix(char kind, uint64_t generation) {
   std::string key(1, kind);
-  Put(generation, kGenerationBytes, key);
+  PutNumber(generation, kGenerationBytes, key);
   return key;
 }
 
@@ -91,9 +58,9 @@ std::string Prefix(char kind, uint64_t generation) {
 
 std::string EncodeViewMeta(const ViewMeta& meta) {
   std::string bytes;
-  Put(kVersion, 1, bytes);
-  Put(meta.generation, kGenerationBytes, bytes);
-  Put(meta.building, kGenerationBytes, bytes);
+  PutNumber(kVersion, 1, bytes);
+  PutNumber(meta.generation, kGenerationBytes, bytes);
+  PutNumber(meta.building, kGenerationBytes, bytes);
   return bytes + meta.revision;
 }
 
@@ -114,7 +81,7 @@ std::string ViewRowPrefix(uint64_t generation) { return Prefix('r', generation);
 
 std::string ViewPositionKey(uint64_t generation, uint32_t partition) {
   std::string key = ViewPositionPrefix(generation);
-  Put(partition, 4, key);
+  PutNumber(partition, 4, key);
   return key;
 }
 
@@ -128,7 +95,7 @@ std::optional<uint32_t> PartitionInKey(std::string_view key) {
 
 std::string EncodeViewPosition(int64_t offset) {
   std::string bytes;
-  Put(static_cast<uint64_t>(offset), 8, bytes);
+  PutNumber(static_cast<uint64_t>(offset), 8, bytes);
   return bytes;
 }
 
@@ -141,9 +108,9 @@ std::optional<int64_t> DecodeViewPosition(std::string_view bytes) {
 
 std::string EncodeStoredRow(const RowWrite& write) {
   std::string bytes;
-  Put(static_cast<uint64_t>(write.version), 8, bytes);
-  Put(static_cast<uint64_t>(write.offset), 8, bytes);
-  Put(write.row.deleted ? 1 : 0, 1, bytes);
+  PutNumber(static_cast<uint64_t>(write.version), 8, bytes);
+  PutNumber(static_cast<uint64_t>(write.offset), 8, bytes);
+  PutNumber(write.row.deleted ? 1 : 0, 1, bytes);
   if (write.row.deleted) return bytes;
   for (const Value& value : write.row.values) PutValue(value, bytes);
   return bytes;
